@@ -1,0 +1,1 @@
+"""evalkit joins file-based agent evaluation with MLflow, both ways."""

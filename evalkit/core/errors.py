@@ -1,0 +1,88 @@
+"""The one error tree of evalkit, drawn once.
+
+::
+
+    EvalkitError                 anything evalkit raises on purpose
+     ├── InputError        exit 2  a file, flag or field is wrong; carries every problem found
+     ├── StoreError        exit 1  MLflow answered with an error, or died after the first write
+     │    └── StoreAbsent  exit 0  MLflow is refused, unresolvable or silent: the stage is skipped
+     ├── ModelError        exit 1  the Claude API answered with an error, or not usably
+     └── Unfinished        exit 1  part of the work could not be done; carries what was and was not
+
+Every message says what is wrong, where, and what to do next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong in an input.
+
+    Attributes:
+        message: What is wrong, in one sentence.
+        file: The file as the user named it; empty where no file is involved.
+        line: One-based line in ``file``; None where it is not known.
+        field: Dotted path of the field, such as ``judges[2].name``; empty where none is involved.
+        fix: What to do next.
+    """
+
+    message: str
+    file: str = ""
+    line: int | None = None
+    field: str = ""
+    fix: str = ""
+
+    def __str__(self) -> str:
+        where = self.file + (f":{self.line}" if self.line is not None else "")
+        head = ": ".join(part for part in (where, self.field, self.message) if part)
+        return f"{head} ({self.fix})" if self.fix else head
+
+    def as_dict(self) -> dict[str, Any]:
+        """The problem as it appears in a report: ``{file, line, field, message, fix}``."""
+        return asdict(self)
+
+
+class EvalkitError(Exception):
+    """Base of all errors that evalkit raises on purpose."""
+
+    exit_code = 1
+
+
+class InputError(EvalkitError):
+    """An input is wrong. Holds all problems that were found, not only the first."""
+
+    exit_code = 2
+
+    def __init__(self, *problems: Problem) -> None:
+        self.problems = problems
+        super().__init__("\n".join(map(str, problems)))
+
+
+class StoreError(EvalkitError):
+    """MLflow answered with an error, or stopped answering after the first write."""
+
+
+class StoreAbsent(StoreError):
+    """MLflow is refused, cannot be resolved, or stays silent. Nothing was written."""
+
+    exit_code = 0
+
+
+class ModelError(EvalkitError):
+    """The Claude API answered with an error, or with something that cannot be used."""
+
+
+class Unfinished(EvalkitError):
+    """Part of the work could not be done.
+
+    Attributes:
+        report: The stage's report as far as it got.
+    """
+
+    def __init__(self, message: str, report: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.report = report or {}

@@ -1,0 +1,64 @@
+"""JSON values: the one form in which data crosses the borders between files, evalkit and MLflow."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+Json: TypeAlias = Any
+"""None, bool, int, finite float, str, list of Json or dict of str to Json.
+
+Any rather than a recursive union: narrowing a recursive union at every step costs more lines
+than it catches mistakes; :func:`to_json` guarantees the shape at the border instead.
+"""
+
+
+def to_json(value: object) -> Json:
+    """Turn what YAML or JSON gave into plain JSON values.
+
+    Dates and times become ISO 8601 text, bytes base64 text, sets sorted lists, keys text.
+    NaN and infinities, which MLflow's REST API refuses, become the text ``NaN``, ``Infinity``
+    and ``-Infinity``.
+
+    Raises:
+        TypeError: the value is of a kind that has no JSON form.
+    """
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else json.dumps(value)
+    if isinstance(value, Mapping):
+        return {_key(k): to_json(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_json(v) for v in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted((to_json(v) for v in value), key=canonical)
+    if isinstance(value, (dt.date, dt.datetime, dt.time)):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    msg = f"a value of type {type(value).__name__} has no JSON form"
+    raise TypeError(msg)
+
+
+def _key(key: object) -> str:
+    return key if isinstance(key, str) else str(to_json(key))
+
+
+def canonical(value: Json) -> str:
+    """The value as JSON text with sorted keys: equal values, equal text."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def derive_id(*parts: str, length: int = 32) -> str:
+    """A lower-case hex id of ``length`` digits, derived by SHA-256 from what a thing is.
+
+    The parts are joined unambiguously, so ``("a", "bc")`` and ``("ab", "c")`` differ.
+    """
+    text = "".join(f"{len(part)}:{part}" for part in parts)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]

@@ -1,0 +1,1 @@
+"""One function a stage: values and ports in, a report out."""
