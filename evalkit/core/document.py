@@ -1,0 +1,210 @@
+"""YAML and JSON text to plain values, with the line of every field and all problems at once."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from evalkit.core.errors import InputError, Problem
+from evalkit.core.values import Json, to_json
+
+MAX_NODES = 2_000_000
+"""Values a document may have once its aliases are expanded; a bomb has billions."""
+
+MAX_DEPTH = 200
+"""Levels a document may nest; deeper ones are no configuration but an attack or an accident."""
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A parsed document.
+
+    Attributes:
+        value: Its content as JSON values.
+        file: The file's name as the user knows it.
+        lines: Dotted path of a field to its one-based line; empty for JSON and large documents.
+    """
+
+    value: Json
+    file: str
+    lines: dict[str, int] = field(default_factory=dict)
+
+    def problem(self, path: str, message: str, fix: str = "") -> Problem:
+        """A problem with the field at ``path``, on that field's line or its nearest parent's."""
+        return Problem(message, self.file, self.line(path), path, fix)
+
+    def line(self, path: str) -> int | None:
+        """The line of the field at ``path``, or of the nearest parent that has one."""
+        while path and path not in self.lines:
+            path = re.sub(r"(^|\.)[^.\[]+$|\[\d+\]$", "", path)
+        return self.lines.get(path)
+
+
+def parse_yaml(text: str, file: str, *, with_lines: bool = False) -> Document:
+    """Parse YAML text.
+
+    Args:
+        text: The file's content.
+        file: The file's name, for messages.
+        with_lines: Also note the line of every field; for configuration, not for data.
+
+    Raises:
+        InputError: the text is no YAML, nests too deep, expands to too many values, or holds a
+            value that JSON cannot express.
+    """
+    try:
+        _refuse_depth(text, file)
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            if node is None:
+                return Document(None, file)
+            _refuse_bombs(node, file)
+            value = to_json(loader.construct_document(node))
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else None
+        what = " ".join(part for part in (error.context, error.problem) if part)
+        raise InputError(_not_yaml(file, what, line)) from error
+    except (yaml.YAMLError, TypeError, ValueError, OverflowError) as error:
+        raise InputError(_not_yaml(file, str(error), None)) from error
+    except RecursionError as error:
+        raise InputError(_too_deep(file)) from error
+    return Document(value, file, _line_of_each_field(node, file) if with_lines else {})
+
+
+def parse_json(text: str, file: str) -> Document:
+    """Parse JSON text.
+
+    Raises:
+        InputError: the text is no JSON or nests too deep.
+    """
+    try:
+        return Document(to_json(json.loads(text)), file)
+    except json.JSONDecodeError as error:
+        raise InputError(
+            Problem(f"not JSON: {error.msg}", file, error.lineno, "", "correct or remove the file")
+        ) from error
+    except ValueError as error:  # an integer of more digits than Python converts
+        raise InputError(Problem(f"not JSON: {error}", file, fix="correct the file")) from error
+    except RecursionError as error:
+        raise InputError(_too_deep(file)) from error
+
+
+def _not_yaml(file: str, what: str, line: int | None) -> Problem:
+    first = what.splitlines()[0] if what else "unreadable"
+    return Problem(f"not YAML: {first}", file, line, "", "correct the file at that place")
+
+
+def _too_deep(file: str) -> Problem:
+    return Problem(f"nests deeper than {MAX_DEPTH} levels", file, fix="flatten the document")
+
+
+def _refuse_depth(text: str, file: str) -> None:
+    """Refuse a document that nests too deep, before the recursive composer in C overflows.
+
+    Each level costs one of these characters (nesting by indentation alone would take a file of
+    many megabytes), so that most documents pass without being read an extra time.
+    """
+    if sum(text.count(sign) for sign in "[{-?") <= MAX_DEPTH:
+        return
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise InputError(_too_deep(file))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _refuse_bombs(root: yaml.Node, file: str) -> None:
+    """Count the values that ``root`` expands to, visiting each shared node once."""
+    sizes: dict[int, int] = {}
+
+    def size(node: yaml.Node, depth: int) -> int:
+        if depth > MAX_DEPTH:
+            raise InputError(_too_deep(file))
+        known = sizes.get(id(node))
+        if known is not None:
+            if known == 0:
+                raise InputError(
+                    Problem(
+                        "an alias contains itself",
+                        file,
+                        node.start_mark.line + 1,
+                        fix="write the value out",
+                    )
+                )
+            return known
+        sizes[id(node)] = 0
+        total = 1 + sum(size(child, depth + 1) for child in _children(node))
+        sizes[id(node)] = total
+        return total
+
+    if size(root, 0) > MAX_NODES:
+        raise InputError(
+            Problem(
+                f"its aliases expand to more than {MAX_NODES:,} values",
+                file,
+                fix="write the values out, or split the file",
+            )
+        )
+
+
+def _children(node: yaml.Node) -> Iterator[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield key
+            yield value
+    elif isinstance(node, yaml.SequenceNode):
+        yield from node.value
+
+
+def _line_of_each_field(root: yaml.Node, file: str) -> dict[str, int]:
+    """Dotted path of every field to its one-based line.
+
+    Raises:
+        InputError: a key stands twice in one mapping; YAML would drop the first without a word.
+    """
+    lines: dict[str, int] = {}
+    twice: list[Problem] = []
+    for path, line in _lines(root, ""):
+        if path in lines:
+            what = f"the key stands twice, first on line {lines[path]}"
+            twice.append(Problem(what, file, line, path, "keep one of them"))
+        lines[path] = line
+    if twice:
+        raise InputError(*twice)
+    return lines
+
+
+def _lines(node: yaml.Node, path: str) -> Iterator[tuple[str, int]]:
+    fields: list[tuple[str, yaml.Node, int]] = []
+    if isinstance(node, yaml.MappingNode):
+        fields = [
+            (f"{path}.{key.value}" if path else str(key.value), value, key.start_mark.line + 1)
+            for key, value in node.value
+            if isinstance(key, yaml.ScalarNode)
+        ]
+    elif isinstance(node, yaml.SequenceNode):
+        fields = [(f"{path}[{i}]", v, v.start_mark.line + 1) for i, v in enumerate(node.value)]
+    for field_path, child, line in fields:
+        yield field_path, line
+        yield from _lines(child, field_path)
+
+
+def as_text(value: Any) -> str:
+    """A scalar as text: what a person wrote, not Python's notation (``true``, not ``True``)."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

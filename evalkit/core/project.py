@@ -1,0 +1,296 @@
+"""An evaluation project: what ``eval.yaml`` says, checked all at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias, cast
+
+from evalkit.core.document import Document, as_text, parse_yaml
+from evalkit.core.errors import InputError, Problem
+
+Mode: TypeAlias = Literal["case", "batch"]
+
+JUDGE_KINDS = ("builtin", "check", "prompt", "prompt_file", "llm_rubric", "module", "agent")
+"""The keys of which a judge has one; each says how it judges."""
+
+THRESHOLD_KINDS = ("min_mean", "min_pass_rate", "min_win_rate", "max_error_rate")
+"""What a threshold can bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """One judge of the evaluation.
+
+    Attributes:
+        name: Its name, unique in the project.
+        kind: How it judges, one of :data:`JUDGE_KINDS`; empty where the config does not say.
+        source: The text of its check or prompt, for evidence; empty for the other kinds.
+        description: What it judges, for people.
+        feedback_type: What it returns, as the config says; empty where it does not.
+        score_range: Lowest and highest score, where the config gives them.
+    """
+
+    name: str
+    kind: str = ""
+    source: str = ""
+    description: str = ""
+    feedback_type: str = ""
+    score_range: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What an ``eval.yaml`` says, with defaults filled in.
+
+    Attributes:
+        name: ``name``, else the skill, else the name of the config's folder.
+        skill: The skill under evaluation; empty where only a prompt is given.
+        arguments: Template of the skill's arguments, such as ``{prompt}``.
+        mode: ``case``: one agent session a case; ``batch``: one for the whole run.
+        runner: ``runner.type``; empty where not given.
+        models: Role to model name.
+        experiment: MLflow experiment; the project's name unless given.
+        tracking_uri: ``mlflow.tracking_uri``; empty where not given.
+        tags: Further tags for MLflow runs.
+        dataset_path: Where the cases lie, as written.
+        schema: Prose about the files of a case.
+        judges: The judges, in order.
+        thresholds: Judge name to bound by kind, such as ``{"min_mean": 3.5}``.
+        file: The config file's name, for messages.
+        advice: What is likely a mistake but stops no stage; ``evalkit check`` shows it.
+    """
+
+    name: str
+    skill: str = ""
+    arguments: str = ""
+    mode: Mode = "case"
+    runner: str = ""
+    models: Mapping[str, str] = field(default_factory=dict)
+    experiment: str = ""
+    tracking_uri: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    dataset_path: str = ""
+    schema: str = ""
+    judges: tuple[Judge, ...] = ()
+    thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    file: str = "eval.yaml"
+    advice: tuple[Problem, ...] = ()
+
+
+def parse_project(text: str, file: str, *, fallback_name: str = "eval") -> Project:
+    """Read the text of an ``eval.yaml``.
+
+    Unknown keys belong to other tools and are left alone.
+
+    Args:
+        text: The file's content.
+        file: The file's name, for messages.
+        fallback_name: The project's name where neither name nor skill is given.
+
+    Raises:
+        InputError: with every problem that the text has.
+    """
+    reader = _Reader(parse_yaml(text, file, with_lines=True))
+    project = reader.project(fallback_name)
+    if reader.problems:
+        raise InputError(*reader.problems)
+    return project
+
+
+class _Reader:
+    """Reads fields of the expected type and collects what is wrong instead of stopping."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.problems: list[Problem] = []
+        self.advice: list[Problem] = []
+
+    def project(self, fallback_name: str) -> Project:
+        root = self.document.value
+        if not isinstance(root, dict):
+            what = "the file is empty" if root is None else "the file is not a mapping of keys"
+            self.wrong("", what, "write at least `name`, `skill` and `dataset.path`")
+            return Project(fallback_name)
+        execution = self.mapping(root, "execution")
+        mlflow = self.mapping(root, "mlflow")
+        dataset = self.mapping(root, "dataset")
+        skill = self.text(root, "skill") or self.text(execution, "skill", "execution.")
+        name = self.text(root, "name") or skill or fallback_name
+        judges = tuple(self.judges(root))
+        thresholds = dict(self.thresholds(root))
+        self.advise(dataset, judges, thresholds)
+        return Project(
+            name=name,
+            skill=skill,
+            arguments=self.text(execution, "arguments", "execution.")
+            or self.text(execution, "prompt", "execution."),
+            mode=self.mode(execution),
+            runner=self.text(self.mapping(root, "runner"), "type", "runner."),
+            models=self.texts(root, "models"),
+            experiment=self.text(mlflow, "experiment", "mlflow.") or name,
+            tracking_uri=self.text(mlflow, "tracking_uri", "mlflow."),
+            tags=self.texts(mlflow, "tags", "mlflow."),
+            dataset_path=self.text(dataset, "path", "dataset."),
+            schema=self.schema(dataset),
+            judges=judges,
+            thresholds=thresholds,
+            file=self.document.file,
+            advice=tuple(self.advice),
+        )
+
+    def advise(
+        self, dataset: Mapping[str, Any], judges: tuple[Judge, ...], thresholds: Mapping[str, Any]
+    ) -> None:
+        if not dataset.get("path"):
+            fix = "name the folder that holds the case directories"
+            self.advice.append(self.document.problem("dataset.path", "is missing", fix))
+        if not dataset.get("schema"):
+            fix = "describe which file and field of a case is input and which is expected"
+            self.advice.append(self.document.problem("dataset.schema", "is missing", fix))
+        unknown = set(thresholds) - {judge.name for judge in judges}
+        self.advice += [
+            self.document.problem(
+                f"thresholds.{name}", "there is no judge of that name", "correct the name"
+            )
+            for name in sorted(unknown)
+        ]
+
+    def wrong(self, path: str, message: str, fix: str = "") -> None:
+        self.problems.append(self.document.problem(path, message, fix))
+
+    def mapping(self, parent: Mapping[str, Any], key: str, prefix: str = "") -> dict[str, Any]:
+        value = parent.get(key)
+        if value is None:
+            return {}
+        if isinstance(value, dict):
+            return value
+        self.wrong(prefix + key, f"must be a mapping, is {_kind(value)}", "indent its keys below")
+        return {}
+
+    def text(self, parent: Mapping[str, Any], key: str, prefix: str = "") -> str:
+        value = parent.get(key)
+        if isinstance(value, (dict, list)):
+            self.wrong(prefix + key, f"must be text, is {_kind(value)}", "write one value")
+            return ""
+        return as_text(value).strip()
+
+    def texts(self, parent: Mapping[str, Any], key: str, prefix: str = "") -> dict[str, str]:
+        found = self.mapping(parent, key, prefix)
+        return {
+            name: as_text(value) for name, value in found.items() if not isinstance(value, dict)
+        }
+
+    def mode(self, execution: Mapping[str, Any]) -> Mode:
+        value = self.text(execution, "mode", "execution.") or "case"
+        if value in {"case", "batch"}:
+            return cast("Mode", value)
+        if value == "prompt":  # the name that old files use for one session a case
+            return "case"
+        self.wrong("execution.mode", f"unknown mode {value!r}", "write case or batch")
+        return "case"
+
+    def schema(self, dataset: Mapping[str, Any]) -> str:
+        value = dataset.get("schema")
+        return as_text(value)  # some write it as a structure instead of prose
+
+    def judges(self, root: Mapping[str, Any]) -> Iterator[Judge]:
+        seen: set[str] = set()
+        for index, entry in enumerate(self.entries(root, "judges")):
+            path = f"judges[{index}]"
+            if not isinstance(entry, dict):
+                self.wrong(path, f"must be a mapping, is {_kind(entry)}", "give it a `name`")
+                continue
+            judge = self.judge(entry, path)
+            if judge.name in seen:
+                self.wrong(f"{path}.name", f"a second judge {judge.name!r}", "rename one of them")
+            seen.add(judge.name)
+            if judge.name:
+                yield judge
+
+    def judge(self, entry: Mapping[str, Any], path: str) -> Judge:
+        prefix = path + "."
+        name = self.text(entry, "name", prefix)
+        if not name:
+            self.wrong(path, "the judge has no name", "add `name:`")
+        kinds = [kind for kind in JUDGE_KINDS if entry.get(kind) is not None]
+        if len(kinds) != 1:
+            what = f"has {' and '.join(kinds)}" if kinds else "does not say how it judges"
+            fix = f"give it one of {', '.join(JUDGE_KINDS)}"
+            self.advice.append(self.document.problem(path, f"judge {name!r} {what}", fix))
+        if "module" in kinds and not entry.get("function"):
+            what = "a module without its `function`"
+            self.advice.append(self.document.problem(f"{prefix}module", what, "add `function:`"))
+        return Judge(
+            name=name,
+            kind=kinds[0] if kinds else "",
+            source=as_text(entry.get("check") or entry.get("prompt") or ""),
+            description=self.text(entry, "description", prefix),
+            feedback_type=self.text(entry, "feedback_type", prefix),
+            score_range=self.score_range(entry, prefix),
+        )
+
+    def score_range(self, entry: Mapping[str, Any], prefix: str) -> tuple[float, float] | None:
+        value = entry.get("score_range")
+        if value is None:
+            return None
+        if isinstance(value, list) and len(value) == 2 and all(map(_is_number, value)):  # noqa: PLR2004 (lowest and highest)
+            return float(value[0]), float(value[1])
+        self.wrong(prefix + "score_range", "must be two numbers", "write it as [1, 5]")
+        return None
+
+    def thresholds(self, root: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, float]]]:
+        for judge, bounds in self.mapping(root, "thresholds").items():
+            path = f"thresholds.{judge}"
+            if not isinstance(bounds, dict):
+                self.wrong(path, f"must be a mapping, is {_kind(bounds)}", "write `min_mean: 3.5`")
+                continue
+            known = {kind: bounds[kind] for kind in THRESHOLD_KINDS if kind in bounds}
+            for kind, bound in known.items():
+                if not _is_number(bound):
+                    self.wrong(f"{path}.{kind}", f"must be a number, is {_kind(bound)}", "")
+            yield judge, {k: float(v) for k, v in known.items() if _is_number(v)}
+
+    def entries(self, root: Mapping[str, Any], key: str) -> list[Any]:
+        value = root.get(key)
+        if value is None:
+            return []
+        if isinstance(value, list):
+            return value
+        self.wrong(key, f"must be a list, is {_kind(value)}", f"start each entry of {key} with `-`")
+        return []
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+_KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (bool, "true or false"),
+    ((int, float), "a number"),
+    (str, "text"),
+    (list, "a list"),
+    (dict, "a mapping"),
+)
+
+
+def _kind(value: object) -> str:
+    return next((name for kind, name in _KINDS if isinstance(value, kind)), "empty")
+
+
+def check_id(text: str, what: str, *, fail: Callable[[Problem], Exception] = InputError) -> str:
+    """A run id or case id that is safe as one component of a path.
+
+    Raises:
+        InputError: it is empty, leads elsewhere, or holds a character no file name may have.
+    """
+    if text in {"", ".", ".."} or re.search(r"[/\\\x00-\x1f]", text):
+        raise fail(
+            Problem(
+                f"{text!r} is no {what}",
+                field=what,
+                fix="give the name of one folder, without slashes",
+            )
+        )
+    return text
