@@ -192,7 +192,7 @@ def _lines(node: yaml.Node, path: str) -> Iterator[tuple[str, int]]:
     fields: list[tuple[str, yaml.Node, int]] = []
     if isinstance(node, yaml.MappingNode):
         fields = [
-            (f"{path}.{key.value}" if path else str(key.value), value, key.start_mark.line + 1)
+            (_join(path, key.value), value, key.start_mark.line + 1)
             for key, value in node.value
             if isinstance(key, yaml.ScalarNode)
         ]
@@ -201,6 +201,11 @@ def _lines(node: yaml.Node, path: str) -> Iterator[tuple[str, int]]:
     for field_path, child, line in fields:
         yield field_path, line
         yield from _lines(child, field_path)
+
+
+def _join(path: str, key: str) -> str:
+    name = f'"{key}"' if "." in key else key
+    return f"{path}.{name}" if path else name
 
 
 def as_text(value: Any) -> str:

@@ -1,0 +1,298 @@
+"""A finished run: what ``summary.yaml`` and ``run_result.json`` say, and which thresholds fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from evalkit.core.document import Document, as_text
+from evalkit.core.errors import InputError, Problem
+from evalkit.core.project import Mode, Project
+from evalkit.core.values import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What one judge said about one case.
+
+    Attributes:
+        case_id: The case.
+        judge: The judge's name.
+        value: Bool, number, label, list or dict; None where the judge gave none.
+        rationale: Why; empty where none was given.
+        error: Why the judge failed; empty where it did not.
+        judge_type: How the summary marks the judge, such as ``check`` or ``llm``; may be empty.
+    """
+
+    case_id: str
+    judge: str
+    value: Json
+    rationale: str = ""
+    error: str = ""
+    judge_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an agent session, or a whole run, consumed.
+
+    Attributes:
+        duration_s: Seconds it took; None where not said.
+        cost_usd: US dollars; None where not said.
+        num_turns: Turns; None where not said.
+        exit_code: The agent process's exit code; None where not said.
+        tokens: Tokens by kind: ``input``, ``output``, ``cache_read``, ``cache_create``.
+        per_model: The same by model, with ``cost_usd``.
+    """
+
+    duration_s: float | None = None
+    cost_usd: float | None = None
+    num_turns: int | None = None
+    exit_code: int | None = None
+    tokens: Mapping[str, int] = field(default_factory=dict)
+    per_model: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run as its directory holds it, without the logs.
+
+    Attributes:
+        run_id: The run directory's name.
+        mode: ``case`` or ``batch``, as the run says, else as the project says.
+        judges: Judge to aggregate figures, such as ``{"mean": 4.2, "pass_rate": None}``.
+        scores: All scores, by case and judge in the summary's order.
+        usage: Of the whole run.
+        case_usage: By case.
+        cases: Every case that the run knows, sorted.
+        model: The model under evaluation; empty where the run does not say.
+        agent: Agent name and version, such as ``claude-code 2.1.197``; may be empty.
+        run_metrics: Further figures of the run.
+        notes: What the files lack or hold besides what was expected.
+    """
+
+    run_id: str
+    mode: Mode
+    judges: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    scores: tuple[Score, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    case_usage: Mapping[str, Usage] = field(default_factory=dict)
+    cases: tuple[str, ...] = ()
+    model: str = ""
+    agent: str = ""
+    run_metrics: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def scores_by_case(self) -> dict[str, list[Score]]:
+        """The scores of each case that has any."""
+        grouped: dict[str, list[Score]] = {}
+        for score in self.scores:
+            grouped.setdefault(score.case_id, []).append(score)
+        return grouped
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """A threshold, and what the run has instead.
+
+    Attributes:
+        judge: The judge.
+        kind: The bound, such as ``min_mean``.
+        bound: What was demanded.
+        actual: What the run has; None where the summary does not say.
+    """
+
+    judge: str
+    kind: str
+    bound: float
+    actual: float | None
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether the actual figure lies on the wrong side of the bound."""
+        if self.actual is None:
+            return False
+        return (
+            self.actual > self.bound if self.kind.startswith("max_") else self.actual < self.bound
+        )
+
+
+def read_run(
+    run_id: str,
+    project: Project,
+    summary: Document | None,
+    result: Document | None,
+    *,
+    case_dirs: Sequence[str] = (),
+) -> Run:
+    """Put a run together from its parsed files.
+
+    Args:
+        run_id: The run directory's name.
+        project: Says the mode and model where the run does not.
+        summary: ``summary.yaml``; None where the run has none.
+        result: ``run_result.json``; None where the run has none.
+        case_dirs: Names of the folders below ``cases/``.
+
+    Raises:
+        InputError: with every place where a file's content is not of the expected shape.
+    """
+    reader = _Reader()
+    head = reader.root(summary)
+    body = reader.root(result)
+    judges = dict(reader.judges(head, summary))
+    scores = tuple(reader.scores(head, summary))
+    usage = reader.usage(body, result, "")
+    case_usage = {
+        case: reader.usage(values, result, f"per_case.{case}.")
+        for case, values in reader.mappings(body, "per_case", result)
+    }
+    if reader.problems:
+        raise InputError(*reader.problems)
+    mode = body.get("execution_mode")
+    return Run(
+        run_id=run_id,
+        mode="batch" if mode == "batch" else "case" if mode else project.mode,
+        judges=judges,
+        scores=scores,
+        usage=usage,
+        case_usage=case_usage,
+        cases=tuple(sorted({s.case_id for s in scores} | set(case_usage) | set(case_dirs))),
+        model=as_text(body.get("model")) or project.models.get("skill", ""),
+        agent=" ".join(filter(None, (as_text(body.get(k)) for k in ("agent", "agent_version")))),
+        run_metrics=_numbers(head.get("run_metrics")),
+        notes=(*_missing(summary, result), *reader.notes),
+    )
+
+
+def breaches(project: Project, run: Run) -> tuple[Breach, ...]:
+    """The thresholds that the run does not meet; those it does not measure are no breach."""
+    return tuple(b for b in _bounds(project, run) if b.actual is not None and b.is_worse)
+
+
+def unmeasured(project: Project, run: Run) -> tuple[Breach, ...]:
+    """The thresholds about a figure that the run does not have, such as a win rate that needs a
+    baseline, or a judge that did not run.
+    """
+    return tuple(b for b in _bounds(project, run) if b.actual is None)
+
+
+def _bounds(project: Project, run: Run) -> Iterator[Breach]:
+    for judge, bounds in project.thresholds.items():
+        for kind, bound in bounds.items():
+            yield Breach(judge, kind, bound, _figure(run, judge, kind[len("min_") :]))
+
+
+def _figure(run: Run, judge: str, name: str) -> float | None:
+    found = run.judges.get(judge, {}).get(name)
+    return _error_rate(run, judge) if found is None and name == "error_rate" else found
+
+
+def _error_rate(run: Run, judge: str) -> float | None:
+    own = [score for score in run.scores if score.judge == judge]
+    return sum(bool(score.error) for score in own) / len(own) if own else None
+
+
+def _missing(summary: Document | None, result: Document | None) -> Iterator[str]:
+    if summary is None:
+        yield "no summary.yaml: no scores"
+    if result is None:
+        yield "no run_result.json: no duration, cost and tokens of the run"
+
+
+class _Reader:
+    """Reads figures of the expected type and collects what is wrong instead of stopping."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.notes: list[str] = []
+
+    def root(self, document: Document | None) -> dict[str, Any]:
+        if document is None or document.value is None:
+            return {}
+        if isinstance(document.value, dict):
+            return document.value
+        fix = "run the evaluation again, or restore the file"
+        self.problems.append(document.problem("", "is not a mapping of keys", fix))
+        return {}
+
+    def mappings(
+        self, parent: Mapping[str, Any], key: str, document: Document | None, prefix: str = ""
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The entries of the mapping at ``key``, each itself a mapping."""
+        found = parent.get(key)
+        if found is None or document is None:
+            return
+        if not isinstance(found, dict):
+            self.problems.append(document.problem(prefix + key, "must be a mapping"))
+            return
+        for name, value in found.items():
+            if isinstance(value, dict):
+                yield name, value
+            elif value is not None:
+                self.problems.append(document.problem(f"{prefix}{key}.{name}", "must be a mapping"))
+
+    def judges(
+        self, head: Mapping[str, Any], document: Document | None
+    ) -> Iterator[tuple[str, dict[str, float | None]]]:
+        for name, figures in self.mappings(head, "judges", document):
+            yield (
+                name,
+                {
+                    key: None if value is None else float(value)
+                    for key, value in figures.items()
+                    if value is None or _is_number(value)
+                },
+            )
+
+    def scores(self, head: Mapping[str, Any], document: Document | None) -> Iterator[Score]:
+        for case_id, judges in self.mappings(head, "per_case", document):
+            prefix = f"per_case.{case_id}."
+            for judge, found in judges.items():
+                if isinstance(found, dict):
+                    yield Score(
+                        case_id,
+                        judge,
+                        found.get("value"),
+                        as_text(found.get("rationale")),
+                        as_text(found.get("error")),
+                        as_text(found.get("judge_type")),
+                    )
+                elif found is not None and document is not None:
+                    what = "must be a mapping with `value` and `rationale`"
+                    self.problems.append(document.problem(prefix + judge, what))
+
+    def usage(self, found: Mapping[str, Any], document: Document | None, prefix: str) -> Usage:
+        turns, code = self.number(found, "num_turns", document, prefix), found.get("exit_code")
+        return Usage(
+            duration_s=self.number(found, "duration_s", document, prefix),
+            cost_usd=self.number(found, "cost_usd", document, prefix),
+            num_turns=None if turns is None else int(turns),
+            exit_code=int(code) if isinstance(code, (int, float)) else None,
+            tokens={k: int(v) for k, v in _numbers(found.get("token_usage")).items()},
+            per_model={
+                model: _numbers(figures)
+                for model, figures in self.mappings(found, "per_model_usage", document, prefix)
+            },
+        )
+
+    def number(
+        self, found: Mapping[str, Any], key: str, document: Document | None, prefix: str
+    ) -> float | None:
+        value = found.get(key)
+        if value is None or _is_number(value):
+            return value
+        if document is not None:
+            self.problems.append(document.problem(prefix + key, "must be a number"))
+        return None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _numbers(found: object) -> dict[str, float]:
+    if not isinstance(found, dict):
+        return {}
+    return {key: value for key, value in found.items() if _is_number(value)}
