@@ -172,8 +172,9 @@ def breaches(project: Project, run: Run) -> tuple[Breach, ...]:
 
 
 def unmeasured(project: Project, run: Run) -> tuple[Breach, ...]:
-    """The thresholds about a figure that the run does not have, such as a win rate that needs a
-    baseline, or a judge that did not run.
+    """The thresholds about a figure that the run does not have.
+
+    Such as a win rate, which needs a baseline, or one of a judge that did not run.
     """
     return tuple(b for b in _bounds(project, run) if b.actual is None)
 

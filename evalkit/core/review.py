@@ -1,0 +1,169 @@
+"""``review.yaml``: what people said of a run, and the one key in it that a pull replaces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+
+import yaml
+
+from evalkit.core.document import as_text, parse_yaml
+from evalkit.core.errors import InputError, Problem
+from evalkit.core.values import Json
+
+KEY = "mlflow_feedback"
+"""The key under which pulled annotations stand; everything else in the file is people's."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Annotation:
+    """What a person said of a trace in MLflow.
+
+    Attributes:
+        case_id: The case that the trace, or the annotation's name, belongs to; empty where a
+            trace holds several cases and the name says none.
+        trace_id: The trace.
+        name: The assessment's name, without the case.
+        value: Bool, number, text, list or dict.
+        rationale: Why; may be empty.
+        source: Who, as MLflow says.
+        time: When, ISO 8601 in UTC.
+    """
+
+    case_id: str
+    trace_id: str
+    name: str
+    value: Json
+    rationale: str
+    source: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A run's review as the file holds it.
+
+    Attributes:
+        run_id: The run, as the file says; may be empty.
+        reviewer: Who reviewed; may be empty.
+        feedback: Case to comment; an empty comment means accepted.
+        annotations: What stands under ``mlflow_feedback``, as it stands there.
+    """
+
+    run_id: str = ""
+    reviewer: str = ""
+    feedback: Mapping[str, str] = field(default_factory=dict)
+    annotations: Json = None
+
+
+def parse_review(text: str, file: str) -> Review:
+    """Read the text of a ``review.yaml``.
+
+    Raises:
+        InputError: with everything that is wrong in it.
+    """
+    document = parse_yaml(text, file, with_lines=True)
+    root = document.value
+    if root is None:
+        return Review()
+    if not isinstance(root, dict):
+        raise InputError(document.problem("", "is not a mapping of keys", "start with `feedback:`"))
+    feedback = root.get("feedback")
+    if feedback is None:
+        feedback = {}
+    if not isinstance(feedback, dict):
+        fix = "write each case as a key, its comment as the value"
+        raise InputError(document.problem("feedback", "must be a mapping", fix))
+    odd = [
+        document.problem(f"feedback.{case}", "must be text", "write one comment for the case")
+        for case, comment in feedback.items()
+        if isinstance(comment, (dict, list))
+    ]
+    if odd:
+        raise InputError(*odd)
+    return Review(
+        run_id=as_text(root.get("run_id")),
+        reviewer=as_text(root.get("reviewer")),
+        feedback={case: as_text(comment).strip() for case, comment in feedback.items()},
+        annotations=root.get(KEY),
+    )
+
+
+def with_annotations(text: str, file: str, annotations: Iterable[Annotation]) -> str:
+    """The text of a ``review.yaml`` with these annotations, everything else left as it was.
+
+    Only the text of the key ``mlflow_feedback`` is replaced, or added at the end; comments, order
+    and spelling around it stay. No annotations and no such key: the text is returned unchanged.
+
+    Raises:
+        InputError: the text is no YAML mapping in block style.
+    """
+    before = parse_review(text, file)
+    found = _place_of_key(text, file)
+    entries = [asdict(annotation) for annotation in annotations]
+    if found is None and not entries:
+        return text
+    block = _block(entries, "\r\n" if "\r\n" in text else "\n")
+    start, end = found or (len(text), len(text))
+    gap = "" if not text[:start] or text[:start].endswith("\n") else "\n"
+    edited = text[:start] + gap + block + text[end:]
+    _ensure_rest_is_kept(before, edited, file)
+    return edited
+
+
+def _ensure_rest_is_kept(before: Review, edited: str, file: str) -> None:
+    """Refuse an edit that would change, or break, what people wrote.
+
+    That happens where other keys refer to the replaced one by an alias, or behind an explicit
+    end of the document.
+    """
+    try:
+        after = parse_review(edited, file)
+    except InputError:
+        after = None
+    if after is None or replace(after, annotations=before.annotations) != before:
+        fix = f"remove the key {KEY} and what refers to it by hand, then pull again"
+        raise InputError(Problem("cannot be edited without harm to its other keys", file, fix=fix))
+
+
+def _block(entries: list[dict[str, Json]], line_break: str) -> str:
+    text = yaml.safe_dump({KEY: entries}, sort_keys=False, allow_unicode=True, width=100)
+    return text.replace("\n", line_break)
+
+
+def _place_of_key(text: str, file: str) -> tuple[int, int] | None:
+    """Where the key's own lines begin and end in ``text``.
+
+    The end is the line after the value's last character; comments that follow belong to what
+    comes next and stay.
+    """
+    root = yaml.compose(text, yaml.SafeLoader)  # the Python loader: its marks count characters
+    if not isinstance(root, yaml.MappingNode):
+        return None
+    if root.flow_style and root.value:
+        fix = "write one key a line, without the outer braces"
+        raise InputError(
+            Problem("is written in flow style, which a pull cannot edit", file, 1, "", fix)
+        )
+    for key, value in root.value:
+        if key.value == KEY:
+            return key.start_mark.index, _end_of_line(text, _last_index(value))
+    return None
+
+
+def _last_index(node: yaml.Node) -> int:
+    """The index after the node's last character.
+
+    A block collection's own end mark lies at the next token, behind comments that are not its.
+    """
+    if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        return _last_index(last[1] if isinstance(last, tuple) else last)
+    return int(node.end_mark.index)
+
+
+def _end_of_line(text: str, index: int) -> int:
+    if index and text[index - 1] == "\n":  # a block scalar ends behind its last line break
+        return index
+    found = text.find("\n", index)
+    return len(text) if found < 0 else found + 1
