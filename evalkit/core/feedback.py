@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import datetime as dt
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from evalkit.core.values import Json
+from evalkit.core.results import Score
+from evalkit.core.review import Annotation
+from evalkit.core.values import Json, canonical, derive_id
 
 SourceType: TypeAlias = Literal["CODE", "LLM_JUDGE", "HUMAN"]
 
@@ -46,3 +49,202 @@ class Assessment:
     time_ms: int = 0
     kind: Literal["feedback", "expectation"] = "feedback"
     valid: bool = True
+
+    def says_the_same(self, other: Assessment) -> bool:
+        """Whether both say the same of the same trace; when they were made does not matter."""
+        return self._content() == other._content()
+
+    def _content(self) -> tuple[Json, ...]:
+        # True == 1 in Python, but a bool score is no number
+        value = (isinstance(self.value, bool), self.value)
+        return (
+            self.trace_id,
+            self.name,
+            value,
+            self.source_type,
+            self.source_id,
+            self.rationale,
+            self.error,
+            dict(self.metadata),
+            self.kind,
+        )
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether evalkit wrote it."""
+        return MARKER in self.metadata
+
+
+MODEL_JUDGES = frozenset({"llm", "llm_judge", "prompt", "prompt_file", "llm_rubric", "agent"})
+"""The values of ``judge_type`` that mark a judge as a model's."""
+
+ACCEPTED = "accepted"
+"""The value of a human review without a comment."""
+
+HUMAN_REVIEW = "human_review"
+
+
+def from_score(
+    score: Score, trace_id: str, *, qualified: bool, key: str, time_ms: int
+) -> Assessment | None:
+    """The assessment that a judge's score becomes.
+
+    Args:
+        score: What the judge said.
+        trace_id: The trace of the score's case.
+        qualified: Name it ``{case_id}/{judge}``: on a trace that holds several cases.
+        key: The run's key, kept in the metadata.
+        time_ms: When the run took place, milliseconds since the epoch.
+
+    Returns:
+        None where the judge neither gave a value nor failed.
+    """
+    if score.value is None and not score.error:
+        return None
+    is_model = score.judge_type.lower() in MODEL_JUDGES
+    return _assessment(
+        trace_id,
+        score.case_id,
+        score.judge,
+        source=("LLM_JUDGE" if is_model else "CODE", score.judge),
+        said=(None if score.error else score.value, score.rationale, score.error),
+        qualified=qualified,
+        key=key,
+        time_ms=time_ms,
+    )
+
+
+def from_comment(
+    case_id: str,
+    comment: str,
+    reviewer: str,
+    trace_id: str,
+    *,
+    qualified: bool,
+    key: str,
+    time_ms: int,
+) -> Assessment:
+    """The assessment that a reviewer's comment becomes; an empty comment means accepted.
+
+    The comment is the value, so that MLflow's table shows it, and the rationale, so that it can
+    be read in full.
+    """
+    return _assessment(
+        trace_id,
+        case_id,
+        HUMAN_REVIEW,
+        source=("HUMAN", reviewer or "reviewer"),
+        said=(comment or ACCEPTED, comment, ""),
+        qualified=qualified,
+        key=key,
+        time_ms=time_ms,
+    )
+
+
+def _assessment(
+    trace_id: str,
+    case_id: str,
+    name: str,
+    *,
+    source: tuple[SourceType, str],
+    said: tuple[Json, str, str],
+    qualified: bool,
+    key: str,
+    time_ms: int,
+) -> Assessment:
+    value, rationale, error = said
+    full = f"{case_id}/{name}" if qualified else name
+    return Assessment(
+        assessment_id="a-" + derive_id(trace_id, case_id, full, source[0]),
+        trace_id=trace_id,
+        name=full,
+        value=value,
+        source_type=source[0],
+        source_id=source[1],
+        rationale=rationale,
+        error=error,
+        metadata={MARKER: key, "case_id": case_id},
+        time_ms=time_ms,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What has to be written so that a trace holds exactly the wanted assessments of evalkit.
+
+    Attributes:
+        create: Those that are not there.
+        update: Those that are there and say something else.
+        delete: Those of evalkit's that are there and no longer wanted.
+        unchanged: How many are there and say the same.
+    """
+
+    create: tuple[Assessment, ...] = ()
+    update: tuple[Assessment, ...] = ()
+    delete: tuple[Assessment, ...] = ()
+    unchanged: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.create or self.update or self.delete)
+
+
+def changes(
+    wanted: Iterable[Assessment], stored: Iterable[Assessment], *, sources: Collection[SourceType]
+) -> Changes:
+    """Compare what is wanted with what MLflow holds.
+
+    Only assessments that evalkit wrote, and of these only the ones from ``sources``, are ever
+    updated or deleted: people's are theirs.
+    """
+    mine = {a.assessment_id: a for a in stored if a.is_ours and a.source_type in sources}
+    ahead = {a.assessment_id: a for a in wanted}
+    known = [(mine[key], a) for key, a in ahead.items() if key in mine]
+    return Changes(
+        create=tuple(a for key, a in ahead.items() if key not in mine),
+        update=tuple(new for old, new in known if not new.says_the_same(old)),
+        delete=tuple(a for key, a in mine.items() if key not in ahead),
+        unchanged=sum(new.says_the_same(old) for old, new in known),
+    )
+
+
+def annotations(
+    stored: Iterable[Assessment], case_of: Mapping[str, str], cases: Collection[str]
+) -> list[Annotation]:
+    """What people said, and nothing that evalkit pushed.
+
+    Args:
+        stored: Every assessment on the run's traces.
+        case_of: Trace id to case; without the traces that hold several.
+        cases: The run's cases, to find the case in a name such as ``{case_id}/tone``.
+
+    Returns:
+        Sorted, so that pulling again gives the same file. What a person replaced in MLflow by a
+        later word of theirs is left out.
+    """
+    return sorted(
+        (
+            _annotation(a, case_of.get(a.trace_id, ""), cases)
+            for a in stored
+            if a.source_type == "HUMAN" and not a.is_ours and a.valid
+        ),
+        key=lambda a: (a.case_id, a.trace_id, a.name, a.source, a.time, canonical(a.value)),
+    )
+
+
+def _annotation(stored: Assessment, case_id: str, cases: Collection[str]) -> Annotation:
+    name = stored.name
+    if not case_id:
+        fitting = [case for case in cases if name.startswith(case + "/")]
+        case_id = max(fitting, key=len, default="")
+    if case_id:
+        name = name.removeprefix(case_id + "/")
+    moment = dt.datetime.fromtimestamp(stored.time_ms / 1000, dt.UTC)
+    return Annotation(
+        case_id=case_id,
+        trace_id=stored.trace_id,
+        name=name,
+        value=stored.value,
+        rationale=stored.rationale,
+        source=stored.source_id,
+        time=moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    )

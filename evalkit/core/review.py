@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 
 import yaml
 
@@ -98,7 +98,7 @@ def with_annotations(text: str, file: str, annotations: Iterable[Annotation]) ->
     Raises:
         InputError: the text is no YAML mapping in block style.
     """
-    before = parse_review(text, file)
+    parse_review(text, file)
     found = _place_of_key(text, file)
     entries = [asdict(annotation) for annotation in annotations]
     if found is None and not entries:
@@ -107,23 +107,28 @@ def with_annotations(text: str, file: str, annotations: Iterable[Annotation]) ->
     start, end = found or (len(text), len(text))
     gap = "" if not text[:start] or text[:start].endswith("\n") else "\n"
     edited = text[:start] + gap + block + text[end:]
-    _ensure_rest_is_kept(before, edited, file)
+    _ensure_rest_is_kept(text, edited, file)
     return edited
 
 
-def _ensure_rest_is_kept(before: Review, edited: str, file: str) -> None:
+def _ensure_rest_is_kept(text: str, edited: str, file: str) -> None:
     """Refuse an edit that would change, or break, what people wrote.
 
     That happens where other keys refer to the replaced one by an alias, or behind an explicit
     end of the document.
     """
     try:
-        after = parse_review(edited, file)
+        kept = _without_key(text, file) == _without_key(edited, file)
     except InputError:
-        after = None
-    if after is None or replace(after, annotations=before.annotations) != before:
+        kept = False
+    if not kept:
         fix = f"remove the key {KEY} and what refers to it by hand, then pull again"
         raise InputError(Problem("cannot be edited without harm to its other keys", file, fix=fix))
+
+
+def _without_key(text: str, file: str) -> dict[str, Json]:
+    found = parse_yaml(text, file).value or {}
+    return {key: value for key, value in found.items() if key != KEY}
 
 
 def _block(entries: list[dict[str, Json]], line_break: str) -> str:
