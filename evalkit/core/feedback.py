@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from evalkit.core.results import Score
@@ -84,88 +84,59 @@ ACCEPTED = "accepted"
 HUMAN_REVIEW = "human_review"
 
 
-def from_score(
-    score: Score, trace_id: str, *, qualified: bool, key: str, time_ms: int
-) -> Assessment | None:
-    """The assessment that a judge's score becomes.
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The trace that feedback goes to, and how feedback is written there.
 
-    Args:
-        score: What the judge said.
-        trace_id: The trace of the score's case.
-        qualified: Name it ``{case_id}/{judge}``: on a trace that holds several cases.
-        key: The run's key, kept in the metadata.
+    Attributes:
+        trace_id: The trace.
+        qualified: Name feedback ``{case_id}/{name}``: on a trace that holds several cases.
+        key: The run's key, kept in the metadata as the mark of what evalkit wrote.
         time_ms: When the run took place, milliseconds since the epoch.
-
-    Returns:
-        None where the judge neither gave a value nor failed.
     """
+
+    trace_id: str
+    qualified: bool
+    key: str
+    time_ms: int
+
+    def assessment(
+        self, case_id: str, name: str, source_type: SourceType, source_id: str, value: Json
+    ) -> Assessment:
+        """An assessment of one case on this trace, without rationale and error."""
+        full = f"{case_id}/{name}" if self.qualified else name
+        return Assessment(
+            assessment_id="a-" + derive_id(self.trace_id, case_id, full, source_type),
+            trace_id=self.trace_id,
+            name=full,
+            value=value,
+            source_type=source_type,
+            source_id=source_id,
+            metadata={MARKER: self.key, "case_id": case_id},
+            time_ms=self.time_ms,
+        )
+
+
+def from_score(score: Score, target: Target) -> Assessment | None:
+    """The assessment that a judge's score becomes; None where it has neither value nor error."""
     if score.value is None and not score.error:
         return None
     is_model = score.judge_type.lower() in MODEL_JUDGES
-    return _assessment(
-        trace_id,
-        score.case_id,
-        score.judge,
-        source=("LLM_JUDGE" if is_model else "CODE", score.judge),
-        said=(None if score.error else score.value, score.rationale, score.error),
-        qualified=qualified,
-        key=key,
-        time_ms=time_ms,
-    )
+    source: SourceType = "LLM_JUDGE" if is_model else "CODE"
+    value = None if score.error else score.value
+    bare = target.assessment(score.case_id, score.judge, source, score.judge, value)
+    return replace(bare, rationale=score.rationale, error=score.error)
 
 
-def from_comment(
-    case_id: str,
-    comment: str,
-    reviewer: str,
-    trace_id: str,
-    *,
-    qualified: bool,
-    key: str,
-    time_ms: int,
-) -> Assessment:
+def from_comment(case_id: str, comment: str, reviewer: str, target: Target) -> Assessment:
     """The assessment that a reviewer's comment becomes; an empty comment means accepted.
 
-    The comment is the value, so that MLflow's table shows it, and the rationale, so that it can
+    The comment is the value, so that MLflow's tables show it, and the rationale, so that it can
     be read in full.
     """
-    return _assessment(
-        trace_id,
-        case_id,
-        HUMAN_REVIEW,
-        source=("HUMAN", reviewer or "reviewer"),
-        said=(comment or ACCEPTED, comment, ""),
-        qualified=qualified,
-        key=key,
-        time_ms=time_ms,
-    )
-
-
-def _assessment(
-    trace_id: str,
-    case_id: str,
-    name: str,
-    *,
-    source: tuple[SourceType, str],
-    said: tuple[Json, str, str],
-    qualified: bool,
-    key: str,
-    time_ms: int,
-) -> Assessment:
-    value, rationale, error = said
-    full = f"{case_id}/{name}" if qualified else name
-    return Assessment(
-        assessment_id="a-" + derive_id(trace_id, case_id, full, source[0]),
-        trace_id=trace_id,
-        name=full,
-        value=value,
-        source_type=source[0],
-        source_id=source[1],
-        rationale=rationale,
-        error=error,
-        metadata={MARKER: key, "case_id": case_id},
-        time_ms=time_ms,
-    )
+    source_id = reviewer or "reviewer"
+    bare = target.assessment(case_id, HUMAN_REVIEW, "HUMAN", source_id, comment or ACCEPTED)
+    return replace(bare, rationale=comment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +178,7 @@ def changes(
     )
 
 
-def annotations(
+def annotations_of_people(
     stored: Iterable[Assessment], case_of: Mapping[str, str], cases: Collection[str]
 ) -> list[Annotation]:
     """What people said, and nothing that evalkit pushed.
