@@ -1,0 +1,109 @@
+"""A finished run in MLflow's words: its params, metrics, tags and table of scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from evalkit.core.project import Project
+from evalkit.core.results import Run, Usage, breaches, unmeasured
+from evalkit.core.values import Json, derive_id
+
+KEY_TAG = "evalkit.key"
+"""Run tag that holds the run's key, by which it is found again."""
+
+TABLE_COLUMNS = ("case_id", "judge", "value", "rationale", "error", "judge_type")
+
+
+def run_key(experiment_id: str, project: Project, run_id: str) -> str:
+    """The run's key: what it is, wherever and whenever it is logged."""
+    return derive_id(experiment_id, project.name, run_id)
+
+
+def trace_id(key: str, case_id: str | None) -> str:
+    """The id of a case's trace, or of the whole batch run's."""
+    return "tr-" + (derive_id(key, "case", case_id) if case_id is not None else derive_id(key))
+
+
+def params(project: Project, run: Run) -> dict[str, str]:
+    """What was evaluated, and how."""
+    known = {
+        "skill": project.skill,
+        "runner.type": project.runner,
+        "model": run.model,
+        "run_id": run.run_id,
+        "execution_mode": run.mode,
+        "agent": run.agent,
+    }
+    return {name: value for name, value in known.items() if value}
+
+
+def metrics(project: Project, run: Run) -> dict[str, float]:
+    """Figures by metric name.
+
+    ``{judge}/mean``, ``{judge}/pass_rate`` and whatever else the summary holds per judge; of the
+    execution ``duration_s``, ``cost_usd``, ``num_turns``, ``num_cases``, ``tokens/{kind}``; by
+    model ``cost_usd/{model}``, ``tokens/{kind}/{model}``; ``thresholds_failed``.
+    """
+    found = {
+        f"{judge}/{name}": value
+        for judge, figures in run.judges.items()
+        for name, value in figures.items()
+        if value is not None
+    }
+    found |= dict(_execution(run.usage))
+    found |= {f"run_metrics/{name}": value for name, value in run.run_metrics.items()}
+    found["num_cases"] = len(run.cases)
+    if project.thresholds:
+        found["thresholds_failed"] = len(breaches(project, run))
+    return {name: float(value) for name, value in found.items()}
+
+
+def _execution(usage: Usage) -> Iterator[tuple[str, float]]:
+    for name in ("duration_s", "cost_usd", "num_turns", "exit_code"):
+        value = getattr(usage, name)
+        if value is not None:
+            yield name, value
+    for kind, count in usage.tokens.items():
+        yield f"tokens/{kind}", count
+    for model, figures in usage.per_model.items():
+        for kind, value in figures.items():
+            yield (f"cost_usd/{model}" if kind == "cost_usd" else f"tokens/{kind}/{model}"), value
+
+
+def tags(project: Project, run: Run) -> dict[str, str]:
+    """``regressions_detected`` (yes or no), ``num_judges``, and the config's own tags.
+
+    ``evalkit.regressions`` says which thresholds fail, ``evalkit.unmeasured`` which could not be
+    looked at.
+    """
+    failed, open_ = breaches(project, run), unmeasured(project, run)
+    judges = set(run.judges) | {score.judge for score in run.scores}
+    found = {
+        **project.tags,
+        "regressions_detected": "yes" if failed else "no",
+        "num_judges": str(len(judges)),
+        "evalkit.eval": project.name,
+        "evalkit.regressions": "; ".join(
+            f"{b.judge} {b.kind} {b.bound:g}, is {b.actual:g}" for b in failed
+        ),
+        "evalkit.unmeasured": "; ".join(f"{b.judge} {b.kind}" for b in open_),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def table(run: Run) -> dict[str, list[Any]]:
+    """Every score as one row, by column (:data:`TABLE_COLUMNS`).
+
+    Values keep their types; lists and dicts stay as they are.
+    """
+    rows: list[tuple[Json, ...]] = [
+        (s.case_id, s.judge, s.value, s.rationale, s.error, s.judge_type) for s in run.scores
+    ]
+    columns = zip(*rows, strict=True) if rows else ((),) * len(TABLE_COLUMNS)
+    return {name: list(column) for name, column in zip(TABLE_COLUMNS, columns, strict=True)}
+
+
+def totals(usage: Usage) -> Mapping[str, float]:
+    """The execution figures by metric name, for one case."""
+    return dict(_execution(usage))

@@ -1,0 +1,114 @@
+"""Which trace belongs to which case: ours, and those that the harness recorded itself."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from evalkit.core.feedback import Assessment
+from evalkit.core.results import Run
+
+RUN_TAG = "evalkit.run"
+"""Trace tag that holds the key of the run it belongs to."""
+
+CASE_TAG = "evalkit.case"
+"""Trace tag that holds the case id; traces of a whole batch run have none."""
+
+HASH_TAG = "evalkit.hash"
+"""Trace tag that holds the hash of what the trace was built from."""
+
+RECORDED_TAG = "eval_run_id"
+"""Trace tag by which the harness marks what it records itself: a case id or a run id."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTrace:
+    """A trace as MLflow lists it, without its spans.
+
+    Attributes:
+        trace_id: MLflow's id.
+        tags: Its tags.
+        metadata: Its metadata.
+        time_ms: When it began, milliseconds since the epoch.
+        complete: Whether its spans are there; a kill between the two writings leaves it without.
+        assessments: All its assessments, whoever made them.
+    """
+
+    trace_id: str
+    tags: Mapping[str, str]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    time_ms: int = 0
+    complete: bool = True
+    assessments: tuple[Assessment, ...] = ()
+
+    @property
+    def case_id(self) -> str | None:
+        """The case it belongs to; None for a whole batch run's."""
+        return self.tags.get(CASE_TAG)
+
+
+@dataclass(frozen=True, slots=True)
+class TraceIndex:
+    """Where the feedback of each case goes.
+
+    Attributes:
+        by_case: Case to trace.
+        whole: The trace that holds every case of a batch run; None in case mode.
+        notes: What could not be decided, for people.
+    """
+
+    by_case: Mapping[str, StoredTrace]
+    whole: StoredTrace | None = None
+    notes: tuple[str, ...] = ()
+
+    def of(self, case_id: str) -> StoredTrace | None:
+        """The trace that a case's feedback belongs on; None where it has none."""
+        return self.by_case.get(case_id, self.whole)
+
+    @property
+    def traces(self) -> tuple[StoredTrace, ...]:
+        """All traces of the run."""
+        return (*self.by_case.values(), *((self.whole,) if self.whole else ()))
+
+
+def index_traces(
+    run: Run, own: Iterable[StoredTrace], recorded: Iterable[StoredTrace] = ()
+) -> TraceIndex:
+    """Put each case beside its trace.
+
+    Args:
+        run: The run whose traces are looked for.
+        own: Traces that carry the run's key.
+        recorded: Traces that the harness recorded and nobody has linked to a run yet. One is
+            taken where it is the only one that fits; with several nothing is guessed.
+    """
+    own = list(own)
+    by_case = {trace.case_id: trace for trace in own if trace.case_id is not None}
+    whole = next((trace for trace in own if trace.case_id is None), None)
+    found: dict[str | None, list[StoredTrace]] = defaultdict(list)
+    for trace in recorded:
+        fits, case_id = _case_of_recorded(trace, run)
+        if fits:
+            found[case_id].append(trace)
+    notes = [
+        f"{len(traces)} traces recorded for {case or run.run_id} fit; none of them is used"
+        for case, traces in found.items()
+        if len(traces) > 1
+    ]
+    single = {case: traces[0] for case, traces in found.items() if len(traces) == 1}
+    whole = whole or single.pop(None, None)
+    adopted = {case: trace for case, trace in single.items() if case is not None}
+    return TraceIndex({**adopted, **by_case}, whole, tuple(notes))
+
+
+def _case_of_recorded(trace: StoredTrace, run: Run) -> tuple[bool, str | None]:
+    """Whether a recorded trace belongs to the run, and to which case; None for the whole run."""
+    mark = trace.tags.get(RECORDED_TAG, "")
+    named = next((trace.tags[k] for k in ("eval_case_id", "case_id") if k in trace.tags), None)
+    if mark == run.run_id:
+        if named is not None:
+            return named in run.cases, named
+        only = run.cases[0] if len(run.cases) == 1 else None
+        return (True, None) if run.mode == "batch" else (only is not None, only)
+    return mark in run.cases and run.mode == "case", mark

@@ -1,0 +1,43 @@
+"""Which MLflow a stage talks to, and why that one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+DEFAULT_URI = "http://127.0.0.1:5000"
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """A tracking URI and where it came from.
+
+    Attributes:
+        uri: What MLflow calls a tracking URI.
+        origin: For people: the flag, the config, the environment, Databricks, or the default.
+    """
+
+    uri: str
+    origin: str
+
+    def __str__(self) -> str:
+        return f"{without_password(self.uri)} (from {self.origin})"
+
+
+def resolve_tracking(flag: str | None, config: str, environment: Mapping[str, str]) -> Tracking:
+    """The tracking URI: flag, eval.yaml, ``MLFLOW_TRACKING_URI``, Databricks, or the default."""
+    if flag:
+        return Tracking(flag, "--tracking-uri")
+    if config:
+        return Tracking(config, "mlflow.tracking_uri in the config")
+    if uri := environment.get("MLFLOW_TRACKING_URI"):
+        return Tracking(uri, "MLFLOW_TRACKING_URI")
+    if environment.get("DATABRICKS_RUNTIME_VERSION") or environment.get("DATABRICKS_ENV_VERSION"):
+        return Tracking("databricks", "Databricks, where this runs")
+    return Tracking(DEFAULT_URI, "the default")
+
+
+def without_password(uri: str) -> str:
+    """The URI with the password of ``//user:password@host`` left out, fit to be printed."""
+    return re.sub(r"(//[^/:@]*):[^/@]*@", r"\1:***@", uri)
