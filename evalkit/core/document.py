@@ -72,7 +72,7 @@ def parse_yaml(text: str, file: str, *, with_lines: bool = False) -> Document:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else None
+        line = min(mark.line + 1, len(text.splitlines())) if mark else None
         what = " ".join(part for part in (error.context, error.problem) if part)
         raise InputError(_not_yaml(file, what, line)) from error
     except (yaml.YAMLError, TypeError, ValueError, OverflowError) as error:

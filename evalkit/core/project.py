@@ -95,7 +95,7 @@ def parse_project(text: str, file: str, *, fallback_name: str = "eval") -> Proje
     reader = _Reader(parse_yaml(text, file, with_lines=True))
     project = reader.project(fallback_name)
     if reader.problems:
-        raise InputError(*reader.problems)
+        raise InputError(*sorted(reader.problems, key=lambda problem: problem.line or 0))
     return project
 
 
@@ -137,7 +137,7 @@ class _Reader:
             judges=judges,
             thresholds=thresholds,
             file=self.document.file,
-            advice=tuple(self.advice),
+            advice=tuple(sorted(self.advice, key=lambda problem: problem.line or 0)),
         )
 
     def advise(

@@ -1,0 +1,64 @@
+"""YAML and JSON text become plain values, or an error that names the place."""
+
+import pytest
+
+from evalkit.core.document import parse_json, parse_yaml
+from evalkit.core.errors import InputError
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{new}: &{new} [{', '.join(['*' + old] * 9)}]\n"
+    for old, new in zip("abcdefghi", "bcdefghij", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("a: [1,\n b: {", 2, "not YAML"),
+        ("a: \x00", None, "not YAML"),
+        ("a: !!python/object:os.system x", 1, "could not determine a constructor"),
+        ("a: &x [*x]", 1, "an alias contains itself"),
+        (BOMB, None, "aliases expand"),
+        ("[" * 100_000, None, "nests deeper"),
+        ("- " * 100_000 + "x", None, "nests deeper"),
+        ("a: 1\nb: 2\n---\nc: 3", 3, "not YAML"),
+    ],
+    ids=["cut off", "NUL", "python tag", "self alias", "bomb", "flow", "block", "two documents"],
+)
+def test_bad_yaml_is_refused_with_its_place(text, line, message):
+    with pytest.raises(InputError, match=message) as caught:
+        parse_yaml(text, "eval.yaml")
+    assert [p.line for p in caught.value.problems] == [line]
+    assert "eval.yaml" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ['{"a": ', "[" * 100_000, "", "nope"])
+def test_bad_json_is_refused(text):
+    with pytest.raises(InputError, match="not JSON|nests deeper"):
+        parse_json(text, "run_result.json")
+
+
+def test_values_without_a_json_form_become_text():
+    text = "day: 2026-07-09\nat: 2026-07-09T15:30:00Z\nnan: .nan\n1: one\nraw: !!binary aGk=\n"
+    assert parse_yaml(text, "x").value == {
+        "day": "2026-07-09",
+        "at": "2026-07-09T15:30:00+00:00",
+        "nan": "NaN",
+        "1": "one",
+        "raw": "aGk=",
+    }
+
+
+def test_every_field_knows_its_line():
+    document = parse_yaml("a:\n  b:\n  - c: 1\n  - 2\n", "x", with_lines=True)
+    assert document.lines == {"a": 1, "a.b": 2, "a.b[0]": 3, "a.b[0].c": 3, "a.b[1]": 4}
+    assert document.line("a.b[0].missing") == 3
+
+
+def test_a_key_that_stands_twice_is_refused_in_configuration():
+    with pytest.raises(InputError, match=r"x:3: a.b: the key stands twice, first on line 2"):
+        parse_yaml("a:\n  b: 1\n  b: 2\n", "x", with_lines=True)
+
+
+def test_a_key_with_a_dot_is_not_mistaken_for_a_path():
+    assert parse_yaml("a.b: 1\na:\n  b: 2\n", "x", with_lines=True).value["a.b"] == 1

@@ -1,0 +1,90 @@
+"""The plan of a sync: what MLflow's keying by inputs makes of edits, renames and deletions."""
+
+import pytest
+
+from evalkit.core.dataset import Record, StoredRecord
+from evalkit.core.errors import InputError
+from evalkit.core.mirror import CASE_TAG, distinguish, plan_mirror
+
+
+def record(case, question="q", **expectations):
+    return Record(case, {"question": question}, expectations)
+
+
+def row(case, question="q", **expectations):
+    tags = {CASE_TAG: case} if case else {}
+    return StoredRecord(f"id-{case}-{question}", {"question": question}, expectations, tags)
+
+
+@pytest.mark.parametrize(
+    ("records", "rows", "kinds", "first", "last"),
+    [
+        ([record("a")], [], {"a": "created"}, [], []),
+        ([record("a")], [row("a")], {"a": "unchanged"}, [], []),
+        ([record("a", x=1)], [row("a")], {"a": "updated"}, [], []),
+        ([record("a", x=1)], [row("a", x=1.0)], {"a": "unchanged"}, [], []),
+        ([record("a")], [row("a", x=1)], {"a": "updated"}, ["id-a-q"], []),
+        ([record("a", "new")], [row("a")], {"a": "updated"}, [], ["id-a-q"]),
+        ([record("b")], [row("a")], {"b": "updated"}, [], []),
+        ([], [row("a")], {"a": "deleted"}, [], ["id-a-q"]),
+        ([record("a")], [row("")], {"a": "skipped"}, [], []),
+        ([], [row("")], {}, [], []),
+        (
+            [record("a", "1"), record("b", "2")],
+            [row("b", "1"), row("a", "2")],
+            {"a": "updated", "b": "updated"},
+            [],
+            [],
+        ),
+        (
+            [record("a", "new")],
+            [row("a", "new"), row("a", "old")],
+            {"a": "updated"},
+            [],
+            ["id-a-old"],
+        ),
+    ],
+    ids=[
+        "new case",
+        "same",
+        "expectation added",
+        "1 is 1.0",
+        "expectation dropped",
+        "prompt edited",
+        "renamed",
+        "deleted",
+        "somebody else's equal row",
+        "somebody else's row",
+        "swapped",
+        "left over by a kill",
+    ],
+)
+def test_plan(records, rows, kinds, first, last):
+    plan = plan_mirror(records, rows)
+    assert {change.case_id: change.kind for change in plan.changes} == kinds
+    assert list(plan.delete_first) == first
+    assert list(plan.delete_last) == last
+
+
+def test_cases_with_equal_inputs_are_refused_by_name():
+    with pytest.raises(InputError, match="cases a, b have equal inputs"):
+        plan_mirror([record("a", x=1), record("b", x=2), record("c", "other")], [])
+
+
+def test_distinguish_keeps_them_apart():
+    plan = plan_mirror(distinguish([record("a"), record("b")]), [])
+    assert plan.count("created") == 2
+
+
+def test_distinguish_does_not_overwrite_an_input():
+    with pytest.raises(InputError, match="case_id already"):
+        distinguish([Record("a", {"case_id": 1}, {})])
+
+
+def test_an_update_shows_each_field_before_and_after():
+    (change,) = plan_mirror([record("a", "new", x=1, y=2)], [row("a", "old", x=1, z=3)]).changes
+    assert list(change.fields()) == [
+        ("inputs.question", "old", "new"),
+        ("expectations.y", None, 2),
+        ("expectations.z", 3, None),
+    ]

@@ -1,0 +1,100 @@
+"""eval.yaml is read leniently where it may be, and refused with every problem where not."""
+
+import pytest
+
+from evalkit.core.errors import InputError
+from evalkit.core.project import check_id, parse_project
+
+FULL = """
+name: refunds
+execution: {mode: batch, skill: support, arguments: "{message}"}
+runner: {type: claude-code, effort: high}
+models: {skill: m1, judge: m2}
+mlflow:
+  experiment: refunds-exp
+  tracking_uri: sqlite:///x.db
+  tags: {team: support, count: 3, active: true}
+dataset: {path: cases, schema: "input.yaml has message"}
+judges:
+- {name: polite, llm_rubric: is it polite, feedback_type: str, score_range: [1, 5]}
+- {name: short, check: "return True"}
+thresholds: {short: {min_pass_rate: 0.9, unknown_kind: 3}}
+somebody_elses: {key: 1}
+"""
+
+
+def test_every_part_is_read():
+    project = parse_project(FULL, "eval.yaml")
+    assert (project.name, project.skill, project.mode) == ("refunds", "support", "batch")
+    assert project.experiment == "refunds-exp"
+    assert project.tags == {"team": "support", "count": "3", "active": "true"}
+    assert [(j.name, j.kind) for j in project.judges] == [
+        ("polite", "llm_rubric"),
+        ("short", "check"),
+    ]
+    assert project.judges[0].score_range == (1.0, 5.0)
+    assert project.thresholds == {"short": {"min_pass_rate": 0.9}}
+    assert project.advice == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "experiment"),
+    [
+        ("name: a\nskill: b", "a", "a"),
+        ("skill: b", "b", "b"),
+        ("execution: {skill: c}", "c", "c"),
+        ("{}", "folder", "folder"),
+        ("name: a\nmlflow: {experiment: e}", "a", "e"),
+    ],
+)
+def test_the_name_falls_back_to_the_skill_then_to_the_folder(text, name, experiment):
+    project = parse_project(text, "eval.yaml", fallback_name="folder")
+    assert (project.name, project.experiment) == (name, experiment)
+
+
+@pytest.mark.parametrize(
+    ("old", "mode"), [("prompt", "case"), ("case", "case"), ("batch", "batch")]
+)
+def test_old_files_spell_the_mode_differently(old, mode):
+    assert parse_project(f"execution: {{mode: {old}}}", "e").mode == mode
+
+
+def test_all_problems_are_told_at_once_with_their_lines():
+    text = "name: [1]\nexecution:\n  mode: odd\njudges:\n- check: x\n- 3\nthresholds:\n  a: 3\n"
+    with pytest.raises(InputError) as caught:
+        parse_project(text, "eval.yaml")
+    assert [(p.line, p.field) for p in caught.value.problems] == [
+        (1, "name"),
+        (3, "execution.mode"),
+        (5, "judges[0]"),
+        (6, "judges[1]"),
+        (8, "thresholds.a"),
+    ]
+    assert all(p.fix for p in caught.value.problems)
+
+
+@pytest.mark.parametrize("text", ["", "- a", "just text", "judges: null\n# nothing else"])
+def test_an_empty_file_is_refused_but_null_parts_are_fine(text):
+    if text.startswith("judges"):
+        assert parse_project(text, "e").judges == ()
+    else:
+        with pytest.raises(InputError, match="write at least"):
+            parse_project(text, "e")
+
+
+def test_likely_mistakes_are_advice_and_stop_nothing():
+    text = "judges: [{name: a}, {name: b, module: m}]\nthresholds: {c: {min_mean: 1}}\n"
+    advice = parse_project(text, "e").advice
+    assert [p.field for p in advice] == [
+        "dataset.path",
+        "dataset.schema",
+        "judges[0]",
+        "judges[1].module",
+        "thresholds.c",
+    ]
+
+
+@pytest.mark.parametrize("text", ["", ".", "..", "a/b", "../x", "/etc", "a\\b", "a\x00b"])
+def test_an_id_is_one_folder_name(text):
+    with pytest.raises(InputError, match="run id"):
+        check_id(text, "run id")

@@ -1,0 +1,117 @@
+"""Runs are read from their files; thresholds of all four kinds are held against them."""
+
+import pytest
+
+from evalkit.core.document import Document
+from evalkit.core.errors import InputError
+from evalkit.core.project import parse_project
+from evalkit.core.results import breaches, read_run, unmeasured
+
+PROJECT = parse_project(
+    """
+name: e
+models: {skill: m}
+thresholds:
+  quality: {min_mean: 4}
+  ok: {min_pass_rate: 0.9}
+  pairwise: {min_win_rate: 0.5}
+  flaky: {max_error_rate: 0.2}
+  absent: {min_mean: 1}
+""",
+    "eval.yaml",
+)
+
+
+def run_with(judges, per_case=None):
+    summary = {"judges": judges, "per_case": per_case}
+    return read_run("r1", PROJECT, Document(summary, "summary.yaml"), None)
+
+
+@pytest.mark.parametrize(
+    ("judges", "broken"),
+    [
+        ({"quality": {"mean": 3.9}}, ["quality"]),
+        ({"quality": {"mean": 4}}, []),
+        ({"ok": {"pass_rate": 0.5}}, ["ok"]),
+        ({"pairwise": {"win_rate": 0.4}}, ["pairwise"]),
+        ({"flaky": {"error_rate": 0.3}}, ["flaky"]),
+        ({"flaky": {"error_rate": 0.2}}, []),
+        ({"quality": {"mean": 1}, "ok": {"pass_rate": 0}}, ["quality", "ok"]),
+    ],
+)
+def test_each_kind_of_threshold_is_held(judges, broken):
+    assert [b.judge for b in breaches(PROJECT, run_with(judges))] == broken
+
+
+def test_the_error_rate_is_counted_where_the_summary_does_not_say():
+    per_case = {
+        "a": {"flaky": {"value": True}},
+        "b": {"flaky": {"error": "boom", "value": None}},
+    }
+    (breach,) = breaches(PROJECT, run_with({"flaky": {"mean": 1.0}}, per_case))
+    assert (breach.judge, breach.actual) == ("flaky", 0.5)
+
+
+def test_what_was_not_measured_is_no_breach_but_is_named():
+    run = run_with({"quality": {"mean": None}})
+    assert breaches(PROJECT, run) == ()
+    assert [b.judge for b in unmeasured(PROJECT, run)] == [
+        "quality",
+        "ok",
+        "pairwise",
+        "flaky",
+        "absent",
+    ]
+
+
+@pytest.mark.parametrize("judges", [None, {}, {"a": None}])
+def test_no_judges_are_no_problem(judges):
+    assert run_with(judges).judges == {}
+
+
+def test_values_keep_their_types():
+    per_case = {
+        "a": {
+            "bool": {"value": True},
+            "int": {"value": 4, "judge_type": "llm", "rationale": "good"},
+            "label": {"value": "polite"},
+            "list": {"value": [1, "x"]},
+            "broken": {"value": None, "error": "timeout"},
+        }
+    }
+    values = {s.judge: s.value for s in run_with({}, per_case).scores}
+    assert values == {"bool": True, "int": 4, "label": "polite", "list": [1, "x"], "broken": None}
+    assert values["bool"] is True
+
+
+def test_the_run_result_is_read_by_case_and_model():
+    result = {
+        "execution_mode": "batch",
+        "exit_code": 0,
+        "duration_s": 12.5,
+        "cost_usd": 0.5,
+        "num_turns": 7,
+        "model": "m-from-run",
+        "token_usage": {"input": 3, "output": 4},
+        "per_model_usage": {"m": {"input": 3, "cost_usd": 0.5}},
+        "per_case": {"b": {"duration_s": 2}},
+    }
+    run = read_run("r", PROJECT, None, Document(result, "f"), case_dirs=["a"])
+    assert (run.mode, run.model, run.cases) == ("batch", "m-from-run", ("a", "b"))
+    assert run.usage.per_model == {"m": {"input": 3, "cost_usd": 0.5}}
+    assert run.case_usage["b"].duration_s == 2
+    assert run.notes == ("no summary.yaml: no scores",)
+
+
+def test_wrong_shapes_are_all_named():
+    summary = Document({"judges": [1], "per_case": {"a": 3, "b": {"j": 1}}}, "summary.yaml")
+    result = Document({"duration_s": "long", "per_case": 4}, "run_result.json")
+    with pytest.raises(InputError) as caught:
+        read_run("r", PROJECT, summary, result)
+    assert [(p.file, p.field) for p in caught.value.problems] == [
+        ("summary.yaml", "judges"),
+        ("summary.yaml", "per_case.a"),
+        ("summary.yaml", "per_case.b.j"),
+        ("run_result.json", "duration_s"),
+        ("run_result.json", "per_case"),
+    ]
