@@ -11,7 +11,7 @@ from evalkit.adapters.files.project import ProjectFiles
 from evalkit.adapters.files.reading import folders_in, inside, read_document
 from evalkit.core.document import Document
 from evalkit.core.errors import InputError, Problem
-from evalkit.core.project import check_id
+from evalkit.core.project import Project, check_id
 from evalkit.core.results import Run, read_run
 
 MARKS = ("summary.yaml", "run_result.json", "cases", "stdout.log")
@@ -71,11 +71,13 @@ class RunFiles:
     """A finished run and its folder.
 
     Attributes:
+        project: The project it evaluated.
         run: What its files say.
         folder: The run directory.
         started: What ``run_result.json`` says of when it began; None where it does not.
     """
 
+    project: Project
     run: Run
     folder: Path
     started: Any = None
@@ -95,6 +97,11 @@ class RunFiles:
         if whole.is_file() and (self.run.mode == "batch" or not own):
             return (LogFile(inside(whole, self.folder), None),)
         return own
+
+    @property
+    def review(self) -> Path:
+        """Where people's review of the run stands, or will stand."""
+        return self.folder / "review.yaml"
 
     def artifact(self, name: str) -> bytes | None:
         """The content of a file of the run; None where it has none."""
@@ -157,7 +164,7 @@ def load_run(files: ProjectFiles, run_id: str) -> RunFiles:
     started = next(
         (body[key] for key in ("started_at", "start_time", "started") if key in body), None
     )
-    return RunFiles(run, folder, started)
+    return RunFiles(files.project, run, folder, started)
 
 
 def _homes(files: ProjectFiles) -> Iterator[Path]:

@@ -1,0 +1,177 @@
+"""Feedback: judges' scores and reviewers' comments to MLflow, people's annotations back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from evalkit.adapters.files.run import RunFiles
+from evalkit.adapters.store import Store
+from evalkit.core import describe
+from evalkit.core.errors import StoreError, Unfinished
+from evalkit.core.feedback import (
+    HUMAN_REVIEW,
+    Assessment,
+    SourceType,
+    Target,
+    annotations_of_people,
+    changes,
+    from_comment,
+    from_score,
+)
+from evalkit.core.masking import mask_text
+from evalkit.core.matching import TraceIndex, index_traces
+from evalkit.core.review import Annotation, Review
+from evalkit.core.values import Json
+
+Source: TypeAlias = Literal["judge", "human", "all"]
+
+SOURCES: dict[Source, tuple[SourceType, ...]] = {
+    "judge": ("CODE", "LLM_JUDGE"),
+    "human": ("HUMAN",),
+    "all": ("CODE", "LLM_JUDGE", "HUMAN"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The traces of a run.
+
+    Attributes:
+        experiment_id: MLflow's id of the experiment; empty where there is none.
+        key: The run's key.
+        index: Which trace belongs to which case.
+    """
+
+    experiment_id: str
+    key: str
+    index: TraceIndex
+
+
+def find_traces(found: RunFiles, store: Store) -> Found:
+    """Look for the traces of a run: those that evalkit wrote, and those the harness recorded.
+
+    Raises:
+        StoreError: MLflow answered with an error.
+    """
+    experiment_id = store.experiment(found.project.experiment, create=False)
+    if experiment_id is None:
+        return Found("", "", TraceIndex({}))
+    key = describe.run_key(experiment_id, found.project, found.run.run_id)
+    own = store.find_traces(experiment_id, key)
+    recorded = () if own else store.find_recorded(experiment_id)
+    return Found(experiment_id, key, index_traces(found.run, own, recorded))
+
+
+def push_feedback(
+    found: RunFiles,
+    review: Review,
+    store: Store,
+    *,
+    source: Source = "all",
+    seed_names: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, Json]:
+    """Attach judges' scores and reviewers' comments to the traces of their cases.
+
+    Afterwards each trace holds exactly the feedback of ``source`` that the files say, and
+    whatever people and other tools put there. Feedback that is there already is left alone.
+
+    Returns:
+        The stage's report: ``traces`` touched or found right, ``judge`` and ``human`` feedback
+        that now stands, ``unmatched`` counted and in ``unmatched_names`` named.
+
+    Raises:
+        StoreError: MLflow failed before anything was written.
+        Unfinished: MLflow failed on the way; running again finishes.
+    """
+    traces = find_traces(found, store)
+    push = _Push(found, review, traces, seed_names=seed_names)
+    wanted = [a for a, _ in push.assessments(source) if a is not None]
+    missing = [name for a, name in push.assessments(source) if a is None]
+    stored = [a for trace in traces.index.traces for a in trace.assessments]
+    delta = changes(wanted, stored, sources=SOURCES[source])
+    human = sum(a.source_type == "HUMAN" for a in wanted)
+    report: dict[str, Json] = {
+        "traces": len({a.trace_id for a in wanted}),
+        "judge": len(wanted) - human,
+        "human": human,
+        "unmatched": len(missing),
+        "unmatched_names": missing,
+        "created": len(delta.create),
+        "updated": len(delta.update),
+        "deleted": len(delta.delete),
+        "notes": list(traces.index.notes),
+    }
+    if delta:
+        say(f"{len(delta.create)} new, {len(delta.update)} changed, {len(delta.delete)} withdrawn")
+        try:
+            store.write_assessments(delta)
+        except StoreError as error:
+            raise Unfinished(f"{error}\nRun the same command again to finish.", report) from error
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Push:
+    """What is to be pushed: an assessment, or the name of feedback that has no trace."""
+
+    found: RunFiles
+    review: Review
+    traces: Found
+    seed_names: bool
+
+    def assessments(self, source: Source) -> Iterator[tuple[Assessment | None, str]]:
+        if source in {"judge", "all"}:
+            yield from self._judges()
+        if source in {"human", "all"}:
+            yield from self._people()
+
+    def _judges(self) -> Iterator[tuple[Assessment | None, str]]:
+        for score in self.found.run.scores:
+            target = self._target(score.case_id)
+            if target is None:
+                yield None, f"{score.case_id}/{score.judge}"
+            elif (assessment := from_score(score, target)) is not None:
+                yield assessment, assessment.name
+
+    def _people(self) -> Iterator[tuple[Assessment | None, str]]:
+        for case_id, comment in self.review.feedback.items():
+            target = self._target(case_id) if case_id in self.found.run.cases else None
+            if target is None:
+                yield None, f"{case_id}/{HUMAN_REVIEW}"
+            else:
+                text = mask_text(comment)[0]
+                yield from_comment(case_id, text, self.review.reviewer, target), HUMAN_REVIEW
+
+    def _target(self, case_id: str) -> Target | None:
+        index = self.traces.index
+        trace = index.of(case_id)
+        if trace is None:
+            return None
+        shared = trace is index.whole
+        return Target(trace.trace_id, shared or self.seed_names, self.traces.key, trace.time_ms)
+
+
+def pull_feedback(found: RunFiles, store: Store) -> tuple[list[Annotation], dict[str, Json]]:
+    """Collect what people said of the run's traces in MLflow, and nothing that evalkit pushed.
+
+    Returns:
+        The annotations, sorted, and the stage's report without the file.
+
+    Raises:
+        StoreError: MLflow answered with an error.
+    """
+    traces = find_traces(found, store).index
+    case_of = {trace.trace_id: case for case, trace in traces.by_case.items()}
+    said = annotations_of_people(_all(traces), case_of, found.run.cases)
+    return said, {
+        "traces": len(traces.traces),
+        "annotations": len(said),
+        "notes": list(traces.notes),
+    }
+
+
+def _all(traces: TraceIndex) -> Iterable[Assessment]:
+    return (a for trace in traces.traces for a in trace.assessments)
