@@ -1,0 +1,76 @@
+"""Writes the demo: a small evaluation project with two finished runs, the same each time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from evalkit.core.errors import InputError, Problem
+from evalkit.demo.assets import authored_files, scores_text, session_scripts
+from evalkit.demo.run import run_files
+
+MARKER = ".evalkit-demo"
+"""The first file written: a folder that holds it is a demo, even a half-written one."""
+
+MARKER_TEXT = (
+    "Written by `evalkit demo`. While this file is here, running it again restores files.\n"
+)
+
+
+def project_files(root: Path) -> dict[str, str]:
+    """All files of the project, by POSIX path relative to it.
+
+    Args:
+        root: Absolute path of the project; the tracking URI in ``eval.yaml`` names a store in it.
+    """
+    authored = authored_files()
+    store = f"sqlite:///{(root / 'mlflow.db').as_posix()}"
+    config = authored["eval.yaml"].replace("@TRACKING_URI@", json.dumps(store, ensure_ascii=False))
+    runs = run_files(authored, session_scripts(), scores_text())
+    return {**authored, **runs, "eval.yaml": config}
+
+
+def write_project(directory: Path) -> Path:
+    """Write the demo project and return the path of its ``eval.yaml``.
+
+    In a folder that already holds a demo, files that are there stay as they are, edited or not,
+    and only missing ones are written.
+
+    Raises:
+        InputError: the folder holds something else, or cannot be written.
+    """
+    try:
+        _claim(directory)
+        for name, text in project_files(directory.resolve()).items():
+            _write_missing(directory / name, text)
+    except OSError as error:
+        problem = Problem(
+            f"the demo cannot be written: {error.strerror or error}",
+            file=str(error.filename or directory),
+            fix="name a folder that you may write to",
+        )
+        raise InputError(problem) from error
+    return directory / "eval.yaml"
+
+
+def _claim(directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    marker = directory / MARKER
+    if not marker.exists() and any(directory.iterdir()):
+        problem = Problem(
+            "the folder is not empty and holds no demo",
+            file=str(directory),
+            fix="name an empty or a new folder",
+        )
+        raise InputError(problem)
+    _write_missing(marker, MARKER_TEXT)
+
+
+def _write_missing(path: Path, text: str) -> None:
+    """Write a file unless it is there; it appears complete or not at all."""
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
+    partial.write_text(text, encoding="utf-8", newline="\n")
+    partial.replace(path)
