@@ -1,1 +1,72 @@
-"""evalkit joins file-based agent evaluation with MLflow, both ways."""
+"""evalkit joins file-based agent evaluation with MLflow, both ways.
+
+The names below are the public API, loaded on first use so that ``import evalkit`` is instant.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evalkit.core.errors import (
+        EvalkitError,
+        InputError,
+        ModelError,
+        Problem,
+        StoreAbsent,
+        StoreError,
+        Unfinished,
+    )
+    from evalkit.stages import (
+        check,
+        log_results,
+        map_schema,
+        pull_feedback,
+        push_feedback,
+        run_all,
+        sync_dataset,
+    )
+    from evalkit.workspace import Workspace
+
+_HOMES = {
+    "EvalkitError": "evalkit.core.errors",
+    "InputError": "evalkit.core.errors",
+    "ModelError": "evalkit.core.errors",
+    "Problem": "evalkit.core.errors",
+    "StoreAbsent": "evalkit.core.errors",
+    "StoreError": "evalkit.core.errors",
+    "Unfinished": "evalkit.core.errors",
+    "Workspace": "evalkit.workspace",
+    "check": "evalkit.stages",
+    "log_results": "evalkit.stages",
+    "map_schema": "evalkit.stages",
+    "pull_feedback": "evalkit.stages",
+    "push_feedback": "evalkit.stages",
+    "run_all": "evalkit.stages",
+    "sync_dataset": "evalkit.stages",
+}
+
+__all__ = [
+    "EvalkitError",
+    "InputError",
+    "ModelError",
+    "Problem",
+    "StoreAbsent",
+    "StoreError",
+    "Unfinished",
+    "Workspace",
+    "check",
+    "log_results",
+    "map_schema",
+    "pull_feedback",
+    "push_feedback",
+    "run_all",
+    "sync_dataset",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

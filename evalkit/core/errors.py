@@ -47,9 +47,18 @@ class Problem:
 
 
 class EvalkitError(Exception):
-    """Base of all errors that evalkit raises on purpose."""
+    """Base of all errors that evalkit raises on purpose.
+
+    Attributes:
+        exit_code: The exit code of the command that ends with it.
+        report: The stage's report as far as it got; empty where nothing was done yet.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str = "", report: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.report: dict[str, Any] = report or {}
 
 
 class InputError(EvalkitError):
@@ -77,12 +86,4 @@ class ModelError(EvalkitError):
 
 
 class Unfinished(EvalkitError):
-    """Part of the work could not be done.
-
-    Attributes:
-        report: The stage's report as far as it got.
-    """
-
-    def __init__(self, message: str, report: dict[str, Any] | None = None) -> None:
-        super().__init__(message)
-        self.report = report or {}
+    """Part of the work could not be done; the report says what was and what was not."""

@@ -1,0 +1,305 @@
+"""The ``evalkit`` command: one short function a stage.
+
+Heavy libraries are imported inside the stages, so that ``evalkit --help`` is instant.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from evalkit.core.errors import EvalkitError, InputError, StoreAbsent
+from evalkit.terminal import Terminal
+
+if TYPE_CHECKING:
+    from evalkit.workspace import Workspace
+
+Report = dict[str, Any]
+Stage = Callable[[argparse.Namespace, Terminal], Report]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0 done or skipped, 1 not all done, 2 wrong input.
+
+    Args:
+        argv: The arguments without the program's name; the process's own by default.
+    """
+    arguments = _parser().parse_args(argv)
+    terminal = Terminal(as_json=arguments.json)
+    try:
+        report, code = _run(arguments, terminal)
+    except KeyboardInterrupt:
+        terminal.fail("interrupted; run the same command again to finish")
+        report, code = {"error": "interrupted"}, 1
+    terminal.close(report)
+    return code
+
+
+def _run(arguments: argparse.Namespace, terminal: Terminal) -> tuple[Report, int]:
+    stage: Stage = arguments.stage
+    try:
+        report = stage(arguments, terminal)
+    except StoreAbsent as error:
+        report = {"skipped": True, "reason": str(error)}
+        terminal.skip(str(error))
+    except EvalkitError as error:
+        terminal.fail(str(error))
+        report = {**error.report, "error": str(error)}
+        if isinstance(error, InputError):
+            report["problems"] = [problem.as_dict() for problem in error.problems]
+        return report, error.exit_code
+    return _judged(report, strict=arguments.strict)
+
+
+def _judged(report: Report, *, strict: bool) -> tuple[Report, int]:
+    """The exit code of a report without an error, and with ``--strict`` the error it makes."""
+    if report.get("problems"):
+        return {**report, "error": f"{len(report['problems'])} problems"}, 2
+    why = "; ".join(_shortfalls(report)) if strict else ""
+    return ({**report, "error": why}, 1) if why else (report, 0)
+
+
+def _shortfalls(report: Report) -> list[str]:
+    """What was left undone without being an error, in this report and those within it."""
+    found = []
+    if report.get("skipped") is True:
+        found.append(str(report.get("reason")))
+    elif report.get("skipped"):
+        found.append(f"{report['skipped']} cases were skipped")
+    if report.get("unmatched"):
+        found.append(f"{report['unmatched']} pieces of feedback have no trace")
+    if refused := (report.get("receipt") or {}).get("refused"):
+        found.append(f"{len(refused)} logs were refused")
+    for part in report.values():
+        if isinstance(part, dict):
+            found += _shortfalls(part)
+    return found
+
+
+def _parser() -> argparse.ArgumentParser:
+    from importlib.metadata import version
+
+    parser = argparse.ArgumentParser(
+        prog="evalkit", description="Join file-based agent evaluation with MLflow, both ways."
+    )
+    parser.add_argument("--version", action="version", version=version("mlflow-evalkit"))
+    stages = parser.add_subparsers(title="stages", required=True, metavar="STAGE")
+    for name, (stage, summary, options) in _STAGES.items():
+        sub = stages.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        for option in options:
+            option(sub)
+        _common(sub)
+        sub.set_defaults(stage=stage)
+    return parser
+
+
+def _common(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--json", action="store_true", help="end with the report as one line of JSON")
+    sub.add_argument(
+        "--tracking-uri",
+        metavar="URI",
+        help="the MLflow to use; else mlflow.tracking_uri in the config, else MLFLOW_TRACKING_URI",
+    )
+    sub.add_argument(
+        "--runs-dir",
+        metavar="DIR",
+        help="where finished runs lie; else AGENT_EVAL_RUNS_DIR, else eval/runs beside the config",
+    )
+    sub.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit 1 also where MLflow is absent, a log is refused or feedback finds no trace",
+    )
+
+
+def _config(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--config", default="eval.yaml", metavar="FILE", help="default: eval.yaml")
+
+
+def _run_id(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--run-id", required=True, metavar="ID", help="the run directory's name")
+
+
+def _mapping(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--mapping", metavar="FILE", help="the schema mapping; default: tmp/schema_mapping.json"
+    )
+
+
+def _dataset(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--dataset-name", metavar="NAME", help="default: the eval's name")
+    sub.add_argument(
+        "--distinguish",
+        action="store_true",
+        help="add an input case_id, so that cases with equal inputs stay apart",
+    )
+
+
+def _dry_run(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--dry-run", action="store_true", help="show the changes, write nothing")
+
+
+def _names(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--names",
+        choices=("auto", "seed"),
+        default="auto",
+        help="seed: name feedback {case_id}/{judge} on every trace, not only on shared ones",
+    )
+
+
+def _source(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--source", choices=("judge", "human", "all"), default="all", help="default: all"
+    )
+
+
+def _proposal(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--out", metavar="FILE", help="default: tmp/schema_mapping.json")
+    sub.add_argument(
+        "--by", choices=("rules", "claude"), default="rules", help="who proposes; default: rules"
+    )
+    sub.add_argument("--model", metavar="NAME", help="the Claude model; default: MODEL, or ours")
+    sub.add_argument("--force", action="store_true", help="overwrite a mapping that differs")
+
+
+def _folder(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("directory", nargs="?", default="evalkit-demo", help="default: ./evalkit-demo")
+
+
+def _open(arguments: argparse.Namespace) -> Workspace:
+    from evalkit.workspace import Workspace
+
+    return Workspace.open(
+        arguments.config, tracking_uri=arguments.tracking_uri, runs_dir=arguments.runs_dir
+    )
+
+
+def _check(arguments: argparse.Namespace, terminal: Terminal) -> Report:
+    from evalkit import rendering, stages
+
+    report = stages.check(
+        arguments.config, tracking_uri=arguments.tracking_uri, runs_dir=arguments.runs_dir
+    )
+    rendering.check(terminal, report)
+    return report
+
+
+def _map(arguments: argparse.Namespace, terminal: Terminal) -> Report:
+    from evalkit import rendering, stages
+
+    report = stages.map_schema(
+        _open(arguments),
+        out=arguments.out,
+        by=arguments.by,
+        model=arguments.model,
+        force=arguments.force,
+    )
+    rendering.mapping(terminal, report)
+    return report
+
+
+def _sync(arguments: argparse.Namespace, terminal: Terminal) -> Report:
+    from evalkit import rendering, stages
+
+    report = stages.sync_dataset(
+        _open(arguments),
+        mapping=arguments.mapping,
+        dataset_name=arguments.dataset_name,
+        dry_run=arguments.dry_run,
+        distinguish=arguments.distinguish,
+        say=terminal.say,
+    )
+    rendering.sync(terminal, report)
+    return report
+
+
+def _log(arguments: argparse.Namespace, terminal: Terminal) -> Report:
+    from evalkit import rendering, stages
+
+    report = stages.log_results(
+        _open(arguments),
+        run_id=arguments.run_id,
+        names=arguments.names,
+        say=terminal.say,
+    )
+    rendering.logged(terminal, report)
+    return report
+
+
+def _push(arguments: argparse.Namespace, terminal: Terminal) -> Report:
+    from evalkit import rendering, stages
+
+    report = stages.push_feedback(
+        _open(arguments),
+        run_id=arguments.run_id,
+        source=arguments.source,
+        names=arguments.names,
+        say=terminal.say,
+    )
+    rendering.pushed(terminal, report)
+    return report
+
+
+def _pull(arguments: argparse.Namespace, terminal: Terminal) -> Report:
+    from evalkit import rendering, stages
+
+    report = stages.pull_feedback(_open(arguments), run_id=arguments.run_id, say=terminal.say)
+    rendering.pulled(terminal, report)
+    return report
+
+
+def _all(arguments: argparse.Namespace, terminal: Terminal) -> Report:
+    from evalkit import rendering, stages
+
+    return stages.run_all(
+        _open(arguments),
+        run_id=arguments.run_id,
+        mapping=arguments.mapping,
+        dataset_name=arguments.dataset_name,
+        distinguish=arguments.distinguish,
+        names=arguments.names,
+        say=terminal.say,
+        tell=rendering.teller(terminal),
+    )
+
+
+def _demo(arguments: argparse.Namespace, terminal: Terminal) -> Report:
+    from evalkit import demo, rendering
+
+    return demo.run(arguments.directory, say=terminal.say, tell=rendering.teller(terminal))
+
+
+_Option = Callable[[argparse.ArgumentParser], None]
+
+_STAGES: dict[str, tuple[Stage, str, tuple[_Option, ...]]] = {
+    "check": (_check, "Say what is wrong with eval.yaml and what there is.", (_config,)),
+    "map": (_map, "Write which field of a case feeds which input.", (_config, _proposal)),
+    "sync-dataset": (
+        _sync,
+        "Make the MLflow dataset mirror the cases.",
+        (_config, _mapping, _dataset, _dry_run),
+    ),
+    "log-results": (
+        _log,
+        "Log a finished run, with a trace for each case.",
+        (_config, _run_id, _names),
+    ),
+    "push-feedback": (
+        _push,
+        "Attach scores and comments to the traces.",
+        (_config, _run_id, _source, _names),
+    ),
+    "pull-feedback": (
+        _pull,
+        "Bring people's annotations back into review.yaml.",
+        (_config, _run_id),
+    ),
+    "all": (
+        _all,
+        "Map if needed, sync, log and push.",
+        (_config, _run_id, _mapping, _dataset, _names),
+    ),
+    "demo": (_demo, "Generate a project and run every stage on it.", (_folder,)),
+}

@@ -1,0 +1,70 @@
+"""Sync: make an MLflow dataset mirror the cases on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from evalkit.adapters.store import Store
+from evalkit.core.dataset import Record
+from evalkit.core.errors import StoreError, Unfinished
+from evalkit.core.mirror import CASE_TAG, Plan, plan_mirror
+from evalkit.core.values import Json
+
+
+def preview_sync(store: Store, experiment: str, dataset: str, records: Sequence[Record]) -> Plan:
+    """What a sync would change, without changing it.
+
+    Raises:
+        InputError: two records have equal inputs.
+        StoreError: MLflow answered with an error.
+    """
+    experiment_id = store.experiment(experiment, create=False)
+    stored = store.records(dataset, experiment_id) if experiment_id else None
+    return plan_mirror(records, stored or ())
+
+
+def apply_sync(
+    store: Store,
+    experiment: str,
+    dataset: str,
+    plan: Plan,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Bring the planned changes about.
+
+    New rows are written before old ones are deleted, so that a kill at any point leaves a state
+    from which the same command finishes the work.
+
+    Raises:
+        Unfinished: MLflow failed on the way; the message says so, and running again finishes.
+        StoreError: MLflow failed before anything was written.
+    """
+    if plan.is_empty:
+        return
+    experiment_id = store.experiment(experiment, create=True)
+    try:
+        store.apply_records(
+            dataset,
+            experiment_id,
+            delete=plan.delete_first,
+            upsert=plan.upsert,
+            say=say,
+        )
+        store.apply_records(dataset, experiment_id, delete=plan.delete_last, upsert=(), say=say)
+    except StoreError as error:
+        raise Unfinished(
+            f"{error}\nThe dataset is half written; run the same command again to finish it."
+        ) from error
+
+
+def report(dataset: str, plan: Plan) -> dict[str, Json]:
+    """The stage's report: how many cases each kind of change happens to."""
+    return {
+        "dataset": dataset,
+        "created": plan.count("created"),
+        "updated": plan.count("updated"),
+        "unchanged": plan.count("unchanged"),
+        "deleted": plan.count("deleted"),
+        "skipped": plan.count("skipped"),
+    }
