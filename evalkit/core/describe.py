@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from evalkit.core.project import Project
-from evalkit.core.results import Run, Usage, breaches, unmeasured
-from evalkit.core.values import Json, derive_id
+from evalkit.core.results import Run, Score, Usage, breaches, unmeasured
+from evalkit.core.values import derive_id
 
 KEY_TAG = "evalkit.key"
 """Run tag that holds the run's key, by which it is found again."""
@@ -92,16 +92,16 @@ def tags(project: Project, run: Run) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def table(run: Run) -> dict[str, list[Any]]:
-    """Every score as one row, by column (:data:`TABLE_COLUMNS`).
+def table(scores: Iterable[Score]) -> dict[str, list[Any]]:
+    """Every score as one row, in the form in which MLflow's UI shows tables.
 
-    Values keep their types; lists and dicts stay as they are.
+    Returns:
+        ``columns`` (:data:`TABLE_COLUMNS`) and ``data``, a list of rows. Values keep their types.
     """
-    rows: list[tuple[Json, ...]] = [
-        (s.case_id, s.judge, s.value, s.rationale, s.error, s.judge_type) for s in run.scores
-    ]
-    columns = zip(*rows, strict=True) if rows else ((),) * len(TABLE_COLUMNS)
-    return {name: list(column) for name, column in zip(TABLE_COLUMNS, columns, strict=True)}
+    return {
+        "columns": list(TABLE_COLUMNS),
+        "data": [[s.case_id, s.judge, s.value, s.rationale, s.error, s.judge_type] for s in scores],
+    }
 
 
 def totals(usage: Usage) -> Mapping[str, float]:

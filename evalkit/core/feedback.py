@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
+from evalkit.core.masking import mask_json, mask_text
 from evalkit.core.results import Score
 from evalkit.core.review import Annotation
 from evalkit.core.values import Json, canonical, derive_id
@@ -175,6 +176,27 @@ def changes(
         update=tuple(new for old, new in known if not new.says_the_same(old)),
         delete=tuple(a for key, a in mine.items() if key not in ahead),
         unchanged=sum(new.says_the_same(old) for old, new in known),
+    )
+
+
+def merge(parts: Iterable[Changes]) -> Changes:
+    """The changes of several traces as one."""
+    parts = list(parts)
+    return Changes(
+        create=tuple(a for part in parts for a in part.create),
+        update=tuple(a for part in parts for a in part.update),
+        delete=tuple(a for part in parts for a in part.delete),
+        unchanged=sum(part.unchanged for part in parts),
+    )
+
+
+def masked(score: Score) -> Score:
+    """The score without the secrets that its judge may have quoted."""
+    return replace(
+        score,
+        value=mask_json(score.value),
+        rationale=mask_text(score.rationale)[0],
+        error=mask_text(score.error)[0],
     )
 
 

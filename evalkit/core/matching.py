@@ -47,6 +47,10 @@ class StoredTrace:
         """The case it belongs to; None for a whole batch run's."""
         return self.tags.get(CASE_TAG)
 
+    def holds(self, content_hash: str) -> bool:
+        """Whether it is complete, and was built from content of that hash."""
+        return self.complete and self.tags.get(HASH_TAG) == content_hash
+
 
 @dataclass(frozen=True, slots=True)
 class TraceIndex:

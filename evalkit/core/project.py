@@ -215,6 +215,8 @@ class _Reader:
         if not name:
             self.wrong(path, "the judge has no name", "add `name:`")
         kinds = [kind for kind in JUDGE_KINDS if entry.get(kind) is not None]
+        if "agent" in kinds:  # an agent that judges is told how by one of the prompt kinds
+            kinds = ["agent"]
         if len(kinds) != 1:
             what = f"has {' and '.join(kinds)}" if kinds else "does not say how it judges"
             fix = f"give it one of {', '.join(JUDGE_KINDS)}"

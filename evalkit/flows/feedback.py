@@ -19,6 +19,7 @@ from evalkit.core.feedback import (
     changes,
     from_comment,
     from_score,
+    masked,
 )
 from evalkit.core.masking import mask_text
 from evalkit.core.matching import TraceIndex, index_traces
@@ -133,7 +134,7 @@ class _Push:
             target = self._target(score.case_id)
             if target is None:
                 yield None, f"{score.case_id}/{score.judge}"
-            elif (assessment := from_score(score, target)) is not None:
+            elif (assessment := from_score(masked(score), target)) is not None:
                 yield assessment, assessment.name
 
     def _people(self) -> Iterator[tuple[Assessment | None, str]]:

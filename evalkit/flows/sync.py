@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from evalkit.adapters.store import Store
 from evalkit.core.dataset import Record
 from evalkit.core.errors import StoreError, Unfinished
-from evalkit.core.mirror import CASE_TAG, Plan, plan_mirror
+from evalkit.core.mirror import Plan, plan_mirror
 from evalkit.core.values import Json
 
 
