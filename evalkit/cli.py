@@ -266,9 +266,12 @@ def _all(arguments: argparse.Namespace, terminal: Terminal) -> Report:
 
 
 def _demo(arguments: argparse.Namespace, terminal: Terminal) -> Report:
-    from evalkit import demo, rendering
+    from evalkit import rendering
+    from evalkit.demo.tour import tour
 
-    return demo.run(arguments.directory, say=terminal.say, tell=rendering.teller(terminal))
+    report = tour(arguments.directory, say=terminal.say, tell=rendering.teller(terminal))
+    rendering.demo(terminal, arguments.directory, report)
+    return report
 
 
 _Option = Callable[[argparse.ArgumentParser], None]

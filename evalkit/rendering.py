@@ -148,3 +148,15 @@ def _problem(problem: Report) -> str:
     where = problem["file"] + (f":{problem['line']}" if problem["line"] else "")
     text = ": ".join(filter(None, (where, problem["field"], problem["message"])))
     return f"{text}. {problem['fix']}" if problem["fix"] else text
+
+
+def demo(terminal: Terminal, directory: str, report: Report) -> None:
+    """Where to look after the demo."""
+    store = f"sqlite:///{directory}/mlflow.db"
+    terminal.title("Where to look")
+    terminal.say(f"  MLflow's UI    mlflow ui --backend-store-uri {store}")
+    if url := report.get("log-results", {}).get("url"):
+        terminal.say(f"                 {url}")
+    terminal.say(f"  what came back {report.get('pull-feedback', {}).get('file', '-')}")
+    terminal.say(f"  the mapping    {report.get('map', {}).get('file', '-')}")
+    terminal.say("  your own eval  evalkit check --config path/to/eval.yaml")

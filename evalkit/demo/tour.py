@@ -1,0 +1,102 @@
+"""The demo's tour: every stage on the generated project, and a person's word in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from evalkit import stages
+from evalkit.core.matching import StoredTrace
+from evalkit.demo.project import write_project
+from evalkit.demo.run import RUN_ID
+from evalkit.flows import feedback
+from evalkit.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What the demo's reviewer says in MLflow, as a person would in its UI.
+
+    Attributes:
+        case_id: The case whose trace it is about.
+        name: The assessment's name.
+        value: The verdict.
+        rationale: Why.
+    """
+
+    case_id: str
+    name: str
+    value: bool
+    rationale: str
+
+
+REVIEWER = "jo.reviewer@quillmoor.example"
+
+REMARKS = (
+    Remark(
+        "lamp-arrived-cracked",
+        "would_send",
+        value=True,
+        rationale="Names the order, the refund and the date. I would send it as it is.",
+    ),
+    Remark(
+        "charged-twice",
+        "would_send",
+        value=False,
+        rationale="Right about the refund, but the customer asked when the money arrives.",
+    ),
+)
+
+
+def tour(
+    directory: str | Path,
+    *,
+    say: Callable[[str], None],
+    tell: Callable[[str, stages.Report], None],
+) -> stages.Report:
+    """Generate the demo project and run every stage on it; again is safe.
+
+    Args:
+        directory: Where to generate it.
+        say: Told the progress, a line at a time.
+        tell: Told each stage's name and report when it is done.
+
+    Returns:
+        Each stage's report, by the stage's name.
+
+    Raises:
+        InputError: the folder holds something else.
+        EvalkitError: as the failing stage.
+    """
+    config = write_project(Path(directory))
+    say(f"a support agent's evaluation: 12 cases, one finished run, in {config.parent}")
+    workspace = Workspace.open(config)
+    mapping = config.parent / stages.MAPPING_FILE
+    return stages.run_stages(
+        {
+            "map": lambda: stages.map_schema(workspace, out=mapping),
+            "sync-dataset": lambda: stages.sync_dataset(workspace, mapping=mapping, say=say),
+            "log-results": lambda: stages.log_results(workspace, run_id=RUN_ID, say=say),
+            "push-feedback": lambda: stages.push_feedback(workspace, run_id=RUN_ID, say=say),
+            "pull-feedback": lambda: _pull(workspace, say),
+        },
+        tell,
+    )
+
+
+def _pull(workspace: Workspace, say: Callable[[str], None]) -> stages.Report:
+    """Let the reviewer say something in MLflow, then pull it."""
+    index = feedback.find_traces(workspace.run(RUN_ID), workspace.store).index
+    for remark in REMARKS:
+        trace = index.of(remark.case_id)
+        if trace is not None and not _has_said(trace, remark):
+            workspace.store.annotate(
+                trace.trace_id, remark.name, remark.value, remark.rationale, REVIEWER
+            )
+            say(f"{REVIEWER} judges {remark.case_id} in MLflow: {remark.name} = {remark.value}")
+    return stages.pull_feedback(workspace, run_id=RUN_ID, say=say)
+
+
+def _has_said(trace: StoredTrace, remark: Remark) -> bool:
+    return any(a.name == remark.name and a.source_id == REVIEWER for a in trace.assessments)
