@@ -50,6 +50,23 @@ def _key(key: object) -> str:
     return key if isinstance(key, str) else str(to_json(key))
 
 
+def well_formed(value: Json) -> Json:
+    """The value without what UTF-8 and MLflow have no place for.
+
+    Halves of surrogate pairs become "?", NaN and infinities the text ``NaN``, ``Infinity`` and
+    ``-Infinity``.
+    """
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, float):
+        return to_json(value)
+    if isinstance(value, dict):
+        return {well_formed(k): well_formed(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [well_formed(item) for item in value]
+    return value
+
+
 def canonical(value: Json) -> str:
     """The value as JSON text with sorted keys: equal values, equal text."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
