@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from evalkit.core.project import Project
 from evalkit.core.results import Run, Score, Usage, breaches, unmeasured
-from evalkit.core.values import derive_id
+from evalkit.core.values import Json, derive_id
 
 KEY_TAG = "evalkit.key"
 """Run tag that holds the run's key, by which it is found again."""
@@ -92,18 +91,9 @@ def tags(project: Project, run: Run) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def table(scores: Iterable[Score]) -> dict[str, list[Any]]:
-    """Every score as one row, in the form in which MLflow's UI shows tables.
-
-    Returns:
-        ``columns`` (:data:`TABLE_COLUMNS`) and ``data``, a list of rows. Values keep their types.
-    """
-    return {
-        "columns": list(TABLE_COLUMNS),
-        "data": [[s.case_id, s.judge, s.value, s.rationale, s.error, s.judge_type] for s in scores],
-    }
-
-
-def totals(usage: Usage) -> Mapping[str, float]:
-    """The execution figures by metric name, for one case."""
-    return dict(_execution(usage))
+def table(scores: Iterable[Score]) -> dict[str, list[Json]]:
+    """Every score as one row, by column (:data:`TABLE_COLUMNS`); values keep their types."""
+    rows: list[tuple[Json, ...]] = [
+        (s.case_id, s.judge, s.value, s.rationale, s.error, s.judge_type) for s in scores
+    ]
+    return {name: [row[i] for row in rows] for i, name in enumerate(TABLE_COLUMNS)}

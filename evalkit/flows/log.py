@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from evalkit.adapters.files.run import LogFile, RunFiles
-from evalkit.adapters.store import RunRecord, Store
+from evalkit.adapters.store import RunRecord, Store, Written
 from evalkit.core import describe
 from evalkit.core.errors import StoreError, Unfinished
 from evalkit.core.feedback import (
@@ -99,6 +99,7 @@ class _Logging:
     index: TraceIndex = field(default_factory=lambda: TraceIndex({}))
     receipts: dict[str, Receipt] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    case_of: dict[str, str] = field(default_factory=dict)
     late: list[Changes] = field(default_factory=list)
     sent: int = 0
     traces: int = 0
@@ -153,25 +154,35 @@ class _Logging:
 
     def _adopt(self) -> None:
         """Mark and link the traces that the harness recorded itself, so that they are ours too."""
-        taken = [trace for trace in self.index.traces if RUN_TAG not in trace.tags]
-        for trace in taken:
-            case = next((c for c, t in self.index.by_case.items() if t is trace), None)
-            tags = {RUN_TAG: self.key} | ({CASE_TAG: case} if case is not None else {})
-            self.store.adopt_trace(self.run_id, trace.trace_id, tags)
+        case_of = {trace.trace_id: case for case, trace in self.index.by_case.items()}
+        taken = {
+            trace.trace_id: {RUN_TAG: self.key}
+            | ({CASE_TAG: case_of[trace.trace_id]} if trace.trace_id in case_of else {})
+            for trace in self.index.traces
+            if RUN_TAG not in trace.tags
+        }
         if taken:
+            self.store.adopt_traces(self.run_id, taken)
             self.written = True
             self.notes.append(f"{len(taken)} traces that the harness recorded itself are used")
 
     def _write_traces(self, logs: Sequence[LogFile]) -> None:
         changed = self._changed(logs)
-        for _ in self.store.write_traces(self.experiment_id, self.run_id, changed):
+        for outcome in self.store.write_traces(self.experiment_id, self.run_id, changed):
             self.written = True
+            self._note_outcome(outcome)
             self.sent += 1
             self.say(f"  {self.sent} traces written")
         delta = merge(self.late)
         if delta:
             self.store.write_assessments(delta)
             self.written = True
+
+    def _note_outcome(self, outcome: Written) -> None:
+        case_id = self.case_of.get(outcome.trace_id, WHOLE_RUN)
+        self.notes += [f"{case_id}: {notice}" for notice in outcome.notices]
+        if outcome.error:
+            self.refused[case_id] = outcome.error
 
     def _changed(self, logs: Sequence[LogFile]) -> Iterator[Built]:
         """The traces that have to be written, built one at a time.
@@ -188,6 +199,8 @@ class _Logging:
                 if stored is not None and stored.holds(trace.content_hash):
                     self._bring_up_to_date(stored, wanted)
                 else:
+                    if stored is not None:
+                        self._withdraw(stored, wanted)
                     yield trace, wanted
 
     def _build(self, log: LogFile) -> Trace | None:
@@ -210,7 +223,7 @@ class _Logging:
         self.spans += len(trace.spans)
         marks = {RUN_TAG: self.key, HASH_TAG: trace.content_hash}
         if log.case_id is not None:
-            marks[CASE_TAG] = log.case_id
+            marks[CASE_TAG] = self.case_of[trace.trace_id] = log.case_id
         return replace(trace, tags={**trace.tags, **marks})
 
     def _wanted(self, log: LogFile, trace_id: str, time_ms: int) -> tuple[Assessment, ...]:
@@ -226,6 +239,11 @@ class _Logging:
     def _bring_up_to_date(self, stored: StoredTrace, wanted: Sequence[Assessment]) -> None:
         self.late.append(changes(wanted, stored.assessments, sources=JUDGES))
 
+    def _withdraw(self, stored: StoredTrace, wanted: Sequence[Assessment]) -> None:
+        """Take back feedback of ours that is no longer wanted on a trace that is rewritten."""
+        gone = changes(wanted, stored.assessments, sources=JUDGES).delete
+        self.late.append(Changes(delete=gone))
+
     def _write_artifacts(self) -> None:
         found = {name: self.found.artifact(name) for name in ARTIFACTS}
         texts = {
@@ -236,8 +254,7 @@ class _Logging:
         receipt = json.dumps(self._receipts().as_dict(), indent=2, ensure_ascii=False)
         texts["receipt.json"] = receipt.encode()
         table = describe.table([masked(score) for score in self.found.run.scores])
-        texts["per_case_results.json"] = json.dumps(table, ensure_ascii=False).encode()
-        if self.store.write_artifacts(self.run_id, texts):
+        if self.store.write_artifacts(self.run_id, texts, {"per_case_results.json": table}):
             self.written = True
 
     def _receipts(self) -> Receipts:
