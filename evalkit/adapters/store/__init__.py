@@ -1,0 +1,39 @@
+"""MLflow: the only package that imports it, and not before it is needed.
+
+``connect`` gives a :class:`Store`, the port that flows use; ``probe`` says whether it would.
+"""
+
+from __future__ import annotations
+
+from evalkit.adapters.store.probe import Reachability, probe
+from evalkit.adapters.store.runs import RunRecord, StoredRun, WrittenRun
+from evalkit.adapters.store.store import Store
+from evalkit.adapters.store.traces import Written
+
+__all__ = [
+    "Reachability",
+    "RunRecord",
+    "Store",
+    "StoredRun",
+    "Written",
+    "WrittenRun",
+    "connect",
+    "probe",
+]
+
+
+def connect(uri: str, *, timeout_s: float = 4.0) -> Store:
+    """Open the MLflow behind a tracking URI.
+
+    Args:
+        uri: A server (``http://host:port``) or a database (``sqlite:///file``, which is made
+            where it is missing).
+        timeout_s: Seconds to wait for an answer; importing MLflow takes its own time on top.
+
+    Raises:
+        StoreAbsent: nobody answers: refused, not to be resolved, or silent.
+        StoreError: something is there that cannot be used; says what to do.
+    """
+    from evalkit.adapters.store.opening import open_gateway
+
+    return Store(open_gateway(uri, timeout_s=timeout_s))

@@ -1,0 +1,136 @@
+"""Evaluation datasets: their rows read, deleted and written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from evalkit.adapters.store.gateway import Gateway
+from evalkit.adapters.store.search import quoted
+from evalkit.adapters.store.wire import json_text
+from evalkit.core.dataset import Record, StoredRecord
+from evalkit.core.errors import StoreError
+from evalkit.core.mirror import CASE_TAG
+
+OWN_TAG = "evalkit.dataset"
+"""Tag of the datasets that evalkit made; holds the name."""
+
+_ROWS_AT_A_TIME = 200
+_BYTES_AT_A_TIME = 2_000_000
+
+
+def records(gateway: Gateway, name: str, experiment_id: str) -> tuple[StoredRecord, ...] | None:
+    """The rows of a dataset; None where there is none of that name.
+
+    Raises:
+        StoreError: several datasets of that name fit, or MLflow failed.
+    """
+    dataset_id = find_dataset(gateway, name, experiment_id)
+    if dataset_id is None:
+        return None
+    rows: list[StoredRecord] = []
+    page: str | None = None
+    while True:
+        with gateway.answering(f"reading the dataset {name!r}"):
+            some, page = gateway.tracking._load_dataset_records(  # noqa: SLF001 - there is no public method that takes an id
+                dataset_id, max_results=1000, page_token=page
+            )
+        rows += [_stored(row) for row in some]
+        if not page:
+            return tuple(rows)
+
+
+def apply_records(
+    gateway: Gateway,
+    name: str,
+    experiment_id: str,
+    *,
+    delete: Sequence[str],
+    upsert: Sequence[Record],
+    say: Callable[[str], None],
+) -> None:
+    """Delete rows, then write records; the dataset is made where it is missing.
+
+    Args:
+        gateway: The way into MLflow.
+        name: The dataset's name.
+        experiment_id: The experiment it belongs to.
+        delete: Ids of rows.
+        upsert: Records; the case id goes into the row's tags.
+        say: Told the progress, a line at a time.
+
+    Raises:
+        StoreError: MLflow failed; doing the same again finishes.
+    """
+    dataset_id = find_dataset(gateway, name, experiment_id)
+    if dataset_id is None:
+        dataset_id = gateway.create_dataset(name, experiment_id, {OWN_TAG: name})
+    for begin in range(0, len(delete), _ROWS_AT_A_TIME):
+        some = list(delete[begin : begin + _ROWS_AT_A_TIME])
+        with gateway.answering("deleting rows of the dataset"):
+            gateway.tracking.delete_dataset_records(dataset_id, some)
+    done = 0
+    for rows in _portions(upsert):
+        with gateway.answering(f"writing rows of the dataset ({done} are written)"):
+            gateway.tracking.upsert_dataset_records(dataset_id, rows)
+        done += len(rows)
+        if done < len(upsert):
+            say(f"  {done} of {len(upsert)} rows written")
+
+
+def find_dataset(gateway: Gateway, name: str, experiment_id: str) -> str | None:
+    """The id of the dataset of that name; names may repeat in MLflow.
+
+    In this experiment, and made by evalkit; else the only one in this experiment; else the only
+    one at all.
+
+    Raises:
+        StoreError: several are left.
+    """
+    here = _search(gateway, name, [experiment_id])
+    fitting = [d for d in here if OWN_TAG in (d.tags or {})] or here or _search(gateway, name, [])
+    if len(fitting) > 1 and OWN_TAG not in (fitting[0].tags or {}):
+        raise StoreError(
+            f"MLflow has {len(fitting)} datasets called {name!r}, and none of them is evalkit's"
+            f" ({', '.join(sorted(d.dataset_id for d in fitting))}):"
+            " choose another name with --dataset-name, or delete all but one"
+        )
+    return min((d.dataset_id for d in fitting), default=None)
+
+
+def _search(gateway: Gateway, name: str, experiment_ids: list[str]) -> list[Any]:
+    with gateway.answering(f"looking for the dataset {name!r}"):
+        found = gateway.tracking.search_datasets(
+            experiment_ids=experiment_ids or None, filter_string=f"name = {quoted(name)}"
+        )
+    return list(found)
+
+
+def _stored(row: Any) -> StoredRecord:
+    return StoredRecord(
+        record_id=row.dataset_record_id,
+        inputs=row.inputs or {},
+        expectations=row.expectations or {},
+        tags=row.tags or {},
+    )
+
+
+def _portions(records_: Sequence[Record]) -> list[list[dict[str, Any]]]:
+    """Rows in the form MLflow takes them; it changes what it is given, so they are made anew."""
+    portions: list[list[dict[str, Any]]] = [[]]
+    size = 0
+    for record in records_:
+        row = {
+            "inputs": dict(record.inputs),
+            "expectations": dict(record.expectations),
+            "tags": {CASE_TAG: record.case_id},
+        }
+        weight = len(json_text(row))
+        if portions[-1] and (
+            len(portions[-1]) >= _ROWS_AT_A_TIME or size + weight > _BYTES_AT_A_TIME
+        ):
+            portions.append([])
+            size = 0
+        portions[-1].append(row)
+        size += weight
+    return [some for some in portions if some]

@@ -1,0 +1,24 @@
+"""What MLflow reads from the environment, set before its first import."""
+
+from __future__ import annotations
+
+import os
+
+DEFAULTS = {
+    # no calls home from a command line tool, and none that hang where there is no network
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    # otherwise MLflow fetches a price list from the network when it stores a model's span
+    "MLFLOW_MODEL_CATALOG_URI": "",
+    # its default of seven retries spends minutes on a server that is gone
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    # seconds a request may take; its default of 120 is long to look at a server that hangs
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    # its default of 5 connections locks up as soon as a few threads write to one database
+    "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": "20",
+}
+
+
+def prepare() -> None:
+    """Set what the user has not set. To be called before anything imports mlflow."""
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)

@@ -1,0 +1,42 @@
+"""Experiments by name."""
+
+from __future__ import annotations
+
+from evalkit.adapters.store.failures import Refused
+from evalkit.adapters.store.gateway import Gateway
+from evalkit.core.errors import StoreError
+
+
+def experiment_id(gateway: Gateway, name: str, *, create: bool) -> str | None:
+    """The id of an experiment; None where there is none and none is to be created.
+
+    Raises:
+        StoreError: an experiment of that name was deleted, or MLflow failed.
+    """
+    found = _find(gateway, name)
+    if found is not None or not create:
+        return found
+    try:
+        with gateway.answering(f"creating the experiment {name!r}"):
+            created: str = gateway.tracking.create_experiment(name)
+    except Refused as error:
+        # somebody else was quicker
+        if error.code == "RESOURCE_ALREADY_EXISTS" and (found := _find(gateway, name)):
+            return found
+        raise
+    return created
+
+
+def _find(gateway: Gateway, name: str) -> str | None:
+    with gateway.answering(f"looking for the experiment {name!r}"):
+        found = gateway.tracking.get_experiment_by_name(name)
+    if found is None:
+        return None
+    number: str = found.experiment_id
+    if found.lifecycle_stage != "active":
+        raise StoreError(
+            f"the experiment {name!r} was deleted in MLflow: restore it"
+            f" (mlflow experiments restore --experiment-id {number}),"
+            " or name another one under mlflow.experiment in the config"
+        )
+    return number

@@ -1,0 +1,147 @@
+"""What goes wrong between evalkit and MLflow, said so that a person knows what to do next."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from evalkit.core.errors import StoreError
+from evalkit.core.tracking import without_password
+
+_ADVICE = {
+    401: "set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+    403: "use an account that may do this, or allow this host (mlflow server --allowed-hosts)",
+    404: "check that the tracking URI is that of an MLflow server, and of version 3.4 or newer",
+    413: "raise the size of requests that the proxy before MLflow accepts",
+    429: "wait a little and run the same command again",
+}
+_ADVICE_SERVER = "see the server's own log, then run the same command again"
+_ADVICE_GONE = "see whether the server still runs, then run the same command again"
+_ADVICE_TLS = "set MLFLOW_TRACKING_SERVER_CERT_PATH to the certificate of the server's authority"
+
+_LONGEST = 300
+"""Characters of MLflow's own message that are repeated; servers send whole pages of HTML."""
+
+
+class Refused(StoreError):
+    """MLflow answered, and did not do what it was asked.
+
+    Attributes:
+        status: The HTTP status, or the one that MLflow's error stands for.
+        code: MLflow's name of the error, such as ``RESOURCE_DOES_NOT_EXIST``; may be empty.
+    """
+
+    def __init__(self, where: str, doing: str, status: int, code: str, message: str) -> None:
+        self.status = status
+        self.code = code
+        said = " ".join(message.split())[:_LONGEST]
+        advice = _ADVICE.get(status, _ADVICE_SERVER if status >= 500 else "")  # noqa: PLR2004 - HTTP's class of server errors
+        super().__init__(
+            f"MLflow at {where} refused {doing} ({status}{' ' + code if code else ''})"
+            + (f": {said}" if said else "")
+            + (f". What to do: {advice}" if advice else "")
+        )
+
+    @property
+    def concerns_access(self) -> bool:
+        """Whether it would refuse everything else as well."""
+        return self.status in (401, 403, 429)
+
+
+class Unanswered(StoreError):
+    """MLflow stopped answering, or the way to it is broken.
+
+    Attributes:
+        is_tls: Whether the two sides could not agree on a secure connection.
+    """
+
+    def __init__(self, where: str, doing: str, cause: BaseException) -> None:
+        self.is_tls = is_tls(cause)
+        advice = _ADVICE_TLS if self.is_tls else _ADVICE_GONE
+        super().__init__(
+            f"MLflow at {where} gave no answer while {doing} ({reason(cause)})."
+            f" What to do: {advice}"
+        )
+
+
+@contextmanager
+def answering(uri: str, doing: str) -> Iterator[None]:
+    """Turn whatever MLflow's own code raises into a :class:`StoreError`.
+
+    Args:
+        uri: The tracking URI, for the message; a password in it is left out.
+        doing: What was being done, such as ``writing the run``.
+    """
+    import requests
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    where = without_password(uri)
+    try:
+        yield
+    except MlflowException as error:
+        raise _from_mlflow(where, doing, error) from error
+    except requests.HTTPError as error:
+        status = error.response.status_code if error.response is not None else 500
+        raise Refused(where, doing, status, "", str(error)) from error
+    except (requests.RequestException, SQLAlchemyError, OSError) as error:
+        raise Unanswered(where, doing, error) from error
+
+
+def _from_mlflow(where: str, doing: str, error: Any) -> StoreError:
+    import requests
+
+    cause = network_cause(error)
+    if isinstance(cause, requests.exceptions.RetryError):
+        found = re.search(r"too many (\d+) error", str(cause))
+        return Refused(where, doing, int(found[1]) if found else 500, "", "")
+    if cause is not None:
+        return Unanswered(where, doing, cause)
+    message = str(getattr(error, "message", error))
+    return Refused(where, doing, error.get_http_status_code(), error.error_code or "", message)
+
+
+def network_cause(error: BaseException) -> BaseException | None:
+    """The failure of the connection behind an exception of MLflow's; None where there is none.
+
+    MLflow wraps it, sometimes without naming it as the cause.
+    """
+    import requests
+
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, requests.RequestException):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
+def is_tls(cause: BaseException) -> bool:
+    """Whether the two sides could not agree on a secure connection."""
+    import requests
+
+    return isinstance(cause, requests.exceptions.SSLError)
+
+
+def reason(cause: BaseException) -> str:
+    """Why there was no answer, in a few words."""
+    import requests
+
+    text = str(cause)
+    if isinstance(cause, requests.Timeout):
+        return "it stayed silent"
+    if is_tls(cause):
+        return "its certificate is not trusted"
+    for sign, words in (
+        ("Connection refused", "the connection was refused"),
+        ("resolve", "its name cannot be resolved"),
+        ("Name or service", "its name cannot be resolved"),
+        ("reset", "the connection was cut"),
+        ("aborted", "the connection was cut"),
+        ("broken", "the connection was cut"),
+    ):
+        if sign in text:
+            return words
+    return " ".join(text.split())[:_LONGEST] or type(cause).__name__

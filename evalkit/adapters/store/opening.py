@@ -1,0 +1,28 @@
+"""Which way leads into the MLflow behind a tracking URI."""
+
+from __future__ import annotations
+
+from evalkit.adapters.store import environment
+from evalkit.adapters.store.gateway import Gateway
+from evalkit.adapters.store.probe import ask_server, check_sqlite, is_server, sqlite_path
+from evalkit.adapters.store.rest import RestGateway
+from evalkit.adapters.store.sql import SqlGateway
+
+
+def open_gateway(uri: str, *, timeout_s: float) -> Gateway:
+    """Open it.
+
+    Raises:
+        StoreAbsent: nobody answers there.
+        StoreError: something is there that cannot be used.
+    """
+    environment.prepare()
+    if is_server(uri):
+        ask_server(uri, timeout_s=timeout_s)
+        return RestGateway(uri)
+    path = sqlite_path(uri)
+    if path is None:
+        return SqlGateway(uri, timeout_s=timeout_s)
+    check_sqlite(path)
+    # beside the database, and not wherever the command was called
+    return SqlGateway(uri, artifacts=str(path.absolute().parent / "mlruns"))

@@ -1,0 +1,157 @@
+"""Spans in the form of OpenTelemetry's protocol, as MLflow's stores take them.
+
+Both ways into MLflow end in the same conversion, which decodes each attribute, writes it as JSON,
+and unwraps one layer where the value was JSON text already. So lists and dicts travel as JSON text,
+which is several times as fast to write and to read as the protocol's own nested values, and has no
+limit on the size of whole numbers. Text that itself looks like JSON gets a second layer, or a log
+line such as ``{"a": 1}`` would come out as a dict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from evalkit.adapters.store.wire import clean, json_text
+from evalkit.core.spans import Span, Trace
+from evalkit.core.values import Json, derive_id
+
+if TYPE_CHECKING:
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+    from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+    from opentelemetry.proto.trace.v1 import trace_pb2
+
+BATCH_BYTES = 4_000_000
+"""Bytes of spans that are sent at a time; a single span may be larger."""
+
+_LOOKS_LIKE_JSON = ('"', "{", "[")
+_INT64 = range(-(2**63), 2**63)
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedSpans:
+    """Spans of one trace, ready to be sent.
+
+    Attributes:
+        proto: The message.
+        size: Its size in bytes.
+    """
+
+    proto: trace_pb2.ResourceSpans
+    size: int
+
+
+def encode(trace: Trace, marks: Mapping[str, str]) -> list[EncodedSpans]:
+    """A trace's spans, in parts of at most :data:`BATCH_BYTES`, nearly always one.
+
+    Args:
+        trace: The trace.
+        marks: Tags that the trace gets with its very first span.
+
+    Raises:
+        ValueError: an id is no hex number, or a time is out of range.
+    """
+    from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+    from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
+
+    resource = Resource(attributes=[_pair(key, value) for key, value in marks.items()])
+    trace_id = bytes.fromhex(trace.trace_id.removeprefix("tr-"))
+    parts: list[EncodedSpans] = []
+    spans = (_span(trace_id, span) for span in trace.spans)
+    for part in _portions(spans, BATCH_BYTES):
+        proto = ResourceSpans(resource=resource, scope_spans=[ScopeSpans(spans=part)])
+        parts.append(EncodedSpans(proto, proto.ByteSize()))
+    return parts
+
+
+def message(traces: Sequence[EncodedSpans]) -> ExportTraceServiceRequest:
+    """The request that writes the spans of several traces."""
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+    return ExportTraceServiceRequest(resource_spans=[trace.proto for trace in traces])
+
+
+def fingerprint(trace: Trace) -> str:
+    """How many spans a trace has, and a hash of their ids, for :func:`covers`."""
+    return f"{len(trace.spans)}-{_hash_of_ids(trace, len(trace.spans))}"
+
+
+def covers(trace: Trace, stored: str) -> bool:
+    """Whether a trace holds all spans of an earlier version of it, so that none goes stale.
+
+    Args:
+        trace: The trace as it is now.
+        stored: The fingerprint of the earlier version; empty where it is not known.
+    """
+    count, _, ids = stored.partition("-")
+    return count.isdecimal() and _hash_of_ids(trace, int(count)) == ids
+
+
+def _hash_of_ids(trace: Trace, count: int) -> str:
+    return derive_id(*(span.span_id for span in islice(trace.spans, count)), length=16)
+
+
+def _portions(spans: Iterator[trace_pb2.Span], most_bytes: int) -> Iterator[list[trace_pb2.Span]]:
+    portion: list[trace_pb2.Span] = []
+    size = 0
+    for span in spans:
+        bytes_ = span.ByteSize()
+        if portion and size + bytes_ > most_bytes:
+            yield portion
+            portion, size = [], 0
+        portion.append(span)
+        size += bytes_
+    if portion:
+        yield portion
+
+
+def _span(trace_id: bytes, span: Span) -> trace_pb2.Span:
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
+    from opentelemetry.proto.trace.v1.trace_pb2 import Status
+
+    return SpanMessage(
+        trace_id=trace_id,
+        span_id=bytes.fromhex(span.span_id),
+        parent_span_id=bytes.fromhex(span.parent_id) if span.parent_id else b"",
+        name=clean(span.name),
+        start_time_unix_nano=span.start_ns,
+        end_time_unix_nano=span.end_ns,
+        attributes=[_pair(key, value) for key, value in _attributes(span)],
+        status=Status(
+            code=Status.StatusCode.Value(f"STATUS_CODE_{span.status}"), message=clean(span.message)
+        ),
+    )
+
+
+def _attributes(span: Span) -> Iterator[tuple[str, Json]]:
+    yield "mlflow.spanType", span.kind
+    if span.inputs is not None:
+        yield "mlflow.spanInputs", span.inputs
+    if span.outputs is not None:
+        yield "mlflow.spanOutputs", span.outputs
+    yield from span.attributes.items()
+
+
+def _pair(key: str, value: Json) -> KeyValue:
+    from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+
+    return KeyValue(key=clean(key), value=_value(value))
+
+
+def _value(value: Json) -> AnyValue:
+    from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+
+    if isinstance(value, str):
+        layered = value.lstrip()[:1] in _LOOKS_LIKE_JSON
+        return AnyValue(string_value=json_text(value) if layered else clean(value))
+    if value is None:
+        return AnyValue()
+    if isinstance(value, bool):
+        return AnyValue(bool_value=value)
+    if isinstance(value, int) and value in _INT64:
+        return AnyValue(int_value=value)
+    if isinstance(value, float):
+        return AnyValue(double_value=value)
+    return AnyValue(string_value=json_text(value))

@@ -1,0 +1,128 @@
+"""The way into an MLflow server: plain REST, with MLflow's own credentials and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from evalkit.adapters.store.failures import Refused, answering
+from evalkit.adapters.store.gateway import PAGE, Gateway
+from evalkit.adapters.store.otlp import EncodedSpans, message
+from evalkit.adapters.store.wire import json_text, location
+from evalkit.core.tracking import without_password
+from evalkit.core.values import Json
+
+_OK = 200
+
+
+class RestGateway(Gateway):
+    """An MLflow server, spoken to in plain REST with MLflow's own credentials and settings."""
+
+    workers = 4
+
+    def __init__(self, uri: str) -> None:
+        from mlflow.tracking._tracking_service.utils import _get_store
+
+        self.uri = uri
+        with self.answering("opening it"):
+            self.tracking: Any = _get_store(uri)
+
+    def answering(self, doing: str) -> AbstractContextManager[None]:
+        """Turn MLflow's exceptions into StoreError while ``doing`` something."""
+        return answering(self.uri, doing)
+
+    def create_run(
+        self, experiment_id: str, name: str, start_ms: int, tags: Mapping[str, str]
+    ) -> str:
+        """Create a run by one request that is never repeated."""
+        body = {
+            "experiment_id": experiment_id,
+            "run_name": name,
+            "start_time": start_ms,
+            "tags": [{"key": key, "value": value} for key, value in tags.items()],
+        }
+        answer = self._post("/api/2.0/mlflow/runs/create", body, "creating the run", retries=0)
+        run_id: str = answer["run"]["info"]["run_id"]
+        return run_id
+
+    def create_dataset(self, name: str, experiment_id: str, tags: Mapping[str, str]) -> str:
+        """Create a dataset by one request that is never repeated."""
+        body = {"name": name, "experiment_ids": [experiment_id], "tags": json_text(dict(tags))}
+        answer = self._post(
+            "/api/3.0/mlflow/datasets/create", body, "creating the dataset", retries=0
+        )
+        dataset_id: str = answer["dataset"]["dataset_id"]
+        return dataset_id
+
+    def search_traces(
+        self, experiment_id: str, condition: str, page: str | None
+    ) -> tuple[list[Json], str | None]:
+        """One page of traces, as the server sends it."""
+        body = {
+            "locations": [location(experiment_id)],
+            "filter": condition,
+            "max_results": PAGE,
+            **({"page_token": page} if page else {}),
+        }
+        answer = self._post("/api/3.0/mlflow/traces/search", body, "looking for traces")
+        return answer.get("traces", []), answer.get("next_page_token")
+
+    def start_trace(self, info: Json) -> None:
+        """Create or merge a trace by one request."""
+        self._post("/api/3.0/mlflow/traces", {"trace": {"trace_info": info}}, "writing a trace")
+
+    def send_spans(self, experiment_id: str, traces: Sequence[EncodedSpans]) -> None:
+        """Write the spans of several traces by one request."""
+        self._request(
+            "/v1/traces",
+            "writing spans",
+            data=message(traces).SerializeToString(),
+            extra_headers={
+                "Content-Type": "application/x-protobuf",
+                "x-mlflow-experiment-id": experiment_id,
+            },
+        )
+
+    def create_assessment(self, assessment: Json) -> None:
+        """Create one assessment by one request that is never repeated."""
+        self._post(
+            f"/api/3.0/mlflow/traces/{assessment['trace_id']}/assessments",
+            {"assessment": assessment},
+            "writing an assessment",
+            retries=0,
+        )
+
+    def _post(self, endpoint: str, body: Json, doing: str, retries: int | None = None) -> Json:
+        return self._request(endpoint, doing, retries, json=body).json()
+
+    def _request(
+        self, endpoint: str, doing: str, retries: int | None = None, **content: Any
+    ) -> Any:
+        """One POST; ``retries`` None leaves it to MLFLOW_HTTP_REQUEST_MAX_RETRIES."""
+        from mlflow.utils.rest_utils import http_request
+
+        with self.answering(doing):
+            answer = http_request(
+                self.tracking.get_host_creds(),
+                endpoint,
+                "POST",
+                max_retries=retries,
+                raise_on_status=False,
+                **content,
+            )
+        if answer.status_code == _OK:
+            return answer
+        code, said = _error_of(answer)
+        raise Refused(without_password(self.uri), doing, answer.status_code, code, said)
+
+
+def _error_of(answer: Any) -> tuple[str, str]:
+    """MLflow's name of an error and its message, as far as the answer holds them."""
+    try:
+        body = answer.json()
+    except ValueError:
+        return "", answer.text
+    if not isinstance(body, dict):
+        return "", answer.text
+    return str(body.get("error_code", "")), str(body.get("message", body.get("detail", "")))

@@ -1,0 +1,121 @@
+"""The way into a database: MLflow's own store, opened in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from evalkit.adapters.store.failures import Unanswered, answering
+from evalkit.adapters.store.gateway import PAGE, Gateway
+from evalkit.adapters.store.otlp import EncodedSpans
+from evalkit.adapters.store.probe import within
+from evalkit.core.errors import StoreAbsent
+from evalkit.core.values import Json
+
+
+class SqlGateway(Gateway):
+    """A database that MLflow's own store opens in this process."""
+
+    workers = 1  # its transactions queue up anyway, and each thread holds two connections
+
+    def __init__(self, uri: str, *, artifacts: str | None = None, timeout_s: float = 0) -> None:
+        import logging
+
+        self.uri = uri
+        # told about at length otherwise, whenever a store is made
+        for name in ("alembic", "mlflow.store.db.utils"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        with self.answering("opening it"):
+            from mlflow.tracking._tracking_service.utils import _get_store
+
+            if artifacts is None:
+                self._knock(timeout_s)
+            self.tracking: Any = _get_store(uri, artifacts)
+
+    def _knock(self, timeout_s: float) -> None:
+        """Connect once: MLflow itself would retry for minutes what cannot work."""
+        import sqlalchemy
+
+        def connect() -> None:
+            engine = sqlalchemy.create_engine(self.uri, poolclass=sqlalchemy.NullPool)
+            engine.connect().close()
+
+        try:
+            with self.answering("opening it"):
+                within(timeout_s, self.uri, connect)
+        except Unanswered as error:
+            raise StoreAbsent(str(error)) from error
+
+    def answering(self, doing: str) -> AbstractContextManager[None]:
+        """Turn MLflow's exceptions into StoreError while ``doing`` something."""
+        return answering(self.uri, doing)
+
+    def create_run(
+        self, experiment_id: str, name: str, start_ms: int, tags: Mapping[str, str]
+    ) -> str:
+        """Create a run."""
+        from mlflow.entities import RunTag
+
+        with self.answering("creating the run"):
+            run = self.tracking.create_run(
+                experiment_id, "", start_ms, [RunTag(k, v) for k, v in tags.items()], name
+            )
+        run_id: str = run.info.run_id
+        return run_id
+
+    def create_dataset(self, name: str, experiment_id: str, tags: Mapping[str, str]) -> str:
+        """Create a dataset."""
+        with self.answering("creating the dataset"):
+            dataset = self.tracking.create_dataset(name, dict(tags), [experiment_id])
+        dataset_id: str = dataset.dataset_id
+        return dataset_id
+
+    def search_traces(
+        self, experiment_id: str, condition: str, page: str | None
+    ) -> tuple[list[Json], str | None]:
+        """One page of traces, in the form in which a server would send it."""
+        from google.protobuf.json_format import MessageToDict
+
+        with self.answering("looking for traces"):
+            found, following = self.tracking.search_traces(
+                locations=[experiment_id],
+                filter_string=condition,
+                max_results=PAGE,
+                page_token=page,
+            )
+        dicts = [MessageToDict(t.to_proto(), preserving_proto_field_name=True) for t in found]
+        return dicts, following
+
+    def start_trace(self, info: Json) -> None:
+        """Create or merge a trace in one transaction."""
+        from google.protobuf.json_format import ParseDict
+        from mlflow.entities import TraceInfo
+        from mlflow.protos.service_pb2 import TraceInfoV3
+
+        with self.answering("writing a trace"):
+            self.tracking.start_trace(TraceInfo.from_proto(ParseDict(info, TraceInfoV3())))
+
+    def send_spans(self, experiment_id: str, traces: Sequence[EncodedSpans]) -> None:
+        """Write the spans of several traces in one transaction."""
+        from mlflow.entities import Span
+
+        with self.answering("writing spans"):
+            self.tracking.log_spans(
+                experiment_id,
+                [
+                    Span.from_otel_proto(span, resource=trace.proto.resource)
+                    for trace in traces
+                    for span in trace.proto.scope_spans[0].spans
+                ],
+            )
+
+    def create_assessment(self, assessment: Json) -> None:
+        """Create one assessment."""
+        from google.protobuf.json_format import ParseDict
+        from mlflow.entities import Assessment
+        from mlflow.protos.assessments_pb2 import Assessment as AssessmentMessage
+
+        with self.answering("writing an assessment"):
+            message_ = ParseDict(assessment, AssessmentMessage())
+            self.tracking.create_assessment(Assessment.from_proto(message_))

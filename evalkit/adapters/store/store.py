@@ -1,0 +1,275 @@
+"""The port: what evalkit does with MLflow, whichever way leads there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from urllib.parse import urlsplit, urlunsplit
+
+from evalkit.adapters.store import (
+    artifacts,
+    assessments,
+    batch,
+    datasets,
+    experiments,
+    runs,
+    search,
+    traces,
+)
+from evalkit.adapters.store.gateway import Gateway
+from evalkit.adapters.store.parcel import Destination
+from evalkit.adapters.store.probe import is_server
+from evalkit.adapters.store.runs import RunRecord, StoredRun, WrittenRun
+from evalkit.adapters.store.traces import Written
+from evalkit.core.dataset import Record, StoredRecord
+from evalkit.core.feedback import Assessment, Changes
+from evalkit.core.matching import RUN_TAG, StoredTrace
+from evalkit.core.spans import Trace
+from evalkit.core.values import Json
+
+
+def _silent(_: str) -> None:
+    """Say nothing."""
+
+
+class Store:
+    """An MLflow tracking server or database.
+
+    It remembers what it has just read (the tags of a run, the traces of a run key), so that
+    writing what follows needs no second look. It serves one thread at a time.
+
+    Attributes:
+        uri: The tracking URI.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.uri = gateway.uri
+        self._gateway = gateway
+        self._runs: dict[str, StoredRun] = {}
+        self._traces: dict[tuple[str, str], list[StoredTrace]] = {}
+        self._experiment_of: dict[str, str] = {}
+
+    def experiment(self, name: str, *, create: bool) -> str | None:
+        """The id of the experiment; None where there is none and ``create`` is False.
+
+        Raises:
+            StoreError: an experiment of that name was deleted, or MLflow failed.
+        """
+        return experiments.experiment_id(self._gateway, name, create=create)
+
+    # -- datasets ---------------------------------------------------------------------------
+
+    def records(self, dataset: str, experiment_id: str) -> tuple[StoredRecord, ...] | None:
+        """The rows of a dataset, oldest first; None where there is none of that name.
+
+        Raises:
+            StoreError: several datasets of that name fit, or MLflow failed.
+        """
+        return datasets.records(self._gateway, dataset, experiment_id)
+
+    def apply_records(
+        self,
+        dataset: str,
+        experiment_id: str,
+        *,
+        delete: Sequence[str],
+        upsert: Sequence[Record],
+        say: Callable[[str], None] = _silent,
+    ) -> None:
+        """Delete rows by id, then write records; the dataset is made where it is missing.
+
+        MLflow merges a record into the row with equal inputs. Rows that are not named stay.
+
+        Raises:
+            StoreError: MLflow failed; doing the same again finishes.
+        """
+        datasets.apply_records(
+            self._gateway, dataset, experiment_id, delete=delete, upsert=upsert, say=say
+        )
+
+    # -- runs -------------------------------------------------------------------------------
+
+    def find_run(self, experiment_id: str, key: str) -> StoredRun | None:
+        """The run of that key; None where there is none.
+
+        Raises:
+            StoreError: MLflow failed.
+        """
+        run = runs.find_run(self._gateway, experiment_id, key)
+        if run is not None:
+            self._runs[run.run_id] = run
+        return run
+
+    def write_run(self, experiment_id: str, record: RunRecord) -> WrittenRun:
+        """Find or create a run and bring it up to date; nothing is sent where nothing changed.
+
+        Raises:
+            StoreError: MLflow failed.
+        """
+        outcome, run = runs.write_run(self._gateway, experiment_id, record)
+        self._runs[outcome.run_id] = run
+        return outcome
+
+    def write_artifacts(
+        self,
+        run_id: str,
+        files: Mapping[str, bytes],
+        tables: Mapping[str, Mapping[str, Sequence[Json]]] | None = None,
+    ) -> tuple[str, ...]:
+        """Send the artifacts whose content is not there yet.
+
+        Args:
+            run_id: The run.
+            files: Content by path, POSIX and relative.
+            tables: By path, which ends in ``.json``: the values of each column, by its name.
+                MLflow's UI shows them as tables.
+
+        Returns:
+            The paths that were sent.
+
+        Raises:
+            StoreError: MLflow failed; what was sent is not sent again.
+        """
+        run = self._run(run_id)
+        sent, tags = artifacts.write_artifacts(self._gateway, run, files, tables or {})
+        self._runs[run_id] = runs.with_tags(run, tags)
+        return sent
+
+    # -- traces -----------------------------------------------------------------------------
+
+    def find_traces(self, experiment_id: str, run_key: str) -> list[StoredTrace]:
+        """The traces of a run, whether evalkit wrote or adopted them.
+
+        Raises:
+            StoreError: MLflow failed.
+        """
+        found = search.find_traces(self._gateway, experiment_id, run_key)
+        self._traces[experiment_id, run_key] = found
+        self._note(experiment_id, found)
+        return found
+
+    def find_recorded(self, experiment_id: str) -> list[StoredTrace]:
+        """The finished traces that the harness recorded itself and that no run has yet.
+
+        Raises:
+            StoreError: MLflow failed.
+        """
+        found = search.find_recorded(self._gateway, experiment_id)
+        self._note(experiment_id, found)
+        return found
+
+    def write_traces(
+        self,
+        experiment_id: str,
+        run_id: str,
+        items: Iterable[tuple[Trace, Sequence[Assessment]]],
+    ) -> Iterator[Written]:
+        """Write traces of one run with their assessments; earlier versions are replaced.
+
+        The run's key is taken from each trace's tag ``evalkit.run``. Assessments that are on an
+        earlier version stay, whoever made them, except where one of the same id comes along.
+        ``items`` is read as the writing goes on; a few batches of it are in memory at a time.
+
+        Yields:
+            What became of each trace, batch by batch: it stands complete, or MLflow refuses it.
+
+        Raises:
+            StoreError: MLflow failed as a whole; says how many traces stood by then.
+        """
+        earlier: dict[str, Mapping[str, StoredTrace]] = {}
+
+        def known(trace: Trace) -> StoredTrace | None:
+            key = trace.tags.get(RUN_TAG, "")
+            if key not in earlier:
+                earlier[key] = self._earlier(experiment_id, key)
+            return earlier[key].get(trace.trace_id)
+
+        destination = Destination(experiment_id, run_id, known)
+        yield from traces.write_traces(self._gateway, destination, items)
+
+    def delete_traces(self, experiment_id: str, trace_ids: Sequence[str]) -> None:
+        """Delete traces with everything on them; ids that are not there are passed over.
+
+        Raises:
+            StoreError: MLflow failed.
+        """
+        batch.delete_traces(self._gateway, experiment_id, trace_ids)
+
+    def adopt_traces(self, run_id: str, tags: Mapping[str, Mapping[str, str]]) -> None:
+        """Take traces that the harness recorded into a run.
+
+        Args:
+            run_id: The run.
+            tags: Trace id to the tags it gets, ``evalkit.run`` among them.
+
+        Raises:
+            StoreError: a trace is gone, or MLflow failed; doing the same again finishes.
+        """
+        for experiment_id, ids in self._by_experiment(tags).items():
+            some = {each: tags[each] for each in ids}
+            assessments.adopt(self._gateway, experiment_id, run_id, some)
+
+    # -- assessments ------------------------------------------------------------------------
+
+    def write_assessments(self, changes: Changes) -> None:
+        """Bring changes about on traces that are there.
+
+        Raises:
+            StoreError: a trace is gone, or MLflow failed; doing the same again finishes.
+        """
+        touched = [a.trace_id for a in (*changes.create, *changes.update, *changes.delete)]
+        experiments_ = {
+            each: experiment_id
+            for experiment_id, ids in self._by_experiment(touched).items()
+            for each in ids
+        }
+        assessments.write_assessments(self._gateway, experiments_, changes)
+
+    def annotate(self, trace_id: str, name: str, value: Json, rationale: str, who: str) -> None:
+        """Leave feedback on a trace as a person does in MLflow's UI, with the time of now.
+
+        Raises:
+            StoreError: MLflow failed.
+        """
+        now = round(time.time() * 1000)
+        remark = Assessment("", trace_id, name, value, "HUMAN", who, rationale, time_ms=now)
+        assessments.create(self._gateway, remark)
+
+    # -- links ------------------------------------------------------------------------------
+
+    def trace_url(self, experiment_id: str, trace_id: str) -> str | None:
+        """Where a browser shows a trace, however old it is; None for a database."""
+        return self._url(f"experiments/{experiment_id}/traces?selectedEvaluationId={trace_id}")
+
+    def run_url(self, experiment_id: str, run_id: str) -> str | None:
+        """Where a browser shows a run; None for a database."""
+        return self._url(f"experiments/{experiment_id}/runs/{run_id}")
+
+    def _url(self, page: str) -> str | None:
+        if not is_server(self.uri):
+            return None
+        parts = urlsplit(self.uri)
+        host = parts.netloc.rpartition("@")[2]
+        return urlunsplit((parts.scheme, host, parts.path.rstrip("/") + "/", "", page))
+
+    def _run(self, run_id: str) -> StoredRun:
+        if run_id not in self._runs:
+            self._runs[run_id] = runs.read_run(self._gateway, run_id)
+        return self._runs[run_id]
+
+    def _earlier(self, experiment_id: str, run_key: str) -> Mapping[str, StoredTrace]:
+        """The traces of a run as they were last read; what is written now makes that old."""
+        if (experiment_id, run_key) not in self._traces:
+            self.find_traces(experiment_id, run_key)
+        return {trace.trace_id: trace for trace in self._traces.pop((experiment_id, run_key))}
+
+    def _note(self, experiment_id: str, found: Iterable[StoredTrace]) -> None:
+        self._experiment_of.update((trace.trace_id, experiment_id) for trace in found)
+
+    def _by_experiment(self, trace_ids: Iterable[str]) -> dict[str, list[str]]:
+        groups: dict[str, list[str]] = {}
+        for trace_id in dict.fromkeys(trace_ids):
+            if trace_id not in self._experiment_of:
+                self._experiment_of[trace_id] = search.experiment_of(self._gateway, trace_id)
+            groups.setdefault(self._experiment_of[trace_id], []).append(trace_id)
+        return groups
