@@ -9,7 +9,8 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from evalkit.core.errors import EvalkitError, InputError, StoreAbsent
+from evalkit import verdict
+from evalkit.core.errors import EvalkitError
 from evalkit.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -40,41 +41,9 @@ def _run(arguments: argparse.Namespace, terminal: Terminal) -> tuple[Report, int
     stage: Stage = arguments.stage
     try:
         report = stage(arguments, terminal)
-    except StoreAbsent as error:
-        report = {"skipped": True, "reason": str(error)}
-        terminal.skip(str(error))
     except EvalkitError as error:
-        terminal.fail(str(error))
-        report = {**error.report, "error": str(error)}
-        if isinstance(error, InputError):
-            report["problems"] = [problem.as_dict() for problem in error.problems]
-        return report, error.exit_code
-    return _judged(report, strict=arguments.strict)
-
-
-def _judged(report: Report, *, strict: bool) -> tuple[Report, int]:
-    """The exit code of a report without an error, and with ``--strict`` the error it makes."""
-    if report.get("problems"):
-        return {**report, "error": f"{len(report['problems'])} problems"}, 2
-    why = "; ".join(_shortfalls(report)) if strict else ""
-    return ({**report, "error": why}, 1) if why else (report, 0)
-
-
-def _shortfalls(report: Report) -> list[str]:
-    """What was left undone without being an error, in this report and those within it."""
-    found = []
-    if report.get("skipped") is True:
-        found.append(str(report.get("reason")))
-    elif report.get("skipped"):
-        found.append(f"{report['skipped']} cases were skipped")
-    if report.get("unmatched"):
-        found.append(f"{report['unmatched']} pieces of feedback have no trace")
-    if refused := (report.get("receipt") or {}).get("refused"):
-        found.append(f"{len(refused)} logs were refused")
-    for part in report.values():
-        if isinstance(part, dict):
-            found += _shortfalls(part)
-    return found
+        return verdict.failed(error, terminal, strict=arguments.strict)
+    return verdict.concluded(report, strict=arguments.strict)
 
 
 def _parser() -> argparse.ArgumentParser:
