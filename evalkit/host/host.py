@@ -1,0 +1,264 @@
+"""One notebook in its surroundings: its parameters, its progress, its ending."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Generic, NoReturn, TypeVar
+
+import marimo as mo
+
+from evalkit import notebooks, params, verdict
+from evalkit.adapters import databricks
+from evalkit.core.errors import EvalkitError, InputError, Problem
+from evalkit.core.tracking import without_password
+from evalkit.host import page
+from evalkit.host.form import form
+from evalkit.host.place import Place, find_place
+from evalkit.host.sample import sample_mapping, sample_project
+from evalkit.host.work import Say, Work
+from evalkit.params import Origin, P, Resolved
+from evalkit.terminal import Terminal
+
+T = TypeVar("T")
+Report = dict[str, Any]
+
+
+class Host(Generic[P]):
+    """A notebook's host: the same calls in the browser, as a script, in Jupyter and in a job.
+
+    With a person in the browser, it shows forms, waits, and turns errors into callouts. Elsewhere
+    it goes straight on, says progress as lines, and an error ends the notebook: as a script with
+    the exit code that the ``evalkit`` command has, else by being raised.
+
+    Attributes:
+        notebook: The notebook's name, such as ``sync_dataset``.
+        place: Where it runs.
+        start: The parameters as they were found, and where each came from.
+        sample: The ``eval.yaml`` of the demo project, where that is shown for lack of another.
+    """
+
+    def __init__(
+        self, notebook: str, place: Place, start: Resolved[P], sample: Path | None = None
+    ) -> None:
+        self.notebook = notebook
+        self.place = place
+        self.start = start
+        self.sample = sample
+        self.terminal = Terminal(as_json=start.values.json)
+
+    @classmethod
+    def open(cls, spec: type[P], notebook: str) -> Host[P]:
+        """Find out where the notebook runs and with which parameters.
+
+        Wrong values end the notebook as any other error does.
+
+        Args:
+            spec: The notebook's parameters, a frozen dataclass.
+            notebook: Its name, without ``.py``.
+        """
+        place = find_place(notebook)
+        try:
+            start = _find_parameters(spec, notebook, place)
+            sample = None
+            if place.person and start.origins["config"] == "default" and not _exists(start):
+                sample = sample_project()
+                start = replace(start, values=replace(start.values, config=str(sample)))
+        except EvalkitError as error:
+            as_json = "--json" in place.argv
+            _end(error, place, Terminal(as_json=as_json), strict=False)
+        return cls(notebook, place, start, sample)
+
+    @classmethod
+    def of(cls, values: P, notebook: str) -> Host[P]:
+        """A host with these parameters and nobody in front of it, as a program uses it."""
+        return cls(notebook, Place("program"), Resolved(values, {}))
+
+    @property
+    def person(self) -> bool:
+        """Whether somebody is there to read, choose and press."""
+        return self.place.person
+
+    def header(self) -> Any:
+        """The way to the other stages, and a word about the demo project where it is shown."""
+        if not page.is_live():
+            return None
+        told = None
+        if self.sample is not None:
+            told = page.callout(
+                "This is the **demo project**, so that there is something to see: a support agent, "
+                "12 cases, two finished runs, and its own MLflow store. Nothing here can break. "
+                "For your own evaluation, put the path of its `eval.yaml` into the settings below."
+            )
+        return page.stack(page.stages(self.notebook, linked=self.place.in_gallery), told)
+
+    def form(self, submit: str) -> Any:
+        """The form over the parameters; None where nobody could fill it in.
+
+        Args:
+            submit: What its button says.
+        """
+        return form(self.start.values, submit) if self.person else None
+
+    def settings(self, form: Any) -> P:
+        """The parameters to go on with: as submitted, else as found.
+
+        Values from the page's address are only filled in: then the page waits for the person.
+        """
+        if form is None:
+            return self.start.values
+        if form.value is None:
+            if names := self.start.from_link():
+                filled = ", ".join(f"`{name}`" for name in names)
+                self.halt(f"The address of this page filled in {filled}. Check it, then go on.")
+            return self._with_sample(self.start.values)
+        with self.step():
+            return self._with_sample(params.from_form(self.start.values, form.value))
+
+    @contextmanager
+    def step(self, title: str = "") -> Iterator[None]:
+        """A part of the work that may fail, and takes a moment if it has a title.
+
+        An error within becomes a callout and the page ends there; elsewhere it ends the notebook.
+        """
+        try:
+            if self.person and title:
+                with mo.status.spinner(title=title, remove_on_exit=True):
+                    yield
+            else:
+                yield
+        except EvalkitError as error:
+            _end(error, self.place, self.terminal, strict=self.start.values.strict)
+
+    def halt(self, message: str, fix: str = "") -> NoReturn:
+        """End here: the page says why and waits, elsewhere it is an input error.
+
+        Args:
+            message: Markdown by the notebook's author.
+            fix: What to do next.
+        """
+        if self.person:
+            mo.stop(True, page.callout(f"{message} {fix}".strip()))
+        _end(InputError(Problem(message, fix=fix)), self.place, self.terminal, strict=False)
+
+    def say(self, line: str) -> None:
+        """A line of progress, where nobody looks at a page."""
+        if not self.person:
+            self.terminal.say(line)
+
+    def button(self, label: str, *, disabled: bool = False, kind: str = "success") -> Any:
+        """The button that starts a piece of work; None where nobody could press it."""
+        if not self.person:
+            return None
+        return mo.ui.run_button(label=label, disabled=disabled, kind=kind)  # type: ignore[arg-type]
+
+    def work(self, title: str, job: Callable[[Say], T], go: Any) -> Callable[[], Work[T]]:
+        """Run a stage: on a page when the button is pressed, beside it; elsewhere here and now.
+
+        The cell shows the progress and a Cancel button. Hand what is returned to :meth:`outcome`
+        in another cell; that one runs when the work is over.
+
+        Args:
+            title: What is being done, such as ``Sync``.
+            job: The stage; it is given the callback for its lines of progress.
+            go: What :meth:`button` returned.
+        """
+        work = Work[T](title)
+        current, ended = mo.state(work)
+        if not self.person:
+            with self.step():
+                work.await_(job, self.terminal.say)
+        elif go.value:
+            work.start(job, ended)
+        return current
+
+    def outcome(self, current: Callable[[], Work[T]], hint: str = "") -> T:
+        """What the stage returned; until it has, the page ends here.
+
+        Args:
+            current: What :meth:`work` returned.
+            hint: Markdown to show until then.
+        """
+        work = current()
+        if work.status != "done":
+            mo.stop(True, mo.md(f"*{hint}*") if hint else None)
+        return work.result  # type: ignore[return-value]
+
+    def finish(self, settings: P, report: Report, tell: Callable[[Terminal, Report], None]) -> Any:
+        """End the notebook with its report.
+
+        A page shows how to do the same without it. Elsewhere the report is told, printed as JSON
+        if asked for, and decides how the notebook ends.
+
+        Args:
+            settings: The parameters it was made with.
+            report: The stage's report.
+            tell: Renders it in the terminal.
+        """
+        if self.person:
+            return page.folded("The same without a browser", [self._command(settings)])
+        tell(self.terminal, report)
+        report, code = verdict.concluded(report, strict=settings.strict)
+        self.terminal.close(report)
+        if code:
+            _exit(code, report, self.place)
+        return None
+
+    def _with_sample(self, values: P) -> P:
+        sampled = self.sample is not None and values.config == str(self.sample)
+        if sampled and getattr(values, "mapping", None) == "":
+            mapping: dict[str, Any] = {"mapping": str(sample_mapping(Path(values.config)))}
+            return replace(values, **mapping)
+        return values
+
+    def _command(self, settings: P) -> str:
+        script = notebooks.folder() / f"{self.notebook}.py"
+        given = [
+            f"{each.flag}={without_password(str(value))}"
+            for each in params.parameters(type(settings))
+            if (value := getattr(settings, each.name)) != each.default
+        ]
+        return shlex.join(["python", str(script), *given])
+
+
+def _exists(start: Resolved[Any]) -> bool:
+    return Path(start.values.config).is_file()
+
+
+def _find_parameters(spec: type[P], notebook: str, place: Place) -> Resolved[P]:
+    names = [each.name for each in params.parameters(spec)]
+    said: Mapping[Origin, Mapping[str, str]] = {
+        "argument": params.arguments(
+            spec, f"{notebook}.py", place.argv, lenient=place.on_databricks
+        ),
+        "widget": databricks.widget_values(place.dbutils, names),
+        "link": place.query,
+        "environment": params.from_environment(spec, os.environ),
+    }
+    return params.resolve(spec, said)
+
+
+def _end(error: EvalkitError, place: Place, terminal: Terminal, *, strict: bool) -> NoReturn:
+    """End the notebook with an error, in the way of the place."""
+    if place.person:
+        mo.stop(True, page.problem(error))
+    if place.kind == "program":
+        raise error
+    report, code = verdict.failed(error, terminal, strict=strict)
+    terminal.close(report)
+    if code == 0 and place.kind == "kernel" and place.dbutils is not None:
+        place.dbutils.notebook.exit(json.dumps(report))
+    if place.kind == "script" and (code == 0 or not place.on_databricks):
+        raise SystemExit(code)
+    raise error
+
+
+def _exit(code: int, report: Report, place: Place) -> NoReturn:
+    if place.kind == "script" and not place.on_databricks:
+        raise SystemExit(code)
+    raise EvalkitError(str(report["error"]), report)

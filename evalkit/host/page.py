@@ -1,0 +1,248 @@
+"""How pages look: the few shapes that all notebooks are made of.
+
+Each function returns what a cell shows. On a marimo page that is marimo's own elements; in a plain
+Jupyter or Databricks notebook it is Markdown or a data frame, which show there.
+
+Prose given to these functions is Markdown by the notebook's author. What comes from files, logs or
+servers is data: it goes in as a value of a table, a card or a comparison, or through
+:func:`quoted`, and never becomes markup.
+"""
+
+from __future__ import annotations
+
+import difflib
+import html
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+import marimo as mo
+import pandas as pd
+
+from evalkit import notebooks
+from evalkit.core.errors import EvalkitError, InputError, Problem
+from evalkit.core.values import Json, canonical
+
+Kind: TypeAlias = Literal["neutral", "info", "success", "warn", "danger"]
+Rows: TypeAlias = Sequence[Mapping[str, Any]]
+
+MUTED = "color: var(--muted-foreground, #666)"
+BOX = "border: 1px solid var(--border, #ddd); border-radius: 8px; padding: 0.75rem 1rem"
+TEXT = "white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.5"
+PILL = "padding: 0.15rem 0.85rem; border-radius: 999px; font-size: 0.85rem; text-decoration: none"
+HERE = "background: var(--grass-9, #46a758); color: white; font-weight: 600"
+ELSEWHERE = f"background: var(--slate-3, #eee); {MUTED}"
+REMOVED = "background: var(--red-4, #ffdbdc); color: var(--red-12, #641723); text-decoration: none"
+ADDED = (
+    "background: var(--grass-4, #d6f1d8); color: var(--grass-12, #203c25); text-decoration: none"
+)
+
+LONGEST_COMPARED = 1_500
+"""Words of a text; beyond that, before and after are shown whole and unmarked."""
+
+
+def is_live() -> bool:
+    """Whether marimo's page shows what cells return."""
+    return mo.app_meta().mode in {"run", "edit"}
+
+
+def quoted(text: object) -> str:
+    """Text from a file or a server, fit to stand in Markdown as it is."""
+    escaped = html.escape(str(text), quote=False)
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|~$:])", r"\\\1", escaped)
+
+
+def callout(text: str, kind: str = "info") -> Any:
+    """Markdown in a box: something to know, to do, or to be glad of."""
+    prose = mo.md(text)
+    return mo.callout(prose, kind) if is_live() else prose  # type: ignore[arg-type]
+
+
+def problem(error: EvalkitError) -> Any:
+    """What is wrong, where, and what to do next; every problem that was found."""
+    if isinstance(error, InputError):
+        problems: Sequence[Problem] = error.problems
+    else:
+        problems = [Problem(str(error))]
+    if not is_live():
+        return mo.md("\n".join(f"- {quoted(each)}" for each in problems))
+    kind = "danger" if error.exit_code else "warn"
+    return mo.callout(mo.Html("".join(map(_problem, problems))), kind)  # type: ignore[arg-type]
+
+
+def cards(*figures: tuple[str, object, str]) -> Any:
+    """Figures side by side: (label, value, what it means)."""
+    if not is_live():
+        return pd.DataFrame(figures, columns=["", "value", "meaning"])
+    return mo.hstack(
+        [
+            mo.stat(value=str(value), label=label, caption=caption, bordered=True)
+            for label, value, caption in figures
+        ],
+        widths="equal",
+        gap=1,
+    )
+
+
+def table(
+    rows: Rows | pd.DataFrame,
+    *,
+    select: Literal["single", "multi"] | None = None,
+    label: str = "",
+    page_size: int = 10,
+    **options: Any,
+) -> Any:
+    """A table to read, to search, and to select rows in.
+
+    Args:
+        rows: One mapping a row, or a data frame. Columns are headed by their names.
+        select: How many rows may be selected; :func:`chosen` tells which are.
+        label: Markdown above the table.
+        page_size: Rows shown at a time.
+        options: Further options of ``mo.ui.table``.
+    """
+    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
+    if not is_live():
+        return frame
+    return mo.ui.table(
+        frame,
+        selection=select,
+        label=label,
+        page_size=page_size,
+        pagination=len(frame) > page_size,
+        show_column_summaries=False,
+        show_data_types=False,
+        **options,
+    )
+
+
+def chosen(table: Any) -> list[dict[str, Any]]:
+    """The rows that are selected in a table; none where nobody could select."""
+    value = getattr(table, "value", None)
+    if not isinstance(value, pd.DataFrame):
+        return []
+    return [{str(name): row[name] for name in row} for row in value.to_dict("records")]
+
+
+def comparison(fields: Iterable[tuple[str, Json, Json]]) -> Any:
+    """Fields before and after, side by side, with the words that differ marked.
+
+    Args:
+        fields: Name, value before, value after; None where there is none.
+    """
+    rows = [(name, _text(before), _text(after)) for name, before, after in fields]
+    if not is_live():
+        return pd.DataFrame(rows, columns=["field", "before", "after"])
+    head = "".join(f'<th style="{_cell(MUTED)}">{name}</th>' for name in ("", "Before", "After"))
+    body = "".join(_compared(*row) for row in rows)
+    return mo.Html(
+        '<table style="width: 100%; table-layout: fixed; border-collapse: collapse">'
+        '<colgroup><col style="width: 16%"><col><col></colgroup>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def text(value: object) -> Any:
+    """Text from a file, a log or a server, as it is: wrapped, and never read as markup."""
+    shown = html.escape(_text(value))
+    return mo.Html(f'<div style="{BOX}; {TEXT}">{shown}</div>')
+
+
+def link(url: str, label: str) -> str:
+    """Markdown of a link that opens in a new tab; only its words where it leads to no web page."""
+    if not re.match(r"https?://", url):
+        return quoted(label)
+    words = html.escape(label) + "&nbsp;↗"
+    return f'<a href="{html.escape(url)}" target="_blank" rel="noopener">{words}</a>'
+
+
+def stack(*parts: Any) -> Any:
+    """Parts below each other; those that are None are left out."""
+    kept = [part for part in parts if part is not None]
+    return mo.vstack(kept, gap=1) if is_live() else kept[0] if kept else None
+
+
+def folded(title: str, lines: Sequence[str]) -> Any:
+    """Lines of text behind a title that unfolds them; None where there are none."""
+    if not lines:
+        return None
+    return mo.accordion({title: mo.plain_text("\n".join(lines))})
+
+
+def stages(current: str, *, linked: bool) -> Any:
+    """The stages in their order, this one marked.
+
+    Args:
+        current: The name of this notebook.
+        linked: Whether the others are one link away.
+    """
+    return mo.Html(
+        '<nav style="display: flex; flex-wrap: wrap; gap: 0.5rem">'
+        + "".join(_stage(each, current, linked=linked) for each in notebooks.present())
+        + "</nav>"
+    )
+
+
+def progress(title: str, *, lines: Sequence[str], part: float | None, button: Any) -> Any:
+    """Work that goes on: what, how far, its last lines, and the way to stop it."""
+    value = "" if part is None else f'value="{part:.4f}"'
+    bar = f'<progress {value} style="width: 100%; accent-color: var(--grass-9, green)"></progress>'
+    head = mo.hstack([mo.md(f"**{title}**"), button], justify="space-between", align="center")
+    shown = html.escape("\n".join(lines))
+    log = f'<div style="{TEXT}; {MUTED}; font-size: 0.85rem; min-height: 3rem">{shown}</div>'
+    return mo.vstack([head, mo.Html(bar), mo.Html(log)], gap=0.5)
+
+
+def _stage(each: notebooks.Notebook, current: str, *, linked: bool) -> str:
+    here = each.name == current
+    look = HERE if here else ELSEWHERE
+    if here or not linked:
+        return f'<span style="{PILL}; {look}">{each.title}</span>'
+    return f'<a href="?file={each.name}.py" style="{PILL}; {look}">{each.title}</a>'
+
+
+def _problem(each: Problem) -> str:
+    where = each.file + (f":{each.line}" if each.line is not None else "")
+    place = " · ".join(html.escape(part) for part in (where, each.field) if part)
+    parts = [f'<div style="{TEXT}; font-weight: 600">{html.escape(each.message)}</div>']
+    if place:
+        parts.append(f'<div style="{TEXT}"><code>{place}</code></div>')
+    if each.fix:
+        parts.append(f'<div style="{TEXT}">→ {html.escape(each.fix)}</div>')
+    return f'<div style="margin: 0.25rem 0 0.75rem">{"".join(parts)}</div>'
+
+
+def _cell(extra: str) -> str:
+    rule = "border-bottom: 1px solid var(--border, #ddd)"
+    return f"text-align: left; vertical-align: top; padding: 0.5rem 0.75rem; {rule}; {extra}"
+
+
+def _compared(name: str, before: str, after: str) -> str:
+    old, new = _marked(before, after)
+    return (
+        f'<tr><td style="{_cell(MUTED)}; overflow-wrap: anywhere">{html.escape(name)}</td>'
+        f'<td style="{_cell(TEXT)}">{old}</td><td style="{_cell(TEXT)}">{new}</td></tr>'
+    )
+
+
+def _marked(before: str, after: str) -> tuple[str, str]:
+    """Both texts as HTML, with the words that differ marked."""
+    old, new = (re.findall(r"\s+|\w+|[^\w\s]", each) for each in (before, after))
+    if max(len(old), len(new)) > LONGEST_COMPARED:
+        return html.escape(before), html.escape(after)
+    left, right = [], []
+    for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        gone, come = (html.escape("".join(part)) for part in (old[a:b], new[c:d]))
+        left.append(gone if kind == "equal" else _mark("del", gone, REMOVED))
+        right.append(come if kind == "equal" else _mark("ins", come, ADDED))
+    return "".join(left), "".join(right)
+
+
+def _mark(tag: str, text: str, style: str) -> str:
+    return f'<{tag} style="{style}">{text}</{tag}>' if text else ""
+
+
+def _text(value: Json) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else canonical(value)

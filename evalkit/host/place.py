@@ -1,0 +1,88 @@
+"""Where is this notebook running, and what may it therefore do?"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import marimo as mo
+
+from evalkit.adapters import databricks
+
+Kind: TypeAlias = Literal["browser", "script", "program", "kernel"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a notebook runs.
+
+    Attributes:
+        kind: ``browser``: a person is there and turns the knobs. ``script``: the notebook was
+            started as a program, and its exit code says how it ended. ``program``: other code runs
+            it (a test, an export with outputs). ``kernel``: Jupyter or a Databricks notebook.
+        argv: The notebook's own arguments; empty where they are somebody else's.
+        query: What the address of the page says; empty without a browser.
+        on_databricks: Whether this is Databricks, where a raised error fails the job.
+        dbutils: Databricks' tools, where there are any.
+    """
+
+    kind: Kind
+    argv: tuple[str, ...] = ()
+    query: Mapping[str, str] = field(default_factory=dict)
+    on_databricks: bool = False
+    dbutils: Any | None = None
+
+    @property
+    def person(self) -> bool:
+        """Whether somebody is there to read, choose and press."""
+        return self.kind == "browser"
+
+    @property
+    def in_gallery(self) -> bool:
+        """Whether the other notebooks are one link away."""
+        return "file" in self.query
+
+
+def find_place(notebook: str) -> Place:
+    """Where the notebook of that name (without ``.py``) runs.
+
+    marimo knows the browser's request only while it answers it, not in threads or in reruns, so
+    this is asked once, when the page opens.
+    """
+    meta = mo.app_meta()
+    environment = os.environ
+    namespace = _kernel_namespace()
+    own = Path(sys.argv[0]).name == f"{notebook}.py"
+    argv = tuple(sys.argv[1:]) if own else ()
+    if meta.mode in {"run", "edit"} and meta.request is not None:
+        return Place("browser", argv=argv, query=_flat(meta.request.query_params))
+    kind: Kind = "program"
+    if namespace is not None:
+        kind = "kernel"
+    elif meta.mode == "script" and own:
+        kind = "script"
+    return Place(
+        kind,
+        argv=argv,
+        on_databricks=databricks.is_here(environment),
+        dbutils=databricks.dbutils(namespace or {}, environment),
+    )
+
+
+def _flat(query: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        name: values[-1] if isinstance(values, list) else str(values)
+        for name, values in query.items()
+        if values
+    }
+
+
+def _kernel_namespace() -> Mapping[str, Any] | None:
+    """The names of the Jupyter or Databricks notebook that runs this; None where none does."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return None if shell is None else shell.user_ns

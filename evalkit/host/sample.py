@@ -1,0 +1,42 @@
+"""The project that a page shows to somebody who has not configured one: the demo's."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from evalkit import stages
+from evalkit.demo.project import write_project
+from evalkit.workspace import Workspace
+
+_WRITING = threading.Lock()
+"""Two pages may open at once in one server."""
+
+
+def sample_project(environment: Mapping[str, str] = os.environ) -> Path:
+    """Path of the sample's ``eval.yaml``; the project is generated, and mapped by rules, if needed.
+
+    It lies in the user's cache folder and stays there: what a person does to it is kept.
+
+    Args:
+        environment: Where ``XDG_CACHE_HOME`` may name the cache folder; ``~/.cache`` by default.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    cache = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    root = cache / "evalkit" / f"demo-{version('mlflow-evalkit')}"
+    with _WRITING:
+        config = write_project(root)
+        mapping = sample_mapping(config)
+        if not mapping.exists():
+            stages.map_schema(Workspace.open(config), out=mapping)
+    return config
+
+
+def sample_mapping(config: Path) -> Path:
+    """Where the sample's mapping lies: beside its config, since nobody works in its folder."""
+    return config.parent / stages.MAPPING_FILE

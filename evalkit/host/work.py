@@ -1,0 +1,154 @@
+"""Long work: watched and cancellable in the browser, simply awaited elsewhere."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
+
+import marimo as mo
+
+from evalkit.core.errors import EvalkitError
+from evalkit.host import page
+
+T = TypeVar("T")
+Say: TypeAlias = Callable[[str], None]
+Status: TypeAlias = Literal["waiting", "running", "done", "stopped", "failed", "broken"]
+
+LINES_SHOWN = 8
+REDRAW_S = 0.2
+"""How long a line may wait until it is drawn; a quick stage says thousands."""
+
+OF_ALL = re.compile(r"\b(\d+) of (\d+)\b")
+
+
+ENDINGS = {
+    "done": ("success", "done in {seconds:.1f} s."),
+    "stopped": (
+        "warn",
+        "stopped after {seconds:.1f} s. What was written stays; starting again finishes the rest.",
+    ),
+}
+BROKEN = ("danger", "ended in a bug of evalkit; the server's output says more.")
+
+
+class Cancelled(Exception):
+    """A person pressed Cancel, or changed what the work was about.
+
+    It is raised where the stage says a line, so that a stage stops between two steps and never
+    within one. Every stage is repeatable: running it again finishes what was left.
+    """
+
+
+class Work(Generic[T]):
+    """A stage that runs beside the page.
+
+    Attributes:
+        title: What is being done.
+        status: ``waiting`` until somebody starts it; ``broken`` where a bug ended it.
+        lines: What the stage said; a line with "3 of 12" moves the bar.
+        result: What the stage returned; None unless ``done``.
+        error: What went wrong; None unless ``failed``.
+    """
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.status: Status = "waiting"
+        self.lines: list[str] = []
+        self.result: T | None = None
+        self.error: EvalkitError | None = None
+        self._cancelled = threading.Event()
+        self._began = 0.0
+        self._drawn = 0.0
+        self._button: Any = None
+
+    def cancel(self, _: object = None) -> None:
+        """Ask the stage to stop the next time it says something."""
+        self._cancelled.set()
+        self._drawn = 0.0
+
+    def say(self, line: str) -> None:
+        """Note a line of progress.
+
+        Raises:
+            Cancelled: somebody asked to stop.
+        """
+        self.lines.append(line)
+        if time.monotonic() - self._drawn > REDRAW_S:
+            self._draw()
+        if self._cancelled.is_set() or _superseded():
+            raise Cancelled
+
+    def start(self, job: Callable[[Say], T], ended: Callable[[Work[T]], None]) -> None:
+        """Run a stage beside the page, in a thread that shows its progress as the cell's output.
+
+        Args:
+            job: The stage; it is given the callback for its lines.
+            ended: Told when it is over, however it ended.
+        """
+        self.status = "running"
+        self._began = time.monotonic()
+        self._button = mo.ui.button(label="Cancel", kind="warn", on_click=self.cancel)
+        mo.Thread(target=self._run, args=(job, ended), daemon=True).start()
+
+    def await_(self, job: Callable[[Say], T], say: Say) -> None:
+        """Run a stage here and now.
+
+        Raises:
+            EvalkitError: as the stage.
+        """
+        self.result = job(say)
+        self.status = "done"
+
+    def _run(self, job: Callable[[Say], T], ended: Callable[[Work[T]], None]) -> None:
+        self._draw()
+        try:
+            self.result = job(self.say)
+            self.status = "done"
+        except Cancelled:
+            self.status = "stopped"
+        except EvalkitError as error:
+            self.status, self.error = "failed", error
+        finally:  # a bug goes on to the server's log, and the page says so
+            if self.status == "running":
+                self.status = "broken"
+            if not _superseded():
+                self._draw()
+                ended(self)
+
+    def _draw(self) -> None:
+        self._drawn = time.monotonic()
+        mo.output.replace(self._shown())
+
+    def _shown(self) -> Any:
+        seconds = time.monotonic() - self._began
+        if self.status == "running":
+            return page.progress(
+                f"{self.title}: {seconds:.0f} s",
+                lines=self.lines[-LINES_SHOWN:],
+                part=_part(self.lines),
+                button="Stopping…" if self._cancelled.is_set() else self._button,
+            )
+        if self.status == "failed" and self.error is not None:
+            return page.problem(self.error)
+        kind, ending = ENDINGS.get(self.status, BROKEN)
+        return page.stack(
+            page.callout(f"{self.title}: {ending.format(seconds=seconds)}", kind),
+            page.folded(f"What it said ({len(self.lines)} lines)", self.lines),
+        )
+
+
+def _superseded() -> bool:
+    """Whether the cell that started this thread has run again since, or is gone."""
+    return bool(getattr(threading.current_thread(), "should_exit", False))
+
+
+def _part(lines: list[str]) -> float | None:
+    """How much is done, from 0 to 1, by the last line that says so."""
+    for line in reversed(lines):
+        if found := OF_ALL.search(line):
+            done, total = int(found[1]), int(found[2])
+            return min(done / total, 1.0) if total else None
+    return None

@@ -1,0 +1,246 @@
+"""The notebooks: which there are, where they lie, and a server that shows them in the browser."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from evalkit.core.errors import EvalkitError, InputError, Problem
+
+PACKAGE = Path(__file__).parent
+FOLDERS = (PACKAGE / "_notebooks", PACKAGE.parent / "notebooks")
+"""Where they lie in an installed package, and in a checkout."""
+
+USUAL_PORT = 2718
+HOST = "127.0.0.1"
+PATIENCE_S = 60.0
+"""How long a server may take until it answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notebook:
+    """One stage's notebook.
+
+    Attributes:
+        name: The file's name without ``.py``.
+        title: What a person calls the stage.
+    """
+
+    name: str
+    title: str
+
+    @property
+    def stage(self) -> str:
+        """Its name as the command line spells it."""
+        return self.name.replace("_", "-")
+
+
+NOTEBOOKS = (
+    Notebook("map_dataset", "Map"),
+    Notebook("sync_dataset", "Sync"),
+    Notebook("log_results", "Log"),
+    Notebook("review_feedback", "Review"),
+    Notebook("compare_runs", "Compare"),
+    Notebook("run_eval_agent", "Agent"),
+)
+"""In the order in which a person meets them."""
+
+
+def folder() -> Path:
+    """The folder of the notebooks, in the installed package or in the checkout.
+
+    Raises:
+        InputError: the package was installed without them.
+    """
+    for each in FOLDERS:
+        if each.is_dir():
+            return each
+    raise InputError(
+        Problem(
+            "the notebooks are not installed",
+            str(FOLDERS[0]),
+            fix="install mlflow-evalkit from its wheel or its repository",
+        )
+    )
+
+
+def present() -> list[Notebook]:
+    """The notebooks that there are, in order."""
+    place = folder()
+    return [each for each in NOTEBOOKS if (place / f"{each.name}.py").is_file()]
+
+
+def find(stage: str) -> Notebook:
+    """The notebook of a stage, its name spelled with hyphens or underscores.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    for each in present():
+        if stage.replace("-", "_") == each.name:
+            return each
+    known = ", ".join(each.stage for each in present())
+    raise InputError(
+        Problem(f"there is no notebook {stage!r}", field="STAGE", fix=f"one of {known}")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running marimo server.
+
+    Attributes:
+        process: The server's process.
+        port: The port on 127.0.0.1.
+        token: What a browser must present; in the URL it does.
+    """
+
+    process: subprocess.Popen[bytes]
+    port: int
+    token: str
+
+    def url(self, notebook: Notebook | None = None) -> str:
+        """The address of the gallery, or of one notebook in it."""
+        one = f"&file={notebook.name}.py" if notebook else ""
+        return f"http://{HOST}:{self.port}/?access_token={self.token}{one}"
+
+    def stop(self) -> None:
+        """End the server, and the notebooks that run in it."""
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def serve(
+    place: Path,
+    *,
+    port: int | None = None,
+    edit: bool = False,
+    environment: Mapping[str, str] | None = None,
+) -> Server:
+    """Start marimo on a folder of notebooks, for this machine only, and wait until it answers.
+
+    Args:
+        place: The folder.
+        port: The port on 127.0.0.1; marimo's usual one, or a free one where that is taken.
+        edit: Let the browser change the notebooks.
+        environment: Variables that the notebooks see besides this process's own.
+
+    Raises:
+        InputError: the port is taken.
+        EvalkitError: the server ends at once, or stays silent.
+    """
+    chosen = _port(port)
+    token = secrets.token_urlsafe(16)
+    server = Server(_start(place, chosen, edit=edit, environment=environment or {}), chosen, token)
+    if server.process.stdin:  # not an argument: those can be seen by everyone on the machine
+        with server.process.stdin as pipe:
+            pipe.write(token.encode())
+    deadline = time.monotonic() + PATIENCE_S
+    while not _listens(chosen):
+        if server.process.poll() is not None:
+            raise EvalkitError("marimo ended before it answered; what it said stands above")
+        if time.monotonic() > deadline:
+            server.stop()
+            raise EvalkitError(f"marimo did not answer within {PATIENCE_S:.0f} s")
+        time.sleep(0.1)
+    return server
+
+
+def open_in_browser(
+    stage: str | None,
+    *,
+    port: int | None,
+    browser: bool,
+    edit: bool,
+    environment: Mapping[str, str],
+    say: Callable[[str], None],
+) -> dict[str, str]:
+    """Show the notebooks until the process is interrupted.
+
+    Args:
+        stage: The one to show first; the gallery of all by default.
+        port: The port on 127.0.0.1; a free one by default.
+        browser: Whether to open the browser too.
+        edit: Let the browser change the notebooks.
+        environment: Variables that the notebooks see besides this process's own.
+        say: Told where to look.
+
+    Returns:
+        ``folder`` and ``url``.
+
+    Raises:
+        InputError: there is no such notebook, or the port is taken.
+        EvalkitError: the server does not start.
+    """
+    place = folder()
+    notebook = find(stage) if stage else None
+    server = serve(place, port=port, edit=edit, environment=environment)
+    url = server.url(notebook)
+    say(f"the notebooks of {place}")
+    say(f"  {url}")
+    say(
+        "One server process, with your environment, serves everyone who has this link; it listens "
+        f"on {HOST} only. Ctrl-C ends it."
+    )
+    try:
+        if browser:
+            import webbrowser
+
+            webbrowser.open(url)
+        server.process.wait()
+    except KeyboardInterrupt:
+        say("stopped")
+    finally:
+        server.stop()
+    return {"folder": str(place), "url": url}
+
+
+def _start(
+    place: Path, port: int, *, edit: bool, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "marimo", "edit" if edit else "run", str(place)]
+    command += ["--headless", "--host", HOST, "--port", str(port), "--token-password-file", "-"]
+    return subprocess.Popen(
+        command,
+        env={**os.environ, **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,  # marimo's own greeting, with another address
+        start_new_session=True,  # Ctrl-C is ours to answer: marimo would ask back
+    )
+
+
+def _port(wanted: int | None) -> int:
+    for each in (USUAL_PORT, 0) if wanted is None else (wanted,):
+        with closing(socket.socket()) as probe:
+            try:
+                probe.bind((HOST, each))
+            except OSError as error:
+                if wanted is None:
+                    continue
+                raise InputError(
+                    Problem(
+                        f"port {wanted} cannot be used: {error.strerror}",
+                        field="--port",
+                        fix="name another, or none",
+                    )
+                ) from error
+            return int(probe.getsockname()[1])
+    raise EvalkitError("no port is free on this machine")
+
+
+def _listens(port: int) -> bool:
+    with closing(socket.socket()) as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((HOST, port)) == 0
