@@ -14,7 +14,7 @@ from evalkit.adapters.files.project import ProjectFiles, read_cases
 from evalkit.adapters.files.reading import inside, read_text, write_text
 from evalkit.adapters.files.run import RunFiles, list_runs
 from evalkit.core import mirror
-from evalkit.core.dataset import Record
+from evalkit.core.dataset import Record, StoredRecord
 from evalkit.core.errors import EvalkitError, InputError, Problem, StoreAbsent
 from evalkit.core.mapping import apply_mapping, check_mapping, files_named, parse_mapping
 from evalkit.core.review import parse_review, with_annotations
@@ -135,15 +135,53 @@ def sync_dataset(
     from evalkit.flows import sync
 
     project = workspace.files.project
+    dataset = dataset_name or project.name
+    plan = plan_sync(
+        workspace, mapping=mapping, dataset_name=dataset_name, distinguish=distinguish, say=say
+    )
+    if not dry_run:
+        sync.apply_sync(workspace.store, project.experiment, dataset, plan, say=say)
+    return sync.report(dataset, plan) | {"dry_run": dry_run}
+
+
+def plan_sync(
+    workspace: Workspace,
+    *,
+    mapping: str | Path | None = None,
+    dataset_name: str | None = None,
+    distinguish: bool = False,
+    say: Say = _silent,
+) -> mirror.Plan:
+    """What :func:`sync_dataset` would change, case by case; nothing is written.
+
+    Raises:
+        InputError: config, mapping or cases are wrong, or cases have equal inputs.
+        StoreAbsent: MLflow cannot be reached.
+        StoreError: MLflow answered with an error.
+    """
+    from evalkit.flows import sync
+
+    project = workspace.files.project
     records = _records(workspace.files, Path(mapping or MAPPING_FILE), say)
     if distinguish:
         records = mirror.distinguish(records)
     mirror.refuse_equal_inputs(records)
     dataset = dataset_name or project.name
-    plan = sync.preview_sync(workspace.store, project.experiment, dataset, records)
-    if not dry_run:
-        sync.apply_sync(workspace.store, project.experiment, dataset, plan, say=say)
-    return sync.report(dataset, plan) | {"dry_run": dry_run}
+    return sync.preview_sync(workspace.store, project.experiment, dataset, records)
+
+
+def read_dataset(workspace: Workspace, dataset_name: str | None = None) -> list[StoredRecord]:
+    """The dataset's rows as MLflow returns them; none where there is no such dataset yet.
+
+    Raises:
+        StoreAbsent: MLflow cannot be reached.
+        StoreError: MLflow answered with an error.
+    """
+    project = workspace.files.project
+    experiment_id = workspace.store.experiment(project.experiment, create=False)
+    if not experiment_id:
+        return []
+    return workspace.store.records(dataset_name or project.name, experiment_id) or []
 
 
 def _records(files: ProjectFiles, path: Path, say: Say) -> list[Record]:
