@@ -6,7 +6,7 @@ flow and returns the stage's report, a dict of JSON values with the keys that th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -170,7 +170,7 @@ def plan_sync(
     return sync.preview_sync(workspace.store, project.experiment, dataset, records)
 
 
-def read_dataset(workspace: Workspace, dataset_name: str | None = None) -> list[StoredRecord]:
+def read_dataset(workspace: Workspace, dataset_name: str | None = None) -> Sequence[StoredRecord]:
     """The dataset's rows as MLflow returns them; none where there is no such dataset yet.
 
     Raises:
@@ -180,8 +180,8 @@ def read_dataset(workspace: Workspace, dataset_name: str | None = None) -> list[
     project = workspace.files.project
     experiment_id = workspace.store.experiment(project.experiment, create=False)
     if not experiment_id:
-        return []
-    return workspace.store.records(dataset_name or project.name, experiment_id) or []
+        return ()
+    return workspace.store.records(dataset_name or project.name, experiment_id) or ()
 
 
 def _records(files: ProjectFiles, path: Path, say: Say) -> list[Record]:
