@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from evalkit.terminal import Terminal
 
 Report = dict[str, Any]
-Tell = Callable[[str, Report], None]
+Tell = Callable[[str, Report | None], None]
 
 MOST_NAMES = 5
 """Names that are listed before the rest is only counted."""
@@ -18,9 +18,10 @@ MOST_NAMES = 5
 def teller(terminal: Terminal) -> Tell:
     """Renders the report of any stage, by the stage's name, under a heading."""
 
-    def tell(stage: str, report: Report) -> None:
-        terminal.title(stage)
-        if report.get("skipped") is True:
+    def tell(stage: str, report: Report | None) -> None:
+        if report is None:
+            terminal.title(stage)
+        elif report.get("skipped") is True:
             terminal.skip(str(report.get("reason")))
         else:
             _RENDERERS[stage](terminal, report)
@@ -48,13 +49,15 @@ def check(terminal: Terminal, report: Report) -> None:
 
 def mapping(terminal: Terminal, report: Report) -> None:
     """Every selector with its coverage and reason."""
-    rows = [
-        (part[:-1], name, selector, _coverage(report, selector), _reason(report, name, selector))
-        for part in ("inputs", "expectations")
-        for name, selector in report[part].items()
-    ]
-    terminal.table(("", "name", "selector", "cases", "why"), rows)
-    terminal.done(f"{report['file']}: {len(rows)} fields")
+    for part in ("inputs", "expectations"):
+        terminal.say(part)
+        for name, selector in report[part].items():
+            hit, total = report["coverage"].get(selector, (0, 0))
+            partly = "" if hit == total else f"  in {hit} of {total} cases"
+            terminal.say(f"  {name} <- {selector}{partly}")
+            terminal.aside(f"      {_reason(report, name, selector)}")
+    count = len(report["inputs"]) + len(report["expectations"])
+    terminal.done(f"{report['file']}: {count} fields")
 
 
 def sync(terminal: Terminal, report: Report) -> None:
@@ -132,11 +135,6 @@ def _names(names: list[str], count: int) -> str:
     shown = ", ".join(names[:MOST_NAMES])
     more = count - len(names[:MOST_NAMES])
     return f"{count}  ({shown}{f' and {more} more' if more else ''})" if count else "0"
-
-
-def _coverage(report: Report, selector: str) -> str:
-    hit, total = report["coverage"].get(selector, (0, 0))
-    return f"{hit}/{total}"
 
 
 def _reason(report: Report, name: str, selector: str) -> str:

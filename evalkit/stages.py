@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from evalkit.adapters.files.project import ProjectFiles, read_cases
 from evalkit.adapters.files.reading import inside, read_text, write_text
@@ -16,14 +16,26 @@ from evalkit.adapters.files.run import RunFiles, list_runs
 from evalkit.core import mirror
 from evalkit.core.dataset import Record, StoredRecord
 from evalkit.core.errors import EvalkitError, InputError, Problem, StoreAbsent
-from evalkit.core.mapping import apply_mapping, check_mapping, files_named, parse_mapping
+from evalkit.core.mapping import (
+    apply_mapping,
+    check_mapping,
+    files_named,
+    mapping_text,
+    parse_mapping,
+)
+from evalkit.core.masking import mask_text
 from evalkit.core.review import parse_review, with_annotations
 from evalkit.core.tracking import without_password
-from evalkit.core.values import Json
+from evalkit.core.values import Json, canonical
 from evalkit.workspace import Workspace
+
+if TYPE_CHECKING:
+    from evalkit.core.proposal import Proposal
+    from evalkit.flows.mapping import By
 
 Report = dict[str, Json]
 Say = Callable[[str], None]
+Tell = Callable[[str, Report | None], None]
 
 
 def _silent(_: str) -> None:
@@ -31,6 +43,9 @@ def _silent(_: str) -> None:
 
 
 MAPPING_FILE = "tmp/schema_mapping.json"
+
+PREVIEW = 70
+"""Characters of each value that the preview of the first case shows."""
 
 Names: TypeAlias = Literal["auto", "seed"]
 Source: TypeAlias = Literal["judge", "human", "all"]
@@ -101,6 +116,72 @@ def _check_runs(workspace: Workspace, problems: list[Problem]) -> list[str]:
         except InputError as error:
             problems += error.problems
     return runs
+
+
+def map_schema(
+    workspace: Workspace,
+    *,
+    out: str | Path | None = None,
+    by: By = "rules",
+    model: str | None = None,
+    force: bool = False,
+) -> Report:
+    """Propose which file and field of a case feeds which input or expectation, and save it.
+
+    A file that says the same is left as it is; one that differs is kept unless ``force``.
+
+    Args:
+        workspace: The opened project.
+        out: Where to save it; ``tmp/schema_mapping.json`` by default.
+        by: ``rules`` read the schema's prose and the cases; ``claude`` asks the model, whose
+            answer is checked against the files just the same.
+        model: The Claude model; ``MODEL`` in the environment, or the newest, by default.
+        force: Overwrite a file that says something else.
+
+    Returns:
+        ``inputs`` and ``expectations`` (name to selector), ``reasons``, ``coverage`` (selector to
+        [cases in which it resolves, cases]) and ``file``.
+
+    Raises:
+        InputError: there are no cases, no key for Claude, or a file that differs is in the way.
+        ModelError: Claude could not be asked or gave nothing usable.
+    """
+    from evalkit.flows import mapping
+
+    path = Path(out or MAPPING_FILE)
+    existing = read_text(path) if path.is_file() else None
+    proposal = propose_mapping(workspace, by=by, model=model)
+    if mapping.must_write(existing, proposal.mapping, str(path), force=force):
+        write_text(path, mapping_text(proposal.mapping))
+    return mapping.report(proposal, str(path))
+
+
+def propose_mapping(
+    workspace: Workspace, *, by: By = "rules", model: str | None = None
+) -> Proposal:
+    """The proposal alone, with every choice and its reason; nothing is written.
+
+    Raises:
+        InputError: there are no cases, or no key for Claude.
+        ModelError: Claude could not be asked or gave nothing usable.
+    """
+    from evalkit.flows import mapping
+
+    project = workspace.files.project
+    asked = None
+    if by == "claude":
+        from evalkit.adapters.claude import ClaudeMapper, settings_from_env
+
+        asked = ClaudeMapper(settings_from_env(os.environ, model=model))
+    return mapping.propose(
+        project.schema,
+        list(read_cases(workspace.files.cases_dir)),
+        project.arguments,
+        "\n".join(judge.source for judge in project.judges),
+        by=by,
+        model=asked,
+        mask=lambda text: mask_text(text)[0],
+    )
 
 
 def sync_dataset(
@@ -196,9 +277,18 @@ def _records(files: ProjectFiles, path: Path, say: Say) -> list[Record]:
     if problems:
         raise InputError(*problems)
     records = [apply_mapping(mapping, case)[0] for case in cases]
-    for line in preview(records[0]):
+    for line in _preview(records[0]):
         say(line)
     return records
+
+
+def _preview(record: Record) -> Iterator[str]:
+    yield f"the first case, {record.case_id}, becomes"
+    for part, values in (("inputs", record.inputs), ("expectations", record.expectations)):
+        for name, value in values.items():
+            text = value if isinstance(value, str) else canonical(value)
+            line = " ".join(text.split())
+            yield f"  {part}.{name}: {line[:PREVIEW]}{' …' if len(line) > PREVIEW else ''}"
 
 
 def log_results(
@@ -314,7 +404,7 @@ def run_all(
     distinguish: bool = False,
     names: Names = "auto",
     say: Say = _silent,
-    tell: Callable[[str, Report], None] = lambda *_: None,
+    tell: Tell = lambda *_: None,
 ) -> Report:
     """Map if there is no mapping, sync, log, push; stop at the first stage that fails.
 
@@ -328,7 +418,7 @@ def run_all(
         distinguish: As in :func:`sync_dataset`.
         names: As in :func:`log_results`.
         say: Told the progress, a line at a time.
-        tell: Told each stage's name and report when it is done.
+        tell: Told each stage's name with None when it begins, with its report when it is done.
 
     Returns:
         Each stage's report, by the stage's name.
@@ -350,9 +440,7 @@ def run_all(
     return run_stages(steps, tell)
 
 
-def run_stages(
-    steps: Mapping[str, Callable[[], Report]], tell: Callable[[str, Report], None]
-) -> Report:
+def run_stages(steps: Mapping[str, Callable[[], Report]], tell: Tell) -> Report:
     """Run stages in order; once MLflow is absent, those that need it are skipped unasked.
 
     Raises:
@@ -360,6 +448,7 @@ def run_stages(
     """
     reports: Report = {}
     for name, step in steps.items():
+        tell(name, None)
         try:
             reports[name] = step()
         except StoreAbsent as error:

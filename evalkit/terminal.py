@@ -38,6 +38,10 @@ class Terminal:
         """One line of progress or of result."""
         self.console.print(_plain(text))
 
+    def aside(self, text: str) -> None:
+        """A line that explains the one before it."""
+        self.console.print(f"[dim]{_plain(text)}[/]")
+
     def note(self, text: str) -> None:
         """A line about something that a reader may want to act on."""
         self.console.print(f"[yellow]![/] {_plain(text)}")

@@ -53,14 +53,14 @@ def tour(
     directory: str | Path,
     *,
     say: Callable[[str], None],
-    tell: Callable[[str, stages.Report], None],
+    tell: stages.Tell,
 ) -> stages.Report:
     """Generate the demo project and run every stage on it; again is safe.
 
     Args:
         directory: Where to generate it.
         say: Told the progress, a line at a time.
-        tell: Told each stage's name and report when it is done.
+        tell: Told each stage's name with None when it begins, with its report when it is done.
 
     Returns:
         Each stage's report, by the stage's name.

@@ -39,6 +39,9 @@ from evalkit.core.values import Json
 ARTIFACTS = ("summary.yaml", "run_result.json")
 """Files of the run directory that go to MLflow, with secrets masked."""
 
+PROGRESS = 25
+"""Traces between two lines of progress."""
+
 JUDGES: tuple[SourceType, ...] = ("CODE", "LLM_JUDGE")
 
 Built = tuple[Trace, tuple[Assessment, ...]]
@@ -172,7 +175,8 @@ class _Logging:
             self.written = True
             self._note_outcome(outcome)
             self.sent += 1
-            self.say(f"  {self.sent} traces written")
+            if self.sent % PROGRESS == 0 or self.sent == len(logs):
+                self.say(f"{self.sent} of {len(logs)} traces written")
         delta = merge(self.late)
         if delta:
             self.store.write_assessments(delta)
