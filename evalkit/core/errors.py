@@ -4,6 +4,7 @@
 
     EvalkitError                 anything evalkit raises on purpose
      ├── InputError        exit 2  a file, flag or field is wrong; carries every problem found
+     │    └── LogRefused           one log gives no trace; the others of its run do
      ├── StoreError        exit 1  MLflow answered with an error, or died after the first write
      │    └── StoreAbsent  exit 0  MLflow is refused, unresolvable or silent: the stage is skipped
      ├── ModelError        exit 1  the Claude API answered with an error, or not usably
@@ -16,6 +17,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from evalkit.core.receipt import Receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,18 @@ class InputError(EvalkitError):
     def __init__(self, *problems: Problem) -> None:
         self.problems = problems
         super().__init__("\n".join(map(str, problems)))
+
+
+class LogRefused(InputError):
+    """A log is empty, another agent's, or holds nothing to make a trace of.
+
+    Attributes:
+        receipt: What became of its lines.
+    """
+
+    def __init__(self, *problems: Problem, receipt: Receipt) -> None:
+        super().__init__(*problems)
+        self.receipt = receipt
 
 
 class StoreError(EvalkitError):

@@ -63,13 +63,15 @@ def _begins(prefix: bytes) -> bytes:
     r"""``prefix``, if a word begins with it.
 
     Before it stands no letter, digit, "-" or "_", unless they belong to an escape such as
-    ``\n`` (the key is first on its line) or ``\u2192`` (the arrow after a line number). The
-    check follows the prefix because the engine is fast only where a pattern begins with letters.
+    ``\n`` (the key is first on its line), ``\u2192`` (the arrow after a line number) or
+    ``\u001b[32m`` (a terminal's colour). The check follows the prefix because the engine is
+    fast only where a pattern begins with letters.
     """
     return (
         prefix
         + rb"(?:(?<![A-Za-z0-9_-]" + prefix + rb")"
         + rb"|(?<=\\[nrtbf]" + prefix + rb")"
+        + rb"|(?<=[0-9\[]m" + prefix + rb")"
         + rb"|(?<=\\u[0-9a-fA-F]{4}" + prefix + rb"))"
     )  # fmt: skip
 

@@ -1,0 +1,290 @@
+"""From events to sessions: which event belongs to which session and thread, and what it means.
+
+Every kind of event that Claude Code is known to log is handled here or skipped by name; a kind
+nobody has seen yet is skipped under its own name. Nothing an event holds can raise an error.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from evalkit.core.content import Trimmer, id_of, list_of, mapping_of, text_of
+from evalkit.core.conversation import Session, Subagent, Thread, ToolCall
+from evalkit.core.loglines import Event
+from evalkit.core.messages import Messages
+from evalkit.core.subagents import Tasks, agent_of
+from evalkit.core.timing import MILLISECOND, Line, Tick, parse_time
+from evalkit.core.usage import count
+
+_HOOK_OUTPUT_CHARS = 2_000
+_ABOUT_AGENT = (
+    "model",
+    "claude_code_version",
+    "permissionMode",
+    "output_style",
+    "cwd",
+    "tools",
+    "agents",
+    "skills",
+)
+_ABOUT_RESULT = (
+    "subtype",
+    "is_error",
+    "num_turns",
+    "duration_ms",
+    "duration_api_ms",
+    "ttft_ms",
+    "stop_reason",
+    "terminal_reason",
+    "api_error_status",
+)
+_Handler: TypeAlias = Callable[[Event], str | None]
+_KINDS = frozenset({"assistant", "user", "result", "system", "stream_event"})
+
+
+@dataclass(slots=True)
+class Assembler:
+    """Takes events in the log's order and puts them in their place.
+
+    Attributes:
+        trim: Shortens what is kept of them.
+        sessions: What was found, in order.
+        tools: Tool calls of all sessions by their id.
+        kinds: (type, subtype) of every event so far.
+        known: Events of Claude Code's own kinds and shape.
+        strange: Type to number of events of other types.
+        bad_times: Timestamps that are no times.
+        tasks: What is told about subagents and other tasks.
+        messages: Fills the threads.
+    """
+
+    trim: Trimmer
+    sessions: list[Session] = field(default_factory=list)
+    tools: dict[str, ToolCall] = field(default_factory=dict)
+    kinds: list[tuple[str, str]] = field(default_factory=list)
+    known: int = 0
+    strange: Counter[str] = field(default_factory=Counter)
+    bad_times: int = 0
+    tasks: Tasks = field(init=False)
+    messages: Messages = field(init=False)
+    _seen: set[str] = field(default_factory=set)
+    _handlers: dict[str, _Handler] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tasks = Tasks(self.trim, self.tools)
+        self.messages = Messages(self.trim, self.tools, self.tasks)
+        self._handlers = {
+            "assistant": self._assistant,
+            "user": self._user,
+            "stream_event": self._partial,
+            "result": self._result,
+            "rate_limit_event": self._rate_limit,
+            "tool_progress": self._tool_progress,
+            "system/init": self._init,
+            "system/hook_started": self._hook,
+            "system/hook_progress": self._hook,
+            "system/hook_response": self._hook,
+            "system/api_retry": self._retry,
+            "system/notification": self._remark,
+            "system/compact_boundary": self._remark,
+            "system/post_turn_summary": self._remark,
+            "system/permission_denied": self._remark,
+            "system/task_started": self._task,
+            "system/task_progress": self._task,
+            "system/task_updated": self._task,
+            "system/task_notification": self._task,
+        }
+
+    def take(self, event: Event) -> str | None:
+        """Put one event of the log in its place; returns why it was skipped, if it was."""
+        kind, subtype = text_of(event.get("type")), text_of(event.get("subtype"))
+        self.kinds.append((kind, subtype))
+        if kind in _KINDS:
+            self.known += _has_shape(kind, event)
+        else:
+            self.strange[kind] += 1
+        handle = self._handlers.get(f"system/{subtype}" if kind == "system" else kind)
+        if handle is None:
+            return f"{kind}/{subtype}" if subtype else kind or "an object without a type"
+        return handle(event)
+
+    def take_aside(self, agent: Subagent, events: Iterable[Event]) -> None:
+        """Put the events of a subagent's own transcript in their place."""
+        ledger = self.trim.ledger
+        for event in events:
+            tick = self._tick(event)
+            if agent.aside is None:
+                agent.aside = Line([])
+                agent.thread.last = tick
+            agent.aside.ticks.append(tick)
+            kind = text_of(event.get("type"))
+            if kind in {"assistant", "user"} and self._repeats(event):
+                ledger.settle("repeated event: the same uuid")
+            elif kind == "assistant":
+                ledger.settle(self.messages.assistant(agent.thread, event, tick))
+            elif kind == "user":
+                ledger.settle(self.messages.user(agent.thread, event, tick))
+            else:
+                ledger.settle(f"transcript: {kind or 'an object without a type'}")
+
+    # -- which session, which thread, when ---------------------------------------------------
+
+    def _tick(self, event: Event) -> Tick:
+        raw = event.get("timestamp")
+        stamp = parse_time(raw)
+        if raw is not None and stamp is None:
+            self.bad_times += 1
+        return Tick(stamp, place=len(self.kinds) - 1)
+
+    def _session(self, event: Event, *, opens: bool = False) -> tuple[Session, Tick]:
+        """The session that an event belongs to, and its tick there.
+
+        Args:
+            event: The event.
+            opens: Whether an event of its kind begins something new after a result.
+        """
+        tick = self._tick(event)
+        session_id = id_of(event.get("session_id")) or id_of(event.get("sessionId"))
+        session = self.sessions[-1] if self.sessions else None
+        if session is not None and session_id and session.session_id not in {"", session_id}:
+            same = (s for s in reversed(self.sessions) if s.session_id == session_id)
+            session = next(same, None)
+        if session is None or (opens and session.result is not None):
+            session_id = session_id or (session.session_id if session is not None else "")
+            session = Session(session_id, Line([tick]), Thread(last=tick))
+            self.sessions.append(session)
+        else:
+            session.session_id = session.session_id or session_id
+            session.line.ticks.append(tick)
+        return session, tick
+
+    def _thread(self, event: Event, session: Session) -> Thread:
+        """The thread an event belongs to: a subagent's, or the session's own."""
+        tool_id = id_of(event.get("parent_tool_use_id"))
+        if not tool_id:
+            return session.main
+        tool = self.tools.get(tool_id)
+        if tool is None:  # the line with the call is missing
+            tool = self.tools[tool_id] = ToolCall(tool_id, "", start=session.main.last)
+            session.main.strays.append(tool)
+        return agent_of(tool).thread
+
+    def _repeats(self, event: Event) -> bool:
+        uuid = id_of(event.get("uuid"))
+        if uuid in self._seen:
+            return True
+        if uuid:
+            self._seen.add(uuid)
+        return False
+
+    # -- events by type ----------------------------------------------------------------------
+
+    def _assistant(self, event: Event) -> str | None:
+        if self._repeats(event):
+            return "repeated event: the same uuid"
+        session, tick = self._session(event, opens=not event.get("parent_tool_use_id"))
+        return self.messages.assistant(self._thread(event, session), event, tick)
+
+    def _user(self, event: Event) -> str | None:
+        if self._repeats(event):
+            return "repeated event: the same uuid"
+        session, tick = self._session(event, opens=not event.get("parent_tool_use_id"))
+        return self.messages.user(self._thread(event, session), event, tick)
+
+    def _partial(self, event: Event) -> str | None:
+        session, _ = self._session(event)
+        return self.messages.partial(self._thread(event, session), event)
+
+    def _result(self, event: Event) -> str | None:
+        session, tick = self._session(event, opens=True)
+        session.result = {key: value for key, value in event.items() if key != "result"}
+        session.result["result"] = self.trim.value(event.get("result"), "result")
+        duration = count(event.get("duration_ms"))
+        session.line.duration = duration * MILLISECOND if duration else None
+        told = {key: event[key] for key in _ABOUT_RESULT if event.get(key) is not None}
+        session.facts["evalkit.result"] = self.trim.value(told, "result")
+        for key in ("permission_denials", "errors", "structured_output"):
+            if event.get(key):
+                session.facts[f"evalkit.{key}"] = self.trim.value(event[key], key)
+        for denial in list_of(event.get("permission_denials")):
+            tool = self.tools.get(id_of(mapping_of(denial).get("tool_use_id")))
+            if tool is not None:
+                tool.denied = True
+        session.main.last = tick
+        return None
+
+    def _rate_limit(self, event: Event) -> str | None:
+        info = mapping_of(event.get("rate_limit_info"))
+        if info.get("status") == "allowed":
+            return "rate_limit_event: allowed"
+        session, _ = self._session(event)
+        session.add_to("evalkit.rate_limits", self.trim.value(dict(info), "rate limit"))
+        return None
+
+    def _tool_progress(self, event: Event) -> str | None:
+        tool = self.tools.get(id_of(event.get("tool_use_id")))
+        seconds = count(event.get("elapsed_time_seconds"))
+        if tool is None:
+            return "tool_progress without its tool call"
+        tool.facts["evalkit.elapsed_s"] = seconds
+        return None
+
+    # -- system events by subtype ------------------------------------------------------------
+
+    def _init(self, event: Event) -> str | None:
+        session, tick = self._session(event, opens=True)
+        session.begun = True
+        about = {key: event[key] for key in _ABOUT_AGENT if event.get(key)}
+        servers = [mapping_of(server) for server in list_of(event.get("mcp_servers"))]
+        if servers:
+            about["mcp_servers"] = {text_of(s.get("name")): s.get("status") for s in servers}
+        session.facts["evalkit.agent"] = self.trim.value(about, "init")
+        if not session.main.calls:
+            session.main.last = tick
+        return None
+
+    def _hook(self, event: Event) -> str | None:
+        session, _ = self._session(event, opens=text_of(event.get("hook_event")) == "SessionStart")
+        hooks = session.facts.setdefault("evalkit.hooks", {})
+        hook = hooks.setdefault(id_of(event.get("hook_id")), {})
+        hook["name"] = text_of(event.get("hook_name"))
+        for key in ("outcome", "exit_code"):
+            if event.get(key) is not None:
+                hook[key] = self.trim.value(event[key], "hook")
+        if output := text_of(event.get("output")):
+            short = Trimmer(min(_HOOK_OUTPUT_CHARS, self.trim.limit), self.trim.ledger)
+            hook["output"] = short.text(output, "hook output")
+        return None
+
+    def _retry(self, event: Event) -> str | None:
+        session, _ = self._session(event)
+        told = ("attempt", "max_retries", "retry_delay_ms", "error_status", "error")
+        retry = {key: event[key] for key in told if event.get(key) is not None}
+        thread = self._thread(event, session)
+        thread.facts.setdefault("evalkit.retries", []).append(self.trim.value(retry, "retry"))
+        session.facts["evalkit.retries"] = count(session.facts.get("evalkit.retries")) + 1
+        return None
+
+    def _remark(self, event: Event) -> str | None:
+        """Something to keep with the session: a notification, a compaction, a summary."""
+        session, _ = self._session(event)
+        envelope = ("type", "uuid", "session_id", "timestamp")
+        told = {key: value for key, value in event.items() if key not in envelope}
+        session.add_to("evalkit.remarks", self.trim.value(told, "remark"))
+        return None
+
+    def _task(self, event: Event) -> str | None:
+        _, tick = self._session(event)
+        return self.tasks.tell(event, tick)
+
+
+def _has_shape(kind: str, event: Event) -> bool:
+    """Whether the event looks like Claude Code's, not like another agent's of the same name."""
+    if kind in {"assistant", "user"}:
+        return isinstance(event.get("message"), dict) or "tool_use_result" in event
+    if kind == "result":
+        return any(k in event for k in ("subtype", "is_error", "duration_ms", "total_cost_usd"))
+    return isinstance(event.get("subtype"), str) if kind == "system" else "event" in event

@@ -1,0 +1,156 @@
+"""Messages of a thread: lines of one message put together, tool results brought to their calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from evalkit.core.content import Trimmer, id_of, list_of, mapping_of, plain_text, text_of
+from evalkit.core.conversation import ModelCall, Thread, ToolCall
+from evalkit.core.loglines import Event
+from evalkit.core.subagents import Tasks
+from evalkit.core.timing import Tick
+from evalkit.core.usage import Usage, count, usage_from
+from evalkit.core.values import Json
+
+_TOOL_USES = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
+_RESULT_ENDING = "tool_result"
+_DURATIONS = ("durationMs", "totalDurationMs", "duration_ms")
+
+
+@dataclass(slots=True)
+class Messages:
+    """Fills threads with what the model and its tools said.
+
+    Attributes:
+        trim: Shortens what they said.
+        tools: Tool calls by their id.
+        tasks: Learns from tool results about subagents.
+        streamed: Message id to its final usage, where partial messages were logged.
+    """
+
+    trim: Trimmer
+    tools: dict[str, ToolCall]
+    tasks: Tasks
+    streamed: dict[str, Usage] = field(default_factory=dict)
+    _calls: dict[tuple[int, str], ModelCall] = field(default_factory=dict)
+    _streaming: dict[int, str] = field(default_factory=dict)
+
+    def assistant(self, thread: Thread, event: Event, tick: Tick) -> str | None:
+        """A line of a message by the model; returns why it was skipped, if it was."""
+        message = event.get("message")
+        if not isinstance(message, dict):
+            return "assistant event without a message"
+        call = self._call(thread, message, tick)
+        usage = usage_from(message.get("usage"))
+        if usage is not None:
+            call.usage = usage if call.usage is None else call.usage.largest(usage)
+        call.stop_reason = text_of(message.get("stop_reason")) or call.stop_reason
+        if request_id := id_of(event.get("request_id")):
+            call.facts["evalkit.request_id"] = request_id
+        content = message.get("content")
+        for block in content if isinstance(content, list) else [text_of(content)]:
+            self._block(thread, call, block, tick)
+        if (error := event.get("error")) or event.get("is_api_error_message") is True:
+            call.error = f"{text_of(error) or 'API error'}: {plain_text(call.blocks)}"
+        call.end = thread.last = tick
+        return None
+
+    def _call(self, thread: Thread, message: Mapping[str, Json], tick: Tick) -> ModelCall:
+        message_id = id_of(message.get("id"))
+        call = self._calls.get((id(thread), message_id)) if message_id else None
+        if call is None:
+            model = text_of(message.get("model"))
+            call = ModelCall(message_id, model, start=thread.last, end=tick)
+            call.inputs, thread.waiting = thread.waiting, []
+            call.facts, thread.facts = thread.facts, {}
+            thread.calls.append(call)
+            self._calls[id(thread), message_id] = call
+        return call
+
+    def _block(self, thread: Thread, call: ModelCall, block: Json, tick: Tick) -> None:
+        kind = text_of(mapping_of(block).get("type"))
+        if kind.endswith(_RESULT_ENDING):  # of a tool that the API ran itself
+            self._answer(thread, block, None, tick)
+            return
+        kept = self.trim.block(block, "model output")
+        if kept == {"type": "text", "text": ""}:
+            return
+        call.blocks.append(kept)
+        if kind in _TOOL_USES and kept["id"] not in self.tools:
+            tool = ToolCall(kept["id"], kept["name"], start=tick, input=kept["input"])
+            call.tools.append(tool)
+            if tool.tool_use_id:
+                self.tools[tool.tool_use_id] = tool
+
+    def user(self, thread: Thread, event: Event, tick: Tick) -> str | None:
+        """A line from the user's side: words, or results of tools; returns why it was skipped."""
+        message = event.get("message")
+        if not isinstance(message, dict):
+            return self._wordless(thread, event, tick)
+        content = message.get("content")
+        results = [b for b in list_of(content) if mapping_of(b).get("type") == "tool_result"]
+        told = event.get("tool_use_result") if len(results) == 1 else None
+        for block in results:
+            self._answer(thread, block, told, tick)
+        own = event.get("isSynthetic") is not True and event.get("isMeta") is not True
+        if own and not results and not thread.calls and thread.prompt is None:
+            thread.prompt = self.trim.text(plain_text(content), "prompt") or None
+        thread.waiting.append(self.trim.message("user", content, "model input"))
+        thread.last = tick
+        return None
+
+    def _wordless(self, thread: Thread, event: Event, tick: Tick) -> str | None:
+        """A user event whose message was left out: it can answer one open tool only."""
+        thread.last = tick
+        told = event.get("tool_use_result")
+        waiting = [tool for tool in thread.tools if not tool.answered]
+        if told is None or len(waiting) != 1:
+            return "user event without a message"
+        block = {"tool_use_id": waiting[0].tool_use_id, "content": None}
+        self._answer(thread, block, told, tick)
+        return None
+
+    def _answer(self, thread: Thread, block: Json, told: Json, tick: Tick) -> None:
+        tool_id = id_of(block.get("tool_use_id"))
+        tool = self.tools.get(tool_id)
+        if tool is None:
+            tool = ToolCall(tool_id, "", start=thread.last)
+            thread.strays.append(tool)
+            if tool_id:
+                self.tools[tool_id] = tool
+        what = f"{tool.name or 'tool'} output"
+        content = block.get("content")
+        if content is None:
+            content = told
+        if isinstance(content, list):
+            blocks = self.trim.blocks(content, what)
+            texts = all(block["type"] == "text" for block in blocks)
+            tool.output = plain_text(blocks) if texts else blocks
+        else:
+            tool.output = self.trim.value(content, what)
+        tool.answered, tool.end = True, tick
+        tool.failed = block.get("is_error") is True
+        self._details(tool, told)
+        self.tasks.answered(tool, told)
+
+    def _details(self, tool: ToolCall, told: Json) -> None:
+        result = mapping_of(told)
+        tool.duration_ms = next((d for key in _DURATIONS if (d := count(result.get(key)))), None)
+        if result.get("interrupted") is True:
+            tool.facts["evalkit.interrupted"] = True
+
+    def partial(self, thread: Thread, event: Event) -> str | None:
+        """A piece of a message in the making: only its usage is more than the message says."""
+        piece = mapping_of(event.get("event"))
+        kind = piece.get("type")
+        if kind == "message_start":
+            message = mapping_of(piece.get("message"))
+            self._streaming[id(thread)] = id_of(message.get("id"))
+            return None
+        message_id = self._streaming.get(id(thread), "")
+        usage = usage_from(piece.get("usage"))
+        if kind == "message_delta" and message_id and usage is not None:
+            self.streamed[message_id] = usage
+            return None
+        return "stream_event: repeated by the whole message"

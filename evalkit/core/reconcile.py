@@ -1,0 +1,239 @@
+"""Which figures of a session's spans are facts, and what is left that belongs to no span.
+
+A message's line is logged while the message is being written, so its output tokens are often a
+placeholder. The result event knows the truth, but only by model. A call carries its output
+tokens where the log determines them in one of these ways, tried in this order:
+
+- ``stream``: partial messages were logged, and with them the final usage;
+- ``stop_reason``: the line says why the message ended, so it was written after the end;
+- ``tool result``: a subagent's result says what its last message used;
+- ``result``: the result event lists the main thread's last message, or the outputs of all of a
+  thread's or a model's calls add up to exactly what it says;
+- ``remainder``: all calls of a thread or model are there and the output of only one is unknown.
+
+Everything else is a remainder, which has a model and a size but no span.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from evalkit.core.conversation import ModelCall, Session
+from evalkit.core.pricing import Price, price_of
+from evalkit.core.receipt import Difference
+from evalkit.core.totals import ModelTotal, Totals
+from evalkit.core.usage import KINDS, Usage, total
+from evalkit.core.values import Json
+
+_SAME_MONEY = 1e-9
+"""USD; floats that were added up in another order differ by less."""
+
+
+@dataclass(slots=True)
+class Reconciled:
+    """What a session's figures amount to.
+
+    Attributes:
+        totals: What its result event says; None where there is none.
+        prices: Model, as the result event names it, to the price that explains its cost.
+        priced: Whether every call that the log shows has a cost.
+        remainder: Model to what belongs to it but to no span: tokens by kind and ``cost_usd``.
+        differences: The same for the receipt, with reasons.
+    """
+
+    totals: Totals | None
+    prices: dict[str, Price] = field(default_factory=dict)
+    priced: bool = False
+    remainder: dict[str, dict[str, Json]] = field(default_factory=dict)
+    differences: list[Difference] = field(default_factory=list)
+
+    @property
+    def cost(self) -> dict[str, Json] | None:
+        """USD for the session, split into input and output where prices explain all of it."""
+        if self.totals is None or self.totals.cost is None:
+            return None
+        cost: dict[str, Json] = {"total_cost": self.totals.cost}
+        shares = self.totals.models
+        if shares and all(share.model in self.prices for share in shares):
+            output = sum(
+                (self.prices[s.model].cost(self.prices[s.model].total)[1] for s in shares), 0.0
+            )
+            cost |= {"input_cost": max(0.0, self.totals.cost - output), "output_cost": output}
+        return cost
+
+
+def reconcile(session: Session, totals: Totals | None, streamed: Mapping[str, Usage]) -> Reconciled:
+    """Settle which figures of a session's calls are facts, and compare them with its totals.
+
+    Fills ``usage``, ``output_basis`` and ``cost`` of the session's calls.
+    """
+    calls = session.calls
+    _say_final(calls, streamed)
+    found = Reconciled(totals)
+    if totals is None:
+        return found
+    _from_main_thread([call for call in session.main.calls if not call.synthetic], totals)
+    for share in totals.models:
+        own = _calls_of(share, totals, session)
+        _from_total(own, share.usage)
+        contradicted = _withdraw_contradicted(own, share.usage)
+        price = _price(own, share)
+        if price is not None:
+            found.prices[share.model] = price
+            for call in own:
+                if call.usage is not None and call.final:
+                    call.cost = price.cost(call.usage)
+        _compare(found, own, share, contradicted=contradicted)
+    _compare_cost(found, calls, totals)
+    return found
+
+
+def _calls_of(share: ModelTotal, totals: Totals, session: Session) -> list[ModelCall]:
+    if not share.model:  # the main thread's usage is all that the result says
+        return [call for call in session.main.calls if not call.synthetic]
+    return [call for call in session.calls if totals.share_of(call.model) is share]
+
+
+# -- output tokens -------------------------------------------------------------------------------
+
+
+def _say_final(calls: Sequence[ModelCall], streamed: Mapping[str, Usage]) -> None:
+    for call in calls:
+        if call.message_id in streamed:
+            final = streamed[call.message_id]
+            call.usage = final if call.usage is None else call.usage.largest(final)
+            call.output_basis = "stream"
+        elif call.stop_reason and call.usage is not None and not call.final:
+            call.output_basis = "stop_reason"
+
+
+def settle_output(call: ModelCall, output: int, basis: str) -> None:
+    """Replace a call's logged output tokens by what is known to be true."""
+    if call.usage is not None:
+        call.facts["evalkit.usage.output_tokens_logged"] = call.usage.output
+        call.usage = replace(call.usage, output=output)
+        call.output_basis = basis
+
+
+def _from_main_thread(calls: Sequence[ModelCall], totals: Totals) -> None:
+    for last in totals.last_messages:
+        same = [c for c in calls if c.usage is not None and c.usage.read == last.read]
+        if len(same) == 1 and not same[0].final:
+            settle_output(same[0], last.output, "result")
+    if totals.main is not None:
+        _from_total(calls, totals.main)
+
+
+def _from_total(calls: Sequence[ModelCall], stated: Usage) -> None:
+    """Settle outputs by what they have to add up to, if the log shows all the calls."""
+    usages = [call.usage for call in calls if call.usage is not None]
+    shown = total(usages)
+    if not calls or len(usages) < len(calls) or shown.output == 0:
+        return
+    unknown = [call for call in calls if not call.final]
+    if shown.output == stated.output:
+        for call in unknown:
+            call.output_basis = "result"
+    elif len(unknown) == 1 and shown.read == stated.read:
+        known = sum(c.usage.output for c in calls if c.final and c.usage is not None)
+        if stated.output > known:
+            settle_output(unknown[0], stated.output - known, "remainder")
+
+
+def _withdraw_contradicted(calls: Sequence[ModelCall], stated: Usage) -> bool:
+    """No output is a fact where together they exceed what the result says."""
+    known = sum(c.usage.output for c in calls if c.final and c.usage is not None)
+    if known <= stated.output:
+        return False
+    for call in calls:
+        call.output_basis = ""
+    return True
+
+
+# -- cost ----------------------------------------------------------------------------------------
+
+
+def _price(calls: Sequence[ModelCall], share: ModelTotal) -> Price | None:
+    if share.cost is None:
+        return None
+    hour_writes = total(c.usage for c in calls if c.usage is not None).cache_write_1h
+    return price_of(share.usage, share.cost, searches=share.searches, hour_writes=hour_writes)
+
+
+def _compare_cost(found: Reconciled, calls: Sequence[ModelCall], totals: Totals) -> None:
+    if totals.cost is None:
+        return
+    known = sum((sum(call.cost) for call in calls if call.cost is not None), 0.0)
+    found.priced = bool(calls) and all(call.cost is not None for call in calls)
+    stated = sum((share.cost or 0.0 for share in totals.models), 0.0)
+    priced_by_model = all(share.cost is not None for share in totals.models)
+    if priced_by_model and abs(stated - totals.cost) > max(_SAME_MONEY, 1e-6 * totals.cost):
+        found.differences.append(
+            Difference(
+                "cost_usd by model",
+                "",
+                stated,
+                totals.cost,
+                "the models' costs in the result event do not add up to its total",
+            )
+        )
+    if abs(known - totals.cost) > max(_SAME_MONEY, 1e-6 * totals.cost):
+        why = _why_cost(found, calls)
+        found.differences.append(Difference("cost_usd", "", known, totals.cost, why))
+
+
+def _why_cost(found: Reconciled, calls: Sequence[ModelCall]) -> str:
+    if not calls:
+        return "the log shows no model call"
+    if not found.prices:
+        return "no price explains the result's cost, so it cannot be told how calls share it"
+    open_calls = sum(call.cost is None for call in calls)
+    if open_calls:
+        return (
+            f"the cost of {open_calls} of {len(calls)} calls is not known, "
+            "for their output tokens or price are not"
+        )
+    return "the rest was spent on calls that the log does not show"
+
+
+# -- differences ---------------------------------------------------------------------------------
+
+
+def _compare(
+    found: Reconciled, calls: Sequence[ModelCall], share: ModelTotal, *, contradicted: bool
+) -> None:
+    shown = total(
+        call.usage if call.final else replace(call.usage, output=0)
+        for call in calls
+        if call.usage is not None
+    )
+    rest: dict[str, Json] = {}
+    for kind, name in KINDS.items():
+        there, stated = getattr(shown, name), getattr(share.usage, name)
+        if there != stated:
+            exceeded = there > stated or (contradicted and kind == "output_tokens")
+            why = _why(kind, calls, exceeded=exceeded)
+            found.differences.append(Difference(kind, share.model, there, stated, why))
+            rest[kind] = stated - there
+    if share.cost is not None:
+        known = sum((sum(call.cost) for call in calls if call.cost is not None), 0.0)
+        if share.cost - known > _SAME_MONEY:
+            rest["cost_usd"] = share.cost - known
+    if rest:
+        found.remainder[share.model or "all models"] = rest
+
+
+def _why(kind: str, calls: Sequence[ModelCall], *, exceeded: bool) -> str:
+    if exceeded:
+        return "the log's messages exceed its own result; the result is taken for the trace"
+    if not calls:
+        return "the log shows no call of this model: helper calls, or a subagent's"
+    silent = sum(call.usage is None for call in calls)
+    vague = sum(call.usage is not None and not call.final for call in calls)
+    reasons = []
+    if silent:
+        reasons.append(f"{silent} of {len(calls)} calls log no tokens")
+    if kind == "output_tokens" and vague:
+        reasons.append(f"{vague} of {len(calls)} calls log only a placeholder for their output")
+    return "; ".join(reasons) or "calls that the log does not show: helper calls, or a subagent's"

@@ -1,0 +1,208 @@
+"""When things happened: what the log says where it says it, and an honest layout where not.
+
+Logs know three kinds of time: a timestamp on every event, on the tool results only, or on none;
+and nearly all say how long the session took. What is known is kept. What is not is laid out in
+the log's order between what is, and marked as inferred.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from evalkit.core.values import Json
+
+MILLISECOND = 1_000_000
+_EARLIEST = 946_684_800 * 10**9  # 2000: before it a timestamp is a mistake
+_LATEST = 4_102_444_800 * 10**9  # 2100
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND = dt.timedelta(microseconds=1)
+
+
+@dataclass(slots=True, eq=False)
+class Tick:
+    """One event on a time line; spans begin and end at ticks.
+
+    Attributes:
+        stamp: What the log says, in nanoseconds since the epoch; None where it says nothing.
+        place: Which event of the log it is, counted from zero.
+        at: Where it lies in the end, in nanoseconds since the epoch.
+    """
+
+    stamp: int | None = None
+    place: int = 0
+    at: int = 0
+
+    @property
+    def known(self) -> bool:
+        """Whether ``at`` is what the log says."""
+        return self.stamp is not None
+
+
+@dataclass(slots=True)
+class Line:
+    """The ticks of one session, in the log's order.
+
+    Attributes:
+        ticks: At least one.
+        duration: How long the session took, in nanoseconds; None where the log is silent.
+    """
+
+    ticks: list[Tick]
+    duration: int | None = None
+
+    @property
+    def stamped(self) -> list[Tick]:
+        """Those with a time of their own."""
+        return [tick for tick in self.ticks if tick.stamp is not None]
+
+    @property
+    def length(self) -> int:
+        """The duration; where it is not known, as short as keeps the order visible."""
+        if self.duration is not None:
+            return self.duration
+        return (len(self.ticks) - 1) * MILLISECOND
+
+
+def parse_time(raw: Json) -> int | None:
+    """Nanoseconds since the epoch: of ISO 8601 text, of seconds or of milliseconds.
+
+    None where it is no time, or none between 2000 and 2100. Times without a zone are UTC.
+    """
+    if isinstance(raw, str):
+        moment = _moment(raw)
+        if moment is None:
+            return None
+        ns = (moment - _EPOCH) // _MICROSECOND * 1000
+    elif isinstance(raw, (int, float)) and not isinstance(raw, bool) and 0 < raw < _LATEST:
+        ns = int(raw * (MILLISECOND if raw > 10**11 else 10**9))
+    else:
+        return None
+    return ns if _EARLIEST <= ns < _LATEST else None
+
+
+def _moment(text: str) -> dt.datetime | None:
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
+
+
+def align_times(
+    kinds: Sequence[tuple[str, str]], times: Sequence[Mapping[str, Json]]
+) -> list[int | None] | None:
+    """Bring times that lie beside a log to its events.
+
+    Args:
+        kinds: (type, subtype) of each event of the log.
+        times: ``{type, subtype, timestamp}`` of each event as someone else saw it.
+
+    Returns:
+        A time for each event, None where it has none; or None where the two do not line up
+        event by event. The prompt, which the runner may have put at the begin of the log, may
+        be missing among the times.
+    """
+    seen = [(_text(t.get("type")), _text(t.get("subtype"))) for t in times if isinstance(t, dict)]
+    stamps = [parse_time(t.get("timestamp")) for t in times if isinstance(t, dict)]
+    if not seen or len(seen) != len(times):
+        return None
+    if seen == list(kinds):
+        return stamps
+    if kinds and kinds[0] == ("user", "") and seen == list(kinds[1:]):
+        return [None, *stamps]
+    return None
+
+
+def _text(value: Json) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def drop_outliers(ticks: Iterable[Tick]) -> int:
+    """Forget the fewest timestamps that leave the others in order; how many they were."""
+    stamped = [tick for tick in ticks if tick.stamp is not None]
+    keep = _longest_rise([tick.stamp or 0 for tick in stamped])
+    for index, tick in enumerate(stamped):
+        if index not in keep:
+            tick.stamp = None
+    return len(stamped) - len(keep)
+
+
+def _longest_rise(values: Sequence[int]) -> set[int]:
+    """Indices of a longest subsequence that never falls (patience sorting)."""
+    if all(a <= b for a, b in pairwise(values)):
+        return set(range(len(values)))
+    tops: list[int] = []
+    top_index: list[int] = []
+    before: list[int] = []
+    for index, value in enumerate(values):
+        pile = bisect_right(tops, value)
+        before.append(top_index[pile - 1] if pile else -1)
+        tops[pile : pile + 1] = [value]
+        top_index[pile : pile + 1] = [index]
+    keep: set[int] = set()
+    at = top_index[-1]
+    while at >= 0:
+        keep.add(at)
+        at = before[at]
+    return keep
+
+
+def lay_out(lines: Sequence[Line], start: int) -> None:
+    """Give every tick its place in time.
+
+    Sessions without any timestamp follow the one before them, or precede the one after them.
+
+    Args:
+        lines: The sessions, in order.
+        start: When the first began, if no session says; nanoseconds since the epoch.
+    """
+    first_known = next((i for i, line in enumerate(lines) if line.stamped), None)
+    if first_known is not None:
+        start = _begin(lines[first_known]) - sum(line.length for line in lines[:first_known])
+    for line in lines:
+        if line.stamped:
+            _between_stamps(line)
+        else:
+            _spread(line.ticks, start, start + line.length)
+        start = line.ticks[-1].at
+
+
+def _begin(line: Line) -> int:
+    """When a session with timestamps began: at its first tick, or before it by its share."""
+    ticks = line.ticks
+    known = [(i, tick.stamp) for i, tick in enumerate(ticks) if tick.stamp is not None]
+    (first, begin), (last, end) = known[0], known[-1]
+    outside = first + len(ticks) - 1 - last
+    if not outside or line.duration is None:
+        return begin
+    slack = max(0, line.duration - (end - begin))
+    return begin - slack * first // outside
+
+
+def _between_stamps(line: Line) -> None:
+    """Spread the ticks between known ones, and those outside over what is left of the duration."""
+    ticks = line.ticks
+    known = [i for i, tick in enumerate(ticks) if tick.stamp is not None]
+    for i in known:
+        ticks[i].at = ticks[i].stamp or 0
+    begin = _begin(line)
+    end = ticks[known[-1]].at
+    if line.duration is not None:
+        end = max(end, begin + line.duration)
+    if known[0] > 0:
+        _spread(ticks[: known[0] + 1], begin, ticks[known[0]].at)
+    for a, b in pairwise(known):
+        if b - a > 1:
+            _spread(ticks[a : b + 1], ticks[a].at, ticks[b].at)
+    if known[-1] < len(ticks) - 1:
+        _spread(ticks[known[-1] :], ticks[known[-1]].at, end)
+
+
+def _spread(ticks: Sequence[Tick], begin: int, end: int) -> None:
+    steps = max(1, len(ticks) - 1)
+    for i, tick in enumerate(ticks):
+        tick.at = begin + (end - begin) * i // steps

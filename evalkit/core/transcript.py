@@ -1,0 +1,222 @@
+"""One log of Claude Code becomes one trace, with a receipt for every line."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from evalkit.core.asides import anchor, lay_out_asides, read_asides
+from evalkit.core.assembly import Assembler
+from evalkit.core.closing import add_closing_calls
+from evalkit.core.content import Trimmer
+from evalkit.core.conversation import Session
+from evalkit.core.errors import LogRefused
+from evalkit.core.ledger import Ledger
+from evalkit.core.loglines import Event, as_utf8, read_events
+from evalkit.core.masking import mask_json, mask_lines
+from evalkit.core.receipt import Receipt
+from evalkit.core.reconcile import reconcile
+from evalkit.core.refusal import refuse_foreign
+from evalkit.core.spans import Trace
+from evalkit.core.start import Start
+from evalkit.core.timing import align_times, drop_outliers, lay_out
+from evalkit.core.totals import own_totals
+from evalkit.core.tree import SessionView, answer_of, build_spans, outcome
+from evalkit.core.usage import Usage, total
+from evalkit.core.values import Json, canonical
+
+__all__ = ["LogRefused", "build_trace"]
+
+BUILDER = "evalkit spans 1"
+"""Part of every content hash: a change in what spans look like makes old traces out of date."""
+
+MAX_VALUE_CHARS = 100_000
+"""Longer texts are shortened: beyond it, MLflow's UI shows them slowly or not at all."""
+
+
+def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
+    lines: Iterable[bytes],
+    *,
+    trace_id: str,
+    name: str,
+    case_id: str | None,
+    start: Start,
+    sidecars: Mapping[str, Iterable[bytes]] | None = None,
+    times: Sequence[Mapping[str, Any]] | None = None,
+    request: Json = None,
+    max_value_chars: int = MAX_VALUE_CHARS,
+) -> Trace:
+    """Build the trace of one log.
+
+    Nothing in a log can raise any other error than :class:`LogRefused`.
+
+    Args:
+        lines: The log, as ``claude --print --output-format stream-json --verbose`` writes it:
+            JSON lines, perhaps with other programs' lines between, perhaps cut off anywhere;
+            or one JSON array of the same events.
+        trace_id: ``tr-`` and 32 hex digits; span ids are derived from it.
+        name: Name of the trace and of its root span.
+        case_id: The case it belongs to; None for a whole batch run.
+        start: When the agent began, for logs whose events have no timestamps.
+        sidecars: Transcripts of subagents that lie beside the log, by file name.
+        times: When each event was logged, as the harness's ``events.json`` says:
+            ``{type, subtype, timestamp}``. Used where it lines up with the log event by event.
+        request: What the agent was asked, for logs that do not hold the prompt.
+        max_value_chars: Longer texts are shortened, and named in the receipt.
+
+    Raises:
+        LogRefused: the log is empty, another agent's, or holds no event to make a trace of.
+    """
+    sidecars = sidecars or {}
+    ledger = Ledger()
+    log_hash, aside_hashes = hashlib.sha256(), {n: hashlib.sha256() for n in sorted(sidecars)}
+    assembler = Assembler(Trimmer(max(1, max_value_chars), ledger))
+    for event in _events(lines, ledger, log_hash):
+        ledger.settle(assembler.take(event))
+    sessions = assembler.sessions
+    refuse_foreign(assembler, ledger)
+    read_asides(assembler, {n: _events(sidecars[n], ledger, aside_hashes[n], n) for n in sidecars})
+    timed = _place_in_time(assembler, start, times, ledger)
+    views = _settle_figures(assembler)
+    asked = sessions[0].main.prompt
+    request = mask_json(request) if asked is None else asked
+    response = answer_of(sessions[-1])
+    spans = build_spans(views, trace_id=trace_id, name=name, request=request, response=response)
+    receipt = _receipt(views, ledger)
+    stated_start = None if timed or start.inferred else start.ns
+    decides = [BUILDER, name, request, max_value_chars, times, stated_start]
+    hashes = [log_hash.hexdigest(), {n: h.hexdigest() for n, h in aside_hashes.items()}]
+    return Trace(
+        trace_id=trace_id,
+        name=name,
+        case_id=case_id,
+        start_ns=spans[0].start_ns,
+        end_ns=spans[0].end_ns,
+        status=outcome(sessions[-1])[0],
+        request=request,
+        response=response,
+        spans=spans,
+        tags={"evalkit.receipt": receipt.verdict},
+        metadata=_metadata(views),
+        content_hash=hashlib.sha256(
+            canonical([decides, hashes]).encode("utf-8", "replace")
+        ).hexdigest(),
+        receipt=receipt,
+    )
+
+
+def _events(
+    lines: Iterable[bytes], ledger: Ledger, digest: Any, source: str = ""
+) -> Iterator[Event]:
+    """The log's events, secrets masked; its bytes go into the hash as they are read."""
+    hashed = _hashing(lines, digest)
+    return read_events(mask_lines(as_utf8(hashed), ledger.masked), ledger, source=source)
+
+
+def _hashing(lines: Iterable[bytes], digest: Any) -> Iterator[bytes]:
+    for line in lines:
+        digest.update(line)
+        if not line.endswith(b"\n"):
+            digest.update(b"\n")  # the same lines with and without their ends are the same log
+        yield line
+
+
+def _place_in_time(
+    assembler: Assembler, start: Start, times: Sequence[Mapping[str, Any]] | None, ledger: Ledger
+) -> bool:
+    """Lay out all ticks; returns whether any event of the log says when it was."""
+    sessions = assembler.sessions
+    ticks = [tick for session in sessions for tick in session.line.ticks]
+    if times is not None and not all(tick.known for tick in ticks):
+        _take_times(assembler, times, ledger)
+    anchor(sessions)
+    dropped = sum(drop_outliers(session.line.ticks) for session in sessions)
+    known = sum(tick.known for tick in ticks)
+    lay_out([session.line for session in sessions], start.ns)
+    lay_out_asides(sessions)
+    if assembler.bad_times:
+        ledger.note(f"{assembler.bad_times} timestamps are no times; not used")
+    if dropped:
+        ledger.note(f"{dropped} timestamps are out of order; not used")
+    if not known:
+        ledger.note(
+            "no event has a timestamp: spans are laid out in order within the stated duration, "
+            f"beginning at {start.source}"
+        )
+    elif known < len(ticks):
+        ledger.note(
+            f"{known} of {len(ticks)} events have a timestamp: "
+            "what lies between them is laid out in order"
+        )
+    return known > 0
+
+
+def _take_times(assembler: Assembler, times: Sequence[Mapping[str, Any]], ledger: Ledger) -> None:
+    stamps = align_times(assembler.kinds, times)
+    if stamps is None:
+        ledger.note(
+            f"times of {len(times)} events lie beside the log, but do not line up with its "
+            f"{len(assembler.kinds)} events; not used"
+        )
+        return
+    for session in assembler.sessions:
+        for tick in session.line.ticks:
+            if tick.stamp is None:
+                tick.stamp = stamps[tick.place]
+
+
+def _settle_figures(assembler: Assembler) -> list[SessionView]:
+    sessions = assembler.sessions
+    views = []
+    for session, totals in zip(sessions, own_totals(sessions), strict=True):
+        add_closing_calls(session, totals)
+        figures = reconcile(session, totals, assembler.messages.streamed)
+        views.append(SessionView(session, figures))
+    return views
+
+
+def _receipt(views: Sequence[SessionView], ledger: Ledger) -> Receipt:
+    differences = [each for view in views for each in view.figures.differences]
+    for number, view in enumerate(views, start=1):
+        which = f"session {number}: " if len(views) > 1 else ""
+        if view.session.result is None:
+            ledger.note(f"{which}the log is cut off: it ends before the result event")
+        elif view.figures.totals is None:
+            ledger.note(f"{which}the result event says neither tokens nor cost")
+    silent = sum(_silent_agents(view.session) for view in views)
+    if silent:
+        ledger.note(f"messages of {silent} subagents are not in the log")
+    complete = all(view.figures.totals is not None for view in views)
+    verdict = "incomplete" if not complete else "differs" if differences else "reconciled"
+    return ledger.receipt(verdict, sessions=len(views), differences=differences)
+
+
+def _silent_agents(session: Session) -> int:
+    agents = (tool.agent for thread in session.main.threads for tool in thread.tools)
+    return sum(agent is not None and not agent.thread.calls for agent in agents)
+
+
+def _metadata(views: Sequence[SessionView]) -> dict[str, str]:
+    """Totals and session of the trace, as MLflow keeps them."""
+    metadata: dict[str, str] = {}
+    ids = {view.session.session_id for view in views} - {""}
+    if len(ids) == 1:
+        metadata["mlflow.trace.session"] = ids.pop()
+    usage = total(_usage_of(view) for view in views)
+    if usage != Usage() or any(view.figures.totals is not None for view in views):
+        known = all(view.figures.totals is not None for view in views)
+        metadata["mlflow.trace.tokenUsage"] = canonical(usage.as_mlflow(with_output=known))
+    costs = [view.figures.cost for view in views]
+    known_costs = [cost for cost in costs if cost is not None]
+    if known_costs:
+        parts = set.intersection(*(set(cost) for cost in known_costs))
+        summed = {part: sum(cost[part] for cost in known_costs) for part in parts}
+        metadata["mlflow.trace.cost"] = canonical(summed)
+    return metadata
+
+
+def _usage_of(view: SessionView) -> Usage:
+    if view.figures.totals is not None:
+        return view.figures.totals.usage
+    return total(call.usage for call in view.session.calls if call.usage is not None)

@@ -1,0 +1,131 @@
+"""Tokens as Claude's API counts them, and models' names as different places write them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, dataclass
+
+from evalkit.core.values import Json
+
+KINDS = {
+    "input_tokens": "input",
+    "output_tokens": "output",
+    "cache_read_input_tokens": "cache_read",
+    "cache_creation_input_tokens": "cache_write",
+}
+"""The API's names of the four kinds of tokens, as receipts use them, to :class:`Usage`'s."""
+
+_CAMEL = {
+    "input": "inputTokens",
+    "output": "outputTokens",
+    "cache_read": "cacheReadInputTokens",
+    "cache_write": "cacheCreationInputTokens",
+}
+_LARGEST = 2**53  # beyond it a count is garbage, and no JSON reader keeps it exact
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens by kind; none is counted under two kinds.
+
+    Attributes:
+        input: Read afresh, neither from nor into the cache.
+        output: Written by the model, thinking included.
+        cache_read: Read from the cache.
+        cache_write: Read and written into the cache, for however long.
+        cache_write_1h: The part of ``cache_write`` that is kept for an hour, at another price.
+    """
+
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    cache_write_1h: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def __sub__(self, other: Usage) -> Usage:
+        return Usage(*(a - b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def largest(self, other: Usage) -> Usage:
+        """The larger figure of each kind: a message's later lines only ever add."""
+        return Usage(*(max(a, b) for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def covers(self, other: Usage) -> bool:
+        """Whether no kind that the model read is larger in ``other``."""
+        return all(a >= b for a, b in zip(self.read, other.read, strict=True))
+
+    @property
+    def read(self) -> tuple[int, int, int]:
+        """What the model read, by kind: facts in every log, where the output is not."""
+        return self.input, self.cache_read, self.cache_write
+
+    def as_mlflow(self, *, with_output: bool) -> dict[str, Json]:
+        """The usage in MLflow's names.
+
+        Args:
+            with_output: Whether the output tokens are known. Without them there is no total
+                either: MLflow's UI would take the total less the input for the output.
+        """
+        usage: dict[str, Json] = {"input_tokens": self.input}
+        if with_output:
+            usage |= {
+                "output_tokens": self.output,
+                # as MLflow counts it for Claude: without the cache
+                "total_tokens": self.input + self.output,
+            }
+        usage["cache_read_input_tokens"] = self.cache_read
+        usage["cache_creation_input_tokens"] = self.cache_write
+        if self.cache_write_1h:
+            usage["cache_creation_input_tokens_above_1hr"] = self.cache_write_1h
+        return usage
+
+
+def usage_from(raw: Json) -> Usage | None:
+    """The usage in an event, in either spelling; None where it says nothing.
+
+    A message whose counts are all zero is a placeholder: no call reads nothing.
+    """
+    if not isinstance(raw, Mapping):
+        return None
+    counts = {name: count(raw.get(key, raw.get(_CAMEL[name]))) for key, name in KINDS.items()}
+    by_duration = raw.get("cache_creation")
+    hour = by_duration.get("ephemeral_1h_input_tokens") if isinstance(by_duration, Mapping) else 0
+    usage = Usage(**counts, cache_write_1h=min(count(hour), counts["cache_write"]))
+    return usage if any(astuple(usage)) else None
+
+
+def count(raw: Json) -> int:
+    """A count in an event; zero where it is none."""
+    if isinstance(raw, bool) or not isinstance(raw, (int, float)) or not 0 <= raw < _LARGEST:
+        return 0
+    return int(raw)
+
+
+def total(usages: Iterable[Usage]) -> Usage:
+    """The sum."""
+    return sum(usages, Usage())
+
+
+_BRACKETS = re.compile(r"\[[^\]]*\]$")
+_VERSION = re.compile(r"-v\d+(?::\d+)?$")
+_DATE = re.compile(r"[-@]20\d{6}$")
+
+
+def model_key(name: str) -> str:
+    """What two names of one model have in common: no date, no version, no provider's prefix.
+
+    ``claude-haiku-4-5-20251001``, ``claude-haiku-4-5@20251001``, ``claude-haiku-4-5[1m]`` and
+    ``us.anthropic.claude-haiku-4-5-20251001-v1:0`` are one.
+    """
+    name = _BRACKETS.sub("", name.strip().lower())
+    name = _DATE.sub("", _VERSION.sub("", name))
+    at = name.find("claude")
+    return name[at:] if at > 0 else name
+
+
+def provider_of(model: str) -> str:
+    """Who made the model, where its name says so."""
+    return "anthropic" if "claude" in model.lower() else ""
