@@ -197,10 +197,15 @@ def arguments(
     Raises:
         InputError: an argument is not declared, or lacks its value.
     """
-    parser = _Parser(prog=program, description=(spec.__doc__ or "").strip(), allow_abbrev=False)
+    parser = _Parser(
+        prog=program,
+        description=(spec.__doc__ or "").strip(),
+        epilog=f"Each may also stand in the environment, such as {ENVIRONMENT_PREFIX}CONFIG.",
+        allow_abbrev=False,
+    )
     for each in parameters(spec):
         _add(parser, each)
-    given = [text for text in argv if text != "--"]
+    given = [_hyphened(text) for text in argv if text != "--"]
     if lenient:
         found, _ = parser.parse_known_args(given)
     else:
@@ -280,14 +285,16 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(Problem(message, fix=f"{self.prog} --help lists the parameters"))
 
 
+def _hyphened(text: str) -> str:
+    name, equals, value = text.partition("=")
+    return name.replace("_", "-") + equals + value if text.startswith("--") else text
+
+
 def _add(parser: argparse.ArgumentParser, parameter: Parameter) -> None:
-    spellings = dict.fromkeys((parameter.flag, "--" + parameter.name))
     default = "" if parameter.default in {"", False} else f" (default: {parameter.default})"
     about = (parameter.about + default).replace("%", "%%")
     if parameter.kind is bool:
-        parser.add_argument(
-            *spellings, dest=parameter.name, nargs="?", const="true", metavar="BOOL", help=about
-        )
+        parser.add_argument(parameter.flag, nargs="?", const="true", metavar="BOOL", help=about)
     else:
         metavar = "{" + ",".join(parameter.choices) + "}" if parameter.choices else None
-        parser.add_argument(*spellings, dest=parameter.name, metavar=metavar, help=about)
+        parser.add_argument(parameter.flag, metavar=metavar, help=about)

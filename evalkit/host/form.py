@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import marimo as mo
 
 from evalkit.params import Parameter, Project, parameters
+
+GRID = "display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 1rem 1.5rem"
+WHOLE = "grid-column: 1 / -1"
 
 
 def form(start: Project, submit: str) -> Any:
@@ -16,16 +20,20 @@ def form(start: Project, submit: str) -> Any:
         start: The parameters it is filled with.
         submit: What its button says.
     """
-    shown = {each.name: each for each in parameters(type(start)) if each.shown != "never"}
-    controls = {name: _control(each, getattr(start, name)) for name, each in shown.items()}
-    page = "\n\n".join(_place(each) for each in shown.values() if each.shown == "form")
-    if more := [_place(each) for each in shown.values() if each.shown == "more"]:
-        page += "\n\n/// details | More settings\n\n" + "\n\n".join(more) + "\n\n///"
+    shown = [each for each in parameters(type(start)) if each.shown != "never"]
+    controls = {each.name: _control(each, getattr(start, each.name)) for each in shown}
+    page = _grid(each for each in shown if each.shown == "form")
+    if more := [each for each in shown if each.shown == "more"]:
+        page += f"\n\n/// details | More settings\n\n{_grid(more)}\n\n///"
     return mo.md(page).batch(**controls).form(submit_button_label=submit, bordered=True)
 
 
-def _place(each: Parameter) -> str:
-    return f"{{{each.name}}}"
+def _grid(fields: Iterable[Parameter]) -> str:
+    cells = "".join(
+        f'<div style="{WHOLE if each.name == "config" else ""}">{{{each.name}}}</div>'
+        for each in fields
+    )
+    return f'<div style="{GRID}">{cells}</div>'
 
 
 def _control(each: Parameter, value: Any) -> Any:
@@ -33,7 +41,9 @@ def _control(each: Parameter, value: Any) -> Any:
     if each.kind is bool:
         return mo.ui.checkbox(value=value, label=label)
     if each.choices:
-        return mo.ui.dropdown(each.choices, value=value, label=label, allow_select_none=False)
+        return mo.ui.dropdown(
+            each.choices, value=value, label=label, allow_select_none=False, full_width=True
+        )
     if each.kind in {int, float}:
-        return mo.ui.number(value=value, label=label)
+        return mo.ui.number(value=value, label=label, full_width=True)
     return mo.ui.text(value=str(value), label=label, full_width=True)

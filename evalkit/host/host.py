@@ -189,6 +189,16 @@ class Host(Generic[P]):
             mo.stop(True, mo.md(f"*{hint}*") if hint else None)
         return work.result  # type: ignore[return-value]
 
+    def settled(self, current: Callable[[], Work[Any]]) -> None:
+        """Wait while the work goes on; the cell runs again when it is over.
+
+        For what can be shown before the work as well as after it.
+
+        Args:
+            current: What :meth:`work` returned.
+        """
+        mo.stop(current().status == "running")
+
     def finish(self, settings: P, report: Report, tell: Callable[[Terminal, Report], None]) -> Any:
         """End the notebook with its report.
 

@@ -14,7 +14,7 @@ import difflib
 import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import marimo as mo
 import pandas as pd
@@ -24,6 +24,7 @@ from evalkit.core.errors import EvalkitError, InputError, Problem
 from evalkit.core.values import Json, canonical
 
 Kind: TypeAlias = Literal["neutral", "info", "success", "warn", "danger"]
+T = TypeVar("T")
 Rows: TypeAlias = Sequence[Mapping[str, Any]]
 
 MUTED = "color: var(--muted-foreground, #666)"
@@ -36,6 +37,14 @@ REMOVED = "background: var(--red-4, #ffdbdc); color: var(--red-12, #641723); tex
 ADDED = (
     "background: var(--grass-4, #d6f1d8); color: var(--grass-12, #203c25); text-decoration: none"
 )
+
+TINTS = {
+    **dict.fromkeys(("created", "passed", "fixed", "accepted", "reconciled", "agree"), "grass"),
+    **dict.fromkeys(("updated", "differs", "incomplete", "error", "skipped"), "amber"),
+    **dict.fromkeys(("deleted", "failed", "broken", "refused", "disagree"), "red"),
+    **dict.fromkeys(("unchanged", "same"), "slate"),
+}
+"""Words that tables colour, and the hue of each."""
 
 LONGEST_COMPARED = 1_500
 """Words of a text; beyond that, before and after are shown whole and unmarked."""
@@ -88,57 +97,88 @@ def table(
     rows: Rows | pd.DataFrame,
     *,
     select: Literal["single", "multi"] | None = None,
-    label: str = "",
+    tint: str = "",
     page_size: int = 10,
     **options: Any,
 ) -> Any:
     """A table to read, to search, and to select rows in.
 
     Args:
-        rows: One mapping a row, or a data frame. Columns are headed by their names.
-        select: How many rows may be selected; :func:`chosen` tells which are.
-        label: Markdown above the table.
+        rows: One mapping a row, or a data frame. Columns are headed by their names; lists and
+            objects are shown as JSON.
+        select: How many rows may be selected, the first one is; :func:`chosen` tells which are.
+        tint: Name of a column whose words are coloured as :data:`TINTS` says.
         page_size: Rows shown at a time.
         options: Further options of ``mo.ui.table``.
     """
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
+    frame = frame.map(_shown).reset_index(drop=True)
     if not is_live():
         return frame
     return mo.ui.table(
         frame,
         selection=select,
-        label=label,
+        initial_selection=[0] if select and len(frame) else None,
         page_size=page_size,
         pagination=len(frame) > page_size,
         show_column_summaries=False,
         show_data_types=False,
+        style_cell=lambda _, column, value: _tint(value) if column == tint else {},
         **options,
     )
 
 
-def chosen(table: Any) -> list[dict[str, Any]]:
-    """The rows that are selected in a table; none where nobody could select."""
+def chosen(table: Any, of: Sequence[T]) -> list[T]:
+    """What stands behind the rows that are selected in a table; nothing where nobody can select.
+
+    Args:
+        table: What :func:`table` returned.
+        of: One for each of its rows, in their order.
+    """
     value = getattr(table, "value", None)
-    if not isinstance(value, pd.DataFrame):
-        return []
-    return [{str(name): row[name] for name in row} for row in value.to_dict("records")]
+    return [of[row] for row in value.index] if isinstance(value, pd.DataFrame) else []
 
 
-def comparison(fields: Iterable[tuple[str, Json, Json]]) -> Any:
+def comparison(fields: Iterable[tuple[str, Json, Json]], title: str = "") -> Any:
     """Fields before and after, side by side, with the words that differ marked.
 
     Args:
         fields: Name, value before, value after; None where there is none.
+        title: What they are the fields of.
     """
     rows = [(name, _text(before), _text(after)) for name, before, after in fields]
     if not is_live():
         return pd.DataFrame(rows, columns=["field", "before", "after"])
+    heading = f"<strong>{html.escape(title)}</strong>" if title else ""
+    if not rows:
+        return mo.Html(f'{heading} <span style="{MUTED}">Nothing differs.</span>')
     head = "".join(f'<th style="{_cell(MUTED)}">{name}</th>' for name in ("", "Before", "After"))
     body = "".join(_compared(*row) for row in rows)
     return mo.Html(
-        '<table style="width: 100%; table-layout: fixed; border-collapse: collapse">'
-        '<colgroup><col style="width: 16%"><col><col></colgroup>'
+        f'{heading}<table style="width: 100%; table-layout: fixed; border-collapse: collapse">'
+        '<colgroup><col style="width: 20%"><col><col></colgroup>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def record(fields: Mapping[str, Json], title: str = "") -> Any:
+    """Fields and their values below each other, in full.
+
+    Args:
+        fields: Value by name.
+        title: What they are the fields of.
+    """
+    if not is_live():
+        return pd.DataFrame([(name, _text(value)) for name, value in fields.items()])
+    heading = f"<strong>{html.escape(title)}</strong>" if title else ""
+    body = "".join(
+        f'<tr><td style="{_cell(MUTED)}; overflow-wrap: anywhere">{html.escape(name)}</td>'
+        f'<td style="{_cell(TEXT)}">{html.escape(_text(value))}</td></tr>'
+        for name, value in fields.items()
+    )
+    return mo.Html(
+        f'{heading}<table style="width: 100%; table-layout: fixed; border-collapse: collapse">'
+        f'<colgroup><col style="width: 20%"><col></colgroup><tbody>{body}</tbody></table>'
     )
 
 
@@ -183,14 +223,31 @@ def stages(current: str, *, linked: bool) -> Any:
     )
 
 
-def progress(title: str, *, lines: Sequence[str], part: float | None, button: Any) -> Any:
-    """Work that goes on: what, how far, its last lines, and the way to stop it."""
-    value = "" if part is None else f'value="{part:.4f}"'
-    bar = f'<progress {value} style="width: 100%; accent-color: var(--grass-9, green)"></progress>'
-    head = mo.hstack([mo.md(f"**{title}**"), button], justify="space-between", align="center")
+def progress(
+    title: str, *, seconds: float, lines: Sequence[str], part: float | None, button: Any
+) -> Any:
+    """Work that goes on.
+
+    Args:
+        title: What is being done.
+        seconds: For how long by now.
+        lines: What was said last.
+        part: How much is done, from 0 to 1; None where that is not known.
+        button: The way to stop it.
+    """
+    clock = f'<span style="{MUTED}">{seconds:.0f} s</span>'
+    name = mo.Html(f"<strong>{html.escape(title)}</strong> &nbsp;{clock}")
+    head = mo.hstack([name, button], justify="space-between", align="center")
     shown = html.escape("\n".join(lines))
     log = f'<div style="{TEXT}; {MUTED}; font-size: 0.85rem; min-height: 3rem">{shown}</div>'
-    return mo.vstack([head, mo.Html(bar), mo.Html(log)], gap=0.5)
+    moving = mo.status.spinner() if part is None else mo.Html(_bar(part))
+    return mo.vstack([head, moving, mo.Html(log)], gap=0.75)
+
+
+def _bar(part: float) -> str:
+    done = f"width: {part:.1%}; height: 100%; background: var(--grass-9, #46a758)"
+    track = "height: 8px; border-radius: 4px; overflow: hidden; background: var(--slate-4, #e8e8ec)"
+    return f'<div style="{track}"><div style="{done}"></div></div>'
 
 
 def _stage(each: notebooks.Notebook, current: str, *, linked: bool) -> str:
@@ -240,6 +297,15 @@ def _marked(before: str, after: str) -> tuple[str, str]:
 
 def _mark(tag: str, text: str, style: str) -> str:
     return f'<{tag} style="{style}">{text}</{tag}>' if text else ""
+
+
+def _shown(value: Any) -> Any:
+    return canonical(value) if isinstance(value, (dict, list)) else value
+
+
+def _tint(value: object) -> dict[str, Any]:
+    hue = TINTS.get(str(value))
+    return {"color": f"var(--{hue}-11)", "fontWeight": "600"} if hue else {}
 
 
 def _text(value: Json) -> str:

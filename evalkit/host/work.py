@@ -126,7 +126,8 @@ class Work(Generic[T]):
         seconds = time.monotonic() - self._began
         if self.status == "running":
             return page.progress(
-                f"{self.title}: {seconds:.0f} s",
+                self.title,
+                seconds=seconds,
                 lines=self.lines[-LINES_SHOWN:],
                 part=_part(self.lines),
                 button="Stopping…" if self._cancelled.is_set() else self._button,

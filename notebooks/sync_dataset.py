@@ -1,0 +1,205 @@
+import marimo
+
+__generated_with = "0.25.2"
+app = marimo.App(width="medium", app_title="Sync the dataset")
+
+with app.setup:
+    from dataclasses import dataclass
+
+    import marimo as mo
+
+    from evalkit import rendering, stages
+    from evalkit.host import Host, page
+    from evalkit.params import Project, param
+
+    @dataclass(frozen=True)
+    class Params(Project):
+        """Make the MLflow dataset mirror the cases on disk."""
+
+        mapping: str = param("", "Schema mapping; else tmp/schema_mapping.json")
+        dataset_name: str = param("", "Dataset in MLflow; else the eval's name", link=True)
+        distinguish: bool = param(
+            False, "Add an input case_id, so that cases with equal inputs stay apart"
+        )
+        dry_run: bool = param(False, "Show the changes, write nothing", shown="never")
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md("""
+    # Sync the dataset
+
+    MLflow evaluates against a **dataset**: rows of inputs and expectations. Your cases are folders
+    on disk. This page makes the dataset hold exactly the cases, and shows what that changes before
+    it writes anything. Rows that people or other tools added to the dataset are left alone.
+    """)
+    return
+
+
+@app.cell
+def opening():
+    host = Host.open(Params, "sync_dataset")
+    host.header()
+    return (host,)
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md("""
+    ## 1. Settings
+    """)
+    return
+
+
+@app.cell
+def settings(host):
+    form = host.form("Compare")
+    form
+    return (form,)
+
+
+@app.cell
+def comparing(form, host):
+    chosen = host.settings(form)
+    with host.step("Comparing the cases with MLflow"):
+        workspace = chosen.workspace()
+        plan = stages.plan_sync(
+            workspace,
+            mapping=chosen.mapping or None,
+            dataset_name=chosen.dataset_name or None,
+            distinguish=chosen.distinguish,
+        )
+    return chosen, plan, workspace
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md("""
+    ## 2. What would change
+
+    Every case on disk, and every row that evalkit wrote for a case that is gone. Select one to see
+    it field by field.
+    """)
+    return
+
+
+@app.cell
+def counts(plan):
+    page.cards(
+        ("Created", plan.count("created"), "cases without a row"),
+        ("Updated", plan.count("updated"), "cases that were edited"),
+        ("Deleted", plan.count("deleted"), "rows without a case"),
+        ("Unchanged", plan.count("unchanged"), "already as on disk"),
+    )
+    return
+
+
+@app.cell
+def changes(plan):
+    table = page.table(
+        [
+            {
+                "Case": change.case_id,
+                "Change": change.kind,
+                "Fields": ", ".join(name for name, _, _ in change.fields()),
+            }
+            for change in plan.changes
+        ],
+        select="single",
+        tint="Change",
+    )
+    table
+    return (table,)
+
+
+@app.cell
+def detail(plan, table):
+    selected = page.chosen(table, plan.changes)
+    page.stack(*(page.comparison(each.fields(), title=each.case_id) for each in selected))
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md("""
+    ## 3. Sync
+
+    New rows are written before old ones go, so stopping half-way loses nothing: sync again, and
+    the rest is done.
+    """)
+    return
+
+
+@app.cell
+def pressing(host, plan):
+    go = host.button("Sync the dataset", disabled=plan.is_empty)
+    go
+    return (go,)
+
+
+@app.cell
+def syncing(chosen, go, host, workspace):
+    synced = host.work(
+        "Sync",
+        lambda say: stages.sync_dataset(
+            workspace,
+            mapping=chosen.mapping or None,
+            dataset_name=chosen.dataset_name or None,
+            distinguish=chosen.distinguish,
+            dry_run=chosen.dry_run,
+            say=say,
+        ),
+        go,
+    )
+    return (synced,)
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md("""
+    ## 4. The dataset in MLflow
+
+    The rows as MLflow returns them, at this moment.
+    """)
+    return
+
+
+@app.cell
+def dataset(chosen, host, synced, workspace):
+    host.settled(synced)
+    with host.step("Reading the dataset"):
+        rows = stages.read_dataset(workspace, chosen.dataset_name or None)
+    return (rows,)
+
+
+@app.cell
+def rows_table(rows):
+    records = page.table(
+        [
+            {"Case": row.tags.get("evalkit.case", "not from a case")}
+            | dict(row.inputs)
+            | dict(row.expectations)
+            for row in rows
+        ],
+        select="single",
+    )
+    records
+    return (records,)
+
+
+@app.cell
+def row(records, rows):
+    picked = page.chosen(records, rows)
+    page.stack(*(page.record({**each.inputs, **each.expectations}) for each in picked))
+    return
+
+
+@app.cell
+def ending(chosen, host, synced):
+    report = host.outcome(synced)
+    host.finish(chosen, report, rendering.sync)
+    return (report,)
+
+
+if __name__ == "__main__":
+    app.run()
