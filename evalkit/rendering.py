@@ -56,6 +56,12 @@ def mapping(terminal: Terminal, report: Report) -> None:
             partly = "" if hit == total else f"  in {hit} of {total} cases"
             terminal.say(f"  {name} <- {selector}{partly}")
             terminal.aside(f"      {_reason(report, name, selector)}")
+    used = {*report["inputs"].values(), *report["expectations"].values()}
+    if left := {key: why for key, why in report["reasons"].items() if key not in used}:
+        terminal.say("left out")
+        for key, why in left.items():
+            terminal.say(f"  {key}")
+            terminal.aside(f"      {why}")
     count = len(report["inputs"]) + len(report["expectations"])
     terminal.done(f"{report['file']}: {count} fields")
 
