@@ -27,7 +27,11 @@ def text_of(value: Json) -> str:
 
 def id_of(value: Json) -> str:
     """The value as an id: logs that went through a terminal have line breaks inside of ids."""
-    return "".join(value.split()) if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    if value.isprintable() and " " not in value:
+        return value
+    return "".join(value.split())
 
 
 def mapping_of(value: Json) -> Mapping[str, Json]:

@@ -62,6 +62,7 @@ class ModelCall:
         inputs: The messages that were new to the model, in Anthropic's format.
         blocks: What it wrote, in Anthropic's format.
         usage: Tokens as logged; the output is often a placeholder. None where none are logged.
+        logged_usage: The usage as the latest line has it.
         output_basis: How the output tokens are known; empty where they are not.
         stop_reason: Why it ended, where the log says so.
         error: Why it failed; empty where it did not.
@@ -77,6 +78,7 @@ class ModelCall:
     inputs: list[Json] = field(default_factory=list)
     blocks: list[Json] = field(default_factory=list)
     usage: Usage | None = None
+    logged_usage: Json = None
     output_basis: str = ""
     stop_reason: str = ""
     error: str = ""

@@ -59,26 +59,25 @@ def _rule(kind: str, pattern: bytes) -> _Rule:
     return _Rule(kind, re.compile(pattern, re.DOTALL))
 
 
-def _begins(prefix: bytes) -> bytes:
-    r"""``prefix``, if a word begins with it.
+def _begun(prefix: bytes) -> bytes:
+    r"""Holds after ``prefix``, if a word begins with it.
 
     Before it stands no letter, digit, "-" or "_", unless they belong to an escape such as
     ``\n`` (the key is first on its line), ``\u2192`` (the arrow after a line number) or
-    ``\u001b[32m`` (a terminal's colour). The check follows the prefix because the engine is
+    ``\u001b[32m`` (a terminal's colour). It looks back from the prefix's end, for the engine is
     fast only where a pattern begins with letters.
     """
     return (
-        prefix
-        + rb"(?:(?<![A-Za-z0-9_-]" + prefix + rb")"
-        + rb"|(?<=\\[nrtbf]" + prefix + rb")"
-        + rb"|(?<=[0-9\[]m" + prefix + rb")"
-        + rb"|(?<=\\u[0-9a-fA-F]{4}" + prefix + rb"))"
-    )  # fmt: skip
+        rb"(?:(?<![A-Za-z0-9_-]" + prefix + rb")(?<=" + prefix + rb")"
+        rb"|(?<=\\[nrtbf]" + prefix + rb")"
+        rb"|(?<=[0-9\[]m" + prefix + rb")"
+        rb"|(?<=\\u[0-9a-fA-F]{4}" + prefix + rb"))"
+    )
 
 
 def _token(kind: str, prefix: bytes, rest: bytes) -> _Rule:
     """A key that makers mark by a prefix; ``prefix`` always matches the same number of bytes."""
-    return _rule(kind, _begins(prefix) + rest + rb"(?![A-Za-z0-9_-])")
+    return _rule(kind, prefix + _begun(prefix) + rest + rb"(?![A-Za-z0-9_-])")
 
 
 _SLASH = rb"\\*/"  # JSON may write "/" as "\/", and JSON in JSON as "\\/"
@@ -105,21 +104,19 @@ _SLACK_HOOK = rb"services" + _SLASH + rb"(?P<secret>T[A-Z0-9]{6,}" + _SLASH + rb
 # The order matters: a token inside a header or a URL is named by its own kind.
 _FAMILIES = (
     _family(
-        rb"KEY(?:(?<=PRIVATE KEY)|(?<=SECRET_ACCESS_KEY))",
+        rb"K(?:EY(?<=PRIVATE KEY)|EY(?<=SECRET_ACCESS_KEY)|ey(?<=ecretAccessKey))",
         _rule("private-key", _PEM_WHOLE),
         _rule("private-key", _PEM_CUT),
         _rule("aws-secret-key", rb"SECRET_ACCESS_KEY" + _SET_TO + _BASE64_40),
-    ),
-    _family(
-        rb"Key(?<=ecretAccessKey)",
         _rule("aws-secret-key", rb"ecretAccessKey" + _SET_TO + _BASE64_40),
     ),
     _family(
-        rb"y(?<=secret_access_key)",
+        rb"y(?:(?<=secret_access_key)|pi-A(?<=pypi-A))",
         _rule("aws-secret-key", rb"secret_access_key" + _SET_TO + _BASE64_40),
+        _token("pypi-token", rb"pypi-A", rb"[A-Za-z0-9_-]{40,}"),
     ),
     _family(
-        _begins(rb"[sr]k[-_]").replace(rb"[sr]k[-_]", rb"k[-_](?<=[sr]k[-_])", 1),
+        rb"k(?:[-_]" + _begun(rb"[sr]k[-_]") + rb"|\.com(?<=hooks\.slack\.com))",
         _token("anthropic-key", rb"sk-ant-", rb"[A-Za-z0-9_-]{16,}"),
         _token("openrouter-key", rb"sk-or-", rb"[A-Za-z0-9_-]{16,}"),
         _token(
@@ -129,6 +126,7 @@ _FAMILIES = (
             rb"|(?=[A-Za-z]*\d)[A-Za-z0-9]{20,})",
         ),
         _token("stripe-key", rb"[sr]k_(?:live|test)_", rb"[A-Za-z0-9]{10,}"),
+        _rule("slack-webhook", rb"hooks\.slack\.com" + _SLASH + _SLACK_HOOK),
     ),
     _family(
         rb"A(?:KIA|SIA|Iza|ccountKey=)",
@@ -149,14 +147,9 @@ _FAMILIES = (
         _token("slack-token", rb"xapp-", rb"\d-[A-Za-z0-9-]{10,}"),
         _token("xai-key", rb"xai-", rb"[A-Za-z0-9]{40,}"),
     ),
-    _family(
-        rb"hooks\.slack\.com",
-        _rule("slack-webhook", rb"hooks\.slack\.com" + _SLASH + _SLACK_HOOK),
-    ),
     _family(rb"hf_", _token("huggingface-token", rb"hf_", rb"[A-Za-z0-9]{30,}")),
     _family(rb"dapi[0-9a-f]", _token("databricks-token", rb"dapi", rb"[0-9a-f]{32}(?:-\d+)?")),
     _family(rb"npm_", _token("npm-token", rb"npm_", rb"[A-Za-z0-9]{36}")),
-    _family(rb"pypi-A", _token("pypi-token", rb"pypi-A", rb"[A-Za-z0-9_-]{40,}")),
     _family(rb"SG\.", _token("sendgrid-key", rb"SG\.", rb"[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}")),
     _family(
         rb"J(?<=eyJ)",
@@ -171,10 +164,10 @@ _FAMILIES = (
         ),
     ),
     _family(
-        rb"earer ",
+        rb"B(?=earer )",
         _rule(
             "bearer-token",
-            rb"earer +(?P<secret>(?=[A-Za-z+/=_.~-]*\d)[A-Za-z0-9+/=_.~-]{16,})",
+            rb"Bearer +(?P<secret>(?=[A-Za-z+/=_.~-]*\d)[A-Za-z0-9+/=_.~-]{16,})",
         ),
     ),
     _family(
@@ -200,9 +193,10 @@ def mask_lines(lines: Iterable[bytes], counts: Counter[str]) -> Iterator[bytes]:
     for block in _blocks(lines):
         text = block[0] if len(block) == 1 else b"\n".join(block)
         suspects = _suspects(text)
-        if suspects or _ESCAPED_ASCII.search(text):
+        escaped = _ESCAPED_ASCII.search(text) is not None
+        if suspects or escaped:
             for line in block:
-                yield _mask_line(line, suspects, counts)
+                yield _mask_line(line, suspects, counts, escaped=escaped)
         else:
             yield from block
 
@@ -225,7 +219,7 @@ def _masked(value: Json) -> tuple[Json, Counter[str]]:
     except UnicodeEncodeError:
         value = well_formed(value)
         raw = msgspec.json.encode(value)
-    masked = _mask_line(raw, _suspects(raw), counts)
+    masked = _mask_line(raw, _suspects(raw), counts, escaped=True)
     return (msgspec.json.decode(masked) if counts else value), counts
 
 
@@ -245,18 +239,23 @@ def _suspects(text: bytes) -> Sequence[_Family]:
     return [family for family in _FAMILIES if family.probe.search(text)]
 
 
-def _mask_line(line: bytes, suspects: Sequence[_Family], counts: Counter[str]) -> bytes:
+def _mask_line(
+    line: bytes, suspects: Sequence[_Family], counts: Counter[str], *, escaped: bool
+) -> bytes:
     r"""One line masked; where escapes such as ``\u002d`` hide a secret, without them.
 
     Only escapes of characters that mean nothing to JSON are undone, and only where that
     uncovers a secret: any other line stays as it was, byte for byte.
     """
-    masked, found = _apply(line, suspects)
-    if _ESCAPED_ASCII.search(line):
-        plain = _ESCAPED_AT_ANY_DEPTH.sub(_unescape, line)
-        uncovered, more = _apply(plain, _suspects(plain))
-        if more.total() > found.total():
-            masked, found = uncovered, more
+    if not escaped or not _ESCAPED_ASCII.search(line):
+        return _apply(line, suspects, counts)
+    found: Counter[str] = Counter()
+    masked = _apply(line, suspects, found)
+    plain = _ESCAPED_AT_ANY_DEPTH.sub(_unescape, line)
+    uncovered: Counter[str] = Counter()
+    candidate = _apply(plain, _suspects(plain), uncovered)
+    if uncovered.total() > found.total():
+        masked, found = candidate, uncovered
     counts.update(found)
     return masked
 
@@ -266,11 +265,11 @@ def _unescape(match: re.Match[bytes]) -> bytes:
     return bytes([code]) if code in _PLAIN else match[0]
 
 
-def _apply(line: bytes, suspects: Sequence[_Family]) -> tuple[bytes, Counter[str]]:
-    found: Counter[str] = Counter()
+def _apply(line: bytes, suspects: Sequence[_Family], counts: Counter[str]) -> bytes:
     for family in suspects:
         if family.probe.search(line):
             for rule in family.rules:
                 line, places = rule.mask(line)
-                found[rule.kind] += places
-    return line, +found
+                if places:
+                    counts[rule.kind] += places
+    return line

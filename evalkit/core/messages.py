@@ -42,9 +42,12 @@ class Messages:
         if not isinstance(message, dict):
             return "assistant event without a message"
         call = self._call(thread, message, tick)
-        usage = usage_from(message.get("usage"))
-        if usage is not None:
-            call.usage = usage if call.usage is None else call.usage.largest(usage)
+        raw = message.get("usage")
+        if raw != call.logged_usage:  # each line of a message repeats it
+            call.logged_usage = raw
+            usage = usage_from(raw)
+            if usage is not None:
+                call.usage = usage if call.usage is None else call.usage.largest(usage)
         call.stop_reason = text_of(message.get("stop_reason")) or call.stop_reason
         if request_id := id_of(event.get("request_id")):
             call.facts["evalkit.request_id"] = request_id

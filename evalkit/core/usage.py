@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from evalkit.core.values import Json
 
@@ -44,14 +45,23 @@ class Usage:
     cache_write_1h: int = 0
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        return self._with(other, operator.add)
 
     def __sub__(self, other: Usage) -> Usage:
-        return Usage(*(a - b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        return self._with(other, operator.sub)
 
     def largest(self, other: Usage) -> Usage:
         """The larger figure of each kind: a message's later lines only ever add."""
-        return Usage(*(max(a, b) for a, b in zip(astuple(self), astuple(other), strict=True)))
+        return self if self == other else self._with(other, max)
+
+    def _with(self, other: Usage, combine: Callable[[int, int], int]) -> Usage:
+        return Usage(
+            combine(self.input, other.input),
+            combine(self.output, other.output),
+            combine(self.cache_read, other.cache_read),
+            combine(self.cache_write, other.cache_write),
+            combine(self.cache_write_1h, other.cache_write_1h),
+        )
 
     def covers(self, other: Usage) -> bool:
         """Whether no kind that the model read is larger in ``other``."""
@@ -94,7 +104,7 @@ def usage_from(raw: Json) -> Usage | None:
     by_duration = raw.get("cache_creation")
     hour = by_duration.get("ephemeral_1h_input_tokens") if isinstance(by_duration, Mapping) else 0
     usage = Usage(**counts, cache_write_1h=min(count(hour), counts["cache_write"]))
-    return usage if any(astuple(usage)) else None
+    return usage if any(counts.values()) else None
 
 
 def count(raw: Json) -> int:

@@ -77,5 +77,5 @@ def derive_id(*parts: str, length: int = 32) -> str:
 
     The parts are joined unambiguously, so ``("a", "bc")`` and ``("ab", "c")`` differ.
     """
-    text = "".join(f"{len(part)}:{part}" for part in parts)
+    text = "".join([f"{len(part)}:{part}" for part in parts])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]
