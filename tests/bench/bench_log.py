@@ -187,11 +187,11 @@ def run(config: Path, uri: str, folder: Path, arguments: argparse.Namespace) -> 
     print(
         f"\n{report['traces']} traces, {report['spans']} spans, {report['assessments']} assessments"
         f"\nrequests a trace: {first.requests / arguments.cases:.2f}"
-        f"\nMLflow's client, scaled, against evalkit:"
-        f" {client.wall * scale / first.wall:.1f} x wall, {client.cpu * scale / first.cpu:.1f} x cpu"
+        f"\nMLflow's client, scaled, against evalkit: {client.wall * scale / first.wall:.1f} x"
+        f" wall, {client.cpu * scale / first.cpu:.1f} x cpu"
         f"\nSQLite directly against the server: {direct.wall / first.wall:.2f} x wall"
-        f"\nagain: {again.requests} requests, {'something' if repeated['written'] else 'nothing'}"
-        " written"
+        f"\nagain: {again.requests} requests,"
+        f" {'something' if repeated['written'] else 'nothing'} written"
     )
 
 
