@@ -6,7 +6,8 @@ flow and returns the stage's report, a dict of JSON values with the keys that th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -263,6 +264,17 @@ def read_dataset(workspace: Workspace, dataset_name: str | None = None) -> Seque
     if not experiment_id:
         return ()
     return workspace.store.records(dataset_name or project.name, experiment_id) or ()
+
+
+def dataset_url(workspace: Workspace) -> str | None:
+    """Where a browser shows the dataset; None where there is none yet, or MLflow is a database.
+
+    Raises:
+        StoreAbsent: MLflow cannot be reached.
+        StoreError: MLflow answered with an error.
+    """
+    experiment_id = workspace.store.experiment(workspace.files.project.experiment, create=False)
+    return workspace.store.datasets_url(experiment_id) if experiment_id else None
 
 
 def _records(files: ProjectFiles, path: Path, say: Say) -> list[Record]:

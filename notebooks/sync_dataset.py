@@ -17,9 +17,13 @@ with app.setup:
         """Make the MLflow dataset mirror the cases on disk."""
 
         mapping: str = param("", "Schema mapping; else tmp/schema_mapping.json")
-        dataset_name: str = param("", "Dataset in MLflow; else the eval's name", link=True)
+        dataset_name: str = param(
+            "", "Its name in MLflow; else the eval's", link=True, label="Dataset"
+        )
         distinguish: bool = param(
-            False, "Add an input case_id, so that cases with equal inputs stay apart"
+            False,
+            "Adds an input case_id, so that cases with equal inputs stay apart",
+            label="Distinguish equal cases",
         )
         dry_run: bool = param(False, "Show the changes, write nothing", shown="never")
 
@@ -101,7 +105,8 @@ def changes(plan):
             {
                 "Case": change.case_id,
                 "Change": change.kind,
-                "Fields": ", ".join(name for name, _, _ in change.fields()),
+                "Was called": change.renamed_from,
+                "Fields that differ": ", ".join(change.edited()),
             }
             for change in plan.changes
         ],
@@ -154,6 +159,18 @@ def syncing(chosen, go, host, workspace):
     return (synced,)
 
 
+@app.cell
+def outcome(host, synced):
+    report = host.outcome(synced)
+    page.callout(
+        f"The dataset mirrors the cases: **{report['created']}** created, "
+        f"**{report['updated']}** updated, **{report['deleted']}** deleted, "
+        f"**{report['unchanged']}** left as they were. Compare again to see that nothing is left.",
+        "success",
+    )
+    return (report,)
+
+
 @app.cell(hide_code=True)
 def _():
     mo.md("""
@@ -169,7 +186,8 @@ def dataset(chosen, host, synced, workspace):
     host.settled(synced)
     with host.step("Reading the dataset"):
         rows = stages.read_dataset(workspace, chosen.dataset_name or None)
-    return (rows,)
+        where = stages.dataset_url(workspace)
+    return rows, where
 
 
 @app.cell
@@ -195,10 +213,15 @@ def row(records, rows):
 
 
 @app.cell
-def ending(chosen, host, synced):
-    report = host.outcome(synced)
+def elsewhere(where, workspace):
+    page.in_mlflow(where, workspace.tracking)
+    return
+
+
+@app.cell
+def ending(chosen, host, report):
     host.finish(chosen, report, rendering.sync)
-    return (report,)
+    return
 
 
 if __name__ == "__main__":

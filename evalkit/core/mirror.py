@@ -38,6 +38,16 @@ class Change:
     before: StoredRecord | None = None
     after: Record | None = None
 
+    @property
+    def renamed_from(self) -> str | None:
+        """The name that the case had when its row was written; None where it is the same."""
+        was = self.before.tags.get(CASE_TAG) if self.before else None
+        return was if was != self.case_id else None
+
+    def edited(self) -> list[str]:
+        """The names of the fields that differ; none where the row is new or goes."""
+        return [name for name, _, _ in self.fields()] if self.before and self.after else []
+
     def fields(self) -> Iterator[tuple[str, Json, Json]]:
         """Each field that differs: its name, the value before, the value after."""
         for part in ("inputs", "expectations"):

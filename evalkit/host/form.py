@@ -30,10 +30,13 @@ def form(start: Project, submit: str) -> Any:
 
 def _grid(fields: Iterable[Parameter]) -> str:
     cells = "".join(
-        f'<div style="{WHOLE if each.name == "config" else ""}">{{{each.name}}}</div>'
-        for each in fields
+        f'<div style="{WHOLE if _is_wide(each) else ""}">{{{each.name}}}</div>' for each in fields
     )
     return f'<div style="{GRID}">{cells}</div>'
+
+
+def _is_wide(each: Parameter) -> bool:
+    return each.name == "config" or each.kind is bool
 
 
 def _control(each: Parameter, value: Any) -> Any:

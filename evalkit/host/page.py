@@ -13,14 +13,17 @@ from __future__ import annotations
 import difflib
 import html
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import marimo as mo
 import pandas as pd
+import yaml
 
 from evalkit import notebooks
 from evalkit.core.errors import EvalkitError, InputError, Problem
+from evalkit.core.tracking import Tracking
 from evalkit.core.values import Json, canonical
 
 Kind: TypeAlias = Literal["neutral", "info", "success", "warn", "danger"]
@@ -30,6 +33,11 @@ Rows: TypeAlias = Sequence[Mapping[str, Any]]
 MUTED = "color: var(--muted-foreground, #666)"
 BOX = "border: 1px solid var(--border, #ddd); border-radius: 8px; padding: 0.75rem 1rem"
 TEXT = "white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.5"
+TITLE = "font-weight: 600; margin-bottom: 0.5rem; overflow-wrap: anywhere"
+CELL = (
+    "text-align: left; vertical-align: top; padding: 0.5rem 0.75rem; font-size: 0.875rem; "
+    "border-bottom: 1px solid var(--border, #ddd)"
+)
 PILL = "padding: 0.15rem 0.85rem; border-radius: 999px; font-size: 0.85rem; text-decoration: none"
 HERE = "background: var(--grass-9, #46a758); color: white; font-weight: 600"
 ELSEWHERE = f"background: var(--slate-3, #eee); {MUTED}"
@@ -98,7 +106,7 @@ def table(
     *,
     select: Literal["single", "multi"] | None = None,
     tint: str = "",
-    page_size: int = 10,
+    page_size: int = 15,
     **options: Any,
 ) -> Any:
     """A table to read, to search, and to select rows in.
@@ -113,6 +121,8 @@ def table(
     """
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
     frame = frame.map(_shown).reset_index(drop=True)
+    words = frame.select_dtypes(exclude="number").columns
+    frame[words] = frame[words].fillna("")
     if not is_live():
         return frame
     return mo.ui.table(
@@ -142,23 +152,18 @@ def chosen(table: Any, of: Sequence[T]) -> list[T]:
 def comparison(fields: Iterable[tuple[str, Json, Json]], title: str = "") -> Any:
     """Fields before and after, side by side, with the words that differ marked.
 
+    Where there was nothing before, or is nothing after, only the other side is shown.
+
     Args:
         fields: Name, value before, value after; None where there is none.
         title: What they are the fields of.
     """
     rows = [(name, _text(before), _text(after)) for name, before, after in fields]
-    if not is_live():
-        return pd.DataFrame(rows, columns=["field", "before", "after"])
-    heading = f"<strong>{html.escape(title)}</strong>" if title else ""
-    if not rows:
-        return mo.Html(f'{heading} <span style="{MUTED}">Nothing differs.</span>')
-    head = "".join(f'<th style="{_cell(MUTED)}">{name}</th>' for name in ("", "Before", "After"))
-    body = "".join(_compared(*row) for row in rows)
-    return mo.Html(
-        f'{heading}<table style="width: 100%; table-layout: fixed; border-collapse: collapse">'
-        '<colgroup><col style="width: 20%"><col><col></colgroup>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    )
+    if not any(before for _, before, _ in rows):
+        return _sheet(title, ("", "New"), [(name, after) for name, _, after in rows])
+    if not any(after for _, _, after in rows):
+        return _sheet(title, ("", "Gone"), [(name, before) for name, before, _ in rows])
+    return _sheet(title, ("", "Before", "After"), rows)
 
 
 def record(fields: Mapping[str, Json], title: str = "") -> Any:
@@ -168,18 +173,7 @@ def record(fields: Mapping[str, Json], title: str = "") -> Any:
         fields: Value by name.
         title: What they are the fields of.
     """
-    if not is_live():
-        return pd.DataFrame([(name, _text(value)) for name, value in fields.items()])
-    heading = f"<strong>{html.escape(title)}</strong>" if title else ""
-    body = "".join(
-        f'<tr><td style="{_cell(MUTED)}; overflow-wrap: anywhere">{html.escape(name)}</td>'
-        f'<td style="{_cell(TEXT)}">{html.escape(_text(value))}</td></tr>'
-        for name, value in fields.items()
-    )
-    return mo.Html(
-        f'{heading}<table style="width: 100%; table-layout: fixed; border-collapse: collapse">'
-        f'<colgroup><col style="width: 20%"><col></colgroup><tbody>{body}</tbody></table>'
-    )
+    return _sheet(title, ("", ""), [(name, _text(value)) for name, value in fields.items()])
 
 
 def text(value: object) -> Any:
@@ -196,6 +190,19 @@ def link(url: str, label: str) -> str:
     return f'<a href="{html.escape(url)}" target="_blank" rel="noopener">{words}</a>'
 
 
+def in_mlflow(url: str | None, tracking: Tracking) -> Any:
+    """The way to what was written, in MLflow's own pages.
+
+    Args:
+        url: The page; None where MLflow is a database, which has none.
+        tracking: The MLflow.
+    """
+    if url:
+        return mo.md(link(url, "Open it in MLflow"))
+    command = shlex.join(["mlflow", "ui", "--backend-store-uri", tracking.uri])
+    return folded("See it in MLflow's own pages", [command])
+
+
 def stack(*parts: Any) -> Any:
     """Parts below each other; those that are None are left out."""
     kept = [part for part in parts if part is not None]
@@ -206,7 +213,10 @@ def folded(title: str, lines: Sequence[str]) -> Any:
     """Lines of text behind a title that unfolds them; None where there are none."""
     if not lines:
         return None
-    return mo.accordion({title: mo.plain_text("\n".join(lines))})
+    text = "\n".join(lines)
+    if not is_live():
+        return mo.md(f"{title}:\n\n```text\n{text}\n```")
+    return mo.accordion({title: mo.plain_text(text)})
 
 
 def stages(current: str, *, linked: bool) -> Any:
@@ -269,17 +279,27 @@ def _problem(each: Problem) -> str:
     return f'<div style="margin: 0.25rem 0 0.75rem">{"".join(parts)}</div>'
 
 
-def _cell(extra: str) -> str:
-    rule = "border-bottom: 1px solid var(--border, #ddd)"
-    return f"text-align: left; vertical-align: top; padding: 0.5rem 0.75rem; {rule}; {extra}"
-
-
-def _compared(name: str, before: str, after: str) -> str:
-    old, new = _marked(before, after)
-    return (
-        f'<tr><td style="{_cell(MUTED)}; overflow-wrap: anywhere">{html.escape(name)}</td>'
-        f'<td style="{_cell(TEXT)}">{old}</td><td style="{_cell(TEXT)}">{new}</td></tr>'
+def _sheet(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Any:
+    """Rows of a field's name and one or two texts; two are compared."""
+    if not is_live():
+        return pd.DataFrame(rows, columns=list(heads))
+    heading = f'<div style="{TITLE}">{html.escape(title)}</div>' if title else ""
+    if not rows:
+        return mo.Html(f'{heading}<div style="{MUTED}">Nothing differs.</div>')
+    head = "".join(f'<th style="{CELL}; {MUTED}">{name}</th>' for name in heads)
+    body = "".join(_row(*row) for row in rows)
+    return mo.Html(
+        f'{heading}<table style="width: 100%; table-layout: fixed; border-collapse: collapse">'
+        f'<colgroup><col style="width: 22%">{"<col>" * (len(heads) - 1)}</colgroup>'
+        f"{f'<thead><tr>{head}</tr></thead>' if any(heads) else ''}<tbody>{body}</tbody></table>"
     )
+
+
+def _row(name: str, *texts: str) -> str:
+    label = re.sub(r"([._/])", r"\1<wbr>", html.escape(name))
+    shown = _marked(*texts) if len(texts) == len(("before", "after")) else map(html.escape, texts)
+    cells = "".join(f'<td style="{CELL}; {TEXT}">{each}</td>' for each in shown)
+    return f'<tr><td style="{CELL}; {MUTED}">{label}</td>{cells}</tr>'
 
 
 def _marked(before: str, after: str) -> tuple[str, str]:
@@ -309,6 +329,11 @@ def _tint(value: object) -> dict[str, Any]:
 
 
 def _text(value: Json) -> str:
+    """A value as a person reads it: text as it is, lists and objects as YAML."""
     if value is None:
         return ""
-    return value if isinstance(value, str) else canonical(value)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (dict, list)):
+        return yaml.safe_dump(value, allow_unicode=True, sort_keys=False).rstrip()
+    return canonical(value)

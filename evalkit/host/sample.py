@@ -29,10 +29,11 @@ def sample_project(environment: Mapping[str, str] = os.environ) -> Path:
     """
     cache = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     root = cache / "evalkit" / f"demo-{version('mlflow-evalkit')}"
+    config = root / "eval.yaml"
+    mapping = sample_mapping(config)
     with _WRITING:
-        config = write_project(root)
-        mapping = sample_mapping(config)
-        if not mapping.exists():
+        if not mapping.exists():  # it is written last: what is complete is left to the person
+            write_project(root)
             stages.map_schema(Workspace.open(config), out=mapping)
     return config
 

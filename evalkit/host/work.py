@@ -24,13 +24,7 @@ REDRAW_S = 0.2
 OF_ALL = re.compile(r"\b(\d+) of (\d+)\b")
 
 
-ENDINGS = {
-    "done": ("success", "done in {seconds:.1f} s."),
-    "stopped": (
-        "warn",
-        "stopped after {seconds:.1f} s. What was written stays; starting again finishes the rest.",
-    ),
-}
+STOPPED = ("warn", "stopped. What was written stays; starting again finishes the rest.")
 BROKEN = ("danger", "ended in a bug of evalkit; the server's output says more.")
 
 
@@ -134,10 +128,11 @@ class Work(Generic[T]):
             )
         if self.status == "failed" and self.error is not None:
             return page.problem(self.error)
-        kind, ending = ENDINGS.get(self.status, BROKEN)
+        if self.status == "done":
+            return page.folded(f"{self.title}: done in {seconds:.1f} s", self.lines or ["-"])
+        kind, ending = STOPPED if self.status == "stopped" else BROKEN
         return page.stack(
-            page.callout(f"{self.title}: {ending.format(seconds=seconds)}", kind),
-            page.folded(f"What it said ({len(self.lines)} lines)", self.lines),
+            page.callout(f"{self.title}: {ending}", kind), page.folded("What it said", self.lines)
         )
 
 

@@ -245,12 +245,16 @@ class Store:
         """Where a browser shows a run; None for a database."""
         return self._url(f"experiments/{experiment_id}/runs/{run_id}")
 
+    def datasets_url(self, experiment_id: str) -> str | None:
+        """Where a browser shows an experiment's datasets; None for a database."""
+        return self._url(f"experiments/{experiment_id}/datasets")
+
     def _url(self, page: str) -> str | None:
         if not is_server(self.uri):
             return None
         parts = urlsplit(self.uri)
         host = parts.netloc.rpartition("@")[2]
-        return urlunsplit((parts.scheme, host, parts.path.rstrip("/") + "/", "", page))
+        return urlunsplit((parts.scheme, host, parts.path.rstrip("/") + "/", "", "/" + page))
 
     def _run(self, run_id: str) -> StoredRun:
         if run_id not in self._runs:
