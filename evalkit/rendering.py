@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -32,15 +33,16 @@ def teller(terminal: Terminal) -> Tell:
 def check(terminal: Terminal, report: Report) -> None:
     """What there is, and everything that is wrong."""
     where = report.get("tracking_uri") or "-"
-    rows = [
-        ("config", report["config"]),
-        ("experiment", report["experiment"] or "-"),
-        ("cases", report["cases"]),
-        ("runs", _names(report.get("run_ids", []), report["runs"])),
-        ("MLflow", f"{where}  (from {report.get('tracking_origin', '-')})"),
-        ("", report.get("detail", "")),
-    ]
-    terminal.table(("", ""), rows)
+    facts = {
+        "config": report["config"],
+        "experiment": report["experiment"] or "-",
+        "cases": report["cases"],
+        "runs": _names(report.get("run_ids", []), report["runs"]),
+        "MLflow": f"{where} (from {report.get('tracking_origin', '-')})",
+        "": report.get("detail", ""),
+    }
+    for name, fact in facts.items():
+        terminal.say(f"{name:<11} {fact}")
     for problem in report["problems"]:
         terminal.note(_problem(problem))
     if not report["problems"]:
@@ -156,11 +158,11 @@ def _problem(problem: Report) -> str:
 
 def demo(terminal: Terminal, directory: str, report: Report) -> None:
     """Where to look after the demo."""
+    run = "uv run " if "UV" in os.environ else ""  # uv tells its children so
     store = f"sqlite:///{directory}/mlflow.db"
     terminal.title("Where to look")
-    terminal.say(f"  MLflow's UI    mlflow ui --backend-store-uri {store}")
-    if url := report.get("log-results", {}).get("url"):
-        terminal.say(f"                 {url}")
-    terminal.say(f"  what came back {report.get('pull-feedback', {}).get('file', '-')}")
-    terminal.say(f"  the mapping    {report.get('map', {}).get('file', '-')}")
-    terminal.say("  your own eval  evalkit check --config path/to/eval.yaml")
+    terminal.say(f"  MLflow's UI     {run}mlflow ui --backend-store-uri {store}")
+    terminal.say("                  (older traces: set its time range to All)")
+    terminal.say(f"  what came back  {report.get('pull-feedback', {}).get('file', '-')}")
+    terminal.say(f"  the mapping     {report.get('map', {}).get('file', '-')}")
+    terminal.say(f"  your own eval   {run}evalkit check --config path/to/eval.yaml")

@@ -115,7 +115,7 @@ class _Logging:
     def log(self) -> None:
         logs = self.found.logs()
         self.index = self._find_traces(logs)
-        self.notes += [*self.found.run.notes, *self.index.notes]
+        self.notes += [*self.found.run.notes, *self.index.notes, *self._without_value()]
         self._write_run(logs)
         self._adopt()
         self._write_traces(logs)
@@ -127,6 +127,11 @@ class _Logging:
         lacking = [case for case in self._expected(logs) if case not in known]
         recorded = self.store.find_recorded(self.experiment_id) if lacking else ()
         return index_traces(self.found.run, own, recorded)
+
+    def _without_value(self) -> Iterator[str]:
+        empty = sum(s.value is None and not s.error for s in self.found.run.scores)
+        if empty:
+            yield f"{empty} scores have neither value nor error; they stand in the table only"
 
     def _expected(self, logs: Sequence[LogFile]) -> list[str | None]:
         """The cases that should have a trace; None for the one of a batch run."""
