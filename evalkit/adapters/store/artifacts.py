@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,7 +13,7 @@ from evalkit.adapters.store.naming import fit_name
 from evalkit.adapters.store.runs import StoredRun, log_tags
 from evalkit.adapters.store.wire import json_text
 from evalkit.core.errors import StoreError
-from evalkit.core.values import Json, derive_id
+from evalkit.core.values import Json
 
 ARTIFACT_TAG = "evalkit.artifact."
 """Run tag that holds the hash of what was sent under a path."""
@@ -41,7 +42,7 @@ def write_artifacts(
         StoreError: MLflow failed; what was sent completely is not sent again.
     """
     contents = {**files, **{path: table_bytes(table) for path, table in tables.items()}}
-    hashes = {path: derive_id(content.hex()) for path, content in contents.items()}
+    hashes = {path: sha256(content).hexdigest() for path, content in contents.items()}
     tags = {fit_name(ARTIFACT_TAG + path): found for path, found in hashes.items()}
     sent = [p for p in contents if run.tags.get(fit_name(ARTIFACT_TAG + p)) != hashes[p]]
     for path in sent:

@@ -21,6 +21,9 @@ _ADVICE_SERVER = "see the server's own log, then run the same command again"
 _ADVICE_GONE = "see whether the server still runs, then run the same command again"
 _ADVICE_TLS = "set MLFLOW_TRACKING_SERVER_CERT_PATH to the certificate of the server's authority"
 
+_NOT_FOUND = 404
+_SERVER_ERRORS = 500
+
 _LONGEST = 300
 """Characters of MLflow's own message that are repeated; servers send whole pages of HTML."""
 
@@ -37,7 +40,12 @@ class Refused(StoreError):
         self.status = status
         self.code = code
         said = " ".join(message.split())[:_LONGEST]
-        advice = _ADVICE.get(status, _ADVICE_SERVER if status >= 500 else "")  # noqa: PLR2004 - HTTP's class of server errors
+        if status >= _SERVER_ERRORS:
+            advice = _ADVICE_SERVER
+        elif status == _NOT_FOUND and code:
+            advice = "see in MLflow's UI whether it was deleted, then run the same command again"
+        else:
+            advice = _ADVICE.get(status, "")
         super().__init__(
             f"MLflow at {where} refused {doing} ({status}{' ' + code if code else ''})"
             + (f": {said}" if said else "")
@@ -54,12 +62,12 @@ class Unanswered(StoreError):
     """MLflow stopped answering, or the way to it is broken.
 
     Attributes:
-        is_tls: Whether the two sides could not agree on a secure connection.
+        is_absence: Whether nobody is there, as far as can be seen from here.
     """
 
     def __init__(self, where: str, doing: str, cause: BaseException) -> None:
-        self.is_tls = is_tls(cause)
-        advice = _ADVICE_TLS if self.is_tls else _ADVICE_GONE
+        self.is_absence = is_absence(cause)
+        advice = _ADVICE_TLS if is_tls(cause) else _ADVICE_GONE
         super().__init__(
             f"MLflow at {where} gave no answer while {doing} ({reason(cause)})."
             f" What to do: {advice}"
@@ -125,23 +133,33 @@ def is_tls(cause: BaseException) -> bool:
     return isinstance(cause, requests.exceptions.SSLError)
 
 
+_SIGNS = (
+    ("Connection refused", "the connection was refused"),
+    ("resolve", "its name cannot be resolved"),
+    ("Name or service", "its name cannot be resolved"),
+    ("getaddrinfo", "its name cannot be resolved"),
+    ("unreachable", "there is no way to it"),
+    ("reset", "the connection was cut"),
+    ("aborted", "the connection was cut"),
+    ("broken", "the connection was cut"),
+)
+_ABSENT = {"the connection was refused", "its name cannot be resolved", "there is no way to it"}
+_SILENT = "it stayed silent"
+
+
+def is_absence(cause: BaseException) -> bool:
+    """Whether a failed connection says that nobody is there, and not that somebody said no."""
+    return reason(cause) in {*_ABSENT, _SILENT}
+
+
 def reason(cause: BaseException) -> str:
     """Why there was no answer, in a few words."""
     import requests
 
     text = str(cause)
     if isinstance(cause, requests.Timeout):
-        return "it stayed silent"
+        return _SILENT
     if is_tls(cause):
         return "its certificate is not trusted"
-    for sign, words in (
-        ("Connection refused", "the connection was refused"),
-        ("resolve", "its name cannot be resolved"),
-        ("Name or service", "its name cannot be resolved"),
-        ("reset", "the connection was cut"),
-        ("aborted", "the connection was cut"),
-        ("broken", "the connection was cut"),
-    ):
-        if sign in text:
-            return words
-    return " ".join(text.split())[:_LONGEST] or type(cause).__name__
+    found = next((words for sign, words in _SIGNS if sign in text), None)
+    return found or " ".join(text.split())[:_LONGEST] or type(cause).__name__

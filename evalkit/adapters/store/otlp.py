@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 BATCH_BYTES = 4_000_000
 """Bytes of spans that are sent at a time; a single span may be larger."""
 
+COST = "mlflow.llm.cost"
+USAGE = "mlflow.chat.tokenUsage"
+
+_PRICED = {USAGE, "mlflow.llm.model"}
+"""With both and no cost, MLflow looks the cost up in a price list; an empty one says: not known."""
+
 _LOOKS_LIKE_JSON = ('"', "{", "[")
 _INT64 = range(-(2**63), 2**63)
 
@@ -132,6 +138,8 @@ def _attributes(span: Span) -> Iterator[tuple[str, Json]]:
     if span.outputs is not None:
         yield "mlflow.spanOutputs", span.outputs
     yield from span.attributes.items()
+    if span.attributes.keys() >= _PRICED and COST not in span.attributes:
+        yield COST, {}
 
 
 def _pair(key: str, value: Json) -> KeyValue:

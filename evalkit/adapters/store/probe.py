@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from evalkit.adapters.store import environment
-from evalkit.adapters.store.failures import Refused, Unanswered, answering, is_tls, reason
+from evalkit.adapters.store.failures import (
+    Refused,
+    Unanswered,
+    answering,
+    is_absence,
+    is_tls,
+    reason,
+)
 from evalkit.core.errors import StoreAbsent, StoreError
 from evalkit.core.tracking import without_password
 
@@ -180,14 +187,17 @@ def within(seconds: float, uri: str, ask: Callable[[], T]) -> T:
 
 
 def _anonymous(uri: str, timeout_s: float) -> tuple[int, str]:
-    """Status and text of ``GET /version``; 0 where no secure connection came about."""
+    """Status and text of ``GET /version``; 0 where no secure connection came about.
+
+    Some servers want a certificate from their clients and cut the connection without.
+    """
     import requests
 
     try:
         with requests.get(uri.rstrip("/") + "/version", timeout=timeout_s, stream=True) as answer:
             return answer.status_code, _beginning(answer)
     except (requests.ConnectionError, requests.Timeout) as error:
-        if is_tls(error):
+        if is_tls(error) or (uri.startswith("https:") and not is_absence(error)):
             return 0, ""
         where = without_password(uri)
         raise StoreAbsent(f"MLflow at {where} is not reachable: {reason(error)}") from error
@@ -216,7 +226,7 @@ def _known(uri: str, timeout_s: float) -> tuple[int, str]:
             with answer:
                 return answer.status_code, _beginning(answer)
     except Unanswered as error:
-        if error.is_tls:
+        if not error.is_absence:
             raise
         raise StoreAbsent(str(error)) from error
 

@@ -19,7 +19,7 @@ CONFLICT_TAG = "evalkit.param."
 
 _PAIRS_AT_A_TIME = 100
 _METRICS_AT_A_TIME = 800
-_BYTES_AT_A_TIME = 500_000
+_BYTES_AT_A_TIME = 150_000  # of params and of tags; as JSON, three times that
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Event
 
 from evalkit.adapters.store.batch import Batch
 from evalkit.adapters.store.gateway import Gateway
@@ -74,9 +75,16 @@ def _pipeline(
     items: Iterable[tuple[Trace, Sequence[Assessment]]],
 ) -> Iterator[Written]:
     refused: dict[str, str] = {}
+    failed = Event()
 
     def write(parcels: list[Parcel]) -> list[Written]:
-        Batch(gateway, destination.experiment_id, parcels, refused).write()
+        if failed.is_set():
+            return []
+        try:
+            Batch(gateway, destination.experiment_id, parcels, refused).write()
+        except StoreError:
+            failed.set()
+            raise
         return [Written(p.trace_id, refused.get(p.trace_id, ""), p.notices) for p in parcels]
 
     flying: deque[Future[list[Written]]] = deque()
@@ -127,7 +135,5 @@ def _bear(refused: Mapping[str, str]) -> None:
 def _landed(flying: Iterable[Future[list[Written]]]) -> Iterator[Written]:
     """The results of the batches that were under way and came through."""
     for future in flying:
-        future.cancel()
-    for future in flying:
-        if not future.cancelled() and future.exception() is None:
+        if future.exception() is None:
             yield from future.result()

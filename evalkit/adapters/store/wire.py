@@ -33,20 +33,19 @@ TOKEN_USAGE = "mlflow.trace.tokenUsage"  # noqa: S105 - a key of MLflow's
 COST = "mlflow.trace.cost"
 
 _TOTALS = {
-    # trace metadata: the spans' attribute that MLflow would otherwise add up, and its parts
+    # trace metadata, and the parts it has
     TOKEN_USAGE: (
-        "mlflow.chat.tokenUsage",
-        (
-            "input_tokens",
-            "output_tokens",
-            "total_tokens",
-            "cache_read_input_tokens",
-            "cache_creation_input_tokens",
-            "cache_creation_input_tokens_above_1hr",
-        ),
+        "input_tokens",
+        "output_tokens",
+        "total_tokens",
+        "cache_read_input_tokens",
+        "cache_creation_input_tokens",
+        "cache_creation_input_tokens_above_1hr",
     ),
-    COST: ("mlflow.llm.cost", ("input_cost", "output_cost", "total_cost")),
+    COST: ("input_cost", "output_cost", "total_cost"),
 }
+_ADDED_UP = {"mlflow.chat.tokenUsage", "mlflow.llm.cost"}
+"""Attributes of spans that MLflow adds up where a trace does not state its totals."""
 
 _STATES = {"OK": "OK", "ERROR": "ERROR", "UNSET": "STATE_UNSPECIFIED"}
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -153,14 +152,13 @@ def order_matters(trace: Trace) -> bool:
     """
     return (
         trace.status == "UNSET"
-        or any(key not in trace.metadata and _in_spans(trace, key) for key in _TOTALS)
+        or (not trace.metadata.keys() >= _TOTALS.keys() and _adds_up(trace))
         or any(s.start_ns < trace.start_ns or s.end_ns > trace.end_ns for s in trace.spans)
     )
 
 
-def _in_spans(trace: Trace, total: str) -> bool:
-    attribute, _ = _TOTALS[total]
-    return any(attribute in span.attributes for span in trace.spans)
+def _adds_up(trace: Trace) -> bool:
+    return any(not _ADDED_UP.isdisjoint(span.attributes) for span in trace.spans)
 
 
 def _stated(trace: Trace) -> dict[str, str]:
@@ -169,10 +167,11 @@ def _stated(trace: Trace) -> dict[str, str]:
 
 def _explicit(trace: Trace) -> dict[str, str]:
     stated = _stated(trace)
+    adds_up = _adds_up(trace)
     return {
         key: canonical({**dict.fromkeys(parts), **json.loads(stated.get(key, "{}"))})
-        for key, (_, parts) in _TOTALS.items()
-        if key in stated or _in_spans(trace, key)
+        for key, parts in _TOTALS.items()
+        if key in stated or adds_up
     }
 
 

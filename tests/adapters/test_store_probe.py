@@ -1,0 +1,283 @@
+"""Reaching MLflow: whatever is at the address, the answer comes in seconds and says what to do."""
+
+import datetime as dt
+import json
+import sqlite3
+import ssl
+import subprocess
+import sys
+import time
+from contextlib import closing
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from servers import LOOPBACK, Proxy, drip, free_port, raw_server, stay_silent
+
+from evalkit.adapters.store import connect, probe
+from evalkit.core.errors import StoreAbsent, StoreError
+
+pytestmark = pytest.mark.usefixtures("no_credentials")
+
+
+@pytest.fixture
+def no_credentials(monkeypatch, tmp_path):
+    """Neither the environment nor the home directory holds anybody's credentials."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("TOKEN", "USERNAME", "PASSWORD"):
+        monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
+
+
+def absent(uri):
+    begun = time.monotonic()
+    with pytest.raises(StoreAbsent) as caught:
+        connect(uri)
+    assert time.monotonic() - begun < 5
+    found = probe(uri, timeout_s=1.0)
+    assert (found.ok, found.version) == (False, None)
+    assert uri.partition("@")[2] in found.detail
+    return str(caught.value)
+
+
+def refused(uri):
+    with pytest.raises(StoreError) as caught:
+        connect(uri)
+    assert not isinstance(caught.value, StoreAbsent)
+    assert not probe(uri).ok
+    return str(caught.value)
+
+
+def test_a_refused_connection_is_absence():
+    assert "refused" in absent(f"http://{LOOPBACK}:{free_port()}")
+
+
+def test_a_name_that_cannot_be_resolved_is_absence():
+    assert "resolved" in absent("http://nowhere.invalid:5000")
+
+
+@pytest.mark.parametrize("behave", [stay_silent, drip])
+def test_silence_is_absence_even_where_bytes_drip(behave):
+    with raw_server(behave) as uri:
+        assert "silent" in absent(uri)
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        (401, "MLFLOW_TRACKING_TOKEN"),
+        (403, "account that may"),
+        (404, "tracking URI"),
+        (500, "server's own log"),
+        (503, "server's own log"),
+    ],
+)
+def test_any_other_answer_is_an_error_that_says_what_to_do(status, says):
+    with Proxy(fault="refuse", after=0, status=status) as proxy:
+        message = refused(proxy.uri)
+    assert f"({status}" in message
+    assert says in message
+
+
+def test_something_else_at_the_address_is_named():
+    def page(connection):
+        connection.recv(4096)
+        body = b"<html><h1>Welcome to nginx</h1></html>"
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        connection.sendall(head.encode() + body)
+        connection.close()
+
+    with raw_server(page) as uri:
+        assert "no MLflow server ('Welcome to nginx'" in refused(uri)
+
+
+def test_a_server_too_old_for_spans_is_refused():
+    def old(connection):
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n2.22.1")
+        connection.close()
+
+    with raw_server(old) as uri:
+        assert "is MLflow 2.22.1; evalkit needs 3.4" in refused(uri)
+
+
+def test_a_server_that_answers_is_found(server):
+    found = probe(server.uri + "/")
+    assert found.ok
+    assert found.detail == f"MLflow {found.version} answers"
+    assert connect(server.uri + "/").experiment("not there", create=False) is None
+
+
+@pytest.mark.parametrize(
+    ("uri", "says"),
+    [
+        ("databricks", "Databricks"),
+        ("databricks://profile", "Databricks"),
+        ("mlruns", "sqlite:///FILE"),
+        ("file:///somewhere", "sqlite:///FILE"),
+        ("localhost:5000", "http://HOST:PORT"),
+        ("ftp://host", "http://HOST:PORT"),
+        ("http://", "cannot be used"),
+    ],
+)
+def test_addresses_that_cannot_be_used_are_errors(uri, says):
+    assert says in refused(uri)
+
+
+def test_a_password_in_the_address_is_not_repeated():
+    message = absent(f"http://ann:geheim@{LOOPBACK}:{free_port()}")
+    assert "geheim" not in message
+
+
+# -- credentials ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("environment", "header"),
+    [
+        ({"TOKEN": "t-123"}, "Bearer t-123"),
+        ({"USERNAME": "ann", "PASSWORD": "pw"}, "Basic YW5uOnB3"),
+    ],
+)
+def test_credentials_are_read_as_mlflow_reads_them(server, monkeypatch, environment, header):
+    for name, value in environment.items():
+        monkeypatch.setenv(f"MLFLOW_TRACKING_{name}", value)
+    with Proxy(server.uri, fault="refuse", status=401, after=0, times=1) as proxy:
+        store = connect(proxy.uri)
+        experiment_id = store.experiment("with credentials", create=True)
+        store.find_traces(experiment_id, "k")
+        given = [request.headers.get("Authorization") for request in proxy.requests]
+    assert given[0] is None
+    assert set(given[1:]) == {header}
+    assert len(given) >= 4
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    """A self-signed certificate for loopback and its key, in one PEM file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "loopback")])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName(
+                [x509.IPAddress(__import__("ipaddress").ip_address(LOOPBACK))]
+            ),
+            critical=False,
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    path = tmp_path_factory.mktemp("tls") / "loopback.pem"
+    path.write_bytes(made.public_bytes(pem) + key.private_bytes(pem, *plain))
+    return path
+
+
+def over_tls(certificate, *, clients=False):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    if clients:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(certificate)
+    return lambda socket: context.wrap_socket(socket, server_side=True)
+
+
+def test_a_certificate_that_is_not_trusted_is_an_error_that_says_what_to_do(certificate):
+    with Proxy(wrap=over_tls(certificate)) as proxy:
+        assert "MLFLOW_TRACKING_SERVER_CERT_PATH" in refused(proxy.uri)
+
+
+def test_the_authority_of_a_certificate_is_read_as_mlflow_reads_it(
+    server, certificate, monkeypatch
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(certificate))
+    with Proxy(server.uri, wrap=over_tls(certificate)) as proxy:
+        assert connect(proxy.uri).experiment("not there", create=False) is None
+        assert probe(proxy.uri).ok
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+def test_verification_can_be_switched_off_as_for_mlflow(server, certificate, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_INSECURE_TLS", "true")
+    with Proxy(server.uri, wrap=over_tls(certificate)) as proxy:
+        assert connect(proxy.uri).experiment("not there", create=False) is None
+
+
+def test_a_client_certificate_is_shown_as_mlflow_shows_it(server, certificate, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(certificate))
+    with Proxy(server.uri, wrap=over_tls(certificate, clients=True)) as proxy:
+        assert not probe(proxy.uri).ok
+        monkeypatch.setenv("MLFLOW_TRACKING_CLIENT_CERT_PATH", str(certificate))
+        assert connect(proxy.uri).experiment("not there", create=False) is None
+
+
+# -- databases --------------------------------------------------------------------------------
+
+
+def test_a_database_is_made_where_it_is_missing_but_not_by_looking(tmp_path):
+    uri = f"sqlite:///{tmp_path}/new/mlflow.db"
+    assert probe(uri).detail == "an SQLite store, not made yet"
+    assert not (tmp_path / "new").exists()
+    assert connect(uri).experiment("e", create=True)
+    assert probe(uri).detail == "an SQLite store"
+
+
+def test_a_file_that_is_no_database_is_an_error(tmp_path):
+    (tmp_path / "notes.txt").write_text("these are notes, and not a database at all\n" * 50)
+    assert "cannot be opened" in refused(f"sqlite:///{tmp_path}/notes.txt")
+
+
+def test_a_folder_in_place_of_the_database_is_an_error(tmp_path):
+    assert "cannot be opened" in refused(f"sqlite:///{tmp_path}")
+
+
+def test_a_database_of_an_older_mlflow_says_how_to_upgrade(sqlite_uri):
+    with closing(sqlite3.connect(sqlite_uri.removeprefix("sqlite:///"))) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '728d730b5ebd'")
+        connection.commit()
+    with pytest.raises(StoreError, match="mlflow db upgrade"):
+        connect(sqlite_uri)
+
+
+def test_artifacts_of_a_database_lie_beside_it(sqlite_uri, tmp_path):
+    store = connect(sqlite_uri)
+    experiment_id = store.experiment("e", create=True)
+    with closing(sqlite3.connect(sqlite_uri.removeprefix("sqlite:///"))) as connection:
+        (location,) = connection.execute(
+            "SELECT artifact_location FROM experiments WHERE experiment_id = ?", [experiment_id]
+        ).fetchone()
+    assert location == str(tmp_path / "store" / "mlruns" / experiment_id)
+
+
+# -- imports and environment ------------------------------------------------------------------
+
+SCRIPT = """
+import json, os, sys
+from evalkit.adapters.store import connect, probe
+heavy = ["mlflow", "requests", "sqlalchemy", "opentelemetry", "pandas"]
+before = [name for name in heavy if name in sys.modules]
+found = probe("http://127.0.0.1:9")
+print(json.dumps([before, found.ok, "mlflow" in sys.modules]))
+"""
+
+
+def test_nothing_heavy_is_imported_before_it_is_needed():
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == [[], False, False]
+
+
+def test_what_the_user_set_is_never_overwritten(monkeypatch, sqlite_uri):
+    import os
+
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
+    connect(sqlite_uri)
+    assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "5"
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "30"

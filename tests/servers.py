@@ -1,0 +1,284 @@
+"""Real MLflow servers, and servers that misbehave in front of or instead of them."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Literal, Self
+
+LOOPBACK = "127.0.0.1"
+
+OFFLINE = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_MODEL_CATALOG_URI": "",
+}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return probe.getsockname()[1]
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """The environment without what pytest adds; MLflow behaves differently where it sees pytest."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    return {**kept, **OFFLINE, **more}
+
+
+@dataclass
+class MlflowServer:
+    """`mlflow server` on a free loopback port, its database in a folder."""
+
+    folder: Path
+    process: subprocess.Popen[bytes] = field(init=False)
+    port: int = field(init=False)
+
+    @property
+    def uri(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "mlflow.db"
+
+    def start(self, template: Path) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(template, self.database)
+        self.port = free_port()
+        with (self.folder / "server.log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "mlflow", "server"),
+                    *("--backend-store-uri", f"sqlite:///{self.database}"),
+                    *("--artifacts-destination", str(self.folder / "artifacts")),
+                    *("--host", LOOPBACK, "--port", str(self.port), "--workers", "1"),
+                ],
+                stdout=log,
+                stderr=log,
+                env=clean_environment(),
+                start_new_session=True,
+            )
+        self._await()
+
+    def _await(self) -> None:
+        until = time.monotonic() + 90
+        while time.monotonic() < until:
+            if self.process.poll() is not None:
+                break
+            with suppress(OSError, http.client.HTTPException):
+                connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=2)
+                connection.request("GET", "/health")
+                healthy = connection.getresponse().status == 200
+                connection.close()
+                if healthy:
+                    return
+            time.sleep(0.1)
+        log = (self.folder / "server.log").read_text("utf-8", "replace")
+        raise RuntimeError(f"mlflow server did not come up:\n{log}")
+
+    def stop(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request that a proxy has seen."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+
+
+Fault = Literal["cut", "swallow", "hang", "refuse", "none"]
+
+
+class Proxy:
+    """Stands before a server, keeps a list of the requests, and after some of them misbehaves.
+
+    Faults: ``cut`` closes the connection before the request is passed on; ``swallow`` passes it
+    on and closes before the answer is; ``hang`` never answers; ``refuse`` answers ``status``.
+    """
+
+    def __init__(
+        self,
+        target: str = "",
+        *,
+        after: int = sys.maxsize,
+        fault: Fault = "none",
+        status: int = 500,
+        times: int = sys.maxsize,
+        path: str = "",
+        wrap: Callable[[socket.socket], socket.socket] | None = None,
+    ) -> None:
+        self.target = target.removeprefix("http://")
+        self.after, self.fault, self.status, self.times = after, fault, status, times
+        self.path = path
+        self.requests: list[Request] = []
+        self.on_request: Callable[[int], None] = lambda _: None
+        self._lock = threading.Lock()
+        self._matching = 0
+        self._over = threading.Event()
+        self.server = _Server(self)
+        self.scheme = "http"
+        if wrap:
+            self.server.socket = wrap(self.server.socket)
+            self.scheme = "https"
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
+
+    @property
+    def uri(self) -> str:
+        return f"{self.scheme}://{LOOPBACK}:{self.server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+    def paths(self) -> list[str]:
+        return [request.path for request in self.requests]
+
+    def see(self, request: Request) -> Fault:
+        """Note a request and say what is to become of it."""
+        with self._lock:
+            self.requests.append(request)
+            number = len(self.requests)
+            self._matching += self.path in request.path
+            due = self.after < self._matching <= self.after + self.times
+        self.on_request(number)
+        return self.fault if due and self.path in request.path else "none"
+
+    def wait(self) -> None:
+        self._over.wait(60)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, proxy: Proxy) -> None:
+        self.proxy = proxy
+        super().__init__((LOOPBACK, 0), _Handler)
+
+    def handle_error(self, *_: object) -> None:
+        """Clients that hang up are part of the plan."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def _any(self) -> None:
+        proxy = self.server.proxy
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        fault = proxy.see(Request(self.command, self.path, dict(self.headers)))
+        if fault == "hang":
+            proxy.wait()
+        if fault in {"hang", "cut"}:
+            self._hang_up()
+        elif fault == "refuse":
+            self._answer(proxy.status, {}, b"no")
+        elif not proxy.target:
+            self._answer(200, {}, b"3.17.2")
+        else:
+            self._pass_on(proxy.target, body, swallow=fault == "swallow")
+
+    def _pass_on(self, target: str, body: bytes, *, swallow: bool) -> None:
+        connection = http.client.HTTPConnection(target, timeout=60)
+        headers = {k: v for k, v in self.headers.items() if k.lower() != "connection"}
+        connection.request(self.command, self.path, body, headers)
+        answer = connection.getresponse()
+        content = answer.read()
+        kind = {"Content-Type": answer.getheader("Content-Type", "")}
+        connection.close()
+        if swallow:
+            self._hang_up()
+        else:
+            self._answer(answer.status, kind, content)
+
+    def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _hang_up(self) -> None:
+        self.close_connection = True
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+for _method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+    setattr(_Handler, f"do_{_method}", _Handler._any)
+
+
+@contextmanager
+def raw_server(behave: Callable[[socket.socket], None]) -> Iterator[str]:
+    """A server below HTTP: each connection is handed to ``behave``."""
+    listening = socket.create_server((LOOPBACK, 0))
+    over = threading.Event()
+    open_connections: list[socket.socket] = []
+
+    def serve() -> None:
+        while not over.is_set():
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            open_connections.append(connection)
+            threading.Thread(target=quietly, args=(connection,), daemon=True).start()
+
+    def quietly(connection: socket.socket) -> None:
+        with suppress(OSError):
+            behave(connection)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://{LOOPBACK}:{listening.getsockname()[1]}"
+    finally:
+        over.set()
+        with suppress(OSError):
+            listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        for connection in open_connections:
+            connection.close()
+        thread.join(2)
+
+
+def stay_silent(connection: socket.socket) -> None:
+    """Accept, and never say a word."""
+    connection.recv(1)
+    time.sleep(60)
+
+
+def drip(connection: socket.socket) -> None:
+    """Send an answer byte by byte: it never ends, and no single wait for it is long."""
+    for byte in b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 1000:
+        connection.sendall(bytes([byte]))
+        time.sleep(0.2)

@@ -1,0 +1,156 @@
+"""A small run to write to MLflow: traces with spans and assessments, params, artifacts, rows.
+
+As a script it is a writer that can be killed: it reads one job a line, forks a child for each
+(importing MLflow takes seconds, forking none), and says when the child is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import replace
+from typing import Any
+
+from evalkit.adapters.store import RunRecord, Store, connect
+from evalkit.core.dataset import Record
+from evalkit.core.feedback import MARKER, Assessment
+from evalkit.core.receipt import Receipt
+from evalkit.core.spans import Span, Trace
+from evalkit.core.values import derive_id
+
+START_NS = 1_783_591_200_123_456_789
+START_MS = START_NS // 10**6
+SECOND_NS = 10**9
+
+USAGE = {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}
+PRICE = {"input_cost": 0.01, "output_cost": 0.02, "total_cost": 0.03}
+
+
+def span(trace_id: str, number: int, **changes: Any) -> Span:
+    usual = Span(
+        span_id=derive_id(trace_id, str(number), length=16),
+        parent_id=derive_id(trace_id, "0", length=16) if number else None,
+        name=f"step {number}",
+        kind="LLM" if number % 2 else "AGENT",
+        start_ns=START_NS + number * SECOND_NS,
+        end_ns=START_NS + (number + 1) * SECOND_NS,
+        inputs={"command": "ls", "number": number},
+        outputs=[{"type": "text", "text": f"output {number}"}],
+        attributes={
+            "mlflow.chat.tokenUsage": USAGE,
+            "mlflow.llm.model": "m-1",
+            "mlflow.llm.cost": PRICE,
+        }
+        if number % 2
+        else {},
+    )
+    return replace(usual, **changes)
+
+
+def trace(key: str, case: str = "case-1", *, steps: int = 3, **changes: Any) -> Trace:
+    trace_id = "tr-" + derive_id(key, "case", case)
+    usual = Trace(
+        trace_id=trace_id,
+        name=case,
+        case_id=case,
+        start_ns=START_NS,
+        end_ns=START_NS + steps * SECOND_NS,
+        status="OK",
+        request="do it",
+        response={"answer": 42},
+        spans=tuple(span(trace_id, number) for number in range(steps)),
+        tags={"evalkit.run": key, "evalkit.case": case, "evalkit.verdict": "reconciled"},
+        metadata={
+            "mlflow.trace.session": f"session of {case}",
+            "mlflow.trace.tokenUsage": json.dumps(
+                {"input_tokens": 100, "output_tokens": 50, "total_tokens": 150}
+            ),
+            "mlflow.trace.cost": json.dumps(
+                {"input_cost": 0.1, "output_cost": 0.2, "total_cost": 0.3}
+            ),
+        },
+        content_hash=f"hash of {case} with {steps}",
+        receipt=Receipt(),
+    )
+    return replace(usual, **changes)
+
+
+def judged(
+    key: str, of: Trace, name: str = "tone", value: Any = True, **changes: Any
+) -> Assessment:
+    usual = Assessment(
+        assessment_id="a-" + derive_id(of.trace_id, str(of.case_id), name, "CODE"),
+        trace_id=of.trace_id,
+        name=name,
+        value=value,
+        source_type="CODE",
+        source_id=name,
+        rationale=f"{name} looked right",
+        metadata={MARKER: key, "case_id": str(of.case_id)},
+        time_ms=START_MS,
+    )
+    return replace(usual, **changes)
+
+
+def record(key: str) -> RunRecord:
+    return RunRecord(
+        key=key,
+        name="nightly",
+        params={"model": "m-1"},
+        metrics=(("tone/mean", 0.5), ("cost_usd", 1.5)),
+        tags={"team": "blue"},
+        start_ms=START_MS,
+        end_ms=START_MS + 60_000,
+    )
+
+
+def write_all(store: Store, experiment: str, *, cases: int, key: str = "nightly") -> None:
+    """Write a whole run, leaving alone what stands already, as the stages do."""
+    experiment_id = store.experiment(experiment, create=True)
+    assert experiment_id is not None
+    wanted = [Record(f"case-{i}", {"prompt": f"do {i}"}, {"answer": i}) for i in range(cases)]
+    rows = store.records("cases", experiment_id) or ()
+    there = {row.tags["evalkit.case"] for row in rows}
+    missing = [each for each in wanted if each.case_id not in there]
+    if missing:
+        store.apply_records("cases", experiment_id, delete=(), upsert=missing)
+    known = {each.trace_id: each for each in store.find_traces(experiment_id, key)}
+    run_id = store.write_run(experiment_id, record(key)).run_id
+    traces = [trace(key, f"case-{i}", steps=2 + i % 3) for i in range(cases)]
+    changed = (
+        (each, [judged(key, each, "tone", True), judged(key, each, "score", 0.5)])
+        for each in traces
+        if each.trace_id not in known or not known[each.trace_id].holds(each.content_hash)
+    )
+    for written in store.write_traces(experiment_id, run_id, changed):
+        assert not written.error, written
+    store.write_artifacts(run_id, {"summary.yaml": b"a: 1"}, {"results.json": {"case": ["x"]}})
+
+
+def _serve() -> None:
+    """Work on jobs, each in a child of its own, until the input ends."""
+    import mlflow.store.tracking.sqlalchemy_store
+    import mlflow.tracking._tracking_service.utils  # noqa: F401 - the children find it imported
+
+    _tell("ready")
+    for line in sys.stdin:
+        job = json.loads(line)
+        child = os.fork()
+        if not child:
+            try:
+                write_all(connect(job["uri"]), job["experiment"], cases=job["cases"])
+            finally:
+                os._exit(0)
+        _tell(str(child))
+        _, status = os.waitpid(child, 0)
+        _tell("killed" if os.WIFSIGNALED(status) else "done")
+
+
+def _tell(word: str) -> None:
+    sys.stdout.write(word + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    _serve()
