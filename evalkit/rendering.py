@@ -98,6 +98,8 @@ def logged(terminal: Terminal, report: Report) -> None:
         terminal.note(f"no trace for {case}: {why}")
     if receipt["missing"]:
         terminal.note(f"no log for {_names(receipt['missing'], len(receipt['missing']))}")
+    for missed in report.get("regressions", ()):
+        terminal.note(f"threshold missed: {missed}")
     for note in report.get("notes", ()):
         terminal.note(note)
     if report.get("url"):

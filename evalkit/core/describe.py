@@ -83,12 +83,15 @@ def tags(project: Project, run: Run) -> dict[str, str]:
         "regressions_detected": "yes" if failed else "no",
         "num_judges": str(len(judges)),
         "evalkit.eval": project.name,
-        "evalkit.regressions": "; ".join(
-            f"{b.judge} {b.kind} {b.bound:g}, is {b.actual:g}" for b in failed
-        ),
+        "evalkit.regressions": "; ".join(regressions(project, run)),
         "evalkit.unmeasured": "; ".join(f"{b.judge} {b.kind}" for b in open_),
     }
     return {name: value for name, value in found.items() if value}
+
+
+def regressions(project: Project, run: Run) -> list[str]:
+    """The thresholds that the run misses, each as ``judge min_mean 3.5, is 3.2``."""
+    return [f"{b.judge} {b.kind} {b.bound:g}, is {b.actual:g}" for b in breaches(project, run)]
 
 
 def table(scores: Iterable[Score]) -> dict[str, list[Json]]:

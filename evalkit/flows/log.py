@@ -289,6 +289,7 @@ class _Logging:
             "receipt": receipts.totals(),
             "unmatched": len(lost),
             "unmatched_names": [f"{score.case_id}/{score.judge}" for score in lost],
+            "regressions": describe.regressions(self.found.project, self.found.run),
             "written": self.written,
             "url": self.store.run_url(self.experiment_id, self.run_id),
             "notes": self.notes,
