@@ -1,0 +1,207 @@
+"""How a trace looks as a conversation: words in full, thinking and tools folded, all of it data.
+
+Whatever a log says is shown letter by letter. It is escaped before it becomes part of the page, so
+that neither HTML nor Markdown in it means anything.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import marimo as mo
+
+from evalkit.core.dialogue import Remark, dialogue
+from evalkit.core.spans import Trace
+from evalkit.core.values import Json, canonical
+
+FOLDED_FROM = 1_500
+"""Characters of a text that are shown at once; the rest is behind a click."""
+
+MOST_CHARACTERS = 1_000_000
+"""Characters that a page takes without getting slow. More are shared out between the texts."""
+
+MOST_REMARKS = (1_500, 500)
+"""Remarks that are shown of a very long conversation: from its begin, and from its end."""
+
+DEEPEST = 6
+"""Subagents of subagents are indented up to here."""
+
+PEEK = 100
+"""Characters of a folded text that its title shows."""
+
+STYLE = """
+.ek-talk { max-height: 80vh; overflow-y: auto; padding-right: 0.5rem; font-size: 0.9rem }
+.ek-talk .ek-r { margin: 0 0 0.6rem calc(var(--ek-depth, 0) * 1.4rem); overflow-wrap: anywhere }
+.ek-talk .ek-in { border-left: 3px solid var(--slate-6, #ccc); padding-left: 0.75rem }
+.ek-talk .ek-t { white-space: pre-wrap; line-height: 1.5 }
+.ek-talk .ek-who { font-size: 0.75rem; color: var(--muted-foreground, #666); margin-bottom: 0.1rem }
+.ek-talk .ek-box { border-radius: 8px; padding: 0.6rem 0.85rem }
+.ek-talk .ek-user { background: var(--blue-3, #e6f4fe) }
+.ek-talk .ek-agent { background: var(--slate-3, #f0f0f3) }
+.ek-talk .ek-notice { background: var(--amber-3, #fff7c2) }
+.ek-talk .ek-bad { background: var(--red-3, #feebec) }
+.ek-talk summary { cursor: pointer; color: var(--muted-foreground, #666) }
+.ek-talk .ek-tool { border: 1px solid var(--border, #ddd); border-radius: 8px;
+  padding: 0.35rem 0.75rem }
+.ek-talk .ek-failed { border-color: var(--red-8, #eb8e90) }
+.ek-talk .ek-name { font-weight: 600; color: var(--foreground, inherit) }
+.ek-talk .ek-gist, .ek-talk .ek-code { font-family: var(--monospace-font, monospace);
+  font-size: 0.8rem }
+.ek-talk .ek-code { white-space: pre-wrap; padding: 0.4rem 0.6rem; border-radius: 6px;
+  background: var(--slate-3, #f0f0f3); margin-top: 0.15rem }
+.ek-talk .ek-key { font-size: 0.75rem; color: var(--muted-foreground, #666); margin-top: 0.5rem }
+.ek-talk .ek-red { color: var(--red-11, #ce2c31); font-weight: 600 }
+.ek-talk .ek-amber { color: var(--amber-11, #ab6400); font-weight: 600 }
+"""
+
+SPEAKERS = {"user": "User", "agent": "Agent", "answer": "Handed back", "notice": "Session"}
+INNER_SPEAKERS = {**SPEAKERS, "user": "Task", "agent": "Subagent"}
+
+
+def conversation(trace: Trace) -> Any:
+    """The trace as a conversation, to read.
+
+    Args:
+        trace: One case's, or a whole batch run's.
+    """
+    remarks = list(dialogue(trace.spans))
+    shown, left_out = _ends(remarks)
+    pen = _Pen(_fair_share(map(len, _texts(shown)), MOST_CHARACTERS))
+    parts = [pen.remark(remark) for remark in shown]
+    if left_out:
+        gap = f"{left_out:,} remarks between here and the last {MOST_REMARKS[1]} are left out"
+        parts.insert(MOST_REMARKS[0], f'<div class="ek-r ek-box ek-notice">{gap}</div>')
+    if not parts:
+        parts = ['<div class="ek-r ek-box ek-notice">The log holds no words.</div>']
+    return mo.Html(f'<div class="ek-talk"><style>{STYLE}</style>{"".join(parts)}</div>')
+
+
+class _Pen:
+    """Writes remarks as HTML.
+
+    Attributes:
+        longest: Characters that are shown of any one text.
+    """
+
+    def __init__(self, longest: int) -> None:
+        self.longest = longest
+
+    def remark(self, remark: Remark) -> str:
+        match remark.voice:
+            case "thinking":
+                body = self._folded("Thinking", remark.text)
+            case "input":
+                body = self._folded("Given to the agent", remark.text)
+            case "tool":
+                body = self._tool(remark)
+            case "subagent":
+                about = f": {_escaped(remark.text)}" if remark.text else ""
+                body = f'<span class="ek-name">Subagent {_escaped(remark.name)}</span>{about}'
+            case _:
+                body = self._box(remark)
+        depth = min(remark.depth, DEEPEST)
+        inner = f' ek-in" style="--ek-depth: {depth}' if depth else ""
+        return f'<div class="ek-r{inner}">{body}</div>'
+
+    def _box(self, remark: Remark) -> str:
+        speakers = INNER_SPEAKERS if remark.depth else SPEAKERS
+        look = {"user": "ek-user", "notice": "ek-notice"}.get(remark.voice, "ek-agent")
+        if remark.status == "ERROR":
+            look = "ek-bad"
+        who = f'<div class="ek-who">{speakers[remark.voice]}</div>'
+        return f'<div class="ek-box {look}">{who}{self._text(remark.text, "ek-t")}</div>'
+
+    def _folded(self, title: str, text: str) -> str:
+        peek = _escaped(" ".join(text[: PEEK * 2].split())[:PEEK])
+        head = f'<summary><span class="ek-name">{title}</span> {peek}</summary>'
+        return f'<details class="ek-fold">{head}{self._text(text, "ek-t")}</details>'
+
+    def _tool(self, remark: Remark) -> str:
+        failed = " ek-failed" if remark.status == "ERROR" else ""
+        head = (
+            f'<summary><span class="ek-name">{_escaped(remark.name)}</span> '
+            f'<span class="ek-gist">{_escaped(remark.gist)}</span>{_ending(remark)}</summary>'
+        )
+        given = "".join(self._field(name, value) for name, value in _fields(remark.inputs))
+        came = self._field("result", remark.outputs) if remark.outputs is not None else ""
+        why = ""
+        if remark.status == "UNSET" or (remark.message and remark.outputs is None):
+            why = f'<div class="ek-key">{_escaped(remark.message)}</div>'
+        return f'<details class="ek-fold ek-tool{failed}">{head}{given}{came}{why}</details>'
+
+    def _field(self, name: str, value: Json) -> str:
+        return f'<div class="ek-key">{_escaped(name)}</div>{self._text(_written(value), "ek-code")}'
+
+    def _text(self, text: str, look: str) -> str:
+        """A text, a long one with its rest behind a click."""
+        if len(text) <= min(FOLDED_FROM, self.longest):
+            return f'<div class="{look}">{_escaped(text)}</div>'
+        cut = min(FOLDED_FROM, self.longest)
+        head, rest = text[:cut], text[cut : self.longest]
+        missing = len(text) - cut - len(rest)
+        note = f"\n… [{missing:,} further characters are in the log]" if missing else ""
+        return (
+            f'<div class="{look}">{_escaped(head)}</div><details><summary>'
+            f"{len(text) - cut:,} more characters</summary>"
+            f'<div class="{look}">{_escaped(rest)}{note}</div></details>'
+        )
+
+
+def _escaped(text: str) -> str:
+    """Text as HTML that shows it; halves of surrogate pairs, which no page can hold, as "?"."""
+    return html.escape(text.encode("utf-8", "replace").decode("utf-8"))
+
+
+def _ending(remark: Remark) -> str:
+    """How a tool ended and how long it took."""
+    took = f" &nbsp;{remark.seconds:.1f} s" if remark.seconds is not None else ""
+    if remark.status == "ERROR":
+        return f' <span class="ek-red">failed</span>{took}'
+    if remark.status == "UNSET":
+        return ' <span class="ek-amber">no result</span>'
+    return took
+
+
+def _ends(remarks: Sequence[Remark]) -> tuple[Sequence[Remark], int]:
+    """The remarks to show, and how many are left out between the first and the last of them."""
+    head, tail = MOST_REMARKS
+    left_out = len(remarks) - head - tail
+    if left_out <= 0:
+        return remarks, 0
+    return [*remarks[:head], *remarks[-tail:]], left_out
+
+
+def _texts(remarks: Iterable[Remark]) -> Iterator[str]:
+    for remark in remarks:
+        yield remark.text
+        if remark.voice == "tool":
+            yield _written(remark.outputs)
+            yield from (_written(value) for _, value in _fields(remark.inputs))
+
+
+def _fields(inputs: Json) -> Iterator[tuple[str, Json]]:
+    """A tool's inputs by name."""
+    if isinstance(inputs, dict):
+        yield from inputs.items()
+    elif inputs is not None:
+        yield "input", inputs
+
+
+def _written(value: Json) -> str:
+    return value if isinstance(value, str) else "" if value is None else canonical(value)
+
+
+def _fair_share(lengths: Iterable[int], budget: int) -> int:
+    """The length up to which texts can be shown so that all of them keep within the budget.
+
+    Short texts leave what they do not need to the long ones.
+    """
+    waiting = sorted(lengths)
+    for place, length in enumerate(waiting):
+        share = budget // (len(waiting) - place)
+        if length > share:
+            return share
+        budget -= length
+    return max(waiting, default=0)
