@@ -158,6 +158,7 @@ def _elements(data: bytes, ledger: Ledger, prefix: str) -> Iterator[Event]:
 
 def _salvage(text: str, ledger: Ledger, prefix: str) -> Iterator[Event]:
     """The objects in broken text, each as far as it can be read; the rest line by line."""
+    ledger.note("the log is a JSON array that is broken or cut off")
     scan = json.JSONDecoder().raw_decode
     at, number, counted_to = text.index("[") + 1, 1, 0
     while at < len(text):
@@ -174,5 +175,3 @@ def _salvage(text: str, ledger: Ledger, prefix: str) -> Iterator[Event]:
             at = end if end >= 0 else len(text)
         else:
             yield from _only_objects([well_formed(value)], number, ledger, prefix)
-    if ledger.unreadable:
-        ledger.note("the log is a JSON array that is broken or cut off")

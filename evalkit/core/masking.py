@@ -81,7 +81,7 @@ def _token(kind: str, prefix: bytes, rest: bytes) -> _Rule:
 
 
 _SLASH = rb"\\*/"  # JSON may write "/" as "\/", and JSON in JSON as "\\/"
-_SET_TO = rb"[\"'\s:=\\]{1,12}"  # between a name and its value, in JSON, YAML, shell or code
+_SET_TO = rb"[\"'\s:=\\]{1,40}"  # between a name and its value, in JSON, YAML, shell or code
 _BASE64_40 = rb"(?P<secret>(?:[A-Za-z0-9+=]|" + _SLASH + rb"){40})(?![A-Za-z0-9+/=])"
 
 _PEM_BEGIN = rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
@@ -99,7 +99,7 @@ _USER_AND_PASSWORD = (
     rb"[^\s/:@\"\\<>{}$]{0,256}:"
     rb"(?P<secret>(?!\[masked:)[^\s/@\"\\<>{}$]{1,256})@(?=[A-Za-z0-9\[])"
 )
-_SLACK_HOOK = rb"services" + _SLASH + rb"(?P<secret>T[A-Z0-9]{6,}" + _SLASH + rb"[\w\\/]{16,})"
+_SLACK_HOOK = rb"services" + _SLASH + rb"(?P<secret>T[A-Z0-9]{6,}" + _SLASH + rb"(?:\w|\\*/){16,})"
 
 # The order matters: a token inside a header or a URL is named by its own kind.
 _FAMILIES = (

@@ -1,0 +1,282 @@
+"""Synthetic logs of Claude Code, event by event: what a test needs and nothing else.
+
+::
+
+    log = [init(), say("m1", text("Let me look."), use("t1", "Bash", command="ls")),
+           answer("t1", "README.md"), say("m2", text("One file.")), finish("One file.")]
+    build(log)
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import random
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from evalkit.core.spans import Span, Trace
+from evalkit.core.start import Start
+from evalkit.core.transcript import build_trace
+
+Event = dict[str, Any]
+
+SONNET, HAIKU = "claude-sonnet-4-6", "claude-haiku-4-5-20251001"
+USD_PER_MILLION = {SONNET: 3.0, HAIKU: 1.0}
+TRACE_ID = "tr-" + "0123456789abcdef" * 2
+BEGAN = dt.datetime(2026, 3, 4, 5, 6, 7, tzinfo=dt.UTC)
+BEGAN_NS = int(BEGAN.timestamp()) * 10**9
+FALLBACK = Start(1_700_000_000 * 10**9, inferred=True, source="the log file's time")
+
+
+def init(session: str = "s1", **more: Any) -> Event:
+    about = {"cwd": "/work", "tools": ["Bash"], "claude_code_version": "2.1.0"}
+    return {"type": "system", "subtype": "init", "session_id": session, **about, **more}
+
+
+def system(subtype: str, **more: Any) -> Event:
+    return {"type": "system", "subtype": subtype, "session_id": "s1", **more}
+
+
+def usage(read: int = 10, out: int = 20, cached: int = 0, wrote: int = 0, hour: int = 0) -> Event:
+    return {
+        "input_tokens": read,
+        "output_tokens": out,
+        "cache_read_input_tokens": cached,
+        "cache_creation_input_tokens": wrote,
+        "cache_creation": {
+            "ephemeral_5m_input_tokens": wrote - hour,
+            "ephemeral_1h_input_tokens": hour,
+        },
+    }
+
+
+def say(
+    message_id: str,
+    *blocks: Event,
+    used: Event | None = None,
+    parent: str | None = None,
+    model: str = SONNET,
+    stop: str | None = None,
+    **more: Any,
+) -> Event:
+    message = {
+        "id": message_id,
+        "type": "message",
+        "role": "assistant",
+        "model": model,
+        "content": list(blocks),
+        "stop_reason": stop,
+        "usage": usage() if used is None else used,
+    }
+    return {
+        "type": "assistant",
+        "message": message,
+        "parent_tool_use_id": parent,
+        "session_id": "s1",
+        **more,
+    }
+
+
+def text(words: str) -> Event:
+    return {"type": "text", "text": words}
+
+
+def thinking(words: str) -> Event:
+    return {"type": "thinking", "thinking": words, "signature": "c2lnbmF0dXJl"}
+
+
+def use(tool_id: str, name: str, **given: Any) -> Event:
+    return {"type": "tool_use", "id": tool_id, "name": name, "input": given}
+
+
+def answer(
+    tool_id: str, content: Any, *, failed: bool = False, parent: str | None = None, **more: Any
+) -> Event:
+    result: Event = {"type": "tool_result", "tool_use_id": tool_id, "content": content}
+    if failed:
+        result["is_error"] = True
+    return ask([result], parent=parent, **more)
+
+
+def ask(content: Any, *, parent: str | None = None, **more: Any) -> Event:
+    """Words from the user's side."""
+    return {
+        "type": "user",
+        "message": {"role": "user", "content": content},
+        "parent_tool_use_id": parent,
+        "session_id": "s1",
+        **more,
+    }
+
+
+def finish(
+    result: str | None = "done",
+    *,
+    models: dict[str, Event] | None = None,
+    main: Event | None = None,
+    session: str = "s1",
+    **more: Any,
+) -> Event:
+    """The result event. Without ``models`` it says neither tokens nor cost."""
+    event: Event = {
+        "type": "result",
+        "subtype": "success",
+        "is_error": False,
+        "duration_ms": 10_000,
+        "num_turns": 2,
+        "result": result,
+        "session_id": session,
+    }
+    if models is not None:
+        event["modelUsage"] = {model: _share(model, used) for model, used in models.items()}
+        event["total_cost_usd"] = sum(s["costUSD"] for s in event["modelUsage"].values())
+    if main is not None:
+        event["usage"] = main
+    return {**event, **more}
+
+
+def cost(model: str, used: Event) -> float:
+    hour = used["cache_creation"]["ephemeral_1h_input_tokens"]
+    tokens = (
+        used["input_tokens"]
+        + 5 * used["output_tokens"]
+        + 0.1 * used["cache_read_input_tokens"]
+        + 1.25 * (used["cache_creation_input_tokens"] - hour)
+        + 2 * hour
+    )
+    return tokens * USD_PER_MILLION[model] / 1_000_000
+
+
+def _share(model: str, used: Event) -> Event:
+    return {
+        "inputTokens": used["input_tokens"],
+        "outputTokens": used["output_tokens"],
+        "cacheReadInputTokens": used["cache_read_input_tokens"],
+        "cacheCreationInputTokens": used["cache_creation_input_tokens"],
+        "costUSD": cost(model, used),
+    }
+
+
+def added(usages: Iterable[Event]) -> Event:
+    total = usage(0, 0)
+    for each in usages:
+        for key in total.keys() - {"cache_creation"}:
+            total[key] += each[key]
+        for key in total["cache_creation"]:
+            total["cache_creation"][key] += each["cache_creation"][key]
+    return total
+
+
+def stamp(events: Sequence[Event], which: str, seconds: float = 1.0) -> list[Event]:
+    """The events with timestamps on ``all`` of them, on ``user`` events only, or on ``none``."""
+    stamped = []
+    for index, event in enumerate(events):
+        when = BEGAN + dt.timedelta(seconds=seconds * index)
+        told = which == "all" or (which == "user" and event["type"] == "user")
+        stamped.append({**event, "timestamp": when.isoformat()} if told else event)
+    return stamped
+
+
+def as_lines(events: Iterable[Event]) -> list[bytes]:
+    return [json.dumps(event, ensure_ascii=False).encode() + b"\n" for event in events]
+
+
+def build(events: Iterable[Event], **options: Any) -> Trace:
+    return build_lines(as_lines(events), **options)
+
+
+def build_lines(lines: Iterable[bytes], **options: Any) -> Trace:
+    defaults: Event = {"trace_id": TRACE_ID, "name": "case", "case_id": "case", "start": FALLBACK}
+    return build_trace(lines, **{**defaults, **options})
+
+
+def children(trace: Trace, parent: Span | None) -> list[Span]:
+    wanted = parent.span_id if parent is not None else None
+    return [span for span in trace.spans if span.parent_id == wanted]
+
+
+def outline(trace: Trace) -> list[str]:
+    """The tree, a line a span, such as ``AGENT case`` and ``  CHAIN turn 1``."""
+
+    def lines(span: Span, depth: int) -> list[str]:
+        below = [line for child in children(trace, span) for line in lines(child, depth + 1)]
+        return [f"{'  ' * depth}{span.kind} {span.name}", *below]
+
+    return lines(trace.spans[0], 0)
+
+
+def spans(trace: Trace, kind: str) -> list[Span]:
+    return [span for span in trace.spans if span.kind == kind]
+
+
+class Story:
+    """A log at random, with subagents, whose figures add up.
+
+    Args:
+        seed: The same seed tells the same story.
+        bytes_a_result: How long the results of tools are, on average.
+    """
+
+    def __init__(self, seed: int, bytes_a_result: int = 40) -> None:
+        self.random = random.Random(seed)  # noqa: S311 - a story, no secret
+        self.bytes_a_result = bytes_a_result
+        self.events: list[Event] = []
+        self.used: list[tuple[str, str | None, Event]] = []
+        self.count = 0
+
+    def tell(self, turns: int) -> list[Event]:
+        self.events += [init(), ask(f"please do {turns} things")]
+        self._turns(turns, None, SONNET, depth=0)
+        models = {m: added(u for n, _, u in self.used if n == m) for m, _, _ in self.used}
+        main = added(u for _, parent, u in self.used if parent is None)
+        self.events.append(finish("all done", models=models, main=main))
+        for index, event in enumerate(self.events):
+            event["uuid"] = f"{index:08d}-0000-4000-8000-000000000000"
+        return self.events
+
+    def _turns(self, turns: int, parent: str | None, model: str, depth: int) -> None:
+        for turn in range(turns):
+            last = turn == turns - 1
+            tools = [self._id("toolu_") for _ in range(0 if last else self.random.randint(1, 3))]
+            self._message(tools, parent, model)
+            for tool in tools:
+                agent = depth < 3 and self.random.random() < 0.1
+                if agent:
+                    self._agent(tool, parent, depth)
+                else:
+                    self._result(tool, parent)
+
+    def _message(self, tools: list[str], parent: str | None, model: str) -> None:
+        random_ = self.random
+        used = usage(random_.randint(1, 9), random_.randint(1, 900), 100, random_.randint(0, 999))
+        self.used.append((model, parent, used))
+        message_id = self._id("msg_")
+        blocks = [thinking(self._words(80)), text(self._words(60))]
+        blocks += [use(tool, "Bash", command=self._words(40)) for tool in tools]
+        for block in blocks:  # as the real ones: a line a block, the usage on each
+            said = say(message_id, block, used=used, parent=parent, model=model)
+            self.events.append(said)
+
+    def _agent(self, tool: str, parent: str | None, depth: int) -> None:
+        task = {"task_id": "a" + tool[6:], "tool_use_id": tool}
+        self.events.append(system("task_started", task_type="local_agent", **task))
+        self.events.append(ask([text(self._words(50))], parent=tool))
+        self._turns(self.random.randint(1, 4), tool, HAIKU, depth + 1)
+        self.events.append(system("task_notification", status="completed", summary="ok", **task))
+        self.events.append(answer(tool, [text("found it")], parent=parent))
+
+    def _result(self, tool: str, parent: str | None) -> None:
+        content = self._words(self.random.randint(0, 2 * self.bytes_a_result))
+        failed = self.random.random() < 0.1
+        told = {"stdout": content, "stderr": ""}
+        event = answer(tool, content, failed=failed, parent=parent, tool_use_result=told)
+        self.events.append(event)
+
+    def _words(self, size: int) -> str:
+        word = self.random.choice(["parcel ", "señor ", "depôt\n", "→ line\t", 'said "x" '])
+        return (word * (size // len(word) + 1))[:size]
+
+    def _id(self, prefix: str) -> str:
+        self.count += 1
+        return f"{prefix}{self.count:022d}"
