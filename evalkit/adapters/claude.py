@@ -134,25 +134,14 @@ class ClaudeMapper:
     def __init__(
         self, settings: ClaudeSettings, *, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        """Make a client; nothing is sent yet.
+        """Remember how to ask; nothing is sent yet.
 
         Args:
             settings: How Claude is reached.
             sleep: Waits between attempts, in seconds.
         """
-        headers = {}
-        if settings.base_url != ANTHROPIC:
-            headers["anthropic-version"] = _GATEWAY_VERSION
         self._settings = settings
         self._sleep = sleep
-        self._client = anthropic.Anthropic(
-            api_key=settings.api_key,
-            auth_token=settings.auth_token,
-            base_url=settings.base_url,
-            default_headers=headers,
-            max_retries=0,
-            timeout=TIMEOUT_S,
-        )
 
     def answer(self, question: Question) -> str:
         """Claude's answer as JSON text.
@@ -160,40 +149,54 @@ class ClaudeMapper:
         Raises:
             ModelError: Claude cannot be reached, refuses, or is cut off.
         """
-        format_ = {"type": "json_schema", "schema": dict(question.answer_schema)}
+        with self._client() as client:
+            return _text(self._asked(client, question))
+
+    def _client(self) -> anthropic.Anthropic:
+        settings, headers = self._settings, {}
+        if settings.base_url != ANTHROPIC:
+            headers["anthropic-version"] = _GATEWAY_VERSION
+        return anthropic.Anthropic(
+            api_key=settings.api_key,
+            auth_token=settings.auth_token,
+            base_url=settings.base_url,
+            default_headers=headers,
+            max_retries=0,  # the library would wait as long as a server asks it to
+            timeout=TIMEOUT_S,
+        )
+
+    def _asked(self, client: anthropic.Anthropic, question: Question) -> Message:
+        """The answer in the strict form; where a gateway does not know it, as the text asks."""
+        form = {"type": "json_schema", "schema": dict(question.answer_schema)}
         try:
-            message = self._create(question, output_config={"format": format_})
+            return self._create(client, question, output_config={"format": form})
         except anthropic.BadRequestError as error:
             if "output_config" not in str(error):
                 raise self._failed(error) from error
-            message = self._asked_plainly(question)
-        return _text(message)
-
-    def _asked_plainly(self, question: Question) -> Message:
-        """For gateways that know no structured output; the instructions ask for JSON as well."""
         try:
-            return self._create(question)
+            return self._create(client, question)
         except anthropic.BadRequestError as error:
             raise self._failed(error) from error
 
-    def _create(self, question: Question, **more: Any) -> Message:
+    def _create(self, client: anthropic.Anthropic, question: Question, **more: Any) -> Message:
         """One request, repeated with growing, capped waits while the trouble may pass."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                message: Message = self._client.messages.create(
+                message: Message = client.messages.create(
                     model=self._settings.model,
                     max_tokens=MAX_TOKENS,
                     system=question.system,
                     messages=[{"role": "user", "content": question.user}],
                     **more,
                 )
-                return message  # noqa: TRY300, an else branch would be farther from its call
             except anthropic.BadRequestError:
                 raise
             except anthropic.APIError as error:
                 if attempt == ATTEMPTS or not _may_pass(error):
                     raise self._failed(error) from error
                 self._sleep(_wait(error, attempt))
+            else:
+                return message
         raise AssertionError  # the last attempt returns or raises
 
     def _failed(self, error: anthropic.APIError) -> ModelError:

@@ -71,6 +71,9 @@ ANSWER_SCHEMA: Mapping[str, Any] = {
     "additionalProperties": False,
 }
 _GOOD_NAME = re.compile(r"[^\W\d][\w\-]{0,79}\Z")
+_FENCE = re.compile(r"^```(?:json)?\s*|\s*```$")
+"""Around an answer where no strict form could be asked for."""
+
 _INSTEAD = "repeat the command, or use `--by rules`, which needs no model"
 
 
@@ -175,7 +178,7 @@ def read_answer(text: str) -> list[Claim]:
         ModelError: it is not the JSON that was asked for.
     """
     try:
-        answer = json.loads(text)
+        answer = json.loads(_FENCE.sub("", text.strip()))
     except (json.JSONDecodeError, RecursionError) as error:
         raise ModelError(f"the model's answer is no JSON ({error}); {_INSTEAD}") from error
     try:

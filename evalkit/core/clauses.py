@@ -135,8 +135,9 @@ class _Segment:
         )
 
     def after(self, index: int) -> str:
-        """The words between this name and the next."""
-        end = min((i for i in self.names if i > index), default=len(self.tokens))
+        """The words between this name and the next, but for a file that it is put in."""
+        following = (i for i in self.names if i > index and not self.is_attached(i))
+        end = min(following, default=len(self.tokens))
         return _words(self.tokens[index + 1 : end])
 
     def around(self, index: int) -> str:
@@ -336,7 +337,11 @@ class _Clause:
 def without_filler_end(words: str) -> str:
     """The words without a tail that only leads over to a list ("…, includes fields like")."""
     kept = words.split()
-    while kept and kept[-1].strip(",:—\N{EN DASH}-").lower() in _FILLER | {""}:
+    while (
+        kept
+        and not kept[-1].endswith(",")
+        and kept[-1].strip(",:—\N{EN DASH}-").lower() in _FILLER | {""}
+    ):
         kept.pop()
     return " ".join(kept).rstrip(" ,:—\N{EN DASH}-'\"`")
 

@@ -18,6 +18,9 @@ from evalkit.core import phrases
 Side: TypeAlias = Literal["input", "expectation", "metadata", "remark"]
 Kind: TypeAlias = Literal["withheld", "delivered", "judged", "gold", "word"]
 
+MAX_DESCRIPTION = 4_000
+"""Characters of a description that are looked at."""
+
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-zß-ÿ]+|\d+")
 
 
@@ -48,6 +51,7 @@ class Lean:
 
 def description_lean(text: str) -> Lean | None:
     """What a description leans to; None where it says nothing either way."""
+    text = text[:MAX_DESCRIPTION]
     if withheld := phrases.WITHHELD.search(text):
         return Lean("expectation", "withheld", withheld.group().strip())
     first = _first_phrase(text)

@@ -18,7 +18,7 @@ from evalkit.core.wording import Vocabulary, plain, word_set
 
 _PLACEHOLDER = re.compile(r"\{+\s*(?:inputs?\.)?([A-Za-z_][\w.\-]*)\s*\}+|\$\{?([A-Za-z_]\w*)\}?")
 _JUDGED = re.compile(
-    r"\b(annotations?|expectations?|expected|references?|inputs?)"
+    r"\b(annotations?|expectations?|expected|references?)"
     r"(?:\.get\(\s*|\[\s*|\.)[\"']?([A-Za-z_]\w*)"
 )
 _REST = re.compile(
@@ -96,6 +96,7 @@ class Evidence:
     arguments: str = ""
     judges: str = ""
     _roles: dict[str, Role] = field(default_factory=dict, repr=False, compare=False)
+    _about: dict[str, list[Statement]] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -120,7 +121,7 @@ class Evidence:
 
     @cached_property
     def judged(self) -> Mapping[str, str]:
-        """Names that judges read, to what they read them from (``annotations``, ``inputs``, …)."""
+        """Names that judges read, to what they read them from, such as ``annotations``."""
         return {n: where for where, n in _JUDGED.findall(self.judges) if n not in _METHODS}
 
     # -- files
@@ -144,8 +145,10 @@ class Evidence:
 
     def about_file(self, file: str) -> list[Statement]:
         """What the prose says of the file, exact names before folders and patterns."""
-        about = [s for s in self.prose if s.is_file and self.covers(s.subject, file)]
-        return sorted(about, key=lambda s: s.subject != file)
+        if file not in self._about:
+            about = [s for s in self.prose if s.is_file and self.covers(s.subject, file)]
+            self._about[file] = sorted(about, key=lambda s: s.subject != file)
+        return self._about[file]
 
     def covers(self, subject: str, file: str) -> bool:
         """Whether the prose means the file when it says the subject."""

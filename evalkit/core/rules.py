@@ -178,11 +178,8 @@ def _part_of(view: _View) -> Verdict | None:
 
 
 def _judged(view: _View) -> Verdict | None:
-    if not view.judged:
-        return None
-    if view.judged.startswith("input"):
-        return Verdict("inputs", f"The judges know it as {view.judged}.{view.place.name}")
-    if view.is_in_file_for("input"):
+    """That judges read a field of the inputs says nothing; they may look at everything."""
+    if not view.judged or view.is_in_file_for("input"):
         return None
     return Verdict("expectations", f"The judges read it from {view.judged}")
 

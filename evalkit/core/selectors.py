@@ -118,15 +118,16 @@ def resolve(selector: Selector, case: Case) -> Found | Missing:
     A file of exactly that name is preferred to a pattern, and a key of exactly the dotted text
     to a path through nested fields. Numbers in a path count into lists, from 0.
     """
-    if is_pattern(selector.file) and selector.file not in case.listing:
-        return _gathered(selector.file, case)
-    if selector.file not in case.listing:
-        return Missing("file", f"has no file {selector.file}")
-    if selector.path == WHOLE_FILE:
-        return _whole(selector.file, case)
-    if selector.file not in case.documents:
-        return Missing("shape", f"{selector.file} has no fields, it is no YAML or JSON file")
-    return _walk(case.documents[selector.file], selector.path.split("."), selector)
+    file, path = selector.file, selector.path
+    if path != WHOLE_FILE and file in case.documents:
+        return _walk(case.documents[file], path.split("."), selector)
+    if file in case.listing:
+        if path == WHOLE_FILE:
+            return _whole(file, case)
+        return Missing("shape", f"{file} has no fields, it is no YAML or JSON file")
+    if is_pattern(file):
+        return _gathered(file, case)
+    return Missing("file", f"has no file {file}")
 
 
 def _whole(file: str, case: Case) -> Found | Missing:

@@ -10,9 +10,6 @@ from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["word", "quoted", "bracket", "comma", "colon", "semicolon", "stop"]
 
-MAX_BRACKET = 2_000
-"""Characters after which an open bracket is taken for a plain sign."""
-
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 _QUOTED = re.compile(r"([`'\"])([^`'\"\s]{1,80})\1(?!\w)")
 _DASH = re.compile(r"(?:—|\N{EN DASH}|->|→|=>|=|-)(?=\s|$)")
@@ -74,33 +71,33 @@ def plain(prose: str) -> str:
 
 def tokens(prose: str) -> list[Token]:
     """Cut prose into tokens; brackets are one token each, however much they hold."""
-    return list(_tokens(prose))
+    return list(_tokens(prose, _closed_brackets(prose)))
 
 
-def _tokens(prose: str) -> Iterator[Token]:
+def _closed_brackets(prose: str) -> dict[int, int]:
+    """Where each bracket that is closed opens and closes."""
+    opened: list[int] = []
+    closed: dict[int, int] = {}
+    for at, sign in enumerate(prose):
+        if sign in _PAIRS:
+            opened.append(at)
+        elif opened and sign == _PAIRS[prose[opened[-1]]]:
+            closed[opened.pop()] = at
+    return closed
+
+
+def _tokens(prose: str, closed: dict[int, int]) -> Iterator[Token]:
     at = 0
     while at < len(prose):
-        sign = prose[at]
-        if sign.isspace():
+        if prose[at].isspace():
             at += 1
             continue
-        token = _bracket(prose, at) or _quoted(prose, at) or _sign(prose, at) or _run(prose, at)
+        if at in closed:
+            token = Token("bracket", prose[at + 1 : closed[at]], at, closed[at] + 1)
+        else:
+            token = _quoted(prose, at) or _sign(prose, at) or _run(prose, at)
         yield token
         at = token.end
-
-
-def _bracket(prose: str, at: int) -> Token | None:
-    if prose[at] not in _PAIRS:
-        return None
-    open_brackets: list[str] = []
-    for end in range(at, min(len(prose), at + MAX_BRACKET)):
-        if prose[end] in _PAIRS:
-            open_brackets.append(_PAIRS[prose[end]])
-        elif prose[end] == open_brackets[-1]:
-            open_brackets.pop()
-            if not open_brackets:
-                return Token("bracket", prose[at + 1 : end], at, end + 1)
-    return None
 
 
 def _quoted(prose: str, at: int) -> Token | None:
