@@ -87,6 +87,33 @@ def log_results(
     return logging.report()
 
 
+def trace_of(found: RunFiles, log: LogFile, key: str) -> Trace:
+    """The trace that a log becomes, with its secrets masked; no store is asked.
+
+    Args:
+        found: The run that the log belongs to.
+        log: One of its logs.
+        key: The run's key; the ids of the trace and its spans are derived from it.
+
+    Raises:
+        InputError: a transcript beside the log leads out of the run directory.
+        LogRefused: no trace can be made of it.
+    """
+    return build_trace(
+        log.lines(),
+        trace_id=describe.trace_id(key, log.case_id),
+        name=found.run.run_id if log.case_id is None else log.case_id,
+        case_id=log.case_id,
+        start=_start(found, log.modified_ns()),
+        sidecars=log.subagents(),
+        times=log.events(),
+    )
+
+
+def _start(found: RunFiles, modified_ns: int) -> Start:
+    return start_of(found.started, found.run.run_id, modified_ns)
+
+
 @dataclass
 class _Logging:
     """One run on its way into MLflow."""
@@ -141,7 +168,7 @@ class _Logging:
 
     def _write_run(self, logs: Sequence[LogFile]) -> None:
         project, run = self.found.project, self.found.run
-        start = self._start(logs[0].modified_ns() if logs else 0)
+        start = _start(self.found, logs[0].modified_ns() if logs else 0)
         figures = describe.metrics(project, run)
         record = RunRecord(
             key=self.key,
@@ -156,9 +183,6 @@ class _Logging:
         self.run_id, self.written = outcome.run_id, outcome.written
         self.notes += outcome.notes
         self.metrics, self.params = len(figures), len(record.params)
-
-    def _start(self, modified_ns: int) -> Start:
-        return start_of(self.found.started, self.found.run.run_id, modified_ns)
 
     def _adopt(self) -> None:
         """Mark and link the traces that the harness recorded itself, so that they are ours too."""
@@ -216,15 +240,7 @@ class _Logging:
         """The trace of a log; None where the log is refused."""
         name = log.case_id if log.case_id is not None else WHOLE_RUN
         try:
-            trace = build_trace(
-                log.lines(),
-                trace_id=describe.trace_id(self.key, log.case_id),
-                name=self.found.run.run_id if log.case_id is None else log.case_id,
-                case_id=log.case_id,
-                start=self._start(log.modified_ns()),
-                sidecars=log.subagents(),
-                times=log.events(),
-            )
+            trace = trace_of(self.found, log, self.key)
         except LogRefused as error:
             self.refused[name] = str(error)
             return None
