@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ P = TypeVar("P", bound="Project")
 
 Origin: TypeAlias = Literal["argument", "widget", "link", "environment", "default"]
 Shown: TypeAlias = Literal["form", "more", "never"]
-Value: TypeAlias = str | int | float | bool
+Value: TypeAlias = str | int | float | bool | None
 
 ENVIRONMENT_PREFIX = "EVALKIT_"
 
@@ -32,7 +33,7 @@ def param(
     """Declare a field of a stage's parameters: text, number, yes or no, or one of a Literal.
 
     Args:
-        default: Its value where nothing else is said; empty text where there is none.
+        default: Its value where nothing else is said; None where there is none, for ``str | None``.
         about: What it means, for ``--help``, the form and the widget; no full stop.
         link: Whether the address of the page may fill it in. It never may where a link from a
             stranger could send data elsewhere.
@@ -49,14 +50,14 @@ class Project:
     """The parameters that every stage has; each notebook's ``Params`` adds its own."""
 
     config: str = param("eval.yaml", "The evaluation's eval.yaml", link=True)
-    tracking_uri: str = param(
-        "",
+    tracking_uri: str | None = param(
+        None,
         "The MLflow to use; else mlflow.tracking_uri in the config, else MLFLOW_TRACKING_URI",
         shown="more",
         label="Tracking URI",
     )
-    runs_dir: str = param(
-        "",
+    runs_dir: str | None = param(
+        None,
         "Where finished runs lie; else AGENT_EVAL_RUNS_DIR, else eval/runs beside the config",
         shown="more",
         label="Runs folder",
@@ -74,9 +75,7 @@ class Project:
         Raises:
             InputError: the config is missing or wrong.
         """
-        return Workspace.open(
-            self.config, tracking_uri=self.tracking_uri or None, runs_dir=self.runs_dir or None
-        )
+        return Workspace.open(self.config, tracking_uri=self.tracking_uri, runs_dir=self.runs_dir)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +119,8 @@ class Parameter:
             ValueError: it stands for none; the message says what was expected.
         """
         text = str(raw).strip()
+        if not text and self.default is None:
+            return None
         if self.choices and text not in self.choices:
             raise ValueError(f"expected one of {', '.join(self.choices)}")
         if self.kind is bool:
@@ -226,12 +227,17 @@ def from_form(start: P, submitted: Mapping[str, object]) -> P:
     Raises:
         InputError: names every value that cannot be read.
     """
-    said = {name: str(raw) for name, raw in submitted.items() if raw is not None}
-    kept = {each.name: str(getattr(start, each.name)) for each in parameters(type(start))}
-    return resolve(type(start), {"argument": {**kept, **said}}).values
+    kept = {each.name: getattr(start, each.name) for each in parameters(type(start))}
+    said = {
+        name: "" if value is None else str(value) for name, value in {**kept, **submitted}.items()
+    }
+    return resolve(type(start), {"argument": said}).values
 
 
 def _parameter(field: dataclasses.Field[Any], hint: Any) -> Parameter:
+    optional = typing.get_origin(hint) in {typing.Union, types.UnionType}
+    kinds = typing.get_args(hint) if optional else (hint,)
+    hint = next(kind for kind in kinds if kind is not types.NoneType)
     choices = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
     kind = str if choices else hint
     default: Any = field.default
@@ -291,7 +297,7 @@ def _hyphened(text: str) -> str:
 
 
 def _add(parser: argparse.ArgumentParser, parameter: Parameter) -> None:
-    default = "" if parameter.default in {"", False} else f" (default: {parameter.default})"
+    default = "" if parameter.default in {None, "", False} else f" (default: {parameter.default})"
     about = (parameter.about + default).replace("%", "%%")
     if parameter.kind is bool:
         parser.add_argument(parameter.flag, nargs="?", const="true", metavar="BOOL", help=about)

@@ -16,9 +16,9 @@ with app.setup:
     class Params(Project):
         """Make the MLflow dataset mirror the cases on disk."""
 
-        mapping: str = param("", "Schema mapping; else tmp/schema_mapping.json")
-        dataset_name: str = param(
-            "", "Its name in MLflow; else the eval's", link=True, label="Dataset"
+        mapping: str | None = param(None, "Schema mapping; else tmp/schema_mapping.json")
+        dataset_name: str | None = param(
+            None, "Its name in MLflow; else the eval's", link=True, label="Dataset"
         )
         distinguish: bool = param(
             False,
@@ -69,8 +69,8 @@ def comparing(form, host):
         workspace = chosen.workspace()
         plan = stages.plan_sync(
             workspace,
-            mapping=chosen.mapping or None,
-            dataset_name=chosen.dataset_name or None,
+            mapping=chosen.mapping,
+            dataset_name=chosen.dataset_name,
             distinguish=chosen.distinguish,
         )
     return chosen, plan, workspace
@@ -94,6 +94,7 @@ def counts(plan):
         ("Updated", plan.count("updated"), "cases that were edited"),
         ("Deleted", plan.count("deleted"), "rows without a case"),
         ("Unchanged", plan.count("unchanged"), "already as on disk"),
+        ("Skipped", plan.count("skipped"), "rows of others in the way"),
     )
     return
 
@@ -108,7 +109,7 @@ def changes(plan):
                 "Was called": change.renamed_from,
                 "Fields that differ": ", ".join(change.edited()),
             }
-            for change in plan.changes
+            for change in plan.telling_first
         ],
         select="single",
         tint="Change",
@@ -119,7 +120,7 @@ def changes(plan):
 
 @app.cell
 def detail(plan, table):
-    selected = page.chosen(table, plan.changes)
+    selected = page.chosen(table, plan.telling_first)
     page.stack(*(page.comparison(each.fields(), title=each.case_id) for each in selected))
     return
 
@@ -148,8 +149,8 @@ def syncing(chosen, go, host, workspace):
         "Sync",
         lambda say: stages.sync_dataset(
             workspace,
-            mapping=chosen.mapping or None,
-            dataset_name=chosen.dataset_name or None,
+            mapping=chosen.mapping,
+            dataset_name=chosen.dataset_name,
             distinguish=chosen.distinguish,
             dry_run=chosen.dry_run,
             say=say,
@@ -185,7 +186,7 @@ def _():
 def dataset(chosen, host, synced, workspace):
     host.settled(synced)
     with host.step("Reading the dataset"):
-        rows = stages.read_dataset(workspace, chosen.dataset_name or None)
+        rows = stages.read_dataset(workspace, chosen.dataset_name)
         where = stages.dataset_url(workspace)
     return rows, where
 

@@ -21,6 +21,9 @@ CASE_TAG = "evalkit.case"
 
 Kind: TypeAlias = Literal["created", "updated", "unchanged", "deleted", "skipped"]
 
+KINDS: tuple[Kind, ...] = ("created", "updated", "deleted", "skipped", "unchanged")
+"""In the order in which a person wants to see them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -77,6 +80,11 @@ class Plan:
     def count(self, kind: Kind) -> int:
         """How many cases the change of that kind happens to."""
         return sum(change.kind == kind for change in self.changes)
+
+    @property
+    def telling_first(self) -> tuple[Change, ...]:
+        """The changes, those that write something before those that do not."""
+        return tuple(sorted(self.changes, key=lambda change: KINDS.index(change.kind)))
 
     @property
     def is_empty(self) -> bool:

@@ -49,4 +49,4 @@ def _control(each: Parameter, value: Any) -> Any:
         )
     if each.kind in {int, float}:
         return mo.ui.number(value=value, label=label, full_width=True)
-    return mo.ui.text(value=str(value), label=label, full_width=True)
+    return mo.ui.text(value=str(value or ""), label=label, full_width=True)

@@ -221,7 +221,7 @@ class Host(Generic[P]):
 
     def _with_sample(self, values: P) -> P:
         sampled = self.sample is not None and values.config == str(self.sample)
-        if sampled and getattr(values, "mapping", None) == "":
+        if sampled and getattr(values, "mapping", "") is None:
             mapping: dict[str, Any] = {"mapping": str(sample_mapping(Path(values.config)))}
             return replace(values, **mapping)
         return values
