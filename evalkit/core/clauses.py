@@ -42,6 +42,9 @@ _FILLER = (
         jede fall"""
     )
 )
+OMITTED = "…"
+"""Stands for a name in what is said of it: the name must not count among the words about it."""
+
 _PRONOUN = re.compile(r"\b(?:it|its|this|these|they|them|es|sie|diese[rs]?)\b", re.IGNORECASE)
 
 
@@ -141,8 +144,8 @@ class _Segment:
         return _words(self.tokens[index + 1 : end])
 
     def around(self, index: int) -> str:
-        """The words before and after a name, as if it were not there."""
-        return f"{self.before(index)} {self.after(index)}".strip()
+        """The words before and after a name, which itself is left out."""
+        return f" {OMITTED} ".join(filter(None, (self.before(index), self.after(index))))
 
     @property
     def is_field_last(self) -> bool:
@@ -356,7 +359,7 @@ def _words(part: Sequence[Token] | Iterator[Token]) -> str:
 
 def _content(words: str) -> str:
     """The words that say something."""
-    return " ".join(word for word in words.split() if word.lower() not in _FILLER)
+    return " ".join(word for word in words.split() if word.lower() not in _FILLER | {OMITTED})
 
 
 def _joined(parts: Sequence[str] | Iterator[str]) -> str:

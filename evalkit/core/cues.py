@@ -51,7 +51,7 @@ class Lean:
 
 def description_lean(text: str) -> Lean | None:
     """What a description leans to; None where it says nothing either way."""
-    text = text[:MAX_DESCRIPTION]
+    text = text[:MAX_DESCRIPTION].replace("… ", "")  # a name left out
     if withheld := phrases.WITHHELD.search(text):
         return Lean("expectation", "withheld", withheld.group().strip())
     first = _first_phrase(text)

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from evalkit.core.dataset import Case, SchemaMapping, Selector
 from evalkit.core.deciding import decide_fields, decide_whole
 from evalkit.core.evidence import Evidence, file_name, whole
-from evalkit.core.mapping import SIMULATION_KEY
+from evalkit.core.mapping import SIMULATION_KEY, cover
 from evalkit.core.rules import Part
 from evalkit.core.settling import Draft, draft, settle
 from evalkit.core.survey import Shape, survey
@@ -98,7 +98,7 @@ def propose_by_rules(
         judges: Code and prompts of the judges, as further evidence; may be empty.
     """
     evidence = Evidence(schema, survey(cases), arguments, judges)
-    drafts = settle([*_documents(evidence), *_text_files(evidence)], cases)
+    drafts = settle([*_documents(evidence), *_text_files(evidence, cases)], cases)
     choices = choose(drafts, evidence.found.total)
     return Proposal((*choices, *_summed_up(evidence), *_unknown(evidence)))
 
@@ -147,28 +147,33 @@ def _most_frequent(shape: Shape) -> Shape:
     return replace(shape, keys={key: each for key, each in shape.keys.items() if key in kept})
 
 
-def _text_files(evidence: Evidence) -> Iterator[Draft]:
-    """Each that several cases have; the others of a folder together, by a pattern."""
-    texts = evidence.found.texts
+def _text_files(evidence: Evidence, cases: Sequence[Case]) -> Iterator[Draft]:
+    """Each by itself; those of a folder by a pattern, where they are called as the case likes."""
     patterns = _patterns(evidence)
     gathered = {file for files in patterns.values() for file in files}
-    for file, hits in texts.items():
+    for file, hits in evidence.found.texts.items():
         if file not in gathered and _is_proposable(file, evidence):
             place = whole(file, hits)
             yield draft(place, decide_whole(place, evidence))
-    for pattern, files in patterns.items():
-        verdict = decide_whole(whole(files[0], 1), evidence)
-        yield draft(whole(pattern, len(files)), verdict)
+    for pattern in patterns:
+        place = whole(pattern, 0)
+        hits, _ = cover([place.selector], cases)[str(place.selector)]
+        yield draft(replace(place, hits=hits), decide_whole(place, evidence))
 
 
 def _patterns(evidence: Evidence) -> dict[str, list[str]]:
-    """Patterns for known folders whose files are called differently from case to case."""
+    """Patterns for known folders, most of whose files are in one case only."""
     found: dict[str, list[str]] = {}
-    for file, hits in evidence.found.texts.items():
-        if "/" in file and hits == 1 < evidence.found.total and _is_known_folder(file, evidence):
+    for file in evidence.found.texts:
+        if "/" in file and _is_known_folder(file, evidence):
             path = PurePosixPath(file)
             found.setdefault(f"{path.parent}/*{path.suffix}", []).append(file)
-    return {pattern: files for pattern, files in found.items() if len(files) > 1}
+    return {pattern: files for pattern, files in found.items() if _differ(files, evidence)}
+
+
+def _differ(files: Sequence[str], evidence: Evidence) -> bool:
+    alone = sum(evidence.found.texts[file] == 1 for file in files)
+    return evidence.found.total > 1 and alone > 1 and 2 * alone > len(files)
 
 
 # -- choices and names ---------------------------------------------------------------------------
@@ -253,11 +258,14 @@ def _summed_up(evidence: Evidence) -> Iterator[Choice]:
     for file, hits in found.files.items():
         if not _is_proposable(file, evidence):
             folders[f"{PurePosixPath(file).parts[0]}/" if "/" in file else "*"] += hits
+        elif file not in found.documents and file not in found.texts:
+            yield Choice(None, file, None, "It is no text, or too large.", (hits, found.total))
     for folder, files in folders.items():
-        what = "these are called differently in nearly every case"
+        what = "called differently in nearly every case"
         if folder != "*":
             what = "the schema does not speak of this folder; it seems to be a workspace"
-        yield Choice(None, folder, None, f"{files} files: {what}.", (0, found.total))
+        count = "1 file" if files == 1 else f"{files} files"
+        yield Choice(None, folder, None, f"{count}: {what}.", (0, found.total))
 
 
 def _unknown(evidence: Evidence) -> Iterator[Choice]:

@@ -94,6 +94,12 @@ class _View:
     def is_named_for_judges(self) -> bool:
         return is_named_for_judges(self.place.name)
 
+    @property
+    def is_among_expected(self) -> bool:
+        """Whether its file, or the line above it, is about what is expected."""
+        below = self.shared is not None and self.shared.lean.side == "expectation"
+        return below or self.is_in_file_for("expectation")
+
     def is_in_file_for(self, side: str) -> bool:
         return self.role.lean is not None and self.role.lean.side == side
 
@@ -103,17 +109,21 @@ Rule: TypeAlias = Callable[[_View], Verdict | None]
 
 def _withheld(view: _View) -> Verdict | None:
     """What the skill is kept from is no input, whatever else is said."""
-    for said in (view.said, view.shared):
-        if said and said.lean.kind in {"withheld", "judged"}:
-            if view.argued or (
-                said is view.shared and view.said and view.said.lean.side == "input"
-            ):
-                continue
-            if view.is_named("metadata") and said is view.shared:
-                return Verdict("out", f"It sorts cases, and {_quoted(said)}")
-            why = "kept from the skill" if said.lean.kind == "withheld" else "for the judges"
-            return Verdict("expectations", f"It is {why}: {_quoted(said)}")
+    if view.argued:
+        return None
+    if view.said and view.said.lean.kind in {"withheld", "judged"}:
+        return _kept(view.said)
+    is_given = view.said is not None and view.said.lean.kind == "delivered"
+    if view.shared and view.shared.lean.kind in {"withheld", "judged"} and not is_given:
+        if view.is_named("metadata"):
+            return Verdict("out", f"It sorts cases, and {_quoted(view.shared)}")
+        return _kept(view.shared)
     return None
+
+
+def _kept(said: Said) -> Verdict:
+    why = "kept from the skill" if said.lean.kind == "withheld" else "for the judges"
+    return Verdict("expectations", f"It is {why}: {_quoted(said)}")
 
 
 def _argued(view: _View) -> Verdict | None:
@@ -143,7 +153,7 @@ def _said(view: _View) -> Verdict | None:
             f"Its name says “{view.name.cue if view.name else ''}”, though {_quoted(view.said)}; "
             "in doubt it is no input",
         )
-    if lean.kind == "word" and (view.is_named("metadata") or view.is_in_file_for("expectation")):
+    if lean.kind == "word" and (view.is_named("metadata") or view.is_among_expected):
         return None
     return Verdict("inputs", f"It is what the skill works on: {_quoted(view.said)}", lean.weight)
 
@@ -174,7 +184,8 @@ def _part_of(view: _View) -> Verdict | None:
         return None
     if parent.part == "inputs" and view.is_named("expectation") and parent.weight < FIRM:
         return None
-    return Verdict(parent.part, f"It is a part of something else: {parent.reason}", parent.weight)
+    owner = ".".join(view.place.keys[:-1])
+    return Verdict(parent.part, f"It is a part of {owner}. {parent.reason}", parent.weight)
 
 
 def _judged(view: _View) -> Verdict | None:

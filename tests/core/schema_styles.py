@@ -574,6 +574,22 @@ STYLES = [
         "input.yaml:alpha input.yaml:gamma",
     ),
     Style(
+        "words of asking under a heading of answers",
+        """
+        Given:
+        - opening: what the caller says first
+
+        Never shown to the agent:
+        - follow_up: the question that the caller should be asked next
+
+        Expected:
+        - closing: the message that ends the call
+        """,
+        ({"call.yaml": {"opening": "hello", "follow_up": "why?", "closing": "bye"}},),
+        "call.yaml:opening",
+        "call.yaml:follow_up call.yaml:closing",
+    ),
+    Style(
         "a prompt that is the answer",
         "The skill writes prompts. `brief` is the user's request. `prompt` is the reference prompt "
         "that an expert wrote, for comparison only.",

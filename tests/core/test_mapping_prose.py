@@ -49,7 +49,7 @@ def _about(schema: str, subject: str) -> list[tuple[str, str]]:
         ("input.yaml (text, lang) is sent.", "lang", "input.yaml", ""),
         ("| field | meaning |\n|---|---|\n| total | the sum |", "total", "", "the sum"),
         ("| total | input.yaml | the sum |", "total", "input.yaml", "the sum"),
-        ("The question field is asked.", "question", "", "The field is asked"),
+        ("The question field is asked.", "question", "", "The … field is asked"),
     ],
 )
 def test_a_field_and_what_is_said_of_it(schema: str, subject: str, file: str, says: str) -> None:

@@ -174,6 +174,11 @@ def test_files_of_a_workspace_are_summed_up_by_folder() -> None:
     assert line.reason.startswith("2 files")
 
 
+def test_files_that_are_no_text_are_told() -> None:
+    proposal = propose_by_rules("", cases_of({"input.yaml": {"task": "t"}, "reference.pdf": None}))
+    assert proposal.reasons["reference.pdf"] == "It is no text, or too large."
+
+
 def test_names_that_no_case_holds_are_told() -> None:
     proposal = propose_by_rules(
         "input.yaml has `task` and docs_path (added at setup time). The gold/ folder is fetched.",
@@ -208,6 +213,42 @@ def test_judges_may_read_inputs_without_making_them_expectations() -> None:
     cases = cases_of({"input.yaml": {"question": "q", "tools": ["a"]}})
     proposal = propose_by_rules("", cases, judges="annotations.get('tools')")
     assert _keys(proposal, "inputs") == {"input.yaml:question", "input.yaml:tools"}
+
+
+# -- files of a folder
+
+
+def test_pages_called_as_each_case_likes_are_one_expectation_counted_by_case() -> None:
+    proposal = propose_by_rules(
+        "The reference/ folder holds the gold pages.",
+        cases_of(
+            {
+                "prompt.md": "p1",
+                "reference/a.md": "A",
+                "reference/b.md": "B",
+                "reference/all.md": "x",
+            },
+            {"prompt.md": "p2", "reference/c.md": "C", "reference/all.md": "y"},
+            {"prompt.md": "p3"},
+        ),
+    )
+    assert {c.key: c.coverage for c in proposal.chosen("expectations")} == {
+        "reference/*.md:__file__": (2, 3)
+    }
+
+
+def test_pages_called_alike_in_all_cases_are_one_expectation_each() -> None:
+    proposal = propose_by_rules(
+        "The reference/ folder holds the gold pages.",
+        cases_of(
+            {"prompt.md": "p1", "reference/a.md": "A", "reference/b.md": "B"},
+            {"prompt.md": "p2", "reference/a.md": "A"},
+        ),
+    )
+    assert {c.key: c.coverage for c in proposal.chosen("expectations")} == {
+        "reference/a.md:__file__": (2, 2),
+        "reference/b.md:__file__": (1, 2),
+    }
 
 
 # -- names
