@@ -6,11 +6,12 @@ Heavy libraries are imported inside the stages, so that ``evalkit --help`` is in
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from evalkit import verdict
-from evalkit.core.errors import EvalkitError
+from evalkit.core.errors import EvalkitError, InputError, Problem
 from evalkit.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -26,10 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: The arguments without the program's name; the process's own by default.
     """
-    arguments = _parser().parse_args(argv)
-    terminal = Terminal(as_json=arguments.json)
+    given = sys.argv[1:] if argv is None else argv
+    terminal = Terminal(as_json="--json" in given)
     try:
-        report, code = _run(arguments, terminal)
+        report, code = _run(given, terminal)
     except KeyboardInterrupt:
         terminal.fail("interrupted; run the same command again to finish")
         report, code = {"error": "interrupted"}, 1
@@ -37,7 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _run(arguments: argparse.Namespace, terminal: Terminal) -> tuple[Report, int]:
+def _run(given: Sequence[str], terminal: Terminal) -> tuple[Report, int]:
+    try:
+        arguments = _parser().parse_args(given)
+    except InputError as error:
+        return verdict.failed(error, terminal, strict=False)
     stage: Stage = arguments.stage
     try:
         report = stage(arguments, terminal)
@@ -46,10 +51,18 @@ def _run(arguments: argparse.Namespace, terminal: Terminal) -> tuple[Report, int
     return verdict.concluded(report, strict=arguments.strict)
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaint ends like that of any stage, with ``--json`` as an object, too."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        raise InputError(Problem(message, field=self.prog, fix=f"see `{self.prog} --help`"))
+
+
 def _parser() -> argparse.ArgumentParser:
     from importlib.metadata import version
 
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="evalkit", description="Join file-based agent evaluation with MLflow, both ways."
     )
     parser.add_argument("--version", action="version", version=version("mlflow-evalkit"))
@@ -137,6 +150,27 @@ def _folder(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("directory", nargs="?", default="evalkit-demo", help="default: ./evalkit-demo")
 
 
+def _notebook(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "notebook",
+        nargs="?",
+        metavar="STAGE",
+        help="the notebook to show first, such as sync-dataset; default: all of them",
+    )
+    sub.add_argument(
+        "--config", metavar="FILE", help="default: eval.yaml if there is one, else the demo project"
+    )
+    sub.add_argument("--edit", action="store_true", help="let the browser change the notebooks")
+    sub.add_argument("--port", type=int, metavar="N", help="default: 2718, or a free one")
+    sub.add_argument(
+        "--no-browser", action="store_false", dest="browser", help="only print the address"
+    )
+
+
+def _target(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("directory", help="where to write the .ipynb files")
+
+
 def _open(arguments: argparse.Namespace) -> Workspace:
     from evalkit.workspace import Workspace
 
@@ -222,8 +256,9 @@ def _pull(arguments: argparse.Namespace, terminal: Terminal) -> Report:
 def _all(arguments: argparse.Namespace, terminal: Terminal) -> Report:
     from evalkit import rendering, stages
 
-    return stages.run_all(
-        _open(arguments),
+    workspace = _open(arguments)
+    report = stages.run_all(
+        workspace,
         run_id=arguments.run_id,
         mapping=arguments.mapping,
         dataset_name=arguments.dataset_name,
@@ -232,6 +267,15 @@ def _all(arguments: argparse.Namespace, terminal: Terminal) -> Report:
         say=terminal.say,
         tell=rendering.teller(terminal),
     )
+    rendering.summary(terminal, report, workspace.tracking.uri, _again(arguments))
+    return report
+
+
+def _again(arguments: argparse.Namespace) -> str:
+    """The options that a next command needs to be about the same run."""
+    known = {"--config": (arguments.config, "eval.yaml"), "--runs-dir": (arguments.runs_dir, None)}
+    chosen = [f"{flag} {value}" for flag, (value, usual) in known.items() if value != usual]
+    return " ".join(["--run-id", arguments.run_id, *chosen])
 
 
 def _demo(arguments: argparse.Namespace, terminal: Terminal) -> Report:
@@ -240,6 +284,32 @@ def _demo(arguments: argparse.Namespace, terminal: Terminal) -> Report:
 
     report = tour(arguments.directory, say=terminal.say, tell=rendering.teller(terminal))
     rendering.demo(terminal, arguments.directory, report)
+    return report
+
+
+def _open_notebooks(arguments: argparse.Namespace, terminal: Terminal) -> Report:
+    from evalkit import notebooks
+
+    told = {
+        "EVALKIT_CONFIG": arguments.config,
+        "EVALKIT_TRACKING_URI": arguments.tracking_uri,
+        "EVALKIT_RUNS_DIR": arguments.runs_dir,
+    }
+    return notebooks.open_in_browser(
+        arguments.notebook,
+        port=arguments.port,
+        browser=arguments.browser,
+        edit=arguments.edit,
+        environment={name: value for name, value in told.items() if value},
+        say=terminal.say,
+    )
+
+
+def _export(arguments: argparse.Namespace, terminal: Terminal) -> Report:
+    from evalkit.export import export
+
+    report = export(arguments.directory)
+    terminal.done(f"{len(report['notebooks'])} notebooks in {report['directory']}")
     return report
 
 
@@ -274,4 +344,6 @@ _STAGES: dict[str, tuple[Stage, str, tuple[_Option, ...]]] = {
         (_config, _run_id, _mapping, _dataset, _names),
     ),
     "demo": (_demo, "Generate a project and run every stage on it.", (_folder,)),
+    "open": (_open_notebooks, "Open the notebooks in the browser.", (_notebook,)),
+    "export": (_export, "Write the notebooks as .ipynb, for Jupyter and Databricks.", (_target,)),
 }
