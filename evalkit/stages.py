@@ -17,7 +17,7 @@ from evalkit.adapters.files.run import RunFiles, list_runs
 from evalkit.core import mirror
 from evalkit.core.dataset import Record, StoredRecord
 from evalkit.core.errors import EvalkitError, InputError, Problem, StoreAbsent
-from evalkit.core.mapping import (
+from evalkit.core.mapping.schema_mapping import (
     apply_mapping,
     check_mapping,
     files_named,
@@ -31,7 +31,7 @@ from evalkit.core.values import Json, canonical
 from evalkit.workspace import Workspace
 
 if TYPE_CHECKING:
-    from evalkit.core.proposal import Proposal
+    from evalkit.core.mapping.proposal import Proposal
     from evalkit.flows.mapping import By
 
 Report = dict[str, Json]
@@ -453,18 +453,22 @@ def run_all(
 
 
 def run_stages(steps: Mapping[str, Callable[[], Report]], tell: Tell) -> Report:
-    """Run stages in order; once MLflow is absent, those that need it are skipped unasked.
+    """Run stages in order; once MLflow is absent, the stages that are left are skipped unasked.
 
     Raises:
         EvalkitError: as the failing stage; ``report`` holds the reports so far.
     """
     reports: Report = {}
+    absent: Report | None = None
     for name, step in steps.items():
+        if absent is not None:
+            reports[name] = absent
+            continue
         tell(name, None)
         try:
             reports[name] = step()
         except StoreAbsent as error:
-            reports[name] = {"skipped": True, "reason": str(error)}
+            reports[name] = absent = {"skipped": True, "reason": str(error)}
         except EvalkitError as error:
             error.report = {**reports, name: {**error.report, "error": str(error)}}
             raise

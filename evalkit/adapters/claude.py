@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import anthropic
 from anthropic.types import Message
 
-from evalkit.core.asking import Question
 from evalkit.core.errors import InputError, ModelError, Problem
+from evalkit.core.mapping.asking import Question
 
 ANTHROPIC = "https://api.anthropic.com"
 DEFAULT_MODEL = "claude-opus-5-5"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol, TypeAlias
 
-from evalkit.core.asking import Question, check_claims, mapping_question, read_answer
 from evalkit.core.dataset import Case, SchemaMapping
 from evalkit.core.errors import InputError, ModelError, Problem
-from evalkit.core.mapping import (
+from evalkit.core.mapping.asking import Question, check_claims, mapping_question, read_answer
+from evalkit.core.mapping.proposal import Proposal, propose_by_rules
+from evalkit.core.mapping.schema_mapping import (
     apply_mapping,
     check_mapping,
     cover,
@@ -17,7 +18,6 @@ from evalkit.core.mapping import (
     parse_mapping,
     same_mapping,
 )
-from evalkit.core.proposal import Proposal, propose_by_rules
 from evalkit.core.values import Json
 
 By: TypeAlias = Literal["rules", "claude"]

@@ -17,8 +17,8 @@ from evalkit.adapters.claude import (
     ClaudeSettings,
     settings_from_env,
 )
-from evalkit.core.asking import ANSWER_SCHEMA, Question
 from evalkit.core.errors import InputError, ModelError
+from evalkit.core.mapping.asking import ANSWER_SCHEMA, Question
 from evalkit.flows.mapping import propose
 
 QUESTION = Question("Answer in JSON.", '{"dataset_schema": ""}', ANSWER_SCHEMA)

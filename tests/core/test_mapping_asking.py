@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from cases import case_of, cases_of
 
-from evalkit.core.asking import (
+from evalkit.core.errors import ModelError
+from evalkit.core.mapping.asking import (
     MAX_SAMPLE,
     MAX_SCHEMA,
     check_claims,
     mapping_question,
     read_answer,
 )
-from evalkit.core.errors import ModelError
-from evalkit.core.proposal import Proposal, propose_by_rules
+from evalkit.core.mapping.proposal import Proposal, propose_by_rules
 
 SCHEMA = "input.yaml: `ask`. gold.yaml: `reply`, the expected reply."
 CASES = cases_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from evalkit.core.cues import description_lean, name_lean, words_of
+from evalkit.core.mapping.cues import description_lean, name_lean, words_of
 
 
 @pytest.mark.parametrize(

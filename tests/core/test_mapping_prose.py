@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalkit.core.clauses import Statement, sentences
-from evalkit.core.prose import read_prose
-from evalkit.core.wording import Vocabulary, tokens
+from evalkit.core.mapping.clauses import Statement, sentences
+from evalkit.core.mapping.prose import read_prose
+from evalkit.core.mapping.wording import Vocabulary, tokens
 
 KNOWN = Vocabulary(
     frozenset({"input.yaml", "gold.yaml", "notes.md", "pages/a.md"}),

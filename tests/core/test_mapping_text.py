@@ -9,7 +9,7 @@ from cases import case_of, cases_of
 
 from evalkit.core.dataset import SchemaMapping, Selector
 from evalkit.core.errors import InputError
-from evalkit.core.mapping import (
+from evalkit.core.mapping.schema_mapping import (
     apply_mapping,
     check_mapping,
     cover,

@@ -7,7 +7,7 @@ import time
 from cases import case_of, cases_of
 
 from evalkit.core.dataset import Case
-from evalkit.core.proposal import MAX_FIELDS, Choice, Proposal, propose_by_rules
+from evalkit.core.mapping.proposal import MAX_FIELDS, Choice, Proposal, propose_by_rules
 
 
 def _keys(proposal: Proposal, side: str | None) -> set[str]:

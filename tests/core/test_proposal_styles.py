@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from schema_styles import STYLES, Style
 
-from evalkit.core.mapping import check_mapping
-from evalkit.core.proposal import Proposal, propose_by_rules
+from evalkit.core.mapping.proposal import Proposal, propose_by_rules
+from evalkit.core.mapping.schema_mapping import check_mapping
 
 
 def _propose(style: Style) -> Proposal:

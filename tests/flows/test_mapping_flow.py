@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import pytest
 from cases import cases_of
 
-from evalkit.core.asking import Question
 from evalkit.core.dataset import SchemaMapping, Selector
 from evalkit.core.errors import InputError, ModelError
-from evalkit.core.mapping import mapping_text
+from evalkit.core.mapping.asking import Question
+from evalkit.core.mapping.schema_mapping import mapping_text
 from evalkit.flows.mapping import (
     coverage,
     must_write,

@@ -11,14 +11,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from evalkit.core.clauses import (
+from evalkit.core.mapping.clauses import (
     Statement,
     read_sentence,
     refers_back,
     sentences,
     without_filler_end,
 )
-from evalkit.core.wording import Name, Token, Vocabulary, plain, tokens, word_set
+from evalkit.core.mapping.wording import Name, Token, Vocabulary, plain, tokens, word_set
 
 _BULLET = re.compile(r"(?P<sign>[-*+•\N{EN DASH}]|\d+[.)])\s+(?P<text>.*)")
 _HEADING = re.compile(r"(?P<level>#{1,6})\s+(?P<text>.*)")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from evalkit.core.cues import is_named_gold
 from evalkit.core.dataset import Case, Selector
-from evalkit.core.evidence import Place
-from evalkit.core.rules import FIRM, Part, Verdict
-from evalkit.core.selectors import Found, resolve
+from evalkit.core.mapping.cues import is_named_gold
+from evalkit.core.mapping.evidence import Place
+from evalkit.core.mapping.rules import FIRM, Part, Verdict
+from evalkit.core.mapping.selectors import Found, resolve
 from evalkit.core.values import Json
 
 SUBSTANTIAL = 12

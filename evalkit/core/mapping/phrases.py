@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from evalkit.core.wording import word_set
+from evalkit.core.mapping.wording import word_set
 
 _PARTS = {
     "skill": (

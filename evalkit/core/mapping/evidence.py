@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
 
-from evalkit.core.clauses import Statement, sentences
-from evalkit.core.cues import Lean, description_lean, name_lean, speaks_of_gold
 from evalkit.core.dataset import WHOLE_FILE, Selector
-from evalkit.core.prose import read_prose
-from evalkit.core.selectors import is_pattern, matching
-from evalkit.core.survey import Shape, Survey
-from evalkit.core.wording import Vocabulary, plain, word_set
+from evalkit.core.mapping.clauses import Statement, sentences
+from evalkit.core.mapping.cues import Lean, description_lean, name_lean, speaks_of_gold
+from evalkit.core.mapping.prose import read_prose
+from evalkit.core.mapping.selectors import is_pattern, matching
+from evalkit.core.mapping.survey import Shape, Survey
+from evalkit.core.mapping.wording import Vocabulary, plain, word_set
 
 _PLACEHOLDER = re.compile(r"\{+\s*(?:inputs?\.)?([A-Za-z_][\w.\-]*)\s*\}+|\$\{?([A-Za-z_]\w*)\}?")
 _JUDGED = re.compile(

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from evalkit.core.wording import Name, Token, Vocabulary, split, tokens, word_set
+from evalkit.core.mapping.wording import Name, Token, Vocabulary, split, tokens, word_set
 
 _FOLDER_WORDS = word_set("directory subdirectory folder subfolder dir ordner verzeichnis")
 _FIELD_WORDS = word_set(

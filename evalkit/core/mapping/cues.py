@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from evalkit.core import phrases
+from evalkit.core.mapping import phrases
 
 Side: TypeAlias = Literal["input", "expectation", "metadata", "remark"]
 Kind: TypeAlias = Literal["withheld", "delivered", "judged", "gold", "word"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from evalkit.core.cues import description_lean, is_named_for_judges
 from evalkit.core.dataset import Selector
-from evalkit.core.evidence import Evidence, Place
-from evalkit.core.rules import FIRM, Part, Verdict, decide
-from evalkit.core.survey import Shape
+from evalkit.core.mapping.cues import description_lean, is_named_for_judges
+from evalkit.core.mapping.evidence import Evidence, Place
+from evalkit.core.mapping.rules import FIRM, Part, Verdict, decide
+from evalkit.core.mapping.survey import Shape
 
 
 def decide_fields(file: str, root: Shape, evidence: Evidence) -> list[tuple[Place, Verdict]]:

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from evalkit.core.cues import Lean, is_named_for_judges, name_lean
-from evalkit.core.evidence import Evidence, Place, Role, Said, short
+from evalkit.core.mapping.cues import Lean, is_named_for_judges, name_lean
+from evalkit.core.mapping.evidence import Evidence, Place, Role, Said, short
 
 Part: TypeAlias = Literal["inputs", "expectations", "out", "mixed", "remark", "open"]
 
