@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 import yaml
 
 from evalkit.core.document import as_text, parse_yaml
+from evalkit.core.editing import with_text, without
 from evalkit.core.errors import InputError, Problem
 from evalkit.core.values import Json
 
@@ -87,6 +88,33 @@ def parse_review(text: str, file: str) -> Review:
         feedback={case: as_text(comment).strip() for case, comment in feedback.items()},
         annotations=root.get(KEY),
     )
+
+
+def with_comment(
+    text: str, file: str, case_id: str, comment: str | None, *, run_id: str = "", reviewer: str = ""
+) -> str:
+    """The text of a ``review.yaml`` with one case's comment, everything else left as it was.
+
+    Args:
+        text: The file's content; empty where there is no file yet.
+        file: The file's name, for messages.
+        case_id: The case.
+        comment: What is to be said of it; empty means accepted, None that nobody has reviewed it.
+        run_id: The run, noted where the file names none.
+        reviewer: Who says so, noted where the file names nobody.
+
+    Raises:
+        InputError: the text is no review, or cannot be edited without harm to the rest.
+    """
+    said = parse_review(text, file)
+    if comment is None:
+        return without(text, file, ("feedback", case_id))
+    if run_id and not said.run_id:
+        text = with_text(text, file, ("run_id",), run_id)
+    if reviewer and not said.reviewer:
+        text = with_text(text, file, ("reviewer",), reviewer)
+    lines = "\n".join(line.rstrip() for line in comment.strip().splitlines())
+    return with_text(text, file, ("feedback", case_id), lines)
 
 
 def with_annotations(text: str, file: str, annotations: Iterable[Annotation]) -> str:

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from evalkit.core.errors import InputError
-from evalkit.core.review import Annotation, parse_review, with_annotations
+from evalkit.core.review import Annotation, parse_review, with_annotations, with_comment
 
 SAID = [Annotation("c1", "tr-1", "tone", True, "kind: é\nreally", "ann", "2026-01-02T03:04:05Z")]
 AFTER = "mlflow_feedback:\n- case_id: c1\n"
@@ -69,3 +69,39 @@ def test_feedback_is_read_as_comments():
 def test_wrong_shapes_are_refused(text):
     with pytest.raises(InputError, match="review.yaml"):
         parse_review(text, "review.yaml")
+
+
+REVIEW = """\
+# read on Monday
+reviewer: ann  # by phone
+
+feedback:
+  a: too long   # twice
+  b: ''
+
+mlflow_feedback: []
+"""
+
+
+@pytest.mark.parametrize(
+    ("case", "comment", "line", "instead_of"),
+    [
+        ("a", "", "  a: ''   # twice\n", "  a: too long   # twice\n"),
+        ("a", "  shorter \n", "  a: shorter   # twice\n", "  a: too long   # twice\n"),
+        ("b", "why?", "  b: why?\n", "  b: ''\n"),
+        ("c", "", "  b: ''\n  c: ''\n", "  b: ''\n"),
+        ("c", "x: 1  \r\ny", "  b: ''\n  c: |-\n    x: 1\n    y\n", "  b: ''\n"),
+        ("a", None, "", "  a: too long   # twice\n"),
+        ("c", None, "", ""),
+    ],
+)
+def test_one_comment_changes_and_every_other_byte_stays(case, comment, line, instead_of):
+    after = with_comment(REVIEW, "review.yaml", case, comment)
+    assert after == REVIEW.replace(instead_of, line, 1)
+
+
+def test_a_new_review_says_of_which_run_it_is_and_who_made_it():
+    after = with_comment("", "review.yaml", "a", "", run_id="2026-01-02-x", reviewer="ann")
+    assert after == "run_id: 2026-01-02-x\nreviewer: ann\nfeedback:\n  a: ''\n"
+    again = with_comment(after, "review.yaml", "b", "no", run_id="other", reviewer="bob")
+    assert again == after + "  b: 'no'\n"
