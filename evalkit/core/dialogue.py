@@ -161,7 +161,7 @@ def _tool(span: Span, depth: int) -> Remark:
         "tool",
         depth,
         name=span.name,
-        gist=_gist(span.inputs),
+        gist=gist(span.inputs),
         inputs=span.inputs,
         outputs=span.outputs,
         status=span.status,
@@ -178,7 +178,7 @@ def _said(
         yield Remark(voice, depth, text, span.name, status=status, span_id=span.span_id), depth
 
 
-def _gist(inputs: Json) -> str:
+def gist(inputs: Json) -> str:
     """The first text that a tool was given, in a line, such as its command or file."""
     texts = [inputs, *mapping_of(inputs).values()]
     first = next((" ".join(text.split()) for text in texts if text_of(text).strip()), "")

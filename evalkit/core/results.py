@@ -168,7 +168,7 @@ def read_run(
 
 def breaches(project: Project, run: Run) -> tuple[Breach, ...]:
     """The thresholds that the run does not meet; those it does not measure are no breach."""
-    return tuple(b for b in _bounds(project, run) if b.actual is not None and b.is_worse)
+    return tuple(b for b in thresholds(project, run) if b.actual is not None and b.is_worse)
 
 
 def unmeasured(project: Project, run: Run) -> tuple[Breach, ...]:
@@ -176,10 +176,11 @@ def unmeasured(project: Project, run: Run) -> tuple[Breach, ...]:
 
     Such as a win rate, which needs a baseline, or one of a judge that did not run.
     """
-    return tuple(b for b in _bounds(project, run) if b.actual is None)
+    return tuple(b for b in thresholds(project, run) if b.actual is None)
 
 
-def _bounds(project: Project, run: Run) -> Iterator[Breach]:
+def thresholds(project: Project, run: Run) -> Iterator[Breach]:
+    """Every threshold with what the run has of it, be it enough or not."""
     for judge, bounds in project.thresholds.items():
         for kind, bound in bounds.items():
             yield Breach(judge, kind, bound, _figure(run, judge, kind[len("min_") :]))
