@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from evalkit.core.tracking import without_password
+
 if TYPE_CHECKING:
     from evalkit.terminal import Terminal
 
@@ -37,7 +39,7 @@ def check(terminal: Terminal, report: Report) -> None:
         "config": report["config"],
         "experiment": report["experiment"] or "-",
         "cases": report["cases"],
-        "runs": _names(report.get("run_ids", []), report["runs"]),
+        "runs": _counted(report.get("run_ids", [])),
         "MLflow": f"{where} (from {report.get('tracking_origin', '-')})",
         "": report.get("detail", ""),
     }
@@ -97,7 +99,7 @@ def logged(terminal: Terminal, report: Report) -> None:
     for case, why in receipt["refused"].items():
         terminal.note(f"no trace for {case}: {why}")
     if receipt["missing"]:
-        terminal.note(f"no log for {_names(receipt['missing'], len(receipt['missing']))}")
+        terminal.note(f"no log for {_names(receipt['missing'])}")
     for missed in report.get("regressions", ()):
         terminal.note(f"threshold missed: {missed}")
     for note in report.get("notes", ()):
@@ -116,7 +118,7 @@ def pushed(terminal: Terminal, report: Report) -> None:
             f"on {report['traces']} traces"
         )
     if report["unmatched"]:
-        names = _names(report["unmatched_names"], report["unmatched"])
+        names = _names(report["unmatched_names"])
         terminal.note(f"{report['unmatched']} without a trace: {names}")
     for note in report.get("notes", ()):
         terminal.note(note)
@@ -141,10 +143,14 @@ _RENDERERS: dict[str, Callable[[Terminal, Report], None]] = {
 }
 
 
-def _names(names: list[str], count: int) -> str:
+def _names(names: list[str]) -> str:
     shown = ", ".join(names[:MOST_NAMES])
-    more = count - len(names[:MOST_NAMES])
-    return f"{count}  ({shown}{f' and {more} more' if more else ''})" if count else "0"
+    more = len(names) - MOST_NAMES
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _counted(names: list[str]) -> str:
+    return f"{len(names)}  ({_names(names)})" if names else "0"
 
 
 def _reason(report: Report, name: str, selector: str) -> str:
@@ -158,13 +164,75 @@ def _problem(problem: Report) -> str:
     return f"{text}. {problem['fix']}" if problem["fix"] else text
 
 
+def summary(terminal: Terminal, report: Report, tracking_uri: str, options: str) -> None:
+    """What all stages did together, where to look, and what to do next.
+
+    Args:
+        terminal: Where to say it.
+        report: The reports, by stage.
+        tracking_uri: The MLflow that they worked with.
+        options: What to add to a next command so that it is about the same run.
+    """
+    done = {stage: found for stage, found in report.items() if found.get("skipped") is not True}
+    if "log-results" not in done:
+        return
+    synced, logged_, fed = (done[name] for name in ("sync-dataset", "log-results", "push-feedback"))
+    cases = synced["created"] + synced["updated"] + synced["unchanged"]
+    terminal.title("Summary")
+    terminal.say(f"  dataset      {cases} cases in {synced['dataset']}")
+    terminal.say(
+        f"  results      experiment {logged_['experiment']}, run {logged_['mlflow_run_id']}"
+    )
+    terminal.say(f"  feedback     {fed['judge'] + fed['human']} entries on {fed['traces']} traces")
+    terminal.say(f"  MLflow's UI  {logged_['url'] or _ui(tracking_uri)}")
+    terminal.title("Next")
+    terminal.say("  when somebody has reviewed the traces there, bring it back into review.yaml:")
+    terminal.say(f"    evalkit pull-feedback {options}")
+    terminal.say("  when review.yaml holds comments, put them on the traces:")
+    terminal.say(f"    evalkit push-feedback {options}")
+
+
+def _ui(store: str) -> str:
+    return f"{_uv()}mlflow ui --backend-store-uri {without_password(store)}"
+
+
+def _uv() -> str:
+    return "uv run " if "UV" in os.environ else ""  # uv tells its children so
+
+
 def demo(terminal: Terminal, directory: str, report: Report) -> None:
     """Where to look after the demo."""
-    run = "uv run " if "UV" in os.environ else ""  # uv tells its children so
-    store = f"sqlite:///{directory}/mlflow.db"
     terminal.title("Where to look")
-    terminal.say(f"  MLflow's UI     {run}mlflow ui --backend-store-uri {store}")
+    terminal.say(f"  MLflow's UI     {_ui(f'sqlite:///{directory}/mlflow.db')}")
     terminal.say("                  (older traces: set its time range to All)")
     terminal.say(f"  what came back  {report.get('pull-feedback', {}).get('file', '-')}")
     terminal.say(f"  the mapping     {report.get('map', {}).get('file', '-')}")
-    terminal.say(f"  your own eval   {run}evalkit check --config path/to/eval.yaml")
+    terminal.say(f"  your own eval   {_uv()}evalkit check --config path/to/eval.yaml")
+
+
+def compared(terminal: Terminal, report: Report) -> None:
+    """For each candidate: judge by judge, what flipped, and what it means in words."""
+    for each in report["comparisons"]:
+        terminal.title(f"{each['candidate']} against {report['baseline']}")
+        rows = [_judge_row(judge) for judge in each["judges"]]
+        terminal.table(("judge", "cases", "before", "after", "95 % interval", "verdict"), rows)
+        flips = ", ".join(f"{count} {kind}" for kind, count in each["counts"].items())
+        terminal.say(f"scores: {flips or 'none in either run'}")
+        for finding in each["findings"]:
+            terminal.say(f"  {finding}")
+    for shortfall in report["shortfalls"]:
+        terminal.note(shortfall)
+    if not report["shortfalls"]:
+        terminal.done("no threshold fails, and nothing is worse beyond what chance explains")
+
+
+def _judge_row(judge: Report) -> tuple[Any, ...]:
+    before, after, reach = (judge.get(key) for key in ("before", "after", "interval"))
+    return (
+        judge["judge"],
+        judge["pairs"],
+        "" if before is None else f"{before:.3g}",
+        "" if after is None else f"{after:.3g}",
+        f"{reach[0]:+.3g} to {reach[1]:+.3g}" if reach else "",
+        judge["verdict"],
+    )

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from evalkit.console import Console
 
 
 class Terminal:
@@ -25,9 +25,9 @@ class Terminal:
     def console(self) -> Console:
         """Where people read; made on first use, since rich takes its time to import."""
         if self._console is None:
-            from rich.console import Console
+            from evalkit.console import Console
 
-            self._console = Console(stderr=self.as_json, highlight=False, soft_wrap=True)
+            self._console = Console(stderr=self.as_json)
         return self._console
 
     def title(self, text: str) -> None:
@@ -56,9 +56,9 @@ class Terminal:
 
     def fail(self, text: str) -> None:
         """What went wrong; on stderr always."""
-        from rich.console import Console
+        from evalkit.console import Console
 
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]✗[/] {_plain(text)}")
+        Console(stderr=True).print(f"[red]✗[/] {_plain(text)}")
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """A table; numbers are set to the right."""
@@ -79,8 +79,13 @@ class Terminal:
         if self.as_json:
             if self._console is not None:
                 self._console.file.flush()
-            sys.stdout.write(json.dumps(report) + "\n")
-            sys.stdout.flush()
+            try:
+                sys.stdout.write(json.dumps(report) + "\n")
+                sys.stdout.flush()
+            except BrokenPipeError:
+                from evalkit.console import turn_to_nowhere
+
+                turn_to_nowhere(sys.stdout)
 
 
 def _plain(text: str) -> str:

@@ -1,0 +1,248 @@
+"""Every command ends with its report: the keys, the types, and the exit code."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from eval_project import CASES, MAPPING, RUN_ID, log_of, scores_of
+from servers import clean_environment
+
+RUN = ("--run-id", RUN_ID)
+KEYS = {
+    "check": {"config", "tracking_uri", "reachable", "experiment", "cases", "runs", "problems"},
+    "map": {"inputs", "expectations", "reasons", "coverage", "file"},
+    "sync-dataset": {"dataset", "created", "updated", "unchanged", "deleted", "skipped"},
+    "log-results": {
+        *("experiment", "mlflow_run_id", "params", "metrics", "traces", "spans"),
+        *("assessments", "table_rows", "receipt"),
+    },
+    "push-feedback": {"traces", "judge", "human", "unmatched"},
+    "pull-feedback": {"traces", "annotations", "file"},
+}
+OPTIONS = {"map": ["--force"], "check": [], "sync-dataset": []}
+
+
+def command(stage):
+    return [stage, *OPTIONS.get(stage, RUN)]
+
+
+@pytest.mark.parametrize("stage", KEYS)
+def test_each_report_has_its_keys_and_nothing_else_is_on_stdout(evalkit, stage):
+    if "feedback" in stage:
+        evalkit("log-results", *RUN)
+    done = evalkit(*command(stage))
+    assert done.code == 0, done.err
+    assert set(done.report) >= KEYS[stage]
+    assert len(done.out.splitlines()) == 1
+    assert "error" not in done.report
+    assert "Traceback" not in done.err
+
+
+def test_counts_are_integers(evalkit):
+    reports = [evalkit(*command(stage)).report for stage in KEYS]
+    counts = {
+        key: value
+        for report in reports
+        for key, value in report.items()
+        if key
+        in {"cases", "runs", "created", "updated", "unchanged", "deleted", "skipped"}
+        | {"params", "metrics", "traces", "spans", "assessments", "table_rows"}
+        | {"judge", "human", "unmatched", "annotations"}
+    }
+    assert len(counts) == 17
+    assert {key for key, value in counts.items() if type(value) is not int} == set()
+
+
+def test_coverage_is_hits_and_total_for_each_selector(evalkit, project):
+    project.remove("cases/beta/expected.yaml")
+    report = evalkit("map", "--force").report
+    selectors = {*report["inputs"].values(), *report["expectations"].values()}
+    assert set(report["coverage"]) == selectors
+    assert report["coverage"]["input.yaml:prompt"] == [3, 3]
+
+
+def test_problems_say_file_line_field_message_and_fix(evalkit, project):
+    project.write("eval.yaml", "name: x\nexecution:\n  mode: sometimes\njudges: none of them\n")
+    done = evalkit("check")
+    assert done.code == 2
+    assert [set(problem) for problem in done.report["problems"]] == [
+        {"file", "line", "field", "message", "fix"}
+    ] * 2
+    places = [(p["line"], p["field"], p["file"]) for p in done.report["problems"]]
+    assert places == [(3, "execution.mode", "eval.yaml"), (4, "judges", "eval.yaml")]
+    assert all(problem["fix"] for problem in done.report["problems"])
+
+
+@pytest.mark.parametrize(
+    "stage", ["map", "sync-dataset", "log-results", "push-feedback", "pull-feedback"]
+)
+def test_wrong_input_ends_with_2_and_says_what_where_and_what_next(evalkit, project, stage):
+    project.write("eval.yaml", "name: [x\n")
+    done = evalkit(*command(stage))
+    assert done.code == 2
+    (problem,) = done.report["problems"]
+    assert (problem["file"], problem["line"]) == ("eval.yaml", 1)
+    assert done.report["error"]
+    assert "eval.yaml:1" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_all_gives_one_object_a_stage_and_does_not_map_where_a_mapping_is(evalkit, project):
+    done = evalkit("all", *RUN)
+    assert done.code == 0
+    assert list(done.report) == ["sync-dataset", "log-results", "push-feedback"]
+    for stage, report in done.report.items():
+        assert set(report) >= KEYS[stage]
+    assert json.loads(project.read("tmp/schema_mapping.json")) == MAPPING
+
+
+def test_all_maps_first_where_there_is_no_mapping(evalkit, project):
+    project.remove("tmp/schema_mapping.json")
+    done = evalkit("all", *RUN)
+    assert list(done.report) == ["map", "sync-dataset", "log-results", "push-feedback"]
+    assert json.loads(project.read("tmp/schema_mapping.json")) == MAPPING
+
+
+def test_all_ends_with_where_to_look_and_what_next(evalkit):
+    said = evalkit("all", *RUN).err
+    assert "MLflow's UI" in said
+    assert f"evalkit pull-feedback --run-id {RUN_ID}" in said
+
+
+def test_all_stops_at_the_stage_that_fails_and_reports_those_before_it(evalkit, project):
+    project.write(f"{project.run_dir}/review.yaml", "feedback: [\n")
+    done = evalkit("all", *RUN)
+    assert done.code == 2
+    assert done.report["error"] == done.report["push-feedback"]["error"]
+    assert done.report["log-results"]["traces"] == 3
+    assert "review.yaml" in done.report["problems"][0]["file"]
+
+
+def test_a_wrong_run_id_is_told_before_anything_is_written(evalkit, project):
+    project.remove("tmp/schema_mapping.json")
+    done = evalkit("all", "--run-id", "2026-01-01")
+    assert done.code == 2
+    assert RUN_ID in done.err
+    assert not (project.root / "tmp/schema_mapping.json").exists()
+
+
+# -- strict -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stage", KEYS)
+def test_strict_makes_no_difference_where_everything_could_be_done(evalkit, project, stage):
+    project.log("alpha", log_of("alpha") + b'{"type": "of_tomorrow"}\n')
+    assert evalkit("log-results", *RUN).report["receipt"]["skipped"] == 1
+    done = evalkit(*command(stage), "--strict")
+    assert (done.code, done.report.get("error")) == (0, None)
+
+
+def test_strict_minds_a_refused_log(evalkit, project):
+    project.log("beta", b"Segmentation fault\n")
+    lenient, strict = (evalkit("log-results", *RUN, *more) for more in ([], ["--strict"]))
+    assert lenient.code == 0
+    assert list(lenient.report["receipt"]["refused"]) == ["beta"]
+    assert strict.code == 1
+    assert "1 log" in strict.report["error"]
+    assert strict.report["traces"] == 2
+
+
+@pytest.mark.parametrize("stage", ["log-results", "push-feedback"])
+def test_strict_minds_feedback_without_a_trace(evalkit, project, stage):
+    project.unlog("beta")
+    evalkit("log-results", *RUN)
+    lenient, strict = (evalkit(stage, *RUN, *more) for more in ([], ["--strict"]))
+    assert (lenient.code, strict.code) == (0, 1)
+    assert lenient.report["unmatched"] == strict.report["unmatched"] == len(scores_of("beta"))
+    assert "no trace" in strict.report["error"]
+
+
+def test_strict_minds_a_stage_within_all(evalkit, project):
+    project.unlog("beta")
+    assert evalkit("all", *RUN).code == 0
+    done = evalkit("all", *RUN, "--strict")
+    assert done.code == 1
+    assert "no trace" in done.report["error"]
+
+
+def test_strict_is_not_misled_by_what_inputs_are_called(evalkit, project):
+    project.remove("tmp/schema_mapping.json")
+    for case in CASES:
+        project.write(f"cases/{case}/input.yaml", {"skipped": f"{case}?", "unmatched": "yes"})
+    done = evalkit("all", *RUN, "--strict")
+    assert set(done.report["map"]["inputs"]) == {"skipped", "unmatched"}
+    assert (done.code, done.report.get("error")) == (0, None)
+
+
+# -- the edges of the command itself ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["log-results"],
+        ["log-results", "--run-id"],
+        ["sync-dataset", "--run-id", "x"],
+        ["push-feedback", *RUN, "--source", "nobody"],
+        ["no-such-stage"],
+        [],
+    ],
+    ids=" ".join,
+)
+def test_a_command_that_cannot_be_read_ends_with_2_and_an_object(evalkit, arguments):
+    done = evalkit(*arguments)
+    assert done.code == 2
+    assert done.report["error"]
+    assert "usage: evalkit" in done.err
+
+
+def run(*arguments, **more):
+    return subprocess.run(
+        [sys.executable, "-m", "evalkit", *arguments],
+        capture_output=True,
+        check=False,
+        env=clean_environment(**more.pop("env", {})),
+        **more,
+    )
+
+
+def test_a_reader_that_stops_reading_stops_nothing(project, sqlite_uri):
+    """As in ``evalkit log-results … | head -0``."""
+    arguments = ["-m", "evalkit", "log-results", *RUN, "--tracking-uri", sqlite_uri]
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=project.root,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        env=clean_environment(),
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr.decode()) == (0, "")
+    again = run(*arguments[2:], "--json", cwd=project.root)
+    assert json.loads(again.stdout)["written"] is False
+
+
+def test_a_terminal_without_unicode_is_no_obstacle(project):
+    done = run("check", "--tracking-uri", "sqlite:///x.db", cwd=project.root, env=ASCII)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"nothing is wrong" in done.stdout
+
+
+ASCII = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+
+
+def test_help_names_every_stage_and_imports_no_library():
+    probe = (
+        "import sys; sys.argv[1:] = ['--help']\n"
+        "try:\n import evalkit.__main__\nexcept SystemExit: pass\n"
+        "print(sorted({'mlflow', 'pandas', 'rich', 'yaml', 'requests'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    *said, libraries = done.stdout.splitlines()
+    assert libraries == "[]"
+    assert all(any(line.strip().startswith(stage) for line in said) for stage in KEYS)

@@ -1,0 +1,163 @@
+"""The evalkit command as tests run it: in this process, or in one that can be killed.
+
+As a script it is a forge: importing MLflow takes seconds, so it does that once, and then forks a
+process for each command that it reads from stdin.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from servers import clean_environment
+
+from evalkit.cli import main
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended.
+
+    Attributes:
+        code: Its exit code; negative where a signal ended it.
+        out: What it wrote to stdout.
+        err: What it wrote to stderr.
+    """
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The JSON object in the last line of stdout."""
+        report = json.loads(self.out.splitlines()[-1])
+        assert isinstance(report, dict)
+        return report
+
+
+def run_here(*arguments: str, capture: Any) -> Outcome:
+    """Run a command in this process; ``capture`` is pytest's capfd."""
+    capture.readouterr()
+    try:
+        code = main(arguments)
+    except SystemExit as end:
+        code = int(end.code or 0)
+    return Outcome(code, *capture.readouterr())
+
+
+@dataclass
+class Running:
+    """A command that runs in a process of its own."""
+
+    pid: int
+    streams: Path
+    forge: Forge
+    ended: int | None = None
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        if self.ended is None:
+            os.kill(self.pid, number)
+
+    def wait(self) -> Outcome:
+        self.ended = int(self.forge.read())
+        out, err = ((self.streams / name).read_text("utf-8") for name in ("out", "err"))
+        return Outcome(self.ended, out, err)
+
+
+@dataclass
+class Forge:
+    """Starts commands in forked processes, one at a time."""
+
+    folder: Path
+    process: subprocess.Popen[str] = field(init=False)
+
+    def __enter__(self) -> Self:
+        self.process = subprocess.Popen(
+            [sys.executable, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parent,
+            env=clean_environment(),
+        )
+        assert self.read() == "ready"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.communicate(timeout=30)
+
+    def read(self) -> str:
+        assert self.process.stdout
+        return self.process.stdout.readline().strip()
+
+    def start(self, *arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> Running:
+        assert self.process.stdin
+        job = {
+            "arguments": arguments,
+            "cwd": str(cwd),
+            "env": dict(env or {}),
+            "streams": str(self.folder),
+        }
+        self.process.stdin.write(json.dumps(job) + "\n")
+        self.process.stdin.flush()
+        return Running(int(self.read()), self.folder, self)
+
+    def run(self, *arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> Outcome:
+        return self.start(*arguments, cwd=cwd, env=env).wait()
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait for something that another process does."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come about in time"
+        time.sleep(0.005)
+
+
+def _obey(job: dict[str, Any]) -> int:
+    os.chdir(job["cwd"])
+    os.environ.update(job["env"])
+    for number, name in ((1, "out"), (2, "err")):
+        with Path(job["streams"], name).open("wb") as file:
+            os.dup2(file.fileno(), number)
+    try:
+        return main(job["arguments"])
+    except SystemExit as end:
+        return int(end.code or 0)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def _serve() -> None:
+    import mlflow.store.tracking.rest_store
+    import mlflow.store.tracking.sqlalchemy_store
+    import mlflow.tracking._tracking_service.utils  # noqa: F401 - the children find it imported
+
+    tell = functools.partial(print, flush=True)
+    tell("ready")
+    for line in sys.stdin:
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                code = _obey(json.loads(line))
+            finally:
+                os._exit(code)
+        tell(child)
+        _, status = os.waitpid(child, 0)
+        tell(os.waitstatus_to_exitcode(status))
+
+
+if __name__ == "__main__":
+    _serve()
