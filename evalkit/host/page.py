@@ -47,10 +47,14 @@ ADDED = (
 )
 
 TINTS = {
-    **dict.fromkeys(("created", "passed", "fixed", "accepted", "reconciled", "agree"), "grass"),
+    **dict.fromkeys(
+        ("created", "passed", "fixed", "better", "met", "accepted", "reconciled", "agree"), "grass"
+    ),
     **dict.fromkeys(("updated", "differs", "incomplete", "error", "skipped"), "amber"),
-    **dict.fromkeys(("deleted", "failed", "broken", "refused", "disagree"), "red"),
-    **dict.fromkeys(("unchanged", "same"), "slate"),
+    **dict.fromkeys(
+        ("deleted", "failed", "broken", "worse", "fails", "refused", "disagree"), "red"
+    ),
+    **dict.fromkeys(("unchanged", "same", "within noise", "too few cases"), "slate"),
 }
 """Words that tables colour, and the hue of each."""
 
