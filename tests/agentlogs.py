@@ -268,6 +268,8 @@ class Story:
 
     def _result(self, tool: str, parent: str | None) -> None:
         content = self._words(self.random.randint(0, 2 * self.bytes_a_result))
+        if self.random.random() < 0.02:
+            content += f" AKIA{self.random.randint(10**15, 10**16 - 1)}"
         failed = self.random.random() < 0.1
         told = {"stdout": content, "stderr": ""}
         event = answer(tool, content, failed=failed, parent=parent, tool_use_result=told)

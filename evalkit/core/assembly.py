@@ -7,9 +7,8 @@ nobody has seen yet is skipped under its own name. Nothing an event holds can ra
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from evalkit.core.content import Trimmer, id_of, list_of, mapping_of, text_of
 from evalkit.core.conversation import Session, Subagent, Thread, ToolCall
@@ -41,7 +40,30 @@ _ABOUT_RESULT = (
     "terminal_reason",
     "api_error_status",
 )
-_Handler: TypeAlias = Callable[[Event], str | None]
+_HANDLERS = {
+    "assistant": "_assistant",
+    "user": "_user",
+    "stream_event": "_partial",
+    "result": "_result",
+    "rate_limit_event": "_rate_limit",
+    "tool_progress": "_tool_progress",
+    "system/init": "_init",
+    "system/hook_started": "_hook",
+    "system/hook_progress": "_hook",
+    "system/hook_response": "_hook",
+    "system/api_retry": "_retry",
+    "system/notification": "_remark",
+    "system/compact_boundary": "_remark",
+    "system/post_turn_summary": "_remark",
+    "system/permission_denied": "_remark",
+    "system/task_started": "_task",
+    "system/task_progress": "_task",
+    "system/task_updated": "_task",
+    "system/task_notification": "_task",
+}
+"""Kind of event to the method that takes it, by name: bound methods would tie the assembler, and
+with it all it has read, into a cycle."""
+
 _KINDS = frozenset({"assistant", "user", "result", "system", "stream_event"})
 
 
@@ -53,7 +75,7 @@ class Assembler:
         trim: Shortens what is kept of them.
         sessions: What was found, in order.
         tools: Tool calls of all sessions by their id.
-        kinds: (type, subtype) of every event so far.
+        kinds: ``type/subtype`` of every event so far.
         known: Events of Claude Code's own kinds and shape.
         strange: Type to number of events of other types.
         bad_times: Timestamps that are no times.
@@ -64,52 +86,32 @@ class Assembler:
     trim: Trimmer
     sessions: list[Session] = field(default_factory=list)
     tools: dict[str, ToolCall] = field(default_factory=dict)
-    kinds: list[tuple[str, str]] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
     known: int = 0
     strange: Counter[str] = field(default_factory=Counter)
     bad_times: int = 0
     tasks: Tasks = field(init=False)
     messages: Messages = field(init=False)
     _seen: set[str] = field(default_factory=set)
-    _handlers: dict[str, _Handler] = field(init=False)
 
     def __post_init__(self) -> None:
         self.tasks = Tasks(self.trim, self.tools)
         self.messages = Messages(self.trim, self.tools, self.tasks)
-        self._handlers = {
-            "assistant": self._assistant,
-            "user": self._user,
-            "stream_event": self._partial,
-            "result": self._result,
-            "rate_limit_event": self._rate_limit,
-            "tool_progress": self._tool_progress,
-            "system/init": self._init,
-            "system/hook_started": self._hook,
-            "system/hook_progress": self._hook,
-            "system/hook_response": self._hook,
-            "system/api_retry": self._retry,
-            "system/notification": self._remark,
-            "system/compact_boundary": self._remark,
-            "system/post_turn_summary": self._remark,
-            "system/permission_denied": self._remark,
-            "system/task_started": self._task,
-            "system/task_progress": self._task,
-            "system/task_updated": self._task,
-            "system/task_notification": self._task,
-        }
 
     def take(self, event: Event) -> str | None:
         """Put one event of the log in its place; returns why it was skipped, if it was."""
         kind, subtype = text_of(event.get("type")), text_of(event.get("subtype"))
-        self.kinds.append((kind, subtype))
+        self.kinds.append(f"{kind}/{subtype}")
         if kind in _KINDS:
             self.known += _has_shape(kind, event)
         else:
             self.strange[kind] += 1
-        handle = self._handlers.get(f"system/{subtype}" if kind == "system" else kind)
-        if handle is None:
-            return f"{kind}/{subtype}" if subtype else kind or "an object without a type"
-        return handle(event)
+        full = f"{kind}/{subtype}" if subtype else kind
+        handler = _HANDLERS.get(full if kind == "system" else kind)
+        if handler is None:
+            return full or "an object without a type"
+        skipped: str | None = getattr(self, handler)(event)
+        return skipped
 
     def take_aside(self, agent: Subagent, events: Iterable[Event]) -> None:
         """Put the events of a subagent's own transcript in their place."""

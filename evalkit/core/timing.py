@@ -93,12 +93,12 @@ def _moment(text: str) -> dt.datetime | None:
 
 
 def align_times(
-    kinds: Sequence[tuple[str, str]], times: Sequence[Mapping[str, Json]]
+    kinds: Sequence[str], times: Sequence[Mapping[str, Json]]
 ) -> list[int | None] | None:
     """Bring times that lie beside a log to its events.
 
     Args:
-        kinds: (type, subtype) of each event of the log.
+        kinds: ``type/subtype`` of each event of the log.
         times: ``{type, subtype, timestamp}`` of each event as someone else saw it.
 
     Returns:
@@ -106,13 +106,15 @@ def align_times(
         event by event. The prompt, which the runner may have put at the begin of the log, may
         be missing among the times.
     """
-    seen = [(_text(t.get("type")), _text(t.get("subtype"))) for t in times if isinstance(t, dict)]
+    seen = [
+        f"{_text(t.get('type'))}/{_text(t.get('subtype'))}" for t in times if isinstance(t, dict)
+    ]
     stamps = [parse_time(t.get("timestamp")) for t in times if isinstance(t, dict)]
     if not seen or len(seen) != len(times):
         return None
     if seen == list(kinds):
         return stamps
-    if kinds and kinds[0] == ("user", "") and seen == list(kinds[1:]):
+    if kinds and kinds[0] == "user/" and seen == list(kinds[1:]):
         return [None, *stamps]
     return None
 
