@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 
 import yaml
 
@@ -88,6 +88,17 @@ def parse_review(text: str, file: str) -> Review:
         feedback={case: as_text(comment).strip() for case, comment in feedback.items()},
         annotations=root.get(KEY),
     )
+
+
+def annotations_in(review: Review) -> list[Annotation]:
+    """The annotations that a pull left in the file; entries of another form are left out."""
+    listed = review.annotations if isinstance(review.annotations, list) else []
+    names = [each.name for each in fields(Annotation)]
+    return [
+        Annotation(**{n: each[n] if n == "value" else as_text(each[n]) for n in names})
+        for each in listed
+        if isinstance(each, dict) and set(names) <= set(each)
+    ]
 
 
 def with_comment(
