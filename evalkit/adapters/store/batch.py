@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from evalkit.adapters.store.assessments import patch
 from evalkit.adapters.store.carry import on_trace, park, parked_id, together, unpark
@@ -12,6 +12,7 @@ from evalkit.adapters.store.gateway import Gateway
 from evalkit.adapters.store.otlp import BATCH_BYTES, EncodedSpans
 from evalkit.adapters.store.parcel import Parcel
 from evalkit.adapters.store.search import fetch
+from evalkit.core.errors import StoreError
 
 _DELETED_AT_A_TIME = 100
 
@@ -24,6 +25,36 @@ def delete_traces(gateway: Gateway, experiment_id: str, trace_ids: Sequence[str]
             gateway.tracking.delete_traces(experiment_id, trace_ids=some)
 
 
+MANY_IN_A_ROW = 5
+"""Refused traces, none written in between, after which it is the server's fault, not theirs."""
+
+
+@dataclass(slots=True)
+class Refusals:
+    """The traces that MLflow does not take, over all batches.
+
+    Attributes:
+        by_trace: Trace id to why.
+        in_a_row: How many were refused since one was taken.
+    """
+
+    by_trace: dict[str, str] = field(default_factory=dict)
+    in_a_row: int = 0
+
+    def note(self, trace_id: str, error: Refused) -> None:
+        """Note a refusal.
+
+        Raises:
+            StoreError: MLflow refuses everything.
+        """
+        if error.concerns_access:
+            raise error
+        self.by_trace[trace_id] = str(error)
+        self.in_a_row += 1
+        if self.in_a_row >= MANY_IN_A_ROW:
+            raise StoreError(f"MLflow refuses one trace after the other. {error}") from error
+
+
 @dataclass(slots=True)
 class Batch:
     """Traces that are written together.
@@ -32,16 +63,16 @@ class Batch:
         gateway: The way into MLflow.
         experiment_id: The experiment they go to.
         parcels: The traces.
-        refused: Trace id to why MLflow did not take it.
+        refusals: The traces that MLflow does not take.
     """
 
     gateway: Gateway
     experiment_id: str
     parcels: list[Parcel]
-    refused: dict[str, str]
+    refusals: Refusals
 
     def write(self) -> None:
-        """Write them all; what MLflow refuses is left out and named in ``refused``.
+        """Write them all; what MLflow refuses is left out and named in ``refusals``.
 
         Raises:
             StoreError: MLflow refuses everything, or stopped answering.
@@ -111,24 +142,23 @@ class Batch:
 
     def _clear_away(self) -> None:
         """Delete what stands half written of traces that MLflow refuses."""
-        self._delete(
-            p.trace_id for p in self.parcels if p.trace_id in self.refused and not p.in_place
-        )
+        refused = [p for p in self.parcels if p.trace_id in self.refusals.by_trace]
+        self._delete(p.trace_id for p in refused if not p.in_place)
 
     def _delete(self, trace_ids: Iterable[str]) -> None:
         delete_traces(self.gateway, self.experiment_id, list(trace_ids))
 
     def _going(self, parcels: Iterable[Parcel]) -> Iterator[Parcel]:
-        return (p for p in parcels if p.trace_id not in self.refused)
+        return (p for p in parcels if p.trace_id not in self.refusals.by_trace)
 
     def _each(self, parcels: Iterable[Parcel], do: Callable[[Parcel], None]) -> None:
         for parcel in self._going(parcels):
             try:
                 do(parcel)
             except Refused as error:
-                if error.concerns_access:
-                    raise
-                self.refused[parcel.trace_id] = str(error)
+                self.refusals.note(parcel.trace_id, error)
+            else:
+                self.refusals.in_a_row = 0
 
 
 def _requests(parts: Iterable[EncodedSpans]) -> Iterator[list[EncodedSpans]]:

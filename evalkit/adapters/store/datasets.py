@@ -79,31 +79,26 @@ def apply_records(
 
 
 def find_dataset(gateway: Gateway, name: str, experiment_id: str) -> str | None:
-    """The id of the dataset of that name; names may repeat in MLflow.
+    """The id of the experiment's dataset of that name; names may repeat in MLflow.
 
-    In this experiment, and made by evalkit; else the only one in this experiment; else the only
-    one at all.
+    The one that evalkit made, else the only one. Datasets of other experiments are theirs, also
+    where they have the same name: mirroring into them would delete what they mirror.
 
     Raises:
         StoreError: several are left.
     """
-    here = _search(gateway, name, [experiment_id])
-    fitting = [d for d in here if OWN_TAG in (d.tags or {})] or here or _search(gateway, name, [])
-    if len(fitting) > 1 and OWN_TAG not in (fitting[0].tags or {}):
+    with gateway.answering(f"looking for the dataset {name!r}"):
+        here = gateway.tracking.search_datasets(
+            experiment_ids=[experiment_id], filter_string=f"name = {quoted(name)}"
+        )
+    own = [each for each in here if OWN_TAG in (each.tags or {})]
+    if not own and len(here) > 1:
         raise StoreError(
-            f"MLflow has {len(fitting)} datasets called {name!r}, and none of them is evalkit's"
-            f" ({', '.join(sorted(d.dataset_id for d in fitting))}):"
+            f"MLflow has {len(here)} datasets called {name!r}, and none of them is evalkit's"
+            f" ({', '.join(sorted(each.dataset_id for each in here))}):"
             " choose another name with --dataset-name, or delete all but one"
         )
-    return min((d.dataset_id for d in fitting), default=None)
-
-
-def _search(gateway: Gateway, name: str, experiment_ids: list[str]) -> list[Any]:
-    with gateway.answering(f"looking for the dataset {name!r}"):
-        found = gateway.tracking.search_datasets(
-            experiment_ids=experiment_ids or None, filter_string=f"name = {quoted(name)}"
-        )
-    return list(found)
+    return min((each.dataset_id for each in own or here), default=None)
 
 
 def _stored(row: Any) -> StoredRecord:

@@ -39,7 +39,7 @@ class Refused(StoreError):
     def __init__(self, where: str, doing: str, status: int, code: str, message: str) -> None:
         self.status = status
         self.code = code
-        said = " ".join(message.split())[:_LONGEST]
+        said = " ".join(message.split())[:_LONGEST].rstrip(".")
         if status >= _SERVER_ERRORS:
             advice = _ADVICE_SERVER
         elif status == _NOT_FOUND and code:
@@ -133,6 +133,7 @@ def is_tls(cause: BaseException) -> bool:
     return isinstance(cause, requests.exceptions.SSLError)
 
 
+_SILENT = "it stayed silent"
 _SIGNS = (
     ("Connection refused", "the connection was refused"),
     ("resolve", "its name cannot be resolved"),
@@ -142,14 +143,19 @@ _SIGNS = (
     ("reset", "the connection was cut"),
     ("aborted", "the connection was cut"),
     ("broken", "the connection was cut"),
+    ("timed out", _SILENT),
 )
-_ABSENT = {"the connection was refused", "its name cannot be resolved", "there is no way to it"}
-_SILENT = "it stayed silent"
+_ABSENT = {
+    "the connection was refused",
+    "its name cannot be resolved",
+    "there is no way to it",
+    _SILENT,
+}
 
 
 def is_absence(cause: BaseException) -> bool:
     """Whether a failed connection says that nobody is there, and not that somebody said no."""
-    return reason(cause) in {*_ABSENT, _SILENT}
+    return reason(cause) in _ABSENT
 
 
 def reason(cause: BaseException) -> str:

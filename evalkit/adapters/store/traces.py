@@ -12,12 +12,12 @@ others left on it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
 
-from evalkit.adapters.store.batch import Batch
+from evalkit.adapters.store.batch import Batch, Refusals
 from evalkit.adapters.store.gateway import Gateway
 from evalkit.adapters.store.otlp import BATCH_BYTES
 from evalkit.adapters.store.parcel import Destination, Parcel, make_parcel
@@ -27,9 +27,6 @@ from evalkit.core.spans import Trace
 
 BATCH_TRACES = 25
 """Traces whose spans go in one request."""
-
-MANY_REFUSED = 5
-"""Refused traces after which it is the server's fault, not the traces'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +71,19 @@ def _pipeline(
     destination: Destination,
     items: Iterable[tuple[Trace, Sequence[Assessment]]],
 ) -> Iterator[Written]:
-    refused: dict[str, str] = {}
+    refusals = Refusals()
     failed = Event()
 
     def write(parcels: list[Parcel]) -> list[Written]:
         if failed.is_set():
             return []
         try:
-            Batch(gateway, destination.experiment_id, parcels, refused).write()
+            Batch(gateway, destination.experiment_id, parcels, refusals).write()
         except StoreError:
             failed.set()
             raise
-        return [Written(p.trace_id, refused.get(p.trace_id, ""), p.notices) for p in parcels]
+        why = refusals.by_trace
+        return [Written(p.trace_id, why.get(p.trace_id, ""), p.notices) for p in parcels]
 
     flying: deque[Future[list[Written]]] = deque()
     with ThreadPoolExecutor(gateway.workers, thread_name_prefix="evalkit-store") as pool:
@@ -96,7 +94,6 @@ def _pipeline(
                 flying.append(pool.submit(write, parcels))
                 while len(flying) > gateway.workers:
                     yield from flying.popleft().result()
-                _bear(refused)
             while flying:
                 yield from flying.popleft().result()
         except StoreError:
@@ -123,13 +120,6 @@ def _batches(
             some, size = [], 0
     if some:
         yield some
-
-
-def _bear(refused: Mapping[str, str]) -> None:
-    if len(refused) >= MANY_REFUSED:
-        raise StoreError(
-            f"MLflow refuses one trace after the other: {next(iter(refused.values()))}"
-        )
 
 
 def _landed(flying: Iterable[Future[list[Written]]]) -> Iterator[Written]:

@@ -1,0 +1,306 @@
+"""MLflow that fails on the way, and writers that are killed: the next run finishes the work."""
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from servers import Proxy, clean_environment
+from store_state import state
+from workload import judged, span, trace, write_all
+
+from evalkit.adapters.store import connect
+from evalkit.adapters.store.search import search
+from evalkit.adapters.store.wire import assessment_json
+from evalkit.core.errors import StoreError
+
+EXPERIMENT = "nightly"
+CASES = 3
+MANY = 30
+
+
+def whole(empty_database: Path, folder: Path, cases: int):
+    """What stands in MLflow after one undisturbed run."""
+    database = folder / "mlflow.db"
+    shutil.copy(empty_database, database)
+    write_all(connect(f"sqlite:///{database}"), EXPERIMENT, cases=cases)
+    return state(database, EXPERIMENT)
+
+
+@pytest.fixture(scope="module")
+def few(empty_database, tmp_path_factory):
+    return whole(empty_database, tmp_path_factory.mktemp("few"), CASES)
+
+
+@pytest.fixture(scope="module")
+def many(empty_database, tmp_path_factory):
+    return whole(empty_database, tmp_path_factory.mktemp("many"), MANY)
+
+
+@pytest.fixture
+def on_server(server):
+    """Names of experiments on the server; afterwards their traces are gone, for the next test."""
+    names: list[str] = []
+
+    def name() -> str:
+        names.append(f"{EXPERIMENT} {time.monotonic_ns()}")
+        return names[-1]
+
+    yield name
+    store = connect(server.uri)
+    for each in names:
+        forget(store, each)
+
+
+def forget(store, experiment):
+    experiment_id = store.experiment(experiment, create=False)
+    if experiment_id is not None:
+        ids = [each.trace_id for each in store.find_traces(experiment_id, EXPERIMENT)]
+        store.delete_traces(experiment_id, ids)
+
+
+def breaks_off(uri, experiment):
+    """Write a run; whether MLflow failed on the way."""
+    try:
+        write_all(connect(uri), experiment, cases=CASES)
+    except StoreError:
+        return True
+    return False
+
+
+def test_an_undisturbed_run_on_a_server_leaves_the_same_as_on_disk(server, on_server, few):
+    name = on_server()
+    write_all(connect(server.uri), name, cases=CASES)
+    assert state(server.database, name) == few
+    with Proxy(server.uri) as proxy:
+        write_all(connect(proxy.uri), name, cases=CASES)
+        assert len(proxy.requests) <= 6
+    assert state(server.database, name) == few
+
+
+@pytest.mark.parametrize("fault", ["cut", "swallow"])
+@pytest.mark.parametrize(
+    "path", ["", "/v1/traces", "/mlflow/traces"], ids=["any", "spans", "entries"]
+)
+def test_a_server_that_dies_after_any_number_of_requests(server, on_server, few, fault, path):
+    after, died = 0, True
+    while died:
+        name = on_server()
+        with Proxy(server.uri, after=after, fault=fault, path=path) as proxy:
+            died = breaks_off(proxy.uri, name)
+        write_all(connect(server.uri), name, cases=CASES)
+        assert state(server.database, name) == few, f"after {after} requests"
+        forget(connect(server.uri), name)
+        after += 1
+    assert after >= (20 if not path else 1)
+
+
+def test_a_single_lost_answer_changes_nothing(server, on_server, few):
+    """Every request in turn is carried out and its answer lost; most are then simply repeated."""
+    for lost in range(1, 24):
+        name = on_server()
+        with Proxy(server.uri, after=lost, fault="swallow", times=1) as proxy, suppress(StoreError):
+            write_all(connect(proxy.uri), name, cases=CASES)
+        write_all(connect(server.uri), name, cases=CASES)
+        assert state(server.database, name) == few, f"answer {lost} was lost"
+        forget(connect(server.uri), name)
+
+
+@pytest.mark.parametrize("fault", ["cut", "swallow"])
+def test_people_lose_nothing_however_a_replacement_is_cut_short(server, on_server, fault):
+    store = connect(server.uri)
+    old, new = trace(EXPERIMENT), trace(EXPERIMENT, steps=2)
+    ours = judged(EXPERIMENT, new)
+    after, died = 0, True
+    while died:
+        experiment_id = store.experiment(on_server(), create=True)
+        list(store.write_traces(experiment_id, "run", [(old, [ours])]))
+        store.annotate(old.trace_id, "view", "fine", "reads well", "ann")
+        overrule(store, ours)
+        said = by_people(store, experiment_id)
+        with Proxy(server.uri, after=after, fault=fault) as proxy:
+            died = replacing_breaks_off(proxy.uri, experiment_id, new, ours)
+        assert not replacing_breaks_off(server.uri, experiment_id, new, ours)
+        (found,) = store.find_traces(experiment_id, EXPERIMENT)
+        assert found.holds(new.content_hash)
+        assert by_people(store, experiment_id) == said
+        assert {a.valid for a in found.assessments if a.is_ours} == {False}
+        assert len(list(search(store._gateway, experiment_id, ""))) == 1
+        forget_all(store, experiment_id)
+        after += 1
+    assert after >= 8
+
+
+def overrule(store, assessment):
+    row = assessment_json(assessment) | {
+        "assessment_id": "a-of-bob",
+        "overrides": assessment.assessment_id,
+        "source": {"source_type": "HUMAN", "source_id": "bob"},
+        "metadata": {},
+    }
+    store._gateway.create_assessment(row)
+
+
+def by_people(store, experiment_id):
+    """What people said, in full."""
+    (info,) = search(store._gateway, experiment_id, f"tags.`evalkit.run` = '{EXPERIMENT}'")
+    rows = [row for row in info["assessments"] if row["source"]["source_type"] == "HUMAN"]
+    return sorted(rows, key=lambda row: row["assessment_id"])
+
+
+def replacing_breaks_off(uri, experiment_id, new, ours):
+    """Write a trace where it does not stand yet; whether MLflow failed on the way."""
+    try:
+        store = connect(uri)
+        known = store.find_traces(experiment_id, EXPERIMENT)
+        if not any(each.holds(new.content_hash) for each in known):
+            list(store.write_traces(experiment_id, "run", [(new, [ours])]))
+    except StoreError:
+        return True
+    return False
+
+
+def forget_all(store, experiment_id):
+    infos = search(store._gateway, experiment_id, "")
+    store.delete_traces(experiment_id, [info["trace_id"] for info in infos])
+
+
+def test_a_server_that_hangs_on_the_way_is_left_in_bounded_time(server, on_server, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    begun = time.monotonic()
+    with (
+        Proxy(server.uri, after=1, fault="hang", path="/v1/traces") as proxy,
+        pytest.raises(StoreError, match="stayed silent") as caught,
+    ):
+        write_all(connect(proxy.uri), on_server(), cases=MANY)
+    assert time.monotonic() - begun < 20
+    assert "traces stand complete, the others do not" in str(caught.value)
+
+
+@pytest.mark.parametrize(("status", "says"), [(500, "server's own log"), (401, "TRACKING_TOKEN")])
+def test_a_server_that_turns_away_on_the_way_says_how_far_it_got(server, on_server, status, says):
+    with (
+        Proxy(server.uri, after=30, fault="refuse", status=status) as proxy,
+        pytest.raises(StoreError, match=says) as caught,
+    ):
+        write_all(connect(proxy.uri), on_server(), cases=MANY)
+    assert "traces stand complete, the others do not" in str(caught.value)
+
+
+def test_a_trace_that_mlflow_refuses_does_not_stop_the_others(tracking_uri, request):
+    key = request.node.name
+    store = connect(tracking_uri)
+    experiment_id = store.experiment(key, create=True)
+    good = [trace(key, f"case-{n}") for n in range(3)]
+    empty, early = trace(key, "empty"), trace(key, "early")
+    unfit = judged(key, empty, "expected", None, kind="expectation")
+    early = replace(early, spans=(span(early.trace_id, 0, start_ns=-1),))
+    items = [(good[0], []), (empty, [unfit]), (good[1], []), (early, []), (good[2], [])]
+    written = {w.trace_id: w.error for w in store.write_traces(experiment_id, "run", items)}
+    assert "must be specified" in written[empty.trace_id]
+    assert "no form for it" in written[early.trace_id]
+    assert [written[each.trace_id] for each in good] == ["", "", ""]
+    found = store.find_traces(experiment_id, key)
+    assert {each.trace_id for each in found} == {each.trace_id for each in good}
+
+
+def test_spans_too_large_together_are_sent_one_trace_at_a_time(server, on_server, few):
+    name = on_server()
+    with Proxy(
+        server.uri, after=0, fault="refuse", status=413, times=1, path="/v1/traces"
+    ) as proxy:
+        write_all(connect(proxy.uri), name, cases=CASES)
+        assert proxy.paths().count("/v1/traces") == 1 + CASES
+    assert state(server.database, name) == few
+
+
+def test_a_server_that_refuses_every_trace_is_not_asked_forever(server, on_server):
+    made = ((trace("stubborn", f"case-{n}"), []) for n in range(1000))
+    with Proxy(server.uri, after=0, fault="refuse", status=422, path="3.0/mlflow/traces") as proxy:
+        proxy.fault = "none"
+        store = connect(proxy.uri)
+        experiment_id = store.experiment(on_server(), create=True)
+        assert store.find_traces(experiment_id, "stubborn") == []
+        proxy.fault = "refuse"
+        with pytest.raises(StoreError, match="one trace after the other"):
+            list(store.write_traces(experiment_id, "run", made))
+    assert len(proxy.requests) < 500
+
+
+# -- killed -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def writer():
+    """A process that writes runs, each in a child that can be killed."""
+    script = Path(__file__).parents[1] / "workload.py"
+    process = subprocess.Popen(
+        [sys.executable, script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=clean_environment(),
+    )
+    assert process.stdout.readline() == "ready\n"
+    yield process
+    process.stdin.close()
+    process.stdout.close()
+    process.wait(30)
+
+
+def begin(writer, uri, experiment, cases):
+    """Start writing; the process id of the child that does it."""
+    writer.stdin.write(json.dumps({"uri": uri, "experiment": experiment, "cases": cases}) + "\n")
+    writer.stdin.flush()
+    return int(writer.stdout.readline())
+
+
+@pytest.mark.parametrize("requests", [3, 9, 12, 20, 34, 41, 46])
+def test_a_writer_killed_on_its_way_to_a_server(server, on_server, many, writer, requests):
+    name = on_server()
+    child: list[int] = []
+
+    def kill(number):
+        if number >= requests and child:
+            with suppress(ProcessLookupError):
+                os.kill(child[0], signal.SIGKILL)
+
+    with Proxy(server.uri) as proxy:
+        proxy.on_request = kill
+        child.append(begin(writer, proxy.uri, name, MANY))
+        assert writer.stdout.readline() == "killed\n"
+    write_all(connect(server.uri), name, cases=MANY)
+    assert state(server.database, name) == many
+
+
+@pytest.mark.parametrize(
+    "sight",
+    [
+        "SELECT count(*) >= 1 FROM experiments WHERE name = 'nightly'",
+        "SELECT count(*) >= 1 FROM evaluation_dataset_records",
+        "SELECT count(*) >= 1 FROM runs",
+        "SELECT count(*) >= 1 FROM tags WHERE key = 'team'",
+        "SELECT count(*) >= 3 FROM trace_info",
+        "SELECT count(*) >= 1 FROM spans",
+        "SELECT count(*) >= 27 FROM trace_info",
+    ],
+)
+def test_a_writer_killed_on_its_way_to_disk(sqlite_uri, many, writer, sight):
+    database = Path(sqlite_uri.removeprefix("sqlite:///"))
+    child = begin(writer, sqlite_uri, EXPERIMENT, MANY)
+    with closing(sqlite3.connect(database, timeout=30)) as connection:
+        until = time.monotonic() + 60
+        while time.monotonic() < until and not connection.execute(sight).fetchone()[0]:
+            time.sleep(0.001)
+    os.kill(child, signal.SIGKILL)
+    assert writer.stdout.readline() == "killed\n"
+    write_all(connect(sqlite_uri), EXPERIMENT, cases=MANY)
+    assert state(database, EXPERIMENT) == many
