@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Literal, overload
 from urllib.parse import urlsplit, urlunsplit
 
 from evalkit.adapters.store import (
@@ -48,6 +49,12 @@ class Store:
         self._runs: dict[str, StoredRun] = {}
         self._traces: dict[tuple[str, str], list[StoredTrace]] = {}
         self._experiment_of: dict[str, str] = {}
+
+    @overload
+    def experiment(self, name: str, *, create: Literal[True]) -> str: ...
+
+    @overload
+    def experiment(self, name: str, *, create: bool) -> str | None: ...
 
     def experiment(self, name: str, *, create: bool) -> str | None:
         """The id of the experiment; None where there is none and ``create`` is False.
