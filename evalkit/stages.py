@@ -363,7 +363,7 @@ def push_feedback(
     from evalkit.flows import feedback
 
     found = workspace.run(run_id)
-    review = parse_review(_review_text(found), str(found.review))
+    review = parse_review(review_text(found), str(found.review))
     return feedback.push_feedback(
         found, review, workspace.store, source=source, seed_names=names == "seed", say=say
     )
@@ -393,7 +393,7 @@ def pull_feedback(
     from evalkit.flows import feedback
 
     found = workspace.run(run_id)
-    before = _review_text(found)
+    before = review_text(found)
     parse_review(before, str(found.review))
     said, report = feedback.pull_feedback(found, workspace.store)
     after = with_annotations(before, str(found.review), said)
@@ -403,7 +403,12 @@ def pull_feedback(
     return report | {"file": str(found.review)}
 
 
-def _review_text(found: RunFiles) -> str:
+def review_text(found: RunFiles) -> str:
+    """The text of a run's ``review.yaml``; empty where there is none yet.
+
+    Raises:
+        InputError: it cannot be read, or leads out of the run directory.
+    """
     return read_text(inside(found.review, found.folder)) if found.review.is_file() else ""
 
 

@@ -1,0 +1,213 @@
+"""Reviewing a run: what people have said of it, one comment at a time, to MLflow and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from evalkit import stages
+from evalkit.adapters.files.project import read_case
+from evalkit.adapters.files.reading import files_below, inside, read_text, write_text
+from evalkit.adapters.files.run import RunFiles
+from evalkit.core.errors import InputError
+from evalkit.core.feedback import masked
+from evalkit.core.masking import mask_json, mask_text
+from evalkit.core.opinions import PASS, JudgeAgreement, Pair, agreements, pairs
+from evalkit.core.review import Review, parse_review, with_comment
+from evalkit.core.values import Json
+from evalkit.stages import Report, Say
+from evalkit.workspace import Workspace
+
+MOST_BYTES = 200_000
+"""A larger file of a case is named but not shown."""
+
+RECORDS = ("stdout.log", "events.json", "run_result.json")
+"""What the harness itself left in a case's folder; the conversation tells it better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What lies around a case's conversation, with secrets masked.
+
+    Attributes:
+        given: What the case's files say by field, such as ``input.yaml: prompt``: the task, and
+            what was expected.
+        produced: The files that the run left for the case, by relative path; None for those that
+            are no text or too large to show.
+    """
+
+    given: Mapping[str, Json] = field(default_factory=dict)
+    produced: Mapping[str, str | None] = field(default_factory=dict)
+
+
+def read_review(found: RunFiles) -> Review:
+    """What people have said of a run so far.
+
+    Raises:
+        InputError: ``review.yaml`` cannot be read or is no review.
+    """
+    return parse_review(stages.review_text(found), str(found.review))
+
+
+def save_comments(
+    found: RunFiles, comments: Mapping[str, str | None], reviewer: str = ""
+) -> Review:
+    """Note in ``review.yaml`` what was said of some cases; everything else in it stays.
+
+    The file is read again just before, so that what others wrote meanwhile is kept, and is
+    replaced whole or not at all.
+
+    Args:
+        found: The run.
+        comments: Case to comment; empty means accepted, None that it is not reviewed after all.
+        reviewer: Who says so, noted where the file names nobody.
+
+    Returns:
+        The review as the file now has it.
+
+    Raises:
+        InputError: the file cannot be read, edited without harm, or written; it is as it was.
+    """
+    name, run_id = str(found.review), found.run.run_id
+    before = after = stages.review_text(found)
+    for case_id, comment in comments.items():
+        after = with_comment(after, name, case_id, comment, run_id=run_id, reviewer=reviewer)
+    if after != before:
+        write_text(found.review, after)
+    return parse_review(after, name)
+
+
+def read_surroundings(workspace: Workspace, found: RunFiles, case_id: str) -> Surroundings:
+    """What a case gave to the agent, what was expected, and the files that came of it.
+
+    Files that cannot be read are left out: a review does not stand or fall by them.
+    """
+    return Surroundings(
+        {name: mask_json(value) for name, value in _given(workspace, case_id)},
+        dict(_produced(found.folder, case_id)),
+    )
+
+
+def _given(workspace: Workspace, case_id: str) -> Iterator[tuple[str, Json]]:
+    try:
+        case = read_case(workspace.files.cases_dir, case_id)
+    except InputError:
+        return
+    for name, document in case.documents.items():
+        if isinstance(document, dict):
+            yield from ((f"{name}: {key}", value) for key, value in document.items())
+        else:
+            yield name, document
+    yield from case.texts.items()
+
+
+def _produced(folder: Path, case_id: str) -> Iterator[tuple[str, str | None]]:
+    own = folder / "cases" / case_id
+    try:
+        names = list(files_below(inside(own, folder), folder)) if own.is_dir() else []
+    except InputError:
+        return
+    for name in names:
+        if name not in RECORDS and not name.startswith("subagents/"):
+            yield name, _shown(own / name)
+
+
+def _shown(path: Path) -> str | None:
+    if path.stat().st_size > MOST_BYTES:
+        return None
+    try:
+        return mask_text(read_text(path))[0]
+    except InputError:
+        return None
+
+
+def push(workspace: Workspace, run_id: str, *, absent_ok: bool, say: Say) -> Report:
+    """Push the run's scores and reviews to MLflow.
+
+    Args:
+        workspace: The opened project.
+        run_id: The run directory's name.
+        absent_ok: Where MLflow is absent, report that as skipped instead of raising it.
+        say: Told the progress, a line at a time.
+
+    Returns:
+        ``{"push-feedback": report}``.
+
+    Raises:
+        EvalkitError: as :func:`evalkit.stages.push_feedback`.
+    """
+    job = partial(stages.push_feedback, workspace, run_id=run_id, say=say)
+    return _stage("push-feedback", job, absent_ok=absent_ok)
+
+
+def pull(workspace: Workspace, run_id: str, *, absent_ok: bool, say: Say) -> Report:
+    """Pull what people said in MLflow into the run's ``review.yaml``.
+
+    Args:
+        workspace: The opened project.
+        run_id: The run directory's name.
+        absent_ok: As in :func:`push`.
+        say: Told the progress, a line at a time.
+
+    Returns:
+        ``{"pull-feedback": report}``.
+
+    Raises:
+        EvalkitError: as :func:`evalkit.stages.pull_feedback`.
+    """
+    job = partial(stages.pull_feedback, workspace, run_id=run_id, say=say)
+    return _stage("pull-feedback", job, absent_ok=absent_ok)
+
+
+def _stage(name: str, job: Callable[[], Report], *, absent_ok: bool) -> Report:
+    return stages.run_stages({name: job}, lambda *_: None) if absent_ok else {name: job()}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What people and judges both spoke about.
+
+    Attributes:
+        pairs: Each case on which a person and a judge can be compared, for each judge.
+        judges: How far people agree with each judge.
+    """
+
+    pairs: tuple[Pair, ...]
+    judges: tuple[JudgeAgreement, ...]
+
+    @property
+    def disagreements(self) -> list[Pair]:
+        """Where they differ; what a judge let pass and a person did not comes first."""
+        differing = [pair for pair in self.pairs if not pair.agrees]
+        return sorted(differing, key=lambda pair: (pair.judged != PASS, pair.judge, pair.case_id))
+
+    def as_report(self) -> list[Json]:
+        """For each judge its ``judge``, ``basis``, ``labels``, ``agreed``, ``kappa``, ``low``,
+        ``high`` and ``standing``."""
+        return [
+            {
+                "judge": each.judge,
+                "basis": each.basis,
+                "labels": each.agreement.count,
+                "agreed": each.agreement.agreed,
+                "kappa": each.agreement.kappa,
+                "low": each.agreement.low,
+                "high": each.agreement.high,
+                "standing": each.agreement.standing,
+                "reading": each.reading,
+            }
+            for each in self.judges
+        ]
+
+
+def compare(found: RunFiles) -> Comparison:
+    """Compare what people said, here and in MLflow as last pulled, with the judges of a run.
+
+    Raises:
+        InputError: ``review.yaml`` cannot be read or is no review.
+    """
+    run = replace(found.run, scores=tuple(map(masked, found.run.scores)))
+    both = pairs(found.project, run, read_review(found))
+    return Comparison(tuple(both), tuple(agreements(found.project, run, both)))
