@@ -8,9 +8,8 @@ from itertools import chain
 
 from evalkit.core.assembly import Assembler
 from evalkit.core.content import id_of, mapping_of, plain_text
-from evalkit.core.conversation import Session, Subagent, ToolCall
+from evalkit.core.conversation import Subagent, ToolCall
 from evalkit.core.loglines import Event
-from evalkit.core.subagents import agent_of
 from evalkit.core.timing import drop_outliers, lay_out
 
 
@@ -32,7 +31,7 @@ def read_asides(assembler: Assembler, transcripts: Mapping[str, Iterable[Event]]
     """
     waiting = [aside for name in sorted(transcripts) for aside in _peek(name, transcripts[name])]
     while waiting:
-        agents = list(_agents(assembler.sessions))
+        agents = [tool.agent for tool in assembler.tasks.started if tool.agent is not None]
         placed = [(aside, agent) for aside in waiting if (agent := _owner(aside, agents))]
         if not placed:
             break
@@ -45,7 +44,7 @@ def read_asides(assembler: Assembler, transcripts: Mapping[str, Iterable[Event]]
         main = assembler.sessions[0].main
         call = ToolCall("", "", start=main.last)
         main.strays.append(call)
-        _read(assembler, aside, agent_of(call))
+        _read(assembler, aside, assembler.tasks.agent_of(call))
 
 
 def _peek(name: str, events: Iterable[Event]) -> Iterator[_Aside]:
@@ -59,22 +58,12 @@ def _peek(name: str, events: Iterable[Event]) -> Iterator[_Aside]:
     yield _Aside(name, agent_id, prompt, chain([first], rest))
 
 
-def _agents(sessions: Iterable[Session]) -> Iterator[tuple[ToolCall, Subagent]]:
-    for session in sessions:
-        for thread in session.main.threads:
-            for tool in thread.tools:
-                if tool.agent is not None:
-                    yield tool, tool.agent
-
-
-def _owner(aside: _Aside, agents: Iterable[tuple[ToolCall, Subagent]]) -> Subagent | None:
-    agents = list(agents)
-    by_id = [agent for _, agent in agents if agent.agent_id and agent.agent_id == aside.agent_id]
+def _owner(aside: _Aside, agents: Iterable[Subagent]) -> Subagent | None:
+    by_id = [agent for agent in agents if agent.agent_id and agent.agent_id == aside.agent_id]
     if by_id:
         return by_id[0]
-    asked = [
-        a for _, a in agents if not a.agent_id and aside.prompt and a.thread.prompt == aside.prompt
-    ]
+    unnamed = [agent for agent in agents if not agent.agent_id and aside.prompt]
+    asked = [agent for agent in unnamed if agent.thread.prompt == aside.prompt]
     return asked[0] if len(asked) == 1 else None
 
 
@@ -87,11 +76,12 @@ def _read(assembler: Assembler, aside: _Aside, agent: Subagent) -> None:
     assembler.take_aside(agent, aside.events)
 
 
-def anchor(sessions: Iterable[Session]) -> None:
+def anchor(started: Iterable[ToolCall]) -> None:
     """Let transcripts, which always have times, tell a log without them when it was."""
-    for tool, agent in _agents(sessions):
-        stamped = agent.aside.stamped if agent.aside is not None else []
-        if not stamped:
+    for tool in started:
+        agent = tool.agent
+        stamped = agent.aside.stamped if agent is not None and agent.aside is not None else []
+        if agent is None or not stamped:
             continue
         if tool.start.stamp is None:
             tool.start.stamp = stamped[0].stamp
@@ -99,10 +89,11 @@ def anchor(sessions: Iterable[Session]) -> None:
             agent.end.stamp = stamped[-1].stamp
 
 
-def lay_out_asides(sessions: Iterable[Session]) -> None:
+def lay_out_asides(started: Iterable[ToolCall]) -> None:
     """Give the transcripts' ticks their place in time, callers' first."""
-    for tool, agent in _agents(sessions):
-        if agent.aside is None:
+    for tool in started:
+        agent = tool.agent
+        if agent is None or agent.aside is None:
             continue
         drop_outliers(agent.aside.ticks)
         end = agent.end or tool.end or tool.start

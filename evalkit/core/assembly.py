@@ -14,7 +14,7 @@ from evalkit.core.content import Trimmer, id_of, list_of, mapping_of, text_of
 from evalkit.core.conversation import Session, Subagent, Thread, ToolCall
 from evalkit.core.loglines import Event
 from evalkit.core.messages import Messages
-from evalkit.core.subagents import Tasks, agent_of
+from evalkit.core.subagents import Tasks
 from evalkit.core.timing import MILLISECOND, Line, Tick, parse_time
 from evalkit.core.usage import count
 
@@ -93,6 +93,7 @@ class Assembler:
     tasks: Tasks = field(init=False)
     messages: Messages = field(init=False)
     _seen: set[str] = field(default_factory=set)
+    _latest: dict[str, Session] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.tasks = Tasks(self.trim, self.tools)
@@ -149,11 +150,12 @@ class Assembler:
             opens: Whether an event of its kind begins something new after a result.
         """
         tick = self._tick(event)
-        session_id = id_of(event.get("session_id")) or id_of(event.get("sessionId"))
         session = self.sessions[-1] if self.sessions else None
-        if session is not None and session_id and session.session_id not in {"", session_id}:
-            same = (s for s in reversed(self.sessions) if s.session_id == session_id)
-            session = next(same, None)
+        session_id = event.get("session_id")
+        if session is None or session_id != session.session_id:
+            session_id = id_of(session_id) or id_of(event.get("sessionId"))
+            if session is not None and session_id and session.session_id not in {"", session_id}:
+                session = self._latest.get(session_id)
         if session is None or (opens and session.result is not None):
             session_id = session_id or (session.session_id if session is not None else "")
             session = Session(session_id, Line([tick]), Thread(last=tick))
@@ -161,25 +163,29 @@ class Assembler:
         else:
             session.session_id = session.session_id or session_id
             session.line.ticks.append(tick)
+        self._latest[session.session_id] = session
         return session, tick
 
     def _thread(self, event: Event, session: Session) -> Thread:
         """The thread an event belongs to: a subagent's, or the session's own."""
-        tool_id = id_of(event.get("parent_tool_use_id"))
+        if not event.get("parent_tool_use_id"):
+            return session.main
+        tool_id = id_of(event["parent_tool_use_id"])
         if not tool_id:
             return session.main
         tool = self.tools.get(tool_id)
         if tool is None:  # the line with the call is missing
             tool = self.tools[tool_id] = ToolCall(tool_id, "", start=session.main.last)
             session.main.strays.append(tool)
-        return agent_of(tool).thread
+        return self.tasks.agent_of(tool).thread
 
     def _repeats(self, event: Event) -> bool:
-        uuid = id_of(event.get("uuid"))
+        uuid = event.get("uuid")
+        if not isinstance(uuid, str):
+            return False
         if uuid in self._seen:
             return True
-        if uuid:
-            self._seen.add(uuid)
+        self._seen.add(uuid)
         return False
 
     # -- events by type ----------------------------------------------------------------------

@@ -6,7 +6,7 @@ from evalkit.core.content import plain_text
 from evalkit.core.conversation import ModelCall, Session, Subagent, ToolCall
 from evalkit.core.reconcile import settle_output
 from evalkit.core.totals import Totals
-from evalkit.core.usage import Usage, total
+from evalkit.core.usage import Usage
 from evalkit.core.values import Json
 
 
@@ -17,14 +17,35 @@ def add_closing_calls(session: Session, totals: Totals | None) -> None:
     message itself is in the log, only its output tokens are new. Figures that would exceed the
     session's totals are not believed: versions differ in what they add up there.
     """
-    for thread in list(session.main.threads):
-        for tool in thread.tools:
-            if tool.agent is not None and tool.agent.closing is not None:
-                _close(tool, tool.agent, tool.agent.closing, session, totals)
+    closing = [
+        (tool, tool.agent, tool.agent.closing)
+        for thread in session.main.threads
+        for tool in thread.tools
+        if tool.agent is not None and tool.agent.closing is not None
+    ]
+    if not closing:
+        return
+    room = _room(session, totals)
+    for tool, agent, usage in closing:
+        _close(tool, agent, usage, totals, room)
+
+
+def _room(session: Session, totals: Totals | None) -> dict[str, Usage]:
+    """Model, as the result names it, to the tokens that no call in the log accounts for."""
+    room = {share.model: share.usage for share in totals.models} if totals is not None else {}
+    for call in session.calls:
+        share = totals.share_of(call.model) if totals is not None else None
+        if share is not None and call.usage is not None:
+            room[share.model] -= call.usage
+    return room
 
 
 def _close(
-    tool: ToolCall, agent: Subagent, closing: Usage, session: Session, totals: Totals | None
+    tool: ToolCall,
+    agent: Subagent,
+    closing: Usage,
+    totals: Totals | None,
+    room: dict[str, Usage],
 ) -> None:
     calls = [call for call in agent.thread.calls if not call.synthetic]
     last = calls[-1] if calls else None
@@ -33,8 +54,10 @@ def _close(
             settle_output(last, closing.output, "tool result")
         return
     model = agent.model or (last.model if last is not None else "")
-    if tool.end is None or not _fits(session, totals, model, closing):
+    share = totals.share_of(model) if totals is not None and model else None
+    if tool.end is None or share is None or not room[share.model].covers(closing):
         return
+    room[share.model] -= closing
     call = ModelCall("", model, start=agent.thread.last, end=tool.end)
     call.inputs, agent.thread.waiting = agent.thread.waiting, []
     call.blocks = _blocks(agent.answer)
@@ -46,13 +69,3 @@ def _close(
 def _blocks(answer: Json) -> list[Json]:
     text = plain_text(answer)
     return [{"type": "text", "text": text}] if text else []
-
-
-def _fits(session: Session, totals: Totals | None, model: str, usage: Usage) -> bool:
-    """Whether the session's totals have room for a further call of the model."""
-    share = totals.share_of(model) if totals is not None and model else None
-    if totals is None or share is None:
-        return False
-    alike = [call for call in session.calls if totals.share_of(call.model) is share]
-    shown = total(call.usage for call in alike if call.usage is not None)
-    return share.usage.covers(shown + usage) and share.usage.output >= usage.output

@@ -50,8 +50,17 @@ def read_events(lines: Iterable[bytes], ledger: Ledger, *, source: str = "") -> 
     last = b""
     for number, raw in chain([opening], numbered):
         line = raw.strip(_BLANK)
-        if line:
-            last = line
+        if not line:
+            continue
+        last = line
+        try:
+            value = _decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            value = None
+        if isinstance(value, dict):  # nearly always
+            ledger.lines += 1
+            yield value
+        else:
             yield from _objects(line, number, ledger, prefix)
     _name_cut(last, ledger)
 

@@ -203,11 +203,9 @@ def _why_cost(found: Reconciled, calls: Sequence[ModelCall]) -> str:
 def _compare(
     found: Reconciled, calls: Sequence[ModelCall], share: ModelTotal, *, contradicted: bool
 ) -> None:
-    shown = total(
-        call.usage if call.final else replace(call.usage, output=0)
-        for call in calls
-        if call.usage is not None
-    )
+    shown = total(call.usage for call in calls if call.usage is not None)
+    known_output = sum(c.usage.output for c in calls if c.final and c.usage is not None)
+    shown = replace(shown, output=known_output)
     rest: dict[str, Json] = {}
     for kind, name in KINDS.items():
         there, stated = getattr(shown, name), getattr(share.usage, name)

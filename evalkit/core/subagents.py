@@ -32,17 +32,6 @@ _FIGURES = {
 }
 
 
-def agent_of(tool: ToolCall) -> Subagent:
-    """The subagent that the tool call started."""
-    if tool.agent is None:
-        asked = mapping_of(tool.input)
-        thread = Thread(last=tool.start, prompt=asked.get("prompt"))
-        tool.agent = Subagent(thread, kind=text_of(asked.get("subagent_type")))
-        if description := text_of(asked.get("description")):
-            tool.agent.facts["evalkit.subagent.description"] = description
-    return tool.agent
-
-
 @dataclass(slots=True)
 class Tasks:
     """What system events and tool results tell about subagents and other tasks.
@@ -50,12 +39,26 @@ class Tasks:
     Attributes:
         trim: Shortens what they tell.
         tools: Tool calls by their id.
+        started: Calls that started a subagent; those inside a subagent after the call that
+            started it.
     """
 
     trim: Trimmer
     tools: Mapping[str, ToolCall]
+    started: list[ToolCall] = field(default_factory=list)
     _tool_of: dict[str, str] = field(default_factory=dict)
     _kind_of: dict[str, str] = field(default_factory=dict)
+
+    def agent_of(self, tool: ToolCall) -> Subagent:
+        """The subagent that the tool call started."""
+        if tool.agent is None:
+            asked = mapping_of(tool.input)
+            thread = Thread(last=tool.start, prompt=asked.get("prompt"))
+            tool.agent = Subagent(thread, kind=text_of(asked.get("subagent_type")))
+            if description := text_of(asked.get("description")):
+                tool.agent.facts["evalkit.subagent.description"] = description
+            self.started.append(tool)
+        return tool.agent
 
     def tell(self, event: Mapping[str, Json], tick: Tick) -> str | None:
         """Take a ``task_…`` event in; returns why not, if it belongs to nothing in the log."""
@@ -68,7 +71,7 @@ class Tasks:
         if tool is None:
             return f"system/{subtype} without its tool call"
         if self._is_agent(tool, task_id):
-            self._agent_event(agent_of(tool), event, tick)
+            self._agent_event(self.agent_of(tool), event, tick)
         else:
             self._other_event(tool, event)
         return None
@@ -119,7 +122,7 @@ class Tasks:
         is_agent = tool.name in AGENT_TOOLS and not tool.failed
         if tool.agent is None and not is_agent and not id_of(result.get("agentId")):
             return
-        agent = agent_of(tool)
+        agent = self.agent_of(tool)
         agent.agent_id = id_of(result.get("agentId")) or agent.agent_id
         agent.kind = agent.kind or text_of(result.get("agentType"))
         agent.model = text_of(result.get("resolvedModel")) or agent.model

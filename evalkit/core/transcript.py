@@ -10,7 +10,6 @@ from evalkit.core.asides import anchor, lay_out_asides, read_asides
 from evalkit.core.assembly import Assembler
 from evalkit.core.closing import add_closing_calls
 from evalkit.core.content import Trimmer
-from evalkit.core.conversation import Session
 from evalkit.core.errors import LogRefused
 from evalkit.core.ledger import Ledger
 from evalkit.core.loglines import Event, as_utf8, read_events
@@ -83,6 +82,9 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
     request = mask_json(request) if asked is None else asked
     response = answer_of(sessions[-1])
     spans = build_spans(views, trace_id=trace_id, name=name, request=request, response=response)
+    silent = sum(not tool.agent.thread.calls for tool in assembler.tasks.started if tool.agent)
+    if silent:
+        ledger.note(f"messages of {silent} subagents are not in the log")
     receipt = _receipt(views, ledger)
     stated_start = None if timed or start.inferred else start.ns
     decides = [BUILDER, name, request, max_value_chars, times, stated_start]
@@ -130,11 +132,11 @@ def _place_in_time(
     ticks = [tick for session in sessions for tick in session.line.ticks]
     if times is not None and not all(tick.known for tick in ticks):
         _take_times(assembler, times, ledger)
-    anchor(sessions)
+    anchor(assembler.tasks.started)
     dropped = sum(drop_outliers(session.line.ticks) for session in sessions)
     known = sum(tick.known for tick in ticks)
     lay_out([session.line for session in sessions], start.ns)
-    lay_out_asides(sessions)
+    lay_out_asides(assembler.tasks.started)
     if assembler.bad_times:
         ledger.note(f"{assembler.bad_times} timestamps are no times; not used")
     if dropped:
@@ -184,17 +186,9 @@ def _receipt(views: Sequence[SessionView], ledger: Ledger) -> Receipt:
             ledger.note(f"{which}the log is cut off: it ends before the result event")
         elif view.figures.totals is None:
             ledger.note(f"{which}the result event says neither tokens nor cost")
-    silent = sum(_silent_agents(view.session) for view in views)
-    if silent:
-        ledger.note(f"messages of {silent} subagents are not in the log")
     complete = all(view.figures.totals is not None for view in views)
     verdict = "incomplete" if not complete else "differs" if differences else "reconciled"
     return ledger.receipt(verdict, sessions=len(views), differences=differences)
-
-
-def _silent_agents(session: Session) -> int:
-    agents = (tool.agent for thread in session.main.threads for tool in thread.tools)
-    return sum(agent is not None and not agent.thread.calls for agent in agents)
 
 
 def _metadata(views: Sequence[SessionView]) -> dict[str, str]:

@@ -116,7 +116,14 @@ def count(raw: Json) -> int:
 
 def total(usages: Iterable[Usage]) -> Usage:
     """The sum."""
-    return sum(usages, Usage())
+    read = output = cached = written = hour = 0
+    for usage in usages:
+        read += usage.input
+        output += usage.output
+        cached += usage.cache_read
+        written += usage.cache_write
+        hour += usage.cache_write_1h
+    return Usage(read, output, cached, written, hour)
 
 
 _BRACKETS = re.compile(r"\[[^\]]*\]$")
