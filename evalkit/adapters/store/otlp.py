@@ -115,7 +115,6 @@ def _portions(spans: Iterator[trace_pb2.Span], most_bytes: int) -> Iterator[list
 
 def _span(trace_id: bytes, span: Span) -> trace_pb2.Span:
     from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
-    from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
     return SpanMessage(
         trace_id=trace_id,
@@ -125,10 +124,16 @@ def _span(trace_id: bytes, span: Span) -> trace_pb2.Span:
         start_time_unix_nano=span.start_ns,
         end_time_unix_nano=span.end_ns,
         attributes=[_pair(key, value) for key, value in _attributes(span)],
-        status=Status(
-            code=Status.StatusCode.Value(f"STATUS_CODE_{span.status}"), message=clean(span.message)
-        ),
+        status=_status(span),
     )
+
+
+def _status(span: Span) -> trace_pb2.Status:
+    """The status; OpenTelemetry has a message for errors only, else it becomes an attribute."""
+    from opentelemetry.proto.trace.v1.trace_pb2 import Status
+
+    code = Status.StatusCode.Value(f"STATUS_CODE_{span.status}")
+    return Status(code=code, message=clean(span.message) if span.status == "ERROR" else "")
 
 
 def _attributes(span: Span) -> Iterator[tuple[str, Json]]:
@@ -137,6 +142,8 @@ def _attributes(span: Span) -> Iterator[tuple[str, Json]]:
         yield "mlflow.spanInputs", span.inputs
     if span.outputs is not None:
         yield "mlflow.spanOutputs", span.outputs
+    if span.message and span.status != "ERROR":
+        yield "evalkit.message", span.message
     yield from span.attributes.items()
     if span.attributes.keys() >= _PRICED and COST not in span.attributes:
         yield COST, {}
