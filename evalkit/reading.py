@@ -3,17 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from evalkit.adapters.files.run import LogFile, RunFiles, list_runs
-from evalkit.core import describe
-from evalkit.core.errors import InputError, Problem
+from evalkit.core import describe, overview
+from evalkit.core.errors import InputError, LogRefused, Problem
+from evalkit.core.feedback import masked
+from evalkit.core.overview import CaseOverview
+from evalkit.core.receipt import Receipt
 from evalkit.core.spans import Trace
 from evalkit.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedCase:
+    """A case with its trace, or with the reason why there is none.
+
+    Attributes:
+        case: What is known of it without its log.
+        trace: What its log tells; None where there is no log or it is refused.
+        refusal: Why there is no trace; None where there is one.
+    """
+
+    case: CaseOverview
+    trace: Trace | None
+    refusal: InputError | None
+
+    @property
+    def receipt(self) -> Receipt | None:
+        """What became of the lines of its log; None where there is no log."""
+        if self.trace is not None:
+            return self.trace.receipt
+        return self.refusal.receipt if isinstance(self.refusal, LogRefused) else None
 
 
 def run_ids(workspace: Workspace) -> list[str]:
     """Ids of the project's finished runs, sorted, so that dated ones end with the latest."""
     return list_runs(workspace.files)
+
+
+def read_cases(found: RunFiles) -> list[CaseOverview]:
+    """What is known of each case of a run without its log, with secrets masked.
+
+    Raises:
+        InputError: a log leads out of the run directory.
+    """
+    logged = {log.case_id for log in found.logs()}
+    scores = tuple(map(masked, found.run.scores))
+    run = replace(found.run, scores=scores)
+    return overview.cases(run, run.cases if None in logged else logged)
+
+
+def open_case(found: RunFiles, case: CaseOverview) -> OpenedCase:
+    """Read a case's log.
+
+    Args:
+        found: The run.
+        case: One of its cases.
+    """
+    try:
+        return OpenedCase(case, read_trace(found, case.case_id), None)
+    except InputError as error:
+        return OpenedCase(case, None, error)
 
 
 def log_of(logs: Sequence[LogFile], case_id: str) -> LogFile | None:

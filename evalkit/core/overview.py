@@ -36,7 +36,7 @@ class JudgeOverview:
     mean: float | None
 
     @property
-    def values(self) -> list[Json]:
+    def given(self) -> list[Json]:
         """The values that it gave."""
         return [s.value for s in self.scores if s.value is not None and not s.error]
 
@@ -48,12 +48,12 @@ class JudgeOverview:
     @property
     def silent(self) -> int:
         """Cases that it passed over, without a value and without an error."""
-        return len(self.scores) - len(self.values) - self.errors
+        return len(self.scores) - len(self.given) - self.errors
 
     @property
     def shape(self) -> Literal["pass", "number", "label", "other"]:
         """What all of its values are: true or false, numbers, or text."""
-        values = self.values
+        values = self.given
         if values and all(isinstance(value, bool) for value in values):
             return "pass"
         if values and len(_numbers(values)) == len(values):
@@ -65,7 +65,7 @@ class JudgeOverview:
     @property
     def spread(self) -> str:
         """How far its values lie apart, in words."""
-        values = self.values
+        values = self.given
         match self.shape:
             case "pass":
                 passed = sum(value is True for value in values)
@@ -113,19 +113,19 @@ class CaseOverview:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A threshold, and whether the run holds it.
+    """A threshold, and whether the run meets it.
 
     Attributes:
         judge: The judge.
         demand: What is demanded, such as ``mean at least 3.5``.
         actual: What the run has; None where it does not say.
-        verdict: ``held``, ``failed`` or ``not measured``.
+        verdict: ``met``, ``fails`` or ``not measured``.
     """
 
     judge: str
     demand: str
     actual: float | None
-    verdict: Literal["held", "failed", "not measured"]
+    verdict: Literal["met", "fails", "not measured"]
 
 
 def judges(run: Run) -> list[JudgeOverview]:
@@ -137,7 +137,7 @@ def judges(run: Run) -> list[JudgeOverview]:
     return [_judge(name, run.judges.get(name, {}), scores) for name, scores in said.items()]
 
 
-def cases(run: Run, logged: Collection[str]) -> list[CaseOverview]:
+def cases(run: Run, logged: Collection[str | None]) -> list[CaseOverview]:
     """What is known of each case.
 
     Args:
@@ -153,10 +153,10 @@ def cases(run: Run, logged: Collection[str]) -> list[CaseOverview]:
     ]
 
 
-def held(project: Project, run: Run) -> list[Threshold]:
-    """Every threshold of the project, and whether the run holds it; failed ones first."""
+def demands(project: Project, run: Run) -> list[Threshold]:
+    """Every threshold of the project, and whether the run meets it; those that fail first."""
     found = [_threshold(each) for each in thresholds(project, run)]
-    order = ("failed", "not measured", "held")
+    order = ("fails", "not measured", "met")
     return sorted(found, key=lambda each: order.index(each.verdict))
 
 
@@ -167,16 +167,16 @@ def _judge(
     bare = JudgeOverview(name, next(kinds, ""), tuple(scores), None, None)
     rate, mean = figures.get("pass_rate"), figures.get("mean")
     if rate is None and bare.shape == "pass":
-        rate = statistics.fmean(value is True for value in bare.values)
+        rate = statistics.fmean(value is True for value in bare.given)
     if bare.shape == "number" and mean is None:
-        mean = statistics.fmean(_numbers(bare.values))
+        mean = statistics.fmean(_numbers(bare.given))
     return JudgeOverview(name, bare.judge_type, bare.scores, rate, mean)
 
 
 def _threshold(bound: Breach) -> Threshold:
     side, _, figure = bound.kind.partition("_")
     limit = "at most" if side == "max" else "at least"
-    verdict: Literal["held", "failed", "not measured"] = "failed" if bound.is_worse else "held"
+    verdict: Literal["met", "fails", "not measured"] = "fails" if bound.is_worse else "met"
     if bound.actual is None:
         verdict = "not measured"
     demand = f"{figure.replace('_', ' ')} {limit} {bound.bound:g}"

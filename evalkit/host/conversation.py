@@ -31,6 +31,8 @@ DEEPEST = 6
 PEEK = 100
 """Characters of a folded text that its title shows."""
 
+UNASKED = "What the agent was asked is not in the log."
+
 STYLE = """
 .ek-talk { max-height: 80vh; overflow-y: auto; padding-right: 0.5rem; font-size: 0.9rem }
 .ek-talk .ek-r { margin: 0 0 0.6rem calc(var(--ek-depth, 0) * 1.4rem); overflow-wrap: anywhere }
@@ -43,6 +45,7 @@ STYLE = """
 .ek-talk .ek-notice { background: var(--amber-3, #fff7c2) }
 .ek-talk .ek-bad { background: var(--red-3, #feebec) }
 .ek-talk summary { cursor: pointer; color: var(--muted-foreground, #666) }
+.ek-talk details[open] > summary .ek-peek { display: none }
 .ek-talk .ek-tool { border: 1px solid var(--border, #ddd); border-radius: 8px;
   padding: 0.35rem 0.75rem }
 .ek-talk .ek-failed { border-color: var(--red-8, #eb8e90) }
@@ -73,8 +76,8 @@ def conversation(trace: Trace) -> Any:
     if left_out:
         gap = f"{left_out:,} remarks between here and the last {MOST_REMARKS[1]} are left out"
         parts.insert(MOST_REMARKS[0], f'<div class="ek-r ek-box ek-notice">{gap}</div>')
-    if not parts:
-        parts = ['<div class="ek-r ek-box ek-notice">The log holds no words.</div>']
+    if not any(remark.voice == "user" for remark in remarks):
+        parts.insert(0, f'<div class="ek-r ek-who">{UNASKED}</div>')
     return mo.Html(f'<div class="ek-talk"><style>{STYLE}</style>{"".join(parts)}</div>')
 
 
@@ -115,7 +118,10 @@ class _Pen:
 
     def _folded(self, title: str, text: str) -> str:
         peek = _escaped(" ".join(text[: PEEK * 2].split())[:PEEK])
-        head = f'<summary><span class="ek-name">{title}</span> {peek}</summary>'
+        head = (
+            f'<summary><span class="ek-name">{title}</span> '
+            f'<span class="ek-peek">{peek}</span></summary>'
+        )
         return f'<details class="ek-fold">{head}{self._text(text, "ek-t")}</details>'
 
     def _tool(self, remark: Remark) -> str:

@@ -9,20 +9,20 @@ import pandas as pd
 
 from evalkit.core.spans import Trace
 from evalkit.core.timeline import Bar, Timeline, timeline
+from evalkit.host.dress import BLUE, GREY, RED, dressed
 
 KINDS = {
     "AGENT": ("agent", "#8e4ec6"),
-    "CHAIN": ("turn", "#8b8d98"),
-    "LLM": ("model call", "#0090ff"),
+    "CHAIN": ("turn", GREY),
+    "LLM": ("model call", BLUE),
     "TOOL": ("tool", "#f76b15"),
 }
 """What each kind of span is called, and its colour."""
 
-FAILED = "#e5484d"
 LOGGED, INFERRED = "from the log", "laid out in order"
 ROW_PX = 18
 LABELS_PX = 260
-BARS_PX = 640
+BARS_PX = 760
 INDENT_PX = 12
 SMALLEST = 0.004
 """Part of the whole that a bar takes at least, so that it can be seen."""
@@ -41,7 +41,7 @@ def waterfall(trace: Trace) -> Any:
         y=alt.Y("row:O", axis=None, scale=alt.Scale(paddingInner=0.3, paddingOuter=0.3))
     )
     height = max(ROW_PX * len(rows), 2 * ROW_PX)
-    labels = base.mark_text(align="left", limit=LABELS_PX).encode(
+    labels = base.mark_text(align="left", limit=LABELS_PX, style="guide-label").encode(
         x=alt.X("indent:Q", axis=None, scale=alt.Scale(domain=[0, LABELS_PX], nice=False)),
         text="name:N",
         tooltip=_tooltip(),
@@ -54,21 +54,20 @@ def waterfall(trace: Trace) -> Any:
             "time:N",
             title="Times",
             scale=alt.Scale(domain=[LOGGED, INFERRED], range=[1.0, 0.45]),
+            legend=alt.Legend(symbolFillColor=GREY),
         ),
-        stroke=alt.condition("datum.failed", alt.value(FAILED), alt.value("transparent")),
+        stroke=alt.condition("datum.failed", alt.value(RED), alt.value("transparent")),
         strokeWidth=alt.value(2),
         tooltip=_tooltip(),
     )
-    return (
-        alt.hconcat(
-            labels.properties(width=LABELS_PX, height=height),
-            bars.properties(width=BARS_PX, height=height),
-            spacing=8,
-            title=alt.TitleParams("What took how long", subtitle=_subtitle(found), anchor="start"),
-        )
-        .resolve_scale(y="shared")
-        .configure_view(strokeWidth=0)
-        .configure_legend(orient="bottom")
+    both = alt.hconcat(
+        labels.properties(width=LABELS_PX, height=height),
+        bars.properties(width=BARS_PX, height=height),
+        spacing=8,
+        title=alt.TitleParams("What took how long", subtitle=_subtitle(found)),
+    )
+    return dressed(both.resolve_scale(y="shared")).configure_legend(
+        orient="bottom", titleOrient="left", titlePadding=12, padding=8, columnPadding=16
     )
 
 
@@ -108,7 +107,7 @@ def _tooltip() -> list[alt.Tooltip]:
     ]
 
 
-def _subtitle(found: Timeline) -> str:
+def _subtitle(found: Timeline) -> list[str]:
     """What the chart does not show, or shows only by inference."""
     told = []
     if found.inferred == len(found.bars):
@@ -117,4 +116,4 @@ def _subtitle(found: Timeline) -> str:
         told.append("Pale steps have no times of their own in the log; they are laid out in order.")
     if found.left_out:
         told.append(f"{found.left_out:,} further steps are left out here; MLflow shows all.")
-    return " ".join(told)
+    return told
