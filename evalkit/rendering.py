@@ -133,6 +133,28 @@ def pulled(terminal: Terminal, report: Report) -> None:
         terminal.note(note)
 
 
+def reviewed(terminal: Terminal, report: Report) -> None:
+    """What went to MLflow and came back, and how far people and judges agree."""
+    tell = teller(terminal)
+    for stage in ("push-feedback", "pull-feedback"):
+        if stage in report:
+            tell(stage, report[stage])
+    compared = [each for each in report["agreement"] if each["labels"]]
+    if not compared:
+        terminal.say("no case was both reviewed and judged: nothing to compare")
+        return
+    heads = ("judge", "beside", "same", "kappa (95 %)", "")
+    terminal.table(heads, [_agreed(each) for each in compared])
+
+
+def _agreed(each: Report) -> tuple[str, ...]:
+    kappa = ""
+    if each["kappa"] is not None:
+        kappa = f"{each['kappa']:.2f} ({each['low']:.2f} to {each['high']:.2f})"
+    same = f"{each['agreed']} of {each['labels']}"
+    return each["judge"], each["basis"], same, kappa, each["standing"]
+
+
 _RENDERERS: dict[str, Callable[[Terminal, Report], None]] = {
     "check": check,
     "map": mapping,

@@ -184,8 +184,7 @@ class Comparison:
         return sorted(differing, key=lambda pair: (pair.judged != PASS, pair.judge, pair.case_id))
 
     def as_report(self) -> list[Json]:
-        """For each judge its ``judge``, ``basis``, ``labels``, ``agreed``, ``kappa``, ``low``,
-        ``high`` and ``standing``."""
+        """The agreement with each judge, as JSON values."""
         return [
             {
                 "judge": each.judge,

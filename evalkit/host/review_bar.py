@@ -1,0 +1,79 @@
+"""The bar that a run is reviewed with: which case, what was said of it, which are left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anywidget
+import marimo as mo
+import traitlets
+
+from evalkit.host.host import Host
+
+FOLDER = Path(__file__).parent
+T = TypeVar("T")
+
+
+class ReviewBar(anywidget.AnyWidget):
+    """Goes from case to case, accepts and comments, by mouse and by keyboard.
+
+    The browser turns the page and notes what is said at once; Python hears of it and saves it.
+
+    Attributes:
+        cases: The cases' names, in order.
+        comments: Case to comment; empty means accepted. What is left has none.
+        at: Place of the case that is shown.
+    """
+
+    _esm = FOLDER / "review_bar.js"
+    _css = FOLDER / "review_bar.css"
+    cases = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    comments = traitlets.Dict().tag(sync=True)
+    at = traitlets.Int(0).tag(sync=True)
+
+    def __init__(self, cases: Sequence[str], comments: Mapping[str, str]) -> None:
+        self.saved = {case: comments[case] for case in cases if case in comments}
+        left = (place for place, case in enumerate(cases) if case not in self.saved)
+        super().__init__(cases=list(cases), comments=dict(self.saved), at=next(left, 0))
+
+    def unsaved(self) -> dict[str, str | None]:
+        """What was said since :meth:`keep`: case to comment; None where a word was taken back."""
+        changed = {**dict.fromkeys(self.saved), **self.comments}
+        return {
+            case: comment
+            for case, comment in changed.items()
+            if case in self.cases and comment != self.saved.get(case)
+        }
+
+    def keep(self) -> None:
+        """Take what is said by now as saved."""
+        self.saved = dict(self.comments)
+
+
+def review_bar(host: Host[Any], cases: Sequence[str], comments: Mapping[str, str]) -> Any:
+    """The bar, at the first case that nobody has reviewed; None where nobody could use it.
+
+    Args:
+        host: The notebook's host.
+        cases: The cases' names.
+        comments: What was said of them so far.
+    """
+    return mo.ui.anywidget(ReviewBar(cases, comments)) if host.person else None
+
+
+def said(bar: Any) -> dict[str, str | None]:
+    """What was said with the bar and is not saved yet; nothing where there is no bar."""
+    return {} if bar is None else bar.widget.unsaved()
+
+
+def keep(bar: Any) -> None:
+    """Take what was said with the bar as saved."""
+    if bar is not None:
+        bar.widget.keep()
+
+
+def shown(bar: Any, of: Sequence[T]) -> list[T]:
+    """The case that the bar stands at, of those that it was made with; none without a bar."""
+    return [] if bar is None else [of[bar.value["at"]]]
