@@ -58,6 +58,11 @@ def metrics(project: Project, run: Run) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}
 
 
+def is_of_judge(metric: str) -> bool:
+    """Whether a metric is a figure that every judge has."""
+    return metric.endswith(("/mean", "/pass_rate"))
+
+
 def _execution(usage: Usage) -> Iterator[tuple[str, float]]:
     for name in ("duration_s", "cost_usd", "num_turns", "exit_code"):
         value = getattr(usage, name)
@@ -74,7 +79,7 @@ def tags(project: Project, run: Run) -> dict[str, str]:
     """``regressions_detected`` (yes or no), ``num_judges``, and the config's own tags.
 
     ``evalkit.regressions`` says which thresholds fail, ``evalkit.unmeasured`` which could not be
-    looked at.
+    looked at; ``none`` where there is none, so that a tag from an earlier time does not stay.
     """
     failed, open_ = breaches(project, run), unmeasured(project, run)
     judges = set(run.judges) | {score.judge for score in run.scores}
@@ -83,8 +88,8 @@ def tags(project: Project, run: Run) -> dict[str, str]:
         "regressions_detected": "yes" if failed else "no",
         "num_judges": str(len(judges)),
         "evalkit.eval": project.name,
-        "evalkit.regressions": "; ".join(regressions(project, run)),
-        "evalkit.unmeasured": "; ".join(f"{b.judge} {b.kind}" for b in open_),
+        "evalkit.regressions": "; ".join(regressions(project, run)) or "none",
+        "evalkit.unmeasured": "; ".join(f"{b.judge} {b.kind}" for b in open_) or "none",
     }
     return {name: value for name, value in found.items() if value}
 

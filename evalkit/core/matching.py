@@ -22,6 +22,10 @@ RECORDED_TAG = "eval_run_id"
 """Trace tag by which the harness marks what it records itself: a case id or a run id."""
 
 
+OWN_TAGS = ("evalkit.", "mlflow.")
+"""How the tags begin that evalkit and MLflow set on a trace."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredTrace:
     """A trace as MLflow lists it, without its spans.
@@ -46,6 +50,13 @@ class StoredTrace:
     def case_id(self) -> str | None:
         """The case it belongs to; None for a whole batch run's."""
         return self.tags.get(CASE_TAG)
+
+    @property
+    def is_used_by_others(self) -> bool:
+        """Whether people or other tools left an assessment or a tag on it."""
+        return any(not each.is_ours for each in self.assessments) or any(
+            not name.startswith(OWN_TAGS) for name in self.tags
+        )
 
     def holds(self, content_hash: str) -> bool:
         """Whether it is complete, and was built from content of that hash."""

@@ -5,32 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple, TypeAlias
 
 from evalkit.adapters.files.run import LogFile, RunFiles
 from evalkit.adapters.store import RunRecord, Store, Written
 from evalkit.core import describe
+from evalkit.core.account import Account
 from evalkit.core.errors import StoreError, Unfinished
-from evalkit.core.feedback import (
-    Assessment,
-    Changes,
-    SourceType,
-    Target,
-    changes,
-    from_score,
-    masked,
-    merge,
-)
+from evalkit.core.feedback import Assessment, Changes, masked, merge
 from evalkit.core.masking import mask_text
-from evalkit.core.matching import (
-    CASE_TAG,
-    HASH_TAG,
-    RUN_TAG,
-    StoredTrace,
-    TraceIndex,
-    index_traces,
-)
-from evalkit.core.receipt import Receipt
-from evalkit.core.receipts import WHOLE_RUN, Receipts
+from evalkit.core.matching import CASE_TAG, HASH_TAG, RUN_TAG, StoredTrace, index_traces
+from evalkit.core.placement import Placement, expected_cases, is_recorded
+from evalkit.core.receipts import WHOLE_RUN
 from evalkit.core.spans import Trace
 from evalkit.core.start import Start, start_of
 from evalkit.core.transcript import LogRefused, build_trace
@@ -42,9 +28,25 @@ ARTIFACTS = ("summary.yaml", "run_result.json")
 PROGRESS = 25
 """Traces between two lines of progress."""
 
-JUDGES: tuple[SourceType, ...] = ("CODE", "LLM_JUDGE")
+Built: TypeAlias = tuple[Trace, tuple[Assessment, ...]]
 
-Built = tuple[Trace, tuple[Assessment, ...]]
+AGAIN = "Run the same command again to finish."
+
+
+class Sent(NamedTuple):
+    """A trace that is on its way.
+
+    Attributes:
+        name: Its case, or ``WHOLE_RUN``.
+        spans: How many spans it has.
+        wanted: How much feedback goes with it.
+        gone: Feedback on its earlier version that is taken back once it stands.
+    """
+
+    name: str
+    spans: int
+    wanted: int
+    gone: Changes
 
 
 def log_results(
@@ -69,21 +71,24 @@ def log_results(
         changed; ``receipt`` sums the receipts of all logs.
 
     Raises:
-        InputError: a log leads out of the run directory.
+        InputError: a log leads out of the run directory; nothing was written.
         StoreError: MLflow failed before anything was written.
-        Unfinished: MLflow failed on the way; the report says how far it got.
+        Unfinished: MLflow failed on the way, or did not take a trace; the report says what
+            stands.
     """
+    logs = found.logs()
     experiment_id = store.experiment(found.project.experiment, create=True)
     key = describe.run_key(experiment_id, found.project, found.run.run_id)
-    logging = _Logging(found, store, experiment_id, key, seed_names=seed_names, say=say)
+    logging = _Logging(found, store, experiment_id, key, logs, seed_names=seed_names, say=say)
     try:
         logging.log()
     except StoreError as error:
         if not logging.run_id:
             raise
-        raise Unfinished(
-            f"{error}\nRun the same command again to finish.", logging.report()
-        ) from error
+        raise Unfinished(f"{error}\n{AGAIN}", logging.report()) from error
+    if unwritten := logging.account.unwritten:
+        told = "\n".join(f"{case}: {why}" for case, why in unwritten.items())
+        raise Unfinished(f"MLflow did not take every trace.\n{told}\n{AGAIN}", logging.report())
     return logging.report()
 
 
@@ -122,53 +127,48 @@ class _Logging:
     store: Store
     experiment_id: str
     key: str
+    logs: Sequence[LogFile]
     seed_names: bool
     say: Callable[[str], None]
     run_id: str = ""
-    written: bool = False
-    index: TraceIndex = field(default_factory=lambda: TraceIndex({}))
-    receipts: dict[str, Receipt] = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
-    case_of: dict[str, str] = field(default_factory=dict)
+    placement: Placement = field(init=False)
+    sent: dict[str, Sent] = field(default_factory=dict)
     late: list[Changes] = field(default_factory=list)
-    sent: int = 0
-    traces: int = 0
-    spans: int = 0
-    assessments: int = 0
-    metrics: int = 0
-    params: int = 0
-    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.account = Account(self.found.run)
 
     def log(self) -> None:
-        logs = self.found.logs()
-        self.index = self._find_traces(logs)
-        self.notes += [*self.found.run.notes, *self.index.notes, *self._without_value()]
-        self._write_run(logs)
+        self.placement = self._place()
+        self.account.notes += self.found.run.notes
+        self.account.notes += [*self.placement.index.notes, *self._about_scores()]
+        self._write_run()
         self._adopt()
-        self._write_traces(logs)
+        self._write_traces()
+        self._write_feedback()
+        self._remove_traces_of_gone_cases()
         self._write_artifacts()
 
-    def _find_traces(self, logs: Sequence[LogFile]) -> TraceIndex:
+    def _place(self) -> Placement:
+        """Look for the run's traces, and put each beside its case."""
+        run, logged = self.found.run, [log.case_id for log in self.logs]
         own = self.store.find_traces(self.experiment_id, self.key)
         known = {trace.case_id for trace in own}
-        lacking = [case for case in self._expected(logs) if case not in known]
-        recorded = self.store.find_recorded(self.experiment_id) if lacking else ()
-        return index_traces(self.found.run, own, recorded)
+        is_complete = known.issuperset(expected_cases(run, logged))
+        recorded = () if is_complete else self.store.find_recorded(self.experiment_id)
+        index = index_traces(run, own, recorded)
+        return Placement(run, logged, index, self.key, seed_names=self.seed_names)
 
-    def _without_value(self) -> Iterator[str]:
+    def _about_scores(self) -> Iterator[str]:
         empty = sum(s.value is None and not s.error for s in self.found.run.scores)
         if empty:
             yield f"{empty} scores have neither value nor error; they stand in the table only"
+        if not self.found.run.scores:
+            yield "there are no scores; judge feedback that stands in MLflow is left as it is"
 
-    def _expected(self, logs: Sequence[LogFile]) -> list[str | None]:
-        """The cases that should have a trace; None for the one of a batch run."""
-        if self.found.run.mode == "batch" or any(log.case_id is None for log in logs):
-            return [None]
-        return list(self.found.run.cases)
-
-    def _write_run(self, logs: Sequence[LogFile]) -> None:
+    def _write_run(self) -> None:
         project, run = self.found.project, self.found.run
-        start = _start(self.found, logs[0].modified_ns() if logs else 0)
+        start = _start(self.found, self.logs[0].modified_ns() if self.logs else 0)
         figures = describe.metrics(project, run)
         record = RunRecord(
             key=self.key,
@@ -178,96 +178,120 @@ class _Logging:
             tags=describe.tags(project, run),
             start_ms=start.ns // 10**6,
             end_ms=start.ns // 10**6 + round((run.usage.duration_s or 0) * 1000),
+            is_time_inferred=start.inferred,
         )
         outcome = self.store.write_run(self.experiment_id, record)
-        self.run_id, self.written = outcome.run_id, outcome.written
-        self.notes += outcome.notes
-        self.metrics, self.params = len(figures), len(record.params)
+        self.run_id, self.account.written = outcome.run_id, outcome.written
+        self.account.notes += outcome.notes
+        if gone := [name for name in outcome.others if describe.is_of_judge(name)]:
+            what = f"figures of judges that the run no longer has stay: {', '.join(gone)}"
+            self.account.notes.append(f"{what}; MLflow cannot delete metrics")
+        self.account.metrics, self.account.params = len(figures), len(record.params)
 
     def _adopt(self) -> None:
         """Mark and link the traces that the harness recorded itself, so that they are ours too."""
-        case_of = {trace.trace_id: case for case, trace in self.index.by_case.items()}
+        index = self.placement.index
+        case_of = {trace.trace_id: case for case, trace in index.by_case.items()}
         taken = {
             trace.trace_id: {RUN_TAG: self.key}
             | ({CASE_TAG: case_of[trace.trace_id]} if trace.trace_id in case_of else {})
-            for trace in self.index.traces
+            for trace in index.traces
             if RUN_TAG not in trace.tags
         }
         if taken:
             self.store.adopt_traces(self.run_id, taken)
-            self.written = True
-            self.notes.append(f"{len(taken)} traces that the harness recorded itself are used")
+            self.account.written = True
+            what = f"{len(taken)} traces that the harness recorded itself are used"
+            self.account.notes.append(what)
 
-    def _write_traces(self, logs: Sequence[LogFile]) -> None:
-        changed = self._changed(logs)
-        for outcome in self.store.write_traces(self.experiment_id, self.run_id, changed):
-            self.written = True
-            self._note_outcome(outcome)
-            self.sent += 1
-            if self.sent % PROGRESS == 0 or self.sent == len(logs):
-                self.say(f"{self.sent} of {len(logs)} traces written")
-        delta = merge(self.late)
-        if delta:
-            self.store.write_assessments(delta)
-            self.written = True
+    def _write_traces(self) -> None:
+        writing = self.store.write_traces(self.experiment_id, self.run_id, self._changed())
+        for done, outcome in enumerate(writing, start=1):
+            self.account.written = True
+            self._book(outcome)
+            if done % PROGRESS == 0 or done == len(self.logs):
+                self.say(f"{done} of {len(self.logs)} traces written")
 
-    def _note_outcome(self, outcome: Written) -> None:
-        case_id = self.case_of.get(outcome.trace_id, WHOLE_RUN)
-        self.notes += [f"{case_id}: {notice}" for notice in outcome.notices]
+    def _book(self, outcome: Written) -> None:
+        name, spans, wanted, gone = self.sent[outcome.trace_id]
+        self.account.notes += [f"{name}: {notice}" for notice in outcome.notices]
         if outcome.error:
-            self.refused[case_id] = outcome.error
+            self.account.unwritten[name] = outcome.error
+        else:
+            self.account.stands(name, spans=spans, assessments=wanted)
+            self.late.append(gone)
 
-    def _changed(self, logs: Sequence[LogFile]) -> Iterator[Built]:
+    def _changed(self) -> Iterator[Built]:
         """The traces that have to be written, built one at a time.
 
-        A trace whose log is unchanged only gets, later, the judge feedback that it lacks; one
-        that the harness recorded is never built a second time.
+        A trace that stands as its log says only gets, later, the judge feedback that it lacks.
+        So does one that the harness recorded, which is never built a second time, and one whose
+        log is gone or gives no trace any more.
         """
-        for log in logs:
-            stored = self.index.whole if log.case_id is None else self.index.of(log.case_id)
-            if stored is not None and HASH_TAG not in stored.tags:
-                self._bring_up_to_date(stored, self._wanted(log, stored.trace_id, stored.time_ms))
-            elif (trace := self._build(log)) is not None:
-                wanted = self._wanted(log, trace.trace_id, trace.start_ns // 10**6)
-                if stored is not None and stored.holds(trace.content_hash):
-                    self._bring_up_to_date(stored, wanted)
-                else:
-                    if stored is not None:
-                        self._withdraw(stored, wanted)
-                    yield trace, wanted
+        standing = self.placement.standing()
+        for log in self.logs:
+            name = _name(log.case_id)
+            stored = standing.get(name)
+            trace = None if stored is not None and is_recorded(stored) else self._build(log)
+            if trace is None:
+                continue
+            wanted = self.placement.wanted(name, trace.trace_id, trace.start_ns // 10**6)
+            standing.pop(name, None)
+            if stored is not None and stored.holds(trace.content_hash):
+                self._keep(name, stored, len(trace.spans), wanted)
+            else:
+                gone = self.placement.feedback(wanted, stored).delete
+                sent = Sent(name, len(trace.spans), len(wanted), Changes(delete=gone))
+                self.sent[trace.trace_id] = sent
+                yield trace, wanted
+        for name, stored in standing.items():
+            wanted = self.placement.wanted(name, stored.trace_id, stored.time_ms)
+            self._keep(name, stored, 0, wanted)
 
     def _build(self, log: LogFile) -> Trace | None:
         """The trace of a log; None where the log is refused."""
-        name = log.case_id if log.case_id is not None else WHOLE_RUN
+        name = _name(log.case_id)
         try:
             trace = trace_of(self.found, log, self.key)
         except LogRefused as error:
-            self.refused[name] = str(error)
+            self.account.refused[name] = str(error)
             return None
-        self.receipts[name] = trace.receipt
-        self.spans += len(trace.spans)
+        self.account.receipts[name] = trace.receipt
         marks = {RUN_TAG: self.key, HASH_TAG: trace.content_hash}
         if log.case_id is not None:
-            marks[CASE_TAG] = self.case_of[trace.trace_id] = log.case_id
+            marks[CASE_TAG] = log.case_id
         return replace(trace, tags={**trace.tags, **marks})
 
-    def _wanted(self, log: LogFile, trace_id: str, time_ms: int) -> tuple[Assessment, ...]:
-        """The judges' feedback that belongs on a log's trace."""
-        shared = log.case_id is None
-        target = Target(trace_id, shared or self.seed_names, self.key, time_ms)
-        scores = [s for s in self.found.run.scores if shared or s.case_id == log.case_id]
-        wanted = tuple(filter(None, (from_score(masked(score), target) for score in scores)))
-        self.traces += 1
-        self.assessments += len(wanted)
-        return wanted
+    def _keep(
+        self, name: str, stored: StoredTrace, spans: int, wanted: Sequence[Assessment]
+    ) -> None:
+        """Leave a trace as it stands, and its feedback for later."""
+        delta = self.placement.feedback(wanted, stored)
+        self.account.stands(name, spans=spans, assessments=len(wanted) - len(delta.create))
+        self.late.append(delta)
 
-    def _bring_up_to_date(self, stored: StoredTrace, wanted: Sequence[Assessment]) -> None:
-        self.late.append(changes(wanted, stored.assessments, sources=JUDGES))
+    def _write_feedback(self) -> None:
+        kept = (trace for trace in self.placement.gone if trace.is_used_by_others)
+        self.late += [self.placement.feedback((), trace) for trace in kept]
+        delta = merge(self.late)
+        if delta:
+            self.store.write_assessments(delta)
+            self.account.written = True
+            self.account.assessments += len(delta.create)
 
-    def _withdraw(self, stored: StoredTrace, wanted: Sequence[Assessment]) -> None:
-        """Take back feedback of ours that is no longer wanted on a trace that is rewritten."""
-        gone = changes(wanted, stored.assessments, sources=JUDGES).delete
-        self.late.append(Changes(delete=gone))
+    def _remove_traces_of_gone_cases(self) -> None:
+        """Delete what was built for cases that the run no longer has, unless others use it."""
+        gone = self.placement.gone
+        kept = [trace for trace in gone if trace.is_used_by_others]
+        deleted = [trace.trace_id for trace in gone if not trace.is_used_by_others]
+        if deleted:
+            self.store.delete_traces(self.experiment_id, deleted)
+            self.account.written = True
+        self.account.notes += [
+            f"the run no longer has {_name(trace.case_id)}, whose trace is kept: people left "
+            "something on it"
+            for trace in kept
+        ]
 
     def _write_artifacts(self) -> None:
         found = {name: self.found.artifact(name) for name in ARTIFACTS}
@@ -276,37 +300,23 @@ class _Logging:
             for name, content in found.items()
             if content is not None
         }
-        receipt = json.dumps(self._receipts().as_dict(), indent=2, ensure_ascii=False)
-        texts["receipt.json"] = receipt.encode()
+        receipts = self.account.all_receipts().as_dict()
+        texts["receipt.json"] = json.dumps(receipts, indent=2, ensure_ascii=False).encode()
         table = describe.table([masked(score) for score in self.found.run.scores])
         if self.store.write_artifacts(self.run_id, texts, {"per_case_results.json": table}):
-            self.written = True
-
-    def _receipts(self) -> Receipts:
-        logged = set(self.receipts) | set(self.refused) | set(self.index.by_case)
-        missing = [c for c in self.found.run.scores_by_case() if c not in logged]
-        whole = WHOLE_RUN in logged or self.index.whole is not None
-        return Receipts(self.receipts, self.refused, () if whole else tuple(missing))
+            self.account.written = True
+        self.account.table_rows = len(self.found.run.scores)
 
     def report(self) -> dict[str, Json]:
         """What stands in MLflow by now."""
-        receipts = self._receipts()
-        without = {*receipts.missing, *receipts.refused}
-        lost = [s for s in self.found.run.scores if s.case_id in without]
         return {
             "experiment": self.found.project.experiment,
             "mlflow_run_id": self.run_id,
-            "params": self.params,
-            "metrics": self.metrics,
-            "traces": self.traces,
-            "spans": self.spans,
-            "assessments": self.assessments,
-            "table_rows": len(self.found.run.scores),
-            "receipt": receipts.totals(),
-            "unmatched": len(lost),
-            "unmatched_names": [f"{score.case_id}/{score.judge}" for score in lost],
+            **self.account.as_report(),
             "regressions": describe.regressions(self.found.project, self.found.run),
-            "written": self.written,
             "url": self.store.run_url(self.experiment_id, self.run_id),
-            "notes": self.notes,
         }
+
+
+def _name(case_id: str | None) -> str:
+    return WHOLE_RUN if case_id is None else case_id
