@@ -35,6 +35,7 @@ class RunRecord:
         start_ms: When it began, milliseconds since the epoch.
         end_ms: When it ended; also the time of its metrics.
         status: How it ended.
+        is_time_inferred: Whether the times are no facts; then they do not move once written.
     """
 
     key: str
@@ -45,6 +46,7 @@ class RunRecord:
     start_ms: int
     end_ms: int
     status: RunStatus = "FINISHED"
+    is_time_inferred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +96,14 @@ class WrittenRun:
         created: Whether it was not there before.
         written: Whether anything had to be written.
         notes: What MLflow could not take as it was.
+        others: Metrics that it has besides, from an earlier time or from somebody else.
     """
 
     run_id: str
     created: bool
     written: bool
     notes: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 def find_run(gateway: Gateway, experiment_id: str, key: str) -> StoredRun | None:
@@ -164,10 +168,13 @@ def write_run(
         with gateway.answering("deleting a tag of the run"):
             gateway.tracking.delete_tag(run.run_id, stale)
     log(gateway, run.run_id, batch)
-    ended = (run.status, run.end_ms) != (record.status, record.end_ms)
+    moved = run.end_ms != record.end_ms and not record.is_time_inferred
+    ended = run.status != record.status or moved
     if ended:
         _finish(gateway, run.run_id, record)
-    outcome = WrittenRun(run.run_id, created, created or ended or bool(batch), tuple(notes))
+    others = sorted(set(run.metrics) - {fit_name(name) for name, _ in record.metrics})
+    written = created or ended or bool(batch)
+    outcome = WrittenRun(run.run_id, created, written, tuple(notes), tuple(others))
     return outcome, with_tags(run, batch.tags)
 
 
