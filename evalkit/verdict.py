@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from evalkit.core.errors import EvalkitError, InputError, StoreAbsent
 from evalkit.terminal import Terminal
 
 Report = dict[str, Any]
+
+STAGES = ("map", "sync-dataset", "log-results", "push-feedback", "pull-feedback")
+"""The stages whose reports a report of several stages can hold."""
 
 
 def concluded(report: Report, *, strict: bool) -> tuple[Report, int]:
@@ -34,17 +38,20 @@ def failed(error: EvalkitError, terminal: Terminal, *, strict: bool) -> tuple[Re
 
 
 def _shortfalls(report: Report) -> list[str]:
-    """What was left undone without being an error, in this report and those within it."""
-    found = []
+    """What was left undone without being an error, in a stage's report or in those of several."""
+    of_stages = [report[name] for name in STAGES if isinstance(report.get(name), dict)]
+    return [text for part in (report, *of_stages) for text in _left_undone(part)]
+
+
+def _left_undone(report: Report) -> Iterator[str]:
     if report.get("skipped") is True:
-        found.append(str(report.get("reason")))
+        yield str(report.get("reason"))
     elif report.get("skipped"):
-        found.append(f"{report['skipped']} cases were skipped")
+        yield f"{report['skipped']} cases were skipped"
+    if report.get("reachable") is False:
+        yield str(report.get("detail"))
     if report.get("unmatched"):
-        found.append(f"{report['unmatched']} pieces of feedback have no trace")
+        yield f"{report['unmatched']} pieces of feedback have no trace"
     if refused := (report.get("receipt") or {}).get("refused"):
-        found.append(f"{len(refused)} logs were refused")
-    for part in report.values():
-        if isinstance(part, dict):
-            found += _shortfalls(part)
-    return found
+        yield f"{len(refused)} logs were refused"
+    yield from report.get("shortfalls", ())
