@@ -95,7 +95,9 @@ def _given(workspace: Workspace, case_id: str) -> Iterator[tuple[str, Json]]:
         case = read_case(workspace.files.cases_dir, case_id)
     except InputError:
         return
-    for name, document in case.documents.items():
+    task_first = sorted(case.documents, key=lambda name: not name.startswith("input"))
+    for name in task_first:
+        document = case.documents[name]
         if isinstance(document, dict):
             yield from ((f"{name}: {key}", value) for key, value in document.items())
         else:

@@ -12,7 +12,7 @@ with app.setup:
     from evalkit.host import Host, agreement_views, page, review_bar
     from evalkit.host.case import case_view
     from evalkit.host.picking import picked_run, run_picker
-    from evalkit.host.surroundings import surroundings_view
+    from evalkit.host.surroundings import files_view, task_view
     from evalkit.params import Project, param
 
     @dataclass(frozen=True)
@@ -114,20 +114,11 @@ def saving(asked, found, host, note_review, reviewer_bar):
 
 
 @app.cell
-def case(cases, found, reviewer_bar):
-    opened = [reading.open_case(found, each) for each in review_bar.shown(reviewer_bar, cases)]
-    page.stack(*map(case_view, opened))
-    return (opened,)
-
-
-@app.cell
-def surroundings(found, opened, workspace):
-    page.stack(
-        *(
-            surroundings_view(reviewing.read_surroundings(workspace, found, each.case.case_id))
-            for each in opened
-        )
-    )
+def case(cases, found, reviewer_bar, workspace):
+    shown = review_bar.shown(reviewer_bar, cases)
+    opened = [reading.open_case(found, each) for each in shown]
+    around = [reviewing.read_surroundings(workspace, found, each.case_id) for each in shown]
+    page.stack(*map(task_view, around), *map(case_view, opened), *map(files_view, around))
     return
 
 

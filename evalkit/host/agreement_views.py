@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import shorten
 from typing import Any
 
 import altair as alt
@@ -19,6 +20,8 @@ CELL_PX = 84
 """Side of one field of a matrix; of many labels, less."""
 
 MOST_PX = 520
+SHORT = 100
+"""Characters of a comment in a table; selected, it is shown in full."""
 SAME, DIFFERENT = "#30a46c", "#e5484d"
 BASES = {"review": "the review", "annotations": "annotations in MLflow"}
 
@@ -103,7 +106,7 @@ def disagreement_table(pairs: Sequence[Pair]) -> Any:
                 "Case": each.case_id,
                 "Judge": each.judge,
                 "The judge said": _judge_said(each),
-                "People said": _people_said(each),
+                "People said": shorten(_people_said(each), SHORT, placeholder=" …"),
                 "Who": each.person or "the reviewer",
                 "Where": BASES[each.basis],
             }

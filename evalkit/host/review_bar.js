@@ -90,6 +90,8 @@ function render({ model, el }) {
     else all[name] = comment;
     model.set("comments", all);
     note = comment === null ? `${name}: taken back` : `${name}: ${comment ? "commented" : "accepted"}`;
+    const last = comment !== null && cases.every((each) => each in all);
+    if (last) note += ". That was the last one; every case is reviewed.";
     if (comment !== null) model.set("at", nextLeft());
     model.save_changes();
     show();
