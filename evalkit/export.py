@@ -9,13 +9,14 @@ from __future__ import annotations
 import ast
 import json
 import re
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from evalkit import notebooks
@@ -61,8 +62,8 @@ def export(directory: str | Path, place: Path | None = None) -> dict[str, Any]:
         EvalkitError: marimo cannot export a notebook.
     """
     sources = sorted((place or notebooks.folder()).glob("*.py"))
-    with ThreadPoolExecutor(2) as pool:  # marimo takes seconds to start, once for each
-        texts = dict(zip(sources, pool.map(_exported, sources), strict=True))
+    with ThreadPoolExecutor(1) as aside:  # marimo starts an event loop; the caller may have one
+        texts = aside.submit(_exported, sources).result()
     problems: list[Problem] = []
     target = Path(directory)
     for source, text in texts.items():
@@ -136,13 +137,22 @@ def _private_names(tree: ast.Module) -> set[str]:
     }
 
 
-def _exported(source: Path) -> str:
-    """The notebook as marimo exports it."""
-    command = [sys.executable, "-m", "marimo", "export", "ipynb", str(source)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise EvalkitError(f"marimo cannot export {source.name}: {done.stderr.strip()}")
-    return done.stdout
+def _exported(sources: Sequence[Path]) -> dict[Path, str]:
+    """The notebooks as ``marimo export ipynb`` writes them, in one process for all."""
+    (entry,) = entry_points(group="console_scripts", name="marimo")
+    marimo = entry.load()
+    texts = {}
+    with TemporaryDirectory() as folder:
+        for source in sources:
+            target = Path(folder, f"{source.stem}.ipynb")
+            arguments = ["export", "ipynb", str(source), "--output", str(target)]
+            try:
+                marimo(arguments)  # a command: it ends with an exit code, and says what is wrong
+            except SystemExit as end:
+                if end.code:
+                    raise EvalkitError(f"marimo cannot export {source}") from end
+            texts[source] = target.read_text("utf-8")
+    return texts
 
 
 def _in_the_way(target: Path) -> list[Problem]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,8 +17,12 @@ from pathlib import Path
 from evalkit.core.errors import EvalkitError, InputError, Problem
 
 PACKAGE = Path(__file__).parent
-FOLDERS = (PACKAGE / "_notebooks", PACKAGE.parent / "notebooks")
+INSTALLED = PACKAGE / "_notebooks"
+FOLDERS = (INSTALLED, PACKAGE.parent / "notebooks")
 """Where they lie in an installed package, and in a checkout."""
+
+COPIES = "evalkit-notebooks"
+"""Folder for copies that a person may change, where the notebooks came with the package."""
 
 USUAL_PORT = 2718
 HOST = "127.0.0.1"
@@ -186,6 +191,8 @@ def open_in_browser(
     """
     place = folder()
     notebook = find(stage) if stage else None
+    if edit and place == INSTALLED:
+        place = _own_copies(place, say)
     server = serve(place, port=port, edit=edit, environment=environment)
     url = server.url(notebook)
     say(f"the notebooks of {place}")
@@ -205,6 +212,16 @@ def open_in_browser(
     finally:
         server.stop()
     return {"folder": str(place), "url": url}
+
+
+def _own_copies(place: Path, say: Callable[[str], None]) -> Path:
+    target = Path(COPIES)
+    target.mkdir(exist_ok=True)
+    for source in place.glob("*.py"):
+        if not (target / source.name).exists():
+            shutil.copy(source, target)
+    say(f"you edit copies in {target}; those that were there are as you left them")
+    return target
 
 
 def _start(

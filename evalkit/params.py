@@ -228,9 +228,7 @@ def from_form(start: P, submitted: Mapping[str, object]) -> P:
         InputError: names every value that cannot be read.
     """
     kept = {each.name: getattr(start, each.name) for each in parameters(type(start))}
-    said = {
-        name: "" if value is None else str(value) for name, value in {**kept, **submitted}.items()
-    }
+    said = {name: _as_text(value) for name, value in {**kept, **submitted}.items()}
     return resolve(type(start), {"argument": said}).values
 
 
@@ -289,6 +287,12 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise InputError(Problem(message, fix=f"{self.prog} --help lists the parameters"))
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # a number field says 9.0 where a person typed 9
+    return "" if value is None else str(value)
 
 
 def _hyphened(text: str) -> str:

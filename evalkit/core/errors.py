@@ -63,6 +63,10 @@ class EvalkitError(Exception):
         super().__init__(message)
         self.report: dict[str, Any] = report or {}
 
+    def _render_traceback_(self) -> list[str]:
+        """How Jupyter shows it: what is wrong, and not the way there."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class InputError(EvalkitError):
     """An input is wrong. Holds all problems that were found, not only the first."""

@@ -1,0 +1,169 @@
+"""The notebooks as people and programs meet them: one marimo server and one Chromium a session."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlencode
+
+import pytest
+from commands import Outcome
+from eval_project import EvalProject
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from servers import clean_environment, free_port
+
+from evalkit import notebooks
+
+PAGES = Path(__file__).parent / "pages"
+TALL = {"width": 1280, "height": 2600}
+"""marimo scrolls inside the page, so what is below the window is not there for a person's eye."""
+
+
+@pytest.fixture(scope="session")
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[notebooks.Server]:
+    """A server with evalkit's notebooks and the test's own pages, and nothing configured."""
+    place = tmp_path_factory.mktemp("gallery")
+    for source in (*notebooks.folder().glob("*.py"), *PAGES.glob("*.py")):
+        shutil.copy(source, place)
+    cache = tmp_path_factory.mktemp("cache")
+    environment = clean_environment(XDG_CACHE_HOME=str(cache))
+    server = notebooks.serve(place, port=free_port(), environment=environment)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visitor:
+    """A person in front of the browser."""
+
+    page: Page
+    gallery: notebooks.Server
+
+    def open(self, notebook: str, **link: str) -> None:
+        """Open a notebook, with what its address says."""
+        query = urlencode({"file": f"{notebook}.py", **link})
+        self.page.goto(f"{self.gallery.url()}&{query}")
+
+    def cell(self, name: str) -> Locator:
+        """What a named cell shows."""
+        return self.page.locator(f'[data-cell-name="{name}"]')
+
+    def press(self, button: str) -> None:
+        self.page.get_by_role("button", name=button, exact=True).click()
+
+    def fill(self, label: str, text: str) -> None:
+        """Fill in a field of the form; its label begins with these words."""
+        field = self.page.get_by_role("textbox", name=label)
+        field.fill(text)
+        field.press("Tab")
+
+    def sees(self, text: str) -> None:
+        """Wait until the text is there."""
+        self.page.get_by_text(text).first.wait_for()
+
+
+@pytest.fixture
+def visitor(chromium: Browser, gallery: notebooks.Server) -> Iterator[Visitor]:
+    page = chromium.new_page(viewport=TALL)
+    page.set_default_timeout(30_000)
+    yield Visitor(page, gallery)
+    assert page.get_by_text("An internal error occurred").count() == 0
+    page.close()
+
+
+@pytest.fixture
+def stored_project(project: EvalProject, sqlite_uri: str) -> EvalProject:
+    """A small project whose eval.yaml names an empty MLflow store of its own."""
+    project.configure(mlflow={"tracking_uri": sqlite_uri})
+    return project
+
+
+Script = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="session")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Script:
+    """Runs a notebook as ``python notebooks/NAME.py`` and tells how it ended."""
+    nowhere = tmp_path_factory.mktemp("nowhere")
+
+    def run(path: Path, *arguments: str, cwd: Path = nowhere) -> Outcome:
+        done = subprocess.run(
+            [sys.executable, path, *arguments],
+            cwd=cwd,
+            env=clean_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+class Jupyter:
+    """A Jupyter kernel that runs one notebook after the other.
+
+    Its loop has a thread of its own, as Playwright keeps one in pytest's.
+    """
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever)
+        self.kernel = AsyncKernelManager(kernel_name="python3")
+
+    def __enter__(self) -> Self:
+        self.thread.start()
+        self._await(self.kernel.start_kernel(env=clean_environment()))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._await(self.kernel.shutdown_kernel(now=True))
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+        self.loop.close()
+
+    def run(self, notebook: NotebookNode, folder: Path) -> NotebookNode:
+        """Run a notebook in a folder, with nothing left of the one before but what it imported.
+
+        Raises:
+            CellExecutionError: a cell fails.
+        """
+        fresh = new_code_cell(f"%reset -f\n%cd -q {folder}")
+        notebook.cells.insert(0, fresh)
+        return self._await(self._execute(NotebookClient(notebook, km=self.kernel, timeout=120)))
+
+    async def _execute(self, client: NotebookClient) -> NotebookNode:
+        try:
+            return await client.async_execute()
+        finally:
+            client.kc.stop_channels()
+
+    def _await(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+
+
+@pytest.fixture(scope="session")
+def jupyter() -> Iterator[Jupyter]:
+    with Jupyter() as running:
+        yield running

@@ -1,0 +1,123 @@
+"""The notebooks as .ipynb: what they hold, what is refused, and that they run in plain Jupyter."""
+
+import json
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient.exceptions import CellExecutionError
+
+from evalkit import InputError, Workspace, notebooks, stages
+from evalkit.export import export, refused
+
+PAGES = Path(__file__).parent / "pages"
+NAMES = sorted(path.stem for path in notebooks.folder().glob("*.py"))
+
+
+@pytest.fixture
+def place(tmp_path):
+    """An empty folder for notebooks."""
+    found = tmp_path / "notebooks"
+    found.mkdir()
+    return found
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    """All notebooks, exported twice over."""
+    target = tmp_path_factory.mktemp("exported")
+    export(target)
+    return target
+
+
+def read(exported, name):
+    return nbformat.read(exported / f"{name}.ipynb", as_version=4)
+
+
+def code(*cells):
+    return [{"cell_type": "code", "metadata": {}, "source": source} for source in cells]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_notebook_can_be_exported_with_its_parameters_as_widgets(exported, name):
+    notebook = read(exported, name)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert "dbutils.widgets.text('config', 'eval.yaml', 'Config')" in notebook.cells[0].source
+    assert any(cell.cell_type == "markdown" for cell in notebook.cells)
+
+
+def test_exporting_again_gives_the_same_bytes(exported, tmp_path, place):
+    shutil.copy(notebooks.folder() / "sync_dataset.py", place)
+    for _ in range(2):
+        export(tmp_path / "out", place)
+        written = (tmp_path / "out/sync_dataset.ipynb").read_bytes()
+        assert written == (exported / "sync_dataset.ipynb").read_bytes()
+
+
+def test_the_sync_notebook_runs_in_jupyter(jupyter, exported, stored_project):
+    jupyter.run(read(exported, "sync_dataset"), stored_project.root)
+    assert len(stages.read_dataset(Workspace.open(stored_project.root / "eval.yaml"))) == 3
+
+
+def test_in_jupyter_an_error_is_its_message_and_no_traceback(jupyter, exported, tmp_path):
+    with pytest.raises(CellExecutionError) as end:
+        jupyter.run(read(exported, "sync_dataset"), tmp_path)
+    assert end.value.traceback.startswith("InputError: eval.yaml: there is no such file")
+
+
+def test_on_databricks_the_widgets_fill_in_the_parameters(jupyter, exported, stored_project):
+    notebook = read(exported, "sync_dataset")
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(WIDGETS.format(root=stored_project.root)))
+    ended = jupyter.run(notebook, stored_project.root.parent)
+    assert "would be 3 created" in json.dumps(ended.cells[-1].outputs)
+
+
+WIDGETS = """
+from types import SimpleNamespace
+
+given = dict(config="{root}/eval.yaml", mapping="{root}/tmp/schema_mapping.json", dry_run="true")
+made = {{}}
+
+def widget(name, default, *_):
+    made[name] = given.get(name, default)
+
+widgets = SimpleNamespace(text=widget, dropdown=widget, getAll=lambda: made)
+dbutils = SimpleNamespace(widgets=widgets)
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("mo.stop(True)", "mo.stop .*use host.halt"),
+        ("x = mo.query_params()", "mo.query_params .*declare a parameter with link=True"),
+        ("x = mo.cli_args()", "mo.cli_args .*declare a parameter"),
+        ("@mo.cache\ndef f(): ...", "mo.cache raises outside marimo"),
+        ("here = Path(__file__)", "__file__ is not there in Jupyter"),
+    ],
+)
+def test_what_only_marimo_can_do_is_refused_with_a_reason(source, why):
+    with pytest.raises(InputError, match=why):
+        raise InputError(*refused("n.py", code(source)))
+
+
+def test_private_names_that_two_cells_share_are_refused():
+    cells = code("_x = 1\nf = lambda: _x", "_x = 2", "def _y(): _x = 3")
+    (problem,) = refused("n.py", cells)
+    assert problem.message == "_x is private to 2 cells in marimo, and one name in Jupyter"
+
+
+def test_a_notebook_that_cannot_be_exported_keeps_all_from_being_written(tmp_path, place):
+    bad = (PAGES / "bench.py").read_text().replace("    go\n", "    mo.stop(go)\n", 1)
+    (place / "bad.py").write_text(bad)
+    with pytest.raises(InputError, match="bad.py: pressing: mo.stop"):
+        export(tmp_path / "out", place)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_of_somebody_else_is_kept(tmp_path, place):
+    shutil.copy(PAGES / "bench.py", place)
+    (tmp_path / "bench.ipynb").write_text('{"metadata": {}, "cells": []}')
+    with pytest.raises(InputError, match="evalkit has not written this file"):
+        export(tmp_path, place)

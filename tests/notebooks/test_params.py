@@ -1,0 +1,127 @@
+"""A stage's parameters: who may say them, who wins, and what is refused."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+
+from evalkit import InputError
+from evalkit.params import Project, arguments, from_environment, from_form, param, resolve
+
+
+@dataclass(frozen=True)
+class Params(Project):
+    """Look at runs."""
+
+    run_id: str | None = param(None, "The run", link=True)
+    limit: int = param(20, "Rows to read, 100% at most")
+    share: float = param(0.5, "How much")
+    names: Literal["auto", "seed"] = param("auto", "How to name feedback")
+    dry_run: bool = param(False, "Write nothing")
+
+
+def problems(*texts):
+    return pytest.raises(InputError, match="(?s)" + ".*".join(texts))
+
+
+@pytest.mark.parametrize(
+    ("said", "value", "origin"),
+    [
+        ({}, None, "default"),
+        ({"environment": "E"}, "E", "environment"),
+        ({"link": "L", "environment": "E"}, "L", "link"),
+        ({"widget": "W", "link": "L", "environment": "E"}, "W", "widget"),
+        ({"argument": "A", "widget": "W", "link": "L", "environment": "E"}, "A", "argument"),
+        ({"widget": "", "environment": "E"}, "E", "environment"),
+        ({"argument": "", "environment": "E"}, None, "argument"),
+    ],
+    ids=str,
+)
+def test_the_first_that_says_something_wins(said, value, origin):
+    found = resolve(Params, {name: {"run_id": text} for name, text in said.items()})
+    assert (found.values.run_id, found.origins["run_id"]) == (value, origin)
+
+
+def test_a_link_fills_in_only_what_it_may():
+    link = {"run_id": "r1", "config": "a/eval.yaml", "tracking_uri": "http://x", "limit": "3"}
+    found = resolve(Params, {"link": link})
+    assert found.from_link() == ["config", "run_id"]
+    assert (found.values.tracking_uri, found.values.limit) == (None, 20)
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["--run-id", "007"], {"run_id": "007"}),
+        (["--run_id=007"], {"run_id": "007"}),
+        (["--dry-run"], {"dry_run": True}),
+        (["--dry-run=false"], {"dry_run": False}),
+        (["--dry-run", "no", "--limit", "3"], {"dry_run": False, "limit": 3}),
+        (["--share=.25", "--names", "seed"], {"share": 0.25, "names": "seed"}),
+        (["--run-id", "under_score"], {"run_id": "under_score"}),
+    ],
+    ids=" ".join,
+)
+def test_the_command_line_is_read_as_what_is_declared(argv, expected):
+    found = resolve(Params, {"argument": arguments(Params, "look.py", argv)}).values
+    assert {name: getattr(found, name) for name in expected} == expected
+
+
+def test_all_wrong_values_are_named_at_once_and_where_they_stand():
+    with problems(
+        r"--limit: 'x' cannot be used \(expected a whole number\)",
+        r"EVALKIT_SHARE: 'y' cannot be used \(expected a number\)",
+        r"widget names: 'z' cannot be used \(expected one of auto, seed\)",
+    ):
+        resolve(
+            Params,
+            {
+                "argument": {"limit": "x"},
+                "widget": {"names": "z"},
+                "environment": {"share": "y"},
+            },
+        )
+
+
+def test_a_flag_that_is_not_declared_is_refused_where_a_person_typed_it():
+    with problems("unrecognized arguments: --dryrun"):
+        arguments(Params, "look.py", ["--dryrun"])
+
+
+def test_a_job_may_give_every_task_all_its_parameters():
+    argv = ["--somebody-elses=1", "--run-id=r1"]
+    assert arguments(Params, "look.py", argv, lenient=True) == {"run_id": "r1"}
+
+
+def test_help_lists_every_parameter_with_its_default(capsys):
+    with pytest.raises(SystemExit) as end:
+        arguments(Params, "look.py", ["--help"])
+    said = capsys.readouterr().out
+    assert end.value.code == 0
+    for text in ("Look at runs.", "--run-id", "100% at most (default: 20)", "{auto,seed}"):
+        assert text in said
+
+
+def test_the_environment_says_only_what_is_declared():
+    environment = {"EVALKIT_LIMIT": "3", "EVALKIT_OTHER": "1", "LIMIT": "9"}
+    assert from_environment(Params, environment) == {"limit": "3"}
+
+
+def test_a_form_changes_what_it_shows_and_keeps_the_rest():
+    start = Params(strict=True, run_id="r1", limit=7)
+    changed = from_form(start, {"run_id": "", "limit": 9.0, "names": "seed"})
+    assert changed == Params(strict=True, run_id=None, limit=9, names="seed")
+
+
+def test_a_form_with_a_number_taken_out_is_refused():
+    with problems("--limit"):
+        from_form(Params(), {"limit": None})
+
+
+def test_a_field_of_another_kind_is_a_mistake_of_the_notebook():
+    @dataclass(frozen=True)
+    class Wrong(Project):
+        when: list = param(None, "no")  # noqa: RUF009, it gives a field
+
+    with pytest.raises(TypeError, match="when: a parameter is text"):
+        resolve(Wrong, {})

@@ -1,0 +1,132 @@
+"""The sync notebook: in the browser, headless, and run by a program."""
+
+import importlib.util
+
+import pytest
+
+from evalkit import InputError, StoreAbsent, Workspace, notebooks, stages
+from evalkit.host import Host
+
+NOTEBOOK = notebooks.folder() / "sync_dataset.py"
+
+
+@pytest.fixture(scope="session")
+def module():
+    spec = importlib.util.spec_from_file_location("sync_dataset", NOTEBOOK)
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+def run(module, **parameters):
+    """The names that the notebook defines when a program runs it with these parameters."""
+    host = Host.of(module.Params(**parameters), "sync_dataset")
+    return module.app.run(defs={"host": host})[1]
+
+
+def rows(config):
+    return {
+        row.tags["evalkit.case"]: (dict(row.inputs), dict(row.expectations))
+        for row in stages.read_dataset(Workspace.open(config))
+    }
+
+
+def where(project):
+    return {
+        "config": str(project.root / "eval.yaml"),
+        "mapping": str(project.root / "tmp/schema_mapping.json"),
+    }
+
+
+def test_a_newcomer_sees_the_demo_and_syncs_it(visitor):
+    visitor.open("sync_dataset")
+    visitor.sees("This is the demo project")
+    visitor.cell("changes").get_by_role("table").get_by_text("charged-twice").wait_for()
+    visitor.cell("detail").get_by_text("inputs.message").wait_for()
+    config = visitor.page.get_by_role("textbox", name="Config").input_value()
+    assert rows(config) == {}
+
+    visitor.press("Sync the dataset")
+    visitor.cell("outcome").get_by_text("12 created").wait_for()
+    visitor.cell("rows_table").get_by_text("charged-twice").wait_for()
+    assert len(rows(config)) == 12
+
+    visitor.press("Compare")
+    visitor.page.get_by_role("button", name="Sync the dataset", disabled=True).wait_for()
+
+
+def test_a_person_looks_at_an_edit_before_syncing_it(visitor, stored_project):
+    config, mapping = where(stored_project).values()
+    stages.sync_dataset(Workspace.open(config), mapping=mapping)
+    stored_project.add_case("beta", "please handle beta soon", "beta is handled")
+    stored_project.remove("cases/gamma")
+    visitor.open("sync_dataset", config=config)
+    visitor.fill("Mapping", mapping)
+    visitor.press("Compare")
+    detail = visitor.cell("detail")
+    detail.get_by_text("please handle beta").first.wait_for()
+    assert detail.locator("ins").all_inner_texts() == [" soon"]
+    visitor.press("Sync the dataset")
+    visitor.cell("outcome").get_by_text("1 deleted").wait_for()
+    assert {case: inputs["prompt"] for case, (inputs, _) in rows(config).items()} == {
+        "alpha": "please handle alpha",
+        "beta": "please handle beta soon",
+    }
+
+
+def test_a_page_that_cannot_go_on_says_what_to_do(visitor, stored_project):
+    stored_project.configure(mlflow={"tracking_uri": "http://127.0.0.1:9"})
+    visitor.open("sync_dataset", config="nowhere/eval.yaml")
+    visitor.press("Compare")
+    visitor.cell("comparing").get_by_text("there is no such file").wait_for()
+    visitor.fill("Config", where(stored_project)["config"])
+    visitor.fill("Mapping", where(stored_project)["mapping"])
+    visitor.press("Compare")
+    visitor.cell("comparing").get_by_text("is not reachable").wait_for()
+
+
+def test_as_a_script_it_syncs_and_ends_with_its_report(script, stored_project):
+    ended = script(NOTEBOOK, "--json", cwd=stored_project.root)
+    assert (ended.code, ended.out.count("\n")) == (0, 1)
+    assert ended.report["created"] == 3
+    assert "the first case, alpha, becomes" in ended.err
+    assert set(rows(where(stored_project)["config"])) == {"alpha", "beta", "gamma"}
+
+
+def test_as_a_script_it_never_falls_back_to_the_demo(script):
+    ended = script(NOTEBOOK)
+    assert (ended.code, ended.out) == (2, "")
+    assert "eval.yaml: there is no such file" in ended.err
+
+
+def test_as_a_script_it_skips_where_mlflow_is_absent(script, stored_project):
+    ended = script(NOTEBOOK, "--tracking-uri", "http://127.0.0.1:9", cwd=stored_project.root)
+    assert ended.code == 0
+    assert len(ended.out.splitlines()[-1:]) == 1
+    assert "skipped: MLflow at http://127.0.0.1:9 is not reachable" in ended.out
+
+
+def test_a_program_gets_everything_the_page_shows(module, stored_project):
+    found = run(module, **where(stored_project))
+    assert [change.kind for change in found["plan"].changes] == ["created"] * 3
+    assert list(found["table"]["Case"]) == ["alpha", "beta", "gamma"]
+    assert found["report"]["created"] == len(found["rows"]) == 3
+
+
+def test_a_dry_run_shows_the_changes_and_writes_nothing(module, stored_project):
+    found = run(module, **where(stored_project), dry_run=True)
+    assert found["report"]["created"] == 3
+    assert rows(where(stored_project)["config"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ({"config": "nowhere.yaml"}, InputError),
+        ({"mapping": "nowhere.json"}, InputError),
+        ({"tracking_uri": "http://127.0.0.1:9"}, StoreAbsent),
+    ],
+)
+def test_a_program_is_given_the_error(module, stored_project, wrong, error):
+    with pytest.raises(error):
+        run(module, **{**where(stored_project), **wrong})
