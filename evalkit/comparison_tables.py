@@ -8,7 +8,7 @@ from typing import Any
 from evalkit.comparing import Comparisons, demand
 from evalkit.core.comparison import FLIP_KINDS, Comparison, Flip, FlipKind, JudgeChange
 from evalkit.core.consumption import UsageChange
-from evalkit.core.findings import amount, figure, interval, level, quantity
+from evalkit.core.findings import amount, figure, interval, level, percent, quantity
 from evalkit.core.paired import Change
 from evalkit.core.results import Breach, Run, Score
 from evalkit.core.values import Json, canonical
@@ -39,16 +39,15 @@ def run_rows(found: Comparisons) -> list[Row]:
 def _run_row(found: Comparisons, each: Comparison) -> Row:
     counts = each.counted()
     cost = next((usage for usage in each.usage if usage.name == "Cost"), None)
+    better, worse = len(each.having("better")), len(each.having("worse"))
+    gained, lost = counts["fixed"] + counts["better"], counts["broken"] + counts["worse"]
     return {
         "Candidate": each.candidate.run_id,
-        "Model": each.candidate.model or NONE,
-        "Cases in both": len(each.common),
-        "Judges better": len(each.having("better")),
-        "Judges worse": len(each.having("worse")),
-        "Scores broken or worse": counts["broken"] + counts["worse"],
-        "Scores fixed or better": counts["fixed"] + counts["better"],
-        "Cost a case": _relative(cost) if cost else NONE,
+        "Cases": len(each.common),
+        "Judges better : worse": f"{better} : {worse}",
+        "Scores better : worse": f"{gained} : {lost}",
         "Thresholds failed": len(found.failing(each.candidate.run_id)),
+        "Cost a case": _relative(cost) if cost else NONE,
     }
 
 
@@ -87,7 +86,7 @@ def _cases_of(each: Comparison, *kinds: FlipKind) -> set[str]:
 
 def _relative(usage: UsageChange) -> str:
     share = usage.share(usage.change.difference) if usage.change else None
-    return NONE if share is None else f"{share:+.0%}"
+    return NONE if share is None else percent(share)
 
 
 def _paired(usage: UsageChange) -> str:
@@ -242,7 +241,7 @@ def _from_to(usage: UsageChange, before: float | None, after: float | None) -> s
 def _usage_interval(usage: UsageChange) -> str:
     change = usage.change
     low, high = (usage.share(end) for end in (change.low, change.high)) if change else (None, None)
-    return NONE if low is None or high is None else f"{low:+.0%} to {high:+.0%}"
+    return NONE if low is None or high is None else f"{percent(low)} to {percent(high)}"
 
 
 def usage_bars(found: Comparisons) -> list[Row]:

@@ -95,9 +95,15 @@ def amount(kind: Kind, value: float, *, sign: bool = True) -> str:
 
 
 def points(share: float, *, sign: bool) -> str:
-    """A share in points of a hundred."""
-    rounded = round(100 * share)
-    return f"{rounded:+d}" if sign and rounded else f"{rounded}"
+    """A share in points of a hundred, with a decimal where there are few."""
+    text = f"{100 * share:.0f}" if abs(share) >= 0.1 else f"{100 * share:.1f}"  # noqa: PLR2004 (ten points)
+    text = "0" if text in {"0.0", "-0.0"} else text.removesuffix(".0")
+    return f"+{text}" if sign and share > 0 and text != "0" else text
+
+
+def percent(share: float) -> str:
+    """A relative change."""
+    return f"{points(share, sign=True)}%"
 
 
 def level(kind: Kind, value: float) -> str:
@@ -253,7 +259,7 @@ def _usage(found: Sequence[UsageChange]) -> Iterator[Finding]:
             continue
         yield Finding(
             "bad" if each.verdict == "more" else "good",
-            f"{each.name}: {share:+.0%} a case, {quantity(each, each.change.before)} → "
+            f"{each.name}: {percent(share)} a case, {figure(each.change.before)} → "
             f"{quantity(each, each.change.after)} over {cases(each.change.pairs)}.",
         )
 

@@ -18,6 +18,9 @@ from evalkit.host.host import Host
 
 ANY_JUDGE = "All judges"
 
+BARE: Mapping[str, Any] = {"show_search": False, "show_download": False}
+"""Options of a table that one takes in at a glance."""
+
 TONES = {"bad": ("▼", "red"), "good": ("▲", "grass"), "plain": ("•", "slate")}
 
 
@@ -101,7 +104,7 @@ def beside(*controls: Any) -> Any:
 def run_table(found: Comparisons) -> Any:
     """The candidates, of which one can be selected; None where there is only one."""
     rows = tables.run_rows(found)
-    return page.table(rows, select="single", show_search=False) if len(rows) > 1 else None
+    return page.table(rows, select="single", **BARE) if len(rows) > 1 else None
 
 
 def shown_run(found: Comparisons, table: Any) -> Comparison:
@@ -118,11 +121,10 @@ def flip_table(flips: Sequence[Flip]) -> Any:
 
 
 def sheet(rows: Sequence[Mapping[str, Any]], *, title: str = "", tint: str = "") -> Any:
-    """A small table, to read only; None where it would be empty."""
+    """A small table, to read only; a line where it would be empty, or nothing if it has a title."""
     if not rows:
-        return None
-    options: dict[str, Any] = {"show_search": False, "show_download": False}
-    table = page.table(rows, tint=tint, page_size=50, **options)
+        return None if title else mo.md("*There are none.*")
+    table = page.table(rows, tint=tint, page_size=50, **BARE)
     return mo.vstack([mo.md(f"**{title}**"), table]) if title and page.is_live() else table
 
 

@@ -63,7 +63,7 @@ def intervals(rows: Sequence[Mapping[str, Any]], *, title: str, axis: str) -> An
     lines = known.mark_rule(strokeWidth=3, opacity=0.55, strokeCap="round")
     points = base.mark_point(filled=True, size=110, opacity=1)
     words = base.mark_text(align="left", dx=10, color=INK, fontSize=12)
-    shape = {"shape": alt.Shape("Candidate:N", sort=candidates)} if several else {}
+    shape = {"shape": _shape(candidates)} if several else {}
     chart = alt.layer(
         zero.encode(x=alt.X("zero:Q", axis=percent)),
         lines.encode(x=alt.X("Low:Q", axis=percent), x2="High:Q", color=hue),
@@ -75,6 +75,11 @@ def intervals(rows: Sequence[Mapping[str, Any]], *, title: str, axis: str) -> An
         height=max(3, len(names) * len(candidates)) * ROW,
     )
     return _plain(chart)
+
+
+def _shape(candidates: list[str]) -> alt.Shape:
+    legend = alt.Legend(title=None, orient="bottom", symbolFillColor=INK, symbolStrokeColor=INK)
+    return alt.Shape("Candidate:N", sort=candidates, legend=legend)
 
 
 def diagonal(rows: Sequence[Mapping[str, Any]], *, title: str, unit: str) -> Any:
