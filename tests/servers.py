@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -74,20 +74,22 @@ class MlflowServer:
         self._await()
 
     def _await(self) -> None:
-        until = time.monotonic() + 90
+        until = time.monotonic() + 180
         while time.monotonic() < until:
             if self.process.poll() is not None:
                 break
-            with suppress(OSError, http.client.HTTPException):
-                connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=2)
-                connection.request("GET", "/health")
-                healthy = connection.getresponse().status == 200
-                connection.close()
-                if healthy:
-                    return
+            if self._is_up():
+                return
             time.sleep(0.1)
         log = (self.folder / "server.log").read_text("utf-8", "replace")
         raise RuntimeError(f"mlflow server did not come up:\n{log}")
+
+    def _is_up(self) -> bool:
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=10)
+        with closing(connection), suppress(OSError, http.client.HTTPException):
+            connection.request("GET", "/health")
+            return connection.getresponse().status == 200
+        return False
 
     def stop(self) -> None:
         with suppress(ProcessLookupError):
