@@ -9,12 +9,13 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from evalkit.core.agreement import MIN_LABELS
+from evalkit.core.agreement import MIN_LABELS, Agreement
 from evalkit.core.document import as_text
 from evalkit.core.opinions import JudgeAgreement, Pair
 from evalkit.core.review import Review, annotations_in
 from evalkit.core.values import Json
 from evalkit.host import page
+from evalkit.host.dress import GREEN, GREY, RED, dressed
 
 CELL_PX = 84
 """Side of one field of a matrix; of many labels, less."""
@@ -22,7 +23,6 @@ CELL_PX = 84
 MOST_PX = 520
 SHORT = 100
 """Characters of a comment in a table; selected, it is shown in full."""
-SAME, DIFFERENT = "#30a46c", "#e5484d"
 BASES = {"review": "the review", "annotations": "annotations in MLflow"}
 
 
@@ -72,8 +72,7 @@ def agreement_table(judges: Sequence[JudgeAgreement]) -> Any:
             {
                 "Judge": each.judge,
                 "Compared with": BASES[each.basis],
-                "Cases": each.agreement.count,
-                "Same": each.agreement.agreed,
+                "Same": _same(each.agreement),
                 "Kappa": _number(each.agreement.kappa),
                 "95 % interval": _interval(each),
                 "So": standing(each),
@@ -82,6 +81,7 @@ def agreement_table(judges: Sequence[JudgeAgreement]) -> Any:
             for each in judges
         ],
         select="single",
+        wrapped_columns=["How the judge is read"],
     )
 
 
@@ -114,20 +114,19 @@ def disagreement_table(pairs: Sequence[Pair]) -> Any:
         ],
         select="single",
         wrapped_columns=["People said"],
+        page_size=10,
     )
 
 
 def both_sides(pair: Pair) -> Any:
     """What the judge and the person said, in full."""
-    return page.record(
-        {
-            f"{pair.judge} said": _judge_said(pair),
-            "because": pair.rationale,
-            f"{pair.person or 'the reviewer'} said": _people_said(pair),
-            "and why": pair.why,
-        },
-        title=pair.case_id,
-    )
+    told = {
+        f"{pair.judge} said": _judge_said(pair),
+        "because": pair.rationale,
+        f"{pair.person or 'the reviewer'} said": _people_said(pair),
+        "and why": pair.why,
+    }
+    return page.record({name: text for name, text in told.items() if text}, title=pair.case_id)
 
 
 def matrix_chart(each: JudgeAgreement) -> Any:
@@ -152,16 +151,15 @@ def matrix_chart(each: JudgeAgreement) -> Any:
     shade = alt.Opacity(
         "Cases:Q", scale=alt.Scale(domain=[0, most], range=[0.06, 0.9]), legend=None
     )
-    colour = alt.condition("datum.Same", alt.value(SAME), alt.value(DIFFERENT))
-    counts = alt.condition(f"datum.Cases > {most * 0.55}", alt.value("white"), alt.value("#8b8d98"))
+    colour = alt.condition("datum.Same", alt.value(GREEN), alt.value(RED))
+    counts = alt.condition(f"datum.Cases > {most * 0.55}", alt.value("white"), alt.value(GREY))
     title = alt.TitleParams(
         f"{each.judge} beside {BASES[each.basis]}",
         subtitle="number of cases; green: both said the same, red: they differ",
-        anchor="start",
     )
     fields_drawn = base.mark_rect(cornerRadius=4).encode(color=colour, opacity=shade)
     numbers = base.mark_text(fontSize=16, fontWeight=600).encode(text="Cases:Q", color=counts)
-    return (fields_drawn + numbers).properties(width=side, height=side, title=title)
+    return dressed((fields_drawn + numbers).properties(width=side, height=side, title=title))
 
 
 def _axis() -> alt.Axis:
@@ -184,6 +182,10 @@ def _said(label: str, value: Json) -> str:
 
 def _shown(value: Json) -> str:
     return f"{value:g}" if isinstance(value, float) else as_text(value)
+
+
+def _same(agreement: Agreement) -> str:
+    return f"{agreement.agreed} of {agreement.count}" if agreement.count else ""
 
 
 def _number(value: float | None) -> str:
