@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -149,17 +150,11 @@ def serve(
     chosen = _port(port)
     token = secrets.token_urlsafe(16)
     server = Server(_start(place, chosen, edit=edit, environment=environment or {}), chosen, token)
-    if server.process.stdin:  # not an argument: those can be seen by everyone on the machine
-        with server.process.stdin as pipe:
-            pipe.write(token.encode())
-    deadline = time.monotonic() + PATIENCE_S
-    while not _listens(chosen):
-        if server.process.poll() is not None:
-            raise EvalkitError("marimo ended before it answered; what it said stands above")
-        if time.monotonic() > deadline:
-            server.stop()
-            raise EvalkitError(f"marimo did not answer within {PATIENCE_S:.0f} s")
-        time.sleep(0.1)
+    try:
+        _wait(server)
+    except BaseException:  # Ctrl-C too: the server has a session of its own and would stay
+        server.stop()
+        raise
     return server
 
 
@@ -189,6 +184,8 @@ def open_in_browser(
         InputError: there is no such notebook, or the port is taken.
         EvalkitError: the server does not start.
     """
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # a server left behind would stay open to all
+        signal.signal(ending, signal.default_int_handler)
     place = folder()
     notebook = find(stage) if stage else None
     if edit and place == INSTALLED:
@@ -212,6 +209,20 @@ def open_in_browser(
     finally:
         server.stop()
     return {"folder": str(place), "url": url}
+
+
+def _wait(server: Server) -> None:
+    """Hand the server its token, and wait until it answers."""
+    if server.process.stdin:  # not an argument: those can be seen by everyone on the machine
+        with server.process.stdin as pipe:
+            pipe.write(server.token.encode())
+    deadline = time.monotonic() + PATIENCE_S
+    while not _listens(server.port):
+        if server.process.poll() is not None:
+            raise EvalkitError("marimo ended before it answered; what it said stands above")
+        if time.monotonic() > deadline:
+            raise EvalkitError(f"marimo did not answer within {PATIENCE_S:.0f} s")
+        time.sleep(0.1)
 
 
 def _own_copies(place: Path, say: Callable[[str], None]) -> Path:

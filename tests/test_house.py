@@ -18,6 +18,7 @@ BIN = Path(sys.executable).parent
         ["ruff", "format", "--check", "."],
         ["mypy"],
         ["lint-imports"],
+        ["marimo", "check", "--strict", "notebooks"],
     ],
     ids=" ".join,
 )

@@ -1,0 +1,124 @@
+"""``evalkit open``: a server for this machine, in a checkout and in an installed package."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import requests
+from servers import clean_environment, free_port
+
+from evalkit import InputError, notebooks
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def opened(project):
+    """A running ``evalkit open sync-dataset`` in a project's folder, and the address it told."""
+    command = [sys.executable, "-m", "evalkit", "open", "sync-dataset", "--no-browser"]
+    process = subprocess.Popen(
+        [*command, "--port", str(free_port())],
+        cwd=project.root,
+        env=clean_environment(PYTHONUNBUFFERED="1"),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    told = ""
+    while "Ctrl-C" not in told:
+        told += process.stdout.readline()
+    yield process, told, re.search(r"http://\S+", told)[0]
+    process.kill()
+    process.communicate()
+
+
+def answers(url):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(re.search(r":(\d+)/", url)[1]))) == 0
+
+
+def test_it_tells_the_address_and_lets_nobody_in_without_its_token(opened):
+    process, told, url = opened
+    assert "&file=sync_dataset.py" in url
+    assert "serves everyone who has this link; it listens on 127.0.0.1 only" in told
+    with requests.Session() as person:
+        assert person.get(url, timeout=10).status_code == 200
+    bare = requests.get(url.split("?")[0], timeout=10, allow_redirects=False)
+    assert bare.status_code in {303, 401, 403}
+    assert answers(url)
+
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=20) == 0
+    assert not answers(url)
+
+
+def test_a_port_that_is_taken_is_an_input_error():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(InputError, match=r"port \d+ cannot be used"):
+            notebooks.serve(notebooks.folder(), port=taken.getsockname()[1])
+
+
+def test_an_unknown_notebook_is_answered_with_those_there_are():
+    with pytest.raises(InputError, match="one of .*sync-dataset"):
+        notebooks.find("sink-dataset")
+
+
+@pytest.mark.parametrize("spelling", ["sync-dataset", "sync_dataset"])
+def test_a_notebook_is_found_by_either_spelling(spelling):
+    assert notebooks.find(spelling).title == "Sync"
+
+
+def test_every_notebook_file_is_a_stage_that_the_pages_link_to():
+    files = {path.stem for path in notebooks.folder().glob("*.py")}
+    assert files == {each.name for each in notebooks.present()}
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory):
+    """The wheel, unpacked as an installer does."""
+    target = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", target]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = target.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(target / "site")
+    return target / "site"
+
+
+def test_the_wheel_carries_the_notebooks(installed, tmp_path):
+    asked = "from evalkit import notebooks; print(notebooks.folder())"
+    done = subprocess.run(
+        [sys.executable, "-c", asked],
+        cwd=tmp_path,
+        env=clean_environment(PYTHONPATH=str(installed)),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    packed = Path(done.stdout.strip())
+    assert packed == installed / "evalkit/_notebooks"
+    assert {path.name for path in packed.glob("*.py")} == {
+        path.name for path in (ROOT / "notebooks").glob("*.py")
+    }
+
+
+def test_whoever_edits_an_installed_notebook_edits_a_copy(installed, tmp_path):
+    command = [sys.executable, "-m", "evalkit", "open", "--edit", "--no-browser"]
+    process = subprocess.Popen(
+        [*command, "--port", str(free_port())],
+        cwd=tmp_path,
+        env=clean_environment(PYTHONPATH=str(installed), PYTHONUNBUFFERED="1"),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    said = process.stdout.readline()
+    os.kill(process.pid, signal.SIGINT)
+    process.communicate(timeout=30)
+    assert "you edit copies in evalkit-notebooks" in said
+    assert (tmp_path / "evalkit-notebooks/sync_dataset.py").is_file()
