@@ -149,8 +149,7 @@ _FAMILIES = (
     ),
     _family(rb"hf_", _token("huggingface-token", rb"hf_", rb"[A-Za-z0-9]{30,}")),
     _family(rb"dapi[0-9a-f]", _token("databricks-token", rb"dapi", rb"[0-9a-f]{32}(?:-\d+)?")),
-    _family(rb"npm_", _token("npm-token", rb"npm_", rb"[A-Za-z0-9]{36}")),
-    _family(rb"SG\.", _token("sendgrid-key", rb"SG\.", rb"[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}")),
+    _family(rb"m_(?<=npm_)", _token("npm-token", rb"npm_", rb"[A-Za-z0-9]{36}")),
     _family(
         rb"J(?<=eyJ)",
         _token("jwt", rb"eyJ", rb"[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"),

@@ -77,7 +77,7 @@ class Messages:
             self._answer(thread, block, None, tick)
             return
         kept = self.trim.block(block, "model output")
-        if kept == {"type": "text", "text": ""}:
+        if kept["type"] == "text" and not kept["text"]:
             return
         call.blocks.append(kept)
         if kind in _TOOL_USES and kept["id"] not in self.tools:

@@ -43,14 +43,14 @@ class _Node:
     """A span in the making.
 
     Attributes:
-        path: What its id is derived from: the steps that lead to it.
+        number: Its place among the spans.
         parent: The node it is part of.
         begin: Nanoseconds since the epoch.
         end: Nanoseconds since the epoch.
         inferred: Whether one of them is laid out rather than logged.
     """
 
-    path: str
+    number: int
     parent: _Node | None
     name: str
     kind: SpanKind
@@ -86,13 +86,13 @@ def build_spans(
     """
     tree = _Tree()
     if len(views) == 1:
-        root = tree.session(views[0], "session", None, name)
+        root = tree.session(views[0], None, name)
     else:
         ticks = [tick for view in views for tick in view.session.line.ticks]
-        root = tree.add("log", None, name, "AGENT", ticks[0], ticks[-1])
+        root = tree.add(None, name, "AGENT", ticks[0], ticks[-1])
         root.status, root.message = outcome(views[-1].session)
         for number, view in enumerate(views, start=1):
-            node = tree.session(view, f"session {number}", root, f"session {number}")
+            node = tree.session(view, root, f"session {number}")
             node.inputs = view.session.main.prompt
             node.outputs = answer_of(view.session)
     root.inputs, root.outputs = request, response
@@ -127,19 +127,17 @@ def answer_of(session: Session) -> Json:
 class _Tree:
     nodes: list[_Node] = field(default_factory=list)
 
-    def add(
-        self, step: str, parent: _Node | None, name: str, kind: SpanKind, begin: Tick, end: Tick
-    ) -> _Node:
-        path = step if parent is None else f"{parent.path}/{step}"
-        inferred = not (begin.known and end.known)
-        node = _Node(path, parent, name, kind, begin.at, max(begin.at, end.at), inferred)
+    def add(self, parent: _Node | None, name: str, kind: SpanKind, begin: Tick, end: Tick) -> _Node:
+        inferred = begin.stamp is None or end.stamp is None
+        last = max(begin.at, end.at)
+        node = _Node(len(self.nodes), parent, name, kind, begin.at, last, inferred)
         self.nodes.append(node)
         return node
 
-    def session(self, view: SessionView, step: str, parent: _Node | None, name: str) -> _Node:
+    def session(self, view: SessionView, parent: _Node | None, name: str) -> _Node:
         session, figures = view.session, view.figures
         ticks = session.line.ticks
-        node = self.add(step, parent, name, "AGENT", ticks[0], ticks[-1])
+        node = self.add(parent, name, "AGENT", ticks[0], ticks[-1])
         node.status, node.message = outcome(session)
         node.attributes = _session_attributes(session, figures)
         # a stack, for subagents of subagents may go deeper than Python's calls
@@ -155,23 +153,22 @@ class _Tree:
     ) -> list[tuple[Thread, _Node]]:
         begun: list[tuple[Thread, _Node]] = []
         for index, call in enumerate(thread.calls):
-            name = f"turn {index + 1}"
             following = thread.calls[index + 1].start if index + 1 < len(thread.calls) else end
-            turn = self.add(name, above, name, "CHAIN", call.start, call.end)
+            turn = self.add(above, f"turn {index + 1}", "CHAIN", call.start, call.end)
             self._call(call, turn, figures)
-            for place, tool in enumerate(call.tools):
-                begun += self._tool(tool, f"tool {place}", turn, following, call)
-        for place, tool in enumerate(thread.strays):
-            begun += self._tool(tool, f"stray {place}", above, end, None)
+            for tool in call.tools:
+                begun += self._tool(tool, turn, following, call)
+        for tool in thread.strays:
+            begun += self._tool(tool, above, end, None)
         return begun
 
     def _call(self, call: ModelCall, turn: _Node, figures: Reconciled) -> None:
         if call.synthetic:
-            node = self.add("notice", turn, "Claude Code", "CHAIN", call.start, call.end)
+            node = self.add(turn, "Claude Code", "CHAIN", call.start, call.end)
             node.outputs = plain_text(call.blocks)
         else:
             name = call.model or "model call"
-            node = self.add("llm", turn, name, "LLM", call.start, call.end)
+            node = self.add(turn, name, "LLM", call.start, call.end)
             node.outputs = _message(call)
             node.attributes = _call_attributes(call, figures)
         node.inputs = {"messages": call.inputs} if call.inputs else None
@@ -181,10 +178,10 @@ class _Tree:
             turn.status, turn.message = node.status, node.message
 
     def _tool(
-        self, tool: ToolCall, step: str, above: _Node, latest: Tick, call: ModelCall | None
+        self, tool: ToolCall, above: _Node, latest: Tick, call: ModelCall | None
     ) -> list[tuple[Thread, _Node]]:
         name = tool.name or "tool call not in the log"
-        node = self.add(step, above, name, "TOOL", tool.start, tool.end or latest)
+        node = self.add(above, name, "TOOL", tool.start, tool.end or latest)
         if tool.duration_ms is not None and tool.end is not None and not tool.start.known:
             earliest = call.start.at if call is not None else tool.start.at
             node.begin = max(earliest, node.end - tool.duration_ms * 1_000_000)
@@ -204,7 +201,7 @@ class _Tree:
     def _subagent(self, agent: Subagent, tool: ToolCall, above: _Node, latest: Tick) -> _Node:
         name = agent.kind or "subagent"
         end = agent.end or (latest if agent.background or tool.end is None else tool.end)
-        node = self.add("agent", above, name, "AGENT", tool.start, end)
+        node = self.add(above, name, "AGENT", tool.start, end)
         node.inputs, node.outputs = agent.thread.prompt, _unwrapped(agent.answer)
         node.status = "OK" if agent.status == "completed" else "ERROR" if agent.status else "UNSET"
         if node.status != "OK":
@@ -226,28 +223,28 @@ class _Tree:
             if node.parent is not None:
                 node.parent.begin = min(node.parent.begin, node.begin)
                 node.parent.end = max(node.parent.end, node.end)
-        ids: dict[str, str] = {}
-        made = []
-        for node in self.nodes:
-            ids[node.path] = derive_id(trace_id, node.path, length=16)
-            if node.inferred:
-                node.attributes["evalkit.time"] = "inferred"
-            made.append(
-                Span(
-                    span_id=ids[node.path],
-                    parent_id=None if node.parent is None else ids[node.parent.path],
-                    name=node.name,
-                    kind=node.kind,
-                    start_ns=node.begin,
-                    end_ns=node.end,
-                    inputs=node.inputs,
-                    outputs=node.outputs,
-                    attributes=node.attributes,
-                    status=node.status,
-                    message=node.message,
-                )
-            )
-        return tuple(made)
+        # numbered from where the trace's id says; zero is no span's id
+        first = int(derive_id(trace_id, "spans", length=15), 16) + 1
+        ids = [f"{first + number:016x}" for number in range(len(self.nodes))]
+        return tuple(_span(node, ids) for node in self.nodes)
+
+
+def _span(node: _Node, ids: Sequence[str]) -> Span:
+    if node.inferred:
+        node.attributes["evalkit.time"] = "inferred"
+    return Span(
+        span_id=ids[node.number],
+        parent_id=None if node.parent is None else ids[node.parent.number],
+        name=node.name,
+        kind=node.kind,
+        start_ns=node.begin,
+        end_ns=node.end,
+        inputs=node.inputs,
+        outputs=node.outputs,
+        attributes=node.attributes,
+        status=node.status,
+        message=node.message,
+    )
 
 
 def _message(call: ModelCall) -> Json:

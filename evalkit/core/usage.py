@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from evalkit.core.values import Json
@@ -17,12 +17,13 @@ KINDS = {
 }
 """The API's names of the four kinds of tokens, as receipts use them, to :class:`Usage`'s."""
 
-_CAMEL = {
-    "input": "inputTokens",
-    "output": "outputTokens",
-    "cache_read": "cacheReadInputTokens",
-    "cache_write": "cacheCreationInputTokens",
-}
+_SNAKE_NAMES = tuple(KINDS)
+_CAMEL_NAMES = (
+    "inputTokens",
+    "outputTokens",
+    "cacheReadInputTokens",
+    "cacheCreationInputTokens",
+)
 _LARGEST = 2**53  # beyond it a count is garbage, and no JSON reader keeps it exact
 
 
@@ -98,20 +99,23 @@ def usage_from(raw: Json) -> Usage | None:
 
     A message whose counts are all zero is a placeholder: no call reads nothing.
     """
-    if not isinstance(raw, Mapping):
+    if not isinstance(raw, dict):
         return None
-    counts = {name: count(raw.get(key, raw.get(_CAMEL[name]))) for key, name in KINDS.items()}
-    by_duration = raw.get("cache_creation")
-    hour = by_duration.get("ephemeral_1h_input_tokens") if isinstance(by_duration, Mapping) else 0
-    usage = Usage(**counts, cache_write_1h=min(count(hour), counts["cache_write"]))
-    return usage if any(counts.values()) else None
+    names = _CAMEL_NAMES if "inputTokens" in raw else _SNAKE_NAMES
+    read, output, cached, written = [count(raw.get(name)) for name in names]
+    if not (read or output or cached or written):
+        return None
+    hour = 0
+    if isinstance(by_duration := raw.get("cache_creation"), dict):
+        hour = min(count(by_duration.get("ephemeral_1h_input_tokens")), written)
+    return Usage(read, output, cached, written, hour)
 
 
 def count(raw: Json) -> int:
     """A count in an event; zero where it is none."""
-    if isinstance(raw, bool) or not isinstance(raw, (int, float)) or not 0 <= raw < _LARGEST:
-        return 0
-    return int(raw)
+    if type(raw) is int and 0 <= raw < _LARGEST:
+        return raw
+    return int(raw) if isinstance(raw, float) and 0 <= raw < _LARGEST else 0
 
 
 def total(usages: Iterable[Usage]) -> Usage:

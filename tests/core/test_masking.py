@@ -33,7 +33,6 @@ SECRETS = {
     "stripe-key": ["sk_live_" + LETTERS[:24], "rk_test_" + LETTERS[:24]],
     "npm-token": ["npm_" + LETTERS[:36]],
     "pypi-token": ["pypi-AgEIcHlwaS5vcmc" + LETTERS[:50]],
-    "sendgrid-key": ["SG." + LETTERS[:22] + "." + LETTERS[:43]],
     "groq-key": ["gsk_" + LETTERS[:52]],
     "jwt": [JWT],
     "bearer-token": ["Bearer " + LETTERS[:32]],
