@@ -15,7 +15,7 @@ from evalkit.adapters.files.project import ProjectFiles, read_cases
 from evalkit.adapters.files.reading import inside, read_text, write_text
 from evalkit.adapters.files.run import RunFiles, list_runs
 from evalkit.core import mirror
-from evalkit.core.dataset import Record, StoredRecord
+from evalkit.core.dataset import Case, Record, StoredRecord
 from evalkit.core.errors import EvalkitError, InputError, Problem, StoreAbsent
 from evalkit.core.mapping.schema_mapping import (
     apply_mapping,
@@ -147,11 +147,20 @@ def map_schema(
         InputError: there are no cases, no key for Claude, or a file that differs is in the way.
         ModelError: Claude could not be asked or gave nothing usable.
     """
+    proposal = propose_mapping(workspace, by=by, model=model)
+    return save_mapping(proposal, Path(out or MAPPING_FILE), force=force)
+
+
+def save_mapping(proposal: Proposal, path: Path, *, force: bool = False) -> Report:
+    """Save a proposal's mapping and report on it, as :func:`map_schema` does.
+
+    Raises:
+        InputError: it has no input, or a file that differs is in the way.
+    """
     from evalkit.flows import mapping
 
-    path = Path(out or MAPPING_FILE)
+    mapping.require_input(proposal)
     existing = read_text(path) if path.is_file() else None
-    proposal = propose_mapping(workspace, by=by, model=model)
     if mapping.must_write(existing, proposal.mapping, str(path), force=force):
         write_text(path, mapping_text(proposal.mapping))
     return mapping.report(proposal, str(path))
@@ -168,15 +177,32 @@ def propose_mapping(
     """
     from evalkit.flows import mapping
 
+    cases = list(read_cases(workspace.files.cases_dir))
+    proposal = sketch_mapping(workspace, cases, by=by, model=model)
+    mapping.require_input(proposal)
+    return proposal
+
+
+def sketch_mapping(
+    workspace: Workspace, cases: Sequence[Case], *, by: By = "rules", model: str | None = None
+) -> Proposal:
+    """A proposal for a person to complete: it may be without an input.
+
+    Raises:
+        InputError: there are no cases, or no key for Claude.
+        ModelError: Claude could not be asked or gave nothing usable.
+    """
+    from evalkit.flows import mapping
+
     project = workspace.files.project
     asked = None
     if by == "claude":
         from evalkit.adapters.claude import ClaudeMapper, settings_from_env
 
         asked = ClaudeMapper(settings_from_env(os.environ, model=model))
-    return mapping.propose(
+    return mapping.sketch(
         project.schema,
-        list(read_cases(workspace.files.cases_dir)),
+        cases,
         project.arguments,
         "\n".join(judge.source for judge in project.judges),
         by=by,

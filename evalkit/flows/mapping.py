@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol, TypeAlias
 
 from evalkit.core.dataset import Case, SchemaMapping
 from evalkit.core.errors import InputError, ModelError, Problem
 from evalkit.core.mapping.asking import Question, check_claims, mapping_question, read_answer
 from evalkit.core.mapping.proposal import Proposal, propose_by_rules
+from evalkit.core.mapping.revision import differences
 from evalkit.core.mapping.schema_mapping import (
     apply_mapping,
     check_mapping,
@@ -47,7 +48,7 @@ def propose(
     model: MappingModel | None = None,
     mask: Callable[[str], str] = str,
 ) -> Proposal:
-    """A mapping for the cases.
+    """A mapping for the cases, which has at least one input.
 
     Args:
         schema: The prose of ``dataset.schema``; may be empty.
@@ -62,6 +63,27 @@ def propose(
         InputError: there are no cases, or nothing in them can be told to be an input.
         ModelError: the model did not answer usably, or there is none.
     """
+    proposal = sketch(schema, cases, arguments, judges, by=by, model=model, mask=mask)
+    require_input(proposal)
+    return proposal
+
+
+def sketch(
+    schema: str,
+    cases: Sequence[Case],
+    arguments: str = "",
+    judges: str = "",
+    *,
+    by: By = "rules",
+    model: MappingModel | None = None,
+    mask: Callable[[str], str] = str,
+) -> Proposal:
+    """The same as :func:`propose`, for a person to complete: it may be without an input.
+
+    Raises:
+        InputError: there are no cases.
+        ModelError: the model did not answer usably, or there is none.
+    """
     if not cases:
         raise InputError(
             Problem(
@@ -73,9 +95,17 @@ def propose(
     by_rules = propose_by_rules(schema, cases, arguments, judges)
     if by == "claude":
         return _asked(schema, cases, arguments, by_rules, model, mask)
-    if not by_rules.chosen("inputs"):
-        raise InputError(*_no_input(by_rules))
     return by_rules
+
+
+def require_input(proposal: Proposal) -> None:
+    """Make sure that something is an input.
+
+    Raises:
+        InputError: nothing is; says of what was left out why.
+    """
+    if not proposal.chosen("inputs"):
+        raise InputError(*_no_input(proposal))
 
 
 def _asked(
@@ -185,10 +215,6 @@ def must_write(
 
 
 def _differences(written: SchemaMapping, proposed: SchemaMapping, file: str) -> list[Problem]:
-    sides: list[tuple[str, Mapping[str, object], Mapping[str, object]]] = [
-        ("inputs", written.inputs, proposed.inputs),
-        ("expectations", written.expectations, proposed.expectations),
-    ]
     return [
         Problem(
             "differs from what would be written, and is kept",
@@ -197,12 +223,10 @@ def _differences(written: SchemaMapping, proposed: SchemaMapping, file: str) -> 
         ),
         *(
             Problem(
-                f"the file says {old.get(name, 'nothing')}, proposed is {new.get(name, 'nothing')}",
+                f"the file says {each.before or 'nothing'}, proposed is {each.after or 'nothing'}",
                 file,
-                field=f"{side}.{name}",
+                field=each.field,
             )
-            for side, old, new in sides
-            for name in [*old, *(name for name in new if name not in old)]
-            if old.get(name) != new.get(name)
+            for each in differences(written, proposed)
         ),
     ]

@@ -220,11 +220,12 @@ class Host(Generic[P]):
         return None
 
     def _with_sample(self, values: P) -> P:
-        sampled = self.sample is not None and values.config == str(self.sample)
-        if sampled and getattr(values, "mapping", "") is None:
-            mapping: dict[str, Any] = {"mapping": str(sample_mapping(Path(values.config)))}
-            return replace(values, **mapping)
-        return values
+        if self.sample is None or values.config != str(self.sample):
+            return values
+        file = str(sample_mapping(self.sample))
+        unsaid = [name for name in ("mapping", "out") if getattr(values, name, "") is None]
+        named: dict[str, Any] = dict.fromkeys(unsaid, file)
+        return replace(values, **named)
 
     def _command(self, settings: P) -> str:
         script = notebooks.folder() / f"{self.notebook}.py"

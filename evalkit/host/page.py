@@ -69,8 +69,8 @@ def is_live() -> bool:
 
 def quoted(text: object) -> str:
     """Text from a file or a server, fit to stand in Markdown as it is."""
-    escaped = html.escape(str(text), quote=False)
-    return re.sub(r"([\\`*_{}\[\]()#+\-.!|~$:])", r"\\\1", escaped)
+    # not with backslashes: \( and \[ would begin a formula
+    return re.sub(r"[^\w\s,;'\"]|_", lambda found: f"&#{ord(found[0])};", str(text))
 
 
 def callout(text: str, kind: str = "info") -> Any:

@@ -166,6 +166,16 @@ def read_case(cases_dir: Path, case_id: str, *, only: Collection[str] | None = N
     return Case(case_id, listing, documents, {k: v for k, v in texts.items() if v is not None})
 
 
+def read_texts(cases_dir: Path, case_id: str) -> dict[str, str | None]:
+    """The text of each file of a case as it lies there; None for pictures and the very large.
+
+    Raises:
+        InputError: a file leads out of the dataset.
+    """
+    folder = cases_dir / check_id(case_id, "case id")
+    return {name: _text(folder / name, required=False) for name in files_below(folder, cases_dir)}
+
+
 def _text(path: Path, *, required: bool) -> str | None:
     """The file's text; None for pictures, archives and the very large, unless it is required."""
     if not required and path.stat().st_size > MAX_TEXT_BYTES:

@@ -222,7 +222,7 @@ def with_good_names(choices: Sequence[Choice]) -> list[Choice]:
         reserved = choice.side == "inputs" and choice.name == SIMULATION_KEY
         better = choice
         if reserved or counts[choice.side, choice.name] > 1:
-            name = next(n for n in _longer_names(choice) if (choice.side, n) not in taken)
+            name = next(n for n in longer_names(choice) if (choice.side, n) not in taken)
             better = replace(choice, name=name)
         if reserved:
             better = replace(
@@ -235,7 +235,8 @@ def with_good_names(choices: Sequence[Choice]) -> list[Choice]:
     return named
 
 
-def _longer_names(choice: Choice) -> Iterator[str]:
+def longer_names(choice: Choice) -> Iterator[str]:
+    """Its name preceded by more and more of what it is a part of; none without a selector."""
     if choice.selector is None:
         return
     file = PurePosixPath(choice.selector.file)

@@ -1,0 +1,187 @@
+"""A schema mapping in the making: the proposal, the file, and what a person decides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from evalkit import stages
+from evalkit.adapters.files.project import read_case, read_cases, read_texts
+from evalkit.adapters.files.reading import read_text
+from evalkit.core.dataset import Case, Record, SchemaMapping
+from evalkit.core.errors import InputError, Problem
+from evalkit.core.mapping import revision
+from evalkit.core.mapping.proposal import Proposal, Side
+from evalkit.core.mapping.revision import Difference, Gap
+from evalkit.core.mapping.schema_mapping import (
+    apply_mapping,
+    check_mapping,
+    files_named,
+    mapping_text,
+    parse_mapping,
+)
+from evalkit.workspace import Workspace
+
+if TYPE_CHECKING:
+    from evalkit.flows.mapping import By
+
+Origin: TypeAlias = Literal["file", "proposal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The mapping file beside a mapping that would be saved into it.
+
+    Attributes:
+        kind: Whether there is a file, and whether it says the same.
+        differences: The fields in which it differs.
+        problems: Why it is no valid mapping.
+    """
+
+    kind: Literal["absent", "same", "differs", "invalid"]
+    differences: tuple[Difference, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class MappingDraft:
+    """What a person needs to settle a mapping.
+
+    Attributes:
+        workspace: The opened project.
+        cases: All cases.
+        proposal: What the rules, or Claude, propose; maybe without an input.
+        file: Where the mapping is saved.
+    """
+
+    workspace: Workspace
+    cases: Sequence[Case]
+    proposal: Proposal
+    file: Path
+
+    @property
+    def schema(self) -> str:
+        """The prose of ``dataset.schema``; may be empty."""
+        return self.workspace.files.project.schema
+
+    @cached_property
+    def written(self) -> SchemaMapping | None:
+        """What the file said when the draft was opened; None where there was none to be used."""
+        try:
+            return self.on_disk()
+        except InputError:
+            return None
+
+    @property
+    def case_ids(self) -> list[str]:
+        """The cases, sorted."""
+        return [case.case_id for case in self.cases]
+
+    def case_at(self, place: int) -> str:
+        """The case at a place, counted from 0; the last one beyond the end."""
+        return self.cases[min(place, len(self.cases) - 1)].case_id
+
+    def on_disk(self) -> SchemaMapping | None:
+        """What the file says now; None where there is none.
+
+        Raises:
+            InputError: the file cannot be read, or is no valid mapping.
+        """
+        if not self.file.is_file():
+            return None
+        return parse_mapping(read_text(self.file), str(self.file))
+
+    def begin(self, origin: Origin) -> Proposal:
+        """What to start from: the mapping in the file where there is one, else the proposal."""
+        if origin == "proposal" or self.written is None:
+            return self.proposal
+        return revision.as_written(self.proposal, self.written, self.cases)
+
+    def files(self, case_id: str) -> dict[str, str | None]:
+        """The text of each file of a case; None for pictures and the very large.
+
+        Raises:
+            InputError: a file leads out of the dataset.
+        """
+        return read_texts(self.workspace.files.cases_dir, case_id)
+
+    def record(self, mapping: SchemaMapping, case_id: str) -> tuple[Record, list[Gap]]:
+        """What one case becomes, read from disk as the sync reads it, and what it lacks.
+
+        Raises:
+            InputError: a file of the case cannot be read.
+        """
+        folder = self.workspace.files.cases_dir
+        case = read_case(folder, case_id, only=files_named(mapping))
+        return apply_mapping(mapping, case)[0], revision.gaps(mapping, [case])
+
+    def gaps(self, mapping: SchemaMapping) -> list[Gap]:
+        """Every field of the mapping that a case lacks."""
+        return revision.gaps(mapping, self.cases)
+
+    def exposed(self, mapping: SchemaMapping) -> list[str]:
+        """The inputs by which the skill would see what is expected of it."""
+        return revision.exposed(self.proposal, mapping)
+
+    def problems(self, mapping: SchemaMapping) -> Sequence[Problem]:
+        """What would go wrong if the cases were synced with the mapping."""
+        try:
+            parse_mapping(mapping_text(mapping), str(self.file))
+        except InputError as error:
+            return error.problems
+        return check_mapping(mapping, self.cases, str(self.file))
+
+    def standing(self, mapping: SchemaMapping) -> Standing:
+        """What the file says now, beside what would be saved."""
+        try:
+            written = self.on_disk()
+        except InputError as error:
+            return Standing("invalid", problems=error.problems)
+        if written is None:
+            return Standing("absent")
+        found = revision.differences(written, mapping)
+        return Standing("differs" if found else "same", tuple(found))
+
+    def save(self, revised: Proposal, *, force: bool) -> stages.Report:
+        """Save the mapping, as :func:`evalkit.stages.map_schema` does, and report on it.
+
+        Args:
+            revised: The proposal as it was decided.
+            force: Overwrite a file that says something else.
+
+        Raises:
+            InputError: it has no input, or a file that differs is in the way.
+        """
+        return stages.save_mapping(revised, self.file, force=force)
+
+
+def open_draft(
+    workspace: Workspace,
+    *,
+    out: str | Path | None = None,
+    by: By = "rules",
+    model: str | None = None,
+) -> MappingDraft:
+    """Read all cases and have a mapping proposed; nothing is written.
+
+    Args:
+        workspace: The opened project.
+        out: Where the mapping is saved; ``tmp/schema_mapping.json`` by default.
+        by: As in :func:`evalkit.stages.map_schema`.
+        model: As in :func:`evalkit.stages.map_schema`.
+
+    Raises:
+        InputError: there are no cases, or no key for Claude.
+        ModelError: Claude could not be asked or gave nothing usable.
+    """
+    cases = tuple(read_cases(workspace.files.cases_dir))
+    proposal = stages.sketch_mapping(workspace, cases, by=by, model=model)
+    return MappingDraft(workspace, cases, proposal, Path(out or stages.MAPPING_FILE))
+
+
+def revise(start: Proposal, sides: Sequence[Side | None]) -> Proposal:
+    """The proposal as a person changed it: one side for each of its choices, in their order."""
+    return revision.revised(start, sides)

@@ -1,0 +1,113 @@
+"""The files of a case as they are read, and the way from one case to the next."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import marimo as mo
+
+from evalkit.host import page
+from evalkit.host.host import Host
+
+LONGEST = 6_000
+"""Characters of a file that are shown."""
+
+OPEN_UP_TO = 4
+"""Files that are shown unfolded."""
+
+NO_TEXT = "(no text, or too large to show)"
+
+SMALL = "font-size: 0.8rem"
+"""A line of 100 characters fits into half of the page."""
+
+HEAD = "cursor: pointer; font-weight: 600; font-size: 0.875rem"
+
+
+def case_files(case_id: str, files: Mapping[str, str | None]) -> Any:
+    """The files of a case, as they lie there.
+
+    Args:
+        case_id: The case.
+        files: Text by name; None for what is no text or very large.
+    """
+    texts = {name: NO_TEXT if text is None else text for name, text in files.items()}
+    if not page.is_live():
+        return page.record(texts)
+    shown = [_file(name, text, place) for place, (name, text) in enumerate(texts.items())]
+    title = f'<div style="{page.TITLE}">The files of {html.escape(case_id)}</div>'
+    nothing = f'<div style="{page.MUTED}">The folder is empty.</div>'
+    return mo.Html(f"<div>{title}{''.join(shown) or nothing}</div>")
+
+
+def prose(schema: str) -> Any:
+    """What the config says about the cases."""
+    if not schema.strip():
+        return page.callout(
+            "The config has no `dataset.schema`, so that names and contents have to speak for "
+            "themselves. A sentence there about each file makes the proposal better."
+        )
+    if not page.is_live():
+        return page.text(schema.strip())
+    title = f'<div style="{page.TITLE}">dataset.schema in the config</div>'
+    body = html.escape(schema.strip())
+    return mo.Html(f'{title}<div style="{page.BOX}; {page.TEXT}; {SMALL}">{body}</div>')
+
+
+def beside(left: Any, right: Any, *, wider: float = 1.0) -> Any:
+    """Two parts side by side; below each other where there is no page.
+
+    Args:
+        left: The one.
+        right: The other.
+        wider: How many times as wide as the other the first one is.
+    """
+    if not page.is_live():
+        return page.stack(left, right)
+    return mo.hstack([left, right], widths=[wider, 1], gap=1.5, align="start")
+
+
+def stepper(host: Host[Any], names: Sequence[str], place: int, go_to: Callable[[int], None]) -> Any:
+    """Controls that go from case to case; None where nobody could use them.
+
+    Args:
+        host: The notebook's host.
+        names: The cases.
+        place: Which of them is shown.
+        go_to: Told which to show instead.
+    """
+    if not host.person or not names:
+        return None
+    place = min(place, len(names) - 1)
+    picker = mo.ui.dropdown(
+        list(names),
+        value=names[place],
+        label="Case",
+        allow_select_none=False,
+        searchable=True,
+        on_change=lambda name: go_to(list(names).index(name)),
+    )
+    row = "display: flex; gap: 0.75rem; align-items: center"
+    count = f'<span style="{page.MUTED}">{place + 1} of {len(names)}</span>'
+    return mo.Html(f'<div style="{row}">{{back}}{{picker}}{{on}}{count}</div>').batch(
+        back=_button("← Previous", place - 1, go_to, disabled=place == 0),
+        picker=picker,
+        on=_button("Next →", place + 1, go_to, disabled=place == len(names) - 1),
+    )
+
+
+def _button(label: str, place: int, go_to: Callable[[int], None], *, disabled: bool) -> Any:
+    return mo.ui.button(label=label, disabled=disabled, on_click=lambda _: go_to(place))
+
+
+def _file(name: str, text: str, place: int) -> str:
+    rest = len(text) - LONGEST
+    note = f"\n… {rest:,} further characters" if rest > 0 else ""
+    body = html.escape(text[:LONGEST].strip() + note)
+    opened = " open" if place < OPEN_UP_TO else ""
+    return (
+        f'<details{opened} style="{page.BOX}; margin-bottom: 0.6rem">'
+        f'<summary style="{HEAD}">{html.escape(name)}</summary>'
+        f'<div style="{page.TEXT}; {SMALL}; margin-top: 0.5rem">{body}</div></details>'
+    )

@@ -1,0 +1,153 @@
+"""What a person makes of a proposal: by a file they wrote, and field by field."""
+
+import pytest
+from cases import cases_of
+
+from evalkit.core.mapping.proposal import Choice, Proposal
+from evalkit.core.mapping.revision import as_written, differences, exposed, gaps, revised
+from evalkit.core.mapping.schema_mapping import mapping_as_json, parse_mapping
+from evalkit.core.mapping.selectors import parse_selector
+
+CASES = cases_of(
+    {"input.yaml": {"prompt": "p1", "goal": "g1", "note": "n1"}, "gold.yaml": {"prompt": "q1"}},
+    {"input.yaml": {"prompt": "p2", "goal": "g2"}, "gold.yaml": {"prompt": "q2"}},
+)
+
+
+def choice(side, selector, name="", **more):
+    found = parse_selector(selector)
+    return Choice(side, name or found.path, found, f"Because of {selector}.", (2, 2), **more)
+
+
+PROPOSAL = Proposal(
+    (
+        choice("inputs", "input.yaml:prompt"),
+        choice("expectations", "gold.yaml:prompt"),
+        choice(None, "input.yaml:goal", gives_away=True),
+        choice(None, "input.yaml:note"),
+        Choice(None, "photos/", None, "12 files: a workspace.", (0, 2)),
+    )
+)
+
+
+def mapping(text):
+    return parse_mapping(text, "m.json")
+
+
+def json_of(proposal):
+    return mapping_as_json(proposal.mapping)
+
+
+# -- a file
+
+
+def test_what_the_file_maps_is_mapped_as_it_says_and_all_else_left_out():
+    written = mapping('{"inputs": {"question": "input.yaml:prompt", "why": "input.yaml:note"}}')
+    proposal = as_written(PROPOSAL, written, CASES)
+    assert proposal.mapping == written
+    reasons = proposal.reasons
+    assert reasons["input.yaml:prompt"] == "Because of input.yaml:prompt."
+    assert reasons["input.yaml:note"].startswith("The file says so. Proposed as left out:")
+    assert reasons["gold.yaml:prompt"].startswith("The file leaves it out. Proposed as an expect")
+    assert reasons["photos/"] == "12 files: a workspace."
+
+
+def test_a_line_that_nobody_proposed_is_taken_from_the_file_with_its_coverage():
+    written = mapping('{"inputs": {"a": "other.yaml:deep.path", "b": "input.yaml:note"}}')
+    proposal = as_written(PROPOSAL, written, CASES)
+    assert proposal.coverage == {"other.yaml:deep.path": (0, 2), "input.yaml:note": (1, 2)}
+    assert proposal.reasons["other.yaml:deep.path"] == "The file says so; it was not proposed."
+
+
+def test_a_file_may_use_one_place_on_both_sides():
+    written = mapping(
+        '{"inputs": {"p": "input.yaml:prompt"}, "expectations": {"same": "input.yaml:prompt"}}'
+    )
+    assert as_written(PROPOSAL, written, CASES).mapping == written
+
+
+# -- a person
+
+
+def test_nothing_changed_is_the_same_proposal():
+    assert revised(PROPOSAL, [choice.side for choice in PROPOSAL.choices]) == PROPOSAL
+
+
+def test_a_choice_changes_sides_and_its_reason_says_so():
+    proposal = revised(PROPOSAL, ["inputs", None, None, "expectations", None])
+    assert json_of(proposal) == {
+        "inputs": {"prompt": "input.yaml:prompt"},
+        "expectations": {"note": "input.yaml:note"},
+    }
+    assert proposal.reasons["gold.yaml:prompt"] == (
+        "Changed by hand: left out, was an expectation. Because of gold.yaml:prompt."
+    )
+
+
+def test_a_name_that_is_taken_there_is_preceded_by_what_it_is_a_part_of():
+    proposal = revised(PROPOSAL, ["inputs", "inputs", None, None, None])
+    assert json_of(proposal)["inputs"] == {
+        "prompt": "input.yaml:prompt",
+        "gold_prompt": "gold.yaml:prompt",
+    }
+
+
+def test_two_that_swap_sides_keep_their_names():
+    proposal = revised(PROPOSAL, ["expectations", "inputs", None, None, None])
+    assert json_of(proposal) == {
+        "inputs": {"prompt": "gold.yaml:prompt"},
+        "expectations": {"prompt": "input.yaml:prompt"},
+    }
+
+
+def test_an_input_is_not_called_what_mlflow_keeps_for_itself():
+    proposal = revised(PROPOSAL, ["inputs", None, "inputs", None, None])
+    assert json_of(proposal)["inputs"]["input_goal"] == "input.yaml:goal"
+
+
+def test_inputs_of_a_simulated_conversation_keep_their_name():
+    simulated = Proposal(
+        (choice("inputs", "input.yaml:goal"), choice(None, "input.yaml:prompt", "persona"))
+    )
+    proposal = revised(simulated, ["inputs", "inputs"])
+    assert set(json_of(proposal)["inputs"]) == {"goal", "persona"}
+
+
+def test_what_no_selector_can_name_stays_out():
+    proposal = revised(PROPOSAL, ["inputs", None, None, None, "inputs"])
+    assert json_of(proposal)["inputs"] == {"prompt": "input.yaml:prompt"}
+
+
+# -- what speaks about a mapping
+
+
+@pytest.mark.parametrize(
+    ("inputs", "told"),
+    [
+        ('{"p": "input.yaml:prompt", "n": "input.yaml:note"}', []),
+        ('{"p": "input.yaml:prompt", "answer": "gold.yaml:prompt"}', ["answer"]),
+        ('{"g": "input.yaml:goal"}', ["g"]),
+    ],
+)
+def test_an_expected_answer_among_the_inputs_is_told(inputs, told):
+    assert exposed(PROPOSAL, mapping(f'{{"inputs": {inputs}}}')) == told
+
+
+def test_the_fields_that_a_case_lacks_are_listed_case_by_case():
+    found = gaps(
+        mapping('{"inputs": {"p": "input.yaml:prompt"}, "expectations": {"n": "input.yaml:note"}}'),
+        CASES,
+    )
+    assert [(gap.case_id, gap.field) for gap in found] == [(CASES[1].case_id, "expectations.n")]
+    assert "has no field note" in found[0].why
+
+
+def test_two_mappings_differ_in_what_feeds_a_field():
+    before = mapping('{"inputs": {"a": "i.yaml:a", "b": "i.yaml:b", "c": "i.yaml:c"}}')
+    after = mapping('{"inputs": {"c": "i.yaml:c", "b": "x.md:__file__", "d": "i.yaml:a"}}')
+    assert [(d.field, d.before, d.after) for d in differences(before, after)] == [
+        ("inputs.a", "i.yaml:a", ""),
+        ("inputs.b", "i.yaml:b", "x.md:__file__"),
+        ("inputs.d", "", "i.yaml:a"),
+    ]
+    assert differences(after, after) == []

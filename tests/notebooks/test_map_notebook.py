@@ -1,0 +1,154 @@
+"""The mapping notebook: in the browser, headless, and run by a program."""
+
+import importlib.util
+import json
+
+import pytest
+
+from evalkit import InputError, notebooks
+from evalkit.host import Host
+
+NOTEBOOK = notebooks.folder() / "map_dataset.py"
+
+
+@pytest.fixture(scope="session")
+def module():
+    spec = importlib.util.spec_from_file_location("map_dataset", NOTEBOOK)
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+@pytest.fixture
+def mapped_project(project):
+    """A project whose mapping somebody has edited by hand."""
+    project.write(
+        "tmp/schema_mapping.json",
+        {
+            "inputs": {"question": "input.yaml:prompt"},
+            "expectations": {"outcome": "expected.yaml:outcome"},
+        },
+    )
+    return project
+
+
+def run(module, **parameters):
+    """The names that the notebook defines when a program runs it with these parameters."""
+    host = Host.of(module.Params(**parameters), "map_dataset")
+    return module.app.run(defs={"host": host})[1]
+
+
+def where(project):
+    return {
+        "config": str(project.root / "eval.yaml"),
+        "out": str(project.root / "tmp/schema_mapping.json"),
+    }
+
+
+def saved(project):
+    return json.loads(project.read("tmp/schema_mapping.json"))
+
+
+def test_a_newcomer_sees_the_demo_and_steps_through_its_cases(visitor):
+    visitor.open("map_dataset")
+    visitor.sees("This is the demo project")
+    evidence = visitor.cell("evidence")
+    evidence.get_by_text("Every directory is one conversation").wait_for()
+    evidence.get_by_text("The files of change-address-before-dispatch").wait_for()
+    visitor.cell("choosing").get_by_text("The skill's arguments take {message}").first.wait_for()
+    visitor.cell("lacking").get_by_text("9 of 12 cases lack a field").wait_for()
+    visitor.cell("standing").get_by_text("says exactly this").wait_for()
+    visitor.cell("stepping").get_by_role("button", name="Next →").click()
+    evidence.get_by_text("The files of charged-twice").wait_for()
+    visitor.cell("record").get_by_text("Giulia Ferrante").wait_for()
+    visitor.cell("stepping_again").get_by_text("2 of 12").wait_for()
+
+
+def test_a_person_changes_a_mapping_sees_the_record_and_saves_it(visitor, mapped_project):
+    mapped_project.add_case("delta", "please handle delta")
+    mapped_project.write("cases/alpha/notes.md", "kept by hand")
+    before = saved(mapped_project)
+    visitor.open("map_dataset", config=where(mapped_project)["config"])
+    visitor.fill("Mapping", where(mapped_project)["out"])
+    visitor.press("Propose")
+    visitor.cell("beginning").get_by_label("the proposal").wait_for()
+    visitor.cell("record").get_by_text("please handle alpha").wait_for()
+    visitor.cell("lacking").get_by_text("1 of 4 cases lack a field").wait_for()
+    visitor.cell("standing").get_by_text("says exactly this").wait_for()
+
+    visitor.page.get_by_label("expected.yaml:outcome goes to").select_option("input")
+    visitor.cell("revising").get_by_text("would show the skill what is expected").wait_for()
+    visitor.page.get_by_label("expected.yaml:outcome goes to").select_option("leave out")
+    visitor.page.get_by_label("notes.md:__file__ goes to").select_option("expectation")
+    visitor.cell("record").get_by_text("kept by hand").wait_for()
+    visitor.cell("lacking").get_by_text("3 of 4 cases lack a field").wait_for()
+    visitor.cell("standing").get_by_text("says something else in 2 fields").wait_for()
+
+    visitor.press("Save the mapping")
+    visitor.cell("saving").get_by_text("differs from what would be written").wait_for()
+    assert saved(mapped_project) == before
+
+    visitor.page.get_by_role("switch", name="Replace the file").click()
+    visitor.press("Save the mapping")
+    visitor.cell("outcome").get_by_text("Saved: 1 inputs and 1 expectations").wait_for()
+    visitor.cell("standing").get_by_text("says exactly this").wait_for()
+    assert saved(mapped_project) == {
+        "inputs": {"question": "input.yaml:prompt"},
+        "expectations": {"notes": "notes.md:__file__"},
+    }
+
+
+def test_a_page_lets_a_person_choose_where_the_rules_find_no_input(visitor, project):
+    project.configure(dataset={"path": "cases"})
+    for case in ("alpha", "beta", "gamma"):
+        project.remove(f"cases/{case}/input.yaml")
+    project.remove("tmp/schema_mapping.json")
+    visitor.open("map_dataset", config=where(project)["config"])
+    visitor.fill("Mapping", where(project)["out"])
+    visitor.press("Propose")
+    visitor.cell("evidence").get_by_text("The config has no").wait_for()
+    visitor.cell("revising").get_by_text("holds no inputs").wait_for()
+    visitor.press("Save the mapping")
+    visitor.cell("saving").get_by_text("nothing in the cases can be told").wait_for()
+    assert not (project.root / "tmp/schema_mapping.json").exists()
+    visitor.page.get_by_label("expected.yaml:outcome goes to").select_option("input")
+    visitor.press("Save the mapping")
+    visitor.cell("outcome").get_by_text("Saved: 1 inputs").wait_for()
+    assert saved(project)["inputs"] == {"outcome": "expected.yaml:outcome"}
+
+
+def test_a_page_without_cases_says_what_to_do(visitor, project):
+    project.configure(dataset={"path": "nowhere"})
+    visitor.open("map_dataset", config=where(project)["config"])
+    visitor.press("Propose")
+    visitor.cell("proposing").get_by_text("correct the path").wait_for()
+
+
+def test_as_a_script_it_does_what_the_command_does(script, mapped_project):
+    kept = script(NOTEBOOK, "--json", cwd=mapped_project.root)
+    assert kept.code == 2
+    assert "inputs.question" in kept.err
+    assert saved(mapped_project)["inputs"] == {"question": "input.yaml:prompt"}
+    ended = script(NOTEBOOK, "--json", "--force", cwd=mapped_project.root)
+    assert ended.code == 0
+    assert ended.report["coverage"] == {
+        "input.yaml:prompt": [3, 3],
+        "expected.yaml:outcome": [3, 3],
+    }
+    assert saved(mapped_project)["inputs"] == {"prompt": "input.yaml:prompt"}
+
+
+def test_a_program_gets_the_proposal_and_its_gaps(module, mapped_project):
+    mapped_project.add_case("delta", "please handle delta")
+    found = run(module, **where(mapped_project), force=True)
+    assert dict(found["row"].inputs) == {"prompt": "please handle alpha"}
+    assert [(gap.case_id, gap.field) for gap in found["gaps"]] == [
+        ("delta", "expectations.outcome")
+    ]
+    assert found["report"]["inputs"] == {"prompt": "input.yaml:prompt"}
+
+
+def test_a_program_is_given_the_error_and_the_file_is_kept(module, mapped_project):
+    with pytest.raises(InputError, match="differs from what would be written"):
+        run(module, **where(mapped_project))
+    assert saved(mapped_project)["inputs"] == {"question": "input.yaml:prompt"}
