@@ -108,7 +108,6 @@ def record(key: str) -> RunRecord:
 def write_all(store: Store, experiment: str, *, cases: int, key: str = "nightly") -> None:
     """Write a whole run, leaving alone what stands already, as the stages do."""
     experiment_id = store.experiment(experiment, create=True)
-    assert experiment_id is not None
     wanted = [Record(f"case-{i}", {"prompt": f"do {i}"}, {"answer": i}) for i in range(cases)]
     rows = store.records("cases", experiment_id) or ()
     there = {row.tags["evalkit.case"] for row in rows}

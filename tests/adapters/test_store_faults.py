@@ -24,7 +24,7 @@ from evalkit.core.errors import StoreError
 
 EXPERIMENT = "nightly"
 CASES = 3
-MANY = 30
+MANY = 45
 
 
 def whole(empty_database: Path, folder: Path, cases: int):
@@ -99,7 +99,7 @@ def test_a_server_that_dies_after_any_number_of_requests(server, on_server, few,
         write_all(connect(server.uri), name, cases=CASES)
         assert state(server.database, name) == few, f"after {after} requests"
         forget(connect(server.uri), name)
-        after += 1
+        after += 2 if not path else 1
     assert after >= (20 if not path else 1)
 
 
@@ -174,15 +174,16 @@ def forget_all(store, experiment_id):
 
 
 def test_a_server_that_hangs_on_the_way_is_left_in_bounded_time(server, on_server, monkeypatch):
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
-    begun = time.monotonic()
-    with (
-        Proxy(server.uri, after=1, fault="hang", path="/v1/traces") as proxy,
-        pytest.raises(StoreError, match="stayed silent") as caught,
-    ):
-        write_all(connect(proxy.uri), on_server(), cases=MANY)
-    assert time.monotonic() - begun < 20
-    assert "traces stand complete, the others do not" in str(caught.value)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
+    with Proxy(server.uri, after=0, fault="hang", path="/v1/traces") as proxy:
+        store = connect(proxy.uri)
+        experiment_id = store.experiment(on_server(), create=True)
+        made = ((trace(EXPERIMENT, f"case-{n}", steps=1), []) for n in range(500))
+        begun = time.monotonic()
+        with pytest.raises(StoreError, match="stayed silent") as caught:
+            list(store.write_traces(experiment_id, "run", made))
+    assert time.monotonic() - begun < 60
+    assert "0 traces stand complete, the others do not" in str(caught.value)
 
 
 @pytest.mark.parametrize(("status", "says"), [(500, "server's own log"), (401, "TRACKING_TOKEN")])
@@ -263,7 +264,7 @@ def begin(writer, uri, experiment, cases):
     return int(writer.stdout.readline())
 
 
-@pytest.mark.parametrize("requests", [3, 9, 12, 20, 34, 41, 46])
+@pytest.mark.parametrize("requests", [3, 9, 12, 20, 49, 56, 61])
 def test_a_writer_killed_on_its_way_to_a_server(server, on_server, many, writer, requests):
     name = on_server()
     child: list[int] = []
@@ -290,7 +291,7 @@ def test_a_writer_killed_on_its_way_to_a_server(server, on_server, many, writer,
         "SELECT count(*) >= 1 FROM tags WHERE key = 'team'",
         "SELECT count(*) >= 3 FROM trace_info",
         "SELECT count(*) >= 1 FROM spans",
-        "SELECT count(*) >= 27 FROM trace_info",
+        "SELECT count(*) >= 42 FROM trace_info",
     ],
 )
 def test_a_writer_killed_on_its_way_to_disk(sqlite_uri, many, writer, sight):

@@ -14,6 +14,9 @@ from evalkit.adapters.store.parcel import Parcel
 from evalkit.adapters.store.search import fetch
 from evalkit.core.errors import StoreError
 
+MANY_IN_A_ROW = 5
+"""Refused traces, none written in between, after which it is the server's fault, not theirs."""
+
 _DELETED_AT_A_TIME = 100
 
 
@@ -23,10 +26,6 @@ def delete_traces(gateway: Gateway, experiment_id: str, trace_ids: Sequence[str]
         some = list(trace_ids[begin : begin + _DELETED_AT_A_TIME])
         with gateway.answering("deleting traces"):
             gateway.tracking.delete_traces(experiment_id, trace_ids=some)
-
-
-MANY_IN_A_ROW = 5
-"""Refused traces, none written in between, after which it is the server's fault, not theirs."""
 
 
 @dataclass(slots=True)
@@ -101,6 +100,8 @@ class Batch:
             left = together(unpark(earlier), on_trace(present))
             parcel.carried = left.without(parcel.wanted_ids)
         self._each([p for p in old if p.carried], self._park)
+        # what could not be parked stays where it is
+        self.parcels = list(self._going(self.parcels))
         self._delete(p.trace_id for p in self._going(old) if p.trace_id in now)
         return [p for p in old if p.carried or parked_id(p.trace_id) in now]
 

@@ -36,8 +36,12 @@ class Gateway(Protocol):
 
     def create_run(
         self, experiment_id: str, name: str, start_ms: int, tags: Mapping[str, str]
-    ) -> str:
-        """Create a run, tried once only: a second try could make a second run. Its id."""
+    ) -> tuple[str, str]:
+        """Create a run, tried once only: a second try could make a second run.
+
+        Returns:
+            Its id, and where its artifacts lie.
+        """
 
     def create_dataset(self, name: str, experiment_id: str, tags: Mapping[str, str]) -> str:
         """Create a dataset, tried once only. Its id."""

@@ -34,7 +34,7 @@ class RestGateway(Gateway):
 
     def create_run(
         self, experiment_id: str, name: str, start_ms: int, tags: Mapping[str, str]
-    ) -> str:
+    ) -> tuple[str, str]:
         """Create a run by one request that is never repeated."""
         body = {
             "experiment_id": experiment_id,
@@ -43,8 +43,8 @@ class RestGateway(Gateway):
             "tags": [{"key": key, "value": value} for key, value in tags.items()],
         }
         answer = self._post("/api/2.0/mlflow/runs/create", body, "creating the run", retries=0)
-        run_id: str = answer["run"]["info"]["run_id"]
-        return run_id
+        info = answer["run"]["info"]
+        return info["run_id"], info["artifact_uri"]
 
     def create_dataset(self, name: str, experiment_id: str, tags: Mapping[str, str]) -> str:
         """Create a dataset by one request that is never repeated."""

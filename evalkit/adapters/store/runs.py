@@ -156,8 +156,8 @@ def write_run(
     created = run is None
     if run is None:
         first = {KEY_TAG: fit_value(record.key, RUN_TAG_LIMIT)}
-        run_id = gateway.create_run(experiment_id, record.name, record.start_ms, first)
-        run = read_run(gateway, run_id)
+        run_id, uri = gateway.create_run(experiment_id, record.name, record.start_ms, first)
+        run = StoredRun(run_id, uri, status="RUNNING", end_ms=0, tags=first)
     notes: list[str] = []
     batch = _Differences(
         params=_params(record, run, notes),

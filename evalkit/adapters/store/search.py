@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from evalkit.adapters.store.carry import PARKED_TAG
 from evalkit.adapters.store.gateway import Gateway
@@ -40,15 +41,8 @@ def find_traces(gateway: Gateway, experiment_id: str, run_key: str) -> list[Stor
     parked = {i["tags"][PARKED_TAG]: i for i in infos if PARKED_TAG in i.get("tags", {})}
     found = {i["trace_id"]: stored_trace(i) for i in infos if PARKED_TAG not in i.get("tags", {})}
     for trace_id, info in parked.items():
-        known = found.get(trace_id) or stored_trace({**info, "assessments": []})
-        found[trace_id] = StoredTrace(
-            trace_id=trace_id,
-            tags={key: tag for key, tag in known.tags.items() if key != PARKED_TAG},
-            metadata=known.metadata,
-            time_ms=known.time_ms,
-            complete=False,
-            assessments=known.assessments,
-        )
+        alone = {**info, "trace_id": trace_id, "assessments": []}
+        found[trace_id] = replace(found.get(trace_id) or stored_trace(alone), complete=False)
     return list(found.values())
 
 

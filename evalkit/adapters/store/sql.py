@@ -53,7 +53,7 @@ class SqlGateway(Gateway):
 
     def create_run(
         self, experiment_id: str, name: str, start_ms: int, tags: Mapping[str, str]
-    ) -> str:
+    ) -> tuple[str, str]:
         """Create a run."""
         from mlflow.entities import RunTag
 
@@ -61,8 +61,7 @@ class SqlGateway(Gateway):
             run = self.tracking.create_run(
                 experiment_id, "", start_ms, [RunTag(k, v) for k, v in tags.items()], name
             )
-        run_id: str = run.info.run_id
-        return run_id
+        return run.info.run_id, run.info.artifact_uri
 
     def create_dataset(self, name: str, experiment_id: str, tags: Mapping[str, str]) -> str:
         """Create a dataset."""

@@ -25,7 +25,7 @@ from evalkit.core.errors import StoreError
 from evalkit.core.feedback import Assessment
 from evalkit.core.spans import Trace
 
-BATCH_TRACES = 25
+BATCH_TRACES = 40
 """Traces whose spans go in one request."""
 
 
