@@ -17,6 +17,9 @@ Tell = Callable[[str, Report | None], None]
 MOST_NAMES = 5
 """Names that are listed before the rest is only counted."""
 
+MOST_CHANGES = 20
+"""Changed cases that are listed before the rest is only counted."""
+
 
 def teller(terminal: Terminal) -> Tell:
     """Renders the report of any stage, by the stage's name, under a heading."""
@@ -71,13 +74,27 @@ def mapping(terminal: Terminal, report: Report) -> None:
 
 
 def sync(terminal: Terminal, report: Report) -> None:
-    """How many cases each change happened, or would happen, to."""
+    """Which cases each change happened, or would happen, to."""
+    changes = report["changes"]
+    for change in changes[:MOST_CHANGES]:
+        terminal.say(f"  {_change(change)}")
+    if len(changes) > MOST_CHANGES:
+        terminal.say(f"  and {len(changes) - MOST_CHANGES} more")
     verb = "would be " if report.get("dry_run") else ""
     kinds = ("created", "updated", "unchanged", "deleted", "skipped")
     counts = ", ".join(f"{report[kind]} {kind}" for kind in kinds if report[kind])
     terminal.done(f"dataset {report['dataset']}: {verb}{counts or 'nothing to do'}")
     for note in report.get("notes", ()):
         terminal.note(note)
+
+
+def _change(change: Report) -> str:
+    case, kind, fields = change["case"], change["kind"], ", ".join(change["fields"])
+    if kind == "skipped":
+        return f"skipped   {case}: somebody else's row has the same inputs"
+    if before := change.get("renamed_from"):
+        case = f"{case}, before {before}"
+    return f"{kind:9} {case}" + (f": {fields}" if fields else "")
 
 
 def logged(terminal: Terminal, report: Report) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from evalkit.adapters.store import Store
 from evalkit.core.dataset import Record
 from evalkit.core.errors import StoreError, Unfinished
-from evalkit.core.mirror import Plan, plan_mirror
+from evalkit.core.mirror import KINDS, Change, Plan, plan_mirror
 from evalkit.core.values import Json
 
 
@@ -53,18 +53,28 @@ def apply_sync(
         )
         store.apply_records(dataset, experiment_id, delete=plan.delete_last, upsert=(), say=say)
     except StoreError as error:
-        raise Unfinished(
-            f"{error}\nThe dataset is half written; run the same command again to finish it."
-        ) from error
+        message = f"{error}\nThe dataset is half written; run the same command again to finish it."
+        raise Unfinished(message, {"dataset": dataset, "planned": _counts(plan)}) from error
 
 
 def report(dataset: str, plan: Plan) -> dict[str, Json]:
-    """The stage's report: how many cases each kind of change happens to."""
-    return {
-        "dataset": dataset,
-        "created": plan.count("created"),
-        "updated": plan.count("updated"),
-        "unchanged": plan.count("unchanged"),
-        "deleted": plan.count("deleted"),
-        "skipped": plan.count("skipped"),
+    """The stage's report: how many cases each kind of change happens to, and which ones.
+
+    ``changes`` leaves out the unchanged: ``{case, kind, fields}``, and ``renamed_from`` where a
+    case had another name before.
+    """
+    changes = [_as_json(change) for change in plan.changes if change.kind != "unchanged"]
+    return {"dataset": dataset, **_counts(plan), "changes": changes}
+
+
+def _counts(plan: Plan) -> dict[str, Json]:
+    return {kind: plan.count(kind) for kind in KINDS}
+
+
+def _as_json(change: Change) -> dict[str, Json]:
+    found: dict[str, Json] = {
+        "case": change.case_id,
+        "kind": change.kind,
+        "fields": list(change.edited()),
     }
+    return found | ({"renamed_from": change.renamed_from} if change.renamed_from else {})

@@ -1,0 +1,248 @@
+"""The dataset mirrors the cases, whatever happens to them, and what others added stays."""
+
+import time
+
+import pytest
+import yaml
+from eval_project import CASES, MAPPING
+from in_mlflow import InMlflow
+
+SYNC = "sync-dataset"
+
+
+@pytest.fixture
+def mlflow(sqlite_uri):
+    return InMlflow(sqlite_uri)
+
+
+def counts(report):
+    kinds = ("created", "updated", "unchanged", "deleted", "skipped")
+    return {kind: report[kind] for kind in kinds if report[kind]}
+
+
+def mirror(project):
+    """What the dataset should hold: the cases as they lie on disk."""
+    found = []
+    for folder in sorted((project.root / "cases").iterdir()):
+        given = yaml.safe_load((folder / "input.yaml").read_text())
+        file = folder / "expected.yaml"
+        expected = yaml.safe_load(file.read_text()) if file.exists() else {}
+        found.append({"case": folder.name, "inputs": given, "expectations": expected})
+    return found
+
+
+def test_the_first_sync_creates_a_row_for_each_case(evalkit, project, mlflow):
+    done = evalkit(SYNC)
+    assert counts(done.report) == {"created": 3}
+    assert mlflow.rows() == mirror(project)
+    assert mlflow.datasets() == ["support"]
+
+
+def rename(project):
+    (project.root / "cases/alpha").rename(project.root / "cases/zeta")
+
+
+def edit_a_prompt(project):
+    project.add_case("beta", "please handle beta, quickly")
+
+
+def edit_an_expectation(project):
+    project.add_case("beta", "please handle beta", "otherwise")
+
+
+def drop_an_expectation(project):
+    project.remove("cases/beta/expected.yaml")
+
+
+def delete_a_case(project):
+    project.remove("cases/gamma")
+
+
+def add_a_case(project):
+    project.add_case("delta", "please handle delta", "delta is handled")
+
+
+def swap_inputs(project):
+    project.add_case("alpha", "please handle beta", "alpha is handled")
+    project.add_case("beta", "please handle alpha", "beta is handled")
+
+
+def move_inputs_on(project):
+    """Alpha takes over what beta was given, and beta something new."""
+    project.add_case("alpha", "please handle beta", "alpha is handled")
+    project.add_case("beta", "please handle something new", "beta is handled")
+
+
+def rename_and_edit(project):
+    rename(project)
+    project.add_case("zeta", "please handle zeta", "zeta is handled")
+
+
+def replace_them_all(project):
+    for case in CASES:
+        project.remove(f"cases/{case}")
+    add_a_case(project)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (rename, {"updated": 1, "unchanged": 2}),
+        (edit_a_prompt, {"updated": 1, "unchanged": 2}),
+        (edit_an_expectation, {"updated": 1, "unchanged": 2}),
+        (drop_an_expectation, {"updated": 1, "unchanged": 2}),
+        (delete_a_case, {"deleted": 1, "unchanged": 2}),
+        (add_a_case, {"created": 1, "unchanged": 3}),
+        (swap_inputs, {"updated": 2, "unchanged": 1}),
+        (move_inputs_on, {"updated": 2, "unchanged": 1}),
+        (rename_and_edit, {"created": 1, "deleted": 1, "unchanged": 2}),
+        (replace_them_all, {"created": 1, "deleted": 3}),
+    ],
+    ids=lambda each: each.__name__ if callable(each) else "",
+)
+def test_whatever_happens_to_the_cases_the_dataset_follows(
+    evalkit, project, mlflow, change, expected
+):
+    evalkit(SYNC)
+    change(project)
+    assert counts(evalkit(SYNC, "--dry-run").report) == expected
+    assert counts(evalkit(SYNC).report) == expected
+    assert mlflow.rows() == mirror(project)
+    assert counts(evalkit(SYNC).report) == {"unchanged": len(mirror(project))}
+
+
+def test_each_change_is_named_with_its_fields(evalkit, project):
+    evalkit(SYNC)
+    edit_a_prompt(project)
+    delete_a_case(project)
+    add_a_case(project)
+    done = evalkit(SYNC, "--dry-run")
+    assert done.report["changes"] == [
+        {"case": "beta", "kind": "updated", "fields": ["inputs.prompt"]},
+        {"case": "delta", "kind": "created", "fields": []},
+        {"case": "gamma", "kind": "deleted", "fields": []},
+    ]
+    for case in ("beta", "delta", "gamma"):
+        assert case in done.err
+
+
+def test_a_dry_run_writes_nothing_not_even_an_experiment(evalkit, project, mlflow):
+    done = evalkit(SYNC, "--dry-run")
+    assert counts(done.report) == {"created": 3}
+    assert mlflow.experiment_id is None
+    assert mlflow.datasets() == []
+    evalkit(SYNC)
+    before = mlflow.rows()
+    replace_them_all(project)
+    evalkit(SYNC, "--dry-run")
+    assert mlflow.rows() == before
+
+
+def test_the_first_case_is_shown_before_anything_is_written(evalkit, project):
+    done = evalkit(SYNC)
+    assert "alpha" in done.err
+    assert "please handle alpha" in done.err
+    project.write("tmp/schema_mapping.json", {**MAPPING, "inputs": {"prompt": "input.yaml:no"}})
+    refused = evalkit(SYNC)
+    assert refused.code == 2
+    assert "first case" not in refused.err
+
+
+def test_what_others_added_to_the_dataset_stays(evalkit, project, mlflow):
+    evalkit(SYNC)
+    mlflow.add_row({"prompt": "asked by a person"})
+    replace_them_all(project)
+    assert counts(evalkit(SYNC).report) == {"created": 1, "deleted": 3}
+    assert [row["case"] for row in mlflow.rows()] == ["", "delta"]
+    assert mlflow.rows()[0]["inputs"] == {"prompt": "asked by a person"}
+
+
+def test_a_case_with_the_inputs_of_somebody_elses_row_is_skipped_and_named(
+    evalkit, project, mlflow
+):
+    evalkit(SYNC)
+    mlflow.add_row({"prompt": "asked by a person"})
+    project.add_case("beta", "asked by a person", "mine")
+    done = evalkit(SYNC)
+    assert counts(done.report) == {"skipped": 1, "unchanged": 2}
+    assert "beta" in done.err
+    assert [row["case"] for row in mlflow.rows()] == ["", "alpha", "gamma"]
+    assert evalkit(SYNC, "--strict").code == 1
+
+
+def test_equal_inputs_are_refused_by_name_and_nothing_is_written(evalkit, project, mlflow):
+    project.add_case("beta", "please handle alpha")
+    project.add_case("gamma", "please handle alpha")
+    for more in ([], ["--dry-run"]):
+        done = evalkit(SYNC, *more)
+        assert done.code == 2
+        assert "alpha, beta, gamma" in done.report["problems"][0]["message"]
+        assert "--distinguish" in done.report["problems"][0]["fix"]
+    assert mlflow.experiment_id is None
+
+
+def test_distinguish_keeps_equal_inputs_apart(evalkit, project, mlflow):
+    project.add_case("beta", "please handle alpha")
+    assert counts(evalkit(SYNC, "--distinguish").report) == {"created": 3}
+    assert [row["inputs"] for row in mlflow.rows()] == [
+        {"prompt": "please handle alpha", "case_id": "alpha"},
+        {"prompt": "please handle alpha", "case_id": "beta"},
+        {"prompt": "please handle gamma", "case_id": "gamma"},
+    ]
+    assert counts(evalkit(SYNC, "--distinguish").report) == {"unchanged": 3}
+
+
+def test_the_dataset_may_have_another_name(evalkit, mlflow):
+    assert evalkit(SYNC, "--dataset-name", "it's mine").report["dataset"] == "it's mine"
+    assert mlflow.datasets() == ["it's mine"]
+    assert counts(evalkit(SYNC, "--dataset-name", "it's mine").report) == {"unchanged": 3}
+
+
+VALUES = {
+    "whole": 3,
+    "half": 0.5,
+    "three": 3.0,
+    "yes": True,
+    "text": 'ä😀\n\tit\'s "so"',
+    "digits": "3",
+    "list": [1, "a", None, {"b": [True]}],
+    "deep": {"a": {"b": 1.5}},
+    "empty": "",
+    "date": "2026-07-09",
+}
+
+
+def test_values_arrive_as_they_are_on_disk_and_count_as_unchanged(evalkit, project, mlflow):
+    project.write("cases/alpha/input.yaml", VALUES)
+    project.write("cases/alpha/expected.yaml", VALUES)
+    fields = {
+        "inputs": {name: f"input.yaml:{name}" for name in VALUES} | {"prompt": "input.yaml:prompt"},
+        "expectations": {name: f"expected.yaml:{name}" for name in VALUES},
+    }
+    project.write("tmp/schema_mapping.json", fields)
+    assert evalkit(SYNC).code == 0
+    row = mlflow.rows()[0]
+    assert row["inputs"] == VALUES
+    assert row["expectations"] == VALUES
+    assert type(row["inputs"]["yes"]) is bool
+    assert counts(evalkit(SYNC).report) == {"unchanged": 3}
+
+
+def test_no_cases_is_an_error_that_leaves_the_dataset_alone(evalkit, project, mlflow):
+    evalkit(SYNC)
+    for case in CASES:
+        project.remove(f"cases/{case}")
+    done = evalkit(SYNC)
+    assert done.code == 2
+    assert "no case directories" in done.report["error"]
+    assert len(mlflow.rows()) == 3
+
+
+def test_five_thousand_cases_are_mirrored_in_reasonable_time(evalkit, project, mlflow):
+    for number in range(5_000):
+        project.add_case(f"case-{number:04}", f"question {number}", f"answer {number}")
+    began = time.process_time()
+    assert counts(evalkit(SYNC).report) == {"created": 5_003}
+    assert counts(evalkit(SYNC).report) == {"unchanged": 5_003}
+    assert time.process_time() - began < 60
+    assert len(mlflow.rows()) == 5_003
