@@ -212,7 +212,7 @@ def result(host, logged):
 def seen(asked, host, opened, report, workspace):
     with host.step("Looking for the run in MLflow"):
         where = whereabouts.whereabouts(workspace, asked.run_id, report["mlflow_run_id"])
-    glance.links(where, [each.case.case_id for each in opened])
+    glance.links(where, opened[0].case.case_id if opened else "")
     return
 
 

@@ -88,9 +88,9 @@ def _value(value: Json) -> str:
 
 
 def receipt_view(opened: OpenedCase) -> Any:
-    """What became of a case's log, in plain words; None where there is no log."""
+    """What became of a case's log, in plain words."""
     if opened.receipt is None:
-        return None
+        return page.callout("This case has no log, so there is nothing to account for.")
     return page.stack(
         page.record(explain(opened.receipt)),
         difference_table(opened.receipt.differences),

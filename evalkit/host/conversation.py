@@ -78,7 +78,9 @@ def conversation(trace: Trace) -> Any:
         parts.insert(MOST_REMARKS[0], f'<div class="ek-r ek-box ek-notice">{gap}</div>')
     if not any(remark.voice == "user" for remark in remarks):
         parts.insert(0, f'<div class="ek-r ek-who">{UNASKED}</div>')
-    return mo.Html(f'<div class="ek-talk"><style>{STYLE}</style>{"".join(parts)}</div>')
+    # by its key the page knows that this is another one, and does not leave open what was unfolded
+    key = trace.content_hash
+    return mo.Html(f'<div class="ek-talk" key="{key}"><style>{STYLE}</style>{"".join(parts)}</div>')
 
 
 class _Pen:

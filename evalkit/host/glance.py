@@ -135,18 +135,24 @@ def logged(report: Mapping[str, Any]) -> Any:
     )
 
 
-def links(where: Whereabouts, cases: Sequence[str]) -> Any:
-    """The way to the run in MLflow's pages, and to the traces of some cases."""
+def links(where: Whereabouts, case_id: str) -> Any:
+    """The way to the run in MLflow's pages, and to the trace of a case.
+
+    Args:
+        where: Where the run is seen.
+        case_id: The case; empty for none.
+    """
     if where.command:
         return page.stack(
-            page.callout("This MLflow is a database. Start its pages, then open the address:"),
+            page.callout("This MLflow is a database. Start its pages, then open their address:"),
             page.text(where.command),
         )
     if not where.run:
         return None
-    ways = [page.link(where.run, "The run")]
-    ways += [page.link(url, f"The trace of {case}") for case in cases if (url := where.trace(case))]
-    return page.callout("Open in MLflow: " + " · ".join(ways))
+    ways = [page.link(where.run, "the run")]
+    if trace := where.trace(case_id):
+        ways.append(page.link(trace, "the trace of the case selected above"))
+    return page.callout("In MLflow: " + ", ".join(ways))
 
 
 def _rounded(digits: int) -> Callable[[float], str]:

@@ -50,5 +50,6 @@ def picked_run(host: Host[Any], picker: Any, named: str | None) -> str:
         return str(picker.value)
     with host.step():
         if not named:
-            raise InputError(Problem("no run is named", field="--run-id", fix="name one"))
+            fix = "`evalkit check` lists the runs"
+            raise InputError(Problem("no run is named", field="--run-id", fix=fix))
     return str(named)
