@@ -184,7 +184,8 @@ def open_in_browser(
         InputError: there is no such notebook, or the port is taken.
         EvalkitError: the server does not start.
     """
-    for ending in (signal.SIGTERM, signal.SIGHUP):  # a server left behind would stay open to all
+    # a server left behind would stay open to all
+    for ending in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         signal.signal(ending, signal.default_int_handler)
     place = folder()
     notebook = find(stage) if stage else None

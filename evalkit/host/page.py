@@ -250,10 +250,10 @@ def progress(
         button: The way to stop it.
     """
     clock = f'<span style="{MUTED}">{seconds:.0f} s</span>'
-    name = mo.Html(f"<strong>{html.escape(title)}</strong> &nbsp;{clock}")
+    name = mo.Html(f"<div><strong>{html.escape(title)}</strong> &nbsp;{clock}</div>")
     head = mo.hstack([name, button], justify="space-between", align="center")
     shown = html.escape("\n".join(lines))
-    log = f'<div style="{TEXT}; {MUTED}; font-size: 0.85rem; min-height: 3rem">{shown}</div>'
+    log = f'<div style="{TEXT}; {MUTED}; font-size: 0.85rem; min-height: 10rem">{shown}</div>'
     moving = mo.status.spinner() if part is None else mo.Html(_bar(part))
     return mo.vstack([head, moving, mo.Html(log)], gap=0.75)
 

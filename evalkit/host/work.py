@@ -61,7 +61,7 @@ class Work(Generic[T]):
     def cancel(self, _: object = None) -> None:
         """Ask the stage to stop the next time it says something."""
         self._cancelled.set()
-        self._drawn = 0.0
+        self._draw()
 
     def say(self, line: str) -> None:
         """Note a line of progress.
