@@ -104,10 +104,11 @@ class Messages:
         return None
 
     def _wordless(self, thread: Thread, event: Event, tick: Tick) -> str | None:
-        """A user event whose message was left out: it can answer one open tool only."""
+        """A user event whose message was left out: it can answer the one open tool only."""
         thread.last = tick
         told = event.get("tool_use_result")
-        waiting = [tool for tool in thread.tools if not tool.answered]
+        asked = thread.calls[-1].tools if thread.calls else []
+        waiting = [tool for tool in asked if not tool.answered]
         if told is None or len(waiting) != 1:
             return "user event without a message"
         block = {"tool_use_id": waiting[0].tool_use_id, "content": None}

@@ -34,10 +34,12 @@ class Receipt:
     ``used + sum(skipped.values()) + len(unreadable) == lines`` always holds.
 
     Attributes:
-        lines: Lines in the log that are not blank.
+        lines: Lines that are not blank, of the log and of its subagents' transcripts; of a log
+            that is one JSON array, its elements.
         used: Lines that ended in a span, or in the trace itself.
         skipped: Reason to number of lines that carry nothing for a trace.
-        unreadable: (one-based line number, why) of lines that are no JSON object.
+        unreadable: (one-based line number, why) of lines that are no JSON object; the reason
+            begins with the file's name where it is a transcript's line.
         sessions: Sessions found in the log.
         verdict: ``reconciled``, ``differs``, ``incomplete`` (the log is cut off or says no
             totals) or ``refused``.

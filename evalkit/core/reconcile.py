@@ -74,8 +74,9 @@ def reconcile(session: Session, totals: Totals | None, streamed: Mapping[str, Us
     if totals is None:
         return found
     _from_main_thread([call for call in session.main.calls if not call.synthetic], totals)
+    by_share = _by_share(totals, session)
     for share in totals.models:
-        own = _calls_of(share, totals, session)
+        own = by_share.get(share.model, [])
         _from_total(own, share.usage)
         contradicted = _withdraw_contradicted(own, share.usage)
         price = _price(own, share)
@@ -89,10 +90,19 @@ def reconcile(session: Session, totals: Totals | None, streamed: Mapping[str, Us
     return found
 
 
-def _calls_of(share: ModelTotal, totals: Totals, session: Session) -> list[ModelCall]:
-    if not share.model:  # the main thread's usage is all that the result says
-        return [call for call in session.main.calls if not call.synthetic]
-    return [call for call in session.calls if totals.share_of(call.model) is share]
+def _by_share(totals: Totals, session: Session) -> dict[str, list[ModelCall]]:
+    """Model, as the result event names it, to its calls."""
+    if [share.model for share in totals.models] == [""]:  # it names none: the main thread's usage
+        return {"": [call for call in session.main.calls if not call.synthetic]}
+    by_name: dict[str, list[ModelCall]] = {}
+    for call in session.calls:
+        by_name.setdefault(call.model, []).append(call)
+    found: dict[str, list[ModelCall]] = {}
+    for name, calls in by_name.items():
+        share = totals.share_of(name)
+        if share is not None:
+            found.setdefault(share.model, []).extend(calls)
+    return found
 
 
 # -- output tokens -------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import gc
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any
 
 from evalkit.core.asides import anchor, lay_out_asides, read_asides
@@ -148,7 +149,7 @@ def _place_in_time(
     if times is not None and not all(tick.known for tick in ticks):
         _take_times(assembler, times, ledger)
     anchor(assembler.tasks.started)
-    dropped = sum(drop_outliers(session.line.ticks) for session in sessions)
+    dropped = drop_outliers(sorted(ticks, key=attrgetter("place")))
     known = sum(tick.known for tick in ticks)
     lay_out([session.line for session in sessions], start.ns)
     lay_out_asides(assembler.tasks.started)

@@ -9,6 +9,20 @@
                └── AGENT  the subagent that the tool started
                     └── CHAIN  turn 1 …
 
+Beside the attributes that MLflow's UI reads, spans carry what the log says more, by names that
+begin with ``evalkit.``:
+
+- ``evalkit.time`` is ``inferred`` where begin or end is laid out rather than logged;
+- ``evalkit.usage.output_basis`` says how a call's output tokens are known (``reconcile`` lists the
+  ways), ``evalkit.usage.output_tokens_logged`` what its line said if that is a placeholder;
+- ``evalkit.cost.usd`` is a call's cost where the log's own figures determine it;
+- ``evalkit.usage.by_model`` and ``evalkit.remainder``, on a session, hold the result's figures and
+  those of them that no call accounts for;
+- ``evalkit.agent``, ``evalkit.result``, ``evalkit.hooks``, ``evalkit.retries``,
+  ``evalkit.remarks``, ``evalkit.rate_limits``, ``evalkit.errors`` and
+  ``evalkit.permission_denials`` are the log's events of these kinds;
+- ``evalkit.subagent.…`` is what was told about a subagent, whether or not its messages are there.
+
 A parent's time encloses its children's. That makes the call that launches a subagent in the
 background as long as the subagent, which outlives it in truth: its ``evalkit.returned_ns`` says
 when it returned.
@@ -88,8 +102,9 @@ def build_spans(
     if len(views) == 1:
         root = tree.session(views[0], None, name)
     else:
-        ticks = [tick for view in views for tick in view.session.line.ticks]
-        root = tree.add(None, name, "AGENT", ticks[0], ticks[-1])
+        lines = [view.session.line.ticks for view in views]
+        begin = min((ticks[0] for ticks in lines), key=lambda tick: tick.at)
+        root = tree.add(None, name, "AGENT", begin, lines[-1][-1])
         root.status, root.message = outcome(views[-1].session)
         for number, view in enumerate(views, start=1):
             node = tree.session(view, root, f"session {number}")
@@ -128,9 +143,11 @@ class _Tree:
     nodes: list[_Node] = field(default_factory=list)
 
     def add(self, parent: _Node | None, name: str, kind: SpanKind, begin: Tick, end: Tick) -> _Node:
+        """A node for what lies between two ticks; it begins no earlier than what it is part of."""
         inferred = begin.stamp is None or end.stamp is None
-        last = max(begin.at, end.at)
-        node = _Node(len(self.nodes), parent, name, kind, begin.at, last, inferred)
+        first = begin.at if parent is None else max(begin.at, parent.begin)
+        last = max(first, end.at)
+        node = _Node(len(self.nodes), parent, name, kind, first, last, inferred)
         self.nodes.append(node)
         return node
 
@@ -152,9 +169,13 @@ class _Tree:
         self, thread: Thread, above: _Node, end: Tick, figures: Reconciled
     ) -> list[tuple[Thread, _Node]]:
         begun: list[tuple[Thread, _Node]] = []
+        latest = above.begin
         for index, call in enumerate(thread.calls):
             following = thread.calls[index + 1].start if index + 1 < len(thread.calls) else end
             turn = self.add(above, f"turn {index + 1}", "CHAIN", call.start, call.end)
+            # out of order only where a subagent goes on in a later session of a damaged log
+            turn.begin = latest = max(turn.begin, latest)
+            turn.end = max(turn.end, latest)
             self._call(call, turn, figures)
             for tool in call.tools:
                 begun += self._tool(tool, turn, following, call)
@@ -183,7 +204,7 @@ class _Tree:
         name = tool.name or "tool call not in the log"
         node = self.add(above, name, "TOOL", tool.start, tool.end or latest)
         if tool.duration_ms is not None and tool.end is not None and not tool.start.known:
-            earliest = call.start.at if call is not None else tool.start.at
+            earliest = above.begin if call is not None else node.begin
             node.begin = max(earliest, node.end - tool.duration_ms * 1_000_000)
         node.inputs, node.outputs = tool.input, tool.output
         node.attributes = {"evalkit.tool_use_id": tool.tool_use_id, **tool.facts}
@@ -221,7 +242,6 @@ class _Tree:
     def spans(self, trace_id: str) -> tuple[Span, ...]:
         for node in reversed(self.nodes):  # children come after their parents
             if node.parent is not None:
-                node.parent.begin = min(node.parent.begin, node.begin)
                 node.parent.end = max(node.parent.end, node.end)
         # numbered from where the trace's id says; zero is no span's id
         first = int(derive_id(trace_id, "spans", length=15), 16) + 1

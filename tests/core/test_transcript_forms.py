@@ -202,7 +202,7 @@ def damaged_logs(draw: st.DrawFn) -> list[bytes]:
     return data[: draw(st.integers(0, len(data)))].splitlines(keepends=True)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(lines=damaged_logs(), asides=damaged_logs(), limit=st.sampled_from([1, 50, 100_000]))
 def test_whatever_the_log_every_line_is_accounted_for_and_the_tree_is_sound(
     lines: list[bytes], asides: list[bytes], limit: int
