@@ -86,7 +86,7 @@ class Visitor:
 @pytest.fixture
 def visitor(chromium: Browser, gallery: notebooks.Server) -> Iterator[Visitor]:
     page = chromium.new_page(viewport=TALL)
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(90_000)
     yield Visitor(page, gallery)
     assert page.get_by_text("An internal error occurred").count() == 0
     page.close()
