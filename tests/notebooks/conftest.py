@@ -151,7 +151,7 @@ class Jupyter:
         """
         fresh = new_code_cell(f"%reset -f\n%cd -q {folder}")
         notebook.cells.insert(0, fresh)
-        return self._await(self._execute(NotebookClient(notebook, km=self.kernel, timeout=120)))
+        return self._await(self._execute(NotebookClient(notebook, km=self.kernel, timeout=280)))
 
     async def _execute(self, client: NotebookClient) -> NotebookNode:
         try:
