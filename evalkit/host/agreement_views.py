@@ -67,6 +67,8 @@ def pulled(review: Review) -> Any:
 
 def agreement_table(judges: Sequence[JudgeAgreement]) -> Any:
     """How far people agree with each judge, one a row, to select one of them."""
+    if not judges:
+        return page.callout("No judge has looked at this run.", "neutral")
     return page.table(
         [
             {
@@ -100,6 +102,8 @@ def standing(each: JudgeAgreement) -> str:
 
 def disagreement_table(pairs: Sequence[Pair]) -> Any:
     """Where people and judges differ, one case and judge a row, to select one of them."""
+    if not pairs:
+        return page.callout("Nowhere, as far as both have said anything.", "neutral")
     return page.table(
         [
             {

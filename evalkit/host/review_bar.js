@@ -34,6 +34,7 @@ function render({ model, el }) {
   const progress = element(bar, "div", "row");
   const count = element(progress, "span", "name");
   const detail = element(progress, "span", "muted grow");
+  const kept = element(progress, "span", "muted");
   const track = element(bar, "div", "track");
   track.setAttribute("role", "progressbar");
   const accepted = element(track, "div", "part accepted");
@@ -68,6 +69,12 @@ function render({ model, el }) {
     !(name in comments()) ? "left" : comments()[name] ? "commented" : "accepted";
   const isDraft = () =>
     drafts.has(current()) && drafts.get(current()).trim() !== (comments()[current()] ?? "");
+
+  function isSaved() {
+    const [said, saved] = [comments(), model.get("saved")];
+    const names = new Set([...Object.keys(said), ...Object.keys(saved)]);
+    return [...names].every((name) => said[name] === saved[name]);
+  }
 
   function nextLeft() {
     const order = [...cases.keys()].map((step) => (at() + 1 + step) % cases.length);
@@ -124,6 +131,7 @@ function render({ model, el }) {
     count.textContent = `${done} of ${cases.length} reviewed`;
     detail.textContent =
       `${of("accepted")} accepted, ${of("commented")} commented, ${of("left")} left`;
+    kept.textContent = isSaved() ? "saved in review.yaml" : "saving…";
     accepted.style.width = `${(100 * of("accepted")) / cases.length}%`;
     commented.style.width = `${(100 * of("commented")) / cases.length}%`;
     track.setAttribute("aria-valuenow", String(Math.round((100 * done) / cases.length)));
@@ -170,13 +178,12 @@ function render({ model, el }) {
   }
 
   document.addEventListener("keydown", onKey);
-  model.on("change:at", show);
-  model.on("change:comments", show);
+  const heard = ["change:at", "change:comments", "change:saved"];
+  heard.forEach((event) => model.on(event, show));
   show();
   return () => {
     document.removeEventListener("keydown", onKey);
-    model.off("change:at", show);
-    model.off("change:comments", show);
+    heard.forEach((event) => model.off(event, show));
   };
 }
 

@@ -24,6 +24,7 @@ class ReviewBar(anywidget.AnyWidget):
     Attributes:
         cases: The cases' names, in order.
         comments: Case to comment; empty means accepted. What is left has none.
+        saved: What of it Python has saved; the browser shows whether that is all.
         at: Place of the case that is shown.
     """
 
@@ -31,12 +32,13 @@ class ReviewBar(anywidget.AnyWidget):
     _css = FOLDER / "review_bar.css"
     cases = traitlets.List(traitlets.Unicode()).tag(sync=True)
     comments = traitlets.Dict().tag(sync=True)
+    saved = traitlets.Dict().tag(sync=True)
     at = traitlets.Int(0).tag(sync=True)
 
     def __init__(self, cases: Sequence[str], comments: Mapping[str, str]) -> None:
-        self.saved = {case: comments[case] for case in cases if case in comments}
-        left = (place for place, case in enumerate(cases) if case not in self.saved)
-        super().__init__(cases=list(cases), comments=dict(self.saved), at=next(left, 0))
+        known = {case: comments[case] for case in cases if case in comments}
+        left = (place for place, case in enumerate(cases) if case not in known)
+        super().__init__(cases=list(cases), comments=known, saved=dict(known), at=next(left, 0))
 
     def unsaved(self) -> dict[str, str | None]:
         """What was said since :meth:`keep`: case to comment; None where a word was taken back."""

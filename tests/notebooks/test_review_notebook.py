@@ -1,0 +1,172 @@
+"""The review notebook: in the browser, headless, and run by a program."""
+
+import importlib.util
+
+import pytest
+import yaml
+from eval_project import RUN_ID
+
+from evalkit import InputError, Workspace, notebooks, stages
+from evalkit.flows import feedback
+from evalkit.host import Host
+
+NOTEBOOK = notebooks.folder() / "review_feedback.py"
+REVIEW = "# by hand\nreviewer: ann\nfeedback:\n  alpha: ''  # fine\n"
+
+
+@pytest.fixture(scope="session")
+def module():
+    spec = importlib.util.spec_from_file_location("review_feedback", NOTEBOOK)
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+@pytest.fixture
+def logged(stored_project):
+    """A project whose run stands in MLflow, where a person has called one case cold."""
+    workspace = Workspace.open(stored_project.root / "eval.yaml")
+    stages.log_results(workspace, run_id=RUN_ID)
+    trace = traces(stored_project).of("alpha")
+    workspace.store.annotate(trace.trace_id, "tone", "cold", "read aloud", "jo")
+    stored_project.review.write_text(REVIEW)
+    return stored_project
+
+
+def traces(project):
+    workspace = Workspace.open(project.root / "eval.yaml")
+    return feedback.find_traces(workspace.run(RUN_ID), workspace.store).index
+
+
+def said_in_mlflow(project):
+    """Case to what the run's reviewer said of it, as MLflow has it."""
+    return {
+        case: [a.value for a in trace.assessments if a.name == "human_review"]
+        for case, trace in traces(project).by_case.items()
+    }
+
+
+def run(module, **parameters):
+    """The names that the notebook defines when a program runs it with these parameters."""
+    host = Host.of(module.Params(run_id=RUN_ID, **parameters), "review_feedback")
+    return module.app.run(defs={"host": host})[1]
+
+
+def test_a_person_reviews_by_keyboard_pushes_and_pulls(visitor, logged):
+    visitor.open("review_feedback", config=str(logged.root / "eval.yaml"))
+    visitor.press("Use these settings")
+    bar = visitor.cell("bar")
+    bar.get_by_text("1 of 3 reviewed").wait_for()
+    visitor.cell("case").get_by_text("beta is fine").first.wait_for(state="attached")
+    visitor.page.keyboard.press("c")
+    visitor.page.keyboard.type("jak: greet first")
+    visitor.page.keyboard.press("Control+Enter")
+    bar.get_by_text("2 of 3 reviewed").wait_for()
+    visitor.cell("case").get_by_text("gamma is fine").first.wait_for(state="attached")
+    visitor.page.keyboard.press("a")
+    bar.get_by_text("That was the last one").wait_for()
+    bar.get_by_text("saved in review.yaml").wait_for()
+    reviewed = REVIEW + "  beta: 'jak: greet first'\n  gamma: ''\n"
+    assert logged.review.read_text() == f"{reviewed}run_id: {RUN_ID}\n"
+    visitor.cell("disagreements").get_by_text("jak: greet first").first.wait_for()
+
+    visitor.press("Push to MLflow")
+    visitor.cell("pushed_feedback").get_by_text("Judge scores").wait_for()
+    assert said_in_mlflow(logged) == {
+        "alpha": ["accepted"],
+        "beta": ["jak: greet first"],
+        "gamma": ["accepted"],
+    }
+
+    visitor.press("Pull from MLflow")
+    visitor.cell("pulled_feedback").get_by_text("read aloud").wait_for()
+    visitor.cell("judges").get_by_text("annotations in MLflow").wait_for()
+    text = logged.review.read_text()
+    assert text.startswith(reviewed)
+    assert [(a["name"], a["value"]) for a in yaml.safe_load(text)["mlflow_feedback"]] == [
+        ("tone", "cold")
+    ]
+
+
+def test_a_comment_is_not_lost_to_a_wrong_key(visitor, logged):
+    logged.review.write_text("feedback:\n  alpha: greet first\n")
+    visitor.open("review_feedback", config=str(logged.root / "eval.yaml"))
+    visitor.press("Use these settings")
+    bar, box = visitor.cell("bar"), visitor.page.get_by_role("textbox", name="Comment")
+    bar.get_by_text("1 of 3 reviewed").wait_for()
+    visitor.page.keyboard.press("k")
+    bar.get_by_text("commented", exact=True).wait_for()
+    visitor.page.keyboard.press("a")
+    bar.get_by_text("its earlier comment waits").wait_for()
+    visitor.page.keyboard.press("k")
+    assert box.input_value() == "greet first"
+    visitor.page.keyboard.press("a")
+    bar.get_by_text("There is a comment that is not saved").wait_for()
+    visitor.press("Save comment")
+    bar.get_by_text("1 commented").wait_for()
+    visitor.page.keyboard.press("k")
+    visitor.press("Take back")
+    bar.get_by_text("0 of 3 reviewed").wait_for()
+
+
+def test_a_page_that_cannot_go_on_says_what_to_do(visitor, stored_project):
+    stored_project.configure(mlflow={"tracking_uri": "http://127.0.0.1:9"})
+    stored_project.review.write_text("feedback: [")
+    visitor.open("review_feedback", config=str(stored_project.root / "eval.yaml"))
+    visitor.press("Use these settings")
+    visitor.cell("run").get_by_text("not YAML").wait_for()
+    stored_project.review.unlink()
+    visitor.page.reload()
+    visitor.press("Use these settings")
+    visitor.cell("bar").get_by_text("0 of 3 reviewed").wait_for()
+    visitor.press("Push to MLflow")
+    visitor.cell("pushing").get_by_text("is not reachable").wait_for()
+
+
+def test_as_a_script_it_pushes_pulls_and_tells_the_agreement(script, logged):
+    ended = script(NOTEBOOK, "--run-id", RUN_ID, "--json", cwd=logged.root)
+    assert (ended.code, ended.out.count("\n")) == (0, 1)
+    assert ended.report["push-feedback"]["human"] == 1
+    assert ended.report["pull-feedback"]["annotations"] == 1
+    agreed = {(each["judge"], each["basis"]): each["agreed"] for each in ended.report["agreement"]}
+    assert agreed["polite", "review"] == 1
+    assert agreed["tone", "annotations"] == 0
+    assert "1 annotations from 3 traces" in ended.err
+    assert said_in_mlflow(logged)["alpha"] == ["accepted"]
+
+
+def test_as_a_script_it_compares_also_where_mlflow_is_absent(script, stored_project):
+    stored_project.review.write_text(REVIEW)
+    ended = script(
+        NOTEBOOK,
+        "--run-id",
+        RUN_ID,
+        "--tracking-uri",
+        "http://127.0.0.1:9",
+        cwd=stored_project.root,
+    )
+    assert ended.code == 0
+    assert "skipped: MLflow at http://127.0.0.1:9 is not reachable" in ended.out
+    assert "1 of 1" in ended.out
+
+
+def test_as_a_script_it_needs_a_run(script, stored_project):
+    ended = script(NOTEBOOK, cwd=stored_project.root)
+    assert (ended.code, ended.out) == (2, "")
+    assert "--run-id" in ended.err
+
+
+def test_a_program_gets_everything_the_page_shows(module, logged):
+    found = run(module, config=str(logged.root / "eval.yaml"))
+    assert [pair.case_id for pair in found["differing"]] == ["alpha", "alpha"]
+    assert list(found["judge_table"]["Judge"]) == ["polite", "quality", "tone", "tone", "broken"]
+    assert set(found["report"]) == {"push-feedback", "pull-feedback", "agreement"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [({"config": "nowhere.yaml"}, InputError), ({"runs_dir": "nowhere"}, InputError)],
+)
+def test_a_program_is_given_the_error(module, stored_project, wrong, error):
+    with pytest.raises(error):
+        run(module, **{"config": str(stored_project.root / "eval.yaml"), **wrong})
