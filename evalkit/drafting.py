@@ -80,9 +80,11 @@ class MappingDraft:
         """The cases, sorted."""
         return [case.case_id for case in self.cases]
 
-    def case_at(self, place: int) -> str:
-        """The case at a place, counted from 0; the last one beyond the end."""
-        return self.cases[min(place, len(self.cases) - 1)].case_id
+    def case_at(self, place: int) -> tuple[str, str]:
+        """A case by its place, counted from 0, the last one beyond the end: its id, and a title."""
+        place = min(place, len(self.cases) - 1)
+        case_id = self.cases[place].case_id
+        return case_id, f"{case_id} ({place + 1} of {len(self.cases)})"
 
     def on_disk(self) -> SchemaMapping | None:
         """What the file says now; None where there is none.

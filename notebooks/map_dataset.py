@@ -87,25 +87,25 @@ def _():
 
 @app.cell
 def memory():
-    at, go_to = mo.state(0, allow_self_loops=True)
+    at, go_to = mo.state(0)
     return at, go_to
 
 
 @app.cell
-def stepping(at, draft, go_to, host):
-    steps = casefiles.stepper(host, draft.case_ids, at(), go_to)
+def stepping(draft, go_to, host):
+    steps = casefiles.stepper(host, draft.case_ids, go_to)
     steps
     return (steps,)
 
 
 @app.cell
 def evidence(at, draft, host):
-    case_id = draft.case_at(at())
+    case_id, title = draft.case_at(at())
     with host.step():
         files = draft.files(case_id)
     schema = casefiles.prose(draft.schema)
-    casefiles.beside(schema, casefiles.case_files(case_id, files), wider=1.25)
-    return (case_id,)
+    casefiles.beside(schema, casefiles.case_files(title, files), wider=1.25)
+    return case_id, title
 
 
 @app.cell(hide_code=True)
@@ -159,17 +159,17 @@ def _():
 
 
 @app.cell
-def stepping_again(at, draft, go_to, host):
-    further_steps = casefiles.stepper(host, draft.case_ids, at(), go_to)
+def stepping_again(draft, go_to, host):
+    further_steps = casefiles.stepper(host, draft.case_ids, go_to)
     further_steps
     return (further_steps,)
 
 
 @app.cell
-def record(case_id, draft, host, revised):
+def record(case_id, draft, host, revised, title):
     with host.step():
         row, missing = draft.record(revised.mapping, case_id)
-    fields.record_view(row, missing)
+    fields.record_view(title, row, missing)
     return missing, row
 
 

@@ -204,7 +204,7 @@ def must_write(
             Problem(
                 "is kept, though it is no valid mapping",
                 file,
-                fix="correct it, or overwrite it with --force",
+                fix="correct it, or replace it (--force)",
             ),
         ) from error
     if same_mapping(written, proposed):
@@ -219,7 +219,7 @@ def _differences(written: SchemaMapping, proposed: SchemaMapping, file: str) -> 
         Problem(
             "differs from what would be written, and is kept",
             file,
-            fix="go on with it as it is, or overwrite it with --force",
+            fix="go on with it as it is, or replace it (--force)",
         ),
         *(
             Problem(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import marimo as mo
 
@@ -17,6 +17,9 @@ LONGEST = 6_000
 OPEN_UP_TO = 4
 """Files that are shown unfolded."""
 
+GoTo: TypeAlias = Callable[[Callable[[int], int]], None]
+"""Setter of the place that is shown, given the way there from the place shown before."""
+
 NO_TEXT = "(no text, or too large to show)"
 
 SMALL = "font-size: 0.8rem"
@@ -25,20 +28,20 @@ SMALL = "font-size: 0.8rem"
 HEAD = "cursor: pointer; font-weight: 600; font-size: 0.875rem"
 
 
-def case_files(case_id: str, files: Mapping[str, str | None]) -> Any:
+def case_files(title: str, files: Mapping[str, str | None]) -> Any:
     """The files of a case, as they lie there.
 
     Args:
-        case_id: The case.
+        title: Which case it is.
         files: Text by name; None for what is no text or very large.
     """
     texts = {name: NO_TEXT if text is None else text for name, text in files.items()}
     if not page.is_live():
         return page.record(texts)
     shown = [_file(name, text, place) for place, (name, text) in enumerate(texts.items())]
-    title = f'<div style="{page.TITLE}">The files of {html.escape(case_id)}</div>'
+    heading = f'<div style="{page.TITLE}">{html.escape(title)}</div>'
     nothing = f'<div style="{page.MUTED}">The folder is empty.</div>'
-    return mo.Html(f"<div>{title}{''.join(shown) or nothing}</div>")
+    return mo.Html(f"<div>{heading}{''.join(shown) or nothing}</div>")
 
 
 def prose(schema: str) -> Any:
@@ -68,37 +71,36 @@ def beside(left: Any, right: Any, *, wider: float = 1.0) -> Any:
     return mo.hstack([left, right], widths=[wider, 1], gap=1.5, align="start")
 
 
-def stepper(host: Host[Any], names: Sequence[str], place: int, go_to: Callable[[int], None]) -> Any:
-    """Controls that go from case to case; None where nobody could use them.
+def stepper(host: Host[Any], names: Sequence[str], go_to: GoTo) -> Any:
+    """Controls that lead from case to case; None where nobody could use them.
+
+    They stay the same whichever case is shown: controls that are made anew by their own press may
+    take one press for two.
 
     Args:
         host: The notebook's host.
         names: The cases.
-        place: Which of them is shown.
-        go_to: Told which to show instead.
+        go_to: Told how to get from the place that is shown, counted from 0, to the one to show.
     """
-    if not host.person or not names:
+    if not host.person or len(names) <= 1:
         return None
-    place = min(place, len(names) - 1)
-    picker = mo.ui.dropdown(
-        list(names),
-        value=names[place],
-        label="Case",
-        allow_select_none=False,
-        searchable=True,
-        on_change=lambda name: go_to(list(names).index(name)),
-    )
     row = "display: flex; gap: 0.75rem; align-items: center"
-    count = f'<span style="{page.MUTED}">{place + 1} of {len(names)}</span>'
-    return mo.Html(f'<div style="{row}">{{back}}{{picker}}{{on}}{count}</div>').batch(
-        back=_button("← Previous", place - 1, go_to, disabled=place == 0),
-        picker=picker,
-        on=_button("Next →", place + 1, go_to, disabled=place == len(names) - 1),
+    return mo.Html(f'<div style="{row}">{{back}}{{on}}{{jump}}</div>').batch(
+        back=_button("← Previous case", -1, len(names), go_to),
+        on=_button("Next case →", 1, len(names), go_to),
+        jump=mo.ui.dropdown(
+            {name: place for place, name in enumerate(names)},
+            label="Go to",
+            searchable=True,
+            on_change=lambda place: go_to(lambda shown: shown if place is None else place),
+        ),
     )
 
 
-def _button(label: str, place: int, go_to: Callable[[int], None], *, disabled: bool) -> Any:
-    return mo.ui.button(label=label, disabled=disabled, on_click=lambda _: go_to(place))
+def _button(label: str, step: int, cases: int, go_to: GoTo) -> Any:
+    return mo.ui.button(
+        label=label, on_click=lambda _: go_to(lambda place: (min(place, cases - 1) + step) % cases)
+    )
 
 
 def _file(name: str, text: str, place: int) -> str:

@@ -33,7 +33,7 @@ GROUPS: dict[Side | None, str] = {
     None: "Left out",
 }
 
-WIDTHS = (15, 17, 24, 9)
+WIDTHS = (14, 19, 24, 9)
 """Per cent of the table's width; the reasons take what is left."""
 
 UNSEEN = "position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)"
@@ -114,20 +114,25 @@ def unselectable(start: Proposal) -> Any:
     return page.table(rows, label="**Nothing to choose**", wrapped_columns=[*rows[0]])
 
 
-def record_view(record: Record, missing: Sequence[Gap]) -> Any:
+def record_view(title: str, record: Record, missing: Sequence[Gap]) -> Any:
     """What a case becomes: inputs beside expectations, and what it lacks.
 
     Args:
+        title: Which case it is.
         record: The record.
         missing: The fields that the case lacks.
     """
     return page.stack(
         beside(
-            page.record(record.inputs, title="Inputs"),
+            page.record(record.inputs, title=f"Inputs of {title}"),
             page.record(record.expectations, title="Expectations"),
         ),
-        page.record({gap.field: gap.why for gap in missing}, title="Lacking") if missing else None,
+        page.folded(_lacks(len(missing)), [f"{gap.field}: {gap.why}" for gap in missing]),
     )
+
+
+def _lacks(count: int) -> str:
+    return "This case lacks 1 field" if count == 1 else f"This case lacks {count} fields"
 
 
 def gap_table(gaps: Sequence[Gap], cases: int) -> Any:
@@ -225,16 +230,20 @@ def _group(title: str, rows: Iterable[str]) -> str:
 
 def _row(control: str, choice: Choice) -> str:
     hit, total = choice.coverage
-    where = re.sub(r"([._/:])", r"\1<wbr>", _data(choice.key))
     cases = f'<span style="{PARTLY if hit < total else ""}">{hit} of {total}</span>'
     texts = (
-        f"<strong>{_data(choice.name)}</strong>",
-        f"<code>{where}</code>",
+        f"<strong>{_broken(choice.name)}</strong>",
+        f"<code>{_broken(choice.key)}</code>",
         cases,
         _data(choice.reason),
     )
     cells = "".join(f'<td style="{page.CELL}; {page.TEXT}">{each}</td>' for each in texts)
     return f'<tr><td style="{page.CELL}">{{{control}}}</td>{cells}</tr>'
+
+
+def _broken(name: str) -> str:
+    """A name that may be broken where its parts meet."""
+    return re.sub(r"([._/:])", r"\1<wbr>", _data(name))
 
 
 def _data(text: str) -> str:

@@ -19,12 +19,12 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 import marimo as mo
 import pandas as pd
-import yaml
 
 from evalkit import notebooks
 from evalkit.core.errors import EvalkitError, InputError, Problem
 from evalkit.core.tracking import Tracking
 from evalkit.core.values import Json, canonical
+from evalkit.host.wording import as_text
 
 Kind: TypeAlias = Literal["neutral", "info", "success", "warn", "danger"]
 T = TypeVar("T")
@@ -162,7 +162,7 @@ def comparison(fields: Iterable[tuple[str, Json, Json]], title: str = "") -> Any
         fields: Name, value before, value after; None where there is none.
         title: What they are the fields of.
     """
-    rows = [(name, _text(before), _text(after)) for name, before, after in fields]
+    rows = [(name, as_text(before), as_text(after)) for name, before, after in fields]
     if not any(before for _, before, _ in rows):
         return _sheet(title, ("", "New"), [(name, after) for name, _, after in rows])
     if not any(after for _, _, after in rows):
@@ -177,12 +177,12 @@ def record(fields: Mapping[str, Json], title: str = "") -> Any:
         fields: Value by name.
         title: What they are the fields of.
     """
-    return _sheet(title, ("", ""), [(name, _text(value)) for name, value in fields.items()])
+    return _sheet(title, ("", ""), [(name, as_text(value)) for name, value in fields.items()])
 
 
 def text(value: object) -> Any:
     """Text from a file, a log or a server, as it is: wrapped, and never read as markup."""
-    shown = html.escape(_text(value))
+    shown = html.escape(as_text(value))
     return mo.Html(f'<div style="{BOX}; {TEXT}">{shown}</div>')
 
 
@@ -330,14 +330,3 @@ def _shown(value: Any) -> Any:
 def _tint(value: object) -> dict[str, Any]:
     hue = TINTS.get(str(value))
     return {"color": f"var(--{hue}-11)", "fontWeight": "600"} if hue else {}
-
-
-def _text(value: Json) -> str:
-    """A value as a person reads it: text as it is, lists and objects as YAML."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, (dict, list)):
-        return yaml.safe_dump(value, allow_unicode=True, sort_keys=False).rstrip()
-    return canonical(value)

@@ -54,14 +54,15 @@ def test_a_newcomer_sees_the_demo_and_steps_through_its_cases(visitor):
     visitor.sees("This is the demo project")
     evidence = visitor.cell("evidence")
     evidence.get_by_text("Every directory is one conversation").wait_for()
-    evidence.get_by_text("The files of change-address-before-dispatch").wait_for()
-    visitor.cell("choosing").get_by_text("The skill's arguments take {message}").first.wait_for()
+    evidence.get_by_text("change-address-before-dispatch (1 of 12)").wait_for()
+    visitor.cell("choosing").get_by_role("cell", name="arguments take {message}").wait_for()
     visitor.cell("lacking").get_by_text("9 of 12 cases lack a field").wait_for()
     visitor.cell("standing").get_by_text("says exactly this").wait_for()
-    visitor.cell("stepping").get_by_role("button", name="Next →").click()
-    evidence.get_by_text("The files of charged-twice").wait_for()
+    visitor.cell("stepping").get_by_role("button", name="Next case →").click()
+    evidence.get_by_text("charged-twice (2 of 12)").wait_for()
     visitor.cell("record").get_by_text("Giulia Ferrante").wait_for()
-    visitor.cell("stepping_again").get_by_text("2 of 12").wait_for()
+    visitor.cell("stepping_again").get_by_role("button", name="← Previous case").click()
+    evidence.get_by_text("change-address-before-dispatch (1 of 12)").wait_for()
 
 
 def test_a_person_changes_a_mapping_sees_the_record_and_saves_it(visitor, mapped_project):

@@ -1,0 +1,34 @@
+"""Values as a person reads them."""
+
+from __future__ import annotations
+
+import yaml
+
+from evalkit.core.values import Json, canonical
+
+
+def as_text(value: Json) -> str:
+    """Text as it is, lists and objects as YAML with long texts in blocks, nothing for None."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (dict, list)):
+        written = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=2**16)
+        return str(written).rstrip()
+    return canonical(value)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as blocks, and every value in full."""
+
+    def ignore_aliases(self, _: object) -> bool:
+        return True
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
