@@ -236,8 +236,13 @@ def _annotation(stored: Assessment, case_id: str, cases: Collection[str]) -> Ann
         case_id=case_id,
         trace_id=stored.trace_id,
         name=name,
-        value=stored.value,
+        value=_as_said(stored.value),
         rationale=stored.rationale,
         source=stored.source_id,
         time=moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     )
+
+
+def _as_said(value: Json) -> Json:
+    """A whole number as a person writes it: MLflow gives back every number as a float."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import tempfile
 from collections.abc import Iterator
@@ -76,6 +77,8 @@ def read_document(path: Path, *, with_lines: bool = False) -> Document:
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all: a kill leaves the old file or the new one.
 
+    It keeps its rights, and the byte order mark it may begin with, which reading leaves out.
+
     Raises:
         InputError: the folder cannot be written.
     """
@@ -83,8 +86,8 @@ def write_text(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-                file.write(text)
+            with os.fdopen(handle, "wb") as file:
+                file.write(_mark_of(path) + text.encode())
                 file.flush()
                 os.fsync(file.fileno())
             if path.exists():
@@ -99,6 +102,13 @@ def write_text(path: Path, text: str) -> None:
         raise InputError(
             Problem(f"cannot be written: {error.strerror}", str(path), fix="check the folder")
         ) from error
+
+
+def _mark_of(path: Path) -> bytes:
+    if not path.exists():
+        return b""
+    with path.open("rb") as file:
+        return codecs.BOM_UTF8 if file.read(3) == codecs.BOM_UTF8 else b""
 
 
 def _umask() -> int:

@@ -1,0 +1,239 @@
+"""What people said in MLflow comes back into review.yaml, and nothing else does."""
+
+import pytest
+import yaml
+from eval_project import RUN_ID
+from in_mlflow import InMlflow
+
+RUN = ("--run-id", RUN_ID)
+
+
+@pytest.fixture
+def mlflow(sqlite_uri, evalkit):
+    """MLflow with the run logged."""
+    evalkit("log-results", *RUN)
+    return InMlflow(sqlite_uri)
+
+
+@pytest.fixture
+def pull(evalkit, project):
+    """Pulls, and gives what stands under mlflow_feedback afterwards."""
+
+    def run(code=0):
+        done = evalkit("pull-feedback", *RUN)
+        assert done.code == code, done.err
+        found = yaml.safe_load(project.review.read_text()) if project.review.exists() else {}
+        return (found or {}).get("mlflow_feedback", [])
+
+    return run
+
+
+def test_an_annotation_comes_back_with_case_trace_name_value_why_who_and_when(
+    pull, evalkit, mlflow
+):
+    said = mlflow.say("beta", "would_send", False, who="ann@team.example", rationale="too long")
+    (found,) = pull()
+    assert found == {
+        "case_id": "beta",
+        "trace_id": mlflow.traces()["beta"].info.trace_id,
+        "name": "would_send",
+        "value": False,
+        "rationale": "too long",
+        "source": "ann@team.example",
+        "time": found["time"],
+    }
+    assert found["time"].endswith("Z")
+    assert said.create_time_ms
+    report = evalkit("pull-feedback", *RUN).report
+    assert report["annotations"] == 1
+    assert report["traces"] == 3
+    assert report["file"].endswith("review.yaml")
+
+
+@pytest.mark.parametrize("who", ["default", "User", "ann@team.example", ""])
+def test_people_are_people_whatever_mlflow_calls_them(pull, mlflow, who):
+    mlflow.say("alpha", "fine", True, who=who)
+    assert [each["source"] for each in pull()] == [who]
+
+
+def test_expectations_of_people_come_back_too(pull, mlflow):
+    mlflow.expect("alpha", "expected_response", {"refund": 20})
+    (found,) = pull()
+    assert (found["name"], found["value"]) == ("expected_response", {"refund": 20})
+
+
+@pytest.mark.parametrize(
+    "value", [True, False, 4, 0.5, "fine", "", "yes", "12", "a: b # c", [1, "a"], {"a": None}]
+)
+def test_values_keep_their_type(pull, mlflow, value):
+    mlflow.say("alpha", "verdict", value)
+    (found,) = pull()
+    assert found["value"] == value
+    assert type(found["value"]) is type(value)
+
+
+def test_two_reviewers_of_one_trace_stay_two(pull, mlflow):
+    mlflow.say("alpha", "fine", True, who="ann")
+    mlflow.say("alpha", "fine", False, who="bob")
+    mlflow.say("alpha", "fine", True, who="default")
+    mlflow.say("alpha", "fine", False, who="default")
+    found = [(each["source"], each["value"]) for each in pull()]
+    assert sorted(found) == [("ann", True), ("bob", False), ("default", False), ("default", True)]
+
+
+def test_what_evalkit_pushed_never_comes_back(pull, evalkit, project, mlflow):
+    project.review.write_text("reviewer: ann\nfeedback: {alpha: fine, beta: ''}\n")
+    evalkit("push-feedback", *RUN)
+    assert pull() == []
+    assert mlflow.values("alpha")["human_review"] == "fine"
+
+
+def test_other_tools_judges_do_not_come_back(pull, mlflow):
+    from mlflow.entities import AssessmentSource, Feedback
+
+    for kind in ("CODE", "LLM_JUDGE"):
+        other = Feedback(name="other", value=1.0, source=AssessmentSource(kind, "another tool"))
+        mlflow._log("alpha", other)
+    assert pull() == []
+
+
+def test_what_a_person_replaced_by_a_later_word_does_not_come_back(pull, mlflow):
+    first = mlflow.say("alpha", "fine", False, who="ann")
+    mlflow.say("alpha", "fine", True, who="ann", overrides=first.assessment_id)
+    assert [each["value"] for each in pull()] == [True]
+
+
+def test_a_persons_correction_of_a_judge_comes_back_and_the_judge_stays_overridden(
+    pull, evalkit, mlflow
+):
+    judge = mlflow.feedback("alpha")["quality"]
+    by_person = mlflow.say("alpha", "quality", 1, who="ann", overrides=judge.assessment_id)
+    assert [(each["name"], each["value"]) for each in pull()] == [("quality", 1)]
+    for stage in ("log-results", "push-feedback"):
+        report = evalkit(stage, *RUN).report
+        assert not report.get("written")
+        assert not report.get("updated")
+    valid = {
+        each.assessment_id: each.valid is not False
+        for each in mlflow.traces()["alpha"].info.assessments
+        if each.name == "quality"
+    }
+    assert valid == {judge.assessment_id: False, by_person.assessment_id: True}
+
+
+def test_on_a_batch_trace_the_case_is_found_in_the_name(evalkit, project, sqlite_uri, pull):
+    project.make_batch()
+    evalkit("log-results", *RUN)
+    mlflow = InMlflow(sqlite_uri)
+    mlflow.say(RUN_ID, "beta/fine", True)
+    mlflow.say(RUN_ID, "overall", "good")
+    mlflow.say(RUN_ID, "omega/fine", True)
+    assert [(each["case_id"], each["name"]) for each in pull()] == [
+        ("", "omega/fine"),
+        ("", "overall"),
+        ("beta", "fine"),
+    ]
+
+
+# -- the file ---------------------------------------------------------------------------------
+
+WRITTEN = """\
+# what we thought of the run
+run_id: "2026-07-09-v1"   # the first one
+reviewer: ann
+
+feedback:
+  # the two that matter
+  alpha: ''
+  beta: "the reply is\\ttoo long"   # really
+mlflow_feedback: []  # replaced on every pull
+# see also the wiki
+notes: |
+  kept   as
+   they are
+"""
+
+
+def test_everything_else_in_the_file_stays_byte_for_byte(pull, project, mlflow):
+    project.review.write_text(WRITTEN)
+    mlflow.say("alpha", "fine", True)
+    assert len(pull()) == 1
+    after = project.review.read_text()
+    before, behind = WRITTEN.split("mlflow_feedback: []  # replaced on every pull\n")
+    assert after.startswith(before + "mlflow_feedback:\n")
+    assert after.endswith(behind)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        WRITTEN,
+        "",
+        "feedback: {alpha: fine}",
+        "feedback:\r\n  alpha: fine\r\nx: 1\r\n",
+        "\ufeffx: 1\n",
+    ],
+    ids=["rich", "empty", "no line end", "of Windows", "with a byte order mark"],
+)
+def test_pulling_twice_leaves_the_file_byte_identical(pull, project, mlflow, written):
+    project.review.write_bytes(written.encode())
+    mlflow.say("alpha", "fine", True, rationale="line one\nline two: ä😀\n")
+    mlflow.say("beta", "fine", "no", who="ann")
+    first = pull()
+    once = project.review.read_bytes()
+    modified = project.review.stat().st_mtime_ns
+    assert pull() == first
+    assert len(first) == 2
+    assert project.review.read_bytes() == once
+    assert project.review.stat().st_mtime_ns == modified
+    assert once.decode().startswith(written.rstrip("\r\n")[:20])
+
+
+@pytest.mark.usefixtures("mlflow")
+def test_without_annotations_no_file_is_made(pull, project):
+    assert pull() == []
+    assert not project.review.exists()
+
+
+def test_annotations_that_were_taken_back_in_mlflow_go_from_the_file(pull, project, mlflow):
+    project.review.write_text(WRITTEN)
+    said = mlflow.say("alpha", "fine", True)
+    assert len(pull()) == 1
+    mlflow.tracing.delete_assessment(said.trace_id, said.assessment_id)
+    assert pull() == []
+    assert "# really" in project.review.read_text()
+
+
+def test_a_file_in_the_older_form_is_brought_up_to_date(pull, project, mlflow):
+    older = "feedback: {alpha: fine}\nmlflow_feedback:\n  alpha:\n    fine: true\nlast: 1\n"
+    project.review.write_text(older)
+    mlflow.say("beta", "fine", True)
+    assert [each["case_id"] for each in pull()] == ["beta"]
+    assert yaml.safe_load(project.review.read_text())["last"] == 1
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["{feedback: {alpha: fine}}\n", "feedback: [\n", "- a\n", "mlflow_feedback: &x []\nb: *x\n"],
+    ids=["flow style", "broken", "a list", "an alias to what is replaced"],
+)
+def test_a_file_that_cannot_be_edited_is_left_alone(evalkit, project, mlflow, written):
+    project.review.write_text(written)
+    mlflow.say("beta", "fine", True)
+    done = evalkit("pull-feedback", *RUN)
+    assert done.code == 2
+    assert "review.yaml" in done.report["problems"][0]["file"]
+    assert project.review.read_text() == written
+
+
+def test_pulled_annotations_are_not_pushed_as_ones_own(pull, evalkit, mlflow):
+    mlflow.say("alpha", "fine", True)
+    pull()
+    report = evalkit("push-feedback", *RUN).report
+    assert (report["human"], report["created"]) == (0, 0)
+
+
+def test_with_no_traces_there_is_nothing_to_pull(evalkit, project):
+    done = evalkit("pull-feedback", *RUN)
+    assert (done.code, done.report["traces"], done.report["annotations"]) == (0, 0, 0)
+    assert not project.review.exists()
