@@ -155,9 +155,14 @@ def links(where: Whereabouts, case_id: str) -> Any:
     return page.callout("In MLflow: " + ", ".join(ways))
 
 
-def _rounded(digits: int) -> Callable[[float], str]:
+def _rounded(digits: int) -> Callable[[Any], str]:
     """Shows a column's figures with that many decimals, and nothing where there is none."""
-    return lambda value: "" if math.isnan(value) else f"{value:.{digits}f}"
+
+    def shown(value: Any) -> str:
+        known = isinstance(value, (int, float)) and not math.isnan(value)
+        return f"{value:.{digits}f}" if known else ""
+
+    return shown
 
 
 def _percent(share: float | None) -> str:

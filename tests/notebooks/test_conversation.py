@@ -1,0 +1,117 @@
+"""The conversation as a page shows it: whatever a log says, it stays text."""
+
+import json
+from html.parser import HTMLParser
+
+import pytest
+from agentlogs import answer, ask, build, build_lines, finish, init, say, text, thinking, use
+
+from evalkit.host.conversation import FOLDED_FROM, MOST_CHARACTERS, conversation
+from evalkit.host.waterfall import waterfall
+
+OWN_TAGS = {"div", "style", "details", "summary", "span"}
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '<img src=x onerror="alert(1)">',
+    "</div></details></style><style>body { display: none }</style>",
+    '"><marimo-button data-initial-value="1"></marimo-button>',
+    "&lt;b&gt; stays as it is &amp;",
+    "[a link](javascript:alert(1)) **bold** `code` $$x^2$$ {name}",
+]
+
+
+class Reading(HTMLParser):
+    """What a browser makes of HTML: its elements, their attributes, and the text."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.attributes, self.text = set(), set(), ""
+        self._styling = False
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self._styling = tag == "style"
+
+    def handle_endtag(self, tag):
+        self._styling = self._styling and tag != "style"
+
+    def handle_data(self, data):
+        if not self._styling:
+            self.text += data
+
+
+def read(*events):
+    return Reading(conversation(build(events)).text)
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_nothing_that_a_log_says_becomes_part_of_the_page(hostile):
+    shown = read(
+        init(),
+        ask(f"asked {hostile}"),
+        say("m1", thinking(f"thought {hostile}"), use("t1", hostile, **{hostile: hostile})),
+        answer("t1", f"failed {hostile}", failed=True),
+        say("m2", use("t2", "Agent", prompt=hostile, description=hostile, subagent_type=hostile)),
+        say("m3", text(f"below {hostile}"), parent="t2"),
+        answer("t2", {"deep": [hostile]}),
+        say("m4", text(f"said {hostile}")),
+        finish(f"handed back {hostile}"),
+    )
+    assert shown.tags <= OWN_TAGS
+    assert shown.attributes <= {"class", "style", "key"}
+    for words in ("asked", "thought", "failed", "below", "said", "handed back"):
+        assert f"{words} {hostile}" in shown.text
+
+
+def test_half_a_surrogate_pair_does_not_break_the_page():
+    lines = [json.dumps(event).encode() for event in (init(), ask("a \ud83d b"), finish("done"))]
+    shown = Reading(conversation(build_lines(lines)).text)
+    assert "a ? b" in shown.text
+
+
+def test_a_long_text_is_whole_behind_a_click():
+    long = "".join(f"line {number}\n" for number in range(1_000))
+    shown = read(init(), ask(long), finish("done"))
+    assert f"{len(long) - FOLDED_FROM:,} more characters" in shown.text
+    assert "line 999" in shown.text
+
+
+def test_many_long_results_share_what_a_page_can_take():
+    events = [init(), ask("Go")]
+    for number in range(500):
+        events += [
+            say(f"m{number}", use(f"t{number}", "Bash", command=f"step {number}")),
+            answer(f"t{number}", "x" * 20_000),
+        ]
+    page = conversation(build([*events, finish("done")])).text
+    assert len(page) < 1.5 * MOST_CHARACTERS
+    shown = Reading(page)
+    assert all(f"step {number}" in shown.text for number in range(500))
+    assert "further characters are in the log" in shown.text
+
+
+def test_a_very_long_conversation_says_what_is_left_out_between_begin_and_end():
+    said = [say(f"m{number}", text(f"word {number}.")) for number in range(5_000)]
+    shown = read(init(), ask("Go"), *said, finish("word 4999."))
+    assert "3,001 remarks between here and the last 500 are left out" in shown.text
+    assert "word 0." in shown.text
+    assert "word 4999." in shown.text
+    assert "word 2500." not in shown.text
+
+
+def test_a_log_without_the_prompt_says_so():
+    words = "What the agent was asked is not in the log."
+    assert words in read(init(), say("m1", text("Hello")), finish("Hello")).text
+    assert words not in read(init(), ask("Hi"), say("m1", text("Hello")), finish("Hello")).text
+
+
+def test_a_waterfall_marks_failures_and_inferred_times():
+    log = [init(), ask("Go"), say("m1", use("t1", "<b>Bash</b>")), answer("t1", "no", failed=True)]
+    chart = waterfall(build(log)).to_dict()
+    (rows,) = chart["datasets"].values()
+    by_name = {row["name"]: row for row in rows}
+    assert (by_name["<b>Bash</b>"]["failed"], by_name["case"]["failed"]) == (True, False)
+    assert {row["time"] for row in rows} == {"laid out in order"}
+    assert "all of them are laid out" in chart["title"]["subtitle"][0]
