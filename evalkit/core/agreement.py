@@ -77,12 +77,12 @@ def agreement(first: Sequence[str], second: Sequence[str]) -> Agreement:
         first: The labels of one rater, a label a case.
         second: The labels of the other, of the same cases in the same order.
     """
-    if not first:
-        return Agreement()
-    # scipy takes seconds to import, and pages that only review do not need it
+    # it takes seconds to import; also without labels, so that the first one does not wait for it
     from scipy.stats import binomtest
     from scipy.stats.contingency import crosstab, expected_freq
 
+    if not first:
+        return Agreement()
     labels = tuple(sorted({*first, *second}, key=_place))
     counts = crosstab(first, second, levels=(labels, labels)).count
     matrix = tuple(tuple(int(count) for count in row) for row in counts)
