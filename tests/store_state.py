@@ -69,3 +69,12 @@ def _plain(value: Any) -> str:
         with suppress(ValueError):
             return json.dumps(json.loads(value), sort_keys=True)
     return repr(value)
+
+
+def artifacts(folder: Path) -> dict[str, bytes]:
+    """The content of every artifact below a folder of MLflow's, by its path within its run."""
+    return {
+        path.as_posix().partition("/artifacts/")[2]: path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

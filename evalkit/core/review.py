@@ -49,12 +49,15 @@ class Review:
         reviewer: Who reviewed; may be empty.
         feedback: Case to comment; an empty comment means accepted.
         annotations: What stands under ``mlflow_feedback``, as it stands there.
+        is_begun: Whether the file has the key ``feedback``, even with nothing below it. Without
+            it, nobody has said that there are no comments.
     """
 
     run_id: str = ""
     reviewer: str = ""
     feedback: Mapping[str, str] = field(default_factory=dict)
     annotations: Json = None
+    is_begun: bool = False
 
 
 def parse_review(text: str, file: str) -> Review:
@@ -87,6 +90,7 @@ def parse_review(text: str, file: str) -> Review:
         reviewer=as_text(root.get("reviewer")),
         feedback={case: as_text(comment).strip() for case, comment in feedback.items()},
         annotations=root.get(KEY),
+        is_begun="feedback" in root,
     )
 
 

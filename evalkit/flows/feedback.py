@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from evalkit.adapters.files.run import RunFiles
-from evalkit.adapters.store import Store
+from evalkit.adapters.store import Store, as_kept
 from evalkit.core import describe
 from evalkit.core.errors import StoreError, Unfinished
 from evalkit.core.feedback import (
@@ -33,6 +33,10 @@ SOURCES: dict[Source, tuple[SourceType, ...]] = {
     "human": ("HUMAN",),
     "all": ("CODE", "LLM_JUDGE", "HUMAN"),
 }
+
+
+FILES = {"judge": "summary.yaml", "human": "review.yaml"}
+"""Where each kind of feedback is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ def push_feedback(
 
     Afterwards each trace holds exactly the feedback of ``source`` that the files say, and
     whatever people and other tools put there. Feedback that is there already is left alone.
+    Where a file has nothing to say at all, it is lost rather than empty: nothing is taken back.
 
     Returns:
         The stage's report: ``traces`` touched or found right, ``judge`` and ``human`` feedback
@@ -89,10 +94,11 @@ def push_feedback(
     """
     traces = find_traces(found, store)
     push = _Push(found, review, traces, seed_names=seed_names)
-    wanted = [a for a, _ in push.assessments(source) if a is not None]
-    missing = [name for a, name in push.assessments(source) if a is None]
+    found_feedback = list(push.assessments(source))
+    wanted = [as_kept(a) for a, _ in found_feedback if a is not None]
+    missing = [name for a, name in found_feedback if a is None]
     stored = [a for trace in traces.index.traces for a in trace.assessments]
-    delta = changes(wanted, stored, sources=SOURCES[source])
+    delta = changes(wanted, stored, sources=push.speaking(source))
     human = sum(a.source_type == "HUMAN" for a in wanted)
     report: dict[str, Json] = {
         "traces": len({a.trace_id for a in wanted}),
@@ -103,7 +109,7 @@ def push_feedback(
         "created": len(delta.create),
         "updated": len(delta.update),
         "deleted": len(delta.delete),
-        "notes": list(traces.index.notes),
+        "notes": [*traces.index.notes, *push.silences(source)],
     }
     if delta:
         say(f"{len(delta.create)} new, {len(delta.update)} changed, {len(delta.delete)} withdrawn")
@@ -128,6 +134,19 @@ class _Push:
             yield from self._judges()
         if source in {"human", "all"}:
             yield from self._people()
+
+    def speaking(self, source: Source) -> tuple[SourceType, ...]:
+        """The sources whose files say something, so that what they no longer say is withdrawn."""
+        silent = () if self.found.run.scores else SOURCES["judge"]
+        mute = () if self.review.is_begun else SOURCES["human"]
+        return tuple(each for each in SOURCES[source] if each not in {*silent, *mute})
+
+    def silences(self, source: Source) -> Iterator[str]:
+        """Why feedback that stands in MLflow is left as it is."""
+        if source != "human" and not self.found.run.scores:
+            yield f"{FILES['judge']} holds no scores; judges' feedback in MLflow is left as it is"
+        if source == "human" and not self.review.is_begun:
+            yield f"{FILES['human']} holds no `feedback`; comments in MLflow are left as they are"
 
     def _judges(self) -> Iterator[tuple[Assessment | None, str]]:
         for score in self.found.run.scores:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias
 
 from evalkit.adapters.files.run import LogFile, RunFiles
-from evalkit.adapters.store import RunRecord, Store, Written
+from evalkit.adapters.store import RunRecord, Store, Written, as_kept
 from evalkit.core import describe
 from evalkit.core.account import Account
 from evalkit.core.errors import StoreError, Unfinished
@@ -235,7 +235,7 @@ class _Logging:
             trace = None if stored is not None and is_recorded(stored) else self._build(log)
             if trace is None:
                 continue
-            wanted = self.placement.wanted(name, trace.trace_id, trace.start_ns // 10**6)
+            wanted = self._wanted(name, trace.trace_id, trace.start_ns // 10**6)
             standing.pop(name, None)
             if stored is not None and stored.holds(trace.content_hash):
                 self._keep(name, stored, len(trace.spans), wanted)
@@ -245,8 +245,11 @@ class _Logging:
                 self.sent[trace.trace_id] = sent
                 yield trace, wanted
         for name, stored in standing.items():
-            wanted = self.placement.wanted(name, stored.trace_id, stored.time_ms)
+            wanted = self._wanted(name, stored.trace_id, stored.time_ms)
             self._keep(name, stored, 0, wanted)
+
+    def _wanted(self, name: str, trace_id: str, time_ms: int) -> tuple[Assessment, ...]:
+        return tuple(map(as_kept, self.placement.wanted(name, trace_id, time_ms)))
 
     def _build(self, log: LogFile) -> Trace | None:
         """The trace of a log; None where the log is refused."""

@@ -9,6 +9,7 @@ from evalkit.adapters.store.probe import Reachability, probe
 from evalkit.adapters.store.runs import RunRecord, StoredRun, WrittenRun
 from evalkit.adapters.store.store import Store
 from evalkit.adapters.store.traces import Written
+from evalkit.adapters.store.wire import as_kept
 
 __all__ = [
     "Reachability",
@@ -17,6 +18,7 @@ __all__ = [
     "StoredRun",
     "Written",
     "WrittenRun",
+    "as_kept",
     "connect",
     "probe",
 ]

@@ -240,6 +240,11 @@ def assessment_from(found: Json) -> Assessment | None:
     )
 
 
+def as_kept(assessment: Assessment) -> Assessment:
+    """The assessment as MLflow will give it back: shortened, cleaned, and so fit to be compared."""
+    return assessment_from(assessment_json(assessment)) or assessment
+
+
 def stored_trace(info: Json) -> StoredTrace:
     """A trace as MLflow lists it."""
     tags = info.get("tags", {})

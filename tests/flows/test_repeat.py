@@ -1,0 +1,330 @@
+"""Every command twice leaves MLflow as once; after a change, as if logged fresh."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from eval_project import CASES, RUN_ID, log_of, score, scores_of
+from in_mlflow import InMlflow
+from servers import Proxy
+from store_state import artifacts, state
+
+RUN = ("--run-id", RUN_ID)
+REVIEW = "reviewer: ann\nfeedback: {alpha: fine, beta: ''}\n"
+
+
+@pytest.fixture
+def everything(sqlite_uri):
+    """Gives all that MLflow holds: every table's rows and every artifact."""
+
+    def look(uri=sqlite_uri):
+        at = Path(uri.removeprefix("sqlite:///"))
+        return {**state(at, "support"), "artifacts": artifacts(at.parent / "mlruns")}
+
+    return look
+
+
+def as_it_is(_):
+    pass
+
+
+def in_batch(project):
+    project.make_batch()
+
+
+ODD = 'it\'s "odd" % ä😀 <b>'
+
+
+def with_odd_names(project):
+    project.add_case(ODD, ODD, ODD)
+    project.log(ODD, log_of(ODD))
+    project.summarise(
+        {ODD: {ODD: score(ODD, ODD), "x" * 400: score("y" * 9000), "a/b:c": score({ODD: ODD})}}
+    )
+    project.review.write_text(f"reviewer: '{'z' * 400}'\nfeedback: {{alpha: 'ä😀 \"so\"'}}\n")
+
+
+def with_what_no_database_can_hold(project):
+    odd = '{value: "a\\0b", rationale: "c\\0d"}'
+    failed = '{value: null, error: "\\0"}'
+    project.write(
+        project.summary, f"per_case:\n  alpha:\n    polite: {odd}\n    broken: {failed}\n"
+    )
+    project.review.write_text('reviewer: "r\\0"\nfeedback: {alpha: "so\\0so"}\n')
+    project.write(f"{project.run_dir}/run_result.json", r'{"model": "m\u0000\ud800"}')
+    project.log("alpha", log_of("alpha").replace(b"alpha is fine", rb"\u0000 \udfff"))
+
+
+def without_a_log(project):
+    project.unlog("beta")
+
+
+def without_dates(project):
+    """Nothing says when the run began but the files' own times."""
+    (project.root / project.run_dir).rename(project.root / "eval/runs/support/nightly")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [as_it_is, in_batch, with_odd_names, with_what_no_database_can_hold, without_a_log],
+    ids=lambda kind: kind.__name__,
+)
+def test_every_command_twice_is_as_once(evalkit, project, everything, kind):
+    project.review.write_text(REVIEW)
+    kind(project)
+    for stage in (["sync-dataset"], ["log-results", *RUN], ["push-feedback", *RUN]):
+        assert evalkit(*stage).code == 0
+        once = everything()
+        report = evalkit(*stage).report
+        assert everything() == once
+        assert not report.get("written")
+        assert (report.get("created", 0), report.get("updated", 0)) == (0, 0)
+    reviewed = project.review.read_bytes()
+    evalkit("log-results", *RUN)
+    evalkit("pull-feedback", *RUN)
+    assert everything() == once
+    assert project.review.read_bytes() == reviewed
+    assert evalkit("all", *RUN).code == 0
+    assert everything() == once
+
+
+def test_two_whole_rounds_leave_one_of_everything(evalkit, project, sqlite_uri):
+    project.review.write_text(REVIEW)
+    for _ in range(2):
+        evalkit("all", *RUN)
+    mlflow = InMlflow(sqlite_uri)
+    assert len(mlflow.runs()) == 1
+    assert mlflow.datasets() == ["support"]
+    assert set(mlflow.traces()) == set(CASES)
+    assert len(mlflow.feedback("alpha")) == 5
+    history = mlflow.client.get_metric_history(mlflow.run().info.run_id, "quality/mean")
+    assert len(history) == 1
+
+
+def test_neither_the_times_of_files_nor_where_they_lie_make_a_difference(
+    evalkit, project, everything, tmp_path
+):
+    without_dates(project)
+    evalkit("log-results", "--run-id", "nightly")
+    once = everything()
+    for log in project.root.rglob("stdout.log"):
+        os.utime(log, (1, 1))
+    assert evalkit("log-results", "--run-id", "nightly").report["written"] is False
+    shutil.copytree(project.root, tmp_path / "elsewhere")
+    elsewhere = str(tmp_path / "elsewhere/eval.yaml")
+    report = evalkit("log-results", "--run-id", "nightly", "--config", elsewhere).report
+    assert report["written"] is False
+    assert everything() == once
+
+
+def test_a_second_time_asks_a_server_little_and_writes_nothing(fresh_server, evalkit, project):
+    project.review.write_text(REVIEW)
+    for stage in ("log-results", "push-feedback"):
+        evalkit(stage, *RUN, uri=fresh_server.uri)
+    with Proxy(fresh_server.uri) as proxy:
+        assert evalkit("log-results", *RUN, uri=proxy.uri).report["written"] is False
+        asked = [(request.method, request.path.partition("?")[0]) for request in proxy.requests]
+    assert len(asked) < 5
+    searches = ("/search", "/get-by-name", "/version")
+    assert [each for each in asked if not each[1].endswith(searches)] == []
+
+
+def test_two_runs_of_one_project_stay_two(evalkit, project, sqlite_uri):
+    shutil.copytree(
+        project.root / project.run_dir, project.root / "eval/runs/support/2026-07-10-v2"
+    )
+    evalkit("log-results", *RUN)
+    evalkit("log-results", "--run-id", "2026-07-10-v2")
+    mlflow = InMlflow(sqlite_uri)
+    assert {run.info.run_name for run in mlflow.runs()} == {RUN_ID, "2026-07-10-v2"}
+    found = mlflow.client.search_traces(locations=[mlflow.experiment_id], include_spans=False)
+    assert len(found) == 6
+
+
+# -- after a change ---------------------------------------------------------------------------
+
+
+def longer_log(project):
+    project.log("beta", log_of("beta", reply="on second thought", tools=5))
+
+
+def shorter_log(project):
+    project.log("gamma", log_of("gamma", tools=1))
+
+
+def log_that_is_cut_off(project):
+    project.log("gamma", log_of("gamma")[:-300])
+
+
+def log_that_was_missing(project):
+    project.log("beta", log_of("beta", tools=2))
+
+
+def changed_scores(project):
+    scores = {case: scores_of(case, 2) for case in CASES}
+    project.summarise(scores)
+
+
+def score_of_another_type(project):
+    scores = {case: scores_of(case, n) for n, case in enumerate(CASES)}
+    scores["alpha"]["polite"] = score(1)
+    scores["beta"]["tone"] = {"value": None, "error": "gave up"}
+    scores["gamma"]["broken"] = score([1])
+    project.summarise(scores)
+
+
+def judge_removed(project):
+    scores = {case: scores_of(case, n) for n, case in enumerate(CASES)}
+    for judged in scores.values():
+        del judged["tone"]
+    project.summarise(scores)
+
+
+def case_removed(project):
+    project.unlog("beta")
+    project.summarise({"alpha": scores_of("alpha", 0), "gamma": scores_of("gamma", 2)})
+
+
+def review_changed(project):
+    project.review.write_text("reviewer: bob\nfeedback: {alpha: no, gamma: fine}\n")
+
+
+def all_comments_withdrawn(project):
+    project.review.write_text("reviewer: ann\nfeedback: {}\n")
+
+
+def from_case_to_batch(project):
+    project.make_batch()
+
+
+def regressions_gone(project):
+    project.configure(thresholds={"quality": {"min_mean": 1}})
+
+
+CHANGES = [
+    (as_it_is, longer_log),
+    (as_it_is, shorter_log),
+    (as_it_is, log_that_is_cut_off),
+    (without_a_log, log_that_was_missing),
+    (as_it_is, changed_scores),
+    (as_it_is, score_of_another_type),
+    (as_it_is, judge_removed),
+    (as_it_is, case_removed),
+    (as_it_is, review_changed),
+    (as_it_is, all_comments_withdrawn),
+    (as_it_is, from_case_to_batch),
+    (lambda p: p.configure(thresholds={"quality": {"min_mean": 9}}), regressions_gone),
+]
+
+
+def settled(found, fresh):
+    """What MLflow holds, without what it never forgets: metrics, params and their history."""
+    figures, now = (
+        {row["key"]: row["value"] for row in map(dict, each["latest_metrics"])}
+        for each in (found, fresh)
+    )
+    forgotten = {"metrics", "latest_metrics", "params"}
+    kept = {table: rows for table, rows in found.items() if table not in forgotten}
+    return {**kept, "tags": [row for row in found["tags"] if "evalkit.param." not in str(row)]} | {
+        "figures": {name: figures[name] for name in now}
+    }
+
+
+@pytest.mark.parametrize(("before", "change"), CHANGES, ids=lambda f: f.__name__.strip("<>"))
+def test_after_a_change_mlflow_is_as_if_logged_fresh(
+    evalkit, project, everything, before, change, empty_database, tmp_path
+):
+    project.review.write_text(REVIEW)
+    before(project)
+    stages = ("log-results", "push-feedback")
+    for stage in stages:
+        evalkit(stage, *RUN)
+    change(project)
+    for stage in stages:
+        assert evalkit(stage, *RUN).code == 0
+    fresh = tmp_path / "fresh" / "mlflow.db"
+    fresh.parent.mkdir()
+    shutil.copy(empty_database, fresh)
+    for stage in stages:
+        evalkit(stage, *RUN, uri=f"sqlite:///{fresh}")
+    found, expected = everything(), everything(f"sqlite:///{fresh}")
+    assert settled(found, expected) == settled(expected, expected)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [longer_log, shorter_log, changed_scores, judge_removed, case_removed, review_changed],
+    ids=lambda change: change.__name__,
+)
+def test_what_people_said_is_kept_through_a_change(evalkit, project, sqlite_uri, change):
+    project.review.write_text(REVIEW)
+    evalkit("all", *RUN)
+    mlflow = InMlflow(sqlite_uri)
+    for case in CASES:
+        mlflow.say(case, "my view", case, who="ann", rationale="looked twice")
+        mlflow.say(case, "ours", True)
+    evalkit("pull-feedback", *RUN)
+    pulled = project.review.read_bytes()
+    change(project)
+    for stage in ("log-results", "push-feedback"):
+        assert evalkit(stage, *RUN).code == 0
+    for case in CASES:
+        assert mlflow.values(case)["my view"] == case
+        assert mlflow.feedback(case)["my view"].rationale == "looked twice"
+        assert mlflow.values(case)["ours"] is True
+    if change is not review_changed:
+        assert evalkit("pull-feedback", *RUN).report["annotations"] == 6
+        assert project.review.read_bytes() == pulled
+
+
+def test_the_trace_of_a_gone_case_stays_for_what_people_said_and_loses_its_scores(
+    evalkit, project, sqlite_uri
+):
+    evalkit("log-results", *RUN)
+    mlflow = InMlflow(sqlite_uri)
+    mlflow.say("beta", "my view", True)
+    case_removed(project)
+    report = evalkit("log-results", *RUN).report
+    assert mlflow.values("beta") == {"my view": True}
+    assert any("no longer has beta" in note for note in report["notes"])
+    assert evalkit("log-results", *RUN).report["written"] is False
+
+
+@pytest.mark.parametrize("lost", ["summary.yaml", "run_result.json", "review.yaml"])
+def test_a_lost_file_takes_nothing_back(evalkit, project, sqlite_uri, lost):
+    project.review.write_text(REVIEW)
+    evalkit("log-results", *RUN)
+    evalkit("push-feedback", *RUN)
+    mlflow = InMlflow(sqlite_uri)
+    before = {case: mlflow.values(case) for case in CASES}
+    project.remove(f"{project.run_dir}/{lost}")
+    for stage in ("log-results", "push-feedback"):
+        assert evalkit(stage, *RUN).code == 0
+    assert {case: mlflow.values(case) for case in CASES} == before
+
+
+def test_a_log_that_is_no_longer_readable_leaves_the_trace_that_stands(
+    evalkit, project, sqlite_uri
+):
+    evalkit("log-results", *RUN)
+    project.log("beta", b"\xff\xfe no log")
+    done = evalkit("log-results", *RUN)
+    assert (done.code, list(done.report["receipt"]["refused"])) == (0, ["beta"])
+    assert done.report["unmatched"] == 0
+    assert set(InMlflow(sqlite_uri).traces()) == set(CASES)
+
+
+def test_figures_of_a_judge_that_is_gone_are_named(evalkit, project):
+    project.summarise({case: {"tone": score(3), "polite": score(True)} for case in CASES})
+    evalkit("log-results", *RUN)
+    project.summarise({case: {"polite": score(True)} for case in CASES})
+    notes = evalkit("log-results", *RUN).report["notes"]
+    assert any("tone/mean" in note for note in notes)
+
+
+def test_a_changed_figure_shows_its_new_value(evalkit, project, sqlite_uri):
+    evalkit("log-results", *RUN)
+    changed_scores(project)
+    assert evalkit("log-results", *RUN).report["written"] is True
+    assert InMlflow(sqlite_uri).run().data.metrics["quality/mean"] == 5
