@@ -1,0 +1,202 @@
+"""The compare notebook: in the browser, headless, and run by a program."""
+
+import importlib.util
+import json
+import shutil
+
+import nbformat
+import pytest
+
+from evalkit import InputError, notebooks
+from evalkit.demo.project import write_project
+from evalkit.export import export
+from evalkit.host import Host
+
+NOTEBOOK = notebooks.folder() / "compare_runs.py"
+OLDER, NEWER = "2026-05-05-sonnet-v1", "2026-05-12-sonnet-v2"
+
+
+@pytest.fixture(scope="session")
+def module():
+    spec = importlib.util.spec_from_file_location("compare_runs", NOTEBOOK)
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory):
+    """The demo project's eval.yaml; nothing here writes to it."""
+    return str(write_project(tmp_path_factory.mktemp("demo")))
+
+
+def run(module, **parameters):
+    """The names that the notebook defines when a program runs it with these parameters."""
+    host = Host.of(module.Params(**parameters), "compare_runs")
+    return module.app.run(defs={"host": host})[1]
+
+
+def add_run(project, run_id, passes, cost=0.5):
+    """A finished run of twelve cases, of which so many pass."""
+    cases = [f"case-{number:02}" for number in range(12)]
+    per_case = {
+        case: {"polite": {"value": place < passes, "rationale": f"{run_id} on {case}"}}
+        for place, case in enumerate(cases)
+    }
+    folder = f"eval/runs/{project.name}/{run_id}"
+    judges = {"polite": {"mean": passes / 12, "pass_rate": passes / 12}}
+    project.write(f"{folder}/summary.yaml", {"judges": judges, "per_case": per_case})
+    usage = {case: {"cost_usd": cost + place / 100} for place, case in enumerate(cases)}
+    project.write(f"{folder}/run_result.json", {"per_case": usage})
+
+
+@pytest.fixture
+def three_runs(project):
+    """A project with a good run, one that is much worse, and one that is hardly so."""
+    project.configure(thresholds={"polite": {"min_pass_rate": 0.7}})
+    project.remove("eval/runs")
+    add_run(project, "run-1", passes=11)
+    add_run(project, "run-2", passes=2, cost=0.3)
+    add_run(project, "run-3", passes=10)
+    return project
+
+
+def test_a_newcomer_sees_the_demos_two_runs_compared(visitor):
+    visitor.open("compare_runs")
+    visitor.sees("This is the demo project")
+    headline = visitor.cell("headline")
+    headline.get_by_text("no judge is better or worse beyond what chance explains").wait_for()
+    headline.get_by_text("cannot be told from chance").first.wait_for()
+    visitor.cell("judge_chart").locator("canvas, svg").first.wait_for()
+    visitor.cell("judges").get_by_text("too few cases").wait_for()
+    visitor.cell("thresholds").get_by_text("policy_grounding").first.wait_for()
+
+
+def test_a_person_compares_two_runs_and_reads_what_broke(visitor, three_runs):
+    visitor.open("compare_runs", config=str(three_runs.root / "eval.yaml"))
+    visitor.press("Find the runs")
+    headline = visitor.cell("headline")
+    headline.get_by_text("Better by polite, beyond what chance explains.").wait_for()
+
+    picking = visitor.cell("picking")
+    picking.get_by_text("run-2").click()
+    visitor.page.get_by_role("option", name="run-1").click()
+    picking.get_by_text("run-3").click()
+    visitor.page.get_by_role("option", name="run-2").click()
+    visitor.page.get_by_role("option", name="run-3").click()
+    visitor.page.keyboard.press("Escape")
+    headline.get_by_text("Worse by polite, beyond what chance explains.").wait_for()
+
+    flips = visitor.cell("flips")
+    show = visitor.cell("filters").get_by_role("combobox").first
+    show.select_option(label="Fixed or better (0)")
+    flips.get_by_text("No score is like that").wait_for()
+    show.select_option(label="Broken or worse (9)")
+    flips.get_by_text("case-07").wait_for()
+    flips.get_by_role("row", name="case-07").get_by_role("checkbox").click()
+    both = visitor.cell("both_sides")
+    both.get_by_text("run-1 on case-07").wait_for()
+    both.get_by_text("run-2 on case-07").wait_for()
+
+
+def test_one_run_alone_is_explained(visitor, project):
+    visitor.open("compare_runs", config=str(project.root / "eval.yaml"))
+    visitor.press("Find the runs")
+    visitor.cell("finding").get_by_text("a comparison needs two finished runs").wait_for()
+
+
+def test_as_a_script_it_says_what_the_page_says(script, demo):
+    ended = script(NOTEBOOK, "--config", demo, "--baseline", OLDER, "--candidate", NEWER, "--json")
+    assert (ended.code, ended.out.count("\n")) == (0, 1)
+    (found,) = ended.report["comparisons"]
+    assert (ended.report["baseline"], found["candidate"], found["cases"]) == (OLDER, NEWER, 12)
+    assert found["counts"] | {"fixed": 3, "broken": 2} == found["counts"]
+    verdicts = {judge["judge"]: judge["verdict"] for judge in found["judges"]}
+    assert verdicts["resolution"] == "within noise"
+    assert verdicts["refund_amount"] == "too few cases"
+    assert f"{NEWER} against {OLDER}" in ended.err
+    assert "cannot be told from chance" in ended.err
+
+
+def test_strictly_a_failing_threshold_or_a_regression_is_an_error(script, three_runs):
+    ended = script(
+        NOTEBOOK, "--candidate=run-2", "--baseline=run-1", "--strict", "--json", cwd=three_runs.root
+    )
+    assert ended.code == 1
+    assert "run-2: polite fails pass rate at least 0.7, it has 0.167" in ended.report["error"]
+    assert "run-2: polite is worse: 92% → 17%" in ended.report["error"]
+    fine = script(
+        NOTEBOOK, "--candidate=run-3", "--baseline=run-1", "--strict", cwd=three_runs.root
+    )
+    assert fine.code == 0
+    assert "no threshold fails" in fine.out
+
+
+def test_as_a_script_it_never_falls_back_to_the_demo(script):
+    ended = script(NOTEBOOK)
+    assert (ended.code, ended.out) == (2, "")
+
+
+def test_in_jupyter_it_shows_its_tables_and_charts(jupyter, three_runs, tmp_path):
+    place = tmp_path / "notebooks"
+    place.mkdir()
+    shutil.copy(NOTEBOOK, place)
+    export(tmp_path / "exported", place)
+    notebook = nbformat.read(tmp_path / "exported/compare_runs.ipynb", as_version=4)
+    ended = jupyter.run(notebook, three_runs.root)
+    shown = json.dumps([cell.get("outputs") for cell in ended.cells])
+    assert "Better by polite, beyond what chance explains" in shown
+    assert "altair-viz" in shown
+    assert "run-3 against run-2" in shown
+
+
+def test_a_program_gets_everything_the_page_shows(module, demo):
+    found = run(module, config=demo)
+    assert found["found"].baseline.run_id == OLDER
+    assert [flip.kind for flip in found["listed"]].count("broken") == 2
+    assert found["report"]["candidates"] == [NEWER]
+
+
+def test_several_candidates_are_held_against_one_baseline(module, three_runs):
+    config = str(three_runs.root / "eval.yaml")
+    found = run(module, config=config, baseline="run-1", candidate="run-2, run-3")
+    assert [
+        judge["verdict"] for each in found["report"]["comparisons"] for judge in each["judges"]
+    ] == [
+        "worse",
+        "within noise",
+    ]
+    assert [row["fails_in"] for row in found["report"]["thresholds"]] == [["run-2"]]
+    assert len(found["run_table"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"config": "nowhere.yaml"}, "there is no such file"),
+        ({"baseline": "none", "candidate": "other"}, "no finished run 'none'(.|\n)*'other'"),
+        ({"baseline": NEWER, "candidate": NEWER}, "compared with itself"),
+        ({"runs_dir": "elsewhere"}, "needs two finished runs, there is none"),
+    ],
+)
+def test_a_program_is_given_the_error(module, demo, wrong, message):
+    with pytest.raises(InputError, match=message):
+        run(module, **{"config": demo, **wrong})
+
+
+@pytest.mark.parametrize(
+    ("baseline", "candidate", "meant"),
+    [
+        (None, None, ("run-2", ["run-3"])),
+        (None, "run-2", ("run-1", ["run-2"])),
+        (None, "run-1", ("run-3", ["run-1"])),
+        ("run-3", None, ("run-3", ["run-2"])),
+        ("run-1", "run-3,run-2,run-3", ("run-1", ["run-3", "run-2"])),
+    ],
+)
+def test_runs_that_are_not_named_are_the_newest_and_the_one_before(
+    module, three_runs, baseline, candidate, meant
+):
+    config = str(three_runs.root / "eval.yaml")
+    report = run(module, config=config, baseline=baseline, candidate=candidate)["report"]
+    assert (report["baseline"], report["candidates"]) == meant
