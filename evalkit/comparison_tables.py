@@ -61,7 +61,7 @@ def headline(found: Comparisons, each: Comparison) -> tuple[tuple[str, object, s
     cost = next((usage for usage in each.usage if usage.name == "Cost"), None)
     return (
         (
-            "Judges better or worse",
+            "Judges better : worse",
             f"{better} : {worse}",
             f"beyond chance; {unsure} cannot be told",
         ),
