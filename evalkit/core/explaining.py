@@ -8,7 +8,7 @@ from evalkit.core.receipt import Receipt
 
 VERDICTS = {
     "reconciled": "The tokens and the cost of the spans add up to what the log itself says in the "
-    "end. Every figure in the trace can be relied on.",
+    "end. Every token and every dollar in the trace can be relied on.",
     "differs": "Some figures of the spans do not add up to what the log itself says in the end; "
     "they are listed below. The totals on the trace are the log's own.",
     "incomplete": "The log does not say its own totals, so there is nothing to check the spans "

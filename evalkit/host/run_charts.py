@@ -14,7 +14,7 @@ from evalkit.host.dress import BLUE, GREEN, RED, dressed
 
 MOST_JUDGES = 12
 COLUMNS = 4
-SMALL = {"width": 210, "height": 110}
+SMALL = {"width": 180, "height": 110}
 WIDE = 1000
 MOST_BARS = 40
 """Cases with a bar of their own; of more, the chart shows how many took how long."""
@@ -43,7 +43,7 @@ def scores_chart(judges: Sequence[JudgeOverview]) -> Any:
         return None
     left_out = len(drawn) - MOST_JUDGES
     more = f"{left_out} further judges are in the table only" if left_out > 0 else ""
-    title = alt.TitleParams("How the scores spread", subtitle=more)
+    title = alt.TitleParams("How the scores spread", subtitle=more, offset=12)
     charts = map(_scores, drawn[:MOST_JUDGES])
     return dressed(alt.concat(*charts, columns=COLUMNS, title=title))
 

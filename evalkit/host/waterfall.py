@@ -20,10 +20,33 @@ KINDS = {
 """What each kind of span is called, and its colour."""
 
 LOGGED, INFERRED = "from the log", "laid out in order"
+TOLD = {
+    "name": "Step",
+    "kind": "Kind",
+    "does": "Asked",
+    "took": "Took",
+    "time": "Times",
+    "tokens": "Tokens",
+    "outcome": "Outcome",
+}
+"""What pointing at a bar tells, and what it is called."""
+
 ROW_PX = 18
-LABELS_PX = 260
-BARS_PX = 760
-INDENT_PX = 12
+LABELS_PX = 250
+BARS_PX = 740
+PLACE = 6
+"""Digits before a step's label, by which bars of the same name stay apart; they are not shown."""
+INDENT = "\u2003"
+EDGE = "\u200b"
+"""Has no width, and keeps the chart from trimming the indent."""
+LABELS = alt.Axis(
+    labelExpr=f"slice(datum.value, {PLACE})",
+    labelAlign="left",
+    labelPadding=LABELS_PX,
+    labelLimit=LABELS_PX - 10,
+    ticks=False,
+    domain=False,
+)
 SMALLEST = 0.004
 """Part of the whole that a bar takes at least, so that it can be seen."""
 
@@ -37,44 +60,34 @@ def waterfall(trace: Trace) -> Any:
     found = timeline(trace.spans)
     total = max((bar.end_s for bar in found.bars), default=0.0)
     rows = pd.DataFrame([_row(place, bar, total) for place, bar in enumerate(found.bars)])
-    base = alt.Chart(rows).encode(
-        y=alt.Y("row:O", axis=None, scale=alt.Scale(paddingInner=0.3, paddingOuter=0.3))
+    chart = (
+        alt.Chart(rows, title=alt.TitleParams("What took how long", subtitle=_subtitle(found)))
+        .mark_bar(cornerRadius=2)
+        .encode(
+            y=alt.Y("row:O", sort=None, title=None, axis=LABELS, scale=alt.Scale(padding=0.3)),
+            x=alt.X(
+                "start:Q",
+                title="seconds since the agent began",
+                scale=alt.Scale(nice=False),
+                axis=alt.Axis(tickCount=12, labelFlush=True),
+            ),
+            x2="drawn:Q",
+            color=_colours(),
+            opacity=_opacities(),
+            stroke=alt.condition("datum.failed", alt.value(RED), alt.value("transparent")),
+            strokeWidth=alt.value(2),
+            tooltip=[alt.Tooltip(f"{field}:N", title=title) for field, title in TOLD.items()],
+        )
+        .properties(width=BARS_PX, height=max(ROW_PX * len(rows), 2 * ROW_PX))
     )
-    height = max(ROW_PX * len(rows), 2 * ROW_PX)
-    labels = base.mark_text(align="left", limit=LABELS_PX, style="guide-label").encode(
-        x=alt.X("indent:Q", axis=None, scale=alt.Scale(domain=[0, LABELS_PX], nice=False)),
-        text="name:N",
-        tooltip=_tooltip(),
-    )
-    bars = base.mark_bar(cornerRadius=2).encode(
-        x=alt.X("start:Q", title="seconds since the agent began", scale=alt.Scale(nice=False)),
-        x2="drawn:Q",
-        color=_colours(),
-        opacity=alt.Opacity(
-            "time:N",
-            title="Times",
-            scale=alt.Scale(domain=[LOGGED, INFERRED], range=[1.0, 0.45]),
-            legend=alt.Legend(symbolFillColor=GREY),
-        ),
-        stroke=alt.condition("datum.failed", alt.value(RED), alt.value("transparent")),
-        strokeWidth=alt.value(2),
-        tooltip=_tooltip(),
-    )
-    both = alt.hconcat(
-        labels.properties(width=LABELS_PX, height=height),
-        bars.properties(width=BARS_PX, height=height),
-        spacing=8,
-        title=alt.TitleParams("What took how long", subtitle=_subtitle(found)),
-    )
-    return dressed(both.resolve_scale(y="shared")).configure_legend(
+    return dressed(chart).configure_legend(
         orient="bottom", titleOrient="left", titlePadding=12, padding=8, columnPadding=16
     )
 
 
 def _row(place: int, bar: Bar, total: float) -> dict[str, Any]:
     return {
-        "row": place,
-        "indent": bar.depth * INDENT_PX,
+        "row": f"{place:0{PLACE}d}{EDGE}{INDENT * bar.depth}{bar.name}",
         "name": bar.name,
         "does": bar.gist,
         "kind": KINDS[bar.kind][0],
@@ -95,16 +108,13 @@ def _colours() -> alt.Color:
     )
 
 
-def _tooltip() -> list[alt.Tooltip]:
-    return [
-        alt.Tooltip("name:N", title="Step"),
-        alt.Tooltip("kind:N", title="Kind"),
-        alt.Tooltip("does:N", title="Asked"),
-        alt.Tooltip("took:N", title="Took"),
-        alt.Tooltip("time:N", title="Times"),
-        alt.Tooltip("tokens:N", title="Tokens"),
-        alt.Tooltip("outcome:N", title="Outcome"),
-    ]
+def _opacities() -> alt.Opacity:
+    return alt.Opacity(
+        "time:N",
+        title="Times",
+        scale=alt.Scale(domain=[LOGGED, INFERRED], range=[1.0, 0.45]),
+        legend=alt.Legend(symbolFillColor=GREY),
+    )
 
 
 def _subtitle(found: Timeline) -> list[str]:
@@ -114,6 +124,8 @@ def _subtitle(found: Timeline) -> list[str]:
         told.append("The log holds the order, not the times: all of them are laid out.")
     elif found.inferred:
         told.append("Pale steps have no times of their own in the log; they are laid out in order.")
+    if any(bar.status == "ERROR" for bar in found.bars):
+        told.append("Steps with a red edge failed.")
     if found.left_out:
         told.append(f"{found.left_out:,} further steps are left out here; MLflow shows all.")
-    return told
+    return [" ".join(told)] if told else []
