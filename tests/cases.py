@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from evalkit.core.dataset import Case
-from evalkit.core.mapping.selectors import DOCUMENT_SUFFIXES
+from evalkit.core.mapping.selecting import DOCUMENT_SUFFIXES
 
 
 def case_of(case_id: str, files: dict[str, Any]) -> Case:

@@ -17,7 +17,7 @@ BIN = Path(sys.executable).parent
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
         ["mypy"],
-        ["lint-imports"],
+        ["lint-imports", "--no-cache"],
         ["marimo", "check", "--strict", "notebooks"],
     ],
     ids=" ".join,

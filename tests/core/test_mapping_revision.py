@@ -6,7 +6,7 @@ from cases import cases_of
 from evalkit.core.mapping.proposal import Choice, Proposal
 from evalkit.core.mapping.revision import as_written, differences, exposed, gaps, revised
 from evalkit.core.mapping.schema_mapping import mapping_as_json, parse_mapping
-from evalkit.core.mapping.selectors import parse_selector
+from evalkit.core.mapping.selecting import parse_selector
 
 CASES = cases_of(
     {"input.yaml": {"prompt": "p1", "goal": "g1", "note": "n1"}, "gold.yaml": {"prompt": "q1"}},

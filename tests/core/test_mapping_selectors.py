@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from evalkit.core.dataset import Case, Selector
 from evalkit.core.errors import InputError
-from evalkit.core.mapping.selectors import Found, Missing, parse_selector, resolve
+from evalkit.core.mapping.selecting import Found, Missing, parse_selector, resolve
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from evalkit.core.dataset import WHOLE_FILE, Selector
 from evalkit.core.mapping.clauses import Statement, sentences
 from evalkit.core.mapping.cues import Lean, description_lean, name_lean, speaks_of_gold
 from evalkit.core.mapping.prose import read_prose
-from evalkit.core.mapping.selectors import is_pattern, matching
+from evalkit.core.mapping.selecting import is_pattern, matching
 from evalkit.core.mapping.survey import Shape, Survey
 from evalkit.core.mapping.wording import Vocabulary, plain, word_set
 

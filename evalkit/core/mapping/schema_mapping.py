@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from evalkit.core.dataset import WHOLE_FILE, Case, Record, SchemaMapping, Selector
 from evalkit.core.errors import InputError, Problem
-from evalkit.core.mapping.selectors import Found, Missing, is_pattern, parse_selector, resolve
+from evalkit.core.mapping.selecting import Found, Missing, is_pattern, parse_selector, resolve
 from evalkit.core.values import Json
 
 SIDES = ("inputs", "expectations")
