@@ -251,7 +251,11 @@ class _Reader:
             known = {kind: bounds[kind] for kind in THRESHOLD_KINDS if kind in bounds}
             for kind, bound in known.items():
                 if not _is_number(bound):
-                    self.wrong(f"{path}.{kind}", f"must be a number, is {_kind(bound)}", "")
+                    self.wrong(
+                        f"{path}.{kind}",
+                        f"must be a number, is {_kind(bound)}",
+                        "write such as 3.5",
+                    )
             yield judge, {k: float(v) for k, v in known.items() if _is_number(v)}
 
     def entries(self, root: Mapping[str, Any], key: str) -> list[Any]:

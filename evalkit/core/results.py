@@ -203,6 +203,12 @@ def _missing(summary: Document | None, result: Document | None) -> Iterator[str]
         yield "no run_result.json: no duration, cost and tokens of the run"
 
 
+NOT_FINITE = ("NaN", "Infinity", "-Infinity")
+"""How figures that are no numbers are read."""
+
+RESTORE = "run the evaluation again, or restore the file"
+
+
 class _Reader:
     """Reads figures of the expected type and collects what is wrong instead of stopping."""
 
@@ -215,8 +221,7 @@ class _Reader:
             return {}
         if isinstance(document.value, dict):
             return document.value
-        fix = "run the evaluation again, or restore the file"
-        self.problems.append(document.problem("", "is not a mapping of keys", fix))
+        self.problems.append(document.problem("", "is not a mapping of keys", RESTORE))
         return {}
 
     def mappings(
@@ -227,18 +232,24 @@ class _Reader:
         if found is None or document is None:
             return
         if not isinstance(found, dict):
-            self.problems.append(document.problem(prefix + key, "must be a mapping"))
+            self.problems.append(document.problem(prefix + key, "must be a mapping", RESTORE))
             return
         for name, value in found.items():
             if isinstance(value, dict):
                 yield name, value
             elif value is not None:
-                self.problems.append(document.problem(f"{prefix}{key}.{name}", "must be a mapping"))
+                where = f"{prefix}{key}.{name}"
+                self.problems.append(document.problem(where, "must be a mapping", RESTORE))
 
     def judges(
         self, head: Mapping[str, Any], document: Document | None
     ) -> Iterator[tuple[str, dict[str, float | None]]]:
         for name, figures in self.mappings(head, "judges", document):
+            self.notes += [
+                f"the summary's judges.{name}.{key} is {value}, which is no number MLflow can show"
+                for key, value in figures.items()
+                if value in NOT_FINITE
+            ]
             yield (
                 name,
                 {
@@ -263,7 +274,7 @@ class _Reader:
                     )
                 elif found is not None and document is not None:
                     what = "must be a mapping with `value` and `rationale`"
-                    self.problems.append(document.problem(prefix + judge, what))
+                    self.problems.append(document.problem(prefix + judge, what, RESTORE))
 
     def usage(self, found: Mapping[str, Any], document: Document | None, prefix: str) -> Usage:
         turns, code = self.number(found, "num_turns", document, prefix), found.get("exit_code")
@@ -286,7 +297,7 @@ class _Reader:
         if value is None or _is_number(value):
             return value
         if document is not None:
-            self.problems.append(document.problem(prefix + key, "must be a number"))
+            self.problems.append(document.problem(prefix + key, "must be a number", RESTORE))
         return None
 
 

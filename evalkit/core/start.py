@@ -12,7 +12,7 @@ _DATE = re.compile(
     r"(?:[T_-]?([01]\d|2[0-3])[:-]?([0-5]\d)(?:[:-]?([0-5]\d))?)?(?!\d)"
 )
 
-_LAST_SECOND = 253_402_300_799  # of the year 9999
+_LAST_SECOND = 9_223_372_036  # in 2262, the last that MLflow can count in nanoseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +55,18 @@ def start_of(stated: Any, run_id: str, modified_ns: int) -> Start:
 
 
 def _moment_ns(stated: Any) -> int | None:
+    seconds = _seconds(stated)
+    return round(seconds * 1000) * 10**6 if 0 < seconds < _LAST_SECOND else None
+
+
+def _seconds(stated: Any) -> float:
+    """Seconds since the epoch; 0 where nothing is stated that can be read."""
     if isinstance(stated, str):
         try:
             moment = dt.datetime.fromisoformat(stated)
         except ValueError:
-            return None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=dt.UTC)
-        return round(moment.timestamp() * 1000) * 10**6
-    if isinstance(stated, (int, float)) and not isinstance(stated, bool) and stated > 0:
-        seconds = stated / 1000 if stated > 10**11 else stated
-        return round(seconds * 1000) * 10**6 if seconds < _LAST_SECOND else None
-    return None
+            return 0
+        return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()
+    if isinstance(stated, (int, float)) and not isinstance(stated, bool) and stated < 10**15:
+        return stated / 1000 if stated > 10**11 else stated
+    return 0
