@@ -13,6 +13,7 @@ from evalkit.adapters.store import (
     batch,
     datasets,
     experiments,
+    observing,
     runs,
     search,
     traces,
@@ -25,6 +26,7 @@ from evalkit.adapters.store.traces import Written
 from evalkit.core.dataset import Record, StoredRecord
 from evalkit.core.feedback import Assessment, Changes
 from evalkit.core.matching import RUN_TAG, StoredTrace
+from evalkit.core.observed import ObservedTrace
 from evalkit.core.spans import Trace
 from evalkit.core.values import Json
 
@@ -242,11 +244,41 @@ class Store:
         remark = Assessment("", trace_id, name, value, "HUMAN", who, rationale, time_ms=now)
         assessments.create(self._gateway, remark)
 
+    # -- what agents do ---------------------------------------------------------------------
+
+    def find_experiment(self, named: str) -> tuple[str, str] | None:
+        """Id and name of an experiment that is named by either; None where there is none.
+
+        Raises:
+            StoreError: MLflow failed.
+        """
+        return observing.find_experiment(self._gateway, named)
+
+    def observe(self, experiment_id: str, *, most: int) -> Iterator[ObservedTrace]:
+        """The newest traces of an experiment with their spans, newest first, as they are read.
+
+        Raises:
+            StoreError: MLflow failed.
+        """
+        return observing.observe(self._gateway, experiment_id, most)
+
+    def observe_one(self, trace_id: str) -> ObservedTrace:
+        """One trace with its spans.
+
+        Raises:
+            StoreError: there is no such trace, or MLflow failed.
+        """
+        return observing.observe_one(self._gateway, trace_id)
+
     # -- links ------------------------------------------------------------------------------
 
     def trace_url(self, experiment_id: str, trace_id: str) -> str | None:
         """Where a browser shows a trace, however old it is; None for a database."""
         return self._url(f"experiments/{experiment_id}/traces?selectedEvaluationId={trace_id}")
+
+    def traces_url(self, experiment_id: str) -> str | None:
+        """Where a browser shows an experiment's traces; None for a database."""
+        return self._url(f"experiments/{experiment_id}/traces")
 
     def run_url(self, experiment_id: str, run_id: str) -> str | None:
         """Where a browser shows a run; None for a database."""

@@ -1,0 +1,178 @@
+"""The traces of an experiment as evalkit looks at them: newest first, with their spans."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from evalkit.adapters.store.gateway import PAGE, Gateway
+from evalkit.adapters.store.wire import COST, SPANS_LOCATION, TOKEN_USAGE
+from evalkit.core.content import mapping_of
+from evalkit.core.observed import KINDS, ObservedTrace, in_order
+from evalkit.core.spans import Span, Status
+from evalkit.core.values import Json, to_json, well_formed
+
+if TYPE_CHECKING:
+    from mlflow.entities import Span as StoredSpan
+    from mlflow.entities import TraceInfo
+
+AT_A_TIME = 25
+"""Traces whose spans are read with one request."""
+
+IN_STORE = "TRACKING_STORE"
+ELSEWHERE = "its spans lie among the artifacts, as older MLflow kept them"
+GONE = "its spans are not there"
+
+_STATUSES: dict[str, Status] = {"OK": "OK", "ERROR": "ERROR"}
+
+
+def find_experiment(gateway: Gateway, named: str) -> tuple[str, str] | None:
+    """Id and name of an experiment that is named by either; None where there is none.
+
+    Raises:
+        StoreError: MLflow failed.
+    """
+    with gateway.answering(f"looking for the experiment {named!r}"):
+        found = gateway.tracking.get_experiment_by_name(named)
+    if found is None and named.isdecimal():
+        found = _by_id(gateway, named)
+    if found is None or found.lifecycle_stage != "active":
+        return None
+    return found.experiment_id, found.name
+
+
+def _by_id(gateway: Gateway, experiment_id: str) -> Any:
+    from evalkit.adapters.store.failures import Refused
+
+    try:
+        with gateway.answering(f"looking for the experiment {experiment_id}"):
+            return gateway.tracking.get_experiment(experiment_id)
+    except Refused as error:
+        if error.code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+
+
+def observe(gateway: Gateway, experiment_id: str, most: int) -> Iterator[ObservedTrace]:
+    """The newest traces, newest first; a page of them is in memory at a time.
+
+    Args:
+        gateway: The way into MLflow.
+        experiment_id: The experiment.
+        most: How many to read.
+
+    Raises:
+        StoreError: MLflow failed.
+    """
+    found = _infos(gateway, experiment_id, most)
+    while some := list(islice(found, AT_A_TIME)):
+        yield from _with_spans(gateway, some)
+
+
+def observe_one(gateway: Gateway, trace_id: str) -> ObservedTrace:
+    """One trace with its spans.
+
+    Raises:
+        StoreError: there is no such trace, or MLflow failed.
+    """
+    with gateway.answering(f"reading the trace {trace_id}"):
+        info = gateway.tracking.get_trace_info(trace_id)
+    return next(_with_spans(gateway, [info]))
+
+
+def _infos(gateway: Gateway, experiment_id: str, most: int) -> Iterator[TraceInfo]:
+    page: str | None = None
+    left = most
+    while left > 0:
+        with gateway.answering("looking for traces"):
+            found, page = gateway.tracking.search_traces(
+                locations=[experiment_id],
+                max_results=min(PAGE, left),
+                order_by=["timestamp_ms DESC"],
+                page_token=page,
+            )
+        yield from found
+        left -= len(found)
+        if not page:
+            return
+
+
+def _with_spans(gateway: Gateway, infos: Sequence[TraceInfo]) -> Iterator[ObservedTrace]:
+    stored = [info.trace_id for info in infos if _is_in_store(info)]
+    spans: dict[str, list[StoredSpan]] = {}
+    if stored:
+        with gateway.answering("reading spans"):
+            found = gateway.tracking.batch_get_traces(stored)
+        spans = {trace.info.trace_id: trace.data.spans for trace in found}
+    for info in infos:
+        own = in_order([_span(span) for span in spans.get(info.trace_id, ())])
+        unread = "" if own else GONE if _is_in_store(info) else ELSEWHERE
+        yield _trace(info, own, unread)
+
+
+def _is_in_store(info: TraceInfo) -> bool:
+    return bool(info.tags.get(SPANS_LOCATION) == IN_STORE)
+
+
+def _trace(info: TraceInfo, spans: tuple[Span, ...], unread: str) -> ObservedTrace:
+    tokens = _object(info.trace_metadata.get(TOKEN_USAGE))
+    cost = _object(info.trace_metadata.get(COST)).get("total_cost")
+    state = getattr(info.state, "value", str(info.state))
+    return ObservedTrace(
+        info.trace_id,
+        info.tags.get("mlflow.traceName", ""),
+        info.request_time,
+        info.execution_duration,
+        _STATUSES.get(state, "UNSET"),
+        info.request_preview or "",
+        info.response_preview or "",
+        _count(tokens.get("input_tokens")),
+        _count(tokens.get("output_tokens")),
+        float(cost) if isinstance(cost, (int, float)) and math.isfinite(cost) else None,
+        spans,
+        unread,
+    )
+
+
+def _object(text: str | None) -> dict[str, Json]:
+    """A JSON object in a trace's metadata; empty where whoever wrote it did otherwise."""
+    try:
+        return dict(mapping_of(json.loads(text or "{}")))
+    except ValueError:
+        return {}
+
+
+def _count(value: Json) -> int | None:
+    is_count = isinstance(value, (int, float)) and math.isfinite(value) and value >= 0
+    return int(value) if is_count else None
+
+
+def _span(span: StoredSpan) -> Span:
+    attributes = well_formed(to_json(span.attributes))
+    kind = str(attributes.get("mlflow.spanType", ""))
+    start = span.start_time_ns or 0
+    return Span(
+        span.span_id,
+        span.parent_id,
+        span.name,
+        KINDS.get(kind, "CHAIN"),
+        start,
+        max(span.end_time_ns or start, start),
+        attributes.pop("mlflow.spanInputs", None),
+        attributes.pop("mlflow.spanOutputs", None),
+        attributes,
+        _STATUSES.get(span.status.status_code.value, "UNSET"),
+        span.status.description or _exception(span),
+    )
+
+
+def _exception(span: StoredSpan) -> str:
+    """What an exception said that the span recorded; empty where it recorded none."""
+    for event in span.events:
+        if event.name == "exception":
+            said = (event.attributes.get(f"exception.{part}", "") for part in ("type", "message"))
+            return ": ".join(str(each) for each in said if each)
+    return ""

@@ -1,0 +1,58 @@
+"""What errors have in common that differ only in ids, numbers, times, places and quotations."""
+
+from __future__ import annotations
+
+import re
+
+LONGEST = 200
+"""Characters of a signature: what errors have in common stands at their begin."""
+
+READ = 2_000
+"""Characters of an error's text that are looked at."""
+
+_PATTERNS = tuple(
+    (re.compile(pattern, re.IGNORECASE), placeholder)
+    for pattern, placeholder in (
+        (r"\b[a-z][a-z0-9+.-]*://[^\s'\"<>)\]}]+", "<url>"),
+        (r"\b\d{4}-\d\d-\d\d(?:[t ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:z|[+-]\d\d:?\d\d)?)?", "<time>"),
+        (r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<id>"),
+        (r"[\w.+-]+@[\w-]+\.[\w.]*\w", "<address>"),
+        (r"(?<![\w.<])(?:[a-z]:|~|\.{1,2})?(?:[\\/][\w.@+-]+)+[\\/]?", "<path>"),
+        (r"(?<![\w-])(?=[\w-]*[a-z])[\w-]*\d{4,}[\w-]*\b", "<id>"),
+        (r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{8,}\b", "<id>"),
+        (r"\b(?=\w*\d)\w{16,}\b", "<id>"),
+    )
+)
+_QUOTED = re.compile(r"(['\"`])([^'\"`\n]{1,300})\1")
+_NAME = re.compile(r"[^\W\d][^\W\d.-]*")
+_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+_STATUS = re.compile(r"(?:http|status|code|error)\W{0,4}(?:code\W{0,4})?$", re.IGNORECASE)
+
+
+def signature(error: str) -> str:
+    """The error with placeholders for what differs from one occurrence to the next.
+
+    Names in quotes stay, since ``KeyError: 'order'`` and ``KeyError: 'name'`` are two errors; so
+    do status codes such as ``HTTP 429``.
+
+    Args:
+        error: An error's text, of any length.
+    """
+    text = error[:READ]
+    for pattern, placeholder in _PATTERNS:
+        text = pattern.sub(placeholder, text)
+    text = _QUOTED.sub(_quotation, text)
+    text = " ".join(_NUMBER.sub(_number, text).split())
+    return text if len(text) <= LONGEST else text[: LONGEST - 1].rstrip() + "…"
+
+
+def _quotation(found: re.Match[str]) -> str:
+    mark, inner = found[1], found[2]
+    is_said = _NAME.fullmatch(inner) or re.fullmatch(r"<\w+>", inner)
+    return found[0] if is_said else f"{mark}<text>{mark}"
+
+
+def _number(found: re.Match[str]) -> str:
+    before = found.string[max(0, found.start() - 16) : found.start()]
+    is_status = re.fullmatch(r"[45]\d\d", found[0]) and _STATUS.search(before)
+    return found[0] if is_status else "<n>"

@@ -1,0 +1,128 @@
+"""An agent of somebody else at work, as MLflow records it: its traces, written past evalkit."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from mlflow.entities import Span, TraceInfo, TraceLocation, TraceState
+from mlflow.tracing.client import TracingClient
+
+BEGIN_NS = 1_778_579_000_000_000_000
+SECOND_NS = 1_000_000_000
+
+
+class ShopAgent:
+    """Answers questions about orders; each answer is a trace of an experiment.
+
+    A trace is a chain with a retriever, a tool and a chat model in OpenAI's form below it.
+
+    Attributes:
+        uri: The tracking URI.
+        experiment_id: The experiment.
+    """
+
+    def __init__(self, uri: str, experiment_id: str) -> None:
+        self.uri = uri
+        self.experiment_id = experiment_id
+        self._tracing = TracingClient(uri)
+        self._count = 0
+
+    def answer(
+        self,
+        question: str,
+        reply: str = "It is on its way.",
+        *,
+        seconds: float = 2.0,
+        tool_error: str = "",
+        error: str = "",
+        tokens: tuple[int, int] | None = (100, 20),
+    ) -> str:
+        """Answer a question; the id of the trace.
+
+        Args:
+            question: What is asked.
+            reply: What is answered.
+            seconds: How long it takes.
+            tool_error: What the tool fails with.
+            error: What the model, and with it the whole trace, fails with.
+            tokens: Tokens read and written, as MLflow would add them up.
+        """
+        self._count += 1
+        trace_id = f"tr-{self._number:032x}"
+        begin = BEGIN_NS + self._count * 60 * SECOND_NS
+        end = begin + int(seconds * SECOND_NS)
+        order = {"order": f"QM-{self._count}"}
+        messages = [
+            {"role": "system", "content": "Be kind."},
+            {"role": "user", "content": question},
+        ]
+        said = {"choices": [{"message": {"role": "assistant", "content": reply}}]}
+        spans = [
+            self._span(1, 0, "answer", "CHAIN", (begin, end), {"question": question}, reply, error),
+            self._span(2, 1, "policies", "RETRIEVER", (begin, begin + 1000), {"q": question}, []),
+            self._span(3, 1, "lookup", "TOOL", (begin + 2000, end), order, "paid", tool_error),
+            self._span(
+                4, 1, "chat", "CHAT_MODEL", (end - 1000, end), {"messages": messages}, said, error
+            ),
+        ]
+        used = dict(zip(("input_tokens", "output_tokens"), tokens or (), strict=False))
+        self._tracing.log_spans(self.experiment_id, [Span.from_dict(span) for span in spans])
+        self._tracing.start_trace(
+            TraceInfo(
+                trace_id=trace_id,
+                trace_location=TraceLocation.from_experiment_id(self.experiment_id),
+                request_time=begin // 1_000_000,
+                execution_duration=int(seconds * 1000),
+                state=TraceState.ERROR if error else TraceState.OK,
+                request_preview=question,
+                response_preview="" if error else reply,
+                trace_metadata={"mlflow.trace.tokenUsage": json.dumps(used)} if used else {},
+                tags={"mlflow.traceName": "answer"},
+            )
+        )
+        return trace_id
+
+    @property
+    def _number(self) -> int:
+        """The trace's number, one in the whole store."""
+        return (int(self.experiment_id) << 64) + self._count
+
+    def _span(
+        self,
+        number: int,
+        parent: int,
+        name: str,
+        kind: str,
+        time_ns: tuple[int, int],
+        inputs: Any,
+        outputs: Any,
+        error: str = "",
+    ) -> dict[str, Any]:
+        failed = {
+            "name": "exception",
+            "time_unix_nano": time_ns[1],
+            "attributes": {"exception.type": "ShopError", "exception.message": error},
+        }
+        attributes = {
+            "mlflow.traceRequestId": f"tr-{self._number:032x}",
+            "mlflow.spanType": kind,
+            "mlflow.spanInputs": inputs,
+            "mlflow.spanOutputs": None if error else outputs,
+        }
+        return {
+            "trace_id": _id(self._number, 16),
+            "span_id": _id(number, 8),
+            "parent_span_id": _id(parent, 8) if parent else None,
+            "name": name,
+            "start_time_unix_nano": time_ns[0],
+            "end_time_unix_nano": time_ns[1],
+            "events": [failed] if error else [],
+            "status": {"code": "STATUS_CODE_ERROR" if error else "STATUS_CODE_OK", "message": ""},
+            "attributes": {name: json.dumps(value) for name, value in attributes.items()},
+        }
+
+
+def _id(number: int, size: int) -> str:
+    return base64.b64encode(number.to_bytes(size, "big")).decode()
