@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from evalkit.core.errors import InputError, Problem
+from evalkit.core.masking import mask_json, mask_text
 from evalkit.core.values import Json, to_json
 
 MAX_NODES = 2_000_000
@@ -98,6 +99,37 @@ def parse_json(text: str, file: str) -> Document:
         raise InputError(Problem(f"not JSON: {error}", file, fix="correct the file")) from error
     except RecursionError as error:
         raise InputError(_too_deep(file)) from error
+
+
+def masked_document(text: str, document: Document) -> str:
+    """The text of a YAML or JSON file without secrets.
+
+    Comments and layout stay where they can. A secret that the layout takes apart, such as a key
+    folded over several lines, is only seen in the value; then the values are written anew.
+
+    Args:
+        text: The file's content.
+        document: The same, parsed.
+    """
+    masked = mask_text(text)[0]
+    if mask_json(document.value) == document.value:
+        return masked
+    is_json = document.file.endswith(".json")
+    try:
+        rest = (parse_json if is_json else parse_yaml)(masked, document.file).value
+    except InputError:  # the masks do not fit into the layout
+        rest = document.value
+    if mask_json(rest) == rest:
+        return masked
+    return (_as_json if is_json else _as_yaml)(mask_json(document.value))
+
+
+def _as_json(value: Json) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def _as_yaml(value: Json) -> str:
+    return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
 
 
 def _not_yaml(file: str, what: str, line: int | None) -> Problem:

@@ -13,7 +13,6 @@ from evalkit.core import describe
 from evalkit.core.account import Account
 from evalkit.core.errors import StoreError, Unfinished
 from evalkit.core.feedback import Assessment, Changes, masked, merge
-from evalkit.core.masking import mask_text
 from evalkit.core.matching import CASE_TAG, HASH_TAG, RUN_TAG, StoredTrace, index_traces
 from evalkit.core.placement import Placement, expected_cases, is_recorded
 from evalkit.core.receipts import WHOLE_RUN
@@ -21,9 +20,6 @@ from evalkit.core.spans import Trace
 from evalkit.core.start import Start, start_of
 from evalkit.core.transcript import LogRefused, build_trace
 from evalkit.core.values import Json
-
-ARTIFACTS = ("summary.yaml", "run_result.json")
-"""Files of the run directory that go to MLflow, with secrets masked."""
 
 PROGRESS = 25
 """Traces between two lines of progress."""
@@ -297,12 +293,7 @@ class _Logging:
         ]
 
     def _write_artifacts(self) -> None:
-        found = {name: self.found.artifact(name) for name in ARTIFACTS}
-        texts = {
-            name: mask_text(content.decode("utf-8", "replace"))[0].encode()
-            for name, content in found.items()
-            if content is not None
-        }
+        texts = {name: text.encode() for name, text in self.found.artifacts().items()}
         receipts = self.account.all_receipts().as_dict()
         texts["receipt.json"] = json.dumps(receipts, indent=2, ensure_ascii=False).encode()
         table = describe.table([masked(score) for score in self.found.run.scores])

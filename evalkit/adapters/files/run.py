@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from evalkit.adapters.files.project import ProjectFiles
-from evalkit.adapters.files.reading import folders_in, inside, read_document
-from evalkit.core.document import Document
-from evalkit.core.errors import InputError, Problem
+from evalkit.adapters.files.reading import folders_in, inside, read_document, read_text
+from evalkit.core.document import Document, masked_document
+from evalkit.core.errors import InputError, LogRefused, Problem
 from evalkit.core.project import Project, check_id
+from evalkit.core.receipt import Receipt
 from evalkit.core.results import Run, read_run
 
 MARKS = ("summary.yaml", "run_result.json", "cases", "stdout.log")
 """What makes a folder a finished run: at least one of these lies in it."""
+
+DOCUMENTS = ("summary.yaml", "run_result.json")
+"""Files of a run that are read whole, and go to MLflow as they are, with secrets masked."""
+
+EVENTS = "events.json"
+"""What the harness may leave beside a log: when each event was logged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +42,47 @@ class LogFile:
         """Where the log and its companions lie."""
         return self.path.parent
 
+    def stay_inside(self, root: Path) -> None:
+        """Make sure that neither the log nor what lies beside it leads out of the run.
+
+        Raises:
+            InputError: a link does.
+        """
+        inside(self.path, root)
+        for path in (*self._transcripts(), self.folder / EVENTS):
+            inside(path, self.folder)
+
     def lines(self) -> Iterator[bytes]:
-        """Its lines, one at a time, as bytes."""
-        with self.path.open("rb") as file:
-            yield from file
+        """Its lines, one at a time, as bytes.
+
+        Raises:
+            LogRefused: it cannot be read.
+        """
+        try:
+            with self.path.open("rb") as file:
+                yield from file
+        except OSError as error:
+            what = f"the log cannot be read: {error.strerror}"
+            problem = Problem(what, str(self.path), fix="check its rights and the disk")
+            raise LogRefused(problem, receipt=Receipt()) from error
 
     def subagents(self) -> dict[str, Iterator[bytes]]:
         """The transcripts of background subagents that lie beside it, by file name."""
-        found = sorted((self.folder / "subagents").glob("*.jsonl"))
-        return {
-            path.name: LogFile(inside(path, self.folder), self.case_id).lines() for path in found
-        }
+        return {path.name: LogFile(path, self.case_id).lines() for path in self._transcripts()}
+
+    def _transcripts(self) -> list[Path]:
+        return sorted((self.folder / "subagents").glob("*.jsonl"))
 
     def events(self) -> list[dict[str, Any]] | None:
         """The harness's ``events.json`` with the time of each event; None where there is none.
 
         An unreadable one counts as none: it only adds times to a log that is complete without.
         """
-        path = self.folder / "events.json"
+        path = self.folder / EVENTS
         if not path.is_file():
             return None
         try:
-            found = read_document(inside(path, self.folder)).value
+            found = read_document(path).value
         except InputError:
             return None
         return found if isinstance(found, list) else None
@@ -75,38 +101,50 @@ class RunFiles:
         run: What its files say.
         folder: The run directory.
         started: What ``run_result.json`` says of when it began; None where it does not.
+        documents: Its own files by name, parsed; without those that it lacks.
     """
 
     project: Project
     run: Run
     folder: Path
     started: Any = None
+    documents: Mapping[str, Document] = field(default_factory=dict)
 
     def logs(self) -> tuple[LogFile, ...]:
         """Its logs: one a case, or one for the run in batch mode.
 
         Raises:
-            InputError: a log is a link that leads out of the run directory.
+            InputError: a log, or what lies beside one, is a link that leads out of the run
+                directory.
         """
         whole = self.folder / "stdout.log"
         own = tuple(
-            LogFile(inside(path, self.folder), case_id)
+            LogFile(path, case_id)
             for case_id in folders_in(self.folder / "cases")
             if (path := self.folder / "cases" / case_id / "stdout.log").is_file()
         )
+        found = own
         if whole.is_file() and (self.run.mode == "batch" or not own):
-            return (LogFile(inside(whole, self.folder), None),)
-        return own
+            found = (LogFile(whole, None),)
+        for log in found:
+            log.stay_inside(self.folder)
+        return found
 
     @property
     def review(self) -> Path:
         """Where people's review of the run stands, or will stand."""
         return self.folder / "review.yaml"
 
-    def artifact(self, name: str) -> bytes | None:
-        """The content of a file of the run; None where it has none."""
-        path = self.folder / name
-        return inside(path, self.folder).read_bytes() if path.is_file() else None
+    def artifacts(self) -> dict[str, str]:
+        """The text of the run's own files by name, without the secrets in them.
+
+        Raises:
+            InputError: a file can no longer be read.
+        """
+        return {
+            name: masked_document(read_text(inside(self.folder / name, self.folder)), document)
+            for name, document in self.documents.items()
+        }
 
 
 def find_run(files: ProjectFiles, run_id: str) -> Path:
@@ -146,7 +184,7 @@ def load_run(files: ProjectFiles, run_id: str) -> RunFiles:
     folder = find_run(files, run_id)
     problems: list[Problem] = []
     found: dict[str, Document] = {}
-    for name in ("summary.yaml", "run_result.json"):
+    for name in DOCUMENTS:
         path = folder / name
         try:
             if path.is_file():
@@ -164,7 +202,7 @@ def load_run(files: ProjectFiles, run_id: str) -> RunFiles:
     started = next(
         (body[key] for key in ("started_at", "start_time", "started") if key in body), None
     )
-    return RunFiles(files.project, run, folder, started)
+    return RunFiles(files.project, run, folder, started, found)
 
 
 def _homes(files: ProjectFiles) -> Iterator[Path]:

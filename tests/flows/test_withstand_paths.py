@@ -1,0 +1,173 @@
+"""Nothing outside the project's own folders is read, whatever names and links say."""
+
+import pytest
+from eval_project import MAPPING, RUN_ID, scores_of
+from in_mlflow import InMlflow
+
+RUN = ("--run-id", RUN_ID)
+OUTSIDE = "what nobody else may read"
+
+
+@pytest.fixture
+def outside(project):
+    """A file and a run beside the project, which no path may lead to."""
+    project.root.parent.joinpath("secret.txt").write_text(OUTSIDE)
+    folder = project.root.parent / "other"
+    folder.mkdir()
+    (folder / "summary.yaml").write_text("per_case: {}\n")
+    (folder / "input.yaml").write_text(f"prompt: {OUTSIDE}\n")
+    (folder / "stdout.log").write_text(OUTSIDE)
+    (folder / "agent-1.jsonl").write_text(OUTSIDE)
+    return folder
+
+
+@pytest.fixture
+def refuses(evalkit, sqlite_uri, tmp_path):
+    """Runs a command that has to end with 2, without having written or shown anything."""
+
+    def run(*arguments):
+        done = evalkit(*arguments)
+        assert done.code == 2, done
+        assert "Traceback" not in done.err
+        assert OUTSIDE not in done.out + done.err
+        assert InMlflow(sqlite_uri).experiment_id is None
+        assert not (tmp_path / "store" / "mlruns").exists()
+        return done
+
+    return run
+
+
+ELSEWHERE = ["..", ".", "", "../../../../other", "/etc", "a/b", "a\\b", "..\\x", "a\nb", "x\x00"]
+
+
+@pytest.mark.usefixtures("outside")
+@pytest.mark.parametrize("run_id", ELSEWHERE, ids=repr)
+@pytest.mark.parametrize("stage", ["log-results", "push-feedback", "pull-feedback", "all"])
+def test_a_run_id_is_the_name_of_one_folder(refuses, stage, run_id):
+    assert "run id" in refuses(stage, f"--run-id={run_id}").report["error"]
+
+
+@pytest.mark.parametrize("stage", ["log-results", "push-feedback", "pull-feedback", "check"])
+def test_a_run_that_is_a_link_leading_out_is_refused(refuses, project, outside, stage):
+    project.remove(project.run_dir)
+    (project.root / project.run_dir).symlink_to(outside)
+    run = [] if stage == "check" else RUN
+    assert "leads out of" in refuses(stage, *run).err
+
+
+@pytest.mark.parametrize(
+    ("place", "target"),
+    [
+        ("summary.yaml", "summary.yaml"),
+        ("run_result.json", "summary.yaml"),
+        ("cases/beta/stdout.log", "stdout.log"),
+        ("cases/beta", ""),
+        ("cases", ""),
+    ],
+)
+@pytest.mark.parametrize("stage", ["log-results", "check"])
+def test_a_runs_file_that_is_a_link_leading_out_is_refused(
+    refuses, project, outside, stage, place, target
+):
+    project.remove(f"{project.run_dir}/{place}")
+    if place == "cases":
+        (outside / "beta").mkdir()
+    (project.root / project.run_dir / place).symlink_to(outside / target)
+    run = [] if stage == "check" else RUN
+    assert "leads out of" in refuses(stage, *run).err
+
+
+@pytest.mark.parametrize("beside", ["subagents", "subagents/agent-1.jsonl", "events.json"])
+def test_what_lies_beside_a_log_and_leads_out_is_refused(refuses, project, outside, beside):
+    place = project.root / project.run_dir / "cases/beta" / beside
+    place.parent.mkdir(exist_ok=True)
+    place.symlink_to(outside if beside == "subagents" else outside / "agent-1.jsonl")
+    assert "leads out of" in refuses("log-results", *RUN).err
+
+
+@pytest.mark.parametrize("stage", ["push-feedback", "pull-feedback"])
+def test_a_review_that_is_a_link_leading_out_is_refused(refuses, project, outside, stage):
+    project.review.symlink_to(outside / "summary.yaml")
+    assert "leads out of" in refuses(stage, *RUN).err
+    assert (outside / "summary.yaml").read_text() == "per_case: {}\n"
+
+
+@pytest.mark.parametrize(
+    ("place", "target"),
+    [
+        ("cases/beta/input.yaml", "other/input.yaml"),
+        ("cases/beta", "other"),
+        ("cases/beta/notes.md", "secret.txt"),
+    ],
+)
+@pytest.mark.parametrize("stage", ["sync-dataset", "map", "check"])
+def test_a_case_that_is_a_link_leading_out_is_refused(
+    refuses, project, outside, stage, place, target
+):
+    if (project.root / place).exists():
+        project.remove(place)
+    (project.root / place).symlink_to(outside.parent / target)
+    assert "leads out of" in refuses(stage).err
+
+
+@pytest.mark.usefixtures("outside")
+@pytest.mark.parametrize(
+    "selector",
+    [
+        "../../../secret.txt:__file__",
+        "../beta/input.yaml:prompt",
+        "a/../../../../secret.txt:__file__",
+        "/etc/passwd:__file__",
+        "C:/secret.txt:__file__",
+        "..\\..\\secret.txt:__file__",
+        "./../input.yaml:prompt",
+        "~/secret.txt:__file__",
+        "file:///etc/passwd:__file__",
+        "input.yaml:../../secret.txt",
+        "\x00:__file__",
+        ":__file__",
+        "__file__",
+        "",
+    ],
+    ids=repr,
+)
+def test_a_selector_names_a_file_inside_the_case(refuses, project, selector):
+    project.write("tmp/schema_mapping.json", {**MAPPING, "inputs": {"prompt": selector}})
+    done = refuses("sync-dataset")
+    assert done.report["problems"][0]["field"] == "inputs.prompt"
+    assert done.report["problems"][0]["file"].endswith("schema_mapping.json")
+
+
+def test_links_that_stay_inside_are_followed(evalkit, project):
+    shared = project.write("cases/shared.txt", "the same for all")
+    (project.root / "cases/alpha/link.md").symlink_to(shared)
+    project.write(
+        "tmp/schema_mapping.json", {**MAPPING, "expectations": {"same": "link.md:__file__"}}
+    )
+    assert evalkit("sync-dataset").report["created"] == 3
+
+
+@pytest.mark.usefixtures("outside")
+@pytest.mark.parametrize("case", ["../../../../../other", "/etc/passwd", "..", "a/../../b", ""])
+def test_a_case_in_the_summary_is_a_name_and_no_path(evalkit, project, sqlite_uri, case):
+    project.write(project.summary, {"per_case": {case: scores_of("x")}})
+    project.write(f"{project.run_dir}/review.yaml", {"feedback": {case: "fine"}})
+    assert evalkit("log-results", *RUN).report["unmatched"] == 4
+    report = evalkit("push-feedback", *RUN).report
+    assert (report["judge"], report["unmatched"]) == (0, 5)
+    assert set(InMlflow(sqlite_uri).traces()) == {"alpha", "beta", "gamma"}
+
+
+@pytest.mark.parametrize("skill", ["../../../other", "/etc", ".."])
+def test_a_skills_name_leads_nowhere(refuses, project, outside, skill):
+    (outside / "r1").mkdir()
+    (outside / "r1/summary.yaml").write_text("per_case: {}\n")
+    project.configure(name=skill, skill=skill)
+    assert "no finished run" in refuses("log-results", "--run-id", "r1").err
+
+
+def test_a_folder_where_a_file_should_be_is_no_log(evalkit, project):
+    project.unlog("beta")
+    (project.root / project.run_dir / "cases/beta/stdout.log").mkdir(parents=True)
+    report = evalkit("log-results", *RUN).report
+    assert (report["traces"], report["receipt"]["missing"]) == (2, ["beta"])
