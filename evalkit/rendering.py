@@ -275,3 +275,33 @@ def _judge_row(judge: Report) -> tuple[Any, ...]:
         f"{reach[0]:+.3g} to {reach[1]:+.3g}" if reach else "",
         judge["verdict"],
     )
+
+
+def watched(terminal: Terminal, report: Report) -> None:
+    """An agent's traces in lines: how long, how much, what goes wrong, with which tools."""
+    if not report["traces"]:
+        terminal.say(f"no traces in experiment {report['experiment']} yet: nothing to look at")
+        return
+    terminal.title(f"experiment {report['experiment']}")
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in report["outcomes"].items())
+    terminal.say(f"traces   {report['traces']} ({outcomes})")
+    for name, unit in (("seconds", " s"), ("tokens", "")):
+        if found := report[name]:
+            figures = (f"{kind} {found[kind]:,.4g}{unit}" for kind in ("median", "p90", "p99"))
+            terminal.say(f"{name:<8} {', '.join(figures)}")
+    if report["cost_usd"] is not None:
+        terminal.say(f"cost     {report['cost_usd']:.4g} USD")
+    for why, count in report["unread"].items():
+        terminal.note(f"of {count} traces, {why}")
+    if report["errors"]:
+        terminal.title("errors")
+        rows = [(e["traces"], e["outcome"], e["place"], e["text"]) for e in report["errors"]]
+        terminal.table(("traces", "ended", "at", "error"), rows)
+    if report["tools"]:
+        terminal.title("tools")
+        used = [(t["name"], t["calls"], t["failures"], t["traces"]) for t in report["tools"]]
+        terminal.table(("tool", "calls", "failed", "in traces"), used)
+    terminal.title("worth a look")
+    for each in report["sample"]:
+        terminal.say(f"  {each['trace_id']}  {each['why']}")
+    terminal.done(f"{report['traces']} traces looked at")

@@ -91,9 +91,9 @@ def _told(spans: Sequence[Span]) -> Iterator[Span]:
             asked, said = _question(span.inputs), _answer(span.outputs)
             yield replace(span, kind="AGENT", inputs=asked or None, outputs=said or None)
         elif span.kind == "LLM":
-            said = [{"type": "text", "text": _answer(span.outputs)}]
+            blocks = [{"type": "text", "text": _answer(span.outputs)}]
             messages = list(_new_messages(span.inputs, given))
-            yield replace(span, inputs={"messages": messages}, outputs={"content": said})
+            yield replace(span, inputs={"messages": messages}, outputs={"content": blocks})
         else:
             yield span
 

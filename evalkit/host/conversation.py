@@ -13,6 +13,7 @@ from typing import Any
 import marimo as mo
 
 from evalkit.core.dialogue import Remark, dialogue
+from evalkit.core.observed import ObservedTrace
 from evalkit.core.spans import Trace
 from evalkit.core.values import Json, canonical
 
@@ -63,11 +64,11 @@ SPEAKERS = {"user": "User", "agent": "Agent", "answer": "Handed back", "notice":
 INNER_SPEAKERS = {**SPEAKERS, "user": "Task", "agent": "Subagent"}
 
 
-def conversation(trace: Trace) -> Any:
+def conversation(trace: Trace | ObservedTrace) -> Any:
     """The trace as a conversation, to read.
 
     Args:
-        trace: One case's, or a whole batch run's.
+        trace: One case's, a whole batch run's, or one of an agent at work.
     """
     remarks = list(dialogue(trace.spans))
     shown, left_out = _ends(remarks)
@@ -79,7 +80,7 @@ def conversation(trace: Trace) -> Any:
     if not any(remark.voice == "user" for remark in remarks):
         parts.insert(0, f'<div class="ek-r ek-who">{UNASKED}</div>')
     # by its key the page knows that this is another one, and does not leave open what was unfolded
-    key = trace.content_hash
+    key = _escaped(trace.trace_id if isinstance(trace, ObservedTrace) else trace.content_hash)
     return mo.Html(f'<div class="ek-talk" key="{key}"><style>{STYLE}</style>{"".join(parts)}</div>')
 
 

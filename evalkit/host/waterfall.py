@@ -7,6 +7,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from evalkit.core.observed import ObservedTrace
 from evalkit.core.spans import Trace
 from evalkit.core.timeline import Bar, Timeline, timeline
 from evalkit.host.dress import BLUE, GREY, RED, dressed
@@ -51,7 +52,7 @@ SMALLEST = 0.004
 """Part of the whole that a bar takes at least, so that it can be seen."""
 
 
-def waterfall(trace: Trace) -> Any:
+def waterfall(trace: Trace | ObservedTrace) -> Any:
     """The spans of a trace in time, coloured by kind; those with inferred times are pale.
 
     Args:

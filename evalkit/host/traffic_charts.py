@@ -1,0 +1,116 @@
+"""Charts of an agent's traces: how long they took, how many tokens, how its tools fared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from evalkit.core.distribution import Spread, ranges, spread
+from evalkit.core.traffic import ToolUse, Traffic
+from evalkit.host.dress import BLUE, GREEN, GREY, RED, dressed
+
+HALF = 450
+TALL = 190
+MOST_TOOLS = 15
+ROW_PX = 22
+WIDE = 800
+
+
+def spread_charts(traffic: Traffic) -> Any:
+    """How long the traces took, beside how many tokens; None where neither is known."""
+    charts = [
+        chart
+        for chart in (
+            _histogram(traffic.seconds, "How long traces take", "seconds", "#6e56cf"),
+            _histogram(traffic.tokens, "How many tokens they take", "tokens", BLUE),
+        )
+        if chart is not None
+    ]
+    return dressed(alt.hconcat(*charts, spacing=40)) if charts else None
+
+
+def tools_chart(tools: Sequence[ToolUse]) -> Any:
+    """How often each tool was called, and how many of the calls failed; None without tools."""
+    if not tools:
+        return None
+    rows = pd.DataFrame(
+        [
+            {"tool": tool.name, "ended": ended, "calls": calls, "order": order}
+            for tool in tools[:MOST_TOOLS]
+            for order, ended, calls in (
+                (0, "well", tool.calls - tool.failures),
+                (1, "failed", tool.failures),
+            )
+        ]
+    )
+    left_out = len(tools) - MOST_TOOLS
+    more = f"{left_out} further tools are in the table only" if left_out > 0 else ""
+    names = [tool.name for tool in tools[:MOST_TOOLS]]
+    chart = (
+        alt.Chart(rows, title=alt.TitleParams("Calls of each tool", subtitle=more))
+        .mark_bar()
+        .encode(
+            y=alt.Y("tool:N", title=None, sort=names, axis=alt.Axis(labelLimit=220)),
+            x=alt.X("calls:Q", title="calls", axis=alt.Axis(tickMinStep=1, format="d")),
+            color=alt.Color(
+                "ended:N",
+                title=None,
+                scale=alt.Scale(domain=["well", "failed"], range=[GREEN, RED]),
+            ),
+            order=alt.Order("order:Q"),
+            tooltip=["tool:N", "ended:N", "calls:Q"],
+        )
+        .properties(width=WIDE, height=ROW_PX * max(2, len(names)))
+    )
+    return dressed(chart)
+
+
+def _histogram(values: Sequence[float], title: str, unit: str, colour: str) -> Any:
+    """How many traces lie in which range, with the percentiles marked; None without values."""
+    found = spread(values)
+    if found is None:
+        return None
+    bins = ranges(values)
+    rows = pd.DataFrame(
+        [{"low": each.low, "high": each.high, "traces": each.count} for each in bins]
+    )
+    first, last = bins[0], bins[-1]
+    widening = last.high - last.low > 2 * (first.high - first.low)
+    # a bar over a range of nothing would not be seen
+    rows["high"] = rows["high"].where(rows["high"] > rows["low"], rows["low"] * 1.05 + 0.01)
+    scale = alt.Scale(type="log" if widening else "linear", nice=False, zero=False, padding=4)
+    axis = alt.Axis(format="~s", tickCount=6, labelOverlap=True)
+    bars = (
+        alt.Chart(rows)
+        .mark_bar(color=colour, binSpacing=1)
+        .encode(
+            x=alt.X("low:Q", title=unit, scale=scale, axis=axis),
+            x2="high:Q",
+            y=alt.Y("traces:Q", title="traces", axis=alt.Axis(tickMinStep=1, format="d")),
+            tooltip=[
+                alt.Tooltip("low:Q", title=f"from ({unit})", format=",.4~g"),
+                alt.Tooltip("high:Q", title=f"to ({unit})", format=",.4~g"),
+                alt.Tooltip("traces:Q"),
+            ],
+        )
+    )
+    told = alt.TitleParams(title, subtitle=_told(found, len(values), widening))
+    return alt.layer(bars, *_marks(found, scale), title=told).properties(width=HALF, height=TALL)
+
+
+def _marks(found: Spread, scale: Any) -> list[Any]:
+    rows = pd.DataFrame([{"at": found.median, "is": "median"}, {"at": found.p90, "is": "9 in 10"}])
+    base = alt.Chart(rows).encode(x=alt.X("at:Q", scale=scale))
+    rule = base.mark_rule(color=GREY, strokeDash=[4, 3], strokeWidth=1.5)
+    words = base.mark_text(align="left", dx=4, baseline="top", color=GREY).encode(
+        y=alt.value(0), text="is:N"
+    )
+    return [rule, words]
+
+
+def _told(found: Spread, count: int, widening: bool) -> str:
+    known = f"{count:,} traces. Median {found.median:,.3g}, nine in ten up to {found.p90:,.3g}"
+    return f"{known}. Ranges widen to the right." if widening else f"{known}."
