@@ -58,19 +58,24 @@ def tracking_uri(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def fresh_server(server: MlflowServer, empty_database: Path) -> MlflowServer:
-    """The running server with nothing in it, so that ids are the same each time."""
-    empty(server, empty_database)
+def empty_server(server: MlflowServer, empty_database: Path) -> Callable[[], None]:
+    """Empties the database under the running server, so that ids are the same each time."""
+
+    def empty() -> None:
+        with (
+            closing(sqlite3.connect(empty_database)) as source,
+            closing(sqlite3.connect(server.database)) as target,
+        ):
+            source.backup(target)
+
+    return empty
+
+
+@pytest.fixture
+def fresh_server(server: MlflowServer, empty_server: Callable[[], None]) -> MlflowServer:
+    """The running server with nothing in it."""
+    empty_server()
     return server
-
-
-def empty(server: MlflowServer, template: Path) -> None:
-    """Make the server's database as it was in the beginning, under the running server."""
-    with (
-        closing(sqlite3.connect(template)) as source,
-        closing(sqlite3.connect(server.database)) as target,
-    ):
-        source.backup(target)
 
 
 @pytest.fixture

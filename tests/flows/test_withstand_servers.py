@@ -1,0 +1,199 @@
+"""Servers that refuse, hang, answer nonsense, or die half-way through the writing."""
+
+import time
+
+import pytest
+from eval_project import CASES, RUN_ID
+from in_mlflow import InMlflow
+from servers import Proxy, drip, free_port, raw_server, stay_silent
+from store_state import state
+
+RUN = ("--run-id", RUN_ID)
+STAGES = {
+    "sync-dataset": ["sync-dataset"],
+    "log-results": ["log-results", *RUN],
+    "push-feedback": ["push-feedback", *RUN],
+    "pull-feedback": ["pull-feedback", *RUN],
+}
+
+
+@pytest.fixture
+def nobody():
+    return f"http://127.0.0.1:{free_port()}"
+
+
+@pytest.fixture(params=["refuses", "is silent", "drips", "has no address"])
+def absent(request, nobody):
+    """The address of an MLflow that is not there, in each way in which it can be missing."""
+    behaviours = {"is silent": stay_silent, "drips": drip}
+    if request.param in behaviours:
+        with raw_server(behaviours[request.param]) as uri:
+            yield uri
+    else:
+        yield nobody if request.param == "refuses" else "http://nowhere.invalid:5000"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_without_mlflow_a_stage_is_skipped_in_seconds(evalkit, nobody, stage):
+    began = time.monotonic()
+    done = evalkit(*STAGES[stage], uri=nobody)
+    assert time.monotonic() - began < 5
+    assert done.code == 0
+    assert done.report["skipped"] is True
+    assert nobody in done.report["reason"]
+    assert "error" not in done.report
+    (said,) = [line for line in done.err.splitlines() if "skipped" in line]
+    assert done.err.splitlines()[-1] == said
+
+
+def test_however_mlflow_is_absent_it_takes_seconds_to_tell(evalkit, absent):
+    began = time.monotonic()
+    done = evalkit(*STAGES["log-results"], uri=absent)
+    assert time.monotonic() - began < 6
+    assert (done.code, done.report["skipped"]) == (0, True)
+
+
+def test_all_asks_an_absent_mlflow_once(evalkit, project):
+    project.remove("tmp/schema_mapping.json")
+    with raw_server(stay_silent) as uri:
+        began = time.monotonic()
+        done = evalkit("all", *RUN, uri=uri)
+        assert time.monotonic() - began < 7
+    assert done.code == 0
+    assert [name for name, part in done.report.items() if part.get("skipped") is True] == [
+        "sync-dataset",
+        "log-results",
+        "push-feedback",
+    ]
+    assert done.report["map"]["inputs"]
+    assert (project.root / "tmp/schema_mapping.json").exists()
+    assert done.err.count("skipped") == 1
+
+
+@pytest.mark.parametrize("stage", [*STAGES, "all", "check"])
+def test_strict_minds_an_absent_mlflow(evalkit, nobody, stage):
+    done = evalkit(
+        *STAGES.get(stage, [stage, *([] if stage == "check" else RUN)]), "--strict", uri=nobody
+    )
+    assert done.code == 1
+    assert nobody in done.report["error"]
+
+
+def test_check_tells_within_seconds_whether_mlflow_answers(evalkit, absent):
+    began = time.monotonic()
+    report = evalkit("check", uri=absent).report
+    assert time.monotonic() - began < 6
+    assert (report["reachable"], report["cases"], report["runs"]) == (False, 3, 1)
+
+
+def test_wrong_input_is_told_before_mlflow_is_asked(evalkit, project, nobody):
+    project.write(project.summary, "a: [")
+    assert evalkit(*STAGES["log-results"], uri=nobody).code == 2
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 500, 502, 503])
+@pytest.mark.parametrize("stage", ["sync-dataset", "log-results", "pull-feedback"])
+def test_a_server_that_refuses_to_serve_is_an_error(evalkit, stage, status):
+    with Proxy(after=0, fault="refuse", status=status) as proxy:
+        began = time.monotonic()
+        done = evalkit(*STAGES[stage], uri=proxy.uri)
+        assert time.monotonic() - began < 10
+    assert done.code == 1
+    assert str(status) in done.report["error"]
+    assert "What to do" in done.report["error"]
+    assert "Traceback" not in done.err
+
+
+def test_something_else_than_mlflow_is_an_error(evalkit):
+    def greet(connection):
+        connection.recv(1000)
+        body = b"<html>It works!</html>"
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+        connection.sendall(head + body)
+
+    with raw_server(greet) as uri:
+        done = evalkit(*STAGES["log-results"], uri=uri)
+    assert done.code == 1
+    assert "no MLflow server" in done.report["error"]
+
+
+@pytest.mark.parametrize("uri", ["ftp://host/x", "nonsense", "sqlite://", "databricks"])
+def test_a_tracking_uri_that_cannot_be_used_is_an_error(evalkit, uri):
+    done = evalkit(*STAGES["log-results"], uri=uri)
+    assert done.code in (1, 2)
+    assert uri in done.report["error"]
+
+
+def test_a_file_that_is_no_database_is_an_error_and_stays_as_it_is(evalkit, tmp_path):
+    (tmp_path / "x.db").write_text("precious")
+    done = evalkit(*STAGES["log-results"], uri=f"sqlite:///{tmp_path / 'x.db'}")
+    assert done.code == 1
+    assert (tmp_path / "x.db").read_text() == "precious"
+
+
+# -- a server that fails half-way -------------------------------------------------------------
+
+
+@pytest.fixture
+def undisturbed(fresh_server, evalkit, project):
+    """What a server holds after a run that nothing disturbed; then it is empty again."""
+    project.review.write_text("feedback: {alpha: fine}\n")
+    for stage in ("sync-dataset", "log-results", "push-feedback"):
+        assert evalkit(*STAGES[stage], uri=fresh_server.uri).code == 0
+    return state(fresh_server.database, "support")
+
+
+FAULTS = [
+    ("sync-dataset", "cut", 5),
+    ("sync-dataset", "refuse", 4),
+    ("log-results", "cut", 5),
+    ("log-results", "refuse", 7),
+    ("log-results", "swallow", 9),
+    ("log-results", "cut", 12),
+    ("push-feedback", "refuse", 4),
+]
+
+
+@pytest.mark.parametrize(("stage", "fault", "after"), FAULTS)
+def test_a_server_that_fails_half_way_is_told_and_the_rerun_finishes(
+    fresh_server, undisturbed, evalkit, empty_server, stage, fault, after
+):
+    empty_server()
+    before = list(STAGES)[: list(STAGES).index(stage)]
+    for each in before:
+        evalkit(*STAGES[each], uri=fresh_server.uri)
+    with Proxy(fresh_server.uri, after=after, fault=fault) as proxy:
+        done = evalkit(*STAGES[stage], uri=proxy.uri)
+        assert len(proxy.requests) > after
+    assert done.code == 1, done
+    assert "Traceback" not in done.err
+    assert "run the same command again" in done.report["error"].lower()
+    for each in ("sync-dataset", "log-results", "push-feedback"):
+        assert evalkit(*STAGES[each], uri=fresh_server.uri).code == 0
+    assert state(fresh_server.database, "support") == undisturbed
+
+
+def test_the_report_of_a_failed_run_says_what_stands(fresh_server, evalkit):
+    with Proxy(fresh_server.uri, after=0, fault="cut", path="/artifacts/") as proxy:
+        done = evalkit(*STAGES["log-results"], uri=proxy.uri)
+    assert done.code == 1
+    report = done.report
+    assert (report["params"], report["traces"], report["assessments"]) == (4, 3, 12)
+    assert report["table_rows"] == 0
+    assert report["mlflow_run_id"] == InMlflow(fresh_server.uri).run().info.run_id
+
+
+def test_traces_that_mlflow_refuses_are_named_and_all_else_stands(fresh_server, evalkit):
+    """The server refuses two list entries; before them come two searches."""
+    with Proxy(
+        fresh_server.uri, after=2, times=2, fault="refuse", status=400, path="/mlflow/traces"
+    ) as proxy:
+        done = evalkit(*STAGES["log-results"], uri=proxy.uri)
+    assert done.code == 1
+    report = done.report
+    assert (report["traces"], len(report["unwritten"]), report["table_rows"]) == (1, 2, 12)
+    assert all(f"{case}: " in report["error"] for case in report["unwritten"])
+    assert len(InMlflow(fresh_server.uri).traces()) == 1
+    again = evalkit(*STAGES["log-results"], uri=fresh_server.uri)
+    assert (again.code, again.report["traces"]) == (0, 3)
+    assert set(InMlflow(fresh_server.uri).traces()) == set(CASES)
