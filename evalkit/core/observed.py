@@ -31,7 +31,8 @@ class ObservedTrace:
         status: ERROR where it failed, UNSET where it is not over or does not say.
         request: What was asked, as MLflow's list shows it; at most 1,000 characters.
         response: What was answered, as MLflow's list shows it.
-        input_tokens: Tokens that models read, cached ones included; None where it does not say.
+        input_tokens: Tokens that models read, as whoever recorded it counts; None where it does
+            not say.
         output_tokens: Tokens that models wrote; None where it does not say.
         cost_usd: What models cost; None where it does not say.
         spans: Each parent before its children, siblings in time.
@@ -91,9 +92,8 @@ def _told(spans: Sequence[Span]) -> Iterator[Span]:
             asked, said = _question(span.inputs), _answer(span.outputs)
             yield replace(span, kind="AGENT", inputs=asked or None, outputs=said or None)
         elif span.kind == "LLM":
-            blocks = [{"type": "text", "text": _answer(span.outputs)}]
             messages = list(_new_messages(span.inputs, given))
-            yield replace(span, inputs={"messages": messages}, outputs={"content": blocks})
+            yield replace(span, inputs={"messages": messages}, outputs={"content": _blocks(span)})
         else:
             yield span
 
@@ -126,7 +126,16 @@ def _answer(outputs: Json) -> str:
     found = mapping_of(outputs)
     choices = list_of(found.get("choices"))
     message = mapping_of(mapping_of(choices[0]).get("message")) if choices else found
-    return plain_text(message.get("content")) or _as_lines(outputs)
+    words = plain_text(message.get("content"))
+    return words if words or message.get("tool_calls") else _as_lines(outputs)
+
+
+def _blocks(span: Span) -> list[Json]:
+    """A model's answer in Anthropic's blocks; those that it came in stay as they are."""
+    content = list_of(mapping_of(span.outputs).get("content"))
+    if content and all("type" in mapping_of(block) for block in content):
+        return content
+    return [{"type": "text", "text": _answer(span.outputs)}]
 
 
 def _only_text(value: Json) -> str | None:

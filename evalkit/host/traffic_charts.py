@@ -11,8 +11,10 @@ import pandas as pd
 from evalkit.core.distribution import Spread, ranges, spread
 from evalkit.core.traffic import ToolUse, Traffic
 from evalkit.host.dress import BLUE, GREEN, GREY, RED, dressed
+from evalkit.host.wording import figure
 
-HALF = 450
+VIOLET = "#8e4ec6"
+HALF = 455
 TALL = 190
 MOST_TOOLS = 15
 ROW_PX = 22
@@ -24,8 +26,8 @@ def spread_charts(traffic: Traffic) -> Any:
     charts = [
         chart
         for chart in (
-            _histogram(traffic.seconds, "How long traces take", "seconds", "#6e56cf"),
-            _histogram(traffic.tokens, "How many tokens they take", "tokens", BLUE),
+            _histogram(traffic.seconds, "How long traces take", "seconds", VIOLET, ",.3~r"),
+            _histogram(traffic.tokens, "How many tokens they take", "tokens", BLUE, "~s"),
         )
         if chart is not None
     ]
@@ -68,7 +70,7 @@ def tools_chart(tools: Sequence[ToolUse]) -> Any:
     return dressed(chart)
 
 
-def _histogram(values: Sequence[float], title: str, unit: str, colour: str) -> Any:
+def _histogram(values: Sequence[float], title: str, unit: str, colour: str, ticks: str) -> Any:
     """How many traces lie in which range, with the percentiles marked; None without values."""
     found = spread(values)
     if found is None:
@@ -82,7 +84,7 @@ def _histogram(values: Sequence[float], title: str, unit: str, colour: str) -> A
     # a bar over a range of nothing would not be seen
     rows["high"] = rows["high"].where(rows["high"] > rows["low"], rows["low"] * 1.05 + 0.01)
     scale = alt.Scale(type="log" if widening else "linear", nice=False, zero=False, padding=4)
-    axis = alt.Axis(format="~s", tickCount=6, labelOverlap=True)
+    axis = alt.Axis(format=ticks, tickCount=6, labelOverlap=True)
     bars = (
         alt.Chart(rows)
         .mark_bar(color=colour, binSpacing=1)
@@ -90,27 +92,37 @@ def _histogram(values: Sequence[float], title: str, unit: str, colour: str) -> A
             x=alt.X("low:Q", title=unit, scale=scale, axis=axis),
             x2="high:Q",
             y=alt.Y("traces:Q", title="traces", axis=alt.Axis(tickMinStep=1, format="d")),
+            y2=alt.datum(0),
             tooltip=[
-                alt.Tooltip("low:Q", title=f"from ({unit})", format=",.4~g"),
-                alt.Tooltip("high:Q", title=f"to ({unit})", format=",.4~g"),
+                alt.Tooltip("low:Q", title=f"from ({unit})", format=",.4~r"),
+                alt.Tooltip("high:Q", title=f"to ({unit})", format=",.4~r"),
                 alt.Tooltip("traces:Q"),
             ],
         )
     )
-    told = alt.TitleParams(title, subtitle=_told(found, len(values), widening))
+    told = alt.TitleParams(title, subtitle=_told(found, len(values), widening), offset=20)
     return alt.layer(bars, *_marks(found, scale), title=told).properties(width=HALF, height=TALL)
 
 
 def _marks(found: Spread, scale: Any) -> list[Any]:
-    rows = pd.DataFrame([{"at": found.median, "is": "median"}, {"at": found.p90, "is": "9 in 10"}])
-    base = alt.Chart(rows).encode(x=alt.X("at:Q", scale=scale))
-    rule = base.mark_rule(color=GREY, strokeDash=[4, 3], strokeWidth=1.5)
-    words = base.mark_text(align="left", dx=4, baseline="top", color=GREY).encode(
-        y=alt.value(0), text="is:N"
-    )
-    return [rule, words]
+    """Two lines, with their names above the bars, each on the side that is free."""
+    marks = []
+    for at, name, outwards in ((found.median, "half", -1), (found.p90, "9 in 10", 1)):
+        base = alt.Chart(pd.DataFrame([{"at": at, "is": name}])).encode(
+            x=alt.X("at:Q", scale=scale)
+        )
+        rule = base.mark_rule(color=GREY, strokeDash=[4, 3], strokeWidth=1.5)
+        word = base.mark_text(
+            align="left" if outwards > 0 else "right",
+            dx=4 * outwards,
+            baseline="bottom",
+            color=GREY,
+        )
+        marks += [rule, word.encode(y=alt.value(-2), text="is:N")]
+    return marks
 
 
 def _told(found: Spread, count: int, widening: bool) -> str:
-    known = f"{count:,} traces. Median {found.median:,.3g}, nine in ten up to {found.p90:,.3g}"
-    return f"{known}. Ranges widen to the right." if widening else f"{known}."
+    known = f"{count:,} traces. Half take up to {figure(found.median)}"
+    told = f"{known}, nine in ten up to {figure(found.p90)}."
+    return f"{told} Ranges widen to the right." if widening else told

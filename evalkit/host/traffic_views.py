@@ -16,6 +16,7 @@ from evalkit.host import page
 from evalkit.host.conversation import conversation
 from evalkit.host.host import Host
 from evalkit.host.waterfall import waterfall
+from evalkit.host.wording import duration
 from evalkit.watching import Watch
 
 SHORT = 160
@@ -50,8 +51,8 @@ def figures(traffic: Traffic) -> Any:
         ("Failed", f"{failed:,}", f"{failed / count:.1%} of them"),
         (
             "Time",
-            f"{seconds.median:,.3g} s" if seconds else "-",
-            f"the median; 1 in 100 takes over {seconds.p99:,.3g} s" if seconds else "not known",
+            duration(seconds.median) if seconds else "-",
+            f"the median; 1 in 100 takes over {duration(seconds.p99)}" if seconds else "not known",
         ),
         (
             "Tokens",
@@ -119,8 +120,8 @@ def tool_table(tools: Sequence[ToolUse]) -> Any:
                 "Failed": tool.failures,
                 "Failure rate": f"{tool.failure_rate:.1%}",
                 "In traces": tool.traces,
-                "Median": f"{seconds.median:,.3g} s" if seconds else "",
-                "9 in 10 up to": f"{seconds.p90:,.3g} s" if seconds else "",
+                "Median": duration(seconds.median) if seconds else "",
+                "9 in 10 up to": duration(seconds.p90) if seconds else "",
             }
         )
     return page.table(rows)
@@ -141,7 +142,7 @@ def pick_table(picks: Sequence[Pick]) -> Any:
         {
             "What it shows": pick.why,
             "Ended": pick.glimpse.outcome,
-            "Seconds": pick.glimpse.seconds,
+            "Seconds": None if pick.glimpse.seconds is None else round(pick.glimpse.seconds, 1),
             "Tokens": pick.glimpse.tokens,
             "Asked": _short(pick.glimpse.request),
         }

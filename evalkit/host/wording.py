@@ -19,6 +19,18 @@ def as_text(value: Json) -> str:
     return canonical(value)
 
 
+def figure(number: float) -> str:
+    """A number in three digits, large ones in full."""
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"  # noqa: PLR2004 - three digits
+
+
+def duration(seconds: float) -> str:
+    """A time as a person says it: ``12 ms``, ``2.72 s``, ``1,204 s``."""
+    if seconds >= 1 or seconds == 0:
+        return f"{figure(seconds)} s"
+    return "under 1 ms" if seconds < 0.001 else f"{seconds * 1000:.0f} ms"  # noqa: PLR2004 - 1 ms
+
+
 class _Dumper(yaml.SafeDumper):
     """Writes texts of several lines as blocks, and every value in full."""
 

@@ -238,6 +238,19 @@ def test_a_chain_with_models_in_openai_form_reads_as_a_conversation():
     ]
 
 
+def test_tools_that_a_model_asks_for_are_told_once_in_either_form():
+    asks = {"choices": [{"message": {"content": None, "tool_calls": [{"id": "c1"}]}}]}
+    block = {"type": "tool_use", "id": "c2", "name": "refund", "input": {}}
+    words = {"type": "text", "text": "I refund it."}
+    assert said(
+        span("root", inputs="Hi"),
+        span("m1", "root", "LLM", inputs="Hi", outputs=asks),
+        span("lookup", "root", "TOOL"),
+        span("m2", "root", "LLM", inputs="Hi", outputs={"content": [words, block]}),
+        span("refund", "root", "TOOL"),
+    ) == [("user", "Hi"), ("tool", "lookup"), ("agent", "I refund it."), ("tool", "refund")]
+
+
 @pytest.mark.parametrize(
     ("inputs", "outputs", "expected"),
     [
