@@ -57,7 +57,7 @@ def tracking_uri(request: pytest.FixtureRequest) -> str:
     return request.getfixturevalue("server").uri
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def empty_server(server: MlflowServer, empty_database: Path) -> Callable[[], None]:
     """Empties the database under the running server, so that ids are the same each time."""
 

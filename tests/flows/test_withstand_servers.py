@@ -3,10 +3,12 @@
 import time
 
 import pytest
-from eval_project import CASES, RUN_ID
+from eval_project import CASES, RUN_ID, EvalProject
 from in_mlflow import InMlflow
 from servers import Proxy, drip, free_port, raw_server, stay_silent
 from store_state import state
+
+from evalkit.cli import main
 
 RUN = ("--run-id", RUN_ID)
 STAGES = {
@@ -134,15 +136,21 @@ def test_a_file_that_is_no_database_is_an_error_and_stays_as_it_is(evalkit, tmp_
 # -- a server that fails half-way -------------------------------------------------------------
 
 
-@pytest.fixture
-def undisturbed(fresh_server, evalkit, project):
-    """What a server holds after a run that nothing disturbed; then it is empty again."""
-    project.review.write_text("feedback: {alpha: fine}\n")
-    for stage in ("sync-dataset", "log-results", "push-feedback"):
-        assert evalkit(*STAGES[stage], uri=fresh_server.uri).code == 0
-    return state(fresh_server.database, "support")
+@pytest.fixture(scope="module")
+def undisturbed(server, empty_server, tmp_path_factory):
+    """What a server holds after commands that nothing disturbed."""
+    project = EvalProject(tmp_path_factory.mktemp("undisturbed"), "support")
+    project.review.write_text(REVIEW)
+    empty_server()
+    config = ["--config", str(project.root), "--tracking-uri", server.uri]
+    mapping = ["--mapping", str(project.root / "tmp/schema_mapping.json")]
+    for stage in WRITING:
+        assert main([*STAGES[stage], *config, *(mapping if stage == WRITING[0] else [])]) == 0
+    return state(server.database, "support")
 
 
+REVIEW = "feedback: {alpha: fine}\n"
+WRITING = ("sync-dataset", "log-results", "push-feedback")
 FAULTS = [
     ("sync-dataset", "cut", 5),
     ("sync-dataset", "refuse", 4),
@@ -156,11 +164,10 @@ FAULTS = [
 
 @pytest.mark.parametrize(("stage", "fault", "after"), FAULTS)
 def test_a_server_that_fails_half_way_is_told_and_the_rerun_finishes(
-    fresh_server, undisturbed, evalkit, empty_server, stage, fault, after
+    undisturbed, fresh_server, evalkit, project, stage, fault, after
 ):
-    empty_server()
-    before = list(STAGES)[: list(STAGES).index(stage)]
-    for each in before:
+    project.review.write_text(REVIEW)
+    for each in WRITING[: WRITING.index(stage)]:
         evalkit(*STAGES[each], uri=fresh_server.uri)
     with Proxy(fresh_server.uri, after=after, fault=fault) as proxy:
         done = evalkit(*STAGES[stage], uri=proxy.uri)
@@ -168,7 +175,7 @@ def test_a_server_that_fails_half_way_is_told_and_the_rerun_finishes(
     assert done.code == 1, done
     assert "Traceback" not in done.err
     assert "run the same command again" in done.report["error"].lower()
-    for each in ("sync-dataset", "log-results", "push-feedback"):
+    for each in WRITING:
         assert evalkit(*STAGES[each], uri=fresh_server.uri).code == 0
     assert state(fresh_server.database, "support") == undisturbed
 

@@ -1,0 +1,191 @@
+"""A command killed at any point, and run again, leaves MLflow as if it had run once."""
+
+import signal
+import sqlite3
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import pytest
+from commands import until
+from eval_project import CASES, RUN_ID, EvalProject, log_of, score, scores_of
+from in_mlflow import InMlflow
+from servers import Proxy
+from store_state import artifacts, state
+
+RUN = ("--run-id", RUN_ID)
+COMMANDS = {
+    "sync-dataset": ["sync-dataset"],
+    "log-results": ["log-results", *RUN],
+    "push-feedback": ["push-feedback", *RUN],
+}
+
+
+REVIEW = "feedback: {alpha: fine, beta: not quite}\n"
+
+
+@pytest.fixture
+def project(project):
+    """The project with comments to push."""
+    project.review.write_text(REVIEW)
+    return project
+
+
+def run_all(forge, project, uri, *stages):
+    """Run commands, one after the other, in processes of their own."""
+    for stage in stages or COMMANDS:
+        done = forge.run(*COMMANDS[stage], "--tracking-uri", uri, cwd=project.root)
+        assert done.code == 0, done.err
+
+
+@pytest.fixture
+def run(forge, project):
+    return partial(run_all, forge, project)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(server, empty_server, forge, tmp_path_factory):
+    """What the server holds when nothing disturbs."""
+    project = EvalProject(tmp_path_factory.mktemp("undisturbed"), "support")
+    project.review.write_text(REVIEW)
+    empty_server()
+    run_all(forge, project, server.uri)
+    return state(server.database, "support")
+
+
+def kill_after(requests, forge, project, server, stage, number=signal.SIGKILL):
+    """Run a command and kill it while that many requests, and one more, are under way."""
+    with Proxy(server.uri) as proxy:
+        running = forge.start(*COMMANDS[stage], "--tracking-uri", proxy.uri, cwd=project.root)
+
+        def kill(seen):
+            if seen == requests:
+                running.kill(number)
+
+        proxy.on_request = kill
+        return running.wait()
+
+
+@pytest.mark.parametrize(
+    ("stage", "requests"),
+    [
+        *(("sync-dataset", n) for n in (3, 6)),
+        *(("log-results", n) for n in (3, 5, 6, 8, 10, 12)),
+        *(("push-feedback", n) for n in (4, 5)),
+    ],
+)
+def test_killed_while_writing_to_a_server(
+    undisturbed, fresh_server, forge, project, run, stage, requests
+):
+    stages = list(COMMANDS)
+    for before in stages[: stages.index(stage)]:
+        run(fresh_server.uri, before)
+    assert kill_after(requests, forge, project, fresh_server, stage).code == -signal.SIGKILL
+    run(fresh_server.uri)
+    assert state(fresh_server.database, "support") == undisturbed
+
+
+@pytest.mark.parametrize("requests", [7, 8, 9, 11])
+def test_killed_while_replacing_what_changed(
+    fresh_server, empty_server, forge, project, run, requests
+):
+    """The logs get shorter, so that traces have to go before they are written anew."""
+
+    def change():
+        for case in CASES:
+            project.log(case, log_of(case, tools=0))
+        project.summarise({case: {"polite": score(False)} for case in CASES})
+
+    for case in CASES:
+        project.log(case, log_of(case, tools=4))
+    run(fresh_server.uri)
+    mlflow = InMlflow(fresh_server.uri)
+    said = {case: mlflow.say(case, "my view", case, who="ann").assessment_id for case in CASES}
+    change()
+    killed = kill_after(requests, forge, project, fresh_server, "log-results")
+    assert killed.code == -signal.SIGKILL
+    run(fresh_server.uri, "log-results", "push-feedback")
+    found = {case: mlflow.feedback(case) for case in CASES}
+    assert {case: each["my view"].assessment_id for case, each in found.items()} == said
+    assert all(set(each) <= {"polite", "my view", "human_review"} for each in found.values())
+    for assessment_id in said.values():
+        forget(fresh_server.database, assessment_id)
+    now = state(fresh_server.database, "support")
+    empty_server()
+    run(fresh_server.uri)
+    fresh = state(fresh_server.database, "support")
+    for table in ("trace_info", "trace_tags", "trace_request_metadata", "spans", "assessments"):
+        assert now[table] == fresh[table]
+
+
+def forget(database, assessment_id):
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("DELETE FROM assessments WHERE assessment_id = ?", [assessment_id])
+
+
+@pytest.mark.parametrize("traces", [0, 5, 20])
+def test_killed_while_writing_to_a_database(
+    forge, project, run, sqlite_uri, traces, empty_database, tmp_path
+):
+    """Killed as soon as so many traces stand, wherever the process is then."""
+    for number in range(30):
+        project.log(f"case-{number:02}", log_of(f"case-{number:02}", tools=6))
+    project.summarise({f"case-{number:02}": scores_of("x") for number in range(30)})
+    database = Path(sqlite_uri.removeprefix("sqlite:///"))
+    running = forge.start(*COMMANDS["log-results"], "--tracking-uri", sqlite_uri, cwd=project.root)
+    until(lambda: count(database, "trace_info") >= traces)
+    running.kill()
+    assert running.wait().code in (-signal.SIGKILL, 0)
+    run(sqlite_uri, "log-results", "push-feedback")
+    other = tmp_path / "other" / "mlflow.db"
+    other.parent.mkdir()
+    other.write_bytes(empty_database.read_bytes())
+    run(f"sqlite:///{other}", "log-results", "push-feedback")
+    assert state(database, "support") == state(other, "support")
+    assert artifacts(database.parent / "mlruns") == artifacts(other.parent / "mlruns")
+
+
+def count(database, table):
+    with closing(sqlite3.connect(database, timeout=60)) as connection:
+        (found,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - a constant
+        return found
+
+
+def test_a_killed_pull_leaves_the_old_review_or_the_new_one(forge, project, run, sqlite_uri):
+    run(sqlite_uri, "log-results")
+    mlflow = InMlflow(sqlite_uri)
+    for number in range(40):
+        mlflow.say("alpha", f"remark {number}", "word " * 200)
+    before = project.review.read_bytes()
+    pull = ["pull-feedback", *RUN, "--tracking-uri", sqlite_uri]
+    running = forge.start(*pull, cwd=project.root)
+    until(lambda: len(list(project.review.parent.glob(".review.yaml.*"))) > 0 or _ended(running))
+    running.kill()
+    running.wait()
+    assert project.review.read_bytes() == before or b"remark 39" in project.review.read_bytes()
+    assert forge.run(*pull, cwd=project.root).code == 0
+    assert b"remark 39" in project.review.read_bytes()
+
+
+def _ended(running):
+    return (running.streams / "out").read_text() != "" or not Path(f"/proc/{running.pid}").exists()
+
+
+def test_ctrl_c_is_one_line_and_the_rerun_finishes(fresh_server, undisturbed, forge, project, run):
+    arguments = ("log-results", signal.SIGINT)
+    done = kill_after(8, forge, project, fresh_server, *arguments)
+    assert done.code == 1
+    (line,) = done.err.splitlines()
+    assert "interrupted" in line
+    run(fresh_server.uri)
+    assert state(fresh_server.database, "support") == undisturbed
+
+
+def test_ctrl_c_with_json_still_ends_in_an_object(fresh_server, forge, project):
+    with Proxy(fresh_server.uri) as proxy:
+        running = forge.start(
+            *COMMANDS["log-results"], "--json", "--tracking-uri", proxy.uri, cwd=project.root
+        )
+        proxy.on_request = lambda seen: running.kill(signal.SIGINT) if seen == 6 else None
+        done = running.wait()
+    assert (done.code, done.report["error"]) == (1, "interrupted")
