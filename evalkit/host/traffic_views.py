@@ -52,7 +52,7 @@ def figures(traffic: Traffic) -> Any:
         (
             "Time",
             duration(seconds.median) if seconds else "-",
-            f"the median; 1 in 100 takes over {duration(seconds.p99)}" if seconds else "not known",
+            f"the median; the longest {duration(seconds.largest)}" if seconds else "not known",
         ),
         (
             "Tokens",
