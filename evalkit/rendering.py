@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Report = dict[str, Any]
 Tell = Callable[[str, Report | None], None]
 
-MOST_NAMES = 5
+MOST_NAMES = 3
 """Names that are listed before the rest is only counted."""
 
 MOST_CHANGES = 20

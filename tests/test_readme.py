@@ -1,0 +1,145 @@
+"""What the README shows is what happens."""
+
+import json
+import re
+import shlex
+import shutil
+from contextlib import chdir, redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from in_mlflow import InMlflow
+
+from evalkit import cli
+from evalkit.demo.project import write_project
+from evalkit.demo.run import EVAL_NAME, RUN_ID
+from evalkit.demo.tour import REMARKS
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text("utf-8")
+FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCKS = [(match[1], match[2]) for match in FENCED.finditer(TEXT)]
+
+
+def in_blocks(language):
+    return [content for kind, content in BLOCKS if kind == language]
+
+
+def commands():
+    """Every evalkit command that a reader may type."""
+    typed = [line for text in in_blocks("sh") for line in text.splitlines()]
+    typed += [line for text in in_blocks("console") for line in text.splitlines() if line[0] == "$"]
+    typed += re.findall(r"`(evalkit [^`]+)`", TEXT)
+    found = (re.search(r"\bevalkit [^&|]+", line) for line in typed)
+    return sorted({match[0].strip() for match in found if match})
+
+
+def test_the_first_screen_has_the_two_commands_and_then_the_picture():
+    kinds = [kind for kind, _ in BLOCKS]
+    assert kinds[:3] == ["sh", "sh", "mermaid"]
+    see, check = (content for _, content in BLOCKS[:2])
+    assert see == "python3 -m pip install uv && uv run --no-dev evalkit demo\n"
+    assert check == "python3 -m pip install uv && uv run pytest\n"
+    first_screen = "\n".join(TEXT.splitlines()[:30])
+    assert see in first_screen
+    assert check in first_screen
+    assert TEXT.index("```mermaid") < TEXT.index("\n## ")
+
+
+@pytest.mark.parametrize("command", commands())
+def test_each_command_can_be_read(command):
+    arguments = shlex.split(command)[1:]
+    if arguments and not arguments[0].startswith("-"):
+        assert cli._parser().parse_args(arguments).stage
+
+
+def test_every_command_is_listed():
+    listed = {command.split()[1] for command in commands()}
+    assert set(cli._STAGES) <= listed
+
+
+def test_every_file_that_is_named_is_there():
+    named = re.findall(r"\]\(((?!https?:)[^)]+)\)", TEXT)
+    named += re.findall(r"`?python ((?:tests|notebooks)/[\w/]+\.py)", TEXT)
+    assert named
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+# -- on the demo project ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def project(empty_database, tmp_path_factory):
+    """The demo project, its database there already."""
+    folder = tmp_path_factory.mktemp("readme") / "demo"
+    write_project(folder)
+    shutil.copy(empty_database, folder / "mlflow.db")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def outputs(project):
+    """What each command says, run one after the other in the project's folder."""
+    run = f"--run-id {RUN_ID}"
+    mlflow = InMlflow(f"sqlite:///{project}/mlflow.db", EVAL_NAME)
+    before = {
+        "evalkit sync-dataset --dry-run": lambda: ask_differently(project),
+        f"evalkit pull-feedback {run}": lambda: [
+            mlflow.say(r.case_id, r.name, r.value) for r in REMARKS
+        ],
+    }
+    stages = ("check", "map", "sync-dataset", "sync-dataset --dry-run", f"log-results {run}")
+    said = {}
+    with chdir(project):
+        for stage in (*stages, f"push-feedback {run}", f"pull-feedback {run}"):
+            command = f"evalkit {stage}"
+            before.get(command, lambda: None)()
+            with redirect_stdout(StringIO()) as out:
+                assert cli.main(shlex.split(stage)) == 0
+            said[command] = [settled(line) for line in out.getvalue().splitlines()]
+    return said
+
+
+def ask_differently(project):
+    path = project / "eval/cases/charged-twice/input.yaml"
+    path.write_text(path.read_text("utf-8").replace("message: >-\n", "message: >-\n  Hello!\n", 1))
+
+
+def settled(line):
+    """A line without what differs from run to run."""
+    return re.sub(r"[0-9a-f]{32}", "ID", line.rstrip())
+
+
+def shown():
+    """Each command of the README with the lines that it shows of its output."""
+    for block in in_blocks("console"):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, *lines = part.splitlines()
+            yield command, [settled(line) for line in lines if "MLflow" not in line]
+
+
+@pytest.mark.parametrize(("command", "lines"), [each for each in shown() if each[1]])
+def test_what_is_shown_is_what_is_said(outputs, command, lines):
+    missing = [line for line in lines if line not in outputs[command]]
+    assert missing == [], "\n".join(outputs[command])
+
+
+def test_the_python_runs(project):
+    (code,) = in_blocks("python")
+    found = {}
+    with chdir(project):
+        exec(compile(code, "README.md", "exec"), found)  # noqa: S102 - our own README
+    assert found["report"]["traces"] == 11
+
+
+def test_the_reports_hold_what_the_table_says(project):
+    rows = re.findall(r"^\| `evalkit ([\w-]+)[^|]*` \| (`.*`) \|$", TEXT, re.MULTILINE)
+    assert len(rows) == 6
+    with chdir(project):
+        for stage, keys in rows:
+            options = ["--run-id", RUN_ID] if stage.endswith(("feedback", "results")) else []
+            with redirect_stdout(StringIO()) as out:
+                assert cli.main([stage, *options, "--json"]) == 0
+            report = json.loads(out.getvalue().splitlines()[-1])
+            assert set(re.findall(r"`(\w+)`", keys)) <= set(report)
