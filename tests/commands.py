@@ -9,15 +9,19 @@ from __future__ import annotations
 import functools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import Any, Self
 
+from eval_project import RUN_ID, EvalProject
 from servers import clean_environment
 
 from evalkit.cli import main
@@ -76,14 +80,20 @@ class Running:
 
 @dataclass
 class Forge:
-    """Starts commands in forked processes, one at a time."""
+    """Starts commands in forked processes, one at a time.
+
+    Attributes:
+        folder: Where the commands' output goes.
+        template: An empty MLflow database.
+    """
 
     folder: Path
+    template: Path
     process: subprocess.Popen[str] = field(init=False)
 
     def __enter__(self) -> Self:
         self.process = subprocess.Popen(
-            [sys.executable, __file__],
+            [sys.executable, __file__, str(self.template), str(self.folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -139,11 +149,18 @@ def _obey(job: dict[str, Any]) -> int:
         sys.stderr.flush()
 
 
-def _serve() -> None:
-    import mlflow.store.tracking.rest_store
-    import mlflow.store.tracking.sqlalchemy_store
-    import mlflow.tracking._tracking_service.utils  # noqa: F401 - the children find it imported
+def _warm_up(template: Path, folder: Path) -> None:
+    """Do everything once, so that the children find it imported and set up."""
+    import mlflow.store.tracking.rest_store  # noqa: F401 - for children that talk to a server
 
+    project = EvalProject(folder / "warm-up", "support")
+    database = shutil.copy(template, folder / "warm-up.db")
+    with chdir(project.root), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        main(["all", "--run-id", RUN_ID, "--tracking-uri", f"sqlite:///{database}"])
+
+
+def _serve(template: str, folder: str) -> None:
+    _warm_up(Path(template), Path(folder))
     tell = functools.partial(print, flush=True)
     tell("ready")
     for line in sys.stdin:
@@ -160,4 +177,4 @@ def _serve() -> None:
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(*sys.argv[1:])

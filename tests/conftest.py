@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,32 @@ def sqlite_uri(empty_database: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
+def shared_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where one database lies that many tests use, one after the other."""
+    return tmp_path_factory.mktemp("shared") / "mlflow.db"
+
+
+@pytest.fixture
+def database_uri(shared_database: Path, empty_database: Path) -> str:
+    """The tracking URI of an empty database, the same for all tests.
+
+    MLflow checks a database's schema when it opens it first, which takes longer than most tests.
+    """
+    restore(empty_database, shared_database)
+    shutil.rmtree(shared_database.parent / "mlruns", ignore_errors=True)
+    return f"sqlite:///{shared_database}"
+
+
+def restore(template: Path, database: Path) -> None:
+    """Make a database as it was in the beginning, whoever has it open."""
+    with (
+        closing(sqlite3.connect(template)) as source,
+        closing(sqlite3.connect(database)) as target,
+    ):
+        source.backup(target)
+
+
+@pytest.fixture(scope="session")
 def server(
     empty_database: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[MlflowServer]:
@@ -60,15 +87,7 @@ def tracking_uri(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def empty_server(server: MlflowServer, empty_database: Path) -> Callable[[], None]:
     """Empties the database under the running server, so that ids are the same each time."""
-
-    def empty() -> None:
-        with (
-            closing(sqlite3.connect(empty_database)) as source,
-            closing(sqlite3.connect(server.database)) as target,
-        ):
-            source.backup(target)
-
-    return empty
+    return partial(restore, empty_database, server.database)
 
 
 @pytest.fixture
@@ -90,7 +109,7 @@ Evalkit = Callable[..., Outcome]
 @pytest.fixture
 def evalkit(
     project: EvalProject,
-    sqlite_uri: str,
+    database_uri: str,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> Evalkit:
@@ -98,14 +117,14 @@ def evalkit(
     monkeypatch.chdir(project.root)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
-    def run(*arguments: str, uri: str = sqlite_uri) -> Outcome:
+    def run(*arguments: str, uri: str = database_uri) -> Outcome:
         return run_here(*arguments, "--tracking-uri", uri, "--json", capture=capfd)
 
     return run
 
 
 @pytest.fixture(scope="session")
-def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
+def forge(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
     """Starts commands of evalkit in processes that can be killed."""
-    with Forge(tmp_path_factory.mktemp("forge")) as running:
+    with Forge(tmp_path_factory.mktemp("forge"), empty_database) as running:
         yield running

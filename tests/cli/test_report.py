@@ -208,9 +208,9 @@ def run(*arguments, **more):
     )
 
 
-def test_a_reader_that_stops_reading_stops_nothing(project, sqlite_uri):
+def test_a_reader_that_stops_reading_stops_nothing(project, database_uri):
     """As in ``evalkit log-results … | head -0``."""
-    arguments = ["-m", "evalkit", "log-results", *RUN, "--tracking-uri", sqlite_uri]
+    arguments = ["-m", "evalkit", "log-results", *RUN, "--tracking-uri", database_uri]
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(

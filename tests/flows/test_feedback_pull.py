@@ -9,10 +9,10 @@ RUN = ("--run-id", RUN_ID)
 
 
 @pytest.fixture
-def mlflow(sqlite_uri, evalkit):
+def mlflow(database_uri, evalkit):
     """MLflow with the run logged."""
     evalkit("log-results", *RUN)
-    return InMlflow(sqlite_uri)
+    return InMlflow(database_uri)
 
 
 @pytest.fixture
@@ -121,10 +121,10 @@ def test_a_persons_correction_of_a_judge_comes_back_and_the_judge_stays_overridd
     assert valid == {judge.assessment_id: False, by_person.assessment_id: True}
 
 
-def test_on_a_batch_trace_the_case_is_found_in_the_name(evalkit, project, sqlite_uri, pull):
+def test_on_a_batch_trace_the_case_is_found_in_the_name(evalkit, project, database_uri, pull):
     project.make_batch()
     evalkit("log-results", *RUN)
-    mlflow = InMlflow(sqlite_uri)
+    mlflow = InMlflow(database_uri)
     mlflow.say(RUN_ID, "beta/fine", True)
     mlflow.say(RUN_ID, "overall", "good")
     mlflow.say(RUN_ID, "omega/fine", True)

@@ -125,18 +125,20 @@ def forget(database, assessment_id):
 
 @pytest.mark.parametrize("traces", [0, 5, 20])
 def test_killed_while_writing_to_a_database(
-    forge, project, run, sqlite_uri, traces, empty_database, tmp_path
+    forge, project, run, database_uri, traces, empty_database, tmp_path
 ):
     """Killed as soon as so many traces stand, wherever the process is then."""
     for number in range(30):
         project.log(f"case-{number:02}", log_of(f"case-{number:02}", tools=6))
     project.summarise({f"case-{number:02}": scores_of("x") for number in range(30)})
-    database = Path(sqlite_uri.removeprefix("sqlite:///"))
-    running = forge.start(*COMMANDS["log-results"], "--tracking-uri", sqlite_uri, cwd=project.root)
+    database = Path(database_uri.removeprefix("sqlite:///"))
+    running = forge.start(
+        *COMMANDS["log-results"], "--tracking-uri", database_uri, cwd=project.root
+    )
     until(lambda: count(database, "trace_info") >= traces)
     running.kill()
     assert running.wait().code in (-signal.SIGKILL, 0)
-    run(sqlite_uri, "log-results", "push-feedback")
+    run(database_uri, "log-results", "push-feedback")
     other = tmp_path / "other" / "mlflow.db"
     other.parent.mkdir()
     other.write_bytes(empty_database.read_bytes())
@@ -151,13 +153,13 @@ def count(database, table):
         return found
 
 
-def test_a_killed_pull_leaves_the_old_review_or_the_new_one(forge, project, run, sqlite_uri):
-    run(sqlite_uri, "log-results")
-    mlflow = InMlflow(sqlite_uri)
+def test_a_killed_pull_leaves_the_old_review_or_the_new_one(forge, project, run, database_uri):
+    run(database_uri, "log-results")
+    mlflow = InMlflow(database_uri)
     for number in range(40):
         mlflow.say("alpha", f"remark {number}", "word " * 200)
     before = project.review.read_bytes()
-    pull = ["pull-feedback", *RUN, "--tracking-uri", sqlite_uri]
+    pull = ["pull-feedback", *RUN, "--tracking-uri", database_uri]
     running = forge.start(*pull, cwd=project.root)
     until(lambda: len(list(project.review.parent.glob(".review.yaml.*"))) > 0 or _ended(running))
     running.kill()

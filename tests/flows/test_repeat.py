@@ -15,10 +15,10 @@ REVIEW = "reviewer: ann\nfeedback: {alpha: fine, beta: ''}\n"
 
 
 @pytest.fixture
-def everything(sqlite_uri):
+def everything(database_uri):
     """Gives all that MLflow holds: every table's rows and every artifact."""
 
-    def look(uri=sqlite_uri):
+    def look(uri=database_uri):
         at = Path(uri.removeprefix("sqlite:///"))
         return {**state(at, "support"), "artifacts": artifacts(at.parent / "mlruns")}
 
@@ -89,11 +89,11 @@ def test_every_command_twice_is_as_once(evalkit, project, everything, kind):
     assert everything() == once
 
 
-def test_two_whole_rounds_leave_one_of_everything(evalkit, project, sqlite_uri):
+def test_two_whole_rounds_leave_one_of_everything(evalkit, project, database_uri):
     project.review.write_text(REVIEW)
     for _ in range(2):
         evalkit("all", *RUN)
-    mlflow = InMlflow(sqlite_uri)
+    mlflow = InMlflow(database_uri)
     assert len(mlflow.runs()) == 1
     assert mlflow.datasets() == ["support"]
     assert set(mlflow.traces()) == set(CASES)
@@ -130,13 +130,13 @@ def test_a_second_time_asks_a_server_little_and_writes_nothing(fresh_server, eva
     assert [each for each in asked if not each[1].endswith(searches)] == []
 
 
-def test_two_runs_of_one_project_stay_two(evalkit, project, sqlite_uri):
+def test_two_runs_of_one_project_stay_two(evalkit, project, database_uri):
     shutil.copytree(
         project.root / project.run_dir, project.root / "eval/runs/support/2026-07-10-v2"
     )
     evalkit("log-results", *RUN)
     evalkit("log-results", "--run-id", "2026-07-10-v2")
-    mlflow = InMlflow(sqlite_uri)
+    mlflow = InMlflow(database_uri)
     assert {run.info.run_name for run in mlflow.runs()} == {RUN_ID, "2026-07-10-v2"}
     found = mlflow.client.search_traces(locations=[mlflow.experiment_id], include_spans=False)
     assert len(found) == 6
@@ -257,10 +257,10 @@ def test_after_a_change_mlflow_is_as_if_logged_fresh(
     [longer_log, shorter_log, changed_scores, judge_removed, case_removed, review_changed],
     ids=lambda change: change.__name__,
 )
-def test_what_people_said_is_kept_through_a_change(evalkit, project, sqlite_uri, change):
+def test_what_people_said_is_kept_through_a_change(evalkit, project, database_uri, change):
     project.review.write_text(REVIEW)
     evalkit("all", *RUN)
-    mlflow = InMlflow(sqlite_uri)
+    mlflow = InMlflow(database_uri)
     for case in CASES:
         mlflow.say(case, "my view", case, who="ann", rationale="looked twice")
         mlflow.say(case, "ours", True)
@@ -279,10 +279,10 @@ def test_what_people_said_is_kept_through_a_change(evalkit, project, sqlite_uri,
 
 
 def test_the_trace_of_a_gone_case_stays_for_what_people_said_and_loses_its_scores(
-    evalkit, project, sqlite_uri
+    evalkit, project, database_uri
 ):
     evalkit("log-results", *RUN)
-    mlflow = InMlflow(sqlite_uri)
+    mlflow = InMlflow(database_uri)
     mlflow.say("beta", "my view", True)
     case_removed(project)
     report = evalkit("log-results", *RUN).report
@@ -292,11 +292,11 @@ def test_the_trace_of_a_gone_case_stays_for_what_people_said_and_loses_its_score
 
 
 @pytest.mark.parametrize("lost", ["summary.yaml", "run_result.json", "review.yaml"])
-def test_a_lost_file_takes_nothing_back(evalkit, project, sqlite_uri, lost):
+def test_a_lost_file_takes_nothing_back(evalkit, project, database_uri, lost):
     project.review.write_text(REVIEW)
     evalkit("log-results", *RUN)
     evalkit("push-feedback", *RUN)
-    mlflow = InMlflow(sqlite_uri)
+    mlflow = InMlflow(database_uri)
     before = {case: mlflow.values(case) for case in CASES}
     project.remove(f"{project.run_dir}/{lost}")
     for stage in ("log-results", "push-feedback"):
@@ -305,14 +305,14 @@ def test_a_lost_file_takes_nothing_back(evalkit, project, sqlite_uri, lost):
 
 
 def test_a_log_that_is_no_longer_readable_leaves_the_trace_that_stands(
-    evalkit, project, sqlite_uri
+    evalkit, project, database_uri
 ):
     evalkit("log-results", *RUN)
     project.log("beta", b"\xff\xfe no log")
     done = evalkit("log-results", *RUN)
     assert (done.code, list(done.report["receipt"]["refused"])) == (0, ["beta"])
     assert done.report["unmatched"] == 0
-    assert set(InMlflow(sqlite_uri).traces()) == set(CASES)
+    assert set(InMlflow(database_uri).traces()) == set(CASES)
 
 
 def test_figures_of_a_judge_that_is_gone_are_named(evalkit, project):
@@ -323,8 +323,8 @@ def test_figures_of_a_judge_that_is_gone_are_named(evalkit, project):
     assert any("tone/mean" in note for note in notes)
 
 
-def test_a_changed_figure_shows_its_new_value(evalkit, project, sqlite_uri):
+def test_a_changed_figure_shows_its_new_value(evalkit, project, database_uri):
     evalkit("log-results", *RUN)
     changed_scores(project)
     assert evalkit("log-results", *RUN).report["written"] is True
-    assert InMlflow(sqlite_uri).run().data.metrics["quality/mean"] == 5
+    assert InMlflow(database_uri).run().data.metrics["quality/mean"] == 5

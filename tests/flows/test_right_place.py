@@ -10,8 +10,8 @@ RUN = ("--run-id", RUN_ID)
 
 
 @pytest.fixture
-def mlflow(sqlite_uri):
-    return InMlflow(sqlite_uri)
+def mlflow(database_uri):
+    return InMlflow(database_uri)
 
 
 @pytest.fixture(params=["log-results", "push-feedback"])

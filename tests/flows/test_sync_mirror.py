@@ -11,8 +11,8 @@ SYNC = "sync-dataset"
 
 
 @pytest.fixture
-def mlflow(sqlite_uri):
-    return InMlflow(sqlite_uri)
+def mlflow(database_uri):
+    return InMlflow(database_uri)
 
 
 def counts(report):

@@ -29,8 +29,8 @@ BINARY = bytes(range(256)) * 4
 
 
 @pytest.fixture
-def mlflow(sqlite_uri):
-    return InMlflow(sqlite_uri)
+def mlflow(database_uri):
+    return InMlflow(database_uri)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def outside(project):
 
 
 @pytest.fixture
-def refuses(evalkit, sqlite_uri, tmp_path):
+def refuses(evalkit, database_uri, shared_database):
     """Runs a command that has to end with 2, without having written or shown anything."""
 
     def run(*arguments):
@@ -30,8 +30,8 @@ def refuses(evalkit, sqlite_uri, tmp_path):
         assert done.code == 2, done
         assert "Traceback" not in done.err
         assert OUTSIDE not in done.out + done.err
-        assert InMlflow(sqlite_uri).experiment_id is None
-        assert not (tmp_path / "store" / "mlruns").exists()
+        assert InMlflow(database_uri).experiment_id is None
+        assert not (shared_database.parent / "mlruns").exists()
         return done
 
     return run
@@ -149,13 +149,13 @@ def test_links_that_stay_inside_are_followed(evalkit, project):
 
 @pytest.mark.usefixtures("outside")
 @pytest.mark.parametrize("case", ["../../../../../other", "/etc/passwd", "..", "a/../../b", ""])
-def test_a_case_in_the_summary_is_a_name_and_no_path(evalkit, project, sqlite_uri, case):
+def test_a_case_in_the_summary_is_a_name_and_no_path(evalkit, project, database_uri, case):
     project.write(project.summary, {"per_case": {case: scores_of("x")}})
     project.write(f"{project.run_dir}/review.yaml", {"feedback": {case: "fine"}})
     assert evalkit("log-results", *RUN).report["unmatched"] == 4
     report = evalkit("push-feedback", *RUN).report
     assert (report["judge"], report["unmatched"]) == (0, 5)
-    assert set(InMlflow(sqlite_uri).traces()) == {"alpha", "beta", "gamma"}
+    assert set(InMlflow(database_uri).traces()) == {"alpha", "beta", "gamma"}
 
 
 @pytest.mark.parametrize("skill", ["../../../other", "/etc", ".."])

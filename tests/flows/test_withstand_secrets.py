@@ -31,11 +31,11 @@ NEEDLES = {
 
 
 @pytest.fixture
-def in_the_store(sqlite_uri):
+def in_the_store(database_uri):
     """Every byte that MLflow keeps: the database, also as text, and the artifacts."""
 
     def read():
-        folder = Path(sqlite_uri.removeprefix("sqlite:///")).parent
+        folder = Path(database_uri.removeprefix("sqlite:///")).parent
         found = b"\n".join(p.read_bytes() for p in folder.rglob("*") if p.is_file())
         with closing(sqlite3.connect(folder / "mlflow.db")) as database:
             return found + "\n".join(database.iterdump()).encode()
