@@ -1,0 +1,1 @@
+"""The vocabulary of the autonomous agent: conversations, tasks, budgets, suites. All of it pure."""
