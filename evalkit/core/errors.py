@@ -8,6 +8,7 @@
      ├── StoreError        exit 1  MLflow answered with an error, or died after the first write
      │    └── StoreAbsent  exit 0  MLflow is refused, unresolvable or silent: the stage is skipped
      ├── ModelError        exit 1  the Claude API answered with an error, or not usably
+     ├── DatabricksError   exit 1  a Databricks workspace answered with an error, or not at all
      └── Unfinished        exit 1  part of the work could not be done; carries what was and was not
 
 Every message says what is wrong, where, and what to do next.
@@ -102,6 +103,10 @@ class StoreAbsent(StoreError):
 
 class ModelError(EvalkitError):
     """The Claude API answered with an error, or with something that cannot be used."""
+
+
+class DatabricksError(EvalkitError):
+    """A Databricks workspace answered with an error, or not at all."""
 
 
 class Unfinished(EvalkitError):

@@ -1,0 +1,31 @@
+"""Databricks: where this runs, its tools, secrets, volumes and Claude.
+
+The only importer of ``databricks.sdk``, which is imported when a workspace is first asked.
+"""
+
+from evalkit.adapters.databricks.connection import Connection
+from evalkit.adapters.databricks.secret import secret
+from evalkit.adapters.databricks.serving import ClaudeEndpoint, claude_endpoint
+from evalkit.adapters.databricks.surroundings import (
+    Surroundings,
+    dbutils,
+    is_here,
+    surroundings,
+    widget_values,
+)
+from evalkit.adapters.databricks.volume import VolumeFolder
+from evalkit.adapters.databricks.volume_path import VolumePath
+
+__all__ = [
+    "ClaudeEndpoint",
+    "Connection",
+    "Surroundings",
+    "VolumeFolder",
+    "VolumePath",
+    "claude_endpoint",
+    "dbutils",
+    "is_here",
+    "secret",
+    "surroundings",
+    "widget_values",
+]

@@ -1,0 +1,208 @@
+"""A folder on a volume of Unity Catalog, from wherever this runs.
+
+Volumes take whole objects only: no appending, no renaming, no writing in the middle. So does this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Self
+
+from evalkit.adapters.databricks.connection import Connection
+from evalkit.adapters.databricks.volume_path import VolumePath
+from evalkit.core.errors import InputError, Problem
+
+
+class VolumeFolder:
+    """Files in a folder on a volume, through the workspace's Files API.
+
+    Attributes:
+        location: The folder's path, for messages.
+    """
+
+    def __init__(self, path: VolumePath, connection: Connection | None = None) -> None:
+        """Remember where it is; nothing is asked yet.
+
+        Args:
+            path: The folder.
+            connection: The workspace; the one that this runs in, or is configured for, by default.
+        """
+        self.location = str(path)
+        self._path = path
+        self._workspace = connection or Connection()
+
+    @classmethod
+    def open(cls, path: str, connection: Connection | None = None) -> Self:
+        """The folder, made if it is not there; its volume too, where that is allowed.
+
+        Args:
+            path: ``/Volumes/catalog/schema/volume``, and a folder in it.
+            connection: The workspace; the one that this runs in, or is configured for, by default.
+
+        Raises:
+            InputError: it is no such path, its schema is not there, or making it is not allowed.
+            DatabricksError: the workspace cannot be reached, or answers with an error.
+        """
+        from databricks.sdk.errors import NotFound
+
+        folder = cls(VolumePath.parse(path), connection)
+        try:
+            folder._make_directory(folder.location)
+        except NotFound:
+            folder._make_volume()
+            folder._make_directory(folder.location)
+        return folder
+
+    def read(self, path: str) -> bytes | None:
+        """A file's content; None where there is no such file.
+
+        Args:
+            path: Relative POSIX path.
+
+        Raises:
+            InputError: reading is not allowed, or the path leads out of the folder.
+            DatabricksError: the workspace cannot be reached, or answers with an error.
+        """
+        from databricks.sdk import WorkspaceClient
+        from databricks.sdk.errors import NotFound
+
+        target = self._path / path
+
+        def download(client: WorkspaceClient) -> bytes:
+            stream = client.files.download(target).contents
+            if stream is None:
+                return b""
+            with stream:
+                return stream.read()
+
+        try:
+            return self._workspace.ask(f"reading {target}", download)
+        except NotFound:
+            return None
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a whole file, in place of the one that may be there.
+
+        Args:
+            path: Relative POSIX path; folders on the way are made.
+            content: The whole content.
+
+        Raises:
+            InputError: writing is not allowed, or the path leads out of the folder.
+            DatabricksError: the workspace cannot be reached, or answers with an error.
+        """
+        self._upload(path, content, overwrite=True)
+
+    def claim(self, path: str, content: bytes) -> bool:
+        """Write a file only where there is none; False where there is one.
+
+        Where the answer to a first attempt is lost, the second finds the file there: then it is
+        ours if its content is, so let the content say who claims.
+
+        Args:
+            path: Relative POSIX path; folders on the way are made.
+            content: The whole content, which no other claimant writes.
+
+        Raises:
+            InputError: writing is not allowed, or the path leads out of the folder.
+            DatabricksError: the workspace cannot be reached, or answers with an error.
+        """
+        from databricks.sdk.errors import ResourceConflict
+
+        waits = self._workspace.waits
+        try:
+            self._upload(path, content, overwrite=False)
+        except ResourceConflict:
+            return self._workspace.waits > waits and self.read(path) == content
+        return True
+
+    def names(self, prefix: str = "") -> list[str]:
+        """The relative POSIX paths of all files below a folder in this one, sorted.
+
+        Args:
+            prefix: The folder's relative path; this folder itself if empty.
+
+        Raises:
+            InputError: listing is not allowed, or the path leads out of the folder.
+            DatabricksError: the workspace cannot be reached, or answers with an error.
+        """
+        return sorted(self._files(self._path / prefix.rstrip("/")))
+
+    def delete(self, path: str) -> None:
+        """Delete a file; nothing happens where there is none.
+
+        Args:
+            path: Relative POSIX path.
+
+        Raises:
+            InputError: deleting is not allowed, or the path leads out of the folder.
+            DatabricksError: the workspace cannot be reached, or answers with an error.
+        """
+        from databricks.sdk.errors import NotFound
+
+        target = self._path / path
+        try:
+            self._workspace.ask(f"deleting {target}", lambda client: client.files.delete(target))
+        except NotFound:
+            return
+
+    def _upload(self, path: str, content: bytes, *, overwrite: bool) -> None:
+        from databricks.sdk import WorkspaceClient
+        from databricks.sdk.errors import NotFound
+
+        target = self._path / path
+
+        def upload(client: WorkspaceClient) -> None:
+            client.files.upload(target, BytesIO(content), overwrite=overwrite)
+
+        try:
+            self._workspace.ask(f"writing {target}", upload)
+        except NotFound:
+            self._make_directory(target.rpartition("/")[0])
+            self._workspace.ask(f"writing {target}", upload)
+
+    def _files(self, directory: str) -> Iterator[str]:
+        from databricks.sdk.errors import NotFound
+
+        try:
+            entries = self._workspace.ask(
+                f"listing {directory}",
+                lambda client: list(client.files.list_directory_contents(directory)),
+            )
+        except NotFound:
+            return
+        for entry in entries:
+            path = entry.path or f"{directory}/{entry.name}"
+            if entry.is_directory:
+                yield from self._files(path.rstrip("/"))
+            else:
+                yield self._path.relative(path)
+
+    def _make_directory(self, path: str) -> None:
+        self._workspace.ask(
+            f"making the folder {path}", lambda client: client.files.create_directory(path)
+        )
+
+    def _make_volume(self) -> None:
+        from databricks.sdk import WorkspaceClient
+        from databricks.sdk.errors import NotFound, ResourceConflict
+        from databricks.sdk.service.catalog import VolumeType
+
+        path = self._path
+
+        def create(client: WorkspaceClient) -> None:
+            client.volumes.create(path.catalog, path.schema, path.volume, VolumeType.MANAGED)
+
+        try:
+            self._workspace.ask(f"making the volume {path.full_name}", create)
+        except ResourceConflict:
+            return  # somebody else just made it
+        except NotFound as error:
+            raise InputError(
+                Problem(
+                    f"there is no schema {path.catalog}.{path.schema} for the volume {path.volume}",
+                    field="volume_path",
+                    fix=f"CREATE SCHEMA {path.catalog}.{path.schema}, or name another",
+                )
+            ) from error

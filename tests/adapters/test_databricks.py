@@ -1,0 +1,298 @@
+"""The real SDK against a workspace on loopback: secrets, volumes, Claude's address, bad days."""
+
+import logging
+import socket
+
+import pytest
+from workspace_server import CLIENT, PAT, Fault, workspace_server
+
+from evalkit.adapters.databricks import (
+    Connection,
+    VolumeFolder,
+    VolumePath,
+    claude_endpoint,
+    secret,
+    surroundings,
+)
+from evalkit.adapters.databricks.connection import ATTEMPTS, LONGEST_WAIT_S
+from evalkit.core.errors import DatabricksError, InputError
+
+VOLUME = "/Volumes/main/evals/agent"
+
+
+@pytest.fixture
+def workspace():
+    """A workspace with one volume and one secret."""
+    with workspace_server() as running:
+        running.add_volume("main.evals.agent")
+        running.secrets["mlflow-eval", "databricks-token"] = b"dapi-very-secret"
+        yield running
+
+
+@pytest.fixture
+def waits():
+    """The seconds of each wait; nobody really waits."""
+    return []
+
+
+@pytest.fixture
+def connection(workspace, waits):
+    return Connection(host=workspace.url, token=PAT, sleep=waits.append)
+
+
+@pytest.fixture
+def folder(connection):
+    return VolumeFolder.open(f"{VOLUME}/one", connection)
+
+
+# -- where this runs --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("environment", "tools", "job_run_id", "expected"),
+    [
+        ({}, None, "", "command on this machine"),
+        ({}, object(), "", "notebook on this machine"),
+        ({"DATABRICKS_RUNTIME_VERSION": "17.3"}, object(), "", "notebook on a Databricks cluster"),
+        ({"DATABRICKS_RUNTIME_VERSION": "17.3"}, None, "12", "job on a Databricks cluster"),
+        (
+            {"DATABRICKS_ENV_VERSION": "5", "DATABRICKS_RUNTIME_VERSION": "client.5"},
+            object(),
+            "12",
+            "job on Databricks serverless",
+        ),
+    ],
+)
+def test_where_this_runs(environment, tools, job_run_id, expected):
+    assert str(surroundings(environment, tools=tools, job_run_id=job_run_id)) == expected
+
+
+# -- secrets ----------------------------------------------------------------------------------
+
+
+def test_a_secret_is_read_and_stays_out_of_every_log(connection, caplog):
+    caplog.set_level(logging.DEBUG)
+    assert secret("mlflow-eval", "databricks-token", connection) == "dapi-very-secret"
+    assert "secrets/get" in caplog.text
+    assert "very-secret" not in caplog.text
+    assert "ZGFwaS12ZXJ5" not in caplog.text  # nor as the wire has it
+
+
+@pytest.mark.parametrize(
+    ("scope", "key"), [("mlflow-eval", "misspelt"), ("no-such-scope", "databricks-token")]
+)
+def test_a_secret_that_is_not_there_says_how_to_put_it(connection, scope, key):
+    with pytest.raises(InputError, match=f"no secret {scope}/{key}.*put-secret {scope} {key}"):
+        secret(scope, key, connection)
+
+
+def test_a_secret_that_may_not_be_read_is_named(workspace, connection):
+    workspace.forbidden = ("mlflow-eval",)
+    with pytest.raises(InputError, match="does not allow reading the secret mlflow-eval/databr"):
+        secret("mlflow-eval", "databricks-token", connection)
+
+
+def test_a_secret_that_is_no_text_is_not_shown(workspace, connection):
+    workspace.secrets["mlflow-eval", "databricks-token"] = b"\xff\xfe key"
+    with pytest.raises(InputError, match="is no text") as end:
+        secret("mlflow-eval", "databricks-token", connection)
+    assert end.value.__cause__ is None
+    assert r"\xff" not in str(end.value)
+
+
+# -- Claude -----------------------------------------------------------------------------------
+
+
+def test_claude_is_reached_through_the_workspace_with_its_token(workspace, connection):
+    endpoint = claude_endpoint(connection)
+    assert endpoint.base_url == f"{workspace.url}/serving-endpoints/anthropic"
+    assert endpoint.headers() == {"Authorization": f"Bearer {PAT}"}
+    assert PAT not in repr(endpoint)
+
+
+def test_a_token_of_oauth_is_renewed_before_it_ends(workspace):
+    workspace.lifetime_s = 1  # the SDK holds a token for ended 40 s before it is
+    name, password = CLIENT
+    endpoint = claude_endpoint(
+        Connection(host=workspace.url, client_id=name, client_secret=password)
+    )
+    first, second = endpoint.headers(), endpoint.headers()
+    assert first != second
+    assert len(workspace.seen("POST /oidc/v1/token")) >= 2
+
+
+def test_wrong_credentials_are_named_without_showing_them(workspace):
+    robot = Connection(host=workspace.url, client_id="robot", client_secret="wr0ng")
+    with pytest.raises(DatabricksError, match="getting a token") as end:
+        claude_endpoint(robot).headers()
+    assert "wr0ng" not in str(end.value)
+
+
+# -- volumes ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "full_name", "location"),
+    [
+        (VOLUME, "main.evals.agent", VOLUME),
+        (f"{VOLUME}/", "main.evals.agent", VOLUME),
+        (f"dbfs:{VOLUME}/a/b", "main.evals.agent", f"{VOLUME}/a/b"),
+    ],
+)
+def test_a_path_on_a_volume(text, full_name, location):
+    path = VolumePath.parse(text)
+    assert (path.full_name, str(path)) == (full_name, location)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "/home/x", "Volumes/a/b/c", "/Volumes/a/b", "/Volumes/a//c", f"{VOLUME}/../x"]
+)
+def test_what_is_no_path_on_a_volume_says_how_one_looks(text):
+    with pytest.raises(InputError, match="no path on a volume.*/Volumes/CATALOG/SCHEMA/VOLUME"):
+        VolumeFolder.open(text)
+
+
+def test_files_are_written_read_listed_and_deleted(workspace, folder):
+    workspace.page = 2
+    for name in ("b.json", "a.json", "state/deep/x.txt", "state/y.txt", "ä ö%.txt"):
+        folder.write(name, name.encode())
+    assert folder.location == f"{VOLUME}/one"
+    assert folder.read("state/deep/x.txt") == b"state/deep/x.txt"
+    assert folder.names() == ["a.json", "b.json", "state/deep/x.txt", "state/y.txt", "ä ö%.txt"]
+    assert folder.names("state") == ["state/deep/x.txt", "state/y.txt"]
+    folder.write("a.json", b"")
+    assert folder.read("a.json") == b""
+    folder.delete("a.json")
+    folder.delete("a.json")
+    assert folder.read("a.json") is None
+    assert folder.names("nowhere") == []
+
+
+def test_only_one_claims_a_name(folder):
+    assert folder.claim("lock/7", b"me")
+    assert not folder.claim("lock/7", b"you")
+    assert folder.read("lock/7") == b"me"
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "a/../../x", "a//x", "./x"])
+def test_nothing_leads_out_of_the_folder(folder, name):
+    with pytest.raises(InputError, match="leads out"):
+        folder.write(name, b"")
+
+
+def test_only_what_volumes_can_do_is_asked_of_them(workspace, folder):
+    folder.write("a", b"1")
+    folder.claim("b", b"2")
+    folder.read("a")
+    folder.names()
+    folder.delete("a")
+    assert {request.method for request in workspace.requests} == {"GET", "PUT", "DELETE"}
+    uploads = workspace.seen("PUT .*/files/")
+    assert [request.query for request in uploads] == [{"overwrite": "true"}, {"overwrite": "false"}]
+
+
+def test_a_volume_that_is_missing_is_made(workspace, connection):
+    folder = VolumeFolder.open("/Volumes/main/evals/new/sessions", connection)
+    folder.write("a", b"1")
+    assert "main.evals.new" in workspace.volumes
+    assert workspace.files == {"/Volumes/main/evals/new/sessions/a": b"1"}
+
+
+def test_a_schema_that_is_missing_is_not_made(connection):
+    with pytest.raises(InputError, match="no schema main.typo for the volume agent.*CREATE SCHEMA"):
+        VolumeFolder.open("/Volumes/main/typo/agent", connection)
+
+
+def test_missing_rights_are_named(workspace, connection, folder):
+    workspace.forbidden = ("CREATE VOLUME main.evals", VOLUME)
+    with pytest.raises(InputError, match="does not allow making the volume main.evals.other"):
+        VolumeFolder.open("/Volumes/main/evals/other", connection)
+    with pytest.raises(InputError, match=f"does not allow writing {VOLUME}/one/a: User does not"):
+        folder.write("a", b"")
+
+
+# -- bad days ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_throttling_is_waited_for_but_not_for_as_long_as_anybody_says(
+    workspace, folder, waits, status
+):
+    workspace.faults = [
+        Fault("/fs/files/", status, {"Retry-After": "2"}),
+        Fault("/fs/files/", status, {"Retry-After": "86400"}),
+    ]
+    folder.write("a", b"1")
+    assert 2 <= waits[0] < 4
+    assert waits[1] == LONGEST_WAIT_S
+    assert folder.read("a") == b"1"
+
+
+def test_an_error_within_the_workspace_is_asked_again(workspace, folder, waits):
+    workspace.faults = [Fault("/fs/files/", 500), Fault("/fs/files/", 504)]
+    folder.write("a", b"1")
+    assert waits == [1, 2]
+
+
+def test_an_error_that_stays_is_said_with_what_was_done(workspace, folder):
+    workspace.faults = [Fault("/fs/files/", 500)] * ATTEMPTS
+    with pytest.raises(DatabricksError, match=f"failed while writing {VOLUME}/one/a: scripted"):
+        folder.write("a", b"1")
+
+
+def test_a_connection_that_breaks_is_made_again(workspace, folder):
+    workspace.faults = [Fault("/fs/files/"), Fault("/fs/files/", cut=True)]
+    folder.write("a", b"1")
+    folder.write("b", b"2" * 1000)
+    assert folder.read("b") == b"2" * 1000
+
+
+def test_a_download_that_breaks_off_is_no_shorter_file(workspace, folder):
+    folder.write("a", bytes(range(256)) * 4000)
+    workspace.faults = [Fault("/fs/files/", cut=True)]
+    assert folder.read("a") == bytes(range(256)) * 4000
+
+
+def test_a_claim_whose_answer_is_lost_is_still_ours(workspace, folder):
+    workspace.faults = [Fault("/fs/files/.*/lock", 503, done=True)]
+    assert folder.claim("lock", b"me")
+    workspace.faults = [Fault("/fs/files/.*/lock", 503, done=True)]
+    assert not folder.claim("lock", b"you")
+
+
+def test_a_token_that_ends_in_between_is_renewed(workspace, tmp_path, monkeypatch):
+    profile = tmp_path / "profiles"
+    monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(profile))
+    profile.write_text(f"[DEFAULT]\nhost = {workspace.url}\ntoken = {PAT}\n")
+    folder = VolumeFolder.open(VOLUME, Connection())
+    folder.write("a", b"1")
+    workspace.tokens = {PAT: 0, "dapi-new": float("inf")}
+    profile.write_text(f"[DEFAULT]\nhost = {workspace.url}\ntoken = dapi-new\n")
+    folder.write("a", b"2")
+    assert folder.read("a") == b"2"
+
+
+def test_a_token_that_ended_for_good_is_said_so(workspace, folder):
+    workspace.tokens = {PAT: 0}
+    with pytest.raises(DatabricksError, match=r"does not accept the credentials.*log in again"):
+        folder.read("a")
+    workspace.tokens = {}
+    with pytest.raises(DatabricksError, match=r"does not accept the credentials.*log in again"):
+        folder.read("a")
+
+
+def test_without_a_workspace_it_says_what_to_set(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(tmp_path / "none"))
+    for name in ("DATABRICKS_HOST", "DATABRICKS_TOKEN", "DATABRICKS_CONFIG_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(InputError, match="no way into a Databricks workspace.*DATABRICKS_HOST"):
+        VolumeFolder.open(VOLUME)
+
+
+def test_a_workspace_that_is_not_there_is_given_up(waits):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        away = Connection(host=url, token=PAT, retry_timeout_seconds=1, sleep=waits.append)
+        with pytest.raises(DatabricksError, match="failed while making the folder .*Timed out"):
+            VolumeFolder.open(VOLUME, away)

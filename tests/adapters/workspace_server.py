@@ -1,0 +1,330 @@
+"""A Databricks workspace on loopback: secrets, volumes and files, as strict as the real one.
+
+Real HTTP for the real ``WorkspaceClient``. Volumes take whole objects: there is no appending, no
+renaming, no writing into the middle, and a file needs its folder. Unknown routes, missing or
+expired tokens and missing rights are answered with the platform's own errors.
+"""
+
+from __future__ import annotations
+
+import base64
+import email.utils
+import json
+import re
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+PAT = "dapi-of-the-tests"
+CLIENT = ("robot", "robot-secret")
+
+_OPEN = ("/.well-known/databricks-config", "/oidc/.well-known/oauth-authorization-server")
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as it arrived."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body or b"{}")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What goes back; ``cut`` breaks the connection after half of the body."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: bool = False
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What the next request to a path meets instead of its answer.
+
+    Attributes:
+        path: A regular expression.
+        status: The status to answer with; 0 breaks the connection.
+        headers: Such as ``Retry-After``.
+        done: Whether the request has had its effect all the same: only the answer is lost.
+        cut: Whether the true answer begins, and breaks off.
+    """
+
+    path: str
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    done: bool = False
+    cut: bool = False
+
+
+def ok(value: Any) -> Answer:
+    return Answer(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
+
+
+def error(status: int, code: str, message: str, **headers: str) -> Answer:
+    body = json.dumps({"error_code": code, "message": message}).encode()
+    return Answer(status, body, {"Content-Type": "application/json", **headers})
+
+
+@dataclass
+class WorkspaceServer:
+    """The workspace's state.
+
+    Attributes:
+        secrets: Text by scope and key.
+        schemas: Full names of the schemas that there are.
+        volumes: Full names of the volumes that there are.
+        folders: Absolute paths.
+        files: Content by absolute path.
+        forbidden: Beginnings of paths and names that the user has no rights to.
+        faults: What goes wrong next, each once.
+        tokens: When each token ends, by the clock of :func:`time.time`.
+        lifetime_s: Of a token of OAuth.
+        page: How many entries a page of a listing has.
+        requests: What arrived.
+        url: Where it listens.
+    """
+
+    secrets: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    schemas: set[str] = field(default_factory=lambda: {"main.evals"})
+    volumes: set[str] = field(default_factory=set)
+    folders: set[str] = field(default_factory=set)
+    files: dict[str, bytes] = field(default_factory=dict)
+    forbidden: tuple[str, ...] = ()
+    faults: list[Fault] = field(default_factory=list)
+    tokens: dict[str, float] = field(default_factory=lambda: {PAT: float("inf")})
+    lifetime_s: float = 3600
+    page: int = 1000
+    requests: list[Request] = field(default_factory=list)
+    url: str = ""
+
+    def answer(self, request: Request) -> Answer:
+        """The answer to a request, or what goes wrong instead."""
+        self.requests.append(request)
+        fault = next((each for each in self.faults if re.search(each.path, request.path)), None)
+        if fault is None:
+            return self._answer(request)
+        self.faults.remove(fault)
+        if fault.cut:
+            true = self._answer(request)
+            return Answer(true.status, true.body, true.headers, cut=True)
+        if fault.done:
+            self._answer(request)
+        codes = {429: "REQUEST_LIMIT_EXCEEDED", 503: "TEMPORARILY_UNAVAILABLE"}
+        code = codes.get(fault.status, "INTERNAL_ERROR")
+        return error(fault.status, code, "scripted fault", **fault.headers)
+
+    def seen(self, pattern: str) -> list[Request]:
+        """The requests of which method and path match."""
+        return [each for each in self.requests if re.search(pattern, f"{each.method} {each.path}")]
+
+    def _answer(self, request: Request) -> Answer:
+        if request.path in _OPEN or request.path == "/oidc/v1/token":
+            return self._identity(request)
+        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        if kind != "Bearer" or token not in self.tokens:
+            return error(401, "UNAUTHENTICATED", "Credential was not sent or was not supported")
+        if self.tokens[token] < time.time():
+            return error(403, "403", "Invalid access token.")
+        for pattern, route in _ROUTES.items():
+            if found := re.fullmatch(pattern, f"{request.method} {request.path}"):
+                return route(self, request, *found.groups())
+        return error(404, "ENDPOINT_NOT_FOUND", f"No API found for '{request.path}'")
+
+    def _identity(self, request: Request) -> Answer:
+        oidc = f"{self.url}/oidc"
+        if request.path == _OPEN[0]:
+            return ok({"oidc_endpoint": oidc, "workspace_id": "4711", "account_id": "an-account"})
+        if request.path == _OPEN[1]:
+            return ok({"authorization_endpoint": oidc, "token_endpoint": f"{oidc}/v1/token"})
+        expected = "Basic " + base64.b64encode(":".join(CLIENT).encode()).decode()
+        if request.headers.get("authorization") != expected:
+            return error(401, "invalid_client", "Client authentication failed")
+        token = secrets.token_hex(8)
+        self.tokens[token] = time.time() + self.lifetime_s
+        return ok({"access_token": token, "token_type": "Bearer", "expires_in": self.lifetime_s})
+
+    def _denied(self, what: str) -> Answer | None:
+        if not any(what.startswith(beginning) for beginning in self.forbidden):
+            return None
+        return error(403, "PERMISSION_DENIED", f"User does not have permission on {what}")
+
+    def _me(self, _: Request) -> Answer:
+        return ok({"id": "1", "userName": "dev@example.com", "active": True})
+
+    def _secret(self, request: Request) -> Answer:
+        scope, key = request.query.get("scope", ""), request.query.get("key", "")
+        if denied := self._denied(scope):
+            return denied
+        if scope not in {known for known, _ in self.secrets}:
+            return error(404, "RESOURCE_DOES_NOT_EXIST", f"Scope {scope} does not exist!")
+        if (scope, key) not in self.secrets:
+            said = f"Secret does not exist with scope: {scope} and key: {key}"
+            return error(404, "RESOURCE_DOES_NOT_EXIST", said)
+        value = base64.b64encode(self.secrets[scope, key]).decode()
+        return ok({"key": key, "value": value})
+
+    def _make_volume(self, request: Request) -> Answer:
+        asked = request.json()
+        if set(asked) - {"catalog_name", "schema_name", "name", "volume_type", "comment"}:
+            return error(400, "INVALID_PARAMETER_VALUE", "unknown fields")
+        schema = f"{asked['catalog_name']}.{asked['schema_name']}"
+        name = f"{schema}.{asked['name']}"
+        if schema not in self.schemas:
+            return error(404, "SCHEMA_DOES_NOT_EXIST", f"Schema '{schema}' does not exist.")
+        if denied := self._denied(f"CREATE VOLUME {schema}"):
+            return denied
+        if name in self.volumes:
+            return error(409, "VOLUME_ALREADY_EXISTS", f"Volume '{name}' already exists")
+        self.add_volume(name)
+        return ok({**asked, "full_name": name})
+
+    def add_volume(self, full_name: str) -> None:
+        """Make a volume."""
+        self.volumes.add(full_name)
+        self.folders.add("/Volumes/" + full_name.replace(".", "/"))
+
+    def _outside(self, path: str) -> Answer | None:
+        if denied := self._denied(path):
+            return denied
+        parts = path.split("/")[2:]
+        if ".." in parts or ".".join(parts[:3]) not in self.volumes:
+            return error(404, "NOT_FOUND", f"Volume '{'.'.join(parts[:3])}' does not exist.")
+        return None
+
+    def _put_file(self, request: Request, path: str) -> Answer:
+        if refused := self._outside(path):
+            return refused
+        if path.rpartition("/")[0] not in self.folders:
+            return error(404, "NOT_FOUND", "The parent directory does not exist.")
+        if path in self.folders or (
+            path in self.files and request.query.get("overwrite") != "true"
+        ):
+            return error(409, "ALREADY_EXISTS", "The file being created already exists.")
+        self.files[path] = request.body
+        return Answer(204)
+
+    def _get_file(self, _: Request, path: str) -> Answer:
+        if refused := self._outside(path):
+            return refused
+        if path not in self.files:
+            return error(404, "NOT_FOUND", "The file being accessed is not found.")
+        changed = email.utils.formatdate(0, usegmt=True)
+        headers = {"Content-Type": "application/octet-stream", "Last-Modified": changed}
+        return Answer(200, self.files[path], headers)
+
+    def _delete_file(self, _: Request, path: str) -> Answer:
+        if refused := self._outside(path):
+            return refused
+        if self.files.pop(path, None) is None:
+            return error(404, "NOT_FOUND", "The file being accessed is not found.")
+        return Answer(204)
+
+    def _put_folder(self, _: Request, path: str) -> Answer:
+        path = path.rstrip("/")
+        if refused := self._outside(path):
+            return refused
+        while path not in self.folders:
+            self.folders.add(path)
+            path = path.rpartition("/")[0]
+        return Answer(204)
+
+    def _list_folder(self, request: Request, path: str) -> Answer:
+        path = path.rstrip("/")
+        if refused := self._outside(path):
+            return refused
+        if path not in self.folders:
+            return error(404, "NOT_FOUND", "The directory being accessed is not found.")
+        found = [
+            {"path": each, "name": each.rpartition("/")[2], "is_directory": each in self.folders}
+            for each in sorted(self.folders | set(self.files))
+            if each.rpartition("/")[0] == path
+        ]
+        begin = int(request.query.get("page_token", 0))
+        end = begin + self.page
+        more = {"next_page_token": str(end)} if end < len(found) else {}
+        return ok({"contents": found[begin:end], **more})
+
+
+_FILES = r"/api/2\.0/fs/files(/Volumes/.+)"
+_FOLDERS = r"/api/2\.0/fs/directories(/Volumes/.+)"
+_ROUTES: dict[str, Callable[..., Answer]] = {
+    r"GET /api/2\.0/preview/scim/v2/Me": WorkspaceServer._me,
+    r"GET /api/2\.0/secrets/get": WorkspaceServer._secret,
+    r"POST /api/2\.1/unity-catalog/volumes": WorkspaceServer._make_volume,
+    f"PUT {_FILES}": WorkspaceServer._put_file,
+    f"GET {_FILES}": WorkspaceServer._get_file,
+    f"DELETE {_FILES}": WorkspaceServer._delete_file,
+    f"PUT {_FOLDERS}": WorkspaceServer._put_folder,
+    f"GET {_FOLDERS}": WorkspaceServer._list_folder,
+}
+
+
+@contextmanager
+def workspace_server(**state: Any) -> Iterator[WorkspaceServer]:
+    """A running workspace."""
+    workspace = WorkspaceServer(**state)
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), _handler(workspace))
+    httpd.daemon_threads = True
+    workspace.url = f"http://127.0.0.1:{httpd.server_address[1]}"
+    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield workspace
+    finally:
+        httpd.shutdown()
+        thread.join()
+        httpd.server_close()
+
+
+def _handler(workspace: WorkspaceServer) -> type[BaseHTTPRequestHandler]:
+    lock = threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None:
+            """Stay silent."""
+
+        def _serve(self) -> None:
+            address = urlsplit(self.path)
+            query = {name: values[-1] for name, values in parse_qs(address.query).items()}
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            body = self.rfile.read(int(headers.get("content-length", 0)))
+            request = Request(self.command, unquote(address.path), query, headers, body)
+            with lock:
+                answer = workspace.answer(request)
+            if not answer.status:
+                self._hang_up()
+                return
+            self.send_response(answer.status)
+            for name, text in answer.headers.items():
+                self.send_header(name, text)
+            self.send_header("Content-Length", str(len(answer.body)))
+            self.end_headers()
+            self.wfile.write(answer.body[: len(answer.body) // 2] if answer.cut else answer.body)
+            if answer.cut:
+                self._hang_up()
+
+        def _hang_up(self) -> None:
+            self.wfile.flush()
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+        do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = _serve  # noqa: N815 - http.server's names
+
+    return Handler
