@@ -159,13 +159,15 @@ def test_files_are_written_read_listed_and_deleted(workspace, folder):
     assert folder.location == f"{VOLUME}/one"
     assert folder.read("state/deep/x.txt") == b"state/deep/x.txt"
     assert folder.names() == ["a.json", "b.json", "state/deep/x.txt", "state/y.txt", "ä ö%.txt"]
-    assert folder.names("state") == ["state/deep/x.txt", "state/y.txt"]
+    assert folder.names("state/") == ["state/deep/x.txt", "state/y.txt"]
+    assert folder.names("state/y") == ["state/y.txt"]
+    assert folder.names("b") == ["b.json"]
     folder.write("a.json", b"")
     assert folder.read("a.json") == b""
     folder.delete("a.json")
     folder.delete("a.json")
     assert folder.read("a.json") is None
-    assert folder.names("nowhere") == []
+    assert folder.names("nowhere/") == []
 
 
 def test_only_one_claims_a_name(folder):

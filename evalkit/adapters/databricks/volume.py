@@ -11,10 +11,11 @@ from typing import Self
 
 from evalkit.adapters.databricks.connection import Connection
 from evalkit.adapters.databricks.volume_path import VolumePath
+from evalkit.core.agent.folder import Folder
 from evalkit.core.errors import InputError, Problem
 
 
-class VolumeFolder:
+class VolumeFolder(Folder):
     """Files in a folder on a volume, through the workspace's Files API.
 
     Attributes:
@@ -118,16 +119,18 @@ class VolumeFolder:
         return True
 
     def names(self, prefix: str = "") -> list[str]:
-        """The relative POSIX paths of all files below a folder in this one, sorted.
+        """The relative POSIX paths of all files that begin with the prefix, sorted.
 
         Args:
-            prefix: The folder's relative path; this folder itself if empty.
+            prefix: Such as ``state/``, or ``state/journal-``; all files if empty. Only the folder
+                that it names is listed.
 
         Raises:
             InputError: listing is not allowed, or the path leads out of the folder.
             DatabricksError: the workspace cannot be reached, or answers with an error.
         """
-        return sorted(self._files(self._path / prefix.rstrip("/")))
+        found = self._files(self._path / prefix.rpartition("/")[0])
+        return sorted(name for name in found if name.startswith(prefix))
 
     def delete(self, path: str) -> None:
         """Delete a file; nothing happens where there is none.
