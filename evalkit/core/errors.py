@@ -8,6 +8,7 @@
      ├── StoreError        exit 1  MLflow answered with an error, or died after the first write
      │    └── StoreAbsent  exit 0  MLflow is refused, unresolvable or silent: the stage is skipped
      ├── ModelError        exit 1  the Claude API answered with an error, or not usably
+     │    └── ContextFull          the conversation is longer than the model can read
      ├── DatabricksError   exit 1  a Databricks workspace answered with an error, or not at all
      └── Unfinished        exit 1  part of the work could not be done; carries what was and was not
 
@@ -20,6 +21,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from evalkit.core.receipt import Receipt
+from evalkit.core.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,24 @@ class StoreAbsent(StoreError):
 
 
 class ModelError(EvalkitError):
-    """The Claude API answered with an error, or with something that cannot be used."""
+    """The Claude API answered with an error, or with something that cannot be used.
+
+    Attributes:
+        usage: Tokens that were paid for all the same: those of answers that broke off half-way,
+            as far as they are known.
+        cost_usd: What they cost; None where the price is not known.
+    """
+
+    def __init__(
+        self, message: str = "", *, usage: Usage | None = None, cost_usd: float | None = 0.0
+    ) -> None:
+        super().__init__(message)
+        self.usage = usage or Usage()
+        self.cost_usd = cost_usd
+
+
+class ContextFull(ModelError):
+    """The conversation is longer than the model can read; a shorter one can be answered."""
 
 
 class DatabricksError(EvalkitError):

@@ -60,7 +60,8 @@ class Reply:
     Attributes:
         content: Its blocks in Anthropic's form, unchanged, so that they can be sent back.
         stop_reason: Why it ended.
-        usage: Tokens that it took.
+        usage: Tokens that it took; with them those of attempts that broke off half-way and were
+            repeated, as far as they are known, for they are paid too.
         model: The model that answered, as it calls itself.
         cost_usd: What it cost; None where the price is not known, which is never nothing.
         request_id: The provider's id of the request; empty where there is none.
@@ -122,6 +123,7 @@ class Model(Protocol):
             max_tokens: Tokens it may write.
 
         Raises:
+            ContextFull: the conversation is longer than the model can read.
             ModelError: there is no answer, also after every retry.
         """
         ...
