@@ -27,7 +27,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: The arguments without the program's name; the process's own by default.
     """
-    given = sys.argv[1:] if argv is None else argv
+    return outcome(sys.argv[1:] if argv is None else argv)[1]
+
+
+def outcome(given: Sequence[str]) -> tuple[Report, int]:
+    """Run the command; its report, and the exit code that :func:`main` returns.
+
+    Args:
+        given: The arguments without the program's name.
+    """
     terminal = Terminal(as_json="--json" in given)
     try:
         report, code = _run(given, terminal)
@@ -35,7 +43,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         terminal.fail("interrupted; run the same command again to finish")
         report, code = {"error": "interrupted"}, 1
     terminal.close(report)
-    return code
+    return report, code
+
+
+def stage_flags() -> dict[str, frozenset[str]]:
+    """The long flags that each stage takes, such as ``--run-id``, by the stage's name."""
+    found = {}
+    for name, (_, _, options) in _STAGES.items():
+        sub = argparse.ArgumentParser(add_help=False)
+        for option in (*options, _common):
+            option(sub)
+        given = [text for action in sub._actions for text in action.option_strings]  # noqa: SLF001 - argparse tells no other way
+        found[name] = frozenset(text for text in given if text.startswith("--"))
+    return found
 
 
 def _run(given: Sequence[str], terminal: Terminal) -> tuple[Report, int]:

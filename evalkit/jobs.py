@@ -1,0 +1,98 @@
+"""The ``evalkit-job`` command: stages, as the tasks of Databricks Jobs start them.
+
+A task gives ``--name=value`` and nothing else: no positional words, no bare switches, names with
+underscores, and every parameter of its job whether or not the stage has it. It fails by an error
+that is raised; an exit code would be lost.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from evalkit import cli
+from evalkit.adapters.databricks import surroundings
+from evalkit.core.errors import EvalkitError, InputError, Problem
+
+OWN = frozenset({"stages", "job_run_id"})
+"""Parameters that are the job's, not a stage's."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the stages that ``--stages=sync-dataset,log-results`` names, until one fails.
+
+    ``--job_run_id={{job.run_id}}`` says which run of the job it is; all else are the stages' own
+    parameters. ``true`` switches a flag on; ``false`` and empty values count as not given.
+
+    Args:
+        argv: The arguments without the program's name; the process's own by default.
+
+    Raises:
+        InputError: a stage or parameter is none that evalkit has. No stage was run.
+        EvalkitError: a stage failed; it has said why.
+    """
+    given = read_parameters(sys.argv[1:] if argv is None else argv)
+    commands = stage_commands(given)
+    run_id = given.get("job_run_id", "")
+    where = surroundings(os.environ, job_run_id=run_id)
+    sys.stderr.write(f"{where}{f', run {run_id}' if run_id else ''}\n")
+    for command in commands:
+        report, code = cli.outcome(command)
+        if code:
+            raise EvalkitError(f"{command[0]}: {report['error']}", report)
+
+
+def read_parameters(argv: Sequence[str]) -> dict[str, str]:
+    """A task's arguments by their name, with underscores.
+
+    Raises:
+        InputError: names every argument that is not ``--name=value``.
+    """
+    wrong = [text for text in argv if not text.startswith("--") or "=" not in text]
+    if wrong:
+        raise InputError(
+            *(
+                Problem(f"{text!r} is not --name=value", fix="use named_parameters")
+                for text in wrong
+            )
+        )
+    pairs = (text.removeprefix("--").split("=", 1) for text in argv)
+    return {name.replace("-", "_"): value for name, value in pairs}
+
+
+def stage_commands(given: Mapping[str, str]) -> list[list[str]]:
+    """The arguments of each stage's ``evalkit`` command, the stage's name first.
+
+    Raises:
+        InputError: names every stage and parameter that evalkit does not have.
+    """
+    known = cli.stage_flags()
+    stages = [name.strip() for name in given.get("stages", "").split(",") if name.strip()]
+    problems = [
+        Problem(f"there is no stage {name!r}", field="stages", fix=f"one of {', '.join(known)}")
+        for name in stages
+        if name not in known
+    ]
+    if not stages:
+        problems.append(Problem("no stage is named", field="stages", fix="such as sync-dataset"))
+    flags = {_flag(name): value for name, value in given.items() if name not in OWN}
+    strange = sorted(set(flags) - frozenset().union(*known.values()))
+    problems += [Problem("no stage has this parameter", field=flag) for flag in strange]
+    if problems:
+        raise InputError(*problems)
+    return [[stage, *_arguments(flags, known[stage])] for stage in stages]
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _arguments(flags: Mapping[str, str], known: frozenset[str]) -> list[str]:
+    """What of the flags a stage knows, as its command takes it."""
+    said = {flag: value for flag, value in flags.items() if flag in known}
+    return [
+        flag if value.lower() == "true" else f"{flag}={value}"
+        for flag, value in said.items()
+        if value and value.lower() != "false"
+    ]
