@@ -58,12 +58,14 @@ class Score:
         value: Its value; None where it failed.
         rationale: Why.
         error: What went wrong in it; empty where nothing did.
+        part: The name of the value where a scorer gives several; empty where it gives one.
     """
 
     scorer: str
     value: Json
     rationale: str = ""
     error: str = ""
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +91,18 @@ class ScriptRun:
         error: Why it failed; empty where it did not.
         output: The end of what it printed.
         mlflow_runs: How many MLflow runs it left.
+        experiment: The name of the experiment that holds the run; empty where there is none.
         metrics: The run's metrics.
-        scores: Every row's scores, in the order of the rows' traces; keyed by source trace id, or
-            by ``row-N`` (counted from 0) for rows made by hand.
+        scores: Every row's scores, by the value's name; keyed by the tag ``source_trace_id`` of
+            the trace that it left: the source trace id, or ``row-N`` (the row's position, from 0)
+            for rows made by hand.
         seconds: How long it took.
     """
 
     error: str = ""
     output: str = ""
     mlflow_runs: int = 0
+    experiment: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
     scores: Mapping[str, Sequence[Score]] = field(default_factory=dict)
     seconds: float = 0.0
