@@ -47,7 +47,7 @@ INSTEAD = {
 
 
 def export(directory: str | Path, place: Path | None = None) -> dict[str, Any]:
-    """Write every notebook as ``.ipynb``; the same notebooks give the same bytes.
+    """Write every stage's notebook as ``.ipynb``; the same notebooks give the same bytes.
 
     Args:
         directory: Where to; it is made if needed.
@@ -61,7 +61,8 @@ def export(directory: str | Path, place: Path | None = None) -> dict[str, Any]:
             not written is in the way. Nothing was written.
         EvalkitError: marimo cannot export a notebook.
     """
-    sources = sorted((place or notebooks.folder()).glob("*.py"))
+    found = sorted((place or notebooks.folder()).glob("*.py"))
+    sources = [source for source in found if source.name != notebooks.START.file]
     with ThreadPoolExecutor(1) as aside:  # marimo starts an event loop; the caller may have one
         texts = aside.submit(_exported, sources).result()
     problems: list[Problem] = []

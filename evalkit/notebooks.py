@@ -38,10 +38,17 @@ class Notebook:
     Attributes:
         name: The file's name without ``.py``.
         title: What a person calls the stage.
+        about: What a person does there, in one sentence.
     """
 
     name: str
     title: str
+    about: str
+
+    @property
+    def file(self) -> str:
+        """Its file's name."""
+        return f"{self.name}.py"
 
     @property
     def stage(self) -> str:
@@ -50,14 +57,17 @@ class Notebook:
 
 
 NOTEBOOKS = (
-    Notebook("map_dataset", "Map"),
-    Notebook("sync_dataset", "Sync"),
-    Notebook("log_results", "Log"),
-    Notebook("review_feedback", "Review"),
-    Notebook("compare_runs", "Compare"),
-    Notebook("run_eval_agent", "Agent"),
+    Notebook("map_dataset", "Map", "Say which fields of a case the skill receives, and which not."),
+    Notebook("sync_dataset", "Sync", "Make MLflow's dataset hold exactly the cases on disk."),
+    Notebook("log_results", "Log", "Look at a finished run case by case, and bring it to MLflow."),
+    Notebook("review_feedback", "Review", "Say where the agent errs; see which judges notice."),
+    Notebook("compare_runs", "Compare", "Find out whether a run is better, or only looks so."),
+    Notebook("run_eval_agent", "Agent", "See an agent's traces together: time, errors, tools."),
 )
-"""In the order in which a person meets them."""
+"""The stages, in the order in which a person meets them."""
+
+START = Notebook("start", "Start", "All stages on one page.")
+"""The page that leads to the stages; no stage itself."""
 
 
 def folder() -> Path:
@@ -79,9 +89,17 @@ def folder() -> Path:
 
 
 def present() -> list[Notebook]:
-    """The notebooks that there are, in order."""
+    """The stages whose notebooks there are, in order."""
     place = folder()
-    return [each for each in NOTEBOOKS if (place / f"{each.name}.py").is_file()]
+    return [each for each in NOTEBOOKS if (place / each.file).is_file()]
+
+
+def next_after(name: str) -> Notebook | None:
+    """The stage after that of this name; None behind the last one."""
+    stages = present()
+    names = [each.name for each in stages]
+    place = names.index(name) + 1 if name in names else len(stages)
+    return stages[place] if place < len(stages) else None
 
 
 def find(stage: str) -> Notebook:
@@ -114,8 +132,8 @@ class Server:
     token: str
 
     def url(self, notebook: Notebook | None = None) -> str:
-        """The address of the gallery, or of one notebook in it."""
-        one = f"&file={notebook.name}.py" if notebook else ""
+        """The address of marimo's list of the notebooks, or of one of them."""
+        one = f"&file={notebook.file}" if notebook else ""
         return f"http://{HOST}:{self.port}/?access_token={self.token}{one}"
 
     def stop(self) -> None:
@@ -170,7 +188,7 @@ def open_in_browser(
     """Show the notebooks until the process is interrupted.
 
     Args:
-        stage: The one to show first; the gallery of all by default.
+        stage: The one to show first; the page that leads to all of them by default.
         port: The port on 127.0.0.1; a free one by default.
         browser: Whether to open the browser too.
         edit: Let the browser change the notebooks.
@@ -188,7 +206,7 @@ def open_in_browser(
     for ending in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         signal.signal(ending, signal.default_int_handler)
     place = folder()
-    notebook = find(stage) if stage else None
+    notebook = find(stage) if stage else START
     if edit and place == INSTALLED:
         place = _own_copies(place, say)
     server = serve(place, port=port, edit=edit, environment=environment)
@@ -229,7 +247,7 @@ def _wait(server: Server) -> None:
 def _own_copies(place: Path, say: Callable[[str], None]) -> Path:
     target = Path(COPIES)
     target.mkdir(exist_ok=True)
-    for source in place.glob("*.py"):
+    for source in (*place.glob("*.py"), *place.glob("*.css")):
         if not (target / source.name).exists():
             shutil.copy(source, target)
     say(f"you edit copies in {target}; those that were there are as you left them")

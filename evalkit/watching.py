@@ -24,7 +24,7 @@ Report = dict[str, Any]
 Say = Callable[[str], None]
 
 USUAL_CONFIG = "eval.yaml"
-SAID_EVERY = 100
+SAID_EVERY = 25
 """Traces between two lines of progress."""
 
 

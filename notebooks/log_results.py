@@ -1,7 +1,7 @@
 import marimo
 
 __generated_with = "0.25.2"
-app = marimo.App(width="medium", app_title="Log a run")
+app = marimo.App(width="medium", app_title="Log a run", css_file="evalkit.css")
 
 with app.setup:
     from dataclasses import dataclass, replace

@@ -1,7 +1,7 @@
 import marimo
 
 __generated_with = "0.25.2"
-app = marimo.App(width="medium", app_title="An agent's traces")
+app = marimo.App(width="medium", app_title="An agent's traces", css_file="evalkit.css")
 
 with app.setup:
     from dataclasses import dataclass
@@ -58,19 +58,29 @@ def settings(host):
 
 
 @app.cell
-def watched(form, host):
+def reading(form, host):
     chosen = host.settings(form)
-    with host.step("Reading traces"):
-        watch = watching.watch(
+
+    def read(say):
+        host.fill_sample(chosen, say)
+        return watching.watch(
             config=chosen.config,
             experiment=chosen.experiment,
             tracking_uri=chosen.tracking_uri,
             most=chosen.traces,
-            say=host.say,
+            say=say,
         )
+
+    seen = host.work("Reading traces", read)
+    return chosen, seen
+
+
+@app.cell
+def watched(host, seen):
+    watch = host.outcome(seen)
     traffic = watch.traffic
     traffic_views.nothing_yet(host, watch)
-    return chosen, traffic, watch
+    return traffic, watch
 
 
 @app.cell(hide_code=True)

@@ -1,7 +1,7 @@
 import marimo
 
 __generated_with = "0.25.2"
-app = marimo.App(width="medium", app_title="Sync the dataset")
+app = marimo.App(width="medium", app_title="Sync the dataset", css_file="evalkit.css")
 
 with app.setup:
     from dataclasses import dataclass
@@ -113,6 +113,8 @@ def changes(plan):
         ],
         select="single",
         tint="Change",
+        optional=["Was called", "Fields that differ"],
+        nothing="There are no cases, and no rows of cases.",
     )
     table
     return (table,)
@@ -201,6 +203,7 @@ def rows_table(rows):
             for row in rows
         ],
         select="single",
+        nothing="The dataset has no rows yet.",
     )
     records
     return (records,)

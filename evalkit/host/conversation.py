@@ -120,7 +120,8 @@ class _Pen:
         return f'<div class="ek-box {look}">{who}{self._text(remark.text, "ek-t")}</div>'
 
     def _folded(self, title: str, text: str) -> str:
-        peek = _escaped(" ".join(text[: PEEK * 2].split())[:PEEK])
+        line = " ".join(text[: PEEK * 2].split())
+        peek = _escaped(line if len(line) <= PEEK else line[: PEEK - 1] + "…")
         head = (
             f'<summary><span class="ek-name">{title}</span> '
             f'<span class="ek-peek">{peek}</span></summary>'

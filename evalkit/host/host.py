@@ -17,10 +17,10 @@ from evalkit import notebooks, params, verdict
 from evalkit.adapters import databricks
 from evalkit.core.errors import EvalkitError, InputError, Problem
 from evalkit.core.tracking import without_password
-from evalkit.host import page
+from evalkit.host import page, ways
 from evalkit.host.form import form
 from evalkit.host.place import Place, find_place
-from evalkit.host.sample import sample_mapping, sample_project
+from evalkit.host.sample import log_sample, sample_mapping, sample_project
 from evalkit.host.work import Say, Work
 from evalkit.params import Origin, P, Resolved
 from evalkit.terminal import Terminal
@@ -95,7 +95,7 @@ class Host(Generic[P]):
                 "12 cases, two finished runs, and its own MLflow store. Nothing here can break. "
                 "For your own evaluation, put the path of its `eval.yaml` into the settings below."
             )
-        return page.stack(page.stages(self.notebook, linked=self.place.in_gallery), told)
+        return page.stack(ways.stages(self.notebook, linked=self.place.in_gallery), told)
 
     def form(self, submit: str) -> Any:
         """The form over the parameters; None where nobody could fill it in.
@@ -146,6 +146,18 @@ class Host(Generic[P]):
             mo.stop(True, page.callout(f"{message} {fix}".strip()))
         _end(InputError(Problem(message, fix=fix)), self.place, self.terminal, strict=False)
 
+    def fill_sample(self, settings: P, say: Say) -> None:
+        """Bring the demo's run to its MLflow, if the demo is shown and nobody has yet.
+
+        For pages that show what MLflow holds.
+
+        Args:
+            settings: The parameters to go on with.
+            say: Told the progress, a line at a time.
+        """
+        if self.sample is not None and settings.config == str(self.sample):
+            log_sample(self.sample, say)
+
     def say(self, line: str) -> None:
         """A line of progress, where nobody looks at a page."""
         if not self.person:
@@ -157,8 +169,8 @@ class Host(Generic[P]):
             return None
         return mo.ui.run_button(label=label, disabled=disabled, kind=kind)  # type: ignore[arg-type]
 
-    def work(self, title: str, job: Callable[[Say], T], go: Any) -> Callable[[], Work[T]]:
-        """Run a stage: on a page when the button is pressed, beside it; elsewhere here and now.
+    def work(self, title: str, job: Callable[[Say], T], go: Any = None) -> Callable[[], Work[T]]:
+        """Run a stage: on a page beside it, when its button is pressed; elsewhere here and now.
 
         The cell shows the progress and a Cancel button. Hand what is returned to :meth:`outcome`
         in another cell; that one runs when the work is over.
@@ -166,14 +178,14 @@ class Host(Generic[P]):
         Args:
             title: What is being done, such as ``Sync``.
             job: The stage; it is given the callback for its lines of progress.
-            go: What :meth:`button` returned.
+            go: What :meth:`button` returned; None for work that nobody has to start.
         """
         work = Work[T](title)
         current, ended = mo.state(work)
         if not self.person:
             with self.step():
                 work.await_(job, self.terminal.say)
-        elif go.value:
+        elif go is None or go.value:
             work.start(job, ended)
         return current
 
@@ -202,8 +214,8 @@ class Host(Generic[P]):
     def finish(self, settings: P, report: Report, tell: Callable[[Terminal, Report], None]) -> Any:
         """End the notebook with its report.
 
-        A page shows how to do the same without it. Elsewhere the report is told, printed as JSON
-        if asked for, and decides how the notebook ends.
+        A page shows how to do the same without it, and leads on. Elsewhere the report is told,
+        printed as JSON if asked for, and decides how the notebook ends.
 
         Args:
             settings: The parameters it was made with.
@@ -211,7 +223,8 @@ class Host(Generic[P]):
             tell: Renders it in the terminal.
         """
         if self.person:
-            return page.folded("The same without a browser", [self._command(settings)])
+            command = page.folded("The same without a browser", [self._command(settings)])
+            return page.stack(command, self._onward(settings))
         tell(self.terminal, report)
         report, code = verdict.concluded(report, strict=settings.strict)
         self.terminal.close(report)
@@ -226,6 +239,15 @@ class Host(Generic[P]):
         unsaid = [name for name in ("mapping", "out") if getattr(values, name, "") is None]
         named: dict[str, Any] = dict.fromkeys(unsaid, file)
         return replace(values, **named)
+
+    def _onward(self, settings: P) -> Any:
+        """The way to the next stage, with the config that it would not find by itself."""
+        if not self.place.in_gallery:
+            return None
+        known = (
+            self.start.origins["config"] != "link" and settings.config == self.start.values.config
+        )
+        return ways.onward(self.notebook, "" if known else settings.config)
 
     def _command(self, settings: P) -> str:
         script = notebooks.folder() / f"{self.notebook}.py"

@@ -20,8 +20,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import marimo as mo
 import pandas as pd
 
-from evalkit import notebooks
-from evalkit.core.errors import EvalkitError, InputError, Problem
+from evalkit.core.errors import EvalkitError, InputError, Problem, StoreAbsent
 from evalkit.core.tracking import Tracking
 from evalkit.core.values import Json, canonical
 from evalkit.host.wording import as_text
@@ -38,9 +37,6 @@ CELL = (
     "text-align: left; vertical-align: top; padding: 0.5rem 0.75rem; font-size: 0.875rem; "
     "border-bottom: 1px solid var(--border, #ddd)"
 )
-PILL = "padding: 0.15rem 0.85rem; border-radius: 999px; font-size: 0.85rem; text-decoration: none"
-HERE = "background: var(--grass-9, #46a758); color: white; font-weight: 600"
-ELSEWHERE = f"background: var(--slate-3, #eee); {MUTED}"
 REMOVED = "background: var(--red-4, #ffdbdc); color: var(--red-12, #641723); text-decoration: none"
 ADDED = (
     "background: var(--grass-4, #d6f1d8); color: var(--grass-12, #203c25); text-decoration: none"
@@ -57,6 +53,9 @@ TINTS = {
     **dict.fromkeys(("unchanged", "same", "within noise", "too few cases"), "slate"),
 }
 """Words that tables colour, and the hue of each."""
+
+ELSEWHERE = "start it there, or name another one above, under More settings"
+"""What a person does about an MLflow that cannot be reached."""
 
 LONGEST_COMPARED = 1_500
 """Words of a text; beyond that, before and after are shown whole and unmarked."""
@@ -84,7 +83,8 @@ def problem(error: EvalkitError) -> Any:
     if isinstance(error, InputError):
         problems: Sequence[Problem] = error.problems
     else:
-        problems = [Problem(str(error))]
+        fix = ELSEWHERE if isinstance(error, StoreAbsent) else ""
+        problems = [Problem(str(error), fix=fix)]
     if not is_live():
         return mo.md("\n".join(f"- {quoted(each)}" for each in problems))
     kind = "danger" if error.exit_code else "warn"
@@ -111,6 +111,8 @@ def table(
     select: Literal["single", "multi"] | None = None,
     tint: str = "",
     page_size: int = 15,
+    optional: Sequence[str] = (),
+    nothing: str = "Nothing to show.",
     **options: Any,
 ) -> Any:
     """A table to read, to search, and to select rows in.
@@ -121,18 +123,23 @@ def table(
         select: How many rows may be selected, the first one is; :func:`chosen` tells which are.
         tint: Name of a column whose words are coloured as :data:`TINTS` says.
         page_size: Rows shown at a time.
+        optional: Names of columns that are left out where no row has a value.
+        nothing: What a page says where there are no rows.
         options: Further options of ``mo.ui.table``.
     """
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
     frame = frame.map(_shown).reset_index(drop=True)
     words = frame.select_dtypes(exclude="number").columns
     frame[words] = frame[words].fillna("")
+    frame = frame.drop(columns=[name for name in optional if not frame[name].any()])
     if not is_live():
         return frame
+    if frame.empty:
+        return mo.md(f"*{nothing}*")
     return mo.ui.table(
         frame,
         selection=select,
-        initial_selection=[0] if select and len(frame) else None,
+        initial_selection=[0] if select else None,
         page_size=page_size,
         pagination=len(frame) > page_size,
         show_column_summaries=False,
@@ -190,8 +197,8 @@ def link(url: str, label: str) -> str:
     """Markdown of a link that opens in a new tab; only its words where it leads to no web page."""
     if not re.match(r"https?://", url):
         return quoted(label)
-    words = html.escape(label) + "&nbsp;↗"
-    return f'<a href="{html.escape(url)}" target="_blank" rel="noopener">{words}</a>'
+    address = html.escape(url)
+    return f'<a href="{address}" target="_blank" rel="noopener">{quoted(label)}&nbsp;↗</a>'
 
 
 def in_mlflow(url: str | None, tracking: Tracking) -> Any:
@@ -223,55 +230,6 @@ def folded(title: str, lines: Sequence[str]) -> Any:
     return mo.accordion({title: mo.plain_text(text)})
 
 
-def stages(current: str, *, linked: bool) -> Any:
-    """The stages in their order, this one marked.
-
-    Args:
-        current: The name of this notebook.
-        linked: Whether the others are one link away.
-    """
-    return mo.Html(
-        '<nav style="display: flex; flex-wrap: wrap; gap: 0.5rem">'
-        + "".join(_stage(each, current, linked=linked) for each in notebooks.present())
-        + "</nav>"
-    )
-
-
-def progress(
-    title: str, *, seconds: float, lines: Sequence[str], part: float | None, button: Any
-) -> Any:
-    """Work that goes on.
-
-    Args:
-        title: What is being done.
-        seconds: For how long by now.
-        lines: What was said last.
-        part: How much is done, from 0 to 1; None where that is not known.
-        button: The way to stop it.
-    """
-    clock = f'<span style="{MUTED}">{seconds:.0f} s</span>'
-    name = mo.Html(f"<div><strong>{html.escape(title)}</strong> &nbsp;{clock}</div>")
-    head = mo.hstack([name, button], justify="space-between", align="center")
-    shown = html.escape("\n".join(lines))
-    log = f'<div style="{TEXT}; {MUTED}; font-size: 0.85rem; min-height: 10rem">{shown}</div>'
-    moving = mo.status.spinner() if part is None else mo.Html(_bar(part))
-    return mo.vstack([head, moving, mo.Html(log)], gap=0.75)
-
-
-def _bar(part: float) -> str:
-    done = f"width: {part:.1%}; height: 100%; background: var(--grass-9, #46a758)"
-    track = "height: 8px; border-radius: 4px; overflow: hidden; background: var(--slate-4, #e8e8ec)"
-    return f'<div style="{track}"><div style="{done}"></div></div>'
-
-
-def _stage(each: notebooks.Notebook, current: str, *, linked: bool) -> str:
-    here = each.name == current
-    look = HERE if here else ELSEWHERE
-    if here or not linked:
-        return f'<span style="{PILL}; {look}">{each.title}</span>'
-    return f'<a href="?file={each.name}.py" style="{PILL}; {look}">{each.title}</a>'
-
-
 def _problem(each: Problem) -> str:
     where = each.file + (f":{each.line}" if each.line is not None else "")
     place = " · ".join(html.escape(part) for part in (where, each.field) if part)
@@ -279,8 +237,13 @@ def _problem(each: Problem) -> str:
     if place:
         parts.append(f'<div style="{TEXT}"><code>{place}</code></div>')
     if each.fix:
-        parts.append(f'<div style="{TEXT}">→ {html.escape(each.fix)}</div>')
+        parts.append(f'<div style="{TEXT}">→ {_with_code(each.fix)}</div>')
     return f'<div style="margin: 0.25rem 0 0.75rem">{"".join(parts)}</div>'
+
+
+def _with_code(text: str) -> str:
+    """Text as HTML, with what stands between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
 
 
 def _sheet(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Any:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from evalkit import stages
+from evalkit import stages, watching
 from evalkit.demo.project import write_project
+from evalkit.demo.run import RUN_ID
 from evalkit.workspace import Workspace
 
 _WRITING = threading.Lock()
@@ -36,6 +37,21 @@ def sample_project(environment: Mapping[str, str] = os.environ) -> Path:
             write_project(root)
             stages.map_schema(Workspace.open(config), out=mapping)
     return config
+
+
+def log_sample(config: Path, say: Callable[[str], None]) -> None:
+    """Log the sample's run, unless its MLflow holds traces already.
+
+    Args:
+        config: The sample's ``eval.yaml``.
+        say: Told the progress, a line at a time.
+
+    Raises:
+        StoreError: MLflow failed.
+    """
+    with _WRITING:
+        if not watching.watch(config=str(config), most=1).traffic.glimpses:
+            stages.log_results(Workspace.open(config), run_id=RUN_ID, say=say)
 
 
 def sample_mapping(config: Path) -> Path:

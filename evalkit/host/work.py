@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 import marimo as mo
@@ -119,7 +120,7 @@ class Work(Generic[T]):
     def _shown(self) -> Any:
         seconds = time.monotonic() - self._began
         if self.status == "running":
-            return page.progress(
+            return _progress(
                 self.title,
                 seconds=seconds,
                 lines=self.lines[-LINES_SHOWN:],
@@ -148,3 +149,31 @@ def _part(lines: list[str]) -> float | None:
             done, total = int(found[1]), int(found[2])
             return min(done / total, 1.0) if total else None
     return None
+
+
+def _progress(
+    title: str, *, seconds: float, lines: Sequence[str], part: float | None, button: Any
+) -> Any:
+    """Work that goes on.
+
+    Args:
+        title: What is being done.
+        seconds: For how long by now.
+        lines: What was said last.
+        part: How much is done, from 0 to 1; None where that is not known.
+        button: The way to stop it.
+    """
+    clock = f'<span style="{page.MUTED}">{seconds:.0f} s</span>'
+    name = mo.Html(f"<div><strong>{html.escape(title)}</strong> &nbsp;{clock}</div>")
+    head = mo.hstack([name, button], justify="space-between", align="center")
+    shown = html.escape("\n".join(lines))
+    look = f"{page.TEXT}; {page.MUTED}; font-size: 0.85rem; min-height: 10rem"
+    log = f'<div style="{look}">{shown}</div>'
+    moving = mo.status.spinner() if part is None else mo.Html(_bar(part))
+    return mo.vstack([head, moving, mo.Html(log)], gap=0.75)
+
+
+def _bar(part: float) -> str:
+    done = f"width: {part:.1%}; height: 100%; background: var(--grass-9, #46a758)"
+    track = "height: 8px; border-radius: 4px; overflow: hidden; background: var(--slate-4, #e8e8ec)"
+    return f'<div style="{track}"><div style="{done}"></div></div>'

@@ -34,7 +34,7 @@ TALL = {"width": 1280, "height": 2600}
 def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[notebooks.Server]:
     """A server with evalkit's notebooks and the test's own pages, and nothing configured."""
     place = tmp_path_factory.mktemp("gallery")
-    for source in (*notebooks.folder().glob("*.py"), *PAGES.glob("*.py")):
+    for source in (*notebooks.folder().glob("*.*"), *PAGES.glob("*.py")):
         shutil.copy(source, place)
     cache = tmp_path_factory.mktemp("cache")
     environment = clean_environment(XDG_CACHE_HOME=str(cache))

@@ -61,17 +61,25 @@ def test_a_person_sees_what_goes_wrong_and_reads_a_conversation(visitor, busy_pr
     conversation.get_by_text("failed").first.wait_for()
 
 
+def test_a_newcomer_sees_what_the_demos_agent_did(visitor):
+    visitor.open("run_eval_agent")
+    visitor.sees("This is the demo project")
+    visitor.cell("figures").get_by_text("9.1% of them").wait_for()
+    visitor.cell("tools").get_by_role("table").get_by_text("WebFetch").wait_for()
+
+
 def test_pages_that_have_nothing_to_show_say_what_to_do(visitor, stored_project):
     visitor.open("run_eval_agent", config=config(stored_project))
     visitor.press("Look")
     visitor.cell("watched").get_by_text("no traces").wait_for()
     visitor.fill("Experiment", "elsewhere")
     visitor.press("Look")
-    visitor.cell("watched").get_by_text("there is no experiment 'elsewhere'").wait_for()
+    visitor.cell("reading").get_by_text("there is no experiment 'elsewhere'").wait_for()
     stored_project.configure(mlflow={"tracking_uri": "http://127.0.0.1:9"})
     visitor.fill("Experiment", "support")
     visitor.press("Look")
-    visitor.cell("watched").get_by_text("is not reachable").wait_for()
+    visitor.cell("reading").get_by_text("is not reachable").wait_for()
+    visitor.cell("reading").get_by_text("start it there, or name another one").wait_for()
 
 
 def test_as_a_script_it_needs_no_config_where_experiment_and_mlflow_are_named(

@@ -12,7 +12,7 @@ from evalkit import InputError, Workspace, notebooks, stages
 from evalkit.export import export, refused
 
 PAGES = Path(__file__).parent / "pages"
-NAMES = sorted(path.stem for path in notebooks.folder().glob("*.py"))
+NAMES = [each.name for each in notebooks.NOTEBOOKS]
 
 
 @pytest.fixture

@@ -74,9 +74,35 @@ def test_a_notebook_is_found_by_either_spelling(spelling):
     assert notebooks.find(spelling).title == "Sync"
 
 
-def test_every_notebook_file_is_a_stage_that_the_pages_link_to():
-    files = {path.stem for path in notebooks.folder().glob("*.py")}
-    assert files == {each.name for each in notebooks.present()}
+def test_every_notebook_file_is_the_start_or_a_stage_that_the_pages_link_to():
+    files = {path.name for path in notebooks.folder().glob("*.py")}
+    assert files == {each.file for each in (notebooks.START, *notebooks.present())}
+
+
+def test_the_start_leads_to_every_stage_in_order_and_each_stage_to_the_next(visitor):
+    visitor.open("start")
+    visitor.cell("stages").get_by_role("link").first.wait_for()
+    titles = [each.title for each in notebooks.NOTEBOOKS]
+    cards = visitor.cell("stages").get_by_role("link").all_inner_texts()
+    assert [card.split()[:2] for card in cards] == [
+        [str(number), title] for number, title in enumerate(titles, 1)
+    ]
+    visitor.cell("stages").get_by_role("link", name="Compare").click()
+    visitor.cell("ending").get_by_role("link", name="Next: Agent").wait_for()
+    visitor.page.get_by_role("link", name="Start").click()
+    visitor.cell("stages").wait_for()
+
+
+def test_the_next_stage_begins_with_the_config_that_this_one_was_given(visitor, project):
+    config = str(project.root / "eval.yaml")
+    visitor.open("map_dataset", config=config)
+    visitor.fill("Mapping", str(project.root / "mapping.json"))
+    visitor.press("Propose")
+    visitor.press("Save the mapping")
+    visitor.cell("ending").get_by_role("link", name="Next: Sync").click()
+    visitor.page.wait_for_url("**file=sync_dataset.py**")
+    visitor.sees("filled in config")
+    assert visitor.page.get_by_role("textbox", name="Config").input_value() == config
 
 
 @pytest.fixture(scope="session")
@@ -103,9 +129,9 @@ def test_the_wheel_carries_the_notebooks(installed, tmp_path):
     )
     packed = Path(done.stdout.strip())
     assert packed == installed / "evalkit/_notebooks"
-    assert {path.name for path in packed.glob("*.py")} == {
-        path.name for path in (ROOT / "notebooks").glob("*.py")
-    }
+    for kind in ("*.py", "*.css"):
+        lie_there = {path.name for path in packed.glob(kind)}
+        assert lie_there == {path.name for path in (ROOT / "notebooks").glob(kind)}
 
 
 def test_whoever_edits_an_installed_notebook_edits_a_copy(installed, tmp_path):
@@ -122,3 +148,4 @@ def test_whoever_edits_an_installed_notebook_edits_a_copy(installed, tmp_path):
     process.communicate(timeout=30)
     assert "you edit copies in evalkit-notebooks" in said
     assert (tmp_path / "evalkit-notebooks/sync_dataset.py").is_file()
+    assert (tmp_path / "evalkit-notebooks/evalkit.css").is_file()
