@@ -211,7 +211,7 @@ def test_trouble_that_does_not_pass_ends_as_a_model_error() -> None:
         (Fault(403), "does not accept the key"),
         (Fault(404), "does not know the model claude-test"),
         (Fault(400, "credit balance is too low"), "answered 400.*credit balance"),
-        (Fault(413), "answered 413"),
+        (Fault(413), "too long for claude-test"),
     ],
     ids=str,
 )

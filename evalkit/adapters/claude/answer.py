@@ -1,0 +1,147 @@
+"""An answer put together from the events of a stream.
+
+The library's own gathering takes an answer that breaks off for a complete one, and forgets what it
+cost. Here an answer is complete when the model has said why it stopped, and what is known of its
+tokens is known at any time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeAlias, get_args
+
+from evalkit.adapters.claude.retrying import BrokenOff
+from evalkit.core.agent.conversation import StopReason
+from evalkit.core.errors import ModelError
+from evalkit.core.usage import KINDS, Usage, usage_from
+from evalkit.core.values import Json
+
+_STOP_REASONS = get_args(StopReason)
+
+Tell: TypeAlias = Callable[[str], None]
+"""Told the words of an answer as they come."""
+
+
+class Event(Protocol):
+    """What the library gives for an event of a stream."""
+
+    def to_dict(self) -> dict[str, object]:
+        """The event as the API sent it."""
+        ...
+
+
+class Answer:
+    """One attempt's answer, as far as it has come.
+
+    Attributes:
+        model: The model that answers, as it calls itself.
+        request_id: The provider's id of the request.
+        stop_reason: Why the model stopped; ``end_turn`` until it has said so.
+        explanation: What the provider says about a refusal.
+        has_ended: Whether the model has said why it stopped.
+        content: The blocks of an answer that has ended, as they can be sent back.
+    """
+
+    def __init__(self, tell: Tell | None = None) -> None:
+        """Begin with nothing.
+
+        Args:
+            tell: Told the words as they come.
+        """
+        self.model = ""
+        self.request_id = ""
+        self.stop_reason: StopReason = "end_turn"
+        self.has_ended = False
+        self.explanation = ""
+        self.content: tuple[dict[str, Json], ...] = ()
+        self._tell = tell or (lambda _: None)
+        self._usage: dict[str, Json] = {}
+        self._blocks: dict[int, dict[str, Json]] = {}
+        self._inputs: dict[int, str] = {}
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens that the provider has counted so far."""
+        return usage_from(self._usage) or Usage()
+
+    def add(self, event: Event) -> None:
+        """Take in an event; one of a kind that nobody knows yet is passed over."""
+        said: dict[str, Any] = event.to_dict()
+        match said.get("type"):
+            case "message_start":
+                message = said["message"]
+                self.model = message.get("model") or ""
+                self._count(message.get("usage"))
+            case "content_block_start":
+                self._blocks[said["index"]] = dict(said["content_block"])
+                self._tell(said["content_block"].get("text") or "")
+            case "content_block_delta":
+                self._extend(said["index"], said["delta"])
+            case "message_delta":
+                self._count(said.get("usage"))
+                self._end(said["delta"])
+
+    def _extend(self, index: int, delta: Mapping[str, Any]) -> None:
+        block = self._blocks.get(index)
+        if block is None:
+            raise BrokenOff("a part of it is missing")
+        match delta.get("type"):
+            case "text_delta":
+                block["text"] = (block.get("text") or "") + delta["text"]
+                self._tell(delta["text"])
+            case "input_json_delta":
+                self._inputs[index] = self._inputs.get(index, "") + delta["partial_json"]
+            case "thinking_delta":
+                block["thinking"] = (block.get("thinking") or "") + delta["thinking"]
+            case "signature_delta":
+                block["signature"] = delta["signature"]
+            case "citations_delta":
+                block["citations"] = [*(block.get("citations") or ()), delta["citation"]]
+
+    def _end(self, delta: Mapping[str, Any]) -> None:
+        details = delta.get("stop_details") or {}
+        self.explanation = details.get("explanation") or ""
+        if (reason := delta.get("stop_reason")) is None:
+            return
+        if reason not in _STOP_REASONS:
+            raise ModelError(
+                f"Claude stopped for a reason that evalkit does not know, {reason!r}; take a newer "
+                "evalkit, or another model"
+            )
+        self.stop_reason, self.has_ended = reason, True
+
+    def _count(self, usage: Mapping[str, Any] | None) -> None:
+        """Later counts are totals, not additions; what they leave out stays."""
+        named = {*KINDS, "cache_creation"}
+        self._usage |= {
+            name: count for name, count in (usage or {}).items() if name in named and count
+        }
+
+    def complete(self) -> None:
+        """Make the content of what has come.
+
+        Left out are words that there are none of, which the API refuses to be sent, and a tool call
+        that was cut off by the token limit: nobody knows what it was to be.
+
+        Raises:
+            BrokenOff: the model has not said why it stopped, or a tool call is garbled.
+        """
+        if not self.has_ended:
+            raise BrokenOff("it stopped in the middle")
+        blocks = [self._block(index) for index in sorted(self._blocks)]
+        self.content = tuple(block for block in blocks if block)
+
+    def _block(self, index: int) -> dict[str, Json] | None:
+        block = self._blocks[index]
+        if block.get("type") == "text" and not (block.get("text") or "").strip():
+            return None
+        if index not in self._inputs:
+            return block
+        try:
+            given = json.loads(self._inputs[index] or "{}")
+        except json.JSONDecodeError as error:
+            if self.stop_reason == "max_tokens":
+                return None
+            raise BrokenOff("a tool call is garbled") from error
+        return {**block, "input": given}
