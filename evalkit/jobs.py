@@ -15,8 +15,8 @@ from evalkit import cli
 from evalkit.adapters.databricks import surroundings
 from evalkit.core.errors import EvalkitError, InputError, Problem
 
-OWN = frozenset({"stages", "job_run_id"})
-"""Parameters that are the job's, not a stage's."""
+OWN = frozenset({"stages", "job_run_id", "experiment_ids", "run_ids"})
+"""Parameters that are the job's, not a stage's: it hands them to every task all the same."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,0 +1,71 @@
+"""The bundle, and the code that it is held against: a wheel that is really built and installed."""
+
+import re
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from bundle_check import Code
+from installed import Installed
+
+from evalkit import cli
+from evalkit.export import export
+from evalkit.jobs import OWN
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def bundle():
+    """databricks.yml, parsed."""
+    return yaml.safe_load((ROOT / "databricks.yml").read_text("utf-8"))
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory):
+    """The wheel, built and installed into an environment of its own."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    target = folder / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", target], check=True)
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    site = target / "lib" / version / "site-packages"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    # what it depends on; a .pth within is not followed, so the checkout does not get in
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return Installed(target / "bin/python", site)
+
+
+@pytest.fixture(scope="session")
+def notebooks(tmp_path_factory):
+    """The parameters of each notebook as the export makes it, by its path in the bundle."""
+    target = tmp_path_factory.mktemp("exported")
+    export(target)
+    return {
+        f"./build/notebooks/{path.name}": widgets(nbformat.read(path, as_version=4))
+        for path in target.glob("*.ipynb")
+    }
+
+
+def widgets(notebook):
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    return frozenset(re.findall(r"dbutils\.widgets\.\w+\('(\w+)', ", code))
+
+
+@pytest.fixture(scope="session")
+def code(installed, notebooks):
+    """What the code has, as the bundle may use it."""
+    stages = {
+        stage: frozenset(flag.removeprefix("--").replace("-", "_") for flag in flags)
+        for stage, flags in cli.stage_flags().items()
+    }
+    package, entry_points = installed.entry_points()
+    return Code(package, entry_points, stages, OWN, notebooks)

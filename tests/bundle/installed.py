@@ -1,0 +1,71 @@
+"""evalkit as a job has it: from the wheel, started by the name of an entry point."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from configparser import ConfigParser
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from servers import clean_environment
+
+Task: TypeAlias = tuple[str, str, Sequence[str]]
+
+AS_TASKS = """
+import json, sys
+from importlib.metadata import distribution
+
+for package, entry_point, argv in json.load(sys.stdin):
+    (entry,) = distribution(package).entry_points.select(name=entry_point)
+    sys.argv[1:] = argv
+    entry.load()()
+"""
+"""How wheel tasks start: what the function returns is of no interest."""
+
+
+@dataclass(frozen=True)
+class Installed:
+    """An environment with the wheel in it.
+
+    Attributes:
+        python: Its interpreter.
+        site: Where its packages lie.
+    """
+
+    python: Path
+    site: Path
+
+    def entry_points(self) -> tuple[str, frozenset[str]]:
+        """The distribution's name, and the names of its entry points."""
+        (metadata,) = self.site.glob("*.dist-info")
+        name = re.search(r"^Name: (.+)$", (metadata / "METADATA").read_text("utf-8"), re.MULTILINE)
+        assert name
+        listed = ConfigParser()
+        listed.read(metadata / "entry_points.txt", "utf-8")
+        return name[1], frozenset(listed["console_scripts"])
+
+    def run_tasks(
+        self, *tasks: Task, cwd: Path, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Start entry points as wheel tasks do, one after the other, until one raises an error.
+
+        They share a process, as importing MLflow takes seconds.
+
+        Args:
+            tasks: Each a package, an entry point and the arguments that it gets.
+            cwd: The working directory.
+            env: What is added to the environment.
+        """
+        return subprocess.run(
+            [self.python, "-c", AS_TASKS],
+            cwd=cwd,
+            env=clean_environment(**(env or {})),
+            input=json.dumps(tasks),
+            capture_output=True,
+            text=True,
+            check=False,
+        )

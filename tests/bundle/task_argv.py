@@ -1,0 +1,70 @@
+"""What Databricks hands to a task: its arguments, with every reference resolved."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bundle_check import REFERENCE
+
+AS_DEPLOYED = {
+    "resources.experiments.traces.id": "101",
+    "resources.experiments.agent.id": "102",
+    "resources.volumes.state.volume_path": "/Volumes/main/evalkit/state",
+}
+"""What the platform fills in, as it might."""
+
+
+def wheel_tasks(bundle: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every task that starts the wheel, those in loops too, as ``(job, task)``."""
+    for name, job in bundle["resources"]["jobs"].items():
+        for task in job["tasks"]:
+            inner = task.get("for_each_task", {}).get("task", task)
+            if "python_wheel_task" in inner:
+                yield name, inner
+
+
+def task_argv(
+    bundle: Mapping[str, Any],
+    job: str,
+    task: Mapping[str, Any],
+    values: Mapping[str, str],
+    **chosen: str,
+) -> list[str]:
+    """The arguments of a task.
+
+    Args:
+        bundle: The bundle.
+        job: The job's name.
+        task: The task.
+        values: What resources are called, by reference; and variables that are set, as ``var.x``.
+        chosen: Parameters of the job that are given with the run; ``input`` is the loop's.
+    """
+    parameters = bundle["resources"]["jobs"][job].get("parameters", [])
+    pushed = {each["name"]: each["default"] for each in parameters}
+    given = {**task["python_wheel_task"]["named_parameters"], **pushed, **chosen}
+    dynamic = {"input": given.pop("input", ""), "job.run_id": "4711"}
+    return [
+        f"--{name}={_filled(_resolved(bundle, text, values), dynamic)}"
+        for name, text in given.items()
+    ]
+
+
+def _resolved(bundle: Mapping[str, Any], text: str, values: Mapping[str, str]) -> str:
+    def value(match: re.Match[str]) -> str:
+        reference = match[1]
+        if reference in values:
+            return values[reference]
+        root, _, name = reference.partition(".")
+        assert root == "var", f"nothing is known of {reference}"
+        return _resolved(bundle, str(bundle["variables"][name]["default"]), values)
+
+    return REFERENCE.sub(value, text)
+
+
+def _filled(text: str, dynamic: Mapping[str, str]) -> str:
+    for name, value in dynamic.items():
+        text = text.replace("{{" + name + "}}", value)
+    assert "{{" not in text, text
+    return text

@@ -1,0 +1,82 @@
+"""The wheel in an environment of its own, its tasks started as Databricks starts them."""
+
+import shutil
+
+import pytest
+from in_mlflow import InMlflow
+from task_argv import AS_DEPLOYED, task_argv, wheel_tasks
+
+from evalkit.demo.project import write_project
+from evalkit.demo.run import EVAL_NAME, RUN_ID
+
+ON_A_CLUSTER = {"DATABRICKS_RUNTIME_VERSION": "17.3"}
+
+
+@pytest.fixture
+def project(empty_database, tmp_path):
+    """The demo project with its mapping, as it lies on a volume, and an empty MLflow."""
+    folder = tmp_path / "volume/project"
+    write_project(folder)
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    return folder
+
+
+@pytest.fixture
+def run(bundle, installed, project, tmp_path):
+    """Runs tasks of a job with the very arguments that they get; ``chosen`` are the job's."""
+    elsewhere = tmp_path / "driver"
+    elsewhere.mkdir()
+    values = {**AS_DEPLOYED, "resources.volumes.state.volume_path": str(project.parent)}
+
+    def run(job, *keys, **chosen):
+        chosen = {"tracking_uri": f"sqlite:///{tmp_path}/mlflow.db", **chosen}
+        tasks = {task["task_key"]: task for name, task in wheel_tasks(bundle) if name == job}
+        started = [
+            (
+                tasks[key]["python_wheel_task"]["package_name"],
+                tasks[key]["python_wheel_task"]["entry_point"],
+                task_argv(bundle, job, tasks[key], values, **chosen),
+            )
+            for key in keys
+        ]
+        return installed.run_tasks(*started, cwd=elsewhere, env=ON_A_CLUSTER)
+
+    return run
+
+
+def test_what_runs_is_the_wheel_and_not_the_checkout(installed, tmp_path):
+    done = installed.run_tasks(("mlflow-evalkit", "evalkit-job", ["--stages="]), cwd=tmp_path)
+    assert str(installed.site) in done.stderr
+    assert "no stage is named" in done.stderr
+
+
+def test_the_bridge_runs_step_by_step_and_a_step_again(run, project, tmp_path, evalkit):
+    mapping = project / "tmp/schema_mapping.json"
+    assert evalkit("map", "--config", f"{project}/eval.yaml", "--out", str(mapping)).code == 0
+    steps = ("sync", "log", "log", "feedback")
+    done = run("eval_bridge_job", *steps, run_id=RUN_ID, strict="")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("job on a Databricks cluster, run 4711") == len(steps)
+    found = InMlflow(f"sqlite:///{tmp_path}/mlflow.db", EVAL_NAME)
+    assert len(found.traces()) == 11
+
+
+def test_a_run_of_the_fan_out_is_logged_by_itself(run, tmp_path):
+    done = run("eval_fanout_job", "run", input=RUN_ID, run_ids=f'["{RUN_ID}"]', strict="")
+    assert done.returncode == 0, done.stderr
+    assert len(InMlflow(f"sqlite:///{tmp_path}/mlflow.db", EVAL_NAME).traces()) == 11
+
+
+@pytest.mark.parametrize(
+    ("chosen", "complaint"),
+    [
+        ({"run_id": ""}, "arguments are required: --run-id"),
+        ({"run_id": "no-such-run"}, "no-such-run"),
+        ({"run_id": RUN_ID, "tracking_uri": "http://127.0.0.1:9"}, "not reachable"),
+    ],
+)
+def test_a_step_that_cannot_be_done_fails_its_task_by_an_error(run, chosen, complaint):
+    done = run("eval_bridge_job", "log", **chosen)
+    assert done.returncode == 1
+    assert "EvalkitError: log-results: " in done.stderr
+    assert complaint in done.stderr.splitlines()[-1]

@@ -1,0 +1,45 @@
+"""Arguments of a task become commands of stages."""
+
+import pytest
+
+from evalkit import InputError
+from evalkit.jobs import main, read_parameters, stage_commands
+
+
+def commands(*argv):
+    return stage_commands(read_parameters(argv))
+
+
+def test_each_stage_gets_what_it_knows():
+    assert commands(
+        "--stages=sync-dataset, log-results",
+        "--job_run_id=4711",
+        "--config=/Volumes/a/b/c/eval.yaml",
+        "--run_id=r 1",
+        "--mapping=m.json",
+        "--dry-run=true",
+        "--strict=False",
+        "--tracking_uri=",
+    ) == [
+        ["sync-dataset", "--config=/Volumes/a/b/c/eval.yaml", "--mapping=m.json", "--dry-run"],
+        ["log-results", "--config=/Volumes/a/b/c/eval.yaml", "--run-id=r 1"],
+    ]
+
+
+def test_a_value_may_hold_anything():
+    assert commands("--stages=check", "--config=a=b --json") == [["check", "--config=a=b --json"]]
+
+
+@pytest.mark.parametrize(
+    ("argv", "complaint"),
+    [
+        (["sync-dataset"], "'sync-dataset' is not --name=value"),
+        (["--stages", "check"], "'--stages' is not --name=value"),
+        (["--config=x"], "no stage is named"),
+        (["--stages=check,snyc"], "no stage 'snyc'"),
+        (["--stages=check", "--confg=x"], "--confg: no stage has this parameter"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_runs(argv, complaint):
+    with pytest.raises(InputError, match=complaint):
+        main(argv)
