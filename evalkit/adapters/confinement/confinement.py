@@ -60,13 +60,19 @@ class Confinement:
             if not obstacles[candidate]:
                 break
         else:
-            raise _refusal("this confinement does not work here", obstacles)
+            raise InputError(Problem(f"this confinement does not hold here{_told(obstacles)}"))
         self.level = candidate
         abi = landlock.abi() if self.level.confines else 0
         self.name = in_words(self.level, abi, allow_network=self.policy.allow_network)
         self.strong = is_strong(self.level, abi)
         if self.policy.require and not self.strong:
-            raise _refusal(f"programs cannot be confined here ({self.name})", obstacles)
+            raise InputError(
+                Problem(
+                    f"programs cannot be confined here ({self.name}){_told(obstacles)}",
+                    field="--require-sandbox",
+                    fix="run on Linux 6.2 or later with Landlock enabled, or without the flag",
+                )
+            )
 
     def run(
         self,
@@ -98,7 +104,7 @@ class Confinement:
         )
 
     def _obstacle(self, level: Level) -> str:
-        """Why a program confined like this would not be refused what it should be; empty if it is."""
+        """Why this level does not hold here, found out by trying; empty where it does."""
         if not level.confines:
             return ""
         with tempfile.TemporaryDirectory(prefix="evalkit-probe-") as place:
@@ -122,7 +128,9 @@ class Confinement:
         seconds: float,
     ) -> Ending:
         place = workdir.resolve(strict=True)
-        with tempfile.TemporaryDirectory(prefix="evalkit-", ignore_cleanup_errors=True) as home:
+        with tempfile.TemporaryDirectory(
+            prefix="evalkit-home-", ignore_cleanup_errors=True
+        ) as home:
 
             def plan(lifeline: int, status: int) -> Plan:
                 return Plan(
@@ -146,24 +154,18 @@ class Confinement:
             )
 
 
-def _refusal(message: str, obstacles: Mapping[Level, str]) -> InputError:
-    tried = "".join(f"; {level.value}: {why}" for level, why in obstacles.items() if why)
-    return InputError(
-        Problem(
-            message + tried,
-            field="--require-sandbox",
-            fix="run on Linux 6.2 or later with Landlock enabled, or without the flag",
-        )
-    )
+def _told(obstacles: Mapping[Level, str]) -> str:
+    return "".join(f"; {level.value}: {why}" for level, why in obstacles.items() if why)
 
 
 def limits(policy: Policy) -> dict[str, tuple[int, int]]:
     """The resource limits of each process, soft and hard, by their names in `resource`."""
     same = {
-        "RLIMIT_AS": policy.memory_mb * MIB,
         "RLIMIT_FSIZE": policy.file_mb * MIB,
         "RLIMIT_NOFILE": policy.open_files,
         "RLIMIT_CORE": 0,
     }
+    if sys.platform == "linux":  # elsewhere the limit exists and setting it fails
+        same["RLIMIT_AS"] = policy.memory_mb * MIB
     cpu = {"RLIMIT_CPU": (policy.cpu_s, policy.cpu_s + GRACE_S)}
     return cpu | {name: (value, value) for name, value in same.items()}

@@ -24,7 +24,7 @@ FRUGAL = {
 
 
 def environment(policy: Policy, env: Mapping[str, str], home: Path) -> dict[str, str]:
-    """The whole environment of one run; ``home`` is its private directory, whatever ``env`` says."""
+    """The whole environment of a run; ``home``, its private directory, is so whatever else says."""
     copied = (*ALLOWED, *policy.pass_env)
     return {
         **FRUGAL,

@@ -13,7 +13,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import IO
 
 from evalkit.adapters.confinement.cell.plan import Plan
 from evalkit.core.errors import Unfinished
@@ -39,12 +38,14 @@ class Tail:
         self.cut = False
 
     def add(self, chunk: bytes) -> None:
+        """Take in what came, and let go of what is too long ago."""
         self._kept += chunk
         if len(self._kept) > self._limit:
             del self._kept[: len(self._kept) - self._limit]
             self.cut = True
 
     def text(self) -> str:
+        """What is left, as text; bytes that are none show as question marks."""
         return self._kept.decode(errors="replace")
 
 
@@ -65,7 +66,8 @@ class Ending:
     timed_out: bool
 
 
-Streams = Mapping[IO[bytes] | FileIO, Tail]
+Streams = Mapping[FileIO, Tail]
+Ready = list[tuple[selectors.SelectorKey, int]]
 
 
 def execute(
@@ -85,11 +87,13 @@ def execute(
     with ExitStack() as opened:
         lifeline, hand = _pipe(opened)
         ear, status = _pipe(opened)
+        out, to_out = _pipe(opened)
+        err, to_err = _pipe(opened)
         plan = make_plan(lifeline.fileno(), status.fileno())
-        cell = opened.enter_context(_cell(plan, hand, workdir, env))
-        lifeline.close()
-        status.close()
-        streams = dict(zip(cell, (stdout, stderr), strict=True)) | {ear: said}
+        opened.enter_context(_cell(plan, hand, (to_out, to_err), workdir, env))
+        for its_end in (lifeline, status, to_out, to_err):
+            its_end.close()
+        streams = {out: stdout, err: stderr, ear: said}
         timed_out = not _follow(streams, ear, timeout_s)
         if timed_out:
             _end(hand)
@@ -105,23 +109,25 @@ def _pipe(opened: ExitStack) -> tuple[FileIO, FileIO]:
 
 @contextmanager
 def _cell(
-    plan: Plan, hand: FileIO, workdir: Path, env: Mapping[str, str]
-) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """The process that confines, with its two streams; whatever happens, it and all below ends."""
+    plan: Plan,
+    hand: FileIO,
+    streams: tuple[FileIO, FileIO],
+    workdir: Path,
+    env: Mapping[str, str],
+) -> Iterator[None]:
+    """The process that confines; whatever happens meanwhile, it and all below it ends."""
     with subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", ENTER_CELL, str(ROOT), plan.to_json()],
         cwd=workdir,
         env=dict(env),
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=streams[0],
+        stderr=streams[1],
         pass_fds=(plan.lifeline, plan.status),
         start_new_session=True,
     ) as process:
-        if process.stdout is None or process.stderr is None:  # pragma: no cover - both were asked
-            raise Unfinished("the confined program has no streams")
         try:
-            yield process.stdout, process.stderr
+            yield
         finally:
             _end(hand)
             try:
@@ -143,25 +149,24 @@ def _follow(streams: Streams, ear: FileIO, seconds: float) -> bool:
     """
     deadline = time.monotonic() + seconds
     with selectors.DefaultSelector() as selector:
-        for stream in streams:
-            selector.register(stream, selectors.EVENT_READ)
+        for stream, tail in streams.items():
+            selector.register(stream, selectors.EVENT_READ, tail)
         while selector.get_map().get(ear.fileno()):
             ready = selector.select(max(0.0, deadline - time.monotonic()))
             if not ready or time.monotonic() > deadline:
                 return False
-            _read(selector, ready, streams)
+            _read(selector, ready)
         while ready := selector.select(0):
-            _read(selector, ready, streams)
+            _read(selector, ready)
     return True
 
 
-def _read(selector: selectors.BaseSelector, ready: list, streams: Streams) -> None:
+def _read(selector: selectors.BaseSelector, ready: Ready) -> None:
     for key, _ in ready:
-        stream = key.fileobj
         if chunk := os.read(key.fd, CHUNK):
-            streams[stream].add(chunk)
+            key.data.add(chunk)
         else:
-            selector.unregister(stream)
+            selector.unregister(key.fileobj)
 
 
 def _returncode(said: str) -> int:

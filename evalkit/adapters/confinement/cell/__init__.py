@@ -15,6 +15,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 from evalkit.adapters.confinement.cell import landlock, namespaces, privileges, seccomp
@@ -73,7 +74,8 @@ def _first_process(plan: Plan) -> None:
 
 
 def _report(plan: Plan, status: int) -> None:
-    os.write(plan.status, f"returncode {os.waitstatus_to_exitcode(status)}\n".encode())
+    with suppress(BrokenPipeError):  # the caller was killed; there is still sweeping to do
+        os.write(plan.status, f"returncode {os.waitstatus_to_exitcode(status)}\n".encode())
 
 
 def _program(plan: Plan) -> NoReturn:
@@ -98,13 +100,15 @@ def _limit(kind: int, soft: int, hard: int) -> None:
 
 
 def _close_the_rest(plan: Plan) -> None:
+    readable, writable = [*plan.readable], [*plan.writable]
     if plan.namespaces:
-        readable, writable = ("/proc",), (namespaces.SHARED_MEMORY,)
+        readable.append("/proc")
+        writable.append(namespaces.SHARED_MEMORY)
     else:
         # Kept open: the kernel forgets the rule for a process's own entry with the entry itself.
         os.set_inheritable(os.open(OWN_PROCESS, os.O_PATH), True)
-        readable, writable = (OWN_PROCESS, *MACHINE), ()
-    landlock.restrict((*plan.readable, *readable), (*plan.writable, *writable), DEVICES)
+        readable += [OWN_PROCESS, *MACHINE]
+    landlock.restrict(readable, writable, DEVICES)
     seccomp.restrict(allow_network=plan.allow_network)
 
 

@@ -7,6 +7,7 @@ import os
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
+
 def checked(result: int, what: str) -> int:
     """The result of a call, or the error that it left behind."""
     if result < 0:

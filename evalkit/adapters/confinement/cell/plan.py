@@ -33,8 +33,10 @@ class Plan:
     status: int
 
     def to_json(self) -> str:
+        """The plan as one argument of a command line."""
         return json.dumps(asdict(self))
 
     @staticmethod
     def from_json(text: str) -> Plan:
+        """The plan that `to_json` wrote; tuples come back as lists, which serves as well."""
         return Plan(**json.loads(text))

@@ -1,4 +1,7 @@
-"""Waiting for a child and for the caller's word at once, with no thread: namespaces forbid those."""
+"""Waiting for a child and for the caller's word at once.
+
+Without a thread: a process that has asked for namespaces is not allowed any.
+"""
 
 from __future__ import annotations
 
