@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -108,7 +109,10 @@ except KeyboardInterrupt:
     ("sent", "returncode"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 77)]
 )
 def test_nothing_outlives_its_caller(sent, returncode, level, tmp_path):
-    caller = subprocess.Popen([sys.executable, "-c", CALLER, level.name, str(tmp_path), FOREVER])
+    caller = subprocess.Popen(
+        [sys.executable, "-c", CALLER, level.name, str(tmp_path), FOREVER],
+        env=os.environ | {"TMPDIR": str(tmp_path)},  # nobody is left to remove the private home
+    )
     deadline = time.monotonic() + 30
     while not (tmp_path / "beats").exists():
         assert time.monotonic() < deadline
