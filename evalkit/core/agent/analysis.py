@@ -174,7 +174,8 @@ def _about_scorers(analysis: Analysis) -> Iterator[str]:
     for scorer in analysis.scorers:
         if not scorer.evidence:
             yield f"the scorer {scorer.name} cites no trace: name those that it stands on"
-    names = [each.name for each in (*analysis.scorers, *analysis.guidelines)]
+    names = [scorer.name for scorer in analysis.scorers]
+    names += [guideline.name for guideline in analysis.guidelines]
     for name, count in Counter(names).items():
         if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
             yield f"{name!r} cannot be a scorer's name: use lower-case words joined by _"

@@ -92,18 +92,13 @@ class Budget:
     total: Limits
     sessions: int | None = None
 
-    def exhausted(self, session: Spent, total: Spent) -> str:
-        """Which limit is reached, in words; empty where the next call fits.
+    def session_over(self, spent: Spent) -> str:
+        """Which limit of a session is reached, in words; empty where the next call fits."""
+        return next(_reached(self.session, spent, "this session's"), "")
 
-        Args:
-            session: What the session has spent.
-            total: What all have, this one included.
-        """
-        reached = [
-            *_reached(self.session, session, "this session's"),
-            *_reached(self.total, total, "the total"),
-        ]
-        return reached[0] if reached else ""
+    def over(self, spent: Spent) -> str:
+        """Which limit of all sessions together is reached; empty where the next call fits."""
+        return next(_reached(self.total, spent, "the total"), "")
 
     def output_tokens(self, wanted: int, session: Spent, total: Spent) -> int:
         """How many tokens the next answer may have."""

@@ -101,8 +101,14 @@ class Session:
         told: list[Message] = []
         for turn in self.turns:
             told += turn.sent
-            told.append({"role": "assistant", "content": [dict(b) for b in turn.reply.content]})
+            told.append(answer(turn.reply))
         return told
+
+
+def answer(reply: Reply) -> Message:
+    """An answer as a message of the conversation; one without words says so."""
+    content: list[Json] = [dict(block) for block in reply.content]
+    return {"role": "assistant", "content": content or [{"type": "text", "text": "(nothing)"}]}
 
 
 def total_of(turns: Iterable[Turn]) -> Spent:
