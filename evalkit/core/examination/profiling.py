@@ -1,0 +1,210 @@
+"""What the good answers of a route have in common: enough to write scorers from, in a few kB."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from evalkit.core.agent.answer import answer_path
+from evalkit.core.agent.damage import damages
+from evalkit.core.agent.requests import Recorded
+from evalkit.core.agent.suite import Row
+from evalkit.core.brevity import short, size
+from evalkit.core.examination.profile_checks import (
+    CHECKS,
+    FEW,
+    TOLERATED,
+    Check,
+    Sample,
+    Unsupported,
+    words_of,
+)
+from evalkit.core.examination.profile_terms import Question, terms_by_question
+from evalkit.core.examination.reporting import NAME_CHARS
+from evalkit.core.values import Json, canonical
+
+MOST_CASES = 24
+"""Traces whose expectations are suggested, where nobody says for which ones."""
+
+MOST_BYTES = 11_500
+EVIDENCE = 3
+TOOLS = 20
+NAMES = 20
+
+
+def profile(
+    recorded: Iterable[Recorded],
+    route: str,
+    *,
+    disliked: Collection[str] = (),
+    cases: Collection[str] = (),
+) -> dict[str, Json]:
+    """What the good answers of a route have in common.
+
+    Good is what ended well, has an output, and was not assessed as bad by a person. ``checks`` says
+    for every check whether the good answers support it (``on``, else ``why``), the bound that they
+    suggest, how many of them keep to it, and which damage to them it notices.
+
+    Args:
+        recorded: The requests of an experiment, of this route and of others.
+        route: The name of the traces' root span, whole or as reports shorten it.
+        disliked: Traces that a person assessed as bad.
+        cases: Traces that are to become rows of a dataset, of whatever route; their expectations
+            are suggested under ``cases``. Without any, those of the first questions are.
+    """
+    name = short(route, NAME_CHARS)
+    own = [each for each in recorded if short(each.route, NAME_CHARS) == name]
+    good = [each for each in own if each.ok and each.trace_id not in disliked]
+    place = _place([each.row.outputs for each in good])
+    questions = _questions(good, place)
+    rows = list(_with_expectations(good, questions, name))
+    texts = [words_of(row, place) for row in rows]
+    sample = Sample(rows, place, texts, len(questions))
+    picked = _picked(rows, cases)
+    found: dict[str, Json] = {
+        "route": name,
+        "traces": len(own),
+        "good_traces": len(good),
+        "distinct_inputs": len(questions),
+        "too_few": len(questions) < FEW,
+        "inputs": sorted(set.intersection(*(set(each.row.inputs) for each in own)))[:NAMES]
+        if own
+        else [],
+        "answer_at": list(place),
+        "chars": _spread([len(text) for text in texts]),
+        "seconds": _spread([row.seconds for row in rows if row.seconds is not None]),
+        "tools": _tools(rows),
+        "checks": {
+            name: _learned(check, sample, picked) for name, check in CHECKS.items()
+        }
+        if rows
+        else {},
+        "cases": {
+            row.source_trace_id: {
+                name: row.expectations[name] for name in ("must_mention", "tools")
+            }
+            for row in picked
+        },
+    }
+    return _bounded(found)
+
+
+def _place(outputs: Sequence[Json]) -> tuple[str | int, ...]:
+    """Where most answers have their words; the last item of a list is called -1."""
+    counts = Counter(_from_end(output) for output in outputs if answer_path(output) is not None)
+    return counts.most_common(1)[0][0] if counts else ()
+
+
+def _from_end(output: Json) -> tuple[str | int, ...]:
+    steps: list[str | int] = []
+    for step in answer_path(output) or ():
+        is_last = isinstance(step, int) and step == len(output) - 1
+        steps.append(-1 if is_last else step)
+        output = output[step]
+    return tuple(steps)
+
+
+def _questions(good: Sequence[Recorded], place: Sequence[str | int]) -> dict[str, Question]:
+    rows: dict[str, list[Row]] = {}
+    for each in good:
+        rows.setdefault(canonical(dict(each.row.inputs)), []).append(each.row)
+    return {
+        key: Question(tuple(same), tuple(words_of(row, place) for row in same))
+        for key, same in rows.items()
+    }
+
+
+def _with_expectations(
+    good: Sequence[Recorded], questions: Mapping[str, Question], route: str
+) -> Iterator[Row]:
+    terms = terms_by_question(questions)
+    tools = {key: _common_tools(question.rows) for key, question in questions.items()}
+    for each in good:
+        key = canonical(dict(each.row.inputs))
+        expected = {"route": route, "must_mention": terms[key], "tools": tools[key]}
+        yield replace(each.row, expectations=expected)
+
+
+def _common_tools(rows: Sequence[Row]) -> list[str]:
+    return sorted(set.intersection(*({step.name for step in row.steps} for row in rows)))
+
+
+def _picked(rows: Sequence[Row], cases: Collection[str]) -> list[Row]:
+    """The rows that a dataset will hold as far as it is known, one for each question."""
+    if cases:
+        return [row for row in rows if row.source_trace_id in cases]
+    first = {canonical(dict(row.inputs)): row for row in reversed(rows)}
+    return list(reversed(first.values()))[:MOST_CASES]
+
+
+def _learned(check: Check, sample: Sample, picked: Sequence[Row]) -> dict[str, Json]:
+    bound = check.learn(sample)
+    if isinstance(bound, Unsupported):
+        return {"on": False, "why": str(bound)}
+    kept = [
+        check.passes(row, text, bound)
+        for row, text in zip(sample.rows, sample.texts, strict=True)
+    ]
+    evidence = [
+        row.source_trace_id for row, passed in zip(sample.rows, kept, strict=True) if passed
+    ]
+    told = {"bound": bound, "passes": sum(kept), "of": len(kept)}
+    if len(kept) - sum(kept) > TOLERATED * len(kept):
+        return {"on": False, "why": "too many good answers would fail it", **told}
+    catches = _noticed(check, sample, picked, bound)
+    if not catches:
+        return {"on": False, "why": "it would notice no damage to these answers", **told}
+    return {"on": True, **told, "catches": catches, "evidence": evidence[:EVIDENCE]}
+
+
+def _noticed(
+    check: Check, sample: Sample, picked: Sequence[Row], bound: Json
+) -> list[str]:
+    """The damages to the picked rows that the check would notice."""
+    good = {
+        index: str(row.expectations["route"])
+        for index, row in enumerate(picked)
+        if check.passes(row, words_of(row, sample.place), bound)
+    }
+    noticed = [
+        copy.damage
+        for copy in damages(picked, good)
+        if not check.passes(copy.row, words_of(copy.row, sample.place), bound)
+    ]
+    return list(dict.fromkeys(noticed))
+
+
+def _tools(rows: Sequence[Row]) -> dict[str, Json]:
+    used = Counter(name for row in rows for name in {step.name for step in row.steps})
+    failed = Counter(step.name for row in rows for step in row.steps if step.failed)
+    return {
+        "always": sorted(name for name, count in used.items() if count == len(rows))[:TOOLS],
+        "sometimes": {
+            name: count for name, count in used.most_common(TOOLS) if count < len(rows)
+        },
+        "failures": dict(failed.most_common(TOOLS)),
+    }
+
+
+def _spread(values: Sequence[float]) -> dict[str, float] | None:
+    if not values:
+        return None
+    return {
+        "smallest": min(values),
+        "median": round(statistics.median(values), 3),
+        "largest": max(values),
+    }
+
+
+def _bounded(found: dict[str, Json]) -> dict[str, Json]:
+    """The profile with as many cases as fit, and the answer's form in short if need be."""
+    left = list(found["cases"].items())
+    while size(found) > MOST_BYTES and left:
+        left.pop()
+        found["cases"] = dict(left)
+    if size(found) > MOST_BYTES:
+        form = found["checks"].get("format_kept", {})
+        form["bound"] = {"type": form["bound"]["type"]} if "bound" in form else {}
+    return found
