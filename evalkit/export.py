@@ -45,6 +45,23 @@ INSTEAD = {
     "Thread": "use host.work",
 }
 
+INSTALL = """\
+# On Databricks: evalkit's wheel, where it is not installed. A job installs it by itself.
+if "dbutils" in globals():
+    import glob
+    import importlib.util
+    import os
+
+    if importlib.util.find_spec("evalkit") is None:
+        get = dbutils.widgets.get
+        folders = ("../../dist", os.path.join({base}, "wheels"))
+        wheels = [file for folder in folders for file in glob.glob(folder + "/*.whl")]
+        if not wheels:
+            raise RuntimeError("evalkit is not installed: put its wheel into " + folders[-1])
+        get_ipython().run_line_magic("pip", "install -q " + max(wheels, key=os.path.getmtime))
+        dbutils.library.restartPython()"""
+"""The cell that installs evalkit in a workspace; ``dist`` is where the bundle puts the wheel."""
+
 
 def export(directory: str | Path, place: Path | None = None) -> dict[str, Any]:
     """Write every stage's notebook as ``.ipynb``; the same notebooks give the same bytes.
@@ -174,7 +191,8 @@ def _finished(source: Path, exported: Mapping[str, Any]) -> str:
     """The notebook with its widgets and kernelspec, as the text of the file."""
     import nbformat
 
-    cells = [_widgets(_parameters(source)), *map(_plain, exported["cells"])]
+    declared = _parameters(source)
+    cells = [_widgets(declared), _install(declared), *map(_plain, exported["cells"])]
     notebook = {
         "nbformat": 4,
         "nbformat_minor": 5,
@@ -221,12 +239,26 @@ def _widgets(declared: Sequence[Parameter]) -> dict[str, Any]:
         'if "dbutils" in globals():',
         *(f"    {_widget(each)}" for each in declared),
     ]
+    return _code("\n".join(lines))
+
+
+def _install(declared: Sequence[Parameter]) -> dict[str, Any]:
+    """A cell that installs evalkit on Databricks where it is missing, and else does nothing.
+
+    The wheel comes from the bundle, or from ``wheels`` on the volume of the notebook's parameters.
+    """
+    names = {each.name for each in declared}
+    base = 'get("volume_path")' if "volume_path" in names else 'os.path.dirname(get("config"))'
+    return _code(INSTALL.format(base=base))
+
+
+def _code(source: str) -> dict[str, Any]:
     return {
         "cell_type": "code",
         "execution_count": None,
         "metadata": {},
         "outputs": [],
-        "source": "\n".join(lines).splitlines(keepends=True),
+        "source": source.splitlines(keepends=True),
     }
 
 
