@@ -1,9 +1,11 @@
 """Projects, cases and runs are found on disk, and nothing outside their folders is read."""
 
+from pathlib import Path
+
 import pytest
 
 from evalkit.adapters.files.project import case_ids, load_project, read_case, read_cases
-from evalkit.adapters.files.reading import read_text, write_text
+from evalkit.adapters.files.reading import is_on_volume, read_text, write_text
 from evalkit.adapters.files.run import find_run, list_runs, load_run
 from evalkit.core.errors import InputError
 
@@ -166,3 +168,16 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
         write_text(tmp_path / "file" / "x.yaml", "")
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/Volumes/main/evals/state/project/tmp/schema_mapping.json", True),
+        ("/Volumes/../etc/eval.yaml", False),
+        ("/VolumesOfMine/eval.yaml", False),
+        ("Volumes/eval.yaml", False),
+    ],
+)
+def test_what_lies_on_a_volume_is_written_without_renaming(path, expected):
+    assert is_on_volume(Path(path)) is expected

@@ -11,6 +11,9 @@ from pathlib import Path
 from evalkit.core.document import Document, parse_json, parse_yaml
 from evalkit.core.errors import InputError, Problem
 
+VOLUMES = Path("/Volumes")
+"""Where Databricks mounts volumes: they take whole files, and neither renaming nor rights."""
+
 DOCUMENT_SUFFIXES = (".yaml", ".yml", ".json")
 """Files that are parsed, not only read."""
 
@@ -77,13 +80,17 @@ def read_document(path: Path, *, with_lines: bool = False) -> Document:
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all: a kill leaves the old file or the new one.
 
-    It keeps its rights, and the byte order mark it may begin with, which reading leaves out.
+    It keeps its rights, and the byte order mark it may begin with, which reading leaves out. On a
+    volume of Databricks it is the volume that takes whole files only.
 
     Raises:
         InputError: the folder cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if is_on_volume(path):
+            path.write_bytes(_mark_of(path) + text.encode())
+            return
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
@@ -102,6 +109,11 @@ def write_text(path: Path, text: str) -> None:
         raise InputError(
             Problem(f"cannot be written: {error.strerror}", str(path), fix="check the folder")
         ) from error
+
+
+def is_on_volume(path: Path) -> bool:
+    """Whether it lies on a volume that Databricks has mounted."""
+    return path.resolve().is_relative_to(VOLUMES)
 
 
 def _mark_of(path: Path) -> bytes:
