@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
@@ -105,9 +106,10 @@ def asked_wait(error: Trouble) -> float | None:
     if not isinstance(error, anthropic.APIStatusError):
         return None
     try:
-        return float(error.response.headers.get("retry-after", ""))
+        seconds = float(error.response.headers.get("retry-after", ""))
     except ValueError:
         return None
+    return seconds if math.isfinite(seconds) else None
 
 
 def said(error: Trouble) -> str:

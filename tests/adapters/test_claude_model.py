@@ -1,0 +1,445 @@
+"""Claude as the agent's model: what is sent, what comes back, and what every trouble becomes."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from messages_server import Fault, MessagesServer, Reply, messages_server
+
+from evalkit.adapters.claude import ClaudeModel, ClaudeSettings, Wait
+from evalkit.adapters.claude.model import ATTEMPTS, MAX_WAIT_S
+from evalkit.core.agent.conversation import Message, Model, ToolSpec
+from evalkit.core.agent.conversation import Reply as Answer
+from evalkit.core.agent.price import Price
+from evalkit.core.errors import ContextFull, ModelError
+from evalkit.core.usage import Usage
+
+KEY = "sk-ant-made-up"
+HELLO: Message = {"role": "user", "content": "Hello?"}
+LOOK = ToolSpec("look", "Looks at something.", {"type": "object", "properties": {"at": {}}})
+CALL = ("look", {"at": "traces", "words": 'quoted "ü" \\ and more', "deep": [{"n": 1.5}, None]})
+PRICE = Price(1e-6, 5e-6, 1e-7, 1.25e-6, 2e-6)
+ONE_TURN = Usage(100, 20)
+BROKEN = Usage(100, 1)  # what is known of an answer that broke off
+DONE = Reply("Done.")
+
+
+def model_at(server: MessagesServer | str, **options: Any) -> ClaudeModel:
+    url = server if isinstance(server, str) else server.url
+    given: dict[str, Any] = {"price": lambda _: PRICE, "sleep": lambda _: None, **options}
+    return ClaudeModel(ClaudeSettings(url, "claude-test", api_key=KEY), **given)
+
+
+def ask(
+    model: Model,
+    *messages: Message,
+    system: str = "Be brief.",
+    tools: tuple[ToolSpec, ...] = (LOOK,),
+    max_tokens: int = 1000,
+) -> Answer:
+    told = list(messages) or [HELLO]
+    return model.create(system=system, messages=told, tools=tools, max_tokens=max_tokens)
+
+
+def said(answer: Answer) -> Message:
+    return {"role": "assistant", "content": [dict(block) for block in answer.content]}
+
+
+def results_of(answer: Answer) -> Message:
+    blocks = [
+        {"type": "tool_result", "tool_use_id": call.call_id, "content": "seen"}
+        for call in answer.tool_calls
+    ]
+    return {"role": "user", "content": blocks}
+
+
+# -- answers
+
+
+def test_words_and_calls_come_back_whole() -> None:
+    words = "I look at the traces first; häufig reicht das. 🙂"
+    with messages_server(Reply(words, thinking="Where to begin?", tools=(CALL, CALL))) as server:
+        answer = ask(model_at(server))
+    assert answer.text == words
+    assert [(call.name, call.arguments) for call in answer.tool_calls] == [CALL, CALL]
+    assert answer.content[0]["type"] == "thinking"
+    assert answer.stop_reason == "tool_use"
+    assert answer.model == "claude-test"
+    assert answer.request_id == "req_0001"
+
+
+def test_an_answer_can_be_sent_back_and_answered() -> None:
+    thinking = Reply("I look.", thinking="Where to begin?", tools=(CALL, CALL))
+    bare = Reply(tools=(("look", {}),))
+    with messages_server(thinking, bare, DONE) as server:
+        model = model_at(server)
+        conversation = [HELLO]
+        while (answer := ask(model, *conversation)).tool_calls:
+            conversation += [said(answer), results_of(answer)]
+    assert answer.text == "Done."
+    assert server.refused == []
+
+
+def test_a_turn_that_paused_goes_on() -> None:
+    with messages_server(Reply("Still at it.", "pause_turn"), DONE) as server:
+        model = model_at(server)
+        first = ask(model)
+        assert first.stop_reason == "pause_turn"
+        assert ask(model, HELLO, said(first)).text == "Done."
+
+
+def test_a_refusal_says_why() -> None:
+    details = {"type": "refusal", "category": None, "explanation": "Not that."}
+    with messages_server(Reply("", "refusal", details)) as server:
+        answer = ask(model_at(server))
+    assert (answer.stop_reason, answer.explanation) == ("refusal", "Not that.")
+    assert answer.content == ()
+
+
+@pytest.mark.parametrize("reason", ["max_tokens", "stop_sequence", "model_context_window_exceeded"])
+def test_how_an_answer_ended_is_told(reason: str) -> None:
+    with messages_server(Reply("So far", reason)) as server:
+        assert ask(model_at(server)).stop_reason == reason
+
+
+def test_a_call_that_the_token_limit_cut_off_is_left_out() -> None:
+    cut = Reply("I look.", "max_tokens", tools=(CALL, CALL), cut_input=5)
+    with messages_server(cut) as server:
+        answer = ask(model_at(server))
+    assert [call.call_id for call in answer.tool_calls] == ["toolu_000_0"]
+
+
+def test_an_end_that_nobody_knows_is_a_model_error() -> None:
+    with (
+        messages_server(Reply("", "abducted")) as server,
+        pytest.raises(ModelError, match="abducted"),
+    ):
+        ask(model_at(server))
+
+
+def test_unknown_kinds_of_blocks_and_empty_words_do_no_harm() -> None:
+    blocks = (
+        {"type": "text", "text": ""},
+        {"type": "aura", "hue": 3},
+        {"type": "text", "text": "!"},
+    )
+    with messages_server(Reply(blocks=blocks)) as server:
+        answer = ask(model_at(server))
+    assert answer.content == ({"type": "aura", "hue": 3}, {"type": "text", "text": "!"})
+
+
+def test_words_are_told_as_they_come() -> None:
+    heard: list[str] = []
+    words = "One after the other, not all at once."
+    with messages_server(Reply(words)) as server:
+        ask(model_at(server, on_text=heard.append))
+    assert "".join(heard) == words
+    assert len(heard) > 3
+
+
+def test_a_long_answer_may_take_longer_than_silence_may_last() -> None:
+    with messages_server(Reply("word " * 20, pause_s=0.01), output=128_000) as server:
+        assert ask(model_at(server), max_tokens=128_000).text.count("word") == 20
+
+
+# -- requests
+
+
+def test_a_request_says_the_conversation_and_nothing_in_beta() -> None:
+    with messages_server(DONE) as server:
+        ask(model_at(server))
+    (request,) = server.requests
+    assert set(request.body) == {"model", "max_tokens", "stream", "system", "messages", "tools"}
+    assert request.body["tools"][0]["input_schema"] == LOOK.input_schema
+    assert not [name for name in request.headers if "beta" in name]
+
+
+def test_what_is_not_there_is_not_sent() -> None:
+    with messages_server(DONE) as server:
+        ask(model_at(server), system="", tools=())
+    assert set(server.requests[0].body) == {"model", "max_tokens", "stream", "messages"}
+
+
+def marks(body: dict[str, Any]) -> list[str]:
+    """Where a request asks for the cache."""
+    found = [
+        name for name in ("system", "tools") for b in body.get(name, []) if "cache_control" in b
+    ]
+    for at, message in enumerate(body["messages"]):
+        if isinstance(message["content"], list):
+            found += [f"messages.{at}" for b in message["content"] if "cache_control" in b]
+    return found
+
+
+def without_marks(value: Any) -> Any:
+    if isinstance(value, list):
+        return [without_marks(each) for each in value]
+    if isinstance(value, dict):
+        return {k: without_marks(v) for k, v in value.items() if k != "cache_control"}
+    return value
+
+
+def test_instructions_and_the_conversation_so_far_are_cached() -> None:
+    with messages_server(Reply(tools=(CALL, CALL)), DONE) as server:
+        model = model_at(server)
+        answer = ask(model)
+        ask(model, HELLO, said(answer), results_of(answer))
+    first, second = (request.body for request in server.requests)
+    assert marks(first) == ["system", "messages.0"]
+    assert marks(second) == ["system", "messages.2"]
+    assert "cache_control" in second["messages"][2]["content"][-1]
+    for part in ("system", "tools"):
+        assert first[part] == second[part]
+    assert HELLO["content"] == "Hello?"  # what was given is not touched
+    begun = without_marks(first["messages"])[0]["content"]
+    assert begun == [{"type": "text", "text": HELLO["content"]}]
+    assert without_marks(second["messages"])[0]["content"] in (begun, HELLO["content"])
+
+
+def test_without_instructions_the_tools_are_cached() -> None:
+    with messages_server(DONE) as server:
+        ask(model_at(server), system="", tools=(LOOK, ToolSpec("b", "B.", LOOK.input_schema)))
+    assert marks(server.requests[0].body) == ["tools", "messages.0"]
+    assert "cache_control" in server.requests[0].body["tools"][-1]
+
+
+def test_a_gateway_without_a_cache_is_asked_plainly_from_then_on() -> None:
+    waits: list[float] = []
+    with messages_server(Reply("One."), Reply("Two."), caching=False) as server:
+        model = model_at(server, sleep=waits.append)
+        assert [ask(model).text, ask(model).text] == ["One.", "Two."]
+    assert [bool(marks(request.body)) for request in server.requests] == [True, False, False]
+    assert waits == []
+
+
+# -- tokens and cost
+
+
+def test_tokens_and_cost_by_kind() -> None:
+    usage = {
+        "input_tokens": 10,
+        "output_tokens": 300,
+        "cache_read_input_tokens": 4000,
+        "cache_creation_input_tokens": 500,
+        "cache_creation": {"ephemeral_5m_input_tokens": 300, "ephemeral_1h_input_tokens": 200},
+    }
+    with messages_server(Reply("Done.", usage=usage)) as server:
+        answer = ask(model_at(server))
+    assert answer.usage == Usage(10, 300, 4000, 500, 200)
+    assert answer.cost_usd == pytest.approx(
+        10 * 1e-6 + 300 * 5e-6 + 4000 * 1e-7 + 300 * 1.25e-6 + 200 * 2e-6
+    )
+
+
+def test_an_unknown_price_is_never_nothing() -> None:
+    with messages_server(DONE) as server:
+        model = model_at(server, price=lambda _: None)
+        assert not model.is_priced
+        assert ask(model).cost_usd is None
+        assert model_at(server).is_priced
+
+
+def test_answers_that_broke_off_are_paid_too() -> None:
+    usage = {"input_tokens": 1000, "output_tokens": 50, "cache_read_input_tokens": 7}
+    broken = Reply("Half of", usage=usage, truncate_after=4)
+    with messages_server(broken, Fault(529), DONE) as server:
+        answer = ask(model_at(server))
+    assert answer.text == "Done."
+    assert answer.usage == Usage(1100, 21, 7)
+    assert answer.cost_usd == pytest.approx(PRICE.cost(answer.usage))
+    assert answer.request_id == "req_0003"
+
+
+def test_each_attempt_has_the_price_of_its_own_length() -> None:
+    dear = Price(
+        1e-6, 5e-6, 1e-7, 1.25e-6, 2e-6, long_from=150, long=Price(1.0, 1.0, 1.0, 1.0, 1.0)
+    )
+    with messages_server(Reply("Half", truncate_after=3), DONE) as server:
+        answer = ask(model_at(server, price=lambda _: dear))
+    assert answer.usage == ONE_TURN + BROKEN
+    assert answer.cost_usd == pytest.approx(dear.cost(ONE_TURN) + dear.cost(BROKEN))
+    assert answer.cost_usd < 1
+
+
+# -- trouble that passes
+
+CUTS = [
+    pytest.param(Fault(0), id="no answer"),
+    pytest.param(Fault(408), id="408"),
+    pytest.param(Fault(409), id="409"),
+    pytest.param(Fault(429), id="429"),
+    pytest.param(Fault(500), id="500"),
+    pytest.param(Fault(502, "<html>Bad gateway", plain=True), id="502 of a proxy"),
+    pytest.param(Fault(529), id="529"),
+    *[pytest.param(Reply("Half of it", drop_after=n), id=f"dropped at {n}") for n in range(6)],
+    *[
+        pytest.param(Reply("Half of it", truncate_after=n), id=f"truncated at {n}")
+        for n in range(6)
+    ],
+    pytest.param(Reply("Half of it", error_after=0), id="error before all"),
+    pytest.param(Reply("Half of it", error_after=4), id="error in the middle"),
+    pytest.param(Reply("Half", error_after=4, error_kind="api_error"), id="its own error"),
+    pytest.param(Reply("Half", error_after=4, error_kind="new_error"), id="an unknown error"),
+    pytest.param(Reply(tools=(CALL,), cut_input=4), id="a garbled call"),
+]
+
+
+@pytest.mark.parametrize("trouble", CUTS)
+def test_trouble_that_passes_is_waited_out(trouble: Reply | Fault) -> None:
+    waits: list[Wait] = []
+    slept: list[float] = []
+    with messages_server(trouble, trouble, DONE) as server:
+        answer = ask(model_at(server, sleep=slept.append, on_wait=waits.append))
+    assert answer.text == "Done."
+    assert len(server.requests) == 3
+    assert slept == [wait.seconds for wait in waits] == [0.5, 1.0]
+    assert [(wait.attempt, wait.attempts) for wait in waits] == [(1, ATTEMPTS), (2, ATTEMPTS)]
+    assert all(wait.why for wait in waits)
+
+
+@pytest.mark.parametrize("cut", ["drop_after", "truncate_after"])
+def test_what_breaks_after_the_answer_is_complete_is_not_paid_twice(cut: str) -> None:
+    events = 6  # start, ping, block, its one piece, its end, the message's end
+    with messages_server(Reply("Done.", **{cut: events})) as server:
+        assert ask(model_at(server)).text == "Done."
+    assert len(server.requests) == 1
+
+
+def test_waits_are_those_the_server_asks_for_up_to_a_cap() -> None:
+    slept: list[float] = []
+    faults = [Fault(429, retry_after=after) for after in ("2", "3600", "-1", "tomorrow", "nan")]
+    with messages_server(*faults, DONE) as server:
+        ask(model_at(server, sleep=slept.append))
+    assert slept == [2.0, MAX_WAIT_S, 0.0, 4.0, 8.0]
+
+
+def test_trouble_that_lasts_ends_as_a_model_error_that_says_what_it_cost() -> None:
+    slept: list[float] = []
+    broken = Reply("Half of it", error_after=4)
+    with messages_server(*[broken] * 20) as server, pytest.raises(ModelError) as caught:
+        ask(model_at(server, sleep=slept.append))
+    assert len(server.requests) == ATTEMPTS
+    assert slept == [0.5, 1, 2, 4, 8, 16, 32]
+    assert "overloaded_error: scripted error" in str(caught.value)
+    assert "--model offline" in str(caught.value)
+    assert caught.value.usage == Usage(100 * ATTEMPTS, ATTEMPTS)
+    assert caught.value.cost_usd == pytest.approx(PRICE.cost(BROKEN) * ATTEMPTS)
+
+
+def test_a_host_that_is_not_there_is_a_model_error() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(ModelError, match="cannot be reached") as caught:
+        ask(model_at(url))
+    assert caught.value.cost_usd == 0
+
+
+# -- trouble that does not pass
+
+
+@pytest.mark.parametrize(
+    ("trouble", "kind", "says"),
+    [
+        (Fault(401), ModelError, "does not accept the key"),
+        (Fault(403), ModelError, "does not accept the key"),
+        (Fault(402, "your credit is used up"), ModelError, "402: your credit is used up"),
+        (Fault(404), ModelError, "does not know the model claude-test"),
+        (Fault(400, "tools.0: no"), ModelError, "answered 400: tools.0: no; correct that"),
+        (
+            Reply("a", error_after=3, error_kind="invalid_request_error"),
+            ModelError,
+            "invalid_request_error: scripted error",
+        ),
+        (Fault(413), ContextFull, "too long for claude-test"),
+        (Fault(400, "prompt is too long: 2 tokens > 1 maximum"), ContextFull, "2 tokens > 1"),
+        (
+            Fault(400, "input length and `max_tokens` exceed context limit: 9 + 2 > 10"),
+            ContextFull,
+            "shorten it",
+        ),
+        (Fault(400, "Input is too long for requested model."), ContextFull, "shorten it"),
+    ],
+)
+def test_a_refused_request_is_not_repeated(
+    trouble: Reply | Fault, kind: type[ModelError], says: str
+) -> None:
+    with messages_server(trouble, DONE) as server, pytest.raises(ModelError, match=says) as caught:
+        ask(model_at(server))
+    assert type(caught.value) is kind
+    assert len(server.requests) == 1
+    assert "--model offline" in str(caught.value)
+    assert KEY not in str(caught.value)
+
+
+def test_a_conversation_that_is_too_long_can_be_told_apart_and_costs_nothing() -> None:
+    long: Message = {"role": "user", "content": "word " * 4000}
+    with messages_server(DONE, context=4000) as server:
+        model = model_at(server, price=lambda _: None)
+        with pytest.raises(ContextFull, match="prompt is too long") as caught:
+            ask(model, long)
+        assert ask(model).text == "Done."
+    assert (caught.value.usage, caught.value.cost_usd) == (Usage(), 0.0)
+
+
+def test_more_tokens_than_a_model_writes_is_a_clear_error() -> None:
+    with (
+        messages_server(DONE, output=8000) as server,
+        pytest.raises(ModelError, match="maximum allowed number of output tokens"),
+    ):
+        ask(model_at(server), max_tokens=9000)
+
+
+# -- interrupts
+
+
+class Stop(BaseException):
+    """What a person's interrupt is to the code below."""
+
+
+def stop(*_: object) -> None:
+    raise Stop
+
+
+@pytest.mark.parametrize(
+    ("option", "script"),
+    [
+        ("sleep", Fault(429, retry_after="3600")),
+        ("on_wait", Fault(529)),
+        ("on_text", Reply("word " * 100, pause_s=0.05)),
+    ],
+)
+def test_an_interrupt_ends_it_at_once(option: str, script: Reply | Fault) -> None:
+    began = time.monotonic()
+    with messages_server(script, DONE) as server:
+        with pytest.raises(Stop):
+            ask(model_at(server, **{option: stop}))
+        assert ask(model_at(server)).text == "Done."
+    assert time.monotonic() - began < 5
+
+
+def test_models_may_answer_side_by_side() -> None:
+    def script(body: dict[str, Any], _: int) -> Reply:
+        return Reply(body["messages"][0]["content"][0]["text"].upper(), delay_s=0.05)
+
+    with messages_server(script) as server:
+        model = model_at(server)
+        answers = together(
+            [lambda n=n: ask(model, {"role": "user", "content": f"n{n}"}).text for n in range(4)]
+        )
+    assert sorted(answers) == ["N0", "N1", "N2", "N3"]
+
+
+def together(tasks: list[Callable[[], str]]) -> list[str]:
+    results: list[str] = []
+    threads = [threading.Thread(target=lambda t=task: results.append(t())) for task in tasks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
