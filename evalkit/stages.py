@@ -136,7 +136,8 @@ def map_schema(
         out: Where to save it; ``tmp/schema_mapping.json`` by default.
         by: ``rules`` read the schema's prose and the cases; ``claude`` asks the model, whose
             answer is checked against the files just the same.
-        model: The Claude model; ``MODEL`` in the environment, or the newest, by default.
+        model: The Claude model; ``MODEL`` in the environment or ``.env``, or the newest, by
+            default.
         force: Overwrite a file that says something else.
 
     Returns:
@@ -198,8 +199,10 @@ def sketch_mapping(
     asked = None
     if by == "claude":
         from evalkit.adapters.claude import ClaudeMapper, settings_from_env
+        from evalkit.adapters.files.env_file import ENV_FILE, read_env_file
 
-        asked = ClaudeMapper(settings_from_env(os.environ, model=model))
+        dotenv = read_env_file(Path(ENV_FILE))
+        asked = ClaudeMapper(settings_from_env(os.environ, dotenv=dotenv, model=model))
     return mapping.sketch(
         project.schema,
         cases,

@@ -347,9 +347,10 @@ def test_a_host_that_is_not_there_is_a_model_error() -> None:
     ("trouble", "kind", "says"),
     [
         (Fault(401), ModelError, "does not accept the key"),
-        (Fault(403), ModelError, "does not accept the key"),
+        (Fault(403, "no rights"), ModelError, r"does not accept the key for this \(no rights\)"),
         (Fault(402, "your credit is used up"), ModelError, "402: your credit is used up"),
         (Fault(404), ModelError, "does not know the model claude-test"),
+        (Fault(438, "<p>" * 900, plain=True), ModelError, r"438: (<p>){100}…; wait"),
         (Fault(400, "tools.0: no"), ModelError, "answered 400: tools.0: no; correct that"),
         (
             Reply("a", error_after=3, error_kind="invalid_request_error"),

@@ -6,7 +6,7 @@ import re
 
 import anthropic
 
-from evalkit.adapters.claude.retrying import Trouble, said
+from evalkit.adapters.claude.retrying import Trouble, said, words
 from evalkit.adapters.claude.settings import ClaudeSettings
 from evalkit.core.errors import ContextFull, ModelError
 
@@ -30,16 +30,21 @@ def failed(error: Trouble, settings: ClaudeSettings, instead: str) -> ModelError
         instead: What to do, if it cannot be mended; the end of the message.
     """
     where = settings.base_url
-    if isinstance(error, (anthropic.AuthenticationError, anthropic.PermissionDeniedError)):
+    if isinstance(error, anthropic.AuthenticationError):
         return ModelError(f"{where} does not accept the key; check it, {instead}")
+    if isinstance(error, anthropic.PermissionDeniedError):
+        return ModelError(
+            f"{where} does not accept the key for this ({words(error)}); check it, {instead}"
+        )
     if isinstance(error, anthropic.NotFoundError):
         return ModelError(
-            f"{where} does not know the model {settings.model}; name another with MODEL, {instead}"
+            f"{where} does not know the model {settings.model}, or Claude does not answer there; "
+            f"name another with MODEL, correct ANTHROPIC_BASE_URL, {instead}"
         )
     if isinstance(error, anthropic.APIStatusError):
         if _is_too_long(error):
             return ContextFull(
-                f"{where} finds the conversation too long for {settings.model}: {_words(error)}; "
+                f"{where} finds the conversation too long for {settings.model}: {words(error)}; "
                 f"shorten it, {instead}"
             )
         return ModelError(f"{where} answered {said(error)}; {_next(error)}, {instead}")
@@ -52,11 +57,7 @@ def _next(error: anthropic.APIStatusError) -> str:
     return "correct that" if error.status_code == _BAD_REQUEST else "wait"
 
 
-def _words(error: anthropic.APIStatusError) -> str:
-    return error.api_message or error.message
-
-
 def _is_too_long(error: anthropic.APIStatusError) -> bool:
     if error.status_code == _TOO_LARGE:
         return True
-    return error.status_code == _BAD_REQUEST and bool(_TOO_LONG.search(_words(error)))
+    return error.status_code == _BAD_REQUEST and bool(_TOO_LONG.search(words(error)))

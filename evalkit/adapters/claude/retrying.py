@@ -17,6 +17,9 @@ _FIRST_WAIT_S = 0.5
 
 _Answer = TypeVar("_Answer")
 
+_MOST_WORDS = 300
+"""Characters."""
+
 _OK = 200
 _PASSING_STATUSES = {408, 409, 429}
 _SERVERS_FAULT = 500
@@ -115,11 +118,16 @@ def asked_wait(error: Trouble) -> float | None:
 def said(error: Trouble) -> str:
     """What went wrong, in words."""
     if isinstance(error, anthropic.APIStatusError):
-        words = error.api_message or error.message
-        return f"{error.type}: {words}" if _in_stream(error) else f"{error.status_code}: {words}"
+        return f"{error.type if _in_stream(error) else error.status_code}: {words(error)}"
     if isinstance(error, json.JSONDecodeError):
-        return "the answer is garbled"
+        return "it is garbled"
     return str(error) or type(error).__name__
+
+
+def words(error: anthropic.APIStatusError) -> str:
+    """What the API says of an error; the beginning of it, if it is a page of some proxy."""
+    text = " ".join((error.api_message or error.message).split())
+    return text if len(text) <= _MOST_WORDS else f"{text[:_MOST_WORDS]}…"
 
 
 def _may_pass(error: Trouble) -> bool:
