@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from evalkit.core.content import list_of, mapping_of, plain_text, text_of
+from evalkit.core.feedback import Assessment
 from evalkit.core.spans import Span, SpanKind, Status
 from evalkit.core.values import Json, canonical
 
@@ -37,6 +38,7 @@ class ObservedTrace:
         cost_usd: What models cost; None where it does not say.
         spans: Each parent before its children, siblings in time.
         unread: Why there are no spans; empty where they are there.
+        assessments: What people, models and code said of it and nobody took back, as it came.
     """
 
     trace_id: str
@@ -51,6 +53,7 @@ class ObservedTrace:
     cost_usd: float | None = None
     spans: tuple[Span, ...] = field(default=(), repr=False)
     unread: str = ""
+    assessments: tuple[Assessment, ...] = field(default=(), repr=False)
 
 
 def in_order(spans: Sequence[Span]) -> tuple[Span, ...]:
@@ -61,7 +64,8 @@ def in_order(spans: Sequence[Span]) -> tuple[Span, ...]:
     known = {span.span_id for span in spans}
     under: dict[str | None, list[Span]] = {}
     for span in sorted(spans, key=lambda span: (span.start_ns, -span.end_ns)):
-        rooted = span if span.parent_id in known else replace(span, parent_id=None)
+        is_placed = span.parent_id is None or span.parent_id in known
+        rooted = span if is_placed else replace(span, parent_id=None)
         under.setdefault(rooted.parent_id, []).append(rooted)
     walked: list[Span] = []
     pending = list(reversed(under.pop(None, [])))
@@ -89,7 +93,7 @@ def _told(spans: Sequence[Span]) -> Iterator[Span]:
     given: set[str] = set()
     for span in spans:
         if span.parent_id is None and span.kind in {"CHAIN", "LLM"}:
-            asked, said = _question(span.inputs), _answer(span.outputs)
+            asked, said = words_asked(span.inputs), words_answered(span.outputs)
             yield replace(span, kind="AGENT", inputs=asked or None, outputs=said or None)
         elif span.kind == "LLM":
             messages = list(_new_messages(span.inputs, given))
@@ -102,7 +106,7 @@ def _new_messages(inputs: Json, given: set[str]) -> Iterator[Json]:
     """What the call was given, as messages: only those that were not given before."""
     messages = list_of(mapping_of(inputs).get("messages")) or list_of(inputs)
     if not any(isinstance(message, dict) and "content" in message for message in messages):
-        messages = [{"role": "user", "content": _question(inputs)}]
+        messages = [{"role": "user", "content": words_asked(inputs)}]
     for message in messages:
         key = canonical(message)
         if key not in given and mapping_of(message).get("role") != "assistant":
@@ -110,7 +114,7 @@ def _new_messages(inputs: Json, given: set[str]) -> Iterator[Json]:
         given.add(key)
 
 
-def _question(inputs: Json) -> str:
+def words_asked(inputs: Json) -> str:
     """The words of a request: its only text, its last message, else all of it."""
     if (only := _only_text(inputs)) is not None:
         return only
@@ -119,7 +123,7 @@ def _question(inputs: Json) -> str:
     return next((text for text in reversed(asked) if text), "") or _as_lines(inputs)
 
 
-def _answer(outputs: Json) -> str:
+def words_answered(outputs: Json) -> str:
     """The words of an answer: OpenAI's and Anthropic's forms, one text alone, else all of it."""
     if (only := _only_text(outputs)) is not None:
         return only
@@ -135,7 +139,7 @@ def _blocks(span: Span) -> list[Json]:
     content = list_of(mapping_of(span.outputs).get("content"))
     if content and all("type" in mapping_of(block) for block in content):
         return content
-    return [{"type": "text", "text": _answer(span.outputs)}]
+    return [{"type": "text", "text": words_answered(span.outputs)}]
 
 
 def _only_text(value: Json) -> str | None:

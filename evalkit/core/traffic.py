@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -144,17 +144,19 @@ def look(traces: Iterable[ObservedTrace]) -> Traffic:
     """
     glimpses: list[Glimpse] = []
     clusters: dict[tuple[str, str, str], _Cluster] = {}
-    tools: dict[str, _Tool] = {}
+    tools: defaultdict[str, _Tool] = defaultdict(_Tool)
     unread: Counter[str] = Counter()
     for trace in traces:
         if trace.unread:
             unread[trace.unread] += 1
         errors = _errors(trace)
         for key, example in errors.items():
-            clusters.setdefault(key, _Cluster(example)).add(trace.trace_id)
+            if key not in clusters:
+                clusters[key] = _Cluster(example)
+            clusters[key].add(trace.trace_id)
         used = [span for span in trace.spans if span.kind == "TOOL"]
         for span in used:
-            tools.setdefault(span.name, _Tool()).add(trace.trace_id, span)
+            tools[span.name].add(trace.trace_id, span)
         glimpses.append(_glimpse(trace, used, errors))
     return Traffic(
         tuple(glimpses),

@@ -57,7 +57,7 @@ def well_formed(value: Json) -> Json:
     ``-Infinity``.
     """
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8")
+        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, float):
         return to_json(value)
     if isinstance(value, dict):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from evalkit.adapters.store.gateway import PAGE, Gateway
-from evalkit.adapters.store.wire import COST, SPANS_LOCATION, TOKEN_USAGE
+from evalkit.adapters.store.stored_spans import all_of, outline_of
+from evalkit.adapters.store.wire import COST, SPANS_LOCATION, TOKEN_USAGE, assessment_from
 from evalkit.core.content import mapping_of
-from evalkit.core.observed import KINDS, ObservedTrace, in_order
+from evalkit.core.feedback import Assessment
+from evalkit.core.observed import ObservedTrace
 from evalkit.core.spans import Span, Status
-from evalkit.core.values import Json, to_json, well_formed
+from evalkit.core.values import Json, well_formed
 
 if TYPE_CHECKING:
     from mlflow.entities import Span as StoredSpan
@@ -56,20 +59,24 @@ def _by_id(gateway: Gateway, experiment_id: str) -> Any:
         raise
 
 
-def observe(gateway: Gateway, experiment_id: str, most: int) -> Iterator[ObservedTrace]:
+def observe(
+    gateway: Gateway, experiment_id: str, most: int, *, outline: bool = False
+) -> Iterator[ObservedTrace]:
     """The newest traces, newest first; a page of them is in memory at a time.
 
     Args:
         gateway: The way into MLflow.
         experiment_id: The experiment.
         most: How many to read.
+        outline: Leave attributes undecoded, and of all spans but the first of each trace the
+            inputs and outputs too: they are empty and None then. Decoding takes most of the time.
 
     Raises:
         StoreError: MLflow failed.
     """
     found = _infos(gateway, experiment_id, most)
     while some := list(islice(found, AT_A_TIME)):
-        yield from _with_spans(gateway, some)
+        yield from _with_spans(gateway, some, outline_of if outline else all_of)
 
 
 def observe_one(gateway: Gateway, trace_id: str) -> ObservedTrace:
@@ -80,7 +87,7 @@ def observe_one(gateway: Gateway, trace_id: str) -> ObservedTrace:
     """
     with gateway.answering(f"reading the trace {trace_id}"):
         info = gateway.tracking.get_trace_info(trace_id)
-    return next(_with_spans(gateway, [info]))
+    return next(_with_spans(gateway, [info], all_of))
 
 
 def _infos(gateway: Gateway, experiment_id: str, most: int) -> Iterator[TraceInfo]:
@@ -100,7 +107,11 @@ def _infos(gateway: Gateway, experiment_id: str, most: int) -> Iterator[TraceInf
             return
 
 
-def _with_spans(gateway: Gateway, infos: Sequence[TraceInfo]) -> Iterator[ObservedTrace]:
+def _with_spans(
+    gateway: Gateway,
+    infos: Sequence[TraceInfo],
+    read: Callable[[Sequence[StoredSpan]], tuple[Span, ...]],
+) -> Iterator[ObservedTrace]:
     stored = [info.trace_id for info in infos if _is_in_store(info)]
     spans: dict[str, list[StoredSpan]] = {}
     if stored:
@@ -108,7 +119,7 @@ def _with_spans(gateway: Gateway, infos: Sequence[TraceInfo]) -> Iterator[Observ
             found = gateway.tracking.batch_get_traces(stored)
         spans = {trace.info.trace_id: trace.data.spans for trace in found}
     for info in infos:
-        own = in_order([_span(span) for span in spans.get(info.trace_id, ())])
+        own = read(spans.get(info.trace_id, ()))
         unread = "" if own else GONE if _is_in_store(info) else ELSEWHERE
         yield _trace(info, own, unread)
 
@@ -134,7 +145,16 @@ def _trace(info: TraceInfo, spans: tuple[Span, ...], unread: str) -> ObservedTra
         float(cost) if isinstance(cost, (int, float)) and math.isfinite(cost) else None,
         spans,
         unread,
+        tuple(_assessments(info)),
     )
+
+
+def _assessments(info: TraceInfo) -> Iterator[Assessment]:
+    """What was said of a trace and counts: what somebody overrode has ``valid`` False."""
+    for each in info.assessments:
+        said = assessment_from(well_formed(each.to_dictionary()))
+        if said is not None and said.valid:
+            yield replace(said, trace_id=info.trace_id)
 
 
 def _object(text: str | None) -> dict[str, Json]:
@@ -148,31 +168,3 @@ def _object(text: str | None) -> dict[str, Json]:
 def _count(value: Json) -> int | None:
     is_count = isinstance(value, (int, float)) and math.isfinite(value) and value >= 0
     return int(value) if is_count else None
-
-
-def _span(span: StoredSpan) -> Span:
-    attributes = well_formed(to_json(span.attributes))
-    kind = str(attributes.get("mlflow.spanType", ""))
-    start = span.start_time_ns or 0
-    return Span(
-        span.span_id,
-        span.parent_id,
-        span.name,
-        KINDS.get(kind, "CHAIN"),
-        start,
-        max(span.end_time_ns or start, start),
-        attributes.pop("mlflow.spanInputs", None),
-        attributes.pop("mlflow.spanOutputs", None),
-        attributes,
-        _STATUSES.get(span.status.status_code.value, "UNSET"),
-        span.status.description or _exception(span),
-    )
-
-
-def _exception(span: StoredSpan) -> str:
-    """What an exception said that the span recorded; empty where it recorded none."""
-    for event in span.events:
-        if event.name == "exception":
-            said = (event.attributes.get(f"exception.{part}", "") for part in ("type", "message"))
-            return ": ".join(str(each) for each in said if each)
-    return ""

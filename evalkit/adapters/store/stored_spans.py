@@ -1,0 +1,117 @@
+"""Spans as MLflow hands them over, whole or in outline.
+
+MLflow builds a span's object when one of its properties is asked for, which takes longer than
+reading the span from the database did. So spans are read from the form in which they are stored.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from evalkit.core.observed import KINDS, in_order
+from evalkit.core.spans import Span, SpanKind, Status
+from evalkit.core.values import Json, to_json, well_formed
+
+if TYPE_CHECKING:
+    from mlflow.entities import Span as StoredSpan
+
+TOO_DEEP = "[nested too deeply to be read]"
+
+_KIND = "mlflow.spanType"
+_INPUTS = "mlflow.spanInputs"
+_OUTPUTS = "mlflow.spanOutputs"
+_ID_LENGTH = 12  # characters: eight bytes in base64
+
+_STATUSES: dict[str, Status] = {"STATUS_CODE_OK": "OK", "STATUS_CODE_ERROR": "ERROR"}
+
+
+def all_of(spans: Sequence[StoredSpan]) -> tuple[Span, ...]:
+    """A trace's spans with all they hold, each parent before its children."""
+    return in_order([_with_contents(_bare(form), form) for form in map(_form, spans)])
+
+
+def outline_of(spans: Sequence[StoredSpan]) -> tuple[Span, ...]:
+    """The same without attributes, and with inputs and outputs of the first span only."""
+    forms = [_form(span) for span in spans]
+    ordered = in_order([_bare(form) for form in forms])
+    if not ordered:
+        return ()
+    first = next(form for form in forms if _hex(form["span_id"]) == ordered[0].span_id)
+    held = first["attributes"]
+    root = replace(
+        ordered[0], inputs=_decoded(held.get(_INPUTS)), outputs=_decoded(held.get(_OUTPUTS))
+    )
+    return (root, *ordered[1:])
+
+
+def _form(span: StoredSpan) -> Mapping[str, Any]:
+    """A span as MLflow stores it now; older releases wrote ids and states in other ways."""
+    form: Mapping[str, Any] = span.to_dict()
+    if len(form.get("span_id", "")) == _ID_LENGTH:
+        return form
+    from mlflow.entities import Span as AnySpan
+
+    renewed: Mapping[str, Any] = AnySpan.from_dict(dict(form)).to_dict()
+    return renewed
+
+
+def _bare(form: Mapping[str, Any]) -> Span:
+    """A span without inputs, outputs and attributes."""
+    parent = form["parent_span_id"]
+    start = form["start_time_unix_nano"] or 0
+    status = form["status"]
+    return Span(
+        _hex(form["span_id"]),
+        _hex(parent) if parent else None,
+        well_formed(form["name"]),
+        _kind(form["attributes"].get(_KIND)),
+        start,
+        max(form["end_time_unix_nano"] or start, start),
+        None,
+        None,
+        {},
+        _STATUSES.get(status["code"], "UNSET"),
+        well_formed(status.get("message") or _exception(form.get("events") or ())),
+    )
+
+
+def _with_contents(bare: Span, form: Mapping[str, Any]) -> Span:
+    attributes = {well_formed(name): _decoded(raw) for name, raw in form["attributes"].items()}
+    inputs, outputs = attributes.pop(_INPUTS, None), attributes.pop(_OUTPUTS, None)
+    return replace(bare, inputs=inputs, outputs=outputs, attributes=attributes)
+
+
+def _kind(raw: object) -> SpanKind:
+    return KINDS.get(raw.strip('"'), "CHAIN") if isinstance(raw, str) else "CHAIN"
+
+
+def _decoded(raw: object) -> Json:
+    """An attribute's value: MLflow writes JSON; others write what they like."""
+    try:
+        value = json.loads(raw) if isinstance(raw, str) else raw
+    except ValueError:
+        value = raw
+    except RecursionError:
+        return TOO_DEEP
+    try:
+        return well_formed(to_json(value))
+    except RecursionError:
+        return TOO_DEEP
+
+
+def _hex(encoded: str) -> str:
+    return binascii.a2b_base64(encoded).hex()
+
+
+def _exception(events: Sequence[Mapping[str, Any]]) -> str:
+    """What an exception said that the span recorded; empty where it recorded none."""
+    for event in events:
+        if event["name"] == "exception":
+            attributes = event.get("attributes") or {}
+            said = (attributes.get(f"exception.{part}", "") for part in ("type", "message"))
+            return ": ".join(str(each) for each in said if each)
+    return ""
