@@ -31,8 +31,8 @@ _NAMES = (
 def answer_path(output: Json) -> Path | None:
     """The way to the answer's text; None where an output holds no words.
 
-    In an object it is what is named like an answer, else its longest text; in a list the last that
-    has one, because conversations end with their answer.
+    In an object it is what is named like an answer, else its longest text; in a list the last of
+    these, because conversations end with their answer.
     """
     if isinstance(output, str):
         return () if output.strip() else None
@@ -44,11 +44,14 @@ def answer_path(output: Json) -> Path | None:
 
 
 def _in_list(output: list[Json]) -> Path | None:
-    for position in reversed(range(len(output))):
-        path = answer_path(output[position])
-        if path is not None:
-            return (position, *path)
-    return None
+    paths = [
+        (position, *path)
+        for position, item in enumerate(output)
+        if (path := answer_path(item)) is not None
+    ]
+    named = [path for path in paths if len(path) > 1 and path[1] in _NAMES]
+    found = named or paths
+    return found[-1] if found else None
 
 
 def _in_object(output: dict[str, Json]) -> Path | None:

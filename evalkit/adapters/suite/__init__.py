@@ -1,0 +1,7 @@
+"""The bench on which the program runs a suite's code, confined, and hears what came of it."""
+
+from __future__ import annotations
+
+from evalkit.adapters.suite.bench import Confining, Patience, SuiteBench
+
+__all__ = ["Confining", "Patience", "SuiteBench"]
