@@ -6,15 +6,19 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import httpx2
 import pytest
 from messages_server import Fault, MessagesServer, Reply, messages_server
 
 from evalkit.adapters.claude import ClaudeModel, ClaudeSettings, Wait
+from evalkit.adapters.claude.answer import Answer
 from evalkit.adapters.claude.model import ATTEMPTS, MAX_WAIT_S
+from evalkit.adapters.claude.retrying import BrokenOff, Patience
 from evalkit.core.agent.conversation import Message, Model, ToolSpec
-from evalkit.core.agent.conversation import Reply as Answer
+from evalkit.core.agent.conversation import Reply as Given
 from evalkit.core.agent.price import Price
 from evalkit.core.errors import ContextFull, ModelError
 from evalkit.core.usage import Usage
@@ -41,16 +45,16 @@ def ask(
     system: str = "Be brief.",
     tools: tuple[ToolSpec, ...] = (LOOK,),
     max_tokens: int = 1000,
-) -> Answer:
+) -> Given:
     told = list(messages) or [HELLO]
     return model.create(system=system, messages=told, tools=tools, max_tokens=max_tokens)
 
 
-def said(answer: Answer) -> Message:
+def said(answer: Given) -> Message:
     return {"role": "assistant", "content": [dict(block) for block in answer.content]}
 
 
-def results_of(answer: Answer) -> Message:
+def results_of(answer: Given) -> Message:
     blocks = [
         {"type": "tool_result", "tool_use_id": call.call_id, "content": "seen"}
         for call in answer.tool_calls
@@ -107,19 +111,30 @@ def test_how_an_answer_ended_is_told(reason: str) -> None:
         assert ask(model_at(server)).stop_reason == reason
 
 
-def test_a_call_that_the_token_limit_cut_off_is_left_out() -> None:
-    cut = Reply("I look.", "max_tokens", tools=(CALL, CALL), cut_input=5)
+@pytest.mark.parametrize("reason", ["max_tokens", "refusal", "model_context_window_exceeded"])
+def test_a_call_that_was_cut_off_is_left_out(reason: str) -> None:
+    cut = Reply("I look.", reason, tools=(CALL, CALL), cut_input=5)
     with messages_server(cut) as server:
         answer = ask(model_at(server))
     assert [call.call_id for call in answer.tool_calls] == ["toolu_000_0"]
 
 
+def test_an_answer_that_says_nothing_does_not_stand_in_the_way() -> None:
+    with messages_server(Reply("", "max_tokens"), DONE) as server:
+        model = model_at(server)
+        nothing = ask(model)
+        assert (
+            ask(model, HELLO, said(nothing), {"role": "user", "content": "Go on."}).text == "Done."
+        )
+
+
 def test_an_end_that_nobody_knows_is_a_model_error() -> None:
     with (
         messages_server(Reply("", "abducted")) as server,
-        pytest.raises(ModelError, match="abducted"),
+        pytest.raises(ModelError, match="abducted") as caught,
     ):
         ask(model_at(server))
+    assert caught.value.usage == ONE_TURN
 
 
 def test_unknown_kinds_of_blocks_and_empty_words_do_no_harm() -> None:
@@ -145,6 +160,40 @@ def test_words_are_told_as_they_come() -> None:
 def test_a_long_answer_may_take_longer_than_silence_may_last() -> None:
     with messages_server(Reply("word " * 20, pause_s=0.01), output=128_000) as server:
         assert ask(model_at(server), max_tokens=128_000).text.count("word") == 20
+
+
+@dataclass(frozen=True)
+class Sent:
+    """An event as some gateway sends it."""
+
+    said: dict[str, Any]
+
+    def to_dict(self, *, warnings: bool) -> dict[str, Any]:
+        assert not warnings
+        return self.said
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "message_start"},
+        {"type": "content_block_start", "index": 0},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "!"}},
+        {"type": "message_delta"},
+        {"type": "message_delta", "delta": {"stop_details": "none"}},
+    ],
+    ids=str,
+)
+def test_an_event_that_lacks_a_part_is_an_answer_that_broke_off(event: dict[str, Any]) -> None:
+    with pytest.raises(BrokenOff):
+        Answer().add(Sent(event))
+
+
+def test_an_event_of_a_kind_that_nobody_knows_is_passed_over() -> None:
+    answer = Answer()
+    assert answer.add(Sent({"type": "weather_report", "rain": True})) == ""
+    assert answer.add(Sent({})) == ""
+    assert not answer.has_ended
 
 
 # -- requests
@@ -268,6 +317,7 @@ def test_each_attempt_has_the_price_of_its_own_length() -> None:
 
 # -- trouble that passes
 
+BARE_CALL = {"type": "tool_use", "id": "toolu_1", "name": "look"}
 CUTS = [
     pytest.param(Fault(0), id="no answer"),
     pytest.param(Fault(408), id="408"),
@@ -286,6 +336,8 @@ CUTS = [
     pytest.param(Reply("Half", error_after=4, error_kind="api_error"), id="its own error"),
     pytest.param(Reply("Half", error_after=4, error_kind="new_error"), id="an unknown error"),
     pytest.param(Reply(tools=(CALL,), cut_input=4), id="a garbled call"),
+    pytest.param(Reply(blocks=({**BARE_CALL, "input": 5},)), id="a call of nothing by name"),
+    pytest.param(Reply("Half", error_after=3, error_kind=""), id="an error of no kind"),
 ]
 
 
@@ -308,6 +360,22 @@ def test_what_breaks_after_the_answer_is_complete_is_not_paid_twice(cut: str) ->
     with messages_server(Reply("Done.", **{cut: events})) as server:
         assert ask(model_at(server)).text == "Done."
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("error", [httpx2.ReadTimeout, httpx2.ReadError, httpx2.WriteTimeout])
+def test_silence_and_cut_lines_in_the_middle_of_an_answer_pass_too(
+    error: type[httpx2.TransportError],
+) -> None:
+    ends = iter([error("the line is dead"), error("")])
+    waits: list[Wait] = []
+
+    def attempt() -> str:
+        if (end := next(ends, None)) is not None:
+            raise end
+        return "Done."
+
+    assert Patience(lambda _: None, on_wait=waits.append).run(attempt) == "Done."
+    assert [wait.why for wait in waits] == ["the line is dead", error.__name__]
 
 
 def test_waits_are_those_the_server_asks_for_up_to_a_cap() -> None:

@@ -8,8 +8,8 @@ tokens is known at any time.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeAlias, get_args
+from collections.abc import Mapping
+from typing import Any, Protocol, get_args
 
 from evalkit.adapters.claude.retrying import BrokenOff
 from evalkit.core.agent.conversation import StopReason
@@ -18,9 +18,8 @@ from evalkit.core.usage import KINDS, Usage, usage_from
 from evalkit.core.values import Json
 
 _STOP_REASONS = get_args(StopReason)
-
-Tell: TypeAlias = Callable[[str], None]
-"""Told the words of an answer as they come."""
+_CUT_OFF = {"max_tokens", "model_context_window_exceeded", "refusal"}
+"""What may end an answer in the middle of a tool call."""
 
 
 class Event(Protocol):
@@ -43,19 +42,14 @@ class Answer:
         content: The blocks of an answer that has ended, as they can be sent back.
     """
 
-    def __init__(self, tell: Tell | None = None) -> None:
-        """Begin with nothing.
-
-        Args:
-            tell: Told the words as they come.
-        """
+    def __init__(self) -> None:
+        """Begin with nothing."""
         self.model = ""
         self.request_id = ""
         self.stop_reason: StopReason = "end_turn"
         self.has_ended = False
         self.explanation = ""
         self.content: tuple[dict[str, Json], ...] = ()
-        self._tell = tell or (lambda _: None)
         self._usage: dict[str, Json] = {}
         self._blocks: dict[int, dict[str, Json]] = {}
         self._inputs: dict[int, str] = {}
@@ -65,32 +59,45 @@ class Answer:
         """The tokens that the provider has counted so far."""
         return usage_from(self._usage) or Usage()
 
-    def add(self, event: Event) -> None:
-        """Take in an event; one of a kind that nobody knows yet is passed over."""
+    def add(self, event: Event) -> str:
+        """Take in an event; one of a kind that nobody knows yet is passed over.
+
+        Returns:
+            The words that it brings, mostly none.
+
+        Raises:
+            BrokenOff: it does not follow from what came before, or holds less than it has to.
+            ModelError: the model stopped for a reason that nobody knows yet.
+        """
         # the library's classes fit what its version knows; what is newer is no reason to warn
         said: dict[str, Any] = event.to_dict(warnings=False)
+        try:
+            return self._taken(said)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise BrokenOff("a part of it is missing") from error
+
+    def _taken(self, said: Mapping[str, Any]) -> str:
         match said.get("type"):
             case "message_start":
                 message = said["message"]
                 self.model = message.get("model") or ""
                 self._count(message.get("usage"))
             case "content_block_start":
-                self._blocks[said["index"]] = dict(said["content_block"])
-                self._tell(said["content_block"].get("text") or "")
+                block = self._blocks[said["index"]] = dict(said["content_block"])
+                return block.get("text") or ""
             case "content_block_delta":
-                self._extend(said["index"], said["delta"])
+                return self._extended(said["index"], said["delta"])
             case "message_delta":
                 self._count(said.get("usage"))
                 self._end(said["delta"])
+        return ""
 
-    def _extend(self, index: int, delta: Mapping[str, Any]) -> None:
-        block = self._blocks.get(index)
-        if block is None:
-            raise BrokenOff("a part of it is missing")
+    def _extended(self, index: int, delta: Mapping[str, Any]) -> str:
+        block = self._blocks[index]
         match delta.get("type"):
             case "text_delta":
                 block["text"] = (block.get("text") or "") + delta["text"]
-                self._tell(delta["text"])
+                return str(delta["text"])
             case "input_json_delta":
                 self._inputs[index] = self._inputs.get(index, "") + delta["partial_json"]
             case "thinking_delta":
@@ -99,6 +106,7 @@ class Answer:
                 block["signature"] = delta["signature"]
             case "citations_delta":
                 block["citations"] = [*(block.get("citations") or ()), delta["citation"]]
+        return ""
 
     def _end(self, delta: Mapping[str, Any]) -> None:
         details = delta.get("stop_details") or {}
@@ -123,7 +131,7 @@ class Answer:
         """Make the content of what has come.
 
         Left out are words that there are none of, which the API refuses to be sent, and a tool call
-        that was cut off by the token limit: nobody knows what it was to be.
+        that was cut off, by the token limit for instance: nobody knows what it was to be.
 
         Raises:
             BrokenOff: the model has not said why it stopped, or a tool call is garbled.
@@ -141,8 +149,10 @@ class Answer:
             return block
         try:
             given = json.loads(self._inputs[index] or "{}")
-        except json.JSONDecodeError as error:
-            if self.stop_reason == "max_tokens":
-                return None
-            raise BrokenOff("a tool call is garbled") from error
-        return {**block, "input": given}
+        except json.JSONDecodeError:
+            given = None
+        if isinstance(given, dict):
+            return {**block, "input": given}
+        if self.stop_reason in _CUT_OFF:
+            return None
+        raise BrokenOff("a tool call is garbled")

@@ -9,7 +9,7 @@ from typing import Any
 import anthropic
 from anthropic.types import RawMessageStreamEvent
 
-from evalkit.adapters.claude.answer import Answer, Tell
+from evalkit.adapters.claude.answer import Answer
 from evalkit.adapters.claude.connecting import client_of
 from evalkit.adapters.claude.failing import failed
 from evalkit.adapters.claude.request import cached, request_of
@@ -17,6 +17,7 @@ from evalkit.adapters.claude.retrying import TROUBLE, Patience, Wait
 from evalkit.adapters.claude.settings import ClaudeSettings
 from evalkit.core.agent.conversation import Message, Reply, ToolSpec
 from evalkit.core.agent.price import Price
+from evalkit.core.errors import ModelError
 from evalkit.core.usage import Usage, total
 
 ATTEMPTS = 8
@@ -40,7 +41,7 @@ class ClaudeModel:
         *,
         price: Callable[[str], Price | None],
         sleep: Callable[[float], None] = time.sleep,
-        on_text: Tell | None = None,
+        on_text: Callable[[str], None] | None = None,
         on_wait: Callable[[Wait], None] | None = None,
     ) -> None:
         """Remember how to ask; nothing is sent yet.
@@ -87,7 +88,7 @@ class ClaudeModel:
         paid: list[Usage] = []
 
         def attempt() -> Answer:
-            answer = Answer(self._on_text)
+            answer = Answer()
             try:
                 self._ask(answer, {**parts, "max_tokens": max_tokens})
             finally:
@@ -98,8 +99,11 @@ class ClaudeModel:
             answer = self._patience.run(attempt)
         except TROUBLE as error:
             failure = failed(error, self._settings, _INSTEAD)
-            failure.usage, failure.cost_usd = total(paid), self._cost(paid)
+            self._settle(failure, paid)
             raise failure from error
+        except ModelError as failure:
+            self._settle(failure, paid)
+            raise
         return Reply(
             answer.content,
             answer.stop_reason,
@@ -116,7 +120,8 @@ class ClaudeModel:
             answer.request_id = stream.response.headers.get("request-id", "")
             try:
                 for event in stream:
-                    answer.add(event)
+                    if (words := answer.add(event)) and self._on_text:
+                        self._on_text(words)
             except TROUBLE:
                 if not answer.has_ended:  # else only the connection's end was untidy
                     raise
@@ -142,6 +147,10 @@ class ClaudeModel:
             model=self.name, stream=True, **request
         )
         return stream
+
+    def _settle(self, failure: ModelError, paid: Sequence[Usage]) -> None:
+        """Have a failure tell what was paid all the same."""
+        failure.usage, failure.cost_usd = total(paid), self._cost(paid)
 
     def _cost(self, paid: Sequence[Usage]) -> float | None:
         """USD for all attempts, each by its own length."""

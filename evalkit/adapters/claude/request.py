@@ -34,7 +34,8 @@ def request_of(
             for tool in tools
         ],
         "system": [{"type": "text", "text": system}] if system else [],
-        "messages": [dict(message) for message in messages],
+        # an answer may say nothing, and the API refuses to be sent what says nothing
+        "messages": [dict(message) for message in messages if message.get("content")],
     }
     return {name: value for name, value in request.items() if value}
 
