@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from evalkit import verdict
+from evalkit import commissioning, verdict
 from evalkit.core.errors import EvalkitError, InputError, Problem
 from evalkit.terminal import Terminal
 
@@ -307,6 +307,10 @@ def _demo(arguments: argparse.Namespace, terminal: Terminal) -> Report:
     return report
 
 
+def _agent(arguments: argparse.Namespace, terminal: Terminal) -> Report:
+    return commissioning.run(arguments, terminal)
+
+
 def _open_notebooks(arguments: argparse.Namespace, terminal: Terminal) -> Report:
     from evalkit import notebooks
 
@@ -364,6 +368,7 @@ _STAGES: dict[str, tuple[Stage, str, tuple[_Option, ...]]] = {
         (_config, _run_id, _mapping, _dataset, _names),
     ),
     "demo": (_demo, "Generate a project and run every stage on it.", (_folder,)),
+    "agent": (_agent, "Build an evaluation suite from traces.", (_config, commissioning.flags)),
     "open": (_open_notebooks, "Open the notebooks in the browser.", (_notebook,)),
     "export": (_export, "Write the notebooks as .ipynb, for Jupyter and Databricks.", (_target,)),
 }

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalkit.core.distribution import spread
 from evalkit.core.errors import InputError, Problem
 from evalkit.core.observed import ObservedTrace, readable
 from evalkit.core.sampling import Pick, sample
-from evalkit.core.tracking import Tracking, resolve_tracking, without_password
+from evalkit.core.tracking import Tracking, without_password
 from evalkit.core.traffic import Traffic, look
-from evalkit.workspace import Workspace
+from evalkit.workspace import USUAL_CONFIG, locate
 
 if TYPE_CHECKING:
     from evalkit.adapters.store import Store
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
 Report = dict[str, Any]
 Say = Callable[[str], None]
 
-USUAL_CONFIG = "eval.yaml"
 SAID_EVERY = 25
 """Traces between two lines of progress."""
 
@@ -135,7 +132,7 @@ def watch(
         StoreAbsent: MLflow cannot be reached.
         StoreError: MLflow answered with an error.
     """
-    tracking, named = _where(config, experiment, tracking_uri)
+    tracking, named = locate(config, experiment or None, tracking_uri)
     from evalkit.adapters.store import connect
 
     if most < 1:
@@ -156,13 +153,6 @@ def watch(
     experiment_id, name = found or ("", named)
     traces = store.observe(experiment_id, most=most) if experiment_id else iter(())
     return Watch(store, tracking, name, experiment_id, look(_telling(traces, say)))
-
-
-def _where(config: str, experiment: str | None, tracking_uri: str | None) -> tuple[Tracking, str]:
-    if experiment and config == USUAL_CONFIG and not Path(config).is_file():
-        return resolve_tracking(tracking_uri, "", os.environ), experiment
-    workspace = Workspace.open(config, tracking_uri=tracking_uri)
-    return workspace.tracking, experiment or workspace.files.project.experiment
 
 
 def _telling(traces: Iterator[ObservedTrace], say: Say) -> Iterator[ObservedTrace]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,8 @@ from evalkit.core.tracking import Tracking, resolve_tracking
 
 if TYPE_CHECKING:
     from evalkit.adapters.store import Store
+
+USUAL_CONFIG = "eval.yaml"
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Workspace:
     @classmethod
     def open(
         cls,
-        config: str | Path = "eval.yaml",
+        config: str | Path = USUAL_CONFIG,
         *,
         tracking_uri: str | None = None,
         runs_dir: str | None = None,
@@ -63,3 +66,28 @@ class Workspace:
             InputError: there is no such run, or its files are wrong.
         """
         return load_run(self.files, run_id)
+
+
+def locate(
+    config: str,
+    experiment: str | None,
+    tracking_uri: str | None,
+    environment: Mapping[str, str] = os.environ,
+) -> tuple[Tracking, str]:
+    """Which MLflow, and which experiment in it, for who may have no project.
+
+    Args:
+        config: An evaluation's config. It names the MLflow and the experiment where nothing else
+            does; where the experiment is named, there may be none.
+        experiment: The experiment's name or id; empty where none is meant, None for the config's.
+        tracking_uri: The MLflow.
+        environment: Where ``MLFLOW_TRACKING_URI`` may stand.
+
+    Raises:
+        InputError: the config is wrong, or missing where it is needed.
+    """
+    if experiment is not None and config == USUAL_CONFIG and not Path(config).is_file():
+        return resolve_tracking(tracking_uri, "", environment), experiment
+    project = load_project(Path(config), None).project
+    tracking = resolve_tracking(tracking_uri, project.tracking_uri, environment)
+    return tracking, project.experiment if experiment is None else experiment

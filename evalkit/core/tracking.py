@@ -33,9 +33,14 @@ def resolve_tracking(flag: str | None, config: str, environment: Mapping[str, st
         return Tracking(config, "mlflow.tracking_uri in the config")
     if uri := environment.get("MLFLOW_TRACKING_URI"):
         return Tracking(uri, "MLFLOW_TRACKING_URI")
-    if environment.get("DATABRICKS_RUNTIME_VERSION") or environment.get("DATABRICKS_ENV_VERSION"):
+    if is_on_databricks(environment):
         return Tracking("databricks", "Databricks, where this runs")
     return Tracking(DEFAULT_URI, "the default")
+
+
+def is_on_databricks(environment: Mapping[str, str]) -> bool:
+    """Whether this runs on Databricks."""
+    return any(map(environment.get, ("DATABRICKS_RUNTIME_VERSION", "DATABRICKS_ENV_VERSION")))
 
 
 def without_password(uri: str) -> str:

@@ -135,6 +135,8 @@ class Loop:
         if not session.turns:
             return [{"role": "user", "content": opening}]
         last, number = session.turns[-1], session.opening.number
+        if session.opening.kind == "interactive" and not last.reply.tool_calls:
+            return [{"role": "user", "content": opening}]
         with self._directory.resuming(number, last.number) as advisable:
             if advisable or not last.reply.tool_calls:
                 return self._answered(number, last.reply)
@@ -161,7 +163,13 @@ class Loop:
                 max_tokens=self._budget.output_tokens(MAX_TOKENS, session, total),
             )
         except ContextFull as error:
-            reply = Reply((), "model_context_window_exceeded", explanation=str(error))
+            reply = Reply(
+                (),
+                "model_context_window_exceeded",
+                error.usage,
+                cost_usd=error.cost_usd,
+                explanation=str(error),
+            )
         turn = Turn(
             len(self._directory.sessions()[number].turns) + 1,
             fingerprint(system, asked, tools),

@@ -1,0 +1,1 @@
+"""The agent put together: which model, which session, which MLflow, and its report."""

@@ -1,0 +1,239 @@
+"""The agent's outer loop: analyse, then one task a session, until the program has proof."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from evalkit.core.agent.task import MOST_ATTEMPTS, Plan, Task
+from evalkit.core.values import Json
+from evalkit.flows.agent.directory import VALIDATION_FILE
+from evalkit.flows.agent.events import Event
+from evalkit.flows.agent.loop import Ending
+from evalkit.flows.agent.sessions import Means, initialize, work
+from evalkit.flows.agent.verification import (
+    Check,
+    check_dataset,
+    check_scorer,
+    check_script,
+    check_suite,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """How the agent's work ended.
+
+    Attributes:
+        verified: Whether the suite is complete and the program's checks passed.
+        reason: Why not, and what to do next; empty where it is.
+        sessions_run: Sessions that were led this time.
+        validation: What the validation found; empty where it has not been that far.
+    """
+
+    verified: bool
+    reason: str
+    sessions_run: int
+    validation: Mapping[str, Json] = field(default_factory=dict)
+
+
+def build_suite(means: Means) -> Conclusion:
+    """Build the suite, or go on building it.
+
+    Args:
+        means: What the agent works with.
+
+    Raises:
+        ModelError: the model gives no answer; what was done is kept.
+        StoreError: MLflow failed; what was done is kept.
+    """
+    return _Autonomy(means).run()
+
+
+class _Autonomy:
+    def __init__(self, means: Means) -> None:
+        self._means = means
+        self._directory = means.directory
+        self._led = 0
+        self._checked: dict[tuple[str, str, str], Check] = {}
+
+    def run(self) -> Conclusion:
+        if reason := self._analyse():
+            return self._concluded(reason)
+        self._recheck()
+        while task := self._plan.next():
+            if reason := self._do(task):
+                return self._concluded(reason)
+        if blocked := self._plan.blocked:
+            return self._concluded(
+                f"the task {blocked.task_id} is blocked after {blocked.attempts} attempts: "
+                f"{blocked.failure}"
+            )
+        return self._concluded("")
+
+    @property
+    def _plan(self) -> Plan:
+        plan = self._directory.plan()
+        if plan is None:
+            raise AssertionError  # the analysis is not saved without one
+        return plan
+
+    # -- the initializer ----------------------------------------------------------------------
+
+    def _analyse(self) -> str:
+        """Have the plan made where there is none; why not, if that fails."""
+        ending: Ending | None = None
+        for _ in range(MOST_ATTEMPTS):
+            if self._directory.analysis() and self._directory.plan():
+                return ""
+            if reason := self._no_more_sessions():
+                return reason
+            self._led += 1
+            ending = initialize(self._means)
+            if ending.reason == "budget":
+                return ending.detail
+        if self._directory.plan():
+            return ""
+        detail = f"{ending.reason}: {ending.detail}" if ending else ""
+        return f"{MOST_ATTEMPTS} sessions ended without a plan; the last one: {detail}"
+
+    # -- one task -----------------------------------------------------------------------------
+
+    def _do(self, task: Task) -> str:
+        """Bring a task forward; why the work has to end here, if it has."""
+        check = self._checker(task)
+        if task.kind == "validate":
+            return self._validate(task, check())
+        found = check() if task.kind != "fix" else None
+        if found is not None and found.ok:
+            return self._settle(task, found)
+        if reason := self._no_more_sessions():
+            return reason
+        resumed = task.status == "in progress" and self._is_open(task)
+        if not resumed:
+            self._directory.save_plan(self._plan.begun(task.task_id))
+        self._led += 1
+        ending = work(self._means, self._plan.of(task.task_id), check)
+        if ending.reason == "budget":
+            return ending.detail
+        if self._plan.of(task.task_id).status == "dropped":
+            self._tell(f"{task.title}: dropped", task)
+            return ""
+        return self._settle(task, check(), ending)
+
+    def _settle(self, task: Task, found: Check, ending: Ending | None = None) -> str:
+        """Book what the check says."""
+        if found.ok:
+            self._directory.save_plan(self._plan.done(task.task_id, found.evidence))
+            self._tell(f"{task.title}: done, {'; '.join(found.evidence)}", task)
+            return ""
+        failure = found.failure
+        if ending is not None and ending.reason != "finished":
+            failure = f"the last session ended early ({ending.reason}: {ending.detail}). {failure}"
+        self._directory.save_plan(self._plan.failed(task.task_id, failure))
+        self._tell(f"{task.title}: not done, {failure}", task)
+        return ""
+
+    def _validate(self, task: Task, found: Check) -> str:
+        results = {
+            "ok": found.ok,
+            "failure": found.failure,
+            "suite": self._suite_hash(),
+            "confinement": self._means.workbench.confinement,
+            **found.details,
+        }
+        text = json.dumps(results, indent=2, ensure_ascii=False) + "\n"
+        self._directory.folder.write(VALIDATION_FILE, text.encode())
+        if found.ok:
+            return self._settle(task, found)
+        self._directory.save_plan(self._plan.to_fix(found.failure))
+        self._tell(f"{task.title}: {found.failure}", task)
+        return ""
+
+    def _checker(self, task: Task) -> Callable[[], Check]:
+        """The program's check of a task; the same files are not checked twice."""
+
+        def check() -> Check:
+            suite = self._directory.suite()
+            key = task.kind if task.kind != "fix" else "validate", task.target, _hash(suite)
+            if key not in self._checked:
+                self._checked[key] = self._check(task, suite)
+            return self._checked[key]
+
+        return check
+
+    def _check(self, task: Task, suite: Mapping[str, bytes]) -> Check:
+        bench, evidence = self._means.workbench, self._means.evidence
+        recorded, analysed = evidence.of, evidence.experiment
+        claims = self._claims()
+        match task.kind:
+            case "dataset":
+                return check_dataset(bench, suite, recorded)
+            case "scorer":
+                catches = claims.get(task.target, ())
+                return check_scorer(bench, suite, recorded, task.target, catches)
+            case "script":
+                return check_script(bench, suite, recorded, analysed)
+            case _:
+                return check_suite(
+                    bench, suite, recorded, self._expected(), claims=claims, analysed=analysed
+                )
+
+    def _claims(self) -> Mapping[str, Sequence[str]]:
+        """The damages that each scorer was planned to notice."""
+        analysis = self._directory.analysis()
+        return {each.name: each.catches for each in analysis.scorers} if analysis else {}
+
+    def _expected(self) -> list[str]:
+        """The scorers that the suite has to have."""
+        return [t.target for t in self._plan.tasks if t.kind == "scorer" and t.status != "dropped"]
+
+    # -- what holds it together ---------------------------------------------------------------
+
+    def _recheck(self) -> None:
+        """A suite that was changed since it was validated is validated anew."""
+        plan = self._plan
+        results = self.validation()
+        done = [task for task in plan.tasks if task.kind == "validate" and task.status == "done"]
+        if done and results.get("suite") != self._suite_hash():
+            self._directory.save_plan(plan.again(done[0].task_id))
+
+    def validation(self) -> Mapping[str, Json]:
+        """What the last validation found."""
+        try:
+            found = json.loads(self._directory.folder.read(VALIDATION_FILE) or b"{}")
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _suite_hash(self) -> str:
+        return _hash(self._directory.suite())
+
+    def _is_open(self, task: Task) -> bool:
+        sessions = self._directory.sessions()
+        last = sessions[max(sessions)] if sessions else None
+        return last is not None and last.opening.task_id == task.task_id and last.closing is None
+
+    def _no_more_sessions(self) -> str:
+        most = self._means.budget.sessions
+        if most is not None and self._led >= most:
+            return f"the budget of {most} sessions is spent"
+        return self._means.budget.over(self._directory.spent())
+
+    def _tell(self, text: str, task: Task) -> None:
+        event = Event(
+            "task", " ".join(text.split())[:300], 0, task.task_id, self._directory.spent()
+        )
+        self._means.watch(event)
+
+    def _concluded(self, reason: str) -> Conclusion:
+        return Conclusion(not reason, reason, self._led, self.validation())
+
+
+def _hash(files: Mapping[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for name, content in sorted(files.items()):
+        digest.update(f"{name}:{len(content)}:".encode() + content)
+    return digest.hexdigest()

@@ -1,0 +1,86 @@
+"""The agent's work as a person follows it in the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evalkit.flows.agent.events import Event
+    from evalkit.terminal import Terminal
+
+Report = dict[str, Any]
+
+_STATUSES = {"done": "✓", "dropped": "-", "blocked": "✗", "in progress": "…", "pending": " "}
+
+
+class Narrator:
+    """Says what the agent does, as it does it; watches by being called."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+
+    def __call__(self, event: Event) -> None:
+        """Say one event."""
+        match event.kind:
+            case "session":
+                self._terminal.title(f"session {event.session}: {event.text}")
+            case "words":
+                self._terminal.say(_indented(event.text))
+            case "tool":
+                self._terminal.say(f"  {event.text}")
+            case "result":
+                self._terminal.aside(f"    {event.text}")
+            case "end":
+                self._terminal.aside(f"  {event.text}{_spending(event)}")
+            case "task":
+                self._terminal.say(event.text)
+            case _:
+                self._terminal.aside(event.text)
+
+
+def agent(terminal: Terminal, report: Report) -> None:
+    """What stands at the end, or as far as it came."""
+    terminal.title(f"session {report['session_id']} ({report['model']})")
+    for task in report["tasks"]:
+        mark = _STATUSES[task["status"]]
+        terminal.say(f"  {mark} {task['title']}")
+        if task["evidence"] and task["kind"] != "validate":
+            terminal.aside(f"      {'; '.join(task['evidence'])}")
+        if task["failure"]:
+            terminal.note(f"     {' '.join(task['failure'].split())[:300]}")
+    _damages(terminal, report["validation"])
+    usage = report["usage"]
+    cost = "unknown" if usage["cost_usd"] is None else f"{usage['cost_usd']:.2f} USD"
+    terminal.say(f"spent        {usage['turns']} calls, {usage['tokens']:,} tokens, {cost}")
+    terminal.say(f"confinement  {report['confinement']}")
+    if kept := report.get("kept", {}).get("mlflow_run_id"):
+        terminal.say(f"MLflow       run {kept} in {report['kept']['experiment']}")
+    if report["verified"]:
+        script = report["artifacts"]["run_eval"]
+        terminal.done(f"the suite is verified; run it again with: python {script}")
+
+
+def _damages(terminal: Terminal, validation: Report) -> None:
+    """Which scorer notices which damage."""
+    scorers = validation.get("scorers") or {}
+    if not scorers:
+        return
+    terminal.title("damaged copies of good answers that each scorer notices")
+    rows = [(name, _shares(found.get("catches", {}))) for name, found in scorers.items()]
+    rows.append(("any of them", _shares(validation.get("damages", {}))))
+    terminal.table(("scorer", "notices"), rows)
+
+
+def _shares(caught: dict[str, list[int]]) -> str:
+    told = [f"{name.replace('_', ' ')} {n}/{of}" for name, (n, of) in caught.items() if n]
+    return ", ".join(told) or "nothing"
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+def _spending(event: Event) -> str:
+    if event.spent is None or not event.spent.tokens:
+        return ""
+    return f" ({event.spent.tokens:,} tokens, {event.spent.usd:.2f} USD so far)"
