@@ -34,6 +34,12 @@ def log_of(case: str, *, reply: str = "done", tools: int = 1) -> bytes:
     return b"".join(as_lines([init(), ask(f"please handle {case}"), *calls, last, end]))
 
 
+def unasked_log_of(case: str) -> bytes:
+    """A log as Claude Code writes it mostly: without what the agent was asked."""
+    init_line, _, *rest = log_of(case).splitlines(keepends=True)
+    return b"".join([init_line, *rest])
+
+
 def score(value: Any, rationale: str = "", **more: Any) -> dict[str, Any]:
     """What a summary holds of one judge and case."""
     return {"value": value, "rationale": rationale or f"because it is {value}", **more}

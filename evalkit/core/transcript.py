@@ -95,15 +95,16 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
     timed = _place_in_time(assembler, start, times, ledger)
     views = _settle_figures(assembler)
     asked = sessions[0].main.prompt
-    request = mask_json(request) if asked is None else asked
+    if asked is None:
+        asked = assembler.trim.value(mask_json(request), "input of the case")
     response = answer_of(sessions[-1])
-    spans = build_spans(views, trace_id=trace_id, name=name, request=request, response=response)
+    spans = build_spans(views, trace_id=trace_id, name=name, request=asked, response=response)
     silent = sum(not tool.agent.thread.calls for tool in assembler.tasks.started if tool.agent)
     if silent:
         ledger.note(f"messages of {silent} subagents are not in the log")
     receipt = _receipt(views, ledger)
     stated_start = None if timed or start.inferred else start.ns
-    decides = [BUILDER, name, request, max_value_chars, times, stated_start]
+    decides = [BUILDER, name, asked, max_value_chars, times, stated_start]
     hashes = [log_hash.hexdigest(), {n: h.hexdigest() for n, h in aside_hashes.items()}]
     return Trace(
         trace_id=trace_id,
@@ -112,7 +113,7 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
         start_ns=spans[0].start_ns,
         end_ns=spans[0].end_ns,
         status=outcome(sessions[-1])[0],
-        request=request,
+        request=asked,
         response=response,
         spans=spans,
         tags={"evalkit.receipt": receipt.verdict},

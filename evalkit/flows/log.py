@@ -108,6 +108,7 @@ def trace_of(found: RunFiles, log: LogFile, key: str) -> Trace:
         start=_start(found, log.modified_ns()),
         sidecars=log.subagents(),
         times=log.events(),
+        request=found.given(log),
     )
 
 

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from eval_project import CASES, RUN_ID, log_of, score, scores_of
+from eval_project import CASES, RUN_ID, log_of, score, scores_of, unasked_log_of
 from in_mlflow import InMlflow
 from servers import Proxy
 from store_state import artifacts, state
@@ -60,6 +60,12 @@ def without_a_log(project):
     project.unlog("beta")
 
 
+def without_prompts(project):
+    """The logs do not hold what the agent was asked; the files of the cases do."""
+    for case in CASES:
+        project.log(case, unasked_log_of(case))
+
+
 def without_dates(project):
     """Nothing says when the run began but the files' own times."""
     (project.root / project.run_dir).rename(project.root / "eval/runs/support/nightly")
@@ -67,7 +73,14 @@ def without_dates(project):
 
 @pytest.mark.parametrize(
     "kind",
-    [as_it_is, in_batch, with_odd_names, with_what_no_database_can_hold, without_a_log],
+    [
+        as_it_is,
+        in_batch,
+        with_odd_names,
+        with_what_no_database_can_hold,
+        without_a_log,
+        without_prompts,
+    ],
     ids=lambda kind: kind.__name__,
 )
 def test_every_command_twice_is_as_once(evalkit, project, everything, kind):

@@ -77,7 +77,9 @@ def test_a_runs_file_that_is_a_link_leading_out_is_refused(
     assert "leads out of" in refuses(stage, *run).err
 
 
-@pytest.mark.parametrize("beside", ["subagents", "subagents/agent-1.jsonl", "events.json"])
+@pytest.mark.parametrize(
+    "beside", ["subagents", "subagents/agent-1.jsonl", "events.json", "input.yaml"]
+)
 def test_what_lies_beside_a_log_and_leads_out_is_refused(refuses, project, outside, beside):
     place = project.root / project.run_dir / "cases/beta" / beside
     place.parent.mkdir(exist_ok=True)

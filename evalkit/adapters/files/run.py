@@ -14,6 +14,7 @@ from evalkit.core.errors import InputError, LogRefused, Problem
 from evalkit.core.project import Project, check_id
 from evalkit.core.receipt import Receipt
 from evalkit.core.results import Run, read_run
+from evalkit.core.values import Json
 
 MARKS = ("summary.yaml", "run_result.json", "cases", "stdout.log")
 """What makes a folder a finished run: at least one of these lies in it."""
@@ -23,6 +24,9 @@ DOCUMENTS = ("summary.yaml", "run_result.json")
 
 EVENTS = "events.json"
 """What the harness may leave beside a log: when each event was logged."""
+
+INPUT = "input.yaml"
+"""What a case gives to the agent, in the dataset; the harness leaves a copy beside the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ class LogFile:
             InputError: a link does.
         """
         inside(self.path, root)
-        for path in (*self._transcripts(), self.folder / EVENTS):
+        for path in (*self._transcripts(), self.folder / EVENTS, self.folder / INPUT):
             inside(path, self.folder)
 
     def lines(self) -> Iterator[bytes]:
@@ -102,6 +106,7 @@ class RunFiles:
         folder: The run directory.
         started: What ``run_result.json`` says of when it began; None where it does not.
         documents: Its own files by name, parsed; without those that it lacks.
+        cases_dir: Where the cases of the project lie; None where there is no such folder.
     """
 
     project: Project
@@ -109,6 +114,7 @@ class RunFiles:
     folder: Path
     started: Any = None
     documents: Mapping[str, Document] = field(default_factory=dict)
+    cases_dir: Path | None = None
 
     def logs(self) -> tuple[LogFile, ...]:
         """Its logs: one a case, or one for the run in batch mode.
@@ -129,6 +135,22 @@ class RunFiles:
         for log in found:
             log.stay_inside(self.folder)
         return found
+
+    def given(self, log: LogFile) -> Json:
+        """What the case of a log gave to the agent; None where no file of this run or project says.
+
+        It is asked for what the log itself does not tell, so an unreadable file counts as none.
+        """
+        if log.case_id is None:
+            return None
+        places = [(log.folder / INPUT, self.folder)]
+        if self.cases_dir is not None:
+            places.append((self.cases_dir / log.case_id / INPUT, self.cases_dir))
+        there = ((path, root) for path, root in places if path.is_file())
+        try:
+            return next((read_document(inside(*each)).value for each in there), None)
+        except InputError:
+            return None
 
     @property
     def review(self) -> Path:
@@ -202,7 +224,15 @@ def load_run(files: ProjectFiles, run_id: str) -> RunFiles:
     started = next(
         (body[key] for key in ("started_at", "start_time", "started") if key in body), None
     )
-    return RunFiles(files.project, run, folder, started, found)
+    return RunFiles(files.project, run, folder, started, found, _cases_dir(files))
+
+
+def _cases_dir(files: ProjectFiles) -> Path | None:
+    """Where the cases lie, which a finished run can be read without."""
+    try:
+        return files.cases_dir
+    except InputError:
+        return None
 
 
 def _homes(files: ProjectFiles) -> Iterator[Path]:

@@ -1,0 +1,62 @@
+"""What the agent was asked stands on the trace of a case, whether or not its log holds it."""
+
+import pytest
+from eval_project import RUN_ID, log_of, unasked_log_of
+from in_mlflow import InMlflow
+
+RUN = ("--run-id", RUN_ID)
+
+
+@pytest.fixture
+def asked(evalkit, project, database_uri):
+    """Logs the run, and tells what the root span of alpha was given."""
+
+    def log():
+        assert evalkit("log-results", *RUN).code == 0
+        mlflow = InMlflow(database_uri)
+        trace = mlflow.client.get_trace(mlflow.traces()["alpha"].info.trace_id)
+        (root,) = (span for span in trace.data.spans if span.parent_id is None)
+        return root.inputs
+
+    project.log("alpha", unasked_log_of("alpha"))
+    project.copy_of_input = f"{project.run_dir}/cases/alpha/input.yaml"
+    return log
+
+
+def test_a_log_that_holds_the_prompt_speaks_for_itself(asked, project):
+    project.log("alpha", log_of("alpha"))
+    assert "please handle alpha" in str(asked())
+
+
+def test_else_it_is_the_input_of_the_case(asked):
+    assert asked() == {"prompt": "please handle alpha"}
+
+
+def test_the_copy_that_the_run_kept_counts_more_than_the_case_of_today(asked, project):
+    project.write(project.copy_of_input, {"prompt": "as it was then"})
+    assert asked() == {"prompt": "as it was then"}
+
+
+def test_secrets_in_it_are_masked_and_long_texts_shortened(asked, project):
+    project.add_case("alpha", "sk-ant-api03-" + "a" * 90 + " " + "long " * 40_000)
+    (prompt,) = asked().values()
+    assert "aaaa" not in prompt
+    assert "characters left out" in prompt
+
+
+@pytest.mark.parametrize("content", ["a: [", b"\xff\xfe", ""])
+def test_an_input_that_says_nothing_or_cannot_be_read_does_no_harm(asked, project, content):
+    project.write(project.copy_of_input, content)
+    assert asked() is None
+
+
+def test_a_project_without_its_cases_is_logged_all_the_same(asked, project):
+    project.remove("cases")
+    assert asked() is None
+
+
+def test_an_edited_input_is_logged_again_and_then_stays(asked, evalkit, project):
+    asked()
+    project.add_case("alpha", "please handle alpha well")
+    assert asked() == {"prompt": "please handle alpha well"}
+    assert evalkit("log-results", *RUN).report["written"] is False
