@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from evalkit.core.agent.task import MOST_ATTEMPTS, Plan, Task
 from evalkit.core.values import Json
@@ -57,7 +58,6 @@ class _Autonomy:
         self._means = means
         self._directory = means.directory
         self._led = 0
-        self._checked: dict[tuple[str, str, str], Check] = {}
 
     def run(self) -> Conclusion:
         if reason := self._analyse():
@@ -103,7 +103,7 @@ class _Autonomy:
 
     def _do(self, task: Task) -> str:
         """Bring a task forward; why the work has to end here, if it has."""
-        check = self._checker(task)
+        check = partial(self._check, task)
         if task.kind == "validate":
             return self._validate(task, check())
         found = check() if task.kind != "fix" else None
@@ -152,19 +152,9 @@ class _Autonomy:
         self._tell(f"{task.title}: {found.failure}", task)
         return ""
 
-    def _checker(self, task: Task) -> Callable[[], Check]:
-        """The program's check of a task; the same files are not checked twice."""
-
-        def check() -> Check:
-            suite = self._directory.suite()
-            key = task.kind if task.kind != "fix" else "validate", task.target, _hash(suite)
-            if key not in self._checked:
-                self._checked[key] = self._check(task, suite)
-            return self._checked[key]
-
-        return check
-
-    def _check(self, task: Task, suite: Mapping[str, bytes]) -> Check:
+    def _check(self, task: Task) -> Check:
+        """The program's check of a task, as the suite is now."""
+        suite = self._directory.suite()
         bench, evidence = self._means.workbench, self._means.evidence
         recorded, analysed = evidence.of, evidence.experiment
         claims = self._claims()
