@@ -6,9 +6,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from eval_project import RUN_ID
 from nbclient.exceptions import CellExecutionError
 
-from evalkit import InputError, Workspace, notebooks, stages
+from evalkit import InputError, notebooks
 from evalkit.export import export, refused
 
 PAGES = Path(__file__).parent / "pages"
@@ -55,9 +56,30 @@ def test_exporting_again_gives_the_same_bytes(exported, tmp_path, place):
         assert written == (exported / "sync_dataset.ipynb").read_bytes()
 
 
-def test_the_sync_notebook_runs_in_jupyter(jupyter, exported, stored_project):
-    jupyter.run(read(exported, "sync_dataset"), stored_project.root)
-    assert len(stages.read_dataset(Workspace.open(stored_project.root / "eval.yaml"))) == 3
+ENDINGS = {
+    "map_dataset": "schema_mapping.json",
+    "sync_dataset": "3 created",
+    "log_results": "3 traces",
+    "review_feedback": "12 without a trace",
+    "compare_runs": "baseline",
+    "run_eval_agent": "no traces in experiment support",
+}
+"""Words of what each notebook says last."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_notebook_runs_in_jupyter(jupyter, exported, stored_project, name):
+    run = stored_project.root / stored_project.run_dir
+    if name == "compare_runs":
+        shutil.copytree(run, run.with_name("2026-07-10-v2"))
+    notebook = read(exported, name)
+    if "'run_id'" in notebook.cells[0].source:
+        notebook.cells.insert(0, nbformat.v4.new_code_cell(f"%env EVALKIT_RUN_ID={RUN_ID}"))
+        forget = "import os\ndel os.environ['EVALKIT_RUN_ID']"
+        notebook.cells.append(nbformat.v4.new_code_cell(forget))
+    ended = jupyter.run(notebook, stored_project.root)
+    said = [json.dumps(cell.outputs) for cell in ended.cells if cell.cell_type == "code"]
+    assert ENDINGS[name] in "".join(said[-2:])
 
 
 def test_in_jupyter_an_error_is_its_message_and_no_traceback(jupyter, exported, tmp_path):
