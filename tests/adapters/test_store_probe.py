@@ -111,8 +111,7 @@ def test_a_server_that_answers_is_found(server):
 @pytest.mark.parametrize(
     ("uri", "says"),
     [
-        ("databricks", "Databricks"),
-        ("databricks://profile", "Databricks"),
+        ("databricks-uc", "a registry of models"),
         ("mlruns", "sqlite:///FILE"),
         ("file:///somewhere", "sqlite:///FILE"),
         ("localhost:5000", "http://HOST:PORT"),

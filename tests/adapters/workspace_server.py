@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 PAT = "dapi-of-the-tests"
@@ -277,7 +277,16 @@ _ROUTES: dict[str, Callable[..., Answer]] = {
 @contextmanager
 def workspace_server(**state: Any) -> Iterator[WorkspaceServer]:
     """A running workspace."""
-    workspace = WorkspaceServer(**state)
+    with serving(WorkspaceServer(**state)) as workspace:
+        yield workspace
+
+
+W = TypeVar("W", bound=WorkspaceServer)
+
+
+@contextmanager
+def serving(workspace: W) -> Iterator[W]:
+    """The workspace, running."""
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), _handler(workspace))
     httpd.daemon_threads = True
     workspace.url = f"http://127.0.0.1:{httpd.server_address[1]}"

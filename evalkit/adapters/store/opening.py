@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from evalkit.adapters.store import environment
 from evalkit.adapters.store.gateway import Gateway
-from evalkit.adapters.store.probe import ask_server, check_sqlite, is_server, sqlite_path
+from evalkit.adapters.store.probe import (
+    ask_server,
+    check_sqlite,
+    is_server,
+    is_workspace,
+    sqlite_path,
+)
 from evalkit.adapters.store.rest import RestGateway
 from evalkit.adapters.store.sql import SqlGateway
 
@@ -20,6 +26,10 @@ def open_gateway(uri: str, *, timeout_s: float) -> Gateway:
     if is_server(uri):
         ask_server(uri, timeout_s=timeout_s)
         return RestGateway(uri)
+    if is_workspace(uri):
+        from evalkit.adapters.store.managed import ManagedGateway
+
+        return ManagedGateway(uri)
     path = sqlite_path(uri)
     if path is None:
         return SqlGateway(uri, timeout_s=timeout_s)

@@ -32,7 +32,7 @@ USAGE = "mlflow.chat.tokenUsage"
 _PRICED = {USAGE, "mlflow.llm.model"}
 """With both and no cost, MLflow looks the cost up in a price list; an empty one says: not known."""
 
-_LOOKS_LIKE_JSON = ('"', "{", "[")
+LOOKS_LIKE_JSON = ('"', "{", "[")
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -159,7 +159,7 @@ def _value(value: Json) -> AnyValue:
     from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
     if isinstance(value, str):
-        layered = value.lstrip()[:1] in _LOOKS_LIKE_JSON
+        layered = value.lstrip()[:1] in LOOKS_LIKE_JSON
         return AnyValue(string_value=json_text(value) if layered else clean(value))
     if value is None:
         return AnyValue()

@@ -69,6 +69,8 @@ def probe(uri: str, *, timeout_s: float = 4.0) -> Reachability:
         if is_server(uri):
             version = ask_server(uri, timeout_s=timeout_s)
             return Reachability(ok=True, detail=f"MLflow {version} answers", version=version)
+        if is_workspace(uri):
+            return Reachability(ok=True, detail="Databricks' own MLflow; asked when it is needed")
         path = sqlite_path(uri)
         if path is None:
             return Reachability(ok=True, detail="a database; it is not asked before it is needed")
@@ -84,6 +86,11 @@ def is_server(uri: str) -> bool:
     return urlsplit(uri).scheme in {"http", "https"}
 
 
+def is_workspace(uri: str) -> bool:
+    """Whether the URI is a Databricks workspace's own MLflow, named by a profile or not."""
+    return uri == "databricks" or uri.startswith("databricks://")
+
+
 def sqlite_path(uri: str) -> Path | None:
     """The file behind an SQLite URI; None for other databases.
 
@@ -94,11 +101,8 @@ def sqlite_path(uri: str) -> Path | None:
     where = without_password(uri)
     if scheme == "sqlite" and uri.startswith("sqlite:///") and len(uri) > len("sqlite:///"):
         return Path(unquote(uri.removeprefix("sqlite:///")))
-    if uri.partition("://")[0] in {"databricks", "databricks-uc"}:
-        raise StoreError(
-            f"the tracking URI {where} is Databricks', which evalkit cannot write to yet;"
-            " use an MLflow server or sqlite:///FILE"
-        )
+    if uri.partition("://")[0] == "databricks-uc":
+        raise StoreError(f"{where} is a registry of models; the tracking URI is `databricks`")
     if scheme.partition("+")[0] in {"postgresql", "mysql", "mssql"}:
         return None
     raise StoreError(

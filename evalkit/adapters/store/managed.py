@@ -1,0 +1,218 @@
+"""The way into the MLflow that a Databricks workspace has of its own.
+
+Its runs and its list of traces are spoken to as any server's. Spans are kept in cloud storage, one
+file a trace, and are fetched and put there by MLflow's own code; of traces in Unity Catalog tables
+they are read from there. It takes no spans by OpenTelemetry into an experiment, gives assessments
+ids of its own, and has datasets as tables only, so the bridge has no way to repeat itself safely.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from mlflow.entities import Span, Trace, TraceData, TraceInfo
+from mlflow.exceptions import MlflowTraceDataException
+from mlflow.store.tracking.databricks_rest_store import DatabricksTracingRestStore
+
+from evalkit.adapters.store.gateway import PAGE
+from evalkit.adapters.store.otlp import LOOKS_LIKE_JSON, EncodedSpans
+from evalkit.adapters.store.rest import RestGateway
+from evalkit.adapters.store.wire import SPANS_LOCATION
+from evalkit.core.errors import StoreError
+from evalkit.core.tracking import without_password
+from evalkit.core.values import Json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+IN_STORE = "TRACKING_STORE"
+KEPT_TAG = "evalkit.spans_kept"
+"""Tag that says that a trace's file is there; MLflow's own for that is not for clients to set."""
+
+FILES = "mlflow.artifactLocation"
+"""Tag that the workspace sets: where the spans of a trace are kept."""
+
+AT_ONCE = 8
+"""Spans of so many traces are fetched side by side; a workspace answers a hundred a second."""
+
+_NOT_YET = "use an MLflow server or a database for that (--tracking-uri)"
+
+
+class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc] - MLflow is not annotated
+    """MLflow's store for a workspace, with the spans where those of a server are."""
+
+    def __init__(self, uri: str) -> None:
+        from mlflow.utils.databricks_utils import get_databricks_host_creds
+
+        super().__init__(partial(get_databricks_host_creds, uri))
+        self._uri = uri
+        self._infos: dict[str, TraceInfo] = {}
+
+    def search_traces(self, *args: Any, **options: Any) -> tuple[list[TraceInfo], str | None]:
+        """Entries of traces, which say that their spans can be had."""
+        found, page = super().search_traces(*args, **options)
+        return [self._noted(info) for info in found], page
+
+    def get_trace_info(self, trace_id: str) -> TraceInfo:
+        """The entry of a trace, which says that its spans can be had."""
+        return self._noted(super().get_trace_info(trace_id))
+
+    def batch_get_traces(self, trace_ids: list[str], location: str | None = None) -> list[Trace]:
+        """Traces with their spans; without those whose spans are gone."""
+        del location  # each entry knows its own
+        infos = [self._infos.pop(each, None) or self.get_trace_info(each) for each in trace_ids]
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="evalkit-spans") as pool:
+            found = list(pool.map(self._with_spans, infos))
+        return [trace for trace in found if trace is not None]
+
+    def search_datasets(self, *_: Any, **__: Any) -> Any:
+        """Refuse.
+
+        Raises:
+            StoreError: always.
+        """
+        raise StoreError(
+            "datasets of a Databricks workspace are tables of Unity Catalog, which evalkit cannot"
+            f" mirror cases into yet; {_NOT_YET}"
+        )
+
+    def files_of(self, info: TraceInfo) -> Any:
+        """MLflow's way to the file with a trace's spans."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+        from mlflow.tracking.artifact_utils import add_databricks_profile_info_to_artifact_uri
+
+        place = add_databricks_profile_info_to_artifact_uri(info.tags[FILES], self._uri)
+        return get_artifact_repository(place)
+
+    def _noted(self, info: TraceInfo) -> TraceInfo:
+        if FILES in info.tags or _table_of(info):
+            info.tags[SPANS_LOCATION] = IN_STORE
+            self._infos[info.trace_id] = info
+        return info
+
+    def _with_spans(self, info: TraceInfo) -> Trace | None:
+        if table := _table_of(info):
+            found: list[Trace] = super().batch_get_traces([info.trace_id], table)
+            return found[0] if found else None
+        try:
+            data = TraceData.from_dict(self.files_of(info).download_trace_data())
+        except (MlflowTraceDataException, KeyError):
+            return None
+        return Trace(info, data)
+
+
+class ManagedGateway(RestGateway):
+    """A workspace's own MLflow: reading traces, and writing runs and traces."""
+
+    tracking: ManagedStore
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self._entered: dict[str, TraceInfo] = {}
+        self._waiting: dict[str, list[Span]] = {}
+        with self.answering("opening it"):
+            self.tracking = ManagedStore(uri)
+            self.tracking.get_host_creds()
+
+    def create_dataset(self, name: str, experiment_id: str, tags: Mapping[str, str]) -> str:
+        """Refuse.
+
+        Raises:
+            StoreError: always.
+        """
+        return str(self.tracking.search_datasets(name, experiment_id, tags))
+
+    def search_traces(
+        self, experiment_id: str, condition: str, page: str | None
+    ) -> tuple[list[Json], str | None]:
+        """One page of traces, in the form in which a server would send it."""
+        from google.protobuf.json_format import MessageToDict
+
+        with self.answering("looking for traces"):
+            found, following = DatabricksTracingRestStore.search_traces(
+                self.tracking,
+                locations=[experiment_id],
+                filter_string=condition,
+                max_results=PAGE,
+                page_token=page,
+            )
+        dicts = [MessageToDict(t.to_proto(), preserving_proto_field_name=True) for t in found]
+        for info in dicts:
+            if KEPT_TAG in info.get("tags", {}):
+                info["tags"][SPANS_LOCATION] = IN_STORE
+        return dicts, following
+
+    def start_trace(self, info: Json) -> None:
+        """Create a trace; its spans follow, or are sent now if they came first.
+
+        Raises:
+            StoreError: it has assessments, which could not be written again without doubling them.
+        """
+        from google.protobuf.json_format import ParseDict
+        from mlflow.protos.service_pb2 import TraceInfoV3
+
+        if info.get("assessments"):
+            raise StoreError(
+                f"evalkit cannot write scores to {without_password(self.uri)} yet, as it would"
+                f" write them twice when it is run again; {_NOT_YET}"
+            )
+        trace_id = info["trace_id"]
+        with self.answering("writing a trace"):
+            entered = self.tracking.start_trace(
+                TraceInfo.from_proto(ParseDict(info, TraceInfoV3()))
+            )
+        self._entered[trace_id] = entered
+        if trace_id in self._waiting:
+            self._put(trace_id, self._waiting.pop(trace_id))
+
+    def send_spans(self, experiment_id: str, traces: Sequence[EncodedSpans]) -> None:
+        """Put each trace's spans into its file; those of a trace that is not there yet wait."""
+        del experiment_id  # a trace's entry says where its file lies
+        spans: dict[str, list[Span]] = {}
+        for part in traces:
+            for proto in part.proto.scope_spans[0].spans:
+                span = Span.from_otel_proto(proto, resource=part.proto.resource)
+                spans.setdefault(span.trace_id, []).append(span)
+        for trace_id, found in spans.items():
+            if trace_id in self._entered:
+                self._put(trace_id, found)
+            else:
+                self._waiting.setdefault(trace_id, []).extend(found)
+
+    def _put(self, trace_id: str, spans: list[Span]) -> None:
+        from mlflow.tracing.utils import TraceJSONEncoder
+
+        data = TraceData(spans).to_dict()
+        for span in data["spans"]:
+            span["attributes"] = {key: _once(text) for key, text in span["attributes"].items()}
+        text = json.dumps(data, cls=TraceJSONEncoder, ensure_ascii=False)
+        with self.answering("writing spans"):
+            self.tracking.files_of(self._entered.pop(trace_id)).upload_trace_data(text)
+            self.tracking.set_trace_tag(trace_id, KEPT_TAG, "true")
+
+
+def _once(text: str) -> str:
+    """An attribute as JSON text; what was JSON text before it was sent is unwrapped.
+
+    A server does that with the spans that it takes: see :mod:`evalkit.adapters.store.otlp`.
+    """
+    try:
+        inner = json.loads(text)
+        if isinstance(inner, str) and inner.startswith(LOOKS_LIKE_JSON):
+            json.loads(inner)
+            return inner
+    except ValueError:
+        pass
+    return text
+
+
+def _table_of(info: TraceInfo) -> str | None:
+    """The schema, or the prefix of the tables, of a trace in Unity Catalog; None elsewhere."""
+    from mlflow.tracing.utils import parse_trace_id_v4
+
+    location, _ = parse_trace_id_v4(info.trace_id)
+    return str(location) if location else None

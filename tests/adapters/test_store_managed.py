@@ -1,0 +1,141 @@
+"""Databricks' own MLflow: traces read and written there by MLflow's own way, limits named."""
+
+import pytest
+from managed_server import managed_mlflow
+from mlflow import MlflowClient
+from mlflow.entities import TraceData
+from mlflow.tracing.client import TracingClient
+from shop_agent import ShopAgent
+from workload import judged, trace
+from workspace_server import PAT, Fault
+
+from evalkit.adapters.store import RunRecord, connect, probe
+from evalkit.core.errors import StoreError
+
+
+@pytest.fixture
+def workspace(server, monkeypatch):
+    """A workspace before the tests' MLflow server, which this process is configured for."""
+    with managed_mlflow(server.uri) as running:
+        monkeypatch.setenv("DATABRICKS_HOST", running.url)
+        monkeypatch.setenv("DATABRICKS_TOKEN", PAT)
+        yield running
+
+
+@pytest.fixture
+def store(workspace):
+    assert workspace.url
+    return connect("databricks")
+
+
+@pytest.fixture
+def experiment_id(store, request):
+    return store.experiment(f"/Users/dev/{request.node.name}", create=True)
+
+
+@pytest.fixture
+def run_id(store, experiment_id, request):
+    record = RunRecord(request.node.name, "r", {"a": "b"}, [("m", 1.0)], {}, 0, 1)
+    return store.write_run(experiment_id, record).run_id
+
+
+@pytest.fixture
+def one(request):
+    """A trace of this test's own."""
+    return trace(request.node.name)
+
+
+def test_traces_are_written_and_read_back(store, experiment_id, run_id, workspace, one):
+    (written,) = store.write_traces(experiment_id, run_id, [(one, [])])
+    assert (written.trace_id, written.error) == (one.trace_id, "")
+    assert set(workspace.cloud) == {one.trace_id}
+    (found,) = store.observe(experiment_id, most=10)
+    assert [(each.name, each.kind) for each in found.spans] == [
+        (each.name, each.kind) for each in one.spans
+    ]
+    assert [each.outputs for each in found.spans] == [each.outputs for each in one.spans]
+
+
+def test_mlflows_own_client_reads_them_too(store, experiment_id, run_id, one):
+    list(store.write_traces(experiment_id, run_id, [(one, [])]))
+    found = TracingClient("databricks").get_trace(one.trace_id)
+    assert [span.name for span in found.data.spans] == [span.name for span in one.spans]
+
+
+def test_a_trace_counts_as_complete_once_its_spans_are_there(
+    store, experiment_id, run_id, workspace, request, one
+):
+    workspace.faults = [Fault("/cloud/", 403)] * 3
+    with pytest.raises(StoreError):
+        list(store.write_traces(experiment_id, run_id, [(one, [])]))
+    key = request.node.name
+    assert [each.complete for each in store.find_traces(experiment_id, key)] == [False]
+    workspace.faults = []
+    (again,) = store.write_traces(experiment_id, run_id, [(one, [])])
+    assert again.error == ""
+    assert [each.complete for each in connect("databricks").find_traces(experiment_id, key)] == [
+        True
+    ]
+
+
+def test_what_others_wrote_there_is_read(store, experiment_id, server):
+    agent = ShopAgent(server.uri, experiment_id)
+    ids = [agent.answer("where is it?"), agent.answer("and now?")]
+    there = TracingClient("databricks")
+    for each in ids:
+        spans = TracingClient(server.uri).get_trace(each).data.spans
+        there._upload_trace_data(there.get_trace_info(each), TraceData(spans))
+    found = list(store.observe(experiment_id, most=10))
+    assert [each.trace_id for each in found] == ids[::-1]
+    assert [span.name for span in found[0].spans] == ["answer", "policies", "lookup", "chat"]
+    assert store.observe_one(ids[0]).request == "where is it?"
+
+
+def test_spans_that_are_gone_are_said_to_be(store, experiment_id, run_id, workspace, one):
+    list(store.write_traces(experiment_id, run_id, [(one, [])]))
+    workspace.cloud.clear()
+    (found,) = store.observe(experiment_id, most=10)
+    assert (found.spans, found.unread) == ((), "its spans are not there")
+
+
+def test_runs_and_their_files_are_written(store, experiment_id, run_id, workspace):
+    assert store.write_artifacts(run_id, {"report.md": b"# good"}) == ("report.md",)
+    path = f"/WorkspaceInternal/Mlflow/Artifacts/{experiment_id}/Runs/{run_id}/artifacts/report.md"
+    assert workspace.artifacts == {path: b"# good"}
+    run = MlflowClient("databricks").get_run(run_id)
+    assert (run.data.params, run.data.metrics) == ({"a": "b"}, {"m": 1.0})
+
+
+def test_scores_are_refused_before_they_could_be_doubled(
+    store, experiment_id, run_id, request, one
+):
+    scored = [(one, [judged(request.node.name, one)])]
+    with pytest.raises(StoreError, match="cannot write scores to databricks yet.*--tracking-uri"):
+        list(store.write_traces(experiment_id, run_id, scored))
+
+
+def test_datasets_are_refused(store, experiment_id):
+    with pytest.raises(StoreError, match="tables of Unity Catalog.*--tracking-uri"):
+        store.records("support", experiment_id)
+
+
+def test_an_experiment_without_a_path_is_refused_in_the_workspaces_words(store):
+    with pytest.raises(StoreError, match="must be an absolute path"):
+        store.experiment("support", create=True)
+
+
+def test_a_token_that_is_not_accepted_is_said_so(store, workspace, experiment_id):
+    workspace.tokens = {}
+    with pytest.raises(StoreError, match="databricks"):
+        list(store.observe(experiment_id, most=1))
+
+
+def test_check_says_what_it_is():
+    assert probe("databricks").detail == "Databricks' own MLflow; asked when it is needed"
+
+
+def test_without_a_workspace_it_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.delenv("DATABRICKS_HOST", raising=False)
+    with pytest.raises(StoreError, match="databricks"):
+        connect("databricks").experiment("/Users/dev/x", create=False)
