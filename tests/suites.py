@@ -6,7 +6,6 @@ The files are as an agent leaves them; tests spoil single lines of them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pprint import pformat
 
 from evalkit.core.agent.requests import Recorded
 from evalkit.core.agent.suite import DATASET_FILE, SCORERS_FILE, SCRIPT_FILE, Row, ToolStep
@@ -63,8 +62,8 @@ def dataset_file(rows: list[Row]) -> bytes:
         for row in rows
         if row.source_trace_id
     }
-    text = f"DATASET = {pformat(dataset, width=96)}\n\nRECORDED = {pformat(said, width=96)}\n"
-    return text.encode()
+    lines = "".join(f"    {row!r},\n" for row in dataset)
+    return f"DATASET = [\n{lines}]\n\nRECORDED = {said!r}\n".encode()
 
 
 SCORERS = '''

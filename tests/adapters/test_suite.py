@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from suites import EXPERIMENT, SCORERS, spoiled, suite
+from suites import EXPERIMENT, spoiled, suite
 
 from evalkit.adapters.confinement import Confinement
 from evalkit.adapters.suite import Patience, SuiteBench
@@ -248,5 +248,7 @@ def test_what_went_well_is_remembered_for_the_same_files_only() -> None:
     bench = SuiteBench(Confinement())
     first = bench.load(suite(), scorers=False)
     assert bench.load(suite(), scorers=False) is first
-    changed = {**suite(), SCORERS_FILE: SCORERS.encode() + b"#"}
-    assert bench.load(changed, scorers=False) is not first
+    other_scorers = {**suite(), SCORERS_FILE: b""}
+    assert bench.load(other_scorers, scorers=False) is first
+    other_rows = {**suite(), DATASET_FILE: suite()[DATASET_FILE] + b"#"}
+    assert bench.load(other_rows, scorers=False) is not first

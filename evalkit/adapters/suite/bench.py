@@ -18,7 +18,15 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from evalkit.adapters.suite.harness.errand import REQUEST
-from evalkit.core.agent.suite import Loaded, PythonRun, Row, Score, ScriptRun
+from evalkit.core.agent.suite import (
+    SCORERS_FILE,
+    SCRIPT_FILE,
+    Loaded,
+    PythonRun,
+    Row,
+    Score,
+    ScriptRun,
+)
 from evalkit.core.errors import InputError, Problem
 
 HARNESS = Path(__file__).parent / "harness"
@@ -133,7 +141,8 @@ class SuiteBench:
     def load(self, files: Mapping[str, bytes], *, scorers: bool) -> Loaded:
         """Import the dataset, and the scorers if asked for."""
         request = {"action": "load", "scorers": scorers}
-        answer = self._errand(files, request, Loaded, self._patience.load)
+        unused = {SCRIPT_FILE} if scorers else {SCRIPT_FILE, SCORERS_FILE}
+        answer = self._errand(_without(unused, files), request, Loaded, self._patience.load)
         return answer if isinstance(answer, Loaded) else Loaded(error=answer)
 
     def score(
@@ -146,7 +155,9 @@ class SuiteBench:
             "only": list(only),
             "scorer_seconds": self._patience.scorer,
         }
-        answer = self._errand(files, request, _Scored, self._patience.score)
+        answer = self._errand(
+            _without({SCRIPT_FILE}, files), request, _Scored, self._patience.score
+        )
         if isinstance(answer, str) or answer.error:
             return answer if isinstance(answer, str) else answer.error
         if len(answer.scores) != len(rows) or not all(answer.scores):
@@ -202,7 +213,8 @@ class SuiteBench:
         with self._room(files) as room:
             errand = {**request, "answer": name, "database": str(_database(room))}
             (room / REQUEST).write_text(json.dumps(errand), encoding="utf-8")
-            shutil.copytree(HARNESS, room / "tools" / "harness")
+            tools = room / "tools" / "harness"
+            shutil.copytree(HARNESS, tools, ignore=shutil.ignore_patterns("__pycache__"))
             ended = self._run(room, ["-P", "-c", START], seconds)
             return _silence(ended, seconds) or _believed(room / name, kind) or _abrupt(ended)
 
@@ -234,6 +246,11 @@ class SuiteBench:
             if self._empty_database is not None:
                 shutil.copy(self._empty_database, _database(room))
             yield room
+
+
+def _without(unused: set[str], files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files that an errand is about: another script changes nothing about the scorers."""
+    return {path: content for path, content in files.items() if path not in unused}
 
 
 def _database(room: Path) -> Path:

@@ -212,12 +212,14 @@ def script_faults(
     """
     if run.error:
         yield f"{run.error}; it printed last:\n{run.output.strip()[-900:]}"
+        return
     if run.mlflow_runs != 1:
         yield (
             f"it left {run.mlflow_runs} MLflow runs in the store that MLFLOW_TRACKING_URI names "
             "instead of exactly one: call mlflow.genai.evaluate once, and let the flag "
             "--tracking-uri, then MLFLOW_TRACKING_URI, come before any other address"
         )
+    if not run.mlflow_runs:
         return
     if analysed and run.experiment == analysed:
         yield f"it writes into the analysed experiment {analysed}: use {analysed}-evalkit"

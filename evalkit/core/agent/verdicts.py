@@ -71,6 +71,19 @@ class DamageTable:
         return [damage for damage, each in self.scorers[scorer].items() if each.caught]
 
 
+def table_of(details: Mapping[str, Json]) -> DamageTable:
+    """The table in the figures of a check, as ``state/validation_results.json`` keeps them."""
+    scorers = details.get("scorers", {})
+    return DamageTable(
+        {name: _read(figures["catches"]) for name, figures in scorers.items()},
+        _read(details.get("damages", {})),
+    )
+
+
+def _read(figures: Mapping[str, Json]) -> dict[str, Caught]:
+    return {damage: Caught(*each) for damage, each in figures.items()}
+
+
 def damage_table(
     clean: Sequence[Sequence[Score]],
     damaged: Sequence[Damaged],

@@ -6,6 +6,7 @@ This process imports MLflow while the script runs, and nothing of the suite ever
 from __future__ import annotations
 
 import contextlib
+import importlib
 import math
 import os
 import signal
@@ -16,6 +17,7 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
+STORE = "mlflow.store.tracking.sqlalchemy_store"
 TAIL_BYTES = 8_000
 CHUNK = 65_536
 MOST_TRACES = 5_000
@@ -37,14 +39,18 @@ def run_script(request: dict[str, Any], evaluation: Path) -> dict[str, Any]:
         start_new_session=True,
     )
     tail = _Tail(child.stdout)
-    import mlflow.store.tracking.sqlalchemy_store  # noqa: F401 - takes as long as the script
-
+    # Importing MLflow takes as long as the script; where that fails there is nothing to read.
+    importing = threading.Thread(target=importlib.import_module, args=[STORE], daemon=True)
+    importing.start()
     error = _ended(child, begun + request["seconds"])
     done = {
         "error": error,
         "seconds": time.monotonic() - begun,
         "output": tail.text().replace(str(evaluation.parent) + os.sep, ""),
     }
+    if error:
+        return done
+    importing.join()  # two threads that import the same packages see half of them
     return done | _left_in(Path(request["database"]))
 
 
