@@ -34,7 +34,7 @@ class Remark:
         text: What was said; empty for tools.
         name: The tool's, the subagent's or the model's name.
         gist: What a tool was asked to do, in a line.
-        inputs: What a tool was given.
+        inputs: What a tool was given; what was asked, where that was no text but several fields.
         outputs: What a tool answered.
         status: ERROR where it failed, UNSET where the log does not say.
         message: Why it failed.
@@ -129,11 +129,20 @@ def _agent(span: Span, children: Sequence[Span], depth: int, above: str | None) 
         yield from _said("notice", span, depth, span.name)
     is_one = not any(child.kind == "AGENT" for child in children)  # else a log of several sessions
     if is_one:
-        yield from _said("user", span, depth, _words(span.inputs))
+        yield from _asked(span, depth)
     yield from ((child, depth) for child in children)
     if is_one:
         yield from _said("answer", span, depth, _words(span.outputs))
         yield from _said("notice", span, depth, span.message, status=span.status)
+
+
+def _asked(span: Span, depth: int) -> Iterator[_Step]:
+    text = _words(span.inputs)
+    if text.strip():
+        fields = (
+            span.inputs if isinstance(span.inputs, dict) and not plain_text(span.inputs) else None
+        )
+        yield Remark("user", depth, text, span.name, inputs=fields, span_id=span.span_id), depth
 
 
 def _call(span: Span, tools: Sequence[Span], depth: int) -> Iterator[_Step]:

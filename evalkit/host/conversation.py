@@ -16,6 +16,7 @@ from evalkit.core.dialogue import Remark, dialogue
 from evalkit.core.observed import ObservedTrace
 from evalkit.core.spans import Trace
 from evalkit.core.values import Json, canonical
+from evalkit.host.wording import as_text
 
 FOLDED_FROM = 1_500
 """Characters of a text that are shown at once; the rest is behind a click."""
@@ -60,6 +61,9 @@ STYLE = """
 .ek-talk .ek-amber { color: var(--amber-11, #ab6400); font-weight: 600 }
 """
 
+GIVEN = "Given to the agent"
+"""Said over what was asked where that is no text, but fields with values."""
+
 SPEAKERS = {"user": "User", "agent": "Agent", "answer": "Handed back", "notice": "Session"}
 INNER_SPEAKERS = {**SPEAKERS, "user": "Task", "agent": "Subagent"}
 
@@ -99,7 +103,7 @@ class _Pen:
             case "thinking":
                 body = self._folded("Thinking", remark.text)
             case "input":
-                body = self._folded("Given to the agent", remark.text)
+                body = self._folded(GIVEN, remark.text)
             case "tool":
                 body = self._tool(remark)
             case "subagent":
@@ -116,8 +120,11 @@ class _Pen:
         look = {"user": "ek-user", "notice": "ek-notice"}.get(remark.voice, "ek-agent")
         if remark.status == "ERROR":
             look = "ek-bad"
-        who = f'<div class="ek-who">{speakers[remark.voice]}</div>'
-        return f'<div class="ek-box {look}">{who}{self._text(remark.text, "ek-t")}</div>'
+        speaker, text = speakers[remark.voice], remark.text
+        if remark.inputs is not None:
+            speaker, text = GIVEN, as_text(remark.inputs)
+        who = f'<div class="ek-who">{speaker}</div>'
+        return f'<div class="ek-box {look}">{who}{self._text(text, "ek-t")}</div>'
 
     def _folded(self, title: str, text: str) -> str:
         line = " ".join(text[: PEEK * 2].split())

@@ -107,6 +107,15 @@ def test_a_log_without_the_prompt_says_so():
     assert words not in read(init(), ask("Hi"), say("m1", text("Hello")), finish("Hello")).text
 
 
+def test_an_input_of_several_fields_is_shown_by_field():
+    asked = {"message": "Hi,\nwhere is it?", "order": {"number": "<QM-1>"}}
+    shown = conversation(
+        build([init(), say("m1", text("Hello")), finish("Hello")], request=asked)
+    ).text
+    assert "Given to the agent" in shown
+    assert "message: |-\n  Hi,\n  where is it?\norder:\n  number: &lt;QM-1&gt;" in shown
+
+
 def test_a_waterfall_marks_failures_and_inferred_times():
     log = [init(), ask("Go"), say("m1", use("t1", "<b>Bash</b>")), answer("t1", "no", failed=True)]
     chart = waterfall(build(log)).to_dict()
