@@ -121,7 +121,9 @@ def _parts(sample: Sample) -> Json:
     candidates = [*looks, *dict.fromkeys(line for text in shortest for line in _pieces(text))]
     texts = sample.texts[:: len(sample.texts) // MOST_COMPARED + 1]
     shared = [part for part in candidates if _mostly([holds(text, part) for text in texts])]
-    parts = [part for part in shared if not any(part in other and part != other for other in shared)]
+    parts = [
+        part for part in shared if not any(part in other and part != other for other in shared)
+    ]
     return parts[:MOST_PARTS] or Unsupported("the good answers have no wording in common")
 
 
@@ -137,9 +139,7 @@ def _pieces(text: str) -> Iterable[str]:
 
 def _grounded(sample: Sample) -> Json:
     told = [
-        (row, text)
-        for row, text in zip(sample.rows, sample.texts, strict=True)
-        if figures_in(text)
+        (row, text) for row, text in zip(sample.rows, sample.texts, strict=True) if figures_in(text)
     ]
     if len({str(dict(row.inputs)) for row, _ in told}) < FEW:
         return Unsupported("too few good answers give numbers, dates, ids or addresses")
@@ -171,9 +171,7 @@ def _tools(sample: Sample) -> Json:
     if not any(row.steps for row in sample.rows):
         return Unsupported("no tool is seen at work")
     counts = Counter(name for row in sample.rows for name in {step.name for step in row.steps})
-    return sorted(
-        name for name, n in counts.items() if n >= len(sample.rows) * (1 - TOLERATED)
-    )
+    return sorted(name for name, n in counts.items() if n >= len(sample.rows) * (1 - TOLERATED))
 
 
 def _tools_worked(sample: Sample) -> Json:
@@ -214,7 +212,9 @@ CHECKS: Mapping[str, Check] = {
         Check(
             "no_error",
             _no_error,
-            lambda row, text, _: not is_empty(row.outputs) and bool(text.strip()) and not error_in(text),
+            lambda row, text, _: (
+                not is_empty(row.outputs) and bool(text.strip()) and not error_in(text)
+            ),
         ),
         Check("format_kept", _format, lambda row, _, schema: not misfits(row.outputs, schema)),
         Check("parts_present", _parts, lambda _, text, parts: not missing_parts(text, parts)),

@@ -9,6 +9,7 @@ from functools import reduce
 
 from evalkit.core.agent.code.measures import figures_in, texts_in, words_in
 from evalkit.core.agent.suite import Row
+from evalkit.core.mapping.wording import word_set
 
 MOST_TERMS = 4
 """Terms that a case gets."""
@@ -24,18 +25,18 @@ MOST_ANSWERS = 10
 
 TERM_CHARS = 40
 
-EVERYDAY = frozenset(
-    "about above after again against also although always among another anything because been"
-    " before being below best between both called came cannot come could does doing done down during"
-    " each either else even ever every from gave give given going good have having here however"
-    " instead into itself just keep know known last least less like likely list look made make many"
-    " might more most much must need needs never next often once only other others otherwise over"
-    " part parts perhaps please rather said same several shall should shown since some something"
-    " soon such sure take taken than that their them themselves then there these they thing things"
-    " this those though through thus together under unless until upon used useful using various very"
-    " want well were what when where whether which while will with within without would your"
-    " yourself".split()
-)
+EVERYDAY = word_set("""
+    about above after again against also although always among another anything because been
+    before being below best between both called came cannot come could does doing done down
+    during each either else even ever every from gave give given going good have having here
+    however instead into itself just keep know known last least less like likely list look
+    made make many might more most much must need needs never next often once only other
+    others otherwise over part parts perhaps please rather said same several shall should
+    shown since some something soon such sure take taken than that their them themselves then
+    there these they thing things this those though through thus together under unless until
+    upon used useful using various very want well were what when where whether which while
+    will with within without would your yourself
+""")
 """English words that tell nothing apart, however rare they are among a few answers."""
 
 
@@ -60,7 +61,9 @@ def terms_by_question(questions: Mapping[str, Question]) -> dict[str, list[str]]
     """
     common = {key: _common(question.answers) for key, question in questions.items()}
     others = Counter(
-        term for question in questions.values() for term in set().union(*map(_terms, question.answers))
+        term
+        for question in questions.values()
+        for term in set().union(*map(_terms, question.answers))
     )
     most = max(1, int(RARE * len(questions)))
     return {
@@ -68,9 +71,7 @@ def terms_by_question(questions: Mapping[str, Question]) -> dict[str, list[str]]
     }
 
 
-def _chosen(
-    question: Question, common: set[str], others: Counter[str], most: int
-) -> list[str]:
+def _chosen(question: Question, common: set[str], others: Counter[str], most: int) -> list[str]:
     row = question.rows[0]
     asked = _terms("\n".join(texts_in(dict(row.inputs))))
     given = _terms("\n".join(texts_in([step.output for step in row.steps])))

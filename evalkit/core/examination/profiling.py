@@ -23,6 +23,7 @@ from evalkit.core.examination.profile_checks import (
 )
 from evalkit.core.examination.profile_terms import Question, terms_by_question
 from evalkit.core.examination.reporting import NAME_CHARS
+from evalkit.core.masking import mask_json
 from evalkit.core.values import Json, canonical
 
 MOST_CASES = 24
@@ -76,9 +77,7 @@ def profile(
         "chars": _spread([len(text) for text in texts]),
         "seconds": _spread([row.seconds for row in rows if row.seconds is not None]),
         "tools": _tools(rows),
-        "checks": {
-            name: _learned(check, sample, picked) for name, check in CHECKS.items()
-        }
+        "checks": {name: _learned(check, sample, picked) for name, check in CHECKS.items()}
         if rows
         else {},
         "cases": {
@@ -144,8 +143,7 @@ def _learned(check: Check, sample: Sample, picked: Sequence[Row]) -> dict[str, J
     if isinstance(bound, Unsupported):
         return {"on": False, "why": str(bound)}
     kept = [
-        check.passes(row, text, bound)
-        for row, text in zip(sample.rows, sample.texts, strict=True)
+        check.passes(row, text, bound) for row, text in zip(sample.rows, sample.texts, strict=True)
     ]
     evidence = [
         row.source_trace_id for row, passed in zip(sample.rows, kept, strict=True) if passed
@@ -159,9 +157,7 @@ def _learned(check: Check, sample: Sample, picked: Sequence[Row]) -> dict[str, J
     return {"on": True, **told, "catches": catches, "evidence": evidence[:EVIDENCE]}
 
 
-def _noticed(
-    check: Check, sample: Sample, picked: Sequence[Row], bound: Json
-) -> list[str]:
+def _noticed(check: Check, sample: Sample, picked: Sequence[Row], bound: Json) -> list[str]:
     """The damages to the picked rows that the check would notice."""
     good = {
         index: str(row.expectations["route"])
@@ -181,9 +177,7 @@ def _tools(rows: Sequence[Row]) -> dict[str, Json]:
     failed = Counter(step.name for row in rows for step in row.steps if step.failed)
     return {
         "always": sorted(name for name, count in used.items() if count == len(rows))[:TOOLS],
-        "sometimes": {
-            name: count for name, count in used.most_common(TOOLS) if count < len(rows)
-        },
+        "sometimes": {name: count for name, count in used.most_common(TOOLS) if count < len(rows)},
         "failures": dict(failed.most_common(TOOLS)),
     }
 
@@ -199,7 +193,8 @@ def _spread(values: Sequence[float]) -> dict[str, float] | None:
 
 
 def _bounded(found: dict[str, Json]) -> dict[str, Json]:
-    """The profile with as many cases as fit, and the answer's form in short if need be."""
+    """The profile without secrets, with as many cases as fit, the form in short if need be."""
+    found = mask_json(found)
     left = list(found["cases"].items())
     while size(found) > MOST_BYTES and left:
         left.pop()

@@ -38,9 +38,7 @@ def is_borrowed(name: str) -> bool:
 
 def names_in(nodes: Iterable[ast.AST]) -> set[str]:
     """The names that code reads."""
-    return {
-        each.id for node in nodes for each in ast.walk(node) if isinstance(each, ast.Name)
-    }
+    return {each.id for node in nodes for each in ast.walk(node) if isinstance(each, ast.Name)}
 
 
 @cache

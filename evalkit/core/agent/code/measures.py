@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 ERROR_TEXT = re.compile(
-    r"\s*[\[{(\"'*#]*\s*(?:fatal |internal |unexpected |unhandled )*"
+    r"[\s\[{(\"'*#]*(?:fatal |internal |unexpected |unhandled )*"
     r"(?:traceback \(most recent call last\)"
     r"|(?:[a-z_.]*(?:error|exception))\b\s*[:\]\"'(]"
     r"|error(?:\s+(?:code|while|in|calling|occurred|processing|\d)|\s*$)"
@@ -27,31 +27,28 @@ ERROR_TEXT = re.compile(
 )
 """How an answer begins that is an error's text and no answer."""
 
-FIGURE = re.compile(
-    r"""
-    https?://[^\s<>()\[\]"']+[\w/]              # addresses
-    | [\w.+-]+@[\w-]+\.[\w.]+\w                 # e-mail
-    | \b(?=[\w-]*\d)(?=[\w-]*[^\W\d_])[\w]+(?:-\w+)*\b   # ids: letters with digits
-    | \d+(?:[.,:/-]\d+)*                        # numbers, dates, times
-    """,
-    re.VERBOSE,
+TOKEN = re.compile(
+    r"https?://[^\s<>()\[\]{}\"'`|]+"
+    r"|(?:[^\s<>()\[\]{}\"'`|;*=:]|(?<=\d):(?=\d))+"
 )
-"""What an answer cannot know by itself: numbers, dates, ids, addresses."""
+"""What stands between blanks, brackets and quotes; a colon belongs to it between digits only."""
 
-NUMBERING = re.compile(r"(?m)^\s*(?:[#>*-]+\s*)*\**\d{1,3}[.)]\s")
+NUMBERING = re.compile(r"(?m)^[ \t#>*-]*\d{1,3}[.)][ \t]")
 """The numbers of a list's items, which say nothing."""
+
+FIGURE_CHARS = 80
 
 LOOKS = {
     "<link>": re.compile(r"https?://\S{4}"),
     "<citation>": re.compile(r"\[\^?\d{1,3}\]"),
     "<code>": re.compile(r"```"),
-    "<table>": re.compile(r"(?m)^\s*\|.+\|\s*$"),
-    "<list>": re.compile(r"(?m)^\s*(?:[-*+•]|\d{1,3}[.)])\s+\S"),
-    "<heading>": re.compile(r"(?m)^#{1,6}\s+\S"),
+    "<table>": re.compile(r"(?m)^[ \t]*\|.+\|[ \t]*$"),
+    "<list>": re.compile(r"(?m)^[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]+\S"),
+    "<heading>": re.compile(r"(?m)^#{1,6}[ \t]+\S"),
 }
 """Parts of an answer that are known by their look."""
 
-WORD = re.compile(r"[^\W\d_][\w'’-]{3,}")
+WORD = re.compile(r"[^\W\d_][\w'\u2019-]{3,}")
 
 
 def is_empty(value: Any) -> bool:
@@ -98,8 +95,9 @@ def answer_text(outputs: Any, place: Sequence[str | int] = ()) -> str:
 
 def error_in(text: str) -> str:
     """The begin of an error's text where an answer is one; empty where it is none."""
-    found = ERROR_TEXT.match(text)
-    return " ".join(text[: found.end() + 60].split()) if found else ""
+    begin = text[:400]
+    found = ERROR_TEXT.match(begin)
+    return " ".join(begin[: found.end() + 60].split()) if found else ""
 
 
 def misfits(value: Any, schema: dict[str, Any], at: str = "the answer") -> list[str]:
@@ -155,9 +153,19 @@ def parsed_json(text: str) -> Any:
 
 
 def figures_in(text: str) -> list[str]:
-    """The numbers, dates, ids and addresses in a text, each once; not single digits."""
-    found = FIGURE.findall(NUMBERING.sub(" ", text))
-    return list(dict.fromkeys(each for each in found if len(each) > 1))
+    """What an answer cannot know by itself, each once: numbers, dates, ids, addresses.
+
+    Single digits are left out, because they are found everywhere, and so is what is too long to be
+    any of these.
+    """
+    tokens = dict.fromkeys(TOKEN.findall(NUMBERING.sub(" ", text)))
+    bare = dict.fromkeys(token.strip("./,:!?_-~#&…") for token in tokens)
+    return [token for token in bare if 1 < len(token) <= FIGURE_CHARS and is_figure(token)]
+
+
+def is_figure(token: str) -> bool:
+    """Whether a token has a digit in it or is an address."""
+    return "://" in token or "@" in token or any(char.isdigit() for char in token)
 
 
 def ungrounded(answer: str, sources: Iterable[Any]) -> list[str]:

@@ -15,8 +15,15 @@ from functools import cache
 from importlib.resources import files
 
 from evalkit.core.agent.analysis import Guideline
-from evalkit.core.agent.code.borrowing import borrowed, defined, extract, is_borrowed, names_in, needed
-from evalkit.core.agent.code.literals import INDENT, WIDTH, literal, needs_json, text_literal
+from evalkit.core.agent.code.borrowing import (
+    borrowed,
+    defined,
+    extract,
+    is_borrowed,
+    names_in,
+    needed,
+)
+from evalkit.core.agent.code.literals import INDENT, WIDTH, literal, needs_json
 from evalkit.core.values import Json
 
 _DOCSTRING = '''\
@@ -211,7 +218,9 @@ def _is_others(node: ast.stmt, name: str) -> bool:
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
         return False
     is_rewritten = name in _REWRITTEN or name in _pieces() or is_borrowed(name)
-    return not is_rewritten and not (isinstance(node, ast.If) and names_in([node.test]) & _REWRITTEN)
+    return not is_rewritten and not (
+        isinstance(node, ast.If) and names_in([node.test]) & _REWRITTEN
+    )
 
 
 def _together(
@@ -262,7 +271,9 @@ def _import_lines(own: Sequence[ast.Import | ast.ImportFrom], body: str) -> str:
     wanted = {place for name, place in _IMPORTS.items() if name in used}
     for node in own:
         module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
-        names = (f"{each.name} as {each.asname}" if each.asname else each.name for each in node.names)
+        names = (
+            f"{each.name} as {each.asname}" if each.asname else each.name for each in node.names
+        )
         wanted |= {(module, name) for name in names} - {*_IMPORTS.values()}
     wanted.discard(("__future__", "annotations"))
     modules = sorted({module for module, _ in wanted if module}, key=_import_order)
