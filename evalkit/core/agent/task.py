@@ -34,7 +34,7 @@ class Task:
         target: The scorer that it is about; empty where it is about none.
         instructions: What the analysis says about it.
         status: How far it is.
-        attempts: Sessions that tried.
+        attempts: Sessions that tried; of the validation, repairs that it asked for.
         evidence: What the program's check found, once it is done.
         failure: Why the last attempt did not pass the check.
     """
@@ -113,11 +113,12 @@ class Plan:
         """
         fixes = sum(task.kind == "fix" for task in self.tasks)
         validate = next(task for task in self.tasks if task.kind == "validate")
-        if fixes >= MOST_FIXES:
+        if validate.attempts >= MOST_FIXES:
             return self._with(replace(validate, status="blocked", failure=failure))
         fix = Task(f"fix-{fixes + 1}", "fix", "Repair what the validation found", failure=failure)
         at = self.tasks.index(validate)
-        waiting = replace(validate, status="pending", failure=failure)
+        tried = validate.attempts + 1
+        waiting = replace(validate, status="pending", failure=failure, attempts=tried)
         return Plan((*self.tasks[:at], fix, waiting, *self.tasks[at + 1 :]))
 
     def again(self, task_id: str) -> Plan:

@@ -183,8 +183,11 @@ class _Autonomy:
     # -- what holds it together ---------------------------------------------------------------
 
     def _recheck(self) -> None:
-        """A suite that was changed since it was validated is validated anew."""
+        """What was blocked gets another chance; a suite that was changed is validated anew."""
         plan = self._plan
+        if blocked := plan.blocked:
+            plan = plan.again(blocked.task_id)
+            self._directory.save_plan(plan)
         results = self.validation()
         done = [task for task in plan.tasks if task.kind == "validate" and task.status == "done"]
         if done and results.get("suite") != self._suite_hash():

@@ -78,12 +78,20 @@ class Evidence:
         suggested = cases or [case.trace_id for case in self.examination.cases]
         return profile(self.recorded.values(), route, cases=suggested)
 
-    def _known(self) -> tuple[Examination, Mapping[str, Recorded]]:
+    def chosen(self) -> str:
+        """The id of the experiment.
+
+        Raises:
+            InputError: none was chosen yet.
+        """
         if not self.experiment_id:
             raise InputError(Problem("no experiment is chosen", fix="use choose_experiment"))
+        return self.experiment_id
+
+    def _known(self) -> tuple[Examination, Mapping[str, Recorded]]:
         if self._read is None:
             taken: dict[str, Recorded] = {}
-            found = self.store.observe(self.experiment_id, most=MOST_TRACES)
+            found = self.store.observe(self.chosen(), most=MOST_TRACES)
             self._read = examine(_noted(found, taken)), taken
         return self._read
 
