@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from evalkit.core.receipt import Receipt
 from evalkit.core.values import Json
 
-SpanKind: TypeAlias = Literal["AGENT", "CHAIN", "LLM", "TOOL"]
+SpanKind: TypeAlias = Literal["AGENT", "CHAIN", "LLM", "CHAT_MODEL", "TOOL", "RETRIEVER"]
 Status: TypeAlias = Literal["OK", "ERROR", "UNSET"]
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from typing import Any
+
+import yaml
 
 ROOT = files("evalkit.demo")
 SKIPPED = ("__pycache__",)
@@ -25,6 +28,11 @@ def session_scripts() -> dict[str, str]:
 def scores_text() -> str:
     """What the judges that are models said about both runs."""
     return (ROOT / "scores.yaml").read_text("utf-8")
+
+
+def traffic(name: str) -> Any:
+    """One of the files about the agent's production traffic, such as ``systems``, parsed."""
+    return yaml.safe_load((ROOT / "traffic" / f"{name}.yaml").read_text("utf-8"))
 
 
 def _walk(folder: Traversable, prefix: str) -> Iterator[tuple[str, str]]:

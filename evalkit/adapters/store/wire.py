@@ -102,7 +102,7 @@ def trace_info(
     trace: Trace,
     *,
     experiment_id: str,
-    run_id: str,
+    run_id: str | None,
     tags: Mapping[str, str],
     after_spans: bool,
 ) -> tuple[Json, tuple[str, ...]]:
@@ -111,7 +111,7 @@ def trace_info(
     Args:
         trace: The trace.
         experiment_id: The experiment it goes to.
-        run_id: The run it belongs to.
+        run_id: The run it belongs to; None where it belongs to none.
         tags: Its tags, in place of the trace's own.
         after_spans: Whether it is written after the spans. MLflow has added up their tokens and
             cost by then, and every part has to be stated, with null where it is not known.
@@ -120,7 +120,9 @@ def trace_info(
         ValueError: a time is out of range, or the totals in the metadata are no JSON objects.
     """
     start_ms, end_ms = trace.start_ns // 1_000_000, trace.end_ns // 1_000_000
-    metadata = {**trace.metadata, SOURCE_RUN: run_id, "mlflow.trace_schema.version": "3"}
+    metadata = {**trace.metadata, "mlflow.trace_schema.version": "3"}
+    if run_id is not None:
+        metadata[SOURCE_RUN] = run_id
     named = {**tags, "mlflow.traceName": trace.name}
     plain = {key: text for key, text in metadata.items() if key not in _TOTALS}
     totals = _explicit(trace) if after_spans else _stated(trace)
