@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -14,6 +15,7 @@ from typing import Any
 MOST_BYTES = 20_000_000
 MOST_FAULTS = 12
 DEEPEST = 60
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 ROW = {"inputs", "outputs", "expectations", "source_trace_id"}
 STEP = {"name", "failed", "output"}
 
@@ -127,7 +129,7 @@ def _is_plain(value: Any) -> bool:
     if type(value) is float:
         return math.isfinite(value)
     if type(value) is str:
-        return not any("\ud800" <= character <= "\udfff" for character in value)
+        return HALF_CHARACTER.search(value) is None
     return type(value) in {int, bool, type(None)}
 
 
