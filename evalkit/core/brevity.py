@@ -49,10 +49,11 @@ def short_value(value: Json, most: int, items: int = 6, depth: int = 4) -> Json:
 
 
 def as_text(value: Json) -> str:
-    """The value as JSON text on one line, in UTF-8 where that says more in fewer bytes."""
-    return json.dumps(value, ensure_ascii=False)
+    """The value as JSON text on one line, letters of all alphabets as they are; fit for UTF-8."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def size(value: Json) -> int:
     """Bytes that the value takes as JSON text."""
-    return len(as_text(value).encode("utf-8", "replace"))
+    return len(as_text(value).encode())

@@ -38,10 +38,34 @@ LIMIT = 1.3
 ROUTES = ("answer_question", "refund", "track_parcel", "write_summary")
 TOOLS = ("lookup_order", "search_policies", "issue_refund", "parcel_status", "send_mail")
 ERRORS = ("order {n} not found", "HTTP 429 from https://api.shop/{n}", "timed out after {n} s")
-WORDS = (
-    "order parcel invoice refund lamp table broken late address customer please policy days paid"
-    " shipped warehouse return label payment coupon account would could about because whether"
-).split()
+WORDS = [
+    "order",
+    "parcel",
+    "invoice",
+    "refund",
+    "lamp",
+    "table",
+    "broken",
+    "late",
+    "address",
+    "customer",
+    "please",
+    "policy",
+    "days",
+    "paid",
+    "shipped",
+    "warehouse",
+    "return",
+    "label",
+    "payment",
+    "coupon",
+    "account",
+    "would",
+    "could",
+    "about",
+    "because",
+    "whether",
+]
 
 
 class Shop:
@@ -71,7 +95,9 @@ class Shop:
         reply = self.text(self.chance.randint(40, 200))
         spans.add(route, "AGENT", {"question": question, "language": "en"}, reply, broken)
         for step in range(self.chance.randint(1, 4)):
-            spans.add("chat", "CHAT_MODEL", {"messages": list(messages)}, said(self.text(20)), False)
+            spans.add(
+                "chat", "CHAT_MODEL", {"messages": list(messages)}, said(self.text(20)), False
+            )
             tool = self.chance.choice(TOOLS)
             found = {"rows": [{"id": n, "text": self.text(30)} for n in range(5)]}
             spans.add(

@@ -21,7 +21,8 @@ _ADVICE_SERVER = "see the server's own log, then run the same command again"
 _ADVICE_GONE = "see whether the server still runs, then run the same command again"
 _ADVICE_TLS = "set MLFLOW_TRACKING_SERVER_CERT_PATH to the certificate of the server's authority"
 
-_NOT_FOUND = 404
+BAD_REQUEST = 400
+NOT_FOUND = 404
 _SERVER_ERRORS = 500
 
 _LONGEST = 300
@@ -34,15 +35,16 @@ class Refused(StoreError):
     Attributes:
         status: The HTTP status, or the one that MLflow's error stands for.
         code: MLflow's name of the error, such as ``RESOURCE_DOES_NOT_EXIST``; may be empty.
+        said: MLflow's own message, in short.
     """
 
     def __init__(self, where: str, doing: str, status: int, code: str, message: str) -> None:
         self.status = status
         self.code = code
-        said = " ".join(message.split())[:_LONGEST].rstrip(".")
+        self.said = said = " ".join(message.split())[:_LONGEST].rstrip(".")
         if status >= _SERVER_ERRORS:
             advice = _ADVICE_SERVER
-        elif status == _NOT_FOUND and code:
+        elif status == NOT_FOUND and code:
             advice = "see in MLflow's UI whether it was deleted, then run the same command again"
         else:
             advice = _ADVICE.get(status, "")

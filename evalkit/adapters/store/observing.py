@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from evalkit.adapters.store.failures import NOT_FOUND, Refused
 from evalkit.adapters.store.gateway import PAGE, Gateway
 from evalkit.adapters.store.stored_spans import all_of, outline_of
 from evalkit.adapters.store.wire import COST, SPANS_LOCATION, TOKEN_USAGE, assessment_from
@@ -48,8 +49,6 @@ def find_experiment(gateway: Gateway, named: str) -> tuple[str, str] | None:
 
 
 def _by_id(gateway: Gateway, experiment_id: str) -> Any:
-    from evalkit.adapters.store.failures import Refused
-
     try:
         with gateway.answering(f"looking for the experiment {experiment_id}"):
             return gateway.tracking.get_experiment(experiment_id)
@@ -68,8 +67,8 @@ def observe(
         gateway: The way into MLflow.
         experiment_id: The experiment.
         most: How many to read.
-        outline: Leave attributes undecoded, and of all spans but the first of each trace the
-            inputs and outputs too: they are empty and None then. Decoding takes most of the time.
+        outline: Leave attributes undecoded, and inputs and outputs of spans within others too:
+            they are empty and None then. Decoding takes most of the time.
 
     Raises:
         StoreError: MLflow failed.
@@ -87,16 +86,56 @@ def observe_one(gateway: Gateway, trace_id: str) -> ObservedTrace:
     """
     with gateway.answering(f"reading the trace {trace_id}"):
         info = gateway.tracking.get_trace_info(trace_id)
+    return with_spans(gateway, info)
+
+
+def with_spans(gateway: Gateway, info: TraceInfo) -> ObservedTrace:
+    """The trace that MLflow lists, with its spans.
+
+    Raises:
+        StoreError: MLflow failed.
+    """
     return next(_with_spans(gateway, [info], all_of))
 
 
-def _infos(gateway: Gateway, experiment_id: str, most: int) -> Iterator[TraceInfo]:
+def listed(
+    gateway: Gateway, experiment_id: str, condition: str, most: int
+) -> Iterator[ObservedTrace]:
+    """The newest traces that meet a condition in MLflow's search language, without spans.
+
+    Raises:
+        StoreError: MLflow failed, or does not understand the condition.
+    """
+    for info in _infos(gateway, experiment_id, most, condition):
+        yield _trace(info, (), "")
+
+
+def within(gateway: Gateway, experiment_id: str, trace_id: str) -> TraceInfo | None:
+    """A trace of an experiment as MLflow lists it; None where the experiment has none of that id.
+
+    Raises:
+        StoreError: MLflow failed.
+    """
+    try:
+        with gateway.answering(f"reading the trace {trace_id}"):
+            info = gateway.tracking.get_trace_info(trace_id)
+    except Refused as error:
+        if error.status == NOT_FOUND:
+            return None
+        raise
+    return info if info.experiment_id == experiment_id else None
+
+
+def _infos(
+    gateway: Gateway, experiment_id: str, most: int, condition: str = ""
+) -> Iterator[TraceInfo]:
     page: str | None = None
     left = most
     while left > 0:
         with gateway.answering("looking for traces"):
             found, page = gateway.tracking.search_traces(
                 locations=[experiment_id],
+                filter_string=condition or None,
                 max_results=min(PAGE, left),
                 order_by=["timestamp_ms DESC"],
                 page_token=page,
@@ -145,11 +184,11 @@ def _trace(info: TraceInfo, spans: tuple[Span, ...], unread: str) -> ObservedTra
         float(cost) if isinstance(cost, (int, float)) and math.isfinite(cost) else None,
         spans,
         unread,
-        tuple(_assessments(info)),
+        tuple(assessments_of(info)),
     )
 
 
-def _assessments(info: TraceInfo) -> Iterator[Assessment]:
+def assessments_of(info: TraceInfo) -> Iterator[Assessment]:
     """What was said of a trace and counts: what somebody overrode has ``valid`` False."""
     for each in info.assessments:
         said = assessment_from(well_formed(each.to_dictionary()))
@@ -159,8 +198,10 @@ def _assessments(info: TraceInfo) -> Iterator[Assessment]:
 
 def _object(text: str | None) -> dict[str, Json]:
     """A JSON object in a trace's metadata; empty where whoever wrote it did otherwise."""
+    if not text:
+        return {}
     try:
-        return dict(mapping_of(json.loads(text or "{}")))
+        return dict(mapping_of(json.loads(text)))
     except ValueError:
         return {}
 

@@ -9,11 +9,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 from evalkit.adapters.store import (
     artifacts,
+    asking,
     assessments,
     batch,
     datasets,
     experiments,
     observing,
+    recording,
     runs,
     search,
     traces,
@@ -23,6 +25,7 @@ from evalkit.adapters.store.parcel import Destination
 from evalkit.adapters.store.probe import is_server
 from evalkit.adapters.store.runs import RunRecord, StoredRun, WrittenRun
 from evalkit.adapters.store.traces import Written
+from evalkit.core.agent.notes import Note, RunGlimpse
 from evalkit.core.dataset import Record, StoredRecord
 from evalkit.core.feedback import Assessment, Changes
 from evalkit.core.matching import RUN_TAG, StoredTrace
@@ -196,6 +199,23 @@ class Store:
         destination = Destination(experiment_id, run_id, known)
         yield from traces.write_traces(self._gateway, destination, items)
 
+    def record(
+        self, experiment_id: str, items: Sequence[tuple[Trace, Sequence[Assessment]]]
+    ) -> int:
+        """Write those traces that are not there, as an agent leaves them that no run owns.
+
+        Args:
+            experiment_id: The experiment.
+            items: The traces with their assessments; one whose status is UNSET is not over.
+
+        Returns:
+            How many had to be written.
+
+        Raises:
+            StoreError: MLflow failed; doing the same again finishes.
+        """
+        return recording.record(self._gateway, experiment_id, items)
+
     def delete_traces(self, experiment_id: str, trace_ids: Sequence[str]) -> None:
         """Delete traces with everything on them; ids that are not there are passed over.
 
@@ -262,8 +282,8 @@ class Store:
         Args:
             experiment_id: The experiment.
             most: How many to read.
-            outline: Read inputs and outputs of each trace's first span only and no attributes,
-                which is several times as quick.
+            outline: Read inputs and outputs only of spans that lie within no other, and no
+                attributes, which is several times as quick.
 
         Raises:
             StoreError: MLflow failed.
@@ -277,6 +297,65 @@ class Store:
             StoreError: there is no such trace, or MLflow failed.
         """
         return observing.observe_one(self._gateway, trace_id)
+
+    def search_traces(
+        self, experiment_id: str, condition: str = "", *, offset: int = 0, most: int = 20
+    ) -> tuple[list[ObservedTrace], bool]:
+        """Traces that meet a condition, newest first and without spans; whether there are more.
+
+        Args:
+            experiment_id: The experiment.
+            condition: In MLflow's search language; empty for all.
+            offset: How many of the first to pass over.
+            most: How many to return.
+
+        Raises:
+            InputError: MLflow does not understand the condition; says which it understands.
+            StoreError: MLflow failed.
+        """
+        return asking.search_traces(self._gateway, experiment_id, condition, offset, most)
+
+    def search_assessments(
+        self, experiment_id: str, condition: str = "", *, offset: int = 0, most: int = 50
+    ) -> tuple[list[Assessment], bool]:
+        """What was said of the newest traces that meet a condition; whether there is more.
+
+        Raises:
+            InputError: MLflow does not understand the condition; says which it understands.
+            StoreError: MLflow failed.
+        """
+        return asking.search_assessments(self._gateway, experiment_id, condition, offset, most)
+
+    def search_runs(
+        self, experiment_id: str, condition: str = "", *, offset: int = 0, most: int = 20
+    ) -> tuple[list[RunGlimpse], bool]:
+        """Runs that meet a condition, newest first; whether there are more.
+
+        Raises:
+            InputError: MLflow does not understand the condition; says which it understands.
+            StoreError: MLflow failed.
+        """
+        return asking.search_runs(self._gateway, experiment_id, condition, offset, most)
+
+    def trace_of(self, experiment_id: str, trace_id: str) -> ObservedTrace:
+        """One trace of an experiment with its spans.
+
+        Raises:
+            InputError: the experiment has no such trace.
+            StoreError: MLflow failed.
+        """
+        return asking.trace_of(self._gateway, experiment_id, trace_id)
+
+    def annotate_trace(self, experiment_id: str, note: Note) -> bool:
+        """Note something on a trace, as an agent; False where just that is noted already.
+
+        A later word of the same kind and name replaces the earlier one.
+
+        Raises:
+            InputError: the note is not one, or the experiment has no such trace.
+            StoreError: MLflow failed.
+        """
+        return asking.annotate(self._gateway, experiment_id, note)
 
     # -- links ------------------------------------------------------------------------------
 

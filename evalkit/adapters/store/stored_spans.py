@@ -9,7 +9,6 @@ from __future__ import annotations
 import binascii
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from evalkit.core.observed import KINDS, in_order
@@ -31,21 +30,12 @@ _STATUSES: dict[str, Status] = {"STATUS_CODE_OK": "OK", "STATUS_CODE_ERROR": "ER
 
 def all_of(spans: Sequence[StoredSpan]) -> tuple[Span, ...]:
     """A trace's spans with all they hold, each parent before its children."""
-    return in_order([_with_contents(_bare(form), form) for form in map(_form, spans)])
+    return in_order([_span(form, _attributes(form)) for form in map(_form, spans)])
 
 
 def outline_of(spans: Sequence[StoredSpan]) -> tuple[Span, ...]:
-    """The same without attributes, and with inputs and outputs of the first span only."""
-    forms = [_form(span) for span in spans]
-    ordered = in_order([_bare(form) for form in forms])
-    if not ordered:
-        return ()
-    first = next(form for form in forms if _hex(form["span_id"]) == ordered[0].span_id)
-    held = first["attributes"]
-    root = replace(
-        ordered[0], inputs=_decoded(held.get(_INPUTS)), outputs=_decoded(held.get(_OUTPUTS))
-    )
-    return (root, *ordered[1:])
+    """The same, but with inputs and outputs only of spans at the top, and no attributes."""
+    return in_order([_span(form, _contents(form)) for form in map(_form, spans)])
 
 
 def _form(span: StoredSpan) -> Mapping[str, Any]:
@@ -59,8 +49,7 @@ def _form(span: StoredSpan) -> Mapping[str, Any]:
     return renewed
 
 
-def _bare(form: Mapping[str, Any]) -> Span:
-    """A span without inputs, outputs and attributes."""
+def _span(form: Mapping[str, Any], attributes: dict[str, Json]) -> Span:
     parent = form["parent_span_id"]
     start = form["start_time_unix_nano"] or 0
     status = form["status"]
@@ -71,18 +60,23 @@ def _bare(form: Mapping[str, Any]) -> Span:
         _kind(form["attributes"].get(_KIND)),
         start,
         max(form["end_time_unix_nano"] or start, start),
-        None,
-        None,
-        {},
+        attributes.pop(_INPUTS, None),
+        attributes.pop(_OUTPUTS, None),
+        attributes,
         _STATUSES.get(status["code"], "UNSET"),
         well_formed(status.get("message") or _exception(form.get("events") or ())),
     )
 
 
-def _with_contents(bare: Span, form: Mapping[str, Any]) -> Span:
-    attributes = {well_formed(name): _decoded(raw) for name, raw in form["attributes"].items()}
-    inputs, outputs = attributes.pop(_INPUTS, None), attributes.pop(_OUTPUTS, None)
-    return replace(bare, inputs=inputs, outputs=outputs, attributes=attributes)
+def _attributes(form: Mapping[str, Any]) -> dict[str, Json]:
+    return {well_formed(name): _decoded(raw) for name, raw in form["attributes"].items()}
+
+
+def _contents(form: Mapping[str, Any]) -> dict[str, Json]:
+    if form["parent_span_id"]:
+        return {}
+    held = form["attributes"]
+    return {name: _decoded(held[name]) for name in (_INPUTS, _OUTPUTS) if name in held}
 
 
 def _kind(raw: object) -> SpanKind:
@@ -92,13 +86,12 @@ def _kind(raw: object) -> SpanKind:
 def _decoded(raw: object) -> Json:
     """An attribute's value: MLflow writes JSON; others write what they like."""
     try:
-        value = json.loads(raw) if isinstance(raw, str) else raw
-    except ValueError:
-        value = raw
-    except RecursionError:
-        return TOO_DEEP
-    try:
-        return well_formed(to_json(value))
+        if not isinstance(raw, str):
+            return well_formed(to_json(raw))
+        try:
+            return well_formed(json.loads(raw))
+        except ValueError:
+            return well_formed(raw)
     except RecursionError:
         return TOO_DEEP
 

@@ -18,8 +18,25 @@ HALF = 0.5
 """A number is low below this share of its scale, which goes to 1 or to the highest value given."""
 
 BAD_WORDS = frozenset(
-    "no false fail failed failing bad wrong incorrect inaccurate poor unsatisfactory rejected"
-    " negative unsafe irrelevant ungrounded incomplete".split()
+    [
+        "no",
+        "false",
+        "fail",
+        "failed",
+        "failing",
+        "bad",
+        "wrong",
+        "incorrect",
+        "inaccurate",
+        "poor",
+        "unsatisfactory",
+        "rejected",
+        "negative",
+        "unsafe",
+        "irrelevant",
+        "ungrounded",
+        "incomplete",
+    ]
 )
 """Values in words that say that a trace is not good."""
 

@@ -117,7 +117,9 @@ class _Choice:
         key = (seen.route, seen.exact)
         if key in self._chosen:
             case, reasons = self._chosen[key]
-            other = "" if case.trace_id == seen.trace_id else f"with the same inputs {seen.trace_id}: "
+            other = (
+                "" if case.trace_id == seen.trace_id else f"with the same inputs {seen.trace_id}: "
+            )
             if len(reasons) < REASONS:
                 reasons.append(other + why)
             return

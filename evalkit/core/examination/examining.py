@@ -258,6 +258,4 @@ class _Inputs:
             self.trace_ids.append(trace_id)
 
     def frozen(self, route: str) -> Repeated:
-        return Repeated(
-            route, self.preview, self.traces, len(self.answers), tuple(self.trace_ids)
-        )
+        return Repeated(route, self.preview, self.traces, len(self.answers), tuple(self.trace_ids))

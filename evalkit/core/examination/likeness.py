@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from evalkit.core.values import Json, canonical
 
 READ = 6_000
-"""Characters of JSON up to which inputs are compared by their words; longer ones have to be equal."""
+"""Characters up to which inputs are compared by their words; longer ones have to be equal."""
 
 SAID = 3
 """Words beside a number that make it a detail of what is said, and not all that is said."""
 
 _WORD = re.compile(r"\w+")
+_NUMBERED = re.compile(r"\w*\d\w*")
 
 
 def fingerprints(inputs: Json) -> tuple[bytes, bytes]:
@@ -29,21 +30,21 @@ def fingerprints(inputs: Json) -> tuple[bytes, bytes]:
     Returns:
         Both; names of fields do not count, for the inputs of one route have the same.
     """
-    encoded = canonical(inputs)
-    if len(encoded) > READ:
-        print_ = _print(encoded)
-        return print_, print_
-    words = [word for text in _leaves(inputs) for word in _WORD.findall(text.casefold())]
+    leaves = list(_leaves(inputs))
+    if sum(map(len, leaves)) > READ:
+        whole = fingerprint(inputs)
+        return whole, whole
+    words = _WORD.findall(" ".join(leaves).casefold())
     exact = " ".join(words)
-    plain = ["#" if any(map(str.isdigit, word)) else word for word in words]
-    if len(plain) - plain.count("#") < SAID:
-        print_ = _print(exact or encoded)
-        return print_, print_
-    return _print(exact), _print(" ".join(plain))
+    plain, numbers = _NUMBERED.subn("#", exact)
+    if len(words) - numbers < SAID:
+        only = _print(exact) if words else fingerprint(inputs)
+        return only, only
+    return _print(exact), _print(plain)
 
 
 def fingerprint(value: Json) -> bytes:
-    """A fingerprint that equal values share."""
+    """A fingerprint that equal values share, and others do not."""
     return _print(canonical(value))
 
 

@@ -81,7 +81,7 @@ def as_report(examination: Examination, experiment: tuple[str, str]) -> dict[str
         "assessments": len(examination.assessments),
         "cases": len(examination.cases),
     }
-    room = LIMIT - size({**head, **dict.fromkeys(lists, []), "left_out": lengths})
+    room = LIMIT - size({**head, **{name: [] for name in lists}, "left_out": lengths})
     kept = fitting(lists, room)
     left_out = {name: n - len(kept[name]) for name, n in lengths.items() if n > len(kept[name])}
     return {**head, **kept, "left_out": left_out}

@@ -1,0 +1,176 @@
+"""Looking around in an experiment, and leaving notes on its traces."""
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import AssessmentSource, Feedback
+from shop_agent import ShopAgent
+
+from evalkit.adapters.store import connect
+from evalkit.core.agent.notes import Note
+from evalkit.core.errors import InputError
+
+
+@pytest.fixture
+def store(tracking_uri):
+    return connect(tracking_uri)
+
+
+@pytest.fixture
+def experiment_id(store, request):
+    return store.experiment(request.node.name, create=True)
+
+
+@pytest.fixture
+def agent(tracking_uri, experiment_id):
+    return ShopAgent(tracking_uri, experiment_id)
+
+
+def test_traces_are_found_by_a_filter_and_page_by_page(store, experiment_id, agent):
+    ids = [agent.answer(f"question {n}", error="busy" if n == 1 else "") for n in range(4)]
+    (failed,), more = store.search_traces(experiment_id, "status = 'ERROR'")
+    assert (failed.trace_id, failed.request, failed.spans, more) == (
+        ids[1],
+        "question 1",
+        (),
+        False,
+    )
+    page, more = store.search_traces(experiment_id, offset=1, most=2)
+    assert ([each.trace_id for each in page], more) == ([ids[2], ids[1]], True)
+    page, more = store.search_traces(experiment_id, offset=3, most=2)
+    assert ([each.trace_id for each in page], more) == ([ids[0]], False)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "bogus = 1",
+        "status =",
+        "status = 'OK' OR status = 'ERROR'",
+        "'",
+        "timestamp_ms > abc",
+        "(((",
+    ],
+)
+def test_a_filter_that_mlflow_does_not_understand_is_answered_with_those_that_work(
+    store, experiment_id, condition
+):
+    with pytest.raises(InputError, match="filters that work") as raised:
+        store.search_traces(experiment_id, condition)
+    assert "does not understand" in str(raised.value)
+    with pytest.raises(InputError, match="filters that work: metrics"):
+        store.search_runs(experiment_id, condition)
+
+
+def test_what_was_said_comes_with_a_trace_and_what_was_overridden_does_not(
+    store, experiment_id, agent
+):
+    trace_id = agent.answer("Where is it?")
+    judge = AssessmentSource("LLM_JUDGE", "judge")
+    tracking = store._gateway.tracking
+    said = Feedback(trace_id=trace_id, name="correct", value=False, source=judge, rationale="no")
+    first = tracking.create_assessment(said)
+    (trace,) = store.observe(experiment_id, most=5)
+    (found,) = trace.assessments
+    assert (found.name, found.value, found.source_id) == ("correct", False, "judge")
+    assert (found.rationale, found.trace_id, found.kind) == ("no", trace_id, "feedback")
+    person = AssessmentSource("HUMAN", "ada")
+    tracking.create_assessment(
+        Feedback(
+            trace_id=trace_id,
+            name="correct",
+            value=True,
+            source=person,
+            overrides=first.assessment_id,
+        )
+    )
+    (kept,), more = store.search_assessments(experiment_id)
+    assert (kept.value, kept.source_type, more) == (True, "HUMAN", False)
+
+
+def test_an_outline_has_what_was_asked_and_answered_and_every_step(store, experiment_id, agent):
+    agent.answer("Where is it?", tool_error="order not found")
+    (whole,) = store.observe(experiment_id, most=5)
+    (outline,) = store.observe(experiment_id, most=5, outline=True)
+    parts = [(s.span_id, s.parent_id, s.name, s.kind, s.status, s.message) for s in whole.spans]
+    assert parts == [
+        (s.span_id, s.parent_id, s.name, s.kind, s.status, s.message) for s in outline.spans
+    ]
+    assert outline.spans[0].inputs == whole.spans[0].inputs == {"question": "Where is it?"}
+    assert outline.spans[0].outputs == whole.spans[0].outputs
+    assert all(each.inputs is None and not each.attributes for each in outline.spans[1:])
+
+
+def test_runs_are_told_without_mlflows_own_tags(store, experiment_id):
+    client = MlflowClient(store.uri)
+    run = client.create_run(experiment_id, run_name="first", tags={"team": "shop"})
+    client.log_metric(run.info.run_id, "accuracy", 0.75)
+    client.log_param(run.info.run_id, "model", "small")
+    client.set_terminated(run.info.run_id)
+    (found,), more = store.search_runs(experiment_id, "metrics.accuracy > 0.5")
+    assert (found.name, found.status, more) == ("first", "FINISHED", False)
+    assert (found.metrics, found.params) == ({"accuracy": 0.75}, {"model": "small"})
+    assert found.tags == {"team": "shop"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("tag", "late parcel"),
+        ("feedback", False),
+        ("feedback", 0.5),
+        ("feedback", 3),
+        ("expectation", {"facts": ["paid", "sent"]}),
+    ],
+)
+def test_the_same_said_twice_is_noted_once(store, experiment_id, agent, kind, value):
+    trace_id = agent.answer("Where is it?")
+    note = Note(trace_id, kind, "topic", value, "as the steps show" if kind != "tag" else "")
+    assert [store.annotate_trace(experiment_id, note) for _ in range(2)] == [True, False]
+    trace = store.trace_of(experiment_id, trace_id)
+    info = store._gateway.tracking.get_trace_info(trace_id)
+    if kind == "tag":
+        assert (info.tags["topic"], trace.assessments) == ("late parcel", ())
+        return
+    (said,) = trace.assessments
+    assert (said.kind, said.value, said.rationale) == (kind, value, "as the steps show")
+    assert (said.source_type, said.source_id) == ("CODE", "evalkit-agent")
+    # what is there of the trace stays as it was
+    assert (trace.request, trace.duration_ms, trace.input_tokens) == ("Where is it?", 2000, 100)
+
+
+def test_a_later_word_replaces_the_earlier_one(store, experiment_id, agent):
+    trace_id = agent.answer("Where is it?")
+    for value in (True, False):
+        assert store.annotate_trace(experiment_id, Note(trace_id, "feedback", "good", value))
+    (said,) = store.trace_of(experiment_id, trace_id).assessments
+    assert said.value is False
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"name": "mlflow.traceName"}, "reserved"),
+        ({"name": "evalkit.run"}, "reserved"),
+        ({"name": " "}, "empty or too long"),
+        ({"name": "x" * 300}, "empty or too long"),
+        ({"value": ""}, "no value"),
+        ({"value": "x" * 9000}, "too long"),
+        ({"kind": "note"}, "no kind of note"),
+        ({"trace_id": "tr-none"}, "no trace 'tr-none' in this experiment"),
+        ({"trace_id": "../runs"}, "in this experiment"),
+    ],
+)
+def test_what_cannot_be_noted_is_refused(store, experiment_id, agent, change, why):
+    given = {"trace_id": agent.answer("Hi"), "kind": "tag", "name": "topic", "value": "parcel"}
+    with pytest.raises(InputError, match=why):
+        store.annotate_trace(experiment_id, Note(**{**given, **change}))
+
+
+def test_traces_of_other_experiments_are_neither_shown_nor_annotated(store, experiment_id, agent):
+    trace_id = agent.answer("Where is it?")
+    other = store.experiment(f"not {experiment_id}", create=True)
+    with pytest.raises(InputError, match="in this experiment"):
+        store.trace_of(other, trace_id)
+    with pytest.raises(InputError, match="in this experiment"):
+        store.annotate_trace(other, Note(trace_id, "tag", "topic", "parcel"))
+    assert "topic" not in store._gateway.tracking.get_trace_info(trace_id).tags
