@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from evalkit.core.agent.verdicts import damage_table_text, table_of
+
 if TYPE_CHECKING:
     from evalkit.flows.agent.events import Event
     from evalkit.terminal import Terminal
@@ -62,18 +64,9 @@ def agent(terminal: Terminal, report: Report) -> None:
 
 def _damages(terminal: Terminal, validation: Report) -> None:
     """Which scorer notices which damage."""
-    scorers = validation.get("scorers") or {}
-    if not scorers:
-        return
-    terminal.title("damaged copies of good answers that each scorer notices")
-    rows = [(name, _shares(found.get("catches", {}))) for name, found in scorers.items()]
-    rows.append(("any of them", _shares(validation.get("damages", {}))))
-    terminal.table(("scorer", "notices"), rows)
-
-
-def _shares(caught: dict[str, list[int]]) -> str:
-    told = [f"{name.replace('_', ' ')} {n}/{of}" for name, (n, of) in caught.items() if n]
-    return ", ".join(told) or "nothing"
+    if validation.get("scorers"):
+        terminal.title("damaged copies of good answers that are noticed, of how many")
+        terminal.say(damage_table_text(table_of(validation)))
 
 
 def _indented(text: str) -> str:

@@ -258,10 +258,8 @@ def _script_check(run: ScriptRun, trial: _Trial, analysed: str) -> Check:
     if faults:
         return _failed("evaluation/run_eval.py does not hold:", faults, "Correct the script.")
     values = sum(len(scores) for scores in trial.clean)
-    proof = (
-        f"run_eval.py left one MLflow run with {values} values for {len(trial.rows)} rows in "
-        f"{run.seconds:.0f} s"
-    )
+    # no seconds: what a model is told has to be the same when its session is replayed
+    proof = f"run_eval.py left one MLflow run with {values} values for {len(trial.rows)} rows"
     figures = {"seconds": round(run.seconds, 1), "values": values, "metrics": dict(run.metrics)}
     return Check(ok=True, evidence=(proof,), details={"script": figures})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Annotated
 
@@ -12,6 +12,7 @@ import msgspec
 from evalkit.core.agent.analysis import CasePick, ManualCase
 from evalkit.core.agent.code import dataset_code
 from evalkit.core.agent.suite import DATASET_FILE, SCORERS_FILE, Row
+from evalkit.core.masking import mask_json
 from evalkit.core.values import Json
 from evalkit.flows.agent.directory import SUITE_FILES, SessionDirectory
 from evalkit.flows.agent.evidence import Evidence
@@ -138,25 +139,22 @@ class _Files:
             )
         if not (asked.cases or asked.manual):
             raise ToolFailed("name at least one case; nothing was written")
-        rows, why = [], []
-        for case in asked.cases:
-            if taken := self._evidence.of(case.trace_id):
-                row = taken.row
-                rows.append(
-                    Row(
-                        row.inputs,
-                        row.outputs,
-                        case.expectations,
-                        row.source_trace_id,
-                        row.steps,
-                        row.seconds,
-                    )
-                )
-                why.append(case.why)
-        for manual in asked.manual:
-            rows.append(Row(manual.inputs, None, manual.expectations, None))
-            why.append(manual.why)
+        rows = [self._row(case) for case in asked.cases]
+        rows += [Row(each.inputs, None, each.expectations, None) for each in asked.manual]
+        why = [case.why for case in asked.cases] + [manual.why for manual in asked.manual]
         return rows, why
+
+    def _row(self, case: DatasetCase) -> Row:
+        """The row of a trace that is there, with its secrets masked."""
+        row = self._evidence.recorded[case.trace_id].row
+        steps = [replace(step, output=mask_json(step.output)) for step in row.steps]
+        return replace(
+            row,
+            inputs={name: mask_json(value) for name, value in row.inputs.items()},
+            outputs=mask_json(row.outputs),
+            expectations={name: mask_json(value) for name, value in case.expectations.items()},
+            steps=tuple(steps),
+        )
 
 
 def _inside(path: str) -> str:
