@@ -40,3 +40,16 @@ def _find(gateway: Gateway, name: str) -> str | None:
             " or name another one under mlflow.experiment in the config"
         )
     return number
+
+
+def experiments(gateway: Gateway, most: int = 200) -> list[tuple[str, str]]:
+    """Id and name of the experiments that were changed last, the newest first.
+
+    Raises:
+        StoreError: MLflow failed.
+    """
+    with gateway.answering("listing experiments"):
+        found = gateway.tracking.search_experiments(
+            max_results=most, order_by=["last_update_time DESC"]
+        )
+    return [(each.experiment_id, each.name) for each in found]

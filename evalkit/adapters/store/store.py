@@ -274,6 +274,14 @@ class Store:
         """
         return observing.find_experiment(self._gateway, named)
 
+    def experiments(self) -> list[tuple[str, str]]:
+        """Id and name of the experiments that were changed last, the newest first; at most 200.
+
+        Raises:
+            StoreError: MLflow failed.
+        """
+        return experiments.experiments(self._gateway)
+
     def observe(
         self, experiment_id: str, *, most: int, outline: bool = False
     ) -> Iterator[ObservedTrace]:
