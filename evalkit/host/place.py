@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 import marimo as mo
 
 from evalkit.adapters import databricks
+from evalkit.core.tracking import is_on_databricks
 
 Kind: TypeAlias = Literal["browser", "script", "program", "kernel"]
 
@@ -68,7 +69,7 @@ def find_place(notebook: str) -> Place:
     return Place(
         kind,
         argv=argv,
-        on_databricks=databricks.is_here(environment),
+        on_databricks=is_on_databricks(environment),
         dbutils=databricks.dbutils(namespace or {}, environment),
     )
 

@@ -9,7 +9,6 @@ from evalkit.adapters.databricks.serving import ClaudeEndpoint, claude_endpoint
 from evalkit.adapters.databricks.surroundings import (
     Surroundings,
     dbutils,
-    is_here,
     surroundings,
     widget_values,
 )
@@ -24,7 +23,6 @@ __all__ = [
     "VolumePath",
     "claude_endpoint",
     "dbutils",
-    "is_here",
     "secret",
     "surroundings",
     "widget_values",

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from evalkit.core.tracking import is_on_databricks
+
 Compute: TypeAlias = Literal["serverless", "cluster", "laptop"]
 Start: TypeAlias = Literal["job", "notebook", "command"]
 
@@ -52,13 +54,6 @@ def surroundings(
     return Surroundings(compute, "command" if tools is None else "notebook")
 
 
-def is_here(environment: Mapping[str, str]) -> bool:
-    """Whether this process runs on Databricks."""
-    return bool(
-        environment.get("DATABRICKS_RUNTIME_VERSION") or environment.get("DATABRICKS_ENV_VERSION")
-    )
-
-
 def dbutils(namespace: Mapping[str, Any], environment: Mapping[str, str]) -> Any | None:
     """Databricks' ``dbutils``; None elsewhere.
 
@@ -68,7 +63,7 @@ def dbutils(namespace: Mapping[str, Any], environment: Mapping[str, str]) -> Any
     """
     if "dbutils" in namespace:
         return namespace["dbutils"]
-    if not is_here(environment):
+    if not is_on_databricks(environment):
         return None
     from databricks.sdk.runtime import dbutils as found
 

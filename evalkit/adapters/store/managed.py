@@ -42,7 +42,7 @@ AT_ONCE = 8
 _NOT_YET = "use an MLflow server or a database for that (--tracking-uri)"
 
 
-class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc] - MLflow is not annotated
+class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow is not annotated
     """MLflow's store for a workspace, with the spans where those of a server are."""
 
     def __init__(self, uri: str) -> None:
