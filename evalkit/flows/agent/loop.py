@@ -127,7 +127,8 @@ class Loop:
             step = self._answered(number, reply)
         if step.reason != "budget":
             self._directory.end(number, Closing(step.reason, step.detail, self._clock.now_ms()))
-        self._tell("end", f"{step.reason}: {_line(step.detail)}", number)
+        early = "" if step.reason == "finished" else f": {_line(step.detail)}"
+        self._tell("end", f"{step.reason}{early}", number)
         return step
 
     def _resumed(self, session: Session, opening: str) -> list[Message] | Ending:
