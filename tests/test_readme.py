@@ -31,7 +31,7 @@ def commands():
     typed = [line for text in in_blocks("sh") for line in text.splitlines()]
     typed += [line for text in in_blocks("console") for line in text.splitlines() if line[0] == "$"]
     typed += re.findall(r"`(evalkit [^`]+)`", TEXT)
-    found = (re.search(r"\bevalkit [^&|]+", line) for line in typed)
+    found = (re.search(r"\bevalkit [^&|#]+", line) for line in typed)
     return sorted({match[0].strip() for match in found if match})
 
 
@@ -135,9 +135,10 @@ def test_the_python_runs(project):
 
 def test_the_reports_hold_what_the_table_says(project):
     rows = re.findall(r"^\| `evalkit ([\w-]+)[^|]*` \| (`.*`) \|$", TEXT, re.MULTILINE)
-    assert len(rows) == 6
+    on_the_project = [row for row in rows if row[0] != "agent"]  # the agent's tests read its own
+    assert len(on_the_project) == 6
     with chdir(project):
-        for stage, keys in rows:
+        for stage, keys in on_the_project:
             options = ["--run-id", RUN_ID] if stage.endswith(("feedback", "results")) else []
             with redirect_stdout(StringIO()) as out:
                 assert cli.main([stage, *options, "--json"]) == 0
