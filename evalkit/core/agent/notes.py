@@ -61,7 +61,11 @@ class Note:
         return self.value if isinstance(self.value, str) else canonical(self.value)
 
     def assessment(self, time_ms: int) -> Assessment:
-        """The note as an assessment; of one name and kind an agent has one word on a trace."""
+        """The note as an assessment; of one name and kind an agent has one word on a trace.
+
+        MLflow keeps no rationale of an expectation, so that one goes into its metadata.
+        """
+        is_feedback = self.kind == "feedback"
         return Assessment(
             "a-" + derive_id(SOURCE, self.trace_id, self.kind, self.name),
             self.trace_id,
@@ -69,9 +73,10 @@ class Note:
             self.value,
             "CODE",
             SOURCE,
-            self.rationale,
+            self.rationale if is_feedback else "",
+            metadata={"rationale": self.rationale} if self.rationale and not is_feedback else {},
             time_ms=time_ms,
-            kind="expectation" if self.kind == "expectation" else "feedback",
+            kind="feedback" if is_feedback else "expectation",
         )
 
 
