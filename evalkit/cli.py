@@ -299,10 +299,11 @@ def _again(arguments: argparse.Namespace) -> str:
 
 
 def _demo(arguments: argparse.Namespace, terminal: Terminal) -> Report:
-    from evalkit import rendering
+    from evalkit import narrating, rendering
     from evalkit.demo.tour import tour
 
-    report = tour(arguments.directory, say=terminal.say, tell=rendering.teller(terminal))
+    tell = rendering.teller(terminal, agent=narrating.agent)
+    report = tour(arguments.directory, say=terminal.say, tell=tell)
     rendering.demo(terminal, arguments.directory, report)
     return report
 

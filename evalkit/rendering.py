@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from evalkit.core.tracking import without_password
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Report = dict[str, Any]
 Tell = Callable[[str, Report | None], None]
+Renderer: TypeAlias = "Callable[[Terminal, Report], None]"
 
 MOST_NAMES = 3
 """Names that are listed before the rest is only counted."""
@@ -21,8 +22,14 @@ MOST_CHANGES = 20
 """Changed cases that are listed before the rest is only counted."""
 
 
-def teller(terminal: Terminal) -> Tell:
-    """Renders the report of any stage, by the stage's name, under a heading."""
+def teller(terminal: Terminal, **others: Renderer) -> Tell:
+    """Renders the report of any stage, by the stage's name, under a heading.
+
+    Args:
+        terminal: Where to say it.
+        others: What renders the reports of stages that are told elsewhere.
+    """
+    renderers = _RENDERERS | others
 
     def tell(stage: str, report: Report | None) -> None:
         if report is None:
@@ -30,7 +37,7 @@ def teller(terminal: Terminal) -> Tell:
         elif report.get("skipped") is True:
             terminal.skip(str(report.get("reason")))
         else:
-            _RENDERERS[stage](terminal, report)
+            renderers[stage](terminal, report)
 
     return tell
 
@@ -172,7 +179,7 @@ def _agreed(each: Report) -> tuple[str, ...]:
     return each["judge"], each["basis"], same, kappa, each["standing"]
 
 
-_RENDERERS: dict[str, Callable[[Terminal, Report], None]] = {
+_RENDERERS: dict[str, Renderer] = {
     "check": check,
     "map": mapping,
     "sync-dataset": sync,
@@ -246,6 +253,7 @@ def demo(terminal: Terminal, directory: str, report: Report) -> None:
     terminal.say("                  (older traces: set its time range to All)")
     terminal.say(f"  what came back  {report.get('pull-feedback', {}).get('file', '-')}")
     terminal.say(f"  the mapping     {report.get('map', {}).get('file', '-')}")
+    terminal.say(f"  the suite       {report.get('agent', {}).get('session', '-')}/evaluation")
     terminal.say(f"  your own eval   {_uv()}evalkit check --config path/to/eval.yaml")
 
 

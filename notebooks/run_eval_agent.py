@@ -62,10 +62,10 @@ def reading(form, host):
     chosen = host.settings(form)
 
     def read(say):
-        host.fill_sample(chosen, say)
+        sample = host.sample_traffic(chosen, say)
         return watching.watch(
             config=chosen.config,
-            experiment=chosen.experiment,
+            experiment=chosen.experiment or sample,
             tracking_uri=chosen.tracking_uri,
             most=chosen.traces,
             say=say,

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evalkit import stages
+from evalkit.agency.building import build
+from evalkit.agency.request import OFFLINE, Request
 from evalkit.core.matching import StoredTrace
+from evalkit.demo.production import PRODUCTION, record_production
 from evalkit.demo.project import write_project
 from evalkit.demo.run import RUN_ID
 from evalkit.flows import feedback
 from evalkit.workspace import Workspace
+
+if TYPE_CHECKING:
+    from evalkit.flows.agent.events import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,9 @@ class Remark:
     value: bool
     rationale: str
 
+
+SESSION = "demo"
+"""The agent's session, the same each time: a second tour finds its work done."""
 
 REVIEWER = "jo.reviewer@quillmoor.example"
 
@@ -80,6 +90,7 @@ def tour(
             "log-results": lambda: stages.log_results(workspace, run_id=RUN_ID, say=say),
             "push-feedback": lambda: stages.push_feedback(workspace, run_id=RUN_ID, say=say),
             "pull-feedback": lambda: _pull(workspace, say),
+            "agent": lambda: _build(workspace, config.parent, say),
         },
         tell,
     )
@@ -96,6 +107,25 @@ def _pull(workspace: Workspace, say: Callable[[str], None]) -> stages.Report:
             )
             say(f"{REVIEWER} judges {remark.case_id} in MLflow: {remark.name} = {remark.value}")
     return stages.pull_feedback(workspace, run_id=RUN_ID, say=say)
+
+
+def _build(workspace: Workspace, directory: Path, say: Callable[[str], None]) -> stages.Report:
+    """Record what the support agent did in production, then let evalkit's agent build a suite."""
+    written = record_production(workspace.store)
+    say(f"two weeks of the support agent at work: {written} traces written to {PRODUCTION}")
+    request = Request(
+        experiment=PRODUCTION,
+        session=SESSION,
+        tracking_uri=workspace.tracking.uri,
+        volume_path=str(directory),
+        model=OFFLINE,
+    )
+
+    def watch(event: Event) -> None:
+        if event.kind == "session":
+            say(event.text)
+
+    return build(request, watch)
 
 
 def _has_said(trace: StoredTrace, remark: Remark) -> bool:

@@ -20,7 +20,7 @@ from evalkit.core.tracking import without_password
 from evalkit.host import page, ways
 from evalkit.host.form import form
 from evalkit.host.place import Place, find_place
-from evalkit.host.sample import log_sample, sample_mapping, sample_project
+from evalkit.host.sample import record_sample, sample_mapping, sample_project
 from evalkit.host.work import Say, Work
 from evalkit.params import Origin, P, Resolved
 from evalkit.terminal import Terminal
@@ -146,8 +146,8 @@ class Host(Generic[P]):
             mo.stop(True, page.callout(f"{message} {fix}".strip()))
         _end(InputError(Problem(message, fix=fix)), self.place, self.terminal, strict=False)
 
-    def fill_sample(self, settings: P, say: Say) -> None:
-        """Bring the demo's run to its MLflow, if the demo is shown and nobody has yet.
+    def sample_traffic(self, settings: P, say: Say) -> str | None:
+        """The experiment with the traces of the demo's agent, if the demo is shown.
 
         For pages that show what MLflow holds.
 
@@ -155,8 +155,9 @@ class Host(Generic[P]):
             settings: The parameters to go on with.
             say: Told the progress, a line at a time.
         """
-        if self.sample is not None and settings.config == str(self.sample):
-            log_sample(self.sample, say)
+        if self.sample is None or settings.config != str(self.sample):
+            return None
+        return record_sample(self.sample, say)
 
     def say(self, line: str) -> None:
         """A line of progress, where nobody looks at a page."""

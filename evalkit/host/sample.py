@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from evalkit import stages, watching
+from evalkit import stages
+from evalkit.demo.production import PRODUCTION, record_production
 from evalkit.demo.project import write_project
-from evalkit.demo.run import RUN_ID
 from evalkit.workspace import Workspace
 
 _WRITING = threading.Lock()
@@ -39,19 +39,23 @@ def sample_project(environment: Mapping[str, str] = os.environ) -> Path:
     return config
 
 
-def log_sample(config: Path, say: Callable[[str], None]) -> None:
-    """Log the sample's run, unless its MLflow holds traces already.
+def record_sample(config: Path, say: Callable[[str], None]) -> str:
+    """Record what the sample's agent did in production, as far as its MLflow lacks it.
 
     Args:
         config: The sample's ``eval.yaml``.
         say: Told the progress, a line at a time.
 
+    Returns:
+        The experiment's name.
+
     Raises:
         StoreError: MLflow failed.
     """
     with _WRITING:
-        if not watching.watch(config=str(config), most=1).traffic.glimpses:
-            stages.log_results(Workspace.open(config), run_id=RUN_ID, say=say)
+        if written := record_production(Workspace.open(config).store):
+            say(f"{written} traces recorded")
+    return PRODUCTION
 
 
 def sample_mapping(config: Path) -> Path:

@@ -64,8 +64,8 @@ def test_a_person_sees_what_goes_wrong_and_reads_a_conversation(visitor, busy_pr
 def test_a_newcomer_sees_what_the_demos_agent_did(visitor):
     visitor.open("run_eval_agent")
     visitor.sees("This is the demo project")
-    visitor.cell("figures").get_by_text("9.1% of them").wait_for()
-    visitor.cell("tools").get_by_role("table").get_by_text("WebFetch").wait_for()
+    visitor.cell("figures").get_by_text("9.7% of them").wait_for()
+    visitor.cell("tools").get_by_role("table").get_by_text("track_parcel").wait_for()
 
 
 def test_pages_that_have_nothing_to_show_say_what_to_do(visitor, stored_project):

@@ -1,0 +1,124 @@
+"""``evalkit demo`` as a stranger runs it: all stages, a suite at the end, again the same."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from guarded import guarded
+from mlflow import MlflowClient
+from mlflow.tracing.client import TracingClient
+from servers import clean_environment
+
+from evalkit.demo.production import PRODUCTION, production_traces
+
+pytestmark = pytest.mark.timeout(900)  # a tour takes a minute or two where nothing else runs
+
+STAGES = ["map", "sync-dataset", "log-results", "push-feedback", "pull-feedback", "agent"]
+
+
+def run(where: Path) -> subprocess.CompletedProcess[str]:
+    done = guarded("demo", "here", "--json", cwd=where)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def reports_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.fixture(scope="module")
+def where(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tour")
+
+
+@pytest.fixture(scope="module")
+def demo(where: Path) -> subprocess.CompletedProcess[str]:
+    """The first tour."""
+    return run(where)
+
+
+@pytest.fixture(scope="module")
+def reports(demo: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    return reports_of(demo)
+
+
+def counted(where: Path) -> dict[str, tuple[int, int]]:
+    """How many traces and runs each experiment holds, by its name."""
+    uri = f"sqlite:///{where}/here/mlflow.db"
+    client, tracing = MlflowClient(uri), TracingClient(uri)
+    return {
+        each.name: (
+            len(tracing.search_traces([each.experiment_id], max_results=500, include_spans=False)),
+            len(client.search_runs([each.experiment_id])),
+        )
+        for each in client.search_experiments()
+    }
+
+
+def test_it_contacts_nobody(demo: subprocess.CompletedProcess[str]) -> None:
+    assert json.loads(demo.stderr.splitlines()[-1]) == []
+
+
+def test_every_stage_has_its_report(reports: dict[str, Any]) -> None:
+    assert list(reports) == STAGES
+    assert reports["log-results"]["traces"] == 11
+    assert reports["pull-feedback"]["annotations"] == 2
+
+
+def test_it_ends_with_a_verified_suite_that_notices_damage(reports: dict[str, Any]) -> None:
+    agent = reports["agent"]
+    assert agent["verified"]
+    assert {task["status"] for task in agent["tasks"]} == {"done"}
+    scorers = agent["validation"]["scorers"]
+    assert {"no_error", "format_kept", "grounded", "tools_used", "in_time"} <= set(scorers)
+    for name, found in scorers.items():
+        assert any(caught for caught, _ in found["catches"].values()), name
+
+
+def test_what_it_says_is_calm(demo: subprocess.CompletedProcess[str]) -> None:
+    lines = demo.stderr.splitlines()[:-1]
+    about_agent = lines[lines.index("agent") + 1 :]
+    assert f"{len(production_traces())} traces written to {PRODUCTION}" in about_agent[0]
+    assert about_agent[1:3] == ["Analyse the traces and plan the suite", "Write the dataset"]
+    assert len(about_agent) < 90
+    assert not any(name in line for line in lines for name in ("analyze_experiment", "write_file"))
+
+
+def test_the_experiment_that_was_looked_at_holds_what_it_held(
+    where: Path, reports: dict[str, Any]
+) -> None:
+    assert reports["agent"]["experiment"] == PRODUCTION
+    assert counted(where)[PRODUCTION] == (len(production_traces()), 0)
+
+
+def test_the_suite_runs_again_by_hand(where: Path, reports: dict[str, Any]) -> None:
+    script = reports["agent"]["artifacts"]["run_eval"]
+
+    done = subprocess.run(
+        [sys.executable, str(where / script)],
+        cwd=where,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert counted(where)[PRODUCTION] == (len(production_traces()), 0)
+
+
+def test_again_finds_everything_done(where: Path, reports: dict[str, Any]) -> None:
+    before = counted(where)
+
+    again = reports_of(run(where))
+
+    assert counted(where) == before
+    assert again["agent"]["verified"]
+    assert again["agent"]["sessions_run"] == 0
+    assert again["agent"]["kept"] == reports["agent"]["kept"]
