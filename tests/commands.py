@@ -151,12 +151,15 @@ def _obey(job: dict[str, Any]) -> int:
 
 def _warm_up(template: Path, folder: Path) -> None:
     """Do everything once, so that the children find it imported and set up."""
+    import anthropic  # noqa: F401 - for children that ask Claude
     import mlflow.store.tracking.rest_store  # noqa: F401 - for children that talk to a server
 
     project = EvalProject(folder / "warm-up", "support")
-    database = shutil.copy(template, folder / "warm-up.db")
+    where = ("--tracking-uri", f"sqlite:///{shutil.copy(template, folder / 'warm-up.db')}")
+    led = ("-e", "support", "--model", "offline", "--max-iterations", "1")
     with chdir(project.root), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-        main(["all", "--run-id", RUN_ID, "--tracking-uri", f"sqlite:///{database}"])
+        main(["all", "--run-id", RUN_ID, *where])
+        main(["agent", *led, *where])
 
 
 def _serve(template: str, folder: str) -> None:

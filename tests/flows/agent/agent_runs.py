@@ -1,0 +1,93 @@
+"""The agent as a user runs it: a folder, a shop's traces in MLflow, and Claude on loopback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from commands import Forge, Outcome, Running
+from messages_server import MessagesServer
+from store_state import state
+
+from evalkit.adapters.store.prices import price_of_model
+
+KEY = "sk-ant-made-up"
+MODEL = "claude-opus-4-5"
+assert price_of_model(MODEL)
+
+SHOP = "shop"
+OWN = "evalkit-agent"
+SUITE = "shop-evalkit"
+
+
+@dataclass
+class Agent:
+    """``evalkit agent`` in a folder of its own.
+
+    Attributes:
+        forge: Starts it.
+        root: The folder.
+        database: The MLflow database with the shop's traces.
+    """
+
+    forge: Forge
+    root: Path
+    database: Path
+
+    @property
+    def uri(self) -> str:
+        return f"sqlite:///{self.database}"
+
+    def start(
+        self,
+        claude: MessagesServer | str,
+        *flags: str,
+        about: str | None = SHOP,
+        env: Mapping[str, str] | None = None,
+        as_json: bool = True,
+    ) -> Running:
+        """Start it; the session is called ``s`` unless flags say otherwise."""
+        url = claude if isinstance(claude, str) else claude.url
+        named = ("-e", about) if about else ()
+        session = () if "--session" in flags else ("--session", "s")
+        given = {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": KEY, "MODEL": MODEL}
+        where = () if "--tracking-uri" in flags else ("--tracking-uri", self.uri)
+        end = ("--json",) if as_json else ()
+        arguments = ("agent", *named, *session, *where, *end, *flags)
+        return self.forge.start(*arguments, cwd=self.root, env={**given, **(env or {})})
+
+    def run(self, claude: MessagesServer | str, *flags: str, **more: Any) -> Outcome:
+        """Run it to its end."""
+        return self.start(claude, *flags, **more).wait()
+
+    # -- what is left ---------------------------------------------------------------------------
+
+    @property
+    def folder(self) -> Path:
+        """The session directory."""
+        return self.root / "sessions" / "s"
+
+    def read(self, path: str) -> str:
+        return (self.folder / path).read_text("utf-8")
+
+    def tasks(self) -> dict[str, dict[str, Any]]:
+        """The tasks by their id."""
+        return {task["task_id"]: task for task in json.loads(self.read("eval_tasks.json"))["tasks"]}
+
+    def turns(self) -> list[dict[str, Any]]:
+        """Every answered call of the journal, in order."""
+        files = sorted(self.folder.glob("state/journal/*/[0-9]*[0-9].json"))
+        return [json.loads(file.read_text("utf-8")) for file in files]
+
+    def endings(self) -> list[str]:
+        """Why each session ended, in order."""
+        files = sorted(self.folder.glob("state/journal/*/closing.json"))
+        return [json.loads(file.read_text("utf-8"))["reason"] for file in files]
+
+    def in_mlflow(self, experiment: str) -> dict[str, list[dict[str, Any]]]:
+        """Every row of MLflow's tables that belongs to an experiment."""
+        found = state(self.database, experiment)
+        return {table: [dict(row) for row in rows] for table, rows in found.items()}

@@ -1,0 +1,243 @@
+"""What users get wrong, what is broken around the agent, and the exit code of each."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from agent_runs import KEY, SHOP, Agent
+from competent import Competent
+from messages_server import messages_server
+from servers import MlflowServer, Proxy, free_port
+
+from evalkit.adapters.store import connect
+
+NOBODY = "http://127.0.0.1:9"
+PLANNED = ("--max-iterations", "1")
+
+
+def planned(agent: Agent) -> int:
+    """Have the plan made, and no more; the calls that it took."""
+    with messages_server(Competent()) as server:
+        done = agent.run(server, *PLANNED)
+    assert done.report["error"].startswith("the budget of 1 session"), done.err
+    return server.answered
+
+
+# -- wrong input: exit 2, and nothing is begun ------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flags", "about", "field", "what"),
+    [
+        (("--session", ""), None, "--experiment-id", "no experiment is named"),
+        ((), "nowhere", "--experiment-id", "there is no experiment 'nowhere'"),
+        (("--session", "unheard-of"), None, "--session", "there is no session unheard-of"),
+        (("--session", "../x"), SHOP, "--session", "'../x' is no session"),
+        (("--session", "a/b"), SHOP, "--session", "'a/b' is no session"),
+        (("--session", ".."), SHOP, "--session", "'..' is no session"),
+        (("--session", "-x"), SHOP, "evalkit agent", "expected one argument"),
+        (("--max-turns", "many"), SHOP, "evalkit agent", "invalid int value"),
+        (("-a", "-i"), SHOP, "-i", "autonomous and interactive at once"),
+        (("--mlflow-agent-experiment-id", SHOP), SHOP, "--mlflow-agent-experiment-id", "own traces"),
+        (("--mlflow-agent-experiment-id", "77"), SHOP, "--mlflow-agent-experiment-id", "77"),
+        (("--anthropic-base-url", "loopback"), SHOP, "ANTHROPIC_BASE_URL", "is no URL"),
+        (("--volume-path", "/proc/nowhere"), SHOP, None, "cannot be made"),
+        (("--pass-env", "A=1"), SHOP, "--pass-env", "is no variable"),
+    ],
+)
+def test_wrong_flags_are_said_with_the_flag_and_begin_nothing(
+    agent: Agent, flags: tuple[str, ...], about: str | None, field: str | None, what: str
+) -> None:
+    done = agent.run(NOBODY, *flags, about=about)
+    assert done.code == 2
+    (problem,) = done.report["problems"]
+    assert problem["field"] == field
+    assert what in problem["what"]
+    assert problem["fix"]
+    assert not (agent.root / "sessions").exists()
+
+
+def test_a_session_belongs_to_its_experiment(agent: Agent) -> None:
+    connect(agent.uri).experiment("bakery", create=True)
+    planned(agent)
+    other = agent.run(NOBODY, about="bakery")
+    assert other.code == 2
+    assert "the session s is about shop, not bakery" in other.report["error"]
+    with messages_server(Competent()) as server:
+        server.answered = 500
+        for about in (None, SHOP, "1"):
+            done = agent.run(server, "--max-turns", "4", about=about)
+            assert (done.code, done.report["experiment"]) == (1, SHOP)
+    assert server.answered == 500
+
+
+def test_without_traces_there_is_nothing_to_build_from(agent: Agent) -> None:
+    connect(agent.uri).experiment("bakery", create=True)
+    with messages_server(Competent()) as server:
+        done = agent.run(server, about="bakery")
+    assert done.code == 1
+    assert "no traces" in done.report["error"]
+    assert server.answered <= 1
+
+
+# -- MLflow -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("strict", "code"), [((), 0), (("--strict",), 1)])
+def test_without_mlflow_the_agent_is_skipped(
+    agent: Agent, strict: tuple[str, ...], code: int
+) -> None:
+    uri = f"http://127.0.0.1:{free_port()}"
+    done = agent.run(NOBODY, "--tracking-uri", uri, *strict)
+    assert (done.code, done.report["skipped"]) == (code, True)
+    assert uri in done.report["reason"]
+    assert not (agent.root / "sessions").exists()
+
+
+def test_a_server_that_dies_half_way_ends_the_work_and_is_gone_on_with(
+    agent: Agent, server: MlflowServer
+) -> None:
+    experiment = f"half-way-{free_port()}"
+    _shop_on(server.uri, experiment)
+    with Proxy(server.uri) as proxy, messages_server(Competent()) as claude:
+        mlflow = ("--tracking-uri", proxy.uri)
+        proxy.after, proxy.fault, proxy.path = 2, "refuse", "traces"
+        done = agent.run(claude, *PLANNED, *mlflow, about=experiment)
+        assert done.code == 1
+        assert done.report["error"].endswith("Go on with: evalkit agent --session s")
+        before = claude.answered
+        assert len(agent.turns()) == before
+        proxy.fault = "none"
+        done = agent.run(claude, *PLANNED, *mlflow, about=experiment)
+    assert done.report["error"].startswith("the budget of 1 session")
+    assert len(agent.turns()) == claude.answered
+    assert agent.tasks()
+
+
+def _shop_on(uri: str, experiment: str) -> None:
+    from shop_agent import ShopAgent
+
+    shop = ShopAgent(uri, connect(uri).experiment(experiment, create=True))
+    for question in ("Where is my order?", "Do you ship to Norway?", "How do I pay?"):
+        shop.answer(question, f"About your question: {question[:-1]}, yes. It is done at once.")
+
+
+# -- the session directory --------------------------------------------------------------------
+
+
+def test_two_at_once_do_not_work_in_one_session(agent: Agent) -> None:
+    planned(agent)
+    with (agent.folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = agent.run(NOBODY)
+    assert done.code == 2
+    assert "another process is at work in this session" in done.report["error"]
+
+
+def _cut_off(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def _garble(file: Path) -> None:
+    file.write_bytes(b"\x00\xff not JSON")
+
+
+def _empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+@pytest.mark.parametrize("spoil", [_cut_off, _garble, _empty])
+@pytest.mark.parametrize(
+    ("spoiled", "calls_again"),
+    [
+        (["eval_tasks.json"], 0),
+        (["eval_tasks.json", "state/plan/000001.json"], 0),
+        (["state/analysis.json"], 4),
+        (["state/journal/001/closing.json"], 0),
+        (["state/journal/001/opening.json"], 0),
+    ],
+)
+def test_a_file_that_is_spoiled_is_made_anew(
+    agent: Agent, spoil: Callable[[Path], None], spoiled: list[str], calls_again: int
+) -> None:
+    calls = planned(agent)
+    for name in spoiled:
+        spoil(agent.folder / name)
+    with messages_server(Competent()) as server:
+        server.answered = 500
+        done = agent.run(server, "--max-turns", str(calls + calls_again), "--max-iterations", "2")
+    assert done.code == 1
+    assert "budget" in done.report["error"]
+    assert server.answered - 500 == calls_again
+    assert list(agent.tasks()) == ["dataset", "scorer-no_error", "script", "validate"]
+    assert json.loads(agent.read("state/analysis.json"))["scorers"]
+
+
+def test_a_call_whose_answer_is_spoiled_is_asked_again(agent: Agent) -> None:
+    with messages_server(Competent()) as server:
+        agent.run(server, "--max-turns", "3")
+        _cut_off(agent.folder / "state/journal/001/0002.json")
+        server.answered = 500
+        agent.run(server, *PLANNED)
+    assert not server.refused
+    assert server.answered == 503
+    assert agent.endings() == ["finished"]
+    assert agent.tasks()
+
+
+def test_a_session_whose_subject_is_spoiled_says_what_to_do(agent: Agent) -> None:
+    planned(agent)
+    _garble(agent.folder / "state/session.json")
+    done = agent.run(NOBODY, about=None)
+    assert done.code == 2
+    (problem,) = done.report["problems"]
+    assert problem["field"] == "--session"
+    assert "experiment" in problem["fix"]
+
+
+def test_a_folder_that_cannot_be_written_is_said(agent: Agent) -> None:
+    (agent.root / "sessions").write_text("a file")
+    done = agent.run(NOBODY)
+    assert done.code == 2
+    assert "cannot be made" in done.report["error"]
+
+
+# -- which key --------------------------------------------------------------------------------
+
+
+def test_of_two_providers_in_a_dotenv_only_the_token_is_sent(agent: Agent) -> None:
+    unset = {"ANTHROPIC_API_KEY": "", "ANTHROPIC_BASE_URL": "", "MODEL": ""}
+    with messages_server(Competent()) as server:
+        lines = (
+            "ANTHROPIC_API_KEY=sk-ant-of-the-file",
+            "ANTHROPIC_AUTH_TOKEN=dapi-of-the-file",
+            f"ANTHROPIC_BASE_URL={server.url}/serving-endpoints",
+            "MODEL=databricks-claude-opus-4-5",
+        )
+        (agent.root / ".env").write_text("\n".join(lines))
+        done = agent.run(server, *PLANNED, env=unset)
+    assert done.report["model"] == "databricks-claude-opus-4-5"
+    assert {r.headers["authorization"] for r in server.requests} == {"Bearer dapi-of-the-file"}
+    assert {r.path for r in server.requests} == {"/serving-endpoints/anthropic/v1/messages"}
+    assert "sk-ant-of-the-file" not in str([(r.headers, r.body) for r in server.requests])
+
+
+def test_a_key_from_the_environment_does_not_go_where_a_dotenv_says(agent: Agent) -> None:
+    with messages_server(Competent()) as server:
+        (agent.root / ".env").write_text(f"ANTHROPIC_BASE_URL={server.url}\n")
+        done = agent.run(server, *PLANNED, env={"ANTHROPIC_BASE_URL": ""})
+    assert (done.code, server.requests) == (2, [])
+    assert "would be sent to" in done.report["error"]
+    assert KEY not in done.out + done.err
+
+
+def test_without_a_key_rules_go_on(agent: Agent) -> None:
+    env = {"ANTHROPIC_API_KEY": "", "ANTHROPIC_BASE_URL": "", "MODEL": ""}
+    done = agent.run(NOBODY, *PLANNED, env=env)
+    assert done.report["model"] == "offline"
+    assert done.report["usage"]["cost_usd"] == 0
+    assert agent.tasks()
