@@ -21,7 +21,7 @@ from evalkit.core.agent.code.measures import texts_in, ungrounded
 from evalkit.demo.production import PRODUCTION, production_traces, record_production
 from evalkit.demo.run import STARTED
 
-TICKETS = {
+TICKETS: dict[str, set[Any]] = {
     "category": {
         *("damaged", "shipping", "return", "refund", "billing", "account", "product", "other")
     },
@@ -190,7 +190,7 @@ class TestAnswers:
     def test_refunds_are_issued_for_the_amount_that_the_letter_names(
         self, traces: list[Trace]
     ) -> None:
-        decisions = Counter()
+        decisions: Counter[str] = Counter()
         for trace in good(traces, "draft_refund"):
             drafted = root(trace).outputs
             issued = [s.outputs["amount"] for s in used(trace) if s.name == "issue_refund"]

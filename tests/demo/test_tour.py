@@ -21,8 +21,11 @@ pytestmark = pytest.mark.timeout(900)  # a tour takes a minute or two where noth
 STAGES = ["map", "sync-dataset", "log-results", "push-feedback", "pull-feedback", "agent"]
 
 
+README = Path(__file__).parents[2] / "README.md"
+
+
 def run(where: Path) -> subprocess.CompletedProcess[str]:
-    done = guarded("demo", "here", "--json", cwd=where)
+    done: subprocess.CompletedProcess[str] = guarded("demo", "here", "--json", cwd=where)
     assert done.returncode == 0, done.stderr
     return done
 
@@ -88,6 +91,14 @@ def test_what_it_says_is_calm(demo: subprocess.CompletedProcess[str]) -> None:
     assert about_agent[1:3] == ["Analyse the traces and plan the suite", "Write the dataset"]
     assert len(about_agent) < 90
     assert not any(name in line for line in lines for name in ("analyze_experiment", "write_file"))
+
+
+def test_the_readme_shows_what_it_says(demo: subprocess.CompletedProcess[str]) -> None:
+    shown = README.read_text("utf-8").partition("```text\nagent\n")[2].partition("```")[0]
+    said = demo.stderr.replace("here/sessions", "evalkit-demo/sessions").splitlines()
+    places = [said.index(line) for line in shown.splitlines()]
+    assert places
+    assert places == sorted(places)
 
 
 def test_the_experiment_that_was_looked_at_holds_what_it_held(
