@@ -90,9 +90,9 @@ def test_expectations_are_suggested_for_the_cases_that_are_named():
     assert set(profile(traces(), ASK, cases=[trace_id(2), trace_id(12)])["cases"]) == {trace_id(2)}
 
 
-def test_what_a_person_called_bad_is_nothing_to_learn_from():
-    bad = departure(7, "University", words="No idea" * 500, seconds=400.0)
-    learned = profile([*traces(), bad], ASK, disliked=[bad.trace_id])["checks"]
+def test_what_is_not_ok_is_nothing_to_learn_from():
+    bad = replace(departure(7, "University", words="No idea" * 500, seconds=400.0), ok=False)
+    learned = profile([*traces(), bad], ASK)["checks"]
     assert learned["in_time"]["bound"] == profile(traces(), ASK)["checks"]["in_time"]["bound"]
     assert learned["in_time"]["of"] == 6
 

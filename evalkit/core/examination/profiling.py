@@ -36,28 +36,23 @@ NAMES = 20
 
 
 def profile(
-    recorded: Iterable[Recorded],
-    route: str,
-    *,
-    disliked: Collection[str] = (),
-    cases: Collection[str] = (),
+    recorded: Iterable[Recorded], route: str, *, cases: Collection[str] = ()
 ) -> dict[str, Json]:
     """What the good answers of a route have in common.
 
-    Good is what ended well, has an output, and was not assessed as bad by a person. ``checks`` says
+    Good is what is ``ok``: it ended well, with an answer that nobody took for bad. ``checks`` says
     for every check whether the good answers support it (``on``, else ``why``), the bound that they
     suggest, how many of them keep to it, and which damage to them it notices.
 
     Args:
         recorded: The requests of an experiment, of this route and of others.
         route: The name of the traces' root span, whole or as reports shorten it.
-        disliked: Traces that a person assessed as bad.
         cases: Traces that are to become rows of a dataset, of whatever route; their expectations
             are suggested under ``cases``. Without any, those of the first questions are.
     """
     name = short(route, NAME_CHARS)
     own = [each for each in recorded if short(each.route, NAME_CHARS) == name]
-    good = [each for each in own if each.ok and each.trace_id not in disliked]
+    good = [each for each in own if each.ok]
     place = _place([each.row.outputs for each in good])
     questions = _questions(good, place)
     rows = list(_with_expectations(good, questions, name))
@@ -132,8 +127,9 @@ def _common_tools(rows: Sequence[Row]) -> list[str]:
 
 def _picked(rows: Sequence[Row], cases: Collection[str]) -> list[Row]:
     """The rows that a dataset will hold as far as it is known, one for each question."""
-    if cases:
-        return [row for row in rows if row.source_trace_id in cases]
+    named = [row for row in rows if row.source_trace_id in cases]
+    if named:
+        return named
     first = {canonical(dict(row.inputs)): row for row in reversed(rows)}
     return list(reversed(first.values()))[:MOST_CASES]
 

@@ -54,7 +54,12 @@ WORDS: Mapping[str, _Arguments] = {
 """What each word does with what stands behind it."""
 
 _SAME = {"analyse": "analyze", "list": "files", "traces": "query"}
-_NEED_MORE = {"use": "an experiment", "profile": "a route", "trace": "a trace's id", "read": "a file's path"}
+_NEED_MORE = {
+    "use": "an experiment",
+    "profile": "a route",
+    "trace": "a trace's id",
+    "read": "a file's path",
+}
 
 
 def chat(known: Heard) -> Move:

@@ -34,7 +34,8 @@ def write_scorer(known: Heard) -> Move:
     if dropped is not None:
         return Move(dropped.text if dropped.failed else f"{name} is given up: {dropped.text}")
     if name not in known_scorers():
-        return _drop(name, "it needs judgement, and there are only rules to write it", "")
+        reason = "it needs judgement, and there are only rules to write it"
+        return use(f"{name} is better left out.", ("drop_scorer", {"name": name, "reason": reason}))
     found = gathered(known, *reading(known))
     if isinstance(found, Move):
         return found
@@ -60,12 +61,14 @@ def _written(known: Heard, found: Gathered, name: str, source: str) -> Move:
     failure = checked.text if checked else str(known.task.get("failure") or "")
     loosened = len(known.of("check_task")) + bool(known.task.get("failure"))
     if checked is not None and TOO_STRICT not in failure:
-        return _drop(name, f"rules have no other way to write it: {failure[:300]}", source, found)
+        reason = f"rules have no other way to write it: {failure[:300]}"
+        return _given_up(known, found, name, source, reason)
     if TOO_STRICT not in failure:
         loosened = 0
     code = scorer_code(known, found, name, loosened)
     if code is None:
-        return _drop(name, "it refuses good answers however wide its bounds are", source, found)
+        reason = "it refuses good answers however wide its bounds are"
+        return _given_up(known, found, name, source, reason)
     said = f"{name}, with wider bounds." if loosened else f"{name}, with the bounds learned."
     return use(
         said,
@@ -144,12 +147,11 @@ def guidelines(known: Heard) -> list[Guideline]:
     return [Guideline(str(each["name"]), str(each["text"])) for each in planned]
 
 
-def _drop(name: str, reason: str, source: str, found: Gathered | None = None) -> Move:
-    """Give a scorer up, and take it out of the file if it is there."""
-    calls: list[tuple[str, Mapping[str, Json]]] = [
-        ("drop_scorer", {"name": name, "reason": reason})
-    ]
-    if found is not None and source:
-        content = without_scorer(source, name, forms(found))
-        calls.insert(0, ("write_file", {"path": SCORERS_FILE, "content": content}))
-    return use(f"{name} is better left out.", *calls)
+def _given_up(known: Heard, found: Gathered, name: str, source: str, reason: str) -> Move:
+    """Give a scorer up, and leave the file without it if this session wrote it."""
+    drop = ("drop_scorer", {"name": name, "reason": reason})
+    said = f"{name} is better left out."
+    if not known.of("write_file"):
+        return use(said, drop)
+    content = without(known, found, source, name)
+    return use(said, ("write_file", {"path": SCORERS_FILE, "content": content}), drop)
