@@ -69,3 +69,26 @@ class Installed:
             text=True,
             check=False,
         )
+
+    def start_task(self, task: Task, *, cwd: Path, env: Mapping[str, str]) -> subprocess.Popen[str]:
+        """Start an entry point as a wheel task does, to be waited for or killed.
+
+        Args:
+            task: A package, an entry point and the arguments that it gets.
+            cwd: The working directory.
+            env: What is added to the environment.
+        """
+        process = subprocess.Popen(
+            [self.python, "-c", AS_TASKS],
+            cwd=cwd,
+            env=clean_environment(**env),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdin
+        process.stdin.write(json.dumps([task]))
+        process.stdin.close()
+        process.stdin = None
+        return process
