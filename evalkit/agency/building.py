@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import time
 from collections.abc import Iterator
@@ -11,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evalkit.adapters.files.env_file import ENV_FILE, read_env_file
 from evalkit.agency import placing
+from evalkit.agency.aiming import where
+from evalkit.agency.bench import workbench
 from evalkit.agency.modelling import budget_of, model_of
 from evalkit.agency.reporting import metrics_of, report_of
 from evalkit.agency.request import Request
 from evalkit.core.errors import EvalkitError, InputError, Problem, StoreError, Unfinished
 from evalkit.core.tracking import without_password
-from evalkit.workspace import locate
 
 if TYPE_CHECKING:
     from evalkit.adapters.store import Store
@@ -92,7 +91,7 @@ def opened(request: Request, watch: Watch, *, may_roam: bool = False) -> Iterato
     """
     request.check()
     known = _known(request, may_roam=may_roam)
-    uri, named = _where(request, known)
+    uri, named = where(request, known)
     from evalkit.adapters.store import connect
 
     store = connect(uri)
@@ -106,7 +105,7 @@ def opened(request: Request, watch: Watch, *, may_roam: bool = False) -> Iterato
     )
     model = model_of(request, watch)
     budget = budget_of(request, model)
-    bench = _workbench(request)
+    bench = workbench(request)
     folder = placing.begin(request.volume_path, about)
     from evalkit.flows.agent.directory import SessionDirectory
     from evalkit.flows.agent.evidence import Evidence
@@ -171,16 +170,6 @@ def _known(request: Request, *, may_roam: bool) -> placing.About | None:
     return known
 
 
-def _where(request: Request, known: placing.About | None) -> tuple[str, str]:
-    """The tracking URI, and the experiment by name or id."""
-    experiment = known.experiment_id if known else request.experiment or ""
-    environment = {**read_env_file(Path(ENV_FILE)), **os.environ}
-    tracking, named = locate(request.config, experiment, request.tracking_uri, environment)
-    if known and not request.tracking_uri and without_password(tracking.uri) != known.tracking_uri:
-        return known.tracking_uri, named
-    return tracking.uri, named
-
-
 def _experiment(store: Store, named: str, uri: str) -> tuple[str, str]:
     found = store.find_experiment(named)
     if found is None:
@@ -215,18 +204,6 @@ def _own_experiment(store: Store, named: str | None, looked_at: str) -> str:
             )
         )
     return own
-
-
-def _workbench(request: Request) -> Any:
-    from evalkit.adapters.confinement import Confinement, Policy
-    from evalkit.adapters.suite import SuiteBench
-
-    policy = Policy(
-        allow_network=request.allow_network,
-        pass_env=request.pass_env,
-        require=request.require_sandbox,
-    )
-    return SuiteBench(Confinement(policy))
 
 
 def _lasting(uri: str) -> str:

@@ -50,6 +50,23 @@ def model_of(request: Request, watch: Watch) -> Model:
     return _claude(settings, watch)
 
 
+def why_this_model(request: Request, model: Model) -> str:
+    """Why :func:`model_of` took that model, in words.
+
+    Args:
+        request: What is asked for.
+        model: The model that it took.
+    """
+    from evalkit.adapters.files.env_file import ENV_FILE, read_env_file
+
+    if request.model:
+        return "it was asked for"
+    named = _named(read_env_file(Path(ENV_FILE)))
+    if model.name != OFFLINE:
+        return "a key was found, and MODEL names it" if named else "a key was found"
+    return "MODEL says so" if named == OFFLINE else "no key for Claude was found"
+
+
 def budget_of(request: Request, model: Model) -> Budget:
     """What may be spent.
 

@@ -71,6 +71,30 @@ def known_session(base: str | None, session_id: str) -> About | None:
         return None
 
 
+def existing(base: str | None, session_id: str) -> Folder | None:
+    """The folder of a session that has begun; None where there is none of that id.
+
+    Raises:
+        InputError: the id is none, or the folder cannot be read.
+    """
+    return None if known_session(base, session_id) is None else _folder(base, session_id)
+
+
+def session_ids(base: str | None) -> list[str]:
+    """The ids of all sessions of a base, the newest last where nobody chose their names.
+
+    Raises:
+        InputError: the base cannot be read.
+    """
+    if base and _is_remote(base):
+        from evalkit.adapters.databricks import VolumeFolder
+
+        names = VolumeFolder.open(f"{base.rstrip('/')}/{SESSIONS}").names()
+        return sorted({name.partition("/")[0] for name in names})
+    found = (Path(base or ".") / SESSIONS).glob(f"*/{ABOUT_FILE}")
+    return sorted(file.parents[1].name for file in found if _ID.fullmatch(file.parents[1].name))
+
+
 def new_id(experiment: str, moment: float) -> str:
     """An id for a new session: the time, and what it is about.
 

@@ -40,7 +40,7 @@ def keep_suite(
     experiment_id = store.experiment(experiment, create=True)
     start_ms, end_ms = _times(directory)
     record = RunRecord(
-        key=derive_id(experiment_id, "suite", session_id),
+        key=_suite_key(experiment_id, session_id),
         name=f"suite {session_id}",
         params=params,
         metrics=tuple(metrics.items()),
@@ -53,6 +53,24 @@ def keep_suite(
     files = directory.suite() | {name: text for name, text in texts.items() if text is not None}
     store.write_artifacts(run_id, files)
     return run_id
+
+
+def kept_suite(store: Store, experiment: str, session_id: str) -> tuple[str, str] | None:
+    """Where a session's suite is kept: the ids of the experiment and of the run; None if nowhere.
+
+    Args:
+        store: The MLflow.
+        experiment: The name of the experiment for suites.
+        session_id: The session's id.
+
+    Raises:
+        StoreError: MLflow failed.
+    """
+    experiment_id = store.experiment(experiment, create=False)
+    if experiment_id is None:
+        return None
+    run = store.find_run(experiment_id, _suite_key(experiment_id, session_id))
+    return None if run is None else (experiment_id, run.run_id)
 
 
 def keep_sessions(
@@ -95,6 +113,10 @@ def keep_sessions(
         if trace.trace_id not in stored or not stored[trace.trace_id].holds(trace.content_hash)
     ]
     return sum(not written.error for written in store.write_traces(experiment_id, run_id, new))
+
+
+def _suite_key(experiment_id: str, session_id: str) -> str:
+    return derive_id(experiment_id, "suite", session_id)
 
 
 def _figures(spent: Mapping[str, Json]) -> Iterator[tuple[str, float]]:
