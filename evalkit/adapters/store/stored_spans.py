@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 TOO_DEEP = "[nested too deeply to be read]"
 
+NOTHING: Mapping[str, Json] = {}
+
 _KIND = "mlflow.spanType"
 _INPUTS = "mlflow.spanInputs"
 _OUTPUTS = "mlflow.spanOutputs"
@@ -30,12 +32,12 @@ _STATUSES: dict[str, Status] = {"STATUS_CODE_OK": "OK", "STATUS_CODE_ERROR": "ER
 
 def all_of(spans: Sequence[StoredSpan]) -> tuple[Span, ...]:
     """A trace's spans with all they hold, each parent before its children."""
-    return in_order([_span(form, _attributes(form)) for form in map(_form, spans)])
+    return in_order([_span(form, *_contents(form)) for form in map(_form, spans)])
 
 
 def outline_of(spans: Sequence[StoredSpan]) -> tuple[Span, ...]:
     """The same, but with inputs and outputs only of spans at the top, and no attributes."""
-    return in_order([_span(form, _contents(form)) for form in map(_form, spans)])
+    return in_order([_outline(form) for form in map(_form, spans)])
 
 
 def _form(span: StoredSpan) -> Mapping[str, Any]:
@@ -49,7 +51,12 @@ def _form(span: StoredSpan) -> Mapping[str, Any]:
     return renewed
 
 
-def _span(form: Mapping[str, Any], attributes: dict[str, Json]) -> Span:
+def _span(
+    form: Mapping[str, Any],
+    inputs: Json = None,
+    outputs: Json = None,
+    attributes: Mapping[str, Json] = NOTHING,
+) -> Span:
     parent = form["parent_span_id"]
     start = form["start_time_unix_nano"] or 0
     status = form["status"]
@@ -60,23 +67,25 @@ def _span(form: Mapping[str, Any], attributes: dict[str, Json]) -> Span:
         _kind(form["attributes"].get(_KIND)),
         start,
         max(form["end_time_unix_nano"] or start, start),
-        attributes.pop(_INPUTS, None),
-        attributes.pop(_OUTPUTS, None),
+        inputs,
+        outputs,
         attributes,
         _STATUSES.get(status["code"], "UNSET"),
-        well_formed(status.get("message") or _exception(form.get("events") or ())),
+        _message(form),
     )
 
 
-def _attributes(form: Mapping[str, Any]) -> dict[str, Json]:
-    return {well_formed(name): _decoded(raw) for name, raw in form["attributes"].items()}
-
-
-def _contents(form: Mapping[str, Any]) -> dict[str, Json]:
+def _outline(form: Mapping[str, Any]) -> Span:
     if form["parent_span_id"]:
-        return {}
+        return _span(form)
     held = form["attributes"]
-    return {name: _decoded(held[name]) for name in (_INPUTS, _OUTPUTS) if name in held}
+    return _span(form, _decoded(held.get(_INPUTS)), _decoded(held.get(_OUTPUTS)))
+
+
+def _contents(form: Mapping[str, Any]) -> tuple[Json, Json, dict[str, Json]]:
+    """Inputs, outputs, and all other attributes."""
+    held = {well_formed(name): _decoded(raw) for name, raw in form["attributes"].items()}
+    return held.pop(_INPUTS, None), held.pop(_OUTPUTS, None), held
 
 
 def _kind(raw: object) -> SpanKind:
@@ -98,6 +107,16 @@ def _decoded(raw: object) -> Json:
 
 def _hex(encoded: str) -> str:
     return binascii.a2b_base64(encoded).hex()
+
+
+def _message(form: Mapping[str, Any]) -> str:
+    """Why a span failed: its own word, else that of an exception that it recorded."""
+    events = form.get("events") or ()
+    own = form["status"].get("message")
+    if not own and not events:
+        return ""
+    message: str = well_formed(own or _exception(events))
+    return message
 
 
 def _exception(events: Sequence[Mapping[str, Any]]) -> str:

@@ -23,6 +23,9 @@ EXAMPLES = 3
 REPEATS = 5
 """Traces that are named as having the same inputs."""
 
+ANSWERS = 100
+"""Different answers to the same inputs that are told apart."""
+
 _PREVIEW_CHARS = 200
 
 
@@ -74,7 +77,7 @@ class Repeated:
         route: What was called.
         inputs: What was given, in short.
         traces: How often.
-        answers: How many different answers came of it.
+        answers: How many different answers came of it; counted up to :data:`ANSWERS`.
         trace_ids: The first of them.
     """
 
@@ -245,17 +248,19 @@ class _Route:
 
 @dataclass(slots=True)
 class _Inputs:
+    """Inputs that came at least once; most come once only, so what is kept of these is little."""
+
     preview: str
     traces: int = 0
-    answers: set[bytes] = field(default_factory=set)
-    trace_ids: list[str] = field(default_factory=list)
+    answers: tuple[bytes, ...] = ()
+    trace_ids: tuple[str, ...] = ()
 
     def add(self, trace_id: str, answer: Json) -> None:
         self.traces += 1
-        if answer is not None:
-            self.answers.add(fingerprint(answer))
+        if answer is not None and len(self.answers) < ANSWERS:
+            self.answers = tuple(dict.fromkeys((*self.answers, fingerprint(answer))))
         if len(self.trace_ids) < REPEATS:
-            self.trace_ids.append(trace_id)
+            self.trace_ids = (*self.trace_ids, trace_id)
 
     def frozen(self, route: str) -> Repeated:
-        return Repeated(route, self.preview, self.traces, len(self.answers), tuple(self.trace_ids))
+        return Repeated(route, self.preview, self.traces, len(self.answers), self.trace_ids)
