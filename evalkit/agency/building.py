@@ -39,12 +39,14 @@ class Opened:
         about: What its session is about.
         store: The MLflow.
         own_experiment: The id of the experiment for its own traces.
+        base: The flag that says where its session lies, if it is needed.
     """
 
     means: Means
     about: placing.About
     store: Store
     own_experiment: str
+    base: tuple[str, ...] = ()
 
 
 def build(request: Request, watch: Watch) -> Report:
@@ -96,17 +98,16 @@ def opened(request: Request, watch: Watch, *, may_roam: bool = False) -> Iterato
 
     store = connect(uri)
     experiment_id, experiment = _experiment(store, named, uri) if named else ("", "")
-    own = _own_experiment(store, request.own_experiment, experiment_id)
-    about = known or placing.About(
-        placing.new_id(experiment, time.time()) if request.session is None else request.session,
-        experiment,
-        experiment_id,
-        without_password(uri),
-    )
+    own = _own_experiment(store, request.own_experiment, experiment_id, experiment)
     model = model_of(request, watch)
     budget = budget_of(request, model)
     bench = workbench(request)
-    folder = placing.begin(request.volume_path, about)
+    session_id = request.session or placing.new_id(experiment, time.time())
+    about = known or placing.About(session_id, experiment, experiment_id, without_password(uri))
+    if request.session is None:
+        about, folder = placing.begin_new(request.volume_path, about)
+    else:
+        folder = placing.begin(request.volume_path, about)
     from evalkit.flows.agent.directory import SessionDirectory
     from evalkit.flows.agent.evidence import Evidence
     from evalkit.flows.agent.loop import Clock
@@ -127,6 +128,7 @@ def opened(request: Request, watch: Watch, *, may_roam: bool = False) -> Iterato
             about,
             store,
             own,
+            ("--volume-path", request.volume_path) if request.volume_path else (),
         )
 
 
@@ -183,9 +185,14 @@ def _experiment(store: Store, named: str, uri: str) -> tuple[str, str]:
     return found
 
 
-def _own_experiment(store: Store, named: str | None, looked_at: str) -> str:
-    """The id of the experiment for the agent's own traces; made where it is missing."""
-    found = store.find_experiment(named or OWN_EXPERIMENT)
+def _own_experiment(store: Store, named: str | None, looked_at: str, beside: str) -> str:
+    """The id of the experiment for the agent's own traces; made where it is missing.
+
+    Databricks' experiments have names like files; there it lies beside the one that is looked at.
+    """
+    usual = f"{beside.rpartition('/')[0]}/{OWN_EXPERIMENT}"
+    usual = usual if beside.startswith("/") else OWN_EXPERIMENT
+    found = store.find_experiment(named or usual)
     if found is None and named and named.isdecimal():
         raise InputError(
             Problem(
@@ -194,7 +201,7 @@ def _own_experiment(store: Store, named: str | None, looked_at: str) -> str:
                 fix="name one that is there by its id, or a new one by a name",
             )
         )
-    own = found[0] if found else store.experiment(named or OWN_EXPERIMENT, create=True)
+    own = found[0] if found else store.experiment(named or usual, create=True)
     if own == looked_at:
         raise InputError(
             Problem(
@@ -237,7 +244,7 @@ def _concluded(agent: Opened, conclusion: Any) -> Report:
     except StoreError as error:
         reasons.append(f"not everything could be kept in MLflow: {error}")
     if reasons:
-        again = shlex.join(["evalkit", "agent", "--session", about.session_id])
+        again = shlex.join(["evalkit", "agent", "--session", about.session_id, *agent.base])
         raise Unfinished(f"{'; '.join(reasons)}\nGo on with: {again}", report)
     return report
 

@@ -6,8 +6,9 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -108,13 +109,13 @@ def new_id(experiment: str, moment: float) -> str:
 
 
 def begin(base: str | None, about: About) -> Folder:
-    """The folder of a session that begins, or begins again.
+    """The folder of a session that is named, be it there already or not.
 
     Raises:
-        InputError: it cannot be made, or another session has taken the id.
+        InputError: it cannot be made, or the session is about something else.
     """
     folder = _folder(base, about.session_id)
-    content = (json.dumps(asdict(about), indent=2) + "\n").encode()
+    content = _text(about)
     if not folder.claim(ABOUT_FILE, content) and folder.read(ABOUT_FILE) != content:
         raise InputError(
             Problem(
@@ -125,6 +126,25 @@ def begin(base: str | None, about: About) -> Folder:
             )
         )
     return folder
+
+
+def begin_new(base: str | None, about: About) -> tuple[About, Folder]:
+    """A session that nobody else has begun: where the id is taken, a number follows it.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    for number in count(1):
+        session_id = about.session_id if number == 1 else f"{about.session_id}-{number}"
+        own = replace(about, session_id=session_id)
+        folder = _folder(base, session_id)
+        if folder.claim(ABOUT_FILE, _text(own)):
+            return own, folder
+    raise AssertionError  # numbers do not end
+
+
+def _text(about: About) -> bytes:
+    return (json.dumps(asdict(about), indent=2) + "\n").encode()
 
 
 @contextmanager
@@ -139,10 +159,13 @@ def held(folder: Folder) -> Iterator[None]:
 
 
 def _folder(base: str | None, session_id: str) -> Folder:
-    if base and _is_remote(base):
+    if base and base.startswith(VOLUMES):
         from evalkit.adapters.databricks import VolumeFolder
 
-        return VolumeFolder.open(f"{base.rstrip('/')}/{SESSIONS}/{session_id}")
+        if _is_remote(base):
+            return VolumeFolder.open(f"{base.rstrip('/')}/{SESSIONS}/{session_id}")
+        if not Path(base).is_dir():
+            VolumeFolder.open(base)  # a volume is not made by making its folder
     return LocalFolder.make(_directory(base, session_id))
 
 

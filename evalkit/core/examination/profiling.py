@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from evalkit.core.agent.answer import answer_path
+from evalkit.core.agent.code.measures import answer_text
 from evalkit.core.agent.damage import damages
 from evalkit.core.agent.requests import Recorded
 from evalkit.core.agent.suite import Row
@@ -86,9 +87,14 @@ def profile(
 
 
 def _place(outputs: Sequence[Json]) -> tuple[str | int, ...]:
-    """Where most answers have their words; the last item of a list is called -1."""
+    """Where answers have their words: the place that the most have words at.
+
+    Of equal ones it is that which the most answers would choose by themselves; the last item of a
+    list is called -1.
+    """
     counts = Counter(_from_end(output) for output in outputs if answer_path(output) is not None)
-    return counts.most_common(1)[0][0] if counts else ()
+    told = {place: sum(bool(answer_text(each, place)) for each in outputs) for place in counts}
+    return max(counts, key=lambda place: (told[place], counts[place]), default=())
 
 
 def _from_end(output: Json) -> tuple[str | int, ...]:
