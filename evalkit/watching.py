@@ -146,12 +146,12 @@ def watch(
         raise InputError(
             Problem(
                 f"there is no experiment {named!r} in MLflow at {where}",
-                field="--experiment",
+                field="--experiment-id",
                 fix="name one that is there, by its name or its id",
             )
         )
     experiment_id, name = found or ("", named)
-    traces = store.observe(experiment_id, most=most) if experiment_id else iter(())
+    traces = store.observe(experiment_id, most=most, outline=True) if experiment_id else iter(())
     return Watch(store, tracking, name, experiment_id, look(_telling(traces, say)))
 
 
