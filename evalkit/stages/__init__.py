@@ -1,0 +1,36 @@
+"""The stages as a person or a program calls them: paths and names in, a report out.
+
+Command line, notebooks and jobs all call these functions; each opens the parts it needs, runs the
+flow and returns the stage's report, a dict of JSON values with the keys that the README lists.
+"""
+
+from evalkit.stages.checking import check
+from evalkit.stages.datasets import dataset_url, plan_sync, read_dataset, sync_dataset
+from evalkit.stages.mapping import map_schema, propose_mapping, save_mapping, sketch_mapping
+from evalkit.stages.runs import log_results, pull_feedback, push_feedback, review_text
+from evalkit.stages.sequence import run_all, run_stages
+from evalkit.stages.speaking import MAPPING_FILE, Names, Report, Say, Source, Tell
+
+__all__ = [
+    "MAPPING_FILE",
+    "Names",
+    "Report",
+    "Say",
+    "Source",
+    "Tell",
+    "check",
+    "dataset_url",
+    "log_results",
+    "map_schema",
+    "plan_sync",
+    "propose_mapping",
+    "pull_feedback",
+    "push_feedback",
+    "read_dataset",
+    "review_text",
+    "run_all",
+    "run_stages",
+    "save_mapping",
+    "sketch_mapping",
+    "sync_dataset",
+]

@@ -1,0 +1,117 @@
+"""``map``: which file and field of a case feeds which input or expectation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evalkit.adapters.files.project import read_cases
+from evalkit.adapters.files.reading import read_text, write_text
+from evalkit.core.dataset import Case
+from evalkit.core.mapping.schema_mapping import (
+    mapping_text,
+)
+from evalkit.core.masking import mask_text
+from evalkit.stages.speaking import MAPPING_FILE, Report
+from evalkit.workspace import Workspace
+
+if TYPE_CHECKING:
+    from evalkit.core.mapping.proposal import Proposal
+    from evalkit.flows.mapping import By
+
+
+def map_schema(
+    workspace: Workspace,
+    *,
+    out: str | Path | None = None,
+    by: By = "rules",
+    model: str | None = None,
+    force: bool = False,
+) -> Report:
+    """Propose which file and field of a case feeds which input or expectation, and save it.
+
+    A file that says the same is left as it is; one that differs is kept unless ``force``.
+
+    Args:
+        workspace: The opened project.
+        out: Where to save it; ``tmp/schema_mapping.json`` by default.
+        by: ``rules`` read the schema's prose and the cases; ``claude`` asks the model, whose
+            answer is checked against the files just the same.
+        model: The Claude model; ``MODEL`` in the environment or ``.env``, or the newest, by
+            default.
+        force: Overwrite a file that says something else.
+
+    Returns:
+        ``inputs`` and ``expectations`` (name to selector), ``reasons``, ``coverage`` (selector to
+        [cases in which it resolves, cases]) and ``file``.
+
+    Raises:
+        InputError: there are no cases, no key for Claude, or a file that differs is in the way.
+        ModelError: Claude could not be asked or gave nothing usable.
+    """
+    proposal = propose_mapping(workspace, by=by, model=model)
+    return save_mapping(proposal, Path(out or MAPPING_FILE), force=force)
+
+
+def save_mapping(proposal: Proposal, path: Path, *, force: bool = False) -> Report:
+    """Save a proposal's mapping and report on it, as :func:`map_schema` does.
+
+    Raises:
+        InputError: it has no input, or a file that differs is in the way.
+    """
+    from evalkit.flows import mapping
+
+    mapping.require_input(proposal)
+    existing = read_text(path) if path.is_file() else None
+    if mapping.must_write(existing, proposal.mapping, str(path), force=force):
+        write_text(path, mapping_text(proposal.mapping))
+    return mapping.report(proposal, str(path))
+
+
+def propose_mapping(
+    workspace: Workspace, *, by: By = "rules", model: str | None = None
+) -> Proposal:
+    """The proposal alone, with every choice and its reason; nothing is written.
+
+    Raises:
+        InputError: there are no cases, or no key for Claude.
+        ModelError: Claude could not be asked or gave nothing usable.
+    """
+    from evalkit.flows import mapping
+
+    cases = list(read_cases(workspace.files.cases_dir))
+    proposal = sketch_mapping(workspace, cases, by=by, model=model)
+    mapping.require_input(proposal)
+    return proposal
+
+
+def sketch_mapping(
+    workspace: Workspace, cases: Sequence[Case], *, by: By = "rules", model: str | None = None
+) -> Proposal:
+    """A proposal for a person to complete: it may be without an input.
+
+    Raises:
+        InputError: there are no cases, or no key for Claude.
+        ModelError: Claude could not be asked or gave nothing usable.
+    """
+    from evalkit.flows import mapping
+
+    project = workspace.files.project
+    asked = None
+    if by == "claude":
+        from evalkit.adapters.claude import ClaudeMapper, settings_from_env
+        from evalkit.adapters.files.env_file import ENV_FILE, read_env_file
+
+        dotenv = read_env_file(Path(ENV_FILE))
+        asked = ClaudeMapper(settings_from_env(os.environ, dotenv=dotenv, model=model))
+    return mapping.sketch(
+        project.schema,
+        cases,
+        project.arguments,
+        "\n".join(judge.source for judge in project.judges),
+        by=by,
+        model=asked,
+        mask=lambda text: mask_text(text)[0],
+    )

@@ -1,0 +1,123 @@
+"""``log-results``, ``push-feedback``, ``pull-feedback``: a finished run and what is said of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evalkit.adapters.files.reading import inside, read_text, write_text
+from evalkit.adapters.files.run import RunFiles
+from evalkit.core.review import parse_review, with_annotations
+from evalkit.stages.speaking import Names, Report, Say, Source, silent
+from evalkit.workspace import Workspace
+
+if TYPE_CHECKING:
+    pass
+
+
+def log_results(
+    workspace: Workspace,
+    *,
+    run_id: str,
+    names: Names = "auto",
+    say: Say = silent,
+) -> Report:
+    """Log a finished run: params, metrics, tags, artifacts, the table of scores, and the traces.
+
+    Args:
+        workspace: The opened project.
+        run_id: The run directory's name.
+        names: ``seed`` names judge feedback ``{case_id}/{judge}`` on every trace; ``auto`` only
+            on those that hold several cases.
+        say: Told the progress, a line at a time.
+
+    Returns:
+        See :func:`evalkit.flows.log.log_results`.
+
+    Raises:
+        InputError: config or run are wrong.
+        StoreAbsent: MLflow cannot be reached; nothing was written.
+        StoreError: MLflow answered with an error; nothing was written.
+        Unfinished: MLflow failed on the way; running again finishes.
+    """
+    from evalkit.flows import log
+
+    found = workspace.run(run_id)
+    return log.log_results(found, workspace.store, seed_names=names == "seed", say=say)
+
+
+def push_feedback(
+    workspace: Workspace,
+    *,
+    run_id: str,
+    source: Source = "all",
+    names: Names = "auto",
+    say: Say = silent,
+) -> Report:
+    """Attach judges' scores and reviewers' comments to the traces of their cases.
+
+    Args:
+        workspace: The opened project.
+        run_id: The run directory's name.
+        source: Push the judges' scores, people's comments, or both.
+        names: As in :func:`log_results`.
+        say: Told the progress, a line at a time.
+
+    Returns:
+        See :func:`evalkit.flows.feedback.push_feedback`.
+
+    Raises:
+        InputError: config, run or ``review.yaml`` are wrong.
+        StoreAbsent: MLflow cannot be reached; nothing was written.
+        StoreError: MLflow answered with an error; nothing was written.
+        Unfinished: MLflow failed on the way; running again finishes.
+    """
+    from evalkit.flows import feedback
+
+    found = workspace.run(run_id)
+    review = parse_review(review_text(found), str(found.review))
+    return feedback.push_feedback(
+        found, review, workspace.store, source=source, seed_names=names == "seed", say=say
+    )
+
+
+def pull_feedback(
+    workspace: Workspace,
+    *,
+    run_id: str,
+    say: Say = silent,
+) -> Report:
+    """Bring what people said in MLflow into the run's ``review.yaml``, under ``mlflow_feedback``.
+
+    Args:
+        workspace: The opened project.
+        run_id: The run directory's name.
+        say: Told the progress, a line at a time.
+
+    Returns:
+        ``traces`` looked at, ``annotations`` found, and the ``file``.
+
+    Raises:
+        InputError: config, run or ``review.yaml`` are wrong.
+        StoreAbsent: MLflow cannot be reached.
+        StoreError: MLflow answered with an error.
+    """
+    from evalkit.flows import feedback
+
+    found = workspace.run(run_id)
+    before = review_text(found)
+    parse_review(before, str(found.review))
+    said, report = feedback.pull_feedback(found, workspace.store)
+    after = with_annotations(before, str(found.review), said)
+    if after != before:
+        say(f"writing {found.review}")
+        write_text(found.review, after)
+    return report | {"file": str(found.review)}
+
+
+def review_text(found: RunFiles) -> str:
+    """The text of a run's ``review.yaml``; empty where there is none yet.
+
+    Raises:
+        InputError: it cannot be read, or leads out of the run directory.
+    """
+    return read_text(inside(found.review, found.folder)) if found.review.is_file() else ""

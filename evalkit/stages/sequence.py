@@ -1,0 +1,86 @@
+"""``all``: stages one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evalkit.core.errors import EvalkitError, StoreAbsent
+from evalkit.stages.datasets import sync_dataset
+from evalkit.stages.mapping import map_schema
+from evalkit.stages.runs import log_results, push_feedback
+from evalkit.stages.speaking import MAPPING_FILE, Names, Report, Say, Tell, silent
+from evalkit.workspace import Workspace
+
+if TYPE_CHECKING:
+    pass
+
+
+def run_all(
+    workspace: Workspace,
+    *,
+    run_id: str,
+    mapping: str | Path | None = None,
+    dataset_name: str | None = None,
+    distinguish: bool = False,
+    names: Names = "auto",
+    say: Say = silent,
+    tell: Tell = lambda *_: None,
+) -> Report:
+    """Map if there is no mapping, sync, log, push; stop at the first stage that fails.
+
+    Where MLflow is absent, the mapping is still written and the other stages are skipped.
+
+    Args:
+        workspace: The opened project.
+        run_id: The run directory's name.
+        mapping: The schema mapping; ``tmp/schema_mapping.json`` by default.
+        dataset_name: The dataset; the eval's name by default.
+        distinguish: As in :func:`sync_dataset`.
+        names: As in :func:`log_results`.
+        say: Told the progress, a line at a time.
+        tell: Told each stage's name with None when it begins, with its report when it is done.
+
+    Returns:
+        Each stage's report, by the stage's name.
+
+    Raises:
+        EvalkitError: as the failing stage; ``report`` holds the reports of those before it.
+    """
+    workspace.run(run_id)  # a wrong run id is told before anything is written
+    path = Path(mapping or MAPPING_FILE)
+    steps: dict[str, Callable[[], Report]] = {
+        "sync-dataset": lambda: sync_dataset(
+            workspace, mapping=path, dataset_name=dataset_name, distinguish=distinguish, say=say
+        ),
+        "log-results": lambda: log_results(workspace, run_id=run_id, names=names, say=say),
+        "push-feedback": lambda: push_feedback(workspace, run_id=run_id, names=names, say=say),
+    }
+    if not path.exists():
+        steps = {"map": lambda: map_schema(workspace, out=path), **steps}
+    return run_stages(steps, tell)
+
+
+def run_stages(steps: Mapping[str, Callable[[], Report]], tell: Tell) -> Report:
+    """Run stages in order; once MLflow is absent, the stages that are left are skipped unasked.
+
+    Raises:
+        EvalkitError: as the failing stage; ``report`` holds the reports so far.
+    """
+    reports: Report = {}
+    absent: Report | None = None
+    for name, step in steps.items():
+        if absent is not None:
+            reports[name] = absent
+            continue
+        tell(name, None)
+        try:
+            reports[name] = step()
+        except StoreAbsent as error:
+            reports[name] = absent = {"skipped": True, "reason": str(error)}
+        except EvalkitError as error:
+            error.report = {**reports, name: {**error.report, "error": str(error)}}
+            raise
+        tell(name, reports[name])
+    return reports
