@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from evalkit.agency.request import Request
 from evalkit.core.agent.faults import row_key
-from evalkit.core.agent.suite import Row, Score, ScriptRun
+from evalkit.core.agent.suite import DATASET_FILE, Row, Score, ScriptRun
 
 if TYPE_CHECKING:
     from evalkit.adapters.suite import SuiteBench
 
-Files = Mapping[str, bytes]
+Files: TypeAlias = Mapping[str, bytes]
+Judged: TypeAlias = tuple[int, Row, Mapping[str, Score]]
+"""A row's position, the row, and its scores by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class SuiteRun:
         given = [name for scores in self.run.scores.values() for name in map(_name_of, scores)]
         return list(dict.fromkeys(given))
 
-    def judged(self) -> Iterator[tuple[int, Row, Mapping[str, Score]]]:
+    def judged(self) -> Iterator[Judged]:
         """Each row with its position and its scores by name; rows without a score are left out."""
         for position, row in enumerate(self.rows):
             if scores := self.run.scores.get(row_key(row, position)):
@@ -78,6 +80,8 @@ def read_suite(bench: SuiteBench, files: Files) -> ReadSuite:
         bench: Where its code runs.
         files: Its files, by path.
     """
+    if DATASET_FILE not in files:
+        return ReadSuite()
     loaded = bench.load(files, scorers=False)
     return ReadSuite(loaded.rows, loaded.error)
 

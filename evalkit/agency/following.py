@@ -57,12 +57,13 @@ class Progress:
     The tasks are read in the session directory, where they are written before they are told of.
     """
 
-    def __init__(self, base: str | None, session_id: str) -> None:
+    def __init__(self, base: str | None, session_id: str | None) -> None:
         """Remember which session; nothing is read yet.
 
         Args:
             base: Where session directories lie; None for the working directory.
-            session_id: The session, begun or not.
+            session_id: The session, begun or not; None for one that is not known yet, whose tasks
+                are then not told.
         """
         self._base = base
         self._session_id = session_id
@@ -104,5 +105,7 @@ class Progress:
     def _plan(self) -> Plan | None:
         from evalkit.flows.agent.directory import SessionDirectory
 
+        if self._session_id is None:
+            return None
         folder = placing.existing(self._base, self._session_id)
         return SessionDirectory(folder).plan() if folder else None

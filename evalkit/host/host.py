@@ -170,7 +170,13 @@ class Host(Generic[P]):
             return None
         return mo.ui.run_button(label=label, disabled=disabled, kind=kind)  # type: ignore[arg-type]
 
-    def work(self, title: str, job: Callable[[Say], T], go: Any = None) -> Callable[[], Work[T]]:
+    def work(
+        self,
+        title: str,
+        job: Callable[[Say], T],
+        go: Any = None,
+        show: Callable[[], Any] | None = None,
+    ) -> Callable[[], Work[T]]:
         """Run a stage: on a page beside it, when its button is pressed; elsewhere here and now.
 
         The cell shows the progress and a Cancel button. Hand what is returned to :meth:`outcome`
@@ -180,8 +186,9 @@ class Host(Generic[P]):
             title: What is being done, such as ``Sync``.
             job: The stage; it is given the callback for its lines of progress.
             go: What :meth:`button` returned; None for work that nobody has to start.
+            show: What the page shows meanwhile; by default the last lines.
         """
-        work = Work[T](title)
+        work = Work[T](title, show)
         current, ended = mo.state(work)
         if not self.person:
             with self.step():

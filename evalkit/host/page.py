@@ -23,6 +23,7 @@ import pandas as pd
 from evalkit.core.errors import EvalkitError, InputError, Problem, StoreAbsent
 from evalkit.core.tracking import Tracking
 from evalkit.core.values import Json, canonical
+from evalkit.host.column import Column
 from evalkit.host.wording import as_text
 
 Kind: TypeAlias = Literal["neutral", "info", "success", "warn", "danger"]
@@ -44,11 +45,15 @@ ADDED = (
 
 TINTS = {
     **dict.fromkeys(
-        ("created", "passed", "fixed", "better", "met", "accepted", "reconciled", "agree"), "grass"
+        (
+            *("created", "passed", "fixed", "better", "met", "accepted", "reconciled", "agree"),
+            "verified",
+        ),
+        "grass",
     ),
     **dict.fromkeys(("updated", "differs", "incomplete", "error", "skipped"), "amber"),
     **dict.fromkeys(
-        ("deleted", "failed", "broken", "worse", "fails", "refused", "disagree"), "red"
+        ("deleted", "failed", "broken", "worse", "fails", "refused", "disagree", "blocked"), "red"
     ),
     **dict.fromkeys(("unchanged", "same", "within noise", "too few cases"), "slate"),
 }
@@ -217,7 +222,9 @@ def in_mlflow(url: str | None, tracking: Tracking) -> Any:
 def stack(*parts: Any) -> Any:
     """Parts below each other; those that are None are left out."""
     kept = [part for part in parts if part is not None]
-    return mo.vstack(kept, gap=1) if is_live() else kept[0] if kept else None
+    if is_live():
+        return mo.vstack(kept, gap=1)
+    return Column(kept) if kept else None
 
 
 def folded(title: str, lines: Sequence[str]) -> Any:

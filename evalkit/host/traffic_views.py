@@ -15,6 +15,7 @@ from evalkit.core.traffic import ErrorCluster, ToolUse, Traffic
 from evalkit.host import page
 from evalkit.host.conversation import conversation
 from evalkit.host.host import Host
+from evalkit.host.traffic_charts import tools_chart
 from evalkit.host.waterfall import waterfall
 from evalkit.host.wording import duration
 from evalkit.watching import Watch
@@ -23,18 +24,17 @@ SHORT = 160
 """Characters of a request that a table shows."""
 
 
-def nothing_yet(host: Host[Any], watch: Watch) -> Any:
-    """What to do where there are no traces; None where there are."""
-    if watch.traffic.glimpses:
-        return None
+def nothing_yet(host: Host[Any], watch: Watch) -> None:
+    """Where there are no traces, the page ends here and says what to do."""
+    if watch.traffic.glimpses or not host.person:
+        return
     name = page.quoted(watch.experiment)
     log = "**Log** page"
     if host.place.in_gallery:
         log = '<a href="?file=log_results.py">Log page</a>'
-    return page.callout(
+    host.halt(
         f"The experiment **{name}** holds **no traces** yet. An agent writes them when it runs "
-        f"with MLflow's tracing; or log a finished run on the {log}, and look here again.",
-        "warn",
+        f"with MLflow's tracing; or log a finished run on the {log}, and look here again."
     )
 
 
@@ -76,9 +76,9 @@ def unread(traffic: Traffic) -> Any:
 
 
 def error_table(clusters: Sequence[ErrorCluster]) -> Any:
-    """What goes wrong, to select in; None where nothing does."""
+    """What goes wrong, to select in; a word about it where nothing does."""
     if not clusters:
-        return None
+        return page.callout("No trace failed, and no step of any.", "success")
     rows = [
         {
             "Traces": each.count,
@@ -91,19 +91,19 @@ def error_table(clusters: Sequence[ErrorCluster]) -> Any:
     return page.table(rows, select="single", page_size=8, wrapped_columns=["Error"])
 
 
-def no_errors(traffic: Traffic) -> Any:
-    """Said where nothing goes wrong; None elsewhere."""
-    if traffic.clusters or not traffic.glimpses:
-        return None
-    return page.callout("No trace failed, and no step of any.", "success")
-
-
 def error_view(cluster: ErrorCluster, watch: Watch) -> Any:
     """One error in full, with the traces in which it occurs."""
     ids = [page.link(watch.url_of(each), each) for each in cluster.trace_ids]
     more = cluster.count - len(ids)
     seen = f"Seen in {', '.join(ids)}" + (f" and {more:,} more." if more else ".")
     return page.stack(page.text(cluster.example or "The trace does not say why."), mo.md(seen))
+
+
+def tools_view(tools: Sequence[ToolUse]) -> Any:
+    """The tools as a table and as a chart; a word about it where none was used."""
+    if not tools:
+        return page.callout("No trace shows the use of a tool.")
+    return page.stack(tool_table(tools), tools_chart(tools))
 
 
 def tool_table(tools: Sequence[ToolUse]) -> Any:
@@ -125,13 +125,6 @@ def tool_table(tools: Sequence[ToolUse]) -> Any:
             }
         )
     return page.table(rows)
-
-
-def no_tools(traffic: Traffic) -> Any:
-    """Said where no tool was used; None elsewhere."""
-    if traffic.tools or not traffic.glimpses:
-        return None
-    return page.callout("No trace shows the use of a tool.")
 
 
 def pick_table(picks: Sequence[Pick]) -> Any:

@@ -22,6 +22,9 @@ LINES_SHOWN = 8
 REDRAW_S = 0.2
 """How long a line may wait until it is drawn; a quick stage says thousands."""
 
+TICK_S = 1.0
+"""How long the page may stand still while nothing is said."""
+
 OF_ALL = re.compile(r"\b(\d+) of (\d+)\b")
 
 
@@ -48,8 +51,15 @@ class Work(Generic[T]):
         error: What went wrong; None unless ``failed``.
     """
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, show: Callable[[], Any] | None = None) -> None:
+        """Nothing begins yet.
+
+        Args:
+            title: What is being done.
+            show: What the page shows meanwhile, in place of the last lines.
+        """
         self.title = title
+        self._show = show
         self.status: Status = "waiting"
         self.lines: list[str] = []
         self.result: T | None = None
@@ -57,6 +67,8 @@ class Work(Generic[T]):
         self._cancelled = threading.Event()
         self._began = 0.0
         self._drawn = 0.0
+        self._drawing = threading.Lock()
+        self._over = threading.Event()
         self._button: Any = None
 
     def cancel(self, _: object = None) -> None:
@@ -87,6 +99,7 @@ class Work(Generic[T]):
         self._began = time.monotonic()
         self._button = mo.ui.button(label="Cancel", kind="warn", on_click=self.cancel)
         mo.Thread(target=self._run, args=(job, ended), daemon=True).start()
+        mo.Thread(target=self._tick, daemon=True).start()
 
     def await_(self, job: Callable[[Say], T], say: Say) -> None:
         """Run a stage here and now.
@@ -109,13 +122,21 @@ class Work(Generic[T]):
         finally:  # a bug goes on to the server's log, and the page says so
             if self.status == "running":
                 self.status = "broken"
+            self._over.set()
             if not _superseded():
                 self._draw()
                 ended(self)
 
+    def _tick(self) -> None:
+        """Let the clock go on where the stage is silent for long."""
+        while not self._over.wait(TICK_S) and not _superseded():
+            if time.monotonic() - self._drawn > TICK_S:
+                self._draw()
+
     def _draw(self) -> None:
-        self._drawn = time.monotonic()
-        mo.output.replace(self._shown())
+        with self._drawing:  # what is drawn last is what is so
+            self._drawn = time.monotonic()
+            mo.output.replace(self._shown())
 
     def _shown(self) -> Any:
         seconds = time.monotonic() - self._began
@@ -123,8 +144,8 @@ class Work(Generic[T]):
             return _progress(
                 self.title,
                 seconds=seconds,
-                lines=self.lines[-LINES_SHOWN:],
-                part=_part(self.lines),
+                body=self._show() if self._show else _log(self.lines[-LINES_SHOWN:]),
+                part=None if self._show else _part(self.lines),
                 button="Stopping…" if self._cancelled.is_set() else self._button,
             )
         if self.status == "failed" and self.error is not None:
@@ -151,26 +172,27 @@ def _part(lines: list[str]) -> float | None:
     return None
 
 
-def _progress(
-    title: str, *, seconds: float, lines: Sequence[str], part: float | None, button: Any
-) -> Any:
+def _progress(title: str, *, seconds: float, body: Any, part: float | None, button: Any) -> Any:
     """Work that goes on.
 
     Args:
         title: What is being done.
         seconds: For how long by now.
-        lines: What was said last.
+        body: What it is at.
         part: How much is done, from 0 to 1; None where that is not known.
         button: The way to stop it.
     """
     clock = f'<span style="{page.MUTED}">{seconds:.0f} s</span>'
     name = mo.Html(f"<div><strong>{html.escape(title)}</strong> &nbsp;{clock}</div>")
     head = mo.hstack([name, button], justify="space-between", align="center")
+    moving = mo.status.spinner() if part is None else mo.Html(_bar(part))
+    return mo.vstack([head, moving, body], gap=0.75)
+
+
+def _log(lines: Sequence[str]) -> Any:
     shown = html.escape("\n".join(lines))
     look = f"{page.TEXT}; {page.MUTED}; font-size: 0.85rem; min-height: 10rem"
-    log = f'<div style="{look}">{shown}</div>'
-    moving = mo.status.spinner() if part is None else mo.Html(_bar(part))
-    return mo.vstack([head, moving, mo.Html(log)], gap=0.75)
+    return mo.Html(f'<div style="{look}">{shown}</div>')
 
 
 def _bar(part: float) -> str:

@@ -1,0 +1,164 @@
+"""The agent at work: what it is at, its tasks, its last steps, and what it has spent.
+
+What the agent says and what its tools return is data: it is escaped, and never becomes markup.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import marimo as mo
+
+from evalkit.agency.following import Moment, Step
+from evalkit.core.agent.budget import Budget, Spent
+from evalkit.core.agent.task import Plan, Task
+from evalkit.host import page
+
+SECONDS_A_MINUTE = 60
+
+MARKS = {
+    "done": ("✓", "grass"),
+    "in progress": ("●", "blue"),
+    "pending": ("○", "slate"),
+    "dropped": ("-", "slate"),
+    "blocked": ("✗", "red"),
+}
+"""How each status of a task looks: its mark, and the hue of it."""
+
+STYLE = """
+.ek-agent-two { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 1.5rem }
+.ek-agent-spent { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 1rem }
+.ek-agent-quiet { color: var(--muted-foreground, #666); font-size: 0.8rem }
+.ek-agent-track { height: 6px; border-radius: 3px; overflow: hidden; margin-top: 0.35rem;
+  background: var(--slate-4, #e8e8ec) }
+.ek-agent-track > div { height: 100%; background: var(--blue-9, #0090ff) }
+.ek-agent-task { display: grid; grid-template-columns: 1.4rem minmax(0, 1fr);
+  padding: 0.25rem 0; font-size: 0.9rem; overflow-wrap: anywhere }
+.ek-agent-step { font-size: 0.85rem; padding: 0.2rem 0; overflow-wrap: anywhere }
+.ek-agent-step summary { cursor: pointer; overflow: hidden; text-overflow: ellipsis;
+  white-space: nowrap }
+.ek-agent-mono { font-family: var(--monospace-font, monospace); font-size: 0.78rem;
+  overflow-wrap: anywhere; white-space: pre-wrap }
+.ek-agent-head { font-weight: 600; margin-bottom: 0.35rem }
+"""
+
+
+def live(moment: Moment, budget: Budget) -> Any:
+    """The work as it is at this moment.
+
+    Args:
+        moment: The work.
+        budget: What it may spend.
+    """
+    doing = f"Session {moment.session}: {moment.doing}" if moment.session else "Beginning"
+    steps = "".join(map(_step, moment.steps)) or _quiet("Nothing yet.")
+    tasks = _tasks(moment.plan) if moment.plan else _quiet("They are planned from the traces.")
+    return mo.Html(
+        f"<div><style>{STYLE}</style>"
+        f'<div class="ek-agent-head">{html.escape(doing)}</div>'
+        f'<div class="ek-agent-spent">{"".join(_spending(moment.spent, budget))}</div>'
+        '<div class="ek-agent-two" style="margin-top: 1.25rem">'
+        f'<div><div class="ek-agent-head">Tasks</div>{tasks}</div>'
+        f'<div><div class="ek-agent-head">Last steps</div>{steps}</div></div></div>'
+    )
+
+
+def task_list(plan: Plan | None) -> Any:
+    """The tasks with their status, their attempts, and the evidence of the program's checks.
+
+    None where there are none yet.
+    """
+    if plan is None:
+        return None
+    if not page.is_live():
+        return page.table(
+            [
+                {
+                    "Task": task.title,
+                    "Status": task.status,
+                    "Attempts": task.attempts,
+                    "Evidence": _proof(task),
+                }
+                for task in plan.tasks
+            ]
+        )
+    return mo.Html(f"<div><style>{STYLE}</style>{_tasks(plan)}</div>")
+
+
+def spent_cards(spent: Spent) -> Any:
+    """What a session directory has cost so far."""
+    used = spent.usage
+    cost = f"${spent.usd:,.2f}" + (" and more" if spent.unpriced else "")
+    unknown = f"{spent.unpriced} calls have no known price" if spent.unpriced else "in all sessions"
+    return page.cards(
+        ("Calls of the model", f"{spent.turns:,}", "each is kept and never paid twice"),
+        ("Tokens", f"{spent.tokens:,}", f"{used.cache_read:,} of them cached"),
+        ("Cost", cost, unknown),
+        ("Time", f"{spent.seconds / SECONDS_A_MINUTE:,.1f} min", "with tools and checks"),
+    )
+
+
+def _spending(spent: Spent, budget: Budget) -> Iterator[str]:
+    """Each kind of spending, against the budget of all sessions."""
+    limits = budget.total
+    minutes = spent.seconds / SECONDS_A_MINUTE
+    yield _meter("Calls", f"{spent.turns:,}", spent.turns, limits.turns, "")
+    yield _meter("Tokens", f"{spent.tokens:,}", spent.tokens, limits.tokens, "")
+    yield _meter("Cost", f"{spent.usd:,.2f}", spent.usd, limits.usd, " USD")
+    yield _meter("Time", f"{minutes:,.1f}", minutes, limits.minutes, " min")
+
+
+def _meter(name: str, shown: str, used: float, limit: float | None, unit: str) -> str:
+    of = f" of {limit:,g}{unit}" if limit is not None else unit
+    part = 0.0 if limit is None else min(used / limit, 1.0)
+    bar = f'<div class="ek-agent-track"><div style="width: {part:.1%}"></div></div>'
+    return (
+        f'<div><span class="ek-agent-quiet">{name}</span><div><b>{shown}</b>'
+        f'<span class="ek-agent-quiet">{of}</span></div>{bar if limit is not None else ""}</div>'
+    )
+
+
+def _tasks(plan: Plan) -> str:
+    return "".join(map(_task, plan.tasks))
+
+
+def _task(task: Task) -> str:
+    mark, hue = MARKS[task.status]
+    tries = f"attempt {task.attempts}" if task.attempts > 1 else ""
+    state = task.status if task.status != "done" else ""
+    aside = " · ".join(each for each in (state, tries) if each)
+    proof = _proof(task)
+    below = f'<div class="ek-agent-quiet">{html.escape(proof)}</div>' if proof else ""
+    return (
+        f'<div class="ek-agent-task"><span style="color: var(--{hue}-11); font-weight: 700" '
+        f'title="{task.status}">{mark}</span><div>{html.escape(task.title)} '
+        f'<span class="ek-agent-quiet">{aside}</span>{below}</div></div>'
+    )
+
+
+def _proof(task: Task) -> str:
+    """What the program's check found; of the validation, whose findings fill a table, the last."""
+    if task.failure and task.status != "done":
+        return " ".join(task.failure.split())
+    proofs: Sequence[str] = task.evidence
+    return "; ".join(proofs[-1:] if task.kind == "validate" else proofs)
+
+
+def _step(step: Step) -> str:
+    text = html.escape(step.text)
+    if step.kind != "tool":
+        return f'<div class="ek-agent-step">{text}</div>'
+    name, _, given = step.text.partition(" ")
+    came = html.escape(step.outcome or "…")
+    return (
+        f'<details class="ek-agent-step"><summary><b>{html.escape(name)}</b> '
+        f'<span class="ek-agent-quiet">{came}</span></summary>'
+        f'<div class="ek-agent-mono">{html.escape(given)}</div>'
+        f'<div class="ek-agent-mono ek-agent-quiet">{came}</div></details>'
+    )
+
+
+def _quiet(text: str) -> str:
+    return f'<div class="ek-agent-quiet">{text}</div>'
