@@ -38,13 +38,13 @@ _HOMES = {
     "StoreError": "evalkit.core.errors",
     "Unfinished": "evalkit.core.errors",
     "Workspace": "evalkit.workspace",
-    "check": "evalkit.stages",
-    "log_results": "evalkit.stages",
-    "map_schema": "evalkit.stages",
-    "pull_feedback": "evalkit.stages",
-    "push_feedback": "evalkit.stages",
-    "run_all": "evalkit.stages",
-    "sync_dataset": "evalkit.stages",
+    "check": "evalkit.stages.checking",
+    "log_results": "evalkit.stages.runs",
+    "map_schema": "evalkit.stages.mapping",
+    "pull_feedback": "evalkit.stages.runs",
+    "push_feedback": "evalkit.stages.runs",
+    "run_all": "evalkit.stages.sequence",
+    "sync_dataset": "evalkit.stages.datasets",
 }
 
 __all__ = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from evalkit.adapters.files.project import ProjectFiles, read_cases
 from evalkit.adapters.files.run import list_runs
@@ -11,9 +10,6 @@ from evalkit.core.errors import InputError, Problem
 from evalkit.core.tracking import without_password
 from evalkit.stages.speaking import Report
 from evalkit.workspace import Workspace
-
-if TYPE_CHECKING:
-    pass
 
 
 def check(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from evalkit.adapters.files.project import ProjectFiles, read_cases
 from evalkit.adapters.files.reading import read_text
@@ -20,9 +19,6 @@ from evalkit.core.mapping.schema_mapping import (
 from evalkit.core.values import canonical
 from evalkit.stages.speaking import MAPPING_FILE, Report, Say, silent
 from evalkit.workspace import Workspace
-
-if TYPE_CHECKING:
-    pass
 
 PREVIEW = 70
 """Characters of each value that the preview of the first case shows."""

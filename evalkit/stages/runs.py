@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from evalkit.adapters.files.reading import inside, read_text, write_text
 from evalkit.adapters.files.run import RunFiles
 from evalkit.core.review import parse_review, with_annotations
 from evalkit.stages.speaking import Names, Report, Say, Source, silent
 from evalkit.workspace import Workspace
-
-if TYPE_CHECKING:
-    pass
 
 
 def log_results(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from evalkit.core.errors import EvalkitError, StoreAbsent
 from evalkit.stages.datasets import sync_dataset
@@ -12,9 +11,6 @@ from evalkit.stages.mapping import map_schema
 from evalkit.stages.runs import log_results, push_feedback
 from evalkit.stages.speaking import MAPPING_FILE, Names, Report, Say, Tell, silent
 from evalkit.workspace import Workspace
-
-if TYPE_CHECKING:
-    pass
 
 
 def run_all(
