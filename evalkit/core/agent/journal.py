@@ -146,22 +146,24 @@ def entry_text(entry: Opening | Turn | Closing) -> bytes:
     return (json.dumps(well_formed(to_json(asdict(entry))), indent=1) + "\n").encode()
 
 
-def read_session(files: dict[str, bytes]) -> Session | None:
-    """A session of its files, by their names without ``.json``; None where it never began.
+def read_session(number: int, files: dict[str, bytes]) -> Session | None:
+    """A session of its files, by their names without ``.json``; None where nothing was answered.
 
     A turn that is cut off was not answered as far as anybody knows; it and what follows is left
-    out.
+    out. A session whose opening is lost is about nothing that is known, but what it cost counts.
     """
-    try:
-        opening = msgspec.json.decode(files.get("opening", b""), type=Opening)
-    except msgspec.DecodeError:
-        return None
     turns: list[Turn] = []
     while content := files.get(f"{len(turns) + 1:04}"):
         try:
             turns.append(msgspec.json.decode(content, type=Turn))
         except msgspec.DecodeError:
             break
+    try:
+        opening = msgspec.json.decode(files.get("opening", b""), type=Opening)
+    except msgspec.DecodeError:
+        if not turns:
+            return None
+        opening = Opening(number, "worker", "unknown", turns[0].reply.model, turns[0].started_ms)
     closing: Closing | None
     try:
         closing = msgspec.json.decode(files.get("closing", b""), type=Closing)

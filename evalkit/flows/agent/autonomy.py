@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from evalkit.core.agent.task import MOST_ATTEMPTS, Plan, Task
+from evalkit.core.agent.task import MOST_ATTEMPTS, Plan, Task, plan_of
 from evalkit.core.values import Json
 from evalkit.flows.agent.directory import VALIDATION_FILE
 from evalkit.flows.agent.events import Event
@@ -86,18 +86,35 @@ class _Autonomy:
         """Have the plan made where there is none; why not, if that fails."""
         ending: Ending | None = None
         for _ in range(MOST_ATTEMPTS):
-            if self._directory.analysis() and self._directory.plan():
+            if self._is_planned():
                 return ""
+            if not self._means.evidence.recorded:
+                return self._nothing_recorded()
             if reason := self._no_more_sessions():
                 return reason
             self._led += 1
             ending = initialize(self._means)
             if ending.reason == "budget":
                 return ending.detail
-        if self._directory.plan():
+        if self._is_planned():
             return ""
         detail = f"{ending.reason}: {ending.detail}" if ending else ""
         return f"{MOST_ATTEMPTS} sessions ended without a plan; the last one: {detail}"
+
+    def _is_planned(self) -> bool:
+        """Whether there is a plan; one that is lost follows anew from the analysis."""
+        analysis = self._directory.analysis()
+        if analysis is None:
+            return False
+        self._directory.save_plan(self._directory.plan() or plan_of(analysis))
+        return True
+
+    def _nothing_recorded(self) -> str:
+        return (
+            f"the experiment {self._means.evidence.experiment} has no traces that show what was "
+            "asked, so there is nothing to build a suite from: let the agent be used with tracing "
+            "on, then begin again"
+        )
 
     # -- one task -----------------------------------------------------------------------------
 

@@ -44,6 +44,7 @@ class SessionDirectory:
     def __init__(self, folder: Folder) -> None:
         self.folder = folder
         self._sessions: dict[int, Session] | None = None
+        self._lost: dict[int, list[str]] = {}
 
     # -- plan and analysis --------------------------------------------------------------------
 
@@ -61,10 +62,10 @@ class SessionDirectory:
         if not known or self.folder.read(known[-1]) != content:
             number = int(known[-1].removeprefix(_SNAPSHOTS).split(".")[0]) + 1 if known else 1
             self.folder.write(f"{_SNAPSHOTS}{number:06}.json", content)
+            for name in known[: 1 - _KEPT_SNAPSHOTS]:
+                self.folder.delete(name)
         if self.folder.read(PLAN_FILE) != content:
             self.folder.write(PLAN_FILE, content)
-        for name in known[: 1 - _KEPT_SNAPSHOTS]:
-            self.folder.delete(name)
 
     def _snapshots(self) -> list[str]:
         return [name for name in self.folder.names(_SNAPSHOTS) if name.endswith(".json")]
@@ -102,8 +103,13 @@ class SessionDirectory:
             if number.isdecimal() and part.endswith(".json"):
                 content = self.folder.read(name) or b""
                 parts.setdefault(int(number), {})[part.removesuffix(".json")] = content
-        read = {number: read_session(files) for number, files in sorted(parts.items())}
-        return {number: session for number, session in read.items() if session is not None}
+        found: dict[int, Session] = {}
+        for session, files in sorted(parts.items()):
+            if read := read_session(session, files):
+                found[session] = read
+                turns = sorted(part for part in files if part.isdecimal())
+                self._lost[session] = [file_of(session, each) for each in turns[len(read.turns) :]]
+        return found
 
     def spent(self) -> Spent:
         """What all sessions cost together."""
@@ -118,7 +124,9 @@ class SessionDirectory:
         self._known()[opening.number] = Session(opening)
 
     def add(self, session: int, turn: Turn) -> None:
-        """A call was answered."""
+        """A call was answered; what once followed a turn that was spoiled goes."""
+        for name in self._lost.pop(session, ()):
+            self.folder.delete(name)
         self._write(session, f"{turn.number:04}", turn)
         known = self._known()[session]
         self._known()[session] = Session(known.opening, (*known.turns, turn), known.closing)

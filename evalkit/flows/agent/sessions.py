@@ -21,7 +21,7 @@ from evalkit.flows.agent.tools.files import file_tools
 from evalkit.flows.agent.tools.findings import drop_tool, findings_tool
 from evalkit.flows.agent.tools.guide import guide_tool
 from evalkit.flows.agent.tools.running import check_tool, run_tool
-from evalkit.flows.agent.tools.traces import annotate_tool, trace_tools
+from evalkit.flows.agent.tools.traces import trace_tools
 from evalkit.flows.agent.verification import Check
 
 SUITE_EXPERIMENT = "-evalkit"
@@ -62,7 +62,6 @@ def initialize(means: Means) -> Ending:
     """
     tools = [
         *trace_tools(means.evidence),
-        annotate_tool(means.evidence),
         guide_tool(),
         findings_tool(means.directory, means.evidence),
     ]
