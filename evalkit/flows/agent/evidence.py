@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from evalkit.adapters.store import Store
@@ -16,12 +16,15 @@ from evalkit.core.values import Json
 MOST_TRACES = 100_000
 """As many as an experiment may have on Databricks; the newest are looked at."""
 
+MOST_RECORDED = 20_000
+"""Requests and answers that are kept in memory, the newest; others are read one by one."""
+
 
 class Evidence:
     """An experiment's traces: all of them together, and each by its id.
 
-    They are read when they are first asked for. What a person assessed as bad does not count as
-    having ended well.
+    They are read when they are first asked for: in outline to be examined, in full for their
+    requests and answers. What a person assessed as bad does not count as having ended well.
 
     Attributes:
         store: The MLflow that they lie in.
@@ -37,46 +40,8 @@ class Evidence:
         """Turn to an experiment; what was read of another is forgotten."""
         self.experiment_id = experiment_id
         self.experiment = experiment
-        self._read: tuple[Examination, Mapping[str, Recorded]] | None = None
-
-    @property
-    def examination(self) -> Examination:
-        """What all traces say together.
-
-        Raises:
-            InputError: no experiment was chosen.
-            StoreError: MLflow failed.
-        """
-        return self._known()[0]
-
-    @property
-    def recorded(self) -> Mapping[str, Recorded]:
-        """Every request and its answer, by trace.
-
-        Raises:
-            InputError: no experiment was chosen.
-            StoreError: MLflow failed.
-        """
-        return self._known()[1]
-
-    def of(self, trace_id: str) -> Recorded | None:
-        """The request and the answer of a trace; None where the experiment has no such trace."""
-        return self.recorded.get(trace_id)
-
-    def report(self) -> Mapping[str, Json]:
-        """What all traces say together, for a model, of bounded size."""
-        return as_report(self.examination, experiment=(self.experiment_id, self.experiment))
-
-    def profile(self, route: str, cases: Collection[str] = ()) -> Mapping[str, Json]:
-        """What the good traces of a route have in common, for a model, of bounded size.
-
-        Args:
-            route: The name of the root span.
-            cases: Traces that are to be rows of the dataset; those that the examination suggests
-                where none are named.
-        """
-        suggested = cases or [case.trace_id for case in self.examination.cases]
-        return profile(self.recorded.values(), route, cases=suggested)
+        self._examination: Examination | None = None
+        self._recorded: dict[str, Recorded | None] | None = None
 
     def chosen(self) -> str:
         """The id of the experiment.
@@ -88,20 +53,70 @@ class Evidence:
             raise InputError(Problem("no experiment is chosen", fix="use choose_experiment"))
         return self.experiment_id
 
-    def _known(self) -> tuple[Examination, Mapping[str, Recorded]]:
-        if self._read is None:
-            taken: dict[str, Recorded] = {}
-            found = self.store.observe(self.chosen(), most=MOST_TRACES)
-            self._read = examine(_noted(found, taken)), taken
-        return self._read
+    @property
+    def examination(self) -> Examination:
+        """What all traces say together.
+
+        Raises:
+            InputError: no experiment was chosen.
+            StoreError: MLflow failed.
+        """
+        if self._examination is None:
+            found = self.store.observe(self.chosen(), most=MOST_TRACES, outline=True)
+            self._examination = examine(found)
+        return self._examination
+
+    @property
+    def recorded(self) -> list[Recorded]:
+        """The newest requests and their answers.
+
+        Raises:
+            InputError: no experiment was chosen.
+            StoreError: MLflow failed.
+        """
+        return [each for each in self._kept().values() if each is not None]
+
+    def of(self, trace_id: str) -> Recorded | None:
+        """The request and the answer of a trace; None where the experiment has no such trace.
+
+        Raises:
+            InputError: no experiment was chosen.
+            StoreError: MLflow failed.
+        """
+        kept = self._kept()
+        if trace_id not in kept:
+            try:
+                kept[trace_id] = _taken(self.store.trace_of(self.chosen(), trace_id))
+            except InputError:
+                kept[trace_id] = None
+        return kept[trace_id]
+
+    def report(self) -> Mapping[str, Json]:
+        """What all traces say together, for a model, of bounded size."""
+        return as_report(self.examination, experiment=(self.experiment_id, self.experiment))
+
+    def profile(self, route: str) -> Mapping[str, Json]:
+        """What the good traces of a route have in common, for a model, of bounded size.
+
+        Args:
+            route: The name of the root span.
+        """
+        suggested = [case.trace_id for case in self.examination.cases]
+        return profile(self.recorded, route, cases=suggested)
+
+    def _kept(self) -> dict[str, Recorded | None]:
+        if self._recorded is None:
+            found = self.store.observe(self.chosen(), most=MOST_RECORDED)
+            self._recorded = {trace.trace_id: _taken(trace) for trace in found}
+        return self._recorded
 
 
-def _noted(traces: Iterable[ObservedTrace], taken: dict[str, Recorded]) -> Iterator[ObservedTrace]:
-    """The traces as they come; their requests and answers are taken down."""
-    for trace in traces:
-        if (request := recorded(trace)) is not None:
-            is_disliked = any(
-                is_negative(each) and each.source_type == "HUMAN" for each in trace.assessments
-            )
-            taken[trace.trace_id] = replace(request, ok=request.ok and not is_disliked)
-        yield trace
+def _taken(trace: ObservedTrace) -> Recorded | None:
+    """A request and its answer; None where the trace does not show them."""
+    request = recorded(trace)
+    if request is None:
+        return None
+    is_disliked = any(
+        is_negative(each) and each.source_type == "HUMAN" for each in trace.assessments
+    )
+    return replace(request, ok=request.ok and not is_disliked)

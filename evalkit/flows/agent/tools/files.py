@@ -11,6 +11,7 @@ import msgspec
 
 from evalkit.core.agent.analysis import CasePick, ManualCase
 from evalkit.core.agent.code import dataset_code
+from evalkit.core.agent.requests import Recorded
 from evalkit.core.agent.suite import DATASET_FILE, SCORERS_FILE, Row
 from evalkit.core.masking import mask_json
 from evalkit.core.values import Json
@@ -126,7 +127,7 @@ class _Files:
 
     def write_dataset(self, asked: WriteDataset) -> str:
         rows, why = self._rows(asked)
-        routes = {r.trace_id: r.route for r in self._evidence.recorded.values()}
+        routes = {case.trace_id: self._taken(case).route for case in asked.cases}
         self._directory.folder.write(DATASET_FILE, dataset_code(rows, why, routes).encode())
         return f"wrote {DATASET_FILE} with {len(rows)} rows"
 
@@ -144,9 +145,15 @@ class _Files:
         why = [case.why for case in asked.cases] + [manual.why for manual in asked.manual]
         return rows, why
 
+    def _taken(self, case: DatasetCase) -> Recorded:
+        taken = self._evidence.of(case.trace_id)
+        if taken is None:
+            raise ToolFailed(f"the experiment has no trace {case.trace_id}")
+        return taken
+
     def _row(self, case: DatasetCase) -> Row:
         """The row of a trace that is there, with its secrets masked."""
-        row = self._evidence.recorded[case.trace_id].row
+        row = self._taken(case).row
         steps = [replace(step, output=mask_json(step.output)) for step in row.steps]
         return replace(
             row,
