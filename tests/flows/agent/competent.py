@@ -5,7 +5,7 @@ model; so it survives whatever is killed on the other side. Twists put something
 at chosen points::
 
     with messages_server(Competent(at("dataset", 1, Fault(529), Reply("Done.")))) as server:
-        ...  # the second answer of each dataset session: overloaded, then a claim, then as it should
+        ...  # the second answer about the dataset: overloaded, then a claim, then as it should be
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from messages_server import Fault, Reply, Step
+from messages_server import Reply, Step
 
 from evalkit.core.agent.conversation import ToolSpec
 from evalkit.flows.agent.rules import OfflineModel
@@ -139,6 +139,3 @@ def _kind(body: Body) -> str:
 
 def _answers(body: Body) -> int:
     return sum(message["role"] == "assistant" for message in body["messages"])
-
-
-__all__ = ["Asked", "Competent", "Fault", "Reply", "Step", "Twist", "always", "at", "calls", "writes"]

@@ -1,4 +1,4 @@
-"""Everything that Claude's API can do to the agent, and Ctrl-C; each session can be gone on with."""
+"""All that the API of Claude can do to the agent, and Ctrl-C; every session can be gone on with."""
 
 from __future__ import annotations
 
@@ -135,15 +135,15 @@ def test_pauses_and_cut_off_calls_are_gone_on_from(agent: Agent) -> None:
         agent.run(server, *PLANNED)
     assert not server.refused
     told = [asked.results for asked in claude.asked]
-    assert "cut off at its token limit before this call was complete" in told[2]
-    assert "Go on from there" in told[3]
+    assert "cut off at its token limit. Go on from there" in told[2]
+    assert "cut off at its token limit. Go on from there" in told[3]
     assert agent.endings() == ["finished"]
     assert agent.tasks()
 
 
 def test_requests_are_streamed_and_name_the_model_and_the_tools(agent: Agent) -> None:
     seen: list[Asked] = []
-    with messages_server(Competent(lambda asked: seen.append(asked))) as server:
+    with messages_server(Competent(seen.append)) as server:
         agent.run(server, *PLANNED)
     assert {(a.body["stream"], a.body["model"]) for a in seen} == {(True, MODEL)}
     tools = {tool["name"] for tool in seen[0].body["tools"]}

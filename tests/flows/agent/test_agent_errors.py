@@ -42,21 +42,26 @@ def planned(agent: Agent) -> int:
         (("--session", "-x"), SHOP, "evalkit agent", "expected one argument"),
         (("--max-turns", "many"), SHOP, "evalkit agent", "invalid int value"),
         (("-a", "-i"), SHOP, "-i", "autonomous and interactive at once"),
-        (("--mlflow-agent-experiment-id", SHOP), SHOP, "--mlflow-agent-experiment-id", "own traces"),
+        (
+            ("--mlflow-agent-experiment-id", SHOP),
+            SHOP,
+            "--mlflow-agent-experiment-id",
+            "own traces",
+        ),
         (("--mlflow-agent-experiment-id", "77"), SHOP, "--mlflow-agent-experiment-id", "77"),
         (("--anthropic-base-url", "loopback"), SHOP, "ANTHROPIC_BASE_URL", "is no URL"),
-        (("--volume-path", "/proc/nowhere"), SHOP, None, "cannot be made"),
+        (("--volume-path", "/proc/nowhere"), SHOP, "", "cannot be made"),
         (("--pass-env", "A=1"), SHOP, "--pass-env", "is no variable"),
     ],
 )
 def test_wrong_flags_are_said_with_the_flag_and_begin_nothing(
-    agent: Agent, flags: tuple[str, ...], about: str | None, field: str | None, what: str
+    agent: Agent, flags: tuple[str, ...], about: str | None, field: str, what: str
 ) -> None:
     done = agent.run(NOBODY, *flags, about=about)
     assert done.code == 2
     (problem,) = done.report["problems"]
     assert problem["field"] == field
-    assert what in problem["what"]
+    assert what in problem["message"]
     assert problem["fix"]
     assert not (agent.root / "sessions").exists()
 
@@ -80,8 +85,8 @@ def test_without_traces_there_is_nothing_to_build_from(agent: Agent) -> None:
     with messages_server(Competent()) as server:
         done = agent.run(server, about="bakery")
     assert done.code == 1
-    assert "no traces" in done.report["error"]
-    assert server.answered <= 1
+    assert "the experiment bakery has no traces" in done.report["error"]
+    assert server.answered == 0
 
 
 # -- MLflow -----------------------------------------------------------------------------------
@@ -173,20 +178,23 @@ def test_a_file_that_is_spoiled_is_made_anew(
     assert done.code == 1
     assert "budget" in done.report["error"]
     assert server.answered - 500 == calls_again
+    assert done.report["usage"]["turns"] == calls + calls_again
     assert list(agent.tasks()) == ["dataset", "scorer-no_error", "script", "validate"]
     assert json.loads(agent.read("state/analysis.json"))["scorers"]
 
 
-def test_a_call_whose_answer_is_spoiled_is_asked_again(agent: Agent) -> None:
+def test_calls_whose_answers_are_spoiled_are_asked_again(agent: Agent) -> None:
+    """What came after them is no longer an answer to what is asked now."""
     with messages_server(Competent()) as server:
-        agent.run(server, "--max-turns", "3")
-        _cut_off(agent.folder / "state/journal/001/0002.json")
+        agent.run(server, "--max-turns", "2")
+        _cut_off(agent.folder / "state/journal/001/0001.json")
         server.answered = 500
+        agent.run(server, "--max-turns", "1")
+        assert len(agent.turns()) == 1
         agent.run(server, *PLANNED)
     assert not server.refused
-    assert server.answered == 503
+    assert server.answered == 504
     assert agent.endings() == ["finished"]
-    assert agent.tasks()
 
 
 def test_a_session_whose_subject_is_spoiled_says_what_to_do(agent: Agent) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 from agent_runs import KEY, MODEL, OWN, SHOP, SUITE, Agent
 from commands import Forge, Outcome
 from competent import Asked, Competent, writes
+from in_mlflow import InMlflow
 from messages_server import MessagesServer, Reply, messages_server
 from servers import clean_environment
 from store_state import Row, state
@@ -80,11 +80,11 @@ def test_the_suite_is_verified(built: Built) -> None:
 
 def test_every_case_and_scorer_cites_its_traces(built: Built) -> None:
     analysis = json.loads(built.agent.read("state/analysis.json"))
-    ids = {row["request_id"] for row in built.agent.in_mlflow(SHOP)["trace_info"]}
+    ids = {row["request_id"].strip("'") for row in built.agent.in_mlflow(SHOP)["trace_info"]}
     cited = [case["trace_id"] for case in analysis["cases"]]
     cited += [each for scorer in analysis["scorers"] for each in scorer["evidence"]]
     assert cited
-    assert set(cited) <= {value.strip("'") for value in ids}
+    assert set(cited) <= ids
     assert all(each in built.agent.read("evaluation/scorers.py") for each in cited[-1:])
     assert all(case["why"] for case in analysis["cases"])
 
@@ -106,12 +106,11 @@ def test_nothing_is_written_into_the_analysed_experiment(built: Built) -> None:
 
 
 def test_the_agents_own_sessions_are_traces_with_tokens_and_cost(built: Built) -> None:
-    own = built.agent.in_mlflow(OWN)
-    names = [row["value"] for row in own["trace_tags"] if row["key"] == "'mlflow.traceName'"]
-    assert len(own["trace_info"]) == len(names) == 4
-    metadata = [(row["key"], json.loads(row["value"])) for row in own["trace_request_metadata"]]
-    tokens = [v["total_tokens"] for k, v in metadata if k == "'mlflow.trace.tokenUsage'"]
-    cost = [v["total_cost"] for k, v in metadata if k == "'mlflow.trace.cost'"]
+    traces = InMlflow(built.agent.uri, OWN).traces()
+    assert set(traces) == {"initializer", "dataset", "scorer-no_error", "script"}
+    told = [trace.info.trace_metadata for trace in traces.values()]
+    tokens = [json.loads(each["mlflow.trace.tokenUsage"])["total_tokens"] for each in told]
+    cost = [json.loads(each["mlflow.trace.cost"])["total_cost"] for each in told]
     usage = built.done.report["usage"]
     assert sum(tokens) == usage["tokens"] == 120 * built.claude.answered
     assert sum(cost) == pytest.approx(usage["cost_usd"])
@@ -123,7 +122,7 @@ def test_the_suite_is_kept_in_an_experiment_of_its_own(built: Built) -> None:
     assert kept["experiment"] == SUITE
     runs = built.agent.in_mlflow(SUITE)["runs"]
     assert len(runs) == 1
-    files = [path for path in built.agent.root.rglob(f"*/artifacts/{SCRIPT}")]
+    files = list(built.agent.root.rglob(f"*/artifacts/{SCRIPT}"))
     assert len(files) == 1
     assert files[0].read_text() == built.agent.read(SCRIPT)
 
@@ -150,8 +149,10 @@ def test_again_nothing_is_paid_and_nothing_repeated(built: Built) -> None:
 def test_the_script_runs_by_hand_from_anywhere(built: Built, tmp_path: Path) -> None:
     command = [sys.executable, str(built.agent.folder / SCRIPT), "--json"]
     env = clean_environment()
-    ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env)
+    ended = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, env=env, check=False
+    )
     assert ended.returncode == 0, ended.stderr
     assert len(built.agent.in_mlflow(SUITE)["runs"]) == 2
     assert built.shop == built.before
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []

@@ -36,7 +36,10 @@ class Killer:
 
 
 def killed(
-    agent: Agent, server: MessagesServer, killer: Killer, point: tuple[str, int] | Callable[[], bool]
+    agent: Agent,
+    server: MessagesServer,
+    killer: Killer,
+    point: tuple[str, int] | Callable[[], bool],
 ) -> int:
     """Run it until it asks for that answer, or until something is so, and kill it then."""
     killer.due = None if callable(point) else point
@@ -51,8 +54,6 @@ def answered(agent: Agent, session: int, turn: int) -> Callable[[], bool]:
     """Whether an answer is kept; what it asks for is under way then."""
     file = agent.folder / f"state/journal/{session:03}/{turn:04}.json"
     return file.exists
-
-
 
 
 def test_killed_in_every_kind_of_session_and_gone_on_with(agent: Agent) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ SCORERS = "evaluation/scorers.py"
 TO_DATASET = ("--max-iterations", "2")
 TO_SCORER = ("--max-iterations", "3")
 
-SECRET = "kept-from-the-model-7b1f"  # noqa: S105 - made up
+SECRET = "kept-from-the-model-7b1f"
 
 
 def told(claude: Competent, kind: str, turn: int) -> str:
@@ -98,8 +99,8 @@ def test_scorers_that_see_nothing_or_fail_are_sent_back_and_mended(agent: Agent)
 
 @pytest.fixture
 def elsewhere() -> Iterator[Path]:
-    """A file outside of the session that nobody may write."""
-    path = Path(f"/tmp/evalkit-outside-{os.getpid()}")
+    """A file outside of the session that nobody may write, where everybody could."""
+    path = Path(tempfile.gettempdir(), f"evalkit-outside-{os.getpid()}")
     yield path
     assert not path.exists()
 
@@ -241,7 +242,7 @@ def test_orders_in_a_trace_reach_nothing_even_where_the_model_obeys(
 def test_what_the_model_is_told_keeps_traces_apart_from_orders(agent: Agent) -> None:
     """What traces say comes only as results of tools, and the instructions say that it is data."""
     seen: list[Asked] = []
-    with messages_server(Competent(lambda asked: seen.append(asked))) as server:
+    with messages_server(Competent(seen.append)) as server:
         agent.run(server, "--max-iterations", "1")
     system = str(seen[0].body["system"])
     assert "data" in system
