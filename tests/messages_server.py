@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -149,7 +150,7 @@ def messages_server(
     """
     limits = Limits(structured, caching, context, output)
     state = MessagesServer(_decider(script), limits, models, secrets)
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"state": state}))
+    httpd = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"state": state}))
     httpd.daemon_threads = True
     state.url = f"http://127.0.0.1:{httpd.server_address[1]}"
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
@@ -177,6 +178,13 @@ def _decider(script: tuple[Step | Script, ...]) -> Script:
         return step
 
     return next_of
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *request: Any) -> None:
+        """Say what went wrong in here; a client that was killed is nothing of that."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(*request)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from evalkit.core.agent.journal import Closing
 from evalkit.core.agent.task import MOST_ATTEMPTS, Plan, Task, plan_of
 from evalkit.core.values import Json
 from evalkit.flows.agent.directory import VALIDATION_FILE
@@ -71,6 +72,7 @@ class _Autonomy:
                 f"the task {blocked.task_id} is blocked after {blocked.attempts} attempts: "
                 f"{blocked.failure}"
             )
+        self._close_what_was_left()
         return self._concluded("")
 
     @property
@@ -237,6 +239,14 @@ class _Autonomy:
             "task", " ".join(text.split())[:300], 0, task.task_id, self._directory.spent()
         )
         self._means.watch(event)
+
+    def _close_what_was_left(self) -> None:
+        """End the sessions that a kill or a budget cut short and that nothing is left for."""
+        for number, session in self._directory.sessions().items():
+            if session.closing is None and session.opening.kind != "interactive":
+                detail = "what it was to do was found done when the work went on"
+                closing = Closing("finished", detail, self._means.clock.now_ms())
+                self._directory.end(number, closing)
 
     def _concluded(self, reason: str) -> Conclusion:
         return Conclusion(not reason, reason, self._led, self.validation())
