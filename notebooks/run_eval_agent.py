@@ -153,7 +153,7 @@ def pressing(chosen, host, picker):
     picked = agent_page.picked_session(picker, chosen.session)
     request = agent_settings.request_of(chosen, picked)
     with host.step("Looking for a model"):
-        terms = agent_settings.terms_of(request)
+        terms = agent_settings.terms_of(request, is_sample=host.is_sample(chosen))
     go = host.button("Let the agent work")
     page.stack(page.record(agent_settings.told(request, terms)), go)
     return go, picked, request, terms

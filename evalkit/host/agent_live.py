@@ -15,6 +15,7 @@ from evalkit.agency.following import Moment, Step
 from evalkit.core.agent.budget import Budget, Spent
 from evalkit.core.agent.task import Plan, Task
 from evalkit.host import page
+from evalkit.host.work import bar
 
 SECONDS_A_MINUTE = 60
 
@@ -29,6 +30,8 @@ MARKS = {
 
 STYLE = """
 .ek-agent-two { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 1.5rem }
+.ek-agent-list { columns: 2; column-gap: 1.5rem }
+.ek-agent-list .ek-agent-task { break-inside: avoid }
 .ek-agent-spent { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 1rem }
 .ek-agent-quiet { color: var(--muted-foreground, #666); font-size: 0.8rem }
 .ek-agent-track { height: 6px; border-radius: 3px; overflow: hidden; margin-top: 0.35rem;
@@ -56,8 +59,8 @@ def live(moment: Moment, budget: Budget) -> Any:
     steps = "".join(map(_step, moment.steps)) or _quiet("Nothing yet.")
     tasks = _tasks(moment.plan) if moment.plan else _quiet("They are planned from the traces.")
     return mo.Html(
-        f"<div><style>{STYLE}</style>"
-        f'<div class="ek-agent-head">{html.escape(doing)}</div>'
+        f"<div><style>{STYLE}</style>{bar(_part(moment.plan))}"
+        f'<div class="ek-agent-head" style="margin-top: 0.75rem">{html.escape(doing)}</div>'
         f'<div class="ek-agent-spent">{"".join(_spending(moment.spent, budget))}</div>'
         '<div class="ek-agent-two" style="margin-top: 1.25rem">'
         f'<div><div class="ek-agent-head">Tasks</div>{tasks}</div>'
@@ -84,7 +87,7 @@ def task_list(plan: Plan | None) -> Any:
                 for task in plan.tasks
             ]
         )
-    return mo.Html(f"<div><style>{STYLE}</style>{_tasks(plan)}</div>")
+    return mo.Html(f'<div class="ek-agent-list"><style>{STYLE}</style>{_tasks(plan)}</div>')
 
 
 def spent_cards(spent: Spent) -> Any:
@@ -98,6 +101,13 @@ def spent_cards(spent: Spent) -> Any:
         ("Cost", cost, unknown),
         ("Time", f"{spent.seconds / SECONDS_A_MINUTE:,.1f} min", "with tools and checks"),
     )
+
+
+def _part(plan: Plan | None) -> float:
+    """How much of the work is done: the plan itself counts as a task."""
+    tasks = plan.tasks if plan else ()
+    over = sum(task.status in {"done", "dropped"} for task in tasks)
+    return (over + 1) / (len(tasks) + 1) if tasks else 0.02
 
 
 def _spending(spent: Spent, budget: Budget) -> Iterator[str]:

@@ -80,11 +80,16 @@ def session_table(found: Sequence[SessionOverview]) -> Any:
             "Calls": each.spent.turns,
             "USD": round(each.spent.usd, 2),
             "Minutes": round(each.spent.seconds / SECONDS_A_MINUTE, 1),
-            "Directory": each.location,
         }
         for each in found
     ]
-    return page.table(rows, tint="State", page_size=5, label="**Sessions so far**")
+    return page.table(
+        rows,
+        tint="State",
+        page_size=5,
+        label="**Sessions about this experiment**",
+        wrapped_columns=["Session"],
+    )
 
 
 def commission(host: Host[Any], request: Request, progress: Progress, say: Say) -> Report:

@@ -21,15 +21,15 @@ class AgentSettings(Project):
 
     experiment_id: str | None = param(
         None,
-        "The experiment whose traces are looked at, by name or id; else the config's",
+        "With the traces, by name or id; else the config's",
         link=True,
         label="Experiment",
     )
     model: str | None = param(
-        None, "`offline` for rules; else Claude where there is a key, and rules where there is none"
+        None, "`offline` for rules; else Claude, or rules where there is no key"
     )
     max_cost: float | None = param(
-        None, f"USD, in all sessions; {USUAL_USD:g} if nothing is said", label="Most USD"
+        None, f"USD, in all sessions; {USUAL_USD:g} if nothing is said", label="Budget"
     )
     max_iterations: int = param(
         USUAL_SESSIONS, "Sessions that may be led this time", label="Most sessions"
@@ -152,8 +152,12 @@ def request_of(settings: AgentSettings, session: str | None = None) -> Request:
     return Request(**{name: value for name, value in given.items() if name in taken})
 
 
-def terms_of(request: Request) -> Terms:
+def terms_of(request: Request, *, is_sample: bool) -> Terms:
     """What a request comes to.
+
+    Args:
+        request: What the agent is asked to do.
+        is_sample: Whether it is about the demo, where rules are taken unless somebody objects.
 
     Raises:
         InputError: the request is wrong, or cannot be kept to on this machine.
@@ -162,7 +166,10 @@ def terms_of(request: Request) -> Terms:
     model = model_of(request, lambda _: None)
     budget = budget_of(request, model)
     bench = workbench(request)
-    return Terms(model.name, why_this_model(request, model), budget, bench.confinement)
+    why = why_this_model(request, model)
+    if is_sample and model.name == OFFLINE:
+        why = "a look at the demo is to cost nothing"
+    return Terms(model.name, why, budget, bench.confinement)
 
 
 def told(request: Request, terms: Terms) -> dict[str, str]:

@@ -155,9 +155,13 @@ class Host(Generic[P]):
             settings: The parameters to go on with.
             say: Told the progress, a line at a time.
         """
-        if self.sample is None or settings.config != str(self.sample):
+        if self.sample is None or not self.is_sample(settings):
             return None
         return record_sample(self.sample, say)
+
+    def is_sample(self, settings: P) -> bool:
+        """Whether these parameters are about the demo, shown for lack of anything else."""
+        return self.sample is not None and settings.config == str(self.sample)
 
     def say(self, line: str) -> None:
         """A line of progress, where nobody looks at a page."""
@@ -241,7 +245,7 @@ class Host(Generic[P]):
         return None
 
     def _with_sample(self, values: P) -> P:
-        if self.sample is None or values.config != str(self.sample):
+        if self.sample is None or not self.is_sample(values):
             return values
         file = str(sample_mapping(self.sample))
         unsaid = [name for name in ("mapping", "out") if getattr(values, name, "") is None]

@@ -144,8 +144,7 @@ class Work(Generic[T]):
             return _progress(
                 self.title,
                 seconds=seconds,
-                body=self._show() if self._show else _log(self.lines[-LINES_SHOWN:]),
-                part=None if self._show else _part(self.lines),
+                body=self._show() if self._show else _said(self.lines),
                 button="Stopping…" if self._cancelled.is_set() else self._button,
             )
         if self.status == "failed" and self.error is not None:
@@ -163,7 +162,7 @@ def _superseded() -> bool:
     return bool(getattr(threading.current_thread(), "should_exit", False))
 
 
-def _part(lines: list[str]) -> float | None:
+def _part(lines: Sequence[str]) -> float | None:
     """How much is done, from 0 to 1, by the last line that says so."""
     for line in reversed(lines):
         if found := OF_ALL.search(line):
@@ -172,30 +171,32 @@ def _part(lines: list[str]) -> float | None:
     return None
 
 
-def _progress(title: str, *, seconds: float, body: Any, part: float | None, button: Any) -> Any:
+def _progress(title: str, *, seconds: float, body: Any, button: Any) -> Any:
     """Work that goes on.
 
     Args:
         title: What is being done.
         seconds: For how long by now.
         body: What it is at.
-        part: How much is done, from 0 to 1; None where that is not known.
         button: The way to stop it.
     """
     clock = f'<span style="{page.MUTED}">{seconds:.0f} s</span>'
     name = mo.Html(f"<div><strong>{html.escape(title)}</strong> &nbsp;{clock}</div>")
     head = mo.hstack([name, button], justify="space-between", align="center")
-    moving = mo.status.spinner() if part is None else mo.Html(_bar(part))
-    return mo.vstack([head, moving, body], gap=0.75)
+    return mo.vstack([head, body], gap=0.75)
 
 
-def _log(lines: Sequence[str]) -> Any:
-    shown = html.escape("\n".join(lines))
+def _said(lines: Sequence[str]) -> Any:
+    """How much is done, as far as that is said, above the last lines."""
+    part = _part(lines)
+    moving = mo.status.spinner() if part is None else mo.Html(bar(part))
+    shown = html.escape("\n".join(lines[-LINES_SHOWN:]))
     look = f"{page.TEXT}; {page.MUTED}; font-size: 0.85rem; min-height: 10rem"
-    return mo.Html(f'<div style="{look}">{shown}</div>')
+    return mo.vstack([moving, mo.Html(f'<div style="{look}">{shown}</div>')], gap=0.75)
 
 
-def _bar(part: float) -> str:
+def bar(part: float) -> str:
+    """A bar as HTML, for how much is done, from 0 to 1."""
     done = f"width: {part:.1%}; height: 100%; background: var(--grass-9, #46a758)"
     track = "height: 8px; border-radius: 4px; overflow: hidden; background: var(--slate-4, #e8e8ec)"
     return f'<div style="{track}"><div style="{done}"></div></div>'

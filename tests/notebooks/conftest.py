@@ -22,8 +22,13 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 from servers import clean_environment, free_port
+from shop_agent import ShopAgent
+from suites import ANSWERS
 
 from evalkit import notebooks
+from evalkit.adapters.store import connect
+from evalkit.agency.building import build
+from evalkit.agency.request import OFFLINE, Request
 
 PAGES = Path(__file__).parent / "pages"
 TALL = {"width": 1280, "height": 2600}
@@ -72,6 +77,10 @@ class Visitor:
     def press(self, button: str) -> None:
         self.page.get_by_role("button", name=button, exact=True).click()
 
+    def tab(self, name: str) -> None:
+        """Open a view of those that lie behind each other."""
+        self.page.get_by_role("tab", name=name, exact=True).click()
+
     def fill(self, label: str, text: str) -> None:
         """Fill in a field of the form; its label begins with these words."""
         field = self.page.get_by_role("textbox", name=label)
@@ -97,6 +106,59 @@ def stored_project(project: EvalProject, sqlite_uri: str) -> EvalProject:
     """A small project whose eval.yaml names an empty MLflow store of its own."""
     project.configure(mlflow={"tracking_uri": sqlite_uri})
     return project
+
+
+@dataclass(frozen=True)
+class FinishedSession:
+    """A session of the agent that ended with a verified suite.
+
+    Attributes:
+        base: Where its directory lies.
+        uri: The MLflow with the traces of a few questions to a shop, one of them failed.
+    """
+
+    base: Path
+    uri: str
+    name: str = "finished"
+
+    @property
+    def folder(self) -> Path:
+        """The session's directory."""
+        return self.base / "sessions" / self.name
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """What a notebook has to be told to go on with it."""
+        return {"session": self.name, "volume_path": str(self.base), "tracking_uri": self.uri}
+
+    @property
+    def flags(self) -> list[str]:
+        """The same on the command line."""
+        return [f"--{k.replace('_', '-')}={value}" for k, value in self.parameters.items()]
+
+
+@pytest.fixture(scope="session")
+def finished_session(
+    empty_database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> FinishedSession:
+    """A session that was led to its end; nobody changes it, so all tests may look at it."""
+    base = tmp_path_factory.mktemp("finished")
+    shutil.copy(empty_database, base / "mlflow.db")
+    uri = f"sqlite:///{base / 'mlflow.db'}"
+    shop = ShopAgent(uri, connect(uri).experiment("support", create=True))
+    for question, answer in ANSWERS.items():
+        shop.answer(question, answer)
+    shop.answer("Hello?", error="the model is overloaded")
+    session = FinishedSession(base, uri)
+    request = Request(
+        experiment="support",
+        session=session.name,
+        tracking_uri=uri,
+        volume_path=str(base),
+        model=OFFLINE,
+    )
+    assert build(request, lambda _: None)["verified"]
+    return session
 
 
 Script = Callable[..., Outcome]

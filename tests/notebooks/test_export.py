@@ -62,21 +62,31 @@ ENDINGS = {
     "log_results": "3 traces",
     "review_feedback": "12 without a trace",
     "compare_runs": "baseline",
-    "run_eval_agent": "no traces in experiment support",
+    "run_eval_agent": "the suite is verified",
 }
 """Words of what each notebook says last."""
 
 
+@pytest.fixture
+def given(request, name):
+    """What each notebook has to be told, through the environment."""
+    if name == "run_eval_agent":
+        session = request.getfixturevalue("finished_session")
+        return {"model": "offline", **session.parameters}
+    return {"run_id": RUN_ID} if name in {"log_results", "review_feedback"} else {}
+
+
+@pytest.mark.timeout(900)  # the agent's session that one of them shows is led before
 @pytest.mark.parametrize("name", NAMES)
-def test_every_notebook_runs_in_jupyter(jupyter, exported, stored_project, name):
+def test_every_notebook_runs_in_jupyter(jupyter, exported, stored_project, name, given):
     run = stored_project.root / stored_project.run_dir
     if name == "compare_runs":
         shutil.copytree(run, run.with_name("2026-07-10-v2"))
     notebook = read(exported, name)
-    if "'run_id'" in notebook.cells[0].source:
-        notebook.cells.insert(0, nbformat.v4.new_code_cell(f"%env EVALKIT_RUN_ID={RUN_ID}"))
-        forget = "import os\ndel os.environ['EVALKIT_RUN_ID']"
-        notebook.cells.append(nbformat.v4.new_code_cell(forget))
+    told = {f"EVALKIT_{key.upper()}": value for key, value in given.items()}
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(f"import os\nos.environ.update({told})"))
+    forget = f"for key in {list(told)}:\n    del os.environ[key]"
+    notebook.cells.append(nbformat.v4.new_code_cell(forget))
     ended = jupyter.run(notebook, stored_project.root)
     said = [json.dumps(cell.outputs) for cell in ended.cells if cell.cell_type == "code"]
     assert ENDINGS[name] in "".join(said[-2:])
