@@ -62,7 +62,7 @@ NOTEBOOKS = (
     Notebook("log_results", "Log", "Look at a finished run case by case, and bring it to MLflow."),
     Notebook("review_feedback", "Review", "Say where the agent errs; see which judges notice."),
     Notebook("compare_runs", "Compare", "Find out whether a run is better, or only looks so."),
-    Notebook("run_eval_agent", "Agent", "See an agent's traces together: time, errors, tools."),
+    Notebook("run_eval_agent", "Agent", "Have a suite built from an agent's traces, and proven."),
 )
 """The stages, in the order in which a person meets them."""
 

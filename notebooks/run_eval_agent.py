@@ -216,28 +216,30 @@ def aspects(found, host):
 
 @app.cell
 def suite_view(aspect, contents, session):
-    findings, cases, views = None, None, []
+    findings, cases, scorers, views = None, None, None, []
     if is_open(aspect, "Findings"):
         views += [findings := suite.finding_table(session.analysis)]
     if is_open(aspect, "Cases"):
         views += [cases := suite.row_table(contents.rows, session.analysis)]
     if is_open(aspect, "Scorers"):
-        views += [suite.scorer_table(session)]
         views += [suite_charts.damage_chart(table_of(session.validation))]
+        views += [scorers := suite.scorer_table(session)]
     if is_open(aspect, "Code"):
         views += [suite.code(session.files)]
     if is_open(aspect, "Limits"):
         views += [suite.limits(session.analysis), suite.guidelines(session.analysis)]
     page.stack(*views)
-    return cases, findings
+    return cases, findings, scorers
 
 
 @app.cell
-def suite_detail(cases, contents, findings, session, watch):
+def suite_detail(cases, contents, findings, scorers, session, watch):
     told = suite.findings(session.analysis)
+    planned = session.analysis.scorers
     page.stack(
         *(suite.cited(each.evidence, watch) for each in page.chosen(findings, told)),
         *(suite.row_view(each, watch) for each in page.chosen(cases, contents.rows)),
+        *(suite.scorer_view(each, watch) for each in page.chosen(scorers, planned)),
     )
     return
 

@@ -89,6 +89,7 @@ def session_table(found: Sequence[SessionOverview]) -> Any:
         page_size=5,
         label="**Sessions about this experiment**",
         wrapped_columns=["Session"],
+        column_widths={"Session": 520},
     )
 
 

@@ -133,6 +133,7 @@ def row_scores(judged: Sequence[Judged]) -> Any:
         page_size=8,
         label="**Rows**",
         wrapped_columns=["Asked", "Answered", "Fails at"],
+        column_widths={"Asked": 340, "Answered": 360, "Verdict": 90, "Fails at": 230},
     )
 
 

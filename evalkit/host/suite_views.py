@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -50,7 +51,13 @@ def finding_table(analysis: Analysis) -> Any:
     rows = [
         {"What the traces show": f.what, "Cites": _traces(f.evidence)} for f in findings(analysis)
     ]
-    return page.table(rows, select="single", page_size=8, wrapped_columns=["What the traces show"])
+    return page.table(
+        rows,
+        select="single",
+        page_size=8,
+        wrapped_columns=["What the traces show"],
+        column_widths={"What the traces show": 900, "Cites": 110},
+    )
 
 
 def findings(analysis: Analysis) -> list[Finding]:
@@ -69,13 +76,18 @@ def cited(ids: Iterable[str], watch: Watch) -> Any:
         return None
     asked = {each.trace_id: each.request for each in watch.traffic.glimpses}
     folds = {
-        f"{page.quoted(each)} · {page.quoted(short(asked.get(each, '')))}": mo.lazy(
+        f"{page.quoted(short(_parsed(asked.get(each, each))))}": mo.lazy(
             partial(_conversation, each, watch)
         )
         for each in shown[:MOST_CITED]
     }
     links = ", ".join(page.link(watch.url_of(each), each) for each in shown if watch.url_of(each))
-    return page.stack(mo.accordion(folds), mo.md(f"In MLflow: {links}") if links else None)
+    more = f"The first {MOST_CITED} of {len(shown)} traces:" if len(shown) > MOST_CITED else ""
+    return page.stack(
+        mo.md(f"**The traces that it stands on.** {more}"),
+        mo.accordion(folds),
+        mo.md(f"In MLflow: {links}") if links else None,
+    )
 
 
 def row_table(rows: Sequence[Row], analysis: Analysis) -> Any:
@@ -94,6 +106,7 @@ def row_table(rows: Sequence[Row], analysis: Analysis) -> Any:
         select="single",
         page_size=8,
         wrapped_columns=["Asked", "Answered", "Why it is there"],
+        column_widths={"Asked": 340, "Answered": 380, "Why it is there": 300},
         nothing="The dataset has no rows yet.",
     )
 
@@ -111,7 +124,7 @@ def row_view(row: Row, watch: Watch) -> Any:
 
 
 def scorer_table(session: SessionOverview) -> Any:
-    """The scorers: what each checks, why, and what it has proven; to select in."""
+    """The scorers: what each checks, and what it has proven; to select in."""
     if session.analysis is None:
         return None
     table = table_of(session.validation)
@@ -121,14 +134,24 @@ def scorer_table(session: SessionOverview) -> Any:
         {
             "Scorer": each.name,
             "Checks": each.what,
-            "Why": each.why,
             "Good rows pass": _passed(figures.get(each.name)),
             "Notices": _noticed(each, table),
         }
         for each in session.analysis.scorers
     ]
-    wrapped = ["Checks", "Why", "Notices"]
-    return page.table(rows, select="single", page_size=12, wrapped_columns=wrapped)
+    return page.table(
+        rows,
+        select="single",
+        wrapped_columns=["Checks", "Notices"],
+        column_widths={"Scorer": 140, "Checks": 470, "Good rows pass": 120, "Notices": 290},
+    )
+
+
+def scorer_view(scorer: PlannedScorer, watch: Watch) -> Any:
+    """Why a scorer is there, with the traces that it stands on."""
+    return page.stack(
+        page.record({"Why": scorer.why}, title=scorer.name), cited(scorer.evidence, watch)
+    )
 
 
 def code(files: Mapping[str, bytes]) -> Any:
@@ -176,6 +199,15 @@ def _conversation(trace_id: str, watch: Watch) -> Any:
         return trace_view(watch.open(trace_id), watch)
     except EvalkitError as error:
         return page.problem(error)
+
+
+def _parsed(text: str) -> Json:
+    """What a request says, as MLflow shows it in a list: JSON, or words, perhaps cut off."""
+    try:
+        found: Json = json.loads(text)
+    except ValueError:
+        return text
+    return found
 
 
 def _reasons(analysis: Analysis) -> dict[str, str]:

@@ -88,7 +88,13 @@ def error_table(clusters: Sequence[ErrorCluster]) -> Any:
         }
         for each in clusters
     ]
-    return page.table(rows, select="single", page_size=8, wrapped_columns=["Error"])
+    return page.table(
+        rows,
+        select="single",
+        page_size=8,
+        wrapped_columns=["Error"],
+        column_widths={"Traces": 70, "They ended": 110, "Failed at": 170, "Error": 680},
+    )
 
 
 def error_view(cluster: ErrorCluster, watch: Watch) -> Any:
@@ -141,7 +147,13 @@ def pick_table(picks: Sequence[Pick]) -> Any:
         }
         for pick in picks
     ]
-    return page.table(rows, select="single", wrapped_columns=["What it shows", "Asked"])
+    return page.table(
+        rows,
+        select="single",
+        page_size=8,
+        wrapped_columns=["What it shows", "Asked"],
+        column_widths={"What it shows": 320, "Seconds": 80, "Tokens": 80, "Asked": 460},
+    )
 
 
 def trace_view(trace: ObservedTrace, watch: Watch) -> Any:
