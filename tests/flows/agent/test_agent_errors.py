@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from agent_runs import KEY, SHOP, Agent
+from commands import Forge
 from competent import Competent
 from messages_server import messages_server
 from servers import MlflowServer, Proxy, free_port
+from shop_agent import ShopAgent
 
 from evalkit.adapters.store import connect
 
@@ -19,12 +22,27 @@ NOBODY = "http://127.0.0.1:9"
 PLANNED = ("--max-iterations", "1")
 
 
-def planned(agent: Agent) -> int:
-    """Have the plan made, and no more; the calls that it took."""
+CALLS = 4
+"""That the plan takes."""
+
+
+@pytest.fixture(scope="module")
+def planner(shop_database: Path, forge: Forge, tmp_path_factory: pytest.TempPathFactory) -> Agent:
+    """An agent that made its plan, and no more; tests get copies of what it left."""
+    root = tmp_path_factory.mktemp("planned")
+    (root / "work").mkdir()
+    agent = Agent(forge, root / "work", Path(shutil.copy(shop_database, root / "mlflow.db")))
     with messages_server(Competent()) as server:
         done = agent.run(server, *PLANNED)
     assert done.report["error"].startswith("the budget of 1 session"), done.err
-    return server.answered
+    assert server.answered == CALLS
+    return agent
+
+
+@pytest.fixture
+def planned(agent: Agent, planner: Agent) -> Agent:
+    shutil.copytree(planner.root, agent.root, dirs_exist_ok=True)
+    return agent
 
 
 # -- wrong input: exit 2, and nothing is begun ------------------------------------------------
@@ -66,16 +84,15 @@ def test_wrong_flags_are_said_with_the_flag_and_begin_nothing(
     assert not (agent.root / "sessions").exists()
 
 
-def test_a_session_belongs_to_its_experiment(agent: Agent) -> None:
-    connect(agent.uri).experiment("bakery", create=True)
-    planned(agent)
-    other = agent.run(NOBODY, about="bakery")
+def test_a_session_belongs_to_its_experiment(planned: Agent) -> None:
+    connect(planned.uri).experiment("bakery", create=True)
+    other = planned.run(NOBODY, about="bakery")
     assert other.code == 2
     assert "the session s is about shop, not bakery" in other.report["error"]
     with messages_server(Competent()) as server:
         server.answered = 500
         for about in (None, SHOP, "1"):
-            done = agent.run(server, "--max-turns", "4", about=about)
+            done = planned.run(server, "--max-turns", "4", about=about)
             assert (done.code, done.report["experiment"]) == (1, SHOP)
     assert server.answered == 500
 
@@ -124,8 +141,6 @@ def test_a_server_that_dies_half_way_ends_the_work_and_is_gone_on_with(
 
 
 def _shop_on(uri: str, experiment: str) -> None:
-    from shop_agent import ShopAgent
-
     shop = ShopAgent(uri, connect(uri).experiment(experiment, create=True))
     for question in ("Where is my order?", "Do you ship to Norway?", "How do I pay?"):
         shop.answer(question, f"About your question: {question[:-1]}, yes. It is done at once.")
@@ -134,11 +149,10 @@ def _shop_on(uri: str, experiment: str) -> None:
 # -- the session directory --------------------------------------------------------------------
 
 
-def test_two_at_once_do_not_work_in_one_session(agent: Agent) -> None:
-    planned(agent)
-    with (agent.folder / ".lock").open("w") as lock:
+def test_two_at_once_do_not_work_in_one_session(planned: Agent) -> None:
+    with (planned.folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        done = agent.run(NOBODY)
+        done = planned.run(NOBODY)
     assert done.code == 2
     assert "another process is at work in this session" in done.report["error"]
 
@@ -155,32 +169,31 @@ def _empty(file: Path) -> None:
     file.write_bytes(b"")
 
 
-@pytest.mark.parametrize("spoil", [_cut_off, _garble, _empty])
 @pytest.mark.parametrize(
-    ("spoiled", "calls_again"),
+    ("spoil", "spoiled", "calls_again"),
     [
-        (["eval_tasks.json"], 0),
-        (["eval_tasks.json", "state/plan/000001.json"], 0),
-        (["state/analysis.json"], 4),
-        (["state/journal/001/closing.json"], 0),
-        (["state/journal/001/opening.json"], 0),
+        (_cut_off, ["eval_tasks.json"], 0),
+        (_garble, ["eval_tasks.json", "state/plan/000001.json"], 0),
+        (_empty, ["eval_tasks.json", "state/journal/001/closing.json"], 0),
+        (_cut_off, ["state/analysis.json"], CALLS),
+        (_garble, ["state/analysis.json", "eval_tasks.json"], CALLS),
+        (_garble, ["state/journal/001/opening.json"], 0),
     ],
 )
 def test_a_file_that_is_spoiled_is_made_anew(
-    agent: Agent, spoil: Callable[[Path], None], spoiled: list[str], calls_again: int
+    planned: Agent, spoil: Callable[[Path], None], spoiled: list[str], calls_again: int
 ) -> None:
-    calls = planned(agent)
     for name in spoiled:
-        spoil(agent.folder / name)
+        spoil(planned.folder / name)
     with messages_server(Competent()) as server:
         server.answered = 500
-        done = agent.run(server, "--max-turns", str(calls + calls_again), "--max-iterations", "2")
+        done = planned.run(server, "--max-turns", str(CALLS + calls_again))
     assert done.code == 1
     assert "budget" in done.report["error"]
     assert server.answered - 500 == calls_again
-    assert done.report["usage"]["turns"] == calls + calls_again
-    assert list(agent.tasks()) == ["dataset", "scorer-no_error", "script", "validate"]
-    assert json.loads(agent.read("state/analysis.json"))["scorers"]
+    assert done.report["usage"]["turns"] == CALLS + calls_again
+    assert list(planned.tasks()) == ["dataset", "scorer-no_error", "script", "validate"]
+    assert json.loads(planned.read("state/analysis.json"))["scorers"]
 
 
 def test_calls_whose_answers_are_spoiled_are_asked_again(agent: Agent) -> None:
@@ -197,10 +210,9 @@ def test_calls_whose_answers_are_spoiled_are_asked_again(agent: Agent) -> None:
     assert agent.endings() == ["finished"]
 
 
-def test_a_session_whose_subject_is_spoiled_says_what_to_do(agent: Agent) -> None:
-    planned(agent)
-    _garble(agent.folder / "state/session.json")
-    done = agent.run(NOBODY, about=None)
+def test_a_session_whose_subject_is_spoiled_says_what_to_do(planned: Agent) -> None:
+    _garble(planned.folder / "state/session.json")
+    done = planned.run(NOBODY, about=None)
     assert done.code == 2
     (problem,) = done.report["problems"]
     assert problem["field"] == "--session"

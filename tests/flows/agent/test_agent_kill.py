@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from functools import partial
 
+import pytest
 from agent_runs import OWN, SHOP, Agent
 from commands import Running, until
 from competent import Asked, Competent
@@ -56,6 +57,7 @@ def answered(agent: Agent, session: int, turn: int) -> Callable[[], bool]:
     return file.exists
 
 
+@pytest.mark.timeout(600)  # eight processes, two of which run a whole suite
 def test_killed_in_every_kind_of_session_and_gone_on_with(agent: Agent) -> None:
     killer = Killer()
     before = state(agent.database, SHOP)
