@@ -186,5 +186,4 @@ def whereabouts(session: SessionOverview, watch: Watch) -> Any:
         },
         title="Where it is",
     )
-    link = mo.md(page.link(address, "Open the run in MLflow")) if address else None
-    return page.stack(told, link)
+    return page.stack(told, page.in_mlflow(address, watch.tracking) if run else None)

@@ -12,26 +12,13 @@ from evalkit.agency.bench import Judged, SuiteRun
 from evalkit.core.agent.suite import Score, ScriptRun
 from evalkit.core.agent.verdicts import Caught, DamageTable, is_good
 from evalkit.host import page
-from evalkit.host.dress import GREEN, dressed
-from evalkit.host.suite_views import short
+from evalkit.host.dress import GREEN, GREY, dressed
+from evalkit.host.suite_views import DAMAGES, short
 
 ROW_PX = 28
 COLUMN_PX = 84
 TOGETHER = "any of them"
 SHARES = alt.Scale(domain=[0, 1], range=[0.06, 0.9])
-
-DAMAGES = {
-    "emptied": "no answer",
-    "truncated": "half an answer",
-    "swapped": "another's answer",
-    "error_text": "an error's text",
-    "wrong_format": "wrong format",
-    "tools_dropped": "no tools used",
-    "tool_failed": "a tool failed",
-    "slowed": "far slower",
-    "overlong": "far longer",
-}
-"""What was done to a good answer, in a reader's words."""
 
 
 def damage_chart(table: DamageTable) -> Any:
@@ -64,7 +51,9 @@ def damage_chart(table: DamageTable) -> Any:
         ),
         tooltip=["scorer:N", "damage:N", alt.Tooltip("told:N", title="noticed")],
     )
-    words = base.mark_text(fontSize=11, fontWeight="bold", color="white").encode(text="told:N")
+    words = base.mark_text(fontSize=11, fontWeight="bold").encode(
+        text="told:N", color=alt.condition("datum.share > 0.5", alt.value("white"), alt.value(GREY))
+    )
     size = {"width": COLUMN_PX * len(table.suite), "height": ROW_PX * (len(table.scorers) + 1)}
     return dressed(alt.layer(cells, words).properties(**size))
 

@@ -37,6 +37,20 @@ ABOUT_FILES = {
 }
 
 
+DAMAGES = {
+    "emptied": "no answer",
+    "truncated": "half an answer",
+    "swapped": "another's answer",
+    "error_text": "an error's text",
+    "wrong_format": "wrong format",
+    "tools_dropped": "no tools used",
+    "tool_failed": "a tool failed",
+    "slowed": "far slower",
+    "overlong": "far longer",
+}
+"""What was done to a good answer, in a reader's words."""
+
+
 def unread(contents: ReadSuite) -> Any:
     """Why the rows of the suite could not be read; None where they could."""
     if not contents.error:
@@ -106,7 +120,7 @@ def row_table(rows: Sequence[Row], analysis: Analysis) -> Any:
         select="single",
         page_size=8,
         wrapped_columns=["Asked", "Answered", "Why it is there"],
-        column_widths={"Asked": 340, "Answered": 380, "Why it is there": 300},
+        column_widths={"Asked": 340, "Answered": 380, "Why it is there": 290},
         nothing="The dataset has no rows yet.",
     )
 
@@ -226,7 +240,7 @@ def _passed(figures: Json) -> str:
 def _noticed(scorer: PlannedScorer, table: DamageTable) -> str:
     if scorer.name not in table.scorers:
         return ""
-    return ", ".join(each.replace("_", " ") for each in table.caught_by(scorer.name))
+    return ", ".join(DAMAGES.get(each, each) for each in table.caught_by(scorer.name))
 
 
 def _traces(ids: Sequence[str]) -> str:

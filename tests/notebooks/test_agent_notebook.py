@@ -86,7 +86,7 @@ def test_a_person_has_a_suite_built_stops_and_goes_on_reads_it_and_runs_it(
     visitor.page.set_default_timeout(600_000)
     visitor.open("run_eval_agent", config=config(shop_project))
     visitor.fill("Model", "offline")
-    visitor.page.get_by_text("More settings").click()
+    visitor.page.get_by_role("group").get_by_text("More settings").click()
     visitor.fill("Volume path", str(base))
     visitor.press("Look")
     visitor.cell("pressing").get_by_text("rules, no model, no cost").wait_for()

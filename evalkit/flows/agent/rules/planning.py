@@ -85,7 +85,8 @@ def _summary(found: Gathered) -> str:
 
 def _findings(report: Mapping[str, Json]) -> Iterator[dict[str, Json]]:
     for error in map(mapping_of, list_of(report.get("errors"))):
-        what = f"{error.get('traces')} traces: {error.get('text')} (in {error.get('place')})"
+        traces = "1 trace" if error.get("traces") == 1 else f"{error.get('traces')} traces"
+        what = f"{traces}: {error.get('text')} (in {error.get('place')})"
         yield _finding(what, error.get("trace_ids"))
     for tool in map(mapping_of, list_of(report.get("tools"))):
         if tool.get("failures"):
