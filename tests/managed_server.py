@@ -1,8 +1,9 @@
 """A Databricks workspace with MLflow of its own: a real MLflow server behind the workspace's rules.
 
 What differs from a server of one's own is here: experiments have absolute paths, artifacts and
-spans lie in cloud storage that is reached by signed addresses or by the Files API, and datasets and
-spans by OpenTelemetry are not to be had.
+spans lie in cloud storage that is reached by signed addresses or by the Files API, assessments get
+their ids from the workspace whatever they come with, and datasets and spans by OpenTelemetry are
+not to be had.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import requests
 from workspace_server import Answer, Request, WorkspaceServer, error, ok, serving
@@ -20,6 +22,7 @@ from workspace_server import Answer, Request, WorkspaceServer, error, ok, servin
 _LENT = re.compile(r"/api/2\.0/mlflow/traces/([^/]+)/credentials-for-data-(?:upload|download)")
 _KEPT = re.compile(r"(?:GET|PUT) /cloud/([\w-]+)")
 _ARTIFACT = re.compile(r"PUT /api/2\.0/fs/files(/WorkspaceInternal/Mlflow/Artifacts/.+)")
+_ASSESSED = re.compile(r"/api/3\.0/mlflow/traces(/[^/]+/assessments)?")
 _MLFLOW = re.compile(r"/api/[23]\.0/mlflow/(?!datasets)")
 
 
@@ -77,12 +80,23 @@ class ManagedMlflow(WorkspaceServer):
             request.method,
             self.mlflow + request.path,
             params=request.query,
-            data=request.body,
+            data=_with_new_ids(request),
             headers={"Content-Type": request.headers.get("content-type", "application/json")},
             timeout=30,
         )
         body = json.dumps(_as_in_a_workspace(told.json())).encode()
         return Answer(told.status_code, body, {"Content-Type": "application/json"})
+
+
+def _with_new_ids(request: Request) -> bytes:
+    """The request, with the ids of new assessments given by the workspace."""
+    if request.method != "POST" or not _ASSESSED.fullmatch(request.path):
+        return request.body
+    content = request.json()
+    info = content.get("trace", {}).get("trace_info", {})
+    for said in (*info.get("assessments", []), *filter(None, [content.get("assessment")])):
+        said["assessment_id"] = f"a-{uuid4().hex}"
+    return json.dumps(content).encode()
 
 
 def _as_in_a_workspace(value: Any) -> Any:

@@ -11,9 +11,12 @@ from evalkit.core.errors import StoreError
 from evalkit.core.feedback import Changes, changes
 
 
-@pytest.fixture
-def store(tracking_uri):
-    return connect(tracking_uri)
+@pytest.fixture(params=["sqlite_uri", "server", "workspace"])
+def store(request):
+    """The store behind each of the three ways into MLflow."""
+    found = request.getfixturevalue(request.param)
+    uris = {"sqlite_uri": found, "server": getattr(found, "uri", ""), "workspace": "databricks"}
+    return connect(uris[request.param])
 
 
 @pytest.fixture
@@ -23,7 +26,7 @@ def key(request):
 
 @pytest.fixture
 def experiment_id(store, key):
-    return store.experiment(key, create=True)
+    return store.experiment(f"/tests/{key}", create=True)
 
 
 @pytest.fixture
@@ -83,11 +86,12 @@ def test_what_people_say_is_neither_changed_nor_deleted(store, experiment_id, ke
 def test_what_a_person_has_overridden_stays_overridden(store, experiment_id, key, one):
     mine = judged(key, one, "tone", True)
     bring_about(store, experiment_id, key, [mine])
+    (there,) = TracingClient(store.uri).get_trace_info(one.trace_id).assessments
     correction = Feedback(
         name="tone",
         value=False,
         source=AssessmentSource("HUMAN", "ann"),
-        overrides=mine.assessment_id,
+        overrides=there.assessment_id,
     )
     correction.trace_id = one.trace_id
     TracingClient(store.uri).log_assessment(one.trace_id, correction)

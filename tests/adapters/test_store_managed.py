@@ -1,25 +1,16 @@
 """Databricks' own MLflow: traces read and written there by MLflow's own way, limits named."""
 
 import pytest
-from managed_server import managed_mlflow
 from mlflow import MlflowClient
 from mlflow.entities import TraceData
 from mlflow.tracing.client import TracingClient
 from shop_agent import ShopAgent
 from workload import judged, trace
-from workspace_server import PAT, Fault
+from workspace_server import Fault
 
 from evalkit.adapters.store import RunRecord, connect, probe
 from evalkit.core.errors import StoreError
-
-
-@pytest.fixture
-def workspace(server, monkeypatch):
-    """A workspace before the tests' MLflow server, which this process is configured for."""
-    with managed_mlflow(server.uri) as running:
-        monkeypatch.setenv("DATABRICKS_HOST", running.url)
-        monkeypatch.setenv("DATABRICKS_TOKEN", PAT)
-        yield running
+from evalkit.core.feedback import Changes, changes
 
 
 @pytest.fixture
@@ -40,9 +31,14 @@ def run_id(store, experiment_id, request):
 
 
 @pytest.fixture
-def one(request):
+def key(request):
+    return request.node.name
+
+
+@pytest.fixture
+def one(key):
     """A trace of this test's own."""
-    return trace(request.node.name)
+    return trace(key)
 
 
 def test_traces_are_written_and_read_back(store, experiment_id, run_id, workspace, one):
@@ -106,12 +102,64 @@ def test_runs_and_their_files_are_written(store, experiment_id, run_id, workspac
     assert (run.data.params, run.data.metrics) == ({"a": "b"}, {"m": 1.0})
 
 
-def test_scores_are_refused_before_they_could_be_doubled(
-    store, experiment_id, run_id, request, one
+def said(experiment_id, key):
+    """What is said of the only trace of a run, by its id, as a new process reads it."""
+    (found,) = connect("databricks").find_traces(experiment_id, key)
+    return {each.assessment_id: each for each in found.assessments}
+
+
+def test_scores_are_written_with_a_trace_and_not_doubled(experiment_id, run_id, key, one):
+    tone, score = judged(key, one), judged(key, one, "score", 0.5)
+    for _ in range(2):
+        list(connect("databricks").write_traces(experiment_id, run_id, [(one, [tone, score])]))
+        assert said(experiment_id, key) == {tone.assessment_id: tone, score.assessment_id: score}
+    assert len(TracingClient("databricks").get_trace_info(one.trace_id).assessments) == 2
+
+
+def test_a_score_that_was_written_twice_as_an_answer_was_lost_is_withdrawn(
+    store, experiment_id, run_id, workspace, key, one
 ):
-    scored = [(one, [judged(request.node.name, one)])]
-    with pytest.raises(StoreError, match="cannot write scores to databricks yet.*--tracking-uri"):
-        list(store.write_traces(experiment_id, run_id, scored))
+    """MLflow's client for workspaces asks again, whatever it is told."""
+    list(store.write_traces(experiment_id, run_id, [(one, [])]))
+    wanted = [judged(key, one), judged(key, one, "score", 0.5)]
+    workspace.faults = [Fault("/assessments$", 503, done=True)]
+    store.write_assessments(Changes(create=tuple(wanted)))
+    there = said(experiment_id, key)
+    assert len(there) == 3
+    store.write_assessments(changes(wanted, there.values(), sources=["CODE"]))
+    assert said(experiment_id, key) == {each.assessment_id: each for each in wanted}
+
+
+@pytest.mark.parametrize("steps", [4, 2], ids=["in place", "deleted first"])
+def test_a_changed_trace_is_rewritten_and_keeps_what_people_said(
+    store, experiment_id, run_id, key, one, steps
+):
+    list(store.write_traces(experiment_id, run_id, [(one, [judged(key, one, "score", 0.5)])]))
+    store.annotate(one.trace_id, "my view", "fine", "looks good", "ann")
+    new = trace(key, steps=steps)
+    wanted = judged(key, new, "score", 0.7)
+    for _ in range(2):
+        (written,) = connect("databricks").write_traces(experiment_id, run_id, [(new, [wanted])])
+        assert written.error == ""
+        (found,) = connect("databricks").find_traces(experiment_id, key)
+        assert found.holds(new.content_hash)
+        assert wanted in found.assessments
+        (people,) = (each for each in found.assessments if each != wanted)
+        assert (people.value, people.source_id, people.is_ours) == ("fine", "ann", False)
+    there = TracingClient("databricks").get_trace(one.trace_id)
+    assert len(there.data.spans) == steps
+    assert len(there.info.assessments) == 2
+
+
+def test_a_changed_trace_whose_spans_did_not_arrive_is_not_complete(
+    store, experiment_id, run_id, workspace, key, one
+):
+    list(store.write_traces(experiment_id, run_id, [(one, [])]))
+    workspace.faults = [Fault("/cloud/", 403)] * 3
+    with pytest.raises(StoreError):
+        list(connect("databricks").write_traces(experiment_id, run_id, [(trace(key, steps=4), [])]))
+    (found,) = connect("databricks").find_traces(experiment_id, key)
+    assert not found.complete
 
 
 def test_datasets_are_refused(store, experiment_id):

@@ -3,7 +3,8 @@
 Its runs and its list of traces are spoken to as any server's. Spans are kept in cloud storage, one
 file a trace, and are fetched and put there by MLflow's own code; of traces in Unity Catalog tables
 they are read from there. It takes no spans by OpenTelemetry into an experiment, gives assessments
-ids of its own, and has datasets as tables only, so the bridge has no way to repeat itself safely.
+ids of its own, which are written one by one and known again by a mark, and has datasets as tables
+only.
 """
 
 from __future__ import annotations
@@ -14,16 +15,20 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from mlflow.entities import Assessment as Entity
 from mlflow.entities import Span, Trace, TraceData, TraceInfo
 from mlflow.exceptions import MlflowTraceDataException
 from mlflow.store.tracking.databricks_rest_store import DatabricksTracingRestStore
 
+from evalkit.adapters.store.assessments import patch
 from evalkit.adapters.store.gateway import PAGE
+from evalkit.adapters.store.id_marks import ID_MARK, marked, recognise
 from evalkit.adapters.store.otlp import LOOKS_LIKE_JSON, EncodedSpans
 from evalkit.adapters.store.rest import RestGateway
-from evalkit.adapters.store.wire import SPANS_LOCATION
+from evalkit.adapters.store.wire import SPANS_LOCATION, assessment_from
 from evalkit.core.errors import StoreError
-from evalkit.core.tracking import without_password
+from evalkit.core.feedback import Assessment
+from evalkit.core.matching import HASH_TAG
 from evalkit.core.values import Json
 
 if TYPE_CHECKING:
@@ -31,15 +36,13 @@ if TYPE_CHECKING:
 
 IN_STORE = "TRACKING_STORE"
 KEPT_TAG = "evalkit.spans_kept"
-"""Tag that says that a trace's file is there; MLflow's own for that is not for clients to set."""
+"""Tag that says of which version of a trace the file is; MLflow's own is not for clients to set."""
 
 FILES = "mlflow.artifactLocation"
 """Tag that the workspace sets: where the spans of a trace are kept."""
 
 AT_ONCE = 8
 """Spans of so many traces are fetched side by side; a workspace answers a hundred a second."""
-
-_NOT_YET = "use an MLflow server or a database for that (--tracking-uri)"
 
 
 class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow is not annotated
@@ -51,6 +54,13 @@ class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow 
         super().__init__(partial(get_databricks_host_creds, uri))
         self._uri = uri
         self._infos: dict[str, TraceInfo] = {}
+
+    def entries(self, **asked: Any) -> tuple[list[TraceInfo], str | None]:
+        """Entries of traces as they are, but for the ids of evalkit's assessments."""
+        found, page = super().search_traces(**asked)
+        for info in found:
+            recognise(info.assessments)
+        return found, page
 
     def search_traces(self, *args: Any, **options: Any) -> tuple[list[TraceInfo], str | None]:
         """Entries of traces, which say that their spans can be had."""
@@ -69,6 +79,25 @@ class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow 
             found = list(pool.map(self._with_spans, infos))
         return [trace for trace in found if trace is not None]
 
+    def said_of(self, trace_id: str) -> tuple[list[Entity], dict[str, str]]:
+        """The assessments of a trace, and the workspace's id of each by evalkit's."""
+        said = super().get_trace_info(trace_id).assessments
+        return said, recognise(said)
+
+    def update_assessment(
+        self, trace_id: str, assessment_id: str, *, metadata: dict[str, str], **said: Any
+    ) -> Entity:
+        """Update what evalkit knows by that id."""
+        _, theirs = self.said_of(trace_id)
+        theirs_ = theirs.get(assessment_id, assessment_id)
+        marks = {**metadata, ID_MARK: assessment_id}
+        return super().update_assessment(trace_id, theirs_, metadata=marks, **said)
+
+    def delete_assessment(self, trace_id: str, assessment_id: str) -> None:
+        """Delete what evalkit knows by that id."""
+        _, theirs = self.said_of(trace_id)
+        super().delete_assessment(trace_id, theirs.get(assessment_id, assessment_id))
+
     def search_datasets(self, *_: Any, **__: Any) -> Any:
         """Refuse.
 
@@ -77,7 +106,8 @@ class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow 
         """
         raise StoreError(
             "datasets of a Databricks workspace are tables of Unity Catalog, which evalkit cannot"
-            f" mirror cases into yet; {_NOT_YET}"
+            " mirror cases into yet: name an MLflow server or a database for that (--tracking-uri),"
+            " or leave sync-dataset out, which log-results and push-feedback do not need"
         )
 
     def files_of(self, info: TraceInfo) -> Any:
@@ -89,6 +119,7 @@ class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow 
         return get_artifact_repository(place)
 
     def _noted(self, info: TraceInfo) -> TraceInfo:
+        recognise(info.assessments)
         if FILES in info.tags or _table_of(info):
             info.tags[SPANS_LOCATION] = IN_STORE
             self._infos[info.trace_id] = info
@@ -130,44 +161,41 @@ class ManagedGateway(RestGateway):
         self, experiment_id: str, condition: str, page: str | None
     ) -> tuple[list[Json], str | None]:
         """One page of traces, in the form in which a server would send it."""
-        from google.protobuf.json_format import MessageToDict
-
         with self.answering("looking for traces"):
-            found, following = DatabricksTracingRestStore.search_traces(
-                self.tracking,
+            found, following = self.tracking.entries(
                 locations=[experiment_id],
                 filter_string=condition,
                 max_results=PAGE,
                 page_token=page,
             )
-        dicts = [MessageToDict(t.to_proto(), preserving_proto_field_name=True) for t in found]
+        dicts = [_json(info) for info in found]
         for info in dicts:
-            if KEPT_TAG in info.get("tags", {}):
-                info["tags"][SPANS_LOCATION] = IN_STORE
+            tags = info.get("tags", {})
+            if tags.get(KEPT_TAG) == _version(tags):
+                tags[SPANS_LOCATION] = IN_STORE
         return dicts, following
 
     def start_trace(self, info: Json) -> None:
-        """Create a trace; its spans follow, or are sent now if they came first.
+        """Create or merge a trace, then what is said of it, one by one.
 
-        Raises:
-            StoreError: it has assessments, which could not be written again without doubling them.
+        Its spans follow, or are sent now if they came first.
         """
-        from google.protobuf.json_format import ParseDict
-        from mlflow.protos.service_pb2 import TraceInfoV3
+        entry = {key: value for key, value in info.items() if key != "assessments"}
+        if "tags" in entry:  # all else of an entry is there already
+            self._enter(entry)
+        if said := info.get("assessments"):
+            self._judge(info["trace_id"], said)
 
-        if info.get("assessments"):
-            raise StoreError(
-                f"evalkit cannot write scores to {without_password(self.uri)} yet, as it would"
-                f" write them twice when it is run again; {_NOT_YET}"
-            )
-        trace_id = info["trace_id"]
-        with self.answering("writing a trace"):
-            entered = self.tracking.start_trace(
-                TraceInfo.from_proto(ParseDict(info, TraceInfoV3()))
-            )
-        self._entered[trace_id] = entered
-        if trace_id in self._waiting:
-            self._put(trace_id, self._waiting.pop(trace_id))
+    def create_assessment(self, assessment: Json) -> None:
+        """Create one assessment.
+
+        MLflow's client for workspaces asks again where an answer is lost, which leaves two. They
+        have the same mark, so whoever compares what stands with what is wanted withdraws one.
+        """
+        theirs: Mapping[str, str] = {}
+        if assessment.get("overrides"):
+            _, theirs = self._said_of(assessment["trace_id"])
+        super().create_assessment(marked(assessment, theirs))
 
     def send_spans(self, experiment_id: str, traces: Sequence[EncodedSpans]) -> None:
         """Put each trace's spans into its file; those of a trace that is not there yet wait."""
@@ -183,6 +211,42 @@ class ManagedGateway(RestGateway):
             else:
                 self._waiting.setdefault(trace_id, []).extend(found)
 
+    def _enter(self, entry: Json) -> None:
+        from google.protobuf.json_format import ParseDict
+        from mlflow.protos.service_pb2 import TraceInfoV3
+
+        trace_id = entry["trace_id"]
+        with self.answering("writing a trace"):
+            entered = self.tracking.start_trace(
+                TraceInfo.from_proto(ParseDict(entry, TraceInfoV3()))
+            )
+        self._entered[trace_id] = entered
+        if trace_id in self._waiting:
+            self._put(trace_id, self._waiting.pop(trace_id))
+
+    def _judge(self, trace_id: str, wanted: Sequence[Json]) -> None:
+        """Write what is not said of a trace yet, or is said otherwise."""
+        said, theirs = self._said_of(trace_id)
+        for row in wanted:
+            old, new = said.get(row["assessment_id"]), assessment_from(row)
+            if row["assessment_id"] not in theirs:
+                self.create_assessment(row)
+            elif old is None or new is None or new.says_the_same(old):
+                continue
+            elif (old.source_type, old.source_id) == (new.source_type, new.source_id):
+                patch(self, new)
+            else:  # who said it cannot be changed
+                with self.answering("deleting an assessment"):
+                    self.tracking.delete_assessment(trace_id, old.assessment_id)
+                self.create_assessment(row)
+
+    def _said_of(self, trace_id: str) -> tuple[dict[str, Assessment], dict[str, str]]:
+        """The judgements on a trace, and the workspace's id of all that is said of it."""
+        with self.answering("reading what is said of a trace"):
+            entities, theirs = self.tracking.said_of(trace_id)
+        said = (assessment_from(_json(each)) for each in entities)
+        return {each.assessment_id: each for each in said if each is not None}, theirs
+
     def _put(self, trace_id: str, spans: list[Span]) -> None:
         from mlflow.tracing.utils import TraceJSONEncoder
 
@@ -191,8 +255,21 @@ class ManagedGateway(RestGateway):
             span["attributes"] = {key: _once(text) for key, text in span["attributes"].items()}
         text = json.dumps(data, cls=TraceJSONEncoder, ensure_ascii=False)
         with self.answering("writing spans"):
-            self.tracking.files_of(self._entered.pop(trace_id)).upload_trace_data(text)
-            self.tracking.set_trace_tag(trace_id, KEPT_TAG, "true")
+            entered = self._entered.pop(trace_id)
+            self.tracking.files_of(entered).upload_trace_data(text)
+            self.tracking.set_trace_tag(trace_id, KEPT_TAG, _version(entered.tags))
+
+
+def _version(tags: Mapping[str, str]) -> str:
+    """Which version of a trace it is, by its tags; those of others have but one."""
+    return tags.get(HASH_TAG, "true")
+
+
+def _json(entity: TraceInfo | Entity) -> Json:
+    """In the form in which a server would send it."""
+    from google.protobuf.json_format import MessageToDict
+
+    return MessageToDict(entity.to_proto(), preserving_proto_field_name=True)
 
 
 def _once(text: str) -> str:
