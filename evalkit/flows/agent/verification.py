@@ -88,6 +88,14 @@ class _Trial:
         """The trial of one scorer."""
         return replace(self, clean=_only(scorer, self.clean), damaged=_only(scorer, self.damaged))
 
+    def only(self, scorer: str) -> _Trial:
+        """The trial of one scorer."""
+
+        def own(scores: Sequence[Sequence[Score]]) -> list[list[Score]]:
+            return [[each for each in row if each.scorer == scorer] for row in scores]
+
+        return replace(self, clean=own(self.clean), damaged=own(self.damaged))
+
     def faults(self, scorers: Sequence[str], claims: Mapping[str, Sequence[str]]) -> list[str]:
         """What is wrong with the scorers; what they notice is asked once they give values."""
         rows = [f"row {position} ({key})" for position, key in enumerate(self.keys)]
