@@ -15,13 +15,14 @@ from evalkit import cli
 from evalkit.adapters.databricks import surroundings
 from evalkit.core.errors import EvalkitError, InputError, Problem
 
-OWN = frozenset({"stages", "job_run_id", "experiment_ids", "run_ids"})
+OWN = frozenset({"stages", "skip_stages", "job_run_id", "experiment_ids", "run_ids"})
 """Parameters that are the job's, not a stage's: it hands them to every task all the same."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the stages that ``--stages=sync-dataset,log-results`` names, until one fails.
 
+    Those that ``--skip_stages`` names are passed over, and a task that has no other succeeds.
     ``--job_run_id={{job.run_id}}`` says which run of the job it is; all else are the stages' own
     parameters. ``true`` switches a flag on; ``false`` and empty values count as not given.
 
@@ -37,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     run_id = given.get("job_run_id", "")
     where = surroundings(os.environ, job_run_id=run_id)
     sys.stderr.write(f"{where}{f', run {run_id}' if run_id else ''}\n")
+    if not commands:
+        sys.stderr.write(f"nothing is left to do: skip_stages={given['skip_stages']}\n")
     for command in commands:
         report, code = cli.outcome(command)
         if code:
@@ -68,10 +71,11 @@ def stage_commands(given: Mapping[str, str]) -> list[list[str]]:
         InputError: names every stage and parameter that evalkit does not have.
     """
     known = cli.stage_flags()
-    stages = [name.strip() for name in given.get("stages", "").split(",") if name.strip()]
+    stages, skipped = _names(given, "stages"), _names(given, "skip_stages")
     problems = [
-        Problem(f"there is no stage {name!r}", field="stages", fix=f"one of {', '.join(known)}")
-        for name in stages
+        Problem(f"there is no stage {name!r}", field=field, fix=f"one of {', '.join(known)}")
+        for field, names in (("stages", stages), ("skip_stages", skipped))
+        for name in names
         if name not in known
     ]
     if not stages:
@@ -81,7 +85,11 @@ def stage_commands(given: Mapping[str, str]) -> list[list[str]]:
     problems += [Problem("no stage has this parameter", field=flag) for flag in strange]
     if problems:
         raise InputError(*problems)
-    return [[stage, *_arguments(flags, known[stage])] for stage in stages]
+    return [[stage, *_arguments(flags, known[stage])] for stage in stages if stage not in skipped]
+
+
+def _names(given: Mapping[str, str], field: str) -> list[str]:
+    return [name.strip() for name in given.get(field, "").split(",") if name.strip()]
 
 
 def _flag(name: str) -> str:

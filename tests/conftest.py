@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from commands import Forge, Outcome, run_here
 from eval_project import EvalProject
+from managed_server import ManagedMlflow, managed_mlflow
 from servers import OFFLINE, MlflowServer
+from workspace_server import PAT
 
 from evalkit.adapters.store import connect
 
@@ -82,6 +84,15 @@ def tracking_uri(request: pytest.FixtureRequest) -> str:
     if request.param == "sqlite":
         return request.getfixturevalue("sqlite_uri")
     return request.getfixturevalue("server").uri
+
+
+@pytest.fixture
+def workspace(server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[ManagedMlflow]:
+    """A Databricks workspace before the running server, which this process is configured for."""
+    with managed_mlflow(server.uri) as running:
+        monkeypatch.setenv("DATABRICKS_HOST", running.url)
+        monkeypatch.setenv("DATABRICKS_TOKEN", PAT)
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -4,13 +4,11 @@ import json
 
 import pytest
 from commands import until
-from managed_server import managed_mlflow
 from mlflow import MlflowClient
 from mlflow.entities import TraceData
 from mlflow.tracing.client import TracingClient
 from shop_agent import ShopAgent
 from task_argv import AS_DEPLOYED, task_argv, wheel_tasks
-from workspace_server import PAT
 
 from evalkit.adapters.store import connect
 from evalkit.flows.agent.sessions import SUITE_EXPERIMENT
@@ -22,31 +20,28 @@ TRACES = 4
 
 
 @pytest.fixture
-def workspace(server, monkeypatch):
-    """A workspace with an agent's traces, and no volume yet.
+def shop(server, workspace):
+    """The workspace with an agent's traces, and no volume yet.
 
     The answers end anyhow and their tool fails now and then: fewer scorers can be learned, and each
     takes seconds.
     """
-    with managed_mlflow(server.uri) as running:
-        monkeypatch.setenv("DATABRICKS_HOST", running.url)
-        monkeypatch.setenv("DATABRICKS_TOKEN", PAT)
-        agent = ShopAgent(server.uri, connect("databricks").experiment(SHOP, create=True))
-        there, here = TracingClient("databricks"), TracingClient(server.uri)
-        for number in range(TRACES):
-            down = "timeout" if number % 2 else ""
-            trace_id = agent.answer(f"where is {number}?", "It is on its way", tool_error=down)
-            spans = TraceData(here.get_trace(trace_id).data.spans)
-            there._upload_trace_data(there.get_trace_info(trace_id), spans)
-        yield running
+    agent = ShopAgent(server.uri, connect("databricks").experiment(SHOP, create=True))
+    there, here = TracingClient("databricks"), TracingClient(server.uri)
+    for number in range(TRACES):
+        down = "timeout" if number % 2 else ""
+        trace_id = agent.answer(f"where is {number}?", "It is on its way", tool_error=down)
+        spans = TraceData(here.get_trace(trace_id).data.spans)
+        there._upload_trace_data(there.get_trace_info(trace_id), spans)
+    return workspace
 
 
 @pytest.fixture
-def start(bundle, installed, workspace, tmp_path):
+def start(bundle, installed, shop, tmp_path):
     """Starts ``eval_agent_job`` with the arguments that it gets; ``chosen`` are its parameters."""
     (task,) = (task for job, task in wheel_tasks(bundle) if job == "eval_agent_job")
     wheel = task["python_wheel_task"]
-    env = {"DATABRICKS_RUNTIME_VERSION": "17.3", "DATABRICKS_HOST": workspace.url}
+    env = {"DATABRICKS_RUNTIME_VERSION": "17.3", "DATABRICKS_HOST": shop.url}
 
     def start(**chosen):
         given = {"experiment_id": SHOP, "volume_path": VOLUME, "model": "offline", **chosen}

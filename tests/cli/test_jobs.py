@@ -30,6 +30,16 @@ def test_a_value_may_hold_anything():
     assert commands("--stages=check", "--config=a=b --json") == [["check", "--config=a=b --json"]]
 
 
+def test_stages_are_left_out_on_request():
+    argv = ("--stages=sync-dataset,log-results", "--run_id=r", "--skip_stages=sync-dataset")
+    assert commands(*argv) == [["log-results", "--run-id=r"]]
+
+
+def test_a_task_of_which_nothing_is_left_succeeds_and_says_so(capfd):
+    main(["--stages=sync-dataset", "--skip_stages=sync-dataset"])
+    assert "nothing is left to do: skip_stages=sync-dataset" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("argv", "complaint"),
     [
@@ -37,6 +47,7 @@ def test_a_value_may_hold_anything():
         (["--stages", "check"], "'--stages' is not --name=value"),
         (["--config=x"], "no stage is named"),
         (["--stages=check,snyc"], "no stage 'snyc'"),
+        (["--stages=check", "--skip_stages=snyc"], "no stage 'snyc'"),
         (["--stages=check", "--confg=x"], "--confg: no stage has this parameter"),
     ],
 )

@@ -1,0 +1,56 @@
+"""The bridge's job into the workspace's own MLflow: killed, run again, scores never doubled."""
+
+import pytest
+from commands import until
+from eval_project import CASES, RUN_ID, scores_of
+from in_mlflow import InMlflow
+from task_argv import AS_DEPLOYED, task_argv, wheel_tasks
+
+EXPERIMENT = "/Users/dev/support"
+
+
+@pytest.fixture
+def tasks(bundle, project, workspace, tmp_path):
+    """Tasks of ``eval_bridge_job`` as they are started for the project, by what they are called."""
+    assert workspace.url
+    project.configure(mlflow={"experiment": EXPERIMENT})
+    values = {**AS_DEPLOYED, "resources.volumes.state.volume_path": str(tmp_path)}
+    chosen = {"run_id": RUN_ID, "skip_stages": "sync-dataset"}
+    return {
+        task["task_key"]: (
+            task["python_wheel_task"]["package_name"],
+            task["python_wheel_task"]["entry_point"],
+            task_argv(bundle, job, task, values, **chosen),
+        )
+        for job, task in wheel_tasks(bundle)
+        if job == "eval_bridge_job"
+    }
+
+
+@pytest.mark.timeout(300)
+def test_the_bridge_completes_in_the_workspace_after_a_kill_and_again(
+    tasks, installed, workspace, project, evalkit, tmp_path
+):
+    env = {"DATABRICKS_RUNTIME_VERSION": "17.3", "DATABRICKS_HOST": workspace.url}
+    first = installed.start_task(tasks["log"], cwd=tmp_path, env=env)
+    until(lambda: first.poll() is not None or workspace.seen("POST .*/assessments$"), 100)
+    first.kill()
+    first.communicate()
+
+    job = [tasks[key] for key in ("sync", "log", "feedback")]
+    done = installed.run_tasks(*job, cwd=tmp_path, env=env)
+    assert done.returncode == 0, done.stderr
+    assert "nothing is left to do: skip_stages=sync-dataset" in done.stderr
+    there = InMlflow("databricks", EXPERIMENT)
+    assert set(there.traces()) == set(CASES) == {c for c in CASES if there.feedback(c)}
+    assert set(there.feedback("alpha")) == set(scores_of("alpha"))
+
+    there.say("alpha", "would_send", False, who="ann@team.example")
+    project.summarise({case: scores_of(case, number=1) for case in CASES})
+    for expected in ({"updated": 6, "created": 0}, {"updated": 0, "created": 0}):
+        pushed = evalkit("push-feedback", "--run-id", RUN_ID, uri="databricks")
+        assert pushed.code == 0, pushed.err
+        assert pushed.report.items() >= expected.items()
+    assert there.feedback("alpha")["polite"].value is False
+    pulled = evalkit("pull-feedback", "--run-id", RUN_ID, uri="databricks")
+    assert (pulled.code, pulled.report["annotations"]) == (0, 1), pulled.err
