@@ -11,7 +11,7 @@ with app.setup:
     from evalkit import narrating, watching
     from evalkit.agency import bench
     from evalkit.agency.following import Progress
-    from evalkit.agency.overview import overview, overviews
+    from evalkit.agency.overview import overview
     from evalkit.core.agent.verdicts import table_of
     from evalkit.host import Host, agent_live, agent_page, agent_settings, page, suite_charts
     from evalkit.host import suite_views as suite
@@ -142,7 +142,7 @@ def _():
 @app.cell
 def sessions(chosen, host, watch):
     with host.step("Looking for sessions"):
-        known = list(overviews(chosen.volume_path, watch.experiment_id))
+        known = agent_page.sessions_to_pick(host, chosen.volume_path, watch)
     picker = agent_page.session_picker(host, known, watch, chosen.session)
     page.stack(agent_page.session_table(known), picker)
     return (picker,)

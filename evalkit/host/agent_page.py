@@ -13,7 +13,7 @@ from evalkit.agency import placing
 from evalkit.agency.bench import ReadSuite, SuiteRun, read_suite, run_suite
 from evalkit.agency.building import build
 from evalkit.agency.following import Progress
-from evalkit.agency.overview import SessionOverview, page_of_suite
+from evalkit.agency.overview import SessionOverview, overviews, page_of_suite
 from evalkit.agency.request import Request
 from evalkit.core.errors import Unfinished
 from evalkit.host import page
@@ -26,6 +26,20 @@ if TYPE_CHECKING:
     from evalkit.flows.agent.events import Event
 
 SECONDS_A_MINUTE = 60
+
+
+def sessions_to_pick(host: Host[Any], base: str | None, watch: Watch) -> list[SessionOverview]:
+    """The sessions about an experiment, the newest first; none where nobody could pick.
+
+    Args:
+        host: The notebook's host.
+        base: Where session directories lie; None for the working directory.
+        watch: The experiment.
+
+    Raises:
+        InputError: a session directory cannot be read.
+    """
+    return list(overviews(base, watch.experiment_id)) if host.person else []
 
 
 def session_picker(

@@ -120,7 +120,7 @@ def test_a_person_has_a_suite_built_stops_and_goes_on_reads_it_and_runs_it(
     suite.get_by_text("half an answer").first.wait_for()
     visitor.tab("Code")
     suite.get_by_text("scorers.py").click()
-    suite.get_by_text("SCORERS").first.wait_for()
+    suite.get_by_text("SCORERS").filter(visible=True).first.wait_for()
 
     visitor.press("Run the suite")
     scores = visitor.cell("scores")
