@@ -4,7 +4,7 @@ __generated_with = "0.25.2"
 app = marimo.App(width="medium", app_title="The agent", css_file="evalkit.css")
 
 with app.setup:
-    from dataclasses import dataclass
+    from dataclasses import dataclass, replace
 
     import marimo as mo
 
@@ -70,13 +70,14 @@ def reading(form, host):
 
     def read(say):
         chosen = agent_settings.settled(said, host.sample_traffic(said, say))
-        return chosen, watching.watch(
+        watch = watching.watch(
             config=chosen.config,
             experiment=chosen.experiment_id,
             tracking_uri=chosen.tracking_uri,
             most=chosen.traces,
             say=say,
         )
+        return replace(chosen, experiment_id=watch.experiment), watch
 
     seen = host.work("Reading traces", read)
     return (seen,)

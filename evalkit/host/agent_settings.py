@@ -113,7 +113,9 @@ class Terms:
 
 
 def settled(settings: AgentSettings, sample: str | None) -> AgentSettings:
-    """The settings with nothing left open that says what they are about.
+    """The settings with what says which MLflow and which experiment they are about.
+
+    Only an experiment that the config alone names is left out: it need not be there yet.
 
     Args:
         settings: As they were made.
@@ -131,7 +133,8 @@ def settled(settings: AgentSettings, sample: str | None) -> AgentSettings:
             volume_path=settings.volume_path or str(Path(settings.config).parent),
         )
     uri, experiment = aim(request_of(settings))
-    return replace(settings, tracking_uri=uri, experiment_id=experiment)
+    is_named = settings.experiment_id or settings.session
+    return replace(settings, tracking_uri=uri, experiment_id=experiment if is_named else None)
 
 
 def request_of(settings: AgentSettings, session: str | None = None) -> Request:
