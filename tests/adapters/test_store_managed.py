@@ -169,7 +169,7 @@ def test_datasets_are_refused(store, experiment_id):
 
 def test_an_experiment_without_a_path_is_refused_in_the_workspaces_words(store):
     with pytest.raises(StoreError, match="must be an absolute path"):
-        store.experiment("support", create=True)
+        store.experiment("no-path-leads-here", create=True)
 
 
 def test_a_token_that_is_not_accepted_is_said_so(store, workspace, experiment_id):

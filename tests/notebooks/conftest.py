@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -29,6 +30,7 @@ from evalkit import notebooks
 from evalkit.adapters.store import connect
 from evalkit.agency.building import build
 from evalkit.agency.request import OFFLINE, Request
+from evalkit.export import export
 
 PAGES = Path(__file__).parent / "pages"
 TALL = {"width": 1280, "height": 2600}
@@ -161,6 +163,14 @@ def finished_session(
     return session
 
 
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All notebooks, as .ipynb."""
+    target = tmp_path_factory.mktemp("exported")
+    export(target)
+    return target
+
+
 Script = Callable[..., Outcome]
 
 
@@ -214,6 +224,22 @@ class Jupyter:
         fresh = new_code_cell(f"%reset -f\n%cd -q {folder}")
         notebook.cells.insert(0, fresh)
         return self._await(self._execute(NotebookClient(notebook, km=self.kernel, timeout=280)))
+
+    def says(self, notebook: NotebookNode, told: Mapping[str, str], folder: Path) -> str:
+        """What a notebook's last two cells put out.
+
+        Args:
+            notebook: The notebook.
+            told: Its parameters, which it is told through the environment.
+            folder: Where it runs.
+        """
+        environment = {f"EVALKIT_{name.upper()}": value for name, value in told.items()}
+        notebook.cells.insert(0, new_code_cell(f"import os\nos.environ.update({environment})"))
+        forget = f"for key in {list(environment)}:\n    del os.environ[key]"
+        notebook.cells.append(new_code_cell(forget))
+        ended = self.run(notebook, folder)
+        said = [json.dumps(cell.outputs) for cell in ended.cells if cell.cell_type == "code"]
+        return "".join(said[-3:-1])
 
     async def _execute(self, client: NotebookClient) -> NotebookNode:
         try:

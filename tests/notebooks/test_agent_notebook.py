@@ -4,6 +4,7 @@ import importlib.util
 import json
 import re
 
+import nbformat
 import pytest
 from mlflow import MlflowClient
 from shop_agent import ShopAgent
@@ -197,6 +198,12 @@ def test_as_a_script_it_ends_as_the_command_does(script, stored_project):
     absent = script(NOTEBOOK, "--tracking-uri=http://127.0.0.1:9", cwd=root)
     assert (absent.code, absent.out.count("\n")) == (0, 1)
     assert "skipped: MLflow at http://127.0.0.1:9 is not reachable" in absent.out
+
+
+def test_in_jupyter_it_shows_the_finished_suite(jupyter, exported, finished_session, tmp_path):
+    notebook = nbformat.read(exported / "run_eval_agent.ipynb", as_version=4)
+    told = {"model": "offline", **finished_session.parameters}
+    assert "the suite is verified" in jupyter.says(notebook, told, tmp_path)
 
 
 # -- run by a program -------------------------------------------------------------------------
