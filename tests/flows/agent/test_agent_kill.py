@@ -82,10 +82,27 @@ def test_killed_in_every_kind_of_session_and_gone_on_with(agent: Agent) -> None:
         assert killed(agent, server, killer, partial(validates, agent)) == KILLED
         assert agent.run(server).code == 0
         assert server.answered == paid
+        # while it repairs what somebody has broken
+        scorers = agent.folder / "evaluation/scorers.py"
+        whole = scorers.read_text()
+        scorers.write_text(
+            whole.replace("    text = said(", "    raise OSError\n    text = said(", 1)
+        )
+        assert killed(agent, server, killer, ("fix", 2)) == KILLED
+        assert "OSError" in agent.tasks()["fix-1"]["failure"]
+        mended = agent.run(server)
+        assert mended.code == 0, mended.err
+        assert "raise OSError" not in scorers.read_text()
     assert state(agent.database, SHOP) == before
-    assert agent.endings() == ["finished"] * 4
-    assert [task["attempts"] for task in agent.tasks().values()] == [1, 1, 1, 0]
-    assert len(agent.in_mlflow(OWN)["trace_info"]) == 4
+    assert agent.endings() == ["finished"] * 5
+    assert {name: task["attempts"] for name, task in agent.tasks().items()} == {
+        "dataset": 1,
+        "scorer-no_error": 1,
+        "script": 1,
+        "fix-1": 1,
+        "validate": 1,
+    }
+    assert len(agent.in_mlflow(OWN)["trace_info"]) == 5
 
 
 def validates(agent: Agent) -> bool:
