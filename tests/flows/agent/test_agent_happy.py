@@ -16,6 +16,7 @@ from commands import Forge, Outcome
 from competent import Asked, Competent, writes
 from in_mlflow import InMlflow
 from messages_server import MessagesServer, Reply, messages_server
+from mlflow import MlflowClient
 from servers import clean_environment
 from store_state import Row, state
 
@@ -76,6 +77,15 @@ def test_the_suite_is_verified(built: Built) -> None:
     for path in report["artifacts"].values():
         assert (built.agent.root / path).is_file()
     assert not built.claude.refused
+
+
+def test_the_figures_of_its_proof_are_metrics_of_the_run_that_is_kept(built: Built) -> None:
+    kept = built.done.report["kept"]
+    run = MlflowClient(f"sqlite:///{built.agent.database}").get_run(kept["mlflow_run_id"])
+    metrics = run.data.metrics
+    assert (metrics["rows"], metrics["good_rows"]) == (8, 7)
+    assert metrics["no_error/mean"] == pytest.approx(7 / 8)
+    assert (metrics["no_error/good_rows"], metrics["damage/emptied"]) == (1, 1)
 
 
 def test_every_case_and_scorer_cites_its_traces(built: Built) -> None:
