@@ -1,0 +1,116 @@
+"""The port's part for traces of agents at work: looking at them, and leaving notes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from evalkit.adapters.store import asking, experiments, observing
+from evalkit.adapters.store.gateway import Gateway
+from evalkit.core.agent.notes import Note, RunGlimpse
+from evalkit.core.feedback import Assessment
+from evalkit.core.observed import ObservedTrace
+
+
+class AgentTraces:
+    """What agents did, whoever recorded it; nothing here is evalkit's own."""
+
+    _gateway: Gateway
+
+    def find_experiment(self, named: str) -> tuple[str, str] | None:
+        """Id and name of an experiment that is named by either; None where there is none.
+
+        Raises:
+            StoreError: MLflow failed.
+        """
+        return observing.find_experiment(self._gateway, named)
+
+    def experiments(self) -> list[tuple[str, str]]:
+        """Id and name of the experiments that were changed last, the newest first; at most 200.
+
+        Raises:
+            StoreError: MLflow failed.
+        """
+        return experiments.experiments(self._gateway)
+
+    def observe(
+        self, experiment_id: str, *, most: int, outline: bool = False
+    ) -> Iterator[ObservedTrace]:
+        """The newest traces of an experiment with their spans, newest first, as they are read.
+
+        Args:
+            experiment_id: The experiment.
+            most: How many to read.
+            outline: Read inputs and outputs only of spans that lie within no other, and no
+                attributes, which is several times as quick.
+
+        Raises:
+            StoreError: MLflow failed.
+        """
+        return observing.observe(self._gateway, experiment_id, most, outline=outline)
+
+    def observe_one(self, trace_id: str) -> ObservedTrace:
+        """One trace with its spans.
+
+        Raises:
+            StoreError: there is no such trace, or MLflow failed.
+        """
+        return observing.observe_one(self._gateway, trace_id)
+
+    def search_traces(
+        self, experiment_id: str, condition: str = "", *, offset: int = 0, most: int = 20
+    ) -> tuple[list[ObservedTrace], bool]:
+        """Traces that meet a condition, newest first and without spans; whether there are more.
+
+        Args:
+            experiment_id: The experiment.
+            condition: In MLflow's search language; empty for all.
+            offset: How many of the first to pass over.
+            most: How many to return.
+
+        Raises:
+            InputError: MLflow does not understand the condition; says which it understands.
+            StoreError: MLflow failed.
+        """
+        return asking.search_traces(self._gateway, experiment_id, condition, offset, most)
+
+    def search_assessments(
+        self, experiment_id: str, condition: str = "", *, offset: int = 0, most: int = 50
+    ) -> tuple[list[Assessment], bool]:
+        """What was said of the newest traces that meet a condition; whether there is more.
+
+        Raises:
+            InputError: MLflow does not understand the condition; says which it understands.
+            StoreError: MLflow failed.
+        """
+        return asking.search_assessments(self._gateway, experiment_id, condition, offset, most)
+
+    def search_runs(
+        self, experiment_id: str, condition: str = "", *, offset: int = 0, most: int = 20
+    ) -> tuple[list[RunGlimpse], bool]:
+        """Runs that meet a condition, newest first; whether there are more.
+
+        Raises:
+            InputError: MLflow does not understand the condition; says which it understands.
+            StoreError: MLflow failed.
+        """
+        return asking.search_runs(self._gateway, experiment_id, condition, offset, most)
+
+    def trace_of(self, experiment_id: str, trace_id: str) -> ObservedTrace:
+        """One trace of an experiment with its spans.
+
+        Raises:
+            InputError: the experiment has no such trace.
+            StoreError: MLflow failed.
+        """
+        return asking.trace_of(self._gateway, experiment_id, trace_id)
+
+    def annotate_trace(self, experiment_id: str, note: Note) -> bool:
+        """Note something on a trace, as an agent; False where just that is noted already.
+
+        A later word of the same kind and name replaces the earlier one.
+
+        Raises:
+            InputError: the note is not one, or the experiment has no such trace.
+            StoreError: MLflow failed.
+        """
+        return asking.annotate(self._gateway, experiment_id, note)
