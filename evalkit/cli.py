@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from evalkit import commissioning, verdict
+from evalkit import commissioning, options, verdict
 from evalkit.core.errors import EvalkitError, InputError, Problem
 from evalkit.terminal import Terminal
 
@@ -49,9 +49,9 @@ def outcome(given: Sequence[str]) -> tuple[Report, int]:
 def stage_flags() -> dict[str, frozenset[str]]:
     """The long flags that each stage takes, such as ``--run-id``, by the stage's name."""
     found = {}
-    for name, (_, _, options) in _STAGES.items():
+    for name, (_, _, added) in _STAGES.items():
         sub = argparse.ArgumentParser(add_help=False)
-        for option in (*options, _common):
+        for option in (*added, options.common):
             option(sub)
         given = [text for action in sub._actions for text in action.option_strings]  # noqa: SLF001 - argparse tells no other way
         found[name] = frozenset(text for text in given if text.startswith("--"))
@@ -87,108 +87,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=version("mlflow-evalkit"))
     stages = parser.add_subparsers(title="stages", required=True, metavar="STAGE")
-    for name, (stage, summary, options) in _STAGES.items():
+    for name, (stage, summary, added) in _STAGES.items():
         sub = stages.add_parser(name, help=summary, description=summary, allow_abbrev=False)
-        for option in options:
+        for option in added:
             option(sub)
-        _common(sub)
+        options.common(sub)
         sub.set_defaults(stage=stage)
     return parser
-
-
-def _common(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--json", action="store_true", help="end with the report as one line of JSON")
-    sub.add_argument(
-        "--tracking-uri",
-        metavar="URI",
-        help="the MLflow to use; else mlflow.tracking_uri in the config, else MLFLOW_TRACKING_URI",
-    )
-    sub.add_argument(
-        "--runs-dir",
-        metavar="DIR",
-        help="where finished runs lie; else AGENT_EVAL_RUNS_DIR, else eval/runs beside the config",
-    )
-    sub.add_argument(
-        "--strict",
-        action="store_true",
-        help="exit 1 also where MLflow is absent, a log is refused or feedback finds no trace",
-    )
-
-
-def _config(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--config", default="eval.yaml", metavar="FILE", help="default: eval.yaml")
-
-
-def _run_id(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--run-id", required=True, metavar="ID", help="the run directory's name")
-
-
-def _mapping(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument(
-        "--mapping", metavar="FILE", help="the schema mapping; default: tmp/schema_mapping.json"
-    )
-
-
-def _dataset(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--dataset-name", metavar="NAME", help="default: the eval's name")
-    sub.add_argument(
-        "--distinguish",
-        action="store_true",
-        help="add an input case_id, so that cases with equal inputs stay apart",
-    )
-
-
-def _dry_run(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--dry-run", action="store_true", help="show the changes, write nothing")
-
-
-def _names(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument(
-        "--names",
-        choices=("auto", "seed"),
-        default="auto",
-        help="seed: name feedback {case_id}/{judge} on every trace, not only on shared ones",
-    )
-
-
-def _source(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument(
-        "--source", choices=("judge", "human", "all"), default="all", help="default: all"
-    )
-
-
-def _proposal(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--out", metavar="FILE", help="default: tmp/schema_mapping.json")
-    sub.add_argument(
-        "--by", choices=("rules", "claude"), default="rules", help="who proposes; default: rules"
-    )
-    sub.add_argument("--model", metavar="NAME", help="the Claude model; default: MODEL, or ours")
-    sub.add_argument("--force", action="store_true", help="overwrite a mapping that differs")
-
-
-def _folder(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("directory", nargs="?", default="evalkit-demo", help="default: ./evalkit-demo")
-
-
-def _notebook(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument(
-        "notebook",
-        nargs="?",
-        metavar="STAGE",
-        help="the notebook to show first, such as sync-dataset; default: all of them",
-    )
-    sub.add_argument(
-        "--config", metavar="FILE", help="default: eval.yaml if there is one, else the demo project"
-    )
-    sub.add_argument("--edit", action="store_true", help="let the browser change the notebooks")
-    sub.add_argument("--port", type=int, metavar="N", help="default: 2718, or a free one")
-    sub.add_argument(
-        "--no-browser", action="store_false", dest="browser", help="only print the address"
-    )
-
-
-def _target(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("directory", help="where to write the .ipynb files")
 
 
 def _open(arguments: argparse.Namespace) -> Workspace:
@@ -341,35 +246,47 @@ def _export(arguments: argparse.Namespace, terminal: Terminal) -> Report:
 _Option = Callable[[argparse.ArgumentParser], None]
 
 _STAGES: dict[str, tuple[Stage, str, tuple[_Option, ...]]] = {
-    "check": (_check, "Say what is wrong with eval.yaml and what there is.", (_config,)),
-    "map": (_map, "Write which field of a case feeds which input.", (_config, _proposal)),
+    "check": (_check, "Say what is wrong with eval.yaml and what there is.", (options.config,)),
+    "map": (
+        _map,
+        "Write which field of a case feeds which input.",
+        (options.config, options.proposal),
+    ),
     "sync-dataset": (
         _sync,
         "Make the MLflow dataset mirror the cases.",
-        (_config, _mapping, _dataset, _dry_run),
+        (options.config, options.mapping, options.dataset, options.dry_run),
     ),
     "log-results": (
         _log,
         "Log a finished run, with a trace for each case.",
-        (_config, _run_id, _names),
+        (options.config, options.run_id, options.names),
     ),
     "push-feedback": (
         _push,
         "Attach scores and comments to the traces.",
-        (_config, _run_id, _source, _names),
+        (options.config, options.run_id, options.source, options.names),
     ),
     "pull-feedback": (
         _pull,
         "Bring people's annotations back into review.yaml.",
-        (_config, _run_id),
+        (options.config, options.run_id),
     ),
     "all": (
         _all,
         "Map if needed, sync, log and push.",
-        (_config, _run_id, _mapping, _dataset, _names),
+        (options.config, options.run_id, options.mapping, options.dataset, options.names),
     ),
-    "demo": (_demo, "Generate a project and run every stage on it.", (_folder,)),
-    "agent": (_agent, "Build an evaluation suite from traces.", (_config, commissioning.flags)),
-    "open": (_open_notebooks, "Open the notebooks in the browser.", (_notebook,)),
-    "export": (_export, "Write the notebooks as .ipynb, for Jupyter and Databricks.", (_target,)),
+    "demo": (_demo, "Generate a project and run every stage on it.", (options.folder,)),
+    "agent": (
+        _agent,
+        "Build an evaluation suite from traces.",
+        (options.config, commissioning.flags),
+    ),
+    "open": (_open_notebooks, "Open the notebooks in the browser.", (options.notebook,)),
+    "export": (
+        _export,
+        "Write the notebooks as .ipynb, for Jupyter and Databricks.",
+        (options.target,),
+    ),
 }

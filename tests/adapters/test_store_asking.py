@@ -3,26 +3,9 @@
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import AssessmentSource, Feedback
-from shop_agent import ShopAgent
 
-from evalkit.adapters.store import connect
 from evalkit.core.agent.notes import Note
 from evalkit.core.errors import InputError
-
-
-@pytest.fixture
-def store(tracking_uri):
-    return connect(tracking_uri)
-
-
-@pytest.fixture
-def experiment_id(store, request):
-    return store.experiment(request.node.name, create=True)
-
-
-@pytest.fixture
-def agent(tracking_uri, experiment_id):
-    return ShopAgent(tracking_uri, experiment_id)
 
 
 def test_traces_are_found_by_a_filter_and_page_by_page(store, experiment_id, agent):

@@ -11,21 +11,6 @@ from evalkit.adapters.store import connect, observing
 from evalkit.core.errors import StoreError
 
 
-@pytest.fixture
-def store(tracking_uri):
-    return connect(tracking_uri)
-
-
-@pytest.fixture
-def experiment_id(store, request):
-    return store.experiment(request.node.name, create=True)
-
-
-@pytest.fixture
-def agent(tracking_uri, experiment_id):
-    return ShopAgent(tracking_uri, experiment_id)
-
-
 def test_an_experiment_is_found_by_its_name_or_its_id(store, experiment_id, request):
     found = (experiment_id, request.node.name)
     assert store.find_experiment(request.node.name) == found
