@@ -44,7 +44,11 @@ def mapping(sub: argparse.ArgumentParser) -> None:
 
 def dataset(sub: argparse.ArgumentParser) -> None:
     """The dataset in MLflow."""
-    sub.add_argument("--dataset-name", metavar="NAME", help="default: the eval's name")
+    sub.add_argument(
+        "--dataset-name",
+        metavar="NAME",
+        help="default: the eval's name; in a Databricks workspace CATALOG.SCHEMA.TABLE",
+    )
     sub.add_argument(
         "--distinguish",
         action="store_true",

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from evalkit.adapters.files.project import ProjectFiles, load_project
 from evalkit.adapters.files.run import RunFiles, load_run
-from evalkit.core.tracking import Tracking, resolve_tracking
+from evalkit.core.dataset import table_name
+from evalkit.core.tracking import Tracking, is_workspace, resolve_tracking
 
 if TYPE_CHECKING:
     from evalkit.adapters.store import Store
@@ -58,6 +59,20 @@ class Workspace:
         from evalkit.adapters.store import connect
 
         return connect(self.tracking.uri)
+
+    def dataset_name(self, named: str | None = None) -> str:
+        """The name of the dataset that mirrors the cases: the eval's, unless another is given.
+
+        In a Databricks workspace it is that of a table: see
+        :func:`evalkit.core.dataset.table_name`.
+
+        Raises:
+            InputError: it is to be a table, and is none.
+        """
+        evaluation = self.files.project.name
+        if is_workspace(self.tracking.uri):
+            return table_name(named, evaluation, self.files.config.resolve().parent.as_posix())
+        return named or evaluation
 
     def run(self, run_id: str) -> RunFiles:
         """A finished run.

@@ -18,7 +18,10 @@ with app.setup:
 
         mapping: str | None = param(None, "Schema mapping; else tmp/schema_mapping.json")
         dataset_name: str | None = param(
-            None, "Its name in MLflow; else the eval's", link=True, label="Dataset"
+            None,
+            "Its name in MLflow, CATALOG.SCHEMA.TABLE in a Databricks workspace; else the eval's",
+            link=True,
+            label="Dataset",
         )
         distinguish: bool = param(
             False,

@@ -2,8 +2,8 @@
 
 What differs from a server of one's own is here: experiments have absolute paths, artifacts and
 spans lie in cloud storage that is reached by signed addresses or by the Files API, assessments get
-their ids from the workspace whatever they come with, and datasets and spans by OpenTelemetry are
-not to be had.
+their ids from the workspace whatever they come with, datasets are tables behind a service of their
+own, and spans by OpenTelemetry are not to be had.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 import requests
+from dataset_service import DatasetService
 from workspace_server import Answer, Request, WorkspaceServer, error, ok, serving
 
 _LENT = re.compile(r"/api/2\.0/mlflow/traces/([^/]+)/credentials-for-data-(?:upload|download)")
@@ -34,11 +35,16 @@ class ManagedMlflow(WorkspaceServer):
         mlflow: The address of the MLflow server behind it.
         cloud: The spans of each trace, as they were put.
         artifacts: The content of artifacts by path.
+        datasets: The evaluation datasets.
     """
 
     mlflow: str = ""
     cloud: dict[str, bytes] = field(default_factory=dict)
     artifacts: dict[str, bytes] = field(default_factory=dict)
+    datasets: DatasetService = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.datasets = DatasetService(self.schemas)
 
     def _answer(self, request: Request) -> Answer:
         if kept := _KEPT.fullmatch(f"{request.method} {request.path}"):
@@ -48,6 +54,8 @@ class ManagedMlflow(WorkspaceServer):
         if path := _ARTIFACT.fullmatch(f"{request.method} {request.path}"):
             self.artifacts[path[1]] = request.body
             return Answer(204)
+        if told := self.datasets.answer(request):
+            return told
         if lent := _LENT.fullmatch(request.path):
             return self._lend(lent[1])
         return self._passed_on(request) if _MLFLOW.match(request.path) else refused

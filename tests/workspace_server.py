@@ -124,7 +124,11 @@ class WorkspaceServer:
             return Answer(true.status, true.body, true.headers, cut=True)
         if fault.done:
             self._answer(request)
-        codes = {429: "REQUEST_LIMIT_EXCEEDED", 503: "TEMPORARILY_UNAVAILABLE"}
+        codes = {
+            403: "PERMISSION_DENIED",
+            429: "REQUEST_LIMIT_EXCEEDED",
+            503: "TEMPORARILY_UNAVAILABLE",
+        }
         code = codes.get(fault.status, "INTERNAL_ERROR")
         return error(fault.status, code, "scripted fault", **fault.headers)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from evalkit.core.errors import InputError, Problem
 from evalkit.core.values import Json
 
 WHOLE_FILE = "__file__"
+_PARTS = 3  # catalog.schema.table
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +89,37 @@ class StoredRecord:
     inputs: Mapping[str, Json]
     expectations: Mapping[str, Json]
     tags: Mapping[str, str]
+
+
+def table_name(named: str | None, evaluation: str, folder: str) -> str:
+    """The table of Unity Catalog that holds an evaluation's cases: ``catalog.schema.table``.
+
+    Args:
+        named: The name that was asked for; None for the one that follows from the rest.
+        evaluation: The evaluation's name, which is then the table's, made of letters, digits and
+            underscores.
+        folder: The project's absolute POSIX path; on a volume, the table lies beside the volume.
+
+    Raises:
+        InputError: the name that was asked for is not of three parts, or none was asked for and
+            the project is on no volume.
+    """
+    if named is not None:
+        if len(parts := named.split(".")) == _PARTS and all(map(_is_identifier, parts)):
+            return named
+        raise _no_table(f"{named!r} is no table of Unity Catalog, which a workspace's dataset is")
+    found = re.match(r"/Volumes/([^/]+)/([^/]+)/[^/]+", folder)
+    if found is None:
+        raise _no_table("a workspace's dataset is a table of Unity Catalog, and none is named")
+    table = re.sub(r"\W+", "_", evaluation.lower(), flags=re.ASCII).strip("_")
+    return f"{found[1]}.{found[2]}.{table or 'cases'}"
+
+
+def _is_identifier(name: str) -> bool:
+    return re.fullmatch(r"[^\s./\x00-\x1f\x7f]{1,255}", name) is not None
+
+
+def _no_table(message: str) -> InputError:
+    return InputError(
+        Problem(message, field="--dataset-name", fix="give it as CATALOG.SCHEMA.TABLE")
+    )

@@ -57,7 +57,9 @@ class Change:
             old: Mapping[str, Json] = getattr(self.before, part, {})
             new: Mapping[str, Json] = getattr(self.after, part, {})
             for name in sorted(set(old) | set(new)):
-                if _key(old.get(name)) != _key(new.get(name)) or (name in old) != (name in new):
+                if row_key(old.get(name)) != row_key(new.get(name)) or (name in old) != (
+                    name in new
+                ):
                     yield f"{part}.{name}", old.get(name), new.get(name)
 
 
@@ -100,8 +102,8 @@ def plan_mirror(records: Sequence[Record], stored: Sequence[StoredRecord]) -> Pl
     """
     refuse_equal_inputs(records)
     ours = [row for row in stored if CASE_TAG in row.tags]
-    by_inputs = {_key(row.inputs): row for row in ours}
-    foreign = {_key(row.inputs): row for row in stored if CASE_TAG not in row.tags}
+    by_inputs = {row_key(row.inputs): row for row in ours}
+    foreign = {row_key(row.inputs): row for row in stored if CASE_TAG not in row.tags}
     by_case: dict[str, list[StoredRecord]] = defaultdict(list)
     for each in ours:
         by_case[each.tags[CASE_TAG]].append(each)
@@ -109,8 +111,8 @@ def plan_mirror(records: Sequence[Record], stored: Sequence[StoredRecord]) -> Pl
     changes: list[Change] = []
     first: list[str] = []
     for record in records:
-        row: StoredRecord | None = by_inputs.get(_key(record.inputs))
-        other = foreign.get(_key(record.inputs))
+        row: StoredRecord | None = by_inputs.get(row_key(record.inputs))
+        other = foreign.get(row_key(record.inputs))
         before = row or next(iter(by_case[record.case_id]), None)
         kind = _kind(record, row, by_case[record.case_id], taken=other is not None)
         changes.append(Change(kind, record.case_id, before, record))
@@ -121,8 +123,8 @@ def plan_mirror(records: Sequence[Record], stored: Sequence[StoredRecord]) -> Pl
         ):
             first.append(row.record_id)
 
-    kept = {_key(record.inputs) for record in records} - set(foreign)
-    gone = [row for row in ours if _key(row.inputs) not in kept]
+    kept = {row_key(record.inputs) for record in records} - set(foreign)
+    gone = [row for row in ours if row_key(row.inputs) not in kept]
     on_disk = {record.case_id for record in records}
     changes += [
         Change("deleted", case_id, rows[0])
@@ -145,7 +147,7 @@ def _kind(
     if row is None:
         return "updated" if own else "created"
     same = (
-        _key(row.expectations) == _key(record.expectations)
+        row_key(row.expectations) == row_key(record.expectations)
         and row.tags[CASE_TAG] == record.case_id
         and len(own) == 1
     )
@@ -160,7 +162,7 @@ def refuse_equal_inputs(records: Sequence[Record]) -> None:
     """
     groups: dict[str, list[str]] = defaultdict(list)
     for record in records:
-        groups[_key(record.inputs)].append(record.case_id)
+        groups[row_key(record.inputs)].append(record.case_id)
     clashes = [cases for cases in groups.values() if len(cases) > 1]
     if clashes:
         raise InputError(
@@ -192,7 +194,7 @@ def distinguish(records: Sequence[Record]) -> list[Record]:
     return [replace(r, inputs={**r.inputs, "case_id": r.case_id}) for r in records]
 
 
-def _key(value: Mapping[str, Json] | Json) -> str:
+def row_key(value: Mapping[str, Json] | Json) -> str:
     """Equal for equal values, however the store spells whole numbers."""
     return canonical(_plain(value))
 

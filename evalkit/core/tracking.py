@@ -43,6 +43,11 @@ def is_on_databricks(environment: Mapping[str, str]) -> bool:
     return any(map(environment.get, ("DATABRICKS_RUNTIME_VERSION", "DATABRICKS_ENV_VERSION")))
 
 
+def is_workspace(uri: str) -> bool:
+    """Whether the URI is a Databricks workspace's own MLflow, named by a profile or not."""
+    return uri == "databricks" or uri.startswith("databricks://")
+
+
 def without_password(uri: str) -> str:
     """The URI with the password of ``//user:password@host`` left out, fit to be printed."""
     return re.sub(r"(//[^/:@]*):[^/@]*@", r"\1:***@", uri)

@@ -15,9 +15,10 @@ def preview_sync(store: Store, experiment: str, dataset: str, records: Sequence[
     """What a sync would change, without changing it.
 
     Raises:
-        InputError: two records have equal inputs.
+        InputError: two records have equal inputs, or MLflow could not keep one as it is.
         StoreError: MLflow answered with an error.
     """
+    store.check_records(records)
     experiment_id = store.experiment(experiment, create=False)
     stored = store.records(dataset, experiment_id) if experiment_id else None
     return plan_mirror(records, stored or ())
@@ -53,7 +54,7 @@ def apply_sync(
         )
         store.apply_records(dataset, experiment_id, delete=plan.delete_last, upsert=(), say=say)
     except StoreError as error:
-        message = f"{error}\nThe dataset is half written; run the same command again to finish it."
+        message = f"{error}\nThe dataset may be half written; run the same command again to finish it."
         raise Unfinished(message, {"dataset": dataset, "planned": _counts(plan)}) from error
 
 

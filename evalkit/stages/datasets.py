@@ -38,7 +38,8 @@ def sync_dataset(
     Args:
         workspace: The opened project.
         mapping: The schema mapping; ``tmp/schema_mapping.json`` by default.
-        dataset_name: The dataset; the eval's name by default.
+        dataset_name: The dataset; the eval's name by default, as :meth:`Workspace.dataset_name` has
+            it.
         dry_run: Show the changes, write nothing.
         distinguish: Add an input ``case_id``, so that cases with equal inputs stay apart.
         say: Told the preview and the progress, a line at a time.
@@ -56,7 +57,7 @@ def sync_dataset(
     from evalkit.flows import sync
 
     project = workspace.files.project
-    dataset = dataset_name or project.name
+    dataset = workspace.dataset_name(dataset_name)
     plan = plan_sync(
         workspace, mapping=mapping, dataset_name=dataset_name, distinguish=distinguish, say=say
     )
@@ -87,7 +88,7 @@ def plan_sync(
     if distinguish:
         records = mirror.distinguish(records)
     mirror.refuse_equal_inputs(records)
-    dataset = dataset_name or project.name
+    dataset = workspace.dataset_name(dataset_name)
     return sync.preview_sync(workspace.store, project.experiment, dataset, records)
 
 
@@ -95,6 +96,7 @@ def read_dataset(workspace: Workspace, dataset_name: str | None = None) -> Seque
     """The dataset's rows as MLflow returns them; none where there is no such dataset yet.
 
     Raises:
+        InputError: the name is not one that this MLflow can have.
         StoreAbsent: MLflow cannot be reached.
         StoreError: MLflow answered with an error.
     """
@@ -102,7 +104,7 @@ def read_dataset(workspace: Workspace, dataset_name: str | None = None) -> Seque
     experiment_id = workspace.store.experiment(project.experiment, create=False)
     if not experiment_id:
         return ()
-    return workspace.store.records(dataset_name or project.name, experiment_id) or ()
+    return workspace.store.records(workspace.dataset_name(dataset_name), experiment_id) or ()
 
 
 def dataset_url(workspace: Workspace) -> str | None:

@@ -162,11 +162,6 @@ def test_a_changed_trace_whose_spans_did_not_arrive_is_not_complete(
     assert not found.complete
 
 
-def test_datasets_are_refused(store, experiment_id):
-    with pytest.raises(StoreError, match="tables of Unity Catalog.*--tracking-uri"):
-        store.records("support", experiment_id)
-
-
 def test_an_experiment_without_a_path_is_refused_in_the_workspaces_words(store):
     with pytest.raises(StoreError, match="must be an absolute path"):
         store.experiment("no-path-leads-here", create=True)

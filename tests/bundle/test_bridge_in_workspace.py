@@ -7,6 +7,7 @@ from in_mlflow import InMlflow
 from task_argv import AS_DEPLOYED, task_argv, wheel_tasks
 
 EXPERIMENT = "/Users/dev/support"
+TABLE = "main.evals.support_cases"
 
 
 @pytest.fixture
@@ -15,7 +16,7 @@ def tasks(bundle, project, workspace, tmp_path):
     assert workspace.url
     project.configure(mlflow={"experiment": EXPERIMENT})
     values = {**AS_DEPLOYED, "resources.volumes.state.volume_path": str(tmp_path)}
-    chosen = {"run_id": RUN_ID, "skip_stages": "sync-dataset"}
+    chosen = {"run_id": RUN_ID, "dataset_name": TABLE}
     return {
         task["task_key"]: (
             task["python_wheel_task"]["package_name"],
@@ -40,7 +41,8 @@ def test_the_bridge_completes_in_the_workspace_after_a_kill_and_again(
     job = [tasks[key] for key in ("sync", "log", "feedback")]
     done = installed.run_tasks(*job, cwd=tmp_path, env=env)
     assert done.returncode == 0, done.stderr
-    assert "nothing is left to do: skip_stages=sync-dataset" in done.stderr
+    rows = workspace.datasets.rows(TABLE)
+    assert {row["tags"]["evalkit.case"] for row in rows} == set(CASES)
     there = InMlflow("databricks", EXPERIMENT)
     assert set(there.traces()) == set(CASES) == {c for c in CASES if there.feedback(c)}
     assert set(there.feedback("alpha")) == set(scores_of("alpha"))

@@ -1,8 +1,8 @@
-"""Evaluation datasets: their rows read, deleted and written."""
+"""Evaluation datasets of servers and databases: their rows read, deleted and written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from evalkit.adapters.store.gateway import Gateway
@@ -19,86 +19,90 @@ _ROWS_AT_A_TIME = 200
 _BYTES_AT_A_TIME = 2_000_000
 
 
-def records(gateway: Gateway, name: str, experiment_id: str) -> tuple[StoredRecord, ...] | None:
-    """The rows of a dataset; None where there is none of that name.
+class KeptDatasets:
+    """The evaluation datasets that an MLflow server or database keeps itself."""
 
-    Raises:
-        StoreError: several datasets of that name fit, or MLflow failed.
-    """
-    dataset_id = find_dataset(gateway, name, experiment_id)
-    if dataset_id is None:
-        return None
-    rows: list[StoredRecord] = []
-    page: str | None = None
-    while True:
-        with gateway.answering(f"reading the dataset {name!r}"):
-            some, page = gateway.tracking._load_dataset_records(  # noqa: SLF001 - there is no public method that takes an id
-                dataset_id, max_results=1000, page_token=page
+    def __init__(
+        self, gateway: Gateway, create: Callable[[str, str, Mapping[str, str]], str]
+    ) -> None:
+        """Take the way into MLflow, and its way to create a dataset: name, experiment, tags."""
+        self._gateway = gateway
+        self._create = create
+
+    def find(self, name: str, experiment_id: str) -> str | None:
+        """The id of the experiment's dataset of that name; names may repeat in MLflow.
+
+        The one that evalkit made, else the only one. Datasets of other experiments are theirs, also
+        where they have the same name: mirroring into them would delete what they mirror.
+
+        Raises:
+            StoreError: several are left, or MLflow failed.
+        """
+        with self._gateway.answering(f"looking for the dataset {name!r}"):
+            here = self._gateway.tracking.search_datasets(
+                experiment_ids=[experiment_id], filter_string=f"name = {quoted(name)}"
             )
-        rows += [_stored(row) for row in some]
-        if not page:
-            return tuple(rows)
+        own = [each for each in here if OWN_TAG in (each.tags or {})]
+        if not own and len(here) > 1:
+            raise StoreError(
+                f"MLflow has {len(here)} datasets called {name!r}, and none of them is evalkit's"
+                f" ({', '.join(sorted(each.dataset_id for each in here))}):"
+                " choose another name with --dataset-name, or delete all but one"
+            )
+        return min((each.dataset_id for each in own or here), default=None)
 
+    def create(self, name: str, experiment_id: str) -> str:
+        """Create a dataset and mark it as evalkit's.
 
-def apply_records(
-    gateway: Gateway,
-    name: str,
-    experiment_id: str,
-    *,
-    delete: Sequence[str],
-    upsert: Sequence[Record],
-    say: Callable[[str], None],
-) -> None:
-    """Delete rows, then write records; the dataset is made where it is missing.
+        Raises:
+            StoreError: MLflow failed.
+        """
+        return self._create(name, experiment_id, {OWN_TAG: name})
 
-    Args:
-        gateway: The way into MLflow.
-        name: The dataset's name.
-        experiment_id: The experiment it belongs to.
-        delete: Ids of rows.
-        upsert: Records; the case id goes into the row's tags.
-        say: Told the progress, a line at a time.
+    def rows(self, dataset_id: str) -> tuple[StoredRecord, ...]:
+        """The rows, oldest first.
 
-    Raises:
-        StoreError: MLflow failed; doing the same again finishes.
-    """
-    dataset_id = find_dataset(gateway, name, experiment_id)
-    if dataset_id is None:
-        dataset_id = gateway.create_dataset(name, experiment_id, {OWN_TAG: name})
-    for begin in range(0, len(delete), _ROWS_AT_A_TIME):
-        some = list(delete[begin : begin + _ROWS_AT_A_TIME])
-        with gateway.answering("deleting rows of the dataset"):
-            gateway.tracking.delete_dataset_records(dataset_id, some)
-    done = 0
-    for rows in _portions(upsert):
-        with gateway.answering(f"writing rows of the dataset ({done} are written)"):
-            gateway.tracking.upsert_dataset_records(dataset_id, rows)
-        done += len(rows)
-        if done < len(upsert):
-            say(f"  {done} of {len(upsert)} rows written")
+        Raises:
+            StoreError: MLflow failed.
+        """
+        rows: list[StoredRecord] = []
+        page: str | None = None
+        while True:
+            with self._gateway.answering("reading the dataset"):
+                some, page = self._gateway.tracking._load_dataset_records(  # noqa: SLF001 - there is no public method that takes an id
+                    dataset_id, max_results=1000, page_token=page
+                )
+            rows += [_stored(row) for row in some]
+            if not page:
+                return tuple(rows)
 
+    def check(self, records: Sequence[Record]) -> None:
+        """Refuse nothing: MLflow keeps whatever is JSON."""
 
-def find_dataset(gateway: Gateway, name: str, experiment_id: str) -> str | None:
-    """The id of the experiment's dataset of that name; names may repeat in MLflow.
+    def delete(self, dataset_id: str, record_ids: Sequence[str]) -> None:
+        """Delete rows.
 
-    The one that evalkit made, else the only one. Datasets of other experiments are theirs, also
-    where they have the same name: mirroring into them would delete what they mirror.
+        Raises:
+            StoreError: MLflow failed.
+        """
+        for begin in range(0, len(record_ids), _ROWS_AT_A_TIME):
+            some = list(record_ids[begin : begin + _ROWS_AT_A_TIME])
+            with self._gateway.answering("deleting rows of the dataset"):
+                self._gateway.tracking.delete_dataset_records(dataset_id, some)
 
-    Raises:
-        StoreError: several are left.
-    """
-    with gateway.answering(f"looking for the dataset {name!r}"):
-        here = gateway.tracking.search_datasets(
-            experiment_ids=[experiment_id], filter_string=f"name = {quoted(name)}"
-        )
-    own = [each for each in here if OWN_TAG in (each.tags or {})]
-    if not own and len(here) > 1:
-        raise StoreError(
-            f"MLflow has {len(here)} datasets called {name!r}, and none of them is evalkit's"
-            f" ({', '.join(sorted(each.dataset_id for each in here))}):"
-            " choose another name with --dataset-name, or delete all but one"
-        )
-    return min((each.dataset_id for each in own or here), default=None)
+    def write(self, dataset_id: str, records: Sequence[Record], say: Callable[[str], None]) -> None:
+        """Write records; the case id goes into the row's tags.
+
+        Raises:
+            StoreError: MLflow failed; doing the same again finishes.
+        """
+        done = 0
+        for rows in _portions(records):
+            with self._gateway.answering(f"writing rows of the dataset ({done} are written)"):
+                self._gateway.tracking.upsert_dataset_records(dataset_id, rows)
+            done += len(rows)
+            if done < len(records):
+                say(f"  {done} of {len(records)} rows written")
 
 
 def _stored(row: Any) -> StoredRecord:

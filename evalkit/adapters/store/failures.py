@@ -55,6 +55,11 @@ class Refused(StoreError):
         )
 
     @property
+    def says_there_is_none(self) -> bool:
+        """Whether what was asked for is not there; workspaces have names of their own for that."""
+        return self.status == NOT_FOUND or self.code.endswith("_DOES_NOT_EXIST")
+
+    @property
     def concerns_access(self) -> bool:
         """Whether it would refuse everything else as well."""
         return self.status in (401, 403, 429)

@@ -7,15 +7,38 @@ client spends five times as long on those as the requests themselves take.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from evalkit.adapters.store.otlp import EncodedSpans
+from evalkit.core.dataset import Record, StoredRecord
 from evalkit.core.values import Json
 
 PAGE = 500
 """Traces a search returns at a time; MLflow refuses more."""
+
+
+class Datasets(Protocol):
+    """The evaluation datasets of an MLflow, wherever it keeps them."""
+
+    def find(self, name: str, experiment_id: str) -> str | None:
+        """The id of the experiment's dataset of that name; None where there is none."""
+
+    def create(self, name: str, experiment_id: str) -> str:
+        """Create a dataset, tried once only: a second try could make a second one. Its id."""
+
+    def rows(self, dataset_id: str) -> tuple[StoredRecord, ...]:
+        """All its rows."""
+
+    def check(self, records: Sequence[Record]) -> None:
+        """Refuse records that it could not keep as they are."""
+
+    def delete(self, dataset_id: str, record_ids: Sequence[str]) -> None:
+        """Delete rows by their ids."""
+
+    def write(self, dataset_id: str, records: Sequence[Record], say: Callable[[str], None]) -> None:
+        """Write each record into the row with equal inputs, or a new one; tells its progress."""
 
 
 class Gateway(Protocol):
@@ -25,11 +48,13 @@ class Gateway(Protocol):
         uri: The tracking URI.
         tracking: MLflow's own tracking store.
         workers: Threads that may write traces at a time.
+        datasets: Its evaluation datasets.
     """
 
     uri: str
     tracking: Any
     workers: int
+    datasets: Datasets
 
     def answering(self, doing: str) -> AbstractContextManager[None]:
         """Turn MLflow's exceptions into StoreError while ``doing`` something."""
@@ -42,9 +67,6 @@ class Gateway(Protocol):
         Returns:
             Its id, and where its artifacts lie.
         """
-
-    def create_dataset(self, name: str, experiment_id: str, tags: Mapping[str, str]) -> str:
-        """Create a dataset, tried once only. Its id."""
 
     def search_traces(
         self, experiment_id: str, condition: str, page: str | None

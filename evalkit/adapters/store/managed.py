@@ -3,8 +3,8 @@
 Its runs and its list of traces are spoken to as any server's. Spans are kept in cloud storage, one
 file a trace, and are fetched and put there by MLflow's own code; of traces in Unity Catalog tables
 they are read from there. It takes no spans by OpenTelemetry into an experiment, gives assessments
-ids of its own, which are written one by one and known again by a mark, and has datasets as tables
-only.
+ids of its own, which are written one by one and known again by a mark, and has datasets as tables:
+see :mod:`evalkit.adapters.store.tables`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from evalkit.adapters.store.gateway import PAGE
 from evalkit.adapters.store.id_marks import ID_MARK, marked, recognise
 from evalkit.adapters.store.otlp import LOOKS_LIKE_JSON, EncodedSpans
 from evalkit.adapters.store.rest import RestGateway
+from evalkit.adapters.store.tables import DatasetTables
 from evalkit.adapters.store.wire import SPANS_LOCATION, assessment_from
-from evalkit.core.errors import StoreError
 from evalkit.core.feedback import Assessment
 from evalkit.core.matching import HASH_TAG
 from evalkit.core.values import Json
@@ -98,18 +98,6 @@ class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow 
         _, theirs = self.said_of(trace_id)
         super().delete_assessment(trace_id, theirs.get(assessment_id, assessment_id))
 
-    def search_datasets(self, *_: Any, **__: Any) -> Any:
-        """Refuse.
-
-        Raises:
-            StoreError: always.
-        """
-        raise StoreError(
-            "datasets of a Databricks workspace are tables of Unity Catalog, which evalkit cannot"
-            " mirror cases into yet: name an MLflow server or a database for that (--tracking-uri),"
-            " or leave sync-dataset out, which log-results and push-feedback do not need"
-        )
-
     def files_of(self, info: TraceInfo) -> Any:
         """MLflow's way to the file with a trace's spans."""
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
@@ -148,14 +136,7 @@ class ManagedGateway(RestGateway):
         with self.answering("opening it"):
             self.tracking = ManagedStore(uri)
             self.tracking.get_host_creds()
-
-    def create_dataset(self, name: str, experiment_id: str, tags: Mapping[str, str]) -> str:
-        """Refuse.
-
-        Raises:
-            StoreError: always.
-        """
-        return str(self.tracking.search_datasets(name, experiment_id, tags))
+        self.datasets = DatasetTables(uri, self.tracking.get_host_creds)
 
     def search_traces(
         self, experiment_id: str, condition: str, page: str | None

@@ -8,11 +8,11 @@ from evalkit.adapters.store.probe import (
     ask_server,
     check_sqlite,
     is_server,
-    is_workspace,
     sqlite_path,
 )
 from evalkit.adapters.store.rest import RestGateway
 from evalkit.adapters.store.sql import SqlGateway
+from evalkit.core.tracking import is_workspace
 
 
 def open_gateway(uri: str, *, timeout_s: float) -> Gateway:

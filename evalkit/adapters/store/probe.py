@@ -26,7 +26,7 @@ from evalkit.adapters.store.failures import (
     reason,
 )
 from evalkit.core.errors import StoreAbsent, StoreError
-from evalkit.core.tracking import without_password
+from evalkit.core.tracking import is_workspace, without_password
 
 if TYPE_CHECKING:
     import requests
@@ -84,11 +84,6 @@ def probe(uri: str, *, timeout_s: float = 4.0) -> Reachability:
 def is_server(uri: str) -> bool:
     """Whether the URI is a server's, not a database's."""
     return urlsplit(uri).scheme in {"http", "https"}
-
-
-def is_workspace(uri: str) -> bool:
-    """Whether the URI is a Databricks workspace's own MLflow, named by a profile or not."""
-    return uri == "databricks" or uri.startswith("databricks://")
 
 
 def sqlite_path(uri: str) -> Path | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+from evalkit.adapters.store.datasets import KeptDatasets
 from evalkit.adapters.store.failures import Refused, answering
-from evalkit.adapters.store.gateway import PAGE, Gateway
+from evalkit.adapters.store.gateway import PAGE, Datasets, Gateway
 from evalkit.adapters.store.otlp import EncodedSpans, message
 from evalkit.adapters.store.wire import json_text, location
 from evalkit.core.tracking import without_password
@@ -27,6 +28,7 @@ class RestGateway(Gateway):
         self.uri = uri
         with self.answering("opening it"):
             self.tracking: Any = _get_store(uri)
+        self.datasets: Datasets = KeptDatasets(self, self._create_dataset)
 
     def answering(self, doing: str) -> AbstractContextManager[None]:
         """Turn MLflow's exceptions into StoreError while ``doing`` something."""
@@ -46,8 +48,7 @@ class RestGateway(Gateway):
         info = answer["run"]["info"]
         return info["run_id"], info["artifact_uri"]
 
-    def create_dataset(self, name: str, experiment_id: str, tags: Mapping[str, str]) -> str:
-        """Create a dataset by one request that is never repeated."""
+    def _create_dataset(self, name: str, experiment_id: str, tags: Mapping[str, str]) -> str:
         body = {"name": name, "experiment_ids": [experiment_id], "tags": json_text(dict(tags))}
         answer = self._post(
             "/api/3.0/mlflow/datasets/create", body, "creating the dataset", retries=0
@@ -100,21 +101,44 @@ class RestGateway(Gateway):
         self, endpoint: str, doing: str, retries: int | None = None, **content: Any
     ) -> Any:
         """One POST; ``retries`` None leaves it to MLFLOW_HTTP_REQUEST_MAX_RETRIES."""
-        from mlflow.utils.rest_utils import http_request
+        creds = self.tracking.get_host_creds
+        return request(self.uri, creds, "POST", endpoint, doing, retries, **content)
 
-        with self.answering(doing):
-            answer = http_request(
-                self.tracking.get_host_creds(),
-                endpoint,
-                "POST",
-                max_retries=retries,
-                raise_on_status=False,
-                **content,
-            )
-        if answer.status_code == _OK:
-            return answer
-        code, said = _error_of(answer)
-        raise Refused(without_password(self.uri), doing, answer.status_code, code, said)
+
+def request(
+    uri: str,
+    creds: Callable[[], Any],
+    method: str,
+    endpoint: str,
+    doing: str,
+    retries: int | None = None,
+    **content: Any,
+) -> Any:
+    """One request, as MLflow's own client sends it.
+
+    Args:
+        uri: The tracking URI, for messages.
+        creds: Gives MLflow's host and credentials, as they are now.
+        method: Such as ``POST``.
+        endpoint: The path.
+        doing: What is being done, such as ``writing the run``.
+        retries: How often it may be sent again; None leaves it to MLFLOW_HTTP_REQUEST_MAX_RETRIES.
+        content: What ``requests`` takes: ``json``, ``data``, ``params``; and ``extra_headers``.
+
+    Raises:
+        Refused: the answer is not "OK".
+        Unanswered: there was none.
+    """
+    from mlflow.utils.rest_utils import http_request
+
+    with answering(uri, doing):
+        answer = http_request(
+            creds(), endpoint, method, max_retries=retries, raise_on_status=False, **content
+        )
+    if answer.status_code == _OK:
+        return answer
+    code, said = _error_of(answer)
+    raise Refused(without_password(uri), doing, answer.status_code, code, said)
 
 
 def _error_of(answer: Any) -> tuple[str, str]:
@@ -125,4 +149,4 @@ def _error_of(answer: Any) -> tuple[str, str]:
         return "", answer.text
     if not isinstance(body, dict):
         return "", answer.text
-    return str(body.get("error_code", "")), str(body.get("message", body.get("detail", "")))
+    return str(body.get("error_code") or ""), str(body.get("message", body.get("detail", "")))

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+from evalkit.adapters.store.datasets import KeptDatasets
 from evalkit.adapters.store.failures import Unanswered, answering
-from evalkit.adapters.store.gateway import PAGE, Gateway
+from evalkit.adapters.store.gateway import PAGE, Datasets, Gateway
 from evalkit.adapters.store.otlp import EncodedSpans
 from evalkit.adapters.store.probe import within
 from evalkit.core.errors import StoreAbsent
@@ -32,6 +33,7 @@ class SqlGateway(Gateway):
             if artifacts is None:
                 self._knock(timeout_s)
             self.tracking: Any = _get_store(uri, artifacts)
+        self.datasets: Datasets = KeptDatasets(self, self._create_dataset)
 
     def _knock(self, timeout_s: float) -> None:
         """Connect once: MLflow itself would retry for minutes what cannot work."""
@@ -63,8 +65,7 @@ class SqlGateway(Gateway):
             )
         return run.info.run_id, run.info.artifact_uri
 
-    def create_dataset(self, name: str, experiment_id: str, tags: Mapping[str, str]) -> str:
-        """Create a dataset."""
+    def _create_dataset(self, name: str, experiment_id: str, tags: Mapping[str, str]) -> str:
         with self.answering("creating the dataset"):
             dataset = self.tracking.create_dataset(name, dict(tags), [experiment_id])
         dataset_id: str = dataset.dataset_id

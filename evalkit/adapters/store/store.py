@@ -11,7 +11,6 @@ from evalkit.adapters.store import (
     artifacts,
     assessments,
     batch,
-    datasets,
     experiments,
     recording,
     runs,
@@ -74,7 +73,16 @@ class Store(AgentTraces):
         Raises:
             StoreError: several datasets of that name fit, or MLflow failed.
         """
-        return datasets.records(self._gateway, dataset, experiment_id)
+        dataset_id = self._gateway.datasets.find(dataset, experiment_id)
+        return None if dataset_id is None else self._gateway.datasets.rows(dataset_id)
+
+    def check_records(self, records: Sequence[Record]) -> None:
+        """Make sure that a dataset can hold records as they are; MLflow is not asked.
+
+        Raises:
+            InputError: names every one that a Databricks workspace would change or refuse.
+        """
+        self._gateway.datasets.check(records)
 
     def apply_records(
         self,
@@ -92,9 +100,12 @@ class Store(AgentTraces):
         Raises:
             StoreError: MLflow failed; doing the same again finishes.
         """
-        datasets.apply_records(
-            self._gateway, dataset, experiment_id, delete=delete, upsert=upsert, say=say
-        )
+        datasets = self._gateway.datasets
+        dataset_id = datasets.find(dataset, experiment_id)
+        if dataset_id is None:
+            dataset_id = datasets.create(dataset, experiment_id)
+        datasets.delete(dataset_id, delete)
+        datasets.write(dataset_id, upsert, say)
 
     # -- runs -------------------------------------------------------------------------------
 

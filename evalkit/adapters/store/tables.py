@@ -1,0 +1,217 @@
+"""Evaluation datasets of a Databricks workspace: tables of Unity Catalog, behind its service.
+
+Spoken to as the package databricks-agents does, which reads what is written here. That package is
+not used for writing: it goes on where a batch was refused, takes a text among the guidelines apart
+into letters and leaves empty expectations out, all in silence, and it never stops waiting.
+
+What was written is read again, so that nothing is lost unseen.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from evalkit.adapters.store.failures import Refused
+from evalkit.adapters.store.rest import request
+from evalkit.adapters.store.table_rows import doubles, item, otherwise, portions, stored, unfit
+from evalkit.core.dataset import Record, StoredRecord
+from evalkit.core.errors import InputError, StoreError
+from evalkit.core.mirror import CASE_TAG, row_key
+from evalkit.core.values import Json
+
+_SERVICE = "/api/2.0/managed-evals/datasets"
+_PROTOCOL = {"managed-evals-client-version": "1.13.0"}
+"""The version of the service's protocol that this speaks."""
+
+_PAGE = 500
+
+_NO_PLACE = {"SCHEMA_DOES_NOT_EXIST", "CATALOG_DOES_NOT_EXIST"}
+_NAMED = 5
+"""Cases that a message names."""
+
+
+class DatasetTables:
+    """The evaluation datasets of a workspace, by the full names of their tables."""
+
+    def __init__(self, uri: str, creds: Callable[[], Any]) -> None:
+        """Take the tracking URI, and what gives MLflow's host and credentials for it."""
+        self._uri = uri
+        self._creds = creds
+        self._kept_apart: set[str] = set()
+
+    def find(self, name: str, experiment_id: str) -> str | None:
+        """The id of the dataset behind a table; None where there is no such table.
+
+        Raises:
+            StoreError: the table is none of a dataset, or of one of other experiments only, which
+                mirroring would empty of theirs; its schema is missing; or the workspace failed.
+        """
+        looking = f"looking for the dataset {name!r}"
+        table = self._found("/api/2.1/unity-catalog/tables/" + quote(name, safe=""), looking)
+        if table is None:
+            return None
+        dataset = self._found(f"{_SERVICE}/{table['table_id']}", looking)
+        if dataset is None:
+            raise StoreError(
+                f"there is a table {name}, and it is no evaluation dataset:"
+                " choose another name with --dataset-name"
+            )
+        there = dataset.get("experiment_ids") or [experiment_id]
+        if experiment_id not in there:
+            raise StoreError(
+                f"the dataset {name} is one of other experiments ({', '.join(there)}), and"
+                " mirroring into it would delete what they mirror:"
+                " choose another name with --dataset-name"
+            )
+        return self._noted(dataset)
+
+    def create(self, name: str, experiment_id: str) -> str:
+        """Create the dataset and its table.
+
+        Raises:
+            StoreError: the workspace failed; there may be no such schema, or no right to it.
+        """
+        created = self._ask(
+            "POST",
+            _SERVICE,
+            f"creating the dataset {name!r}",
+            retries=0,
+            params={"experiment_ids": experiment_id},
+            json={"name": name, "source_type": "databricks-uc-table"},
+        )
+        return self._noted(created)
+
+    def rows(self, dataset_id: str) -> tuple[StoredRecord, ...]:
+        """The rows, in the service's order.
+
+        Raises:
+            StoreError: the workspace failed.
+        """
+        return tuple(stored(row) for row in self._pages(f"{_SERVICE}/{dataset_id}/records"))
+
+    def check(self, records: Sequence[Record]) -> None:
+        """Refuse records that are too large, or have numbers that the service would round.
+
+        Raises:
+            InputError: names every such record.
+        """
+        if problems := [problem for record in records for problem in unfit(record)]:
+            raise InputError(*problems)
+
+    def delete(self, dataset_id: str, record_ids: Sequence[str]) -> None:
+        """Delete rows.
+
+        Raises:
+            StoreError: the workspace failed.
+        """
+        rows = [{"dataset_id": dataset_id, "dataset_record_id": each} for each in record_ids]
+        for some in portions(rows):
+            self._send(dataset_id, "batchDelete", "deleting rows of the dataset", some)
+
+    def write(self, dataset_id: str, records: Sequence[Record], say: Callable[[str], None]) -> None:
+        """Write records, and make sure that they stand; the case id goes into the row's tags.
+
+        Raises:
+            InputError: the workspace keeps a record otherwise than it was sent.
+            StoreError: the workspace failed; doing the same again finishes.
+        """
+        if not records:
+            return
+        done = 0
+        for action, some in self._batches(dataset_id, records):
+            doing = f"writing rows of the dataset ({done} are written)"
+            self._send(dataset_id, action, doing, some)
+            done += len(some)
+            if done < len(records):
+                say(f"  {done} of {len(records)} rows written")
+        self._make_sure(dataset_id, records)
+        if dataset_id in self._kept_apart:
+            say(
+                "  this dataset is of the older kind: its table follows when the package"
+                " databricks-agents opens it next, mlflow.genai.datasets.get_dataset(name=...)"
+            )
+
+    def _batches(
+        self, dataset_id: str, records: Sequence[Record]
+    ) -> Iterator[tuple[str, list[Json]]]:
+        """What to send, and what to call it."""
+        ours_last = sorted(self.rows(dataset_id), key=lambda row: CASE_TAG in row.tags)
+        there = {row_key(row.inputs): row for row in ours_last}
+        new: list[Json] = []
+        old: list[Json] = []
+        for record in records:
+            row = there.get(row_key(record.inputs))
+            (new if row is None else old).append(item(dataset_id, record, row))
+        yield from (("batchCreate", some) for some in portions(new))
+        yield from (("batchUpdate", some) for some in portions(old))
+
+    def _make_sure(self, dataset_id: str, records: Sequence[Record]) -> None:
+        """Compare what stands with what was sent; rows that a lost answer doubled are deleted."""
+        there: dict[str, list[StoredRecord]] = defaultdict(list)
+        for row in self.rows(dataset_id):
+            there[row_key(row.inputs)].append(row)
+        missing = [each.case_id for each in records if row_key(each.inputs) not in there]
+        self.delete(dataset_id, [each for rows in there.values() for each in doubles(rows)])
+        problems = [
+            problem
+            for record in records
+            if (rows := there.get(row_key(record.inputs)))
+            for problem in otherwise(record, rows)
+        ]
+        if problems:
+            raise InputError(*problems)
+        if missing:
+            raise StoreError(
+                f"the workspace took {len(records)} rows and does not have {len(missing)} of them"
+                f" ({', '.join(missing[:_NAMED])}{', …' if missing[_NAMED:] else ''})"
+            )
+
+    def _noted(self, dataset: Json) -> str:
+        dataset_id: str = dataset["dataset_id"]
+        if dataset.get("is_uc_native") is not True:
+            self._kept_apart.add(dataset_id)
+        return dataset_id
+
+    def _found(self, endpoint: str, doing: str) -> Json | None:
+        try:
+            return self._ask("GET", endpoint, doing)
+        except Refused as refused:
+            if refused.code in _NO_PLACE:
+                raise StoreError(
+                    f"{refused.said}: create it, or name a table elsewhere"
+                    " (--dataset-name CATALOG.SCHEMA.TABLE)"
+                ) from refused
+            if refused.says_there_is_none:
+                return None
+            raise
+
+    def _pages(self, endpoint: str) -> Iterator[Json]:
+        params: dict[str, Json] = {"page_size": _PAGE}
+        while True:
+            answer = self._ask("GET", endpoint, "reading the dataset", params=params)
+            yield from answer.get("dataset_records", [])
+            if not answer.get("next_page_token"):
+                return
+            params["page_token"] = answer["next_page_token"]
+
+    def _send(self, dataset_id: str, action: str, doing: str, items: Sequence[Json]) -> None:
+        body = {"requests": items}
+        self._ask("POST", f"{_SERVICE}/{dataset_id}/records:{action}", doing, json=body)
+
+    def _ask(
+        self, method: str, endpoint: str, doing: str, retries: int | None = None, **content: Any
+    ) -> Json:
+        answer = request(
+            self._uri,
+            self._creds,
+            method,
+            endpoint,
+            doing,
+            retries,
+            extra_headers=_PROTOCOL,
+            **content,
+        )
+        return answer.json() if answer.content else {}

@@ -1,0 +1,43 @@
+"""What the table is called that holds an evaluation's cases in a workspace."""
+
+import pytest
+
+from evalkit.core.dataset import table_name
+from evalkit.core.errors import InputError
+
+VOLUME = "/Volumes/main/evals/state/project"
+
+
+@pytest.mark.parametrize(
+    ("named", "evaluation", "folder", "table"),
+    [
+        ("a.b.c", "support", "/home/me", "a.b.c"),
+        ("a.b.c", "support", VOLUME, "a.b.c"),
+        ("a.b-1.ü", "support", VOLUME, "a.b-1.ü"),
+        (None, "support", VOLUME, "main.evals.support"),
+        (None, "Second brain: wiki-eval!", VOLUME, "main.evals.second_brain_wiki_eval"),
+        (None, "v1.2.3", VOLUME, "main.evals.v1_2_3"),
+        (None, "über", VOLUME, "main.evals.ber"),
+        (None, "日本", VOLUME, "main.evals.cases"),
+    ],
+)
+def test_it_is_what_was_asked_for_else_beside_the_volume(named, evaluation, folder, table):
+    assert table_name(named, evaluation, folder) == table
+
+
+@pytest.mark.parametrize(
+    ("named", "folder"),
+    [
+        ("support", VOLUME),
+        ("evals.support", VOLUME),
+        ("a.b.c.d", VOLUME),
+        ("a..c", VOLUME),
+        ("a.b.c d", VOLUME),
+        ("", VOLUME),
+        (None, "/home/me"),
+        (None, "/Volumes/main"),
+    ],
+)
+def test_a_name_that_is_none_is_refused(named, folder):
+    with pytest.raises(InputError, match="--dataset-name: .*CATALOG.SCHEMA.TABLE"):
+        table_name(named, "support", folder)
