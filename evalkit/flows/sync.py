@@ -54,7 +54,9 @@ def apply_sync(
         )
         store.apply_records(dataset, experiment_id, delete=plan.delete_last, upsert=(), say=say)
     except StoreError as error:
-        message = f"{error}\nThe dataset may be half written; run the same command again to finish it."
+        message = (
+            f"{error}\nThe dataset may be half written; run the same command again to finish it."
+        )
         raise Unfinished(message, {"dataset": dataset, "planned": _counts(plan)}) from error
 
 
