@@ -1,6 +1,7 @@
 """Databricks' own MLflow: traces read and written there by MLflow's own way, limits named."""
 
 import pytest
+from eval_project import RUN_ID
 from mlflow import MlflowClient
 from mlflow.entities import TraceData
 from mlflow.tracing.client import TracingClient
@@ -160,6 +161,20 @@ def test_a_changed_trace_whose_spans_did_not_arrive_is_not_complete(
         list(connect("databricks").write_traces(experiment_id, run_id, [(trace(key, steps=4), [])]))
     (found,) = connect("databricks").find_traces(experiment_id, key)
     assert not found.complete
+
+
+def test_an_experiment_with_traces_in_tables_is_refused_before_anything_is_written(
+    evalkit, project, store, experiment_id, server, request
+):
+    tag = "mlflow.experiment.databricksTraceDestinationPath"
+    MlflowClient(server.uri).set_experiment_tag(experiment_id, tag, "main.evals.traces")
+    project.configure(mlflow={"experiment": f"/Users/dev/{request.node.name}"})
+    for command in ("log-results", "push-feedback", "pull-feedback"):
+        refused = evalkit(command, "--run-id", RUN_ID, uri="databricks")
+        assert refused.code == 1
+        assert "tables of Unity Catalog (main.evals.traces)" in refused.report["error"]
+    assert MlflowClient(server.uri).search_runs([experiment_id]) == []
+    assert list(store.observe(experiment_id, most=1)) == []
 
 
 def test_an_experiment_without_a_path_is_refused_in_the_workspaces_words(store):

@@ -19,6 +19,7 @@ from mlflow.entities import Assessment as Entity
 from mlflow.entities import Span, Trace, TraceData, TraceInfo
 from mlflow.exceptions import MlflowTraceDataException
 from mlflow.store.tracking.databricks_rest_store import DatabricksTracingRestStore
+from mlflow.utils.mlflow_tags import MLFLOW_EXPERIMENT_DATABRICKS_TRACE_DESTINATION_PATH
 
 from evalkit.adapters.store.assessments import patch
 from evalkit.adapters.store.gateway import PAGE
@@ -27,6 +28,7 @@ from evalkit.adapters.store.otlp import LOOKS_LIKE_JSON, EncodedSpans
 from evalkit.adapters.store.rest import RestGateway
 from evalkit.adapters.store.tables import DatasetTables
 from evalkit.adapters.store.wire import SPANS_LOCATION, assessment_from
+from evalkit.core.errors import StoreError
 from evalkit.core.feedback import Assessment
 from evalkit.core.matching import HASH_TAG
 from evalkit.core.values import Json
@@ -133,6 +135,7 @@ class ManagedGateway(RestGateway):
         self.uri = uri
         self._entered: dict[str, TraceInfo] = {}
         self._waiting: dict[str, list[Span]] = {}
+        self._with_files: set[str] = set()
         with self.answering("opening it"):
             self.tracking = ManagedStore(uri)
             self.tracking.get_host_creds()
@@ -141,7 +144,12 @@ class ManagedGateway(RestGateway):
     def search_traces(
         self, experiment_id: str, condition: str, page: str | None
     ) -> tuple[list[Json], str | None]:
-        """One page of traces, in the form in which a server would send it."""
+        """One page of traces, in the form in which a server would send it.
+
+        Raises:
+            StoreError: the experiment's traces are in tables, which are only read; or as usual.
+        """
+        self._make_sure_of_files(experiment_id)
         with self.answering("looking for traces"):
             found, following = self.tracking.entries(
                 locations=[experiment_id],
@@ -155,6 +163,20 @@ class ManagedGateway(RestGateway):
             if tags.get(KEPT_TAG) == _version(tags):
                 tags[SPANS_LOCATION] = IN_STORE
         return dicts, following
+
+    def _make_sure_of_files(self, experiment_id: str) -> None:
+        """Refuse an experiment whose traces go to tables of Unity Catalog, before it gets a run."""
+        if experiment_id in self._with_files:
+            return
+        with self.answering("looking where the experiment keeps its traces"):
+            tags = self.tracking.get_experiment(experiment_id).tags
+        if path := tags.get(MLFLOW_EXPERIMENT_DATABRICKS_TRACE_DESTINATION_PATH):
+            raise StoreError(
+                f"the experiment {experiment_id} keeps its traces in tables of Unity Catalog"
+                f" ({path}), which evalkit reads and does not write: name another experiment for"
+                " results (mlflow.experiment in eval.yaml) and for the agent's own traces"
+            )
+        self._with_files.add(experiment_id)
 
     def start_trace(self, info: Json) -> None:
         """Create or merge a trace, then what is said of it, one by one.
