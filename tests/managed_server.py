@@ -18,6 +18,7 @@ from uuid import uuid4
 
 import requests
 from dataset_service import DatasetService
+from trace_tables import TraceTables
 from workspace_server import Answer, Request, WorkspaceServer, error, ok, serving
 
 _LENT = re.compile(r"/api/2\.0/mlflow/traces/([^/]+)/credentials-for-data-(?:upload|download)")
@@ -36,15 +37,18 @@ class ManagedMlflow(WorkspaceServer):
         cloud: The spans of each trace, as they were put.
         artifacts: The content of artifacts by path.
         datasets: The evaluation datasets.
+        tables: The traces that are in tables of Unity Catalog.
     """
 
     mlflow: str = ""
     cloud: dict[str, bytes] = field(default_factory=dict)
     artifacts: dict[str, bytes] = field(default_factory=dict)
     datasets: DatasetService = field(init=False)
+    tables: TraceTables = field(init=False)
 
     def __post_init__(self) -> None:
         self.datasets = DatasetService(self.schemas)
+        self.tables = TraceTables(self.mlflow)
 
     def _answer(self, request: Request) -> Answer:
         if kept := _KEPT.fullmatch(f"{request.method} {request.path}"):
@@ -54,7 +58,7 @@ class ManagedMlflow(WorkspaceServer):
         if path := _ARTIFACT.fullmatch(f"{request.method} {request.path}"):
             self.artifacts[path[1]] = request.body
             return Answer(204)
-        if told := self.datasets.answer(request):
+        if told := self.datasets.answer(request) or self.tables.answer(request):
             return told
         if lent := _LENT.fullmatch(request.path):
             return self._lend(lent[1])

@@ -30,13 +30,14 @@ _OPEN = ("/.well-known/databricks-config", "/oidc/.well-known/oauth-authorizatio
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it arrived."""
+    """A request as it arrived; ``query`` has the last value of each name, ``repeated`` all."""
 
     method: str
     path: str
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes
+    repeated: dict[str, list[str]] = field(default_factory=dict)
 
     def json(self) -> Any:
         return json.loads(self.body or b"{}")
@@ -315,10 +316,12 @@ def _handler(workspace: WorkspaceServer) -> type[BaseHTTPRequestHandler]:
 
         def _serve(self) -> None:
             address = urlsplit(self.path)
-            query = {name: values[-1] for name, values in parse_qs(address.query).items()}
+            repeated = parse_qs(address.query)
+            query = {name: values[-1] for name, values in repeated.items()}
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(int(headers.get("content-length", 0)))
-            request = Request(self.command, unquote(address.path), query, headers, body)
+            path = unquote(address.path)
+            request = Request(self.command, path, query, headers, body, repeated)
             with lock:
                 answer = workspace.answer(request)
             if not answer.status:

@@ -73,6 +73,10 @@ class Gateway(Protocol):
     ) -> tuple[list[Json], str | None]:
         """One page of traces in MLflow's JSON form, and the name of the next page."""
 
+    def holds(self, experiment_id: str, info: Any) -> bool:
+        """Whether a trace, as MLflow lists it, is an experiment's."""
+        return bool(info.experiment_id == experiment_id)
+
     def start_trace(self, info: Json) -> None:
         """Create or merge a trace, given in MLflow's JSON form, with its assessments."""
 

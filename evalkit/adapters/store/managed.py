@@ -11,19 +11,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlflow.entities import Assessment as Entity
-from mlflow.entities import Span, Trace, TraceData, TraceInfo
-from mlflow.exceptions import MlflowTraceDataException
-from mlflow.store.tracking.databricks_rest_store import DatabricksTracingRestStore
-from mlflow.utils.mlflow_tags import MLFLOW_EXPERIMENT_DATABRICKS_TRACE_DESTINATION_PATH
+from mlflow.entities import Span, TraceData, TraceInfo
 
 from evalkit.adapters.store.assessments import patch
 from evalkit.adapters.store.gateway import PAGE
-from evalkit.adapters.store.id_marks import ID_MARK, marked, recognise
+from evalkit.adapters.store.id_marks import marked
+from evalkit.adapters.store.managed_store import IN_STORE, ManagedStore, table_of
 from evalkit.adapters.store.otlp import LOOKS_LIKE_JSON, EncodedSpans
 from evalkit.adapters.store.rest import RestGateway
 from evalkit.adapters.store.tables import DatasetTables
@@ -36,94 +32,8 @@ from evalkit.core.values import Json
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-IN_STORE = "TRACKING_STORE"
 KEPT_TAG = "evalkit.spans_kept"
 """Tag that says of which version of a trace the file is; MLflow's own is not for clients to set."""
-
-FILES = "mlflow.artifactLocation"
-"""Tag that the workspace sets: where the spans of a trace are kept."""
-
-AT_ONCE = 8
-"""Spans of so many traces are fetched side by side; a workspace answers a hundred a second."""
-
-
-class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow is not annotated
-    """MLflow's store for a workspace, with the spans where those of a server are."""
-
-    def __init__(self, uri: str) -> None:
-        from mlflow.utils.databricks_utils import get_databricks_host_creds
-
-        super().__init__(partial(get_databricks_host_creds, uri))
-        self._uri = uri
-        self._infos: dict[str, TraceInfo] = {}
-
-    def entries(self, **asked: Any) -> tuple[list[TraceInfo], str | None]:
-        """Entries of traces as they are, but for the ids of evalkit's assessments."""
-        found, page = super().search_traces(**asked)
-        for info in found:
-            recognise(info.assessments)
-        return found, page
-
-    def search_traces(self, *args: Any, **options: Any) -> tuple[list[TraceInfo], str | None]:
-        """Entries of traces, which say that their spans can be had."""
-        found, page = super().search_traces(*args, **options)
-        return [self._noted(info) for info in found], page
-
-    def get_trace_info(self, trace_id: str) -> TraceInfo:
-        """The entry of a trace, which says that its spans can be had."""
-        return self._noted(super().get_trace_info(trace_id))
-
-    def batch_get_traces(self, trace_ids: list[str], location: str | None = None) -> list[Trace]:
-        """Traces with their spans; without those whose spans are gone."""
-        del location  # each entry knows its own
-        infos = [self._infos.pop(each, None) or self.get_trace_info(each) for each in trace_ids]
-        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="evalkit-spans") as pool:
-            found = list(pool.map(self._with_spans, infos))
-        return [trace for trace in found if trace is not None]
-
-    def said_of(self, trace_id: str) -> tuple[list[Entity], dict[str, str]]:
-        """The assessments of a trace, and the workspace's id of each by evalkit's."""
-        said = super().get_trace_info(trace_id).assessments
-        return said, recognise(said)
-
-    def update_assessment(
-        self, trace_id: str, assessment_id: str, *, metadata: dict[str, str], **said: Any
-    ) -> Entity:
-        """Update what evalkit knows by that id."""
-        _, theirs = self.said_of(trace_id)
-        theirs_ = theirs.get(assessment_id, assessment_id)
-        marks = {**metadata, ID_MARK: assessment_id}
-        return super().update_assessment(trace_id, theirs_, metadata=marks, **said)
-
-    def delete_assessment(self, trace_id: str, assessment_id: str) -> None:
-        """Delete what evalkit knows by that id."""
-        _, theirs = self.said_of(trace_id)
-        super().delete_assessment(trace_id, theirs.get(assessment_id, assessment_id))
-
-    def files_of(self, info: TraceInfo) -> Any:
-        """MLflow's way to the file with a trace's spans."""
-        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-        from mlflow.tracking.artifact_utils import add_databricks_profile_info_to_artifact_uri
-
-        place = add_databricks_profile_info_to_artifact_uri(info.tags[FILES], self._uri)
-        return get_artifact_repository(place)
-
-    def _noted(self, info: TraceInfo) -> TraceInfo:
-        recognise(info.assessments)
-        if FILES in info.tags or _table_of(info):
-            info.tags[SPANS_LOCATION] = IN_STORE
-            self._infos[info.trace_id] = info
-        return info
-
-    def _with_spans(self, info: TraceInfo) -> Trace | None:
-        if table := _table_of(info):
-            found: list[Trace] = super().batch_get_traces([info.trace_id], table)
-            return found[0] if found else None
-        try:
-            data = TraceData.from_dict(self.files_of(info).download_trace_data())
-        except (MlflowTraceDataException, KeyError):
-            return None
-        return Trace(info, data)
 
 
 class ManagedGateway(RestGateway):
@@ -135,7 +45,6 @@ class ManagedGateway(RestGateway):
         self.uri = uri
         self._entered: dict[str, TraceInfo] = {}
         self._waiting: dict[str, list[Span]] = {}
-        self._with_files: set[str] = set()
         with self.answering("opening it"):
             self.tracking = ManagedStore(uri)
             self.tracking.get_host_creds()
@@ -166,17 +75,20 @@ class ManagedGateway(RestGateway):
 
     def _make_sure_of_files(self, experiment_id: str) -> None:
         """Refuse an experiment whose traces go to tables of Unity Catalog, before it gets a run."""
-        if experiment_id in self._with_files:
-            return
         with self.answering("looking where the experiment keeps its traces"):
-            tags = self.tracking.get_experiment(experiment_id).tags
-        if path := tags.get(MLFLOW_EXPERIMENT_DATABRICKS_TRACE_DESTINATION_PATH):
+            tables = self.tracking.tables_of(experiment_id)
+        if tables:
             raise StoreError(
                 f"the experiment {experiment_id} keeps its traces in tables of Unity Catalog"
-                f" ({path}), which evalkit reads and does not write: name another experiment for"
+                f" ({tables}), which evalkit reads and does not write: name another experiment for"
                 " results (mlflow.experiment in eval.yaml) and for the agent's own traces"
             )
-        self._with_files.add(experiment_id)
+
+    def holds(self, experiment_id: str, info: TraceInfo) -> bool:
+        """Whether a trace is an experiment's; traces in tables do not say whose they are."""
+        if tables := table_of(info):
+            return self.tracking.tables_of(experiment_id) == tables
+        return super().holds(experiment_id, info)
 
     def start_trace(self, info: Json) -> None:
         """Create or merge a trace, then what is said of it, one by one.
@@ -288,11 +200,3 @@ def _once(text: str) -> str:
     except ValueError:
         pass
     return text
-
-
-def _table_of(info: TraceInfo) -> str | None:
-    """The schema, or the prefix of the tables, of a trace in Unity Catalog; None elsewhere."""
-    from mlflow.tracing.utils import parse_trace_id_v4
-
-    location, _ = parse_trace_id_v4(info.trace_id)
-    return str(location) if location else None

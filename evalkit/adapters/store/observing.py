@@ -123,7 +123,8 @@ def within(gateway: Gateway, experiment_id: str, trace_id: str) -> TraceInfo | N
         if error.status == NOT_FOUND:
             return None
         raise
-    return info if info.experiment_id == experiment_id else None
+    with gateway.answering(f"looking whose trace {trace_id} is"):
+        return info if gateway.holds(experiment_id, info) else None
 
 
 def _infos(

@@ -1,0 +1,81 @@
+"""Traces in tables of Unity Catalog: read as any others, and never written to."""
+
+import pytest
+from mlflow import MlflowClient
+from shop_agent import ShopAgent
+from trace_tables import BOUND_TAG, WAREHOUSE
+
+from evalkit.adapters.store import connect
+from evalkit.core.agent.notes import Note
+from evalkit.core.errors import InputError, StoreError
+
+TABLES = "main.evals.support"
+
+
+@pytest.fixture
+def store(workspace, monkeypatch):
+    assert workspace.url
+    monkeypatch.setenv("MLFLOW_TRACING_SQL_WAREHOUSE_ID", WAREHOUSE)
+    return connect("databricks")
+
+
+@pytest.fixture
+def experiment_id(store, workspace, server, request):
+    """An experiment whose traces are in tables."""
+    found = store.experiment(f"/Users/dev/{request.node.name}", create=True)
+    MlflowClient(server.uri).set_experiment_tag(found, BOUND_TAG, TABLES)
+    workspace.tables.experiments[TABLES] = found
+    return found
+
+
+@pytest.fixture
+def asked(server, experiment_id):
+    """Questions to an agent of somebody else's, and the ids of its traces, oldest first."""
+    agent = ShopAgent(server.uri, experiment_id)
+    questions = ["where is it?", "and now?", "still nothing"]
+    ids = [agent.answer(each, tokens=(7, 3)).removeprefix("tr-") for each in questions]
+    return questions, [f"trace:/{TABLES}/{each}" for each in ids]
+
+
+def test_they_are_read_with_their_spans_by_one_request(store, experiment_id, asked, workspace):
+    questions, ids = asked
+    found = list(store.observe(experiment_id, most=10))
+    assert [each.trace_id for each in found] == ids[::-1]
+    assert [each.request for each in found] == questions[::-1]
+    assert {tuple(span.name for span in each.spans) for each in found} == {
+        ("answer", "policies", "lookup", "chat")
+    }
+    assert {(each.input_tokens, each.output_tokens, each.unread) for each in found} == {(7, 3, "")}
+    assert len(workspace.seen("GET .*/batchGet$")) == 1
+
+
+def test_one_is_found_by_its_id_and_only_in_its_experiment(store, experiment_id, asked):
+    questions, ids = asked
+    assert store.observe_one(ids[1]).request == questions[1]
+    assert store.trace_of(experiment_id, ids[1]).spans[0].name == "answer"
+    elsewhere = store.experiment("/Users/dev/elsewhere", create=True)
+    with pytest.raises(InputError, match="no trace .* in this experiment"):
+        store.trace_of(elsewhere, ids[1])
+
+
+def test_conditions_are_the_workspaces(store, experiment_id, asked):
+    _, ids = asked
+    found, more = store.search_traces(experiment_id, "status = 'OK'", most=2)
+    assert [each.trace_id for each in found] == ids[:0:-1]
+    assert more
+
+
+def test_notes_on_them_are_refused(store, experiment_id, asked):
+    _, ids = asked
+    note = Note(ids[0], "feedback", "tone", "rude", "no greeting")
+    with pytest.raises(
+        StoreError, match=r"in tables of Unity Catalog \(main.evals.support\), which evalkit reads"
+    ):
+        store.annotate_trace(experiment_id, note)
+
+
+def test_without_a_warehouse_it_is_said_what_to_set(experiment_id, workspace, monkeypatch):
+    assert workspace.url
+    monkeypatch.delenv("MLFLOW_TRACING_SQL_WAREHOUSE_ID")
+    with pytest.raises(StoreError, match="set the MLFLOW_TRACING_SQL_WAREHOUSE_ID"):
+        list(connect("databricks").observe(experiment_id, most=1))

@@ -1,0 +1,123 @@
+"""Traces in tables of Unity Catalog, as a workspace answers for them: what a server has, renamed.
+
+An experiment that is bound to tables has its traces there. They are searched with a SQL warehouse
+that runs, one place at a time; their ids name the tables; their spans come as OpenTelemetry has
+them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+from mlflow.entities import Trace, TraceLocation
+from mlflow.tracing.client import TracingClient
+from mlflow.utils.databricks_tracing_utils import trace_to_proto
+from workspace_server import Answer, Request, error, ok
+
+BOUND_TAG = "mlflow.experiment.databricksTraceDestinationPath"
+WAREHOUSE = "a-warehouse"
+
+
+@dataclass
+class TraceTables:
+    """The tables.
+
+    Attributes:
+        mlflow: The address of the MLflow server that has the traces.
+        experiments: Which experiment's traces the tables of a common name hold.
+        searches: Searches that are not done yet, by their name.
+    """
+
+    mlflow: str
+    experiments: dict[str, str] = field(default_factory=dict)
+    searches: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def answer(self, request: Request) -> Answer | None:
+        """The answer to a request; None where it is nothing of the tables'."""
+        for pattern, route in _ROUTES.items():
+            if found := re.fullmatch(pattern, f"{request.method} {request.path}"):
+                return route(self, request, *found.groups())
+        return None
+
+    def _warehouse(self, _: Request, name: str) -> Answer:
+        if name != WAREHOUSE:
+            return error(404, "RESOURCE_DOES_NOT_EXIST", f"Warehouse {name} does not exist")
+        return ok({"id": name, "state": "RUNNING"})
+
+    def _search(self, request: Request) -> Answer:
+        asked = request.json()
+        (place,) = asked["locations"]
+        if place["type"] == "MLFLOW_EXPERIMENT":
+            said = "MLFLOW_EXPERIMENT locations not yet supported"
+            return error(400, "INVALID_PARAMETER_VALUE", said)
+        if refused := _without_warehouse(asked):
+            return refused
+        name = ".".join(place["uc_table_prefix"].values())
+        if name not in self.experiments:
+            return error(404, "RESOURCE_DOES_NOT_EXIST", f"No tables at {name}")
+        found = TracingClient(self.mlflow).search_traces(
+            locations=[self.experiments[name]],
+            filter_string=asked.get("filter"),
+            max_results=int(asked["max_results"]),
+            order_by=list(asked.get("order_by", [])),
+            page_token=asked.get("page_token"),
+            include_spans=False,
+        )
+        traces = [_form(_renamed(trace, name))["trace_info"] for trace in found]
+        more = {"next_page_token": found.token} if found.token else {}
+        operation = f"search-{len(self.searches)}"
+        self.searches[operation] = {"trace_infos": traces, **more}
+        return ok({"name": operation, "done": False})
+
+    def _searched(self, _: Request, operation: str) -> Answer:
+        return ok({"name": operation, "done": True, "response": self.searches.pop(operation)})
+
+    def _info(self, request: Request, name: str, trace_id: str) -> Answer:
+        if refused := _without_warehouse(request.query):
+            return refused
+        return ok({"trace": {"trace_info": _form(self._trace(name, trace_id))["trace_info"]}})
+
+    def _batch(self, request: Request, name: str) -> Answer:
+        if refused := _without_warehouse(request.query):
+            return refused
+        ids = request.repeated["trace_ids"]
+        return ok({"traces": [_form(self._trace(name, each)) for each in ids]})
+
+    def _trace(self, name: str, trace_id: str) -> Trace:
+        return _renamed(TracingClient(self.mlflow).get_trace(f"tr-{trace_id}"), name)
+
+
+_BASE = r"/api/4\.0/mlflow/traces"
+_ROUTES: dict[str, Callable[..., Answer]] = {
+    r"GET /api/2\.0/sql/warehouses/([\w-]+)": TraceTables._warehouse,
+    f"POST {_BASE}/search-long-running": TraceTables._search,
+    f"GET {_BASE}/search/operations/([\\w-]+)": TraceTables._searched,
+    f"GET {_BASE}/([\\w.-]+)/batchGet": TraceTables._batch,
+    f"GET {_BASE}/([\\w.-]+)/(\\w+)/info": TraceTables._info,
+}
+
+
+def _without_warehouse(asked: dict[str, Any]) -> Answer | None:
+    if asked.get("sql_warehouse_id") == WAREHOUSE:
+        return None
+    return error(400, "INVALID_PARAMETER_VALUE", "Could not resolve a SQL warehouse ID")
+
+
+def _renamed(trace: Trace, name: str) -> Trace:
+    """The trace with the id and the place that it has in the tables."""
+    info = trace.info
+    info.trace_id = f"trace:/{name}/{info.trace_id.removeprefix('tr-')}"
+    info.trace_location = TraceLocation.from_databricks_uc_table_prefix(*name.split("."))
+    for each in info.assessments:
+        each.trace_id = info.trace_id
+    return trace
+
+
+def _form(trace: Trace) -> dict[str, Any]:
+    """The trace as JSON, in the names that travel."""
+    found = MessageToDict(trace_to_proto(trace), preserving_proto_field_name=True)
+    return {"spans": [], **found}
