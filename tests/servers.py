@@ -143,8 +143,12 @@ class Proxy:
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
 
     @property
+    def port(self) -> int:
+        return self.server.server_address[1]
+
+    @property
     def uri(self) -> str:
-        return f"{self.scheme}://{LOOPBACK}:{self.server.server_address[1]}"
+        return f"{self.scheme}://{LOOPBACK}:{self.port}"
 
     def __enter__(self) -> Self:
         self.thread.start()
@@ -192,7 +196,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _any(self) -> None:
         proxy = self.server.proxy
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        size = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(size)
+        if len(body) < size:  # who asks was killed half-way; a server would wait for the rest
+            self._hang_up()
+            return
         fault = proxy.see(Request(self.command, self.path, dict(self.headers)))
         if fault == "hang":
             proxy.wait()
@@ -206,13 +214,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._pass_on(proxy.target, body, swallow=fault == "swallow")
 
     def _pass_on(self, target: str, body: bytes, *, swallow: bool) -> None:
-        connection = http.client.HTTPConnection(target, timeout=60)
         headers = {k: v for k, v in self.headers.items() if k.lower() != "connection"}
-        connection.request(self.command, self.path, body, headers)
-        answer = connection.getresponse()
-        content = answer.read()
+        with closing(http.client.HTTPConnection(target, timeout=60)) as connection:
+            connection.request(self.command, self.path, body, headers)
+            answer = connection.getresponse()
+            content = answer.read()
         kind = {"Content-Type": answer.getheader("Content-Type", "")}
-        connection.close()
         if swallow:
             self._hang_up()
         else:
@@ -268,9 +275,9 @@ def raw_server(behave: Callable[[socket.socket], None]) -> Iterator[str]:
         with suppress(OSError):
             listening.shutdown(socket.SHUT_RDWR)
         listening.close()
+        thread.join(2)  # what it has just accepted is to be closed, too
         for connection in open_connections:
             connection.close()
-        thread.join(2)
 
 
 def stay_silent(connection: socket.socket) -> None:
