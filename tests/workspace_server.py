@@ -319,7 +319,11 @@ def _handler(workspace: WorkspaceServer) -> type[BaseHTTPRequestHandler]:
             repeated = parse_qs(address.query)
             query = {name: values[-1] for name, values in repeated.items()}
             headers = {name.lower(): value for name, value in self.headers.items()}
-            body = self.rfile.read(int(headers.get("content-length", 0)))
+            length = int(headers.get("content-length", 0))
+            body = self.rfile.read(length)
+            if len(body) < length:  # whoever sent it is gone
+                self.close_connection = True
+                return
             path = unquote(address.path)
             request = Request(self.command, path, query, headers, body, repeated)
             with lock:

@@ -12,7 +12,14 @@ import marimo as mo
 
 from evalkit.agency.bench import ReadSuite
 from evalkit.agency.overview import SessionOverview
-from evalkit.core.agent.analysis import Analysis, CasePick, Finding, ManualCase, PlannedScorer
+from evalkit.core.agent.analysis import (
+    Analysis,
+    CasePick,
+    Finding,
+    ManualCase,
+    PlannedScorer,
+    trace_of,
+)
 from evalkit.core.agent.suite import Row
 from evalkit.core.agent.verdicts import DamageTable, table_of
 from evalkit.core.errors import EvalkitError
@@ -85,7 +92,7 @@ def cited(ids: Iterable[str], watch: Watch) -> Any:
 
     A conversation is read when it is opened.
     """
-    shown = list(dict.fromkeys(each.split("/")[0] for each in ids))
+    shown = list(dict.fromkeys(map(trace_of, ids)))
     if not shown or not page.is_live():
         return None
     asked = {each.trace_id: each.request for each in watch.traffic.glimpses}

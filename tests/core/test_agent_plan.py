@@ -13,6 +13,7 @@ from evalkit.core.agent.analysis import (
     analysis_text,
     complaints,
     read_analysis,
+    trace_of,
 )
 from evalkit.core.agent.task import (
     MOST_ATTEMPTS,
@@ -138,6 +139,19 @@ def test_an_analysis_that_cannot_be_built_upon_is_complained_about(
 ) -> None:
     told = complaints(analysis, {"tr-1", "tr-2"})
     assert any(complaint in each for each in told), told
+
+
+@pytest.mark.parametrize(
+    ("citation", "trace_id"),
+    [
+        ("tr-1", "tr-1"),
+        ("tr-1/ab", "tr-1"),
+        ("trace:/main.evals.shop/1", "trace:/main.evals.shop/1"),
+        ("trace:/main.evals.shop/1/ab", "trace:/main.evals.shop/1"),
+    ],
+)
+def test_a_citation_names_a_trace_and_perhaps_a_span(citation: str, trace_id: str) -> None:
+    assert trace_of(citation) == trace_id
 
 
 def test_a_sound_analysis_is_not_complained_about() -> None:

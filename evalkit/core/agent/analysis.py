@@ -127,6 +127,9 @@ class Analysis:
     limits: tuple[str, ...] = ()
 
 
+_IN_TABLES = "trace:/"
+
+
 def cited(analysis: Analysis) -> list[str]:
     """The ids of all traces that it cites, each once."""
     everywhere: list[Iterable[str]] = [
@@ -135,7 +138,17 @@ def cited(analysis: Analysis) -> list[str]:
         *(each.evidence for each in analysis.scorers),
         *(each.evidence for each in analysis.guidelines),
     ]
-    return list(dict.fromkeys(each.split("/")[0] for ids in everywhere for each in ids))
+    return list(dict.fromkeys(trace_of(each) for ids in everywhere for each in ids))
+
+
+def trace_of(citation: str) -> str:
+    """The trace that is cited, where a span of it may be named behind a slash.
+
+    Ids of traces in tables of Unity Catalog, ``trace:/catalog.schema.tables/id``, have two
+    slashes of their own.
+    """
+    own = 3 if citation.startswith(_IN_TABLES) else 1
+    return "/".join(citation.split("/")[:own])
 
 
 def complaints(analysis: Analysis, known: AbstractSet[str]) -> list[str]:
