@@ -5,10 +5,10 @@ The files are as an agent leaves them; tests spoil single lines of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
+from evalkit.core.agent.answer import Path
 from evalkit.core.agent.requests import Recorded
 from evalkit.core.agent.suite import DATASET_FILE, SCORERS_FILE, SCRIPT_FILE, Row, ToolStep
+from evalkit.core.examination import place_of
 from evalkit.core.values import Json
 
 ANSWERS = {
@@ -30,10 +30,22 @@ def trace_id(number: int) -> str:
     return f"tr-{number:032x}"
 
 
-EXPERIMENT: Mapping[str, Recorded] = {
-    trace_id(number): recorded(number, question, answer)
-    for number, (question, answer) in enumerate([*ANSWERS.items(), ("Hello?", None)], 1)
-}
+class Traced(dict[str, Recorded]):
+    """What an experiment holds, by trace."""
+
+    def of(self, trace_id: str) -> Recorded | None:
+        return self.get(trace_id)
+
+    def place_of(self, route: str) -> Path:
+        return place_of(self.values(), route)
+
+
+EXPERIMENT = Traced(
+    {
+        trace_id(number): recorded(number, question, answer)
+        for number, (question, answer) in enumerate([*ANSWERS.items(), ("Hello?", None)], 1)
+    }
+)
 """The traces of the experiment; the last of them failed."""
 
 BY_HAND = Row({"question": "¿Hablan español?"}, None, {"language": "es"}, None)

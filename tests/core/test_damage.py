@@ -7,7 +7,7 @@ import json
 import pytest
 from suites import ANSWERS
 
-from evalkit.core.agent.answer import answer_path, text_at
+from evalkit.core.agent.answer import Path, answer_in, answer_path, answer_place, text_at, with_text
 from evalkit.core.agent.damage import DAMAGES, ERROR_TEXT, MOST_ROWS, Damaged, damages
 from evalkit.core.agent.suite import Row, Score, ToolStep
 from evalkit.core.agent.verdicts import (
@@ -24,15 +24,20 @@ FIRST, SECOND = list(ANSWERS.values())[:2]
 CHAT = {"messages": [{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": FIRST}]}
 
 
+def whole(_: str) -> Path:
+    return ()
+
+
 def row(output: Json, *, question: str = "?", seconds: float | None = 2.0, steps: int = 0) -> Row:
     used = tuple(ToolStep(f"tool-{number}", output="found") for number in range(steps))
     return Row({"question": question}, output, {}, f"tr-{question}", used, seconds)
 
 
-def damaged(*rows: Row, routes: str = "") -> dict[str, Row]:
+def damaged(*rows: Row, routes: str = "", place: Path | None = None) -> dict[str, Row]:
     """What becomes of the first row, by damage."""
     good = {position: routes[position : position + 1] for position in range(len(rows))}
-    return {each.damage: each.row for each in damages(rows, good) if each.index == 0}
+    at = answer_place([each.outputs for each in rows]) if place is None else place
+    return {each.damage: each.row for each in damages(rows, good, lambda _: at) if each.index == 0}
 
 
 @pytest.mark.parametrize(
@@ -59,6 +64,91 @@ def test_the_answer_is_found_in_an_output(output: Json, words: str) -> None:
 @pytest.mark.parametrize("output", [None, 3, True, {}, [], "", {"score": 3, "tags": []}])
 def test_an_output_without_words_has_no_answer(output: Json) -> None:
     assert answer_path(output) is None
+
+
+LABEL = {"kind": "damaged", "urgency": "low", "order": None}
+ORDERED = {"kind": "lost", "urgency": "high", "order": "A-1001-2026"}
+ASKED = {"messages": [{"content": "Hi?"}, {"content": FIRST}]}
+ALONE = {"messages": [{"content": SECOND}]}
+
+
+@pytest.mark.parametrize(
+    ("outputs", "place"),
+    [
+        ([], ()),
+        ([None, 3, {}], ()),
+        ([FIRST, SECOND], ()),
+        ([LABEL, ORDERED, ORDERED], ("kind",)),  # though two of three would choose their order
+        ([ASKED, ALONE], ("messages", -1, "content")),
+        ([[FIRST], [SECOND, FIRST], []], (-1,)),
+        ([{"answer": FIRST}, {"answer": ""}, {"note": "none"}, {"answer": " "}], ("answer",)),
+        ([{"note": "many words"}, {"note": "words", "text": ""}, {"note": "words", "text": "t"}],
+         ("note",)),
+        ([{"text": FIRST}, {"text": [{"text": SECOND}]}], ("text",)),
+    ],
+)  # fmt: skip
+def test_a_routes_answers_lie_where_the_most_have_words(outputs: list[Json], place: Path) -> None:
+    assert answer_place(outputs) == place
+
+
+@pytest.mark.parametrize(
+    ("output", "place", "path"),
+    [
+        (FIRST, (), ()),
+        (7, (), None),
+        (ORDERED, ("kind",), ("kind",)),
+        (ASKED, ("messages", -1, "content"), ("messages", -1, "content")),
+        ([FIRST, SECOND], (-1,), (-1,)),
+        ({"answer": 42, "note": "a guess"}, ("answer",), ("answer",)),
+        ({"text": [{"text": SECOND}]}, ("text",), ("text", 0, "text")),
+        # another shape than the route's: where it would have its words by itself
+        ({"kind": None, "order": "A-1001"}, ("kind",), ("order",)),
+        ({"kind": "", "order": "A-1001"}, ("kind",), ("order",)),
+        ({"sorry": "not today"}, ("kind",), ("sorry",)),
+        ("not today", ("kind",), ()),
+        ("not today", (-1,), ()),
+        ([], (-1,), None),
+        ([FIRST], (1,), (0,)),
+        ({"kind": True}, ("kind",), None),
+    ],
+)
+def test_an_answer_lies_at_its_routes_place_else_at_its_own(
+    output: Json, place: Path, path: Path | None
+) -> None:
+    assert answer_in(output, place) == path
+
+
+@pytest.mark.parametrize(
+    ("output", "path", "changed"),
+    [
+        ([FIRST, SECOND], (-1,), [FIRST, "x"]),
+        (ASKED, ("messages", -1, "content"), {"messages": [{"content": "Hi?"}, {"content": "x"}]}),
+        ({"a": [["b", "c"], "d"]}, ("a", -2, -1), {"a": [["b", "x"], "d"]}),
+    ],
+)
+def test_minus_one_is_a_lists_last_item_to_read_and_to_write(
+    output: Json, path: Path, changed: Json
+) -> None:
+    before = json.dumps(output)
+    assert with_text(output, path, "x") == changed
+    assert text_at(with_text(output, path, "x"), path) == "x"
+    assert json.dumps(output) == before
+
+
+def test_an_answer_is_damaged_where_its_routes_scorers_look() -> None:
+    labels = [row(ORDERED), row(LABEL, question="!"), row(LABEL, question=".")]
+    found = damaged(*labels)
+    assert found["emptied"].outputs == ORDERED | {"kind": ""}
+    assert found["truncated"].outputs == ORDERED | {"kind": "lo"}
+    assert found["error_text"].outputs == ORDERED | {"kind": ERROR_TEXT}
+    assert found["overlong"].outputs["order"] == ORDERED["order"]
+    assert damaged(*labels, place=("order",))["emptied"].outputs == ORDERED | {"order": ""}
+
+
+def test_an_answer_of_another_shape_than_its_routes_is_damaged_where_its_own_words_are() -> None:
+    found = damaged(row({"sorry": "not today"}), row(LABEL, question="!"), place=("kind",))
+    assert found["emptied"].outputs == {"sorry": ""}
+    assert found["truncated"].outputs == {"sorry": "not "}
 
 
 def test_a_text_is_damaged_in_every_way() -> None:
@@ -122,14 +212,16 @@ def test_answers_are_swapped_within_a_route_and_only_for_others() -> None:
 
 def test_only_good_rows_are_damaged_and_not_too_many() -> None:
     rows = [row(f"The answer {number}.", question=str(number)) for number in range(100)]
-    assert {each.index for each in damages(rows, {3: "a", 5: "a"})} == {3, 5}
-    assert len({each.index for each in damages(rows, dict.fromkeys(range(100), "a"))}) == MOST_ROWS
+    few, all_of_them = {3: "a", 5: "a"}, dict.fromkeys(range(100), "a")
+    assert {each.index for each in damages(rows, few, whole)} == {3, 5}
+    assert len({each.index for each in damages(rows, all_of_them, whole)}) == MOST_ROWS
 
 
 def test_equal_rows_give_equal_copies_and_are_not_changed() -> None:
     rows = [row(CHAT, steps=1), row({"messages": [{"content": SECOND}]}, question="!")]
     before = json.dumps(CHAT)
-    assert damages(rows, {0: "a", 1: "a"}) == damages(rows, {1: "a", 0: "a"})
+    orders = {0: "a", 1: "a"}, {1: "a", 0: "a"}
+    assert damages(rows, orders[0], whole) == damages(rows, orders[1], whole)
     assert json.dumps(CHAT) == before
 
 

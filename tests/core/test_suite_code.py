@@ -257,7 +257,7 @@ def test_every_scorer_notices_the_damages_that_its_profile_claims(suite, rows, p
     good = {n: row.expectations["route"] for n, row in enumerate(rows[:9])}
     noticed = {
         (good[copy.index], scorer.name, copy.damage)
-        for copy in damages(rows, good)
+        for copy in damages(rows, good, lambda route: tuple(profiles[route]["answer_at"]))
         for scorer in suite["SCORERS"]
         if judged(scorer, copy.row).value is False
     }
@@ -315,6 +315,30 @@ def test_judges_are_switched_on_by_a_model_only(source, suite, monkeypatch):
 
 
 # -- measures --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("output", "place", "words"),
+    [
+        ("Line 12.", [], "Line 12."),
+        ({"answer": "Line 12.", "stop": "Harbour"}, ["answer"], "Line 12."),
+        ({"answer": ["Line", {"number": 12}]}, ["answer"], "Line\n12"),
+        ({"messages": [{"content": "When?"}, {"content": "Soon."}]},
+         ["messages", -1, "content"], "Soon."),
+        ({"answer": None, "stop": "Harbour"}, ["answer"], ""),
+        # where there is no such place, all words
+        ({"line": "12", "stop": "Harbour"}, ["answer"], "12\nHarbour"),
+        ("Line 12.", ["answer"], "Line 12."),
+        ("Line 12.", [-1], "Line 12."),
+        ([], [-1], ""),
+        (["Line 12."], [3], "Line 12."),
+        (["Line 12."], ["answer"], "Line 12."),
+        ({"-1": "Line 12."}, [-1], "Line 12."),
+        (None, ["answer", -1], ""),
+    ],
+)  # fmt: skip
+def test_the_words_of_an_answer_lie_at_a_place_in_it(output, place, words):
+    assert measures.answer_text(output, place) == words
 
 
 @pytest.mark.parametrize(

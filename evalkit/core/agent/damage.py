@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from evalkit.core.agent.answer import answer_path, text_at, with_text
+from evalkit.core.agent.answer import Path, answer_in, text_at, with_text
 from evalkit.core.agent.suite import Row, ToolStep
 from evalkit.core.values import Json
 
@@ -43,17 +43,21 @@ class _Peers:
     """The good rows of one route, beside the one that is damaged.
 
     Attributes:
+        place: Where the route's answers have their words.
         outputs: What the others answered, beginning with the row that follows it.
         slowest: Seconds that the slowest took, itself included.
         longest: Characters of the longest answer, its own included.
     """
 
+    place: Path
     outputs: tuple[Json, ...]
     slowest: float
     longest: int
 
 
-def damages(rows: Sequence[Row], good: Mapping[int, str]) -> list[Damaged]:
+def damages(
+    rows: Sequence[Row], good: Mapping[int, str], place_of: Callable[[str], Path]
+) -> list[Damaged]:
     """Damaged copies of good rows, each with one damage.
 
     A damage that leaves a row as it was, or does not apply to it (no tools to drop, no other
@@ -62,11 +66,13 @@ def damages(rows: Sequence[Row], good: Mapping[int, str]) -> list[Damaged]:
     Args:
         rows: The rows of a dataset.
         good: Which of them are good, by their position, and the route that each took.
+        place_of: Where the answers of a route have their words, which is where scorers look.
     """
+    places = {route: place_of(route) for route in dict.fromkeys(good.values())}
     copies = []
     for index in _spread(sorted(good)):
         row = rows[index]
-        peers = _peers(rows, good, index)
+        peers = _peers(rows, good, index, places[good[index]])
         for damage, inflict in DAMAGES.items():
             damaged = inflict(row, peers)
             if damaged is not None and damaged != row:
@@ -80,37 +86,38 @@ def _spread(indexes: Sequence[int]) -> list[int]:
     return [indexes[position * len(indexes) // MOST_ROWS] for position in range(MOST_ROWS)]
 
 
-def _peers(rows: Sequence[Row], good: Mapping[int, str], index: int) -> _Peers:
+def _peers(rows: Sequence[Row], good: Mapping[int, str], index: int, place: Path) -> _Peers:
     same = [each for each in sorted(good) if good[each] == good[index]]
     after = same.index(index) + 1
     others = [*same[after:], *same[: after - 1]]
     return _Peers(
+        place,
         tuple(rows[each].outputs for each in others),
         max(rows[each].seconds or 0.0 for each in same),
-        max(len(_answer(rows[each].outputs)) for each in same),
+        max(len(_answer(rows[each].outputs, place)) for each in same),
     )
 
 
-def _answer(output: Json) -> str:
-    path = answer_path(output)
+def _answer(output: Json, place: Path) -> str:
+    path = answer_in(output, place)
     return "" if path is None else text_at(output, path)
 
 
-def _saying(row: Row, text: str) -> Row | None:
-    path = answer_path(row.outputs)
+def _saying(row: Row, text: str, place: Path) -> Row | None:
+    path = answer_in(row.outputs, place)
     return None if path is None else replace(row, outputs=with_text(row.outputs, path, text))
 
 
-def _emptied(row: Row, _: _Peers) -> Row | None:
+def _emptied(row: Row, peers: _Peers) -> Row | None:
     nothing = type(row.outputs)() if isinstance(row.outputs, dict | list) else None
-    return _saying(row, "") or replace(row, outputs=nothing)
+    return _saying(row, "", peers.place) or replace(row, outputs=nothing)
 
 
-def _truncated(row: Row, _: _Peers) -> Row | None:
-    text = _answer(row.outputs)
+def _truncated(row: Row, peers: _Peers) -> Row | None:
+    text = _answer(row.outputs, peers.place)
     if not text and isinstance(row.outputs, list):
         return replace(row, outputs=row.outputs[: len(row.outputs) // 2])
-    return _saying(row, text[: len(text) // 2])
+    return _saying(row, text[: len(text) // 2], peers.place)
 
 
 def _swapped(row: Row, peers: _Peers) -> Row | None:
@@ -118,8 +125,8 @@ def _swapped(row: Row, peers: _Peers) -> Row | None:
     return None if other is None else replace(row, outputs=other)
 
 
-def _error_text(row: Row, _: _Peers) -> Row | None:
-    return _saying(row, ERROR_TEXT) or replace(row, outputs={"error": ERROR_TEXT})
+def _error_text(row: Row, peers: _Peers) -> Row | None:
+    return _saying(row, ERROR_TEXT, peers.place) or replace(row, outputs={"error": ERROR_TEXT})
 
 
 def _wrong_format(row: Row, _: _Peers) -> Row | None:
@@ -167,11 +174,12 @@ def _slowed(row: Row, peers: _Peers) -> Row | None:
 
 
 def _overlong(row: Row, peers: _Peers) -> Row | None:
-    text = _answer(row.outputs)
+    text = _answer(row.outputs, peers.place)
     if not text:
         return None
     wanted = min(_TIMES * peers.longest + _MORE_CHARS, _MOST_CHARS)
-    return _saying(row, "\n\n".join([text] * max(3, wanted // len(text) + 1)))
+    repeated = "\n\n".join([text] * max(3, wanted // len(text) + 1))
+    return _saying(row, repeated, peers.place)
 
 
 DAMAGES: Mapping[str, Callable[[Row, _Peers], Row | None]] = {

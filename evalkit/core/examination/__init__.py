@@ -2,7 +2,7 @@
 
 from evalkit.core.brevity import as_text
 from evalkit.core.examination.examining import Examination, examine
-from evalkit.core.examination.profiling import profile
+from evalkit.core.examination.profiling import place_of, profile
 from evalkit.core.examination.reporting import as_report
 
-__all__ = ["Examination", "as_report", "as_text", "examine", "profile"]
+__all__ = ["Examination", "as_report", "as_text", "examine", "place_of", "profile"]

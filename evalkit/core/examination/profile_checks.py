@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from evalkit.core.agent.answer import Path
 from evalkit.core.agent.code.measures import (
     LOOKS,
     answer_text,
@@ -58,7 +59,7 @@ class Sample:
     """
 
     rows: Sequence[Row]
-    place: Sequence[str | int]
+    place: Path
     texts: Sequence[str]
     questions: int
 
@@ -84,7 +85,7 @@ class Unsupported(str):
     __slots__ = ()
 
 
-def words_of(row: Row, place: Sequence[str | int]) -> str:
+def words_of(row: Row, place: Path) -> str:
     """The words of a row's answer."""
     return answer_text(row.outputs, place)
 

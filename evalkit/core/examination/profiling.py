@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from evalkit.core.agent.answer import answer_path
-from evalkit.core.agent.code.measures import answer_text
+from evalkit.core.agent.answer import Path, answer_place
 from evalkit.core.agent.damage import damages
 from evalkit.core.agent.requests import Recorded
 from evalkit.core.agent.suite import Row
@@ -52,9 +51,9 @@ def profile(
             are suggested under ``cases``. Without any, those of the first questions are.
     """
     name = short(route, NAME_CHARS)
-    own = [each for each in recorded if short(each.route, NAME_CHARS) == name]
+    own = _of_route(recorded, route)
     good = [each for each in own if each.ok]
-    place = _place([each.row.outputs for each in good])
+    place = place_of(good, route)
     questions = _questions(good, place)
     rows = list(_with_expectations(good, questions, name))
     texts = [words_of(row, place) for row in rows]
@@ -86,27 +85,22 @@ def profile(
     return _bounded(found)
 
 
-def _place(outputs: Sequence[Json]) -> tuple[str | int, ...]:
-    """Where answers have their words: the place that the most have words at.
+def place_of(recorded: Iterable[Recorded], route: str) -> Path:
+    """Where the answers of a route have their words, decided by all its good ones.
 
-    Of equal ones it is that which the most answers would choose by themselves; the last item of a
-    list is called -1.
+    Args:
+        recorded: The requests of an experiment, of this route and of others.
+        route: The name of the traces' root span, whole or as reports shorten it.
     """
-    counts = Counter(_from_end(output) for output in outputs if answer_path(output) is not None)
-    told = {place: sum(bool(answer_text(each, place)) for each in outputs) for place in counts}
-    return max(counts, key=lambda place: (told[place], counts[place]), default=())
+    return answer_place([each.row.outputs for each in _of_route(recorded, route) if each.ok])
 
 
-def _from_end(output: Json) -> tuple[str | int, ...]:
-    steps: list[str | int] = []
-    for step in answer_path(output) or ():
-        is_last = isinstance(step, int) and step == len(output) - 1
-        steps.append(-1 if is_last else step)
-        output = output[step]
-    return tuple(steps)
+def _of_route(recorded: Iterable[Recorded], route: str) -> list[Recorded]:
+    name = short(route, NAME_CHARS)
+    return [each for each in recorded if short(each.route, NAME_CHARS) == name]
 
 
-def _questions(good: Sequence[Recorded], place: Sequence[str | int]) -> dict[str, Question]:
+def _questions(good: Sequence[Recorded], place: Path) -> dict[str, Question]:
     rows: dict[str, list[Row]] = {}
     for each in good:
         rows.setdefault(canonical(dict(each.row.inputs)), []).append(each.row)
@@ -168,7 +162,7 @@ def _noticed(check: Check, sample: Sample, picked: Sequence[Row], bound: Json) -
     }
     noticed = [
         copy.damage
-        for copy in damages(picked, good)
+        for copy in damages(picked, good, lambda _: sample.place)
         if not check.passes(copy.row, words_of(copy.row, sample.place), bound)
     ]
     return list(dict.fromkeys(noticed))

@@ -175,19 +175,19 @@ class _Autonomy:
         """The program's check of a task, as the suite is now."""
         suite = self._directory.suite()
         bench, evidence = self._means.workbench, self._means.evidence
-        recorded, analysed = evidence.of, evidence.experiment
+        analysed = evidence.experiment
         claims = self._claims()
         match task.kind:
             case "dataset":
-                return check_dataset(bench, suite, recorded)
+                return check_dataset(bench, suite, evidence)
             case "scorer":
                 catches = claims.get(task.target, ())
-                return check_scorer(bench, suite, recorded, task.target, catches)
+                return check_scorer(bench, suite, evidence, task.target, catches)
             case "script":
-                return check_script(bench, suite, recorded, analysed)
+                return check_script(bench, suite, evidence, analysed)
             case _:
                 return check_suite(
-                    bench, suite, recorded, self._expected(), claims=claims, analysed=analysed
+                    bench, suite, evidence, self._expected(), claims=claims, analysed=analysed
                 )
 
     def _claims(self) -> Mapping[str, Sequence[str]]:

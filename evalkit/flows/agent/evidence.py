@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from evalkit.adapters.store import Store
+from evalkit.core.agent.answer import Path
 from evalkit.core.agent.requests import Recorded, recorded
 from evalkit.core.errors import InputError, Problem
-from evalkit.core.examination import Examination, as_report, examine, profile
+from evalkit.core.examination import Examination, as_report, examine, place_of, profile
 from evalkit.core.examination.assessed import is_negative
 from evalkit.core.observed import ObservedTrace
 from evalkit.core.values import Json
@@ -42,6 +43,7 @@ class Evidence:
         self.experiment = experiment
         self._examination: Examination | None = None
         self._recorded: dict[str, Recorded | None] | None = None
+        self._places: dict[str, Path] = {}
 
     def chosen(self) -> str:
         """The id of the experiment.
@@ -103,6 +105,16 @@ class Evidence:
         """
         suggested = [case.trace_id for case in self.examination.cases]
         return profile(self.recorded, route, cases=suggested)
+
+    def place_of(self, route: str) -> Path:
+        """Where the answers of a route have their words: where its profile says that they do.
+
+        Args:
+            route: The name of the root span.
+        """
+        if route not in self._places:
+            self._places[route] = place_of(self.recorded, route)
+        return self._places[route]
 
     def _kept(self) -> dict[str, Recorded | None]:
         if self._recorded is None:

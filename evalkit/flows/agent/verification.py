@@ -7,10 +7,11 @@ against the traces of the experiment, and against itself.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
+from evalkit.core.agent.answer import Path
 from evalkit.core.agent.damage import Damaged, damages
 from evalkit.core.agent.faults import (
     COPY,
@@ -30,8 +31,18 @@ from evalkit.core.agent.verdicts import DamageTable, damage_table, rank
 from evalkit.core.values import Json
 
 Files: TypeAlias = Mapping[str, bytes]
-Recordings: TypeAlias = Callable[[str], Recorded | None]
-"""What a trace of the experiment holds; None where it has no such trace."""
+
+
+class Recordings(Protocol):
+    """What an experiment's traces hold."""
+
+    def of(self, trace_id: str) -> Recorded | None:
+        """The request and the answer of a trace; None where there is no such trace."""
+        ...
+
+    def place_of(self, route: str) -> Path:
+        """Where the answers of a route have their words."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +99,6 @@ class _Trial:
         """The trial of one scorer."""
         return replace(self, clean=_only(scorer, self.clean), damaged=_only(scorer, self.damaged))
 
-    def only(self, scorer: str) -> _Trial:
-        """The trial of one scorer."""
-
-        def own(scores: Sequence[Sequence[Score]]) -> list[list[Score]]:
-            return [[each for each in row if each.scorer == scorer] for row in scores]
-
-        return replace(self, clean=own(self.clean), damaged=own(self.damaged))
-
     def faults(self, scorers: Sequence[str], claims: Mapping[str, Sequence[str]]) -> list[str]:
         """What is wrong with the scorers; what they notice is asked once they give values."""
         rows = [f"row {position} ({key})" for position, key in enumerate(self.keys)]
@@ -141,7 +144,7 @@ def check_dataset(bench: Workbench, files: Files, recorded: Recordings) -> Check
     if loaded.error:
         advice = "Repair the file, or have write_dataset write it anew."
         return _failed("evaluation/eval_dataset.py cannot be used:", [loaded.error], advice)
-    faults = [*dataset_faults(loaded.rows, recorded), *secret_faults(files)]
+    faults = [*dataset_faults(loaded.rows, recorded.of), *secret_faults(files)]
     if faults:
         return _failed("The dataset does not hold:", faults, f"Correct every row: {COPY}.")
     traced = sum(row.source_trace_id is not None for row in loaded.rows)
@@ -251,9 +254,9 @@ def _try(bench: Workbench, files: Files, recorded: Recordings) -> _Trial | Check
     good = {
         position: source.route
         for position, row in enumerate(loaded.rows)
-        if row.source_trace_id and (source := recorded(row.source_trace_id)) and source.ok
+        if row.source_trace_id and (source := recorded.of(row.source_trace_id)) and source.ok
     }
-    copies = damages(loaded.rows, good)
+    copies = damages(loaded.rows, good, recorded.place_of)
     scores = bench.score(files, [*loaded.rows, *(copy.row for copy in copies)])
     if isinstance(scores, str):
         return _failed(f"{SCORERS_FILE} cannot be used:", [scores], "Correct the file.")

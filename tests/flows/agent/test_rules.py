@@ -136,9 +136,9 @@ def built(evidence, tmp_path_factory):
 
         def check(task=task):
             if task.kind == "dataset":
-                return check_dataset(bench, directory.suite(), evidence.of)
+                return check_dataset(bench, directory.suite(), evidence)
             name = task.target
-            return check_scorer(bench, directory.suite(), evidence.of, name, claims[name])
+            return check_scorer(bench, directory.suite(), evidence, name, claims[name])
 
         asked = {**asdict(task), "id": task.task_id}
         led(
@@ -148,6 +148,14 @@ def built(evidence, tmp_path_factory):
             drop_tool(directory),
         )
     return directory, sessions
+
+
+def test_the_checks_look_for_an_answer_where_its_routes_profile_says_that_it_lies(evidence):
+    places = {route: evidence.place_of(route) for route in (ASK, SORT)}
+    assert places == {ASK: (), SORT: ("summary",)}
+    assert [list(place) for place in places.values()] == [
+        evidence.profile(route)["answer_at"] for route in places
+    ]
 
 
 def test_the_plan_covers_what_the_traces_support_and_cites_them(built, evidence):

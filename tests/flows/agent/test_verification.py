@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
-from suites import BY_HAND, EXPERIMENT, SCRIPT, dataset_file, spoiled, suite, trace_id
+from suites import BY_HAND, EXPERIMENT, SCRIPT, Traced, dataset_file, spoiled, suite, trace_id
 
 from evalkit.adapters.confinement import Confinement
 from evalkit.adapters.suite import Patience, SuiteBench
+from evalkit.core.agent.answer import answer_place
 from evalkit.core.agent.damage import DAMAGES
-from evalkit.core.agent.suite import DATASET_FILE, SCORERS_FILE, SCRIPT_FILE
+from evalkit.core.agent.requests import Recorded
+from evalkit.core.agent.suite import DATASET_FILE, SCORERS_FILE, SCRIPT_FILE, Row
 from evalkit.core.agent.verdicts import damage_table_text, table_of
 from evalkit.flows.agent.verification import (
     check_dataset,
@@ -37,7 +39,7 @@ def bench(confinement: Confinement, empty_database: Path) -> SuiteBench:
 def test_a_good_suite_passes_with_proof_of_what_it_notices(
     bench: SuiteBench, confinement: Confinement
 ) -> None:
-    check = check_suite(bench, suite(), EXPERIMENT.get, SCORERS, analysed="shop")
+    check = check_suite(bench, suite(), EXPERIMENT, SCORERS, analysed="shop")
     assert (check.ok, check.failure) == (True, "")
     assert check.evidence[0].startswith("6 rows: 5 hold exactly what traces of the experiment hold")
     assert "answers: 4 of 4 good rows pass; notices emptied 4/4" in check.evidence[1]
@@ -53,14 +55,45 @@ def test_a_good_suite_passes_with_proof_of_what_it_notices(
     assert table.splitlines()[2].split()[:4] == ["answers", "4/4", "-", "-"]
 
 
+KIND_SAID = b"""
+from mlflow.genai.scorers import scorer
+
+
+@scorer
+def kind_said(outputs):
+    return isinstance(outputs, dict) and outputs["kind"] in {"lost", "late"}
+
+
+SCORERS = [kind_said]
+"""
+
+
+def test_answers_are_damaged_where_the_experiments_answers_lie_whatever_the_datasets_rows_say(
+    bench: SuiteBench,
+) -> None:
+    orders = {1: "A-1001-2026", 2: None, 3: None}
+    rows = {
+        n: Row({"text": f"parcel {n}"}, {"kind": "lost", "order": order}, {}, trace_id(n))
+        for n, order in orders.items()
+    }
+    sorted_ = Traced(
+        {trace_id(n): Recorded(trace_id(n), "sort", row, ok=True) for n, row in rows.items()}
+    )
+    files = {DATASET_FILE: dataset_file([rows[1]]), SCORERS_FILE: KIND_SAID}
+    check = check_scorer(bench, files, sorted_, "kind_said", ["emptied", "error_text"])
+    assert (check.ok, check.failure) == (True, "")
+    assert answer_place([rows[1].outputs]) == ("order",)
+    assert sorted_.place_of("sort") == ("kind",)
+
+
 def test_each_part_of_a_good_suite_passes(bench: SuiteBench) -> None:
     files = suite()
-    assert check_dataset(bench, files, EXPERIMENT.get).ok
+    assert check_dataset(bench, files, EXPERIMENT).ok
     for name in SCORERS:
-        check = check_scorer(bench, files, EXPERIMENT.get, name)
+        check = check_scorer(bench, files, EXPERIMENT, name)
         assert (check.ok, len(check.evidence)) == (True, 1)
         assert list(check.details["scorers"]) == [name]
-    assert check_script(bench, files, EXPERIMENT.get).ok
+    assert check_script(bench, files, EXPERIMENT).ok
 
 
 FIRST = trace_id(1)
@@ -100,7 +133,7 @@ FIRST = trace_id(1)
 def test_a_dataset_that_is_not_what_was_recorded_fails(
     bench: SuiteBench, old: str, new: str, said: str
 ) -> None:
-    check = check_dataset(bench, spoiled(DATASET_FILE, old, new), EXPERIMENT.get)
+    check = check_dataset(bench, spoiled(DATASET_FILE, old, new), EXPERIMENT)
     assert check.ok is not bool(said)
     assert said in check.failure
 
@@ -108,13 +141,13 @@ def test_a_dataset_that_is_not_what_was_recorded_fails(
 def test_a_secret_of_a_trace_may_be_masked_in_the_dataset(bench: SuiteBench) -> None:
     known = next(iter(EXPERIMENT.values()))
     told = f"the key is {KEY}"
-    recorded = {
-        FIRST: type(known)(FIRST, "agent", type(known.row)({"q": told}, "ok", {}, FIRST), ok=True)
-    }
+    recorded = Traced(
+        {FIRST: type(known)(FIRST, "agent", type(known.row)({"q": told}, "ok", {}, FIRST), ok=True)}
+    )
     files = {DATASET_FILE: dataset_file([recorded[FIRST].row])}
-    assert "has to be masked" in check_dataset(bench, files, recorded.get).failure
+    assert "has to be masked" in check_dataset(bench, files, recorded).failure
     masked = {DATASET_FILE: files[DATASET_FILE].replace(KEY.encode(), b"[masked:anthropic-key]")}
-    assert check_dataset(bench, masked, recorded.get).ok
+    assert check_dataset(bench, masked, recorded).ok
 
 
 BAD_SCORERS = """
@@ -180,7 +213,7 @@ def bad_scorers() -> dict[str, bytes]:
 def test_a_scorer_that_cannot_judge_fails(
     bench: SuiteBench, bad_scorers: dict[str, bytes], scorer: str, said: str
 ) -> None:
-    check = check_scorer(bench, bad_scorers, EXPERIMENT.get, scorer)
+    check = check_scorer(bench, bad_scorers, EXPERIMENT, scorer)
     assert not check.ok
     assert said in check.failure
     assert len(check.failure) <= 4_000
@@ -189,15 +222,15 @@ def test_a_scorer_that_cannot_judge_fails(
 def test_a_scorer_has_to_notice_what_it_was_planned_for(
     bench: SuiteBench, bad_scorers: dict[str, bytes]
 ) -> None:
-    assert check_scorer(bench, bad_scorers, EXPERIMENT.get, "length", ["emptied"]).ok
-    check = check_scorer(bench, bad_scorers, EXPERIMENT.get, "length", ["emptied", "swapped"])
+    assert check_scorer(bench, bad_scorers, EXPERIMENT, "length", ["emptied"]).ok
+    check = check_scorer(bench, bad_scorers, EXPERIMENT, "length", ["emptied", "swapped"])
     assert "length was planned to notice 'swapped' but notices none of it" in check.failure
 
 
 def test_a_suite_with_blind_or_missing_scorers_names_them(
     bench: SuiteBench, bad_scorers: dict[str, bytes]
 ) -> None:
-    check = check_suite(bench, bad_scorers, EXPERIMENT.get, ["answers", "forgotten"])
+    check = check_suite(bench, bad_scorers, EXPERIMENT, ["answers", "forgotten"])
     assert not check.ok
     for name in ("fragile", "brittle", "an_object", "forgotten on row 0"):
         assert name in check.failure
@@ -206,7 +239,7 @@ def test_a_suite_with_blind_or_missing_scorers_names_them(
 
 def test_without_a_good_output_nothing_is_proven_and_that_is_said(bench: SuiteBench) -> None:
     files = {**suite(), DATASET_FILE: dataset_file([BY_HAND])}
-    check = check_scorer(bench, files, EXPERIMENT.get, "finished")
+    check = check_scorer(bench, files, EXPERIMENT, "finished")
     assert check.ok
     assert "what it notices is not proven" in check.evidence[0]
 
@@ -237,7 +270,7 @@ with mlflow.start_run():
     ],
 )
 def test_a_script_that_does_not_evaluate_fails(bench: SuiteBench, script: str, said: str) -> None:
-    check = check_script(bench, {**suite(), SCRIPT_FILE: script.encode()}, EXPERIMENT.get)
+    check = check_script(bench, {**suite(), SCRIPT_FILE: script.encode()}, EXPERIMENT)
     assert not check.ok
     assert said in check.failure
     assert len(check.failure) <= 4_000
@@ -245,7 +278,7 @@ def test_a_script_that_does_not_evaluate_fails(bench: SuiteBench, script: str, s
 
 def test_a_script_that_evaluates_something_else_fails(bench: SuiteBench) -> None:
     files = {**suite(), SCRIPT_FILE: INVENTING.encode()}
-    check = check_script(bench, files, EXPERIMENT.get, analysed="shop")
+    check = check_script(bench, files, EXPERIMENT, analysed="shop")
     assert not check.ok
     for said in (
         "it left 2 MLflow runs",

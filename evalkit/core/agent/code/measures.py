@@ -83,14 +83,25 @@ def answer_text(outputs: Any, place: Sequence[str | int] = ()) -> str:
         outputs: What the agent returned.
         place: Field names and list positions that lead to the words.
     """
-    value = outputs
+    return "\n".join(texts_in(lying_at(outputs, place) or outputs))
+
+
+def lying_at(value: Any, place: Sequence[str | int]) -> list[Any]:
+    """What lies at a place in a value, as a list of one; empty where there is no such place.
+
+    Args:
+        value: The value.
+        place: Field names and list positions that lead into it; -1 is a list's last item.
+    """
     for step in place:
-        try:
-            value = value[step]
-        except (KeyError, IndexError, TypeError):
-            value = outputs
-            break
-    return "\n".join(texts_in(value))
+        if isinstance(step, str):
+            is_there = isinstance(value, dict) and step in value
+        else:
+            is_there = isinstance(value, (list, tuple)) and -len(value) <= step < len(value)
+        if not is_there:
+            return []
+        value = value[step]
+    return [value]
 
 
 def error_in(text: str) -> str:
