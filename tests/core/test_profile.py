@@ -139,6 +139,46 @@ def test_one_strange_answer_among_forty_does_not_widen_the_bounds():
     assert (learned["in_time"]["passes"], learned["in_time"]["of"]) == (40, 41)
 
 
+def test_a_slow_or_long_good_answer_that_is_not_strange_keeps_to_the_bounds():
+    usual = [
+        recorded(n, ASK, {"question": f"Stop {n}?"}, f"Stop {n} is served by line {n + 100}.")
+        for n in range(40)
+    ]
+    slow = recorded(99, ASK, {"question": "All stops?"}, "Stop 99 is closed. " * 5, seconds=5.94)
+    learned = profile([*usual, slow], ASK)["checks"]
+    assert learned["in_time"]["bound"] == 6.0
+    for check in ("in_time", "length_usual"):
+        assert (learned[check]["passes"], learned[check]["of"]) == (41, 41)
+        assert {"slowed", "overlong"} & set(learned[check]["catches"])
+
+
+FIRST_TRY = ToolStep("timetable", output="Line 12.")
+FAILED = ToolStep("timetable", failed=True, output="timed out")
+OTHER = ToolStep("news", failed=True)
+
+
+@pytest.mark.parametrize(
+    ("steps", "bound", "passes"),
+    [
+        ([[FIRST_TRY]] * 6, "at once", 6),
+        ([[FAILED, FIRST_TRY], *[[FIRST_TRY]] * 5], "in the end", 6),
+        ([[FAILED, FAILED, FIRST_TRY]] * 6, "in the end", 6),
+        ([[FAILED], *[[FIRST_TRY]] * 39], "at once", 39),
+        ([[FAILED], [FAILED, FIRST_TRY], *[[FIRST_TRY]] * 38], "in the end", 39),
+        ([[FIRST_TRY, OTHER], *[[FIRST_TRY]] * 5], None, 0),
+        ([[FIRST_TRY, FAILED], *[[FAILED, FIRST_TRY]] * 5], None, 0),
+    ],
+)
+def test_tools_have_to_work_at_once_or_in_the_end_as_they_do_in_good_answers(steps, bound, passes):
+    answers = [
+        recorded(n, ASK, {"question": f"Stop {n}?"}, f"Line {n + 100}.", used)
+        for n, used in enumerate(steps)
+    ]
+    learned = profile(answers, ASK)["checks"]["tools_worked"]
+    assert (learned.get("bound"), learned.get("passes", 0)) == (bound, passes)
+    assert learned.get("catches", []) == (["tool_failed"] if bound else [])
+
+
 def test_no_good_answer_teaches_nothing():
     found = profile([recorded(1, ASK, {"question": "?"}, None)], ASK)
     assert (found["good_traces"], found["too_few"], found["checks"], found["cases"]) == (

@@ -303,6 +303,30 @@ def test_a_scorer_is_replaced_taken_out_and_what_somebody_else_wrote_stays(block
     assert [scorer.name for scorer in evaluated(less)["SCORERS"]] == ["no_error", "brief"]
 
 
+@pytest.mark.parametrize(
+    ("uses", "at_once", "in_the_end"),
+    [
+        ([], [], []),
+        ([("map", False), ("news", False)], [], []),
+        ([("map", True), ("map", False)], ["map"], []),
+        ([("map", False), ("map", True)], ["map"], ["map"]),
+        ([("news", True), ("map", True), ("news", False)], ["map", "news"], ["map"]),
+    ],
+)
+def test_a_failed_tool_may_be_mended_by_a_second_try(uses, at_once, in_the_end):
+    assert measures.failed_tools(uses, measures.AT_ONCE) == at_once
+    assert measures.failed_tools(uses, measures.IN_THE_END) == in_the_end
+
+
+def test_a_second_try_passes_where_good_answers_take_some(blocks, forms, rows):
+    flaky = replace(rows[0].steps[0], failed=True)
+    retried, failed = (replace(rows[0], steps=(flaky, last)) for last in (rows[0].steps[0], flaky))
+    for when, passes in (("at once", [False, False]), ("in the end", [True, False])):
+        block = replace(blocks["tools_worked"], bounds={ASK: when})
+        (scorer,) = evaluated(with_scorer("", block, forms))["SCORERS"]
+        assert [judged(scorer, row).value for row in (retried, failed)] == passes
+
+
 def test_a_file_that_is_no_python_is_begun_anew(blocks, forms):
     code = with_scorer("def broken(:", blocks["no_error"], forms)
     assert [scorer.name for scorer in evaluated(code)["SCORERS"]] == ["no_error"]

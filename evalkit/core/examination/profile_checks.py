@@ -9,10 +9,13 @@ from dataclasses import dataclass
 
 from evalkit.core.agent.answer import Path
 from evalkit.core.agent.code.measures import (
+    AT_ONCE,
+    IN_THE_END,
     LOOKS,
     answer_text,
     cut_off,
     error_in,
+    failed_tools,
     figures_in,
     holds,
     is_empty,
@@ -31,6 +34,9 @@ TOLERATED = 0.05
 
 MARGIN = 1.5
 """So many times what was usual is still fine."""
+
+STRANGE = 3
+"""More than so many times what was usual is strange, and nothing to learn from."""
 
 SECONDS_MORE = 1.0
 CHARS_MORE = 100
@@ -98,6 +104,13 @@ def _most(values: Iterable[float]) -> float:
 
 def _least(values: Iterable[float]) -> float:
     return -_most(-value for value in values)
+
+
+def _upper(values: Sequence[float], more: float) -> float:
+    """What is still fine: more than usual, and whatever there was that is not strange."""
+    usual = _most(values)
+    largest = max(value for value in values if value <= STRANGE * usual)
+    return max(MARGIN * usual + more, largest)
 
 
 def _mostly(passed: Sequence[bool]) -> bool:
@@ -178,22 +191,30 @@ def _tools(sample: Sample) -> Json:
 def _tools_worked(sample: Sample) -> Json:
     if not any(row.steps for row in sample.rows):
         return Unsupported("no tool is seen at work")
-    if not _mostly([not any(step.failed for step in row.steps) for row in sample.rows]):
+    worked = {
+        when: [not _failed(row, when) for row in sample.rows] for when in (AT_ONCE, IN_THE_END)
+    }
+    when = max(worked, key=lambda when: sum(worked[when]))
+    if not _mostly(worked[when]):
         return Unsupported("tools fail in good answers too")
-    return True
+    return when
+
+
+def _failed(row: Row, when: str) -> list[str]:
+    return failed_tools([(step.name, step.failed) for step in row.steps], when)
 
 
 def _seconds(sample: Sample) -> Json:
     known = [row.seconds for row in sample.rows if row.seconds is not None]
     if not known:
         return Unsupported("no trace says how long it took")
-    return float(f"{MARGIN * _most(known) + SECONDS_MORE:.3g}")
+    return math.ceil(_upper(known, SECONDS_MORE) * 10) / 10
 
 
 def _length(sample: Sample) -> Json:
     lengths = [len(text) for text in sample.texts]
     least = int(_least(lengths) / MARGIN / 2)
-    return [max(1, least), int(MARGIN * _most(lengths)) + CHARS_MORE]
+    return [max(1, least), int(_upper(lengths, CHARS_MORE))]
 
 
 def _ends(sample: Sample) -> Json:
@@ -229,7 +250,7 @@ CHECKS: Mapping[str, Check] = {
         Check(
             "tools_worked",
             _tools_worked,
-            lambda row, _, __: not any(step.failed for step in row.steps),
+            lambda row, _, when: not _failed(row, when),
         ),
         Check(
             "in_time",

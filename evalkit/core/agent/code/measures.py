@@ -48,6 +48,12 @@ LOOKS = {
 }
 """Parts of an answer that are known by their look."""
 
+AT_ONCE = "at once"
+"""Tools have to work whenever they are used."""
+
+IN_THE_END = "in the end"
+"""Tools have to work when they are used for the last time: a second try may mend a failure."""
+
 WORD = re.compile(r"[^\W\d_][\w'\u2019-]{3,}")
 
 
@@ -229,6 +235,17 @@ def holds(answer: str, part: str) -> bool:
     if part in LOOKS:
         return LOOKS[part].search(answer) is not None
     return " ".join(part.casefold().split()) in " ".join(answer.casefold().split())
+
+
+def failed_tools(uses: Sequence[tuple[str, bool]], when: str) -> list[str]:
+    """The tools that did not work when they had to.
+
+    Args:
+        uses: The tools in the order of their use, and whether each failed.
+        when: ``AT_ONCE`` or ``IN_THE_END``.
+    """
+    last = dict(uses)
+    return sorted({name for name, failed in uses if failed and (last[name] or when == AT_ONCE)})
 
 
 def cut_off(answer: str) -> str:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from evalkit.core.content import list_of, mapping_of
-from evalkit.core.examination.profile_checks import CHARS_MORE, CHECKS, MARGIN, SECONDS_MORE
+from evalkit.core.examination.profile_checks import (
+    CHARS_MORE,
+    CHECKS,
+    MARGIN,
+    SECONDS_MORE,
+    STRANGE,
+)
 from evalkit.core.values import Json
 from evalkit.flows.agent.rules.gathering import Gathered, cases_of
 
@@ -19,7 +25,7 @@ WHAT: Mapping[str, str] = {
     "grounded": "Numbers, dates, ids and addresses in the answer come from inputs or tools.",
     "on_topic": "The answer mentions the terms that are this case's own.",
     "tools_used": "The tools are used that good answers used.",
-    "tools_worked": "No tool fails on the way to the answer.",
+    "tools_worked": "The tools work: at once, or in the end where good answers take second tries.",
     "in_time": "The answer comes about as fast as good ones.",
     "length_usual": "The answer is about as long as good ones.",
     "not_cut_off": "The answer ends as a complete text does.",
@@ -32,11 +38,14 @@ WHY: Mapping[str, str] = {
     "grounded": "good answers here make up no figures, so a figure from nowhere is suspect",
     "on_topic": "an answer that holds none of them most likely answers something else",
     "tools_used": "an answer without them is most likely guessed",
-    "tools_worked": "good answers here come about without failures",
+    "tools_worked": "good answers here come about without failures, or with none that a second "
+    "try did not mend",
     "in_time": f"the bound is {MARGIN:g} times what 19 of 20 good answers took, and "
-    f"{SECONDS_MORE:g} s more",
+    f"{SECONDS_MORE:g} s more, and never less than a good answer took that is not strange (more "
+    f"than {STRANGE} times as slow as those)",
     "length_usual": f"the bounds are a third of the shortest and {MARGIN:g} times the longest of "
-    f"19 of 20 good answers, and {CHARS_MORE} characters more",
+    f"19 of 20 good answers, and {CHARS_MORE} characters more, and never less than a good answer "
+    f"has that is not strange (more than {STRANGE} times as long as those)",
     "not_cut_off": "good answers here end with a sentence's end or closed code",
 }
 

@@ -12,6 +12,7 @@ from evalkit.core.agent.code import (
     with_scorer,
     without_scorer,
 )
+from evalkit.core.agent.code.measures import IN_THE_END
 from evalkit.core.agent.suite import SCORERS_FILE
 from evalkit.core.content import list_of, mapping_of
 from evalkit.core.values import Json
@@ -105,8 +106,8 @@ def looser(name: str, bound: Json, times: int) -> Json:
         case "grounded":
             wider = bound - 0.25 * times
             return wider if wider > 0 else None
-        case "parts_present":
-            return bound[:1] if times == 1 else None
+        case "parts_present" | "tools_worked" if times == 1:
+            return bound[:1] if isinstance(bound, list) else IN_THE_END
         case "format_kept":
             return _outer(bound, MOST_LOOSENED - times)
     return None
