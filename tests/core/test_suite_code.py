@@ -413,6 +413,13 @@ def test_figures_are_what_an_answer_cannot_know_by_itself(text, figures):
         ("It leaves at", True),
         ("first, second,", True),
         ("", True),
+        ("Stops:\n- Harbour\n- Castle Hill", False),
+        ("1. Harbour\n2. the Old Market", False),
+        ("Stops:\n- Harbour\n- Castle-", True),
+        ("Stops:\n- **Harbour**: the fer", True),
+        ("Stops:\n- Take line 12 to the", True),
+        ("- Harbour\n\nThe next", True),
+        ("- **Harb", True),
     ],
 )
 def test_an_answer_that_breaks_off_is_told_by_its_end(text, is_cut):

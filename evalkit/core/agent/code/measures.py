@@ -54,6 +54,9 @@ AT_ONCE = "at once"
 IN_THE_END = "in the end"
 """Tools have to work when they are used for the last time: a second try may mend a failure."""
 
+NAME_ITEM = re.compile(r"[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]+[^\s:]+(?:[ \t]+[^\s:]+){0,2}")
+"""A list's item that is a name, of three words at most, and needs no full stop."""
+
 WORD = re.compile(r"[^\W\d_][\w'\u2019-]{3,}")
 
 
@@ -249,8 +252,9 @@ def failed_tools(uses: Sequence[tuple[str, bool]], when: str) -> list[str]:
 
 
 def cut_off(answer: str) -> str:
-    """The end of an answer that breaks off; empty where it ends as a sentence or as code does."""
+    """The end of an answer that breaks off; empty where it ends as sentences, code or lists do."""
     text = answer.rstrip()
     closed = text.count("```") % 2 == 0 and text.count("**") % 2 == 0
-    ended = text and not text[-1].isalnum() and text[-1] not in ",-_(["
+    is_name = NAME_ITEM.fullmatch(text.rpartition("\n")[2]) is not None
+    ended = text and text[-1] not in ",-_([" and (is_name or not text[-1].isalnum())
     return "" if ended and closed else f"…{text[-40:]}"

@@ -46,7 +46,7 @@ WHY: Mapping[str, str] = {
     "length_usual": f"the bounds are a third of the shortest and {MARGIN:g} times the longest of "
     f"19 of 20 good answers, and {CHARS_MORE} characters more, and never less than a good answer "
     f"has that is not strange (more than {STRANGE} times as long as those)",
-    "not_cut_off": "good answers here end with a sentence's end or closed code",
+    "not_cut_off": "good answers here end with a sentence's end, closed code or a list's item",
 }
 
 GUIDELINES: Mapping[str, str] = {
