@@ -28,6 +28,21 @@ COMPLAINTS = {
 }
 
 
+TRIAGE = "triage"
+"""A third route: messages get a label, and the stop that they name."""
+
+LABELLED = {
+    "The doors at Harbour do not close.": ("vehicle", "Harbour"),
+    "It is freezing in your trams.": ("vehicle", None),
+    "A window is cracked.": ("vehicle", None),
+    "Your driver was so kind today!": ("staff", None),
+    "The driver at the Botanical Garden shouted.": ("staff", "Botanical Garden"),
+    "Nobody answers your telephone.": ("staff", None),
+    "The machine at Old Market kept my money.": ("ticket", "Old Market"),
+    "How do I change my season ticket?": ("ticket", None),
+}
+
+
 def trace_id(number: int) -> str:
     return f"tr-{number:032x}"
 
@@ -62,6 +77,14 @@ def complaint(number: int, text: str) -> Recorded:
     """A complaint, sorted."""
     kind, word = COMPLAINTS[text]
     return recorded(number, SORT, {"text": text}, {"kind": kind, "summary": f"About: {word}."})
+
+
+def triaged() -> list[Recorded]:
+    """Messages with their labels; all good."""
+    return [
+        recorded(number, TRIAGE, {"message": text}, {"label": label, "stop": stop})
+        for number, (text, (label, stop)) in enumerate(LABELLED.items(), 31)
+    ]
 
 
 def traces() -> list[Recorded]:

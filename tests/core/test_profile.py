@@ -5,10 +5,21 @@ import time
 from dataclasses import replace
 
 import pytest
-from tram_agent import ASK, DEPARTURES, SORT, departure, recorded, trace_id, traces
+from tram_agent import (
+    ASK,
+    DEPARTURES,
+    SORT,
+    TRIAGE,
+    departure,
+    recorded,
+    trace_id,
+    traces,
+    triaged,
+)
 
 from evalkit.core.agent.suite import ToolStep
 from evalkit.core.examination import profile
+from evalkit.core.examination.profile_labels import labels_of
 from evalkit.core.examination.profile_schema import schema_of
 
 
@@ -177,6 +188,49 @@ def test_tools_have_to_work_at_once_or_in_the_end_as_they_do_in_good_answers(ste
     learned = profile(answers, ASK)["checks"]["tools_worked"]
     assert (learned.get("bound"), learned.get("passes", 0)) == (bound, passes)
     assert learned.get("catches", []) == (["tool_failed"] if bound else [])
+
+
+def test_labels_are_looked_for_where_all_answers_have_them_and_damages_there_are_noticed():
+    found = profile(triaged(), TRIAGE)
+    assert found["answer_at"] == ["label"]  # though some name a stop, which is longer
+    learned = found["checks"]["label_kept"]
+    assert learned["bound"] == ["staff", "ticket", "vehicle"]
+    assert {"emptied", "truncated", "swapped", "error_text", "overlong"} <= set(learned["catches"])
+    assert found["cases"][trace_id(31)]["label"] == "vehicle"
+
+
+def test_a_case_whose_answers_differ_expects_no_label_of_its_own():
+    asked = triaged()[0].row.inputs
+    again = recorded(51, TRIAGE, asked, {"label": "staff", "stop": "Harbour"})
+    found = profile([*triaged(), again], TRIAGE)
+    assert "label" not in found["cases"][trace_id(31)]
+    assert found["cases"][trace_id(32)]["label"] == "vehicle"
+    learned = found["checks"]["label_kept"]
+    assert (learned["passes"], learned["of"]) == (9, 9)
+
+
+FIVE_EACH = [["yes"]] * 5 + [["no"]] * 5
+
+
+@pytest.mark.parametrize(
+    ("answers", "labels"),
+    [
+        (FIVE_EACH, ["no", "yes"]),
+        ([*FIVE_EACH, ["yes ", "no\n"]], ["no", "yes"]),
+        ([*FIVE_EACH * 2, ["perhaps"]], ["no", "perhaps", "yes"]),
+        ([*FIVE_EACH, ["perhaps"]], []),  # one of eleven was new: the next may be, too
+        ([["yes", "no"]] * 7, []),  # too few questions
+        ([["yes"]] * 10, []),  # all alike
+        ([*FIVE_EACH, ["It depends.\nOn what?"] * 2, ["It depends.\nOn what?"]], []),
+        ([*FIVE_EACH, ["yes, but only where nobody else has asked"]] * 2, []),
+        ([['{"a": 1}'], ['{"a": 2}']] * 5, []),
+        ([[""], ["yes"]] * 5, []),
+        ([[str(n % 30)] for n in range(90)], []),
+        ([], []),
+    ],
+)
+def test_answers_are_labels_where_few_short_ones_come_again_and_again(answers, labels):
+    assert labels_of(answers) == labels
 
 
 def test_no_good_answer_teaches_nothing():

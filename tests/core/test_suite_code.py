@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tram_agent import ASK, SORT, trace_id, traces
+from tram_agent import ASK, SORT, TRIAGE, trace_id, traces, triaged
 
 from evalkit.adapters.suite.harness.scoring import row_trace
 from evalkit.core.agent.analysis import Guideline
@@ -175,12 +175,12 @@ def test_text_of_a_trace_never_becomes_code(text):
 
 # -- scorers ---------------------------------------------------------------------------------------
 
-ROUTES = (ASK, SORT)
+ROUTES = (ASK, SORT, TRIAGE)
 
 
 @pytest.fixture(scope="module")
 def profiles():
-    return {route: profile(traces(), route) for route in ROUTES}
+    return {route: profile([*traces(), *triaged()], route) for route in ROUTES}
 
 
 @pytest.fixture(scope="module")
@@ -217,13 +217,13 @@ def suite(source):
 
 @pytest.fixture(scope="module")
 def rows(profiles):
-    """The rows of a dataset, with the expectations that the profiles suggest."""
+    """The rows of a dataset, with the expectations that the profiles suggest; the last failed."""
     cases = {case: each for found in profiles.values() for case, each in found["cases"].items()}
     return [
         replace(
             each.row, expectations={"route": each.route, **cases.get(each.row.source_trace_id, {})}
         )
-        for each in traces()
+        for each in [*traces()[:-1], *triaged(), traces()[-1]]
     ]
 
 
@@ -244,17 +244,18 @@ def test_every_scorer_says_why_it_is_there_and_on_which_traces_it_stands(suite):
     assert [scorer.name for scorer in suite["SCORERS"]] == known_scorers()
     for scorer in suite["SCORERS"]:
         assert "Why: good answers do" in suite[scorer.name]._original_func.__doc__
-        assert trace_id(1) in suite[scorer.name]._original_func.__doc__
+        first = trace_id(31 if scorer.name == "label_kept" else 1)
+        assert first in suite[scorer.name]._original_func.__doc__
 
 
 def test_good_answers_pass_every_scorer(suite, rows):
-    for scorer, row in itertools.product(suite["SCORERS"], rows[:9]):
+    for scorer, row in itertools.product(suite["SCORERS"], rows[:-1]):
         said = judged(scorer, row)
         assert said.value is True, (scorer.name, row.inputs, said.rationale)
 
 
 def test_every_scorer_notices_the_damages_that_its_profile_claims(suite, rows, profiles):
-    good = {n: row.expectations["route"] for n, row in enumerate(rows[:9])}
+    good = {n: row.expectations["route"] for n, row in enumerate(rows[:-1])}
     noticed = {
         (good[copy.index], scorer.name, copy.damage)
         for copy in damages(rows, good, lambda route: tuple(profiles[route]["answer_at"]))
@@ -273,7 +274,7 @@ def test_every_scorer_notices_the_damages_that_its_profile_claims(suite, rows, p
 
 
 def test_a_failed_row_and_one_of_an_unknown_route_get_values_too(suite, rows):
-    failed, unknown = rows[9], Row({"other": 1}, None, {}, None)
+    failed, unknown = rows[-1], Row({"other": 1}, None, {}, None)
     for scorer, row in itertools.product(suite["SCORERS"], [failed, unknown]):
         assert judged(scorer, row).value in {True, False}
     assert judged(suite["no_error"], failed).value is False
@@ -301,6 +302,23 @@ def test_a_scorer_is_replaced_taken_out_and_what_somebody_else_wrote_stays(block
     less = without_scorer(looser, "in_time", forms)
     assert "seconds_of" not in less
     assert [scorer.name for scorer in evaluated(less)["SCORERS"]] == ["no_error", "brief"]
+
+
+@pytest.mark.parametrize(
+    ("label", "expected", "problem"),
+    [
+        ("staff", "staff", ""),
+        ("staff\n", "staff", ""),
+        ("staff", None, ""),
+        ("vehicle", "staff", "it is 'vehicle' instead of 'staff'"),
+        ("sta", "staff", "it is 'sta' instead of 'staff'"),
+        ("sta", None, "'sta' is none of the known labels"),
+        ("", None, "'' is none of the known labels"),
+        ("weather", "weather", ""),  # somebody expects a label that no recorded answer was
+    ],
+)
+def test_a_label_is_the_cases_own_else_one_that_there_is(label, expected, problem):
+    assert measures.mislabelled(label, ["staff", "vehicle"], expected) == problem
 
 
 @pytest.mark.parametrize(
@@ -475,7 +493,7 @@ def folder(tmp_path_factory, rows, source):
     """A suite's folder, as an agent leaves it."""
     evaluation = tmp_path_factory.mktemp("session") / "evaluation"
     evaluation.mkdir()
-    some = [rows[0], rows[6], rows[9], Row({"question": "Sundays?"}, None, {"route": ASK}, None)]
+    some = [rows[0], rows[6], rows[-1], Row({"question": "Sundays?"}, None, {"route": ASK}, None)]
     (evaluation / "eval_dataset.py").write_text(dataset_code(some, [""] * 4), "utf-8")
     (evaluation / "scorers.py").write_text(source, "utf-8")
     (evaluation / "run_eval.py").write_text(script_code("trams-evalkit"), "utf-8")

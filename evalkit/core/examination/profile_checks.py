@@ -20,6 +20,7 @@ from evalkit.core.agent.code.measures import (
     holds,
     is_empty,
     misfits,
+    mislabelled,
     missing_parts,
     off_topic,
     parsed_json,
@@ -62,12 +63,14 @@ class Sample:
         place: Where an answer's words lie.
         texts: The words of each answer.
         questions: How many different inputs there are.
+        labels: The labels that the answers are; empty where they are none.
     """
 
     rows: Sequence[Row]
     place: Path
     texts: Sequence[str]
     questions: int
+    labels: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,10 @@ def _parts(sample: Sample) -> Json:
         part for part in shared if not any(part in other and part != other for other in shared)
     ]
     return parts[:MOST_PARTS] or Unsupported("the good answers have no wording in common")
+
+
+def _labels(sample: Sample) -> Json:
+    return list(sample.labels) or Unsupported("the answers are no labels, or not all are known")
 
 
 def _pieces(text: str) -> Iterable[str]:
@@ -240,6 +247,11 @@ CHECKS: Mapping[str, Check] = {
         ),
         Check("format_kept", _format, lambda row, _, schema: not misfits(row.outputs, schema)),
         Check("parts_present", _parts, lambda _, text, parts: not missing_parts(text, parts)),
+        Check(
+            "label_kept",
+            _labels,
+            lambda row, text, labels: not mislabelled(text, labels, row.expectations.get("label")),
+        ),
         Check("grounded", _grounded, lambda row, text, least: _grounded_share(row, text) >= least),
         Check(
             "on_topic",

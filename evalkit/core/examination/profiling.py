@@ -21,6 +21,7 @@ from evalkit.core.examination.profile_checks import (
     Unsupported,
     words_of,
 )
+from evalkit.core.examination.profile_labels import label_of, labels_of
 from evalkit.core.examination.profile_terms import Question, terms_by_question
 from evalkit.core.examination.reporting import NAME_CHARS
 from evalkit.core.masking import mask_json
@@ -55,9 +56,10 @@ def profile(
     good = [each for each in own if each.ok]
     place = place_of(good, route)
     questions = _questions(good, place)
-    rows = list(_with_expectations(good, questions, name))
+    labels = labels_of([question.answers for question in questions.values()])
+    rows = list(_with_expectations(good, questions, name, labelled=bool(labels)))
     texts = [words_of(row, place) for row in rows]
-    sample = Sample(rows, place, texts, len(questions))
+    sample = Sample(rows, place, texts, len(questions), labels)
     picked = _picked(rows, cases)
     found: dict[str, Json] = {
         "route": name,
@@ -77,7 +79,9 @@ def profile(
         else {},
         "cases": {
             row.source_trace_id: {
-                name: row.expectations[name] for name in ("must_mention", "tools")
+                name: row.expectations[name]
+                for name in ("must_mention", "tools", "label")
+                if name in row.expectations
             }
             for row in picked
         },
@@ -111,13 +115,15 @@ def _questions(good: Sequence[Recorded], place: Path) -> dict[str, Question]:
 
 
 def _with_expectations(
-    good: Sequence[Recorded], questions: Mapping[str, Question], route: str
+    good: Sequence[Recorded], questions: Mapping[str, Question], route: str, *, labelled: bool
 ) -> Iterator[Row]:
     terms = terms_by_question(questions)
     tools = {key: _common_tools(question.rows) for key, question in questions.items()}
     for each in good:
         key = canonical(dict(each.row.inputs))
         expected = {"route": route, "must_mention": terms[key], "tools": tools[key]}
+        if labelled and (label := label_of(questions[key].answers)):
+            expected["label"] = label
         yield replace(each.row, expectations=expected)
 
 

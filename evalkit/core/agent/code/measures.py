@@ -240,6 +240,20 @@ def holds(answer: str, part: str) -> bool:
     return " ".join(part.casefold().split()) in " ".join(answer.casefold().split())
 
 
+def mislabelled(answer: str, labels: Sequence[str], expected: str | None) -> str:
+    """What is wrong with an answer that has to be a label; empty where nothing is.
+
+    Args:
+        answer: The words of the answer.
+        labels: The labels that there are.
+        expected: The label that it has to be; None where any will do.
+    """
+    label = answer.strip()
+    if expected and label != expected:
+        return f"it is {label[:60]!r} instead of {expected!r}"
+    return "" if expected or label in labels else f"{label[:60]!r} is none of the known labels"
+
+
 def failed_tools(uses: Sequence[tuple[str, bool]], when: str) -> list[str]:
     """The tools that did not work when they had to.
 

@@ -22,6 +22,7 @@ WHAT: Mapping[str, str] = {
     "no_error": "The agent answers, and not with an error's text.",
     "format_kept": "The answer has the form of the good answers: kinds and fields always there.",
     "parts_present": "The answer holds the wording that every good answer holds.",
+    "label_kept": "The answer is the label that good answers to the same case are.",
     "grounded": "Numbers, dates, ids and addresses in the answer come from inputs or tools.",
     "on_topic": "The answer mentions the terms that are this case's own.",
     "tools_used": "The tools are used that good answers used.",
@@ -35,6 +36,8 @@ WHY: Mapping[str, str] = {
     "no_error": "without an answer nothing else matters, and an error's text is none",
     "format_kept": "whoever reads the answer by program relies on its form",
     "parts_present": "what all good answers hold is most likely asked for",
+    "label_kept": "the answers are labels, of which there are few, so another one is another "
+    "answer",
     "grounded": "good answers here make up no figures, so a figure from nowhere is suspect",
     "on_topic": "an answer that holds none of them most likely answers something else",
     "tools_used": "an answer without them is most likely guessed",
@@ -188,6 +191,8 @@ def _limits(found: Gathered) -> Iterator[str]:
     )
     if found.learned("on_topic"):
         yield "on_topic looks for words: an answer that says the opposite in the same words passes."
+    if found.learned("label_kept"):
+        yield "label_kept compares with recorded labels: a case that two labels fit may fail it."
     few = [route for route, profile in found.profiles.items() if profile.get("too_few")]
     if few:
         yield f"Few different inputs on {_listed(few)}: what was learned there may be chance."
