@@ -47,6 +47,11 @@ def flags(sub: argparse.ArgumentParser) -> None:
         metavar="E",
         help="where the agent's own traces go, by id or name; default: evalkit-agent",
     )
+    add(
+        "--sql-warehouse-id",
+        metavar="ID",
+        help="reads traces in Unity Catalog tables; default: MLFLOW_TRACING_SQL_WAREHOUSE_ID",
+    )
     _budgets(sub)
     _safety(sub)
 

@@ -30,6 +30,8 @@ class Request:
         secret_scope: Databricks secret scope with the token for Claude.
         secret_key: The token's name there.
         own_experiment: Where the agent's own traces go, by name or id.
+        sql_warehouse_id: The SQL warehouse that reads traces in tables of Unity Catalog; None for
+            ``MLFLOW_TRACING_SQL_WAREHOUSE_ID``.
         max_sessions: Sessions that may be led this time.
         max_turns: Calls of the model, in all sessions.
         max_tokens: Tokens, in all sessions.
@@ -54,6 +56,7 @@ class Request:
     secret_scope: str | None = None
     secret_key: str | None = None
     own_experiment: str | None = None
+    sql_warehouse_id: str | None = None
     max_sessions: int = USUAL_SESSIONS
     max_turns: int | None = None
     max_tokens: int | None = None

@@ -50,6 +50,12 @@ class AgentSettings(Project):
         shown="more",
         label="The agent's own experiment",
     )
+    sql_warehouse_id: str | None = param(
+        None,
+        "Reads traces in Unity Catalog tables; else MLFLOW_TRACING_SQL_WAREHOUSE_ID",
+        shown="more",
+        label="SQL warehouse",
+    )
     max_turns: int | None = param(
         None, "Calls of the model, in all sessions", shown="more", label="Most calls"
     )

@@ -1,5 +1,8 @@
 """Traces in tables of Unity Catalog: read as any others, and never written to."""
 
+import json
+from pathlib import Path
+
 import pytest
 from mlflow import MlflowClient
 from shop_agent import ShopAgent
@@ -79,3 +82,24 @@ def test_without_a_warehouse_it_is_said_what_to_set(experiment_id, workspace, mo
     monkeypatch.delenv("MLFLOW_TRACING_SQL_WAREHOUSE_ID")
     with pytest.raises(StoreError, match="set the MLFLOW_TRACING_SQL_WAREHOUSE_ID"):
         list(connect("databricks").observe(experiment_id, most=1))
+
+
+@pytest.mark.timeout(180)
+def test_the_agent_plans_a_suite_from_them(evalkit, experiment_id, asked, monkeypatch, request):
+    _, ids = asked
+    monkeypatch.setenv("MLFLOW_TRACING_SQL_WAREHOUSE_ID", "to be overruled")
+    planned = evalkit(
+        "agent",
+        f"--experiment-id=/Users/dev/{request.node.name}",
+        "--mlflow-agent-experiment-id=/Users/dev/own",
+        f"--sql-warehouse-id={WAREHOUSE}",
+        "--model=offline",
+        "--max-iterations=1",
+        uri="databricks",
+    )
+    assert planned.code == 1, planned.err
+    assert experiment_id
+    (kept,) = Path().glob("sessions/*/state/analysis.json")
+    cases = json.loads(kept.read_text())["cases"]
+    assert {case["trace_id"] for case in cases} <= set(ids)
+    assert cases
