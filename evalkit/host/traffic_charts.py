@@ -100,7 +100,7 @@ def _histogram(values: Sequence[float], title: str, unit: str, colour: str, tick
             ],
         )
     )
-    told = alt.TitleParams(title, subtitle=_told(found, len(values), widening), offset=20)
+    told = alt.TitleParams(title, subtitle=_told(found, len(values), unit, widening), offset=20)
     return alt.layer(bars, *_marks(found, scale), title=told).properties(width=HALF, height=TALL)
 
 
@@ -122,7 +122,7 @@ def _marks(found: Spread, scale: Any) -> list[Any]:
     return marks
 
 
-def _told(found: Spread, count: int, widening: bool) -> str:
-    known = f"{count:,} traces. Half take up to {figure(found.median)}"
+def _told(found: Spread, count: int, unit: str, widening: bool) -> str:
+    known = f"{count:,} traces. Half take up to {figure(found.median)} {unit}"
     told = f"{known}, nine in ten up to {figure(found.p90)}."
     return f"{told} Ranges widen to the right." if widening else told
