@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -50,6 +50,7 @@ class Turn:
         started_ms: When the call began, milliseconds since the epoch.
         seconds: From there to the answer.
         before_s: From the last answer to the call: tools, mostly.
+        tools_s: How long each of those tools took, by its call's id.
     """
 
     number: int
@@ -59,6 +60,7 @@ class Turn:
     started_ms: int
     seconds: float
     before_s: float = 0.0
+    tools_s: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,30 +82,46 @@ def _status(session: Session) -> Status:
 
 def _steps(frame: _Frame, session: Session, turn: Turn) -> Iterator[Span]:
     """The tools that ran before a call, as their results came with it, and the call itself."""
-    number, reply = str(turn.number), turn.reply
-    began = turn.started_ms * NS_A_MS
+    yield from _tools(frame, session, turn)
+    yield _call(frame, session, turn)
+
+
+def _tools(frame: _Frame, session: Session, turn: Turn) -> Iterator[Span]:
+    """One after the other, as they ran; of journals that do not say how long each took, at once."""
     calls = {
         call.call_id: call
         for before in session.turns[turn.number - 2 : turn.number - 1]
         for call in before.reply.tool_calls
     }
+    called = turn.started_ms * NS_A_MS
+    start = called - round(turn.before_s * 1e9)
     for block in _results(turn):
         call = calls.get(str(block.get("tool_use_id")))
-        if call is not None:
-            failed = bool(block.get("is_error"))
-            yield Span(
-                frame.span_id(number, call.call_id),
-                frame.root_id,
-                call.name,
-                "TOOL",
-                began - round(turn.before_s * 1e9),
-                began,
-                dict(call.arguments),
-                block.get("content"),
-                {},
-                "ERROR" if failed else "OK",
-                str(block.get("content")) if failed else "",
-            )
+        if call is None:
+            continue
+        failed = bool(block.get("is_error"))
+        took_s = turn.tools_s.get(call.call_id, turn.before_s)
+        end = min(start + round(took_s * 1e9), called)
+        yield Span(
+            frame.span_id(str(turn.number), call.call_id),
+            frame.root_id,
+            call.name,
+            "TOOL",
+            start,
+            end,
+            dict(call.arguments),
+            block.get("content"),
+            {},
+            "ERROR" if failed else "OK",
+            str(block.get("content")) if failed else "",
+        )
+        if call.call_id in turn.tools_s:
+            start = end
+
+
+def _call(frame: _Frame, session: Session, turn: Turn) -> Span:
+    """The call of the model."""
+    reply, began = turn.reply, turn.started_ms * NS_A_MS
     attributes: dict[str, Json] = {
         "mlflow.llm.model": reply.model,
         "mlflow.message.format": "anthropic",
@@ -116,8 +132,8 @@ def _steps(frame: _Frame, session: Session, turn: Turn) -> Iterator[Span]:
         attributes["mlflow.llm.provider"] = provider
     if reply.cost_usd is not None:
         attributes["mlflow.llm.cost"] = {"total_cost": reply.cost_usd}
-    yield Span(
-        frame.span_id(number),
+    return Span(
+        frame.span_id(str(turn.number)),
         frame.root_id,
         reply.model or session.opening.model,
         "LLM",

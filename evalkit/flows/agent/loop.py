@@ -100,6 +100,7 @@ class Loop:
         self._clock = clock
         self._seen: Counter[str] = Counter()
         self._cut_off = 0
+        self._tools_s: dict[str, float] = {}
 
     def run(self, number: int, system: str, opening: str) -> Ending:
         """Lead a session to its end; one that was interrupted goes on where it was.
@@ -179,7 +180,9 @@ class Loop:
             started_ms,
             self._clock.seconds() - called,
             called - began,
+            self._tools_s,
         )
+        self._tools_s = {}
         self._directory.add(number, turn)
         return reply
 
@@ -220,7 +223,9 @@ class Loop:
 
     def _use(self, number: int, call: ToolCall) -> Json:
         self._tell("tool", f"{call.name} {_line(canonical(dict(call.arguments)))}", number)
+        began = self._clock.seconds()
         result = self._toolbox.run(call)
+        self._tools_s[call.call_id] = self._clock.seconds() - began
         key = canonical([call.name, dict(call.arguments), result.text])
         self._seen[key] += 1
         self._tell("result", _line(result.text), number)
