@@ -24,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     Those that ``--skip_stages`` names are passed over, and a task that has no other succeeds.
     ``--job_run_id={{job.run_id}}`` says which run of the job it is; all else are the stages' own
-    parameters. ``true`` switches a flag on; ``false`` and empty values count as not given.
+    parameters. ``true`` switches a flag on; ``false`` and empty values count as not given. An
+    MLflow that is absent fails a task, which a command would pass over.
 
     Args:
         argv: The arguments without the program's name; the process's own by default.
@@ -42,8 +43,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.stderr.write(f"nothing is left to do: skip_stages={given['skip_stages']}\n")
     for command in commands:
         report, code = cli.outcome(command)
-        if code:
-            raise EvalkitError(f"{command[0]}: {report['error']}", report)
+        if code or report.get("skipped") is True:
+            why = report.get("error") or report.get("reason")
+            raise EvalkitError(f"{command[0]}: {why}", report)
 
 
 def read_parameters(argv: Sequence[str]) -> dict[str, str]:

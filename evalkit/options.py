@@ -47,7 +47,8 @@ def dataset(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--dataset-name",
         metavar="NAME",
-        help="default: the eval's name; in a Databricks workspace CATALOG.SCHEMA.TABLE",
+        help="default: the eval's name; in a Databricks workspace CATALOG.SCHEMA.TABLE, which"
+        " a project on a volume need not say",
     )
     sub.add_argument(
         "--distinguish",

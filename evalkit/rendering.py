@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from evalkit.core.tracking import without_password
+from evalkit.core.tracking import is_workspace, without_password
 
 if TYPE_CHECKING:
     from evalkit.terminal import Terminal
@@ -239,6 +239,8 @@ def summary(terminal: Terminal, report: Report, tracking_uri: str, options: str)
 
 
 def _ui(store: str) -> str:
+    if is_workspace(store):
+        return "the workspace's own, in this experiment"
     return f"{_uv()}mlflow ui --backend-store-uri {without_password(store)}"
 
 

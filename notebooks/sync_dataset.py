@@ -135,7 +135,7 @@ def _():
     mo.md("""
     ## 3. Sync
 
-    New rows are written before old ones go, so stopping half-way loses nothing: sync again, and
+    New rows are written before old ones go, so stopping half-way does no harm: sync again, and
     the rest is done.
     """)
     return

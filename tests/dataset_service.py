@@ -41,6 +41,7 @@ class DatasetService:
         tables: By full name.
         native: Whether new datasets are kept in their tables, as those of the older kind are not.
         keeps_tags: Whether it keeps the tags of rows.
+        merges: Whether an update keeps expectations that it does not name.
         page: How many rows a page has at most.
     """
 
@@ -48,6 +49,7 @@ class DatasetService:
     tables: dict[str, Table] = field(default_factory=dict)
     native: bool = True
     keeps_tags: bool = True
+    merges: bool = False
     page: int = 500
 
     def answer(self, request: Request) -> Answer | None:
@@ -155,7 +157,10 @@ class DatasetService:
         row = table.rows[record_id]
         for name in fields:
             if record.get(name) and (name != "tags" or self.keeps_tags):
-                row[name] = _doubles(record[name])
+                sent = _doubles(record[name])
+                if self.merges and name == "expectations":
+                    sent = {**row.get(name, {}), **sent}
+                row[name] = sent
         return row
 
 

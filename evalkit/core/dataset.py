@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from evalkit.core.errors import InputError, Problem
-from evalkit.core.values import Json
+from evalkit.core.values import Json, derive_id
 
 WHOLE_FILE = "__file__"
 _PARTS = 3  # catalog.schema.table
@@ -96,8 +96,8 @@ def table_name(named: str | None, evaluation: str, folder: str) -> str:
 
     Args:
         named: The name that was asked for; None for the one that follows from the rest.
-        evaluation: The evaluation's name, which is then the table's, made of letters, digits and
-            underscores.
+        evaluation: The evaluation's name, which is then the table's, in lower case and with
+            underscores for hyphens, dots and spaces; where more has to go, a hash of it is added.
         folder: The project's absolute POSIX path; on a volume, the table lies beside the volume.
 
     Raises:
@@ -111,12 +111,15 @@ def table_name(named: str | None, evaluation: str, folder: str) -> str:
     found = re.match(r"/Volumes/([^/]+)/([^/]+)/[^/]+", folder)
     if found is None:
         raise _no_table("a workspace's dataset is a table of Unity Catalog, and none is named")
-    table = re.sub(r"\W+", "_", evaluation.lower(), flags=re.ASCII).strip("_")
-    return f"{found[1]}.{found[2]}.{table or 'cases'}"
+    table = re.sub(r"[-. ]", "_", evaluation.lower())
+    if not re.fullmatch(r"\w{1,80}", table, re.ASCII):
+        kept = re.sub(r"[\W_]+", "_", table, flags=re.ASCII).strip("_")[:60]
+        table = f"{kept or 'cases'}_{derive_id(evaluation, length=8)}"
+    return f"{found[1]}.{found[2]}.{table}"
 
 
 def _is_identifier(name: str) -> bool:
-    return re.fullmatch(r"[^\s./\x00-\x1f\x7f]{1,255}", name) is not None
+    return re.fullmatch(r"[^\s./`'\";\x00-\x1f\x7f]{1,255}", name) is not None
 
 
 def _no_table(message: str) -> InputError:

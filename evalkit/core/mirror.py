@@ -94,8 +94,16 @@ class Plan:
         return not (self.delete_first or self.upsert or self.delete_last)
 
 
-def plan_mirror(records: Sequence[Record], stored: Sequence[StoredRecord]) -> Plan:
+def plan_mirror(
+    records: Sequence[Record], stored: Sequence[StoredRecord], *, replaces: bool = False
+) -> Plan:
     """Compare the cases on disk with the rows in MLflow.
+
+    Args:
+        records: What the cases on disk become.
+        stored: The rows, whoever made them.
+        replaces: Whether a record that is written takes its row's place, so that nothing has to be
+            deleted before; otherwise MLflow merges it into the row.
 
     Raises:
         InputError: two cases have equal inputs, which MLflow would merge into one row.
@@ -114,16 +122,18 @@ def plan_mirror(records: Sequence[Record], stored: Sequence[StoredRecord]) -> Pl
         row: StoredRecord | None = by_inputs.get(row_key(record.inputs))
         other = foreign.get(row_key(record.inputs))
         before = row or next(iter(by_case[record.case_id]), None)
-        kind = _kind(record, row, by_case[record.case_id], taken=other is not None)
+        taken = row is None and other is not None
+        kind = _kind(record, row, by_case[record.case_id], taken=taken)
         changes.append(Change(kind, record.case_id, before, record))
         if (
             kind == "updated"
+            and not replaces
             and row is not None
             and set(row.expectations) - set(record.expectations)
         ):
             first.append(row.record_id)
 
-    kept = {row_key(record.inputs) for record in records} - set(foreign)
+    kept = {row_key(record.inputs) for record in records}
     gone = [row for row in ours if row_key(row.inputs) not in kept]
     on_disk = {record.case_id for record in records}
     changes += [

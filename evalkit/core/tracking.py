@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from evalkit.core.errors import Problem
+
 DEFAULT_URI = "http://127.0.0.1:5000"
 
 
@@ -46,6 +48,19 @@ def is_on_databricks(environment: Mapping[str, str]) -> bool:
 def is_workspace(uri: str) -> bool:
     """Whether the URI is a Databricks workspace's own MLflow, named by a profile or not."""
     return uri == "databricks" or uri.startswith("databricks://")
+
+
+def experiment_problems(uri: str, name: str) -> list[Problem]:
+    """Why an MLflow cannot have an experiment of a name."""
+    if not is_workspace(uri) or name.startswith("/"):
+        return []
+    return [
+        Problem(
+            f"{name!r} can be no experiment of a Databricks workspace",
+            field="mlflow.experiment",
+            fix=f"an absolute name, such as /Users/you@example.com/{name}",
+        )
+    ]
 
 
 def without_password(uri: str) -> str:

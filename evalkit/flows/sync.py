@@ -19,9 +19,8 @@ def preview_sync(store: Store, experiment: str, dataset: str, records: Sequence[
         StoreError: MLflow answered with an error.
     """
     store.check_records(records)
-    experiment_id = store.experiment(experiment, create=False)
-    stored = store.records(dataset, experiment_id) if experiment_id else None
-    return plan_mirror(records, stored or ())
+    stored = store.records(dataset, store.experiment(experiment, create=False))
+    return plan_mirror(records, stored or (), replaces=store.replaces_records)
 
 
 def apply_sync(
@@ -35,15 +34,18 @@ def apply_sync(
     """Bring the planned changes about.
 
     New rows are written before old ones are deleted, so that a kill at any point leaves a state
-    from which the same command finishes the work.
+    from which the same command finishes the work. Only a row that loses an expectation is deleted
+    first where MLflow would merge the new one into it.
 
     Raises:
+        InputError: the workspace keeps a record otherwise than it was sent; it is written so.
         Unfinished: MLflow failed on the way; the message says so, and running again finishes.
         StoreError: MLflow failed before anything was written.
     """
     if plan.is_empty:
         return
     experiment_id = store.experiment(experiment, create=True)
+    store.prepare_dataset(dataset, experiment_id)
     try:
         store.apply_records(
             dataset,

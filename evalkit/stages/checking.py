@@ -7,7 +7,7 @@ from pathlib import Path
 from evalkit.adapters.files.project import ProjectFiles, read_cases
 from evalkit.adapters.files.run import list_runs
 from evalkit.core.errors import InputError, Problem
-from evalkit.core.tracking import without_password
+from evalkit.core.tracking import experiment_problems, without_password
 from evalkit.stages.speaking import Report
 from evalkit.workspace import Workspace
 
@@ -41,6 +41,7 @@ def check(
     project = workspace.files.project
     problems: list[Problem] = list(project.advice)
     cases = _count_cases(workspace.files, problems)
+    problems += experiment_problems(workspace.tracking.uri, project.experiment)
     runs = _check_runs(workspace, problems)
     reachability = probe(workspace.tracking.uri)
     return {

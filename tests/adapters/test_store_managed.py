@@ -11,7 +11,7 @@ from workload import judged, trace
 from workspace_server import Fault
 
 from evalkit.adapters.store import RunRecord, connect, probe
-from evalkit.core.errors import StoreError
+from evalkit.core.errors import InputError, StoreError
 from evalkit.core.feedback import Changes, changes
 
 
@@ -176,23 +176,73 @@ def test_an_experiment_with_traces_in_tables_is_refused_before_anything_is_writt
     assert MlflowClient(server.uri).search_runs([experiment_id]) == []
 
 
-def test_an_experiment_without_a_path_is_refused_in_the_workspaces_words(store):
-    with pytest.raises(StoreError, match="must be an absolute path"):
+def test_an_experiment_without_a_path_is_refused_wherever_it_is_named(store, evalkit, project):
+    with pytest.raises(InputError, match="an absolute name, such as /Users/.*/no-path-leads-here"):
         store.experiment("no-path-leads-here", create=True)
+    project.configure(mlflow={"experiment": "support"})
+    for arguments in (["check"], ["sync-dataset", "--dry-run", "--dataset-name=main.evals.x"]):
+        refused = evalkit(*arguments, uri="databricks")
+        assert refused.code == 2
+        (problem,) = refused.report["problems"]
+        assert problem["field"] == "mlflow.experiment"
+
+
+def test_a_run_that_a_lost_answer_doubled_is_there_once(store, experiment_id, workspace):
+    workspace.faults = [Fault("/runs/create$", 503, {"Retry-After": "0"}, done=True)]
+    record = RunRecord("a-key", "r", {"a": "b"}, [("m", 1.0)], {}, 0, 1)
+    run_id = store.write_run(experiment_id, record).run_id
+    assert len(workspace.seen("/runs/create$")) == 2
+    (run,) = MlflowClient("databricks").search_runs([experiment_id])
+    assert (run.info.run_id, run.data.metrics) == (run_id, {"m": 1.0})
 
 
 def test_a_token_that_is_not_accepted_is_said_so(store, workspace, experiment_id):
     workspace.tokens = {}
-    with pytest.raises(StoreError, match="databricks"):
+    with pytest.raises(StoreError, match="401 .*DATABRICKS_TOKEN, or log in") as refused:
         list(store.observe(experiment_id, most=1))
+    assert "Config:" not in str(refused.value)
 
 
-def test_check_says_what_it_is():
-    assert probe("databricks").detail == "Databricks' own MLflow; asked when it is needed"
+def test_check_says_what_it_is(workspace):
+    found = probe("databricks")
+    assert found.ok
+    assert found.detail.startswith(f"Databricks' own MLflow at {workspace.url} answers")
+
+
+@pytest.fixture
+def nobody(tmp_path, monkeypatch):
+    """Sets the environment so that the workspace is one that nobody answers for."""
+    address = "http://127.0.0.1:9"
+    file = tmp_path / "databrickscfg"
+    file.write_text(f"[DEFAULT]\nhost = {address}\n[work]\nhost = {address}\ntoken = t\n")
+    monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(file))
+
+    def configured(by):
+        if by == "variables":
+            monkeypatch.setenv("DATABRICKS_HOST", address)
+            monkeypatch.setenv("DATABRICKS_TOKEN", "t")
+        else:
+            monkeypatch.delenv("DATABRICKS_HOST", raising=False)
+        return "databricks://work" if by == "profile" else "databricks"
+
+    return configured
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("by", ["variables", "profile", "usual profile"])
+def test_a_workspace_that_nobody_answers_for_is_absent_at_once(
+    nobody, by, evalkit, project, request
+):
+    uri = nobody(by)
+    project.configure(mlflow={"experiment": f"/Users/dev/{request.node.name}"})
+    assert "127.0.0.1:9 is not reachable" in probe(uri).detail
+    skipped = evalkit("sync-dataset", "--dataset-name=main.evals.x", uri=uri)
+    assert (skipped.code, skipped.report["skipped"]) == (0, True)
+    assert "the connection was refused" in skipped.report["reason"]
 
 
 def test_without_a_workspace_it_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.delenv("DATABRICKS_HOST", raising=False)
-    with pytest.raises(StoreError, match="databricks"):
+    with pytest.raises(StoreError, match="set DATABRICKS_HOST and DATABRICKS_TOKEN, or log in"):
         connect("databricks").experiment("/Users/dev/x", create=False)

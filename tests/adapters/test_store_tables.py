@@ -150,7 +150,7 @@ def test_numbers_that_it_would_round_are_refused_before_anything_is_written(
 ):
     values = {"prompt": "x", "deep": [{"id": 2**53 + 1}]}
     large = Record("large", values if part == "inputs" else {"prompt": "x"}, values)
-    with pytest.raises(InputError, match=rf"large: {part}.deep: .*more than 15 digits"):
+    with pytest.raises(InputError, match=rf"large: {part}.deep: .*beyond 9007199254740992"):
         sync(record(1), large)
     assert table not in workspace.datasets.tables
 
@@ -165,6 +165,93 @@ def test_a_workspace_without_tags_on_rows_is_found_out(sync, workspace):
     workspace.datasets.keeps_tags = False
     with pytest.raises(InputError, match="case-1: tags.evalkit.case: .* did not keep"):
         sync(record(1))
+
+
+@pytest.mark.parametrize("merges", [False, True])
+def test_an_expectation_that_goes_leaves_the_row_where_it_can(sync, workspace, table, merges):
+    workspace.datasets.merges = merges
+    sync(record(1, tone="dry"), record(2))
+    rows = workspace.datasets.tables[table].rows
+    before = next(row for row in rows.values() if "tone" in row["expectations"])
+    before["tags"]["reviewed_by"] = "ann"
+    assert sync(record(1), record(2))[0] == {"case-1": "updated", "case-2": "unchanged"}
+    (after,) = (row for row in rows.values() if row["tags"]["evalkit.case"] == "case-1")
+    assert set(after["expectations"]) == {"answer"}
+    assert len(rows) == 2
+    if not merges:
+        assert after["dataset_record_id"] == before["dataset_record_id"]
+        assert after["tags"]["reviewed_by"] == "ann"
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_of_doubled_rows_the_same_one_stays_whoever_looks(sync, workspace, table, edited):
+    sync(record(1))
+    rows = workspace.datasets.tables[table].rows
+    (row,) = list(rows.values())
+    rows["0-doubled"] = {**row, "dataset_record_id": "0-doubled"}
+    changed = Record("case-1", record(1).inputs, {"answer": 5})
+    assert sync(changed if edited else record(1))[0] == {"case-1": "updated"}
+    (left,) = rows.values()
+    assert left["dataset_record_id"] == "0-doubled"
+    assert left["expectations"]["answer"]["value"] == (5 if edited else 1)
+
+
+def test_a_row_of_somebody_elses_beside_ours_changes_nothing(sync, workspace, table):
+    sync(record(1))
+    rows = workspace.datasets.tables[table].rows
+    (row,) = list(rows.values())
+    theirs = {**row, "dataset_record_id": "theirs", "tags": {}}
+    rows["theirs"] = theirs
+    assert sync(record(1))[0] == {"case-1": "unchanged"}
+    assert len(rows) == 2
+    sync(Record("case-1", record(1).inputs, {"answer": 5}))
+    assert rows["theirs"] == theirs
+    assert len(rows) == 2
+
+
+def test_a_row_that_somebody_makes_meanwhile_is_left_alone(workspace, store, table):
+    assert workspace.url
+    experiment_id = store.experiment(EXPERIMENT, create=True)
+    plan = preview_sync(store, EXPERIMENT, table, [record(1), record(2)])
+    store.prepare_dataset(table, experiment_id)
+    store.apply_records(table, experiment_id, delete=(), upsert=[record(2)])
+    rows = workspace.datasets.tables[table].rows
+    (row,) = rows.values()
+    row["tags"] = {}
+    said = []
+    apply_sync(store, EXPERIMENT, table, plan, say=said.append)
+    assert said == ["  1 rows are somebody else's by now, and left alone"]
+    assert [each.get("tags") for each in rows.values()] == [{}, {"evalkit.case": "case-1"}]
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(100, "客" * 2000), (8, "ж" * 100_000), (1, "客" * 150_000)],
+    ids=["many", "long", "longest"],
+)
+def test_what_travels_is_measured_as_it_travels(sync, workspace, table, count, text):
+    done, _ = sync(*(record(n, text=text) for n in range(count)))
+    assert set(done.values()) == {"created"}
+    assert len(workspace.datasets.rows(table)) == count
+
+
+def test_deletions_that_a_lost_answer_hid_are_done(sync, workspace, table):
+    sync(record(1), record(2))
+    workspace.faults = [Fault("batchDelete", 503, {"Retry-After": "0"}, done=True)]
+    assert sync(record(1))[0] == {"case-1": "unchanged", "case-2": "deleted"}
+    assert cases_of(workspace.datasets.rows(table)) == ["case-1"]
+
+
+def test_a_dataset_that_a_lost_answer_hid_is_found(sync, workspace, table):
+    workspace.faults = [Fault("/managed-evals/datasets$", 503, {"Retry-After": "0"}, done=True)]
+    assert sync(record(1))[0] == {"case-1": "created"}
+    assert cases_of(workspace.datasets.rows(table)) == ["case-1"]
+
+
+def test_a_dry_run_finds_what_is_wrong_before_there_is_an_experiment(store):
+    with pytest.raises(StoreError, match="'main.nowhere' does not exist"):
+        preview_sync(store, "/Users/dev/not yet", "main.nowhere.cases", [record(1)])
+    assert store.experiment("/Users/dev/not yet", create=False) is None
 
 
 def test_the_older_kind_of_dataset_is_said_to_be_behind(sync, workspace):
@@ -194,8 +281,8 @@ def test_a_missing_schema_is_named(store):
 
 
 def test_without_a_right_to_it_the_workspaces_words_are_told(sync, workspace):
-    workspace.faults = [Fault("POST|/unity-catalog/tables/", 403)] * 3
-    with pytest.raises(Unfinished, match="403 .*use an account that may do this"):
+    workspace.faults = [Fault("/unity-catalog/tables/", 403)] * 3
+    with pytest.raises(StoreError, match="403 .*grant"):
         sync(record(1))
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evalkit import InputError
+from evalkit import EvalkitError, InputError
 from evalkit.jobs import main, read_parameters, stage_commands
 
 
@@ -54,3 +54,9 @@ def test_a_task_of_which_nothing_is_left_succeeds_and_says_so(capfd):
 def test_what_cannot_be_meant_is_refused_before_anything_runs(argv, complaint):
     with pytest.raises(InputError, match=complaint):
         main(argv)
+
+
+def test_an_absent_mlflow_fails_a_task_that_a_command_would_pass_over(project, monkeypatch):
+    monkeypatch.chdir(project.root)
+    with pytest.raises(EvalkitError, match="sync-dataset: .*127.0.0.1:9 is not reachable"):
+        main(["--stages=sync-dataset", "--tracking_uri=http://127.0.0.1:9", "--strict=false"])

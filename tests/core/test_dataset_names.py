@@ -15,10 +15,11 @@ VOLUME = "/Volumes/main/evals/state/project"
         ("a.b.c", "support", VOLUME, "a.b.c"),
         ("a.b-1.ü", "support", VOLUME, "a.b-1.ü"),
         (None, "support", VOLUME, "main.evals.support"),
-        (None, "Second brain: wiki-eval!", VOLUME, "main.evals.second_brain_wiki_eval"),
+        (None, "Second brain-wiki", VOLUME, "main.evals.second_brain_wiki"),
         (None, "v1.2.3", VOLUME, "main.evals.v1_2_3"),
-        (None, "über", VOLUME, "main.evals.ber"),
-        (None, "日本", VOLUME, "main.evals.cases"),
+        (None, "wiki: all!", VOLUME, "main.evals.wiki_all_6c095016"),
+        (None, "über", VOLUME, "main.evals.ber_347d219e"),
+        (None, "日本", VOLUME, "main.evals.cases_06ce86d2"),
     ],
 )
 def test_it_is_what_was_asked_for_else_beside_the_volume(named, evaluation, folder, table):
@@ -32,6 +33,8 @@ def test_it_is_what_was_asked_for_else_beside_the_volume(named, evaluation, fold
         ("evals.support", VOLUME),
         ("a.b.c.d", VOLUME),
         ("a..c", VOLUME),
+        ("`a`.`b`.`c`", VOLUME),
+        ("a.b.c;d", VOLUME),
         ("a.b.c d", VOLUME),
         ("", VOLUME),
         (None, "/home/me"),

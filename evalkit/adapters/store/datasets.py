@@ -22,6 +22,8 @@ _BYTES_AT_A_TIME = 2_000_000
 class KeptDatasets:
     """The evaluation datasets that an MLflow server or database keeps itself."""
 
+    replaces = False
+
     def __init__(
         self, gateway: Gateway, create: Callable[[str, str, Mapping[str, str]], str]
     ) -> None:
@@ -29,7 +31,7 @@ class KeptDatasets:
         self._gateway = gateway
         self._create = create
 
-    def find(self, name: str, experiment_id: str) -> str | None:
+    def find(self, name: str, experiment_id: str | None) -> str | None:
         """The id of the experiment's dataset of that name; names may repeat in MLflow.
 
         The one that evalkit made, else the only one. Datasets of other experiments are theirs, also
@@ -38,6 +40,8 @@ class KeptDatasets:
         Raises:
             StoreError: several are left, or MLflow failed.
         """
+        if experiment_id is None:
+            return None
         with self._gateway.answering(f"looking for the dataset {name!r}"):
             here = self._gateway.tracking.search_datasets(
                 experiment_ids=[experiment_id], filter_string=f"name = {quoted(name)}"

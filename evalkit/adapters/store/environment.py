@@ -13,6 +13,8 @@ DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     # seconds a request may take; its default of 120 is long to look at a server that hangs
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    # seconds in all that a request to a workspace is tried again; its default of 500 is long
+    "MLFLOW_DATABRICKS_ENDPOINT_HTTP_RETRY_TIMEOUT": "120",
     # its default of 5 connections locks up as soon as a few threads write to one database
     "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": "20",
 }

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from evalkit.adapters.store.failures import Refused
 from evalkit.adapters.store.gateway import Gateway
-from evalkit.core.errors import StoreError
+from evalkit.core.errors import InputError, StoreError
+from evalkit.core.tracking import experiment_problems
 
 
 def experiment_id(gateway: Gateway, name: str, *, create: bool) -> str | None:
     """The id of an experiment; None where there is none and none is to be created.
 
     Raises:
+        InputError: this MLflow cannot have an experiment of that name.
         StoreError: an experiment of that name was deleted, or MLflow failed.
     """
+    if problems := experiment_problems(gateway.uri, name):
+        raise InputError(*problems)
     found = _find(gateway, name)
     if found is not None or not create:
         return found

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from evalkit.core.errors import StoreError
-from evalkit.core.tracking import without_password
+from evalkit.core.tracking import is_workspace, without_password
 
 _ADVICE = {
     401: "set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
@@ -17,6 +17,12 @@ _ADVICE = {
     413: "raise the size of requests that the proxy before MLflow accepts",
     429: "wait a little and run the same command again",
 }
+_ADVICE_WORKSPACE = {
+    401: "set DATABRICKS_HOST and DATABRICKS_TOKEN, or log in: databricks auth login",
+    403: "use an account that may do this, or have it granted the right (GRANT in Unity Catalog)",
+    429: "wait a little and run the same command again",
+}
+_ADVICE_WORKSPACE_ELSE = "run the same command again; if it stays so, ask who runs the workspace"
 _ADVICE_SERVER = "see the server's own log, then run the same command again"
 _ADVICE_GONE = "see whether the server still runs, then run the same command again"
 _ADVICE_TLS = "set MLFLOW_TRACKING_SERVER_CERT_PATH to the certificate of the server's authority"
@@ -41,8 +47,14 @@ class Refused(StoreError):
     def __init__(self, where: str, doing: str, status: int, code: str, message: str) -> None:
         self.status = status
         self.code = code
-        self.said = said = " ".join(message.split())[:_LONGEST].rstrip(".")
-        if status >= _SERVER_ERRORS:
+        # the SDK of Databricks appends what it is configured with
+        own_words = " ".join(message.split()).partition(" Config: host=")[0]
+        self.said = said = own_words[:_LONGEST].rstrip(".")
+        if is_workspace(where):
+            advice = _ADVICE_WORKSPACE.get(status, "")
+            if status >= _SERVER_ERRORS:
+                advice = _ADVICE_WORKSPACE_ELSE
+        elif status >= _SERVER_ERRORS:
             advice = _ADVICE_SERVER
         elif status == NOT_FOUND and code:
             advice = "see in MLflow's UI whether it was deleted, then run the same command again"
@@ -58,6 +70,11 @@ class Refused(StoreError):
     def says_there_is_none(self) -> bool:
         """Whether what was asked for is not there; workspaces have names of their own for that."""
         return self.status == NOT_FOUND or self.code.endswith("_DOES_NOT_EXIST")
+
+    @property
+    def says_it_is_there(self) -> bool:
+        """Whether what was to be made is there already."""
+        return self.code.endswith("ALREADY_EXISTS")
 
     @property
     def concerns_access(self) -> bool:

@@ -20,10 +20,19 @@ PAGE = 500
 
 
 class Datasets(Protocol):
-    """The evaluation datasets of an MLflow, wherever it keeps them."""
+    """The evaluation datasets of an MLflow, wherever it keeps them.
 
-    def find(self, name: str, experiment_id: str) -> str | None:
-        """The id of the experiment's dataset of that name; None where there is none."""
+    Attributes:
+        replaces: Whether writing a row leaves nothing of its expectations; MLflow merges them.
+    """
+
+    replaces: bool
+
+    def find(self, name: str, experiment_id: str | None) -> str | None:
+        """The id of the experiment's dataset of that name; None where there is none.
+
+        There may be no experiment yet, but something of that name all the same.
+        """
 
     def create(self, name: str, experiment_id: str) -> str:
         """Create a dataset, tried once only: a second try could make a second one. Its id."""

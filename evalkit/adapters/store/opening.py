@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from evalkit.adapters.store import environment
 from evalkit.adapters.store.gateway import Gateway
+from evalkit.adapters.store.knocking import ask_workspace
 from evalkit.adapters.store.probe import (
     ask_server,
     check_sqlite,
@@ -27,6 +28,7 @@ def open_gateway(uri: str, *, timeout_s: float) -> Gateway:
         ask_server(uri, timeout_s=timeout_s)
         return RestGateway(uri)
     if is_workspace(uri):
+        ask_workspace(uri, timeout_s=timeout_s)
         from evalkit.adapters.store.managed import ManagedGateway
 
         return ManagedGateway(uri)

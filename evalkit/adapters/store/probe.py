@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import re
 import sqlite3
-import threading
 import time
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from evalkit.adapters.store import environment
@@ -25,13 +23,13 @@ from evalkit.adapters.store.failures import (
     is_tls,
     reason,
 )
+from evalkit.adapters.store.knocking import ask_workspace
+from evalkit.adapters.store.waiting import within
 from evalkit.core.errors import StoreAbsent, StoreError
 from evalkit.core.tracking import is_workspace, without_password
 
 if TYPE_CHECKING:
     import requests
-
-T = TypeVar("T")
 
 OLDEST = (3, 4)
 """The oldest MLflow server that takes spans over its REST interface."""
@@ -70,7 +68,10 @@ def probe(uri: str, *, timeout_s: float = 4.0) -> Reachability:
             version = ask_server(uri, timeout_s=timeout_s)
             return Reachability(ok=True, detail=f"MLflow {version} answers", version=version)
         if is_workspace(uri):
-            return Reachability(ok=True, detail="Databricks' own MLflow; asked when it is needed")
+            host = ask_workspace(uri, timeout_s=timeout_s)
+            where = f" at {host} answers" if host else ""
+            said = f"Databricks' own MLflow{where}; its login is tried when it is needed"
+            return Reachability(ok=True, detail=said)
         path = sqlite_path(uri)
         if path is None:
             return Reachability(ok=True, detail="a database; it is not asked before it is needed")
@@ -158,31 +159,6 @@ def ask_server(uri: str, *, timeout_s: float) -> str:
             f" evalkit needs {'.'.join(map(str, OLDEST))} or newer"
         )
     return text.strip()
-
-
-def within(seconds: float, uri: str, ask: Callable[[], T]) -> T:
-    """The answer of ``ask``, or StoreAbsent when it takes longer than ``seconds``.
-
-    It runs in a thread of its own, because neither a name that takes long to resolve nor a
-    server that sends a byte now and then ends by a timeout of the socket.
-    """
-    answers: list[T] = []
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            answers.append(ask())
-        except BaseException as error:  # noqa: BLE001 - raised again by the waiting thread
-            failures.append(error)
-
-    thread = threading.Thread(target=run, daemon=True, name="evalkit-probe")
-    thread.start()
-    thread.join(seconds)
-    if failures:
-        raise failures[0]
-    if not answers:
-        raise StoreAbsent(f"MLflow at {without_password(uri)} is not reachable: it stayed silent")
-    return answers[0]
 
 
 def _anonymous(uri: str, timeout_s: float) -> tuple[int, str]:

@@ -10,7 +10,7 @@ from evalkit.adapters.store.datasets import KeptDatasets
 from evalkit.adapters.store.failures import Unanswered, answering
 from evalkit.adapters.store.gateway import PAGE, Datasets, Gateway
 from evalkit.adapters.store.otlp import EncodedSpans
-from evalkit.adapters.store.probe import within
+from evalkit.adapters.store.waiting import within
 from evalkit.core.errors import StoreAbsent
 from evalkit.core.values import Json
 

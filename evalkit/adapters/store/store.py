@@ -67,11 +67,21 @@ class Store(AgentTraces):
 
     # -- datasets ---------------------------------------------------------------------------
 
-    def records(self, dataset: str, experiment_id: str) -> tuple[StoredRecord, ...] | None:
-        """The rows of a dataset, oldest first; None where there is none of that name.
+    @property
+    def replaces_records(self) -> bool:
+        """Whether a record that is written takes its row's place, and is not merged into it."""
+        return self._gateway.datasets.replaces
+
+    def records(self, dataset: str, experiment_id: str | None) -> tuple[StoredRecord, ...] | None:
+        """The rows of a dataset; None where there is none of that name.
+
+        Args:
+            dataset: Its name.
+            experiment_id: The experiment that it belongs to; None where there is none yet.
 
         Raises:
-            StoreError: several datasets of that name fit, or MLflow failed.
+            StoreError: several datasets of that name fit, or it is none to be mirrored into, or
+                MLflow failed.
         """
         dataset_id = self._gateway.datasets.find(dataset, experiment_id)
         return None if dataset_id is None else self._gateway.datasets.rows(dataset_id)
@@ -83,6 +93,16 @@ class Store(AgentTraces):
             InputError: names every one that a Databricks workspace would change or refuse.
         """
         self._gateway.datasets.check(records)
+
+    def prepare_dataset(self, dataset: str, experiment_id: str) -> None:
+        """Make the dataset where it is missing.
+
+        Raises:
+            StoreError: it cannot be made or used, or MLflow failed.
+        """
+        datasets = self._gateway.datasets
+        if datasets.find(dataset, experiment_id) is None:
+            datasets.create(dataset, experiment_id)
 
     def apply_records(
         self,

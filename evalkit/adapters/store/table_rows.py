@@ -5,9 +5,9 @@ It keeps numbers as doubles, and rows by ids of its own: two may have equal inpu
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from evalkit.adapters.store.wire import json_text
 from evalkit.core.dataset import Record, StoredRecord
 from evalkit.core.errors import Problem
 from evalkit.core.mirror import CASE_TAG, row_key
@@ -52,14 +52,17 @@ def item(dataset_id: str, record: Record, row: StoredRecord | None) -> dict[str,
     }
 
 
-def otherwise(record: Record, rows: Sequence[StoredRecord]) -> Iterator[Problem]:
-    """What the workspace made of a record that is not what was sent.
+def own(rows: Sequence[StoredRecord]) -> StoredRecord | None:
+    """The one of some rows of equal inputs that counts as evalkit's; None where none is its.
 
-    Args:
-        record: The record.
-        rows: Those that have its inputs; at least one.
+    The same for whoever looks, in whatever order they are listed.
     """
-    row = next((each for each in rows if CASE_TAG in each.tags), rows[0])
+    ours = [row for row in rows if CASE_TAG in row.tags]
+    return min(ours, key=lambda row: row.record_id, default=None)
+
+
+def otherwise(record: Record, row: StoredRecord) -> Iterator[Problem]:
+    """What the workspace made of a record that is not what was sent."""
     if row.tags.get(CASE_TAG) != record.case_id:
         yield Problem(
             "the workspace did not keep the row's tag, by which evalkit knows it again",
@@ -82,13 +85,13 @@ def doubles(rows: Sequence[StoredRecord]) -> list[str]:
 
     Where an answer is lost, a request is sent again, and the service makes its rows twice.
     """
-    own = [row.record_id for row in rows if CASE_TAG in row.tags]
-    return own[1:]
+    kept = own(rows)
+    return [row.record_id for row in rows if CASE_TAG in row.tags and row is not kept]
 
 
 def unfit(record: Record) -> Iterator[Problem]:
     """Why the service could not keep a record as it is; nothing where it can."""
-    if len(json_text(item("", record, None))) > _LARGEST_ROW:
+    if _bytes_of(item("", record, None)) > _LARGEST_ROW:
         yield Problem(
             f"is larger than {_LARGEST_ROW:,} bytes, the most of a row in a workspace",
             file=record.case_id,
@@ -98,7 +101,7 @@ def unfit(record: Record) -> Iterator[Problem]:
         for name, value in values.items():
             if not _fits(value):
                 yield Problem(
-                    "has a whole number of more than 15 digits, which the workspace would round",
+                    f"has a whole number beyond {_LARGEST}, which the workspace would round",
                     file=record.case_id,
                     field=f"{part}.{name}",
                     fix="make it a text in the case",
@@ -118,7 +121,7 @@ def portions(items: Sequence[Json]) -> Iterator[list[Json]]:
     some: list[Json] = []
     size = 0
     for each in items:
-        weight = len(json_text(each))
+        weight = _bytes_of(each)
         if some and (len(some) >= _ROWS_AT_A_TIME or size + weight > _BYTES_AT_A_TIME):
             yield some
             some, size = [], 0
@@ -126,3 +129,8 @@ def portions(items: Sequence[Json]) -> Iterator[list[Json]]:
         size += weight
     if some:
         yield some
+
+
+def _bytes_of(value: Json) -> int:
+    """How long it is when it travels: all but ASCII is escaped then."""
+    return len(json.dumps(value)) + len(", ")

@@ -10,16 +10,24 @@ What was written is read again, so that nothing is lost unseen.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from evalkit.adapters.store.failures import Refused
 from evalkit.adapters.store.rest import request
-from evalkit.adapters.store.table_rows import doubles, item, otherwise, portions, stored, unfit
+from evalkit.adapters.store.table_rows import (
+    doubles,
+    item,
+    otherwise,
+    own,
+    portions,
+    stored,
+    unfit,
+)
 from evalkit.core.dataset import Record, StoredRecord
-from evalkit.core.errors import InputError, StoreError
-from evalkit.core.mirror import CASE_TAG, row_key
+from evalkit.core.errors import InputError, Problem, StoreError
+from evalkit.core.mirror import row_key
 from evalkit.core.values import Json
 
 _SERVICE = "/api/2.0/managed-evals/datasets"
@@ -36,13 +44,15 @@ _NAMED = 5
 class DatasetTables:
     """The evaluation datasets of a workspace, by the full names of their tables."""
 
+    replaces = True
+
     def __init__(self, uri: str, creds: Callable[[], Any]) -> None:
         """Take the tracking URI, and what gives MLflow's host and credentials for it."""
         self._uri = uri
         self._creds = creds
         self._kept_apart: set[str] = set()
 
-    def find(self, name: str, experiment_id: str) -> str | None:
+    def find(self, name: str, experiment_id: str | None) -> str | None:
         """The id of the dataset behind a table; None where there is no such table.
 
         Raises:
@@ -59,8 +69,8 @@ class DatasetTables:
                 f"there is a table {name}, and it is no evaluation dataset:"
                 " choose another name with --dataset-name"
             )
-        there = dataset.get("experiment_ids") or [experiment_id]
-        if experiment_id not in there:
+        there: list[str] = dataset.get("experiment_ids") or []
+        if there and experiment_id not in there:
             raise StoreError(
                 f"the dataset {name} is one of other experiments ({', '.join(there)}), and"
                 " mirroring into it would delete what they mirror:"
@@ -72,16 +82,21 @@ class DatasetTables:
         """Create the dataset and its table.
 
         Raises:
-            StoreError: the workspace failed; there may be no such schema, or no right to it.
+            StoreError: the workspace failed; there may be no right to it.
         """
-        created = self._ask(
-            "POST",
-            _SERVICE,
-            f"creating the dataset {name!r}",
-            retries=0,
-            params={"experiment_ids": experiment_id},
-            json={"name": name, "source_type": "databricks-uc-table"},
-        )
+        try:
+            created = self._ask(
+                "POST",
+                _SERVICE,
+                f"creating the dataset {name!r}",
+                params={"experiment_ids": experiment_id},
+                json={"name": name, "source_type": "databricks-uc-table"},
+            )
+        except Refused as refused:
+            # by somebody quicker, or by a first try whose answer was lost
+            if refused.says_it_is_there and (found := self.find(name, experiment_id)):
+                return found
+            raise
         return self._noted(created)
 
     def rows(self, dataset_id: str) -> tuple[StoredRecord, ...]:
@@ -109,10 +124,18 @@ class DatasetTables:
         """
         rows = [{"dataset_id": dataset_id, "dataset_record_id": each} for each in record_ids]
         for some in portions(rows):
-            self._send(dataset_id, "batchDelete", "deleting rows of the dataset", some)
+            try:
+                self._send(dataset_id, "batchDelete", "deleting rows of the dataset", some)
+            except Refused:
+                # a first try whose answer was lost has done it
+                left = {row.record_id for row in self.rows(dataset_id)}
+                if left & {each["dataset_record_id"] for each in some}:
+                    raise
 
     def write(self, dataset_id: str, records: Sequence[Record], say: Callable[[str], None]) -> None:
         """Write records, and make sure that they stand; the case id goes into the row's tags.
+
+        A row that somebody else has made of the same inputs meanwhile is left alone.
 
         Raises:
             InputError: the workspace keeps a record otherwise than it was sent.
@@ -120,54 +143,45 @@ class DatasetTables:
         """
         if not records:
             return
-        done = 0
-        for action, some in self._batches(dataset_id, records):
-            doing = f"writing rows of the dataset ({done} are written)"
-            self._send(dataset_id, action, doing, some)
-            done += len(some)
-            if done < len(records):
-                say(f"  {done} of {len(records)} rows written")
-        self._make_sure(dataset_id, records)
+        there = self._by_inputs(dataset_id)
+        free = [each for each in records if not _is_taken(there.get(row_key(each.inputs), []))]
+        if len(free) < len(records):
+            say(f"  {len(records) - len(free)} rows are somebody else's by now, and left alone")
+        self._send_all(dataset_id, free, there, say)
+        stands = self._by_inputs(dataset_id)
+        if merged := _merged(free, stands):
+            self.delete(dataset_id, list(merged))
+            self._send_all(dataset_id, list(merged.values()), {}, say)
+            stands = self._by_inputs(dataset_id)
+        # an answer that is lost makes the service write rows twice
+        self.delete(dataset_id, [each for rows in stands.values() for each in doubles(rows)])
+        _make_sure(free, stands)
         if dataset_id in self._kept_apart:
             say(
                 "  this dataset is of the older kind: its table follows when the package"
                 " databricks-agents opens it next, mlflow.genai.datasets.get_dataset(name=...)"
             )
 
-    def _batches(
-        self, dataset_id: str, records: Sequence[Record]
-    ) -> Iterator[tuple[str, list[Json]]]:
-        """What to send, and what to call it."""
-        ours_last = sorted(self.rows(dataset_id), key=lambda row: CASE_TAG in row.tags)
-        there = {row_key(row.inputs): row for row in ours_last}
-        new: list[Json] = []
-        old: list[Json] = []
-        for record in records:
-            row = there.get(row_key(record.inputs))
-            (new if row is None else old).append(item(dataset_id, record, row))
-        yield from (("batchCreate", some) for some in portions(new))
-        yield from (("batchUpdate", some) for some in portions(old))
+    def _send_all(
+        self,
+        dataset_id: str,
+        records: Sequence[Record],
+        there: Mapping[str, Sequence[StoredRecord]],
+        say: Callable[[str], None],
+    ) -> None:
+        done = 0
+        for action, some in _batches(dataset_id, records, there):
+            doing = f"writing rows of the dataset ({done} are written)"
+            self._send(dataset_id, action, doing, some)
+            done += len(some)
+            if done < len(records):
+                say(f"  {done} of {len(records)} rows written")
 
-    def _make_sure(self, dataset_id: str, records: Sequence[Record]) -> None:
-        """Compare what stands with what was sent; rows that a lost answer doubled are deleted."""
+    def _by_inputs(self, dataset_id: str) -> dict[str, list[StoredRecord]]:
         there: dict[str, list[StoredRecord]] = defaultdict(list)
         for row in self.rows(dataset_id):
             there[row_key(row.inputs)].append(row)
-        missing = [each.case_id for each in records if row_key(each.inputs) not in there]
-        self.delete(dataset_id, [each for rows in there.values() for each in doubles(rows)])
-        problems = [
-            problem
-            for record in records
-            if (rows := there.get(row_key(record.inputs)))
-            for problem in otherwise(record, rows)
-        ]
-        if problems:
-            raise InputError(*problems)
-        if missing:
-            raise StoreError(
-                f"the workspace took {len(records)} rows and does not have {len(missing)} of them"
-                f" ({', '.join(missing[:_NAMED])}{', …' if missing[_NAMED:] else ''})"
-            )
+        return there
 
     def _noted(self, dataset: Json) -> str:
         dataset_id: str = dataset["dataset_id"]
@@ -215,3 +229,54 @@ class DatasetTables:
             **content,
         )
         return answer.json() if answer.content else {}
+
+
+def _is_taken(rows: Sequence[StoredRecord]) -> bool:
+    return bool(rows) and own(rows) is None
+
+
+def _batches(
+    dataset_id: str, records: Sequence[Record], there: Mapping[str, Sequence[StoredRecord]]
+) -> Iterator[tuple[str, list[Json]]]:
+    """What to send, and what to call it."""
+    new: list[Json] = []
+    old: list[Json] = []
+    for record in records:
+        row = own(there.get(row_key(record.inputs), []))
+        (new if row is None else old).append(item(dataset_id, record, row))
+    yield from (("batchCreate", some) for some in portions(new))
+    yield from (("batchUpdate", some) for some in portions(old))
+
+
+def _merged(
+    records: Sequence[Record], stands: Mapping[str, Sequence[StoredRecord]]
+) -> dict[str, Record]:
+    """Records by the ids of their rows that still have what was to go.
+
+    An update says that it replaces; a service that merges all the same is found out here.
+    """
+    rows = ((own(stands.get(row_key(each.inputs), [])), each) for each in records)
+    return {
+        row.record_id: record
+        for row, record in rows
+        if row is not None and set(row.expectations) - set(record.expectations)
+    }
+
+
+def _make_sure(records: Sequence[Record], stands: Mapping[str, Sequence[StoredRecord]]) -> None:
+    """Compare what stands with what was sent."""
+    missing = []
+    problems: list[Problem] = []
+    for record in records:
+        rows = stands.get(row_key(record.inputs))
+        if rows is None:
+            missing.append(record.case_id)
+        else:
+            problems += otherwise(record, own(rows) or rows[0])
+    if problems:
+        raise InputError(*problems)
+    if missing:
+        raise StoreError(
+            f"the workspace took {len(records)} rows and does not have {len(missing)} of them"
+            f" ({', '.join(missing[:_NAMED])}{', …' if missing[_NAMED:] else ''})"
+        )
