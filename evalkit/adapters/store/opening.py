@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from evalkit.adapters.store import environment
 from evalkit.adapters.store.gateway import Gateway
-from evalkit.adapters.store.knocking import ask_workspace
 from evalkit.adapters.store.probe import (
     ask_server,
     check_sqlite,
@@ -13,6 +12,7 @@ from evalkit.adapters.store.probe import (
 )
 from evalkit.adapters.store.rest import RestGateway
 from evalkit.adapters.store.sql import SqlGateway
+from evalkit.adapters.store.workspace.knocking import ask_workspace
 from evalkit.core.tracking import is_workspace
 
 
@@ -29,7 +29,7 @@ def open_gateway(uri: str, *, timeout_s: float) -> Gateway:
         return RestGateway(uri)
     if is_workspace(uri):
         ask_workspace(uri, timeout_s=timeout_s)
-        from evalkit.adapters.store.managed import ManagedGateway
+        from evalkit.adapters.store.workspace.gateway import ManagedGateway
 
         return ManagedGateway(uri)
     path = sqlite_path(uri)

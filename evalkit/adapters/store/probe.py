@@ -23,8 +23,8 @@ from evalkit.adapters.store.failures import (
     is_tls,
     reason,
 )
-from evalkit.adapters.store.knocking import ask_workspace
 from evalkit.adapters.store.waiting import within
+from evalkit.adapters.store.workspace.knocking import ask_workspace
 from evalkit.core.errors import StoreAbsent, StoreError
 from evalkit.core.tracking import is_workspace, without_password
 

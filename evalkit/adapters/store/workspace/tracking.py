@@ -19,8 +19,8 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_EXPERIMENT_DATABRICKS_TRACE_DESTINATION_PATH as _DESTINATION,
 )
 
-from evalkit.adapters.store.id_marks import ID_MARK, recognise
 from evalkit.adapters.store.wire import SPANS_LOCATION
+from evalkit.adapters.store.workspace.id_marks import ID_MARK, recognise
 
 IN_STORE = "TRACKING_STORE"
 KEPT_TAG = "evalkit.spans_kept"

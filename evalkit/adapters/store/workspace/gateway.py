@@ -4,7 +4,7 @@ Its runs and its list of traces are spoken to as any server's. Spans are kept in
 file a trace, and are fetched and put there by MLflow's own code; of traces in Unity Catalog tables
 they are read from there. It takes no spans by OpenTelemetry into an experiment, gives assessments
 ids of its own, which are written one by one and known again by a mark, and has datasets as tables:
-see :mod:`evalkit.adapters.store.tables`.
+see :mod:`evalkit.adapters.store.workspace.tables`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from mlflow.exceptions import MlflowException
 
 from evalkit.adapters.store.assessments import patch
 from evalkit.adapters.store.gateway import PAGE
-from evalkit.adapters.store.id_marks import marked
-from evalkit.adapters.store.managed_store import IN_STORE, ManagedStore, table_of
 from evalkit.adapters.store.otlp import LOOKS_LIKE_JSON, EncodedSpans
 from evalkit.adapters.store.rest import RestGateway
 from evalkit.adapters.store.search import quoted
-from evalkit.adapters.store.tables import DatasetTables
 from evalkit.adapters.store.wire import SPANS_LOCATION, assessment_from
+from evalkit.adapters.store.workspace.id_marks import marked
+from evalkit.adapters.store.workspace.tables import DatasetTables
+from evalkit.adapters.store.workspace.tracking import IN_STORE, ManagedStore, table_of
 from evalkit.core.describe import KEY_TAG
 from evalkit.core.errors import StoreError
 from evalkit.core.feedback import Assessment

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from evalkit.adapters.store.failures import Refused
 from evalkit.adapters.store.rest import request
-from evalkit.adapters.store.table_rows import (
+from evalkit.adapters.store.workspace.rows import (
     doubles,
     item,
     otherwise,
