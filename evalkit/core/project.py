@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, cast
 
 from evalkit.core.document import Document, as_text, parse_yaml
 from evalkit.core.errors import InputError, Problem
+from evalkit.core.values import is_number
 
 Mode: TypeAlias = Literal["case", "batch"]
 
@@ -237,7 +237,7 @@ class _Reader:
         value = entry.get("score_range")
         if value is None:
             return None
-        if isinstance(value, list) and len(value) == 2 and all(map(_is_number, value)):  # noqa: PLR2004 (lowest and highest)
+        if isinstance(value, list) and len(value) == 2 and all(map(is_number, value)):  # noqa: PLR2004 (lowest and highest)
             return float(value[0]), float(value[1])
         self.wrong(prefix + "score_range", "must be two numbers", "write it as [1, 5]")
         return None
@@ -250,13 +250,13 @@ class _Reader:
                 continue
             known = {kind: bounds[kind] for kind in THRESHOLD_KINDS if kind in bounds}
             for kind, bound in known.items():
-                if not _is_number(bound):
+                if not is_number(bound):
                     self.wrong(
                         f"{path}.{kind}",
                         f"must be a number, is {_kind(bound)}",
                         "write such as 3.5",
                     )
-            yield judge, {k: float(v) for k, v in known.items() if _is_number(v)}
+            yield judge, {k: float(v) for k, v in known.items() if is_number(v)}
 
     def entries(self, root: Mapping[str, Any], key: str) -> list[Any]:
         value = root.get(key)
@@ -266,10 +266,6 @@ class _Reader:
             return value
         self.wrong(key, f"must be a list, is {_kind(value)}", f"start each entry of {key} with `-`")
         return []
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
@@ -283,20 +279,3 @@ _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
 
 def _kind(value: object) -> str:
     return next((name for kind, name in _KINDS if isinstance(value, kind)), "empty")
-
-
-def check_id(text: str, what: str, *, fail: Callable[[Problem], Exception] = InputError) -> str:
-    """A run id or case id that is safe as one component of a path.
-
-    Raises:
-        InputError: it is empty, leads elsewhere, or holds a character no file name may have.
-    """
-    if text in {"", ".", ".."} or re.search(r"[/\\\x00-\x1f]", text):
-        raise fail(
-            Problem(
-                f"{text!r} is no {what}",
-                field=what,
-                fix="give the name of one folder, without slashes",
-            )
-        )
-    return text

@@ -67,6 +67,11 @@ def well_formed(value: Json) -> Json:
     return value
 
 
+def is_number(value: object) -> bool:
+    """Whether a value is a number, which true and false are not, whatever Python says."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def canonical(value: Json) -> str:
     """The value as JSON text with sorted keys: equal values, equal text."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

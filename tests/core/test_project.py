@@ -3,7 +3,8 @@
 import pytest
 
 from evalkit.core.errors import InputError
-from evalkit.core.project import check_id, parse_project
+from evalkit.core.identifiers import check_id
+from evalkit.core.project import parse_project
 
 FULL = """
 name: refunds

@@ -17,7 +17,8 @@ from evalkit.adapters.files.reading import (
 )
 from evalkit.core.dataset import Case
 from evalkit.core.errors import InputError, Problem
-from evalkit.core.project import Project, check_id, parse_project
+from evalkit.core.identifiers import check_id
+from evalkit.core.project import Project, parse_project
 from evalkit.core.values import Json
 
 MAX_TEXT_BYTES = 4_000_000

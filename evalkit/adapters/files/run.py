@@ -11,7 +11,8 @@ from evalkit.adapters.files.project import ProjectFiles
 from evalkit.adapters.files.reading import folders_in, inside, read_document, read_text
 from evalkit.core.document import Document, masked_document
 from evalkit.core.errors import InputError, LogRefused, Problem
-from evalkit.core.project import Project, check_id
+from evalkit.core.identifiers import check_id
+from evalkit.core.project import Project
 from evalkit.core.receipt import Receipt
 from evalkit.core.results import Run, read_run
 from evalkit.core.values import Json
