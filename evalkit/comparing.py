@@ -15,7 +15,8 @@ from evalkit.core.consumption import UsageChange
 from evalkit.core.errors import InputError, Problem
 from evalkit.core.findings import figure, findings, regressions
 from evalkit.core.paired import Change
-from evalkit.core.results import Breach, Run, thresholds
+from evalkit.core.results import Run
+from evalkit.core.thresholds import Breach, thresholds
 from evalkit.core.values import Json
 from evalkit.workspace import Workspace
 

@@ -10,7 +10,8 @@ from evalkit.core.comparison import FLIP_KINDS, Comparison, Flip, FlipKind, Judg
 from evalkit.core.consumption import UsageChange
 from evalkit.core.findings import amount, figure, interval, level, percent, quantity
 from evalkit.core.paired import Change
-from evalkit.core.results import Breach, Run, Score
+from evalkit.core.results import Run, Score
+from evalkit.core.thresholds import Breach
 from evalkit.core.values import Json, canonical
 
 Row = dict[str, Any]

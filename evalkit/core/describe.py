@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from evalkit.core.project import Project
-from evalkit.core.results import Run, Score, Usage, breaches, unmeasured
+from evalkit.core.results import Run, Score, Usage
+from evalkit.core.thresholds import breaches, unmeasured
 from evalkit.core.values import Json, derive_id
 
 KEY_TAG = "evalkit.key"

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from evalkit.core.project import Project
-from evalkit.core.results import Breach, Run, Score, Usage, thresholds
+from evalkit.core.results import Run, Score, Usage
+from evalkit.core.thresholds import Breach, thresholds
 from evalkit.core.values import Json
 
 MOST_LABELS = 4

@@ -1,4 +1,4 @@
-"""A finished run: what ``summary.yaml`` and ``run_result.json`` say, and which thresholds fail."""
+"""A finished run: what ``summary.yaml`` and ``run_result.json`` say of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from evalkit.core.document import Document, as_text
 from evalkit.core.errors import InputError, Problem
 from evalkit.core.project import Mode, Project
-from evalkit.core.values import Json
+from evalkit.core.values import Json, is_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,32 +92,6 @@ class Run:
         return grouped
 
 
-@dataclass(frozen=True, slots=True)
-class Breach:
-    """A threshold, and what the run has instead.
-
-    Attributes:
-        judge: The judge.
-        kind: The bound, such as ``min_mean``.
-        bound: What was demanded.
-        actual: What the run has; None where the summary does not say.
-    """
-
-    judge: str
-    kind: str
-    bound: float
-    actual: float | None
-
-    @property
-    def is_worse(self) -> bool:
-        """Whether the actual figure lies on the wrong side of the bound."""
-        if self.actual is None:
-            return False
-        return (
-            self.actual > self.bound if self.kind.startswith("max_") else self.actual < self.bound
-        )
-
-
 def read_run(
     run_id: str,
     project: Project,
@@ -164,36 +138,6 @@ def read_run(
         run_metrics=_numbers(head.get("run_metrics")),
         notes=(*_missing(summary, result), *reader.notes),
     )
-
-
-def breaches(project: Project, run: Run) -> tuple[Breach, ...]:
-    """The thresholds that the run does not meet; those it does not measure are no breach."""
-    return tuple(b for b in thresholds(project, run) if b.actual is not None and b.is_worse)
-
-
-def unmeasured(project: Project, run: Run) -> tuple[Breach, ...]:
-    """The thresholds about a figure that the run does not have.
-
-    Such as a win rate, which needs a baseline, or one of a judge that did not run.
-    """
-    return tuple(b for b in thresholds(project, run) if b.actual is None)
-
-
-def thresholds(project: Project, run: Run) -> Iterator[Breach]:
-    """Every threshold with what the run has of it, be it enough or not."""
-    for judge, bounds in project.thresholds.items():
-        for kind, bound in bounds.items():
-            yield Breach(judge, kind, bound, _figure(run, judge, kind[len("min_") :]))
-
-
-def _figure(run: Run, judge: str, name: str) -> float | None:
-    found = run.judges.get(judge, {}).get(name)
-    return _error_rate(run, judge) if found is None and name == "error_rate" else found
-
-
-def _error_rate(run: Run, judge: str) -> float | None:
-    own = [score for score in run.scores if score.judge == judge]
-    return sum(bool(score.error) for score in own) / len(own) if own else None
 
 
 def _missing(summary: Document | None, result: Document | None) -> Iterator[str]:
@@ -255,7 +199,7 @@ class _Reader:
                 {
                     key: None if value is None else float(value)
                     for key, value in figures.items()
-                    if value is None or _is_number(value)
+                    if value is None or is_number(value)
                 },
             )
 
@@ -294,18 +238,14 @@ class _Reader:
         self, found: Mapping[str, Any], key: str, document: Document | None, prefix: str
     ) -> float | None:
         value = found.get(key)
-        if value is None or _is_number(value):
+        if value is None or is_number(value):
             return value
         if document is not None:
             self.problems.append(document.problem(prefix + key, "must be a number", RESTORE))
         return None
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def _numbers(found: object) -> dict[str, float]:
     if not isinstance(found, dict):
         return {}
-    return {key: value for key, value in found.items() if _is_number(value)}
+    return {key: value for key, value in found.items() if is_number(value)}

@@ -5,7 +5,8 @@ import pytest
 from evalkit.core.document import Document
 from evalkit.core.errors import InputError
 from evalkit.core.project import parse_project
-from evalkit.core.results import breaches, read_run, unmeasured
+from evalkit.core.results import read_run
+from evalkit.core.thresholds import breaches, unmeasured
 
 PROJECT = parse_project(
     """
