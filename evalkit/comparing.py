@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from evalkit.adapters.files.run import list_runs
-from evalkit.core.comparison import Comparison, Flip, JudgeChange, compare
+from evalkit.core.comparison import Comparison, JudgeChange, compare
 from evalkit.core.consumption import UsageChange
 from evalkit.core.errors import InputError, Problem
 from evalkit.core.findings import figure, findings, regressions
+from evalkit.core.flips import Flip
 from evalkit.core.paired import Change
 from evalkit.core.results import Run
 from evalkit.core.thresholds import Breach, thresholds

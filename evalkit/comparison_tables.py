@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evalkit.comparing import Comparisons, demand
-from evalkit.core.comparison import FLIP_KINDS, Comparison, Flip, FlipKind, JudgeChange
+from evalkit.core.comparison import Comparison, JudgeChange
 from evalkit.core.consumption import UsageChange
 from evalkit.core.findings import amount, figure, interval, level, percent, quantity
+from evalkit.core.flips import FLIP_KINDS, Flip, FlipKind
 from evalkit.core.paired import Change
 from evalkit.core.results import Run, Score
 from evalkit.core.thresholds import Breach

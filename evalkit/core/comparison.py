@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from evalkit.core.consumption import UsageChange, usage_changes
+from evalkit.core.flips import Flip, FlipKind, flips_of_judge
 from evalkit.core.paired import Change, Standing, mean_change, rate_change
 from evalkit.core.project import Project
 from evalkit.core.results import Run, Score
-from evalkit.core.values import Json
-
-Kind: TypeAlias = Literal["pass", "number", "label", "other", "mixed", "nothing"]
-"""What a judge's values are in both runs: true or false, numbers, text, lists or mappings; of
-several kinds; or there are none."""
+from evalkit.core.score_values import Kind, Scores, differ, kind_in, value_of
 
 Verdict: TypeAlias = Literal[
     "better", "worse", "within noise", "too few cases", "same", "changed", "not in both"
 ]
-
-FlipKind: TypeAlias = Literal[
-    "broken", "worse", "fixed", "better", "changed", "only in baseline", "only in candidate", "same"
-]
-
-FLIP_KINDS: tuple[FlipKind, ...] = (
-    "broken",
-    "worse",
-    "fixed",
-    "better",
-    "changed",
-    "only in baseline",
-    "only in candidate",
-    "same",
-)
-"""The kinds of flips, those that want a look first."""
 
 VERDICTS: Mapping[Standing, Verdict] = {
     "more": "better",
@@ -45,26 +25,6 @@ VERDICTS: Mapping[Standing, Verdict] = {
     "within noise": "within noise",
     "too few cases": "too few cases",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Flip:
-    """What one judge said about one case in both runs.
-
-    Attributes:
-        case_id: The case.
-        judge: The judge.
-        kind: What became of it. ``fixed`` and ``broken`` are passes and failures, ``better`` and
-            ``worse`` numbers, ``changed`` anything else. Where only one run has a value, that one.
-        before: The baseline's score; None where it has none.
-        after: The candidate's.
-    """
-
-    case_id: str
-    judge: str
-    kind: FlipKind
-    before: Score | None
-    after: Score | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +132,9 @@ def compare(baseline: Run, candidate: Run, project: Project) -> Comparison:
     flips: list[Flip] = []
     for name in names:
         scores = old.get(name, {}), new.get(name, {})
-        kind = _kind(scores)
+        kind = kind_in(scores)
         judges.append(_judge_change(name, kind, *scores, ranges.get(name)))
-        flips += _flips(name, kind, *scores)
+        flips += flips_of_judge(name, kind, *scores)
     order = {name: place for place, name in enumerate(names)}
     return Comparison(
         baseline=baseline,
@@ -186,10 +146,6 @@ def compare(baseline: Run, candidate: Run, project: Project) -> Comparison:
     )
 
 
-_Scores: TypeAlias = Mapping[str, Score]
-"""One judge's scores in one run, by case."""
-
-
 def _by_judge(run: Run) -> dict[str, dict[str, Score]]:
     found: dict[str, dict[str, Score]] = {judge: {} for judge in run.judges}
     for score in run.scores:
@@ -197,46 +153,18 @@ def _by_judge(run: Run) -> dict[str, dict[str, Score]]:
     return found
 
 
-def _value(score: Score | None) -> Json:
-    """The value that counts: none where the judge failed, skipped the case or gave no number."""
-    if score is None or score.error:
-        return None
-    value = score.value
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _kind(scores: Iterable[_Scores]) -> Kind:
-    kinds = {
-        _kind_of(value)
-        for found in scores
-        for score in found.values()
-        if (value := _value(score)) is not None
-    }
-    if len(kinds) > 1:
-        return "mixed"
-    return kinds.pop() if kinds else "nothing"
-
-
-def _kind_of(value: Json) -> Kind:
-    if isinstance(value, bool):
-        return "pass"
-    if isinstance(value, (int, float)):
-        return "number"
-    return "label" if isinstance(value, str) else "other"
-
-
 def _judge_change(
     name: str,
     kind: Kind,
-    before: _Scores,
-    after: _Scores,
+    before: Scores,
+    after: Scores,
     score_range: tuple[float, float] | None,
 ) -> JudgeChange:
     pairs = [
         (old, new)
         for case in before
-        if (old := _value(before[case])) is not None
-        and (new := _value(after.get(case))) is not None
+        if (old := value_of(before[case])) is not None
+        and (new := value_of(after.get(case))) is not None
     ]
     olds, news = [old for old, _ in pairs], [new for _, new in pairs]
     statistics: Mapping[Kind, Callable[[list[Any], list[Any]], Change]] = {
@@ -248,7 +176,7 @@ def _judge_change(
         judge=name,
         kind=kind,
         pairs=len(pairs),
-        differing=sum(_differs(*pair) for pair in pairs),
+        differing=sum(differ(*pair) for pair in pairs),
         scale=_scale(score_range, [*olds, *news]) if kind == "number" else 1.0,
         before=_judged(before),
         after=_judged(after),
@@ -257,19 +185,14 @@ def _judge_change(
     )
 
 
-def _differs(before: Json, after: Json) -> bool:
-    """Whether two values are not the same; true is not the number one."""
-    return _kind_of(before) != _kind_of(after) or bool(before != after)
-
-
 def _scale(score_range: tuple[float, float] | None, values: Sequence[float]) -> float:
     low, high = score_range or (min(values, default=0), max(values, default=0))
     return float(high - low) or 1.0
 
 
-def _judged(scores: _Scores) -> Judged:
+def _judged(scores: Scores) -> Judged:
     found = scores.values()
-    values = sum(_value(score) is not None for score in found)
+    values = sum(value_of(score) is not None for score in found)
     return Judged(values, sum(bool(score.error) for score in found))
 
 
@@ -277,25 +200,3 @@ def _moves(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str, int], ...]
     counted = Counter((old, new) for old, new in pairs if old != new)
     ranked = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
     return tuple((old, new, count) for (old, new), count in ranked)
-
-
-def _flips(judge: str, kind: Kind, before: _Scores, after: _Scores) -> Iterator[Flip]:
-    for case in dict.fromkeys((*before, *after)):
-        old, new = before.get(case), after.get(case)
-        values = _value(old), _value(new)
-        if values != (None, None):
-            yield Flip(case, judge, _flip_kind(kind, *values), old, new)
-
-
-def _flip_kind(kind: Kind, before: Json, after: Json) -> FlipKind:
-    if before is None:
-        return "only in candidate"
-    if after is None:
-        return "only in baseline"
-    if not _differs(before, after):
-        return "same"
-    if kind == "pass":
-        return "fixed" if after else "broken"
-    if kind == "number":
-        return "better" if after > before else "worse"
-    return "changed"

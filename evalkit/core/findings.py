@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from evalkit.core.comparison import Comparison, JudgeChange, Kind
+from evalkit.core.comparison import Comparison, JudgeChange
 from evalkit.core.consumption import UsageChange
 from evalkit.core.paired import CHANCE, FEWEST, Change
+from evalkit.core.score_values import Kind
 
 Tone: TypeAlias = Literal["bad", "good", "plain"]
 

@@ -11,8 +11,9 @@ import marimo as mo
 
 from evalkit import comparison_tables as tables
 from evalkit.comparing import Choice, Comparisons, Shelf, choose
-from evalkit.core.comparison import Comparison, Flip
+from evalkit.core.comparison import Comparison
 from evalkit.core.findings import Finding
+from evalkit.core.flips import Flip
 from evalkit.host import page
 from evalkit.host.host import Host
 

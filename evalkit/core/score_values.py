@@ -1,0 +1,52 @@
+"""The values of a judge's scores: which count, of what kind they are, and whether two differ."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Literal, TypeAlias
+
+from evalkit.core.results import Score
+from evalkit.core.values import Json
+
+Kind: TypeAlias = Literal["pass", "number", "label", "other", "mixed", "nothing"]
+"""What values are: true or false, numbers, text, lists or mappings; of
+several kinds; or there are none."""
+
+Scores: TypeAlias = Mapping[str, Score]
+"""One judge's scores in one run, by case."""
+
+
+def value_of(score: Score | None) -> Json:
+    """The value that counts: none where the judge failed, skipped the case or gave no number."""
+    if score is None or score.error:
+        return None
+    value = score.value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def kind_in(scores: Iterable[Scores]) -> Kind:
+    """What all values of these scores are."""
+    kinds = {
+        kind_of(value)
+        for found in scores
+        for score in found.values()
+        if (value := value_of(score)) is not None
+    }
+    if len(kinds) > 1:
+        return "mixed"
+    return kinds.pop() if kinds else "nothing"
+
+
+def kind_of(value: Json) -> Kind:
+    """What one value is; it is there."""
+    if isinstance(value, bool):
+        return "pass"
+    if isinstance(value, (int, float)):
+        return "number"
+    return "label" if isinstance(value, str) else "other"
+
+
+def differ(before: Json, after: Json) -> bool:
+    """Whether two values are not the same; true is not the number one."""
+    return kind_of(before) != kind_of(after) or bool(before != after)
