@@ -23,7 +23,8 @@ from evalkit.core.agent.code.borrowing import (
     names_in,
     needed,
 )
-from evalkit.core.agent.code.literals import INDENT, WIDTH, literal, needs_json
+from evalkit.core.agent.code.imports import import_lines
+from evalkit.core.agent.code.literals import INDENT, WIDTH, literal
 from evalkit.core.values import Json
 
 _DOCSTRING = '''\
@@ -35,22 +36,6 @@ cannot judge a case lets it pass and says so.
 """
 '''
 
-_IMPORTS = {
-    "json": ("", "json"),
-    "os": ("", "os"),
-    "re": ("", "re"),
-    "Iterable": ("collections.abc", "Iterable"),
-    "Iterator": ("collections.abc", "Iterator"),
-    "Sequence": ("collections.abc", "Sequence"),
-    "Any": ("typing", "Any"),
-    "Feedback": ("mlflow.entities", "Feedback"),
-    "SpanStatusCode": ("mlflow.entities", "SpanStatusCode"),
-    "SpanType": ("mlflow.entities", "SpanType"),
-    "Guidelines": ("mlflow.genai.scorers", "Guidelines"),
-    "scorer": ("mlflow.genai.scorers", "scorer"),
-}
-"""Where the names come from that the scorers written here use."""
-
 _JUDGES = """\
 JUDGE_MODEL = os.environ.get("EVALKIT_JUDGE_MODEL")  # such as openai:/gpt-5 or databricks:/endpoint
 if JUDGE_MODEL:
@@ -59,8 +44,6 @@ if JUDGE_MODEL:
         for name, text in GUIDELINES.items()
     ]
 """
-
-_OTHERS = "from mlflow"
 
 _REWRITTEN = frozenset({"ROUTES", "GUIDELINES", "JUDGE_MODEL", "SCORERS"})
 
@@ -238,7 +221,7 @@ def _together(
     ]
     body = "\n\n\n".join(section.strip("\n") for section in [*sections, *borrowed(code)])
     gap = "\n" if "ROUTES" in code else "\n\n"  # as formatters have it before a value, a function
-    return f"{_DOCSTRING}\n{_import_lines(parts.imports, body)}{gap}{body}\n"
+    return f"{_DOCSTRING}\n{import_lines(parts.imports, body)}{gap}{body}\n"
 
 
 def _routes(routes: Mapping[str, RouteForm]) -> str:
@@ -263,33 +246,6 @@ def _tail(scorers: Sequence[str], judged: Mapping[str, str]) -> str:
         '"""What only a model can judge; judged where EVALKIT_JUDGE_MODEL names one."""'
     )
     return f"{guidelines}\n\n{listed}\n\n{_JUDGES}"
-
-
-def _import_lines(own: Sequence[ast.Import | ast.ImportFrom], body: str) -> str:
-    """Imports for the names that the body uses, and those that somebody else put there."""
-    used = names_in(ast.parse(body).body) | ({"json"} if needs_json(body) else set())
-    wanted = {place for name, place in _IMPORTS.items() if name in used}
-    for node in own:
-        module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
-        names = (
-            f"{each.name} as {each.asname}" if each.asname else each.name for each in node.names
-        )
-        wanted |= {(module, name) for name in names} - {*_IMPORTS.values()}
-    wanted.discard(("__future__", "annotations"))
-    modules = sorted({module for module, _ in wanted if module}, key=_import_order)
-    plain = [f"import {name}" for module, name in sorted(wanted) if not module]
-    lines = [
-        f"from {module} import {', '.join(sorted(name for m, name in wanted if m == module))}"
-        for module in modules
-    ]
-    standard = [line for line in lines if not line.startswith(_OTHERS)]
-    others = [line for line in lines if line.startswith(_OTHERS)]
-    groups = [["from __future__ import annotations"], [*plain, *standard], others]
-    return "\n\n".join("\n".join(group) for group in groups if group) + "\n"
-
-
-def _import_order(module: str) -> tuple[bool, str]:
-    return module.startswith("mlflow"), module
 
 
 @cache
