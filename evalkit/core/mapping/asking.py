@@ -17,10 +17,10 @@ from evalkit.core.dataset import WHOLE_FILE, Case, Selector
 from evalkit.core.errors import InputError, ModelError
 from evalkit.core.mapping.evidence import Place
 from evalkit.core.mapping.proposal import Choice, Proposal, Side, choose
-from evalkit.core.mapping.rules import Verdict
 from evalkit.core.mapping.schema_mapping import cover
 from evalkit.core.mapping.selecting import Missing, parse_selector, resolve
 from evalkit.core.mapping.settling import Draft, draft, without_copies
+from evalkit.core.mapping.verdict import Verdict
 from evalkit.core.values import Json
 
 MAX_SCHEMA = 20_000

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from evalkit.core.dataset import Selector
 from evalkit.core.mapping.cues import description_lean, is_named_for_judges
 from evalkit.core.mapping.evidence import Evidence, Place
-from evalkit.core.mapping.rules import FIRM, Part, Verdict, decide
+from evalkit.core.mapping.rules import decide
 from evalkit.core.mapping.survey import Shape
+from evalkit.core.mapping.verdict import FIRM, Part, Verdict
 
 
 def decide_fields(file: str, root: Shape, evidence: Evidence) -> list[tuple[Place, Verdict]]:

@@ -11,10 +11,10 @@ from typing import Literal, TypeAlias
 from evalkit.core.dataset import Case, SchemaMapping, Selector
 from evalkit.core.mapping.deciding import decide_fields, decide_whole
 from evalkit.core.mapping.evidence import Evidence, file_name, whole
-from evalkit.core.mapping.rules import Part
 from evalkit.core.mapping.schema_mapping import SIMULATION_KEY, cover
 from evalkit.core.mapping.settling import Draft, draft, settle
 from evalkit.core.mapping.survey import Shape, survey
+from evalkit.core.mapping.verdict import Part
 
 Side: TypeAlias = Literal["inputs", "expectations"]
 

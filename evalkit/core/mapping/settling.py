@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from evalkit.core.dataset import Case, Selector
 from evalkit.core.mapping.cues import is_named_gold
 from evalkit.core.mapping.evidence import Place
-from evalkit.core.mapping.rules import FIRM, Part, Verdict
 from evalkit.core.mapping.selecting import Found, resolve
+from evalkit.core.mapping.verdict import FIRM, Part, Verdict
 from evalkit.core.values import Json
 
 SUBSTANTIAL = 12
