@@ -16,8 +16,8 @@ from evalkit.core.mapping.clauses import (
     read_sentence,
     refers_back,
     sentences,
-    without_filler_end,
 )
+from evalkit.core.mapping.grammar import without_filler_end
 from evalkit.core.mapping.wording import Name, Token, Vocabulary, plain, tokens, word_set
 
 _BULLET = re.compile(r"(?P<sign>[-*+•\N{EN DASH}]|\d+[.)])\s+(?P<text>.*)")
