@@ -17,6 +17,7 @@ from evalkit.core.errors import LogRefused
 from evalkit.core.ledger import Ledger
 from evalkit.core.loglines import Event, as_utf8, read_events
 from evalkit.core.masking import mask_json, mask_lines
+from evalkit.core.outcomes import answer_of, session_outcome
 from evalkit.core.receipt import Receipt
 from evalkit.core.reconcile import reconcile
 from evalkit.core.refusal import refuse_foreign
@@ -24,7 +25,7 @@ from evalkit.core.spans import Trace
 from evalkit.core.start import Start
 from evalkit.core.timing import align_times, drop_outliers, lay_out
 from evalkit.core.totals import own_totals
-from evalkit.core.tree import SessionView, answer_of, build_spans, outcome
+from evalkit.core.tree import SessionView, build_spans
 from evalkit.core.usage import Usage, total
 from evalkit.core.values import Json, canonical
 
@@ -112,7 +113,7 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
         case_id=case_id,
         start_ns=spans[0].start_ns,
         end_ns=spans[0].end_ns,
-        status=outcome(sessions[-1])[0],
+        status=session_outcome(sessions[-1])[0],
         request=asked,
         response=response,
         spans=spans,

@@ -9,20 +9,6 @@
                └── AGENT  the subagent that the tool started
                     └── CHAIN  turn 1 …
 
-Beside the attributes that MLflow's UI reads, spans carry what the log says more, by names that
-begin with ``evalkit.``:
-
-- ``evalkit.time`` is ``inferred`` where begin or end is laid out rather than logged;
-- ``evalkit.usage.output_basis`` says how a call's output tokens are known (``reconcile`` lists the
-  ways), ``evalkit.usage.output_tokens_logged`` what its line said if that is a placeholder;
-- ``evalkit.cost.usd`` is a call's cost where the log's own figures determine it;
-- ``evalkit.usage.by_model`` and ``evalkit.remainder``, on a session, hold the result's figures and
-  those of them that no call accounts for;
-- ``evalkit.agent``, ``evalkit.result``, ``evalkit.hooks``, ``evalkit.retries``,
-  ``evalkit.remarks``, ``evalkit.rate_limits``, ``evalkit.errors`` and
-  ``evalkit.permission_denials`` are the log's events of these kinds;
-- ``evalkit.subagent.…`` is what was told about a subagent, whether or not its messages are there.
-
 A parent's time encloses its children's. That makes the call that launches a subagent in the
 background as long as the subagent, which outlives it in truth: its ``evalkit.returned_ns`` says
 when it returned.
@@ -33,23 +19,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from evalkit.core.content import plain_text, text_of
+from evalkit.core.attributes import (
+    call_attributes,
+    session_attributes,
+    subagent_attributes,
+    tool_attributes,
+)
+from evalkit.core.content import plain_text
 from evalkit.core.conversation import ModelCall, Session, Subagent, Thread, ToolCall
+from evalkit.core.outcomes import (
+    answer_of,
+    call_outcome,
+    session_outcome,
+    subagent_outcome,
+    tool_outcome,
+)
 from evalkit.core.reconcile import Reconciled
 from evalkit.core.spans import Span, SpanKind, Status
 from evalkit.core.timing import Tick
-from evalkit.core.usage import provider_of
 from evalkit.core.values import Json, derive_id
-
-TOKEN_USAGE = "mlflow.chat.tokenUsage"  # noqa: S105 - a key of MLflow's
-COST = "mlflow.llm.cost"
-MODEL = "mlflow.llm.model"
-_PROVIDER = "mlflow.llm.provider"
-_FORMAT = "mlflow.message.format"
-_MESSAGE_CHARS = 500
-
-UNKNOWN_COST: dict[str, Json] = {}
-"""Keeps MLflow from pricing a call by its own list, which takes cached tokens for input twice."""
 
 
 @dataclass(slots=True)
@@ -105,37 +93,13 @@ def build_spans(
         lines = [view.session.line.ticks for view in views]
         begin = min((ticks[0] for ticks in lines), key=lambda tick: tick.at)
         root = tree.add(None, name, "AGENT", begin, lines[-1][-1])
-        root.status, root.message = outcome(views[-1].session)
+        root.status, root.message = session_outcome(views[-1].session)
         for number, view in enumerate(views, start=1):
             node = tree.session(view, root, f"session {number}")
             node.inputs = view.session.main.prompt
             node.outputs = answer_of(view.session)
     root.inputs, root.outputs = request, response
     return tree.spans(trace_id)
-
-
-def outcome(session: Session) -> tuple[Status, str]:
-    """How a session ended, and why it failed."""
-    result = session.result
-    if result is None:
-        return "UNSET", "the log ends before the session does"
-    subtype = text_of(result.get("subtype"))
-    if result.get("is_error") is not True and not subtype.startswith("error"):
-        return "OK", ""
-    errors = result.get("errors")
-    told = [text_of(each) for each in errors] if isinstance(errors, list) else []
-    why = "; ".join(filter(None, told)) or plain_text(result.get("result"))
-    kind = subtype if subtype != "success" else ""  # which is said of API errors, too
-    return "ERROR", ": ".join(filter(None, (kind, why)))[:_MESSAGE_CHARS]
-
-
-def answer_of(session: Session) -> Json:
-    """A session's result; where it has none, what the main agent said last."""
-    result = session.result.get("result") if session.result is not None else None
-    if result not in (None, ""):
-        return result
-    said = (plain_text(call.blocks) for call in reversed(session.main.calls))
-    return next((text for text in said if text), None)
 
 
 @dataclass(slots=True)
@@ -155,8 +119,8 @@ class _Tree:
         session, figures = view.session, view.figures
         ticks = session.line.ticks
         node = self.add(parent, name, "AGENT", ticks[0], ticks[-1])
-        node.status, node.message = outcome(session)
-        node.attributes = _session_attributes(session, figures)
+        node.status, node.message = session_outcome(session)
+        node.attributes = session_attributes(session, figures)
         # a stack, for subagents of subagents may go deeper than Python's calls
         pending: list[tuple[Thread, _Node]] = [(session.main, node)]
         while pending:
@@ -191,12 +155,10 @@ class _Tree:
             name = call.model or "model call"
             node = self.add(turn, name, "LLM", call.start, call.end)
             node.outputs = _message(call)
-            node.attributes = _call_attributes(call, figures)
+            node.attributes = call_attributes(call, figures)
         node.inputs = {"messages": call.inputs} if call.inputs else None
         node.attributes |= call.facts
-        if call.error:
-            node.status, node.message = "ERROR", call.error[:_MESSAGE_CHARS]
-            turn.status, turn.message = node.status, node.message
+        node.status, node.message = turn.status, turn.message = call_outcome(call)
 
     def _tool(
         self, tool: ToolCall, above: _Node, latest: Tick, call: ModelCall | None
@@ -207,12 +169,8 @@ class _Tree:
             earliest = above.begin if call is not None else node.begin
             node.begin = max(earliest, node.end - tool.duration_ms * 1_000_000)
         node.inputs, node.outputs = tool.input, tool.output
-        node.attributes = {"evalkit.tool_use_id": tool.tool_use_id, **tool.facts}
-        if tool.duration_ms is not None:
-            node.attributes["evalkit.duration_ms"] = tool.duration_ms
-        if tool.denied:
-            node.attributes["evalkit.permission_denied"] = True
-        node.status, node.message = _tool_outcome(tool)
+        node.attributes = tool_attributes(tool)
+        node.status, node.message = tool_outcome(tool)
         if tool.agent is None:
             return []
         if tool.agent.background:
@@ -224,19 +182,8 @@ class _Tree:
         end = agent.end or (latest if agent.background or tool.end is None else tool.end)
         node = self.add(above, name, "AGENT", tool.start, end)
         node.inputs, node.outputs = agent.thread.prompt, _unwrapped(agent.answer)
-        node.status = "OK" if agent.status == "completed" else "ERROR" if agent.status else "UNSET"
-        if node.status != "OK":
-            node.message = agent.status or "the log does not say how the subagent ended"
-        node.attributes = {"evalkit.subagent.background": agent.background, **agent.facts}
-        if agent.agent_id:
-            node.attributes["evalkit.subagent.id"] = agent.agent_id
-        if agent.model:
-            node.attributes["evalkit.subagent.model"] = agent.model
-        if agent.closing is not None:
-            last = agent.closing.as_mlflow(with_output=True)
-            node.attributes["evalkit.subagent.last_usage"] = last
-        if not agent.thread.calls:
-            node.attributes["evalkit.subagent.messages"] = "not in the log"
+        node.status, node.message = subagent_outcome(agent)
+        node.attributes = subagent_attributes(agent)
         return node
 
     def spans(self, trace_id: str) -> tuple[Span, ...]:
@@ -274,72 +221,6 @@ def _message(call: ModelCall) -> Json:
     if call.stop_reason:
         message["stop_reason"] = call.stop_reason
     return message
-
-
-def _call_attributes(call: ModelCall, figures: Reconciled) -> dict[str, Json]:
-    attributes: dict[str, Json] = {_FORMAT: "anthropic"}
-    if call.message_id:
-        attributes["evalkit.message_id"] = call.message_id
-    if call.model:
-        attributes[MODEL] = call.model
-    if provider := provider_of(call.model):
-        attributes[_PROVIDER] = provider
-    if call.usage is not None:
-        attributes[TOKEN_USAGE] = call.usage.as_mlflow(with_output=call.final)
-        attributes[COST] = UNKNOWN_COST
-        if call.final:
-            attributes["evalkit.usage.output_basis"] = call.output_basis
-        else:
-            attributes["evalkit.usage.output_tokens_logged"] = call.usage.output
-    if call.cost is not None:
-        read, written = call.cost
-        attributes["evalkit.cost.usd"] = read + written
-        attributes["evalkit.cost.basis"] = "the price that the result's own figures come to"
-        if figures.priced:
-            attributes[COST] = {
-                "input_cost": read,
-                "output_cost": written,
-                "total_cost": read + written,
-            }
-    return attributes
-
-
-def _session_attributes(session: Session, figures: Reconciled) -> dict[str, Json]:
-    attributes = dict(session.facts)
-    if isinstance(hooks := attributes.get("evalkit.hooks"), dict):
-        attributes["evalkit.hooks"] = list(hooks.values())
-    if session.session_id:
-        attributes["evalkit.session_id"] = session.session_id
-    totals = figures.totals
-    if totals is None:
-        return attributes
-    attributes[TOKEN_USAGE] = totals.usage.as_mlflow(with_output=True)
-    attributes["evalkit.usage.by_model"] = {
-        share.model or "all models": share.usage.as_mlflow(with_output=True)
-        | ({"cost_usd": share.cost} if share.cost is not None else {})
-        for share in totals.models
-    }
-    if figures.remainder:
-        attributes["evalkit.remainder"] = figures.remainder
-    if figures.prices:
-        prices = {model: price.per_million for model, price in figures.prices.items()}
-        attributes["evalkit.cost.usd_per_million_input_tokens"] = prices
-    if not figures.priced and figures.cost is not None:
-        # on the calls where all of theirs are known, else here: MLflow's charts add up all spans
-        attributes[COST] = figures.cost
-        if len(totals.models) == 1 and totals.models[0].model:
-            attributes[MODEL] = totals.models[0].model
-    return attributes
-
-
-def _tool_outcome(tool: ToolCall) -> tuple[Status, str]:
-    if not tool.answered:
-        return "UNSET", "the log has no result of this call"
-    if not tool.failed:
-        return "OK", ""
-    why = plain_text(tool.output).strip()
-    why = why.removeprefix("<tool_use_error>").removesuffix("</tool_use_error>")
-    return "ERROR", why[:_MESSAGE_CHARS] or "the tool failed"
 
 
 def _unwrapped(answer: Json) -> Json:
