@@ -304,6 +304,12 @@ def test_a_scorer_is_replaced_taken_out_and_what_somebody_else_wrote_stays(block
     assert [scorer.name for scorer in evaluated(less)["SCORERS"]] == ["no_error", "brief"]
 
 
+@pytest.mark.parametrize("line", ["from . import rules", "from ..shop.words import polite as kind"])
+def test_imports_from_a_package_stay_what_they_are(blocks, forms, line):
+    own = with_scorer("", blocks["no_error"], forms).replace("import re\n", f"import re\n{line}\n")
+    assert line in with_scorer(own, blocks["in_time"], forms).splitlines()
+
+
 @pytest.mark.parametrize(
     ("label", "expected", "problem"),
     [

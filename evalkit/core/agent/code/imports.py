@@ -57,7 +57,7 @@ def _kept(own: Sequence[ast.Import | ast.ImportFrom]) -> set[tuple[str, str]]:
     """What somebody imports that no scorer written here does."""
     found = {
         (
-            node.module or "" if isinstance(node, ast.ImportFrom) else "",
+            "." * node.level + (node.module or "") if isinstance(node, ast.ImportFrom) else "",
             f"{each.name} as {each.asname}" if each.asname else each.name,
         )
         for node in own
