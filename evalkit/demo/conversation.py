@@ -35,6 +35,23 @@ class Reply:
     failed: bool = False
     denied: bool = False
 
+    @property
+    def text(self) -> str:
+        """Its content as text, without what is none."""
+        if isinstance(self.content, str):
+            return self.content
+        return "".join(block.get("text", "") for block in self.content)
+
+    def result_of(self, tool: str) -> Json:
+        """The ``tool_use_result`` that Claude Code adds beside the message."""
+        if self.structured is not None:
+            return self.structured
+        if self.failed:
+            return f"Error: {self.text}"
+        if tool == "Bash":
+            return {"stdout": self.text, "stderr": "", "interrupted": False, "isImage": False}
+        return {"type": "text", "text": self.text}
+
 
 @dataclass(frozen=True, slots=True)
 class Call:

@@ -16,17 +16,15 @@ their thread's usage, threads and helper models to ``modelUsage``, tokens to cos
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
-import hashlib
 import json
-import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from evalkit.core.values import Json
-from evalkit.demo.conversation import Call, Event, Reply, Thread, Turn
+from evalkit.demo.conversation import Call, Event, Thread, Turn
+from evalkit.demo.ids import Ids
 from evalkit.demo.tokens import SONNET, Tokens, estimate, total_cost
 
 Stamps: TypeAlias = Literal["all", "results", "none"]
@@ -60,6 +58,7 @@ class Session:
         asides: Threads with a transcript of their own.
         api_ms: Milliseconds spent waiting for the API.
         main: The main agent's thread.
+        ids: The ids that it gives.
     """
 
     name: str
@@ -77,11 +76,12 @@ class Session:
     asides: list[Thread] = field(default_factory=list)
     api_ms: int = 0
     main: Thread = field(init=False)
-    _counter: int = 0
+    ids: Ids = field(init=False)
     _logged_ms: int = 0
 
     def __post_init__(self) -> None:
         self.main = Thread(self.model)
+        self.ids = Ids(self.name)
 
     # -- what happens ------------------------------------------------------------------------
 
@@ -134,7 +134,7 @@ class Session:
 
     def event(self, **fields: Json) -> None:
         """An event of any kind, as it is; the envelope is added."""
-        envelope = {"uuid": self.new_uuid(), "session_id": self.session_id}
+        envelope = {"uuid": self.ids.uuid(), "session_id": self.ids.session}
         now_ms = max(self.main.clock_ms, self._logged_ms)  # a subagent may be ahead of its caller
         stamp = {"timestamp": self._time(now_ms)} if self.stamps == "all" else {}
         self.events.append({**fields, **envelope, **stamp})
@@ -179,20 +179,6 @@ class Session:
         """The log: one JSON object a line."""
         return as_lines(self.events)
 
-    @property
-    def session_id(self) -> str:
-        """The session's id."""
-        return _uuid(self.name)
-
-    def new_uuid(self) -> str:
-        """The next uuid in the session."""
-        return _uuid(f"{self.name}/{self._next()}")
-
-    def new_id(self, prefix: str, length: int = 22) -> str:
-        """The next id of the kind that the API gives, such as ``msg_01…``."""
-        digest = hashlib.sha256(f"{self.name}/{prefix}/{self._next()}".encode()).digest()
-        return prefix + base64.b64encode(digest, b"xY").decode()[:length]
-
     # -- how it is written -------------------------------------------------------------------
 
     def _log_prompt(self, prompt: str) -> None:
@@ -203,7 +189,7 @@ class Session:
 
     def _log_hook(self) -> None:
         hook = {
-            "hook_id": self.new_uuid(),
+            "hook_id": self.ids.uuid(),
             "hook_name": "SessionStart:startup",
             "hook_event": "SessionStart",
         }
@@ -215,12 +201,12 @@ class Session:
         if turn.thinking:
             if self.stamps == "all":
                 self._count_thinking(estimate(turn.thinking))
-            signature = self.new_id("Eq", 60)
+            signature = self.ids.api("Eq", 60)
             yield {"type": "thinking", "thinking": turn.thinking, "signature": signature}
         if turn.text:
             yield {"type": "text", "text": turn.text}
         for call in turn.calls:
-            use = {"type": "tool_use", "id": self.new_id("toolu_01"), "name": call.tool}
+            use = {"type": "tool_use", "id": self.ids.api("toolu_01"), "name": call.tool}
             yield {**use, "input": dict(call.input)}
 
     def _count_thinking(self, tokens: int) -> None:
@@ -233,7 +219,7 @@ class Session:
         finished = "tool_use" if turn.calls else "end_turn"
         return {
             "model": model,
-            "id": self.new_id("msg_01"),
+            "id": self.ids.api("msg_01"),
             "type": "message",
             "role": "assistant",
             "content": [],
@@ -252,15 +238,13 @@ class Session:
         if reply.denied:
             denial = {"tool_name": call.tool, "tool_use_id": tool_id}
             self.denials.append({**denial, "tool_input": dict(call.input)})
-        thread.unread += estimate(_text_of(reply.content))
+        thread.unread += estimate(reply.text)
         result: Event = {"tool_use_id": tool_id, "type": "tool_result", "content": reply.content}
         if reply.failed:
             result["is_error"] = True
-        structured = reply.structured
-        if structured is None:
-            structured = _structured(call.tool, reply)
         message = {"role": "user", "content": [result]}
-        self._write({"type": "user", "message": message}, thread, {"tool_use_result": structured})
+        marks = {"tool_use_result": reply.result_of(call.tool)}
+        self._write({"type": "user", "message": message}, thread, marks)
 
     def _write(self, event: Event, thread: Thread, marks: Mapping[str, Json] | None = None) -> None:
         if thread.agent_id:
@@ -268,8 +252,8 @@ class Session:
             return
         envelope: Event = {
             "parent_tool_use_id": thread.parent,
-            "session_id": self.session_id,
-            "uuid": self.new_uuid(),
+            "session_id": self.ids.session,
+            "uuid": self.ids.uuid(),
         }
         if self.stamps == "all" or (self.stamps == "results" and event["type"] == "user"):
             envelope["timestamp"] = self._time(thread.clock_ms)
@@ -283,9 +267,9 @@ class Session:
             "isSidechain": True,
             "agentId": thread.agent_id,
             "cwd": self.cwd,
-            "sessionId": self.session_id,
+            "sessionId": self.ids.session,
             "version": self.cli,
-            "uuid": self.new_uuid(),
+            "uuid": self.ids.uuid(),
             "timestamp": self._time(thread.clock_ms),
         }
 
@@ -293,33 +277,9 @@ class Session:
         when = self.start + dt.timedelta(milliseconds=clock_ms)
         return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
-    def _next(self) -> int:
-        self._counter += 1
-        return self._counter
-
 
 def as_lines(events: Iterable[Event]) -> str:
     """Events as JSON lines."""
     return "".join(
         json.dumps(event, ensure_ascii=False, separators=(",", ":")) + "\n" for event in events
     )
-
-
-def _uuid(seed: str) -> str:
-    return str(uuid.UUID(bytes=hashlib.sha256(seed.encode()).digest()[:16], version=4))
-
-
-def _text_of(content: Json) -> str:
-    if isinstance(content, str):
-        return content
-    return "".join(block.get("text", "") for block in content)
-
-
-def _structured(tool: str, reply: Reply) -> Json:
-    """The ``tool_use_result`` that Claude Code adds beside the message."""
-    text = _text_of(reply.content)
-    if reply.failed:
-        return f"Error: {text}"
-    if tool == "Bash":
-        return {"stdout": text, "stderr": "", "interrupted": False, "isImage": False}
-    return {"type": "text", "text": text}

@@ -98,7 +98,7 @@ class Subagent:
         )
 
     def _begin(self, session: Session, caller: Thread, tool_id: str) -> tuple[Thread, Event]:
-        task_id = "a" + session.new_uuid().replace("-", "")[:16]
+        task_id = "a" + session.ids.uuid().replace("-", "")[:16]
         task: Event = {"task_id": task_id, "tool_use_id": tool_id}
         session.system(
             "task_started",
