@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from evalkit.adapters.suite.bench import Confining, Patience, SuiteBench
+from evalkit.adapters.suite.bench import Patience, SuiteBench
+from evalkit.adapters.suite.room import Confining
 
 __all__ = ["Confining", "Patience", "SuiteBench"]

@@ -8,16 +8,15 @@ import os
 import secrets
 import shutil
 import stat
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import Any, Protocol, TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 
 from evalkit.adapters.suite.harness.errand import REQUEST
+from evalkit.adapters.suite.room import Confining, Ended, Rooms
 from evalkit.core.agent.suite import (
     SCORERS_FILE,
     SCRIPT_FILE,
@@ -27,7 +26,6 @@ from evalkit.core.agent.suite import (
     Score,
     ScriptRun,
 )
-from evalkit.core.errors import InputError, Problem
 
 HARNESS = Path(__file__).parent / "harness"
 START = (
@@ -39,47 +37,6 @@ MOST_ANSWER_BYTES = 64_000_000
 MOST_OUTPUT_CHARS = 12_000
 SCRIPT_GRACE_S = 30.0
 """What reading the results may take once the script has ended."""
-
-
-class Ended(Protocol):
-    """How a confined program ended."""
-
-    @property
-    def returncode(self) -> int:
-        """Its exit code, negative for a signal."""
-
-    @property
-    def stdout(self) -> str:
-        """The end of what it printed."""
-
-    @property
-    def stderr(self) -> str:
-        """The end of what it printed to stderr."""
-
-    @property
-    def timed_out(self) -> bool:
-        """Whether it was stopped because its time was up."""
-
-
-class Confining(Protocol):
-    """Whatever runs programs confined to a directory.
-
-    Attributes:
-        name: What it confines with, in words.
-    """
-
-    name: str
-
-    def run(
-        self,
-        argv: Sequence[str],
-        workdir: Path,
-        *,
-        env: Mapping[str, str] | None = None,
-        timeout_s: float | None = None,
-    ) -> Ended:
-        """Run this interpreter with arguments, in the one directory that it may write to."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +90,7 @@ class SuiteBench:
             patience: How long things may take.
         """
         self.confinement = confining.name
-        self._confining = confining
-        self._empty_database = empty_database
+        self._rooms = Rooms(confining, empty_database)
         self._patience = patience or Patience()
         self._answered: dict[str, object] = {}
 
@@ -173,8 +129,8 @@ class SuiteBench:
 
     def run_python(self, files: Mapping[str, bytes], code: str) -> PythonRun:
         """Run a piece of Python beside the suite's files."""
-        with self._room({**files, SNIPPET: code.encode("utf-8", "replace")}) as room:
-            ended = self._run(room, [f"suite/{SNIPPET}"], self._patience.python)
+        with self._rooms.open({**files, SNIPPET: code.encode("utf-8", "replace")}) as room:
+            ended = room.run([f"suite/{SNIPPET}"], self._patience.python)
         output = "\n".join(part for part in (ended.stdout, ended.stderr) if part)
         if ended.timed_out:
             output += f"\nstopped after {self._patience.python:.0f} seconds"
@@ -210,42 +166,13 @@ class SuiteBench:
     ) -> Answer | str:
         # The answer's name is known only to the harness, not to the code that it runs.
         name = f"{secrets.token_hex(16)}.json"
-        with self._room(files) as room:
-            errand = {**request, "answer": name, "database": str(_database(room))}
-            (room / REQUEST).write_text(json.dumps(errand), encoding="utf-8")
-            tools = room / "tools" / "harness"
+        with self._rooms.open(files) as room:
+            errand = {**request, "answer": name, "database": str(room.database)}
+            (room.path / REQUEST).write_text(json.dumps(errand), encoding="utf-8")
+            tools = room.path / "tools" / "harness"
             shutil.copytree(HARNESS, tools, ignore=shutil.ignore_patterns("__pycache__"))
-            ended = self._run(room, ["-P", "-c", START], seconds)
-            return _silence(ended, seconds) or _believed(room / name, kind) or _abrupt(ended)
-
-    def _run(self, room: Path, argv: Sequence[str], seconds: float) -> Ended:
-        env = {
-            "MLFLOW_TRACKING_URI": f"sqlite:///{_database(room)}",
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            # Otherwise prices of models are looked up in the network.
-            "MLFLOW_MODEL_CATALOG_URI": "",
-            # More of them lose traces on sqlite.
-            "MLFLOW_GENAI_EVAL_MAX_WORKERS": "4",
-            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-            # A check gives the same result each time and costs nothing.
-            "EVALKIT_JUDGE_MODEL": "",
-        }
-        return self._confining.run(argv, room, env=env, timeout_s=seconds)
-
-    @contextmanager
-    def _room(self, files: Mapping[str, bytes]) -> Iterator[Path]:
-        """A new directory that holds the suite's files, and is gone afterwards."""
-        with tempfile.TemporaryDirectory(prefix="evalkit-", ignore_cleanup_errors=True) as place:
-            room = Path(place).resolve()
-            for path, content in files.items():
-                target = room / "suite" / _inside(path)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content)
-            for each in (room / "suite", _database(room).parent):
-                each.mkdir(exist_ok=True)
-            if self._empty_database is not None:
-                shutil.copy(self._empty_database, _database(room))
-            yield room
+            ended = room.run(["-P", "-c", START], seconds)
+            return _silence(ended, seconds) or _believed(room.path / name, kind) or _abrupt(ended)
 
 
 def _without(unused: set[str], files: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -253,28 +180,11 @@ def _without(unused: set[str], files: Mapping[str, bytes]) -> dict[str, bytes]:
     return {path: content for path, content in files.items() if path not in unused}
 
 
-def _database(room: Path) -> Path:
-    return room / "store" / "mlflow.db"
-
-
 def _digest(files: Mapping[str, bytes], request: Mapping[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode())
     for path in sorted(files):
         digest.update(f"\n{path}:{len(files[path])}:".encode() + files[path])
     return digest.hexdigest()
-
-
-def _inside(path: str) -> PurePosixPath:
-    """A file's path within the suite.
-
-    Raises:
-        InputError: it leads elsewhere.
-    """
-    pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts:
-        problem = Problem("the path leads out of the session", file=path, fix="use evaluation/…")
-        raise InputError(problem)
-    return pure
 
 
 def _silence(ended: Ended, seconds: float) -> str:
