@@ -8,9 +8,10 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from evalkit.adapters.store.differences import log_tags
 from evalkit.adapters.store.gateway import Gateway
 from evalkit.adapters.store.naming import fit_name
-from evalkit.adapters.store.runs import StoredRun, log_tags
+from evalkit.adapters.store.runs import StoredRun
 from evalkit.adapters.store.wire import json_text
 from evalkit.core.errors import StoreError
 from evalkit.core.values import Json

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
+from evalkit.adapters.store.differences import Differences, Figure, write_differences
 from evalkit.adapters.store.gateway import Gateway
 from evalkit.adapters.store.naming import PARAM_LIMIT, RUN_TAG_LIMIT, fit_name, fit_value
 from evalkit.adapters.store.search import quoted
@@ -16,10 +17,6 @@ RunStatus: TypeAlias = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
 CONFLICT_TAG = "evalkit.param."
 """Tag that holds the new value of a param that MLflow does not let change."""
-
-_PAIRS_AT_A_TIME = 100
-_METRICS_AT_A_TIME = 800
-_BYTES_AT_A_TIME = 150_000  # of params and of tags; as JSON, three times that
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +44,6 @@ class RunRecord:
     end_ms: int
     status: RunStatus = "FINISHED"
     is_time_inferred: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """The latest value of a metric.
-
-    Attributes:
-        value: The value.
-        time_ms: When it was measured, milliseconds since the epoch.
-        step: MLflow's step.
-    """
-
-    value: float
-    time_ms: int
-    step: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +141,7 @@ def write_run(
         run_id, uri = gateway.create_run(experiment_id, record.name, record.start_ms, first)
         run = StoredRun(run_id, uri, status="RUNNING", end_ms=0, tags=first)
     notes: list[str] = []
-    batch = _Differences(
+    batch = Differences(
         params=_params(record, run, notes),
         metrics=_metrics(record, run, notes),
         tags=_tags(record, run, notes),
@@ -167,7 +149,7 @@ def write_run(
     for stale in _stale_tags(record, run):
         with gateway.answering("deleting a tag of the run"):
             gateway.tracking.delete_tag(run.run_id, stale)
-    log(gateway, run.run_id, batch)
+    write_differences(gateway, run.run_id, batch)
     moved = run.end_ms != record.end_ms and not record.is_time_inferred
     ended = run.status != record.status or moved
     if ended:
@@ -181,66 +163,6 @@ def write_run(
 def with_tags(run: StoredRun, tags: Mapping[str, str]) -> StoredRun:
     """The run with more tags."""
     return replace(run, tags={**run.tags, **tags})
-
-
-@dataclass(frozen=True, slots=True)
-class _Differences:
-    """What one call of MLflow's log_batch can take, however much it is."""
-
-    params: Mapping[str, str] = field(default_factory=dict)
-    metrics: Mapping[str, Figure] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        return bool(self.params or self.metrics or self.tags)
-
-
-def log_tags(gateway: Gateway, run_id: str, tags: Mapping[str, str]) -> None:
-    """Set tags of a run."""
-    log(gateway, run_id, _Differences(tags=tags))
-
-
-def log(gateway: Gateway, run_id: str, differences: _Differences) -> None:
-    """Write differences in as few requests as MLflow's limits allow."""
-    from mlflow.entities import Metric, Param, RunTag
-
-    for some in _portions(differences):
-        with gateway.answering("writing params, metrics and tags"):
-            gateway.tracking.log_batch(
-                run_id,
-                [Metric(k, m.value, m.time_ms, m.step) for k, m in some.metrics.items()],
-                [Param(key, value) for key, value in some.params.items()],
-                [RunTag(key, value) for key, value in some.tags.items()],
-            )
-
-
-def _portions(whole: _Differences) -> Iterator[_Differences]:
-    metrics = list(_slices(whole.metrics.items(), _METRICS_AT_A_TIME, lambda _: 0))
-    params = list(_slices(whole.params.items(), _PAIRS_AT_A_TIME, _bytes_of))
-    tags = list(_slices(whole.tags.items(), _PAIRS_AT_A_TIME, _bytes_of))
-    for index in range(max(len(metrics), len(params), len(tags))):
-        yield _Differences(
-            dict(params[index]) if index < len(params) else {},
-            dict(metrics[index]) if index < len(metrics) else {},
-            dict(tags[index]) if index < len(tags) else {},
-        )
-
-
-def _bytes_of(pair: tuple[str, str]) -> int:
-    return sum(len(text.encode()) for text in pair)
-
-
-def _slices(items: Iterable[Any], most: int, weigh: Any) -> Iterator[list[Any]]:
-    some: list[Any] = []
-    weight = 0
-    for item in items:
-        if some and (len(some) >= most or weight + weigh(item) > _BYTES_AT_A_TIME):
-            yield some
-            some, weight = [], 0
-        some.append(item)
-        weight += weigh(item)
-    if some:
-        yield some
 
 
 def _params(record: RunRecord, run: StoredRun, notes: list[str]) -> dict[str, str]:
