@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, overload
-from urllib.parse import urlsplit, urlunsplit
 
 from evalkit.adapters.store import (
     artifacts,
@@ -18,23 +17,19 @@ from evalkit.adapters.store import (
     traces,
 )
 from evalkit.adapters.store.agent_traces import AgentTraces
+from evalkit.adapters.store.dataset_rows import DatasetRows
 from evalkit.adapters.store.gateway import Gateway
+from evalkit.adapters.store.links import Links
 from evalkit.adapters.store.parcel import Destination
-from evalkit.adapters.store.probe import is_server
 from evalkit.adapters.store.runs import RunRecord, StoredRun, WrittenRun
 from evalkit.adapters.store.traces import Written
-from evalkit.core.dataset import Record, StoredRecord
 from evalkit.core.feedback import Assessment, Changes
 from evalkit.core.matching import RUN_TAG, StoredTrace
 from evalkit.core.spans import Trace
 from evalkit.core.values import Json
 
 
-def _silent(_: str) -> None:
-    """Say nothing."""
-
-
-class Store(AgentTraces):
+class Store(AgentTraces, DatasetRows, Links):
     """An MLflow tracking server or database.
 
     It remembers what it has just read (the tags of a run, the traces of a run key), so that
@@ -64,68 +59,6 @@ class Store(AgentTraces):
             StoreError: an experiment of that name was deleted, or MLflow failed.
         """
         return experiments.experiment_id(self._gateway, name, create=create)
-
-    # -- datasets ---------------------------------------------------------------------------
-
-    @property
-    def replaces_records(self) -> bool:
-        """Whether a record that is written takes its row's place, and is not merged into it."""
-        return self._gateway.datasets.replaces
-
-    def records(self, dataset: str, experiment_id: str | None) -> tuple[StoredRecord, ...] | None:
-        """The rows of a dataset; None where there is none of that name.
-
-        Args:
-            dataset: Its name.
-            experiment_id: The experiment that it belongs to; None where there is none yet.
-
-        Raises:
-            StoreError: several datasets of that name fit, or it is none to be mirrored into, or
-                MLflow failed.
-        """
-        dataset_id = self._gateway.datasets.find(dataset, experiment_id)
-        return None if dataset_id is None else self._gateway.datasets.rows(dataset_id)
-
-    def check_records(self, records: Sequence[Record]) -> None:
-        """Make sure that a dataset can hold records as they are; MLflow is not asked.
-
-        Raises:
-            InputError: names every one that a Databricks workspace would change or refuse.
-        """
-        self._gateway.datasets.check(records)
-
-    def prepare_dataset(self, dataset: str, experiment_id: str) -> None:
-        """Make the dataset where it is missing.
-
-        Raises:
-            StoreError: it cannot be made or used, or MLflow failed.
-        """
-        datasets = self._gateway.datasets
-        if datasets.find(dataset, experiment_id) is None:
-            datasets.create(dataset, experiment_id)
-
-    def apply_records(
-        self,
-        dataset: str,
-        experiment_id: str,
-        *,
-        delete: Sequence[str],
-        upsert: Sequence[Record],
-        say: Callable[[str], None] = _silent,
-    ) -> None:
-        """Delete rows by id, then write records; the dataset is made where it is missing.
-
-        MLflow merges a record into the row with equal inputs. Rows that are not named stay.
-
-        Raises:
-            StoreError: MLflow failed; doing the same again finishes.
-        """
-        datasets = self._gateway.datasets
-        dataset_id = datasets.find(dataset, experiment_id)
-        if dataset_id is None:
-            dataset_id = datasets.create(dataset, experiment_id)
-        datasets.delete(dataset_id, delete)
-        datasets.write(dataset_id, upsert, say)
 
     # -- runs -------------------------------------------------------------------------------
 
@@ -291,31 +224,6 @@ class Store(AgentTraces):
         now = round(time.time() * 1000)
         remark = Assessment("", trace_id, name, value, "HUMAN", who, rationale, time_ms=now)
         assessments.create(self._gateway, remark)
-
-    # -- links ------------------------------------------------------------------------------
-
-    def trace_url(self, experiment_id: str, trace_id: str) -> str | None:
-        """Where a browser shows a trace, however old it is; None for a database."""
-        return self._url(f"experiments/{experiment_id}/traces?selectedEvaluationId={trace_id}")
-
-    def traces_url(self, experiment_id: str) -> str | None:
-        """Where a browser shows an experiment's traces; None for a database."""
-        return self._url(f"experiments/{experiment_id}/traces")
-
-    def run_url(self, experiment_id: str, run_id: str) -> str | None:
-        """Where a browser shows a run; None for a database."""
-        return self._url(f"experiments/{experiment_id}/runs/{run_id}")
-
-    def datasets_url(self, experiment_id: str) -> str | None:
-        """Where a browser shows an experiment's datasets; None for a database."""
-        return self._url(f"experiments/{experiment_id}/datasets")
-
-    def _url(self, page: str) -> str | None:
-        if not is_server(self.uri):
-            return None
-        parts = urlsplit(self.uri)
-        host = parts.netloc.rpartition("@")[2]
-        return urlunsplit((parts.scheme, host, parts.path.rstrip("/") + "/", "", "/" + page))
 
     def _run(self, run_id: str) -> StoredRun:
         if run_id not in self._runs:
