@@ -26,7 +26,7 @@ def log_results(
         say: Told the progress, a line at a time.
 
     Returns:
-        See :func:`evalkit.flows.log.log_results`.
+        See :func:`evalkit.flows.log.results.log_results`.
 
     Raises:
         InputError: config or run are wrong.
@@ -34,10 +34,10 @@ def log_results(
         StoreError: MLflow answered with an error; nothing was written.
         Unfinished: MLflow failed on the way; running again finishes.
     """
-    from evalkit.flows import log
+    from evalkit.flows.log import results
 
     found = workspace.run(run_id)
-    return log.log_results(found, workspace.store, seed_names=names == "seed", say=say)
+    return results.log_results(found, workspace.store, seed_names=names == "seed", say=say)
 
 
 def push_feedback(

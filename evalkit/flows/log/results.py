@@ -1,4 +1,4 @@
-"""Log: a finished run becomes an MLflow run, with one trace per case built from its log."""
+"""A finished run becomes an MLflow run, with one trace per case."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from evalkit.core.matching import CASE_TAG, HASH_TAG, RUN_TAG, StoredTrace, inde
 from evalkit.core.placement import Placement, expected_cases, is_recorded
 from evalkit.core.receipts import WHOLE_RUN
 from evalkit.core.spans import Trace
-from evalkit.core.start import Start, start_of
-from evalkit.core.transcript import LogRefused, build_trace
+from evalkit.core.transcript import LogRefused
 from evalkit.core.values import Json
+from evalkit.flows.log.tracing import began, trace_of
 
 PROGRESS = 25
 """Traces between two lines of progress."""
@@ -88,34 +88,6 @@ def log_results(
     return logging.report()
 
 
-def trace_of(found: RunFiles, log: LogFile, key: str) -> Trace:
-    """The trace that a log becomes, with its secrets masked; no store is asked.
-
-    Args:
-        found: The run that the log belongs to.
-        log: One of its logs.
-        key: The run's key; the ids of the trace and its spans are derived from it.
-
-    Raises:
-        InputError: a transcript beside the log leads out of the run directory.
-        LogRefused: no trace can be made of it.
-    """
-    return build_trace(
-        log.lines(),
-        trace_id=describe.trace_id(key, log.case_id),
-        name=found.run.run_id if log.case_id is None else log.case_id,
-        case_id=log.case_id,
-        start=_start(found, log.modified_ns()),
-        sidecars=log.subagents(),
-        times=log.events(),
-        request=found.given(log),
-    )
-
-
-def _start(found: RunFiles, modified_ns: int) -> Start:
-    return start_of(found.started, found.run.run_id, modified_ns)
-
-
 @dataclass
 class _Logging:
     """One run on its way into MLflow."""
@@ -165,7 +137,7 @@ class _Logging:
 
     def _write_run(self) -> None:
         project, run = self.found.project, self.found.run
-        start = _start(self.found, self.logs[0].modified_ns() if self.logs else 0)
+        start = began(self.found, self.logs[0].modified_ns() if self.logs else 0)
         figures = describe.metrics(project, run)
         record = RunRecord(
             key=self.key,
