@@ -179,7 +179,7 @@ def _pull(arguments: argparse.Namespace, terminal: Terminal) -> Report:
 
 
 def _all(arguments: argparse.Namespace, terminal: Terminal) -> Report:
-    from evalkit import rendering, stages
+    from evalkit import rendering, signposts, stages
 
     workspace = _open(arguments)
     report = stages.run_all(
@@ -192,7 +192,7 @@ def _all(arguments: argparse.Namespace, terminal: Terminal) -> Report:
         say=terminal.say,
         tell=rendering.teller(terminal),
     )
-    rendering.summary(terminal, report, workspace.tracking.uri, _again(arguments))
+    signposts.summary(terminal, report, workspace.tracking.uri, _again(arguments))
     return report
 
 
@@ -204,12 +204,12 @@ def _again(arguments: argparse.Namespace) -> str:
 
 
 def _demo(arguments: argparse.Namespace, terminal: Terminal) -> Report:
-    from evalkit import narrating, rendering
+    from evalkit import narrating, rendering, signposts
     from evalkit.demo.tour import tour
 
     tell = rendering.teller(terminal, agent=narrating.agent)
     report = tour(arguments.directory, say=terminal.say, tell=tell)
-    rendering.demo(terminal, arguments.directory, report)
+    signposts.demo(terminal, arguments.directory, report)
     return report
 
 
