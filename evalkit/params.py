@@ -7,13 +7,12 @@ given what they say.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, NoReturn, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from evalkit.core.errors import InputError, Problem
 from evalkit.workspace import Workspace
@@ -183,37 +182,6 @@ def resolve(spec: type[P], said: Mapping[Origin, Mapping[str, str]]) -> Resolved
     return Resolved(spec(**values), origins)
 
 
-def arguments(
-    spec: type[P], program: str, argv: Sequence[str], *, lenient: bool = False
-) -> dict[str, str]:
-    """What a command line says, by the field's name. ``--help`` prints the parameters and exits.
-
-    Args:
-        spec: The dataclass of the stage's parameters.
-        program: The program's name, for the help.
-        argv: The arguments without the program's name; ``--a-b``, ``--a_b`` and ``--a-b=c`` alike.
-        lenient: Pass over arguments that are not declared, as a job may give its parameters to
-            every task.
-
-    Raises:
-        InputError: an argument is not declared, or lacks its value.
-    """
-    parser = _Parser(
-        prog=program,
-        description=(spec.__doc__ or "").strip(),
-        epilog=f"Each may also stand in the environment, such as {ENVIRONMENT_PREFIX}CONFIG.",
-        allow_abbrev=False,
-    )
-    for each in parameters(spec):
-        _add(parser, each)
-    given = [_hyphened(text) for text in argv if text != "--"]
-    if lenient:
-        found, _ = parser.parse_known_args(given)
-    else:
-        found = parser.parse_args(given)
-    return {name: raw for name, raw in vars(found).items() if raw is not None}
-
-
 def from_environment(spec: type[P], environ: Mapping[str, str]) -> dict[str, str]:
     """What ``EVALKIT_…`` variables say, by the field's name."""
     return {
@@ -282,29 +250,7 @@ def _yes_or_no(text: str) -> bool:
     return answers[text.lower()]
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong as any other input error, since a page cannot show an exit."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(Problem(message, fix=f"{self.prog} --help lists the parameters"))
-
-
 def _as_text(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))  # a number field says 9.0 where a person typed 9
     return "" if value is None else str(value)
-
-
-def _hyphened(text: str) -> str:
-    name, equals, value = text.partition("=")
-    return name.replace("_", "-") + equals + value if text.startswith("--") else text
-
-
-def _add(parser: argparse.ArgumentParser, parameter: Parameter) -> None:
-    default = "" if parameter.default in {None, "", False} else f" (default: {parameter.default})"
-    about = (parameter.about + default).replace("%", "%%")
-    if parameter.kind is bool:
-        parser.add_argument(parameter.flag, nargs="?", const="true", metavar="BOOL", help=about)
-    else:
-        metavar = "{" + ",".join(parameter.choices) + "}" if parameter.choices else None
-        parser.add_argument(parameter.flag, metavar=metavar, help=about)

@@ -18,6 +18,7 @@ from evalkit.adapters import databricks
 from evalkit.core.errors import EvalkitError, InputError, Problem
 from evalkit.core.tracking import without_password
 from evalkit.host import page, ways
+from evalkit.host.command_line import arguments
 from evalkit.host.form import form
 from evalkit.host.place import Place, find_place
 from evalkit.host.sample import record_sample, sample_mapping, sample_project
@@ -278,9 +279,7 @@ def _exists(start: Resolved[Any]) -> bool:
 def _find_parameters(spec: type[P], notebook: str, place: Place) -> Resolved[P]:
     names = [each.name for each in params.parameters(spec)]
     said: Mapping[Origin, Mapping[str, str]] = {
-        "argument": params.arguments(
-            spec, f"{notebook}.py", place.argv, lenient=place.on_databricks
-        ),
+        "argument": arguments(spec, f"{notebook}.py", place.argv, lenient=place.on_databricks),
         "widget": databricks.widget_values(place.dbutils, names),
         "link": place.query,
         "environment": params.from_environment(spec, os.environ),

@@ -6,7 +6,8 @@ from typing import Literal
 import pytest
 
 from evalkit import InputError
-from evalkit.params import Project, arguments, from_environment, from_form, param, resolve
+from evalkit.host.command_line import arguments
+from evalkit.params import Project, from_environment, from_form, param, resolve
 
 
 @dataclass(frozen=True)
