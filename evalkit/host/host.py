@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping
@@ -13,11 +12,11 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 import marimo as mo
 
-from evalkit import notebooks, params, verdict
+from evalkit import notebooks, params
 from evalkit.adapters import databricks
 from evalkit.core.errors import EvalkitError, InputError, Problem
 from evalkit.core.tracking import without_password
-from evalkit.host import page, ways
+from evalkit.host import ending, page, ways
 from evalkit.host.command_line import arguments
 from evalkit.host.form import form
 from evalkit.host.place import Place, find_place
@@ -72,7 +71,7 @@ class Host(Generic[P]):
                 start = replace(start, values=replace(start.values, config=str(sample)))
         except EvalkitError as error:
             as_json = "--json" in place.argv
-            _end(error, place, Terminal(as_json=as_json), strict=False)
+            ending.with_error(error, place, Terminal(as_json=as_json), strict=False)
         return cls(notebook, place, start, sample)
 
     @classmethod
@@ -134,7 +133,7 @@ class Host(Generic[P]):
             else:
                 yield
         except EvalkitError as error:
-            _end(error, self.place, self.terminal, strict=self.start.values.strict)
+            ending.with_error(error, self.place, self.terminal, strict=self.start.values.strict)
 
     def halt(self, message: str, fix: str = "") -> NoReturn:
         """End here: the page says why and waits, elsewhere it is an input error.
@@ -145,7 +144,8 @@ class Host(Generic[P]):
         """
         if self.person:
             mo.stop(True, page.callout(f"{message} {fix}".strip()))
-        _end(InputError(Problem(message, fix=fix)), self.place, self.terminal, strict=False)
+        error = InputError(Problem(message, fix=fix))
+        ending.with_error(error, self.place, self.terminal, strict=False)
 
     def sample_traffic(self, settings: P, say: Say) -> str | None:
         """The experiment with the traces of the demo's agent, if the demo is shown.
@@ -239,10 +239,7 @@ class Host(Generic[P]):
             command = page.folded("The same without a browser", [self._command(settings)])
             return page.stack(command, self._onward(settings))
         tell(self.terminal, report)
-        report, code = verdict.concluded(report, strict=settings.strict)
-        self.terminal.close(report)
-        if code:
-            _exit(code, report, self.place)
+        ending.with_report(report, self.place, self.terminal, strict=settings.strict)
         return None
 
     def _with_sample(self, values: P) -> P:
@@ -285,24 +282,3 @@ def _find_parameters(spec: type[P], notebook: str, place: Place) -> Resolved[P]:
         "environment": params.from_environment(spec, os.environ),
     }
     return params.resolve(spec, said)
-
-
-def _end(error: EvalkitError, place: Place, terminal: Terminal, *, strict: bool) -> NoReturn:
-    """End the notebook with an error, in the way of the place."""
-    if place.person:
-        mo.stop(True, page.problem(error))
-    if place.kind == "program":
-        raise error
-    report, code = verdict.failed(error, terminal, strict=strict)
-    terminal.close(report)
-    if code == 0 and place.kind == "kernel" and place.dbutils is not None:
-        place.dbutils.notebook.exit(json.dumps(report))
-    if place.kind == "script" and (code == 0 or not place.on_databricks):
-        raise SystemExit(code)
-    raise error
-
-
-def _exit(code: int, report: Report, place: Place) -> NoReturn:
-    if place.kind == "script" and not place.on_databricks:
-        raise SystemExit(code)
-    raise EvalkitError(str(report["error"]), report)
