@@ -10,7 +10,6 @@ servers is data: it goes in as a value of a table, a card or a comparison, or th
 
 from __future__ import annotations
 
-import difflib
 import html
 import re
 import shlex
@@ -24,6 +23,7 @@ from evalkit.core.errors import EvalkitError, InputError, Problem, StoreAbsent
 from evalkit.core.tracking import Tracking
 from evalkit.core.values import Json, canonical
 from evalkit.host.column import Column
+from evalkit.host.marking import marked
 from evalkit.host.wording import as_text
 
 Kind: TypeAlias = Literal["neutral", "info", "success", "warn", "danger"]
@@ -37,10 +37,6 @@ TITLE = "font-weight: 600; margin-bottom: 0.5rem; overflow-wrap: anywhere"
 CELL = (
     "text-align: left; vertical-align: top; padding: 0.5rem 0.75rem; font-size: 0.875rem; "
     "border-bottom: 1px solid var(--border, #ddd)"
-)
-REMOVED = "background: var(--red-4, #ffdbdc); color: var(--red-12, #641723); text-decoration: none"
-ADDED = (
-    "background: var(--grass-4, #d6f1d8); color: var(--grass-12, #203c25); text-decoration: none"
 )
 
 TINTS = {
@@ -61,9 +57,6 @@ TINTS = {
 
 ELSEWHERE = "start it there, or name another one above, under More settings"
 """What a person does about an MLflow that cannot be reached."""
-
-LONGEST_COMPARED = 1_500
-"""Words of a text; beyond that, before and after are shown whole and unmarked."""
 
 
 def is_live() -> bool:
@@ -271,26 +264,9 @@ def _sheet(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> A
 
 def _row(name: str, *texts: str) -> str:
     label = re.sub(r"([._/])", r"\1<wbr>", html.escape(name))
-    shown = _marked(*texts) if len(texts) == len(("before", "after")) else map(html.escape, texts)
+    shown = marked(*texts) if len(texts) == len(("before", "after")) else map(html.escape, texts)
     cells = "".join(f'<td style="{CELL}; {TEXT}">{each}</td>' for each in shown)
     return f'<tr><td style="{CELL}; {MUTED}">{label}</td>{cells}</tr>'
-
-
-def _marked(before: str, after: str) -> tuple[str, str]:
-    """Both texts as HTML, with the words that differ marked."""
-    old, new = (re.findall(r"\s+|\w+|[^\w\s]", each) for each in (before, after))
-    if max(len(old), len(new)) > LONGEST_COMPARED:
-        return html.escape(before), html.escape(after)
-    left, right = [], []
-    for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        gone, come = (html.escape("".join(part)) for part in (old[a:b], new[c:d]))
-        left.append(gone if kind == "equal" else _mark("del", gone, REMOVED))
-        right.append(come if kind == "equal" else _mark("ins", come, ADDED))
-    return "".join(left), "".join(right)
-
-
-def _mark(tag: str, text: str, style: str) -> str:
-    return f'<{tag} style="{style}">{text}</{tag}>' if text else ""
 
 
 def _shown(value: Any) -> Any:
