@@ -6,28 +6,16 @@ against the traces of the experiment, and against itself.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from evalkit.core.agent.answer import Path
-from evalkit.core.agent.damage import Damaged, damages
-from evalkit.core.agent.faults import (
-    COPY,
-    copies_in_words,
-    dataset_faults,
-    in_words,
-    passed_by,
-    row_key,
-    score_faults,
-    script_faults,
-    secret_faults,
-    verdict_faults,
-)
+from evalkit.core.agent.damage import damages
+from evalkit.core.agent.faults import COPY, dataset_faults, in_words, script_faults, secret_faults
 from evalkit.core.agent.requests import Recorded
-from evalkit.core.agent.suite import SCORERS_FILE, Row, Score, ScriptRun, Workbench
-from evalkit.core.agent.verdicts import DamageTable, damage_table, rank
+from evalkit.core.agent.suite import SCORERS_FILE, ScriptRun, Workbench
+from evalkit.core.agent.trial import Trial
 from evalkit.core.values import Json
 
 Files: TypeAlias = Mapping[str, bytes]
@@ -63,73 +51,6 @@ class Check:
     failure: str = ""
     evidence: tuple[str, ...] = ()
     details: Mapping[str, Json] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class _Trial:
-    """Scorers, tried on a dataset's rows and on damaged copies of the good ones.
-
-    Attributes:
-        rows: The rows.
-        good: The positions of those whose traces ended well, and their routes.
-        copies: The damaged copies.
-        clean: The scores of each row.
-        damaged: The scores of each copy.
-    """
-
-    rows: tuple[Row, ...]
-    good: Mapping[int, str]
-    copies: Sequence[Damaged]
-    clean: Sequence[Sequence[Score]]
-    damaged: Sequence[Sequence[Score]]
-
-    @property
-    def keys(self) -> list[str]:
-        return [row_key(row, position) for position, row in enumerate(self.rows)]
-
-    @property
-    def table(self) -> DamageTable:
-        return damage_table(self.clean, self.copies, self.damaged)
-
-    @property
-    def passed(self) -> dict[str, tuple[int, int]]:
-        return passed_by(self.clean, self.good)
-
-    def of(self, scorer: str) -> _Trial:
-        """The trial of one scorer."""
-        return replace(self, clean=_only(scorer, self.clean), damaged=_only(scorer, self.damaged))
-
-    def faults(self, scorers: Sequence[str], claims: Mapping[str, Sequence[str]]) -> list[str]:
-        """What is wrong with the scorers; what they notice is asked once they give values."""
-        rows = [f"row {position} ({key})" for position, key in enumerate(self.keys)]
-        rows += copies_in_words(self.rows, self.copies)
-        found = list(score_faults(scorers, rows, [*self.clean, *self.damaged]))
-        return found or list(verdict_faults(self.passed, self.table, claims))
-
-    def details(self) -> dict[str, Json]:
-        """Its figures, as JSON."""
-        table, passed = self.table, self.passed
-        return {
-            "rows": len(self.rows),
-            "good_rows": len(self.good),
-            "scorers": {
-                name: {
-                    "values": _summary(self.clean, name),
-                    "good_passed": list(passed[name]),
-                    "catches": {key: [each.caught, each.of] for key, each in caught.items()},
-                }
-                for name, caught in table.scorers.items()
-            },
-            "damages": {key: [each.caught, each.of] for key, each in table.suite.items()},
-        }
-
-    def proofs(self) -> tuple[str, ...]:
-        """What each scorer showed, a sentence each."""
-        table = self.table
-        return tuple(
-            f"{name}: {good} of {of} good rows pass; {_noticed(table, name)}"
-            for name, (good, of) in self.passed.items()
-        )
 
 
 def check_dataset(bench: Workbench, files: Files, recorded: Recordings) -> Check:
@@ -241,11 +162,7 @@ def check_suite(
     )
 
 
-def _only(scorer: str, scores: Sequence[Sequence[Score]]) -> list[list[Score]]:
-    return [[each for each in row if each.scorer == scorer] for row in scores]
-
-
-def _try(bench: Workbench, files: Files, recorded: Recordings) -> _Trial | Check:
+def _try(bench: Workbench, files: Files, recorded: Recordings) -> Trial | Check:
     """Try all scorers; a failed check where they could not be run."""
     loaded = bench.load(files, scorers=False)
     if loaded.error:
@@ -261,10 +178,10 @@ def _try(bench: Workbench, files: Files, recorded: Recordings) -> _Trial | Check
     if isinstance(scores, str):
         return _failed(f"{SCORERS_FILE} cannot be used:", [scores], "Correct the file.")
     split = len(loaded.rows)
-    return _Trial(loaded.rows, good, copies, scores[:split], scores[split:])
+    return Trial(loaded.rows, good, copies, scores[:split], scores[split:])
 
 
-def _script_check(run: ScriptRun, trial: _Trial, analysed: str) -> Check:
+def _script_check(run: ScriptRun, trial: Trial, analysed: str) -> Check:
     faults = list(script_faults(run, trial.keys, trial.clean, analysed))
     if faults:
         return _failed("evaluation/run_eval.py does not hold:", faults, "Correct the script.")
@@ -279,24 +196,3 @@ def _failed(
     headline: str, faults: Sequence[str], advice: str, details: Mapping[str, Json] | None = None
 ) -> Check:
     return Check(ok=False, failure=in_words(headline, faults, advice), details=details or {})
-
-
-def _summary(scores: Sequence[Sequence[Score]], scorer: str) -> dict[str, Json]:
-    """How often each word or truth value was given; of numbers the least, mean and most."""
-    values = [each.value for row in scores for each in row if each.scorer == scorer]
-    numbers = [value for value in values if not isinstance(value, bool) and rank(value) is not None]
-    numbers = [float(value) for value in numbers if not isinstance(value, str)]
-    words = Counter(str(value) for value in values if isinstance(value, bool | str))
-    summary: dict[str, Json] = dict(sorted(words.items()))
-    if numbers:
-        mean = round(sum(numbers) / len(numbers), 4)
-        summary |= {"least": min(numbers), "mean": mean, "most": max(numbers)}
-    return summary
-
-
-def _noticed(table: DamageTable, scorer: str) -> str:
-    caught = table.scorers[scorer]
-    if not caught:
-        return "there was no good output to damage, so what it notices is not proven"
-    each = (f"{name} {caught[name].caught}/{caught[name].of}" for name in table.caught_by(scorer))
-    return f"notices {', '.join(each)}"
