@@ -141,7 +141,7 @@ def write_run(
         run_id, uri = gateway.create_run(experiment_id, record.name, record.start_ms, first)
         run = StoredRun(run_id, uri, status="RUNNING", end_ms=0, tags=first)
     notes: list[str] = []
-    batch = Differences(
+    lacking = Differences(
         params=_params(record, run, notes),
         metrics=_metrics(record, run, notes),
         tags=_tags(record, run, notes),
@@ -149,15 +149,15 @@ def write_run(
     for stale in _stale_tags(record, run):
         with gateway.answering("deleting a tag of the run"):
             gateway.tracking.delete_tag(run.run_id, stale)
-    write_differences(gateway, run.run_id, batch)
+    write_differences(gateway, run.run_id, lacking)
     moved = run.end_ms != record.end_ms and not record.is_time_inferred
     ended = run.status != record.status or moved
     if ended:
         _finish(gateway, run.run_id, record)
     others = sorted(set(run.metrics) - {fit_name(name) for name, _ in record.metrics})
-    written = created or ended or bool(batch)
+    written = created or ended or bool(lacking)
     outcome = WrittenRun(run.run_id, created, written, tuple(notes), tuple(others))
-    return outcome, with_tags(run, batch.tags)
+    return outcome, with_tags(run, lacking.tags)
 
 
 def with_tags(run: StoredRun, tags: Mapping[str, str]) -> StoredRun:
