@@ -24,6 +24,7 @@ _ADVICE_WORKSPACE = {
 }
 _ADVICE_WORKSPACE_ELSE = "run the same command again; if it stays so, ask who runs the workspace"
 _ADVICE_SERVER = "see the server's own log, then run the same command again"
+_ADVICE_DELETED = "see in MLflow's UI whether it was deleted, then run the same command again"
 _ADVICE_GONE = "see whether the server still runs, then run the same command again"
 _ADVICE_TLS = "set MLFLOW_TRACKING_SERVER_CERT_PATH to the certificate of the server's authority"
 
@@ -50,16 +51,7 @@ class Refused(StoreError):
         # the SDK of Databricks appends what it is configured with
         own_words = " ".join(message.split()).partition(" Config: host=")[0]
         self.said = said = own_words[:_LONGEST].rstrip(".")
-        if is_workspace(where):
-            advice = _ADVICE_WORKSPACE.get(status, "")
-            if status >= _SERVER_ERRORS:
-                advice = _ADVICE_WORKSPACE_ELSE
-        elif status >= _SERVER_ERRORS:
-            advice = _ADVICE_SERVER
-        elif status == NOT_FOUND and code:
-            advice = "see in MLflow's UI whether it was deleted, then run the same command again"
-        else:
-            advice = _ADVICE.get(status, "")
+        advice = _advice(where, status, code)
         super().__init__(
             f"MLflow at {where} refused {doing} ({status}{' ' + code if code else ''})"
             + (f": {said}" if said else "")
@@ -80,6 +72,17 @@ class Refused(StoreError):
     def concerns_access(self) -> bool:
         """Whether it would refuse everything else as well."""
         return self.status in (401, 403, 429)
+
+
+def _advice(where: str, status: int, code: str) -> str:
+    known, otherwise = (
+        (_ADVICE_WORKSPACE, _ADVICE_WORKSPACE_ELSE)
+        if is_workspace(where)
+        else (_ADVICE, _ADVICE_SERVER)
+    )
+    if status == NOT_FOUND and code:
+        return _ADVICE_DELETED
+    return otherwise if status >= _SERVER_ERRORS else known.get(status, "")
 
 
 class Unanswered(StoreError):
