@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from evalkit import cli
 from evalkit.adapters.databricks import surroundings
@@ -43,8 +44,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.stderr.write(f"nothing is left to do: skip_stages={given['skip_stages']}\n")
     for command in commands:
         report, code = cli.outcome(command)
-        if code or report.get("skipped") is True:
-            why = report.get("error") or report.get("reason")
+        absent = [part["reason"] for part in _parts(report) if part.get("skipped") is True]
+        if code or absent:
+            why = report.get("error") or absent[0]
             raise EvalkitError(f"{command[0]}: {why}", report)
 
 
@@ -88,6 +90,12 @@ def stage_commands(given: Mapping[str, str]) -> list[list[str]]:
     if problems:
         raise InputError(*problems)
     return [[stage, *_arguments(flags, known[stage])] for stage in stages if stage not in skipped]
+
+
+def _parts(report: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A stage's report, and those of the stages in it."""
+    yield report
+    yield from (part for part in report.values() if isinstance(part, dict))
 
 
 def _names(given: Mapping[str, str], field: str) -> list[str]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from evalkit.adapters.files.project import ProjectFiles, load_project
 from evalkit.adapters.files.run import RunFiles, load_run
 from evalkit.core.dataset import table_name
-from evalkit.core.tracking import Tracking, is_workspace, resolve_tracking
+from evalkit.core.errors import InputError
+from evalkit.core.tracking import Tracking, experiment_problems, is_workspace, resolve_tracking
 
 if TYPE_CHECKING:
     from evalkit.adapters.store import Store
@@ -53,11 +54,14 @@ class Workspace:
         """The MLflow store, asked once.
 
         Raises:
+            InputError: it cannot have an experiment of the name that the config gives.
             StoreAbsent: it is refused, cannot be resolved, or stays silent.
             StoreError: it answers with an error.
         """
         from evalkit.adapters.store import connect
 
+        if problems := experiment_problems(self.tracking.uri, self.files.project.experiment):
+            raise InputError(*problems)
         return connect(self.tracking.uri)
 
     def dataset_name(self, named: str | None = None) -> str:

@@ -7,7 +7,7 @@ it is written anew. Rows that evalkit did not make are nobody's business here.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
@@ -110,7 +110,10 @@ def plan_mirror(
     """
     refuse_equal_inputs(records)
     ours = [row for row in stored if CASE_TAG in row.tags]
-    by_inputs = {row_key(row.inputs): row for row in ours}
+    # a Databricks workspace may hold rows of equal inputs twice: the one of the smallest id counts
+    one_each = sorted(ours, key=lambda row: row.record_id, reverse=True)
+    by_inputs = {row_key(row.inputs): row for row in one_each}
+    alike = Counter(row_key(row.inputs) for row in ours)
     foreign = {row_key(row.inputs): row for row in stored if CASE_TAG not in row.tags}
     by_case: dict[str, list[StoredRecord]] = defaultdict(list)
     for each in ours:
@@ -123,7 +126,8 @@ def plan_mirror(
         other = foreign.get(row_key(record.inputs))
         before = row or next(iter(by_case[record.case_id]), None)
         taken = row is None and other is not None
-        kind = _kind(record, row, by_case[record.case_id], taken=taken)
+        is_only = len(by_case[record.case_id]) == 1 == alike[row_key(record.inputs)]
+        kind = _kind(record, row, by_case[record.case_id], taken=taken, is_only=is_only)
         changes.append(Change(kind, record.case_id, before, record))
         if (
             kind == "updated"
@@ -150,7 +154,12 @@ def plan_mirror(
 
 
 def _kind(
-    record: Record, row: StoredRecord | None, own: Sequence[StoredRecord], *, taken: bool
+    record: Record,
+    row: StoredRecord | None,
+    own: Sequence[StoredRecord],
+    *,
+    taken: bool,
+    is_only: bool,
 ) -> Kind:
     if taken:
         return "skipped"
@@ -159,7 +168,7 @@ def _kind(
     same = (
         row_key(row.expectations) == row_key(record.expectations)
         and row.tags[CASE_TAG] == record.case_id
-        and len(own) == 1
+        and is_only
     )
     return "unchanged" if same else "updated"
 

@@ -1,5 +1,7 @@
 """Databricks' own MLflow: traces read and written there by MLflow's own way, limits named."""
 
+from dataclasses import replace
+
 import pytest
 from eval_project import RUN_ID
 from mlflow import MlflowClient
@@ -11,6 +13,7 @@ from workload import judged, trace
 from workspace_server import Fault
 
 from evalkit.adapters.store import RunRecord, connect, probe
+from evalkit.adapters.store.otlp import BATCH_BYTES
 from evalkit.core.errors import InputError, StoreError
 from evalkit.core.feedback import Changes, changes
 
@@ -203,10 +206,55 @@ def test_a_token_that_is_not_accepted_is_said_so(store, workspace, experiment_id
     assert "Config:" not in str(refused.value)
 
 
+def test_two_who_log_a_run_at_once_take_nothing_from_each_other(experiment_id):
+    made = {
+        connect("databricks")._gateway.create_run(experiment_id, "r", 7, {"evalkit.key": "k"})[0]
+        for _ in range(2)
+    }
+    runs = MlflowClient("databricks").search_runs([experiment_id])
+    assert {run.info.run_id for run in runs} == made
+    assert len(made) == 2
+    assert connect("databricks").find_run(experiment_id, "k").run_id == min(made)
+
+
+@pytest.mark.parametrize("times", [1, 2, 9])
+def test_spans_that_are_refused_are_sent_again_or_named(
+    store, experiment_id, run_id, workspace, one, times
+):
+    workspace.faults = [Fault("/credentials-for-data-upload$", 400)] * times
+    (written,) = store.write_traces(experiment_id, run_id, [(one, [])])
+    workspace.faults = []
+    (found,) = store.observe(experiment_id, most=10) if not written.error else (None,)
+    assert bool(written.error) == (times > 1)
+    assert written.error or len(found.spans) == len(one.spans)
+    assert "http" not in written.error
+
+
+def test_a_trace_of_many_parts_is_put_whole(store, experiment_id, run_id, one, workspace):
+    large = replace(
+        one, spans=tuple(replace(each, outputs="x" * BATCH_BYTES) for each in one.spans)
+    )
+    (written,) = store.write_traces(experiment_id, run_id, [(large, [])])
+    assert written.error == ""
+    assert len(workspace.seen("PUT /cloud/")) == 1
+    (found,) = store.observe(experiment_id, most=10)
+    assert [each.name for each in found.spans] == [each.name for each in one.spans]
+
+
 def test_check_says_what_it_is(workspace):
     found = probe("databricks")
     assert found.ok
     assert found.detail.startswith(f"Databricks' own MLflow at {workspace.url} answers")
+
+
+@pytest.mark.parametrize(
+    "host", ["https://my workspace", "https://", "ftp://x", "http://[bad", "https://127.0.0.1:{}"]
+)
+def test_what_is_no_address_of_a_workspace_is_said_at_once(workspace, monkeypatch, host):
+    monkeypatch.setenv("DATABRICKS_HOST", host.format(workspace.url.rpartition(":")[2]))
+    found = probe("databricks")
+    assert not found.ok
+    assert "see DATABRICKS_HOST" in found.detail
 
 
 @pytest.fixture
@@ -214,7 +262,8 @@ def nobody(tmp_path, monkeypatch):
     """Sets the environment so that the workspace is one that nobody answers for."""
     address = "http://127.0.0.1:9"
     file = tmp_path / "databrickscfg"
-    file.write_text(f"[DEFAULT]\nhost = {address}\n[work]\nhost = {address}\ntoken = t\n")
+    profiles = f"[DEFAULT]\nhost = {address}\n[work]\nhost = {address}\ntoken = t\n"
+    file.write_text(profiles)
     monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(file))
 
     def configured(by):
@@ -223,13 +272,15 @@ def nobody(tmp_path, monkeypatch):
             monkeypatch.setenv("DATABRICKS_TOKEN", "t")
         else:
             monkeypatch.delenv("DATABRICKS_HOST", raising=False)
+        if by == "named as default":
+            file.write_text(f"[__settings__]\ndefault_profile = mine\n[mine]\nhost = {address}\n")
         return "databricks://work" if by == "profile" else "databricks"
 
     return configured
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("by", ["variables", "profile", "usual profile"])
+@pytest.mark.parametrize("by", ["variables", "profile", "usual profile", "named as default"])
 def test_a_workspace_that_nobody_answers_for_is_absent_at_once(
     nobody, by, evalkit, project, request
 ):

@@ -196,6 +196,29 @@ def test_of_doubled_rows_the_same_one_stays_whoever_looks(sync, workspace, table
     assert left["expectations"]["answer"]["value"] == (5 if edited else 1)
 
 
+def test_doubled_rows_that_lose_an_expectation_leave_one_without_it(sync, workspace, table):
+    workspace.datasets.merges = True
+    sync(record(1, tone="dry"))
+    rows = workspace.datasets.tables[table].rows
+    (row,) = list(rows.values())
+    for name in ("0", "z"):
+        rows[name] = {**row, "dataset_record_id": name}
+    assert sync(record(1))[0] == {"case-1": "updated"}
+    (left,) = rows.values()
+    assert set(left["expectations"]) == {"answer"}
+    assert sync(record(1))[0] == {"case-1": "unchanged"}
+
+
+def test_of_two_who_delete_the_same_rows_both_succeed(store, sync, workspace, table):
+    sync(record(1), record(2), record(3))
+    ids = list(workspace.datasets.tables[table].rows)
+    store.apply_records(
+        table, store.experiment(EXPERIMENT, create=False), delete=ids[:1], upsert=()
+    )
+    store.apply_records(table, store.experiment(EXPERIMENT, create=False), delete=ids, upsert=())
+    assert workspace.datasets.rows(table) == []
+
+
 def test_a_row_of_somebody_elses_beside_ours_changes_nothing(sync, workspace, table):
     sync(record(1))
     rows = workspace.datasets.tables[table].rows
@@ -220,7 +243,7 @@ def test_a_row_that_somebody_makes_meanwhile_is_left_alone(workspace, store, tab
     row["tags"] = {}
     said = []
     apply_sync(store, EXPERIMENT, table, plan, say=said.append)
-    assert said == ["  1 rows are somebody else's by now, and left alone"]
+    assert said == ["  left alone, as they are somebody else's by now: 1"]
     assert [each.get("tags") for each in rows.values()] == [{}, {"evalkit.case": "case-1"}]
 
 

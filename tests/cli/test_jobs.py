@@ -1,6 +1,7 @@
 """Arguments of a task become commands of stages."""
 
 import pytest
+from eval_project import RUN_ID
 
 from evalkit import EvalkitError, InputError
 from evalkit.jobs import main, read_parameters, stage_commands
@@ -56,7 +57,9 @@ def test_what_cannot_be_meant_is_refused_before_anything_runs(argv, complaint):
         main(argv)
 
 
-def test_an_absent_mlflow_fails_a_task_that_a_command_would_pass_over(project, monkeypatch):
+@pytest.mark.parametrize("stage", ["sync-dataset", "all"])
+def test_an_absent_mlflow_fails_a_task_that_a_command_would_pass_over(project, monkeypatch, stage):
     monkeypatch.chdir(project.root)
-    with pytest.raises(EvalkitError, match="sync-dataset: .*127.0.0.1:9 is not reachable"):
-        main(["--stages=sync-dataset", "--tracking_uri=http://127.0.0.1:9", "--strict=false"])
+    argv = [f"--stages={stage}", "--tracking_uri=http://127.0.0.1:9", "--strict=false"]
+    with pytest.raises(EvalkitError, match=f"{stage}: .*127.0.0.1:9 is not reachable"):
+        main([*argv, f"--run_id={RUN_ID}"])

@@ -1,5 +1,7 @@
 """The plan of a sync: what MLflow's keying by inputs makes of edits, renames and deletions."""
 
+from dataclasses import replace
+
 import pytest
 
 from evalkit.core.dataset import Record, StoredRecord
@@ -14,6 +16,20 @@ def record(case, question="q", **expectations):
 def row(case, question="q", **expectations):
     tags = {CASE_TAG: case} if case else {}
     return StoredRecord(f"id-{case}-{question}", {"question": question}, expectations, tags)
+
+
+def doubled(case, number, **expectations):
+    return replace(row(case, **expectations), record_id=f"{number}-{case}")
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_rows_with_equal_inputs_that_of_the_smallest_id_counts(order):
+    rows = [doubled("a", 1, x=1), doubled("b", 2, x=2)][::order]
+    plan = plan_mirror([record("a", x=1)], rows, replaces=True)
+    assert {c.case_id: (c.kind, c.before.record_id) for c in plan.changes}["a"] == (
+        "updated",
+        "1-a",
+    )
 
 
 @pytest.mark.parametrize(

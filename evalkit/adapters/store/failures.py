@@ -119,8 +119,7 @@ def answering(uri: str, doing: str) -> Iterator[None]:
     except MlflowException as error:
         raise _from_mlflow(where, doing, error) from error
     except requests.HTTPError as error:
-        status = error.response.status_code if error.response is not None else 500
-        raise Refused(where, doing, status, "", str(error)) from error
+        raise _from_http(where, doing, error) from error
     except (requests.RequestException, SQLAlchemyError, OSError) as error:
         raise Unanswered(where, doing, error) from error
 
@@ -132,10 +131,19 @@ def _from_mlflow(where: str, doing: str, error: Any) -> StoreError:
     if isinstance(cause, requests.exceptions.RetryError):
         found = re.search(r"too many (\d+) error", str(cause))
         return Refused(where, doing, int(found[1]) if found else 500, "", "")
+    if isinstance(cause, requests.HTTPError):
+        return _from_http(where, doing, cause)
     if cause is not None:
         return Unanswered(where, doing, cause)
     message = str(getattr(error, "message", error))
     return Refused(where, doing, error.get_http_status_code(), error.error_code or "", message)
+
+
+def _from_http(where: str, doing: str, error: Any) -> Refused:
+    """An answer that is an error; its address is not repeated, which may be a signed one."""
+    if error.response is None:
+        return Refused(where, doing, _SERVER_ERRORS, "", "")
+    return Refused(where, doing, error.response.status_code, "", error.response.reason or "")
 
 
 def network_cause(error: BaseException) -> BaseException | None:

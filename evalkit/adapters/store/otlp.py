@@ -43,10 +43,14 @@ class EncodedSpans:
     Attributes:
         proto: The message.
         size: Its size in bytes.
+        is_first: Whether no spans of the trace go before these.
+        is_last: Whether no spans of the trace follow.
     """
 
     proto: trace_pb2.ResourceSpans
     size: int
+    is_first: bool
+    is_last: bool
 
 
 def encode(trace: Trace, marks: Mapping[str, str]) -> list[EncodedSpans]:
@@ -64,12 +68,16 @@ def encode(trace: Trace, marks: Mapping[str, str]) -> list[EncodedSpans]:
 
     resource = Resource(attributes=[_pair(key, value) for key, value in marks.items()])
     trace_id = bytes.fromhex(trace.trace_id.removeprefix("tr-"))
-    parts: list[EncodedSpans] = []
     spans = (_span(trace_id, span) for span in trace.spans)
-    for part in _portions(spans, BATCH_BYTES):
-        proto = ResourceSpans(resource=resource, scope_spans=[ScopeSpans(spans=part)])
-        parts.append(EncodedSpans(proto, proto.ByteSize()))
-    return parts
+    protos = [
+        ResourceSpans(resource=resource, scope_spans=[ScopeSpans(spans=part)])
+        for part in _portions(spans, BATCH_BYTES)
+    ]
+    last = len(protos) - 1
+    return [
+        EncodedSpans(proto, proto.ByteSize(), number == 0, number == last)
+        for number, proto in enumerate(protos)
+    ]
 
 
 def message(traces: Sequence[EncodedSpans]) -> ExportTraceServiceRequest:

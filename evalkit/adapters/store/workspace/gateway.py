@@ -13,6 +13,7 @@ import json
 import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from mlflow.entities import Assessment as Entity
 from mlflow.entities import Span, TraceData, TraceInfo, ViewType
@@ -27,7 +28,6 @@ from evalkit.adapters.store.wire import SPANS_LOCATION, assessment_from
 from evalkit.adapters.store.workspace.id_marks import marked
 from evalkit.adapters.store.workspace.tables import DatasetTables
 from evalkit.adapters.store.workspace.tracking import IN_STORE, ManagedStore, table_of
-from evalkit.core.describe import KEY_TAG
 from evalkit.core.errors import StoreError
 from evalkit.core.feedback import Assessment
 from evalkit.core.matching import HASH_TAG
@@ -35,6 +35,9 @@ from evalkit.core.values import Json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_MARK = "evalkit.request"
+"""Tag of a run: the request that created it."""
 
 KEPT_TAG = "evalkit.spans_kept"
 """Tag that says of which version of a trace the file is; MLflow's own is not for clients to set."""
@@ -48,6 +51,7 @@ class ManagedGateway(RestGateway):
     def __init__(self, uri: str) -> None:
         self.uri = uri
         self._entered: dict[str, TraceInfo] = {}
+        self._parts: dict[str, list[Span]] = {}
         self._waiting: dict[str, list[Span]] = {}
         # told at length otherwise that it tries older ways, before it says that none works
         logging.getLogger("mlflow.utils.databricks_utils").setLevel(logging.ERROR)
@@ -67,15 +71,17 @@ class ManagedGateway(RestGateway):
     ) -> tuple[str, str]:
         """Create a run.
 
-        MLflow's client for workspaces asks again where an answer is lost, which leaves two that
-        are equal to the millisecond; the other is deleted.
+        MLflow's client for workspaces asks again where an answer is lost, which leaves two. They
+        have the mark of this very request, by which the other is known and deleted; that of
+        somebody who logs the same run at the same moment is not touched.
         """
-        run_id, uri = super().create_run(experiment_id, name, start_ms, tags)
-        condition = f"tags.`{KEY_TAG}` = {quoted(tags[KEY_TAG])}"
+        mark = uuid4().hex
+        run_id, uri = super().create_run(experiment_id, name, start_ms, {**tags, _MARK: mark})
+        condition = f"tags.`{_MARK}` = {quoted(mark)}"
         with self.answering("looking for the run"):
             found = self.tracking.search_runs([experiment_id], condition, ViewType.ACTIVE_ONLY)
             for run in found:
-                if run.info.run_id != run_id and run.info.start_time == start_ms:
+                if run.info.run_id != run_id:
                     self.tracking.delete_run(run.info.run_id)
         return run_id, uri
 
@@ -142,18 +148,26 @@ class ManagedGateway(RestGateway):
         super().create_assessment(marked(assessment, theirs))
 
     def send_spans(self, experiment_id: str, traces: Sequence[EncodedSpans]) -> None:
-        """Put each trace's spans into its file; those of a trace that is not there yet wait."""
+        """Put each trace's spans into its file, once all are there and its entry is too."""
         del experiment_id  # a trace's entry says where its file lies
-        spans: dict[str, list[Span]] = {}
         for part in traces:
-            for proto in part.proto.scope_spans[0].spans:
-                span = Span.from_otel_proto(proto, resource=part.proto.resource)
-                spans.setdefault(span.trace_id, []).append(span)
-        for trace_id, found in spans.items():
-            if trace_id in self._entered:
-                self._put(trace_id, found)
-            else:
-                self._waiting.setdefault(trace_id, []).extend(found)
+            found = [
+                Span.from_otel_proto(proto, resource=part.proto.resource)
+                for proto in part.proto.scope_spans[0].spans
+            ]
+            trace_id = found[0].trace_id
+            if part.is_first:
+                self._parts[trace_id] = []
+            self._parts[trace_id] += found
+            if part.is_last:
+                self._arrived(trace_id, self._parts.pop(trace_id))
+
+    def _arrived(self, trace_id: str, spans: list[Span]) -> None:
+        if trace_id in self._entered:
+            self._put(self._entered[trace_id], spans)
+            del self._entered[trace_id]
+        else:
+            self._waiting[trace_id] = spans
 
     def _enter(self, entry: Json) -> None:
         from google.protobuf.json_format import ParseDict
@@ -164,9 +178,10 @@ class ManagedGateway(RestGateway):
             entered = self.tracking.start_trace(
                 TraceInfo.from_proto(ParseDict(entry, TraceInfoV3()))
             )
-        self._entered[trace_id] = entered
         if trace_id in self._waiting:
-            self._put(trace_id, self._waiting.pop(trace_id))
+            self._put(entered, self._waiting.pop(trace_id))
+        else:
+            self._entered[trace_id] = entered
 
     def _judge(self, trace_id: str, wanted: Sequence[Json]) -> None:
         """Write what is not said of a trace yet, or is said otherwise."""
@@ -191,7 +206,7 @@ class ManagedGateway(RestGateway):
         said = (assessment_from(_json(each)) for each in entities)
         return {each.assessment_id: each for each in said if each is not None}, theirs
 
-    def _put(self, trace_id: str, spans: list[Span]) -> None:
+    def _put(self, entry: TraceInfo, spans: list[Span]) -> None:
         from mlflow.tracing.utils import TraceJSONEncoder
 
         data = TraceData(spans).to_dict()
@@ -199,9 +214,8 @@ class ManagedGateway(RestGateway):
             span["attributes"] = {key: _once(text) for key, text in span["attributes"].items()}
         text = json.dumps(data, cls=TraceJSONEncoder, ensure_ascii=False)
         with self.answering("writing spans"):
-            entered = self._entered.pop(trace_id)
-            self.tracking.files_of(entered).upload_trace_data(text)
-            self.tracking.set_trace_tag(trace_id, KEPT_TAG, _version(entered.tags))
+            self.tracking.files_of(entry).upload_trace_data(text)
+            self.tracking.set_trace_tag(entry.trace_id, KEPT_TAG, _version(entry.tags))
 
 
 def _version(tags: Mapping[str, str]) -> str:

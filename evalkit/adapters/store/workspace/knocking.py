@@ -7,9 +7,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from evalkit.adapters.store.failures import is_absence, reason
+from evalkit.adapters.store.failures import is_absence, is_tls, reason
 from evalkit.adapters.store.waiting import within
-from evalkit.core.errors import StoreAbsent
+from evalkit.core.errors import StoreAbsent, StoreError
+
+_SETTINGS = "__settings__"
+"""The section of the SDK's file that names the profile to take where none is named."""
 
 
 def ask_workspace(uri: str, *, timeout_s: float) -> str:
@@ -20,6 +23,7 @@ def ask_workspace(uri: str, *, timeout_s: float) -> str:
 
     Raises:
         StoreAbsent: nobody answers in time.
+        StoreError: what is configured is no address, or no secure connection comes about.
     """
     import requests
 
@@ -30,10 +34,15 @@ def ask_workspace(uri: str, *, timeout_s: float) -> str:
     def knock() -> None:
         try:
             requests.head(host, timeout=timeout_s, allow_redirects=False).close()
-        except (requests.ConnectionError, requests.Timeout) as error:
+        except (requests.RequestException, ValueError) as error:
             if is_absence(error):
                 said = f"the workspace at {host} is not reachable: {reason(error)}"
                 raise StoreAbsent(said) from error
+            if is_tls(error) or not isinstance(error, requests.ConnectionError):
+                raise StoreError(
+                    f"{host} cannot be used as a workspace ({reason(error)}):"
+                    " see DATABRICKS_HOST, or the host of the profile"
+                ) from error
 
     within(timeout_s, host, knock)
     return host
@@ -44,11 +53,13 @@ def workspace_host(uri: str, environment: Mapping[str, str]) -> str:
     named = uri.partition("databricks://")[2] or environment.get("DATABRICKS_CONFIG_PROFILE", "")
     host = "" if named else environment.get("DATABRICKS_HOST", "")
     if not host:
-        profiles = configparser.ConfigParser(interpolation=None)
+        # a profile has what stands in it, and nothing from one called DEFAULT
+        profiles = configparser.ConfigParser(interpolation=None, default_section="")
         file = environment.get("DATABRICKS_CONFIG_FILE") or "~/.databrickscfg"
         try:
             profiles.read(Path(file).expanduser(), encoding="utf-8")
-            host = profiles.get(named or "DEFAULT", "host", fallback="")
+            named = named or profiles.get(_SETTINGS, "default_profile", fallback="DEFAULT")
+            host = profiles.get(named, "host", fallback="")
         except (configparser.Error, UnicodeDecodeError, RuntimeError):
             return ""  # the SDK says what is wrong with it
     return host if not host or "://" in host else f"https://{host}"

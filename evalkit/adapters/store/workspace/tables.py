@@ -27,7 +27,7 @@ from evalkit.adapters.store.workspace.rows import (
 )
 from evalkit.core.dataset import Record, StoredRecord
 from evalkit.core.errors import InputError, Problem, StoreError
-from evalkit.core.mirror import row_key
+from evalkit.core.mirror import CASE_TAG, row_key
 from evalkit.core.values import Json
 
 _SERVICE = "/api/2.0/managed-evals/datasets"
@@ -127,10 +127,12 @@ class DatasetTables:
             try:
                 self._send(dataset_id, "batchDelete", "deleting rows of the dataset", some)
             except Refused:
-                # a first try whose answer was lost has done it
-                left = {row.record_id for row in self.rows(dataset_id)}
-                if left & {each["dataset_record_id"] for each in some}:
+                # some are gone: by a first try whose answer was lost, or by somebody else
+                there = {row.record_id for row in self.rows(dataset_id)}
+                left = [each for each in some if each["dataset_record_id"] in there]
+                if len(left) == len(some):
                     raise
+                self.delete(dataset_id, [each["dataset_record_id"] for each in left])
 
     def write(self, dataset_id: str, records: Sequence[Record], say: Callable[[str], None]) -> None:
         """Write records, and make sure that they stand; the case id goes into the row's tags.
@@ -146,12 +148,15 @@ class DatasetTables:
         there = self._by_inputs(dataset_id)
         free = [each for each in records if not _is_taken(there.get(row_key(each.inputs), []))]
         if len(free) < len(records):
-            say(f"  {len(records) - len(free)} rows are somebody else's by now, and left alone")
+            say(f"  left alone, as they are somebody else's by now: {len(records) - len(free)}")
         self._send_all(dataset_id, free, there, say)
         stands = self._by_inputs(dataset_id)
-        if merged := _merged(free, stands):
-            self.delete(dataset_id, list(merged))
-            self._send_all(dataset_id, list(merged.values()), {}, say)
+        if stale := [
+            each for each in free if _is_merged(each, stands.get(row_key(each.inputs), []))
+        ]:
+            rows = [row for each in stale for row in stands[row_key(each.inputs)]]
+            self.delete(dataset_id, [row.record_id for row in rows if CASE_TAG in row.tags])
+            self._send_all(dataset_id, stale, {}, say)
             stands = self._by_inputs(dataset_id)
         # an answer that is lost makes the service write rows twice
         self.delete(dataset_id, [each for rows in stands.values() for each in doubles(rows)])
@@ -248,19 +253,13 @@ def _batches(
     yield from (("batchUpdate", some) for some in portions(old))
 
 
-def _merged(
-    records: Sequence[Record], stands: Mapping[str, Sequence[StoredRecord]]
-) -> dict[str, Record]:
-    """Records by the ids of their rows that still have what was to go.
+def _is_merged(record: Record, rows: Sequence[StoredRecord]) -> bool:
+    """Whether a record's row still has what was to go.
 
     An update says that it replaces; a service that merges all the same is found out here.
     """
-    rows = ((own(stands.get(row_key(each.inputs), [])), each) for each in records)
-    return {
-        row.record_id: record
-        for row, record in rows
-        if row is not None and set(row.expectations) - set(record.expectations)
-    }
+    row = own(rows)
+    return row is not None and not set(row.expectations) <= set(record.expectations)
 
 
 def _make_sure(records: Sequence[Record], stands: Mapping[str, Sequence[StoredRecord]]) -> None:
@@ -269,7 +268,7 @@ def _make_sure(records: Sequence[Record], stands: Mapping[str, Sequence[StoredRe
     problems: list[Problem] = []
     for record in records:
         rows = stands.get(row_key(record.inputs))
-        if rows is None:
+        if not rows:
             missing.append(record.case_id)
         else:
             problems += otherwise(record, own(rows) or rows[0])

@@ -23,9 +23,6 @@ from evalkit.adapters.store.wire import SPANS_LOCATION
 from evalkit.adapters.store.workspace.id_marks import ID_MARK, recognise
 
 IN_STORE = "TRACKING_STORE"
-KEPT_TAG = "evalkit.spans_kept"
-"""Tag that says of which version of a trace the file is; MLflow's own is not for clients to set."""
-
 FILES = "mlflow.artifactLocation"
 """Tag that the workspace sets: where the spans of a trace are kept."""
 
