@@ -56,7 +56,7 @@ def experiment_problems(uri: str, name: str) -> list[Problem]:
         return []
     return [
         Problem(
-            f"{name!r} can be no experiment of a Databricks workspace",
+            f"{uri} is a Databricks workspace, which can have no experiment called {name!r}",
             field="mlflow.experiment",
             fix=f"an absolute name, such as /Users/you@example.com/{name}",
         )
