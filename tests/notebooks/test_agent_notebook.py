@@ -96,7 +96,8 @@ def test_a_person_has_a_suite_built_stops_and_goes_on_reads_it_and_runs_it(
     visitor.press("Let the agent work")
     at_work = visitor.cell("building")
     at_work.get_by_text("hold exactly what traces of the experiment hold").first.wait_for()
-    at_work.get_by_text("Session 3").wait_for()
+    # whichever is seen: on a quick machine one lasts no longer than the page takes to show it
+    at_work.get_by_text(re.compile(r"Session ([3-9]|1\d)")).first.wait_for()
     visitor.press("Cancel")
     at_work.get_by_text("starting again finishes the rest").wait_for()
     visitor.cell("standing").get_by_text("not finished").wait_for()
