@@ -10,11 +10,6 @@ from evalkit.core.errors import StoreError
 
 
 @pytest.fixture
-def store(tracking_uri):
-    return connect(tracking_uri)
-
-
-@pytest.fixture
 def name(request):
     return f"cases of {request.node.name}"
 

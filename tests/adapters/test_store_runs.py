@@ -14,16 +14,6 @@ from evalkit.adapters.store import RunRecord, connect
 from evalkit.core.errors import StoreError
 
 
-@pytest.fixture
-def store(tracking_uri):
-    return connect(tracking_uri)
-
-
-@pytest.fixture
-def experiment_id(store, request):
-    return store.experiment(request.node.name, create=True)
-
-
 def record(**changes):
     usual = {
         "key": "k1",

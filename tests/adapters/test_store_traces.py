@@ -26,11 +26,6 @@ ASSESSMENTS = [
 
 
 @pytest.fixture
-def store(tracking_uri):
-    return connect(tracking_uri)
-
-
-@pytest.fixture
 def key(request):
     return request.node.name
 

@@ -179,7 +179,8 @@ class ManagedGateway(RestGateway):
                 TraceInfo.from_proto(ParseDict(entry, TraceInfoV3()))
             )
         if trace_id in self._waiting:
-            self._put(entered, self._waiting.pop(trace_id))
+            self._put(entered, self._waiting[trace_id])
+            del self._waiting[trace_id]
         else:
             self._entered[trace_id] = entered
 

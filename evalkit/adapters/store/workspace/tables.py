@@ -220,16 +220,13 @@ class DatasetTables:
         body = {"requests": items}
         self._ask("POST", f"{_SERVICE}/{dataset_id}/records:{action}", doing, json=body)
 
-    def _ask(
-        self, method: str, endpoint: str, doing: str, retries: int | None = None, **content: Any
-    ) -> Json:
+    def _ask(self, method: str, endpoint: str, doing: str, **content: Any) -> Json:
         answer = request(
             self._uri,
             self._creds,
             method,
             endpoint,
             doing,
-            retries,
             extra_headers=_PROTOCOL,
             **content,
         )
