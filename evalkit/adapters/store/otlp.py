@@ -63,10 +63,17 @@ def encode(trace: Trace, marks: Mapping[str, str]) -> list[EncodedSpans]:
     Raises:
         ValueError: an id is no hex number, or a time is out of range.
     """
+    from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
     from opentelemetry.proto.resource.v1.resource_pb2 import Resource
     from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 
-    resource = Resource(attributes=[_pair(key, value) for key, value in marks.items()])
+    # tags are texts, of which MLflow unwraps no layer
+    resource = Resource(
+        attributes=[
+            KeyValue(key=key, value=AnyValue(string_value=clean(text)))
+            for key, text in marks.items()
+        ]
+    )
     trace_id = bytes.fromhex(trace.trace_id.removeprefix("tr-"))
     spans = (_span(trace_id, span) for span in trace.spans)
     protos = [

@@ -243,7 +243,7 @@ class _Logging:
         self.late.append(delta)
 
     def _write_feedback(self) -> None:
-        kept = (trace for trace in self.placement.gone if trace.is_used_by_others)
+        kept = (trace for trace in self._gone() if trace.is_used_by_others)
         self.late += [self.placement.feedback((), trace) for trace in kept]
         delta = merge(self.late)
         if delta:
@@ -251,9 +251,13 @@ class _Logging:
             self.account.written = True
             self.account.assessments += len(delta.create)
 
+    def _gone(self) -> list[StoredTrace]:
+        """Traces of cases that the run no longer has; what was just written is none of them."""
+        return [trace for trace in self.placement.gone if trace.trace_id not in self.sent]
+
     def _remove_traces_of_gone_cases(self) -> None:
         """Delete what was built for cases that the run no longer has, unless others use it."""
-        gone = self.placement.gone
+        gone = self._gone()
         kept = [trace for trace in gone if trace.is_used_by_others]
         deleted = [trace.trace_id for trace in gone if not trace.is_used_by_others]
         if deleted:
