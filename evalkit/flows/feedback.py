@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -174,11 +174,19 @@ class _Push:
         return Target(trace.trace_id, shared or self.seed_names, self.traces.key, trace.time_ms)
 
 
-def pull_feedback(found: RunFiles, store: Store) -> tuple[list[Annotation], dict[str, Json]]:
+def pull_feedback(
+    found: RunFiles, store: Store, known: Sequence[Annotation] = ()
+) -> tuple[list[Annotation], dict[str, Json]]:
     """Collect what people said of the run's traces in MLflow, and nothing that evalkit pushed.
 
+    Args:
+        found: The run.
+        store: Where its traces are looked for.
+        known: What the last pull left. What it says of cases that have no trace in this MLflow
+            stays: another MLflow, or one made anew, is no word of a person who took it back.
+
     Returns:
-        The annotations, sorted, and the stage's report without the file.
+        The annotations, and the stage's report without the file.
 
     Raises:
         StoreError: MLflow answered with an error.
@@ -186,11 +194,21 @@ def pull_feedback(found: RunFiles, store: Store) -> tuple[list[Annotation], dict
     traces = find_traces(found, store).index
     case_of = {trace.trace_id: case for case, trace in traces.by_case.items()}
     said = annotations_of_people(_all(traces), case_of, found.run.cases)
-    return said, {
-        "traces": len(traces.traces),
-        "annotations": len(said),
-        "notes": list(traces.notes),
-    }
+    ids = {trace.trace_id for trace in traces.traces}
+    kept = [a for a in known if a.trace_id not in ids and traces.of(a.case_id) is None]
+    standing = {(a.case_id, a.name, a.source) for a in (*said, *kept)}
+    gone = [a for a in known if (a.case_id, a.name, a.source) not in standing]
+    notes = list(traces.notes)
+    if not ids:
+        notes.append("MLflow has no traces of this run: mlflow_feedback is left as it was")
+    elif kept:
+        whose = ", ".join(sorted({a.case_id or a.trace_id for a in kept}))
+        notes.append(f"annotations are left as they were where MLflow has no trace: {whose}")
+    if gone:
+        what = ", ".join(f"{a.case_id}/{a.name} by {a.source}" for a in gone)
+        notes.append(f"no longer said in MLflow, and so removed from the file: {what}")
+    report = {"traces": len(traces.traces), "annotations": len(said), "notes": notes}
+    return [*said, *kept], report
 
 
 def _all(traces: TraceIndex) -> Iterable[Assessment]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from evalkit.adapters.files.reading import inside, read_text, write_text
 from evalkit.adapters.files.run import RunFiles
-from evalkit.core.review import parse_review, with_annotations
+from evalkit.core.review import annotations_in, parse_review, with_annotations
 from evalkit.stages.speaking import Names, Report, Say, Source, silent
 from evalkit.workspace import Workspace
 
@@ -83,6 +83,8 @@ def pull_feedback(
 ) -> Report:
     """Bring what people said in MLflow into the run's ``review.yaml``, under ``mlflow_feedback``.
 
+    Where MLflow has no traces of the run, the file stays as it is.
+
     Args:
         workspace: The opened project.
         run_id: The run directory's name.
@@ -100,9 +102,10 @@ def pull_feedback(
 
     found = workspace.run(run_id)
     before = review_text(found)
-    parse_review(before, str(found.review))
-    said, report = feedback.pull_feedback(found, workspace.store)
-    after = with_annotations(before, str(found.review), said)
+    known = annotations_in(parse_review(before, str(found.review)))
+    said, report = feedback.pull_feedback(found, workspace.store, known)
+    # whatever form the key has: nothing was found that could take its place
+    after = with_annotations(before, str(found.review), said) if report["traces"] else before
     if after != before:
         say(f"writing {found.review}")
         write_text(found.review, after)

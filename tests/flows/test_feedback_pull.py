@@ -204,6 +204,64 @@ def test_annotations_that_were_taken_back_in_mlflow_go_from_the_file(pull, proje
     assert "# really" in project.review.read_text()
 
 
+KIM = """\
+mlflow_feedback:  # as pulled in May
+- {case_id: %s, trace_id: tr-0123, name: fine, value: true, rationale: '', source: kim, time: t}
+# the end
+"""
+
+
+@pytest.mark.parametrize(
+    "written",
+    [KIM % "alpha", "mlflow_feedback:\n  alpha: {fine: true}\n", "mlflow_feedback: by hand\n"],
+    ids=["a list", "the older form", "no form of ours"],
+)
+def test_where_mlflow_does_not_know_the_run_the_file_stays_as_it_was(evalkit, project, written):
+    project.review.write_text(written)
+    for _ in range(2):
+        done = evalkit("pull-feedback", *RUN)
+        assert (done.code, done.report["annotations"]) == (0, 0)
+        assert "no traces of this run: mlflow_feedback is left as it was" in done.err
+    assert project.review.read_text() == written
+
+
+@pytest.mark.parametrize("emptied", ["another database", "another experiment"])
+def test_what_was_pulled_survives_a_pull_from_elsewhere(
+    pull, evalkit, project, mlflow, sqlite_uri, emptied
+):
+    mlflow.say("alpha", "fine", True, who="kim")
+    assert len(pull()) == 1
+    pulled = project.review.read_bytes()
+    if emptied == "another experiment":
+        project.configure(mlflow={"experiment": "elsewhere"})
+    elsewhere = {"uri": sqlite_uri} if emptied == "another database" else {}
+    assert evalkit("pull-feedback", *RUN, **elsewhere).code == 0
+    assert project.review.read_bytes() == pulled
+
+
+def test_what_was_said_of_a_trace_that_is_gone_stays_beside_what_is_new(pull, evalkit, mlflow):
+    mlflow.say("alpha", "fine", True, who="kim")
+    mlflow.say("beta", "fine", False, who="kim")
+    assert len(pull()) == 2
+    gone = mlflow.traces()["alpha"].info.trace_id
+    mlflow.client.delete_traces(mlflow.experiment_id, trace_ids=[gone])
+    mlflow.say("gamma", "fine", True, who="kim")
+    done = evalkit("pull-feedback", *RUN)
+    assert "left as they were where MLflow has no trace: alpha" in done.err
+    found = pull()
+    assert sorted(each["case_id"] for each in found) == ["alpha", "beta", "gamma"]
+    assert pull() == found
+
+
+def test_what_goes_from_the_file_is_named(pull, evalkit, mlflow):
+    said = mlflow.say("alpha", "fine", True, who="kim")
+    mlflow.say("beta", "fine", True, who="kim")
+    assert len(pull()) == 2
+    mlflow.tracing.delete_assessment(said.trace_id, said.assessment_id)
+    done = evalkit("pull-feedback", *RUN)
+    assert "no longer said in MLflow, and so removed from the file: alpha/fine by kim" in done.err
+
+
 def test_a_file_in_the_older_form_is_brought_up_to_date(pull, project, mlflow):
     older = "feedback: {alpha: fine}\nmlflow_feedback:\n  alpha:\n    fine: true\nlast: 1\n"
     project.review.write_text(older)
