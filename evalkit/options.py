@@ -21,7 +21,8 @@ def common(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--strict",
         action="store_true",
-        help="exit 1 also where MLflow is absent, a log is refused or feedback finds no trace",
+        help="exit 1 also where MLflow is absent, a log is refused, feedback finds no trace, or a"
+        " threshold is missed or not measured",
     )
 
 

@@ -123,6 +123,8 @@ def logged(terminal: Terminal, report: Report) -> None:
         terminal.note(f"no log for {_names(receipt['missing'])}")
     for missed in report.get("regressions", ()):
         terminal.note(f"threshold missed: {missed}")
+    if report.get("unknown"):
+        terminal.note(f"not known whether the run is good enough: {', '.join(report['unknown'])}")
     for note in report.get("notes", ()):
         terminal.note(note)
     if report.get("url"):

@@ -54,4 +54,8 @@ def _left_undone(report: Report) -> Iterator[str]:
         yield f"{report['unmatched']} pieces of feedback have no trace"
     if refused := (report.get("receipt") or {}).get("refused"):
         yield f"{len(refused)} logs were refused"
+    for missed in report.get("regressions", ()):
+        yield f"threshold missed: {missed}"
+    if report.get("unknown"):
+        yield f"not known whether the run is good enough: {', '.join(report['unknown'])}"
     yield from report.get("shortfalls", ())

@@ -34,6 +34,7 @@ def params(project: Project, run: Run) -> dict[str, str]:
         "run_id": run.run_id,
         "execution_mode": run.mode,
         "agent": run.agent,
+        **{f"eval_params/{name}": value for name, value in run.eval_params.items()},
     }
     return {name: value for name, value in known.items() if value}
 
@@ -43,7 +44,8 @@ def metrics(project: Project, run: Run) -> dict[str, float]:
 
     ``{judge}/mean``, ``{judge}/pass_rate`` and whatever else the summary holds per judge; of the
     execution ``duration_s``, ``cost_usd``, ``num_turns``, ``num_cases``, ``tokens/{kind}``; by
-    model ``cost_usd/{model}``, ``tokens/{kind}/{model}``; ``thresholds_failed``.
+    model ``cost_usd/{model}``, ``tokens/{kind}/{model}``; ``thresholds_failed`` and
+    ``thresholds_unknown``.
     """
     found = {
         f"{judge}/{name}": value
@@ -52,10 +54,11 @@ def metrics(project: Project, run: Run) -> dict[str, float]:
         if value is not None
     }
     found |= dict(_execution(run.usage))
-    found |= {f"run_metrics/{name}": value for name, value in run.run_metrics.items()}
+    found |= run.figures
     found["num_cases"] = len(run.cases)
-    if project.thresholds:
+    if project.thresholds or project.doubts:
         found["thresholds_failed"] = len(breaches(project, run))
+        found["thresholds_unknown"] = len(unknowns(project, run))
     return {name: float(value) for name, value in found.items()}
 
 
@@ -77,20 +80,22 @@ def _execution(usage: Usage) -> Iterator[tuple[str, float]]:
 
 
 def tags(project: Project, run: Run) -> dict[str, str]:
-    """``regressions_detected`` (yes or no), ``num_judges``, and the config's own tags.
+    """``regressions_detected`` (yes, no or unknown), ``num_judges``, and the config's own tags.
 
     ``evalkit.regressions`` says which thresholds fail, ``evalkit.unmeasured`` which could not be
     looked at; ``none`` where there is none, so that a tag from an earlier time does not stay.
     """
-    failed, open_ = breaches(project, run), unmeasured(project, run)
     judges = set(run.judges) | {score.judge for score in run.scores}
     found = {
         **project.tags,
-        "regressions_detected": "yes" if failed else "no",
+        **{f"validity/{name}": value for name, value in run.validity.items()},
+        "regressions_detected": (
+            "yes" if breaches(project, run) else "unknown" if unknowns(project, run) else "no"
+        ),
         "num_judges": str(len(judges)),
         "evalkit.eval": project.name,
         "evalkit.regressions": "; ".join(regressions(project, run)) or "none",
-        "evalkit.unmeasured": "; ".join(f"{b.judge} {b.kind}" for b in open_) or "none",
+        "evalkit.unmeasured": "; ".join(unknowns(project, run)) or "none",
     }
     return {name: value for name, value in found.items() if value}
 
@@ -98,6 +103,15 @@ def tags(project: Project, run: Run) -> dict[str, str]:
 def regressions(project: Project, run: Run) -> list[str]:
     """The thresholds that the run misses, each as ``judge min_mean 3.5, is 3.2``."""
     return [f"{b.judge} {b.kind} {b.bound:g}, is {b.actual:g}" for b in breaches(project, run)]
+
+
+def unknowns(project: Project, run: Run) -> list[str]:
+    """What nobody can say of the run: which thresholds it meets, or, without scores, anything."""
+    return [
+        *(["no scores"] if project.judges and not (run.scores or run.judges) else []),
+        *(f"{b.judge} {b.kind}" for b in unmeasured(project, run)),
+        *(each.field.removeprefix("thresholds.").replace(".", " ") for each in project.doubts),
+    ]
 
 
 def table(scores: Iterable[Score]) -> dict[str, list[Json]]:

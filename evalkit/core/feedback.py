@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
+from evalkit.core.document import as_text
 from evalkit.core.masking import mask_json, mask_text
 from evalkit.core.results import Score
 from evalkit.core.review import Annotation
@@ -76,12 +77,6 @@ class Assessment:
         return MARKER in self.metadata
 
 
-MODEL_JUDGES = frozenset({"llm", "llm_judge", "prompt", "prompt_file", "llm_rubric", "agent"})
-"""The values of ``judge_type`` that mark a judge as a model's."""
-
-ACCEPTED = "accepted"
-"""The value of a human review without a comment."""
-
 HUMAN_REVIEW = "human_review"
 
 
@@ -122,22 +117,28 @@ def from_score(score: Score, target: Target) -> Assessment | None:
     """The assessment that a judge's score becomes; None where it has neither value nor error."""
     if score.value is None and not score.error:
         return None
-    is_model = score.judge_type.lower() in MODEL_JUDGES
-    source: SourceType = "LLM_JUDGE" if is_model else "CODE"
+    source: SourceType = "LLM_JUDGE" if score.by_model else "CODE"
     value = None if score.error else score.value
-    bare = target.assessment(score.case_id, score.judge, source, score.judge, value)
-    return replace(bare, rationale=score.rationale, error=score.error)
+    who = score.model or score.judge
+    bare = target.assessment(score.case_id, score.judge, source, who, value)
+    facts = {key: as_text(fact) for key, fact in score.facts.items() if fact is not None}
+    metadata = {**facts, **bare.metadata}
+    return replace(bare, rationale=score.rationale, error=score.error, metadata=metadata)
 
 
 def from_comment(case_id: str, comment: str, reviewer: str, target: Target) -> Assessment:
-    """The assessment that a reviewer's comment becomes; an empty comment means accepted.
+    """The assessment that a reviewer's comment becomes: accepted, if there is nothing to remark.
 
-    The comment is the value, so that MLflow's tables show it, and the rationale, so that it can
-    be read in full.
+    True or false, so that MLflow's charts add up; the comment is the rationale.
     """
-    source_id = reviewer or "reviewer"
-    bare = target.assessment(case_id, HUMAN_REVIEW, "HUMAN", source_id, comment or ACCEPTED)
-    return replace(bare, rationale=comment)
+    return replace(
+        from_verdict(case_id, HUMAN_REVIEW, not comment, reviewer, target), rationale=comment
+    )
+
+
+def from_verdict(case_id: str, name: str, value: Json, reviewer: str, target: Target) -> Assessment:
+    """The assessment that a reviewer's own value becomes, beside the judge's of that name."""
+    return target.assessment(case_id, name, "HUMAN", reviewer or "reviewer", value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +196,7 @@ def masked(score: Score) -> Score:
     return replace(
         score,
         value=mask_json(score.value),
+        facts=mask_json(dict(score.facts)),
         rationale=mask_text(score.rationale)[0],
         error=mask_text(score.error)[0],
     )

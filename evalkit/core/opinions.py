@@ -25,13 +25,15 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from evalkit.core.agreement import Agreement, agreement
-from evalkit.core.feedback import ACCEPTED
 from evalkit.core.project import Project
 from evalkit.core.results import Run, Score
 from evalkit.core.review import Review, annotations_in
 from evalkit.core.values import Json
 
 Basis: TypeAlias = Literal["review", "annotations"]
+
+ACCEPTED = "accepted"
+"""What a reviewer said who had nothing to remark."""
 
 PASS, FAIL = "pass", "fail"
 WORDS = {"pass": PASS, "yes": PASS, "true": PASS, "fail": FAIL, "no": FAIL, "false": FAIL}

@@ -8,15 +8,17 @@ from typing import Any, Literal, TypeAlias, cast
 
 from evalkit.core.document import Document, as_text, parse_yaml
 from evalkit.core.errors import InputError, Problem
-from evalkit.core.values import is_number
+from evalkit.core.thresholds import parse_thresholds
+from evalkit.core.values import is_number, kind_of
 
 Mode: TypeAlias = Literal["case", "batch"]
 
 JUDGE_KINDS = ("builtin", "check", "prompt", "prompt_file", "llm_rubric", "module", "agent")
 """The keys of which a judge has one; each says how it judges."""
 
-THRESHOLD_KINDS = ("min_mean", "min_pass_rate", "min_win_rate", "max_error_rate")
-"""What a threshold can bound."""
+RESERVED_TAGS = ("mlflow.", "evalkit.")
+OWN_TAGS = ("regressions_detected", "num_judges")
+"""Tags of a run that MLflow and evalkit set; its description alone is left to people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Judge:
         description: What it judges, for people.
         feedback_type: What it returns, as the config says; empty where it does not.
         score_range: Lowest and highest score, where the config gives them.
+        model: The model that judges, or several; empty where the config does not say.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Judge:
     description: str = ""
     feedback_type: str = ""
     score_range: tuple[float, float] | None = None
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,11 @@ class Project:
     thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     file: str = "eval.yaml"
     advice: tuple[Problem, ...] = ()
+
+    @property
+    def doubts(self) -> tuple[Problem, ...]:
+        """What is wrong with the thresholds, so that nobody can say whether a run meets them."""
+        return tuple(each for each in self.advice if each.field.startswith("thresholds"))
 
 
 def parse_project(text: str, file: str, *, fallback_name: str = "eval") -> Project:
@@ -119,8 +128,9 @@ class _Reader:
         skill = self.text(root, "skill") or self.text(execution, "skill", "execution.")
         name = self.text(root, "name") or skill or fallback_name
         judges = tuple(self.judges(root))
-        thresholds = dict(self.thresholds(root))
-        self.advise(dataset, judges, thresholds)
+        names = [judge.name for judge in judges]
+        thresholds, doubts = parse_thresholds(root.get("thresholds"), names, self.document)
+        self.advise(dataset)
         return Project(
             name=name,
             skill=skill,
@@ -131,31 +141,22 @@ class _Reader:
             models=self.texts(root, "models"),
             experiment=self.text(mlflow, "experiment", "mlflow.") or name,
             tracking_uri=self.text(mlflow, "tracking_uri", "mlflow."),
-            tags=self.texts(mlflow, "tags", "mlflow."),
+            tags=self.tags(mlflow),
             dataset_path=self.text(dataset, "path", "dataset."),
             schema=self.schema(dataset),
             judges=judges,
             thresholds=thresholds,
             file=self.document.file,
-            advice=tuple(sorted(self.advice, key=lambda problem: problem.line or 0)),
+            advice=tuple(sorted([*self.advice, *doubts], key=lambda problem: problem.line or 0)),
         )
 
-    def advise(
-        self, dataset: Mapping[str, Any], judges: tuple[Judge, ...], thresholds: Mapping[str, Any]
-    ) -> None:
+    def advise(self, dataset: Mapping[str, Any]) -> None:
         if not dataset.get("path"):
             fix = "name the folder that holds the case directories"
             self.advice.append(self.document.problem("dataset.path", "is missing", fix))
         if not dataset.get("schema"):
             fix = "describe which file and field of a case is input and which is expected"
             self.advice.append(self.document.problem("dataset.schema", "is missing", fix))
-        unknown = set(thresholds) - {judge.name for judge in judges}
-        self.advice += [
-            self.document.problem(
-                f"thresholds.{name}", "there is no judge of that name", "correct the name"
-            )
-            for name in sorted(unknown)
-        ]
 
     def wrong(self, path: str, message: str, fix: str = "") -> None:
         self.problems.append(self.document.problem(path, message, fix))
@@ -166,13 +167,13 @@ class _Reader:
             return {}
         if isinstance(value, dict):
             return value
-        self.wrong(prefix + key, f"must be a mapping, is {_kind(value)}", "indent its keys below")
+        self.wrong(prefix + key, f"must be a mapping, is {kind_of(value)}", "indent its keys below")
         return {}
 
     def text(self, parent: Mapping[str, Any], key: str, prefix: str = "") -> str:
         value = parent.get(key)
         if isinstance(value, (dict, list)):
-            self.wrong(prefix + key, f"must be text, is {_kind(value)}", "write one value")
+            self.wrong(prefix + key, f"must be text, is {kind_of(value)}", "write one value")
             return ""
         return as_text(value).strip()
 
@@ -200,7 +201,7 @@ class _Reader:
         for index, entry in enumerate(self.entries(root, "judges")):
             path = f"judges[{index}]"
             if not isinstance(entry, dict):
-                self.wrong(path, f"must be a mapping, is {_kind(entry)}", "give it a `name`")
+                self.wrong(path, f"must be a mapping, is {kind_of(entry)}", "give it a `name`")
                 continue
             judge = self.judge(entry, path)
             if judge.name in seen:
@@ -231,6 +232,7 @@ class _Reader:
             description=self.text(entry, "description", prefix),
             feedback_type=self.text(entry, "feedback_type", prefix),
             score_range=self.score_range(entry, prefix),
+            model=_models(entry.get("model")),
         )
 
     def score_range(self, entry: Mapping[str, Any], prefix: str) -> tuple[float, float] | None:
@@ -242,21 +244,14 @@ class _Reader:
         self.wrong(prefix + "score_range", "must be two numbers", "write it as [1, 5]")
         return None
 
-    def thresholds(self, root: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, float]]]:
-        for judge, bounds in self.mapping(root, "thresholds").items():
-            path = f"thresholds.{judge}"
-            if not isinstance(bounds, dict):
-                self.wrong(path, f"must be a mapping, is {_kind(bounds)}", "write `min_mean: 3.5`")
-                continue
-            known = {kind: bounds[kind] for kind in THRESHOLD_KINDS if kind in bounds}
-            for kind, bound in known.items():
-                if not is_number(bound):
-                    self.wrong(
-                        f"{path}.{kind}",
-                        f"must be a number, is {_kind(bound)}",
-                        "write such as 3.5",
-                    )
-            yield judge, {k: float(v) for k, v in known.items() if is_number(v)}
+    def tags(self, mlflow: Mapping[str, Any]) -> dict[str, str]:
+        found = self.texts(mlflow, "tags", "mlflow.")
+        for name in found:
+            reserved = name.startswith(RESERVED_TAGS) or name in OWN_TAGS
+            if reserved and name != "mlflow.note.content":
+                what = "is a tag that MLflow or evalkit sets itself"
+                self.wrong(f"mlflow.tags.{name}", what, "choose another name")
+        return found
 
     def entries(self, root: Mapping[str, Any], key: str) -> list[Any]:
         value = root.get(key)
@@ -264,18 +259,11 @@ class _Reader:
             return []
         if isinstance(value, list):
             return value
-        self.wrong(key, f"must be a list, is {_kind(value)}", f"start each entry of {key} with `-`")
+        self.wrong(
+            key, f"must be a list, is {kind_of(value)}", f"start each entry of {key} with `-`"
+        )
         return []
 
 
-_KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
-    (bool, "true or false"),
-    ((int, float), "a number"),
-    (str, "text"),
-    (list, "a list"),
-    (dict, "a mapping"),
-)
-
-
-def _kind(value: object) -> str:
-    return next((name for kind, name in _KINDS if isinstance(value, kind)), "empty")
+def _models(value: object) -> str:
+    return ", ".join(map(as_text, value)) if isinstance(value, list) else as_text(value)

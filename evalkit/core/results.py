@@ -8,6 +8,7 @@ from typing import Any
 
 from evalkit.core.document import Document, as_text
 from evalkit.core.errors import InputError, Problem
+from evalkit.core.figures import leaves, rest, texts, won
 from evalkit.core.project import Mode, Project
 from evalkit.core.values import Json, is_number
 
@@ -23,6 +24,9 @@ class Score:
         rationale: Why; empty where none was given.
         error: Why the judge failed; empty where it did not.
         judge_type: How the summary marks the judge, such as ``check`` or ``llm``; may be empty.
+        by_model: Whether a model judged, as the summary says, else the config.
+        model: Which one, as summary or config say; empty where they do not.
+        facts: What else the summary holds of it, such as ``stability`` over several samples.
     """
 
     case_id: str
@@ -31,6 +35,9 @@ class Score:
     rationale: str = ""
     error: str = ""
     judge_type: str = ""
+    by_model: bool = False
+    model: str = ""
+    facts: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +68,17 @@ class Run:
     Attributes:
         run_id: The run directory's name.
         mode: ``case`` or ``batch``, as the run says, else as the project says.
-        judges: Judge to aggregate figures, such as ``{"mean": 4.2, "pass_rate": None}``.
+        judges: Judge to aggregate figures, such as ``{"mean": 4.2, "pass_rate": None}``; nested
+            ones by their path, such as ``human_agreement/value``.
         scores: All scores, by case and judge in the summary's order.
         usage: Of the whole run.
         case_usage: By case.
         cases: Every case that the run knows, sorted.
         model: The model under evaluation; empty where the run does not say.
         agent: Agent name and version, such as ``claude-code 2.1.197``; may be empty.
-        run_metrics: Further figures of the run.
+        figures: Further figures of the run by their path, such as ``pairwise/win_rate``.
+        eval_params: What the execution was told, such as its ``effort``.
+        validity: What is said of the measures themselves, such as ``{"v1": "unmeasured"}``.
         notes: What the files lack or hold besides what was expected.
     """
 
@@ -81,7 +91,9 @@ class Run:
     cases: tuple[str, ...] = ()
     model: str = ""
     agent: str = ""
-    run_metrics: Mapping[str, float] = field(default_factory=dict)
+    figures: Mapping[str, float] = field(default_factory=dict)
+    eval_params: Mapping[str, str] = field(default_factory=dict)
+    validity: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def scores_by_case(self) -> dict[str, list[Score]]:
@@ -112,7 +124,7 @@ def read_run(
     Raises:
         InputError: with every place where a file's content is not of the expected shape.
     """
-    reader = _Reader()
+    reader = _Reader(project)
     head = reader.root(summary)
     body = reader.root(result)
     judges = dict(reader.judges(head, summary))
@@ -135,7 +147,13 @@ def read_run(
         cases=tuple(sorted({s.case_id for s in scores} | set(case_usage) | set(case_dirs))),
         model=as_text(body.get("model")) or project.models.get("skill", ""),
         agent=" ".join(filter(None, (as_text(body.get(k)) for k in ("agent", "agent_version")))),
-        run_metrics=_numbers(head.get("run_metrics")),
+        figures={
+            **reader.rest(head, "summary.yaml"),
+            **reader.rest(body, "run_result.json"),
+            **won(run_id, head.get("pairwise")),
+        },
+        eval_params=texts(body.get("eval_params")),
+        validity=texts(head.get("validity")),
         notes=(*_missing(summary, result), *reader.notes),
     )
 
@@ -147,6 +165,12 @@ def _missing(summary: Document | None, result: Document | None) -> Iterator[str]
         yield "no run_result.json: no duration, cost and tokens of the run"
 
 
+MODEL_JUDGES = frozenset({"llm", "llm_judge", "prompt", "prompt_file", "llm_rubric", "agent"})
+CODE_JUDGES = frozenset({"check", "code", "builtin", "module"})
+"""The values of ``judge_type`` that say whether a model judges; others leave it to the config."""
+
+READ_OF_SCORE = ("value", "rationale", "error", "judge_type")
+
 NOT_FINITE = ("NaN", "Infinity", "-Infinity")
 """How figures that are no numbers are read."""
 
@@ -156,7 +180,9 @@ RESTORE = "run the evaluation again, or restore the file"
 class _Reader:
     """Reads figures of the expected type and collects what is wrong instead of stopping."""
 
-    def __init__(self) -> None:
+    def __init__(self, project: Project) -> None:
+        self.known = {judge.name: judge for judge in project.judges}
+        self.usual_model = project.models.get("judge", "")
         self.problems: list[Problem] = []
         self.notes: list[str] = []
 
@@ -188,7 +214,8 @@ class _Reader:
     def judges(
         self, head: Mapping[str, Any], document: Document | None
     ) -> Iterator[tuple[str, dict[str, float | None]]]:
-        for name, figures in self.mappings(head, "judges", document):
+        for name, nested in self.mappings(head, "judges", document):
+            figures = dict(leaves(nested))
             self.notes += [
                 f"the summary's judges.{name}.{key} is {value}, which is no number MLflow can show"
                 for key, value in figures.items()
@@ -208,17 +235,40 @@ class _Reader:
             prefix = f"per_case.{case_id}."
             for judge, found in judges.items():
                 if isinstance(found, dict):
-                    yield Score(
-                        case_id,
-                        judge,
-                        found.get("value"),
-                        as_text(found.get("rationale")),
-                        as_text(found.get("error")),
-                        as_text(found.get("judge_type")),
-                    )
+                    yield self.score(case_id, judge, found)
                 elif found is not None and document is not None:
                     what = "must be a mapping with `value` and `rationale`"
                     self.problems.append(document.problem(prefix + judge, what, RESTORE))
+
+    def score(self, case_id: str, judge: str, found: Mapping[str, Any]) -> Score:
+        rationale, error = as_text(found.get("rationale")), found.get("error")
+        if (
+            error is True
+        ):  # newer summaries only mark that there is no value; the rationale says why
+            error = rationale or "the judge failed"
+        own, judge_type = self.known.get(judge), as_text(found.get("judge_type"))
+        kind = own.kind if own and judge_type.lower() not in CODE_JUDGES else judge_type.lower()
+        by_model = bool(MODEL_JUDGES & {kind, judge_type.lower()})
+        used = found.get("usage")
+        stated = as_text(used.get("model")) if isinstance(used, dict) else ""
+        return Score(
+            case_id,
+            judge,
+            found.get("value"),
+            rationale,
+            as_text(error or ""),
+            judge_type,
+            by_model,
+            stated or (own.model if own else "") or self.usual_model if by_model else "",
+            {key: value for key, value in found.items() if key not in READ_OF_SCORE},
+        )
+
+    def rest(self, found: Mapping[str, Any], file: str) -> dict[str, float]:
+        figures, others = rest(found, file)
+        if others:
+            what = f"{file} holds what only this artifact keeps: {', '.join(others)}"
+            self.notes.append(what)
+        return figures
 
     def usage(self, found: Mapping[str, Any], document: Document | None, prefix: str) -> Usage:
         turns, code = self.number(found, "num_turns", document, prefix), found.get("exit_code")

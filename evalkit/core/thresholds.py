@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from evalkit.core.project import Project
-from evalkit.core.results import Run
+from evalkit.core.document import Document
+from evalkit.core.errors import Problem
+from evalkit.core.values import Json, is_number, kind_of
+
+if TYPE_CHECKING:
+    from evalkit.core.project import Project
+    from evalkit.core.results import Run
+
+FIGURES = {
+    "min_mean": "mean",
+    "min_pass_rate": "pass_rate",
+    "min_win_rate": "win_rate",
+    "max_error_rate": "error_rate",
+    "min_human_agreement": "human_agreement/value",
+    "min_alpha": "stability/irr/value",
+    "min_panel_alpha": "panel/alpha",
+}
+"""What a threshold can bound, and which of a judge's figures that is."""
+
+SIMULATOR = "simulator"
+"""The subject of a threshold that is no judge: who plays the user."""
+
+SIMULATOR_FIGURES = {"max_fallback_rate": "fallback_rate"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +58,46 @@ class Breach:
         )
 
 
+def parse_thresholds(
+    found: Json, judges: Collection[str], document: Document
+) -> tuple[dict[str, dict[str, float]], list[Problem]]:
+    """The thresholds that a config names, and what is wrong with them, which stops no stage.
+
+    Args:
+        found: What stands under ``thresholds``.
+        judges: The names of the judges.
+        document: The config.
+    """
+    bounds: dict[str, dict[str, float]] = {}
+    problems: list[Problem] = []
+
+    def doubt(path: str, message: str, fix: str) -> None:
+        problems.append(
+            document.problem(".".join(filter(None, ("thresholds", path))), message, fix)
+        )
+
+    if found is not None and not isinstance(found, dict):
+        doubt("", f"must be a mapping, is {kind_of(found)}", "write each judge as a key")
+        return bounds, problems
+    for judge, demanded in (found or {}).items():
+        figures = SIMULATOR_FIGURES if judge == SIMULATOR else FIGURES
+        if judge not in (*judges, SIMULATOR):
+            doubt(judge, "there is no judge of that name", "correct the name")
+        if not isinstance(demanded, dict):
+            doubt(judge, f"must be a mapping, is {kind_of(demanded)}", "write `min_mean: 3.5`")
+            continue
+        bounds[judge] = {}
+        for kind, bound in demanded.items():
+            if kind not in figures:
+                doubt(f"{judge}.{kind}", "no such threshold", f"write one of {', '.join(figures)}")
+            elif not is_number(bound) or not math.isfinite(bound):
+                what = f"must be a number, is {kind_of(bound)}"
+                doubt(f"{judge}.{kind}", what, "write such as 3.5")
+            else:
+                bounds[judge][kind] = float(bound)
+    return bounds, problems
+
+
 def breaches(project: Project, run: Run) -> tuple[Breach, ...]:
     """The thresholds that the run does not meet; those it does not measure are no breach."""
     return tuple(b for b in thresholds(project, run) if b.actual is not None and b.is_worse)
@@ -52,12 +115,18 @@ def thresholds(project: Project, run: Run) -> Iterator[Breach]:
     """Every threshold with what the run has of it, be it enough or not."""
     for judge, bounds in project.thresholds.items():
         for kind, bound in bounds.items():
-            yield Breach(judge, kind, bound, _figure(run, judge, kind[len("min_") :]))
+            yield Breach(judge, kind, bound, _figure(run, judge, kind))
 
 
-def _figure(run: Run, judge: str, name: str) -> float | None:
-    found = run.judges.get(judge, {}).get(name)
-    return _error_rate(run, judge) if found is None and name == "error_rate" else found
+def _figure(run: Run, judge: str, kind: str) -> float | None:
+    if judge == SIMULATOR:
+        return run.figures.get(f"{SIMULATOR}/{SIMULATOR_FIGURES[kind]}")
+    found = run.judges.get(judge, {}).get(FIGURES[kind])
+    if found is not None:
+        return found
+    if kind == "min_win_rate":  # the harness compares two runs once, not once a judge
+        return run.figures.get("pairwise/win_rate")
+    return _error_rate(run, judge) if kind == "max_error_rate" else None
 
 
 def _error_rate(run: Run, judge: str) -> float | None:

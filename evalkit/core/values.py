@@ -84,3 +84,17 @@ def derive_id(*parts: str, length: int = 32) -> str:
     """
     text = "".join([f"{len(part)}:{part}" for part in parts])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]
+
+
+_KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (bool, "true or false"),
+    ((int, float), "a number"),
+    (str, "text"),
+    (list, "a list"),
+    (dict, "a mapping"),
+)
+
+
+def kind_of(value: object) -> str:
+    """What a value is, in words."""
+    return next((name for kind, name in _KINDS if isinstance(value, kind)), "empty")

@@ -9,7 +9,6 @@ from typing import Any
 import marimo as mo
 
 from evalkit.core.explaining import explain
-from evalkit.core.feedback import MODEL_JUDGES
 from evalkit.core.results import Score
 from evalkit.core.values import Json, canonical
 from evalkit.host import page
@@ -56,7 +55,7 @@ def _score(score: Score) -> str:
     words = _words(score)
     hue = HUES.get(words, "slate")
     chip = f"{CHIP}; background: var(--{hue}-4, #eee); color: var(--{hue}-12, inherit)"
-    who = "a model" if score.judge_type in MODEL_JUDGES else score.judge_type
+    who = "a model" if score.by_model else score.judge_type
     kind = f' <span style="{page.MUTED}; font-size: 0.75rem">{html.escape(who)}</span>'
     why = html.escape(score.error or score.rationale)
     return (

@@ -347,21 +347,23 @@ def test_the_run_has_its_files_its_table_and_its_receipt(evalkit, project, mlflo
 
 
 @pytest.mark.parametrize(
-    ("bound", "missed"),
+    ("bound", "missed", "found"),
     [
-        ({"polite": {"min_pass_rate": 0.5}}, []),
-        ({"polite": {"min_pass_rate": 0.9}}, ["polite min_pass_rate 0.9, is 0.666667"]),
-        ({"quality": {"min_mean": 4.5}}, ["quality min_mean 4.5, is 4"]),
-        ({"tone": {"min_win_rate": 0.5}}, []),
-        ({"broken": {"max_error_rate": 0.5}}, ["broken max_error_rate 0.5, is 1"]),
+        ({"polite": {"min_pass_rate": 0.5}}, [], "no"),
+        ({"polite": {"min_pass_rate": 0.9}}, ["polite min_pass_rate 0.9, is 0.666667"], "yes"),
+        ({"quality": {"min_mean": 4.5}}, ["quality min_mean 4.5, is 4"], "yes"),
+        ({"tone": {"min_win_rate": 0.5}}, [], "unknown"),
+        ({"broken": {"max_error_rate": 0.5}}, ["broken max_error_rate 0.5, is 1"], "yes"),
     ],
     ids=str,
 )
-def test_regressions_are_found_by_every_kind_of_threshold(evalkit, project, mlflow, bound, missed):
+def test_regressions_are_found_by_every_kind_of_threshold(
+    evalkit, project, mlflow, bound, missed, found
+):
     project.configure(thresholds=bound)
     report = evalkit("log-results", *RUN).report
     tags = mlflow.run().data.tags
-    assert tags["regressions_detected"] == ("yes" if missed else "no")
+    assert tags["regressions_detected"] == found
     assert tags["evalkit.regressions"] == ("; ".join(missed) or "none")
     assert report["regressions"] == missed
 

@@ -109,7 +109,7 @@ class _Logging:
 
     def log(self) -> None:
         self.placement = self._place()
-        self.account.notes += self.found.run.notes
+        self.account.notes += [*self.found.run.notes, *map(str, self.found.project.doubts)]
         self.account.notes += [*self.placement.index.notes, *self._about_scores()]
         self._write_run()
         self._adopt()
@@ -285,6 +285,7 @@ class _Logging:
             "mlflow_run_id": self.run_id,
             **self.account.as_report(),
             "regressions": describe.regressions(self.found.project, self.found.run),
+            "unknown": describe.unknowns(self.found.project, self.found.run),
             "url": self.store.run_url(self.experiment_id, self.run_id),
         }
 
