@@ -10,7 +10,8 @@ Two comparisons, each for itself:
     left out.
 
 ``annotations``
-    A person gave an annotation in MLflow the name of a judge. That is compared value by value: yes
+    A person gave an annotation in MLflow the name of a judge, or wrote a verdict of their own
+    beside the judge's. That is compared value by value: yes
     with yes, label with label, whole number with the same number. Where a judge's numbers are no
     whole ones, both sides are read as pass or fail as above, since nobody hits 0.82 exactly. Each
     person's word on a case counts.
@@ -27,7 +28,7 @@ from typing import Literal, TypeAlias
 from evalkit.core.agreement import Agreement, agreement
 from evalkit.core.project import Project
 from evalkit.core.results import Run, Score
-from evalkit.core.review import Review, annotations_in
+from evalkit.core.review import Annotation, Review, annotations_in
 from evalkit.core.values import Json
 
 Basis: TypeAlias = Literal["review", "annotations"]
@@ -154,9 +155,15 @@ def _reviewed(project: Project, run: Run, review: Review) -> Iterator[Pair]:
 
 def _annotated(project: Project, run: Run, review: Review) -> Iterator[Pair]:
     scores = {(s.case_id, s.judge): s for s in run.scores if not s.error and s.value is not None}
+    verdicts = [
+        Annotation(case, "", judge, value, "", review.reviewer, "")
+        for case, given in review.verdicts.items()
+        for judge, value in given.items()
+        if value is not None
+    ]
     both = [
         (said, scores[said.case_id, said.name])
-        for said in annotations_in(review)
+        for said in (*annotations_in(review), *verdicts)
         if (said.case_id, said.name) in scores
     ]
     bounds = pass_bounds(project)

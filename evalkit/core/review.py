@@ -46,16 +46,18 @@ class Review:
 
     Attributes:
         run_id: The run, as the file says; may be empty.
-        reviewer: Who reviewed; may be empty.
+        reviewer: Who reviewed, by ``reviewer_id`` where there is one; may be empty.
         feedback: Case to comment; an empty comment means accepted.
+        verdicts: Case to judge to what the reviewer says in that judge's place.
         annotations: What stands under ``mlflow_feedback``, as it stands there.
-        is_begun: Whether the file has the key ``feedback``, even with nothing below it. Without
-            it, nobody has said that there are no comments.
+        is_begun: Whether the file has the key ``feedback`` or ``verdicts``, even with nothing
+            below it. Without one, nobody has said that there are no comments.
     """
 
     run_id: str = ""
     reviewer: str = ""
     feedback: Mapping[str, str] = field(default_factory=dict)
+    verdicts: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
     annotations: Json = None
     is_begun: bool = False
 
@@ -72,13 +74,23 @@ def parse_review(text: str, file: str) -> Review:
         return Review()
     if not isinstance(root, dict):
         raise InputError(document.problem("", "is not a mapping of keys", "start with `feedback:`"))
-    feedback = root.get("feedback")
-    if feedback is None:
-        feedback = {}
-    if not isinstance(feedback, dict):
-        fix = "write each case as a key, its comment as the value"
-        raise InputError(document.problem("feedback", "must be a mapping", fix))
+    feedback, verdicts = ({} if (v := root.get(k)) is None else v for k in ("feedback", "verdicts"))
     odd = [
+        document.problem(key, "must be a mapping", f"write each case as a key, its {what} below it")
+        for key, found, what in (
+            ("feedback", feedback, "comment"),
+            ("verdicts", verdicts, "judges and their values"),
+        )
+        if not isinstance(found, dict)
+    ]
+    if odd:
+        raise InputError(*odd)
+    odd = [
+        document.problem(f"verdicts.{case}", "must be a mapping", "write `judge: value` below it")
+        for case, found in verdicts.items()
+        if not isinstance(found, dict)
+    ]
+    odd += [
         document.problem(f"feedback.{case}", "must be text", "write one comment for the case")
         for case, comment in feedback.items()
         if isinstance(comment, (dict, list))
@@ -87,10 +99,11 @@ def parse_review(text: str, file: str) -> Review:
         raise InputError(*odd)
     return Review(
         run_id=as_text(root.get("run_id")),
-        reviewer=as_text(root.get("reviewer")),
+        reviewer=as_text(root.get("reviewer_id") or root.get("reviewer")),
         feedback={case: as_text(comment).strip() for case, comment in feedback.items()},
+        verdicts=verdicts,
         annotations=root.get(KEY),
-        is_begun="feedback" in root,
+        is_begun=bool({"feedback", "verdicts"} & set(root)),
     )
 
 

@@ -19,9 +19,10 @@ from evalkit.core.feedback import (
     changes,
     from_comment,
     from_score,
+    from_verdict,
     masked,
 )
-from evalkit.core.masking import mask_text
+from evalkit.core.masking import mask_json, mask_text
 from evalkit.core.matching import TraceIndex, index_traces
 from evalkit.core.review import Annotation, Review
 from evalkit.core.values import Json
@@ -146,7 +147,7 @@ class _Push:
         if source != "human" and not self.found.run.scores:
             yield f"{FILES['judge']} holds no scores; judges' feedback in MLflow is left as it is"
         if source == "human" and not self.review.is_begun:
-            yield f"{FILES['human']} holds no `feedback`; comments in MLflow are left as they are"
+            yield f"{FILES['human']} holds no `feedback` or `verdicts`; what MLflow has is left"
 
     def _judges(self) -> Iterator[tuple[Assessment | None, str]]:
         for score in self.found.run.scores:
@@ -164,6 +165,15 @@ class _Push:
             else:
                 text = mask_text(comment)[0]
                 yield from_comment(case_id, text, self.review.reviewer, target), HUMAN_REVIEW
+        for case_id, said in self.review.verdicts.items():
+            target = self._target(case_id) if case_id in self.found.run.cases else None
+            for judge, value in said.items():
+                name = f"{case_id}/{judge}"
+                if target is None:
+                    yield None, name
+                elif value is not None:
+                    who = self.review.reviewer
+                    yield from_verdict(case_id, judge, mask_json(value), who, target), name
 
     def _target(self, case_id: str) -> Target | None:
         index = self.traces.index

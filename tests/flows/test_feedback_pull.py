@@ -85,7 +85,7 @@ def test_what_evalkit_pushed_never_comes_back(pull, evalkit, project, mlflow):
     project.review.write_text("reviewer: ann\nfeedback: {alpha: fine, beta: ''}\n")
     evalkit("push-feedback", *RUN)
     assert pull() == []
-    assert mlflow.values("alpha")["human_review"] == "fine"
+    assert mlflow.values("alpha")["human_review"] is False
 
 
 def test_other_tools_judges_do_not_come_back(pull, mlflow):

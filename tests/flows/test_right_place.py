@@ -177,7 +177,7 @@ def test_comments_are_feedback_of_a_person(evalkit, project, mlflow):
     report = evalkit("push-feedback", *RUN).report
     assert (report["judge"], report["human"], report["traces"]) == (12, 2, 3)
     found = {case: mlflow.feedback(case).get("human_review") for case in CASES}
-    assert (found["alpha"].value, found["beta"].value) == ("accepted", "The reply is too long.")
+    assert (found["alpha"].value, found["beta"].value) == (True, False)
     assert found["gamma"] is None
     assert found["beta"].source.source_type == "HUMAN"
     assert found["beta"].source.source_id == "ann@team.example"
@@ -206,8 +206,8 @@ def test_comments_on_a_batch_run_name_their_case(evalkit, project, mlflow):
     project.review.write_text(REVIEW)
     evalkit("log-results", *RUN)
     evalkit("push-feedback", *RUN)
-    assert mlflow.values(RUN_ID)["alpha/human_review"] == "accepted"
-    assert mlflow.values(RUN_ID)["beta/human_review"] == "The reply is too long."
+    assert mlflow.values(RUN_ID)["alpha/human_review"] is True
+    assert mlflow.values(RUN_ID)["beta/human_review"] is False
 
 
 def test_a_comment_on_a_case_that_the_run_does_not_have_is_named(evalkit, project):
@@ -290,7 +290,7 @@ def test_recorded_traces_get_their_feedback_even_if_the_run_is_logged_later(
     project.review.write_text("feedback: {alpha: fine}\n")
     evalkit("push-feedback", *RUN)
     assert evalkit("log-results", *RUN).report["assessments"] == 12
-    assert mlflow.values("live") == {**expected("alpha", 0), "human_review": "fine"}
+    assert mlflow.values("live") == {**expected("alpha", 0), "human_review": False}
 
 
 @pytest.mark.usefixtures("experiment")

@@ -73,9 +73,9 @@ def test_a_person_reviews_by_keyboard_pushes_and_pulls(visitor, logged):
     visitor.press("Push to MLflow")
     visitor.cell("pushed_feedback").get_by_text("Judge scores").wait_for()
     assert said_in_mlflow(logged) == {
-        "alpha": ["accepted"],
-        "beta": ["jak: greet first"],
-        "gamma": ["accepted"],
+        "alpha": [True],
+        "beta": [False],
+        "gamma": [True],
     }
 
     visitor.press("Pull from MLflow")
@@ -132,7 +132,7 @@ def test_as_a_script_it_pushes_pulls_and_tells_the_agreement(script, logged):
     assert agreed["polite", "review"] == 1
     assert agreed["tone", "annotations"] == 0
     assert "1 annotations from 3 traces" in ended.err
-    assert said_in_mlflow(logged)["alpha"] == ["accepted"]
+    assert said_in_mlflow(logged)["alpha"] == [True]
 
 
 def test_as_a_script_it_compares_also_where_mlflow_is_absent(script, stored_project):
