@@ -62,7 +62,7 @@ def open_shelf(workspace: Workspace) -> Shelf:
         raise InputError(
             Problem(
                 f"a comparison needs two finished runs, there is {known}",
-                str(workspace.files.runs_dir),
+                ", ".join(map(str, workspace.files.runs_dirs)),
                 fix="run the evaluation again, or name another runs folder",
             )
         )

@@ -16,7 +16,8 @@ def common(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--runs-dir",
         metavar="DIR",
-        help="where finished runs lie; else AGENT_EVAL_RUNS_DIR, else eval/runs beside the config",
+        help="where finished runs lie; else AGENT_EVAL_RUNS_DIR, else eval/runs here or beside the"
+        " config",
     )
     sub.add_argument(
         "--strict",
@@ -28,7 +29,12 @@ def common(sub: argparse.ArgumentParser) -> None:
 
 def config(sub: argparse.ArgumentParser) -> None:
     """The evaluation."""
-    sub.add_argument("--config", default="eval.yaml", metavar="FILE", help="default: eval.yaml")
+    sub.add_argument(
+        "--config",
+        default="eval.yaml",
+        metavar="FILE",
+        help="default: eval.yaml, else the one at eval/*/eval.yaml or eval/*.yaml",
+    )
 
 
 def run_id(sub: argparse.ArgumentParser) -> None:

@@ -57,7 +57,7 @@ class Project:
     )
     runs_dir: str | None = param(
         None,
-        "Where finished runs lie; else AGENT_EVAL_RUNS_DIR, else eval/runs beside the config",
+        "Where finished runs lie; else AGENT_EVAL_RUNS_DIR, else eval/runs here or at the config",
         shown="more",
         label="Runs folder",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -20,7 +21,20 @@ MAX_NODES = 2_000_000
 MAX_DEPTH = 200
 """Levels a document may nest; deeper ones are no configuration but an attack or an accident."""
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Knows one tag more than YAML: the harness marks lists of a profile with ``!replace``."""
+
+
+_Loader.add_constructor("!replace", lambda loader, node: loader.construct_sequence(node, deep=True))
+
+
+class _Named(io.StringIO):
+    """Text whose parser says in every mark which file it is."""
+
+    def __init__(self, text: str, name: str) -> None:
+        super().__init__(text)
+        self.name = name
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +45,40 @@ class Document:
         value: Its content as JSON values.
         file: The file's name as the user knows it.
         lines: Dotted path of a field to its one-based line; empty for JSON and large documents.
+        files: Dotted path of a field to its file, where that is not ``file``.
+        node: What it was made from, where the lines are known.
     """
 
     value: Json
     file: str
     lines: dict[str, int] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    node: yaml.Node | None = field(default=None, compare=False, repr=False)
 
     def problem(self, path: str, message: str, fix: str = "") -> Problem:
         """A problem with the field at ``path``, on that field's line or its nearest parent's."""
-        return Problem(message, self.file, self.line(path), path, fix)
+        file = self.files.get(self._known(path), self.file)
+        return Problem(message, file, self.line(path), path, fix)
 
     def line(self, path: str) -> int | None:
         """The line of the field at ``path``, or of the nearest parent that has one."""
+        return self.lines.get(self._known(path))
+
+    def _known(self, path: str) -> str:
         while path and path not in self.lines:
             path = re.sub(r"(^|\.)[^.\[]+$|\[\d+\]$", "", path)
-        return self.lines.get(path)
+        return path
+
+
+def from_node(node: yaml.Node, file: str) -> Document:
+    """The document that a tree of YAML nodes is, with the line and the file of each field.
+
+    Raises:
+        InputError: a value cannot be expressed in JSON, or a key stands twice.
+    """
+    lines = _line_of_each_field(node, file)
+    files = {path: mark.name for path, mark in _marks(node, "") if mark.name != file}
+    return Document(to_json(_Loader("").construct_document(node)), file, lines, files, node)
 
 
 def parse_yaml(text: str, file: str, *, with_lines: bool = False) -> Document:
@@ -62,7 +95,7 @@ def parse_yaml(text: str, file: str, *, with_lines: bool = False) -> Document:
     """
     try:
         _refuse_depth(text, file)
-        loader = _Loader(text)
+        loader = _Loader(_Named(text, file) if with_lines else text)
         try:
             node = loader.get_single_node()
             if node is None:
@@ -80,7 +113,9 @@ def parse_yaml(text: str, file: str, *, with_lines: bool = False) -> Document:
         raise InputError(_not_yaml(file, str(error), None)) from error
     except RecursionError as error:
         raise InputError(_too_deep(file)) from error
-    return Document(value, file, _line_of_each_field(node, file) if with_lines else {})
+    if not with_lines:
+        return Document(value, file)
+    return Document(value, file, _line_of_each_field(node, file), node=node)
 
 
 def parse_json(text: str, file: str) -> Document:
@@ -210,7 +245,8 @@ def _line_of_each_field(root: yaml.Node, file: str) -> dict[str, int]:
     """
     lines: dict[str, int] = {}
     twice: list[Problem] = []
-    for path, line in _lines(root, ""):
+    for path, mark in _marks(root, ""):
+        line = mark.line + 1
         if path in lines:
             what = f"the key stands twice, first on line {lines[path]}"
             twice.append(Problem(what, file, line, path, "keep one of them"))
@@ -220,19 +256,20 @@ def _line_of_each_field(root: yaml.Node, file: str) -> dict[str, int]:
     return lines
 
 
-def _lines(node: yaml.Node, path: str) -> Iterator[tuple[str, int]]:
-    fields: list[tuple[str, yaml.Node, int]] = []
+def _marks(node: yaml.Node, path: str) -> Iterator[tuple[str, Any]]:
+    """Dotted path of every field, and the mark at which it begins."""
+    fields: list[tuple[str, yaml.Node, Any]] = []
     if isinstance(node, yaml.MappingNode):
         fields = [
-            (_join(path, key.value), value, key.start_mark.line + 1)
+            (_join(path, key.value), value, key.start_mark)
             for key, value in node.value
             if isinstance(key, yaml.ScalarNode)
         ]
     elif isinstance(node, yaml.SequenceNode):
-        fields = [(f"{path}[{i}]", v, v.start_mark.line + 1) for i, v in enumerate(node.value)]
-    for field_path, child, line in fields:
-        yield field_path, line
-        yield from _lines(child, field_path)
+        fields = [(f"{path}[{i}]", v, v.start_mark) for i, v in enumerate(node.value)]
+    for field_path, child, mark in fields:
+        yield field_path, mark
+        yield from _marks(child, field_path)
 
 
 def _join(path: str, key: str) -> str:

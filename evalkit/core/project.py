@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, cast
 
+from evalkit.core.config_file import other_tool
 from evalkit.core.document import Document, as_text, parse_yaml
 from evalkit.core.errors import InputError, Problem
 from evalkit.core.thresholds import parse_thresholds
@@ -101,7 +102,19 @@ def parse_project(text: str, file: str, *, fallback_name: str = "eval") -> Proje
     Raises:
         InputError: with every problem that the text has.
     """
-    reader = _Reader(parse_yaml(text, file, with_lines=True))
+    return read_project(parse_yaml(text, file, with_lines=True), fallback_name=fallback_name)
+
+
+def read_project(document: Document, *, fallback_name: str = "eval") -> Project:
+    """The same for a parsed file, or for a profile laid over the config that it extends.
+
+    Raises:
+        InputError: with every problem, or as another tool's config.
+    """
+    if tool := other_tool(document.value):
+        fix = "evalkit reads the eval.yaml of agent-eval-harness (`dataset:`, `judges:`)"
+        raise InputError(document.problem("", f"this looks like a config of {tool}", fix))
+    reader = _Reader(document)
     project = reader.project(fallback_name)
     if reader.problems:
         raise InputError(*sorted(reader.problems, key=lambda problem: problem.line or 0))

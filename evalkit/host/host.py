@@ -14,6 +14,7 @@ import marimo as mo
 
 from evalkit import notebooks, params
 from evalkit.adapters import databricks
+from evalkit.adapters.files.project import configs_in
 from evalkit.core.errors import EvalkitError, InputError, Problem
 from evalkit.core.tracking import without_password
 from evalkit.host import ending, page, ways
@@ -270,7 +271,7 @@ class Host(Generic[P]):
 
 
 def _exists(start: Resolved[Any]) -> bool:
-    return Path(start.values.config).is_file()
+    return Path(start.values.config).is_file() or bool(configs_in(Path()))
 
 
 def _find_parameters(spec: type[P], notebook: str, place: Place) -> Resolved[P]:

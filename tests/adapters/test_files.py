@@ -135,15 +135,17 @@ def test_both_broken_files_of_a_run_are_told(folder):
     assert len(caught.value.problems) == 2
 
 
-def test_the_dataset_is_found_beside_the_config_in_the_working_directory_or_above(
+def test_the_dataset_is_found_beside_the_config_else_in_the_working_directory(
     folder, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
     (folder / "sub").mkdir()
     (folder / "sub/eval.yaml").write_text("dataset: {path: cases}\n")
-    assert load_project(folder / "sub/eval.yaml").cases_dir.resolve() == folder / "cases"
-    (tmp_path / "cases").mkdir()
-    assert load_project(folder / "sub/eval.yaml").cases_dir.resolve() == tmp_path / "cases"
+    with pytest.raises(InputError, match=r"no folder .*sub/cases or .*/cases"):
+        _ = load_project(folder / "sub/eval.yaml").cases_dir
+    for there in (tmp_path / "cases", folder / "sub/cases"):
+        there.mkdir()
+        assert load_project(folder / "sub/eval.yaml").cases_dir.resolve() == there
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"ok\nok\n\x80"])

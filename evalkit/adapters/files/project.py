@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
+from typing import Literal
 
 from evalkit.adapters.files.reading import (
     DOCUMENT_SUFFIXES,
@@ -15,11 +17,21 @@ from evalkit.adapters.files.reading import (
     read_document,
     read_text,
 )
+from evalkit.core.config_file import layered, other_tool
 from evalkit.core.dataset import Case
+from evalkit.core.document import Document, parse_yaml
 from evalkit.core.errors import InputError, Problem
 from evalkit.core.identifiers import check_id
-from evalkit.core.project import Project, parse_project
+from evalkit.core.project import Project, read_project
 from evalkit.core.values import Json
+
+USUAL_CONFIG = Path("eval.yaml")
+
+HARNESS_KEYS = frozenset({"skill", "execution", "dataset", "judges", "runner", "outputs"})
+"""Keys of which an evaluation's config has at least one."""
+
+MAX_LAYERS = 8
+"""Configs that may extend each other in a chain, as the harness has it."""
 
 MAX_TEXT_BYTES = 4_000_000
 """Larger text files of a case are listed but only read when a mapping names them."""
@@ -32,12 +44,15 @@ class ProjectFiles:
     Attributes:
         project: What the config says.
         config: The config file.
-        runs_dir: Where finished runs lie, as the flag, the environment or the default says.
+        root: The config that it extends, at the end of the chain; else the config itself. Paths
+            and defaults are taken from there.
+        runs_dirs: The folders in which finished runs may lie, in the order they are looked through.
     """
 
     project: Project
     config: Path
-    runs_dir: Path
+    root: Path
+    runs_dirs: tuple[Path, ...]
 
     @property
     def cases_dir(self) -> Path:
@@ -56,51 +71,111 @@ class ProjectFiles:
                     fix="name the folder that holds the case directories",
                 )
             )
-        tried = [base / where for base in self._bases()]
+        tried = [self.root.parent / where, Path(where)]
         found = next((path for path in tried if path.is_dir()), None)
         if found is None:
-            places = " or ".join(dict.fromkeys(map(str, tried)))
+            places = " or ".join(dict.fromkeys(str(path.absolute()) for path in tried))
             raise InputError(
                 Problem(
                     f"there is no folder {places}",
                     str(self.config),
                     field="dataset.path",
-                    fix="correct the path; it is relative to the config file",
+                    fix="correct the path; it is relative to the config file,"
+                    " else to the working directory",
                 )
             )
         return found
 
-    def _bases(self) -> Iterator[Path]:
-        """The config's folder, the working directory, then the folders above the config."""
-        yield self.config.parent
-        yield Path()
-        yield from self.config.resolve().parent.parents
+    @property
+    def run_homes(self) -> list[Path]:
+        """The folders whose folders are runs, in the order in which they are looked through."""
+        project, config = self.project, self.root.resolve()
+        lowered = project.name.lower().replace(" ", "-")
+        plain = "".join(sign for sign in lowered if sign.isalnum() or sign in "._-")
+        of_layout = config.parent.name if config.parent.parent.name == "eval" else ""
+        names = (project.skill, project.name, lowered, plain, of_layout, config.stem)
+        usable = [name for name in names if name and "/" not in name and name not in {".", ".."}]
+        return [base / name for base in self.runs_dirs for name in dict.fromkeys((*usable, ""))]
+
+
+def find_config(folder: Path) -> Path:
+    """The config that is meant where none is named: ``eval.yaml``, else the one below ``eval``.
+
+    Profiles, and other tools' files beside an eval's, are passed over.
+
+    Raises:
+        InputError: there is none, or more than one.
+    """
+    if len(found := configs_in(folder)) == 1:
+        return found[0]
+    listed = ", ".join(map(str, found))
+    what = f"but {listed}" if found else "and no config at eval/*/eval.yaml or eval/*.yaml either"
+    fix = "say which with --config" if found else "name your eval.yaml with --config"
+    more = "" if found else ", or run `evalkit demo` to see one"
+    where = str(folder / USUAL_CONFIG)
+    raise InputError(Problem(f"there is no such file, {what}", where, fix=fix + more))
+
+
+def configs_in(folder: Path) -> list[Path]:
+    """The configs that may be meant where none is named."""
+    if (folder / USUAL_CONFIG).is_file():
+        return [folder / USUAL_CONFIG]
+    below = sorted({*folder.glob("eval/*/eval.yaml"), *folder.glob("eval/*.yaml")})
+    kinds = {path: _kind_of_config(path) for path in below if path.is_file()}
+    own = [path for path, kind in kinds.items() if kind == "own"]
+    return own or [path for path, kind in kinds.items() if kind == "foreign"]
+
+
+def _kind_of_config(path: Path) -> Literal["own", "foreign", "none"]:
+    try:
+        root = parse_yaml(read_text(path), str(path)).value
+    except InputError:
+        return "own" if path.name == USUAL_CONFIG.name else "none"
+    if other_tool(root):
+        return "foreign"
+    is_own = isinstance(root, dict) and "extends" not in root
+    return "own" if is_own and HARNESS_KEYS & root.keys() else "none"
 
 
 def load_project(config: Path, runs_dir: str | None = None) -> ProjectFiles:
-    """Read a config file.
+    """Read a config file, and those that it extends.
 
     Args:
-        config: Path of the ``eval.yaml``, or of the folder that holds it.
-        runs_dir: Where finished runs lie; else ``AGENT_EVAL_RUNS_DIR``, else ``eval/runs``
-            beside the config.
+        config: Path of the ``eval.yaml``, or of the folder to look for it in.
+        runs_dir: Where finished runs lie; else ``AGENT_EVAL_RUNS_DIR``, else ``eval/runs`` of the
+            working directory or beside the config.
 
     Raises:
-        InputError: the file is missing or wrong, with every problem in it.
+        InputError: a file is missing or wrong, with every problem in it.
     """
-    path = config / "eval.yaml" if config.is_dir() else config
-    if not path.is_file():
-        raise InputError(
-            Problem(
-                "there is no such file",
-                str(path),
-                fix="name your eval.yaml with --config, or run `evalkit demo` to see one",
-            )
-        )
-    fallback = path.resolve().parent.name or "eval"
-    project = parse_project(read_text(path), str(path), fallback_name=fallback)
+    if config.is_dir() or (config == USUAL_CONFIG and not config.is_file()):
+        config = find_config(config if config.is_dir() else Path())
+    document, root = _read_layers(config)
+    project = read_project(document, fallback_name=root.resolve().parent.name or "eval")
     chosen = runs_dir or os.environ.get("AGENT_EVAL_RUNS_DIR")
-    return ProjectFiles(project, path, Path(chosen) if chosen else path.parent / "eval" / "runs")
+    above = [parent / "runs" for parent in root.resolve().parents[:2] if parent.name == "eval"]
+    usual = (Path("eval/runs"), root.parent / "eval/runs", *above)
+    bases = {base.absolute(): base for base in ((Path(chosen),) if chosen else usual)}
+    return ProjectFiles(project, config, root, tuple(bases.values()))
+
+
+def _read_layers(config: Path) -> tuple[Document, Path]:
+    """The config, laid over those that it extends, and the file at the root of that chain."""
+    path, layers = config, [parse_yaml(read_text(config), str(config), with_lines=True)]
+    while isinstance(layers[-1].value, dict) and "extends" in layers[-1].value:
+        base = layers[-1].value["extends"]
+        wrong = ""
+        if not isinstance(base, str) or not base or Path(base).is_absolute():
+            wrong = "must be a path relative to this file"
+        elif not (below := Path(os.path.normpath(path.parent / base))).is_file():
+            wrong = f"there is no file {below}"
+        elif len(layers) > MAX_LAYERS:
+            wrong = f"more than {MAX_LAYERS} files extend each other, or one extends itself"
+        if wrong:
+            raise InputError(layers[-1].problem("extends", wrong, "name the config to build on"))
+        path = below
+        layers.append(parse_yaml(read_text(path), str(path), with_lines=True))
+    return reduce(layered, reversed(layers)), path
 
 
 def case_ids(cases_dir: Path) -> list[str]:

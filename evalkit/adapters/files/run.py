@@ -177,10 +177,10 @@ def find_run(files: ProjectFiles, run_id: str) -> Path:
         InputError: the id is no folder name, or there is no such run; says which there are.
     """
     check_id(run_id, "run id")
-    tried = [base / run_id for base in _homes(files)]
+    tried = [base / run_id for base in files.run_homes]
     found = next((path for path in tried if _is_run(path)), None)
     if found is not None:
-        return inside(found, files.runs_dir)
+        return inside(found, found.parent)
     known = list_runs(files)
     fix = f"there are {', '.join(known[-5:])}" if known else "run the evaluation first"
     if any(path.is_dir() for path in tried):
@@ -194,7 +194,7 @@ def find_run(files: ProjectFiles, run_id: str) -> Path:
 def list_runs(files: ProjectFiles) -> list[str]:
     """Ids of the finished runs, sorted."""
     return sorted(
-        {name for base in _homes(files) for name in folders_in(base) if _is_run(base / name)}
+        {name for base in files.run_homes for name in folders_in(base) if _is_run(base / name)}
     )
 
 
@@ -234,15 +234,6 @@ def _cases_dir(files: ProjectFiles) -> Path | None:
         return files.cases_dir
     except InputError:
         return None
-
-
-def _homes(files: ProjectFiles) -> Iterator[Path]:
-    """Where the runs of a project may lie: below its name, its skill, or directly."""
-    project, base = files.project, files.runs_dir
-    for name in dict.fromkeys((project.name, project.skill)):
-        if name and "/" not in name and name not in {".", ".."}:
-            yield base / name
-    yield base
 
 
 def _is_run(path: Path) -> bool:
