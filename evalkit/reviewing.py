@@ -112,7 +112,8 @@ def _produced(folder: Path, case_id: str) -> Iterator[tuple[str, str | None]]:
     except InputError:
         return
     for name in names:
-        if name not in RECORDS and not name.startswith("subagents/"):
+        is_record = name.startswith("steps/") and name.endswith(RECORDS)
+        if name not in RECORDS and not is_record and not name.startswith("subagents/"):
             yield name, _shown(own / name)
 
 

@@ -19,6 +19,7 @@ class _Aside:
 
     name: str
     agent_id: str
+    session_id: str
     prompt: str
     events: Iterator[Event]
 
@@ -41,7 +42,8 @@ def read_asides(assembler: Assembler, transcripts: Mapping[str, Iterable[Event]]
         waiting = [aside for aside in waiting if aside.name not in done]
     for aside in waiting:
         assembler.trim.ledger.note(f"{aside.name}: no call in the log started this subagent")
-        main = assembler.sessions[0].main
+        own = [s for s in assembler.sessions if s.session_id == aside.session_id]
+        main = (own or assembler.sessions)[0].main
         call = ToolCall("", "", start=main.last)
         main.strays.append(call)
         _read(assembler, aside, assembler.tasks.agent_of(call))
@@ -55,7 +57,7 @@ def _peek(name: str, events: Iterable[Event]) -> Iterator[_Aside]:
     stem = name.rsplit("/", 1)[-1].removesuffix(".jsonl")
     agent_id = id_of(first.get("agentId")) or stem.removeprefix("agent-")
     prompt = plain_text(mapping_of(first.get("message")).get("content"))
-    yield _Aside(name, agent_id, prompt, chain([first], rest))
+    yield _Aside(name, agent_id, id_of(first.get("sessionId")), prompt, chain([first], rest))
 
 
 def _owner(aside: _Aside, agents: Iterable[Subagent]) -> Subagent | None:

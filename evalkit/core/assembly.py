@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from evalkit.core.content import Trimmer, id_of, list_of, mapping_of, text_of
-from evalkit.core.conversation import Session, Subagent, Thread, ToolCall
-from evalkit.core.loglines import Event
+from evalkit.core.conversation import Session, Subagent, Thread, ToolCall, ToolCalls
+from evalkit.core.loglines import KINDS, Event, is_event
 from evalkit.core.messages import Messages
 from evalkit.core.subagents import Tasks
 from evalkit.core.timing import MILLISECOND, Line, Tick, parse_time
@@ -64,8 +64,6 @@ _HANDLERS = {
 """Kind of event to the method that takes it, by name: bound methods would tie the assembler, and
 with it all it has read, into a cycle."""
 
-_KINDS = frozenset({"assistant", "user", "result", "system", "stream_event"})
-
 
 @dataclass(slots=True)
 class Assembler:
@@ -74,8 +72,9 @@ class Assembler:
     Attributes:
         trim: Shortens what is kept of them.
         sessions: What was found, in order.
-        tools: Tool calls of all sessions by their id.
+        tools: Tool calls of the log by their id.
         kinds: ``type/subtype`` of every event so far.
+        first: Which event the present log begins with; the earlier ones are of earlier steps.
         known: Events of Claude Code's own kinds and shape.
         strange: Type to number of events of other types.
         bad_times: Timestamps that are no times.
@@ -85,8 +84,9 @@ class Assembler:
 
     trim: Trimmer
     sessions: list[Session] = field(default_factory=list)
-    tools: dict[str, ToolCall] = field(default_factory=dict)
+    tools: ToolCalls = field(default_factory=ToolCalls)
     kinds: list[str] = field(default_factory=list)
+    first: int = 0
     known: int = 0
     strange: Counter[str] = field(default_factory=Counter)
     bad_times: int = 0
@@ -94,17 +94,24 @@ class Assembler:
     messages: Messages = field(init=False)
     _seen: set[str] = field(default_factory=set)
     _latest: dict[str, Session] = field(default_factory=dict)
+    _step: str = ""
+    _new_log: bool = True
 
     def __post_init__(self) -> None:
         self.tasks = Tasks(self.trim, self.tools)
         self.messages = Messages(self.trim, self.tools, self.tasks)
 
+    def begin(self, step: str) -> None:
+        """Begin a log, of a step or of the whole: no event of it is of an earlier session."""
+        self.first, self._step, self._new_log = len(self.kinds), step, True
+        self._latest.clear()
+
     def take(self, event: Event) -> str | None:
         """Put one event of the log in its place; returns why it was skipped, if it was."""
         kind, subtype = text_of(event.get("type")), text_of(event.get("subtype"))
         self.kinds.append(f"{kind}/{subtype}")
-        if kind in _KINDS:
-            self.known += _has_shape(kind, event)
+        if kind in KINDS:
+            self.known += is_event(event)
         else:
             self.strange[kind] += 1
         full = f"{kind}/{subtype}" if subtype else kind
@@ -150,7 +157,7 @@ class Assembler:
             opens: Whether an event of its kind begins something new after a result.
         """
         tick = self._tick(event)
-        session = self.sessions[-1] if self.sessions else None
+        session = None if self._new_log else self.sessions[-1]
         session_id = event.get("session_id")
         if session is None or session_id != session.session_id:
             session_id = id_of(session_id) or id_of(event.get("sessionId"))
@@ -158,8 +165,9 @@ class Assembler:
                 session = self._latest.get(session_id)
         if session is None or (opens and session.result is not None):
             session_id = session_id or (session.session_id if session is not None else "")
-            session = Session(session_id, Line([tick]), Thread(last=tick))
+            session = Session(session_id, Line([tick]), Thread(last=tick), step=self._step)
             self.sessions.append(session)
+            self._new_log = False
         else:
             session.session_id = session.session_id or session_id
             session.line.ticks.append(tick)
@@ -173,10 +181,11 @@ class Assembler:
         tool_id = id_of(event["parent_tool_use_id"])
         if not tool_id:
             return session.main
-        tool = self.tools.get(tool_id)
+        tool = self.tools.starter(tool_id)
         if tool is None:  # the line with the call is missing
-            tool = self.tools[tool_id] = ToolCall(tool_id, "", start=session.main.last)
+            tool = ToolCall(tool_id, "", start=session.main.last)
             session.main.strays.append(tool)
+            self.tools.add(session.main, tool)
         return self.tasks.agent_of(tool).thread
 
     def _repeats(self, event: Event) -> bool:
@@ -218,7 +227,7 @@ class Assembler:
             if event.get(key):
                 session.facts[f"evalkit.{key}"] = self.trim.value(event[key], key)
         for denial in list_of(event.get("permission_denials")):
-            tool = self.tools.get(id_of(mapping_of(denial).get("tool_use_id")))
+            tool = self.tools.latest(id_of(mapping_of(denial).get("tool_use_id")))
             if tool is not None:
                 tool.denied = True
         session.main.last = tick
@@ -233,7 +242,7 @@ class Assembler:
         return None
 
     def _tool_progress(self, event: Event) -> str | None:
-        tool = self.tools.get(id_of(event.get("tool_use_id")))
+        tool = self.tools.latest(id_of(event.get("tool_use_id")))
         seconds = count(event.get("elapsed_time_seconds"))
         if tool is None:
             return "tool_progress without its tool call"
@@ -287,12 +296,3 @@ class Assembler:
     def _task(self, event: Event) -> str | None:
         _, tick = self._session(event)
         return self.tasks.tell(event, tick)
-
-
-def _has_shape(kind: str, event: Event) -> bool:
-    """Whether the event looks like Claude Code's, not like another agent's of the same name."""
-    if kind in {"assistant", "user"}:
-        return isinstance(event.get("message"), dict) or "tool_use_result" in event
-    if kind == "result":
-        return any(k in event for k in ("subtype", "is_error", "duration_ms", "total_cost_usd"))
-    return isinstance(event.get("subtype"), str) if kind == "system" else "event" in event

@@ -39,6 +39,8 @@ def session_attributes(session: Session, figures: Reconciled) -> dict[str, Json]
         attributes["evalkit.hooks"] = list(hooks.values())
     if session.session_id:
         attributes["evalkit.session_id"] = session.session_id
+    if session.step:
+        attributes["evalkit.step"] = session.step
     totals = figures.totals
     if totals is None:
         return attributes

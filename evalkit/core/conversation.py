@@ -16,6 +16,9 @@ from evalkit.core.values import Json
 SYNTHETIC = "<synthetic>"
 """The model of messages that Claude Code wrote itself."""
 
+AGENT_TOOLS = frozenset({"Agent", "Task"})
+"""Tools that do nothing but start a subagent. Others, such as Skill, may start one too."""
+
 
 @dataclass(slots=True, eq=False)
 class ToolCall:
@@ -48,6 +51,47 @@ class ToolCall:
     denied: bool = False
     facts: dict[str, Json] = field(default_factory=dict)
     agent: Subagent | None = None
+
+
+@dataclass(slots=True)
+class ToolCalls:
+    """The tool calls of a log by their id, which gateways may count anew in each message.
+
+    A thread is named by its ``id()``: a reference to it would tie all that was read into a cycle.
+    """
+
+    _latest: dict[str, ToolCall] = field(default_factory=dict)
+    _in_thread: dict[tuple[int, str], ToolCall] = field(default_factory=dict)
+    _starters: dict[str, ToolCall] = field(default_factory=dict)
+
+    def add(self, thread: Thread, tool: ToolCall) -> None:
+        """Take in a call that the thread made."""
+        if tool.tool_use_id:
+            self._latest[tool.tool_use_id] = tool
+            self._in_thread[id(thread), tool.tool_use_id] = tool
+            if tool.name in AGENT_TOOLS:
+                self._starters[tool.tool_use_id] = tool
+
+    def latest(self, tool_id: str) -> ToolCall | None:
+        """The last call of that id so far."""
+        return self._latest.get(tool_id)
+
+    def starter(self, tool_id: str) -> ToolCall | None:
+        """The call of that id that a subagent's messages name as what started it."""
+        starter, latest = self._starters.get(tool_id), self._latest.get(tool_id)
+        if starter is None or (starter.answered and latest is not None and not latest.answered):
+            return latest
+        return starter
+
+    def waiting(self, thread: Thread, tool_id: str) -> ToolCall | None:
+        """The call that a result in the thread answers; None where all of that id have theirs."""
+        for tool in thread.calls[-1].tools if thread.calls else ():
+            if tool.tool_use_id == tool_id and not tool.answered:
+                return tool
+        for found in (self._in_thread.get((id(thread), tool_id)), self._latest.get(tool_id)):
+            if found is not None and not found.answered:
+                return found
+        return None
 
 
 @dataclass(slots=True, eq=False)
@@ -176,6 +220,7 @@ class Session:
         begun: Whether its init event was seen.
         result: Its result event; None where the log ends before it.
         facts: What its span says in attributes.
+        step: The step of the case that it is of; empty where a case is not done in steps.
     """
 
     session_id: str
@@ -184,6 +229,7 @@ class Session:
     begun: bool = False
     result: dict[str, Json] | None = None
     facts: dict[str, Json] = field(default_factory=dict)
+    step: str = ""
 
     @property
     def calls(self) -> list[ModelCall]:

@@ -22,6 +22,8 @@ class Ledger:
         used: Entries that ended in the trace.
         skipped: Reason to number of entries that carry nothing for a trace.
         unreadable: (one-based line number, why) of entries that are no JSON object.
+        prefixed: Events that stand behind other text on their line.
+        prefix: Such a text, of the first of them.
         masked: Kind of secret to places where it was masked.
         truncated: What was shortened, to characters left out.
         notes: Everything else, each said once.
@@ -31,6 +33,8 @@ class Ledger:
     used: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     unreadable: list[tuple[int, str]] = field(default_factory=list)
+    prefixed: int = 0
+    prefix: str = ""
     masked: Counter[str] = field(default_factory=Counter)
     truncated: Counter[str] = field(default_factory=Counter)
     notes: dict[str, None] = field(default_factory=dict)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from typing import TypeAlias
 
 import msgspec
@@ -16,22 +15,54 @@ from evalkit.core.values import Json, well_formed
 Event: TypeAlias = dict[str, Json]
 """One JSON object of the log."""
 
+KINDS = frozenset({"assistant", "user", "result", "system", "stream_event"})
+"""Types of events that Claude Code logs in a shape of its own; of others, it logs any."""
+
 _BLANK = b" \t\r\n\f\v"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _ARRAY_BEGINS = re.compile(rb"\s*\[\s*(?:\{|$)")  # and not such as "[INFO] starting"
+_EVENT_BEGINS = re.compile(r'\{\s*"type"\s*:\s*"(?:assistant|user|result|system|stream_event)"')
+_UNSEEN = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x20\x7f\ufeff]|\\[nrt]")
+"""What takes no place on a terminal, and line ends that a program wrote as two characters."""
+COMPRESSED = "compressed with"
+"""Begins the reason why the first line of a compressed log cannot be read."""
+
+_MAGIC = {
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\xfd7zXZ": "xz",
+    b"BZh": "bzip2",
+    b"PK\x03\x04": "zip",
+}
 _decode = msgspec.json.Decoder().decode
+_scan = json.JSONDecoder().raw_decode
 
 
 class _Unreadable(ValueError):
     """Text that is no JSON value; the message says why."""
 
 
+def is_event(value: Json) -> bool:
+    """Whether a value has the shape of an event of Claude Code."""
+    if not isinstance(value, dict):
+        return False
+    kind = value.get("type")
+    if kind in {"assistant", "user"}:
+        return isinstance(value.get("message"), dict) or "tool_use_result" in value
+    if kind == "result":
+        return any(k in value for k in ("subtype", "is_error", "duration_ms", "total_cost_usd"))
+    if kind == "system":
+        return isinstance(value.get("subtype"), str)
+    return isinstance(kind, str) and ("event" if kind == "stream_event" else "session_id") in value
+
+
 def read_events(lines: Iterable[bytes], ledger: Ledger, *, source: str = "") -> Iterator[Event]:
     """The objects of a log, one by one; all else goes to the ledger as unreadable.
 
-    One object a line is the rule. A log that is one JSON array, on one line or on many, whole or
-    cut off, is read element by element; its elements then count as lines.
+    One object a line is the rule. Events that share a line with each other or with other text
+    are read too, and so are those that run over several lines, be it one JSON array or one object
+    after the other, whole or cut off; each then counts as a line.
 
     Args:
         lines: The log, with or without line ends.
@@ -40,19 +71,11 @@ def read_events(lines: Iterable[bytes], ledger: Ledger, *, source: str = "") -> 
     """
     prefix = f"{source}: " if source else ""
     numbered = enumerate(lines, start=1)
-    opening = next(((n, line) for n, line in numbered if line.strip(_BLANK)), None)
-    if opening is None:
-        return
-    number, first = opening
-    if _ARRAY_BEGINS.match(first) and not _is_json(first):
-        yield from _elements(b"\n".join([first, *(line for _, line in numbered)]), ledger, prefix)
-        return
     last = b""
-    for number, raw in chain([opening], numbered):
+    for number, raw in numbered:
         line = raw.strip(_BLANK)
         if not line:
             continue
-        last = line
         try:
             value = _decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -60,8 +83,16 @@ def read_events(lines: Iterable[bytes], ledger: Ledger, *, source: str = "") -> 
         if isinstance(value, dict):  # nearly always
             ledger.lines += 1
             yield value
+        elif line in {b"{", b"["} or (
+            not last and _ARRAY_BEGINS.match(line) and not _is_json(line)
+        ):
+            rest = (each.rstrip(b"\n") for _, each in numbered)
+            text = b"\n".join([line, *rest]).decode("utf-8", "replace")
+            yield from _over_lines(text, number, ledger, prefix)
+            return
         else:
             yield from _objects(line, number, ledger, prefix)
+        last = line
     _name_cut(last, ledger)
 
 
@@ -84,10 +115,37 @@ def _objects(line: bytes, number: int, ledger: Ledger, prefix: str) -> Iterator[
     try:
         value = _value(line)
     except _Unreadable as error:
-        ledger.reject(number, f"{prefix}{error}")
+        yield from _beside_text(line, number, ledger, prefix, str(error))
         return
     values = value if isinstance(value, list) and _holds_objects(value) else [value]
     yield from _only_objects(values, number, ledger, prefix)
+
+
+def _beside_text(
+    line: bytes, number: int, ledger: Ledger, prefix: str, why: str
+) -> Iterator[Event]:
+    """The events of a line that is no JSON value; what is around them goes to the ledger."""
+    text = line.decode("utf-8", "replace")
+    done, begin = 0, text.find("{")
+    unread: list[str] = []
+    while begin >= 0:
+        value, end = _value_at(text, begin)
+        if is_event(value):
+            unread.append(text[done:begin])
+            ledger.lines += 1
+            ledger.prefixed += bool(unread[0])
+            ledger.prefix = ledger.prefix or unread[0]
+            yield well_formed(value)
+            done, begin = end, text.find("{", end)
+        else:
+            event = _EVENT_BEGINS.search(text, begin + 1)
+            begin = event.start() if event else -1
+    for part in (*unread, text[done:]):
+        if not done:
+            ledger.reject(number, f"{prefix}{why}")
+        elif _UNSEEN.sub("", part):
+            what = "broken JSON" if part.startswith("{") else "text"
+            ledger.reject(number, f"{prefix}{what} beside an event")
 
 
 def _only_objects(
@@ -125,6 +183,9 @@ def _value(line: bytes) -> Json:
 
 
 def _why_no_json(line: bytes) -> str:
+    packed = next((name for magic, name in _MAGIC.items() if line.startswith(magic)), "")
+    if packed:
+        return f"{COMPRESSED} {packed}"
     return "broken JSON" if line[:1] in b"{[" else "no JSON"
 
 
@@ -132,7 +193,7 @@ def _name_cut(last: bytes, ledger: Ledger) -> None:
     """Say of a last line that only its end is missing that the log is cut off there."""
     if last.startswith(b"{") and not last.endswith(b"}") and ledger.unreadable:
         number, why = ledger.unreadable[-1]
-        if why.endswith("broken JSON"):
+        if "broken JSON" in why:
             ledger.unreadable[-1] = (number, f"{why}: the log is cut off in this line")
 
 
@@ -153,34 +214,37 @@ def _kind(value: Json) -> str:
     return names.get(type(value), "a number")
 
 
-def _elements(data: bytes, ledger: Ledger, prefix: str) -> Iterator[Event]:
-    """The objects of an array over many lines, or of one that is cut off or broken."""
-    try:
-        values = _value(data)
-    except _Unreadable:
-        yield from _salvage(data.decode("utf-8", "replace"), ledger, prefix)
-        return
-    if _holds_objects(values):
+def _over_lines(text: str, number: int, ledger: Ledger, prefix: str) -> Iterator[Event]:
+    """The objects of text whose values run over many lines; what is broken is read by lines."""
+    if not text.startswith("["):
+        ledger.note("events of the log run over several lines; each counts as one")
+    elif not _is_json(text.encode()):
+        ledger.note("the log is a JSON array that is broken or cut off")
+    else:
         ledger.note("the log is one JSON array; its elements count as lines")
-    yield from _only_objects(values, 1, ledger, prefix)
-
-
-def _salvage(text: str, ledger: Ledger, prefix: str) -> Iterator[Event]:
-    """The objects in broken text, each as far as it can be read; the rest line by line."""
-    ledger.note("the log is a JSON array that is broken or cut off")
-    scan = json.JSONDecoder().raw_decode
-    at, number, counted_to = text.index("[") + 1, 1, 0
+        yield from _only_objects(_value(text.encode()), number, ledger, prefix)
+        return
+    at, counted_to, sound = 0, 0, True
     while at < len(text):
-        if text[at] in " \t\r\n\f\v,]":
+        if text[at] in " \t\r\n\f\v,[]":
             at += 1
             continue
         number += text.count("\n", counted_to, at)
         counted_to = at
-        try:
-            value, at = scan(text, at)
-        except (ValueError, RecursionError):
-            end = text.find("\n", at)
-            ledger.reject(number, f"{prefix}broken JSON in an array")
-            at = end if end >= 0 else len(text)
+        value, end = _value_at(text, at)
+        if isinstance(value, dict) and (sound or is_event(value)):
+            ledger.lines += 1
+            yield well_formed(value)
         else:
-            yield from _only_objects([well_formed(value)], number, ledger, prefix)
+            sound, end = False, text.find("\n", at)
+            end = end if end >= 0 else len(text)
+            yield from _objects(text[at:end].strip().encode(), number, ledger, prefix)
+        at = end
+
+
+def _value_at(text: str, begin: int) -> tuple[Json, int]:
+    """The JSON value that begins there and where it ends; None where none does."""
+    try:
+        return _scan(text, begin)
+    except (ValueError, RecursionError):
+        return None, begin

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from evalkit.core.content import Trimmer, id_of, list_of, mapping_of, plain_text, text_of
-from evalkit.core.conversation import ModelCall, Thread, ToolCall
+from evalkit.core.conversation import ModelCall, Thread, ToolCall, ToolCalls
 from evalkit.core.loglines import Event
 from evalkit.core.subagents import Tasks
 from evalkit.core.timing import Tick
@@ -30,7 +30,7 @@ class Messages:
     """
 
     trim: Trimmer
-    tools: dict[str, ToolCall]
+    tools: ToolCalls
     tasks: Tasks
     streamed: dict[str, Usage] = field(default_factory=dict)
     _calls: dict[tuple[int, str], ModelCall] = field(default_factory=dict)
@@ -80,11 +80,12 @@ class Messages:
         if kept["type"] == "text" and not kept["text"]:
             return
         call.blocks.append(kept)
-        if kind in _TOOL_USES and kept["id"] not in self.tools:
+        if kind in _TOOL_USES:
             tool = ToolCall(kept["id"], kept["name"], start=tick, input=kept["input"])
-            call.tools.append(tool)
-            if tool.tool_use_id:
-                self.tools[tool.tool_use_id] = tool
+            same = (each for each in call.tools if each.tool_use_id == tool.tool_use_id)
+            if not any(tool.tool_use_id and each.input == tool.input for each in same):
+                call.tools.append(tool)
+                self.tools.add(thread, tool)
 
     def user(self, thread: Thread, event: Event, tick: Tick) -> str | None:
         """A line from the user's side: words, or results of tools; returns why it was skipped."""
@@ -117,12 +118,11 @@ class Messages:
 
     def _answer(self, thread: Thread, block: Json, told: Json, tick: Tick) -> None:
         tool_id = id_of(block.get("tool_use_id"))
-        tool = self.tools.get(tool_id)
+        tool = self.tools.waiting(thread, tool_id)
         if tool is None:
             tool = ToolCall(tool_id, "", start=thread.last)
             thread.strays.append(tool)
-            if tool_id:
-                self.tools[tool_id] = tool
+            self.tools.add(thread, tool)
         what = f"{tool.name or 'tool'} output"
         content = block.get("content")
         if content is None:

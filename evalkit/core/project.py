@@ -54,6 +54,7 @@ class Project:
         skill: The skill under evaluation; empty where only a prompt is given.
         arguments: Template of the skill's arguments, such as ``{prompt}``.
         mode: ``case``: one agent session a case; ``batch``: one for the whole run.
+        steps: Ids of ``execution.steps``, in order, where a case takes several sessions.
         runner: ``runner.type``; empty where not given.
         models: Role to model name.
         experiment: MLflow experiment; the project's name unless given.
@@ -71,6 +72,7 @@ class Project:
     skill: str = ""
     arguments: str = ""
     mode: Mode = "case"
+    steps: tuple[str, ...] = ()
     runner: str = ""
     models: Mapping[str, str] = field(default_factory=dict)
     experiment: str = ""
@@ -150,6 +152,7 @@ class _Reader:
             arguments=self.text(execution, "arguments", "execution.")
             or self.text(execution, "prompt", "execution."),
             mode=self.mode(execution),
+            steps=_step_ids(execution.get("steps")),
             runner=self.text(self.mapping(root, "runner"), "type", "runner."),
             models=self.texts(root, "models"),
             experiment=self.text(mlflow, "experiment", "mlflow.") or name,
@@ -280,3 +283,8 @@ class _Reader:
 
 def _models(value: object) -> str:
     return ", ".join(map(as_text, value)) if isinstance(value, list) else as_text(value)
+
+
+def _step_ids(steps: object) -> tuple[str, ...]:
+    named = [step for step in steps if isinstance(step, dict)] if isinstance(steps, list) else []
+    return tuple(as_text(step.get("id")) for step in named)

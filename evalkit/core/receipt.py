@@ -35,7 +35,7 @@ class Receipt:
 
     Attributes:
         lines: Lines that are not blank, of the log and of its subagents' transcripts; of a log
-            that is one JSON array, its elements.
+            that is one JSON array, its elements; events and texts that share a line each count.
         used: Lines that ended in a span, or in the trace itself.
         skipped: Reason to number of lines that carry nothing for a trace.
         unreadable: (one-based line number, why) of lines that are no JSON object; the reason

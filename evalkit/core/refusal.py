@@ -7,6 +7,7 @@ from collections import Counter
 from evalkit.core.assembly import Assembler
 from evalkit.core.errors import LogRefused, Problem
 from evalkit.core.ledger import Ledger
+from evalkit.core.loglines import COMPRESSED
 
 _FIX = "log the agent with: claude --print --output-format stream-json --verbose"
 
@@ -28,7 +29,12 @@ _FOREIGN = {
 }
 """Types of events that other agents log and Claude Code does not."""
 
+_TAKE_OFF = (
+    "write the log without prefixes, times and colours, or take them off: "
+    "sed 's/^[^{]*//' stdout.log"
+)
 _SHOWN = 5
+_PREFIX_SHOWN = 40
 
 
 def refuse_foreign(assembler: Assembler, ledger: Ledger) -> None:
@@ -41,8 +47,20 @@ def refuse_foreign(assembler: Assembler, ledger: Ledger) -> None:
         _refuse(ledger, "the log is empty", "run the case again; an empty log means no session")
     if len(ledger.unreadable) == ledger.lines:
         number, why = ledger.unreadable[0]
+        if why.startswith(COMPRESSED):
+            _refuse(
+                ledger,
+                f"the log is {why}",
+                "decompress it, under the same name, and log the run again",
+            )
         message = f"no line of the log is a JSON object (line {number}: {why})"
         _refuse(ledger, message, _FIX, line=number)
+    if ledger.prefixed == ledger.lines - len(ledger.unreadable):
+        shown = ledger.prefix.strip()[:_PREFIX_SHOWN] or ledger.prefix[:_PREFIX_SHOWN]
+        message = f"each event of the log stands behind other text, such as {shown!r}"
+        if shown == "data:":
+            message = "the log is a stream of server-sent events: each stands behind 'data:'"
+        _refuse(ledger, message, _TAKE_OFF)
     agents = Counter(
         {_FOREIGN[kind]: n for kind, n in assembler.strange.items() if kind in _FOREIGN}
     )

@@ -51,6 +51,7 @@ class Usage:
         exit_code: The agent process's exit code; None where not said.
         tokens: Tokens by kind: ``input``, ``output``, ``cache_read``, ``cache_create``.
         per_model: The same by model, with ``cost_usd``.
+        steps: Ids of the steps that it took, in order; empty where it took only one.
     """
 
     duration_s: float | None = None
@@ -59,6 +60,7 @@ class Usage:
     exit_code: int | None = None
     tokens: Mapping[str, int] = field(default_factory=dict)
     per_model: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    steps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +284,7 @@ class _Reader:
                 model: _numbers(figures)
                 for model, figures in self.mappings(found, "per_model_usage", document, prefix)
             },
+            steps=tuple(name for name, _ in self.mappings(found, "steps", document, prefix)),
         )
 
     def number(

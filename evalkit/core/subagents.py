@@ -12,13 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from evalkit.core.content import Trimmer, id_of, mapping_of, plain_text, text_of
-from evalkit.core.conversation import Subagent, Thread, ToolCall
+from evalkit.core.conversation import AGENT_TOOLS, Subagent, Thread, ToolCall, ToolCalls
 from evalkit.core.timing import Tick, parse_time
 from evalkit.core.usage import count, usage_from
 from evalkit.core.values import Json
-
-AGENT_TOOLS = frozenset({"Agent", "Task"})
-"""Tools that do nothing but start a subagent. Others, such as Skill, may start one too."""
 
 _LAUNCHED = "Async agent launched"
 _STILL_GOING = frozenset({"pending", "running", "in_progress", "async_launched", ""})
@@ -44,9 +41,9 @@ class Tasks:
     """
 
     trim: Trimmer
-    tools: Mapping[str, ToolCall]
+    tools: ToolCalls
     started: list[ToolCall] = field(default_factory=list)
-    _tool_of: dict[str, str] = field(default_factory=dict)
+    _tool_of: dict[str, ToolCall] = field(default_factory=dict)
     _kind_of: dict[str, str] = field(default_factory=dict)
 
     def agent_of(self, tool: ToolCall) -> Subagent:
@@ -63,13 +60,14 @@ class Tasks:
     def tell(self, event: Mapping[str, Json], tick: Tick) -> str | None:
         """Take a ``task_…`` event in; returns why not, if it belongs to nothing in the log."""
         subtype, task_id = text_of(event.get("subtype")), id_of(event.get("task_id"))
-        if tool_id := id_of(event.get("tool_use_id")):
-            self._tool_of[task_id] = tool_id
+        tool_id, tool = id_of(event.get("tool_use_id")), self._tool_of.get(task_id)
+        if tool_id and (tool is None or tool.tool_use_id != tool_id):
+            tool = self.tools.starter(tool_id)
         if kind := text_of(event.get("task_type")):
             self._kind_of[task_id] = kind
-        tool = self.tools.get(self._tool_of.get(task_id, ""))
         if tool is None:
             return f"system/{subtype} without its tool call"
+        self._tool_of[task_id] = tool
         if self._is_agent(tool, task_id):
             self._agent_event(self.agent_of(tool), event, tick)
         else:

@@ -52,7 +52,7 @@ def _no_garbage_collection() -> Iterator[None]:
 
 @_no_garbage_collection()
 def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
-    lines: Iterable[bytes],
+    lines: Iterable[bytes] | Mapping[str, Iterable[bytes]],
     *,
     trace_id: str,
     name: str,
@@ -70,7 +70,8 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
     Args:
         lines: The log, as ``claude --print --output-format stream-json --verbose`` writes it:
             JSON lines, perhaps with other programs' lines between, perhaps cut off anywhere;
-            or one JSON array of the same events.
+            or one JSON array of the same events. Of a case that was done in several steps, each
+            step's log by the step's name, in order.
         trace_id: ``tr-`` and 32 hex digits; span ids are derived from it.
         name: Name of the trace and of its root span.
         case_id: The case it belongs to; None for a whole batch run.
@@ -88,8 +89,11 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
     ledger = Ledger()
     log_hash, aside_hashes = hashlib.sha256(), {n: hashlib.sha256() for n in sorted(sidecars)}
     assembler = Assembler(Trimmer(max(1, max_value_chars), ledger))
-    for event in _events(lines, ledger, log_hash):
-        ledger.settle(assembler.take(event))
+    logs = lines if isinstance(lines, Mapping) else {"": lines}
+    for step, log in logs.items():
+        assembler.begin(step)
+        for event in _events(log, ledger, log_hash, f"steps/{step}" if step else ""):
+            ledger.settle(assembler.take(event))
     sessions = assembler.sessions
     refuse_foreign(assembler, ledger)
     read_asides(assembler, {n: _events(sidecars[n], ledger, aside_hashes[n], n) for n in sidecars})
@@ -106,6 +110,7 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
     receipt = _receipt(views, ledger)
     stated_start = None if timed or start.inferred else start.ns
     decides = [BUILDER, name, asked, max_value_chars, times, stated_start]
+    decides += [step for step in logs if step]
     hashes = [log_hash.hexdigest(), {n: h.hexdigest() for n, h in aside_hashes.items()}]
     return Trace(
         trace_id=trace_id,
@@ -173,17 +178,18 @@ def _place_in_time(
 
 
 def _take_times(assembler: Assembler, times: Sequence[Mapping[str, Any]], ledger: Ledger) -> None:
-    stamps = align_times(assembler.kinds, times)
+    kinds = assembler.kinds[assembler.first :]  # beside several steps lie the last one's times
+    stamps = align_times(kinds, times)
     if stamps is None:
         ledger.note(
             f"times of {len(times)} events lie beside the log, but do not line up with its "
-            f"{len(assembler.kinds)} events; not used"
+            f"{len(kinds)} events; not used"
         )
         return
     for session in assembler.sessions:
         for tick in session.line.ticks:
-            if tick.stamp is None:
-                tick.stamp = stamps[tick.place]
+            if tick.stamp is None and tick.place >= assembler.first:
+                tick.stamp = stamps[tick.place - assembler.first]
 
 
 def _settle_figures(assembler: Assembler) -> list[SessionView]:

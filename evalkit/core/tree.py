@@ -95,7 +95,8 @@ def build_spans(
         root = tree.add(None, name, "AGENT", begin, lines[-1][-1])
         root.status, root.message = session_outcome(views[-1].session)
         for number, view in enumerate(views, start=1):
-            node = tree.session(view, root, f"session {number}")
+            step = view.session.step
+            node = tree.session(view, root, f"step {step}" if step else f"session {number}")
             node.inputs = view.session.main.prompt
             node.outputs = answer_of(view.session)
     root.inputs, root.outputs = request, response

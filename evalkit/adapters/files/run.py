@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,10 +38,13 @@ class LogFile:
     Attributes:
         path: The ``stdout.log``.
         case_id: Its case; None for a batch run's.
+        steps: The logs of a case's steps by their id, in order; of them, ``path`` is a copy of
+            the last.
     """
 
     path: Path
     case_id: str | None
+    steps: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -54,26 +58,23 @@ class LogFile:
             InputError: a link does.
         """
         inside(self.path, root)
-        for path in (*self._transcripts(), self.folder / EVENTS, self.folder / INPUT):
+        beside = (*self._transcripts(), self.folder / EVENTS, self.folder / INPUT)
+        for path in (*self.steps.values(), *beside):
             inside(path, self.folder)
 
-    def lines(self) -> Iterator[bytes]:
-        """Its lines, one at a time, as bytes.
+    def lines(self) -> dict[str, Iterator[bytes]]:
+        """Step to the lines of its log, in order; a log that is no step's has an empty name.
 
-        Raises:
-            LogRefused: it cannot be read.
+        They are read one at a time, as bytes, which raises LogRefused where it cannot be done.
         """
-        try:
-            with self.path.open("rb") as file:
-                yield from file
-        except OSError as error:
-            what = f"the log cannot be read: {error.strerror}"
-            problem = Problem(what, str(self.path), fix="check its rights and the disk")
-            raise LogRefused(problem, receipt=Receipt()) from error
+        logs = dict(self.steps)
+        if self.path.is_file() and not (logs and filecmp.cmp(self.path, self._last, shallow=False)):
+            logs[""] = self.path
+        return {step: _lines(path) for step, path in logs.items()}
 
     def subagents(self) -> dict[str, Iterator[bytes]]:
         """The transcripts of background subagents that lie beside it, by file name."""
-        return {path.name: LogFile(path, self.case_id).lines() for path in self._transcripts()}
+        return {path.name: _lines(path) for path in self._transcripts()}
 
     def _transcripts(self) -> list[Path]:
         return sorted((self.folder / "subagents").glob("*.jsonl"))
@@ -94,7 +95,21 @@ class LogFile:
 
     def modified_ns(self) -> int:
         """When the log was last written, nanoseconds since the epoch."""
-        return self.path.stat().st_mtime_ns
+        return self._last.stat().st_mtime_ns
+
+    @property
+    def _last(self) -> Path:
+        return list(self.steps.values())[-1] if self.steps else self.path
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            yield from file
+    except OSError as error:
+        what = f"the log cannot be read: {error.strerror}"
+        problem = Problem(what, str(path), fix="check its rights and the disk")
+        raise LogRefused(problem, receipt=Receipt()) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +140,27 @@ class RunFiles:
                 directory.
         """
         whole = self.folder / "stdout.log"
-        own = tuple(
-            LogFile(path, case_id)
-            for case_id in folders_in(self.folder / "cases")
-            if (path := self.folder / "cases" / case_id / "stdout.log").is_file()
-        )
+        cases = map(self._log_of, folders_in(self.folder / "cases"))
+        own = tuple(log for log in cases if log.steps or log.path.is_file())
         found = own
         if whole.is_file() and (self.run.mode == "batch" or not own):
             found = (LogFile(whole, None),)
         for log in found:
             log.stay_inside(self.folder)
         return found
+
+    def _log_of(self, case_id: str) -> LogFile:
+        """A case's log with those of its steps, in the order the run's result or config has."""
+        folder = self.folder / "cases" / case_id
+        there = {
+            step: path
+            for step in folders_in(folder / "steps")
+            if (path := folder / "steps" / step / "stdout.log").is_file()
+        }
+        ran = self.run.case_usage[case_id].steps if case_id in self.run.case_usage else ()
+        order = dict.fromkeys((*ran, *self.project.steps, *there))
+        steps = {step: there[step] for step in order if step in there}
+        return LogFile(folder / "stdout.log", case_id, steps)
 
     def given(self, log: LogFile) -> Json:
         """What the case of a log gave to the agent; None where no file of this run or project says.
