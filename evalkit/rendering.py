@@ -110,7 +110,7 @@ def logged(terminal: Terminal, report: Report) -> None:
         + ("" if report.get("written", True) else " (nothing had changed)")
     )
     receipt = report["receipt"]
-    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in receipt["verdicts"].items())
+    verdicts = "; ".join(f"{count} {verdict}" for verdict, count in receipt["verdicts"].items())
     terminal.say(
         f"  receipt: {receipt['lines']} log lines, {receipt['used']} used, "
         f"{receipt['skipped']} skipped, {receipt['unreadable']} unreadable; {verdicts or 'no logs'}"

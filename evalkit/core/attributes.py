@@ -44,7 +44,7 @@ def session_attributes(session: Session, figures: Reconciled) -> dict[str, Json]
     totals = figures.totals
     if totals is None:
         return attributes
-    attributes[TOKEN_USAGE] = totals.usage.as_mlflow(with_output=True)
+    attributes[TOKEN_USAGE] = figures.usage.as_mlflow(with_output=figures.is_output_known)
     attributes["evalkit.usage.by_model"] = {
         share.model or "all models": share.usage.as_mlflow(with_output=True)
         | ({"cost_usd": share.cost} if share.cost is not None else {})

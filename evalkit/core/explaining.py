@@ -9,8 +9,14 @@ from evalkit.core.receipt import Receipt
 VERDICTS = {
     "reconciled": "The tokens and the cost of the spans add up to what the log itself says in the "
     "end. Every token and every dollar in the trace can be relied on.",
-    "differs": "Some figures of the spans do not add up to what the log itself says in the end; "
-    "they are listed below. The totals on the trace are the log's own.",
+    "reconciled, output tokens from the result": "What the models read adds up. What they wrote is "
+    "the log's own total: its messages hold placeholders only, so single calls do not show it.",
+    "reconciled, cost from the result": "The tokens of the spans add up. The cost is the log's own "
+    "total, which it does not say how to share among the calls.",
+    "reconciled, unlogged tokens from the result": "What the log shows fits its own totals, which "
+    "also count calls, or tokens of calls, that it does not show: a subagent's, helpers'.",
+    "differs": "Some figures contradict each other, and nothing in the log explains it; they are "
+    "listed below. The totals on the trace are the log's own.",
     "incomplete": "The log does not say its own totals, so there is nothing to check the spans "
     "against. Most often it was cut off.",
     "refused": "No trace can be made of this log.",

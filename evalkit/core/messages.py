@@ -15,6 +15,7 @@ from evalkit.core.values import Json
 
 _TOOL_USES = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 _RESULT_ENDING = "tool_result"
+_REPEATED = "repeated message: another thread has it"
 _DURATIONS = ("durationMs", "totalDurationMs", "duration_ms")
 
 
@@ -35,12 +36,18 @@ class Messages:
     streamed: dict[str, Usage] = field(default_factory=dict)
     _calls: dict[tuple[int, str], ModelCall] = field(default_factory=dict)
     _streaming: dict[int, str] = field(default_factory=dict)
+    _first: dict[str, tuple[Thread, ModelCall]] = field(default_factory=dict)
+    _repeating: set[int] = field(default_factory=set)
 
     def assistant(self, thread: Thread, event: Event, tick: Tick) -> str | None:
         """A line of a message by the model; returns why it was skipped, if it was."""
         message = event.get("message")
         if not isinstance(message, dict):
             return "assistant event without a message"
+        if self._is_repeated(thread, message):
+            self._repeating.add(id(thread))
+            return _REPEATED
+        self._repeating.discard(id(thread))
         call = self._call(thread, message, tick)
         raw = message.get("usage")
         if raw != call.logged_usage:  # each line of a message repeats it
@@ -69,7 +76,20 @@ class Messages:
             call.facts, thread.facts = thread.facts, {}
             thread.calls.append(call)
             self._calls[id(thread), message_id] = call
+            if message_id:
+                self._first.setdefault(message_id, (thread, call))
         return call
+
+    def _is_repeated(self, thread: Thread, message: Mapping[str, Json]) -> bool:
+        """Whether it is another thread's: a forked agent's transcript begins with its caller's.
+
+        The id alone does not say so: some gateways give one to several messages.
+        """
+        first, call = self._first.get(id_of(message.get("id")), (thread, None))
+        usage = usage_from(message.get("usage"))
+        if first is thread or call is None or call.usage is None or usage is None:
+            return False
+        return usage.read == call.usage.read and text_of(message.get("model")) == call.model
 
     def _block(self, thread: Thread, call: ModelCall, block: Json, tick: Tick) -> None:
         kind = text_of(mapping_of(block).get("type"))
@@ -94,6 +114,8 @@ class Messages:
             return self._wordless(thread, event, tick)
         content = message.get("content")
         results = [b for b in list_of(content) if mapping_of(b).get("type") == "tool_result"]
+        if results and id(thread) in self._repeating:
+            return _REPEATED
         told = event.get("tool_use_result") if len(results) == 1 else None
         for block in results:
             self._answer(thread, block, told, tick)

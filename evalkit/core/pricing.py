@@ -62,11 +62,16 @@ def price_of(total: Usage, cost: float, *, searches: int, hour_writes: int) -> P
         return None
     for writes in dict.fromkeys((min(hour_writes, total.cache_write), total.cache_write, 0)):
         usage = replace(total, cache_write_1h=writes)
-        tokens = _read(usage) + usage.output * OUTPUT_RATIO
+        tokens = weight(usage)
         cents = paid / tokens * 1_000_000 * _CENTS if tokens else 0.0
         if cents >= 1 and abs(cents - round(cents)) <= _ROUND * max(1.0, cents / _CENTS):
             return Price(round(cents) / _CENTS, usage, by_duration=writes > 0 or not hour_writes)
     return None
+
+
+def weight(usage: Usage) -> float:
+    """How many input tokens, read afresh, cost as much as all of these."""
+    return _read(usage) + usage.output * OUTPUT_RATIO
 
 
 def _read(usage: Usage) -> float:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, get_args
 
 from evalkit.core.values import Json
+
+Cause: TypeAlias = Literal["", "unlogged tokens", "output tokens", "cost"]
+"""What of the result's figures calls do not carry, the gravest first; empty where nothing
+explains the difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +23,7 @@ class Difference:
         spans: The sum over the spans (tokens, or USD).
         result: What the log's result event says.
         why: Why they differ, where that is known.
+        cause: What kind of difference it is; empty where figures contradict each other.
     """
 
     what: str
@@ -25,6 +31,16 @@ class Difference:
     spans: float
     result: float
     why: str
+    cause: Cause = ""
+
+
+def verdict_on(differences: Iterable[Difference]) -> str:
+    """``reconciled``, perhaps with what the trace has from the result alone, or ``differs``."""
+    causes = {each.cause for each in differences}
+    gravest = next((cause for cause in get_args(Cause) if cause in causes), None)
+    if gravest is None:
+        return "reconciled"
+    return f"reconciled, {gravest} from the result" if gravest else "differs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +57,8 @@ class Receipt:
         unreadable: (one-based line number, why) of lines that are no JSON object; the reason
             begins with the file's name where it is a transcript's line.
         sessions: Sessions found in the log.
-        verdict: ``reconciled``, ``differs``, ``incomplete`` (the log is cut off or says no
-            totals) or ``refused``.
+        verdict: What :func:`verdict_on` says of the differences, ``incomplete`` (the log is cut
+            off or says no totals) or ``refused``.
         differences: The figures that do not agree; empty when reconciled.
         masked: Kind of secret to number of places where it was masked.
         truncated: Values that were shortened because of their size, and the characters left out.

@@ -21,13 +21,15 @@ from dataclasses import dataclass, field, replace
 
 from evalkit.core.conversation import ModelCall, Session
 from evalkit.core.pricing import Price, price_of
-from evalkit.core.receipt import Difference
-from evalkit.core.totals import ModelTotal, Totals
-from evalkit.core.usage import KINDS, Usage, total
+from evalkit.core.receipt import Cause, Difference
+from evalkit.core.totals import ModelTotal, Totals, shown
+from evalkit.core.usage import KINDS, Usage
 from evalkit.core.values import Json
 
 _SAME_MONEY = 1e-9
 """USD; floats that were added up in another order differ by less."""
+
+_MODELS_COSTS = "the models' costs in the result event do not add up to its total"
 
 
 @dataclass(slots=True)
@@ -36,6 +38,8 @@ class Reconciled:
 
     Attributes:
         totals: What its result event says; None where there is none.
+        usage: All that it used: what the result says, else what the messages say.
+        is_output_known: Whether the output tokens in it are a fact.
         prices: Model, as the result event names it, to the price that explains its cost.
         priced: Whether every call that the log shows has a cost.
         remainder: Model to what belongs to it but to no span: tokens by kind and ``cost_usd``.
@@ -43,16 +47,27 @@ class Reconciled:
     """
 
     totals: Totals | None
+    usage: Usage
+    is_output_known: bool
     prices: dict[str, Price] = field(default_factory=dict)
     priced: bool = False
     remainder: dict[str, dict[str, Json]] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
 
     @property
+    def is_stated(self) -> bool:
+        """Whether the result says tokens; of a session that used none it need not."""
+        return self.totals is not None and (
+            bool(self.totals.models) or (not self.totals.cost and self.usage == Usage())
+        )
+
+    @property
     def cost(self) -> dict[str, Json] | None:
         """USD for the session, split into input and output where prices explain all of it."""
         if self.totals is None or self.totals.cost is None:
             return None
+        if not (self.totals.cost or self.totals.models) and self.usage != Usage():
+            return None  # an error's result: nothing in it, though messages did cost
         cost: dict[str, Json] = {"total_cost": self.totals.cost}
         shares = self.totals.models
         if shares and all(share.model in self.prices for share in shares):
@@ -70,11 +85,15 @@ def reconcile(session: Session, totals: Totals | None, streamed: Mapping[str, Us
     """
     calls = session.calls
     _say_final(calls, streamed)
-    found = Reconciled(totals)
-    if totals is None:
+    found = Reconciled(totals, shown(calls), all(call.final for call in calls))
+    if totals is None or not totals.models:
         return found
-    _from_main_thread([call for call in session.main.calls if not call.synthetic], totals)
+    found.usage, found.is_output_known = totals.usage, True
+    main = [call for call in session.main.calls if not call.synthetic]
+    _from_main_thread(main, totals)
     by_share = _by_share(totals, session)
+    is_main_complete = totals.main is not None and shown(main).read == totals.main.read
+    has_others = is_main_complete or (totals.main is None and len(list(session.main.threads)) > 1)
     for share in totals.models:
         own = by_share.get(share.model, [])
         _from_total(own, share.usage)
@@ -85,23 +104,26 @@ def reconcile(session: Session, totals: Totals | None, streamed: Mapping[str, Us
             for call in own:
                 if call.usage is not None and call.final:
                     call.cost = price.cost(call.usage)
-        _compare(found, own, share, contradicted=contradicted)
+        is_unseen = not own and (totals.main is None or not calls)
+        is_explained = has_others or is_unseen or any(call.usage is None for call in own)
+        _compare(found, own, share, contradicted=contradicted, is_explained=is_explained)
+    _name_beyond(found, by_share.get(None, []), totals)
     _compare_cost(found, calls, totals)
     return found
 
 
-def _by_share(totals: Totals, session: Session) -> dict[str, list[ModelCall]]:
-    """Model, as the result event names it, to its calls."""
-    if [share.model for share in totals.models] == [""]:  # it names none: the main thread's usage
-        return {"": [call for call in session.main.calls if not call.synthetic]}
-    by_name: dict[str, list[ModelCall]] = {}
-    for call in session.calls:
-        by_name.setdefault(call.model, []).append(call)
-    found: dict[str, list[ModelCall]] = {}
-    for name, calls in by_name.items():
-        share = totals.share_of(name)
-        if share is not None:
-            found.setdefault(share.model, []).extend(calls)
+def _by_share(totals: Totals, session: Session) -> dict[str | None, list[ModelCall]]:
+    """Model, as the result event names it, to its calls; None to those of none that it names.
+
+    A result that names no models tells of the main thread, unless its tokens are those of all.
+    """
+    calls, found = session.calls, dict[str | None, list[ModelCall]]()
+    main = set(session.main.calls)
+    is_main = totals.names_none and shown(calls).read != totals.usage.read
+    for call in calls:
+        share = totals.models[0] if totals.names_none else totals.share_of(call.model)
+        outside = share is None or (is_main and call not in main)
+        found.setdefault(None if outside or share is None else share.model, []).append(call)
     return found
 
 
@@ -137,24 +159,22 @@ def _from_main_thread(calls: Sequence[ModelCall], totals: Totals) -> None:
 
 def _from_total(calls: Sequence[ModelCall], stated: Usage) -> None:
     """Settle outputs by what they have to add up to, if the log shows all the calls."""
-    usages = [call.usage for call in calls if call.usage is not None]
-    shown = total(usages)
-    if not calls or len(usages) < len(calls) or shown.output == 0:
+    logged = shown(calls)
+    if any(call.usage is None for call in calls) or logged.output == 0:
         return
     unknown = [call for call in calls if not call.final]
-    if shown.output == stated.output:
+    if logged.output == stated.output:
         for call in unknown:
             call.output_basis = "result"
-    elif len(unknown) == 1 and shown.read == stated.read:
-        known = sum(c.usage.output for c in calls if c.final and c.usage is not None)
+    elif len(unknown) == 1 and logged.read == stated.read:
+        known = _known(calls).output
         if stated.output > known:
             settle_output(unknown[0], stated.output - known, "remainder")
 
 
 def _withdraw_contradicted(calls: Sequence[ModelCall], stated: Usage) -> bool:
     """No output is a fact where together they exceed what the result says."""
-    known = sum(c.usage.output for c in calls if c.final and c.usage is not None)
-    if known <= stated.output:
+    if _known(calls).output <= stated.output:
         return False
     for call in calls:
         call.output_basis = ""
@@ -167,8 +187,8 @@ def _withdraw_contradicted(calls: Sequence[ModelCall], stated: Usage) -> bool:
 def _price(calls: Sequence[ModelCall], share: ModelTotal) -> Price | None:
     if share.cost is None:
         return None
-    hour_writes = total(c.usage for c in calls if c.usage is not None).cache_write_1h
-    return price_of(share.usage, share.cost, searches=share.searches, hour_writes=hour_writes)
+    writes = shown(calls).cache_write_1h
+    return price_of(share.usage, share.cost, searches=share.searches, hour_writes=writes)
 
 
 def _compare_cost(found: Reconciled, calls: Sequence[ModelCall], totals: Totals) -> None:
@@ -180,63 +200,89 @@ def _compare_cost(found: Reconciled, calls: Sequence[ModelCall], totals: Totals)
     priced_by_model = all(share.cost is not None for share in totals.models)
     if priced_by_model and abs(stated - totals.cost) > max(_SAME_MONEY, 1e-6 * totals.cost):
         found.differences.append(
-            Difference(
-                "cost_usd by model",
-                "",
-                stated,
-                totals.cost,
-                "the models' costs in the result event do not add up to its total",
-            )
+            Difference("cost_usd by model", "", stated, totals.cost, _MODELS_COSTS)
         )
     if abs(known - totals.cost) > max(_SAME_MONEY, 1e-6 * totals.cost):
-        why = _why_cost(found, calls)
-        found.differences.append(Difference("cost_usd", "", known, totals.cost, why))
+        why, cause = _why_cost(found, calls)
+        cause = cause if known <= totals.cost else ""
+        found.differences.append(Difference("cost_usd", "", known, totals.cost, why, cause))
 
 
-def _why_cost(found: Reconciled, calls: Sequence[ModelCall]) -> str:
+def _why_cost(found: Reconciled, calls: Sequence[ModelCall]) -> tuple[str, Cause]:
     if not calls:
-        return "the log shows no model call"
+        return "the log shows no model call", "cost"
     if not found.prices:
-        return "no price explains the result's cost, so it cannot be told how calls share it"
+        why = "no price explains the result's cost, so it cannot be told how calls share it"
+        return why, "cost"
     open_calls = sum(call.cost is None for call in calls)
     if open_calls:
         return (
             f"the cost of {open_calls} of {len(calls)} calls is not known, "
             "for their output tokens or price are not"
-        )
-    return "the rest was spent on calls that the log does not show"
+        ), "cost"
+    is_explained = any(each.cause == "unlogged tokens" for each in found.differences)
+    why = "the rest was spent on calls that the log does not show"
+    return why, "unlogged tokens" if is_explained else ""
 
 
 # -- differences ---------------------------------------------------------------------------------
 
 
+def _name_beyond(found: Reconciled, calls: Sequence[ModelCall], totals: Totals) -> None:
+    """Name the tokens of calls that the result does not tell of."""
+    why = "the result names no such model: the spans exceed its total by these"
+    if totals.names_none:
+        why = "the result tells of the main thread alone; a subagent's are added to the trace's"
+        found.usage += shown(calls)
+        found.is_output_known = all(call.final for call in calls)
+    for model in dict.fromkeys(call.model for call in calls):
+        own = _known([call for call in calls if call.model == model])
+        found.differences += [
+            Difference(kind, model, getattr(own, name), 0, why)
+            for kind, name in KINDS.items()
+            if getattr(own, name)
+        ]
+
+
+def _known(calls: Sequence[ModelCall]) -> Usage:
+    """What calls used, without outputs that are no facts."""
+    return replace(shown(calls), output=shown(c for c in calls if c.final).output)
+
+
 def _compare(
-    found: Reconciled, calls: Sequence[ModelCall], share: ModelTotal, *, contradicted: bool
+    found: Reconciled,
+    calls: Sequence[ModelCall],
+    share: ModelTotal,
+    *,
+    contradicted: bool,
+    is_explained: bool,
 ) -> None:
-    shown = total(call.usage for call in calls if call.usage is not None)
-    known_output = sum(c.usage.output for c in calls if c.final and c.usage is not None)
-    shown = replace(shown, output=known_output)
+    known = _known(calls)
     rest: dict[str, Json] = {}
     for kind, name in KINDS.items():
-        there, stated = getattr(shown, name), getattr(share.usage, name)
+        there, stated = getattr(known, name), getattr(share.usage, name)
         if there != stated:
             exceeded = there > stated or (contradicted and kind == "output_tokens")
-            why = _why(kind, calls, exceeded=exceeded)
-            found.differences.append(Difference(kind, share.model, there, stated, why))
+            is_rest = kind != "output_tokens" or known.read != share.usage.read
+            why, cause = _why(kind, calls, exceeded=exceeded, is_rest=is_rest and is_explained)
+            found.differences.append(Difference(kind, share.model, there, stated, why, cause))
             rest[kind] = stated - there
     if share.cost is not None:
-        known = sum((sum(call.cost) for call in calls if call.cost is not None), 0.0)
-        if share.cost - known > _SAME_MONEY:
-            rest["cost_usd"] = share.cost - known
+        priced = sum((sum(call.cost) for call in calls if call.cost is not None), 0.0)
+        if share.cost - priced > _SAME_MONEY:
+            rest["cost_usd"] = share.cost - priced
     if rest:
         found.remainder[share.model or "all models"] = rest
 
 
-def _why(kind: str, calls: Sequence[ModelCall], *, exceeded: bool) -> str:
+def _why(
+    kind: str, calls: Sequence[ModelCall], *, exceeded: bool, is_rest: bool
+) -> tuple[str, Cause]:
     if exceeded:
-        return "the log's messages exceed its own result; the result is taken for the trace"
+        return "the log's messages exceed its own result; the result is taken for the trace", ""
     if not calls:
-        return "the log shows no call of this model: helper calls, or a subagent's"
+        why = "the log shows no call of this model: helper calls, or a subagent's"
+        return why, "unlogged tokens"
     silent = sum(call.usage is None for call in calls)
     vague = sum(call.usage is not None and not call.final for call in calls)
     reasons = []
@@ -244,4 +290,9 @@ def _why(kind: str, calls: Sequence[ModelCall], *, exceeded: bool) -> str:
         reasons.append(f"{silent} of {len(calls)} calls log no tokens")
     if kind == "output_tokens" and vague:
         reasons.append(f"{vague} of {len(calls)} calls log only a placeholder for their output")
-    return "; ".join(reasons) or "calls that the log does not show: helper calls, or a subagent's"
+        if not is_rest:
+            return "; ".join(reasons), "output tokens"
+    if is_rest:
+        rest = "calls that the log does not show: helper calls, or a subagent's"
+        return "; ".join(reasons) or rest, "unlogged tokens"
+    return "; ".join([*reasons, "nothing in the log says who used the rest"]), ""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from evalkit.core.content import list_of, mapping_of, text_of
-from evalkit.core.conversation import Session
+from evalkit.core.conversation import ModelCall, Session
+from evalkit.core.pricing import weight
 from evalkit.core.usage import Usage, count, model_key, total, usage_from
 from evalkit.core.values import Json
 
@@ -47,13 +48,21 @@ class Totals:
     cost: float | None = None
 
     @property
+    def names_none(self) -> bool:
+        """Whether the result says tokens, but not of which model."""
+        return [share.model for share in self.models] == [""]
+
+    @property
     def usage(self) -> Usage:
         """All models' tokens."""
         return total(share.usage for share in self.models)
 
     def share_of(self, model: str) -> ModelTotal | None:
-        """The share of the model that goes by this name or one that means the same."""
-        exact = [share for share in self.models if share.model == model]
+        """The share of the model that goes by this name or one that means the same.
+
+        A call that names no model is the only model's there is.
+        """
+        exact = [share for share in self.models if model in {share.model, ""}]
         alike = exact or [s for s in self.models if model_key(s.model) == model_key(model)]
         return alike[0] if len(alike) == 1 else None
 
@@ -83,23 +92,45 @@ def totals_of(result: Mapping[str, Json] | None) -> Totals | None:
     return Totals(shares, main, tuple(usage for usage in last if usage is not None), cost)
 
 
+def shown(calls: Iterable[ModelCall]) -> Usage:
+    """What the log's messages say that these calls used."""
+    return total(call.usage for call in calls if call.usage is not None)
+
+
 def own_totals(sessions: Sequence[Session]) -> list[Totals | None]:
     """The totals of each session by itself.
 
     One process of Claude Code that answers several prompts restates, in each result, all that it
     used since it began; several processes that share a session's id do not. The log does not say
-    which it is, but its figures do: see :func:`_continues`.
+    which it is, but its figures do: see :func:`_continues` and :func:`_adds_cost`.
     """
     own: list[Totals | None] = []
-    before: Totals | None = None
+    told: list[tuple[str, Totals, float]] = []  # session's id, what it stated, its price of a token
     for session in sessions:
-        stated = totals_of(session.result)
-        if before is not None and stated is not None and _continues(before, stated, session):
-            own.append(_less(stated, before))
-        else:
-            own.append(stated)
-        before = stated or before
+        stated = alone = totals_of(session.result)
+        if stated is not None and alone is not None and (stated.models or stated.cost):
+            tokens = weight(stated.usage if stated.models else shown(session.calls))
+            same = [each for each in told if each[0] == session.session_id]
+            for _, before, price in (same or told)[-1:]:
+                if _continues(before, stated, session):
+                    alone = _less(stated, before)
+                elif same and _adds_cost(stated, before, price, tokens):
+                    known = (ModelTotal("", Usage(), before.cost),)
+                    alone = _less(stated, Totals(known, cost=before.cost))
+            told.append((session.session_id, stated, (alone.cost or 0.0) / (tokens or 1.0)))
+        own.append(alone)
     return own
+
+
+def _adds_cost(stated: Totals, before: Totals, price: float, tokens: float) -> bool:
+    """Whether a result without models restates the cost of an earlier one, not its tokens.
+
+    It does if a token's price is nearer to the earlier one's that way.
+    """
+    if any(share.model for share in stated.models) or stated.cost is None:
+        return False
+    rest = stated.cost - (before.cost or 0.0)
+    return rest >= 0 and (not tokens or price**2 < rest * stated.cost / tokens**2)
 
 
 def _continues(before: Totals, stated: Totals, session: Session) -> bool:
@@ -109,7 +140,7 @@ def _continues(before: Totals, stated: Totals, session: Session) -> bool:
     still covers what the session's own messages show, and if the session's messages do not
     already account for all of it.
     """
-    shown = total(call.usage for call in session.calls if call.usage is not None)
+    logged = shown(session.calls)
     pairs = [(stated.share_of(share.model), share) for share in before.models]
     grown = all(
         now is not None and now.usage.covers(then.usage) and now.usage.output >= then.usage.output
@@ -117,8 +148,8 @@ def _continues(before: Totals, stated: Totals, session: Session) -> bool:
     )
     dearer = (stated.cost or 0.0) >= (before.cost or 0.0)
     left = stated.usage - before.usage
-    accounted = shown.read == stated.usage.read
-    return bool(pairs) and grown and dearer and left.covers(shown) and not accounted
+    accounted = logged.read == stated.usage.read
+    return bool(pairs) and grown and dearer and left.covers(logged) and not accounted
 
 
 def _less(stated: Totals, before: Totals) -> Totals:

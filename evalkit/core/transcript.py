@@ -18,7 +18,7 @@ from evalkit.core.ledger import Ledger
 from evalkit.core.loglines import Event, as_utf8, read_events
 from evalkit.core.masking import mask_json, mask_lines
 from evalkit.core.outcomes import answer_of, session_outcome
-from evalkit.core.receipt import Receipt
+from evalkit.core.receipt import Receipt, verdict_on
 from evalkit.core.reconcile import reconcile
 from evalkit.core.refusal import refuse_foreign
 from evalkit.core.spans import Trace
@@ -31,7 +31,7 @@ from evalkit.core.values import Json, canonical
 
 __all__ = ["LogRefused", "build_trace"]
 
-BUILDER = "evalkit spans 1"
+BUILDER = "evalkit spans 2"
 """Part of every content hash: a change in what spans look like makes old traces out of date."""
 
 MAX_VALUE_CHARS = 100_000
@@ -208,10 +208,10 @@ def _receipt(views: Sequence[SessionView], ledger: Ledger) -> Receipt:
         which = f"session {number}: " if len(views) > 1 else ""
         if view.session.result is None:
             ledger.note(f"{which}the log is cut off: it ends before the result event")
-        elif view.figures.totals is None:
-            ledger.note(f"{which}the result event says neither tokens nor cost")
-    complete = all(view.figures.totals is not None for view in views)
-    verdict = "incomplete" if not complete else "differs" if differences else "reconciled"
+        elif not view.figures.is_stated:
+            ledger.note(f"{which}the result event says no tokens; what messages say stands")
+    complete = all(view.figures.is_stated for view in views)
+    verdict = verdict_on(differences) if complete else "incomplete"
     return ledger.receipt(verdict, sessions=len(views), differences=differences)
 
 
@@ -221,9 +221,9 @@ def _metadata(views: Sequence[SessionView]) -> dict[str, str]:
     ids = {view.session.session_id for view in views} - {""}
     if len(ids) == 1:
         metadata["mlflow.trace.session"] = ids.pop()
-    usage = total(_usage_of(view) for view in views)
+    usage = total(view.figures.usage for view in views)
     if usage != Usage() or any(view.figures.totals is not None for view in views):
-        known = all(view.figures.totals is not None for view in views)
+        known = all(view.figures.is_output_known for view in views)
         metadata["mlflow.trace.tokenUsage"] = canonical(usage.as_mlflow(with_output=known))
     costs = [view.figures.cost for view in views]
     known_costs = [cost for cost in costs if cost is not None]
@@ -232,9 +232,3 @@ def _metadata(views: Sequence[SessionView]) -> dict[str, str]:
         summed = {part: sum(cost[part] for cost in known_costs) for part in parts}
         metadata["mlflow.trace.cost"] = canonical(summed)
     return metadata
-
-
-def _usage_of(view: SessionView) -> Usage:
-    if view.figures.totals is not None:
-        return view.figures.totals.usage
-    return total(call.usage for call in view.session.calls if call.usage is not None)

@@ -114,7 +114,7 @@ def logged(report: Mapping[str, Any]) -> Any:
     """What stands in MLflow now, and what could not be brought there."""
     receipt = report["receipt"]
     verdicts = receipt["verdicts"]
-    told = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
+    told = "; ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
     lost = {f"No trace for {case}": why for case, why in receipt["refused"].items()}
     if receipt["missing"]:
         lost["No log for"] = ", ".join(receipt["missing"])
