@@ -150,6 +150,7 @@ def _log(arguments: argparse.Namespace, terminal: Terminal) -> Report:
         _open(arguments),
         run_id=arguments.run_id,
         names=arguments.names,
+        dataset_name=arguments.dataset_name,
         say=terminal.say,
     )
     rendering.logged(terminal, report)
@@ -260,7 +261,7 @@ _STAGES: dict[str, tuple[Stage, str, tuple[_Option, ...]]] = {
     "log-results": (
         _log,
         "Log a finished run, with a trace for each case.",
-        (options.config, options.run_id, options.names),
+        (options.config, options.run_id, options.dataset_name, options.names),
     ),
     "push-feedback": (
         _push,

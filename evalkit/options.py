@@ -49,7 +49,7 @@ def mapping(sub: argparse.ArgumentParser) -> None:
     )
 
 
-def dataset(sub: argparse.ArgumentParser) -> None:
+def dataset_name(sub: argparse.ArgumentParser) -> None:
     """The dataset in MLflow."""
     sub.add_argument(
         "--dataset-name",
@@ -57,6 +57,11 @@ def dataset(sub: argparse.ArgumentParser) -> None:
         help="default: the eval's name; in a Databricks workspace CATALOG.SCHEMA.TABLE, which"
         " a project on a volume need not say",
     )
+
+
+def dataset(sub: argparse.ArgumentParser) -> None:
+    """The dataset in MLflow, and how it is made."""
+    dataset_name(sub)
     sub.add_argument(
         "--distinguish",
         action="store_true",

@@ -49,6 +49,14 @@ class Account:
         self.spans += spans
         self.assessments += assessments
 
+    def about_scores(self) -> Iterator[str]:
+        """What people should know of the scores."""
+        empty = sum(s.value is None and not s.error for s in self.run.scores)
+        if empty:
+            yield f"{empty} scores have neither value nor error; they stand in the table only"
+        if not self.run.scores:
+            yield "there are no scores; judge feedback that stands in MLflow is left as it is"
+
     def all_receipts(self) -> Receipts:
         """The receipts of all logs, and which cases have scores but no log."""
         logged = {*self.receipts, *self.refused, *self.unwritten, *self.standing}

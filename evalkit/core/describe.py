@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import uuid
 from collections.abc import Iterable, Iterator
 
 from evalkit.core.project import Project
 from evalkit.core.results import Run, Score, Usage
-from evalkit.core.thresholds import breaches, unmeasured
-from evalkit.core.values import Json, derive_id
+from evalkit.core.thresholds import breaches, thresholds, unmeasured
+from evalkit.core.values import Json, canonical, derive_id
 
 KEY_TAG = "evalkit.key"
 """Run tag that holds the run's key, by which it is found again."""
+
+QUALITY_CRITERIA_TAG = "mlflow.genaiEvaluate.qualityCriteria"
+"""Run tag from which MLflow's evaluation pages read the bar."""
 
 TABLE_COLUMNS = ("case_id", "judge", "value", "rationale", "error", "judge_type")
 
@@ -59,6 +64,7 @@ def metrics(project: Project, run: Run) -> dict[str, float]:
     if project.thresholds or project.doubts:
         found["thresholds_failed"] = len(breaches(project, run))
         found["thresholds_unknown"] = len(unknowns(project, run))
+        found |= {b.metric: b.actual for b in thresholds(project, run) if b.actual is not None}
     return {name: float(value) for name, value in found.items()}
 
 
@@ -84,10 +90,14 @@ def tags(project: Project, run: Run) -> dict[str, str]:
 
     ``evalkit.regressions`` says which thresholds fail, ``evalkit.unmeasured`` which could not be
     looked at; ``none`` where there is none, so that a tag from an earlier time does not stay.
+    MLflow shows the run among its evaluations, with the thresholds as its quality criteria.
     """
     judges = set(run.judges) | {score.judge for score in run.scores}
     found = {
+        **run.origin,
         **project.tags,
+        "mlflow.runType": "genai_evaluate",
+        QUALITY_CRITERIA_TAG: _criteria(project, run),
         **{f"validity/{name}": value for name, value in run.validity.items()},
         "regressions_detected": (
             "yes" if breaches(project, run) else "unknown" if unknowns(project, run) else "no"
@@ -103,6 +113,21 @@ def tags(project: Project, run: Run) -> dict[str, str]:
 def regressions(project: Project, run: Run) -> list[str]:
     """The thresholds that the run misses, each as ``judge min_mean 3.5, is 3.2``."""
     return [f"{b.judge} {b.kind} {b.bound:g}, is {b.actual:g}" for b in breaches(project, run)]
+
+
+def _criteria(project: Project, run: Run) -> str:
+    """The thresholds as MLflow writes them; empty where there are none."""
+    rules: Json = [
+        {
+            "metricKey": bound.metric,
+            "comparator": "LTE" if bound.kind.startswith("max_") else "GTE",
+            "threshold": bound.bound,
+        }
+        for bound in thresholds(project, run)
+    ]
+    revision = str(uuid.UUID(derive_id(canonical(rules))))
+    found = {"schemaVersion": 1, "revision": revision, "rules": rules}
+    return json.dumps(found, separators=(",", ":")) if rules else ""
 
 
 def unknowns(project: Project, run: Run) -> list[str]:

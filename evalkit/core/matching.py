@@ -15,8 +15,14 @@ RUN_TAG = "evalkit.run"
 CASE_TAG = "evalkit.case"
 """Trace tag that holds the case id; traces of a whole batch run have none."""
 
+REQUEST_TAG = "mlflow.eval.requestId"
+"""Trace tag by which MLflow pairs what two runs say of the same case."""
+
 HASH_TAG = "evalkit.hash"
 """Trace tag that holds the hash of what the trace was built from."""
+
+SOURCE_RUN = "mlflow.sourceRun"
+"""Trace metadata: MLflow's id of the run that it belongs to."""
 
 RECORDED_TAG = "eval_run_id"
 """Trace tag by which the harness marks what it records itself: a case id or a run id."""

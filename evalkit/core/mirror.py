@@ -8,13 +8,13 @@ it is written anew. Rows that evalkit did not make are nobody's business here.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from evalkit.core.dataset import Record, StoredRecord
 from evalkit.core.errors import InputError, Problem
-from evalkit.core.values import Json, canonical
+from evalkit.core.values import Json, canonical, derive_id
 
 CASE_TAG = "evalkit.case"
 """Record tag that holds the case id; rows without it are not evalkit's."""
@@ -211,6 +211,11 @@ def distinguish(records: Sequence[Record]) -> list[Record]:
             )
         )
     return [replace(r, inputs={**r.inputs, "case_id": r.case_id}) for r in records]
+
+
+def digest_of(rows: Iterable[StoredRecord]) -> str:
+    """What rows hold, in 16 hex digits, whatever their order and ids."""
+    return derive_id(*sorted(row_key([r.inputs, r.expectations]) for r in rows), length=16)
 
 
 def row_key(value: Mapping[str, Json] | Json) -> str:

@@ -15,7 +15,16 @@ from evalkit.core.feedback import (
     from_score,
     masked,
 )
-from evalkit.core.matching import HASH_TAG, RECORDED_TAG, StoredTrace, TraceIndex
+from evalkit.core.matching import (
+    CASE_TAG,
+    HASH_TAG,
+    RECORDED_TAG,
+    REQUEST_TAG,
+    RUN_TAG,
+    SOURCE_RUN,
+    StoredTrace,
+    TraceIndex,
+)
 from evalkit.core.receipts import WHOLE_RUN
 from evalkit.core.results import Run, Score
 
@@ -58,6 +67,18 @@ class Placement:
             for trace in self.index.traces
             if trace.case_id not in expected and not is_recorded(trace)
         )
+
+    def unlinked(self, run_id: str) -> dict[str, dict[str, str]]:
+        """The traces that are not marked and linked as the run's, with the marks that they get."""
+        case_of = {trace.trace_id: case for case, trace in self.index.by_case.items()}
+        found = {}
+        for trace in self.index.traces:
+            marks, case = {RUN_TAG: self.key}, case_of.get(trace.trace_id)
+            marks |= {CASE_TAG: case, REQUEST_TAG: case} if case is not None else {}
+            is_linked = trace.metadata.get(SOURCE_RUN) == run_id
+            if trace.complete and not (is_linked and marks.items() <= trace.tags.items()):
+                found[trace.trace_id] = marks
+        return found
 
     def standing(self) -> dict[str, StoredTrace]:
         """The traces that stand already, by case or ``WHOLE_RUN``, without those that are gone."""

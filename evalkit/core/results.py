@@ -80,6 +80,7 @@ class Run:
         agent: Agent name and version, such as ``claude-code 2.1.197``; may be empty.
         figures: Further figures of the run by their path, such as ``pairwise/win_rate``.
         eval_params: What the execution was told, such as its ``effort``.
+        origin: Where it comes from, as ``harness-snapshot.json`` says: tags of the run.
         validity: What is said of the measures themselves, such as ``{"v1": "unmeasured"}``.
         notes: What the files lack or hold besides what was expected.
     """
@@ -95,6 +96,7 @@ class Run:
     agent: str = ""
     figures: Mapping[str, float] = field(default_factory=dict)
     eval_params: Mapping[str, str] = field(default_factory=dict)
+    origin: Mapping[str, str] = field(default_factory=dict)
     validity: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

@@ -49,6 +49,12 @@ class Breach:
     actual: float | None
 
     @property
+    def metric(self) -> str:
+        """The metric that holds the actual figure."""
+        figures = SIMULATOR_FIGURES if self.judge == SIMULATOR else FIGURES
+        return f"{self.judge}/{figures[self.kind]}"
+
+    @property
     def is_worse(self) -> bool:
         """Whether the actual figure lies on the wrong side of the bound."""
         if self.actual is None:

@@ -216,11 +216,11 @@ def _receipt(views: Sequence[SessionView], ledger: Ledger) -> Receipt:
 
 
 def _metadata(views: Sequence[SessionView]) -> dict[str, str]:
-    """Totals and session of the trace, as MLflow keeps them."""
+    """Totals of the trace, as MLflow keeps them.
+
+    It is in no session of MLflow's: by these, evaluations of one case each would be grouped.
+    """
     metadata: dict[str, str] = {}
-    ids = {view.session.session_id for view in views} - {""}
-    if len(ids) == 1:
-        metadata["mlflow.trace.session"] = ids.pop()
     usage = total(view.figures.usage for view in views)
     if usage != Usage() or any(view.figures.totals is not None for view in views):
         known = all(view.figures.is_output_known for view in views)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from evalkit.adapters.files.reading import inside, read_text, write_text
 from evalkit.adapters.files.run import RunFiles
+from evalkit.core.errors import InputError
 from evalkit.core.review import annotations_in, parse_review, with_annotations
 from evalkit.stages.speaking import Names, Report, Say, Source, silent
 from evalkit.workspace import Workspace
@@ -14,6 +15,7 @@ def log_results(
     *,
     run_id: str,
     names: Names = "auto",
+    dataset_name: str | None = None,
     say: Say = silent,
 ) -> Report:
     """Log a finished run: params, metrics, tags, artifacts, the table of scores, and the traces.
@@ -23,6 +25,7 @@ def log_results(
         run_id: The run directory's name.
         names: ``seed`` names judge feedback ``{case_id}/{judge}`` on every trace; ``auto`` only
             on those that hold several cases.
+        dataset_name: The dataset that the run is linked to; the eval's name by default.
         say: Told the progress, a line at a time.
 
     Returns:
@@ -37,7 +40,13 @@ def log_results(
     from evalkit.flows.log import results
 
     found = workspace.run(run_id)
-    return results.log_results(found, workspace.store, seed_names=names == "seed", say=say)
+    return results.log_results(
+        found,
+        workspace.store,
+        seed_names=names == "seed",
+        dataset=_dataset(workspace, dataset_name),
+        say=say,
+    )
 
 
 def push_feedback(
@@ -110,6 +119,16 @@ def pull_feedback(
         say(f"writing {found.review}")
         write_text(found.review, after)
     return report | {"file": str(found.review)}
+
+
+def _dataset(workspace: Workspace, named: str | None) -> str:
+    """The dataset's name; empty where a workspace's is not named, which only a sync needs."""
+    try:
+        return workspace.dataset_name(named)
+    except InputError:
+        if named is not None:
+            raise
+        return ""
 
 
 def review_text(found: RunFiles) -> str:

@@ -50,7 +50,9 @@ def run_all(
         "sync-dataset": lambda: sync_dataset(
             workspace, mapping=path, dataset_name=dataset_name, distinguish=distinguish, say=say
         ),
-        "log-results": lambda: log_results(workspace, run_id=run_id, names=names, say=say),
+        "log-results": lambda: log_results(
+            workspace, run_id=run_id, names=names, dataset_name=dataset_name, say=say
+        ),
         "push-feedback": lambda: push_feedback(workspace, run_id=run_id, names=names, say=say),
     }
     if not path.exists():

@@ -91,7 +91,7 @@ def test_the_traces_totals_are_the_results() -> None:
     totals = json.loads(metadata["mlflow.trace.cost"])
     assert totals["total_cost"] == pytest.approx(cost(SONNET, BOTH))
     assert totals["input_cost"] + totals["output_cost"] == pytest.approx(totals["total_cost"])
-    assert metadata["mlflow.trace.session"] == "s1"
+    assert "mlflow.trace.session" not in metadata  # or MLflow would group by it
 
 
 def test_placeholders_are_no_output_tokens_but_a_remainder_with_a_name() -> None:

@@ -133,8 +133,8 @@ def test_neither_the_times_of_files_nor_where_they_lie_make_a_difference(
 
 def test_a_second_time_asks_a_server_little_and_writes_nothing(fresh_server, evalkit, project):
     project.review.write_text(REVIEW)
-    for stage in ("log-results", "push-feedback"):
-        evalkit(stage, *RUN, uri=fresh_server.uri)
+    for stage in (("sync-dataset",), ("log-results", *RUN), ("push-feedback", *RUN)):
+        evalkit(*stage, uri=fresh_server.uri)
     with Proxy(fresh_server.uri) as proxy:
         assert evalkit("log-results", *RUN, uri=proxy.uri).report["written"] is False
         asked = [(request.method, request.path.partition("?")[0]) for request in proxy.requests]

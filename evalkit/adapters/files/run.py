@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import filecmp
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from evalkit.adapters.files.companions import origin_of
 from evalkit.adapters.files.project import ProjectFiles
 from evalkit.adapters.files.reading import folders_in, inside, read_document, read_text
 from evalkit.core.document import Document, masked_document
@@ -250,6 +251,7 @@ def load_run(files: ProjectFiles, run_id: str) -> RunFiles:
     started = next(
         (body[key] for key in ("started_at", "start_time", "started") if key in body), None
     )
+    run = replace(run, origin=origin_of(folder))
     return RunFiles(files.project, run, folder, started, found, _cases_dir(files))
 
 

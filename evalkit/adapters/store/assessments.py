@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from evalkit.adapters.store.gateway import Gateway
 from evalkit.adapters.store.search import fetch
-from evalkit.adapters.store.wire import SOURCE_RUN, assessment_json, clean, is_finished
+from evalkit.adapters.store.wire import assessment_json, clean, is_finished
 from evalkit.core.errors import StoreError
 from evalkit.core.feedback import Assessment, Changes
+from evalkit.core.matching import SOURCE_RUN
 from evalkit.core.values import Json
 
 _AT_A_TIME = 100

@@ -80,6 +80,10 @@ class KeptDatasets:
             if not page:
                 return tuple(rows)
 
+    def source(self, _: str, dataset_id: str) -> tuple[str, str]:
+        """As MLflow's own evaluation links it."""
+        return "mlflow_evaluation_dataset", json_text({"dataset_id": dataset_id})
+
     def check(self, records: Sequence[Record]) -> None:
         """Refuse nothing: MLflow keeps whatever is JSON."""
 

@@ -40,6 +40,9 @@ class Datasets(Protocol):
     def rows(self, dataset_id: str) -> tuple[StoredRecord, ...]:
         """All its rows."""
 
+    def source(self, name: str, dataset_id: str) -> tuple[str, str]:
+        """What MLflow calls its kind, and where it is, as JSON: for a run that it is linked to."""
+
     def check(self, records: Sequence[Record]) -> None:
         """Refuse records that it could not keep as they are."""
 

@@ -11,7 +11,7 @@ from evalkit.adapters.store.differences import Differences, Figure, write_differ
 from evalkit.adapters.store.gateway import Gateway
 from evalkit.adapters.store.naming import PARAM_LIMIT, RUN_TAG_LIMIT, fit_name, fit_value
 from evalkit.adapters.store.search import quoted
-from evalkit.core.describe import KEY_TAG
+from evalkit.core.describe import KEY_TAG, QUALITY_CRITERIA_TAG
 
 RunStatus: TypeAlias = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
@@ -33,6 +33,7 @@ class RunRecord:
         end_ms: When it ended; also the time of its metrics.
         status: How it ended.
         is_time_inferred: Whether the times are no facts; then they do not move once written.
+        lasting: Further tags, which are written once and then left as they are.
     """
 
     key: str
@@ -44,6 +45,7 @@ class RunRecord:
     end_ms: int
     status: RunStatus = "FINISHED"
     is_time_inferred: bool = False
+    lasting: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class StoredRun:
         params: By name.
         metrics: Latest value by name.
         tags: By name.
+        datasets: The names of the datasets that it is linked to.
     """
 
     run_id: str
@@ -67,6 +70,7 @@ class StoredRun:
     params: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, Figure] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    datasets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,7 @@ def stored_run(run: Any) -> StoredRun:
         params=dict(run.data.params),
         metrics=figures,
         tags=dict(run.data.tags),
+        datasets=tuple(each.dataset.name for each in run.inputs.dataset_inputs),
     )
 
 
@@ -160,6 +165,20 @@ def write_run(
     return outcome, with_tags(run, lacking.tags)
 
 
+def link_dataset(
+    gateway: Gateway, run_id: str, name: str, digest: str, source: tuple[str, str]
+) -> None:
+    """Log a dataset as the input that a run was evaluated on."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    kind, where = source
+    found = Dataset(name=name, digest=digest, source_type=kind, source=where)
+    with gateway.answering("linking the dataset"):
+        gateway.tracking.log_inputs(
+            run_id, [DatasetInput(found, [InputTag("mlflow.data.context", "evaluation")])]
+        )
+
+
 def with_tags(run: StoredRun, tags: Mapping[str, str]) -> StoredRun:
     """The run with more tags."""
     return replace(run, tags={**run.tags, **tags})
@@ -177,7 +196,8 @@ def _conflicts(record: RunRecord, run: StoredRun) -> dict[str, str]:
 
 
 def _tags(record: RunRecord, run: StoredRun, notes: list[str]) -> dict[str, str]:
-    wanted = _fit(record.tags, RUN_TAG_LIMIT, "tag", notes)
+    lasting = {name: text for name, text in record.lasting.items() if name not in run.tags}
+    wanted = _fit({**record.tags, **lasting}, RUN_TAG_LIMIT, "tag", notes)
     for name, value in _conflicts(record, run).items():
         wanted[fit_name(CONFLICT_TAG + name)] = value
         notes.append(
@@ -188,9 +208,12 @@ def _tags(record: RunRecord, run: StoredRun, notes: list[str]) -> dict[str, str]
 
 
 def _stale_tags(record: RunRecord, run: StoredRun) -> list[str]:
-    """Tags about params that no longer differ."""
+    """Tags about params that no longer differ, and of criteria that nobody demands any more."""
     differing = {fit_name(CONFLICT_TAG + name) for name in _conflicts(record, run)}
-    return [t for t in run.tags if t.startswith(CONFLICT_TAG) and t not in differing]
+    stale = {QUALITY_CRITERIA_TAG} - set(record.tags)
+    return [
+        t for t in run.tags if (t.startswith(CONFLICT_TAG) and t not in differing) or t in stale
+    ]
 
 
 def _fit(texts: Mapping[str, str], limit: int, kind: str, notes: list[str]) -> dict[str, str]:

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from evalkit.adapters.store.carry import PARKED_TAG
 from evalkit.adapters.store.gateway import Gateway
-from evalkit.adapters.store.wire import SOURCE_RUN, is_finished, stored_trace
+from evalkit.adapters.store.wire import is_finished, stored_trace
 from evalkit.core.errors import StoreError
-from evalkit.core.matching import RECORDED_TAG, RUN_TAG, StoredTrace
+from evalkit.core.matching import RECORDED_TAG, RUN_TAG, SOURCE_RUN, StoredTrace
 from evalkit.core.values import Json
 
 _IDS_AT_A_TIME = 100

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, overload
 
 from evalkit.adapters.store import (
@@ -25,6 +26,7 @@ from evalkit.adapters.store.runs import RunRecord, StoredRun, WrittenRun
 from evalkit.adapters.store.traces import Written
 from evalkit.core.feedback import Assessment, Changes
 from evalkit.core.matching import RUN_TAG, StoredTrace
+from evalkit.core.mirror import digest_of
 from evalkit.core.spans import Trace
 from evalkit.core.values import Json
 
@@ -107,6 +109,31 @@ class Store(AgentTraces, DatasetRows, Links):
         sent, tags = artifacts.write_artifacts(self._gateway, run, files, tables or {})
         self._runs[run_id] = runs.with_tags(run, tags)
         return sent
+
+    def link_dataset(
+        self, run_id: str, experiment_id: str, name: str
+    ) -> Literal["linked", "was linked", "missing"]:
+        """Link a run to a dataset, as the input that it was evaluated on, if to none so far.
+
+        Its digest is of the rows' content, whoever wrote them.
+
+        Returns:
+            Whether it is linked now, was before, or there is no such dataset.
+
+        Raises:
+            StoreError: MLflow failed.
+        """
+        run = self._run(run_id)
+        if run.datasets:
+            return "was linked"
+        dataset_id = self._gateway.datasets.find(name, experiment_id)
+        if dataset_id is None:
+            return "missing"
+        digest = digest_of(self._gateway.datasets.rows(dataset_id))
+        source = self._gateway.datasets.source(name, dataset_id)
+        runs.link_dataset(self._gateway, run_id, name, digest, source)
+        self._runs[run_id] = replace(run, datasets=(name,))
+        return "linked"
 
     # -- traces -----------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import msgspec
 
 from evalkit.core.feedback import Assessment
-from evalkit.core.matching import HASH_TAG, RECORDED_TAG, StoredTrace
+from evalkit.core.matching import HASH_TAG, RECORDED_TAG, SOURCE_RUN, StoredTrace
 from evalkit.core.spans import Trace
 from evalkit.core.values import Json, canonical
 
@@ -27,7 +27,6 @@ TAG_LIMIT = 4096
 PREVIEW_LIMIT = 1000
 """Characters MLflow keeps of a request or response in the list of traces."""
 
-SOURCE_RUN = "mlflow.sourceRun"
 SPANS_LOCATION = "mlflow.trace.spansLocation"
 TOKEN_USAGE = "mlflow.trace.tokenUsage"  # noqa: S105 - a key of MLflow's
 COST = "mlflow.trace.cost"

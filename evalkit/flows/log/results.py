@@ -7,18 +7,27 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias
 
+from evalkit.adapters.files.companions import companions
 from evalkit.adapters.files.run import LogFile, RunFiles
 from evalkit.adapters.store import RunRecord, Store, Written, as_kept
 from evalkit.core import describe
 from evalkit.core.account import Account
 from evalkit.core.errors import StoreError, Unfinished
 from evalkit.core.feedback import Assessment, Changes, masked, merge
-from evalkit.core.matching import CASE_TAG, HASH_TAG, RUN_TAG, StoredTrace, index_traces
+from evalkit.core.matching import (
+    CASE_TAG,
+    HASH_TAG,
+    REQUEST_TAG,
+    RUN_TAG,
+    StoredTrace,
+    index_traces,
+)
 from evalkit.core.placement import Placement, expected_cases, is_recorded
 from evalkit.core.receipts import WHOLE_RUN
 from evalkit.core.spans import Trace
 from evalkit.core.transcript import LogRefused
 from evalkit.core.values import Json
+from evalkit.flows.log.origin import commit_of
 from evalkit.flows.log.tracing import began, trace_of
 
 PROGRESS = 25
@@ -50,6 +59,7 @@ def log_results(
     store: Store,
     *,
     seed_names: bool = False,
+    dataset: str = "",
     say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Json]:
     """Log a finished run to MLflow; a second time only what has changed since.
@@ -59,6 +69,7 @@ def log_results(
         store: Where to log it.
         seed_names: Name judge feedback ``{case_id}/{judge}`` on every trace, not only on those
             that hold several cases.
+        dataset: The dataset that mirrors the cases; it is linked if it is there.
         say: Told the progress, a line at a time.
 
     Returns:
@@ -75,7 +86,7 @@ def log_results(
     logs = found.logs()
     experiment_id = store.experiment(found.project.experiment, create=True)
     key = describe.run_key(experiment_id, found.project, found.run.run_id)
-    logging = _Logging(found, store, experiment_id, key, logs, seed_names=seed_names, say=say)
+    logging = _Logging(found, store, experiment_id, key, logs, seed_names, say, dataset)
     try:
         logging.log()
     except StoreError as error:
@@ -99,6 +110,7 @@ class _Logging:
     logs: Sequence[LogFile]
     seed_names: bool
     say: Callable[[str], None]
+    dataset: str
     run_id: str = ""
     placement: Placement = field(init=False)
     sent: dict[str, Sent] = field(default_factory=dict)
@@ -110,8 +122,10 @@ class _Logging:
     def log(self) -> None:
         self.placement = self._place()
         self.account.notes += [*self.found.run.notes, *map(str, self.found.project.doubts)]
-        self.account.notes += [*self.placement.index.notes, *self._about_scores()]
+        self.account.notes += [*self.placement.index.notes, *self.account.about_scores()]
         self._write_run()
+        if self.dataset:
+            self._link_dataset()
         self._adopt()
         self._write_traces()
         self._write_feedback()
@@ -128,13 +142,6 @@ class _Logging:
         index = index_traces(run, own, recorded)
         return Placement(run, logged, index, self.key, seed_names=self.seed_names)
 
-    def _about_scores(self) -> Iterator[str]:
-        empty = sum(s.value is None and not s.error for s in self.found.run.scores)
-        if empty:
-            yield f"{empty} scores have neither value nor error; they stand in the table only"
-        if not self.found.run.scores:
-            yield "there are no scores; judge feedback that stands in MLflow is left as it is"
-
     def _write_run(self) -> None:
         project, run = self.found.project, self.found.run
         start = began(self.found, self.logs[0].modified_ns() if self.logs else 0)
@@ -148,6 +155,7 @@ class _Logging:
             start_ms=start.ns // 10**6,
             end_ms=start.ns // 10**6 + round((run.usage.duration_s or 0) * 1000),
             is_time_inferred=start.inferred,
+            lasting=commit_of(self.found, start),
         )
         outcome = self.store.write_run(self.experiment_id, record)
         self.run_id, self.account.written = outcome.run_id, outcome.written
@@ -157,20 +165,24 @@ class _Logging:
             self.account.notes.append(f"{what}; MLflow cannot delete metrics")
         self.account.metrics, self.account.params = len(figures), len(record.params)
 
+    def _link_dataset(self) -> None:
+        linked = self.store.link_dataset(self.run_id, self.experiment_id, self.dataset)
+        self.account.written |= linked == "linked"
+        if linked == "missing":
+            what = f"there is no dataset {self.dataset} in MLflow yet: the run is linked to none"
+            self.account.notes.append(f"{what}; run sync-dataset, then log-results again")
+
     def _adopt(self) -> None:
-        """Mark and link the traces that the harness recorded itself, so that they are ours too."""
-        index = self.placement.index
-        case_of = {trace.trace_id: case for case, trace in index.by_case.items()}
-        taken = {
-            trace.trace_id: {RUN_TAG: self.key}
-            | ({CASE_TAG: case_of[trace.trace_id]} if trace.trace_id in case_of else {})
-            for trace in index.traces
-            if RUN_TAG not in trace.tags
-        }
+        """Mark the traces that the harness recorded itself, so that they are ours too.
+
+        All that stand are linked to this run: another that had them may have been deleted.
+        """
+        taken = self.placement.unlinked(self.run_id)
         if taken:
             self.store.adopt_traces(self.run_id, taken)
             self.account.written = True
-            what = f"{len(taken)} traces that the harness recorded itself are used"
+        if new := sum(RUN_TAG not in trace.tags for trace in self.placement.index.traces):
+            what = f"{new} traces that the harness recorded itself are used"
             self.account.notes.append(what)
 
     def _write_traces(self) -> None:
@@ -231,7 +243,7 @@ class _Logging:
         self.account.receipts[name] = trace.receipt
         marks = {RUN_TAG: self.key, HASH_TAG: trace.content_hash}
         if log.case_id is not None:
-            marks[CASE_TAG] = log.case_id
+            marks |= {CASE_TAG: log.case_id, REQUEST_TAG: log.case_id}
         return replace(trace, tags={**trace.tags, **marks})
 
     def _keep(
@@ -270,7 +282,9 @@ class _Logging:
         ]
 
     def _write_artifacts(self) -> None:
-        texts = {name: text.encode() for name, text in self.found.artifacts().items()}
+        others, unread = companions(self.found.folder)
+        self.account.notes += unread
+        texts = {n: text.encode() for n, text in {**self.found.artifacts(), **others}.items()}
         receipts = self.account.all_receipts().as_dict()
         texts["receipt.json"] = json.dumps(receipts, indent=2, ensure_ascii=False).encode()
         table = describe.table([masked(score) for score in self.found.run.scores])

@@ -9,6 +9,7 @@ What was written is read again, so that nothing is lost unseen.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -106,6 +107,10 @@ class DatasetTables:
             StoreError: the workspace failed.
         """
         return tuple(stored(row) for row in self._pages(f"{_SERVICE}/{dataset_id}/records"))
+
+    def source(self, name: str, _: str) -> tuple[str, str]:
+        """As MLflow links a table of Unity Catalog."""
+        return "databricks-uc-table", json.dumps({"table_name": name})
 
     def check(self, records: Sequence[Record]) -> None:
         """Refuse records that are too large, or have numbers that the service would round.

@@ -1,0 +1,231 @@
+"""A run knows what it stands on: its dataset, its commit, its bar, and its traces their case."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from eval_project import CASES, RUN_ID, log_of
+from in_mlflow import InMlflow
+
+RUN = ("--run-id", RUN_ID)
+COMMIT = "mlflow.source.git.commit"
+
+
+@pytest.fixture
+def mlflow(database_uri):
+    return InMlflow(database_uri)
+
+
+def linked(run):
+    return [(each.dataset.name, each.dataset.digest) for each in run.inputs.dataset_inputs]
+
+
+# -- the dataset ----------------------------------------------------------------------------------
+
+
+def test_before_any_sync_no_dataset_is_linked_and_that_is_said(evalkit, mlflow):
+    report = evalkit("log-results", *RUN).report
+    assert linked(mlflow.run()) == []
+    assert any("no dataset support in MLflow yet" in note for note in report["notes"])
+
+
+def test_a_run_is_linked_to_the_dataset_as_it_was_then(evalkit, project, mlflow):
+    evalkit("sync-dataset")
+    first = evalkit("log-results", *RUN)
+    ((name, digest),) = linked(mlflow.run())
+    assert name == "support"
+    assert not any("no dataset" in note for note in first.report["notes"])
+    again = evalkit("log-results", *RUN).report
+    assert again["written"] is False
+    project.add_case("delta", "please handle delta", "delta is handled")
+    evalkit("sync-dataset")
+    evalkit("log-results", *RUN)
+    assert linked(mlflow.run()) == [("support", digest)]
+    project.write("eval/runs/support/later/run_result.json", {"execution_mode": "case"})
+    evalkit("log-results", "--run-id", "later")
+    assert sorted(len(linked(run)) for run in mlflow.runs()) == [1, 1]
+    assert len({linked(run)[0] for run in mlflow.runs()}) == 2
+
+
+def test_a_run_that_was_logged_before_the_sync_is_linked_afterwards(evalkit, mlflow):
+    evalkit("log-results", *RUN)
+    evalkit("sync-dataset", "--dataset-name", "mine")
+    assert evalkit("log-results", *RUN, "--dataset-name", "mine").report["written"] is True
+    assert [name for name, _ in linked(mlflow.run())] == ["mine"]
+
+
+def test_the_digest_is_of_the_content_alone(evalkit, project, mlflow):
+    evalkit("all", *RUN, "--dataset-name", "one")
+    project.write("eval/runs/support/other/run_result.json", {"execution_mode": "case"})
+    evalkit("all", "--run-id", "other", "--dataset-name", "two")
+    assert len({digest for run in mlflow.runs() for _, digest in linked(run)}) == 1
+
+
+# -- the commit -----------------------------------------------------------------------------------
+
+
+def commit(folder, when="2026-07-01T12:00:00Z"):
+    """Make a commit at that time, its hash."""
+    env = {**os.environ, "GIT_COMMITTER_DATE": when, "GIT_AUTHOR_DATE": when}
+    who = ("-c", "user.name=an", "-c", "user.email=an@team.example")
+    for arguments in (("init", "-q"), ("commit", "-q", "--allow-empty", "-m", "work")):
+        subprocess.run(["git", *who, *arguments], cwd=folder, env=env, check=True)
+    done = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def tags(evalkit, mlflow):
+    def read():
+        assert evalkit("log-results", *RUN).code == 0
+        return mlflow.run().data.tags
+
+    return read
+
+
+def test_the_head_that_a_younger_run_lies_in_is_its_commit_but_inferred(project, tags):
+    head = commit(project.root)
+    found = tags()
+    assert found[COMMIT] == head
+    assert found["evalkit.commit"].startswith("inferred")
+    commit(project.root, "2026-07-02T12:00:00Z")
+    assert tags()[COMMIT] == head
+
+
+def test_a_commit_made_after_the_run_is_not_its(project, tags):
+    commit(project.root, "2026-07-10T12:00:00Z")
+    assert COMMIT not in tags()
+
+
+def test_a_run_outside_the_projects_repository_has_no_commit(project, evalkit, mlflow, tmp_path):
+    commit(project.root)
+    (project.root / "eval" / "runs").rename(tmp_path / "runs")
+    assert evalkit("log-results", *RUN, "--runs-dir", str(tmp_path / "runs")).code == 0
+    assert COMMIT not in mlflow.run().data.tags
+
+
+def test_without_a_repository_there_is_no_commit(tags):
+    assert COMMIT not in tags()
+
+
+SNAPSHOT = {
+    "agent": "writer",
+    "ref_revision": "deadbeef",
+    "pipeline_run_url": "https://ci.example/5",
+    "mlflow.runName": "mine",
+    "evalkit.key": "mine",
+}
+
+
+def test_a_snapshot_says_where_the_code_comes_from(project, tags):
+    commit(project.root)
+    project.write(f"{project.run_dir}/harness-snapshot.json", SNAPSHOT)
+    found = tags()
+    assert (found[COMMIT], found["evalkit.commit"]) == ("deadbeef", "harness-snapshot.json")
+    assert (found["commit_sha"], found["ref_revision"]) == ("deadbeef", "deadbeef")
+    assert (found["agent"], found["pipeline_run_url"]) == ("writer", "https://ci.example/5")
+    assert found["mlflow.runName"] == RUN_ID
+    assert tags() == found
+
+
+@pytest.mark.parametrize("content", ["{cut", "[1]", "", b"\xff\xfe\x00"], ids=repr)
+def test_a_snapshot_that_nobody_can_read_stops_nothing(project, evalkit, content):
+    project.write(f"{project.run_dir}/harness-snapshot.json", content)
+    assert evalkit("log-results", *RUN).code == 0
+
+
+# -- what lies in a run besides -------------------------------------------------------------------
+
+
+def test_report_analysis_and_snapshot_become_artifacts_without_secrets(
+    evalkit, project, mlflow, tmp_path
+):
+    secret = "sk-ant-api03-" + "a" * 90
+    besides = {
+        "report.html": f"<p>{secret}</p>",
+        "analysis.md": f"# key {secret}",
+        "harness-snapshot.json": json.dumps({**SNAPSHOT, "token": secret}),
+        "batch.yaml": f"- prompt: {secret}\n",
+    }
+    for name, text in besides.items():
+        project.write(f"{project.run_dir}/{name}", text)
+    evalkit("log-results", *RUN)
+    run_id = mlflow.run().info.run_id
+    for name in ("report.html", "analysis.md", "harness-snapshot.json", "inputs/batch.yaml"):
+        path = mlflow.client.download_artifacts(run_id, name, str(tmp_path))
+        text = Path(path).read_text("utf-8")
+        assert text
+        assert secret not in text
+    assert evalkit("log-results", *RUN).report["written"] is False
+
+
+def test_a_report_that_leads_out_of_the_run_is_named_and_left_out(
+    evalkit, project, mlflow, tmp_path
+):
+    (tmp_path / "elsewhere.html").write_text("private")
+    (project.root / project.run_dir / "report.html").symlink_to(tmp_path / "elsewhere.html")
+    outcome = evalkit("log-results", *RUN)
+    assert outcome.code == 0
+    assert any("report.html" in note for note in outcome.report["notes"])
+    names = [each.path for each in mlflow.client.list_artifacts(mlflow.run().info.run_id)]
+    assert "report.html" not in names
+
+
+# -- the bar and the traces -----------------------------------------------------------------------
+
+
+def test_mlflow_reads_the_bar_as_quality_criteria(evalkit, project, mlflow):
+    bar = {"quality": {"min_mean": 3.5}, "broken": {"max_error_rate": 0.2}}
+    project.configure(thresholds=bar)
+    evalkit("log-results", *RUN)
+    run = mlflow.run().data
+    rules = json.loads(run.tags["mlflow.genaiEvaluate.qualityCriteria"])["rules"]
+    assert [(r["metricKey"], r["comparator"], r["threshold"]) for r in rules] == [
+        ("quality/mean", "GTE", 3.5),
+        ("broken/error_rate", "LTE", 0.2),
+    ]
+    assert all(rule["metricKey"] in run.metrics for rule in rules)
+    assert run.tags["mlflow.runType"] == "genai_evaluate"
+    project.configure(thresholds={})
+    evalkit("log-results", *RUN)
+    assert "mlflow.genaiEvaluate.qualityCriteria" not in mlflow.run().data.tags
+
+
+def test_traces_of_two_runs_are_paired_by_their_case_and_in_no_session(evalkit, project, mlflow):
+    evalkit("log-results", *RUN)
+    for case in CASES:
+        project.write(f"eval/runs/support/later/cases/{case}/stdout.log", log_of(case, tools=2))
+    evalkit("log-results", "--run-id", "later")
+    found = mlflow.client.search_traces(locations=[mlflow.experiment_id], include_spans=False)
+    requests = sorted(trace.info.tags["mlflow.eval.requestId"] for trace in found)
+    assert requests == sorted([*CASES, *CASES])
+    assert not any("mlflow.trace.session" in trace.info.trace_metadata for trace in found)
+
+
+def test_recorded_traces_are_paired_too(evalkit, mlflow):
+    evalkit("sync-dataset")
+    mlflow.record("live", eval_run_id="alpha")
+    evalkit("log-results", *RUN)
+    assert mlflow.traces()["live"].info.tags["mlflow.eval.requestId"] == "alpha"
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_traces_follow_the_run_that_stands(evalkit, mlflow, recorded):
+    if recorded:
+        evalkit("sync-dataset")
+        mlflow.record("live", eval_run_id="alpha")
+    evalkit("log-results", *RUN)
+    mlflow.say("beta", "my view", "fine")
+    first = mlflow.run().info.run_id
+    mlflow.client.delete_run(first)
+    evalkit("log-results", *RUN)
+    second = mlflow.run().info.run_id
+    assert second != first
+    sources = {t.info.trace_metadata["mlflow.sourceRun"] for t in mlflow.traces().values()}
+    assert sources == {second}
+    assert mlflow.values("beta")["my view"] == "fine"
+    assert evalkit("log-results", *RUN).report["written"] is False
