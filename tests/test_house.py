@@ -3,9 +3,12 @@
 import re
 import subprocess
 import sys
+import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -51,14 +54,45 @@ def test_no_module_is_named_like_one_of_the_standard_library_or_like_nothing():
 
 
 def test_no_registry_host_and_no_path_of_a_machine_is_named():
-    found = []
-    for name in tracked():
-        try:
-            text = (ROOT / name).read_text("utf-8")
-        except UnicodeDecodeError:
-            continue
-        if re.search(r"https?://[^\s\"']+/(simple|packages)\b|index[-]url", text):
-            found.append(name)
-        if str(ROOT.parent) + "/" in text:
-            found.append(name)
-    assert found == []
+    registry = r"https?://[^\s\"']+/(simple|packages)\b|index[-]url"
+    own_folder = r"(?<![\w.:@~/-])/(root|work)/\w"
+    named = re.compile(f"{registry}|{own_folder}")
+    assert [name for name in tracked() if named.search(text_of(name))] == []
+
+
+def text_of(name: str) -> str:
+    """What a file says; nothing where it is a picture."""
+    try:
+        return (ROOT / name).read_text("utf-8")
+    except UnicodeDecodeError:
+        return ""
+
+
+def test_one_module_alone_takes_what_mlflow_does_not_document():
+    documented = re.compile(r"mlflow(\.(entities|exceptions|genai)\b.*)?")
+    imported = re.compile(r"^\s*(?:from|import) (mlflow[\w.]*)", re.MULTILINE)
+    inside = {
+        name
+        for name in tracked()
+        if name.startswith("evalkit/") and name.endswith(".py")
+        for module in imported.findall(text_of(name))
+        if not documented.fullmatch(module)
+    }
+    assert inside == {"evalkit/adapters/store/internals.py"}
+
+
+def test_each_dependency_is_pinned_within_its_range():
+    project = tomllib.loads(text_of("pyproject.toml"))
+    pins = [Requirement(text) for text in project["tool"]["uv"]["constraint-dependencies"]]
+    pinned = {pin.name: next(iter(pin.specifier)).version for pin in pins}
+    ranges = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
+    wanted = [Requirement(text) for text in ranges]
+    assert [str(r) for r in wanted if not r.specifier.contains(pinned[r.name.lower()])] == []
+    assert all(str(pin).count("==") == 1 and pin.url is None for pin in pins)
+    assert pinned.items() <= installed().items()
+
+
+def installed() -> dict[str, str]:
+    """What the tests run with, so that it is what everybody gets."""
+    found = {each.metadata["Name"]: each.version for each in metadata.distributions()}
+    return {name.lower().replace("_", "-"): version for name, version in found.items()}

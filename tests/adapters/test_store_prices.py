@@ -110,7 +110,7 @@ def test_mlflow_comes_to_the_same_cost(name: str) -> None:
 
 
 def test_long_calls_of_older_models_cost_more() -> None:
-    price = price_of_model("claude-sonnet-4-5")
+    price = price_of_model("claude-sonnet-4-20250514")
     assert price is not None
     short, long = Usage(input=200_000), Usage(input=200_001)
     assert price.cost(long) > 1.9 * price.cost(short)

@@ -75,7 +75,7 @@ def _listing(known: str, tables: Mapping[str, object]) -> str:
 
 
 def _send(gateway: Gateway, run: StoredRun, path: str, content: bytes) -> None:
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+    from evalkit.adapters.store.internals import get_artifact_repository
 
     folder, _, name = path.rpartition("/")
     if not name or {"..", ""} & set(path.split("/")):

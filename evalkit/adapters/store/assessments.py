@@ -97,7 +97,8 @@ def patch(gateway: Gateway, assessment: Assessment) -> None:
     """Update an assessment in place; it stays overridden where a person overrode it."""
     from google.protobuf.json_format import ParseDict
     from mlflow.entities import Assessment as Entity
-    from mlflow.protos.assessments_pb2 import Assessment as AssessmentMessage
+
+    from evalkit.adapters.store.internals import AssessmentMessage
 
     entity = Entity.from_proto(ParseDict(assessment_json(assessment), AssessmentMessage()))
     with gateway.answering("updating an assessment"):

@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import re
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 
+from evalkit.adapters.store.internals import price_list
 from evalkit.core.agent.price import Price
 from evalkit.core.pricing import CACHE_WRITE_1H_RATIO, CACHE_WRITE_RATIO
 from evalkit.core.usage import model_key
@@ -62,12 +61,8 @@ def _variant(name: str) -> str:
 @cache
 def _prices(provider: str) -> dict[str, Price]:
     """All prices that the list has of a provider, by the models' names."""
-    package = find_spec("mlflow")
-    if package is None or not package.submodule_search_locations:
-        return {}
-    home = Path(package.submodule_search_locations[0])
-    file = home / "utils" / "model_catalog" / f"{provider}.json"
-    if not file.is_file():
+    file = price_list(provider)
+    if file is None or not file.is_file():
         return {}
     models = json.loads(file.read_text("utf-8")).get("models", {})
     found = {name: _price(entry.get("pricing") or {}) for name, entry in models.items()}

@@ -142,7 +142,9 @@ def ask_server(uri: str, *, timeout_s: float) -> str:
     if status != 200 or not _parts(text):  # noqa: PLR2004 - HTTP's OK
         left = max(timeout_s - (time.monotonic() - begun), _LEAST_S)
         environment.prepare()
-        import mlflow.utils.rest_utils  # noqa: F401 - its seconds are not the server's
+        from evalkit.adapters.store.internals import http_request
+
+        del http_request  # imported for its seconds, which are not the server's
 
         status, text = within(left, uri, lambda: _known(uri, left))
     where = without_password(uri)
@@ -184,8 +186,7 @@ def _anonymous(uri: str, timeout_s: float) -> tuple[int, str]:
 
 def _known(uri: str, timeout_s: float) -> tuple[int, str]:
     """The same with the user's credentials and certificates."""
-    from mlflow.utils.credentials import get_default_host_creds
-    from mlflow.utils.rest_utils import http_request
+    from evalkit.adapters.store.internals import get_default_host_creds, http_request
 
     try:
         with answering(uri, "asking for its version"):

@@ -23,11 +23,11 @@ class RestGateway(Gateway):
     workers = 4
 
     def __init__(self, uri: str) -> None:
-        from mlflow.tracking._tracking_service.utils import _get_store
+        from evalkit.adapters.store.internals import get_store
 
         self.uri = uri
         with self.answering("opening it"):
-            self.tracking: Any = _get_store(uri)
+            self.tracking: Any = get_store(uri)
         self.datasets: Datasets = KeptDatasets(self, self._create_dataset)
 
     def answering(self, doing: str) -> AbstractContextManager[None]:
@@ -129,7 +129,7 @@ def request(
         Refused: the answer is not "OK".
         Unanswered: there was none.
     """
-    from mlflow.utils.rest_utils import http_request
+    from evalkit.adapters.store.internals import http_request
 
     with answering(uri, doing):
         answer = http_request(

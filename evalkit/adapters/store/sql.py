@@ -28,11 +28,11 @@ class SqlGateway(Gateway):
         for name in ("alembic", "mlflow.store.db.utils"):
             logging.getLogger(name).setLevel(logging.WARNING)
         with self.answering("opening it"):
-            from mlflow.tracking._tracking_service.utils import _get_store
+            from evalkit.adapters.store.internals import get_store
 
             if artifacts is None:
                 self._knock(timeout_s)
-            self.tracking: Any = _get_store(uri, artifacts)
+            self.tracking: Any = get_store(uri, artifacts)
         self.datasets: Datasets = KeptDatasets(self, self._create_dataset)
 
     def _knock(self, timeout_s: float) -> None:
@@ -91,20 +91,21 @@ class SqlGateway(Gateway):
         """Create or merge a trace in one transaction."""
         from google.protobuf.json_format import ParseDict
         from mlflow.entities import TraceInfo
-        from mlflow.protos.service_pb2 import TraceInfoV3
+
+        from evalkit.adapters.store.internals import TraceInfoMessage
 
         with self.answering("writing a trace"):
-            self.tracking.start_trace(TraceInfo.from_proto(ParseDict(info, TraceInfoV3())))
+            self.tracking.start_trace(TraceInfo.from_proto(ParseDict(info, TraceInfoMessage())))
 
     def send_spans(self, experiment_id: str, traces: Sequence[EncodedSpans]) -> None:
         """Write the spans of several traces in one transaction."""
-        from mlflow.entities import Span
+        from evalkit.adapters.store.internals import store_span
 
         with self.answering("writing spans"):
             self.tracking.log_spans(
                 experiment_id,
                 [
-                    Span.from_otel_proto(span, resource=trace.proto.resource)
+                    store_span(span, trace.proto.resource)
                     for trace in traces
                     for span in trace.proto.scope_spans[0].spans
                 ],
@@ -114,7 +115,8 @@ class SqlGateway(Gateway):
         """Create one assessment."""
         from google.protobuf.json_format import ParseDict
         from mlflow.entities import Assessment
-        from mlflow.protos.assessments_pb2 import Assessment as AssessmentMessage
+
+        from evalkit.adapters.store.internals import AssessmentMessage
 
         with self.answering("writing an assessment"):
             message_ = ParseDict(assessment, AssessmentMessage())

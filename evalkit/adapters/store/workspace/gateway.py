@@ -171,12 +171,13 @@ class ManagedGateway(RestGateway):
 
     def _enter(self, entry: Json) -> None:
         from google.protobuf.json_format import ParseDict
-        from mlflow.protos.service_pb2 import TraceInfoV3
+
+        from evalkit.adapters.store.internals import TraceInfoMessage
 
         trace_id = entry["trace_id"]
         with self.answering("writing a trace"):
             entered = self.tracking.start_trace(
-                TraceInfo.from_proto(ParseDict(entry, TraceInfoV3()))
+                TraceInfo.from_proto(ParseDict(entry, TraceInfoMessage()))
             )
         if trace_id in self._waiting:
             self._put(entered, self._waiting[trace_id])
@@ -208,7 +209,7 @@ class ManagedGateway(RestGateway):
         return {each.assessment_id: each for each in said if each is not None}, theirs
 
     def _put(self, entry: TraceInfo, spans: list[Span]) -> None:
-        from mlflow.tracing.utils import TraceJSONEncoder
+        from evalkit.adapters.store.internals import TraceJSONEncoder
 
         data = TraceData(spans).to_dict()
         for span in data["spans"]:

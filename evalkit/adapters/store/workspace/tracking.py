@@ -13,12 +13,12 @@ from typing import Any
 from mlflow.entities import Assessment as Entity
 from mlflow.entities import Trace, TraceData, TraceInfo
 from mlflow.exceptions import MlflowTraceDataException
-from mlflow.store.tracking.databricks_rest_store import DatabricksTracingRestStore
-from mlflow.tracing.utils import parse_trace_id_v4
-from mlflow.utils.mlflow_tags import (
-    MLFLOW_EXPERIMENT_DATABRICKS_TRACE_DESTINATION_PATH as _DESTINATION,
-)
 
+from evalkit.adapters.store.internals import (
+    TRACE_DESTINATION,
+    DatabricksTracingRestStore,
+    parse_trace_id_v4,
+)
 from evalkit.adapters.store.wire import SPANS_LOCATION
 from evalkit.adapters.store.workspace.id_marks import ID_MARK, recognise
 
@@ -34,7 +34,7 @@ class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow 
     """MLflow's store for a workspace, with the spans where those of a server are."""
 
     def __init__(self, uri: str) -> None:
-        from mlflow.utils.databricks_utils import get_databricks_host_creds
+        from evalkit.adapters.store.internals import get_databricks_host_creds
 
         super().__init__(partial(get_databricks_host_creds, uri))
         self._uri = uri
@@ -60,7 +60,7 @@ class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow 
         """The common name of the tables that an experiment's traces go to; None where to files."""
         if experiment_id not in self._tables:
             tags = self.get_experiment(experiment_id).tags
-            self._tables[experiment_id] = tags.get(_DESTINATION)
+            self._tables[experiment_id] = tags.get(TRACE_DESTINATION)
         return self._tables[experiment_id]
 
     def get_trace_info(self, trace_id: str) -> TraceInfo:
@@ -102,8 +102,10 @@ class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow 
 
     def files_of(self, info: TraceInfo) -> Any:
         """MLflow's way to the file with a trace's spans."""
-        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-        from mlflow.tracking.artifact_utils import add_databricks_profile_info_to_artifact_uri
+        from evalkit.adapters.store.internals import (
+            add_databricks_profile_info_to_artifact_uri,
+            get_artifact_repository,
+        )
 
         place = add_databricks_profile_info_to_artifact_uri(info.tags[FILES], self._uri)
         return get_artifact_repository(place)
