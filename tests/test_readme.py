@@ -37,10 +37,11 @@ def commands():
 
 def test_the_first_screen_has_the_two_commands_and_then_the_picture():
     kinds = [kind for kind, _ in BLOCKS]
-    assert kinds[:3] == ["sh", "sh", "mermaid"]
+    assert kinds[:4] == ["sh", "sh", "sh", "mermaid"]
     see, check = (content for _, content in BLOCKS[:2])
     assert see == "python3 -m pip install uv && uv run --no-dev evalkit demo\n"
-    assert check == "python3 -m pip install uv && uv run pytest\n"
+    assert check == ".ci/run\n"
+    assert (ROOT / ".ci/run").read_text("utf-8").endswith("\nuv run pytest\n")
     first_screen = "\n".join(TEXT.splitlines()[:30])
     assert see in first_screen
     assert check in first_screen

@@ -185,13 +185,20 @@ def _refuse_depth(text: str, file: str) -> None:
     if sum(text.count(sign) for sign in "[{-?") <= MAX_DEPTH:
         return
     depth = 0
-    for event in yaml.parse(text, _Loader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise InputError(_too_deep(file))
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
+    try:
+        for event in yaml.parse(text, _Loader):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+                if depth > MAX_DEPTH:
+                    raise InputError(_too_deep(file))
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+    except yaml.MarkedYAMLError as error:
+        # from PyYAML 6.0.4 on its scanner has a limit too, and meets it while reading ahead
+        read = text[: error.problem_mark.index] if error.problem_mark else ""
+        if sum(map(read.count, "[{")) - sum(map(read.count, "]}")) > MAX_DEPTH:
+            raise InputError(_too_deep(file)) from error
+        raise
 
 
 def _refuse_bombs(root: yaml.Node, file: str) -> None:

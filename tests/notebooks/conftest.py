@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -52,9 +53,13 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[notebooks.Serv
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
+    installed = shutil.which("chromium")
+    if installed is None:
+        leave_out = pytest.fail if os.environ.get("CI") else pytest.skip
+        leave_out("Chromium is not installed: .ci/run brings it, or apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+            executable_path=installed, args=["--no-sandbox", "--disable-gpu"]
         )
         yield browser
         browser.close()
