@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -22,6 +23,9 @@ from evalkit.workspace import Workspace
 
 MOST_BYTES = 200_000
 """A larger file of a case is named but not shown."""
+
+_SAVING = threading.Lock()
+"""Two people may save at once in one server."""
 
 RECORDS = ("stdout.log", "events.json", "run_result.json")
 """What the harness itself left in a case's folder; the conversation tells it better."""
@@ -52,8 +56,12 @@ def read_review(found: RunFiles) -> Review:
 
 
 def save_comments(
-    found: RunFiles, comments: Mapping[str, str | None], reviewer: str = ""
-) -> Review:
+    found: RunFiles,
+    comments: Mapping[str, str | None],
+    reviewer: str = "",
+    *,
+    seen: Mapping[str, str] | None = None,
+) -> tuple[Review, dict[str, str | None]]:
     """Note in ``review.yaml`` what was said of some cases; everything else in it stays.
 
     The file is read again just before, so that what others wrote meanwhile is kept, and is
@@ -62,21 +70,33 @@ def save_comments(
     Args:
         found: The run.
         comments: Case to comment; empty means accepted, None that it is not reviewed after all.
-        reviewer: Who says so, noted where the file names nobody.
+        reviewer: Who says so.
+        seen: The comments that this person had before them. Where the file by now holds another
+            one, neither is lost: it stays, and theirs is returned.
 
     Returns:
-        The review as the file now has it.
+        The review as the file now has it, and the comments of others in the way of these, by case;
+        None where somebody took theirs back.
 
     Raises:
         InputError: the file cannot be read, edited without harm, or written; it is as it was.
     """
     name, run_id = str(found.review), found.run.run_id
-    before = after = stages.review_text(found)
-    for case_id, comment in comments.items():
-        after = with_comment(after, name, case_id, comment, run_id=run_id, reviewer=reviewer)
-    if after != before:
-        write_text(found.review, after)
-    return parse_review(after, name)
+    theirs: dict[str, str | None] = {}
+    with _SAVING:
+        before = after = stages.review_text(found)
+        present = parse_review(before, name).feedback
+        for case_id, comment in comments.items():
+            now = present.get(case_id)
+            if seen is not None and now not in {seen.get(case_id), comment}:
+                theirs[case_id] = now
+            else:
+                after = with_comment(
+                    after, name, case_id, comment, run_id=run_id, reviewer=reviewer
+                )
+        if after != before:
+            write_text(found.review, after)
+    return parse_review(after, name), theirs
 
 
 def read_surroundings(workspace: Workspace, found: RunFiles, case_id: str) -> Surroundings:

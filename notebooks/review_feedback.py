@@ -20,9 +20,7 @@ with app.setup:
         """Review a run, bring the feedback to MLflow and back, compare people with judges."""
 
         run_id: str | None = param(None, "The run directory's name", link=True, shown="never")
-        reviewer: str = param(
-            "", "Noted in review.yaml where it names nobody yet", label="Your name"
-        )
+        reviewer: str = param("", "Noted in review.yaml beside what you say", label="Your name")
 
 
 @app.cell(hide_code=True)
@@ -105,11 +103,9 @@ def bar(cases, found, host):
 @app.cell
 def saving(asked, found, host, note_review, reviewer_bar):
     with host.step():
-        if review_bar.said(reviewer_bar):
-            note_review(
-                reviewing.save_comments(found, review_bar.said(reviewer_bar), asked.reviewer)
-            )
-            review_bar.keep(reviewer_bar)
+        saved = review_bar.save(reviewer_bar, found, asked.reviewer)
+    if saved:
+        note_review(saved)
     return
 
 

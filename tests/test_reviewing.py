@@ -2,6 +2,7 @@
 
 import pytest
 from eval_project import RUN_ID
+from in_mlflow import InMlflow
 
 from evalkit import InputError, Workspace, reviewing
 
@@ -18,12 +19,47 @@ def found(workspace):
 
 def test_comments_are_saved_and_taken_back(project, found):
     reviewing.save_comments(found, {"alpha": "", "beta": "too short"}, "ann")
-    review = reviewing.save_comments(found, {"alpha": None, "gamma": "no\nnever"}, "bob")
+    review, _ = reviewing.save_comments(found, {"alpha": None, "gamma": "no\nnever"}, "bob")
     assert review == reviewing.read_review(found)
     assert project.review.read_text() == (
         f"run_id: {RUN_ID}\nreviewer: ann\n"
         "feedback:\n  beta: too short\n  gamma: |-\n    no\n    never\n"
+        "reviewers:\n  gamma: bob\n"
     )
+
+
+def test_each_comment_keeps_its_own_reviewer_on_its_way_to_mlflow(project, evalkit, database_uri):
+    found = Workspace.open(project.root / "eval.yaml").run(RUN_ID)
+    for case, said, reviewer in [("alpha", "rude", "ann"), ("beta", "", "bob"), ("gamma", "", "")]:
+        reviewing.save_comments(found, {case: said}, reviewer)
+    evalkit("log-results", "--run-id", RUN_ID)
+    evalkit("push-feedback", "--run-id", RUN_ID)
+    people = {
+        case: InMlflow(database_uri).feedback(case)["human_review"].source.source_id
+        for case in ("alpha", "beta", "gamma")
+    }
+    assert people == {"alpha": "ann", "beta": "bob", "gamma": "ann"}
+
+
+@pytest.mark.parametrize(
+    ("seen", "meanwhile", "mine", "stays", "theirs"),
+    [
+        ({}, "feedback: {alpha: bad}\n", "", "bad", {"alpha": "bad"}),
+        ({}, "feedback: {alpha: bad}\n", None, "bad", {"alpha": "bad"}),
+        ({"alpha": "bad"}, "feedback: {beta: ''}\n", "worse", None, {"alpha": None}),
+        ({"alpha": "bad"}, "feedback: {alpha: ''}\n", "worse", "", {"alpha": ""}),
+        ({"alpha": "bad"}, "feedback: {alpha: bad}\n", "worse", "worse", {}),
+        ({}, "feedback: {alpha: bad}\n", "bad", "bad", {}),
+        ({}, "feedback: {beta: bad}\n", "", "", {}),
+    ],
+)
+def test_nobody_writes_over_words_that_they_have_not_seen(
+    project, found, seen, meanwhile, mine, stays, theirs
+):
+    project.review.write_text(meanwhile)
+    review, in_the_way = reviewing.save_comments(found, {"alpha": mine}, seen=seen)
+    assert (review.feedback.get("alpha"), in_the_way) == (stays, theirs)
+    assert reviewing.read_review(found) == review
 
 
 def test_what_others_wrote_meanwhile_is_kept(project, found):

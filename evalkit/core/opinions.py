@@ -150,7 +150,8 @@ def _reviewed(project: Project, run: Run, review: Review) -> Iterator[Pair]:
         judged = None if score.error else pass_or_fail(score.value, bounds.get(score.judge))
         if comment is not None and judged is not None:
             said = FAIL if comment else PASS
-            yield _pair(score, "review", review.reviewer, (said, judged), comment or ACCEPTED)
+            by = review.reviewer_of(score.case_id)
+            yield _pair(score, "review", by, (said, judged), comment or ACCEPTED)
 
 
 def _annotated(project: Project, run: Run, review: Review) -> Iterator[Pair]:

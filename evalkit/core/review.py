@@ -47,6 +47,7 @@ class Review:
     Attributes:
         run_id: The run, as the file says; may be empty.
         reviewer: Who reviewed, by ``reviewer_id`` where there is one; may be empty.
+        reviewers: Who wrote the comment of a case, where that is somebody else.
         feedback: Case to comment; an empty comment means accepted.
         verdicts: Case to judge to what the reviewer says in that judge's place.
         annotations: What stands under ``mlflow_feedback``, as it stands there.
@@ -56,10 +57,15 @@ class Review:
 
     run_id: str = ""
     reviewer: str = ""
+    reviewers: Mapping[str, str] = field(default_factory=dict)
     feedback: Mapping[str, str] = field(default_factory=dict)
     verdicts: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
     annotations: Json = None
     is_begun: bool = False
+
+    def reviewer_of(self, case_id: str) -> str:
+        """Who said so of a case; may be empty."""
+        return self.reviewers.get(case_id, self.reviewer)
 
 
 def parse_review(text: str, file: str) -> Review:
@@ -95,11 +101,15 @@ def parse_review(text: str, file: str) -> Review:
         for case, comment in feedback.items()
         if isinstance(comment, (dict, list))
     ]
+    reviewers = root.get("reviewers") or {}
+    if not isinstance(reviewers, dict):
+        odd.append(document.problem("reviewers", "must be a mapping", "write `case: name`"))
     if odd:
         raise InputError(*odd)
     return Review(
         run_id=as_text(root.get("run_id")),
         reviewer=as_text(root.get("reviewer_id") or root.get("reviewer")),
+        reviewers={case: as_text(name) for case, name in reviewers.items()},
         feedback={case: as_text(comment).strip() for case, comment in feedback.items()},
         verdicts=verdicts,
         annotations=root.get(KEY),
@@ -129,18 +139,24 @@ def with_comment(
         case_id: The case.
         comment: What is to be said of it; empty means accepted, None that nobody has reviewed it.
         run_id: The run, noted where the file names none.
-        reviewer: Who says so, noted where the file names nobody.
+        reviewer: Who says so: the file's reviewer where it names nobody, else, if somebody else,
+            noted beside the comment under ``reviewers``.
 
     Raises:
         InputError: the text is no review, or cannot be edited without harm to the rest.
     """
     said = parse_review(text, file)
     if comment is None:
+        text = without(text, file, ("reviewers", case_id))
         return without(text, file, ("feedback", case_id))
     if run_id and not said.run_id:
         text = with_text(text, file, ("run_id",), run_id)
     if reviewer and not said.reviewer:
         text = with_text(text, file, ("reviewer",), reviewer)
+    elif reviewer == said.reviewer:
+        text = without(text, file, ("reviewers", case_id))
+    elif reviewer:
+        text = with_text(text, file, ("reviewers", case_id), reviewer)
     lines = "\n".join(line.rstrip() for line in comment.strip().splitlines())
     return with_text(text, file, ("feedback", case_id), lines)
 

@@ -164,7 +164,8 @@ class _Push:
                 yield None, f"{case_id}/{HUMAN_REVIEW}"
             else:
                 text = mask_text(comment)[0]
-                yield from_comment(case_id, text, self.review.reviewer, target), HUMAN_REVIEW
+                by = self.review.reviewer_of(case_id)
+                yield from_comment(case_id, text, by, target), HUMAN_REVIEW
         for case_id, said in self.review.verdicts.items():
             target = self._target(case_id) if case_id in self.found.run.cases else None
             for judge, value in said.items():

@@ -57,7 +57,7 @@ def find_place(notebook: str) -> Place:
     meta = mo.app_meta()
     environment = os.environ
     namespace = _kernel_namespace()
-    own = Path(sys.argv[0]).name == f"{notebook}.py"
+    own = _is_started_as_program(notebook)
     argv = tuple(sys.argv[1:]) if own else ()
     if meta.mode in {"run", "edit"} and meta.request is not None:
         return Place("browser", argv=argv, query=_flat(meta.request.query_params))
@@ -72,6 +72,18 @@ def find_place(notebook: str) -> Place:
         on_databricks=is_on_databricks(environment),
         dbutils=databricks.dbutils(namespace or {}, environment),
     )
+
+
+def _is_started_as_program(notebook: str) -> bool:
+    """Whether the process's arguments are the notebook's own, under whatever name it was copied.
+
+    marimo makes the running notebook's file that of ``__main__``; a job on Databricks compiles it
+    without a file, under the name that it was deployed with.
+    """
+    script = Path(sys.argv[0])
+    running = getattr(sys.modules["__main__"], "__file__", None)
+    same = running is not None and script.resolve() == Path(running).resolve()
+    return same or script.name == f"{notebook}.py"
 
 
 def _flat(query: Mapping[str, Any]) -> dict[str, str]:

@@ -49,6 +49,12 @@ function render({ model, el }) {
   const next = button(moves, "Next", "j", () => go(at() + 1));
   const left = button(moves, "Next not reviewed", "n", () => go(nextLeft()));
 
+  const contest = element(bar, "div", "row contest");
+  contest.setAttribute("role", "alert");
+  const other = element(contest, "span", "grow");
+  button(contest, "Keep theirs", "", () => settle(model.get("saved")[current()]));
+  button(contest, "Replace with mine", "", () => settle(comments()[current()]));
+
   const text = element(bar, "textarea");
   text.setAttribute("aria-label", "Comment");
   text.placeholder = "What should be better? Accept the case if there is nothing.";
@@ -104,6 +110,24 @@ function render({ model, el }) {
     show();
   }
 
+  // Somebody else said something of this case meanwhile: `comment` is what stays, theirs or mine.
+  function settle(comment) {
+    const [name, theirs, all] = [current(), { ...model.get("theirs") }, { ...comments() }];
+    delete theirs[name];
+    if (comment === undefined) delete all[name];
+    else all[name] = comment;
+    drafts.delete(name);
+    model.set("theirs", theirs);
+    model.set("comments", all);
+    model.save_changes();
+    show();
+  }
+
+  function quoted(comment) {
+    if (comment === undefined || comment === null) return "not reviewed";
+    return comment ? `“${comment}”` : "accepted";
+  }
+
   function accept() {
     const name = current();
     if (isDraft() && drafts.get(name).trim()) {
@@ -132,6 +156,8 @@ function render({ model, el }) {
     detail.textContent =
       `${of("accepted")} accepted, ${of("commented")} commented, ${of("left")} left`;
     kept.textContent = isSaved() ? "saved in review.yaml" : "saving…";
+    const contested = Object.keys(model.get("theirs"));
+    if (contested.length) kept.textContent = `not saved: ${contested.join(", ")}`;
     accepted.style.width = `${(100 * of("accepted")) / cases.length}%`;
     commented.style.width = `${(100 * of("commented")) / cases.length}%`;
     track.setAttribute("aria-valuenow", String(Math.round((100 * done) / cases.length)));
@@ -143,6 +169,10 @@ function render({ model, el }) {
     previous.disabled = at() === 0;
     next.disabled = at() === cases.length - 1;
     left.disabled = nextLeft() === at();
+    contest.style.display = contested.includes(current()) ? "" : "none";
+    other.textContent =
+      `Somebody else changed this case meanwhile. Theirs, which stands in review.yaml: ` +
+      `${quoted(model.get("saved")[current()])}. Yours, not saved: ${quoted(comments()[current()])}.`;
     const typed = drafts.get(current()) ?? comments()[current()] ?? "";
     if (text.value !== typed) text.value = typed;
     state.className = `chip is-${kinds[at()]}`;
@@ -178,7 +208,7 @@ function render({ model, el }) {
   }
 
   document.addEventListener("keydown", onKey);
-  const heard = ["change:at", "change:comments", "change:saved"];
+  const heard = ["change:at", "change:comments", "change:saved", "change:theirs"];
   heard.forEach((event) => model.on(event, show));
   show();
   return () => {

@@ -10,7 +10,10 @@ import anywidget
 import marimo as mo
 import traitlets
 
+from evalkit.adapters.files.run import RunFiles
+from evalkit.core.review import Review
 from evalkit.host.host import Host
+from evalkit.reviewing import save_comments
 
 FOLDER = Path(__file__).parent
 T = TypeVar("T")
@@ -25,6 +28,8 @@ class ReviewBar(anywidget.AnyWidget):
         cases: The cases' names, in order.
         comments: Case to comment; empty means accepted. What is left has none.
         saved: What of it Python has saved; the browser shows whether that is all.
+        theirs: Case to the comment that somebody else saved meanwhile, None where they took it
+            back: the person chooses which one stays.
         at: Place of the case that is shown.
     """
 
@@ -33,6 +38,7 @@ class ReviewBar(anywidget.AnyWidget):
     cases = traitlets.List(traitlets.Unicode()).tag(sync=True)
     comments = traitlets.Dict().tag(sync=True)
     saved = traitlets.Dict().tag(sync=True)
+    theirs = traitlets.Dict().tag(sync=True)
     at = traitlets.Int(0).tag(sync=True)
 
     def __init__(self, cases: Sequence[str], comments: Mapping[str, str]) -> None:
@@ -46,12 +52,16 @@ class ReviewBar(anywidget.AnyWidget):
         return {
             case: comment
             for case, comment in changed.items()
-            if case in self.cases and comment != self.saved.get(case)
+            if case in self.cases and case not in self.theirs and comment != self.saved.get(case)
         }
 
-    def keep(self) -> None:
-        """Take what is said by now as saved."""
-        self.saved = dict(self.comments)
+    def keep(self, said: Mapping[str, str | None], theirs: Mapping[str, str | None]) -> None:
+        """Take as saved what was said, but for what met words of others: that is shown."""
+        known = {**self.saved, **said, **theirs}
+        self.saved = {case: comment for case, comment in known.items() if comment is not None}
+        if theirs:
+            self.theirs = {**self.theirs, **theirs}
+            self.at = self.cases.index(next(iter(theirs)))
 
 
 def review_bar(host: Host[Any], cases: Sequence[str], comments: Mapping[str, str]) -> Any:
@@ -65,15 +75,13 @@ def review_bar(host: Host[Any], cases: Sequence[str], comments: Mapping[str, str
     return mo.ui.anywidget(ReviewBar(cases, comments)) if host.person else None
 
 
-def said(bar: Any) -> dict[str, str | None]:
-    """What was said with the bar and is not saved yet; nothing where there is no bar."""
-    return {} if bar is None else bar.widget.unsaved()
-
-
-def keep(bar: Any) -> None:
-    """Take what was said with the bar as saved."""
-    if bar is not None:
-        bar.widget.keep()
+def save(bar: Any, found: RunFiles, reviewer: str) -> Review | None:
+    """Save what was said with the bar since it last was; None where nothing was."""
+    if bar is None or not (unsaved := bar.widget.unsaved()):
+        return None
+    review, theirs = save_comments(found, unsaved, reviewer, seen=bar.widget.saved)
+    bar.widget.keep(unsaved, theirs)
+    return review
 
 
 def shown(bar: Any, of: Sequence[T]) -> list[T]:

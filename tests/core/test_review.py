@@ -104,4 +104,4 @@ def test_a_new_review_says_of_which_run_it_is_and_who_made_it():
     after = with_comment("", "review.yaml", "a", "", run_id="2026-01-02-x", reviewer="ann")
     assert after == "run_id: 2026-01-02-x\nreviewer: ann\nfeedback:\n  a: ''\n"
     again = with_comment(after, "review.yaml", "b", "no", run_id="other", reviewer="bob")
-    assert again == after + "  b: 'no'\n"
+    assert again == after + "  b: 'no'\nreviewers:\n  b: bob\n"
