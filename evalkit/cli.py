@@ -208,6 +208,8 @@ def _demo(arguments: argparse.Namespace, terminal: Terminal) -> Report:
     from evalkit import narrating, rendering, signposts
     from evalkit.demo.tour import tour
 
+    if arguments.tracking_uri or arguments.runs_dir:
+        terminal.note("the demo has a store and runs of its own: the ones you named stay untouched")
     tell = rendering.teller(terminal, agent=narrating.agent)
     report = tour(arguments.directory, say=terminal.say, tell=tell)
     signposts.demo(terminal, arguments.directory, report)

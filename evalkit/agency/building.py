@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalkit.agency import placing
@@ -95,6 +94,7 @@ def opened(request: Request, watch: Watch, *, may_roam: bool = False) -> Iterato
     known = _known(request, may_roam=may_roam)
     uri, named = where(request, known)
     from evalkit.adapters.store import connect
+    from evalkit.flows.agent.events import Event
 
     store = connect(uri)
     experiment_id, experiment = _experiment(store, named, uri) if named else ("", "")
@@ -107,6 +107,8 @@ def opened(request: Request, watch: Watch, *, may_roam: bool = False) -> Iterato
     if request.session is None:
         about, folder = placing.begin_new(request.volume_path, about)
     else:
+        if known is None:
+            watch(Event("wait", _newly_named(request)))
         folder = placing.begin(request.volume_path, about)
     from evalkit.flows.agent.directory import SessionDirectory
     from evalkit.flows.agent.evidence import Evidence
@@ -123,7 +125,7 @@ def opened(request: Request, watch: Watch, *, may_roam: bool = False) -> Iterato
                 budget,
                 watch,
                 Clock(lambda: round(time.time() * 1000), time.monotonic),
-                _lasting(about.tracking_uri),
+                placing.lasting(about.tracking_uri),
             ),
             about,
             store,
@@ -172,6 +174,13 @@ def _known(request: Request, *, may_roam: bool) -> placing.About | None:
     return known
 
 
+def _newly_named(request: Request) -> str:
+    """That a session is begun under a name that somebody may have mistyped."""
+    there = placing.session_ids(request.volume_path)
+    others = f"; there are {', '.join(there[-5:])}" if there else ""
+    return f"there is no session {request.session} yet, so it is begun{others}"
+
+
 def _experiment(store: Store, named: str, uri: str) -> tuple[str, str]:
     found = store.find_experiment(named)
     if found is None:
@@ -211,14 +220,6 @@ def _own_experiment(store: Store, named: str | None, looked_at: str, beside: str
             )
         )
     return own
-
-
-def _lasting(uri: str) -> str:
-    """The tracking URI, so that it means the same from any folder."""
-    scheme, separator, path = uri.partition(":///")
-    if separator and scheme.startswith("sqlite") and path and not path.startswith("/"):
-        return f"{scheme}:///{Path(path).resolve()}"
-    return uri
 
 
 def _concluded(agent: Opened, conclusion: Any) -> Report:

@@ -11,6 +11,7 @@ from evalkit.agency import placing
 from evalkit.core.agent.analysis import Analysis
 from evalkit.core.agent.budget import Spent
 from evalkit.core.agent.task import Plan
+from evalkit.core.tracking import without_password
 from evalkit.core.values import Json
 
 if TYPE_CHECKING:
@@ -85,19 +86,23 @@ def overview(base: str | None, session_id: str) -> SessionOverview | None:
     )
 
 
-def overviews(base: str | None, experiment_id: str) -> Iterator[SessionOverview]:
+def overviews(base: str | None, experiment_id: str, tracking_uri: str) -> Iterator[SessionOverview]:
     """The sessions about an experiment, the newest first where nobody chose their names.
 
     Args:
         base: Where session directories lie; None for the working directory.
         experiment_id: The experiment.
+        tracking_uri: The MLflow that it is in: every store counts its experiments from 1.
 
     Raises:
         InputError: a directory cannot be read.
     """
+    here = placing.lasting(without_password(tracking_uri))
     for session_id in reversed(placing.session_ids(base)):
         found = overview(base, session_id)
-        if found is not None and found.about.experiment_id == experiment_id:
+        if found is None or found.about.experiment_id != experiment_id:
+            continue
+        if placing.lasting(found.about.tracking_uri) == here:
             yield found
 
 

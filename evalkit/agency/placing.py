@@ -108,6 +108,14 @@ def new_id(experiment: str, moment: float) -> str:
     return f"{time}-{words}" if words else time
 
 
+def lasting(uri: str) -> str:
+    """The tracking URI, so that it means the same from any folder."""
+    scheme, separator, path = uri.partition(":///")
+    if separator and scheme.startswith("sqlite") and path and not path.startswith("/"):
+        return f"{scheme}:///{Path(path).resolve()}"
+    return uri
+
+
 def begin(base: str | None, about: About) -> Folder:
     """The folder of a session that is named, be it there already or not.
 

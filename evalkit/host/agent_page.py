@@ -39,7 +39,9 @@ def sessions_to_pick(host: Host[Any], base: str | None, watch: Watch) -> list[Se
     Raises:
         InputError: a session directory cannot be read.
     """
-    return list(overviews(base, watch.experiment_id)) if host.person else []
+    if not host.person:
+        return []
+    return list(overviews(base, watch.experiment_id, watch.tracking.uri))
 
 
 def session_picker(

@@ -25,6 +25,7 @@ from evalkit.host.sample import record_sample, sample_mapping, sample_project
 from evalkit.host.work import Say, Work
 from evalkit.params import Origin, P, Resolved
 from evalkit.terminal import Terminal
+from evalkit.workspace import USUAL_CONFIG
 
 T = TypeVar("T")
 Report = dict[str, Any]
@@ -67,9 +68,10 @@ class Host(Generic[P]):
         try:
             start = _find_parameters(spec, notebook, place)
             sample = None
-            if place.person and start.origins["config"] == "default" and not _exists(start):
+            if place.person and _wants_sample(start):
                 sample = sample_project()
-                start = replace(start, values=replace(start.values, config=str(sample)))
+                own = replace(start.values, config=str(sample), tracking_uri=None, runs_dir=None)
+                start = replace(start, values=own)
         except EvalkitError as error:
             as_json = "--json" in place.argv
             ending.with_error(error, place, Terminal(as_json=as_json), strict=False)
@@ -91,10 +93,13 @@ class Host(Generic[P]):
             return None
         told = None
         if self.sample is not None:
+            named = self.start.origins["tracking_uri"] != "default"
+            other = " The MLflow that you named is **not used** for it." if named else ""
             told = page.callout(
                 "This is the **demo project**, so that there is something to see: a support agent, "
-                "12 cases, two finished runs, and its own MLflow store. Nothing here can break. "
-                "For your own evaluation, put the path of its `eval.yaml` into the settings below."
+                "12 cases, two finished runs, and its own MLflow store. Nothing here can break."
+                f"{other} For your own evaluation, put the path of its `eval.yaml` into the "
+                "settings below."
             )
         return page.stack(ways.stages(self.notebook, linked=self.place.in_gallery), told)
 
@@ -246,6 +251,13 @@ class Host(Generic[P]):
     def _with_sample(self, values: P) -> P:
         if self.sample is None or not self.is_sample(values):
             return values
+        if values.tracking_uri and getattr(values, "experiment_id", None):
+            return replace(values, config=USUAL_CONFIG)
+        if values.tracking_uri:
+            self.halt(
+                "The demo keeps to **its own MLflow store** and writes into no other.",
+                "Name your own `eval.yaml` to use the one under More settings, or empty that.",
+            )
         file = str(sample_mapping(self.sample))
         unsaid = [name for name in ("mapping", "out") if getattr(values, name, "") is None]
         named: dict[str, Any] = dict.fromkeys(unsaid, file)
@@ -270,8 +282,11 @@ class Host(Generic[P]):
         return shlex.join(["python", str(script), *given])
 
 
-def _exists(start: Resolved[Any]) -> bool:
-    return Path(start.values.config).is_file() or bool(configs_in(Path()))
+def _wants_sample(start: Resolved[Any]) -> bool:
+    """Whether nothing says what the page is to be about."""
+    about = [getattr(start.values, name, None) for name in ("experiment_id", "session")]
+    named = start.origins["config"] != "default" or any(about)
+    return not (named or Path(start.values.config).is_file() or configs_in(Path()))
 
 
 def _find_parameters(spec: type[P], notebook: str, place: Place) -> Resolved[P]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import html
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import marimo as mo
@@ -33,6 +33,7 @@ Rows: TypeAlias = Sequence[Mapping[str, Any]]
 MUTED = "color: var(--muted-foreground, #666)"
 BOX = "border: 1px solid var(--border, #ddd); border-radius: 8px; padding: 0.75rem 1rem"
 TEXT = "white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.5"
+LINE = "max-width: 26rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap"
 TITLE = "font-weight: 600; margin-bottom: 0.5rem; overflow-wrap: anywhere"
 CELL = (
     "text-align: left; vertical-align: top; padding: 0.5rem 0.75rem; font-size: 0.875rem; "
@@ -111,6 +112,8 @@ def table(
     page_size: int = 15,
     optional: Sequence[str] = (),
     nothing: str = "Nothing to show.",
+    wrapped_columns: Sequence[str] = (),
+    format_mapping: Mapping[str, Callable[[Any], Any]] | None = None,
     **options: Any,
 ) -> Any:
     """A table to read, to search, and to select rows in.
@@ -123,6 +126,8 @@ def table(
         page_size: Rows shown at a time.
         optional: Names of columns that are left out where no row has a value.
         nothing: What a page says where there are no rows.
+        wrapped_columns: Columns whose texts are shown in full.
+        format_mapping: How the numbers of a column are shown.
         options: Further options of ``mo.ui.table``.
     """
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
@@ -130,6 +135,7 @@ def table(
     words = frame.select_dtypes(exclude="number").columns
     frame[words] = frame[words].fillna("")
     frame = frame.drop(columns=[name for name in optional if not frame[name].any()])
+    inert = {name: _inert_whole if name in wrapped_columns else _inert for name in words}
     if not is_live():
         return frame
     if frame.empty:
@@ -143,6 +149,12 @@ def table(
         show_column_summaries=False,
         show_data_types=False,
         style_cell=lambda _, column, value: _tint(value) if column == tint else {},
+        wrapped_columns=[name for name in wrapped_columns if name in frame],
+        format_mapping={
+            name: form
+            for name, form in {**inert, **(format_mapping or {})}.items()
+            if name in frame
+        },
         **options,
     )
 
@@ -271,6 +283,22 @@ def _row(name: str, *texts: str) -> str:
 
 def _shown(value: Any) -> Any:
     return canonical(value) if isinstance(value, (dict, list)) else value
+
+
+def _inert(value: Any, style: str = LINE) -> Any:
+    """Text as HTML: marimo's tables would render Markdown in it, and fetch the pictures it names.
+
+    Only what is shown: a table goes on sorting, searching and giving back the text itself.
+    """
+    if not isinstance(value, str):
+        return value
+    shown = html.escape(value)
+    data = f'<div style="{style}" title="{shown}">{shown}</div>'
+    return {"mimetype": "text/html", "data": data}
+
+
+def _inert_whole(value: Any) -> Any:
+    return _inert(value, TEXT)
 
 
 def _tint(value: object) -> dict[str, Any]:
