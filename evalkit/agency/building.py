@@ -103,7 +103,8 @@ def opened(request: Request, watch: Watch, *, may_roam: bool = False) -> Iterato
     budget = budget_of(request, model)
     bench = workbench(request)
     session_id = request.session or placing.new_id(experiment, time.time())
-    about = known or placing.About(session_id, experiment, experiment_id, without_password(uri))
+    lasting = placing.lasting(without_password(uri))
+    about = known or placing.About(session_id, experiment, experiment_id, lasting)
     if request.session is None:
         about, folder = placing.begin_new(request.volume_path, about)
     else:

@@ -150,6 +150,16 @@ def test_a_newcomer_sees_what_the_demos_agent_did_and_pays_nothing(visitor):
     visitor.cell("standing").get_by_text("not begun").wait_for()
 
 
+@pytest.mark.usefixtures("busy_project")
+def test_an_experiment_can_be_looked_at_without_any_project(visitor, sqlite_uri):
+    visitor.open("run_eval_agent", experiment_id="support")
+    visitor.sees("The address of this page filled in")
+    visitor.page.get_by_role("group").get_by_text("More settings").click()
+    visitor.fill("Tracking URI", sqlite_uri)
+    visitor.press("Look")
+    visitor.cell("figures").get_by_text("22.2% of them").wait_for()
+
+
 def test_pages_that_have_nothing_to_show_say_what_to_do(visitor, stored_project):
     visitor.open("run_eval_agent", config=config(stored_project))
     visitor.press("Look")

@@ -21,11 +21,12 @@ from evalkit.host import agent_live, page, suite_charts, suite_views
 SCORER = PlannedScorer("polite", "Says please.", "people like it", ("tr-1",))
 ANALYSIS = Analysis("few traces", "traces", "they are enough", (SCORER,))
 PLAN = plan_of(ANALYSIS)
+URI = "sqlite:///shop.db"
 
 
 def session(base, name, experiment_id="7"):
     """The directory of a session that has begun."""
-    about = placing.About(name, "shop", experiment_id, "sqlite:///shop.db")
+    about = placing.About(name, "shop", experiment_id, URI)
     return SessionDirectory(placing.begin(str(base), about))
 
 
@@ -64,7 +65,8 @@ def test_the_sessions_about_an_experiment_are_found_with_their_state(tmp_path):
     half.save_analysis(ANALYSIS)
     half.save_plan(PLAN.done("dataset", ["2 rows"]))
     (tmp_path / "sessions" / "no session").mkdir()
-    found = {each.about.session_id: each.state for each in overviews(str(tmp_path), "7")}
+    listed = overviews(str(tmp_path), "7", URI)
+    found = {each.about.session_id: each.state for each in listed}
     assert found == {"20260103-shop": "1 of 4 tasks done", "20260101-shop": "analysing"}
     assert list(found) == sorted(found, reverse=True)
     assert overview(str(tmp_path), "20260109-shop") is None
@@ -153,4 +155,10 @@ def test_parts_are_shown_below_each_other_without_marimo():
 
 def test_a_folder_without_sessions_is_no_error(tmp_path):
     LocalFolder.make(tmp_path / "sessions" / "half-made")
-    assert list(overviews(str(tmp_path), "7")) == []
+    assert list(overviews(str(tmp_path), "7", URI)) == []
+
+
+def test_every_store_counts_from_1_so_a_session_of_another_one_is_not_listed(tmp_path):
+    session(tmp_path, "s")
+    assert [each.about.session_id for each in overviews(str(tmp_path), "7", URI)] == ["s"]
+    assert list(overviews(str(tmp_path), "7", "http://127.0.0.1:5001")) == []

@@ -1,13 +1,18 @@
 """The sync notebook: in the browser, headless, and run by a program."""
 
 import importlib.util
+import shutil
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from in_mlflow import InMlflow
 
 from evalkit import InputError, StoreAbsent, Workspace, notebooks, stages
 from evalkit.host import Host
 
 NOTEBOOK = notebooks.folder() / "sync_dataset.py"
+SCRATCH = "✓ dataset scratch: would be 3 created"
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +58,56 @@ def test_a_newcomer_sees_the_demo_and_syncs_it(visitor):
 
     visitor.press("Compare")
     visitor.page.get_by_role("button", name="Sync the dataset", disabled=True).wait_for()
+
+
+def test_the_demo_writes_into_no_store_but_its_own(visitor, sqlite_uri):
+    visitor.open("sync_dataset")
+    visitor.sees("This is the demo project")
+    visitor.page.get_by_role("group").get_by_text("More settings").click()
+    visitor.fill("Tracking URI", sqlite_uri)
+    visitor.press("Compare")
+    visitor.cell("comparing").get_by_text("writes into no other").wait_for()
+    assert visitor.page.get_by_role("button", name="Sync the dataset").count() == 0
+
+
+BAIT = "# hello\n<b>x</b> {more} [go]({to}/x) ![a]({to}/pic.png) <img src='{to}/tag.png'> <svg>"
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        BAIT.replace("{more}", "many words " * 30),
+        "{to}/alone.png",
+        '{{"picture": "text/html:<img src={to}/json.png>", "link": "{to}/json"}}',
+    ],
+)
+def test_what_a_case_says_makes_no_browser_fetch_an_address(visitor, stored_project, prompt):
+    fetched = []
+
+    class Listener(BaseHTTPRequestHandler):
+        def do_GET(self):
+            fetched.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Listener) as listener:
+        threading.Thread(target=listener.serve_forever, daemon=True).start()
+        said = prompt.format(to=f"http://127.0.0.1:{listener.server_port}")
+        stored_project.write("cases/alpha/input.yaml", {"prompt": said})
+        config, mapping = where(stored_project).values()
+        stages.sync_dataset(Workspace.open(config), mapping=mapping)
+        visitor.open("sync_dataset", config=config)
+        visitor.fill("Mapping", mapping)
+        visitor.press("Compare")
+        row = visitor.cell("rows_table").get_by_role("row", name="alpha")
+        row.wait_for()
+        for cell in row.get_by_role("cell").all():
+            cell.click()
+        visitor.page.wait_for_timeout(3000)
+        listener.shutdown()
+    assert fetched == []
 
 
 def test_a_person_looks_at_an_edit_before_syncing_it(visitor, stored_project):
@@ -105,6 +160,21 @@ def test_as_a_script_it_syncs_and_ends_with_its_report(script, stored_project):
     assert ended.report["created"] == 3
     assert "the first case, alpha, becomes" in ended.err
     assert set(rows(where(stored_project)["config"])) == {"alpha", "beta", "gamma"}
+
+
+@pytest.mark.parametrize("name", ["my_sync.py", "Kopie von sync_dataset.py", "eval"])
+def test_a_copy_under_another_name_takes_its_arguments(
+    script, stored_project, sqlite_uri, tmp_path, name
+):
+    copy = tmp_path / name
+    shutil.copy(NOTEBOOK, copy)
+    shutil.copy(NOTEBOOK.with_name("evalkit.css"), tmp_path)
+    planned = script(copy, "--dry-run", "--dataset-name", "scratch", cwd=stored_project.root)
+    assert (planned.code, planned.out.splitlines()[-1]) == (0, SCRATCH)
+    assert InMlflow(sqlite_uri).datasets() == []
+    wrong = script(copy, "--no-such-flag", cwd=stored_project.root)
+    assert wrong.code == 2
+    assert "unrecognized arguments: --no-such-flag" in wrong.err
 
 
 def test_as_a_script_it_never_falls_back_to_the_demo(script):

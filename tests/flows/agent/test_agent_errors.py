@@ -210,6 +210,15 @@ def test_calls_whose_answers_are_spoiled_are_asked_again(agent: Agent) -> None:
     assert agent.endings() == ["finished"]
 
 
+def test_a_session_that_begins_under_a_name_says_so_and_what_others_there_are(
+    planned: Agent,
+) -> None:
+    said = planned.run(NOBODY, "--session", "typo", "--max-turns", "1", about=SHOP).err
+    assert "there is no session typo yet, so it is begun; there are s" in said
+    again = planned.run(NOBODY, "--session", "typo", "--max-turns", "1", about=SHOP).err
+    assert "there is no session" not in again
+
+
 def test_a_session_whose_subject_is_spoiled_says_what_to_do(planned: Agent) -> None:
     _garble(planned.folder / "state/session.json")
     done = planned.run(NOBODY, about=None)
