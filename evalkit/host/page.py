@@ -14,6 +14,7 @@ import html
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import marimo as mo
@@ -135,7 +136,9 @@ def table(
     words = frame.select_dtypes(exclude="number").columns
     frame[words] = frame[words].fillna("")
     frame = frame.drop(columns=[name for name in optional if not frame[name].any()])
-    inert = {name: _inert_whole if name in wrapped_columns else _inert for name in words}
+    shape = {name: TEXT if name in wrapped_columns else LINE for name in words}
+    forms: dict[str, Callable[[Any], Any]] = {k: partial(_inert, v) for k, v in shape.items()}
+    forms |= format_mapping or {}
     if not is_live():
         return frame
     if frame.empty:
@@ -150,11 +153,7 @@ def table(
         show_data_types=False,
         style_cell=lambda _, column, value: _tint(value) if column == tint else {},
         wrapped_columns=[name for name in wrapped_columns if name in frame],
-        format_mapping={
-            name: form
-            for name, form in {**inert, **(format_mapping or {})}.items()
-            if name in frame
-        },
+        format_mapping={name: form for name, form in forms.items() if name in frame},
         **options,
     )
 
@@ -285,7 +284,7 @@ def _shown(value: Any) -> Any:
     return canonical(value) if isinstance(value, (dict, list)) else value
 
 
-def _inert(value: Any, style: str = LINE) -> Any:
+def _inert(style: str, value: Any) -> Any:
     """Text as HTML: marimo's tables would render Markdown in it, and fetch the pictures it names.
 
     Only what is shown: a table goes on sorting, searching and giving back the text itself.
@@ -293,12 +292,7 @@ def _inert(value: Any, style: str = LINE) -> Any:
     if not isinstance(value, str):
         return value
     shown = html.escape(value)
-    data = f'<div style="{style}" title="{shown}">{shown}</div>'
-    return {"mimetype": "text/html", "data": data}
-
-
-def _inert_whole(value: Any) -> Any:
-    return _inert(value, TEXT)
+    return {"mimetype": "text/html", "data": f'<div style="{style}" title="{shown}">{shown}</div>'}
 
 
 def _tint(value: object) -> dict[str, Any]:
