@@ -14,6 +14,7 @@ from evalkit.core.content import Trimmer, id_of, list_of, mapping_of, text_of
 from evalkit.core.conversation import Session, Subagent, Thread, ToolCall, ToolCalls
 from evalkit.core.loglines import KINDS, Event, is_event
 from evalkit.core.messages import Messages
+from evalkit.core.outcomes import STRUCTURED
 from evalkit.core.subagents import Tasks
 from evalkit.core.timing import MILLISECOND, Line, Tick, parse_time
 from evalkit.core.usage import count
@@ -103,6 +104,7 @@ class Assembler:
 
     def begin(self, step: str) -> None:
         """Begin a log, of a step or of the whole: no event of it is of an earlier session."""
+        self.messages.end()
         self.first, self._step, self._new_log = len(self.kinds), step, True
         self._latest.clear()
 
@@ -212,8 +214,8 @@ class Assembler:
         return self.messages.user(self._thread(event, session), event, tick)
 
     def _partial(self, event: Event) -> str | None:
-        session, _ = self._session(event)
-        return self.messages.partial(self._thread(event, session), event)
+        session, tick = self._session(event)
+        return self.messages.partial(self._thread(event, session), event, tick)
 
     def _result(self, event: Event) -> str | None:
         session, tick = self._session(event, opens=True)
@@ -223,9 +225,11 @@ class Assembler:
         session.line.duration = duration * MILLISECOND if duration else None
         told = {key: event[key] for key in _ABOUT_RESULT if event.get(key) is not None}
         session.facts["evalkit.result"] = self.trim.value(told, "result")
-        for key in ("permission_denials", "errors", "structured_output"):
+        for key in ("permission_denials", "errors"):
             if event.get(key):
                 session.facts[f"evalkit.{key}"] = self.trim.value(event[key], key)
+        if event.get("structured_output") is not None:
+            session.facts[STRUCTURED] = self.trim.value(event["structured_output"], "result")
         for denial in list_of(event.get("permission_denials")):
             tool = self.tools.latest(id_of(mapping_of(denial).get("tool_use_id")))
             if tool is not None:
@@ -248,8 +252,6 @@ class Assembler:
             return "tool_progress without its tool call"
         tool.facts["evalkit.elapsed_s"] = seconds
         return None
-
-    # -- system events by subtype ------------------------------------------------------------
 
     def _init(self, event: Event) -> str | None:
         session, tick = self._session(event, opens=True)

@@ -114,7 +114,9 @@ class Trimmer:
             return {"type": "text", "text": self._as_text(block, what)}
         match block.get("type"):
             case "text":
-                return {"type": "text", "text": self.text(text_of(block.get("text")), what)}
+                text = {"type": "text", "text": self.text(text_of(block.get("text")), what)}
+                cited = block.get("citations")
+                return {**text, "citations": self.value(cited, what)} if cited else text
             case "thinking":
                 return self._thinking(block, what)
             case "redacted_thinking":

@@ -110,6 +110,7 @@ class ModelCall:
         output_basis: How the output tokens are known; empty where they are not.
         stop_reason: Why it ended, where the log says so.
         error: Why it failed; empty where it did not.
+        partial: Whether the log has only a part of it.
         facts: Further attributes.
         tools: The tools it asked for.
         cost: USD for what it read and what it wrote; None where the log does not determine it.
@@ -126,6 +127,7 @@ class ModelCall:
     output_basis: str = ""
     stop_reason: str = ""
     error: str = ""
+    partial: bool = False
     facts: dict[str, Json] = field(default_factory=dict)
     tools: list[ToolCall] = field(default_factory=list)
     cost: tuple[float, float] | None = None

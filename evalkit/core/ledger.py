@@ -48,6 +48,12 @@ class Ledger:
         known = reason in self.skipped or len(self.skipped) < _MOST_REASONS
         self.skipped[reason if known else _OTHER_REASONS] += 1
 
+    def use_after_all(self, reason: str, entries: int) -> None:
+        """Book entries as used that were skipped for a reason which proved untrue."""
+        self.skipped[reason if reason in self.skipped else _OTHER_REASONS] -= entries
+        self.skipped += Counter()  # without those that none is left of
+        self.used += entries
+
     def reject(self, number: int, why: str) -> None:
         """Book an entry that is no JSON object."""
         self.lines += 1

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from evalkit.core.content import Trimmer, id_of, list_of, mapping_of, plain_text, text_of
 from evalkit.core.conversation import ModelCall, Thread, ToolCall, ToolCalls
 from evalkit.core.loglines import Event
+from evalkit.core.masking import mask_json
 from evalkit.core.subagents import Tasks
 from evalkit.core.timing import Tick
 from evalkit.core.usage import Usage, count, usage_from
@@ -17,6 +19,43 @@ _TOOL_USES = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 _RESULT_ENDING = "tool_result"
 _REPEATED = "repeated message: another thread has it"
 _DURATIONS = ("durationMs", "totalDurationMs", "duration_ms")
+
+
+_TAIL = re.compile(r"(\[masked:[a-z0-9-]+\])[\w+/=.~-]+")
+"""A secret of which the lines' masking saw only the begin, for the rest came in further pieces."""
+_REPEATED = "stream_event: repeated by the whole message"
+
+
+@dataclass(slots=True)
+class _Piece:
+    """A block of a message in the making: how it began, what was added, in how many lines."""
+
+    begun: dict[str, Json]
+    texts: list[str] = field(default_factory=list)
+    lines: int = 0
+
+    def add(self, delta: Mapping[str, Json]) -> None:
+        self.lines += 1
+        for key in ("text", "thinking", "partial_json"):
+            if text := text_of(delta.get(key)):
+                self.texts.append(text)
+
+    def whole(self) -> Json:
+        text, kind = _TAIL.sub(r"\1", "".join(self.texts)), self.begun.get("type")
+        if not text:
+            return self.begun
+        key = kind if kind in {"text", "thinking"} else "input"
+        return {**self.begun, key: text_of(self.begun.get(key)) + text}
+
+
+@dataclass(slots=True)
+class _Stream:
+    """A message in the making; ``whole`` counts those of its blocks that the log has whole."""
+
+    call: ModelCall
+    last: Tick
+    whole: int = 0
+    pieces: dict[int, _Piece] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -35,9 +74,9 @@ class Messages:
     tasks: Tasks
     streamed: dict[str, Usage] = field(default_factory=dict)
     _calls: dict[tuple[int, str], ModelCall] = field(default_factory=dict)
-    _streaming: dict[int, str] = field(default_factory=dict)
     _first: dict[str, tuple[Thread, ModelCall]] = field(default_factory=dict)
     _repeating: set[int] = field(default_factory=set)
+    _streams: dict[int, _Stream] = field(default_factory=dict)
 
     def assistant(self, thread: Thread, event: Event, tick: Tick) -> str | None:
         """A line of a message by the model; returns why it was skipped, if it was."""
@@ -59,8 +98,14 @@ class Messages:
         if request_id := id_of(event.get("request_id")):
             call.facts["evalkit.request_id"] = request_id
         content = message.get("content")
-        for block in content if isinstance(content, list) else [text_of(content)]:
+        blocks = content if isinstance(content, list) else [text_of(content)]
+        for block in blocks:
             self._block(thread, call, block, tick)
+        stream = self._streams.get(id(thread))
+        if stream is not None and stream.call is call:
+            for index in range(stream.whole, stream.whole + len(blocks)):
+                stream.pieces.pop(index, None)
+            stream.whole += len(blocks)
         if (error := event.get("error")) or event.get("is_api_error_message") is True:
             call.error = f"{text_of(error) or 'API error'}: {plain_text(call.blocks)}"
         call.end = thread.last = tick
@@ -156,7 +201,9 @@ class Messages:
         else:
             tool.output = self.trim.value(content, what)
         tool.answered, tool.end = True, tick
-        tool.failed = block.get("is_error") is True
+        tool.failed = block.get("is_error") is True or any(
+            map(_is_failure, [block.get("content"), *list_of(block.get("content"))])
+        )
         self._details(tool, told)
         self.tasks.answered(tool, told)
 
@@ -166,17 +213,56 @@ class Messages:
         if result.get("interrupted") is True:
             tool.facts["evalkit.interrupted"] = True
 
-    def partial(self, thread: Thread, event: Event) -> str | None:
-        """A piece of a message in the making: only its usage is more than the message says."""
+    def partial(self, thread: Thread, event: Event, tick: Tick) -> str | None:
+        """A piece of a message in the making, kept until the log has the whole of it."""
         piece = mapping_of(event.get("event"))
-        kind = piece.get("type")
-        if kind == "message_start":
-            message = mapping_of(piece.get("message"))
-            self._streaming[id(thread)] = id_of(message.get("id"))
+        kind, index = piece.get("type"), count(piece.get("index"))
+        message = mapping_of(piece.get("message"))
+        if kind == "message_start" and id_of(message.get("id")):
+            self._settle(self._streams.pop(id(thread), None))
+            call = self._call(thread, message, tick)
+            call.usage = call.usage or usage_from(message.get("usage"))
+            self._streams[id(thread)] = _Stream(call, tick)
             return None
-        message_id = self._streaming.get(id(thread), "")
+        stream = self._streams.get(id(thread))
+        if stream is None:
+            return "stream_event: of a message that did not begin in the log"
+        stream.last = tick
         usage = usage_from(piece.get("usage"))
-        if kind == "message_delta" and message_id and usage is not None:
-            self.streamed[message_id] = usage
+        if kind == "message_delta" and usage is not None:
+            self.streamed[stream.call.message_id] = usage
             return None
-        return "stream_event: repeated by the whole message"
+        if kind == "content_block_start":
+            block = mapping_of(piece.get("content_block"))
+            stream.pieces[index] = _Piece(dict(block))
+        if kind == "message_stop" and stream.whole:
+            stream.pieces.clear()
+        if index in stream.pieces and str(kind).startswith("content_block_"):
+            stream.pieces[index].add(mapping_of(piece.get("delta")))
+        return _REPEATED
+
+    def end(self) -> None:
+        """End a log: of messages still in the making, keep what there is."""
+        for stream in self._streams.values():
+            self._settle(stream)
+        self._streams.clear()
+
+    def _settle(self, stream: _Stream | None) -> None:
+        """Keep those blocks of a message that the log has only in pieces."""
+        if stream is None or (stream.whole and not stream.pieces):
+            return
+        call = stream.call
+        call.partial, call.end = True, stream.last
+        for piece in stream.pieces.values():
+            kept = self.trim.block(mask_json(piece.whole()), "model output")
+            if kept.get("text") != "":
+                call.blocks.append(kept)
+            self.trim.ledger.use_after_all(_REPEATED, piece.lines)
+
+
+def _is_failure(content: Json) -> bool:
+    """Whether a tool that the API ran itself says that it failed."""
+    told = mapping_of(content)
+    code = told.get("return_code")
+    ended_badly = isinstance(code, int) and code != 0
+    return ended_badly or text_of(told.get("type")).endswith("tool_result_error")

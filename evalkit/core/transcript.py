@@ -17,7 +17,7 @@ from evalkit.core.errors import LogRefused
 from evalkit.core.ledger import Ledger
 from evalkit.core.loglines import Event, as_utf8, read_events
 from evalkit.core.masking import mask_json, mask_lines
-from evalkit.core.outcomes import answer_of, session_outcome
+from evalkit.core.outcomes import answer_of, deciding, session_outcome
 from evalkit.core.receipt import Receipt, verdict_on
 from evalkit.core.reconcile import reconcile
 from evalkit.core.refusal import refuse_foreign
@@ -94,6 +94,7 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
         assembler.begin(step)
         for event in _events(log, ledger, log_hash, f"steps/{step}" if step else ""):
             ledger.settle(assembler.take(event))
+    assembler.messages.end()
     sessions = assembler.sessions
     refuse_foreign(assembler, ledger)
     read_asides(assembler, {n: _events(sidecars[n], ledger, aside_hashes[n], n) for n in sidecars})
@@ -102,7 +103,10 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
     asked = sessions[0].main.prompt
     if asked is None:
         asked = assembler.trim.value(mask_json(request), "input of the case")
-    response = answer_of(sessions[-1])
+    ended = deciding(sessions)
+    if ended is not sessions[-1]:
+        ledger.note("an error that nothing led to follows the last session's end; not taken for it")
+    response = answer_of(ended)
     spans = build_spans(views, trace_id=trace_id, name=name, request=asked, response=response)
     silent = sum(not tool.agent.thread.calls for tool in assembler.tasks.started if tool.agent)
     if silent:
@@ -118,7 +122,7 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
         case_id=case_id,
         start_ns=spans[0].start_ns,
         end_ns=spans[0].end_ns,
-        status=session_outcome(sessions[-1])[0],
+        status=session_outcome(ended)[0],
         request=asked,
         response=response,
         spans=spans,

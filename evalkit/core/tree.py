@@ -30,6 +30,7 @@ from evalkit.core.conversation import ModelCall, Session, Subagent, Thread, Tool
 from evalkit.core.outcomes import (
     answer_of,
     call_outcome,
+    deciding,
     session_outcome,
     subagent_outcome,
     tool_outcome,
@@ -93,7 +94,8 @@ def build_spans(
         lines = [view.session.line.ticks for view in views]
         begin = min((ticks[0] for ticks in lines), key=lambda tick: tick.at)
         root = tree.add(None, name, "AGENT", begin, lines[-1][-1])
-        root.status, root.message = session_outcome(views[-1].session)
+        ended = deciding([view.session for view in views])
+        root.status, root.message = session_outcome(ended)
         for number, view in enumerate(views, start=1):
             step = view.session.step
             node = tree.session(view, root, f"step {step}" if step else f"session {number}")

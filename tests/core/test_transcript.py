@@ -323,7 +323,7 @@ def test_ids_broken_by_a_terminals_line_breaks_are_still_the_same() -> None:
         ({"type": "hologram", "subtype": "flat"}, "hologram/flat"),
         ({"kind": "of nothing"}, "an object without a type"),
         ({"type": "stream_event", "event": {"type": "content_block_delta"}},
-         "stream_event: repeated by the whole message"),
+         "stream_event: of a message that did not begin in the log"),
         (system("task_started", task_id="zz"), "system/task_started without its tool call"),
         ({"type": "user"}, "user event without a message"),
         ({"type": "assistant"}, "assistant event without a message"),
