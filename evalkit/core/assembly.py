@@ -104,7 +104,7 @@ class Assembler:
 
     def begin(self, step: str) -> None:
         """Begin a log, of a step or of the whole: no event of it is of an earlier session."""
-        self.messages.end()
+        self.messages.begin()
         self.first, self._step, self._new_log = len(self.kinds), step, True
         self._latest.clear()
 

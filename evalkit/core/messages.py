@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from evalkit.core.content import Trimmer, id_of, list_of, mapping_of, plain_text, text_of
 from evalkit.core.conversation import ModelCall, Thread, ToolCall, ToolCalls
+from evalkit.core.ledger import Ledger
 from evalkit.core.loglines import Event
 from evalkit.core.masking import mask_json
 from evalkit.core.subagents import Tasks
@@ -23,7 +24,7 @@ _DURATIONS = ("durationMs", "totalDurationMs", "duration_ms")
 
 _TAIL = re.compile(r"(\[masked:[a-z0-9-]+\])[\w+/=.~-]+")
 """A secret of which the lines' masking saw only the begin, for the rest came in further pieces."""
-_REPEATED = "stream_event: repeated by the whole message"
+_WHOLE = "stream_event: repeated by the whole message"
 
 
 @dataclass(slots=True)
@@ -78,6 +79,11 @@ class Messages:
     _repeating: set[int] = field(default_factory=set)
     _streams: dict[int, _Stream] = field(default_factory=dict)
 
+    def begin(self) -> None:
+        """Begin a log: it repeats no message of one before."""
+        self.end()
+        self._first.clear()
+
     def assistant(self, thread: Thread, event: Event, tick: Tick) -> str | None:
         """A line of a message by the model; returns why it was skipped, if it was."""
         message = event.get("message")
@@ -128,13 +134,18 @@ class Messages:
     def _is_repeated(self, thread: Thread, message: Mapping[str, Json]) -> bool:
         """Whether it is another thread's: a forked agent's transcript begins with its caller's.
 
-        The id alone does not say so: some gateways give one to several messages.
+        The id alone does not say so: some gateways count ids anew in each session.
         """
         first, call = self._first.get(id_of(message.get("id")), (thread, None))
         usage = usage_from(message.get("usage"))
         if first is thread or call is None or call.usage is None or usage is None:
             return False
-        return usage.read == call.usage.read and text_of(message.get("model")) == call.model
+        if usage.read != call.usage.read or text_of(message.get("model")) != call.model:
+            return False
+        looked_at = Trimmer(self.trim.limit, Ledger())  # what is only looked at is not booked
+        return all(
+            looked_at.block(block, "") in call.blocks for block in list_of(message.get("content"))
+        )
 
     def _block(self, thread: Thread, call: ModelCall, block: Json, tick: Tick) -> None:
         kind = text_of(mapping_of(block).get("type"))
@@ -239,7 +250,7 @@ class Messages:
             stream.pieces.clear()
         if index in stream.pieces and str(kind).startswith("content_block_"):
             stream.pieces[index].add(mapping_of(piece.get("delta")))
-        return _REPEATED
+        return _WHOLE
 
     def end(self) -> None:
         """End a log: of messages still in the making, keep what there is."""
@@ -257,7 +268,7 @@ class Messages:
             kept = self.trim.block(mask_json(piece.whole()), "model output")
             if kept.get("text") != "":
                 call.blocks.append(kept)
-            self.trim.ledger.use_after_all(_REPEATED, piece.lines)
+            self.trim.ledger.use_after_all(_WHOLE, piece.lines)
 
 
 def _is_failure(content: Json) -> bool:

@@ -107,6 +107,8 @@ def own_totals(sessions: Sequence[Session]) -> list[Totals | None]:
     own: list[Totals | None] = []
     told: list[tuple[str, Totals, float]] = []  # session's id, what it stated, its price of a token
     for session in sessions:
+        if own and session.step != sessions[len(own) - 1].step:
+            told = []  # each step is a process of its own
         stated = alone = totals_of(session.result)
         if stated is not None and alone is not None and (stated.models or stated.cost):
             tokens = weight(stated.usage if stated.models else shown(session.calls))

@@ -10,15 +10,21 @@ STEPS = ("plan", "act", "check")
 """Not in the alphabet's order."""
 
 
-def log_of_step(step: str, session: str = "") -> bytes:
-    """A question, a tool call and an answer; ids are those of every other step."""
+def log_of_step(step: str, session: str = "", unseen: int = 0) -> bytes:
+    """A question, a tool call and an answer; ids are those of every other step.
+
+    Args:
+        step: Said in it.
+        session: Its id.
+        unseen: Tokens read by calls that the log does not show, such as a helper's.
+    """
     events = [
         init(session or step),
         ask(f"please {step}"),
         say("m1", use("t1", "Bash", command=step), used=usage(10, 5), stop="tool_use"),
         answer("t1", f"{step} is done"),
         say("m2", text(f"the {step}"), used=usage(10, 5), stop="end_turn"),
-        finish(f"the {step}", models={SONNET: usage(20, 10)}, main=usage(20, 10)),
+        finish(f"the {step}", models={SONNET: usage(20 + unseen, 10)}, main=usage(20, 10)),
     ]
     return b"".join(as_lines({**event, "session_id": session or step} for event in events))
 
@@ -55,6 +61,15 @@ def test_all_steps_are_in_the_trace_in_order_and_add_up(steps, project):
     tools = [span.outputs for span in project.trace.data.spans if span.span_type == "TOOL"]
     assert tools == [f"{step} is done" for step in STEPS]
     assert project.receipt["verdicts"] == {"reconciled": 3}
+
+
+def test_what_a_step_used_is_its_own_however_much_more_than_the_step_before(steps, project):
+    for number, step in enumerate(STEPS):
+        path = f"{project.run_dir}/cases/alpha/steps/{step}/stdout.log"
+        project.write(path, log_of_step(step, session="one", unseen=100 * number))
+    project.log("alpha", log_of_step(STEPS[-1], session="one", unseen=200))
+    steps()
+    assert '"input_tokens": 360' in project.trace.info.trace_metadata["mlflow.trace.tokenUsage"]
 
 
 def test_the_order_is_the_runs_own_where_the_config_has_changed(steps, project):
