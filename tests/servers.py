@@ -106,14 +106,15 @@ class Request:
     headers: dict[str, str]
 
 
-Fault = Literal["cut", "swallow", "hang", "refuse", "none"]
+Fault = Literal["cut", "swallow", "hang", "refuse", "page", "text", "redirect", "none"]
 
 
 class Proxy:
     """Stands before a server, keeps a list of the requests, and after some of them misbehaves.
 
     Faults: ``cut`` closes the connection before the request is passed on; ``swallow`` passes it
-    on and closes before the answer is; ``hang`` never answers; ``refuse`` answers ``status``.
+    on and closes before the answer is; ``hang`` never answers; ``refuse`` answers ``status``;
+    ``page`` and ``text`` answer 200 and what a person should read, ``redirect`` leads to a page.
     """
 
     def __init__(
@@ -208,6 +209,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._hang_up()
         elif fault == "refuse":
             self._answer(proxy.status, {}, b"no")
+        elif fault == "redirect":
+            self._answer(302, {"Location": "/login?next=1"}, b"")
+        elif fault in {"page", "text"} or self.path.startswith("/login"):
+            kind = "text/plain" if fault == "text" else "text/html; charset=utf-8"
+            self._answer(200, {"Content-Type": kind}, b"<title>Sign in</title>, please")
         elif not proxy.target:
             self._answer(200, {}, b"3.17.2")
         else:

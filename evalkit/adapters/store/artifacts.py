@@ -85,4 +85,12 @@ def _send(gateway: Gateway, run: StoredRun, path: str, content: bytes) -> None:
         local.write_bytes(content)
         with gateway.answering(f"sending the artifact {path}"):
             repository = get_artifact_repository(run.artifact_uri, tracking_uri=gateway.uri)
-            repository.log_artifact(str(local), folder or None)
+            try:
+                repository.log_artifact(str(local), folder or None)
+            except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+                raise StoreError(
+                    f"the run's artifacts lie at {run.artifact_uri}, where this machine cannot"
+                    f" write ({error.strerror}). What to do: have the server take them (mlflow"
+                    " server --serve-artifacts --artifacts-destination PLACE), or write the run"
+                    " from where that path is"
+                ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +12,12 @@ from evalkit.core.errors import StoreError
 from evalkit.core.tracking import is_workspace, without_password
 
 _ADVICE = {
-    401: "set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
-    403: "use an account that may do this, or allow this host (mlflow server --allowed-hosts)",
-    404: "check that the tracking URI is that of an MLflow server, and of version 3.4 or newer",
+    401: "set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD;"
+    " where all else works, have the proxy before MLflow let this path through",
+    403: "use an account that may do this, or allow this host (mlflow server --allowed-hosts);"
+    " where all else works, have the proxy before MLflow let this path through",
+    404: "check that the tracking URI is that of an MLflow server, of version 3.4 or newer, and"
+    " that no proxy before it keeps this path back",
     413: "raise the size of requests that the proxy before MLflow accepts",
     429: "wait a little and run the same command again",
 }
@@ -70,8 +74,10 @@ class Refused(StoreError):
 
     @property
     def concerns_access(self) -> bool:
-        """Whether it would refuse everything else as well."""
-        return self.status in (401, 403, 429)
+        """Whether it would refuse everything else of the kind as well."""
+        # MLflow says by a code what is not there; a server that lacks the path does not
+        no_path = self.status == NOT_FOUND and not self.code
+        return no_path or self.status in (401, 403, 405, 407, 429, 501)
 
 
 def _advice(where: str, status: int, code: str) -> str:
@@ -83,6 +89,17 @@ def _advice(where: str, status: int, code: str) -> str:
     if status == NOT_FOUND and code:
         return _ADVICE_DELETED
     return otherwise if status >= _SERVER_ERRORS else known.get(status, "")
+
+
+class NotMlflow(StoreError):
+    """Something else answered in MLflow's place, such as a proxy's page to sign in."""
+
+    def __init__(self, where: str, request: str, status: int, said: str) -> None:
+        super().__init__(
+            f"what answered {request} at {without_password(where)} is not MLflow"
+            f" ({status}, {said}). What to do: sign in again if a proxy asks for it, or have it"
+            " let this path through; then run the same command again"
+        )
 
 
 class Unanswered(StoreError):
@@ -120,6 +137,8 @@ def answering(uri: str, doing: str) -> Iterator[None]:
         raise _from_mlflow(where, doing, error) from error
     except requests.HTTPError as error:
         raise _from_http(where, doing, error) from error
+    except json.JSONDecodeError as error:
+        raise NotMlflow(where, f"to {doing}", 200, repr(plain(error.doc)[:80])) from error
     except (requests.RequestException, SQLAlchemyError, OSError) as error:
         raise Unanswered(where, doing, error) from error
 
@@ -128,6 +147,8 @@ def _from_mlflow(where: str, doing: str, error: Any) -> StoreError:
     import requests
 
     cause = network_cause(error)
+    if isinstance(cause, NotMlflow):
+        return cause
     if isinstance(cause, requests.exceptions.RetryError):
         found = re.search(r"too many (\d+) error", str(cause))
         return Refused(where, doing, int(found[1]) if found else 500, "", "")
@@ -147,15 +168,15 @@ def _from_http(where: str, doing: str, error: Any) -> Refused:
 
 
 def network_cause(error: BaseException) -> BaseException | None:
-    """The failure of the connection behind an exception of MLflow's; None where there is none.
+    """The failure of the connection, or the odd answer, behind an exception of MLflow's.
 
-    MLflow wraps it, sometimes without naming it as the cause.
+    MLflow wraps it, sometimes without naming it as the cause. None where there is none.
     """
     import requests
 
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, requests.RequestException):
+        if isinstance(seen, (requests.RequestException, NotMlflow)):
             return seen
         seen = seen.__cause__ or seen.__context__
     return None
@@ -166,6 +187,11 @@ def is_tls(cause: BaseException) -> bool:
     import requests
 
     return isinstance(cause, requests.exceptions.SSLError)
+
+
+def plain(text: str) -> str:
+    """The words of a page, without its marks."""
+    return " ".join(re.sub(r"<[^>]*>", " ", text).split())
 
 
 _SILENT = "it stayed silent"

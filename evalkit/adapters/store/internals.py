@@ -25,6 +25,7 @@ _PLACES = {
         "mlflow.store.tracking.databricks_rest_store",
         "DatabricksTracingRestStore",
     ),
+    "SqlAlchemyStore": ("mlflow.store.tracking.sqlalchemy_store", "SqlAlchemyStore"),
     "TraceInfoMessage": ("mlflow.protos.service_pb2", "TraceInfoV3"),
     "TraceJSONEncoder": ("mlflow.tracing.utils", "TraceJSONEncoder"),
     "add_databricks_profile_info_to_artifact_uri": (
@@ -39,6 +40,7 @@ _PLACES = {
     "get_default_host_creds": ("mlflow.utils.credentials", "get_default_host_creds"),
     "get_store": ("mlflow.tracking._tracking_service.utils", "_get_store"),
     "http_request": ("mlflow.utils.rest_utils", "http_request"),
+    "request_utils": ("mlflow.utils", "request_utils"),
     "parse_trace_id_v4": ("mlflow.tracing.utils", "parse_trace_id_v4"),
     "TRACE_DESTINATION": (
         "mlflow.utils.mlflow_tags",

@@ -37,4 +37,6 @@ def open_gateway(uri: str, *, timeout_s: float) -> Gateway:
         return SqlGateway(uri, timeout_s=timeout_s)
     check_sqlite(path)
     # beside the database, and not wherever the command was called
-    return SqlGateway(uri, artifacts=str(path.absolute().parent / "mlruns"))
+    artifacts = str(path.absolute().parent / "mlruns")
+    is_new = not path.exists() or path.stat().st_size == 0
+    return SqlGateway(uri, artifacts=artifacts, new=path if is_new else None)

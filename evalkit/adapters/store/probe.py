@@ -21,6 +21,7 @@ from evalkit.adapters.store.failures import (
     answering,
     is_absence,
     is_tls,
+    plain,
     reason,
 )
 from evalkit.adapters.store.waiting import within
@@ -110,7 +111,8 @@ def sqlite_path(uri: str) -> Path | None:
 def check_sqlite(path: Path) -> None:
     """Make sure that a file, if it is there, is an SQLite database that can be opened.
 
-    MLflow itself would try for minutes.
+    MLflow itself would try for minutes. It is opened for writing, so that SQLite rolls back what
+    a killed process left half written.
 
     Raises:
         StoreError: it cannot be opened, or is something else.
@@ -118,13 +120,16 @@ def check_sqlite(path: Path) -> None:
     try:
         if not path.exists() or path.stat().st_size == 0:
             return
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as found:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as found:
             found.execute("PRAGMA schema_version").fetchone()
     except (sqlite3.Error, OSError) as error:
-        raise StoreError(
-            f"the SQLite store {path} cannot be opened ({error}):"
-            " check the path and its permissions, or name another file"
-        ) from error
+        busy = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+        what = (
+            "another program writes to it; run the same command again when that has ended"
+            if busy
+            else "check the path and its permissions, or name another file"
+        )
+        raise StoreError(f"the SQLite store {path} cannot be opened ({error}): {what}") from error
 
 
 def ask_server(uri: str, *, timeout_s: float) -> str:
@@ -149,10 +154,10 @@ def ask_server(uri: str, *, timeout_s: float) -> str:
         status, text = within(left, uri, lambda: _known(uri, left))
     where = without_password(uri)
     if status != 200:  # noqa: PLR2004 - HTTP's OK
-        raise Refused(where, "to say its version", status, "", _plain(text))
+        raise Refused(where, "to say its version", status, "", plain(text))
     if not _parts(text):
         raise StoreError(
-            f"what answers at {where} is no MLflow server ({_plain(text)[:80]!r} is no version):"
+            f"what answers at {where} is no MLflow server ({plain(text)[:80]!r} is no version):"
             " check the tracking URI"
         )
     if _parts(text) < OLDEST:
@@ -214,7 +219,3 @@ def _beginning(answer: requests.Response) -> str:
 def _parts(text: str) -> tuple[int, ...]:
     found = re.match(r"\s*(\d+)\.(\d+)[\w.+-]*\s*$", text)
     return (int(found[1]), int(found[2])) if found else ()
-
-
-def _plain(text: str) -> str:
-    return " ".join(re.sub(r"<[^>]*>", " ", text).split())

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+from evalkit.adapters.store.answers import watch_answers
 from evalkit.adapters.store.datasets import KeptDatasets
 from evalkit.adapters.store.failures import Refused, answering
 from evalkit.adapters.store.gateway import PAGE, Datasets, Gateway
@@ -25,6 +26,7 @@ class RestGateway(Gateway):
     def __init__(self, uri: str) -> None:
         from evalkit.adapters.store.internals import get_store
 
+        watch_answers()
         self.uri = uri
         with self.answering("opening it"):
             self.tracking: Any = get_store(uri)
@@ -138,7 +140,8 @@ def request(
     if answer.status_code == _OK:
         return answer
     code, said = _error_of(answer)
-    raise Refused(without_password(uri), doing, answer.status_code, code, said)
+    what = f"{method} {endpoint} ({doing})"
+    raise Refused(without_password(uri), what, answer.status_code, code, said)
 
 
 def _error_of(answer: Any) -> tuple[str, str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from evalkit.adapters.store.datasets import KeptDatasets
@@ -15,12 +17,55 @@ from evalkit.core.errors import StoreAbsent
 from evalkit.core.values import Json
 
 
+def make_database(path: Path, artifacts: str) -> None:
+    """Make MLflow's tables in a new file, which takes the path's place when all are there.
+
+    MLflow makes them one by one, and cannot go on where a kill has cut that short. What a kill
+    leaves here is a file beside it, which the next call replaces; two at once take turns.
+    """
+    from evalkit.adapters.store.internals import SqlAlchemyStore
+
+    target = path.resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f".{target.name}.new")
+    with alone_in(target.parent):
+        if target.exists() and target.stat().st_size:
+            return
+        beside.unlink(missing_ok=True)
+        SqlAlchemyStore(f"sqlite:///{beside}", artifacts).engine.dispose()
+        beside.replace(target)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other process of this machine is in here, where the system has such locks."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 class SqlGateway(Gateway):
     """A database that MLflow's own store opens in this process."""
 
     workers = 1  # its transactions queue up anyway, and each thread holds two connections
 
-    def __init__(self, uri: str, *, artifacts: str | None = None, timeout_s: float = 0) -> None:
+    def __init__(
+        self,
+        uri: str,
+        *,
+        artifacts: str | None = None,
+        new: Path | None = None,
+        timeout_s: float = 0,
+    ) -> None:
         import logging
 
         self.uri = uri
@@ -32,6 +77,8 @@ class SqlGateway(Gateway):
 
             if artifacts is None:
                 self._knock(timeout_s)
+            elif new is not None:
+                make_database(new, artifacts)
             self.tracking: Any = get_store(uri, artifacts)
         self.datasets: Datasets = KeptDatasets(self, self._create_dataset)
 

@@ -191,7 +191,8 @@ class _Logging:
             self.account.written = True
             self._book(outcome)
             if done % PROGRESS == 0 or done == len(self.logs):
-                self.say(f"{done} of {len(self.logs)} traces written")
+                stand = done - len(self.account.unwritten)
+                self.say(f"{stand} of {len(self.logs)} traces written")
 
     def _book(self, outcome: Written) -> None:
         name, spans, wanted, gone = self.sent[outcome.trace_id]
