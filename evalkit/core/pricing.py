@@ -19,6 +19,9 @@ CACHE_WRITE_1H_RATIO = 2.0
 WEB_SEARCH_USD = 0.01
 
 _CENTS = 100
+_DEAREST = 1_000 * _CENTS
+"""Cents for a million tokens; beyond it a round number explains nothing."""
+
 _ROUND = 1e-6
 """How far from a whole number of cents a price may be: by chance, one in 500,000 is."""
 
@@ -64,7 +67,9 @@ def price_of(total: Usage, cost: float, *, searches: int, hour_writes: int) -> P
         usage = replace(total, cache_write_1h=writes)
         tokens = weight(usage)
         cents = paid / tokens * 1_000_000 * _CENTS if tokens else 0.0
-        if cents >= 1 and abs(cents - round(cents)) <= _ROUND * max(1.0, cents / _CENTS):
+        if 1 <= cents <= _DEAREST and abs(cents - round(cents)) <= _ROUND * max(
+            1.0, cents / _CENTS
+        ):
             return Price(round(cents) / _CENTS, usage, by_duration=writes > 0 or not hour_writes)
     return None
 

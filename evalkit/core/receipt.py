@@ -21,7 +21,7 @@ class Difference:
         what: The figure, such as ``output_tokens`` or ``cost_usd``.
         model: The model it is about; empty for the whole log.
         spans: The sum over the spans (tokens, or USD).
-        result: What the log's result event says.
+        result: What the log's result event says, or the run's own.
         why: Why they differ, where that is known.
         cause: What kind of difference it is; empty where figures contradict each other.
     """

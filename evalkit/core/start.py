@@ -30,23 +30,28 @@ class Start:
     source: str
 
 
-def start_of(stated: Any, run_id: str, modified_ns: int) -> Start:
-    """When a run began: as stated, else the date in its id, else a file's modification time.
+def start_of(logged_ns: int | None, stated: Any, run_id: str, modified_ns: int) -> Start:
+    """When a run began: as logged, as stated, as its id says, else a file's modification time.
 
     Args:
+        logged_ns: The earliest time in its logs; None where they say none.
         stated: What ``run_result.json`` says: ISO 8601 text, or seconds or milliseconds since
             the epoch; anything else counts as nothing.
-        run_id: May hold a date such as ``2026-07-09`` or ``20260709-153012``.
+        run_id: May hold a date such as ``2026-07-09`` or ``20260709-153012``; without a time of
+            day, noon is taken.
         modified_ns: When the log was last written, nanoseconds since the epoch.
     """
+    if logged_ns is not None:
+        return Start(logged_ns, inferred=False, source="the first time in the run's logs")
     known = _moment_ns(stated)
     if known is not None:
         return Start(known, inferred=False, source="run_result.json")
     found = _DATE.search(run_id)
     if found:
-        parts = [int(part or 0) for part in found.groups()]
+        year, month, day, hour, minute, second = (int(part or 0) for part in found.groups())
+        hour = hour if found[4] else 12
         try:
-            moment = dt.datetime(*parts, tzinfo=dt.UTC)  # type: ignore[arg-type, misc]
+            moment = dt.datetime(year, month, day, hour, minute, second, tzinfo=dt.UTC)
         except ValueError:  # such as 30 February
             pass
         else:

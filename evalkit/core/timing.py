@@ -19,6 +19,9 @@ MILLISECOND = 1_000_000
 _EARLIEST = 946_684_800 * 10**9  # 2000: before it a timestamp is a mistake
 _LATEST = 4_102_444_800 * 10**9  # 2100
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_SHORT = 10
+"""Times that span less than this part of a duration are not those of the events."""
+
 _MICROSECOND = dt.timedelta(microseconds=1)
 
 
@@ -162,6 +165,8 @@ def lay_out(lines: Sequence[Line], start: int) -> None:
         lines: The sessions, in order.
         start: When the first began, if no session says; nanoseconds since the epoch.
     """
+    for line in lines:
+        _make_room(line)
     first_known = next((i for i, line in enumerate(lines) if line.stamped), None)
     if first_known is not None:
         start = _begin(lines[first_known]) - sum(line.length for line in lines[:first_known])
@@ -171,6 +176,18 @@ def lay_out(lines: Sequence[Line], start: int) -> None:
         else:
             _spread(line.ticks, start, start + line.length)
         start = line.ticks[-1].at
+
+
+def _make_room(line: Line) -> None:
+    """Let a line begin before its first tick where its ticks cannot show how long it took.
+
+    Such are a result alone, and times that somebody stamped when all was over.
+    """
+    first, last = line.ticks[0], line.ticks[-1]
+    seen = (last.stamp or 0) - (first.stamp or 0)
+    is_short = first is last or (first.known and last.known and seen < line.length // _SHORT)
+    if is_short and line.duration is not None:
+        line.ticks.insert(0, Tick())
 
 
 def _begin(line: Line) -> int:

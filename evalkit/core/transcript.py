@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
@@ -18,9 +19,11 @@ from evalkit.core.ledger import Ledger
 from evalkit.core.loglines import Event, as_utf8, read_events
 from evalkit.core.masking import mask_json, mask_lines
 from evalkit.core.outcomes import answer_of, deciding, session_outcome
-from evalkit.core.receipt import Receipt, verdict_on
+from evalkit.core.receipt import Difference, Receipt, verdict_on
 from evalkit.core.reconcile import reconcile
 from evalkit.core.refusal import refuse_foreign
+from evalkit.core.reported import complete_duration, complete_totals, differences, remarks
+from evalkit.core.results import Usage as Reported
 from evalkit.core.spans import Trace
 from evalkit.core.start import Start
 from evalkit.core.timing import align_times, drop_outliers, lay_out
@@ -33,6 +36,8 @@ __all__ = ["LogRefused", "build_trace"]
 
 BUILDER = "evalkit spans 2"
 """Part of every content hash: a change in what spans look like makes old traces out of date."""
+
+COST = "mlflow.trace.cost"
 
 MAX_VALUE_CHARS = 100_000
 """Longer texts are shortened: beyond it, MLflow's UI shows them slowly or not at all."""
@@ -61,6 +66,7 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
     sidecars: Mapping[str, Iterable[bytes]] | None = None,
     times: Sequence[Mapping[str, Any]] | None = None,
     request: Json = None,
+    reported: Reported | None = None,
     max_value_chars: int = MAX_VALUE_CHARS,
 ) -> Trace:
     """Build the trace of one log.
@@ -80,6 +86,8 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
         times: When each event was logged, as the harness's ``events.json`` says:
             ``{type, subtype, timestamp}``. Used where it lines up with the log event by event.
         request: What the agent was asked, for logs that do not hold the prompt.
+        reported: What the run itself says that the case consumed: it stands where the log is
+            silent, and is compared where it is not.
         max_value_chars: Longer texts are shortened, and named in the receipt.
 
     Raises:
@@ -98,8 +106,9 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
     sessions = assembler.sessions
     refuse_foreign(assembler, ledger)
     read_asides(assembler, {n: _events(sidecars[n], ledger, aside_hashes[n], n) for n in sidecars})
-    timed = _place_in_time(assembler, start, times, ledger)
-    views = _settle_figures(assembler)
+    reported = reported or Reported()
+    timed, is_stretched = _place_in_time(assembler, start, times, reported, ledger)
+    views, is_completed = _settle_figures(assembler, reported, ledger)
     asked = sessions[0].main.prompt
     if asked is None:
         asked = assembler.trim.value(mask_json(request), "input of the case")
@@ -111,10 +120,16 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
     silent = sum(not tool.agent.thread.calls for tool in assembler.tasks.started if tool.agent)
     if silent:
         ledger.note(f"messages of {silent} subagents are not in the log")
-    receipt = _receipt(views, ledger)
+    metadata = _metadata(views)
+    misfits = tuple(differences(reported, views, json.loads(metadata.get(COST, "{}"))))
+    for remark in remarks(reported, views, spans[0].end_ns - spans[0].start_ns):
+        ledger.note(remark)
+    receipt = _receipt(views, misfits, ledger)
     stated_start = None if timed or start.inferred else start.ns
     decides = [BUILDER, name, asked, max_value_chars, times, stated_start]
     decides += [step for step in logs if step]
+    if is_stretched or is_completed or misfits:
+        decides += [reported.duration_s, reported.cost_usd, reported.tokens, reported.per_model]
     hashes = [log_hash.hexdigest(), {n: h.hexdigest() for n, h in aside_hashes.items()}]
     return Trace(
         trace_id=trace_id,
@@ -127,7 +142,7 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
         response=response,
         spans=spans,
         tags={"evalkit.receipt": receipt.verdict},
-        metadata=_metadata(views),
+        metadata=metadata,
         content_hash=hashlib.sha256(
             canonical([decides, hashes]).encode("utf-8", "replace")
         ).hexdigest(),
@@ -152,9 +167,13 @@ def _hashing(lines: Iterable[bytes], digest: Any) -> Iterator[bytes]:
 
 
 def _place_in_time(
-    assembler: Assembler, start: Start, times: Sequence[Mapping[str, Any]] | None, ledger: Ledger
-) -> bool:
-    """Lay out all ticks; returns whether any event of the log says when it was."""
+    assembler: Assembler,
+    start: Start,
+    times: Sequence[Mapping[str, Any]] | None,
+    reported: Reported,
+    ledger: Ledger,
+) -> tuple[bool, bool]:
+    """Lay out all ticks; whether any event says when it was, and whether the run how long."""
     sessions = assembler.sessions
     ticks = [tick for session in sessions for tick in session.line.ticks]
     if times is not None and not all(tick.known for tick in ticks):
@@ -162,6 +181,7 @@ def _place_in_time(
     anchor(assembler.tasks.started)
     dropped = drop_outliers(sorted(ticks, key=attrgetter("place")))
     known = sum(tick.known for tick in ticks)
+    is_stretched = complete_duration(sessions, reported)
     lay_out([session.line for session in sessions], start.ns)
     lay_out_asides(assembler.tasks.started)
     if assembler.bad_times:
@@ -178,7 +198,7 @@ def _place_in_time(
             f"{known} of {len(ticks)} events have a timestamp: "
             "what lies between them is laid out in order"
         )
-    return known > 0
+    return known > 0, is_stretched
 
 
 def _take_times(assembler: Assembler, times: Sequence[Mapping[str, Any]], ledger: Ledger) -> None:
@@ -196,27 +216,35 @@ def _take_times(assembler: Assembler, times: Sequence[Mapping[str, Any]], ledger
                 tick.stamp = stamps[tick.place - assembler.first]
 
 
-def _settle_figures(assembler: Assembler) -> list[SessionView]:
+def _settle_figures(
+    assembler: Assembler, reported: Reported, ledger: Ledger
+) -> tuple[list[SessionView], bool]:
+    """The sessions' figures, and whether some of them are the run's."""
     sessions = assembler.sessions
-    views = []
-    for session, totals in zip(sessions, own_totals(sessions), strict=True):
+    views, own = [], own_totals(sessions)
+    found = [complete_totals(own[0], reported)] if len(own) == 1 else own
+    if found != own:
+        ledger.note("what the log does not say of tokens and cost, run_result.json does")
+    for session, totals in zip(sessions, found, strict=True):
         add_closing_calls(session, totals)
         figures = reconcile(session, totals, assembler.messages.streamed)
         views.append(SessionView(session, figures))
-    return views
+    return views, found != own
 
 
-def _receipt(views: Sequence[SessionView], ledger: Ledger) -> Receipt:
-    differences = [each for view in views for each in view.figures.differences]
+def _receipt(
+    views: Sequence[SessionView], misfits: Sequence[Difference], ledger: Ledger
+) -> Receipt:
+    named = [*(each for view in views for each in view.figures.differences), *misfits]
     for number, view in enumerate(views, start=1):
         which = f"session {number}: " if len(views) > 1 else ""
         if view.session.result is None:
             ledger.note(f"{which}the log is cut off: it ends before the result event")
         elif not view.figures.is_stated:
             ledger.note(f"{which}the result event says no tokens; what messages say stands")
-    complete = all(view.figures.is_stated for view in views)
-    verdict = verdict_on(differences) if complete else "incomplete"
-    return ledger.receipt(verdict, sessions=len(views), differences=differences)
+    complete = all(view.session.result and view.figures.is_stated for view in views)
+    verdict = verdict_on(named) if complete else "incomplete"
+    return ledger.receipt(verdict, sessions=len(views), differences=named)
 
 
 def _metadata(views: Sequence[SessionView]) -> dict[str, str]:
@@ -226,7 +254,7 @@ def _metadata(views: Sequence[SessionView]) -> dict[str, str]:
     """
     metadata: dict[str, str] = {}
     usage = total(view.figures.usage for view in views)
-    if usage != Usage() or any(view.figures.totals is not None for view in views):
+    if usage != Usage() or all(view.figures.is_stated for view in views):
         known = all(view.figures.is_output_known for view in views)
         metadata["mlflow.trace.tokenUsage"] = canonical(usage.as_mlflow(with_output=known))
     costs = [view.figures.cost for view in views]
@@ -234,5 +262,5 @@ def _metadata(views: Sequence[SessionView]) -> dict[str, str]:
     if known_costs:
         parts = set.intersection(*(set(cost) for cost in known_costs))
         summed = {part: sum(cost[part] for cost in known_costs) for part in parts}
-        metadata["mlflow.trace.cost"] = canonical(summed)
+        metadata[COST] = canonical(summed)
     return metadata

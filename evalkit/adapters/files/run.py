@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import filecmp
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,7 @@ from evalkit.core.identifiers import check_id
 from evalkit.core.project import Project
 from evalkit.core.receipt import Receipt
 from evalkit.core.results import Run, read_run
+from evalkit.core.timing import parse_time
 from evalkit.core.values import Json
 
 MARKS = ("summary.yaml", "run_result.json", "cases", "stdout.log")
@@ -94,6 +99,13 @@ class LogFile:
             return None
         return found if isinstance(found, list) else None
 
+    def first_ns(self) -> int | None:
+        """The earliest time that it says, nanoseconds since the epoch; None where it says none."""
+        logged = (event for log in self.lines().values() for event in _stamped(log))
+        events = (each for each in chain(logged, self.events() or ()) if isinstance(each, dict))
+        stamps = (parse_time(each.get("timestamp")) for each in events)
+        return next((stamp for stamp in stamps if stamp is not None), None)
+
     def modified_ns(self) -> int:
         """When the log was last written, nanoseconds since the epoch."""
         return self._last.stat().st_mtime_ns
@@ -101,6 +113,16 @@ class LogFile:
     @property
     def _last(self) -> Path:
         return list(self.steps.values())[-1] if self.steps else self.path
+
+
+def _stamped(lines: Iterable[bytes]) -> Iterator[Any]:
+    """The events among these lines that may say when they were; a log may be one array of them."""
+    with suppress(LogRefused):
+        for line in lines:
+            if b'"timestamp"' in line:  # quick, for logs are long
+                with suppress(ValueError, RecursionError):
+                    found = json.loads(line.strip(b" \t\r\n,"))
+                    yield from found if isinstance(found, list) else [found]
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -113,7 +135,7 @@ def _lines(path: Path) -> Iterator[bytes]:
         raise LogRefused(problem, receipt=Receipt()) from error
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: the logs are looked through for a time once
 class RunFiles:
     """A finished run and its folder.
 
@@ -132,6 +154,12 @@ class RunFiles:
     started: Any = None
     documents: Mapping[str, Document] = field(default_factory=dict)
     cases_dir: Path | None = None
+
+    @cached_property
+    def first_ns(self) -> int | None:
+        """The earliest time that any log says, nanoseconds since the epoch."""
+        found = [log.first_ns() for log in self.logs()]
+        return min((stamp for stamp in found if stamp is not None), default=None)
 
     def logs(self) -> tuple[LogFile, ...]:
         """Its logs: one a case, or one for the run in batch mode.

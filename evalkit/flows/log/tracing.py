@@ -21,15 +21,17 @@ def trace_of(found: RunFiles, log: LogFile, key: str) -> Trace:
         InputError: a transcript beside the log leads out of the run directory.
         LogRefused: no trace can be made of it.
     """
+    run = found.run
     return build_trace(
         log.lines(),
         trace_id=describe.trace_id(key, log.case_id),
-        name=found.run.run_id if log.case_id is None else log.case_id,
+        name=run.run_id if log.case_id is None else log.case_id,
         case_id=log.case_id,
         start=began(found, log.modified_ns()),
         sidecars=log.subagents(),
         times=log.events(),
         request=found.given(log),
+        reported=run.usage if log.case_id is None else run.case_usage.get(log.case_id),
     )
 
 
@@ -40,4 +42,4 @@ def began(found: RunFiles, modified_ns: int) -> Start:
         found: The run.
         modified_ns: When one of its logs was last changed, nanoseconds since the epoch.
     """
-    return start_of(found.started, found.run.run_id, modified_ns)
+    return start_of(found.first_ns, found.started, found.run.run_id, modified_ns)

@@ -1,0 +1,225 @@
+"""A case's trace beside what the run reports of the case; how long it took, and when it began."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from agentlogs import (
+    SONNET,
+    Event,
+    added,
+    answer,
+    as_lines,
+    cost,
+    finish,
+    init,
+    say,
+    stamp,
+    text,
+    usage,
+    use,
+)
+from eval_project import CASES, RESULT, RUN_ID
+from in_mlflow import InMlflow
+
+USED = usage(1000, 100, 300, 40)
+PAID = cost(SONNET, USED)
+CALL = say("m1", text("hm"), used=USED, stop="end_turn")
+WHOLE = [init(), CALL, finish(models={SONNET: USED}, main=USED)]
+TOKENS = {"input": 1000, "output": 100, "cache_read": 300, "cache_create": 40}
+SAME = {"duration_s": 11.0, "cost_usd": PAID, "num_turns": 2, "token_usage": TOKENS}
+CUT = [init(), say("m1", use("t", "Bash", command="x"), used=USED), answer("t", "y")]
+KILLED = {
+    "exit_code": 124,
+    "duration_s": 120.0,
+    "cost_usd": None,
+    "num_turns": 0,
+    "token_usage": dict.fromkeys(TOKENS, 0),
+}
+MINUTES = {"duration_s": 180.0}
+
+
+def per_model(used: Event, **tokens: int) -> dict[str, Any]:
+    return {"per_model_usage": {SONNET: {**TOKENS, **tokens, "cost_usd": cost(SONNET, used)}}}
+
+
+def logged(evalkit: Any, project: Any, cases: dict[str, tuple[list[Event], Any]]) -> dict[str, Any]:
+    """Log these cases, each with its log and what run_result.json says of it; all receipts."""
+    project.unlog(*CASES)
+    for case, (log, _) in cases.items():
+        project.log(case, b"".join(as_lines(log)))
+    told = {case: reported for case, (_, reported) in cases.items()}
+    project.write(f"{project.run_dir}/run_result.json", {**RESULT, "per_case": told})
+    evalkit("log-results", "--run-id", RUN_ID)
+
+
+def receipts(mlflow: InMlflow, folder: Any) -> dict[str, Any]:
+    path = mlflow.client.download_artifacts(mlflow.run().info.run_id, "receipt.json", str(folder))
+    found: dict[str, Any] = json.loads(Path(path).read_text("utf-8"))["logs"]
+    return found
+
+
+def test_a_case_takes_as_long_as_its_log_says_else_as_the_run_does(evalkit, project, database_uri):
+    at_once = [{**event, "timestamp": "2026-03-04T05:06:07Z"} for event in WHOLE]
+    cases = {
+        "result only": ([finish(duration_ms=68_000)], {}, 68),
+        "result only, stamped": (stamp([finish(duration_ms=68_000)], "all"), {}, 68),
+        "stamped when all was over": (at_once, {}, 10),
+        "result without a duration": ([*CUT, finish(duration_ms=None)], MINUTES, 180),
+        "result only, without a duration": ([finish(duration_ms=None)], MINUTES, 180),
+        "a duration in the log": (WHOLE, MINUTES, 10),
+        "cut off": (CUT, KILLED, 120),
+        "cut off, stamped": (stamp(CUT, "all"), KILLED, 120),
+        "cut off in its second session": ([*WHOLE, *CUT], KILLED, 120),
+        "stamped beyond what the run says": (stamp(CUT, "all", seconds=100), KILLED, 200),
+    }
+    logged(evalkit, project, {case: (log, told) for case, (log, told, _) in cases.items()})
+    found = InMlflow(database_uri).traces()
+    lasted = {case: round(found[case].info.execution_duration / 1000) for case in cases}
+    assert lasted == {case: seconds for case, (_, _, seconds) in cases.items()}
+
+
+REPORTED = {
+    "as reported": (WHOLE, SAME, "reconciled", {}),
+    "rounded": (WHOLE, {**SAME, "cost_usd": round(PAID, 4)}, "reconciled", {}),
+    "nothing is reported": (WHOLE, {}, "reconciled", {}),
+    "killed": (CUT, KILLED, "incomplete", {}),
+    "another cost": (
+        WHOLE,
+        {**SAME, "cost_usd": 2 * PAID},
+        "differs",
+        {"cost_usd": [pytest.approx(PAID), pytest.approx(2 * PAID)]},
+    ),
+    "other tokens": (
+        WHOLE,
+        {**SAME, "token_usage": {**TOKENS, "input": 2200, "cache_read": 9}},
+        "differs",
+        {"input tokens": [1000, 2200], "cache_read tokens": [300, 9]},
+    ),
+    "a step that was lost": (
+        WHOLE,
+        {**SAME, "cost_usd": 0.5, "token_usage": {"input": 3000, "output": 400}},
+        "differs",
+        {
+            "input tokens": [1000, 3000],
+            "output tokens": [100, 400],
+            "cost_usd": [pytest.approx(PAID), 0.5],
+        },
+    ),
+}
+
+
+def test_what_does_not_fit_the_runs_own_figures_is_named(evalkit, project, database_uri, tmp_path):
+    logged(evalkit, project, {case: told[:2] for case, told in REPORTED.items()})
+    found = receipts(InMlflow(database_uri), tmp_path)
+    verdicts = {case: found[case]["verdict"] for case in REPORTED}
+    named = {
+        case: {
+            each["what"]: [each["spans"], each["result"]]
+            for each in found[case]["differences"]
+            if "run_result.json" in each["why"]
+        }
+        for case in REPORTED
+    }
+    assert verdicts == {case: verdict for case, (_, _, verdict, _) in REPORTED.items()}
+    assert named == {case: misfits for case, (_, _, _, misfits) in REPORTED.items()}
+
+
+def test_turns_and_durations_that_do_not_fit_are_remarked(evalkit, project, database_uri, tmp_path):
+    told = {**SAME, "duration_s": 1800.0, "num_turns": 40}
+    logged(evalkit, project, {"slow": (WHOLE, told), "same": (WHOLE, SAME)})
+    found = receipts(InMlflow(database_uri), tmp_path)
+    remarks = {case: [n for n in found[case]["notes"] if "run_result" in n] for case in found}
+    assert remarks == {
+        "same": [],
+        "slow": [
+            "run_result.json says that the case took 1,800.0 s, the log 10.0 s",
+            "run_result.json counts 40 turns, the log 2",
+        ],
+    }
+
+
+def test_what_a_log_does_not_say_of_cost_and_tokens_the_run_does(evalkit, project, database_uri):
+    silent = [init(), say("m1", text("hm"), used=usage(0, 0)), finish()]
+    logged(
+        evalkit,
+        project,
+        {
+            "no figures in the log": (silent, SAME),
+            "no cost in a transcript": ([init(), CALL], {**SAME, **per_model(USED)}),
+            "tokens in no place": (silent, {"cost_usd": 0.2}),
+            "cost in the log, tokens in the run": (
+                [init(), CALL, finish(total_cost_usd=PAID)],
+                {"token_usage": TOKENS},
+            ),
+        },
+    )
+    figures = {}
+    for case, trace in InMlflow(database_uri).traces().items():
+        used, paid = trace.info.token_usage or {}, (trace.info.cost or {}).get("total_cost")
+        figures[case] = (used.get("input_tokens"), used.get("output_tokens"), paid)
+    assert {case: figures[case] for case in figures if case not in CASES} == {
+        "no figures in the log": (1000, 100, pytest.approx(PAID)),
+        "no cost in a transcript": (1000, 100, pytest.approx(PAID)),
+        "tokens in no place": (None, None, pytest.approx(0.2)),
+        "cost in the log, tokens in the run": (1000, 100, pytest.approx(PAID)),
+    }
+
+
+def test_steps_add_up_to_what_the_run_says(evalkit, project, database_uri):
+    project.unlog(*CASES)
+    whole = added([USED, USED, USED])
+    folder = f"{project.run_dir}/cases/refund/steps"
+    for step in ("plan", "act", "verify"):
+        said = {**CALL, "message": {**CALL["message"], "id": f"of {step}"}}
+        session = [{**event, "session_id": step} for event in (WHOLE[0], said, WHOLE[2])]
+        project.write(f"{folder}/{step}/stdout.log", b"".join(as_lines(session)))
+    steps = dict.fromkeys(("plan", "act", "verify"), SAME)
+    tokens = {kind: 3 * count for kind, count in TOKENS.items()}
+    told = {"cost_usd": cost(SONNET, whole), "token_usage": tokens, "num_turns": 3, "steps": steps}
+    project.write(f"{project.run_dir}/run_result.json", {**RESULT, "per_case": {"refund": told}})
+    evalkit("log-results", "--run-id", RUN_ID)
+    info = InMlflow(database_uri).traces()["refund"].info
+    assert info.tags["evalkit.receipt"] == "reconciled"
+    assert info.token_usage["input_tokens"] == 3000
+    assert info.cost["total_cost"] == pytest.approx(cost(SONNET, whole))
+    assert info.execution_duration == 30_000
+
+
+@pytest.mark.parametrize(
+    ("run_id", "started", "stamps", "began"),
+    [
+        ("2026-07-09-v1", "2026-07-09T15:34:44Z", "all", "2026-03-04T05:06:07"),
+        ("2026-07-09-v1", "2026-07-09T15:34:44Z", "user", "2026-03-04T05:06:09"),
+        ("2026-07-09-v1", "2026-07-09T15:34:44Z", "none", "2026-07-09T15:34:44"),
+        ("2026-07-09-v1", None, "none", "2026-07-09T12:00:00"),
+        ("v1_20260709-153444", None, "none", "2026-07-09T15:34:44"),
+        ("v1", None, "none", "2026-01-02T03:04:05"),
+    ],
+)
+def test_a_run_began_when_its_logs_say_else_its_result_else_its_id(
+    evalkit, project, database_uri, run_id, started, stamps, began
+):
+    folder = f"eval/runs/{project.name}/{run_id}"
+    for case in ("a", "b"):
+        path = project.write(
+            f"{folder}/cases/{case}/stdout.log",
+            b"".join(as_lines(stamp([*CUT, *WHOLE[1:]], stamps if case == "b" else "none"))),
+        )
+        modified = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC).timestamp()
+        os.utime(path, (modified, modified))
+    project.write(f"{folder}/run_result.json", {**RESULT, "started_at": started})
+    evalkit("log-results", "--run-id", run_id)
+    mlflow = InMlflow(database_uri)
+    assert at(mlflow.run().info.start_time) == began
+    assert at(mlflow.traces()["a"].info.request_time) == began
+
+
+def at(milliseconds: int) -> str:
+    moment = dt.datetime.fromtimestamp(milliseconds / 1000, dt.UTC)
+    return moment.replace(tzinfo=None).isoformat(timespec="seconds")
