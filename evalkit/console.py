@@ -21,7 +21,7 @@ class Console(rich.console.Console):
         stream = sys.stderr if stderr else sys.stdout
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-        super().__init__(stderr=stderr, highlight=False, soft_wrap=True)
+        super().__init__(stderr=stderr, highlight=False, soft_wrap=True, emoji=False)
 
     def on_broken_pipe(self) -> None:
         """Go on in silence."""

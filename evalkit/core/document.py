@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from evalkit.core.errors import InputError, Problem
+from evalkit.core.keys import TwiceError, join_path, once_each, settle_keys
 from evalkit.core.masking import mask_json, mask_text
 from evalkit.core.values import Json, to_json
 
@@ -74,9 +75,9 @@ def from_node(node: yaml.Node, file: str) -> Document:
     """The document that a tree of YAML nodes is, with the line and the file of each field.
 
     Raises:
-        InputError: a value cannot be expressed in JSON, or a key stands twice.
+        InputError: a value cannot be expressed in JSON.
     """
-    lines = _line_of_each_field(node, file)
+    lines = _line_of_each_field(node)
     files = {path: mark.name for path, mark in _marks(node, "") if mark.name != file}
     return Document(to_json(_Loader("").construct_document(node)), file, lines, files, node)
 
@@ -90,8 +91,8 @@ def parse_yaml(text: str, file: str, *, with_lines: bool = False) -> Document:
         with_lines: Also note the line of every field; for configuration, not for data.
 
     Raises:
-        InputError: the text is no YAML, nests too deep, expands to too many values, or holds a
-            value that JSON cannot express.
+        InputError: the text is no YAML, nests too deep, expands to too many values, holds a
+            value that JSON cannot express, or a key twice in one mapping.
     """
     try:
         _refuse_depth(text, file)
@@ -101,6 +102,7 @@ def parse_yaml(text: str, file: str, *, with_lines: bool = False) -> Document:
             if node is None:
                 return Document(None, file)
             _refuse_bombs(node, file)
+            settle_keys(node, file)
             value = to_json(loader.construct_document(node))
         finally:
             loader.dispose()
@@ -115,17 +117,21 @@ def parse_yaml(text: str, file: str, *, with_lines: bool = False) -> Document:
         raise InputError(_too_deep(file)) from error
     if not with_lines:
         return Document(value, file)
-    return Document(value, file, _line_of_each_field(node, file), node=node)
+    return Document(value, file, _line_of_each_field(node), node=node)
 
 
 def parse_json(text: str, file: str) -> Document:
     """Parse JSON text.
 
     Raises:
-        InputError: the text is no JSON or nests too deep.
+        InputError: the text is no JSON, nests too deep, or holds a key twice in one object.
     """
     try:
-        return Document(to_json(json.loads(text)), file)
+        return Document(to_json(json.loads(text, object_pairs_hook=once_each)), file)
+    except TwiceError as error:
+        parse_yaml(text.replace("\t", " "), file)  # which JSON is, too, and knows the lines
+        problem = Problem(f"the key {error} stands twice", file, fix="keep one of them")
+        raise InputError(problem) from error
     except json.JSONDecodeError as error:
         raise InputError(
             Problem(f"not JSON: {error.msg}", file, error.lineno, "", "correct or remove the file")
@@ -244,23 +250,9 @@ def _children(node: yaml.Node) -> Iterator[yaml.Node]:
         yield from node.value
 
 
-def _line_of_each_field(root: yaml.Node, file: str) -> dict[str, int]:
-    """Dotted path of every field to its one-based line.
-
-    Raises:
-        InputError: a key stands twice in one mapping; YAML would drop the first without a word.
-    """
-    lines: dict[str, int] = {}
-    twice: list[Problem] = []
-    for path, mark in _marks(root, ""):
-        line = mark.line + 1
-        if path in lines:
-            what = f"the key stands twice, first on line {lines[path]}"
-            twice.append(Problem(what, file, line, path, "keep one of them"))
-        lines[path] = line
-    if twice:
-        raise InputError(*twice)
-    return lines
+def _line_of_each_field(root: yaml.Node) -> dict[str, int]:
+    """Dotted path of every field to its one-based line; of what is overridden, the last."""
+    return {path: mark.line + 1 for path, mark in _marks(root, "")}
 
 
 def _marks(node: yaml.Node, path: str) -> Iterator[tuple[str, Any]]:
@@ -268,7 +260,7 @@ def _marks(node: yaml.Node, path: str) -> Iterator[tuple[str, Any]]:
     fields: list[tuple[str, yaml.Node, Any]] = []
     if isinstance(node, yaml.MappingNode):
         fields = [
-            (_join(path, key.value), value, key.start_mark)
+            (join_path(path, key.value), value, key.start_mark)
             for key, value in node.value
             if isinstance(key, yaml.ScalarNode)
         ]
@@ -277,11 +269,6 @@ def _marks(node: yaml.Node, path: str) -> Iterator[tuple[str, Any]]:
     for field_path, child, mark in fields:
         yield field_path, mark
         yield from _marks(child, field_path)
-
-
-def _join(path: str, key: str) -> str:
-    name = f'"{key}"' if "." in key else key
-    return f"{path}.{name}" if path else name
 
 
 def as_text(value: Any) -> str:

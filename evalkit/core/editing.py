@@ -142,7 +142,7 @@ class _Page:
             if found is None:
                 raise _Unfit
             node = found[1]
-        at = next(i for i, entry in enumerate(node.value) if _name(entry[0]) == path[-1])
+        at = next(i for i, entry in enumerate(node.value) if entry[0].value == path[-1])
         key, value = node.value[at]
         if not node.flow_style:
             begin = self.text.rfind("\n", 0, key.start_mark.index) + 1
@@ -226,14 +226,7 @@ class _Page:
 
 
 def _entry(node: yaml.MappingNode, key: str) -> tuple[yaml.Node, yaml.Node] | None:
-    return next((entry for entry in node.value if _name(entry[0]) == key), None)
-
-
-def _name(key: yaml.Node) -> str:
-    """A key as it counts once the document is read: the number 7 is "7", and 007 is too."""
-    if key.tag.endswith(":str") or not isinstance(key, yaml.ScalarNode):
-        return str(key.value)
-    return str(parse_yaml(key.value, "").value)
+    return next((entry for entry in node.value if entry[0].value == key), None)
 
 
 def _is_empty(node: yaml.Node) -> bool:
