@@ -13,6 +13,7 @@ from evalkit.adapters.files.run import list_runs
 from evalkit.core.comparison import Comparison, JudgeChange, compare
 from evalkit.core.consumption import UsageChange
 from evalkit.core.errors import InputError, Problem
+from evalkit.core.executions import executions, told
 from evalkit.core.findings import figure, findings, regressions
 from evalkit.core.flips import Flip
 from evalkit.core.paired import Change
@@ -140,11 +141,12 @@ class Comparisons:
 
     @cached_property
     def shortfalls(self) -> list[str]:
-        """What speaks against the candidates: failing thresholds, and judges that are worse."""
+        """What speaks against the candidates: failed executions and thresholds, worse judges."""
         return [
             f"{each.candidate.run_id}: {what}"
             for each in self.comparisons
             for what in (
+                *filter(None, (told(executions(each.candidate)),)),
                 *map(_breach, self.failing(each.candidate.run_id)),
                 *regressions(each),
             )
@@ -185,9 +187,10 @@ def report(found: Comparisons) -> Report:
     """The comparison as JSON.
 
     Returns:
-        ``baseline``, ``candidates``; ``comparisons``, one a candidate, with the cases, the judges
-        and their intervals, the flips, what was consumed, and the findings in words;
-        ``thresholds`` with what each run has; and ``shortfalls``, what speaks against the
+        ``baseline``, ``candidates``; ``comparisons``, one a candidate, with the cases, the
+        ``executions`` of both runs and how many failed, the judges and their intervals, the flips,
+        what was consumed, and the findings in words; ``thresholds`` with what
+        each run has; and ``shortfalls``, what speaks against the
         candidates.
     """
     return {
@@ -203,6 +206,7 @@ def _comparison(each: Comparison) -> Report:
     return {
         "candidate": each.candidate.run_id,
         "cases": len(each.common),
+        "executions": [executions(run) for run in (each.baseline, each.candidate)],
         "only_in_baseline": list(each.only_before),
         "only_in_candidate": list(each.only_after),
         "judges": [_judge(judge) for judge in each.judges],

@@ -46,6 +46,7 @@ def _run_row(found: Comparisons, each: Comparison) -> Row:
     return {
         "Candidate": each.candidate.run_id,
         "Cases": len(each.common),
+        "Executions failed": _failed(each),
         "Judges better : worse": f"{better} : {worse}",
         "Scores better : worse": f"{gained} : {lost}",
         "Thresholds failed": len(found.failing(each.candidate.run_id)),
@@ -62,6 +63,7 @@ def headline(found: Comparisons, each: Comparison) -> tuple[tuple[str, object, s
     before = len(found.failing(each.baseline.run_id))
     cost = next((usage for usage in each.usage if usage.name == "Cost"), None)
     return (
+        ("Executions failed", _failed(each), "in the baseline → in the candidate"),
         (
             "Judges better : worse",
             f"{better} : {worse}",
@@ -80,6 +82,10 @@ def headline(found: Comparisons, each: Comparison) -> tuple[tuple[str, object, s
         ("Thresholds failed", failing, f"in the candidate; {before} in the baseline"),
         ("Cost a case", _relative(cost) if cost else NONE, _paired(cost) if cost else "not known"),
     )
+
+
+def _failed(each: Comparison) -> str:
+    return f"{len(each.baseline.failed)} → {len(each.candidate.failed)}"
 
 
 def _cases_of(each: Comparison, *kinds: FlipKind) -> set[str]:

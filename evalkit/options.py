@@ -22,8 +22,8 @@ def common(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--strict",
         action="store_true",
-        help="exit 1 also where MLflow is absent, a log is refused, feedback finds no trace, or a"
-        " threshold is missed or not measured",
+        help="exit 1 also where MLflow is absent, an execution failed, a log is refused, feedback"
+        " finds no trace, or a threshold is missed or not measured",
     )
 
 

@@ -64,7 +64,8 @@ class Project:
     json: bool = param(False, "End with the report as one line of JSON", shown="never")
     strict: bool = param(
         False,
-        "Exit 1 also where MLflow is absent, a log is refused or feedback finds no trace",
+        "Exit 1 also where MLflow is absent, an execution failed, a log is refused, "
+        "or feedback finds no trace",
         shown="never",
     )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from evalkit.adapters.files.run import LogFile, RunFiles, list_runs
+from evalkit.adapters.files.log_file import LogFile
+from evalkit.adapters.files.run import RunFiles, list_runs
 from evalkit.core import describe, overview
 from evalkit.core.errors import InputError, LogRefused, Problem
 from evalkit.core.feedback import masked

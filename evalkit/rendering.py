@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from evalkit.core.executions import told
+
 if TYPE_CHECKING:
     from evalkit.terminal import Terminal
 
@@ -103,6 +105,7 @@ def _change(change: Report) -> str:
 
 def logged(terminal: Terminal, report: Report) -> None:
     """What stands in MLflow, and what the receipts say."""
+    _failures(terminal, report)
     terminal.done(
         f"run {report['mlflow_run_id']} in experiment {report['experiment']}: "
         f"{report['traces']} traces, {report['spans']} spans, {report['assessments']} assessments, "
@@ -118,9 +121,9 @@ def logged(terminal: Terminal, report: Report) -> None:
     if receipt["masked"]:
         terminal.note(f"{receipt['masked']} secrets were masked")
     for case, why in receipt["refused"].items():
-        terminal.note(f"no trace for {case}: {why}")
+        terminal.note(f"no steps in the trace of {case}: {why}")
     if receipt["missing"]:
-        terminal.note(f"no log for {_names(receipt['missing'])}")
+        terminal.note(f"no log, and no steps in the trace, of {_names(receipt['missing'])}")
     for missed in report.get("regressions", ()):
         terminal.note(f"threshold missed: {missed}")
     if report.get("unknown"):
@@ -133,8 +136,11 @@ def logged(terminal: Terminal, report: Report) -> None:
 
 def pushed(terminal: Terminal, report: Report) -> None:
     """How much feedback now stands on how many traces."""
-    if not report["traces"]:
+    _failures(terminal, report)
+    if not report["traces_found"]:
         terminal.say("no traces of this run: nothing to attach feedback to")
+    elif not report["traces"]:
+        terminal.say(f"no feedback to attach to the {report['traces_found']} traces of this run")
     else:
         terminal.done(
             f"{report['judge']} judge scores and {report['human']} human reviews "
@@ -147,8 +153,14 @@ def pushed(terminal: Terminal, report: Report) -> None:
         terminal.note(note)
 
 
+def _failures(terminal: Terminal, report: Report) -> None:
+    if failures := told(report["executions"]):
+        terminal.note(failures)
+
+
 def pulled(terminal: Terminal, report: Report) -> None:
     """How many annotations came back, and into which file."""
+    _failures(terminal, report)
     terminal.done(
         f"{report['annotations']} annotations from {report['traces']} traces in {report['file']}"
     )
@@ -213,11 +225,12 @@ def compared(terminal: Terminal, report: Report) -> None:
     """For each candidate: judge by judge, what flipped, and what it means in words."""
     for each in report["comparisons"]:
         terminal.title(f"{each['candidate']} against {report['baseline']}")
+        terminal.say(each["findings"][0])
         rows = [_judge_row(judge) for judge in each["judges"]]
         terminal.table(("judge", "cases", "before", "after", "95 % interval", "verdict"), rows)
         flips = ", ".join(f"{count} {kind}" for kind, count in each["counts"].items())
         terminal.say(f"scores: {flips or 'none in either run'}")
-        for finding in each["findings"]:
+        for finding in each["findings"][1:]:
             terminal.say(f"  {finding}")
     for shortfall in report["shortfalls"]:
         terminal.note(shortfall)

@@ -6,11 +6,10 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 
 from evalkit import stages
 from evalkit.adapters.files.project import read_case
-from evalkit.adapters.files.reading import files_below, inside, read_text, write_text
+from evalkit.adapters.files.reading import write_text
 from evalkit.adapters.files.run import RunFiles
 from evalkit.core.errors import InputError
 from evalkit.core.feedback import masked
@@ -21,14 +20,8 @@ from evalkit.core.values import Json
 from evalkit.stages import Report, Say
 from evalkit.workspace import Workspace
 
-MOST_BYTES = 200_000
-"""A larger file of a case is named but not shown."""
-
 _SAVING = threading.Lock()
 """Two people may save at once in one server."""
-
-RECORDS = ("stdout.log", "events.json", "run_result.json")
-"""What the harness itself left in a case's folder; the conversation tells it better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +99,7 @@ def read_surroundings(workspace: Workspace, found: RunFiles, case_id: str) -> Su
     """
     return Surroundings(
         {name: mask_json(value) for name, value in _given(workspace, case_id)},
-        dict(_produced(found.folder, case_id)),
+        {name: text and mask_text(text)[0] for name, text in found.produced(case_id).items()},
     )
 
 
@@ -123,27 +116,6 @@ def _given(workspace: Workspace, case_id: str) -> Iterator[tuple[str, Json]]:
         else:
             yield name, document
     yield from case.texts.items()
-
-
-def _produced(folder: Path, case_id: str) -> Iterator[tuple[str, str | None]]:
-    own = folder / "cases" / case_id
-    try:
-        names = list(files_below(inside(own, folder), folder)) if own.is_dir() else []
-    except InputError:
-        return
-    for name in names:
-        is_record = name.startswith("steps/") and name.endswith(RECORDS)
-        if name not in RECORDS and not is_record and not name.startswith("subagents/"):
-            yield name, _shown(own / name)
-
-
-def _shown(path: Path) -> str | None:
-    if path.stat().st_size > MOST_BYTES:
-        return None
-    try:
-        return mask_text(read_text(path))[0]
-    except InputError:
-        return None
 
 
 def push(workspace: Workspace, run_id: str, *, absent_ok: bool, say: Say) -> Report:

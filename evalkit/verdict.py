@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from evalkit.core.errors import EvalkitError, InputError, StoreAbsent
+from evalkit.core.executions import told
 from evalkit.terminal import Terminal
 
 Report = dict[str, Any]
@@ -52,6 +53,8 @@ def _left_undone(report: Report) -> Iterator[str]:
         yield str(report.get("detail"))
     if report.get("unmatched"):
         yield f"{report['unmatched']} pieces of feedback have no trace"
+    if "receipt" in report and (failures := told(report["executions"])):
+        yield failures
     if refused := (report.get("receipt") or {}).get("refused"):
         yield f"{len(refused)} logs were refused"
     for missed in report.get("regressions", ()):

@@ -27,7 +27,7 @@ with app.setup:
         )
         strict: bool = param(
             False,
-            "Exit 1 also where a threshold fails, or a judge is worse beyond chance",
+            "Exit 1 also where an execution or threshold fails, or a judge is worse beyond chance",
             shown="never",
         )
 

@@ -98,7 +98,11 @@ def _():
 @app.cell
 def figures(cases, found):
     demands = overview.demands(found.project, found.run)
-    page.stack(glance.figures(found.run, cases, demands), glance.threshold_table(demands))
+    page.stack(
+        glance.failures(found.run),
+        glance.figures(found.run, cases, demands),
+        glance.threshold_table(demands),
+    )
     return
 
 

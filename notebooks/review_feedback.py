@@ -9,7 +9,7 @@ with app.setup:
     import marimo as mo
 
     from evalkit import reading, rendering, reviewing
-    from evalkit.host import Host, agreement_views, page, review_bar
+    from evalkit.host import Host, agreement_views, glance, page, review_bar
     from evalkit.host.case import case_view
     from evalkit.host.picking import picked_run, run_picker
     from evalkit.host.surroundings import files_view, task_view
@@ -76,6 +76,7 @@ def run(chosen, host, picker, workspace):
         review, note_review = mo.state(reviewing.read_review(found))
     if not cases:
         host.halt("This run has **no cases**: neither scores nor logs.", "Pick another run.")
+    glance.failures(found.run)
     return asked, cases, found, note_review, review
 
 

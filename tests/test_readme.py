@@ -131,7 +131,7 @@ def test_the_python_runs(project):
     found = {}
     with chdir(project):
         exec(compile(code, "README.md", "exec"), found)  # noqa: S102 - our own README
-    assert found["report"]["traces"] == 11
+    assert found["report"]["traces"] == 12
 
 
 def test_the_reports_hold_what_the_table_says(project):

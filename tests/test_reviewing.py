@@ -84,7 +84,7 @@ def test_around_a_case_stand_its_task_first_then_what_was_expected_then_what_cam
     folder = f"{project.run_dir}/cases/alpha"
     project.write(f"{folder}/reply.md", "Dear alpha, my key is sk-ant-" + "a1B2c3D4" * 5)
     project.write(f"{folder}/shot.png", b"\x89PNG\xff")
-    project.write(f"{folder}/huge.txt", "x" * (reviewing.MOST_BYTES + 1))
+    project.write(f"{folder}/huge.txt", "x" * (200_001))
     around = reviewing.read_surroundings(workspace, found, "alpha")
     assert list(around.given.items()) == [
         ("input.yaml: prompt", "please handle alpha"),

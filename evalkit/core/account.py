@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from evalkit.core.executions import executions
 from evalkit.core.receipt import Receipt
 from evalkit.core.receipts import WHOLE_RUN, Receipts
 from evalkit.core.results import Run, Score
@@ -18,7 +19,8 @@ class Account:
     Attributes:
         run: The run.
         receipts: Case (or ``WHOLE_RUN``) to the receipt of its log.
-        refused: Case to why its log gives no trace.
+        refused: Case to why its log gives no steps.
+        missing: Cases that have no log.
         unwritten: Case to why MLflow did not take its trace.
         standing: The cases whose traces stand in MLflow; ``WHOLE_RUN`` for that of a batch run.
         spans: Spans of the traces built from logs that stand.
@@ -33,6 +35,7 @@ class Account:
     run: Run
     receipts: dict[str, Receipt] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
     unwritten: dict[str, str] = field(default_factory=dict)
     standing: set[str] = field(default_factory=set)
     spans: int = 0
@@ -58,15 +61,14 @@ class Account:
             yield "there are no scores; judge feedback that stands in MLflow is left as it is"
 
     def all_receipts(self) -> Receipts:
-        """The receipts of all logs, and which cases have scores but no log."""
-        logged = {*self.receipts, *self.refused, *self.unwritten, *self.standing}
-        missing = [case for case in self.run.scores_by_case() if case not in logged]
-        return Receipts(self.receipts, self.refused, () if WHOLE_RUN in logged else tuple(missing))
+        """The receipts of all logs, and which cases have none."""
+        return Receipts(self.receipts, self.refused, tuple(self.missing))
 
     def as_report(self) -> dict[str, Json]:
         """The stage's report, as far as the run itself goes."""
         lost = [f"{score.case_id}/{score.judge}" for score in self._lost()]
         return {
+            "executions": executions(self.run),
             "params": self.params,
             "metrics": self.metrics,
             "traces": len(self.standing),

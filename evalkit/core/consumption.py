@@ -28,7 +28,7 @@ class UsageChange:
     Attributes:
         name: Such as ``Cost``.
         unit: ``USD``, ``s``, or empty for counts.
-        before: By case, of the cases where both runs have it.
+        before: By case, of the cases where both runs have it and neither execution failed.
         after: The same cases in the same order.
         change: The change of the mean a case; None where no case has it in both.
         total_before: Of the whole baseline run, as it says; None where it does not.
@@ -56,10 +56,14 @@ class UsageChange:
 
 
 def usage_changes(baseline: Run, candidate: Run) -> Iterator[UsageChange]:
-    """How each figure changed that at least one of the runs has."""
+    """How each figure changed that at least one of the runs has.
+
+    Cases whose execution failed in a run are left out: what crashes early is no saving.
+    """
+    failed = {*baseline.failed, *candidate.failed}
     for name, unit, figure in FIGURES:
         old, new = _by_case(baseline, figure), _by_case(candidate, figure)
-        common = [case for case in old if case in new]
+        common = [case for case in old if case in new and case not in failed]
         before = {case: old[case] for case in common}
         after = {case: new[case] for case in common}
         totals = figure(baseline.usage), figure(candidate.usage)

@@ -47,10 +47,10 @@ def params(project: Project, run: Run) -> dict[str, str]:
 def metrics(project: Project, run: Run) -> dict[str, float]:
     """Figures by metric name.
 
-    ``{judge}/mean``, ``{judge}/pass_rate`` and whatever else the summary holds per judge; of the
-    execution ``duration_s``, ``cost_usd``, ``num_turns``, ``num_cases``, ``tokens/{kind}``; by
-    model ``cost_usd/{model}``, ``tokens/{kind}/{model}``; ``thresholds_failed`` and
-    ``thresholds_unknown``.
+    ``{judge}/mean``, ``{judge}/pass_rate`` and whatever else the summary holds per judge; how
+    many ``executions_failed``; of the execution ``duration_s``, ``cost_usd``, ``num_turns``,
+    ``num_cases``, ``tokens/{kind}``; by model ``cost_usd/{model}``, ``tokens/{kind}/{model}``;
+    ``thresholds_failed`` and ``thresholds_unknown``.
     """
     found = {
         f"{judge}/{name}": value
@@ -61,6 +61,7 @@ def metrics(project: Project, run: Run) -> dict[str, float]:
     found |= dict(_execution(run.usage))
     found |= run.figures
     found["num_cases"] = len(run.cases)
+    found["executions_failed"] = len(run.failed)
     if project.thresholds or project.doubts:
         found["thresholds_failed"] = len(breaches(project, run))
         found["thresholds_unknown"] = len(unknowns(project, run))

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from evalkit.core.comparison import Comparison, JudgeChange
 from evalkit.core.consumption import UsageChange
+from evalkit.core.executions import executions, named
 from evalkit.core.paired import CHANCE, FEWEST, Change
 from evalkit.core.score_values import Kind
 
@@ -68,8 +69,9 @@ def conclusion(comparison: Comparison) -> Finding:
 
 
 def findings(comparison: Comparison) -> tuple[Finding, ...]:
-    """What there is to say: first what stands out, then what cannot be told, then what it cost."""
+    """What there is to say: what failed, what stands out, what cannot be told, what it cost."""
     return (
+        *_failed_executions(comparison),
         conclusion(comparison),
         *_beyond_chance(comparison),
         *_resolution(comparison),
@@ -81,6 +83,19 @@ def findings(comparison: Comparison) -> tuple[Finding, ...]:
         *_not_in_both(comparison),
         *_usage(comparison.usage),
     )
+
+
+def _failed_executions(comparison: Comparison) -> Iterator[Finding]:
+    before, after = executions(comparison.baseline), executions(comparison.candidate)
+    old, new = before["failed"], after["failed"]
+    if old or new:
+        tone: Tone = "bad" if new >= old else "plain"
+        which = f": {named(after)}" if new else ""
+        yield Finding(
+            tone,
+            f"Executions that failed {old} → {new}, of {after['total']}{which}. "
+            "Cost and time are compared over cases that failed in neither run.",
+        )
 
 
 def regressions(comparison: Comparison) -> list[str]:

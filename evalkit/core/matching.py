@@ -24,6 +24,9 @@ HASH_TAG = "evalkit.hash"
 SOURCE_RUN = "mlflow.sourceRun"
 """Trace metadata: MLflow's id of the run that it belongs to."""
 
+STUB_TAG = "evalkit.stub"
+"""Trace tag of a case without steps: why there are none."""
+
 RECORDED_TAG = "eval_run_id"
 """Trace tag by which the harness marks what it records itself: a case id or a run id."""
 
@@ -58,6 +61,11 @@ class StoredTrace:
         return self.tags.get(CASE_TAG)
 
     @property
+    def is_stub(self) -> bool:
+        """Whether it stands in for a trace with steps, and gives way to one."""
+        return STUB_TAG in self.tags
+
+    @property
     def is_used_by_others(self) -> bool:
         """Whether people or other tools left an assessment or a tag on it."""
         return any(not each.is_ours for each in self.assessments) or any(
@@ -77,11 +85,13 @@ class TraceIndex:
         by_case: Case to trace.
         whole: The trace that holds every case of a batch run; None in case mode.
         notes: What could not be decided, for people.
+        superseded: Traces without steps, each with the trace that takes its place.
     """
 
     by_case: Mapping[str, StoredTrace]
     whole: StoredTrace | None = None
     notes: tuple[str, ...] = ()
+    superseded: tuple[tuple[StoredTrace, StoredTrace], ...] = ()
 
     def of(self, case_id: str) -> StoredTrace | None:
         """The trace that a case's feedback belongs on; None where it has none."""
@@ -105,8 +115,8 @@ def index_traces(
             taken where it is the only one that fits; with several nothing is guessed.
     """
     own = list(own)
-    by_case = {trace.case_id: trace for trace in own if trace.case_id is not None}
-    whole = next((trace for trace in own if trace.case_id is None), None)
+    stubs = {trace.case_id: trace for trace in own if trace.is_stub}
+    with_steps = {trace.case_id: trace for trace in own if not trace.is_stub}
     found: dict[str | None, list[StoredTrace]] = defaultdict(list)
     for trace in recorded:
         fits, case_id = _case_of_recorded(trace, run)
@@ -118,9 +128,12 @@ def index_traces(
         if len(traces) > 1
     ]
     single = {case: traces[0] for case, traces in found.items() if len(traces) == 1}
-    whole = whole or single.pop(None, None)
-    adopted = {case: trace for case, trace in single.items() if case is not None}
-    return TraceIndex({**adopted, **by_case}, whole, tuple(notes))
+    placed = {**single, **with_steps}
+    superseded = tuple((stub, placed[case]) for case, stub in stubs.items() if case in placed)
+    placed = {**stubs, **placed}
+    whole = placed.pop(None, None)
+    by_case = {case: trace for case, trace in placed.items() if case is not None}
+    return TraceIndex(by_case, whole, tuple(notes), superseded)
 
 
 def _case_of_recorded(trace: StoredTrace, run: Run) -> tuple[bool, str | None]:

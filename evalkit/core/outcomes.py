@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from evalkit.core.content import mapping_of, plain_text, text_of
@@ -22,9 +22,9 @@ def session_outcome(session: Session) -> tuple[Status, str]:
     result = session.result
     if result is None:
         return "UNSET", "the log ends before the session does"
-    subtype = text_of(result.get("subtype"))
-    if result.get("is_error") is not True and not subtype.startswith("error"):
+    if not result_failure(result):
         return "OK", ""
+    subtype = text_of(result.get("subtype"))
     errors = result.get("errors")
     told = [text_of(each) for each in errors] if isinstance(errors, list) else []
     why = "; ".join(filter(None, told)) or plain_text(result.get("result"))
@@ -46,6 +46,14 @@ def deciding(sessions: Sequence[Session]) -> Session:
             break
         decides = before
     return decides
+
+
+def result_failure(result: Mapping[str, Json]) -> str:
+    """Which kind of failure a result event tells of; empty where it tells of none."""
+    subtype = text_of(result.get("subtype"))
+    if subtype.startswith("error"):
+        return subtype
+    return "the log ends with an error" if result.get("is_error") is True else ""
 
 
 def answer_of(session: Session) -> Json:

@@ -88,12 +88,21 @@ class CaseOverview:
         scores: What the judges said about it.
         usage: What its session consumed.
         logged: Whether there is a log that tells of it.
+        failure: Why its execution failed; empty where it did not.
     """
 
     case_id: str
     scores: tuple[Score, ...]
     usage: Usage
     logged: bool
+    failure: str = ""
+
+    @property
+    def execution(self) -> str:
+        """How its execution ended, in words."""
+        if self.failure:
+            return f"failed: {self.failure}"
+        return "" if self.usage.exit_code is None else "ended well"
 
     @property
     def failed(self) -> tuple[str, ...]:
@@ -148,7 +157,11 @@ def cases(run: Run, logged: Collection[str | None]) -> list[CaseOverview]:
     scores = run.scores_by_case()
     return [
         CaseOverview(
-            case, tuple(scores.get(case, ())), run.case_usage.get(case, Usage()), case in logged
+            case,
+            tuple(scores.get(case, ())),
+            run.case_usage.get(case, Usage()),
+            case in logged,
+            run.failed.get(case, ""),
         )
         for case in run.cases
     ]

@@ -80,6 +80,17 @@ class Placement:
                 found[trace.trace_id] = marks
         return found
 
+    @cached_property
+    def wanted_traces(self) -> tuple[str | None, ...]:
+        """The cases that are to have a trace; None stands for a whole batch run.
+
+        A batch run of which every case was recorded by itself needs none for the whole.
+        """
+        expected = dict.fromkeys([*self.logged, *expected_cases(self.run, self.logged)])
+        if not self.logged and self.run.cases and self.index.by_case.keys() >= {*self.run.cases}:
+            expected.pop(None, None)
+        return tuple(expected)
+
     def standing(self) -> dict[str, StoredTrace]:
         """The traces that stand already, by case or ``WHOLE_RUN``, without those that are gone."""
         gone = {trace.trace_id for trace in self.gone}

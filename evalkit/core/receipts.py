@@ -18,9 +18,9 @@ class Receipts:
     """The receipts of a run's logs.
 
     Attributes:
-        by_log: Case (or :data:`WHOLE_RUN`) to receipt.
+        by_log: Case (or :data:`WHOLE_RUN`) to receipt; of the refused logs, too.
         refused: Case to the reason why its log gives no trace.
-        missing: Cases that have scores but no log.
+        missing: Cases that have no log.
     """
 
     by_log: Mapping[str, Receipt] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Receipts:
             skipped.update(receipt.skipped)
             masked.update(receipt.masked)
         return {
-            "logs": len(self.by_log) + len(self.refused),
+            "logs": len(self.by_log),
             "lines": sum(r.lines for r in found),
             "used": sum(r.used for r in found),
             "skipped": sum(skipped.values()),

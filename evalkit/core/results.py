@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from evalkit.core.document import Document, as_text
-from evalkit.core.errors import InputError, Problem
-from evalkit.core.figures import leaves, rest, texts, won
-from evalkit.core.project import Mode, Project
-from evalkit.core.values import Json, is_number
+from evalkit.core.project import Mode
+from evalkit.core.values import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +79,7 @@ class Run:
         origin: Where it comes from, as ``harness-snapshot.json`` says: tags of the run.
         validity: What is said of the measures themselves, such as ``{"v1": "unmeasured"}``.
         notes: What the files lack or hold besides what was expected.
+        failed: Why executions failed, by case, or by ``WHOLE_RUN`` in batch mode.
     """
 
     run_id: str
@@ -99,6 +96,13 @@ class Run:
     origin: Mapping[str, str] = field(default_factory=dict)
     validity: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+    def usage_of(self, case_id: str | None) -> Usage:
+        """What an execution consumed: a case's, or with None that of the whole run."""
+        if case_id is None or (len(self.cases) == 1 and case_id not in self.case_usage):
+            return self.usage
+        return self.case_usage.get(case_id, Usage())
 
     def scores_by_case(self) -> dict[str, list[Score]]:
         """The scores of each case that has any."""
@@ -106,201 +110,3 @@ class Run:
         for score in self.scores:
             grouped.setdefault(score.case_id, []).append(score)
         return grouped
-
-
-def read_run(
-    run_id: str,
-    project: Project,
-    summary: Document | None,
-    result: Document | None,
-    *,
-    case_dirs: Sequence[str] = (),
-) -> Run:
-    """Put a run together from its parsed files.
-
-    Args:
-        run_id: The run directory's name.
-        project: Says the mode and model where the run does not.
-        summary: ``summary.yaml``; None where the run has none.
-        result: ``run_result.json``; None where the run has none.
-        case_dirs: Names of the folders below ``cases/``.
-
-    Raises:
-        InputError: with every place where a file's content is not of the expected shape.
-    """
-    reader = _Reader(project)
-    head = reader.root(summary)
-    body = reader.root(result)
-    judges = dict(reader.judges(head, summary))
-    scores = tuple(reader.scores(head, summary))
-    usage = reader.usage(body, result, "")
-    case_usage = {
-        case: reader.usage(values, result, f"per_case.{case}.")
-        for case, values in reader.mappings(body, "per_case", result)
-    }
-    if reader.problems:
-        raise InputError(*reader.problems)
-    mode = body.get("execution_mode")
-    return Run(
-        run_id=run_id,
-        mode="batch" if mode == "batch" else "case" if mode else project.mode,
-        judges=judges,
-        scores=scores,
-        usage=usage,
-        case_usage=case_usage,
-        cases=tuple(sorted({s.case_id for s in scores} | set(case_usage) | set(case_dirs))),
-        model=as_text(body.get("model")) or project.models.get("skill", ""),
-        agent=" ".join(filter(None, (as_text(body.get(k)) for k in ("agent", "agent_version")))),
-        figures={
-            **reader.rest(head, "summary.yaml"),
-            **reader.rest(body, "run_result.json"),
-            **won(run_id, head.get("pairwise")),
-        },
-        eval_params=texts(body.get("eval_params")),
-        validity=texts(head.get("validity")),
-        notes=(*_missing(summary, result), *reader.notes),
-    )
-
-
-def _missing(summary: Document | None, result: Document | None) -> Iterator[str]:
-    if summary is None:
-        yield "no summary.yaml: no scores"
-    if result is None:
-        yield "no run_result.json: no duration, cost and tokens of the run"
-
-
-MODEL_JUDGES = frozenset({"llm", "llm_judge", "prompt", "prompt_file", "llm_rubric", "agent"})
-CODE_JUDGES = frozenset({"check", "code", "builtin", "module"})
-"""The values of ``judge_type`` that say whether a model judges; others leave it to the config."""
-
-READ_OF_SCORE = ("value", "rationale", "error", "judge_type")
-
-NOT_FINITE = ("NaN", "Infinity", "-Infinity")
-"""How figures that are no numbers are read."""
-
-RESTORE = "run the evaluation again, or restore the file"
-
-
-class _Reader:
-    """Reads figures of the expected type and collects what is wrong instead of stopping."""
-
-    def __init__(self, project: Project) -> None:
-        self.known = {judge.name: judge for judge in project.judges}
-        self.usual_model = project.models.get("judge", "")
-        self.problems: list[Problem] = []
-        self.notes: list[str] = []
-
-    def root(self, document: Document | None) -> dict[str, Any]:
-        if document is None or document.value is None:
-            return {}
-        if isinstance(document.value, dict):
-            return document.value
-        self.problems.append(document.problem("", "is not a mapping of keys", RESTORE))
-        return {}
-
-    def mappings(
-        self, parent: Mapping[str, Any], key: str, document: Document | None, prefix: str = ""
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The entries of the mapping at ``key``, each itself a mapping."""
-        found = parent.get(key)
-        if found is None or document is None:
-            return
-        if not isinstance(found, dict):
-            self.problems.append(document.problem(prefix + key, "must be a mapping", RESTORE))
-            return
-        for name, value in found.items():
-            if isinstance(value, dict):
-                yield name, value
-            elif value is not None:
-                where = f"{prefix}{key}.{name}"
-                self.problems.append(document.problem(where, "must be a mapping", RESTORE))
-
-    def judges(
-        self, head: Mapping[str, Any], document: Document | None
-    ) -> Iterator[tuple[str, dict[str, float | None]]]:
-        for name, nested in self.mappings(head, "judges", document):
-            figures = dict(leaves(nested))
-            self.notes += [
-                f"the summary's judges.{name}.{key} is {value}, which is no number MLflow can show"
-                for key, value in figures.items()
-                if value in NOT_FINITE
-            ]
-            yield (
-                name,
-                {
-                    key: None if value is None else float(value)
-                    for key, value in figures.items()
-                    if value is None or is_number(value)
-                },
-            )
-
-    def scores(self, head: Mapping[str, Any], document: Document | None) -> Iterator[Score]:
-        for case_id, judges in self.mappings(head, "per_case", document):
-            prefix = f"per_case.{case_id}."
-            for judge, found in judges.items():
-                if isinstance(found, dict):
-                    yield self.score(case_id, judge, found)
-                elif found is not None and document is not None:
-                    what = "must be a mapping with `value` and `rationale`"
-                    self.problems.append(document.problem(prefix + judge, what, RESTORE))
-
-    def score(self, case_id: str, judge: str, found: Mapping[str, Any]) -> Score:
-        rationale, error = as_text(found.get("rationale")), found.get("error")
-        if (
-            error is True
-        ):  # newer summaries only mark that there is no value; the rationale says why
-            error = rationale or "the judge failed"
-        own, judge_type = self.known.get(judge), as_text(found.get("judge_type"))
-        kind = own.kind if own and judge_type.lower() not in CODE_JUDGES else judge_type.lower()
-        by_model = bool(MODEL_JUDGES & {kind, judge_type.lower()})
-        used = found.get("usage")
-        stated = as_text(used.get("model")) if isinstance(used, dict) else ""
-        return Score(
-            case_id,
-            judge,
-            found.get("value"),
-            rationale,
-            as_text(error or ""),
-            judge_type,
-            by_model,
-            stated or (own.model if own else "") or self.usual_model if by_model else "",
-            {key: value for key, value in found.items() if key not in READ_OF_SCORE},
-        )
-
-    def rest(self, found: Mapping[str, Any], file: str) -> dict[str, float]:
-        figures, others = rest(found, file)
-        if others:
-            what = f"{file} holds what only this artifact keeps: {', '.join(others)}"
-            self.notes.append(what)
-        return figures
-
-    def usage(self, found: Mapping[str, Any], document: Document | None, prefix: str) -> Usage:
-        turns, code = self.number(found, "num_turns", document, prefix), found.get("exit_code")
-        return Usage(
-            duration_s=self.number(found, "duration_s", document, prefix),
-            cost_usd=self.number(found, "cost_usd", document, prefix),
-            num_turns=None if turns is None else int(turns),
-            exit_code=int(code) if isinstance(code, (int, float)) else None,
-            tokens={k: int(v) for k, v in _numbers(found.get("token_usage")).items()},
-            per_model={
-                model: _numbers(figures)
-                for model, figures in self.mappings(found, "per_model_usage", document, prefix)
-            },
-            steps=tuple(name for name, _ in self.mappings(found, "steps", document, prefix)),
-        )
-
-    def number(
-        self, found: Mapping[str, Any], key: str, document: Document | None, prefix: str
-    ) -> float | None:
-        value = found.get(key)
-        if value is None or is_number(value):
-            return value
-        if document is not None:
-            self.problems.append(document.problem(prefix + key, "must be a number", RESTORE))
-        return None
-
-
-def _numbers(found: object) -> dict[str, float]:
-    if not isinstance(found, dict):
-        return {}
-    return {key: value for key, value in found.items() if is_number(value)}

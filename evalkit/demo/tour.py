@@ -14,7 +14,7 @@ from evalkit.core.matching import StoredTrace
 from evalkit.demo.production import PRODUCTION, record_production
 from evalkit.demo.project import write_project
 from evalkit.demo.run import RUN_ID
-from evalkit.flows import feedback
+from evalkit.flows import trace_index
 from evalkit.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def tour(
 
 def _pull(workspace: Workspace, say: Callable[[str], None]) -> stages.Report:
     """Let the reviewer say something in MLflow, then pull it."""
-    index = feedback.find_traces(workspace.run(RUN_ID), workspace.store).index
+    index = trace_index.find_traces(workspace.run(RUN_ID), workspace.store).index
     for remark in REMARKS:
         trace = index.of(remark.case_id)
         if trace is not None and not _has_said(trace, remark):

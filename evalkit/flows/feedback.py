@@ -8,8 +8,8 @@ from typing import Literal, TypeAlias
 
 from evalkit.adapters.files.run import RunFiles
 from evalkit.adapters.store import Store, as_kept
-from evalkit.core import describe
 from evalkit.core.errors import StoreError, Unfinished
+from evalkit.core.executions import executions
 from evalkit.core.feedback import (
     HUMAN_REVIEW,
     Assessment,
@@ -23,9 +23,10 @@ from evalkit.core.feedback import (
     masked,
 )
 from evalkit.core.masking import mask_json, mask_text
-from evalkit.core.matching import TraceIndex, index_traces
+from evalkit.core.matching import TraceIndex
 from evalkit.core.review import Annotation, Review
 from evalkit.core.values import Json
+from evalkit.flows.trace_index import RunTraces, find_traces
 
 Source: TypeAlias = Literal["judge", "human", "all"]
 
@@ -38,36 +39,6 @@ SOURCES: dict[Source, tuple[SourceType, ...]] = {
 
 FILES = {"judge": "summary.yaml", "human": "review.yaml"}
 """Where each kind of feedback is written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The traces of a run.
-
-    Attributes:
-        experiment_id: MLflow's id of the experiment; empty where there is none.
-        key: The run's key.
-        index: Which trace belongs to which case.
-    """
-
-    experiment_id: str
-    key: str
-    index: TraceIndex
-
-
-def find_traces(found: RunFiles, store: Store) -> Found:
-    """Look for the traces of a run: those that evalkit wrote, and those the harness recorded.
-
-    Raises:
-        StoreError: MLflow answered with an error.
-    """
-    experiment_id = store.experiment(found.project.experiment, create=False)
-    if experiment_id is None:
-        return Found("", "", TraceIndex({}))
-    key = describe.run_key(experiment_id, found.project, found.run.run_id)
-    own = store.find_traces(experiment_id, key)
-    recorded = () if own else store.find_recorded(experiment_id)
-    return Found(experiment_id, key, index_traces(found.run, own, recorded))
 
 
 def push_feedback(
@@ -86,8 +57,9 @@ def push_feedback(
     Where a file has nothing to say at all, it is lost rather than empty: nothing is taken back.
 
     Returns:
-        The stage's report: ``traces`` touched or found right, ``judge`` and ``human`` feedback
-        that now stands, ``unmatched`` counted and in ``unmatched_names`` named.
+        The stage's report: ``executions``, ``traces_found`` of the run, ``traces`` touched or found
+        right, ``judge`` and ``human`` feedback that now stands, ``unmatched`` counted and in
+        ``unmatched_names`` named.
 
     Raises:
         StoreError: MLflow failed before anything was written.
@@ -102,6 +74,8 @@ def push_feedback(
     delta = changes(wanted, stored, sources=push.speaking(source))
     human = sum(a.source_type == "HUMAN" for a in wanted)
     report: dict[str, Json] = {
+        "executions": executions(found.run),
+        "traces_found": len(traces.index.traces),
         "traces": len({a.trace_id for a in wanted}),
         "judge": len(wanted) - human,
         "human": human,
@@ -110,7 +84,7 @@ def push_feedback(
         "created": len(delta.create),
         "updated": len(delta.update),
         "deleted": len(delta.delete),
-        "notes": [*traces.index.notes, *push.silences(source)],
+        "notes": [*traces.index.notes, *push.silences(source), *push.reasons(missing)],
     }
     if delta:
         say(f"{len(delta.create)} new, {len(delta.update)} changed, {len(delta.delete)} withdrawn")
@@ -127,7 +101,7 @@ class _Push:
 
     found: RunFiles
     review: Review
-    traces: Found
+    traces: RunTraces
     seed_names: bool
 
     def assessments(self, source: Source) -> Iterator[tuple[Assessment | None, str]]:
@@ -148,6 +122,15 @@ class _Push:
             yield f"{FILES['judge']} holds no scores; judges' feedback in MLflow is left as it is"
         if source == "human" and not self.review.is_begun:
             yield f"{FILES['human']} holds no `feedback` or `verdicts`; what MLflow has is left"
+
+    def reasons(self, missing: Sequence[str]) -> Iterator[str]:
+        """Why feedback has no trace."""
+        if missing and not self.traces.index.traces:
+            yield f"the run is not in MLflow: evalkit log-results --run-id {self.found.run.run_id}"
+        unknown = [case for case in self.review.feedback if case not in self.found.run.cases]
+        if unknown and any(f"{case}/{HUMAN_REVIEW}" in missing for case in unknown):
+            cases = ", ".join(unknown)
+            yield f"{FILES['human']} speaks of cases that the run does not have: {cases}"
 
     def _judges(self) -> Iterator[tuple[Assessment | None, str]]:
         for score in self.found.run.scores:
@@ -218,8 +201,12 @@ def pull_feedback(
     if gone:
         what = ", ".join(f"{a.case_id}/{a.name} by {a.source}" for a in gone)
         notes.append(f"no longer said in MLflow, and so removed from the file: {what}")
-    report = {"traces": len(traces.traces), "annotations": len(said), "notes": notes}
-    return [*said, *kept], report
+    return [*said, *kept], {
+        "executions": executions(found.run),
+        "traces": len(traces.traces),
+        "annotations": len(said),
+        "notes": notes,
+    }
 
 
 def _all(traces: TraceIndex) -> Iterable[Assessment]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from evalkit.core.executions import executions, told
 from evalkit.core.overview import CaseOverview, JudgeOverview, Threshold
 from evalkit.core.receipt import Difference
 from evalkit.core.results import Run, Usage
@@ -14,12 +15,19 @@ from evalkit.host.run_charts import TOKENS
 from evalkit.whereabouts import Whereabouts
 
 
+def failures(run: Run) -> Any:
+    """How many executions failed, which comes first on every page; None where none did."""
+    words = told(executions(run))
+    return page.callout(f"**{page.quoted(words)}**", "danger") if words else None
+
+
 def figures(run: Run, cases: Sequence[CaseOverview], thresholds: Sequence[Threshold]) -> Any:
     """What the run consumed, and how it ended, in a row of cards."""
     usage = run.usage
     logged = sum(case.logged for case in cases)
     failed = sum(each.verdict == "fails" for each in thresholds)
     return page.cards(
+        ("Executions that failed", len(run.failed), f"of {executions(run)['total']}"),
         ("Cases", len(cases), f"{logged} with a log"),
         ("Thresholds that fail", failed, f"of {len(thresholds)} in eval.yaml"),
         ("Cost", _dollars(usage.cost_usd), "of the agent, in US dollars"),
@@ -78,6 +86,7 @@ def case_table(cases: Sequence[CaseOverview]) -> Any:
         {
             "Case": case.case_id,
             "Passes": case.passes,
+            "Execution": case.execution,
             "Judges that say no": ", ".join(case.failed),
             "Judges that failed": ", ".join(case.broken),
             "Seconds": case.usage.duration_s,
@@ -115,7 +124,7 @@ def logged(report: Mapping[str, Any]) -> Any:
     receipt = report["receipt"]
     verdicts = receipt["verdicts"]
     told = "; ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
-    lost = {f"No trace for {case}": why for case, why in receipt["refused"].items()}
+    lost = {f"No steps in the trace of {case}": why for case, why in receipt["refused"].items()}
     if receipt["missing"]:
         lost["No log for"] = ", ".join(receipt["missing"])
     lost |= {f"Note {number}": note for number, note in enumerate(report["notes"], start=1)}

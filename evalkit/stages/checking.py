@@ -74,7 +74,8 @@ def _check_runs(workspace: Workspace, problems: list[Problem]) -> list[str]:
     runs = list_runs(workspace.files)
     for run_id in runs:
         try:
-            workspace.run(run_id).logs()
+            logs = workspace.run(run_id).logs()
+            problems += [log.barred for log in logs if log.barred is not None]
         except InputError as error:
             problems += error.problems
     return runs

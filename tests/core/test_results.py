@@ -5,7 +5,7 @@ import pytest
 from evalkit.core.document import Document
 from evalkit.core.errors import InputError
 from evalkit.core.project import parse_project
-from evalkit.core.results import read_run
+from evalkit.core.run_reader import read_run
 from evalkit.core.thresholds import breaches, unmeasured
 
 PROJECT = parse_project(

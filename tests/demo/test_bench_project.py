@@ -11,7 +11,7 @@ import pytest
 
 from evalkit.core.document import parse_json, parse_yaml
 from evalkit.core.project import parse_project
-from evalkit.core.results import read_run
+from evalkit.core.run_reader import read_run
 from evalkit.core.thresholds import breaches
 
 GENERATOR = Path(__file__).parents[1] / "bench" / "generate.py"

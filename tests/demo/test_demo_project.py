@@ -17,7 +17,8 @@ import yaml
 from evalkit.core.document import parse_json, parse_yaml
 from evalkit.core.errors import InputError
 from evalkit.core.project import Project, parse_project
-from evalkit.core.results import Run, read_run
+from evalkit.core.results import Run
+from evalkit.core.run_reader import read_run
 from evalkit.core.thresholds import breaches
 from evalkit.demo.project import MARKER, project_files, write_project
 from evalkit.demo.run import BASELINE_ID, RUN_ID, RUNS

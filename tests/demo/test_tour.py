@@ -70,7 +70,7 @@ def test_it_contacts_nobody(demo: subprocess.CompletedProcess[str]) -> None:
 
 def test_every_stage_has_its_report(reports: dict[str, Any]) -> None:
     assert list(reports) == STAGES
-    assert reports["log-results"]["traces"] == 11
+    assert reports["log-results"]["traces"] == 12
     assert reports["pull-feedback"]["annotations"] == 2
 
 

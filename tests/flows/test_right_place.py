@@ -106,29 +106,21 @@ def test_a_judge_that_failed_is_an_error_and_one_without_a_word_is_nothing(judge
     assert found.value is None
 
 
-def test_a_case_without_a_log_is_named_and_its_scores_are_on_no_trace(judged, project, mlflow):
+@pytest.mark.parametrize("log", [None, b"Segmentation fault\n"], ids=["no log", "refused"])
+def test_a_case_without_steps_has_a_trace_with_its_scores(judged, project, mlflow, log):
     project.unlog("beta")
-    report = judged()
-    names = [f"beta/{judge}" for judge in scores_of("beta")]
-    assert (report["unmatched"], report["unmatched_names"]) == (4, names)
-    assert set(mlflow.traces()) == {"alpha", "gamma"}
-    assert mlflow.values("alpha") == expected("alpha", 0)
-    assert mlflow.values("gamma") == expected("gamma", 2)
+    if log:
+        project.log("beta", log)
+    assert judged()["unmatched"] == 0
+    assert {case: mlflow.values(case) for case in CASES} == {
+        case: expected(case, number) for number, case in enumerate(CASES)
+    }
 
 
-def test_a_case_whose_log_is_refused_is_named_and_its_scores_are_on_no_trace(
-    judged, project, mlflow
-):
-    project.log("beta", b"Segmentation fault\n")
-    report = judged()
-    assert report["unmatched"] == 4
-    assert set(mlflow.traces()) == {"alpha", "gamma"}
-
-
-def test_scores_of_a_case_that_was_not_run_are_named(judged, project, mlflow):
+def test_scores_of_a_case_that_only_the_summary_knows_have_a_trace(judged, project, mlflow):
     project.summarise({"alpha": scores_of("alpha"), "omega": scores_of("omega")})
-    assert judged()["unmatched"] == 4
-    assert set(mlflow.traces()) == set(CASES)
+    assert judged()["unmatched"] == 0
+    assert set(mlflow.traces()) == {*CASES, "omega"}
     assert mlflow.values("beta") == {}
 
 
@@ -155,10 +147,12 @@ def test_changing_the_names_leaves_no_feedback_under_the_old_ones(judged, mlflow
     assert set(mlflow.values("beta")) == {f"beta/{judge}" for judge in scores_of("beta")}
 
 
-def test_a_refused_batch_log_leaves_all_scores_unmatched(judged, project):
+def test_a_refused_batch_log_leaves_one_trace_for_all_scores(judged, project, mlflow):
     project.make_batch()
     project.write(f"{project.run_dir}/stdout.log", b"Segmentation fault\n")
-    assert judged()["unmatched"] == 12
+    assert judged()["unmatched"] == 0
+    assert len(mlflow.values(RUN_ID)) == 12
+    assert set(mlflow.traces()) == {RUN_ID}
 
 
 # -- what people said -------------------------------------------------------------------------

@@ -217,7 +217,7 @@ def test_an_empty_run_directory_says_what_is_missing(ends, project):
 def test_a_run_without_any_log_is_logged_with_its_scores(evalkit, project, mlflow):
     project.unlog(*CASES)
     report = evalkit(*COMMANDS["log"]).report
-    assert (report["traces"], report["table_rows"], report["unmatched"]) == (0, 12, 12)
+    assert (report["traces"], report["table_rows"], report["unmatched"]) == (3, 12, 0)
     assert report["receipt"]["missing"] == list(CASES)
     assert mlflow.run().data.metrics["quality/mean"] == 4
 
@@ -364,8 +364,9 @@ def test_a_log_that_gives_no_trace_is_refused_alone(evalkit, project, mlflow, co
     done = evalkit(*COMMANDS["log"])
     assert done.code == 0
     assert reason in done.report["receipt"]["refused"]["beta"]
-    assert "no trace for beta" in done.err
-    assert set(mlflow.traces()) == {"alpha", "gamma"}
+    assert "no steps in the trace of beta" in done.err
+    assert set(mlflow.traces()) == {"alpha", "beta", "gamma"}
+    assert mlflow.traces()["beta"].info.tags["evalkit.receipt"] == "refused"
     assert done.report["table_rows"] == 12
 
 
@@ -446,5 +447,5 @@ def test_a_line_of_60_megabytes_is_shortened_and_said(evalkit, project, mlflow):
 def test_scores_that_are_structures_and_cases_that_are_numbers(evalkit, project):
     project.write(project.summary, {"per_case": {7: {3: score({"a": [1]})}, True: scores_of("x")}})
     report = evalkit(*COMMANDS["log"]).report
-    assert (report["table_rows"], report["unmatched"]) == (5, 5)
-    assert "7/3" in report["unmatched_names"]
+    assert (report["table_rows"], report["unmatched"]) == (5, 0)
+    assert report["receipt"]["missing"] == ["7", "True"]

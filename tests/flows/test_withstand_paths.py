@@ -60,7 +60,6 @@ def test_a_run_that_is_a_link_leading_out_is_refused(refuses, project, outside, 
     [
         ("summary.yaml", "summary.yaml"),
         ("run_result.json", "summary.yaml"),
-        ("cases/beta/stdout.log", "stdout.log"),
         ("cases/beta", ""),
         ("cases", ""),
     ],
@@ -78,13 +77,24 @@ def test_a_runs_file_that_is_a_link_leading_out_is_refused(
 
 
 @pytest.mark.parametrize(
-    "beside", ["subagents", "subagents/agent-1.jsonl", "events.json", "input.yaml"]
+    "place", ["stdout.log", "subagents", "subagents/agent-1.jsonl", "events.json", "input.yaml"]
 )
-def test_what_lies_beside_a_log_and_leads_out_is_refused(refuses, project, outside, beside):
-    place = project.root / project.run_dir / "cases/beta" / beside
-    place.parent.mkdir(exist_ok=True)
-    place.symlink_to(outside if beside == "subagents" else outside / "agent-1.jsonl")
-    assert "leads out of" in refuses("log-results", *RUN).err
+def test_a_log_that_leads_out_is_named_and_not_followed_and_the_rest_goes_on(
+    evalkit, project, outside, database_uri, place
+):
+    link = project.root / project.run_dir / "cases/beta" / place
+    link.unlink(missing_ok=True)
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(outside if place == "subagents" else outside / "agent-1.jsonl")
+    done = evalkit("log-results", *RUN)
+    assert (done.code, list(done.report["receipt"]["refused"])) == (0, ["beta"])
+    assert "leads out of" in done.err
+    assert evalkit("log-results", *RUN, "--strict").code == 1
+    assert evalkit("check").code == 2
+    traces = InMlflow(database_uri).traces()
+    assert set(traces) == {"alpha", "beta", "gamma"}
+    assert "leads out of" in traces["beta"].info.tags["evalkit.stub"]
+    assert OUTSIDE not in done.out + done.err + str(traces["beta"])
 
 
 @pytest.mark.parametrize("stage", ["push-feedback", "pull-feedback"])
@@ -154,10 +164,13 @@ def test_links_that_stay_inside_are_followed(evalkit, project):
 def test_a_case_in_the_summary_is_a_name_and_no_path(evalkit, project, database_uri, case):
     project.write(project.summary, {"per_case": {case: scores_of("x")}})
     project.write(f"{project.run_dir}/review.yaml", {"feedback": {case: "fine"}})
-    assert evalkit("log-results", *RUN).report["unmatched"] == 4
+    assert evalkit("log-results", *RUN).report["unmatched"] == 0
     report = evalkit("push-feedback", *RUN).report
-    assert (report["judge"], report["unmatched"]) == (0, 5)
-    assert set(InMlflow(database_uri).traces()) == {"alpha", "beta", "gamma"}
+    assert (report["judge"], report["unmatched"]) == (4, 0)
+    traces = InMlflow(database_uri).traces()
+    assert set(traces) == {"alpha", "beta", "gamma", case}
+    assert not traces[case].info.request_preview
+    assert not traces[case].info.response_preview
 
 
 @pytest.mark.parametrize("skill", ["../../../other", "/etc", ".."])
@@ -172,4 +185,4 @@ def test_a_folder_where_a_file_should_be_is_no_log(evalkit, project):
     project.unlog("beta")
     (project.root / project.run_dir / "cases/beta/stdout.log").mkdir(parents=True)
     report = evalkit("log-results", *RUN).report
-    assert (report["traces"], report["receipt"]["missing"]) == (2, ["beta"])
+    assert (report["traces"], report["receipt"]["missing"]) == (3, ["beta"])

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import filecmp
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from evalkit.adapters.files.companions import origin_of
+from evalkit.adapters.files.log_file import EVENTS, INPUT, MOST_BYTES, LogFile
 from evalkit.adapters.files.project import ProjectFiles
-from evalkit.adapters.files.reading import folders_in, inside, read_document, read_text
+from evalkit.adapters.files.reading import files_below, folders_in, inside, read_document, read_text
 from evalkit.core.document import Document, masked_document
-from evalkit.core.errors import InputError, LogRefused, Problem
+from evalkit.core.errors import InputError, Problem
 from evalkit.core.identifiers import check_id
 from evalkit.core.project import Project
-from evalkit.core.receipt import Receipt
-from evalkit.core.results import Run, read_run
-from evalkit.core.timing import parse_time
+from evalkit.core.receipts import WHOLE_RUN
+from evalkit.core.results import Run
+from evalkit.core.run_reader import read_run
 from evalkit.core.values import Json
 
 MARKS = ("summary.yaml", "run_result.json", "cases", "stdout.log")
@@ -30,109 +27,11 @@ MARKS = ("summary.yaml", "run_result.json", "cases", "stdout.log")
 DOCUMENTS = ("summary.yaml", "run_result.json")
 """Files of a run that are read whole, and go to MLflow as they are, with secrets masked."""
 
-EVENTS = "events.json"
-"""What the harness may leave beside a log: when each event was logged."""
+RESULT = "run_result.json"
+"""What an execution consumed and how it ended: of the whole run, and in a case's folder of it."""
 
-INPUT = "input.yaml"
-"""What a case gives to the agent, in the dataset; the harness leaves a copy beside the log."""
-
-
-@dataclass(frozen=True, slots=True)
-class LogFile:
-    """The log of one case, or of a whole batch run.
-
-    Attributes:
-        path: The ``stdout.log``.
-        case_id: Its case; None for a batch run's.
-        steps: The logs of a case's steps by their id, in order; of them, ``path`` is a copy of
-            the last.
-    """
-
-    path: Path
-    case_id: str | None
-    steps: Mapping[str, Path] = field(default_factory=dict)
-
-    @property
-    def folder(self) -> Path:
-        """Where the log and its companions lie."""
-        return self.path.parent
-
-    def stay_inside(self, root: Path) -> None:
-        """Make sure that neither the log nor what lies beside it leads out of the run.
-
-        Raises:
-            InputError: a link does.
-        """
-        inside(self.path, root)
-        beside = (*self._transcripts(), self.folder / EVENTS, self.folder / INPUT)
-        for path in (*self.steps.values(), *beside):
-            inside(path, self.folder)
-
-    def lines(self) -> dict[str, Iterator[bytes]]:
-        """Step to the lines of its log, in order; a log that is no step's has an empty name.
-
-        They are read one at a time, as bytes, which raises LogRefused where it cannot be done.
-        """
-        logs = dict(self.steps)
-        if self.path.is_file() and not (logs and filecmp.cmp(self.path, self._last, shallow=False)):
-            logs[""] = self.path
-        return {step: _lines(path) for step, path in logs.items()}
-
-    def subagents(self) -> dict[str, Iterator[bytes]]:
-        """The transcripts of background subagents that lie beside it, by file name."""
-        return {path.name: _lines(path) for path in self._transcripts()}
-
-    def _transcripts(self) -> list[Path]:
-        return sorted((self.folder / "subagents").glob("*.jsonl"))
-
-    def events(self) -> list[dict[str, Any]] | None:
-        """The harness's ``events.json`` with the time of each event; None where there is none.
-
-        An unreadable one counts as none: it only adds times to a log that is complete without.
-        """
-        path = self.folder / EVENTS
-        if not path.is_file():
-            return None
-        try:
-            found = read_document(path).value
-        except InputError:
-            return None
-        return found if isinstance(found, list) else None
-
-    def first_ns(self) -> int | None:
-        """The earliest time that it says, nanoseconds since the epoch; None where it says none."""
-        logged = (event for log in self.lines().values() for event in _stamped(log))
-        events = (each for each in chain(logged, self.events() or ()) if isinstance(each, dict))
-        stamps = (parse_time(each.get("timestamp")) for each in events)
-        return next((stamp for stamp in stamps if stamp is not None), None)
-
-    def modified_ns(self) -> int:
-        """When the log was last written, nanoseconds since the epoch."""
-        return self._last.stat().st_mtime_ns
-
-    @property
-    def _last(self) -> Path:
-        return list(self.steps.values())[-1] if self.steps else self.path
-
-
-def _stamped(lines: Iterable[bytes]) -> Iterator[Any]:
-    """The events among these lines that may say when they were; a log may be one array of them."""
-    with suppress(LogRefused):
-        for line in lines:
-            if b'"timestamp"' in line:  # quick, for logs are long
-                with suppress(ValueError, RecursionError):
-                    found = json.loads(line.strip(b" \t\r\n,"))
-                    yield from found if isinstance(found, list) else [found]
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    try:
-        with path.open("rb") as file:
-            yield from file
-    except OSError as error:
-        what = f"the log cannot be read: {error.strerror}"
-        problem = Problem(what, str(path), fix="check its rights and the disk")
-        raise LogRefused(problem, receipt=Receipt()) from error
+RECORDS = ("stdout.log", "stderr.log", EVENTS, RESULT)
+"""What the harness itself left in a case's folder; everything else there is the agent's output."""
 
 
 @dataclass(frozen=True)  # no slots: the logs are looked through for a time once
@@ -164,9 +63,7 @@ class RunFiles:
     def logs(self) -> tuple[LogFile, ...]:
         """Its logs: one a case, or one for the run in batch mode.
 
-        Raises:
-            InputError: a log, or what lies beside one, is a link that leads out of the run
-                directory.
+        One that leads out of the run directory, itself or by what lies beside it, is barred.
         """
         whole = self.folder / "stdout.log"
         cases = map(self._log_of, folders_in(self.folder / "cases"))
@@ -174,9 +71,7 @@ class RunFiles:
         found = own
         if whole.is_file() and (self.run.mode == "batch" or not own):
             found = (LogFile(whole, None),)
-        for log in found:
-            log.stay_inside(self.folder)
-        return found
+        return tuple(log.kept_inside(self.folder) for log in found)
 
     def _log_of(self, case_id: str) -> LogFile:
         """A case's log with those of its steps, in the order the run's result or config has."""
@@ -191,21 +86,42 @@ class RunFiles:
         steps = {step: there[step] for step in order if step in there}
         return LogFile(folder / "stdout.log", case_id, steps)
 
-    def given(self, log: LogFile) -> Json:
-        """What the case of a log gave to the agent; None where no file of this run or project says.
+    def given(self, case_id: str | None) -> Json:
+        """What a case gave to the agent; None where no file of this run or project says.
 
-        It is asked for what the log itself does not tell, so an unreadable file counts as none.
+        It is asked for what no log tells, so an unreadable file counts as none.
         """
-        if log.case_id is None:
+        if case_id is None:
             return None
-        places = [(log.folder / INPUT, self.folder)]
+        places = [(self.folder / "cases" / case_id / INPUT, self.folder)]
         if self.cases_dir is not None:
-            places.append((self.cases_dir / log.case_id / INPUT, self.cases_dir))
+            places.append((self.cases_dir / case_id / INPUT, self.cases_dir))
         there = ((path, root) for path, root in places if path.is_file())
         try:
+            check_id(case_id, "case id")
             return next((read_document(inside(*each)).value for each in there), None)
         except InputError:
             return None
+
+    def produced(self, case_id: str | None) -> dict[str, str | None]:
+        """The files that the agent left for a case, or for a whole batch run, by relative path.
+
+        None stands for the text of one that is too large, or is none. Where a link leads out of
+        the run, nothing is listed.
+        """
+        own = self.folder / ("output" if case_id is None else f"cases/{case_id}")
+        try:
+            check_id("output" if case_id is None else case_id, "case id")
+            names = list(files_below(inside(own, self.folder), self.folder)) if own.is_dir() else []
+        except InputError:
+            return {}
+        return {name: _text_of(own / name) for name in names if not _is_record(name)}
+
+    def modified_ns(self) -> int:
+        """When the run's own files were last written; for executions that left no log."""
+        there = (self.folder / name for name in reversed(DOCUMENTS))
+        newest = next((path for path in there if path.is_file()), self.folder)
+        return newest.stat().st_mtime_ns
 
     @property
     def review(self) -> Path:
@@ -274,13 +190,59 @@ def load_run(files: ProjectFiles, run_id: str) -> RunFiles:
     cases = folders_in(folder / "cases")
     for name in cases:
         inside(folder / "cases" / name, folder)
-    run = read_run(run_id, files.project, found.get("summary.yaml"), result, case_dirs=cases)
+    run = read_run(
+        run_id,
+        files.project,
+        found.get("summary.yaml"),
+        result,
+        case_dirs=cases,
+        case_results=_case_results(folder, cases),
+    )
     body = result.value if result and isinstance(result.value, dict) else {}
     started = next(
         (body[key] for key in ("started_at", "start_time", "started") if key in body), None
     )
     run = replace(run, origin=origin_of(folder))
-    return RunFiles(files.project, run, folder, started, found, _cases_dir(files))
+    read = RunFiles(files.project, run, folder, started, found, _cases_dir(files))
+    return replace(read, run=replace(run, failed=_failures(read)))
+
+
+def _case_results(folder: Path, cases: Sequence[str]) -> dict[str, Document]:
+    """What lies in the cases' own folders: all there is where a run was killed on the way."""
+    paths = {case: folder / "cases" / case / RESULT for case in cases}
+    found = {}
+    for case, path in paths.items():
+        try:
+            if path.is_file():
+                found[case] = read_document(inside(path, folder))
+        except InputError:
+            continue
+    return found
+
+
+def _failures(found: RunFiles) -> dict[str, str]:
+    """Why executions failed: as the run's exit codes say, else as the ends of the logs do."""
+    run, logs = found.run, {log.case_id: log for log in found.logs()}
+    whole = run.mode == "batch" or None in logs
+    failed = {}
+    for case_id in [None] if whole else run.cases:
+        code, log = run.usage_of(case_id).exit_code, logs.get(case_id)
+        if why := f"exit code {code}" if code else log.failure() if log else "":
+            failed[WHOLE_RUN if case_id is None else case_id] = why
+    return failed
+
+
+def _is_record(name: str) -> bool:
+    """Whether the harness itself left it in a case's folder."""
+    in_step = name.startswith("steps/") and name.endswith(RECORDS)
+    return name in RECORDS or in_step or name.startswith("subagents/")
+
+
+def _text_of(path: Path) -> str | None:
+    try:
+        return read_text(path) if path.stat().st_size <= MOST_BYTES else None
+    except InputError:
+        return None
 
 
 def _cases_dir(files: ProjectFiles) -> Path | None:

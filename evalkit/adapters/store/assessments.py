@@ -11,13 +11,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from evalkit.adapters.store.carry import Carried, on_trace
 from evalkit.adapters.store.gateway import Gateway
 from evalkit.adapters.store.search import fetch
 from evalkit.adapters.store.wire import assessment_json, clean, is_finished
 from evalkit.core.errors import StoreError
-from evalkit.core.feedback import Assessment, Changes
+from evalkit.core.feedback import MARKER, Assessment, Changes
 from evalkit.core.matching import SOURCE_RUN
-from evalkit.core.values import Json
+from evalkit.core.values import Json, derive_id
 
 _AT_A_TIME = 100
 
@@ -46,6 +47,52 @@ def adopt(
                 for each in ids
             ],
         )
+
+
+def supersede(
+    gateway: Gateway,
+    experiment_id: str,
+    successors: Mapping[str, tuple[str, Mapping[str, str]]],
+) -> None:
+    """Copy everything on some traces to others, and take these into the same run.
+
+    Args:
+        gateway: The way into MLflow.
+        experiment_id: Where all of them lie.
+        successors: Trace id to the other's id, with the tags that this one gets.
+
+    Raises:
+        StoreError: a trace is gone, or MLflow failed.
+    """
+    ids = [*successors, *(new for new, _ in successors.values())]
+    now = _present(gateway, experiment_id, ids)
+    for old, (new, tags) in successors.items():
+        left = on_trace(now[old])
+        run_id = now[old].get("trace_metadata", {}).get(SOURCE_RUN)
+        if run_id:
+            adopt(gateway, experiment_id, run_id, {new: {**left.tags, **tags}})
+        there = {row["assessment_id"] for row in now[new].get("assessments", [])}
+        moved = {key: _id_on(row, new) for key, row in left.assessments.items()}
+        carried = Carried(
+            {
+                moved[key]: {**row, "assessment_id": moved[key], "trace_id": new}
+                | ({"overrides": moved[row["overrides"]]} if row.get("overrides") in moved else {})
+                for key, row in left.assessments.items()
+            }
+        )
+        for row in (*carried.at_once(()), *carried.afterwards(())):
+            if row["assessment_id"] not in there:
+                gateway.create_assessment(row)
+
+
+def _id_on(row: Json, trace_id: str) -> str:
+    """The id of an assessment on another trace: evalkit's own as it is derived there."""
+    metadata = row.get("metadata", {})
+    if MARKER not in metadata:
+        return "a-" + derive_id("moved", trace_id, row["assessment_id"])
+    source = row["source"]["source_type"]
+    case_id = metadata.get("case_id", "")
+    return "a-" + derive_id(trace_id, case_id, row["assessment_name"], source)
 
 
 def write_assessments(gateway: Gateway, experiment_of: Mapping[str, str], changes: Changes) -> None:

@@ -226,6 +226,22 @@ class Store(AgentTraces, DatasetRows, Links):
             some = {each: tags[each] for each in ids}
             assessments.adopt(self._gateway, experiment_id, run_id, some)
 
+    def supersede(
+        self, experiment_id: str, successors: Mapping[str, tuple[str, Mapping[str, str]]]
+    ) -> None:
+        """Let traces give way to others: what was said of them moves there, and they go.
+
+        Args:
+            experiment_id: The experiment of all of them.
+            successors: Trace id to the id of the one that takes its place, with the tags that
+                this one gets; it joins the run of the other.
+
+        Raises:
+            StoreError: MLflow failed; doing the same again finishes.
+        """
+        assessments.supersede(self._gateway, experiment_id, successors)
+        batch.delete_traces(self._gateway, experiment_id, list(successors))
+
     # -- assessments ------------------------------------------------------------------------
 
     def write_assessments(self, changes: Changes) -> None:

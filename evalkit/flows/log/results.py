@@ -8,27 +8,23 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias
 
 from evalkit.adapters.files.companions import companions
-from evalkit.adapters.files.run import LogFile, RunFiles
+from evalkit.adapters.files.log_file import LogFile
+from evalkit.adapters.files.run import RunFiles
 from evalkit.adapters.store import RunRecord, Store, Written, as_kept
 from evalkit.core import describe
 from evalkit.core.account import Account
 from evalkit.core.errors import StoreError, Unfinished
+from evalkit.core.executions import is_failed
 from evalkit.core.feedback import Assessment, Changes, masked, merge
-from evalkit.core.matching import (
-    CASE_TAG,
-    HASH_TAG,
-    REQUEST_TAG,
-    RUN_TAG,
-    StoredTrace,
-    index_traces,
-)
-from evalkit.core.placement import Placement, expected_cases, is_recorded
+from evalkit.core.matching import CASE_TAG, HASH_TAG, REQUEST_TAG, RUN_TAG, StoredTrace
+from evalkit.core.placement import Placement, is_recorded
 from evalkit.core.receipts import WHOLE_RUN
 from evalkit.core.spans import Trace
 from evalkit.core.transcript import LogRefused
 from evalkit.core.values import Json
 from evalkit.flows.log.origin import commit_of
-from evalkit.flows.log.tracing import began, trace_of
+from evalkit.flows.log.tracing import began, stub_of, trace_of
+from evalkit.flows.trace_index import find_traces
 
 PROGRESS = 25
 """Traces between two lines of progress."""
@@ -39,13 +35,9 @@ AGAIN = "Run the same command again to finish."
 
 
 class Sent(NamedTuple):
-    """A trace that is on its way.
+    """A trace that is on its way, by its case or ``WHOLE_RUN``.
 
-    Attributes:
-        name: Its case, or ``WHOLE_RUN``.
-        spans: How many spans it has.
-        wanted: How much feedback goes with it.
-        gone: Feedback on its earlier version that is taken back once it stands.
+    ``gone`` is feedback on its earlier version, taken back once it stands.
     """
 
     name: str
@@ -78,7 +70,6 @@ def log_results(
         changed; ``receipt`` sums the receipts of all logs.
 
     Raises:
-        InputError: a log leads out of the run directory; nothing was written.
         StoreError: MLflow failed before anything was written.
         Unfinished: MLflow failed on the way, or did not take a trace; the report says what
             stands.
@@ -120,7 +111,11 @@ class _Logging:
         self.account = Account(self.found.run)
 
     def log(self) -> None:
-        self.placement = self._place()
+        traces = find_traces(self.found, self.store, self.experiment_id)
+        logged = [log.case_id for log in self.logs]
+        run, key = self.found.run, self.key
+        self.placement = Placement(run, logged, traces.index, key, seed_names=self.seed_names)
+        self.account.written = bool(traces.moved)
         self.account.notes += [*self.found.run.notes, *map(str, self.found.project.doubts)]
         self.account.notes += [*self.placement.index.notes, *self.account.about_scores()]
         self._write_run()
@@ -132,19 +127,9 @@ class _Logging:
         self._remove_traces_of_gone_cases()
         self._write_artifacts()
 
-    def _place(self) -> Placement:
-        """Look for the run's traces, and put each beside its case."""
-        run, logged = self.found.run, [log.case_id for log in self.logs]
-        own = self.store.find_traces(self.experiment_id, self.key)
-        known = {trace.case_id for trace in own}
-        is_complete = known.issuperset(expected_cases(run, logged))
-        recorded = () if is_complete else self.store.find_recorded(self.experiment_id)
-        index = index_traces(run, own, recorded)
-        return Placement(run, logged, index, self.key, seed_names=self.seed_names)
-
     def _write_run(self) -> None:
         project, run = self.found.project, self.found.run
-        start = began(self.found, self.logs[0].modified_ns() if self.logs else 0)
+        start = began(self.found, (self.logs or (self.found,))[0].modified_ns())
         figures = describe.metrics(project, run)
         record = RunRecord(
             key=self.key,
@@ -154,11 +139,13 @@ class _Logging:
             tags=describe.tags(project, run),
             start_ms=start.ns // 10**6,
             end_ms=start.ns // 10**6 + round((run.usage.duration_s or 0) * 1000),
+            status="FAILED" if is_failed(run) else "FINISHED",
             is_time_inferred=start.inferred,
             lasting=commit_of(self.found, start),
         )
         outcome = self.store.write_run(self.experiment_id, record)
-        self.run_id, self.account.written = outcome.run_id, outcome.written
+        self.run_id = outcome.run_id
+        self.account.written = self.account.written or outcome.written
         self.account.notes += outcome.notes
         if gone := [name for name in outcome.others if describe.is_of_judge(name)]:
             what = f"figures of judges that the run no longer has stay: {', '.join(gone)}"
@@ -186,13 +173,14 @@ class _Logging:
             self.account.notes.append(what)
 
     def _write_traces(self) -> None:
+        total = len(self.placement.wanted_traces)
         writing = self.store.write_traces(self.experiment_id, self.run_id, self._changed())
         for done, outcome in enumerate(writing, start=1):
             self.account.written = True
             self._book(outcome)
-            if done % PROGRESS == 0 or done == len(self.logs):
+            if done % PROGRESS == 0 or done == total:
                 stand = done - len(self.account.unwritten)
-                self.say(f"{stand} of {len(self.logs)} traces written")
+                self.say(f"{stand} of {total} traces written")
 
     def _book(self, outcome: Written) -> None:
         name, spans, wanted, gone = self.sent[outcome.trace_id]
@@ -211,10 +199,13 @@ class _Logging:
         log is gone or gives no trace any more.
         """
         standing = self.placement.standing()
-        for log in self.logs:
-            name = _name(log.case_id)
+        logs = {log.case_id: log for log in self.logs}
+        for case_id in self.placement.wanted_traces:
+            name = _name(case_id)
             stored = standing.get(name)
-            trace = None if stored is not None and is_recorded(stored) else self._build(log)
+            if stored is not None and is_recorded(stored):
+                continue
+            trace = self._build(case_id, logs.get(case_id), stored)
             if trace is None:
                 continue
             wanted = self._wanted(name, trace.trace_id, trace.start_ns // 10**6)
@@ -233,18 +224,28 @@ class _Logging:
     def _wanted(self, name: str, trace_id: str, time_ms: int) -> tuple[Assessment, ...]:
         return tuple(map(as_kept, self.placement.wanted(name, trace_id, time_ms)))
 
-    def _build(self, log: LogFile) -> Trace | None:
-        """The trace of a log; None where the log is refused."""
-        name = _name(log.case_id)
+    def _build(
+        self, case_id: str | None, log: LogFile | None, stored: StoredTrace | None
+    ) -> Trace | None:
+        """The trace of a case; None where its log gives none, but an earlier one stands."""
+        name, trace, refused = _name(case_id), None, None
         try:
-            trace = trace_of(self.found, log, self.key)
+            trace = trace_of(self.found, log, self.key) if log is not None else None
         except LogRefused as error:
+            refused = error
             self.account.refused[name] = str(error)
-            return None
-        self.account.receipts[name] = trace.receipt
+            self.account.receipts[name] = replace(error.receipt, verdict="refused")
+        if trace is None:
+            if stored is not None and stored.complete and not stored.is_stub:
+                return None
+            trace = stub_of(self.found, case_id, self.key, refused)
+            if log is None:
+                self.account.missing.append(name)
+        else:
+            self.account.receipts[name] = trace.receipt
         marks = {RUN_TAG: self.key, HASH_TAG: trace.content_hash}
-        if log.case_id is not None:
-            marks |= {CASE_TAG: log.case_id, REQUEST_TAG: log.case_id}
+        if case_id is not None:
+            marks |= {CASE_TAG: case_id, REQUEST_TAG: case_id}
         return replace(trace, tags={**trace.tags, **marks})
 
     def _keep(

@@ -1,0 +1,181 @@
+"""The log of one execution, and what lies beside it."""
+
+from __future__ import annotations
+
+import filecmp
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from evalkit.adapters.files.reading import inside, read_document
+from evalkit.core.errors import InputError, LogRefused, Problem
+from evalkit.core.outcomes import result_failure
+from evalkit.core.receipt import Receipt
+from evalkit.core.timing import parse_time
+
+EVENTS = "events.json"
+"""What the harness may leave beside a log: when each event was logged."""
+
+INPUT = "input.yaml"
+"""What a case gives to the agent, in the dataset; the harness leaves a copy beside the log."""
+
+MOST_BYTES = 200_000
+"""A larger file of a case is named but not read."""
+
+TAIL_BYTES = 1 << 18
+"""As much of a log's end is searched for how its last session ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """The log of one case, or of a whole batch run.
+
+    Attributes:
+        path: The ``stdout.log``.
+        case_id: Its case; None for a batch run's.
+        steps: The logs of a case's steps by their id, in order; of them, ``path`` is a copy of
+            the last.
+        barred: Why it is not read although it is there; None where it is.
+    """
+
+    path: Path
+    case_id: str | None
+    steps: Mapping[str, Path] = field(default_factory=dict)
+    barred: Problem | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where the log and its companions lie."""
+        return self.path.parent
+
+    def kept_inside(self, root: Path) -> LogFile:
+        """The log, barred where a link leads it, or what lies beside it, out of the run."""
+        try:
+            inside(self.path, root)
+            beside = (*self._transcripts(), self.folder / EVENTS, self.folder / INPUT)
+            for path in (*self.steps.values(), *beside):
+                inside(path, root)
+        except InputError as error:
+            return replace(self, barred=error.problems[0])
+        return self
+
+    def lines(self) -> dict[str, Iterator[bytes]]:
+        """Step to the lines of its log, in order; a log that is no step's has an empty name.
+
+        They are read one at a time, as bytes, which raises LogRefused where it cannot be done.
+
+        Raises:
+            LogRefused: it is barred.
+        """
+        if self.barred:
+            raise LogRefused(self.barred, receipt=Receipt())
+        logs = dict(self.steps)
+        if self.path.is_file() and not (logs and filecmp.cmp(self.path, self._last, shallow=False)):
+            logs[""] = self.path
+        return {step: _lines(path) for step, path in logs.items()}
+
+    def subagents(self) -> dict[str, Iterator[bytes]]:
+        """The transcripts of background subagents that lie beside it, by file name."""
+        return {path.name: _lines(path) for path in self._transcripts()}
+
+    def _transcripts(self) -> list[Path]:
+        return sorted((self.folder / "subagents").glob("*.jsonl"))
+
+    def events(self) -> list[dict[str, Any]] | None:
+        """The harness's ``events.json`` with the time of each event; None where there is none.
+
+        An unreadable one counts as none: it only adds times to a log that is complete without.
+        """
+        path = self.folder / EVENTS
+        if not path.is_file():
+            return None
+        try:
+            found = read_document(path).value
+        except InputError:
+            return None
+        return found if isinstance(found, list) else None
+
+    def first_ns(self) -> int | None:
+        """The earliest time that it says, nanoseconds since the epoch; None where it says none."""
+        if self.barred:
+            return None
+        logged = (event for log in self.lines().values() for event in _stamped(log))
+        events = (each for each in chain(logged, self.events() or ()) if isinstance(each, dict))
+        stamps = (parse_time(each.get("timestamp")) for each in events)
+        return next((stamp for stamp in stamps if stamp is not None), None)
+
+    def modified_ns(self) -> int:
+        """When the log was last written, nanoseconds since the epoch."""
+        return self._last.stat(follow_symlinks=not self.barred).st_mtime_ns
+
+    def text(self) -> str | None:
+        """Its begin as text, for who can make nothing else of it; None where there is none."""
+        if self.barred:
+            return None
+        try:
+            with self._last.open("rb") as file:
+                return file.read(MOST_BYTES).decode("utf-8", "replace").strip() or None
+        except OSError:
+            return None
+
+    def failure(self) -> str:
+        """Why the last session that ends in it failed; empty where it did not, or never ended."""
+        if self.barred:
+            return ""
+        try:
+            with self._last.open("rb") as file:
+                file.seek(max(0, self._last.stat().st_size - TAIL_BYTES))
+                tail = file.read()
+        except OSError:
+            return ""
+        failure = ""
+        for event in filter(None, map(_event_in, reversed(tail.splitlines()))):
+            kind = event.get("type")
+            if kind == "result":
+                # with a good end right before it, an error is one that nothing led to
+                if not (why := result_failure(event)):
+                    return ""
+                failure = failure or why
+            elif (kind, event.get("subtype")) == ("system", "init") or (
+                kind in {"assistant", "user"} and not event.get("parent_tool_use_id")
+            ):
+                break
+        return failure
+
+    @property
+    def _last(self) -> Path:
+        return list(self.steps.values())[-1] if self.steps else self.path
+
+
+def _stamped(lines: Iterable[bytes]) -> Iterator[Any]:
+    """The events among these lines that may say when they were; a log may be one array of them."""
+    with suppress(LogRefused):
+        for line in lines:
+            if b'"timestamp"' in line:  # quick, for logs are long
+                with suppress(ValueError, RecursionError):
+                    found = json.loads(line.strip(b" \t\r\n,"))
+                    yield from found if isinstance(found, list) else [found]
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            yield from file
+    except OSError as error:
+        what = f"the log cannot be read: {error.strerror}"
+        problem = Problem(what, str(path), fix="check its rights and the disk")
+        raise LogRefused(problem, receipt=Receipt()) from error
+
+
+def _event_in(line: bytes) -> dict[str, Any] | None:
+    try:
+        event = msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        return None
+    return event if isinstance(event, dict) else None

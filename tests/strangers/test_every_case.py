@@ -1,0 +1,277 @@
+"""Every case of a run has a trace, whatever became of it, and failure is told first."""
+
+import json
+
+import pytest
+from agentlogs import as_lines, finish, init, say, text
+from eval_project import CASES, RESULT, RUN_ID, score, scores_of
+from in_mlflow import InMlflow
+
+from evalkit import Workspace, comparing
+
+RUN = ("--run-id", RUN_ID)
+
+
+@pytest.fixture
+def mlflow(database_uri):
+    return InMlflow(database_uri)
+
+
+def usage(code=0, seconds=60.0, cost=0.25, **more):
+    tokens = {"input": 100, "output": 50, "cache_read": 10, "cache_create": 5}
+    return {
+        "exit_code": code,
+        "duration_s": seconds,
+        "cost_usd": cost,
+        "num_turns": 3,
+        "token_usage": tokens,
+        **more,
+    }
+
+
+def result(project, **per_case):
+    ended = max(each.get("exit_code") or 0 for each in per_case.values())
+    whole = {**RESULT, "exit_code": ended, "per_case": per_case}
+    project.write(f"{project.run_dir}/run_result.json", whole)
+
+
+CODEX = b"".join(
+    json.dumps(event).encode() + b"\n"
+    for event in (
+        {"type": "thread.started", "thread_id": "t"},
+        {"type": "item.completed", "item": {"type": "agent_message", "text": "forty-two"}},
+        {"type": "turn.completed", "usage": {"input_tokens": 120}},
+    )
+)
+
+RUNNERS = {
+    "codex": (CODEX, {}, "forty-two", "Codex"),
+    "a program that prints": (b"starting\nforty-two\n", {}, "forty-two", "no line"),
+    "a program that leaves a file": (
+        b"starting\n",
+        {"output/answer.md": "forty-two"},
+        "forty-two",
+        "no line",
+    ),
+    "several files": (None, {"a.md": "forty-two", "b/c.txt": "more"}, "b/c.txt", "no log"),
+    "elsewhere, as Harbor does": (None, {}, "", "no log"),
+    "an empty log": (b"", {}, "", "empty"),
+}
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_a_case_without_steps_carries_what_the_run_says_of_it(evalkit, project, mlflow, runner):
+    log, files, output, why = RUNNERS[runner]
+    project.unlog("beta")
+    if log is not None:
+        project.log("beta", log)
+    for name, content in files.items():
+        project.write(f"{project.run_dir}/cases/beta/{name}", content)
+    result(project, alpha=usage(), beta=usage(seconds=120.5, cost=0.75), gamma=usage())
+    project.review.write_text("feedback: {beta: too short}\n")
+    assert evalkit("all", *RUN).code == 0
+    info = mlflow.traces()["beta"].info
+    assert info.state == "OK"
+    assert info.execution_duration == 120_500
+    assert "please handle beta" in info.request_preview
+    assert output in (info.response_preview or "")
+    assert why in info.tags["evalkit.stub"]
+    assert json.loads(info.trace_metadata["mlflow.trace.cost"])["total_cost"] == 0.75
+    tokens = json.loads(info.trace_metadata["mlflow.trace.tokenUsage"])
+    assert (tokens["input_tokens"], tokens["output_tokens"]) == (100, 50)
+    assert set(mlflow.values("beta")) == {*scores_of("beta"), "human_review"}
+    assert evalkit("log-results", *RUN).report["written"] is False
+
+
+@pytest.mark.parametrize(
+    ("code", "logged", "state"),
+    [
+        (0, False, "OK"),
+        (1, False, "ERROR"),
+        (124, False, "ERROR"),
+        (-9, False, "ERROR"),
+        (None, False, "STATE_UNSPECIFIED"),
+        (0, True, "OK"),
+        (124, True, "ERROR"),
+        (None, True, "OK"),
+    ],
+)
+def test_the_state_comes_from_the_exit_code_and_the_log(
+    evalkit, project, mlflow, code, logged, state
+):
+    if not logged:
+        project.unlog("beta")
+    result(project, alpha=usage(), beta=usage(code), gamma=usage())
+    report = evalkit("log-results", *RUN).report
+    assert mlflow.traces()["beta"].info.state == state
+    assert report["executions"]["failed"] == (state == "ERROR")
+    run = mlflow.run()
+    assert run.data.metrics["executions_failed"] == (state == "ERROR")
+    assert run.info.status == "FINISHED"
+
+
+def test_a_run_of_which_every_execution_failed_has_failed(evalkit, project, mlflow):
+    result(project, **{case: usage(1) for case in CASES})
+    assert evalkit("log-results", *RUN).report["executions"]["failed"] == 3
+    assert mlflow.run().info.status == "FAILED"
+    assert {trace.info.state for trace in mlflow.traces().values()} == {"ERROR"}
+
+
+def test_the_end_of_a_log_says_that_an_execution_failed_where_no_exit_code_does(
+    evalkit, project, mlflow
+):
+    log = (project.root / project.run_dir / "cases/beta/stdout.log").read_bytes()
+    failed = log.replace(b'"subtype": "success"', b'"subtype": "error_max_turns"')
+    project.log("beta", failed)
+    report = evalkit("log-results", *RUN).report
+    assert report["executions"]["names"] == {"beta": "error_max_turns"}
+    assert mlflow.traces()["beta"].info.state == "ERROR"
+    assert mlflow.run().data.metrics["executions_failed"] == 1
+
+
+def test_a_run_that_was_killed_on_the_way_has_the_figures_in_its_cases_folders(
+    evalkit, project, mlflow
+):
+    project.remove(f"{project.run_dir}/run_result.json")
+    project.unlog("beta")
+    project.write(f"{project.run_dir}/cases/beta/run_result.json", usage(137, 7.5))
+    evalkit("log-results", *RUN)
+    info = mlflow.traces()["beta"].info
+    assert (info.state, info.execution_duration) == ("ERROR", 7500)
+
+
+def test_a_batch_run_without_a_log_has_one_trace_for_all_cases(evalkit, project, mlflow):
+    project.make_batch()
+    project.remove(f"{project.run_dir}/stdout.log")
+    batch = {**RESULT, "execution_mode": "batch", "exit_code": 3}
+    project.write(f"{project.run_dir}/run_result.json", batch)
+    report = evalkit("log-results", *RUN).report
+    assert (report["traces"], report["unmatched"]) == (1, 0)
+    assert report["executions"] == {
+        "total": 1,
+        "failed": 1,
+        "names": {"(whole run)": "exit code 3"},
+    }
+    info = mlflow.traces()[RUN_ID].info
+    assert (info.state, info.execution_duration) == ("ERROR", 30_000)
+
+
+@pytest.mark.parametrize("stage", ["log-results", "push-feedback", "pull-feedback"])
+def test_failed_executions_are_the_first_line(evalkit, project, stage):
+    result(project, alpha=usage(124), beta=usage(1), gamma=usage())
+    evalkit("log-results", *RUN)
+    done = evalkit(stage, *RUN)
+    first, *_ = (line for line in done.err.splitlines() if "traces written" not in line)
+    told = "2 of 3 executions failed: alpha (exit code 124), beta (exit code 1)"
+    assert first == f"! {told}"
+    assert done.report["executions"]["failed"] == 2
+    strict = evalkit(stage, *RUN, "--strict")
+    assert strict.code == (stage == "log-results")
+
+
+# -- a stub gives way -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stage", ["log-results", "push-feedback", "pull-feedback"])
+def test_a_stub_gives_way_to_a_recorded_trace_with_all_that_was_said_of_it(
+    evalkit, project, mlflow, stage
+):
+    project.unlog("beta")
+    project.review.write_text("feedback: {beta: too short}\n")
+    evalkit("all", *RUN)
+    mlflow.say("beta", "helpful", False, who="ann", rationale="it says nothing")
+    before = mlflow.values("beta")
+    live = mlflow.record("live", eval_run_id=RUN_ID, eval_case_id="beta")
+    done = evalkit(stage, *RUN)
+    assert done.code == 0
+    assert "gave way" in done.err
+    assert set(mlflow.traces()) == {"alpha", "live", "gamma"}
+    assert mlflow.values("live") == before
+    assert mlflow.feedback("live")["helpful"].source.source_id == "ann"
+    info = mlflow.traces()["live"].info
+    assert info.trace_id == live
+    assert info.trace_metadata["mlflow.sourceRun"] == mlflow.run().info.run_id
+    evalkit("log-results", *RUN)
+    assert evalkit("log-results", *RUN).report["written"] is False
+    assert evalkit("push-feedback", *RUN).report["created"] == 0
+    assert evalkit("pull-feedback", *RUN).report["annotations"] == 1
+    assert mlflow.values("live") == before
+
+
+def test_a_stub_gives_way_to_a_log_with_all_that_was_said_of_it(evalkit, project, mlflow):
+    log = (project.root / project.run_dir / "cases/beta/stdout.log").read_bytes()
+    project.unlog("beta")
+    evalkit("log-results", *RUN)
+    mlflow.say("beta", "helpful", False, who="ann")
+    project.log("beta", log)
+    assert evalkit("log-results", *RUN).report["receipt"]["missing"] == []
+    assert mlflow.values("beta")["helpful"] is False
+    assert "evalkit.stub" not in mlflow.traces()["beta"].info.tags
+    assert mlflow.traces()["beta"].info.tags["evalkit.receipt"] == "reconciled"
+
+
+def test_a_trace_whose_log_is_gone_is_no_stub(evalkit, project, mlflow):
+    evalkit("log-results", *RUN)
+    project.unlog("beta")
+    assert evalkit("log-results", *RUN).report["traces"] == 3
+    assert mlflow.traces()["beta"].info.tags["evalkit.receipt"] == "reconciled"
+
+
+def test_a_push_without_feedback_does_not_say_that_there_are_no_traces(evalkit, project):
+    project.summarise({})
+    evalkit("log-results", *RUN)
+    done = evalkit("push-feedback", *RUN)
+    assert "no feedback to attach to the 3 traces" in done.err
+    assert (done.report["traces"], done.report["traces_found"]) == (0, 3)
+
+
+def test_a_push_says_why_feedback_has_no_trace(evalkit, project):
+    assert f"evalkit log-results --run-id {RUN_ID}" in evalkit("push-feedback", *RUN).err
+    project.review.write_text("feedback: {omega: fine}\n")
+    evalkit("log-results", *RUN)
+    assert "cases that the run does not have: omega" in evalkit("push-feedback", *RUN).err
+
+
+# -- comparisons ----------------------------------------------------------------------------------
+
+
+def test_a_crash_is_no_saving(project, database_uri):
+    cases = [f"case-{number:02}" for number in range(12)]
+    for run_id, crashed in (("2026-01-01-a", ()), ("2026-01-02-b", cases[4:])):
+        folder = f"eval/runs/{project.name}/{run_id}"
+        per_case = {c: usage(1, 0.5, 0.0) if c in crashed else usage() for c in cases}
+        project.write(f"{folder}/run_result.json", {**RESULT, "per_case": per_case})
+        scores = {c: {"polite": score(None if c in crashed else True)} for c in cases}
+        project.write(f"{folder}/summary.yaml", {"judges": {}, "per_case": scores})
+    workspace = Workspace.open(project.root / "eval.yaml", tracking_uri=database_uri)
+    shelf = comparing.open_shelf(workspace)
+    choice = comparing.choose(shelf, "2026-01-01-a", "2026-01-02-b")
+    report = comparing.report(comparing.compare_runs(shelf, choice))
+    (compared,) = report["comparisons"]
+    assert compared["findings"][0].startswith("Executions that failed 0 → 8, of 12: case-04")
+    assert [each["failed"] for each in compared["executions"]] == [0, 8]
+    figures = {each["figure"]: (each["verdict"], each["pairs"]) for each in compared["usage"]}
+    assert figures["Cost"] == figures["Duration"] == figures["Turns"] == ("same", 4)
+    assert "8 of 12 executions failed" in report["shortfalls"][0]
+
+
+@pytest.mark.parametrize(
+    ("events", "failed"),
+    [
+        (["good", "bad"], False),
+        (["bad", "init", "good"], False),
+        (["good", "init", "bad"], True),
+        (["bad", "init"], False),
+    ],
+    ids=str,
+)
+def test_how_a_log_ends_is_the_same_for_the_run_and_for_the_trace(
+    evalkit, project, mlflow, events, failed
+):
+    lines = {"good": finish("done"), "bad": finish("done", subtype="error", is_error=True)}
+    lines["init"] = init()
+    log = [init(), say("m", text("done")), *(lines[each] for each in events)]
+    project.log("beta", b"".join(as_lines(log)))
+    report = evalkit("log-results", *RUN).report
+    assert report["executions"]["failed"] == failed
+    assert (mlflow.traces()["beta"].info.state == "ERROR") == failed
