@@ -266,7 +266,8 @@ def _compare(
             is_rest = kind != "output_tokens" or known.read != share.usage.read
             why, cause = _why(kind, calls, exceeded=exceeded, is_rest=is_rest and is_explained)
             found.differences.append(Difference(kind, share.model, there, stated, why, cause))
-            rest[kind] = stated - there
+            if stated > there:
+                rest[kind] = stated - there
     if share.cost is not None:
         priced = sum((sum(call.cost) for call in calls if call.cost is not None), 0.0)
         if share.cost - priced > _SAME_MONEY:

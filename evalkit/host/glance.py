@@ -107,7 +107,7 @@ def difference_table(differences: Sequence[Difference]) -> Any:
             "Figure": each.what.replace("_", " "),
             "Model": each.model or "all",
             "The spans add up to": f"{each.spans:,.6g}",
-            "The log's result says": f"{each.result:,.6g}",
+            "The result says": f"{each.result:,.6g}",
             "Why": each.why,
         }
         for each in differences

@@ -190,6 +190,16 @@ def test_what_the_spans_exceed_the_total_by_is_named(case: str, beyond: list[Any
     assert [named[0].model, *(d.spans for d in named)] == beyond
 
 
+def test_what_remains_for_the_result_is_never_negative() -> None:
+    log = [init(), *said(ONE, TWO), finish(models={SONNET: added([ONE, usage(0, 900)])}, main=ONE)]
+    trace = build(log)
+    assert trace.receipt.verdict == "differs"
+    assert set(trace.spans[0].attributes["evalkit.remainder"][SONNET]) == {
+        "output_tokens",
+        "cost_usd",
+    }
+
+
 # -- messages that two threads have ----------------------------------------------------------------
 
 CALL = say("m1", use("t1", "Bash", command="ls"), used=ONE)

@@ -220,6 +220,16 @@ def test_a_run_began_when_its_logs_say_else_its_result_else_its_id(
     assert at(mlflow.traces()["a"].info.request_time) == began
 
 
+def test_a_run_without_any_log_or_date_began_when_its_files_were_written(
+    evalkit, project, database_uri
+):
+    result = project.write(f"eval/runs/{project.name}/v1/run_result.json", RESULT)
+    modified = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC).timestamp()
+    os.utime(result, (modified, modified))
+    evalkit("log-results", "--run-id", "v1")
+    assert at(InMlflow(database_uri).run().info.start_time) == "2026-01-02T03:04:05"
+
+
 def at(milliseconds: int) -> str:
     moment = dt.datetime.fromtimestamp(milliseconds / 1000, dt.UTC)
     return moment.replace(tzinfo=None).isoformat(timespec="seconds")
