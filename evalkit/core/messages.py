@@ -107,7 +107,7 @@ class Messages:
         blocks = content if isinstance(content, list) else [text_of(content)]
         for block in blocks:
             self._block(thread, call, block, tick)
-        stream = self._streams.get(id(thread))
+        stream = self._streams.get(id(thread)) if self._streams else None
         if stream is not None and stream.call is call:
             for index in range(stream.whole, stream.whole + len(blocks)):
                 stream.pieces.pop(index, None)
@@ -137,10 +137,14 @@ class Messages:
         The id alone does not say so: some gateways count ids anew in each session.
         """
         first, call = self._first.get(id_of(message.get("id")), (thread, None))
-        usage = usage_from(message.get("usage"))
-        if first is thread or call is None or call.usage is None or usage is None:
+        if first is thread or call is None or call.usage is None:
             return False
-        if usage.read != call.usage.read or text_of(message.get("model")) != call.model:
+        usage = usage_from(message.get("usage"))
+        if (
+            usage is None
+            or usage.read != call.usage.read
+            or text_of(message.get("model")) != call.model
+        ):
             return False
         looked_at = Trimmer(self.trim.limit, Ledger())  # what is only looked at is not booked
         return all(
@@ -158,8 +162,8 @@ class Messages:
         call.blocks.append(kept)
         if kind in _TOOL_USES:
             tool = ToolCall(kept["id"], kept["name"], start=tick, input=kept["input"])
-            same = (each for each in call.tools if each.tool_use_id == tool.tool_use_id)
-            if not any(tool.tool_use_id and each.input == tool.input for each in same):
+            key = (tool.tool_use_id, tool.input)
+            if not key[0] or all((t.tool_use_id, t.input) != key for t in call.tools):
                 call.tools.append(tool)
                 self.tools.add(thread, tool)
 
@@ -212,9 +216,10 @@ class Messages:
         else:
             tool.output = self.trim.value(content, what)
         tool.answered, tool.end = True, tick
-        tool.failed = block.get("is_error") is True or any(
-            map(_is_failure, [block.get("content"), *list_of(block.get("content"))])
-        )
+        tool.failed = block.get("is_error") is True
+        if block.get("type") != "tool_result":  # of a tool that the API ran itself
+            told_of = [block.get("content"), *list_of(block.get("content"))]
+            tool.failed = tool.failed or any(map(_is_failure, told_of))
         self._details(tool, told)
         self.tasks.answered(tool, told)
 
