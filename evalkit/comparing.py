@@ -12,6 +12,7 @@ from functools import cached_property
 from evalkit.adapters.files.run import list_runs
 from evalkit.core.comparison import Comparison, JudgeChange, compare
 from evalkit.core.consumption import UsageChange
+from evalkit.core.describe import unknowns
 from evalkit.core.errors import InputError, Problem
 from evalkit.core.executions import executions, told
 from evalkit.core.findings import figure, findings, regressions
@@ -128,11 +129,13 @@ class Comparisons:
         runs: The baseline, then the candidates.
         comparisons: One a candidate, in the order they were named.
         bounds: By run id, every threshold of the project with what the run has.
+        unknown: By run id, what nobody can say of it, such as a threshold that was not measured.
     """
 
     runs: tuple[Run, ...]
     comparisons: tuple[Comparison, ...]
     bounds: dict[str, tuple[Breach, ...]]
+    unknown: dict[str, list[str]]
 
     @property
     def baseline(self) -> Run:
@@ -141,7 +144,7 @@ class Comparisons:
 
     @cached_property
     def shortfalls(self) -> list[str]:
-        """What speaks against the candidates: failed executions and thresholds, worse judges."""
+        """What speaks against the candidates: what failed, got worse, or is not known."""
         return [
             f"{each.candidate.run_id}: {what}"
             for each in self.comparisons
@@ -149,6 +152,7 @@ class Comparisons:
                 *filter(None, (told(executions(each.candidate)),)),
                 *map(_breach, self.failing(each.candidate.run_id)),
                 *regressions(each),
+                *(f"not known: {what}" for what in self.unknown[each.candidate.run_id]),
             )
         ]
 
@@ -177,6 +181,7 @@ def compare_runs(shelf: Shelf, choice: Choice) -> Comparisons:
         tuple(runs),
         tuple(compare(runs[0], candidate, project) for candidate in runs[1:]),
         {run.run_id: tuple(thresholds(project, run)) for run in runs},
+        {run.run_id: unknowns(project, run) for run in runs},
     )
 
 

@@ -26,10 +26,12 @@ def figures(run: Run, cases: Sequence[CaseOverview], thresholds: Sequence[Thresh
     usage = run.usage
     logged = sum(case.logged for case in cases)
     failed = sum(each.verdict == "fails" for each in thresholds)
+    unknown = sum(each.verdict == "not measured" for each in thresholds)
+    told = f"of {len(thresholds)} in eval.yaml" + (f", {unknown} not measured" if unknown else "")
     return page.cards(
         ("Executions that failed", len(run.failed), f"of {executions(run)['total']}"),
         ("Cases", len(cases), f"{logged} with a log"),
-        ("Thresholds that fail", failed, f"of {len(thresholds)} in eval.yaml"),
+        ("Thresholds that fail", failed, told),
         ("Cost", _dollars(usage.cost_usd), "of the agent, in US dollars"),
         ("Duration", _seconds(usage.duration_s), "all sessions added up"),
         ("Turns", "-" if usage.num_turns is None else usage.num_turns, run.model or "all cases"),
