@@ -12,6 +12,7 @@ begin with ``evalkit.``:
 - ``evalkit.agent``, ``evalkit.result``, ``evalkit.hooks``, ``evalkit.retries``,
   ``evalkit.remarks``, ``evalkit.rate_limits``, ``evalkit.errors`` and
   ``evalkit.permission_denials`` are the log's events of these kinds;
+- ``evalkit.step``, on a session, is the step of the case that it is of;
 - ``evalkit.subagent.…`` is what was told about a subagent, whether or not its messages are there.
 """
 

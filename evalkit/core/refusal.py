@@ -33,6 +33,7 @@ _TAKE_OFF = (
     "write the log without prefixes, times and colours, or take them off: "
     "sed 's/^[^{]*//' stdout.log"
 )
+_REFUSED = "an event of a log that is refused"
 _SHOWN = 5
 _PREFIX_SHOWN = 40
 
@@ -75,4 +76,7 @@ def refuse_foreign(assembler: Assembler, ledger: Ledger) -> None:
 
 
 def _refuse(ledger: Ledger, message: str, fix: str, *, line: int | None = None) -> None:
+    if ledger.used:
+        ledger.skipped[_REFUSED] += ledger.used
+        ledger.used = 0
     raise LogRefused(Problem(message, line=line, fix=fix), receipt=ledger.receipt("refused"))

@@ -101,6 +101,7 @@ def test_logs_in_a_wrapping_are_refused_with_what_to_do(
         build_lines(data.split(b"\n"))
     assert message in str(refused.value)
     assert fix in str(refused.value)
+    assert refused.value.receipt.used == 0
 
 
 def test_the_advice_makes_such_a_log_readable(tmp_path) -> None:
