@@ -11,7 +11,7 @@ from evalkit.core.results import Usage as Reported
 from evalkit.core.timing import Tick
 from evalkit.core.totals import ModelTotal, Totals
 from evalkit.core.tree import SessionView
-from evalkit.core.usage import Usage, total
+from evalkit.core.usage import Usage, count, total
 
 KINDS = {
     "input": "input",
@@ -23,6 +23,8 @@ KINDS = {
 
 _SOURCE = "run_result.json says so of the case, and the log says otherwise"
 _SECOND = 10**9
+_LONGEST = 366 * 86_400
+"""Seconds; nothing that an agent did took longer."""
 
 
 def complete_totals(own: Totals | None, reported: Reported) -> Totals | None:
@@ -48,9 +50,10 @@ def complete_duration(sessions: Sequence[Session], reported: Reported) -> bool:
         Whether it does now.
     """
     last = sessions[-1].line
-    if last.duration is not None or not reported.duration_s:
+    stated = reported.duration_s or 0
+    if last.duration is not None or not 0 < stated < _LONGEST:
         return False
-    rest = int(reported.duration_s * _SECOND) - sum(s.line.length for s in sessions[:-1])
+    rest = int(stated * _SECOND) - sum(s.line.length for s in sessions[:-1])
     stamps = [tick.stamp for tick in last.ticks if tick.stamp is not None]
     if rest <= (max(stamps) - min(stamps) if stamps else 0):
         return False
@@ -99,7 +102,7 @@ def _turns(session: Session) -> int:
 
 
 def _usage_of(tokens: Mapping[str, float]) -> Usage:
-    return Usage(**{name: int(tokens.get(kind, 0)) for kind, name in KINDS.items()})
+    return Usage(**{name: count(tokens.get(kind)) for kind, name in KINDS.items()})
 
 
 def _is_same(there: float, stated: float) -> bool:

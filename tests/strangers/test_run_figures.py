@@ -75,6 +75,7 @@ def test_a_case_takes_as_long_as_its_log_says_else_as_the_run_does(evalkit, proj
         "a duration in the log": (WHOLE, MINUTES, 10),
         "cut off": (CUT, KILLED, 120),
         "cut off, stamped": (stamp(CUT, "all"), KILLED, 120),
+        "cut off, after ages": (CUT, {"duration_s": 1e300, "token_usage": {"input": 1e300}}, 0),
         "cut off in its second session": ([*WHOLE, *CUT], KILLED, 120),
         "stamped beyond what the run says": (stamp(CUT, "all", seconds=100), KILLED, 200),
     }
