@@ -68,7 +68,7 @@ def test_a_trace_reads_back_as_it_was_written(store, write, key, run_id):
     info = found.info
     assert (info.trace_id, info.state.value) == (one.trace_id, "OK")
     assert (info.request_time, info.execution_duration) == (START_MS, 3000)
-    assert (info.request_preview, info.response_preview) == ("do it", '{"answer":42}')
+    assert (info.request_preview, info.response_preview) == ("case-1: do it", '{"answer":42}')
     assert info.tags["mlflow.traceName"] == "case-1"
     assert info.tags["evalkit.hash"] == one.content_hash
     assert info.trace_metadata["mlflow.sourceRun"] == run_id

@@ -56,7 +56,7 @@ ALL = {f"step {step}": f"the {step}" for step in STEPS}
 def test_all_steps_are_in_the_trace_in_order_and_add_up(steps, project):
     assert list(steps().items()) == list(ALL.items())
     info = project.trace.info
-    assert (info.request_preview, info.response_preview) == ("please plan", "the check")
+    assert (info.request_preview, info.response_preview) == ("alpha: please plan", "the check")
     assert '"input_tokens": 60' in info.trace_metadata["mlflow.trace.tokenUsage"]
     tools = [span.outputs for span in project.trace.data.spans if span.span_type == "TOOL"]
     assert tools == [f"{step} is done" for step in STEPS]

@@ -229,3 +229,15 @@ def test_traces_follow_the_run_that_stands(evalkit, mlflow, recorded):
     assert sources == {second}
     assert mlflow.values("beta")["my view"] == "fine"
     assert evalkit("log-results", *RUN).report["written"] is False
+
+
+@pytest.mark.parametrize("way", ["sqlite_uri", "fresh_server"])
+def test_the_list_of_traces_shows_case_and_input_first(evalkit, request, way):
+    found = request.getfixturevalue(way)
+    uri = found if isinstance(found, str) else found.uri
+    evalkit("log-results", *RUN, uri=uri)
+    infos = [trace.info for trace in InMlflow(uri).traces().values()]
+    assert {info.request_preview for info in infos} == {
+        f"{case}: please handle {case}" for case in CASES
+    }
+    assert {info.tags["mlflow.traceName"] for info in infos} == set(CASES)

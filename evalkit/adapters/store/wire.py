@@ -128,7 +128,9 @@ def trace_info(
     info = {
         "trace_id": trace.trace_id,
         "trace_location": location(experiment_id),
-        "request_preview": preview(trace.request),
+        "request_preview": shorten(
+            ": ".join(filter(None, (trace.case_id, preview(trace.request)))), PREVIEW_LIMIT
+        ),
         "response_preview": preview(trace.response),
         "request_time": instant(start_ms),
         "execution_duration": f"{(end_ms - start_ms) / 1000:.3f}s",
