@@ -24,6 +24,9 @@ NO_LOG = "there is no log of it"
 
 MAX_VALUE_CHARS = 100_000
 
+LONGEST = 366 * 86_400
+"""Seconds; a longer duration is not believed."""
+
 
 def build_stub(  # noqa: PLR0913 - all of it decides what the trace looks like
     *,
@@ -63,7 +66,8 @@ def build_stub(  # noqa: PLR0913 - all of it decides what the trace looks like
         "evalkit.exit_code": usage.exit_code,
         "evalkit.num_turns": usage.num_turns,
     }
-    end_ns = start.ns + round((usage.duration_s or 0) * 10**9)
+    seconds = usage.duration_s or 0
+    end_ns = start.ns + (round(seconds * 10**9) if 0 < seconds < LONGEST else 0)
     root = Span(
         span_id=derive_id(trace_id, "spans", length=16),
         parent_id=None,
@@ -128,10 +132,8 @@ def _totals(usage: Usage) -> Mapping[str, str]:
     """What the case consumed, as MLflow keeps it."""
     found: dict[str, str] = {}
     if usage.tokens:
-        read = usage.tokens.get
-        used = tokens.Usage(
-            read("input", 0), read("output", 0), read("cache_read", 0), read("cache_create", 0)
-        )
+        kinds = ("input", "output", "cache_read", "cache_create")
+        used = tokens.Usage(*(tokens.count(usage.tokens.get(kind)) for kind in kinds))
         with_output = "output" in usage.tokens
         found["mlflow.trace.tokenUsage"] = canonical(used.as_mlflow(with_output=with_output))
     if usage.cost_usd is not None:

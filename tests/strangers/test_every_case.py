@@ -140,6 +140,16 @@ def test_a_run_that_was_killed_on_the_way_has_the_figures_in_its_cases_folders(
     assert (info.state, info.execution_duration) == ("ERROR", 7500)
 
 
+@pytest.mark.parametrize("seconds", [-5, 1e300, 0])
+def test_figures_beyond_reason_cost_no_case_its_trace(evalkit, project, mlflow, seconds):
+    project.unlog("beta")
+    odd = usage(0, seconds, token_usage={"input": -1, "output": 10**30})
+    result(project, alpha=usage(), beta=odd, gamma=usage())
+    assert evalkit("log-results", *RUN).code == 0
+    info = mlflow.traces()["beta"].info
+    assert (info.state, info.execution_duration) == ("OK", 0)
+
+
 def test_a_batch_run_without_a_log_has_one_trace_for_all_cases(evalkit, project, mlflow):
     project.make_batch()
     project.remove(f"{project.run_dir}/stdout.log")
