@@ -157,7 +157,7 @@ class MappingDraft:
         Raises:
             InputError: it has no input, or a file that differs is in the way.
         """
-        return stages.save_mapping(revised, self.file, force=force)
+        return stages.save_mapping(self.workspace, revised, self.file, force=force)
 
 
 def open_draft(
@@ -171,7 +171,7 @@ def open_draft(
 
     Args:
         workspace: The opened project.
-        out: Where the mapping is saved; ``tmp/schema_mapping.json`` by default.
+        out: Where the mapping is saved; the config's own file by default.
         by: As in :func:`evalkit.stages.map_schema`.
         model: As in :func:`evalkit.stages.map_schema`.
 
@@ -181,7 +181,7 @@ def open_draft(
     """
     cases = tuple(read_cases(workspace.files.cases_dir))
     proposal = stages.sketch_mapping(workspace, cases, by=by, model=model)
-    return MappingDraft(workspace, cases, proposal, Path(out or stages.MAPPING_FILE))
+    return MappingDraft(workspace, cases, proposal, Path(out or workspace.mapping_file))
 
 
 def revise(start: Proposal, sides: Sequence[Side | None]) -> Proposal:

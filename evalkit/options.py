@@ -45,7 +45,10 @@ def run_id(sub: argparse.ArgumentParser) -> None:
 def mapping(sub: argparse.ArgumentParser) -> None:
     """The schema mapping to use."""
     sub.add_argument(
-        "--mapping", metavar="FILE", help="the schema mapping; default: tmp/schema_mapping.json"
+        "--mapping",
+        metavar="FILE",
+        help="the schema mapping; default: tmp/schema_mapping.json, or of another config than"
+        " eval.yaml tmp/schema_mapping.NAME.json",
     )
 
 
@@ -93,7 +96,7 @@ def source(sub: argparse.ArgumentParser) -> None:
 
 def proposal(sub: argparse.ArgumentParser) -> None:
     """How a mapping comes about."""
-    sub.add_argument("--out", metavar="FILE", help="default: tmp/schema_mapping.json")
+    sub.add_argument("--out", metavar="FILE", help="default: where sync-dataset looks for it")
     sub.add_argument(
         "--by", choices=("rules", "claude"), default="rules", help="who proposes; default: rules"
     )

@@ -77,6 +77,8 @@ def mapping(terminal: Terminal, report: Report) -> None:
             terminal.aside(f"      {why}")
     count = len(report["inputs"]) + len(report["expectations"])
     terminal.done(f"{report['file']}: {count} fields")
+    for note in report.get("notes", ()):
+        terminal.note(note)
 
 
 def sync(terminal: Terminal, report: Report) -> None:

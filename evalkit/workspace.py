@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from evalkit.adapters.store import Store
 
 USUAL_CONFIG = "eval.yaml"
+MOST_SLUG = 60
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,14 @@ class Workspace:
         if is_workspace(self.tracking.uri):
             return table_name(named, evaluation, self.files.config.resolve().parent.as_posix())
         return named or evaluation
+
+    @property
+    def mapping_file(self) -> Path:
+        """Where the schema mapping of this config lies, below the working directory."""
+        if self.files.root.resolve() == Path(USUAL_CONFIG).resolve():
+            return Path("tmp/schema_mapping.json")
+        slug = re.sub(r"[^\w.-]+", "-", self.files.project.name.lower()).strip("-.")
+        return Path(f"tmp/schema_mapping.{slug[:MOST_SLUG] or 'eval'}.json")
 
     def run(self, run_id: str) -> RunFiles:
         """A finished run.

@@ -18,7 +18,7 @@ with app.setup:
         """Say which file and field of a case feeds which input or expectation."""
 
         out: str | None = param(
-            None, "Where to save it; else tmp/schema_mapping.json", label="Mapping"
+            None, "Where to save it; else below tmp, as sync looks for it", label="Mapping"
         )
         by: Literal["rules", "claude"] = param(
             "rules",

@@ -16,7 +16,7 @@ with app.setup:
     class Params(Project):
         """Make the MLflow dataset mirror the cases on disk."""
 
-        mapping: str | None = param(None, "Schema mapping; else tmp/schema_mapping.json")
+        mapping: str | None = param(None, "Schema mapping; else the own one of the project in tmp")
         dataset_name: str | None = param(
             None,
             "Its name in MLflow, CATALOG.SCHEMA.TABLE in a Databricks workspace; else the eval's",

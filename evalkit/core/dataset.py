@@ -22,12 +22,21 @@ class Case:
         listing: All files in it, as sorted POSIX paths relative to the directory.
         documents: Parsed content (JSON values) of its YAML and JSON files, by relative path.
         texts: Content of its other text files, by relative path.
+        skipped: Links that were not followed, by relative path, and why.
     """
 
     case_id: str
     listing: tuple[str, ...]
     documents: Mapping[str, Json] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be said of the links that were not followed."""
+        return [
+            f"{self.case_id}/{name} is not read: it {why}" for name, why in self.skipped.items()
+        ]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -53,10 +62,12 @@ class SchemaMapping:
     Attributes:
         inputs: Name of an input to its selector.
         expectations: Name of an expectation to its selector.
+        evaluation: The name of the eval that it is of; empty where its file does not say.
     """
 
     inputs: Mapping[str, Selector]
     expectations: Mapping[str, Selector]
+    evaluation: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

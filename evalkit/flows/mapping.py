@@ -207,10 +207,13 @@ def must_write(
                 fix="correct it, or replace it (--force)",
             ),
         ) from error
+    if force:
+        return not same_mapping(written, proposed) or written.evaluation != proposed.evaluation
+    if written.evaluation not in {"", proposed.evaluation}:
+        what = f"is the mapping of the eval {written.evaluation!r}, and is kept"
+        raise InputError(Problem(what, file, fix="name another file, or replace it (--force)"))
     if same_mapping(written, proposed):
         return False
-    if force:
-        return True
     raise InputError(*_differences(written, proposed, file))
 
 

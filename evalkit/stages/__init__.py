@@ -6,7 +6,7 @@ flow and returns the stage's report, a dict of JSON values with the keys that th
 
 from evalkit.stages.checking import check
 from evalkit.stages.datasets import dataset_url, plan_sync, read_dataset, sync_dataset
-from evalkit.stages.mapping import map_schema, propose_mapping, save_mapping, sketch_mapping
+from evalkit.stages.mapping import find_mapping, map_schema, save_mapping, sketch_mapping
 from evalkit.stages.runs import log_results, pull_feedback, push_feedback, review_text
 from evalkit.stages.sequence import run_all, run_stages
 from evalkit.stages.speaking import MAPPING_FILE, Names, Report, Say, Source, Tell
@@ -20,10 +20,10 @@ __all__ = [
     "Tell",
     "check",
     "dataset_url",
+    "find_mapping",
     "log_results",
     "map_schema",
     "plan_sync",
-    "propose_mapping",
     "pull_feedback",
     "push_feedback",
     "read_dataset",

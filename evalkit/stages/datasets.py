@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from evalkit.adapters.files.project import ProjectFiles, read_cases
+from evalkit.adapters.files.project import read_cases
 from evalkit.adapters.files.reading import read_text
 from evalkit.core import mirror
 from evalkit.core.dataset import Record, StoredRecord
@@ -17,7 +17,8 @@ from evalkit.core.mapping.schema_mapping import (
     parse_mapping,
 )
 from evalkit.core.values import canonical
-from evalkit.stages.speaking import MAPPING_FILE, Report, Say, silent
+from evalkit.stages.mapping import find_mapping
+from evalkit.stages.speaking import Report, Say, silent
 from evalkit.workspace import Workspace
 
 PREVIEW = 70
@@ -37,7 +38,7 @@ def sync_dataset(
 
     Args:
         workspace: The opened project.
-        mapping: The schema mapping; ``tmp/schema_mapping.json`` by default.
+        mapping: The schema mapping; by default what :func:`find_mapping` finds.
         dataset_name: The dataset; the eval's name by default, as :meth:`Workspace.dataset_name` has
             it.
         dry_run: Show the changes, write nothing.
@@ -84,7 +85,7 @@ def plan_sync(
     from evalkit.flows import sync
 
     project = workspace.files.project
-    records = _records(workspace.files, Path(mapping or MAPPING_FILE), say)
+    records = _records(workspace, mapping, say)
     if distinguish:
         records = mirror.distinguish(records)
     mirror.refuse_equal_inputs(records)
@@ -118,14 +119,25 @@ def dataset_url(workspace: Workspace) -> str | None:
     return workspace.store.datasets_url(experiment_id) if experiment_id else None
 
 
-def _records(files: ProjectFiles, path: Path, say: Say) -> list[Record]:
+def _records(workspace: Workspace, named: str | Path | None, say: Say) -> list[Record]:
     """The records of all cases, once the mapping is sure to fit them; the first is previewed."""
+    files, path = workspace.files, Path(named) if named else find_mapping(workspace)
     if not path.is_file():
         raise InputError(
             Problem("there is no mapping yet", str(path), fix="write it with `evalkit map`")
         )
     mapping = parse_mapping(read_text(path), str(path))
+    if mapping.evaluation not in {"", files.project.name}:
+        what = f"is the mapping of the eval {mapping.evaluation!r}, not of {files.project.name!r}"
+        if not named:
+            fix = "write this one's with `evalkit map --force`, or name the file with --mapping"
+            raise InputError(Problem(what, str(path), fix=fix))
+        say(f"{path} {what}")
+    elif not named and path != workspace.mapping_file:
+        say(f"{path} does not say whose mapping it is; it fits all cases and is taken")
     cases = list(read_cases(files.cases_dir, only=files_named(mapping)))
+    for note in (note for case in cases for note in case.notes):
+        say(note)
     problems = check_mapping(mapping, cases, str(path))
     if problems:
         raise InputError(*problems)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalkit.adapters.files.project import read_cases
 from evalkit.adapters.files.reading import read_text, write_text
 from evalkit.core.dataset import Case
+from evalkit.core.errors import InputError
 from evalkit.core.mapping.schema_mapping import (
+    check_mapping,
+    files_named,
     mapping_text,
+    parse_mapping,
 )
 from evalkit.core.masking import mask_text
 from evalkit.stages.speaking import MAPPING_FILE, Report
@@ -36,7 +41,7 @@ def map_schema(
 
     Args:
         workspace: The opened project.
-        out: Where to save it; ``tmp/schema_mapping.json`` by default.
+        out: Where to save it; :attr:`Workspace.mapping_file` by default.
         by: ``rules`` read the schema's prose and the cases; ``claude`` asks the model, whose
             answer is checked against the files just the same.
         model: The Claude model; ``MODEL`` in the environment or ``.env``, or the newest, by
@@ -45,17 +50,21 @@ def map_schema(
 
     Returns:
         ``inputs`` and ``expectations`` (name to selector), ``reasons``, ``coverage`` (selector to
-        [cases in which it resolves, cases]) and ``file``.
+        [cases in which it resolves, cases]), ``file``, and ``notes`` of links not followed.
 
     Raises:
         InputError: there are no cases, no key for Claude, or a file that differs is in the way.
         ModelError: Claude could not be asked or gave nothing usable.
     """
-    proposal = propose_mapping(workspace, by=by, model=model)
-    return save_mapping(proposal, Path(out or MAPPING_FILE), force=force)
+    cases = list(read_cases(workspace.files.cases_dir))
+    proposal = sketch_mapping(workspace, cases, by=by, model=model)
+    report = save_mapping(workspace, proposal, Path(out or workspace.mapping_file), force=force)
+    return report | {"notes": [note for case in cases for note in case.notes]}
 
 
-def save_mapping(proposal: Proposal, path: Path, *, force: bool = False) -> Report:
+def save_mapping(
+    workspace: Workspace, proposal: Proposal, path: Path, *, force: bool = False
+) -> Report:
     """Save a proposal's mapping and report on it, as :func:`map_schema` does.
 
     Raises:
@@ -65,26 +74,32 @@ def save_mapping(proposal: Proposal, path: Path, *, force: bool = False) -> Repo
 
     mapping.require_input(proposal)
     existing = read_text(path) if path.is_file() else None
-    if mapping.must_write(existing, proposal.mapping, str(path), force=force):
-        write_text(path, mapping_text(proposal.mapping))
+    proposed = replace(proposal.mapping, evaluation=workspace.files.project.name)
+    if mapping.must_write(existing, proposed, str(path), force=force):
+        write_text(path, mapping_text(proposed))
     return mapping.report(proposal, str(path))
 
 
-def propose_mapping(
-    workspace: Workspace, *, by: By = "rules", model: str | None = None
-) -> Proposal:
-    """The proposal alone, with every choice and its reason; nothing is written.
+def find_mapping(workspace: Workspace) -> Path:
+    """The mapping file that belongs to the config, be it there or not.
+
+    It is :attr:`Workspace.mapping_file`, else an older file that does not say whose it is, if
+    everything in it fits the cases.
 
     Raises:
-        InputError: there are no cases, or no key for Claude.
-        ModelError: Claude could not be asked or gave nothing usable.
+        InputError: the cases cannot be read.
     """
-    from evalkit.flows import mapping
-
-    cases = list(read_cases(workspace.files.cases_dir))
-    proposal = sketch_mapping(workspace, cases, by=by, model=model)
-    mapping.require_input(proposal)
-    return proposal
+    own, older = workspace.mapping_file, Path(MAPPING_FILE)
+    if own.is_file() or not older.is_file():
+        return own
+    try:
+        mapping = parse_mapping(read_text(older), str(older))
+    except InputError:
+        return own
+    if mapping.evaluation:
+        return older if mapping.evaluation == workspace.files.project.name else own
+    cases = list(read_cases(workspace.files.cases_dir, only=files_named(mapping)))
+    return own if check_mapping(mapping, cases, str(older)) else older
 
 
 def sketch_mapping(

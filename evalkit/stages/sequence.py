@@ -7,9 +7,9 @@ from pathlib import Path
 
 from evalkit.core.errors import EvalkitError, StoreAbsent
 from evalkit.stages.datasets import sync_dataset
-from evalkit.stages.mapping import map_schema
+from evalkit.stages.mapping import find_mapping, map_schema
 from evalkit.stages.runs import log_results, push_feedback
-from evalkit.stages.speaking import MAPPING_FILE, Names, Report, Say, Tell, silent
+from evalkit.stages.speaking import Names, Report, Say, Tell, silent
 from evalkit.workspace import Workspace
 
 
@@ -31,7 +31,7 @@ def run_all(
     Args:
         workspace: The opened project.
         run_id: The run directory's name.
-        mapping: The schema mapping; ``tmp/schema_mapping.json`` by default.
+        mapping: As in :func:`sync_dataset`.
         dataset_name: The dataset; the eval's name by default.
         distinguish: As in :func:`sync_dataset`.
         names: As in :func:`log_results`.
@@ -45,10 +45,10 @@ def run_all(
         EvalkitError: as the failing stage; ``report`` holds the reports of those before it.
     """
     workspace.run(run_id)  # a wrong run id is told before anything is written
-    path = Path(mapping or MAPPING_FILE)
+    path = Path(mapping) if mapping else find_mapping(workspace)
     steps: dict[str, Callable[[], Report]] = {
         "sync-dataset": lambda: sync_dataset(
-            workspace, mapping=path, dataset_name=dataset_name, distinguish=distinguish, say=say
+            workspace, mapping=mapping, dataset_name=dataset_name, distinguish=distinguish, say=say
         ),
         "log-results": lambda: log_results(
             workspace, run_id=run_id, names=names, dataset_name=dataset_name, say=say

@@ -102,7 +102,7 @@ def test_all_maps_first_where_there_is_no_mapping(evalkit, project):
     project.remove("tmp/schema_mapping.json")
     done = evalkit("all", *RUN)
     assert list(done.report) == ["map", "sync-dataset", "log-results", "push-feedback"]
-    assert json.loads(project.read("tmp/schema_mapping.json")) == MAPPING
+    assert json.loads(project.read("tmp/schema_mapping.json")) == {"_eval": "support", **MAPPING}
 
 
 def test_all_ends_with_where_to_look_and_what_next(evalkit):

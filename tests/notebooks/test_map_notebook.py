@@ -97,6 +97,7 @@ def test_a_person_changes_a_mapping_sees_the_record_and_saves_it(visitor, mapped
     visitor.cell("outcome").get_by_text("Saved: 1 inputs and 1 expectations").wait_for()
     visitor.cell("standing").get_by_text("says exactly this").wait_for()
     assert saved(mapped_project) == {
+        "_eval": "support",
         "inputs": {"question": "input.yaml:prompt"},
         "expectations": {"notes": "notes.md:__file__"},
     }
@@ -151,6 +152,7 @@ def test_exported_it_writes_the_mapping_in_jupyter(jupyter, tmp_path, project):
     ended = nbformat.read(tmp_path / "out/map_dataset.ipynb", as_version=4)
     jupyter.run(ended, project.root)
     assert saved(project) == {
+        "_eval": "support",
         "inputs": {"prompt": "input.yaml:prompt"},
         "expectations": {"outcome": "expected.yaml:outcome"},
     }

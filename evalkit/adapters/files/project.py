@@ -182,7 +182,7 @@ def case_ids(cases_dir: Path) -> list[str]:
     """Names of the case directories, sorted.
 
     Raises:
-        InputError: there is none, or one of them is a link that leads out of the dataset.
+        InputError: there is none, or one of them is a link that leads out of the project.
     """
     names = folders_in(cases_dir)
     if not names:
@@ -219,13 +219,19 @@ def read_case(cases_dir: Path, case_id: str, *, only: Collection[str] | None = N
     """One case.
 
     Raises:
-        InputError: a file of it cannot be read or parsed, or leads out of the dataset.
+        InputError: a file of it cannot be read or parsed, or one of ``only`` leads out of the
+            project.
     """
     folder = cases_dir / check_id(case_id, "case id")
-    listing = tuple(files_below(folder, cases_dir))
+    skipped: dict[str, str] = {}
+    listing = tuple(files_below(folder, cases_dir, skipped))
     documents: dict[str, Json] = {}
     texts: dict[str, str | None] = {}
-    problems: list[Problem] = []
+    problems = [
+        Problem(why, str(folder / link), fix="copy it into the case, or take it out of the mapping")
+        for link, why in skipped.items()
+        if any(f"{name}/".startswith(f"{link}/") for name in only or ())
+    ]
     for name in listing:
         path = folder / name
         if only is not None and name not in only:
@@ -239,15 +245,12 @@ def read_case(cases_dir: Path, case_id: str, *, only: Collection[str] | None = N
             problems += error.problems
     if problems:
         raise InputError(*problems)
-    return Case(case_id, listing, documents, {k: v for k, v in texts.items() if v is not None})
+    read = {name: text for name, text in texts.items() if text is not None}
+    return Case(case_id, listing, documents, read, skipped)
 
 
 def read_texts(cases_dir: Path, case_id: str) -> dict[str, str | None]:
-    """The text of each file of a case as it lies there; None for pictures and the very large.
-
-    Raises:
-        InputError: a file leads out of the dataset.
-    """
+    """The text of each file of a case as it lies there; None for pictures and the very large."""
     folder = cases_dir / check_id(case_id, "case id")
     return {name: _text(folder / name, required=False) for name in files_below(folder, cases_dir)}
 

@@ -19,20 +19,33 @@ DOCUMENT_SUFFIXES = (".yaml", ".yml", ".json")
 
 
 def inside(path: Path, root: Path) -> Path:
-    """``path`` itself, once it is sure that it does not lead out of ``root``.
+    """``path`` itself, once it is sure that it does not lead out of ``root`` or its project.
+
+    Links within the project are followed: within the git repository, else the working directory.
 
     Raises:
         InputError: a symbolic link on the way leads elsewhere.
     """
-    if not path.resolve().is_relative_to(root.resolve()):
-        raise InputError(
-            Problem(
-                f"leads out of {root}",
-                str(path),
-                fix="copy the file into the folder instead of linking to it",
-            )
-        )
-    return path
+    try:
+        real, own = path.resolve(), root.resolve()
+    except (OSError, RuntimeError) as error:  # Python 3.11 and 3.12 raise the second for a loop
+        problem = Problem("is a link that leads to itself", str(path), fix="remove the link")
+        raise InputError(problem) from error
+    project = _project_around(own)
+    if real.is_relative_to(own) or (real.is_relative_to(project) and ".git" not in real.parts):
+        return path
+    fix = "copy the file into the folder instead of linking to it"
+    raise InputError(Problem(f"leads out of {project}", str(path), fix=fix))
+
+
+def _project_around(folder: Path) -> Path:
+    repository = next(
+        (each for each in (folder, *folder.parents) if (each / ".git").exists()), None
+    )
+    here = Path.cwd()
+    if repository is None and folder.is_relative_to(here) and here not in {Path("/"), Path.home()}:
+        return here
+    return repository or folder
 
 
 def read_text(path: Path) -> str:
@@ -129,26 +142,45 @@ def _umask() -> int:
     return mask
 
 
-def files_below(folder: Path, root: Path) -> Iterator[str]:
-    """Relative POSIX paths of all files below ``folder``, sorted; hidden ones are left out.
+def files_below(folder: Path, root: Path, skipped: dict[str, str] | None = None) -> Iterator[str]:
+    """Relative POSIX paths of all files below ``folder``, sorted; those of git are left out.
 
-    Links to folders are not followed, so that no cycle is walked.
+    Links are followed as far as :func:`inside` lets them, a folder once, so that no cycle is
+    walked.
 
-    Raises:
-        InputError: a link to a file leads out of ``root``.
+    Args:
+        folder: Where to look.
+        root: What no link may lead out of.
+        skipped: Is told each link that was not followed, and why.
     """
     found: list[str] = []
-    for base, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            if name.startswith("."):
-                continue
-            path = Path(base, name)
-            if path.is_symlink():
-                inside(path, root)
-            if path.is_file():
-                found.append(path.relative_to(folder).as_posix())
+    notes = {} if skipped is None else skipped
+    followed = {folder.resolve()}
+    for base, folders, names in os.walk(folder, followlinks=True):
+        here = Path(base)
+        links = [here / name for name in (*folders, *names) if (here / name).is_symlink()]
+        barred = {link.name: why for link in links if (why := _bar(link, root, followed))}
+        notes |= {(here / name).relative_to(folder).as_posix(): barred[name] for name in barred}
+        folders[:] = [name for name in folders if name not in barred and name != ".git"]
+        ignored = {*barred, ".gitkeep", ".gitignore", ".gitattributes", ".DS_Store"}
+        there = (here / name for name in names if name not in ignored)
+        found += [path.relative_to(folder).as_posix() for path in there if path.is_file()]
     yield from sorted(found)
+
+
+def _bar(link: Path, root: Path, followed: set[Path]) -> str:
+    """Why a link is not followed; empty where it is."""
+    try:
+        real = inside(link, root).resolve()
+    except InputError as error:
+        return error.problems[0].message
+    if not real.exists():
+        return "is a link to nothing"
+    if real.is_dir():
+        if any(known.is_relative_to(real) for known in followed):
+            return "leads back to a folder that was read already"
+        followed.add(real)
+    return ""
 
 
 def folders_in(folder: Path) -> list[str]:

@@ -187,9 +187,7 @@ def load_run(files: ProjectFiles, run_id: str) -> RunFiles:
     if problems:
         raise InputError(*problems)
     result = found.get("run_result.json")
-    cases = folders_in(folder / "cases")
-    for name in cases:
-        inside(folder / "cases" / name, folder)
+    cases = folders_in(inside(folder / "cases", folder))
     run = read_run(
         run_id,
         files.project,

@@ -12,11 +12,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from evalkit.core.dataset import WHOLE_FILE, Case, Record, SchemaMapping, Selector
+from evalkit.core.document import as_text
 from evalkit.core.errors import InputError, Problem
 from evalkit.core.mapping.selecting import Found, Missing, is_pattern, parse_selector, resolve
 from evalkit.core.values import Json
 
 SIDES = ("inputs", "expectations")
+
+EVALUATION_KEY = "_eval"
+"""Says in the file which eval it is of; one written by hand need not."""
 
 SIMULATION_KEY = "goal"
 """MLflow takes a record with this input for a simulated conversation."""
@@ -143,7 +147,8 @@ def mapping_as_json(mapping: SchemaMapping) -> dict[str, dict[str, str]]:
 
 def mapping_text(mapping: SchemaMapping) -> str:
     """The content of ``schema_mapping.json``."""
-    return json.dumps(mapping_as_json(mapping), indent=2, ensure_ascii=False) + "\n"
+    whose = {EVALUATION_KEY: mapping.evaluation} if mapping.evaluation else {}
+    return json.dumps({**whose, **mapping_as_json(mapping)}, indent=2, ensure_ascii=False) + "\n"
 
 
 def parse_mapping(text: str, file: str) -> SchemaMapping:
@@ -169,7 +174,7 @@ def parse_mapping(text: str, file: str) -> SchemaMapping:
     problems += _refused_by_mlflow(sides["inputs"], file)
     if problems:
         raise InputError(*(_with_line(problem, text) for problem in problems))
-    return SchemaMapping(**sides)
+    return SchemaMapping(**sides, evaluation=as_text(document.get(EVALUATION_KEY)))
 
 
 def _load(text: str, file: str, problems: list[Problem]) -> dict[str, Json]:

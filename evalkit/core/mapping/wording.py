@@ -26,6 +26,8 @@ _FILE = re.compile(
 _IDENTIFIER = re.compile(
     r"[A-Za-z]\w*_\w+\Z|[a-z]+[A-Z]\w*\Z|[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)+\Z"
 )
+_HIDDEN = re.compile(r"(?<!\S)\.\w")
+"""How the name of a dotted file or folder begins."""
 _KEY = re.compile(r"[^\W\d][\w.\-]*\Z")
 
 
@@ -115,7 +117,8 @@ def _sign(prose: str, at: int) -> Token | None:
         ";": "semicolon",
         ":": "colon",
     }
-    kind = kinds.get(prose[at]) or ("stop" if prose[at] in ".!?" else None)
+    is_stop = prose[at] in ".!?" and not _HIDDEN.match(prose, at)
+    kind = kinds.get(prose[at]) or ("stop" if is_stop else None)
     return Token(kind, prose[at], at, at + 1) if kind else None
 
 

@@ -1,0 +1,107 @@
+"""Links within the project are followed, others are named; dotted folders are read."""
+
+import json
+
+import pytest
+
+MAPPING = {"inputs": {"prompt": "input.yaml:prompt"}, "expectations": {}}
+
+
+@pytest.fixture
+def outside(tmp_path):
+    """Beside the project: what no link may lead to."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/secret.txt").write_text("a secret of the machine")
+    (tmp_path / "outside/input.yaml").write_text("prompt: a secret of the machine\n")
+    return tmp_path / "outside"
+
+
+@pytest.mark.parametrize(
+    ("link", "target"),
+    [
+        ("cases/beta/skill.md", "SKILL.md"),
+        ("cases/beta/docs/skill.md", "SKILL.md"),
+        ("cases/beta/shared", "shared"),
+    ],
+)
+def test_what_a_link_leads_to_within_the_project_is_read(evalkit, project, link, target):
+    project.write("SKILL.md", "how to help")
+    project.write("shared/skill.md", "how to help")
+    place = project.root / link
+    place.parent.mkdir(exist_ok=True)
+    place.symlink_to(project.root / target)
+    name = link.removeprefix("cases/beta/") + ("/skill.md" if target == "shared" else "")
+    expected = {"skill": f"{name}:__file__"}
+    project.write("tmp/schema_mapping.json", {**MAPPING, "expectations": expected})
+    done = evalkit("sync-dataset")
+    assert (done.code, done.report["created"]) == (0, 3)
+
+
+def test_a_link_may_lead_anywhere_in_the_git_repository(evalkit, project, outside, monkeypatch):
+    (outside.parent / ".git").mkdir()
+    (project.root / "cases/beta/notes.md").symlink_to(outside / "secret.txt")
+    monkeypatch.chdir(project.root)
+    report = evalkit("map", "--force").report
+    assert report["notes"] == []
+    assert "notes.md:__file__" in report["reasons"]
+
+
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [
+        ("../../../outside/secret.txt", "leads out of"),
+        ("/etc/hostname", "leads out of"),
+        ("../../../outside", "leads out of"),
+        ("../../.git/config", "leads out of"),
+        ("nowhere", "a link to nothing"),
+        ("loop", "leads"),
+        ("..", "leads back"),
+    ],
+)
+def test_a_link_that_is_not_followed_is_named_and_the_rest_goes_on(
+    evalkit, project, outside, target, why
+):
+    assert outside.is_dir()
+    project.write(".git/config", "[remote]\n")
+    (project.root / "cases/beta/loop").symlink_to(target)
+    done = evalkit("map", "--force")
+    assert done.code == 0
+    assert [note for note in done.report["notes"] if note.startswith("beta/loop") and why in note]
+    assert "secret" not in json.dumps(done.report)
+    done = evalkit("sync-dataset")
+    assert (done.code, done.report["created"]) == (0, 3)
+    assert "beta/loop" in done.err
+
+
+def test_a_link_that_the_mapping_needs_is_refused(evalkit, project, outside):
+    (project.root / "cases/beta/ctx").symlink_to(outside)
+    expected = {"secret": "ctx/secret.txt:__file__"}
+    project.write("tmp/schema_mapping.json", {**MAPPING, "expectations": expected})
+    done = evalkit("sync-dataset")
+    assert done.code == 2
+    assert "cases/beta/ctx: leads out of" in done.err
+
+
+@pytest.mark.parametrize("place", [".context/ticket.json", ".context/deep/t.json", ".ticket.json"])
+def test_dotted_folders_and_files_are_read(evalkit, project, place):
+    for case in ("alpha", "beta", "gamma"):
+        project.write(f"cases/{case}/{place}", {"title": f"ticket of {case}"})
+    project.configure(
+        dataset={"path": "cases", "schema": f"- input.yaml: prompt\n- {place}: what the skill gets"}
+    )
+    report = evalkit("map", "--force").report
+    assert f"{place}:title" in {**report["inputs"], **report["reasons"]}.keys() | set(
+        report["inputs"].values()
+    )
+    assert "no case holds it" not in json.dumps(report)
+    project.write(
+        "tmp/schema_mapping.json",
+        {"inputs": {"title": f"{place}:title"}, "expectations": {}},
+    )
+    assert evalkit("sync-dataset").report["created"] == 3
+
+
+def test_what_git_keeps_in_a_case_is_none_of_it(evalkit, project):
+    project.write("cases/beta/.git/HEAD", "ref: refs/heads/main\n")
+    project.write("cases/beta/notes/.gitkeep", "")
+    assert "git" not in json.dumps(evalkit("map", "--force").report["reasons"])
