@@ -43,21 +43,40 @@ def teller(terminal: Terminal, **others: Renderer) -> Tell:
 
 def check(terminal: Terminal, report: Report) -> None:
     """What there is, and everything that is wrong."""
-    where = report.get("tracking_uri") or "-"
+    where, places = report.get("tracking_uri") or "-", report.get("places", {})
     facts = {
         "config": report["config"],
         "experiment": report["experiment"] or "-",
-        "cases": report["cases"],
-        "runs": _counted(report.get("run_ids", [])),
+        "cases": _placed(report["cases"], places.get("cases")),
+        "runs": _counted(report["run_ids"]) if report["runs"] else _placed(0, _listed(places)),
+        "logs": report.get("logs", 0),
+        "reviews": report.get("reviews", 0),
+        "mapping": places.get("mapping") or "none yet",
         "MLflow": f"{where} (from {report.get('tracking_origin', '-')})",
         "": report.get("detail", ""),
     }
     for name, fact in facts.items():
         terminal.say(f"{name:<11} {fact}")
+    for note in report.get("notes", ()):
+        terminal.note(note)
     for problem in report["problems"]:
         terminal.note(_problem(problem))
-    if not report["problems"]:
+    if report["problems"]:
+        return
+    if not report["reachable"]:
+        terminal.fail(f"no problem in the files, but {where} cannot be worked with")
+    elif not report["runs"]:
+        terminal.done(f"no problem in the config and {report['cases']} cases; no run was found")
+    else:
         terminal.done("nothing is wrong")
+
+
+def _placed(count: int, place: str | None) -> str:
+    return f"{count}  in {place}" if place else str(count)
+
+
+def _listed(places: Report) -> str:
+    return ", ".join(places.get("runs", ()))
 
 
 def mapping(terminal: Terminal, report: Report) -> None:

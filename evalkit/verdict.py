@@ -19,6 +19,8 @@ def concluded(report: Report, *, strict: bool) -> tuple[Report, int]:
     """The exit code of a report without an error, and with ``--strict`` the error it makes."""
     if report.get("problems"):
         return {**report, "error": f"{len(report['problems'])} problems"}, 2
+    if report.get("reachable") is False:  # what a check is about; stages are skipped instead
+        return {**report, "error": str(report.get("detail"))}, 1
     why = "; ".join(_shortfalls(report)) if strict else ""
     return ({**report, "error": why}, 1) if why else (report, 0)
 
@@ -49,8 +51,6 @@ def _left_undone(report: Report) -> Iterator[str]:
         yield str(report.get("reason"))
     elif report.get("skipped"):
         yield f"{report['skipped']} cases were skipped"
-    if report.get("reachable") is False:
-        yield str(report.get("detail"))
     if report.get("unmatched"):
         yield f"{report['unmatched']} pieces of feedback have no trace"
     if "receipt" in report and (failures := told(report["executions"])):

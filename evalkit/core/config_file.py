@@ -47,6 +47,21 @@ OTHER_TOOLS = (
 )
 """Tools that are known by their keys."""
 
+# fmt: off
+READ_KEYS = frozenset((
+    "name", "description", "version", "skill", "execution", "runner", "models", "mlflow", "dataset",
+    "outputs", "judges", "thresholds", "extends", "permissions", "hooks", "inputs", "traces",
+    "generation", "providers",
+))
+"""Keys that evalkit reads, or that only say how the agent is run."""
+
+READ_JUDGE_KEYS = frozenset((
+    "name", "description", "builtin", "check", "prompt", "prompt_file", "llm_rubric", "module",
+    "function", "agent", "arguments", "context", "condition", "if", "feedback_type", "score_range",
+    "model",
+))
+# fmt: on
+
 KEYED_LISTS = {"judges": "name", "steps": "id"}
 """Lists that a profile merges entry by entry, and what identifies an entry."""
 
@@ -65,6 +80,20 @@ def other_tool(root: object) -> str:
         return ""
     seen = ", ".join(f"`{key}:`" for key in marks or sorted(map(str, root)))
     return f"{named or 'another tool'} ({seen})"
+
+
+def unread_keys(root: object) -> tuple[str, ...]:
+    """The keys that may bear on what a score means and that evalkit does not understand."""
+    if not isinstance(root, dict):
+        return ()
+    judges = root["judges"] if isinstance(root.get("judges"), list) else []
+    of_judges = (
+        f"{key} of the judge {judge.get('name')}"
+        for judge in judges
+        if isinstance(judge, dict)
+        for key in sorted(judge.keys() - READ_JUDGE_KEYS)
+    )
+    return (*sorted(root.keys() - READ_KEYS), *of_judges)
 
 
 def layered(base: Document, profile: Document) -> Document:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, cast
 
-from evalkit.core.config_file import other_tool
+from evalkit.core.config_file import other_tool, unread_keys
 from evalkit.core.document import Document, as_text, parse_yaml
 from evalkit.core.errors import InputError, Problem
 from evalkit.core.thresholds import parse_thresholds
@@ -66,6 +66,7 @@ class Project:
         thresholds: Judge name to bound by kind, such as ``{"min_mean": 3.5}``.
         file: The config file's name, for messages.
         advice: What is likely a mistake but stops no stage; ``evalkit check`` shows it.
+        unread: Keys that evalkit does not understand.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Project:
     thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     file: str = "eval.yaml"
     advice: tuple[Problem, ...] = ()
+    unread: tuple[str, ...] = ()
 
     @property
     def doubts(self) -> tuple[Problem, ...]:
@@ -117,7 +119,7 @@ def read_project(document: Document, *, fallback_name: str = "eval") -> Project:
         fix = "evalkit reads the eval.yaml of agent-eval-harness (`dataset:`, `judges:`)"
         raise InputError(document.problem("", f"this looks like a config of {tool}", fix))
     reader = _Reader(document)
-    project = reader.project(fallback_name)
+    project = replace(reader.project(fallback_name), unread=unread_keys(document.value))
     if reader.problems:
         raise InputError(*sorted(reader.problems, key=lambda problem: problem.line or 0))
     return project

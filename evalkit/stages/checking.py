@@ -6,8 +6,11 @@ from pathlib import Path
 
 from evalkit.adapters.files.project import ProjectFiles, read_cases
 from evalkit.adapters.files.run import list_runs
-from evalkit.core.errors import InputError, Problem
+from evalkit.core.errors import EvalkitError, InputError, Problem
+from evalkit.core.review import parse_review
 from evalkit.core.tracking import experiment_problems, without_password
+from evalkit.stages.mapping import find_mapping
+from evalkit.stages.runs import review_text
 from evalkit.stages.speaking import Report
 from evalkit.workspace import Workspace
 
@@ -22,10 +25,10 @@ def check(
 
     Returns:
         ``config``, ``tracking_uri``, ``tracking_origin``, ``reachable``, ``detail``,
-        ``experiment``, ``cases`` and ``runs`` (counts), ``run_ids`` and ``problems``.
+        ``experiment``, ``cases``, ``runs``, ``logs`` and ``reviews`` (counts), ``run_ids``,
+        ``places`` (where ``cases``, ``runs`` and ``mapping`` were looked for), ``notes`` and
+        ``problems``.
     """
-    from evalkit.adapters.store import probe
-
     try:
         workspace = Workspace.open(config, tracking_uri=tracking_uri, runs_dir=runs_dir)
     except InputError as error:
@@ -38,44 +41,85 @@ def check(
             "runs": 0,
             "problems": [problem.as_dict() for problem in error.problems],
         }
-    project = workspace.files.project
+    files, project = workspace.files, workspace.files.project
     problems: list[Problem] = list(project.advice)
-    cases = _count_cases(workspace.files, problems)
+    notes = [f"{files.config}: not read by evalkit: {', '.join(project.unread)}"]
+    notes = notes if project.unread else []
+    places: Report = {"cases": "", "runs": list(map(str, files.run_homes)), "mapping": ""}
+    cases = _count_cases(files, problems, notes, places)
     problems += experiment_problems(workspace.tracking.uri, project.experiment)
-    runs = _check_runs(workspace, problems)
-    reachability = probe(workspace.tracking.uri)
+    runs = list_runs(files)
+    logs, reviews = _check_runs(workspace, runs, problems)
+    try:
+        mapping = find_mapping(workspace)
+        places["mapping"] = str(mapping) if mapping.is_file() else ""
+    except InputError:
+        pass  # it is about the cases, and was noted there
+    reachable, detail = _ask(workspace)
     return {
-        "config": str(workspace.files.config),
+        "config": str(files.config),
         "tracking_uri": without_password(workspace.tracking.uri),
         "tracking_origin": workspace.tracking.origin,
-        "reachable": reachability.ok,
-        "detail": reachability.detail,
+        "reachable": reachable,
+        "detail": detail,
         "experiment": project.experiment,
         "cases": cases,
         "runs": len(runs),
         "run_ids": runs,
+        "logs": logs,
+        "reviews": reviews,
+        "places": places,
+        "notes": notes,
         "problems": [problem.as_dict() for problem in problems],
     }
 
 
-def _count_cases(files: ProjectFiles, problems: list[Problem]) -> int:
-    """How many cases there are; what is wrong with them is added to ``problems``."""
+def _count_cases(
+    files: ProjectFiles, problems: list[Problem], notes: list[str], places: Report
+) -> int:
+    """How many cases there are; what is to be said of them is added to the lists."""
     count = 0
     try:
-        for _ in read_cases(files.cases_dir):
+        folder = files.cases_dir
+        places["cases"] = str(folder)
+        notes += files.notes
+        for case in read_cases(folder):
             count += 1
+            notes += case.notes
     except InputError as error:
         known = {problem.field for problem in problems}
         problems += [p for p in error.problems if not p.field or p.field not in known]
     return count
 
 
-def _check_runs(workspace: Workspace, problems: list[Problem]) -> list[str]:
-    runs = list_runs(workspace.files)
+def _check_runs(workspace: Workspace, runs: list[str], problems: list[Problem]) -> tuple[int, int]:
+    """How many logs and reviews there are; what is wrong with them is added to the problems."""
+    logs = reviews = 0
     for run_id in runs:
         try:
-            logs = workspace.run(run_id).logs()
-            problems += [log.barred for log in logs if log.barred is not None]
+            found = workspace.run(run_id)
+            own = found.logs()
+            logs += len(own)
+            problems += [log.barred for log in own if log.barred is not None]
+            if text := review_text(found):
+                parse_review(text, str(found.review))
+                reviews += 1
         except InputError as error:
             problems += error.problems
-    return runs
+    return logs, reviews
+
+
+def _ask(workspace: Workspace) -> tuple[bool, str]:
+    """Whether MLflow can be worked with, and what it says; a server is asked with the login."""
+    from evalkit.adapters.store import probe
+
+    found = probe(workspace.tracking.uri)
+    if not found.ok or found.version is None:
+        return found.ok, found.detail
+    try:
+        workspace.store.experiment(workspace.files.project.experiment, create=False)
+    except InputError:
+        pass  # the experiment's name, which is a problem already
+    except EvalkitError as error:
+        return False, str(error)
+    return True, found.detail

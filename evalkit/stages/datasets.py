@@ -136,7 +136,7 @@ def _records(workspace: Workspace, named: str | Path | None, say: Say) -> list[R
     elif not named and path != workspace.mapping_file:
         say(f"{path} does not say whose mapping it is; it fits all cases and is taken")
     cases = list(read_cases(files.cases_dir, only=files_named(mapping)))
-    for note in (note for case in cases for note in case.notes):
+    for note in (*files.notes, *(note for case in cases for note in case.notes)):
         say(note)
     problems = check_mapping(mapping, cases, str(path))
     if problems:

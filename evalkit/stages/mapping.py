@@ -59,7 +59,8 @@ def map_schema(
     cases = list(read_cases(workspace.files.cases_dir))
     proposal = sketch_mapping(workspace, cases, by=by, model=model)
     report = save_mapping(workspace, proposal, Path(out or workspace.mapping_file), force=force)
-    return report | {"notes": [note for case in cases for note in case.notes]}
+    notes = [*workspace.files.notes, *(note for case in cases for note in case.notes)]
+    return report | {"notes": notes}
 
 
 def save_mapping(

@@ -60,7 +60,6 @@ def test_a_run_that_is_a_link_leading_out_is_refused(refuses, project, outside, 
     [
         ("summary.yaml", "summary.yaml"),
         ("run_result.json", "summary.yaml"),
-        ("cases/beta", ""),
         ("cases", ""),
     ],
 )

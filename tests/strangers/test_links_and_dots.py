@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from eval_project import RUN_ID
 
 MAPPING = {"inputs": {"prompt": "input.yaml:prompt"}, "expectations": {}}
 
@@ -105,3 +106,16 @@ def test_what_git_keeps_in_a_case_is_none_of_it(evalkit, project):
     project.write("cases/beta/.git/HEAD", "ref: refs/heads/main\n")
     project.write("cases/beta/notes/.gitkeep", "")
     assert "git" not in json.dumps(evalkit("map", "--force").report["reasons"])
+
+
+def test_a_case_of_a_run_that_leads_out_is_refused_by_name_and_the_rest_is_logged(
+    evalkit, project, outside
+):
+    (outside / "stdout.log").write_text("a secret of the machine")
+    project.unlog("beta")
+    (project.root / project.run_dir / "cases/beta").symlink_to(outside)
+    done = evalkit("log-results", "--run-id", RUN_ID)
+    assert done.code == 0
+    assert list(done.report["receipt"]["refused"]) == ["beta"]
+    assert "leads out of" in done.report["receipt"]["refused"]["beta"]
+    assert "secret" not in done.out + done.err

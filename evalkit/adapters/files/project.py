@@ -87,6 +87,18 @@ class ProjectFiles:
         return found
 
     @property
+    def notes(self) -> list[str]:
+        """A word on where the cases lie, where that is not beside the config.
+
+        Raises:
+            InputError: as :attr:`cases_dir`.
+        """
+        found = self.cases_dir
+        if found == self.root.parent / self.project.dataset_path:
+            return []
+        return [f"the cases are taken from {found} of the working directory"]
+
+    @property
     def run_homes(self) -> list[Path]:
         """The folders whose folders are runs, in the order in which they are looked through."""
         project, config = self.project, self.root.resolve()

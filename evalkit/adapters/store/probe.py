@@ -76,7 +76,7 @@ def probe(uri: str, *, timeout_s: float = 4.0) -> Reachability:
         path = sqlite_path(uri)
         if path is None:
             return Reachability(ok=True, detail="a database; it is not asked before it is needed")
-        check_sqlite(path)
+        check_sqlite(path, to_write=True)
     except StoreError as error:
         return Reachability(ok=False, detail=str(error))
     known = path.exists()
@@ -108,11 +108,15 @@ def sqlite_path(uri: str) -> Path | None:
     )
 
 
-def check_sqlite(path: Path) -> None:
+def check_sqlite(path: Path, *, to_write: bool = False) -> None:
     """Make sure that a file, if it is there, is an SQLite database that can be opened.
 
     MLflow itself would try for minutes. It is opened for writing, so that SQLite rolls back what
     a killed process left half written.
+
+    Args:
+        path: The file.
+        to_write: Make sure, too, that it can be written to now.
 
     Raises:
         StoreError: it cannot be opened, or is something else.
@@ -121,7 +125,7 @@ def check_sqlite(path: Path) -> None:
         if not path.exists() or path.stat().st_size == 0:
             return
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as found:
-            found.execute("PRAGMA schema_version").fetchone()
+            found.execute("BEGIN IMMEDIATE" if to_write else "PRAGMA schema_version").fetchone()
     except (sqlite3.Error, OSError) as error:
         busy = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
         what = (
