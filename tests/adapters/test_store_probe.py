@@ -91,14 +91,28 @@ def test_something_else_at_the_address_is_named():
         assert "no MLflow server ('Welcome to nginx'" in refused(uri)
 
 
-def test_a_server_too_old_for_spans_is_refused():
-    def old(connection):
+@pytest.mark.parametrize("version", ["2.22.1", "3.4.0", "3.10.1", "3.12.0", "3.12.1.dev0"])
+def test_a_server_that_is_too_old_is_refused_by_its_version(version):
+    with raw_server(says_version(version)) as uri:
+        said = refused(uri)
+    assert f"is MLflow {version}; evalkit needs 3.13 or newer" in said
+    assert "sqlite:///FILE" in said
+
+
+@pytest.mark.parametrize("version", ["3.13.0", "3.13.0rc1", "3.14.2", "3.19.0", "4.0.0"])
+def test_a_server_that_is_not_too_old_is_found(version):
+    with raw_server(says_version(version)) as uri:
+        assert probe(uri).version == version
+
+
+def says_version(version):
+    def behave(connection):
         connection.recv(4096)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n2.22.1")
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(version)}\r\n\r\n"
+        connection.sendall(head.encode() + version.encode())
         connection.close()
 
-    with raw_server(old) as uri:
-        assert "is MLflow 2.22.1; evalkit needs 3.4" in refused(uri)
+    return behave
 
 
 def test_a_server_that_answers_is_found(server):

@@ -16,7 +16,7 @@ _ADVICE = {
     " where all else works, have the proxy before MLflow let this path through",
     403: "use an account that may do this, or allow this host (mlflow server --allowed-hosts);"
     " where all else works, have the proxy before MLflow let this path through",
-    404: "check that the tracking URI is that of an MLflow server, of version 3.4 or newer, and"
+    404: "check that the tracking URI is that of an MLflow server, of version 3.13 or newer, and"
     " that no proxy before it keeps this path back",
     413: "raise the size of requests that the proxy before MLflow accepts",
     429: "wait a little and run the same command again",

@@ -32,8 +32,11 @@ from evalkit.core.tracking import is_workspace, without_password
 if TYPE_CHECKING:
     import requests
 
-OLDEST = (3, 4)
-"""The oldest MLflow server that takes spans over its REST interface."""
+OLDEST = (3, 13)
+"""The oldest MLflow server that was tried, with 3.14, 3.17 and 3.18.
+
+Those before fail for good when an assessment is added, or count a trace's tokens several times.
+"""
 
 _LEAST_S = 1.0
 """Seconds the second question gets, however long the first one and the import took."""
@@ -167,7 +170,8 @@ def ask_server(uri: str, *, timeout_s: float) -> str:
     if _parts(text) < OLDEST:
         raise StoreError(
             f"the server at {where} is MLflow {text.strip()};"
-            f" evalkit needs {'.'.join(map(str, OLDEST))} or newer"
+            f" evalkit needs {'.'.join(map(str, OLDEST))} or newer:"
+            " have the server upgraded, or use an SQLite store (--tracking-uri sqlite:///FILE)"
         )
     return text.strip()
 
