@@ -193,15 +193,8 @@ def _all(arguments: argparse.Namespace, terminal: Terminal) -> Report:
         say=terminal.say,
         tell=rendering.teller(terminal),
     )
-    signposts.summary(terminal, report, workspace.tracking.uri, _again(arguments))
+    signposts.summary(terminal, report, workspace.tracking.uri, options.again(arguments))
     return report
-
-
-def _again(arguments: argparse.Namespace) -> str:
-    """The options that a next command needs to be about the same run."""
-    known = {"--config": (arguments.config, "eval.yaml"), "--runs-dir": (arguments.runs_dir, None)}
-    chosen = [f"{flag} {value}" for flag, (value, usual) in known.items() if value != usual]
-    return " ".join(["--run-id", arguments.run_id, *chosen])
 
 
 def _demo(arguments: argparse.Namespace, terminal: Terminal) -> Report:
@@ -293,3 +286,7 @@ _STAGES: dict[str, tuple[Stage, str, tuple[_Option, ...]]] = {
         (options.target,),
     ),
 }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

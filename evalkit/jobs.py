@@ -114,3 +114,7 @@ def _arguments(flags: Mapping[str, str], known: frozenset[str]) -> list[str]:
         for flag, value in said.items()
         if value and value.lower() != "false"
     ]
+
+
+if __name__ == "__main__":
+    main()

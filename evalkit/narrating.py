@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from evalkit.core.agent.verdicts import damage_table_text, table_of
+from evalkit.invocation import typed
 
 if TYPE_CHECKING:
     from evalkit.flows.agent.events import Event
@@ -58,8 +60,8 @@ def agent(terminal: Terminal, report: Report) -> None:
     if kept := report.get("kept", {}).get("mlflow_run_id"):
         terminal.say(f"MLflow       run {kept} in {report['kept']['experiment']}")
     if report["verified"]:
-        script = report["artifacts"]["run_eval"]
-        terminal.done(f"the suite is verified; run it again with: python {script}")
+        again = f"{typed('python')} {shlex.quote(report['artifacts']['run_eval'])}"
+        terminal.done(f"the suite is verified; run it again with: {again}")
 
 
 def _damages(terminal: Terminal, validation: Report) -> None:

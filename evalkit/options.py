@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+from itertools import chain
 
 
 def common(sub: argparse.ArgumentParser) -> None:
@@ -130,3 +132,14 @@ def notebook(sub: argparse.ArgumentParser) -> None:
 def target(sub: argparse.ArgumentParser) -> None:
     """Where an export goes."""
     sub.add_argument("directory", help="where to write the .ipynb files")
+
+
+def again(arguments: argparse.Namespace) -> str:
+    """The options that a next command needs to be about the same run."""
+    known = {
+        "--config": (arguments.config, "eval.yaml"),
+        "--runs-dir": (arguments.runs_dir, None),
+        "--tracking-uri": (arguments.tracking_uri, None),
+    }
+    chosen = [(flag, value) for flag, (value, usual) in known.items() if value != usual]
+    return shlex.join(["--run-id", arguments.run_id, *chain.from_iterable(chosen)])

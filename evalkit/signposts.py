@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from evalkit.core.tracking import is_workspace, without_password
+from evalkit.invocation import typed
 
 if TYPE_CHECKING:
     from evalkit.terminal import Terminal
@@ -34,9 +35,9 @@ def summary(terminal: Terminal, report: Report, tracking_uri: str, options: str)
     terminal.say(f"  MLflow's UI  {logged['url'] or _ui(tracking_uri)}")
     terminal.title("Next")
     terminal.say("  when somebody has reviewed the traces there, bring it back into review.yaml:")
-    terminal.say(f"    evalkit pull-feedback {options}")
+    terminal.say(f"    {typed('evalkit')} pull-feedback {options}")
     terminal.say("  when review.yaml holds comments, put them on the traces:")
-    terminal.say(f"    evalkit push-feedback {options}")
+    terminal.say(f"    {typed('evalkit')} push-feedback {options}")
 
 
 def demo(terminal: Terminal, directory: str, report: Report) -> None:
@@ -47,14 +48,10 @@ def demo(terminal: Terminal, directory: str, report: Report) -> None:
     terminal.say(f"  what came back  {report.get('pull-feedback', {}).get('file', '-')}")
     terminal.say(f"  the mapping     {report.get('map', {}).get('file', '-')}")
     terminal.say(f"  the suite       {report.get('agent', {}).get('session', '-')}/evaluation")
-    terminal.say(f"  your own eval   {_uv()}evalkit check --config path/to/eval.yaml")
+    terminal.say(f"  your own eval   {typed('evalkit')} check --config path/to/eval.yaml")
 
 
 def _ui(store: str) -> str:
     if is_workspace(store):
         return "the workspace's own, in this experiment"
-    return f"{_uv()}mlflow ui --backend-store-uri {without_password(store)}"
-
-
-def _uv() -> str:
-    return "uv run " if "UV" in os.environ else ""  # uv tells its children so
+    return f"{typed('mlflow')} ui --backend-store-uri {shlex.quote(without_password(store))}"

@@ -92,4 +92,6 @@ def _plain(text: str) -> str:
     """Text from files and servers, kept from being read as markup or as terminal commands."""
     from rich.markup import escape
 
-    return escape("".join(c for c in text if c in "\n\t" or c.isprintable()))
+    from evalkit.invocation import as_typed
+
+    return escape("".join(c for c in as_typed(text) if c in "\n\t" or c.isprintable()))

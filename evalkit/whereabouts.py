@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from evalkit.core import describe
 from evalkit.core.tracking import is_workspace, without_password
+from evalkit.invocation import typed
 from evalkit.workspace import Workspace
 
 
@@ -50,7 +51,7 @@ def whereabouts(workspace: Workspace, run_id: str, mlflow_run_id: str) -> Wherea
     run = store.run_url(experiment_id, mlflow_run_id)
     if run is None:
         is_database = "://" in uri and not is_workspace(uri)
-        command = f"mlflow ui --backend-store-uri {shlex.quote(without_password(uri))}"
+        command = f"{typed('mlflow')} ui --backend-store-uri {shlex.quote(without_password(uri))}"
         return Whereabouts(command=command if is_database else "")
     key = describe.run_key(experiment_id, project, run_id)
     traces = {

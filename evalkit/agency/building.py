@@ -17,6 +17,7 @@ from evalkit.agency.reporting import metrics_of, report_of
 from evalkit.agency.request import Request
 from evalkit.core.errors import EvalkitError, InputError, Problem, StoreError, Unfinished
 from evalkit.core.tracking import without_password
+from evalkit.invocation import typed
 
 if TYPE_CHECKING:
     from evalkit.adapters.store import Store
@@ -246,7 +247,8 @@ def _concluded(agent: Opened, conclusion: Any) -> Report:
     except StoreError as error:
         reasons.append(f"not everything could be kept in MLflow: {error}")
     if reasons:
-        again = shlex.join(["evalkit", "agent", "--session", about.session_id, *agent.base])
+        options = shlex.join(["agent", "--session", about.session_id, *agent.base])
+        again = f"{typed('evalkit')} {options}"
         raise Unfinished(f"{'; '.join(reasons)}\nGo on with: {again}", report)
     return report
 

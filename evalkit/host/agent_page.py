@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from evalkit.core.errors import Unfinished
 from evalkit.host import page
 from evalkit.host.host import Host, Report
 from evalkit.host.work import Say
+from evalkit.invocation import typed
 from evalkit.watching import Watch
 
 if TYPE_CHECKING:
@@ -193,12 +195,12 @@ def whereabouts(session: SessionOverview, watch: Watch) -> Any:
     """
     kept = page_of_suite(watch.store, session)
     run, address = kept or ("", None)
-    command = f"python {session.location}/evaluation/run_eval.py"
+    script = shlex.quote(f"{session.location}/evaluation/run_eval.py")
     told = page.record(
         {
             "Kept in MLflow": f"run {run}" if run else "not yet: only a verified suite is",
             "Its directory": session.location,
-            "Run it yourself": command,
+            "Run it yourself": f"{typed('python')} {script}",
         },
         title="Where it is",
     )

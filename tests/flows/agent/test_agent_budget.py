@@ -29,7 +29,7 @@ def test_every_total_budget_ends_the_work_and_a_larger_one_goes_on(agent: Agent)
             done = agent.run(server, *flags)
             assert done.code == 1
             assert reason in done.report["error"]
-            assert done.report["error"].endswith("Go on with: evalkit agent --session s")
+            assert done.report["error"].endswith("evalkit agent --session s")
             assert server.answered == len(agent.turns()) == calls_so_far
             assert done.report["usage"]["tokens"] == A_CALL * calls_so_far
             assert done.report["usage"]["cost_usd"] == pytest.approx(PRICE * calls_so_far)
