@@ -68,6 +68,11 @@ def _run(given: Sequence[str], terminal: Terminal) -> tuple[Report, int]:
         report = stage(arguments, terminal)
     except EvalkitError as error:
         return verdict.failed(error, terminal, strict=arguments.strict)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        problem = Problem(f"cannot be used: {error.strerror}", str(error.filename))
+        return verdict.failed(InputError(problem), terminal, strict=arguments.strict)
     return verdict.concluded(report, strict=arguments.strict)
 
 

@@ -9,6 +9,7 @@ from evalkit.core.executions import executions
 from evalkit.core.receipt import Receipt
 from evalkit.core.receipts import WHOLE_RUN, Receipts
 from evalkit.core.results import Run, Score
+from evalkit.core.score_values import beyond_floats
 from evalkit.core.values import Json
 
 
@@ -57,6 +58,7 @@ class Account:
         empty = sum(s.value is None and not s.error for s in self.run.scores)
         if empty:
             yield f"{empty} scores have neither value nor error; they stand in the table only"
+        yield from beyond_floats(self.run.scores)
         if not self.run.scores:
             yield "there are no scores; judge feedback that stands in MLflow is left as it is"
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, TypeAlias
 
 from evalkit.core.results import Score
-from evalkit.core.values import Json
+from evalkit.core.values import Json, exact
 
 Kind: TypeAlias = Literal["pass", "number", "label", "other", "mixed", "nothing"]
 """What values are: true or false, numbers, text, lists or mappings; of
@@ -45,6 +45,14 @@ def kind_of(value: Json) -> Kind:
     if isinstance(value, (int, float)):
         return "number"
     return "label" if isinstance(value, str) else "other"
+
+
+def beyond_floats(scores: Iterable[Score]) -> Iterator[str]:
+    """That some values are whole numbers which MLflow would round, and become text there."""
+    large = [f"{s.case_id}/{s.judge}" for s in scores if exact(s.value) != s.value]
+    if large:
+        whose = ", ".join(large)
+        yield f"whole numbers beyond 2^53, which MLflow would round, are text there: {whose}"
 
 
 def differ(before: Json, after: Json) -> bool:

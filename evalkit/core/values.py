@@ -67,6 +67,18 @@ def well_formed(value: Json) -> Json:
     return value
 
 
+def exact(value: Json) -> Json:
+    """The value with whole numbers that a float cannot hold, from 2^53 on, as text.
+
+    MLflow keeps every number of an assessment as a float.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 2**53:
+        return str(value)
+    if isinstance(value, dict):
+        return {key: exact(each) for key, each in value.items()}
+    return [exact(each) for each in value] if isinstance(value, list) else value
+
+
 def is_number(value: object) -> bool:
     """Whether a value is a number, which true and false are not, whatever Python says."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -25,6 +25,7 @@ from evalkit.core.feedback import (
 from evalkit.core.masking import mask_json, mask_text
 from evalkit.core.matching import TraceIndex
 from evalkit.core.review import Annotation, Review
+from evalkit.core.score_values import beyond_floats
 from evalkit.core.values import Json
 from evalkit.flows.trace_index import RunTraces, find_traces
 
@@ -117,7 +118,9 @@ class _Push:
         return tuple(each for each in SOURCES[source] if each not in {*silent, *mute})
 
     def silences(self, source: Source) -> Iterator[str]:
-        """Why feedback that stands in MLflow is left as it is."""
+        """What is written otherwise than said, and why what stands in MLflow is left as it is."""
+        if source != "human":
+            yield from beyond_floats(self.found.run.scores)
         if source != "human" and not self.found.run.scores:
             yield f"{FILES['judge']} holds no scores; judges' feedback in MLflow is left as it is"
         if source == "human" and not self.review.is_begun:

@@ -51,8 +51,9 @@ class DatasetRows:
             StoreError: it cannot be made or used, or MLflow failed.
         """
         datasets = self._gateway.datasets
-        if datasets.find(dataset, experiment_id) is None:
-            datasets.create(dataset, experiment_id)
+        with self._gateway.alone():
+            if datasets.find(dataset, experiment_id) is None:
+                datasets.create(dataset, experiment_id)
 
     def apply_records(
         self,
@@ -71,8 +72,9 @@ class DatasetRows:
             StoreError: MLflow failed; doing the same again finishes.
         """
         datasets = self._gateway.datasets
-        dataset_id = datasets.find(dataset, experiment_id)
-        if dataset_id is None:
-            dataset_id = datasets.create(dataset, experiment_id)
-        datasets.delete(dataset_id, delete)
-        datasets.write(dataset_id, upsert, say)
+        with self._gateway.alone():
+            dataset_id = datasets.find(dataset, experiment_id)
+            if dataset_id is None:
+                dataset_id = datasets.create(dataset, experiment_id)
+            datasets.delete(dataset_id, delete)
+            datasets.write(dataset_id, upsert, say)

@@ -42,11 +42,8 @@ class KeptDatasets:
         """
         if experiment_id is None:
             return None
-        with self._gateway.answering(f"looking for the dataset {name!r}"):
-            here = self._gateway.tracking.search_datasets(
-                experiment_ids=[experiment_id], filter_string=f"name = {quoted(name)}"
-            )
-        own = [each for each in here if OWN_TAG in (each.tags or {})]
+        here = self._called(name, experiment_id)
+        own = [each for each in here if _is_own(each)]
         if not own and len(here) > 1:
             raise StoreError(
                 f"MLflow has {len(here)} datasets called {name!r}, and none of them is evalkit's"
@@ -56,12 +53,26 @@ class KeptDatasets:
         return min((each.dataset_id for each in own or here), default=None)
 
     def create(self, name: str, experiment_id: str) -> str:
-        """Create a dataset and mark it as evalkit's.
+        """Create a dataset and mark it as evalkit's, unless another process has just done so.
 
         Raises:
             StoreError: MLflow failed.
         """
-        return self._create(name, experiment_id, {OWN_TAG: name})
+        created = self._create(name, experiment_id, {OWN_TAG: name})
+        called = self._called(name, experiment_id)
+        own: list[str] = [each.dataset_id for each in called if _is_own(each)]
+        stands, *others = sorted(own) or [created]
+        for other in others:
+            with self._gateway.answering("taking back a dataset that was created twice"):
+                self._gateway.tracking.delete_dataset(other)
+        return stands
+
+    def _called(self, name: str, experiment_id: str) -> list[Any]:
+        with self._gateway.answering(f"looking for the dataset {name!r}"):
+            found = self._gateway.tracking.search_datasets(
+                experiment_ids=[experiment_id], filter_string=f"name = {quoted(name)}"
+            )
+        return list(found)
 
     def rows(self, dataset_id: str) -> tuple[StoredRecord, ...]:
         """The rows, oldest first.
@@ -111,6 +122,10 @@ class KeptDatasets:
             done += len(rows)
             if done < len(records):
                 say(f"  {done} of {len(records)} rows written")
+
+
+def _is_own(dataset: Any) -> bool:
+    return OWN_TAG in (dataset.tags or {})
 
 
 def _stored(row: Any) -> StoredRecord:

@@ -137,6 +137,11 @@ def answering(uri: str, doing: str) -> Iterator[None]:
         raise _from_mlflow(where, doing, error) from error
     except requests.HTTPError as error:
         raise _from_http(where, doing, error) from error
+    except ImportError as error:
+        raise StoreError(
+            f"{where} cannot be opened without the Python package {error.name}:"
+            " install it beside evalkit, or name another tracking URI"
+        ) from error
     except json.JSONDecodeError as error:
         raise NotMlflow(where, f"to {doing}", 200, repr(plain(error.doc)[:80])) from error
     except (requests.RequestException, SQLAlchemyError, OSError) as error:

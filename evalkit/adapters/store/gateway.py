@@ -8,7 +8,7 @@ client spends five times as long on those as the requests themselves take.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from evalkit.adapters.store.otlp import EncodedSpans
@@ -70,6 +70,10 @@ class Gateway(Protocol):
 
     def answering(self, doing: str) -> AbstractContextManager[None]:
         """Turn MLflow's exceptions into StoreError while ``doing`` something."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Wait until no other process writes here, where it is known who does."""
+        return nullcontext()
 
     def create_run(
         self, experiment_id: str, name: str, start_ms: int, tags: Mapping[str, str]

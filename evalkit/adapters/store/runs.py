@@ -93,17 +93,19 @@ class WrittenRun:
 
 
 def find_run(gateway: Gateway, experiment_id: str, key: str) -> StoredRun | None:
-    """The run of that key; of several the one whose id comes first.
+    """The run of that key; of several the one whose id comes first."""
+    return next(iter(_runs_of(gateway, experiment_id, key)), None)
 
-    Two can come from two programs that logged the same run at the same moment.
-    """
+
+def _runs_of(gateway: Gateway, experiment_id: str, key: str) -> list[StoredRun]:
+    """The runs of that key: several where programs logged the same run at the same moment."""
     from mlflow.entities import ViewType
 
     with gateway.answering("looking for the run"):
         found = gateway.tracking.search_runs(
             [experiment_id], f"tags.`{KEY_TAG}` = {quoted(key)}", ViewType.ACTIVE_ONLY
         )
-    return min((stored_run(run) for run in found), key=lambda run: run.run_id, default=None)
+    return sorted(map(stored_run, found), key=lambda run: run.run_id)
 
 
 def stored_run(run: Any) -> StoredRun:
@@ -145,6 +147,21 @@ def write_run(
         first = {KEY_TAG: fit_value(record.key, RUN_TAG_LIMIT)}
         run_id, uri = gateway.create_run(experiment_id, record.name, record.start_ms, first)
         run = StoredRun(run_id, uri, status="RUNNING", end_ms=0, tags=first)
+    outcome, run = _bring_up_to_date(gateway, run, record, created=created)
+    if created:
+        # two that began together have created one each by now: both keep the smallest
+        stands, *others = _runs_of(gateway, experiment_id, record.key) or [run]
+        for other in others:
+            with gateway.answering("taking back a run that was created twice"):
+                gateway.tracking.delete_run(other.run_id)
+        if stands.run_id != run.run_id:
+            return _bring_up_to_date(gateway, stands, record, created=False)
+    return outcome, run
+
+
+def _bring_up_to_date(
+    gateway: Gateway, run: StoredRun, record: RunRecord, *, created: bool
+) -> tuple[WrittenRun, StoredRun]:
     notes: list[str] = []
     lacking = Differences(
         params=_params(record, run, notes),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,7 @@ class SqlGateway(Gateway):
         import logging
 
         self.uri = uri
+        self._folder = None if artifacts is None else Path(artifacts).parent
         # told about at length otherwise, whenever a store is made
         for name in ("alembic", "mlflow.store.db.utils"):
             logging.getLogger(name).setLevel(logging.WARNING)
@@ -99,6 +100,10 @@ class SqlGateway(Gateway):
     def answering(self, doing: str) -> AbstractContextManager[None]:
         """Turn MLflow's exceptions into StoreError while ``doing`` something."""
         return answering(self.uri, doing)
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Wait until no other process of this machine writes into the file."""
+        return nullcontext() if self._folder is None else alone_in(self._folder)
 
     def create_run(
         self, experiment_id: str, name: str, start_ms: int, tags: Mapping[str, str]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Literal, overload
 
@@ -60,7 +61,8 @@ class Store(AgentTraces, DatasetRows, Links):
         Raises:
             StoreError: an experiment of that name was deleted, or MLflow failed.
         """
-        return experiments.experiment_id(self._gateway, name, create=create)
+        with self._gateway.alone() if create else nullcontext():
+            return experiments.experiment_id(self._gateway, name, create=create)
 
     # -- runs -------------------------------------------------------------------------------
 
@@ -81,7 +83,8 @@ class Store(AgentTraces, DatasetRows, Links):
         Raises:
             StoreError: MLflow failed.
         """
-        outcome, run = runs.write_run(self._gateway, experiment_id, record)
+        with self._gateway.alone():
+            outcome, run = runs.write_run(self._gateway, experiment_id, record)
         self._runs[outcome.run_id] = run
         return outcome
 
@@ -106,7 +109,8 @@ class Store(AgentTraces, DatasetRows, Links):
             StoreError: MLflow failed; what was sent is not sent again.
         """
         run = self._run(run_id)
-        sent, tags = artifacts.write_artifacts(self._gateway, run, files, tables or {})
+        with self._gateway.alone():
+            sent, tags = artifacts.write_artifacts(self._gateway, run, files, tables or {})
         self._runs[run_id] = runs.with_tags(run, tags)
         return sent
 
@@ -131,7 +135,8 @@ class Store(AgentTraces, DatasetRows, Links):
             return "missing"
         digest = digest_of(self._gateway.datasets.rows(dataset_id))
         source = self._gateway.datasets.source(name, dataset_id)
-        runs.link_dataset(self._gateway, run_id, name, digest, source)
+        with self._gateway.alone():
+            runs.link_dataset(self._gateway, run_id, name, digest, source)
         self._runs[run_id] = replace(run, datasets=(name,))
         return "linked"
 
@@ -185,7 +190,8 @@ class Store(AgentTraces, DatasetRows, Links):
             return earlier[key].get(trace.trace_id)
 
         destination = Destination(experiment_id, run_id, known)
-        yield from traces.write_traces(self._gateway, destination, items)
+        with self._gateway.alone():
+            yield from traces.write_traces(self._gateway, destination, items)
 
     def record(
         self, experiment_id: str, items: Sequence[tuple[Trace, Sequence[Assessment]]]
@@ -224,7 +230,8 @@ class Store(AgentTraces, DatasetRows, Links):
         """
         for experiment_id, ids in self._by_experiment(tags).items():
             some = {each: tags[each] for each in ids}
-            assessments.adopt(self._gateway, experiment_id, run_id, some)
+            with self._gateway.alone():
+                assessments.adopt(self._gateway, experiment_id, run_id, some)
 
     def supersede(
         self, experiment_id: str, successors: Mapping[str, tuple[str, Mapping[str, str]]]
@@ -256,7 +263,8 @@ class Store(AgentTraces, DatasetRows, Links):
             for experiment_id, ids in self._by_experiment(touched).items()
             for each in ids
         }
-        assessments.write_assessments(self._gateway, experiments_, changes)
+        with self._gateway.alone():
+            assessments.write_assessments(self._gateway, experiments_, changes)
 
     def annotate(self, trace_id: str, name: str, value: Json, rationale: str, who: str) -> None:
         """Leave feedback on a trace as a person does in MLflow's UI, with the time of now.

@@ -16,7 +16,7 @@ import msgspec
 from evalkit.core.feedback import Assessment
 from evalkit.core.matching import HASH_TAG, RECORDED_TAG, SOURCE_RUN, StoredTrace
 from evalkit.core.spans import Trace
-from evalkit.core.values import Json, canonical
+from evalkit.core.values import Json, canonical, exact
 
 METADATA_LIMIT = 250
 """Characters MLflow keeps of a key or value of trace metadata, and of names."""
@@ -203,7 +203,7 @@ def assessment_json(assessment: Assessment) -> Json:
 
 
 def _judgement(assessment: Assessment) -> Json:
-    value = json.loads(json_text(assessment.value))
+    value = exact(json.loads(json_text(assessment.value)))
     if assessment.kind == "expectation":
         if isinstance(value, (list, dict)):
             serialized = {"serialization_format": "JSON_FORMAT", "value": json_text(value)}
