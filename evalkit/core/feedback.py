@@ -171,7 +171,12 @@ def changes(
     """
     mine = {a.assessment_id: a for a in stored if a.is_ours and a.source_type in sources}
     ahead = {a.assessment_id: a for a in wanted}
-    known = [(mine[key], a) for key, a in ahead.items() if key in mine]
+    known = [
+        # who said it cannot be changed where a person overrode it, and would differ for ever
+        (old if old.valid else replace(old, source_id=a.source_id), a)
+        for key, a in ahead.items()
+        if (old := mine.get(key)) is not None
+    ]
     return Changes(
         create=tuple(a for key, a in ahead.items() if key not in mine),
         update=tuple(new for old, new in known if not new.says_the_same(old)),
