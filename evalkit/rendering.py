@@ -139,8 +139,9 @@ def logged(terminal: Terminal, report: Report) -> None:
         f"  receipt: {receipt['lines']} log lines, {receipt['used']} used, "
         f"{receipt['skipped']} skipped, {receipt['unreadable']} unreadable; {verdicts or 'no logs'}"
     )
-    if receipt["masked"]:
-        terminal.note(f"{receipt['masked']} secrets were masked")
+    if masked := report["masked"]:
+        places = ", ".join(f"{count} in {place}" for place, count in masked.items())
+        terminal.note(f"secrets were masked: {places}")
     for case, why in receipt["refused"].items():
         terminal.note(f"no steps in the trace of {case}: {why}")
     if receipt["missing"]:

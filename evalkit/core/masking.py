@@ -25,6 +25,9 @@ from pydantic_core.core_schema import str_schema
 from evalkit.core.secret_rules import BY_FORM, BY_PLACE, Rule, missing_quote, span
 from evalkit.core.values import Json, well_formed
 
+MASKED = "[masked:"
+"""How the mark begins that stands in a secret's place; the kind of the secret follows."""
+
 _SHORT = 512  # bytes that Python's own engine goes through to find where a secret may begin
 _OVERLAP = 256  # bytes that tell that one begins
 
@@ -99,6 +102,14 @@ def mask_text(text: str) -> tuple[str, Counter[str]]:
 def mask_json(value: Json) -> Json:
     """The value with its secrets masked; a value without secrets is returned as it is."""
     return _masked(value)[0]
+
+
+def mask_counted(value: Json, places: Counter[str], place: str) -> Json:
+    """The value with its secrets masked; how many there were is added to the place they are in."""
+    masked, counts = _masked(value)
+    if counts:
+        places[place] += counts.total()
+    return masked
 
 
 def _masked(value: Json) -> tuple[Json, Counter[str]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from evalkit.core.feedback import Assessment
+from evalkit.core.masking import mask_text
 from evalkit.core.results import Run
 
 RUN_TAG = "evalkit.run"
@@ -115,8 +116,10 @@ def index_traces(
             taken where it is the only one that fits; with several nothing is guessed.
     """
     own = list(own)
-    stubs = {trace.case_id: trace for trace in own if trace.is_stub}
-    with_steps = {trace.case_id: trace for trace in own if not trace.is_stub}
+    known = {mask_text(case)[0]: case for case in run.cases}  # what MLflow has of a secret name
+    named = {t.trace_id: known.get(t.case_id or "", t.case_id) for t in own}
+    stubs = {named[trace.trace_id]: trace for trace in own if trace.is_stub}
+    with_steps = {named[trace.trace_id]: trace for trace in own if not trace.is_stub}
     found: dict[str | None, list[StoredTrace]] = defaultdict(list)
     for trace in recorded:
         fits, case_id = _case_of_recorded(trace, run)

@@ -130,6 +130,8 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
     decides += [step for step in logs if step]
     if is_stretched or is_completed or misfits:
         decides += [reported.duration_s, reported.cost_usd, reported.tokens, reported.per_model]
+    if receipt.masked:  # by other rules than before: what MLflow has of the log is out of date
+        decides.append(dict(receipt.masked))
     hashes = [log_hash.hexdigest(), {n: h.hexdigest() for n, h in aside_hashes.items()}]
     return Trace(
         trace_id=trace_id,

@@ -22,7 +22,7 @@ from evalkit.core.feedback import (
     from_verdict,
     masked,
 )
-from evalkit.core.masking import mask_json, mask_text
+from evalkit.core.masking import MASKED, mask_json, mask_text
 from evalkit.core.matching import TraceIndex
 from evalkit.core.review import Annotation, Review
 from evalkit.core.score_values import beyond_floats
@@ -85,6 +85,7 @@ def push_feedback(
         "created": len(delta.create),
         "updated": len(delta.update),
         "deleted": len(delta.delete),
+        "masked": sum(repr(each).count(MASKED) for each in wanted),
         "notes": [*traces.index.notes, *push.silences(source), *push.reasons(missing)],
     }
     if delta:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from evalkit.adapters.files.project import read_cases
@@ -16,6 +18,7 @@ from evalkit.core.mapping.schema_mapping import (
     files_named,
     parse_mapping,
 )
+from evalkit.core.masking import mask_counted
 from evalkit.core.values import canonical
 from evalkit.stages.mapping import find_mapping
 from evalkit.stages.speaking import Report, Say, silent
@@ -141,10 +144,23 @@ def _records(workspace: Workspace, named: str | Path | None, say: Say) -> list[R
     problems = check_mapping(mapping, cases, str(path))
     if problems:
         raise InputError(*problems)
-    records = [apply_mapping(mapping, case)[0] for case in cases]
+    places: Counter[str] = Counter()
+    records = [_masked(apply_mapping(mapping, case)[0], places) for case in cases]
     for line in _preview(records[0]):
         say(line)
+    if places:
+        told = ", ".join(f"{count} in {part}" for part, count in places.items())
+        say(f"secrets are masked: {told}")
     return records
+
+
+def _masked(record: Record, places: Counter[str]) -> Record:
+    return replace(
+        record,
+        case_id=mask_counted(record.case_id, places, "case ids"),
+        inputs=mask_counted(dict(record.inputs), places, "inputs"),
+        expectations=mask_counted(dict(record.expectations), places, "expectations"),
+    )
 
 
 def _preview(record: Record) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from evalkit.adapters.store.gateway import Gateway
 from evalkit.core.dataset import Record, StoredRecord
+from evalkit.core.masking import mask_text
 
 
 def _silent(_: str) -> None:
@@ -33,7 +34,7 @@ class DatasetRows:
             StoreError: several datasets of that name fit, or it is none to be mirrored into, or
                 MLflow failed.
         """
-        dataset_id = self._gateway.datasets.find(dataset, experiment_id)
+        dataset_id = self._gateway.datasets.find(mask_text(dataset)[0], experiment_id)
         return None if dataset_id is None else self._gateway.datasets.rows(dataset_id)
 
     def check_records(self, records: Sequence[Record]) -> None:
@@ -50,7 +51,7 @@ class DatasetRows:
         Raises:
             StoreError: it cannot be made or used, or MLflow failed.
         """
-        datasets = self._gateway.datasets
+        datasets, dataset = self._gateway.datasets, mask_text(dataset)[0]
         with self._gateway.alone():
             if datasets.find(dataset, experiment_id) is None:
                 datasets.create(dataset, experiment_id)
@@ -71,7 +72,7 @@ class DatasetRows:
         Raises:
             StoreError: MLflow failed; doing the same again finishes.
         """
-        datasets = self._gateway.datasets
+        datasets, dataset = self._gateway.datasets, mask_text(dataset)[0]
         with self._gateway.alone():
             dataset_id = datasets.find(dataset, experiment_id)
             if dataset_id is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -26,6 +27,7 @@ from evalkit.adapters.store.parcel import Destination
 from evalkit.adapters.store.runs import RunRecord, StoredRun, WrittenRun
 from evalkit.adapters.store.traces import Written
 from evalkit.core.feedback import Assessment, Changes
+from evalkit.core.masking import MASKED, mask_counted, mask_text
 from evalkit.core.matching import RUN_TAG, StoredTrace
 from evalkit.core.mirror import digest_of
 from evalkit.core.spans import Trace
@@ -40,6 +42,8 @@ class Store(AgentTraces, DatasetRows, Links):
 
     Attributes:
         uri: The tracking URI.
+        masked: Place to secrets that were masked in what was to go there. Logs are masked as they
+            are read, and assessments and dataset rows where they are compared with what stands.
     """
 
     def __init__(self, gateway: Gateway) -> None:
@@ -48,6 +52,7 @@ class Store(AgentTraces, DatasetRows, Links):
         self._runs: dict[str, StoredRun] = {}
         self._traces: dict[tuple[str, str], list[StoredTrace]] = {}
         self._experiment_of: dict[str, str] = {}
+        self.masked: Counter[str] = Counter()
 
     @overload
     def experiment(self, name: str, *, create: Literal[True]) -> str: ...
@@ -61,6 +66,7 @@ class Store(AgentTraces, DatasetRows, Links):
         Raises:
             StoreError: an experiment of that name was deleted, or MLflow failed.
         """
+        name = self._mask(name, "experiment")
         with self._gateway.alone() if create else nullcontext():
             return experiments.experiment_id(self._gateway, name, create=create)
 
@@ -83,6 +89,13 @@ class Store(AgentTraces, DatasetRows, Links):
         Raises:
             StoreError: MLflow failed.
         """
+        record = replace(
+            record,
+            name=self._mask(record.name, "run name"),
+            params=self._mask(dict(record.params), "params"),
+            tags=self._mask(dict(record.tags), "tags"),
+            metrics=[(self._mask(name, "metrics"), value) for name, value in record.metrics],
+        )
         with self._gateway.alone():
             outcome, run = runs.write_run(self._gateway, experiment_id, record)
         self._runs[outcome.run_id] = run
@@ -109,8 +122,10 @@ class Store(AgentTraces, DatasetRows, Links):
             StoreError: MLflow failed; what was sent is not sent again.
         """
         run = self._run(run_id)
+        files = {path: self._masked_file(content) for path, content in files.items()}
+        tables = self._mask(dict(tables or {}), "artifacts")
         with self._gateway.alone():
-            sent, tags = artifacts.write_artifacts(self._gateway, run, files, tables or {})
+            sent, tags = artifacts.write_artifacts(self._gateway, run, files, tables)
         self._runs[run_id] = runs.with_tags(run, tags)
         return sent
 
@@ -190,8 +205,9 @@ class Store(AgentTraces, DatasetRows, Links):
             return earlier[key].get(trace.trace_id)
 
         destination = Destination(experiment_id, run_id, known)
+        masked = ((self._masked_trace(trace), wanted) for trace, wanted in items)
         with self._gateway.alone():
-            yield from traces.write_traces(self._gateway, destination, items)
+            yield from traces.write_traces(self._gateway, destination, masked)
 
     def record(
         self, experiment_id: str, items: Sequence[tuple[Trace, Sequence[Assessment]]]
@@ -208,7 +224,8 @@ class Store(AgentTraces, DatasetRows, Links):
         Raises:
             StoreError: MLflow failed; doing the same again finishes.
         """
-        return recording.record(self._gateway, experiment_id, items)
+        masked = [(self._masked_trace(trace), wanted) for trace, wanted in items]
+        return recording.record(self._gateway, experiment_id, masked)
 
     def delete_traces(self, experiment_id: str, trace_ids: Sequence[str]) -> None:
         """Delete traces with everything on them; ids that are not there are passed over.
@@ -229,7 +246,7 @@ class Store(AgentTraces, DatasetRows, Links):
             StoreError: a trace is gone, or MLflow failed; doing the same again finishes.
         """
         for experiment_id, ids in self._by_experiment(tags).items():
-            some = {each: tags[each] for each in ids}
+            some = {each: self._mask(dict(tags[each]), "traces") for each in ids}
             with self._gateway.alone():
                 assessments.adopt(self._gateway, experiment_id, run_id, some)
 
@@ -275,6 +292,38 @@ class Store(AgentTraces, DatasetRows, Links):
         now = round(time.time() * 1000)
         remark = Assessment("", trace_id, name, value, "HUMAN", who, rationale, time_ms=now)
         assessments.create(self._gateway, remark)
+
+    def _mask(self, value: Json, place: str) -> Json:
+        return mask_counted(value, self.masked, place)
+
+    def _masked_file(self, content: bytes) -> bytes:
+        try:
+            text = mask_text(content.decode())[0]
+        except UnicodeDecodeError:  # a picture, an archive
+            return content
+        if marks := text.count(MASKED):  # most were masked as they were read
+            self.masked["artifacts"] += marks
+        return text.encode()
+
+    def _masked_trace(self, trace: Trace) -> Trace:
+        """The trace without secrets around its steps; those come from a log, which is masked."""
+        root, *steps = trace.spans
+        name, inputs, outputs, message = self._mask(
+            [root.name, root.inputs, root.outputs, root.message], "traces"
+        )
+        root = replace(root, name=name, inputs=inputs, outputs=outputs, message=message)
+        return replace(
+            trace,
+            name=self._mask(trace.name, "traces"),
+            request=self._mask(trace.request, "traces"),
+            response=self._mask(trace.response, "traces"),
+            spans=(
+                replace(root, name=name, inputs=inputs, outputs=outputs, message=message),
+                *steps,
+            ),
+            tags=self._mask(dict(trace.tags), "traces"),
+            metadata=self._mask(dict(trace.metadata), "traces"),
+        )
 
     def _run(self, run_id: str) -> StoredRun:
         if run_id not in self._runs:

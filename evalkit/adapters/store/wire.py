@@ -10,10 +10,12 @@ import datetime as dt
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import msgspec
 
 from evalkit.core.feedback import Assessment
+from evalkit.core.masking import mask_json, mask_text
 from evalkit.core.matching import HASH_TAG, RECORDED_TAG, SOURCE_RUN, StoredTrace
 from evalkit.core.spans import Trace
 from evalkit.core.values import Json, canonical, exact
@@ -183,7 +185,18 @@ def _fit(texts: Mapping[str, str], limit: int) -> Json:
 
 
 def assessment_json(assessment: Assessment) -> Json:
-    """An assessment in MLflow's JSON form."""
+    """An assessment in MLflow's JSON form, with its secrets masked."""
+    said = (assessment.name, assessment.source_id, assessment.rationale, assessment.error)
+    name, source_id, rationale, error = (mask_text(text)[0] for text in said)
+    assessment = replace(
+        assessment,
+        name=name,
+        source_id=source_id,
+        rationale=rationale,
+        error=error,
+        value=mask_json(assessment.value),
+        metadata=mask_json(dict(assessment.metadata)),
+    )
     moment = instant(assessment.time_ms)
     return {
         "assessment_id": assessment.assessment_id,

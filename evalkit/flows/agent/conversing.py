@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from evalkit.core.agent.journal import Opening
+from evalkit.core.masking import mask_text
 from evalkit.flows.agent.evidence import Evidence
 from evalkit.flows.agent.loop import Ending, Loop
 from evalkit.flows.agent.sessions import Means, prompt
@@ -58,7 +59,7 @@ def converse(means: Means, listen: Callable[[], str | None]) -> Ending | None:
     while (said := listen()) is not None:
         if not said.strip():
             continue
-        ending = loop.run(number, prompt("interactive"), said)
+        ending = loop.run(number, prompt("interactive"), mask_text(said)[0])
         if ending.reason in {"budget", "session budget", "context full"}:
             break
     return ending

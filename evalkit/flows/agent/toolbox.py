@@ -11,6 +11,7 @@ import msgspec
 
 from evalkit.core.agent.conversation import ToolCall, ToolSpec
 from evalkit.core.errors import InputError
+from evalkit.core.masking import mask_text
 from evalkit.core.values import Json, well_formed
 
 A = TypeVar("A")
@@ -99,8 +100,8 @@ class Toolbox:
 
 
 def bounded(text: str) -> str:
-    """The text, cut where it is too long for a conversation."""
-    raw = well_formed_text(text).encode()
+    """The text without secrets, cut where it is too long for a conversation."""
+    raw = mask_text(well_formed_text(text))[0].encode()
     if len(raw) <= MOST_BYTES:
         return raw.decode()
     kept = raw[: MOST_BYTES - 100].decode(errors="ignore")

@@ -16,6 +16,7 @@ from evalkit.core.account import Account
 from evalkit.core.errors import StoreError, Unfinished
 from evalkit.core.executions import is_failed
 from evalkit.core.feedback import Assessment, Changes, masked, merge
+from evalkit.core.masking import MASKED
 from evalkit.core.matching import CASE_TAG, HASH_TAG, REQUEST_TAG, RUN_TAG, StoredTrace
 from evalkit.core.placement import Placement, is_recorded
 from evalkit.core.receipts import WHOLE_RUN
@@ -106,6 +107,7 @@ class _Logging:
     placement: Placement = field(init=False)
     sent: dict[str, Sent] = field(default_factory=dict)
     late: list[Changes] = field(default_factory=list)
+    masked: int = 0
 
     def __post_init__(self) -> None:
         self.account = Account(self.found.run)
@@ -222,7 +224,9 @@ class _Logging:
             self._keep(name, stored, 0, wanted)
 
     def _wanted(self, name: str, trace_id: str, time_ms: int) -> tuple[Assessment, ...]:
-        return tuple(map(as_kept, self.placement.wanted(name, trace_id, time_ms)))
+        wanted = tuple(map(as_kept, self.placement.wanted(name, trace_id, time_ms)))
+        self.masked += repr(wanted).count(MASKED)
+        return wanted
 
     def _build(
         self, case_id: str | None, log: LogFile | None, stored: StoredTrace | None
@@ -296,12 +300,15 @@ class _Logging:
 
     def report(self) -> dict[str, Json]:
         """What stands in MLflow by now."""
+        logs = self.account.all_receipts().totals()["masked"]
+        masked = {"logs": logs, **self.store.masked, "assessments": self.masked}
         return {
             "experiment": self.found.project.experiment,
             "mlflow_run_id": self.run_id,
             **self.account.as_report(),
             "regressions": describe.regressions(self.found.project, self.found.run),
             "unknown": describe.unknowns(self.found.project, self.found.run),
+            "masked": {place: count for place, count in masked.items() if count},
             "url": self.store.run_url(self.experiment_id, self.run_id),
         }
 
