@@ -125,6 +125,7 @@ def dataset_url(workspace: Workspace) -> str | None:
 def _records(workspace: Workspace, named: str | Path | None, say: Say) -> list[Record]:
     """The records of all cases, once the mapping is sure to fit them; the first is previewed."""
     files, path = workspace.files, Path(named) if named else find_mapping(workspace)
+    folder = files.cases_dir  # a folder that is not there is why nothing could be mapped
     if not path.is_file():
         raise InputError(
             Problem("there is no mapping yet", str(path), fix="write it with `evalkit map`")
@@ -138,7 +139,7 @@ def _records(workspace: Workspace, named: str | Path | None, say: Say) -> list[R
         say(f"{path} {what}")
     elif not named and path != workspace.mapping_file:
         say(f"{path} does not say whose mapping it is; it fits all cases and is taken")
-    cases = list(read_cases(files.cases_dir, only=files_named(mapping)))
+    cases = list(read_cases(folder, only=files_named(mapping)))
     for note in (*files.notes, *(note for case in cases for note in case.notes)):
         say(note)
     problems = check_mapping(mapping, cases, str(path))

@@ -68,13 +68,12 @@ def test_the_environment_names_the_runs_folder(evalkit, project, tmp_path, monke
     assert evalkit("check").report["run_ids"] == ["r7"]
 
 
-@pytest.mark.parametrize("stage", [["check"], ["map"], ["sync-dataset", "--mapping=m.json"]])
+@pytest.mark.parametrize("stage", ["check", "map", "sync-dataset"])
 def test_cases_are_never_taken_from_a_project_further_up(evalkit, project, monkeypatch, stage):
     make(project, "vendor/inner/eval.yaml", CASE.format(name="inner").replace("cases", "eval/data"))
     project.write("eval/data/other/input.yaml", "prompt: belongs to the outer project\n")
-    project.write("vendor/inner/m.json", {"inputs": {"prompt": "input.yaml:prompt"}})
     monkeypatch.chdir(project.root / "vendor/inner")
-    done = evalkit(*stage)
+    done = evalkit(stage)
     assert done.code == 2
     assert "there is no folder" in json.dumps(done.report)
     assert str(project.root / "vendor/inner/eval/data") in json.dumps(done.report)
