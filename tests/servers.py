@@ -68,7 +68,8 @@ class MlflowServer:
                 ],
                 stdout=log,
                 stderr=log,
-                env=clean_environment(),
+                # five processes for jobs that no test starts would take a gigabyte a server
+                env=clean_environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"),
                 start_new_session=True,
             )
         self._await()
