@@ -187,15 +187,15 @@ def _fit(texts: Mapping[str, str], limit: int) -> Json:
 def assessment_json(assessment: Assessment) -> Json:
     """An assessment in MLflow's JSON form, with its secrets masked."""
     said = (assessment.name, assessment.source_id, assessment.rationale, assessment.error)
-    name, source_id, rationale, error = (mask_text(text)[0] for text in said)
+    name, source_id, rationale, error = (mask_text(clean(text))[0] for text in said)
     assessment = replace(
         assessment,
         name=name,
         source_id=source_id,
         rationale=rationale,
         error=error,
-        value=mask_json(assessment.value),
-        metadata=mask_json(dict(assessment.metadata)),
+        value=mask_json(json.loads(json_text(assessment.value))),
+        metadata=mask_json({clean(k): clean(v) for k, v in assessment.metadata.items()}),
     )
     moment = instant(assessment.time_ms)
     return {
