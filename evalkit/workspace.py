@@ -94,7 +94,7 @@ class Workspace:
         Raises:
             InputError: there is no such run, or its files are wrong.
         """
-        return load_run(self.files, run_id)
+        return load_run(self.files, run_id, self.mapping_file)
 
 
 def locate(

@@ -61,7 +61,8 @@ def metrics(project: Project, run: Run) -> dict[str, float]:
     found |= dict(_execution(run.usage))
     found |= run.figures
     found["num_cases"] = len(run.cases)
-    found["executions_failed"] = len(run.failed)
+    if run.failed or not run.usage.exit_code:  # else how many failed is not known
+        found["executions_failed"] = len(run.failed)
     if project.thresholds or project.doubts:
         found["thresholds_failed"] = len(breaches(project, run))
         found["thresholds_unknown"] = len(unknowns(project, run))

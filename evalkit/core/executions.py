@@ -13,9 +13,14 @@ MOST_NAMES = 3
 
 
 def executions(run: Run) -> dict[str, Json]:
-    """``total`` executions (one in batch mode), how many ``failed``, and ``names`` to why."""
+    """``total`` executions (one in batch mode), how many ``failed``, and ``names`` to why.
+
+    ``exit_code`` is the run's where that is not 0 and no case says that it failed.
+    """
     total = 1 if run.mode == "batch" else len(run.cases)
-    return {"total": total, "failed": len(run.failed), "names": dict(run.failed)}
+    found = {"total": total, "failed": len(run.failed), "names": dict(run.failed)}
+    code = run.usage.exit_code
+    return {**found, "exit_code": code} if code and not run.failed else found
 
 
 def is_failed(run: Run) -> bool:
@@ -24,7 +29,9 @@ def is_failed(run: Run) -> bool:
 
 
 def told(found: Mapping[str, Json]) -> str:
-    """In words; empty where none failed."""
+    """In words; empty where none failed, as far as is known."""
+    if code := found.get("exit_code"):
+        return f"the run ended with exit code {code}, though no case of it says that it failed"
     if not found.get("failed"):
         return ""
     return f"{found['failed']} of {found['total']} executions failed: {named(found)}"

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from evalkit.core.comparison import Comparison, JudgeChange
 from evalkit.core.consumption import UsageChange
-from evalkit.core.executions import executions, named
+from evalkit.core.executions import executions, named, told
 from evalkit.core.paired import CHANCE, FEWEST, Change
 from evalkit.core.score_values import Kind
 
@@ -62,9 +62,9 @@ def conclusion(comparison: Comparison) -> Finding:
         for verdict, names in (("Worse", worse), ("better", better))
         if names
     ]
-    told = " and ".join(parts)
+    text = " and ".join(parts)
     return Finding(
-        "bad" if worse else "good", f"{told[0].upper()}{told[1:]}, beyond what chance explains."
+        "bad" if worse else "good", f"{text[0].upper()}{text[1:]}, beyond what chance explains."
     )
 
 
@@ -87,6 +87,9 @@ def findings(comparison: Comparison) -> tuple[Finding, ...]:
 
 def _failed_executions(comparison: Comparison) -> Iterator[Finding]:
     before, after = executions(comparison.baseline), executions(comparison.candidate)
+    for run, each in ((comparison.baseline, before), (comparison.candidate, after)):
+        if "exit_code" in each:
+            yield Finding("bad", f"{run.run_id}: {told(each)}.")
     old, new = before["failed"], after["failed"]
     if old or new:
         tone: Tone = "bad" if new >= old else "plain"
@@ -176,7 +179,7 @@ def _changed(found: Sequence[JudgeChange]) -> Iterator[Finding]:
         moves = ", ".join(
             f"{old} → {new} in {count}" for old, new, count in each.moves[:MOST_NAMES]
         )
-        told = f": {moves}" if moves else ""
+        which = f": {moves}" if moves else ""
         mixed = (
             " Its values are of different kinds, so only whether they are equal is counted."
             if each.kind == "mixed"
@@ -184,7 +187,7 @@ def _changed(found: Sequence[JudgeChange]) -> Iterator[Finding]:
         )
         yield Finding(
             "plain",
-            f"{each.judge} says something else on {each.differing} of {cases(each.pairs)}{told}."
+            f"{each.judge} says something else on {each.differing} of {cases(each.pairs)}{which}."
             + mixed,
         )
 
@@ -193,12 +196,12 @@ def _within_noise(found: Sequence[JudgeChange]) -> Iterator[Finding]:
     for each in found:
         if each.change is None:
             continue
-        told = f"{each.judge}: {amount(each.kind, each.change.difference)} is within noise."
+        text = f"{each.judge}: {amount(each.kind, each.change.difference)} is within noise."
         if each.change.resolution is not None:
             floor = amount(each.kind, each.change.resolution, sign=False)
-            told += f" With {cases(each.pairs)}, less than ±{floor} cannot be told from chance"
-            told += _needed(each.change)
-        yield Finding("plain", told)
+            text += f" With {cases(each.pairs)}, less than ±{floor} cannot be told from chance"
+            text += _needed(each.change)
+        yield Finding("plain", text)
 
 
 def _needed(change: Change) -> str:

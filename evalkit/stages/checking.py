@@ -101,6 +101,7 @@ def _check_runs(workspace: Workspace, runs: list[str], problems: list[Problem]) 
             own = found.logs()
             logs += len(own)
             problems += [log.barred for log in own if log.barred is not None]
+            problems += [why for log in own for why in log.passed_over.values()]
             if text := review_text(found):
                 parse_review(text, str(found.review))
                 reviews += 1

@@ -22,6 +22,9 @@ from evalkit.core.timing import parse_time
 EVENTS = "events.json"
 """What the harness may leave beside a log: when each event was logged."""
 
+SUBAGENTS = "subagents"
+"""Beside a log, the folder with the transcripts of background subagents."""
+
 INPUT = "input.yaml"
 """What a case gives to the agent, in the dataset; the harness leaves a copy beside the log."""
 
@@ -42,12 +45,14 @@ class LogFile:
         steps: The logs of a case's steps by their id, in order; of them, ``path`` is a copy of
             the last.
         barred: Why it is not read although it is there; None where it is.
+        passed_over: What lies beside it and is not read, since a link leads out, and why.
     """
 
     path: Path
     case_id: str | None
     steps: Mapping[str, Path] = field(default_factory=dict)
     barred: Problem | None = None
+    passed_over: Mapping[Path, Problem] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -55,15 +60,13 @@ class LogFile:
         return self.path.parent
 
     def kept_inside(self, root: Path) -> LogFile:
-        """The log, barred where a link leads it, or what lies beside it, out of the run."""
-        try:
-            inside(self.path, root)
-            beside = (*self._transcripts(), self.folder / EVENTS, self.folder / INPUT)
-            for path in (*self.steps.values(), *beside):
-                inside(path, root)
-        except InputError as error:
-            return replace(self, barred=error.problems[0])
-        return self
+        """The log, barred where a link leads it out of the run, else without what else does."""
+        if barred := _leading_out((*self.steps.values(), self.path), root):
+            return replace(self, barred=next(iter(barred.values())))
+        beside = [self.folder / name for name in (EVENTS, INPUT, SUBAGENTS)]
+        kept = replace(self, passed_over=_leading_out(beside, root))
+        out = _leading_out(kept.transcripts(), root)
+        return replace(kept, passed_over={**kept.passed_over, **out})
 
     def lines(self) -> dict[str, Iterator[bytes]]:
         """Step to the lines of its log, in order; a log that is no step's has an empty name.
@@ -82,10 +85,13 @@ class LogFile:
 
     def subagents(self) -> dict[str, Iterator[bytes]]:
         """The transcripts of background subagents that lie beside it, by file name."""
-        return {path.name: _lines(path) for path in self._transcripts()}
+        return {path.name: _lines(path) for path in self.transcripts()}
 
-    def _transcripts(self) -> list[Path]:
-        return sorted((self.folder / "subagents").glob("*.jsonl"))
+    def transcripts(self) -> list[Path]:
+        """The files of :meth:`subagents`."""
+        folder = self.folder / SUBAGENTS
+        found = () if folder in self.passed_over else folder.glob("*.jsonl")
+        return sorted(path for path in found if path not in self.passed_over)
 
     def events(self) -> list[dict[str, Any]] | None:
         """The harness's ``events.json`` with the time of each event; None where there is none.
@@ -93,7 +99,7 @@ class LogFile:
         An unreadable one counts as none: it only adds times to a log that is complete without.
         """
         path = self.folder / EVENTS
-        if not path.is_file():
+        if path in self.passed_over or not path.is_file():
             return None
         try:
             found = read_document(path).value
@@ -112,7 +118,7 @@ class LogFile:
 
     def modified_ns(self) -> int:
         """When the log was last written, nanoseconds since the epoch."""
-        return self._last.stat(follow_symlinks=not self.barred).st_mtime_ns
+        return (self.folder.lstat() if self.barred else self._last.stat()).st_mtime_ns
 
     def text(self) -> str | None:
         """Its begin as text, for who can make nothing else of it; None where there is none."""
@@ -151,6 +157,16 @@ class LogFile:
     @property
     def _last(self) -> Path:
         return list(self.steps.values())[-1] if self.steps else self.path
+
+
+def _leading_out(paths: Iterable[Path], root: Path) -> dict[Path, Problem]:
+    found = {}
+    for path in paths:
+        try:
+            inside(path, root)
+        except InputError as error:
+            found[path] = error.problems[0]
+    return found
 
 
 def _stamped(lines: Iterable[bytes]) -> Iterator[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Any
 
 from evalkit.adapters.files.companions import origin_of
 from evalkit.adapters.files.log_file import EVENTS, INPUT, MOST_BYTES, LogFile
-from evalkit.adapters.files.project import ProjectFiles
+from evalkit.adapters.files.project import ProjectFiles, read_case
 from evalkit.adapters.files.reading import files_below, folders_in, inside, read_document, read_text
+from evalkit.core.dataset import Case, SchemaMapping
 from evalkit.core.document import Document, masked_document
 from evalkit.core.errors import InputError, Problem
 from evalkit.core.identifiers import check_id
+from evalkit.core.mapping.schema_mapping import apply_mapping, parse_mapping
 from evalkit.core.project import Project
 from evalkit.core.receipts import WHOLE_RUN
 from evalkit.core.results import Run
@@ -29,6 +32,9 @@ DOCUMENTS = ("summary.yaml", "run_result.json")
 
 RESULT = "run_result.json"
 """What an execution consumed and how it ended: of the whole run, and in a case's folder of it."""
+
+NAMED_FOR_INPUT = ("input", "prompt")
+"""Names of a case's file, whatever its suffix, that hold what the agent is asked."""
 
 RECORDS = ("stdout.log", "stderr.log", EVENTS, RESULT)
 """What the harness itself left in a case's folder; everything else there is the agent's output."""
@@ -45,6 +51,7 @@ class RunFiles:
         started: What ``run_result.json`` says of when it began; None where it does not.
         documents: Its own files by name, parsed; without those that it lacks.
         cases_dir: Where the cases of the project lie; None where there is no such folder.
+        mapping: Which of their fields are inputs; None where there is none that can be read.
     """
 
     project: Project
@@ -53,6 +60,7 @@ class RunFiles:
     started: Any = None
     documents: Mapping[str, Document] = field(default_factory=dict)
     cases_dir: Path | None = None
+    mapping: SchemaMapping | None = None
 
     @cached_property
     def first_ns(self) -> int | None:
@@ -63,15 +71,14 @@ class RunFiles:
     def logs(self) -> tuple[LogFile, ...]:
         """Its logs: one a case, or one for the run in batch mode.
 
-        One that leads out of the run directory, itself or by what lies beside it, is barred.
+        One that leads out of the project is barred.
         """
         whole = self.folder / "stdout.log"
         cases = map(self._log_of, folders_in(self.folder / "cases"))
-        own = tuple(log for log in cases if log.steps or log.path.is_file())
-        found = own
+        own = tuple(log for log in cases if log.barred or log.steps or log.path.is_file())
         if whole.is_file() and (self.run.mode == "batch" or not own):
-            found = (LogFile(whole, None),)
-        return tuple(log.kept_inside(self.folder) for log in found)
+            return (LogFile(whole, None).kept_inside(self.folder),)
+        return own
 
     def _log_of(self, case_id: str) -> LogFile:
         """A case's log with those of its steps, in the order the run's result or config has."""
@@ -84,38 +91,45 @@ class RunFiles:
         ran = self.run.case_usage[case_id].steps if case_id in self.run.case_usage else ()
         order = dict.fromkeys((*ran, *self.project.steps, *there))
         steps = {step: there[step] for step in order if step in there}
-        return LogFile(folder / "stdout.log", case_id, steps)
+        return LogFile(folder / "stdout.log", case_id, steps).kept_inside(self.folder)
 
     def given(self, case_id: str | None) -> Json:
         """What a case gave to the agent; None where no file of this run or project says.
 
+        It is ``input.yaml``, else what the mapping selects, else a file that is named like it.
         It is asked for what no log tells, so an unreadable file counts as none.
         """
         if case_id is None:
             return None
-        places = [(self.folder / "cases" / case_id / INPUT, self.folder)]
-        if self.cases_dir is not None:
-            places.append((self.cases_dir / case_id / INPUT, self.cases_dir))
-        there = ((path, root) for path, root in places if path.is_file())
-        try:
+        with suppress(InputError):
             check_id(case_id, "case id")
-            return next((read_document(inside(*each)).value for each in there), None)
-        except InputError:
-            return None
+            own = (self.folder / "cases" / case_id, self.folder)
+            theirs = (self.cases_dir / case_id, self.cases_dir) if self.cases_dir else own
+            for folder, root in (own, theirs):
+                with suppress(InputError):
+                    if (path := inside(folder / INPUT, root)).is_file():
+                        return read_document(path).value
+            if self.cases_dir and inside(*theirs).is_dir():
+                return _asked_of(read_case(self.cases_dir, case_id), self.mapping)
+        return None
 
     def produced(self, case_id: str | None) -> dict[str, str | None]:
         """The files that the agent left for a case, or for a whole batch run, by relative path.
 
-        None stands for the text of one that is too large, or is none. Where a link leads out of
-        the run, nothing is listed.
+        None stands for the text of one that is too large, or is none; of a link that is not
+        followed, it is said why.
         """
         own = self.folder / ("output" if case_id is None else f"cases/{case_id}")
+        skipped: dict[str, str] = {}
         try:
             check_id("output" if case_id is None else case_id, "case id")
-            names = list(files_below(inside(own, self.folder), self.folder)) if own.is_dir() else []
+            is_there = inside(own, self.folder).is_dir()
+            names = files_below(own, self.folder, skipped) if is_there else ()
+            found = {name: _text_of(own / name) for name in names}
         except InputError:
             return {}
-        return {name: _text_of(own / name) for name in names if not _is_record(name)}
+        found |= {name: f"(not read: it {why})" for name, why in skipped.items()}
+        return {name: text for name, text in found.items() if not _is_record(name)}
 
     def modified_ns(self) -> int:
         """When the run's own files were last written; for executions that left no log."""
@@ -168,8 +182,13 @@ def list_runs(files: ProjectFiles) -> list[str]:
     )
 
 
-def load_run(files: ProjectFiles, run_id: str) -> RunFiles:
+def load_run(files: ProjectFiles, run_id: str, mapping_file: Path | None = None) -> RunFiles:
     """Read a finished run, without its logs.
+
+    Args:
+        files: The project.
+        run_id: The run directory's name.
+        mapping_file: Where the project's mapping lies, if there is one.
 
     Raises:
         InputError: there is no such run, or its files are wrong; with every problem.
@@ -201,7 +220,8 @@ def load_run(files: ProjectFiles, run_id: str) -> RunFiles:
         (body[key] for key in ("started_at", "start_time", "started") if key in body), None
     )
     run = replace(run, origin=origin_of(folder))
-    read = RunFiles(files.project, run, folder, started, found, _cases_dir(files))
+    mapping = _mapping(mapping_file, files.project.name)
+    read = RunFiles(files.project, run, folder, started, found, _cases_dir(files), mapping)
     return replace(read, run=replace(run, failed=_failures(read)))
 
 
@@ -249,6 +269,23 @@ def _cases_dir(files: ProjectFiles) -> Path | None:
         return files.cases_dir
     except InputError:
         return None
+
+
+def _mapping(path: Path | None, evaluation: str) -> SchemaMapping | None:
+    """The eval's mapping, which a finished run can be read without."""
+    with suppress(InputError):
+        if path and path.is_file():
+            mapping = parse_mapping(read_text(path), str(path))
+            return mapping if mapping.evaluation in {"", evaluation} else None
+    return None
+
+
+def _asked_of(case: Case, mapping: SchemaMapping | None) -> Json:
+    """What the mapping selects of a case, else its file that is named for what it holds."""
+    if mapping and (inputs := apply_mapping(mapping, case)[0].inputs):
+        return dict(inputs)
+    known = {**case.texts, **case.documents}
+    return next((known[name] for name in known if Path(name).stem in NAMED_FOR_INPUT), None)
 
 
 def _is_run(path: Path) -> bool:

@@ -120,6 +120,7 @@ class _Logging:
         self.account.written = bool(traces.moved)
         self.account.notes += [*self.found.run.notes, *map(str, self.found.project.doubts)]
         self.account.notes += [*self.placement.index.notes, *self.account.about_scores()]
+        self.account.notes += [f"{p}" for log in self.logs for p in log.passed_over.values()]
         self._write_run()
         if self.dataset:
             self._link_dataset()

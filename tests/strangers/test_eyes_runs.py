@@ -1,0 +1,332 @@
+"""Runs and projects as strangers have them: no logs, dead executions, links, other layouts."""
+
+from __future__ import annotations
+
+import pytest
+from agentlogs import as_lines, ask, init, say, text
+from eval_project import CASES, RESULT, RUN_ID, log_of, scores_of
+from in_mlflow import InMlflow
+
+RUN = ("--run-id", RUN_ID)
+
+
+@pytest.fixture
+def mlflow(database_uri):
+    return InMlflow(database_uri)
+
+
+def outcome_of(project, **changes):
+    project.write(f"{project.run_dir}/run_result.json", {**RESULT, **changes})
+
+
+def states(mlflow):
+    return {case: str(trace.info.state).split(".")[-1] for case, trace in mlflow.traces().items()}
+
+
+def first_line(outcome):
+    return outcome.err.splitlines()[0]
+
+
+def request_of(mlflow, case):
+    return mlflow.client.get_trace(mlflow.traces()[case].info.trace_id).data.request
+
+
+# -- every case has a trace ------------------------------------------------------------------------
+
+
+def test_a_run_without_any_folder_of_its_cases_has_traces_where_scores_land(
+    project, evalkit, mlflow
+):
+    project.remove(f"{project.run_dir}/cases")
+    project.write(
+        f"{project.run_dir}/review.yaml",
+        {"run_id": RUN_ID, "reviewer": "mia", "feedback": {"alpha": "too short", "beta": ""}},
+    )
+    logged = evalkit("log-results", *RUN)
+    assert (logged.code, logged.report["traces"]) == (0, 3)
+    assert set(states(mlflow).values()) <= {"STATE_UNSPECIFIED"}
+    assert "please handle beta" in request_of(mlflow, "beta")
+    pushed = evalkit("push-feedback", *RUN)
+    assert pushed.code == 0
+    assert not pushed.report["unmatched"]
+    assert mlflow.values("alpha")["human_review"] is False
+    assert mlflow.values("beta")["human_review"] is True
+    assert mlflow.values("gamma")["quality"] == 5
+
+
+def test_empty_logs_binary_logs_and_cases_that_only_the_result_names_have_traces(
+    project, evalkit, mlflow
+):
+    project.log("alpha", b"")
+    project.log("beta", b"\xff\xfe\x00\x01garbage\x00")
+    project.unlog("gamma")
+    project.write(f"{project.run_dir}/cases/beta/output/answer.md", "the answer of beta")
+    project.add_case("delta", "please handle delta")
+    per_case = {"delta": {"exit_code": 0, "duration_s": 4.0}, "alpha": {"exit_code": 0}}
+    outcome_of(project, per_case=per_case)
+    project.summarise({"alpha": scores_of("alpha")})
+    logged = evalkit("log-results", *RUN)
+    assert logged.code == 0
+    assert {"alpha", "beta", "delta"} <= set(mlflow.traces())
+    assert states(mlflow)["delta"] == "OK"
+    assert mlflow.traces()["delta"].info.execution_duration == 4000
+    whole = mlflow.client.get_trace(mlflow.traces()["beta"].info.trace_id)
+    assert "the answer of beta" in str(whole.data.spans[0].to_dict())
+
+
+# -- executions that failed ------------------------------------------------------------------------
+
+
+def test_a_whole_log_of_an_execution_that_was_killed_is_an_error(project, evalkit, mlflow):
+    outcome_of(
+        project,
+        exit_code=137,
+        per_case={
+            "alpha": {"exit_code": 0, "duration_s": 10.0},
+            "beta": {"exit_code": 137, "duration_s": 61.5},
+            "gamma": {"exit_code": -9, "duration_s": 3.0},
+        },
+    )
+    logged = evalkit("log-results", *RUN)
+    assert states(mlflow) == {"alpha": "OK", "beta": "ERROR", "gamma": "ERROR"}
+    assert mlflow.run().data.metrics["executions_failed"] == 2
+    assert "2 of 3 executions failed" in logged.err
+    assert "exit code 137" in logged.err
+    assert "exit code -9" in logged.err
+    assert evalkit("log-results", *RUN, "--strict").code == 1
+
+
+def test_a_batch_that_timed_out_is_an_error_and_a_failed_run(project, evalkit, mlflow):
+    project.make_batch()
+    cut = as_lines([init(), ask("handle everything"), say("m1", text("working"))])
+    project.write(f"{project.run_dir}/stdout.log", b"".join(cut))
+    outcome_of(project, execution_mode="batch", exit_code=124, duration_s=600.0)
+    logged = evalkit("log-results", *RUN)
+    assert list(states(mlflow).values()) == ["ERROR"]
+    assert mlflow.run().info.status == "FAILED"
+    assert mlflow.run().data.metrics["executions_failed"] >= 1
+    assert "failed" in logged.err
+    assert "124" in logged.err
+
+
+def test_exit_codes_that_lie_beside_the_logs_count_too(project, evalkit, mlflow):
+    """Older harnesses write a run_result.json a case, and none of it in the run's."""
+    outcome_of(project, exit_code=1)
+    for case, code in {"alpha": 0, "beta": 1, "gamma": 0}.items():
+        path = f"{project.run_dir}/cases/{case}/run_result.json"
+        project.write(path, {"exit_code": code, "duration_s": 10.0})
+    logged = evalkit("log-results", *RUN)
+    assert states(mlflow) == {"alpha": "OK", "beta": "ERROR", "gamma": "OK"}
+    assert "1 of 3 executions failed: beta (exit code 1)" in logged.err
+
+
+@pytest.mark.parametrize("per_case", [None, {}, {c: {"exit_code": 0} for c in CASES}])
+def test_a_run_that_failed_while_no_case_says_which_is_never_silent(project, evalkit, per_case):
+    outcome_of(project, exit_code=2, **({} if per_case is None else {"per_case": per_case}))
+    logged = evalkit("log-results", *RUN)
+    told = [line for line in logged.err.splitlines() if "exit code 2" in line]
+    assert told, logged.err
+    assert "0 of 3 executions failed" not in logged.err
+    assert evalkit("log-results", *RUN, "--strict").code == 1
+
+
+# -- links -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def outside(tmp_path):
+    place = tmp_path / "elsewhere"
+    place.mkdir()
+    (place / "secret.txt").write_text("not yours", "utf-8")
+    (place / "events.json").write_text("[]", "utf-8")
+    (place / "input.yaml").write_text("prompt: not yours\n", "utf-8")
+    (place / "agent-b2.jsonl").write_text("{}", "utf-8")
+    (place / "stdout.log").write_bytes(log_of("not yours"))
+    return place
+
+
+def link(project, path, target):
+    place = project.root / path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if place.is_symlink() or place.exists():
+        project.remove(path)
+    place.symlink_to(target)
+
+
+@pytest.mark.parametrize(
+    ("beside", "target"),
+    [
+        ("events.json", "events.json"),
+        ("subagents/agent-a1.jsonl", "agent-b2.jsonl"),
+        ("subagents", ""),
+        ("input.yaml", "input.yaml"),
+    ],
+)
+def test_a_linked_file_beside_a_log_is_named_and_the_log_is_read(
+    project, evalkit, mlflow, outside, beside, target
+):
+    link(project, f"{project.run_dir}/cases/beta/{beside}", outside / target)
+    logged = evalkit("log-results", *RUN)
+    assert (logged.code, logged.report["traces"]) == (0, 3)
+    trace = mlflow.client.get_trace(mlflow.traces()["beta"].info.trace_id)
+    assert len(trace.data.spans) > 2
+    assert "not yours" not in str([s.to_dict() for s in trace.data.spans])
+    assert f"beta/{beside}" in logged.err
+
+
+def test_links_inside_the_repository_are_followed_even_above_the_project(
+    tmp_path, project, evalkit, mlflow
+):
+    (tmp_path / ".git").mkdir()
+    shared = tmp_path / "logs" / "beta.log"
+    shared.parent.mkdir()
+    shared.write_bytes(log_of("beta", reply="from the shared log"))
+    link(project, f"{project.run_dir}/cases/beta/stdout.log", "../../../../../../../logs/beta.log")
+    logged = evalkit("log-results", *RUN)
+    assert logged.code == 0
+    assert "from the shared log" in (
+        mlflow.client.get_trace(mlflow.traces()["beta"].info.trace_id).data.response or ""
+    )
+
+
+def test_a_case_folder_that_leads_out_has_a_stub_and_the_rest_goes_on(
+    project, evalkit, mlflow, outside
+):
+    link(project, f"{project.run_dir}/cases/beta", outside)
+    logged = evalkit("log-results", *RUN)
+    assert (logged.code, logged.report["traces"]) == (0, 3)
+    assert "cases/beta" in logged.err
+    trace = mlflow.client.get_trace(mlflow.traces()["beta"].info.trace_id)
+    spans = str([span.to_dict() for span in trace.data.spans])
+    assert "not yours" not in spans
+    assert "link" in spans
+    assert "please handle beta" in trace.data.request
+    assert len(mlflow.client.get_trace(mlflow.traces()["alpha"].info.trace_id).data.spans) > 2
+    assert evalkit("push-feedback", *RUN).report["unmatched"] == 0
+
+
+def test_a_case_folder_that_stays_inside_is_followed(project, evalkit, mlflow):
+    project.write("kept/beta/stdout.log", log_of("beta", reply="kept answer"))
+    link(project, f"{project.run_dir}/cases/beta", project.root / "kept/beta")
+    assert evalkit("log-results", *RUN).code == 0
+    assert "kept answer" in (
+        mlflow.client.get_trace(mlflow.traces()["beta"].info.trace_id).data.response or ""
+    )
+
+
+def test_a_step_whose_log_leads_out_is_named_and_its_case_has_a_stub(
+    project, evalkit, mlflow, outside
+):
+    steps = [{"id": "draft", "prompt": "draft"}, {"id": "polish", "prompt": "polish"}]
+    project.configure(skill=None, execution={"steps": steps})
+    base = f"{project.run_dir}/cases/beta"
+    project.write(f"{base}/steps/draft/stdout.log", log_of("draft", reply="drafted"))
+    link(project, f"{base}/steps/polish/stdout.log", outside / "stdout.log")
+    link(project, f"{base}/stdout.log", outside / "stdout.log")
+    logged = evalkit("log-results", *RUN)
+    assert (logged.code, logged.report["traces"]) == (0, 3)
+    trace = mlflow.client.get_trace(mlflow.traces()["beta"].info.trace_id)
+    spans = str([span.to_dict() for span in trace.data.spans])
+    assert "not yours" not in spans
+    assert "polish/stdout.log" in logged.err
+
+
+def test_an_output_that_leads_out_is_named_in_the_stub_and_the_others_are_shown(
+    project, evalkit, mlflow, outside
+):
+    project.unlog("beta")
+    base = f"{project.run_dir}/cases/beta/output"
+    project.write(f"{base}/answer.md", "the answer of beta")
+    link(project, f"{base}/other.md", outside / "secret.txt")
+    assert evalkit("log-results", *RUN).code == 0
+    trace = mlflow.client.get_trace(mlflow.traces()["beta"].info.trace_id)
+    assert "the answer of beta" in trace.data.response
+    assert "leads out of" in trace.data.response
+    assert "not yours" not in trace.data.response
+
+
+# -- the input of a stub ---------------------------------------------------------------------------
+
+
+def test_a_stub_has_the_input_that_the_mapping_selects(project, evalkit, mlflow):
+    project.remove("cases/beta/input.yaml")
+    project.write("cases/beta/ticket.json", {"question": "where is my parcel?"})
+    project.write("cases/beta/prompt.md", "handle beta, please")
+    project.unlog("beta")
+    mapping = {"inputs": {"question": "ticket.json:question"}, "expectations": {}}
+    project.write("tmp/schema_mapping.json", mapping)
+    assert evalkit("log-results", *RUN).code == 0
+    assert "where is my parcel?" in request_of(mlflow, "beta")
+
+
+def test_a_stub_has_its_input_without_mapping_and_without_input_yaml(project, evalkit, mlflow):
+    project.remove("tmp/schema_mapping.json")
+    for case in CASES:
+        project.remove(f"cases/{case}/input.yaml")
+        project.write(f"cases/{case}/input.json", {"prompt": f"handle {case} from json"})
+    project.unlog("beta")
+    assert evalkit("log-results", *RUN).code == 0
+    assert "handle beta from json" in request_of(mlflow, "beta")
+
+
+# -- traces that the harness recorded --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["log-results", "push-feedback", "pull-feedback"])
+def test_a_stub_gives_way_and_people_s_words_move(project, evalkit, mlflow, command):
+    project.unlog("beta")
+    evalkit("log-results", *RUN)
+    evalkit("push-feedback", *RUN)
+    mlflow.say("beta", "tone", "rude", who="mia")
+    recorded = mlflow.record("recorded", eval_run_id=RUN_ID, eval_case_id="beta")
+    done = evalkit(command, *RUN)
+    assert done.code == 0
+    assert set(mlflow.traces()) == {"alpha", "gamma", "recorded"}
+    found = mlflow.traces()["recorded"].info.assessments
+    assert mlflow.traces()["recorded"].info.trace_id == recorded
+    named = {(each.name, each.value) for each in found if each.feedback}
+    assert ("quality", 4) in named
+    assert ("tone", "rude") in named
+    assert evalkit("push-feedback", *RUN).report["unmatched"] == 0
+
+
+def test_every_case_recorded_before_anything_is_logged_is_used(evalkit, mlflow):
+    evalkit("sync-dataset")
+    mlflow.client.create_experiment("support") if mlflow.experiment_id is None else None
+    ids = {case: mlflow.record(case, eval_run_id=RUN_ID, eval_case_id=case) for case in CASES}
+    pushed = evalkit("push-feedback", *RUN)
+    assert pushed.report["traces"] == 3
+    evalkit("log-results", *RUN)
+    assert {c: t.info.trace_id for c, t in mlflow.traces().items()} == ids
+    assert mlflow.values("gamma")["quality"] == 5
+
+
+# -- true words about traces -----------------------------------------------------------------------
+
+
+def words(outcome):
+    return outcome.err + outcome.out
+
+
+def test_without_scores_and_with_an_empty_review_push_does_not_deny_the_traces(project, evalkit):
+    project.remove(project.summary)
+    project.write(f"{project.run_dir}/review.yaml", {"run_id": RUN_ID, "feedback": {}})
+    evalkit("log-results", *RUN)
+    pushed = evalkit("push-feedback", *RUN)
+    assert pushed.code == 0
+    assert "no traces" not in words(pushed)
+    assert pushed.report["traces"] == 3 or "3 traces" in words(pushed)
+
+
+def test_asked_for_people_s_words_only_push_does_not_deny_the_traces(evalkit):
+    evalkit("log-results", *RUN)
+    pushed = evalkit("push-feedback", *RUN, "--source", "human")
+    assert pushed.code == 0
+    assert "no traces" not in words(pushed)
+    assert pushed.report["human"] == 0
+
+
+def test_before_anything_is_logged_push_says_so(evalkit):
+    pushed = evalkit("push-feedback", *RUN)
+    assert "log-results" in words(pushed)
+    assert pushed.report["traces"] == 0
