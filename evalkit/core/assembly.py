@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from evalkit.core.content import Trimmer, id_of, list_of, mapping_of, text_of
 from evalkit.core.conversation import Session, Subagent, Thread, ToolCall, ToolCalls
-from evalkit.core.loglines import KINDS, Event, is_event
+from evalkit.core.loglines import KINDS, Event, is_event, what_it_is
 from evalkit.core.messages import Messages
 from evalkit.core.outcomes import STRUCTURED
 from evalkit.core.subagents import Tasks
@@ -119,7 +119,7 @@ class Assembler:
         full = f"{kind}/{subtype}" if subtype else kind
         handler = _HANDLERS.get(full if kind == "system" else kind)
         if handler is None:
-            return full or "an object without a type"
+            return full or what_it_is(event)
         skipped: str | None = getattr(self, handler)(event)
         return skipped
 

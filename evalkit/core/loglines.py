@@ -28,6 +28,9 @@ _UNSEEN = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x20\x7f\ufeff]|\\[nrt]")
 COMPRESSED = "compressed with"
 """Begins the reason why the first line of a compressed log cannot be read."""
 
+WRAPPED = "an event inside another object's text, "
+"""Begins the reason why an object is skipped that a logging driver put around an event."""
+
 _MAGIC = {
     b"\x1f\x8b": "gzip",
     b"\x28\xb5\x2f\xfd": "zstd",
@@ -55,6 +58,12 @@ def is_event(value: Json) -> bool:
     if kind == "system":
         return isinstance(value.get("subtype"), str)
     return isinstance(kind, str) and ("event" if kind == "stream_event" else "session_id") in value
+
+
+def what_it_is(value: Event) -> str:
+    """What to call an object that does not say it itself."""
+    wrapped = (k for k, v in value.items() if isinstance(v, str) and _EVENT_BEGINS.match(v))
+    return next((f"{WRAPPED}{key}" for key in wrapped), "an object without a type")
 
 
 def read_events(lines: Iterable[bytes], ledger: Ledger, *, source: str = "") -> Iterator[Event]:

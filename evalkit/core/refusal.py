@@ -7,7 +7,7 @@ from collections import Counter
 from evalkit.core.assembly import Assembler
 from evalkit.core.errors import LogRefused, Problem
 from evalkit.core.ledger import Ledger
-from evalkit.core.loglines import COMPRESSED
+from evalkit.core.loglines import COMPRESSED, WRAPPED
 
 _FIX = "log the agent with: claude --print --output-format stream-json --verbose"
 
@@ -69,6 +69,14 @@ def refuse_foreign(assembler: Assembler, ledger: Ledger) -> None:
     if agents and not has_messages:
         message = f"this looks like a log of {agents.most_common(1)[0][0]}, not of Claude Code"
         _refuse(ledger, message, _FIX)
+    wrapped = next((reason for reason in ledger.skipped if reason.startswith(WRAPPED)), "")
+    if wrapped and not assembler.known:
+        key = wrapped.removeprefix(WRAPPED)
+        message = f"each event of the log stands in the text {key!r} of another object"
+        message += ", as Docker's own log files have it" if key == "log" else ""
+        # Docker cuts long lines in pieces, and only the last of them has the line end
+        flag = "-j" if key == "log" else "-r"
+        _refuse(ledger, message, f"take them out: jq {flag} .{key} stdout.log")
     if not assembler.known or not assembler.sessions:
         kinds = ", ".join(sorted(kind for kind in assembler.strange if kind)[:_SHOWN])
         found = f"; it has events of type {kinds}" if kinds else ""

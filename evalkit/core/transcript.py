@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any
@@ -14,6 +14,7 @@ from evalkit.core.asides import anchor, lay_out_asides, read_asides
 from evalkit.core.assembly import Assembler
 from evalkit.core.closing import add_closing_calls
 from evalkit.core.content import Trimmer
+from evalkit.core.conversation import Session
 from evalkit.core.errors import LogRefused
 from evalkit.core.ledger import Ledger
 from evalkit.core.loglines import Event, as_utf8, read_events
@@ -24,7 +25,7 @@ from evalkit.core.reconcile import reconcile
 from evalkit.core.refusal import refuse_foreign
 from evalkit.core.reported import complete_duration, complete_totals, differences, remarks
 from evalkit.core.results import Usage as Reported
-from evalkit.core.spans import Trace
+from evalkit.core.spans import Status, Trace
 from evalkit.core.start import Start
 from evalkit.core.timing import align_times, drop_outliers, lay_out
 from evalkit.core.totals import own_totals
@@ -116,7 +117,10 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
     if ended is not sessions[-1]:
         ledger.note("an error that nothing led to follows the last session's end; not taken for it")
     response = answer_of(ended)
-    spans = build_spans(views, trace_id=trace_id, name=name, request=asked, response=response)
+    outcome = _outcome(session_outcome(ended), logs, sessions, ledger)
+    spans = build_spans(
+        views, trace_id=trace_id, name=name, request=asked, response=response, outcome=outcome
+    )
     silent = sum(not tool.agent.thread.calls for tool in assembler.tasks.started if tool.agent)
     if silent:
         ledger.note(f"messages of {silent} subagents are not in the log")
@@ -139,7 +143,7 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
         case_id=case_id,
         start_ns=spans[0].start_ns,
         end_ns=spans[0].end_ns,
-        status=session_outcome(ended)[0],
+        status=outcome[0],
         request=asked,
         response=response,
         spans=spans,
@@ -150,6 +154,18 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
         ).hexdigest(),
         receipt=receipt,
     )
+
+
+def _outcome(
+    said: tuple[Status, str], steps: Collection[str], sessions: Sequence[Session], ledger: Ledger
+) -> tuple[Status, str]:
+    """What the last session says of how it ended; nobody knows where a step left no log."""
+    unlogged = [step for step in steps if step not in {session.step for session in sessions}]
+    for step in unlogged:
+        ledger.note(f"step {step} left no log with a session")
+    if unlogged and "" not in steps and said[0] == "OK":
+        return "UNSET", f"no log says how step {unlogged[-1]} ended"
+    return said
 
 
 def _events(

@@ -30,7 +30,6 @@ from evalkit.core.conversation import ModelCall, Session, Subagent, Thread, Tool
 from evalkit.core.outcomes import (
     answer_of,
     call_outcome,
-    deciding,
     session_outcome,
     subagent_outcome,
     tool_outcome,
@@ -76,7 +75,13 @@ class SessionView:
 
 
 def build_spans(
-    views: Sequence[SessionView], *, trace_id: str, name: str, request: Json, response: Json
+    views: Sequence[SessionView],
+    *,
+    trace_id: str,
+    name: str,
+    request: Json,
+    response: Json,
+    outcome: tuple[Status, str],
 ) -> tuple[Span, ...]:
     """The spans of a log, root first and each parent before its children.
 
@@ -86,6 +91,7 @@ def build_spans(
         name: The root's name.
         request: What the agent was asked.
         response: What it answered last.
+        outcome: How it ended, and why it failed.
     """
     tree = _Tree()
     if len(views) == 1:
@@ -94,14 +100,13 @@ def build_spans(
         lines = [view.session.line.ticks for view in views]
         begin = min((ticks[0] for ticks in lines), key=lambda tick: tick.at)
         root = tree.add(None, name, "AGENT", begin, lines[-1][-1])
-        ended = deciding([view.session for view in views])
-        root.status, root.message = session_outcome(ended)
         for number, view in enumerate(views, start=1):
             step = view.session.step
             node = tree.session(view, root, f"step {step}" if step else f"session {number}")
             node.inputs = view.session.main.prompt
             node.outputs = answer_of(view.session)
     root.inputs, root.outputs = request, response
+    root.status, root.message = outcome
     return tree.spans(trace_id)
 
 

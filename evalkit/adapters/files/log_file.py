@@ -44,6 +44,7 @@ class LogFile:
         case_id: Its case; None for a batch run's.
         steps: The logs of a case's steps by their id, in order; of them, ``path`` is a copy of
             the last.
+        unlogged: Ids of the steps that should have a log and have none.
         barred: Why it is not read although it is there; None where it is.
         passed_over: What lies beside it and is not read, since a link leads out, and why.
     """
@@ -51,6 +52,7 @@ class LogFile:
     path: Path
     case_id: str | None
     steps: Mapping[str, Path] = field(default_factory=dict)
+    unlogged: tuple[str, ...] = ()
     barred: Problem | None = None
     passed_over: Mapping[Path, Problem] = field(default_factory=dict)
 
@@ -63,13 +65,15 @@ class LogFile:
         """The log, barred where a link leads it out of the run, else without what else does."""
         if barred := _leading_out((*self.steps.values(), self.path), root):
             return replace(self, barred=next(iter(barred.values())))
-        beside = [self.folder / name for name in (EVENTS, INPUT, SUBAGENTS)]
+        beside = [self.folder / EVENTS, self.folder / INPUT, *self._aside().values()]
         kept = replace(self, passed_over=_leading_out(beside, root))
-        out = _leading_out(kept.transcripts(), root)
+        out = _leading_out([path for _, path in kept.transcripts()], root)
         return replace(kept, passed_over={**kept.passed_over, **out})
 
     def lines(self) -> dict[str, Iterator[bytes]]:
         """Step to the lines of its log, in order; a log that is no step's has an empty name.
+
+        A step that left none has no lines.
 
         They are read one at a time, as bytes, which raises LogRefused where it cannot be done.
 
@@ -81,17 +85,37 @@ class LogFile:
         logs = dict(self.steps)
         if self.path.is_file() and not (logs and filecmp.cmp(self.path, self._last, shallow=False)):
             logs[""] = self.path
-        return {step: _lines(path) for step, path in logs.items()}
+        none = {step: iter(()) for step in self.unlogged}
+        return {**none, **{step: _lines(path) for step, path in logs.items()}}
 
     def subagents(self) -> dict[str, Iterator[bytes]]:
-        """The transcripts of background subagents that lie beside it, by file name."""
-        return {path.name: _lines(path) for path in self.transcripts()}
+        """The transcripts of background subagents that lie beside it, by file name.
 
-    def transcripts(self) -> list[Path]:
-        """The files of :meth:`subagents`."""
-        folder = self.folder / SUBAGENTS
-        found = () if folder in self.passed_over else folder.glob("*.jsonl")
-        return sorted(path for path in found if path not in self.passed_over)
+        Those of steps are named with the step; of the last step's, the harness may leave a copy
+        beside the whole log.
+        """
+        found = {name: _lines(path) for name, path in self.transcripts()}
+        for _, path in self.transcripts():
+            copy = self.folder / SUBAGENTS / path.name
+            both = path != copy and path.name in found and path.is_file() and copy.is_file()
+            if both and filecmp.cmp(path, copy, shallow=False):
+                del found[path.name]
+        return found
+
+    def transcripts(self) -> list[tuple[str, Path]]:
+        """The files of :meth:`subagents`, with their names there."""
+        return [
+            (f"{prefix}{path.name}", path)
+            for prefix, folder in self._aside().items()
+            if folder not in self.passed_over
+            for path in sorted(folder.glob("*.jsonl"))
+            if path not in self.passed_over
+        ]
+
+    def _aside(self) -> dict[str, Path]:
+        """Where subagents' transcripts may lie, by what goes before their names."""
+        logs = {"": self.path, **{f"steps/{step}/": path for step, path in self.steps.items()}}
+        return {prefix: path.parent / SUBAGENTS for prefix, path in logs.items()}
 
     def events(self) -> list[dict[str, Any]] | None:
         """The harness's ``events.json`` with the time of each event; None where there is none.

@@ -91,7 +91,10 @@ class RunFiles:
         ran = self.run.case_usage[case_id].steps if case_id in self.run.case_usage else ()
         order = dict.fromkeys((*ran, *self.project.steps, *there))
         steps = {step: there[step] for step in order if step in there}
-        return LogFile(folder / "stdout.log", case_id, steps).kept_inside(self.folder)
+        is_current = steps.keys() <= set(self.project.steps)  # else the config has changed since
+        due = (ran or (self.project.steps if is_current else ())) if steps else ()
+        unlogged = tuple(step for step in due if step not in steps)
+        return LogFile(folder / "stdout.log", case_id, steps, unlogged).kept_inside(self.folder)
 
     def given(self, case_id: str | None) -> Json:
         """What a case gave to the agent; None where no file of this run or project says.
@@ -252,8 +255,8 @@ def _failures(found: RunFiles) -> dict[str, str]:
 
 def _is_record(name: str) -> bool:
     """Whether the harness itself left it in a case's folder."""
-    in_step = name.startswith("steps/") and name.endswith(RECORDS)
-    return name in RECORDS or in_step or name.startswith("subagents/")
+    own = name.split("/", 2)[-1] if name.startswith("steps/") else name
+    return own in RECORDS or own.startswith("subagents/")
 
 
 def _text_of(path: Path) -> str | None:
