@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 from agentlogs import as_lines, ask, init, say, text
-from eval_project import CASES, RESULT, RUN_ID, log_of, scores_of
+from eval_project import CASES, RESULT, RUN_ID, log_of, score, scores_of
 from in_mlflow import InMlflow
+from servers import Proxy
+
+from evalkit import Workspace, comparing
 
 RUN = ("--run-id", RUN_ID)
 
@@ -330,3 +333,59 @@ def test_before_anything_is_logged_push_says_so(evalkit):
     pushed = evalkit("push-feedback", *RUN)
     assert "log-results" in words(pushed)
     assert pushed.report["traces"] == 0
+
+
+# -- a crash is no saving --------------------------------------------------------------------------
+
+
+def compared(project, database_uri, before, after):
+    """The comparison of two runs of twelve cases; each is told what its result and logs say."""
+    cases = [f"case-{number:02}" for number in range(12)]
+    for run_id, (result, logs) in {"r1": before, "r2": after}.items():
+        folder = f"eval/runs/{project.name}/{run_id}"
+        project.write(f"{folder}/run_result.json", {**RESULT, **result})
+        scores = {case: {"polite": score(value=True)} for case in cases}
+        project.write(f"{folder}/summary.yaml", {"judges": {}, "per_case": scores})
+        for case, log in zip(cases, logs, strict=False):
+            project.write(f"{folder}/cases/{case}/stdout.log", log)
+    workspace = Workspace.open(project.root / "eval.yaml", tracking_uri=database_uri)
+    shelf = comparing.open_shelf(workspace)
+    choice = comparing.choose(shelf, "r1", "r2")
+    return comparing.report(comparing.compare_runs(shelf, choice))
+
+
+def test_failures_that_only_the_logs_know_come_first_in_a_comparison(project, database_uri):
+    good, bad = log_of("x"), log_of("x").replace(b'"is_error": false', b'"is_error": true')
+    bad = bad.replace(b'"subtype": "success"', b'"subtype": "error_during_execution"')
+    logs = [[good] * 10 + [bad] * 2, [bad] * 5 + [good] * 7]
+    report = compared(project, database_uri, *(({"exit_code": 0}, each) for each in logs))
+    (found,) = report["comparisons"]
+    assert found["findings"][0].startswith("Executions that failed 2 → 5, of 12")
+    assert "5 of 12 executions failed" in report["shortfalls"][0]
+
+
+def test_a_run_that_failed_while_no_case_says_so_is_no_equal_in_a_comparison(project, database_uri):
+    logs = [log_of("x")] * 12
+    report = compared(project, database_uri, ({"exit_code": 0}, logs), ({"exit_code": 3}, logs))
+    (found,) = report["comparisons"]
+    assert "exit code 3" in found["findings"][0]
+    assert "exit code 3" in report["shortfalls"][0]
+
+
+# -- the same on a server --------------------------------------------------------------------------
+
+
+def test_on_a_server_a_stub_gives_way_and_again_is_cheap(project, evalkit, fresh_server):
+    mlflow = InMlflow(fresh_server.uri)
+    project.unlog("beta", "gamma")
+    evalkit("sync-dataset", uri=fresh_server.uri)
+    evalkit("log-results", *RUN, uri=fresh_server.uri)
+    mlflow.record("recorded", eval_run_id=RUN_ID, eval_case_id="beta")
+    assert evalkit("log-results", *RUN, uri=fresh_server.uri).report["traces"] == 3
+    assert set(mlflow.traces()) == {"alpha", "gamma", "recorded"}
+    assert mlflow.values("recorded")["quality"] == 4
+    with Proxy(fresh_server.uri) as proxy:
+        again = evalkit("log-results", *RUN, uri=proxy.uri)
+        asked = [(request.method, request.path) for request in proxy.requests]
+    assert not again.report["written"]
+    assert len(asked) <= 5, asked
