@@ -58,7 +58,7 @@ class Account:
         empty = sum(s.value is None and not s.error for s in self.run.scores)
         if empty:
             yield f"{empty} scores have neither value nor error; they stand in the table only"
-        yield from beyond_floats(self.run.scores)
+        yield from beyond_floats((s.case_id, s.judge, s.value) for s in self.run.scores)
         if not self.run.scores:
             yield "there are no scores; judge feedback that stands in MLflow is left as it is"
 

@@ -22,6 +22,8 @@ MAX_NODES = 2_000_000
 MAX_DEPTH = 200
 """Levels a document may nest; deeper ones are no configuration but an attack or an accident."""
 
+_HALVES = re.compile(r"(?<!\\)((?:\\\\)*)\\u[dD][89a-fA-F][\da-fA-F]{2}")
+
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """Knows one tag more than YAML: the harness marks lists of a profile with ``!replace``."""
@@ -129,7 +131,8 @@ def parse_json(text: str, file: str) -> Document:
     try:
         return Document(to_json(json.loads(text, object_pairs_hook=once_each)), file)
     except TwiceError as error:
-        parse_yaml(text.replace("\t", " "), file)  # which JSON is, too, and knows the lines
+        # JSON is YAML, which knows the lines, but for tabs and for halves of surrogate pairs
+        parse_yaml(_HALVES.sub(r"\1?", text.replace("\t", " ")), file)
         problem = Problem(f"the key {error} stands twice", file, fix="keep one of them")
         raise InputError(problem) from error
     except json.JSONDecodeError as error:

@@ -133,9 +133,9 @@ class _Reader:
         for name, nested in self.mappings(head, "judges", document):
             figures = dict(leaves(nested))
             self.notes += [
-                f"the summary's judges.{name}.{key} is {value}, which is no number MLflow can show"
+                f"the summary's judges.{name}.{key} is no number that MLflow can show"
                 for key, value in figures.items()
-                if value in NOT_FINITE
+                if value in NOT_FINITE or (type(value) is int and not is_number(value))
             ]
             yield (
                 name,

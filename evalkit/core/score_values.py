@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, TypeAlias
 
 from evalkit.core.results import Score
-from evalkit.core.values import Json, exact
+from evalkit.core.values import Json, exact, is_number
 
 Kind: TypeAlias = Literal["pass", "number", "label", "other", "mixed", "nothing"]
 """What values are: true or false, numbers, text, lists or mappings; of
@@ -22,7 +21,7 @@ def value_of(score: Score | None) -> Json:
     if score is None or score.error:
         return None
     value = score.value
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return None if kind_of(value) == "number" and not is_number(value) else value
 
 
 def kind_in(scores: Iterable[Scores]) -> Kind:
@@ -47,9 +46,12 @@ def kind_of(value: Json) -> Kind:
     return "label" if isinstance(value, str) else "other"
 
 
-def beyond_floats(scores: Iterable[Score]) -> Iterator[str]:
-    """That some values are whole numbers which MLflow would round, and become text there."""
-    large = [f"{s.case_id}/{s.judge}" for s in scores if exact(s.value) != s.value]
+def beyond_floats(values: Iterable[tuple[str, str, Json]]) -> Iterator[str]:
+    """That some values, each after its case and judge, are whole numbers which MLflow would round.
+
+    They become text there.
+    """
+    large = {f"{case_id}/{judge}": "" for case_id, judge, value in values if exact(value) != value}
     if large:
         whose = ", ".join(large)
         yield f"whole numbers beyond 2^53, which MLflow would round, are text there: {whose}"

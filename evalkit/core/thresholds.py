@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -96,7 +95,7 @@ def parse_thresholds(
         for kind, bound in demanded.items():
             if kind not in figures:
                 doubt(f"{judge}.{kind}", "no such threshold", f"write one of {', '.join(figures)}")
-            elif not is_number(bound) or not math.isfinite(bound):
+            elif not is_number(bound):
                 what = f"must be a number, is {kind_of(bound)}"
                 doubt(f"{judge}.{kind}", what, "write such as 3.5")
             else:
@@ -136,5 +135,9 @@ def _figure(run: Run, judge: str, kind: str) -> float | None:
 
 
 def _error_rate(run: Run, judge: str) -> float | None:
+    figures = run.judges.get(judge, {})
+    scored, errored = figures.get("scored_cases"), figures.get("errored_cases")
+    if scored is not None and errored is not None and scored + errored > 0:
+        return errored / (scored + errored)
     own = [score for score in run.scores if score.judge == judge]
     return sum(bool(score.error) for score in own) / len(own) if own else None

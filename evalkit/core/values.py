@@ -7,6 +7,7 @@ import datetime as dt
 import hashlib
 import json
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -80,8 +81,10 @@ def exact(value: Json) -> Json:
 
 
 def is_number(value: object) -> bool:
-    """Whether a value is a number, which true and false are not, whatever Python says."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    """Whether a value is a number that a float holds; true and false are none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) <= sys.float_info.max  # which NaN is not, either
 
 
 def canonical(value: Json) -> str:

@@ -120,8 +120,12 @@ class _Push:
 
     def silences(self, source: Source) -> Iterator[str]:
         """What is written otherwise than said, and why what stands in MLflow is left as it is."""
-        if source != "human":
-            yield from beyond_floats(self.found.run.scores)
+        judged = [(score.case_id, score.judge, score.value) for score in self.found.run.scores]
+        said = self.review.verdicts.items()
+        by_people = [(case, judge, value) for case, own in said for judge, value in own.items()]
+        yield from beyond_floats(
+            [*(judged if source != "human" else ()), *(by_people if source != "judge" else ())]
+        )
         if source != "human" and not self.found.run.scores:
             yield f"{FILES['judge']} holds no scores; judges' feedback in MLflow is left as it is"
         if source == "human" and not self.review.is_begun:

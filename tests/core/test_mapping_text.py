@@ -57,8 +57,8 @@ def test_mappings_are_the_same_in_any_order() -> None:
         ('{"inputs": {"a": 3}}', "must be text"),
         ('{"inputs": {"a": "../b.yaml:c"}}', "leads out"),
         ('{"inputs": {"a": "b.yaml:c"}, "expectation": {}}', "is not known"),
-        ('{"inputs": {"a": "b.yaml:c", "a": "b.yaml:d"}}', "is there twice"),
-        ("[" * 100_000, "nests too deep"),
+        ('{"inputs": {"a": "b.yaml:c", "a": "b.yaml:d"}}', "stands twice, first on line 1"),
+        ("[" * 100_000, "nests deeper"),
         (
             '{"inputs": {"goal": "i.yaml:goal", "budget": "i.yaml:budget"}}',
             "simulated conversations and refuses it beside budget",

@@ -8,6 +8,7 @@ from evalkit.adapters.files.reading import DOCUMENT_SUFFIXES, inside, read_docum
 from evalkit.core.document import as_text, masked_document
 from evalkit.core.errors import InputError
 from evalkit.core.masking import mask_text
+from evalkit.core.values import kind_of
 
 SNAPSHOT = "harness-snapshot.json"
 """What the harness may know of where the evaluated code comes from."""
@@ -47,13 +48,16 @@ def companions(folder: Path) -> tuple[dict[str, str], list[str]]:
     return found, unread
 
 
-def origin_of(folder: Path) -> dict[str, str]:
-    """What the snapshot says, as tags; nothing where there is none that can be read."""
+def origin_of(folder: Path) -> tuple[dict[str, str], list[str]]:
+    """What the snapshot says, as tags, and what no tag says; nothing where it cannot be read."""
     path = folder / SNAPSHOT
     try:
-        said = read_document(inside(path, folder)).value if path.is_file() else None
-    except InputError:
-        return {}
-    known = said if isinstance(said, dict) else {}
-    found = {tag: as_text(known.get(name)).strip() for tag, name in SNAPSHOT_TAGS.items()}
-    return {tag: mask_text(text)[0] for tag, text in found.items() if text}
+        said = read_document(inside(path, folder)).value if path.is_file() else {}
+    except InputError:  # which the artifacts say
+        return {}, []
+    if not isinstance(said, dict):
+        return {}, [f"{SNAPSHOT} is {kind_of(said)}, not a mapping: it gives the run no tags"]
+    found = {tag: as_text(said.get(name)).strip() for tag, name in SNAPSHOT_TAGS.items()}
+    others = ", ".join(sorted(said.keys() - SNAPSHOT_TAGS.values()))
+    notes = [f"{SNAPSHOT} holds what only this artifact keeps: {others}"] if others else []
+    return {tag: mask_text(text)[0] for tag, text in found.items() if text}, notes

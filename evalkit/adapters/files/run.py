@@ -210,35 +210,40 @@ def load_run(files: ProjectFiles, run_id: str, mapping_file: Path | None = None)
         raise InputError(*problems)
     result = found.get("run_result.json")
     cases = folders_in(inside(folder / "cases", folder))
+    case_results, unread = _case_results(folder, cases)
     run = read_run(
         run_id,
         files.project,
         found.get("summary.yaml"),
         result,
         case_dirs=cases,
-        case_results=_case_results(folder, cases),
+        case_results=case_results,
     )
     body = result.value if result and isinstance(result.value, dict) else {}
     started = next(
         (body[key] for key in ("started_at", "start_time", "started") if key in body), None
     )
-    run = replace(run, origin=origin_of(folder))
+    origin, others = origin_of(folder)
+    run = replace(run, origin=origin, notes=(*run.notes, *unread, *others))
     mapping = _mapping(mapping_file, files.project.name)
     read = RunFiles(files.project, run, folder, started, found, _cases_dir(files), mapping)
     return replace(read, run=replace(run, failed=_failures(read)))
 
 
-def _case_results(folder: Path, cases: Sequence[str]) -> dict[str, Document]:
-    """What lies in the cases' own folders: all there is where a run was killed on the way."""
+def _case_results(folder: Path, cases: Sequence[str]) -> tuple[dict[str, Document], list[str]]:
+    """What lies in the cases' own folders, and what of it cannot be read.
+
+    It is all there is where a run was killed on the way, perhaps while one was being written.
+    """
     paths = {case: folder / "cases" / case / RESULT for case in cases}
-    found = {}
+    found, unread = {}, []
     for case, path in paths.items():
         try:
             if path.is_file():
                 found[case] = read_document(inside(path, folder))
-        except InputError:
-            continue
-    return found
+        except InputError as error:
+            unread.append(f"{RESULT} of {case} is not read: {error}")
+    return found, unread
 
 
 def _failures(found: RunFiles) -> dict[str, str]:

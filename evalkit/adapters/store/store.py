@@ -145,7 +145,7 @@ class Store(AgentTraces, DatasetRows, Links):
         run = self._run(run_id)
         if run.datasets:
             return "was linked"
-        dataset_id = self._gateway.datasets.find(name, experiment_id)
+        dataset_id = self._gateway.datasets.find(name, experiment_id) if name else None
         if dataset_id is None:
             return "missing"
         digest = digest_of(self._gateway.datasets.rows(dataset_id))

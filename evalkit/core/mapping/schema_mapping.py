@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evalkit.core.dataset import WHOLE_FILE, Case, Record, SchemaMapping, Selector
-from evalkit.core.document import as_text
+from evalkit.core.document import as_text, parse_json
 from evalkit.core.errors import InputError, Problem
 from evalkit.core.mapping.selecting import Found, Missing, is_pattern, parse_selector, resolve
 from evalkit.core.values import Json
@@ -160,7 +160,7 @@ def parse_mapping(text: str, file: str) -> SchemaMapping:
         InputError: with everything that is wrong in it.
     """
     problems: list[Problem] = []
-    document = _load(text, file, problems)
+    document = _load(text, file)
     unknown = [key for key in document if key not in SIDES and not key.startswith(("_", "$"))]
     problems += [
         Problem("is not known", file, field=key, fix="use inputs and expectations")
@@ -177,23 +177,11 @@ def parse_mapping(text: str, file: str) -> SchemaMapping:
     return SchemaMapping(**sides, evaluation=as_text(document.get(EVALUATION_KEY)))
 
 
-def _load(text: str, file: str, problems: list[Problem]) -> dict[str, Json]:
-    def unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-        names = [name for name, _ in pairs]
-        problems.extend(
-            Problem("is there twice; only one can hold", file, field=name, fix="rename one of them")
-            for name in sorted({name for name in names if names.count(name) > 1})
-        )
-        return dict(pairs)
-
+def _load(text: str, file: str) -> dict[str, Json]:
     try:
-        document = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=unique)
-    except json.JSONDecodeError as error:
-        raise InputError(
-            Problem(f"not JSON: {error.msg}", file, error.lineno, fix=_REWRITE)
-        ) from error
-    except RecursionError as error:
-        raise InputError(Problem("nests too deep for a mapping", file, fix=_REWRITE)) from error
+        document = parse_json(text.removeprefix("\ufeff"), file).value
+    except InputError as error:
+        raise InputError(*(replace(each, fix=_REWRITE) for each in error.problems)) from error
     if not isinstance(document, dict):
         raise InputError(
             Problem(

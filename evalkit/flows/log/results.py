@@ -122,8 +122,7 @@ class _Logging:
         self.account.notes += [*self.placement.index.notes, *self.account.about_scores()]
         self.account.notes += [f"{p}" for log in self.logs for p in log.passed_over.values()]
         self._write_run()
-        if self.dataset:
-            self._link_dataset()
+        self._link_dataset()
         self._adopt()
         self._write_traces()
         self._write_feedback()
@@ -159,8 +158,13 @@ class _Logging:
         linked = self.store.link_dataset(self.run_id, self.experiment_id, self.dataset)
         self.account.written |= linked == "linked"
         if linked == "missing":
-            what = f"there is no dataset {self.dataset} in MLflow yet: the run is linked to none"
-            self.account.notes.append(f"{what}; run sync-dataset, then log-results again")
+            what = "no dataset is named: the run is linked to none; name one with --dataset-name"
+            if self.dataset:
+                what = (
+                    f"there is no dataset {self.dataset} in MLflow yet: the run is linked to none"
+                )
+                what += "; run sync-dataset, then log-results again"
+            self.account.notes.append(what)
 
     def _adopt(self) -> None:
         """Mark the traces that the harness recorded itself, so that they are ours too.
