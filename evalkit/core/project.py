@@ -121,7 +121,8 @@ def read_project(document: Document, *, fallback_name: str = "eval") -> Project:
     reader = _Reader(document)
     project = replace(reader.project(fallback_name), unread=unread_keys(document.value))
     if reader.problems:
-        raise InputError(*sorted(reader.problems, key=lambda problem: problem.line or 0))
+        found = [*reader.problems, *project.doubts]
+        raise InputError(*sorted(found, key=lambda problem: problem.line or 0))
     return project
 
 

@@ -103,7 +103,7 @@ def test_everything_that_is_wrong_with_a_config_is_told_at_once(ends, project):
     done = ends(
         "check", "name", "models", "dataset", "execution.mode", "judges[0]", "judges[2].name"
     )
-    assert len(done.report["problems"]) == 10
+    assert len(done.report["problems"]) == 11
     lines = [problem["line"] for problem in done.report["problems"]]
     assert lines == sorted(lines)
 
