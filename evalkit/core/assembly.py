@@ -16,7 +16,7 @@ from evalkit.core.loglines import KINDS, Event, is_event, what_it_is
 from evalkit.core.messages import Messages
 from evalkit.core.outcomes import STRUCTURED
 from evalkit.core.subagents import Tasks
-from evalkit.core.timing import MILLISECOND, Line, Tick, parse_time
+from evalkit.core.timing import Line, Tick, parse_duration, parse_time
 from evalkit.core.usage import count
 
 _HOOK_OUTPUT_CHARS = 2_000
@@ -221,8 +221,7 @@ class Assembler:
         session, tick = self._session(event, opens=True)
         session.result = {key: value for key, value in event.items() if key != "result"}
         session.result["result"] = self.trim.value(event.get("result"), "result")
-        duration = count(event.get("duration_ms"))
-        session.line.duration = duration * MILLISECOND if duration else None
+        session.line.duration = parse_duration(event.get("duration_ms"), self.trim.ledger.note)
         told = {key: event[key] for key in _ABOUT_RESULT if event.get(key) is not None}
         session.facts["evalkit.result"] = self.trim.value(told, "result")
         for key in ("permission_denials", "errors"):

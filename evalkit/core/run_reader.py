@@ -10,7 +10,8 @@ from evalkit.core.errors import InputError, Problem
 from evalkit.core.figures import leaves, rest, texts, won
 from evalkit.core.project import Project
 from evalkit.core.results import Run, Score, Usage
-from evalkit.core.values import is_number
+from evalkit.core.timing import LONGEST
+from evalkit.core.values import is_beyond_numbers, is_number
 
 
 def read_run(
@@ -38,6 +39,10 @@ def read_run(
     reader = _Reader(project)
     head = reader.root(summary)
     body = reader.root(result)
+    reader.doubt(
+        {key: head[key] for key in head if key not in {"per_case", "judges"}}, "summary.yaml"
+    )
+    reader.doubt(body, "run_result.json")
     judges = dict(reader.judges(head, summary))
     scores = tuple(reader.scores(head, summary))
     usage = reader.usage(body, result, "")
@@ -45,11 +50,11 @@ def read_run(
         case: reader.usage(values, result, f"per_case.{case}.")
         for case, values in reader.mappings(body, "per_case", result)
     }
-    case_usage |= {
-        case: reader.usage(reader.root(own), own, "")
-        for case, own in (case_results or {}).items()
-        if case not in case_usage
-    }
+    for case, own in (case_results or {}).items():
+        if case not in case_usage:
+            found = reader.root(own)
+            reader.doubt(found, f"cases/{case}/run_result.json")
+            case_usage[case] = reader.usage(found, own, "")
     if reader.problems:
         raise InputError(*reader.problems)
     mode = body.get("execution_mode")
@@ -87,9 +92,6 @@ CODE_JUDGES = frozenset({"check", "code", "builtin", "module"})
 
 READ_OF_SCORE = ("value", "rationale", "error", "judge_type")
 
-NOT_FINITE = ("NaN", "Infinity", "-Infinity")
-"""How figures that are no numbers are read."""
-
 RESTORE = "run the evaluation again, or restore the file"
 
 
@@ -109,6 +111,14 @@ class _Reader:
             return document.value
         self.problems.append(document.problem("", "is not a mapping of keys", RESTORE))
         return {}
+
+    def doubt(self, found: Mapping[str, Any], file: str) -> None:
+        """Name the figures that are left out: nothing can be reckoned with them."""
+        for path, value in leaves(found):
+            if is_beyond_numbers(value):
+                self.notes.append(f"{file}: {path} is {_short(value)}, no number MLflow can show")
+            elif path.endswith("duration_s") and is_number(value) and not 0 <= value < LONGEST:
+                self.notes.append(f"{file}: {path} is {_short(value)}, no time that a run takes")
 
     def mappings(
         self, parent: Mapping[str, Any], key: str, document: Document | None, prefix: str = ""
@@ -135,7 +145,7 @@ class _Reader:
             self.notes += [
                 f"the summary's judges.{name}.{key} is no number that MLflow can show"
                 for key, value in figures.items()
-                if value in NOT_FINITE or (type(value) is int and not is_number(value))
+                if is_beyond_numbers(value)
             ]
             yield (
                 name,
@@ -188,11 +198,12 @@ class _Reader:
 
     def usage(self, found: Mapping[str, Any], document: Document | None, prefix: str) -> Usage:
         turns, code = self.number(found, "num_turns", document, prefix), found.get("exit_code")
+        lasted = self.number(found, "duration_s", document, prefix)
         return Usage(
-            duration_s=self.number(found, "duration_s", document, prefix),
+            duration_s=lasted if lasted is not None and 0 <= lasted < LONGEST else None,
             cost_usd=self.number(found, "cost_usd", document, prefix),
             num_turns=None if turns is None else int(turns),
-            exit_code=int(code) if isinstance(code, (int, float)) else None,
+            exit_code=int(code) if isinstance(code, (int, float)) and is_number(+code) else None,
             tokens={k: int(v) for k, v in _numbers(found.get("token_usage")).items()},
             per_model={
                 model: _numbers(figures)
@@ -207,9 +218,14 @@ class _Reader:
         value = found.get(key)
         if value is None or is_number(value):
             return value
-        if document is not None:
+        if document is not None and not is_beyond_numbers(value):
             self.problems.append(document.problem(prefix + key, "must be a number", RESTORE))
         return None
+
+
+def _short(value: object) -> str:
+    said = str(value)
+    return said if len(said) < 40 else f"a number of {len(said)} digits"  # noqa: PLR2004 - a line's
 
 
 def _numbers(found: object) -> dict[str, float]:

@@ -24,9 +24,6 @@ NO_LOG = "there is no log of it"
 
 MAX_VALUE_CHARS = 100_000
 
-LONGEST = 366 * 86_400
-"""Seconds; a longer duration is not believed."""
-
 
 def build_stub(  # noqa: PLR0913 - all of it decides what the trace looks like
     *,
@@ -66,8 +63,7 @@ def build_stub(  # noqa: PLR0913 - all of it decides what the trace looks like
         "evalkit.exit_code": usage.exit_code,
         "evalkit.num_turns": usage.num_turns,
     }
-    seconds = usage.duration_s or 0
-    end_ns = start.ns + (round(seconds * 10**9) if 0 < seconds < LONGEST else 0)
+    end_ns = start.ns + round((usage.duration_s or 0) * 10**9)
     root = Span(
         span_id=derive_id(trace_id, "spans", length=16),
         parent_id=None,

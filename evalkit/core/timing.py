@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from evalkit.core.values import Json
+from evalkit.core.values import Json, is_number
 
 MILLISECOND = 1_000_000
+LONGEST = 366 * 86_400
+"""Seconds; a longer duration is not believed."""
+
 _EARLIEST = 946_684_800 * 10**9  # 2000: before it a timestamp is a mistake
 _LATEST = 4_102_444_800 * 10**9  # 2100
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -85,6 +88,15 @@ def parse_time(raw: Json) -> int | None:
     else:
         return None
     return ns if _EARLIEST <= ns < _LATEST else None
+
+
+def parse_duration(raw: Json, note: Callable[[str], None]) -> int | None:
+    """How long a session took in nanoseconds, of milliseconds; ``note`` hears of what is none."""
+    if is_number(raw) and 0 <= raw < LONGEST * 1000:
+        return int(raw) * MILLISECOND or None
+    if raw is not None:
+        note(f"duration_ms, {str(raw)[:40]}, is no time that a session takes")
+    return None
 
 
 def _moment(text: str) -> dt.datetime | None:

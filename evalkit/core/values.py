@@ -87,6 +87,13 @@ def is_number(value: object) -> bool:
     return abs(value) <= sys.float_info.max  # which NaN is not, either
 
 
+def is_beyond_numbers(value: Json) -> bool:
+    """Whether it is meant as a number, and none to reckon with: NaN, infinite, or too large."""
+    if isinstance(value, int):
+        return abs(value) > sys.float_info.max
+    return value in ("NaN", "Infinity", "-Infinity")
+
+
 def canonical(value: Json) -> str:
     """The value as JSON text with sorted keys: equal values, equal text."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

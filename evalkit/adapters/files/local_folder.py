@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Self
 
+from evalkit.adapters.files.reading import write_whole
 from evalkit.core.agent.folder import Folder
 from evalkit.core.errors import InputError, Problem
 
@@ -62,12 +63,7 @@ class LocalFolder(Folder):
         file = self._inside(path)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            if str(file).startswith(VOLUMES):
-                file.write_bytes(content)  # a volume takes the whole object when it is closed
-                return
-            beside = file.with_name(f".{file.name}.{os.getpid()}")
-            beside.write_bytes(content)
-            beside.replace(file)
+            write_whole(file, content)
         except OSError as error:
             raise _refused(file, "cannot be written", error) from error
 

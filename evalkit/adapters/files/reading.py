@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,10 @@ VOLUMES = Path("/Volumes")
 
 DOCUMENT_SUFFIXES = (".yaml", ".yml", ".json")
 """Files that are parsed, not only read."""
+
+
+_PART = re.compile(r"\.(\d+)\.[a-z0-9_]{8}\.part$")
+"""How the name of a file in the making ends, after that of the file: the process that makes it."""
 
 
 def inside(path: Path, root: Path) -> Path:
@@ -101,27 +106,47 @@ def write_text(path: Path, text: str) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if is_on_volume(path):
-            path.write_bytes(_mark_of(path) + text.encode())
-            return
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(_mark_of(path) + text.encode())
-                file.flush()
-                os.fsync(file.fileno())
-            if path.exists():
-                Path(temporary).chmod(path.stat().st_mode & 0o777)
-            else:
-                Path(temporary).chmod(0o666 & ~_umask())
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_whole(path, _mark_of(path) + text.encode())
     except OSError as error:
         raise InputError(
             Problem(f"cannot be written: {error.strerror}", str(path), fix="check the folder")
         ) from error
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Put a file in its place in one go, and clear away what a kill left of earlier attempts.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    if is_on_volume(path):
+        path.write_bytes(content)
+        return
+    for left in path.parent.glob(".*.part"):
+        if (made := _PART.search(left.name)) and not _is_alive(int(made[1])):
+            left.unlink(missing_ok=True)
+    handle, temporary = tempfile.mkstemp(".part", f".{path.name}.{os.getpid()}.", path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        rights = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
+        Path(temporary).chmod(rights)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def is_on_volume(path: Path) -> bool:

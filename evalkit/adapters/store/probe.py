@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from evalkit.adapters.store import environment
 from evalkit.adapters.store.failures import (
@@ -88,7 +88,7 @@ def probe(uri: str, *, timeout_s: float = 4.0) -> Reachability:
 
 def is_server(uri: str) -> bool:
     """Whether the URI is a server's, not a database's."""
-    return urlsplit(uri).scheme in {"http", "https"}
+    return uri.partition(":")[0].lower() in {"http", "https"}
 
 
 def sqlite_path(uri: str) -> Path | None:
@@ -97,7 +97,7 @@ def sqlite_path(uri: str) -> Path | None:
     Raises:
         StoreError: evalkit cannot work with that kind of URI.
     """
-    scheme = urlsplit(uri).scheme
+    scheme = uri.partition(":")[0].lower()
     where = without_password(uri)
     if scheme == "sqlite" and uri.startswith("sqlite:///") and len(uri) > len("sqlite:///"):
         return Path(unquote(uri.removeprefix("sqlite:///")))

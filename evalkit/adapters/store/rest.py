@@ -8,7 +8,7 @@ from typing import Any
 
 from evalkit.adapters.store.answers import watch_answers
 from evalkit.adapters.store.datasets import KeptDatasets
-from evalkit.adapters.store.failures import Refused, answering
+from evalkit.adapters.store.failures import NotMlflow, Refused, answering, plain
 from evalkit.adapters.store.gateway import PAGE, Datasets, Gateway
 from evalkit.adapters.store.otlp import EncodedSpans, message
 from evalkit.adapters.store.wire import json_text, location
@@ -46,17 +46,27 @@ class RestGateway(Gateway):
             "start_time": start_ms,
             "tags": [{"key": key, "value": value} for key, value in tags.items()],
         }
-        answer = self._post("/api/2.0/mlflow/runs/create", body, "creating the run", retries=0)
-        info = answer["run"]["info"]
+        info = self._create("/api/2.0/mlflow/runs/create", body, "run")["info"]
         return info["run_id"], info["artifact_uri"]
 
     def _create_dataset(self, name: str, experiment_id: str, tags: Mapping[str, str]) -> str:
         body = {"name": name, "experiment_ids": [experiment_id], "tags": json_text(dict(tags))}
-        answer = self._post(
-            "/api/3.0/mlflow/datasets/create", body, "creating the dataset", retries=0
-        )
-        dataset_id: str = answer["dataset"]["dataset_id"]
+        dataset_id: str = self._create("/api/3.0/mlflow/datasets/create", body, "dataset")[
+            "dataset_id"
+        ]
         return dataset_id
+
+    def _create(self, endpoint: str, body: Json, what: str) -> Json:
+        """What one request created that is never repeated.
+
+        Raises:
+            NotMlflow: somebody else answered.
+        """
+        answer = self._post(endpoint, body, f"creating the {what}", retries=0)
+        if not isinstance(answer.get(what), dict):
+            said = repr(plain(str(answer))[:80])
+            raise NotMlflow(without_password(self.uri), f"POST {endpoint}", 200, said)
+        return answer[what]
 
     def search_traces(
         self, experiment_id: str, condition: str, page: str | None
