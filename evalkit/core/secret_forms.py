@@ -18,19 +18,19 @@ _WORD = rb"[A-Za-z0-9_-]"
 BEGIN = rb"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrtbf])|(?<=[0-9\[]m)|(?<=\\u[0-9a-fA-F]{4}))"
 
 _PEM_BEGIN = rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-_PEM_END = rb"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+PEM_END = rb"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
 # A block ends inside the JSON string it began in. Bounded, so that many beginnings without an
 # end do not make the search quadratic; the largest real keys take some 6,000 characters.
 _PEM_WHOLE = (
     _PEM_BEGIN
     + rb"(?=(?:[^\"\\]|\\.){0,300}?[A-Za-z0-9+/=]{40})(?:[^\"\\]|\\.){0,12000}?"
-    + _PEM_END
+    + PEM_END
 )
 # Cut off before its end: as far as it looks like a key's lines, with line numbers or a margin.
 _PEM_CUT = (
     _PEM_BEGIN
     + rb"(?=[^\"]{0,200}?[A-Za-z0-9+/]{40})"
-    + rb"(?:[A-Za-z0-9+/=\s:,>|#*\xe2\x86\x92-]|\\+[nrt/]|\\+u2192){0,12000}"
+    + rb"(?:[A-Za-z0-9+/=\s:,>|#*\xe2\x86\x92'-]|\\+[nrt/]|\\+u2192){0,12000}"
 )
 
 TOKENS: tuple[tuple[str, bytes, bytes], ...] = (
@@ -117,8 +117,8 @@ FORMS: tuple[tuple[str, bytes, bytes], ...] = (
     ("discord-token", rb"\.[\w-]{6}\.[\w-]{24}", BEGIN
      + rb"[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,45}\b"),
     ("airtable-token", rb"pat[A-Za-z0-9]{14}\.", BEGIN + rb"pat[A-Za-z0-9]{14}\.[0-9a-f]{64}"),
-    ("aws-secret-key", rb"(?i:secret_?access_?key)", rb"(?i:secret_?access_?key)" + SET_TO
-     + rb"(?P<secret>" + _B64 + rb"{40})(?![A-Za-z0-9+/=])"),
+    ("aws-secret-key", rb"(?i:secret_?access_?key)", rb"(?i:secret_?access_?key)(?:" + SET_TO
+     + rb"|\s+)(?P<secret>" + _B64 + rb"{40})(?![A-Za-z0-9+/=])"),
     ("signature", rb"[?&;](?:sig|[A-Za-z-]*ignature)=",
      rb"[?&;][A-Za-z-]*=(?P<secret>[\w%+/=.-]{20,})"),
 )  # fmt: skip

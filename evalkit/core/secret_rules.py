@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from evalkit.core.secret_forms import BEGIN, FORMS, NAMES, REACH, SPACE, TOKENS
+from evalkit.core.secret_forms import BEGIN, FORMS, NAMES, PEM_END, REACH, SPACE, TOKENS
 from evalkit.core.secret_names import is_placeholder, is_secret, is_wordy, kind_of
 
+_FAR = 256  # bytes of a command before what tells that it reads a password
 _LONGEST = 512  # bytes from its mark to the end of a secret that begins before it
 _Match: TypeAlias = re.Match[bytes]
 
@@ -96,6 +97,14 @@ def _argument(secret: str) -> bool:
     return not (secret.isdigit() or secret[:1] in "/-" or is_placeholder(secret))
 
 
+def _given_password(secret: str) -> bool:
+    return is_secret("password", secret, certain=True, alone=False)
+
+
+def _password_in_code(secret: str) -> bool:
+    return is_secret("password", secret, certain=False, alone=False)
+
+
 def _name_and_password(secret: str) -> bool:
     try:
         return b":" in base64.b64decode(secret.replace("\\", ""), validate=True)
@@ -164,18 +173,26 @@ _AUTHORIZATION = (
     rb"(?P<secret>[A-Za-z0-9+/=_.~-]{8,})"
 )
 _COOKIE = rb"[\w.-]+=[^\s;\"'`\\]+"
-_COOKIES = (
-    rb"ookie(?:" + _QUOTE + rb")?\s?[:=]\s?(?:" + _QUOTE + rb")?"
-    rb"(?P<secret>" + _COOKIE + rb"(?:;\s?" + _COOKIE + rb")*)"
+_COOKIES = rb"(?P<secret>" + _COOKIE + rb"(?:;\s?" + _COOKIE + rb")*)"
+_LOGIN = (
+    rb"auth(?:" + _QUOTE + rb"\s?:\s?" + _QUOTE + rb"|\s?=\s?)"
+    rb"(?P<secret>(?:[A-Za-z0-9+=]|\\*/){8,})"
 )
-_LOGIN = rb"auth" + _QUOTE + rb"\s?:\s?" + _QUOTE + rb"(?P<secret>(?:[A-Za-z0-9+=]|\\*/){8,})"
 _GIVEN = rb"(?:[ =]|" + _QUOTE + rb"(?:,\s?)?)*"
 _OPTIONS = rb"\b(?:(?!\\+n(?!\s))[^|;\n]){0,400}?[\s,\"']"
 _REST = rb"(?P<secret>[^\s\"'`\\;|<>]+)"
+_USER = rb"[^\s:\"'`\\@/]+"
+_QUOTED = rb"(?P<opening>" + _QUOTE + rb")(?P<secret>[^\s\"'`\\]{3,256})(?P=opening)"
+_SAID = rb"(?i:ssw(?:or)?d|ssphrase|identified by|securestring)"
+_PIPED = rb"(?:--password-stdin|sudo -S|chpasswd)"
+_BASIC = rb"(?:(?i:basic_?auth)|[A-Z]_AUTH)\\*[\"']?\s?[=:]"
 _NETRC = rb"login\s+[^\s\\]+(?:\s|\\+[nt])+password"
 _URL = rb":\\*/\\*/[^\s/\"\\<>]{3,}@"
 
+_PEM_TAIL = rb"(?:[A-Za-z0-9+/]{16,}={0,2}(?:\\+[nr]|[\s>|-])+){1,100}" + PEM_END
+
 BY_FORM = (
+    _rule("private-key", rb"-----END [A-Z ]*PRIVATE KEY", _PEM_TAIL, _any, 6_000),
     *(_rule(kind, where, pattern, _random if kind != "private-key" else _any,
             REACH if pattern.startswith(BEGIN) else 0) for kind, where, pattern in FORMS),
     *(
@@ -193,15 +210,29 @@ BY_PLACE = (
     _rule("bearer-token", rb"earer +", rb"earer +(?P<secret>[\w+/=.~-]{16,})", _random),
     _rule("url-password", _URL, rb":(?:\\*/){2}" + _USER_AND_PASSWORD, _password_in_url),
     _rule("url-token", _URL, rb":(?:\\*/){2}(?P<secret>[\w.-]{16,256})@(?=[\w\[])", _random),
-    _rule("registry-login", rb"auth\\*[\"']\s?:", _LOGIN, _name_and_password),
-    _rule("cookie", rb"ookie\\*[\"']?\s?[:=]", _COOKIES, _cookie),
+    _rule("registry-login", rb"auth(?:\\*[\"']\s?:|\s?=)", _LOGIN, _name_and_password),
+    _rule("cookie", rb"ookie\\*[\"']?\s?[:=]", rb"ookie(?:" + _QUOTE
+          + rb")?\s?[:=]\s?(?:" + _QUOTE + rb")?" + _COOKIES, _cookie),
     _rule("password", rb"curl", rb"curl" + _OPTIONS + rb"(?:-u|-U|--user|--proxy-user)" + _GIVEN
-          + rb"[^\s:\"'`\\@/]+:" + _REST, _argument),
+          + _USER + rb":" + _REST, _argument),
+    _rule("cookie", rb"curl", rb"curl" + _OPTIONS + rb"(?:-b|--cookie)" + _GIVEN
+          + _COOKIES, _cookie),
+    _rule("password", rb"https?\s", rb"https?(?=\s)" + _OPTIONS + rb"(?:-a|--auth)[\s=]" + _GIVEN
+          + _USER + rb":" + _REST, _argument),
+    _rule("password", _BASIC, _BASIC + rb"\s?(?:" + _QUOTE + rb")?" + _USER + rb":" + _REST,
+          _argument),
+    _rule("password", rb"(?:auth\s?=\s?|BasicAuth)\(", rb"(?:auth\s?=\s?|BasicAuth)\(\s?" + _QUOTE
+          + _USER + _QUOTE + rb",\s?" + _QUOTED, _given_password),
+    _rule("password", _SAID + rb"(?:\s+|\s?\(|\\*[\"'],\s?)\\*[\"'`]",
+          _SAID + rb"(?:\s?\(|\s+|" + _QUOTE + rb",\s?)" + _QUOTED, _password_in_code),
+    _rule("password", rb"-pass\w*\spass:", rb"-pass\w*\spass:" + _REST, _argument),
+    _rule("password", _PIPED, rb"echo\s+(?:-n\s+)?(?:" + _QUOTE + rb")?(?:[\w.-]+:)?" + _REST
+          + rb"(?:" + _QUOTE + rb")?\s*\|[^|;\n]*?" + _PIPED, _argument, _FAR),
     _rule("password", rb"mysql", rb"mysql\w*" + _OPTIONS + rb"-p" + _REST, _argument),
-    _rule("password", rb"sshpass|(?:redis-cli|login)\s[^|;]*-[ap]", rb"(?:sshpass|redis-cli|login)"
-          + _OPTIONS + rb"-[ap]"
-          + _GIVEN + _REST, _argument),
-    _rule("password", _NETRC, _NETRC + rb"\s+" + _REST, _argument),
+    _rule("password", rb"sshpass|redis-cli|mongosh|ldap|login\s", rb"(?:(?:sshpass|redis-cli)"
+          + _OPTIONS + rb"-[ap]|(?:mongosh|login)" + _OPTIONS + rb"-p[\s=\"']|ldap\w+" + _OPTIONS
+          + rb"-w)" + _GIVEN + _REST, _argument),
+    _rule("password", _NETRC, _NETRC + rb"\s+" + _REST, _given_password),
     Rule(rb"--[\w-]*" + _ENDS + rb"[\"',\\= ]", re.compile(rb"--(?P<name>[\w-]*" + _ENDS
           + rb")(?P<closed>" + _QUOTE + rb"(?=,))?(?P<set>[ =]|,\s?)" + _VALUE), _named),
     Rule(_ENDS + _ENDED + rb"[\\\"'`]*[\])]?" + _GAP + rb"(?:[:=>,!]|\\+n[^,]{0,40}alue)",

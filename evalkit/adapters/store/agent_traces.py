@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
-from evalkit.adapters.store import asking, experiments, observing
+from evalkit.adapters.store import asking, assessments, experiments, observing
 from evalkit.adapters.store.gateway import Gateway
 from evalkit.core.agent.notes import Note, RunGlimpse
 from evalkit.core.feedback import Assessment
 from evalkit.core.observed import ObservedTrace
+from evalkit.core.values import Json
 
 
 class AgentTraces:
@@ -114,3 +116,13 @@ class AgentTraces:
             StoreError: MLflow failed.
         """
         return asking.annotate(self._gateway, experiment_id, note)
+
+    def annotate(self, trace_id: str, name: str, value: Json, rationale: str, who: str) -> None:
+        """Leave feedback on a trace as a person does in MLflow's UI, with the time of now.
+
+        Raises:
+            StoreError: MLflow failed.
+        """
+        now = round(time.time() * 1000)
+        remark = Assessment("", trace_id, name, value, "HUMAN", who, rationale, time_ms=now)
+        assessments.create(self._gateway, remark)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -23,18 +22,18 @@ from evalkit.adapters.store.agent_traces import AgentTraces
 from evalkit.adapters.store.dataset_rows import DatasetRows
 from evalkit.adapters.store.gateway import Gateway
 from evalkit.adapters.store.links import Links
+from evalkit.adapters.store.masking import Masking
 from evalkit.adapters.store.parcel import Destination
 from evalkit.adapters.store.runs import RunRecord, StoredRun, WrittenRun
 from evalkit.adapters.store.traces import Written
 from evalkit.core.feedback import Assessment, Changes
-from evalkit.core.masking import MASKED, mask_counted, mask_text
 from evalkit.core.matching import RUN_TAG, StoredTrace
 from evalkit.core.mirror import digest_of
 from evalkit.core.spans import Trace
 from evalkit.core.values import Json
 
 
-class Store(AgentTraces, DatasetRows, Links):
+class Store(AgentTraces, DatasetRows, Links, Masking):
     """An MLflow tracking server or database.
 
     It remembers what it has just read (the tags of a run, the traces of a run key), so that
@@ -42,8 +41,6 @@ class Store(AgentTraces, DatasetRows, Links):
 
     Attributes:
         uri: The tracking URI.
-        masked: Place to secrets that were masked in what was to go there. Logs are masked as they
-            are read, and assessments and dataset rows where they are compared with what stands.
     """
 
     def __init__(self, gateway: Gateway) -> None:
@@ -52,7 +49,7 @@ class Store(AgentTraces, DatasetRows, Links):
         self._runs: dict[str, StoredRun] = {}
         self._traces: dict[tuple[str, str], list[StoredTrace]] = {}
         self._experiment_of: dict[str, str] = {}
-        self.masked: Counter[str] = Counter()
+        self.masked = Counter()
 
     @overload
     def experiment(self, name: str, *, create: Literal[True]) -> str: ...
@@ -275,55 +272,10 @@ class Store(AgentTraces, DatasetRows, Links):
             StoreError: a trace is gone, or MLflow failed; doing the same again finishes.
         """
         touched = [a.trace_id for a in (*changes.create, *changes.update, *changes.delete)]
-        experiments_ = {
-            each: experiment_id
-            for experiment_id, ids in self._by_experiment(touched).items()
-            for each in ids
-        }
+        groups = self._by_experiment(touched).items()
+        experiment_of = {each: experiment_id for experiment_id, ids in groups for each in ids}
         with self._gateway.alone():
-            assessments.write_assessments(self._gateway, experiments_, changes)
-
-    def annotate(self, trace_id: str, name: str, value: Json, rationale: str, who: str) -> None:
-        """Leave feedback on a trace as a person does in MLflow's UI, with the time of now.
-
-        Raises:
-            StoreError: MLflow failed.
-        """
-        now = round(time.time() * 1000)
-        remark = Assessment("", trace_id, name, value, "HUMAN", who, rationale, time_ms=now)
-        assessments.create(self._gateway, remark)
-
-    def _mask(self, value: Json, place: str) -> Json:
-        return mask_counted(value, self.masked, place)
-
-    def _masked_file(self, content: bytes) -> bytes:
-        try:
-            text = mask_text(content.decode())[0]
-        except UnicodeDecodeError:  # a picture, an archive
-            return content
-        if marks := text.count(MASKED):  # most were masked as they were read
-            self.masked["artifacts"] += marks
-        return text.encode()
-
-    def _masked_trace(self, trace: Trace) -> Trace:
-        """The trace without secrets around its steps; those come from a log, which is masked."""
-        root, *steps = trace.spans
-        name, inputs, outputs, message = self._mask(
-            [root.name, root.inputs, root.outputs, root.message], "traces"
-        )
-        root = replace(root, name=name, inputs=inputs, outputs=outputs, message=message)
-        return replace(
-            trace,
-            name=self._mask(trace.name, "traces"),
-            request=self._mask(trace.request, "traces"),
-            response=self._mask(trace.response, "traces"),
-            spans=(
-                replace(root, name=name, inputs=inputs, outputs=outputs, message=message),
-                *steps,
-            ),
-            tags=self._mask(dict(trace.tags), "traces"),
-            metadata=self._mask(dict(trace.metadata), "traces"),
-        )
+            assessments.write_assessments(self._gateway, experiment_of, changes)
 
     def _run(self, run_id: str) -> StoredRun:
         if run_id not in self._runs:
