@@ -58,13 +58,13 @@ def test_the_bridge_runs_step_by_step_and_a_step_again(run, project, tmp_path, e
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("job on a Databricks cluster, run 4711") == len(steps)
     found = InMlflow(f"sqlite:///{tmp_path}/mlflow.db", EVAL_NAME)
-    assert len(found.traces()) == 11
+    assert len(found.traces()) == 12
 
 
 def test_a_run_of_the_fan_out_is_logged_by_itself(run, tmp_path):
     done = run("eval_fanout_job", "run", input=RUN_ID, run_ids=f'["{RUN_ID}"]', strict="")
     assert done.returncode == 0, done.stderr
-    assert len(InMlflow(f"sqlite:///{tmp_path}/mlflow.db", EVAL_NAME).traces()) == 11
+    assert len(InMlflow(f"sqlite:///{tmp_path}/mlflow.db", EVAL_NAME).traces()) == 12
 
 
 @pytest.mark.parametrize(
