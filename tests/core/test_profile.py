@@ -263,6 +263,15 @@ def test_secrets_do_not_travel_into_a_profile():
     assert secret not in json.dumps(found)
 
 
+def test_a_key_over_several_lines_leaves_none_of_them_in_a_profile():
+    lines = [f"MIIEowIBAAKCAQEA{letter * 48}" for letter in "bcdefg"]
+    key = "\n".join(["-----BEGIN RSA PRIVATE KEY-----", *lines, "-----END RSA PRIVATE KEY-----"])
+    answers = [f"Use this key for order {number}:\n{key}\nand no other." for number in range(6)]
+    asked = [recorded(n, ASK, {"question": str(n)}, text) for n, text in enumerate(answers, 1)]
+    told = json.dumps(profile(asked, ASK))
+    assert [line for line in lines if line in told] == []
+
+
 def test_five_thousand_answers_are_looked_through_in_seconds():
     many = [
         departure(n, list(DEPARTURES)[n % 6], words=f"Tram {n}: {'and so on ' * 40}arrives. Bye!")

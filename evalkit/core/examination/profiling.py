@@ -53,7 +53,8 @@ def profile(
     """
     name = short(route, NAME_CHARS)
     own = _of_route(recorded, route)
-    good = [each for each in own if each.ok]
+    # masked before anything is read line by line: a key over several lines is known as a whole only
+    good = [_masked(each) for each in own if each.ok]
     place = place_of(good, route)
     questions = _questions(good, place)
     labels = labels_of([question.answers for question in questions.values()])
@@ -87,6 +88,10 @@ def profile(
         },
     }
     return _bounded(found)
+
+
+def _masked(each: Recorded) -> Recorded:
+    return replace(each, row=replace(each.row, outputs=mask_json(each.row.outputs)))
 
 
 def place_of(recorded: Iterable[Recorded], route: str) -> Path:
