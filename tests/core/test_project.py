@@ -69,6 +69,8 @@ def test_all_problems_are_told_at_once_with_their_lines():
         (3, "execution.mode"),
         (5, "judges[0]"),
         (6, "judges[1]"),
+        (8, "thresholds.a"),
+        (8, "thresholds.a"),
     ]
     assert all(p.fix for p in caught.value.problems)
 

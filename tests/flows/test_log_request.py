@@ -44,10 +44,15 @@ def test_secrets_in_it_are_masked_and_long_texts_shortened(asked, project):
     assert "characters left out" in prompt
 
 
-@pytest.mark.parametrize("content", ["a: [", b"\xff\xfe", ""])
-def test_an_input_that_says_nothing_or_cannot_be_read_does_no_harm(asked, project, content):
+TODAY = {"prompt": "please handle alpha"}
+
+
+@pytest.mark.parametrize(("content", "said"), [("a: [", TODAY), (b"\xff\xfe", TODAY), ("", None)])
+def test_a_copy_that_cannot_be_read_leaves_the_word_to_the_case_of_today(
+    asked, project, content, said
+):
     project.write(project.copy_of_input, content)
-    assert asked() is None
+    assert asked() == said
 
 
 def test_a_project_without_its_cases_is_logged_all_the_same(asked, project):
