@@ -65,7 +65,7 @@ def test_a_newcomer_looks_at_a_case_of_the_demo_and_logs_the_run(visitor):
     visitor.cell("seen").get_by_text("mlflow ui --backend-store-uri sqlite:").wait_for()
     workspace = Workspace.open(config)
     stored = InMlflow(workspace.tracking.uri, workspace.files.project.experiment)
-    assert len(stored.traces()) == 11
+    assert len(stored.traces()) == 12
     assert stored.run().data.metrics["cost_budget/pass_rate"] == 0.9
 
 
