@@ -96,7 +96,9 @@ def test_around_a_case_stand_its_task_first_then_what_was_expected_then_what_cam
     assert (around.produced["shot.png"], around.produced["huge.txt"]) == (None, None)
 
 
-def test_a_case_whose_files_are_gone_or_lead_outside_shows_nothing(project, workspace, found):
+def test_a_case_whose_files_are_gone_shows_nothing_and_one_that_leads_outside_says_so(
+    project, workspace, found
+):
     project.remove("cases/beta")
     project.remove(f"{project.run_dir}/cases/beta")
     (project.root / "secret.txt").write_text("not yours")
@@ -104,7 +106,9 @@ def test_a_case_whose_files_are_gone_or_lead_outside_shows_nothing(project, work
         project.root / "secret.txt"
     )
     assert reviewing.read_surroundings(workspace, found, "beta") == reviewing.Surroundings()
-    assert reviewing.read_surroundings(workspace, found, "gamma").produced == {}
+    produced = reviewing.read_surroundings(workspace, found, "gamma").produced
+    assert list(produced) == ["link.txt"]
+    assert produced["link.txt"].startswith("(not read: it leads out of ")
 
 
 def test_what_a_judge_let_pass_and_a_person_did_not_comes_first(found):
