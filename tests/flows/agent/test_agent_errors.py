@@ -213,9 +213,11 @@ def test_calls_whose_answers_are_spoiled_are_asked_again(agent: Agent) -> None:
 def test_a_session_that_begins_under_a_name_says_so_and_what_others_there_are(
     planned: Agent,
 ) -> None:
-    said = planned.run(NOBODY, "--session", "typo", "--max-turns", "1", about=SHOP).err
+    typo = "--session", "typo", "--max-turns", "1"
+    with messages_server(Competent()) as server:
+        said = planned.run(server, *typo, about=SHOP).err
+        again = planned.run(server, *typo, about=SHOP).err
     assert "there is no session typo yet, so it is begun; there are s" in said
-    again = planned.run(NOBODY, "--session", "typo", "--max-turns", "1", about=SHOP).err
     assert "there is no session" not in again
 
 
