@@ -1,0 +1,1 @@
+"""An agent's recorded traces: counted, sampled and shown, whoever recorded them."""
