@@ -54,12 +54,14 @@ class Limits:
     Attributes:
         structured: Whether it knows ``output_config``; old gateways do not.
         caching: Whether it knows ``cache_control``; some gateways do not.
+        thinking: Whether it thinks as much as it likes; older models do not.
         context: Tokens that the model reads at most.
         output: Tokens that the model writes at most.
     """
 
     structured: bool = True
     caching: bool = True
+    thinking: bool = True
     context: int = 200_000
     output: int = 128_000
 
@@ -124,15 +126,21 @@ def _outline(body: dict[str, Any], version: str, limits: Limits) -> Iterator[str
         )
     if version == NEWEST and _SAMPLING & set(body):
         yield "temperature, top_p, top_k: Extra inputs are not permitted"
-    if "output_config" in body and not limits.structured:
-        yield "output_config: Extra inputs are not permitted"
-    if _is_bad_format(body.get("output_config")):
-        yield "output_config.format: invalid"
+    yield from _features(body, limits)
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         yield "messages: at least one message is required"
     elif messages[0].get("role") != "user":
         yield 'messages: first message must use the "user" role'
+
+
+def _features(body: dict[str, Any], limits: Limits) -> Iterator[str]:
+    if body.get("thinking") == {"type": "adaptive"} and not limits.thinking:
+        yield "adaptive thinking is not supported on this model"
+    if "output_config" in body and not limits.structured:
+        yield "output_config: Extra inputs are not permitted"
+    if _is_bad_format(body.get("output_config")):
+        yield "output_config.format: invalid"
 
 
 def _is_bad_format(config: dict[str, Any] | None) -> bool:

@@ -10,7 +10,7 @@ asked for. Without a step left, or for a request that the real API would refuse 
         Reply("Done.", drop_after=3),                # the one after breaks off in the middle
         Reply("Done."),
     ) as server:
-        ClaudeModel(ClaudeSettings(server.url, "claude-test", api_key="k"), price=...)
+        Claude(ClaudeSettings(server.url, "claude-test", api_key="k"))
 
 Instead of steps, one function may decide: ``messages_server(lambda body, n: Reply("…"))`` gets
 each request's body and the number of steps before it, from 0. An ``AssertionError`` in it is
@@ -132,6 +132,7 @@ def messages_server(
     *script: Step | Script,
     structured: bool = True,
     caching: bool = True,
+    thinking: bool = True,
     context: int = 200_000,
     output: int = 128_000,
     models: frozenset[str] = frozenset(),
@@ -141,14 +142,15 @@ def messages_server(
 
     Args:
         script: The steps, or one function that gives them.
-        structured: See ``Limits``, as for the next three.
+        structured: See ``Limits``, as for the next four.
         caching: See there.
+        thinking: See there.
         context: See there.
         output: See there.
         models: The models that it knows; all if empty.
         secrets: The keys and tokens that it accepts; all if empty.
     """
-    limits = Limits(structured, caching, context, output)
+    limits = Limits(structured, caching, thinking, context, output)
     state = MessagesServer(_decider(script), limits, models, secrets)
     httpd = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"state": state}))
     httpd.daemon_threads = True

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from evalkit.adapters.files.project import read_cases
 from evalkit.adapters.files.reading import read_text, write_text
 from evalkit.core.dataset import Case
-from evalkit.core.errors import InputError
+from evalkit.core.errors import InputError, ModelError
 from evalkit.core.mapping.schema_mapping import (
     check_mapping,
     files_named,
@@ -19,12 +20,18 @@ from evalkit.core.mapping.schema_mapping import (
     parse_mapping,
 )
 from evalkit.core.masking import mask_text
+from evalkit.core.values import Json
 from evalkit.stages.speaking import MAPPING_FILE, Report
 from evalkit.workspace import Workspace
 
 if TYPE_CHECKING:
+    from evalkit.agent.model_settings import ClaudeSettings
+    from evalkit.core.mapping.asking import Question
     from evalkit.core.mapping.proposal import Proposal
     from evalkit.flows.mapping import By
+
+ANSWER_TOKENS = 8_000
+"""Of Claude's answer; a mapping of some hundred lines fits."""
 
 
 def map_schema(
@@ -117,8 +124,8 @@ def sketch_mapping(
     project = workspace.files.project
     asked = None
     if by == "claude":
-        from evalkit.adapters.claude import ClaudeMapper, settings_from_env
         from evalkit.adapters.files.env_file import ENV_FILE, read_env_file
+        from evalkit.agent.model_settings import settings_from_env
 
         dotenv = read_env_file(Path(ENV_FILE))
         asked = ClaudeMapper(settings_from_env(os.environ, dotenv=dotenv, model=model))
@@ -131,3 +138,46 @@ def sketch_mapping(
         model=asked,
         mask=lambda text: mask_text(text)[0],
     )
+
+
+class ClaudeMapper:
+    """Answers mapping questions by asking Claude once each, in a strict form where it knows one.
+
+    Args:
+        settings: How Claude is reached.
+        sleep: Waits between attempts, in seconds.
+    """
+
+    def __init__(
+        self, settings: ClaudeSettings, *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._settings, self._sleep = settings, sleep
+
+    def answer(self, question: Question) -> str:
+        """Claude's answer as JSON text.
+
+        Raises:
+            ModelError: Claude cannot be reached, refuses, or is cut off.
+        """
+        from evalkit.agent.model_client import Claude
+
+        form: dict[str, Json] = {"type": "json_schema", "schema": dict(question.answer_schema)}
+        advice = "or use `--by rules`, which needs no model"
+        extras: dict[str, Json] = {"output_config": {"format": form}}
+        model = Claude(self._settings, extras=extras, sleep=self._sleep, advice=advice)
+        asked: dict[str, Json] = {"role": "user", "content": question.user}
+        reply = model.create(
+            system=question.system, messages=[asked], tools=(), max_tokens=ANSWER_TOKENS
+        )
+        if reply.stop_reason == "refusal":
+            why = f" ({reply.explanation})" if reply.explanation else ""
+            problem = f"Claude refused to answer{why}; change the schema or the sample case"
+        elif reply.stop_reason == "max_tokens":
+            problem = f"Claude's answer was cut off at {ANSWER_TOKENS} tokens; map fields by hand"
+        elif reply.stop_reason == "model_context_window_exceeded":
+            problem = "the question is too long for the model; choose another with MODEL"
+        elif not reply.text:
+            problem = f"Claude's answer is empty (it stopped by {reply.stop_reason}); repeat it"
+        else:
+            return reply.text
+        raise ModelError(f"{problem}, {advice}")

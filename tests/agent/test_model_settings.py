@@ -10,14 +10,9 @@ from typing import Any
 import pytest
 from messages_server import Fault, Reply, messages_server
 
-from evalkit.adapters.claude import (
-    ANTHROPIC,
-    ClaudeModel,
-    ClaudeSettings,
-    has_secret,
-    settings_from_env,
-)
-from evalkit.core.agent.conversation import Reply as Answer
+from evalkit.agent.model_client import Claude
+from evalkit.agent.model_client import Reply as Answer
+from evalkit.agent.model_settings import ANTHROPIC, ClaudeSettings, has_secret, settings_from_env
 from evalkit.core.errors import InputError, ModelError
 
 KEY = "sk-ant-made-up"
@@ -34,7 +29,7 @@ AT_ANTHROPIC = {"ANTHROPIC_BASE_URL": f"{ANTHROPIC}/"}
 
 
 def asked(settings: ClaudeSettings) -> Answer:
-    model = ClaudeModel(settings, price=lambda _: None, sleep=lambda _: None)
+    model = Claude(settings, sleep=lambda _: None)
     hello = {"role": "user", "content": "Hello?"}
     return model.create(system="", messages=[hello], tools=[], max_tokens=100)
 
@@ -185,7 +180,7 @@ def test_no_redirect_takes_a_secret_along(status: int) -> None:
 
 def test_who_has_no_key_does_not_load_the_client_library() -> None:
     code = (
-        "import sys, evalkit.adapters.claude as c\n"
+        "import sys, evalkit.agent.model_client, evalkit.agent.model_settings as c\n"
         "c.has_secret({})\n"
         "c.settings_from_env({'ANTHROPIC_API_KEY': 'k'})\n"
         "sys.exit('anthropic' in sys.modules)"

@@ -6,19 +6,15 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-import httpx2
 import pytest
 from messages_server import Fault, MessagesServer, Reply, messages_server
 
-from evalkit.adapters.claude import ClaudeModel, ClaudeSettings, Wait
-from evalkit.adapters.claude.answer import Answer
-from evalkit.adapters.claude.model import ATTEMPTS, MAX_WAIT_S
-from evalkit.adapters.claude.retrying import BrokenOff, Patience
-from evalkit.core.agent.conversation import Message, Model, ToolSpec
-from evalkit.core.agent.conversation import Reply as Given
+from evalkit.agent.model_client import ATTEMPTS, Claude, Message, Model, ToolSpec
+from evalkit.agent.model_client import Reply as Given
+from evalkit.agent.model_settings import ClaudeSettings
+from evalkit.agent.model_stream import MAX_WAIT_S
 from evalkit.core.agent.price import Price
 from evalkit.core.errors import ContextFull, ModelError
 from evalkit.core.usage import Usage
@@ -33,10 +29,10 @@ BROKEN = Usage(100, 1)  # what is known of an answer that broke off
 DONE = Reply("Done.")
 
 
-def model_at(server: MessagesServer | str, **options: Any) -> ClaudeModel:
+def model_at(server: MessagesServer | str, **options: Any) -> Claude:
     url = server if isinstance(server, str) else server.url
-    given: dict[str, Any] = {"price": lambda _: PRICE, "sleep": lambda _: None, **options}
-    return ClaudeModel(ClaudeSettings(url, "claude-test", api_key=KEY), **given)
+    given: dict[str, Any] = {"price": PRICE, "sleep": lambda _: None, **options}
+    return Claude(ClaudeSettings(url, "claude-test", api_key=KEY), **given)
 
 
 def ask(
@@ -45,9 +41,12 @@ def ask(
     system: str = "Be brief.",
     tools: tuple[ToolSpec, ...] = (LOOK,),
     max_tokens: int = 1000,
+    on_text: Callable[[str], None] | None = None,
 ) -> Given:
     told = list(messages) or [HELLO]
-    return model.create(system=system, messages=told, tools=tools, max_tokens=max_tokens)
+    return model.create(
+        system=system, messages=told, tools=tools, max_tokens=max_tokens, on_text=on_text
+    )
 
 
 def said(answer: Given) -> Message:
@@ -152,7 +151,7 @@ def test_words_are_told_as_they_come() -> None:
     heard: list[str] = []
     words = "One after the other, not all at once."
     with messages_server(Reply(words)) as server:
-        ask(model_at(server, on_text=heard.append))
+        ask(model_at(server), on_text=heard.append)
     assert "".join(heard) == words
     assert len(heard) > 3
 
@@ -162,40 +161,6 @@ def test_a_long_answer_may_take_longer_than_silence_may_last() -> None:
         assert ask(model_at(server), max_tokens=128_000).text.count("word") == 20
 
 
-@dataclass(frozen=True)
-class Sent:
-    """An event as some gateway sends it."""
-
-    said: dict[str, Any]
-
-    def to_dict(self, *, warnings: bool) -> dict[str, Any]:
-        assert not warnings
-        return self.said
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        {"type": "message_start"},
-        {"type": "content_block_start", "index": 0},
-        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "!"}},
-        {"type": "message_delta"},
-        {"type": "message_delta", "delta": {"stop_details": "none"}},
-    ],
-    ids=str,
-)
-def test_an_event_that_lacks_a_part_is_an_answer_that_broke_off(event: dict[str, Any]) -> None:
-    with pytest.raises(BrokenOff):
-        Answer().add(Sent(event))
-
-
-def test_an_event_of_a_kind_that_nobody_knows_is_passed_over() -> None:
-    answer = Answer()
-    assert answer.add(Sent({"type": "weather_report", "rain": True})) == ""
-    assert answer.add(Sent({})) == ""
-    assert not answer.has_ended
-
-
 # -- requests
 
 
@@ -203,66 +168,43 @@ def test_a_request_says_the_conversation_and_nothing_in_beta() -> None:
     with messages_server(DONE) as server:
         ask(model_at(server))
     (request,) = server.requests
-    assert set(request.body) == {"model", "max_tokens", "stream", "system", "messages", "tools"}
+    asked = {"model", "max_tokens", "stream", "system", "messages", "tools"}
+    assert set(request.body) == asked | {"cache_control", "thinking"}
     assert request.body["tools"][0]["input_schema"] == LOOK.input_schema
+    assert request.body["thinking"] == {"type": "adaptive"}
     assert not [name for name in request.headers if "beta" in name]
 
 
 def test_what_is_not_there_is_not_sent() -> None:
     with messages_server(DONE) as server:
-        ask(model_at(server), system="", tools=())
+        ask(model_at(server, extras={}), system="", tools=())
     assert set(server.requests[0].body) == {"model", "max_tokens", "stream", "messages"}
 
 
-def marks(body: dict[str, Any]) -> list[str]:
-    """Where a request asks for the cache."""
-    found = [
-        name for name in ("system", "tools") for b in body.get(name, []) if "cache_control" in b
-    ]
-    for at, message in enumerate(body["messages"]):
-        if isinstance(message["content"], list):
-            found += [f"messages.{at}" for b in message["content"] if "cache_control" in b]
-    return found
-
-
-def without_marks(value: Any) -> Any:
-    if isinstance(value, list):
-        return [without_marks(each) for each in value]
-    if isinstance(value, dict):
-        return {k: without_marks(v) for k, v in value.items() if k != "cache_control"}
-    return value
-
-
-def test_instructions_and_the_conversation_so_far_are_cached() -> None:
+def test_turns_of_a_conversation_begin_alike_so_that_the_cache_is_read() -> None:
     with messages_server(Reply(tools=(CALL, CALL)), DONE) as server:
         model = model_at(server)
         answer = ask(model)
         ask(model, HELLO, said(answer), results_of(answer))
     first, second = (request.body for request in server.requests)
-    assert marks(first) == ["system", "messages.0"]
-    assert marks(second) == ["system", "messages.2"]
-    assert "cache_control" in second["messages"][2]["content"][-1]
+    assert first["cache_control"] == second["cache_control"] == {"type": "ephemeral"}
     for part in ("system", "tools"):
         assert first[part] == second[part]
-    assert HELLO["content"] == "Hello?"  # what was given is not touched
-    begun = without_marks(first["messages"])[0]["content"]
-    assert begun == [{"type": "text", "text": HELLO["content"]}]
-    assert without_marks(second["messages"])[0]["content"] in (begun, HELLO["content"])
+    assert second["messages"][:1] == first["messages"]
 
 
-def test_without_instructions_the_tools_are_cached() -> None:
-    with messages_server(DONE) as server:
-        ask(model_at(server), system="", tools=(LOOK, ToolSpec("b", "B.", LOOK.input_schema)))
-    assert marks(server.requests[0].body) == ["tools", "messages.0"]
-    assert "cache_control" in server.requests[0].body["tools"][-1]
-
-
-def test_a_gateway_without_a_cache_is_asked_plainly_from_then_on() -> None:
+@pytest.mark.parametrize(
+    ("lacks", "part"), [({"caching": False}, "cache_control"), ({"thinking": False}, "thinking")]
+)
+def test_who_does_not_know_caching_or_thinking_is_asked_plainly_from_then_on(
+    lacks: dict[str, bool], part: str
+) -> None:
     waits: list[float] = []
-    with messages_server(Reply("One."), Reply("Two."), caching=False) as server:
+    with messages_server(Reply("One."), Reply("Two."), **lacks) as server:
         model = model_at(server, sleep=waits.append)
         assert [ask(model).text, ask(model).text] == ["One.", "Two."]
-    assert [bool(marks(request.body)) for request in server.requests] == [True, False, False]
+    assert [part in request.body for request in server.requests] == [True, False, False]
+    assert all(len({"cache_control", "thinking"} & set(r.body)) >= 1 for r in server.requests)
     assert waits == []
 
 
@@ -287,7 +229,7 @@ def test_tokens_and_cost_by_kind() -> None:
 
 def test_an_unknown_price_is_never_nothing() -> None:
     with messages_server(DONE) as server:
-        model = model_at(server, price=lambda _: None)
+        model = model_at(server, price=None)
         assert not model.is_priced
         assert ask(model).cost_usd is None
         assert model_at(server).is_priced
@@ -309,7 +251,7 @@ def test_each_attempt_has_the_price_of_its_own_length() -> None:
         1e-6, 5e-6, 1e-7, 1.25e-6, 2e-6, long_from=150, long=Price(1.0, 1.0, 1.0, 1.0, 1.0)
     )
     with messages_server(Reply("Half", truncate_after=3), DONE) as server:
-        answer = ask(model_at(server, price=lambda _: dear))
+        answer = ask(model_at(server, price=dear))
     assert answer.usage == ONE_TURN + BROKEN
     assert answer.cost_usd == pytest.approx(dear.cost(ONE_TURN) + dear.cost(BROKEN))
     assert answer.cost_usd < 1
@@ -343,15 +285,16 @@ CUTS = [
 
 @pytest.mark.parametrize("trouble", CUTS)
 def test_trouble_that_passes_is_waited_out(trouble: Reply | Fault) -> None:
-    waits: list[Wait] = []
+    waits: list[str] = []
     slept: list[float] = []
     with messages_server(trouble, trouble, DONE) as server:
         answer = ask(model_at(server, sleep=slept.append, on_wait=waits.append))
     assert answer.text == "Done."
     assert len(server.requests) == 3
-    assert slept == [wait.seconds for wait in waits] == [0.5, 1.0]
-    assert [(wait.attempt, wait.attempts) for wait in waits] == [(1, ATTEMPTS), (2, ATTEMPTS)]
-    assert all(wait.why for wait in waits)
+    assert slept == [0.5, 1.0]
+    why, told = zip(*(wait.rsplit(": ", 1) for wait in waits), strict=True)
+    assert all(why)
+    assert told == (f"attempt 1 of {ATTEMPTS} in 0 s", f"attempt 2 of {ATTEMPTS} in 1 s")
 
 
 @pytest.mark.parametrize("cut", ["drop_after", "truncate_after"])
@@ -360,22 +303,6 @@ def test_what_breaks_after_the_answer_is_complete_is_not_paid_twice(cut: str) ->
     with messages_server(Reply("Done.", **{cut: events})) as server:
         assert ask(model_at(server)).text == "Done."
     assert len(server.requests) == 1
-
-
-@pytest.mark.parametrize("error", [httpx2.ReadTimeout, httpx2.ReadError, httpx2.WriteTimeout])
-def test_silence_and_cut_lines_in_the_middle_of_an_answer_pass_too(
-    error: type[httpx2.TransportError],
-) -> None:
-    ends = iter([error("the line is dead"), error("")])
-    waits: list[Wait] = []
-
-    def attempt() -> str:
-        if (end := next(ends, None)) is not None:
-            raise end
-        return "Done."
-
-    assert Patience(lambda _: None, on_wait=waits.append).run(attempt) == "Done."
-    assert [wait.why for wait in waits] == ["the line is dead", error.__name__]
 
 
 def test_waits_are_those_the_server_asks_for_up_to_a_cap() -> None:
@@ -415,10 +342,14 @@ def test_a_host_that_is_not_there_is_a_model_error() -> None:
     ("trouble", "kind", "says"),
     [
         (Fault(401), ModelError, "does not accept the key"),
-        (Fault(403, "no rights"), ModelError, r"does not accept the key for this \(no rights\)"),
+        (
+            Fault(403, "no rights"),
+            ModelError,
+            r"does not accept the key for this \(403: no rights\)",
+        ),
         (Fault(402, "your credit is used up"), ModelError, "402: your credit is used up"),
         (Fault(404), ModelError, "does not know the model claude-test"),
-        (Fault(438, "<p>" * 900, plain=True), ModelError, r"438: (<p>){100}…; wait"),
+        (Fault(438, "<p>" * 900, plain=True), ModelError, r"438: (<p>){99}<p…; wait"),
         (Fault(400, "tools.0: no"), ModelError, "answered 400: tools.0: no; correct that"),
         (
             Reply("a", error_after=3, error_kind="invalid_request_error"),
@@ -449,7 +380,7 @@ def test_a_refused_request_is_not_repeated(
 def test_a_conversation_that_is_too_long_can_be_told_apart_and_costs_nothing() -> None:
     long: Message = {"role": "user", "content": "word " * 4000}
     with messages_server(DONE, context=4000) as server:
-        model = model_at(server, price=lambda _: None)
+        model = model_at(server, price=None)
         with pytest.raises(ContextFull, match="prompt is too long") as caught:
             ask(model, long)
         assert ask(model).text == "Done."
@@ -476,14 +407,9 @@ def stop(*_: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "script"),
-    [
-        ("sleep", Fault(429, retry_after="3600")),
-        ("on_wait", Fault(529)),
-        ("on_text", Reply("word " * 100, pause_s=0.05)),
-    ],
+    ("option", "script"), [("sleep", Fault(429, retry_after="3600")), ("on_wait", Fault(529))]
 )
-def test_an_interrupt_ends_it_at_once(option: str, script: Reply | Fault) -> None:
+def test_an_interrupt_of_a_wait_ends_it_at_once(option: str, script: Fault) -> None:
     began = time.monotonic()
     with messages_server(script, DONE) as server:
         with pytest.raises(Stop):
@@ -492,9 +418,20 @@ def test_an_interrupt_ends_it_at_once(option: str, script: Reply | Fault) -> Non
     assert time.monotonic() - began < 5
 
 
+def test_an_interrupted_answer_ends_at_once_and_is_booked_with_the_next() -> None:
+    began = time.monotonic()
+    with messages_server(Reply("word " * 100, pause_s=0.05), DONE, DONE) as server:
+        model = model_at(server)
+        with pytest.raises(Stop):
+            ask(model, on_text=stop)
+        answers = [ask(model), ask(model)]
+    assert time.monotonic() - began < 5
+    assert [answer.usage for answer in answers] == [ONE_TURN + BROKEN, ONE_TURN]
+
+
 def test_models_may_answer_side_by_side() -> None:
     def script(body: dict[str, Any], _: int) -> Reply:
-        return Reply(body["messages"][0]["content"][0]["text"].upper(), delay_s=0.05)
+        return Reply(body["messages"][0]["content"].upper(), delay_s=0.05)
 
     with messages_server(script) as server:
         model = model_at(server)
