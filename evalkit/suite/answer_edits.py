@@ -1,0 +1,182 @@
+"""Where things stand in an answer of any shape, and how one of them is changed; not to what."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Literal, TypeAlias
+
+from evalkit.core.values import Json
+from evalkit.suite.model import Row
+
+Path: TypeAlias = tuple[str | int, ...]
+
+_ABOUT = re.compile(
+    r"latenc|duration|elapsed|_ms$|timestamp|token|usage|trace|created|confidence|version|debug"
+    r"|reason|rationale|thought|score|^model|^finish|^(role|type|object|id)$"
+    r"|^(request|session|run|user|thread)_?id$",
+    re.IGNORECASE,
+)
+"""Keys of what is about an answer rather than in it: no reader is misled by these."""
+
+
+_ASKING = re.compile(
+    r"question|query|prompt|messag|content|text|input|request|task|frage", re.IGNORECASE
+)
+
+DEEP = 3
+
+
+def leaves(value: Json, path: Path = ()) -> Iterator[tuple[Path, Json]]:
+    """Every single value with its path, without what is about the answer."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not _ABOUT.search(key):
+                yield from leaves(item, (*path, key))
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            yield from leaves(item, (*path, place))
+    else:
+        yield path, value
+
+
+def fields(value: Json, path: Path = ()) -> Iterator[tuple[Path, Json]]:
+    """Fields of objects down to the third level, without those about the answer."""
+    for key, item in value.items() if isinstance(value, dict) and len(path) < DEEP else ():
+        if not _ABOUT.search(key):
+            yield (*path, key), item
+            yield from fields(item, (*path, key))
+
+
+def value_at(value: Json, path: Path) -> Json:
+    """What stands at a path; None where nothing does."""
+    for step in path:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value
+
+
+def with_value(value: Json, path: Path, *new: Json) -> Json:
+    """A copy with another value at a path; without the last step where none is given."""
+    if not path:
+        return new[0]
+    copy: Json = dict(value) if isinstance(value, dict) else list(value)
+    if len(path) == 1 and not new:
+        del copy[path[0]]
+    else:
+        copy[path[0]] = with_value(copy[path[0]], path[1:], *new)
+    return copy
+
+
+def texts(row: Row) -> list[tuple[Path, str]]:
+    """The answer's texts, what people read first: of messages the last, else the longest."""
+    given = {item for _, item in leaves(row.inputs) if isinstance(item, str)}
+    found = [(p, s) for p, s in leaves(row.outputs) if isinstance(s, str) and s not in given]
+    if any("messages" in path for path, _ in found):
+        return found[::-1]
+    return sorted(found, key=lambda place: -len(place[1]))
+
+
+def main_text(row: Row) -> str:
+    """What people read first; empty where the answer holds no text."""
+    return next((text for _, text in texts(row)), "")
+
+
+def asked(row: Row) -> str:
+    """The last text of several words that the agent was given; empty where there is none."""
+    given = [(p, s) for p, s in leaves(row.inputs) if isinstance(s, str) and len(s.split()) > 1]
+    said = [text for path, text in given if _ASKING.search(str(path[-1]))] or [s for _, s in given]
+    return said[-1] if said else ""
+
+
+def alike(one: str, two: str) -> float:
+    """The share of their words that two texts have in common."""
+    words = [set(re.findall(r"\w+", text.casefold())) for text in (one, two)]
+    return len(words[0] & words[1]) / max(1, len(words[0] | words[1]))
+
+
+def sentences(text: str) -> list[str]:
+    """Its sentences and lines, at least one."""
+    return [s for s in re.split(r"(?<=[.!?])\s+(?=\S)|\n+", text) if s.strip()] or [text]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a fault may look at: the row, chance, and other good rows of its route."""
+
+    row: Row
+    rng: Random
+    others: Sequence[Row]
+
+
+Place: TypeAlias = "re.Match[str]"
+Apply: TypeAlias = Callable[[Setting], Json | None]
+Edit: TypeAlias = Callable[[str, Setting], str | None]
+Change: TypeAlias = Callable[[Place, Setting], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A kind of fault.
+
+    Attributes:
+        name: In snake case.
+        title: What is wrong with the answer, for reports.
+        apply: A damaged copy of the row's outputs; None where the fault does not apply.
+        author: Whether whoever wrote it had seen no check ("blind") or had ("known").
+    """
+
+    name: str
+    title: str
+    apply: Apply
+    author: Literal["blind", "known"] = "blind"
+
+
+def in_text(edit: Edit, words: int = 1) -> Apply:
+    """The fault of the text that people read; it has at least so many words."""
+
+    def apply(at: Setting) -> Json | None:
+        for path, text in texts(at.row)[:1]:
+            edited = edit(text, at) if len(text.split()) >= words else None
+            if edited is not None and edited.split() != text.split():
+                return with_value(at.row.outputs, path, edited)
+        return None
+
+    return apply
+
+
+def in_place(pattern: str, change: Change) -> Apply:
+    """The fault of one place that matches a pattern, in the first text that has one."""
+    compiled = re.compile(pattern, re.MULTILINE)
+
+    def apply(at: Setting) -> Json | None:
+        for path, text in texts(at.row):
+            places = list(compiled.finditer(text))
+            for place in at.rng.sample(places, len(places)):
+                new = change(place, at)
+                if new is not None and new != place[0]:
+                    edited = text[: place.start()] + new + text[place.end() :]
+                    return with_value(at.row.outputs, path, edited)
+        return None
+
+    return apply
+
+
+def in_field(change: Callable[[Json, list[Json], Setting], list[Json] | None]) -> Apply:
+    """The fault of one field that all answers of the route have; an empty list drops it."""
+
+    def apply(at: Setting) -> Json | None:
+        found = list(fields(at.row.outputs))
+        for path, value in at.rng.sample(found, len(found)):
+            near = [value_at(r.outputs, path[:-1]) for r in at.others]
+            others = [o[path[-1]] for o in near if isinstance(o, dict) and path[-1] in o]
+            new = change(value, others, at) if len(others) == len(near) else None
+            if new is not None and new != [value]:
+                return with_value(at.row.outputs, path, *new)
+        return None
+
+    return apply
