@@ -39,6 +39,7 @@ class ObservedTrace:
         spans: Each parent before its children, siblings in time.
         unread: Why there are no spans; empty where they are there.
         assessments: What people, models and code said of it and nobody took back, as it came.
+        run_id: The run that evalkit logged it under; empty for what others recorded.
     """
 
     trace_id: str
@@ -54,6 +55,7 @@ class ObservedTrace:
     spans: tuple[Span, ...] = field(default=(), repr=False)
     unread: str = ""
     assessments: tuple[Assessment, ...] = field(default=(), repr=False)
+    run_id: str = ""
 
 
 def in_order(spans: Sequence[Span]) -> tuple[Span, ...]:

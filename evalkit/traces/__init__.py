@@ -1,1 +1,1 @@
-"""An agent's recorded traces: counted, sampled and shown, whoever recorded them."""
+"""An experiment's traces, read once: what they say together, and a sample of them as rows."""

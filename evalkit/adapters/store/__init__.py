@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from evalkit.adapters.store.observing import assessments_of, run_of
 from evalkit.adapters.store.probe import Reachability, probe
 from evalkit.adapters.store.runs import RunRecord, StoredRun, WrittenRun
 from evalkit.adapters.store.store import Store
+from evalkit.adapters.store.stored_spans import spans_of
 from evalkit.adapters.store.traces import Written
 from evalkit.adapters.store.wire import as_kept
 
@@ -19,8 +21,11 @@ __all__ = [
     "Written",
     "WrittenRun",
     "as_kept",
+    "assessments_of",
     "connect",
     "probe",
+    "run_of",
+    "spans_of",
 ]
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from evalkit.adapters.store import asking, assessments, experiments, observing
 from evalkit.adapters.store.gateway import Gateway
@@ -11,6 +12,9 @@ from evalkit.core.agent.notes import Note, RunGlimpse
 from evalkit.core.feedback import Assessment
 from evalkit.core.observed import ObservedTrace
 from evalkit.core.values import Json
+
+if TYPE_CHECKING:
+    from mlflow.entities import Trace as MlflowTrace
 
 
 class AgentTraces:
@@ -57,6 +61,26 @@ class AgentTraces:
             StoreError: there is no such trace, or MLflow failed.
         """
         return observing.observe_one(self._gateway, trace_id)
+
+    def whole_traces(self, experiment_id: str, trace_ids: Sequence[str]) -> Iterator[MlflowTrace]:
+        """Traces with all their spans as MLflow's own objects, in the order of their ids.
+
+        Those that are not there, or have no spans in the tracking store, are passed over.
+
+        Raises:
+            StoreError: MLflow failed.
+        """
+        return observing.whole(self._gateway, experiment_id, trace_ids)
+
+    def skill_of(self, run_id: str) -> str:
+        """The skill that a run of evalkit's evaluated; else the evaluation's name.
+
+        Empty where the run is gone.
+
+        Raises:
+            StoreError: MLflow failed.
+        """
+        return experiments.skill_of(self._gateway, run_id)
 
     def search_traces(
         self, experiment_id: str, condition: str = "", *, offset: int = 0, most: int = 20

@@ -57,3 +57,19 @@ def experiments(gateway: Gateway, most: int = 200) -> list[tuple[str, str]]:
             max_results=most, order_by=["last_update_time DESC"]
         )
     return [(each.experiment_id, each.name) for each in found]
+
+
+def skill_of(gateway: Gateway, run_id: str) -> str:
+    """The skill that a run of evalkit's evaluated, else the evaluation's name; empty if gone.
+
+    Raises:
+        StoreError: MLflow failed.
+    """
+    try:
+        with gateway.answering("reading the run of traces"):
+            data = gateway.tracking.get_run(run_id).data
+    except Refused as error:
+        if error.code == "RESOURCE_DOES_NOT_EXIST":
+            return ""
+        raise
+    return str(data.params.get("skill") or data.tags.get("evalkit.eval", ""))

@@ -15,16 +15,21 @@ from evalkit.adapters.store.stored_spans import all_of, outline_of
 from evalkit.adapters.store.wire import COST, SPANS_LOCATION, TOKEN_USAGE, assessment_from
 from evalkit.core.content import mapping_of
 from evalkit.core.feedback import Assessment
+from evalkit.core.matching import RUN_TAG, SOURCE_RUN
 from evalkit.core.observed import ObservedTrace
 from evalkit.core.spans import Span, Status
 from evalkit.core.values import Json, well_formed
 
 if TYPE_CHECKING:
     from mlflow.entities import Span as StoredSpan
+    from mlflow.entities import Trace as MlflowTrace
     from mlflow.entities import TraceInfo
 
 AT_A_TIME = 25
 """Traces whose spans are read with one request."""
+
+WHOLE_AT_A_TIME = 10
+"""Traces of which everything is read with one request."""
 
 IN_STORE = "TRACKING_STORE"
 ELSEWHERE = "its spans lie among the artifacts, as older MLflow kept them"
@@ -186,6 +191,7 @@ def _trace(info: TraceInfo, spans: tuple[Span, ...], unread: str) -> ObservedTra
         spans,
         unread,
         tuple(assessments_of(info)),
+        run_of(info),
     )
 
 
@@ -195,6 +201,30 @@ def assessments_of(info: TraceInfo) -> Iterator[Assessment]:
         said = assessment_from(well_formed(each.to_dictionary()))
         if said is not None and said.valid:
             yield replace(said, trace_id=info.trace_id)
+
+
+def run_of(info: TraceInfo) -> str:
+    """The run that evalkit logged a trace under; empty for what others recorded."""
+    return info.trace_metadata.get(SOURCE_RUN, "") if RUN_TAG in info.tags else ""
+
+
+def whole(gateway: Gateway, experiment_id: str, trace_ids: Sequence[str]) -> Iterator[MlflowTrace]:
+    """Traces with all their spans as MLflow's own objects, in the order of their ids.
+
+    Those that are not there, are another experiment's, or have no spans in the tracking store, are
+    passed over; a few are in memory at a time.
+
+    Raises:
+        StoreError: MLflow failed.
+    """
+    for start in range(0, len(trace_ids), WHOLE_AT_A_TIME):
+        wanted = trace_ids[start : start + WHOLE_AT_A_TIME]
+        with gateway.answering("reading whole traces"):
+            found = {
+                trace.info.trace_id: trace for trace in gateway.tracking.batch_get_traces(wanted)
+            }
+        ordered = (found[trace_id] for trace_id in wanted if trace_id in found)
+        yield from (trace for trace in ordered if gateway.holds(experiment_id, trace.info))
 
 
 def _object(text: str | None) -> dict[str, Json]:

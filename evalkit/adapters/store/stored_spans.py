@@ -17,6 +17,7 @@ from evalkit.core.values import Json, to_json, well_formed
 
 if TYPE_CHECKING:
     from mlflow.entities import Span as StoredSpan
+    from mlflow.entities import Trace as MlflowTrace
 
 TOO_DEEP = "[nested too deeply to be read]"
 
@@ -28,6 +29,11 @@ _OUTPUTS = "mlflow.spanOutputs"
 _ID_LENGTH = 12  # characters: eight bytes in base64
 
 _STATUSES: dict[str, Status] = {"STATUS_CODE_OK": "OK", "STATUS_CODE_ERROR": "ERROR"}
+
+
+def spans_of(trace: MlflowTrace) -> tuple[Span, ...]:
+    """The spans of MLflow's own object with all they hold, each parent before its children."""
+    return all_of(trace.data.spans)
 
 
 def all_of(spans: Sequence[StoredSpan]) -> tuple[Span, ...]:

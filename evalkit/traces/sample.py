@@ -1,0 +1,176 @@
+"""The one place where traces come out of the store: all in outline once, a sample of them whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evalkit.adapters.store import assessments_of, run_of, spans_of
+from evalkit.core.values import Json
+from evalkit.suite.model import Row
+from evalkit.traces.analysis import Analysis, Scale, is_empty, people_said, route_of
+from evalkit.traces.case_selection import stratified
+from evalkit.traces.transcript import system_prompts
+
+if TYPE_CHECKING:
+    from mlflow.entities import Trace
+
+    from evalkit.adapters.store import Store
+
+MOST_TRACES = 100_000
+"""As many as an experiment may have on Databricks; the newest are looked at."""
+
+MOST_ROWS = 400
+MOST_BYTES = 48_000_000
+"""What the whole traces of the rows may take together, as JSON."""
+
+ONLY_INPUT = "input"
+"""The parameter's name where an agent takes a single value and not values by name."""
+
+NO_TRACES = "the experiment holds no traces yet"
+NO_SPANS = "no trace of the experiment has spans that can be read"
+NO_INPUTS = "the traces' inputs are empty: there is nothing to ask an agent again"
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """An experiment's traces, read once.
+
+    Attributes:
+        analysis: What was counted, of all traces: see :meth:`Analysis.report`; also ``prompts``
+            (system prompts of the rows, with the number of rows), ``too_large`` (traces that were
+            left out of the sample for their size) and ``gone`` (asked for, but no longer there).
+        rows: Whole traces, those that people judged first.
+        trace_ids: Their ids: what a resumed session asks for.
+        is_sample: Whether there are traces with inputs that are not among the rows.
+    """
+
+    analysis: Mapping[str, Json]
+    rows: tuple[Row, ...]
+    trace_ids: tuple[str, ...]
+    is_sample: bool
+
+    @property
+    def problem(self) -> str:
+        """Why no suite can be made of these traces, in a sentence; empty where one can."""
+        if not self.analysis["traces"]:
+            return NO_TRACES
+        if self.rows:
+            return ""
+        return NO_INPUTS if self.analysis["without_inputs"] else NO_SPANS
+
+
+def survey(
+    store: Store,
+    experiment_id: str,
+    *,
+    trace_ids: Sequence[str] = (),
+    watch: Callable[[int], None] | None = None,
+) -> Survey:
+    """Count all traces of an experiment in one pass, and read a sample of them whole.
+
+    Args:
+        store: The MLflow.
+        experiment_id: The experiment.
+        trace_ids: The rows of a session that is resumed: exactly these are read again.
+        watch: Told how many traces were read, after each.
+
+    Raises:
+        StoreError: MLflow failed.
+    """
+    counted = analyse(store, experiment_id, watch=watch)
+    frame = counted.traces
+    has_answer = frame["answered"] | (frame["state"] == "failed")
+    usable = frame[frame["has_inputs"] & has_answer]
+    wanted = list(trace_ids) or list(
+        stratified(usable, ["route", "state", "verdict"], MOST_ROWS)["trace_id"]
+    )
+    rows: list[Row] = []
+    too_large: list[str] = []
+    scales, room = counted.scales, MOST_BYTES
+    for trace in store.whole_traces(experiment_id, wanted):
+        room -= (size := _size(trace))
+        if room < 0 and not trace_ids:
+            room += size
+            too_large.append(trace.info.trace_id)
+        elif (row := row_of(trace, skills=counted.skills, scales=scales)) is not None:
+            rows.append(row)
+    found = tuple(row.trace_id for row in rows)
+    analysis = {
+        **counted.report(),
+        "prompts": _prompts(rows),
+        "too_large": too_large,
+        "gone": sorted({*trace_ids} - {*found}),
+    }
+    return Survey(analysis, tuple(rows), found, len(rows) < len(usable))
+
+
+def analyse(
+    store: Store,
+    experiment_id: str,
+    *,
+    most: int = MOST_TRACES,
+    watch: Callable[[int], None] | None = None,
+) -> Analysis:
+    """Count the newest traces of an experiment, in outline and one after the other.
+
+    Raises:
+        StoreError: MLflow failed.
+    """
+    skills: dict[str, str] = {}
+    counted = Analysis(skills)
+    for number, trace in enumerate(store.observe(experiment_id, most=most, outline=True), 1):
+        if trace.run_id and trace.run_id not in skills:
+            skills[trace.run_id] = store.skill_of(trace.run_id)
+        counted.add(trace)
+        if watch is not None:
+            watch(number)
+    return counted
+
+
+def row_of(
+    trace: Trace,
+    *,
+    skills: Mapping[str, str] | None = None,
+    scales: Mapping[str, Scale] | None = None,
+) -> Row | None:
+    """A whole trace as a request and its answer; None where it shows no input.
+
+    Args:
+        trace: MLflow's trace, with spans and assessments.
+        skills: By run, the skill of the traces that evalkit logged under it.
+        scales: The scale of people's numbers, by name.
+    """
+    spans = spans_of(trace)
+    if not spans or is_empty(spans[0].inputs):
+        return None
+    root, info = spans[0], trace.info
+    said = people_said(assessments_of(info), scales)
+    took = info.execution_duration
+    told = [prompt for s in spans if s.kind == "LLM" for prompt in system_prompts(s.inputs)]
+    return Row(
+        info.trace_id,
+        route_of(root.name, run_of(info), skills or {}),
+        root.inputs if isinstance(root.inputs, dict) else {ONLY_INPUT: root.inputs},
+        root.outputs,
+        info.state.value == "ERROR" or is_empty(root.outputs),
+        said.verdict,
+        said.comments,
+        said.expectations,
+        tuple(s.outputs for s in spans if s.kind == "TOOL" and not is_empty(s.outputs)),
+        tuple(dict.fromkeys(told)),
+        (root.end_ns - root.start_ns) / 1e9 if took is None else took / 1000,
+        trace,
+    )
+
+
+def _size(trace: Trace) -> int:
+    stated = trace.info.trace_metadata.get("mlflow.trace.sizeBytes", "")
+    return int(stated) if stated.isdecimal() else len(trace.to_json())
+
+
+def _prompts(rows: Sequence[Row]) -> list[dict[str, Json]]:
+    counts = Counter(prompt for row in rows for prompt in row.prompts)
+    return [{"text": text, "rows": count} for text, count in counts.most_common(5)]
