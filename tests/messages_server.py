@@ -10,7 +10,7 @@ asked for. Without a step left, or for a request that the real API would refuse 
         Reply("Done.", drop_after=3),                # the one after breaks off in the middle
         Reply("Done."),
     ) as server:
-        Claude(ClaudeSettings(server.url, "claude-test", api_key="k"))
+        Claude(ClaudeSettings(server.url, "claude-test", "k"))
 
 Instead of steps, one function may decide: ``messages_server(lambda body, n: Reply("…"))`` gets
 each request's body and the number of steps before it, from 0. An ``AssertionError`` in it is

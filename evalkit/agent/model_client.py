@@ -223,17 +223,18 @@ class Claude:
                     on_text(words)
             finally:
                 paid.append(answer.usage)
-            if answer.stop_reason not in get_args(StopReason):
+            message, details = answer.message, answer.message.stop_details
+            if message.stop_reason not in get_args(StopReason):
                 raise ModelError(
                     f"Claude stopped for a reason that evalkit does not know, "
-                    f"{answer.stop_reason!r}; take a newer evalkit, or another model"
+                    f"{message.stop_reason!r}; take a newer evalkit, or another model"
                 )
             return Reply(
                 answer.content(),
-                answer.stop_reason,
-                model=answer.model or self.name,
+                message.stop_reason,
+                model=message.model or self.name,
                 request_id=stream.request_id or "",
-                explanation=answer.explanation,
+                explanation=getattr(details, "explanation", None) or "",
             )
 
     def _opened(self, client: anthropic.Anthropic, request: dict[str, Any]) -> MessageStream[None]:

@@ -9,7 +9,7 @@ secrets go to no host from outside, unless the command line names the host.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -37,21 +37,18 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class ClaudeSettings:
-    """How Claude is reached. Exactly one of the three secrets is set; none shows in a repr.
+    """How Claude is reached; no secret shows in a repr.
 
     Attributes:
         base_url: Where requests go, without ``/v1/messages``.
         model: Name of the model, as the provider calls it.
-        api_key: An Anthropic key.
-        auth_token: A bearer token, such as a Databricks one.
-        headers: Asked before each request for the headers that let it in; nothing else is sent
-            as a secret then.
+        secret: An Anthropic key, or a bearer token such as a Databricks one.
+        headers: Asked before each request for the headers that let it in, in place of a secret.
     """
 
     base_url: str
     model: str
-    api_key: str | None = field(default=None, repr=False)
-    auth_token: str | None = field(default=None, repr=False)
+    secret: str = field(default="", repr=False)
     headers: Headers | None = field(default=None, repr=False)
 
 
@@ -60,10 +57,6 @@ class _Found(NamedTuple):
 
     value: str = ""
     place: _Place = ""
-
-    @property
-    def is_of_env_file(self) -> bool:
-        return self.place == ".env"
 
 
 def settings_from_env(
@@ -96,12 +89,11 @@ def settings_from_env(
     name = _found(model, "MODEL", env, dotenv).value or DEFAULT_MODEL
     token = _found(auth_token, "ANTHROPIC_AUTH_TOKEN", env, dotenv)
     key = _Found() if auth_token else _found(None, "ANTHROPIC_API_KEY", env, dotenv)
-    if token.value and (host.value != ANTHROPIC or not key.value):
-        _refuse_misuse(token, host)
-        return ClaudeSettings(host.value, name, auth_token=token.value)
-    if key.value:
-        _refuse_misuse(key, host)
-        return ClaudeSettings(host.value, name, api_key=key.value)
+    secret = key if key.value and (host.value == ANTHROPIC or not token.value) else token
+    if secret.value:
+        if problems := list(_misuse(secret, host)):
+            raise InputError(*problems)
+        return ClaudeSettings(host.value, name, secret.value)
     raise InputError(
         Problem(
             "there is no key for Claude",
@@ -113,12 +105,7 @@ def settings_from_env(
 
 
 def has_secret(env: Mapping[str, str], dotenv: Mapping[str, str] = _NOTHING) -> bool:
-    """Whether a key or token for Claude is set at all, be it the right one or not.
-
-    Args:
-        env: The environment.
-        dotenv: The variables of a ``.env`` file.
-    """
+    """Whether a key or token is set at all, be it the right one or not."""
     names = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
     return any(_found(None, name, env, dotenv).value for name in names)
 
@@ -138,65 +125,46 @@ def _found(
 
 def _base_url(named: _Found) -> str:
     url = (named.value or ANTHROPIC).rstrip("/")
-    if not _is_url(url):
+    try:
+        is_url = urlsplit(url).scheme in {"http", "https"} and bool(urlsplit(url).hostname)
+    except ValueError:  # such as a bracket that is not closed
+        is_url = False
+    if not is_url:
         raise InputError(
             Problem(f"{url!r} is no URL", field="ANTHROPIC_BASE_URL", fix="begin it with https://")
         )
     return f"{url}/anthropic" if url.endswith("/serving-endpoints") else url
 
 
-def _is_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-    except ValueError:  # such as a bracket that is not closed
-        return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname)
-
-
-def _refuse_misuse(secret: _Found, host: _Found) -> None:
-    """Stop a secret that cannot be one, or that is on its way to a host that it is not for."""
+def _misuse(secret: _Found, host: _Found) -> Iterator[Problem]:
+    """Why a secret cannot be one, or is on its way to a host that it is not for."""
     if not (secret.value.isascii() and secret.value.isprintable() and " " not in secret.value):
-        raise InputError(
-            Problem(
-                f"the key or token in {secret.place} holds characters that none has",
-                field="ANTHROPIC_AUTH_TOKEN or ANTHROPIC_API_KEY",
-                fix="copy it again, whole and without quotation marks or blanks",
-            )
+        yield Problem(
+            f"the key or token in {secret.place} holds characters that none has",
+            field="ANTHROPIC_AUTH_TOKEN or ANTHROPIC_API_KEY",
+            fix="copy it again, whole and without quotation marks or blanks",
         )
-    to_databricks = "/serving-endpoints" in urlsplit(host.value).path
     if secret.value.startswith("dapi") and host.value == ANTHROPIC:
-        raise InputError(
-            Problem(
-                "a Databricks token would be sent to Anthropic",
-                field="ANTHROPIC_BASE_URL",
-                fix="set it to https://<workspace>/serving-endpoints",
-            )
+        yield Problem(
+            "a Databricks token would be sent to Anthropic",
+            field="ANTHROPIC_BASE_URL",
+            fix="set it to https://<workspace>/serving-endpoints",
         )
-    if secret.value.startswith("sk-ant-") and to_databricks:
-        raise InputError(
-            Problem(
-                "an Anthropic key would be sent to Databricks",
-                field="ANTHROPIC_AUTH_TOKEN",
-                fix="set it to a token of the workspace",
-            )
+    if secret.value.startswith("sk-ant-") and "/serving-endpoints" in urlsplit(host.value).path:
+        yield Problem(
+            "an Anthropic key would be sent to Databricks",
+            field="ANTHROPIC_AUTH_TOKEN",
+            fix="set it to a token of the workspace",
         )
-    if _is_of_elsewhere(secret, host):
-        raise InputError(
-            Problem(
-                f"a secret from {secret.place} would be sent to {urlsplit(host.value).hostname}, "
-                f"which is named in {host.place}",
-                field="ANTHROPIC_BASE_URL",
-                fix="name both in the same place, or the host on the command line with "
-                "--anthropic-base-url",
-            )
+    is_trusted = host.value == ANTHROPIC or host.place == "the command line"
+    if not is_trusted and (secret.place == ".env") != (host.place == ".env"):
+        yield Problem(
+            f"a secret from {secret.place} would be sent to {urlsplit(host.value).hostname}, "
+            f"which is named in {host.place}",
+            field="ANTHROPIC_BASE_URL",
+            fix="name both in the same place, or the host on the command line with "
+            "--anthropic-base-url",
         )
-
-
-def _is_of_elsewhere(secret: _Found, host: _Found) -> bool:
-    """Whether either of the two comes from a ``.env`` that does not name the other."""
-    if host.value == ANTHROPIC or host.place == "the command line":
-        return False
-    return secret.is_of_env_file != host.is_of_env_file
 
 
 def settings_for(request: Request) -> ClaudeSettings | None:

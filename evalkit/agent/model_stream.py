@@ -31,16 +31,9 @@ _ANTHROPIC_VERSION = "2026-10-21"
 _GATEWAY_VERSION = "2023-06-01"
 """Gateways in front of Claude may know only the older version of the API."""
 
-_TRAVELLING = {
-    "accept",
-    "accept-encoding",
-    "connection",
-    "content-length",
-    "content-type",
-    "host",
-    "transfer-encoding",
-    "user-agent",
-}
+_TRAVELLING = re.compile(
+    "accept|accept-encoding|connection|content-length|content-type|host|transfer-encoding|user-agent"
+)
 _CUT_OFF = {"max_tokens", "model_context_window_exceeded", "refusal"}
 """What may end an answer in the middle of a tool call."""
 
@@ -49,14 +42,9 @@ _IN_STREAM = 200
 """The status of an error that comes in the middle of an answer, and says nothing about it."""
 
 _PASSING_STATUSES = {408, 409, 429}
-_LASTING_KINDS = {
-    "authentication_error",
-    "billing_error",
-    "invalid_request_error",
-    "not_found_error",
-    "permission_error",
-    "request_too_large",
-}
+_LASTING_KINDS = re.compile(
+    "(authentication|billing|invalid_request|not_found|permission)_error|request_too_large"
+)
 _TOO_LONG = re.compile(
     r"prompt is too long|input is too long|too many (input )?tokens|"
     r"exceeds?\b.{0,40}\bcontext (limit|window|length)|maximum context length",
@@ -86,32 +74,18 @@ class Answer:
         self._inputs: dict[int, str] = {}
 
     @property
-    def _message(self) -> Any:
+    def message(self) -> Any:
+        """The library's message, as far as it has come; None before anything has."""
         try:
             return self._stream.current_message_snapshot
-        except AssertionError:  # nothing has come yet
+        except AssertionError:
             return None
 
     @property
     def usage(self) -> Usage:
         """The tokens that were counted so far."""
-        used = getattr(self._message, "usage", None)
+        used = getattr(self.message, "usage", None)
         return (used and usage_from(used.to_dict(warnings=False))) or Usage()
-
-    @property
-    def model(self) -> str:
-        """The model that answers, as it calls itself."""
-        return self._message.model or ""
-
-    @property
-    def stop_reason(self) -> Any:
-        """Why the model stopped, in the provider's word; None before it has said so."""
-        return getattr(self._message, "stop_reason", None)
-
-    @property
-    def explanation(self) -> str:
-        """What the provider says about a refusal."""
-        return getattr(self._message.stop_details, "explanation", None) or ""
 
     def words(self) -> Iterator[str]:
         """The words as they come, to the end of the answer.
@@ -129,11 +103,11 @@ class Answer:
                     more = getattr(event.delta, "partial_json", "")
                     self._inputs[event.index] = self._inputs.get(event.index, "") + more
         except TROUBLE:
-            if not self.stop_reason:  # else only the connection's end was untidy
-                raise
+            if not (self.message and self.message.stop_reason):
+                raise  # else only the connection's end was untidy
         except (LookupError, TypeError, AttributeError, ValueError) as error:
             raise BrokenOff("a part of it is missing or garbled") from error
-        if not self.stop_reason:
+        if not (self.message and self.message.stop_reason):
             raise BrokenOff("it stopped in the middle")
 
     def content(self) -> tuple[dict[str, Json], ...]:
@@ -145,7 +119,7 @@ class Answer:
         Raises:
             BrokenOff: a call is garbled.
         """
-        blocks = [block.to_dict(warnings=False) for block in self._message.content]
+        blocks = [block.to_dict(warnings=False) for block in self.message.content]
         return tuple(block for at, block in enumerate(blocks) if self._is_whole(at, block))
 
     def _is_whole(self, at: int, block: dict[str, Json]) -> bool:
@@ -155,7 +129,7 @@ class Answer:
             given = json.loads(self._inputs.get(at) or "{}")
         except json.JSONDecodeError:
             given = None
-        if not isinstance(given, dict) and self.stop_reason not in _CUT_OFF:
+        if not isinstance(given, dict) and self.message.stop_reason not in _CUT_OFF:
             raise BrokenOff("a tool call is garbled")
         return isinstance(given, dict)
 
@@ -167,13 +141,14 @@ def connected(settings: ClaudeSettings) -> anthropic.Anthropic:
     library reads further headers out of the environment, secrets among them, which would go to
     any host: they are dropped.
     """
-    secret = {"authorization": f"Bearer {settings.auth_token or settings.api_key}"}
+    secret = {"authorization": f"Bearer {settings.secret}"}
     version = _ANTHROPIC_VERSION if settings.base_url == ANTHROPIC else _GATEWAY_VERSION
     headers = {"anthropic-version": version, **(settings.headers or (lambda: secret))()}
 
     def let_in(request: httpx2.Request) -> httpx2.Request:
-        for name in set(request.headers) - _TRAVELLING:
-            del request.headers[name]
+        for name in set(request.headers):
+            if not _TRAVELLING.fullmatch(name.lower()):
+                del request.headers[name]
         request.headers.update(headers)
         return request
 
@@ -196,7 +171,7 @@ def may_pass(error: Trouble) -> bool:
     if not isinstance(error, anthropic.APIStatusError):
         return not isinstance(error, anthropic.APIResponseValidationError)
     if error.status_code == _IN_STREAM:
-        return error.type not in _LASTING_KINDS
+        return not _LASTING_KINDS.fullmatch(error.type or "")
     return error.status_code in _PASSING_STATUSES or error.status_code >= 500  # noqa: PLR2004, the server's fault
 
 

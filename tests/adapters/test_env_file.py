@@ -111,5 +111,5 @@ def test_claude_on_databricks_as_a_workspace_owner_writes_it_down(tmp_path: Path
     )
     settings = settings_from_env({"ANTHROPIC_API_KEY": "sk-ant-x"}, dotenv=read_env_file(path))
     assert settings.base_url == "https://w.example/serving-endpoints/anthropic"
-    assert (settings.auth_token, settings.api_key) == ("dapi-made-up", None)
+    assert settings.secret == "dapi-made-up"
     assert settings.model == "databricks-claude-opus-4-5"

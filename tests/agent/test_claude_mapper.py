@@ -23,7 +23,7 @@ TOKEN = "dapi-made-up"
 
 
 def _mapper(server: MessagesServer, waits: list[float] | None = None) -> ClaudeMapper:
-    settings = ClaudeSettings(server.url, "claude-test", api_key=KEY)
+    settings = ClaudeSettings(server.url, "claude-test", secret=KEY)
     return ClaudeMapper(settings, sleep=(waits if waits is not None else []).append)
 
 
@@ -80,7 +80,7 @@ def test_the_environment_says_who_is_asked_with_which_key(
     env: dict[str, str], url: str, key: str | None, token: str | None
 ) -> None:
     settings = settings_from_env(env)
-    assert (settings.base_url, settings.api_key, settings.auth_token) == (url, key, token)
+    assert (settings.base_url, settings.secret) == (url, key or token)
     assert settings.model == DEFAULT_MODEL
 
 
@@ -114,7 +114,7 @@ def test_a_missing_key_or_one_for_another_host_is_an_input_error(
 
 
 def test_settings_show_no_secrets() -> None:
-    assert KEY not in repr(ClaudeSettings("http://x", "m", api_key=KEY))
+    assert KEY not in repr(ClaudeSettings("http://x", "m", secret=KEY))
 
 
 def test_only_the_token_is_sent_though_a_key_lies_in_the_environment(
@@ -246,7 +246,7 @@ def test_a_host_that_does_not_answer_is_a_model_error() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    mapper = ClaudeMapper(ClaudeSettings(url, "m", api_key="k"), sleep=[].append)
+    mapper = ClaudeMapper(ClaudeSettings(url, "m", secret="k"), sleep=[].append)
     with pytest.raises(ModelError, match="cannot be reached"):
         mapper.answer(QUESTION)
 

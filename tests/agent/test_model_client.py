@@ -32,7 +32,7 @@ DONE = Reply("Done.")
 def model_at(server: MessagesServer | str, **options: Any) -> Claude:
     url = server if isinstance(server, str) else server.url
     given: dict[str, Any] = {"price": PRICE, "sleep": lambda _: None, **options}
-    return Claude(ClaudeSettings(url, "claude-test", api_key=KEY), **given)
+    return Claude(ClaudeSettings(url, "claude-test", secret=KEY), **given)
 
 
 def ask(

@@ -67,9 +67,7 @@ def test_a_secret_goes_to_the_host_that_it_is_for(
     flags: dict[str, str], env: dict[str, str], dotenv: dict[str, str], host: str, secret: str
 ) -> None:
     settings = settings_from_env(env, dotenv=dotenv, **flags)
-    assert settings.base_url == host
-    assert [settings.api_key, settings.auth_token].count(None) == 1
-    assert secret in {settings.api_key, settings.auth_token}
+    assert (settings.base_url, settings.secret) == (host, secret)
 
 
 @pytest.mark.parametrize(
@@ -126,11 +124,10 @@ STRAY: dict[str, str] = {
 @pytest.mark.parametrize(
     "secret",
     [
-        {"auth_token": TOKEN},
-        {"api_key": TOKEN},
+        {"secret": TOKEN},
         {"headers": lambda: {"Authorization": f"Bearer {TOKEN}"}},
     ],
-    ids=["token", "key", "headers"],
+    ids=["secret", "headers"],
 )
 def test_only_the_chosen_secret_travels_whatever_the_environment_holds(
     secret: dict[str, Any], monkeypatch: pytest.MonkeyPatch
@@ -174,7 +171,7 @@ def test_no_redirect_takes_a_secret_along(status: int) -> None:
         messages_server(Fault(status, location=f"{elsewhere.url}/v1/messages")) as server,
         pytest.raises(ModelError, match=f"answered {status}"),
     ):
-        asked(ClaudeSettings(server.url, "m", auth_token=TOKEN))
+        asked(ClaudeSettings(server.url, "m", TOKEN))
     assert elsewhere.requests == []
 
 
