@@ -90,4 +90,4 @@ def call(tool: dict[str, Any], error: str | None) -> None:
 
 if __name__ == "__main__":
     for name in AGENTS:
-        print(name, *write(name, Path(sys.argv[1]).resolve()))
+        sys.stdout.write(" ".join((name, *write(name, Path(sys.argv[1]).resolve()))) + "\n")
