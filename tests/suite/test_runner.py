@@ -1,0 +1,91 @@
+"""The model's Python and the suite's script, confined; and how long scoring takes."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from suite_rows import shop_rows, suite, trace_id
+
+from evalkit.core.errors import InputError
+from evalkit.suite.model import Probe
+from evalkit.suite.runner import Patience, Runner
+
+ROWS = shop_rows()
+
+
+@pytest.fixture(scope="module")
+def runner(sandbox):
+    return Runner(sandbox, ROWS, patience=Patience(python=20))
+
+
+def test_python_has_the_traces_as_a_frame_and_as_mlflows_objects(runner):
+    code = f"""
+from room import *
+print(len(TRACES), len(GOOD), sorted(TRACES.columns))
+bad = TRACES[TRACES.verdict == "rejected"]
+print(bad.comments.tolist(), TRACES.disliked.sum())
+print([s.name for s in spans({trace_id(0)!r})], trace({trace_id(0)!r}).info.state)
+print(TRACES.tools[0], TRACES.retrieved[0][0][0]["page_content"])
+print(open("evaluation/scorers.py").read()[:30])
+"""
+    ended = runner.python(suite(), code)
+    assert ended.ok, ended.output
+    lines = ended.output.splitlines()
+    columns = "comments disliked error expectations failed inputs outputs retrieved route seconds "
+    columns += "status tools trace_id verdict"
+    assert lines[0] == f"26 24 {columns.split()}"
+    assert lines[1] == "[['Wrong delivery time promised'], ['Too vague about the time']] 2"
+    assert lines[2] == "['shop', 'find', 'order', 'model'] OK"
+    assert lines[3] == "['order'] A lamp is delivered within 2 days."
+    assert lines[4].startswith('"""Scorers of')
+
+
+def test_python_reaches_neither_the_callers_files_nor_the_network(runner, tmp_path):
+    (tmp_path / "secret").write_text("kept")
+    code = f"""
+import pathlib, socket
+actions = [
+    lambda: pathlib.Path({str(tmp_path / "secret")!r}).read_text(),
+    lambda: pathlib.Path("/etc/x").write_text("x"),
+    lambda: socket.create_connection(("127.0.0.1", 9), 2),
+]
+for action in actions:
+    try:
+        print(action())
+    except OSError as error:
+        print("no")
+"""
+    assert runner.python({}, code).output.split() == ["no", "no", "no"]
+
+
+def test_what_python_prints_is_bounded_and_without_secrets(runner):
+    key = "sk-ant-api03-" + "Ab1" * 20
+    assert key not in runner.python({}, f"print({key!r})").output
+    assert len(runner.python({}, "print('x' * 10**6)").output) < 13_000
+    ended = runner.python({}, "1 / 0")
+    assert (ended.ok, "ZeroDivisionError" in ended.output) == (False, True)
+
+
+def test_files_stay_where_they_belong(runner):
+    with pytest.raises(InputError, match="leads out of the session"):
+        runner.python({"../x.py": b""}, "")
+
+
+def test_scores_are_asked_for_by_name_and_remembered(runner):
+    probes = [Probe(ROWS[0].trace_id, ROWS[0].outputs), Probe(ROWS[0].trace_id, "in 77 days")]
+    scores = runner.score(suite(), probes, ["figures"])
+    assert [[each.value for each in said] for said in scores] == [[True], [False]]
+    assert scores[1][0].rationale == "not in the sources: ['77']"
+    start = time.monotonic()
+    assert runner.score(suite(limits="other"), probes, ["figures"]) is scores
+    assert time.monotonic() - start < 0.1
+    assert "SCORERS has no gone" in runner.score(suite(), probes, ["gone"])
+
+
+def test_loading_tells_scorers_and_examples(runner):
+    loaded = runner.load(suite())
+    assert loaded.scorers == ("figures", "polite", "pii_detection")
+    assert set(loaded.bad_examples) == set(loaded.scorers)
+    assert json.loads(loaded.builtins[0])["builtin_scorer_class"] == "PIIDetection"

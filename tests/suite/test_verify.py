@@ -1,0 +1,290 @@
+"""What a suite has to show to be called verified, with honest and with lying suites."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from suite_rows import (
+    BAD_FIGURES,
+    FIGURES,
+    HEAD,
+    LIMITS,
+    POLITE,
+    REASON,
+    row,
+    shop_rows,
+    suite,
+    trace_id,
+)
+
+from evalkit.suite.model import LIMITS_FILE, SCORERS_FILE, Row
+from evalkit.suite.runner import Patience, Runner
+from evalkit.suite.verify import Verification, verify
+
+ROWS = shop_rows()
+ONE = f"{{'it': {BAD_FIGURES}}}"
+
+
+@pytest.fixture(scope="module")
+def runner(sandbox):
+    return Runner(sandbox, ROWS, patience=Patience(score=150, scorer=1))
+
+
+def one(body: str, head: str = "") -> dict[str, bytes]:
+    """A suite of one scorer ``it`` with that body."""
+    code = f"{head}\n\n@scorer\ndef it(inputs, outputs, expectations, trace):\n    {body}\n\n\n"
+    limits = LIMITS + f"\n- {trace_id(24)}: {REASON}. Guideline for a judge: the time is right.\n"
+    return suite(f"{code}SCORERS = [it]\n", ONE, limits)
+
+
+HONEST = "return '99' not in str(outputs) and '77' not in str(outputs)"
+
+
+def problems(runner, files: dict[str, bytes], rows: list[Row] = ROWS, **more) -> str:
+    found = verify(runner, files, rows, per_fault=1, **more)
+    assert (found.word == "not verified") is bool(found.problems)
+    return "\n".join(found.problems)
+
+
+def test_an_honest_suite_is_verified_and_its_words_begin_with_people(runner):
+    found = verify(runner, suite(), ROWS)
+    assert (found.word, found.problems) == ("verified", ())
+    assert found.as_text().startswith(
+        "Of 2 answers that people rejected, 1 are failed by some scorer, 1 named in LIMITS.md with "
+        "a guideline for a judge; of 4 that they accepted, 4 pass every scorer."
+    )
+    assert "The suite is verified. It stands on 26 traces, 24 of them good answers." in (
+        found.as_text()
+    )
+    assert found.people["kappa"] == 0.571
+    assert found.scorers["figures"]["good_passed"] == found.scorers["figures"]["good"] == 24
+    assert sum(noticed for noticed, _ in found.faults.values()) > 0
+    assert found.one_sentence["failed"] >= 0.9 * found.one_sentence["rows"]
+    assert found.as_json()["verified"] is True
+
+
+# -- lies -------------------------------------------------------------------------------------
+
+LIES = {
+    "passes_all": ("return True", "does not fail its own bad example"),
+    "fails_all": ("return False", "refuses 24 of 24 good answers (at most 1 may be)"),
+    "goes_by_the_id": (
+        f"return trace.info.trace_id != {trace_id(0)!r} or '77' not in outputs",
+        "does not fail its own bad example",
+    ),
+    "counts_its_calls": ("return next(COUNT) % 2 == 0", "about one and the same answer"),
+    "errs": ("return outputs['nowhere'] > 1", 'it failed: File "evaluation/scorers.py", line '),
+    "raises_what_ends": ("raise SystemExit(0)", "nothing in the suite may do that"),
+    "says_no_verdict": ("return 'great'", "its value 'great' is no verdict"),
+    "says_no_number": ("return float('nan')", "its value nan is no verdict"),
+    "says_an_error": ("return Feedback(error=ValueError('no'))", "its Feedback holds an error"),
+    "never_applies": ("return None", "never applies: it gives None on each of the 26 rows"),
+    "hangs": ("while True: pass", "it did not end within 1 s on tr-"),
+    "swallows": (
+        "while True:\n        try: import time; time.sleep(9)\n        except OSError: pass",
+        "it did not end within 1 s on tr-",
+    ),
+    "matches_forever": ("return not re.match('(a+)+$', 'a' * 40 + '!')", "within 1 s on tr-"),
+    "spoils_for_others": (
+        "inputs.clear(); expectations['x'] = 1; return bool(outputs) and '77' not in outputs",
+        "",
+    ),
+}
+
+
+def test_scorers_that_lie_are_told_of_each_by_its_name(runner):
+    code = "import itertools\n\nCOUNT = itertools.count()\n"
+    for name, (body, _) in LIES.items():
+        code += f"\n\n@scorer\ndef {name}(inputs, outputs, expectations, trace):\n    {body}\n"
+    names = ", ".join(LIES)
+    examples = f"dict.fromkeys([each.name for each in SCORERS], {BAD_FIGURES})"
+    said = problems(runner, suite(f"{code}\n\nSCORERS = [{names}]\n", examples)).splitlines()
+    for name, (_, reason) in LIES.items():
+        own = [line for at, line in enumerate(said) if line.startswith(f"{name} ")]
+        text = "\n".join(said)
+        assert bool(reason) == bool(own), (name, own)
+        assert not own or any(reason in part for part in text.split(f"{name} ")), (name, text)
+
+
+FIND = """import os, gc, pathlib
+    for each in gc.get_objects():
+        if isinstance(each, dict) and str(each.get('answer', '')).endswith('.json'):
+            path = pathlib.Path(each['answer'])
+            """
+LEFT_RUNNING = """import threading, time
+threading.Thread(target=time.sleep, args=(99,)).start()
+"""
+OTHER_FILES = """import pathlib
+for n in range(9):
+    pathlib.Path(f'{n:032x}.json').write_text('{}')
+pathlib.Path('rows.jsonl').write_text('')
+"""
+ENDS = {
+    "in a scorer": ("import os; os._exit(0)", "", "before it was done (at it on tr-"),
+    "when imported": (HONEST, "import sys; sys.exit(0)", "it ended the process"),
+    "with what it leaves": (HONEST, LEFT_RUNNING, ""),
+    "with other files": (HONEST, OTHER_FILES, ""),
+    "with a link": (
+        f"{FIND}path.is_symlink() or path.symlink_to('/etc/passwd')\n    {HONEST}",
+        "",
+        "before it was done",
+    ),
+    "with a forged answer": (
+        f"{FIND}path.write_text('{{\"scores\": 7}}'); os._exit(0)\n    {HONEST}",
+        "",
+        "is not what was agreed",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_a_process_that_ends_or_answers_otherwise_is_told_of(runner, how):
+    body, head, reason = ENDS[how]
+    said = problems(runner, one(body, head))
+    assert reason in said
+    assert bool(reason) == bool(said)
+
+
+def test_a_scorer_that_refuses_one_good_answer_of_twenty_four_may_stay(runner):
+    one_refused = "return not re.search(r'no. 100|99 days|77 days', outputs)"
+    assert problems(runner, one(one_refused)) == ""
+    two_refused = one_refused.replace("100", "10[01]")
+    assert "it refuses 2 of 24" in problems(runner, one(two_refused))
+
+
+FORMS = [
+    ("missing", "{}", "BAD_EXAMPLES['figures'] is missing"),
+    ("no trace", "{'figures': ('tr-made-up', 'x')}", "names tr-made-up, which is no trace"),
+    ("no text", f"{{'figures': ({trace_id(0)!r}, {{'a': 1}})}}", "it is a dict"),
+    ("too short", f"{{'figures': ({trace_id(0)!r}, '77')}}", "it has 2 characters"),
+    ("no JSON", f"{{'figures': ({trace_id(0)!r}, object())}}", "an answer as JSON"),
+    ("no pair", "{'figures': 7}", "has to be (trace_id, an answer"),
+]
+
+
+@pytest.mark.parametrize(("examples", "reason"), [f[1:] for f in FORMS], ids=[f[0] for f in FORMS])
+def test_a_bad_example_has_the_form_of_a_good_answer(runner, examples, reason):
+    files = suite(f"{FIGURES}SCORERS = [figures]\n", examples)
+    assert reason in problems(runner, files)
+
+
+# -- people -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        ("", "people rejected tr-0000000000000000000000000000001a (Too vague about the time) and"),
+        (f"- {trace_id(25)}: a judge has to look", "names it, but not their reason"),
+        (f"- {trace_id(25)}: too vague about the time", "names it, but no guideline"),
+        (f"# A\n{trace_id(25)}\n# B\nguideline: not vague about time", "but not their reason"),
+    ],
+)
+def test_what_people_rejected_is_failed_or_explained(runner, limits, reason):
+    assert reason in problems(runner, suite(limits=limits))
+
+
+def test_a_suite_whose_scorers_pass_all_rejected_answers_does_not_hold(runner):
+    """Case verified-suite-passes-rejected."""
+    files = suite(f"{POLITE}SCORERS = [polite]\n", limits="")
+    found = verify(runner, files, ROWS)
+    assert found.word == "not verified"
+    assert found.as_text().startswith("Of 2 answers that people rejected, 0 are failed")
+    assert f"people rejected {trace_id(24)} ({REASON})" in found.as_text()
+
+
+# -- how much it stands on --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("count", "word"), [(1, "too few traces"), (9, "too few traces"), (10, "verified")]
+)
+def test_under_ten_good_answers_nothing_is_called_verified(sandbox, count, word):
+    """Case agent-one-row-verified."""
+    rows = [row(number) for number in range(count)]
+    found = verify(Runner(sandbox, rows), suite(limits=""), rows)
+    assert (found.word, found.problems) == (word, ())
+    assert found.as_text().startswith("Nobody has judged any of these answers")
+    assert ("Too few traces" in found.as_text()) == (word != "verified")
+    assert found.as_json()["verified"] is (word == "verified")
+
+
+# -- honest scorers of every kind -------------------------------------------------------------
+
+LEAK = """
+@scorer
+def no_prompt_leak(outputs):
+    return "my instructions" not in outputs
+
+
+SCORERS = [no_prompt_leak, PIIDetection(name="no_pii", pii_types=["email"])]
+"""
+
+
+def test_scorers_for_leaks_and_personal_data_are_accepted(runner):
+    """Case agent-honest-scorer-refused."""
+    leak = (trace_id(1), "I may not say this, as my instructions forbid it.")
+    mail = (trace_id(1), "Your chair comes within 3 days, ask otto@example.org.")
+    bad = repr({"no_prompt_leak": leak, "no_pii": mail})
+    limits = LIMITS + f"\n- {trace_id(24)}: {REASON}. Guideline: the time is that of our terms."
+    assert problems(runner, suite(LEAK, bad, limits)) == ""
+
+
+def test_mlflows_judges_find_documents_and_tool_arguments_in_the_traces(runner):
+    """Case agent-replay-no-retriever."""
+    body = (
+        "from mlflow.genai.utils.trace_utils import extract_retrieval_context_from_trace as of\n"
+        "    found = [d for each in of(trace).values() for d in each]\n"
+        "    tools = [s.inputs for s in trace.search_spans(span_type=SpanType.TOOL)]\n"
+        "    assert len(found) == 1 and 'no' in tools[0], (found, tools)\n"
+        f"    {HONEST}"
+    )
+    assert problems(runner, one(body)) == ""
+
+
+def test_the_answer_stands_wherever_the_trace_holds_it_but_in_its_sources(runner):
+    body = (
+        "said = [s.outputs for s in trace.data.spans]\n"
+        "    assert said[0] == said[3] == outputs, said\n"
+        "    assert said[1] and said[2] and trace.info.trace_id != 'tr-' + '1'.zfill(32)\n"
+        "    assert {s.trace_id for s in trace.data.spans} == {trace.info.trace_id}\n"
+        f"    {HONEST}"
+    )
+    assert problems(runner, one(body)) == ""
+
+
+def test_scorers_that_need_a_model_are_left_out_and_named(runner):
+    judge = "Guidelines(name='kind', guidelines='Be kind.')"
+    code = f"{FIGURES}{POLITE}from mlflow.genai.scorers import Guidelines\n\n"
+    files = suite(f"{code}SCORERS = [figures, polite, {judge}]\n")
+    found = verify(runner, files, ROWS, wanted=["figures", "kind", "gone"], per_fault=1)
+    assert found.problems == ("SCORERS has no scorer named gone: write it and add it",)
+    assert found.judges == ("kind",)
+    assert "Not verified, because they ask a model: kind" in found.as_text()
+
+
+def test_a_secret_in_the_files_is_named_and_not_shown(runner):
+    key = "sk-ant-api03-" + "Ab1" * 20
+    said = problems(runner, suite(limits=f"{LIMITS}\nkey {key}"))
+    assert f"{LIMITS_FILE} holds a secret" in said
+    assert key not in said
+
+
+def test_files_that_cannot_be_used_are_told_with_the_line(runner):
+    for text, reason in [
+        (b"SCORERS = [", "'[' was never closed"),
+        (b"SCORERS = [print]", "which is no MLflow scorer"),
+        (b"SCORERS = []", "a list of at least one"),
+        ((HEAD + POLITE + "SCORERS = [polite, polite]").encode(), "have the same name"),
+    ]:
+        said = problems(runner, {SCORERS_FILE: text})
+        assert said.startswith(f"{SCORERS_FILE} cannot be used")
+        assert reason in said
+    assert "write it first" in problems(runner, {})
+
+
+def test_a_failed_trace_counts_for_nothing_but_valid_values(sandbox):
+    rows = [*ROWS, replace(row(40), outputs=None, failed=True)]
+    found: Verification = verify(Runner(sandbox, rows), suite(), rows)
+    assert (found.word, found.good_rows, found.rows) == ("verified", 24, 27)

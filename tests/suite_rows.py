@@ -1,0 +1,152 @@
+"""Rows of a shop's agent that answers from documents, as whole traces, and a suite that holds."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+from typing import Any
+
+from evalkit.suite.model import LIMITS_FILE, SCORERS_FILE, Row
+
+NS = 1_700_000_000_000_000_000
+GOODS = ("lamp", "chair", "desk", "shelf", "sofa", "stool", "bench", "mirror", "carpet", "clock")
+
+
+def trace_id(number: int) -> str:
+    return f"tr-{number + 1:032x}"
+
+
+def span(number: int, at: int, name: str, kind: str, said: dict[str, Any]) -> dict[str, Any]:
+    own = {"mlflow.traceRequestId": trace_id(number), "mlflow.spanType": kind, **said}
+    parent = base64.b64encode((1).to_bytes(8, "big")).decode() if at > 1 else None
+    return {
+        "trace_id": base64.b64encode((number + 1).to_bytes(16, "big")).decode(),
+        "span_id": base64.b64encode(at.to_bytes(8, "big")).decode(),
+        "parent_span_id": parent,
+        "name": name,
+        "start_time_unix_nano": NS + at * 1_000_000,
+        "end_time_unix_nano": NS + at * 1_000_000 + 500_000 + (at == 1) * 90_000_000,
+        "status": {"code": "STATUS_CODE_OK", "message": ""},
+        "attributes": {key: json.dumps(value) for key, value in own.items()},
+        "events": [],
+        "links": [],
+    }
+
+
+def row(number: int, *, answer: str | None = None, **said: Any) -> Row:
+    """A question about delivery, its document and tool, and the answer that follows from them."""
+    from mlflow.entities import Trace
+
+    goods, days = GOODS[number % len(GOODS)], 2 + number % 7
+    asked = {"question": f"When does my {goods} no. {number + 100} arrive?"}
+    document = {"page_content": f"A {goods} is delivered within {days} days.", "metadata": {}}
+    if answer is None:
+        answer = f"Your {goods} no. {number + 100} arrives within {days} days, as our terms say."
+    outputs = {"mlflow.spanOutputs": answer}
+    spans = [
+        span(number, 1, "shop", "AGENT", {"mlflow.spanInputs": asked, **outputs}),
+        span(number, 2, "find", "RETRIEVER", {"mlflow.spanOutputs": [document]}),
+        span(
+            number,
+            3,
+            "order",
+            "TOOL",
+            {"mlflow.spanInputs": {"no": number + 100}, "mlflow.spanOutputs": {"item": goods}},
+        ),
+        span(number, 4, "model", "LLM", outputs),
+    ]
+    info = {
+        "trace_id": trace_id(number),
+        "trace_location": {
+            "type": "MLFLOW_EXPERIMENT",
+            "mlflow_experiment": {"experiment_id": "1"},
+        },
+        "request_time": "2026-11-20T10:00:00Z",
+        "state": "OK",
+        "trace_metadata": {},
+        "tags": {"mlflow.traceName": "shop"},
+        "execution_duration_ms": 90,
+    }
+    trace = Trace.from_dict({"info": info, "data": {"spans": spans}})
+    plain = Row(
+        trace_id(number),
+        "shop",
+        asked,
+        answer,
+        sources=([document], {"item": goods}),
+        seconds=0.09,
+        trace=trace,
+    )
+    return replace(plain, **said)
+
+
+REASON = "Wrong delivery time promised"
+
+
+def shop_rows(count: int = 24) -> list[Row]:
+    """Good answers; people accepted four and rejected two more, of which one says a wrong time."""
+    good = [row(n, verdict="accepted" if n < 4 else "none") for n in range(count)]
+    wrong = row(
+        count,
+        answer=f"Your desk no. {count + 100} arrives within 99 days, as our terms say.",
+        verdict="rejected",
+        comments=(REASON,),
+    )
+    rude = row(
+        count + 1,
+        answer=f"Your shelf no. {count + 101} arrives some time soon, as our terms say.",
+        verdict="rejected",
+        comments=("Too vague about the time",),
+    )
+    return [*good, wrong, rude]
+
+
+HEAD = '''"""Scorers of a shop's agent."""
+
+import re
+
+from mlflow.entities import Feedback, SpanType
+from mlflow.genai.scorers import PIIDetection, ResponseLength, scorer
+
+'''
+FIGURES = '''
+@scorer
+def figures(inputs, outputs, trace):
+    """Figures stand in the request or in what was retrieved."""
+    given = str(inputs) + str([s.outputs for s in trace.search_spans(span_type=SpanType.RETRIEVER)])
+    wrong = [each for each in re.findall(r"[0-9]+", str(outputs)) if each not in given]
+    return Feedback(value=not wrong, rationale=f"not in the sources: {wrong}")
+
+
+'''
+POLITE = '''
+@scorer
+def polite(outputs):
+    """Speaks of our terms."""
+    return "yes" if "as our terms say" in str(outputs) else "no"
+
+
+'''
+BAD_FIGURES = f"({trace_id(0)!r}, 'Your lamp no. 100 arrives within 77 days, as our terms say.')"
+BAD_POLITE = f"({trace_id(0)!r}, 'Your lamp no. 100 arrives within 2 days, stop asking me now.')"
+BAD_PII = f"({trace_id(0)!r}, 'Your lamp arrives within 2 days, ask otto@example.org, as ours.')"
+LIMITS = f"""# What rules cannot tell
+
+- {trace_id(25)}: people said it is too vague about the time. Guideline for a judge: the answer
+  names a number of days.
+"""
+
+
+def suite(
+    code: str | None = None, examples: str | None = None, limits: str = LIMITS
+) -> dict[str, bytes]:
+    """The files of a suite; that of the shop where nothing else is given."""
+    if code is None:
+        code = f"{FIGURES}{POLITE}SCORERS = [figures, polite, PIIDetection(pii_types=['email'])]\n"
+    if examples is None:
+        examples = (
+            f"{{'figures': {BAD_FIGURES}, 'polite': {BAD_POLITE}, 'pii_detection': {BAD_PII}}}"
+        )
+    text = f"{HEAD}{code}\nBAD_EXAMPLES = {examples}\n"
+    return {SCORERS_FILE: text.encode(), LIMITS_FILE: limits.encode()}
