@@ -8,12 +8,13 @@ again is safe; that is done while the agent works, after every session and every
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from evalkit.adapters.store import RunRecord
 from evalkit.agent.loop import GO_ON
 from evalkit.agent.session import Session, SessionDirectory, Turn
+from evalkit.core.masking import mask_json, mask_text
 from evalkit.core.matching import HASH_TAG, RUN_TAG
 from evalkit.core.receipt import Receipt
 from evalkit.core.spans import Span, Status, Trace
@@ -43,11 +44,6 @@ class _Part:
 
 def write(store: Store, experiment_id: str, session: SessionDirectory) -> int:
     """Write the traces that are new or have grown, and a run with what all of it cost.
-
-    Args:
-        store: The MLflow.
-        experiment_id: The agent's own experiment.
-        session: The session directory.
 
     Returns:
         How many traces had to be written.
@@ -118,6 +114,7 @@ def _trace(part: _Part, trace_id: str, key: str, session_id: str) -> Trace:
         if before:
             steps += _tools(before, turn, trace_id, root)
         steps.append(_call(turn, trace_id, root))
+    steps = [_masked(step) for step in steps]  # the store masks what stands around them
     start, end = steps[0].start_ns, max(span.end_ns for span in steps)
     asked, said, status = part.asked, part.came_of_it, part.status
     spans = (Span(root, None, part.title, "AGENT", start, end, asked, said, {}, status), *steps)
@@ -146,6 +143,11 @@ def _trace(part: _Part, trace_id: str, key: str, session_id: str) -> Trace:
         content,
         Receipt(),
     )
+
+
+def _masked(step: Span) -> Span:
+    inputs, outputs, message = mask_json(step.inputs), mask_json(step.outputs), step.message
+    return replace(step, inputs=inputs, outputs=outputs, message=mask_text(message)[0])
 
 
 def _tools(before: Turn, turn: Turn, trace_id: str, root: str) -> Iterator[Span]:
