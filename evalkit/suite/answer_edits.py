@@ -26,7 +26,10 @@ _ASKING = re.compile(
     r"question|query|prompt|messag|content|text|input|request|task|frage", re.IGNORECASE
 )
 
+_ANSWER = re.compile(r"answer|response|reply|content|message|body|output|text", re.IGNORECASE)
+
 DEEP = 3
+FEW = 3
 
 
 def leaves(value: Json, path: Path = ()) -> Iterator[tuple[Path, Json]]:
@@ -73,12 +76,16 @@ def with_value(value: Json, path: Path, *new: Json) -> Json:
 
 
 def texts(row: Row) -> list[tuple[Path, str]]:
-    """The answer's texts, what people read first: of messages the last, else the longest."""
+    """The answer's texts, what people read first at the head.
+
+    That is the last of messages, else the longest under a name that says so, else the longest.
+    """
     given = {item for _, item in leaves(row.inputs) if isinstance(item, str)}
     found = [(p, s) for p, s in leaves(row.outputs) if isinstance(s, str) and s not in given]
     if any("messages" in path for path, _ in found):
         return found[::-1]
-    return sorted(found, key=lambda place: -len(place[1]))
+    named = {path: bool(path and _ANSWER.search(str(path[-1]))) for path, _ in found}
+    return sorted(found, key=lambda place: (not named[place[0]], -len(place[1])))
 
 
 def main_text(row: Row) -> str:
@@ -101,7 +108,14 @@ def alike(one: str, two: str) -> float:
 
 def sentences(text: str) -> list[str]:
     """Its sentences and lines, at least one."""
-    return [s for s in re.split(r"(?<=[.!?])\s+(?=\S)|\n+", text) if s.strip()] or [text]
+    ends = r"(?<=[.!?])(?<!\b[A-Z][a-z]\.)\s+(?=\S)|\n+"
+    return [s for s in re.split(ends, text) if s.strip()] or [text]
+
+
+def statement(text: str, at: Setting | None = None) -> str:
+    """One of its sentences that say something: by chance, else the last."""
+    said = [s for s in sentences(text) if len(s.split()) > FEW] or [max(sentences(text), key=len)]
+    return at.rng.choice(said) if at else said[-1]
 
 
 @dataclass(frozen=True, slots=True)

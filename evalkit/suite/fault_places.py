@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from evalkit.core.values import Json
 from evalkit.suite import phrases
@@ -17,6 +18,9 @@ from evalkit.suite.answer_edits import (
     in_place,
     main_text,
     sentences,
+    statement,
+    texts,
+    with_value,
 )
 
 UNLIKE = 0.4
@@ -32,7 +36,7 @@ NAME = (
     r"(\b(?:Dr|Mr|Mrs|Ms|Herrn?|Frau|Mme|Dear|Hi|Hello|Hallo|Liebe[r]?|Bonjour|Hola|Señora?)\.? )"
     r"([A-ZÀ-Þ][a-zß-ÿ]+(?: [A-ZÀ-Þ][a-zß-ÿ]+)?)"
 )
-ENTITY = r"(?<=[a-zß-ÿ,] )[A-ZÀ-Þ][\w-]{2,}"
+ENTITY = r"(?<=[a-zß-ÿ,] )[A-ZÀ-Þ][a-zß-ÿ]{2,}\b(?!-)"
 CITATION = r"\s?\[(?=[^\]\s]*\d)[\w.:/#§-]+\]"
 
 
@@ -55,10 +59,18 @@ def transposed(place: Place, _: Setting) -> str:
     return re.sub(r"(\d)(?!\1|0)(\d)", r"\2\1", place[0], count=1)
 
 
-def tenfold(place: Place, _: Setting) -> str:
-    """Ten times as much."""
-    moved = re.sub(r"^(\d+)[.,](\d)$|^(\d+)([.,])(\d)(\d)$", r"\1\2\3\5\4\6", place[0])
-    return f"{place[0]}0" if moved == place[0] else moved
+def tenfold(place: Place, _: Setting) -> str | None:
+    """Ten times as much; None for a date or a version."""
+    if not re.fullmatch(r"\d+|\d{1,3}([.,]\d{3})+|[\d,]+[.,]\d\d?|[\d.]+,\d\d?", place[0]):
+        return None
+    cents = re.fullmatch(r"([\d.,]*?\d)([.,])(\d)(\d?)", place[0])
+    if cents:
+        whole = re.sub(r"\D", "", cents[1]) + cents[3]
+        return f"{int(whole)}{cents[2]}{cents[4]}".rstrip(".,")
+    grouped = re.search(r"[.,]", place[0])
+    return f"{int(re.sub(r'[.,]', '', place[0])) * 10:,}".replace(
+        ",", grouped[0] if grouped else ""
+    )
 
 
 def shifted_date(place: Place, at: Setting) -> str | None:
@@ -88,7 +100,8 @@ def other_member(place: Place, at: Setting) -> str:
 def other_name(place: Place, at: Setting) -> str:
     """Somebody else's name after the same greeting or title."""
     name = at.rng.choice(phrases.PEOPLE)
-    return place[1] + (name if " " in place[2] else name.split()[" " not in place[2]])
+    is_title = place[1].strip(" .") in phrases.TITLES
+    return place[1] + (name if " " in place[2] else name.split()[is_title])
 
 
 def other_entity(_: Place, at: Setting) -> str | None:
@@ -100,14 +113,14 @@ def other_entity(_: Place, at: Setting) -> str | None:
 
 
 def negated(text: str, at: Setting) -> str | None:
-    """One statement, not one of a question, is its opposite."""
-    for pattern, new in phrases.NEGATED[phrases.language(text)]:
-        places = [
-            p for p in re.finditer(pattern, text) if not re.match(r"[^.!\n]*\?", text[p.end() :])
-        ]
-        if places:
-            place = at.rng.choice(places)
-            return text[: place.start()] + place.expand(new) + text[place.end() :]
+    """A statement is its opposite, where there are some one with a figure; never a question."""
+    said = [s for s in sentences(text) if not s.rstrip().endswith("?")]
+    at.rng.shuffle(said)
+    for sentence in sorted(said, key=lambda s: not re.search(r"\d", s)):
+        for pattern, new in phrases.NEGATED[phrases.language(text)]:
+            opposite = re.sub(pattern, new, sentence, count=1)
+            if opposite != sentence:
+                return text.replace(sentence, opposite, 1)
     return None
 
 
@@ -116,7 +129,8 @@ def contradicted(text: str, at: Setting) -> str | None:
     for sentence in sentences(text):
         for place in re.finditer(NUMBER, sentence):
             other = other_digit(place, at, first=True)
-            return f"{text} {sentence[: place.start()]}{other}{sentence[place.end() :]}"
+            again = f"{sentence[: place.start()]}{other}{sentence[place.end() :]}"
+            return text.replace(sentence, f"{sentence} {again}", 1)
     return None
 
 
@@ -126,31 +140,51 @@ def contradicted(text: str, at: Setting) -> str | None:
 def swapped(at: Setting) -> Json | None:
     """The whole answer to another request."""
     unlike = [
-        r.outputs
+        r
         for r in at.others
         if alike(main_text(r), main_text(at.row)) < UNLIKE
         and alike(asked(r), asked(at.row)) < UNLIKE
     ]
-    return at.rng.choice(unlike) if unlike else None
-
-
-def figures_of_another(text: str, at: Setting) -> str | None:
-    """Figures and identifiers come from somebody else's answer."""
-    pattern = f"{NUMBER}|{IDENTIFIER}"
-    own = {m[0] for m in re.finditer(pattern, text)}
-    for other in at.rng.sample(list(at.others), len(at.others)):
-        theirs = [m[0] for m in re.finditer(pattern, main_text(other)) if m[0] not in own]
-        if theirs and own:
-            return re.sub(pattern, lambda m: theirs.pop() if theirs else m[0], text)  # noqa: B023
+    for other in at.rng.sample(unlike, min(1, len(unlike))):
+        path = texts(at.row)[0][0] if texts(at.row) else ()
+        is_chat = "messages" in path
+        return with_value(at.row.outputs, path, main_text(other)) if is_chat else other.outputs
     return None
 
 
+def figures_of_another(text: str, at: Setting) -> str | None:
+    """Figures, dates and identifiers are somebody else's, each of the same form."""
+    pattern = f"{NUMBER}|{IDENTIFIER}|{DATE}|{TIME}"
+    own = {m[0] for m in re.finditer(pattern, text)}
+    theirs = {
+        (other.trace_id, _form(m[0])): m[0]
+        for other in at.others
+        for m in re.finditer(pattern, main_text(other))
+        if m[0] not in own
+    }
+    for other in at.rng.sample(list(at.others), len(at.others)):
+        pick = partial(_of_same_form, theirs, other.trace_id)
+        edited = re.sub(pattern, pick, text)
+        if edited != text:
+            return edited
+    return None
+
+
+def _form(figure: str) -> str:
+    return re.sub(r"\d{1,3}", "9", re.sub(r"\d{4,}", "#", figure))
+
+
+def _of_same_form(theirs: Mapping[tuple[str, str], str], trace_id: str, place: Place) -> str:
+    return theirs.get((trace_id, _form(place[0])), place[0])
+
+
 def mixed(text: str, at: Setting) -> str | None:
-    """It ends with a statement from somebody else's answer."""
+    """Its last statement is from somebody else's answer."""
     for other in at.rng.sample(list(at.others), len(at.others)):
         foreign = [s for s in sentences(main_text(other)) if re.search(NUMBER, s)]
-        if foreign and alike(foreign[-1], text) < UNLIKE:
-            return " ".join([*(sentences(text)[:-1] or [text]), foreign[-1]])
+        if foreign and alike(foreign[-1], text) < UNLIKE / 2:
+            kept = "" if len(sentences(text)) > 1 else f"{text} "
+            return text.replace(statement(text), kept + foreign[-1], 1)
     return None
 
 

@@ -29,6 +29,7 @@ from evalkit.suite.answer_edits import (
     in_place,
     in_text,
     sentences,
+    statement,
     texts,
     with_value,
 )
@@ -98,9 +99,10 @@ def _opened(row: Row) -> Row:
 def _translated(text: str, at: Setting) -> str:
     """Another language, with the same figures."""
     spoken = at.rng.choice([k for k in phrases.COMMON if k != phrases.language(text)])
-    facts = [m[0] for m in re.finditer(f"{NUMBER}|{IDENTIFIER}", text)] or ["OK"]
-    said = sentences(phrases.SAID["foreign"][spoken].format(facts=", ".join(facts)))
-    return " ".join(said if len(text) > len(said[0]) else said[1:2])
+    facts = ", ".join(m[0] for m in re.finditer(f"{NUMBER}|{IDENTIFIER}", text))
+    first, details, last = sentences(phrases.SAID["foreign"][spoken].format(facts=facts))
+    said = [first, details, last] if facts else [first, last]
+    return " ".join(said if len(text) > len(first) else said[-2:-1])
 
 
 def _said(what: str, where: Literal["instead", "first", "last"]) -> Edit:
@@ -112,14 +114,15 @@ def _said(what: str, where: Literal["instead", "first", "last"]) -> Edit:
         said = phrases.SAID[what][phrases.language(text)].format(
             name=at.rng.choice(phrases.PEOPLE).split()[1], error=at.rng.choice(phrases.ERRORS)
         )
-        kept = sentences(text)
+        last = statement(text)
         if where == "instead":
+            parts = sentences(said)
             return " ".join(
-                s for k, s in enumerate(sentences(said)) if k == 0 or len(text) > len(said) * k // 3
+                s for k, s in enumerate(parts) if k == 0 or len(text) > len(said) * k // len(parts)
             )
         if where == "first":
             return f"{said} {text}"
-        return f"{text[: text.rindex(kept[-1])] if kept[2:] else f'{text} '}{said}"
+        return text.replace(last, said if text.count(". ") > 1 else f"{last} {said}", 1)
 
     return edit
 
@@ -142,10 +145,9 @@ def _prompt(text: str, at: Setting) -> str | None:
 
 
 def _repeated(text: str, at: Setting) -> str:
-    """One of its sentences comes again and again."""
-    kept = sentences(text)
-    k = at.rng.randrange(len(kept))
-    return " ".join([*kept[:k], *[kept[k]] * 4])
+    """One of its statements comes again and again."""
+    said = statement(text, at)
+    return text[: text.index(said)] + " ".join([said] * 4)
 
 
 def _echoed(text: str, at: Setting) -> str | None:
@@ -205,7 +207,8 @@ def _null(value: Json, others: list[Json], _: Setting) -> list[Json] | None:
 
 
 def _half(value: Json, _: list[Json], __: Setting) -> list[Json] | None:
-    return [value[(len(value) + 1) // 2 :]] if isinstance(value, list) and len(value) > 1 else None
+    is_list = isinstance(value, list) and len(value) > 1 and "role" not in (value[0] or ())
+    return [value[(len(value) + 1) // 2 :]] if is_list else None
 
 
 def _extra_field(at: Setting) -> Json | None:

@@ -33,13 +33,13 @@ SAID: dict[str, dict[str, str]] = {
     },
     "foreign": {
         "en": "We have looked into the matter for you and are glad to share what we found. "
-        "The details are the following: {facts}. All the rest stays as it was before.",
+        "The details are the following: ({facts}). All the rest stays as it was before.",
         "de": "Wir haben die Sache für Sie geprüft und teilen Ihnen das Ergebnis gern mit. "
-        "Die Angaben sind die folgenden: {facts}. Alles andere bleibt wie bisher.",
+        "Die Angaben sind die folgenden: ({facts}). Alles andere bleibt wie bisher.",
         "fr": "Nous avons examiné la question pour vous et voici ce que nous avons trouvé. "
-        "Les détails sont les suivants : {facts}. Tout le reste demeure comme avant.",
+        "Les détails sont les suivants : ({facts}). Tout le reste demeure comme avant.",
         "es": "Hemos revisado el asunto y con mucho gusto le contamos lo que encontramos. "
-        "Los detalles son los siguientes: {facts}. Todo lo demás queda como antes.",
+        "Los detalles son los siguientes: ({facts}). Todo lo demás queda como antes.",
     },
     "rude": {
         "en": "Honestly, anyone with half a brain would know this, so stop wasting my time.",
@@ -118,7 +118,7 @@ _OPPOSITES = (
     "at most/at least,above/below,before/after,more than/less than,earliest/latest,minimum/maximum,"
     "increase/decrease,increased/decreased,rose/fell,highest/lowest,always/never,accepted/rejected,"
     "approved/denied,up to/at least,without/with,online/offline,include/exclude,"
-    "covered/excluded,allowed/forbidden,mindestens/höchstens,vor/nach,über/unter,"
+    "covered/excluded,allowed/forbidden,mindestens/höchstens,vor/nach,"
     "mehr als/weniger als,gestiegen/gesunken,immer/nie,genehmigt/abgelehnt,mit/ohne,"
     "avant/après,au moins/au plus,toujours/jamais,avec/sans,antes/después,siempre/nunca,con/sin,"
     "al menos/como máximo"
@@ -155,6 +155,7 @@ CALENDAR = [
     )
 ]
 
+TITLES = ("Dr", "Mr", "Mrs", "Ms", "Herr", "Herrn", "Frau", "Mme", "Señor", "Señora")
 PEOPLE = ("Marta Oyelaran", "Jonas Albrecht", "Priya Lindqvist", "Tomás Ferreira", "Wen Hadley")
 ERRORS = (
     "HTTPSConnectionPool: Read timed out. (read timeout=30)",

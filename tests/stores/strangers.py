@@ -1,0 +1,93 @@
+"""Production traces of agents that no check was written for, in an MLflow store of their own.
+
+    python tests/stores/strangers.py FOLDER
+
+Each YAML file beside this one is one agent: what it was asked, what it saw, what it answered, what
+people said of it. The traces are made with MLflow's own tracing API.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+os.environ |= {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_MODEL_CATALOG_URI": "",
+    "MLFLOW_ENABLE_ASYNC_TRACE_LOGGING": "false",
+}
+
+import mlflow
+import yaml
+from mlflow.entities import AssessmentSource, Document, SpanType
+
+HERE = Path(__file__).parent
+AGENTS = sorted(path.stem for path in HERE.glob("*.yaml"))
+
+
+def write(agent: str, folder: Path) -> tuple[str, str]:
+    """Write an agent's traces; gives the store's URI and the experiment's id."""
+    story = yaml.safe_load((HERE / f"{agent}.yaml").read_text("utf-8"))
+    uri = f"sqlite:///{folder / agent}.db"
+    mlflow.set_tracking_uri(uri)
+    experiment = mlflow.set_experiment(story["name"])
+    for event in story["traces"]:
+        try:
+            trace_id = answer(story, event)
+        except RuntimeError:
+            continue
+        if "good" in event:
+            mlflow.log_feedback(
+                trace_id=trace_id,
+                name="correct",
+                value=event["good"],
+                rationale=event.get("why"),
+                source=AssessmentSource(source_type="HUMAN", source_id="reviewer"),
+            )
+    return uri, experiment.experiment_id
+
+
+def answer(story: dict[str, Any], event: dict[str, Any]) -> str:
+    """One trace: an agent that retrieves, calls a tool and asks a model."""
+    turns = event["ask"] if isinstance(event["ask"], list) else [event["ask"]]
+    roles = ["user", "assistant"] * len(turns)
+    asked = [{"role": r, "content": text} for r, text in zip(roles, turns, strict=False)]
+    say, is_chat = event.get("say"), story["asks"] == "messages"
+    with mlflow.start_span(story["route"], span_type=SpanType.AGENT) as root:
+        root.set_inputs({story["asks"]: asked if is_chat else event["ask"]})
+        if "docs" in event:
+            retrieve(turns[-1], {key: story["documents"][key] for key in event["docs"]})
+        if "tool" in event:
+            call(event["tool"], event.get("error"))
+        with mlflow.start_span("generate", span_type=SpanType.CHAT_MODEL) as span:
+            system = {"role": "system", "content": story["prompt"].strip()}
+            span.set_inputs({"messages": [system, *asked], "model": "claude-haiku-5-5"})
+            text = say if isinstance(say, str) else yaml.safe_dump(say, allow_unicode=True)
+            message = {"role": "assistant", "content": text}
+            span.set_outputs({"choices": [{"message": message}]})
+        root.set_outputs({"messages": [*asked, message]} if is_chat else say)
+    return str(root.trace_id)
+
+
+def retrieve(query: str, found: dict[str, str]) -> None:
+    with mlflow.start_span("search_handbook", span_type=SpanType.RETRIEVER) as span:
+        span.set_inputs({"query": query})
+        span.set_outputs(
+            [Document(page_content=text, metadata={"doc_uri": key}) for key, text in found.items()]
+        )
+
+
+def call(tool: dict[str, Any], error: str | None) -> None:
+    with mlflow.start_span(tool["name"], span_type=SpanType.TOOL) as span:
+        span.set_inputs(tool["args"])
+        if error:
+            raise RuntimeError(error)
+        span.set_outputs(tool["gives"])
+
+
+if __name__ == "__main__":
+    for name in AGENTS:
+        sys.stdout.write(" ".join((name, *write(name, Path(sys.argv[1]).resolve()))) + "\n")
