@@ -32,7 +32,7 @@ from rich.console import Console
 from rich.table import Table
 
 from evalkit.suite import faults, generate
-from evalkit.suite.answer_edits import leaves, main_text
+from evalkit.suite.answer_edits import main_text
 from evalkit.suite.model import SCORERS_FILE, Row, passes
 from evalkit.traces.sample import row_of
 
@@ -95,19 +95,22 @@ class Judge:
 
 
 def with_outputs(row: Row, outputs: Json) -> Trace:
-    """The row's trace with another answer, of its root span and of the model that gave it."""
-    spans, answer = [], main_text(row)
+    """The row's trace with another answer: of its root span, and of whatever gave it that."""
+    spans, said = [], main_text(row)
+    models = [s for s in row.trace.data.spans if s.span_type in ("LLM", "CHAT_MODEL")]
+    text = outputs if isinstance(outputs, str) else json.dumps(outputs, ensure_ascii=False)
     for span in row.trace.data.spans:
         form = span.to_dict()
-        is_model = span.span_type not in ("TOOL", "RETRIEVER")
-        if span.parent_id is None or (is_model and answer and answer in texts_in(span.outputs)):
+        is_source = span.span_type in ("TOOL", "RETRIEVER")
+        if span.parent_id is None:
             form["attributes"]["mlflow.spanOutputs"] = json.dumps(outputs)
+        elif span in models[-1:] or (not is_source and said and said in str(span.outputs)):
+            message = {"role": "assistant", "content": text}
+            form["attributes"]["mlflow.spanOutputs"] = json.dumps(
+                {"choices": [{"message": message}]}
+            )
         spans.append(Span.from_dict(form))
     return Trace(info=row.trace.info, data=TraceData(spans=spans))
-
-
-def texts_in(value: Json) -> str:
-    return " ".join(str(item) for _, item in leaves(value))
 
 
 def split(rows: Sequence[Row], seed: int, folder: Path) -> dict[str, object]:

@@ -8,6 +8,7 @@ people said of it. The traces are made with MLflow's own tracing API.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -65,7 +66,7 @@ def answer(story: dict[str, Any], event: dict[str, Any]) -> str:
         with mlflow.start_span("generate", span_type=SpanType.CHAT_MODEL) as span:
             system = {"role": "system", "content": story["prompt"].strip()}
             span.set_inputs({"messages": [system, *asked], "model": "claude-haiku-5-5"})
-            text = say if isinstance(say, str) else yaml.safe_dump(say, allow_unicode=True)
+            text = say if isinstance(say, str) else json.dumps(say, ensure_ascii=False)
             message = {"role": "assistant", "content": text}
             span.set_outputs({"choices": [{"message": message}]})
         root.set_outputs({"messages": [*asked, message]} if is_chat else say)
