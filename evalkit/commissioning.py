@@ -79,6 +79,7 @@ def _budgets(sub: argparse.ArgumentParser) -> None:
 def _safety(sub: argparse.ArgumentParser) -> None:
     add = sub.add_argument
     add("--require-sandbox", action="store_true", help="refuse where code cannot be confined")
+    add("--unconfined", action="store_true", help="run code where it cannot be confined, too")
     add("--allow-network", action="store_true", help="let the code use the network")
     add(
         "--pass-env",

@@ -54,7 +54,7 @@ if "dbutils" in globals():
 
     if importlib.util.find_spec("evalkit") is None:
         get = dbutils.widgets.get
-        folders = ("../../dist", os.path.join({base}, "wheels"))
+        folders = ("../dist", "../../dist", os.path.join({base}, "wheels"))
         wheels = [file for folder in folders for file in glob.glob(folder + "/*.whl")]
         if not wheels:
             raise RuntimeError("evalkit is not installed: put its wheel into " + folders[-1])

@@ -13,20 +13,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from evalkit import cli
-from evalkit.adapters.databricks import surroundings
+from evalkit.adapters.databricks import compute
 from evalkit.core.errors import EvalkitError, InputError, Problem
 
-OWN = frozenset({"stages", "skip_stages", "job_run_id", "experiment_ids", "run_ids"})
+OWN = frozenset({"stages", "skip_stages", "experiment_ids", "run_ids"})
 """Parameters that are the job's, not a stage's: it hands them to every task all the same."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the stages that ``--stages=sync-dataset,log-results`` names, until one fails.
 
-    Those that ``--skip_stages`` names are passed over, and a task that has no other succeeds.
-    ``--job_run_id={{job.run_id}}`` says which run of the job it is; all else are the stages' own
-    parameters. ``true`` switches a flag on; ``false`` and empty values count as not given. An
-    MLflow that is absent fails a task, which a command would pass over.
+    Those that ``--skip_stages`` names are passed over, and a task that has no other succeeds. All
+    else are the stages' own parameters. ``true`` switches a flag on; ``false`` and empty values
+    count as not given. An MLflow that is absent fails a task, which a command would pass over.
 
     Args:
         argv: The arguments without the program's name; the process's own by default.
@@ -37,9 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     given = read_parameters(sys.argv[1:] if argv is None else argv)
     commands = stage_commands(given)
-    run_id = given.get("job_run_id", "")
-    where = surroundings(os.environ, job_run_id=run_id)
-    sys.stderr.write(f"{where}{f', run {run_id}' if run_id else ''}\n")
+    sys.stderr.write(f"a job on {compute(os.environ)}\n")
     if not commands:
         sys.stderr.write(f"nothing is left to do: skip_stages={given['skip_stages']}\n")
     for command in commands:

@@ -42,6 +42,7 @@ class Request:
         session_cost: USD in one session.
         session_minutes: Time in one session.
         require_sandbox: Whether to refuse where code cannot be confined.
+        unconfined: Whether code may run unconfined where it cannot be confined.
         allow_network: Whether the code may use the network.
         pass_env: Environment variables that the code is given.
     """
@@ -67,6 +68,7 @@ class Request:
     session_cost: float | None = None
     session_minutes: float | None = None
     require_sandbox: bool = False
+    unconfined: bool = False
     allow_network: bool = False
     pass_env: tuple[str, ...] = ()
 

@@ -37,6 +37,7 @@ class AgentSettings(Project):
     require_sandbox: bool = param(
         False, "Refuse where the code that the agent writes cannot be confined"
     )
+    unconfined: bool = param(False, "Run that code unconfined where it cannot be confined")
     allow_network: bool = param(False, "Let that code use the network")
     session: str | None = param(
         None, "The session to go on with; a new one if none is named", link=True, shown="never"

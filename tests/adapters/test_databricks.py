@@ -11,8 +11,8 @@ from evalkit.adapters.databricks import (
     VolumeFolder,
     VolumePath,
     claude_endpoint,
+    compute,
     secret,
-    surroundings,
 )
 from evalkit.adapters.databricks.connection import ATTEMPTS, LONGEST_WAIT_S
 from evalkit.core.errors import DatabricksError, InputError
@@ -49,22 +49,18 @@ def folder(connection):
 
 
 @pytest.mark.parametrize(
-    ("environment", "tools", "job_run_id", "expected"),
+    ("environment", "expected"),
     [
-        ({}, None, "", "command on this machine"),
-        ({}, object(), "", "notebook on this machine"),
-        ({"DATABRICKS_RUNTIME_VERSION": "17.3"}, object(), "", "notebook on a Databricks cluster"),
-        ({"DATABRICKS_RUNTIME_VERSION": "17.3"}, None, "12", "job on a Databricks cluster"),
+        ({}, "this machine"),
+        ({"DATABRICKS_RUNTIME_VERSION": "17.3"}, "a Databricks cluster"),
         (
             {"DATABRICKS_ENV_VERSION": "5", "DATABRICKS_RUNTIME_VERSION": "client.5"},
-            object(),
-            "12",
-            "job on Databricks serverless",
+            "Databricks serverless",
         ),
     ],
 )
-def test_where_this_runs(environment, tools, job_run_id, expected):
-    assert str(surroundings(environment, tools=tools, job_run_id=job_run_id)) == expected
+def test_where_this_runs(environment, expected):
+    assert compute(environment) == expected
 
 
 # -- secrets ----------------------------------------------------------------------------------

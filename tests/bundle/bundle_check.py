@@ -13,24 +13,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from databricks.bundles.experiments import MlflowExperiment
 from databricks.bundles.jobs import Job
-from databricks.bundles.schemas import Schema
-from databricks.bundles.volumes import Volume
 
-MODELS = {
-    "experiments": MlflowExperiment,
-    "jobs": Job,
-    "schemas": Schema,
-    "volumes": Volume,
-}
 FIELDS = {
-    "": "artifacts bundle experimental include resources sync targets variables workspace",
+    "": "artifacts bundle include resources sync targets variables workspace",
     "artifacts.*": "type path build dynamic_version files executable",
     "bundle": "name databricks_cli_version uuid",
-    "experimental": "scripts python_wheel_wrapper",
-    "experimental.scripts": "preinit postinit prebuild postbuild predeploy postdeploy",
-    "resources": " ".join(MODELS),
+    "resources": "jobs",
     "sync": "include exclude paths",
     "targets.*": "mode default workspace run_as variables resources",
     "targets.*.run_as": "service_principal_name user_name",
@@ -43,9 +32,6 @@ KNOWN = {
     "bundle": {"name", "target"},
     "workspace": {"root_path", "file_path", "current_user.userName", "current_user.short_name"},
 }
-COMPUTED = {"id", "volume_path"}
-"""Fields of resources that the platform fills in."""
-
 REFERENCE = re.compile(r"\$\{([A-Za-z][\w-]*(?:\.[A-Za-z][\w-]*)+)\}")
 DYNAMIC = re.compile(r"\{\{\s*(.*?)\s*\}\}")
 
@@ -108,12 +94,11 @@ def _nodes(node: Any, pattern: list[str]) -> Iterator[tuple[list[str], Mapping[s
 
 
 def _models(bundle: Mapping[str, Any]) -> Iterator[str]:
-    for kind, model in MODELS.items():
-        for name, resource in bundle.get("resources", {}).get(kind, {}).items():
-            try:
-                model.from_dict(resource)
-            except (ValueError, TypeError) as error:
-                yield f"{kind}.{name}: {error}"
+    for name, job in bundle["resources"]["jobs"].items():
+        try:
+            Job.from_dict(job)
+        except (ValueError, TypeError) as error:
+            yield f"jobs.{name}: {error}"
 
 
 def _references(bundle: Mapping[str, Any]) -> Iterator[str]:
@@ -140,10 +125,6 @@ def _references(bundle: Mapping[str, Any]) -> Iterator[str]:
 def _resolves(bundle: Mapping[str, Any], root: str, rest: str) -> bool:
     if root == "var":
         return rest in bundle.get("variables", {})
-    if root == "resources":
-        kind, name, field = (*rest.split(".", 2), "", "")[:3]
-        resource = bundle.get("resources", {}).get(kind, {}).get(name)
-        return resource is not None and (field in resource or field in COMPUTED)
     return rest in KNOWN.get(root, ())
 
 
@@ -206,8 +187,6 @@ class JobCheck:
         environments = {each["environment_key"] for each in self.job.get("environments", [])}
         if task.get("environment_key") not in environments:
             yield f"runs in environment {task.get('environment_key')}, which is not there"
-        if not task.get("timeout_seconds"):
-            yield "has no timeout"
         may_retry = task.get("max_retries") != 0 or not task.get("disable_auto_optimization")
         if self._is_agent(task) and may_retry:
             yield "an agent that is retried spends again"
@@ -242,7 +221,7 @@ class JobCheck:
     def _notebook(self, notebook: Mapping[str, Any]) -> Iterator[str]:
         path = notebook["notebook_path"]
         if path not in self.code.notebooks:
-            yield f"the export makes no {path}"
+            yield f"the bundle ships no {path}"
             return
         given = set(notebook.get("base_parameters", {}))
         yield from self._overridden(given)

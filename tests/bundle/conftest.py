@@ -14,7 +14,6 @@ from bundle_check import Code
 from installed import Installed
 
 from evalkit import cli
-from evalkit.export import export
 from evalkit.jobs import OWN
 
 ROOT = Path(__file__).parents[2]
@@ -45,13 +44,11 @@ def installed(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def notebooks(tmp_path_factory):
-    """The parameters of each notebook as the export makes it, by its path in the bundle."""
-    target = tmp_path_factory.mktemp("exported")
-    export(target)
+def notebooks():
+    """The parameters of each notebook that is kept for the bundle, by its path there."""
     return {
-        f"./build/notebooks/{path.name}": widgets(nbformat.read(path, as_version=4))
-        for path in target.glob("*.ipynb")
+        f"./notebooks/{path.name}": widgets(nbformat.read(path, as_version=4))
+        for path in (ROOT / "notebooks").glob("*.ipynb")
     }
 
 

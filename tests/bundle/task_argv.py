@@ -8,12 +8,12 @@ from typing import Any
 
 from bundle_check import REFERENCE
 
-AS_DEPLOYED = {
-    "resources.experiments.traces.id": "101",
-    "resources.experiments.agent.id": "102",
-    "resources.volumes.state.volume_path": "/Volumes/main/evalkit/state",
+EDITED = {
+    "var.experiment_id": "101",
+    "var.volume_path": "/Volumes/main/evals/agent",
+    "var.mlflow_agent_experiment_id": "102",
 }
-"""What the platform fills in, as it might."""
+"""The three variables that a person edits."""
 
 
 def wheel_tasks(bundle: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -38,7 +38,7 @@ def task_argv(
         bundle: The bundle.
         job: The job's name.
         task: The task.
-        values: What resources are called, by reference; and variables that are set, as ``var.x``.
+        values: Variables that are set, as ``var.x``.
         chosen: Parameters of the job that are given with the run; ``input`` is the loop's.
     """
     parameters = bundle["resources"]["jobs"][job].get("parameters", [])

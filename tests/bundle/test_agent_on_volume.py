@@ -1,4 +1,4 @@
-"""The agent's job against a workspace: its MLflow, its volume; killed, and gone on with."""
+"""The agent's job against a workspace: its MLflow, its volume; killed, and the run repaired."""
 
 import json
 
@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 from mlflow.entities import TraceData
 from mlflow.tracing.client import TracingClient
 from shop_agent import ShopAgent
-from task_argv import AS_DEPLOYED, task_argv, wheel_tasks
+from task_argv import EDITED, task_argv, wheel_tasks
 
 from evalkit.adapters.store import connect
 from evalkit.flows.agent.sessions import SUITE_EXPERIMENT
@@ -16,6 +16,7 @@ from evalkit.flows.agent.sessions import SUITE_EXPERIMENT
 SHOP, OWN = "/Users/dev/shop", "/Users/dev/evalkit-agent"
 SUITE = SHOP + SUITE_EXPERIMENT
 VOLUME = "/Volumes/main/evals/agent"
+RUN_OF_THE_JOB = "4711"
 TRACES = 4
 
 
@@ -46,7 +47,7 @@ def start(bundle, installed, shop, tmp_path):
     def start(**chosen):
         given = {"experiment_id": SHOP, "volume_path": VOLUME, "model": "offline", **chosen}
         given["mlflow_agent_experiment_id"] = OWN
-        argv = task_argv(bundle, "eval_agent_job", task, AS_DEPLOYED, **given)
+        argv = task_argv(bundle, "eval_agent_job", task, EDITED, **given)
         started = (wheel["package_name"], wheel["entry_point"], argv)
         return installed.start_task(started, cwd=tmp_path, env=env)
 
@@ -77,8 +78,9 @@ def test_a_killed_agent_goes_on_with_what_lies_on_the_volume_until_its_suite_is_
     assert before, said
     assert set(plan(workspace).values()) == {"done", "in progress", "pending"}
     session = next(iter(before)).removeprefix(f"{VOLUME}/sessions/").split("/")[0]
+    assert session == RUN_OF_THE_JOB
 
-    second = start(session=session)
+    second = start()
     _, said = second.communicate(timeout=400)
     assert second.returncode == 0, said
     assert before.items() <= workspace.files.items()

@@ -4,7 +4,7 @@ import pytest
 from commands import until
 from eval_project import CASES, RUN_ID, scores_of
 from in_mlflow import InMlflow
-from task_argv import AS_DEPLOYED, task_argv, wheel_tasks
+from task_argv import EDITED, task_argv, wheel_tasks
 
 EXPERIMENT = "/Users/dev/support"
 TABLE = "main.evals.support_cases"
@@ -15,8 +15,8 @@ def tasks(bundle, project, workspace, tmp_path):
     """Tasks of ``eval_bridge_job`` as they are started for the project, by what they are called."""
     assert workspace.url
     project.configure(mlflow={"experiment": EXPERIMENT})
-    values = {**AS_DEPLOYED, "resources.volumes.state.volume_path": str(tmp_path)}
-    chosen = {"run_id": RUN_ID, "dataset_name": TABLE}
+    values = {**EDITED, "var.volume_path": str(tmp_path)}
+    chosen = {"input": RUN_ID, "dataset_name": TABLE}
     return {
         task["task_key"]: (
             task["python_wheel_task"]["package_name"],
@@ -33,12 +33,12 @@ def test_the_bridge_completes_in_the_workspace_after_a_kill_and_again(
     tasks, installed, workspace, project, evalkit, tmp_path
 ):
     env = {"DATABRICKS_RUNTIME_VERSION": "17.3", "DATABRICKS_HOST": workspace.url}
-    first = installed.start_task(tasks["log"], cwd=tmp_path, env=env)
+    first = installed.start_task(tasks["run"], cwd=tmp_path, env=env)
     until(lambda: first.poll() is not None or workspace.seen("POST .*/assessments$"), 100)
     first.kill()
     first.communicate()
 
-    job = [tasks[key] for key in ("sync", "log", "feedback")]
+    job = [tasks[key] for key in ("sync", "run")]
     done = installed.run_tasks(*job, cwd=tmp_path, env=env)
     assert done.returncode == 0, done.stderr
     rows = workspace.datasets.rows(TABLE)

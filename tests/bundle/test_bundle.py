@@ -2,35 +2,56 @@
 
 import copy
 import dataclasses
+from fnmatch import fnmatch
+from pathlib import Path
 
 import pytest
 import yaml
 from bundle_check import problems
-from task_argv import AS_DEPLOYED, task_argv, wheel_tasks
+from task_argv import EDITED, task_argv, wheel_tasks
 
 from evalkit import InputError, cli, notebooks
 from evalkit.export import export
 from evalkit.jobs import read_parameters, stage_commands
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_nothing_is_wrong_with_the_bundle(bundle, code):
     assert problems(bundle, code) == []
 
 
+def test_it_is_short_and_makes_nothing_but_jobs(bundle):
+    assert len((ROOT / "databricks.yml").read_text("utf-8").splitlines()) <= 120
+    assert set(bundle["resources"]) == {"jobs"}
+    assert not any("resources" in target for target in bundle["targets"].values())
+
+
+def test_three_variables_are_to_be_edited_and_come_first(bundle):
+    first = list(bundle["variables"])[:3]
+    assert first == ["experiment_id", "volume_path", "mlflow_agent_experiment_id"]
+    told = {name for name, each in bundle["variables"].items() if "YOUR_" in each["default"]}
+    assert told == set(first)
+
+
 def test_it_has_what_the_quick_start_names(bundle):
     jobs = {"eval_agent_notebook", "eval_agent_job", "eval_bridge_job", "eval_fanout_job"}
     assert set(bundle["resources"]["jobs"]) == jobs
-    named = {"experiment_id", "volume_path", "mlflow_agent_experiment_id", "secret_scope", "model"}
-    assert named | {"max_iterations"} <= set(bundle["variables"])
+    assert {"secret_scope", "model"} <= set(bundle["variables"])
     assert set(bundle["targets"]) == {"dev", "prod"}
     assert bundle["targets"]["dev"] == {"mode": "development", "default": True}
     assert "run_as" in bundle["targets"]["prod"]
 
 
-def test_the_scope_that_is_made_by_hand_is_not_made_again(bundle):
-    assert "secret_scopes" not in bundle["resources"]
-    assert bundle["variables"]["secret_scope"]["default"] == "mlflow-eval"
-    assert bundle["variables"]["secret_key"]["default"] == "databricks-token"
+def test_the_run_is_itself_where_no_scope_is_named(bundle):
+    assert bundle["variables"]["secret_scope"]["default"] == ""
+
+
+def test_a_repaired_run_goes_on_with_its_session_and_code_stays_confined(bundle):
+    jobs = bundle["resources"]["jobs"]
+    for name in ("eval_agent_notebook", "eval_agent_job"):
+        given = {each["name"]: each["default"] for each in jobs[name]["parameters"]}
+        assert (given["session"], given["unconfined"]) == ("{{job.run_id}}", "false")
 
 
 def test_nothing_in_it_is_personal(bundle):
@@ -40,34 +61,39 @@ def test_nothing_in_it_is_personal(bundle):
     assert "dapi" not in text
 
 
-def test_the_notebooks_are_exported_before_their_paths_are_looked_at(bundle):
-    assert bundle["experimental"]["scripts"]["preinit"].endswith("evalkit export build/notebooks")
-    assert "build/notebooks/*.ipynb" in bundle["sync"]["include"]
+def test_the_notebook_that_is_shipped_is_the_page_of_today(tmp_path):
+    export(tmp_path)
+    kept = ROOT / "notebooks/run_eval_agent.ipynb"
+    today = (tmp_path / kept.name).read_text("utf-8")
+    advice = "run `python -m evalkit export DIR` and copy DIR/run_eval_agent.ipynb to notebooks/"
+    assert kept.read_text("utf-8") == today, advice
+
+
+def test_no_command_but_the_build_of_the_wheel_needs_python(bundle):
+    assert "experimental" not in bundle
+    assert [each["build"] for each in bundle["artifacts"].values()] == ["uv build --wheel"]
+    shipped = "notebooks/run_eval_agent.ipynb"
+    assert not any(fnmatch(shipped, pattern) for pattern in bundle["sync"]["exclude"])
 
 
 def test_every_task_of_the_wheel_is_a_command_that_can_be_read(bundle):
     chosen = {"run_id": "2026-05-12", "input": "an-input"}
     stages = set()
     for job, task in wheel_tasks(bundle):
-        argv = task_argv(bundle, job, task, AS_DEPLOYED, **chosen)
+        argv = task_argv(bundle, job, task, EDITED, **chosen)
         for command in stage_commands(read_parameters(argv)):
             assert cli._parser().parse_args(command).stage
             stages.add(command[0])
     assert stages == {"sync-dataset", "log-results", "push-feedback", "agent"}
 
 
-def test_each_iteration_of_the_fan_out_has_a_folder_of_its_own(bundle):
+def test_each_iteration_of_the_fan_out_has_a_session_of_its_own(bundle):
     (task,) = (
         task for job, task in wheel_tasks(bundle) if task["task_key"] == "agent" and "out" in job
     )
-    folders = [
-        value
-        for each in ("7", "8")
-        for value in task_argv(bundle, "eval_fanout_job", task, AS_DEPLOYED, input=each)
-        if value.startswith("--volume_path=")
-    ]
-    root = "--volume_path=/Volumes/main/evalkit/state/experiments"
-    assert folders == [f"{root}/7", f"{root}/8"]
+    given = [task_argv(bundle, "eval_fanout_job", task, EDITED, input=each) for each in "78"]
+    sessions = [value for each in given for value in each if value.startswith("--session=")]
+    assert sessions == ["--session=4711-7", "--session=4711-8"]
 
 
 # -- what breaks it ---------------------------------------------------------------------------
@@ -75,7 +101,7 @@ def test_each_iteration_of_the_fan_out_has_a_folder_of_its_own(bundle):
 JOBS = "resources.jobs"
 AGENT = f"{JOBS}.eval_agent_job.tasks.0"
 BRIDGE = f"{JOBS}.eval_bridge_job.tasks"
-LOOP = f"{JOBS}.eval_fanout_job.tasks.1.for_each_task"
+LOOP = f"{JOBS}.eval_fanout_job.tasks.0.for_each_task"
 
 
 @pytest.mark.parametrize(
@@ -85,36 +111,25 @@ LOOP = f"{JOBS}.eval_fanout_job.tasks.1.for_each_task"
         (f"{JOBS}.eval_agent_job.max_concurent_runs", 1, "Unexpected field 'max_concurent_runs'"),
         (f"{AGENT}.timeout_second", 5, "Unexpected field 'timeout_second'"),
         (f"{AGENT}.python_wheel_task.entrypoint", "x", "Unexpected field 'entrypoint'"),
-        ("resources.volumes.state.volume_type", "MANGED", "'MANGED' is not a valid VolumeType"),
-        ("resources.experiments.agent.nmae", "x", "Unexpected field 'nmae'"),
+        (f"{JOBS}.eval_agent_job.permissions", [{"level": "CAN_SEE"}], "valid JobPermissionLevel"),
         ("resources.secret_scopes", {}, "resources.secret_scopes: there is no such field"),
         ("sync.includes", [], "sync.includes: there is no such field"),
         ("targets.prod.variable", {}, "targets.prod.variable: there is no such field"),
         ("variables.model.defualt", "x", "variables.model.defualt: there is no such field"),
-        ("experimental.script", {}, "experimental.script: there is no such field"),
         # references
         ("variables.volume_path.default", "${var.volumn}", "${var.volumn} leads nowhere"),
-        (
-            "variables.experiment_id.default",
-            "${resources.experiments.trace.id}",
-            "${resources.experiments.trace.id} leads nowhere",
-        ),
-        (
-            "variables.volume_path.default",
-            "${resources.volumes.state.path}",
-            "${resources.volumes.state.path} leads nowhere",
-        ),
+        ("variables.model.default", "${resources.volumes.state.path}", "path} leads nowhere"),
         (f"{JOBS}.eval_agent_job.name", "${bundle.nam}", "${bundle.nam} leads nowhere"),
         (f"{JOBS}.eval_agent_job.name", "${var.model", "holds a malformed reference"),
         ("variables.extra", {"default": "", "description": "x"}, "variables.extra: is not used"),
         ("variables.model", {"description": "x"}, "variables.model: lacks its default"),
-        ("targets.prod.variables.modle", "x", "targets.prod.variables.modle: is not declared"),
+        ("targets.prod.variables", {"modle": "x"}, "targets.prod.variables.modle: is not declared"),
         # the shape of jobs
-        (f"{BRIDGE}.1.depends_on", [{"task_key": "snyc"}], "log: depends on snyc, which is not"),
+        (f"{BRIDGE}.1.depends_on", [{"task_key": "snyc"}], "runs: depends on snyc, which is not"),
         (f"{BRIDGE}.1.task_key", "sync", "there are 2 tasks sync"),
         (f"{AGENT}.environment_key", "evalkt", "runs in environment evalkt, which is not there"),
         (f"{AGENT}.notebook_task", {"notebook_path": "./x"}, "agent: is of 2 kinds"),
-        (f"{AGENT}.timeout_seconds", None, "agent: has no timeout"),
+        (f"{JOBS}.eval_agent_job.timeout_seconds", None, "eval_agent_job: has no timeout"),
         (f"{AGENT}.max_retries", 3, "an agent that is retried spends again"),
         (f"{AGENT}.disable_auto_optimization", False, "an agent that is retried spends again"),
         (f"{LOOP}.task.max_retries", 3, "an agent that is retried spends again"),
@@ -138,8 +153,8 @@ LOOP = f"{JOBS}.eval_fanout_job.tasks.1.for_each_task"
         (f"{JOBS}.eval_bridge_job.parameters.0.name", "cfg", "the job's parameter cfg"),
         (
             f"{JOBS}.eval_agent_notebook.tasks.0.notebook_task.notebook_path",
-            "./build/notebooks/run_agent.ipynb",
-            "the export makes no ./build/notebooks/run_agent.ipynb",
+            "./notebooks/run_agent.ipynb",
+            "the bundle ships no ./notebooks/run_agent.ipynb",
         ),
         (
             f"{JOBS}.eval_agent_notebook.tasks.0.notebook_task.base_parameters",
@@ -180,8 +195,8 @@ def renamed(taken, old, new):
             lambda s: renamed(s, "mapping", "map"),
             "takes the job's parameter map",
         ),
-        ("stages", lambda s: without(s, "volume_path"), "agent takes no volume_path"),
-        ("notebooks", lambda _: {}, "the export makes no ./build/notebooks/run_eval_agent.ipynb"),
+        ("stages", lambda s: without(s, "session"), "agent takes no session"),
+        ("notebooks", lambda _: {}, "the bundle ships no ./notebooks/run_eval_agent.ipynb"),
         ("notebooks", lambda n: renamed(n, "model", "llm"), "has no parameter model"),
     ],
 )

@@ -6,24 +6,18 @@ The only importer of ``databricks.sdk``, which is imported when a workspace is f
 from evalkit.adapters.databricks.connection import Connection
 from evalkit.adapters.databricks.secret import secret
 from evalkit.adapters.databricks.serving import ClaudeEndpoint, claude_endpoint
-from evalkit.adapters.databricks.surroundings import (
-    Surroundings,
-    dbutils,
-    surroundings,
-    widget_values,
-)
+from evalkit.adapters.databricks.surroundings import compute, dbutils, widget_values
 from evalkit.adapters.databricks.volume import VolumeFolder
 from evalkit.adapters.databricks.volume_path import VolumePath
 
 __all__ = [
     "ClaudeEndpoint",
     "Connection",
-    "Surroundings",
     "VolumeFolder",
     "VolumePath",
     "claude_endpoint",
+    "compute",
     "dbutils",
     "secret",
-    "surroundings",
     "widget_values",
 ]

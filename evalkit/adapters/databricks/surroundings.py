@@ -3,55 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from evalkit.core.tracking import is_on_databricks
 
-Compute: TypeAlias = Literal["serverless", "cluster", "laptop"]
-Start: TypeAlias = Literal["job", "notebook", "command"]
 
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """Where this process runs, and what started it.
-
-    Attributes:
-        compute: ``laptop`` is any machine that is not Databricks'.
-        start: ``job``: nobody watches, and the task fails by an error that is raised. ``notebook``:
-            a person runs cells. ``command``: a terminal.
-    """
-
-    compute: Compute
-    start: Start
-
-    def __str__(self) -> str:
-        where = {"serverless": "Databricks serverless", "cluster": "a Databricks cluster"}
-        return f"{self.start} on {where.get(self.compute, 'this machine')}"
-
-
-def surroundings(
-    environment: Mapping[str, str], *, tools: Any | None = None, job_run_id: str = ""
-) -> Surroundings:
-    """Where this process runs, and what started it.
-
-    Databricks names serverless compute by ``DATABRICKS_ENV_VERSION`` and clusters by
-    ``DATABRICKS_RUNTIME_VERSION``. A job says so itself: it passes ``{{job.run_id}}`` along, as
-    nothing in the environment tells it reliably.
-
-    Args:
-        environment: The environment variables.
-        tools: ``dbutils``, where there is one.
-        job_run_id: What the job passed; empty where no job did.
-    """
-    compute: Compute = "laptop"
+def compute(environment: Mapping[str, str]) -> str:
+    """What this process runs on, in words, by the variables that Databricks sets there."""
     if environment.get("DATABRICKS_ENV_VERSION"):
-        compute = "serverless"
-    elif environment.get("DATABRICKS_RUNTIME_VERSION"):
-        compute = "cluster"
-    if job_run_id:
-        return Surroundings(compute, "job")
-    return Surroundings(compute, "command" if tools is None else "notebook")
+        return "Databricks serverless"
+    return "a Databricks cluster" if is_on_databricks(environment) else "this machine"
 
 
 def dbutils(namespace: Mapping[str, Any], environment: Mapping[str, str]) -> Any | None:
@@ -71,7 +32,7 @@ def dbutils(namespace: Mapping[str, Any], environment: Mapping[str, str]) -> Any
 
 
 def widget_values(tools: Any | None, names: Iterable[str]) -> dict[str, str]:
-    """What widgets and job parameters say, by name; those that are empty or not there are left out.
+    """What widgets and job parameters say, by name, without those that are empty or not there.
 
     Args:
         tools: ``dbutils``, or None where there is none.
@@ -81,8 +42,5 @@ def widget_values(tools: Any | None, names: Iterable[str]) -> dict[str, str]:
         return {}
     # unlike `get`, neither of the two fails where a widget is not defined
     every = getattr(tools.widgets, "getAll", None)
-    if every is not None:
-        values = every()
-        return {name: values[name] for name in names if values.get(name)}
-    found = {name: tools.widgets.getArgument(name, "") for name in names}
-    return {name: value for name, value in found.items() if value}
+    values = every() if every else {name: tools.widgets.getArgument(name, "") for name in names}
+    return {name: values[name] for name in names if values.get(name)}
