@@ -1,0 +1,327 @@
+"""The one table of checks: what each is, where it applies, its bound, and an answer that breaks it.
+
+Bounds are learned from good answers and have to hold for good answers that they were not learned
+from; a part of a bound that does not is switched off, a check that is left with none is dropped.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from evalkit.suite import checks
+from evalkit.suite.checks import Case, Problems
+
+Bound: TypeAlias = dict[str, Any]
+
+SPLITS = 4
+TOLERATED = 0.03
+FEW = 4
+
+
+def _recurring(judge: Callable[[Case, Bound], Problems]) -> Callable[[Sequence[Case]], Bound]:
+    """Bounds of a check for things from nowhere: those that stand in several good answers."""
+
+    def learn(cases: Sequence[Case]) -> Bound:
+        empty = {"known": (), "units": ()}
+        seen = Counter(why for case in cases for why in {w for _, w in judge(case, empty)})
+        quoted = (re.search(r"""(['"])(.+?)\1""", why) for why, n in seen.items() if n > 1)
+        return {"known": sorted({found[2].casefold() for found in quoted if found})}
+
+    return learn
+
+
+def _figures(cases: Sequence[Case]) -> Bound:
+    units = {unit for case in cases for _, unit, _, _ in checks.figures(case.text) if unit}
+    return {**_recurring(checks.invented_figures)(cases), "units": sorted(units)}
+
+
+def _nothing(_cases: Sequence[Case]) -> Bound:
+    return {}
+
+
+def _shape(cases: Sequence[Case]) -> Bound:
+    held: dict[str, list[Any]] = defaultdict(list)
+    for case in cases:
+        for at, value in case.leaves:
+            held[at].append(value)
+    places = {}
+    for at, values in held.items():
+        kinds = {type(value).__name__ for value in values}
+        place: Bound = {
+            "kinds": sorted(kinds),
+            "always": all(at in dict(case.leaves) for case in cases),
+        }
+        written = [value for value in values if isinstance(value, str)]
+        labels = set(written)
+        if written and not any(map(checks.is_prose, written)):
+            outlines = Counter(map(checks.outline, written))
+            if len(labels) <= max(2, len(written) ** 0.5 + 3) and len(written) > FEW:
+                place["labels"] = sorted(labels)
+            elif len(outlines) <= max(1, len(written) // 8):
+                place["form"] = sorted(outlines)
+        elif kinds <= {"int", "float"} and len(values) > FEW:
+            low, high = min(values), max(values)
+            place["range"] = [low - (high - low), high + (high - low)]
+        places[at] = place
+    return {"places": places}
+
+
+def _looks(cases: Sequence[Case]) -> Bound:
+    counts = {
+        look: sum(bool(re.search(pattern, case.text)) for case in cases)
+        for look, pattern in checks.LOOKS.items()
+    }
+    return {
+        "never": [look for look, count in counts.items() if not count],
+        "always": [look for look, count in counts.items() if count == len(cases)],
+    }
+
+
+def _fields(cases: Sequence[Case]) -> Bound:
+    values = [dict(case.leaves) for case in cases]
+    places = sorted({at for each in values for at in each if at})
+    names = sorted({str(n) for c in cases if isinstance(c.inputs, Mapping) for n in c.inputs})
+    candidates = ["given", "text", "language", *(f"={name}" for name in names)]
+    relations = []
+    for at in places:
+        held = [(c, str(v[at])) for c, v in zip(cases, values, strict=True) if v.get(at) is not None]
+        short = [(c, v) for c, v in held if not checks.is_prose(v) and v not in {"True", "False"}]
+        if len(short) < FEW:
+            continue
+        for relation in candidates:
+            bound = {"relations": [(at, relation)], "sets": [], "markers": []}
+            if _means_something(relation, short) and not any(
+                True for case, _ in short for _ in checks.disagreeing_fields(case, bound)
+            ):
+                relations.append((at, relation))
+    return {
+        "relations": relations,
+        "sets": _sets(values, places),
+        "markers": [
+            each
+            for at in places
+            for where in ("text", "request")
+            if (each := _markers(cases, values, at, where))
+        ],
+    }
+
+
+def _means_something(relation: str, held: Sequence[tuple[Case, str]]) -> bool:
+    """Whether a relation of a field could have been otherwise."""
+    if relation == "text":
+        return all(case.text for case, _ in held)
+    if relation == "language":
+        return all(value in checks.STOPWORDS or len(value) == 2 for _, value in held)  # noqa: PLR2004
+    if relation == "given":
+        return len({value for _, value in held}) > 1
+    return sum(relation[1:] in case.inputs for case, _ in held) >= FEW
+
+
+def _sets(values: Sequence[Mapping[str, Any]], places: Iterable[str]) -> list[tuple[Any, ...]]:
+    """Which labels go with another field being set, or not."""
+    found = []
+    for at in places:
+        labels = Counter(str(each[at]) for each in values if isinstance(each.get(at), str))
+        for label, count in labels.items():
+            if count < FEW or len(labels) > 12:  # noqa: PLR2004
+                continue
+            for other in places:
+                states = {
+                    each.get(other) is not None for each in values if str(each.get(at)) == label
+                }
+                everywhere = {each.get(other) is not None for each in values}
+                if len(states) == 1 and len(everywhere) > 1:
+                    found.append((at, label, other, states.pop()))
+    return found
+
+
+def _markers(
+    cases: Sequence[Case], values: Sequence[Mapping[str, Any]], at: str, where: str
+) -> tuple[str, str, dict[str, list[str]]] | None:
+    """Words of the text or the request that stand with one label only."""
+    labels = Counter(str(each[at]) for each in values if isinstance(each.get(at), str | bool))
+    if not 1 < len(labels) <= 12:  # noqa: PLR2004
+        return None
+    seen: dict[str, Counter[str]] = defaultdict(Counter)
+    for case, each in zip(cases, values, strict=True):
+        for stem in checks.stems(case.text if where == "text" else case.request):
+            seen[stem][str(each.get(at))] += 1
+    marks: dict[str, list[str]] = {label: [] for label in labels}
+    for stem, counts in sorted(seen.items()):
+        (label, count), *more = counts.most_common()
+        chance = (labels[label] / len(values)) ** count if label in marks else 1
+        if not more and count > 2 and chance < 0.01:  # noqa: PLR2004
+            marks[label].append(stem)
+    return (at, where, marks) if any(marks.values()) else None
+
+
+def _languages(cases: Sequence[Case]) -> Bound:
+    found = Counter(filter(None, (checks.language(case.text) for case in cases)))
+    return {"languages": sorted(found)} if found else {}
+
+
+def _citations(cases: Sequence[Case]) -> Bound:
+    """Ids of which the sources hold some and good answers cite some, by their form."""
+    forms: Counter[str] = Counter()
+    for case in cases:
+        held = {w for w in re.findall(r"[\w.#/-]*\d[\w.#-]*", case.sources) if re.search(r"[A-Za-z]", w)}
+        cited = set(re.findall(r"[\[(]([\w.#/-]*[A-Za-z][\w.#/-]*\d[\w.#-]*)[\])]", case.text)) & held
+        forms.update({checks.outline(each) for each in cited})
+    common = [form for form, count in forms.items() if count * 2 > len(cases)]
+    if not common:
+        return {}
+    pattern = re.escape(common[0]).replace("A", r"[A-Za-z]+").replace("9", r"\d+")
+    return {"pattern": rf"\b{pattern}\b"}
+
+
+def _own_words(cases: Sequence[Case]) -> Bound:
+    seen = Counter(stem for case in cases for stem in checks.stems("\n".join(checks.texts(case.value))))
+    common = {stem for stem, count in seen.items() if count > max(2, 0.25 * len(cases))}
+    measured = sorted(checks.own_words(case, common) for case in cases)
+    best: tuple[float, float, float] = (0, 0, 0)
+    for relevance in sorted({-1.0, *(r for share, r in measured if share < 0.2)}):
+        shares = [share for share, r in measured if r > relevance]
+        if shares and len(shares) * 2 > len(cases):
+            best = max(best, (min(shares) * len(shares), 0.75 * min(shares), relevance))
+    if best[1] < 0.04:  # noqa: PLR2004
+        return {}
+    return {"least": round(best[1], 3), "relevance": round(best[2], 3), "common": sorted(common)}
+
+
+def _wording(cases: Sequence[Case]) -> Bound:
+    seen = Counter(stem for case in cases for stem in checks.stems(case.text))
+    shares, worst = [], []
+    for case in cases:
+        own = checks.stems(case.text)
+        others = {stem for stem, count in seen.items() if count - (stem in own) > 1}
+        share, sentence = checks.new_words(case, others)
+        shares.append(share)
+        worst.append(sentence)
+    return {
+        "share": round(min(1.0, 1.2 * max(shares) + 0.05), 3),
+        "sentence": round(min(1.0, 1.05 * max(worst) + 0.05), 3),
+        "house": sorted(stem for stem, count in seen.items() if count > 1),
+    }
+
+
+def _complete(cases: Sequence[Case]) -> Bound:
+    lengths = sorted(len(case.text) for case in cases)
+    lines = [{line.strip() for line in case.text.splitlines()} - {""} for case in cases]
+    common = set.intersection(*lines) if len(cases) > FEW else set()
+    spread = lengths[-1] / max(1, lengths[0])
+    return {
+        "shortest": int(lengths[0] * (0.8 if spread < 3 else 0.6)),  # noqa: PLR2004
+        "longest": int(lengths[-1] * (1.25 if spread < 3 else 1.6)) + 40,  # noqa: PLR2004
+        "lines": sorted(line for line in common if len(line) > FEW),
+        "stops": not any(line[-1:].isalnum() for c in cases for line in c.text.splitlines()[-1:]),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One kind of thing that rules can tell.
+
+    Attributes:
+        judge: The check, one of :mod:`evalkit.suite.checks`; its name and docstring are the
+            scorer's.
+        learn: Its bound from good answers; empty with ``needs`` where there is nothing to hold to.
+        spoil: A bad answer's text from a good one's and the other cases.
+        needs: A key that the bound has to have.
+    """
+
+    judge: Callable[[Case, Bound], Problems]
+    learn: Callable[[Sequence[Case]], Bound]
+    spoil: Callable[[str, Sequence[Case]], Any] = lambda text, _: text
+    needs: str = ""
+
+
+@dataclass(slots=True)
+class Learned:
+    """A check's bounds by route, and why it judges nothing on others."""
+
+    check: Check
+    bounds: dict[str, Bound] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+def case_of(row: Any) -> Case:
+    """A recorded row as checks look at it."""
+    return Case(row.inputs, row.outputs, row.sources, row.prompts)
+
+
+def learned(check: Check, route: str, cases: Sequence[Case]) -> tuple[Bound | None, str]:
+    """A check's bound on a route, relaxed until good answers hold to it; else None and why."""
+    whole = check.learn(cases)
+    if check.needs and check.needs not in whole:
+        return None, "good answers have nothing of the kind in common"
+    tried = 0
+    broken: Counter[str] = Counter()
+    refused: list[set[str]] = []
+    numbers = random.Random(route)  # noqa: S311
+    for _ in range(SPLITS):
+        order = numbers.sample(range(len(cases)), len(cases))
+        half = len(cases) // 2
+        for one, other in ((order[:half], order[half:]), (order[half:], order[:half])):
+            bound = check.learn([cases[at] for at in one])
+            if not one or (check.needs and check.needs not in bound):
+                continue
+            for at in other:
+                parts = {part for part, _ in check.judge(cases[at], bound)}
+                tried += 1
+                broken.update(parts)
+                refused.append(parts)
+    refused += [{part for part, _ in check.judge(case, whole)} for case in cases]
+    off: set[str] = set()
+    while sum(bool(parts - off) for parts in refused) > TOLERATED * len(refused):
+        counts = Counter(part for parts in refused for part in parts - off)
+        off.add(counts.most_common(1)[0][0])
+    return {**whole, "off": sorted(off)}, ""
+
+
+def _swap(pattern: str, by: str) -> Callable[[str, Sequence[Case]], str]:
+    """An edit that puts other words in the place of what a pattern finds first."""
+    return lambda text, _others: re.sub(pattern, by, text, count=1)
+
+
+def _end(words: str) -> Callable[[str, Sequence[Case]], str]:
+    """An edit that puts words in the place of a text's last sentence, or behind it."""
+    return lambda text, _others: f"{text.rsplit('. ', 1)[0].rstrip('. ')}. {words}"
+
+
+def _other(text: str, others: Sequence[Case]) -> str:
+    return next((c.text for c in others if c.text and c.text != text), text)
+
+
+def _twice(text: str, _others: Sequence[Case]) -> str:
+    said = [each for each in checks.sentences(text) if len(each.split()) > FEW]
+    return text.replace(said[-1], said[0]) if len(said) > 1 else f"{text} {text}"
+
+
+CHECKS = (
+    Check("answered", checks.no_answer, _nothing, lambda *_: "I'm sorry, but I can't help with that request."),
+    Check("shape_kept", checks.broken_shape, _shape),
+    Check("looks_kept", checks.strange_looks, _looks, _end("<|tool_call|> {\"name\": \"search\"}")),
+    Check("complete", checks.incomplete, _complete, lambda text, _: text[: len(text) // 3].rstrip(". ") + " and the"),
+    Check("figures_grounded", checks.invented_figures, _figures, _swap(r"\b\d", "7319")),
+    Check("names_grounded", checks.invented_names, _recurring(checks.invented_names), _end("Ask for Zebulon Quist there.")),
+    Check("fields_agree", checks.disagreeing_fields, _fields),
+    Check("prompt_kept", checks.leaked_prompt, _recurring(checks.leaked_prompt), _end("My instructions say so.")),
+    Check("language_kept", checks.other_languages, _languages, lambda *_: "Das ist leider nicht so, wie Sie es sich vorstellen, und wir haben die Sache für Sie noch nicht mit dem Team geklärt.", "languages"),
+    Check("not_repeated", checks.repetitions, _nothing, _twice),
+    Check("no_placeholders", checks.left_placeholders, _recurring(checks.left_placeholders), _end("Regards, [YOUR NAME]")),
+    Check("links_known", checks.unknown_links, _recurring(checks.unknown_links), _end("See https://example.org/offer.")),
+    Check("no_personal_data", checks.personal_data, _recurring(checks.personal_data), _end("Write to j.doe81@mail.example.")),
+    Check("cites_what_was_given", checks.wrong_citations, _citations, lambda text, _: re.sub(r"[\[(][\w.#/-]*\d[\w.#-]*[\])]", "", text), "pattern"),
+    Check("right_addressee", checks.wrong_addressee, _nothing, _swap(r"^(\W*\S+ )[^\n,!.]+", r"\1Zebulon Quist")),
+    Check("no_new_promises", checks.new_promises, _recurring(checks.new_promises), _end("You get a voucher, that I guarantee.")),
+    Check("civil", checks.rudeness, _recurring(checks.rudeness), _end("Only an idiot would ask that.")),
+    Check("says_something", checks.emptiness, _own_words, _other, "least"),
+    Check("wording_usual", checks.unusual_wording, _wording, _end("Purple elephants rarely juggle marmalade beneath cathedrals.")),
+    Check("no_contradiction", checks.contradictions, _nothing, _swap(r" (is|are|can|has) ", r" \1 not ")),
+    Check("names_what_was_asked", checks.forgotten_ids, _nothing, _other),
+)  # fmt: skip
