@@ -9,18 +9,22 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from evalkit.suite import checks
+from evalkit.core.values import Json
+from evalkit.suite import answer_edits, checks, word_lists
 from evalkit.suite.checks import Case, Problems
+from evalkit.suite.model import Row
 
 Bound: TypeAlias = dict[str, Any]
+Spoil: TypeAlias = Callable[[Row, Sequence[Row]], Iterator[Json]]
 
 SPLITS = 4
 TOLERATED = 0.03
 FEW = 4
+LITTLE = 0.2
 
 
 def _recurring(judge: Callable[[Case, Bound], Problems]) -> Callable[[Sequence[Case]], Bound]:
@@ -73,8 +77,8 @@ def _shape(cases: Sequence[Case]) -> Bound:
 
 def _looks(cases: Sequence[Case]) -> Bound:
     counts = {
-        look: sum(bool(re.search(pattern, case.text)) for case in cases)
-        for look, pattern in checks.LOOKS.items()
+        look: sum(bool(pattern.search(case.text)) for case in cases)
+        for look, pattern in word_lists.LOOKS.items()
     }
     return {
         "never": [look for look, count in counts.items() if not count],
@@ -86,10 +90,17 @@ def _fields(cases: Sequence[Case]) -> Bound:
     values = [dict(case.leaves) for case in cases]
     places = sorted({at for each in values for at in each if at})
     names = sorted({str(n) for c in cases if isinstance(c.inputs, Mapping) for n in c.inputs})
-    candidates = ["given", "text", "language", *(f"={name}" for name in names)]
+    candidates = [
+        "what was given",
+        "the text",
+        "the language of the request",
+        *(f"inputs.{name}" for name in names),
+    ]
     relations = []
     for at in places:
-        held = [(c, str(v[at])) for c, v in zip(cases, values, strict=True) if v.get(at) is not None]
+        held = [
+            (c, str(v[at])) for c, v in zip(cases, values, strict=True) if v.get(at) is not None
+        ]
         short = [(c, v) for c, v in held if not checks.is_prose(v) and v not in {"True", "False"}]
         if len(short) < FEW:
             continue
@@ -113,13 +124,13 @@ def _fields(cases: Sequence[Case]) -> Bound:
 
 def _means_something(relation: str, held: Sequence[tuple[Case, str]]) -> bool:
     """Whether a relation of a field could have been otherwise."""
-    if relation == "text":
+    if relation == "the text":
         return all(case.text for case, _ in held)
-    if relation == "language":
-        return all(value in checks.STOPWORDS or len(value) == 2 for _, value in held)  # noqa: PLR2004
-    if relation == "given":
+    if relation == "the language of the request":
+        return all(value in word_lists.STOPWORDS or len(value) == 2 for _, value in held)  # noqa: PLR2004
+    if relation == "what was given":
         return len({value for _, value in held}) > 1
-    return sum(relation[1:] in case.inputs for case, _ in held) >= FEW
+    return sum(relation[7:] in case.inputs for case, _ in held) >= FEW
 
 
 def _sets(values: Sequence[Mapping[str, Any]], places: Iterable[str]) -> list[tuple[Any, ...]]:
@@ -169,8 +180,12 @@ def _citations(cases: Sequence[Case]) -> Bound:
     """Ids of which the sources hold some and good answers cite some, by their form."""
     forms: Counter[str] = Counter()
     for case in cases:
-        held = {w for w in re.findall(r"[\w.#/-]*\d[\w.#-]*", case.sources) if re.search(r"[A-Za-z]", w)}
-        cited = set(re.findall(r"[\[(]([\w.#/-]*[A-Za-z][\w.#/-]*\d[\w.#-]*)[\])]", case.text)) & held
+        held = {
+            w for w in re.findall(r"[\w.#/-]*\d[\w.#-]*", case.sources) if re.search(r"[A-Za-z]", w)
+        }
+        cited = (
+            set(re.findall(r"[\[(]([\w.#/-]*[A-Za-z][\w.#/-]*\d[\w.#-]*)[\])]", case.text)) & held
+        )
         forms.update({checks.outline(each) for each in cited})
     common = [form for form, count in forms.items() if count * 2 > len(cases)]
     if not common:
@@ -180,11 +195,13 @@ def _citations(cases: Sequence[Case]) -> Bound:
 
 
 def _own_words(cases: Sequence[Case]) -> Bound:
-    seen = Counter(stem for case in cases for stem in checks.stems("\n".join(checks.texts(case.value))))
+    seen = Counter(
+        stem for case in cases for stem in checks.stems("\n".join(checks.strings_in(case.value)))
+    )
     common = {stem for stem, count in seen.items() if count > max(2, 0.25 * len(cases))}
     measured = sorted(checks.own_words(case, common) for case in cases)
     best: tuple[float, float, float] = (0, 0, 0)
-    for relevance in sorted({-1.0, *(r for share, r in measured if share < 0.2)}):
+    for relevance in sorted({-1.0, *(r for share, r in measured if share < LITTLE)}):
         shares = [share for share, r in measured if r > relevance]
         if shares and len(shares) * 2 > len(cases):
             best = max(best, (min(shares) * len(shares), 0.75 * min(shares), relevance))
@@ -227,30 +244,24 @@ class Check:
     """One kind of thing that rules can tell.
 
     Attributes:
-        judge: The check, one of :mod:`evalkit.suite.checks`; its name and docstring are the
-            scorer's.
+        name: The scorer's name.
+        judge: One of :mod:`evalkit.suite.checks`; its docstring is the scorer's.
         learn: Its bound from good answers; empty with ``needs`` where there is nothing to hold to.
-        spoil: A bad answer's text from a good one's and the other cases.
+        spoil: Bad answers in a row's place, of the length and shape of good ones.
         needs: A key that the bound has to have.
     """
 
+    name: str
     judge: Callable[[Case, Bound], Problems]
     learn: Callable[[Sequence[Case]], Bound]
-    spoil: Callable[[str, Sequence[Case]], Any] = lambda text, _: text
+    spoil: Spoil
     needs: str = ""
 
 
-@dataclass(slots=True)
-class Learned:
-    """A check's bounds by route, and why it judges nothing on others."""
-
-    check: Check
-    bounds: dict[str, Bound] = field(default_factory=dict)
-    reasons: dict[str, str] = field(default_factory=dict)
-
-
-def case_of(row: Any) -> Case:
-    """A recorded row as checks look at it."""
+def case_of_row(row: Row) -> Case:
+    """A recorded row as a suite's scorers will see it."""
+    if row.trace is not None:
+        return checks.case_of(row.inputs, row.outputs, row.trace)
     return Case(row.inputs, row.outputs, row.sources, row.prompts)
 
 
@@ -283,45 +294,137 @@ def learned(check: Check, route: str, cases: Sequence[Case]) -> tuple[Bound | No
     return {**whole, "off": sorted(off)}, ""
 
 
-def _swap(pattern: str, by: str) -> Callable[[str, Sequence[Case]], str]:
-    """An edit that puts other words in the place of what a pattern finds first."""
-    return lambda text, _others: re.sub(pattern, by, text, count=1)
+def _words(edit: Callable[[str], str]) -> Spoil:
+    """A spoiler that edits what people read of an answer."""
+
+    def spoil(row: Row, _others: Sequence[Row]) -> Iterator[Json]:
+        for path, text in answer_edits.texts(row)[:1]:
+            yield answer_edits.with_value(row.outputs, path, edit(text))
+
+    return spoil
 
 
-def _end(words: str) -> Callable[[str, Sequence[Case]], str]:
-    """An edit that puts words in the place of a text's last sentence, or behind it."""
-    return lambda text, _others: f"{text.rsplit('. ', 1)[0].rstrip('. ')}. {words}"
+def _swap(pattern: str, by: str) -> Spoil:
+    """Other words in the place of what a pattern finds first."""
+    return _words(lambda text: re.sub(pattern, by, text, count=1))
 
 
-def _other(text: str, others: Sequence[Case]) -> str:
-    return next((c.text for c in others if c.text and c.text != text), text)
+def _end(words: str) -> Spoil:
+    """Words in the place of a text's last sentence, or behind it."""
+    return _words(lambda text: f"{text.rsplit('. ', 1)[0].rstrip('. ')}. {words}")
 
 
-def _twice(text: str, _others: Sequence[Case]) -> str:
-    said = [each for each in checks.sentences(text) if len(each.split()) > FEW]
+def _instead(words: str) -> Spoil:
+    """Words in the place of all."""
+    return _words(lambda _text: words)
+
+
+def _another(row: Row, others: Sequence[Row]) -> Iterator[Json]:
+    """The answer to something else."""
+    yield from (other.outputs for other in others if other.outputs != row.outputs)
+
+
+def _twice(text: str) -> str:
+    said = [each for each in checks.statements(text) if len(each.split()) > FEW]
     return text.replace(said[-1], said[0]) if len(said) > 1 else f"{text} {text}"
 
 
+def _mixed(row: Row, others: Sequence[Row]) -> Iterator[Json]:
+    """One field of another answer in the place of its own, or one of another kind."""
+    for path, value in answer_edits.fields(row.outputs):
+        for other in others:
+            taken = answer_edits.value_at(other.outputs, path)
+            if taken not in (None, value):
+                yield answer_edits.with_value(row.outputs, path, taken)
+    for path, value in answer_edits.fields(row.outputs):
+        yield answer_edits.with_value(row.outputs, path, {"value": value})
+    yield {"answer": row.outputs}
+
+
 CHECKS = (
-    Check("answered", checks.no_answer, _nothing, lambda *_: "I'm sorry, but I can't help with that request."),
-    Check("shape_kept", checks.broken_shape, _shape),
-    Check("looks_kept", checks.strange_looks, _looks, _end("<|tool_call|> {\"name\": \"search\"}")),
-    Check("complete", checks.incomplete, _complete, lambda text, _: text[: len(text) // 3].rstrip(". ") + " and the"),
-    Check("figures_grounded", checks.invented_figures, _figures, _swap(r"\b\d", "7319")),
-    Check("names_grounded", checks.invented_names, _recurring(checks.invented_names), _end("Ask for Zebulon Quist there.")),
-    Check("fields_agree", checks.disagreeing_fields, _fields),
-    Check("prompt_kept", checks.leaked_prompt, _recurring(checks.leaked_prompt), _end("My instructions say so.")),
-    Check("language_kept", checks.other_languages, _languages, lambda *_: "Das ist leider nicht so, wie Sie es sich vorstellen, und wir haben die Sache für Sie noch nicht mit dem Team geklärt.", "languages"),
-    Check("not_repeated", checks.repetitions, _nothing, _twice),
-    Check("no_placeholders", checks.left_placeholders, _recurring(checks.left_placeholders), _end("Regards, [YOUR NAME]")),
-    Check("links_known", checks.unknown_links, _recurring(checks.unknown_links), _end("See https://example.org/offer.")),
-    Check("no_personal_data", checks.personal_data, _recurring(checks.personal_data), _end("Write to j.doe81@mail.example.")),
-    Check("cites_what_was_given", checks.wrong_citations, _citations, lambda text, _: re.sub(r"[\[(][\w.#/-]*\d[\w.#-]*[\])]", "", text), "pattern"),
-    Check("right_addressee", checks.wrong_addressee, _nothing, _swap(r"^(\W*\S+ )[^\n,!.]+", r"\1Zebulon Quist")),
-    Check("no_new_promises", checks.new_promises, _recurring(checks.new_promises), _end("You get a voucher, that I guarantee.")),
-    Check("civil", checks.rudeness, _recurring(checks.rudeness), _end("Only an idiot would ask that.")),
-    Check("says_something", checks.emptiness, _own_words, _other, "least"),
-    Check("wording_usual", checks.unusual_wording, _wording, _end("Purple elephants rarely juggle marmalade beneath cathedrals.")),
-    Check("no_contradiction", checks.contradictions, _nothing, _swap(r" (is|are|can|has) ", r" \1 not ")),
-    Check("names_what_was_asked", checks.forgotten_ids, _nothing, _other),
-)  # fmt: skip
+    Check(
+        "answered", checks.no_answer, _nothing, _instead("I'm sorry, but I can't help with that.")
+    ),
+    Check("shape_kept", checks.broken_shape, _shape, _mixed),
+    Check("looks_kept", checks.strange_looks, _looks, _end('<|tool_call|> {"name": "search"}')),
+    Check(
+        "complete", checks.incomplete, _complete, _words(lambda t: t[: len(t) // 3] + " and the")
+    ),
+    Check("figures_grounded", checks.invented_figures, _figures, _swap(r"\b\d+\b", "7319")),
+    Check(
+        "names_grounded",
+        checks.invented_names,
+        _recurring(checks.invented_names),
+        _end("Please ask Zebulon Quist about it."),
+    ),
+    Check("fields_agree", checks.disagreeing_fields, _fields, _mixed),
+    Check(
+        "prompt_kept",
+        checks.leaked_prompt,
+        _recurring(checks.leaked_prompt),
+        _end("My instructions say so."),
+    ),
+    Check(
+        "language_kept",
+        checks.other_languages,
+        _languages,
+        _instead(
+            "Het spijt ons, maar dat is niet zo als u het zegt, en wij zijn er nog mee bezig."
+        ),
+        "languages",
+    ),
+    Check("not_repeated", checks.repetitions, _nothing, _words(_twice)),
+    Check(
+        "no_placeholders",
+        checks.left_placeholders,
+        _recurring(checks.left_placeholders),
+        _end("Regards, [YOUR NAME]"),
+    ),
+    Check(
+        "links_known",
+        checks.unknown_links,
+        _recurring(checks.unknown_links),
+        _end("See https://example.org/offer."),
+    ),
+    Check(
+        "no_personal_data",
+        checks.personal_data,
+        _recurring(checks.personal_data),
+        _end("Write to j.doe81@mail.example."),
+    ),
+    Check(
+        "cites_what_was_given",
+        checks.wrong_citations,
+        _citations,
+        _swap(r"([\[(][\w.#/-]*)\d+([\])])", r"\g<1>9977\2"),
+        "pattern",
+    ),
+    Check(
+        "right_addressee",
+        checks.wrong_addressee,
+        _nothing,
+        _swap(r"^(\W*\w+ )[^\n,!.]+", r"\1Zebulon Quist"),
+    ),
+    Check(
+        "no_new_promises",
+        checks.new_promises,
+        _recurring(checks.new_promises),
+        _end("You get a voucher, that I guarantee."),
+    ),
+    Check("civil", checks.rudeness, _recurring(checks.rudeness), _end("Only an idiot asks that.")),
+    Check("says_something", checks.emptiness, _own_words, _another, "least"),
+    Check(
+        "wording_usual",
+        checks.unusual_wording,
+        _wording,
+        _end("Purple elephants rarely juggle marmalade beneath cathedrals."),
+    ),
+    Check(
+        "no_contradiction",
+        checks.contradictions,
+        _nothing,
+        _swap(r"\b(is|are|can|has|ist|sind|est)\b", r"\1 not"),
+    ),
+    Check("names_what_was_asked", checks.forgotten_ids, _nothing, _another),
+)
+"""The table: each check once."""

@@ -13,200 +13,33 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
+from evalkit.suite.word_lists import (
+    INSTRUCTIONS,
+    LOOKS,
+    MONTHS,
+    NEGATION,
+    OPPOSITES,
+    PERSONAL,
+    PLACEHOLDERS,
+    PROMISES,
+    REFUSALS,
+    RUDE,
+    SALUTATION,
+    SCRIPTS,
+    STOPWORDS,
+    UNITS,
+)
+
 Problems = Iterator[tuple[str, str]]
 
-WORD = re.compile(r"[^\W\d_][\w'’]*")
+WORD = re.compile(r"[^\W\d_][\w'\u2019]*")
 LINK = re.compile(r"https?://[^\s<>()\[\]{}\"'`|]+|\bwww\.[^\s<>()\[\]{}\"'`|]+")
-SENTENCE = re.compile(r"(?<=[.!?。！？])[\"')\]]*\s+|\n+")
+SENTENCE = re.compile(r"(?<=[.!?\u3002\uff01\uff1f])[\"')\]]*\s+|\n+")
 FIGURE = re.compile(
     r"([€$£¥]|\b(?:EUR|USD|GBP|CHF|Rs)\b)?\s?"
     r"(?<![\w.])((?:[^\W\d_]+[-_/]?)?\d(?:[\w]|[.,:/_-](?=[^\W_]))*)"
     r"(?:\s?([%€$£¥°]\w?)|\.?[ -](?:[^\W\d_]+\s(?=[^\W\d_]))??([^\W\d_]+))?"
 )
-
-UNITS = {
-    word: number
-    for number, words in enumerate(
-        (
-            "s sec secs second seconds sekunde sekunden seconde secondes segundo segundos secondi",
-            "min mins minute minutes minuten minuto minutos minuti",
-            "h hr hrs hour hours stunde stunden heure heures hora horas ore uur",
-            "day days tag tage tagen jour jours día días giorno giorni dag dagen dia dias",
-            "week weeks woche wochen semaine semaines semana semanas settimana settimane weken",
-            "month months monat monate monaten mois mes meses mese mesi maand maanden",
-            "year years jahr jahre jahren ans année années año años anno anni jaar ano anos",
-            "ms millisecond milliseconds",
-            "% percent prozent procent pourcent percento",
-            "€ eur euro euros",
-            "$ usd dollar dollars",
-            "£ gbp pound pounds",
-            "¥ yen jpy",
-            "chf franken",
-            "mm",
-            "cm",
-            "m meter meters metre metres mètre mètres metro metros",
-            "km kilometer kilometers kilometre kilometres",
-            "inch inches",
-            "ft foot feet",
-            "mile miles",
-            "mg",
-            "g gram grams gramm gramme grammes",
-            "kg kilo kilos kilogram kilograms",
-            "ml",
-            "l liter liters litre litres",
-            "w watt watts",
-            "kw",
-            "mw",
-            "wh",
-            "kwh",
-            "mwh",
-            "v volt volts",
-            "hz",
-            "khz",
-            "mhz",
-            "ghz",
-            "kb",
-            "mb",
-            "gb",
-            "tb",
-            "db",
-            "°c celsius",
-            "°f fahrenheit",
-            "million millions millionen",
-            "billion billions milliarden milliards",
-            "nights nächte nuits noches notti",
-        )
-    )
-    for word in words.split()
-}
-
-MONTHS = re.compile(
-    r"(?i)(jan|gen|ene)|(fe[bvú])|(m[aä]r|maa)|(a[pbv]r)|(mai\b|may|mag|mei|mayo)|(jun|giu|juin)"
-    r"|(jul|lug|juil)|(aug|ago|ao[uû])|(sep|set)|(o[ck]t|out|ott)|(nov)|(de[czs]|dic)"
-)
-
-STOPWORDS = {
-    "en": "the is are of to and you your in on it for can with this that not be at from will was",
-    "de": "der die das ist und nicht sie ihre ich ein eine mit auf für zu den dem von wird haben",
-    "fr": "le la les est et vous votre pas un une des du pour dans que nous sur avec ne je de",
-    "es": "el la los es y su usted no un una de para por que en con se las del está ha",
-    "it": "il la i è e non un una di per che in con si del le sono lei della gli ha",
-    "pt": "o a os é e não um uma de para por que em com se do da você as está seu",
-    "nl": "de het een is en niet u uw ik van op voor met te zijn dat wij naar wordt bij",
-    "pl": "jest i nie się na do to w z że jak dla od po ale czy przez są tego pani",
-    "sv": "är och inte att det en ett som på för med du din av har till vi den kan om",
-}
-
-SCRIPTS = {
-    "ru": "[а-яё]",
-    "el": "[α-ω]",
-    "zh": "[一-鿿]",
-    "ja": "[ぁ-ヿ]",
-    "ko": "[가-힯]",
-    "ar": "[ء-ي]",
-    "he": "[א-ת]",
-    "hi": "[ऀ-ॿ]",
-    "th": "[ก-๛]",
-}
-
-REFUSALS = {
-    "error": r"(?i)^\W*(?:fatal |internal |unexpected |unhandled )*(?:traceback \(most recent"
-    r"|[a-z_.]*(?:error|exception)\b\s*[:\]\"'(]|error\b(?:\s+(?:code|while|in|occurred|\d)|\s*$)"
-    r"|an? (?:\w+ ){0,3}(?:error|exception) (?:has |have )?(?:occurred|happened)"
-    r"|(?:oops\W*|sorry\W*)?something went wrong|(?:http[ /]?)?[45]\d\d\b\W*(?:internal|bad|service"
-    r"|gateway|too many|unauthori|forbidden|not found|error)|internal server error|bad gateway"
-    r"|service unavailable|rate limit|(?:the )?(?:request|connection|call) timed out)",
-    "refusal": r"(?i)\b(?:i|we)(?:['’]m| am| are)? (?:afraid i |sorry,? (?:but )?i )?(?:can['’]?t"
-    r"|cannot|can not|won['’]t|(?:am |are )?(?:not able|unable) to) (?:help|assist|answer|comply"
-    r"|process|fulfil|provide|do that|discuss)|i must decline|(?:nicht|leider nicht?) "
-    r"(?:helfen|beantworten|weiterhelfen)|ne peux pas (?:vous )?(?:aider|répondre)"
-    r"|no puedo (?:ayudar|responder)|non posso (?:aiutar|rispond)|não posso (?:ajudar|responder)"
-    r"|kan (?:u|je)? ?(?:hier)?(?:mee|bij)? ?niet (?:mee )?helpen",
-    "about itself": r"(?i)\bas an? (?:ai|artificial|large|language)\b|\bi(?:['’]m| am) (?:just |only )"
-    r"?an? (?:ai\b|language model|virtual|chatbot)|\bmy (?:training|knowledge cut)|\bals (?:ki|sprach"
-    r"modell)|\ben tant qu['’](?:ia|intelligence)|\bcomo (?:ia|modelo de)",
-    "not known": r"(?i)\bi (?:do not|don['’]t|did not|didn['’]t) (?:know|have (?:any |enough |access))"
-    r"|\bi(?:['’]m| am) not (?:sure|certain)|\bno idea\b|weiß (?:ich )?(?:es )?nicht|je ne sais pas"
-    r"|no lo sé|non (?:lo )?so\b",
-}
-
-LOOKS = {
-    "a code block": r"```",
-    "a table": r"(?m)^[ \t]*\|.+\|[ \t]*$",
-    "a list": r"(?m)^[ \t]*(?:[-*+•]|\d{1,2}[.)])[ \t]+\S",
-    "a heading": r"(?m)^#{1,6}[ \t]+\S",
-    "bold": r"\*\*\S",
-    "markup": r"</?[a-zA-Z][\w-]*(?:\s[^<>]*)?/?>",
-    "an emoji": r"[\U0001F300-\U0001FAFF☀-➿]",
-    "several words in capitals": r"\b[A-ZÄÖÜ]{2,} [A-ZÄÖÜ]{2,} [A-ZÄÖÜ]{2,}\b",
-    "broken characters": r"�|Ã[\x80-\xbf©¼¶¤Ÿ]|â€|\\u[0-9a-f]{4}|\\n",
-    "reasoning": r"(?i)</?think|<\|?\w+\|>|\b(?:tool_calls?|function_call|chain of thought)\b"
-    r"|\b(?:let me think|the user (?:wants|asks|is asking)|i should (?:call|use|answer))\b",
-    "fields of JSON": r"[{,]\s*\"[\w ]+\"\s*:",
-    "several exclamation marks": r"!\s*!|!.*!.*!",
-    "a question": r"\?",
-    "a reference": r"\[[\w.#-]*\d\]",
-    "a hedge": r"(?i)\b(?:i (?:think|guess|believe|suppose)|maybe|perhaps|probably|might be|possibly"
-    r"|vielleicht|vermutlich|peut-être|quizás|forse|talvez|misschien)\b",
-    "a remark about other sources": r"(?i)\b(?:i (?:read|heard|found)|according to (?:wikipedia|the "
-    r"internet|google|my)|as everyone knows|studies show)\b",
-}
-
-PLACEHOLDERS = (
-    r"\{\{.*?\}\}|\$\{\w+\}|(?<![\w{\"'])\{[A-Za-z_ ]{2,30}\}|<[A-Z][A-Z_ ]{2,}>|<(?:your|insert|the"
-    r" |customer|name)[^<>]*>|\[(?:[A-Z][A-Z_ ]{2,}|(?i:(?:your|insert|customer|enter|company|recipient"
-    r"|add|agent)\b[^\]\n]{0,40}|name|date|amount|link))\]|\b(?:TODO|TBD|FIXME|XXX+|[Ll]orem ipsum"
-    r"|undefined|NaN|None|null)\b|\[object Object\]|%[sd]\b|_{4,}"
-)
-
-PROMISES = re.compile(
-    r"(?i)\b(?:voucher|free|gratis|discount|refund|replac|reimburs|compensat|guarante|warrant|promis"
-    r"|gift|credit|waiv|lifetime|complimentary|bonus|upgrade|priorit|tomorrow|tonight|today|immediate"
-    r"|instant|personally|gutschein|rabatt|kostenlos|garantier|erstatt|versprech|entschädig|geschenk"
-    r"|morgen|heute|sofort|gratuit|rembours|garanti|promet|cadeau|offert|demain|immédiat|descuento"
-    r"|reembols|garantiz|promet|regalo|mañana|gratuit|sconto|rimbors|garant|domani|desconto|amanhã"
-    r"|korting|vergoed|beloof)\w*"
-)
-
-RUDE = (
-    r"(?i)\b(?:idiot\w*|stupid\w*|shut up|moron\w*|dumb\w*|damn\w*|crap|bullshit|fuck\w*|shit\w*|ass"
-    r"hole|hell|fool\w*|lazy|pathetic|ridiculous|nonsense|bother(?:ing)? (?:us|me)|waste (?:of )?(?:my|"
-    r"our) time|your own fault|get lost|whatever|not (?:my|our) problem|i don['’]t care|can['’]t you "
-    r"read|obviously you|learn to|stop (?:asking|complaining|whining)|calm down|annoying|dämlich"
-    r"|dumm\w*|blöd\w*|halt die klappe|scheiß\w*|nerv\w*|selber schuld|imbécile\w*|stupide|ta gueule"
-    r"|merde|estúpid\w*|idiota\w*|cállate|mierda|cretino|stronz\w*)\b"
-)
-
-PERSONAL = {
-    "an email address": r"[\w.+-]+@[\w-]+\.[\w.]+\w",
-    "a phone number": r"(?<![\w-])(?:\+\d{1,3}[\s./-]?)?(?:\(\d{2,5}\)|\b\d{2,5})(?:[\s./-]\d{2,5}){2,4}\b",
-    "a card number": r"\b(?:\d{4}[ -]?){3}\d{1,7}\b",
-    "an account number": r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b",
-    "a social security number": r"\b\d{3}-\d{2}-\d{4}\b",
-    "a secret": r"\b(?:sk|pk|ghp|xox[bp]|AKIA)[-_]?\w{12,}|(?i:password|passwort|api[ _-]?key)\W+\S{4,}",
-    "an address": r"(?i)\b\d{1,4} [A-Z]\w+ (?:street|st\.|road|avenue|ave\.|lane|drive)\b"
-    r"|\b[A-Z]\w+(?:straße|strasse|weg|platz) \d+|date of birth|born on",
-    "an IP address": r"\b(?:\d{1,3}\.){3}\d{1,3}\b",
-}
-
-NEGATION = re.compile(
-    r"(?i)^(?:not|no|never|cannot|neither|nor|without|unable|nicht|kein\w*|nie\w*|ohne|pas|jamais|sans"
-    r"|ni|nunca|sin|non|mai|senza|não|sem|niet|geen|nooit|zonder|\w+n['’]t)$"
-)
-
-OPPOSITES = {
-    one: other
-    for pair in (
-        "online offline|open closed|above below|before after|more less|always never|accept reject"
-        "|accepted rejected|approved denied|approve deny|allowed forbidden|valid invalid|true false"
-        "|possible impossible|included excluded|available unavailable|increase decrease|first last"
-        "|increased decreased|higher lower|maximum minimum|enabled disabled|active inactive|yes no"
-        "|success failure|passed failed|safe unsafe|required optional|cheaper costlier|early late"
-        "|earlier later|morning evening|start end|left right|hot cold|on off|with without"
-        "|unopened opened|most least|highest lowest|longer shorter|normal abnormal|correct incorrect"
-    ).split("|")
-    for one, other in (pair.split(), reversed(pair.split()))
-}
 
 
 class Case:
@@ -215,10 +48,10 @@ class Case:
     def __init__(self, inputs: Any, outputs: Any, sources: Any = (), prompts: Any = ()) -> None:
         self.inputs = inputs
         self.value = final(outputs)
-        self.prompts = "\n".join(texts(prompts))
-        self.sources = "\n".join(texts(sources, named=True))
-        self.request = "\n".join(texts(inputs))
-        self.leaves = list(leaves(self.value))
+        self.prompts = "\n".join(strings_in(prompts))
+        self.sources = "\n".join(strings_in(sources, named=True))
+        self.request = "\n".join(strings_in(inputs))
+        self.leaves = list(placed_values(self.value))
         self.text = "\n".join(each for _, each in self.leaves if is_prose(each)) or (
             self.value if isinstance(self.value, str) else ""
         )
@@ -226,8 +59,8 @@ class Case:
     @cached_property
     def given(self) -> str:
         """All that the answer may draw from, in lower case."""
-        named = "\n".join(texts(self.inputs, named=True))
-        return "\n".join((named, self.sources, self.prompts)).casefold()
+        named = "\n".join(strings_in(self.inputs, named=True))
+        return f"{named}\n{self.sources}\n{self.prompts}".casefold()
 
     @cached_property
     def given_stems(self) -> set[str]:
@@ -244,23 +77,46 @@ class Case:
         return found
 
 
-def texts(value: Any, *, named: bool = False) -> Iterator[str]:
+def case_of(inputs: Any, outputs: Any, trace: Any) -> Case:
+    """The case that a trace shows: sources are what its tools and retrievers returned."""
+    spans = trace.data.spans if trace else []
+    sources = [s.outputs for s in spans if s.span_type in {"TOOL", "RETRIEVER"} and s.outputs]
+    called = [s.inputs for s in spans if s.span_type in {"LLM", "CHAT_MODEL"}]
+    return Case(inputs, outputs, sources, list(dict.fromkeys(instructions(called))))
+
+
+def instructions(value: Any) -> Iterator[str]:
+    """The system prompts in what models were called with, in whatever form."""
+    if isinstance(value, dict):
+        if value.get("role", value.get("type")) in {"system", "developer"}:
+            yield "\n".join(strings_in(value.get("content")))
+        for key, each in value.items():
+            if key in {"system", "instructions", "system_prompt", "system_instruction"}:
+                yield "\n".join(strings_in(each))
+            else:
+                yield from instructions(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from instructions(each)
+
+
+def strings_in(value: Any, *, named: bool = False) -> Iterator[str]:
     """All texts and numbers in a value, in order, and the names of its fields where asked for."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
         for key, each in value.items():
             label = re.sub(r"[_-]", " ", str(key)) + " " if named else ""
-            yield from (label + text for text in texts(each, named=named))
+            yield from (label + text for text in strings_in(each, named=named))
     elif isinstance(value, list | tuple):
         for each in value:
-            yield from texts(each, named=named)
+            yield from strings_in(each, named=named)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield str(value)
 
 
 def final(outputs: Any) -> Any:
-    """The answer proper: a conversation's last message, a completion's text, what JSON text holds."""
+    """The answer proper: a conversation's last message, a completion's text, what JSON holds."""
     if isinstance(outputs, str):
         held = json_in(outputs)
         return outputs if held is None else held
@@ -290,14 +146,14 @@ def json_in(text: str) -> Any:
         return None
 
 
-def leaves(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
+def placed_values(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
     """What lies in a value, by its place; items of a list share a place."""
     if isinstance(value, dict):
         for key, each in value.items():
-            yield from leaves(each, f"{at}.{key}" if at else str(key))
+            yield from placed_values(each, f"{at}.{key}" if at else str(key))
     elif isinstance(value, list | tuple):
         for each in value:
-            yield from leaves(each, f"{at}[]")
+            yield from placed_values(each, f"{at}[]")
     else:
         yield at, value
 
@@ -312,7 +168,7 @@ def stems(text: str) -> set[str]:
     return {word[:5] for word in map(str.casefold, WORD.findall(text)) if len(word) > 3}  # noqa: PLR2004
 
 
-def sentences(text: str) -> list[str]:
+def statements(text: str) -> list[str]:
     """The sentences and lines of a text."""
     return [each.strip() for each in SENTENCE.split(text) if each.strip()]
 
@@ -348,7 +204,8 @@ def dates(text: str) -> Iterator[tuple[tuple[int, int], str]]:
     """Month and day of the dates in a text, and how each is written."""
     for found in re.finditer(r"\b\d{4}-(\d\d)-(\d\d)", text):
         yield (int(found[1]), int(found[2])), found[0]
-    named = r"\b(?:(\d{1,2})(?:st|nd|rd|th|\.|er)?(?: of| de)? ([^\W\d_]+)|([^\W\d_]+) (\d{1,2})\b(?!:))"
+    day = r"(\d{1,2})(?:st|nd|rd|th|\.|er)?(?: of| de)?"
+    named = rf"\b(?:{day} ([^\W\d_]+)|([^\W\d_]+) (\d{{1,2}})\b(?!:))"
     for found in re.finditer(named, text):
         number = month(found[2] or found[3])
         if number:
@@ -356,7 +213,7 @@ def dates(text: str) -> Iterator[tuple[tuple[int, int], str]]:
 
 
 def language(text: str) -> str:
-    """The language of a text by its script or its smallest words; empty where that cannot be told."""
+    """The language of a text by its script or its smallest words; empty where none is clear."""
     for code, letters in SCRIPTS.items():
         if len(re.findall(letters, text)) * 3 > len(re.sub(r"\W", "", text)):
             return code
@@ -369,12 +226,12 @@ def language(text: str) -> str:
 
 def no_answer(case: Case, _bound: dict[str, Any]) -> Problems:
     """The answer is there, and is neither an error's text nor a refusal nor talk about itself."""
-    if not any(str(text).strip() for text in texts(case.value)) and not any(
+    if not any(str(text).strip() for text in strings_in(case.value)) and not any(
         isinstance(each, bool | int | float) for _, each in case.leaves
     ):
         yield "empty", "there is no answer"
     for part, pattern in REFUSALS.items():
-        found = re.search(pattern, case.text)
+        found = pattern.search(case.text)
         if found:
             yield part, f"{part}: {found[0][:80]!r}"
 
@@ -411,7 +268,7 @@ def outline(value: str) -> str:
 def strange_looks(case: Case, bound: dict[str, Any]) -> Problems:
     """The answer has no look that good answers never have, and each that all of them have."""
     for look, pattern in LOOKS.items():
-        has = bool(re.search(pattern, case.text))
+        has = bool(pattern.search(case.text))
         if has and look in bound["never"]:
             yield look, f"it has {look}, as no good answer has"
         if not has and look in bound["always"]:
@@ -419,7 +276,7 @@ def strange_looks(case: Case, bound: dict[str, Any]) -> Problems:
 
 
 def invented_figures(case: Case, bound: dict[str, Any]) -> Problems:
-    """Every number, date and id, with its unit, stands in the request, the sources or the prompt."""
+    """Every number, date and id, with its unit, stands in what was given."""
     given, known = case.given_figures, bound["known"]
     days = {day for day, _ in dates(case.given)}
     for day, written in dates(case.text):
@@ -437,9 +294,9 @@ def invented_figures(case: Case, bound: dict[str, Any]) -> Problems:
 
 
 def invented_names(case: Case, bound: dict[str, Any]) -> Problems:
-    """Every name inside a sentence stands in the request, the sources or the prompt."""
-    for name in re.findall(r"(?<=[^\W\d_,;:] )([A-ZÄÖÜÉ][\w'’]{2,})", case.text):
-        word = re.sub(r"['’]s?$", "", name.casefold())
+    """Every name inside a sentence stands in what was given."""
+    for name in re.findall(r"(?<=[^\W\d_,;:] )([A-ZÄÖÜÉ][\w'\u2019]{2,})", case.text):
+        word = re.sub(r"['\u2019]s?$", "", name.casefold())
         if word not in case.given and word not in bound["known"]:
             yield "name", f"{name!r} comes from nowhere"
 
@@ -447,22 +304,10 @@ def invented_names(case: Case, bound: dict[str, Any]) -> Problems:
 def disagreeing_fields(case: Case, bound: dict[str, Any]) -> Problems:
     """Fields hold what the request, the sources and the text say."""
     values = dict(case.leaves)
-    text = case.text.casefold()
     for at, relation in bound["relations"]:
         value = values.get(at)
-        if value is None or isinstance(value, bool):
-            continue
-        written = str(value).casefold()
-        if relation == "text" and text and written not in text:
-            yield f"{at} text", f"{at} is {value!r}, and the text says nothing of it"
-        elif relation == "given" and written not in case.given:
-            yield f"{at} given", f"{at} is {value!r}, which comes from nowhere"
-        elif relation == "language" and language(case.request) not in {"", written}:
-            yield f"{at} language", f"{at} is {value!r}, the request is not"
-        elif relation.startswith("="):
-            asked = case.inputs.get(relation[1:]) if isinstance(case.inputs, dict) else None
-            if asked is not None and str(asked).casefold() != written:
-                yield f"{at} {relation}", f"{at} is {value!r}, the request says {asked!r}"
+        if value is not None and not isinstance(value, bool) and not related(case, value, relation):
+            yield f"{at} {relation}", f"{at} is {value!r}, unlike {relation}"
     for at, label, other, is_set in bound["sets"]:
         if str(values.get(at)) == label and (values.get(other) is not None) != is_set:
             yield f"{at} sets {other}", f"{at} is {label!r}, yet {other} is {values.get(other)!r}"
@@ -473,10 +318,22 @@ def disagreeing_fields(case: Case, bound: dict[str, Any]) -> Problems:
             yield f"{at} {where}", f"{at} is {values.get(at)!r}, its {where} speaks of {fitting}"
 
 
+def related(case: Case, value: Any, relation: str) -> bool:
+    """Whether a field's value is what the text, the sources or an input says."""
+    written = str(value).casefold()
+    if relation == "the text":
+        return not case.text or written in case.text.casefold()
+    if relation == "what was given":
+        return written in case.given
+    if relation == "the language of the request":
+        return language(case.request) in {"", written}
+    asked = case.inputs.get(relation[7:]) if isinstance(case.inputs, dict) else None
+    return asked is None or str(asked).casefold() == written
+
+
 def leaked_prompt(case: Case, bound: dict[str, Any]) -> Problems:
     """The answer does not quote its instructions."""
-    found = re.search(r"(?i)\b(?:system prompt|(?:my|these|the) instructions|you are an? [\w ]*?"
-                      r"(?:agent|assistant|bot)\b|i was (?:told|instructed))", case.text)  # fmt: skip
+    found = INSTRUCTIONS.search(case.text)
     if found:
         yield "speaks of it", f"it speaks of its instructions: {found[0]!r}"
     told, said = (
@@ -498,15 +355,15 @@ def other_languages(case: Case, bound: dict[str, Any]) -> Problems:
         yield "as asked", f"the request is {asked}, the answer {said}"
     if said and said not in bound["languages"]:
         yield "usual", f"the answer is {said}"
-    for sentence in sentences(case.text):
+    for sentence in statements(case.text):
         one = language(sentence) if len(sentence.split()) > 4 else ""  # noqa: PLR2004
-        if one and said and one != said and one != asked:
+        if one and said and one not in {said, asked}:
             yield "all of it", f"a part is {one}: {sentence[:60]!r}"
 
 
 def repetitions(case: Case, _bound: dict[str, Any]) -> Problems:
     """Nothing comes twice, and the request is not given back."""
-    said = sentences(case.text)
+    said = statements(case.text)
     counts = Counter(" ".join(each.casefold().split()) for each in said if len(each.split()) > 3)  # noqa: PLR2004
     twice = [each for each, count in counts.items() if count > 1]
     if twice:
@@ -524,15 +381,15 @@ def repetitions(case: Case, _bound: dict[str, Any]) -> Problems:
 
 def left_placeholders(case: Case, bound: dict[str, Any]) -> Problems:
     """No placeholder of a template is left in the answer."""
-    for text in (each for each in texts(case.value)):
-        for found in re.finditer(PLACEHOLDERS, text):
+    for text in (each for each in strings_in(case.value)):
+        for found in PLACEHOLDERS.finditer(text):
             if found[0] not in bound["known"] and found[0].casefold() not in case.given:
                 yield "placeholder", f"{found[0]!r} is left in it"
 
 
 def unknown_links(case: Case, bound: dict[str, Any]) -> Problems:
     """Links are those of the sources, or of good answers."""
-    for found in LINK.finditer("\n".join(texts(case.value))):
+    for found in LINK.finditer("\n".join(strings_in(case.value))):
         link = found[0].rstrip(".,;:!?").casefold()
         if link not in case.given and link not in bound["known"]:
             yield "link", f"{link!r} comes from nowhere"
@@ -541,7 +398,7 @@ def unknown_links(case: Case, bound: dict[str, Any]) -> Problems:
 def personal_data(case: Case, bound: dict[str, Any]) -> Problems:
     """Addresses, numbers and secrets of people are only those that were given."""
     for kind, pattern in PERSONAL.items():
-        for found in re.finditer(pattern, case.text):
+        for found in pattern.finditer(case.text):
             item = found[0].casefold()
             if item not in case.given and item not in bound["known"]:
                 yield kind, f"{kind} comes from nowhere"
@@ -549,7 +406,7 @@ def personal_data(case: Case, bound: dict[str, Any]) -> Problems:
 
 def wrong_citations(case: Case, bound: dict[str, Any]) -> Problems:
     """What is cited by an id was retrieved."""
-    cited = [f for text in texts(case.value) for f in re.findall(bound["pattern"], text)]
+    cited = [f for text in strings_in(case.value) for f in re.findall(bound["pattern"], text)]
     for one in cited:
         if one.casefold() not in case.sources.casefold():
             yield "not retrieved", f"{one!r} was not retrieved"
@@ -557,21 +414,17 @@ def wrong_citations(case: Case, bound: dict[str, Any]) -> Problems:
         yield "nothing cited", "nothing is cited"
 
 
-def wrong_addressee(case: Case, bound: dict[str, Any]) -> Problems:
+def wrong_addressee(case: Case, _bound: dict[str, Any]) -> Problems:
     """The one who is addressed is the one who asked."""
-    found = re.match(rf"\W*(?:{SALUTATION})(?: (?:Mr|Mrs|Ms|Dr|Herr|Frau)\.?)?[ ]"
-                     r"([A-ZÄÖÜ][^\n,!.:;]{1,40})[,!.:;\n]", case.text)  # fmt: skip
+    start = SALUTATION.search(case.text[:40])
+    rest = case.text[start.end() :] if start else ""
+    found = re.match(
+        r"(?: (?:Mr|Mrs|Ms|Dr|Herrn?|Frau)\b\.?)? ([A-Z\u00c0-\u00dc][^\n,!.:;]{1,40})", rest
+    )
     if found and not all(word in case.given for word in found[1].casefold().split()):
         yield "name", f"it addresses {found[1]!r}"
     if not found:
         yield "nobody", "nobody is addressed"
-
-
-SALUTATION = (
-    r"(?i:dear|hello|hi|hey|good (?:morning|afternoon|evening)|liebe[rs]?|hallo|guten (?:tag|morgen|abend)"
-    r"|sehr geehrte[rs]?|bonjour|bonsoir|chère?|hola|buen[oa]s \w+|estimad[oa]|querid[oa]|ciao|gentile"
-    r"|buongiorno|salve|caro|cara|olá|prezad[oa]|car[oa]|beste|geachte|goedendag|dzień dobry|hej)"
-)
 
 
 def new_promises(case: Case, bound: dict[str, Any]) -> Problems:
@@ -584,7 +437,7 @@ def new_promises(case: Case, bound: dict[str, Any]) -> Problems:
 
 def rudeness(case: Case, bound: dict[str, Any]) -> Problems:
     """Nobody is insulted or blamed."""
-    for found in re.finditer(RUDE, case.text):
+    for found in RUDE.finditer(case.text):
         if found[0].casefold() not in bound["known"]:
             yield found[0].casefold(), f"{found[0]!r} is rude"
 
@@ -597,8 +450,8 @@ def emptiness(case: Case, bound: dict[str, Any]) -> Problems:
 
 
 def own_words(case: Case, common: set[str]) -> tuple[float, float]:
-    """The share of an answer's own words that were given; how much of the request the sources hold."""
-    said = stems("\n".join(texts(case.value))) - common
+    """The share of an answer's own words that were given, of the request that sources hold."""
+    said = stems("\n".join(strings_in(case.value))) - common
     given = stems(case.request + " " + case.sources) - common
     asked = stems(case.request)
     sources = stems(case.sources)
@@ -617,11 +470,11 @@ def unusual_wording(case: Case, bound: dict[str, Any]) -> Problems:
 
 
 def new_words(case: Case, house: set[str]) -> tuple[float, float]:
-    """The share of words that were neither given nor are usual, over all and in the worst sentence."""
+    """The share of new words over all, and in the worst sentence."""
     known = house | case.given_stems
     shares = [0.0]
     said = stems(case.text)
-    for sentence in sentences(case.text):
+    for sentence in statements(case.text):
         own = stems(sentence)
         if len(own) > 3:  # noqa: PLR2004
             shares.append(len(own - known) / len(own))
@@ -629,7 +482,7 @@ def new_words(case: Case, house: set[str]) -> tuple[float, float]:
 
 
 def incomplete(case: Case, bound: dict[str, Any]) -> Problems:
-    """The answer is about as long as good ones, begins and ends as they do, and closes its brackets."""
+    """The answer is about as long as good ones, ends as they do, and closes its brackets."""
     length = len(case.text)
     if length < bound["shortest"]:
         yield "short", f"{length} characters"
@@ -641,7 +494,7 @@ def incomplete(case: Case, bound: dict[str, Any]) -> Problems:
             yield f"line {part}", f"the line {part!r} is missing"
     if bound["stops"] and lines and lines[-1][-1].isalnum():
         yield "end", f"it ends in {lines[-1][-30:]!r}"
-    if lines and lines[-1][-1] in ",-([{–" + "/":
+    if lines and lines[-1][-1] in ",-([{/":
         yield "middle", f"it ends in {lines[-1][-30:]!r}"
     if case.text.count("(") > case.text.count(")") or case.text.count("```") % 2:
         yield "bracket", "a bracket is left open"
@@ -655,22 +508,26 @@ def contradictions(case: Case, _bound: dict[str, Any]) -> Problems:
         other = OPPOSITES[word]
         if word not in given and other in given and other not in said:
             yield f"{word}/{other}", f"it says {word!r} where {other!r} was given"
-    sources = [one for each in sentences(case.sources) if (one := polarity(each))[0]]
-    for sentence in sentences(case.text):
+    sources = [one for each in statements(case.sources) if (one := polarity(each))[0]]
+    for sentence in statements(case.text):
         held, denied = polarity(sentence)
-        near = [(len(held & other), no) for other, no in sources if len(held & other) * 5 > 3 * len(held)]
+        near = [
+            (len(held & other), no)
+            for other, no in sources
+            if len(held & other) * 5 > 3 * len(held)
+        ]
         if len(held) > 2 and near and all(no != denied for _, no in near):  # noqa: PLR2004
             yield "negation", f"{sentence[:80]!r} denies what was given, or affirms what it denies"
 
 
 def polarity(sentence: str) -> tuple[set[str], bool]:
     """A sentence's stems, and whether it denies."""
-    return stems(sentence), any(NEGATION.match(word) for word in WORD.findall(sentence))
+    return stems(sentence), bool(NEGATION.search(sentence))
 
 
 def forgotten_ids(case: Case, _bound: dict[str, Any]) -> Problems:
     """Ids of the request come back in the answer."""
-    said = "\n".join(texts(case.value)).casefold()
+    said = "\n".join(strings_in(case.value)).casefold()
     asked = [what for what, _, kind, _ in figures(case.request) if kind == "id"]
     missing = [each for each in asked if each not in said]
     if asked and len(missing) == len(asked):

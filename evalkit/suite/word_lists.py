@@ -1,0 +1,199 @@
+r"""Words and patterns that checks look for, in Europe's larger languages; no store's own words.
+
+In lists, blanks part the words, ``_`` is a blank, ``*`` the rest of a word, ``'`` any apostrophe.
+"""
+
+from __future__ import annotations
+
+import re
+
+
+def any_of(words: str) -> re.Pattern[str]:
+    """A pattern for the words of a list, whatever their case."""
+    parts = "|".join(words.split()).replace("*", r"\w*").replace("_", r"\s")
+    return re.compile(rf"\b(?:{parts})\b".replace("'", "['\u2019]?"), re.IGNORECASE)
+
+
+UNIT_WORDS = """
+    s sec secs second seconds sekunde sekunden seconde secondes segundo segundos secondi
+    | min mins minute minutes minuten minuto minutos minuti | kwh | mwh | wh | kw | mw | mm | cm
+    | h hr hrs hour hours stunde stunden heure heures hora horas ore uur | ms | w watt watts
+    | day days tag tage tagen jour jours día días giorno giorni dag dagen dia dias
+    | week weeks woche wochen semaine semaines semana semanas settimana settimane weken
+    | month months monat monate monaten mois mes meses mese mesi maand maanden
+    | year years jahr jahre jahren an ans année années año años anno anni jaar ano anos
+    | night nights nacht nächte nuit nuits noche noches notte notti | hz | khz | mhz | ghz
+    | % percent prozent procent pourcent percento | € eur euro euros | $ usd dollar dollars
+    | £ gbp pound pounds | ¥ yen jpy | chf franken | kb | mb | gb | tb | db | v volt volts
+    | m meter meters metre metres mètre mètres metro metros | km kilometer kilometers kilometre
+    | inch inches | ft foot feet | mile miles | mg | kg kilo kilos kilogram kilograms
+    | ml | g gram grams gramm gramme grammes | ml
+    | l liter liters litre litres | °c celsius | °f fahrenheit
+    | million millions millionen | billion billions milliarden milliards
+"""
+
+UNITS = {
+    word: number for number, words in enumerate(UNIT_WORDS.split("|")) for word in words.split()
+}
+
+MONTHS = re.compile(
+    r"(?i)(jan|gen|ene)|(fe[bv\u00fa])|(m[a\u00e4]r|maa)|(a[pbv]r)|(mai\b|may|mag|mei|mayo)|(jun|giu)"
+    r"|(jul|lug|juil)|(aug|ago|ao[u\u00fb])|(sep|set)|(o[ck]t|out|ott)|(nov)|(de[czs]|dic)"
+)
+
+STOPWORDS = {
+    "en": "the is are of to and you your in on it for can with this that not be at from will was",
+    "de": "der die das ist und nicht sie ihre ich ein eine mit auf für zu den dem von wird haben",
+    "fr": "le la les est et vous votre pas un une des du pour dans que nous sur avec ne je de",
+    "es": "el la los es y su usted no un una de para por que en con se las del está ha",
+    "it": "il la i è e non un una di per che in con si del le sono lei della gli ha",
+    "pt": "o a os é e não um uma de para por que em com se do da você as está seu",
+    "nl": "de het een is en niet u uw ik van op voor met te zijn dat wij naar wordt bij",
+    "pl": "jest i nie się na do to w z że jak dla od po ale czy przez są tego pani",
+    "sv": "är och inte att det en ett som på för med du din av har till vi den kan om",
+}
+
+SCRIPTS = {
+    "ru": r"[\u0430-\u0451]",
+    "el": r"[\u03b1-\u03c9]",
+    "ja": r"[\u3041-\u30ff]",
+    "zh": r"[\u4e00-\u9fff]",
+    "ko": r"[\uac00-\ud7a3]",
+    "ar": r"[\u0621-\u064a]",
+    "he": r"[\u05d0-\u05ea]",
+    "hi": r"[\u0900-\u097f]",
+    "th": r"[\u0e01-\u0e5b]",
+}
+
+REFUSALS = {
+    "error": re.compile(
+        r"""(?ix)^\W*(?:(?:fatal|internal|unexpected|unhandled)\s)*(?:traceback\s\(most\srecent
+        |[a-z_.]*(?:error|exception)\b\s*[:\]"'(]|error\b(?:\s+(?:code|while|in|occurred|\d)|\s*$)
+        |an?\s(?:\w+\s){0,3}(?:error|exception)\s(?:has\s|have\s)?(?:occurred|happened)
+        |(?:oops\W*|sorry\W*)?something\swent\swrong|internal\sserver\serror|bad\sgateway
+        |(?:http[\s/]?)?[45]\d\d\b\W*(?:internal|bad|service|gateway|too\smany|unauth|forbidden|not\s
+        found|error)|service\sunavailable|rate\slimit|(?:the\s)?(?:request|connection)\stimed\sout)"""
+    ),
+    "refusal": any_of(
+        """(i|we)_(can't|cannot|can_not|won't)_(help|assist|answer|comply|process|provide|discuss)
+        (not_able|unable)_to_(help|assist|answer|comply|process|provide|discuss|fulfil)
+        i_must_decline nicht_(helfen|beantworten|weiterhelfen) peux_pas_(vous_)?(aider|répondre)
+        no_puedo_(ayudar|responder) non_posso_(aiutar|rispond)* não_posso_(ajudar|responder)
+        niet_(mee_)?helpen"""
+    ),
+    "talk about itself": any_of(
+        """as_an?_(ai|artificial|large|language) my_(training|knowledge_cut*) als_(ki|sprachmodell)
+        i('m|_am)_(just_|only_)?an?_(ai|language_model|virtual|chatbot) como_(ia|modelo)
+        en_tant_qu'(ia|intelligence)"""
+    ),
+    "not known": any_of(
+        """i_(do_not|don't|did_not|didn't)_(know|have_any|have_enough|have_access) no_idea
+        i('m|_am)_not_(sure|certain) weiß_(ich_)?(es_)?nicht je_ne_sais_pas no_lo_sé non_lo_so"""
+    ),
+}
+
+LOOKS = {
+    "a code block": re.compile(r"```"),
+    "a table": re.compile(r"(?m)^[ \t]*\|.+\|[ \t]*$"),
+    "a list": re.compile(r"(?m)^[ \t]*(?:[-*+\u2022]|\d{1,2}[.)])[ \t]+\S"),
+    "a heading": re.compile(r"(?m)^#{1,6}[ \t]+\S"),
+    "bold text": re.compile(r"\*\*\S"),
+    "markup": re.compile(r"</?[a-zA-Z][\w-]*(?:\s[^<>]*)?/?>"),
+    "an emoji": re.compile(r"[\U0001F300-\U0001FAFF\u2600-\u27bf]"),
+    "several words in capitals": re.compile(
+        r"\b[A-Z\u00c0-\u00dc]{2,}(?: [A-Z\u00c0-\u00dc]{2,}){2}\b"
+    ),
+    "broken characters": re.compile(
+        r"\ufffd|\u00c3[\x80-\xbf\u0178]|\u00e2\u20ac|\\u[0-9a-f]{4}|\\n"
+    ),
+    "fields of JSON": re.compile(r"[{,]\s*\"[\w ]+\"\s*:"),
+    "several exclamation marks": re.compile(r"!\s*!|!.*!.*!"),
+    "a question": re.compile(r"\?"),
+    "a reference": re.compile(r"\[[\w.#-]*\d\]"),
+    "reasoning": any_of(
+        r"""think> tool_?calls? function_?call chain_of_thought let_me_think
+        i_should_(call|use|answer) the_user_(wants|asks|is_asking) (?<=<)\|?\w+\|(?=>)"""
+    ),
+    "a hedge": any_of(
+        """i_(think|guess|believe|suppose) maybe perhaps probably might_be possibly vielleicht
+        vermutlich peut-être quizás forse talvez misschien"""
+    ),
+    "other sources": any_of(
+        """i_(read|heard|found) according_to_(wikipedia|the_internet|google|my) as_everyone_knows
+        studies_show experts_(say|agree)"""
+    ),
+}
+
+INSTRUCTIONS = any_of(
+    r"""system_prompt (my|these|the)_instructions i_was_(told|instructed)
+    you_are_an?_[\w_]*?(agent|assistant|bot)"""
+)
+
+PLACEHOLDERS = re.compile(
+    r"""(?x)\{\{.*?\}\}|\$\{\w+\}|(?<![\w{"'])\{[A-Za-z_\ ]{2,30}\}|<[A-Z][A-Z_\ ]{2,}>|_{4,}
+    |<(?:your|insert|the\ |customer|name)[^<>]*>|\b(?:TODO|TBD|FIXME|XXX+|[Ll]orem\ ipsum)\b|%[sd]\b
+    |\[(?:[A-Z][A-Z_\ ]{2,}|(?i:(?:your|insert|customer|enter|company|recipient|add|agent)\b
+    [^\]\n]{0,40}|name|date|amount|link))\]|\b(?:undefined|NaN|None|null)\b|\[object\ Object\]"""
+)
+
+PROMISES = any_of(
+    """voucher* free gratis discount* refund* replac* reimburs* compensat* guarante* warrant*
+    promis* gift* credit* waiv* lifetime complimentary bonus upgrade* priorit* tomorrow tonight
+    today immediate* instant* personally gutschein* rabatt* kostenlos* garant* erstatt* versprech*
+    morgen entschädig* geschenk* heute sofort* gratuit* rembours* promet* cadeau* offert* demain immédiat*
+    descuento* reembols* regalo* mañana sconto* rimbors* domani desconto* amanhã korting*
+    vergoed*"""
+)
+
+RUDE = any_of(
+    """idiot* stupid* shut_up moron* dumb* damn* crap bullshit fuck* shit* asshole* fool* lazy
+    pathetic ridiculous nonsense bother_us bother_me waste_(of_)?(my|our)_time your_own_fault
+    get_lost not_(my|our)_problem i_don't_care can't_you_read learn_to
+    stop_(asking|complaining|whining) calm_down annoying dämlich* dumm* blöd* halt_die_klappe scheiß* nerv* selber_schuld imbécile*
+    stupide* ta_gueule merde estúpid* cállate mierda cretino stronz*"""
+)
+
+PERSONAL = {
+    "an email address": re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+\w"),
+    "a phone number": re.compile(
+        r"(?<![\w-])(?:\+\d{1,3}[\s./-]?)?(?:\(\d{2,5}\)|\b\d{2,5})(?:[\s./-]\d{2,5}){2,4}\b"
+    ),
+    "a card number": re.compile(r"\b(?:\d{4}[ -]?){3}\d{1,7}\b"),
+    "an account number": re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b"),
+    "a social security number": re.compile(r"\b\d{3}-\d{2}-\d{4}\b"),
+    "a secret": re.compile(
+        r"\b(?:sk|pk|ghp|xox[bp]|AKIA)[-_]?\w{12,}|(?i:password|passwort|api[ _-]?key)\W+\S{4,}"
+    ),
+    "an address": re.compile(
+        r"\b\d{1,4} [A-Z]\w+ (?:Street|St\.|Road|Avenue|Ave\.|Lane|Drive)\b"
+        r"|\b[A-Z]\w+(?:stra\u00dfe|strasse|weg|platz) \d+|(?i:date of birth|born on)"
+    ),
+    "an IP address": re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b"),
+}
+
+SALUTATION = any_of(
+    """dear hello hi hey good_(morning|afternoon|evening) liebe[rs]? hallo guten_(tag|morgen|abend)
+    sehr_geehrte[rs]? bonjour bonsoir chère? hola buen[oa]s_\\w+ estimad[oa] querid[oa] ciao gentile
+    buongiorno salve car[oa] olá prezad[oa] beste geachte goedendag dzień_dobry hej"""
+)
+
+NEGATION = any_of(
+    """not no never cannot neither nor without unable nicht kein* nie niemals ohne pas jamais sans
+    ni nunca sin non mai senza não sem niet geen nooit zonder \\w+n't"""
+)
+
+OPPOSITE_WORDS = """
+    online offline|open closed|above below|before after|more less|always never
+    |accept reject|accepted rejected|approved denied|approve deny|allowed forbidden|valid invalid
+    |possible impossible|included excluded|available unavailable|increase decrease|first last
+    |increased decreased|higher lower|maximum minimum|enabled disabled|active inactive|true false
+    |success failure|passed failed|safe unsafe|required optional|early late|with without|on off
+    |earlier later|morning evening|start end|left right|hot cold|unopened opened|most least
+    |highest lowest|longer shorter|normal abnormal|correct incorrect|yes no
+"""
+
+OPPOSITES = {
+    one: other
+    for pair in OPPOSITE_WORDS.split("|")
+    for one, other in (pair.split(), reversed(pair.split()))
+}
