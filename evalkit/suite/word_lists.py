@@ -137,20 +137,21 @@ PLACEHOLDERS = re.compile(
 )
 
 PROMISES = any_of(
-    """voucher* free gratis discount* refund* replac* reimburs* compensat* guarante* warrant*
-    promis* gift* credit* waiv* lifetime complimentary bonus upgrade* priorit* tomorrow tonight
-    today immediate* instant* personally gutschein* rabatt* kostenlos* garant* erstatt* versprech*
-    morgen entschädig* geschenk* heute sofort* gratuit* rembours* promet* cadeau* offert* demain immédiat*
-    descuento* reembols* regalo* mañana sconto* rimbors* domani desconto* amanhã korting*
-    vergoed*"""
+    """voucher* free gratis discount* refund* replac* reimburs* compensat* guarante* warrant* promis*
+    gift* credit* waiv* lifetime complimentary bonus upgrade* priorit* tomorrow tonight today
+    immediate* instant* personally gutschein* rabatt* kostenlos* garant* erstatt* versprech*
+    morgen entschädig* geschenk* heute sofort* gratuit* rembours* promet* cadeau* offert*
+    demain immédiat* descuento* reembols* regalo* mañana sconto* rimbors* domani desconto*
+    amanhã korting* vergoed*"""
 )
 
 RUDE = any_of(
     """idiot* stupid* shut_up moron* dumb* damn* crap bullshit fuck* shit* asshole* fool* lazy
     pathetic ridiculous nonsense bother_us bother_me waste_(of_)?(my|our)_time your_own_fault
     get_lost not_(my|our)_problem i_don't_care can't_you_read learn_to
-    stop_(asking|complaining|whining) calm_down annoying dämlich* dumm* blöd* halt_die_klappe scheiß* nerv* selber_schuld imbécile*
-    stupide* ta_gueule merde estúpid* cállate mierda cretino stronz*"""
+    stop_(asking|complaining|whining) calm_down annoying dämlich* dumm* blöd* halt_die_klappe
+    scheiß* nerv* selber_schuld imbécile* stupide* ta_gueule merde estúpid* cállate mierda
+    cretino stronz*"""
 )
 
 PERSONAL = {
