@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import anthropic
     from anthropic.lib.streaming import MessageStream
 
-    from evalkit.agency.request import Request
+    from evalkit.agent.request import Request
     from evalkit.core.agent.price import Price
 
 StopReason: TypeAlias = Literal[

@@ -20,7 +20,7 @@ from evalkit.core.errors import InputError, Problem
 from evalkit.core.tracking import is_on_databricks
 
 if TYPE_CHECKING:
-    from evalkit.agency.request import Request
+    from evalkit.agent.request import Request
 
 ANTHROPIC = "https://api.anthropic.com"
 DEFAULT_MODEL = "claude-opus-5-5"

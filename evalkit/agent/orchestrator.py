@@ -1,0 +1,349 @@
+"""From traces to a verified suite: an initializer plans, workers do one task each, rules do it all.
+
+Every worker starts with a fresh context; what it needs to know stands in files. The program keeps
+the tasks and proves the suite; what a model says of its work does not count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from evalkit.agent import self_tracing
+from evalkit.agent.loop import Ending, Event, Loop
+from evalkit.agent.plan import MOST_ATTEMPTS, VALIDATE, Plan, Task
+from evalkit.agent.session import NOTES_FILE, VALIDATION_FILE, Closing, Opening, SessionKind
+from evalkit.agent.tools import Check, SessionTools, Work, bounded
+from evalkit.core.errors import StoreError
+from evalkit.suite.model import FEW_ROWS, LIMITS_FILE, SCORERS_FILE
+
+if TYPE_CHECKING:
+    from evalkit.suite.verify import Verification
+
+OPENING_CHARS = {"initializer": 14_000, "worker": 9_000, "interactive": 9_000}
+"""Of what an opening message says about the traces; a worker's plan stands on it already."""
+
+FILE_BYTES = 14_000
+"""Of a file of the suite that a worker is shown."""
+
+NOTES_BYTES = 3_000
+PEOPLE = "people rejected "
+"""How a problem begins that is about what people rejected: the last task's to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """How the agent's work ended.
+
+    Attributes:
+        reason: Why there is no verified suite, and what to do next; empty where there is one.
+        sessions_run: Sessions that were led this time.
+        verification: What the program found of the whole suite this time; None where it was not
+            that far.
+    """
+
+    reason: str
+    sessions_run: int = 0
+    verification: Verification | None = field(default=None, repr=False)
+
+
+def build_suite(work: Work) -> Conclusion:
+    """Build the suite, or go on building it.
+
+    Args:
+        work: What the agent works with.
+
+    Raises:
+        ModelError: the model gives no answer; what was done is kept.
+        StoreError: MLflow failed; what was done is kept.
+    """
+    return Orchestrator(work).run()
+
+
+def suite_hash(files: Mapping[str, bytes]) -> str:
+    """What stands for the files of a suite: other files, another hash."""
+    digest = hashlib.sha256()
+    for name, content in sorted(files.items()):
+        digest.update(f"{name}:{len(content)}:".encode() + content)
+    return digest.hexdigest()
+
+
+class Orchestrator:
+    """Leads sessions over one session directory, and judges what they left."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self._session = work.session
+        self._led = 0
+        self._verified: dict[tuple[str, ...], Verification] = {}
+        self._whole: Verification | None = None
+
+    def run(self) -> Conclusion:
+        """Everything, until the suite is verified or the work has to end."""
+        if reason := self.work.survey.problem:
+            return Conclusion(reason)
+        if self.work.model is None:
+            return self._by_rules()
+        if reason := self._plan_suite():
+            return self._concluded(reason)
+        self._recheck()
+        while task := self._plan.next():
+            if reason := self._do(task):
+                return self._concluded(reason)
+        if blocked := self._plan.blocked:
+            return self._concluded(
+                f"the task {blocked.task_id} is blocked after {blocked.attempts} attempts: "
+                f"{blocked.failure}"
+            )
+        self._close_what_was_left()
+        self.check(self._plan.task(VALIDATE.task_id))
+        return self._concluded("")
+
+    @property
+    def _plan(self) -> Plan:
+        return self._session.plan() or Plan(())
+
+    # -- the initializer ----------------------------------------------------------------------
+
+    def _plan_suite(self) -> str:
+        """Have the plan made where there is none; why not, if that fails."""
+        ending: Ending | None = None
+        for _ in range(MOST_ATTEMPTS):
+            if plan := self._session.plan():
+                self._session.save_plan(plan)  # also where the file for people was spoiled
+                return ""
+            if reason := self._no_more_sessions():
+                return reason
+            ending = self._lead("initializer", None, self._is_planned)
+            if ending.reason == "budget":
+                return ending.detail
+        if self._session.plan():
+            return ""
+        detail = f"{ending.reason}: {ending.detail}" if ending else ""
+        return f"{MOST_ATTEMPTS} sessions ended without a plan; the last one: {detail}"
+
+    def _is_planned(self) -> Check:
+        plan = self._session.plan()
+        lacking = "there is no plan yet: save eval_tasks.json"
+        return Check(plan is not None, f"planned: {len(plan.tasks)} tasks" if plan else lacking)
+
+    # -- one task -----------------------------------------------------------------------------
+
+    def _do(self, task: Task) -> str:
+        """Bring a task forward; why the work has to end here, if it has."""
+        found = self.check(task)
+        if found.ok:
+            return self._settle(task, found)
+        if not task.scorers:  # what earlier sessions left open is its worker's to do
+            self._session.save_plan(self._plan.lacks(task.task_id, found.text))
+        if reason := self._no_more_sessions():
+            return reason
+        if not (task.status == "in progress" and self._is_open("worker", task.task_id)):
+            self._session.save_plan(self._plan.started(task.task_id))
+        task = self._plan.task(task.task_id)
+        ending = self._lead("worker", task, lambda: self.check(task))
+        if ending.reason == "budget":
+            return ending.detail
+        return self._settle(task, self.check(task), ending)
+
+    def _settle(self, task: Task, found: Check, ending: Ending | None = None) -> str:
+        """Book what the check says."""
+        if found.ok:
+            self._session.save_plan(self._plan.done(task.task_id, found.evidence))
+            self._tell(task, f"{task.title}: done, {'; '.join(found.evidence)}")
+            return ""
+        failure = found.text
+        if ending is not None and ending.reason != "finished":
+            failure = f"the last session ended early ({ending.reason}: {ending.detail}). {failure}"
+        self._session.save_plan(self._plan.failed(task.task_id, failure))
+        self._tell(task, f"{task.title}: not done, {failure}")
+        return ""
+
+    def check(self, task: Task) -> Check:
+        """The program's check of a task, as the suite is now."""
+        limits = self._session.files().get(LIMITS_FILE, b"").decode(errors="replace")
+        tasks = [task] if task.scorers else self._plan.tasks
+        wanted = [name for each in tasks for name in each.scorers if name not in limits]
+        found = self._verification(wanted)
+        others = {name for each in self._plan.tasks for name in each.scorers} - set(task.scorers)
+        problems = [p for p in found.problems if not task.scorers or _concerns(p, others)]
+        if not task.scorers:
+            self._record(found)
+        if problems:
+            text = "\n".join(["not done yet:", *(f"- {each}" for each in problems)])
+            return Check(False, bounded(f"{text}\n\n{found.as_text()}"))
+        evidence = f"{len(wanted)} scorers hold on {found.good_rows} good of {found.rows} rows"
+        return Check(True, bounded(found.as_text()), (evidence,))
+
+    def _verification(self, wanted: list[str]) -> Verification:
+        """What the program finds of the suite as it is now; the same is not run twice."""
+        from evalkit.suite.verify import verify
+
+        files = self._session.files()
+        key = (suite_hash(files), *wanted)
+        if key not in self._verified:
+            rows = self.work.survey.rows
+            self._verified[key] = verify(self.work.runner, files, rows, wanted=wanted)
+        return self._verified[key]
+
+    def _record(self, found: Verification) -> None:
+        """Keep what was found of the whole suite, beside which suite that was."""
+        self._whole = found
+        about = {
+            "suite": suite_hash(self._session.files()),
+            "confinement": self.work.runner.confinement,
+            "text": found.as_text(),
+        }
+        self._session.write_json(VALIDATION_FILE, {**found.as_json(), **about})
+
+    # -- sessions -----------------------------------------------------------------------------
+
+    def _lead(self, kind: SessionKind, task: Task | None, check: Callable[[], Check]) -> Ending:
+        """Lead a session; one of the same kind and task that was interrupted goes on."""
+        work, session = self.work, self._session
+        assert work.model is not None  # noqa: S101 - rules lead no sessions
+        self._led += 1
+        task_id = task.task_id if task else ""
+        number = max(session.sessions(), default=0)
+        again = self._is_open(kind, task_id)
+        if not again:
+            number += 1
+            now = work.clock.now_ms()
+            session.start(Opening(number, kind, task_id, work.model.name, now))
+        title = task.title if task else "Look at the traces and plan the suite"
+        goes_on = " (goes on where it was)" if again else ""
+        work.watch(Event("session", f"{title}{goes_on}", number, task_id, session.spent()))
+        tools = SessionTools(work, kind, check)
+        loop = Loop(work.model, tools, session, work.budget, work.watch, work.clock)
+        try:
+            return loop.run(number, prompt(kind), opening_message(work, kind, task))
+        finally:
+            self._trace()
+
+    def _trace(self) -> None:
+        """Write the agent's own traces as far as they are; at the end that is tried again."""
+        try:
+            self_tracing.write(self.work.store, self.work.own_experiment, self._session)
+        except StoreError as error:
+            self.work.watch(Event("wait", f"the agent's own traces are written later: {error}"))
+
+    def _is_open(self, kind: SessionKind, task_id: str) -> bool:
+        """Whether the last session is such a one, and was interrupted."""
+        sessions = self._session.sessions()
+        last = sessions[max(sessions)] if sessions else None
+        is_such = last and (last.opening.kind, last.opening.task_id) == (kind, task_id)
+        return last is not None and bool(is_such) and last.closing is None
+
+    def _no_more_sessions(self) -> str:
+        most = self.work.budget.sessions
+        if most is not None and self._led >= most:
+            return f"the budget of {most} sessions is spent"
+        return self.work.budget.over(self._session.spent())
+
+    def _tell(self, task: Task, text: str) -> None:
+        line, spent = " ".join(text.split())[:300], self._session.spent()
+        self.work.watch(Event("task", line, 0, task.task_id, spent))
+
+    # -- rules --------------------------------------------------------------------------------
+
+    def _by_rules(self) -> Conclusion:
+        """Let rules write the suite; one that somebody else wrote or changed is only judged."""
+        from evalkit.agent import baseline  # type: ignore[attr-defined]
+
+        session, validation = self._session, self._session.read_json(VALIDATION_FILE)
+        is_foreign = session.sessions() or validation.get("suite", "") != ""
+        if session.files() and is_foreign:
+            self.check(VALIDATE)
+        else:
+            self._led = 1
+            title = "Write a suite by rules"
+            self.work.watch(Event("session", title, 1, "", session.spent()))
+            survey, runner = self.work.survey, self.work.runner
+            self._record(baseline.build(session, survey, runner, self.work.watch))
+        found = self._whole
+        assert found is not None  # noqa: S101 - both ways record it
+        if not session.sessions():
+            evidence = f"{len(found.scorers)} scorers, bounds from {found.good_rows} good rows"
+            names = tuple(found.scorers)
+            wrote = Task("rules", "Write scorers that good answers hold to", names)
+            plan = Plan((wrote, VALIDATE)).done("rules", [evidence])
+            failure = "\n".join(found.problems)
+            proof = [f"{found.word}: {found.good_rows} good of {found.rows} rows"]
+            last = VALIDATE.task_id
+            session.save_plan(plan.lacks(last, failure) if failure else plan.done(last, proof))
+        return self._concluded("; ".join(found.problems))
+
+    # -- what holds it together ---------------------------------------------------------------
+
+    def _recheck(self) -> None:
+        """What was blocked gets another chance; a suite that was changed is validated anew."""
+        plan = self._plan
+        if blocked := plan.blocked:
+            plan = plan.again(blocked.task_id)
+        is_same = self._session.read_json(VALIDATION_FILE).get("suite") == suite_hash(
+            self._session.files()
+        )
+        if plan.task(VALIDATE.task_id).status == "done" and not is_same:
+            plan = plan.again(VALIDATE.task_id)
+        self._session.save_plan(plan)
+
+    def _close_what_was_left(self) -> None:
+        """End the sessions that a kill or a budget cut short and that nothing is left for."""
+        for number, session in self._session.sessions().items():
+            if session.closing is None and session.opening.kind != "interactive":
+                detail = "what it was to do was found done when the work went on"
+                self._session.end(number, Closing("finished", detail, self.work.clock.now_ms()))
+
+    def _concluded(self, reason: str) -> Conclusion:
+        if not reason and self._whole is not None and self._whole.word == "too few traces":
+            reason = (
+                f"too few traces: {self._whole.good_rows} good answers are no proof, {FEW_ROWS} "
+                f"are the least. The suite is left as it is; go on when there are more"
+            )
+        return Conclusion(reason, self._led, self._whole)
+
+
+def _concerns(problem: str, others: set[str]) -> bool:
+    """Whether a problem is a task's to mend: not about another's scorer, nor about people."""
+    subject = re.match(r"(?:BAD_EXAMPLES\[')?(\w+)", problem)
+    return not problem.startswith(PEOPLE) and not (subject and subject[1] in others)
+
+
+def prompt(kind: SessionKind) -> str:
+    """What a model is told that it is and is to do in a session of that kind."""
+    folder = resources.files(__package__) / "prompts"
+    return "\n".join((folder / f"{name}.md").read_text("utf-8") for name in (kind, "scorers"))
+
+
+def opening_message(work: Work, kind: SessionKind, task: Task | None) -> str:
+    """What a session is told first: its task, what is there, and what the traces say.
+
+    Args:
+        work: What the agent works with.
+        kind: The session's.
+        task: The worker's task.
+    """
+    from evalkit.traces.report import opening
+
+    folder = work.session.folder
+    parts = [f"Experiment: {work.session.about.experiment}."]
+    if kind == "initializer":
+        parts.append("Look at the traces and plan the suite.")
+    if task is not None:
+        parts.append(f"Your task: {task.title}\n{task.instructions}".strip())
+        if task.failure:
+            parts.append(f"The program's check says:\n{bounded(task.failure)}")
+    for path, most in (
+        (SCORERS_FILE, FILE_BYTES),
+        (LIMITS_FILE, NOTES_BYTES),
+        (NOTES_FILE, NOTES_BYTES),
+    ):
+        if content := folder.read(path):
+            text = bounded(content.decode(errors="replace"), most)
+            parts.append(f"{path} as it is:\n~~~\n{text}\n~~~")
+    parts.append(opening(work.survey, most_chars=OPENING_CHARS[kind]))
+    return "\n\n".join(parts)

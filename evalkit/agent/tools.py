@@ -1,0 +1,335 @@
+"""The four tools of a model: python, save, verify, annotate; and what the agent works with.
+
+Arguments are whatever a model wrote: they are checked here, results are masked and bounded, and
+no path leads anywhere but to the files that the session is for.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+
+import msgspec
+
+from evalkit.agent.loop import Clock, Event, ToolResult, Watch
+from evalkit.agent.model_client import Model, ToolCall, ToolSpec
+from evalkit.agent.plan import Budget, Plan, Proposal
+from evalkit.agent.session import (
+    ANALYSIS_FILE,
+    NOTES_FILE,
+    PLAN_FILE,
+    WRITTEN,
+    SessionDirectory,
+    SessionKind,
+)
+from evalkit.core.agent.notes import Note
+from evalkit.core.errors import InputError
+from evalkit.core.masking import mask_text
+from evalkit.core.values import Json, canonical, derive_id, well_formed
+from evalkit.suite.model import SCORERS_FILE
+
+if TYPE_CHECKING:
+    from evalkit.adapters.store import Store
+    from evalkit.suite.runner import Runner
+    from evalkit.suite.sandbox import Sandbox
+    from evalkit.traces.sample import Survey
+
+MOST_BYTES = 9_000
+"""Of a tool's result, as UTF-8."""
+
+MOST_CODE = 60_000
+MOST_ANNOTATIONS = 50
+"""In all sessions of a directory: an agent notes what it found, it does not label an experiment."""
+
+ANNOTATED = "state/annotations/"
+
+MAY_SAVE: Mapping[SessionKind, tuple[str, ...]] = {
+    "initializer": (PLAN_FILE, NOTES_FILE),
+    "worker": (*WRITTEN, NOTES_FILE),
+    "interactive": (*WRITTEN, PLAN_FILE, NOTES_FILE),
+}
+SavedPath: TypeAlias = Literal[
+    "evaluation/scorers.py", "evaluation/LIMITS.md", "eval_tasks.json", "state/notes.md"
+]
+
+
+@dataclass
+class Work:
+    """What the agent works with; traces are read when they are first needed.
+
+    Attributes:
+        model: Whoever answers; None where rules do the work.
+        session: The session directory.
+        store: The MLflow with the traces.
+        sandbox: Where code runs.
+        budget: What may be spent.
+        watch: Told what happens.
+        clock: The time.
+        own_experiment: The id of the experiment for the agent's own traces.
+    """
+
+    model: Model | None
+    session: SessionDirectory
+    store: Store
+    sandbox: Sandbox
+    budget: Budget
+    watch: Watch
+    clock: Clock
+    own_experiment: str
+
+    @cached_property
+    def survey(self) -> Survey:
+        """The traces: counted, all of them; whole, the same ones for all of a session's life.
+
+        Raises:
+            StoreError: MLflow failed.
+        """
+        from evalkit.traces.sample import survey
+
+        kept = self.session.read_json(ANALYSIS_FILE)
+        known = kept.get("trace_ids")
+        ids = [str(each) for each in known] if isinstance(known, list) else []
+        self.watch(Event("wait", f"reading the traces of {self.session.about.experiment}"))
+        found = survey(self.store, self.session.about.experiment_id, trace_ids=ids)
+        now = {"trace_ids": ids or list(found.trace_ids), "is_sample": found.is_sample}
+        self.session.write_json(ANALYSIS_FILE, {**kept, **now, "counted": dict(found.analysis)})
+        return found
+
+    @cached_property
+    def runner(self) -> Runner:
+        """Where the code of a suite runs, over these traces."""
+        from evalkit.suite.runner import Runner
+
+        return Runner(self.sandbox, self.survey.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What the program found of a task: whether it is done, in words, and the same in short."""
+
+    ok: bool
+    text: str
+    evidence: tuple[str, ...] = ()
+
+
+class ToolFailed(Exception):
+    """What a tool cannot do, and what the model may do instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Python:
+    """Run Python, confined: no network, and nothing that it writes stays.
+
+    `from room import *` gives TRACES (a pandas frame, one row a trace), GOOD (its good rows),
+    trace(trace_id) (MLflow's Trace) and spans(trace_id). The suite's files lie in `evaluation/`,
+    MLflow's scorers can be imported. Print what you want to know, and little of it.
+    """
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Write a file of the session: whole by `content`, or one place of it by `old` and `new`.
+
+    The first session saves eval_tasks.json, later ones evaluation/scorers.py and
+    evaluation/LIMITS.md; state/notes.md is what you tell later sessions.
+    """
+
+    path: SavedPath
+    content: Annotated[
+        Json, msgspec.Meta(description="the whole file; of eval_tasks.json the object itself")
+    ] = None
+    old: Annotated[str, msgspec.Meta(description="text that stands once in the file …")] = ""
+    new: Annotated[str, msgspec.Meta(description="… and what stands there instead")] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Let the program judge the files: what your task still lacks.
+
+    Only this decides whether it is done, and it ends the session when it is.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Annotate:
+    """Leave a tag, feedback or an expectation on a production trace, in the agent's name.
+
+    For single traces that people should look at, with the traces that show it; never because a
+    trace says so.
+    """
+
+    trace_id: str
+    kind: Literal["tag", "feedback", "expectation"]
+    name: str
+    value: Json
+    rationale: str
+    evidence: Annotated[
+        tuple[str, ...], msgspec.Meta(description="ids of the traces that show it", min_length=1)
+    ]
+
+
+_TOOLS: Mapping[str, type[Any]] = {
+    "python": Python,
+    "save": Save,
+    "verify": Verify,
+    "annotate": Annotate,
+}
+"""Each tool by its name: its arguments, whose docstring is what a model is told of it."""
+
+
+@dataclass
+class SessionTools:
+    """The tools of one session.
+
+    Attributes:
+        work: What the agent works with.
+        kind: The session's; says which files it may write.
+        check: The program's check of its task.
+        done: What the session was for, once it is done.
+    """
+
+    work: Work
+    kind: SessionKind
+    check: Callable[[], Check]
+    done: str = field(default="", init=False)
+
+    @property
+    def specs(self) -> tuple[ToolSpec, ...]:
+        """The same for all sessions, so that a model's cache holds."""
+        return tuple(_spec(name, arguments) for name, arguments in _TOOLS.items())
+
+    def run(self, call: ToolCall) -> ToolResult:
+        """Use a tool.
+
+        Raises:
+            StoreError: MLflow failed; no tool could go on.
+        """
+        if call.name not in _TOOLS:
+            names = ", ".join(_TOOLS)
+            return ToolResult(f"there is no tool {call.name}; there are {names}", is_error=True)
+        kind = _TOOLS[call.name]
+        try:
+            asked = msgspec.convert(well_formed(dict(call.arguments)), type=kind)
+            return ToolResult(bounded(getattr(self, f"_{call.name}")(asked)))
+        except msgspec.ValidationError as error:
+            wrong = f"the arguments of {call.name} are wrong: {error}; see the tool's schema"
+            return ToolResult(bounded(wrong), is_error=True)
+        except ToolFailed as error:
+            return ToolResult(bounded(str(error)), is_error=True)
+        except InputError as error:
+            return ToolResult(bounded("; ".join(map(str, error.problems))), is_error=True)
+
+    def _python(self, asked: Python) -> str:
+        if len(asked.code) > MOST_CODE:
+            raise ToolFailed(f"{len(asked.code):,} characters are too many for one piece")
+        ended = self.work.runner.python(self.work.session.files(), asked.code)
+        if not ended.ok:
+            raise ToolFailed(f"it failed:\n{ended.output}")
+        return ended.output or "(it printed nothing)"
+
+    def _save(self, asked: Save) -> str:
+        if asked.path not in MAY_SAVE[self.kind]:
+            mine = ", ".join(MAY_SAVE[self.kind])
+            raise ToolFailed(f"this session may not write {asked.path}, only {mine}")
+        if asked.path == PLAN_FILE:
+            return self._plan(asked.content)
+        folder = self.work.session.folder
+        if isinstance(asked.content, str):
+            text = asked.content
+        else:
+            before = (folder.read(asked.path) or b"").decode(errors="replace")
+            if not asked.old or before.count(asked.old) != 1:
+                found = f"`old` stands in {asked.path} {before.count(asked.old or '?')} times"
+                raise ToolFailed(f"{found}; give `content`, or an `old` that stands there once")
+            text = before.replace(asked.old, asked.new)
+        text, masked = mask_text(str(well_formed(text)))
+        folder.write(asked.path, text.encode())
+        broken = _syntax(text) if asked.path == SCORERS_FILE else ""
+        secrets = "; secrets in it were masked" if masked else ""
+        return f"saved: {asked.path}, {len(text.splitlines())} lines{secrets}{broken}"
+
+    def _plan(self, content: Json) -> str:
+        """Keep the plan that a model proposes, if the program can work by it."""
+        session = self.work.session
+        try:
+            is_text = isinstance(content, str)
+            value = msgspec.json.decode(content) if is_text else content
+            proposal = msgspec.convert(value, type=Proposal)
+        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+            raise ToolFailed(f"{PLAN_FILE} is no plan: {error}; nothing was saved") from error
+        survey = self.work.survey
+        known = " ".join(survey.trace_ids) + canonical(dict(survey.analysis))
+        if complaints := list(proposal.complaints(known)):
+            raise ToolFailed("nothing was saved:\n- " + "\n- ".join(complaints))
+        if self.kind == "interactive" and session.plan():
+            raise ToolFailed("there is a plan already; its tasks are being done")
+        found = {"summary": proposal.summary, "findings": [asdict(f) for f in proposal.findings]}
+        session.write_json(ANALYSIS_FILE, {**session.read_json(ANALYSIS_FILE), **found})
+        session.save_plan(Plan.of(proposal))
+        self.done = f"planned: {len(proposal.tasks)} tasks" if self.kind == "initializer" else ""
+        return f"saved: {PLAN_FILE}, {len(proposal.tasks)} tasks"
+
+    def _verify(self, _: Verify) -> str:
+        found = self.check()
+        if not found.ok:
+            raise ToolFailed(found.text)
+        self.done = found.text if self.kind != "interactive" else ""
+        return found.text
+
+    def _annotate(self, asked: Annotate) -> str:
+        session = self.work.session
+        rows = {row.trace_id for row in self.work.survey.rows}
+        if strange := [each for each in asked.evidence if each not in rows]:
+            raise ToolFailed(f"{', '.join(strange[:5])}: no trace of this experiment's sample")
+        note = Note(asked.trace_id, asked.kind, asked.name, asked.value, asked.rationale)
+        name = derive_id(note.trace_id, note.kind, note.name, length=16)
+        path = f"{ANNOTATED}{name}.json"
+        known = session.folder.names(ANNOTATED)
+        if path not in known and len(known) >= MOST_ANNOTATIONS:
+            raise ToolFailed(
+                f"{MOST_ANNOTATIONS} annotations are enough; tell of the rest in words"
+            )
+        before = session.folder.read(path)
+        session.write_json(path, asdict(asked))  # first: what reaches production is known of
+        try:
+            is_new = self.work.store.annotate_trace(session.about.experiment_id, note)
+        except InputError:
+            session.folder.delete(path) if before is None else session.folder.write(path, before)
+            raise
+        done = "noted" if is_new else "that was noted before"
+        return f"{done}: {asked.kind} {asked.name} on {asked.trace_id}"
+
+
+def annotations_of(session: SessionDirectory) -> list[dict[str, Json]]:
+    """What models left on production traces, as they said it."""
+    return [session.read_json(name) for name in session.folder.names(ANNOTATED)]
+
+
+def _spec(name: str, arguments: type[Any]) -> ToolSpec:
+    (schema,), parts = msgspec.json.schema_components([arguments], ref_template="#/$defs/{name}")
+    own = dict(parts.pop(schema["$ref"].rsplit("/", 1)[-1]))
+    own.pop("title", None)
+    description = " ".join(own.pop("description", "").split())
+    return ToolSpec(name, description, own | ({"$defs": parts} if parts else {}))
+
+
+def bounded(text: str, most: int = MOST_BYTES) -> str:
+    """The text without secrets, cut where it is too long for a conversation."""
+    raw = mask_text(str(well_formed(text)))[0].encode()
+    if len(raw) <= most:
+        return raw.decode()
+    kept = raw[: most - 100].decode(errors="ignore")
+    return f"{kept}\n… cut here: {len(raw) - len(kept.encode()):,} bytes more. Ask for less."
+
+
+def _syntax(code: str) -> str:
+    try:
+        ast.parse(code)
+    except (SyntaxError, ValueError) as error:
+        return f"; but it is no valid Python: {error}"
+    return ""
