@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.live import Live
 from rich.markdown import Markdown
@@ -31,6 +31,8 @@ from evalkit.core.masking import mask_text
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from evalkit.agent.request import Request
 
 LEAVING = {"exit", "quit", "/exit", "/quit", ":q"}
 _HISTORY_LINES = 1_000
@@ -251,3 +253,23 @@ class _Conversation:
             self._view.aside("(it was too long to go on; what you say next starts a new one)")
             self._start()
         return not (self.ending and self.ending.reason == "budget")
+
+
+def talk(request: Request, console: Console) -> dict[str, Any]:
+    """Talk with a person in the terminal; the report is as of :func:`evalkit.agent.run.build`.
+
+    Args:
+        request: What is asked for.
+        console: Where the conversation is shown.
+
+    Raises:
+        InputError: the request is wrong, or there is no model to talk to.
+        StoreAbsent: MLflow cannot be reached.
+        ModelError: the last that was said has no answer; what was said is kept.
+    """
+    from evalkit.agent.run import opened, report_of
+
+    view = ChatView(console)
+    with opened(request, view) as work:
+        ending = converse(work, view, read_line)
+        return report_of(work, ended=ending.reason if ending else "finished")
