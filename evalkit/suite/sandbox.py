@@ -10,14 +10,13 @@ import json
 import os
 import selectors
 import signal
-import site
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from enum import Enum
 from io import FileIO
 from pathlib import Path
@@ -25,7 +24,8 @@ from typing import cast
 
 from evalkit.core.errors import InputError, Problem, Unfinished
 from evalkit.suite.sandbox_child import TRUNCATION, landlock_version
-from evalkit.suite.sandbox_totals import Plan
+from evalkit.suite.sandbox_rules import environment, readable
+from evalkit.suite.sandbox_totals import Plan, remove_tree
 
 MIB = 1 << 20
 CHUNK = 65_536
@@ -45,29 +45,9 @@ sys.exit(not (network and refused(pathlib.Path(sys.argv[1]).read_text)))
 # Isolated and without packages, so that it starts in no time; evalkit alone is put on its path.
 ENTER = (
     "import json, sys; sys.path.append(sys.argv[1]);"
-    "from evalkit.suite.sandbox_child import Plan, main; main(Plan(**json.loads(sys.argv[2])))"
+    "from evalkit.suite.sandbox_child import Plan, main; main(Plan(*json.loads(sys.argv[2])))"
 )
 ROOT = Path(__file__).parents[2]
-
-CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-ALLOWED = ("PATH", "LANG", "LC_ALL", "TZ", *CERTIFICATES)
-FRUGAL = {
-    # Each thread and each core reserves address space, of which the policy gives so much.
-    "MALLOC_ARENA_MAX": "2",
-    "OMP_NUM_THREADS": "2",
-    "OPENBLAS_NUM_THREADS": "2",
-    # What it printed before it was killed is what explains it.
-    "PYTHONUNBUFFERED": "1",
-    "PYTHONDONTWRITEBYTECODE": "1",
-}
-SYSTEM = (
-    *("/usr", "/bin", "/sbin", "/lib", "/lib64", "/nix/store", "/gnu/store"),
-    *("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime"),
-    *("/etc/timezone", "/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/etc/hosts"),
-    *("/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/passwd", "/etc/group", "/etc/mime.types"),
-    *("/sys/devices/system/cpu", "/sys/fs/cgroup"),
-)
-PACKAGES = ("site-packages", "dist-packages")
 
 
 class Mechanism(Enum):
@@ -154,7 +134,7 @@ class Sandbox:
         self.policy = policy or Policy()
         obstacles = []
         for self.mechanism in (mechanism,) if mechanism else Mechanism:
-            if not (why := self._obstacle(self.mechanism)):
+            if not (why := self._obstacle()):
                 break
             obstacles.append(f"{self.mechanism.value}: {why}")
         else:
@@ -189,47 +169,18 @@ class Sandbox:
         Raises:
             Unfinished: The program could not be started as confined as it should be.
         """
-        return self._run(self.mechanism, argv, workdir, timeout_s, env or {})
-
-    def _obstacle(self, mechanism: Mechanism) -> str:
-        """Why this mechanism does not hold here, found out by trying; empty where it does."""
-        if mechanism is Mechanism.NONE:
-            return "" if self.policy.unconfined else "not allowed"
-        if landlock_version() < TRUNCATION:
-            return f"this kernel's Landlock is version {landlock_version()}, not {TRUNCATION}"
-        with tempfile.TemporaryDirectory(prefix="evalkit-probe-") as place:
-            secret, workdir = Path(place, "secret"), Path(place, "work")
-            secret.write_text("nobody should read this")
-            workdir.mkdir()
-            network = "network" if self.policy.allow_network else ""
-            probe = ["-I", "-S", "-c", PROBE, str(secret), network]
-            try:
-                ended = self._run(mechanism, probe, workdir, PROBE_S, {})
-            except Unfinished as error:
-                return str(error)
-        return "" if ended.returncode == 0 else f"it does not hold: {ended.stderr}"
-
-    def _run(
-        self,
-        mechanism: Mechanism,
-        argv: Sequence[str],
-        workdir: Path,
-        seconds: float,
-        env: Mapping[str, str],
-    ) -> Ended:
         began, policy, place = time.monotonic(), self.policy, workdir.resolve(strict=True)
         with ExitStack() as opened:
-            home = opened.enter_context(
-                tempfile.TemporaryDirectory(prefix="evalkit-home-", ignore_cleanup_errors=True)
-            )
+            home = tempfile.mkdtemp(prefix="evalkit-home-")
+            opened.callback(remove_tree, home)
             lifeline, hand = _pipe(opened)
             ear, status = _pipe(opened)
             plan = Plan(
                 argv=[sys.executable, *argv],
-                readable=_readable(policy),
+                readable=readable(policy.read_only),
                 writable=[str(place), home],
-                namespaces=mechanism is Mechanism.NAMESPACES,
-                confined=mechanism is not Mechanism.NONE,
+                namespaces=self.mechanism is Mechanism.NAMESPACES,
+                confined=self.mechanism is not Mechanism.NONE,
                 allow_network=policy.allow_network,
                 cpu_s=policy.cpu_s,
                 memory=policy.memory_mb * MIB,
@@ -238,12 +189,15 @@ class Sandbox:
                 lifeline=lifeline.fileno(),
                 status=status.fileno(),
             )
-            process = opened.enter_context(_keeper(plan, hand, _environment(policy, env, home)))
+            process = opened.enter_context(
+                _keeper(plan, environment(policy.pass_env, env or {}, home))
+            )
+            opened.callback(_end, process, hand)
             lifeline.close()
             status.close()
             out, err = cast("FileIO", process.stdout), cast("FileIO", process.stderr)
             streams = {stream.fileno(): bytearray() for stream in (ear, out, err)}
-            timed_out = not _follow(streams, ear.fileno(), seconds, policy.output_bytes)
+            timed_out = not _follow(streams, ear.fileno(), timeout_s, policy.output_bytes)
             if timed_out:
                 _let_go(hand)
                 _follow(streams, ear.fileno(), PATIENCE_S, policy.output_bytes)
@@ -255,33 +209,23 @@ class Sandbox:
         exceeded = words.get("exceeded", "")
         return Ended(returncode, stdout, stderr, time.monotonic() - began, timed_out, exceeded)
 
-
-def _readable(policy: Policy) -> list[str]:
-    """Every place that may be read, as absolute paths; some may not exist.
-
-    Editable installs are left out: their folder is a working tree, with whatever else lies in it.
-    """
-    prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
-    interpreter = prefixes | {str(Path(sys.executable).resolve().parent)}
-    packages = {place for place in sys.path if Path(place).name in PACKAGES}
-    certificates = {os.environ[name] for name in CERTIFICATES if name in os.environ}
-    asked_for = {str(path.absolute()) for path in policy.read_only}
-    return [*SYSTEM, *sorted(interpreter | packages | certificates | asked_for)]
-
-
-def _environment(policy: Policy, env: Mapping[str, str], home: str) -> dict[str, str]:
-    """The whole environment of a run: nothing of the caller's but what is named here."""
-    copied = (*ALLOWED, *policy.pass_env)
-    # Where `pip install --user` put packages; without it they are sought in the private home.
-    user_packages = {"PYTHONUSERBASE": site.getuserbase()} if site.ENABLE_USER_SITE else {}
-    return {
-        **FRUGAL,
-        **user_packages,
-        **{name: os.environ[name] for name in copied if name in os.environ},
-        **env,
-        "HOME": home,
-        "TMPDIR": home,
-    }
+    def _obstacle(self) -> str:
+        """Why this mechanism does not hold here, found out by trying; empty where it does."""
+        if self.mechanism is Mechanism.NONE:
+            return "" if self.policy.unconfined else "not allowed"
+        if landlock_version() < TRUNCATION:
+            return f"this kernel's Landlock is version {landlock_version()}, not {TRUNCATION}"
+        with tempfile.TemporaryDirectory(prefix="evalkit-probe-") as place:
+            secret, workdir = Path(place, "secret"), Path(place, "work")
+            secret.write_text("nobody should read this")
+            workdir.mkdir()
+            network = "network" if self.policy.allow_network else ""
+            probe = ["-I", "-S", "-c", PROBE, str(secret), network]
+            try:
+                ended = self.run(probe, workdir, timeout_s=PROBE_S)
+            except Unfinished as error:
+                return str(error)
+        return "" if ended.returncode == 0 else f"it does not hold: {ended.stderr}"
 
 
 def _pipe(opened: ExitStack) -> tuple[FileIO, FileIO]:
@@ -290,11 +234,10 @@ def _pipe(opened: ExitStack) -> tuple[FileIO, FileIO]:
     return opened.enter_context(FileIO(read)), opened.enter_context(FileIO(write, "w"))
 
 
-@contextmanager
-def _keeper(plan: Plan, hand: FileIO, env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """The process that confines; whatever happens meanwhile, it and all below it ends."""
-    with subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", ENTER, str(ROOT), json.dumps(asdict(plan))],
+def _keeper(plan: Plan, env: dict[str, str]) -> subprocess.Popen[bytes]:
+    """The process that confines; once it is there, it has to be ended."""
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", ENTER, str(ROOT), json.dumps(plan)],
         cwd=plan.writable[0],
         env=env,
         stdin=subprocess.DEVNULL,
@@ -303,15 +246,16 @@ def _keeper(plan: Plan, hand: FileIO, env: dict[str, str]) -> Iterator[subproces
         bufsize=0,
         pass_fds=(plan.lifeline, plan.status),
         start_new_session=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            _let_go(hand)
-            try:
-                process.wait(PATIENCE_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
+    )
+
+
+def _end(process: subprocess.Popen[bytes], hand: FileIO) -> None:
+    """End the process that confines, and with it all below; whatever happened meanwhile."""
+    _let_go(hand)
+    try:
+        process.wait(PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _let_go(hand: FileIO) -> None:

@@ -10,9 +10,11 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import resource
 import signal
+import socket
 import stat
 import struct
 import sys
@@ -21,7 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from evalkit.suite.sandbox_filter import filter_for
+from evalkit.suite.sandbox_rules import SECCOMP, filter_for, gate_for
 from evalkit.suite.sandbox_totals import Plan, bell_of_children, sweep, watch
 
 LINUX = sys.platform == "linux"
@@ -47,16 +49,15 @@ TRUNCATION, SCOPES = 3, 6  # from when on emptying a file is writing it; signals
 
 def main(plan: Plan) -> None:
     """Run the plan to its end; what became of it goes to ``plan.status``."""
-    bell = bell_of_children()
     if LINUX:
         _prctl("subreaper", 36, 1)  # orphans become this process's children
     if plan.namespaces:
         _or_tell(plan, lambda: _enter_namespaces(allow_network=plan.allow_network))
         os.waitpid(_fork(plan, lambda: _first_process(plan)), 0)
     else:
-        program = _start_program(plan)
+        program, bell, gate = _start_program(plan)
         try:
-            watch(plan, program, bell)
+            watch(plan, program, bell, gate)
         finally:
             sweep(program)
 
@@ -65,8 +66,7 @@ def _first_process(plan: Plan) -> None:
     _mount("none", "/", 0x4000 | 1 << 18)  # private: what is mounted from here on stays here
     for kind, place in (("proc", "/proc"), ("tmpfs", SHARED_MEMORY)):
         _mount(kind, place, 0x2 | 0x4 | 0x8, f"size={plan.disk}" if kind == "tmpfs" else "")
-    bell = bell_of_children()
-    watch(plan, _start_program(plan), bell)
+    watch(plan, *_start_program(plan))
 
 
 def _fork(plan: Plan, become: Callable[[], None]) -> int:
@@ -80,13 +80,16 @@ def _fork(plan: Plan, become: Callable[[], None]) -> int:
     return child
 
 
-def _start_program(plan: Plan) -> int:
-    gate, held = os.pipe()  # closed by `execv`
-    program = _fork(plan, lambda: _become_program(plan))
-    os.close(held)
-    os.read(gate, 1)  # until then it has more rights than it will, and nobody may look at it
-    os.close(gate)
-    return program
+def _start_program(plan: Plan) -> tuple[int, int, list[int]]:
+    """Its process id, the bell of children, and the gate that asks before each new process."""
+    bell = bell_of_children()
+    ours, its = socket.socketpair()  # closed by `execv`
+    program = _fork(plan, lambda: _become_program(plan, its))
+    its.close()
+    gate = socket.recv_fds(ours, 1, 1)[1]
+    ours.recv(1)  # the end: until then it has more rights than it will, and nobody may look at it
+    ours.close()
+    return program, bell, gate
 
 
 def _or_tell(plan: Plan, action: Callable[[], None]) -> None:
@@ -98,7 +101,7 @@ def _or_tell(plan: Plan, action: Callable[[], None]) -> None:
         os._exit(1)
 
 
-def _become_program(plan: Plan) -> NoReturn:
+def _become_program(plan: Plan, watcher: socket.socket) -> NoReturn:
     os.setsid()
     for descriptor in (plan.lifeline, plan.status):
         os.set_inheritable(descriptor, False)
@@ -108,11 +111,14 @@ def _become_program(plan: Plan) -> NoReturn:
     _limit(resource.RLIMIT_CORE, 0)
     if LINUX:  # elsewhere the limit exists and setting it fails
         _limit(resource.RLIMIT_AS, plan.memory)
-        if plan.namespaces:  # counted in them alone; the watch is sooner, unless it is very sudden
-            _limit(resource.RLIMIT_NPROC, 2 * plan.processes)
         with suppress(OSError):  # where memory runs out all the same, this goes first
             Path("/proc/self/oom_score_adj").write_text("1000")
         _give_up_privileges()
+        machine = os.uname().machine
+        if machine not in SECCOMP:
+            raise OSError(errno.ENOSYS, f"no system call filter for {machine}")
+        gate = _filter_calls(machine, gate_for(machine), listen=True)
+        socket.send_fds(watcher, [b"!"], [gate])
     if plan.confined:
         _close_the_rest(plan)
     os.execv(plan.argv[0], plan.argv)  # noqa: S606 - the purpose of this process
@@ -137,11 +143,14 @@ def _close_the_rest(plan: Plan) -> None:
         readable += ["/proc/self", *MACHINE]
     landlock(((readable, READING), (writable, EVERYTHING), (DEVICES, DEVICE)))
     scoped = plan.namespaces or landlock_version() >= SCOPES
-    code = filter_for(os.uname().machine, scoped=scoped, network=plan.allow_network)
+    machine = os.uname().machine
+    _filter_calls(machine, filter_for(machine, scoped=scoped, network=plan.allow_network))
+
+
+def _filter_calls(machine: str, code: bytes, *, listen: bool = False) -> int:
     buffer = ctypes.create_string_buffer(code, len(code))
     header = struct.pack("HxxxxxxQ", len(code) // 8, ctypes.addressof(buffer))
-    pointer = ctypes.create_string_buffer(header, len(header))
-    _prctl("seccomp", 22, 2, ctypes.addressof(pointer))
+    return _syscall("seccomp", SECCOMP[machine], 1, 8 if listen else 0, header)
 
 
 def landlock_version() -> int:

@@ -6,32 +6,36 @@ needs no privileges.
 
 from __future__ import annotations
 
+import fcntl
+import itertools
 import os
 import re
 import select
 import signal
 import stat
+import struct
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from typing import NamedTuple
 
 TICK_S, SLOWEST_S = 0.1, 0.6
 SHARE = 5  # so many times as long as a look takes is the pause after it
 SWEEP_S = 0.005
+RECEIVE, SEND, CONTINUE = 0xC0502100, 0xC0182101, 1  # of the kernel's gate of system calls
+REQUEST_BYTES = 80
+BLOCK = 512  # bytes, of which `stat` counts
 ENTRY = 4096  # of disk, that the name of a file takes at the most
-STATUS = re.compile(r"^(VmRSS|VmSwap|VmPTE|Threads):\s+(\d+)", re.MULTILINE)
-PROPORTIONAL = re.compile(r"^(?:Pss|SwapPss):\s+(\d+)", re.MULTILINE)
+STATUS = re.compile(rb"^(VmRSS|VmSwap|VmPTE|Threads):\s+(\d+)", re.MULTILINE)
+PROPORTIONAL = re.compile(rb"^(?:Pss|SwapPss):\s+(\d+)", re.MULTILINE)
 MAPPED = re.compile(
-    r"^(\w+)-(\w+) \S+ \S+ \S+ (\d+) +/(?!dev/zero |memfd:|SYSV).* \(deleted\)$", re.MULTILINE
+    rb"^(\w+)-(\w+) \S+ \S+ \S+ (\d+) +/(?!dev/zero |memfd:|SYSV).* \(deleted\)$", re.MULTILINE
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """One run of one program, as JSON on the command line.
+class Plan(NamedTuple):
+    """One run of one program, as a JSON list on the command line.
 
     Attributes:
         argv: The program and its arguments; the first is the path of an executable.
@@ -80,74 +84,115 @@ def bell_of_children() -> int:
     return bell
 
 
-def watch(plan: Plan, program: int, bell: int) -> None:
+def watch(plan: Plan, program: int, bell: int, gate: Sequence[int]) -> None:
     """Wait until the program ends, the caller lets go of the lifeline or a total is exceeded."""
-    at_start, due, status = _disk(plan.writable), 0.0, None
-    while status is None:
-        pause = max(0.0, due - time.monotonic())
-        ready, _, _ = select.select([bell, plan.lifeline], [], [], pause)
+    totals, due, status = Totals(plan), 0.0, None
+    watched = [bell, plan.lifeline, *gate]
+    while status is None and not totals.excess:
+        ready, _, _ = select.select(watched, [], [], max(0.0, due - time.monotonic()))
         if plan.lifeline in ready:
             return
         if bell in ready:
             with suppress(BlockingIOError):
                 os.read(bell, select.PIPE_BUF)
-            status = reap(program)
+            status = _reap(program)
         if status is not None or time.monotonic() >= due:
-            began = time.monotonic()
-            if excess := exceeded(plan, at_start):
-                plan.tell("exceeded", excess)
-                break
-            now = time.monotonic()
-            due = now + min(max(TICK_S, SHARE * (now - began)), SLOWEST_S)
+            due = totals.measure()
+        if gate and gate[0] in ready:
+            totals.admit(gate[0])
+    if totals.excess:
+        plan.tell("exceeded", totals.excess)
     if status is not None:
         plan.tell("returncode", os.waitstatus_to_exitcode(status))
 
 
-def reap(program: int = 0) -> int | None:
-    """Take notice of all children that ended; the status of the program, if it is among them."""
-    found = None
-    with suppress(ChildProcessError):
-        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
-            found = ended[1] if ended[0] == program else found
-    return found
+class Totals:
+    """What all descendants of this process hold together, against the plan.
+
+    Attributes:
+        excess: Which total is exceeded, in words; empty where none is.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.excess = ""
+        self._plan, self._disk_at_start = plan, _disk(plan.writable)
+        self._hiding: set[int] = set()
+        self._too_many = f"more than {plan.processes} processes and threads"
+        self._room = 0  # for processes and threads, before they have to be counted again
+
+    def measure(self) -> float:
+        """Look at all of it now; returns when to do so again, in seconds of the monotonic clock."""
+        began = time.monotonic()
+        try:
+            below = descendants(os.getpid())
+            self.excess = self._in_memory(below) or self._on_disk(below)
+        except OSError as error:
+            self.excess = f"what it holds cannot be measured: {error.strerror}"
+        now = time.monotonic()
+        return now + min(max(TICK_S, SHARE * (now - began)), SLOWEST_S)
+
+    def admit(self, gate: int) -> None:
+        """Let a process or thread be made; or not answer, where there would be too many."""
+        if self._room <= 0:
+            self.measure()
+            if self._room <= 0:
+                self.excess = self.excess or self._too_many
+        if not self.excess:
+            request = bytearray(REQUEST_BYTES)
+            with suppress(FileNotFoundError):  # it was killed meanwhile
+                fcntl.ioctl(gate, RECEIVE, request)
+                fcntl.ioctl(gate, SEND, struct.pack("=8sqiI", request[:8], 0, 0, CONTINUE))
+                self._room -= 1
+
+    def _in_memory(self, below: set[int]) -> str:
+        counts: dict[bytes, int] = defaultdict(int)
+        for process in below:
+            for name, value in STATUS.findall(_read(f"/proc/{process}/status")):
+                counts[name] += int(value)
+        self._room = self._plan.processes - counts[b"Threads"]
+        if self._room < 0:
+            return self._too_many
+        memory = (counts[b"VmRSS"] + counts[b"VmSwap"] + counts[b"VmPTE"]) << 10
+        if memory > self._plan.memory:  # pages that several share were counted with each
+            rolled_up = [_read(f"/proc/{process}/smaps_rollup") for process in below]
+            memory = sum(int(kib) for text in rolled_up for kib in PROPORTIONAL.findall(text)) << 10
+        if memory > self._plan.memory:
+            return f"more than {self._plan.memory >> 20} MiB of memory in all processes"
+        return ""
+
+    def _on_disk(self, below: set[int]) -> str:
+        disk = _disk(self._plan.writable) - self._disk_at_start
+        if self._plan.namespaces:
+            shared = os.statvfs("/dev/shm")  # noqa: S108 - the sandbox's own
+            disk += (shared.f_blocks - shared.f_bfree) * shared.f_bsize
+        unlinked: dict[int, int] = {}
+        hiding = set()
+        for process in below:
+            try:
+                unlinked |= _unlinked(process)
+            except PermissionError:  # for a moment one that is ending; or one that means to hide
+                hiding.add(process)
+        if hiding & self._hiding:
+            return "a process hides what it holds"
+        self._hiding = hiding
+        if disk + sum(unlinked.values()) > self._plan.disk:
+            mib = self._plan.disk >> 20
+            return f"more than {mib} MiB of disk in working directory, home and /dev/shm"
+        return ""
 
 
-def exceeded(plan: Plan, at_start: int) -> str:
-    """Which total is exceeded, in words; empty where none is."""
-    below = descendants(os.getpid())
-    counts: dict[str, int] = defaultdict(int)
-    for process in below:
-        for name, value in STATUS.findall(_read(f"/proc/{process}/status")):
-            counts[name] += int(value)
-    if counts["Threads"] > plan.processes:
-        return f"more than {plan.processes} processes and threads"
-    memory = (counts["VmRSS"] + counts["VmSwap"] + counts["VmPTE"]) << 10
-    if memory > plan.memory:  # pages that several share were counted with each
-        rolled_up = [_read(f"/proc/{process}/smaps_rollup") for process in below]
-        if all(rolled_up):
-            memory = sum(int(kib) << 10 for text in rolled_up for kib in PROPORTIONAL.findall(text))
-    if memory > plan.memory:
-        return f"more than {plan.memory >> 20} MiB of memory in all processes"
-    try:
-        disk = _disk(plan.writable) - at_start
-    except RecursionError:
-        return "directories too deep to be measured"
-    if plan.namespaces:
-        shared = os.statvfs("/dev/shm")  # noqa: S108 - the sandbox's own
-        disk += (shared.f_blocks - shared.f_bfree) * shared.f_bsize
-    unlinked = dict(file for process in below for file in _unlinked(process))
-    if disk + sum(unlinked.values()) > plan.disk:
-        return f"more than {plan.disk >> 20} MiB of disk in working directory, home and /dev/shm"
-    return ""
+def _processes() -> list[int]:
+    names = os.listdir("/proc") if os.path.isdir("/proc") else []  # noqa: PTH112, PTH208
+    return [int(name) for name in names if name.isdigit()]
 
 
 def descendants(ancestor: int) -> set[int]:
     """The living descendants of a process and those that nobody waited for; as /proc lists them."""
     children = defaultdict(set)
-    for place in Path("/proc").glob("[0-9]*/stat"):
+    for process in _processes():
         # The name stands in parentheses and may hold any character; the parent is after state.
-        if after := _read(str(place)).rpartition(")")[2].split():
-            children[int(after[1])].add(int(place.parent.name))
+        if after := _read(f"/proc/{process}/stat").rpartition(b")")[2].split(None, 2):
+            children[int(after[1])].add(process)
     found: set[int] = set()
     to_visit = {ancestor}
     while to_visit:
@@ -167,8 +212,17 @@ def sweep(group: int) -> None:
         for process in left:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-        reap()
+        _reap()
         time.sleep(SWEEP_S)
+
+
+def _reap(program: int = 0) -> int | None:
+    """Take notice of all children that ended; the status of the program, if it is among them."""
+    found = None
+    with suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            found = ended[1] if ended[0] == program else found
+    return found
 
 
 def _disk(places: list[str]) -> int:
@@ -178,25 +232,48 @@ def _disk(places: list[str]) -> int:
         with suppress(FileNotFoundError, NotADirectoryError), os.scandir(left.pop()) as entries:
             for entry in entries:
                 with suppress(FileNotFoundError):
-                    total += ENTRY + entry.stat(follow_symlinks=False).st_blocks * 512
+                    total += ENTRY + entry.stat(follow_symlinks=False).st_blocks * BLOCK
                     if entry.is_dir(follow_symlinks=False):
                         left.append(entry.path)
     return total
 
 
-def _unlinked(process: int) -> Iterator[tuple[int, int]]:
-    """Files without a name that a process holds open or mapped: inode and bytes."""
+def remove_tree(place: str) -> None:
+    """Remove what a program left: it may be deeper than paths can say, or closed to its owner."""
+    number = itertools.count()
+    to_top = f"{place}/{os.urandom(16).hex()}-"
+    while entries := [*os.scandir(place)]:
+        for entry in entries:
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.path)  # noqa: PTH108
+                continue
+            os.chmod(entry.path, stat.S_IRWXU)  # noqa: PTH101
+            for inner in [*os.scandir(entry.path)]:
+                if inner.is_dir(follow_symlinks=False):
+                    os.chmod(inner.path, stat.S_IRWXU)  # noqa: PTH101
+                os.rename(inner.path, f"{to_top}{next(number)}")  # noqa: PTH104
+            os.rmdir(entry.path)  # noqa: PTH106
+    os.rmdir(place)  # noqa: PTH106
+
+
+def _unlinked(process: int) -> dict[int, int]:
+    """Bytes of files without a name that a process holds open or mapped, by inode."""
+    mapped = MAPPED.findall(_read(f"/proc/{process}/maps"))
+    found = {int(inode): int(end, 16) - int(start, 16) for start, end, inode in mapped}
     with suppress(FileNotFoundError, ProcessLookupError):
-        for start, end, inode in MAPPED.findall(_read(f"/proc/{process}/maps")):
-            yield int(inode), int(end, 16) - int(start, 16)
-        for descriptor in Path(f"/proc/{process}/fd").iterdir():
-            found = descriptor.stat()
-            if found.st_nlink == 0 and stat.S_ISREG(found.st_mode):
-                yield found.st_ino, found.st_blocks * 512
+        for name in os.listdir(f"/proc/{process}/fd"):  # noqa: PTH208 - there may be very many
+            with suppress(FileNotFoundError):
+                held = os.stat(f"/proc/{process}/fd/{name}")  # noqa: PTH116
+                if held.st_nlink == 0 and stat.S_ISREG(held.st_mode):
+                    found[held.st_ino] = held.st_blocks * BLOCK
+    return found
 
 
-def _read(path: str) -> str:
+def _read(path: str) -> bytes:
     try:
-        return Path(path).read_bytes().decode(errors="replace")
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return ""
+        return b""
+    with suppress(OSError), open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123
+        return file.readall()
+    return b""

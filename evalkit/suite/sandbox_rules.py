@@ -1,14 +1,38 @@
-"""The system calls that a confined program is refused, as a filter that the kernel runs.
+"""What a confined program finds and is refused: places, environment and system calls.
 
-It closes what Landlock leaves open: sockets, changes to a file's mode, owner, times and attributes,
-other processes' limits and turns, namespaces, and memory that no watch could count.
+The filter of calls closes what Landlock leaves open: sockets, changes to the mode, owner, times and
+attributes of files, other processes' limits and turns, namespaces, and memory that nobody counts.
 """
 
 from __future__ import annotations
 
 import errno
+import os
+import site
 import struct
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+ALLOWED = ("PATH", "LANG", "LC_ALL", "TZ", *CERTIFICATES)
+FRUGAL = {
+    # Each thread and each core reserves address space, of which the policy gives so much.
+    "MALLOC_ARENA_MAX": "2",
+    "OMP_NUM_THREADS": "2",
+    "OPENBLAS_NUM_THREADS": "2",
+    # What it printed before it was killed is what explains it.
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+SYSTEM = (
+    *("/usr", "/bin", "/sbin", "/lib", "/lib64", "/nix/store", "/gnu/store"),
+    *("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime"),
+    *("/etc/timezone", "/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/etc/hosts"),
+    *("/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/passwd", "/etc/group", "/etc/mime.types"),
+    *("/sys/devices/system/cpu", "/sys/fs/cgroup"),
+)
+PACKAGES = ("site-packages", "dist-packages")
 
 # System calls by name, number on x86_64 and number on aarch64, which lacks the older ones.
 REFUSED = {
@@ -30,6 +54,7 @@ REFUSED = {
 MESSAGES = "sendmsg:46:211 sendmmsg:307:269"  # may carry open files, which are seen nowhere then
 SIGNALS = """kill:62:129 tkill:200:130 tgkill:234:131 rt_sigqueueinfo:129:138
     rt_tgsigqueueinfo:297:240 pidfd_send_signal:424:424"""
+MAKE_PROCESS = "clone:56:220 fork:57: vfork:58: clone3:435:435"
 NEW_NAMESPACE, SET_ID, ANY = 0x7E020000, 0o6000, 0xFFFFFFFF
 INTERNET = (2, 10, 16)  # IPv4, IPv6, and netlink, which is how names are resolved
 STREAM = 1  # a pair of these only talks to itself; datagrams of a pair can be sent elsewhere
@@ -53,10 +78,11 @@ ONLY = (
     ("mknod:133:", 1, SET_ID, (0,), errno.EPERM),
     ("mknodat:259:33", 2, SET_ID, (0,), errno.EPERM),
 )
+SECCOMP = {"x86_64": 317, "aarch64": 277}
 MACHINES = {"x86_64": (1, 0xC000003E), "aarch64": (2, 0xC00000B7)}
 X32 = 0x40000000  # 64-bit calls under other numbers, by which a filter could be passed
 LOAD, AND, IF_EQUAL, IF_AT_LEAST, RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
-ALLOW, KILL, FAIL = 0x7FFF0000, 0x80000000, 0x00050000
+ALLOW, ASK, FAIL, KILL = 0x7FFF0000, 0x7FC00000, 0x00050000, 0x80000000
 
 
 def filter_for(machine: str, *, scoped: bool, network: bool) -> bytes:
@@ -65,11 +91,21 @@ def filter_for(machine: str, *, scoped: bool, network: bool) -> bytes:
     ``scoped``: signals are kept in by other means. ``network``: internet protocols are allowed.
 
     Raises:
-        OSError: The numbers of this kind of machine's calls are not known.
+        KeyError: The numbers of this kind of machine's calls are not known.
     """
-    if machine not in MACHINES:
-        raise OSError(errno.ENOSYS, f"no system call filter for {machine}")
     return b"".join(_steps(*MACHINES[machine], scoped=scoped, network=network))
+
+
+def gate_for(machine: str) -> bytes:
+    """A filter that has a listener asked before each new process and thread.
+
+    Raises:
+        KeyError: The numbers of this kind of machine's calls are not known.
+    """
+    column = MACHINES[machine][0]
+    numbers = [int(number) for name in MAKE_PROCESS.split() if (number := name.split(":")[column])]
+    steps = [_step(IF_EQUAL, number, left) for left, number in _counted_down(numbers)]
+    return b"".join((_step(LOAD, 0), *steps, _step(RETURN, ALLOW), _step(RETURN, ASK)))
 
 
 def _steps(column: int, machine: int, *, scoped: bool, network: bool) -> Iterator[bytes]:
@@ -85,12 +121,38 @@ def _steps(column: int, machine: int, *, scoped: bool, network: bool) -> Iterato
     for name, argument, mask, values, error in only:
         if number := name.split(":")[column]:
             body = _step(LOAD, 16 + 8 * argument) + _step(AND, mask)
-            for left, value in zip(range(len(values), 0, -1), values, strict=True):
-                body += _step(IF_EQUAL, value, left, 0)
+            for left, value in _counted_down(values):
+                body += _step(IF_EQUAL, value, left)
             body += _step(RETURN, FAIL | error) + _step(LOAD, 0)
             yield _step(IF_EQUAL, int(number), 0, len(body) // 8) + body
     yield _step(RETURN, ALLOW)
 
 
+def _counted_down(values: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Each with how many steps to skip if it is the one: those that are left, and one more."""
+    return zip(range(len(values), 0, -1), values, strict=True)
+
+
 def _step(code: int, operand: int, skip_if: int = 0, skip_unless: int = 0) -> bytes:
     return struct.pack("HBBI", code, skip_if, skip_unless, operand)
+
+
+def readable(asked_for: Sequence[Path]) -> list[str]:
+    """Every place that may be read, as absolute paths; some may not exist.
+
+    Editable installs are left out: their folder is a working tree, with whatever else lies in it.
+    """
+    prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
+    prefixes.add(str(Path(sys.executable).resolve().parent))
+    packages = {place for place in sys.path if Path(place).name in PACKAGES}
+    certificates = {os.environ[name] for name in CERTIFICATES if name in os.environ}
+    asked = {str(path.absolute()) for path in asked_for}
+    return [*SYSTEM, *sorted(prefixes | packages | certificates | asked)]
+
+
+def environment(passed: Sequence[str], env: Mapping[str, str], home: str) -> dict[str, str]:
+    """The whole environment of a run: nothing of the caller's but what is named here."""
+    copied = {name: os.environ[name] for name in (*ALLOWED, *passed) if name in os.environ}
+    # Where `pip install --user` put packages; without it they are sought in the private home.
+    user_packages = {"PYTHONUSERBASE": site.getuserbase()} if site.ENABLE_USER_SITE else {}
+    return {**FRUGAL, **user_packages, **copied, **env, "HOME": home, "TMPDIR": home}

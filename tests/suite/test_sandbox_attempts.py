@@ -1,0 +1,263 @@
+"""Attempts to break out that are no ordinary Python: system calls, devices, other processes.
+
+Each is made in a sandbox of each kind, and has to fail with an error of the system's.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+from sandboxes import CONFINED, EACH_CONFINED, run
+
+from evalkit.suite.sandbox import Mechanism
+
+pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64", reason="its numbers of calls")
+
+SOCKETS = {
+    f"a socket of {name}": f"socket.socket({family}, {kind}, {protocol})"
+    for name, family, kind, protocol in (
+        ("IPv4", 2, 1, 0),
+        ("IPv6", 10, 1, 0),
+        ("MPTCP", 2, 1, 262),
+        ("SCTP", 2, 1, 132),
+        ("raw IP", 2, 3, 1),
+        ("ICMP", 2, 2, 1),
+        ("netlink", 16, 3, 0),
+        ("packets", 17, 3, 0),
+        ("virtual machines", 40, 1, 0),
+        ("the kernel's cryptography", 38, 5, 0),
+        ("Bluetooth", 31, 3, 0),
+        ("CAN", 29, 3, 1),
+        ("XDP", 44, 3, 0),
+        ("TIPC", 30, 1, 0),
+        ("IPsec keys", 15, 3, 2),
+        ("Unix datagrams", 1, 2, 0),
+        ("Unix packets", 1, 5, 0),
+    )
+} | {
+    "a pair of Unix packet sockets": "socket.socketpair(type=socket.SOCK_SEQPACKET)",
+    "a message that carries an open file": "socket.send_fds(socket.socketpair()[0], [b'x'], [0])",
+    "a socket by the numbers of x32": "call(0x40000000 + 41, 2, 1, 0)",
+    "a ring of calls": "call(425, 8, bytes(120))",
+}
+# o['victim'] is a process of the same user outside.
+PROCESSES = {
+    "its environment": "open(f'/proc/{o[\"victim\"]}/environ').read() or refuse()",
+    "its memory": "open(f'/proc/{o[\"victim\"]}/mem', 'rb')",
+    "its maps": "open(f'/proc/{o[\"victim\"]}/maps').read() or refuse()",
+    "its working directory": "os.readlink(f'/proc/{o[\"victim\"]}/cwd')",
+    "its root": "os.listdir(f'/proc/{o[\"victim\"]}/root')",
+    "its open files": "os.listdir(f'/proc/{o[\"victim\"]}/fd')",
+    "attaching to it": "call(101, 16, o['victim'], 0, 0)",
+    "seizing it": "call(101, 0x4206, o['victim'], 0, 0)",
+    "reading its memory": "call(310, o['victim'], words(0, 8), 1, words(0x10000, 8), 1, 0)",
+    "taking one of its files": "call(438, os.pidfd_open(o['victim']), 0, 0)",
+    "a signal": "os.kill(o['victim'], 0)",
+    "a signal through a descriptor": "signal.pidfd_send_signal(os.pidfd_open(o['victim']), 0)",
+    "a signal to its thread": "call(234, o['victim'], o['victim'], 0)",
+    "a signal to its group": "os.killpg(o['victim'], 0)",
+    "a queued signal": "call(129, o['victim'], 0, bytes(128))",
+    "its limits": "resource.prlimit(o['victim'], resource.RLIMIT_CPU, (0, 0))",
+    "its priority": "os.setpriority(os.PRIO_PROCESS, o['victim'], 19)",
+    "the priority of all of the user's": "os.setpriority(os.PRIO_USER, 0, 19)",
+    "its processors": "os.sched_setaffinity(o['victim'], {0})",
+    "its scheduler": "os.sched_setscheduler(o['victim'], os.SCHED_IDLE, os.sched_param(0))",
+    "its priority of input and output": "call(251, 1, o['victim'], 3 << 13)",
+    "the place of its pages": "call(256, o['victim'], 8, bytes(8), bytes(8))",
+    "comparing its files": "call(312, o['victim'], os.getpid(), 0, 0, 0)",
+}
+KERNEL = {
+    "user namespaces": "call(272, 0x10000000)",
+    "a process in a user namespace": "call(56, 0x10000000 | 17, 0, 0, 0, 0)",
+    "the same by the newer call": "call(435, words(0x10000000, 0, 0, 0, 17, 0, 0, 0), 64)",
+    "network namespaces": "call(272, 0x40000000)",
+    "another process's namespaces": "call(308, os.open('/proc/self/ns/net', os.O_RDONLY), 0)",
+    "a mount": "call(165, b'none', b'.', b'tmpfs', 0, 0)",
+    "a mount of a directory elsewhere": "call(165, b'/etc', b'.', b'none', 4096, 0)",
+    "an unmount": "call(166, b'/proc', 2)",
+    "a new root": "call(155, b'.', b'.')",
+    "a root directory": "os.chroot('.')",
+    "a tree of mounts": "call(428, -100, b'/etc', 1)",
+    "a file system": "call(430, b'tmpfs', 0)",
+    "mount attributes": "call(442, -100, b'/', 0, words(1, 0, 0, 0), 32)",
+    "a program in the kernel": "call(321, 0, words(2, 4 << 32, 1, 0), 32)",
+    "performance counters": "call(298, words(0x7800000001, 0, 0, 0), 0, -1, -1, 0)",
+    "page faults": "call(323, 1)",
+    "a key": "call(248, b'user', b'evalkit', b'x', 1, -3)",
+    "the session's keys": "call(250, 0, -3, 0)",
+    "asking for a key": "call(249, b'user', b'evalkit', 0, -3)",
+    "hidden memory": "call(319, b'x', 0)",
+    "secret memory": "call(447, 0)",
+    "shared memory": "call(29, 4711, 4096, 0o1666)",
+    "semaphores": "call(64, 4711, 1, 0o1666)",
+    "a message queue": "call(68, 4711, 0o1666)",
+    "a POSIX message queue": "call(240, b'evalkit', 0o102, 0o666, 0)",
+    "watching a directory": "call(254, call(294, 0), o['above'].encode(), 0xFFF)",
+    "watching a file system": "call(300, 0, 0)",
+    "the kernel's log": "call(103, 3, bytes(100), 100)",
+    "loading a module": "call(175, b'x', 1, b'')",
+    "another kernel": "call(246, 0, 0, 0, 0)",
+    "the host's name": "call(170, os.uname().nodename.encode(), len(os.uname().nodename))",
+    "the clock": "time.clock_settime(time.CLOCK_REALTIME, time.time())",
+    "ports": "call(172, 3)",
+    "accounting": "call(163, b'acct')",
+    "swap": "call(167, b'swap', 0)",
+    "a device": "os.mknod('disk', 0o60600, os.makedev(254, 0))",
+    "another user": "os.setuid(65533)",
+    "a file by its handle": "call(304, 3, words(8, 0, 0), 0)",
+    "typing into the terminal": "fcntl.ioctl(0, 0x5412, b'x')",
+    "the terminal": "open('/dev/tty', 'w')",
+}
+FILES = {
+    "a set-user-id file": "os.open('suid', os.O_CREAT | os.O_WRONLY, 0o4755)",
+    "the same by the newer call": "call(437, -100, b's', words(0o101, 0o4755, 0), 24)",
+    "a set-user-id node": "os.mknod('node', 0o104755)",
+    "attributes of a file": "os.setxattr(o['readable'], 'user.x', b'x')",
+    "flags of a file": (
+        "fcntl.ioctl(os.open(o['readable'], os.O_RDONLY), 0x40086602, words(0x40))"
+    ),
+    "sealing a file": ("fcntl.ioctl(os.open(o['readable'], os.O_RDONLY), 0x40806685, bytes(128))"),
+    "times of a file": (
+        "os.utime(o['readable'], (1, 1)); os.stat(o['readable']).st_mtime == 1 or refuse()"
+    ),
+    "the owner of a file": (
+        "os.chown(o['readable'], 1234, 1234); os.stat(o['readable']).st_uid == 1234 or refuse()"
+    ),
+    "a directory above, by a descriptor": "os.open('..', os.O_RDONLY)",
+    "the same by this process's own root": "os.listdir('/proc/self/root/tmp')",
+    "the same by its working directory": "os.listdir('/proc/self/cwd/..')",
+    "the same by a link that leads round": "os.symlink('/', 'r'); os.listdir('r/root')",
+    "a swap of names": "call(316, -100, b'r', -100, o['readable'].encode(), 2)",
+    "a name for a file elsewhere": "os.symlink('x', o['above'] + '/new')",
+    "a file in the folder for all": "open('/tmp/evalkit-left', 'w')",
+    "a file for the loader": "open('/etc/ld.so.preload', 'a')",
+    "passwords": "open('/etc/shadow')",
+    "a package": "open(os.path.join(os.path.dirname(json.__file__), 'x.py'), 'w')",
+    "the kernel's messages": "open('/dev/kmsg', 'w')",
+    "memory": "open('/dev/mem', 'rb')",
+    "a disk": "open('/dev/vda', 'rb')",
+    "where cores go": "open('/proc/sys/kernel/core_pattern', 'w')",
+    "the keys of the console": "open('/proc/sysrq-trigger', 'w')",
+    "being spared when memory runs out": "open('/proc/self/oom_score_adj', 'w')",
+    "a control group": "os.mkdir('/sys/fs/cgroup/evalkit')",
+    "the sockets of services": "os.listdir('/run')",
+}
+ATTEMPTS = SOCKETS | PROCESSES | KERNEL | FILES
+
+PROGRAM = """
+import ctypes, fcntl, json, os, resource, signal, socket, struct, sys, time
+o, attempts = json.loads(sys.argv[1])
+libc = ctypes.CDLL(None, use_errno=True)
+
+def call(number, *arguments):
+    words = [ctypes.c_long(a) if isinstance(a, int) else a for a in (number, *arguments)]
+    if (made := libc.syscall(*words)) < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return made
+
+def words(*values):
+    return struct.pack(f"{len(values)}Q", *values)
+
+def refuse():
+    raise OSError("nothing came of it")
+
+def made(code):
+    try:
+        exec(code)
+    except OSError as error:
+        return f"refused: {error}"
+    return "reached"
+
+print(json.dumps({name: made(code) for name, code in attempts.items()}))
+"""
+
+
+@pytest.fixture(scope="module")
+def victim() -> Iterator[subprocess.Popen[bytes]]:
+    """A process of the same user that is none of a program's business."""
+    with subprocess.Popen(["sleep", "600"], env={"SECRET": "sk-not-for-you"}) as process:
+        yield process
+        process.kill()
+
+
+@pytest.fixture(scope="module")
+def became(tmp_path_factory, victim) -> dict[Mechanism, dict[str, str]]:
+    """What became of every attempt, in a sandbox of each kind."""
+    all_of_it = {}
+    for mechanism in CONFINED:
+        place = tmp_path_factory.mktemp(mechanism.name.lower())
+        workdir, readable = place / "work", place / "readable"
+        workdir.mkdir()
+        readable.write_text("x")
+        things = {"victim": victim.pid, "above": str(place), "readable": str(readable)}
+        what = json.dumps([things, ATTEMPTS])
+        ended = run(PROGRAM, workdir, mechanism, what, read_only=(readable,))
+        assert ended.returncode == 0, ended.stderr
+        all_of_it[mechanism] = json.loads(ended.stdout)
+    return all_of_it
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+@EACH_CONFINED
+def test_a_confined_program_does_not_get_at(attempt, mechanism, became):
+    assert became[mechanism][attempt].startswith("refused")
+
+
+@EACH_CONFINED
+def test_a_confined_program_inherits_no_file_but_its_streams(mechanism, tmp_path):
+    program = """
+import os
+names = [name for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}")]
+print({name: os.readlink(f"/proc/self/fd/{name}") for name in names})
+"""
+    found = ast.literal_eval(run(program, tmp_path, mechanism).stdout)
+    beyond = {place for number, place in found.items() if int(number) > 2}
+    # Without namespaces its own entry in /proc is open as a mere path.
+    assert all(place.startswith("/proc/") for place in beyond)
+    assert found["0"] == "/dev/null"
+
+
+@EACH_CONFINED
+def test_a_process_outside_lives_on_whatever_is_sent_through_a_file(mechanism, victim, tmp_path):
+    program = """
+import fcntl, os, signal, socket, sys
+near, far = socket.socketpair()
+fcntl.fcntl(near, 10, signal.SIGKILL)
+try:
+    fcntl.fcntl(near, fcntl.F_SETOWN, int(sys.argv[1]))
+except OSError:
+    pass
+fcntl.fcntl(near, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+far.send(b"x")
+"""
+    ended = run(program, tmp_path, mechanism, str(victim.pid))
+    assert ended.returncode == 0, ended.stderr
+    time.sleep(0.1)
+    assert victim.poll() is None
+
+
+@EACH_CONFINED
+def test_calls_of_another_kind_of_machine_end_the_program(mechanism, tmp_path):
+    program = """
+import ctypes, mmap
+code = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+code.write(bytes.fromhex("b814000000cd80c3"))  # getpid as on i386
+address = ctypes.addressof(ctypes.c_char.from_buffer(code))
+print("reached", ctypes.CFUNCTYPE(ctypes.c_int)(address)())
+"""
+    ended = run(program, tmp_path, mechanism)
+    assert (ended.returncode < 0, ended.stdout) == (True, "")
+
+
+def test_with_network_allowed_no_other_family_is(tmp_path):
+    what = json.dumps([{}, SOCKETS])
+    ended = run(PROGRAM, tmp_path, None, what, allow_network=True)
+    reached = {name for name, became in json.loads(ended.stdout).items() if became == "reached"}
+    assert "a socket of IPv4" in reached
+    assert not {"a socket of packets", "a socket of Unix datagrams", "a ring of calls"} & reached

@@ -1,0 +1,157 @@
+"""What all processes of a sandbox may hold together, and that what they share counts once."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from sandboxes import EACH, EACH_CONFINED, run
+from servers import OFFLINE
+
+from evalkit.suite.sandbox import Mechanism, Policy, Sandbox
+
+SMALL = {"processes": 40, "memory_mb": 200, "disk_mb": 60}
+PROCESSES = "more than 40 processes and threads"
+MEMORY = "more than 200 MiB of memory in all processes"
+DISK = "more than 60 MiB of disk in working directory, home and /dev/shm"
+MANY = "import os, pathlib, mmap, threading, time\nheld = []\nfor i in range(4):\n    "
+BYTES = "write(b'x' * (25 << 20))"
+
+EXCESSES = {
+    "processes": ("import os, time\nfor _ in range(100): os.fork() or time.sleep(9)", PROCESSES),
+    "threads": (
+        (
+            "import threading, time; threading.stack_size(65536)\nfor _ in range(100):"
+            " threading.Thread(target=time.sleep, args=(9,)).start()"
+        ),
+        PROCESSES,
+    ),
+    "processes that multiply": (
+        "import os\nwhile True:\n    if not os.fork(): os.setsid()",
+        PROCESSES,
+    ),
+    "memory": (
+        (
+            "import os, time\nfor _ in range(6):\n    if not os.fork():"
+            " held = b'x' * (70 << 20); time.sleep(9)\ntime.sleep(9)"
+        ),
+        MEMORY,
+    ),
+    "files": (MANY + f"open(str(i), 'wb').{BYTES}\ntime.sleep(9)", DISK),
+    "files in its home": (
+        MANY + f"open(pathlib.Path.home() / str(i), 'wb').{BYTES}\ntime.sleep(9)",
+        DISK,
+    ),
+    "files without a name": (
+        MANY + f"held.append(open('f', 'wb')); held[i].{BYTES}; os.unlink('f')\ntime.sleep(9)",
+        DISK,
+    ),
+    "mapped files without a name": (
+        MANY + f"file = open('f', 'wb+'); file.{BYTES}; file.flush(); os.unlink('f');"
+        " held.append(mmap.mmap(file.fileno(), 0)); file.close()\ntime.sleep(9)",
+        DISK,
+    ),
+    "very many files": (
+        (
+            "import os, time\nfor i in range(20_000): os.close(os.open(str(i), os.O_CREAT))\n"
+            "time.sleep(9)"
+        ),
+        DISK,
+    ),
+    "files that are left": (MANY + f"open(str(i), 'wb').{BYTES}", DISK),
+    "directories without an end": (
+        (
+            "import os, time\nfor _ in range(1500): os.mkdir('d' * 9); os.chdir('d' * 9)\n"
+            "time.sleep(9)"
+        ),
+        "what it holds cannot be measured: File name too long",
+    ),
+}
+
+
+@EACH_CONFINED
+@pytest.mark.parametrize(("code", "excess"), EXCESSES.values(), ids=EXCESSES)
+def test_all_together_are_limited_in(code, excess, mechanism, tmp_path):
+    ended = run(code, tmp_path, mechanism, timeout_s=20, **SMALL)
+    assert ended.exceeded == excess
+    assert not ended.timed_out
+    assert ended.seconds < 8
+
+
+@EACH_CONFINED
+def test_a_process_cannot_hide_what_it_holds(mechanism, tmp_path):
+    hide = "import ctypes, time; ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)\n"
+    code, disk = EXCESSES["files without a name"]
+    ended = run(hide + code, tmp_path, mechanism, **SMALL)
+    assert ended.exceeded in (disk, "a process hides what it holds")  # root sees all the same
+
+
+@EACH
+def test_what_processes_share_counts_once(mechanism, tmp_path):
+    program = """
+import mmap, os, time
+shared = mmap.mmap(-1, 60 << 20)
+for _ in range(60):
+    shared.write(b"x" * (1 << 20))
+for _ in range(6):
+    if not os.fork():
+        sum(shared[::4096]); time.sleep(0.6); os._exit(0)
+print(sum(os.wait()[1] == 0 for _ in range(6)))
+"""
+    ended = run(program, tmp_path, mechanism, **SMALL)
+    assert (ended.stdout, ended.exceeded) == ("6\n", "")
+
+
+def test_shared_memory_has_the_limit_of_the_disk(tmp_path):
+    program = "for i in range(4): open(f'/dev/shm/{i}', 'wb').write(b'x' * (25 << 20))"
+    ended = run(program, tmp_path, Mechanism.NAMESPACES, **SMALL)
+    assert "No space left on device" in ended.stderr
+
+
+@EACH_CONFINED
+def test_what_was_in_the_directory_before_does_not_count(mechanism, tmp_path):
+    (tmp_path / "input").write_bytes(bytes(80 << 20))
+    ended = run("import time; time.sleep(0.4)", tmp_path, mechanism, **SMALL)
+    assert (ended.exceeded, ended.returncode) == ("", 0)
+
+
+@EACH
+def test_a_home_without_an_end_is_gone_afterwards_too(mechanism, tmp_path):
+    program = """
+import os, pathlib
+os.chdir(pathlib.Path.home())
+print(os.getcwd(), flush=True)
+for _ in range(1500):
+    os.mkdir("d" * 9, 0o700)
+    os.chdir("d" * 9)
+os.mkdir("shut", 0o000)
+"""
+    assert not Path(run(program, tmp_path, mechanism).stdout.strip()).exists()
+
+
+SUITE = """
+import mlflow
+from mlflow.genai.scorers import scorer
+
+@scorer
+def brief(outputs):
+    return len(outputs) < 6
+
+mlflow.set_experiment("private")
+rows = [{"inputs": {"question": str(n)}, "outputs": "x" * n * 4} for n in range(3)]
+result = mlflow.genai.evaluate(data=rows, scorers=[brief])
+print("mean", round(float(result.metrics["brief/mean"]), 3))
+print("traces", len(mlflow.search_traces(run_id=result.run_id, return_type="list")))
+"""
+
+
+@EACH_CONFINED
+def test_an_evaluation_runs_on_a_private_store(mechanism, tmp_path: Path, empty_database: Path):
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    (tmp_path / "suite.py").write_text(SUITE)
+    env = {**OFFLINE, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
+    sandbox = Sandbox(Policy(), mechanism=mechanism)
+    ended = sandbox.run(["suite.py"], tmp_path, timeout_s=120, env=env)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.endswith("mean 0.667\ntraces 3\n")
