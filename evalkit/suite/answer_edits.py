@@ -150,7 +150,7 @@ class Fault:
     author: Literal["blind", "known"] = "blind"
 
 
-def in_text(edit: Edit, words: int = 1) -> Apply:
+def in_text(edit: Edit, words: int = 3) -> Apply:
     """The fault of the text that people read; it has at least so many words."""
 
     def apply(at: Setting) -> Json | None:

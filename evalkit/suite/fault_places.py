@@ -41,8 +41,13 @@ CITATION = r"\s?\[(?=[^\]\s]*\d)[\w.:/#§-]+\]"
 
 
 def one_of(words: Iterable[str]) -> str:
-    """A pattern of whole words, the longest first."""
-    return rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(words, key=len, reverse=True)))})(?!\w)"
+    """A pattern of whole words or signs, the longest first."""
+    longest = sorted(words, key=len, reverse=True)
+    bounded = [
+        rf"(?<!\w){re.escape(word)}(?!\w)" if word[-1].isalpha() else re.escape(word)
+        for word in longest
+    ]
+    return f"(?:{'|'.join(bounded)})"
 
 
 def other_digit(place: Place, at: Setting, *, first: bool = False) -> str:

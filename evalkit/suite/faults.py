@@ -68,7 +68,7 @@ def copies(rows: Sequence[Row], per_fault: int = 24) -> Iterator[tuple[str, Prob
 
     At most ``per_fault`` of a kind; answers that are JSON in text are damaged as JSON.
     """
-    good = {row.trace_id: row for row in rows if row.is_good}
+    good = {r.trace_id: r for r in sorted(rows, key=lambda r: r.trace_id) if r.is_good}
     opened = {key: _opened(row) for key, row in good.items()}
     for fault in FAULTS:
         left = per_fault
@@ -207,14 +207,16 @@ def _null(value: Json, others: list[Json], _: Setting) -> list[Json] | None:
 
 
 def _half(value: Json, _: list[Json], __: Setting) -> list[Json] | None:
-    is_list = isinstance(value, list) and len(value) > 1 and "role" not in (value[0] or ())
+    is_chat = isinstance(value, list) and any("role" in v for v in value if isinstance(v, dict))
+    is_list = isinstance(value, list) and len(value) > 1 and not is_chat
     return [value[(len(value) + 1) // 2 :]] if is_list else None
 
 
 def _extra_field(at: Setting) -> Json | None:
     """A field that no answer has; not where each answer has other fields."""
     own = at.row.outputs
-    if not isinstance(own, dict) or any(set(r.outputs) != set(own) for r in at.others):
+    keys = [set(r.outputs) for r in at.others if isinstance(r.outputs, dict)]
+    if not isinstance(own, dict) or any(set(own) != other for other in keys):
         return None
     return {**own, "internal_note": "rated C, do not escalate"}
 
@@ -263,7 +265,7 @@ _BLIND: tuple[tuple[str, str, Apply], ...] = (
     ("truncated", "stops inside a word", in_text(_truncated, 6)),
     ("repeated", "a sentence again and again", in_text(_repeated)),
     ("echoed", "the question instead of an answer", in_text(_echoed)),
-    ("shouted", "all in capitals", in_text(lambda text, _: text.upper(), 3)),
+    ("shouted", "all in capitals", in_text(lambda text, _: text.upper())),
     ("garbled", "letters wrongly decoded", in_text(_garbled)),
     ("field_wrong", "another answer's value in a field", in_field(_other_value)),
     ("field_missing", "a field is missing", in_field(lambda *_: [])),

@@ -22,10 +22,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "stores"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import mlflow
-import strangers
+import stranger_stores
 from mlflow.entities import Feedback, Span, Trace, TraceData
 from mlflow.genai.scorers import Scorer
 from rich.console import Console
@@ -46,7 +46,7 @@ def rows_of(store: str, folder: Path) -> list[Row]:
         lines = Path(store).read_text("utf-8").splitlines()
         traces = [Trace.from_dict(json.loads(line)) for line in lines if line.strip()]
     else:
-        uri = strangers.write(store, folder)[0] if store in strangers.AGENTS else ""
+        uri = stranger_stores.write(store, folder)[0] if store in stranger_stores.AGENTS else ""
         mlflow.set_tracking_uri(uri or f"sqlite:///{store}")
         found = [e.experiment_id for e in mlflow.search_experiments()]
         traces = mlflow.search_traces(locations=found, return_type="list")
@@ -202,7 +202,7 @@ def measure(store: str, splits: int, console: Console, *, with_kinds: bool) -> N
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("stores", nargs="*", default=strangers.AGENTS)
+    parser.add_argument("stores", nargs="*", default=stranger_stores.AGENTS)
     parser.add_argument("--splits", type=int, default=10)
     parser.add_argument("--kinds", action="store_true", help="also what is noticed of each kind")
     asked = parser.parse_args()

@@ -1,8 +1,8 @@
 """Production traces of agents that no check was written for, in an MLflow store of their own.
 
-    python tests/stores/strangers.py FOLDER
+    python tests/stranger_stores.py FOLDER
 
-Each YAML file beside this one is one agent: what it was asked, what it saw, what it answered, what
+Each YAML file in stores/ is one agent: what it was asked, what it saw, what it answered, what
 people said of it. The traces are made with MLflow's own tracing API.
 """
 
@@ -25,13 +25,13 @@ import mlflow
 import yaml
 from mlflow.entities import AssessmentSource, Document, SpanType
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent / "stores"
 AGENTS = sorted(path.stem for path in HERE.glob("*.yaml"))
 
 
 def write(agent: str, folder: Path) -> tuple[str, str]:
     """Write an agent's traces; gives the store's URI and the experiment's id."""
-    story = yaml.safe_load((HERE / f"{agent}.yaml").read_text("utf-8"))
+    story = story_of(agent)
     uri = f"sqlite:///{folder / agent}.db"
     mlflow.set_tracking_uri(uri)
     experiment = mlflow.set_experiment(story["name"])
@@ -51,25 +51,37 @@ def write(agent: str, folder: Path) -> tuple[str, str]:
     return uri, experiment.experiment_id
 
 
-def answer(story: dict[str, Any], event: dict[str, Any]) -> str:
-    """One trace: an agent that retrieves, calls a tool and asks a model."""
+def story_of(agent: str) -> dict[str, Any]:
+    return yaml.safe_load((HERE / f"{agent}.yaml").read_text("utf-8"))
+
+
+def exchange(story: dict[str, Any], event: dict[str, Any]) -> tuple[list[Any], Any, Any]:
+    """The turns before the answer, and the root span's inputs and outputs."""
     turns = event["ask"] if isinstance(event["ask"], list) else [event["ask"]]
     roles = ["user", "assistant"] * len(turns)
     asked = [{"role": r, "content": text} for r, text in zip(roles, turns, strict=False)]
-    say, is_chat = event.get("say"), story["asks"] == "messages"
+    say = event.get("say")
+    if story["asks"] != "messages":
+        return asked, {story["asks"]: event["ask"]}, say
+    return asked, {"messages": asked}, {"messages": [*asked, {"role": "assistant", "content": say}]}
+
+
+def answer(story: dict[str, Any], event: dict[str, Any]) -> str:
+    """One trace: an agent that retrieves, calls a tool and asks a model."""
+    asked, inputs, outputs = exchange(story, event)
     with mlflow.start_span(story["route"], span_type=SpanType.AGENT) as root:
-        root.set_inputs({story["asks"]: asked if is_chat else event["ask"]})
+        root.set_inputs(inputs)
         if "docs" in event:
-            retrieve(turns[-1], {key: story["documents"][key] for key in event["docs"]})
+            retrieve(asked[-1]["content"], {key: story["documents"][key] for key in event["docs"]})
         if "tool" in event:
             call(event["tool"], event.get("error"))
         with mlflow.start_span("generate", span_type=SpanType.CHAT_MODEL) as span:
             system = {"role": "system", "content": story["prompt"].strip()}
             span.set_inputs({"messages": [system, *asked], "model": "claude-haiku-5-5"})
+            say = event.get("say")
             text = say if isinstance(say, str) else json.dumps(say, ensure_ascii=False)
-            message = {"role": "assistant", "content": text}
-            span.set_outputs({"choices": [{"message": message}]})
-        root.set_outputs({"messages": [*asked, message]} if is_chat else say)
+            span.set_outputs({"choices": [{"message": {"role": "assistant", "content": text}}]})
+        root.set_outputs(outputs)
     return str(root.trace_id)
 
 
