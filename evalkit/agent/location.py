@@ -75,6 +75,14 @@ def new_id(experiment: str, moment: float) -> str:
     return f"{time}-{words}" if words else time
 
 
+def lasting(uri: str) -> str:
+    """The tracking URI, so that it means the same from any folder."""
+    scheme, separator, path = uri.partition(":///")
+    if separator and scheme.startswith("sqlite") and path and not path.startswith("/"):
+        return f"{scheme}:///{Path(path).resolve()}"
+    return uri
+
+
 def start_session(base: str | None, about: About, *, is_named: bool) -> SessionDirectory:
     """A session directory that nobody has started yet, made now.
 

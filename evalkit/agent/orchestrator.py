@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING
 from evalkit.agent import self_tracing
 from evalkit.agent.loop import Ending, Event, Loop
 from evalkit.agent.plan import MOST_ATTEMPTS, VALIDATE, Plan, Task
-from evalkit.agent.session import NOTES_FILE, VALIDATION_FILE, Closing, Opening, SessionKind
+from evalkit.agent.session import (
+    KEPT_FILE,
+    NOTES_FILE,
+    VALIDATION_FILE,
+    Closing,
+    Opening,
+    SessionKind,
+)
 from evalkit.agent.tools import Check, SessionTools, Work, bounded
 from evalkit.core.errors import StoreError
 from evalkit.suite.model import FEW_ROWS, LIMITS_FILE, SCORERS_FILE
@@ -100,7 +107,8 @@ class Orchestrator:
                 f"{blocked.failure}"
             )
         self._close_what_was_left()
-        self.check(self._plan.task(VALIDATE.task_id))
+        if not self._is_settled():
+            self.check(VALIDATE)
         return self._concluded("")
 
     @property
@@ -254,28 +262,28 @@ class Orchestrator:
         """Let rules write the suite; one that somebody else wrote or changed is only judged."""
         from evalkit.agent import baseline  # type: ignore[attr-defined]
 
-        session, validation = self._session, self._session.read_json(VALIDATION_FILE)
-        is_foreign = session.sessions() or validation.get("suite", "") != ""
-        if session.files() and is_foreign:
-            self.check(VALIDATE)
-        else:
-            self._led = 1
-            title = "Write a suite by rules"
-            self.work.watch(Event("session", title, 1, "", session.spent()))
-            survey, runner = self.work.survey, self.work.runner
-            self._record(baseline.build(session, survey, runner, self.work.watch))
-        found = self._whole
-        assert found is not None  # noqa: S101 - both ways record it
-        if not session.sessions():
-            evidence = f"{len(found.scorers)} scorers, bounds from {found.good_rows} good rows"
-            names = tuple(found.scorers)
-            wrote = Task("rules", "Write scorers that good answers hold to", names)
-            plan = Plan((wrote, VALIDATE)).done("rules", [evidence])
-            failure = "\n".join(found.problems)
-            proof = [f"{found.word}: {found.good_rows} good of {found.rows} rows"]
-            last = VALIDATE.task_id
-            session.save_plan(plan.lacks(last, failure) if failure else plan.done(last, proof))
-        return self._concluded("; ".join(found.problems))
+        session = self._session
+        if not self._is_settled():
+            is_foreign = session.sessions() or session.read_json(VALIDATION_FILE)
+            if session.files() and is_foreign:
+                self.check(VALIDATE)
+            else:
+                self._led = 1
+                self.work.watch(Event("session", "Write a suite by rules", 1))
+                survey, runner = self.work.survey, self.work.runner
+                self._record(baseline.build(session, survey, runner, self.work.watch))
+        if not session.sessions() and self._whole is not None:
+            self._book_rules(self._whole)
+        problems = session.read_json(VALIDATION_FILE).get("problems")
+        return self._concluded("; ".join(map(str, problems)) if isinstance(problems, list) else "")
+
+    def _book_rules(self, found: Verification) -> None:
+        """What rules did, as tasks."""
+        proof = f"{found.word}: {found.good_rows} good of {found.rows} rows"
+        written = Task("rules", "Write scorers that good answers hold to", tuple(found.scorers))
+        plan = Plan((written, VALIDATE)).done("rules", [f"{len(found.scorers)} scorers"])
+        failure, last = "\n".join(found.problems), VALIDATE.task_id
+        self._session.save_plan(plan.lacks(last, failure) if failure else plan.done(last, [proof]))
 
     # -- what holds it together ---------------------------------------------------------------
 
@@ -298,11 +306,19 @@ class Orchestrator:
                 detail = "what it was to do was found done when the work went on"
                 self._session.end(number, Closing("finished", detail, self.work.clock.now_ms()))
 
+    def _is_settled(self) -> bool:
+        """Whether the suite as it is was verified and kept, or cannot be for want of traces."""
+        session, now = self._session, suite_hash(self._session.files())
+        found = session.read_json(VALIDATION_FILE)
+        is_kept = session.read_json(KEPT_FILE).get("suite") == now
+        return found.get("suite") == now and (is_kept or found["word"] != "verified")
+
     def _concluded(self, reason: str) -> Conclusion:
-        if not reason and self._whole is not None and self._whole.word == "too few traces":
+        found = self._session.read_json(VALIDATION_FILE)
+        if not reason and found.get("word") == "too few traces":
             reason = (
-                f"too few traces: {self._whole.good_rows} good answers are no proof, {FEW_ROWS} "
-                f"are the least. The suite is left as it is; go on when there are more"
+                f"too few traces: {found['good_rows']} good answers are no proof, {FEW_ROWS} are "
+                "the least. The suite is left as it is; start again when there are more"
             )
         return Conclusion(reason, self._led, self._whole)
 

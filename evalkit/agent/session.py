@@ -29,6 +29,7 @@ PLAN_FILE = "eval_tasks.json"
 ANALYSIS_FILE = "state/analysis.json"
 VALIDATION_FILE = "state/validation_results.json"
 NOTES_FILE = "state/notes.md"
+KEPT_FILE = "state/kept.json"
 WRITTEN = (SCORERS_FILE, LIMITS_FILE)
 """The files of a suite that a model, or rules, write; the program makes the others of them."""
 
