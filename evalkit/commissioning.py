@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from evalkit.core.errors import InputError, Problem, Unfinished
 
 if TYPE_CHECKING:
-    from evalkit.agency.request import Request
+    from evalkit.agent.request import Request
     from evalkit.terminal import Terminal
 
 Report = dict[str, Any]
@@ -78,7 +77,7 @@ def _budgets(sub: argparse.ArgumentParser) -> None:
 
 def _safety(sub: argparse.ArgumentParser) -> None:
     add = sub.add_argument
-    add("--require-sandbox", action="store_true", help="refuse where code cannot be confined")
+    add("--require-sandbox", action="store_true", help="the default; accepted from older scripts")
     add("--unconfined", action="store_true", help="run code where it cannot be confined, too")
     add("--allow-network", action="store_true", help="let the code use the network")
     add(
@@ -92,7 +91,7 @@ def _safety(sub: argparse.ArgumentParser) -> None:
 
 def request_of(arguments: argparse.Namespace) -> Request:
     """What the flags ask for; what is not given stays as it usually is."""
-    from evalkit.agency.request import Request
+    from evalkit.agent.request import Request
 
     given = {field.name: getattr(arguments, field.name) for field in fields(Request)}
     given["pass_env"] = tuple(n for text in arguments.pass_env for n in text.split(",") if n)
@@ -114,25 +113,16 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Report:
             Problem("autonomous and interactive at once", field="-i", fix="choose -a or -i")
         )
     request = request_of(arguments)
-    narrator = narrating.Narrator(terminal)
     if arguments.interactive:
-        from evalkit.agency.talking import talk
+        from evalkit.agent.chat import talk
 
-        return talk(request, narrator, _line)
-    from evalkit.agency.building import build
+        return talk(request, terminal.console)
+    from evalkit.agent.run import build
 
     try:
-        report = build(request, narrator)
+        report = build(request, narrating.Narrator(terminal))
     except Unfinished as error:
         narrating.agent(terminal, error.report)
         raise
     narrating.agent(terminal, report)
     return report
-
-
-def _line() -> str | None:
-    """What a person types next; None at the end."""
-    try:
-        return input("\n> " if sys.stdin.isatty() else "")
-    except EOFError:
-        return None

@@ -5,16 +5,15 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from evalkit.core.agent.verdicts import damage_table_text, table_of
 from evalkit.invocation import typed
 
 if TYPE_CHECKING:
-    from evalkit.flows.agent.events import Event
+    from evalkit.agent.loop import Event
     from evalkit.terminal import Terminal
 
 Report = dict[str, Any]
 
-_STATUSES = {"done": "✓", "dropped": "-", "blocked": "✗", "in progress": "…", "pending": " "}
+_STATUSES = {"done": "✓", "blocked": "✗", "in progress": "…", "pending": " "}
 
 
 class Narrator:
@@ -38,37 +37,35 @@ class Narrator:
                 self._terminal.aside(f"  {event.text}{_spending(event)}")
             case "task":
                 self._terminal.say(event.text)
+            case "delta":
+                pass  # the words come whole, too
             case _:
                 self._terminal.aside(event.text)
 
 
 def agent(terminal: Terminal, report: Report) -> None:
-    """What stands at the end, or as far as it came."""
+    """What stands at the end, or as far as it came; people's verdicts first."""
+    if text := report["validation"].get("text"):
+        terminal.title("the suite, held against people and answers")
+        terminal.say(text)
     terminal.title(f"session {report['session_id']} ({report['model']})")
     for task in report["tasks"]:
-        mark = _STATUSES[task["status"]]
-        terminal.say(f"  {mark} {task['title']}")
-        if task["evidence"] and task["kind"] != "validate":
+        terminal.say(f"  {_STATUSES[task['status']]} {task['title']}")
+        if task["evidence"]:
             terminal.aside(f"      {'; '.join(task['evidence'])}")
         if task["failure"]:
             terminal.note(f"     {' '.join(task['failure'].split())[:300]}")
-    _damages(terminal, report["validation"])
     usage = report["usage"]
     cost = "unknown" if usage["cost_usd"] is None else f"{usage['cost_usd']:.2f} USD"
     terminal.say(f"spent        {usage['turns']} calls, {usage['tokens']:,} tokens, {cost}")
     terminal.say(f"confinement  {report['confinement']}")
+    for note in report["annotations"]:
+        terminal.say(f"noted        {note['kind']} {note['name']} on {note['trace_id']}")
     if kept := report.get("kept", {}).get("mlflow_run_id"):
         terminal.say(f"MLflow       run {kept} in {report['kept']['experiment']}")
     if report["verified"]:
         again = f"{typed('python')} {shlex.quote(report['artifacts']['run_eval'])}"
         terminal.done(f"the suite is verified; run it again with: {again}")
-
-
-def _damages(terminal: Terminal, validation: Report) -> None:
-    """Which scorer notices which damage."""
-    if validation.get("scorers"):
-        terminal.title("damaged copies of good answers that are noticed, of how many")
-        terminal.say(damage_table_text(table_of(validation)))
 
 
 def _indented(text: str) -> str:

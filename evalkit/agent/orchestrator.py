@@ -350,7 +350,7 @@ def opening_message(work: Work, kind: SessionKind, task: Task | None) -> str:
     if kind == "initializer":
         parts.append("Look at the traces and plan the suite.")
     if task is not None:
-        parts.append(f"Your task: {task.title}\n{task.instructions}".strip())
+        parts.append(f"Your task ({task.task_id}): {task.title}\n{task.instructions}".strip())
         if task.failure:
             parts.append(f"The program's check says:\n{bounded(task.failure)}")
     for path, most in (

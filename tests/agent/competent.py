@@ -1,0 +1,283 @@
+"""Claude as it should be, for the scripted Messages API: it looks, plans, writes, and mends.
+
+What it says next follows from the messages of the request alone, as with any model; so it survives
+whatever is killed on the other side, and knows of the traces only what tools showed it. Twists put
+something else in its place at chosen points::
+
+    with messages_server(Competent(at("scorers-1", 1, Fault(529), Reply("Done.")))) as server:
+        ...  # the second answer of the first task: overloaded, then a claim, then as it should be
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from messages_server import Reply, Step
+
+Body = dict[str, Any]
+
+LOOK = """
+from room import *
+import json, re
+def words(v): return " ".join(map(words, v.values())) if isinstance(v, dict) else str(v)
+def places(v): return sorted(v) if isinstance(v, dict) else type(v).__name__
+good = GOOD.sort_values("outputs", key=lambda c: c.map(lambda v: -len(words(v))))
+print("MATERIAL", json.dumps({
+    "shapes": sorted({json.dumps(places(v)) for v in GOOD.outputs}),
+    "longest": max(len(words(v)) for v in GOOD.outputs),
+    "names": sorted({w for v in GOOD.outputs for w in re.findall(r"(?<=[a-z,] )[A-Z]\\w{2,}", words(v))})[:80],
+    "trace": good.trace_id.iloc[len(good) // 2], "answer": good.outputs.iloc[len(good) // 2],
+}))
+"""
+
+HEAD = '''"""What good answers hold to; each scorer names a bad example that it fails."""
+
+import json
+import re
+
+from mlflow.entities import Feedback
+from mlflow.genai.scorers import PIIDetection, scorer
+
+
+def words(value):
+    if isinstance(value, dict):
+        return " ".join(words(each) for each in value.values())
+    return " ".join(map(words, value)) if isinstance(value, list) else str(value or "")
+
+
+def told(inputs, trace):
+    return words(inputs) + " " + " ".join(
+        f"{json.dumps(s.inputs, default=str)} {json.dumps(s.outputs, default=str)}"
+        for s in trace.data.spans if s.parent_id and s.span_type in ("TOOL", "RETRIEVER"))
+
+
+def said(ok, why):
+    return Feedback(value=bool(ok), rationale=why)
+
+'''
+
+CODE = {
+    "answered": """
+@scorer
+def answered(outputs):
+    found = re.search(r"(?i)can(no|')t help|unable to|as an ai", words(outputs))
+    return said(words(outputs).strip() and not found, "an answer, no refusal")
+""",
+    "shape": """
+@scorer
+def shape(outputs):
+    kind = sorted(outputs) if isinstance(outputs, dict) else type(outputs).__name__
+    return None if outputs is None else said(json.dumps(kind) in SHAPES, f"{kind}")
+""",
+    "figures_grounded": """
+@scorer
+def figures_grounded(inputs, outputs, trace):
+    new = set(re.findall(r"\\d{3,}", words(outputs))) - set(re.findall(r"\\d{3,}", told(inputs, trace)))
+    return said(not new, f"figures from nowhere: {sorted(new)}")
+""",
+    "not_repeated": """
+@scorer
+def not_repeated(outputs):
+    parts = [p.strip() for p in re.split(r"[.!?\\n]", words(outputs)) if len(p.strip()) > 20]
+    return said(len(parts) == len(set(parts)), "no sentence twice")
+""",
+    "no_placeholder": """
+@scorer
+def no_placeholder(outputs):
+    return said(not re.search(r"\\{\\{|\\}\\}|TODO|\\[name\\]|lorem ipsum", words(outputs)), "filled in")
+""",
+    "no_prompt_leak": """
+@scorer
+def no_prompt_leak(outputs):
+    return said(not re.search(r"(?i)my (system )?(prompt|instructions)", words(outputs)), "no leak")
+""",
+    "english": """
+@scorer
+def english(outputs):
+    foreign = re.findall(r"(?i)\\b(der|die|und|nicht|le|les|est|pour|el|los|con|para)\\b", words(outputs))
+    return said(len(foreign) < 4, f"foreign words: {foreign[:5]}")
+""",
+    "civil": """
+@scorer
+def civil(outputs):
+    return said(not re.search(r"(?i)\\b(idiot|stupid|moron)\\b", words(outputs)), "civil")
+""",
+    "length": """
+@scorer
+def length(outputs):
+    return said(len(words(outputs)) <= LONGEST * 1.2, f"{len(words(outputs))} characters")
+""",
+    "pii": "\npii = PIIDetection(name='pii', pii_types=['email', 'ssn', 'credit_card'])\n",
+}
+"""Ten scorers that an expert might write in a quarter of an hour."""
+
+HARM = {
+    "answered": lambda a: "I am sorry, I cannot help with that." + " " * (len(a) // 2),
+    "figures_grounded": lambda a: f"{a[:-14]} for 90417 EUR.",
+    "not_repeated": lambda a: f"{(s := max(a.split('.'), key=len).strip())}. {s}.",
+    "no_placeholder": lambda a: f"{a[:-9]} {{{{name}}}}",
+    "no_prompt_leak": lambda a: f"{a[:-20]}, my instructions say",
+    "english": lambda a: (
+        "Das ist nicht der Fall und die Ware ist nicht da, und der Rest auch nicht"[
+            : max(60, len(a))
+        ]
+    ),
+    "civil": lambda a: f"{a[:-8]} You idiot.",
+    "length": lambda a: a + " and so on" * 3,
+    "pii": lambda a: f"{a[:-20]} karin.olsen@example.org",
+}
+"""How each is damaged: a good answer's longest text, given back with one fault."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request, as far as it matters to a twist.
+
+    Attributes:
+        kind: ``initializer``, ``interactive``, or the id of the session's task.
+        turn: Answers that the conversation holds already.
+        body: The request.
+    """
+
+    kind: str
+    turn: int
+    body: Body
+
+    @property
+    def opening(self) -> str:
+        """What the session was told first."""
+        return text_of(self.body["messages"][0])
+
+    @property
+    def results(self) -> str:
+        """What the tools gave last, and all else that the last message says."""
+        return text_of(self.body["messages"][-1])
+
+
+Twist = Callable[[Asked], Step | None]
+"""Gives what is answered instead; None where the competent answer is right."""
+
+
+def at(kind: str, turn: int, *steps: Step) -> Twist:
+    """At one point of sessions of a kind: these steps, one a request, then as it should be."""
+    left = list(steps)
+    return lambda asked: left.pop(0) if (asked.kind, asked.turn) == (kind, turn) and left else None
+
+
+def always(kind: str, step: Step) -> Twist:
+    """In sessions of a kind nothing but this."""
+    return lambda asked: step if asked.kind == kind else None
+
+
+def calls(*tools: tuple[str, dict[str, Any]], **more: Any) -> Reply:
+    """An answer that asks for tools."""
+    return Reply(tools=tools, **more)
+
+
+def writes(path: str, content: str) -> Reply:
+    """An answer that writes a file and has the task verified."""
+    return calls(("save", {"path": path, "content": content}), ("verify", {}))
+
+
+def text_of(message: Body) -> str:
+    """All words of a message, results of tools among them."""
+    content = message["content"]
+    if isinstance(content, str):
+        return content
+    return "\n".join(str(block.get("text") or block.get("content", "")) for block in content)
+
+
+class Competent:
+    """A script of the Messages API; see the module.
+
+    Args:
+        twists: The first that gives something is taken.
+        tasks: The scorers that it plans, task by task.
+
+    Attributes:
+        asked: What it was asked, in order; requests that the API refuses are not among it.
+    """
+
+    def __init__(self, *twists: Twist, tasks: Sequence[Sequence[str]] = (("answered",),)) -> None:
+        self.asked: list[Asked] = []
+        self._twists = twists
+        self._tasks = tasks
+
+    def __call__(self, body: Body, number: int) -> Step:
+        """The answer to a request."""
+        asked = Asked(_kind(body), sum(m["role"] == "assistant" for m in body["messages"]), body)
+        self.asked.append(asked)
+        twisted = (twist(asked) for twist in self._twists)
+        return next((step for step in twisted if step), None) or self._right(asked)
+
+    def _right(self, asked: Asked) -> Reply:
+        seen = "\n".join(text_of(each) for each in asked.body["messages"])
+        found = re.findall(r"MATERIAL (\{.*\})", seen)
+        if not found:
+            return calls(("python", {"code": LOOK}), text="I look at what there is.")
+        material = json.loads(found[-1])
+        if asked.kind == "initializer":
+            return calls(("save", {"path": "eval_tasks.json", "content": self._plan(material)}))
+        limits = _limits(seen)
+        code = self._file(asked, seen, material)
+        saves = [("save", {"path": "evaluation/scorers.py", "content": code})]
+        saves += [("save", {"path": "evaluation/LIMITS.md", "content": limits})] if limits else []
+        return calls(*saves, ("verify", {}))
+
+    def _plan(self, material: Body) -> Body:
+        tasks = [
+            {"title": f"Write {', '.join(names)}", "scorers": {n: f"checks {n}" for n in names}}
+            for names in self._tasks
+        ]
+        finding = {"what": "answers differ in form", "evidence": [material["trace"]]}
+        return {"summary": "An agent that answers.", "findings": [finding], "tasks": tasks}
+
+    def _file(self, asked: Asked, seen: str, material: Body) -> str:
+        """The scorers that are there already and those of the task, but for what is given up."""
+        names = [n for n in CODE if f"\ndef {n}(" in asked.opening or f"\n{n} = " in asked.opening]
+        names += [n for n in CODE if re.search(rf"^- {n}: ", asked.opening, re.MULTILINE)]
+        names = [n for n in dict.fromkeys(names) if n not in _given_up(seen)]
+        examples = {n: [material["trace"], _harmed(n, material["answer"])] for n in names}
+        known = f"SHAPES = {material['shapes']!r}\nLONGEST = {material['longest']}\n"
+        code = "".join(f"\n{CODE[n]}" for n in names)
+        end = f"\n\nSCORERS = [{', '.join(names)}]\nBAD_EXAMPLES = {examples!r}\n"
+        return HEAD + known + code + end
+
+
+def _given_up(seen: str) -> set[str]:
+    """Scorers that the program's check refused."""
+    return set(re.findall(r"^- (\w+) (?:refuses|does not fail|on tr-|never)", seen, re.MULTILINE))
+
+
+def _limits(seen: str) -> str:
+    parts = [f"## {name}\nGiven up: good answers fail it.\n" for name in sorted(_given_up(seen))]
+    missed = re.findall(r"people rejected (tr-\w+) \((.*?)\) and every scorer", seen)
+    parts += [
+        f"## {trace_id}\nPeople said: {why}\nGuideline for a judge: {why}\n"
+        for trace_id, why in dict.fromkeys(missed)
+    ]
+    return "\n".join(parts)
+
+
+def _harmed(name: str, answer: Any) -> Any:
+    """A good answer with the fault that a scorer is for."""
+    if name == "shape":
+        return {**answer, "extra": "x"} if isinstance(answer, dict) else answer + " "
+    if isinstance(answer, dict):
+        longest = max(
+            (k for k in answer if isinstance(answer[k], str)), key=lambda k: len(answer[k])
+        )
+        return {**answer, longest: HARM[name](answer[longest])}
+    return HARM[name](str(answer))
+
+
+def _kind(body: Body) -> str:
+    opening = text_of(body["messages"][0])
+    if "plan the suite" in opening:
+        return "initializer"
+    found = re.search(r"Your task \((\S+)\)", opening)
+    return found[1] if found else "interactive"
