@@ -260,7 +260,7 @@ class Orchestrator:
 
     def _by_rules(self) -> Conclusion:
         """Let rules write the suite; one that somebody else wrote or changed is only judged."""
-        from evalkit.agent import baseline  # type: ignore[attr-defined]
+        from evalkit.agent import baseline
 
         session = self._session
         if not self._is_settled():
