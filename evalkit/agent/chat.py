@@ -206,11 +206,8 @@ class _Conversation:
 
     def greet(self) -> None:
         """Say what it is about, what it may cost, and how to leave."""
-        about, limits, spent = (
-            self._work.session.about,
-            self._budget.total,
-            self._work.session.spent(),
-        )
+        session, limits = self._work.session, self._budget.total
+        about, spent = session.about, session.spent()
         bounds = {"USD": limits.usd, "tokens": limits.tokens, "calls": limits.turns}
         most = ", ".join(f"{n:,g} {unit}" for unit, n in bounds.items() if n is not None)
         self._view.aside(
