@@ -21,6 +21,7 @@ from rich.text import Text
 from evalkit.agent import self_tracing
 from evalkit.agent.loop import Ending, Event, Loop
 from evalkit.agent.model_client import Model
+from evalkit.agent.model_settings import settings_for
 from evalkit.agent.orchestrator import Orchestrator, opening_message, prompt
 from evalkit.agent.plan import VALIDATE, Limits
 from evalkit.agent.session import Opening, Turn
@@ -34,6 +35,12 @@ if TYPE_CHECKING:
 
     from evalkit.agent.request import Request
 
+NO_MODEL = Problem(
+    "a conversation needs a model, and rules are none",
+    field="-i",
+    fix="set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN and ANTHROPIC_BASE_URL) and leave "
+    "`--model offline` out; or leave -i out: a suite by rules needs no model",
+)
 LEAVING = {"exit", "quit", "/exit", "/quit", ":q"}
 _HISTORY_LINES = 1_000
 
@@ -158,14 +165,7 @@ def converse(work: Work, view: ChatView, listen: Callable[[], str | None]) -> En
         StoreError: MLflow failed.
     """
     if work.model is None:
-        raise InputError(
-            Problem(
-                "a conversation needs a model, and rules are none",
-                field="-i",
-                fix="set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN and ANTHROPIC_BASE_URL) and "
-                "leave `--model offline` out; or leave -i out: a suite by rules needs no model",
-            )
-        )
+        raise InputError(NO_MODEL)
     talk = _Conversation(work, work.model, view)
     talk.greet()
     while (said := listen()) is not None and said.strip() not in LEAVING:
@@ -266,7 +266,13 @@ def talk(request: Request, console: Console) -> dict[str, Any]:
     """
     from evalkit.agent.run import opened, report_of
 
+    if settings_for(request) is None:
+        raise InputError(NO_MODEL)  # before anything is started
     view = ChatView(console)
     with opened(request, view) as work:
         ending = converse(work, view, read_line)
+        if work.session.files():
+            view.aside(
+                f"evalkit agent --session {work.session.about.session_id} proves and keeps it"
+            )
         return report_of(work, ended=ending.reason if ending else "finished")

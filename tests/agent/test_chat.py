@@ -1,0 +1,242 @@
+"""A conversation in the terminal: what it says, shows, stops, remembers, and what it can do."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from in_mlflow import InMlflow
+from messages_server import Fault, MessagesServer, Reply, messages_server
+from servers import clean_environment
+from shop_agent import ShopAgent
+from suites import ANSWERS
+
+from evalkit.adapters.store import connect
+
+SHOP = "shop"
+KEY = "sk-ant-api03-" + "a1B2c3D4" * 11
+SCORERS = """
+from mlflow.genai.scorers import scorer
+
+@scorer
+def no_error(outputs):
+    return bool(outputs)
+
+SCORERS = [no_error]
+BAD_EXAMPLES = {}
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("shop") / "mlflow.db"
+    shutil.copy(empty_database, path)
+    agent = ShopAgent(
+        f"sqlite:///{path}", connect(f"sqlite:///{path}").experiment(SHOP, create=True)
+    )
+    for question, answer in ANSWERS.items():
+        agent.answer(question, answer)
+    return path
+
+
+@dataclass(frozen=True)
+class Chat:
+    """``evalkit agent -i`` in a folder of its own, about the session ``s``."""
+
+    root: Path
+    uri: str
+
+    def command(self, *flags: str) -> list[str]:
+        where = ("--tracking-uri", self.uri, "--session", "s")
+        return [sys.executable, "-m", "evalkit", "agent", "-i", *where, *flags]
+
+    def env(self, server: MessagesServer | None) -> dict[str, str]:
+        home = {"HOME": str(self.root), "TERM": "xterm", "XDG_STATE_HOME": str(self.root / "state")}
+        key = {"ANTHROPIC_BASE_URL": server.url, "ANTHROPIC_API_KEY": "k"} if server else {}
+        return {**clean_environment(), **home, **key, "MODEL": "claude-opus-4-5"}
+
+    def say(
+        self, server: MessagesServer | None, *words: str, flags: tuple[str, ...] = ("-e", SHOP)
+    ) -> subprocess.CompletedProcess[str]:
+        """Lines from a pipe, then the end."""
+        return subprocess.run(
+            self.command(*flags),
+            input="".join(f"{line}\n" for line in words),
+            text=True,
+            capture_output=True,
+            check=False,
+            cwd=self.root,
+            env=self.env(server),
+            timeout=120,
+        )
+
+    @contextmanager
+    def terminal(self, server: MessagesServer) -> Iterator[Terminal]:
+        """In a terminal of 100 columns, until it has ended."""
+        ours, theirs = pty.openpty()
+        env = {**self.env(server), "COLUMNS": "100", "LINES": "40"}
+        streams: dict[str, Any] = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+        with subprocess.Popen(
+            self.command("-e", SHOP), cwd=self.root, env=env, start_new_session=True, **streams
+        ) as process:
+            os.close(theirs)
+            try:
+                yield Terminal(ours, process)
+            finally:
+                process.kill()
+                os.close(ours)
+
+
+@dataclass
+class Terminal:
+    """What a person sees and types."""
+
+    stream: int
+    process: subprocess.Popen[bytes]
+    seen: str = ""
+    at: int = 0
+
+    def wait_for(self, text: str) -> str:
+        """Read until it stands there; what came since the last time."""
+        until = time.monotonic() + 60
+        while (found := self.seen.find(text, self.at)) < 0:
+            assert time.monotonic() < until, self.seen
+            try:
+                self.seen += os.read(self.stream, 4096).decode(errors="replace")
+            except OSError:  # it has ended
+                pytest.fail(f"{text!r} never came: {self.seen}")
+        since, self.at = self.at, found + len(text)
+        return self.seen[since : self.at]
+
+    def type(self, text: str) -> None:
+        os.write(self.stream, text.encode())
+
+    def ended(self) -> int:
+        with suppress(OSError):
+            while more := os.read(self.stream, 4096):
+                self.seen += more.decode(errors="replace")
+        return self.process.wait(timeout=60)
+
+
+@pytest.fixture
+def chat(shop: Path, tmp_path: Path) -> Chat:
+    database = Path(shutil.copy(shop, tmp_path / "mlflow.db"))
+    root = tmp_path / "work"
+    root.mkdir()
+    return Chat(root, f"sqlite:///{database}")
+
+
+def told(server: MessagesServer, number: int) -> str:
+    return json.dumps(server.requests[number].body["messages"])
+
+
+def test_it_goes_on_with_the_conversation_and_each_answer_is_a_trace_of_one_session(
+    chat: Chat,
+) -> None:
+    with messages_server(Reply("Noted: order 4711."), Reply("Order 4711.")) as server:
+        first = chat.say(server, f"Remember order 4711. {KEY}")
+        again = chat.say(server, "Which order did I name?", flags=())
+    assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
+    assert "Conversation about shop" in first.stdout
+    for line in ("model    claude-opus-4-5", "budget   5 USD", "--session s", "exit"):
+        assert line in first.stdout
+    assert "It goes on after: Noted: order 4711." in again.stdout
+    assert "Order 4711." in again.stdout
+    assert "Experiment: shop" in told(server, 0)
+    assert "4711" in told(server, 1)
+    assert len(server.requests[1].body["messages"]) == 3
+    assert KEY not in told(server, 0)
+    own = InMlflow(chat.uri, "evalkit-agent")
+    traces = own.client.search_traces(locations=[own.experiment_id])
+    assert {(t.info.request_preview or "")[:22]: t.info.response_preview for t in traces} == {
+        "Remember order 4711. [": "Noted: order 4711.",
+        "Which order did I name": "Order 4711.",
+    }
+    assert {t.info.trace_metadata["mlflow.trace.session"] for t in traces} == {"s"}
+
+
+def test_it_plans_saves_and_verifies_by_the_same_four_tools(chat: Chat) -> None:
+    plan = {"tasks": [{"title": "Look at errors", "scorers": {"no_error": "it answers"}}]}
+    script = (
+        Reply(tools=(("save", {"path": "eval_tasks.json", "content": plan}),)),
+        Reply(tools=(("save", {"path": "evaluation/scorers.py", "content": SCORERS}),)),
+        Reply(tools=(("verify", {}),)),
+        Reply("It does **not** hold: no bad example."),
+    )
+    with messages_server(*script) as server:
+        done = chat.say(server, "Build me a suite.")
+    assert done.returncode == 0, done.stderr
+    tools = [tool["name"] for tool in server.requests[0].body["tools"]]
+    assert tools == ["python", "save", "verify", "annotate"]
+    folder = chat.root / "sessions" / "s"
+    assert "no_error" in (folder / "evaluation" / "scorers.py").read_text()
+    assert json.loads((folder / "eval_tasks.json").read_text())["tasks"][0]["scorers"]
+    assert "no_error" in json.dumps(server.requests[3].body["messages"][-1])
+    assert "not done yet" in json.dumps(server.requests[3].body["messages"][-1])
+    assert "It does **not** hold" in done.stdout  # what is piped stays as the model wrote it
+
+
+def test_ctrl_c_stops_the_answer_and_not_the_chat(chat: Chat) -> None:
+    slow = Reply("word " * 200, pause_s=0.05)
+    rendered = Reply("# Title\n\nSome **bold** words, \x1b[31mred.\n\n1. one\n2. two")
+    with messages_server(slow, rendered) as server, chat.terminal(server) as terminal:
+        terminal.wait_for("leaves.")
+        terminal.wait_for("> ")
+        terminal.type("What is slow?\r")
+        terminal.wait_for("word word")
+        os.killpg(terminal.process.pid, signal.SIGINT)
+        terminal.wait_for("(stopped)")
+        terminal.wait_for("> ")
+        terminal.type("And what is bold?\r")
+        shown = terminal.wait_for("so far)")
+        terminal.wait_for("> ")
+        terminal.type("\x1b[A")  # the arrow that brings the last line back
+        terminal.wait_for("And what is bold?")
+        terminal.type("\x15exit\r")
+        assert terminal.ended() == 0
+    assert "\x1b[1mbold\x1b[0m" in shown
+    assert "\x1b[31m" not in shown
+    last = told(server, 1)
+    assert "What is slow?" in last
+    assert "And what is bold?" in last
+    assert "What is slow?" in (chat.root / "state" / "evalkit" / "chat_history").read_text()
+
+
+def test_trouble_of_the_model_ends_an_answer_and_not_the_chat(chat: Chat) -> None:
+    with messages_server(Fault(400, "not today"), Reply("Here I am.")) as server:
+        again = chat.say(server, "Are you there?", "And now?")
+        lost = chat.say(server, "And now?")
+    assert again.returncode == 0, again.stderr
+    assert "not today" in again.stdout
+    assert "Here I am." in again.stdout
+    assert "Are you there?" in told(server, 1)
+    assert lost.returncode == 1
+
+
+def test_a_budget_that_is_spent_ends_it(chat: Chat) -> None:
+    with messages_server(Reply("One."), Reply("Two.")) as server:
+        done = chat.say(
+            server, "First?", "Second?", "Third?", flags=("-e", SHOP, "--max-turns", "1")
+        )
+    assert done.returncode == 0, done.stderr
+    assert "budget of 1 turns is spent" in done.stdout
+    assert len(server.requests) == 1
+
+
+def test_without_a_model_it_says_what_it_needs(chat: Chat) -> None:
+    done = chat.say(None, "Hello?")
+    assert done.returncode == 2
+    assert "a conversation needs a model" in done.stderr
+    assert "ANTHROPIC_API_KEY" in done.stderr
