@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from evalkit.core.distribution import spread
 from evalkit.core.errors import InputError, Problem
-from evalkit.core.observed import ObservedTrace, readable
-from evalkit.core.sampling import Pick, sample
+from evalkit.core.observed import ObservedTrace
 from evalkit.core.tracking import Tracking, without_password
-from evalkit.core.traffic import Traffic, look
+from evalkit.traces.analysis import Analysis
+from evalkit.traces.case_selection import worth_a_look
+from evalkit.traces.sample import analyse
+from evalkit.traces.transcript import readable
 from evalkit.workspace import USUAL_CONFIG, locate
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from evalkit.adapters.store import Store
 
-Report = dict[str, Any]
 Say = Callable[[str], None]
 
 SAID_EVERY = 25
@@ -34,19 +36,26 @@ class Watch:
         tracking: Which MLflow that is, and why that one.
         experiment: The experiment's name.
         experiment_id: Its id; empty where there is none of that name yet.
-        traffic: What the traces say.
+        analysis: What the traces say, as data frames.
     """
 
     store: Store
     tracking: Tracking
     experiment: str
     experiment_id: str
-    traffic: Traffic
+    analysis: Analysis
 
     @cached_property
-    def picks(self) -> list[Pick]:
-        """Traces that are worth a look."""
-        return sample(self.traffic)
+    def traces(self) -> pd.DataFrame:
+        """A row a trace: see :attr:`Analysis.traces`."""
+        return self.analysis.traces
+
+    @cached_property
+    def picks(self) -> pd.DataFrame:
+        """The traces that are worth a look, each with ``why``."""
+        found = dict(worth_a_look(self.analysis))
+        picked = self.traces.set_index("trace_id", drop=False).loc[list(found)]
+        return picked.assign(why=list(found.values())).reset_index(drop=True)
 
     @property
     def url(self) -> str | None:
@@ -65,48 +74,6 @@ class Watch:
         """
         trace = self.store.observe_one(trace_id)
         return replace(trace, spans=readable(trace.spans))
-
-    def report(self) -> Report:
-        """The same for programs.
-
-        Returns:
-            ``experiment``, ``experiment_id``, ``tracking_uri``, ``traces`` and ``outcomes``
-            (counts), ``seconds`` and ``tokens`` (count, median, p90, p99, largest, total; None
-            where not known), ``cost_usd``, ``errors``, ``tools``, ``sample`` and ``unread``.
-        """
-        traffic = self.traffic
-        return {
-            "experiment": self.experiment,
-            "experiment_id": self.experiment_id,
-            "tracking_uri": without_password(self.tracking.uri),
-            "traces": len(traffic.glimpses),
-            "outcomes": dict(traffic.outcomes),
-            "seconds": _spread(traffic.seconds),
-            "tokens": _spread(traffic.tokens),
-            "cost_usd": sum(traffic.costs) if traffic.costs else None,
-            "errors": [
-                {
-                    "outcome": each.outcome,
-                    "place": each.place,
-                    "text": each.text,
-                    "traces": each.count,
-                    "trace_ids": list(each.trace_ids),
-                }
-                for each in traffic.clusters
-            ],
-            "tools": [
-                {
-                    "name": each.name,
-                    "calls": each.calls,
-                    "failures": each.failures,
-                    "traces": each.traces,
-                    "seconds": _spread(each.seconds),
-                }
-                for each in traffic.tools
-            ],
-            "sample": [{"trace_id": p.glimpse.trace_id, "why": p.why} for p in self.picks],
-            "unread": dict(traffic.unread),
-        }
 
 
 def watch(
@@ -151,19 +118,10 @@ def watch(
             )
         )
     experiment_id, name = found or ("", named)
-    traces = store.observe(experiment_id, most=most, outline=True) if experiment_id else iter(())
-    return Watch(store, tracking, name, experiment_id, look(_telling(traces, say)))
 
-
-def _telling(traces: Iterator[ObservedTrace], say: Say) -> Iterator[ObservedTrace]:
-    for number, trace in enumerate(traces, 1):
-        yield trace
+    def told(number: int) -> None:
         if number % SAID_EVERY == 0:
             say(f"{number} traces read")
 
-
-def _spread(values: Any) -> Report | None:
-    found = spread(values)
-    if found is None:
-        return None
-    return {name: getattr(found, name) for name in found.__slots__}
+    analysis = analyse(store, experiment_id, most=most, watch=told) if experiment_id else Analysis()
+    return Watch(store, tracking, name, experiment_id, analysis)

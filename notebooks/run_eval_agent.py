@@ -98,7 +98,7 @@ def figures(host, seen):
     chosen, watch = host.outcome(seen)
     traffic.nothing_yet(host, watch)
     look = tabs("Times and tokens", "What goes wrong", "Tools", "Conversations")
-    page.stack(traffic.figures(watch.traffic), traffic.unread(watch.traffic), look)
+    page.stack(traffic.figures(watch.traces), traffic.unread(watch.analysis), look)
     return chosen, look, watch
 
 
@@ -106,11 +106,11 @@ def figures(host, seen):
 def sight(look, watch):
     errors, picks, sights = None, None, []
     if is_open(look, "Times and tokens"):
-        sights += [spread_charts(watch.traffic)]
+        sights += [spread_charts(watch.traces)]
     if is_open(look, "What goes wrong"):
-        sights += [errors := traffic.error_table(watch.traffic.clusters)]
+        sights += [errors := traffic.error_table(watch.analysis.errors)]
     if is_open(look, "Tools"):
-        sights += [traffic.tools_view(watch.traffic.tools)]
+        sights += [traffic.tools_view(watch.analysis.tools)]
     if is_open(look, "Conversations"):
         sights += [picks := traffic.pick_table(watch.picks)]
     page.stack(*sights)
@@ -120,9 +120,11 @@ def sight(look, watch):
 @app.cell
 def sight_detail(errors, host, picks, watch):
     with host.step("Reading the trace"):
-        opened = [watch.open(p.glimpse.trace_id) for p in page.chosen(picks, watch.picks)]
+        shown = page.chosen(picks, watch.picks.to_dict("records"))
+        opened = [watch.open(each["trace_id"]) for each in shown]
+    known = watch.analysis.errors.to_dict("records")
     page.stack(
-        *(traffic.error_view(each, watch) for each in page.chosen(errors, watch.traffic.clusters)),
+        *(traffic.error_view(each, watch) for each in page.chosen(errors, known)),
         *(traffic.trace_view(each, watch) for each in opened),
     )
     return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from evalkit.core.content import list_of, mapping_of, plain_text, text_of
@@ -78,44 +78,6 @@ def in_order(spans: Sequence[Span]) -> tuple[Span, ...]:
     return tuple(walked)
 
 
-def readable(spans: Sequence[Span]) -> tuple[Span, ...]:
-    """The spans in the form in which a conversation is told.
-
-    Whatever stands at the top counts as the agent, be it a chain or a single call of a model. A
-    call within keeps of its messages those that no call before it was given, and of its answer the
-    words.
-
-    Args:
-        spans: Each parent before its children.
-    """
-    return tuple(_told(spans))
-
-
-def _told(spans: Sequence[Span]) -> Iterator[Span]:
-    given: set[str] = set()
-    for span in spans:
-        if span.parent_id is None and span.kind in {"CHAIN", "LLM"}:
-            asked, said = words_asked(span.inputs), words_answered(span.outputs)
-            yield replace(span, kind="AGENT", inputs=asked or None, outputs=said or None)
-        elif span.kind == "LLM":
-            messages = list(_new_messages(span.inputs, given))
-            yield replace(span, inputs={"messages": messages}, outputs={"content": _blocks(span)})
-        else:
-            yield span
-
-
-def _new_messages(inputs: Json, given: set[str]) -> Iterator[Json]:
-    """What the call was given, as messages: only those that were not given before."""
-    messages = list_of(mapping_of(inputs).get("messages")) or list_of(inputs)
-    if not any(isinstance(message, dict) and "content" in message for message in messages):
-        messages = [{"role": "user", "content": words_asked(inputs)}]
-    for message in messages:
-        key = canonical(message)
-        if key not in given and mapping_of(message).get("role") != "assistant":
-            yield message
-        given.add(key)
-
-
 def words_asked(inputs: Json) -> str:
     """The words of a request: its only text, its last message, else all of it."""
     if (only := _only_text(inputs)) is not None:
@@ -123,25 +85,6 @@ def words_asked(inputs: Json) -> str:
     messages = list_of(mapping_of(inputs).get("messages"))
     asked = [plain_text(mapping_of(m).get("content")) for m in messages]
     return next((text for text in reversed(asked) if text), "") or _as_lines(inputs)
-
-
-def words_answered(outputs: Json) -> str:
-    """The words of an answer: OpenAI's and Anthropic's forms, one text alone, else all of it."""
-    if (only := _only_text(outputs)) is not None:
-        return only
-    found = mapping_of(outputs)
-    choices = list_of(found.get("choices"))
-    message = mapping_of(mapping_of(choices[0]).get("message")) if choices else found
-    words = plain_text(message.get("content"))
-    return words if words or message.get("tool_calls") else _as_lines(outputs)
-
-
-def _blocks(span: Span) -> list[Json]:
-    """A model's answer in Anthropic's blocks; those that it came in stay as they are."""
-    content = list_of(mapping_of(span.outputs).get("content"))
-    if content and all("type" in mapping_of(block) for block in content):
-        return content
-    return [{"type": "text", "text": words_answered(span.outputs)}]
 
 
 def _only_text(value: Json) -> str | None:

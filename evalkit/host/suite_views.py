@@ -95,7 +95,7 @@ def cited(ids: Iterable[str], watch: Watch) -> Any:
     shown = list(dict.fromkeys(map(trace_of, ids)))
     if not shown or not page.is_live():
         return None
-    asked = {each.trace_id: each.request for each in watch.traffic.glimpses}
+    asked = dict(zip(watch.traces["trace_id"], watch.traces["asked"], strict=True))
     folds = {
         f"{page.quoted(short(_parsed(asked.get(each, each))))}": mo.lazy(
             partial(_conversation, each, watch)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
-from evalkit.core.distribution import Spread, ranges, spread
-from evalkit.core.traffic import ToolUse, Traffic
 from evalkit.host.dress import BLUE, GREEN, GREY, RED, dressed
 from evalkit.host.wording import figure
+from evalkit.traces.analysis import spread
 
 VIOLET = "#8e4ec6"
 HALF = 455
@@ -19,38 +18,34 @@ TALL = 190
 MOST_TOOLS = 15
 ROW_PX = 22
 WIDE = 800
+MOST_BARS = 24
+SKEWED = 50.0
 
 
-def spread_charts(traffic: Traffic) -> Any:
+def spread_charts(traces: pd.DataFrame) -> Any:
     """How long the traces took, beside how many tokens; None where neither is known."""
     charts = [
         chart
         for chart in (
-            _histogram(traffic.seconds, "How long traces take", "seconds", VIOLET, ",.3~r"),
-            _histogram(traffic.tokens, "How many tokens they take", "tokens", BLUE, "~s"),
+            _histogram(traces["seconds"], "How long traces take", "seconds", VIOLET, ",.3~r"),
+            _histogram(traces["tokens"], "How many tokens they take", "tokens", BLUE, "~s"),
         )
         if chart is not None
     ]
     return dressed(alt.hconcat(*charts, spacing=40)) if charts else None
 
 
-def tools_chart(tools: Sequence[ToolUse]) -> Any:
-    """How often each tool was called, and how many of the calls failed; None without tools."""
-    if not tools:
-        return None
-    rows = pd.DataFrame(
-        [
-            {"tool": tool.name, "ended": ended, "calls": calls, "order": order}
-            for tool in tools[:MOST_TOOLS]
-            for order, ended, calls in (
-                (0, "well", tool.calls - tool.failures),
-                (1, "failed", tool.failures),
-            )
-        ]
+def tools_chart(tools: pd.DataFrame) -> Any:
+    """How often each tool was called, and how many of the calls failed."""
+    most = tools.head(MOST_TOOLS)
+    well, failed = most["calls"] - most["failures"], most["failures"]
+    rows = pd.concat(
+        most[["tool"]].assign(calls=calls, ended=ended, order=order)
+        for order, (ended, calls) in enumerate([("well", well), ("failed", failed)])
     )
     left_out = len(tools) - MOST_TOOLS
     more = f"{left_out} further tools are in the table only" if left_out > 0 else ""
-    names = [tool.name for tool in tools[:MOST_TOOLS]]
+    names = list(most["tool"])
     chart = (
         alt.Chart(rows, title=alt.TitleParams("Calls of each tool", subtitle=more))
         .mark_bar()
@@ -70,17 +65,18 @@ def tools_chart(tools: Sequence[ToolUse]) -> Any:
     return dressed(chart)
 
 
-def _histogram(values: Sequence[float], title: str, unit: str, colour: str, ticks: str) -> Any:
+def _histogram(values: pd.Series[float], title: str, unit: str, colour: str, ticks: str) -> Any:
     """How many traces lie in which range, with the percentiles marked; None without values."""
     found = spread(values)
     if found is None:
         return None
-    bins = ranges(values)
-    rows = pd.DataFrame(
-        [{"low": each.low, "high": each.high, "traces": each.count} for each in bins]
-    )
-    first, last = bins[0], bins[-1]
-    widening = last.high - last.low > 2 * (first.high - first.low)
+    known = pd.to_numeric(values).dropna()
+    low, high = known.min(), known.max()
+    # where values differ by orders of magnitude, each range is so many times as wide as the last
+    widening = low > 0 and high / low > SKEWED
+    edges = (np.geomspace if widening else np.linspace)(low, high, min(MOST_BARS, len(known)) + 1)
+    counts, bounds = np.histogram(known, bins=edges if high > low else 1)
+    rows = pd.DataFrame({"low": bounds[:-1], "high": bounds[1:], "traces": counts})
     # a bar over a range of nothing would not be seen
     rows["high"] = rows["high"].where(rows["high"] > rows["low"], rows["low"] * 1.05 + 0.01)
     scale = alt.Scale(type="log" if widening else "linear", nice=False, zero=False, padding=4)
@@ -100,14 +96,14 @@ def _histogram(values: Sequence[float], title: str, unit: str, colour: str, tick
             ],
         )
     )
-    told = alt.TitleParams(title, subtitle=_told(found, len(values), unit, widening), offset=20)
+    told = alt.TitleParams(title, subtitle=_told(found, unit, widening=widening), offset=20)
     return alt.layer(bars, *_marks(found, scale), title=told).properties(width=HALF, height=TALL)
 
 
-def _marks(found: Spread, scale: Any) -> list[Any]:
+def _marks(found: dict[str, float], scale: Any) -> list[Any]:
     """Two lines, with their names above the bars, each on the side that is free."""
     marks = []
-    for at, name, outwards in ((found.median, "half", -1), (found.p90, "9 in 10", 1)):
+    for at, name, outwards in ((found["median"], "half", -1), (found["p90"], "9 in 10", 1)):
         base = alt.Chart(pd.DataFrame([{"at": at, "is": name}])).encode(
             x=alt.X("at:Q", scale=scale)
         )
@@ -122,7 +118,7 @@ def _marks(found: Spread, scale: Any) -> list[Any]:
     return marks
 
 
-def _told(found: Spread, count: int, unit: str, widening: bool) -> str:
-    known = f"{count:,} traces. Half take up to {figure(found.median)} {unit}"
-    told = f"{known}, nine in ten up to {figure(found.p90)}."
+def _told(found: dict[str, float], unit: str, *, widening: bool) -> str:
+    known = f"{found['count']:,} traces. Half take up to {figure(found['median'])} {unit}"
+    told = f"{known}, nine in ten up to {figure(found['p90'])}."
     return f"{told} Ranges widen to the right." if widening else told

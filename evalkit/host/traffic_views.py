@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Sequence
 from typing import Any
 
 import marimo as mo
+import pandas as pd
 
-from evalkit.core.distribution import spread
 from evalkit.core.observed import ObservedTrace
-from evalkit.core.sampling import Pick
-from evalkit.core.traffic import ErrorCluster, ToolUse, Traffic
 from evalkit.host import page
 from evalkit.host.conversation import conversation
 from evalkit.host.host import Host
 from evalkit.host.traffic_charts import tools_chart
 from evalkit.host.waterfall import waterfall
 from evalkit.host.wording import duration
+from evalkit.traces.analysis import Analysis, spread
 from evalkit.watching import Watch
-
-SHORT = 160
-"""Characters of a request that a table shows."""
 
 
 def nothing_yet(host: Host[Any], watch: Watch) -> None:
     """Where there are no traces, the page ends here and says what to do."""
-    if watch.traffic.glimpses or not host.person:
+    if len(watch.traces) or not host.person:
         return
     name = page.quoted(watch.experiment)
     log = "**Log** page"
@@ -38,55 +32,57 @@ def nothing_yet(host: Host[Any], watch: Watch) -> None:
     )
 
 
-def figures(traffic: Traffic) -> Any:
+def figures(traces: pd.DataFrame) -> Any:
     """How many traces, how they ended, and what is usual, in a row of cards."""
-    if not traffic.glimpses:
+    if traces.empty:
         return None
-    count, failed = len(traffic.glimpses), traffic.outcomes.get("failed", 0)
-    seconds, tokens, costs = (
-        spread(values) for values in (traffic.seconds, traffic.tokens, traffic.costs)
-    )
+    count, failed = len(traces), int((traces["state"] == "failed").sum())
+    rejected, accepted = ((traces["verdict"] == word).sum() for word in ("rejected", "accepted"))
+    seconds, tokens, costs = (spread(traces[name]) for name in ("seconds", "tokens", "cost_usd"))
+    days = pd.to_datetime(traces["start_ms"], unit="ms", errors="coerce").dt.date.dropna()
+    first, last = (str(days.min()), str(days.max())) if len(days) else ("", "")
     return page.cards(
-        ("Traces", f"{count:,}", _days(traffic)),
+        ("Traces", f"{count:,}", f"of {first}" if first == last else f"{first} to {last}"),
         ("Failed", f"{failed:,}", f"{failed / count:.1%} of them"),
+        ("People rejected", f"{rejected:,}", f"and accepted {accepted:,}"),
         (
             "Time",
-            duration(seconds.median) if seconds else "-",
-            f"the median; the longest {duration(seconds.largest)}" if seconds else "not known",
+            duration(seconds["median"]) if seconds else "-",
+            f"the median; the longest {duration(seconds['largest'])}" if seconds else "not known",
         ),
         (
             "Tokens",
-            f"{tokens.median:,.0f}" if tokens else "-",
-            f"the median; {tokens.total:,.0f} in all" if tokens else "not known",
+            f"{tokens['median']:,.0f}" if tokens else "-",
+            f"the median; {tokens['total']:,.0f} in all" if tokens else "not known",
         ),
         (
             "Cost",
-            f"${costs.total:,.2f}" if costs else "-",
-            f"of the {costs.count:,} traces that say" if costs else "no trace says",
+            f"${costs['total']:,.2f}" if costs else "-",
+            f"of the {costs['count']:,} traces that say" if costs else "no trace says",
         ),
     )
 
 
-def unread(traffic: Traffic) -> Any:
+def unread(analysis: Analysis) -> Any:
     """The traces whose steps could not be read, and why; None where all could."""
     told = "; ".join(
-        f"of **{count:,}** traces, {page.quoted(why)}" for why, count in traffic.unread.items()
+        f"of **{count:,}** traces, {page.quoted(why)}" for why, count in analysis.unread.items()
     )
     return page.callout(f"Not everything is seen: {told}.", "warn") if told else None
 
 
-def error_table(clusters: Sequence[ErrorCluster]) -> Any:
+def error_table(errors: pd.DataFrame) -> Any:
     """What goes wrong, to select in; a word about it where nothing does."""
-    if not clusters:
+    if errors.empty:
         return page.callout("No trace failed, and no step of any.", "success")
     rows = [
         {
-            "Traces": each.count,
-            "They ended": "in failure" if each.outcome == "failed" else each.outcome,
-            "Failed at": each.place,
-            "Error": each.text,
+            "Traces": each["traces"],
+            "They ended": "in failure" if each["state"] == "failed" else each["state"],
+            "Failed at": each["place"],
+            "Error": each["text"],
         }
-        for each in clusters
+        for each in errors.to_dict("records")
     ]
     return page.table(
         rows,
@@ -97,55 +93,47 @@ def error_table(clusters: Sequence[ErrorCluster]) -> Any:
     )
 
 
-def error_view(cluster: ErrorCluster, watch: Watch) -> Any:
+def error_view(error: dict[str, Any], watch: Watch) -> Any:
     """One error in full, with the traces in which it occurs."""
-    ids = [page.link(watch.url_of(each), each) for each in cluster.trace_ids]
-    more = cluster.count - len(ids)
+    ids = [page.link(watch.url_of(each), each) for each in error["trace_ids"]]
+    more = error["traces"] - len(ids)
     seen = f"Seen in {', '.join(ids)}" + (f" and {more:,} more." if more else ".")
-    return page.stack(page.text(cluster.example or "The trace does not say why."), mo.md(seen))
+    text = error["example"] or error["text"] or "The trace does not say why."
+    return page.stack(page.text(text), mo.md(seen))
 
 
-def tools_view(tools: Sequence[ToolUse]) -> Any:
+def tools_view(tools: pd.DataFrame) -> Any:
     """The tools as a table and as a chart; a word about it where none was used."""
-    if not tools:
+    if tools.empty:
         return page.callout("No trace shows the use of a tool.")
-    return page.stack(tool_table(tools), tools_chart(tools))
+    rows = [
+        {
+            "Tool": tool["tool"],
+            "Calls": tool["calls"],
+            "Failed": tool["failures"],
+            "Failure rate": f"{tool['failures'] / tool['calls']:.1%}",
+            "In traces": tool["traces"],
+            "Median": duration(tool["median_s"]),
+            "9 in 10 up to": duration(tool["p90_s"]),
+        }
+        for tool in tools.to_dict("records")
+    ]
+    return page.stack(page.table(rows), tools_chart(tools))
 
 
-def tool_table(tools: Sequence[ToolUse]) -> Any:
-    """The tools with their failures and times; None where there are none."""
-    if not tools:
-        return None
-    rows = []
-    for tool in tools:
-        seconds = spread(tool.seconds)
-        rows.append(
-            {
-                "Tool": tool.name,
-                "Calls": tool.calls,
-                "Failed": tool.failures,
-                "Failure rate": f"{tool.failure_rate:.1%}",
-                "In traces": tool.traces,
-                "Median": duration(seconds.median) if seconds else "",
-                "9 in 10 up to": duration(seconds.p90) if seconds else "",
-            }
-        )
-    return page.table(rows)
-
-
-def pick_table(picks: Sequence[Pick]) -> Any:
+def pick_table(picks: pd.DataFrame) -> Any:
     """The traces that are worth a look, to select in; None where there are none."""
-    if not picks:
+    if picks.empty:
         return None
     rows = [
         {
-            "What it shows": pick.why,
-            "Ended": pick.glimpse.outcome,
-            "Seconds": None if pick.glimpse.seconds is None else round(pick.glimpse.seconds, 1),
-            "Tokens": pick.glimpse.tokens,
-            "Asked": _short(pick.glimpse.request),
+            "What it shows": pick["why"],
+            "Ended": pick["state"],
+            "Seconds": None if pd.isna(pick["seconds"]) else round(pick["seconds"], 1),
+            "Tokens": None if pd.isna(pick["tokens"]) else int(pick["tokens"]),
+            "Asked": pick["asked"],
         }
-        for pick in picks
+        for pick in picks.to_dict("records")
     ]
     return page.table(
         rows,
@@ -164,17 +152,3 @@ def trace_view(trace: ObservedTrace, watch: Watch) -> Any:
         summary = page.record({"Asked": trace.request, "Answered": trace.response})
         return page.stack(head, page.callout(f"Of this trace, {trace.unread}."), summary)
     return page.stack(head, conversation(trace), waterfall(trace))
-
-
-def _days(traffic: Traffic) -> str:
-    times = [glimpse.start_ms / 1000 for glimpse in traffic.glimpses]
-    first, last = (
-        dt.datetime.fromtimestamp(each, dt.UTC).date().isoformat()
-        for each in (min(times), max(times))
-    )
-    return f"of {first}" if first == last else f"{first} to {last}"
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= SHORT else line[: SHORT - 1] + "…"

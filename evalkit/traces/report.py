@@ -11,11 +11,13 @@ from evalkit.core.masking import mask_json
 from evalkit.core.values import Json
 from evalkit.suite.model import Row
 from evalkit.traces.sample import Survey
-from evalkit.traces.transcript import answer, question
+from evalkit.traces.transcript import Turn, conversation
 
 MOST_CHARS = 24_000
 TEXT_CHARS = 280
 PROMPT_CHARS = 1_500
+MOST_TURNS = 6
+"""Turns of a conversation that are shown, the last ones."""
 
 FENCE = "recorded-data"
 """The marks around what was recorded; no text within can close them."""
@@ -61,54 +63,28 @@ def _sections(of: Mapping[str, Json], rows: Sequence[Row]) -> Iterator[tuple[str
     yield "Other comments", 2, [f"{t}: {words}" for t, words in others.items()]
     wished = [(row.trace_id, as_text(dict(row.expectations))) for row in rows if row.expectations]
     yield "Expectations that people wrote", 2, [f"{t}: {words}" for t, words in wished]
-    yield "Errors", 4, [_error(each) for each in of["errors"]]
-    yield "Routes", 4, [_route(each) for each in of["routes"]]
+    yield "Errors", 4, [_record(each) for each in of["errors"]]
+    yield "Routes", 4, [_record(each) for each in of["routes"]]
     yield "Good answers", 6, list(_good(rows))
-    prompts = (f"in {p['rows']} rows: {short(p['text'], PROMPT_CHARS)}" for p in of["prompts"])
-    yield "System prompts", 3, list(prompts)
-    yield "Tools and retrievers", 2, [_tool(each) for each in of["tools"]]
-    yield "What code and judges said", 2, [_judge(each) for each in of["judges"]]
-    repeated = (
-        f"{each['traces']} times, {each['answers']} different answers: {each['asked']}"
-        f" ({', '.join(each['trace_ids'])})"
-        for each in of["repeated"]
-    )
-    yield "Asked several times, alike but for numbers", 1, list(repeated)
+    yield "System prompts", 3, [_record(each) for each in of["prompts"]]
+    yield "Tools and retrievers", 2, [_record(each) for each in of["tools"]]
+    yield "What code and judges said", 2, [_record(each) for each in of["judges"]]
+    alike = [_record(each) for each in of["repeated"]]
+    yield "Asked several times, alike but for numbers", 1, alike
 
 
-def _error(error: Mapping[str, Json]) -> str:
-    # what a fingerprint leaves out of quotations is often the reason
-    example = f" such as: {error['example']}" if "<text>" in error["text"] else ""
-    place = f" in {error['place']}" if error["place"] else ""
-    ids = ", ".join(error["trace_ids"])
-    text = error["text"] or "no reason given"
-    return f"{error['traces']} traces ({error['state']}){place}: {text}{example} ({ids})"
-
-
-def _route(route: Mapping[str, Json]) -> str:
-    seconds = route["seconds"] or {}
-    return (
-        f"{route['route']}: {route['traces']} traces, {_pairs(route['states'])}; verdicts: "
-        f"{_pairs(route['verdicts'])}; inputs {short(route['inputs'], TEXT_CHARS)}; outputs "
-        f"{short(route['outputs'], TEXT_CHARS)}; tools: {_pairs(route['tools'])}; seconds "
-        f"{seconds.get('median', '?')} (p90 {seconds.get('p90', '?')})"
-    )
-
-
-def _tool(tool: Mapping[str, Json]) -> str:
-    failed = f", {tool['failures']} failed ({', '.join(tool['trace_ids'])})"
-    return (
-        f"{tool['tool']}: {tool['calls']} calls in {tool['traces']} traces, median"
-        f" {tool['median_s']} s{failed if tool['failures'] else ''}"
-    )
-
-
-def _judge(judge: Mapping[str, Json]) -> str:
-    failed = f"; failed {judge['failed']} ({', '.join(judge['trace_ids'])})"
-    return (
-        f"{judge['name']} by {judge['source']} on {judge['traces']} traces:"
-        f" {_pairs(judge['values'])}{failed if judge['failed'] else ''}"
-    )
+def _record(record: Mapping[str, Json]) -> str:
+    """What was counted of one thing, in words: what is known only, lists and counts written out."""
+    told = {
+        name: ", ".join(value)
+        if isinstance(value, list)
+        else _pairs(value)
+        if isinstance(value, dict)
+        else short(str(value), PROMPT_CHARS if name == "text" else TEXT_CHARS)
+        for name, value in record.items()
+        if value not in (None, "", [], {}, 0)
+    }
+    return "; ".join(f"{name}: {value}" for name, value in told.items())
 
 
 def _good(rows: Sequence[Row]) -> Iterator[str]:
@@ -125,8 +101,12 @@ def _good(rows: Sequence[Row]) -> Iterator[str]:
 def _row(row: Row | None) -> str:
     if row is None:
         return "not among the rows"
-    asked, said = question(dict(row.inputs)), answer(row.outputs)
-    return f"asked: {short(asked, TEXT_CHARS)} | answered: {short(said, TEXT_CHARS)}"
+    *earlier, last = conversation(row.inputs, row.outputs) or (Turn("user", ""),)
+    turns = [turn for turn in earlier if turn.role != "system"][-MOST_TURNS:]
+    asked = " / ".join(f"{turn.role}: {short(turn.text, TEXT_CHARS)}" for turn in turns)
+    if last.role != "assistant" or row.failed:
+        return f"{last.role}: {short(last.text, TEXT_CHARS)} | no answer"
+    return f"{asked} | answered: {short(last.text, TEXT_CHARS)}"
 
 
 def _pairs(values: Mapping[str, Json] | None) -> str:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from evalkit.adapters.store import assessments_of, run_of, spans_of
 from evalkit.core.values import Json
 from evalkit.suite.model import Row
-from evalkit.traces.analysis import Analysis, Scale, is_empty, people_said, route_of
+from evalkit.traces.analysis import Analysis, is_empty, route_of
 from evalkit.traces.case_selection import stratified
+from evalkit.traces.people import Scale, people_said
 from evalkit.traces.transcript import system_prompts
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ MOST_TRACES = 100_000
 """As many as an experiment may have on Databricks; the newest are looked at."""
 
 MOST_ROWS = 400
-MOST_BYTES = 48_000_000
+MOST_BYTES = 32_000_000
 """What the whole traces of the rows may take together, as JSON."""
 
 ONLY_INPUT = "input"
@@ -81,30 +82,25 @@ def survey(
         StoreError: MLflow failed.
     """
     counted = analyse(store, experiment_id, watch=watch)
-    frame = counted.traces
+    report, frame = counted.report(), counted.traces
     has_answer = frame["answered"] | (frame["state"] == "failed")
     usable = frame[frame["has_inputs"] & has_answer]
-    wanted = list(trace_ids) or list(
-        stratified(usable, ["route", "state", "verdict"], MOST_ROWS)["trace_id"]
-    )
+    picked = stratified(usable, ["route", "state", "verdict"], MOST_ROWS)
+    wanted = list(trace_ids) or list(picked["trace_id"])
     rows: list[Row] = []
     too_large: list[str] = []
-    scales, room = counted.scales, MOST_BYTES
+    room = MOST_BYTES
     for trace in store.whole_traces(experiment_id, wanted):
-        room -= (size := _size(trace))
-        if room < 0 and not trace_ids:
-            room += size
+        if (size := _size(trace)) > room and not trace_ids:
             too_large.append(trace.info.trace_id)
-        elif (row := row_of(trace, skills=counted.skills, scales=scales)) is not None:
+            continue
+        room -= size
+        if (row := row_of(trace, skills=counted.skills, scales=counted.scales)) is not None:
             rows.append(row)
     found = tuple(row.trace_id for row in rows)
-    analysis = {
-        **counted.report(),
-        "prompts": _prompts(rows),
-        "too_large": too_large,
-        "gone": sorted({*trace_ids} - {*found}),
-    }
-    return Survey(analysis, tuple(rows), found, len(rows) < len(usable))
+    gone = sorted({*trace_ids} - {*found})
+    more = {"prompts": _prompts(rows), "too_large": too_large, "gone": gone}
+    return Survey({**report, **more}, tuple(rows), found, len(rows) < len(usable))
 
 
 def analyse(

@@ -10,24 +10,13 @@ from evalkit.core.content import list_of, mapping_of, plain_text, text_of
 from evalkit.core.spans import Span
 from evalkit.core.values import Json, canonical
 
-ROLES: Mapping[str, str] = {
-    "user": "user",
-    "human": "user",
-    "humanmessage": "user",
-    "humanmessagechunk": "user",
-    "assistant": "assistant",
-    "ai": "assistant",
-    "aimessage": "assistant",
-    "aimessagechunk": "assistant",
-    "model": "assistant",
-    "system": "system",
-    "systemmessage": "system",
-    "developer": "system",
-    "tool": "tool",
-    "toolmessage": "tool",
-    "function": "tool",
-    "function_call_output": "tool",
+_SPEAKERS = {
+    "user": ("user", "human", "humanmessage", "humanmessagechunk"),
+    "assistant": ("assistant", "ai", "aimessage", "aimessagechunk", "model"),
+    "system": ("system", "systemmessage", "developer"),
+    "tool": ("tool", "toolmessage", "function", "function_call_output"),
 }
+ROLES = {name: role for role, names in _SPEAKERS.items() for name in names}
 """Who speaks in OpenAI's, Anthropic's, Google's and LangChain's messages, in one word each."""
 
 ASKED = (
@@ -55,10 +44,12 @@ class Turn:
     Attributes:
         role: ``user``, ``assistant``, ``system`` or ``tool``.
         text: Its words; of an assistant that only calls tools, which and with what.
+        is_call: Whether it only calls tools.
     """
 
     role: str
     text: str
+    is_call: bool = False
 
 
 def turns(value: Json) -> tuple[Turn, ...]:
@@ -81,12 +72,12 @@ def conversation(inputs: Json, outputs: Json) -> tuple[Turn, ...]:
         inputs: What the agent was given: a state with messages, a text, fields by name.
         outputs: What it answered; where that repeats the conversation, only what is new counts.
     """
-    asked = turns(inputs) or ((Turn("user", question(inputs)),) if inputs else ())
+    asked = turns(inputs) or tuple(Turn("user", text) for text in [question(inputs)] if text)
     answered = turns(outputs)
-    if answered[: len(asked)] == asked or len(answered) > len(asked) > 0:
-        answered = answered[len(asked) :]
-    if not answered and (words := answer(outputs)):
-        answered = (Turn("assistant", words),)
+    if asked and asked[-1] in answered:
+        answered = answered[answered.index(asked[-1]) + 1 :]
+    if not answered:
+        answered = tuple(Turn("assistant", text) for text in [answer(outputs)] if text)
     return (*asked, *answered)
 
 
@@ -167,7 +158,7 @@ def _top(span: Span, known: set[tuple[str, str]]) -> Iterator[Span]:
             span.start_ns,
             span.start_ns,
             {"messages": [{"role": "user", "content": turn.text}] if is_user else []},
-            {"content": "" if is_user else turn.text},
+            {"content": [] if is_user else [{"type": "text", "text": turn.text}]},
         )
 
 
@@ -177,7 +168,9 @@ def _call(span: Span, known: set[tuple[str, str]]) -> Span:
     known.update((turn.role, turn.text) for turn in given)
     content = list_of(mapping_of(span.outputs).get("content"))
     if not content or not all("type" in mapping_of(block) for block in content):
-        content = [{"type": "text", "text": answer(span.outputs)}]
+        # which tools it calls, their own spans say
+        is_call = any(turn.is_call for turn in turns(span.outputs))
+        content = [] if is_call else [{"type": "text", "text": answer(span.outputs)}]
     messages = [{"role": turn.role, "content": turn.text} for turn in new]
     return replace(span, inputs={"messages": messages}, outputs={"content": content})
 
@@ -240,15 +233,18 @@ def _turn(message: Json) -> Turn:
         return Turn(_role(message), str(message[1]))
     fields = _fields(message)
     held = next((fields[n] for n in ("content", "parts", "output") if fields.get(n)), None)
+    if words := _content(held):
+        return Turn(_role(fields) or "assistant", words)
     calls = [_called(each) for each in list_of(fields.get("tool_calls"))]
-    return Turn(_role(fields) or "assistant", _content(held) or "\n".join(calls))
+    return Turn(_role(fields) or "assistant", "\n".join(calls), is_call=bool(calls))
 
 
 def _called(call: Json) -> str:
     fields = mapping_of(call)
     function = mapping_of(fields.get("function")) or fields
     given = function.get("arguments", function.get("args"))
-    return f"{function.get('name')}({given if isinstance(given, str) else canonical(given)})"
+    words = given if isinstance(given, str) else canonical(given)
+    return f"{function.get('name') or 'a tool'}({words})"
 
 
 def _content(content: Json) -> str:

@@ -2,10 +2,8 @@
 
 import pytest
 
-from evalkit.core.dialogue import dialogue
 from evalkit.core.distribution import ranges, spread
-from evalkit.core.observed import ObservedTrace, in_order, readable
-from evalkit.core.sampling import sample
+from evalkit.core.observed import ObservedTrace, in_order
 from evalkit.core.spans import Span
 from evalkit.core.traffic import EXAMPLES, look
 
@@ -130,7 +128,7 @@ def test_what_is_not_known_is_left_out_and_not_taken_for_nothing():
 
 def test_no_traces_are_no_trouble():
     found = look([])
-    assert (found.glimpses, found.clusters, found.tools, sample(found)) == ((), (), (), [])
+    assert (found.glimpses, found.clusters, found.tools) == ((), (), ())
 
 
 # -- distributions
@@ -171,30 +169,6 @@ def test_ranges_grow_where_values_differ_by_orders_of_magnitude():
     assert wide.high - wide.low > 10 * (narrow.high - narrow.low)
 
 
-# -- samples
-
-
-def test_a_sample_shows_what_is_typical_what_fails_and_what_is_extreme():
-    traffic = look(
-        [
-            *(trace(n, span("root"), seconds=n) for n in range(1, 10)),
-            trace(50, span("lookup", error="busy"), status="ERROR", seconds=2),
-            trace(60, seconds=99),
-            trace(70, seconds=3, tokens=(9000, 1)),
-            trace(80, span("t", None, "TOOL", name="refund"), seconds=4),
-        ]
-    )
-    why = {pick.glimpse.trace_id: pick.why for pick in sample(traffic)}
-    assert why["tr-50"] == "goes wrong: busy"
-    assert why["tr-60"] == "the slowest"
-    assert why["tr-70"] == "takes the most tokens"
-    assert why["tr-80"] == "uses refund"
-    assert why["tr-1"] == "the quickest"
-    assert next(iter(why.values())).startswith("typical")
-    assert len(why) == 12
-    assert [pick.why for pick in sample(traffic, most=2)] == list(why.values())[:2]
-
-
 # -- the spans of strangers
 
 
@@ -213,59 +187,3 @@ def test_spans_are_put_in_order_whatever_their_order_was():
 
 def test_spans_that_are_each_others_parents_do_no_harm():
     assert in_order([span("a", "b"), span("b", "a")]) == ()
-
-
-def said(*spans):
-    return [(remark.voice, remark.text or remark.name) for remark in dialogue(readable(spans))]
-
-
-def test_a_chain_with_models_in_openai_form_reads_as_a_conversation():
-    user = {"role": "user", "content": "Where is my order?"}
-    asks = {"role": "assistant", "content": None, "tool_calls": []}
-    result = {"role": "tool", "content": "paid"}
-    reply = {"choices": [{"message": {"role": "assistant", "content": "It is paid."}}]}
-    assert said(
-        span("root", inputs={"question": "Where is my order?"}, outputs="It is paid."),
-        span("m1", "root", "LLM", inputs={"messages": [user]}, outputs={"content": "Let me see."}),
-        span("lookup", "root", "TOOL", inputs={"order": "QM-1"}, outputs="paid"),
-        span("m2", "root", "LLM", inputs={"messages": [user, asks, result]}, outputs=reply),
-    ) == [
-        ("user", "Where is my order?"),
-        ("agent", "Let me see."),
-        ("tool", "lookup"),
-        ("input", "paid"),
-        ("agent", "It is paid."),
-    ]
-
-
-def test_tools_that_a_model_asks_for_are_told_once_in_either_form():
-    asks = {"choices": [{"message": {"content": None, "tool_calls": [{"id": "c1"}]}}]}
-    block = {"type": "tool_use", "id": "c2", "name": "refund", "input": {}}
-    words = {"type": "text", "text": "I refund it."}
-    assert said(
-        span("root", inputs="Hi"),
-        span("m1", "root", "LLM", inputs="Hi", outputs=asks),
-        span("lookup", "root", "TOOL"),
-        span("m2", "root", "LLM", inputs="Hi", outputs={"content": [words, block]}),
-        span("refund", "root", "TOOL"),
-    ) == [("user", "Hi"), ("tool", "lookup"), ("agent", "I refund it."), ("tool", "refund")]
-
-
-@pytest.mark.parametrize(
-    ("inputs", "outputs", "expected"),
-    [
-        ({"prompt": "Hi", "messages": None}, ["Hello!"], ["Hi", "Hello!"]),
-        ("Hi", "Hello!", ["Hi", "Hello!"]),
-        (
-            {"a": "x", "b": 2},
-            {"label": "spam", "score": 1},
-            ["a: x\nb: 2", "label: spam\nscore: 1"],
-        ),
-        ([1, 2], None, ["[1,2]"]),
-        ({"messages": [{"role": "user", "content": "Hi"}], "top_p": 1}, "", ["Hi"]),
-        (None, 5, ["5"]),
-    ],
-)
-def test_a_single_call_of_a_model_reads_as_a_question_and_an_answer(inputs, outputs, expected):
-    told = said(span("call", None, "LLM", inputs=inputs, outputs=outputs))
-    assert [text for _, text in told] == expected

@@ -1,27 +1,30 @@
-"""How long an experiment's examination takes, against merely paging its traces out of MLflow.
+"""How long an experiment's survey takes, against merely paging its traces out of MLflow.
 
-    python tests/bench/bench_examination.py [--traces 5000] [--keep DIRECTORY] [--rounds 3]
+    python tests/bench/bench_survey.py [--traces 20000] [--keep DIRECTORY] [--rounds 2]
 
 Traces are made up at random, of an agent with several routes, tools that fail now and then and a
-conversation that grows with every step; judges have assessed one in ten. Making them takes a few
-minutes: ``--keep`` names a directory in which the database stays for the next time. Paging sends
-the same requests as the examination and leaves the spans as MLflow gives them. Both take turns,
-since on a busy machine only ratios within one run mean anything; the figure is the ratio of the
-CPU seconds, each at best.
+conversation that grows with every step; judges have assessed one in ten, people one in fifty. The
+first thousand are written through MLflow, the others are copies of these under other ids, made in
+the database: ``--keep`` names a directory in which it stays for the next time. Paging sends the
+same requests as the survey's pass and leaves the spans as MLflow gives them. Each measurement is a
+process of its own, in turns, since on a busy machine only ratios within one run mean anything; the
+figures are the ratio of the CPU seconds, each at best, and the largest resident memory.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
-import gc
 import json
 import os
 import random
+import resource
+import sqlite3
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -29,13 +32,16 @@ from typing import Any
 os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_MODEL_CATALOG_URI="")
 
 from evalkit.adapters.store import connect, observing
-from evalkit.core.examination import as_report, as_text, examine
+from evalkit.traces.report import opening
+from evalkit.traces.sample import survey
 
 EXPERIMENT = "a busy shop"
 BEGIN_NS = 1_778_579_000_000_000_000
 SECOND_NS = 1_000_000_000
 A_TIME = 100
+WRITTEN = 1_000
 LIMIT = 1.3
+MEMORY_MB = 400
 ROUTES = ("answer_question", "refund", "track_parcel", "write_summary")
 TOOLS = ("lookup_order", "search_policies", "issue_refund", "parcel_status", "send_mail")
 ERRORS = ("order {n} not found", "HTTP 429 from https://api.shop/{n}", "timed out after {n} s")
@@ -166,7 +172,7 @@ def _id(number: int, size: int) -> str:
 
 
 def fill(uri: str, traces: int) -> None:
-    """Write the traces; every tenth gets what a judge said of it."""
+    """Write the traces; some of them get what a judge or a person said."""
     import mlflow
     from mlflow.entities import AssessmentSource, Feedback, Span
 
@@ -174,19 +180,46 @@ def fill(uri: str, traces: int) -> None:
     experiment_id = store.experiment(EXPERIMENT, create=True)
     tracking = store._gateway.tracking
     shop = Shop()
-    numbers = iter(range(1, traces + 1))
+    numbers = iter(range(1, min(traces, WRITTEN) + 1))
     while some := list(islice(numbers, A_TIME)):
         spans = [Span.from_dict(span) for number in some for span in shop.trace(number)]
         tracking.log_spans(experiment_id, spans)
-        print(f"\r{some[-1]:,} of {traces:,} traces made", end="", file=sys.stderr)
+        print(f"\r{some[-1]:,} traces written", end="", file=sys.stderr)
     print(file=sys.stderr)
     mlflow.set_tracking_uri(uri)
     judge = AssessmentSource("LLM_JUDGE", "correctness")
-    for number in range(1, traces + 1, 10):
-        trace_id = f"tr-{number:032x}"
-        tracking.create_assessment(
-            Feedback(trace_id=trace_id, name="correct", value=number % 3 > 0, source=judge)
-        )
+    person = AssessmentSource("HUMAN", "ann")
+    for number in range(1, min(traces, WRITTEN) + 1, 10):
+        trace_id, is_good = f"tr-{number:032x}", number % 3 > 0
+        said = [Feedback(trace_id=trace_id, name="correct", value=is_good, source=judge)]
+        if number % 50 == 1:
+            said += [
+                Feedback(trace_id=trace_id, name="ok", value=is_good, source=person, rationale="so")
+            ]
+        for each in said:
+            tracking.create_assessment(each)
+
+
+def multiply(path: Path, times: int) -> None:
+    """Copy all traces in the database so many times, under other ids and with other numbers."""
+    base = sqlite3.connect(path)
+    keyed = {"trace_info": "request_id", "spans": "trace_id", "assessments": "trace_id"}
+    keyed |= {"trace_tags": "request_id", "trace_request_metadata": "request_id"}
+    for table, key in keyed.items():
+        info = base.execute(f"PRAGMA table_xinfo({table})").fetchall()
+        columns = [name for _, name, *_, hidden in info if not hidden]
+        for copy in range(1, times):
+            new = {key: f"'tr-{copy:04x}' || substr({key}, 8)"}
+            new |= {"content": f"replace(content, 'QM-', 'QM-{copy}')"} if table == "spans" else {}
+            if table == "assessments":
+                new["assessment_id"] = f"'a-{copy:04x}' || substr(assessment_id, 7)"
+            told = ", ".join(new.get(name, name) for name in columns)
+            base.execute(
+                f"INSERT INTO {table} ({', '.join(columns)}) SELECT {told} FROM {table}"  # noqa: S608
+                f" WHERE {key} LIKE 'tr-0000%'"
+            )
+    base.commit()
+    base.close()
 
 
 def page(uri: str) -> None:
@@ -198,43 +231,52 @@ def page(uri: str) -> None:
         store._gateway.tracking.batch_get_traces(some)
 
 
-def look(uri: str) -> str:
-    """Examine the experiment; the report as a model gets it."""
+def look(uri: str) -> None:
+    """Survey the experiment, and write the model's opening message."""
     store = connect(uri)
     experiment_id = store.experiment(EXPERIMENT, create=True)
-    examination = examine(store.observe(experiment_id, most=10**6, outline=True))
-    return as_text(as_report(examination, (experiment_id, EXPERIMENT)))
+    found = survey(store, experiment_id)
+    print(len(found.rows), "rows,", len(opening(found)), "characters", file=sys.stderr)
 
 
-def seconds(work: Callable[[], object]) -> tuple[float, float]:
-    """Seconds of CPU and on the wall."""
-    gc.collect()  # neither pays for what the other left
-    cpu, wall = time.process_time(), time.perf_counter()
-    work()
-    return time.process_time() - cpu, time.perf_counter() - wall
+def measured(path: Path, what: str) -> tuple[float, float, float]:
+    """Seconds of CPU, seconds on the wall and megabytes of a process that does one of both."""
+    begin = time.perf_counter()
+    command = [sys.executable, __file__, "--only", what, "--keep", str(path)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    cpu, megabytes = map(float, done.stdout.split())
+    return cpu, time.perf_counter() - begin, megabytes
 
 
-def measure(uri: str, rounds: int) -> None:
+def measure(path: Path, rounds: int) -> None:
     """Print what both take."""
-    text = look(uri)  # MLflow opens a database slowly the first time
-    pages, looks = [], []
+    taken: dict[str, list[tuple[float, float, float]]] = {"page": [], "look": []}
     for _ in range(rounds):
-        pages.append(seconds(lambda: page(uri)))
-        looks.append(seconds(lambda: look(uri)))
-    for name, taken in (("paging", pages), ("examining", looks)):
-        print(f"{name:10} {min(taken)[0]:7.2f} s cpu {min(wall for _, wall in taken):7.2f} s wall")
-    ratio = min(looks)[0] / min(pages)[0]
-    verdict = "within" if ratio <= LIMIT else "beyond"
-    print(f"ratio {ratio:.2f}, {verdict} the {LIMIT} that it may be")
-    print(f"report {len(text.encode()):,} bytes")
+        for what, found in taken.items():
+            found.append(measured(path, what))
+    best = {what: min(found) for what, found in taken.items()}
+    for what, (cpu, wall, megabytes) in best.items():
+        print(f"{what:10} {cpu:7.2f} s cpu {wall:7.2f} s wall {megabytes:5.0f} MB")
+    ratio, memory = best["look"][0] / best["page"][0], best["look"][2]
+    print(f"ratio {ratio:.2f} (at most {LIMIT}), {memory:.0f} MB (at most {MEMORY_MB})")
+    sys.exit(ratio > LIMIT or memory > MEMORY_MB)
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--traces", type=int, default=5000)
+    arguments.add_argument("--traces", type=int, default=20_000)
     arguments.add_argument("--keep", type=Path)
-    arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--rounds", type=int, default=2)
+    arguments.add_argument("--only", choices=["page", "look"])
     given = arguments.parse_args()
+    if given.only:
+        # what opening the database takes is no part of either
+        connect(f"sqlite:///{given.keep}").experiment(EXPERIMENT, create=True)
+        begin = time.process_time()
+        {"page": page, "look": look}[given.only](f"sqlite:///{given.keep}")
+        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(time.process_time() - begin, used)
+        return
     with tempfile.TemporaryDirectory() as fresh:
         folder = given.keep or Path(fresh)
         folder.mkdir(parents=True, exist_ok=True)
@@ -243,8 +285,9 @@ def main() -> None:
             making = path.with_suffix(".part")
             making.unlink(missing_ok=True)
             fill(f"sqlite:///{making}", given.traces)
+            multiply(making, given.traces // min(given.traces, WRITTEN))
             making.rename(path)
-        measure(f"sqlite:///{path}", given.rounds)
+        measure(path, given.rounds)
 
 
 if __name__ == "__main__":

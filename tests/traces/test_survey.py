@@ -1,0 +1,178 @@
+"""An experiment is read once: all of it is counted, and a sample of it is whole."""
+
+import pytest
+from eval_project import CASES, RUN_ID
+from recorder import Recorder, judge, person, step, wish
+
+from evalkit.adapters.store import connect
+from evalkit.traces import sample
+from evalkit.traces.sample import survey
+
+REVIEW = {"run_id": RUN_ID, "feedback": {CASES[0]: "", CASES[1]: "too short"}}
+
+
+@pytest.fixture
+def recorder(database_uri):
+    return Recorder(database_uri)
+
+
+@pytest.fixture
+def surveyed(database_uri, recorder):
+    def read(**how):
+        return survey(connect(database_uri), recorder.experiment_id, **how)
+
+    return read
+
+
+def row(found, trace_id):
+    return next(each for each in found.rows if each.trace_id == trace_id)
+
+
+def test_a_row_holds_the_request_the_answer_what_it_stands_on_and_the_whole_trace(
+    recorder, surveyed
+):
+    told = {"messages": [{"role": "system", "content": "Be kind."}, {"role": "user"}]}
+    trace_id = recorder.trace(
+        {"question": "Is it open?", "user": 7},
+        {"answer": "Yes."},
+        step("search", {"q": "open"}, [{"page_content": "Open daily."}], kind="RETRIEVER"),
+        step("clock", {}, {"hour": 12}),
+        step("chat", told, "Yes.", kind="CHAT_MODEL"),
+        took=2.5,
+        said=(wish("hours", "daily"), wish("made by code", 1, "CODE")),
+    )
+    (found,) = surveyed().rows
+    assert (found.trace_id, found.route, found.is_good) == (trace_id, "answer", True)
+    assert (found.inputs, found.outputs) == (
+        {"question": "Is it open?", "user": 7},
+        {"answer": "Yes."},
+    )
+    assert found.sources == ([{"page_content": "Open daily."}], {"hour": 12})
+    assert (found.prompts, found.seconds) == (("Be kind.",), 2.5)
+    assert found.expectations == {"hours": "daily"}
+    assert [span.name for span in found.trace.data.spans] == ["answer", "search", "clock", "chat"]
+
+
+def test_inputs_that_are_no_object_are_the_only_parameter(recorder, surveyed):
+    recorder.trace("Is it open?")
+    recorder.trace(["a", "b"])
+    assert [each.inputs for each in surveyed().rows] in (
+        [{"input": "Is it open?"}, {"input": ["a", "b"]}],
+        [{"input": ["a", "b"]}, {"input": "Is it open?"}],
+    )
+
+
+def test_errors_tools_and_judges_are_counted_over_all_traces(recorder, surveyed):
+    for number in range(7):
+        recorder.trace(
+            {"q": f"order {number}"},
+            None,
+            step("lookup", error=f"order QM-1000{number} not found"),
+            error="chain failed",
+            said=(judge(value=number > 1),),
+        )
+    recovered = recorder.trace({"q": "x"}, "ok", step("lookup", error="busy"), step("lookup"))
+    recorder.trace({"q": "y"}, "ok", step("refund"))
+    found = surveyed().analysis
+    first, second = found["errors"]
+    assert (first["state"], first["place"], first["traces"]) == ("failed", "lookup", 7)
+    assert (first["text"], len(first["trace_ids"])) == ("order <id> not found", 5)
+    assert (second["state"], second["text"], second["trace_ids"]) == ("ok", "busy", [recovered])
+    lookup, refund = found["tools"]
+    assert (lookup["calls"], lookup["failures"], lookup["traces"]) == (9, 8, 8)
+    assert (refund["calls"], refund["failures"], refund["failed_in"]) == (1, 0, [])
+    (said,) = found["judges"]
+    assert (said["given"], said["failed"]) == ({"True": 5, "False": 2}, 2)
+    assert found["states"] == {"failed": 7, "ok": 2}
+
+
+def test_routes_have_the_shapes_of_what_goes_in_and_out(recorder, surveyed):
+    recorder.trace({"q": "x", "n": 1}, {"a": "y"})
+    recorder.trace({"q": "x"}, None, error="down")
+    recorder.trace("hello", ["x"], name="greet", kind="LLM")
+    first, second = surveyed().analysis["routes"]
+    assert (first["route"], first["states"]) == ("answer", {"ok": 1, "failed": 1})
+    assert (first["inputs"], first["outputs"]) == (
+        "object{q: text, n?: number}",
+        "object{a: text}",
+    )
+    assert (second["route"], second["inputs"], second["outputs"]) == ("greet", "text", "list[text]")
+
+
+def test_requests_that_are_alike_are_named_with_the_number_of_their_answers(recorder, surveyed):
+    for number in range(3):
+        recorder.trace({"q": f"Where is my order {number}?"}, f"there {number % 2}")
+    recorder.trace({"q": "Something else entirely, please"}, "fine")
+    (alike,) = surveyed().analysis["repeated"]
+    assert (alike["traces"], alike["answers"]) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "problem"),
+    [
+        ([], sample.NO_TRACES),
+        ([{}, None, "", {"x": None}], sample.NO_INPUTS),
+        ([{}, {"x": 0}], ""),
+    ],
+)
+def test_where_no_suite_can_be_made_it_is_said_why(recorder, surveyed, inputs, problem):
+    for each in inputs:
+        recorder.trace(each, "Polling complete")
+    assert surveyed().problem == problem
+
+
+def test_a_sample_leaves_room_for_each_route_state_and_verdict(recorder, surveyed, monkeypatch):
+    monkeypatch.setattr(sample, "MOST_ROWS", 12)
+    for number in range(40):
+        recorder.trace({"q": f"common {number}"})
+    for number in range(20):
+        recorder.trace({"q": f"broken {number}"}, None, error="down")
+    rare = [recorder.trace({"q": f"rare {n}"}, name="rare") for n in range(2)]
+    judged = [recorder.trace({"q": f"judged {n}"}, said=(person(False),)) for n in range(2)]
+    found = surveyed()
+    ids = found.trace_ids
+    assert (len(ids), found.is_sample) == (12, True)
+    assert set(ids[:2]) == set(judged)
+    assert {*rare} <= {*ids}
+    assert sum(each.failed for each in found.rows) <= 4
+    assert found.trace_ids == surveyed().trace_ids
+    assert found.analysis["traces"] == 64
+
+
+def test_a_sample_stays_within_its_size(recorder, surveyed, monkeypatch):
+    monkeypatch.setattr(sample, "MOST_BYTES", 30_000)
+    small = {recorder.trace({"q": f"small {n}"}) for n in range(3)}
+    large = recorder.trace({"q": "large"}, "x" * 40_000)
+    found = surveyed()
+    assert {*found.trace_ids} == small
+    assert (found.analysis["too_large"], found.is_sample) == ([large], True)
+
+
+def test_a_resumed_session_gets_its_rows_again_and_hears_of_those_that_are_gone(recorder, surveyed):
+    ids = [recorder.trace({"q": f"{n}"}) for n in range(5)]
+    again = surveyed(trace_ids=[ids[3], "tr-gone", ids[1]])
+    assert again.trace_ids == (ids[3], ids[1])
+    assert (again.analysis["gone"], again.analysis["traces"]) == (["tr-gone"], 5)
+
+
+def test_progress_is_told_trace_by_trace(recorder, surveyed):
+    for number in range(3):
+        recorder.trace({"q": number})
+    told = []
+    surveyed(watch=told.append)
+    assert told == [1, 2, 3]
+
+
+def test_of_traces_that_evalkit_logged_the_skill_is_the_route(evalkit, project, database_uri):
+    project.write(project.review.relative_to(project.root).as_posix(), REVIEW)
+    assert evalkit("log-results", "--run-id", RUN_ID).code == 0
+    assert evalkit("push-feedback", "--run-id", RUN_ID).code == 0
+    store = connect(database_uri)
+    found = survey(store, store.find_experiment("support")[0])
+    assert {each.route for each in found.rows} == {"helper"}
+    assert [(each["route"], each["traces"]) for each in found.analysis["routes"]] == [("helper", 3)]
+    assert sorted((each.verdict, each.comments) for each in found.rows) == [
+        ("accepted", ()),
+        ("none", ()),
+        ("rejected", ("too short",)),
+    ]

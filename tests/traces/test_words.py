@@ -1,0 +1,198 @@
+"""The words of requests and answers are found in whatever form strangers record them."""
+
+import pytest
+
+from evalkit.core.dialogue import dialogue
+from evalkit.core.spans import Span
+from evalkit.traces.transcript import (
+    Turn,
+    answer,
+    conversation,
+    question,
+    readable,
+    system_prompts,
+    turns,
+)
+
+LANGCHAIN = {
+    "lc": 1,
+    "id": ["langchain", "schema", "messages", "HumanMessage"],
+    "kwargs": {"content": "Hi"},
+}
+BOOKING = [
+    {"role": "user", "content": "Is room 3 free?"},
+    {"role": "assistant", "content": "Which day?"},
+    {"role": "user", "content": "Monday."},
+]
+REPLY = {"role": "assistant", "content": "Room 3 is free on Monday."}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ("Hi", "Hi"),
+        ({"prompt": "Hi", "messages": None}, "Hi"),
+        ({"question": "Hi", "tools": [{"name": "x", "description": "much longer"}]}, "Hi"),
+        (
+            {"messages": [{"role": "system", "content": "S"}, {"role": "user", "content": "Hi"}]},
+            "Hi",
+        ),
+        ({"messages": [{"type": "human", "content": "Hi", "id": "1"}]}, "Hi"),
+        ({"messages": [["user", "Hi"]]}, "Hi"),
+        ({"messages": [{"type": "human", "data": {"content": "Hi"}}]}, "Hi"),
+        ([[LANGCHAIN]], "Hi"),
+        ({"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}, "Hi"),
+        ({"input": [{"role": "user", "content": [{"type": "input_text", "text": "Hi"}]}]}, "Hi"),
+        ({"request": {"body": {"query": "Hi", "session": "a much longer text"}}}, "Hi"),
+        ('{"question": "Hi", "id": "7"}', "Hi"),
+        ({"args": [], "kwargs": {"question": "Hi"}}, "Hi"),
+        ({"question": "Hi", "chat_history": [["user", "before"], ["assistant", "yes"]]}, "Hi"),
+        ({"from": "Rome", "to": "Oslo"}, "from: Rome\nto: Oslo"),
+        ({"a": 3}, "a: 3"),
+        ([1, 2], "[1,2]"),
+        (None, ""),
+    ],
+)
+def test_a_question_is_found(inputs, words):
+    assert question(inputs) == words
+
+
+@pytest.mark.parametrize(
+    ("outputs", "words"),
+    [
+        ("Yes", "Yes"),
+        (["Yes"], "Yes"),
+        ({"choices": [{"message": {"role": "assistant", "content": "Yes"}}]}, "Yes"),
+        ({"role": "assistant", "content": [{"type": "text", "text": "Yes"}]}, "Yes"),
+        ({"messages": [*BOOKING, {"type": "ai", "content": "Yes"}]}, "Yes"),
+        ({"reasoning": "a long way to say it", "answer": "Yes"}, "Yes"),
+        ({"answer": "Yes", "sources": ["kb-1"]}, "Yes"),
+        (
+            {"output": [{"type": "reasoning"}, {"type": "message", "content": [{"text": "Yes"}]}]},
+            "Yes",
+        ),
+        ({"candidates": [{"content": {"role": "model", "parts": [{"text": "Yes"}]}}]}, "Yes"),
+        ({"generations": [[{"text": "Yes"}]]}, "Yes"),
+        ({"title": "T", "body": "B"}, "title: T\nbody: B"),
+        (5, "5"),
+        (None, ""),
+    ],
+)
+def test_an_answer_is_found(outputs, words):
+    assert answer(outputs) == words
+
+
+def test_all_turns_are_told_once_though_the_answer_repeats_them():
+    told = [
+        Turn("user", "Is room 3 free?"),
+        Turn("assistant", "Which day?"),
+        Turn("user", "Monday."),
+    ]
+    end = Turn("assistant", "Room 3 is free on Monday.")
+    assert conversation({"messages": BOOKING}, {"messages": [*BOOKING, REPLY]}) == (*told, end)
+    assert conversation({"messages": BOOKING}, {"messages": [REPLY]}) == (*told, end)
+    assert conversation("Hi", {"answer": "Yes"}) == (Turn("user", "Hi"), Turn("assistant", "Yes"))
+    assert conversation({}, None) == ()
+
+
+def test_a_call_of_tools_is_a_turn_too():
+    calls = [{"function": {"name": "book", "arguments": '{"room":3}'}}]
+    called = {"role": "assistant", "content": None, "tool_calls": calls}
+    assert turns({"messages": [called]}) == (Turn("assistant", 'book({"room":3})', is_call=True),)
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"messages": [{"role": "system", "content": "Be kind."}, *BOOKING]},
+        {"system": [{"type": "text", "text": "Be kind."}], "messages": BOOKING},
+        {"instructions": "Be kind.", "input": "Hi"},
+        [[{"type": "system", "content": "Be kind."}, LANGCHAIN]],
+    ],
+)
+def test_a_system_prompt_is_found(inputs):
+    assert system_prompts(inputs) == ["Be kind."]
+
+
+@pytest.mark.parametrize("value", [[[]], {"messages": [{}]}, {"choices": [None]}, "{", "[" * 9_999])
+def test_forms_that_are_none_do_no_harm(value):
+    assert isinstance(question(value) + answer(value), str)
+    assert turns(value) == () or turns(value)[0].text == ""
+
+
+# -- as a conversation on the page
+
+
+def span(span_id, parent=None, kind="CHAIN", **more):
+    return Span(span_id, parent, span_id, kind, 0, 1, **more)
+
+
+def told(*spans):
+    return [(remark.voice, remark.text or remark.name) for remark in dialogue(readable(spans))]
+
+
+def test_a_chain_around_an_agent_shows_the_question_and_all_turns():
+    system = {"role": "system", "content": "You book rooms."}
+    assert told(
+        span("LangGraph", inputs={"messages": BOOKING}, outputs={"messages": [*BOOKING, REPLY]}),
+        span("agent", "LangGraph", "AGENT"),
+        span(
+            "ChatOpenAI",
+            "agent",
+            "LLM",
+            inputs={"messages": [system, *BOOKING]},
+            outputs={"choices": [{"message": REPLY}]},
+        ),
+    ) == [
+        ("user", "Is room 3 free?"),
+        ("agent", "Which day?"),
+        ("input", "Monday."),
+        ("input", "You book rooms."),
+        ("agent", "Room 3 is free on Monday."),
+    ]
+
+
+def test_a_chain_with_models_in_openai_form_reads_as_a_conversation():
+    user = {"role": "user", "content": "Where is my order?"}
+    result = {"role": "tool", "content": "paid"}
+    reply = {"choices": [{"message": {"role": "assistant", "content": "It is paid."}}]}
+    assert told(
+        span("root", inputs={"question": "Where is my order?"}, outputs="It is paid."),
+        span("m1", "root", "LLM", inputs={"messages": [user]}, outputs={"content": "Let me see."}),
+        span("lookup", "root", "TOOL", inputs={"order": "QM-1"}, outputs="paid"),
+        span("m2", "root", "LLM", inputs={"messages": [user, result]}, outputs=reply),
+    ) == [
+        ("user", "Where is my order?"),
+        ("agent", "Let me see."),
+        ("tool", "lookup"),
+        ("input", "paid"),
+        ("agent", "It is paid."),
+    ]
+
+
+def test_tools_that_a_model_asks_for_are_told_once_in_either_form():
+    asks = {"choices": [{"message": {"content": None, "tool_calls": [{"id": "c1"}]}}]}
+    block = {"type": "tool_use", "id": "c2", "name": "refund", "input": {}}
+    words = {"type": "text", "text": "I refund it."}
+    assert told(
+        span("root", inputs="Hi"),
+        span("m1", "root", "LLM", inputs="Hi", outputs=asks),
+        span("lookup", "root", "TOOL"),
+        span("m2", "root", "LLM", inputs="Hi", outputs={"content": [words, block]}),
+        span("refund", "root", "TOOL"),
+    ) == [("user", "Hi"), ("tool", "lookup"), ("agent", "I refund it."), ("tool", "refund")]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "expected"),
+    [
+        ({"prompt": "Hi", "messages": None}, ["Hello!"], ["Hi", "Hello!"]),
+        ("Hi", "Hello!", ["Hi", "Hello!"]),
+        ([1, 2], None, ["[1,2]"]),
+        ({"messages": [{"role": "user", "content": "Hi"}], "top_p": 1}, "", ["Hi"]),
+        (None, 5, ["5"]),
+    ],
+)
+def test_a_single_call_of_a_model_reads_as_a_question_and_an_answer(inputs, outputs, expected):
+    said = told(span("call", None, "LLM", inputs=inputs, outputs=outputs))
+    assert [text for _, text in said] == expected
