@@ -1,6 +1,6 @@
 """What a suite by rules notices of faults, on stores that it has not seen.
 
-    python tests/bench/bench_faults.py [STORE ...] [--splits 10] [--kinds]
+    python tests/bench/bench_faults.py [STORE ...] [--splits 10]
 
 A store is an sqlite file of MLflow, a file of traces as JSON lines, or the name of an agent of
 tests/stores; by default all of these agents. Bounds are learned from one half of the good answers
@@ -11,6 +11,7 @@ not refuse the answer that it was made from. Scorers run in this process: they a
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import logging
 import random
@@ -21,6 +22,7 @@ import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -37,7 +39,10 @@ from evalkit.suite.model import SCORERS_FILE, Row, passes
 from evalkit.traces.sample import row_of
 
 COPIES_A_KIND = 6
-Json = object
+MOST_SENTENCES = 30
+COUNTS = ("by", "refusing", "errors")
+AUTHORS = ("", "blind", "known")
+Json: TypeAlias = Any
 
 
 def rows_of(store: str, folder: Path) -> list[Row]:
@@ -100,20 +105,20 @@ def with_outputs(row: Row, outputs: Json) -> Trace:
     models = [s for s in row.trace.data.spans if s.span_type in ("LLM", "CHAT_MODEL")]
     text = outputs if isinstance(outputs, str) else json.dumps(outputs, ensure_ascii=False)
     for span in row.trace.data.spans:
-        form = span.to_dict()
         is_source = span.span_type in ("TOOL", "RETRIEVER")
+        new = None
         if span.parent_id is None:
-            form["attributes"]["mlflow.spanOutputs"] = json.dumps(outputs)
+            new = outputs
         elif span in models[-1:] or (not is_source and said and said in str(span.outputs)):
-            message = {"role": "assistant", "content": text}
-            form["attributes"]["mlflow.spanOutputs"] = json.dumps(
-                {"choices": [{"message": message}]}
-            )
-        spans.append(Span.from_dict(form))
+            new = {"choices": [{"message": {"role": "assistant", "content": text}}]}
+        if new is not None:
+            form = span.to_dict()
+            form["attributes"]["mlflow.spanOutputs"] = json.dumps(new)
+        spans.append(span if new is None else Span.from_dict(form))
     return Trace(info=row.trace.info, data=TraceData(spans=spans))
 
 
-def split(rows: Sequence[Row], seed: int, folder: Path) -> dict[str, object]:
+def split(rows: Sequence[Row], seed: int, folder: Path) -> dict[str, Any]:
     """Learn from one half of the good rows, judge the other."""
     good = sorted((row for row in rows if row.is_good), key=lambda row: row.trace_id)
     random.Random(seed).shuffle(good)  # noqa: S311 - halves, no secrets
@@ -141,7 +146,7 @@ def split(rows: Sequence[Row], seed: int, folder: Path) -> dict[str, object]:
 
 def one_sentence(rows: Sequence[Row], folder: Path) -> tuple[float, float]:
     """Shares: of rows where a scorer fails the most accepted answer; of rejections that fail."""
-    good = [row for row in rows if row.is_good]
+    good = [row for row in rows if row.is_good][:MOST_SENTENCES]
     judge = Judge(scorers_of(rows, folder))
     rated = {
         row.trace_id: sum(
@@ -162,53 +167,65 @@ def share(pairs: Iterable[tuple[str, list[bool]]], author: str = "") -> float:
     return statistics.mean(noticed) if noticed else float("nan")
 
 
-def measure(store: str, splits: int, console: Console, *, with_kinds: bool) -> None:
+def measure(store: str, splits: int) -> dict[str, Any]:
+    """All figures of a store."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         rows = rows_of(store, folder)
-        good = sum(row.is_good for row in rows)
         runs = [split(rows, seed, folder) for seed in range(splits)]
         said, caught = one_sentence(rows, folder)
-    table = Table("", "mean", "worst", title=f"{store}: {len(rows)} rows, {good} good")
-    for label, author in (("noticed", ""), ("  blind kinds", "blind"), ("  known kinds", "known")):
-        figures = [share(run["kinds"].items(), author) for run in runs]
-        table.add_row(label, f"{statistics.mean(figures):.1%}", f"{min(figures):.1%}")
-    refused = [run["refused"] for run in runs]
-    table.add_row("good answers refused", f"{statistics.mean(refused):.1%}", f"{max(refused):.1%}")
-    table.add_row("one sentence: rows failed", f"{said:.1%}", "")
-    table.add_row("people's rejections failed", f"{caught:.1%}", "")
-    console.print(table)
-    scorers = Table("scorer", "refuses good: mean", "worst", "copies noticed", "breaks")
-    names = sorted(
-        {name for run in runs for key in ("by", "refusing", "errors") for name in run[key]}
-    )
-    for name in names:
+    label = store if store in stranger_stores.AGENTS else "/".join(Path(store).parts[-2:])
+    good = sum(row.is_good for row in rows)
+    return {"store": label, "good": good, "runs": runs, "sentence": said, "rejections": caught}
+
+
+def summary(measured: Sequence[dict[str, Any]]) -> Table:
+    """A row a store; the worst half is where least is noticed, or most refused."""
+    table = Table("store", "good", "noticed", "worst", "blind", "known", title="All stores")
+    for name in ("refused", "worst", "one sentence", "rejections"):
+        table.add_column(name)
+    for of in measured:
+        noticed = {who: [share(r["kinds"].items(), who) for r in of["runs"]] for who in AUTHORS}
+        refused = [run["refused"] for run in of["runs"]]
+        figures = [statistics.mean(noticed[""]), min(noticed[""])]
+        figures += [statistics.mean(noticed["blind"]), statistics.mean(noticed["known"])]
+        figures += [statistics.mean(refused), max(refused), of["sentence"], of["rejections"]]
+        table.add_row(of["store"], str(of["good"]), *(f"{figure:.0%}" for figure in figures))
+    return table
+
+
+def scorers(of: dict[str, Any]) -> Table:
+    table = Table("scorer", "refuses: mean", "worst", "notices", "breaks", title=of["store"])
+    runs = of["runs"]
+    for name in sorted({name for run in runs for key in COUNTS for name in run[key]}):
         shares = [run["refusing"][name] / run["judged"] for run in runs]
         hits, broken = (sum(run[key][name] for run in runs) for key in ("by", "errors"))
-        scorers.add_row(
-            name, f"{statistics.mean(shares):.1%}", f"{max(shares):.1%}", str(hits), str(broken)
-        )
-    console.print(scorers)
-    if with_kinds:
-        kinds = Table("fault", "author", "noticed", "copies")
-        for fault in faults.FAULTS:
-            hits = [hit for run in runs for hit in run["kinds"].get(fault.name, [])]
-            if hits:
-                kinds.add_row(
-                    fault.name, fault.author, f"{statistics.mean(hits):.0%}", str(len(hits))
-                )
-        console.print(kinds)
+        figures = f"{statistics.mean(shares):.1%}", f"{max(shares):.1%}"
+        table.add_row(name, *figures, str(hits), str(broken))
+    return table
+
+
+def kinds(measured: Sequence[dict[str, Any]]) -> Table:
+    """What is noticed of each kind, by store."""
+    table = Table("fault", "author", "all", *(of["store"][:10] for of in measured))
+    for fault in faults.FAULTS:
+        hits = [[h for r in of["runs"] for h in r["kinds"].get(fault.name, [])] for of in measured]
+        pooled = list(itertools.chain(*hits))
+        shares = [f"{statistics.mean(each):.0%}" if each else "" for each in (pooled, *hits)]
+        table.add_row(fault.name, fault.author, *shares)
+    return table
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("stores", nargs="*", default=stranger_stores.AGENTS)
     parser.add_argument("--splits", type=int, default=10)
-    parser.add_argument("--kinds", action="store_true", help="also what is noticed of each kind")
     asked = parser.parse_args()
     logging.getLogger("mlflow").setLevel(logging.ERROR)
-    for store in asked.stores:
-        measure(store, asked.splits, Console(width=100), with_kinds=asked.kinds)
+    console = Console(width=160)
+    measured = [measure(store, asked.splits) for store in asked.stores]
+    for table in (summary(measured), kinds(measured), *map(scorers, measured)):
+        console.print(table)
 
 
 if __name__ == "__main__":
