@@ -78,38 +78,39 @@ ONLY = (
     ("mknod:133:", 1, SET_ID, (0,), errno.EPERM),
     ("mknodat:259:33", 2, SET_ID, (0,), errno.EPERM),
 )
-SECCOMP = {"x86_64": 317, "aarch64": 277}
-MACHINES = {"x86_64": (1, 0xC000003E), "aarch64": (2, 0xC00000B7)}
+# The call that sets a filter, the place of numbers above, and the kernel's word for the machine.
+MACHINES = {"x86_64": (317, 1, 0xC000003E), "aarch64": (277, 2, 0xC00000B7)}
 X32 = 0x40000000  # 64-bit calls under other numbers, by which a filter could be passed
 LOAD, AND, IF_EQUAL, IF_AT_LEAST, RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
 ALLOW, ASK, FAIL, KILL = 0x7FFF0000, 0x7FC00000, 0x00050000, 0x80000000
 
 
-def filter_for(machine: str, *, scoped: bool, network: bool) -> bytes:
-    """The filter in the kernel's instructions, eight bytes each.
-
-    ``scoped``: signals are kept in by other means. ``network``: internet protocols are allowed.
+def machine() -> tuple[int, int, int]:
+    """The row of `MACHINES` for this one.
 
     Raises:
-        KeyError: The numbers of this kind of machine's calls are not known.
+        OSError: The numbers of its calls are not known.
     """
-    return b"".join(_steps(*MACHINES[machine], scoped=scoped, network=network))
+    if (name := os.uname().machine) not in MACHINES:
+        raise OSError(errno.ENOSYS, f"no system call filter for {name}")
+    return MACHINES[name]
 
 
-def gate_for(machine: str) -> bytes:
-    """A filter that has a listener asked before each new process and thread.
-
-    Raises:
-        KeyError: The numbers of this kind of machine's calls are not known.
-    """
-    column = MACHINES[machine][0]
+def gate() -> bytes:
+    """A filter that has a listener asked before each new process and thread."""
+    column = machine()[1]
     numbers = [int(number) for name in MAKE_PROCESS.split() if (number := name.split(":")[column])]
     steps = [_step(IF_EQUAL, number, left) for left, number in _counted_down(numbers)]
     return b"".join((_step(LOAD, 0), *steps, _step(RETURN, ALLOW), _step(RETURN, ASK)))
 
 
-def _steps(column: int, machine: int, *, scoped: bool, network: bool) -> Iterator[bytes]:
-    yield _step(LOAD, 4) + _step(IF_EQUAL, machine, 1, 0) + _step(RETURN, KILL)
+def refusals(*, scoped: bool, network: bool) -> Iterator[bytes]:
+    """The filter in the kernel's instructions, eight bytes each.
+
+    ``scoped``: signals are kept in by other means. ``network``: internet protocols are allowed.
+    """
+    _, column, word = machine()
+    yield _step(LOAD, 4) + _step(IF_EQUAL, word, 1, 0) + _step(RETURN, KILL)
     yield _step(LOAD, 0) + _step(IF_AT_LEAST, X32, 0, 1) + _step(RETURN, FAIL | errno.ENOSYS)
     refused = dict(REFUSED)
     refused[errno.EPERM] += ("" if network else " " + MESSAGES) + ("" if scoped else " " + SIGNALS)

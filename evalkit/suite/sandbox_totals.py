@@ -84,9 +84,9 @@ def bell_of_children() -> int:
     return bell
 
 
-def watch(plan: Plan, program: int, bell: int, gate: Sequence[int]) -> None:
+def watch(totals: Totals, program: int, bell: int, gate: Sequence[int]) -> None:
     """Wait until the program ends, the caller lets go of the lifeline or a total is exceeded."""
-    totals, due, status = Totals(plan), 0.0, None
+    plan, due, status = totals.plan, 0.0, None
     watched = [bell, plan.lifeline, *gate]
     while status is None and not totals.excess:
         ready, _, _ = select.select(watched, [], [], max(0.0, due - time.monotonic()))
@@ -110,21 +110,22 @@ class Totals:
     """What all descendants of this process hold together, against the plan.
 
     Attributes:
+        plan: What is allowed.
         excess: Which total is exceeded, in words; empty where none is.
     """
 
     def __init__(self, plan: Plan) -> None:
-        self.excess = ""
-        self._plan, self._disk_at_start = plan, _disk(plan.writable)
-        self._hiding: set[int] = set()
+        self.plan, self.excess = plan, ""
+        self._disk_at_start = _disk(plan.writable)
         self._too_many = f"more than {plan.processes} processes and threads"
         self._room = 0  # for processes and threads, before they have to be counted again
+        self._too_large_since = 0.0
 
     def measure(self) -> float:
         """Look at all of it now; returns when to do so again, in seconds of the monotonic clock."""
         began = time.monotonic()
         try:
-            below = descendants(os.getpid())
+            below = {_speaker(process) for process in descendants(os.getpid())}
             self.excess = self._in_memory(below) or self._on_disk(below)
         except OSError as error:
             self.excess = f"what it holds cannot be measured: {error.strerror}"
@@ -139,7 +140,7 @@ class Totals:
                 self.excess = self.excess or self._too_many
         if not self.excess:
             request = bytearray(REQUEST_BYTES)
-            with suppress(FileNotFoundError):  # it was killed meanwhile
+            with suppress(FileNotFoundError, InterruptedError):  # it was killed meanwhile
                 fcntl.ioctl(gate, RECEIVE, request)
                 fcntl.ioctl(gate, SEND, struct.pack("=8sqiI", request[:8], 0, 0, CONTINUE))
                 self._room -= 1
@@ -149,34 +150,35 @@ class Totals:
         for process in below:
             for name, value in STATUS.findall(_read(f"/proc/{process}/status")):
                 counts[name] += int(value)
-        self._room = self._plan.processes - counts[b"Threads"]
+        self._room = self.plan.processes - counts[b"Threads"]
         if self._room < 0:
             return self._too_many
         memory = (counts[b"VmRSS"] + counts[b"VmSwap"] + counts[b"VmPTE"]) << 10
-        if memory > self._plan.memory:  # pages that several share were counted with each
+        if memory > self.plan.memory:  # pages that several share were counted with each
             rolled_up = [_read(f"/proc/{process}/smaps_rollup") for process in below]
             memory = sum(int(kib) for text in rolled_up for kib in PROPORTIONAL.findall(text)) << 10
-        if memory > self._plan.memory:
-            return f"more than {self._plan.memory >> 20} MiB of memory in all processes"
+        if memory <= self.plan.memory:
+            self._too_large_since = 0.0
+        elif not self._too_large_since:  # a moment may be that of a `vfork`
+            self._too_large_since = time.monotonic()
+        elif time.monotonic() - self._too_large_since > TICK_S / 2:
+            return f"more than {self.plan.memory >> 20} MiB of memory in all processes"
         return ""
 
     def _on_disk(self, below: set[int]) -> str:
-        disk = _disk(self._plan.writable) - self._disk_at_start
-        if self._plan.namespaces:
+        disk = _disk(self.plan.writable) - self._disk_at_start
+        if self.plan.namespaces:
             shared = os.statvfs("/dev/shm")  # noqa: S108 - the sandbox's own
             disk += (shared.f_blocks - shared.f_bfree) * shared.f_bsize
         unlinked: dict[int, int] = {}
-        hiding = set()
         for process in below:
             try:
                 unlinked |= _unlinked(process)
-            except PermissionError:  # for a moment one that is ending; or one that means to hide
-                hiding.add(process)
-        if hiding & self._hiding:
-            return "a process hides what it holds"
-        self._hiding = hiding
-        if disk + sum(unlinked.values()) > self._plan.disk:
-            mib = self._plan.disk >> 20
+            except PermissionError:
+                if b"VmRSS" in _read(f"/proc/{process}/status"):  # else it is ending
+                    return "a process hides what it holds"
+        if disk + sum(unlinked.values()) > self.plan.disk:
+            mib = self.plan.disk >> 20
             return f"more than {mib} MiB of disk in working directory, home and /dev/shm"
         return ""
 
@@ -184,6 +186,16 @@ class Totals:
 def _processes() -> list[int]:
     names = os.listdir("/proc") if os.path.isdir("/proc") else []  # noqa: PTH112, PTH208
     return [int(name) for name in names if name.isdigit()]
+
+
+def _speaker(process: int) -> int:
+    """The process, or a thread of it where its first one has ended: it shows nothing any more."""
+    if b"VmRSS" not in _read(f"/proc/{process}/status"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            for thread in os.listdir(f"/proc/{process}/task"):  # noqa: PTH208
+                if b"VmRSS" in _read(f"/proc/{thread}/status"):
+                    return int(thread)
+    return process
 
 
 def descendants(ancestor: int) -> set[int]:
@@ -240,20 +252,20 @@ def _disk(places: list[str]) -> int:
 
 def remove_tree(place: str) -> None:
     """Remove what a program left: it may be deeper than paths can say, or closed to its owner."""
-    number = itertools.count()
-    to_top = f"{place}/{os.urandom(16).hex()}-"
-    while entries := [*os.scandir(place)]:
-        for entry in entries:
-            if not entry.is_dir(follow_symlinks=False):
-                os.unlink(entry.path)  # noqa: PTH108
-                continue
-            os.chmod(entry.path, stat.S_IRWXU)  # noqa: PTH101
-            for inner in [*os.scandir(entry.path)]:
-                if inner.is_dir(follow_symlinks=False):
-                    os.chmod(inner.path, stat.S_IRWXU)  # noqa: PTH101
-                os.rename(inner.path, f"{to_top}{next(number)}")  # noqa: PTH104
-            os.rmdir(entry.path)  # noqa: PTH106
-    os.rmdir(place)  # noqa: PTH106
+    number, to_top = itertools.count(), f"{place}/{os.urandom(16).hex()}-"
+    with suppress(OSError):  # of what cannot be removed, no more is to be had
+        while entries := [*os.scandir(place)]:
+            for entry in entries:
+                if not entry.is_dir(follow_symlinks=False):
+                    os.unlink(entry.path)  # noqa: PTH108
+                    continue
+                os.chmod(entry.path, stat.S_IRWXU)  # noqa: PTH101
+                for inner in [*os.scandir(entry.path)]:
+                    if inner.is_dir(follow_symlinks=False):
+                        os.chmod(inner.path, stat.S_IRWXU)  # noqa: PTH101
+                    os.rename(inner.path, f"{to_top}{next(number)}")  # noqa: PTH104
+                os.rmdir(entry.path)  # noqa: PTH106
+        os.rmdir(place)  # noqa: PTH106
 
 
 def _unlinked(process: int) -> dict[int, int]:

@@ -38,6 +38,14 @@ EXCESSES = {
         ),
         MEMORY,
     ),
+    "memory of threads whose first is gone": (
+        (
+            "import ctypes, os, threading, time; os.fork(); os.fork()\ndef hold():\n"
+            "    held = b'x' * (70 << 20); time.sleep(9)\n"
+            "threading.Thread(target=hold).start(); ctypes.CDLL(None).syscall(60, 0)"
+        ),
+        MEMORY,
+    ),
     "files": (MANY + f"open(str(i), 'wb').{BYTES}\ntime.sleep(9)", DISK),
     "files in its home": (
         MANY + f"open(pathlib.Path.home() / str(i), 'wb').{BYTES}\ntime.sleep(9)",
