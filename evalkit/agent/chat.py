@@ -68,11 +68,22 @@ class ChatView:
             self.aside(f"({early}{cost} so far)")
         elif event.kind != "words":
             self.aside(f"  {event.text}")
+            self.wait()
         self._has_streamed = False
 
     def aside(self, text: str) -> None:
         """A line that is not the model's."""
+        self.flush()
         self.console.print(Text(_printable(text), "dim"))
+
+    def wait(self) -> None:
+        """Show that something is to come, and what of it has come."""
+        if not self.console.is_terminal:
+            return
+        if self._live is None:
+            self._live = Live(console=self.console, transient=True, refresh_per_second=8)
+            self._live.start()
+        self._live.update(Text(self._pending or "…"))
 
     def flush(self) -> None:
         """Show what has come and not been shown."""
@@ -91,11 +102,7 @@ class ChatView:
             self._pending = paragraph
             self.flush()
             self._pending = rest
-        if self.console.is_terminal:
-            if self._live is None:
-                self._live = Live(console=self.console, transient=True, refresh_per_second=8)
-                self._live.start()
-            self._live.update(Text(self._pending))
+        self.wait()
 
     def _show(self, text: str) -> None:
         if self.console.is_terminal:
@@ -230,17 +237,18 @@ class _Conversation:
         text = "\n\n".join(filter(None, (self._unanswered, mask_text(said)[0])))
         loop = Loop(self._model, self._tools, work.session, self._budget, self._view, work.clock)
         self.failure = None
+        self._view.wait()
         try:
             opening = opening_message(work, "interactive", None) if not before else ""
             told = opening + self_tracing.PERSON_SAYS + text if opening else text
             self.ending = loop.run(self._number, prompt("interactive"), told)
         except KeyboardInterrupt:
-            self._view.flush()
             self._view.aside("(stopped)")
         except ModelError as error:
-            self._view.flush()
             self._view.aside(str(error))
             self.failure = error
+        finally:
+            self._view.flush()
         self._unanswered = "" if len(self._turns) > before else text
         try:
             self_tracing.write(work.store, work.own_experiment, work.session)

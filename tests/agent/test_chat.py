@@ -215,13 +215,18 @@ def test_ctrl_c_stops_the_answer_and_not_the_chat(chat: Chat) -> None:
 
 
 def test_trouble_of_the_model_ends_an_answer_and_not_the_chat(chat: Chat) -> None:
-    with messages_server(Fault(400, "not today"), Reply("Here I am.")) as server:
-        again = chat.say(server, "Are you there?", "And now?")
+    steps = Fault(400, "not today"), Reply("Here I am."), Reply("Afresh.")
+    with messages_server(*steps, context=20_000) as server:
+        lines = ("Are you there?", "And now?", "word " * 20_000, "Who are you?")
+        again = chat.say(server, *lines)
         lost = chat.say(server, "And now?")
     assert again.returncode == 0, again.stderr
-    assert "not today" in again.stdout
-    assert "Here I am." in again.stdout
+    for shown in ("not today", "Here I am.", "it was too long to go on", "Afresh."):
+        assert shown in again.stdout
     assert "Are you there?" in told(server, 1)
+    assert "Who are you?" in told(server, 3)
+    assert "And now?" not in told(server, 3)
+    assert "Experiment: shop" in told(server, 3)
     assert lost.returncode == 1
 
 
