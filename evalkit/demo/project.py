@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+import re
 from pathlib import Path
 
 from evalkit.core.errors import InputError, Problem
 from evalkit.demo.assets import authored_files, scores_text, session_scripts
+from evalkit.demo.production import WRITTEN_FOR
 from evalkit.demo.run import run_files
 
 MARKER = ".evalkit-demo"
 """The first file written: a folder that holds it is a demo, even a half-written one."""
 
 MARKER_TEXT = (
-    "Written by `evalkit demo`. While this file is here, running it again restores files.\n"
+    "Written by `evalkit demo` on {}. While this file is here, running it again restores files.\n"
 )
+_MADE_ON = re.compile(r"on (\d{4}-\d\d-\d\d)\.")
 
 
 def project_files(root: Path) -> dict[str, str]:
@@ -53,6 +57,12 @@ def write_project(directory: Path) -> Path:
     return directory / "eval.yaml"
 
 
+def made_on(directory: Path) -> dt.date:
+    """The day on which the demo in a folder was made; the files' own where it does not say."""
+    found = _MADE_ON.search((directory / MARKER).read_text("utf-8"))
+    return dt.date.fromisoformat(found[1]) if found else WRITTEN_FOR
+
+
 def _claim(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     marker = directory / MARKER
@@ -63,7 +73,7 @@ def _claim(directory: Path) -> None:
             fix="name an empty or a new folder",
         )
         raise InputError(problem)
-    _write_missing(marker, MARKER_TEXT)
+    _write_missing(marker, MARKER_TEXT.format(dt.datetime.now(dt.UTC).date()))
 
 
 def _write_missing(path: Path, text: str) -> None:

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from evalkit.core.spans import Status, Trace
@@ -18,9 +18,6 @@ TRIES = 3
 TIMEOUT_S = 15.0
 SLOW_S = {"track_parcel": 13.2, "issue_refund": 11.8, "chat": 41.3}
 """How long steps take on a slow day; at the carrier's, just short of the timeout."""
-
-NEWER_FROM = dt.datetime(2026, 5, 5, 6, tzinfo=dt.UTC)
-"""When the newer release of the agent went into production."""
 
 ORDER = re.compile(r"\bQM-\d{5}\b")
 SIGNATURE = "Kind regards\nQuillmoor Customer Care (Monday to Friday)"
@@ -35,17 +32,25 @@ class Request:
         situation: What the file holds about requests of its kind.
         moment: When it came in, to the minute.
         facts: What the shop's systems know about it.
+        release: The release of the agent that was in production.
     """
 
     entry: Mapping[str, Any]
     situation: Mapping[str, Any]
     moment: dt.datetime
     facts: Mapping[str, Any]
+    release: str
 
     @property
     def key(self) -> str:
         """What ids are derived from; no two requests of a route came in the same minute."""
-        return f"{self.moment.isoformat()} {self.entry.get('who') or self.entry['subject']}"
+        return f"{self.entry['at']} {self.entry.get('who') or self.entry['subject']}"
+
+    def one_of(self, name: str) -> str:
+        """One of the situation's texts of a name, with its facts; the same each time."""
+        texts = self.situation[name]
+        chosen = texts[int(derive_id(self.key, name, length=8), 16) % len(texts)]
+        return str(chosen.format_map(self.facts)).strip()
 
 
 @dataclass(slots=True)
@@ -76,12 +81,10 @@ class Work:
         """The trace; without an end where the request is still being worked on."""
         unfinished = self.request.entry.get("unfinished")
         status: Status = "UNSET" if unfinished else "ERROR" if error else "OK"
-        moment = self.request.moment
-        release = "2026.19.1" if moment >= NEWER_FROM else "2026.18.4"
         metadata = {"mlflow.source.name": "support-service", "mlflow.source.type": "PROJECT"}
         if "who" in self.request.entry:
             customer = str(self.request.facts["customer_id"])
-            session = derive_id(customer, str(moment.date()), length=12)
+            session = derive_id(customer, self.request.entry["at"][:5], length=12)
             metadata |= {"mlflow.trace.user": customer, "mlflow.trace.session": f"conv-{session}"}
         return self.tracing.trace(
             self.route,
@@ -89,7 +92,7 @@ class Work:
             None if unfinished or error else outputs,
             status=status,
             error=error,
-            tags={"environment": "production", "release": release},
+            tags={"environment": "production", "release": self.request.release},
             metadata=metadata,
         )
 
@@ -203,10 +206,9 @@ def answer_customer(shop: Shop, request: Request) -> Trace:
     message = request.entry["message"].format_map(facts)
     channel = "chat" if len(message) < CHAT_CHARS else "email"
     inputs = {"message": message, "customer": request.entry["who"], "channel": channel}
-    answers = request.situation["answers"]
-    body = answers[int(derive_id(request.key, length=8), 16) % len(answers)].format_map(facts)
     greeting = request.situation.get("greeting", "Dear {name},").format_map(facts)
-    answer = f"{greeting}\n\n{body.strip()}\n\n{SIGNATURE}"
+    parts = (greeting, request.one_of("answers"), request.one_of("closings"), SIGNATURE)
+    answer = "\n\n".join(part for part in parts if part)
     error = ""
     try:
         work.retrieve(message)
@@ -255,10 +257,9 @@ def draft_refund(shop: Shop, request: Request) -> Trace:
         "team": "refunds",
         "summary": request.entry["reason"],
     }
-    request = Request(request.entry, situation, request.moment, facts)
+    request = replace(request, facts=facts)
     work = Work.begin(shop, "draft_refund", request)
     inputs = {"order": facts["order"], "customer": facts["name"], "reason": request.entry["reason"]}
-    letter = situation["letter"].format_map(facts).strip()
     drafted = {
         "decision": situation["decision"],
         "order": facts["order"],
@@ -266,7 +267,7 @@ def draft_refund(shop: Shop, request: Request) -> Trace:
         "currency": "EUR",
         "refund_id": facts["refund"] if amount else None,
         "policy": situation["policies"][0],
-        "letter": f"Dear {facts['name']},\n\n{letter}\n\n{SIGNATURE}",
+        "letter": f"Dear {facts['name']},\n\n{request.one_of('letters')}\n\n{SIGNATURE}",
     }
     error = ""
     try:

@@ -18,8 +18,10 @@ FEES = {"PostNL": 490, "DHL": 490}
 USUAL_FEE = 690
 LABEL_FEE = 690
 VOUCHER = "10.00"
-MONTHS_DE = {4: "April", 5: "Mai"}
-"""The months of the traffic."""
+MONTHS_DE = (
+    *("Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September"),
+    *("Oktober", "November", "Dezember"),
+)
 
 DAYS = ("placed", "promised", "delivered", "scanned", "expected")
 """Facts of an order that count days back from the request."""
@@ -34,7 +36,7 @@ class Day(dt.date):
         if form == "iso":
             return self.isoformat()
         if form == "de":
-            return f"{self.day}. {MONTHS_DE[self.month]}"
+            return f"{self.day}. {MONTHS_DE[self.month - 1]}"
         return self.strftime(f"{self.day} %B %Y" if form == "year" else f"{self.day} %B")
 
     @classmethod
@@ -96,14 +98,15 @@ class Shop:
             "name": who,
             "customer_id": "cust_" + derive_id("customer", who, length=8),
             "voucher_amount": entry.get("voucher_amount", VOUCHER),
-            "voucher": f"QV-{_serial('voucher', who, str(moment))}",
+            "voucher": f"QV-{_serial('voucher', who, entry['at'])}",
+            "tomorrow": Day.of(moment.date() + dt.timedelta(days=1)),
             **{key: entry[key] for key in ("vat", "coupon", "team") if key in entry},
         }
         if card := entry.get("card"):
             facts |= {
                 "card": card["number"],
                 "balance": card["balance"],
-                "valid_until": Day.of(card["valid_until"]),
+                "valid_until": Day.of(moment.date() + dt.timedelta(days=card["valid_for"])),
             }
         if order := entry.get("order"):
             facts |= self._order(order, moment) | _papers(order["number"])

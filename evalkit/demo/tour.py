@@ -12,7 +12,7 @@ from evalkit.agency.building import build
 from evalkit.agency.request import OFFLINE, Request
 from evalkit.core.matching import StoredTrace
 from evalkit.demo.production import PRODUCTION, record_production
-from evalkit.demo.project import write_project
+from evalkit.demo.project import made_on, write_project
 from evalkit.demo.run import RUN_ID
 from evalkit.flows import trace_index
 from evalkit.workspace import Workspace
@@ -111,7 +111,7 @@ def _pull(workspace: Workspace, say: Callable[[str], None]) -> stages.Report:
 
 def _build(workspace: Workspace, directory: Path, say: Callable[[str], None]) -> stages.Report:
     """Record what the support agent did in production, then let evalkit's agent build a suite."""
-    written = record_production(workspace.store)
+    written = record_production(workspace.store, made_on(directory))
     say(f"two weeks of the support agent at work: {written} traces written to {PRODUCTION}")
     request = Request(
         experiment=PRODUCTION,

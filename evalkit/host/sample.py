@@ -10,7 +10,7 @@ from pathlib import Path
 
 from evalkit import stages
 from evalkit.demo.production import PRODUCTION, record_production
-from evalkit.demo.project import write_project
+from evalkit.demo.project import made_on, write_project
 from evalkit.workspace import Workspace
 
 _WRITING = threading.Lock()
@@ -53,7 +53,7 @@ def record_sample(config: Path, say: Callable[[str], None]) -> str:
         StoreError: MLflow failed.
     """
     with _WRITING:
-        if written := record_production(Workspace.open(config).store):
+        if written := record_production(Workspace.open(config).store, made_on(config.parent)):
             say(f"{written} traces recorded")
     return PRODUCTION
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import os
 import runpy
@@ -20,7 +21,8 @@ from evalkit.core.project import Project, parse_project
 from evalkit.core.results import Run
 from evalkit.core.run_reader import read_run
 from evalkit.core.thresholds import breaches
-from evalkit.demo.project import MARKER, project_files, write_project
+from evalkit.demo.production import WRITTEN_FOR
+from evalkit.demo.project import MARKER, made_on, project_files, write_project
 from evalkit.demo.run import BASELINE_ID, RUN_ID, RUNS
 
 NEVER_RUN, CUT_OFF = "invoice-needs-vat-number", "parcel-lost-abroad"
@@ -106,6 +108,17 @@ class TestWriting:
         }
         assert b"mine" in review.read_bytes()
         assert contents(tmp_path) == {**before, **expected}
+
+    def test_the_day_on_which_the_folder_was_made_is_decided_once(self, tmp_path: Path) -> None:
+        write_project(tmp_path)
+        marker = tmp_path / MARKER
+        today = dt.datetime.now(dt.UTC).date()
+        assert today - dt.timedelta(days=1) <= made_on(tmp_path) <= today
+        marker.write_text(marker.read_text().replace(str(made_on(tmp_path)), "2025-02-28"))
+        write_project(tmp_path)
+        assert made_on(tmp_path) == dt.date(2025, 2, 28)
+        marker.write_text("Written by `evalkit demo`, by an earlier version.\n")
+        assert made_on(tmp_path) == WRITTEN_FOR
 
     def test_a_writing_that_was_cut_short_is_completed(self, tmp_path: Path, root: Path) -> None:
         (tmp_path / MARKER).write_text("")
