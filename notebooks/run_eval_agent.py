@@ -9,11 +9,8 @@ with app.setup:
     import marimo as mo
 
     from evalkit import narrating, watching
-    from evalkit.agency import bench
-    from evalkit.agency.following import Progress
-    from evalkit.agency.overview import overview
-    from evalkit.core.agent.verdicts import table_of
-    from evalkit.host import Host, agent_live, agent_page, agent_settings, page, suite_charts
+    from evalkit.agent.session import ANALYSIS_FILE, VALIDATION_FILE
+    from evalkit.host import Host, agent_live, agent_page, agent_settings, page
     from evalkit.host import suite_views as suite
     from evalkit.host import traffic_views as traffic
     from evalkit.host.tabs import is_open, tabs
@@ -164,7 +161,7 @@ def pressing(chosen, host, picker):
 
 @app.cell
 def building(go, host, picked, request, terms):
-    progress = Progress(request.volume_path, picked)
+    progress = agent_page.progress_of(request, picked)
     built = host.work(
         "The agent works",
         lambda say: agent_page.commission(host, request, progress, say),
@@ -175,17 +172,15 @@ def building(go, host, picked, request, terms):
 
 
 @app.cell
-def standing(built, host, picked, request, watch):
+def standing(built, host, picked, request):
     host.settled(built)
     name = picked or host.outcome(built)["session_id"]
     with host.step("Reading the session"):
-        session = agent_page.begun(host, overview(request.volume_path, name))
-        place = agent_page.whereabouts(session, watch)
+        session = agent_page.session_of(host, request, name)
     page.stack(
         agent_page.state_view(session),
-        agent_live.spent_cards(session.spent),
-        agent_live.task_list(session.plan),
-        place,
+        agent_live.spent_cards(session.spent()),
+        agent_live.task_list(session.plan()),
     )
     return (session,)
 
@@ -195,54 +190,57 @@ def _():
     mo.md("""
     ## 4. The suite
 
-    What it stands on, its cases, which damage its scorers notice, and its code. Every case and
-    every scorer names the traces it comes from; open one to read it.
+    A suite holds where good answers pass every scorer, each scorer fails a bad example of its own,
+    and whatever people rejected is failed, or named among the limits. What people said comes
+    first; how many damaged copies are noticed is reported beside it, and required of nobody.
     """)
     return
 
 
 @app.cell
-def suite_reading(host, request, session):
-    agent_page.planned(host, session)
-    workshop = bench.workbench(request)
-    found = host.work("Reading the suite", lambda _: agent_page.read_rows(host, workshop, session))
-    return found, workshop
+def suite_reading(host, session):
+    files = agent_page.suite_files(host, session)
+    found = session.read_json(VALIDATION_FILE)
+    analysis = session.read_json(ANALYSIS_FILE)
+    return analysis, files, found
 
 
 @app.cell
-def aspects(found, host):
-    contents = host.outcome(found)
-    aspect = tabs("Findings", "Cases", "Scorers", "Code", "Limits")
-    page.stack(suite.unread(contents), aspect)
-    return aspect, contents
+def aspects(found, session, watch):
+    aspect = tabs("Scorers", "Faults noticed", "Cases", "Findings", "Limits", "Code")
+    page.stack(suite.standing(found), agent_page.whereabouts(session, found, watch), aspect)
+    return (aspect,)
 
 
 @app.cell
-def suite_view(aspect, contents, session):
-    findings, cases, scorers, views = None, None, None, []
-    if is_open(aspect, "Findings"):
-        views += [findings := suite.finding_table(session.analysis)]
-    if is_open(aspect, "Cases"):
-        views += [cases := suite.row_table(contents.rows, session.analysis)]
+def suite_view(analysis, aspect, files, found):
+    case_rows, findings = suite.cases_of(files), analysis.get("findings") or []
+    picked_finding, picked_case, views = None, None, []
     if is_open(aspect, "Scorers"):
-        views += [suite_charts.damage_chart(table_of(session.validation))]
-        views += [scorers := suite.scorer_table(session)]
-    if is_open(aspect, "Code"):
-        views += [suite.code(session.files)]
+        views += [suite.scorer_table(found)]
+    if is_open(aspect, "Faults noticed"):
+        views += [suite.fault_chart(found)]
+    if is_open(aspect, "Cases"):
+        views += [picked_case := suite.case_table(case_rows)]
+    if is_open(aspect, "Findings"):
+        views += [picked_finding := suite.finding_table(findings)]
     if is_open(aspect, "Limits"):
-        views += [suite.limits(session.analysis), suite.guidelines(session.analysis)]
+        views += [suite.limits(files)]
+    if is_open(aspect, "Code"):
+        views += [suite.code(files)]
     page.stack(*views)
-    return cases, findings, scorers
+    return case_rows, findings, picked_case, picked_finding
 
 
 @app.cell
-def suite_detail(cases, contents, findings, scorers, session, watch):
-    told = suite.findings(session.analysis)
-    planned = session.analysis.scorers
+def suite_detail(case_rows, findings, found, picked_case, picked_finding, watch):
     page.stack(
-        *(suite.cited(each.evidence, watch) for each in page.chosen(findings, told)),
-        *(suite.row_view(each, watch) for each in page.chosen(cases, contents.rows)),
-        *(suite.scorer_view(each, watch) for each in page.chosen(scorers, planned)),
+        suite.cited(suite.missed(found), watch, case_rows),
+        *(
+            suite.cited(each.get("evidence") or [], watch, case_rows)
+            for each in page.chosen(picked_finding, findings)
+        ),
+        *(suite.case_view(each, watch) for each in page.chosen(picked_case, case_rows)),
     )
     return
 
@@ -252,42 +250,38 @@ def _():
     mo.md("""
     ## 5. Run the suite
 
-    The script runs here as it would by hand, but confined, and its MLflow run is thrown away:
-    nothing is left but what you see. It judges what was recorded. To judge an agent as it answers
-    now, run it yourself with `--predict module:function`.
+    Its scorers judge the recorded answers once more, confined, and nothing is left in MLflow. To
+    judge an agent as it answers now, run `run_eval.py` yourself with `--predict module:function`.
     """)
     return
 
 
 @app.cell
-def running_button(contents, host):
-    run_it = host.button("Run the suite", disabled=not contents.rows)
+def running_button(files, host):
+    run_it = host.button("Run the suite", disabled=not files)
     run_it
     return (run_it,)
 
 
 @app.cell
-def running(contents, host, run_it, session, workshop):
+def running(host, request, run_it, session):
     ran = host.work(
-        "Running the suite",
-        lambda _: agent_page.run_for(host, workshop, session, contents),
-        run_it,
+        "Running the suite", lambda say: agent_page.judge(host, request, session, say), run_it
     )
     return (ran,)
 
 
 @app.cell
 def scores(host, ran):
-    done = host.outcome(ran)
-    judged = list(done.judged()) if done else []
-    row_table = suite_charts.row_scores(judged)
-    page.stack(suite_charts.run_view(done), suite_charts.scorer_scores(done), row_table)
+    judged = host.outcome(ran)
+    row_table = suite.judged_table(judged)
+    row_table
     return judged, row_table
 
 
 @app.cell
 def score(judged, row_table):
-    page.stack(*(suite_charts.score_view(each) for _, _, each in page.chosen(row_table, judged)))
+    page.stack(*(suite.judged_view(each) for each in page.chosen(row_table, judged or [])))
     return
 
 

@@ -1,4 +1,4 @@
-"""The agent at work: what it is at, its tasks, its last steps, and what it has spent.
+"""The agent at work, followed by the page: what it is at, its tasks, its last steps, its spending.
 
 What the agent says and what its tools return is data: it is escaped, and never becomes markup.
 """
@@ -6,24 +6,26 @@ What the agent says and what its tools return is data: it is escaped, and never 
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Sequence
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import marimo as mo
 
-from evalkit.agency.following import Moment, Step
-from evalkit.core.agent.budget import Budget, Spent
-from evalkit.core.agent.task import Plan, Task
+from evalkit.agent.loop import Event
+from evalkit.agent.plan import Budget, Plan, Spent, Task
 from evalkit.host import page
 from evalkit.host.work import bar
 
 SECONDS_A_MINUTE = 60
+STEPS_KEPT = 12
 
 MARKS = {
     "done": ("✓", "grass"),
     "in progress": ("●", "blue"),
     "pending": ("○", "slate"),
-    "dropped": ("-", "slate"),
     "blocked": ("✗", "red"),
 }
 """How each status of a task looks: its mark, and the hue of it."""
@@ -46,6 +48,65 @@ STYLE = """
   overflow-wrap: anywhere; white-space: pre-wrap }
 .ek-agent-head { font-weight: 600; margin-bottom: 0.35rem }
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Words of the model, the use of a tool, or a wait; and what came of it, if anything yet."""
+
+    kind: str
+    text: str
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The work as it is: the session's subject and number, the tasks, the last steps, the bill."""
+
+    doing: str = ""
+    session: int = 0
+    plan: Plan | None = None
+    steps: tuple[Step, ...] = ()
+    spent: Spent = field(default_factory=Spent)
+
+
+class Progress:
+    """Notes what the agent does, in its thread; tells of it in any."""
+
+    def __init__(self, read_plan: Callable[[], Plan | None]) -> None:
+        """Remember how the tasks are read, which are written before they are told of."""
+        self._read_plan = read_plan
+        self._steps: deque[Step] = deque(maxlen=STEPS_KEPT)
+        self._moment = Moment()
+        self._lock = threading.Lock()
+
+    def __call__(self, event: Event) -> None:
+        """Note an event.
+
+        Raises:
+            InputError: the session directory cannot be read.
+        """
+        plan = self._read_plan() if event.kind in {"session", "task", "end"} else None
+        with self._lock:
+            match event.kind:
+                case "session":
+                    self._steps.clear()
+                    self._moment = replace(self._moment, doing=event.text, session=event.session)
+                case "result" if self._steps:
+                    self._steps.append(replace(self._steps.pop(), outcome=event.text))
+                case "words" | "tool" | "wait":
+                    self._steps.append(Step(event.kind, event.text))
+            self._moment = replace(
+                self._moment,
+                plan=plan or self._moment.plan,
+                steps=tuple(self._steps),
+                spent=event.spent or self._moment.spent,
+            )
+
+    def moment(self) -> Moment:
+        """The work as it is now."""
+        with self._lock:
+            return self._moment
 
 
 def live(moment: Moment, budget: Budget) -> Any:
@@ -106,7 +167,7 @@ def spent_cards(spent: Spent) -> Any:
 def _part(plan: Plan | None) -> float:
     """How much of the work is done: the plan itself counts as a task."""
     tasks = plan.tasks if plan else ()
-    over = sum(task.status in {"done", "dropped"} for task in tasks)
+    over = sum(task.status == "done" for task in tasks)
     return (over + 1) / (len(tasks) + 1) if tasks else 0.02
 
 
@@ -149,11 +210,9 @@ def _task(task: Task) -> str:
 
 
 def _proof(task: Task) -> str:
-    """What the program's check found; of the validation, whose findings fill a table, the last."""
     if task.failure and task.status != "done":
         return " ".join(task.failure.split())
-    proofs: Sequence[str] = task.evidence
-    return "; ".join(proofs[-1:] if task.kind == "validate" else proofs)
+    return "; ".join(task.evidence)
 
 
 def _step(step: Step) -> str:

@@ -1,4 +1,8 @@
-"""A suite to read: what it stands on, its rows, its scorers, its code, and what it cannot tell."""
+"""A suite to read: whether it holds and what people said, its scorers, what they notice, its files.
+
+Figures come from ``state/validation_results.json``, cases from ``dataset.jsonl``, both as the
+program wrote them.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +12,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import altair as alt
 import marimo as mo
+import pandas as pd
 
-from evalkit.agency.bench import ReadSuite
-from evalkit.agency.overview import SessionOverview
-from evalkit.core.agent.analysis import (
-    Analysis,
-    CasePick,
-    Finding,
-    ManualCase,
-    PlannedScorer,
-    trace_of,
-)
-from evalkit.core.agent.suite import Row
-from evalkit.core.agent.verdicts import DamageTable, table_of
+from evalkit.core.content import list_of, mapping_of, plain_text
 from evalkit.core.errors import EvalkitError
 from evalkit.core.values import Json
 from evalkit.host import page
+from evalkit.host.dress import GREEN, GREY, dressed
 from evalkit.host.traffic_views import trace_view
 from evalkit.host.wording import as_text
+from evalkit.suite.model import DATASET_FILE, LIMITS_FILE, Row, Score, passes
 from evalkit.watching import Watch
 
 SHORT = 140
@@ -35,42 +32,117 @@ SHORT = 140
 MOST_CITED = 5
 """Traces of one finding that are one click away."""
 
-TALL = "30rem"
-
 ABOUT_FILES = {
-    "eval_dataset.py": "the cases, and what was recorded",
     "scorers.py": "what judges the answers",
-    "run_eval.py": "runs the evaluation and logs it to MLflow",
+    "run_eval.py": "runs the evaluation, by hand or in CI",
+    "LIMITS.md": "what only people or a model can judge",
+    "eval.yaml": "the suite as a project of evalkit",
 }
+WORDS = {"verified": "success", "too few traces": "warn", "not verified": "danger"}
+
+Validation = Mapping[str, Json]
 
 
-DAMAGES = {
-    "emptied": "no answer",
-    "truncated": "half an answer",
-    "swapped": "another's answer",
-    "error_text": "an error's text",
-    "wrong_format": "wrong format",
-    "tools_dropped": "no tools used",
-    "tool_failed": "a tool failed",
-    "slowed": "far slower",
-    "overlong": "far longer",
-}
-"""What was done to a good answer, in a reader's words."""
+def cases_of(files: Mapping[str, bytes]) -> list[dict[str, Json]]:
+    """The lines of ``dataset.jsonl``; those that are none are left out."""
+    found = []
+    for line in files.get(DATASET_FILE, b"").splitlines():
+        try:
+            case = json.loads(line)
+        except ValueError:
+            continue
+        found += [case] if isinstance(case, dict) else []
+    return found
 
 
-def unread(contents: ReadSuite) -> Any:
-    """Why the rows of the suite could not be read; None where they could."""
-    if not contents.error:
+def standing(validation: Validation) -> Any:
+    """Whether the suite holds, what people said first; None where nobody has looked yet."""
+    if not validation:
         return None
-    return page.stack(
-        page.callout("The **dataset** could not be read:", "warn"), page.text(contents.error)
+    people = mapping_of(validation.get("people"))
+    accepted, rejected = (mapping_of(people.get(each)) for each in ("accepted", "rejected"))
+    word, good = validation.get("word"), validation.get("good_rows")
+    stands = f"{validation.get('rows')} traces, {good} of them good answers"
+    problems = [f"- {page.quoted(each)}" for each in list_of(validation.get("problems"))]
+    figures = page.cards(
+        (
+            "Answers that people rejected",
+            f"{rejected.get('failed', 0)} of {rejected.get('answers', 0)}",
+            f"fail some scorer; {rejected.get('in_limits', 0)} are named in LIMITS.md",
+        ),
+        (
+            "Answers that people accepted",
+            f"{accepted.get('pass_all', 0)} of {accepted.get('answers', 0)}",
+            "pass every scorer",
+        ),
+        ("Faulty copies", _noticed(validation), "of good answers are noticed by some scorer"),
+        ("One answer to everything", _one_sentence(validation), "rows fail some scorer then"),
     )
+    callout = page.callout(
+        "\n".join([f"**{str(word).capitalize()}.** It stands on {stands}.", "", *problems]),
+        WORDS.get(str(word), "warn"),
+    )
+    return page.stack(figures, callout)
 
 
-def finding_table(analysis: Analysis) -> Any:
+def missed(validation: Validation) -> list[str]:
+    """The traces that people rejected and every scorer passes."""
+    rejected = mapping_of(mapping_of(validation.get("people")).get("rejected"))
+    return [str(each) for each in list_of(rejected.get("missed"))]
+
+
+def scorer_table(validation: Validation) -> Any:
+    """The scorers, and what each has shown."""
+    rows = []
+    for name, said in mapping_of(validation.get("scorers")).items():
+        each = mapping_of(said)
+        rows.append(
+            {
+                "Scorer": name,
+                "Good answers pass": f"{each.get('good_passed')} of {each.get('good')}",
+                "Applies to": f"{each.get('applies')} rows",
+                "Faulty copies noticed": f"{each.get('noticed')} of {each.get('copies')}",
+            }
+        )
+    judges = ", ".join(str(each) for each in list_of(validation.get("judges")))
+    asked = page.callout(f"Not verified, because they ask a model: {page.quoted(judges)}")
+    return page.stack(page.table(rows), asked if judges else None)
+
+
+def fault_chart(validation: Validation) -> Any:
+    """Of each kind of fault, how many damaged copies of good answers some scorer notices."""
+    rows = pd.DataFrame(
+        {"fault": kind.replace("_", " "), "share": noticed / copies, "told": f"{noticed}/{copies}"}
+        for kind, (noticed, copies) in mapping_of(validation.get("faults")).items()
+        if copies
+    )
+    if rows.empty:
+        return page.callout("No good answer could be damaged, or nobody has tried.")
+    title = alt.TitleParams(
+        "Damaged copies of good answers that some scorer notices",
+        subtitle="Not required: what is missed here needs a judge, or another scorer.",
+        offset=12,
+    )
+    base = alt.Chart(rows, title=title).encode(
+        x=alt.X(
+            "share:Q",
+            title="noticed",
+            scale=alt.Scale(domain=[0, 1]),
+            axis=alt.Axis(format="%", tickCount=5),
+        ),
+        y=alt.Y("fault:N", title=None, sort="-x", axis=alt.Axis(labelLimit=220)),
+        tooltip=["fault:N", alt.Tooltip("told:N", title="noticed")],
+    )
+    words = base.mark_text(align="left", dx=4, color=GREY).encode(text="told:N")
+    bars = base.mark_bar(color=GREEN, cornerRadiusEnd=3)
+    return dressed(alt.layer(bars, words).properties(width="container", height={"step": 20}))
+
+
+def finding_table(findings: Sequence[Mapping[str, Json]]) -> Any:
     """What the traces show, to select in."""
     rows = [
-        {"What the traces show": f.what, "Cites": _traces(f.evidence)} for f in findings(analysis)
+        {"What the traces show": each.get("what"), "Cites": len(list_of(each.get("evidence")))}
+        for each in findings
     ]
     return page.table(
         rows,
@@ -78,26 +150,25 @@ def finding_table(analysis: Analysis) -> Any:
         page_size=8,
         wrapped_columns=["What the traces show"],
         column_widths={"What the traces show": 900, "Cites": 110},
+        nothing="Nothing beyond what section 2 counts.",
     )
 
 
-def findings(analysis: Analysis) -> list[Finding]:
-    """What was found; the summary of it all comes first."""
-    everything = tuple(dict.fromkeys(pick.trace_id for pick in analysis.cases))
-    return [Finding(analysis.summary, everything), *analysis.findings]
-
-
-def cited(ids: Iterable[str], watch: Watch) -> Any:
+def cited(ids: Iterable[Json], watch: Watch, cases: Sequence[Mapping[str, Json]] = ()) -> Any:
     """The traces that something stands on: links into MLflow, and the conversations themselves.
 
     A conversation is read when it is opened.
     """
-    shown = list(dict.fromkeys(map(trace_of, ids)))
+    shown = list(dict.fromkeys(str(each) for each in ids))
     if not shown or not page.is_live():
         return None
+<<<<<<< HEAD
     asked = dict(zip(watch.traces["trace_id"], watch.traces["asked"], strict=True))
+=======
+    asked = {str(each.get("source_trace_id")): each.get("inputs") for each in cases}
+>>>>>>> 6addfaa (wip)
     folds = {
-        f"{page.quoted(short(_parsed(asked.get(each, each))))}": mo.lazy(
+        f"{page.quoted(short(asked.get(each) or each))}": mo.lazy(
             partial(_conversation, each, watch)
         )
         for each in shown[:MOST_CITED]
@@ -111,78 +182,39 @@ def cited(ids: Iterable[str], watch: Watch) -> Any:
     )
 
 
-def row_table(rows: Sequence[Row], analysis: Analysis) -> Any:
+def case_table(cases: Sequence[Mapping[str, Json]]) -> Any:
     """The rows of the dataset, to select in."""
-    why = _reasons(analysis)
     shown = [
-        {
-            "Asked": short(row.inputs),
-            "Answered": short(row.outputs),
-            "Why it is there": why.get(row.source_trace_id or "", "made by hand"),
-        }
-        for row in rows
+        {"Asked": short(each.get("inputs")), "Answered": short(each.get("outputs"))}
+        for each in cases
     ]
     return page.table(
         shown,
         select="single",
         page_size=8,
-        wrapped_columns=["Asked", "Answered", "Why it is there"],
-        column_widths={"Asked": 340, "Answered": 380, "Why it is there": 290},
+        wrapped_columns=["Asked", "Answered"],
+        column_widths={"Asked": 480, "Answered": 520},
         nothing="The dataset has no rows yet.",
     )
 
 
-def row_view(row: Row, watch: Watch) -> Any:
+def case_view(case: Mapping[str, Json], watch: Watch) -> Any:
     """One row in full, with the trace that it was copied from."""
-    fields: dict[str, Json] = {
-        "inputs": dict(row.inputs),
-        "outputs": row.outputs,
-        "expectations": dict(row.expectations),
-        "tools used": ", ".join(f"{s.name}{' (failed)' * s.failed}" for s in row.steps) or "-",
-    }
-    traces = [row.source_trace_id] if row.source_trace_id else []
-    return page.stack(page.record(fields), cited(traces, watch))
-
-
-def scorer_table(session: SessionOverview) -> Any:
-    """The scorers: what each checks, and what it has proven; to select in."""
-    if session.analysis is None:
-        return None
-    table = table_of(session.validation)
-    figures = session.validation.get("scorers")
-    figures = figures if isinstance(figures, dict) else {}
-    rows = [
-        {
-            "Scorer": each.name,
-            "Checks": each.what,
-            "Good rows pass": _passed(figures.get(each.name)),
-            "Notices": _noticed(each, table),
-        }
-        for each in session.analysis.scorers
-    ]
-    return page.table(
-        rows,
-        select="single",
-        wrapped_columns=["Checks", "Notices"],
-        column_widths={"Scorer": 140, "Checks": 470, "Good rows pass": 120, "Notices": 290},
-    )
-
-
-def scorer_view(scorer: PlannedScorer, watch: Watch) -> Any:
-    """Why a scorer is there, with the traces that it stands on."""
-    return page.stack(
-        page.record({"Why": scorer.why}, title=scorer.name), cited(scorer.evidence, watch)
-    )
+    fields = {name: case.get(name) for name in ("inputs", "outputs", "expectations")}
+    return page.stack(page.record(fields), cited([case.get("source_trace_id")], watch, [case]))
 
 
 def code(files: Mapping[str, bytes]) -> Any:
-    """The files of the suite, highlighted, each folded; what they hold is shown as it is."""
+    """The files of the suite, each folded; what they hold is shown as it is."""
     folds = {}
     for path, content in files.items():
-        text = content.decode("utf-8", "replace")
         name = path.rpartition("/")[2]
-        title = f"`{name}`: {ABOUT_FILES.get(name, 'code')}, {text.count(chr(10)):,} lines"
-        folds[title] = mo.md(_fenced(text)).style(max_height=TALL, overflow="auto")
+        if name not in ABOUT_FILES or path == LIMITS_FILE:
+            continue
+        text = content.decode("utf-8", "replace")
+        title = f"`{name}`: {ABOUT_FILES[name]}, {text.count(chr(10)):,} lines"
+        language = "yaml" if name.endswith(".yaml") else "python"
+        folds[title] = mo.md(_fenced(text, language)).style(max_height="30rem", overflow="auto")
     if not folds:
         return None
     if not page.is_live():
@@ -190,20 +222,56 @@ def code(files: Mapping[str, bytes]) -> Any:
     return mo.accordion(folds, multiple=True)
 
 
-def limits(analysis: Analysis) -> Any:
-    """What the suite cannot tell."""
-    told = "\n".join(f"- {page.quoted(each)}" for each in analysis.limits)
-    return page.callout(f"**What this suite cannot tell**\n\n{told}", "warn") if told else None
+def limits(files: Mapping[str, bytes]) -> Any:
+    """What the suite cannot tell, as ``LIMITS.md`` has it; shown as text, as a model may write it.
+
+    None where there is none.
+    """
+    content = files.get(LIMITS_FILE)
+    return page.text(content.decode("utf-8", "replace")) if content else None
 
 
-def guidelines(analysis: Analysis) -> Any:
-    """What only a model judge can tell; None where nothing is left to one."""
-    if not analysis.guidelines:
+Judged = tuple[Row, Sequence[Score]]
+
+
+def judged_table(judged: Sequence[Judged] | None) -> Any:
+    """How each row was judged now, failures first, to select in; None where none was."""
+    if judged is None:
         return None
-    return page.record(
-        {each.name.replace("_", " "): each.text for each in analysis.guidelines},
-        title="Guidelines for a model as judge; switched on by EVALKIT_JUDGE_MODEL",
+    rows = [
+        {
+            "Asked": short(dict(row.inputs)),
+            "Answered": short(row.outputs),
+            "People": {"accepted": "accepted", "rejected": "rejected"}.get(row.verdict, ""),
+            "Verdict": "failed" if (failed := failures(scores)) else "passed",
+            "Fails at": ", ".join(failed),
+        }
+        for row, scores in judged
+    ]
+    return page.table(
+        rows,
+        select="single",
+        tint="Verdict",
+        page_size=8,
+        label="**Rows**, failures first",
+        wrapped_columns=["Asked", "Answered", "Fails at"],
+        column_widths={"Asked": 320, "Answered": 340, "Verdict": 90, "Fails at": 230},
     )
+
+
+def judged_view(judged: Judged) -> Any:
+    """What every scorer says of one row, and why."""
+    return page.record(
+        {
+            each.scorer: f"{as_text(each.value)}\n{each.error or each.rationale}".strip()
+            for each in judged[1]
+        }
+    )
+
+
+def failures(scores: Iterable[Score]) -> list[str]:
+    """The scorers that fail an answer, or fail at it."""
+    return [each.scorer for each in scores if each.error or passes(each.value) is False]
 
 
 def short(value: Json) -> str:
@@ -211,8 +279,19 @@ def short(value: Json) -> str:
     while isinstance(value, dict) and len(value) == 1:
         value = next(iter(value.values()))
     text = value if isinstance(value, str) else "" if value is None else as_text(value)
-    line = " ".join(text.split())
+    line = " ".join(plain_text(text).split())
     return line if len(line) <= SHORT else line[: SHORT - 1] + "…"
+
+
+def _noticed(validation: Validation) -> str:
+    pairs = [list_of(each) for each in mapping_of(validation.get("faults")).values()]
+    made = sum(int(str(of)) for _, of in pairs)
+    return f"{sum(int(str(n)) for n, _ in pairs) / made:.0%}" if made else "-"
+
+
+def _one_sentence(validation: Validation) -> str:
+    said = mapping_of(validation.get("one_sentence"))
+    return f"{said['failed']} of {said['rows']}" if said else "-"
 
 
 def _conversation(trace_id: str, watch: Watch) -> Any:
@@ -222,40 +301,8 @@ def _conversation(trace_id: str, watch: Watch) -> Any:
         return page.problem(error)
 
 
-def _parsed(text: str) -> Json:
-    """What a request says, as MLflow shows it in a list: JSON, or words, perhaps cut off."""
-    try:
-        found: Json = json.loads(text)
-    except ValueError:
-        return text
-    return found
-
-
-def _reasons(analysis: Analysis) -> dict[str, str]:
-    """Why each trace became a row."""
-    picks: Sequence[CasePick] = analysis.cases
-    by_hand: Sequence[ManualCase] = analysis.manual_cases
-    made = {"": by_hand[0].why} if len(by_hand) == 1 else {}
-    return {pick.trace_id: pick.why for pick in picks} | made
-
-
-def _passed(figures: Json) -> str:
-    passed = figures.get("good_passed") if isinstance(figures, dict) else None
-    return f"{passed[0]} of {passed[1]}" if isinstance(passed, list) else ""
-
-
-def _noticed(scorer: PlannedScorer, table: DamageTable) -> str:
-    if scorer.name not in table.scorers:
-        return ""
-    return ", ".join(DAMAGES.get(each, each) for each in table.caught_by(scorer.name))
-
-
-def _traces(ids: Sequence[str]) -> str:
-    return "1 trace" if len(ids) == 1 else f"{len(ids)} traces"
-
-
-def _fenced(text: str) -> str:
-    """Python code as Markdown, however many backticks stand in it."""
+def _fenced(text: str, language: str) -> str:
+    """Code as Markdown, however many backticks stand in it."""
     longest = max((len(each) for each in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}python\n{text}\n{fence}"
+    return f"{fence}{language}\n{text}\n{fence}"
