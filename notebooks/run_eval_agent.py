@@ -9,6 +9,7 @@ with app.setup:
     import marimo as mo
 
     from evalkit import narrating, watching
+    from evalkit.agent.following import Progress
     from evalkit.agent.session import ANALYSIS_FILE, VALIDATION_FILE
     from evalkit.host import Host, agent_live, agent_page, agent_settings, page
     from evalkit.host import suite_views as suite
@@ -161,7 +162,7 @@ def pressing(chosen, host, picker):
 
 @app.cell
 def building(go, host, picked, request, terms):
-    progress = agent_page.progress_of(request, picked)
+    progress = Progress(request.volume_path, picked)
     built = host.work(
         "The agent works",
         lambda say: agent_page.commission(host, request, progress, say),
@@ -208,7 +209,7 @@ def suite_reading(host, session):
 @app.cell
 def aspects(found, session, watch):
     aspect = tabs("Scorers", "Faults noticed", "Cases", "Findings", "Limits", "Code")
-    page.stack(suite.standing(found), agent_page.whereabouts(session, found, watch), aspect)
+    page.stack(suite.standing(found), agent_page.whereabouts(session, watch), aspect)
     return (aspect,)
 
 

@@ -1,4 +1,4 @@
-"""The agent at work, followed by the page: what it is at, its tasks, its last steps, its spending.
+"""The agent at work: what it is at, its tasks, its last steps, and what it has spent.
 
 What the agent says and what its tools return is data: it is escaped, and never becomes markup.
 """
@@ -6,21 +6,17 @@ What the agent says and what its tools return is data: it is escaped, and never 
 from __future__ import annotations
 
 import html
-import threading
-from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
 from typing import Any
 
 import marimo as mo
 
-from evalkit.agent.loop import Event
+from evalkit.agent.following import Moment, Step
 from evalkit.agent.plan import Budget, Plan, Spent, Task
 from evalkit.host import page
 from evalkit.host.work import bar
 
 SECONDS_A_MINUTE = 60
-STEPS_KEPT = 12
 
 MARKS = {
     "done": ("✓", "grass"),
@@ -48,65 +44,6 @@ STYLE = """
   overflow-wrap: anywhere; white-space: pre-wrap }
 .ek-agent-head { font-weight: 600; margin-bottom: 0.35rem }
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Words of the model, the use of a tool, or a wait; and what came of it, if anything yet."""
-
-    kind: str
-    text: str
-    outcome: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """The work as it is: the session's subject and number, the tasks, the last steps, the bill."""
-
-    doing: str = ""
-    session: int = 0
-    plan: Plan | None = None
-    steps: tuple[Step, ...] = ()
-    spent: Spent = field(default_factory=Spent)
-
-
-class Progress:
-    """Notes what the agent does, in its thread; tells of it in any."""
-
-    def __init__(self, read_plan: Callable[[], Plan | None]) -> None:
-        """Remember how the tasks are read, which are written before they are told of."""
-        self._read_plan = read_plan
-        self._steps: deque[Step] = deque(maxlen=STEPS_KEPT)
-        self._moment = Moment()
-        self._lock = threading.Lock()
-
-    def __call__(self, event: Event) -> None:
-        """Note an event.
-
-        Raises:
-            InputError: the session directory cannot be read.
-        """
-        plan = self._read_plan() if event.kind in {"session", "task", "end"} else None
-        with self._lock:
-            match event.kind:
-                case "session":
-                    self._steps.clear()
-                    self._moment = replace(self._moment, doing=event.text, session=event.session)
-                case "result" if self._steps:
-                    self._steps.append(replace(self._steps.pop(), outcome=event.text))
-                case "words" | "tool" | "wait":
-                    self._steps.append(Step(event.kind, event.text))
-            self._moment = replace(
-                self._moment,
-                plan=plan or self._moment.plan,
-                steps=tuple(self._steps),
-                spent=event.spent or self._moment.spent,
-            )
-
-    def moment(self) -> Moment:
-        """The work as it is now."""
-        with self._lock:
-            return self._moment
 
 
 def live(moment: Moment, budget: Budget) -> Any:
@@ -210,6 +147,7 @@ def _task(task: Task) -> str:
 
 
 def _proof(task: Task) -> str:
+    """What the program's check found: what is missing, or the evidence."""
     if task.failure and task.status != "done":
         return " ".join(task.failure.split())
     return "; ".join(task.evidence)

@@ -4,50 +4,46 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import marimo as mo
 
 from evalkit import narrating
-from evalkit.agency import placing
-from evalkit.agency.bench import ReadSuite, SuiteRun, read_suite, run_suite
-from evalkit.agency.building import build
-from evalkit.agency.following import Progress
-from evalkit.agency.overview import SessionOverview, overviews, page_of_suite
-from evalkit.agency.request import Request
-from evalkit.core.errors import Unfinished
+from evalkit.agent import location
+from evalkit.agent.following import Progress, sessions_about, state_of
+from evalkit.agent.loop import Event
+from evalkit.agent.request import Request
+from evalkit.agent.run import aim, build
+from evalkit.agent.session import ANALYSIS_FILE, KEPT_FILE, SessionDirectory
+from evalkit.core.content import list_of, mapping_of
+from evalkit.core.errors import Problem, Unfinished
+from evalkit.core.values import Json
 from evalkit.host import page
+from evalkit.host.agent_settings import sandbox_of
 from evalkit.host.host import Host, Report
+from evalkit.host.suite_views import Judged, failures
 from evalkit.host.work import Say
 from evalkit.invocation import typed
+from evalkit.suite.model import DATASET_FILE, SCORERS_FILE, SCRIPT_FILE, Probe
 from evalkit.watching import Watch
-
-if TYPE_CHECKING:
-    from evalkit.adapters.suite import SuiteBench
-    from evalkit.flows.agent.events import Event
 
 SECONDS_A_MINUTE = 60
 
 
-def sessions_to_pick(host: Host[Any], base: str | None, watch: Watch) -> list[SessionOverview]:
+def sessions_to_pick(host: Host[Any], base: str | None, watch: Watch) -> list[SessionDirectory]:
     """The sessions about an experiment, the newest first; none where nobody could pick.
-
-    Args:
-        host: The notebook's host.
-        base: Where session directories lie; None for the working directory.
-        watch: The experiment.
 
     Raises:
         InputError: a session directory cannot be read.
     """
     if not host.person:
         return []
-    return list(overviews(base, watch.experiment_id, watch.tracking.uri))
+    return list(sessions_about(base, watch.experiment_id, watch.tracking.uri))
 
 
 def session_picker(
-    host: Host[Any], found: Sequence[SessionOverview], watch: Watch, named: str | None
+    host: Host[Any], found: Sequence[SessionDirectory], watch: Watch, named: str | None
 ) -> Any:
     """A dropdown of the sessions about this experiment and a new one; None without a person.
 
@@ -61,9 +57,11 @@ def session_picker(
     """
     if not host.person:
         return None
-    new = placing.new_id(watch.experiment, time.time())
+    new = location.new_id(watch.experiment, time.time())
     choices = {f"a new session: {new}": new}
-    choices |= {f"{each.about.session_id}: {each.state}": each.about.session_id for each in found}
+    choices |= {
+        f"{each.about.session_id}: {state_of(each)}": each.about.session_id for each in found
+    }
     if named and named not in choices.values():
         choices = {f"a new session: {named}": named, **choices}
     first = next((label for label, each in choices.items() if each == named), None)
@@ -87,17 +85,17 @@ def picked_session(picker: Any, named: str | None) -> str | None:
     return named if picker is None else str(picker.value)
 
 
-def session_table(found: Sequence[SessionOverview]) -> Any:
+def session_table(found: Sequence[SessionDirectory]) -> Any:
     """The sessions that there are, with their state; None where there are none."""
     if not found or not page.is_live():
         return None
     rows = [
         {
             "Session": each.about.session_id,
-            "State": each.state,
-            "Calls": each.spent.turns,
-            "USD": round(each.spent.usd, 2),
-            "Minutes": round(each.spent.seconds / SECONDS_A_MINUTE, 1),
+            "State": state_of(each),
+            "Calls": each.spent().turns,
+            "USD": round(each.spent().usd, 2),
+            "Minutes": round(each.spent().seconds / SECONDS_A_MINUTE, 1),
         }
         for each in found
     ]
@@ -139,69 +137,87 @@ def commission(host: Host[Any], request: Request, progress: Progress, say: Say) 
         raise
 
 
-def begun(host: Host[Any], session: SessionOverview | None) -> SessionOverview:
-    """The session; the page ends here where it has not begun.
+def session_of(host: Host[Any], request: Request, name: str) -> SessionDirectory:
+    """The session; the page ends here where it has not started.
 
-    Args:
-        host: The notebook's host.
-        session: What was found of it.
+    Raises:
+        InputError: its directory is of another evalkit, or cannot be read.
     """
-    if session is None:
-        host.halt("This session has **not begun**.", "Press the button above.")
-    return session
+    found = location.find_session(request.volume_path, name)
+    if found is None:
+        host.halt("This session has **not started**.", "Press the button above.")
+    return found
 
 
-def planned(host: Host[Any], session: SessionOverview) -> None:
-    """The page ends here where a session has not planned a suite yet."""
-    if session.analysis is None:
-        host.halt("The agent has **not planned** a suite yet.", "Press the button above.")
+def suite_files(host: Host[Any], session: SessionDirectory) -> dict[str, bytes]:
+    """What lies in ``evaluation/``; the page ends here where there are no scorers yet."""
+    folder = session.folder
+    names = [name for name in folder.names("evaluation/") if name.count("/") == 1]
+    found = {name: folder.read(name) or b"" for name in names}
+    if SCORERS_FILE not in found:
+        host.halt("The agent has **not written** a suite yet.", "Press the button above.")
+    return found
 
 
-def read_rows(host: Host[Any], workshop: SuiteBench, session: SessionOverview) -> ReadSuite:
-    """The rows of the suite; none where a script runs, as it shows them to nobody."""
-    if host.place.kind == "script":
-        return ReadSuite()
-    return read_suite(workshop, session.files)
+def judge(
+    host: Host[Any], request: Request, session: SessionDirectory, say: Say
+) -> list[Judged] | None:
+    """What the scorers say of the recorded answers, failures first; None for nobody to see.
+
+    Raises:
+        InputError: code cannot be confined here.
+        StoreError: MLflow failed.
+        Unfinished: the suite cannot be run.
+    """
+    if not host.person:
+        return None
+    from evalkit.adapters.store import connect
+    from evalkit.suite.runner import Runner
+    from evalkit.traces.sample import survey
+
+    uri, _ = aim(request, session)
+    known = list_of(session.read_json(ANALYSIS_FILE).get("trace_ids"))
+    say("reading the traces")
+    found = survey(
+        connect(uri), session.about.experiment_id, trace_ids=[str(each) for each in known]
+    )
+    say(f"judging {len(found.rows)} answers")
+    probes = [Probe(row.trace_id, row.outputs) for row in found.rows]
+    scores = Runner(sandbox_of(request), found.rows).score(session.files(), probes)
+    if isinstance(scores, str):
+        raise Unfinished(Problem(scores, SCORERS_FILE).message, {})
+    judged = list(zip(found.rows, scores, strict=True))
+    return sorted(judged, key=lambda each: not failures(each[1]))
 
 
-def run_for(
-    host: Host[Any], workshop: SuiteBench, session: SessionOverview, contents: ReadSuite
-) -> SuiteRun | None:
-    """What the suite's script gives; None where nobody asked, since the program has just run it."""
-    return run_suite(workshop, session.files, contents.rows) if host.person else None
-
-
-def state_view(session: SessionOverview) -> Any:
-    """How far a session is, and what to do where that is not far enough."""
-    if session.is_verified:
-        return page.callout(
-            "**The suite is verified**: the program ran it, and saw which damage it notices.",
-            "success",
-        )
-    blocked = session.plan.blocked if session.plan else None
-    why = f" {page.quoted(blocked.title)} failed too often." if blocked else ""
+def state_view(session: SessionDirectory) -> Any:
+    """What to do where a session is not finished; None where it is."""
+    plan = session.plan()
+    if plan and plan.is_done:
+        return None
+    why = f" {page.quoted(plan.blocked.title)} failed too often." if plan and plan.blocked else ""
     return page.callout(
-        f"This session is **not finished**: {page.quoted(session.state)}.{why} Press the button "
-        "again, and it goes on where it was.",
+        f"This session is **not finished**: {page.quoted(state_of(session))}.{why} Press the "
+        "button again, and it goes on where it was.",
         "warn",
     )
 
 
-def whereabouts(session: SessionOverview, watch: Watch) -> Any:
-    """Where the suite lies, how it is run by hand, and the MLflow run that keeps it.
-
-    Raises:
-        StoreError: MLflow failed.
-    """
-    kept = page_of_suite(watch.store, session)
-    run, address = kept or ("", None)
-    script = shlex.quote(f"{session.location}/evaluation/run_eval.py")
-    told = page.record(
-        {
-            "Kept in MLflow": f"run {run}" if run else "not yet: only a verified suite is",
-            "Its directory": session.location,
-            "Run it yourself": f"{typed('python')} {script}",
-        },
-        title="Where it is",
-    )
+def whereabouts(session: SessionDirectory, watch: Watch) -> Any:
+    """Where the suite lies, how it is run by hand, and the MLflow run that keeps it."""
+    kept = mapping_of(session.read_json(KEPT_FILE).get("kept"))
+    run, location_ = str(kept.get("mlflow_run_id") or ""), session.folder.location
+    where = {
+        "Kept in MLflow": _kept(kept) if run else "not yet: only a verified suite is",
+        "Its directory": location_,
+        "Run it yourself": f"{typed('python')} {shlex.quote(f'{location_}/{SCRIPT_FILE}')}",
+    }
+    if not session.folder.read(DATASET_FILE):
+        del where["Run it yourself"]
+    address = watch.store.run_url(str(kept.get("experiment_id")), run) if run else None
+    told = page.record(where, title="Where it is")
     return page.stack(told, page.in_mlflow(address, watch.tracking) if run else None)
+
+
+def _kept(kept: Mapping[str, Json]) -> str:
+    return f"run {kept['mlflow_run_id']} in {kept.get('experiment')}"

@@ -6,13 +6,15 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from evalkit.agency.aiming import aim
-from evalkit.agency.bench import workbench
-from evalkit.agency.modelling import budget_of, model_of, why_this_model
-from evalkit.agency.request import OFFLINE, USUAL_SESSIONS, USUAL_USD, Request
-from evalkit.core.agent.budget import Budget, Limits
+from evalkit.agent import location
+from evalkit.agent.model_client import claude
+from evalkit.agent.model_settings import OFFLINE, why_this_model
+from evalkit.agent.plan import Budget, Limits
+from evalkit.agent.request import USUAL_SESSIONS, USUAL_USD, Request
+from evalkit.agent.run import aim, budget_of
 from evalkit.core.tracking import without_password
 from evalkit.params import Project, param
+from evalkit.suite.sandbox import Policy, Sandbox
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class AgentSettings(Project):
         USUAL_SESSIONS, "Sessions that may be led this time", label="Most sessions"
     )
     require_sandbox: bool = param(
-        False, "Refuse where the code that the agent writes cannot be confined"
+        False, "Refuse where that code cannot be confined; the default", shown="never"
     )
     unconfined: bool = param(False, "Run that code unconfined where it cannot be confined")
     allow_network: bool = param(False, "Let that code use the network")
@@ -139,7 +141,10 @@ def settled(settings: AgentSettings, sample: str | None) -> AgentSettings:
             model=settings.model or OFFLINE,
             volume_path=settings.volume_path or str(Path(settings.config).parent),
         )
-    uri, experiment = aim(request_of(settings))
+    request = request_of(settings)
+    named = request.session
+    session = location.find_session(request.volume_path, named) if named else None
+    uri, experiment = aim(request, session)
     is_named = settings.experiment_id or settings.session
     return replace(settings, tracking_uri=uri, experiment_id=experiment if is_named else None)
 
@@ -173,13 +178,27 @@ def terms_of(request: Request, *, is_sample: bool) -> Terms:
         InputError: the request is wrong, or cannot be kept to on this machine.
     """
     request.check()
-    model = model_of(request, lambda _: None)
+    model = claude(request, lambda _: None)
     budget = budget_of(request, model)
-    bench = workbench(request)
-    why = why_this_model(request, model)
-    if is_sample and model.name == OFFLINE:
+    why = why_this_model(request)
+    if is_sample and model is None:
         why = "a look at the demo is to cost nothing"
-    return Terms(model.name, why, budget, bench.confinement)
+    return Terms(model.name if model else OFFLINE, why, budget, sandbox_of(request).name)
+
+
+def sandbox_of(request: Request) -> Sandbox:
+    """Where code of a suite runs.
+
+    Raises:
+        InputError: it cannot be confined here, and nobody said that it need not be.
+    """
+    return Sandbox(
+        Policy(
+            unconfined=request.unconfined,
+            allow_network=request.allow_network,
+            pass_env=request.pass_env,
+        )
+    )
 
 
 def told(request: Request, terms: Terms) -> dict[str, str]:
