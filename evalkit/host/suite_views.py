@@ -162,11 +162,7 @@ def cited(ids: Iterable[Json], watch: Watch, cases: Sequence[Mapping[str, Json]]
     shown = list(dict.fromkeys(str(each) for each in ids))
     if not shown or not page.is_live():
         return None
-<<<<<<< HEAD
-    asked = dict(zip(watch.traces["trace_id"], watch.traces["asked"], strict=True))
-=======
     asked = {str(each.get("source_trace_id")): each.get("inputs") for each in cases}
->>>>>>> 6addfaa (wip)
     folds = {
         f"{page.quoted(short(asked.get(each) or each))}": mo.lazy(
             partial(_conversation, each, watch)
