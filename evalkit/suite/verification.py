@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal, TypeAlias
 
 from evalkit.core.masking import mask_text
@@ -54,18 +54,8 @@ class Verification:
 
     def as_json(self) -> dict[str, Json]:
         """Its figures for ``state/validation_results.json``."""
-        return {
-            "verified": self.word == "verified",
-            "word": self.word,
-            "problems": list(self.problems),
-            "people": dict(self.people),
-            "rows": self.rows,
-            "good_rows": self.good_rows,
-            "scorers": {name: dict(figures) for name, figures in self.scorers.items()},
-            "faults": {name: list(figures) for name, figures in self.faults.items()},
-            "one_sentence": dict(self.one_sentence),
-            "judges": list(self.judges),
-        }
+        shown = {each.name: getattr(self, each.name) for each in fields(self) if each.repr}
+        return {"verified": self.word == "verified", **shown}
 
     def as_text(self) -> str:
         """What closes a run; it begins with people's verdicts."""

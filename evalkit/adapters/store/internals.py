@@ -28,10 +28,12 @@ _PLACES = {
     "SqlAlchemyStore": ("mlflow.store.tracking.sqlalchemy_store", "SqlAlchemyStore"),
     "TraceInfoMessage": ("mlflow.protos.service_pb2", "TraceInfoV3"),
     "TraceJSONEncoder": ("mlflow.tracing.utils", "TraceJSONEncoder"),
+    "TracingClient": ("mlflow.tracing.client", "TracingClient"),
     "add_databricks_profile_info_to_artifact_uri": (
         "mlflow.tracking.artifact_utils",
         "add_databricks_profile_info_to_artifact_uri",
     ),
+    "fluent": ("mlflow.tracking", "fluent"),
     "get_artifact_repository": (
         "mlflow.store.artifact.artifact_repository_registry",
         "get_artifact_repository",

@@ -20,6 +20,7 @@ from evalkit.adapters.store import (
 )
 from evalkit.adapters.store.agent_traces import AgentTraces
 from evalkit.adapters.store.dataset_rows import DatasetRows
+from evalkit.adapters.store.evaluations import Evaluations
 from evalkit.adapters.store.gateway import Gateway
 from evalkit.adapters.store.links import Links
 from evalkit.adapters.store.masking import Masking
@@ -33,7 +34,7 @@ from evalkit.core.spans import Trace
 from evalkit.core.values import Json
 
 
-class Store(AgentTraces, DatasetRows, Links, Masking):
+class Store(AgentTraces, DatasetRows, Evaluations, Links, Masking):
     """An MLflow tracking server or database.
 
     It remembers what it has just read (the tags of a run, the traces of a run key), so that

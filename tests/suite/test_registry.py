@@ -1,0 +1,217 @@
+"""What a suite leaves: its files, as an evalkit project and a script; and its run in MLflow."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from store_state import state
+from suite_rows import REASON, row, shop_rows, suite, trace_id
+
+from evalkit.adapters.store import connect
+from evalkit.core.errors import StoreError
+from evalkit.suite.registry import keep, keep_issues, suite_files
+from evalkit.suite.runner import Runner
+from evalkit.suite.verify import verify
+
+ROWS = shop_rows(10)
+LIMIT = (
+    f"# Limits\n\n- {trace_id(11)}: too vague about the time. Guideline for a judge: a number.\n"
+)
+FILES = suite(limits=LIMIT)
+
+
+@pytest.fixture(scope="module")
+def found(sandbox):
+    verification = verify(Runner(sandbox, ROWS), FILES, ROWS, per_fault=1)
+    assert verification.problems == ()
+    return verification
+
+
+def write(uri: str, rows: list) -> str:
+    """The rows' traces in an experiment called shop; its id."""
+    from mlflow import MlflowClient
+    from mlflow.tracing.client import TracingClient
+
+    experiment_id = MlflowClient(uri).create_experiment("shop")
+    client = TracingClient(uri)
+    for each in rows:
+        info = each.trace.info
+        info.trace_location.mlflow_experiment.experiment_id = experiment_id
+        client.log_spans(experiment_id, each.trace.data.spans)
+        client.start_trace(info)
+    return experiment_id
+
+
+def kept(uri: str, found, **more):
+    return keep(
+        connect(uri), "shop", ROWS, FILES, found, session_id="s1", params={"model": "none"}, **more
+    )
+
+
+def test_all_of_it_is_in_mlflow_and_production_is_untouched(sqlite_uri, found):
+    from mlflow import MlflowClient
+    from mlflow.genai.utils.trace_utils import extract_retrieval_context_from_trace
+
+    write(sqlite_uri, ROWS)
+    database = Path(sqlite_uri.removeprefix("sqlite:///"))
+    before = state(database, "shop")
+    report = kept(sqlite_uri, found)
+    assert state(database, "shop") == before
+    assert (report["experiment"], report["traces"], report["values"]) == ("shop-evalkit", 12, 36)
+    assert report["scorers"] == ["pii_detection"]
+    client = MlflowClient(sqlite_uri)
+    run = client.get_run(report["run_id"])
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["figures/pass_rate"] == 0.91
+    assert run.data.metrics["rejected/failed"] == 1
+    rules = json.loads(run.data.tags["mlflow.genaiEvaluate.qualityCriteria"])["rules"]
+    assert rules[0] == {"metricKey": "figures/pass_rate", "comparator": "GTE", "threshold": 0.91}
+    assert all(rule["metricKey"] in run.data.metrics for rule in rules)
+    assert "shop-evalkit" in [each.dataset.name for each in run.inputs.dataset_inputs]
+    traces = client.search_traces(locations=[report["experiment_id"]], run_id=report["run_id"])
+    assert len(traces) == 12
+    by_source = {trace.info.tags["evalkit.source_trace_id"]: trace for trace in traces}
+    wrong = by_source[trace_id(10)]
+    said = {a.name: (a.value, a.rationale) for a in wrong.info.assessments}
+    assert said["figures"] == (False, "not in the sources: ['99']")
+    assert [a.source.source_id for a in wrong.info.assessments if a.name == "polite"] == ["polite"]
+    assert extract_retrieval_context_from_trace(wrong)
+    assert [span.inputs for span in wrong.search_spans(name="order")] == [{"no": 110}]
+    assert wrong.info.execution_duration == 90
+
+
+def test_again_is_safe_and_a_changed_suite_is_a_run_of_its_own(sqlite_uri, found):
+    write(sqlite_uri, ROWS)
+    database = Path(sqlite_uri.removeprefix("sqlite:///"))
+    first = kept(sqlite_uri, found)
+    before = state(database, "shop-evalkit")
+    assert kept(sqlite_uri, found) == first
+    assert state(database, "shop-evalkit") == before
+    files = {**FILES, "evaluation/LIMITS.md": LIMIT.encode() + b"\n"}
+    other = keep(connect(sqlite_uri), "shop", ROWS, files, found, session_id="s1", params={})
+    assert other["run_id"] != first["run_id"]
+
+
+def test_one_that_was_killed_is_finished_as_the_same_run(sqlite_uri, found, monkeypatch):
+    from mlflow import MlflowClient
+
+    write(sqlite_uri, ROWS)
+    store = connect(sqlite_uri)
+    monkeypatch.setattr(store, "write_artifacts", lambda *_: (_ for _ in ()).throw(StoreError("x")))
+    with pytest.raises(StoreError):
+        keep(store, "shop", ROWS, FILES, found, session_id="s1", params={"model": "none"})
+    report = kept(sqlite_uri, found)
+    client = MlflowClient(sqlite_uri)
+    runs = client.search_runs([report["experiment_id"]])
+    assert [run.info.run_id for run in runs] == [report["run_id"]]
+    traces = client.search_traces(locations=[report["experiment_id"]])
+    assert sorted({len(trace.info.assessments) for trace in traces}) == [3]
+    assert len(traces) == 12
+
+
+def test_secrets_stay_behind(sqlite_uri, sandbox):
+    key = "sk-ant-api03-" + "Ab1" * 20
+    answer = f"Your lamp no. 110 arrives within 2 days, use {key}, as our terms say."
+    rows = [*(row(n) for n in range(10)), row(10, answer=answer)]
+    files = suite(limits="")
+    found = verify(Runner(sandbox, rows), files, rows, per_fault=1)
+    write(sqlite_uri, rows)
+    keep(connect(sqlite_uri), "shop", rows, files, found, session_id="s", params={})
+    database = Path(sqlite_uri.removeprefix("sqlite:///"))
+    assert key in str(state(database, "shop"))
+    assert key not in str(state(database, "shop-evalkit"))
+    written = suite_files(rows, found, "shop")
+    assert key not in str(written)
+
+
+def test_findings_are_issues_with_their_evidence_once(sqlite_uri):
+    from mlflow import MlflowClient
+
+    experiment_id = write(sqlite_uri, ROWS[:3])
+    finding = {"name": REASON, "description": "Twice as long", "trace_ids": [trace_id(0)]}
+    first = keep_issues(connect(sqlite_uri), experiment_id, [finding])
+    again = keep_issues(connect(sqlite_uri), experiment_id, [finding])
+    assert first == again
+    assert [each["name"] for each in first] == [REASON]
+    said = MlflowClient(sqlite_uri).get_trace(trace_id(0)).info.assessments
+    assert [each.issue.issue_name for each in said] == [REASON]
+
+
+# -- files ------------------------------------------------------------------------------------
+
+
+def laid_out(place: Path, found) -> None:
+    rows = [replace(ROWS[0], expectations={"days": 2}), *ROWS[1:]]
+    for path, content in {**FILES, **suite_files(rows, found, "shop")}.items():
+        (place / path).parent.mkdir(parents=True, exist_ok=True)
+        (place / path).write_bytes(content)
+
+
+def run(place: Path, *argv: str, uri: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "MLFLOW_TRACKING_URI": uri, "PYTHONPATH": ""}
+    return subprocess.run(
+        [sys.executable, *argv], cwd=place, env=env, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_script_judges_whole_traces_or_what_the_dataset_holds(sqlite_uri, tmp_path, found):
+    laid_out(tmp_path, found)
+    ended = run(tmp_path, "evaluation/run_eval.py", uri=sqlite_uri)
+    assert "12 traces are not here" in ended.stdout
+    assert ended.returncode == 1, ended.stderr  # figures has no documents to look into
+    assert "figures passes" in ended.stdout
+    write(sqlite_uri, ROWS)
+    ended = run(tmp_path, "evaluation/run_eval.py", uri=sqlite_uri)
+    assert (ended.returncode, "All bars are met." in ended.stdout) == (0, True), ended.stderr
+
+
+def test_the_script_asks_a_live_agent_and_ends_with_1_where_a_bar_is_missed(
+    sqlite_uri, tmp_path, found
+):
+    laid_out(tmp_path, found)
+    agent = "import re\ndef answer(question):\n    return 'It comes, as our terms say.'\n"
+    (tmp_path / "app.py").write_text(agent)
+    argv = ("evaluation/run_eval.py", "--predict", "app:answer", "--tracking-uri", sqlite_uri)
+    ended = run(tmp_path, *argv, uri="")
+    assert ended.returncode == 0, ended.stderr
+    (tmp_path / "app.py").write_text(agent.replace("as our terms say", "in 999 days"))
+    ended = run(tmp_path, *argv, uri="")
+    assert ended.returncode == 1
+    assert "polite passes 0.0% of the rows, its bar is" in ended.stdout
+
+
+@pytest.mark.parametrize("plugin", [(), ("-p", "mlflow.pytest.plugin")])
+def test_pytest_collects_the_script(sqlite_uri, tmp_path, found, plugin):
+    laid_out(tmp_path, found)
+    write(sqlite_uri, ROWS)
+    argv = ("-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin, "evaluation/run_eval.py")
+    ended = run(tmp_path, *argv, uri=sqlite_uri)
+    assert "1 passed" in ended.stdout, ended.stdout + ended.stderr
+
+
+def test_the_suite_is_a_project_that_evalkit_takes(
+    evalkit, sqlite_uri, tmp_path, found, monkeypatch
+):
+    laid_out(tmp_path, found)
+    monkeypatch.chdir(tmp_path)
+    config = ("--config", "evaluation/eval.yaml", "--tracking-uri", sqlite_uri)
+    checked = evalkit("check", *config).report
+    assert (checked["cases"], checked["problems"]) == (12, [])
+    mapped = evalkit("map", *config).report
+    assert mapped["inputs"] == {"question": "input.yaml:question"}
+    assert mapped["coverage"]["input.yaml:question"] == [12, 12]
+    assert mapped["expectations"]["verdict"] == "annotations.yaml:verdict"
+    assert evalkit("sync-dataset", *config).report["created"] == 12
+
+
+def test_personal_data_is_marked(found):
+    mail = "Your lamp no. 100 comes, ask otto@example.org, as our terms say."
+    written = suite_files([row(0, answer=mail)], found, "shop")
+    notes = next(text for path, text in written.items() if path.endswith("annotations.yaml"))
+    assert b"personal_data:\n  recorded_answer:\n  - email" in notes
