@@ -118,10 +118,11 @@ def _leave(work: Work, conclusion: Conclusion) -> Report:
     self_tracing.write(work.store, work.own_experiment, session)
     files, found = session.files(), conclusion.verification
     if found is not None and SCORERS_FILE in files:
-        from evalkit.suite import registry  # type: ignore[attr-defined]
+        from evalkit.suite import registry
 
         rows = work.survey.rows
-        for path, content in registry.suite_files(rows, files).items():
+        beside = registry.suite_files(rows, found, session.about.experiment)
+        for path, content in beside.items():
             if session.folder.read(path) != content:
                 session.folder.write(path, content)
         if not conclusion.reason:

@@ -198,22 +198,22 @@ def keep(
     report: dict[str, Json] = {
         "experiment": name,
         "experiment_id": experiment_id,
-        "dataset": name,
         "traces": len(traces),
     }
     if kept is None or "evalkit.kept" not in kept.tags:
         begun = replace(record, status="RUNNING", metrics=())
         run_id = store.write_run(experiment_id, begun).run_id
-        store.dataset_of_traces(name, experiment_id, traces)
-        store.link_dataset(run_id, experiment_id, name)
+        if dataset := store.dataset_of_traces(name, experiment_id, traces):
+            store.link_dataset(run_id, experiment_id, dataset)
         replayed = {name: _replayed(said, name) for name in verification.scorers}
         values = store.evaluate(run_id, experiment_id, traces, replayed)
         scorers = store.register_scorers(experiment_id, verification.builtins)
         figures = json.dumps(verification.as_json(), indent=2, ensure_ascii=False)
         store.write_artifacts(run_id, {**files, "validation.json": figures.encode()})
-        done = {"evalkit.kept": json.dumps({"values": values, "scorers": scorers})}
-        store.write_run(experiment_id, replace(record, tags={**record.tags, **done}))
-        return {**report, "run_id": run_id, "values": values, "scorers": scorers}
+        done: dict[str, Json] = {"values": values, "scorers": scorers, "dataset": dataset}
+        tags = {**record.tags, "evalkit.kept": json.dumps(done)}
+        store.write_run(experiment_id, replace(record, tags=tags))
+        return {**report, "run_id": run_id, **done}
     return {**report, "run_id": kept.run_id, **json.loads(kept.tags["evalkit.kept"])}
 
 

@@ -1,6 +1,6 @@
 """The port's part for evaluations in MLflow's own way: whole traces, judged, with their dataset.
 
-MLflow's ``genai.evaluate`` works on one tracking URI and experiment a process; both are put back.
+``genai.evaluate`` works on one tracking URI and experiment a process; both are put back.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ SOURCE_TAG = "evalkit.source_trace_id"
 REQUEST_TAG = "mlflow.eval.requestId"
 """Trace tag by which MLflow's own comparison pairs the traces of two runs."""
 
-CARRIED = ("mlflow.trace.user", "mlflow.trace.tokenUsage", "mlflow.trace.cost")
-WORKERS = "4"  # more of them lose traces on sqlite
+WORKERS = "MLFLOW_GENAI_EVAL_MAX_WORKERS"
 
 Said: TypeAlias = tuple[str, Json, str, str]
 """A value that a scorer gave: its name in MLflow, the value, why, and what went wrong."""
@@ -97,21 +96,24 @@ class Evaluations:
     def _feedback(self, experiment_id: str, run_id: str, names: set[str], most: int) -> int:
         from mlflow import MlflowClient
 
+        client, here = MlflowClient(self._gateway.uri), [experiment_id]
         with self._gateway.answering("reading the evaluation back"):
-            traces = MlflowClient(self._gateway.uri).search_traces(
-                locations=[experiment_id],
-                run_id=run_id,
-                include_spans=False,
-                max_results=most,
+            traces = client.search_traces(
+                locations=here, run_id=run_id, include_spans=False, max_results=most
             )
         return sum(each.name in names for trace in traces for each in trace.info.assessments)
 
     def dataset_of_traces(self, name: str, experiment_id: str, traces: Sequence[Trace]) -> str:
-        """The dataset of that name, made of traces, with those of them that it lacks; its id.
+        """The dataset of that name, made of traces, with those of them that it lacks.
+
+        Returns:
+            Its name; empty on Databricks, where datasets are tables that somebody has to name.
 
         Raises:
             StoreError: MLflow failed.
         """
+        if is_workspace(self._gateway.uri):
+            return ""
         from mlflow.genai.datasets import get_dataset
 
         masked = [_masked(trace, self._mask) for trace in traces]
@@ -120,7 +122,7 @@ class Evaluations:
             dataset_id = found or self._gateway.datasets.create(name, experiment_id)
             with _evaluating(self._gateway.uri, experiment_id):
                 get_dataset(dataset_id=dataset_id).merge_records(masked)
-        return dataset_id
+        return name
 
     def register_scorers(self, experiment_id: str, serialized: Sequence[str]) -> list[str]:
         """Register MLflow's own scorers and judges where they are not registered as they are.
@@ -239,11 +241,8 @@ def _copy(trace: Trace, run_id: str, experiment_id: str, mask: Callable[[Json, s
         SOURCE_TAG: source,
         REQUEST_TAG: source,
     }
-    # a session of its own for each trace would hide them all on MLflow's page
-    info.trace_metadata = {
-        **{key: value for key, value in info.trace_metadata.items() if key in CARRIED},
-        "mlflow.sourceRun": run_id,
-    }
+    # without its session: one for each trace would hide them all on MLflow's page
+    info.trace_metadata = {"mlflow.sourceRun": run_id}
     digits = derive_id(experiment_id, run_id, source)
     info.trace_id = f"tr-{digits}"
     info.trace_location = TraceLocation.from_experiment_id(experiment_id)
@@ -279,10 +278,9 @@ def _evaluating(uri: str, experiment_id: str) -> Iterator[None]:
     import mlflow
 
     fluent = internals.fluent
-    settings = {"MLFLOW_GENAI_EVAL_MAX_WORKERS": WORKERS}
-    env = {name: os.environ.get(name) for name in (*settings, "MLFLOW_TRACKING_URI")}
+    env = {name: os.environ.get(name) for name in (WORKERS, "MLFLOW_TRACKING_URI")}
     before, active = mlflow.get_tracking_uri(), fluent._active_experiment_id  # noqa: SLF001
-    os.environ.update(settings)
+    os.environ[WORKERS] = "4"  # more of them lose traces on sqlite
     mlflow.set_tracking_uri(uri)
     fluent._active_experiment_id = experiment_id  # noqa: SLF001 - setting it would ask MLflow
     try:
