@@ -61,6 +61,8 @@ def agent(terminal: Terminal, report: Report) -> None:
     terminal.say(f"confinement  {report['confinement']}")
     for note in report["annotations"]:
         terminal.say(f"noted        {note['kind']} {note['name']} on {note['trace_id']}")
+    for issue in report.get("kept", {}).get("issues", ()):
+        terminal.say(f"issue        {issue['name']} ({len(issue['trace_ids'])} traces)")
     if kept := report.get("kept", {}).get("mlflow_run_id"):
         terminal.say(f"MLflow       run {kept} in {report['kept']['experiment']}")
     if report["verified"]:

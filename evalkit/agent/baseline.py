@@ -1,4 +1,4 @@
-"""The way without a model: rules write a suite, the program verifies it, what does not hold goes."""
+"""The way without a model: rules write a suite, the program verifies it, and mends or drops."""
 
 from __future__ import annotations
 

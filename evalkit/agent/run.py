@@ -20,8 +20,10 @@ from evalkit.agent.model_settings import OFFLINE
 from evalkit.agent.orchestrator import Conclusion, build_suite, suite_hash
 from evalkit.agent.plan import Budget, Limits, Plan
 from evalkit.agent.request import USUAL_USD, Request
-from evalkit.agent.session import KEPT_FILE, VALIDATION_FILE, About, SessionDirectory
+from evalkit.agent.session import ANALYSIS_FILE, KEPT_FILE, VALIDATION_FILE, About, SessionDirectory
 from evalkit.agent.tools import Work, annotations_of
+from evalkit.core.brevity import short
+from evalkit.core.content import mapping_of
 from evalkit.core.errors import EvalkitError, InputError, Problem, Unfinished
 from evalkit.core.tracking import without_password
 from evalkit.invocation import typed
@@ -49,7 +51,7 @@ def build(request: Request, watch: Watch) -> Report:
 
     Returns:
         As of :func:`report_of`, and ``kept``: the MLflow experiment, dataset and run that hold the
-        suite, and the agent's own experiment.
+        suite, issues in the experiment of the traces, and the agent's own experiment.
 
     Raises:
         InputError: the request is wrong; nothing was started.
@@ -114,35 +116,42 @@ def _leave(work: Work, conclusion: Conclusion) -> Report:
     Raises:
         StoreError: MLflow failed; doing the same again finishes.
     """
-    session, kept = work.session, {"own_experiment_id": work.own_experiment}
+    session, about = work.session, work.session.about
     self_tracing.write(work.store, work.own_experiment, session)
     files, found = session.files(), conclusion.verification
     if found is not None and SCORERS_FILE in files:
         from evalkit.suite import registry
 
         rows = work.survey.rows
-        beside = registry.suite_files(rows, found, session.about.experiment)
-        for path, content in beside.items():
+        for path, content in registry.suite_files(rows, found, about.experiment).items():
             if session.folder.read(path) != content:
                 session.folder.write(path, content)
         if not conclusion.reason:
-            about = session.about
-            params = {
-                "session": about.session_id,
-                "model": work.model.name if work.model else OFFLINE,
-                "experiment_id": about.experiment_id,
-            }
-            written = registry.keep(
+            model = work.model.name if work.model else OFFLINE
+            params = {"model": model, "experiment_id": about.experiment_id}
+            kept = registry.keep(
                 work.store,
                 about.experiment,
                 rows,
                 files,
                 found,
                 session_id=about.session_id,
-                params=params,
+                params={"session": about.session_id, **params},
             )
-            session.write_json(KEPT_FILE, {"suite": suite_hash(files), "kept": written})
-    return {**kept, **dict(session.read_json(KEPT_FILE).get("kept") or {})}
+            kept["mlflow_run_id"] = kept.pop("run_id")
+            kept["issues"] = registry.keep_issues(work.store, about.experiment_id, _findings(work))
+            session.write_json(KEPT_FILE, {"suite": suite_hash(files), "kept": kept})
+    left = mapping_of(session.read_json(KEPT_FILE).get("kept"))
+    return {"own_experiment_id": work.own_experiment, **left}
+
+
+def _findings(work: Work) -> Iterator[dict[str, Any]]:
+    """What the model that planned found out, as issues; rules find nothing that is one."""
+    findings = work.session.read_json(ANALYSIS_FILE).get("findings") if work.model else None
+    for each in findings if isinstance(findings, list) else ():
+        what, evidence = str(each.get("what", "")), each.get("evidence") or []
+        if what and evidence:
+            yield {"name": short(what, 80), "description": what, "trace_ids": evidence}
 
 
 # -- putting it together ----------------------------------------------------------------------

@@ -29,7 +29,6 @@ good = GOOD.sort_values("outputs", key=lambda c: c.map(lambda v: -len(words(v)))
 print("MATERIAL", json.dumps({
     "shapes": sorted({json.dumps(places(v)) for v in GOOD.outputs}),
     "longest": max(len(words(v)) for v in GOOD.outputs),
-    "names": sorted({w for v in GOOD.outputs for w in re.findall(r"(?<=[a-z,] )[A-Z]\\w{2,}", words(v))})[:80],
     "trace": good.trace_id.iloc[len(good) // 2], "answer": good.outputs.iloc[len(good) // 2],
 }))
 """
@@ -76,8 +75,8 @@ def shape(outputs):
     "figures_grounded": """
 @scorer
 def figures_grounded(inputs, outputs, trace):
-    new = set(re.findall(r"\\d{3,}", words(outputs))) - set(re.findall(r"\\d{3,}", told(inputs, trace)))
-    return said(not new, f"figures from nowhere: {sorted(new)}")
+    new = [n for n in re.findall(r"\\d{3,}", words(outputs)) if n not in told(inputs, trace)]
+    return said(not new, f"figures from nowhere: {new}")
 """,
     "not_repeated": """
 @scorer
@@ -88,7 +87,7 @@ def not_repeated(outputs):
     "no_placeholder": """
 @scorer
 def no_placeholder(outputs):
-    return said(not re.search(r"\\{\\{|\\}\\}|TODO|\\[name\\]|lorem ipsum", words(outputs)), "filled in")
+    return said(not re.search(r"\\{\\{|\\}\\}|TODO|\\[name\\]", words(outputs)), "filled in")
 """,
     "no_prompt_leak": """
 @scorer
@@ -98,7 +97,7 @@ def no_prompt_leak(outputs):
     "english": """
 @scorer
 def english(outputs):
-    foreign = re.findall(r"(?i)\\b(der|die|und|nicht|le|les|est|pour|el|los|con|para)\\b", words(outputs))
+    foreign = re.findall(r"(?i)\\b(der|die|und|nicht|le|les|est|pour|el|los)\\b", words(outputs))
     return said(len(foreign) < 4, f"foreign words: {foreign[:5]}")
 """,
     "civil": """
@@ -207,7 +206,7 @@ class Competent:
         self._twists = twists
         self._tasks = tasks
 
-    def __call__(self, body: Body, number: int) -> Step:
+    def __call__(self, body: Body, _: int) -> Step:
         """The answer to a request."""
         asked = Asked(_kind(body), sum(m["role"] == "assistant" for m in body["messages"]), body)
         self.asked.append(asked)

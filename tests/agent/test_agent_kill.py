@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import partial
+from pathlib import Path
 
 import pytest
-from agent_runs import OWN, SHOP, Agent
+from agent_runs import OWN, SHOP, SUITE, Agent
 from commands import Running, until
 from competent import Asked, Competent
 from messages_server import MessagesServer, Reply, messages_server
 from store_state import state
 
 KILLED = -9
+TASKS = (("answered",), ("no_placeholder",))
 
 
 class Killer:
@@ -57,18 +58,19 @@ def answered(agent: Agent, session: int, turn: int) -> Callable[[], bool]:
     return file.exists
 
 
-@pytest.mark.timeout(600)  # eight processes, two of which run a whole suite
+@pytest.mark.timeout(600)  # some ten processes, each with a part of the work
 def test_killed_in_every_kind_of_session_and_gone_on_with(agent: Agent) -> None:
     killer = Killer()
     before = state(agent.database, SHOP)
-    with messages_server(Competent(killer)) as server:
+    with messages_server(Competent(killer, tasks=TASKS)) as server:
         for point in (
-            ("initializer", 2),  # while Claude answers
-            ("dataset", 1),
-            answered(agent, 2, 3),  # while the program checks the dataset
-            ("scorer", 2),
-            answered(agent, 3, 4),  # while it runs the scorer
-            answered(agent, 4, 1),  # while it runs the script
+            ("initializer", 1),  # while Claude answers
+            answered(agent, 1, 2),  # while the plan is saved
+            ("scorers-1", 1),
+            answered(agent, 2, 2),  # while the program verifies the scorer
+            ("scorers-2", 0),
+            answered(agent, 4, 1),  # while the last session looks
+            (agent.folder / "state/validation_results.json").exists,
         ):
             assert killed(agent, server, killer, point) == KILLED
         done = agent.run(server)
@@ -76,37 +78,34 @@ def test_killed_in_every_kind_of_session_and_gone_on_with(agent: Agent) -> None:
         assert not server.refused
         _nothing_was_asked_twice(agent, server)
         paid = server.answered
-        # while the whole suite is checked: somebody has changed it since
-        script = agent.folder / "evaluation/run_eval.py"
-        script.write_text(script.read_text() + "# Mine.\n")
-        assert killed(agent, server, killer, partial(validates, agent)) == KILLED
+        # while it is kept in MLflow: somebody has changed it since
+        scorers = agent.folder / "evaluation/scorers.py"
+        scorers.write_text(scorers.read_text() + "# Mine.\n")
+        assert killed(agent, server, killer, lambda: _is_validated_again(agent)) == KILLED
         assert agent.run(server).code == 0
         assert server.answered == paid
-        # while it repairs what somebody has broken
-        scorers = agent.folder / "evaluation/scorers.py"
-        whole = scorers.read_text()
-        scorers.write_text(
-            whole.replace("    text = said(", "    raise OSError\n    text = said(", 1)
-        )
-        assert killed(agent, server, killer, ("fix", 2)) == KILLED
-        assert "OSError" in agent.tasks()["fix-1"]["failure"]
+        # while it mends what somebody has broken
+        scorers.write_text(scorers.read_text().replace("(outputs):", "(outputs):\n    1 / 0", 1))
+        assert killed(agent, server, killer, ("validate", 1)) == KILLED
+        assert "ZeroDivisionError" in agent.tasks()["validate"]["failure"]
         mended = agent.run(server)
         assert mended.code == 0, mended.err
-        assert "raise OSError" not in scorers.read_text()
+        assert "1 / 0" not in scorers.read_text()
     assert state(agent.database, SHOP) == before
-    assert agent.endings() == ["finished"] * 5
-    assert {name: task["attempts"] for name, task in agent.tasks().items()} == {
-        "dataset": 1,
-        "scorer-no_error": 1,
-        "script": 1,
-        "fix-1": 1,
-        "validate": 1,
+    assert set(agent.endings()) == {"finished"}
+    assert {name: task["status"] for name, task in agent.tasks().items()} == {
+        "scorers-1": "done",
+        "scorers-2": "done",
+        "validate": "done",
     }
     assert len(agent.in_mlflow(OWN)["trace_info"]) == 5
+    assert len(agent.in_mlflow(SUITE)["runs"]) >= 1
 
 
-def validates(agent: Agent) -> bool:
-    return agent.tasks()["validate"]["status"] == "pending"
+def _is_validated_again(agent: Agent) -> bool:
+    found = json.loads(agent.read("state/validation_results.json"))
+    kept: Path = agent.folder / "state/kept.json"
+    return bool(found["suite"] != json.loads(kept.read_text())["suite"])
 
 
 def _nothing_was_asked_twice(agent: Agent, server: MessagesServer) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from agent_runs import KEY, SHOP, Agent
 from commands import Forge
-from competent import Competent
+from competent import Competent, at, calls
 from messages_server import messages_server
 from servers import MlflowServer, Proxy, free_port
 from shop_agent import ShopAgent
@@ -22,7 +22,7 @@ NOBODY = "http://127.0.0.1:9"
 PLANNED = ("--max-iterations", "1")
 
 
-CALLS = 4
+CALLS = 2
 """That the plan takes."""
 
 
@@ -92,7 +92,7 @@ def test_a_session_belongs_to_its_experiment(planned: Agent) -> None:
     with messages_server(Competent()) as server:
         server.answered = 500
         for about in (None, SHOP, "1"):
-            done = planned.run(server, "--max-turns", "4", about=about)
+            done = planned.run(server, "--max-turns", "2", about=about)
             assert (done.code, done.report["experiment"]) == (1, SHOP)
     assert server.answered == 500
 
@@ -102,7 +102,7 @@ def test_without_traces_there_is_nothing_to_build_from(agent: Agent) -> None:
     with messages_server(Competent()) as server:
         done = agent.run(server, about="bakery")
     assert done.code == 1
-    assert "the experiment bakery has no traces" in done.report["error"]
+    assert "the experiment holds no traces yet" in done.report["error"]
     assert server.answered == 0
 
 
@@ -173,10 +173,10 @@ def _empty(file: Path) -> None:
     ("spoil", "spoiled", "calls_again"),
     [
         (_cut_off, ["eval_tasks.json"], 0),
-        (_garble, ["eval_tasks.json", "state/plan/000001.json"], 0),
+        (_garble, ["eval_tasks.json"], 0),
         (_empty, ["eval_tasks.json", "state/journal/001/closing.json"], 0),
-        (_cut_off, ["state/analysis.json"], CALLS),
-        (_garble, ["state/analysis.json", "eval_tasks.json"], CALLS),
+        (_cut_off, ["state/analysis.json"], 0),
+        (_garble, ["eval_tasks.json", "state/plan/000001.json", "state/analysis.json"], CALLS),
         (_garble, ["state/journal/001/opening.json"], 0),
     ],
 )
@@ -192,13 +192,14 @@ def test_a_file_that_is_spoiled_is_made_anew(
     assert "budget" in done.report["error"]
     assert server.answered - 500 == calls_again
     assert done.report["usage"]["turns"] == CALLS + calls_again
-    assert list(planned.tasks()) == ["dataset", "scorer-no_error", "script", "validate"]
-    assert json.loads(planned.read("state/analysis.json"))["scorers"]
+    assert list(planned.tasks()) == ["scorers-1", "validate"]
+    assert json.loads(planned.read("state/analysis.json"))["counted"]["traces"] == 13
 
 
 def test_calls_whose_answers_are_spoiled_are_asked_again(agent: Agent) -> None:
     """What came after them is no longer an answer to what is asked now."""
-    with messages_server(Competent()) as server:
+    twice = calls(("python", {"code": "print(1)"}))
+    with messages_server(Competent(at("initializer", 1, twice))) as server:
         agent.run(server, "--max-turns", "2")
         _cut_off(agent.folder / "state/journal/001/0001.json")
         server.answered = 500
@@ -206,7 +207,7 @@ def test_calls_whose_answers_are_spoiled_are_asked_again(agent: Agent) -> None:
         assert len(agent.turns()) == 1
         agent.run(server, *PLANNED)
     assert not server.refused
-    assert server.answered == 504
+    assert server.answered == 502
     assert agent.endings() == ["finished"]
 
 
@@ -214,7 +215,7 @@ def test_a_session_that_begins_under_a_name_says_so_and_what_others_there_are(
     planned: Agent,
 ) -> None:
     said = planned.run(NOBODY, "--session", "typo", "--max-turns", "1", about=SHOP).err
-    assert "there is no session typo yet, so it is begun; there are s" in said
+    assert "there is no session typo yet, so it is started; there are s" in said
     again = planned.run(NOBODY, "--session", "typo", "--max-turns", "1", about=SHOP).err
     assert "there is no session" not in again
 

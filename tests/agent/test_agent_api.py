@@ -11,7 +11,7 @@ from competent import Asked, Competent, always, at, calls
 from messages_server import Fault, Reply, messages_server
 from servers import free_port
 
-LOOK = ("analyze_experiment", {})
+LOOK = ("python", {"code": "from room import *; print(len(TRACES))"})
 FURTHER = 500
 """Where a second server begins to number its calls of tools."""
 
@@ -39,29 +39,28 @@ def says_how_to_go_on(done: Outcome) -> bool:
 
 def test_trouble_that_passes_is_sat_out_and_paid_for(agent: Agent) -> None:
     claude = Competent(
-        at("initializer", 0, Fault(429, retry_after="0.1"), Fault(529)),
+        at("initializer", 0, Fault(429, retry_after="0.1"), Fault(529), Fault(0)),
         at("initializer", 1, Fault(500), Reply("First", drop_after=4)),
-        at("initializer", 2, Reply("Then", truncate_after=4), Reply("At last", error_after=4)),
-        at("initializer", 3, Fault(0)),
+        at("scorers-1", 0, Reply("Then", truncate_after=4), Reply("At last", error_after=4)),
     )
     with messages_server(claude) as server:
-        done = agent.run(server, *PLANNED)
+        done = agent.run(server, "--max-iterations", "2")
     assert server.answered == 4 + 7
-    assert done.report["error"].startswith("the budget of 1 session")
-    assert agent.endings() == ["finished"]
+    assert done.report["error"].startswith("the budget of 2 sessions")
+    assert agent.endings() == ["finished"] * 2
     assert [turn["reply"]["usage"]["output"] for turn in agent.turns()] == [20, 21, 22, 20]
-    assert done.err.count("attempt 1 of 8") == 4
+    assert done.err.count("attempt 1 of 8") == 3
     assert done.err.count("attempt 2 of 8") == 3
 
 
 def test_trouble_that_lasts_ends_the_work_and_can_be_gone_on_from(agent: Agent) -> None:
     overloaded = [Fault(529, "Overloaded", retry_after="0")] * 8
-    with messages_server(Competent(at("initializer", 2, *overloaded))) as server:
+    with messages_server(Competent(at("initializer", 1, *overloaded))) as server:
         done = agent.run(server)
     assert done.code == 1
     assert "529: Overloaded" in done.report["error"]
     assert says_how_to_go_on(done)
-    assert done.report["usage"]["turns"] == len(agent.turns()) == 2
+    assert done.report["usage"]["turns"] == len(agent.turns()) == 1
     assert agent.in_mlflow("evalkit-agent")["trace_info"]
     goes_on(agent)
     assert agent.endings() == ["finished"]
@@ -91,16 +90,16 @@ def test_a_host_that_cannot_be_reached_is_said_and_left_by_ctrl_c(agent: Agent) 
 
 def test_ctrl_c_in_the_middle_of_an_answer_leaves_what_was_answered(agent: Agent) -> None:
     slowly = Reply("I look at the traces first, then at the answers of each route.", pause_s=0.5)
-    with messages_server(Competent(at("initializer", 2, slowly))) as server:
+    with messages_server(Competent(at("initializer", 1, slowly))) as server:
         running = agent.start(server, as_json=False)
-        until(lambda: server.answered == 3)
+        until(lambda: server.answered == 2)
         running.kill(signal.SIGINT)
         done = running.wait()
     assert done.code == 1
     assert "interrupted\n" in done.err
     assert "evalkit agent --session s" in done.err
     assert "Traceback" not in done.err
-    assert len(agent.turns()) == 2
+    assert len(agent.turns()) == 1
     goes_on(agent)
 
 
@@ -113,7 +112,7 @@ def test_refusals_and_full_contexts_end_a_session_and_not_the_work(agent: Agent)
         done = agent.run(server, "--max-iterations", "3")
     assert agent.endings() == ["refused", "context full", "finished"]
     assert done.report["sessions_run"] == 3
-    assert agent.tasks()["dataset"]["status"] == "pending"
+    assert agent.tasks()["scorers-1"]["status"] == "pending"
 
 
 def test_who_only_refuses_is_not_asked_forever(agent: Agent) -> None:
@@ -124,7 +123,7 @@ def test_who_only_refuses_is_not_asked_forever(agent: Agent) -> None:
 
 
 def test_pauses_and_cut_off_calls_are_gone_on_from(agent: Agent) -> None:
-    cut = calls(("profile_outputs", {"route": "answer"}), stop_reason="max_tokens", cut_input=9)
+    cut = calls(LOOK, stop_reason="max_tokens", cut_input=9)
     claude = Competent(
         at("initializer", 0, Reply("Let me think.", stop_reason="pause_turn")),
         at("initializer", 1, cut),
@@ -147,15 +146,35 @@ def test_requests_are_streamed_and_name_the_model_and_the_tools(agent: Agent) ->
         agent.run(server, *PLANNED)
     assert {(a.body["stream"], a.body["model"]) for a in seen} == {(True, MODEL)}
     tools = {tool["name"] for tool in seen[0].body["tools"]}
-    assert tools >= {"analyze_experiment", "profile_outputs", "save_findings", "playbook"}
-    assert not tools & {"run_python", "write_file", "mlflow_annotate"}
+    assert tools == {"python", "save", "verify", "annotate"}
     assert all(r.headers["authorization"] == f"Bearer {KEY}" for r in server.requests)
 
 
-@pytest.mark.parametrize("tool", ["no_such_tool", "write_file"])
-def test_a_tool_that_is_not_there_is_said_to_be_none(agent: Agent, tool: str) -> None:
-    claude = Competent(at("initializer", 0, calls((tool, {"path": "x", "content": "y"}))))
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (("no_such_tool", {}), "there is no tool no_such_tool; there are python, save, verify"),
+        (("save", {"path": "x"}), "the arguments of save are wrong: Invalid enum value 'x'"),
+        (("python", {"code": 3}), "the arguments of python are wrong: Expected `str`, got `int`"),
+        (("python", {"code": "1 / 0"}), "ZeroDivisionError"),
+        (("save", {"path": "evaluation/scorers.py", "content": "x"}), "may not write evaluation"),
+        (("save", {"path": "eval_tasks.json", "content": {"tasks": []}}), "there are 0 tasks"),
+        (("save", {"path": "eval_tasks.json", "content": "{"}), "eval_tasks.json is no plan"),
+        (("verify", {}), "there is no plan yet: save eval_tasks.json"),
+    ],
+)
+def test_a_call_that_fails_says_what_to_do_and_the_session_goes_on(
+    agent: Agent, call: tuple[str, dict[str, object]], told: str
+) -> None:
+    claude = Competent(at("initializer", 0, calls(call)))
     with messages_server(claude) as server:
         agent.run(server, *PLANNED)
-    assert f"there is no tool {tool}" in claude.asked[1].results
+    assert told in claude.asked[1].results
     assert agent.tasks()
+
+
+def test_a_tool_says_no_more_than_a_conversation_bears(agent: Agent) -> None:
+    claude = Competent(at("initializer", 0, calls(("python", {"code": "print('ä' * 100_000)"}))))
+    with messages_server(claude) as server:
+        agent.run(server, *PLANNED)
+    assert len(claude.asked[1].results.encode()) < 14_000
