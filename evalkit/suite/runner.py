@@ -23,6 +23,7 @@ from evalkit.suite.harness import PROGRESS, REQUEST
 from evalkit.suite.model import SCORERS_FILE, SCRIPT_FILE, Files, Probe, Row, Score
 from evalkit.suite.room import ROWS_FILE, TRACES_FILE
 from evalkit.suite.sandbox import Ended, Sandbox
+from evalkit.suite.sandbox_totals import remove_tree
 
 MOST_ANSWER_BYTES = 64_000_000
 MOST_OUTPUT_CHARS = 12_000
@@ -187,8 +188,8 @@ class Runner:
             InputError: the path of a file leads out of it.
         """
         programs = {name: Path(__file__).with_name(name).read_bytes() for name in PROGRAMS}
-        with tempfile.TemporaryDirectory(prefix="evalkit-", ignore_cleanup_errors=True) as made:
-            place = Path(made).resolve()
+        place = Path(tempfile.mkdtemp(prefix="evalkit-")).resolve()
+        try:
             for path, content in {**files, **(own or {}), **programs}.items():
                 pure = PurePosixPath(path)
                 if pure.is_absolute() or ".." in pure.parts:
@@ -198,6 +199,8 @@ class Runner:
                 (place / pure).parent.mkdir(parents=True, exist_ok=True)
                 (place / pure).write_bytes(content)
             yield place
+        finally:
+            remove_tree(str(place))  # whose depth may be beyond what `TemporaryDirectory` removes
 
 
 def _row(row: Row) -> dict[str, Json]:

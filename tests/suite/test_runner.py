@@ -89,3 +89,10 @@ def test_loading_tells_scorers_and_examples(runner):
     assert loaded.scorers == ("figures", "polite", "pii_detection")
     assert set(loaded.bad_examples) == set(loaded.scorers)
     assert json.loads(loaded.builtins[0])["builtin_scorer_class"] == "PIIDetection"
+
+
+def test_directories_without_an_end_are_removed_too(runner, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    code = "import os\nfor _ in range(1500): os.mkdir('d' * 9); os.chdir('d' * 9)"
+    runner.python({}, code)
+    assert not [*tmp_path.iterdir()]
