@@ -60,6 +60,7 @@ from evalkit.suite.fault_places import (
 )
 from evalkit.suite.model import Probe, Row
 
+MOST_KIN = 60  # other answers that a fault looks at, or it takes a minute for 400
 FEW = 4
 
 
@@ -70,13 +71,17 @@ def copies(rows: Sequence[Row], per_fault: int = 24) -> Iterator[tuple[str, Prob
     """
     good = {r.trace_id: r for r in sorted(rows, key=lambda r: r.trace_id) if r.is_good}
     opened = {key: _opened(row) for key, row in good.items()}
+    routes = {row.route for row in opened.values()}
+    kin = {name: [r for r in opened.values() if r.route == name][:MOST_KIN] for name in routes}
     for fault in FAULTS:
         left = per_fault
         for key in sorted(good, key=lambda key: Random(f"{fault.name} {key}").random()):  # noqa: S311
+            if not left:
+                break
             row = opened[key]
-            others = [r for k, r in opened.items() if r.route == row.route and k != key]
+            others = [r for r in kin[row.route] if r.trace_id != key]
             damaged = fault.apply(Setting(row, Random(f"{key} {fault.name}"), others))  # noqa: S311
-            if left and damaged not in (None, row.outputs):
+            if damaged not in (None, row.outputs):
                 is_text = row.outputs is not good[key].outputs
                 text_of = partial(json.dumps, ensure_ascii=False)
                 yield fault.name, Probe(key, text_of(damaged) if is_text else damaged)
