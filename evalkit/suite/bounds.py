@@ -10,6 +10,7 @@ import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -22,9 +23,9 @@ Bound: TypeAlias = dict[str, Any]
 Spoil: TypeAlias = Callable[[Row, Sequence[Row]], Iterator[Json]]
 
 SPLITS = 4
-TOLERATED = 0.03
 FEW = 4
-LITTLE = 0.2
+MANY = 30
+SWAPPED = 30
 
 
 def _recurring(judge: Callable[[Case, Bound], Problems]) -> Callable[[Sequence[Case]], Bound]:
@@ -64,7 +65,7 @@ def _shape(cases: Sequence[Case]) -> Bound:
         labels = set(written)
         if written and not any(map(checks.is_prose, written)):
             outlines = Counter(map(checks.outline, written))
-            if len(labels) <= max(2, len(written) ** 0.5 + 3) and len(written) > FEW:
+            if len(written) > FEW and min(Counter(written).values()) > 1:
                 place["labels"] = sorted(labels)
             elif len(outlines) <= max(1, len(written) // 8):
                 place["form"] = sorted(outlines)
@@ -81,7 +82,11 @@ def _looks(cases: Sequence[Case]) -> Bound:
         for look, pattern in word_lists.LOOKS.items()
     }
     return {
-        "never": [look for look, count in counts.items() if not count],
+        "never": [
+            look
+            for look, count in counts.items()
+            if not count and (len(cases) >= MANY or look not in word_lists.ORDINARY)
+        ],
         "always": [look for look, count in counts.items() if count == len(cases)],
     }
 
@@ -102,7 +107,7 @@ def _fields(cases: Sequence[Case]) -> Bound:
             (c, str(v[at])) for c, v in zip(cases, values, strict=True) if v.get(at) is not None
         ]
         short = [(c, v) for c, v in held if not checks.is_prose(v) and v not in {"True", "False"}]
-        if len(short) < FEW:
+        if len(short) < 2 * FEW:
             continue
         for relation in candidates:
             bound = {"relations": [(at, relation)], "sets": [], "markers": []}
@@ -173,7 +178,8 @@ def _markers(
 
 def _languages(cases: Sequence[Case]) -> Bound:
     found = Counter(filter(None, (checks.language(case.text) for case in cases)))
-    return {"languages": sorted(found)} if found else {}
+    usual = sorted(each for each, count in found.items() if count * 5 > len(cases))
+    return {"languages": usual} if usual else {}
 
 
 def _citations(cases: Sequence[Case]) -> Bound:
@@ -195,19 +201,37 @@ def _citations(cases: Sequence[Case]) -> Bound:
 
 
 def _own_words(cases: Sequence[Case]) -> Bound:
-    seen = Counter(
-        stem for case in cases for stem in checks.stems("\n".join(checks.strings_in(case.value)))
-    )
-    common = {stem for stem, count in seen.items() if count > max(2, 0.25 * len(cases))}
-    measured = sorted(checks.own_words(case, common) for case in cases)
-    best: tuple[float, float, float] = (0, 0, 0)
-    for relevance in sorted({-1.0, *(r for share, r in measured if share < LITTLE)}):
-        shares = [share for share, r in measured if r > relevance]
-        if shares and len(shares) * 2 > len(cases):
-            best = max(best, (min(shares) * len(shares), 0.75 * min(shares), relevance))
-    if best[1] < 0.04:  # noqa: PLR2004
-        return {}
-    return {"least": round(best[1], 3), "relevance": round(best[2], 3), "common": sorted(common)}
+    """The threshold, and how relevant sources must be, at which most answers of others fail."""
+    told = [checks.content("\n".join(checks.strings_in(case.value))) for case in cases]
+    given = [checks.content(f"{case.request}\n{case.sources}") for case in cases]
+    said, held = (Counter(each for one in many for each in one) for many in (told, given))
+    most = {each: max(said[each], held[each]) for each in said}
+    shared = {each: n for each, n in sorted(most.items()) if n > max(1, 0.05 * len(cases))}
+    own = [checks.own_share(case, shared, len(cases)) for case in cases]
+    relevant = [checks.relevance(case) for case in cases]
+    others = [
+        (relevant[at], checks.own_share(_with_value(cases[at], cases[other]), shared, len(cases)))
+        for at in range(min(len(cases), SWAPPED))
+        for other in range(min(len(cases), SWAPPED))
+        if at != other
+    ]
+    best: tuple[float, Bound] = (0.3, {})
+    for allowed in range(int(0.05 * len(cases)) + 1):
+        for least_relevant in (-2, -1, 0):
+            shares = sorted(s for s, r in zip(own, relevant, strict=True) if r > least_relevant)
+            least = 0.75 * shares[allowed] if len(shares) > max(FEW, 2 * allowed) else 0
+            failed = sum(r > least_relevant and share < least for r, share in others)
+            worth = failed / max(1, len(others)) - 0.05 * allowed
+            bound = {"least": round(least, 3), "relevance": least_relevant, "rows": len(cases)}
+            best = max(best, (worth, bound), key=lambda each: each[0])
+    return {**best[1], "shared": shared} if best[1] else {}
+
+
+def _with_value(case: Case, other: Case) -> Case:
+    """A case with the answer of another."""
+    changed = copy(case)
+    changed.value = other.value
+    return changed
 
 
 def _wording(cases: Sequence[Case]) -> Bound:
@@ -221,7 +245,7 @@ def _wording(cases: Sequence[Case]) -> Bound:
         worst.append(sentence)
     return {
         "share": round(min(1.0, 1.2 * max(shares) + 0.05), 3),
-        "sentence": round(min(1.0, 1.05 * max(worst) + 0.05), 3),
+        "sentence": round(min(1.0, 1.05 * max(worst) + 0.05), 3) if len(cases) >= MANY else 1.0,
         "house": sorted(stem for stem, count in seen.items() if count > 1),
     }
 
@@ -249,6 +273,7 @@ class Check:
         learn: Its bound from good answers; empty with ``needs`` where there is nothing to hold to.
         spoil: Bad answers in a row's place, of the length and shape of good ones.
         needs: A key that the bound has to have.
+        tolerated: The share of good answers that may break a bound learned from others.
     """
 
     name: str
@@ -256,6 +281,7 @@ class Check:
     learn: Callable[[Sequence[Case]], Bound]
     spoil: Spoil
     needs: str = ""
+    tolerated: float = 0.015
 
 
 def case_of_row(row: Row) -> Case:
@@ -270,27 +296,19 @@ def learned(check: Check, route: str, cases: Sequence[Case]) -> tuple[Bound | No
     whole = check.learn(cases)
     if check.needs and check.needs not in whole:
         return None, "good answers have nothing of the kind in common"
-    tried = 0
-    broken: Counter[str] = Counter()
-    refused: list[set[str]] = []
+    broken = [{part for part, _ in check.judge(case, whole)} for case in cases]
     numbers = random.Random(route)  # noqa: S311
     for _ in range(SPLITS):
         order = numbers.sample(range(len(cases)), len(cases))
         half = len(cases) // 2
         for one, other in ((order[:half], order[half:]), (order[half:], order[:half])):
             bound = check.learn([cases[at] for at in one])
-            if not one or (check.needs and check.needs not in bound):
-                continue
-            for at in other:
-                parts = {part for part, _ in check.judge(cases[at], bound)}
-                tried += 1
-                broken.update(parts)
-                refused.append(parts)
-    refused += [{part for part, _ in check.judge(case, whole)} for case in cases]
+            if one and (not check.needs or check.needs in bound):
+                judged = (check.judge(cases[at], bound) for at in other)
+                broken += [{part for part, _ in problems} for problems in judged]
     off: set[str] = set()
-    while sum(bool(parts - off) for parts in refused) > TOLERATED * len(refused):
-        counts = Counter(part for parts in refused for part in parts - off)
-        off.add(counts.most_common(1)[0][0])
+    while sum(bool(parts - off) for parts in broken) > check.tolerated * len(broken):
+        off.add(Counter(part for parts in broken for part in parts - off).most_common(1)[0][0])
     return {**whole, "off": sorted(off)}, ""
 
 
@@ -314,9 +332,13 @@ def _end(words: str) -> Spoil:
     return _words(lambda text: f"{text.rsplit('. ', 1)[0].rstrip('. ')}. {words}")
 
 
-def _instead(words: str) -> Spoil:
-    """Words in the place of all."""
-    return _words(lambda _text: words)
+def _instead(*sentences: str) -> Spoil:
+    """As many of these sentences in the place of a text as it is long."""
+    return _words(
+        lambda text: " ".join(
+            each for at, each in enumerate(sentences * 9) if not at or 60 * at < len(text)
+        )
+    )
 
 
 def _another(row: Row, others: Sequence[Row]) -> Iterator[Json]:
@@ -330,20 +352,24 @@ def _twice(text: str) -> str:
 
 
 def _mixed(row: Row, others: Sequence[Row]) -> Iterator[Json]:
-    """One field of another answer in the place of its own, or one of another kind."""
-    for path, value in answer_edits.fields(row.outputs):
-        for other in others:
-            taken = answer_edits.value_at(other.outputs, path)
-            if taken not in (None, value):
-                yield answer_edits.with_value(row.outputs, path, taken)
-    for path, value in answer_edits.fields(row.outputs):
-        yield answer_edits.with_value(row.outputs, path, {"value": value})
-    yield {"answer": row.outputs}
+    """A field of another kind, or one of another answer in the place of its own."""
+    fields = list(answer_edits.fields(row.outputs))
+    for path, value in fields:
+        yield answer_edits.with_value(row.outputs, path, [value])
+    for path, value in fields:
+        taken = {str(answer_edits.value_at(other.outputs, path)): other for other in others}
+        for other in taken.values():
+            new = answer_edits.value_at(other.outputs, path)
+            if new not in (None, value):
+                yield answer_edits.with_value(row.outputs, path, new)
 
 
 CHECKS = (
     Check(
-        "answered", checks.no_answer, _nothing, _instead("I'm sorry, but I can't help with that.")
+        "answered",
+        checks.no_answer,
+        _nothing,
+        _instead("I'm sorry, but I can't help with that.", "There is nothing that I can do."),
     ),
     Check("shape_kept", checks.broken_shape, _shape, _mixed),
     Check("looks_kept", checks.strange_looks, _looks, _end('<|tool_call|> {"name": "search"}')),
@@ -412,7 +438,7 @@ CHECKS = (
         _end("You get a voucher, that I guarantee."),
     ),
     Check("civil", checks.rudeness, _recurring(checks.rudeness), _end("Only an idiot asks that.")),
-    Check("says_something", checks.emptiness, _own_words, _another, "least"),
+    Check("says_something", checks.emptiness, _own_words, _another, "least", 1),
     Check(
         "wording_usual",
         checks.unusual_wording,

@@ -7,10 +7,11 @@ of how bounds are learned, and uses nothing but the standard library, because it
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Iterable, Iterator
+from functools import cached_property, lru_cache
 from typing import Any
 
 from evalkit.suite.word_lists import (
@@ -21,7 +22,7 @@ from evalkit.suite.word_lists import (
     OPPOSITES,
     PERSONAL,
     PLACEHOLDERS,
-    PROMISES,
+    PROMISE,
     REFUSALS,
     RUDE,
     SALUTATION,
@@ -63,7 +64,7 @@ class Case:
         return f"{named}\n{self.sources}\n{self.prompts}".casefold()
 
     @cached_property
-    def given_stems(self) -> set[str]:
+    def given_stems(self) -> frozenset[str]:
         """The stems of what the answer may draw from."""
         return stems(self.given)
 
@@ -163,9 +164,11 @@ def is_prose(value: Any) -> bool:
     return isinstance(value, str) and len(value.split()) > 3  # noqa: PLR2004
 
 
-def stems(text: str) -> set[str]:
+@lru_cache(4096)
+def stems(text: str) -> frozenset[str]:
     """The beginnings of a text's longer words, which forms of a word share."""
-    return {word[:5] for word in map(str.casefold, WORD.findall(text)) if len(word) > 3}  # noqa: PLR2004
+    words = map(str.casefold, WORD.findall(text))
+    return frozenset(word[:5] for word in words if len(word) > 3)  # noqa: PLR2004
 
 
 def statements(text: str) -> list[str]:
@@ -187,17 +190,21 @@ def month(word: str) -> int | None:
     return found.lastindex if found else None
 
 
-def figures(text: str) -> Iterator[tuple[str, int | None, str, str]]:
+@lru_cache(4096)
+def figures(text: str) -> list[tuple[str, int | None, str, str]]:
     """The numbers and ids of a text: what, its unit's number if any, kind, as it is written."""
     bare = re.sub(r"(?m)^[ \t#>*-]*\d{1,3}[.)][ \t]|\[\d{1,2}\]", " ", LINK.sub(" ", text))
+    all_found = []
     for found in FIGURE.finditer(bare):
         before, token, sign, after = found.groups()
         glued = re.fullmatch(r"(\d[\d.,]*)[-]?([^\W\d_]{1,12})", token)
         words = [glued[2]] if glued else [before, sign, after]
         units = [UNITS[w.casefold()] for w in words if w and w.casefold() in UNITS]
-        what = plain(glued[1] if glued and units else token.casefold())
+        is_plain = glued and (units or glued[2].casefold() in {"st", "nd", "rd", "th"})
+        what = plain(glued[1] if glued and is_plain else token.casefold())
         kind = "id" if re.search(r"[^\W\d_]", what) else "digit" if len(what) == 1 else "number"
-        yield what, units[0] if units else None, kind, found[0].strip()
+        all_found.append((what, units[0] if units else None, kind, found[0].strip()))
+    return all_found
 
 
 def dates(text: str) -> Iterator[tuple[tuple[int, int], str]]:
@@ -212,6 +219,7 @@ def dates(text: str) -> Iterator[tuple[tuple[int, int], str]]:
             yield (number, int(found[1] or found[4])), found[0]
 
 
+@lru_cache(4096)
 def language(text: str) -> str:
     """The language of a text by its script or its smallest words; empty where none is clear."""
     for code, letters in SCRIPTS.items():
@@ -286,19 +294,40 @@ def invented_figures(case: Case, bound: dict[str, Any]) -> Problems:
         if what in known or written.casefold() in known:
             continue
         if what not in given and what not in case.given:
-            yield kind, f"{written!r} comes from nowhere"
+            part = f"derived {kind}" if is_derived(what, given) else kind
+            yield part, f"{written!r} comes from nowhere"
         elif unit is not None and unit not in given.get(what, {unit}):
             others = set().union(*given.values())
             if given[what] or unit not in others | set(bound["units"]):
                 yield "unit", f"{written!r} has another unit in what was given"
 
 
+def is_derived(number: str, given: Iterable[str]) -> bool:
+    """Whether a number, or a time of day, is the sum or the difference of two that were given."""
+
+    def value(text: str) -> float | None:
+        hours, colon, minutes = text.partition(":")
+        try:
+            return float(hours or 0) * 60 + float(minutes) if colon else float(text)
+        except ValueError:
+            return None
+
+    wanted = value(number)
+    held = {each for text in given if (each := value(text)) is not None}
+    near = {round(each, 2) for each in held}
+    return wanted is not None and any(
+        round(abs(wanted - one), 2) in near or round(wanted + one, 2) in near for one in held
+    )
+
+
 def invented_names(case: Case, bound: dict[str, Any]) -> Problems:
-    """Every name inside a sentence stands in what was given."""
-    for name in re.findall(r"(?<=[^\W\d_,;:] )([A-ZÄÖÜÉ][\w'\u2019]{2,})", case.text):
-        word = re.sub(r"['\u2019]s?$", "", name.casefold())
-        if word not in case.given and word not in bound["known"]:
-            yield "name", f"{name!r} comes from nowhere"
+    """Every name inside a sentence stands in what was given; German nouns are none alone."""
+    name = r"([A-Z\u00c0-\u00dc][\w'\u2019]{2,})"
+    twice = f" {name}" if language(case.text) == "de" else ""
+    for found in re.finditer(rf"(?<=[^\W\d_A-Z,;:] ){name}{twice}", case.text):
+        words = [re.sub(r"['\u2019]s?$", "", each.casefold()) for each in found.groups()]
+        if not any(word in case.given or word in bound["known"] for word in words):
+            yield "name", f"{found[0]!r} comes from nowhere"
 
 
 def disagreeing_fields(case: Case, bound: dict[str, Any]) -> Problems:
@@ -353,7 +382,7 @@ def other_languages(case: Case, bound: dict[str, Any]) -> Problems:
     said, asked = language(case.text), language(case.request)
     if said and asked and said != asked:
         yield "as asked", f"the request is {asked}, the answer {said}"
-    if said and said not in bound["languages"]:
+    if said and said not in bound["languages"] and said != asked:
         yield "usual", f"the answer is {said}"
     for sentence in statements(case.text):
         one = language(sentence) if len(sentence.split()) > 4 else ""  # noqa: PLR2004
@@ -410,7 +439,7 @@ def wrong_citations(case: Case, bound: dict[str, Any]) -> Problems:
     for one in cited:
         if one.casefold() not in case.sources.casefold():
             yield "not retrieved", f"{one!r} was not retrieved"
-    if not re.search(bound["pattern"], case.text):
+    if relevance(case) > 0 and not re.search(bound["pattern"], case.text):
         yield "nothing cited", "nothing is cited"
 
 
@@ -429,10 +458,14 @@ def wrong_addressee(case: Case, _bound: dict[str, Any]) -> Problems:
 
 def new_promises(case: Case, bound: dict[str, Any]) -> Problems:
     """Money, gifts and times are only promised where the request or the sources speak of them."""
-    for found in PROMISES.finditer(case.text):
-        word = found[0].casefold()
-        if word[:6] not in case.given and word not in bound["known"]:
-            yield word, f"{found[0]!r} is promised, and nothing that was given speaks of it"
+    for sentence in statements(case.text):
+        for found in PROMISE.finditer(sentence):
+            kind = found.lastgroup or ""
+            word = found[0].casefold()
+            if word in bound["known"] or NEGATION.search(sentence):
+                continue
+            if kind not in {each.lastgroup for each in PROMISE.finditer(case.given)}:
+                yield word, f"{word!r} is promised, and nothing that was given speaks of it"
 
 
 def rudeness(case: Case, bound: dict[str, Any]) -> Problems:
@@ -443,20 +476,32 @@ def rudeness(case: Case, bound: dict[str, Any]) -> Problems:
 
 
 def emptiness(case: Case, bound: dict[str, Any]) -> Problems:
-    """The answer shares words with its own request and sources that not every answer shares."""
-    share, relevance = own_words(case, set(bound["common"]))
-    if share < bound["least"] and relevance > bound["relevance"]:
-        yield "own words", f"{share:.0%} of its own words are the request's or the sources'"
+    """The answer says what belongs to its own request and sources, not what fits any."""
+    share = own_share(case, bound["shared"], bound["rows"])
+    if share < bound["least"] and relevance(case) > bound["relevance"]:
+        yield "own words", f"only {share:.0%} of what it says is in its request or its sources"
 
 
-def own_words(case: Case, common: set[str]) -> tuple[float, float]:
-    """The share of an answer's own words that were given, of the request that sources hold."""
-    said = stems("\n".join(strings_in(case.value))) - common
-    given = stems(case.request + " " + case.sources) - common
-    asked = stems(case.request)
-    sources = stems(case.sources)
-    relevance = len(asked & sources) / len(asked) if sources and asked else 1.0
-    return len(said & given) / max(1, len(said)), relevance
+def own_share(case: Case, shared: dict[str, int], rows: int) -> float:
+    """The share of an answer that was given, where words count less the more rows share them."""
+    weights = {
+        each: math.log((rows + 1) / (shared.get(each, 1) + 1))
+        for each in content("\n".join(strings_in(case.value)))
+    }
+    given = content(f"{case.request}\n{case.sources}")
+    return sum(w for each, w in weights.items() if each in given) / (sum(weights.values()) or 1)
+
+
+def relevance(case: Case) -> float:
+    """The share of a request that the sources hold; -1 without sources."""
+    asked = content(case.request)
+    return len(asked & content(case.sources)) / max(1, len(asked)) if case.sources.strip() else -1
+
+
+@lru_cache(4096)
+def content(text: str) -> frozenset[str]:
+    """The stems, numbers and ids of a text."""
+    return stems(text) | {what for what, _, kind, _ in figures(text) if kind != "digit"}
 
 
 def unusual_wording(case: Case, bound: dict[str, Any]) -> Problems:
@@ -474,9 +519,10 @@ def new_words(case: Case, house: set[str]) -> tuple[float, float]:
     known = house | case.given_stems
     shares = [0.0]
     said = stems(case.text)
+    tongue = language(case.given)
     for sentence in statements(case.text):
         own = stems(sentence)
-        if len(own) > 3:  # noqa: PLR2004
+        if len(own) > 3 and language(sentence) in {"", tongue}:  # noqa: PLR2004
             shares.append(len(own - known) / len(own))
     return len(said - known) / max(1, len(said)), max(shares)
 
@@ -508,19 +554,19 @@ def contradictions(case: Case, _bound: dict[str, Any]) -> Problems:
         other = OPPOSITES[word]
         if word not in given and other in given and other not in said:
             yield f"{word}/{other}", f"it says {word!r} where {other!r} was given"
+    said_before: list[tuple[frozenset[str], bool]] = []
     sources = [one for each in statements(case.sources) if (one := polarity(each))[0]]
     for sentence in statements(case.text):
         held, denied = polarity(sentence)
-        near = [
-            (len(held & other), no)
-            for other, no in sources
-            if len(held & other) * 5 > 3 * len(held)
-        ]
-        if len(held) > 2 and near and all(no != denied for _, no in near):  # noqa: PLR2004
-            yield "negation", f"{sentence[:80]!r} denies what was given, or affirms what it denies"
+        for part, others in (("sources", sources), ("itself", said_before)):
+            near = [no for other, no in others if len(held & other) >= 0.7 * max(3, len(held))]
+            if near and all(no != denied for no in near):
+                yield part, f"{sentence[:80]!r} contradicts {part}"
+        said_before.append((held, denied))
 
 
-def polarity(sentence: str) -> tuple[set[str], bool]:
+@lru_cache(4096)
+def polarity(sentence: str) -> tuple[frozenset[str], bool]:
     """A sentence's stems, and whether it denies."""
     return stems(sentence), bool(NEGATION.search(sentence))
 

@@ -25,17 +25,18 @@ HEADER = '''\
 """What a good answer of this agent holds to, learned from {good} recorded ones by evalkit.
 
 Bounds stand by route (the name of a trace's root span); what stands under "off" is a part that good
-answers do not hold to. A scorer that has no bound for a route lets the answer pass and says so.
+answers do not hold to. A scorer gives no value where it has no bound for a route.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property, lru_cache
 from typing import Any
 
 from mlflow.entities import Feedback
@@ -56,13 +57,13 @@ def verdict(
     """A check's problems with an answer as a pass or a fail with its reasons; it never raises."""
     route = route_of(inputs, trace)
     if route not in bounds:
-        return Feedback(value=True, rationale=f"nothing is demanded of {route or 'its route'} here")
+        return Feedback(value=None, rationale=f"nothing is demanded of {route or 'its route'} here")
     bound = bounds[route]
     try:
         case = case_of(inputs, outputs, trace)
         found = [why for part, why in problems(case, bound) if part not in bound["off"]]
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        return Feedback(value=True, rationale=f"cannot be judged: {type(error).__name__}: {error}")
+        return Feedback(value=None, rationale=f"cannot be judged: {type(error).__name__}: {error}")
     return Feedback(value=not found, rationale="; ".join(found[:4]) or "it holds")
 
 
@@ -171,9 +172,22 @@ def _example(
             if _problems(check, bound, case_of_row(row)):
                 continue
             for answer in islice(check.spoil(row, by_route[route]), EXAMPLES):
-                if answer != row.outputs and _problems(check, bound, _answering(row, answer)):
+                if _is_alike(answer, row, by_route[route]) and _problems(
+                    check, bound, _answering(row, answer)
+                ):
                     return row.trace_id, answer
     return None
+
+
+def _is_alike(answer: Json, row: Row, kin: Sequence[Row]) -> bool:
+    """Whether another answer has about the length and the keys of good ones."""
+    size = len("".join(checks.strings_in(answer)))
+    sizes = [len("".join(checks.strings_in(each.outputs))) for each in kin]
+    if type(answer) is not type(row.outputs) or answer == row.outputs:
+        return False
+    keys = set(row.outputs) ^ set(answer) if isinstance(row.outputs, dict) else set[str]()
+    is_near = min(sizes) * 0.55 <= size <= 1.9 * max(sizes) + 20
+    return is_near and len(keys) < 2  # noqa: PLR2004
 
 
 def _answering(row: Row, outputs: Json) -> Case:
@@ -279,7 +293,12 @@ def _copied(wanted: set[str]) -> str:
         open_names |= (used & defined.keys()) - taken
     lines = source.splitlines()
     blocks = [
-        "\n".join(lines[node.lineno - 1 : node.end_lineno])
+        "\n".join(
+            lines[
+                min(each.lineno for each in (node, *getattr(node, "decorator_list", ())))
+                - 1 : node.end_lineno
+            ]
+        )
         for name, node in defined.items()
         if name in taken
     ]

@@ -42,8 +42,10 @@ MONTHS = re.compile(
 )
 
 STOPWORDS = {
-    "en": "the is are of to and you your in on it for can with this that not be at from will was",
-    "de": "der die das ist und nicht sie ihre ich ein eine mit auf für zu den dem von wird haben",
+    "en": "the is are of to and you your in on it for can with this that not be at from will was"
+    " what which how does my i has have do where when we there",
+    "de": "der die das ist und nicht sie ihre ich ein eine mit auf für zu den dem von wird haben"
+    " wie was kann wir mein es im bei wann wo",
     "fr": "le la les est et vous votre pas un une des du pour dans que nous sur avec ne je de",
     "es": "el la los es y su usted no un una de para por que en con se las del está ha",
     "it": "il la i è e non un una di per che in con si del le sono lei della gli ha",
@@ -124,6 +126,12 @@ LOOKS = {
     ),
 }
 
+ORDINARY = {
+    *("a list", "a heading", "bold text", "several exclamation marks", "a question", "a reference"),
+    *("a hedge", "other sources", "a table"),
+}
+"""Looks that some good answer may have though no recorded one has."""
+
 INSTRUCTIONS = any_of(
     r"""system_prompt (my|these|the)_instructions i_was_(told|instructed)
     you_are_an?_[\w_]*?(agent|assistant|bot)"""
@@ -136,22 +144,32 @@ PLACEHOLDERS = re.compile(
     [^\]\n]{0,40}|name|date|amount|link))\]|\b(?:undefined|NaN|None|null)\b|\[object\ Object\]"""
 )
 
-PROMISES = any_of(
-    """voucher* free gratis discount* refund* replac* reimburs* compensat* guarante* warrant* promis*
-    gift* credit* waiv* lifetime complimentary bonus upgrade* priorit* tomorrow tonight today
-    immediate* instant* personally gutschein* rabatt* kostenlos* garant* erstatt* versprech*
-    morgen entschädig* geschenk* heute sofort* gratuit* rembours* promet* cadeau* offert*
-    demain immédiat* descuento* reembols* regalo* mañana sconto* rimbors* domani desconto*
-    amanhã korting* vergoed*"""
+PROMISE_WORDS = {
+    "free": "free gratis kostenlos* gratuit* complimentary umsonst",
+    "refund": "refund* reimburs* compensat* erstatt* entschädig* rembours* reembols* rimbors*",
+    "voucher": "voucher* gift* bonus credit* gutschein* geschenk* cadeau* regalo* bon_d'achat",
+    "discount": "discount* rabatt* descuento* sconto* desconto* korting* cheaper",
+    "replacement": "replac* upgrade* ersatz* ersetz* remplac* reempla* sostitu*",
+    "guarantee": "guarante* garant* warrant* promis* versprech* promet* lifetime beloof*",
+    "tomorrow": "tomorrow morgen demain mañana domani amanhã",
+    "today": "today tonight heute aujourd'hui hoy oggi hoje vandaag",
+    "at once": "immediate* instant* sofort* immédiat* inmediat* subito personally priorit*",
+}
+
+PROMISE = re.compile(
+    "|".join(
+        rf"(?P<{kind.replace(' ', '_')}>{any_of(words).pattern})"
+        for kind, words in PROMISE_WORDS.items()
+    ),
+    re.IGNORECASE,
 )
 
 RUDE = any_of(
-    """idiot* stupid* shut_up moron* dumb* damn* crap bullshit fuck* shit* asshole* fool* lazy
-    pathetic ridiculous nonsense bother_us bother_me waste_(of_)?(my|our)_time your_own_fault
-    get_lost not_(my|our)_problem i_don't_care can't_you_read learn_to
-    stop_(asking|complaining|whining) calm_down annoying dämlich* dumm* blöd* halt_die_klappe
-    scheiß* nerv* selber_schuld imbécile* stupide* ta_gueule merde estúpid* cállate mierda
-    cretino stronz*"""
+    """idiot* stupid* shut_up moron* dumb* damn* crap bullshit fuck* shit* asshole* fool* pathetic
+    bother_us bother_me waste_(of_)?(my|our)_time your_own_fault get_lost
+    not_(my|our)_problem i_don't_care can't_you_read stop_(asking|complaining|whining)
+    calm_down dämlich* dumm* blöd* halt_die_klappe scheiß* nerv* selber_schuld imbécile*
+    stupide* ta_gueule merde estúpid* cállate mierda cretino stronz*"""
 )
 
 PERSONAL = {
@@ -184,13 +202,12 @@ NEGATION = any_of(
 )
 
 OPPOSITE_WORDS = """
-    online offline|open closed|above below|before after|more less|always never
-    |accept reject|accepted rejected|approved denied|approve deny|allowed forbidden|valid invalid
-    |possible impossible|included excluded|available unavailable|increase decrease|first last
-    |increased decreased|higher lower|maximum minimum|enabled disabled|active inactive|true false
-    |success failure|passed failed|safe unsafe|required optional|early late|with without|on off
-    |earlier later|morning evening|start end|left right|hot cold|unopened opened|most least
-    |highest lowest|longer shorter|normal abnormal|correct incorrect|yes no
+    online offline | open closed | above below | before after | always never | accepted rejected
+    | approved denied | allowed forbidden | valid invalid | possible impossible | included excluded
+    | available unavailable | increased decreased | increase decrease | higher lower | true false
+    | maximum minimum | enabled disabled | active inactive | success failure | passed failed
+    | safe unsafe | required optional | earlier later | unopened opened | highest lowest
+    | longer shorter | normal abnormal | correct incorrect | cheaper pricier | faster slower
 """
 
 OPPOSITES = {
