@@ -12,6 +12,21 @@ from mlflow.tracing.client import TracingClient
 BEGIN_NS = 1_778_579_000_000_000_000
 SECOND_NS = 1_000_000_000
 
+ANSWERS = {
+    "Where is order A-1001?": "Your order A-1001 left us on Monday. It arrives tomorrow.",
+    "Can I return a lamp?": "Yes, you may return the lamp within 30 days. The return is free.",
+    "Do you ship to Norway?": "Yes, we ship to Norway. The parcel takes 5 days and costs 12 EUR.",
+    "What does a gift card cost?": "A gift card costs 10 EUR or more. You choose the amount.",
+    "Is the shop open on Sunday?": "No, the shop is closed on Sunday. It opens on Monday at 9.",
+    "How do I pay?": "You pay by card or by invoice. The invoice is due in 14 days.",
+    "Do you repair lamps?": "Yes, we repair lamps. The repair takes 7 days and costs 20 EUR.",
+    "Do you sell bulbs?": "Yes, we sell bulbs for every lamp. A bulb costs 4 EUR or more.",
+    "Can I cancel my order?": "Yes, you may cancel the order until it leaves us, free of charge.",
+    "How do I reach a person?": "You reach a person by telephone on weekdays, from 9 to 17.",
+    "Do lamps have a warranty?": "Yes, every lamp has a warranty. The warranty lasts 24 months.",
+}
+"""Questions that the shop was asked, and good answers: enough for a suite to stand on."""
+
 
 class ShopAgent:
     """Answers questions about orders; each answer is a trace of an experiment.

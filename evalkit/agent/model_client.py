@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from anthropic.lib.streaming import MessageStream
 
     from evalkit.agent.request import Request
-    from evalkit.core.agent.price import Price
+    from evalkit.core.price import Price
 
 StopReason: TypeAlias = Literal[
     "end_turn",

@@ -25,9 +25,9 @@ from evalkit.agent.session import (
     SessionDirectory,
     SessionKind,
 )
-from evalkit.core.agent.notes import Note
 from evalkit.core.errors import InputError
 from evalkit.core.masking import mask_text
+from evalkit.core.notes import Note
 from evalkit.core.values import Json, canonical, derive_id, well_formed
 from evalkit.suite.model import SCORERS_FILE
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalkit import stages
-from evalkit.agency.building import build
-from evalkit.agency.request import OFFLINE, Request
+from evalkit.agent.model_settings import OFFLINE
+from evalkit.agent.request import Request
+from evalkit.agent.run import build
 from evalkit.core.matching import StoredTrace
 from evalkit.demo.production import PRODUCTION, record_production
 from evalkit.demo.project import made_on, write_project
@@ -18,7 +19,7 @@ from evalkit.flows import trace_index
 from evalkit.workspace import Workspace
 
 if TYPE_CHECKING:
-    from evalkit.flows.agent.events import Event
+    from evalkit.agent.loop import Event
 
 
 @dataclass(frozen=True, slots=True)

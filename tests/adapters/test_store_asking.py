@@ -4,8 +4,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import AssessmentSource, Feedback
 
-from evalkit.core.agent.notes import Note
 from evalkit.core.errors import InputError
+from evalkit.core.notes import Note
 
 
 def test_traces_are_found_by_a_filter_and_page_by_page(store, experiment_id, agent):

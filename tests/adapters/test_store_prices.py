@@ -10,7 +10,7 @@ from mlflow.tracing.utils import calculate_cost_by_model_and_token_usage
 
 from evalkit.adapters.store.prices import price_of_model
 from evalkit.agent.model_settings import DEFAULT_MODEL
-from evalkit.core.agent.price import Price
+from evalkit.core.price import Price
 from evalkit.core.usage import Usage
 
 PRICE = Price(1.0, 10.0, 0.1, 2.0, 3.0)

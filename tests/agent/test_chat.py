@@ -20,8 +20,7 @@ import pytest
 from in_mlflow import InMlflow
 from messages_server import Fault, MessagesServer, Reply, messages_server
 from servers import clean_environment
-from shop_agent import ShopAgent
-from suites import ANSWERS
+from shop_agent import ANSWERS, ShopAgent
 
 from evalkit.adapters.store import connect
 

@@ -15,8 +15,8 @@ from evalkit.agent.model_client import ATTEMPTS, Claude, Message, Model, ToolSpe
 from evalkit.agent.model_client import Reply as Given
 from evalkit.agent.model_settings import ClaudeSettings
 from evalkit.agent.model_stream import MAX_WAIT_S
-from evalkit.core.agent.price import Price
 from evalkit.core.errors import ContextFull, ModelError
+from evalkit.core.price import Price
 from evalkit.core.usage import Usage
 
 KEY = "sk-ant-made-up"

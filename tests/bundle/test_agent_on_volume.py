@@ -11,10 +11,9 @@ from shop_agent import ShopAgent
 from task_argv import EDITED, task_argv, wheel_tasks
 
 from evalkit.adapters.store import connect
-from evalkit.flows.agent.sessions import SUITE_EXPERIMENT
 
 SHOP, OWN = "/Users/dev/shop", "/Users/dev/evalkit-agent"
-SUITE = SHOP + SUITE_EXPERIMENT
+SUITE = SHOP + "-evalkit"
 VOLUME = "/Volumes/main/evals/agent"
 RUN_OF_THE_JOB = "4711"
 TRACES = 4

@@ -24,13 +24,13 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 from servers import clean_environment, free_port
-from shop_agent import ShopAgent
-from suites import ANSWERS
+from shop_agent import ANSWERS, ShopAgent
 
 from evalkit import notebooks
 from evalkit.adapters.store import connect
-from evalkit.agency.building import build
-from evalkit.agency.request import OFFLINE, Request
+from evalkit.agent.model_settings import OFFLINE
+from evalkit.agent.request import Request
+from evalkit.agent.run import build
 from evalkit.export import export
 
 PAGES = Path(__file__).parent / "pages"

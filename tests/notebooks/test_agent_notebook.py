@@ -7,8 +7,7 @@ import re
 import nbformat
 import pytest
 from mlflow import MlflowClient
-from shop_agent import ShopAgent
-from suites import ANSWERS
+from shop_agent import ANSWERS, ShopAgent
 
 from evalkit import InputError, StoreAbsent, Unfinished, notebooks
 from evalkit.adapters.store import connect

@@ -11,11 +11,10 @@ from typing import Self
 
 from evalkit.adapters.databricks.connection import Connection
 from evalkit.adapters.databricks.volume_path import VolumePath
-from evalkit.core.agent.folder import Folder
 from evalkit.core.errors import InputError, Problem
 
 
-class VolumeFolder(Folder):
+class VolumeFolder:
     """Files in a folder on a volume, through the workspace's Files API.
 
     Attributes:

@@ -9,14 +9,13 @@ from pathlib import Path, PurePosixPath
 from typing import Self
 
 from evalkit.adapters.files.reading import write_whole
-from evalkit.core.agent.folder import Folder
 from evalkit.core.errors import InputError, Problem
 
 VOLUMES = "/Volumes/"
 """Where Databricks mounts volumes; there, files are not renamed."""
 
 
-class LocalFolder(Folder):
+class LocalFolder:
     """Files below a directory.
 
     Attributes:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from evalkit.adapters.store import asking, assessments, experiments, observing
 from evalkit.adapters.store.gateway import Gateway
-from evalkit.core.agent.notes import Note, RunGlimpse
 from evalkit.core.feedback import Assessment
+from evalkit.core.notes import Note, RunGlimpse
 from evalkit.core.observed import ObservedTrace
 from evalkit.core.values import Json
 

@@ -14,9 +14,9 @@ from evalkit.adapters.store.failures import BAD_REQUEST, Refused
 from evalkit.adapters.store.gateway import PAGE, Gateway
 from evalkit.adapters.store.observing import assessments_of, listed, with_spans, within
 from evalkit.adapters.store.wire import as_kept
-from evalkit.core.agent.notes import Note, RunGlimpse
 from evalkit.core.errors import InputError, Problem
 from evalkit.core.feedback import Assessment, Changes
+from evalkit.core.notes import Note, RunGlimpse
 from evalkit.core.observed import ObservedTrace
 
 if TYPE_CHECKING:

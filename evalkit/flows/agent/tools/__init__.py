@@ -1,1 +1,0 @@
-"""What a model can do: ask about traces, write the suite, run it, and nothing else."""
