@@ -64,7 +64,7 @@ class ManagedGateway(RestGateway):
                 " DATABRICKS_TOKEN, or log in (databricks auth login) and name the profile"
                 " (--tracking-uri databricks://PROFILE)"
             ) from error
-        self.datasets = DatasetTables(uri, self.tracking.get_host_creds)
+        self.datasets = DatasetTables(uri)
 
     def create_run(
         self, experiment_id: str, name: str, start_ms: int, tags: Mapping[str, str]

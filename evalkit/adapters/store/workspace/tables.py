@@ -1,148 +1,135 @@
-"""Evaluation datasets of a Databricks workspace: tables of Unity Catalog, behind its service.
+"""Evaluation datasets of a Databricks workspace: tables of Unity Catalog, by the official client.
 
-Spoken to as the package databricks-agents does, which reads what is written here. That package is
-not used for writing: it goes on where a batch was refused, takes a text among the guidelines apart
-into letters and leaves empty expectations out, all in silence, and it never stops waiting.
-
-What was written is read again, so that nothing is lost unseen.
+MLflow hands over to the package databricks-agents, which goes on where a batch was refused, takes a
+text among the guidelines apart into letters and leaves empty expectations out, all in silence. So
+what was written is read again, and compared.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
-from urllib.parse import quote
 
-from evalkit.adapters.store.failures import Refused
-from evalkit.adapters.store.rest import request
-from evalkit.adapters.store.workspace.rows import (
-    doubles,
-    item,
-    otherwise,
-    own,
-    portions,
-    stored,
-    unfit,
-)
+import mlflow
+from mlflow.exceptions import MlflowException
+from requests import RequestException, Response
+
+from evalkit.adapters.store.failures import NOT_FOUND, Refused
 from evalkit.core.dataset import Record, StoredRecord
 from evalkit.core.errors import InputError, Problem, StoreError
 from evalkit.core.mirror import CASE_TAG, row_key
 from evalkit.core.values import Json
 
-_SERVICE = "/api/2.0/managed-evals/datasets"
-_PROTOCOL = {"managed-evals-client-version": "1.13.0"}
-"""The version of the service's protocol that this speaks."""
-
-_PAGE = 500
+ROWS_AT_A_TIME = 100
+"""Rows that are merged in one call, between two words of progress."""
 
 _NO_PLACE = {"SCHEMA_DOES_NOT_EXIST", "CATALOG_DOES_NOT_EXIST"}
+_LARGEST = 2**53
+"""A double, which numbers are kept as, holds every whole number up to this."""
+_LARGEST_ROW = 999_000
+"""Bytes of JSON; the client takes a million with what it adds."""
+
+_STATUS = {"PERMISSION_DENIED": 403, "UNAUTHENTICATED": 401}
 _NAMED = 5
 """Cases that a message names."""
 
 
 class DatasetTables:
-    """The evaluation datasets of a workspace, by the full names of their tables."""
+    """The evaluation datasets of a workspace; their ids are the full names of their tables."""
 
     replaces = True
 
-    def __init__(self, uri: str, creds: Callable[[], Any]) -> None:
-        """Take the tracking URI, and what gives MLflow's host and credentials for it."""
+    def __init__(self, uri: str) -> None:
         self._uri = uri
-        self._creds = creds
-        self._kept_apart: set[str] = set()
 
     def find(self, name: str, experiment_id: str | None) -> str | None:
-        """The id of the dataset behind a table; None where there is no such table.
+        """The name again; None where there is no such table.
 
         Raises:
             StoreError: the table is none of a dataset, or of one of other experiments only, which
                 mirroring would empty of theirs; its schema is missing; or the workspace failed.
         """
-        looking = f"looking for the dataset {name!r}"
-        table = self._found("/api/2.1/unity-catalog/tables/" + quote(name, safe=""), looking)
-        if table is None:
-            return None
-        dataset = self._found(f"{_SERVICE}/{table['table_id']}", looking)
-        if dataset is None:
-            raise StoreError(
-                f"there is a table {name}, and it is no evaluation dataset:"
-                " choose another name with --dataset-name"
-            )
-        there: list[str] = dataset.get("experiment_ids") or []
+        try:
+            there: list[str] = self._open(name).experiment_ids or []
+        except Refused as refused:
+            if refused.code in _NO_PLACE:
+                raise StoreError(
+                    f"{refused.said}: create it, or name a table elsewhere"
+                    " (--dataset-name CATALOG.SCHEMA.TABLE)"
+                ) from refused
+            if refused.code == "RESOURCE_DOES_NOT_EXIST":
+                raise StoreError(
+                    f"there is a table {name}, and it is no evaluation dataset:"
+                    " choose another name with --dataset-name"
+                ) from refused
+            if refused.says_there_is_none:
+                return None
+            raise
         if there and experiment_id not in there:
             raise StoreError(
                 f"the dataset {name} is one of other experiments ({', '.join(there)}), and"
                 " mirroring into it would delete what they mirror:"
                 " choose another name with --dataset-name"
             )
-        return self._noted(dataset)
+        return name
 
     def create(self, name: str, experiment_id: str) -> str:
-        """Create the dataset and its table.
-
-        Raises:
-            StoreError: the workspace failed; there may be no right to it.
-        """
+        """Create the dataset and its table; a StoreError where there is no right to it."""
         try:
-            created = self._ask(
-                "POST",
-                _SERVICE,
-                f"creating the dataset {name!r}",
-                params={"experiment_ids": experiment_id},
-                json={"name": name, "source_type": "databricks-uc-table"},
-            )
-        except Refused as refused:
-            # by somebody quicker, or by a first try whose answer was lost
-            if refused.says_it_is_there and (found := self.find(name, experiment_id)):
-                return found
-            raise
-        return self._noted(created)
+            with _official(self._uri, f"creating the dataset {name!r}"):
+                mlflow.genai.datasets.create_dataset(name=name, experiment_id=experiment_id)
+        except StoreError:
+            # somebody quicker, or a first try whose answer was lost
+            if self.find(name, experiment_id) is None:
+                raise
+        return name
 
     def rows(self, dataset_id: str) -> tuple[StoredRecord, ...]:
-        """The rows, in the service's order.
-
-        Raises:
-            StoreError: the workspace failed.
-        """
-        return tuple(stored(row) for row in self._pages(f"{_SERVICE}/{dataset_id}/records"))
+        """The rows, in the workspace's order."""
+        dataset = self._open(dataset_id)
+        with _official(self._uri, "reading the dataset"):
+            found = dataset.to_df().to_dict(orient="records")
+        return tuple(
+            StoredRecord(
+                record_id=row["dataset_record_id"],
+                inputs=row["inputs"] or {},
+                expectations=row["expectations"] or {},
+                tags=row["tags"] or {},
+            )
+            for row in found
+        )
 
     def source(self, name: str, _: str) -> tuple[str, str]:
         """As MLflow links a table of Unity Catalog."""
         return "databricks-uc-table", json.dumps({"table_name": name})
 
     def check(self, records: Sequence[Record]) -> None:
-        """Refuse records that are too large, or have numbers that the service would round.
-
-        Raises:
-            InputError: names every such record.
-        """
-        if problems := [problem for record in records for problem in unfit(record)]:
+        """An InputError for what the workspace would round or not take, before it is written."""
+        if problems := [problem for record in records for problem in _unfit(record)]:
             raise InputError(*problems)
 
     def delete(self, dataset_id: str, record_ids: Sequence[str]) -> None:
-        """Delete rows.
-
-        Raises:
-            StoreError: the workspace failed.
-        """
-        rows = [{"dataset_id": dataset_id, "dataset_record_id": each} for each in record_ids]
-        for some in portions(rows):
-            try:
-                self._send(dataset_id, "batchDelete", "deleting rows of the dataset", some)
-            except Refused:
-                # some are gone: by a first try whose answer was lost, or by somebody else
-                there = {row.record_id for row in self.rows(dataset_id)}
-                left = [each for each in some if each["dataset_record_id"] in there]
-                if len(left) == len(some):
-                    raise
-                self.delete(dataset_id, [each["dataset_record_id"] for each in left])
+        """Delete rows, those that are gone already passed over; a StoreError where some stay."""
+        if not record_ids:
+            return
+        there = {row.record_id for row in self.rows(dataset_id)}
+        dataset = self._open(dataset_id)
+        with _official(self._uri, "deleting rows of the dataset"):
+            dataset.delete_records([each for each in record_ids if each in there])
+        if left := {row.record_id for row in self.rows(dataset_id)} & set(record_ids):
+            raise StoreError(f"the workspace did not delete {len(left)} rows of {dataset_id}")
 
     def write(self, dataset_id: str, records: Sequence[Record], say: Callable[[str], None]) -> None:
         """Write records, and make sure that they stand; the case id goes into the row's tags.
 
-        A row that somebody else has made of the same inputs meanwhile is left alone.
+        Where somebody else has a row of the same inputs, the client would merge into that: it is
+        left alone, and none of evalkit's stays beside it. As the client merges, a row that is to
+        lose an expectation is deleted first.
 
         Raises:
             InputError: the workspace keeps a record otherwise than it was sent.
@@ -151,133 +138,161 @@ class DatasetTables:
         if not records:
             return
         there = self._by_inputs(dataset_id)
-        free = [each for each in records if not _is_taken(there.get(row_key(each.inputs), []))]
+        free = [each for each in records if not _is_taken(there[row_key(each.inputs)])]
         if len(free) < len(records):
             say(f"  left alone, as they are somebody else's by now: {len(records) - len(free)}")
-        self._send_all(dataset_id, free, there, say)
+        stale = [row for each in records for row in _stale(each, there[row_key(each.inputs)])]
+        self.delete(dataset_id, [row.record_id for row in stale])
+        dataset = self._open(dataset_id)
+        for begin in range(0, len(free), ROWS_AT_A_TIME):
+            some = free[begin : begin + ROWS_AT_A_TIME]
+            with _official(self._uri, f"writing rows of the dataset ({begin} are written)"):
+                dataset.merge_records([_sent(each, there[row_key(each.inputs)]) for each in some])
+            if begin + len(some) < len(free):
+                say(f"  {begin + len(some)} of {len(free)} rows written")
+        self._make_sure(dataset_id, free)
+
+    def _make_sure(self, dataset_id: str, records: Sequence[Record]) -> None:
+        """Compare what stands with what was sent; of rows that came twice one stays."""
         stands = self._by_inputs(dataset_id)
-        if stale := [
-            each for each in free if _is_merged(each, stands.get(row_key(each.inputs), []))
-        ]:
-            rows = [row for each in stale for row in stands[row_key(each.inputs)]]
-            self.delete(dataset_id, [row.record_id for row in rows if CASE_TAG in row.tags])
-            self._send_all(dataset_id, stale, {}, say)
-            stands = self._by_inputs(dataset_id)
-        # an answer that is lost makes the service write rows twice
-        self.delete(dataset_id, [each for rows in stands.values() for each in doubles(rows)])
-        _make_sure(free, stands)
-        if dataset_id in self._kept_apart:
-            say(
-                "  this dataset is of the older kind: its table follows when the package"
-                " databricks-agents opens it next, mlflow.genai.datasets.get_dataset(name=...)"
+        # where an answer is lost, rows come twice
+        ours = [(row, rows) for rows in stands.values() for row in rows if CASE_TAG in row.tags]
+        self.delete(dataset_id, [row.record_id for row, rows in ours if row is not _own(rows)])
+        missing = [each.case_id for each in records if row_key(each.inputs) not in stands]
+        if missing:
+            raise StoreError(
+                f"the workspace took {len(records)} rows and does not have {len(missing)} of them"
+                f" ({', '.join(missing[:_NAMED])}{', …' if missing[_NAMED:] else ''});"
+                " run the same command again"
             )
+        problems = [
+            problem
+            for each in records
+            for row in [_own(stands[row_key(each.inputs)]) or stands[row_key(each.inputs)][0]]
+            for problem in _otherwise(each, row)
+        ]
+        if problems:
+            raise InputError(*problems)
 
-    def _send_all(
-        self,
-        dataset_id: str,
-        records: Sequence[Record],
-        there: Mapping[str, Sequence[StoredRecord]],
-        say: Callable[[str], None],
-    ) -> None:
-        done = 0
-        for action, some in _batches(dataset_id, records, there):
-            doing = f"writing rows of the dataset ({done} are written)"
-            self._send(dataset_id, action, doing, some)
-            done += len(some)
-            if done < len(records):
-                say(f"  {done} of {len(records)} rows written")
-
-    def _by_inputs(self, dataset_id: str) -> dict[str, list[StoredRecord]]:
-        there: dict[str, list[StoredRecord]] = defaultdict(list)
+    def _by_inputs(self, dataset_id: str) -> defaultdict[str, list[StoredRecord]]:
+        there: defaultdict[str, list[StoredRecord]] = defaultdict(list)
         for row in self.rows(dataset_id):
             there[row_key(row.inputs)].append(row)
         return there
 
-    def _noted(self, dataset: Json) -> str:
-        dataset_id: str = dataset["dataset_id"]
-        if dataset.get("is_uc_native") is not True:
-            self._kept_apart.add(dataset_id)
-        return dataset_id
+    def _open(self, name: str) -> Any:
+        with _official(self._uri, f"looking for the dataset {name!r}"):
+            return mlflow.genai.datasets.get_dataset(name=name)
 
-    def _found(self, endpoint: str, doing: str) -> Json | None:
+
+@contextmanager
+def _official(uri: str, doing: str) -> Iterator[None]:
+    """MLflow turned to the workspace, which its functions for datasets take from the process."""
+    before, named = mlflow.get_tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what the client imports is deprecated here and there
+            mlflow.set_tracking_uri(uri)
+            yield
+    except ImportError as error:
+        raise StoreError(
+            f"datasets of a workspace need Databricks' client ({error.__cause__ or error}):"
+            " pip install 'mlflow-evalkit[databricks]'; one of the older kind needs Spark too, so"
+            " use a cluster there"
+        ) from error
+    except (RequestException, MlflowException, ValueError, OSError) as error:
+        raise _refused(uri, doing, error) from error
+    finally:
+        mlflow.set_tracking_uri(before)
+        if named is None:
+            os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+
+def _refused(uri: str, doing: str, error: Exception) -> StoreError:
+    """What the client says went wrong, in the store's own terms."""
+    response: Response | None = getattr(error, "response", None)
+    code, said = str(getattr(error, "error_code", "") or ""), str(error)
+    if response is not None:
         try:
-            return self._ask("GET", endpoint, doing)
-        except Refused as refused:
-            if refused.code in _NO_PLACE:
-                raise StoreError(
-                    f"{refused.said}: create it, or name a table elsewhere"
-                    " (--dataset-name CATALOG.SCHEMA.TABLE)"
-                ) from refused
-            if refused.says_there_is_none:
-                return None
-            raise
+            body = response.json()
+            code, said = body.get("error_code", code), body.get("message", said)
+        except ValueError:
+            pass
+    if response is None and not code:
+        return StoreError(f"the workspace of {uri} failed while {doing}: {said}")
+    by_code = NOT_FOUND if code.endswith("_DOES_NOT_EXIST") else _STATUS.get(code, 400)
+    status = by_code if response is None else response.status_code
+    return Refused(uri, doing, status, code, said)
 
-    def _pages(self, endpoint: str) -> Iterator[Json]:
-        params: dict[str, Json] = {"page_size": _PAGE}
-        while True:
-            answer = self._ask("GET", endpoint, "reading the dataset", params=params)
-            yield from answer.get("dataset_records", [])
-            if not answer.get("next_page_token"):
-                return
-            params["page_token"] = answer["next_page_token"]
 
-    def _send(self, dataset_id: str, action: str, doing: str, items: Sequence[Json]) -> None:
-        body = {"requests": items}
-        self._ask("POST", f"{_SERVICE}/{dataset_id}/records:{action}", doing, json=body)
-
-    def _ask(self, method: str, endpoint: str, doing: str, **content: Any) -> Json:
-        answer = request(
-            self._uri,
-            self._creds,
-            method,
-            endpoint,
-            doing,
-            extra_headers=_PROTOCOL,
-            **content,
-        )
-        return answer.json() if answer.content else {}
+def _own(rows: Sequence[StoredRecord]) -> StoredRecord | None:
+    """Of rows of equal inputs the one that counts as evalkit's, whoever looks."""
+    ours = [row for row in rows if CASE_TAG in row.tags]
+    return min(ours, key=lambda row: row.record_id, default=None)
 
 
 def _is_taken(rows: Sequence[StoredRecord]) -> bool:
-    return bool(rows) and own(rows) is None
+    return any(CASE_TAG not in row.tags for row in rows)
 
 
-def _batches(
-    dataset_id: str, records: Sequence[Record], there: Mapping[str, Sequence[StoredRecord]]
-) -> Iterator[tuple[str, list[Json]]]:
-    """What to send, and what to call it."""
-    new: list[Json] = []
-    old: list[Json] = []
-    for record in records:
-        row = own(there.get(row_key(record.inputs), []))
-        (new if row is None else old).append(item(dataset_id, record, row))
-    yield from (("batchCreate", some) for some in portions(new))
-    yield from (("batchUpdate", some) for some in portions(old))
+def _sent(record: Record, rows: Sequence[StoredRecord]) -> dict[str, Json]:
+    """A record as the client takes it; what people tagged stays where its row is made anew."""
+    row = _own(rows)
+    return {
+        "inputs": dict(record.inputs),
+        "expectations": dict(record.expectations),
+        "tags": {**(row.tags if row else {}), CASE_TAG: record.case_id},
+    }
 
 
-def _is_merged(record: Record, rows: Sequence[StoredRecord]) -> bool:
-    """Whether a record's row still has what was to go.
+def _stale(record: Record, rows: Sequence[StoredRecord]) -> list[StoredRecord]:
+    """Evalkit's rows that go before a record is merged: too many, or with more than it has."""
+    ours = [row for row in rows if CASE_TAG in row.tags]
+    lasting = set(record.expectations)
+    lasting_row = None if len(ours) < len(rows) else _own(rows)
+    return [row for row in ours if row is not lasting_row or not set(row.expectations) <= lasting]
 
-    An update says that it replaces; a service that merges all the same is found out here.
-    """
-    row = own(rows)
-    return row is not None and not set(row.expectations) <= set(record.expectations)
 
-
-def _make_sure(records: Sequence[Record], stands: Mapping[str, Sequence[StoredRecord]]) -> None:
-    """Compare what stands with what was sent."""
-    missing = []
-    problems: list[Problem] = []
-    for record in records:
-        rows = stands.get(row_key(record.inputs))
-        if not rows:
-            missing.append(record.case_id)
-        else:
-            problems += otherwise(record, own(rows) or rows[0])
-    if problems:
-        raise InputError(*problems)
-    if missing:
-        raise StoreError(
-            f"the workspace took {len(records)} rows and does not have {len(missing)} of them"
-            f" ({', '.join(missing[:_NAMED])}{', …' if missing[_NAMED:] else ''})"
+def _otherwise(record: Record, row: StoredRecord) -> Iterator[Problem]:
+    """What the workspace made of a record that is not what was sent."""
+    if row.tags.get(CASE_TAG) != record.case_id:
+        yield Problem(
+            "the workspace did not keep the row's tag, by which evalkit knows it again",
+            file=record.case_id,
+            field=f"tags.{CASE_TAG}",
+            fix="use an MLflow server for this dataset (--tracking-uri)",
         )
+    for name in sorted({*record.expectations, *row.expectations}):
+        if row_key(record.expectations.get(name)) != row_key(row.expectations.get(name)):
+            yield Problem(
+                "the workspace keeps it otherwise than it was sent",
+                file=record.case_id,
+                field=f"expectations.{name}",
+                fix="map it under another name, or as text",
+            )
+
+
+def _unfit(record: Record) -> Iterator[Problem]:
+    if len(json.dumps([record.inputs, record.expectations])) > _LARGEST_ROW:
+        yield Problem(
+            f"is larger than {_LARGEST_ROW:,} bytes, the most of a row in a workspace",
+            file=record.case_id,
+            fix="leave a field out of the mapping",
+        )
+    for part, values in (("inputs", record.inputs), ("expectations", record.expectations)):
+        for name, value in values.items():
+            if not _fits(value):
+                yield Problem(
+                    f"has a whole number beyond {_LARGEST}, which the workspace would round",
+                    file=record.case_id,
+                    field=f"{part}.{name}",
+                    fix="make it a text in the case",
+                )
+
+
+def _fits(value: Json) -> bool:
+    if isinstance(value, int):
+        return abs(value) <= _LARGEST
+    if isinstance(value, Mapping):
+        return all(map(_fits, value.values()))
+    return not isinstance(value, list | tuple) or all(map(_fits, value))
