@@ -120,9 +120,9 @@ def sight_detail(errors, host, picks, watch):
     with host.step("Reading the trace"):
         shown = page.chosen(picks, watch.picks.to_dict("records"))
         opened = [watch.open(each["trace_id"]) for each in shown]
-    known = watch.analysis.errors.to_dict("records")
+    clusters = watch.analysis.errors.to_dict("records")
     page.stack(
-        *(traffic.error_view(each, watch) for each in page.chosen(errors, known)),
+        *(traffic.error_view(each, watch) for each in page.chosen(errors, clusters)),
         *(traffic.trace_view(each, watch) for each in opened),
     )
     return
