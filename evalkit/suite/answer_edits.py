@@ -9,6 +9,7 @@ from random import Random
 from typing import Literal, TypeAlias
 
 from evalkit.core.values import Json
+from evalkit.suite import phrases
 from evalkit.suite.model import Row
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -98,6 +99,11 @@ def asked(row: Row) -> str:
     given = [(p, s) for p, s in leaves(row.inputs) if isinstance(s, str) and len(s.split()) > 1]
     said = [text for path, text in given if _ASKING.search(str(path[-1]))] or [s for _, s in given]
     return said[-1] if said else ""
+
+
+def language_of(text: str, at: Setting) -> str:
+    """The text's language; where it does not show, the question's or the route's."""
+    return phrases.language(text, asked(at.row), *(main_text(row) for row in at.others))
 
 
 def alike(one: str, two: str) -> float:

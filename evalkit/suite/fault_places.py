@@ -16,6 +16,7 @@ from evalkit.suite.answer_edits import (
     alike,
     asked,
     in_place,
+    language_of,
     main_text,
     sentences,
     statement,
@@ -122,7 +123,7 @@ def negated(text: str, at: Setting) -> str | None:
     said = [s for s in sentences(text) if not s.rstrip().endswith("?")]
     at.rng.shuffle(said)
     for sentence in sorted(said, key=lambda s: not re.search(r"\d", s)):
-        for pattern, new in phrases.NEGATED[phrases.language(text)]:
+        for pattern, new in phrases.NEGATED[language_of(text, at)]:
             opposite = re.sub(pattern, new, sentence, count=1)
             if opposite != sentence:
                 return text.replace(sentence, opposite, 1)

@@ -28,6 +28,7 @@ from evalkit.suite.answer_edits import (
     in_field,
     in_place,
     in_text,
+    language_of,
     sentences,
     statement,
     texts,
@@ -103,7 +104,7 @@ def _opened(row: Row) -> Row:
 
 def _translated(text: str, at: Setting) -> str:
     """Another language, with the same figures."""
-    spoken = at.rng.choice([k for k in phrases.COMMON if k != phrases.language(text)])
+    spoken = at.rng.choice([k for k in phrases.COMMON if k != language_of(text, at)])
     facts = ", ".join(m[0] for m in re.finditer(f"{NUMBER}|{IDENTIFIER}", text))
     first, details, last = sentences(phrases.SAID["foreign"][spoken].format(facts=facts))
     said = [first, details, last] if facts else [first, last]
@@ -116,7 +117,7 @@ def _said(what: str, where: Literal["instead", "first", "last"]) -> Edit:
     def edit(text: str, at: Setting) -> str | None:
         if what == "refused" and phrases.REFUSAL.search(text):
             return None  # that may be right there
-        said = phrases.SAID[what][phrases.language(text)].format(
+        said = phrases.SAID[what][language_of(text, at)].format(
             name=at.rng.choice(phrases.PEOPLE).split()[1], error=at.rng.choice(phrases.ERRORS)
         )
         last = statement(text)

@@ -9,7 +9,8 @@ Forms = tuple[tuple[str, str], ...]
 
 COMMON = {
     "en": "the is are you your and to of for with this has we it",
-    "de": "der die das und ist nicht sie ihr ihre mit für ein eine wir zu den im",
+    "de": "der die das und ist nicht sie ihr ihre mit für ein eine wir zu den im "
+    "nach kein ohne bei vor aus von",
     "fr": "le la les des est vous votre et pour une dans sur nous du",
     "es": "el los las es su usted para una por con del está que",
 }
@@ -118,7 +119,7 @@ _OPPOSITES = (
     "at most/at least,above/below,before/after,more than/less than,earliest/latest,minimum/maximum,"
     "increase/decrease,increased/decreased,rose/fell,highest/lowest,always/never,accepted/rejected,"
     "approved/denied,up to/at least,without/with,online/offline,include/exclude,"
-    "covered/excluded,allowed/forbidden,mindestens/höchstens,vor/nach,"
+    "covered/excluded,allowed/forbidden,mindestens/höchstens,vor der/nach der,vor dem/nach dem,"
     "mehr als/weniger als,gestiegen/gesunken,immer/nie,genehmigt/abgelehnt,mit/ohne,"
     "avant/après,au moins/au plus,toujours/jamais,avec/sans,antes/después,siempre/nunca,con/sin,"
     "al menos/como máximo"
@@ -184,8 +185,11 @@ THOUGHTS = (
 )
 
 
-def language(text: str) -> str:
-    """Which of the four it is most likely in; English where none of their words occur."""
-    words = re.findall(r"[^\W\d_]+", text.casefold())
-    counts = {name: sum(w in common.split() for w in words) for name, common in COMMON.items()}
-    return max(counts, key=lambda name: counts[name])
+def language(*texts: str) -> str:
+    """Which of the four the first text with any of their words is in; else English."""
+    for text in texts:
+        words = re.findall(r"[^\W\d_]+", text.casefold())
+        counts = {name: sum(w in common.split() for w in words) for name, common in COMMON.items()}
+        if any(counts.values()):
+            return max(counts, key=lambda name: counts[name])
+    return "en"

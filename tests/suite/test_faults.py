@@ -108,3 +108,10 @@ def test_a_conversation_keeps_its_turns_when_answered_with_another_answer():
     swapped = [probe for name, probe in copies(mine) if name == "swapped"]
     assert len(swapped) > 10
     assert all(p.outputs["messages"][:-1] == before[p.trace_id][:-1] for p in swapped)
+
+
+def test_a_short_answer_is_never_given_in_its_own_language_instead_of_another():
+    short = "Gemessen wurde Stärke 6, verlangt wird Stärke 8."
+    answers = [short, "Das ist nicht versichert.", "Die Scheibe ist versichert."]
+    made = [p.outputs for name, p in copies(told(answers)) if name == "other_language"]
+    assert not [text for text in made if "Angaben" in text or "geprüft" in text]
