@@ -3,12 +3,10 @@
 The only importer of ``databricks.sdk``, which is imported when a workspace is first asked.
 """
 
+from evalkit.adapters.databricks.claude import ClaudeEndpoint, claude_endpoint, secret
 from evalkit.adapters.databricks.connection import Connection
-from evalkit.adapters.databricks.secret import secret
-from evalkit.adapters.databricks.serving import ClaudeEndpoint, claude_endpoint
 from evalkit.adapters.databricks.surroundings import compute, dbutils, widget_values
-from evalkit.adapters.databricks.volume import VolumeFolder
-from evalkit.adapters.databricks.volume_path import VolumePath
+from evalkit.adapters.databricks.volume import VolumeFolder, VolumePath
 
 __all__ = [
     "ClaudeEndpoint",

@@ -36,12 +36,7 @@ class Connection:
     def __init__(
         self, *, sleep: Callable[[float], None] = time.sleep, **settings: str | float
     ) -> None:
-        """Remember how to get there.
-
-        Args:
-            sleep: Waits, in seconds.
-            settings: Of the SDK's ``Config``, such as ``host`` and ``token``.
-        """
+        """Remember how to get there: settings of the SDK's ``Config``, such as ``host``."""
         self.waits = 0
         self._sleep = sleep
         self._settings = settings
@@ -49,20 +44,11 @@ class Connection:
 
     @property
     def host(self) -> str:
-        """The workspace's address, without a slash at its end.
-
-        Raises:
-            InputError: no workspace is configured.
-        """
+        """The workspace's address, without a slash at its end."""
         return str(self._opened().config.host).rstrip("/")
 
     def headers(self) -> dict[str, str]:
-        """The ``Authorization`` header, with a token that is good now.
-
-        Raises:
-            InputError: no workspace is configured.
-            DatabricksError: no token is to be had.
-        """
+        """The ``Authorization`` header, with a token that is good now."""
         return self.ask("getting a token", lambda client: client.config.authenticate())
 
     def ask(self, doing: str, question: Callable[[WorkspaceClient], T]) -> T:
@@ -172,8 +158,7 @@ def _may_pass(error: Exception) -> bool:
     from databricks.sdk import errors
     from requests import RequestException
 
-    passing = (errors.InternalError, errors.DeadlineExceeded, RequestException)
-    return isinstance(error, passing)
+    return isinstance(error, errors.InternalError | errors.DeadlineExceeded | RequestException)
 
 
 def _plain(said: str) -> str:
