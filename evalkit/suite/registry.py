@@ -26,7 +26,7 @@ from evalkit.suite.verification import Verification, verdicts
 if TYPE_CHECKING:
     from evalkit.adapters.store import Store
 
-MOST_CASES = 100
+MOST_CASES = 60
 """Rows that a suite's dataset holds: those that people judged come first among them."""
 
 CONFIG_FILE, CASES = "evaluation/eval.yaml", "evaluation/cases"
