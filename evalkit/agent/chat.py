@@ -22,10 +22,12 @@ from evalkit.agent import self_tracing
 from evalkit.agent.loop import Ending, Event, Loop
 from evalkit.agent.model_client import Model
 from evalkit.agent.model_settings import settings_for
-from evalkit.agent.orchestrator import Orchestrator, opening_message, prompt
+from evalkit.agent.openings import opening_message, prompt
+from evalkit.agent.orchestrator import Orchestrator
 from evalkit.agent.plan import VALIDATE, Limits
 from evalkit.agent.session import Opening, Turn
-from evalkit.agent.tools import SessionTools, Work
+from evalkit.agent.tools import SessionTools
+from evalkit.agent.work import Work
 from evalkit.core.brevity import short
 from evalkit.core.errors import InputError, ModelError, Problem, StoreError
 from evalkit.core.masking import mask_text
@@ -272,7 +274,8 @@ def talk(request: Request, console: Console) -> dict[str, Any]:
         StoreAbsent: MLflow cannot be reached.
         ModelError: the last that was said has no answer; what was said is kept.
     """
-    from evalkit.agent.run import opened, report_of
+    from evalkit.agent.run import report_of
+    from evalkit.agent.work import opened
 
     if settings_for(request) is None:
         raise InputError(NO_MODEL)  # before anything is started

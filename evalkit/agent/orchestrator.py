@@ -6,38 +6,31 @@ the tasks and proves the suite; what a model says of its work does not count.
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib import resources
 from typing import TYPE_CHECKING
 
 from evalkit.agent import self_tracing
 from evalkit.agent.loop import Ending, Event, Loop
+from evalkit.agent.openings import opening_message, prompt
 from evalkit.agent.plan import MOST_ATTEMPTS, VALIDATE, Plan, Task
 from evalkit.agent.session import (
     KEPT_FILE,
-    NOTES_FILE,
     VALIDATION_FILE,
     Closing,
     Opening,
     SessionKind,
 )
-from evalkit.agent.tools import Check, SessionTools, Work, bounded
+from evalkit.agent.tools import Check, SessionTools, bounded
+from evalkit.agent.work import Work
 from evalkit.core.errors import StoreError
 from evalkit.suite.model import FEW_ROWS, LIMITS_FILE, SCORERS_FILE
 
 if TYPE_CHECKING:
     from evalkit.suite.verify import Verification
 
-OPENING_CHARS = {"initializer": 14_000, "worker": 9_000, "interactive": 9_000}
-"""Of what an opening message says about the traces; a worker's plan stands on it already."""
-
-FILE_BYTES = 14_000
-"""Of a file of the suite that a worker is shown."""
-
-NOTES_BYTES = 3_000
 PEOPLE = "people rejected "
 """How a problem begins that is about what people rejected: the last task's to answer."""
 
@@ -71,14 +64,6 @@ def build_suite(work: Work) -> Conclusion:
     return Orchestrator(work).run()
 
 
-def suite_hash(files: Mapping[str, bytes]) -> str:
-    """What stands for the files of a suite: other files, another hash."""
-    digest = hashlib.sha256()
-    for name, content in sorted(files.items()):
-        digest.update(f"{name}:{len(content)}:".encode() + content)
-    return digest.hexdigest()
-
-
 class Orchestrator:
     """Leads sessions over one session directory, and judges what they left."""
 
@@ -109,7 +94,7 @@ class Orchestrator:
         self._close_what_was_left()
         if not self._is_settled():
             self.check(VALIDATE)
-        return self._concluded("")
+        return self._concluded()
 
     @property
     def _plan(self) -> Plan:
@@ -150,7 +135,7 @@ class Orchestrator:
         if found.ok:
             return self._settle(task, found)
         if not task.scorers:  # what earlier sessions left open is its worker's to do
-            self._session.save_plan(self._plan.lacks(task.task_id, found.text))
+            self._session.save_plan(self._plan.changed(task.task_id, failure=found.text))
         if reason := self._no_more_sessions():
             return reason
         if not (task.status == "in progress" and self._is_open("worker", task.task_id)):
@@ -164,14 +149,18 @@ class Orchestrator:
     def _settle(self, task: Task, found: Check, ending: Ending | None = None) -> str:
         """Book what the check says."""
         if found.ok:
-            self._session.save_plan(self._plan.done(task.task_id, found.evidence))
-            self._tell(task, f"{task.title}: done, {'; '.join(found.evidence)}")
-            return ""
-        failure = found.text
-        if ending is not None and ending.reason != "finished":
-            failure = f"the last session ended early ({ending.reason}: {ending.detail}). {failure}"
-        self._session.save_plan(self._plan.failed(task.task_id, failure))
-        self._tell(task, f"{task.title}: not done, {failure}")
+            plan = self._plan.done(task.task_id, found.evidence)
+            said = f"{task.title}: done, {'; '.join(found.evidence)}"
+        else:
+            failure = found.text
+            if ending is not None and ending.reason != "finished":
+                early = f"the last session ended early ({ending.reason}: {ending.detail})"
+                failure = f"{early}. {failure}"
+            plan = self._plan.failed(task.task_id, failure)
+            said = f"{task.title}: not done, {failure}"
+        self._session.save_plan(plan)
+        line, spent = " ".join(said.split())[:300], self._session.spent()
+        self.work.watch(Event("task", line, 0, task.task_id, spent))
         return ""
 
     def check(self, task: Task) -> Check:
@@ -196,18 +185,17 @@ class Orchestrator:
         """What the program finds of the suite as it is now; the same is not run twice."""
         from evalkit.suite.verify import verify
 
-        files = self._session.files()
-        key = (suite_hash(files), *wanted)
+        work, key = self.work, (self._session.suite_hash, *wanted)
         if key not in self._verified:
-            rows = self.work.survey.rows
-            self._verified[key] = verify(self.work.runner, files, rows, wanted=wanted)
+            files, rows = self._session.files(), work.survey.rows
+            self._verified[key] = verify(work.runner, files, rows, wanted=wanted)
         return self._verified[key]
 
     def _record(self, found: Verification) -> None:
         """Keep what was found of the whole suite, beside which suite that was."""
         self._whole = found
         about = {
-            "suite": suite_hash(self._session.files()),
+            "suite": self._session.suite_hash,
             "confinement": self.work.runner.confinement,
             "text": found.as_text(),
         }
@@ -228,21 +216,15 @@ class Orchestrator:
             now = work.clock.now_ms()
             session.start(Opening(number, kind, task_id, work.model.name, now))
         title = task.title if task else "Look at the traces and plan the suite"
-        goes_on = " (goes on where it was)" if again else ""
-        work.watch(Event("session", f"{title}{goes_on}", number, task_id, session.spent()))
+        text = f"{title} (goes on where it was)" if again else title
+        work.watch(Event("session", text, number, task_id, session.spent()))
         tools = SessionTools(work, kind, check)
         loop = Loop(work.model, tools, session, work.budget, work.watch, work.clock)
         try:
             return loop.run(number, prompt(kind), opening_message(work, kind, task))
         finally:
-            self._trace()
-
-    def _trace(self) -> None:
-        """Write the agent's own traces as far as they are; at the end that is tried again."""
-        try:
-            self_tracing.write(self.work.store, self.work.own_experiment, self._session)
-        except StoreError as error:
-            self.work.watch(Event("wait", f"the agent's own traces are written later: {error}"))
+            with suppress(StoreError):  # at the end that is tried again
+                self_tracing.write(work.store, work.own_experiment, session)
 
     def _is_open(self, kind: SessionKind, task_id: str) -> bool:
         """Whether the last session is such a one, and was interrupted."""
@@ -257,38 +239,31 @@ class Orchestrator:
             return f"the budget of {most} sessions is spent"
         return self.work.budget.over(self._session.spent())
 
-    def _tell(self, task: Task, text: str) -> None:
-        line, spent = " ".join(text.split())[:300], self._session.spent()
-        self.work.watch(Event("task", line, 0, task.task_id, spent))
-
     # -- rules --------------------------------------------------------------------------------
 
     def _by_rules(self) -> Conclusion:
         """Let rules write the suite; one that somebody else wrote or changed is only judged."""
         from evalkit.agent import baseline
 
-        session = self._session
-        if not self._is_settled():
-            is_foreign = session.sessions() or session.read_json(VALIDATION_FILE)
-            if session.files() and is_foreign:
-                self.check(VALIDATE)
-            else:
-                self._led = 1
-                self.work.watch(Event("session", "Write a suite by rules", 1))
-                survey, runner = self.work.survey, self.work.runner
-                self._record(baseline.build(session, survey, runner, self.work.watch))
-        if not session.sessions() and self._whole is not None:
-            self._book_rules(self._whole)
-        problems = session.read_json(VALIDATION_FILE).get("problems")
-        return self._concluded("; ".join(map(str, problems)) if isinstance(problems, list) else "")
-
-    def _book_rules(self, found: Verification) -> None:
-        """What rules did, as tasks."""
-        proof = f"{found.word}: {found.good_rows} good of {found.rows} rows"
-        written = Task("rules", "Write scorers that good answers hold to", tuple(found.scorers))
-        plan = Plan((written, VALIDATE)).done("rules", [f"{len(found.scorers)} scorers"])
-        failure, last = "\n".join(found.problems), VALIDATE.task_id
-        self._session.save_plan(plan.lacks(last, failure) if failure else plan.done(last, [proof]))
+        session, work = self._session, self.work
+        if self._is_settled():
+            return self._concluded()
+        if session.files() and (session.sessions() or session.read_json(VALIDATION_FILE)):
+            self.check(VALIDATE)
+        else:
+            self._led = 1
+            work.watch(Event("session", "Write a suite by rules", 1))
+            self._record(baseline.build(session, work.survey, work.runner, work.watch))
+        if (found := self._whole) and not session.sessions():
+            names = tuple(found.scorers)
+            plan = Plan((Task("rules", "Write scorers that good answers hold to", names), VALIDATE))
+            plan = plan.done("rules", [f"{len(names)} scorers"])
+            proof = f"{found.word}: {found.good_rows} good of {found.rows} rows"
+            lacks = "\n".join(found.problems)
+            last = VALIDATE.task_id
+            plan = plan.changed(last, failure=lacks) if lacks else plan.done(last, [proof])
+            session.save_plan(plan)
+        return self._concluded()
 
     # -- what holds it together ---------------------------------------------------------------
 
@@ -296,12 +271,11 @@ class Orchestrator:
         """What was blocked gets another chance; a suite that was changed is validated anew."""
         plan = self._plan
         if blocked := plan.blocked:
-            plan = plan.again(blocked.task_id)
-        is_same = self._session.read_json(VALIDATION_FILE).get("suite") == suite_hash(
-            self._session.files()
-        )
-        if plan.task(VALIDATE.task_id).status == "done" and not is_same:
-            plan = plan.again(VALIDATE.task_id)
+            plan = plan.changed(blocked.task_id, status="pending", attempts=0)
+        validated = self._session.read_json(VALIDATION_FILE).get("suite")
+        is_done = plan.task(VALIDATE.task_id).status == "done"
+        if is_done and validated != self._session.suite_hash:
+            plan = plan.changed(VALIDATE.task_id, status="pending", evidence=(), attempts=0)
         self._session.save_plan(plan)
 
     def _close_what_was_left(self) -> None:
@@ -313,17 +287,23 @@ class Orchestrator:
 
     def _is_settled(self) -> bool:
         """Whether the suite as it is was verified and kept, or cannot be for want of traces."""
-        session, now = self._session, suite_hash(self._session.files())
+        session, now = self._session, self._session.suite_hash
         found = session.read_json(VALIDATION_FILE)
         is_kept = session.read_json(KEPT_FILE).get("suite") == now
         return found.get("suite") == now and (is_kept or found["word"] != "verified")
 
-    def _concluded(self, reason: str) -> Conclusion:
+    def _concluded(self, reason: str = "") -> Conclusion:
+        """Where the work ends; without a reason of its own, what the program found decides."""
         found = self._session.read_json(VALIDATION_FILE)
-        if not reason and found.get("word") == "too few traces":
-            reason = (
-                f"too few traces: {found['good_rows']} good answers are no proof, {FEW_ROWS} are "
-                "the least. The suite is left as it is; start again when there are more"
+        if not reason and found.get("word") != "verified":
+            few = (
+                f"too few traces: {found.get('good_rows')} good answers are no proof, {FEW_ROWS} "
+                "are the least. The suite is left as it is; start again when there are more"
+            )
+            problems = found.get("problems")
+            parts = [few] if found.get("word") == "too few traces" else ["not verified"]
+            reason = "; ".join(
+                parts + [str(p) for p in (problems if isinstance(problems, list) else [])]
             )
         return Conclusion(reason, self._led, self._whole)
 
@@ -332,39 +312,3 @@ def _concerns(problem: str, others: set[str]) -> bool:
     """Whether a problem is a task's to mend: not about another's scorer, nor about people."""
     subject = re.match(r"(?:BAD_EXAMPLES\[')?(\w+)", problem)
     return not problem.startswith(PEOPLE) and not (subject and subject[1] in others)
-
-
-def prompt(kind: SessionKind) -> str:
-    """What a model is told that it is and is to do in a session of that kind."""
-    folder = resources.files(__package__) / "prompts"
-    return "\n".join((folder / f"{name}.md").read_text("utf-8") for name in (kind, "scorers"))
-
-
-def opening_message(work: Work, kind: SessionKind, task: Task | None) -> str:
-    """What a session is told first: its task, what is there, and what the traces say.
-
-    Args:
-        work: What the agent works with.
-        kind: The session's.
-        task: The worker's task.
-    """
-    from evalkit.traces.report import opening
-
-    folder = work.session.folder
-    parts = [f"Experiment: {work.session.about.experiment}."]
-    if kind == "initializer":
-        parts.append("Look at the traces and plan the suite.")
-    if task is not None:
-        parts.append(f"Your task ({task.task_id}): {task.title}\n{task.instructions}".strip())
-        if task.failure:
-            parts.append(f"The program's check says:\n{bounded(task.failure)}")
-    for path, most in (
-        (SCORERS_FILE, FILE_BYTES),
-        (LIMITS_FILE, NOTES_BYTES),
-        (NOTES_FILE, NOTES_BYTES),
-    ):
-        if content := folder.read(path):
-            text = bounded(content.decode(errors="replace"), most)
-            parts.append(f"{path} as it is:\n~~~\n{text}\n~~~")
-    parts.append(opening(work.survey, most_chars=OPENING_CHARS[kind]))
-    return "\n\n".join(parts)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Literal, TypeAlias
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -60,28 +60,18 @@ class Proposal:
         Args:
             known: A text in which the id of every trace stands that may be cited.
         """
-        if not 0 < len(self.tasks) <= MOST_TASKS:
-            yield f"there are {len(self.tasks)} tasks; plan 1 to {MOST_TASKS}"
         names = [name for task in self.tasks for name in task.scorers]
-        if not 0 < len(names) <= MOST_SCORERS:
-            yield f"there are {len(names)} scorers; plan 1 to {MOST_SCORERS}, few and sharp"
-        yield from (
-            f"the task {task.title!r} has no scorers" for task in self.tasks if not task.scorers
-        )
-        yield from (
-            f"the scorer {name!r} is no Python identifier"
-            for name in names
-            if not name.isidentifier()
-        )
-        yield from (
-            f"the scorer {name!r} is planned twice" for name, n in Counter(names).items() if n > 1
-        )
-        yield from (
-            f"the experiment has no trace {trace_id}, which {finding.what[:60]!r} cites"
-            for finding in self.findings
-            for trace_id in finding.evidence
-            if not trace_id or trace_id not in known
-        )
+        if not 0 < len(self.tasks) <= MOST_TASKS or not all(task.scorers for task in self.tasks):
+            yield f"there are {len(self.tasks)} tasks; plan 1 to {MOST_TASKS}, each with scorers"
+        if len(names) > MOST_SCORERS:
+            yield f"there are {len(names)} scorers; plan {MOST_SCORERS} at most, few and sharp"
+        for name, times in Counter(names).items():
+            if not name.isidentifier() or times > 1:
+                yield f"the scorer {name!r} is no Python identifier, or planned twice"
+        for finding in self.findings:
+            for each in finding.evidence:
+                if not each or each not in known:
+                    yield f"the experiment has no trace {each}, which {finding.what[:60]!r} cites"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +86,7 @@ class Task:
         status: How far it is.
         attempts: Sessions that tried.
         evidence: What the program's check found, once it is done.
-        failure: Why the last attempt did not pass the check.
+        failure: Why the last attempt did not pass the check, or what is to be seen to.
     """
 
     task_id: str
@@ -166,31 +156,20 @@ class Plan:
 
     def started(self, task_id: str) -> Plan:
         """A session starts with it."""
-        task = self.task(task_id)
-        return self._with(replace(task, status="in progress", attempts=task.attempts + 1))
+        return self.changed(task_id, status="in progress", attempts=self.task(task_id).attempts + 1)
 
     def done(self, task_id: str, evidence: Sequence[str]) -> Plan:
         """Its check passed."""
-        task = self.task(task_id)
-        return self._with(replace(task, status="done", evidence=tuple(evidence), failure=""))
+        return self.changed(task_id, status="done", evidence=tuple(evidence), failure="")
 
     def failed(self, task_id: str, failure: str) -> Plan:
         """Its check did not pass; after too many attempts it is blocked."""
-        task = self.task(task_id)
-        status: TaskStatus = "blocked" if task.attempts >= MOST_ATTEMPTS else "pending"
-        return self._with(replace(task, status=status, failure=failure))
+        is_over = self.task(task_id).attempts >= MOST_ATTEMPTS
+        return self.changed(task_id, status="blocked" if is_over else "pending", failure=failure)
 
-    def lacks(self, task_id: str, failure: str) -> Plan:
-        """What its session will have to see to, before any tried."""
-        return self._with(replace(self.task(task_id), failure=failure))
-
-    def again(self, task_id: str) -> Plan:
-        """It was blocked, or what it stood on has changed since: it is checked anew."""
-        task = self.task(task_id)
-        return self._with(replace(task, status="pending", evidence=(), attempts=0))
-
-    def _with(self, task: Task) -> Plan:
-        return Plan(tuple(task if each.task_id == task.task_id else each for each in self.tasks))
+    def changed(self, task_id: str, **values: Any) -> Plan:
+        """The plan with other fields of a task."""
+        return Plan(tuple(replace(t, **values) if t.task_id == task_id else t for t in self.tasks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,13 +206,7 @@ class Spent:
     seconds: float = 0.0
 
     def __add__(self, other: Spent) -> Spent:
-        return Spent(
-            self.turns + other.turns,
-            self.usage + other.usage,
-            self.usd + other.usd,
-            self.unpriced + other.unpriced,
-            self.seconds + other.seconds,
-        )
+        return Spent(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
     @property
     def tokens(self) -> int:

@@ -8,11 +8,12 @@ leaves at worst one file cut off, which is then as if it had not been written.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from typing import Literal, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -21,7 +22,12 @@ from evalkit.agent.plan import Plan, Spent
 from evalkit.core.values import Json, to_json, well_formed
 from evalkit.suite.model import LIMITS_FILE, SCORERS_FILE
 
+if TYPE_CHECKING:
+    from evalkit.adapters.databricks import VolumeFolder
+    from evalkit.adapters.files.local_folder import LocalFolder
+
 SessionKind: TypeAlias = Literal["initializer", "worker", "interactive"]
+Folder: TypeAlias = "LocalFolder | VolumeFolder"
 T = TypeVar("T")
 
 ABOUT_FILE = "state/session.json"
@@ -36,32 +42,6 @@ WRITTEN = (SCORERS_FILE, LIMITS_FILE)
 _JOURNAL = "state/journal/"
 _SNAPSHOTS = "state/plan/"
 _KEPT_SNAPSHOTS = 3
-
-
-class Folder(Protocol):
-    """Files by relative POSIX path, written whole; ``location`` is the folder for people."""
-
-    location: str
-
-    def read(self, path: str) -> bytes | None:
-        """A file's content; None where there is none."""
-        ...
-
-    def write(self, path: str, content: bytes) -> None:
-        """Write a whole file, in place of the one that may be there."""
-        ...
-
-    def claim(self, path: str, content: bytes) -> bool:
-        """Write a file unless it is there; False where it is."""
-        ...
-
-    def names(self, prefix: str = "") -> list[str]:
-        """The paths of all files whose path begins with the prefix, sorted."""
-        ...
-
-    def delete(self, path: str) -> None:
-        """Delete a file; one that is not there is passed over."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +180,14 @@ class SessionDirectory:
         """The files of the suite that were written, by path."""
         found = {name: self.folder.read(name) for name in WRITTEN}
         return {name: content for name, content in found.items() if content is not None}
+
+    @property
+    def suite_hash(self) -> str:
+        """What stands for these files: others, another hash."""
+        digest = hashlib.sha256()
+        for name, content in sorted(self.files().items()):
+            digest.update(f"{name}:{len(content)}:".encode() + content)
+        return digest.hexdigest()
 
     # -- the journal --------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The four tools of a model: python, save, verify, annotate; and what the agent works with.
+"""The four tools of a model: python, save, verify, annotate.
 
 Arguments are whatever a model wrote: they are checked here, results are masked and bounded, and
 no path leads anywhere but to the files that the session is for.
@@ -9,14 +9,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
-from evalkit.agent.loop import Clock, Event, ToolResult, Watch
-from evalkit.agent.model_client import Model, ToolCall, ToolSpec
-from evalkit.agent.plan import Budget, Plan, Proposal
+from evalkit.agent.loop import ToolResult
+from evalkit.agent.model_client import ToolCall, ToolSpec
+from evalkit.agent.plan import Plan, Proposal
 from evalkit.agent.session import (
     ANALYSIS_FILE,
     NOTES_FILE,
@@ -25,17 +24,12 @@ from evalkit.agent.session import (
     SessionDirectory,
     SessionKind,
 )
+from evalkit.agent.work import Work
 from evalkit.core.errors import InputError
 from evalkit.core.masking import mask_text
 from evalkit.core.notes import Note
 from evalkit.core.values import Json, canonical, derive_id, well_formed
 from evalkit.suite.model import SCORERS_FILE
-
-if TYPE_CHECKING:
-    from evalkit.adapters.store import Store
-    from evalkit.suite.runner import Runner
-    from evalkit.suite.sandbox import Sandbox
-    from evalkit.traces.sample import Survey
 
 MOST_BYTES = 9_000
 """Of a tool's result, as UTF-8."""
@@ -54,56 +48,6 @@ MAY_SAVE: Mapping[SessionKind, tuple[str, ...]] = {
 SavedPath: TypeAlias = Literal[
     "evaluation/scorers.py", "evaluation/LIMITS.md", "eval_tasks.json", "state/notes.md"
 ]
-
-
-@dataclass
-class Work:
-    """What the agent works with; traces are read when they are first needed.
-
-    Attributes:
-        model: Whoever answers; None where rules do the work.
-        session: The session directory.
-        store: The MLflow with the traces.
-        sandbox: Where code runs.
-        budget: What may be spent.
-        watch: Told what happens.
-        clock: The time.
-        own_experiment: The id of the experiment for the agent's own traces.
-    """
-
-    model: Model | None
-    session: SessionDirectory
-    store: Store
-    sandbox: Sandbox
-    budget: Budget
-    watch: Watch
-    clock: Clock
-    own_experiment: str
-
-    @cached_property
-    def survey(self) -> Survey:
-        """The traces: counted, all of them; whole, the same ones for all of a session's life.
-
-        Raises:
-            StoreError: MLflow failed.
-        """
-        from evalkit.traces.sample import survey
-
-        kept = self.session.read_json(ANALYSIS_FILE)
-        known = kept.get("trace_ids")
-        ids = [str(each) for each in known] if isinstance(known, list) else []
-        self.watch(Event("wait", f"reading the traces of {self.session.about.experiment}"))
-        found = survey(self.store, self.session.about.experiment_id, trace_ids=ids)
-        now = {"trace_ids": ids or list(found.trace_ids), "is_sample": found.is_sample}
-        self.session.write_json(ANALYSIS_FILE, {**kept, **now, "counted": dict(found.analysis)})
-        return found
-
-    @cached_property
-    def runner(self) -> Runner:
-        """Where the code of a suite runs, over these traces."""
-        from evalkit.suite.runner import Runner
-
-        return Runner(self.sandbox, self.survey.rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from evalkit.agent import location
 from evalkit.agent.following import Progress, sessions_about, state_of
 from evalkit.agent.loop import Event
 from evalkit.agent.request import Request
-from evalkit.agent.run import aim, build
+from evalkit.agent.run import build
 from evalkit.agent.session import ANALYSIS_FILE, KEPT_FILE, SessionDirectory
+from evalkit.agent.work import aim
 from evalkit.core.content import list_of, mapping_of
 from evalkit.core.errors import Problem, Unfinished
 from evalkit.core.values import Json
