@@ -1,8 +1,8 @@
-"""What an agent notes on a trace, and what MLflow shows of runs."""
+"""What an agent notes on a trace."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -78,28 +78,3 @@ class Note:
             time_ms=time_ms,
             kind="feedback" if is_feedback else "expectation",
         )
-
-
-@dataclass(frozen=True, slots=True)
-class RunGlimpse:
-    """An MLflow run in short.
-
-    Attributes:
-        run_id: MLflow's id.
-        name: Its name.
-        status: How it ended, in MLflow's words.
-        start_ms: When it began, milliseconds since the epoch.
-        end_ms: When it ended; None where it did not.
-        params: Parameters by name.
-        metrics: The latest values by name.
-        tags: Tags by name, without MLflow's own.
-    """
-
-    run_id: str
-    name: str
-    status: str
-    start_ms: int
-    end_ms: int | None
-    params: Mapping[str, str]
-    metrics: Mapping[str, float]
-    tags: Mapping[str, str]

@@ -1,47 +1,10 @@
 """Looking around in an experiment, and leaving notes on its traces."""
 
 import pytest
-from mlflow import MlflowClient
 from mlflow.entities import AssessmentSource, Feedback
 
 from evalkit.core.errors import InputError
 from evalkit.core.notes import Note
-
-
-def test_traces_are_found_by_a_filter_and_page_by_page(store, experiment_id, agent):
-    ids = [agent.answer(f"question {n}", error="busy" if n == 1 else "") for n in range(4)]
-    (failed,), more = store.search_traces(experiment_id, "status = 'ERROR'")
-    assert (failed.trace_id, failed.request, failed.spans, more) == (
-        ids[1],
-        "question 1",
-        (),
-        False,
-    )
-    page, more = store.search_traces(experiment_id, offset=1, most=2)
-    assert ([each.trace_id for each in page], more) == ([ids[2], ids[1]], True)
-    page, more = store.search_traces(experiment_id, offset=3, most=2)
-    assert ([each.trace_id for each in page], more) == ([ids[0]], False)
-
-
-@pytest.mark.parametrize(
-    "condition",
-    [
-        "bogus = 1",
-        "status =",
-        "status = 'OK' OR status = 'ERROR'",
-        "'",
-        "timestamp_ms > abc",
-        "(((",
-    ],
-)
-def test_a_filter_that_mlflow_does_not_understand_is_answered_with_those_that_work(
-    store, experiment_id, condition
-):
-    with pytest.raises(InputError, match="filters that work") as raised:
-        store.search_traces(experiment_id, condition)
-    assert "does not understand" in str(raised.value)
-    with pytest.raises(InputError, match="filters that work: metrics"):
-        store.search_runs(experiment_id, condition)
 
 
 def test_what_was_said_comes_with_a_trace_and_what_was_overridden_does_not(
@@ -66,8 +29,9 @@ def test_what_was_said_comes_with_a_trace_and_what_was_overridden_does_not(
             overrides=first.assessment_id,
         )
     )
-    (kept,), more = store.search_assessments(experiment_id)
-    assert (kept.value, kept.source_type, more) == (True, "HUMAN", False)
+    (trace,) = store.observe(experiment_id, most=5)
+    (kept,) = trace.assessments
+    assert (kept.value, kept.source_type) == (True, "HUMAN")
 
 
 def test_an_outline_has_what_was_asked_and_answered_and_every_step(store, experiment_id, agent):
@@ -81,18 +45,6 @@ def test_an_outline_has_what_was_asked_and_answered_and_every_step(store, experi
     assert outline.spans[0].inputs == whole.spans[0].inputs == {"question": "Where is it?"}
     assert outline.spans[0].outputs == whole.spans[0].outputs
     assert all(each.inputs is None and not each.attributes for each in outline.spans[1:])
-
-
-def test_runs_are_told_without_mlflows_own_tags(store, experiment_id):
-    client = MlflowClient(store.uri)
-    run = client.create_run(experiment_id, run_name="first", tags={"team": "shop"})
-    client.log_metric(run.info.run_id, "accuracy", 0.75)
-    client.log_param(run.info.run_id, "model", "small")
-    client.set_terminated(run.info.run_id)
-    (found,), more = store.search_runs(experiment_id, "metrics.accuracy > 0.5")
-    assert (found.name, found.status, more) == ("first", "FINISHED", False)
-    assert (found.metrics, found.params) == ({"accuracy": 0.75}, {"model": "small"})
-    assert found.tags == {"team": "shop"}
 
 
 @pytest.mark.parametrize(

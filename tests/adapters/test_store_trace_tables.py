@@ -61,13 +61,6 @@ def test_one_is_found_by_its_id_and_only_in_its_experiment(store, experiment_id,
         store.trace_of(elsewhere, ids[1])
 
 
-def test_conditions_are_the_workspaces(store, experiment_id, asked):
-    _, ids = asked
-    found, more = store.search_traces(experiment_id, "status = 'OK'", most=2)
-    assert [each.trace_id for each in found] == ids[:0:-1]
-    assert more
-
-
 def test_notes_on_them_are_refused(store, experiment_id, asked):
     _, ids = asked
     note = Note(ids[0], "feedback", "tone", "rude", "no greeting")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from evalkit.adapters.store import asking, assessments, experiments, observing
 from evalkit.adapters.store.gateway import Gateway
 from evalkit.core.feedback import Assessment
-from evalkit.core.notes import Note, RunGlimpse
+from evalkit.core.notes import Note
 from evalkit.core.observed import ObservedTrace
 from evalkit.core.values import Json
 
@@ -29,14 +29,6 @@ class AgentTraces:
             StoreError: MLflow failed.
         """
         return observing.find_experiment(self._gateway, named)
-
-    def experiments(self) -> list[tuple[str, str]]:
-        """Id and name of the experiments that were changed last, the newest first; at most 200.
-
-        Raises:
-            StoreError: MLflow failed.
-        """
-        return experiments.experiments(self._gateway)
 
     def observe(
         self, experiment_id: str, *, most: int, outline: bool = False
@@ -81,45 +73,6 @@ class AgentTraces:
             StoreError: MLflow failed.
         """
         return experiments.skill_of(self._gateway, run_id)
-
-    def search_traces(
-        self, experiment_id: str, condition: str = "", *, offset: int = 0, most: int = 20
-    ) -> tuple[list[ObservedTrace], bool]:
-        """Traces that meet a condition, newest first and without spans; whether there are more.
-
-        Args:
-            experiment_id: The experiment.
-            condition: In MLflow's search language; empty for all.
-            offset: How many of the first to pass over.
-            most: How many to return.
-
-        Raises:
-            InputError: MLflow does not understand the condition; says which it understands.
-            StoreError: MLflow failed.
-        """
-        return asking.search_traces(self._gateway, experiment_id, condition, offset, most)
-
-    def search_assessments(
-        self, experiment_id: str, condition: str = "", *, offset: int = 0, most: int = 50
-    ) -> tuple[list[Assessment], bool]:
-        """What was said of the newest traces that meet a condition; whether there is more.
-
-        Raises:
-            InputError: MLflow does not understand the condition; says which it understands.
-            StoreError: MLflow failed.
-        """
-        return asking.search_assessments(self._gateway, experiment_id, condition, offset, most)
-
-    def search_runs(
-        self, experiment_id: str, condition: str = "", *, offset: int = 0, most: int = 20
-    ) -> tuple[list[RunGlimpse], bool]:
-        """Runs that meet a condition, newest first; whether there are more.
-
-        Raises:
-            InputError: MLflow does not understand the condition; says which it understands.
-            StoreError: MLflow failed.
-        """
-        return asking.search_runs(self._gateway, experiment_id, condition, offset, most)
 
     def trace_of(self, experiment_id: str, trace_id: str) -> ObservedTrace:
         """One trace of an experiment with its spans.

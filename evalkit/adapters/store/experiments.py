@@ -46,19 +46,6 @@ def _find(gateway: Gateway, name: str) -> str | None:
     return number
 
 
-def experiments(gateway: Gateway, most: int = 200) -> list[tuple[str, str]]:
-    """Id and name of the experiments that were changed last, the newest first.
-
-    Raises:
-        StoreError: MLflow failed.
-    """
-    with gateway.answering("listing experiments"):
-        found = gateway.tracking.search_experiments(
-            max_results=most, order_by=["last_update_time DESC"]
-        )
-    return [(each.experiment_id, each.name) for each in found]
-
-
 def skill_of(gateway: Gateway, run_id: str) -> str:
     """The skill that a run of evalkit's evaluated, else the evaluation's name; empty if gone.
 
