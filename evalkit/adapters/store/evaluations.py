@@ -66,6 +66,12 @@ class Evaluations:
         """
         import mlflow
 
+        if not all(trace.info.trace_location.mlflow_experiment for trace in traces):
+            raise StoreError(
+                "the traces lie in tables of Unity Catalog, of which MLflow makes no copies: its "
+                "evaluation would write onto production, so none is kept; run evaluation/"
+                "run_eval.py where you want one"
+            )
         copies = [_copy(trace, run_id, experiment_id, self._mask) for trace in traces]
         if not is_workspace(self._gateway.uri):
             self._write(experiment_id, copies)
