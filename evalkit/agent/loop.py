@@ -169,16 +169,13 @@ class Loop:
             since = self._clock.seconds()
             messages += [*step, answer(reply)]
             step = self._answered(number, reply)
-        if step.reason != "budget" and not self._is_talk(number, step):
+        # a conversation is open until it no longer fits: the person may go on with it
+        is_talk = session.opening.kind == "interactive" and step.reason != "context full"
+        if step.reason != "budget" and not is_talk:
             self._directory.end(number, Closing(step.reason, step.detail, self._clock.now_ms()))
         early = "" if step.reason == "finished" else f": {one_line(step.detail)}"
         self._tell("end", f"{step.reason}{early}", number)
         return step
-
-    def _is_talk(self, number: int, ending: Ending) -> bool:
-        """Whether it is a conversation that the person may go on with."""
-        kind = self._directory.sessions()[number].opening.kind
-        return kind == "interactive" and ending.reason != "context full"
 
     def _resumed(self, session: Session, opening: str) -> list[Message] | Ending:
         """What the next call adds to the conversation as it is kept."""

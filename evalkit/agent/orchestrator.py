@@ -54,9 +54,6 @@ class Conclusion:
 def build_suite(work: Work) -> Conclusion:
     """Build the suite, or go on building it.
 
-    Args:
-        work: What the agent works with.
-
     Raises:
         ModelError: the model gives no answer; what was done is kept.
         StoreError: MLflow failed; what was done is kept.
@@ -87,10 +84,8 @@ class Orchestrator:
             if reason := self._do(task):
                 return self._concluded(reason)
         if blocked := self._plan.blocked:
-            return self._concluded(
-                f"the task {blocked.task_id} is blocked after {blocked.attempts} attempts: "
-                f"{blocked.failure}"
-            )
+            after = f"the task {blocked.task_id} is blocked after {blocked.attempts} attempts"
+            return self._concluded(f"{after}: {blocked.failure}")
         self._close_what_was_left()
         if not self._is_settled():
             self.check(VALIDATE)
@@ -116,13 +111,14 @@ class Orchestrator:
                 return ending.detail
         if self._session.plan():
             return ""
-        detail = f"{ending.reason}: {ending.detail}" if ending else ""
-        return f"{MOST_ATTEMPTS} sessions ended without a plan; the last one: {detail}"
+        last = f"{ending.reason}: {ending.detail}" if ending else ""
+        return f"{MOST_ATTEMPTS} sessions ended without a plan; the last one: {last}"
 
     def _is_planned(self) -> Check:
-        plan = self._session.plan()
-        lacking = "there is no plan yet: save eval_tasks.json"
-        return Check(plan is not None, f"planned: {len(plan.tasks)} tasks" if plan else lacking)
+        is_there = self._session.plan() is not None
+        return Check(
+            is_there, "planned" if is_there else "there is no plan yet: save eval_tasks.json"
+        )
 
     # -- one task -----------------------------------------------------------------------------
 
@@ -300,15 +296,13 @@ class Orchestrator:
                 f"too few traces: {found.get('good_rows')} good answers are no proof, {FEW_ROWS} "
                 "are the least. The suite is left as it is; start again when there are more"
             )
-            problems = found.get("problems")
-            parts = [few] if found.get("word") == "too few traces" else ["not verified"]
-            reason = "; ".join(
-                parts + [str(p) for p in (problems if isinstance(problems, list) else [])]
-            )
+            is_few, problems = found.get("word") == "too few traces", found.get("problems")
+            more = map(str, problems) if isinstance(problems, list) else ()
+            reason = "; ".join([few if is_few else "not verified", *more])
         return Conclusion(reason, self._led, self._whole)
 
 
 def _concerns(problem: str, others: set[str]) -> bool:
-    """Whether a problem is a task's to mend: not about another's scorer, nor about people."""
+    """Whether it is a task's to mend: neither about another scorer nor about people."""
     subject = re.match(r"(?:BAD_EXAMPLES\[')?(\w+)", problem)
     return not problem.startswith(PEOPLE) and not (subject and subject[1] in others)

@@ -14,7 +14,7 @@ from commands import Forge
 from competent import Competent, at, calls
 from messages_server import messages_server
 from servers import MlflowServer, Proxy, free_port
-from shop_agent import ShopAgent
+from shop_agent import ANSWERS, ShopAgent
 
 from evalkit.adapters.store import connect
 
@@ -104,6 +104,49 @@ def test_without_traces_there_is_nothing_to_build_from(agent: Agent) -> None:
     assert done.code == 1
     assert "the experiment holds no traces yet" in done.report["error"]
     assert server.answered == 0
+
+
+def test_without_inputs_there_is_nothing_to_ask_again(agent: Agent) -> None:
+    poller = ShopAgent(agent.uri, connect(agent.uri).experiment("poller", create=True))
+    for _ in range(12):
+        poller.answer("", "Polling complete")
+    with messages_server(Competent()) as server:
+        done = agent.run(server, about="poller")
+    assert done.code == 1
+    assert "the traces' inputs are empty: there is nothing to ask an agent" in done.report["error"]
+    assert (server.answered, agent.turns()) == (0, [])
+
+
+@pytest.mark.parametrize("flags", [(), ("--model", "offline")])
+def test_of_few_traces_a_suite_is_left_that_is_not_called_verified(
+    agent: Agent, flags: tuple[str, ...]
+) -> None:
+    shop = ShopAgent(agent.uri, connect(agent.uri).experiment("kiosk", create=True))
+    for question, answer in list(ANSWERS.items())[:6]:
+        shop.answer(question, answer)
+    with messages_server(Competent()) as server:
+        for _ in range(2):
+            done = agent.run(server, *flags, about="kiosk")
+            assert (done.code, done.report["verified"]) == (1, False)
+            assert "too few traces: 6 good answers are no proof" in done.report["error"]
+            assert done.report["validation"]["word"] == "too few traces"
+            assert agent.read("evaluation/scorers.py")
+            assert agent.read("evaluation/run_eval.py")
+            assert "mlflow_run_id" not in done.report["kept"]
+        assert server.answered == (0 if flags else 4)
+
+
+def test_a_session_of_an_earlier_form_is_refused_with_a_sentence(planned: Agent) -> None:
+    file = planned.folder / "state/session.json"
+    about = json.loads(file.read_text())
+    del about["form"]
+    file.write_text(json.dumps(about))
+    for named in (None, SHOP):
+        done = planned.run(NOBODY, about=named)
+        assert done.code == 2
+        (problem,) = done.report["problems"]
+        assert "the session s was led by another version of evalkit" in problem["message"]
+        assert "start a new session" in problem["fix"]
 
 
 # -- MLflow -----------------------------------------------------------------------------------

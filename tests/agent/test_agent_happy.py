@@ -95,8 +95,15 @@ def test_each_worker_starts_afresh_with_what_files_hold(built: Built) -> None:
     assert all(REJECTED[1] in opening for opening in openings)
 
 
-def test_nothing_is_written_into_the_looked_at_experiment(built: Built) -> None:
-    assert built.shop == built.before
+def test_the_looked_at_experiment_gets_the_findings_as_issues_and_nothing_else(
+    built: Built,
+) -> None:
+    (issue,) = built.done.report["kept"]["issues"]
+    assert issue["name"] == "answers differ in form"
+    now, before = built.shop, built.before
+    assert {table for table in now if now[table] != before[table]} == {"assessments"}
+    (new,) = [row for row in now["assessments"] if row not in before["assessments"]]
+    assert issue["issue_id"] in str(new)
 
 
 def test_the_agents_own_sessions_are_traces_with_tokens_and_cost(built: Built) -> None:
@@ -147,4 +154,3 @@ def test_the_script_runs_by_hand_from_anywhere(built: Built, tmp_path: Path) -> 
         command, capture_output=True, text=True, cwd=tmp_path, env=env, check=False
     )
     assert ended.returncode == 0, ended.stderr
-    assert built.shop == built.before

@@ -91,7 +91,9 @@ def test_killed_in_every_kind_of_session_and_gone_on_with(agent: Agent) -> None:
         mended = agent.run(server)
         assert mended.code == 0, mended.err
         assert "1 / 0" not in scorers.read_text()
-    assert state(agent.database, SHOP) == before
+    now = state(agent.database, SHOP)
+    assert {table for table in now if now[table] != before[table]} == {"assessments"}
+    assert len(now["assessments"]) == len(before["assessments"]) + 1  # the plan's one issue
     assert set(agent.endings()) == {"finished"}
     assert {name: task["status"] for name, task in agent.tasks().items()} == {
         "scorers-1": "done",
