@@ -122,12 +122,25 @@ class Evaluations:
             return ""
         from mlflow.genai.datasets import get_dataset
 
-        masked = [_masked(trace, self._mask) for trace in traces]
+        # Of equal inputs the first: MLflow holds one record for them, and fails to merge answers
+        # that are text. Records as it makes them of traces, but for inputs that are no object.
+        records = [_record(_masked(trace, self._mask)) for trace in reversed(traces)]
+        by_inputs = {canonical(record["inputs"]): record for record in records}
         with self._gateway.alone(), self._gateway.answering(f"writing the dataset {name!r}"):
             found = self._gateway.datasets.find(name, experiment_id)
             dataset_id = found or self._gateway.datasets.create(name, experiment_id)
             with _evaluating(self._gateway.uri, experiment_id):
-                get_dataset(dataset_id=dataset_id).merge_records(masked)
+                dataset = get_dataset(dataset_id=dataset_id)
+                known = {canonical(inputs) for inputs in dataset.to_df()["inputs"]}
+                new = [each for asked, each in by_inputs.items() if asked not in known]
+                # objects first: MLflow fails on one that comes after an answer that is text
+                new.sort(key=lambda record: not isinstance(record["outputs"], dict))
+                if isinstance(json.loads(dataset.schema or "{}").get("outputs"), str):
+                    for record in new:
+                        if isinstance(record["outputs"], dict):
+                            record["outputs"] = canonical(record["outputs"])
+                if new:
+                    dataset.merge_records(new)
         return name
 
     def register_scorers(self, experiment_id: str, serialized: Sequence[str]) -> list[str]:
@@ -227,6 +240,18 @@ def _replaying(scorer: str, said: Mapping[str, Sequence[Said]]) -> Any:
         ]
 
     return scorers.scorer(replayed, name=scorer)
+
+
+def _record(trace: Trace) -> dict[str, Any]:
+    root = next((span for span in trace.data.spans if span.parent_id is None), None)
+    inputs = root.inputs if root else None
+    said = trace.search_assessments(type="expectation")
+    return {
+        "inputs": inputs if isinstance(inputs, dict) else {"input": inputs},
+        "outputs": root.outputs if root else None,
+        "expectations": {each.name: each.value for each in said},
+        "source": {"source_type": "TRACE", "source_data": {"trace_id": trace.info.trace_id}},
+    }
 
 
 def _masked(trace: Trace, mask: Callable[[Json, str], Json]) -> Trace:
