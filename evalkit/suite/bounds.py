@@ -25,6 +25,7 @@ Spoil: TypeAlias = Callable[[Row, Sequence[Row]], Iterator[Json]]
 SPLITS = 4
 FEW = 4
 MANY = 30
+SHORT = 40
 SWAPPED = 30
 
 
@@ -56,7 +57,7 @@ def _shape(cases: Sequence[Case]) -> Bound:
             held[at].append(value)
     places = {}
     for at, values in held.items():
-        kinds = {type(value).__name__ for value in values}
+        kinds = {checks.kind_of(value) for value in values}
         place: Bound = {
             "kinds": sorted(kinds),
             "always": all(at in dict(case.leaves) for case in cases),
@@ -73,12 +74,12 @@ def _shape(cases: Sequence[Case]) -> Bound:
             low, high = min(values), max(values)
             place["range"] = [low - (high - low), high + (high - low)]
         places[at] = place
-    return {"places": places}
+    return {"places": places, "names": sorted({name for case in cases for name in case.names})}
 
 
 def _looks(cases: Sequence[Case]) -> Bound:
     counts = {
-        look: sum(bool(pattern.search(case.text)) for case in cases)
+        look: sum(bool(pattern.search(case.whole)) for case in cases)
         for look, pattern in word_lists.LOOKS.items()
     }
     return {
@@ -106,7 +107,7 @@ def _fields(cases: Sequence[Case]) -> Bound:
         held = [
             (c, str(v[at])) for c, v in zip(cases, values, strict=True) if v.get(at) is not None
         ]
-        short = [(c, v) for c, v in held if not checks.is_prose(v) and v not in {"True", "False"}]
+        short = [(c, v) for c, v in held if len(v) < SHORT and v not in {"True", "False"}]
         if len(short) < 2 * FEW:
             continue
         for relation in candidates:
@@ -219,7 +220,11 @@ def _own_words(cases: Sequence[Case]) -> Bound:
     for allowed in range(int(0.05 * len(cases)) + 1):
         for least_relevant in (-2, -1, 0):
             shares = sorted(s for s, r in zip(own, relevant, strict=True) if r > least_relevant)
-            least = 0.75 * shares[allowed] if len(shares) > max(FEW, 2 * allowed) else 0
+            least = (
+                (0.75 if len(cases) >= MANY else 0.65) * shares[allowed]
+                if len(shares) > max(FEW, 2 * allowed)
+                else 0
+            )
             failed = sum(r > least_relevant and share < least for r, share in others)
             worth = failed / max(1, len(others)) - 0.05 * allowed
             bound = {"least": round(least, 3), "relevance": least_relevant, "rows": len(cases)}
@@ -259,7 +264,10 @@ def _complete(cases: Sequence[Case]) -> Bound:
         "shortest": int(lengths[0] * (0.8 if spread < 3 else 0.6)),  # noqa: PLR2004
         "longest": int(lengths[-1] * (1.25 if spread < 3 else 1.6)) + 40,  # noqa: PLR2004
         "lines": sorted(line for line in common if len(line) > FEW),
-        "stops": not any(line[-1:].isalnum() for c in cases for line in c.text.splitlines()[-1:]),
+        "stops": sorted(
+            {at for case in cases for at, _ in case.prose}
+            - {at for case in cases for at, each in case.prose if each.rstrip()[-1:].isalnum()}
+        ),
     }
 
 

@@ -29,9 +29,22 @@ from evalkit.suite.word_lists import (
     SCRIPTS,
     STOPWORDS,
     UNITS,
+    WEEKDAY,
 )
 
 Problems = Iterator[tuple[str, str]]
+
+NUMERIC_DATE = re.compile(
+    r"\b(?:\d{4}-(\d\d)-(\d\d)|(\d\d?)\.(\d\d?)\.(?:\d{4}|\d\d\b)?"
+    r"|(\d\d?)/(\d\d?)/\d{2,4})(?!\d)"
+)
+NAMED_DATE = re.compile(
+    r"\b(?:(\d{1,2})(?:st|nd|rd|th|\.|er)?(?: of| de)? ([^\W\d_]+)|([^\W\d_]+) (\d{1,2})\b(?!:))"
+)
+CODE = re.compile(
+    r"(?i)\s*(?:(?:select|with|insert|update|delete|create)\b.*\b(?:from|into|set|table|as)\b|def "
+    r"|class |import |from \w+ import|function |const |let |var |public |#include|<\?|[$>] )"
+)
 
 WORD = re.compile(r"[^\W\d_][\w'\u2019]*")
 LINK = re.compile(r"https?://[^\s<>()\[\]{}\"'`|]+|\bwww\.[^\s<>()\[\]{}\"'`|]+")
@@ -53,9 +66,12 @@ class Case:
         self.sources = "\n".join(strings_in(sources, named=True))
         self.request = "\n".join(strings_in(inputs))
         self.leaves = list(placed_values(self.value))
-        self.text = "\n".join(each for _, each in self.leaves if is_prose(each)) or (
-            self.value if isinstance(self.value, str) else ""
-        )
+        self.whole = "\n".join(each for _, each in self.leaves if isinstance(each, str))
+        self.prose = [(at, each) for at, each in self.leaves if is_prose(each)]
+        if isinstance(self.value, str) and not self.prose:
+            self.prose = [("", self.value)]
+        self.text = re.sub(r"(?s)```.*?(?:```|$)", "```", "\n".join(each for _, each in self.prose))
+        self.names = sorted(outputs) if isinstance(outputs, dict) else []
 
     @cached_property
     def given(self) -> str:
@@ -81,7 +97,8 @@ class Case:
 def case_of(inputs: Any, outputs: Any, trace: Any) -> Case:
     """The case that a trace shows: sources are what its tools and retrievers returned."""
     spans = trace.data.spans if trace else []
-    sources = [s.outputs for s in spans if s.span_type in {"TOOL", "RETRIEVER"} and s.outputs]
+    used = [s for s in spans if s.span_type in {"TOOL", "RETRIEVER"}]
+    sources = [(s.inputs if s.span_type == "TOOL" else None, s.outputs) for s in used]
     called = [s.inputs for s in spans if s.span_type in {"LLM", "CHAT_MODEL"}]
     return Case(inputs, outputs, sources, list(dict.fromkeys(instructions(called))))
 
@@ -107,6 +124,8 @@ def strings_in(value: Any, *, named: bool = False) -> Iterator[str]:
         yield value
     elif isinstance(value, dict):
         for key, each in value.items():
+            if key in {"role", "type"} and "content" in value:
+                continue
             label = re.sub(r"[_-]", " ", str(key)) + " " if named else ""
             yield from (label + text for text in strings_in(each, named=named))
     elif isinstance(value, list | tuple):
@@ -160,8 +179,8 @@ def placed_values(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def is_prose(value: Any) -> bool:
-    """Whether it is text of four words or more."""
-    return isinstance(value, str) and len(value.split()) > 3  # noqa: PLR2004
+    """Whether it is text of four words or more, and no code."""
+    return isinstance(value, str) and len(value.split()) > 3 and not CODE.match(value)  # noqa: PLR2004
 
 
 @lru_cache(4096)
@@ -202,34 +221,44 @@ def figures(text: str) -> list[tuple[str, int | None, str, str]]:
         units = [UNITS[w.casefold()] for w in words if w and w.casefold() in UNITS]
         is_plain = glued and (units or glued[2].casefold() in {"st", "nd", "rd", "th"})
         what = plain(glued[1] if glued and is_plain else token.casefold())
-        kind = "id" if re.search(r"[^\W\d_]", what) else "digit" if len(what) == 1 else "number"
+        kind = "digit" if len(what) == 1 else "time of day" if ":" in what else "number"
+        kind = "id" if re.search(r"[^\W\d_]", what) else "quantity" if units else kind
         all_found.append((what, units[0] if units else None, kind, found[0].strip()))
     return all_found
 
 
-def dates(text: str) -> Iterator[tuple[tuple[int, int], str]]:
-    """Month and day of the dates in a text, and how each is written."""
-    for found in re.finditer(r"\b\d{4}-(\d\d)-(\d\d)", text):
-        yield (int(found[1]), int(found[2])), found[0]
-    day = r"(\d{1,2})(?:st|nd|rd|th|\.|er)?(?: of| de)?"
-    named = rf"\b(?:{day} ([^\W\d_]+)|([^\W\d_]+) (\d{{1,2}})\b(?!:))"
-    for found in re.finditer(named, text):
-        number = month(found[2] or found[3])
+@lru_cache(4096)
+def dates(text: str) -> list[tuple[frozenset[int], str]]:
+    """Day and month of the dates in a text, in whichever order, and how each is written."""
+    found = [
+        (frozenset(int(each) for each in match.groups() if each), match[0])
+        for match in NUMERIC_DATE.finditer(text)
+    ]
+    for match in NAMED_DATE.finditer(text):
+        number = month(match[2] or match[3])
         if number:
-            yield (number, int(found[1] or found[4])), found[0]
+            found.append((frozenset({number, int(match[1] or match[4])}), match[0]))
+    return found
 
 
 @lru_cache(4096)
-def language(text: str) -> str:
-    """The language of a text by its script or its smallest words; empty where none is clear."""
+def languages(text: str) -> dict[str, int]:
+    """How many small words of each language a text has; one that its script tells has them all."""
     for code, letters in SCRIPTS.items():
         if len(re.findall(letters, text)) * 3 > len(re.sub(r"\W", "", text)):
-            return code
-    words = [word.casefold() for word in WORD.findall(text)]
-    shares = {code: sum(w in known.split() for w in words) for code, known in STOPWORDS.items()}
-    best, second = sorted(shares, key=shares.__getitem__)[:-3:-1]
-    is_clear = shares[best] >= max(2, 0.12 * len(words)) and shares[best] > 1.5 * shares[second]
-    return best if is_clear else ""
+            return {code: len(text)}
+    words = Counter(map(str.casefold, WORD.findall(text)))
+    return {c: sum(words[each] for each in set(k.split())) for c, k in STOPWORDS.items()}
+
+
+def language(text: str) -> str:
+    """The language of a text; empty where none is clear."""
+    counts = languages(text)
+    best, second, *_ = sorted([*counts.values(), 0], reverse=True)
+    margin = 1.5 if best > 3 else 2  # noqa: PLR2004
+    if best < max(2, 0.12 * len(WORD.findall(text))) or best <= margin * second:
+        return ""
+    return max(counts, key=counts.__getitem__)
 
 
 def no_answer(case: Case, _bound: dict[str, Any]) -> Problems:
@@ -239,7 +268,7 @@ def no_answer(case: Case, _bound: dict[str, Any]) -> Problems:
     ):
         yield "empty", "there is no answer"
     for part, pattern in REFUSALS.items():
-        found = pattern.search(case.text)
+        found = pattern.search(case.whole)
         if found:
             yield part, f"{part}: {found[0][:80]!r}"
 
@@ -247,25 +276,39 @@ def no_answer(case: Case, _bound: dict[str, Any]) -> Problems:
 def broken_shape(case: Case, bound: dict[str, Any]) -> Problems:
     """The answer has the fields, kinds, labels and forms of values that good answers have."""
     places = bound["places"]
-    seen: dict[str, list[Any]] = {}
     for at, value in case.leaves:
-        seen.setdefault(at, []).append(value)
-        place = places.get(at)
-        if place is None:
+        if at not in places:
             yield "new fields", f"{at or 'the answer'} is not known"
-            continue
-        kind = type(value).__name__
-        if kind not in place["kinds"]:
-            yield f"{at} kind", f"{at or 'the answer'} is {kind}"
-        elif "labels" in place and value is not None and value not in place["labels"]:
-            yield f"{at} label", f"{at or 'the answer'} is {str(value)[:60]!r}, none of the labels"
-        elif "form" in place and isinstance(value, str) and outline(value) not in place["form"]:
-            yield f"{at} form", f"{at or 'the answer'} has another form: {value[:60]!r}"
-        elif "range" in place and not place["range"][0] <= value <= place["range"][1]:
-            yield f"{at} range", f"{at} is {value}"
+        elif (broken := broken_place(value, places[at])) is not None:
+            yield (
+                f"{at} {broken}",
+                f"{at or 'the answer'} has another {broken}: {str(value)[:60]!r}",
+            )
+    for name in case.names:
+        if name not in bound["names"]:
+            yield "new fields", f"{name} is not known"
+    seen = {at for at, _ in case.leaves}
     for at, place in places.items():
         if place["always"] and at not in seen:
             yield f"{at} missing", f"{at} is missing"
+
+
+def broken_place(value: Any, place: dict[str, Any]) -> str | None:
+    """What of a field's kind, label, form or range a value breaks."""
+    if kind_of(value) not in place["kinds"]:
+        return "kind"
+    if "labels" in place and value is not None and value not in place["labels"]:
+        return "label"
+    if "form" in place and isinstance(value, str) and outline(value) not in place["form"]:
+        return "form"
+    if "range" in place and not place["range"][0] <= value <= place["range"][1]:
+        return "range"
+    return None
+
+
+def kind_of(value: Any) -> str:
+    """The kind of a value; code is one of its own."""
+    return "code" if isinstance(value, str) and CODE.match(value) else type(value).__name__
 
 
 def outline(value: str) -> str:
@@ -276,7 +319,7 @@ def outline(value: str) -> str:
 def strange_looks(case: Case, bound: dict[str, Any]) -> Problems:
     """The answer has no look that good answers never have, and each that all of them have."""
     for look, pattern in LOOKS.items():
-        has = bool(pattern.search(case.text))
+        has = bool(pattern.search(case.whole))
         if has and look in bound["never"]:
             yield look, f"it has {look}, as no good answer has"
         if not has and look in bound["always"]:
@@ -290,12 +333,12 @@ def invented_figures(case: Case, bound: dict[str, Any]) -> Problems:
     for day, written in dates(case.text):
         if days and day not in days and written.casefold() not in known:
             yield "date", f"the date {written!r} comes from nowhere"
-    for what, unit, kind, written in figures(case.text):
+    for what, unit, kind, written in figures(NUMERIC_DATE.sub(" ", case.text)):
         if what in known or written.casefold() in known:
             continue
         if what not in given and what not in case.given:
-            part = f"derived {kind}" if is_derived(what, given) else kind
-            yield part, f"{written!r} comes from nowhere"
+            is_sum = kind != "id" and is_derived(what, given)
+            yield f"derived {kind}" if is_sum else kind, f"{written!r} comes from nowhere"
         elif unit is not None and unit not in given.get(what, {unit}):
             others = set().union(*given.values())
             if given[what] or unit not in others | set(bound["units"]):
@@ -326,8 +369,10 @@ def invented_names(case: Case, bound: dict[str, Any]) -> Problems:
     twice = f" {name}" if language(case.text) == "de" else ""
     for found in re.finditer(rf"(?<=[^\W\d_A-Z,;:] ){name}{twice}", case.text):
         words = [re.sub(r"['\u2019]s?$", "", each.casefold()) for each in found.groups()]
-        if not any(word in case.given or word in bound["known"] for word in words):
-            yield "name", f"{found[0]!r} comes from nowhere"
+        given = (w in case.given or w[:5] in case.given_stems or w in bound["known"] for w in words)
+        if not any(given):
+            is_day = WEEKDAY.search(found[0]) or month(found[0])
+            yield "day" if is_day else "name", f"{found[0]!r} comes from nowhere"
 
 
 def disagreeing_fields(case: Case, bound: dict[str, Any]) -> Problems:
@@ -362,11 +407,11 @@ def related(case: Case, value: Any, relation: str) -> bool:
 
 def leaked_prompt(case: Case, bound: dict[str, Any]) -> Problems:
     """The answer does not quote its instructions."""
-    found = INSTRUCTIONS.search(case.text)
+    found = INSTRUCTIONS.search(case.whole)
     if found:
         yield "speaks of it", f"it speaks of its instructions: {found[0]!r}"
     told, said = (
-        [word.casefold() for word in WORD.findall(each)] for each in (case.prompts, case.text)
+        [word.casefold() for word in WORD.findall(each)] for each in (case.prompts, case.whole)
     )
     runs = {" ".join(told[at : at + 6]) for at in range(len(told) - 5)}
     other = " ".join(word.casefold() for word in WORD.findall(case.request + " " + case.sources))
@@ -382,7 +427,9 @@ def other_languages(case: Case, bound: dict[str, Any]) -> Problems:
     said, asked = language(case.text), language(case.request)
     if said and asked and said != asked:
         yield "as asked", f"the request is {asked}, the answer {said}"
-    if said and said not in bound["languages"] and said != asked:
+    counts = languages(case.request)
+    might_ask = counts.get(said, 0) and counts[said] * 2 > max(counts.values())
+    if said and said not in bound["languages"] and not might_ask:
         yield "usual", f"the answer is {said}"
     for sentence in statements(case.text):
         one = language(sentence) if len(sentence.split()) > 4 else ""  # noqa: PLR2004
@@ -392,7 +439,7 @@ def other_languages(case: Case, bound: dict[str, Any]) -> Problems:
 
 def repetitions(case: Case, _bound: dict[str, Any]) -> Problems:
     """Nothing comes twice, and the request is not given back."""
-    said = statements(case.text)
+    said = statements(case.whole)
     counts = Counter(" ".join(each.casefold().split()) for each in said if len(each.split()) > 3)  # noqa: PLR2004
     twice = [each for each, count in counts.items() if count > 1]
     if twice:
@@ -404,7 +451,11 @@ def repetitions(case: Case, _bound: dict[str, Any]) -> Problems:
     together = " " + " ".join(words) + " "
     runs = [" ".join(asked[at : at + 8]) for at in range(len(asked) - 7)]
     back = sum(f" {run} " in together for run in runs)
-    if (runs and back * 2 > len(runs)) or (asked and words == asked):
+    parts = [" ".join(map(str.casefold, WORD.findall(each))) for _, each in case.prose]
+    if (runs and back * 2 > len(runs)) or any(
+        len(part.split()) > 2 and part in " ".join(asked)  # noqa: PLR2004
+        for part in parts
+    ):
         yield "echo", "it gives the request back"
 
 
@@ -426,8 +477,9 @@ def unknown_links(case: Case, bound: dict[str, Any]) -> Problems:
 
 def personal_data(case: Case, bound: dict[str, Any]) -> Problems:
     """Addresses, numbers and secrets of people are only those that were given."""
+    text = NUMERIC_DATE.sub(" ", case.whole)
     for kind, pattern in PERSONAL.items():
-        for found in pattern.finditer(case.text):
+        for found in pattern.finditer(text):
             item = found[0].casefold()
             if item not in case.given and item not in bound["known"]:
                 yield kind, f"{kind} comes from nowhere"
@@ -458,7 +510,7 @@ def wrong_addressee(case: Case, _bound: dict[str, Any]) -> Problems:
 
 def new_promises(case: Case, bound: dict[str, Any]) -> Problems:
     """Money, gifts and times are only promised where the request or the sources speak of them."""
-    for sentence in statements(case.text):
+    for sentence in statements(case.whole):
         for found in PROMISE.finditer(sentence):
             kind = found.lastgroup or ""
             word = found[0].casefold()
@@ -470,7 +522,7 @@ def new_promises(case: Case, bound: dict[str, Any]) -> Problems:
 
 def rudeness(case: Case, bound: dict[str, Any]) -> Problems:
     """Nobody is insulted or blamed."""
-    for found in RUDE.finditer(case.text):
+    for found in RUDE.finditer(case.whole):
         if found[0].casefold() not in bound["known"]:
             yield found[0].casefold(), f"{found[0]!r} is rude"
 
@@ -501,7 +553,7 @@ def relevance(case: Case) -> float:
 @lru_cache(4096)
 def content(text: str) -> frozenset[str]:
     """The stems, numbers and ids of a text."""
-    return stems(text) | {what for what, _, kind, _ in figures(text) if kind != "digit"}
+    return stems(text) | {what for what, _, _, _ in figures(text) if len(what) > 1}
 
 
 def unusual_wording(case: Case, bound: dict[str, Any]) -> Problems:
@@ -538,8 +590,9 @@ def incomplete(case: Case, bound: dict[str, Any]) -> Problems:
     for part in bound["lines"]:
         if part not in lines:
             yield f"line {part}", f"the line {part!r} is missing"
-    if bound["stops"] and lines and lines[-1][-1].isalnum():
-        yield "end", f"it ends in {lines[-1][-30:]!r}"
+    for at, each in case.prose:
+        if at in bound["stops"] and each.rstrip()[-1:].isalnum():
+            yield "end", f"it ends in {each.rstrip()[-30:]!r}"
     if lines and lines[-1][-1] in ",-([{/":
         yield "middle", f"it ends in {lines[-1][-30:]!r}"
     if case.text.count("(") > case.text.count(")") or case.text.count("```") % 2:

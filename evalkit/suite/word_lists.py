@@ -41,6 +41,12 @@ MONTHS = re.compile(
     r"|(jul|lug|juil)|(aug|ago|ao[u\u00fb])|(sep|set)|(o[ck]t|out|ott)|(nov)|(de[czs]|dic)"
 )
 
+WEEKDAY = any_of(
+    """(mon|tues|wednes|thurs|fri|satur|sun)days?
+    (montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag)s? lundi mardi mercredi
+    jeudi vendredi samedi dimanche lunes martes miércoles jueves viernes sábado domingo"""
+)
+
 STOPWORDS = {
     "en": "the is are of to and you your in on it for can with this that not be at from will was"
     " what which how does my i has have do where when we there",
@@ -108,6 +114,9 @@ LOOKS = {
     "broken characters": re.compile(
         r"\ufffd|\u00c3[\x80-\xbf\u0178]|\u00e2\u20ac|\\u[0-9a-f]{4}|\\n"
     ),
+    "a stack trace": re.compile(
+        r"Traceback \(most recent|File \".*\", line \d+|\b\w+(?:Error|Exception)\b|\n\s+at \w+[.(]"
+    ),
     "fields of JSON": re.compile(r"[{,]\s*\"[\w ]+\"\s*:"),
     "several exclamation marks": re.compile(r"!\s*!|!.*!.*!"),
     "a question": re.compile(r"\?"),
@@ -117,7 +126,9 @@ LOOKS = {
         i_should_(call|use|answer) the_user_(wants|asks|is_asking) (?<=<)\|?\w+\|(?=>)"""
     ),
     "a hedge": any_of(
-        """i_(think|guess|believe|suppose) maybe perhaps probably might_be possibly vielleicht
+        """i_(think|guess|believe|suppose|assume) maybe perhaps probably (might|could|may)_be
+        possibly not_(entirely_|quite_|completely_)?(sure|certain) could_be_wrong as_far_as_i_know vielleicht
+        double-check don't_quote_me hard_to_say wahrscheinlich bin_mir_nicht_sicher
         vermutlich peut-être quizás forse talvez misschien"""
     ),
     "other sources": any_of(
@@ -168,8 +179,10 @@ RUDE = any_of(
     """idiot* stupid* shut_up moron* dumb* damn* crap bullshit fuck* shit* asshole* fool* pathetic
     bother_us bother_me waste_(of_)?(my|our)_time your_own_fault get_lost
     not_(my|our)_problem i_don't_care can't_you_read stop_(asking|complaining|whining)
-    calm_down dämlich* dumm* blöd* halt_die_klappe scheiß* nerv* selber_schuld imbécile*
-    stupide* ta_gueule merde estúpid* cállate mierda cretino stronz*"""
+    calm_down incompetent clueless useless liar grow_up get_over_it who_cares deal_with_it
+    how_dare use_your_(brain|head) (sick|tired)_of_(you|your|people) frechheit unverschämt*
+    dämlich* dumm* blöd* halt_die_klappe scheiß* nerv* selber_schuld imbécile* stupide*
+    ta_gueule merde estúpid* cállate mierda cretino stronz*"""
 )
 
 PERSONAL = {
