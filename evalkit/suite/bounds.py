@@ -1,39 +1,36 @@
-"""The one table of checks: what each is, where it applies, its bound, and an answer that breaks it.
+"""What good answers have in common, as bounds of checks; whether a bound holds is found elsewhere.
 
-Bounds are learned from good answers and have to hold for good answers that they were not learned
-from; a part of a bound that does not is switched off, a check that is left with none is dropped.
+A learner gives a bound, or an empty one where good answers have nothing of the kind in common.
 """
 
 from __future__ import annotations
 
-import random
+import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from evalkit.core.values import Json
-from evalkit.suite import answer_edits, checks, word_lists
-from evalkit.suite.checks import Case, Problems
-from evalkit.suite.model import Row
+from evalkit.suite import answer_reading, checks, word_lists
+from evalkit.suite.answer_reading import Case
+from evalkit.suite.checks import Problems
 
 Bound: TypeAlias = dict[str, Any]
-Spoil: TypeAlias = Callable[[Row, Sequence[Row]], Iterator[Json]]
 
-SPLITS = 4
 FEW = 4
 MANY = 30
 SHORT = 40
+SUMS = 40
+SOME = 10
 SWAPPED = 30
 
 
-def _recurring(judge: Callable[[Case, Bound], Problems]) -> Callable[[Sequence[Case]], Bound]:
+def recurring_bound(judge: Callable[[Case, Bound], Problems]) -> Callable[[Sequence[Case]], Bound]:
     """Bounds of a check for things from nowhere: those that stand in several good answers."""
 
     def learn(cases: Sequence[Case]) -> Bound:
-        empty = {"known": (), "units": ()}
+        empty = {"known": (), "units": (), "sums": SUMS}
         seen = Counter(why for case in cases for why in {w for _, w in judge(case, empty)})
         quoted = (re.search(r"""(['"])(.+?)\1""", why) for why, n in seen.items() if n > 1)
         return {"known": sorted({found[2].casefold() for found in quoted if found})}
@@ -41,16 +38,19 @@ def _recurring(judge: Callable[[Case, Bound], Problems]) -> Callable[[Sequence[C
     return learn
 
 
-def _figures(cases: Sequence[Case]) -> Bound:
-    units = {unit for case in cases for _, unit, _, _ in checks.figures(case.text) if unit}
-    return {**_recurring(checks.invented_figures)(cases), "units": sorted(units)}
+def figures_bound(cases: Sequence[Case]) -> Bound:
+    """Ungrounded figures that recur, and the units that good answers use."""
+    units = {unit for case in cases for _, unit, _, _ in answer_reading.figures(case.text) if unit}
+    return {**recurring_bound(checks.invented_figures)(cases), "units": sorted(units), "sums": SUMS}
 
 
-def _nothing(_cases: Sequence[Case]) -> Bound:
+def nothing_bound(_cases: Sequence[Case]) -> Bound:
+    """Nothing has to be learned."""
     return {}
 
 
-def _shape(cases: Sequence[Case]) -> Bound:
+def shape_bound(cases: Sequence[Case]) -> Bound:
+    """Of each place its kinds, labels, forms and ranges; of labels all have to be known."""
     held: dict[str, list[Any]] = defaultdict(list)
     for case in cases:
         for at, value in case.leaves:
@@ -64,7 +64,7 @@ def _shape(cases: Sequence[Case]) -> Bound:
         }
         written = [value for value in values if isinstance(value, str)]
         labels = set(written)
-        if written and not any(map(checks.is_prose, written)):
+        if written and not any(map(answer_reading.is_prose, written)):
             outlines = Counter(map(checks.outline, written))
             if len(written) > FEW and min(Counter(written).values()) > 1:
                 place["labels"] = sorted(labels)
@@ -77,9 +77,13 @@ def _shape(cases: Sequence[Case]) -> Bound:
     return {"places": places, "names": sorted({name for case in cases for name in case.names})}
 
 
-def _looks(cases: Sequence[Case]) -> Bound:
+def looks_bound(cases: Sequence[Case]) -> Bound:
+    """Looks that no good answer has, and those that each has."""
     counts = {
-        look: sum(bool(pattern.search(case.whole)) for case in cases)
+        look: sum(
+            bool(pattern.search(case.text if look in word_lists.ORDINARY else case.whole))
+            for case in cases
+        )
         for look, pattern in word_lists.LOOKS.items()
     }
     return {
@@ -92,7 +96,8 @@ def _looks(cases: Sequence[Case]) -> Bound:
     }
 
 
-def _fields(cases: Sequence[Case]) -> Bound:
+def fields_bound(cases: Sequence[Case]) -> Bound:
+    """Relations of fields to what was given and to each other that always hold."""
     values = [dict(case.leaves) for case in cases]
     places = sorted({at for each in values for at in each if at})
     names = sorted({str(n) for c in cases if isinstance(c.inputs, Mapping) for n in c.inputs})
@@ -108,10 +113,10 @@ def _fields(cases: Sequence[Case]) -> Bound:
             (c, str(v[at])) for c, v in zip(cases, values, strict=True) if v.get(at) is not None
         ]
         short = [(c, v) for c, v in held if len(v) < SHORT and v not in {"True", "False"}]
-        if len(short) < 2 * FEW:
+        if len(short) < SOME:
             continue
         for relation in candidates:
-            bound = {"relations": [(at, relation)], "sets": [], "markers": []}
+            bound = {"relations": [(at, relation)], "sets": [], "markers": [], "ids": []}
             if _means_something(relation, short) and not any(
                 True for case, _ in short for _ in checks.disagreeing_fields(case, bound)
             ):
@@ -119,6 +124,7 @@ def _fields(cases: Sequence[Case]) -> Bound:
     return {
         "relations": relations,
         "sets": _sets(values, places),
+        "ids": [(at, form) for at in places if (form := _form_of_ids(cases, values, at))],
         "markers": [
             each
             for at in places
@@ -126,6 +132,22 @@ def _fields(cases: Sequence[Case]) -> Bound:
             if (each := _markers(cases, values, at, where))
         ],
     }
+
+
+def _form_of_ids(cases: Sequence[Case], values: Sequence[Mapping[str, Any]], at: str) -> str | None:
+    """The form of a field's ids, where it is set just if the request holds such an id."""
+    held = [each[at] for each in values if isinstance(each.get(at), str)]
+    start = os.path.commonprefix(held)  # noqa: RUF071 - characters are meant
+    prefix = re.match(r"[^\W\d_]+[^\w\s]?", start) if len(held) > FEW else None
+    if prefix is None or not all(re.fullmatch(r"\W?\d+", h[prefix.end() :]) for h in held):
+        return None
+    form = rf"\b{re.escape(prefix[0])}\W?\d+"
+    agree = all(
+        (each.get(at) is None) == (re.search(form, case.request) is None)
+        for case, each in zip(cases, values, strict=True)
+        if at in each
+    )
+    return form if agree and len(held) < len(cases) else None
 
 
 def _means_something(relation: str, held: Sequence[tuple[Case, str]]) -> bool:
@@ -145,7 +167,7 @@ def _sets(values: Sequence[Mapping[str, Any]], places: Iterable[str]) -> list[tu
     for at in places:
         labels = Counter(str(each[at]) for each in values if isinstance(each.get(at), str))
         for label, count in labels.items():
-            if count < FEW or len(labels) > 12:  # noqa: PLR2004
+            if count < 2 * FEW or len(labels) > 12:  # noqa: PLR2004
                 continue
             for other in places:
                 states = {
@@ -166,24 +188,35 @@ def _markers(
         return None
     seen: dict[str, Counter[str]] = defaultdict(Counter)
     for case, each in zip(cases, values, strict=True):
-        for stem in checks.stems(case.text if where == "text" else case.request):
+        for stem in answer_reading.stems(case.text if where == "text" else case.request):
             seen[stem][str(each.get(at))] += 1
     marks: dict[str, list[str]] = {label: [] for label in labels}
     for stem, counts in sorted(seen.items()):
         (label, count), *more = counts.most_common()
         chance = (labels[label] / len(values)) ** count if label in marks else 1
-        if not more and count > 2 and chance < 0.01:  # noqa: PLR2004
+        if not more and count >= FEW and chance < 0.01:  # noqa: PLR2004
             marks[label].append(stem)
     return (at, where, marks) if any(marks.values()) else None
 
 
-def _languages(cases: Sequence[Case]) -> Bound:
-    found = Counter(filter(None, (checks.language(case.text) for case in cases)))
+def ids_bound(cases: Sequence[Case]) -> Bound:
+    """Something where enough requests hold ids."""
+    held = [
+        case
+        for case in cases
+        if any(k == "id" for _, _, k, _ in answer_reading.figures(case.request))
+    ]
+    return {"requests": len(held)} if len(held) >= SOME else {}
+
+
+def languages_bound(cases: Sequence[Case]) -> Bound:
+    """Languages that a fifth of good answers have."""
+    found = Counter(filter(None, (answer_reading.language(case.text) for case in cases)))
     usual = sorted(each for each, count in found.items() if count * 5 > len(cases))
     return {"languages": usual} if usual else {}
 
 
-def _citations(cases: Sequence[Case]) -> Bound:
+def citations_bound(cases: Sequence[Case]) -> Bound:
     """Ids of which the sources hold some and good answers cite some, by their form."""
     forms: Counter[str] = Counter()
     for case in cases:
@@ -201,32 +234,40 @@ def _citations(cases: Sequence[Case]) -> Bound:
     return {"pattern": rf"\b{pattern}\b"}
 
 
-def _own_words(cases: Sequence[Case]) -> Bound:
+def own_words_bound(cases: Sequence[Case]) -> Bound:
     """The threshold, and how relevant sources must be, at which most answers of others fail."""
-    told = [checks.content("\n".join(checks.strings_in(case.value))) for case in cases]
-    given = [checks.content(f"{case.request}\n{case.sources}") for case in cases]
+    told = [
+        answer_reading.content("\n".join(answer_reading.strings_in(case.value))) for case in cases
+    ]
+    given = [answer_reading.content(f"{case.request}\n{case.sources}") for case in cases]
     said, held = (Counter(each for one in many for each in one) for many in (told, given))
     most = {each: max(said[each], held[each]) for each in said}
     shared = {each: n for each, n in sorted(most.items()) if n > max(1, 0.05 * len(cases))}
     own = [checks.own_share(case, shared, len(cases)) for case in cases]
     relevant = [checks.relevance(case) for case in cases]
-    others = [
-        (relevant[at], checks.own_share(_with_value(cases[at], cases[other]), shared, len(cases)))
-        for at in range(min(len(cases), SWAPPED))
-        for other in range(min(len(cases), SWAPPED))
-        if at != other
-    ]
-    best: tuple[float, Bound] = (0.3, {})
-    for allowed in range(int(0.05 * len(cases)) + 1):
-        for least_relevant in (-2, -1, 0):
-            shares = sorted(s for s, r in zip(own, relevant, strict=True) if r > least_relevant)
-            least = (
-                (0.75 if len(cases) >= MANY else 0.65) * shares[allowed]
-                if len(shares) > max(FEW, 2 * allowed)
-                else 0
+    spread = range(0, len(cases), len(cases) // SWAPPED + 1)
+    others = {
+        other: [
+            (
+                relevant[at],
+                checks.own_share(_with_value(cases[at], cases[other]), shared, len(cases)),
             )
-            failed = sum(r > least_relevant and share < least for r, share in others)
-            worth = failed / max(1, len(others)) - 0.05 * allowed
+            for at in spread
+            if at != other
+        ]
+        for other in spread
+    }
+    sourced = sum(bool(case.sources.strip()) for case in cases) * 2 > len(cases)
+    best: tuple[float, Bound] = (0.3, {})
+    for allowed in range(max(len(cases) >= SOME, int(0.05 * len(cases))) + 1):
+        for least_relevant in (-1, 0) if sourced else (-2,):
+            shares = sorted(s for s, r in zip(own, relevant, strict=True) if r > least_relevant)
+            least = 0.75 * shares[allowed] if len(shares) > max(FEW, 2 * allowed) else 0
+            failed = [
+                sum(r > least_relevant and share < least for r, share in each) / max(1, len(each))
+                for each in others.values()
+            ]
+            worth = min(failed) / 2 + sum(failed) / len(failed) / 2 - 0.05 * allowed
             bound = {"least": round(least, 3), "relevance": least_relevant, "rows": len(cases)}
             best = max(best, (worth, bound), key=lambda each: each[0])
     return {**best[1], "shared": shared} if best[1] else {}
@@ -239,11 +280,14 @@ def _with_value(case: Case, other: Case) -> Case:
     return changed
 
 
-def _wording(cases: Sequence[Case]) -> Bound:
-    seen = Counter(stem for case in cases for stem in checks.stems(case.text))
+def wording_bound(cases: Sequence[Case]) -> Bound:
+    """The share of words that are new against the other good answers."""
+    if len(cases) < 2 * SOME:
+        return {}
+    seen = Counter(stem for case in cases for stem in answer_reading.stems(case.text))
     shares, worst = [], []
     for case in cases:
-        own = checks.stems(case.text)
+        own = answer_reading.stems(case.text)
         others = {stem for stem, count in seen.items() if count - (stem in own) > 1}
         share, sentence = checks.new_words(case, others)
         shares.append(share)
@@ -255,7 +299,8 @@ def _wording(cases: Sequence[Case]) -> Bound:
     }
 
 
-def _complete(cases: Sequence[Case]) -> Bound:
+def complete_bound(cases: Sequence[Case]) -> Bound:
+    """Lengths, lines that all have, and places that end with a stop."""
     lengths = sorted(len(case.text) for case in cases)
     lines = [{line.strip() for line in case.text.splitlines()} - {""} for case in cases]
     common = set.intersection(*lines) if len(cases) > FEW else set()
@@ -269,196 +314,3 @@ def _complete(cases: Sequence[Case]) -> Bound:
             - {at for case in cases for at, each in case.prose if each.rstrip()[-1:].isalnum()}
         ),
     }
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One kind of thing that rules can tell.
-
-    Attributes:
-        name: The scorer's name.
-        judge: One of :mod:`evalkit.suite.checks`; its docstring is the scorer's.
-        learn: Its bound from good answers; empty with ``needs`` where there is nothing to hold to.
-        spoil: Bad answers in a row's place, of the length and shape of good ones.
-        needs: A key that the bound has to have.
-        tolerated: The share of good answers that may break a bound learned from others.
-    """
-
-    name: str
-    judge: Callable[[Case, Bound], Problems]
-    learn: Callable[[Sequence[Case]], Bound]
-    spoil: Spoil
-    needs: str = ""
-    tolerated: float = 0.015
-
-
-def case_of_row(row: Row) -> Case:
-    """A recorded row as a suite's scorers will see it."""
-    if row.trace is not None:
-        return checks.case_of(row.inputs, row.outputs, row.trace)
-    return Case(row.inputs, row.outputs, row.sources, row.prompts)
-
-
-def learned(check: Check, route: str, cases: Sequence[Case]) -> tuple[Bound | None, str]:
-    """A check's bound on a route, relaxed until good answers hold to it; else None and why."""
-    whole = check.learn(cases)
-    if check.needs and check.needs not in whole:
-        return None, "good answers have nothing of the kind in common"
-    broken = [{part for part, _ in check.judge(case, whole)} for case in cases]
-    numbers = random.Random(route)  # noqa: S311
-    for _ in range(SPLITS):
-        order = numbers.sample(range(len(cases)), len(cases))
-        half = len(cases) // 2
-        for one, other in ((order[:half], order[half:]), (order[half:], order[:half])):
-            bound = check.learn([cases[at] for at in one])
-            if one and (not check.needs or check.needs in bound):
-                judged = (check.judge(cases[at], bound) for at in other)
-                broken += [{part for part, _ in problems} for problems in judged]
-    off: set[str] = set()
-    while sum(bool(parts - off) for parts in broken) > check.tolerated * len(broken):
-        off.add(Counter(part for parts in broken for part in parts - off).most_common(1)[0][0])
-    return {**whole, "off": sorted(off)}, ""
-
-
-def _words(edit: Callable[[str], str]) -> Spoil:
-    """A spoiler that edits what people read of an answer."""
-
-    def spoil(row: Row, _others: Sequence[Row]) -> Iterator[Json]:
-        for path, text in answer_edits.texts(row)[:1]:
-            yield answer_edits.with_value(row.outputs, path, edit(text))
-
-    return spoil
-
-
-def _swap(pattern: str, by: str) -> Spoil:
-    """Other words in the place of what a pattern finds first."""
-    return _words(lambda text: re.sub(pattern, by, text, count=1))
-
-
-def _end(words: str) -> Spoil:
-    """Words in the place of a text's last sentence, or behind it."""
-    return _words(lambda text: f"{text.rsplit('. ', 1)[0].rstrip('. ')}. {words}")
-
-
-def _instead(*sentences: str) -> Spoil:
-    """As many of these sentences in the place of a text as it is long."""
-    return _words(
-        lambda text: " ".join(
-            each for at, each in enumerate(sentences * 9) if not at or 60 * at < len(text)
-        )
-    )
-
-
-def _another(row: Row, others: Sequence[Row]) -> Iterator[Json]:
-    """The answer to something else."""
-    yield from (other.outputs for other in others if other.outputs != row.outputs)
-
-
-def _twice(text: str) -> str:
-    said = [each for each in checks.statements(text) if len(each.split()) > FEW]
-    return text.replace(said[-1], said[0]) if len(said) > 1 else f"{text} {text}"
-
-
-def _mixed(row: Row, others: Sequence[Row]) -> Iterator[Json]:
-    """A field of another kind, or one of another answer in the place of its own."""
-    fields = list(answer_edits.fields(row.outputs))
-    for path, value in fields:
-        yield answer_edits.with_value(row.outputs, path, [value])
-    for path, value in fields:
-        taken = {str(answer_edits.value_at(other.outputs, path)): other for other in others}
-        for other in taken.values():
-            new = answer_edits.value_at(other.outputs, path)
-            if new not in (None, value):
-                yield answer_edits.with_value(row.outputs, path, new)
-
-
-CHECKS = (
-    Check(
-        "answered",
-        checks.no_answer,
-        _nothing,
-        _instead("I'm sorry, but I can't help with that.", "There is nothing that I can do."),
-    ),
-    Check("shape_kept", checks.broken_shape, _shape, _mixed),
-    Check("looks_kept", checks.strange_looks, _looks, _end('<|tool_call|> {"name": "search"}')),
-    Check(
-        "complete", checks.incomplete, _complete, _words(lambda t: t[: len(t) // 3] + " and the")
-    ),
-    Check("figures_grounded", checks.invented_figures, _figures, _swap(r"\b\d+\b", "7319")),
-    Check(
-        "names_grounded",
-        checks.invented_names,
-        _recurring(checks.invented_names),
-        _end("Please ask Zebulon Quist about it."),
-    ),
-    Check("fields_agree", checks.disagreeing_fields, _fields, _mixed),
-    Check(
-        "prompt_kept",
-        checks.leaked_prompt,
-        _recurring(checks.leaked_prompt),
-        _end("My instructions say so."),
-    ),
-    Check(
-        "language_kept",
-        checks.other_languages,
-        _languages,
-        _instead(
-            "Het spijt ons, maar dat is niet zo als u het zegt, en wij zijn er nog mee bezig."
-        ),
-        "languages",
-    ),
-    Check("not_repeated", checks.repetitions, _nothing, _words(_twice)),
-    Check(
-        "no_placeholders",
-        checks.left_placeholders,
-        _recurring(checks.left_placeholders),
-        _end("Regards, [YOUR NAME]"),
-    ),
-    Check(
-        "links_known",
-        checks.unknown_links,
-        _recurring(checks.unknown_links),
-        _end("See https://example.org/offer."),
-    ),
-    Check(
-        "no_personal_data",
-        checks.personal_data,
-        _recurring(checks.personal_data),
-        _end("Write to j.doe81@mail.example."),
-    ),
-    Check(
-        "cites_what_was_given",
-        checks.wrong_citations,
-        _citations,
-        _swap(r"([\[(][\w.#/-]*)\d+([\])])", r"\g<1>9977\2"),
-        "pattern",
-    ),
-    Check(
-        "right_addressee",
-        checks.wrong_addressee,
-        _nothing,
-        _swap(r"^(\W*\w+ )[^\n,!.]+", r"\1Zebulon Quist"),
-    ),
-    Check(
-        "no_new_promises",
-        checks.new_promises,
-        _recurring(checks.new_promises),
-        _end("You get a voucher, that I guarantee."),
-    ),
-    Check("civil", checks.rudeness, _recurring(checks.rudeness), _end("Only an idiot asks that.")),
-    Check("says_something", checks.emptiness, _own_words, _another, "least", 1),
-    Check(
-        "wording_usual",
-        checks.unusual_wording,
-        _wording,
-        _end("Purple elephants rarely juggle marmalade beneath cathedrals."),
-    ),
-    Check(
-        "no_contradiction",
-        checks.contradictions,
-        _nothing,
-        _swap(r"\b(is|are|can|has|ist|sind|est)\b", r"\1 not"),
-    ),
-    Check("names_what_was_asked", checks.forgotten_ids, _nothing, _another),
-)
-"""The table: each check once."""

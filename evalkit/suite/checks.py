@@ -6,259 +6,45 @@ of how bounds are learned, and uses nothing but the standard library, because it
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
+from evalkit.suite.answer_reading import (
+    CODE,
+    LINK,
+    NUMERIC_DATE,
+    WORD,
+    Case,
+    content,
+    dates,
+    figures,
+    language,
+    languages,
+    month,
+    statements,
+    stems,
+    strings_in,
+)
 from evalkit.suite.word_lists import (
     INSTRUCTIONS,
     LOOKS,
-    MONTHS,
     NEGATION,
     OPPOSITES,
+    ORDINARY,
     PERSONAL,
     PLACEHOLDERS,
     PROMISE,
     REFUSALS,
     RUDE,
     SALUTATION,
-    SCRIPTS,
-    STOPWORDS,
-    UNITS,
     WEEKDAY,
 )
 
 Problems = Iterator[tuple[str, str]]
-
-NUMERIC_DATE = re.compile(
-    r"\b(?:\d{4}-(\d\d)-(\d\d)|(\d\d?)\.(\d\d?)\.(?:\d{4}|\d\d\b)?"
-    r"|(\d\d?)/(\d\d?)/\d{2,4})(?!\d)"
-)
-NAMED_DATE = re.compile(
-    r"\b(?:(\d{1,2})(?:st|nd|rd|th|\.|er)?(?: of| de)? ([^\W\d_]+)|([^\W\d_]+) (\d{1,2})\b(?!:))"
-)
-CODE = re.compile(
-    r"(?i)\s*(?:(?:select|with|insert|update|delete|create)\b.*\b(?:from|into|set|table|as)\b|def "
-    r"|class |import |from \w+ import|function |const |let |var |public |#include|<\?|[$>] )"
-)
-
-WORD = re.compile(r"[^\W\d_][\w'\u2019]*")
-LINK = re.compile(r"https?://[^\s<>()\[\]{}\"'`|]+|\bwww\.[^\s<>()\[\]{}\"'`|]+")
-SENTENCE = re.compile(r"(?<=[.!?\u3002\uff01\uff1f])[\"')\]]*\s+|\n+")
-FIGURE = re.compile(
-    r"([€$£¥]|\b(?:EUR|USD|GBP|CHF|Rs)\b)?\s?"
-    r"(?<![\w.])((?:[^\W\d_]+[-_/]?)?\d(?:[\w]|[.,:/_-](?=[^\W_]))*)"
-    r"(?:\s?([%€$£¥°]\w?)|\.?[ -](?:[^\W\d_]+\s(?=[^\W\d_]))??([^\W\d_]+))?"
-)
-
-
-class Case:
-    """A request with its answer, as checks look at them."""
-
-    def __init__(self, inputs: Any, outputs: Any, sources: Any = (), prompts: Any = ()) -> None:
-        self.inputs = inputs
-        self.value = final(outputs)
-        self.prompts = "\n".join(strings_in(prompts))
-        self.sources = "\n".join(strings_in(sources, named=True))
-        self.request = "\n".join(strings_in(inputs))
-        self.leaves = list(placed_values(self.value))
-        self.whole = "\n".join(each for _, each in self.leaves if isinstance(each, str))
-        self.prose = [(at, each) for at, each in self.leaves if is_prose(each)]
-        if isinstance(self.value, str) and not self.prose:
-            self.prose = [("", self.value)]
-        self.text = re.sub(r"(?s)```.*?(?:```|$)", "```", "\n".join(each for _, each in self.prose))
-        self.names = sorted(outputs) if isinstance(outputs, dict) else []
-
-    @cached_property
-    def given(self) -> str:
-        """All that the answer may draw from, in lower case."""
-        named = "\n".join(strings_in(self.inputs, named=True))
-        return f"{named}\n{self.sources}\n{self.prompts}".casefold()
-
-    @cached_property
-    def given_stems(self) -> frozenset[str]:
-        """The stems of what the answer may draw from."""
-        return stems(self.given)
-
-    @cached_property
-    def given_figures(self) -> dict[str, set[int]]:
-        """The numbers that the answer may draw from, with the units that stand beside them."""
-        found: dict[str, set[int]] = {}
-        for what, unit, _, _ in figures(self.given):
-            for part in {what, *(plain(p) for p in re.split(r"[-/:. t]", what) if p)}:
-                found.setdefault(part, set()).update([] if unit is None else [unit])
-        return found
-
-
-def case_of(inputs: Any, outputs: Any, trace: Any) -> Case:
-    """The case that a trace shows: sources are what its tools and retrievers returned."""
-    spans = trace.data.spans if trace else []
-    used = [s for s in spans if s.span_type in {"TOOL", "RETRIEVER"}]
-    sources = [(s.inputs if s.span_type == "TOOL" else None, s.outputs) for s in used]
-    called = [s.inputs for s in spans if s.span_type in {"LLM", "CHAT_MODEL"}]
-    return Case(inputs, outputs, sources, list(dict.fromkeys(instructions(called))))
-
-
-def instructions(value: Any) -> Iterator[str]:
-    """The system prompts in what models were called with, in whatever form."""
-    if isinstance(value, dict):
-        if value.get("role", value.get("type")) in {"system", "developer"}:
-            yield "\n".join(strings_in(value.get("content")))
-        for key, each in value.items():
-            if key in {"system", "instructions", "system_prompt", "system_instruction"}:
-                yield "\n".join(strings_in(each))
-            else:
-                yield from instructions(each)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from instructions(each)
-
-
-def strings_in(value: Any, *, named: bool = False) -> Iterator[str]:
-    """All texts and numbers in a value, in order, and the names of its fields where asked for."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, each in value.items():
-            if key in {"role", "type"} and "content" in value:
-                continue
-            label = re.sub(r"[_-]", " ", str(key)) + " " if named else ""
-            yield from (label + text for text in strings_in(each, named=named))
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from strings_in(each, named=named)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield str(value)
-
-
-def final(outputs: Any) -> Any:
-    """The answer proper: a conversation's last message, a completion's text, what JSON holds."""
-    if isinstance(outputs, str):
-        held = json_in(outputs)
-        return outputs if held is None else held
-    if isinstance(outputs, dict):
-        for name, at in (("choices", 0), ("messages", -1)):
-            if isinstance(outputs.get(name), list) and outputs[name]:
-                return final(outputs[name][at])
-        message = outputs.get("message", outputs)
-        is_message = isinstance(message, dict) and message.keys() & {"role", "type"}
-        return final(message["content"]) if is_message and message.get("content") else outputs
-    if isinstance(outputs, list | tuple) and outputs and isinstance(outputs[-1], dict):
-        if outputs[-1].keys() >= {"role", "content"}:
-            return final(outputs[-1])
-        if all(isinstance(each, dict) and each.get("type") == "text" for each in outputs):
-            return "\n".join(str(each.get("text", "")) for each in outputs)
-    return outputs
-
-
-def json_in(text: str) -> Any:
-    """The object or list that a text holds, in a code fence or not; None where it holds none."""
-    bare = re.sub(r"^\s*```\w*\n(.*?)```\s*$", r"\1", text, flags=re.DOTALL).strip()
-    if bare[:1] not in {"{", "["}:
-        return None
-    try:
-        return json.loads(bare)
-    except (ValueError, RecursionError):
-        return None
-
-
-def placed_values(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
-    """What lies in a value, by its place; items of a list share a place."""
-    if isinstance(value, dict):
-        for key, each in value.items():
-            yield from placed_values(each, f"{at}.{key}" if at else str(key))
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from placed_values(each, f"{at}[]")
-    else:
-        yield at, value
-
-
-def is_prose(value: Any) -> bool:
-    """Whether it is text of four words or more, and no code."""
-    return isinstance(value, str) and len(value.split()) > 3 and not CODE.match(value)  # noqa: PLR2004
-
-
-@lru_cache(4096)
-def stems(text: str) -> frozenset[str]:
-    """The beginnings of a text's longer words, which forms of a word share."""
-    words = map(str.casefold, WORD.findall(text))
-    return frozenset(word[:5] for word in words if len(word) > 3)  # noqa: PLR2004
-
-
-def statements(text: str) -> list[str]:
-    """The sentences and lines of a text."""
-    return [each.strip() for each in SENTENCE.split(text) if each.strip()]
-
-
-def plain(number: str) -> str:
-    """A number without separators of thousands, closing noughts and leading ones."""
-    bare = re.sub(r"(?<=\d)[,.](?=\d{3}\b(?![.,]\d{1,2}[.,]))", "", number).replace(",", ".")
-    if re.fullmatch(r"\d+\.\d+", bare):
-        bare = bare.rstrip("0").rstrip(".")
-    return bare.lstrip("0") or "0" if bare[:1].isdigit() else bare
-
-
-def month(word: str) -> int | None:
-    """The number of the month that a word names, in the larger languages of Europe."""
-    found = MONTHS.match(word) if 2 < len(word) < 11 else None  # noqa: PLR2004
-    return found.lastindex if found else None
-
-
-@lru_cache(4096)
-def figures(text: str) -> list[tuple[str, int | None, str, str]]:
-    """The numbers and ids of a text: what, its unit's number if any, kind, as it is written."""
-    bare = re.sub(r"(?m)^[ \t#>*-]*\d{1,3}[.)][ \t]|\[\d{1,2}\]", " ", LINK.sub(" ", text))
-    all_found = []
-    for found in FIGURE.finditer(bare):
-        before, token, sign, after = found.groups()
-        glued = re.fullmatch(r"(\d[\d.,]*)[-]?([^\W\d_]{1,12})", token)
-        words = [glued[2]] if glued else [before, sign, after]
-        units = [UNITS[w.casefold()] for w in words if w and w.casefold() in UNITS]
-        is_plain = glued and (units or glued[2].casefold() in {"st", "nd", "rd", "th"})
-        what = plain(glued[1] if glued and is_plain else token.casefold())
-        kind = "digit" if len(what) == 1 else "time of day" if ":" in what else "number"
-        kind = "id" if re.search(r"[^\W\d_]", what) else "quantity" if units else kind
-        all_found.append((what, units[0] if units else None, kind, found[0].strip()))
-    return all_found
-
-
-@lru_cache(4096)
-def dates(text: str) -> list[tuple[frozenset[int], str]]:
-    """Day and month of the dates in a text, in whichever order, and how each is written."""
-    found = [
-        (frozenset(int(each) for each in match.groups() if each), match[0])
-        for match in NUMERIC_DATE.finditer(text)
-    ]
-    for match in NAMED_DATE.finditer(text):
-        number = month(match[2] or match[3])
-        if number:
-            found.append((frozenset({number, int(match[1] or match[4])}), match[0]))
-    return found
-
-
-@lru_cache(4096)
-def languages(text: str) -> dict[str, int]:
-    """How many small words of each language a text has; one that its script tells has them all."""
-    for code, letters in SCRIPTS.items():
-        if len(re.findall(letters, text)) * 3 > len(re.sub(r"\W", "", text)):
-            return {code: len(text)}
-    words = Counter(map(str.casefold, WORD.findall(text)))
-    return {c: sum(words[each] for each in set(k.split())) for c, k in STOPWORDS.items()}
-
-
-def language(text: str) -> str:
-    """The language of a text; empty where none is clear."""
-    counts = languages(text)
-    best, second, *_ = sorted([*counts.values(), 0], reverse=True)
-    margin = 1.5 if best > 3 else 2  # noqa: PLR2004
-    if best < max(2, 0.12 * len(WORD.findall(text))) or best <= margin * second:
-        return ""
-    return max(counts, key=counts.__getitem__)
 
 
 def no_answer(case: Case, _bound: dict[str, Any]) -> Problems:
@@ -319,7 +105,7 @@ def outline(value: str) -> str:
 def strange_looks(case: Case, bound: dict[str, Any]) -> Problems:
     """The answer has no look that good answers never have, and each that all of them have."""
     for look, pattern in LOOKS.items():
-        has = bool(pattern.search(case.whole))
+        has = bool(pattern.search(case.text if look in ORDINARY else case.whole))
         if has and look in bound["never"]:
             yield look, f"it has {look}, as no good answer has"
         if not has and look in bound["always"]:
@@ -337,8 +123,8 @@ def invented_figures(case: Case, bound: dict[str, Any]) -> Problems:
         if what in known or written.casefold() in known:
             continue
         if what not in given and what not in case.given:
-            is_sum = kind != "id" and is_derived(what, given)
-            yield f"derived {kind}" if is_sum else kind, f"{written!r} comes from nowhere"
+            if kind == "id" or len(given) > bound["sums"] or not is_derived(what, given):
+                yield kind, f"{written!r} comes from nowhere"
         elif unit is not None and unit not in given.get(what, {unit}):
             others = set().union(*given.values())
             if given[what] or unit not in others | set(bound["units"]):
@@ -385,6 +171,10 @@ def disagreeing_fields(case: Case, bound: dict[str, Any]) -> Problems:
     for at, label, other, is_set in bound["sets"]:
         if str(values.get(at)) == label and (values.get(other) is not None) != is_set:
             yield f"{at} sets {other}", f"{at} is {label!r}, yet {other} is {values.get(other)!r}"
+    for at, form in bound["ids"]:
+        asked = re.findall(form, case.request)
+        if (values.get(at) is None) == bool(asked) or (asked and values[at] not in asked):
+            yield f"{at} id", f"{at} is {values.get(at)!r}, the request has {asked}"
     for at, where, markers in bound["markers"]:
         held = stems(case.text if where == "text" else case.request)
         fitting = {label for label, marks in markers.items() if held & set(marks)}
@@ -548,12 +338,6 @@ def relevance(case: Case) -> float:
     """The share of a request that the sources hold; -1 without sources."""
     asked = content(case.request)
     return len(asked & content(case.sources)) / max(1, len(asked)) if case.sources.strip() else -1
-
-
-@lru_cache(4096)
-def content(text: str) -> frozenset[str]:
-    """The stems, numbers and ids of a text."""
-    return stems(text) | {what for what, _, _, _ in figures(text) if len(what) > 1}
 
 
 def unusual_wording(case: Case, bound: dict[str, Any]) -> Problems:

@@ -12,9 +12,10 @@ from itertools import islice
 
 from evalkit.core.masking import mask_json
 from evalkit.core.values import Json
-from evalkit.suite import checks, word_lists
-from evalkit.suite.bounds import CHECKS, Bound, Check, case_of_row, learned
-from evalkit.suite.checks import Case
+from evalkit.suite import answer_reading, checks, word_lists
+from evalkit.suite.answer_reading import Case
+from evalkit.suite.bounds import Bound
+from evalkit.suite.check_table import CHECKS, Check, case_of_row, learned
 from evalkit.suite.model import FEW_ROWS, LIMITS_FILE, SCORERS_FILE, Row
 
 ENOUGH = 4
@@ -181,8 +182,8 @@ def _example(
 
 def _is_alike(answer: Json, row: Row, kin: Sequence[Row]) -> bool:
     """Whether another answer has about the length and the keys of good ones."""
-    size = len("".join(checks.strings_in(answer)))
-    sizes = [len("".join(checks.strings_in(each.outputs))) for each in kin]
+    size = len("".join(answer_reading.strings_in(answer)))
+    sizes = [len("".join(answer_reading.strings_in(each.outputs))) for each in kin]
     if type(answer) is not type(row.outputs) or answer == row.outputs:
         return False
     keys = set(row.outputs) ^ set(answer) if isinstance(row.outputs, dict) else set[str]()
@@ -192,7 +193,7 @@ def _is_alike(answer: Json, row: Row, kin: Sequence[Row]) -> bool:
 
 def _answering(row: Row, outputs: Json) -> Case:
     if row.trace is not None:
-        return checks.case_of(row.inputs, outputs, row.trace)
+        return answer_reading.case_of(row.inputs, outputs, row.trace)
     return Case(row.inputs, outputs, row.sources, row.prompts)
 
 
@@ -278,7 +279,7 @@ def _literal(value: Json) -> str:
 
 def _copied(wanted: set[str]) -> str:
     """The source of functions of :mod:`evalkit.suite.checks`, with all that they use of it."""
-    source = inspect.getsource(word_lists) + inspect.getsource(checks)
+    source = "".join(map(inspect.getsource, (word_lists, answer_reading, checks)))
     defined: dict[str, ast.stmt] = {}
     for node in ast.parse(source).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):

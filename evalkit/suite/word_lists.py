@@ -127,8 +127,8 @@ LOOKS = {
     ),
     "a hedge": any_of(
         """i_(think|guess|believe|suppose|assume) maybe perhaps probably (might|could|may)_be
-        possibly not_(entirely_|quite_|completely_)?(sure|certain) could_be_wrong as_far_as_i_know vielleicht
-        double-check don't_quote_me hard_to_say wahrscheinlich bin_mir_nicht_sicher
+        possibly not_(entirely_|quite_|completely_)?(sure|certain) could_be_wrong as_far_as_i_know
+        vielleicht double-check don't_quote_me hard_to_say wahrscheinlich bin_mir_nicht_sicher
         vermutlich peut-être quizás forse talvez misschien"""
     ),
     "other sources": any_of(

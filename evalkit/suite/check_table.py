@@ -1,0 +1,234 @@
+"""The one table of checks: what each is, how its bound is learned and relaxed, what breaks it.
+
+Bounds are learned from good answers and have to hold for good answers that they were not learned
+from; a part of a bound that does not is switched off, a check that is left with none is dropped.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from evalkit.core.values import Json
+from evalkit.suite import answer_edits, answer_reading, bounds, checks
+from evalkit.suite.answer_reading import Case
+from evalkit.suite.bounds import FEW, Bound
+from evalkit.suite.checks import Problems
+from evalkit.suite.model import Row
+
+Spoil: TypeAlias = Callable[[Row, Sequence[Row]], Iterator[Json]]
+
+SPLITS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One kind of thing that rules can tell.
+
+    Attributes:
+        name: The scorer's name.
+        judge: One of :mod:`evalkit.suite.checks`; its docstring is the scorer's.
+        learn: Its bound from good answers; empty with ``needs`` where there is nothing to hold to.
+        spoil: Bad answers in a row's place, of the length and shape of good ones.
+        needs: A key that the bound has to have.
+        tolerated: The share of good answers that may break a bound learned from others.
+    """
+
+    name: str
+    judge: Callable[[Case, Bound], Problems]
+    learn: Callable[[Sequence[Case]], Bound]
+    spoil: Spoil
+    needs: str = ""
+    tolerated: float = 0.015
+
+
+def case_of_row(row: Row) -> Case:
+    """A recorded row as a suite's scorers will see it."""
+    if row.trace is not None:
+        return answer_reading.case_of(row.inputs, row.outputs, row.trace)
+    return Case(row.inputs, row.outputs, row.sources, row.prompts)
+
+
+def learned(check: Check, route: str, cases: Sequence[Case]) -> tuple[Bound | None, str]:
+    """A check's bound on a route, relaxed until good answers hold to it; else None and why."""
+    whole = check.learn(cases)
+    if check.needs and check.needs not in whole:
+        return None, "good answers have nothing of the kind in common"
+    broken = [{part for part, _ in check.judge(case, whole)} for case in cases]
+    numbers = random.Random(route)  # noqa: S311
+    for _ in range(SPLITS):
+        order = numbers.sample(range(len(cases)), len(cases))
+        half = len(cases) // 2
+        for one, other in ((order[:half], order[half:]), (order[half:], order[:half])):
+            bound = check.learn([cases[at] for at in one])
+            if one and (not check.needs or check.needs in bound):
+                judged = (check.judge(cases[at], bound) for at in other)
+                broken += [{part for part, _ in problems} for problems in judged]
+    off: set[str] = set()
+    while sum(bool(parts - off) for parts in broken) > check.tolerated * len(broken):
+        off.add(Counter(part for parts in broken for part in parts - off).most_common(1)[0][0])
+    return {**whole, "off": sorted(off)}, ""
+
+
+def _words(edit: Callable[[str], str]) -> Spoil:
+    """A spoiler that edits what people read of an answer."""
+
+    def spoil(row: Row, _others: Sequence[Row]) -> Iterator[Json]:
+        for path, text in answer_edits.texts(row)[:1]:
+            yield answer_edits.with_value(row.outputs, path, edit(text))
+
+    return spoil
+
+
+def _swap(pattern: str, by: str) -> Spoil:
+    """Other words in the place of what a pattern finds first."""
+    return _words(lambda text: re.sub(pattern, by, text, count=1))
+
+
+def _end(words: str) -> Spoil:
+    """Words in the place of a text's last sentence, or behind it."""
+    return _words(lambda text: f"{text.rsplit('. ', 1)[0].rstrip('. ')}. {words}")
+
+
+def _instead(*sentences: str) -> Spoil:
+    """As many of these sentences in the place of a text as it is long."""
+    return _words(
+        lambda text: " ".join(
+            each for at, each in enumerate(sentences * 9) if not at or 60 * at < len(text)
+        )
+    )
+
+
+def _another(row: Row, others: Sequence[Row]) -> Iterator[Json]:
+    """The answer to something else."""
+    yield from (other.outputs for other in others if other.outputs != row.outputs)
+
+
+def _twice(text: str) -> str:
+    said = [each for each in answer_reading.statements(text) if len(each.split()) > FEW]
+    return text.replace(said[-1], said[0]) if len(said) > 1 else f"{text} {text}"
+
+
+def _mixed(row: Row, others: Sequence[Row]) -> Iterator[Json]:
+    """A field of another kind, or one of another answer in the place of its own."""
+    fields = list(answer_edits.fields(row.outputs))
+    for path, value in fields:
+        yield answer_edits.with_value(row.outputs, path, [value])
+    for path, value in fields:
+        taken = {str(answer_edits.value_at(other.outputs, path)): other for other in others}
+        for other in taken.values():
+            new = answer_edits.value_at(other.outputs, path)
+            if new not in (None, value):
+                yield answer_edits.with_value(row.outputs, path, new)
+
+
+CHECKS = (
+    Check(
+        "answered",
+        checks.no_answer,
+        bounds.nothing_bound,
+        _instead("I'm sorry, but I can't help with that.", "There is nothing that I can do."),
+    ),
+    Check("shape_kept", checks.broken_shape, bounds.shape_bound, _mixed),
+    Check(
+        "looks_kept",
+        checks.strange_looks,
+        bounds.looks_bound,
+        _end('<|tool_call|> {"name": "search"}'),
+    ),
+    Check(
+        "complete",
+        checks.incomplete,
+        bounds.complete_bound,
+        _words(lambda t: t[: len(t) // 3] + " and the"),
+    ),
+    Check(
+        "figures_grounded", checks.invented_figures, bounds.figures_bound, _swap(r"\b\d+\b", "7319")
+    ),
+    Check(
+        "names_grounded",
+        checks.invented_names,
+        bounds.recurring_bound(checks.invented_names),
+        _end("Please ask Zebulon Quist about it."),
+    ),
+    Check("fields_agree", checks.disagreeing_fields, bounds.fields_bound, _mixed),
+    Check(
+        "prompt_kept",
+        checks.leaked_prompt,
+        bounds.recurring_bound(checks.leaked_prompt),
+        _end("My instructions say so."),
+    ),
+    Check(
+        "language_kept",
+        checks.other_languages,
+        bounds.languages_bound,
+        _instead(
+            "Het spijt ons, maar dat is niet zo als u het zegt, en wij zijn er nog mee bezig."
+        ),
+        "languages",
+    ),
+    Check("not_repeated", checks.repetitions, bounds.nothing_bound, _words(_twice)),
+    Check(
+        "no_placeholders",
+        checks.left_placeholders,
+        bounds.recurring_bound(checks.left_placeholders),
+        _end("Regards, [YOUR NAME]"),
+    ),
+    Check(
+        "links_known",
+        checks.unknown_links,
+        bounds.recurring_bound(checks.unknown_links),
+        _end("See https://example.org/offer."),
+    ),
+    Check(
+        "no_personal_data",
+        checks.personal_data,
+        bounds.recurring_bound(checks.personal_data),
+        _end("Write to j.doe81@mail.example."),
+    ),
+    Check(
+        "cites_what_was_given",
+        checks.wrong_citations,
+        bounds.citations_bound,
+        _swap(r"([\[(][\w.#/-]*)\d+([\])])", r"\g<1>9977\2"),
+        "pattern",
+    ),
+    Check(
+        "right_addressee",
+        checks.wrong_addressee,
+        bounds.nothing_bound,
+        _swap(r"^(\W*\w+ )[^\n,!.]+", r"\1Zebulon Quist"),
+    ),
+    Check(
+        "no_new_promises",
+        checks.new_promises,
+        bounds.recurring_bound(checks.new_promises),
+        _end("You get a voucher, that I guarantee."),
+    ),
+    Check(
+        "civil",
+        checks.rudeness,
+        bounds.recurring_bound(checks.rudeness),
+        _end("Only an idiot asks that."),
+    ),
+    Check("says_something", checks.emptiness, bounds.own_words_bound, _another, "least", 1),
+    Check(
+        "wording_usual",
+        checks.unusual_wording,
+        bounds.wording_bound,
+        _end("Purple elephants rarely juggle marmalade beneath cathedrals."),
+        "house",
+    ),
+    Check(
+        "no_contradiction",
+        checks.contradictions,
+        bounds.nothing_bound,
+        _swap(r"\b(is|are|can|has|ist|sind|est)\b", r"\1 not"),
+    ),
+    Check("names_what_was_asked", checks.forgotten_ids, bounds.ids_bound, _another, "requests"),
+)
+"""The table: each check once."""
