@@ -1,1 +1,1 @@
-"""Evaluation suites: what they hold, how rules make them, how they are run confined and verified."""
+"""Evaluation suites: what they hold, how rules write them, how they are run and verified."""

@@ -91,11 +91,15 @@ class Score:
     error: str = ""
 
 
+PASSES_FROM = 0.5
+"""A number counts as a pass from here on."""
+
+
 def passes(value: Json) -> bool | None:
     """Whether a scorer's value is a pass; None where it is no verdict. The one answer to that."""
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int | float):
-        return value >= 0.5
+        return value >= PASSES_FROM
     words = {"yes": True, "true": True, "pass": True, "no": False, "false": False, "fail": False}
     return words.get(str(value).strip().casefold())
