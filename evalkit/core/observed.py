@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from evalkit.core.content import list_of, mapping_of, plain_text, text_of
 from evalkit.core.feedback import Assessment
 from evalkit.core.spans import Span, SpanKind, Status
-from evalkit.core.values import Json, canonical
 
 KINDS: Mapping[str, SpanKind] = {
     "AGENT": "AGENT",
@@ -76,32 +74,3 @@ def in_order(spans: Sequence[Span]) -> tuple[Span, ...]:
         walked.append(span)
         pending += reversed(under.pop(span.span_id, []))
     return tuple(walked)
-
-
-def words_asked(inputs: Json) -> str:
-    """The words of a request: its only text, its last message, else all of it."""
-    if (only := _only_text(inputs)) is not None:
-        return only
-    messages = list_of(mapping_of(inputs).get("messages"))
-    asked = [plain_text(mapping_of(m).get("content")) for m in messages]
-    return next((text for text in reversed(asked) if text), "") or _as_lines(inputs)
-
-
-def _only_text(value: Json) -> str | None:
-    """The text that the value is or holds, where that is all it holds."""
-    if value is None or isinstance(value, str):
-        return text_of(value)
-    inner = list(value.values()) if isinstance(value, dict) else list_of(value)
-    held = [each for each in inner if each is not None]
-    return held[0] if len(held) == 1 and isinstance(held[0], str) else None
-
-
-def _as_lines(value: Json) -> str:
-    """A value as text: an object field by field, anything else as JSON."""
-    if value is None:
-        return ""
-    if isinstance(value, dict):
-        return "\n".join(
-            f"{name}: {text_of(each) or canonical(each)}" for name, each in value.items()
-        )
-    return canonical(value)

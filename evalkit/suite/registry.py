@@ -22,6 +22,7 @@ from evalkit.core.masking import mask_json
 from evalkit.core.values import Json, canonical, derive_id
 from evalkit.suite.model import DATASET_FILE, SCRIPT_FILE, Files, Row, Score, passes
 from evalkit.suite.verification import Verification, verdicts
+from evalkit.traces.case_selection import choose_cases
 
 if TYPE_CHECKING:
     from evalkit.adapters.store import Store
@@ -71,11 +72,11 @@ def suite_files(
     """What stands beside ``scorers.py``: the script, the dataset, and an evalkit project.
 
     Args:
-        rows: The rows, those first that are to be cases.
+        rows: The rows, of which at most :data:`MOST_CASES` become cases.
         found: What its verification found, from which the bars come.
         experiment: The name of the experiment that the rows are from.
     """
-    rows = rows[:MOST_CASES]
+    rows = choose_cases(rows, MOST_CASES)
     names = list(found.scorers) if found else []
     thresholds = bars(rows, found) if found else {}
     script = Path(__file__).with_name("run_eval.py").read_text("utf-8")
@@ -184,7 +185,7 @@ def keep(
     Raises:
         StoreError: MLflow failed; doing the same again finishes.
     """
-    rows = [row for row in rows if row.trace is not None][:MOST_CASES]
+    rows = choose_cases([row for row in rows if row.trace is not None], MOST_CASES)
     name = f"{source_experiment}-evalkit"
     experiment_id = store.experiment(name, create=True)
     said = {row.trace_id: verification.recorded.get(row.trace_id, ()) for row in rows}

@@ -1,14 +1,9 @@
-"""One pass over an experiment's traces: what can be counted, so that nobody counts it by hand.
-
-Spans are not kept. What people said becomes a verdict here, and nowhere else.
-"""
+"""One pass over an experiment's traces: what can be counted of them; their spans are not kept."""
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -17,9 +12,9 @@ from evalkit.core.brevity import short
 from evalkit.core.feedback import Assessment
 from evalkit.core.observed import ObservedTrace
 from evalkit.core.signature import signature
-from evalkit.core.values import Json, canonical
+from evalkit.core.values import Json
 from evalkit.suite.model import passes
-from evalkit.traces.json_shape import Shape
+from evalkit.traces.json_shape import Shape, fingerprint, is_empty, likeness
 from evalkit.traces.people import PeopleSaid, Scale, of_people, people_said, scales_of
 from evalkit.traces.transcript import question
 
@@ -27,9 +22,6 @@ EXAMPLES = 5
 """Traces that are named as examples of an error, a tool or a judge."""
 
 NANOSECONDS = 1e9
-
-SENTENCE = 3
-"""Words of inputs, beside numbers, from which on a number is a detail of what is said."""
 
 LISTED = 100
 """Groups of a kind that are told apart: errors, tools, routes, judges."""
@@ -40,12 +32,6 @@ VALUE_CHARS = 40
 
 STATES = {"OK": "ok", "ERROR": "failed", "UNSET": "not over"}
 """How a trace ended, in a word."""
-
-_NUMBERED = re.compile(r"\w*\d\w*")
-_READ = 6_000  # characters up to which inputs are compared by their words
-
-
-# -- the pass -----------------------------------------------------------------------------------
 
 
 class Analysis:
@@ -100,7 +86,7 @@ class Analysis:
                 not is_empty(inputs),
                 not is_empty(outputs),
                 likeness(inputs),
-                _print(canonical(outputs)),
+                fingerprint(outputs),
             )
         )
 
@@ -172,13 +158,8 @@ class Analysis:
 
     @property
     def tools(self) -> pd.DataFrame:
-        """The tools and retrievers, the most used first.
-
-        Columns: ``tool``, ``traces`` (their number), ``calls``, ``failures``, ``median_s`` and
-        ``p90_s`` (of a call, by trace), ``failed_in`` (the first traces).
-        """
-        columns = ["tool", "calls", "failures", "seconds", "trace_id"]
-        frame = pd.DataFrame(self._tools, columns=columns)
+        """Tools: ``tool, traces, calls, failures, median_s, p90_s, failed_in`` (the first)."""
+        frame = pd.DataFrame(self._tools, columns=_TOOL_COLUMNS)
         frame["failed_in"] = frame["trace_id"].where(frame["failures"] > 0)
         return _grouped(
             frame,
@@ -192,13 +173,8 @@ class Analysis:
 
     @property
     def judges(self) -> pd.DataFrame:
-        """What code and models said, by name and source, the most frequent first.
-
-        Columns: ``name``, ``source``, ``traces`` (their number), ``given`` (values with their
-        number), ``failed`` (how often they were a fail), ``failed_in`` (the first traces).
-        """
-        columns = ["name", "source", "failed", "value", "trace_id"]
-        frame = pd.DataFrame(self._judged, columns=columns)
+        """Code and models: ``name, source, traces, given`` (values), ``failed, failed_in``."""
+        frame = pd.DataFrame(self._judged, columns=_JUDGE_COLUMNS)
         frame["failed_in"] = frame["trace_id"].where(frame["failed"].astype(bool))
         return _grouped(
             frame,
@@ -220,17 +196,9 @@ class Analysis:
         frame, said = self.traces, self.said()
         days = pd.to_datetime(frame["start_ms"], unit="ms", errors="coerce").dropna()
         answered = frame[frame["answered"] & frame["has_inputs"]]
-        repeated = _grouped(
-            answered,
-            ["route", "likeness"],
-            asked=("asked", "first"),
-            answers=("answer", "nunique"),
-            trace_ids=("trace_id", _first),
-        ).drop(columns="likeness")
-        verdicts = {
-            word: list(frame["trace_id"][frame["verdict"] == word])
-            for word in ("accepted", "rejected")
-        }
+        told: dict[str, Any] = {"asked": ("asked", "first"), "answers": ("answer", "nunique")}
+        keys, told["trace_ids"] = ["route", "likeness"], ("trace_id", _first)
+        repeated = _grouped(answered, keys, **told).drop(columns="likeness")
         return {
             "traces": len(frame),
             "without_inputs": int((frame["is_read"] & ~frame["has_inputs"]).sum()),
@@ -246,7 +214,8 @@ class Analysis:
             "tools": _records(self.tools),
             "repeated": _records(repeated[repeated["traces"] > 1].head(20)),
             "people": {
-                **verdicts,
+                "accepted": list(frame["trace_id"][frame["verdict"] == "accepted"]),
+                "rejected": list(frame["trace_id"][frame["verdict"] == "rejected"]),
                 "contradictory": [each for each, s in said.items() if s.is_contradictory],
                 "comments": {each: list(s.comments) for each, s in said.items() if s.comments},
                 "expectations": dict(Counter(n for s in said.values() for n in s.expectations)),
@@ -274,6 +243,8 @@ _COLUMNS = [
     *("trace_id", "route", "start_ms", "seconds", "state", "tokens", "cost_usd", "asked"),
     *("tools", "is_read", "has_inputs", "answered", "likeness", "answer"),
 ]
+_TOOL_COLUMNS = ["tool", "calls", "failures", "seconds", "trace_id"]
+_JUDGE_COLUMNS = ["name", "source", "failed", "value", "trace_id"]
 
 
 def spread(values: pd.Series[float]) -> dict[str, float] | None:
@@ -307,41 +278,9 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Json]]:
     return [dict(zip(known.columns, row, strict=True)) for row in known.to_numpy().tolist()]
 
 
-# -- single traces ------------------------------------------------------------------------------
-
-
 def route_of(name: str, run_id: str, skills: Mapping[str, str]) -> str:
     """What kind of request a trace is: its root span's name, or the skill of evalkit's own."""
     return (skills.get(run_id) or f"run {run_id}") if run_id else name or "unnamed"
-
-
-def is_empty(value: Json) -> bool:
-    """Whether inputs or outputs hold nothing: no text, no fields, only fields without a value."""
-    if isinstance(value, dict):
-        return all(is_empty(each) for each in value.values())
-    return value is None or value in ("", [])
-
-
-def likeness(inputs: Json) -> bytes:
-    """What equal inputs share, and those that differ only in numbers, case and spaces."""
-    leaves = list(_leaves(inputs))
-    if not leaves or sum(map(len, leaves)) > _READ:
-        return _print(canonical(inputs))
-    text = " ".join(" ".join(leaves).casefold().split())
-    plain, numbers = _NUMBERED.subn("#", text)
-    return _print(plain if text.count(" ") - numbers >= SENTENCE - 1 else text)
-
-
-def _leaves(value: Json) -> Iterator[str]:
-    if isinstance(value, dict | list):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from _leaves(each)
-    elif value is not None:
-        yield str(value)
-
-
-def _print(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=12).digest()
 
 
 def _errors_of(trace: ObservedTrace) -> dict[tuple[str, str], str]:

@@ -10,8 +10,8 @@ import pandas as pd
 
 from evalkit.core.values import canonical
 from evalkit.suite.model import Row
-from evalkit.traces.analysis import Analysis, likeness
-from evalkit.traces.json_shape import shape_of
+from evalkit.traces.analysis import Analysis
+from evalkit.traces.json_shape import likeness, shape_of
 
 CASES = 60
 """Cases of a suite's project at most."""
@@ -48,32 +48,27 @@ def stratified(frame: pd.DataFrame, by: Sequence[str], most: int) -> pd.DataFram
 
 
 def choose_cases(rows: Sequence[Row], most: int = CASES) -> list[Row]:
-    """The rows that become cases: by route, verdict, form of inputs and tools, no inputs twice.
+    """The rows that become cases: by route, verdict and form of inputs, no inputs twice.
 
     Args:
         rows: The rows, in the order in which the sample has them.
         most: How many cases at most.
     """
-    if not rows:
-        return []
-    frame = pd.DataFrame(
-        {
-            "trace_id": [row.trace_id for row in rows],
-            "route": [row.route for row in rows],
-            "verdict": [row.verdict for row in rows],
-            "state": ["failed" if row.failed else "ok" for row in rows],
-            "likeness": [likeness(dict(row.inputs)) for row in rows],
-            "shape": [shape_of(dict(row.inputs)) for row in rows],
-            "sources": [bool(row.sources) for row in rows],
-            "row": list(rows),
-        }
-    )
     # of equal inputs the one that says the most: what people judged, else an answer
-    frame["inputs"] = [canonical(dict(row.inputs)) for row in rows]
-    frame["telling"] = [(row.verdict == "none") * 2 + (not row.is_good) for row in rows]
-    single = frame.sort_values("telling", kind="stable").drop_duplicates(["route", "inputs"])
-    strata = ["route", "state", "verdict", "shape", "sources"]
-    return list(stratified(single.sort_index(), strata, most)["row"])
+    telling = sorted(rows, key=lambda row: (row.verdict == "none", not row.is_good))
+    single = {(row.route, canonical(dict(row.inputs))): row for row in reversed(telling)}
+    found = {row.trace_id: row for row in single.values()}
+    columns = ["trace_id", "route", "verdict", "state", "likeness", "shape"]
+    seen = [
+        (
+            *(row.trace_id, row.route, row.verdict, "failed" if row.failed else "ok"),
+            *(likeness(dict(row.inputs)), shape_of(dict(row.inputs))),
+        )
+        for row in found.values()
+    ]
+    frame = pd.DataFrame(seen, columns=columns)
+    picked = stratified(frame, ["route", "state", "verdict", "shape"], most)
+    return [found[trace_id] for trace_id in picked["trace_id"]]
 
 
 def worth_a_look(analysis: Analysis, most: int = 12) -> list[tuple[str, str]]:

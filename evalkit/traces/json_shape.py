@@ -1,12 +1,15 @@
-"""What values have in common in form: their kinds, the fields of objects, the items of lists."""
+"""What values have in common: their form, and whether they are alike, the same or empty."""
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from evalkit.core.brevity import short
-from evalkit.core.values import Json
+from evalkit.core.values import Json, canonical
 
 DEPTH = 3
 """Levels that are looked at; deeper ones are only named by their kind."""
@@ -20,7 +23,22 @@ ITEMS = 5
 SHOWN = 12
 """Fields that are shown."""
 
-_KINDS = ("text", "number", "bool", "object", "list", "null")
+SENTENCE = 3
+"""Words beside a number from which on it is a detail of what is said, and not all of it."""
+
+READ = 6_000
+"""Characters up to which values are compared by their words."""
+
+_KINDS: dict[type, str] = {
+    str: "text",
+    int: "number",
+    float: "number",
+    bool: "bool",
+    dict: "object",
+    list: "list",
+    type(None): "null",
+}
+_NUMBERED = re.compile(r"\w*\d\w*")
 
 
 @dataclass(slots=True)
@@ -39,7 +57,7 @@ class Shape:
 
     def add(self, value: Json, depth: int = DEPTH) -> None:
         """Add a value; what lies deeper than ``depth`` is named by its kind only."""
-        kind = kind_of(value)
+        kind = _KINDS.get(type(value), "list")
         self.kinds[kind] += 1
         if depth == 0:
             return
@@ -56,7 +74,11 @@ class Shape:
         """The shape as text, such as ``object{question: text, tools?: list[object]}``."""
         item = f"[{self.item}]" if self.item else ""
         inner = {"object": self._fields(), "list": item}
-        named = (kind + inner.get(kind, "") for kind in _KINDS if self.kinds[kind])
+        named = (
+            kind + inner.get(kind, "")
+            for kind in dict.fromkeys(_KINDS.values())
+            if self.kinds[kind]
+        )
         return " or ".join(named) or "nothing"
 
     def _fields(self) -> str:
@@ -73,21 +95,39 @@ class Shape:
         return f"{{{', '.join([*shown, *more])}}}"
 
 
-def kind_of(value: Json) -> str:
-    """The kind of a value, as shapes name it."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, int | float):
-        return "number"
-    if isinstance(value, str):
-        return "text"
-    return "object" if isinstance(value, dict) else "list"
-
-
 def shape_of(value: Json) -> str:
     """The shape of a single value, as text."""
     shape = Shape()
     shape.add(value)
     return str(shape)
+
+
+def is_empty(value: Json) -> bool:
+    """Whether inputs or outputs hold nothing: no text, no fields, only fields without a value."""
+    if isinstance(value, dict):
+        return all(is_empty(each) for each in value.values())
+    return value is None or value in ("", [])
+
+
+def likeness(inputs: Json) -> bytes:
+    """What equal inputs share, and those that differ only in numbers, case and spaces."""
+    leaves = list(_leaves(inputs))
+    if not leaves or sum(map(len, leaves)) > READ:
+        return fingerprint(inputs)
+    text = " ".join(" ".join(leaves).casefold().split())
+    plain, numbers = _NUMBERED.subn("#", text)
+    return fingerprint(plain if text.count(" ") - numbers >= SENTENCE - 1 else text)
+
+
+def _leaves(value: Json) -> Iterator[str]:
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(each)
+    elif value is not None:
+        yield str(value)
+
+
+def fingerprint(value: Json) -> bytes:
+    """What equal values share, and others do not."""
+    text = canonical(value)
+    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=12).digest()

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from evalkit.adapters.store import assessments_of, run_of, spans_of
 from evalkit.core.values import Json
 from evalkit.suite.model import Row
-from evalkit.traces.analysis import Analysis, is_empty, route_of
+from evalkit.traces.analysis import Analysis, route_of
 from evalkit.traces.case_selection import stratified
+from evalkit.traces.json_shape import is_empty
 from evalkit.traces.people import Scale, people_said
 from evalkit.traces.transcript import system_prompts
 

@@ -106,9 +106,8 @@ def system_prompts(inputs: Json) -> list[str]:
 def readable(spans: Sequence[Span]) -> tuple[Span, ...]:
     """The spans in the form in which :mod:`evalkit.core.dialogue` tells a conversation.
 
-    Whatever stands at the top counts as the agent: it has the question and the turns before it,
-    wherever they were recorded. A call of a model keeps of its messages those that were not said
-    before, and of its answer the words.
+    Whatever stands at the top counts as the agent, with the question and the turns before it. A
+    call of a model keeps of its messages those that are new, and of its answer the words.
 
     Args:
         spans: Each parent before its children.
