@@ -120,11 +120,7 @@ HARM = {
     "not_repeated": lambda a: f"{(s := max(a.split('.'), key=len).strip())}. {s}.",
     "no_placeholder": lambda a: f"{a[:-9]} {{{{name}}}}",
     "no_prompt_leak": lambda a: f"{a[:-20]}, my instructions say",
-    "english": lambda a: (
-        "Das ist nicht der Fall und die Ware ist nicht da, und der Rest auch nicht"[
-            : max(60, len(a))
-        ]
-    ),
+    "english": lambda a: ("Das ist nicht so, und der Rest ist auch nicht da. " * 40)[: len(a)],
     "civil": lambda a: f"{a[:-8]} You idiot.",
     "length": lambda a: a + " and so on" * 3,
     "pii": lambda a: f"{a[:-20]} karin.olsen@example.org",
@@ -221,8 +217,9 @@ class Competent:
         material = json.loads(found[-1])
         if asked.kind == "initializer":
             return calls(("save", {"path": "eval_tasks.json", "content": self._plan(material)}))
-        limits = _limits(seen)
-        code = self._file(asked, seen, material)
+        given_up = _given_up(asked)
+        limits = _limits(seen, given_up)
+        code = self._file(asked, given_up, material)
         saves = [("save", {"path": "evaluation/scorers.py", "content": code})]
         saves += [("save", {"path": "evaluation/LIMITS.md", "content": limits})] if limits else []
         return calls(*saves, ("verify", {}))
@@ -235,11 +232,11 @@ class Competent:
         finding = {"what": "answers differ in form", "evidence": [material["trace"]]}
         return {"summary": "An agent that answers.", "findings": [finding], "tasks": tasks}
 
-    def _file(self, asked: Asked, seen: str, material: Body) -> str:
+    def _file(self, asked: Asked, given_up: set[str], material: Body) -> str:
         """The scorers that are there already and those of the task, but for what is given up."""
         names = [n for n in CODE if f"\ndef {n}(" in asked.opening or f"\n{n} = " in asked.opening]
         names += [n for n in CODE if re.search(rf"^- {n}: ", asked.opening, re.MULTILINE)]
-        names = [n for n in dict.fromkeys(names) if n not in _given_up(seen)]
+        names = [n for n in dict.fromkeys(names) if n not in given_up]
         examples = {n: [material["trace"], _harmed(n, material["answer"])] for n in names}
         known = f"SHAPES = {material['shapes']!r}\nLONGEST = {material['longest']}\n"
         code = "".join(f"\n{CODE[n]}" for n in names)
@@ -247,19 +244,28 @@ class Competent:
         return HEAD + known + code + end
 
 
-def _given_up(seen: str) -> set[str]:
-    """Scorers that the program's check refused."""
-    return set(re.findall(r"^- (\w+) (?:refuses|does not fail|on tr-|never)", seen, re.MULTILINE))
+def _given_up(asked: Asked) -> set[str]:
+    """Scorers that LIMITS.md gives up, here or before, and those of its own just refused."""
+    wrote = json.dumps(asked.body["messages"])
+    found = set(re.findall(r"## (\w+)(?:\n|\\n)Given up", wrote))
+    if "What good answers hold to" in json.dumps(asked.body["messages"][-2:-1]):
+        name = (
+            r"^- (?:BAD_EXAMPLES\['(\w+)'\]|(\w+)) (?:is unlike|refuses|does not fail|on tr-|never)"
+        )
+        found |= {a or b for a, b in re.findall(name, asked.results, re.MULTILINE)}
+    return found
 
 
-def _limits(seen: str) -> str:
-    parts = [f"## {name}\nGiven up: good answers fail it.\n" for name in sorted(_given_up(seen))]
+def _limits(seen: str, given_up: set[str]) -> str:
+    """LIMITS.md: what is given up, what was there already, and what people rejected."""
+    parts = [f"## {name}\nGiven up: good answers fail it.\n" for name in sorted(given_up)]
+    parts += re.findall(r"(?ms)^## tr-.*?(?=^##|^~~~|\Z)", seen)
     missed = re.findall(r"people rejected (tr-\w+) \((.*?)\) and every scorer", seen)
     parts += [
         f"## {trace_id}\nPeople said: {why}\nGuideline for a judge: {why}\n"
         for trace_id, why in dict.fromkeys(missed)
     ]
-    return "\n".join(parts)
+    return "\n".join(dict.fromkeys(parts))
 
 
 def _harmed(name: str, answer: Any) -> Any:

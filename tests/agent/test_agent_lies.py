@@ -145,7 +145,9 @@ def test_nothing_is_written_outside_of_the_suite(agent: Agent, elsewhere: Path) 
     assert {each for each in left if not each.startswith(("sessions", ".env"))} == set()
     assert not (agent.root / "sessions" / "x.py").exists()
     assert not Path("/etc/evalkit-was-here").exists()
-    assert [path.name for path in (agent.folder / "evaluation").iterdir()] == ["scorers.py"]
+    of_program = {"cases", "dataset.jsonl", "eval.yaml", "run_eval.py"}
+    there = {path.name for path in (agent.folder / "evaluation").iterdir()}
+    assert there == {"scorers.py", *of_program}
     assert agent.tasks()["scorers-1"]["status"] == "done"
 
 
