@@ -37,13 +37,9 @@ PEOPLE = "people rejected "
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """How the agent's work ended.
+    """How the agent's work ended: why there is no verified suite (empty where there is one).
 
-    Attributes:
-        reason: Why there is no verified suite, and what to do next; empty where there is one.
-        sessions_run: Sessions that were led this time.
-        verification: What the program found of the whole suite this time; None where it was not
-            that far.
+    ``verification`` is what was found of the whole suite this time, where it was that far.
     """
 
     reason: str
@@ -283,9 +279,8 @@ class Orchestrator:
 
     def _is_settled(self) -> bool:
         """Whether the suite as it is was verified and kept, or cannot be for want of traces."""
-        session, now = self._session, self._session.suite_hash
-        found = session.read_json(VALIDATION_FILE)
-        is_kept = session.read_json(KEPT_FILE).get("suite") == now
+        now, found = self._session.suite_hash, self._session.read_json(VALIDATION_FILE)
+        is_kept = self._session.read_json(KEPT_FILE).get("suite") == now
         return found.get("suite") == now and (is_kept or found["word"] != "verified")
 
     def _concluded(self, reason: str = "") -> Conclusion:
