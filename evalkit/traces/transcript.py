@@ -84,14 +84,13 @@ def conversation(inputs: Json, outputs: Json) -> tuple[Turn, ...]:
 def question(inputs: Json) -> str:
     """The words of a request: its last message of a user, what is named so, else all of it."""
     found = turns(inputs)
-    said = [turn.text for turn in found if turn.role == "user"] or [turn.text for turn in found]
+    said = [t.text for t in found if t.role == "user"] or [t.text for t in found]
     return said[-1] if said else _words(inputs, ASKED, DEPTH)[1] or _lines(inputs)
 
 
 def answer(outputs: Json) -> str:
     """The words of an answer: its last message, what is named so, else all of it."""
-    found = turns(outputs)
-    said = [turn.text for turn in found if turn.role == "assistant"]
+    said = [turn.text for turn in turns(outputs) if turn.role == "assistant"]
     return said[-1] if said else _words(outputs, ANSWERED, DEPTH)[1] or _lines(outputs)
 
 
@@ -145,8 +144,8 @@ def _top(span: Span, known: set[tuple[str, str]]) -> Iterator[Span]:
         return
     asked = asked or [Turn("user", question(span.inputs))]
     known.update((turn.role, turn.text) for turn in asked)
-    said = answer(span.outputs)
-    yield replace(span, kind="AGENT", inputs=asked[0].text or None, outputs=said or None)
+    said = answer(span.outputs) or None
+    yield replace(span, kind="AGENT", inputs=asked[0].text or None, outputs=said)
     for number, turn in enumerate(asked[1:], 1):
         is_user = turn.role == "user"
         yield Span(
@@ -286,9 +285,10 @@ def _words(value: Json, names: Sequence[str], depth: int) -> tuple[bool, str]:
         return True, held[named][1]
     if deeper := [words for is_named, words in held.values() if is_named]:
         return True, max(deeper, key=len)
-    if len(held) == 1:
-        return held.popitem()[1]
-    return False, "\n".join(f"{name}: {words}" for name, (_, words) in held.items())
+    if len(held) <= 1:
+        return held.popitem()[1] if held else (False, "")
+    told = ((name, held[name][1] if name in held else canonical(value[name])) for name in value)
+    return False, "\n".join(f"{name}: {words}" for name, words in told)
 
 
 def _lines(value: Json) -> str:

@@ -74,6 +74,7 @@ def test_a_question_is_found(inputs, words):
         ({"candidates": [{"content": {"role": "model", "parts": [{"text": "Yes"}]}}]}, "Yes"),
         ({"generations": [[{"text": "Yes"}]]}, "Yes"),
         ({"title": "T", "body": "B"}, "title: T\nbody: B"),
+        ({"label": "spam", "sure": True, "by": "x"}, "label: spam\nsure: true\nby: x"),
         (5, "5"),
         (None, ""),
     ],
