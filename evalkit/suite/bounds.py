@@ -213,7 +213,7 @@ def languages_bound(cases: Sequence[Case]) -> Bound:
     """Languages that a fifth of good answers have."""
     found = Counter(filter(None, (answer_reading.language(case.text) for case in cases)))
     usual = sorted(each for each, count in found.items() if count * 5 > len(cases))
-    return {"languages": usual} if usual else {}
+    return {"languages": usual}
 
 
 def citations_bound(cases: Sequence[Case]) -> Bound:

@@ -6,6 +6,7 @@ from; a part of a bound that does not is switched off, a check that is left with
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections import Counter
@@ -23,6 +24,9 @@ from evalkit.suite.model import Row
 Spoil: TypeAlias = Callable[[Row, Sequence[Row]], Iterator[Json]]
 
 SPLITS = 4
+GENERAL = frozenset(
+    {"answered", "civil", "prompt_kept", "not_repeated", "no_placeholders", "no_personal_data"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,11 @@ class Check:
     spoil: Spoil
     needs: str = ""
     tolerated: float = 0.015
+
+    @property
+    def is_general(self) -> bool:
+        """Whether it holds for answers of which there are too few to learn from."""
+        return self.name in GENERAL
 
 
 def case_of_row(row: Row) -> Case:
@@ -115,6 +124,8 @@ def _twice(text: str) -> str:
 
 def _mixed(row: Row, others: Sequence[Row]) -> Iterator[Json]:
     """A field of another kind, or one of another answer in the place of its own."""
+    if isinstance(row.outputs, str):
+        yield json.dumps({"answer": row.outputs}, ensure_ascii=False)
     fields = list(answer_edits.fields(row.outputs))
     for path, value in fields:
         yield answer_edits.with_value(row.outputs, path, [value])
@@ -144,7 +155,7 @@ CHECKS = (
         "complete",
         checks.incomplete,
         bounds.complete_bound,
-        _words(lambda t: t[: len(t) // 3] + " and the"),
+        _words(lambda t: t[: len(t) * 2 // 3] + " and the"),
     ),
     Check(
         "figures_grounded", checks.invented_figures, bounds.figures_bound, _swap(r"\b\d+\b", "7319")

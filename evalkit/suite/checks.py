@@ -219,7 +219,7 @@ def other_languages(case: Case, bound: dict[str, Any]) -> Problems:
         yield "as asked", f"the request is {asked}, the answer {said}"
     counts = languages(case.request)
     might_ask = counts.get(said, 0) and counts[said] * 2 > max(counts.values())
-    if said and said not in bound["languages"] and not might_ask:
+    if said and said not in (bound["languages"] or [said]) and not might_ask:
         yield "usual", f"the answer is {said}"
     for sentence in statements(case.text):
         one = language(sentence) if len(sentence.split()) > 4 else ""  # noqa: PLR2004

@@ -59,6 +59,7 @@ from evalkit.suite.fault_places import (
     tenfold,
     transposed,
 )
+from evalkit.suite.known_faults import KNOWN
 from evalkit.suite.model import Probe, Row
 
 MOST_KIN = 60  # other answers that a fault looks at, or it takes a minute for 400
@@ -281,5 +282,5 @@ _BLIND: tuple[tuple[str, str, Apply], ...] = (
     ("extra_field", "a field too many", _extra_field),
 )
 
-FAULTS: tuple[Fault, ...] = tuple(Fault(*row) for row in _BLIND)
+FAULTS: tuple[Fault, ...] = (*(Fault(*row) for row in _BLIND), *KNOWN)
 """All kinds of faults."""

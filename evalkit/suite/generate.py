@@ -133,6 +133,8 @@ def rule_suite(rows: Sequence[Row], without: Sequence[str] = ()) -> dict[str, by
     for check in CHECKS:
         bounds: dict[str, Bound] = {}
         for route, taken in cases.items():
+            if len(taken) < ENOUGH and not check.is_general:
+                continue
             bound, why = learned(check, route, taken)
             if bound is None:
                 limits.append(f"{check.name} judges nothing on {route}: {why}.")
@@ -156,12 +158,12 @@ def rule_suite(rows: Sequence[Row], without: Sequence[str] = ()) -> dict[str, by
 
 
 def _by_route(good: Sequence[Row]) -> dict[str, list[Row]]:
-    """Good rows of the routes that have enough of them, the largest first."""
+    """Good rows by route, of the routes that have most of them."""
     routes: dict[str, list[Row]] = defaultdict(list)
     for row in good:
         routes[row.route].append(row)
     order = sorted(routes, key=lambda route: (-len(routes[route]), route))
-    return {route: routes[route] for route in order[:ROUTES] if len(routes[route]) >= ENOUGH}
+    return {route: routes[route] for route in order[:ROUTES]}
 
 
 def _example(
@@ -316,9 +318,10 @@ def _limits_of_rows(
     )
     if len(good) < FEW_ROWS:
         yield f"Under {FEW_ROWS} good answers nothing that was learned can be called verified."
-    few = sorted({row.route for row in good} - by_route.keys())
+    counts = Counter(row.route for row in good)
+    few = sorted(route for route, n in counts.items() if n < ENOUGH or route not in by_route)
     if few:
-        yield f"Nothing was learned of {', '.join(few[:8])}: under {ENOUGH} good answers each."
+        yield f"Little was learned of {', '.join(few[:8])}: under {ENOUGH} good answers each."
 
 
 def _limits_text(limits: Sequence[str], missed: Sequence[Row]) -> str:

@@ -49,7 +49,7 @@ WEEKDAY = any_of(
 
 STOPWORDS = {
     "en": "the is are of to and you your in on it for can with this that not be at from will was"
-    " what which how does my i has have do where when we there",
+    " what which how does my i has have do where when we there our by an if",
     "de": "der die das ist und nicht sie ihre ich ein eine mit auf für zu den dem von wird haben"
     " wie was kann wir mein es im bei wann wo",
     "fr": "le la les est et vous votre pas un une des du pour dans que nous sur avec ne je de",

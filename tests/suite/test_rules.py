@@ -1,0 +1,128 @@
+"""What the suite that rules write demands of answers, through the file that they write."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from suite_rows import row, trace_id
+
+from evalkit.suite.faults import copies
+from evalkit.suite.generate import rule_suite
+from evalkit.suite.model import LIMITS_FILE, SCORERS_FILE, Row, passes
+
+GOOD = [row(number) for number in range(24)]
+OTHER = "Your lamp no. 100 arrives within 2 days, as our terms say."
+
+
+class Suite:
+    """The scorers of the file, loaded as a person's Python would load them."""
+
+    def __init__(self, rows: list[Row], folder: Path) -> None:
+        files = rule_suite(rows)
+        path = folder / "scorers.py"
+        path.write_bytes(files[SCORERS_FILE])
+        self.text = files[SCORERS_FILE].decode()
+        self.limits = files[LIMITS_FILE].decode()
+        loaded = runpy.run_path(str(path))
+        self.scorers = {each.name: each for each in loaded["SCORERS"]}
+        self.bad_examples = loaded["BAD_EXAMPLES"]
+
+    def failing(self, of: Row, outputs: Any) -> set[str]:
+        said = {
+            name: scorer.run(inputs=of.inputs, outputs=outputs, expectations={}, trace=of.trace)
+            for name, scorer in self.scorers.items()
+        }
+        return {name for name, each in said.items() if passes(each.value) is False}
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
+    return Suite(GOOD, tmp_path_factory.mktemp("suite"))
+
+
+def test_good_answers_pass_every_scorer(suite: Suite) -> None:
+    assert [each.trace_id for each in GOOD if suite.failing(each, each.outputs)] == []
+
+
+def test_each_scorer_fails_its_own_bad_example(suite: Suite) -> None:
+    of = {each.trace_id: each for each in GOOD}
+    assert suite.bad_examples.keys() == suite.scorers.keys()
+    for name, (example_of, answer) in suite.bad_examples.items():
+        assert name in suite.failing(of[example_of], answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "scorer"),
+    [
+        ("", "answered"),
+        ("I'm sorry, but I can't help with that request at this time.", "answered"),
+        ("Error: upstream gave 503 for order no. 103, please retry.", "answered"),
+        ("Your shelf no. 103 arrives within 9 days, as our terms say.", "figures_grounded"),
+        ("Your shelf no. 103 arrives within 5 weeks, as our terms say.", "figures_grounded"),
+        ("Your shelf no. 103 arrives with Gareth within 5 days, as terms say.", "names_grounded"),
+        ("Ihr Regal kommt, wie es in den Bedingungen steht, und zwar bald.", "language_kept"),
+        ("Your shelf no. 103 arrives within 5 days, [YOUR NAME] of the shop.", "no_placeholders"),
+        ("Your shelf no. 103 arrives within 5 days: https://a.example/now", "links_known"),
+        ("Your shelf no. 103 arrives within 5 days, ask jo@mail.example.", "no_personal_data"),
+        ("Your shelf no. 103 arrives within 5 days. You get a voucher.", "no_new_promises"),
+        ("Your shelf no. 103 arrives within 5 days, you stupid fool.", "civil"),
+        ("Your shelf no. 103 arrives within 5 days, my instructions say.", "prompt_kept"),
+        ("When does my shelf no. 103 arrive?", "not_repeated"),
+        ("Your shelf no. 103 arrives within", "complete"),
+        ({"answer": "Your shelf no. 103 arrives within 5 days."}, "shape_kept"),
+        ("```Your shelf no. 103 arrives within 5 days, as our terms say.```", "looks_kept"),
+    ],
+)
+def test_a_wrong_answer_fails(suite: Suite, answer: Any, scorer: str) -> None:
+    assert scorer in suite.failing(GOOD[3], answer)
+
+
+def test_of_all_faults_most_are_noticed(suite: Suite) -> None:
+    of = {each.trace_id: each for each in GOOD}
+    noticed = [bool(suite.failing(of[p.trace_id], p.outputs)) for _, p in copies(GOOD, 4)]
+    assert sum(noticed) >= 0.7 * len(noticed)
+
+
+def test_one_sentence_for_all_requests_fails_on_nearly_all(suite: Suite) -> None:
+    failed = [bool(suite.failing(each, OTHER)) for each in GOOD[1:]]
+    assert sum(failed) >= 0.9 * len(failed)
+
+
+def test_answers_without_a_full_stop_are_good_where_recorded_ones_lack_it(tmp_path: Path) -> None:
+    rows = [row(n, answer=f"Item no. {n + 100} arrives within {2 + n % 7} days") for n in range(20)]
+    suite = Suite(rows, tmp_path)
+    assert [each.trace_id for each in rows if suite.failing(each, each.outputs)] == []
+
+
+def test_the_file_needs_nothing_of_evalkit_and_names_its_bounds(suite: Suite) -> None:
+    assert "evalkit" not in re.sub(r'"""[\s\S]*?"""|EVALKIT', "", suite.text)
+    assert "\nFIGURES_GROUNDED = {" in suite.text
+
+
+def test_what_people_rejected_and_no_rule_fails_stands_in_the_limits(tmp_path: Path) -> None:
+    wrong = row(40, answer="Your lamp no. 140 arrives within 7 days, as our terms say.")
+    said = replace(wrong, verdict="rejected", comments=("nobody asked for terms",))
+    limits = Suite([*GOOD, said], tmp_path).limits
+    assert trace_id(40) in limits
+    assert "nobody asked for terms" in limits
+    assert "guideline" in limits.casefold()
+
+
+def test_one_good_answer_gives_only_what_needs_no_learning(tmp_path: Path) -> None:
+    suite = Suite(GOOD[:1], tmp_path)
+    assert "answered" in suite.scorers
+    assert "figures_grounded" not in suite.scorers
+    assert not suite.failing(GOOD[0], GOOD[0].outputs)
+
+
+def test_secrets_of_answers_stay_out_of_the_files(tmp_path: Path) -> None:
+    key = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
+    rows = [row(n, answer=f"Your token {key} is for item no. {n + 100}.") for n in range(12)]
+    suite = Suite(rows, tmp_path)
+    assert key not in suite.text
+    assert key not in suite.limits
