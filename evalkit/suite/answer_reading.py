@@ -47,7 +47,7 @@ FIGURE = re.compile(
 )
 
 
-class Case:
+class Exchange:
     """A request with its answer, as checks look at them."""
 
     def __init__(self, inputs: Any, outputs: Any, sources: Any = (), prompts: Any = ()) -> None:
@@ -79,19 +79,19 @@ class Case:
     def given_figures(self) -> dict[str, set[int]]:
         """The numbers that the answer may draw from, with the units that stand beside them."""
         found: dict[str, set[int]] = {}
-        for what, unit, _, _ in figures(self.given):
-            for part in {what, *(plain(p) for p in re.split(r"[-/:. t]", what) if p)}:
+        for what, unit, _, _ in figures_of(self.given):
+            for part in {what, *(plain_number(p) for p in re.split(r"[-/:. t]", what) if p)}:
                 found.setdefault(part, set()).update([] if unit is None else [unit])
         return found
 
 
-def case_of(inputs: Any, outputs: Any, trace: Any) -> Case:
-    """The case that a trace shows: sources are what its tools and retrievers returned."""
+def exchange_of(inputs: Any, outputs: Any, trace: Any) -> Exchange:
+    """The exchange that a trace shows: sources are what its tools and retrievers returned."""
     spans = trace.data.spans if trace else []
     used = [s for s in spans if s.span_type in {"TOOL", "RETRIEVER"}]
     sources = [(s.inputs if s.span_type == "TOOL" else None, s.outputs) for s in used]
     called = [s.inputs for s in spans if s.span_type in {"LLM", "CHAT_MODEL"}]
-    return Case(inputs, outputs, sources, list(dict.fromkeys(instructions(called))))
+    return Exchange(inputs, outputs, sources, list(dict.fromkeys(instructions(called))))
 
 
 def instructions(value: Any) -> Iterator[str]:
@@ -186,7 +186,7 @@ def statements(text: str) -> list[str]:
     return [each.strip() for each in SENTENCE.split(text) if each.strip()]
 
 
-def plain(number: str) -> str:
+def plain_number(number: str) -> str:
     """A number without separators of thousands, closing noughts and leading ones."""
     bare = re.sub(r"(?<=\d)[,.](?=\d{3}\b(?![.,]\d{1,2}[.,]))", "", number).replace(",", ".")
     if re.fullmatch(r"\d+\.\d+", bare):
@@ -201,7 +201,7 @@ def month(word: str) -> int | None:
 
 
 @lru_cache(4096)
-def figures(text: str) -> list[tuple[str, int | None, str, str]]:
+def figures_of(text: str) -> list[tuple[str, int | None, str, str]]:
     """The numbers and ids of a text: what, its unit's number if any, kind, as it is written."""
     bare = re.sub(r"(?m)^[ \t#>*-]*\d{1,3}[.)][ \t]|\[\d{1,2}\]", " ", LINK.sub(" ", text))
     all_found = []
@@ -211,7 +211,7 @@ def figures(text: str) -> list[tuple[str, int | None, str, str]]:
         words = [glued[2]] if glued else [before, sign, after]
         units = [UNITS[w.casefold()] for w in words if w and w.casefold() in UNITS]
         is_plain = glued and (units or glued[2].casefold() in {"st", "nd", "rd", "th"})
-        what = plain(glued[1] if glued and is_plain else token.casefold())
+        what = plain_number(glued[1] if glued and is_plain else token.casefold())
         kind = "digit" if len(what) == 1 else "time of day" if ":" in what else "number"
         kind = "id" if re.search(r"[^\W\d_]", what) else "quantity" if units else kind
         all_found.append((what, units[0] if units else None, kind, found[0].strip()))
@@ -242,7 +242,7 @@ def languages(text: str) -> dict[str, int]:
     return {c: sum(words[each] for each in set(k.split())) for c, k in STOPWORDS.items()}
 
 
-def language(text: str) -> str:
+def main_language(text: str) -> str:
     """The language of a text; empty where none is clear."""
     counts = languages(text)
     best, second, *_ = sorted([*counts.values(), 0], reverse=True)
@@ -253,6 +253,6 @@ def language(text: str) -> str:
 
 
 @lru_cache(4096)
-def content(text: str) -> frozenset[str]:
+def content_of(text: str) -> frozenset[str]:
     """The stems, numbers and ids of a text."""
-    return stems(text) | {what for what, _, _, _ in figures(text) if len(what) > 1}
+    return stems(text) | {what for what, _, _, _ in figures_of(text) if len(what) > 1}

@@ -15,8 +15,15 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from evalkit.core.values import Json
-from evalkit.suite import answer_edits, answer_reading, bounds, checks
-from evalkit.suite.answer_reading import Case
+from evalkit.suite import (
+    answer_edits,
+    answer_reading,
+    bounds,
+    checks,
+    field_bounds,
+    grounding_checks,
+)
+from evalkit.suite.answer_reading import Exchange
 from evalkit.suite.bounds import FEW, Bound
 from evalkit.suite.checks import Problems
 from evalkit.suite.model import Row
@@ -30,7 +37,7 @@ GENERAL = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class RuleCheck:
     """One kind of thing that rules can tell.
 
     Attributes:
@@ -43,8 +50,8 @@ class Check:
     """
 
     name: str
-    judge: Callable[[Case, Bound], Problems]
-    learn: Callable[[Sequence[Case]], Bound]
+    judge: Callable[[Exchange, Bound], Problems]
+    learn: Callable[[Sequence[Exchange]], Bound]
     spoil: Spoil
     needs: str = ""
     tolerated: float = 0.015
@@ -55,27 +62,29 @@ class Check:
         return self.name in GENERAL
 
 
-def case_of_row(row: Row) -> Case:
+def exchange_of_row(row: Row) -> Exchange:
     """A recorded row as a suite's scorers will see it."""
     if row.trace is not None:
-        return answer_reading.case_of(row.inputs, row.outputs, row.trace)
-    return Case(row.inputs, row.outputs, row.sources, row.prompts)
+        return answer_reading.exchange_of(row.inputs, row.outputs, row.trace)
+    return Exchange(row.inputs, row.outputs, row.sources, row.prompts)
 
 
-def learned(check: Check, route: str, cases: Sequence[Case]) -> tuple[Bound | None, str]:
+def learned(
+    check: RuleCheck, route: str, exchanges: Sequence[Exchange]
+) -> tuple[Bound | None, str]:
     """A check's bound on a route, relaxed until good answers hold to it; else None and why."""
-    whole = check.learn(cases)
+    whole = check.learn(exchanges)
     if check.needs and check.needs not in whole:
         return None, "good answers have nothing of the kind in common"
-    broken = [{part for part, _ in check.judge(case, whole)} for case in cases]
+    broken = [{part for part, _ in check.judge(exchange, whole)} for exchange in exchanges]
     numbers = random.Random(route)  # noqa: S311
     for _ in range(SPLITS):
-        order = numbers.sample(range(len(cases)), len(cases))
-        half = len(cases) // 2
+        order = numbers.sample(range(len(exchanges)), len(exchanges))
+        half = len(exchanges) // 2
         for one, other in ((order[:half], order[half:]), (order[half:], order[:half])):
-            bound = check.learn([cases[at] for at in one])
+            bound = check.learn([exchanges[at] for at in one])
             if one and (not check.needs or check.needs in bound):
-                judged = (check.judge(cases[at], bound) for at in other)
+                judged = (check.judge(exchanges[at], bound) for at in other)
                 broken += [{part for part, _ in problems} for problems in judged]
     off: set[str] = set()
     while sum(bool(parts - off) for parts in broken) > check.tolerated * len(broken):
@@ -138,42 +147,47 @@ def _mixed(row: Row, others: Sequence[Row]) -> Iterator[Json]:
 
 
 CHECKS = (
-    Check(
+    RuleCheck(
         "answered",
         checks.no_answer,
         bounds.nothing_bound,
         _instead("I'm sorry, but I can't help with that.", "There is nothing that I can do."),
     ),
-    Check("shape_kept", checks.broken_shape, bounds.shape_bound, _mixed),
-    Check(
+    RuleCheck("shape_kept", checks.broken_shape, bounds.shape_bound, _mixed),
+    RuleCheck(
         "looks_kept",
         checks.strange_looks,
         bounds.looks_bound,
         _end('<|tool_call|> {"name": "search"}'),
     ),
-    Check(
+    RuleCheck(
         "complete",
         checks.incomplete,
         bounds.complete_bound,
         _words(lambda t: t[: len(t) * 2 // 3] + " and the"),
     ),
-    Check(
-        "figures_grounded", checks.invented_figures, bounds.figures_bound, _swap(r"\b\d+\b", "7319")
+    RuleCheck(
+        "figures_grounded",
+        grounding_checks.invented_figures,
+        bounds.figures_bound,
+        _swap(r"\b\d+\b", "7319"),
     ),
-    Check(
+    RuleCheck(
         "names_grounded",
-        checks.invented_names,
-        bounds.recurring_bound(checks.invented_names),
+        grounding_checks.invented_names,
+        bounds.recurring_bound(grounding_checks.invented_names),
         _end("Please ask Zebulon Quist about it."),
     ),
-    Check("fields_agree", checks.disagreeing_fields, bounds.fields_bound, _mixed),
-    Check(
+    RuleCheck(
+        "fields_agree", grounding_checks.disagreeing_fields, field_bounds.fields_bound, _mixed
+    ),
+    RuleCheck(
         "prompt_kept",
         checks.leaked_prompt,
         bounds.recurring_bound(checks.leaked_prompt),
         _end("My instructions say so."),
     ),
-    Check(
+    RuleCheck(
         "language_kept",
         checks.other_languages,
         bounds.languages_bound,
@@ -182,64 +196,72 @@ CHECKS = (
         ),
         "languages",
     ),
-    Check("not_repeated", checks.repetitions, bounds.nothing_bound, _words(_twice)),
-    Check(
+    RuleCheck("not_repeated", checks.repetitions, bounds.nothing_bound, _words(_twice)),
+    RuleCheck(
         "no_placeholders",
         checks.left_placeholders,
         bounds.recurring_bound(checks.left_placeholders),
         _end("Regards, [YOUR NAME]"),
     ),
-    Check(
+    RuleCheck(
         "links_known",
-        checks.unknown_links,
-        bounds.recurring_bound(checks.unknown_links),
+        grounding_checks.unknown_links,
+        bounds.recurring_bound(grounding_checks.unknown_links),
         _end("See https://example.org/offer."),
     ),
-    Check(
+    RuleCheck(
         "no_personal_data",
-        checks.personal_data,
-        bounds.recurring_bound(checks.personal_data),
+        grounding_checks.personal_data,
+        bounds.recurring_bound(grounding_checks.personal_data),
         _end("Write to j.doe81@mail.example."),
     ),
-    Check(
+    RuleCheck(
         "cites_what_was_given",
-        checks.wrong_citations,
+        grounding_checks.wrong_citations,
         bounds.citations_bound,
         _swap(r"([\[(][\w.#/-]*)\d+([\])])", r"\g<1>9977\2"),
         "pattern",
     ),
-    Check(
+    RuleCheck(
         "right_addressee",
-        checks.wrong_addressee,
+        grounding_checks.wrong_addressee,
         bounds.nothing_bound,
         _swap(r"^(\W*\w+ )[^\n,!.]+", r"\1Zebulon Quist"),
     ),
-    Check(
+    RuleCheck(
         "no_new_promises",
-        checks.new_promises,
-        bounds.recurring_bound(checks.new_promises),
+        grounding_checks.new_promises,
+        bounds.recurring_bound(grounding_checks.new_promises),
         _end("You get a voucher, that I guarantee."),
     ),
-    Check(
+    RuleCheck(
         "civil",
         checks.rudeness,
         bounds.recurring_bound(checks.rudeness),
         _end("Only an idiot asks that."),
     ),
-    Check("says_something", checks.emptiness, bounds.own_words_bound, _another, "least", 1),
-    Check(
+    RuleCheck(
+        "says_something", grounding_checks.emptiness, bounds.own_words_bound, _another, "least", 1
+    ),
+    RuleCheck(
         "wording_usual",
         checks.unusual_wording,
         bounds.wording_bound,
         _end("Purple elephants rarely juggle marmalade beneath cathedrals."),
         "house",
     ),
-    Check(
+    RuleCheck(
         "no_contradiction",
-        checks.contradictions,
+        grounding_checks.contradictions,
         bounds.nothing_bound,
         _swap(r"\b(is|are|can|has|ist|sind|est)\b", r"\1 not"),
     ),
-    Check("names_what_was_asked", checks.forgotten_ids, bounds.ids_bound, _another, "requests"),
+    RuleCheck(
+        "names_what_was_asked",
+        grounding_checks.forgotten_ids,
+        bounds.ids_bound,
+        _another,
+        "requests",
+    ),
 )
 """The table: each check once."""

@@ -2,120 +2,22 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
-import pprint
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 from evalkit.core.masking import mask_json
 from evalkit.core.values import Json
-from evalkit.suite import answer_reading, checks, word_lists
-from evalkit.suite.answer_reading import Case
+from evalkit.suite import answer_reading
+from evalkit.suite.answer_reading import Exchange
 from evalkit.suite.bounds import Bound
-from evalkit.suite.check_table import CHECKS, Check, case_of_row, learned
+from evalkit.suite.check_table import CHECKS, RuleCheck, exchange_of_row, learned
 from evalkit.suite.model import FEW_ROWS, LIMITS_FILE, SCORERS_FILE, Row
+from evalkit.suite.scorers_file import KeptScorer, source_of
 
 ENOUGH = 4
 ROUTES = 12
 EXAMPLES = 40
-
-HEADER = '''\
-"""What a good answer of this agent holds to, learned from {good} recorded ones by evalkit.
-
-Bounds stand by route (the name of a trace's root span); what stands under "off" is a part that good
-answers do not hold to. A scorer gives no value where it has no bound for a route.
-"""
-
-from __future__ import annotations
-
-import json
-import math
-import os
-import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property, lru_cache
-from typing import Any
-
-from mlflow.entities import Feedback
-from mlflow.genai import scorers as judges
-from mlflow.genai.scorers import scorer
-
-ROUTES = {routes}
-'''
-
-VERDICT = '''\
-def verdict(
-    problems: Callable[[Case, dict[str, Any]], Problems],
-    bounds: dict[str, dict[str, Any]],
-    inputs: Any,
-    outputs: Any,
-    trace: Any,
-) -> Feedback:
-    """A check's problems with an answer as a pass or a fail with its reasons; it never raises."""
-    route = route_of(inputs, trace)
-    if route not in bounds:
-        return Feedback(value=None, rationale=f"nothing is demanded of {route or 'its route'} here")
-    bound = bounds[route]
-    try:
-        case = case_of(inputs, outputs, trace)
-        found = [why for part, why in problems(case, bound) if part not in bound["off"]]
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        return Feedback(value=None, rationale=f"cannot be judged: {type(error).__name__}: {error}")
-    return Feedback(value=not found, rationale="; ".join(found[:4]) or "it holds")
-
-
-def route_of(inputs: Any, trace: Any) -> str:
-    """The route that a trace took; of an unknown root, the one that takes these inputs."""
-    roots = [span.name for span in trace.data.spans if span.parent_id is None] if trace else []
-    if roots and roots[0] in ROUTES:
-        return roots[0]
-    given = sorted(inputs) if isinstance(inputs, dict) else []
-    fitting = [route for route, names in ROUTES.items() if names == given]
-    return fitting[0] if fitting else next(iter(ROUTES)) if len(ROUTES) == 1 else ""
-'''
-
-SCORER = '''\
-{constant} = {bounds}
-
-
-@scorer
-def {name}(inputs: Any, outputs: Any, trace: Any) -> Feedback:
-    """{doc}"""
-    return verdict({check}, {constant}, inputs, outputs, trace)
-'''
-
-FOOTER = '''\
-SCORERS = [{names}]
-
-BAD_EXAMPLES = {examples}
-"""An answer in a recorded one's place that each scorer fails: (trace id, answer)."""
-
-GUIDELINES = {guidelines}
-
-JUDGE_MODEL = os.environ.get("EVALKIT_JUDGE_MODEL")  # such as openai:/gpt-5 or databricks:/endpoint
-if JUDGE_MODEL:
-    SCORERS += [
-        judges.Guidelines(name=name, guidelines=text, model=JUDGE_MODEL)
-        for name, text in GUIDELINES.items()
-    ]
-    SCORERS += [
-        getattr(judges, name)(model=JUDGE_MODEL)
-        for name in {judges}
-    ]
-'''
-
-
-@dataclass(slots=True)
-class _Scorer:
-    """A check that stays, with its bounds by route and the bad example that it fails."""
-
-    check: Check
-    bounds: dict[str, Bound]
-    example: tuple[str, Json]
 
 
 def rule_suite(rows: Sequence[Row], without: Sequence[str] = ()) -> dict[str, bytes]:
@@ -127,12 +29,14 @@ def rule_suite(rows: Sequence[Row], without: Sequence[str] = ()) -> dict[str, by
     """
     good = [row for row in rows if row.is_good]
     by_route = _by_route(good)
-    cases = {route: [case_of_row(row) for row in taken] for route, taken in by_route.items()}
-    kept: list[_Scorer] = []
+    exchanges = {
+        route: [exchange_of_row(row) for row in taken] for route, taken in by_route.items()
+    }
+    kept: list[KeptScorer] = []
     limits = list(_limits_of_rows(rows, good, by_route))
     for check in CHECKS:
         bounds: dict[str, Bound] = {}
-        for route, taken in cases.items():
+        for route, taken in exchanges.items():
             if len(taken) < ENOUGH and not check.is_general:
                 continue
             bound, why = learned(check, route, taken)
@@ -146,13 +50,15 @@ def rule_suite(rows: Sequence[Row], without: Sequence[str] = ()) -> dict[str, by
                         "good answers do not hold to it."
                     )
         example = _example(check, bounds, by_route)
-        if example is None or check.name in without:
+        if check.name in without:
+            limits.append(f"{check.name} is left out: it did not hold when it was verified.")
+        elif example is None:
             limits.append(f"{check.name} is left out: no answer of such a shape would fail it.")
         else:
-            kept.append(_Scorer(check, bounds, example))
+            kept.append(KeptScorer(check, bounds, example))
     missed = [row for row in rows if row.verdict == "rejected" and not _fails(kept, row)]
     guidelines = _guidelines(rows)
-    scorers = "\n\n".join(_source(kept, by_route, guidelines, _judges(good)))
+    scorers = "\n\n".join(source_of(kept, by_route, guidelines, _judges(good)))
     text = _limits_text(limits, missed)
     return {SCORERS_FILE: scorers.encode(), LIMITS_FILE: text.encode()}
 
@@ -167,12 +73,12 @@ def _by_route(good: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def _example(
-    check: Check, bounds: Mapping[str, Bound], by_route: Mapping[str, Sequence[Row]]
+    check: RuleCheck, bounds: Mapping[str, Bound], by_route: Mapping[str, Sequence[Row]]
 ) -> tuple[str, Json] | None:
     """The first spoiled answer that the check fails, as it passes the row's own."""
     for route, bound in bounds.items():
         for row in by_route[route][:EXAMPLES]:
-            if _problems(check, bound, case_of_row(row)):
+            if _problems(check, bound, exchange_of_row(row)):
                 continue
             for answer in islice(check.spoil(row, by_route[route]), EXAMPLES):
                 if _is_alike(answer, row, by_route[route]) and _problems(
@@ -193,21 +99,21 @@ def _is_alike(answer: Json, row: Row, kin: Sequence[Row]) -> bool:
     return is_near and len(keys) < 2  # noqa: PLR2004
 
 
-def _answering(row: Row, outputs: Json) -> Case:
+def _answering(row: Row, outputs: Json) -> Exchange:
     if row.trace is not None:
-        return answer_reading.case_of(row.inputs, outputs, row.trace)
-    return Case(row.inputs, outputs, row.sources, row.prompts)
+        return answer_reading.exchange_of(row.inputs, outputs, row.trace)
+    return Exchange(row.inputs, outputs, row.sources, row.prompts)
 
 
-def _problems(check: Check, bound: Bound, case: Case) -> list[str]:
-    return [why for part, why in check.judge(case, bound) if part not in bound["off"]]
+def _problems(check: RuleCheck, bound: Bound, exchange: Exchange) -> list[str]:
+    return [why for part, why in check.judge(exchange, bound) if part not in bound["off"]]
 
 
-def _fails(kept: Sequence[_Scorer], row: Row) -> bool:
+def _fails(kept: Sequence[KeptScorer], row: Row) -> bool:
     """Whether some scorer fails a row's own answer."""
-    case = case_of_row(row)
+    exchange = exchange_of_row(row)
     return any(
-        row.route in each.bounds and _problems(each.check, each.bounds[row.route], case)
+        row.route in each.bounds and _problems(each.check, each.bounds[row.route], exchange)
         for each in kept
     )
 
@@ -242,70 +148,6 @@ def _judges(good: Sequence[Row]) -> list[str]:
         *(["ToolCallCorrectness"] if "TOOL" in types else []),
         *(["Correctness"] if any(row.expectations for row in good) else []),
     ]
-
-
-def _source(
-    kept: Sequence[_Scorer],
-    by_route: Mapping[str, Sequence[Row]],
-    guidelines: Mapping[str, str],
-    wanted: Sequence[str],
-) -> Iterator[str]:
-    """The parts of ``scorers.py``."""
-    routes = {
-        route: sorted(set.intersection(*(set(row.inputs) for row in rows)))
-        for route, rows in by_route.items()
-    }
-    good = sum(map(len, by_route.values()))
-    yield HEADER.replace("{good}", str(good)).replace("{routes}", _literal(routes))
-    yield _copied({each.check.judge.__name__ for each in kept} | {"case_of"})
-    yield VERDICT
-    for each in kept:
-        yield SCORER.format(
-            constant=each.check.name.upper(),
-            bounds=_literal(each.bounds),
-            name=each.check.name,
-            doc=each.check.judge.__doc__,
-            check=each.check.judge.__name__,
-        )
-    yield FOOTER.format(
-        names=", ".join(each.check.name for each in kept),
-        examples=_literal({each.check.name: each.example for each in kept}),
-        guidelines=_literal(dict(guidelines)),
-        judges=_literal(list(wanted)),
-    )
-
-
-def _literal(value: Json) -> str:
-    return pprint.pformat(mask_json(value), width=96, compact=True, sort_dicts=False)
-
-
-def _copied(wanted: set[str]) -> str:
-    """The source of functions of :mod:`evalkit.suite.checks`, with all that they use of it."""
-    source = "".join(map(inspect.getsource, (word_lists, answer_reading, checks)))
-    defined: dict[str, ast.stmt] = {}
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            defined[node.name] = node
-        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            defined[node.targets[0].id] = node
-    open_names, taken = set(wanted), set[str]()
-    while open_names:
-        name = open_names.pop()
-        taken.add(name)
-        used = {each.id for each in ast.walk(defined[name]) if isinstance(each, ast.Name)}
-        open_names |= (used & defined.keys()) - taken
-    lines = source.splitlines()
-    blocks = [
-        "\n".join(
-            lines[
-                min(each.lineno for each in (node, *getattr(node, "decorator_list", ())))
-                - 1 : node.end_lineno
-            ]
-        )
-        for name, node in defined.items()
-        if name in taken
-    ]
-    return "\n\n\n".join(blocks) + "\n"
 
 
 def _limits_of_rows(
