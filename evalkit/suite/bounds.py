@@ -55,9 +55,9 @@ def figures_bound(exchanges: Sequence[Exchange]) -> Bound:
     }
 
 
-def nothing_bound(_cases: Sequence[Exchange]) -> Bound:
-    """Nothing has to be learned."""
-    return {}
+def rows_bound(exchanges: Sequence[Exchange]) -> Bound:
+    """On how many it stands; nothing else has to be learned."""
+    return {"rows": len(exchanges)}
 
 
 def shape_bound(exchanges: Sequence[Exchange]) -> Bound:
@@ -95,7 +95,7 @@ def looks_bound(exchanges: Sequence[Exchange]) -> Bound:
     """Looks that no good answer has, and those that each has."""
     counts = {
         look: sum(
-            bool(pattern.search(exchange.text if look in word_lists.ORDINARY else exchange.whole))
+            bool(pattern.search(exchange.whole if look in word_lists.ANYWHERE else exchange.text))
             for exchange in exchanges
         )
         for look, pattern in word_lists.LOOKS.items()
@@ -181,10 +181,14 @@ def own_words_bound(exchanges: Sequence[Exchange]) -> Bound:
     }
     sourced = sum(bool(exchange.sources.strip()) for exchange in exchanges) * 2 > len(exchanges)
     best: tuple[float, Bound] = (0.3, {})
-    for allowed in range(max(len(exchanges) >= SOME, int(0.05 * len(exchanges))) + 1):
+    for allowed in range(max(len(exchanges) > 3 * FEW, int(0.05 * len(exchanges))) + 1):
         for least_relevant in (-1, 0) if sourced else (-2,):
             shares = sorted(s for s, r in zip(own, relevant, strict=True) if r > least_relevant)
-            least = 0.75 * shares[allowed] if len(shares) > max(FEW, 2 * allowed) else 0
+            least = (
+                (0.75 if len(exchanges) >= 2 * SOME else 0.65) * shares[allowed]
+                if len(shares) > max(FEW, 2 * allowed)
+                else 0
+            )
             failed = [
                 sum(r > least_relevant and share < least for r, share in each) / max(1, len(each))
                 for each in others.values()
@@ -226,10 +230,10 @@ def complete_bound(exchanges: Sequence[Exchange]) -> Bound:
     lengths = sorted(len(exchange.text) for exchange in exchanges)
     lines = [{line.strip() for line in exchange.text.splitlines()} - {""} for exchange in exchanges]
     common = set.intersection(*lines) if len(exchanges) > FEW else set()
-    spread = lengths[-1] / max(1, lengths[0])
+    is_sure = len(exchanges) >= MANY and lengths[-1] < 3 * lengths[0]
     return {
-        "shortest": int(lengths[0] * (0.8 if spread < 3 else 0.6)),  # noqa: PLR2004
-        "longest": int(lengths[-1] * (1.25 if spread < 3 else 1.6)) + 40,  # noqa: PLR2004
+        "shortest": int(lengths[0] * (0.8 if is_sure else 0.5)),
+        "longest": int(lengths[-1] * (1.25 if is_sure else 1.6)) + 40,
         "lines": sorted(line for line in common if len(line) > FEW),
         "stops": sorted(
             {at for exchange in exchanges for at, _ in exchange.prose}

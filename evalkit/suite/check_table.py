@@ -150,7 +150,7 @@ CHECKS = (
     RuleCheck(
         "answered",
         checks.no_answer,
-        bounds.nothing_bound,
+        bounds.rows_bound,
         _instead("I'm sorry, but I can't help with that.", "There is nothing that I can do."),
     ),
     RuleCheck("shape_kept", checks.broken_shape, bounds.shape_bound, _mixed),
@@ -196,7 +196,7 @@ CHECKS = (
         ),
         "languages",
     ),
-    RuleCheck("not_repeated", checks.repetitions, bounds.nothing_bound, _words(_twice)),
+    RuleCheck("not_repeated", checks.repetitions, bounds.rows_bound, _words(_twice)),
     RuleCheck(
         "no_placeholders",
         checks.left_placeholders,
@@ -225,7 +225,7 @@ CHECKS = (
     RuleCheck(
         "right_addressee",
         grounding_checks.wrong_addressee,
-        bounds.nothing_bound,
+        bounds.rows_bound,
         _swap(r"^(\W*\w+ )[^\n,!.]+", r"\1Zebulon Quist"),
     ),
     RuleCheck(
@@ -253,7 +253,7 @@ CHECKS = (
     RuleCheck(
         "no_contradiction",
         grounding_checks.contradictions,
-        bounds.nothing_bound,
+        bounds.rows_bound,
         _swap(r"\b(is|are|can|has|ist|sind|est)\b", r"\1 not"),
     ),
     RuleCheck(

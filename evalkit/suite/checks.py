@@ -21,7 +21,7 @@ from evalkit.suite.answer_reading import (
     stems,
     strings_in,
 )
-from evalkit.suite.word_lists import INSTRUCTIONS, LOOKS, ORDINARY, PLACEHOLDERS, REFUSALS, RUDE
+from evalkit.suite.word_lists import ANYWHERE, INSTRUCTIONS, LOOKS, PLACEHOLDERS, REFUSALS, RUDE
 
 Problems = Iterator[tuple[str, str]]
 
@@ -84,7 +84,7 @@ def outline(value: str) -> str:
 def strange_looks(exchange: Exchange, bound: dict[str, Any]) -> Problems:
     """The answer has no look that good answers never have, and each that all of them have."""
     for look, pattern in LOOKS.items():
-        has = bool(pattern.search(exchange.text if look in ORDINARY else exchange.whole))
+        has = bool(pattern.search(exchange.whole if look in ANYWHERE else exchange.text))
         if has and look in bound["never"]:
             yield look, f"it has {look}, as no good answer has"
         if not has and look in bound["always"]:
@@ -189,7 +189,7 @@ def new_words(exchange: Exchange, house: set[str]) -> tuple[float, float]:
 def incomplete(exchange: Exchange, bound: dict[str, Any]) -> Problems:
     """The answer is about as long as good ones, ends as they do, and closes its brackets."""
     length = len(exchange.text)
-    if length < bound["shortest"]:
+    if 0 < length < bound["shortest"]:
         yield "short", f"{length} characters"
     if length > bound["longest"]:
         yield "long", f"{length} characters"

@@ -137,6 +137,9 @@ LOOKS = {
     ),
 }
 
+ANYWHERE = {"markup", "broken characters", "fields of JSON", "reasoning", "a stack trace"}
+"""Looks that code may not have either."""
+
 ORDINARY = {
     *("a list", "a heading", "bold text", "several exclamation marks", "a question", "a reference"),
     *("a hedge", "other sources", "a table"),
@@ -188,7 +191,8 @@ RUDE = any_of(
 PERSONAL = {
     "an email address": re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+\w"),
     "a phone number": re.compile(
-        r"(?<![\w-])(?:\+\d{1,3}[\s./-]?)?(?:\(\d{2,5}\)|\b\d{2,5})(?:[\s./-]\d{2,5}){2,4}\b"
+        r"(?<![\w.-])(?:(?:\+\d{1,3}|\(0?\d{2,5}\)|0\d{2,4})(?:[\s./-]?\d{2,5}){2,5}"
+        r"|\(?\d{3}\)?[ -]\d{3}-\d{4})\b"
     ),
     "a card number": re.compile(r"\b(?:\d{4}[ -]?){3}\d{1,7}\b"),
     "an account number": re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b"),
