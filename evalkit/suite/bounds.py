@@ -25,16 +25,16 @@ SWAPPED = 30
 
 
 def recurring_bound(
-    judge: Callable[[Exchange, Bound], Problems],
+    judge: Callable[[Exchange, Bound], Problems], least: int = 1
 ) -> Callable[[Sequence[Exchange]], Bound]:
-    """Bounds of a check for things from nowhere: those that stand in several good answers."""
+    """Bounds of a check for things from nowhere: those that stand in so many good answers."""
 
     def learn(exchanges: Sequence[Exchange]) -> Bound:
         empty = {"known": (), "units": (), "sums": SUMS}
         seen = Counter(
             why for exchange in exchanges for why in {w for _, w in judge(exchange, empty)}
         )
-        quoted = (re.search(r"""(['"])(.+?)\1""", why) for why, n in seen.items() if n > 1)
+        quoted = (re.search(r"""(['"])(.+?)\1""", why) for why, n in seen.items() if n >= least)
         return {"known": sorted({found[2].casefold() for found in quoted if found})}
 
     return learn
@@ -49,7 +49,7 @@ def figures_bound(exchanges: Sequence[Exchange]) -> Bound:
         if unit
     }
     return {
-        **recurring_bound(grounding_checks.invented_figures)(exchanges),
+        **recurring_bound(grounding_checks.invented_figures, 2)(exchanges),
         "units": sorted(units),
         "sums": SUMS,
     }
@@ -185,7 +185,7 @@ def own_words_bound(exchanges: Sequence[Exchange]) -> Bound:
         for least_relevant in (-1, 0) if sourced else (-2,):
             shares = sorted(s for s, r in zip(own, relevant, strict=True) if r > least_relevant)
             least = (
-                (0.75 if len(exchanges) >= 2 * SOME else 0.65) * shares[allowed]
+                (0.75 if len(exchanges) > 3 * FEW + 3 else 0.5) * shares[allowed]
                 if len(shares) > max(FEW, 2 * allowed)
                 else 0
             )

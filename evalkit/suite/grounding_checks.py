@@ -79,7 +79,7 @@ def invented_names(exchange: Exchange, bound: dict[str, Any]) -> Problems:
             w in exchange.given or w[:5] in exchange.given_stems or w in bound["known"]
             for w in words
         )
-        if not any(given):
+        if not any(given) and found[0].casefold() not in bound["known"]:
             is_day = WEEKDAY.search(found[0])
             is_told = str(month(found[0])) in exchange.given_figures
             if not is_told and (not is_day or WEEKDAY.search(exchange.given)):
