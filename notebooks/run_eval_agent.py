@@ -207,15 +207,21 @@ def suite_reading(host, session):
 
 
 @app.cell
-def aspects(found, session, watch):
+def aspects(files, found, session, watch):
+    case_rows = suite.cases_of(files)
     aspect = tabs("Scorers", "Faults noticed", "Cases", "Findings", "Limits", "Code")
-    page.stack(suite.standing(found), agent_page.whereabouts(session, watch), aspect)
-    return (aspect,)
+    page.stack(
+        suite.standing(found),
+        suite.missed(found, watch, case_rows),
+        agent_page.whereabouts(session, watch),
+        aspect,
+    )
+    return aspect, case_rows
 
 
 @app.cell
-def suite_view(analysis, aspect, files, found):
-    case_rows, findings = suite.cases_of(files), analysis.get("findings") or []
+def suite_view(analysis, aspect, case_rows, files, found):
+    findings = analysis.get("findings") or []
     picked_finding, picked_case, views = None, None, []
     if is_open(aspect, "Scorers"):
         views += [suite.scorer_table(found)]
@@ -230,13 +236,12 @@ def suite_view(analysis, aspect, files, found):
     if is_open(aspect, "Code"):
         views += [suite.code(files)]
     page.stack(*views)
-    return case_rows, findings, picked_case, picked_finding
+    return findings, picked_case, picked_finding
 
 
 @app.cell
-def suite_detail(case_rows, findings, found, picked_case, picked_finding, watch):
+def suite_detail(case_rows, findings, picked_case, picked_finding, watch):
     page.stack(
-        suite.cited(suite.missed(found), watch, case_rows),
         *(
             suite.cited(each.get("evidence") or [], watch, case_rows)
             for each in page.chosen(picked_finding, findings)

@@ -27,10 +27,13 @@ MARKS = {
 """How each status of a task looks: its mark, and the hue of it."""
 
 STYLE = """
-.ek-agent-two { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 1.5rem }
-.ek-agent-list { columns: 2; column-gap: 1.5rem }
+.ek-agent-two { display: grid; gap: 1.5rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 330px), 1fr)) }
+.ek-agent-two > div { min-width: 0 }
+.ek-agent-list { columns: 330px; column-gap: 1.5rem }
 .ek-agent-list .ek-agent-task { break-inside: avoid }
-.ek-agent-spent { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 1rem }
+.ek-agent-spent { display: grid; gap: 1rem;
+  grid-template-columns: repeat(auto-fit, minmax(120px, 1fr)) }
 .ek-agent-quiet { color: var(--muted-foreground, #666); font-size: 0.8rem }
 .ek-agent-track { height: 6px; border-radius: 3px; overflow: hidden; margin-top: 0.35rem;
   background: var(--slate-4, #e8e8ec) }
@@ -89,7 +92,9 @@ def task_list(plan: Plan | None) -> Any:
 
 
 def spent_cards(spent: Spent) -> Any:
-    """What a session directory has cost so far."""
+    """What a session directory has cost so far; None where no model was asked."""
+    if not spent.turns:
+        return None
     used = spent.usage
     cost = f"${spent.usd:,.2f}" + (" and more" if spent.unpriced else "")
     unknown = f"{spent.unpriced} calls have no known price" if spent.unpriced else "in all sessions"

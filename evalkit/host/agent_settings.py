@@ -206,7 +206,7 @@ def told(request: Request, terms: Terms) -> dict[str, str]:
     rules = "rules, no model, no cost" if terms.model == OFFLINE else "it reads and writes for you"
     return {
         "Model": f"{terms.model} ({rules}), because {terms.why}",
-        "May spend": _spendable(terms.budget),
+        "May spend": "nothing" if terms.model == OFFLINE else _spendable(terms.budget),
         "Its code runs": _confined(request, terms.confinement),
         "Reads traces from": without_password(request.tracking_uri or ""),
         "Keeps sessions in": f"{request.volume_path or '.'}/sessions",

@@ -41,6 +41,11 @@ CELL = (
     "border-bottom: 1px solid var(--border, #ddd)"
 )
 
+CARD = (
+    f'<div style="{BOX}; font-size: 0.8rem; line-height: 1.4">{{}}'
+    '<div style="font-size: 1.4rem; font-weight: 700; padding: 0.2rem 0">{}</div>'
+    f'<div style="{MUTED}">{{}}</div></div>'
+)
 TINTS = {
     **dict.fromkeys(
         (
@@ -49,7 +54,9 @@ TINTS = {
         ),
         "grass",
     ),
-    **dict.fromkeys(("updated", "differs", "incomplete", "error", "skipped"), "amber"),
+    **dict.fromkeys(
+        ("updated", "differs", "incomplete", "error", "skipped", "too few traces"), "amber"
+    ),
     **dict.fromkeys(
         ("deleted", "failed", "broken", "worse", "fails", "refused", "disagree", "blocked"), "red"
     ),
@@ -95,13 +102,19 @@ def cards(*figures: tuple[str, object, str]) -> Any:
     """Figures side by side: (label, value, what it means)."""
     if not is_live():
         return pd.DataFrame(figures, columns=["", "value", "meaning"])
-    return mo.hstack(
-        [
-            mo.stat(value=str(value), label=label, caption=caption, bordered=True)
-            for label, value, caption in figures
-        ],
-        widths="equal",
-        gap=1,
+    # not mo.stat: it neither wraps nor shrinks
+    told = (map(html.escape, (label, str(value), caption)) for label, value, caption in figures)
+    return side_by_side(*(mo.Html(CARD.format(*each)) for each in told), least_px=130)
+
+
+def side_by_side(*parts: Any, least_px: int) -> Any:
+    """Parts of equal width in as many columns as there is room for; for marimo's page only."""
+    columns = f"repeat(auto-fit, minmax(min(100%, {least_px}px), 1fr))"
+    cells = "".join(
+        f'<div style="min-width: 0; display: grid">{mo.as_html(each).text}</div>' for each in parts
+    )
+    return mo.Html(
+        f'<div style="display: grid; grid-template-columns: {columns}; gap: 1rem">{cells}</div>'
     )
 
 

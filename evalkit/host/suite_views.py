@@ -62,13 +62,15 @@ def standing(validation: Validation) -> Any:
     people = mapping_of(validation.get("people"))
     accepted, rejected = (mapping_of(people.get(each)) for each in ("accepted", "rejected"))
     word, good = validation.get("word"), validation.get("good_rows")
-    stands = f"{validation.get('rows')} traces, {good} of them good answers"
+    kappa = people.get("kappa")
+    agree = "" if kappa is None else f" Agreement with people (Cohen's kappa): {kappa}."
+    stands = f"{validation.get('rows')} traces, {good} of them good answers.{agree}"
     problems = [f"- {page.quoted(each)}" for each in list_of(validation.get("problems"))]
     figures = page.cards(
         (
             "Answers that people rejected",
             f"{rejected.get('failed', 0)} of {rejected.get('answers', 0)}",
-            f"fail some scorer; {rejected.get('in_limits', 0)} are named in LIMITS.md",
+            f"fail some scorer; {rejected.get('in_limits', 0)} named in LIMITS.md",
         ),
         (
             "Answers that people accepted",
@@ -79,16 +81,17 @@ def standing(validation: Validation) -> Any:
         ("One answer to everything", _one_sentence(validation), "rows fail some scorer then"),
     )
     callout = page.callout(
-        "\n".join([f"**{str(word).capitalize()}.** It stands on {stands}.", "", *problems]),
+        "\n".join([f"**{str(word).capitalize()}.** It stands on {stands}", "", *problems]),
         WORDS.get(str(word), "warn"),
     )
     return page.stack(figures, callout)
 
 
-def missed(validation: Validation) -> list[str]:
-    """The traces that people rejected and every scorer passes."""
+def missed(validation: Validation, watch: Watch, cases: Sequence[Mapping[str, Json]]) -> Any:
+    """The answers that people rejected and every scorer passes; None where there are none."""
     rejected = mapping_of(mapping_of(validation.get("people")).get("rejected"))
-    return [str(each) for each in list_of(rejected.get("missed"))]
+    title = "People rejected this, and every scorer passes it"
+    return cited(list_of(rejected.get("missed")), watch, cases, title)
 
 
 def scorer_table(validation: Validation) -> Any:
@@ -119,8 +122,8 @@ def fault_chart(validation: Validation) -> Any:
     if rows.empty:
         return page.callout("No good answer could be damaged, or nobody has tried.")
     title = alt.TitleParams(
-        "Damaged copies of good answers that some scorer notices",
-        subtitle="Not required: what is missed here needs a judge, or another scorer.",
+        "Damaged copies that some scorer notices",
+        subtitle=["Not required of a suite. What is missed", "needs a judge, or another scorer."],
         offset=12,
     )
     base = alt.Chart(rows, title=title).encode(
@@ -130,12 +133,12 @@ def fault_chart(validation: Validation) -> Any:
             scale=alt.Scale(domain=[0, 1]),
             axis=alt.Axis(format="%", tickCount=5),
         ),
-        y=alt.Y("fault:N", title=None, sort="-x", axis=alt.Axis(labelLimit=220)),
+        y=alt.Y("fault:N", title=None, sort="x", axis=alt.Axis(labelLimit=220)),
         tooltip=["fault:N", alt.Tooltip("told:N", title="noticed")],
     )
     words = base.mark_text(align="left", dx=4, color=GREY).encode(text="told:N")
     bars = base.mark_bar(color=GREEN, cornerRadiusEnd=3)
-    return dressed(alt.layer(bars, words).properties(width="container", height={"step": 20}))
+    return dressed(alt.layer(bars, words).properties(width="container", height={"step": 16}))
 
 
 def finding_table(findings: Sequence[Mapping[str, Json]]) -> Any:
@@ -154,11 +157,13 @@ def finding_table(findings: Sequence[Mapping[str, Json]]) -> Any:
     )
 
 
-def cited(ids: Iterable[Json], watch: Watch, cases: Sequence[Mapping[str, Json]] = ()) -> Any:
-    """The traces that something stands on: links into MLflow, and the conversations themselves.
-
-    A conversation is read when it is opened.
-    """
+def cited(
+    ids: Iterable[Json],
+    watch: Watch,
+    cases: Sequence[Mapping[str, Json]] = (),
+    title: str = "The traces that it stands on",
+) -> Any:
+    """Traces below a title: links into MLflow, and the conversations, read when opened."""
     shown = list(dict.fromkeys(str(each) for each in ids))
     if not shown or not page.is_live():
         return None
@@ -172,7 +177,7 @@ def cited(ids: Iterable[Json], watch: Watch, cases: Sequence[Mapping[str, Json]]
     links = ", ".join(page.link(watch.url_of(each), each) for each in shown if watch.url_of(each))
     more = f"The first {MOST_CITED} of {len(shown)} traces:" if len(shown) > MOST_CITED else ""
     return page.stack(
-        mo.md(f"**The traces that it stands on.** {more}"),
+        mo.md(f"**{title}** {more}"),
         mo.accordion(folds),
         mo.md(f"In MLflow: {links}") if links else None,
     )
@@ -196,8 +201,9 @@ def case_table(cases: Sequence[Mapping[str, Json]]) -> Any:
 
 def case_view(case: Mapping[str, Json], watch: Watch) -> Any:
     """One row in full, with the trace that it was copied from."""
-    fields = {name: case.get(name) for name in ("inputs", "outputs", "expectations")}
-    return page.stack(page.record(fields), cited([case.get("source_trace_id")], watch, [case]))
+    fields = {name: case[name] for name in ("inputs", "outputs", "expectations") if case.get(name)}
+    trace = cited([case.get("source_trace_id")], watch, [case], "Its trace")
+    return page.stack(page.record(fields), trace)
 
 
 def code(files: Mapping[str, bytes]) -> Any:
@@ -251,16 +257,17 @@ def judged_table(judged: Sequence[Judged] | None) -> Any:
         page_size=8,
         label="**Rows**, failures first",
         wrapped_columns=["Asked", "Answered", "Fails at"],
-        column_widths={"Asked": 320, "Answered": 340, "Verdict": 90, "Fails at": 230},
+        column_widths={"Asked": 290, "Answered": 290, "People": 90, "Verdict": 90, "Fails at": 220},
     )
 
 
 def judged_view(judged: Judged) -> Any:
-    """What every scorer says of one row, and why."""
+    """What every scorer says of one row, and why; those that fail it first."""
+    failed = failures(judged[1])
     return page.record(
         {
-            each.scorer: f"{as_text(each.value)}\n{each.error or each.rationale}".strip()
-            for each in judged[1]
+            each.scorer: f"{_word(each)}: {each.error or each.rationale}".rstrip(": ")
+            for each in sorted(judged[1], key=lambda each: each.scorer not in failed)
         }
     )
 
@@ -277,6 +284,13 @@ def short(value: Json) -> str:
     text = value if isinstance(value, str) else "" if value is None else as_text(value)
     line = " ".join(plain_text(text).split())
     return line if len(line) <= SHORT else line[: SHORT - 1] + "…"
+
+
+def _word(score: Score) -> str:
+    if score.error:
+        return "failed to judge"
+    passed = passes(score.value)
+    return as_text(score.value) if passed is None else "passed" if passed else "failed"
 
 
 def _noticed(validation: Validation) -> str:

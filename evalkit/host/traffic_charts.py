@@ -8,16 +8,16 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from evalkit.host import page
 from evalkit.host.dress import BLUE, GREEN, GREY, RED, dressed
 from evalkit.host.wording import figure
 from evalkit.traces.analysis import spread
 
 VIOLET = "#8e4ec6"
-HALF = 455
+HALF = 380
 TALL = 190
 MOST_TOOLS = 15
 ROW_PX = 22
-WIDE = 800
 MOST_BARS = 24
 SKEWED = 50.0
 
@@ -32,7 +32,9 @@ def spread_charts(traces: pd.DataFrame) -> Any:
         )
         if chart is not None
     ]
-    return dressed(alt.hconcat(*charts, spacing=40)) if charts else None
+    if not page.is_live():
+        return alt.hconcat(*charts) if charts else None
+    return page.side_by_side(*map(dressed, charts), least_px=HALF) if charts else None
 
 
 def tools_chart(tools: pd.DataFrame) -> Any:
@@ -60,7 +62,7 @@ def tools_chart(tools: pd.DataFrame) -> Any:
             order=alt.Order("order:Q"),
             tooltip=["tool:N", "ended:N", "calls:Q"],
         )
-        .properties(width=WIDE, height=ROW_PX * max(2, len(names)))
+        .properties(width="container", height=ROW_PX * max(2, len(names)))
     )
     return dressed(chart)
 
@@ -97,7 +99,9 @@ def _histogram(values: pd.Series[float], title: str, unit: str, colour: str, tic
         )
     )
     told = alt.TitleParams(title, subtitle=_told(found, unit, widening=widening), offset=20)
-    return alt.layer(bars, *_marks(found, scale), title=told).properties(width=HALF, height=TALL)
+    return alt.layer(bars, *_marks(found, scale), title=told).properties(
+        width="container", height=TALL
+    )
 
 
 def _marks(found: dict[str, float], scale: Any) -> list[Any]:
@@ -118,7 +122,7 @@ def _marks(found: dict[str, float], scale: Any) -> list[Any]:
     return marks
 
 
-def _told(found: dict[str, float], unit: str, *, widening: bool) -> str:
-    known = f"{found['count']:,} traces. Half take up to {figure(found['median'])} {unit}"
-    told = f"{known}, nine in ten up to {figure(found['p90'])}."
-    return f"{told} Ranges widen to the right." if widening else told
+def _told(found: dict[str, float], unit: str, *, widening: bool) -> list[str]:
+    known = f"{found['count']:,} traces. Half take up to {figure(found['median'])} {unit},"
+    told = f"nine in ten up to {figure(found['p90'])}."
+    return [known, f"{told} Ranges widen to the right." if widening else told]

@@ -44,7 +44,7 @@ def figures(traces: pd.DataFrame) -> Any:
     return page.cards(
         ("Traces", f"{count:,}", f"of {first}" if first == last else f"{first} to {last}"),
         ("Failed", f"{failed:,}", f"{failed / count:.1%} of them"),
-        ("People rejected", f"{rejected:,}", f"and accepted {accepted:,}"),
+        ("Rejected", f"{rejected:,}", f"by people, who accepted {accepted:,}"),
         (
             "Time",
             duration(seconds["median"]) if seconds else "-",
@@ -58,7 +58,7 @@ def figures(traces: pd.DataFrame) -> Any:
         (
             "Cost",
             f"${costs['total']:,.2f}" if costs else "-",
-            f"of the {costs['count']:,} traces that say" if costs else "no trace says",
+            f"of {costs['count']:,} traces that say" if costs else "no trace says",
         ),
     )
 
@@ -140,7 +140,7 @@ def pick_table(picks: pd.DataFrame) -> Any:
         select="single",
         page_size=8,
         wrapped_columns=["What it shows", "Asked"],
-        column_widths={"What it shows": 320, "Seconds": 80, "Tokens": 80, "Asked": 460},
+        column_widths={"What it shows": 320, "Seconds": 80, "Tokens": 80, "Asked": 430},
     )
 
 
