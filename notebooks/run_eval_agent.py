@@ -280,14 +280,14 @@ def running(host, request, run_it, session):
 @app.cell
 def scores(host, ran):
     judged = host.outcome(ran)
-    row_table = suite.judged_table(judged)
+    row_table = agent_page.judged_table(judged)
     row_table
     return judged, row_table
 
 
 @app.cell
 def score(judged, row_table):
-    page.stack(*(suite.judged_view(each) for each in page.chosen(row_table, judged or [])))
+    page.stack(*(agent_page.judged_view(each) for each in page.chosen(row_table, judged or [])))
     return
 
 

@@ -6,7 +6,14 @@ import base64
 import json
 from typing import Any
 
-from mlflow.entities import Span, TraceInfo, TraceLocation, TraceState
+from mlflow.entities import (
+    AssessmentSource,
+    Feedback,
+    Span,
+    TraceInfo,
+    TraceLocation,
+    TraceState,
+)
 from mlflow.tracing.client import TracingClient
 
 BEGIN_NS = 1_778_579_000_000_000_000
@@ -26,6 +33,13 @@ ANSWERS = {
     "Do lamps have a warranty?": "Yes, every lamp has a warranty. The warranty lasts 24 months.",
 }
 """Questions that the shop was asked, and good answers: enough for a suite to stand on."""
+
+REJECTED = (
+    "Do you wrap gifts?",
+    "Yes, we wrap gifts. You choose the paper.",
+    "The shop gave up wrapping gifts in spring",
+)
+"""A question, an answer that looks like the good ones, and why a person rejected it."""
 
 
 class ShopAgent:
@@ -98,6 +112,12 @@ class ShopAgent:
             )
         )
         return trace_id
+
+    def reject(self, trace_id: str, why: str) -> None:
+        """Have a person say that an answer is wrong."""
+        person = AssessmentSource("HUMAN", "ann@shop.example")
+        said = Feedback(name="correct", value=False, source=person, rationale=why)
+        self._tracing.log_assessment(trace_id, said)
 
     @property
     def _number(self) -> int:

@@ -32,7 +32,13 @@ def build(session: SessionDirectory, survey: Survey, runner: Runner, watch: Watc
         files = rule_suite(survey.rows, sorted(without))
         for path, content in files.items():
             session.folder.write(path, content)
+        watch(
+            Event(
+                "wait", f"the scorers are tried on {len(survey.rows)} answers, and on damaged ones"
+            )
+        )
         found = verify(runner, files, survey.rows)
+        watch(Event("wait", f"{len(found.scorers)} scorers: {found.word}"))
         subjects = {m[1] for each in found.problems if (m := _SUBJECT.match(each))}
         refused = subjects & {*found.scorers} - without
         if not refused:

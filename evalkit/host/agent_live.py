@@ -30,7 +30,7 @@ STYLE = """
 .ek-agent-two { display: grid; gap: 1.5rem;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 330px), 1fr)) }
 .ek-agent-two > div { min-width: 0 }
-.ek-agent-list { columns: 330px; column-gap: 1.5rem }
+.ek-agent-list { columns: 2 330px; column-gap: 1.5rem }
 .ek-agent-list .ek-agent-task { break-inside: avoid }
 .ek-agent-spent { display: grid; gap: 1rem;
   grid-template-columns: repeat(auto-fit, minmax(120px, 1fr)) }

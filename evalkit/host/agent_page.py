@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import marimo as mo
@@ -23,13 +23,16 @@ from evalkit.core.values import Json
 from evalkit.host import page
 from evalkit.host.agent_settings import sandbox_of
 from evalkit.host.host import Host, Report
-from evalkit.host.suite_views import Judged, failures
+from evalkit.host.suite_views import short
+from evalkit.host.wording import as_text
 from evalkit.host.work import Say
 from evalkit.invocation import typed
-from evalkit.suite.model import DATASET_FILE, SCORERS_FILE, SCRIPT_FILE, Probe
+from evalkit.suite.model import DATASET_FILE, SCORERS_FILE, SCRIPT_FILE, Probe, Row, Score, passes
 from evalkit.watching import Watch
 
 SECONDS_A_MINUTE = 60
+
+Judged = tuple[Row, Sequence[Score]]
 
 
 def sessions_to_pick(host: Host[Any], base: str | None, watch: Watch) -> list[SessionDirectory]:
@@ -92,8 +95,8 @@ def session_table(found: Sequence[SessionDirectory]) -> Any:
         return None
     rows = [
         {
-            "Session": each.about.session_id,
             "State": state_of(each),
+            "Session": each.about.session_id,
             "Calls": each.spent().turns,
             "USD": round(each.spent().usd, 2),
             "Minutes": round(each.spent().seconds / SECONDS_A_MINUTE, 1),
@@ -106,7 +109,7 @@ def session_table(found: Sequence[SessionDirectory]) -> Any:
         page_size=5,
         label="**Sessions about this experiment**",
         wrapped_columns=["Session"],
-        column_widths={"Session": 520},
+        column_widths={"State": 160, "Session": 420},
     )
 
 
@@ -191,6 +194,47 @@ def judge(
     return sorted(judged, key=lambda each: not failures(each[1]))
 
 
+def judged_table(judged: Sequence[Judged] | None) -> Any:
+    """How each row was judged now, failures first, to select in; None where none was."""
+    if judged is None:
+        return None
+    rows = [
+        {
+            "Asked": short(dict(row.inputs)),
+            "Answered": short(row.outputs),
+            "People": {"accepted": "accepted", "rejected": "rejected"}.get(row.verdict, ""),
+            "Verdict": "failed" if (failed := failures(scores)) else "passed",
+            "Fails at": ", ".join(failed),
+        }
+        for row, scores in judged
+    ]
+    return page.table(
+        rows,
+        select="single",
+        tint="Verdict",
+        page_size=8,
+        label="**Rows**, failures first",
+        wrapped_columns=["Asked", "Answered", "Fails at"],
+        column_widths={"Asked": 290, "Answered": 290, "People": 90, "Verdict": 90, "Fails at": 220},
+    )
+
+
+def judged_view(judged: Judged) -> Any:
+    """What every scorer says of one row, and why; those that fail it first."""
+    failed = failures(judged[1])
+    return page.record(
+        {
+            each.scorer: f"{_word(each)}: {each.error or each.rationale}".rstrip(": ")
+            for each in sorted(judged[1], key=lambda each: each.scorer not in failed)
+        }
+    )
+
+
+def failures(scores: Iterable[Score]) -> list[str]:
+    """The scorers that fail an answer, or fail at it."""
+    return [each.scorer for each in scores if each.error or passes(each.value) is False]
+
+
 def state_view(session: SessionDirectory) -> Any:
     """What to do where a session is not finished; None where it is."""
     plan = session.plan()
@@ -222,3 +266,10 @@ def whereabouts(session: SessionDirectory, watch: Watch) -> Any:
 
 def _kept(kept: Mapping[str, Json]) -> str:
     return f"run {kept['mlflow_run_id']} in {kept.get('experiment')}"
+
+
+def _word(score: Score) -> str:
+    if score.error:
+        return "failed to judge"
+    passed = passes(score.value)
+    return as_text(score.value) if passed is None else "passed" if passed else "failed"

@@ -25,7 +25,7 @@ from evalkit.core.tracking import Tracking
 from evalkit.core.values import Json, canonical
 from evalkit.host.column import Column
 from evalkit.host.marking import marked
-from evalkit.host.wording import as_text
+from evalkit.host.wording import as_text, tinted
 
 Kind: TypeAlias = Literal["neutral", "info", "success", "warn", "danger"]
 T = TypeVar("T")
@@ -46,23 +46,6 @@ CARD = (
     '<div style="font-size: 1.4rem; font-weight: 700; padding: 0.2rem 0">{}</div>'
     f'<div style="{MUTED}">{{}}</div></div>'
 )
-TINTS = {
-    **dict.fromkeys(
-        (
-            *("created", "passed", "fixed", "better", "met", "accepted", "reconciled", "agree"),
-            "verified",
-        ),
-        "grass",
-    ),
-    **dict.fromkeys(
-        ("updated", "differs", "incomplete", "error", "skipped", "too few traces"), "amber"
-    ),
-    **dict.fromkeys(
-        ("deleted", "failed", "broken", "worse", "fails", "refused", "disagree", "blocked"), "red"
-    ),
-    **dict.fromkeys(("unchanged", "same", "within noise", "too few cases"), "slate"),
-}
-"""Words that tables colour, and the hue of each."""
 
 ELSEWHERE = "start it there, or name another one above, under More settings"
 """What a person does about an MLflow that cannot be reached."""
@@ -136,7 +119,7 @@ def table(
         rows: One mapping a row, or a data frame. Columns are headed by their names; lists and
             objects are shown as JSON.
         select: How many rows may be selected, the first one is; :func:`chosen` tells which are.
-        tint: Name of a column whose words are coloured as :data:`TINTS` says.
+        tint: Name of a column whose words are coloured as they are meant.
         page_size: Rows shown at a time.
         optional: Names of columns that are left out where no row has a value.
         nothing: What a page says where there are no rows.
@@ -164,7 +147,7 @@ def table(
         pagination=len(frame) > page_size,
         show_column_summaries=False,
         show_data_types=False,
-        style_cell=lambda _, column, value: _tint(value) if column == tint else {},
+        style_cell=lambda _, column, value: tinted(value) if column == tint else {},
         wrapped_columns=[name for name in wrapped_columns if name in frame],
         format_mapping={name: form for name, form in forms.items() if name in frame},
         **options,
@@ -306,8 +289,3 @@ def _inert(style: str, value: Any) -> Any:
         return value
     shown = html.escape(value)
     return {"mimetype": "text/html", "data": f'<div style="{style}" title="{shown}">{shown}</div>'}
-
-
-def _tint(value: object) -> dict[str, Any]:
-    hue = TINTS.get(str(value))
-    return {"color": f"var(--{hue}-11)", "fontWeight": "600"} if hue else {}

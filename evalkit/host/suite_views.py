@@ -23,7 +23,7 @@ from evalkit.host import page
 from evalkit.host.dress import GREEN, GREY, dressed
 from evalkit.host.traffic_views import trace_view
 from evalkit.host.wording import as_text
-from evalkit.suite.model import DATASET_FILE, LIMITS_FILE, Row, Score, passes
+from evalkit.suite.model import DATASET_FILE, LIMITS_FILE
 from evalkit.watching import Watch
 
 SHORT = 140
@@ -233,50 +233,6 @@ def limits(files: Mapping[str, bytes]) -> Any:
     return page.text(content.decode("utf-8", "replace")) if content else None
 
 
-Judged = tuple[Row, Sequence[Score]]
-
-
-def judged_table(judged: Sequence[Judged] | None) -> Any:
-    """How each row was judged now, failures first, to select in; None where none was."""
-    if judged is None:
-        return None
-    rows = [
-        {
-            "Asked": short(dict(row.inputs)),
-            "Answered": short(row.outputs),
-            "People": {"accepted": "accepted", "rejected": "rejected"}.get(row.verdict, ""),
-            "Verdict": "failed" if (failed := failures(scores)) else "passed",
-            "Fails at": ", ".join(failed),
-        }
-        for row, scores in judged
-    ]
-    return page.table(
-        rows,
-        select="single",
-        tint="Verdict",
-        page_size=8,
-        label="**Rows**, failures first",
-        wrapped_columns=["Asked", "Answered", "Fails at"],
-        column_widths={"Asked": 290, "Answered": 290, "People": 90, "Verdict": 90, "Fails at": 220},
-    )
-
-
-def judged_view(judged: Judged) -> Any:
-    """What every scorer says of one row, and why; those that fail it first."""
-    failed = failures(judged[1])
-    return page.record(
-        {
-            each.scorer: f"{_word(each)}: {each.error or each.rationale}".rstrip(": ")
-            for each in sorted(judged[1], key=lambda each: each.scorer not in failed)
-        }
-    )
-
-
-def failures(scores: Iterable[Score]) -> list[str]:
-    """The scorers that fail an answer, or fail at it."""
-    return [each.scorer for each in scores if each.error or passes(each.value) is False]
-
-
 def short(value: Json) -> str:
     """A value on one line of moderate length; the values alone of an object with one field."""
     while isinstance(value, dict) and len(value) == 1:
@@ -284,13 +240,6 @@ def short(value: Json) -> str:
     text = value if isinstance(value, str) else "" if value is None else as_text(value)
     line = " ".join(plain_text(text).split())
     return line if len(line) <= SHORT else line[: SHORT - 1] + "…"
-
-
-def _word(score: Score) -> str:
-    if score.error:
-        return "failed to judge"
-    passed = passes(score.value)
-    return as_text(score.value) if passed is None else "passed" if passed else "failed"
 
 
 def _noticed(validation: Validation) -> str:

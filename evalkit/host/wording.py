@@ -44,3 +44,28 @@ def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
 
 
 _Dumper.add_representer(str, _text)
+
+
+TINTS = {
+    **dict.fromkeys(
+        (
+            *("created", "passed", "fixed", "better", "met", "accepted", "reconciled", "agree"),
+            "verified",
+        ),
+        "grass",
+    ),
+    **dict.fromkeys(
+        ("updated", "differs", "incomplete", "error", "skipped", "too few traces"), "amber"
+    ),
+    **dict.fromkeys(
+        ("deleted", "failed", "broken", "worse", "fails", "refused", "disagree", "blocked"), "red"
+    ),
+    **dict.fromkeys(("unchanged", "same", "within noise", "too few cases"), "slate"),
+}
+"""Words that tables colour, and the hue of each."""
+
+
+def tinted(value: object) -> dict[str, str]:
+    """How a table shows a word, as CSS; nothing special for words that mean nothing here."""
+    hue = TINTS.get(str(value))
+    return {"color": f"var(--{hue}-11)", "fontWeight": "600"} if hue else {}

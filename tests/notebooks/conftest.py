@@ -24,7 +24,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 from servers import clean_environment, free_port
-from shop_agent import ANSWERS, ShopAgent
+from shop_agent import ANSWERS, REJECTED, ShopAgent
 
 from evalkit import notebooks
 from evalkit.adapters.store import connect
@@ -121,7 +121,8 @@ class FinishedSession:
 
     Attributes:
         base: Where its directory lies.
-        uri: The MLflow with the traces of a few questions to a shop, one of them failed.
+        uri: The MLflow with the traces of a few questions to a shop: one failed, of one the
+            answer was rejected, and no rule notices why.
     """
 
     base: Path
@@ -155,6 +156,8 @@ def finished_session(
     shop = ShopAgent(uri, connect(uri).experiment("support", create=True))
     for question, answer in ANSWERS.items():
         shop.answer(question, answer)
+    question, answer, why = REJECTED
+    shop.reject(shop.answer(question, answer), why)
     shop.answer("Hello?", error="the model is overloaded")
     session = FinishedSession(base, uri)
     request = Request(
