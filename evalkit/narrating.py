@@ -66,7 +66,8 @@ def agent(terminal: Terminal, report: Report) -> None:
     if kept := report.get("kept", {}).get("mlflow_run_id"):
         terminal.say(f"MLflow       run {kept} in {report['kept']['experiment']}")
     if report["verified"]:
-        again = f"{typed('python')} {shlex.quote(report['artifacts']['run_eval'])}"
+        where = ["--tracking-uri", report["tracking_uri"]]
+        again = f"{typed('python')} {shlex.join([report['artifacts']['run_eval'], *where])}"
         terminal.done(f"the suite is verified; run it again with: {again}")
 
 

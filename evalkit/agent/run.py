@@ -80,7 +80,8 @@ def report_of(work: Work, **more: Any) -> Report:
         ``validation`` (what the program found of the suite, people's verdicts first), ``session``
         (its folder), ``session_id``, ``sessions_run`` (this time), ``tasks`` (one object each),
         ``artifacts`` (name to path), ``usage`` (of all sessions), ``confinement``, ``model``,
-        ``verified``, ``experiment``, and ``annotations`` (what was noted on production traces).
+        ``verified``, ``experiment``, ``tracking_uri`` (without a password), and ``annotations``
+        (what was noted on production traces).
     """
     session = work.session
     folder, plan = session.folder, session.plan() or Plan(())
@@ -98,6 +99,7 @@ def report_of(work: Work, **more: Any) -> Report:
         "model": work.model.name if work.model else OFFLINE,
         "verified": False,
         "experiment": session.about.experiment,
+        "tracking_uri": session.about.tracking_uri,
         "annotations": annotations_of(session),
         **more,
     }

@@ -14,7 +14,7 @@ def commands(*argv):
 def test_each_stage_gets_what_it_knows():
     assert commands(
         "--stages=sync-dataset, log-results",
-        "--job_run_id=4711",
+        "--skip_stages=",
         "--config=/Volumes/a/b/c/eval.yaml",
         "--run_id=r 1",
         "--mapping=m.json",

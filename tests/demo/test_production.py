@@ -19,7 +19,6 @@ from mlflow.tracing.client import TracingClient
 
 from evalkit.adapters.store import Store, connect
 from evalkit.demo.production import PRODUCTION, production_traces, record_production
-from evalkit.suite.checks import case_of, invented_figures, strings_in
 
 MADE = dt.date(2027, 1, 3)
 """The day on which the demo was made; a Sunday, with a new year in its fortnight."""
@@ -93,9 +92,10 @@ def good(traces: list[Trace], *routes: str) -> Iterator[Trace]:
 
 
 def figures_from_nowhere(trace: Trace) -> list[str]:
-    case = case_of(root(trace).inputs, root(trace).outputs, trace)
-    found = invented_figures(case, {"known": [], "units": []})
-    return [text for kind, text in found if kind != "unit"]
+    """Numbers of an answer's words that nothing shows which the agent was given."""
+    given = json.dumps([s.inputs for s in trace.data.spans] + [s.outputs for s in used(trace)])
+    known = set(re.findall(r"\d+", given))
+    return [number for number in re.findall(r"\d+", said(trace)) if number not in known]
 
 
 def moment(trace: Trace) -> dt.datetime:
@@ -246,7 +246,8 @@ class TestAnswers:
         bad = [t for t in traces if any(each.value is False for each in t.info.assessments)]
         routes = Counter(map(route, bad))
         assert routes == {"answer_customer": 3, "classify_ticket": 1}
-        assert [len(figures_from_nowhere(trace)) for trace in bad] == [1, 2, 0, 0]
+        letters = [trace for trace in bad if route(trace) == "answer_customer"]
+        assert [bool(figures_from_nowhere(trace)) for trace in letters] == [True, True, False]
 
 
 class TestWhatProductionHas:
@@ -355,11 +356,8 @@ class TestWriting:
         assert store.find_recorded(experiment_id) == []
 
     def test_nothing_in_them_is_real(self, traces: list[Trace]) -> None:
-        texts = [
-            text for t in traces for s in t.data.spans for text in strings_in([s.inputs, s.outputs])
-        ]
-        addresses = {word for text in texts for word in text.split() if "@" in word}
-        assert addresses == set()
+        texts = json.dumps([[s.inputs, s.outputs] for t in traces for s in t.data.spans])
+        assert "@" not in texts
 
 
 def only_the_entry(trace_id: str, experiment_id: str) -> TraceInfo:

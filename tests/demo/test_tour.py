@@ -79,27 +79,32 @@ def test_it_ends_with_a_verified_suite_that_notices_damage(reports: dict[str, An
     agent = reports["agent"]
     assert agent["verified"]
     assert {task["status"] for task in agent["tasks"]} == {"done"}
-    scorers = agent["validation"]["scorers"]
-    assert {"no_error", "format_kept", "grounded", "tools_used", "in_time"} <= set(scorers)
-    for name, found in scorers.items():
-        assert any(caught for caught, _ in found["catches"].values()), name
+    found = agent["validation"]
+    assert {"answered", "shape_kept", "figures_grounded"} <= set(found["scorers"])
+    rejected = found["people"]["rejected"]
+    assert rejected["failed"] >= 2
+    assert rejected["failed"] + rejected["in_limits"] == rejected["answers"] == 4
+    noticed, copies = (sum(each[at] for each in found["faults"].values()) for at in (0, 1))
+    assert noticed >= 0.7 * copies > 0
 
 
 def test_what_it_says_is_calm(demo: subprocess.CompletedProcess[str]) -> None:
     lines = demo.stderr.splitlines()[:-1]
     about_agent = lines[lines.index("agent") + 1 :]
     assert f"{len(production_traces(WRITTEN_FOR))} traces written to {PRODUCTION}" in about_agent[0]
-    assert about_agent[1:3] == ["Analyse the traces and plan the suite", "Write the dataset"]
+    assert about_agent[1] == "Write a suite by rules"
     assert len(about_agent) < 90
-    assert not any(name in line for line in lines for name in ("analyze_experiment", "write_file"))
 
 
 def test_the_readme_shows_what_it_says(demo: subprocess.CompletedProcess[str]) -> None:
     shown = README.read_text("utf-8").partition("```text\nagent\n")[2].partition("```")[0]
     told = demo.stderr.replace("here/sessions", "evalkit-demo/sessions")
     # in a checkout that uv runs, as the README has it; here no shell finds this Python by its name
-    said = re.sub(r"(run it again with: )\S+ ", r"\1uv run python ", told).splitlines()
-    places = [said.index(line) for line in shown.splitlines()]
+    told = re.sub(r"(run it again with: )\S+ ", r"\1uv run python ", told)
+    told = re.sub(r"sqlite:///\S+/here/", "sqlite:////home/me/evalkit-demo/", told)
+    # figures move with every better check, words are held
+    said, shown = (re.sub(r"\d+(\.\d+)?", "#", text).splitlines() for text in (told, shown))
+    places = [said.index(line) for line in shown]
     assert places
     assert places == sorted(places)
 
@@ -112,10 +117,10 @@ def test_the_experiment_that_was_looked_at_holds_what_it_held(
 
 
 def test_the_suite_runs_again_by_hand(where: Path, reports: dict[str, Any]) -> None:
-    script = reports["agent"]["artifacts"]["run_eval"]
+    script, uri = reports["agent"]["artifacts"]["run_eval"], reports["agent"]["tracking_uri"]
 
     done = subprocess.run(
-        [sys.executable, str(where / script)],
+        [sys.executable, str(where / script), "--tracking-uri", uri],
         cwd=where,
         env=clean_environment(),
         capture_output=True,
