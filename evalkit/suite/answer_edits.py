@@ -6,10 +6,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from evalkit.core.values import Json
-from evalkit.suite import phrases
 from evalkit.suite.model import Row
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -22,33 +21,23 @@ _ABOUT = re.compile(
 )
 """Keys of what is about an answer rather than in it: no reader is misled by these."""
 
-
-_ASKING = re.compile(
-    r"question|query|prompt|messag|content|text|input|request|task|frage", re.IGNORECASE
-)
-
 _ANSWER = re.compile(r"answer|response|reply|content|message|body|output|text", re.IGNORECASE)
-
-DEEP = 3
-FEW = 3
+_DEEP = 3
 
 
 def leaves(value: Json, path: Path = ()) -> Iterator[tuple[Path, Json]]:
     """Every single value with its path, without what is about the answer."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if not _ABOUT.search(key):
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            if not _ABOUT.search(str(key)):
                 yield from leaves(item, (*path, key))
-    elif isinstance(value, list):
-        for place, item in enumerate(value):
-            yield from leaves(item, (*path, place))
     else:
         yield path, value
 
 
 def fields(value: Json, path: Path = ()) -> Iterator[tuple[Path, Json]]:
     """Fields of objects down to the third level, without those about the answer."""
-    for key, item in value.items() if isinstance(value, dict) and len(path) < DEEP else ():
+    for key, item in value.items() if isinstance(value, dict) and len(path) < _DEEP else ():
         if not _ABOUT.search(key):
             yield (*path, key), item
             yield from fields(item, (*path, key))
@@ -77,10 +66,7 @@ def with_value(value: Json, path: Path, *new: Json) -> Json:
 
 
 def texts(row: Row) -> list[tuple[Path, str]]:
-    """The answer's texts, what people read first at the head.
-
-    That is the last of messages, else the longest under a name that says so, else the longest.
-    """
+    """The answer's texts: the last message first, else the longest under a name that says so."""
     given = {item for _, item in leaves(row.inputs) if isinstance(item, str)}
     found = [(p, s) for p, s in leaves(row.outputs) if isinstance(s, str) and s not in given]
     if any("messages" in path for path, _ in found):
@@ -94,34 +80,10 @@ def main_text(row: Row) -> str:
     return next((text for _, text in texts(row)), "")
 
 
-def asked(row: Row) -> str:
-    """The last text of several words that the agent was given; empty where there is none."""
-    given = [(p, s) for p, s in leaves(row.inputs) if isinstance(s, str) and len(s.split()) > 1]
-    said = [text for path, text in given if _ASKING.search(str(path[-1]))] or [s for _, s in given]
-    return said[-1] if said else ""
-
-
-def language_of(text: str, at: Setting) -> str:
-    """The text's language; where it does not show, the question's or the route's."""
-    return phrases.language(text, asked(at.row), *(main_text(row) for row in at.others))
-
-
-def alike(one: str, two: str) -> float:
-    """The share of their words that two texts have in common."""
-    words = [set(re.findall(r"\w+", text.casefold())) for text in (one, two)]
-    return len(words[0] & words[1]) / max(1, len(words[0] | words[1]))
-
-
 def sentences(text: str) -> list[str]:
     """Its sentences and lines, at least one."""
     ends = r"(?<=[.!?])(?<!\b[A-Z][a-z]\.)\s+(?=\S)|\n+"
     return [s for s in re.split(ends, text) if s.strip()] or [text]
-
-
-def statement(text: str, at: Setting | None = None) -> str:
-    """One of its sentences that say something: by chance, else the last."""
-    said = [s for s in sentences(text) if len(s.split()) > FEW] or [max(sentences(text), key=len)]
-    return at.rng.choice(said) if at else said[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,28 +97,10 @@ class Setting:
 
 Place: TypeAlias = "re.Match[str]"
 Apply: TypeAlias = Callable[[Setting], Json | None]
-Edit: TypeAlias = Callable[[str, Setting], str | None]
-Change: TypeAlias = Callable[[Place, Setting], str | None]
+"""A damaged copy of the row's outputs; None where the fault does not apply."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A kind of fault.
-
-    Attributes:
-        name: In snake case.
-        title: What is wrong with the answer, for reports.
-        apply: A damaged copy of the row's outputs; None where the fault does not apply.
-        author: Whether whoever wrote it had seen no check ("blind") or had ("known").
-    """
-
-    name: str
-    title: str
-    apply: Apply
-    author: Literal["blind", "known"] = "blind"
-
-
-def in_text(edit: Edit, words: int = 3) -> Apply:
+def in_text(edit: Callable[[str, Setting], str | None], words: int = 3) -> Apply:
     """The fault of the text that people read; it has at least so many words."""
 
     def apply(at: Setting) -> Json | None:
@@ -169,7 +113,7 @@ def in_text(edit: Edit, words: int = 3) -> Apply:
     return apply
 
 
-def in_place(pattern: str, change: Change) -> Apply:
+def in_place(pattern: str, change: Callable[[Place, Setting], str | None]) -> Apply:
     """The fault of one place that matches a pattern, in the first text that has one."""
     compiled = re.compile(pattern, re.MULTILINE)
 
@@ -192,9 +136,8 @@ def in_field(change: Callable[[Json, list[Json], Setting], list[Json] | None]) -
     def apply(at: Setting) -> Json | None:
         found = list(fields(at.row.outputs))
         for path, value in at.rng.sample(found, len(found)):
-            near = [value_at(r.outputs, path[:-1]) for r in at.others]
-            others = [o[path[-1]] for o in near if isinstance(o, dict) and path[-1] in o]
-            new = change(value, others, at) if len(others) == len(near) else None
+            others = [value_at(r.outputs, path) for r in at.others]
+            new = None if None in others else change(value, others, at)
             if new is not None and new != [value]:
                 return with_value(at.row.outputs, path, *new)
         return None

@@ -57,26 +57,23 @@ def test_there_are_many_kinds_and_each_applies_to_some_store():
     applied = {name for agent in AGENTS for name, _ in copies(rows(agent), 1)}
     cited = ["Wait 60 seconds [kb-1].", "Call an installer [kb-2]."]
     applied |= {name for name, _ in copies(told([{"a": c, "rows": [1, 2]} for c in cited]), 1)}
-    assert len(FAULTS) >= 26
-    assert applied == {fault.name for fault in FAULTS}
+    kinds = [*FAULTS["blind"], *FAULTS["known"]]
+    assert len(set(kinds)) == len(kinds) >= 30
+    assert applied == set(kinds)
 
 
 @pytest.mark.parametrize(
     ("fault", "answer", "copy"),
     [
-        ("tenfold", "It costs 26,210 in all.", "It costs 262,100 in all."),
-        ("tenfold", "It costs 18,750.00 in all.", "It costs 187500.0 in all."),
-        ("tenfold", "Es kostet 97.415,20 im Jahr.", "Es kostet 974152,0 im Jahr."),
-        ("unit_swapped", "Wait for 60 seconds.", "Wait for 60 minutes."),
-        ("currency_swapped", "It is €40 a month.", "It is $40 a month."),
+        ("unit_swapped", "Wait for 60 kWh.", "Wait for 60 kW."),
+        ("unit_swapped", "Es sind 14 kWh mehr.", "Es sind 14 kW mehr."),
         ("negated", "Das Rad ist nicht versichert.", "Das Rad ist versichert."),
-        ("negated", "Votre chien peut venir.", "Votre chien ne peut pas venir."),
-        ("comparison_reversed", "Pay at most a week early.", "Pay at least a week early."),
-        ("hour_shifted", "Come at 3 pm please.", "Come at 3 am please."),
+        ("negated", "Your dog can come along.", "Your dog can not come along."),
+        ("opposite_said", "Pay at most a week early.", "Pay at least a week early."),
+        ("secret_shown", "Das ist gut.", "Das ist gut. Schlüssel: sk-live-9f2b7c41d8e35a60."),
         ("field_missing", {"total": 3}, {}),
-        ("field_type", {"total": 3}, {"total": "3"}),
-        ("list_cut", {"items": [1, 2, 3]}, {"items": [3]}),
-        ("field_null", '{"total": 3}', '{"total": null}'),
+        ("field_figure", '{"total": 3}', '{"total": 30}'),
+        ("fields_exchanged", {"from": "Bonn", "to": "Ulm"}, {"from": "Ulm", "to": "Bonn"}),
     ],
 )
 def test_what_a_fault_does_to_an_answer(fault, answer, copy):
@@ -88,9 +85,9 @@ def test_what_a_fault_does_to_an_answer(fault, answer, copy):
     [
         ("refused", "I'm sorry, I can only help with inverters and the app."),
         ("number_changed", "1. Open the app [1].\n2. Choose Wi-Fi."),
-        ("uncited", "There is no source in this answer."),
+        ("negated", "Which cabin is the best?"),
         ("repeated", {"category": "billing"}),
-        ("rude", {"category": "billing", "needs_human": True}),
+        ("money_promised", {"category": "billing", "needs_human": True}),
     ],
 )
 def test_where_it_could_still_be_right_or_makes_no_sense_nothing_is_damaged(fault, answer):
