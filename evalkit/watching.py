@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from evalkit.core.content import list_of, mapping_of
 from evalkit.core.errors import InputError, Problem
 from evalkit.core.observed import ObservedTrace
+from evalkit.core.spans import Span
 from evalkit.core.tracking import Tracking, without_password
 from evalkit.traces.analysis import Analysis
-from evalkit.traces.case_selection import worth_a_look
 from evalkit.traces.sample import analyse
-from evalkit.traces.transcript import readable
+from evalkit.traces.transcript import Turn, answer, question, turns
 from evalkit.workspace import USUAL_CONFIG, locate
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Watch:
     @cached_property
     def picks(self) -> pd.DataFrame:
         """The traces that are worth a look, each with ``why``."""
-        found = dict(worth_a_look(self.analysis))
+        found = worth_a_look(self.analysis)
         picked = self.traces.set_index("trace_id", drop=False).loc[list(found)]
         return picked.assign(why=list(found.values())).reset_index(drop=True)
 
@@ -73,7 +74,7 @@ class Watch:
             StoreError: it is gone, or MLflow failed.
         """
         trace = self.store.observe_one(trace_id)
-        return replace(trace, spans=readable(trace.spans))
+        return replace(trace, spans=tuple(as_told(trace.spans)))
 
 
 def watch(
@@ -125,3 +126,98 @@ def watch(
 
     analysis = analyse(store, experiment_id, most=most, watch=told) if experiment_id else Analysis()
     return Watch(store, tracking, name, experiment_id, analysis)
+
+
+def as_told(spans: Sequence[Span]) -> Iterator[Span]:
+    """The spans in the form in which :mod:`evalkit.core.dialogue` tells a conversation.
+
+    Whatever stands at the top counts as the agent, with the question and the turns before it. A
+    call of a model keeps of its messages those that are new, and of its answer the words.
+
+    Args:
+        spans: Each parent before its children.
+    """
+    known: set[Turn] = set()
+    tops: set[str] = set()
+    for span in spans:
+        if "evalkit.agent" in span.attributes or "evalkit.time" in span.attributes:
+            yield span
+        elif span.parent_id is None:
+            tops.add(span.span_id)
+            yield from _top(span, known)
+        elif span.kind == "LLM":
+            yield _call(span, known)
+        elif span.kind == "AGENT" and span.parent_id in tops:
+            # it is the same agent, called by what a framework puts around it
+            tops.add(span.span_id)
+            yield replace(span, kind="CHAIN")
+        else:
+            yield span
+
+
+def _top(span: Span, known: set[Turn]) -> Iterator[Span]:
+    """The agent, and a call of a model for each turn that was said before it was called."""
+    asked = [turn for turn in turns(span.inputs) if turn.role in {"user", "assistant"}]
+    if not asked and span.kind == "AGENT":
+        yield span
+        return
+    first, *others = asked or [Turn("user", question(span.inputs))]
+    known.update((first, *others))
+    said = answer(span.outputs) or None
+    yield replace(span, kind="AGENT", inputs=first.text or None, outputs=said)
+    for number, turn in enumerate(others, 1):
+        name, start, is_user = f"{span.span_id}-{number}", span.start_ns, turn.role == "user"
+        given = {"messages": [{"role": "user", "content": turn.text}] if is_user else []}
+        came = {"content": [] if is_user else [{"type": "text", "text": turn.text}]}
+        yield Span(name, span.span_id, "earlier turn", "LLM", start, start, given, came)
+
+
+def _call(span: Span, known: set[Turn]) -> Span:
+    given = turns(span.inputs) or (Turn("user", question(span.inputs)),)
+    new = [turn for turn in given if turn.role != "assistant" and turn not in known]
+    known.update(given)
+    content = list_of(mapping_of(span.outputs).get("content"))
+    if not content or not all("type" in mapping_of(block) for block in content):
+        # which tools it calls, their own spans say
+        is_call = any(turn.is_call for turn in turns(span.outputs))
+        content = [] if is_call else [{"type": "text", "text": answer(span.outputs)}]
+    messages = [{"role": turn.role, "content": turn.text} for turn in new]
+    return replace(span, inputs={"messages": messages}, outputs={"content": content})
+
+
+def worth_a_look(analysis: Analysis, most: int = 12) -> dict[str, str]:
+    """Traces that a person looks at first, with what each shows, what is typical first.
+
+    Args:
+        analysis: What the traces say together.
+        most: How many to name.
+    """
+    picked: dict[str, str] = {}
+    for trace_id, why in _telling(analysis):
+        if len(picked) < most:
+            picked.setdefault(trace_id, why)
+    return picked
+
+
+def _telling(analysis: Analysis) -> Iterator[tuple[str, str]]:
+    frame = analysis.traces
+    timed = frame[frame["seconds"].notna()].sort_values("seconds", kind="stable")
+    well = timed[timed["state"] == "ok"]
+    yield from ((each, "typical: takes as long as most") for each in _at(well, len(well) // 2))
+    rejected = frame[frame["verdict"] == "rejected"]
+    yield from ((each, "people rejected it") for each in rejected["trace_id"].head(3))
+    for text, ids in analysis.errors[["text", "trace_ids"]].head(4).to_numpy():
+        yield ids[0], f"goes wrong: {text or 'no reason given'}"
+    yield from ((each, "the slowest") for each in _at(timed, -1))
+    costly = frame[frame["tokens"].notna()].sort_values("tokens", kind="stable")
+    yield from ((each, "takes the most tokens") for each in _at(costly, -1))
+    for tool in analysis.tools["tool"].head(4):
+        uses = well[[tool in used for used in well["tools"]]]
+        yield from ((each, f"uses {tool}") for each in _at(uses, 0))
+    yield from ((each, "the quickest") for each in _at(timed, 0))
+    yield from ((each, "one of many") for each in frame["trace_id"][:: max(1, len(frame) // 8)])
+
+
+def _at(frame: pd.DataFrame, place: int) -> list[str]:
+    """The trace at a place of the frame, if there is one."""
+    return [str(frame["trace_id"].iloc[place])] if len(frame) else []

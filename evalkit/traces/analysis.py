@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,24 +14,18 @@ from evalkit.core.observed import ObservedTrace
 from evalkit.core.signature import signature
 from evalkit.core.values import Json
 from evalkit.suite.model import passes
-from evalkit.traces.json_shape import Shape, fingerprint, is_empty, likeness
+from evalkit.traces.json_shape import Shape, identity, is_empty, likeness
 from evalkit.traces.people import PeopleSaid, Scale, of_people, people_said, scales_of
 from evalkit.traces.transcript import question
 
-EXAMPLES = 5
-"""Traces that are named as examples of an error, a tool or a judge."""
-
-NANOSECONDS = 1e9
-
-LISTED = 100
-"""Groups of a kind that are told apart: errors, tools, routes, judges."""
-
-ASKED_CHARS = 160
-EXAMPLE_CHARS = 500
-VALUE_CHARS = 40
-
-STATES = {"OK": "ok", "ERROR": "failed", "UNSET": "not over"}
-"""How a trace ended, in a word."""
+_EXAMPLES = 5  # traces that are named as examples of an error, a tool or a judge
+_LISTED = 100  # groups of a kind that are told apart: errors, tools, routes, judges
+_ASKED_CHARS, _EXAMPLE_CHARS, _VALUE_CHARS = 160, 500, 40
+_STATES = {"OK": "ok", "ERROR": "failed", "UNSET": "not over"}
+_TRACE_COLUMNS = (
+    *("trace_id", "route", "start_ms", "seconds", "state", "tokens", "cost_usd", "asked"),
+    *("tools", "is_read", "has_inputs", "answered", "likeness", "answer"),
+)
 
 
 class Analysis:
@@ -42,13 +36,10 @@ class Analysis:
         unread: Why spans could not be read, with the number of traces.
     """
 
-    def __init__(self, skills: Mapping[str, str] | None = None) -> None:
-        self.skills = {} if skills is None else skills
+    def __init__(self) -> None:
+        self.skills: dict[str, str] = {}
         self.unread: Counter[str] = Counter()
-        self._traces: list[tuple[Json, ...]] = []
-        self._errors: list[tuple[Json, ...]] = []
-        self._tools: list[tuple[Json, ...]] = []
-        self._judged: list[tuple[Json, ...]] = []
+        self._noted: defaultdict[str, list[tuple[Json, ...]]] = defaultdict(list)
         self._people: dict[str, tuple[Assessment, ...]] = {}
         self._shapes: dict[str, tuple[Shape, Shape]] = {}
 
@@ -57,21 +48,23 @@ class Analysis:
         root = trace.spans[0] if trace.spans else None
         inputs, outputs = (root.inputs, root.outputs) if root else (None, None)
         route = route_of(root.name if root else trace.name, trace.run_id, self.skills)
-        shapes = self._shapes.setdefault(route, (Shape(), Shape()))
-        if root is None:
-            self.unread[trace.unread] += 1
+        taken, given = self._shapes.setdefault(route, (Shape(), Shape()))
+        if root:
+            taken.add(inputs)
         else:
-            shapes[0].add(inputs)
-            if not is_empty(outputs):
-                shapes[1].add(outputs)
-        trace_id, state = trace.trace_id, STATES[trace.status]
-        self._errors += [
-            (state, *key, "" if text == key[1] else short(text, EXAMPLE_CHARS), trace_id)
-            for key, text in _errors_of(trace).items()
-        ]
+            self.unread[trace.unread] += 1
+        if not is_empty(outputs):
+            given.add(outputs)
+        trace_id, state = trace.trace_id, _STATES[trace.status]
+        for (place, text), said in _errors_of(trace).items():
+            example = "" if said == text else short(said, _EXAMPLE_CHARS)
+            self._noted["errors"].append((state, place, text, example, trace_id))
+        for span in (calls := [span for span in trace.spans if span.kind == "TOOL"]):
+            seconds = (span.end_ns - span.start_ns) / 1e9
+            self._noted["tools"].append((span.name, span.status == "ERROR", seconds, trace_id))
         self._note_assessments(trace)
         counted = [n for n in (trace.input_tokens, trace.output_tokens) if n is not None]
-        self._traces.append(
+        self._noted["traces"].append(
             (
                 trace_id,
                 route,
@@ -80,45 +73,25 @@ class Analysis:
                 state,
                 sum(counted) if counted else None,
                 trace.cost_usd,
-                short(question(inputs) if root else trace.request, ASKED_CHARS),
-                self._note_tools(trace),
+                short(question(inputs) if root else trace.request, _ASKED_CHARS),
+                tuple(dict.fromkeys(span.name for span in calls)),
                 root is not None,
                 not is_empty(inputs),
                 not is_empty(outputs),
                 likeness(inputs),
-                fingerprint(outputs),
+                identity(outputs),
             )
         )
-
-    def _note_tools(self, trace: ObservedTrace) -> tuple[str, ...]:
-        """The tools that the trace used; of each, what it took of it, together."""
-        used: dict[str, list[float]] = {}
-        for span in trace.spans:
-            if span.kind == "TOOL":
-                sums = used.setdefault(span.name, [0, 0, 0.0])
-                sums[0] += 1
-                sums[1] += span.status == "ERROR"
-                sums[2] += (span.end_ns - span.start_ns) / NANOSECONDS
-        self._tools += [
-            (name, calls, failures, seconds / calls, trace.trace_id)
-            for name, (calls, failures, seconds) in used.items()
-        ]
-        return tuple(used)
 
     def _note_assessments(self, trace: ObservedTrace) -> None:
         if people := tuple(of_people(trace.assessments)):
             self._people[trace.trace_id] = people
-        self._judged += [
-            (
-                each.name,
-                f"{each.source_type} {each.source_id}".strip(),
-                passes(each.value) is False,
-                "judge error" if each.error else short(str(each.value), VALUE_CHARS),
-                trace.trace_id,
-            )
-            for each in trace.assessments
-            if each.source_type != "HUMAN" and each.kind == "feedback"
-        ]
+        for each in trace.assessments:
+            if each.source_type != "HUMAN" and each.kind == "feedback":
+                source = f"{each.source_type} {each.source_id}".strip()
+                value = "judge error" if each.error else short(str(each.value), _VALUE_CHARS)
+                failed = passes(each.value) is False
+                self._noted["judged"].append((each.name, source, failed, value, trace.trace_id))
 
     @property
     def scales(self) -> dict[str, Scale]:
@@ -139,10 +112,10 @@ class Analysis:
         ``has_inputs``, ``answered``, ``likeness`` and ``answer`` (what equal inputs and answers
         share), ``verdict`` (accepted, rejected, none).
         """
-        frame = pd.DataFrame(self._traces, columns=_COLUMNS)
         said = self.said()
-        frame["verdict"] = [said[t].verdict if t in said else "none" for t in frame["trace_id"]]
-        return frame
+        frame = pd.DataFrame(self._noted["traces"], columns=_TRACE_COLUMNS)
+        verdicts = [said[each].verdict if each in said else "none" for each in frame["trace_id"]]
+        return frame.assign(verdict=verdicts)
 
     @property
     def errors(self) -> pd.DataFrame:
@@ -151,54 +124,49 @@ class Analysis:
         Columns: ``state`` (how the traces ended), ``place`` (the step that failed), ``text`` (what
         the errors have in common), ``example``, ``traces`` (their number), ``trace_ids``.
         """
-        keys = ["state", "place", "text"]
-        frame = pd.DataFrame(self._errors, columns=[*keys, "example", "trace_id"])
+        frame = self._frame("errors", "state", "place", "text", "example")
         first = {"example": ("example", "first"), "trace_ids": ("trace_id", _first)}
-        return _grouped(frame, keys, **first)
+        return _grouped(frame, ["state", "place", "text"], **first)
 
     @property
     def tools(self) -> pd.DataFrame:
         """Tools: ``tool, traces, calls, failures, median_s, p90_s, failed_in`` (the first)."""
-        frame = pd.DataFrame(self._tools, columns=_TOOL_COLUMNS)
-        frame["failed_in"] = frame["trace_id"].where(frame["failures"] > 0)
-        return _grouped(
-            frame,
-            ["tool"],
-            calls=("calls", "sum"),
-            failures=("failures", "sum"),
-            median_s=("seconds", "median"),
-            p90_s=("seconds", lambda seconds: seconds.quantile(0.9)),
-            failed_in=("failed_in", _first),
-        )
+        frame = self._frame("tools", "tool", "failed", "seconds")
+        counts = {"calls": ("failed", "size"), "failures": ("failed", "sum")}
+        times = {"median_s": ("seconds", "median"), "p90_s": ("seconds", lambda s: s.quantile(0.9))}
+        return _grouped(frame, ["tool"], **counts, **times, failed_in=("failed_in", _first))
 
-    @property
-    def judges(self) -> pd.DataFrame:
-        """Code and models: ``name, source, traces, given`` (values), ``failed, failed_in``."""
-        frame = pd.DataFrame(self._judged, columns=_JUDGE_COLUMNS)
-        frame["failed_in"] = frame["trace_id"].where(frame["failed"].astype(bool))
-        return _grouped(
-            frame,
-            ["name", "source"],
-            given=("value", lambda values: dict(Counter(values).most_common(6))),
-            failed=("failed", "sum"),
-            failed_in=("failed_in", _first),
-        )
+    def _frame(self, what: str, *columns: str) -> pd.DataFrame:
+        frame = pd.DataFrame(self._noted[what], columns=[*columns, "trace_id"])
+        if "failed" in frame:
+            frame["failed_in"] = frame["trace_id"].where(frame["failed"].astype(bool))
+        return frame
 
     def report(self) -> dict[str, Json]:
         """All that was counted, as JSON; what is listed names its examples.
 
         Returns:
             ``traces``, ``without_inputs``, ``unread``, ``window`` (first and last day), ``states``,
-            ``seconds``, ``tokens``, ``cost_usd`` (count, median, p90, p99, largest, total; None
-            where no trace says), ``routes``, ``errors``, ``tools``, ``repeated``, ``people``,
-            ``judges``.
+            ``seconds``, ``tokens``, ``cost_usd`` (as of :func:`spread`), ``routes``, ``errors``,
+            ``tools``, ``repeated`` (requests that are alike), ``people``, ``judges``.
         """
         frame, said = self.traces, self.said()
         days = pd.to_datetime(frame["start_ms"], unit="ms", errors="coerce").dropna()
-        answered = frame[frame["answered"] & frame["has_inputs"]]
-        told: dict[str, Any] = {"asked": ("asked", "first"), "answers": ("answer", "nunique")}
-        keys, told["trace_ids"] = ["route", "likeness"], ("trace_id", _first)
-        repeated = _grouped(answered, keys, **told).drop(columns="likeness")
+        repeated = _grouped(
+            frame[frame["answered"] & frame["has_inputs"]],
+            ["route", "likeness"],
+            asked=("asked", "first"),
+            answers=("answer", "nunique"),
+            trace_ids=("trace_id", _first),
+        ).drop(columns="likeness")
+        judges = _grouped(
+            self._frame("judged", "name", "source", "failed", "value"),
+            ["name", "source"],
+            given=("value", lambda values: dict(Counter(values).most_common(6))),
+            failed=("failed", "sum"),
+            failed_in=("failed_in", _first),
+        )
+        routes = frame["route"].value_counts().index[:_LISTED]
         return {
             "traces": len(frame),
             "without_inputs": int((frame["is_read"] & ~frame["has_inputs"]).sum()),
@@ -206,10 +174,7 @@ class Analysis:
             "window": [f"{day:%Y-%m-%d}" for day in (days.min(), days.max())] if len(days) else [],
             "states": _counts(frame["state"]),
             **{name: spread(frame[name]) for name in ("seconds", "tokens", "cost_usd")},
-            "routes": [
-                self._route(str(route), frame[frame["route"] == route])
-                for route in frame["route"].value_counts().index[:LISTED]
-            ],
+            "routes": [self._route(str(route), frame[frame["route"] == route]) for route in routes],
             "errors": _records(self.errors),
             "tools": _records(self.tools),
             "repeated": _records(repeated[repeated["traces"] > 1].head(20)),
@@ -218,33 +183,24 @@ class Analysis:
                 "rejected": list(frame["trace_id"][frame["verdict"] == "rejected"]),
                 "contradictory": [each for each, s in said.items() if s.is_contradictory],
                 "comments": {each: list(s.comments) for each, s in said.items() if s.comments},
-                "expectations": dict(Counter(n for s in said.values() for n in s.expectations)),
             },
-            "judges": _records(self.judges),
+            "judges": _records(judges),
         }
 
     def _route(self, route: str, some: pd.DataFrame) -> dict[str, Json]:
-        inputs, outputs = self._shapes[route]
+        inputs, outputs = map(str, self._shapes[route])
         tools = Counter(tool for used in some["tools"] for tool in used)
         return {
             "route": route,
             "traces": len(some),
             "states": _counts(some["state"]),
             "verdicts": _counts(some["verdict"]),
-            "inputs": str(inputs),
-            "outputs": str(outputs),
+            "inputs": inputs,
+            "outputs": outputs,
             "tools": dict(tools.most_common(12)),
             "seconds": spread(some["seconds"]),
-            "trace_ids": list(some["trace_id"][:EXAMPLES]),
+            "trace_ids": _first(some["trace_id"]),
         }
-
-
-_COLUMNS = [
-    *("trace_id", "route", "start_ms", "seconds", "state", "tokens", "cost_usd", "asked"),
-    *("tools", "is_read", "has_inputs", "answered", "likeness", "answer"),
-]
-_TOOL_COLUMNS = ["tool", "calls", "failures", "seconds", "trace_id"]
-_JUDGE_COLUMNS = ["name", "source", "failed", "value", "trace_id"]
 
 
 def spread(values: pd.Series[float]) -> dict[str, float] | None:
@@ -257,6 +213,11 @@ def spread(values: pd.Series[float]) -> dict[str, float] | None:
     return {"count": len(known), **{name: float(f"{n:.6g}") for name, n in found.items()}}
 
 
+def route_of(name: str, run_id: str, skills: Mapping[str, str]) -> str:
+    """What kind of request a trace is: its root span's name, or the skill of evalkit's own."""
+    return (skills.get(run_id) or f"run {run_id}") if run_id else name or "unnamed"
+
+
 def _counts(values: pd.Series[str]) -> dict[str, int]:
     return {str(value): int(count) for value, count in values.value_counts().items()}
 
@@ -264,13 +225,13 @@ def _counts(values: pd.Series[str]) -> dict[str, int]:
 def _grouped(frame: pd.DataFrame, keys: list[str], **named: Any) -> pd.DataFrame:
     """The largest groups of the frame by their number of ``traces``, with what is named of them."""
     sizes = frame.groupby(keys, sort=False)["trace_id"].nunique().rename("traces")
-    largest = sizes.sort_values(ascending=False, kind="stable").head(LISTED).reset_index()
+    largest = sizes.sort_values(ascending=False, kind="stable").head(_LISTED).reset_index()
     some = frame.merge(largest, on=keys).groupby(keys, sort=False)
     return largest.merge(some.agg(**named).reset_index(), on=keys)
 
 
 def _first(trace_ids: pd.Series[str]) -> list[str]:
-    return list(dict.fromkeys(trace_ids.dropna()))[:EXAMPLES]
+    return list(trace_ids.dropna().unique()[:_EXAMPLES])
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Json]]:
@@ -278,20 +239,11 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Json]]:
     return [dict(zip(known.columns, row, strict=True)) for row in known.to_numpy().tolist()]
 
 
-def route_of(name: str, run_id: str, skills: Mapping[str, str]) -> str:
-    """What kind of request a trace is: its root span's name, or the skill of evalkit's own."""
-    return (skills.get(run_id) or f"run {run_id}") if run_id else name or "unnamed"
-
-
 def _errors_of(trace: ObservedTrace) -> dict[tuple[str, str], str]:
     """Each error of a trace once, by place and signature; of nested ones the innermost."""
     failed = [span for span in trace.spans if span.status == "ERROR"]
     above = {span.parent_id for span in failed}
-    found = {
-        (span.name, signature(span.message)): span.message
-        for span in reversed(failed)
-        if span.span_id not in above
-    }
-    if not found and trace.status == "ERROR":
+    inner = [span for span in reversed(failed) if span.span_id not in above]
+    if not inner and trace.status == "ERROR":
         return {("", signature(trace.response)): trace.response}
-    return found
+    return {(span.name, signature(span.message)): span.message for span in inner}

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from evalkit.core.values import canonical
 from evalkit.suite.model import Row
-from evalkit.traces.analysis import Analysis
-from evalkit.traces.json_shape import likeness, shape_of
-
-CASES = 60
-"""Cases of a suite's project at most."""
+from evalkit.traces.json_shape import Shape, likeness
 
 WEIGHTS: Mapping[str, float] = {"ok": 1.0, "not over": 0.5, "failed": 0.4}
 """How soon a trace has its turn by how it ended; bounds are learned from those that ended well."""
@@ -47,7 +42,7 @@ def stratified(frame: pd.DataFrame, by: Sequence[str], most: int) -> pd.DataFram
     return chosen.drop(columns=["order", "again", "turn"])
 
 
-def choose_cases(rows: Sequence[Row], most: int = CASES) -> list[Row]:
+def choose_cases(rows: Sequence[Row], most: int = 60) -> list[Row]:
     """The rows that become cases: by route, verdict and form of inputs, no inputs twice.
 
     Args:
@@ -58,52 +53,13 @@ def choose_cases(rows: Sequence[Row], most: int = CASES) -> list[Row]:
     telling = sorted(rows, key=lambda row: (row.verdict == "none", not row.is_good))
     single = {(row.route, canonical(dict(row.inputs))): row for row in reversed(telling)}
     found = {row.trace_id: row for row in single.values()}
-    columns = ["trace_id", "route", "verdict", "state", "likeness", "shape"]
-    seen = [
-        (
-            *(row.trace_id, row.route, row.verdict, "failed" if row.failed else "ok"),
-            *(likeness(dict(row.inputs)), shape_of(dict(row.inputs))),
-        )
-        for row in found.values()
-    ]
-    frame = pd.DataFrame(seen, columns=columns)
-    picked = stratified(frame, ["route", "state", "verdict", "shape"], most)
+    columns = {
+        "trace_id": list(found),
+        "route": [row.route for row in found.values()],
+        "verdict": [row.verdict for row in found.values()],
+        "state": ["failed" if row.failed else "ok" for row in found.values()],
+        "likeness": [likeness(dict(row.inputs)) for row in found.values()],
+        "shape": [str(Shape().add(dict(row.inputs))) for row in found.values()],
+    }
+    picked = stratified(pd.DataFrame(columns), ["route", "state", "verdict", "shape"], most)
     return [found[trace_id] for trace_id in picked["trace_id"]]
-
-
-def worth_a_look(analysis: Analysis, most: int = 12) -> list[tuple[str, str]]:
-    """Traces that a person looks at first, each once with what it shows, what is typical first.
-
-    Args:
-        analysis: What the traces say together.
-        most: How many to name.
-    """
-    picked: dict[str, str] = {}
-    for trace_id, why in _telling(analysis):
-        if len(picked) < most:
-            picked.setdefault(trace_id, why)
-    return list(picked.items())
-
-
-def _telling(analysis: Analysis) -> Iterator[tuple[str, str]]:
-    frame = analysis.traces.set_index("trace_id", drop=False)
-    by_time = frame["seconds"].dropna().astype(float).sort_values(kind="stable")
-    timed = [str(each) for each in by_time.index]
-    ok, tools = frame["state"] == "ok", dict(zip(frame["trace_id"], frame["tools"], strict=True))
-    well = [each for each in timed if ok[each]]
-    if well:
-        yield well[len(well) // 2], "typical: takes as long as most"
-    rejected = frame["trace_id"][frame["verdict"] == "rejected"]
-    yield from ((each, "people rejected it") for each in rejected[:3])
-    for text, ids in analysis.errors[["text", "trace_ids"]].head(4).to_numpy():
-        yield ids[0], f"goes wrong: {text or 'no reason given'}"
-    if timed:
-        yield timed[-1], "the slowest"
-    if frame["tokens"].notna().any():
-        yield str(frame["tokens"].astype(float).idxmax()), "takes the most tokens"
-    for tool in analysis.tools["tool"].head(4):
-        uses = (each for each in well if tool in tools[each])
-        yield from ((each, f"uses {tool}") for each in islice(uses, 1))
-    if timed:
-        yield timed[0], "the quickest"
-    yield from ((each, "one of many") for each in frame["trace_id"][:: max(1, len(frame) // 8)])

@@ -2,132 +2,79 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from evalkit.core.brevity import short
-from evalkit.core.values import Json, canonical
+from evalkit.core.values import Json, canonical, derive_id
 
-DEPTH = 3
-"""Levels that are looked at; deeper ones are only named by their kind."""
-
-FIELDS = 60
-"""Fields of an object that are told apart; an object with more is no record but a table."""
-
-ITEMS = 5
-"""Items of a list that are looked at."""
-
-SHOWN = 12
-"""Fields that are shown."""
-
-SENTENCE = 3
-"""Words beside a number from which on it is a detail of what is said, and not all of it."""
-
-READ = 6_000
-"""Characters up to which values are compared by their words."""
-
-_KINDS: dict[type, str] = {
-    str: "text",
-    int: "number",
-    float: "number",
-    bool: "bool",
-    dict: "object",
-    list: "list",
-    type(None): "null",
-}
+_DEPTH = 3  # levels that are looked at; deeper ones are only named by their kind
+_FIELDS = 60  # fields that are told apart; an object with more is no record but a table
+_ITEMS = 5  # items of a list that are looked at
+_SHOWN = 12  # fields that are shown
+_SENTENCE = 3  # words beside a number from which on it is a detail of what is said
+_READ = 6_000  # characters up to which values are compared by their words
 _NUMBERED = re.compile(r"\w*\d\w*")
+_KINDS: dict[type, str] = dict(
+    zip(
+        (str, int, float, bool, dict, list, type(None)),
+        ("text", "number", "number", "bool", "object", "list", "null"),
+        strict=True,
+    )
+)
 
 
-@dataclass(slots=True)
 class Shape:
-    """The form of many values.
+    """The form of many values; as text such as ``object{question: text, tools?: list[object]}``."""
 
-    Attributes:
-        kinds: How many values were of which kind: text, number, bool, object, list, null.
-        fields: The shape of each field of the objects among them.
-        item: The shape of the items of the lists among them; None where there were none.
-    """
+    def __init__(self) -> None:
+        self.kinds: Counter[str] = Counter()
+        self._fields: dict[str, Shape] = {}
+        self._item: Shape | None = None
 
-    kinds: Counter[str] = field(default_factory=Counter)
-    fields: dict[str, Shape] = field(default_factory=dict)
-    item: Shape | None = None
-
-    def add(self, value: Json, depth: int = DEPTH) -> None:
-        """Add a value; what lies deeper than ``depth`` is named by its kind only."""
-        kind = _KINDS.get(type(value), "list")
-        self.kinds[kind] += 1
-        if depth == 0:
-            return
-        if isinstance(value, dict):
-            for name in list(value)[:FIELDS]:
-                if name in self.fields or len(self.fields) < FIELDS:
-                    self.fields.setdefault(name, Shape()).add(value[name], depth - 1)
-        elif isinstance(value, list) and value:
-            self.item = self.item or Shape()
-            for each in value[:ITEMS]:
-                self.item.add(each, depth - 1)
+    def add(self, value: Json, depth: int = _DEPTH) -> Shape:
+        """The same, with one more value; what lies deeper is named by its kind only."""
+        self.kinds[_KINDS.get(type(value), "list")] += 1
+        if depth and isinstance(value, dict):
+            for name in list(value)[:_FIELDS]:
+                if name in self._fields or len(self._fields) < _FIELDS:
+                    self._fields.setdefault(name, Shape()).add(value[name], depth - 1)
+        elif depth and isinstance(value, list) and value:
+            self._item = self._item or Shape()
+            for each in value[:_ITEMS]:
+                self._item.add(each, depth - 1)
+        return self
 
     def __str__(self) -> str:
-        """The shape as text, such as ``object{question: text, tools?: list[object]}``."""
-        item = f"[{self.item}]" if self.item else ""
-        inner = {"object": self._fields(), "list": item}
-        named = (
-            kind + inner.get(kind, "")
-            for kind in dict.fromkeys(_KINDS.values())
-            if self.kinds[kind]
-        )
-        return " or ".join(named) or "nothing"
-
-    def _fields(self) -> str:
-        if not self.fields:
-            return ""
         # what is never given says the least
-        telling = sorted(self.fields.items(), key=lambda pair: pair[1].kinds.keys() == {"null"})
+        telling = sorted(self._fields.items(), key=lambda pair: {*pair[1].kinds} == {"null"})
+        objects, left = self.kinds["object"], len(telling) - _SHOWN
         shown = [
-            f"{short(name, 40)}{'' if s.kinds.total() == self.kinds['object'] else '?'}: {s}"
-            for name, s in telling[:SHOWN]
+            f"{short(name, 40)}{'' if each.kinds.total() == objects else '?'}: {each}"
+            for name, each in telling[:_SHOWN]
         ]
-        left = len(self.fields) - len(shown)
-        more = [f"… {left} {'or more' if len(self.fields) >= FIELDS else 'more'}"] if left else []
-        return f"{{{', '.join([*shown, *more])}}}"
-
-
-def shape_of(value: Json) -> str:
-    """The shape of a single value, as text."""
-    shape = Shape()
-    shape.add(value)
-    return str(shape)
+        if left > 0:
+            shown += [f"… {left} {'or more' if len(telling) >= _FIELDS else 'more'}"]
+        fields = f"{{{', '.join(shown)}}}" if shown else ""
+        inner = {"object": fields, "list": f"[{self._item}]" if self._item else ""}
+        kinds = [kind for kind in dict.fromkeys(_KINDS.values()) if self.kinds[kind]]
+        return " or ".join(kind + inner.get(kind, "") for kind in kinds) or "nothing"
 
 
 def is_empty(value: Json) -> bool:
     """Whether inputs or outputs hold nothing: no text, no fields, only fields without a value."""
     if isinstance(value, dict):
-        return all(is_empty(each) for each in value.values())
+        return all(map(is_empty, value.values()))
     return value is None or value in ("", [])
 
 
-def likeness(inputs: Json) -> bytes:
+def likeness(inputs: Json) -> str:
     """What equal inputs share, and those that differ only in numbers, case and spaces."""
-    leaves = list(_leaves(inputs))
-    if not leaves or sum(map(len, leaves)) > READ:
-        return fingerprint(inputs)
-    text = " ".join(" ".join(leaves).casefold().split())
-    plain, numbers = _NUMBERED.subn("#", text)
-    return fingerprint(plain if text.count(" ") - numbers >= SENTENCE - 1 else text)
+    text = " ".join(canonical(inputs).casefold().split())
+    plain, numbers = _NUMBERED.subn("#", text) if len(text) <= _READ else (text, 0)
+    return identity(plain if text.count(" ") - numbers >= _SENTENCE - 1 else text)
 
 
-def _leaves(value: Json) -> Iterator[str]:
-    if isinstance(value, dict | list):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from _leaves(each)
-    elif value is not None:
-        yield str(value)
-
-
-def fingerprint(value: Json) -> bytes:
+def identity(value: Json) -> str:
     """What equal values share, and others do not."""
-    text = canonical(value)
-    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=12).digest()
+    return derive_id(canonical(value), length=24)

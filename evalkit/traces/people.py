@@ -13,14 +13,12 @@ from evalkit.core.values import Json
 
 Scale: TypeAlias = tuple[float, float]
 
-HALF = 0.5
-
-LOW = 0.25
-"""A number is a rejection within this share of its scale, and acceptance within it of the end."""
-
-SENTENCE = 3
-"""Spaces in a value from which on it is a sentence and no label."""
-
+_HALF = 0.5
+_LOW = 0.25  # a rejection lies within this share of its scale, acceptance as near to its end
+_SENTENCE = 3  # spaces in a value from which on it is a sentence and no label
+_SCALES: tuple[Scale, ...] = ((0, 1), (-1, 1), (1, 5), (0, 5), (0, 10), (-5, 5), (0, 100))
+_STARS = re.compile(r"rating|stars?$|score_1_")
+_UNNAMED = {"", "default", "User", "user", "unknown"}  # MLflow's, for people it does not know apart
 _GOOD = re.compile(
     r"yes|true|pass(?:ed)?|ok(?:ay)?|good|great|correct|right|accurate|helpful|accept(?:ed)?|"
     r"approved?|positive|excellent|perfect|satisfied|liked?|(?:thumbs?_?)?up|👍|✅|😀|🙂"
@@ -35,10 +33,6 @@ _FAULTS = re.compile(
     r"error|errors|bug|issue|problem|fault|bad|offensive|biased?|leak\w*|irrelevant|refus\w*|"
     r"reject\w*|unhelpful|misleading|needs_fix|thumbs_down|dislike\w*)$"
 )
-_STARS = re.compile(r"rating|stars?$|score_1_")
-_SCALES: tuple[Scale, ...] = ((0, 1), (-1, 1), (1, 5), (0, 5), (0, 10), (-5, 5), (0, 100))
-_UNNAMED = frozenset(["", "default", "User", "user", "unknown"])
-"""Source ids that MLflow gives to people it does not know apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,28 +52,26 @@ class PeopleSaid:
     expectations: Mapping[str, Json]
 
 
-def people_said(
-    assessments: Iterable[Assessment], scales: Mapping[str, Scale] | None = None
-) -> PeopleSaid:
+def people_said(assessments: Iterable[Assessment], scales: Mapping[str, Scale]) -> PeopleSaid:
     """What people said of a trace: HUMAN assessments only, without what they took back.
 
     Args:
         assessments: All that was said of it.
         scales: Lowest and highest number by name, as :func:`scales_of` finds them.
     """
-    scales = scales or {}
-    spoken: dict[tuple[str, str, str, str], Assessment] = {}
+    spoken: dict[tuple[str, ...], Assessment] = {}
     for each in sorted(of_people(assessments), key=lambda each: each.time_ms):
         # a later word of the same person replaces the earlier one
         who = each.source_id if each.source_id not in _UNNAMED else each.assessment_id
         spoken[each.kind, each.trace_id, each.name, who] = each
     feedback = [each for each in spoken.values() if each.kind == "feedback"]
-    judged = {verdict for each in feedback if (verdict := _verdict(each, scales)) is not None}
-    remarks = [text.strip() for each in feedback for text in (each.rationale, _remark(each))]
+    found = [(each, *_judged(each, scales)) for each in feedback]
+    judged = {verdict for _, verdict, _ in found if verdict is not None}
+    remarks = [text.strip() for each, _, remark in found for text in (each.rationale, remark)]
     return PeopleSaid(
         "rejected" if False in judged else "accepted" if judged else "none",
         len(judged) > 1,
-        tuple(dict.fromkeys(text for text in remarks if text)),
+        tuple(dict.fromkeys(filter(None, remarks))),
         {each.name: each.value for each in spoken.values() if each.kind == "expectation"},
     )
 
@@ -94,16 +86,14 @@ def scales_of(assessments: Iterable[Assessment]) -> dict[str, Scale]:
     for name, numbers in given.items():
         low, high = min(numbers), max(numbers)
         scales = _SCALES[2:] if _STARS.search(name) and low >= 1 else _SCALES
-        fitting = [scale for scale in scales if scale[0] <= low and high <= scale[1]]
-        found[name] = fitting[0] if fitting else (low, high)
+        fitting = (scale for scale in scales if scale[0] <= low and high <= scale[1])
+        found[name] = next(fitting, (low, high))
     return found
 
 
 def of_people(assessments: Iterable[Assessment]) -> Iterator[Assessment]:
     """Those that people made and nobody took back."""
-    for each in assessments:
-        if each.source_type == "HUMAN" and each.valid and not each.error:
-            yield each
+    return (a for a in assessments if a.source_type == "HUMAN" and a.valid and not a.error)
 
 
 def _bare(name: str) -> str:
@@ -111,34 +101,25 @@ def _bare(name: str) -> str:
     return re.sub(r"\W+", "_", name.rpartition("/")[2].strip().casefold())
 
 
-def _verdict(said: Assessment, scales: Mapping[str, Scale]) -> bool | None:
-    """Whether somebody accepted a trace; None where that was not what they spoke of."""
+def _judged(said: Assessment, scales: Mapping[str, Scale]) -> tuple[bool | None, str]:
+    """Whether somebody accepted a trace (None: they spoke of something else); what they wrote."""
     name, value = _bare(said.name), said.value
     is_fault = bool(_FAULTS.search(name))  # "hallucination: yes" is no praise
     if isinstance(value, bool):
-        return value is not is_fault
+        return value is not is_fault, ""
     if isinstance(value, int | float):
         low, high = scales.get(name) or scales_of([said])[name]
-        place = (value - low) / (high - low) if high > low else HALF
-        return None if LOW < place < 1 - LOW else (place > HALF) is not is_fault
-    word = _word(value)
-    if _GOOD.fullmatch(word) or _BAD.fullmatch(word):
-        is_named = word in {"yes", "true", "no", "false"} and is_fault
-        return (_GOOD.fullmatch(word) is not None) is not is_named
-    # a review's words are what is wrong, and none mean that nothing is
-    return not word if name == HUMAN_REVIEW and isinstance(value, str) else None
-
-
-def _word(value: Json) -> str:
-    """A value in words as one word of a scale, such as ``thumbs_up``."""
+        place = (value - low) / (high - low) if high > low else _HALF
+        is_between = _LOW < place < 1 - _LOW
+        return None if is_between else (place > _HALF) is not is_fault, ""
     text = value if isinstance(value, str) else ""
-    return re.sub(r"[\s-]+", "_", text.strip().rstrip(".!").casefold())
-
-
-def _remark(said: Assessment) -> str:
-    """What somebody wrote in place of a value: more than a word of a scale."""
-    word = _word(said.value)
-    if not word or _GOOD.fullmatch(word) or _BAD.fullmatch(word):
-        return ""
-    is_sentence = word.count("_") >= SENTENCE or _bare(said.name) == HUMAN_REVIEW
-    return str(said.value) if is_sentence else f"{said.name}: {said.value}"
+    word = re.sub(r"[\s-]+", "_", text.strip().rstrip(".!").casefold())
+    is_good = _GOOD.fullmatch(word) is not None
+    if is_good or _BAD.fullmatch(word):
+        is_named = word in {"yes", "true", "no", "false"} and is_fault
+        return is_good is not is_named, ""
+    # a review's words are what is wrong, and none mean that nothing is
+    is_review = name == HUMAN_REVIEW
+    is_sentence = word.count("_") >= _SENTENCE or is_review
+    remark = (text if is_sentence else f"{said.name}: {text}") if word else ""
+    return not word if is_review and isinstance(value, str) else None, remark

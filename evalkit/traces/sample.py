@@ -28,9 +28,6 @@ MOST_ROWS = 400
 MOST_BYTES = 32_000_000
 """What the whole traces of the rows may take together, as JSON."""
 
-ONLY_INPUT = "input"
-"""The parameter's name where an agent takes a single value and not values by name."""
-
 NO_TRACES = "the experiment holds no traces yet"
 NO_SPANS = "no trace of the experiment has spans that can be read"
 NO_INPUTS = "the traces' inputs are empty: there is nothing to ask an agent again"
@@ -47,21 +44,14 @@ class Survey:
         rows: Whole traces, those that people judged first.
         trace_ids: Their ids: what a resumed session asks for.
         is_sample: Whether there are traces with inputs that are not among the rows.
+        problem: Why no suite can be made of these traces, in a sentence; empty where one can.
     """
 
     analysis: Mapping[str, Json]
     rows: tuple[Row, ...]
     trace_ids: tuple[str, ...]
     is_sample: bool
-
-    @property
-    def problem(self) -> str:
-        """Why no suite can be made of these traces, in a sentence; empty where one can."""
-        if not self.analysis["traces"]:
-            return NO_TRACES
-        if self.rows:
-            return ""
-        return NO_INPUTS if self.analysis["without_inputs"] else NO_SPANS
+    problem: str
 
 
 def survey(
@@ -69,7 +59,7 @@ def survey(
     experiment_id: str,
     *,
     trace_ids: Sequence[str] = (),
-    watch: Callable[[int], None] | None = None,
+    watch: Callable[[int], None] = lambda _: None,
 ) -> Survey:
     """Count all traces of an experiment in one pass, and read a sample of them whole.
 
@@ -87,21 +77,24 @@ def survey(
     has_answer = frame["answered"] | (frame["state"] == "failed")
     usable = frame[frame["has_inputs"] & has_answer]
     picked = stratified(usable, ["route", "state", "verdict"], MOST_ROWS)
-    wanted = list(trace_ids) or list(picked["trace_id"])
     rows: list[Row] = []
     too_large: list[str] = []
-    room = MOST_BYTES
-    for trace in store.whole_traces(experiment_id, wanted):
-        if (size := _size(trace)) > room and not trace_ids:
+    room, scales = MOST_BYTES, counted.scales
+    for trace in store.whole_traces(experiment_id, list(trace_ids or picked["trace_id"])):
+        stated = trace.info.trace_metadata.get("mlflow.trace.sizeBytes", "")
+        size = int(stated) if stated.isdecimal() else len(trace.to_json())
+        if size > room and not trace_ids:
             too_large.append(trace.info.trace_id)
             continue
         room -= size
-        if (row := row_of(trace, skills=counted.skills, scales=counted.scales)) is not None:
+        if (row := row_of(trace, counted.skills, scales)) is not None:
             rows.append(row)
     found = tuple(row.trace_id for row in rows)
-    gone = sorted({*trace_ids} - {*found})
-    more = {"prompts": _prompts(rows), "too_large": too_large, "gone": gone}
-    return Survey({**report, **more}, tuple(rows), found, len(rows) < len(usable))
+    prompts = Counter(prompt for row in rows for prompt in row.prompts).most_common(5)
+    report["prompts"] = [{"text": text, "rows": count} for text, count in prompts]
+    report |= {"too_large": too_large, "gone": sorted({*trace_ids} - {*found})}
+    why = NO_TRACES if frame.empty else NO_INPUTS if report["without_inputs"] else NO_SPANS
+    return Survey(report, tuple(rows), found, len(rows) < len(usable), "" if rows else why)
 
 
 def analyse(
@@ -109,29 +102,24 @@ def analyse(
     experiment_id: str,
     *,
     most: int = MOST_TRACES,
-    watch: Callable[[int], None] | None = None,
+    watch: Callable[[int], None] = lambda _: None,
 ) -> Analysis:
     """Count the newest traces of an experiment, in outline and one after the other.
 
     Raises:
         StoreError: MLflow failed.
     """
-    skills: dict[str, str] = {}
-    counted = Analysis(skills)
+    counted = Analysis()
     for number, trace in enumerate(store.observe(experiment_id, most=most, outline=True), 1):
-        if trace.run_id and trace.run_id not in skills:
-            skills[trace.run_id] = store.skill_of(trace.run_id)
+        if trace.run_id and trace.run_id not in counted.skills:
+            counted.skills[trace.run_id] = store.skill_of(trace.run_id)
         counted.add(trace)
-        if watch is not None:
-            watch(number)
+        watch(number)
     return counted
 
 
 def row_of(
-    trace: Trace,
-    *,
-    skills: Mapping[str, str] | None = None,
-    scales: Mapping[str, Scale] | None = None,
+    trace: Trace, skills: Mapping[str, str] | None = None, scales: Mapping[str, Scale] | None = None
 ) -> Row | None:
     """A whole trace as a request and its answer; None where it shows no input.
 
@@ -144,13 +132,13 @@ def row_of(
     if not spans or is_empty(spans[0].inputs):
         return None
     root, info = spans[0], trace.info
-    said = people_said(assessments_of(info), scales)
+    said = people_said(assessments_of(info), scales or {})
     took = info.execution_duration
     told = [prompt for s in spans if s.kind == "LLM" for prompt in system_prompts(s.inputs)]
     return Row(
         info.trace_id,
         route_of(root.name, run_of(info), skills or {}),
-        root.inputs if isinstance(root.inputs, dict) else {ONLY_INPUT: root.inputs},
+        root.inputs if isinstance(root.inputs, dict) else {"input": root.inputs},
         root.outputs,
         info.state.value == "ERROR" or is_empty(root.outputs),
         said.verdict,
@@ -161,13 +149,3 @@ def row_of(
         (root.end_ns - root.start_ns) / 1e9 if took is None else took / 1000,
         trace,
     )
-
-
-def _size(trace: Trace) -> int:
-    stated = trace.info.trace_metadata.get("mlflow.trace.sizeBytes", "")
-    return int(stated) if stated.isdecimal() else len(trace.to_json())
-
-
-def _prompts(rows: Sequence[Row]) -> list[dict[str, Json]]:
-    counts = Counter(prompt for row in rows for prompt in row.prompts)
-    return [{"text": text, "rows": count} for text, count in counts.most_common(5)]

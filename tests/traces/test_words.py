@@ -9,10 +9,10 @@ from evalkit.traces.transcript import (
     answer,
     conversation,
     question,
-    readable,
     system_prompts,
     turns,
 )
+from evalkit.watching import as_told
 
 LANGCHAIN = {
     "lc": 1,
@@ -129,7 +129,9 @@ def span(span_id, parent=None, kind="CHAIN", **more):
 
 
 def told(*spans):
-    return [(remark.voice, remark.text or remark.name) for remark in dialogue(readable(spans))]
+    return [
+        (remark.voice, remark.text or remark.name) for remark in dialogue(tuple(as_told(spans)))
+    ]
 
 
 def test_a_chain_around_an_agent_shows_the_question_and_all_turns():
