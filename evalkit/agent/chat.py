@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,21 +19,23 @@ from rich.text import Text
 
 from evalkit.agent import self_tracing
 from evalkit.agent.loop import Ending, Event, Loop
-from evalkit.agent.model_client import Model
 from evalkit.agent.model_settings import settings_for
 from evalkit.agent.openings import opening_message, prompt
 from evalkit.agent.orchestrator import Orchestrator
 from evalkit.agent.plan import VALIDATE, Limits
-from evalkit.agent.session import Opening, Turn
+from evalkit.agent.run import leave, report_of
+from evalkit.agent.session import KEPT_FILE, VALIDATION_FILE, Opening
 from evalkit.agent.tools import SessionTools
-from evalkit.agent.work import Work
+from evalkit.agent.work import Work, opened
 from evalkit.core.brevity import short
+from evalkit.core.content import mapping_of
 from evalkit.core.errors import InputError, ModelError, Problem, StoreError
 from evalkit.core.masking import mask_text
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from evalkit.agent.model_client import Model
     from evalkit.agent.request import Request
 
 NO_MODEL = Problem(
@@ -44,7 +45,40 @@ NO_MODEL = Problem(
     "`--model offline` out; or leave -i out: a suite by rules needs no model",
 )
 LEAVING = {"exit", "quit", "/exit", "/quit", ":q"}
-_HISTORY_LINES = 1_000
+
+
+def talk(request: Request, console: Console) -> dict[str, Any]:
+    """Talk with a person in the terminal until they leave or no more may be spent.
+
+    A suite that was verified is kept at once, as of :func:`evalkit.agent.run.build`, whose report
+    is given.
+
+    Args:
+        request: What is asked for; of its budget the total counts.
+        console: Where the conversation is shown.
+
+    Raises:
+        InputError: the request is wrong, or there is no model to talk to.
+        StoreAbsent: MLflow cannot be reached.
+        ModelError: the last that was said has no answer; it can be said again.
+    """
+    if settings_for(request) is None:
+        raise InputError(NO_MODEL)  # before anything is started
+    view = ChatView(console)
+    with opened(request, view) as work:
+        assert work.model is not None  # noqa: S101 - it has settings
+        chat = Conversation(work, work.model, view)
+        chat.greet()
+        while (said := read_line()) is not None and said.strip() not in LEAVING:
+            if said.strip() and not chat.answer(said):
+                break
+        if chat.failure:
+            raise chat.failure
+        if work.session.files() and not chat.kept:
+            again = f"evalkit agent --session {work.session.about.session_id}"
+            view.aside(f"the suite is not verified; {again} goes on with it")
+        ended = chat.ending.reason if chat.ending else "finished"
+        return report_of(work, ended=ended, verified=bool(chat.kept), kept=chat.kept)
 
 
 class ChatView:
@@ -53,25 +87,24 @@ class ChatView:
     def __init__(self, console: Console) -> None:
         self.console = console
         self._pending = ""
-        self._has_streamed = False
         self._live: Live | None = None
 
     def __call__(self, event: Event) -> None:
         """Show an event."""
         if event.kind == "delta":
-            self._stream(_printable(event.text))
-            return
-        if event.kind == "words" and not self._has_streamed:
-            self._pending = _printable(event.text)
-        self.flush()
-        if event.kind == "end" and event.spent is not None:
+            self._pending += _printable(event.text)
+            while end := _paragraph_end(self._pending):
+                rest, self._pending = self._pending[end:], self._pending[:end]
+                self.flush()
+                self._pending = rest
+            self.wait()
+        elif event.kind == "end" and event.spent is not None:
             early = "" if event.text == "finished" else f"{event.text}; "
-            cost = f"{event.spent.tokens:,} tokens, {event.spent.usd:.2f} USD"
-            self.aside(f"({early}{cost} so far)")
-        elif event.kind != "words":
+            spent = f"{event.spent.tokens:,} tokens, {event.spent.usd:.2f} USD"
+            self.aside(f"({early}{spent} so far)")
+        elif event.kind != "words":  # they were streamed
             self.aside(f"  {event.text}")
             self.wait()
-        self._has_streamed = False
 
     def aside(self, text: str) -> None:
         """A line that is not the model's."""
@@ -92,26 +125,11 @@ class ChatView:
         if self._live is not None:
             self._live.stop()
             self._live = None
-        if self._pending.strip():
-            self._show(self._pending)
-        self._pending = ""
-
-    def _stream(self, text: str) -> None:
-        self._has_streamed = True
-        self._pending += text
-        while end := _paragraph_end(self._pending):
-            paragraph, rest = self._pending[:end], self._pending[end:]
-            self._pending = paragraph
-            self.flush()
-            self._pending = rest
-        self.wait()
-
-    def _show(self, text: str) -> None:
-        if self.console.is_terminal:
-            self.console.print(Markdown(text, hyperlinks=False), soft_wrap=False)
+        if text := self._pending.strip("\n"):
+            is_seen = self.console.is_terminal
+            self.console.print(Markdown(text, hyperlinks=False) if is_seen else Text(text))
             self.console.print()
-        else:
-            self.console.print(Text(text))
+        self._pending = ""
 
 
 def _printable(text: str) -> str:
@@ -136,8 +154,8 @@ def read_line() -> str | None:
 
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     history = Path(state) / "evalkit" / "chat_history"
-    if not readline.get_current_history_length():
-        with suppress(OSError):
+    with suppress(OSError):
+        if not readline.get_current_history_length():
             readline.read_history_file(history)
     try:
         line = input("> ")
@@ -149,7 +167,7 @@ def read_line() -> str | None:
     masked, found = mask_text(line)
     if found:  # no secret lasts in a file
         readline.replace_history_item(readline.get_current_history_length() - 1, masked)
-    readline.set_history_length(_HISTORY_LINES)
+    readline.set_history_length(1_000)
     with suppress(OSError):
         history.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         history.touch(mode=0o600)
@@ -157,66 +175,25 @@ def read_line() -> str | None:
     return line
 
 
-def converse(work: Work, view: ChatView, listen: Callable[[], str | None]) -> Ending | None:
-    """Answer a person until they leave or no more may be spent.
+class Conversation:
+    """The last conversation of a session directory, where it is open, else a new one.
 
-    Args:
-        work: What the agent works with; of its budget the total counts.
-        view: Shows what happens.
-        listen: What the person says next; None at the end.
-
-    Returns:
-        How the last answer ended; None where nothing was answered.
-
-    Raises:
-        InputError: there is no model to talk to.
-        ModelError: the last that was said has no answer; it can be said again.
-        StoreError: MLflow failed.
+    Attributes:
+        ending: How the last answer ended; None before it.
+        failure: Why the last that was said has no answer; None where it has.
     """
-    if work.model is None:
-        raise InputError(NO_MODEL)
-    talk = _Conversation(work, work.model, view)
-    talk.greet()
-    while (said := listen()) is not None and said.strip() not in LEAVING:
-        if said.strip() and not talk.answer(said):
-            break
-    if talk.failure:
-        raise talk.failure
-    return talk.ending
-
-
-class _Conversation:
-    """The last conversation of a session directory, where it is open, else a new one."""
 
     def __init__(self, work: Work, model: Model, view: ChatView) -> None:
-        orchestrator = Orchestrator(work)
-        self._work, self._model, self._view = work, model, view
-        self._tools = SessionTools(work, "interactive", lambda: orchestrator.check(VALIDATE))
-        self._budget = replace(work.budget, session=Limits())
+        self._work, self._model, self._view, self._session = work, model, view, work.session
+        self._suite = Orchestrator(work)
+        self._tools = SessionTools(work, "interactive", lambda: self._suite.check(VALIDATE))
         self._unanswered = ""
         self.ending: Ending | None = None
         self.failure: ModelError | None = None
-        sessions = work.session.sessions()
-        last = [n for n, each in sessions.items() if each.opening.kind == "interactive"]
-        if last and sessions[last[-1]].closing is None:
-            self._number = last[-1]
-        else:
-            self._start()
-
-    def _start(self) -> None:
-        session = self._work.session
-        self._number = max(session.sessions(), default=0) + 1
-        now = self._work.clock.now_ms()
-        session.start(Opening(self._number, "interactive", "", self._model.name, now))
-
-    @property
-    def _turns(self) -> tuple[Turn, ...]:
-        return self._work.session.sessions()[self._number].turns
 
     def greet(self) -> None:
         """Say what it is about, what it may cost, and how to leave."""
-        session, limits = self._work.session, self._budget.total
-        about, spent = session.about, session.spent()
+        limits, about, spent = self._work.budget.total, self._session.about, self._session.spent()
         bounds = {"USD": limits.usd, "tokens": limits.tokens, "calls": limits.turns}
         most = ", ".join(f"{n:,g} {unit}" for unit, n in bounds.items() if n is not None)
         self._view.aside(
@@ -226,8 +203,18 @@ class _Conversation:
             f"  session  {about.session_id}; --session {about.session_id} goes on with it\n"
             "  Ctrl-C stops an answer; Ctrl-D or `exit` leaves."
         )
-        if self._turns:
-            self._view.aside(f"  It goes on after: {short(self._turns[-1].reply.text, 100)}")
+        if turns := self._session.sessions()[self._open()].turns:
+            self._view.aside(f"  It goes on after: {short(turns[-1].reply.text, 100)}")
+
+    def _open(self) -> int:
+        """The number of the session that goes on; one is started where none can."""
+        sessions = self._session.sessions()
+        talks = [number for number, each in sessions.items() if each.opening.kind == "interactive"]
+        if talks and sessions[talks[-1]].closing is None:
+            return talks[-1]
+        number, now = max(sessions, default=0) + 1, self._work.clock.now_ms()
+        self._session.start(Opening(number, "interactive", "", self._model.name, now))
+        return number
 
     def answer(self, said: str) -> bool:
         """Have something answered, with what was said before and has no answer.
@@ -235,55 +222,50 @@ class _Conversation:
         Returns:
             Whether there may be further answers.
         """
-        work, before = self._work, len(self._turns)
+        work, view, number = self._work, self._view, self._open()
+        before = len(self._session.sessions()[number].turns)
         text = "\n\n".join(filter(None, (self._unanswered, mask_text(said)[0])))
-        loop = Loop(self._model, self._tools, work.session, self._budget, self._view, work.clock)
+        budget = replace(work.budget, session=Limits())
+        loop = Loop(self._model, self._tools, self._session, budget, view, work.clock)
         self.failure = None
-        self._view.wait()
+        view.wait()
         try:
-            opening = opening_message(work, "interactive", None) if not before else ""
+            opening = "" if before else opening_message(work, "interactive", None)
             told = opening + self_tracing.PERSON_SAYS + text if opening else text
-            self.ending = loop.run(self._number, prompt("interactive"), told)
+            self.ending = loop.run(number, prompt("interactive"), told)
         except KeyboardInterrupt:
-            self._view.aside("(stopped)")
+            view.aside("(stopped)")
         except ModelError as error:
-            self._view.aside(str(error))
+            view.aside(str(error))
             self.failure = error
         finally:
-            self._view.flush()
-        self._unanswered = "" if len(self._turns) > before else text
-        try:
-            self_tracing.write(work.store, work.own_experiment, work.session)
-        except StoreError as error:
-            self._view.aside(f"the agent's own traces are written with the next answer: {error}")
-        if work.session.sessions()[self._number].closing:
-            self._view.aside("(it was too long to go on; what you say next starts a new one)")
-            self._start()
+            view.flush()
+        there = self._session.sessions()[number]
+        self._unanswered = "" if len(there.turns) > before else text
+        self._keep()
+        if there.closing:
+            view.aside("(it was too long to go on; what you say next starts a new one)")
         return not (self.ending and self.ending.reason == "budget")
 
+    @property
+    def kept(self) -> dict[str, Any]:
+        """Where MLflow holds the suite as it is; empty where that was not kept."""
+        left = self._session.read_json(KEPT_FILE)
+        is_this = left.get("suite") == self._session.suite_hash
+        return dict(mapping_of(left.get("kept"))) if is_this else {}
 
-def talk(request: Request, console: Console) -> dict[str, Any]:
-    """Talk with a person in the terminal; the report is as of :func:`evalkit.agent.run.build`.
-
-    Args:
-        request: What is asked for.
-        console: Where the conversation is shown.
-
-    Raises:
-        InputError: the request is wrong, or there is no model to talk to.
-        StoreAbsent: MLflow cannot be reached.
-        ModelError: the last that was said has no answer; what was said is kept.
-    """
-    from evalkit.agent.run import report_of
-    from evalkit.agent.work import opened
-
-    if settings_for(request) is None:
-        raise InputError(NO_MODEL)  # before anything is started
-    view = ChatView(console)
-    with opened(request, view) as work:
-        ending = converse(work, view, read_line)
-        if work.session.files():
-            view.aside(
-                f"evalkit agent --session {work.session.about.session_id} proves and keeps it"
-            )
-        return report_of(work, ended=ending.reason if ending else "finished")
+    def _keep(self) -> None:
+        """Write this answer's trace, and into MLflow a suite that was verified since."""
+        work, found = self._work, self._session.read_json(VALIDATION_FILE)
+        suite = (found.get("suite"), found.get("word"))
+        try:
+            if self.kept or suite != (self._session.suite_hash, "verified"):
+                self_tracing.write(work.store, work.own_experiment, self._session)
+                return
+            self._suite.check(VALIDATE)  # what an earlier process found is found again
+            leave(work, self._suite.concluded())
+            if kept := self.kept:
+                where = f"run {kept['mlflow_run_id']} of {kept['experiment']}"
+                self._view.aside(f"the suite is verified, and kept in MLflow: {where}")
+        except StoreError as error:
+            self._view.aside(f"not everything is kept; the next answer tries again: {error}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -28,14 +26,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """The work as it is at one moment.
+    """The work at one moment: what its session is about, the tasks, the last steps, what it cost.
 
-    Attributes:
-        doing: What the present session is about; empty before the first.
-        session: Its number; 0 before the first.
-        plan: The tasks; None while there are none.
-        steps: The last steps, the newest last.
-        spent: What all sessions of the directory cost so far.
+    ``session`` is 0 before the first, and ``plan`` None while there is none.
     """
 
     doing: str = ""
@@ -55,11 +48,7 @@ class Progress:
     """
 
     def __init__(self, base: str | None, session_id: str | None) -> None:
-        self._base = base
-        self._session_id = session_id
-        self._steps: deque[Step] = deque(maxlen=STEPS_KEPT)
-        self._moment = Moment()
-        self._lock = threading.Lock()
+        self._base, self._session_id, self._moment = base, session_id, Moment()
 
     def __call__(self, event: Event) -> None:
         """Note an event.
@@ -67,29 +56,24 @@ class Progress:
         Raises:
             InputError: the session directory cannot be read.
         """
-        found = None
+        now, found = self._moment, None
         if event.kind in {"session", "task", "end"} and self._session_id:
             found = location.find_session(self._base, self._session_id)
-        with self._lock:
-            match event.kind:
-                case "session":
-                    self._steps.clear()
-                    self._moment = replace(self._moment, doing=event.text, session=event.session)
-                case "result" if self._steps:
-                    self._steps.append(replace(self._steps.pop(), outcome=event.text))
-                case "words" | "tool" | "wait":
-                    self._steps.append(Step(event.kind, event.text))
-            self._moment = replace(
-                self._moment,
-                plan=(found.plan() if found else None) or self._moment.plan,
-                steps=tuple(self._steps),
-                spent=event.spent or self._moment.spent,
-            )
+        match event.kind:
+            case "session":
+                now = replace(now, doing=event.text, session=event.session, steps=())
+            case "result" if now.steps:
+                *before, last = now.steps
+                now = replace(now, steps=(*before, replace(last, outcome=event.text)))
+            case "words" | "tool" | "wait":
+                steps = (*now.steps, Step(event.kind, event.text))
+                now = replace(now, steps=steps[-STEPS_KEPT:])
+        plan = (found.plan() if found else None) or now.plan
+        self._moment = replace(now, plan=plan, spent=event.spent or now.spent)
 
     def moment(self) -> Moment:
         """The work as it is now."""
-        with self._lock:
-            return self._moment
+        return self._moment
 
 
 def sessions_about(
@@ -102,15 +86,14 @@ def sessions_about(
         experiment_id: The experiment.
         tracking_uri: The MLflow that it is in: every store counts its experiments from 1.
     """
-    here = location.lasting(without_password(tracking_uri))
+    here = (experiment_id, location.lasting(without_password(tracking_uri)))
     for session_id in reversed(location.session_ids(base)):
         try:
             found = location.find_session(base, session_id)
         except InputError:
             continue  # of another form, or spoiled
-        if found is None or found.about.experiment_id != experiment_id:
-            continue
-        if location.lasting(found.about.tracking_uri) == here:
+        about = found.about if found else None
+        if found and about and (about.experiment_id, location.lasting(about.tracking_uri)) == here:
             yield found
 
 
@@ -121,7 +104,5 @@ def state_of(session: SessionDirectory) -> str:
         return "looking at traces"
     if plan.is_done:
         return str(word or "done")
-    if plan.blocked:
-        return "blocked"
     done = sum(task.status == "done" for task in plan.tasks)
-    return f"{done} of {len(plan.tasks)} tasks done"
+    return "blocked" if plan.blocked else f"{done} of {len(plan.tasks)} tasks done"

@@ -74,18 +74,18 @@ class Orchestrator:
         if self.work.model is None:
             return self._by_rules()
         if reason := self._plan_suite():
-            return self._concluded(reason)
+            return self.concluded(reason)
         self._recheck()
         while task := self._plan.next():
             if reason := self._do(task):
-                return self._concluded(reason)
+                return self.concluded(reason)
         if blocked := self._plan.blocked:
             after = f"the task {blocked.task_id} is blocked after {blocked.attempts} attempts"
-            return self._concluded(f"{after}: {blocked.failure}")
+            return self.concluded(f"{after}: {blocked.failure}")
         self._close_what_was_left()
         if not self._is_settled():
             self.check(VALIDATE)
-        return self._concluded()
+        return self.concluded()
 
     @property
     def _plan(self) -> Plan:
@@ -239,7 +239,7 @@ class Orchestrator:
 
         session, work = self._session, self.work
         if self._is_settled():
-            return self._concluded()
+            return self.concluded()
         if session.files() and (session.sessions() or session.read_json(VALIDATION_FILE)):
             self.check(VALIDATE)
         else:
@@ -255,7 +255,7 @@ class Orchestrator:
             last = VALIDATE.task_id
             plan = plan.changed(last, failure=lacks) if lacks else plan.done(last, [proof])
             session.save_plan(plan)
-        return self._concluded()
+        return self.concluded()
 
     # -- what holds it together ---------------------------------------------------------------
 
@@ -283,7 +283,7 @@ class Orchestrator:
         is_kept = self._session.read_json(KEPT_FILE).get("suite") == now
         return found.get("suite") == now and (is_kept or found["word"] != "verified")
 
-    def _concluded(self, reason: str = "") -> Conclusion:
+    def concluded(self, reason: str = "") -> Conclusion:
         """Where the work ends; without a reason of its own, what the program found decides."""
         found = self._session.read_json(VALIDATION_FILE)
         if not reason and found.get("word") != "verified":

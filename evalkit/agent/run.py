@@ -60,7 +60,7 @@ def build(request: Request, watch: Watch) -> Report:
             conclusion = Conclusion(str(error))
         reasons, kept = [conclusion.reason] if conclusion.reason else [], {}
         try:
-            kept = _leave(work, conclusion)
+            kept = leave(work, conclusion)
         except EvalkitError as error:
             reasons.append(f"not everything could be kept: {error}")
         verified = not conclusion.reason
@@ -105,7 +105,7 @@ def report_of(work: Work, **more: Any) -> Report:
     }
 
 
-def _leave(work: Work, conclusion: Conclusion) -> Report:
+def leave(work: Work, conclusion: Conclusion) -> Report:
     """Write the suite's own files, and what MLflow is to keep.
 
     Raises:

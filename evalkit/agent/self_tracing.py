@@ -7,13 +7,14 @@ again is safe; that is done while the agent works, after every session and every
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
 
 from evalkit.adapters.store import RunRecord
 from evalkit.agent.loop import GO_ON
 from evalkit.agent.session import Session, SessionDirectory, Turn
+from evalkit.core.content import list_of, mapping_of
 from evalkit.core.masking import mask_json, mask_text
 from evalkit.core.matching import HASH_TAG, RUN_TAG
 from evalkit.core.receipt import Receipt
@@ -27,19 +28,9 @@ if TYPE_CHECKING:
 PERSON_SAYS = "\n\n# The engineer says\n\n"
 """Stands in a conversation's first message between what the program and what a person says."""
 
-_PLANNING = "Look at the traces and plan the suite"
-_NS_A_MS = 10**6
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """What becomes one trace: turns of a session, what they were for and what came of them."""
-
-    title: str
-    asked: str
-    came_of_it: str
-    status: Status
-    turns: tuple[Turn, ...]
+_Part: TypeAlias = tuple[
+    Span, tuple[Turn, ...]
+]  # becomes one trace: its root, without ids and times
 
 
 def write(store: Store, experiment_id: str, session: SessionDirectory) -> int:
@@ -51,12 +42,11 @@ def write(store: Store, experiment_id: str, session: SessionDirectory) -> int:
     Raises:
         StoreError: MLflow failed; doing the same again finishes.
     """
-    session_id, spent = session.about.session_id, session.spent()
+    session_id, spent, plan = session.about.session_id, session.spent(), session.plan()
     key = derive_id(experiment_id, "agent", session_id)
-    plan = session.plan()
     titles = {task.task_id: task.title for task in plan.tasks} if plan else {}
     traces = [
-        _trace(part, derive_id(key, str(number), str(part.turns[0].number)), key, session_id)
+        _trace(part, derive_id(key, str(number), str(part[1][0].number)), key, session_id)
         for number, each in session.sessions().items()
         for part in _parts(each, titles.get(each.opening.task_id, each.opening.task_id))
     ]
@@ -69,8 +59,8 @@ def write(store: Store, experiment_id: str, session: SessionDirectory) -> int:
         params={"model": next(iter(session.sessions().values())).opening.model},
         metrics=tuple(figures.items()),
         tags={"evalkit.session": session_id},
-        start_ms=traces[0].start_ns // _NS_A_MS,
-        end_ms=max(trace.end_ns for trace in traces) // _NS_A_MS,
+        start_ms=traces[0].start_ns // 10**6,
+        end_ms=max(trace.end_ns for trace in traces) // 10**6,
     )
     run_id = store.write_run(experiment_id, record).run_id
     stored = {trace.trace_id: trace for trace in store.find_traces(experiment_id, key)}
@@ -85,117 +75,100 @@ def write(store: Store, experiment_id: str, session: SessionDirectory) -> int:
 def _parts(session: Session, title: str) -> Iterator[_Part]:
     turns, closing = session.turns, session.closing
     if session.opening.kind != "interactive" and turns:
-        title = title or _PLANNING
-        ending: Status = "OK" if closing and closing.reason == "finished" else "ERROR"
-        came_of_it = closing.detail if closing else turns[-1].reply.text
-        yield _Part(title, title, came_of_it, ending if closing else "UNSET", turns)
+        title = title or "Look at the traces and plan the suite"
+        status: Status = "UNSET"
+        if closing:
+            status = "OK" if closing.reason == "finished" else "ERROR"
+        said = closing.detail if closing else turns[-1].reply.text
+        yield _root(title, title, said, status), turns
         return
     starts = [at for at, turn in enumerate(turns) if _words(turn)]
-    for start, end in zip(starts, [*starts[1:], len(turns)][: len(starts)], strict=True):
+    for start, end in zip(starts, [*starts[1:], len(turns)], strict=False):
         exchange = turns[start:end]
         is_answered = end < len(turns) or not exchange[-1].reply.tool_calls
-        asked = _words(exchange[0]).rpartition(PERSON_SAYS)[2]
-        said = exchange[-1].reply.text
-        yield _Part("Conversation", asked, said, "OK" if is_answered else "UNSET", exchange)
+        asked, said = _words(exchange[0]).rpartition(PERSON_SAYS)[2], exchange[-1].reply.text
+        yield _root("Conversation", asked, said, "OK" if is_answered else "UNSET"), exchange
+
+
+def _root(title: str, asked: str, said: str, status: Status) -> Span:
+    return Span("", None, title, "AGENT", 0, 0, asked, said, {}, status)
 
 
 def _words(turn: Turn) -> str:
     """What a person says in a turn; empty where it only goes on."""
     content = turn.sent[-1].get("content") if turn.sent else None
     if isinstance(content, list):
-        texts = [b.get("text") for b in content if isinstance(b, dict) and b.get("type") == "text"]
+        texts = [b.get("text") for b in map(mapping_of, content) if b.get("type") == "text"]
         content = "\n".join(map(str, texts))
     return content if isinstance(content, str) and content != GO_ON else ""
 
 
 def _trace(part: _Part, trace_id: str, key: str, session_id: str) -> Trace:
-    root, steps = derive_id(trace_id, "root", length=16), list[Span]()
-    for before, turn in zip((None, *part.turns), part.turns, strict=False):
-        if before:
-            steps += _tools(before, turn, trace_id, root)
-        steps.append(_call(turn, trace_id, root))
-    steps = [_masked(step) for step in steps]  # the store masks what stands around them
+    top, turns = part
+    top = replace(top, span_id=derive_id(trace_id, "root", length=16))
+    steps = [
+        replace(
+            step,
+            span_id=derive_id(trace_id, step.span_id, length=16),
+            parent_id=top.span_id,
+            inputs=mask_json(step.inputs),  # the store masks what stands around them
+            outputs=mask_json(step.outputs),
+            message=mask_text(step.message)[0],
+        )
+        for step in _steps(turns)
+    ]
     start, end = steps[0].start_ns, max(span.end_ns for span in steps)
-    asked, said, status = part.asked, part.came_of_it, part.status
-    spans = (Span(root, None, part.title, "AGENT", start, end, asked, said, {}, status), *steps)
-    usage = total(turn.reply.usage for turn in part.turns)
-    metadata = {
-        "mlflow.trace.session": session_id,
-        "mlflow.trace.tokenUsage": canonical(usage.as_mlflow(with_output=True)),
-    }
-    costs = [turn.reply.cost_usd for turn in part.turns]
+    spans = (replace(top, start_ns=start, end_ns=end), *steps)
+    usage = total(turn.reply.usage for turn in turns).as_mlflow(with_output=True)
+    metadata = {"mlflow.trace.session": session_id, "mlflow.trace.tokenUsage": canonical(usage)}
+    costs = [turn.reply.cost_usd for turn in turns]
     if None not in costs:
         metadata["mlflow.trace.cost"] = canonical({"total_cost": sum(filter(None, costs))})
     told = (canonical([s.span_id, s.name, s.end_ns, s.inputs, s.outputs]) for s in spans)
-    content = derive_id(status, *told)
+    content, tags = derive_id(top.status, *told), {RUN_TAG: key}
     return Trace(
-        f"tr-{trace_id}",
-        part.title,
-        None,
-        start,
-        end,
-        status,
-        asked,
-        said,
-        spans,
-        {RUN_TAG: key, HASH_TAG: content},
-        metadata,
-        content,
-        Receipt(),
+        *(f"tr-{trace_id}", top.name, None, start, end, top.status, top.inputs, top.outputs),
+        *(spans, {**tags, HASH_TAG: content}, metadata, content, Receipt()),
     )
 
 
-def _masked(step: Span) -> Span:
-    inputs, outputs, message = mask_json(step.inputs), mask_json(step.outputs), step.message
-    return replace(step, inputs=inputs, outputs=outputs, message=mask_text(message)[0])
-
-
-def _tools(before: Turn, turn: Turn, trace_id: str, root: str) -> Iterator[Span]:
-    """The tools that ran before a call, one after the other, as their results came with it."""
-    content = turn.sent[-1].get("content") if turn.sent else None
-    blocks = [b for b in content if isinstance(b, dict)] if isinstance(content, list) else []
-    results = {block.get("tool_use_id"): block for block in blocks}
-    called = turn.started_ms * _NS_A_MS
-    start = called - round(turn.before_s * 1e9)
-    for call in before.reply.tool_calls:
-        result = results.get(call.call_id, {})
-        failed, text = bool(result.get("is_error")), result.get("content")
-        end = min(start + round(turn.tools_s.get(call.call_id, 0.0) * 1e9), called)
+def _steps(turns: Sequence[Turn]) -> Iterator[Span]:
+    """Each call of the model, after the tools that the one before asked for."""
+    for before, turn in zip((None, *turns), turns, strict=False):
+        called, reply = turn.started_ms * 10**6, turn.reply
+        # tools ran one after the other; their results came with the next call
+        start = called - round(turn.before_s * 1e9)
+        blocks = list_of(turn.sent[-1].get("content")) if turn.sent else []
+        results = {block.get("tool_use_id"): block for block in map(mapping_of, blocks)}
+        for call in before.reply.tool_calls if before else ():
+            result = results.get(call.call_id, {})
+            end = min(start + round(turn.tools_s.get(call.call_id, 0.0) * 1e9), called)
+            name, given, came = (
+                f"{turn.number} {call.call_id}",
+                call.arguments,
+                result.get("content"),
+            )
+            ended: tuple[Status, str] = (
+                ("ERROR", str(came)) if result.get("is_error") else ("OK", "")
+            )
+            yield Span(name, None, call.name, "TOOL", start, end, dict(given), came, {}, *ended)
+            start = end
+        attributes: dict[str, Json] = {
+            "mlflow.llm.model": reply.model,
+            "mlflow.llm.provider": provider_of(reply.model),
+            "mlflow.message.format": "anthropic",
+            "mlflow.chat.tokenUsage": reply.usage.as_mlflow(with_output=True),
+            "mlflow.llm.cost": None if reply.cost_usd is None else {"total_cost": reply.cost_usd},
+            "evalkit.request_id": reply.request_id,
+        }
         yield Span(
-            derive_id(trace_id, str(turn.number), call.call_id, length=16),
-            root,
-            call.name,
-            "TOOL",
-            start,
-            end,
-            dict(call.arguments),
-            text,
-            {},
-            "ERROR" if failed else "OK",
-            str(text) if failed else "",
+            str(turn.number),
+            None,
+            reply.model or "model",
+            "LLM",
+            called,
+            called + round(turn.seconds * 1e9),
+            {"messages": [dict(message) for message in turn.sent]},
+            {"role": "assistant", "content": [dict(block) for block in reply.content]},
+            {name: value for name, value in attributes.items() if value},
         )
-        start = end
-
-
-def _call(turn: Turn, trace_id: str, root: str) -> Span:
-    reply, start = turn.reply, turn.started_ms * _NS_A_MS
-    attributes: dict[str, Json] = {
-        "mlflow.llm.model": reply.model,
-        "mlflow.llm.provider": provider_of(reply.model),
-        "mlflow.message.format": "anthropic",
-        "mlflow.chat.tokenUsage": reply.usage.as_mlflow(with_output=True),
-        "evalkit.request_id": reply.request_id,
-    }
-    if reply.cost_usd is not None:
-        attributes["mlflow.llm.cost"] = {"total_cost": reply.cost_usd}
-    return Span(
-        derive_id(trace_id, str(turn.number), length=16),
-        root,
-        reply.model or "model",
-        "LLM",
-        start,
-        start + round(turn.seconds * 1e9),
-        {"messages": [dict(message) for message in turn.sent]},
-        {"role": "assistant", "content": [dict(block) for block in reply.content]},
-        {name: value for name, value in attributes.items() if value},
-    )

@@ -30,10 +30,10 @@ SCORERS = """
 from mlflow.genai.scorers import scorer
 
 @scorer
-def no_error(outputs):
-    return bool(outputs)
+def ended(outputs):
+    return str(outputs).endswith(".")
 
-SCORERS = [no_error]
+SCORERS = [ended]
 BAD_EXAMPLES = {}
 """
 
@@ -166,25 +166,33 @@ def test_it_goes_on_with_the_conversation_and_each_answer_is_a_trace_of_one_sess
     assert {t.info.trace_metadata["mlflow.trace.session"] for t in traces} == {"s"}
 
 
-def test_it_plans_saves_and_verifies_by_the_same_four_tools(chat: Chat) -> None:
-    plan = {"tasks": [{"title": "Look at errors", "scorers": {"no_error": "it answers"}}]}
+def test_it_plans_saves_verifies_and_keeps_a_suite_by_the_same_four_tools(chat: Chat) -> None:
+    plan = {"tasks": [{"title": "Look at ends", "scorers": {"ended": "it ends"}}]}
+    there = InMlflow(chat.uri, SHOP)
+    (trace, *_) = there.client.search_traces(locations=[there.experiment_id])
+    proof = {"ended": (trace.info.trace_id, str(trace.data.spans[0].outputs).rstrip("."))}
+    good = SCORERS.replace("BAD_EXAMPLES = {}", f"BAD_EXAMPLES = {proof!r}")
     script = (
         Reply(tools=(("save", {"path": "eval_tasks.json", "content": plan}),)),
         Reply(tools=(("save", {"path": "evaluation/scorers.py", "content": SCORERS}),)),
         Reply(tools=(("verify", {}),)),
         Reply("It does **not** hold: no bad example."),
+        Reply(tools=(("save", {"path": "evaluation/scorers.py", "content": good}),)),
+        Reply(tools=(("verify", {}),)),
+        Reply("Now it holds."),
     )
     with messages_server(*script) as server:
-        done = chat.say(server, "Build me a suite.")
+        done = chat.say(server, "Build me a suite.", "Then give it one.")
     assert done.returncode == 0, done.stderr
     tools = [tool["name"] for tool in server.requests[0].body["tools"]]
     assert tools == ["python", "save", "verify", "annotate"]
     folder = chat.root / "sessions" / "s"
-    assert "no_error" in (folder / "evaluation" / "scorers.py").read_text()
     assert json.loads((folder / "eval_tasks.json").read_text())["tasks"][0]["scorers"]
-    assert "no_error" in json.dumps(server.requests[3].body["messages"][-1])
     assert "not done yet" in json.dumps(server.requests[3].body["messages"][-1])
     assert "It does **not** hold" in done.stdout  # what is piped stays as the model wrote it
+    (run,) = InMlflow(chat.uri, f"{SHOP}-evalkit").runs()
+    assert f"kept in MLflow: run {run.info.run_id}" in done.stdout
+    assert (folder / "evaluation" / "run_eval.py").is_file()
 
 
 def test_ctrl_c_stops_the_answer_and_not_the_chat(chat: Chat) -> None:
