@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import runpy
 import shutil
 import signal
 import subprocess
@@ -110,9 +111,17 @@ class Forge:
         assert self.process.stdout
         return self.process.stdout.readline().strip()
 
-    def start(self, *arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> Running:
+    def start(
+        self,
+        *arguments: str,
+        cwd: Path,
+        env: Mapping[str, str] | None = None,
+        script: Path | None = None,
+    ) -> Running:
+        """Start a command of evalkit, or a script with these arguments."""
         assert self.process.stdin
         job = {
+            "script": str(script or ""),
             "arguments": arguments,
             "cwd": str(cwd),
             "env": dict(env or {}),
@@ -122,8 +131,15 @@ class Forge:
         self.process.stdin.flush()
         return Running(int(self.read()), self.folder, self)
 
-    def run(self, *arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> Outcome:
-        return self.start(*arguments, cwd=cwd, env=env).wait()
+    def run(
+        self,
+        *arguments: str,
+        cwd: Path,
+        env: Mapping[str, str] | None = None,
+        script: Path | None = None,
+    ) -> Outcome:
+        """What :meth:`start` starts, to its end."""
+        return self.start(*arguments, cwd=cwd, env=env, script=script).wait()
 
 
 def until(condition: Callable[[], bool], seconds: float = 60) -> None:
@@ -141,18 +157,28 @@ def _obey(job: dict[str, Any]) -> int:
         with Path(job["streams"], name).open("wb") as file:
             os.dup2(file.fileno(), number)
     try:
-        return main(job["arguments"])
+        if not job["script"]:
+            return main(job["arguments"])
+        sys.argv = [job["script"], *job["arguments"]]
+        runpy.run_path(job["script"], run_name="__main__")
     except SystemExit as end:
         return int(end.code or 0)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+    return 0
 
 
 def _warm_up(template: Path, folder: Path) -> None:
     """Do everything once, so that the children find it imported and set up."""
     import anthropic  # noqa: F401 - for children that ask Claude
+    import marimo
     import mlflow.store.tracking.rest_store  # noqa: F401 - for children that talk to a server
+
+    import evalkit.host  # noqa: F401 - for children that run a notebook
+
+    marimo.App().run()
+    marimo.md("")
 
     project = EvalProject(folder / "warm-up", "support")
     where = ("--tracking-uri", f"sqlite:///{shutil.copy(template, folder / 'warm-up.db')}")

@@ -6,8 +6,6 @@ import asyncio
 import json
 import os
 import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,13 +14,13 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 import pytest
-from commands import Outcome
+from commands import Forge, Outcome
 from eval_project import EvalProject
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Locator, Page, sync_playwright
 from servers import clean_environment, free_port
 from shop_agent import ANSWERS, REJECTED, ShopAgent
 
@@ -52,7 +50,8 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[notebooks.Serv
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
+def chromium() -> Iterator[BrowserContext]:
+    """A browser whose pages share what it has fetched: marimo's own code, most of a page's time."""
     installed = shutil.which("chromium")
     if installed is None:
         leave_out = pytest.fail if os.environ.get("CI") else pytest.skip
@@ -61,7 +60,7 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(
             executable_path=installed, args=["--no-sandbox", "--disable-gpu"]
         )
-        yield browser
+        yield browser.new_context(viewport=TALL)
         browser.close()
 
 
@@ -109,8 +108,8 @@ class Visitor:
 
 
 @pytest.fixture
-def visitor(chromium: Browser, gallery: notebooks.Server) -> Iterator[Visitor]:
-    page = chromium.new_page(viewport=TALL)
+def visitor(chromium: BrowserContext, gallery: notebooks.Server) -> Iterator[Visitor]:
+    page = chromium.new_page()
     page.set_default_timeout(90_000)
     yield Visitor(page, gallery)
     assert page.get_by_text("An internal error occurred").count() == 0
@@ -192,20 +191,12 @@ Script = Callable[..., Outcome]
 
 
 @pytest.fixture(scope="session")
-def script(tmp_path_factory: pytest.TempPathFactory) -> Script:
+def script(forge: Forge, tmp_path_factory: pytest.TempPathFactory) -> Script:
     """Runs a notebook as ``python notebooks/NAME.py`` and tells how it ended."""
     nowhere = tmp_path_factory.mktemp("nowhere")
 
     def run(path: Path, *arguments: str, cwd: Path = nowhere) -> Outcome:
-        done = subprocess.run(
-            [sys.executable, path, *arguments],
-            cwd=cwd,
-            env=clean_environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return Outcome(done.returncode, done.stdout, done.stderr)
+        return forge.run(*arguments, cwd=cwd, script=path)
 
     return run
 

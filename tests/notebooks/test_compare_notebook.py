@@ -2,14 +2,12 @@
 
 import importlib.util
 import json
-import shutil
 
 import nbformat
 import pytest
 
 from evalkit import InputError, notebooks
 from evalkit.demo.project import write_project
-from evalkit.export import export
 from evalkit.host import Host
 
 NOTEBOOK = notebooks.folder() / "compare_runs.py"
@@ -137,12 +135,8 @@ def test_as_a_script_it_never_falls_back_to_the_demo(script):
     assert (ended.code, ended.out) == (2, "")
 
 
-def test_in_jupyter_it_shows_its_tables_and_charts(jupyter, three_runs, tmp_path):
-    place = tmp_path / "notebooks"
-    place.mkdir()
-    shutil.copy(NOTEBOOK, place)
-    export(tmp_path / "exported", place)
-    notebook = nbformat.read(tmp_path / "exported/compare_runs.ipynb", as_version=4)
+def test_in_jupyter_it_shows_its_tables_and_charts(jupyter, exported, three_runs):
+    notebook = nbformat.read(exported / "compare_runs.ipynb", as_version=4)
     ended = jupyter.run(notebook, three_runs.root)
     shown = json.dumps([cell.get("outputs") for cell in ended.cells])
     assert "Better by polite, beyond what chance explains" in shown

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from evalkit.export import export
-
 STAND_IN = """
 import json, sys
 from types import SimpleNamespace
@@ -25,14 +23,12 @@ print(json.dumps(did))
 """Databricks' tools, in a Python without any packages; then the cell."""
 
 
-@pytest.fixture(scope="module")
-def cells(tmp_path_factory):
+@pytest.fixture
+def cells(exported):
     """The installing cell of each notebook."""
-    target = tmp_path_factory.mktemp("exported")
-    export(target)
     return {
         path.stem: "".join(json.loads(path.read_text("utf-8"))["cells"][1]["source"])
-        for path in target.glob("*.ipynb")
+        for path in exported.glob("*.ipynb")
     }
 
 
