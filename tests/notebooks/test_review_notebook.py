@@ -4,6 +4,7 @@ import importlib.util
 
 import pytest
 import yaml
+from commands import until
 from eval_project import RUN_ID
 
 from evalkit import InputError, Workspace, notebooks, stages
@@ -131,13 +132,16 @@ def test_who_speaks_of_a_case_after_somebody_else_sees_their_words_and_chooses(
     bar.get_by_text("1 of 3 reviewed").wait_for()
     assert read() == meanwhile
 
+    visitor.page.keyboard.press("j")
+    visitor.cell("case").get_by_text("beta is fine").first.wait_for(state="attached")
     meanwhile += "  beta: nor this\n"
     stored_project.review.write_text(meanwhile)
     visitor.page.keyboard.press("a")
     bar.get_by_text("“nor this”").wait_for()
     visitor.press("Replace with mine")
+    mine = meanwhile.replace("nor this", "''") + "reviewers:\n  beta: ann\n"
+    until(lambda: read() == mine)
     bar.get_by_text("2 of 3 reviewed").wait_for()
-    assert read() == meanwhile.replace("nor this", "''") + "reviewers:\n  beta: ann\n"
 
 
 def test_a_page_that_cannot_go_on_says_what_to_do(visitor, stored_project):
