@@ -9,7 +9,6 @@ with app.setup:
     import marimo as mo
 
     from evalkit import narrating, watching
-    from evalkit.agent.following import Progress
     from evalkit.agent.session import ANALYSIS_FILE, VALIDATION_FILE
     from evalkit.host import Host, agent_live, agent_page, agent_settings, page
     from evalkit.host import suite_views as suite
@@ -162,7 +161,7 @@ def pressing(chosen, host, picker):
 
 @app.cell
 def building(go, host, picked, request, terms):
-    progress = Progress(request.volume_path, picked)
+    progress = agent_live.Progress(request.volume_path, picked)
     built = host.work(
         "The agent works",
         lambda say: agent_page.commission(host, request, progress, say),

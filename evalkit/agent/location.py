@@ -14,6 +14,7 @@ from pathlib import Path
 from evalkit.adapters.files.local_folder import VOLUMES, LocalFolder
 from evalkit.agent.session import ABOUT_FILE, About, Folder, SessionDirectory, decoded
 from evalkit.core.errors import InputError, Problem
+from evalkit.core.tracking import without_password
 
 SESSIONS = "sessions"
 FORM = 2
@@ -81,6 +82,27 @@ def lasting(uri: str) -> str:
     if separator and scheme.startswith("sqlite") and path and not path.startswith("/"):
         return f"{scheme}:///{Path(path).resolve()}"
     return uri
+
+
+def sessions_about(
+    base: str | None, experiment_id: str, tracking_uri: str
+) -> Iterator[SessionDirectory]:
+    """The sessions about an experiment, the newest first where nobody chose their names.
+
+    Args:
+        base: Where session directories lie; None for the working directory.
+        experiment_id: The experiment.
+        tracking_uri: The MLflow that it is in: every store counts its experiments from 1.
+    """
+    here = (experiment_id, lasting(without_password(tracking_uri)))
+    for session_id in reversed(session_ids(base)):
+        try:
+            found = find_session(base, session_id)
+        except InputError:
+            continue  # of another form, or spoiled
+        about = found.about if found else None
+        if found and about and (about.experiment_id, lasting(about.tracking_uri)) == here:
+            yield found
 
 
 def start_session(base: str | None, about: About, *, is_named: bool) -> SessionDirectory:

@@ -11,7 +11,6 @@ import marimo as mo
 
 from evalkit import narrating
 from evalkit.agent import location
-from evalkit.agent.following import Progress, sessions_about, state_of
 from evalkit.agent.loop import Event
 from evalkit.agent.request import Request
 from evalkit.agent.run import build
@@ -21,6 +20,7 @@ from evalkit.core.content import list_of, mapping_of
 from evalkit.core.errors import Problem, Unfinished
 from evalkit.core.values import Json
 from evalkit.host import page
+from evalkit.host.agent_live import Progress, state_of
 from evalkit.host.agent_settings import sandbox_of
 from evalkit.host.host import Host, Report
 from evalkit.host.suite_views import short
@@ -43,7 +43,7 @@ def sessions_to_pick(host: Host[Any], base: str | None, watch: Watch) -> list[Se
     """
     if not host.person:
         return []
-    return list(sessions_about(base, watch.experiment_id, watch.tracking.uri))
+    return list(location.sessions_about(base, watch.experiment_id, watch.tracking.uri))
 
 
 def session_picker(

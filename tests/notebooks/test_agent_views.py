@@ -6,11 +6,12 @@ import pytest
 
 from evalkit.adapters.files.local_folder import LocalFolder
 from evalkit.agent import location
-from evalkit.agent.following import STEPS_KEPT, Progress, sessions_about, state_of
+from evalkit.agent.location import sessions_about
 from evalkit.agent.loop import Event
 from evalkit.agent.plan import Budget, Limits, Plan, Proposal, ProposedTask, Spent
 from evalkit.agent.session import ABOUT_FILE, VALIDATION_FILE, About
 from evalkit.host import agent_live, page, suite_views
+from evalkit.host.agent_live import STEPS_KEPT, Progress, state_of
 
 PLAN = Plan.of(Proposal((ProposedTask("Write polite", {"polite": "says please"}),)))
 URI = "sqlite:///shop.db"
