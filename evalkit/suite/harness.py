@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import inspect
 import json
 import math
 import os
@@ -17,7 +18,6 @@ import random
 import signal
 import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,7 @@ def main() -> None:
 
 def judged(request: dict[str, Any]) -> dict[str, Any]:
     """The suite's scorers and examples, and what it says about each probe."""
-    room = importlib.import_module("room")  # it lies beside this program
-    rows, lines = room.rows_and_traces()
+    judging = Judging(request["scorer_seconds"])
     module, scorers, judges = suite()
     names = [scorer.name for scorer in scorers]
     if unknown := set(request["only"]) - set(names):
@@ -56,19 +55,18 @@ def judged(request: dict[str, Any]) -> dict[str, Any]:
     wanted = [each for each in scorers if not request["only"] or each.name in request["only"]]
     examples = bad_examples(module)
     probes = [(position, outputs, wanted) for position, outputs in request["probes"]]
-    places = {row["trace_id"]: position for position, row in enumerate(rows)}
+    places = {row["trace_id"]: position for position, row in enumerate(judging.rows)}
     tried = [each for each in wanted if examples.get(each.name, [""])[0] in places]
     for scorer in tried:
         trace_id, outputs = examples[scorer.name]
         probes.append((places[trace_id], [outputs], [scorer]))
-    scores = Judging(rows, lines, room.probe_trace, request["scorer_seconds"]).all(probes)
+    serialized = {each.name: text for each in scorers + judges if (text := as_mlflow_keeps(each))}
+    scores = judging.all(probes)
     split = len(request["probes"])
     return {
         "scorers": names,
         "judges": [judge.name for judge in judges],
-        "builtins": [
-            json.dumps(each.model_dump()) for each in scorers + judges if is_mlflows(each)
-        ],
+        "serialized": serialized,
         "bad_examples": examples,
         "scores": scores[:split],
         "examples": {each.name: said for each, said in zip(tried, scores[split:], strict=True)},
@@ -84,6 +82,7 @@ def suite() -> tuple[Any, list[Any], list[Any]]:
     Raises:
         TypeError: SCORERS is not a list of MLflow scorers, each with a name of its own.
     """
+    from mlflow.genai.judges.base import Judge
     from mlflow.genai.scorers import Scorer
 
     if not (PLACE / "evaluation" / "scorers.py").exists():
@@ -101,18 +100,11 @@ def suite() -> tuple[Any, list[Any], list[Any]]:
     names = [scorer.name for scorer in given]
     if len(set(names)) < len(names):
         raise TypeError(f"two of scorers.SCORERS have the same name: {', '.join(sorted(names))}")
-    judges = [each for each in given if is_mlflows(each) and hasattr(each, "model")]
+    judges = [each for each in given if isinstance(each, Judge) and hasattr(each, "model")]
     scorers = [each for each in given if each not in judges]
     for scorer in scorers:
         scorer.timeout = 0  # MLflow would judge in a thread, which cannot be stopped
     return module, scorers, judges
-
-
-def is_mlflows(scorer: Any) -> bool:
-    """Whether a scorer is MLflow's own, with or without a model behind it."""
-    from mlflow.genai.judges.base import Judge
-
-    return isinstance(scorer, Judge)
 
 
 def bad_examples(module: Any) -> dict[str, list[Any]]:
@@ -136,6 +128,18 @@ def bad_examples(module: Any) -> dict[str, list[Any]]:
     return plain
 
 
+def as_mlflow_keeps(scorer: Any) -> str:
+    """The scorer as MLflow registers it; empty where it would not run from that alone."""
+    function = getattr(scorer, "_original_func", None)
+    try:
+        held = inspect.getclosurevars(function) if function else None
+        if held and (held.nonlocals or held.globals.keys() - {"mlflow", "Feedback", "Trace"}):
+            return ""
+        return json.dumps(scorer.model_dump())
+    except Exception:  # noqa: BLE001 - the suite's code may be whatever there is
+        return ""
+
+
 def explained(error: BaseException) -> str:
     """The exception, and the lines of the suite that led to it."""
     lines = traceback.extract_tb(error.__traceback__)
@@ -152,10 +156,10 @@ def explained(error: BaseException) -> str:
 class Judging:
     """Asks scorers about probes, one after the other in this thread, each with its time."""
 
-    def __init__(
-        self, rows: list[dict[str, Any]], lines: list[str], made: Callable[..., Any], seconds: float
-    ) -> None:
-        self.rows, self.lines, self.made, self.seconds = rows, lines, made, seconds
+    def __init__(self, seconds: float) -> None:
+        self.room = importlib.import_module("room")  # it lies beside this program
+        self.rows, self.lines = self.room.rows_and_traces()
+        self.seconds = seconds
         self.stuck: dict[str, str] = {}
         self.progress = os.open(PLACE / PROGRESS, os.O_CREAT | os.O_WRONLY)
         signal.signal(signal.SIGALRM, self.stop)
@@ -170,12 +174,10 @@ class Judging:
         The order is one by chance, so that no scorer can go by it.
         """
         scores: list[list[dict[str, Any]]] = [[] for _ in probes]
-        order = list(range(len(probes)))
-        random.SystemRandom().shuffle(order)
-        for number in order:
+        for number in random.SystemRandom().sample(range(len(probes)), len(probes)):
             position, outputs, scorers = probes[number]
             row = self.rows[position]
-            trace = self.made(self.lines[position], row, outputs, number)
+            trace = self.room.probe_trace(self.lines[position], row, outputs, number)
             answer = outputs[0] if outputs else row["outputs"]
             for scorer in scorers:
                 os.pwrite(self.progress, f"{scorer.name} on {row['trace_id']}".encode()[:400], 0)
@@ -187,8 +189,9 @@ class Judging:
         self, scorer: Any, row: dict[str, Any], answer: Any, trace: Any
     ) -> list[dict[str, Any]]:
         """What a scorer says about an answer; never nothing."""
-        if scorer.name in self.stuck:
-            return [failed(scorer.name, self.stuck[scorer.name])]
+        name = scorer.name
+        if name in self.stuck:
+            return [said_of(name, error=self.stuck[name])]
         given = copy.deepcopy([row["inputs"], answer, row["expectations"]])
         try:
             # again each second, where code swallows the first
@@ -197,13 +200,13 @@ class Judging:
                 inputs=given[0], outputs=given[1], expectations=given[2], trace=trace
             )
             signal.setitimer(signal.ITIMER_REAL, 0)
-            return values(value, scorer.name)
+            return values(value, name)
         except TooSlow as error:
             why = f"it did not end within {self.seconds:.0f} s on {row['trace_id']}"
-            self.stuck[scorer.name] = f"{why}\n{explained(error)}"  # it is not asked again
-            return [failed(scorer.name, self.stuck[scorer.name])]
+            self.stuck[name] = f"{why}\n{explained(error)}"  # it is not asked again
+            return [said_of(name, error=self.stuck[name])]
         except BaseException as error:  # noqa: BLE001 - the suite's code may raise whatever there is
-            return [failed(scorer.name, explained(error))]
+            return [said_of(name, error=explained(error))]
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
@@ -215,30 +218,25 @@ def values(value: Any, scorer: str) -> list[dict[str, Any]]:
     said = []
     for part in value if isinstance(value, list) and value else [value]:
         if not isinstance(part, Feedback):
-            said.append(valued(part, scorer))
+            said.append(said_of(scorer, part))
         elif part.error is not None:
-            said.append(failed(scorer, f"its Feedback holds an error: {part.error}"))
+            said.append(said_of(scorer, error=f"its Feedback holds an error: {part.error}"))
         else:
             name = scorer if part.name in {scorer, "feedback"} else f"{scorer}/{part.name}"
-            rationale = str(part.rationale or "")[:MOST_RATIONALE_CHARS]
-            said.append({**valued(part.value, name), "rationale": rationale})
+            why = str(part.rationale or "")[:MOST_RATIONALE_CHARS]
+            said.append({**said_of(name, part.value), "rationale": why})
     return said
 
 
-def valued(value: Any, scorer: str) -> dict[str, Any]:
-    """A value as JSON; whether it is a verdict is for others to say."""
-    if value is None or isinstance(value, bool | int):
-        return {"scorer": scorer, "value": value}
+def said_of(scorer: str, value: Any = None, error: str = "") -> dict[str, Any]:
+    """A score as JSON; whether its value is a verdict is for others to say."""
     if isinstance(value, str):
-        return {"scorer": scorer, "value": str(value[:200])}
-    if isinstance(value, float) and math.isfinite(value):
-        return {"scorer": scorer, "value": float(value)}
-    return failed(scorer, f"its value {repr(value)[:200]} is no verdict")
-
-
-def failed(scorer: str, error: str) -> dict[str, Any]:
-    """A score that says what went wrong."""
-    return {"scorer": scorer, "value": None, "error": error}
+        value = str(value[:200])
+    elif isinstance(value, float) and math.isfinite(value):
+        value = float(value)
+    elif not (value is None or isinstance(value, bool | int)):
+        value, error = None, f"its value {repr(value)[:200]} is no verdict"
+    return {"scorer": scorer, "value": value, "error": error}
 
 
 if __name__ == "__main__":

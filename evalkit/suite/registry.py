@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 MOST_CASES = 60
 """Rows that a suite's dataset holds: those that people judged come first among them."""
 
+SESSION_TAG, KEPT_TAG = "evalkit.session", "evalkit.kept"
+BOUND = "it uses other code of scorers.py, which MLflow would not keep with it"
 CONFIG_FILE, CASES = "evaluation/eval.yaml", "evaluation/cases"
 PERSONAL = {
     "email": r"[\w.+-]+@[\w-]+\.[\w.]+",
@@ -159,7 +161,7 @@ def keep(
     source_experiment: str,
     rows: Sequence[Row],
     files: Files,
-    verification: Verification,
+    found: Verification,
     *,
     session_id: str,
     params: Mapping[str, str],
@@ -167,20 +169,21 @@ def keep(
     """Keep a suite in MLflow: dataset, evaluation, feedback, bars, scorers; again is safe.
 
     The experiment of the traces stays as it is. An evaluation that was killed is finished as the
-    run that it was; a suite that has changed since is a run of its own.
+    run that it was; a suite that has changed since is a run of its own, and what was killed goes.
 
     Args:
         store: The MLflow.
         source_experiment: The name of the traces' experiment.
         rows: The rows.
         files: The suite's files.
-        verification: What its verification found.
+        found: What its verification found.
         session_id: The session that it is of.
         params: What else is to be known of it.
 
     Returns:
-        ``experiment``, ``experiment_id``, ``run_id``, ``dataset``, ``traces``, ``values`` (how many
-        MLflow has), and ``scorers``, the names that are registered.
+        ``experiment``, ``experiment_id``, ``run_id`` (the one that counts), ``dataset``,
+        ``traces``, ``values`` (how many MLflow has), ``scorers`` (names that are registered), and
+        ``not_registered`` (names of the others by the reason).
 
     Raises:
         StoreError: MLflow failed; doing the same again finishes.
@@ -188,59 +191,68 @@ def keep(
     rows = choose_cases([row for row in rows if row.trace is not None], MOST_CASES)
     name = f"{source_experiment}-evalkit"
     experiment_id = store.experiment(name, create=True)
-    said = {row.trace_id: verification.recorded.get(row.trace_id, ()) for row in rows}
-    values_of = {key: [[s.scorer, s.value] for s in scores] for key, scores in said.items()}
+    said = {row.trace_id: list(_said(found.recorded.get(row.trace_id, ()))) for row in rows}
     texts = {path: content.decode("utf-8", "replace") for path, content in files.items()}
-    digest = derive_id(canonical([values_of, texts]))
-    key = derive_id(experiment_id, "suite", session_id, digest)
-    record = _run_record(key, session_id, rows, verification, params)
-    kept = store.find_run(experiment_id, key)
+    values_of = {trace_id: [each[1:3] for each in given] for trace_id, given in said.items()}
+    key = derive_id(experiment_id, "suite", session_id, derive_id(canonical([values_of, texts])))
+    record = _run_record(key, session_id, rows, found, params)
     traces: list[Any] = [row.trace for row in rows]
-    report: dict[str, Json] = {
-        "experiment": name,
-        "experiment_id": experiment_id,
-        "traces": len(traces),
+    report = {"experiment": name, "experiment_id": experiment_id, "traces": len(traces)}
+    kept = store.find_run(experiment_id, key)
+    if kept is not None and KEPT_TAG in kept.tags:
+        return {**report, "run_id": kept.run_id, **json.loads(kept.tags[KEPT_TAG])}
+    store.delete_unfinished(experiment_id, {SESSION_TAG: session_id}, key)
+    begun = replace(record, status="RUNNING", metrics=())
+    run_id = store.write_run(experiment_id, begun).run_id
+    if dataset := store.dataset_of_traces(name, experiment_id, traces):
+        store.link_dataset(run_id, experiment_id, dataset)
+    values = store.write_evaluation(run_id, experiment_id, traces, said)
+    refused = dict.fromkeys((*found.scorers, *found.judges), BOUND)
+    refused |= store.register_scorers(experiment_id, found.serialized)
+    figures = json.dumps(found.as_json(), indent=2, ensure_ascii=False)
+    store.write_artifacts(run_id, {**files, "validation.json": figures.encode()})
+    done: dict[str, Json] = {
+        "dataset": dataset,
+        "values": values,
+        "scorers": [each for each, why in refused.items() if not why],
+        "not_registered": {
+            why: [each for each, reason in refused.items() if reason == why]
+            for why in filter(None, refused.values())
+        },
     }
-    if kept is None or "evalkit.kept" not in kept.tags:
-        begun = replace(record, status="RUNNING", metrics=())
-        run_id = store.write_run(experiment_id, begun).run_id
-        if dataset := store.dataset_of_traces(name, experiment_id, traces):
-            store.link_dataset(run_id, experiment_id, dataset)
-        replayed = {name: _replayed(said, name) for name in verification.scorers}
-        values = store.evaluate(run_id, experiment_id, traces, replayed)
-        scorers = store.register_scorers(experiment_id, verification.builtins)
-        figures = json.dumps(verification.as_json(), indent=2, ensure_ascii=False)
-        store.write_artifacts(run_id, {**files, "validation.json": figures.encode()})
-        done: dict[str, Json] = {"values": values, "scorers": scorers, "dataset": dataset}
-        tags = {**record.tags, "evalkit.kept": json.dumps(done)}
-        store.write_run(experiment_id, replace(record, tags=tags))
-        return {**report, "run_id": run_id, **done}
-    return {**report, "run_id": kept.run_id, **json.loads(kept.tags["evalkit.kept"])}
+    store.write_run(experiment_id, replace(record, tags={**record.tags, KEPT_TAG: canonical(done)}))
+    return {**report, "run_id": run_id, **done}
+
+
+def _said(scores: Sequence[Score]) -> Iterator[Said]:
+    """What scorers say of an answer; where one does not apply, nothing."""
+    for score in scores:
+        if score.error or passes(score.value) is not None:
+            scorer = score.scorer.partition("/")[0]
+            yield scorer, score.scorer, score.value, score.rationale, score.error
 
 
 def _run_record(
-    key: str,
-    session_id: str,
-    rows: Sequence[Row],
-    found: Verification,
-    params: Mapping[str, str],
+    key: str, session_id: str, rows: Sequence[Row], found: Verification, params: Mapping[str, str]
 ) -> RunRecord:
     rates = bars(rows, found)
-    figures = {f"{name}/pass_rate": rate for name, rate in rates.items()}
     noticed, made = (sum(each[at] for each in found.faults.values()) for at in (0, 1))
-    figures |= {"rows": found.rows, "good_rows": found.good_rows}
-    figures |= {"faults_noticed": noticed / made} if made else {}
     rejected = found.people.get("rejected", {})
-    figures |= {f"rejected/{name}": rejected[name] for name in ("answers", "failed") if rejected}
-    times = [row.trace.info.request_time for row in rows if row.trace is not None]
-    start = max(times, default=0)
+    figures = {
+        **{f"{name}/pass_rate": rate for name, rate in rates.items()},
+        "rows": found.rows,
+        "good_rows": found.good_rows,
+        **({"faults_noticed": noticed / made} if made else {}),
+        **{f"rejected/{name}": rejected[name] for name in ("answers", "failed") if rejected},
+    }
+    start = max((row.trace.info.request_time for row in rows if row.trace is not None), default=0)
     return RunRecord(
         key=key,
         name=f"suite {session_id}",
         params=params,
-        metrics=tuple((name, float(value)) for name, value in figures.items()),
+        metrics=[(name, float(value)) for name, value in figures.items()],
         tags={
-            "evalkit.session": session_id,
+            SESSION_TAG: session_id,
             "evalkit.verification": found.word,
             "mlflow.runType": "genai_evaluate",
             QUALITY_CRITERIA_TAG: criteria(
@@ -250,19 +262,6 @@ def _run_record(
         start_ms=start,
         end_ms=start,
     )
-
-
-def _replayed(said: Mapping[str, Sequence[Score]], scorer: str) -> dict[str, list[Said]]:
-    """What a scorer says of each trace; where it does not apply, nothing."""
-    return {
-        trace_id: [
-            (score.scorer, score.value, score.rationale, score.error)
-            for score in scores
-            if score.scorer == scorer or score.scorer.startswith(f"{scorer}/")
-            if score.error or passes(score.value) is not None
-        ]
-        for trace_id, scores in said.items()
-    }
 
 
 def keep_issues(

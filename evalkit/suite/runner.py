@@ -48,7 +48,7 @@ class Loaded:
     Attributes:
         scorers: The names in SCORERS that judge without a model.
         judges: Those that need one; they are not run here.
-        builtins: MLflow's own scorers and judges among them, each as MLflow serializes it.
+        serialized: Of those that MLflow can hold, the form in which it does.
         bad_examples: By scorer ``(trace_id, an answer that it has to fail)``.
         scores: What the scorers say about each probe.
         examples: What each says about its own bad example, where that names a row.
@@ -56,7 +56,7 @@ class Loaded:
 
     scorers: tuple[str, ...] = ()
     judges: tuple[str, ...] = ()
-    builtins: tuple[str, ...] = ()
+    serialized: Mapping[str, str] = field(default_factory=dict)
     bad_examples: Mapping[str, tuple[str, Json]] = field(default_factory=dict)
     scores: list[list[Score]] = field(default_factory=list)
     examples: Mapping[str, list[Score]] = field(default_factory=dict)

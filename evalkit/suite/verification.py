@@ -36,7 +36,7 @@ class Verification:
         rows: How many rows it stands on.
         good_rows: How many of them are good answers.
         judges: Scorers that need a model, which were left out.
-        builtins: MLflow's own among scorers and judges, as MLflow serializes them.
+        serialized: Those that MLflow can hold, as it serializes them.
         recorded: What the scorers say of each row's own answer, by trace.
     """
 
@@ -49,7 +49,7 @@ class Verification:
     rows: int = 0
     good_rows: int = 0
     judges: tuple[str, ...] = ()
-    builtins: tuple[str, ...] = field(default=(), repr=False)
+    serialized: Mapping[str, str] = field(default_factory=dict, repr=False)
     recorded: Mapping[str, Sequence[Score]] = field(default_factory=dict, repr=False)
 
     def as_json(self) -> dict[str, Json]:

@@ -99,7 +99,7 @@ def verify(
         faults=noticed(noticing),
         one_sentence=one_sentence(sentences, said["sentences"]),
         judges=loaded.judges,
-        builtins=loaded.builtins,
+        serialized=loaded.serialized,
         recorded=recorded,
     )
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from commands import until
 from store_state import state
-from suite_rows import REASON, row, shop_rows, suite, trace_id
+from suite_rows import BAD_FIGURES, FIGURES, REASON, row, shop_rows, suite, trace_id
 
 from evalkit.adapters.store import connect
-from evalkit.core.errors import StoreError
 from evalkit.suite.registry import keep, keep_issues, suite_files
 from evalkit.suite.runner import Runner
 from evalkit.suite.verify import verify
@@ -64,7 +65,7 @@ def test_all_of_it_is_in_mlflow_and_production_is_untouched(sqlite_uri, found):
     report = kept(sqlite_uri, found)
     assert state(database, "shop") == before
     assert (report["experiment"], report["traces"], report["values"]) == ("shop-evalkit", 12, 36)
-    assert report["scorers"] == ["pii_detection"]
+    assert report["scorers"] == ["pii_detection"], report
     client = MlflowClient(sqlite_uri)
     run = client.get_run(report["run_id"])
     assert run.info.status == "FINISHED"
@@ -98,21 +99,75 @@ def test_again_is_safe_and_a_changed_suite_is_a_run_of_its_own(sqlite_uri, found
     assert other["run_id"] != first["run_id"]
 
 
-def test_one_that_was_killed_is_finished_as_the_same_run(sqlite_uri, found, monkeypatch):
+KEEPING = """
+import pickle, sys
+from test_registry import kept
+kept(sys.argv[1], pickle.loads(open(sys.argv[2], "rb").read()))
+"""
+
+
+def test_one_that_was_killed_is_finished_or_deleted_and_one_run_counts(sqlite_uri, found, tmp_path):
     from mlflow import MlflowClient
 
     write(sqlite_uri, ROWS)
-    store = connect(sqlite_uri)
-    monkeypatch.setattr(store, "write_artifacts", lambda *_: (_ for _ in ()).throw(StoreError("x")))
-    with pytest.raises(StoreError):
-        keep(store, "shop", ROWS, FILES, found, session_id="s1", params={"model": "none"})
-    report = kept(sqlite_uri, found)
     client = MlflowClient(sqlite_uri)
-    runs = client.search_runs([report["experiment_id"]])
-    assert [run.info.run_id for run in runs] == [report["run_id"]]
+    (tmp_path / "found").write_bytes(pickle.dumps(found))
+    argv = [sys.executable, "-c", KEEPING, sqlite_uri, str(tmp_path / "found")]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+    def killed() -> str:
+        """The run of a process that was killed as soon as there was one."""
+        with subprocess.Popen(argv, env=env, cwd=tmp_path) as process:
+            until(lambda: process.poll() is not None or running(), 60)
+            process.kill()
+        return running()[0]
+
+    def running() -> list[str]:
+        known = client.get_experiment_by_name("shop-evalkit")
+        runs = client.search_runs([known.experiment_id]) if known else []
+        return [run.info.run_id for run in runs if run.info.status == "RUNNING"]
+
+    first = killed()
+    report = kept(sqlite_uri, found)
+    assert report["run_id"] == first
     traces = client.search_traces(locations=[report["experiment_id"]])
-    assert sorted({len(trace.info.assessments) for trace in traces}) == [3]
-    assert len(traces) == 12
+    assert [len(trace.info.assessments) for trace in traces] == [3] * 12
+    client.delete_run(first)
+
+    killed()
+    files = {**FILES, "evaluation/LIMITS.md": LIMIT.encode() + b"\n"}
+    other = keep(connect(sqlite_uri), "shop", ROWS, files, found, session_id="s1", params={})
+    runs = client.search_runs([report["experiment_id"]])
+    assert [run.info.run_id for run in runs] == [other["run_id"]]
+    assert running() == []
+
+
+SIMPLE = """
+@scorer
+def short(outputs):
+    return len(outputs) < 200
+
+
+"""
+
+
+def test_scorers_are_registered_where_mlflow_can_hold_them(sqlite_uri, sandbox, monkeypatch):
+    from mlflow.genai.scorers.registry import MlflowTrackingStore
+
+    code = f"{FIGURES}{SIMPLE}SCORERS = [figures, short]\n"
+    long = (trace_id(0), "Your lamp no. 100 arrives within 2 days, as our terms say. " * 4)
+    files = suite(code, f"{{'figures': {BAD_FIGURES}, 'short': {long!r}}}", LIMIT)
+    found = verify(Runner(sandbox, ROWS), files, ROWS, per_fault=1)
+    first = keep(connect(sqlite_uri), "shop", ROWS, files, found, session_id="a", params={})
+    assert first["scorers"] == []
+    reasons = {names[0]: why for why, names in first["not_registered"].items()}
+    assert "other code of scorers.py" in reasons["figures"]
+    assert "MLFLOW_SERVER_ENABLE_CUSTOM_SCORERS" in reasons["short"]
+    monkeypatch.setenv("MLFLOW_SERVER_ENABLE_CUSTOM_SCORERS", "true")
+    second = keep(connect(sqlite_uri), "shop", ROWS, files, found, session_id="b", params={})
+    assert second["scorers"] == ["short"]
+    held = MlflowTrackingStore(sqlite_uri).get_scorer(second["experiment_id"], "short")
+    assert [held(outputs="x" * n) for n in (9, 900)] == [True, False]
 
 
 def test_secrets_stay_behind(sqlite_uri, sandbox):

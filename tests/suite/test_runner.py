@@ -88,7 +88,7 @@ def test_loading_tells_scorers_and_examples(runner):
     loaded = runner.load(suite())
     assert loaded.scorers == ("figures", "polite", "pii_detection")
     assert set(loaded.bad_examples) == set(loaded.scorers)
-    assert json.loads(loaded.builtins[0])["builtin_scorer_class"] == "PIIDetection"
+    assert json.loads(loaded.serialized["pii_detection"])["builtin_scorer_class"] == "PIIDetection"
 
 
 def test_directories_without_an_end_are_removed_too(runner, tmp_path, monkeypatch):

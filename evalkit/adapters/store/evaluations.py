@@ -1,23 +1,25 @@
-"""The port's part for evaluations in MLflow's own way: whole traces, judged, with their dataset.
+"""The port's part for evaluations: copies of whole traces with what was said of them, and issues.
 
-``genai.evaluate`` works on one tracking URI and experiment a process; both are put back.
+What ``mlflow.genai.evaluate`` leaves is written from what is known, without judging once more.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import warnings
-from base64 import b64encode
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from evalkit.adapters.store import batch, internals
+from evalkit.adapters.store import batch
 from evalkit.adapters.store.gateway import Gateway
+from evalkit.adapters.store.otlp import EncodedSpans
+from evalkit.adapters.store.search import quoted, search
+from evalkit.adapters.store.wire import assessment_json, instant, location
+from evalkit.core.describe import KEY_TAG
 from evalkit.core.errors import StoreError
+from evalkit.core.feedback import Assessment
+from evalkit.core.matching import SOURCE_RUN
 from evalkit.core.tracking import is_workspace
 from evalkit.core.values import Json, canonical, derive_id
 
@@ -28,10 +30,13 @@ SOURCE_TAG = "evalkit.source_trace_id"
 REQUEST_TAG = "mlflow.eval.requestId"
 """Trace tag by which MLflow's own comparison pairs the traces of two runs."""
 
-WORKERS = "MLFLOW_GENAI_EVAL_MAX_WORKERS"
+AT_A_TIME = 20
+"""Traces whose spans go in one request."""
 
-Said: TypeAlias = tuple[str, Json, str, str]
-"""A value that a scorer gave: its name in MLflow, the value, why, and what went wrong."""
+CUSTOM_SCORERS = "MLFLOW_SERVER_ENABLE_CUSTOM_SCORERS"
+
+Said: TypeAlias = tuple[str, str, Json, str, str]
+"""What a scorer said: the scorer, the name of the value, the value, why, and what went wrong."""
 
 
 class Evaluations:
@@ -40,23 +45,23 @@ class Evaluations:
     _gateway: Gateway
     _mask: Callable[[Json, str], Json]
 
-    def evaluate(
+    def write_evaluation(
         self,
         run_id: str,
         experiment_id: str,
         traces: Sequence[Trace],
-        scores: Mapping[str, Mapping[str, Sequence[Said]]],
+        said: Mapping[str, Sequence[Said]],
     ) -> int:
-        """Run ``mlflow.genai.evaluate`` over copies of whole traces, as a run that is there.
+        """Copy whole traces into a run's experiment, with what scorers said; again is safe.
 
-        The copies of a run that was killed are taken back first; the traces themselves stay as
-        they are. Each copy has the tag ``evalkit.source_trace_id``.
+        The traces stay as they are. Each copy has the tag ``evalkit.source_trace_id``, and an id
+        that is derived from its run and its source.
 
         Args:
             run_id: The run.
-            experiment_id: Its experiment, where the copies go.
-            traces: The traces, from whichever experiment; at most 500.
-            scores: By scorer what it says of each trace, by the trace's id.
+            experiment_id: Its experiment.
+            traces: The traces, from whichever experiment.
+            said: What was said of each, by the trace's id.
 
         Returns:
             How many values MLflow has of them.
@@ -64,53 +69,60 @@ class Evaluations:
         Raises:
             StoreError: MLflow failed, or kept less than was given; doing the same again finishes.
         """
-        import mlflow
-
-        if not all(trace.info.trace_location.mlflow_experiment for trace in traces):
+        gateway, given = self._gateway, 0
+        for begin in range(0, len(traces), AT_A_TIME):
+            copies = [
+                _copy(
+                    _masked(trace, self._mask),
+                    run_id,
+                    experiment_id,
+                    said.get(trace.info.trace_id, ()),
+                )
+                for trace in traces[begin : begin + AT_A_TIME]
+            ]
+            given += sum(len(entry["assessments"]) for entry, _ in copies)
+            with gateway.alone():
+                gateway.send_spans(experiment_id, [spans for _, spans in copies])
+                for entry, _ in copies:
+                    gateway.start_trace(entry)
+        condition = f"metadata.`{SOURCE_RUN}` = {quoted(run_id)}"
+        found = search(gateway, experiment_id, condition)
+        kept = sum(len(entry.get("assessments", ())) for entry in found)
+        if kept < given:
             raise StoreError(
-                "the traces lie in tables of Unity Catalog, of which MLflow makes no copies: its "
-                "evaluation would write onto production, so none is kept; run evaluation/"
-                "run_eval.py where you want one"
-            )
-        copies = [_copy(trace, run_id, experiment_id, self._mask) for trace in traces]
-        self._write(experiment_id, copies)
-        scorers = [_replaying(name, said) for name, said in scores.items()]
-        with (
-            self._gateway.answering("evaluating"),
-            _evaluating(self._gateway.uri, experiment_id),
-            mlflow.start_run(run_id=run_id),
-        ):
-            mlflow.genai.evaluate(data=copies, scorers=scorers)
-        given = Counter(each[0] for said in scores.values() for f in said.values() for each in f)
-        kept = self._feedback(experiment_id, run_id, set(given), len(copies))
-        if kept < given.total():
-            raise StoreError(
-                f"MLflow kept {kept} of {given.total()} values of the evaluation {run_id}: run the "
-                "same command again"
+                f"MLflow kept {kept} of {given} values of the evaluation {run_id}: run the same "
+                "command again"
             )
         return kept
 
-    def _write(self, experiment_id: str, copies: Sequence[Trace]) -> None:
-        client = internals.TracingClient(self._gateway.uri)
-        batch.delete_traces(self._gateway, experiment_id, [copy.info.trace_id for copy in copies])
-        with self._gateway.alone(), self._gateway.answering("copying traces"):
-            for copy in copies:
-                if is_workspace(self._gateway.uri):  # which takes no spans but as artifacts
-                    written = client.start_trace(copy.info)
-                    client._upload_trace_data(written, copy.data)  # noqa: SLF001 - as its exporter
-                    continue
-                client.log_spans(experiment_id, copy.data.spans)
-                client.start_trace(copy.info)
+    def delete_unfinished(self, experiment_id: str, tags: Mapping[str, str], but: str) -> list[str]:
+        """Delete runs that a kill left RUNNING, with the traces that were copied for them.
 
-    def _feedback(self, experiment_id: str, run_id: str, names: set[str], most: int) -> int:
-        from mlflow import MlflowClient
+        Args:
+            experiment_id: The experiment.
+            tags: What they are known by.
+            but: The key of the run that is gone on with.
 
-        client, here = MlflowClient(self._gateway.uri), [experiment_id]
-        with self._gateway.answering("reading the evaluation back"):
-            traces = client.search_traces(
-                locations=here, run_id=run_id, include_spans=False, max_results=most
-            )
-        return sum(each.name in names for trace in traces for each in trace.info.assessments)
+        Returns:
+            Their ids.
+
+        Raises:
+            StoreError: MLflow failed.
+        """
+        from mlflow.entities import ViewType
+
+        gateway = self._gateway
+        marks = " AND ".join(f"tags.`{name}` = {quoted(value)}" for name, value in tags.items())
+        condition = f"{marks} AND attributes.status = 'RUNNING'"
+        with gateway.alone(), gateway.answering("looking for runs that were killed"):
+            found = gateway.tracking.search_runs([experiment_id], condition, ViewType.ACTIVE_ONLY)
+            killed = [run.info.run_id for run in found if run.data.tags.get(KEY_TAG) != but]
+            for run_id in killed:
+                condition = f"metadata.`{SOURCE_RUN}` = {quoted(run_id)}"
+                copies = [e["trace_id"] for e in search(gateway, experiment_id, condition)]
+                batch.delete_traces(gateway, experiment_id, copies)
+                gateway.tracking.delete_run(run_id)
+        return killed
 
     def dataset_of_traces(self, name: str, experiment_id: str, traces: Sequence[Trace]) -> str:
         """The dataset of that name, made of traces, with those of them that it lacks.
@@ -132,7 +144,7 @@ class Evaluations:
         with self._gateway.alone(), self._gateway.answering(f"writing the dataset {name!r}"):
             found = self._gateway.datasets.find(name, experiment_id)
             dataset_id = found or self._gateway.datasets.create(name, experiment_id)
-            with _evaluating(self._gateway.uri, experiment_id):
+            with _speaking_to(self._gateway.uri):
                 dataset = get_dataset(dataset_id=dataset_id)
                 known = {canonical(inputs) for inputs in dataset.to_df()["inputs"]}
                 new = [each for asked, each in by_inputs.items() if asked not in known]
@@ -146,36 +158,42 @@ class Evaluations:
                     dataset.merge_records(new)
         return name
 
-    def register_scorers(self, experiment_id: str, serialized: Sequence[str]) -> list[str]:
-        """Register MLflow's own scorers and judges where they are not registered as they are.
+    def register_scorers(self, experiment_id: str, serialized: Mapping[str, str]) -> dict[str, str]:
+        """Register scorers and judges where they are not registered as they are.
+
+        No code of theirs is run here.
 
         Args:
             experiment_id: The experiment.
-            serialized: Each as MLflow serializes it; whatever is no scorer of MLflow's is left out.
+            serialized: Each as MLflow serializes it, by name.
 
         Returns:
-            The names that are registered now.
+            Why MLflow does not hold one, by its name; empty where it does.
         """
-        from mlflow.exceptions import MlflowException
-        from mlflow.genai.scorers import list_scorers
-
-        names = []
-        with _evaluating(self._gateway.uri, experiment_id):
-            try:
-                there = {
-                    each.name: each.model_dump()
-                    for each in list_scorers(experiment_id=experiment_id)
-                }
-            except MlflowException:  # a store that holds no scorers, or one that it cannot read
-                return []
-            for scorer in filter(None, map(_builtin, serialized)):
+        gateway, said = self._gateway, dict[str, str]()
+        if is_workspace(gateway.uri):
+            return dict.fromkeys(serialized, "in a workspace its owner has to register it")
+        allowed = os.environ.get(CUSTOM_SCORERS, "").casefold() in ("true", "1")
+        try:
+            with gateway.answering("listing scorers"):
+                listed = gateway.tracking.list_scorers(experiment_id)
+            there = {each.scorer_name: json.loads(each._serialized_scorer) for each in listed}  # noqa: SLF001 - the public property builds what it describes
+        except StoreError as error:  # a store that holds none
+            return dict.fromkeys(serialized, str(error))
+        for name, text in serialized.items():
+            wanted = _checked(name, text)
+            said[name] = ""
+            if not wanted:
+                said[name] = "it is none that MLflow knows"
+            elif wanted.get("call_source") and not allowed and gateway.uri.startswith("sqlite"):
+                said[name] = f"MLflow takes code only where {CUSTOM_SCORERS} is true"
+            elif there.get(name) != wanted:
                 try:
-                    if there.get(scorer.name) != scorer.model_dump():
-                        scorer.register(name=scorer.name, experiment_id=experiment_id)
-                    names.append(scorer.name)
-                except MlflowException:  # such as a judge whose model this store does not allow
-                    continue
-        return names
+                    with gateway.answering("registering a scorer"):
+                        gateway.tracking.register_scorer(experiment_id, name, json.dumps(wanted))
+                except StoreError as error:  # such as a judge whose model this store does not allow
+                    said[name] = str(error)
+        return said
 
     def write_issue(
         self, experiment_id: str, name: str, description: str, trace_ids: Sequence[str]
@@ -203,7 +221,7 @@ class Evaluations:
         name, description = self._mask([name, description], "issues")
         with (
             self._gateway.answering(f"writing the issue {name!r}"),
-            _evaluating(self._gateway.uri, experiment_id),
+            _speaking_to(self._gateway.uri),
         ):
             found = [i for i in tracking.search_issues(experiment_id) if i.name == name]
             issue = (
@@ -225,26 +243,6 @@ def criteria(rules: Sequence[tuple[str, str, float]]) -> str:
     return json.dumps({"schemaVersion": 1, "revision": derive_id(canonical(said)), "rules": said})
 
 
-def _replaying(scorer: str, said: Mapping[str, Sequence[Said]]) -> Any:
-    """A scorer for MLflow that says of each copy what was said of its source."""
-    from mlflow.entities import AssessmentError, AssessmentSource, Feedback
-    from mlflow.genai import scorers
-
-    def replayed(trace: Any) -> list[Any]:
-        return [
-            Feedback(
-                name=name,
-                value=value,
-                rationale=rationale or None,
-                source=AssessmentSource("CODE", scorer),
-                error=AssessmentError("SCORER_ERROR", error) if error else None,
-            )
-            for name, value, rationale, error in said.get(trace.info.tags.get(SOURCE_TAG, ""), ())
-        ]
-
-    return scorers.scorer(replayed, name=scorer)
-
-
 def _record(trace: Trace) -> dict[str, Any]:
     root = next((span for span in trace.data.spans if span.parent_id is None), None)
     inputs = root.inputs if root else None
@@ -263,73 +261,93 @@ def _masked(trace: Trace, mask: Callable[[Json, str], Json]) -> Trace:
     return MlflowTrace.from_dict(mask(json.loads(trace.to_json()), "traces"))
 
 
-def _copy(trace: Trace, run_id: str, experiment_id: str, mask: Callable[[Json, str], Json]) -> Any:
-    """A trace as it goes into the experiment of an evaluation, under an id derived from both."""
-    from mlflow.entities import Span, TraceLocation
+def _copy(
+    trace: Trace, run_id: str, experiment_id: str, said: Sequence[Said]
+) -> tuple[Json, EncodedSpans]:
+    """A trace's entry and spans as they go into the experiment of an evaluation."""
+    from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 
-    copy = _masked(trace, mask)
-    source, info = trace.info.trace_id, copy.info
-    info.tags = {
-        **{key: value for key, value in info.tags.items() if not key.startswith("mlflow.")},
-        "mlflow.traceName": info.tags.get("mlflow.traceName", ""),
-        SOURCE_TAG: source,
-        REQUEST_TAG: source,
-    }
-    # without its session: one for each trace would hide them all on MLflow's page
-    info.trace_metadata = {"mlflow.sourceRun": run_id}
+    info, source = trace.info, trace.info.trace_id
     digits = derive_id(experiment_id, run_id, source)
-    info.trace_id = f"tr-{digits}"
-    info.trace_location = TraceLocation.from_experiment_id(experiment_id)
-    info.assessments = []
-    spans = []
-    for span in copy.data.spans:
-        said = span.to_dict()
-        said["trace_id"] = b64encode(bytes.fromhex(digits)).decode()
-        said["attributes"]["mlflow.traceRequestId"] = json.dumps(info.trace_id)
-        spans.append(Span.from_dict(said))
-    copy.data.spans = spans
-    return copy
+    trace_id, root = (
+        f"tr-{digits}",
+        next((s for s in trace.data.spans if s.parent_id is None), None),
+    )
+    rows = [
+        assessment_json(
+            Assessment(
+                assessment_id="a-" + derive_id(trace_id, name),
+                trace_id=trace_id,
+                name=name,
+                value=value,
+                source_type="CODE",
+                source_id=scorer,
+                rationale=why,
+                error=error,
+                metadata={"mlflow.assessment.sourceRunId": run_id},
+                time_ms=info.request_time,
+            )
+        )
+        | ({"span_id": root.span_id} if root else {})
+        for scorer, name, value, why, error in said
+    ]
+    own = {key: text for key, text in info.tags.items() if not key.startswith("mlflow.")}
+    entry = {
+        "trace_id": trace_id,
+        "trace_location": location(experiment_id),
+        "request_time": instant(info.request_time),
+        "execution_duration": f"{(info.execution_duration or 0) / 1000:.3f}s",
+        "state": info.state.value,
+        "request_preview": info.request_preview or "",
+        "response_preview": info.response_preview or "",
+        # without its session: one for each trace would hide them all on MLflow's page
+        "trace_metadata": {SOURCE_RUN: run_id, "mlflow.trace_schema.version": "3"},
+        "tags": {
+            **own,
+            "mlflow.traceName": info.tags.get("mlflow.traceName", ""),
+            SOURCE_TAG: source,
+            REQUEST_TAG: source,
+        },
+        "assessments": rows,
+    }
+    spans = [span.to_otel_proto() for span in trace.data.spans]
+    for span in spans:
+        span.trace_id = bytes.fromhex(digits)
+    proto = ResourceSpans(scope_spans=[ScopeSpans(spans=spans)])
+    return entry, EncodedSpans(proto, proto.ByteSize(), is_first=True, is_last=True)
 
 
-def _builtin(serialized: str) -> Any:
-    """A scorer of MLflow's own; None where the text says anything else. No code of it is run."""
+def _checked(name: str, serialized: str) -> dict[str, Any]:
+    """A scorer of MLflow's own, or code as MLflow keeps it; empty where it is neither."""
     from mlflow.genai import scorers
 
     try:
         said = json.loads(serialized)
+        if said.get("call_source"):
+            parts = ("call_source", "call_signature", "original_func_name", "mlflow_version")
+            return {"name": name, "serialization_version": 1, **{p: str(said[p]) for p in parts}}
         kind: Any = getattr(scorers, said["builtin_scorer_class"])
-        if not issubclass(kind, scorers.Scorer):
-            return None
         values = dict(said["builtin_scorer_pydantic_data"])
-        return kind(**{key: values[key] for key in values.keys() & kind.__pydantic_fields__.keys()})
+        fields = values.keys() & kind.__pydantic_fields__.keys()
+        made: Any = kind(**{key: values[key] for key in fields})
+        is_one = isinstance(made, scorers.Scorer)
+        return dict(json.loads(json.dumps(made.model_dump()))) if is_one else {}
     except Exception:  # noqa: BLE001 - whatever a suite's process wrote
-        return None
+        return {}
 
 
 @contextmanager
-def _evaluating(uri: str, experiment_id: str) -> Iterator[None]:
-    """MLflow's process-wide settings for an evaluation, quiet, and put back afterwards."""
+def _speaking_to(uri: str) -> Iterator[None]:
+    """MLflow's one tracking URI a process, put back afterwards."""
     import mlflow
 
-    fluent = internals.fluent
-    env = {name: os.environ.get(name) for name in (WORKERS, "MLFLOW_TRACKING_URI")}
-    before, active = mlflow.get_tracking_uri(), fluent._active_experiment_id  # noqa: SLF001
-    os.environ[WORKERS] = "4"  # more of them lose traces on sqlite
+    before = mlflow.get_tracking_uri()
+    env = os.environ.get("MLFLOW_TRACKING_URI")
     mlflow.set_tracking_uri(uri)
-    fluent._active_experiment_id = experiment_id  # noqa: SLF001 - setting it would ask MLflow
     try:
-        with (
-            redirect_stdout(io.StringIO()),
-            redirect_stderr(io.StringIO()),
-            warnings.catch_warnings(),
-        ):
-            warnings.simplefilter("ignore")  # MLflow's, about itself
-            yield
+        yield
     finally:
         mlflow.set_tracking_uri(before)
-        fluent._active_experiment_id = active  # noqa: SLF001
-        for name, value in env.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+        if env is not None:
+            os.environ["MLFLOW_TRACKING_URI"] = env
