@@ -19,6 +19,7 @@ import random
 import runpy
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -112,11 +113,10 @@ def split(rows: Sequence[Row], seed: int, folder: Path) -> tuple[pd.DataFrame, p
     for kind, probe in copies([*judged.values()], COPIES_A_KIND):
         by = judge.refusing(judged[probe.trace_id], probe.outputs) - refusing[probe.trace_id]
         made.append({"split": seed, "kind": kind, "half": HALF_OF[kind], "noticed": bool(by)})
-    names = [scorer.name for scorer in judge.scorers]
-    refused = [
-        {"any": bool(by), **{name: name in by for name in names}} for by in refusing.values()
-    ]
-    return pd.DataFrame(made), pd.DataFrame(refused).assign(split=seed)
+    counts = {scorer.name: 0 for scorer in judge.scorers}
+    counts |= Counter(name for by in refusing.values() if by for name in (*by, "any scorer"))
+    shares = [(name, count / len(judged)) for name, count in counts.items()]
+    return pd.DataFrame(made), pd.DataFrame(shares, columns=["scorer", "refused"])
 
 
 def one_sentence(rows: Sequence[Row], folder: Path) -> tuple[float, float]:
@@ -133,8 +133,8 @@ def one_sentence(rows: Sequence[Row], folder: Path) -> tuple[float, float]:
     return pd.Series(failed).mean(), pd.Series(caught, dtype=float).mean()
 
 
-def measure(store: str, splits: int) -> tuple[dict[str, Any], pd.DataFrame]:
-    """A store's figures, in percent, and its copies; the worst is of a split."""
+def measure(store: str, splits: int) -> tuple[dict[str, Any], pd.DataFrame, pd.Series]:
+    """A store's figures, its copies, and who refuses too many good answers; worst: of a split."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         rows = rows_of(store, folder)
@@ -142,17 +142,17 @@ def measure(store: str, splits: int) -> tuple[dict[str, Any], pd.DataFrame]:
         said, caught = one_sentence(rows, folder)
     made, judged = (pd.concat(frames) for frames in zip(*runs, strict=True))
     label = store if store in stranger_stores.AGENTS else "/".join(Path(store).parts[-2:])
-    figures = {"store": label, "good": sum(row.is_good for row in rows)}
+    figures = {"store": label, "good": str(sum(row.is_good for row in rows))}
     for half, of in (("all", made), *made.groupby("half")):
         shares = of.groupby("split").noticed.mean()
         figures |= {half: shares.mean(), f"{half} worst": shares.min()}
     without = [made[made.kind != kind].noticed.mean() for kind in made.kind.unique()]
-    refused = judged.drop(columns="split").astype(float).mean()
-    over = refused[refused > MOST_REFUSED].drop("any", errors="ignore")
-    figures |= {"without a kind": f"{min(without):.0%} to {max(without):.0%}"}
-    figures |= {"refused": refused["any"], "one sentence": said, "rejections": caught}
-    figures |= {"refuse over 5%": ", ".join(f"{name} {part:.0%}" for name, part in over.items())}
-    return figures, made.assign(store=label)
+    figures |= {"least without a kind": min(without), "most without a kind": max(without)}
+    figures |= {"one sentence": said, "rejections": caught}
+    refused = judged.groupby("scorer").refused.agg(["mean", "max"])
+    over = refused[refused["mean"] > MOST_REFUSED]
+    shares = over.apply(lambda of: f"{of['mean']:.0%} ({of['max']:.0%})", axis=1)
+    return figures, made.assign(store=label), shares.astype(str).rename(label)
 
 
 def main() -> None:
@@ -161,12 +161,13 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=10)
     asked = parser.parse_args()
     logging.getLogger("mlflow").setLevel(logging.ERROR)
-    figures, made = zip(*(measure(store, asked.splits) for store in asked.stores), strict=True)
-    copied = pd.concat(made)
-    kinds = copied.pivot_table(
+    measured = [measure(store, asked.splits) for store in asked.stores]
+    figures, made, refused = zip(*measured, strict=True)
+    by_store = pd.concat(made).pivot_table(
         "noticed", ["half", "kind"], "store", margins=True, margins_name="all"
     )
-    for table in (pd.DataFrame(figures).set_index("store").T, kinds):
+    sys.stdout.write("Noticed, in each half; refusals over 5%: mean (worst)\n\n")
+    for table in (pd.DataFrame(figures).set_index("store").T, by_store, pd.concat(refused, axis=1)):
         sys.stdout.write(table.to_string(float_format="{:.0%}".format, na_rep="") + "\n\n")
 
 
