@@ -1,44 +1,34 @@
-"""A request with its answer as rules read it: words, figures, dates, languages; copied into suites.
+"""A request with its answer as checks read it: texts, figures, dates, languages.
 
-Nothing but the standard library is used, because ``scorers.py`` holds copies of what it needs.
+It is copied into the suites that rules write, so it uses nothing but the standard library.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from typing import Any
 
-from evalkit.suite.word_lists import MONTHS, SCRIPTS, STOPWORDS, UNITS
+from evalkit.suite.word_lists import MONTHS, STOPWORDS, UNITS
+
+WORD = re.compile(r"[^\W\d_][\w'\u2019]*")
+
+LINK = re.compile(r"https?://[^\s<>()\[\]{}\"'`|]+|\bwww\.[^\s<>()\[\]{}\"'`|]+")
+
+SENTENCE = re.compile(r"(?<=[.!?\u3002\uff01\uff1f])[\"')\]]*\s+|\n+")
 
 NUMERIC_DATE = re.compile(
     r"\b(?:\d{4}-(\d\d)-(\d\d)|(\d\d?)\.(\d\d?)\.(?:\d{4}|\d\d\b)?"
     r"|(\d\d?)/(\d\d?)/\d{2,4})(?!\d)"
 )
 
-
 NAMED_DATE = re.compile(
     r"\b(?:(\d{1,2})(?:st|nd|rd|th|\.|er)?(?: of| de)? ([^\W\d_]+)|([^\W\d_]+) (\d{1,2})\b(?!:))"
 )
-
-
-CODE = re.compile(
-    r"(?i)\s*(?:(?:select|with|insert|update|delete|create)\b.*\b(?:from|into|set|table|as)\b|def "
-    r"|class |import |from \w+ import|function |const |let |var |public |#include|<\?|[$>] )"
-)
-
-
-WORD = re.compile(r"[^\W\d_][\w'\u2019]*")
-
-
-LINK = re.compile(r"https?://[^\s<>()\[\]{}\"'`|]+|\bwww\.[^\s<>()\[\]{}\"'`|]+")
-
-
-SENTENCE = re.compile(r"(?<=[.!?\u3002\uff01\uff1f])[\"')\]]*\s+|\n+")
-
 
 FIGURE = re.compile(
     r"([€$£¥]|\b(?:EUR|USD|GBP|CHF|Rs)\b)?\s?"
@@ -46,9 +36,14 @@ FIGURE = re.compile(
     r"(?:\s?([%€$£¥°]\w?)|\.?[ -](?:[^\W\d_]+\s(?=[^\W\d_]))??([^\W\d_]+))?"
 )
 
+CODE = re.compile(
+    r"(?i)\s*(?:(?:select|with|insert|update|delete|create)\b.*\b(?:from|into|set|table|as)\b|def "
+    r"|class |import |from \w+ import|function |const |let |var |public |#include|<\?|[$>] )"
+)
+
 
 class Exchange:
-    """A request with its answer, as checks look at them."""
+    """A request with its answer; sources are what tools were asked and what was found."""
 
     def __init__(self, inputs: Any, outputs: Any, sources: Any = (), prompts: Any = ()) -> None:
         self.inputs = inputs
@@ -57,23 +52,18 @@ class Exchange:
         self.sources = "\n".join(strings_in(sources, named=True))
         self.request = "\n".join(strings_in(inputs))
         self.leaves = list(placed_values(self.value))
-        self.whole = "\n".join(each for _, each in self.leaves if isinstance(each, str))
+        said = [each for _, each in self.leaves if isinstance(each, str)]
+        self.whole = "\n".join(each for each in said if not CODE.match(each))
         self.prose = [(at, each) for at, each in self.leaves if is_prose(each)]
         if isinstance(self.value, str) and not self.prose:
             self.prose = [("", self.value)]
         self.text = re.sub(r"(?s)```.*?(?:```|$)", "```", "\n".join(each for _, each in self.prose))
-        self.names = sorted(outputs) if isinstance(outputs, dict) else []
 
     @cached_property
     def given(self) -> str:
         """All that the answer may draw from, in lower case."""
         named = "\n".join(strings_in(self.inputs, named=True))
         return f"{named}\n{self.sources}\n{self.prompts}".casefold()
-
-    @cached_property
-    def given_stems(self) -> frozenset[str]:
-        """The stems of what the answer may draw from."""
-        return stems(self.given)
 
     @cached_property
     def given_figures(self) -> dict[str, set[int]]:
@@ -86,7 +76,7 @@ class Exchange:
 
 
 def exchange_of(inputs: Any, outputs: Any, trace: Any) -> Exchange:
-    """The exchange that a trace shows: sources are what its tools and retrievers returned."""
+    """The exchange that a trace shows."""
     spans = trace.data.spans if trace else []
     used = [s for s in spans if s.span_type in {"TOOL", "RETRIEVER"}]
     sources = [(s.inputs if s.span_type == "TOOL" else None, s.outputs) for s in used]
@@ -111,9 +101,7 @@ def instructions(value: Any) -> Iterator[str]:
 
 def strings_in(value: Any, *, named: bool = False) -> Iterator[str]:
     """All texts and numbers in a value, in order, and the names of its fields where asked for."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
+    if isinstance(value, dict):
         for key, each in value.items():
             if key in {"role", "type"} and "content" in value:
                 continue
@@ -122,15 +110,18 @@ def strings_in(value: Any, *, named: bool = False) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for each in value:
             yield from strings_in(each, named=named)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
+    elif isinstance(value, str | int | float) and not isinstance(value, bool):
         yield str(value)
 
 
 def final(outputs: Any) -> Any:
     """The answer proper: a conversation's last message, a completion's text, what JSON holds."""
     if isinstance(outputs, str):
-        held = json_in(outputs)
-        return outputs if held is None else held
+        bare = re.sub(r"^\s*```\w*\n(.*?)```\s*$", r"\1", outputs, flags=re.DOTALL).strip()
+        try:
+            return json.loads(bare) if bare[:1] in {"{", "["} else outputs
+        except (ValueError, RecursionError):
+            return outputs
     if isinstance(outputs, dict):
         for name, at in (("choices", 0), ("messages", -1)):
             if isinstance(outputs.get(name), list) and outputs[name]:
@@ -146,23 +137,12 @@ def final(outputs: Any) -> Any:
     return outputs
 
 
-def json_in(text: str) -> Any:
-    """The object or list that a text holds, in a code fence or not; None where it holds none."""
-    bare = re.sub(r"^\s*```\w*\n(.*?)```\s*$", r"\1", text, flags=re.DOTALL).strip()
-    if bare[:1] not in {"{", "["}:
-        return None
-    try:
-        return json.loads(bare)
-    except (ValueError, RecursionError):
-        return None
-
-
 def placed_values(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
     """What lies in a value, by its place; items of a list share a place."""
-    if isinstance(value, dict):
+    if isinstance(value, dict) and value:
         for key, each in value.items():
             yield from placed_values(each, f"{at}.{key}" if at else str(key))
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, list | tuple) and value:
         for each in value:
             yield from placed_values(each, f"{at}[]")
     else:
@@ -177,8 +157,18 @@ def is_prose(value: Any) -> bool:
 @lru_cache(4096)
 def stems(text: str) -> frozenset[str]:
     """The beginnings of a text's longer words, which forms of a word share."""
-    words = map(str.casefold, WORD.findall(text))
-    return frozenset(word[:5] for word in words if len(word) > 3)  # noqa: PLR2004
+    return frozenset(word[:5].casefold() for word in WORD.findall(text) if len(word) > 3)  # noqa: PLR2004
+
+
+@lru_cache(4096)
+def content_of(text: str) -> frozenset[str]:
+    """The stems, numbers and ids of a text."""
+    return stems(text) | {what for what, _, _, _ in figures_of(text) if len(what) > 1}
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text in lower case, in order."""
+    return [word.casefold() for word in WORD.findall(text)]
 
 
 def statements(text: str) -> list[str]:
@@ -192,12 +182,6 @@ def plain_number(number: str) -> str:
     if re.fullmatch(r"\d+\.\d+", bare):
         bare = bare.rstrip("0").rstrip(".")
     return bare.lstrip("0") or "0" if bare[:1].isdigit() else bare
-
-
-def month(word: str) -> int | None:
-    """The number of the month that a word names, in the larger languages of Europe."""
-    found = MONTHS.match(word) if 2 < len(word) < 11 else None  # noqa: PLR2004
-    return found.lastindex if found else None
 
 
 @lru_cache(4096)
@@ -226,33 +210,23 @@ def dates(text: str) -> list[tuple[frozenset[int], str]]:
         for match in NUMERIC_DATE.finditer(text)
     ]
     for match in NAMED_DATE.finditer(text):
-        number = month(match[2] or match[3])
-        if number:
-            found.append((frozenset({number, int(match[1] or match[4])}), match[0]))
+        month = MONTHS.match(match[2] or match[3])
+        if month and month.lastindex and 2 < len(match[2] or match[3]) < 11:  # noqa: PLR2004
+            found.append((frozenset({month.lastindex, int(match[1] or match[4])}), match[0]))
     return found
 
 
 @lru_cache(4096)
-def languages(text: str) -> dict[str, int]:
-    """How many small words of each language a text has; one that its script tells has them all."""
-    for code, letters in SCRIPTS.items():
-        if len(re.findall(letters, text)) * 3 > len(re.sub(r"\W", "", text)):
-            return {code: len(text)}
-    words = Counter(map(str.casefold, WORD.findall(text)))
-    return {c: sum(words[each] for each in set(k.split())) for c, k in STOPWORDS.items()}
-
-
 def main_language(text: str) -> str:
-    """The language of a text; empty where none is clear."""
-    counts = languages(text)
-    best, second, *_ = sorted([*counts.values(), 0], reverse=True)
+    """The language of a text by its small words, or its script; empty where none is clear."""
+    scripts = Counter(unicodedata.name(each, "?").split()[0] for each in text if each.isalpha())
+    script, letters = scripts.most_common(1)[0] if scripts else ("LATIN", 0)
+    if script != "LATIN":
+        return script.casefold() if letters > 1 else ""
+    words = Counter(words_of(text))
+    counts = {c: sum(words[each] for each in set(k.split())) for c, k in STOPWORDS.items()}
+    second, best = sorted(counts.values())[-2:]
     margin = 1.5 if best > 3 else 2  # noqa: PLR2004
-    if best < max(2, 0.12 * len(WORD.findall(text))) or best <= margin * second:
+    if best < max(2, 0.12 * words.total()) or best <= margin * second:
         return ""
     return max(counts, key=counts.__getitem__)
-
-
-@lru_cache(4096)
-def content_of(text: str) -> frozenset[str]:
-    """The stems, numbers and ids of a text."""
-    return stems(text) | {what for what, _, _, _ in figures_of(text) if len(what) > 1}

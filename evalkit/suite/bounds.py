@@ -1,247 +1,290 @@
-"""What good answers have in common, as bounds of checks; whether a bound holds is found elsewhere.
+"""The one table of checks: what each is, what good answers bound it by, and what breaks it.
 
-A learner gives a bound, or an empty one where good answers have nothing of the kind in common.
+A bound has to hold for good answers that it was not learned from. It is loosened until it does: by
+things that recur in good answers, by more room, last by switching off the part that is broken.
 """
 
 from __future__ import annotations
 
+import json
+import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from copy import copy
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
-from evalkit.suite import answer_reading, checks, grounding_checks, word_lists
+from evalkit.core.masking import mask_text
+from evalkit.core.values import Json
+from evalkit.suite import answer_edits, answer_reading, checks, word_lists
 from evalkit.suite.answer_reading import Exchange
-from evalkit.suite.checks import Problems
+from evalkit.suite.checks import Check, problems
+from evalkit.suite.model import Row
 
-Bound: TypeAlias = dict[str, Any]
+Bound: TypeAlias = dict[str, Json]
+Learn: TypeAlias = Callable[[Sequence[Exchange], int], Bound]
+Edit: TypeAlias = Callable[[str], str]
 
-FEW = 4
-MANY = 30
-SUMS = 40
-SOME = 10
-SWAPPED = 30
-
-
-def recurring_bound(
-    judge: Callable[[Exchange, Bound], Problems], least: int = 1
-) -> Callable[[Sequence[Exchange]], Bound]:
-    """Bounds of a check for things from nowhere: those that stand in so many good answers."""
-
-    def learn(exchanges: Sequence[Exchange]) -> Bound:
-        empty = {"known": (), "units": (), "sums": SUMS}
-        seen = Counter(
-            why for exchange in exchanges for why in {w for _, w in judge(exchange, empty)}
-        )
-        quoted = (re.search(r"""(['"])(.+?)\1""", why) for why, n in seen.items() if n >= least)
-        return {"known": sorted({found[2].casefold() for found in quoted if found})}
-
-    return learn
+ROOM = (0, 1, 2)
+FOLDS, HALVES = 6, 2
+FEW, SOME, MANY = 4, 10, 16
+LABELS, SHORT, SWAPPED = 12, 40, 30
 
 
-def figures_bound(exchanges: Sequence[Exchange]) -> Bound:
-    """Ungrounded figures that recur, and the units that good answers use."""
-    units = {
-        unit
-        for exchange in exchanges
-        for _, unit, _, _ in answer_reading.figures_of(exchange.text)
-        if unit
-    }
-    return {
-        **recurring_bound(grounding_checks.invented_figures, 2)(exchanges),
-        "units": sorted(units),
-        "sums": SUMS,
-    }
+def _nothing(_exchanges: Sequence[Exchange], _room: int) -> Bound:
+    return {}
 
 
-def rows_bound(exchanges: Sequence[Exchange]) -> Bound:
-    """On how many it stands; nothing else has to be learned."""
-    return {"rows": len(exchanges)}
-
-
-def shape_bound(exchanges: Sequence[Exchange]) -> Bound:
-    """Of each place its kinds, labels, forms and ranges; of labels all have to be known."""
-    held: dict[str, list[Any]] = defaultdict(list)
+def _shape(exchanges: Sequence[Exchange], _room: int) -> Bound:
+    """Kinds by place, places that all have, and labels where each recurs."""
+    held: dict[str, list[Json]] = defaultdict(list)
     for exchange in exchanges:
         for at, value in exchange.leaves:
             held[at].append(value)
-    places = {}
-    for at, values in held.items():
-        kinds = {checks.value_kind(value) for value in values}
-        place: Bound = {
-            "kinds": sorted(kinds),
-            "always": all(at in dict(exchange.leaves) for exchange in exchanges),
-        }
-        written = [value for value in values if isinstance(value, str)]
-        labels = set(written)
-        if written and not any(map(answer_reading.is_prose, written)):
-            outlines = Counter(map(checks.outline, written))
-            if len(written) > FEW and min(Counter(written).values()) > 1:
-                place["labels"] = sorted(labels)
-            elif len(outlines) <= max(1, len(written) // 8):
-                place["form"] = sorted(outlines)
-        elif kinds <= {"int", "float"} and len(values) > FEW:
-            low, high = min(values), max(values)
-            place["range"] = [low - (high - low), high + (high - low)]
-        places[at] = place
+    labels = {at: Counter(v for v in each if isinstance(v, str)) for at, each in held.items()}
     return {
-        "places": places,
-        "names": sorted({name for exchange in exchanges for name in exchange.names}),
+        "kinds": {at: sorted({checks.value_kind(v) for v in each}) for at, each in held.items()},
+        "always": sorted(set.intersection(*({at for at, _ in e.leaves} for e in exchanges))),
+        "labels": {
+            at: sorted(counts)
+            for at, counts in labels.items()
+            if counts.total() > FEW
+            and len(counts) <= LABELS
+            and min(counts.values()) > 1
+            and not any(map(answer_reading.is_prose, counts))
+        },
     }
 
 
-def looks_bound(exchanges: Sequence[Exchange]) -> Bound:
+def _looks(exchanges: Sequence[Exchange], _room: int) -> Bound:
     """Looks that no good answer has, and those that each has."""
     counts = {
-        look: sum(
-            bool(pattern.search(exchange.whole if look in word_lists.ANYWHERE else exchange.text))
-            for exchange in exchanges
-        )
+        look: sum(bool(pattern.search(exchange.whole)) for exchange in exchanges)
         for look, pattern in word_lists.LOOKS.items()
     }
     return {
-        "never": [
-            look
-            for look, count in counts.items()
-            if not count and (len(exchanges) >= MANY or look not in word_lists.ORDINARY)
-        ],
+        "never": [look for look, count in counts.items() if not count],
         "always": [look for look, count in counts.items() if count == len(exchanges)],
     }
 
 
-def ids_bound(exchanges: Sequence[Exchange]) -> Bound:
-    """Something where enough requests hold ids."""
-    held = [
-        exchange
-        for exchange in exchanges
-        if any(k == "id" for _, _, k, _ in answer_reading.figures_of(exchange.request))
-    ]
-    return {"requests": len(held)} if len(held) >= SOME else {}
-
-
-def languages_bound(exchanges: Sequence[Exchange]) -> Bound:
-    """Languages that a fifth of good answers have."""
-    found = Counter(
-        filter(None, (answer_reading.main_language(exchange.text) for exchange in exchanges))
-    )
-    usual = sorted(each for each, count in found.items() if count * 5 > len(exchanges))
-    return {"languages": usual}
-
-
-def citations_bound(exchanges: Sequence[Exchange]) -> Bound:
-    """Ids of which the sources hold some and good answers cite some, by their form."""
-    forms: Counter[str] = Counter()
-    for exchange in exchanges:
-        held = {
-            w
-            for w in re.findall(r"[\w.#/-]*\d[\w.#-]*", exchange.sources)
-            if re.search(r"[A-Za-z]", w)
-        }
-        cited = (
-            set(re.findall(r"[\[(]([\w.#/-]*[A-Za-z][\w.#/-]*\d[\w.#-]*)[\])]", exchange.text))
-            & held
-        )
-        forms.update({checks.outline(each) for each in cited})
-    common = [form for form, count in forms.items() if count * 2 > len(exchanges)]
-    if not common:
-        return {}
-    pattern = re.escape(common[0]).replace("A", r"[A-Za-z]+").replace("9", r"\d+")
-    return {"pattern": rf"\b{pattern}\b"}
-
-
-def own_words_bound(exchanges: Sequence[Exchange]) -> Bound:
-    """The threshold, and how relevant sources must be, at which most answers of others fail."""
-    told = [
-        answer_reading.content_of("\n".join(answer_reading.strings_in(exchange.value)))
-        for exchange in exchanges
-    ]
-    given = [
-        answer_reading.content_of(f"{exchange.request}\n{exchange.sources}")
-        for exchange in exchanges
-    ]
-    said, held = (Counter(each for one in many for each in one) for many in (told, given))
-    most = {each: max(said[each], held[each]) for each in said}
-    shared = {each: n for each, n in sorted(most.items()) if n > max(1, 0.05 * len(exchanges))}
-    own = [grounding_checks.own_share(exchange, shared, len(exchanges)) for exchange in exchanges]
-    relevant = [grounding_checks.relevance(exchange) for exchange in exchanges]
-    spread = range(0, len(exchanges), len(exchanges) // SWAPPED + 1)
-    others = {
-        other: [
-            (
-                relevant[at],
-                grounding_checks.own_share(
-                    _with_value(exchanges[at], exchanges[other]), shared, len(exchanges)
-                ),
-            )
-            for at in spread
-            if at != other
-        ]
-        for other in spread
-    }
-    sourced = sum(bool(exchange.sources.strip()) for exchange in exchanges) * 2 > len(exchanges)
-    best: tuple[float, Bound] = (0.3, {})
-    for allowed in range(max(len(exchanges) > 3 * FEW, int(0.05 * len(exchanges))) + 1):
-        for least_relevant in (-1, 0) if sourced else (-2,):
-            shares = sorted(s for s, r in zip(own, relevant, strict=True) if r > least_relevant)
-            least = (
-                (0.75 if len(exchanges) > 3 * FEW + 3 else 0.5) * shares[allowed]
-                if len(shares) > max(FEW, 2 * allowed)
-                else 0
-            )
-            failed = [
-                sum(r > least_relevant and share < least for r, share in each) / max(1, len(each))
-                for each in others.values()
-            ]
-            worth = min(failed) / 2 + sum(failed) / len(failed) / 2 - 0.05 * allowed
-            bound = {"least": round(least, 3), "relevance": least_relevant, "rows": len(exchanges)}
-            best = max(best, (worth, bound), key=lambda each: each[0])
-    return {**best[1], "shared": shared} if best[1] else {}
-
-
-def _with_value(exchange: Exchange, other: Exchange) -> Exchange:
-    """A exchange with the answer of another."""
-    changed = copy(exchange)
-    changed.value = other.value
-    return changed
-
-
-def wording_bound(exchanges: Sequence[Exchange]) -> Bound:
-    """The share of words that are new against the other good answers."""
-    if len(exchanges) < 2 * SOME:
-        return {}
-    seen = Counter(stem for exchange in exchanges for stem in answer_reading.stems(exchange.text))
-    shares, worst = [], []
-    for exchange in exchanges:
-        own = answer_reading.stems(exchange.text)
-        others = {stem for stem, count in seen.items() if count - (stem in own) > 1}
-        share, sentence = checks.new_words(exchange, others)
-        shares.append(share)
-        worst.append(sentence)
-    return {
-        "share": round(min(1.0, 1.2 * max(shares) + 0.05), 3),
-        "sentence": round(min(1.0, 1.05 * max(worst) + 0.05), 3) if len(exchanges) >= MANY else 1.0,
-        "house": sorted(stem for stem, count in seen.items() if count > 1),
-    }
-
-
-def complete_bound(exchanges: Sequence[Exchange]) -> Bound:
+def _complete(exchanges: Sequence[Exchange], room: int) -> Bound:
     """Lengths, lines that all have, and places that end with a stop."""
     lengths = sorted(len(exchange.text) for exchange in exchanges)
     lines = [{line.strip() for line in exchange.text.splitlines()} - {""} for exchange in exchanges]
-    common = set.intersection(*lines) if len(exchanges) > FEW else set()
-    is_sure = len(exchanges) >= MANY and lengths[-1] < 3 * lengths[0]
+    ends = [(at, each.rstrip()[-1:]) for exchange in exchanges for at, each in exchange.prose]
     return {
-        "shortest": int(lengths[0] * (0.8 if is_sure else 0.5)),
-        "longest": int(lengths[-1] * (1.25 if is_sure else 1.6)) + 40,
-        "lines": sorted(line for line in common if len(line) > FEW),
-        "stops": sorted(
-            {at for exchange in exchanges for at, _ in exchange.prose}
-            - {
-                at
-                for exchange in exchanges
-                for at, each in exchange.prose
-                if each.rstrip()[-1:].isalnum()
-            }
-        ),
+        "shortest": int(lengths[0] * (0.8, 0.65, 0.5)[room]),
+        "longest": int(lengths[-1] * (1.25, 1.4, 1.6)[room]) + 40,
+        "lines": sorted(set.intersection(*lines)) if len(lines) > FEW else [],
+        "stops": sorted({at for at, _ in ends} - {at for at, end in ends if end.isalnum()}),
     }
+
+
+def _figures(exchanges: Sequence[Exchange], _room: int) -> Bound:
+    """Units of good answers, and how many figures may be given for sums of them to be no chance."""
+    figures = [each for e in exchanges for each in answer_reading.figures_of(e.text)]
+    return {"units": sorted({unit for _, unit, _, _ in figures if unit is not None}), "sums": 40}
+
+
+def _languages(exchanges: Sequence[Exchange], _room: int) -> Bound:
+    """Languages that a fifth of good answers have."""
+    found = Counter(filter(None, (answer_reading.main_language(e.text) for e in exchanges)))
+    return {"languages": sorted(each for each, n in found.items() if n * 5 > len(exchanges))}
+
+
+def _relations(exchanges: Sequence[Exchange], _room: int) -> Bound:
+    """What short fields always agree with, where they could do otherwise."""
+    held: dict[str, list[tuple[Exchange, Json]]] = defaultdict(list)
+    for exchange in exchanges:
+        for at, value in exchange.leaves:
+            held[at].append((exchange, value))
+    names = {str(n) for e in exchanges if isinstance(e.inputs, Mapping) for n in e.inputs}
+    relations: dict[str, list[str]] = {}
+    for at, pairs in held.items():
+        said = {str(value) for _, value in pairs if value is not None}
+        if not at or len(said) < FEW or len(pairs) < SOME or max(map(len, said)) > SHORT:
+            continue
+        are_ids = all(re.search(r"\d", each) for each in said)
+        asked = [*(["what was given"] if are_ids else []), *sorted(names)]
+        asked += ["the text"] if are_ids and len(pairs) >= MANY else []
+        forms = {re.sub(r"\d+", r"\\d+", re.escape(each)) for each in said}
+        asked += [rf"id \b{form}\b" for form in forms if len(forms) == 1 and "d+" in form]
+        relations[at] = [
+            relation
+            for relation in asked
+            if all(checks.is_related(exchange, value, relation) for exchange, value in pairs)
+            and (relation not in names or any(relation in e.inputs for e, _ in pairs))
+            and (relation != "the text" or any(e.text for e, _ in pairs))
+        ]
+    return {"relations": {at: each for at, each in relations.items() if each}}
+
+
+def _own_words(exchanges: Sequence[Exchange], room: int) -> Bound:
+    """How many know a word, and the share and the relevance at which most swapped answers fail."""
+    rows = len(exchanges)
+    said = [
+        answer_reading.content_of("\n".join(answer_reading.strings_in(e.value))) for e in exchanges
+    ]
+    given = [checks.given_content(exchange) for exchange in exchanges]
+    relevant = [checks.relevance(exchange) for exchange in exchanges]
+    counts, held = (Counter(each for one in many for each in one) for many in (said, given))
+    most = {each: max(n, held[each]) for each, n in sorted(counts.items())}
+    house = {each: n for each, n in most.items() if n > max(1, rows // 20)}
+    some = range(0, rows, rows // SWAPPED + 1)
+    pairs = {(at, at) for at in range(rows)} | {(at, by) for at in some for by in some}
+    shares = {
+        (at, by): checks.own_share(said[by], given[at], house, rows) for at, by in sorted(pairs)
+    }
+    outliers = max(rows > 3 * FEW and not room, rows // 20)
+    least, best = (0.0, -2), 0.3
+    for floor in (-2, 0) if room else (-2, -1, 0):
+        own = sorted(shares[at, at] for at in range(rows) if relevant[at] > floor)
+        if len(own) <= FEW:
+            continue
+        share = own[outliers] * (0.75 if rows >= MANY else 0.5) * (1, 0.8, 0.5)[room]
+        failed = [
+            [relevant[at] > floor and shares[at, by] < share for at in some if at != by]
+            for by in some
+        ]
+        rates = [sum(each) / max(1, len(each)) for each in failed]
+        worth = min(rates) + sum(rates) / len(rates)
+        if worth > 2 * best:
+            least, best = (round(share, 3), floor), worth / 2
+    by_count = {n: [w for w in house if house[w] == n] for n in sorted({*house.values()})}
+    return {"least": least[0], "relevance": least[1], "rows": rows, "house": by_count}
+
+
+def _end(words: str) -> Edit:
+    """Words in the place of a text's last sentence, or behind it."""
+    return lambda text: f"{text.rsplit('. ', 1)[0].rstrip('. ')}. {words}"
+
+
+def _instead(words: str) -> Edit:
+    """Words in the place of a text, as often as it is long."""
+    return lambda text: " ".join([words] * max(1, len(text) // len(words)))
+
+
+def _twice(text: str) -> str:
+    said = [each for each in answer_reading.statements(text) if len(each.split()) > FEW]
+    return text.replace(said[-1], said[0]) if len(said) > 1 else f"{text} {text}"
+
+
+def spoiled(check: RuleCheck, row: Row, others: Sequence[Row]) -> Iterator[Json]:
+    """Bad answers in a row's place: edited, else with a wrong field, else that of another row."""
+    if check.edit:
+        for path, text in answer_edits.texts(row)[:1]:
+            yield answer_edits.with_value(row.outputs, path, check.edit(text))
+        return
+    if isinstance(row.outputs, str):
+        yield json.dumps({"answer": row.outputs}, ensure_ascii=False)
+    fields = list(answer_edits.fields(row.outputs))
+    yield from (answer_edits.with_value(row.outputs, path, [value]) for path, value in fields)
+    for other in others:
+        yield other.outputs
+        for path, value in fields:
+            new = answer_edits.value_at(other.outputs, path)
+            if new not in (None, value):
+                yield answer_edits.with_value(row.outputs, path, new)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCheck:
+    """One kind of thing that rules can tell.
+
+    Attributes:
+        judge: One of :mod:`evalkit.suite.checks`; its name and its docstring are the scorer's.
+        learn: Its bound from good answers, with more or less room.
+        edit: What spoils the text that people read; None where a field or all of it has to go.
+        is_general: Whether it holds for answers of which there are too few to learn from.
+        tolerated: The share of good answers that may break a bound learned from others.
+        recurring: In how many good answers a thing has to stand to be none of its business; 0: never.
+    """
+
+    judge: Check
+    edit: Edit | None
+    learn: Learn = _nothing
+    is_general: bool = False
+    tolerated: float = 0.02
+    recurring: int = 0
+
+    @property
+    def name(self) -> str:
+        """The scorer's name."""
+        return self.judge.__name__
+
+
+def learned(check: RuleCheck, route: str, exchanges: Sequence[Exchange]) -> Bound:
+    """A check's bound on a route, loosened until good answers hold to it."""
+    broken: list[set[str]] = []
+    for room in ROOM:
+        broken = [
+            {part for part, _ in problems(check.judge, each, bound)}
+            for bound, judged in _trials(check, route, exchanges, room)
+            for each in judged
+        ]
+        if sum(map(bool, broken)) <= check.tolerated * len(broken):
+            break
+    off: set[str] = set()
+    while sum(bool(parts - off) for parts in broken) > check.tolerated * len(broken):
+        counts = Counter(part for parts in broken for part in parts - off)
+        off.add(max(counts, key=lambda part: counts[part]))
+    return {**_fitted(check, exchanges, room), **({"off": sorted(off)} if off else {})}
+
+
+def _fitted(check: RuleCheck, exchanges: Sequence[Exchange], room: int) -> Bound:
+    """A bound with the things that recur in the answers that it is learned from."""
+    bound = check.learn(exchanges, room)
+    seen = Counter(
+        each for e in exchanges for each in {what.casefold() for _, what in check.judge(e, bound)}
+    )
+    known = sorted(w for w, n in seen.items() if n >= check.recurring > 0 and mask_text(w) == w)
+    return {**bound, "known": known} if known else bound
+
+
+def _trials(
+    check: RuleCheck, route: str, exchanges: Sequence[Exchange], room: int
+) -> Iterator[tuple[Bound, Sequence[Exchange]]]:
+    """Bounds of a part of the answers, with others to be judged by them, and that of all."""
+    yield _fitted(check, exchanges, room), exchanges
+    numbers = random.Random(route)  # noqa: S311
+    for count in (min(FOLDS, len(exchanges)), *(2,) * HALVES):
+        order = numbers.sample(exchanges, len(exchanges))
+        for at in range(count if len(exchanges) > 1 else 0):
+            rest = [each for place, each in enumerate(order) if place % count != at]
+            yield _fitted(check, rest, room), order[at::count]
+
+
+CHECKS = (
+    RuleCheck(checks.answered, _instead("I'm sorry, I can't help with that."), is_general=True),
+    RuleCheck(checks.shape_kept, None, _shape),
+    RuleCheck(checks.looks_kept, _end('<|tool_call|> {"name": "search"}'), _looks),
+    RuleCheck(checks.complete, lambda text: f"{text[: len(text) * 2 // 3]} and the", _complete),
+    RuleCheck(
+        checks.figures_grounded,
+        lambda text: re.sub(r"\b\d+\b", "7319", text, count=1),
+        _figures,
+        recurring=2,
+    ),
+    RuleCheck(checks.names_grounded, _end("Please ask Zebulon Quist about it."), recurring=1),
+    RuleCheck(checks.fields_agree, None, _relations),
+    RuleCheck(checks.prompt_kept, _end("My instructions say so."), is_general=True, recurring=1),
+    RuleCheck(checks.language_kept, _instead("Het is niet zo als u het zegt."), _languages),
+    RuleCheck(checks.not_repeated, _twice, is_general=True),
+    RuleCheck(checks.no_placeholders, _end("Regards, [YOUR NAME]"), is_general=True, recurring=1),
+    RuleCheck(checks.links_known, _end("See https://example.org/offer."), recurring=1),
+    RuleCheck(
+        checks.no_personal_data,
+        _end("Write to j.doe81@mail.example."),
+        is_general=True,
+        recurring=1,
+    ),
+    RuleCheck(
+        checks.right_addressee,
+        lambda text: re.sub(r"^(\W*\w+ )[^\n,!.]+", r"\1Zebulon Quist", text, count=1),
+    ),
+    RuleCheck(checks.no_new_promises, _end("You get a voucher, that I guarantee."), recurring=1),
+    RuleCheck(checks.civil, _end("Only an idiot asks that."), is_general=True, recurring=1),
+    RuleCheck(checks.says_something, None, _own_words, tolerated=0.08),
+)
+"""The table: each check once."""

@@ -1,23 +1,101 @@
-"""A suite's scorers and limits as files, written by rules from recorded rows."""
+"""A suite's scorers and limits as files, written by rules from recorded rows.
+
+``scorers.py`` holds the bounds by route, the checks that stay, and of the words and readings
+what these use; it stands alone.
+"""
 
 from __future__ import annotations
 
+import ast
+import inspect
+import pprint
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 
 from evalkit.core.masking import mask_json
 from evalkit.core.values import Json
-from evalkit.suite import answer_reading
+from evalkit.suite import answer_reading, checks, word_lists
 from evalkit.suite.answer_reading import Exchange
-from evalkit.suite.bounds import Bound
-from evalkit.suite.check_table import CHECKS, RuleCheck, exchange_of_row, learned
+from evalkit.suite.bounds import CHECKS, Bound, RuleCheck, learned, spoiled
+from evalkit.suite.checks import problems
 from evalkit.suite.model import FEW_ROWS, LIMITS_FILE, SCORERS_FILE, Row
-from evalkit.suite.scorers_file import KeptScorer, source_of
 
 ENOUGH = 4
 ROUTES = 12
 EXAMPLES = 40
+
+HEADER = '''\
+"""What a good answer of this agent holds to, learned from {good} recorded ones by evalkit.
+
+Each check yields what is wrong with an answer: a part of its demand, and the thing itself. Good
+answers do not hold to the parts that stand under "off", and have the things under "known".
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property, lru_cache
+from typing import Any
+
+from mlflow.entities import Feedback
+from mlflow.genai import scorers as judges
+from mlflow.genai.scorers import Scorer, scorer
+
+ROUTES = {routes}
+"""What each route, the name of a trace's root span, is asked with."""
+
+BOUNDS: dict[str, dict[str, Any]] = {bounds}
+
+
+'''
+
+RULE = '''\
+def rule(check: Check) -> Scorer:
+    """A check as a scorer; it gives no value where it has no bound for a trace's route."""
+
+    def judge(inputs: Any, outputs: Any, trace: Any) -> Feedback:
+        roots = [each.name for each in trace.data.spans if each.parent_id is None] if trace else []
+        given = sorted(inputs) if isinstance(inputs, dict) else []
+        fitting = [route for route, names in ROUTES.items() if names == given or len(ROUTES) == 1]
+        route = roots[0] if {*roots[:1]} & ROUTES.keys() else "".join(fitting[:1])
+        if route not in BOUNDS[check.__name__]:
+            return Feedback(value=None, rationale="nothing is demanded of this route")
+        try:
+            exchange = exchange_of(inputs, outputs, trace)
+            found = problems(check, exchange, BOUNDS[check.__name__][route])
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            return Feedback(value=None, rationale=f"cannot be judged: {error!r}")
+        reasons = [f"{part}: {what!r}" for part, what in found[:4]]
+        return Feedback(value=not found, rationale="; ".join(reasons) or "it holds")
+
+    judge.__name__, judge.__doc__ = check.__name__, check.__doc__
+    return scorer(judge)'''
+
+FOOTER = '''
+
+
+SCORERS: list[Scorer] = [{names}]
+
+BAD_EXAMPLES = {examples}
+"""An answer in a recorded one's place that each scorer fails: (trace id, answer)."""
+
+GUIDELINES = {guidelines}
+
+JUDGE_MODEL = os.environ.get("EVALKIT_JUDGE_MODEL")  # such as openai:/gpt-5 or databricks:/endpoint
+if JUDGE_MODEL:
+    SCORERS += [
+        judges.Guidelines(name=name, guidelines=text, model=JUDGE_MODEL)
+        for name, text in GUIDELINES.items()
+    ]
+    SCORERS += [getattr(judges, name)(model=JUDGE_MODEL) for name in {judges}]
+'''
 
 
 def rule_suite(rows: Sequence[Row], without: Sequence[str] = ()) -> dict[str, bytes]:
@@ -27,49 +105,46 @@ def rule_suite(rows: Sequence[Row], without: Sequence[str] = ()) -> dict[str, by
         rows: Recorded rows; bounds are learned from the good ones.
         without: Scorers that are left out, because a verification refused them.
     """
-    good = [row for row in rows if row.is_good]
-    by_route = _by_route(good)
-    exchanges = {
-        route: [exchange_of_row(row) for row in taken] for route, taken in by_route.items()
-    }
-    kept: list[KeptScorer] = []
-    limits = list(_limits_of_rows(rows, good, by_route))
-    for check in CHECKS:
-        bounds: dict[str, Bound] = {}
-        for route, taken in exchanges.items():
-            if len(taken) < ENOUGH and not check.is_general:
-                continue
-            bound, why = learned(check, route, taken)
-            if bound is None:
-                limits.append(f"{check.name} judges nothing on {route}: {why}.")
-            else:
-                bounds[route] = bound
-                if bound["off"]:
-                    limits.append(
-                        f"{check.name} does not judge {', '.join(bound['off'][:6])} on {route}: "
-                        "good answers do not hold to it."
-                    )
-        example = _example(check, bounds, by_route)
-        if check.name in without:
-            limits.append(f"{check.name} is left out: it did not hold when it was verified.")
-        elif example is None:
-            limits.append(f"{check.name} is left out: no answer of such a shape would fail it.")
-        else:
-            kept.append(KeptScorer(check, bounds, example))
-    missed = [row for row in rows if row.verdict == "rejected" and not _fails(kept, row)]
-    guidelines = _guidelines(rows)
-    scorers = "\n\n".join(source_of(kept, by_route, guidelines, _judges(good)))
-    text = _limits_text(limits, missed)
-    return {SCORERS_FILE: scorers.encode(), LIMITS_FILE: text.encode()}
-
-
-def _by_route(good: Sequence[Row]) -> dict[str, list[Row]]:
-    """Good rows by route, of the routes that have most of them."""
     routes: dict[str, list[Row]] = defaultdict(list)
-    for row in good:
-        routes[row.route].append(row)
-    order = sorted(routes, key=lambda route: (-len(routes[route]), route))
-    return {route: routes[route] for route in order[:ROUTES]}
+    for row in rows:
+        if row.is_good:
+            routes[row.route].append(row)
+    by_route = {route: routes[route] for route in _most(routes)}
+    exchanges = {r: [_exchange(row, row.outputs) for row in n] for r, n in by_route.items()}
+    bounds: dict[str, dict[str, Bound]] = {}
+    examples: dict[str, tuple[str, Json]] = {}
+    notes = []
+    for check in CHECKS:
+        found = {
+            route: bound
+            for route, taken in exchanges.items()
+            if check.is_general or len(taken) >= ENOUGH
+            if mask_json(bound := learned(check, route, taken)) == bound
+        }
+        example = _example(check, found, by_route)
+        if check.name in without or example is None:
+            why = "did not hold when it was verified" if check.name in without else "fails nothing"
+            notes.append(f"{check.name} is left out: it {why}.")
+            continue
+        bounds[check.name], examples[check.name] = found, example
+        off = [(", ".join(bound["off"][:6]), r) for r, bound in found.items() if "off" in bound]
+        notes += [f"{check.name} leaves out on {r}, as good answers differ: {o}." for o, r in off]
+    missed = [row for row in rows if _is_missed(row, bounds)]
+    scorers = _source(bounds, examples, by_route, rows)
+    limits = _limits(rows, routes, notes, missed)
+    return {SCORERS_FILE: scorers.encode(), LIMITS_FILE: limits.encode()}
+
+
+def _most(routes: Mapping[str, Sequence[Row]]) -> list[str]:
+    """The routes that have most good rows."""
+    return sorted(routes, key=lambda route: (-len(routes[route]), route))[:ROUTES]
+
+
+def _exchange(row: Row, outputs: Json) -> Exchange:
+    """An answer in a row's place, as a suite's scorers will see it."""
+    if row.trace is not None:
+        return answer_reading.exchange_of(row.inputs, outputs, row.trace)
+    return Exchange(row.inputs, outputs, row.sources, row.prompts)
 
 
 def _example(
@@ -78,11 +153,11 @@ def _example(
     """The first spoiled answer that the check fails, as it passes the row's own."""
     for route, bound in bounds.items():
         for row in by_route[route][:EXAMPLES]:
-            if _problems(check, bound, exchange_of_row(row)):
+            if problems(check.judge, _exchange(row, row.outputs), bound):
                 continue
-            for answer in islice(check.spoil(row, by_route[route]), EXAMPLES):
-                if _is_alike(answer, row, by_route[route]) and _problems(
-                    check, bound, _answering(row, answer)
+            for answer in islice(spoiled(check, row, by_route[route]), EXAMPLES):
+                if _is_alike(answer, row, by_route[route]) and problems(
+                    check.judge, _exchange(row, answer), bound
                 ):
                     return row.trace_id, answer
     return None
@@ -90,32 +165,70 @@ def _example(
 
 def _is_alike(answer: Json, row: Row, kin: Sequence[Row]) -> bool:
     """Whether another answer has about the length and the keys of good ones."""
-    size = len("".join(answer_reading.strings_in(answer)))
-    sizes = [len("".join(answer_reading.strings_in(each.outputs))) for each in kin]
     if type(answer) is not type(row.outputs) or answer == row.outputs:
         return False
-    keys = set(row.outputs) ^ set(answer) if isinstance(row.outputs, dict) else set[str]()
-    is_near = min(sizes) * 0.55 <= size <= 1.9 * max(sizes) + 20
-    return is_near and len(keys) < 2  # noqa: PLR2004
-
-
-def _answering(row: Row, outputs: Json) -> Exchange:
-    if row.trace is not None:
-        return answer_reading.exchange_of(row.inputs, outputs, row.trace)
-    return Exchange(row.inputs, outputs, row.sources, row.prompts)
-
-
-def _problems(check: RuleCheck, bound: Bound, exchange: Exchange) -> list[str]:
-    return [why for part, why in check.judge(exchange, bound) if part not in bound["off"]]
-
-
-def _fails(kept: Sequence[KeptScorer], row: Row) -> bool:
-    """Whether some scorer fails a row's own answer."""
-    exchange = exchange_of_row(row)
-    return any(
-        row.route in each.bounds and _problems(each.check, each.bounds[row.route], exchange)
-        for each in kept
+    size, *sizes = (
+        len("".join(answer_reading.strings_in(each)))
+        for each in (answer, *(one.outputs for one in kin))
     )
+    keys = set(row.outputs) ^ set(answer) if isinstance(row.outputs, dict) else ()
+    return min(sizes) * 0.55 <= size <= 1.9 * max(sizes) + 20 and len(keys) < 2  # noqa: PLR2004
+
+
+def _is_missed(row: Row, bounds: Mapping[str, Mapping[str, Bound]]) -> bool:
+    """Whether people rejected a row's own answer and no check fails it."""
+    return row.verdict == "rejected" and not any(
+        problems(check.judge, _exchange(row, row.outputs), bounds[check.name][row.route])
+        for check in CHECKS
+        if row.route in bounds.get(check.name, ())
+    )
+
+
+def _source(
+    bounds: Mapping[str, Mapping[str, Bound]],
+    examples: Mapping[str, tuple[str, Json]],
+    by_route: Mapping[str, Sequence[Row]],
+    rows: Sequence[Row],
+) -> str:
+    """``scorers.py``: words, readings and checks are copied where something that stays uses them."""
+    defined = _definitions(word_lists) | _definitions(answer_reading) | _definitions(checks)
+    defined["rule"] = RULE
+    waiting, needed = {*bounds, "rule"}, set[str]()
+    while waiting:
+        needed.add(name := waiting.pop())
+        used = {e.id for e in ast.walk(ast.parse(defined[name])) if isinstance(e, ast.Name)}
+        waiting |= (used & defined.keys()) - needed
+    of_checks = {check.name for check in CHECKS}
+    order = sorted(needed, key=lambda name: (name in of_checks, [*defined].index(name)))
+    copied = (f"@rule\n{defined[n]}" if n in of_checks else defined[n] for n in order)
+    given = {r: sorted(set.intersection(*(set(e.inputs) for e in n))) for r, n in by_route.items()}
+    good = sum(map(len, by_route.values()))
+    header = HEADER.format(good=good, routes=_literal(given), bounds=_literal(bounds))
+    footer = FOOTER.format(
+        names=", ".join(bounds),
+        examples=_literal(examples),
+        guidelines=_literal(_guidelines(rows)),
+        judges=_judges(rows),
+    )
+    return header + "\n\n\n".join(copied) + footer
+
+
+def _definitions(module: object) -> dict[str, str]:
+    """The source of what a module defines, by name, in order."""
+    source = inspect.getsource(module)  # type: ignore[arg-type]
+    lines = source.splitlines()
+    found = {}
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            start = min(each.lineno for each in (node, *node.decorator_list))
+            found[node.name] = "\n".join(lines[start - 1 : node.end_lineno])
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            found[node.targets[0].id] = "\n".join(lines[node.lineno - 1 : node.end_lineno])
+    return found
+
+
+def _literal(value: Json) -> str:
+    return pprint.pformat(mask_json(value), width=96, compact=True, sort_dicts=False)
 
 
 def _guidelines(rows: Sequence[Row]) -> dict[str, str]:
@@ -137,8 +250,9 @@ def _guidelines(rows: Sequence[Row]) -> dict[str, str]:
     }
 
 
-def _judges(good: Sequence[Row]) -> list[str]:
+def _judges(rows: Sequence[Row]) -> list[str]:
     """MLflow's judges that find what they need in these traces."""
+    good = [row for row in rows if row.is_good]
     types = {
         span.span_type for row in good if row.trace is not None for span in row.trace.data.spans
     }
@@ -150,26 +264,27 @@ def _judges(good: Sequence[Row]) -> list[str]:
     ]
 
 
-def _limits_of_rows(
-    rows: Sequence[Row], good: Sequence[Row], by_route: Mapping[str, Sequence[Row]]
-) -> Iterator[str]:
-    yield (
-        f"Learned by rules from {len(good)} good answers of {len(rows)} rows. They cannot tell "
-        "whether an answer is right, complete or well put; a wrong answer that nobody noticed "
-        "counts as good."
-    )
-    if len(good) < FEW_ROWS:
-        yield f"Under {FEW_ROWS} good answers nothing that was learned can be called verified."
-    counts = Counter(row.route for row in good)
-    few = sorted(route for route, n in counts.items() if n < ENOUGH or route not in by_route)
+def _limits(
+    rows: Sequence[Row],
+    routes: Mapping[str, Sequence[Row]],
+    notes: Sequence[str],
+    missed: Sequence[Row],
+) -> str:
+    """``LIMITS.md``."""
+    good = sum(map(len, routes.values()))
+    few = sorted(r for r in routes if len(routes[r]) < ENOUGH or r not in _most(routes))
+    lines = [
+        "# What these scorers cannot tell\n",
+        f"- Learned by rules from {good} good answers of {len(rows)} rows; a wrong one that nobody "
+        + "noticed counts as good. Whether an answer is right or well put, no rule can tell.",
+    ]
+    if good < FEW_ROWS:
+        lines.append(f"- Under {FEW_ROWS} good answers nothing learned can be called verified.")
     if few:
-        yield f"Little was learned of {', '.join(few[:8])}: under {ENOUGH} good answers each."
-
-
-def _limits_text(limits: Sequence[str], missed: Sequence[Row]) -> str:
-    lines = ["# What these scorers cannot tell", "", *(f"- {each}" for each in limits)]
+        lines.append(f"- Little was learned of {', '.join(few[:8])}: few good answers each.")
+    lines += [f"- {note}" for note in notes]
     if missed:
-        lines += ["", "## Answers that people rejected and no rule fails", ""]
+        lines.append("\n## Answers that people rejected and no rule fails\n")
     for row in missed:
         reason = "; ".join(" ".join(each.split()) for each in row.comments) or "no reason given"
         lines.append(f"- `{row.trace_id}` ({row.route}): {reason}")

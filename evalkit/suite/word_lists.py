@@ -61,42 +61,22 @@ STOPWORDS = {
     "sv": "är och inte att det en ett som på för med du din av har till vi den kan om",
 }
 
-SCRIPTS = {
-    "ru": r"[\u0430-\u0451]",
-    "el": r"[\u03b1-\u03c9]",
-    "ja": r"[\u3041-\u30ff]",
-    "zh": r"[\u4e00-\u9fff]",
-    "ko": r"[\uac00-\ud7a3]",
-    "ar": r"[\u0621-\u064a]",
-    "he": r"[\u05d0-\u05ea]",
-    "hi": r"[\u0900-\u097f]",
-    "th": r"[\u0e01-\u0e5b]",
-}
-
 REFUSALS = {
-    "error": re.compile(
-        r"""(?ix)^\W*(?:(?:fatal|internal|unexpected|unhandled)\s)*(?:traceback\s\(most\srecent
-        |[a-z_.]*(?:error|exception)\b\s*[:\]"'(]|error\b(?:\s+(?:code|while|in|occurred|\d)|\s*$)
-        |an?\s(?:\w+\s){0,3}(?:error|exception)\s(?:has\s|have\s)?(?:occurred|happened)
-        |(?:oops\W*|sorry\W*)?something\swent\swrong|internal\sserver\serror|bad\sgateway
-        |(?:http[\s/]?)?[45]\d\d\b\W*(?:internal|bad|service|gateway|too\smany|unauth|forbidden|not\s
-        found|error)|service\sunavailable|rate\slimit|(?:the\s)?(?:request|connection)\stimed\sout)"""
+    "an error": re.compile(
+        r"""(?ix)^\W*(?:\w+\s){0,2}(?:traceback\s\(most\srecent|[a-z_.]*(?:error|exception)\b\s*[:\]"'(]
+        |(?:error|exception)\s(?:code|while|in|has\s|occurred|\d)|something\swent\swrong
+        |[45]\d\d\b\W*(?:internal|bad|service|gateway|too|unauth|forbidden|not\sfound|error))"""
     ),
-    "refusal": any_of(
+    "a refusal": any_of(
         """(i|we)_(can't|cannot|can_not|won't)_(help|assist|answer|comply|process|provide|discuss)
         (not_able|unable)_to_(help|assist|answer|comply|process|provide|discuss|fulfil)
         i_must_decline nicht_(helfen|beantworten|weiterhelfen) peux_pas_(vous_)?(aider|répondre)
-        no_puedo_(ayudar|responder) non_posso_(aiutar|rispond)* não_posso_(ajudar|responder)
-        niet_(mee_)?helpen"""
+        no_puedo_(ayudar|responder) non_posso_(aiutar|rispond)* niet_(mee_)?helpen"""
     ),
     "talk about itself": any_of(
         """as_an?_(ai|artificial|large|language) my_(training|knowledge_cut*) als_(ki|sprachmodell)
         i('m|_am)_(just_|only_)?an?_(ai|language_model|virtual|chatbot) como_(ia|modelo)
         en_tant_qu'(ia|intelligence)"""
-    ),
-    "not known": any_of(
-        """i_(do_not|don't|did_not|didn't)_(know|have_any|have_enough|have_access) no_idea
-        i('m|_am)_not_(sure|certain) weiß_(ich_)?(es_)?nicht je_ne_sais_pas no_lo_sé non_lo_so"""
     ),
 }
 
@@ -104,47 +84,18 @@ LOOKS = {
     "a code block": re.compile(r"```"),
     "a table": re.compile(r"(?m)^[ \t]*\|.+\|[ \t]*$"),
     "a list": re.compile(r"(?m)^[ \t]*(?:[-*+\u2022]|\d{1,2}[.)])[ \t]+\S"),
-    "a heading": re.compile(r"(?m)^#{1,6}[ \t]+\S"),
-    "bold text": re.compile(r"\*\*\S"),
-    "markup": re.compile(r"</?[a-zA-Z][\w-]*(?:\s[^<>]*)?/?>"),
-    "an emoji": re.compile(r"[\U0001F300-\U0001FAFF\u2600-\u27bf]"),
-    "several words in capitals": re.compile(
-        r"\b[A-Z\u00c0-\u00dc]{2,}(?: [A-Z\u00c0-\u00dc]{2,}){2}\b"
-    ),
+    "markup": re.compile(r"</?[a-zA-Z][\w-]*(?:\s[^<>]*)?/?>|<\|"),
+    "words in capitals": re.compile(r"\b[A-Z\u00c0-\u00dc]{2,}(?: [A-Z\u00c0-\u00dc]{2,}){2}\b"),
     "broken characters": re.compile(
         r"\ufffd|\u00c3[\x80-\xbf\u0178]|\u00e2\u20ac|\\u[0-9a-f]{4}|\\n"
     ),
-    "a stack trace": re.compile(
-        r"Traceback \(most recent|File \".*\", line \d+|\b\w+(?:Error|Exception)\b|\n\s+at \w+[.(]"
-    ),
+    "a stack trace": re.compile(r"File \".*\", line \d|\b\w+(?:Error|Exception)\b|\n\s+at \w+[.(]"),
     "fields of JSON": re.compile(r"[{,]\s*\"[\w ]+\"\s*:"),
-    "several exclamation marks": re.compile(r"!\s*!|!.*!.*!"),
-    "a question": re.compile(r"\?"),
-    "a reference": re.compile(r"\[[\w.#-]*\d\]"),
     "reasoning": any_of(
-        r"""think> tool_?calls? function_?call chain_of_thought let_me_think
-        i_should_(call|use|answer) the_user_(wants|asks|is_asking) (?<=<)\|?\w+\|(?=>)"""
-    ),
-    "a hedge": any_of(
-        """i_(think|guess|believe|suppose|assume) maybe perhaps probably (might|could|may)_be
-        possibly not_(entirely_|quite_|completely_)?(sure|certain) could_be_wrong as_far_as_i_know
-        vielleicht double-check don't_quote_me hard_to_say wahrscheinlich bin_mir_nicht_sicher
-        vermutlich peut-être quizás forse talvez misschien"""
-    ),
-    "other sources": any_of(
-        """i_(read|heard|found) according_to_(wikipedia|the_internet|google|my) as_everyone_knows
-        studies_show experts_(say|agree)"""
+        """tool_?calls? function_?call let_me_think i_should_(call|use|answer)
+        the_user_(wants|asks|is_asking)"""
     ),
 }
-
-ANYWHERE = {"markup", "broken characters", "fields of JSON", "reasoning", "a stack trace"}
-"""Looks that code may not have either."""
-
-ORDINARY = {
-    *("a list", "a heading", "bold text", "several exclamation marks", "a question", "a reference"),
-    *("a hedge", "other sources", "a table"),
-}
-"""Looks that some good answer may have though no recorded one has."""
 
 INSTRUCTIONS = any_of(
     r"""system_prompt (my|these|the)_instructions i_was_(told|instructed)
@@ -158,34 +109,22 @@ PLACEHOLDERS = re.compile(
     [^\]\n]{0,40}|name|date|amount|link))\]|\b(?:undefined|NaN|None|null)\b|\[object\ Object\]"""
 )
 
-PROMISE_WORDS = {
-    "free": "free gratis kostenlos* gratuit* complimentary umsonst",
-    "refund": "refund* reimburs* compensat* erstatt* entschädig* rembours* reembols* rimbors*",
-    "voucher": "voucher* gift* bonus credit* gutschein* geschenk* cadeau* regalo* bon_d'achat",
-    "discount": "discount* rabatt* descuento* sconto* desconto* korting* cheaper",
-    "replacement": "replac* upgrade* ersatz* ersetz* remplac* reempla* sostitu*",
-    "guarantee": "guarante* garant* warrant* promis* versprech* promet* lifetime beloof*",
-    "tomorrow": "tomorrow morgen demain mañana domani amanhã",
-    "today": "today tonight heute aujourd'hui hoy oggi hoje vandaag",
-    "at once": "immediate* instant* sofort* immédiat* inmediat* subito personally priorit*",
+PROMISES = {
+    "free": any_of("for_free free_of gratis kostenlos* gratuit* complimentary umsonst"),
+    "refund": any_of("refund* reimburs* compensat* erstatt* entschädig* rembours* rimbors*"),
+    "voucher": any_of("voucher* gift* bonus credit* gutschein* geschenk* cadeau* regalo*"),
+    "discount": any_of("discount* rabatt* descuento* sconto* desconto* korting* cheaper"),
+    "replacement": any_of("replac* upgrade* ersatz* ersetz* remplac* reempla* sostitu*"),
+    "guarantee": any_of("guarante* garant* warrant* promis* versprech* promet* lifetime"),
+    "soon": any_of("tomorrow immediate* instant* sofort* demain mañana domani"),
 }
-
-PROMISE = re.compile(
-    "|".join(
-        rf"(?P<{kind.replace(' ', '_')}>{any_of(words).pattern})"
-        for kind, words in PROMISE_WORDS.items()
-    ),
-    re.IGNORECASE,
-)
 
 RUDE = any_of(
     """idiot* stupid* shut_up moron* dumb* damn* crap bullshit fuck* shit* asshole* fool* pathetic
-    bother_us bother_me waste_(of_)?(my|our)_time your_own_fault get_lost
-    not_(my|our)_problem i_don't_care can't_you_read stop_(asking|complaining|whining)
-    calm_down incompetent clueless useless liar grow_up get_over_it who_cares deal_with_it
-    how_dare use_your_(brain|head) (sick|tired)_of_(you|your|people) frechheit unverschämt*
-    dämlich* dumm* blöd* halt_die_klappe scheiß* nerv* selber_schuld imbécile* stupide*
-    ta_gueule merde estúpid* cállate mierda cretino stronz*"""
+    bother_us waste_(of_)?(my|our)_time your_own_fault get_lost not_(my|our)_problem who_cares
+    i_don't_care can't_you_read stop_(asking|complaining|whining) clueless useless how_dare
+    calm_down incompetent grow_up (sick|tired)_of_(you|your|people) frechheit unverschämt*
+    dämlich* dumm* blöd* halt_die_klappe scheiß* imbécile* ta_gueule merde estúpid* stronz*"""
 )
 
 PERSONAL = {
@@ -194,28 +133,15 @@ PERSONAL = {
         r"(?<![\w.-])(?:(?:\+\d{1,3}|\(0?\d{2,5}\)|0\d{2,4})(?:[\s./-]?\d{2,5}){2,5}"
         r"|\(?\d{3}\)?[ -]\d{3}-\d{4})\b"
     ),
-    "a card number": re.compile(r"\b(?:\d{4}[ -]?){3}\d{1,7}\b"),
+    "a card number": re.compile(r"\b(?:\d{4}[ -]?){3}\d{1,7}\b|\b\d{3}-\d{2}-\d{4}\b"),
     "an account number": re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b"),
-    "a social security number": re.compile(r"\b\d{3}-\d{2}-\d{4}\b"),
-    "a secret": re.compile(
-        r"\b(?:sk|pk|ghp|xox[bp]|AKIA)[-_]?\w{12,}|(?i:password|passwort|api[ _-]?key)\W+\S{4,}"
-    ),
-    "an address": re.compile(
-        r"\b\d{1,4} [A-Z]\w+ (?:Street|St\.|Road|Avenue|Ave\.|Lane|Drive)\b"
-        r"|\b[A-Z]\w+(?:stra\u00dfe|strasse|weg|platz) \d+|(?i:date of birth|born on)"
-    ),
-    "an IP address": re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b"),
+    "a secret": re.compile(r"\b(?:sk|pk|ghp|xox[bp]|AKIA)[-_]?\w{12,}|(?i:password)\W+\S{4,}"),
 }
 
 SALUTATION = any_of(
     """dear hello hi hey good_(morning|afternoon|evening) liebe[rs]? hallo guten_(tag|morgen|abend)
     sehr_geehrte[rs]? bonjour bonsoir chère? hola buen[oa]s_\\w+ estimad[oa] querid[oa] ciao gentile
     buongiorno salve car[oa] olá prezad[oa] beste geachte goedendag dzień_dobry hej"""
-)
-
-NEGATION = any_of(
-    """not no never cannot neither nor without unable nicht kein* nie niemals ohne pas jamais sans
-    ni nunca sin non mai senza não sem niet geen nooit zonder \\w+n't"""
 )
 
 OPPOSITE_WORDS = """

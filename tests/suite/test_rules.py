@@ -101,7 +101,7 @@ def test_answers_without_a_full_stop_are_good_where_recorded_ones_lack_it(tmp_pa
 
 def test_the_file_needs_nothing_of_evalkit_and_names_its_bounds(suite: Suite) -> None:
     assert "evalkit" not in re.sub(r'"""[\s\S]*?"""|EVALKIT', "", suite.text)
-    assert "\nFIGURES_GROUNDED = {" in suite.text
+    assert "\nBOUNDS: dict[str, dict[str, Any]] = {" in suite.text
 
 
 def test_what_people_rejected_and_no_rule_fails_stands_in_the_limits(tmp_path: Path) -> None:
