@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from evalkit.core.masking import mask_text
+from evalkit.core.masking import mask_json
 from evalkit.core.values import Json
 from evalkit.suite import answer_edits, answer_reading, checks, word_lists
 from evalkit.suite.answer_reading import Exchange
@@ -198,7 +198,7 @@ class RuleCheck:
         edit: What spoils the text that people read; None where a field or all of it has to go.
         is_general: Whether it holds for answers of which there are too few to learn from.
         tolerated: The share of good answers that may break a bound learned from others.
-        recurring: In how many good answers a thing has to stand to be none of its business; 0: never.
+        recurring: In how many good answers a thing stands that is none of its business, if not 0.
     """
 
     judge: Check
@@ -238,7 +238,7 @@ def _fitted(check: RuleCheck, exchanges: Sequence[Exchange], room: int) -> Bound
     seen = Counter(
         each for e in exchanges for each in {what.casefold() for _, what in check.judge(e, bound)}
     )
-    known = sorted(w for w, n in seen.items() if n >= check.recurring > 0 and mask_text(w) == w)
+    known = [w for w in sorted(seen) if seen[w] >= check.recurring > 0 and mask_json(w) == w]
     return {**bound, "known": known} if known else bound
 
 

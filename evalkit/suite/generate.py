@@ -190,7 +190,7 @@ def _source(
     by_route: Mapping[str, Sequence[Row]],
     rows: Sequence[Row],
 ) -> str:
-    """``scorers.py``: words, readings and checks are copied where something that stays uses them."""
+    """``scorers.py``, with copies of words, readings and checks that something in it uses."""
     defined = _definitions(word_lists) | _definitions(answer_reading) | _definitions(checks)
     defined["rule"] = RULE
     waiting, needed = {*bounds, "rule"}, set[str]()
@@ -275,8 +275,8 @@ def _limits(
     few = sorted(r for r in routes if len(routes[r]) < ENOUGH or r not in _most(routes))
     lines = [
         "# What these scorers cannot tell\n",
-        f"- Learned by rules from {good} good answers of {len(rows)} rows; a wrong one that nobody "
-        + "noticed counts as good. Whether an answer is right or well put, no rule can tell.",
+        f"- Learned by rules from {good} good answers of {len(rows)} rows.",
+        "- Whether an answer is right or well put no rule can tell.",
     ]
     if good < FEW_ROWS:
         lines.append(f"- Under {FEW_ROWS} good answers nothing learned can be called verified.")

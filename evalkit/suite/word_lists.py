@@ -143,18 +143,3 @@ SALUTATION = any_of(
     sehr_geehrte[rs]? bonjour bonsoir chère? hola buen[oa]s_\\w+ estimad[oa] querid[oa] ciao gentile
     buongiorno salve car[oa] olá prezad[oa] beste geachte goedendag dzień_dobry hej"""
 )
-
-OPPOSITE_WORDS = """
-    online offline | open closed | above below | before after | always never | accepted rejected
-    | approved denied | allowed forbidden | valid invalid | possible impossible | included excluded
-    | available unavailable | increased decreased | increase decrease | higher lower | true false
-    | maximum minimum | enabled disabled | active inactive | success failure | passed failed
-    | safe unsafe | required optional | earlier later | unopened opened | highest lowest
-    | longer shorter | normal abnormal | correct incorrect | cheaper pricier | faster slower
-"""
-
-OPPOSITES = {
-    one: other
-    for pair in OPPOSITE_WORDS.split("|")
-    for one, other in (pair.split(), reversed(pair.split()))
-}
