@@ -1,29 +1,32 @@
-"""Programs run in a sandbox of each kind, for tests of it."""
+"""Programs run in a sandbox, and with what is left where none can be had, for tests of it."""
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from evalkit.suite.sandbox import Ended, Mechanism, Policy, Sandbox
+from evalkit.suite.sandbox import Ended, Policy, Sandbox
 
-CONFINED = (Mechanism.NAMESPACES, Mechanism.LANDLOCK)
-EACH = pytest.mark.parametrize("mechanism", Mechanism, ids=lambda mechanism: mechanism.value)
-EACH_CONFINED = pytest.mark.parametrize(
-    "mechanism", CONFINED, ids=lambda mechanism: mechanism.value
-)
+EACH = pytest.mark.parametrize("confine", [True, False], ids=["confined", "limits only"])
+
+
+@cache
+def sandbox(*, confine: bool, **policy) -> Sandbox:
+    """A sandbox of this policy; those of one policy are tried once."""
+    return Sandbox(Policy(unconfined=not confine, **policy), confine=confine)
 
 
 def run(
     code: str,
     workdir: Path,
-    mechanism: Mechanism | None = None,
     *arguments: str,
-    timeout_s: float = 30,
+    confine: bool = True,
+    timeout_s: float = 120,
     env: dict[str, str] | None = None,
     **policy,
 ) -> Ended:
-    """Run this Python in ``workdir``, by this mechanism or the strongest there is."""
-    sandbox = Sandbox(Policy(unconfined=mechanism is Mechanism.NONE, **policy), mechanism=mechanism)
-    return sandbox.run(["-c", code, *arguments], workdir, timeout_s=timeout_s, env=env)
+    """Run this Python in ``workdir``."""
+    argv = ["-c", code, *arguments]
+    return sandbox(confine=confine, **policy).run(argv, workdir, timeout_s=timeout_s, env=env or {})

@@ -22,8 +22,7 @@ from evalkit.core.values import Json
 from evalkit.suite.harness import PROGRESS, REQUEST
 from evalkit.suite.model import SCORERS_FILE, SCRIPT_FILE, Files, Probe, Row, Score
 from evalkit.suite.room import ROWS_FILE, TRACES_FILE
-from evalkit.suite.sandbox import Ended, Sandbox
-from evalkit.suite.sandbox_totals import remove_tree
+from evalkit.suite.sandbox import Ended, Sandbox, remove_tree
 
 MOST_ANSWER_BYTES = 64_000_000
 MOST_OUTPUT_CHARS = 12_000

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
-from sandboxes import EACH, run
+from sandboxes import EACH, run, sandbox
 
 from evalkit.core.errors import InputError, Unfinished
-from evalkit.suite.sandbox import Mechanism, Policy, Sandbox
+from evalkit.suite.sandbox import Policy, Sandbox
 
 # A grandchild in a session of its own whose parent is gone; its heart beats into a file.
 HEART = """
@@ -33,7 +35,7 @@ while not os.path.exists("beats"):
     time.sleep(0.01)
 print("it beats")
 """
-FOREVER = HEART + "time.sleep(60)\n"
+FOREVER = HEART + "time.sleep(600)\n"
 
 
 def stopped(workdir: Path) -> bool:
@@ -44,51 +46,48 @@ def stopped(workdir: Path) -> bool:
 
 
 @EACH
-def test_what_it_says_and_how_it_ends_is_told(mechanism, tmp_path):
+def test_what_it_says_and_how_it_ends_is_told(confine, tmp_path):
     program = "import sys; print('häßlich'); print('so', file=sys.stderr); sys.exit(3)"
-    ended = run(program, tmp_path, mechanism)
+    ended = run(program, tmp_path, confine=confine)
     assert (ended.returncode, ended.stdout, ended.stderr) == (3, "häßlich\n", "so\n")
     assert (ended.timed_out, ended.exceeded) == (False, "")
-    assert 0 < ended.seconds < 10
+    assert ended.seconds > 0
 
 
-@EACH
-def test_a_signal_that_ends_it_is_told(mechanism, tmp_path):
-    assert run("import os; os.abort()", tmp_path, mechanism).returncode == -signal.SIGABRT
+def test_a_signal_that_ends_it_is_told(tmp_path):
+    assert run("import os; os.abort()", tmp_path).returncode == -signal.SIGABRT
 
 
-@EACH
-def test_a_file_in_its_directory_is_run_with_arguments(mechanism, tmp_path):
+def test_a_file_in_its_directory_is_run_with_arguments(tmp_path):
     (tmp_path / "greet.py").write_text("import sys; print('hello', *sys.argv[1:])")
-    sandbox = Sandbox(Policy(unconfined=True), mechanism=mechanism)
-    ended = sandbox.run(["greet.py", "you", "there"], tmp_path, timeout_s=30)
+    argv = ["greet.py", "you", "there"]
+    ended = sandbox(confine=True).run(argv, tmp_path, timeout_s=120)
     assert ended.stdout == "hello you there\n"
 
 
 @EACH
-def test_nothing_outlives_a_program_that_ends_by_itself(mechanism, tmp_path):
-    ended = run(HEART, tmp_path, mechanism)
+def test_nothing_outlives_a_program_that_ends_by_itself(confine, tmp_path):
+    ended = run(HEART, tmp_path, confine=confine)
     assert (ended.stdout, ended.returncode) == ("it beats\n", 0)
     assert stopped(tmp_path)
 
 
 @EACH
-def test_nothing_outlives_a_program_whose_time_is_up(mechanism, tmp_path):
-    ended = run(FOREVER, tmp_path, mechanism, timeout_s=1.0)
+def test_nothing_outlives_a_program_whose_time_is_up(confine, tmp_path):
+    ended = run(FOREVER, tmp_path, confine=confine, timeout_s=1.0)
     assert ended.timed_out
     assert ended.returncode == -signal.SIGKILL
     assert ended.stdout == "it beats\n"
-    assert ended.seconds < 8
     assert stopped(tmp_path)
 
 
 CALLER = """
 import sys
 from pathlib import Path
-from evalkit.suite.sandbox import Mechanism, Policy, Sandbox
-sandbox = Sandbox(Policy(unconfined=True), mechanism=Mechanism[sys.argv[1]])
+from evalkit.suite.sandbox import Policy, Sandbox
+sandbox = Sandbox(Policy(unconfined=True), confine=sys.argv[1] == "True")
 try:
-    sandbox.run(["-c", sys.argv[3]], Path(sys.argv[2]), timeout_s=60)
+    sandbox.run(["-c", sys.argv[3]], Path(sys.argv[2]), timeout_s=600)
 except KeyboardInterrupt:
     sys.exit(77)
 """
@@ -98,23 +97,23 @@ except KeyboardInterrupt:
 @pytest.mark.parametrize(
     ("sent", "returncode"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 77)]
 )
-def test_nothing_outlives_its_caller(sent, returncode, mechanism, tmp_path):
+def test_nothing_outlives_its_caller(sent, returncode, confine, tmp_path):
     caller = subprocess.Popen(
-        [sys.executable, "-c", CALLER, mechanism.name, str(tmp_path), FOREVER],
+        [sys.executable, "-c", CALLER, str(confine), str(tmp_path), FOREVER],
         env=os.environ | {"TMPDIR": str(tmp_path)},  # nobody is left to remove the private home
     )
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not (tmp_path / "beats").exists():
         assert time.monotonic() < deadline
         time.sleep(0.02)
     caller.send_signal(sent)
-    assert caller.wait(10) == returncode
+    assert caller.wait(60) == returncode
     while not stopped(tmp_path):
         assert time.monotonic() < deadline
 
 
 @EACH
-def test_processes_that_multiply_are_all_killed(mechanism, tmp_path):
+def test_processes_that_multiply_are_all_killed(confine, tmp_path):
     program = """
 import os, time
 for _ in range(6):
@@ -125,7 +124,7 @@ while True:
         beats.write("x")
     time.sleep(0.05)
 """
-    assert run(program, tmp_path, mechanism, timeout_s=1.5).timed_out
+    assert run(program, tmp_path, confine=confine, timeout_s=1.5).timed_out
     assert stopped(tmp_path)
 
 
@@ -147,23 +146,21 @@ LIMITS = {
 }
 
 
-@EACH
 @pytest.mark.parametrize(("code", "policy", "returncode", "said"), LIMITS.values(), ids=LIMITS)
-def test_there_is_a_limit_to(code, policy, returncode, said, mechanism, tmp_path):
-    ended = run(code, tmp_path, mechanism, **policy)
+def test_there_is_a_limit_to(code, policy, returncode, said, tmp_path):
+    ended = run(code, tmp_path, **policy)
     assert ended.returncode == returncode
     assert said in ended.stderr
 
 
-@EACH
-def test_of_a_flood_on_both_streams_the_tails_are_kept(mechanism, tmp_path):
+def test_of_a_flood_on_both_streams_the_tails_are_kept(tmp_path):
     program = """
 import sys
 for number in range(40_000):
     print("out", number)
     print("err", number, file=sys.stderr)
 """
-    ended = run(program, tmp_path, mechanism, output_bytes=1000)
+    ended = run(program, tmp_path, output_bytes=1000)
     assert ended.returncode == 0
     assert ended.stdout.endswith("\nout 39998\nout 39999\n")
     assert ended.stderr.endswith("\nerr 39998\nerr 39999\n")
@@ -183,13 +180,13 @@ def test_a_directory_that_is_not_there_is_no_place_to_run(tmp_path):
 
 def test_a_program_that_cannot_be_started_as_planned_is_not_started(tmp_path):
     with pytest.raises(Unfinished, match="could not be started"):
-        run("open('ran', 'w')", tmp_path, Mechanism.NONE, cpu_s=1 << 70)
+        run("open('ran', 'w')", tmp_path, confine=False, cpu_s=1 << 70)
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_mechanism_that_does_not_hold_is_refused_with_what_stands_against_it_and_advice():
-    with pytest.raises(InputError, match="landlock: .*too large") as refused:
-        Sandbox(Policy(cpu_s=1 << 70), mechanism=Mechanism.LANDLOCK)
+def test_confinement_that_does_not_hold_is_refused_with_what_stands_against_it_and_advice():
+    with pytest.raises(InputError, match="cannot be confined here: .*too large") as refused:
+        Sandbox(Policy(cpu_s=1 << 70))
     (problem,) = refused.value.problems
     assert problem.field == "--unconfined"
     assert "Linux container" in problem.fix
@@ -197,15 +194,89 @@ def test_a_mechanism_that_does_not_hold_is_refused_with_what_stands_against_it_a
 
 def test_without_confinement_nothing_runs_unless_that_was_asked_for():
     with pytest.raises(InputError, match="cannot be confined here"):
-        Sandbox(mechanism=Mechanism.NONE)
-    weak = Sandbox(Policy(unconfined=True), mechanism=Mechanism.NONE)
+        Sandbox(confine=False)
+    weak = Sandbox(Policy(unconfined=True), confine=False)
     assert weak.name.startswith("limits only: files, network and secrets")
 
 
-def test_the_strongest_mechanism_that_works_is_chosen_and_named():
-    found = Sandbox(Policy(unconfined=True))
-    assert found.mechanism is Mechanism.NAMESPACES
-    assert found.name.startswith("namespaces and landlock (abi ")
-    assert found.name.endswith("): own files, no network")
-    allowed = Sandbox(Policy(allow_network=True), mechanism=Mechanism.LANDLOCK)
-    assert allowed.name.endswith("): own files, network allowed")
+def test_what_holds_is_named_and_not_weakened_where_less_would_do():
+    assert Sandbox(Policy(unconfined=True)).name == "landlock and seccomp: own files, no network"
+    assert Sandbox(Policy(allow_network=True)).name.endswith("own files, network allowed")
+
+
+def test_its_standard_input_is_empty(tmp_path):
+    stderr = run("print(repr(input()))", tmp_path).stderr
+    assert stderr.endswith("EOFError: EOF when reading a line\n")
+
+
+@EACH
+def test_it_gets_a_bare_environment_and_what_was_passed(confine, tmp_path, monkeypatch):
+    monkeypatch.setenv("EVALKIT_MADE_UP_TOKEN", "sk-not-for-you")
+    monkeypatch.setenv("EVALKIT_MADE_UP_REGION", "nowhere-1")
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    outcome = run(
+        "import json, os; print(json.dumps(dict(os.environ)))",
+        tmp_path,
+        confine=confine,
+        env={"FROM_CALL": "2", "HOME": "/root"},
+        pass_env=("EVALKIT_MADE_UP_REGION", "EVALKIT_NOT_THERE"),
+    )
+    got = json.loads(outcome.stdout)
+    assert {"FROM_CALL": "2", "TZ": "Asia/Tokyo"}.items() <= got.items()
+    assert got["EVALKIT_MADE_UP_REGION"] == "nowhere-1"
+    assert "sk-not-for-you" not in outcome.stdout
+    assert not {"EVALKIT_MADE_UP_TOKEN", "EVALKIT_NOT_THERE", "USER", "PWD"} & set(got)
+    assert got["HOME"] == got["TMPDIR"] != "/root"
+
+
+def test_its_home_is_its_own_and_gone_afterwards(tmp_path):
+    program = (
+        "import pathlib, tempfile; home = pathlib.Path.home(); (home / 'note').write_text('x');"
+        "tempfile.mkdtemp(); (home / 'shut').mkdir(mode=0o000); print(home)"
+    )
+    home = Path(run(program, tmp_path).stdout.strip())
+    assert home.name.startswith("evalkit-home-")
+    assert not home.exists()
+
+
+def test_what_programs_rely_on_works(tmp_path):
+    program = """
+import asyncio, concurrent.futures, json, locale, os, pathlib, shutil, sqlite3, subprocess, sys
+import tempfile, threading, zoneinfo
+import pandas
+
+locale.setlocale(locale.LC_ALL, "")
+zoneinfo.ZoneInfo("Europe/Berlin")
+pathlib.Path(os.devnull).write_text("gone")
+with concurrent.futures.ThreadPoolExecutor(8) as pool:
+    assert sum(pool.map(len, ["a"] * 100)) == 100
+assert asyncio.run(asyncio.to_thread(lambda: 1)) == 1
+with sqlite3.connect("own.db") as database:
+    database.execute("create table t (x)")
+pathlib.Path("made.txt").write_text("x")
+shutil.copy2("made.txt", "copied.txt")
+os.replace("copied.txt", "moved.txt")
+assert subprocess.check_output([sys.executable, "-c", "print(1)"]) == b"1\\n"
+assert os.cpu_count() and os.listdir("/proc/self/task")
+print(pandas.DataFrame({"x": [1, 2]}).x.sum(), tempfile.gettempdir() == os.environ["TMPDIR"])
+"""
+    outcome = run(program, tmp_path)
+    assert (outcome.stdout, outcome.stderr, outcome.returncode) == ("3 True\n", "", 0)
+    assert (tmp_path / "moved.txt").read_text() == "x"
+
+
+def test_a_program_may_be_run_by_many_threads_at_once(tmp_path):
+    outputs = {}
+
+    def start(number: int) -> None:
+        workdir = tmp_path / str(number)
+        workdir.mkdir()
+        ended = run(f"print({number})", workdir)
+        outputs[number] = ended.stdout
+
+    threads = [threading.Thread(target=start, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outputs == {number: f"{number}\n" for number in range(8)}
