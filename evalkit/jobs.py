@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from evalkit import cli
-from evalkit.adapters.databricks import compute
 from evalkit.core.errors import EvalkitError, InputError, Problem
+from evalkit.core.tracking import is_on_databricks
 
 OWN = frozenset({"stages", "skip_stages", "experiment_ids", "run_ids"})
 """Parameters that are the job's, not a stage's: it hands them to every task all the same."""
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     given = read_parameters(sys.argv[1:] if argv is None else argv)
     commands = stage_commands(given)
-    sys.stderr.write(f"a job on {compute(os.environ)}\n")
+    sys.stderr.write(f"a job on {_compute(os.environ)}\n")
     if not commands:
         sys.stderr.write(f"nothing is left to do: skip_stages={given['skip_stages']}\n")
     for command in commands:
@@ -115,3 +115,9 @@ def _arguments(flags: Mapping[str, str], known: frozenset[str]) -> list[str]:
 
 if __name__ == "__main__":
     main()
+
+
+def _compute(environment: Mapping[str, str]) -> str:
+    if environment.get("DATABRICKS_ENV_VERSION"):
+        return "Databricks serverless"
+    return "a Databricks cluster" if is_on_databricks(environment) else "this machine"

@@ -61,7 +61,7 @@ def session_ids(base: str | None) -> list[str]:
         InputError: the base cannot be read.
     """
     if base and _is_remote(base):
-        from evalkit.adapters.databricks import VolumeFolder
+        from evalkit.adapters.databricks.volume import VolumeFolder
 
         names = VolumeFolder.open(f"{base.rstrip('/')}/{SESSIONS}").names()
         return sorted({name.partition("/")[0] for name in names})
@@ -151,7 +151,7 @@ def held(session: SessionDirectory) -> Iterator[None]:
 
 def _folder(base: str | None, session_id: str) -> Folder:
     if base and base.startswith(VOLUMES):
-        from evalkit.adapters.databricks import VolumeFolder
+        from evalkit.adapters.databricks.volume import VolumeFolder
 
         if _is_remote(base):
             return VolumeFolder.open(f"{base.rstrip('/')}/{SESSIONS}/{session_id}")

@@ -185,16 +185,17 @@ def settings_for(request: Request) -> ClaudeSettings | None:
     # the workspace that this runs in serves Claude where a model is named and no key is
     is_served_here = named and is_on_databricks(os.environ) and not (request.base_url or has_key)
     if is_served_here and not request.secret_scope:
-        from evalkit.adapters.databricks import claude_endpoint
+        from evalkit.adapters.databricks.connection import Connection
 
-        endpoint = claude_endpoint()
-        return ClaudeSettings(endpoint.base_url, named, headers=endpoint.headers)
+        workspace = Connection()
+        return ClaudeSettings(workspace.claude_url, named, headers=workspace.headers)
     token, base_url = None, request.base_url
     if request.secret_scope:
-        from evalkit.adapters.databricks import claude_endpoint, secret
+        from evalkit.adapters.databricks.connection import Connection
 
-        token = secret(request.secret_scope, request.secret_key or "databricks-token")
-        base_url = base_url or claude_endpoint().base_url
+        workspace = Connection()
+        token = workspace.secret(request.secret_scope, request.secret_key or "databricks-token")
+        base_url = base_url or workspace.claude_url
     elif not (has_key or request.model or base_url):
         return None
     return settings_from_env(

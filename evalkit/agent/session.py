@@ -23,7 +23,7 @@ from evalkit.core.values import Json, to_json, well_formed
 from evalkit.suite.model import LIMITS_FILE, SCORERS_FILE
 
 if TYPE_CHECKING:
-    from evalkit.adapters.databricks import VolumeFolder
+    from evalkit.adapters.databricks.volume import VolumeFolder
     from evalkit.adapters.files.local_folder import LocalFolder
 
 SessionKind: TypeAlias = Literal["initializer", "worker", "interactive"]

@@ -13,7 +13,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 import marimo as mo
 
 from evalkit import notebooks, params
-from evalkit.adapters import databricks
+from evalkit.adapters.databricks.connection import widget_values
 from evalkit.adapters.files.project import configs_in
 from evalkit.core.errors import EvalkitError, InputError, Problem
 from evalkit.core.tracking import without_password
@@ -293,7 +293,7 @@ def _find_parameters(spec: type[P], notebook: str, place: Place) -> Resolved[P]:
     names = [each.name for each in params.parameters(spec)]
     said: Mapping[Origin, Mapping[str, str]] = {
         "argument": arguments(spec, f"{notebook}.py", place.argv, lenient=place.on_databricks),
-        "widget": databricks.widget_values(place.dbutils, names),
+        "widget": widget_values(place.dbutils, names),
         "link": place.query,
         "environment": params.from_environment(spec, os.environ),
     }

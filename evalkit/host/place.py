@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 import marimo as mo
 
-from evalkit.adapters import databricks
+from evalkit.adapters.databricks.connection import dbutils
 from evalkit.core.tracking import is_on_databricks
 
 Kind: TypeAlias = Literal["browser", "script", "program", "kernel"]
@@ -70,7 +70,7 @@ def find_place(notebook: str) -> Place:
         kind,
         argv=argv,
         on_databricks=is_on_databricks(environment),
-        dbutils=databricks.dbutils(namespace or {}, environment),
+        dbutils=dbutils(namespace or {}, environment),
     )
 
 

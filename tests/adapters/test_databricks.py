@@ -6,15 +6,9 @@ import socket
 import pytest
 from workspace_server import CLIENT, PAT, Fault, workspace_server
 
-from evalkit.adapters.databricks import (
-    Connection,
-    VolumeFolder,
-    VolumePath,
-    claude_endpoint,
-    compute,
-    secret,
-)
-from evalkit.adapters.databricks.connection import ATTEMPTS, LONGEST_WAIT_S
+from evalkit import jobs
+from evalkit.adapters.databricks.connection import ATTEMPTS, LONGEST_WAIT_S, Connection
+from evalkit.adapters.databricks.volume import VolumeFolder
 from evalkit.core.errors import DatabricksError, InputError
 
 VOLUME = "/Volumes/main/evals/agent"
@@ -59,8 +53,12 @@ def folder(connection):
         ),
     ],
 )
-def test_where_this_runs(environment, expected):
-    assert compute(environment) == expected
+def test_where_this_runs(environment, expected, monkeypatch, capsys):
+    monkeypatch.delenv("DATABRICKS_RUNTIME_VERSION", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    jobs.main(["--stages=agent", "--skip_stages=agent"])
+    assert f"a job on {expected}\n" in capsys.readouterr().err
 
 
 # -- secrets ----------------------------------------------------------------------------------
@@ -68,7 +66,7 @@ def test_where_this_runs(environment, expected):
 
 def test_a_secret_is_read_and_stays_out_of_every_log(connection, caplog):
     caplog.set_level(logging.DEBUG)
-    assert secret("mlflow-eval", "databricks-token", connection) == "dapi-very-secret"
+    assert connection.secret("mlflow-eval", "databricks-token") == "dapi-very-secret"
     assert "secrets/get" in caplog.text
     assert "very-secret" not in caplog.text
     assert "ZGFwaS12ZXJ5" not in caplog.text  # nor as the wire has it
@@ -79,19 +77,19 @@ def test_a_secret_is_read_and_stays_out_of_every_log(connection, caplog):
 )
 def test_a_secret_that_is_not_there_says_how_to_put_it(connection, scope, key):
     with pytest.raises(InputError, match=f"no secret {scope}/{key}.*put-secret {scope} {key}"):
-        secret(scope, key, connection)
+        connection.secret(scope, key)
 
 
 def test_a_secret_that_may_not_be_read_is_named(workspace, connection):
     workspace.forbidden = ("mlflow-eval",)
     with pytest.raises(InputError, match="does not allow reading the secret mlflow-eval/databr"):
-        secret("mlflow-eval", "databricks-token", connection)
+        connection.secret("mlflow-eval", "databricks-token")
 
 
 def test_a_secret_that_is_no_text_is_not_shown(workspace, connection):
     workspace.secrets["mlflow-eval", "databricks-token"] = b"\xff\xfe key"
     with pytest.raises(InputError, match="is no text") as end:
-        secret("mlflow-eval", "databricks-token", connection)
+        connection.secret("mlflow-eval", "databricks-token")
     assert end.value.__cause__ is None
     assert r"\xff" not in str(end.value)
 
@@ -100,19 +98,16 @@ def test_a_secret_that_is_no_text_is_not_shown(workspace, connection):
 
 
 def test_claude_is_reached_through_the_workspace_with_its_token(workspace, connection):
-    endpoint = claude_endpoint(connection)
-    assert endpoint.base_url == f"{workspace.url}/serving-endpoints/anthropic"
-    assert endpoint.headers() == {"Authorization": f"Bearer {PAT}"}
-    assert PAT not in repr(endpoint)
+    assert connection.claude_url == f"{workspace.url}/serving-endpoints/anthropic"
+    assert connection.headers() == {"Authorization": f"Bearer {PAT}"}
+    assert PAT not in repr(connection)
 
 
 def test_a_token_of_oauth_is_renewed_before_it_ends(workspace):
     workspace.lifetime_s = 1  # the SDK holds a token for ended 40 s before it is
     name, password = CLIENT
-    endpoint = claude_endpoint(
-        Connection(host=workspace.url, client_id=name, client_secret=password)
-    )
-    first, second = endpoint.headers(), endpoint.headers()
+    robot = Connection(host=workspace.url, client_id=name, client_secret=password)
+    first, second = robot.headers(), robot.headers()
     assert first != second
     assert len(workspace.seen("POST /oidc/v1/token")) >= 2
 
@@ -120,7 +115,7 @@ def test_a_token_of_oauth_is_renewed_before_it_ends(workspace):
 def test_wrong_credentials_are_named_without_showing_them(workspace):
     robot = Connection(host=workspace.url, client_id="robot", client_secret="wr0ng")
     with pytest.raises(DatabricksError, match="getting a token") as end:
-        claude_endpoint(robot).headers()
+        robot.headers()
     assert "wr0ng" not in str(end.value)
 
 
@@ -136,7 +131,7 @@ def test_wrong_credentials_are_named_without_showing_them(workspace):
     ],
 )
 def test_a_path_on_a_volume(text, location):
-    assert str(VolumePath.parse(text)) == location
+    assert VolumeFolder(text).location == location
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from evalkit import EvalkitError, InputError, Problem, StoreAbsent, StoreError
-from evalkit.adapters.databricks import widget_values
+from evalkit.adapters.databricks.connection import widget_values
 from evalkit.host import Host
 from evalkit.host.place import Place
 from evalkit.params import Project, Resolved

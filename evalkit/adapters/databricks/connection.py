@@ -1,12 +1,18 @@
-"""A workspace, asked with patience: throttling waits are capped, expired credentials renewed."""
+"""A workspace, asked with patience, and what Databricks gives to the code that it runs.
+
+Throttling waits are capped, expired credentials renewed. Files on volumes are elsewhere.
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from evalkit.core.errors import DatabricksError, InputError, Problem
+from evalkit.core.tracking import is_on_databricks
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -14,10 +20,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LONGEST_WAIT_S = 30.0
-"""Seconds of a single wait, whatever the workspace asks for."""
+"""Of a single wait, whatever the workspace asks for."""
 
 PATIENCE_S = 300
-"""Seconds after which a request that is throttled again and again is given up."""
+"""With a request that is throttled again and again."""
 
 ATTEMPTS = 5
 """Of a request that the workspace answers with an internal error."""
@@ -47,9 +53,42 @@ class Connection:
         """The workspace's address, without a slash at its end."""
         return str(self._opened().config.host).rstrip("/")
 
+    @property
+    def claude_url(self) -> str:
+        """Where the workspace speaks Anthropic's Messages API, without ``/v1/messages``."""
+        return f"{self.host}/serving-endpoints/anthropic"
+
     def headers(self) -> dict[str, str]:
-        """The ``Authorization`` header, with a token that is good now."""
+        """The ``Authorization`` header, with a token that is good now: ask before each request."""
         return self.ask("getting a token", lambda client: client.config.authenticate())
+
+    def secret(self, scope: str, key: str) -> str:
+        """A secret's text. No message names it, and the SDK's own log leaves it out.
+
+        Raises:
+            InputError: there is no such secret, it is no text, or reading it is not allowed.
+            DatabricksError: the workspace cannot be reached, or answers with an error.
+        """
+        from databricks.sdk.errors import NotFound
+
+        name = f"{scope}/{key}"
+        try:
+            found = self.ask(
+                f"reading the secret {name}", lambda client: client.secrets.get_secret(scope, key)
+            )
+            return base64.b64decode(found.value or "", validate=True).decode("utf-8")
+        except NotFound:
+            put = f"databricks secrets put-secret {scope} {key}"
+            problem = Problem(
+                f"there is no secret {name} in {self.host}",
+                field="secret_scope, secret_key",
+                fix=f"databricks secrets create-scope {scope}; {put}",
+            )
+        except (binascii.Error, UnicodeDecodeError):
+            problem = Problem(
+                f"the secret {name} is no text", fix="put it again with --string-value"
+            )
+        raise InputError(problem)  # without its cause, which would show the secret
 
     def ask(self, doing: str, question: Callable[[WorkspaceClient], T]) -> T:
         """The answer; asked again while the trouble may pass, and once with fresh credentials.
@@ -84,13 +123,15 @@ class Connection:
         raise AssertionError  # the last attempt returns or raises
 
     def _opened(self) -> WorkspaceClient:
-        if self._client is None:
-            self._client = self._open()
-        return self._client
-
-    def _open(self) -> WorkspaceClient:
         from databricks.sdk import WorkspaceClient
+        from databricks.sdk.clock import RealClock
         from databricks.sdk.config import Config
+
+        class Clock(RealClock):
+            """The SDK would sleep as long as it is told to."""
+
+            def sleep(_, seconds: float) -> None:  # noqa: N805 - self is the connection
+                self._wait(seconds)
 
         settings: dict[str, Any] = {
             "retry_timeout_seconds": PATIENCE_S,
@@ -99,7 +140,8 @@ class Connection:
             **self._settings,
         }
         try:
-            return WorkspaceClient(config=Config(clock=_clock(self._wait), **settings))
+            if self._client is None:
+                self._client = WorkspaceClient(config=Config(clock=Clock(), **settings))
         except ValueError as error:
             raise InputError(
                 Problem(
@@ -107,6 +149,7 @@ class Connection:
                     fix="set DATABRICKS_HOST and DATABRICKS_TOKEN, or run `databricks auth login`",
                 )
             ) from error
+        return self._client
 
     def _wait(self, seconds: float) -> None:
         self.waits += 1
@@ -122,26 +165,11 @@ class Connection:
                 " log in again, or renew DATABRICKS_TOKEN"
             )
         if isinstance(error, errors.PermissionDenied):
-            return InputError(
-                Problem(
-                    f"{where} does not allow {doing}: {said}",
-                    fix="ask who administers it for that permission",
-                )
-            )
+            fix = "ask who administers it for that permission"
+            return InputError(Problem(f"{where} does not allow {doing}: {said}", fix=fix))
         if isinstance(error, errors.BadRequest):
             return InputError(Problem(f"{where} refuses {doing}: {said}", fix="check the names"))
         return DatabricksError(f"{where} failed while {doing}: {said}; try again later")
-
-
-def _clock(wait: Callable[[float], None]) -> Any:
-    """The SDK's clock, whose waits are ours: the SDK would sleep as long as it is told to."""
-    from databricks.sdk.clock import RealClock
-
-    class _Clock(RealClock):
-        def sleep(self, seconds: float) -> None:
-            wait(seconds)
-
-    return _Clock()
 
 
 def _is_expired(error: Exception) -> bool:
@@ -164,3 +192,32 @@ def _may_pass(error: Exception) -> bool:
 def _plain(said: str) -> str:
     """What was said, without the SDK's account of its own configuration."""
     return said.partition(" Config: ")[0].strip().rstrip(".")
+
+
+def dbutils(namespace: Mapping[str, Any], environment: Mapping[str, str]) -> Any | None:
+    """Databricks' ``dbutils``; None elsewhere.
+
+    Args:
+        namespace: The names of the notebook that runs, where Databricks puts it.
+        environment: The environment variables.
+    """
+    if "dbutils" in namespace or not is_on_databricks(environment):
+        return namespace.get("dbutils")
+    from databricks.sdk.runtime import dbutils as found
+
+    return found
+
+
+def widget_values(tools: Any | None, names: Iterable[str]) -> dict[str, str]:
+    """What widgets and job parameters say, by name, without those that are empty or not there.
+
+    Args:
+        tools: ``dbutils``, or None where there is none.
+        names: The widgets to ask for.
+    """
+    if tools is None:
+        return {}
+    # unlike `get`, neither of the two fails where a widget is not defined
+    every = getattr(tools.widgets, "getAll", None)
+    values = every() if every else {name: tools.widgets.getArgument(name, "") for name in names}
+    return {name: values[name] for name in names if values.get(name)}

@@ -7,11 +7,13 @@ workspace that cannot be reached, or answers with an error, a DatabricksError.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from databricks.sdk.errors import NotFound
 
 from evalkit.adapters.databricks.connection import Connection
 from evalkit.core.errors import InputError, Problem
@@ -19,49 +21,11 @@ from evalkit.core.errors import InputError, Problem
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
 
-_OUTSIDE = frozenset({"", ".", ".."})
+T = TypeVar("T")
 
-
-@dataclass(frozen=True, slots=True)
-class VolumePath:
-    """``/Volumes/catalog/schema/volume``, and a folder in it, empty for the volume itself."""
-
-    catalog: str
-    schema: str
-    volume: str
-    folder: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """The path that a text stands for.
-
-        Raises:
-            InputError: it is not of that form.
-        """
-        match text.strip().removeprefix("dbfs:").rstrip("/").split("/"):
-            case ["", "Volumes", catalog, schema, volume, *folder] if not _OUTSIDE & {
-                *(catalog, schema, volume),
-                *folder,
-            }:
-                return cls(catalog, schema, volume, "/".join(folder))
-        raise InputError(
-            Problem(
-                f"{text!r} is no path on a volume",
-                field="volume_path",
-                fix="/Volumes/CATALOG/SCHEMA/VOLUME, and a folder in it if you like",
-            )
-        )
-
-    def __truediv__(self, name: str) -> str:
-        """The absolute path of what lies in the folder; an InputError where it leads out."""
-        if not name:
-            return str(self)
-        if name.startswith("/") or _OUTSIDE & set(name.split("/")):
-            raise InputError(Problem(f"{name!r} leads out of {self}", fix="name a file within it"))
-        return f"{self}/{name}"
-
-    def __str__(self) -> str:
-        return f"/Volumes/{self.catalog}/{self.schema}/{self.volume}/{self.folder}".rstrip("/")
+_NAME = r"(?!\.{1,2}(?:/|$))[^/]+"
+_FORM = re.compile(rf"(?:dbfs:)?(/Volumes/({_NAME})/({_NAME})/({_NAME})(?:/{_NAME})*)/?")
+_WITHIN = re.compile(rf"(?:{_NAME}/)*(?:{_NAME})?")
 
 
 class VolumeFolder:
@@ -71,10 +35,22 @@ class VolumeFolder:
         location: The folder's path, for messages.
     """
 
-    def __init__(self, path: VolumePath, connection: Connection | None = None) -> None:
-        """Remember where it is; the workspace is by default the one that this runs in."""
-        self.location = str(path)
-        self._path = path
+    def __init__(self, path: str, connection: Connection | None = None) -> None:
+        """Remember where it is; the workspace is by default the one that this runs in.
+
+        Raises:
+            InputError: it is no path on a volume.
+        """
+        found = _FORM.fullmatch(path.strip())
+        if found is None:
+            raise InputError(
+                Problem(
+                    f"{path!r} is no path on a volume",
+                    field="volume_path",
+                    fix="/Volumes/CATALOG/SCHEMA/VOLUME, and a folder in it if you like",
+                )
+            )
+        self.location, *self._volume = found.groups()
         self._workspace = connection or Connection()
 
     @classmethod
@@ -85,9 +61,7 @@ class VolumeFolder:
             InputError: it is no such path, its schema is not there, or making it is not allowed.
             DatabricksError: the workspace cannot be reached, or answers with an error.
         """
-        from databricks.sdk.errors import NotFound
-
-        folder = cls(VolumePath.parse(path), connection)
+        folder = cls(path, connection)
         try:
             folder._make_directory(folder.location)
         except NotFound:
@@ -97,9 +71,7 @@ class VolumeFolder:
 
     def read(self, path: str) -> bytes | None:
         """A file's content; None where there is no such file."""
-        from databricks.sdk.errors import NotFound
-
-        target = self._path / path
+        target = self._within(path)
 
         def download(client: WorkspaceClient) -> bytes:
             stream = client.files.download(target).contents
@@ -108,10 +80,7 @@ class VolumeFolder:
             with stream:
                 return stream.read()
 
-        try:
-            return self._workspace.ask(f"reading {target}", download)
-        except NotFound:
-            return None
+        return self._if_there(f"reading {target}", download)
 
     def write(self, path: str, content: bytes) -> None:
         """Write a whole file, in place of the one that may be there; folders are made."""
@@ -139,23 +108,28 @@ class VolumeFolder:
             prefix: Such as ``state/``, or ``state/journal-``; all files if empty. Only the folder
                 that it names is listed.
         """
-        found = self._files(self._path / prefix.rpartition("/")[0])
+        found = self._files(self._within(prefix.rpartition("/")[0]).rstrip("/"))
         return sorted(name for name in found if name.startswith(prefix))
 
     def delete(self, path: str) -> None:
         """Delete a file; nothing happens where there is none."""
-        from databricks.sdk.errors import NotFound
+        target = self._within(path)
+        self._if_there(f"deleting {target}", lambda client: client.files.delete(target))
 
-        target = self._path / path
+    def _within(self, name: str) -> str:
+        if not _WITHIN.fullmatch(name):
+            problem = f"{name!r} leads out of {self.location}"
+            raise InputError(Problem(problem, fix="name a file within it"))
+        return f"{self.location}/{name}"
+
+    def _if_there(self, doing: str, question: Callable[[WorkspaceClient], T]) -> T | None:
         try:
-            self._workspace.ask(f"deleting {target}", lambda client: client.files.delete(target))
+            return self._workspace.ask(doing, question)
         except NotFound:
-            return
+            return None
 
     def _upload(self, path: str, content: bytes, *, overwrite: bool) -> None:
-        from databricks.sdk.errors import NotFound
-
-        target = self._path / path
+        target = self._within(path)
 
         def upload(client: WorkspaceClient) -> None:
             client.files.upload(target, BytesIO(content), overwrite=overwrite)
@@ -167,16 +141,11 @@ class VolumeFolder:
             self._workspace.ask(f"writing {target}", upload)
 
     def _files(self, directory: str) -> Iterator[str]:
-        from databricks.sdk.errors import NotFound
-
-        try:
-            entries = self._workspace.ask(
-                f"listing {directory}",
-                lambda client: list(client.files.list_directory_contents(directory)),
-            )
-        except NotFound:
-            return
-        for entry in entries:
+        entries = self._if_there(
+            f"listing {directory}",
+            lambda client: list(client.files.list_directory_contents(directory)),
+        )
+        for entry in entries or ():
             path = entry.path or f"{directory}/{entry.name}"
             if entry.is_directory:
                 yield from self._files(path.rstrip("/"))
@@ -189,24 +158,23 @@ class VolumeFolder:
         )
 
     def _make_volume(self) -> None:
-        from databricks.sdk.errors import NotFound, ResourceConflict
+        from databricks.sdk.errors import ResourceConflict
         from databricks.sdk.service.catalog import VolumeType
 
-        path = self._path
-        schema = f"{path.catalog}.{path.schema}"
+        catalog, schema, name = self._volume
 
         def create(client: WorkspaceClient) -> None:
-            client.volumes.create(path.catalog, path.schema, path.volume, VolumeType.MANAGED)
+            client.volumes.create(catalog, schema, name, VolumeType.MANAGED)
 
         try:
-            self._workspace.ask(f"making the volume {schema}.{path.volume}", create)
+            self._workspace.ask(f"making the volume {catalog}.{schema}.{name}", create)
         except ResourceConflict:
             return  # somebody else just made it
         except NotFound as error:
             raise InputError(
                 Problem(
-                    f"there is no schema {schema} for the volume {path.volume}",
+                    f"there is no schema {catalog}.{schema} for the volume {name}",
                     field="volume_path",
-                    fix=f"CREATE SCHEMA {schema}, or name another",
+                    fix=f"CREATE SCHEMA {catalog}.{schema}, or name another",
                 )
             ) from error
