@@ -26,7 +26,7 @@ from evalkit.agent.session import (
 from evalkit.agent.tools import Check, SessionTools, bounded
 from evalkit.agent.work import Work
 from evalkit.core.errors import StoreError
-from evalkit.suite.model import FEW_ROWS, LIMITS_FILE, SCORERS_FILE
+from evalkit.suite.model import FEW_ROWS, SCORERS_FILE
 
 if TYPE_CHECKING:
     from evalkit.suite.verify import Verification
@@ -157,9 +157,8 @@ class Orchestrator:
 
     def check(self, task: Task) -> Check:
         """The program's check of a task, as the suite is now."""
-        limits = self._session.files().get(LIMITS_FILE, b"").decode(errors="replace")
         tasks = [task] if task.scorers else self._plan.tasks
-        wanted = [name for each in tasks for name in each.scorers if name not in limits]
+        wanted = [name for each in tasks for name in each.scorers]
         if SCORERS_FILE not in self._session.files():
             return Check(False, f"not done yet: {SCORERS_FILE} cannot be used: it is not there")
         found = self._verification(wanted)
@@ -170,7 +169,8 @@ class Orchestrator:
         if problems:
             text = "\n".join(["not done yet:", *(f"- {each}" for each in problems)])
             return Check(False, bounded(f"{text}\n\n{found.as_text()}"))
-        evidence = f"{len(wanted)} scorers hold on {found.good_rows} good of {found.rows} rows"
+        there = [name for name in wanted if name in (*found.scorers, *found.judges)]
+        evidence = f"{len(there)} scorers hold on {found.good_rows} good of {found.rows} rows"
         return Check(True, bounded(found.as_text()), (evidence,))
 
     def _verification(self, wanted: list[str]) -> Verification:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import secrets
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import NamedTuple
 
 import msgspec
 
@@ -20,7 +19,7 @@ from evalkit.core.errors import InputError, Problem
 from evalkit.core.masking import mask_text
 from evalkit.core.values import Json
 from evalkit.suite.harness import PROGRESS, REQUEST
-from evalkit.suite.model import SCORERS_FILE, SCRIPT_FILE, Files, Probe, Row, Score
+from evalkit.suite.model import SCORERS_FILE, Files, Probe, Row, Score
 from evalkit.suite.room import ROWS_FILE, TRACES_FILE
 from evalkit.suite.sandbox import Ended, Sandbox, remove_tree
 
@@ -32,11 +31,10 @@ SNIPPET = "snippet.py"
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How many seconds the suite's code may take: all of it, one scorer on one row, and so on."""
+    """How many seconds code may take: a whole suite, one scorer on one row, a model's Python."""
 
     score: float = 240.0
     scorer: float = 20.0
-    script: float = 300.0
     python: float = 120.0
 
 
@@ -51,6 +49,7 @@ class Loaded:
         bad_examples: By scorer ``(trace_id, an answer that it has to fail)``.
         scores: What the scorers say about each probe.
         examples: What each says about its own bad example, where that names a row.
+        error: Why it could not be imported; then there is nothing else.
     """
 
     scorers: tuple[str, ...] = ()
@@ -62,17 +61,7 @@ class Loaded:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ScriptRun:
-    """How ``run_eval.py`` ended, and the end of what it printed."""
-
-    returncode: int
-    output: str
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class PythonRun:
+class PythonRun(NamedTuple):
     """Whether a piece of Python ended well and in time, and the end of what it printed."""
 
     ok: bool
@@ -92,17 +81,12 @@ class Runner:
         self.confinement = sandbox.name
         self._sandbox = sandbox
         self._patience = patience or Patience()
-        self._places = {row.trace_id: position for position, row in enumerate(rows)}
-        self._outputs = {row.trace_id: row.outputs for row in rows}
+        self._rows = {row.trace_id: (at, row.outputs) for at, row in enumerate(rows)}
         self._data = {
-            ROWS_FILE: _lines(_row(row) for row in rows),
-            TRACES_FILE: _lines(map(_trace, rows)),
+            ROWS_FILE: _lines(map(_row, rows)),
+            TRACES_FILE: _lines(row.trace and json.loads(row.trace.to_json()) for row in rows),
         }
-        self._answered: dict[str, Loaded] = {}
-
-    def load(self, files: Files) -> Loaded | str:
-        """The suite's scorers, judged on their bad examples; text where it cannot be imported."""
-        return self.judge(files, ())
+        self._last: tuple[Json, Loaded] | None = None
 
     def score(
         self, files: Files, probes: Sequence[Probe], only: Sequence[str] = ()
@@ -114,74 +98,65 @@ class Runner:
     def judge(
         self, files: Files, probes: Sequence[Probe], only: Sequence[str] = ()
     ) -> Loaded | str:
-        """All of that in one process. What went well with the same files is not run again."""
-        request = {
-            "probes": [
-                [
-                    self._places[probe.trace_id],
-                    [] if probe.outputs == self._outputs[probe.trace_id] else [probe.outputs],
-                ]
-                for probe in probes
-            ],
-            "only": list(only),
-            "scorer_seconds": self._patience.scorer,
-        }
-        python = {path: content for path, content in files.items() if path.endswith(".py")}
-        key = _digest({**python, SCRIPT_FILE: b""}, request)
-        if key not in self._answered:
+        """A suite's scorers, their examples, and what they say about each probe, of one process.
+
+        Text where it cannot be imported or run. What was just asked is not run again.
+        """
+        asked: list[Json] = []
+        for probe in probes:
+            at, recorded = self._rows[probe.trace_id]
+            asked.append([at, [] if probe.outputs == recorded else [probe.outputs]])
+        request = {"probes": asked, "only": list(only), "scorer_seconds": self._patience.scorer}
+        code = sorted(each for each in files.items() if each[0].endswith(".py"))
+        if self._last is None or self._last[0] != (code, request):
             answer = self._errand(files, request)
             if isinstance(answer, str) or answer.error:
                 return answer if isinstance(answer, str) else answer.error
-            self._answered[key] = answer
-        return self._answered[key]
-
-    def run_script(self, files: Files) -> ScriptRun:
-        """Run ``run_eval.py`` as a person would, but in an MLflow store of its own."""
-        with self._room(files) as place:
-            ended = self._run([SCRIPT_FILE], place, self._patience.script)
-        return ScriptRun(ended.returncode, _end_of(ended, self._patience.script), ended.seconds)
+            self._last = (code, request), answer
+        return self._last[1]
 
     def python(self, files: Files, code: str) -> PythonRun:
         """Run a model's Python beside the suite's files; ``from room import *`` has the traces."""
-        own = {**self._data, SNIPPET: code.encode("utf-8", "replace")}
-        with self._room(files, own) as place:
-            ended = self._run([SNIPPET], place, self._patience.python)
-        text, _ = mask_text(_end_of(ended, self._patience.python))
-        return PythonRun(ended.returncode == 0 and not ended.timed_out, text)
+        seconds = self._patience.python
+        with self._room(files, {SNIPPET: code.encode("utf-8", "replace")}) as place:
+            ended = self._run(SNIPPET, place, seconds)
+        parts = [ended.stdout, ended.stderr]
+        parts += [f"stopped after {seconds:.0f} seconds"] if ended.timed_out else []
+        parts += [f"stopped: {ended.exceeded}"] if ended.exceeded else []
+        output = "\n".join(filter(None, parts))
+        if len(output) > MOST_OUTPUT_CHARS:
+            output = "…" + output[-MOST_OUTPUT_CHARS:]
+        return PythonRun(ended.returncode == 0 and not ended.timed_out, mask_text(output)[0])
 
     def _errand(self, files: Files, request: Mapping[str, Json]) -> Loaded | str:
         # The answer's name is known only to the harness, not to the code that it runs.
         name = f"{secrets.token_hex(16)}.json"
         asked = json.dumps({**request, "answer": name}).encode()
-        with self._room(files, {**self._data, REQUEST: asked}) as place:
-            ended = self._run(["harness.py"], place, self._patience.score)
-            raw = _believed(place / name)
-            if raw is None:
-                at = (_believed(place / PROGRESS) or b"")[:400].decode(errors="replace").strip("\0")
-                return _silence(ended, self._patience.score, at)
+        with self._room(files, {REQUEST: asked}) as place:
+            ended = self._run("harness.py", place, self._patience.score)
+            raw, at = _believed(place / name), _believed(place / PROGRESS) or b""
+        if raw is None:
+            where = at[:400].decode(errors="replace").strip("\0")
+            return _silence(ended, self._patience.score, where)
         try:
-            answer = msgspec.json.decode(raw, type=Loaded)
+            return msgspec.json.decode(raw, type=Loaded)
         except (msgspec.DecodeError, RecursionError) as error:
             return f"its result is not what was agreed: {error}"
-        if not answer.error and len(answer.scores) != len(request["probes"]):
-            return "the scorers' answer does not cover every row"
-        return answer
 
-    def _run(self, argv: Sequence[str], place: Path, seconds: float) -> Ended:
+    def _run(self, program: str, place: Path, seconds: float) -> Ended:
         env = {
             "MLFLOW_TRACKING_URI": f"sqlite:///{place / 'mlflow.db'}",
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "DO_NOT_TRACK": "true",
             "MLFLOW_MODEL_CATALOG_URI": "",  # otherwise prices are looked up in the network
-            "MLFLOW_GENAI_EVAL_MAX_WORKERS": "4",  # more of them lose traces on sqlite
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
             "EVALKIT_JUDGE_MODEL": "",  # a check gives the same each time and costs nothing
         }
-        return self._sandbox.run(argv, place, timeout_s=seconds, env=env)
+        return self._sandbox.run([program], place, timeout_s=seconds, env=env)
 
     @contextmanager
-    def _room(self, files: Files, own: Mapping[str, bytes] | None = None) -> Iterator[Path]:
-        """A directory with the suite's files and the program's own beside them.
+    def _room(self, files: Files, own: Mapping[str, bytes]) -> Iterator[Path]:
+        """A directory with the suite's files, the traces, and the program's own beside them.
 
         Raises:
             InputError: the path of a file leads out of it.
@@ -189,7 +164,7 @@ class Runner:
         programs = {name: Path(__file__).with_name(name).read_bytes() for name in PROGRAMS}
         place = Path(tempfile.mkdtemp(prefix="evalkit-")).resolve()
         try:
-            for path, content in {**files, **(own or {}), **programs}.items():
+            for path, content in {**files, **self._data, **own, **programs}.items():
                 pure = PurePosixPath(path)
                 if pure.is_absolute() or ".." in pure.parts:
                     raise InputError(
@@ -209,22 +184,9 @@ def _row(row: Row) -> dict[str, Json]:
     return {**values, **lists, "comments": list(row.comments)}
 
 
-def _trace(row: Row) -> Json:
-    if row.trace is None:
-        raise ValueError(f"the row of {row.trace_id} comes without its trace")
-    return json.loads(row.trace.to_json())
-
-
-def _lines(values: Any) -> bytes:
+def _lines(values: Iterable[Json]) -> bytes:
     # ASCII, so that no character but the line feed ends a line
     return "".join(json.dumps(value, default=str) + "\n" for value in values).encode()
-
-
-def _digest(files: Files, request: Mapping[str, Json]) -> str:
-    digest = hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode())
-    for path in sorted(files):
-        digest.update(f"\n{path}:{len(files[path])}:".encode() + files[path])
-    return digest.hexdigest()
 
 
 def _believed(path: Path) -> bytes | None:
@@ -234,10 +196,9 @@ def _believed(path: Path) -> bytes | None:
     except OSError:
         return None
     with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            return None
-        raw = file.read(MOST_ANSWER_BYTES + 1)
-    return raw if len(raw) <= MOST_ANSWER_BYTES else None
+        is_file = stat.S_ISREG(os.fstat(handle).st_mode)
+        raw = file.read(MOST_ANSWER_BYTES + 1) if is_file else None
+    return raw if raw is not None and len(raw) <= MOST_ANSWER_BYTES else None
 
 
 def _silence(ended: Ended, seconds: float, at: str) -> str:
@@ -253,12 +214,3 @@ def _silence(ended: Ended, seconds: float, at: str) -> str:
         f"the process ended with exit code {ended.returncode} before it was done{where}: nothing "
         f"in the suite may end the process, or take its answer's place. {ended.exceeded}\n{last}"
     ).strip()
-
-
-def _end_of(ended: Ended, seconds: float) -> str:
-    output = "\n".join(part for part in (ended.stdout, ended.stderr) if part)
-    if ended.timed_out:
-        output += f"\nstopped after {seconds:.0f} seconds"
-    if ended.exceeded:
-        output += f"\nstopped: {ended.exceeded}"
-    return output if len(output) <= MOST_OUTPUT_CHARS else "…" + output[-MOST_OUTPUT_CHARS:]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Literal, TypeAlias
 
@@ -107,7 +107,7 @@ def verdicts(scores: Iterable[Score], names: Sequence[str]) -> dict[str, bool | 
 
 
 def people(
-    rows: Sequence[Row], clean: Mapping[str, Verdicts], is_limit: Callable[[Row], bool]
+    rows: Sequence[Row], clean: Mapping[str, Verdicts], in_limits: Sequence[str]
 ) -> dict[str, Json]:
     """How the suite agrees with people; it passes an answer that no scorer fails."""
     judged = [row for row in rows if row.verdict != "none"]
@@ -127,7 +127,7 @@ def people(
         "rejected": {
             "answers": len(rejected),
             "failed": len(rejected) - len(missed),
-            "in_limits": sum(map(is_limit, missed)),
+            "in_limits": len(in_limits),
             "missed": [row.trace_id for row in missed],
         },
         "kappa": kappa,

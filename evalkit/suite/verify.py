@@ -44,7 +44,7 @@ def verify(
     rows: Sequence[Row],
     *,
     wanted: Sequence[str] = (),
-    per_fault: int = 24,
+    per_fault: int = 12,
 ) -> Verification:
     """Verify a suite: run every scorer on every row, on damaged copies, on its own bad example.
 
@@ -52,7 +52,7 @@ def verify(
         runner: Where the suite's code runs, on these rows.
         files: The suite's files.
         rows: The rows.
-        wanted: Names of scorers that have to be there.
+        wanted: Names of scorers that have to be there, or be given up under a heading of LIMITS.md.
         per_fault: How many damaged copies there are of a kind at most.
     """
     good = [row for row in rows if row.is_good]
@@ -70,34 +70,37 @@ def verify(
     if isinstance(loaded, str):
         return replace(found, problems=(f"{SCORERS_FILE} cannot be used: {loaded}",))
     left, names = iter(loaded.scores), loaded.scorers
-    scores = {part: [next(left) for _ in probes] for part, probes in parts.items()}
-    said = {part: [verdicts(each, names) for each in given] for part, given in scores.items()}
-    recorded = {row.trace_id: each for row, each in zip(rows, scores["rows"], strict=True)}
-    clean = {row.trace_id: each for row, each in zip(rows, said["rows"], strict=True)}
+    recorded = {row.trace_id: next(left) for row in rows}
+    clean = {trace_id: verdicts(said, names) for trace_id, said in recorded.items()}
+    again, faulty, alike = (
+        [verdicts(next(left), names) for _ in parts[part]] for part in list(parts)[1:]
+    )
+    limits = files.get(LIMITS_FILE, b"").decode("utf-8", "replace")
+    missed = _missed_rejections(rows, clean, limits)
     problems = dict.fromkeys(
         [
-            *_missing(loaded, wanted),
+            *_missing(loaded, wanted, limits),
             *_secrets(files),
             *_value_problems(names, recorded),
-            *_unsteady(clean, parts["again"], said["again"]),
+            *_unsteady(clean, parts["again"], again),
             *_refusals(names, good, clean, recorded),
             *_example_problems(loaded, rows, good),
-            *_missed_rejections(rows, clean, files),
+            *filter(None, missed.values()),
         ]
     )
     noticing = [
         (kind, clean[probe.trace_id], after)
-        for (kind, probe), after in zip(damaged, said["faults"], strict=True)
+        for (kind, probe), after in zip(damaged, faulty, strict=True)
     ]
     few = len(good) < FEW_ROWS
     return replace(
         found,
         word="too few traces" if few else "not verified" if problems else "verified",
         problems=tuple(problems),
-        people=people(rows, clean, lambda row: not _lacking_limit(row, files)),
+        people=people(rows, clean, [trace_id for trace_id, lacks in missed.items() if not lacks]),
         scorers={name: figures(name, good, clean, noticing) for name in names},
         faults=noticed(noticing),
-        one_sentence=one_sentence(sentences, said["sentences"]),
+        one_sentence=one_sentence(sentences, alike),
         judges=loaded.judges,
         serialized=loaded.serialized,
         recorded=recorded,
@@ -107,11 +110,14 @@ def verify(
 # -- what is required -------------------------------------------------------------------------
 
 
-def _missing(loaded: Loaded, wanted: Sequence[str]) -> Iterator[str]:
-    there = {*loaded.scorers, *loaded.judges}
+def _missing(loaded: Loaded, wanted: Sequence[str], limits: str) -> Iterator[str]:
     for name in dict.fromkeys(wanted):
-        if name not in there:
-            yield f"SCORERS has no scorer named {name}: write it and add it"
+        given_up = rf"(?m)^#+[^\n]*\b{re.escape(name)}\b[^\n]*\n\s*[^\s#]"
+        if name not in (*loaded.scorers, *loaded.judges) and not re.search(given_up, limits):
+            yield (
+                f"SCORERS has no scorer named {name}: write it and add it, or say why not in "
+                f"{LIMITS_FILE} under a heading that names it"
+            )
     if not loaded.scorers:
         yield "SCORERS holds only scorers that ask a model: add some that judge by rules"
 
@@ -226,35 +232,30 @@ def _unlike(answer: Json, row: Row, good: Sequence[Row]) -> str:
 
 
 def _size(value: Json) -> int:
-    """How many characters of text and figures it holds."""
-    if isinstance(value, dict):
-        return sum(_size(each) for each in value.values())
-    if isinstance(value, list):
-        return sum(_size(each) for each in value)
     return len(str(value))
 
 
 def _missed_rejections(
-    rows: Sequence[Row], clean: Mapping[str, Verdicts], files: Files
-) -> Iterator[str]:
+    rows: Sequence[Row], clean: Mapping[str, Verdicts], limits: str
+) -> dict[str, str]:
+    """What LIMITS.md lacks about each rejected answer that all pass; empty where it says why."""
+    missed = {}
     for row in rows:
-        if row.verdict != "rejected" or False in clean[row.trace_id].values():
-            continue
-        if lacks := _lacking_limit(row, files):
+        if row.verdict == "rejected" and False not in clean[row.trace_id].values():
             reason = "; ".join(row.comments) or "no reason given"
-            yield f"people rejected {row.trace_id} ({reason}) and every scorer passes it: {lacks}"
+            lacks = _lacking_limit(row, limits)
+            said = f"people rejected {row.trace_id} ({reason}) and every scorer passes it: {lacks}"
+            missed[row.trace_id] = said if lacks else ""
+    return missed
 
 
-def _lacking_limit(row: Row, files: Files) -> str:
-    """What LIMITS.md lacks about a rejected answer; empty where it says why and how to judge."""
-    text = files.get(LIMITS_FILE, b"").decode("utf-8", "replace")
-    about = " ".join(
-        part for part in re.split(r"(?m)^(?=#)", text) if row.trace_id in part
-    ).casefold()
+def _lacking_limit(row: Row, limits: str) -> str:
+    parts = re.split(r"(?m)^(?=#)", limits)
+    about = " ".join(part for part in parts if row.trace_id in part).casefold()
     if not about:
         return (
             f"let a scorer fail it, or name it in {LIMITS_FILE} with their reason and a guideline "
-            "for a judge"
+            "for a judge (what stood there before is lost where the file was written anew)"
         )
     words = set(re.findall(r"\w{4,}", " ".join(row.comments).casefold()))
     if sum(word in about for word in words) * 2 < len(words):

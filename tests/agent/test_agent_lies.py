@@ -17,6 +17,7 @@ from shop_agent import ShopAgent
 from store_state import state
 
 SCORERS = "evaluation/scorers.py"
+LIMITS = "evaluation/LIMITS.md"
 TO_SCORERS = ("--max-iterations", "2")
 
 SECRET = "kept-from-the-model-7b1f"
@@ -90,14 +91,16 @@ def test_a_planned_scorer_that_is_not_there_is_missed_unless_limits_give_it_up(
     other = HEAD.replace("answered", "another").format(
         body="return 'cash alone' not in str(outputs)", trace=GOOD, bad=LIKE
     )
-    gives_up = calls(
-        ("save", {"path": "evaluation/LIMITS.md", "content": "answered: nothing to hold it to"}),
-        ("verify", {}),
-    )
-    claude = Competent(at("scorers-1", 0, writes(SCORERS, other)), at("scorers-1", 1, gives_up))
+    mentions, gives_up = "answered is too hard", "## answered\nThere is nothing to hold it to."
+    steps = [
+        at("scorers-1", turn, calls(("save", {"path": LIMITS, "content": text}), ("verify", {})))
+        for turn, text in enumerate([mentions, gives_up], 1)
+    ]
+    claude = Competent(at("scorers-1", 0, writes(SCORERS, other)), *steps)
     with messages_server(claude) as server:
         agent.run(server, *TO_SCORERS)
-    assert "SCORERS has no scorer named answered" in told(claude, "scorers-1", 1)
+    for turn in (1, 2):
+        assert "SCORERS has no scorer named answered" in told(claude, "scorers-1", turn)
     assert agent.tasks()["scorers-1"]["status"] == "done"
 
 

@@ -85,7 +85,7 @@ def test_scores_are_asked_for_by_name_and_remembered(runner):
 
 
 def test_loading_tells_scorers_and_examples(runner):
-    loaded = runner.load(suite())
+    loaded = runner.judge(suite(), ())
     assert loaded.scorers == ("figures", "polite", "pii_detection")
     assert set(loaded.bad_examples) == set(loaded.scorers)
     assert json.loads(loaded.serialized["pii_detection"])["builtin_scorer_class"] == "PIIDetection"

@@ -259,9 +259,21 @@ def test_scorers_that_need_a_model_are_left_out_and_named(runner):
     code = f"{FIGURES}{POLITE}from mlflow.genai.scorers import Guidelines\n\n"
     files = suite(f"{code}SCORERS = [figures, polite, {judge}]\n")
     found = verify(runner, files, ROWS, wanted=["figures", "kind", "gone"], per_fault=1)
-    assert found.problems == ("SCORERS has no scorer named gone: write it and add it",)
+    (problem,) = found.problems
+    assert problem.startswith("SCORERS has no scorer named gone: write it and add it")
     assert found.judges == ("kind",)
     assert "Not verified, because they ask a model: kind" in found.as_text()
+
+
+def test_a_planned_scorer_is_given_up_only_under_a_heading_that_names_it(runner):
+    for more, is_missed in [
+        ("\nnew_names is hard, see also new_names.\n", True),
+        ("\n## new_names\n", True),
+        ("\n## Of new_names_too\nNothing.\n", True),
+        ("\n## new_names\n\nNo answer names anybody.\n", False),
+    ]:
+        said = problems(runner, suite(limits=LIMITS + more), wanted=["figures", "new_names"])
+        assert ("no scorer named new_names" in said) == is_missed, more
 
 
 def test_a_secret_in_the_files_is_named_and_not_shown(runner):
