@@ -82,7 +82,7 @@ def main_text(row: Row) -> str:
 
 def sentences(text: str) -> list[str]:
     """Its sentences and lines, at least one."""
-    ends = r"(?<=[.!?])(?<!\b[A-Z][a-z]\.)\s+(?=\S)|\n+"
+    ends = r"(?<=[.!?])(?<!\b[A-Z][a-z]\.)(?<!\b\d\.)(?<!\b\d\d\.)\s+(?=\S)|\n+"
     return [s for s in re.split(ends, text) if s.strip()] or [text]
 
 

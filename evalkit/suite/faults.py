@@ -236,7 +236,7 @@ FAULTS: Mapping[Literal["blind", "known"], Mapping[str, Apply]] = {
         "marked_up": in_text(lambda text, _: f"<p><b>{text}</b></p>"),
         "label_of_another": in_field(_other_label),
         "fields_exchanged": _exchanged,
-        "half_left": in_text(lambda text, _: " ".join(sentences(text)[::2])),
+        "half_left": in_text(lambda text, _: " ".join(sentences(text)[1::2] or [text])),
     },
 }
 """All kinds of faults, by whether their author had seen no check ("blind") or had ("known")."""
