@@ -61,6 +61,8 @@ def exchange(story: dict[str, Any], event: dict[str, Any]) -> tuple[list[Any], A
     roles = ["user", "assistant"] * len(turns)
     asked = [{"role": r, "content": text} for r, text in zip(roles, turns, strict=False)]
     say = event.get("say")
+    if story.get("form") == "json text":
+        say = json.dumps(say, ensure_ascii=False)
     if story["asks"] != "messages":
         return asked, {story["asks"]: event["ask"]}, say
     return asked, {"messages": asked}, {"messages": [*asked, {"role": "assistant", "content": say}]}
