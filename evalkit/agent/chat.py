@@ -20,13 +20,12 @@ from rich.text import Text
 from evalkit.agent import self_tracing
 from evalkit.agent.loop import Ending, Event, Loop
 from evalkit.agent.model_settings import settings_for
-from evalkit.agent.openings import opening_message, prompt
 from evalkit.agent.orchestrator import Orchestrator
 from evalkit.agent.plan import VALIDATE, Limits
 from evalkit.agent.run import leave, report_of
-from evalkit.agent.session import KEPT_FILE, VALIDATION_FILE, Opening
+from evalkit.agent.session import KEPT_FILE, VALIDATION_FILE, Opening, now_ms
 from evalkit.agent.tools import SessionTools
-from evalkit.agent.work import Work, opened
+from evalkit.agent.work import Work, opened, opening_message, prompt
 from evalkit.core.brevity import short
 from evalkit.core.content import mapping_of
 from evalkit.core.errors import InputError, ModelError, Problem, StoreError
@@ -212,8 +211,8 @@ class Conversation:
         talks = [number for number, each in sessions.items() if each.opening.kind == "interactive"]
         if talks and sessions[talks[-1]].closing is None:
             return talks[-1]
-        number, now = max(sessions, default=0) + 1, self._work.clock.now_ms()
-        self._session.start(Opening(number, "interactive", "", self._model.name, now))
+        number = max(sessions, default=0) + 1
+        self._session.start(Opening(number, "interactive", "", self._model.name, now_ms()))
         return number
 
     def answer(self, said: str) -> bool:
@@ -226,7 +225,7 @@ class Conversation:
         before = len(self._session.sessions()[number].turns)
         text = "\n\n".join(filter(None, (self._unanswered, mask_text(said)[0])))
         budget = replace(work.budget, session=Limits())
-        loop = Loop(self._model, self._tools, self._session, budget, view, work.clock)
+        loop = Loop(self._model, self._tools, self._session, budget, view)
         self.failure = None
         view.wait()
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import count
@@ -41,16 +41,11 @@ def find_session(base: str | None, session_id: str) -> SessionDirectory | None:
     folder = _folder(base, session_id)
     about = decoded(folder.read(ABOUT_FILE), About)
     if about is not None and about.form != FORM:
-        raise InputError(
-            Problem(
-                f"the session {session_id} was led by another version of evalkit, whose sessions "
-                "and suites are of another form",
-                folder.location,
-                field="--session",
-                fix="start a new session: leave --session out, or name one that is not there; the "
-                "suite of the old one can still be run by hand",
-            )
-        )
+        what = f"the session {session_id} was led by another version of evalkit, whose sessions "
+        what += "and suites are of another form"
+        fix = "start a new session: leave --session out, or name one that is not there; the suite "
+        fix += "of the old one can still be run by hand"
+        raise InputError(Problem(what, folder.location, field="--session", fix=fix))
     return None if about is None else SessionDirectory(folder, about)
 
 
@@ -125,28 +120,17 @@ def start_session(base: str | None, about: About, *, is_named: bool) -> SessionD
         if is_named and folder.read(ABOUT_FILE) == content.encode():
             return SessionDirectory(folder, own)
         if is_named:
-            raise InputError(
-                Problem(
-                    f"the session {session_id} is about another experiment, or its "
-                    f"{ABOUT_FILE} is spoiled",
-                    folder.location,
-                    field="--session",
-                    fix="leave --experiment-id out, or start a new session",
-                )
-            )
+            what = f"the session {session_id} is about another experiment, or its {ABOUT_FILE} is "
+            fix = "leave --experiment-id out, or start a new session"
+            problem = Problem(f"{what}spoiled", folder.location, field="--session", fix=fix)
+            raise InputError(problem)
     raise AssertionError  # numbers do not end
 
 
-@contextmanager
-def held(session: SessionDirectory) -> Iterator[None]:
-    """Keep other processes of this machine out of a session.
-
-    Raises:
-        InputError: another one is at work there.
-    """
+def held(session: SessionDirectory) -> AbstractContextManager[None]:
+    """Keep other processes of this machine out; an InputError where another one is at work."""
     folder = session.folder
-    with folder.held() if isinstance(folder, LocalFolder) else nullcontext():
-        yield
+    return folder.held() if isinstance(folder, LocalFolder) else nullcontext()
 
 
 def _folder(base: str | None, session_id: str) -> Folder:

@@ -6,20 +6,21 @@ What the tools do, and what a session is for, it does not know.
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import ClassVar, Literal, Protocol, TypeAlias
 
 from evalkit.agent.model_client import Message, Model, Reply, StopReason, ToolCall, ToolSpec
 from evalkit.agent.plan import Budget, Spent
-from evalkit.agent.session import Closing, Session, SessionDirectory, Turn, answer
+from evalkit.agent.session import Closing, Session, SessionDirectory, Turn, now_ms
 from evalkit.core.errors import ContextFull
 from evalkit.core.values import Json, canonical
 
-EventKind: TypeAlias = Literal[
-    "session", "delta", "words", "tool", "result", "wait", "task", "verdict", "end"
-]
+EventKind: TypeAlias = Literal["session", "delta", "words", "tool", "result", "wait", "task", "end"]
+"""``delta`` is a piece of the model's words, ``words`` all of an answer's."""
+
 Reason: TypeAlias = Literal[
     "finished", "budget", "session budget", "refused", "stuck", "context full", "cut off"
 ]
@@ -51,14 +52,8 @@ AGAIN = "\n(The same call gave the same result before. Do something else.)"
 class Event:
     """Something that just happened, for whoever watches: a terminal, a page, nobody.
 
-    Attributes:
-        kind: A session starts; the model writes a piece of its words, has said them whole; it uses
-            a tool; the tool's result is there; the program waits; a task's status changed; the
-            suite was verified; a session ended.
-        text: The same in words, on one line where it is not the model's or a verdict.
-        session: The session's number; 0 where none runs.
-        task_id: The task; empty where none is meant.
-        spent: What all sessions have spent so far; None where it is as before.
+    ``text`` is on one line where it is not the model's; ``session`` is 0 where none runs; ``spent``
+    is of all sessions so far, None where it is as before.
     """
 
     kind: EventKind
@@ -81,14 +76,6 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
-    """Time, from outside: milliseconds since the epoch, and seconds that only ever grow."""
-
-    now_ms: Callable[[], int]
-    seconds: Callable[[], float]
-
-
-@dataclass(frozen=True, slots=True)
 class ToolResult:
     """What a tool gave, or what is wrong and what to do instead."""
 
@@ -97,17 +84,10 @@ class ToolResult:
 
 
 class Tools(Protocol):
-    """The tools of one session."""
+    """The tools of one session; ``done`` is what it was for, empty until it is done."""
 
-    @property
-    def specs(self) -> tuple[ToolSpec, ...]:
-        """The tools as a model is told of them."""
-        ...
-
-    @property
-    def done(self) -> str:
-        """What the session was for, once it is done; empty until then."""
-        ...
+    specs: ClassVar[tuple[ToolSpec, ...]]
+    done: str
 
     def run(self, call: ToolCall) -> ToolResult:
         """Use one of them; what the model may not know or do is said in the result."""
@@ -115,32 +95,13 @@ class Tools(Protocol):
 
 
 class Loop:
-    """Lets a model work with tools until it is done or may not go on.
-
-    Args:
-        model: Whoever answers.
-        tools: What it may use.
-        session: Where every answer is kept.
-        budget: What may be spent.
-        watch: Told what happens.
-        clock: The time.
-    """
+    """Lets a model work with tools until it is done or may not go on; ``watch`` is told."""
 
     def __init__(
-        self,
-        model: Model,
-        tools: Tools,
-        session: SessionDirectory,
-        budget: Budget,
-        watch: Watch,
-        clock: Clock,
+        self, model: Model, tools: Tools, session: SessionDirectory, budget: Budget, watch: Watch
     ) -> None:
-        self._model = model
-        self._tools = tools
-        self._directory = session
-        self._budget = budget
-        self._watch = watch
-        self._clock = clock
+        self._model, self._tools, self._directory = model, tools, session
+        self._budget, self._watch = budget, watch
         self._seen: Counter[str] = Counter()
         self._cut_off = 0
         self._tools_s: dict[str, float] = {}
@@ -158,21 +119,22 @@ class Loop:
             StoreError: MLflow failed.
         """
         session = self._directory.sessions()[number]
-        messages = session.messages
-        since = self._clock.seconds()
+        since = time.monotonic()
         step = self._resumed(session, opening)
         while not isinstance(step, Ending):
-            if over := self._out_of_budget(number):
-                step = over
+            if over := self._budget.over(self._directory.spent()):
+                step = Ending("budget", over)
                 break
-            reply = self._ask(number, system, messages, step, since)
-            since = self._clock.seconds()
-            messages += [*step, answer(reply)]
+            if over := self._budget.session_over(self._directory.sessions()[number].spent):
+                step = Ending("session budget", over)
+                break
+            reply = self._ask(number, system, step, time.monotonic() - since)
+            since = time.monotonic()
             step = self._answered(number, reply)
         # a conversation is open until it no longer fits: the person may go on with it
         is_talk = session.opening.kind == "interactive" and step.reason != "context full"
         if step.reason != "budget" and not is_talk:
-            self._directory.end(number, Closing(step.reason, step.detail, self._clock.now_ms()))
+            self._directory.end(number, Closing(step.reason, step.detail, now_ms()))
         early = "" if step.reason == "finished" else f": {one_line(step.detail)}"
         self._tell("end", f"{step.reason}{early}", number)
         return step
@@ -194,47 +156,28 @@ class Loop:
             results.append({"type": "text", "text": opening})
         return [{"role": "user", "content": results}]
 
-    def _ask(
-        self,
-        number: int,
-        system: str,
-        messages: Sequence[Message],
-        new: Sequence[Message],
-        since: float,
-    ) -> Reply:
+    def _ask(self, number: int, system: str, new: Sequence[Message], before_s: float) -> Reply:
         """The model's answer, kept."""
-        session, total = self._directory.sessions()[number].spent, self._directory.spent()
-        called, started_ms = self._clock.seconds(), self._clock.now_ms()
+        session = self._directory.sessions()[number]
+        called, started_ms = time.monotonic(), now_ms()
         try:
             reply = self._model.create(
                 system=system,
-                messages=[*messages, *new],
+                messages=[*session.messages, *new],
                 tools=self._tools.specs,
-                max_tokens=self._budget.output_tokens(MAX_TOKENS, session, total),
+                max_tokens=self._budget.output_tokens(
+                    MAX_TOKENS, session.spent, self._directory.spent()
+                ),
                 on_text=lambda text: self._watch(Event("delta", text, number)),
             )
         except ContextFull as error:
             stop: StopReason = "model_context_window_exceeded"
             reply = Reply((), stop, error.usage, cost_usd=error.cost_usd, explanation=str(error))
-        turn = Turn(
-            len(self._directory.sessions()[number].turns) + 1,
-            tuple(new),
-            reply,
-            started_ms,
-            self._clock.seconds() - called,
-            called - since,
-            self._tools_s,
-        )
+        place, took_s = len(session.turns) + 1, time.monotonic() - called
+        turn = Turn(place, tuple(new), reply, started_ms, took_s, before_s, self._tools_s)
         self._tools_s = {}
         self._directory.add(number, turn)
         return reply
-
-    def _out_of_budget(self, number: int) -> Ending | None:
-        if over := self._budget.over(self._directory.spent()):
-            return Ending("budget", over)
-        if over := self._budget.session_over(self._directory.sessions()[number].spent):
-            return Ending("session budget", over)
-        return None
 
     def _answered(self, number: int, reply: Reply) -> list[Message] | Ending:
         """What follows from an answer: the next messages, or the end."""
@@ -269,9 +212,9 @@ class Loop:
     def _use(self, number: int, call: ToolCall) -> Json:
         asked = canonical(dict(call.arguments))
         self._tell("tool", f"{call.name} {one_line(asked)}", number)
-        since = self._clock.seconds()
+        since = time.monotonic()
         result = self._tools.run(call)
-        self._tools_s[call.call_id] = self._clock.seconds() - since
+        self._tools_s[call.call_id] = time.monotonic() - since
         key = canonical([call.name, asked, result.text])
         self._seen[key] += 1
         self._tell("result", one_line(result.text), number)

@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING
 
 from evalkit.agent import self_tracing
 from evalkit.agent.loop import Ending, Event, Loop
-from evalkit.agent.openings import opening_message, prompt
 from evalkit.agent.plan import MOST_ATTEMPTS, VALIDATE, Plan, Task
 from evalkit.agent.session import (
     KEPT_FILE,
     VALIDATION_FILE,
     Closing,
     Opening,
+    Session,
     SessionKind,
+    now_ms,
 )
-from evalkit.agent.tools import Check, SessionTools, bounded
-from evalkit.agent.work import Work
+from evalkit.agent.tools import Check, SessionTools
+from evalkit.agent.work import Work, bounded, opening_message, prompt
 from evalkit.core.errors import StoreError
 from evalkit.suite.model import FEW_ROWS, SCORERS_FILE
 
@@ -47,16 +48,6 @@ class Conclusion:
     verification: Verification | None = field(default=None, repr=False)
 
 
-def build_suite(work: Work) -> Conclusion:
-    """Build the suite, or go on building it.
-
-    Raises:
-        ModelError: the model gives no answer; what was done is kept.
-        StoreError: MLflow failed; what was done is kept.
-    """
-    return Orchestrator(work).run()
-
-
 class Orchestrator:
     """Leads sessions over one session directory, and judges what they left."""
 
@@ -68,69 +59,101 @@ class Orchestrator:
         self._whole: Verification | None = None
 
     def run(self) -> Conclusion:
-        """Everything, until the suite is verified or the work has to end."""
+        """Build the suite, or go on building it, until it is verified or the work has to end.
+
+        Raises:
+            ModelError: the model gives no answer; what was done is kept.
+            StoreError: MLflow failed; what was done is kept.
+        """
         if reason := self.work.survey.problem:
             return Conclusion(reason)
-        if self.work.model is None:
-            return self._by_rules()
+        return self.concluded(self._by_rules() if self.work.model is None else self._with_a_model())
+
+    def concluded(self, reason: str = "") -> Conclusion:
+        """Where the work ends; without a reason of its own, what the program found decides."""
+        found = self._session.read_json(VALIDATION_FILE)
+        if not reason and found.get("word") == "too few traces":
+            reason = (
+                f"too few traces: {found.get('good_rows')} good answers are no proof, {FEW_ROWS} "
+                "are the least. The suite is left as it is; start again when there are more"
+            )
+        elif not reason and found.get("word") != "verified":
+            problems = found.get("problems")
+            more = map(str, problems) if isinstance(problems, list) else ()
+            reason = "; ".join(["not verified", *more])
+        return Conclusion(reason, self._led, self._whole)
+
+    def _with_a_model(self) -> str:
+        """Plan, and do one task after the other; why the work has to end, if it has."""
         if reason := self._plan_suite():
-            return self.concluded(reason)
+            return reason
         self._recheck()
         while task := self._plan.next():
             if reason := self._do(task):
-                return self.concluded(reason)
+                return reason
         if blocked := self._plan.blocked:
             after = f"the task {blocked.task_id} is blocked after {blocked.attempts} attempts"
-            return self.concluded(f"{after}: {blocked.failure}")
-        self._close_what_was_left()
+            return f"{after}: {blocked.failure}"
+        for number, session in self._session.sessions().items():
+            if session.closing is None and session.opening.kind != "interactive":
+                detail = "what it was to do was found done when the work went on"
+                self._session.end(number, Closing("finished", detail, now_ms()))
         if not self._is_settled():
             self.check(VALIDATE)
-        return self.concluded()
+        return ""
 
     @property
     def _plan(self) -> Plan:
         return self._session.plan() or Plan(())
 
-    # -- the initializer ----------------------------------------------------------------------
-
     def _plan_suite(self) -> str:
         """Have the plan made where there is none; why not, if that fails."""
-        ending: Ending | None = None
+
+        def is_planned() -> Check:
+            if self._session.plan():
+                return Check(True, "planned")
+            return Check(False, "there is no plan yet: save eval_tasks.json")
+
+        ending = Ending("finished", "")
         for _ in range(MOST_ATTEMPTS):
-            if plan := self._session.plan():
-                self._session.save_plan(plan)  # also where the file for people was spoiled
-                return ""
+            if self._session.plan():
+                break
             if reason := self._no_more_sessions():
                 return reason
-            ending = self._lead("initializer", None, self._is_planned)
+            ending = self._lead("initializer", None, is_planned)
             if ending.reason == "budget":
                 return ending.detail
-        if self._session.plan():
+        if plan := self._session.plan():
+            self._session.save_plan(plan)  # also where the file for people was spoiled
             return ""
-        last = f"{ending.reason}: {ending.detail}" if ending else ""
+        last = f"{ending.reason}: {ending.detail}"
         return f"{MOST_ATTEMPTS} sessions ended without a plan; the last one: {last}"
 
-    def _is_planned(self) -> Check:
-        is_there = self._session.plan() is not None
-        return Check(
-            is_there, "planned" if is_there else "there is no plan yet: save eval_tasks.json"
-        )
+    def _recheck(self) -> None:
+        """What was blocked gets another chance; a suite that was changed is validated anew."""
+        plan = self._plan
+        if blocked := plan.blocked:
+            plan = plan.changed(blocked.task_id, status="pending", attempts=0)
+        validated = self._session.read_json(VALIDATION_FILE).get("suite")
+        is_done = plan.task(VALIDATE.task_id).status == "done"
+        if is_done and validated != self._session.suite_hash:
+            plan = plan.changed(VALIDATE.task_id, status="pending", evidence=(), attempts=0)
+        self._session.save_plan(plan)
 
     # -- one task -----------------------------------------------------------------------------
 
     def _do(self, task: Task) -> str:
         """Bring a task forward; why the work has to end here, if it has."""
         written = self._session.files().get(SCORERS_FILE, b"").decode(errors="replace")
-        found = Check(False, "")
-        if not task.scorers or all(name in written for name in task.scorers):
+        if all(name in written for name in task.scorers):
             found = self.check(task)
-        if found.ok:
-            return self._settle(task, found)
-        if not task.scorers:  # what earlier sessions left open is its worker's to do
-            self._session.save_plan(self._plan.changed(task.task_id, failure=found.text))
+            if found.ok:
+                return self._settle(task, found)
+            if not task.scorers:  # what earlier sessions left open is its worker's to do
+                self._session.save_plan(self._plan.changed(task.task_id, failure=found.text))
         if reason := self._no_more_sessions():
             return reason
-        if not (task.status == "in progress" and self._is_open("worker", task.task_id)):
+        if not (task.status == "in progress" and self._open_session("worker", task.task_id)):
             self._session.save_plan(self._plan.started(task.task_id))
         task = self._plan.task(task.task_id)
         ending = self._lead("worker", task, lambda: self.check(task))
@@ -156,13 +179,18 @@ class Orchestrator:
         return ""
 
     def check(self, task: Task) -> Check:
-        """The program's check of a task, as the suite is now."""
-        tasks = [task] if task.scorers else self._plan.tasks
-        wanted = [name for each in tasks for name in each.scorers]
-        if SCORERS_FILE not in self._session.files():
+        """The program's check of a task, as the suite is now; the same is not run twice."""
+        from evalkit.suite.verify import verify
+
+        work, files, plan = self.work, self._session.files(), self._plan
+        if SCORERS_FILE not in files:
             return Check(False, f"not done yet: {SCORERS_FILE} cannot be used: it is not there")
-        found = self._verification(wanted)
-        others = {name for each in self._plan.tasks for name in each.scorers} - set(task.scorers)
+        wanted = [n for each in ([task] if task.scorers else plan.tasks) for n in each.scorers]
+        key = (self._session.suite_hash, *wanted)
+        if key not in self._verified:
+            self._verified[key] = verify(work.runner, files, work.survey.rows, wanted=wanted)
+        found = self._verified[key]
+        others = {name for each in plan.tasks for name in each.scorers} - set(task.scorers)
         problems = [p for p in found.problems if not task.scorers or _concerns(p, others)]
         if not task.scorers:
             self._record(found)
@@ -172,16 +200,6 @@ class Orchestrator:
         there = [name for name in wanted if name in (*found.scorers, *found.judges)]
         evidence = f"{len(there)} scorers hold on {found.good_rows} good of {found.rows} rows"
         return Check(True, bounded(found.as_text()), (evidence,))
-
-    def _verification(self, wanted: list[str]) -> Verification:
-        """What the program finds of the suite as it is now; the same is not run twice."""
-        from evalkit.suite.verify import verify
-
-        work, key = self.work, (self._session.suite_hash, *wanted)
-        if key not in self._verified:
-            files, rows = self._session.files(), work.survey.rows
-            self._verified[key] = verify(work.runner, files, rows, wanted=wanted)
-        return self._verified[key]
 
     def _record(self, found: Verification) -> None:
         """Keep what was found of the whole suite, beside which suite that was."""
@@ -197,33 +215,30 @@ class Orchestrator:
 
     def _lead(self, kind: SessionKind, task: Task | None, check: Callable[[], Check]) -> Ending:
         """Lead a session; one of the same kind and task that was interrupted goes on."""
-        work, session = self.work, self._session
+        work, session, task_id = self.work, self._session, task.task_id if task else ""
         assert work.model is not None  # noqa: S101 - rules lead no sessions
         self._led += 1
-        task_id = task.task_id if task else ""
-        number = max(session.sessions(), default=0)
-        again = self._is_open(kind, task_id)
-        if not again:
-            number += 1
-            now = work.clock.now_ms()
-            session.start(Opening(number, kind, task_id, work.model.name, now))
-        title = task.title if task else "Look at the traces and plan the suite"
-        text = f"{title} (goes on where it was)" if again else title
+        text = task.title if task else "Look at the traces and plan the suite"
+        if known := self._open_session(kind, task_id):
+            number, text = known.opening.number, f"{text} (goes on where it was)"
+        else:
+            number = max(session.sessions(), default=0) + 1
+            session.start(Opening(number, kind, task_id, work.model.name, now_ms()))
         work.watch(Event("session", text, number, task_id, session.spent()))
         tools = SessionTools(work, kind, check)
-        loop = Loop(work.model, tools, session, work.budget, work.watch, work.clock)
+        loop = Loop(work.model, tools, session, work.budget, work.watch)
         try:
             return loop.run(number, prompt(kind), opening_message(work, kind, task))
         finally:
             with suppress(StoreError):  # at the end that is tried again
                 self_tracing.write(work.store, work.own_experiment, session)
 
-    def _is_open(self, kind: SessionKind, task_id: str) -> bool:
-        """Whether the last session is such a one, and was interrupted."""
-        sessions = self._session.sessions()
-        last = sessions[max(sessions)] if sessions else None
-        is_such = last and (last.opening.kind, last.opening.task_id) == (kind, task_id)
-        return last is not None and bool(is_such) and last.closing is None
+    def _open_session(self, kind: SessionKind, task_id: str) -> Session | None:
+        """The last session, where it is such a one and was interrupted."""
+        last = next(reversed(self._session.sessions().values()), None)
+        if last is None or last.closing is not None:
+            return None
+        return last if (last.opening.kind, last.opening.task_id) == (kind, task_id) else None
 
     def _no_more_sessions(self) -> str:
         most = self.work.budget.sessions
@@ -233,68 +248,28 @@ class Orchestrator:
 
     # -- rules --------------------------------------------------------------------------------
 
-    def _by_rules(self) -> Conclusion:
+    def _by_rules(self) -> str:
         """Let rules write the suite; one that somebody else wrote or changed is only judged."""
         from evalkit.agent import baseline
 
         session, work = self._session, self.work
         if self._is_settled():
-            return self.concluded()
+            return ""
         if session.files() and (session.sessions() or session.read_json(VALIDATION_FILE)):
             self.check(VALIDATE)
         else:
             self._led = 1
             work.watch(Event("session", "Write a suite by rules", 1))
             self._record(baseline.build(session, work.survey, work.runner, work.watch))
-        if (found := self._whole) and not session.sessions():
-            names = tuple(found.scorers)
-            plan = Plan((Task("rules", "Write scorers that good answers hold to", names), VALIDATE))
-            plan = plan.done("rules", [f"{len(names)} scorers"])
-            proof = f"{found.word}: {found.good_rows} good of {found.rows} rows"
-            lacks = "\n".join(found.problems)
-            last = VALIDATE.task_id
-            plan = plan.changed(last, failure=lacks) if lacks else plan.done(last, [proof])
-            session.save_plan(plan)
-        return self.concluded()
-
-    # -- what holds it together ---------------------------------------------------------------
-
-    def _recheck(self) -> None:
-        """What was blocked gets another chance; a suite that was changed is validated anew."""
-        plan = self._plan
-        if blocked := plan.blocked:
-            plan = plan.changed(blocked.task_id, status="pending", attempts=0)
-        validated = self._session.read_json(VALIDATION_FILE).get("suite")
-        is_done = plan.task(VALIDATE.task_id).status == "done"
-        if is_done and validated != self._session.suite_hash:
-            plan = plan.changed(VALIDATE.task_id, status="pending", evidence=(), attempts=0)
-        self._session.save_plan(plan)
-
-    def _close_what_was_left(self) -> None:
-        """End the sessions that a kill or a budget cut short and that nothing is left for."""
-        for number, session in self._session.sessions().items():
-            if session.closing is None and session.opening.kind != "interactive":
-                detail = "what it was to do was found done when the work went on"
-                self._session.end(number, Closing("finished", detail, self.work.clock.now_ms()))
+        if self._whole and not session.sessions():
+            session.save_plan(baseline.plan_of(self._whole))
+        return ""
 
     def _is_settled(self) -> bool:
         """Whether the suite as it is was verified and kept, or cannot be for want of traces."""
         now, found = self._session.suite_hash, self._session.read_json(VALIDATION_FILE)
         is_kept = self._session.read_json(KEPT_FILE).get("suite") == now
         return found.get("suite") == now and (is_kept or found["word"] != "verified")
-
-    def concluded(self, reason: str = "") -> Conclusion:
-        """Where the work ends; without a reason of its own, what the program found decides."""
-        found = self._session.read_json(VALIDATION_FILE)
-        if not reason and found.get("word") != "verified":
-            few = (
-                f"too few traces: {found.get('good_rows')} good answers are no proof, {FEW_ROWS} "
-                "are the least. The suite is left as it is; start again when there are more"
-            )
-            is_few, problems = found.get("word") == "too few traces", found.get("problems")
-            more = map(str, problems) if isinstance(problems, list) else ()
-            reason = "; ".join([few if is_few else "not verified", *more])
-        return Conclusion(reason, self._led, self._whole)
 
 
 def _concerns(problem: str, others: set[str]) -> bool:

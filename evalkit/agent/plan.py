@@ -11,8 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, TypeAlias
 
-import msgspec
-
 from evalkit.core.usage import Usage
 from evalkit.core.values import Json
 
@@ -80,10 +78,7 @@ class Task:
 
     Attributes:
         task_id: Such as ``scorers-1``; the last one is ``validate``.
-        title: What it is, for people.
-        scorers: The scorers that have to be there and hold, by name; empty for the whole suite.
-        instructions: What the plan says about it.
-        status: How far it is.
+        scorers: Names of scorers that have to be there and hold; empty for the whole suite.
         attempts: Sessions that tried.
         evidence: What the program's check found, once it is done.
         failure: Why the last attempt did not pass the check, or what is to be seen to.
@@ -121,14 +116,6 @@ class Plan:
             for number, task in enumerate(proposal.tasks, 1)
         ]
         return cls((*tasks, VALIDATE))
-
-    @classmethod
-    def read(cls, content: bytes | None) -> Plan | None:
-        """The plan of a file; None where it is cut off or no plan."""
-        try:
-            return msgspec.json.decode(content or b"", type=cls)
-        except msgspec.DecodeError:
-            return None
 
     def as_bytes(self) -> bytes:
         """The plan as JSON text that a person reads."""

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
+from evalkit.agent.plan import Budget, Limits
 from evalkit.core.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from evalkit.agent.model_client import Model
 
 USUAL_USD = 5.0
 USUAL_SESSIONS = 40
@@ -15,29 +20,21 @@ USUAL_SESSIONS = 40
 class Request:
     """What the agent is asked to do.
 
+    ``max_*`` bound all sessions together, ``session_*`` each one: calls of the model (turns),
+    tokens, USD (cost), minutes.
+
     Attributes:
-        experiment: The experiment whose traces are looked at, by name or id; None where the
-            session knows it.
+        experiment: With the traces, by name or id; None where the session knows it.
         session: The session that is gone on with; None to begin a new one.
         config: An evaluation's config, which may name the MLflow.
         tracking_uri: The MLflow; None for what the config, the environment or the default say.
         volume_path: Where session directories lie; None for the working directory.
-        model: The model; None for ``MODEL`` or Claude's newest, or rules where there is no key.
+        model: None for ``MODEL`` or Claude's newest, or rules where there is no key.
         base_url: Where Claude is reached; None for ``ANTHROPIC_BASE_URL`` or Anthropic.
         secret_scope: Databricks secret scope with the token for Claude.
         secret_key: The token's name there.
         own_experiment: Where the agent's own traces go, by name or id.
-        sql_warehouse_id: The SQL warehouse that reads traces in tables of Unity Catalog; None for
-            ``MLFLOW_TRACING_SQL_WAREHOUSE_ID``.
-        max_sessions: Sessions that may be led this time.
-        max_turns: Calls of the model, in all sessions.
-        max_tokens: Tokens, in all sessions.
-        max_cost: USD, in all sessions.
-        max_minutes: Time, in all sessions.
-        session_turns: Calls of the model in one session.
-        session_tokens: Tokens in one session.
-        session_cost: USD in one session.
-        session_minutes: Time in one session.
+        sql_warehouse_id: Reads traces in tables of Unity Catalog.
         unconfined: Whether code runs unconfined where this machine cannot confine it.
         allow_network: Whether the code may use the network.
         pass_env: Environment variables that the code is given.
@@ -68,31 +65,42 @@ class Request:
     pass_env: tuple[str, ...] = ()
 
     def check(self) -> None:
-        """Look at what can be wrong without asking anybody.
-
-        Raises:
-            InputError: names everything that is.
-        """
+        """Raise an InputError that names everything that is wrong without asking anybody."""
         if problems := list(self._problems()):
             raise InputError(*problems)
 
     def _problems(self) -> Iterator[Problem]:
-        limits = {
-            "--max-iterations": self.max_sessions,
-            "--max-turns": self.max_turns,
-            "--max-tokens": self.max_tokens,
-            "--max-cost": self.max_cost,
-            "--max-minutes": self.max_minutes,
-            "--session-turns": self.session_turns,
-            "--session-tokens": self.session_tokens,
-            "--session-cost": self.session_cost,
-            "--session-minutes": self.session_minutes,
-        }
-        for flag, value in limits.items():
-            if value is not None and not value > 0:
+        for name, value in asdict(self).items():
+            if name.startswith(("max_", "session_")) and value is not None and not value > 0:
+                flag = f"--{name}".replace("_", "-").replace("max-sessions", "max-iterations")
                 yield Problem(f"{value:g} is no budget", field=flag, fix="a number above 0")
-        if bool(self.secret_scope) != bool(self.secret_key) and self.secret_key:
+        if self.secret_key and not self.secret_scope:
             yield Problem("a key without its scope", field="--secret-key", fix="--secret-scope")
         for name in self.pass_env:
             if not name.replace("_", "a").isalnum():
                 yield Problem(f"{name!r} is no variable", field="--pass-env", fix="its name alone")
+
+
+def budget_of(request: Request, model: Model | None) -> Budget:
+    """What may be spent.
+
+    Raises:
+        InputError: the model's price is not known and no number of tokens was named, so that
+            nothing would bound what it costs.
+    """
+    is_priced = model is None or model.is_priced
+    if model is not None and not is_priced and request.max_tokens is None:
+        raise InputError(
+            Problem(
+                f"the price of {model.name} is not known, so its cost cannot be bounded",
+                field="--max-tokens",
+                fix="say how many tokens it may take in total, such as --max-tokens 2000000",
+            )
+        )
+    usd = USUAL_USD if request.max_cost is None and is_priced else request.max_cost
+    one = (request.session_turns, request.session_tokens)
+    return Budget(
+        Limits(*one, request.session_cost, request.session_minutes),
+        Limits(request.max_turns, request.max_tokens, usd, request.max_minutes),
+        request.max_sessions,
+    )

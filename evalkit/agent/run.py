@@ -6,12 +6,12 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from evalkit.agent import self_tracing
 from evalkit.agent.loop import Watch
 from evalkit.agent.model_settings import OFFLINE
-from evalkit.agent.orchestrator import Conclusion, build_suite
+from evalkit.agent.orchestrator import Conclusion, Orchestrator
 from evalkit.agent.plan import Plan
 from evalkit.agent.request import Request
 from evalkit.agent.session import ANALYSIS_FILE, KEPT_FILE, VALIDATION_FILE
@@ -23,16 +23,7 @@ from evalkit.core.errors import EvalkitError, Unfinished
 from evalkit.invocation import typed
 from evalkit.suite.model import SCORERS_FILE
 
-if TYPE_CHECKING:
-    pass
-
 Report = dict[str, Any]
-
-OWN_EXPERIMENT = "evalkit-agent"
-"""Where the agent's own traces go unless told otherwise."""
-
-LEAST_MLFLOW = (3, 17)
-WAREHOUSE = "MLFLOW_TRACING_SQL_WAREHOUSE_ID"
 
 
 def build(request: Request, watch: Watch) -> Report:
@@ -53,7 +44,7 @@ def build(request: Request, watch: Watch) -> Report:
     """
     with opened(request, watch) as work:
         try:
-            conclusion = build_suite(work)
+            conclusion = Orchestrator(work).run()
         except KeyboardInterrupt:
             conclusion = Conclusion("interrupted")
         except EvalkitError as error:

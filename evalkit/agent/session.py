@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -46,14 +47,10 @@ _KEPT_SNAPSHOTS = 3
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a session directory is about; the same for all its life.
+    """What a session directory is about; ``session_id`` is its folder's name.
 
-    Attributes:
-        session_id: Its id, which is its folder's name.
-        experiment: The experiment's name.
-        experiment_id: The experiment's id.
-        tracking_uri: Where it lies, without a password.
-        form: The form of the directory, see :mod:`evalkit.agent.location`.
+    ``tracking_uri`` is without a password; ``form`` is the directory's, see
+    :mod:`evalkit.agent.location`.
     """
 
     session_id: str
@@ -76,16 +73,10 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One answered call.
+    """One answered call: the messages since the last answer, and the answer.
 
-    Attributes:
-        number: Its number within the session, from 1.
-        sent: The messages that came since the last answer.
-        reply: The answer.
-        started_ms: When the call began, milliseconds since the epoch.
-        seconds: From there to the answer.
-        before_s: From the last answer to the call: tools, mostly.
-        tools_s: How long each of those tools took, by its call's id.
+    ``seconds`` is how long it took, ``before_s`` what passed before it since the last answer, and
+    ``tools_s`` how long each tool took of that, by its call's id.
     """
 
     number: int
@@ -125,14 +116,18 @@ class Session:
 
     @property
     def messages(self) -> list[Message]:
-        """The conversation so far; it ends with an answer."""
-        return [each for turn in self.turns for each in (*turn.sent, answer(turn.reply))]
+        """The conversation so far; it ends with an answer, of which one without words says so."""
+        said: list[Message] = []
+        for turn in self.turns:
+            content: list[Json] = [dict(block) for block in turn.reply.content]
+            content = content or [{"type": "text", "text": "(nothing)"}]
+            said += [*turn.sent, {"role": "assistant", "content": content}]
+        return said
 
 
-def answer(reply: Reply) -> Message:
-    """An answer as a message of the conversation; one without words says so."""
-    content: list[Json] = [dict(block) for block in reply.content]
-    return {"role": "assistant", "content": content or [{"type": "text", "text": "(nothing)"}]}
+def now_ms() -> int:
+    """Milliseconds since the epoch."""
+    return time.time_ns() // 10**6
 
 
 class SessionDirectory:
@@ -149,7 +144,7 @@ class SessionDirectory:
     def plan(self) -> Plan | None:
         """The newest plan that was written whole; None where there is none yet."""
         names = (*reversed(self.folder.names(_SNAPSHOTS)), PLAN_FILE)
-        return next(filter(None, (Plan.read(self.folder.read(name)) for name in names)), None)
+        return next(filter(None, (decoded(self.folder.read(name), Plan) for name in names)), None)
 
     def save_plan(self, plan: Plan) -> None:
         """Keep the plan; nothing is written where it is the one that is kept."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import msgspec
 
@@ -24,15 +24,12 @@ from evalkit.agent.session import (
     SessionDirectory,
     SessionKind,
 )
-from evalkit.agent.work import Work
+from evalkit.agent.work import Work, bounded
 from evalkit.core.errors import InputError
 from evalkit.core.masking import mask_text
 from evalkit.core.notes import Note
 from evalkit.core.values import Json, canonical, derive_id, well_formed
 from evalkit.suite.model import SCORERS_FILE
-
-MOST_BYTES = 9_000
-"""Of a tool's result, as UTF-8."""
 
 MOST_CODE = 60_000
 MOST_ANNOTATIONS = 50
@@ -126,6 +123,14 @@ _TOOLS: Mapping[str, type[Any]] = {
 """Each tool by its name: its arguments, whose docstring is what a model is told of it."""
 
 
+def _spec(name: str, arguments: type[Any]) -> ToolSpec:
+    (schema,), parts = msgspec.json.schema_components([arguments], ref_template="#/$defs/{name}")
+    own = dict(parts.pop(schema["$ref"].rsplit("/", 1)[-1]))
+    own.pop("title", None)
+    description = " ".join(own.pop("description", "").split())
+    return ToolSpec(name, description, own | ({"$defs": parts} if parts else {}))
+
+
 @dataclass
 class SessionTools:
     """The tools of one session.
@@ -135,24 +140,17 @@ class SessionTools:
         kind: The session's; says which files it may write.
         check: The program's check of its task.
         done: What the session was for, once it is done.
+        specs: The same for all sessions, so that a model's cache holds.
     """
 
     work: Work
     kind: SessionKind
     check: Callable[[], Check]
     done: str = field(default="", init=False)
-
-    @property
-    def specs(self) -> tuple[ToolSpec, ...]:
-        """The same for all sessions, so that a model's cache holds."""
-        return tuple(_spec(name, arguments) for name, arguments in _TOOLS.items())
+    specs: ClassVar = tuple(_spec(name, arguments) for name, arguments in _TOOLS.items())
 
     def run(self, call: ToolCall) -> ToolResult:
-        """Use a tool.
-
-        Raises:
-            StoreError: MLflow failed; no tool could go on.
-        """
+        """Use a tool; raises a StoreError where MLflow failed, as no tool could go on."""
         if call.name not in _TOOLS:
             names = ", ".join(_TOOLS)
             return ToolResult(f"there is no tool {call.name}; there are {names}", is_error=True)
@@ -193,7 +191,12 @@ class SessionTools:
             text = before.replace(asked.old, asked.new)
         text, masked = mask_text(str(well_formed(text)))
         folder.write(asked.path, text.encode())
-        broken = _syntax(text) if asked.path == SCORERS_FILE else ""
+        broken = ""
+        if asked.path == SCORERS_FILE:
+            try:
+                ast.parse(text)
+            except (SyntaxError, ValueError) as error:
+                broken = f"; but it is no valid Python: {error}"
         secrets = "; secrets in it were masked" if masked else ""
         return f"saved: {asked.path}, {len(text.splitlines())} lines{secrets}{broken}"
 
@@ -230,7 +233,9 @@ class SessionTools:
         rows = {row.trace_id for row in self.work.survey.rows}
         if strange := [each for each in asked.evidence if each not in rows]:
             raise ToolFailed(f"{', '.join(strange[:5])}: no trace of this experiment's sample")
-        note = Note(asked.trace_id, asked.kind, asked.name, asked.value, asked.rationale)
+        others = [each for each in asked.evidence if each != asked.trace_id]
+        why = asked.rationale + (f"\nEvidence: {', '.join(others)}" if others else "")
+        note = Note(asked.trace_id, asked.kind, asked.name, asked.value, why)
         name = derive_id(note.trace_id, note.kind, note.name, length=16)
         path = f"{ANNOTATED}{name}.json"
         known = session.folder.names(ANNOTATED)
@@ -252,28 +257,3 @@ class SessionTools:
 def annotations_of(session: SessionDirectory) -> list[dict[str, Json]]:
     """What models left on production traces, as they said it."""
     return [session.read_json(name) for name in session.folder.names(ANNOTATED)]
-
-
-def _spec(name: str, arguments: type[Any]) -> ToolSpec:
-    (schema,), parts = msgspec.json.schema_components([arguments], ref_template="#/$defs/{name}")
-    own = dict(parts.pop(schema["$ref"].rsplit("/", 1)[-1]))
-    own.pop("title", None)
-    description = " ".join(own.pop("description", "").split())
-    return ToolSpec(name, description, own | ({"$defs": parts} if parts else {}))
-
-
-def bounded(text: str, most: int = MOST_BYTES) -> str:
-    """The text without secrets, cut where it is too long for a conversation."""
-    raw = mask_text(str(well_formed(text)))[0].encode()
-    if len(raw) <= most:
-        return raw.decode()
-    kept = raw[: most - 100].decode(errors="ignore")
-    return f"{kept}\n… cut here: {len(raw) - len(kept.encode()):,} bytes more. Ask for less."
-
-
-def _syntax(code: str) -> str:
-    try:
-        ast.parse(code)
-    except (SyntaxError, ValueError) as error:
-        return f"; but it is no valid Python: {error}"
-    return ""

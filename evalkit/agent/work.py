@@ -8,19 +8,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalkit.adapters.files.env_file import ENV_FILE, read_env_file
 from evalkit.agent import location
-from evalkit.agent.loop import Clock, Event, Watch
+from evalkit.agent.loop import Event, Watch
 from evalkit.agent.model_client import Model, claude
-from evalkit.agent.plan import Budget, Limits
-from evalkit.agent.request import USUAL_USD, Request
-from evalkit.agent.session import ANALYSIS_FILE, About, SessionDirectory
+from evalkit.agent.plan import Budget, Task
+from evalkit.agent.request import Request, budget_of
+from evalkit.agent.session import ANALYSIS_FILE, NOTES_FILE, About, SessionDirectory, SessionKind
 from evalkit.core.errors import InputError, Problem
+from evalkit.core.masking import mask_text
 from evalkit.core.tracking import without_password
+from evalkit.core.values import well_formed
+from evalkit.suite.model import LIMITS_FILE, SCORERS_FILE
 from evalkit.workspace import locate
 
 if TYPE_CHECKING:
@@ -35,20 +39,18 @@ OWN_EXPERIMENT = "evalkit-agent"
 LEAST_MLFLOW = (3, 17)
 WAREHOUSE = "MLFLOW_TRACING_SQL_WAREHOUSE_ID"
 
+MOST_BYTES = 9_000
+"""Of a tool's result, as UTF-8."""
+
+FILES_SHOWN = {SCORERS_FILE: 14_000, LIMITS_FILE: 3_000, NOTES_FILE: 3_000}
+"""What a session is shown of the files that are there, with the most bytes."""
+
 
 @dataclass
 class Work:
-    """What the agent works with; traces are read when they are first needed.
+    """What the agent works with; without a model rules do the work.
 
-    Attributes:
-        model: Whoever answers; None where rules do the work.
-        session: The session directory.
-        store: The MLflow with the traces.
-        sandbox: Where code runs.
-        budget: What may be spent.
-        watch: Told what happens.
-        clock: The time.
-        own_experiment: The id of the experiment for the agent's own traces.
+    ``own_experiment`` is the id of the experiment for the agent's own traces.
     """
 
     model: Model | None
@@ -57,7 +59,6 @@ class Work:
     sandbox: Sandbox
     budget: Budget
     watch: Watch
-    clock: Clock
     own_experiment: str
 
     @cached_property
@@ -86,6 +87,40 @@ class Work:
         return Runner(self.sandbox, self.survey.rows)
 
 
+def prompt(kind: SessionKind) -> str:
+    """What a model is told that it is and is to do in a session of that kind."""
+    folder = resources.files(__package__) / "prompts"
+    return "\n".join((folder / f"{name}.md").read_text("utf-8") for name in (kind, "scorers"))
+
+
+def opening_message(work: Work, kind: SessionKind, task: Task | None) -> str:
+    """What a session is told first: its task, what is there, and what the traces say."""
+    from evalkit.traces.report import opening
+
+    parts = [f"Experiment: {work.session.about.experiment}."]
+    if kind == "initializer":
+        parts.append("Look at the traces and plan the suite.")
+    if task is not None:
+        parts.append(f"Your task ({task.task_id}): {task.title}\n{task.instructions}".strip())
+        if task.failure:
+            parts.append(f"The program's check says:\n{bounded(task.failure)}")
+    for path, most in FILES_SHOWN.items():
+        if content := work.session.folder.read(path):
+            text = bounded(content.decode(errors="replace"), most)
+            parts.append(f"{path} as it is:\n~~~\n{text}\n~~~")
+    parts.append(opening(work.survey, most_chars=14_000 if kind == "initializer" else 9_000))
+    return "\n\n".join(parts)
+
+
+def bounded(text: str, most: int = MOST_BYTES) -> str:
+    """The text without secrets, cut where it is too long for a conversation."""
+    raw = mask_text(str(well_formed(text)))[0].encode()
+    if len(raw) <= most:
+        return raw.decode()
+    kept = raw[: most - 100].decode(errors="ignore")
+    return f"{kept}\n… cut here: {len(raw) - len(kept.encode()):,} bytes more. Ask for less."
+
+
 @contextmanager
 def opened(request: Request, watch: Watch) -> Iterator[Work]:
     """What the agent works with; its session is kept from other processes meanwhile.
@@ -100,34 +135,42 @@ def opened(request: Request, watch: Watch) -> Iterator[Work]:
         StoreError: MLflow answered with an error.
     """
     request.check()
-    _check_mlflow()
+    there, least = version("mlflow"), ".".join(map(str, LEAST_MLFLOW))
+    if tuple(map(int, there.split(".")[:2])) < LEAST_MLFLOW:
+        what = f"the agent needs MLflow {least} or newer, and {there} is installed"
+        fix = f"pip install 'mlflow>={least}'; all other stages work as they are"
+        raise InputError(Problem(what, fix=fix))
     session = _known(request)
     uri, named = aim(request, session)
     from evalkit.adapters.store import connect
     from evalkit.suite.sandbox import Policy, Sandbox
 
     store = connect(uri)
-    experiment_id, experiment = _experiment(store, named, uri)
+    found = store.find_experiment(named)
+    if found is None:
+        what = f"there is no experiment {named!r} in MLflow at {without_password(uri)}"
+        raise _refused("--experiment-id", what, "name one that is there, by its name or its id")
+    experiment_id, experiment = found
     own = _own_experiment(store, request.own_experiment, experiment_id, experiment)
     model = claude(request, lambda text: watch(Event("wait", text)))
     budget = budget_of(request, model)
-    sandbox = Sandbox(
-        Policy(
-            unconfined=request.unconfined,
-            allow_network=request.allow_network,
-            pass_env=request.pass_env,
-        )
+    rules = Policy(
+        unconfined=request.unconfined,
+        allow_network=request.allow_network,
+        pass_env=request.pass_env,
     )
     if session is None:
-        if request.session:
-            watch(Event("wait", _newly_named(request)))
-        session_id = request.session or location.new_id(experiment, time.time())
+        base, chosen = request.volume_path, request.session
+        if chosen:
+            others = ", ".join(location.session_ids(base)[-5:])
+            there_are = f"; there are {others}" if others else ""
+            watch(Event("wait", f"there is no session {chosen} yet, so it is started{there_are}"))
+        session_id = chosen or location.new_id(experiment, time.time())
         lasting = location.lasting(without_password(uri))
         about = About(session_id, experiment, experiment_id, lasting)
-        session = location.start_session(request.volume_path, about, is_named=bool(request.session))
-    clock = Clock(lambda: round(time.time() * 1000), time.monotonic)
+        session = location.start_session(base, about, is_named=bool(chosen))
     with location.held(session):
-        yield Work(model, session, store, sandbox, budget, watch, clock, own)
+        yield Work(model, session, store, Sandbox(rules), budget, watch, own)
 
 
 def aim(request: Request, session: SessionDirectory | None = None) -> tuple[str, str]:
@@ -151,101 +194,24 @@ def aim(request: Request, session: SessionDirectory | None = None) -> tuple[str,
     return tracking.uri, named
 
 
-def budget_of(request: Request, model: Model | None) -> Budget:
-    """What may be spent.
-
-    Raises:
-        InputError: the model's price is not known and no number of tokens was named, so that
-            nothing would bound what it costs.
-    """
-    usd = request.max_cost
-    if model is not None and not model.is_priced and request.max_tokens is None:
-        raise InputError(
-            Problem(
-                f"the price of {model.name} is not known, so its cost cannot be bounded",
-                field="--max-tokens",
-                fix="say how many tokens it may take in total, such as --max-tokens 2000000",
-            )
-        )
-    if usd is None and (model is None or model.is_priced):
-        usd = USUAL_USD
-    return Budget(
-        Limits(
-            request.session_turns,
-            request.session_tokens,
-            request.session_cost,
-            request.session_minutes,
-        ),
-        Limits(request.max_turns, request.max_tokens, usd, request.max_minutes),
-        request.max_sessions,
-    )
-
-
-def _check_mlflow() -> None:
-    there = version("mlflow")
-    if tuple(map(int, there.split(".")[:2])) < LEAST_MLFLOW:
-        least = ".".join(map(str, LEAST_MLFLOW))
-        raise InputError(
-            Problem(
-                f"the agent needs MLflow {least} or newer, and {there} is installed",
-                fix=f"pip install 'mlflow>={least}'; all other stages work as they are",
-            )
-        )
-
-
 def _known(request: Request) -> SessionDirectory | None:
-    """The session that was named; None where one is to be started.
-
-    Raises:
-        InputError: nothing says what it is to be about, or it is about something else.
-    """
+    """The session that was named; None where one is to be started."""
     if request.session is None and request.experiment is None:
         fix = "name the experiment whose traces are to be looked at, by name or id; or a session "
         fix += "to go on with, by --session"
-        raise InputError(Problem("no experiment is named", field="--experiment-id", fix=fix))
+        raise _refused("--experiment-id", "no experiment is named", fix)
     if request.session is None:
         return None
     known = location.find_session(request.volume_path, request.session)
     if known is None and request.experiment is None:
-        raise InputError(
-            Problem(
-                f"there is no session {request.session}",
-                location.SESSIONS,
-                field="--session",
-                fix="name one that is there, or an experiment to start with",
-            )
-        )
+        fix = "name one that is there, or an experiment to start with"
+        raise _refused("--session", f"there is no session {request.session}", fix)
     about = known.about if known else None
     if about and request.experiment not in {None, about.experiment, about.experiment_id}:
-        raise InputError(
-            Problem(
-                f"the session {about.session_id} is about {about.experiment}, not "
-                f"{request.experiment}",
-                field="--session",
-                fix="leave --experiment-id out, or start a new session",
-            )
-        )
+        what = f"the session {about.session_id} is about {about.experiment}, not "
+        fix = "leave --experiment-id out, or start a new session"
+        raise _refused("--session", f"{what}{request.experiment}", fix)
     return known
-
-
-def _newly_named(request: Request) -> str:
-    """That a session is started under a name that somebody may have mistyped."""
-    there = location.session_ids(request.volume_path)
-    others = f"; there are {', '.join(there[-5:])}" if there else ""
-    return f"there is no session {request.session} yet, so it is started{others}"
-
-
-def _experiment(store: Store, named: str, uri: str) -> tuple[str, str]:
-    found = store.find_experiment(named)
-    if found is None:
-        raise InputError(
-            Problem(
-                f"there is no experiment {named!r} in MLflow at {without_password(uri)}",
-                field="--experiment-id",
-                fix="name one that is there, by its name or its id",
-            )
-        )
-    return found
 
 
 def _own_experiment(store: Store, named: str | None, looked_at: str, beside: str) -> str:
@@ -258,9 +224,13 @@ def _own_experiment(store: Store, named: str | None, looked_at: str, beside: str
     found, flag = store.find_experiment(wanted), "--mlflow-agent-experiment-id"
     if found is None and named and named.isdecimal():
         fix = "name one that is there by its id, or a new one by a name"
-        raise InputError(Problem(f"there is no experiment {named}", field=flag, fix=fix))
+        raise _refused(flag, f"there is no experiment {named}", fix)
     own = found[0] if found else store.experiment(wanted, create=True)
     if own == looked_at:
         what = "the agent's own traces would go into the experiment that it looks at"
-        raise InputError(Problem(what, field=flag, fix="name another experiment for them"))
+        raise _refused(flag, what, "name another experiment for them")
     return own
+
+
+def _refused(flag: str, what: str, fix: str) -> InputError:
+    return InputError(Problem(what, field=flag, fix=fix))

@@ -10,8 +10,8 @@ from evalkit.agent import location
 from evalkit.agent.model_client import claude
 from evalkit.agent.model_settings import OFFLINE, why_this_model
 from evalkit.agent.plan import Budget, Limits
-from evalkit.agent.request import USUAL_SESSIONS, USUAL_USD, Request
-from evalkit.agent.work import aim, budget_of
+from evalkit.agent.request import USUAL_SESSIONS, USUAL_USD, Request, budget_of
+from evalkit.agent.work import aim
 from evalkit.core.tracking import without_password
 from evalkit.params import Project, param
 from evalkit.suite.sandbox import Policy, Sandbox

@@ -98,12 +98,12 @@ if JUDGE_MODEL:
 '''
 
 
-def rule_suite(rows: Sequence[Row], without: Sequence[str] = ()) -> dict[str, bytes]:
+def rule_suite(rows: Sequence[Row], without: Mapping[str, str] | None = None) -> dict[str, bytes]:
     """``scorers.py`` and ``LIMITS.md`` with what rules can tell of such answers.
 
     Args:
         rows: Recorded rows; bounds are learned from the good ones.
-        without: Scorers that are left out, because a verification refused them.
+        without: Scorers that a verification refused, with its reason; they are left out.
     """
     routes: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -122,9 +122,9 @@ def rule_suite(rows: Sequence[Row], without: Sequence[str] = ()) -> dict[str, by
             if mask_json(bound := learned(check, route, taken)) == bound
         }
         example = _example(check, found, by_route)
-        if check.name in without or example is None:
-            why = "did not hold when it was verified" if check.name in without else "fails nothing"
-            notes.append(f"{check.name} is left out: it {why}.")
+        refused = (without or {}).get(check.name)
+        if refused or example is None:
+            notes.append(f"{check.name} is left out: {refused or 'it fails nothing'}.")
             continue
         bounds[check.name], examples[check.name] = found, example
         off = [(", ".join(bound["off"][:6]), r) for r, bound in found.items() if "off" in bound]
