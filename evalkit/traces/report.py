@@ -54,15 +54,13 @@ def _sections(of: Mapping[str, Json], rows: Sequence[Row]) -> Iterator[tuple[str
     said = {each: "; ".join(comments) for each, comments in people["comments"].items()}
     rejected = sorted(people["rejected"], key=lambda each: each not in by_id)
     reasons = ((each, said.get(each) or "no reason given") for each in rejected)
-    yield "People rejected", 6, [f"{t} because: {why} | {_row(by_id.get(t))}" for t, why in reasons]
+    yield "People rejected", 9, [f"{t} because: {why} | {_row(by_id.get(t))}" for t, why in reasons]
     others = {each: words for each, words in said.items() if each not in people["rejected"]}
     yield "Other comments", 2, [f"{t}: {words}" for t, words in others.items()]
     wished = [(row.trace_id, as_text(dict(row.expectations))) for row in rows if row.expectations]
     yield "Expectations that people wrote", 2, [f"{t}: {words}" for t, words in wished]
-    routes: dict[str, list[Row]] = {}
-    for row in (row for row in rows if row.is_good):
-        routes.setdefault(row.route, []).append(row)
-    in_turn = [row for row in chain(*zip_longest(*routes.values())) if row is not None]
+    routes = {row.route: [r for r in rows if r.is_good and r.route == row.route] for row in rows}
+    in_turn = filter(None, chain(*zip_longest(*routes.values())))
     good = [f"{row.trace_id} ({row.route}): {_row(row)}" for row in in_turn]
     for name, share, entries in (
         ("Errors", 4, of["errors"]),
@@ -93,16 +91,13 @@ def _record(record: Mapping[str, Json]) -> str:
 def _row(row: Row | None) -> str:
     if row is None:
         return "not among the rows"
-    *earlier, last = conversation(row.inputs, row.outputs) or (Turn("user", ""),)
-    is_answered = last.role == "assistant" and not row.failed
-    told = [turn for turn in earlier if turn.role != "system"][-_MOST_TURNS:]
-    asked = " / ".join(
-        f"{turn.role}: {short(turn.text, _TEXT_CHARS)}"
-        for turn in (told if is_answered else [last])
-    )
-    return (
-        f"{asked} | {f'answered: {short(last.text, _TEXT_CHARS)}' if is_answered else 'no answer'}"
-    )
+    *told, last = conversation(row.inputs, row.outputs) or (Turn("user", ""),)
+    told = [turn for turn in told if turn.role != "system"][-_MOST_TURNS:]
+    answered = f"answered: {short(last.text, _TEXT_CHARS)}"
+    if last.role != "assistant" or row.failed:
+        told, answered = [last], "no answer"
+    asked = " / ".join(f"{turn.role}: {short(turn.text, _TEXT_CHARS)}" for turn in told)
+    return f"{asked} | {answered}"
 
 
 def _pairs(values: Mapping[str, Json] | None) -> str:
