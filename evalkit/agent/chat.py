@@ -28,7 +28,7 @@ from evalkit.agent.tools import SessionTools
 from evalkit.agent.work import Work, opened, opening_message, prompt
 from evalkit.core.brevity import short
 from evalkit.core.content import mapping_of
-from evalkit.core.errors import InputError, ModelError, Problem, StoreError
+from evalkit.core.errors import EvalkitError, InputError, ModelError, Problem
 from evalkit.core.masking import mask_text
 
 if TYPE_CHECKING:
@@ -261,10 +261,14 @@ class Conversation:
             if self.kept or suite != (self._session.suite_hash, "verified"):
                 self_tracing.write(work.store, work.own_experiment, self._session)
                 return
+            self._view.wait()
             self._suite.check(VALIDATE)  # what an earlier process found is found again
             leave(work, self._suite.concluded())
             if kept := self.kept:
                 where = f"run {kept['mlflow_run_id']} of {kept['experiment']}"
                 self._view.aside(f"the suite is verified, and kept in MLflow: {where}")
-        except StoreError as error:
-            self._view.aside(f"not everything is kept; the next answer tries again: {error}")
+        except (EvalkitError, KeyboardInterrupt) as error:
+            why = str(error) or "stopped"
+            self._view.aside(f"not everything is kept; the next answer tries again: {why}")
+        finally:
+            self._view.flush()

@@ -125,10 +125,21 @@ def _trace(part: _Part, trace_id: str, key: str, session_id: str) -> Trace:
     if None not in costs:
         metadata["mlflow.trace.cost"] = canonical({"total_cost": sum(filter(None, costs))})
     told = (canonical([s.span_id, s.name, s.end_ns, s.inputs, s.outputs]) for s in spans)
-    content, tags = derive_id(top.status, *told), {RUN_TAG: key}
+    content = derive_id(top.status, *told)
     return Trace(
-        *(f"tr-{trace_id}", top.name, None, start, end, top.status, top.inputs, top.outputs),
-        *(spans, {**tags, HASH_TAG: content}, metadata, content, Receipt()),
+        f"tr-{trace_id}",
+        top.name,
+        None,
+        start,
+        end,
+        top.status,
+        top.inputs,
+        top.outputs,
+        spans,
+        {RUN_TAG: key, HASH_TAG: content},
+        metadata,
+        content,
+        Receipt(),
     )
 
 
@@ -143,15 +154,10 @@ def _steps(turns: Sequence[Turn]) -> Iterator[Span]:
         for call in before.reply.tool_calls if before else ():
             result = results.get(call.call_id, {})
             end = min(start + round(turn.tools_s.get(call.call_id, 0.0) * 1e9), called)
-            name, given, came = (
-                f"{turn.number} {call.call_id}",
-                call.arguments,
-                result.get("content"),
-            )
-            ended: tuple[Status, str] = (
-                ("ERROR", str(came)) if result.get("is_error") else ("OK", "")
-            )
-            yield Span(name, None, call.name, "TOOL", start, end, dict(given), came, {}, *ended)
+            name, came = f"{turn.number} {call.call_id}", result.get("content")
+            tool = Span(name, None, call.name, "TOOL", start, end, dict(call.arguments), came)
+            failed = bool(result.get("is_error"))
+            yield replace(tool, status="ERROR", message=str(came)) if failed else tool
             start = end
         attributes: dict[str, Json] = {
             "mlflow.llm.model": reply.model,
