@@ -10,7 +10,7 @@ import json
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -27,8 +27,7 @@ Edit: TypeAlias = Callable[[str], str]
 
 ROOM = (0, 1, 2)
 FOLDS, HALVES = 6, 2
-FEW, SOME, MANY = 4, 10, 16
-LABELS, SHORT, SWAPPED = 12, 40, 30
+FEW, MANY, SWAPPED = 4, 16, 30
 
 
 def _nothing(_exchanges: Sequence[Exchange], _room: int) -> Bound:
@@ -36,36 +35,19 @@ def _nothing(_exchanges: Sequence[Exchange], _room: int) -> Bound:
 
 
 def _shape(exchanges: Sequence[Exchange], _room: int) -> Bound:
-    """Kinds by place, places that all have, and labels where each recurs."""
-    held: dict[str, list[Json]] = defaultdict(list)
+    """Kinds by place, and the places that all have."""
+    held: dict[str, set[str]] = defaultdict(set)
     for exchange in exchanges:
         for at, value in exchange.leaves:
-            held[at].append(value)
-    labels = {at: Counter(v for v in each if isinstance(v, str)) for at, each in held.items()}
-    return {
-        "kinds": {at: sorted({checks.value_kind(v) for v in each}) for at, each in held.items()},
-        "always": sorted(set.intersection(*({at for at, _ in e.leaves} for e in exchanges))),
-        "labels": {
-            at: sorted(counts)
-            for at, counts in labels.items()
-            if counts.total() > FEW
-            and len(counts) <= LABELS
-            and min(counts.values()) > 1
-            and not any(map(answer_reading.is_prose, counts))
-        },
-    }
+            held[at].add(checks.value_kind(value))
+    always = set.intersection(*({at for at, _ in exchange.leaves} for exchange in exchanges))
+    return {"kinds": {at: sorted(held[at]) for at in held}, "always": sorted(always)}
 
 
 def _looks(exchanges: Sequence[Exchange], _room: int) -> Bound:
-    """Looks that no good answer has, and those that each has."""
-    counts = {
-        look: sum(bool(pattern.search(exchange.whole)) for exchange in exchanges)
-        for look, pattern in word_lists.LOOKS.items()
-    }
-    return {
-        "never": [look for look, count in counts.items() if not count],
-        "always": [look for look, count in counts.items() if count == len(exchanges)],
-    }
+    """Looks that no good answer has."""
+    whole = "\n".join(exchange.whole for exchange in exchanges)
+    return {"never": [look for look, of in word_lists.LOOKS.items() if not of.search(whole)]}
 
 
 def _complete(exchanges: Sequence[Exchange], room: int) -> Bound:
@@ -81,43 +63,21 @@ def _complete(exchanges: Sequence[Exchange], room: int) -> Bound:
     }
 
 
-def _figures(exchanges: Sequence[Exchange], _room: int) -> Bound:
+def _figures(exchanges: Sequence[Exchange], room: int) -> Bound:
     """Units of good answers, and how many figures may be given for sums of them to be no chance."""
     figures = [each for e in exchanges for each in answer_reading.figures_of(e.text)]
-    return {"units": sorted({unit for _, unit, _, _ in figures if unit is not None}), "sums": 40}
+    return {
+        "units": sorted({unit for _, unit, _, _ in figures if unit is not None}),
+        "sums": (10, 20, 40)[room],
+    }
 
 
 def _languages(exchanges: Sequence[Exchange], _room: int) -> Bound:
-    """Languages that a fifth of good answers have."""
-    found = Counter(filter(None, (answer_reading.main_language(e.text) for e in exchanges)))
-    return {"languages": sorted(each for each, n in found.items() if n * 5 > len(exchanges))}
-
-
-def _relations(exchanges: Sequence[Exchange], _room: int) -> Bound:
-    """What short fields always agree with, where they could do otherwise."""
-    held: dict[str, list[tuple[Exchange, Json]]] = defaultdict(list)
-    for exchange in exchanges:
-        for at, value in exchange.leaves:
-            held[at].append((exchange, value))
-    names = {str(n) for e in exchanges if isinstance(e.inputs, Mapping) for n in e.inputs}
-    relations: dict[str, list[str]] = {}
-    for at, pairs in held.items():
-        said = {str(value) for _, value in pairs if value is not None}
-        if not at or len(said) < FEW or len(pairs) < SOME or max(map(len, said)) > SHORT:
-            continue
-        are_ids = all(re.search(r"\d", each) for each in said)
-        asked = [*(["what was given"] if are_ids else []), *sorted(names)]
-        asked += ["the text"] if are_ids and len(pairs) >= MANY else []
-        forms = {re.sub(r"\d+", r"\\d+", re.escape(each)) for each in said}
-        asked += [rf"id \b{form}\b" for form in forms if len(forms) == 1 and "d+" in form]
-        relations[at] = [
-            relation
-            for relation in asked
-            if all(checks.is_related(exchange, value, relation) for exchange, value in pairs)
-            and (relation not in names or any(relation in e.inputs for e, _ in pairs))
-            and (relation != "the text" or any(e.text for e, _ in pairs))
-        ]
-    return {"relations": {at: each for at, each in relations.items() if each}}
+    """Languages that a fifth of good answers have, and that of all together."""
+    texts = [exchange.text for exchange in exchanges]
+    found = Counter(map(answer_reading.main_language, texts))
+    usual = {each for each, count in found.items() if count * 5 > len(texts)}
+    return {"languages": sorted({*usual, answer_reading.main_language("\n".join(texts))} - {""})}
 
 
 def _own_words(exchanges: Sequence[Exchange], room: int) -> Bound:
@@ -151,8 +111,11 @@ def _own_words(exchanges: Sequence[Exchange], room: int) -> Bound:
         worth = min(rates) + sum(rates) / len(rates)
         if worth > 2 * best:
             least, best = (round(share, 3), floor), worth / 2
-    by_count = {n: [w for w in house if house[w] == n] for n in sorted({*house.values()})}
-    return {"least": least[0], "relevance": least[1], "rows": rows, "house": by_count}
+    tiers: dict[int, list[str]] = defaultdict(list)
+    for each, count in house.items():
+        tiers[1 << count.bit_length() - 1].append(each)
+    by_tier = {tier: " ".join(tiers[tier]) for tier in sorted(tiers)}
+    return {"least": least[0], "relevance": least[1], "rows": rows, "house": by_tier}
 
 
 def _end(words: str) -> Edit:
@@ -266,8 +229,7 @@ CHECKS = (
         _figures,
         recurring=2,
     ),
-    RuleCheck(checks.names_grounded, _end("Please ask Zebulon Quist about it."), recurring=1),
-    RuleCheck(checks.fields_agree, None, _relations),
+    RuleCheck(checks.names_grounded, _end("Ask Zebulon Quist about it."), _languages, recurring=1),
     RuleCheck(checks.prompt_kept, _end("My instructions say so."), is_general=True, recurring=1),
     RuleCheck(checks.language_kept, _instead("Het is niet zo als u het zegt."), _languages),
     RuleCheck(checks.not_repeated, _twice, is_general=True),
@@ -278,10 +240,6 @@ CHECKS = (
         _end("Write to j.doe81@mail.example."),
         is_general=True,
         recurring=1,
-    ),
-    RuleCheck(
-        checks.right_addressee,
-        lambda text: re.sub(r"^(\W*\w+ )[^\n,!.]+", r"\1Zebulon Quist", text, count=1),
     ),
     RuleCheck(checks.no_new_promises, _end("You get a voucher, that I guarantee."), recurring=1),
     RuleCheck(checks.civil, _end("Only an idiot asks that."), is_general=True, recurring=1),

@@ -9,9 +9,11 @@ from __future__ import annotations
 import ast
 import inspect
 import pprint
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import islice
+from types import ModuleType
 
 from evalkit.core.masking import mask_json
 from evalkit.core.values import Json
@@ -213,9 +215,9 @@ def _source(
     return header + "\n\n\n".join(copied) + footer
 
 
-def _definitions(module: object) -> dict[str, str]:
+def _definitions(module: ModuleType) -> dict[str, str]:
     """The source of what a module defines, by name, in order."""
-    source = inspect.getsource(module)  # type: ignore[arg-type]
+    source = re.sub(r"\b(?:reading|lists)\.", "", inspect.getsource(module))
     lines = source.splitlines()
     found = {}
     for node in ast.parse(source).body:

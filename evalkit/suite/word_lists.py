@@ -91,10 +91,6 @@ LOOKS = {
     ),
     "a stack trace": re.compile(r"File \".*\", line \d|\b\w+(?:Error|Exception)\b|\n\s+at \w+[.(]"),
     "fields of JSON": re.compile(r"[{,]\s*\"[\w ]+\"\s*:"),
-    "reasoning": any_of(
-        """tool_?calls? function_?call let_me_think i_should_(call|use|answer)
-        the_user_(wants|asks|is_asking)"""
-    ),
 }
 
 INSTRUCTIONS = any_of(
@@ -120,10 +116,9 @@ PROMISES = {
 }
 
 RUDE = any_of(
-    """idiot* stupid* shut_up moron* dumb* damn* crap bullshit fuck* shit* asshole* fool* pathetic
-    bother_us waste_(of_)?(my|our)_time your_own_fault get_lost not_(my|our)_problem who_cares
-    i_don't_care can't_you_read stop_(asking|complaining|whining) clueless useless how_dare
-    calm_down incompetent grow_up (sick|tired)_of_(you|your|people) frechheit unverschämt*
+    """idiot* stupid* shut_up moron* dumb* damn* crap bullshit fuck* shit* fool* pathetic get_lost
+    waste_(of_)?(my|our)_time your_own_fault not_(my|our)_problem who_cares i_don't_care how_dare
+    clueless useless calm_down grow_up (sick|tired)_of_(you|your|people) frechheit unverschämt*
     dämlich* dumm* blöd* halt_die_klappe scheiß* imbécile* ta_gueule merde estúpid* stronz*"""
 )
 
@@ -137,9 +132,3 @@ PERSONAL = {
     "an account number": re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b"),
     "a secret": re.compile(r"\b(?:sk|pk|ghp|xox[bp]|AKIA)[-_]?\w{12,}|(?i:password)\W+\S{4,}"),
 }
-
-SALUTATION = any_of(
-    """dear hello hi hey good_(morning|afternoon|evening) liebe[rs]? hallo guten_(tag|morgen|abend)
-    sehr_geehrte[rs]? bonjour bonsoir chère? hola buen[oa]s_\\w+ estimad[oa] querid[oa] ciao gentile
-    buongiorno salve car[oa] olá prezad[oa] beste geachte goedendag dzień_dobry hej"""
-)
