@@ -146,7 +146,7 @@ class FinishedSession:
     Attributes:
         base: Where its directory lies.
         uri: The MLflow with the traces of a few questions to a shop: one failed, of one the
-            answer was rejected, and no rule notices why.
+            answer was rejected.
     """
 
     base: Path

@@ -122,7 +122,7 @@ def test_a_person_reads_a_suite_and_runs_it(visitor, finished_session):
     verdict = visitor.cell("aspects")
     verdict.get_by_text("Answers that people rejected").wait_for()
     verdict.get_by_text("It stands on 13 traces, 11 of them good answers").wait_for()
-    verdict.get_by_text("People rejected this, and every scorer passes it").wait_for()
+    verdict.get_by_text("fail some scorer; 0 named in LIMITS.md").wait_for()
     suite = visitor.cell("suite_view")
     suite.get_by_text("figures_grounded").wait_for()
     visitor.tab("Cases")
@@ -130,15 +130,15 @@ def test_a_person_reads_a_suite_and_runs_it(visitor, finished_session):
     visitor.tab("Findings")
     suite.get_by_text("Nothing beyond what section 2 counts").wait_for()
     visitor.tab("Limits")
-    suite.get_by_text(REJECTED[2]).first.wait_for()
+    suite.get_by_text("Learned by rules from 11 good answers").first.wait_for()
     visitor.tab("Code")
     suite.get_by_text("scorers.py").click()
     suite.get_by_text("SCORERS").filter(visible=True).first.wait_for()
 
     visitor.press("Run the suite")
     rows = visitor.cell("scores").get_by_role("row")
-    rows.nth(1).get_by_text("Hello?").wait_for()  # failures first
-    rows.nth(1).get_by_text("failed").wait_for()
+    rows.nth(1).get_by_text("failed").wait_for()  # failures first
+    rows.filter(has_text="Hello?").get_by_text("failed").wait_for()
     visitor.cell("score").get_by_text("failed: ").first.wait_for()
     (after,) = runs_of(finished_session.uri, "support-evalkit")
     assert after.info.run_id == before.info.run_id
