@@ -9,11 +9,12 @@ secrets go to no host from outside, unless the command line names the host.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from evalkit.core.errors import InputError, Problem
@@ -24,147 +25,115 @@ if TYPE_CHECKING:
 
 ANTHROPIC = "https://api.anthropic.com"
 DEFAULT_MODEL = "claude-opus-5-5"
-OFFLINE = "offline"
-"""The name of the model that is no model but rules."""
-
-Headers: TypeAlias = Callable[[], Mapping[str, str]]
-"""Gives the headers that let a request in, anew for each, for tokens that live an hour."""
-
-_Place: TypeAlias = Literal["the command line", "the environment", ".env", ""]
-
-_NOTHING: Mapping[str, str] = MappingProxyType({})
+OFFLINE = "offline"  # the name of the model that is no model but rules
+URL = re.compile(r"https?://([\w.-]+|\[[\da-fA-F:]+\])(:\d+)?(/\S*)?")
+KEY, TOKEN = "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class ClaudeSettings:
-    """How Claude is reached; no secret shows in a repr.
+    """How Claude is reached; no secret shows in a repr."""
 
-    Attributes:
-        base_url: Where requests go, without ``/v1/messages``.
-        model: Name of the model, as the provider calls it.
-        secret: An Anthropic key, or a bearer token such as a Databricks one.
-        headers: Asked before each request for the headers that let it in, in place of a secret.
-    """
-
-    base_url: str
-    model: str
-    secret: str = field(default="", repr=False)
-    headers: Headers | None = field(default=None, repr=False)
+    base_url: str  # without ``/v1/messages``
+    model: str  # as the provider calls it
+    secret: str = field(default="", repr=False)  # an Anthropic key, or a bearer token
+    # In place of a secret: asked before each request, for tokens that live an hour.
+    headers: Callable[[], Mapping[str, str]] | None = field(default=None, repr=False)
 
 
 class _Found(NamedTuple):
     """A value and the place that names it; both empty where none does."""
 
     value: str = ""
-    place: _Place = ""
+    place: str = ""
 
 
 def settings_from_env(
     env: Mapping[str, str],
     *,
-    dotenv: Mapping[str, str] = _NOTHING,
+    dotenv: Mapping[str, str] = NOTHING,
     model: str | None = None,
     base_url: str | None = None,
     auth_token: str | None = None,
 ) -> ClaudeSettings:
     """How to reach Claude, by flags, the environment and ``.env``; empty values count as unset.
 
-    ``ANTHROPIC_AUTH_TOKEN`` with a base URL is used alone, whatever keys lie about beside it, so
-    that no Anthropic key reaches another host. A base URL that ends in ``/serving-endpoints`` is
-    Databricks' and gets ``/anthropic`` appended.
-
-    Args:
-        env: The environment: ``ANTHROPIC_API_KEY``, ``ANTHROPIC_AUTH_TOKEN``,
-            ``ANTHROPIC_BASE_URL``, ``MODEL``.
-        dotenv: The same of a ``.env`` file, for what the environment leaves unset.
-        model: Overrides ``MODEL``.
-        base_url: Overrides ``ANTHROPIC_BASE_URL``.
-        auth_token: A token of one's own choice, such as one of a secret scope; used alone.
+    ``ANTHROPIC_AUTH_TOKEN`` with a base URL, or a token given here, is used alone, whatever keys
+    lie about beside it, so that no Anthropic key reaches another host. A base URL that ends in
+    ``/serving-endpoints`` is Databricks' and gets ``/anthropic`` appended.
 
     Raises:
         InputError: there is no key, or it would go to a host that it is not for.
     """
     named = _found(base_url, "ANTHROPIC_BASE_URL", env, dotenv)
-    host = named._replace(value=_base_url(named))
+    url = (named.value or ANTHROPIC).rstrip("/")
+    host = _Found(f"{url}/anthropic" if url.endswith("/serving-endpoints") else url, named.place)
     name = _found(model, "MODEL", env, dotenv).value or DEFAULT_MODEL
-    token = _found(auth_token, "ANTHROPIC_AUTH_TOKEN", env, dotenv)
-    key = _Found() if auth_token else _found(None, "ANTHROPIC_API_KEY", env, dotenv)
-    secret = key if key.value and (host.value == ANTHROPIC or not token.value) else token
-    if secret.value:
-        if problems := list(_misuse(secret, host)):
-            raise InputError(*problems)
-        return ClaudeSettings(host.value, name, secret.value)
-    raise InputError(
-        Problem(
-            "there is no key for Claude",
-            field="ANTHROPIC_API_KEY",
-            fix="set it (or ANTHROPIC_AUTH_TOKEN and ANTHROPIC_BASE_URL), or go by rules, which "
-            "need no model: `--by rules` for a mapping, `--model offline` for the agent",
-        )
-    )
+    token = _found(auth_token, TOKEN, env, dotenv)
+    key = _Found() if auth_token else _found(None, KEY, env, dotenv)
+    secret = key if key.value and (url == ANTHROPIC or not token.value) else token
+    if problems := _misuse(secret, host):
+        raise InputError(*problems)
+    return ClaudeSettings(host.value, name, secret.value)
 
 
-def has_secret(env: Mapping[str, str], dotenv: Mapping[str, str] = _NOTHING) -> bool:
+def has_secret(env: Mapping[str, str], dotenv: Mapping[str, str] = NOTHING) -> bool:
     """Whether a key or token is set at all, be it the right one or not."""
-    names = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
-    return any(_found(None, name, env, dotenv).value for name in names)
+    return any(_found(None, name, env, dotenv).value for name in (KEY, TOKEN))
 
 
 def _found(
     flag: str | None, variable: str, env: Mapping[str, str], dotenv: Mapping[str, str]
 ) -> _Found:
     """The first place that names a value."""
-    places: dict[_Place, str] = {
+    places = {
         "the command line": flag or "",
         "the environment": env.get(variable, ""),
         ".env": dotenv.get(variable, ""),
     }
-    found = (_Found(text.strip(), place) for place, text in places.items() if text.strip())
-    return next(found, _Found())
+    return next((_Found(v.strip(), p) for p, v in places.items() if v.strip()), _Found())
 
 
-def _base_url(named: _Found) -> str:
-    url = (named.value or ANTHROPIC).rstrip("/")
-    try:
-        is_url = urlsplit(url).scheme in {"http", "https"} and bool(urlsplit(url).hostname)
-    except ValueError:  # such as a bracket that is not closed
-        is_url = False
-    if not is_url:
-        raise InputError(
-            Problem(f"{url!r} is no URL", field="ANTHROPIC_BASE_URL", fix="begin it with https://")
-        )
-    return f"{url}/anthropic" if url.endswith("/serving-endpoints") else url
-
-
-def _misuse(secret: _Found, host: _Found) -> Iterator[Problem]:
+def _misuse(secret: _Found, host: _Found) -> list[Problem]:
     """Why a secret cannot be one, or is on its way to a host that it is not for."""
-    if not (secret.value.isascii() and secret.value.isprintable() and " " not in secret.value):
-        yield Problem(
-            f"the key or token in {secret.place} holds characters that none has",
-            field="ANTHROPIC_AUTH_TOKEN or ANTHROPIC_API_KEY",
-            fix="copy it again, whole and without quotation marks or blanks",
+    value, place, where = secret.value, secret.place, "ANTHROPIC_BASE_URL"
+    if not URL.fullmatch(host.value):
+        return [Problem(f"{host.value!r} is no URL", field=where, fix="begin it with https://")]
+    if not value:
+        fix = (
+            "set it (or ANTHROPIC_AUTH_TOKEN and ANTHROPIC_BASE_URL), or go by rules, which need "
+            "no model: `--by rules` for a mapping, `--model offline` for the agent"
         )
-    if secret.value.startswith("dapi") and host.value == ANTHROPIC:
-        yield Problem(
-            "a Databricks token would be sent to Anthropic",
-            field="ANTHROPIC_BASE_URL",
-            fix="set it to https://<workspace>/serving-endpoints",
-        )
-    if secret.value.startswith("sk-ant-") and "/serving-endpoints" in urlsplit(host.value).path:
-        yield Problem(
-            "an Anthropic key would be sent to Databricks",
-            field="ANTHROPIC_AUTH_TOKEN",
-            fix="set it to a token of the workspace",
-        )
+        return [Problem("there is no key for Claude", field=KEY, fix=fix)]
+    at, found = urlsplit(host.value), list[Problem]()
+    if not (value.isascii() and value.isprintable() and " " not in value):
+        what = f"the key or token in {place} holds characters that none has"
+        fix = "copy it again, whole and without quotation marks or blanks"
+        found.append(Problem(what, field=f"{TOKEN} or {KEY}", fix=fix))
+    if value.startswith("dapi") and host.value == ANTHROPIC:
+        what = "a Databricks token would be sent to Anthropic"
+        fix = "set it to https://<workspace>/serving-endpoints"
+        found.append(Problem(what, field=where, fix=fix))
+    if value.startswith("sk-ant-") and "/serving-endpoints" in at.path:
+        what = "an Anthropic key would be sent to Databricks"
+        found.append(Problem(what, field=TOKEN, fix="set it to a token of the workspace"))
     is_trusted = host.value == ANTHROPIC or host.place == "the command line"
-    if not is_trusted and (secret.place == ".env") != (host.place == ".env"):
-        yield Problem(
-            f"a secret from {secret.place} would be sent to {urlsplit(host.value).hostname}, "
-            f"which is named in {host.place}",
-            field="ANTHROPIC_BASE_URL",
-            fix="name both in the same place, or the host on the command line with "
-            "--anthropic-base-url",
-        )
+    if not is_trusted and (place == ".env") != (host.place == ".env"):
+        what = f"a secret from {place} would be sent to {at.hostname}, named in {host.place}"
+        fix = "name both in the same place, or the host on the command line (--anthropic-base-url)"
+        found.append(Problem(what, field=where, fix=fix))
+    return found
+
+
+def _nearby(request: Request) -> tuple[Mapping[str, str], str, bool]:
+    """What ``.env`` says, the model that is named, and whether the workspace serves it here."""
+    from evalkit.adapters.files.env_file import ENV_FILE, read_env_file
+
+    dotenv = read_env_file(Path(ENV_FILE))
+    named = request.model or _found(None, "MODEL", os.environ, dotenv).value
+    is_keyed = request.base_url or request.secret_scope or has_secret(os.environ, dotenv)
+    return dotenv, named, bool(named and is_on_databricks(os.environ) and not is_keyed)
 
 
 def settings_for(request: Request) -> ClaudeSettings | None:
@@ -175,28 +144,22 @@ def settings_for(request: Request) -> ClaudeSettings | None:
             that it is not for.
         DatabricksError: the secret cannot be read.
     """
-    from evalkit.adapters.files.env_file import ENV_FILE, read_env_file
-
-    dotenv = read_env_file(Path(ENV_FILE))
-    named = request.model or _found(None, "MODEL", os.environ, dotenv).value
+    dotenv, named, is_served_here = _nearby(request)
     if named == OFFLINE:
         return None
-    has_key = has_secret(os.environ, dotenv)
-    # the workspace that this runs in serves Claude where a model is named and no key is
-    is_served_here = named and is_on_databricks(os.environ) and not (request.base_url or has_key)
-    if is_served_here and not request.secret_scope:
+    token, base_url = None, request.base_url
+    if is_served_here:
         from evalkit.adapters.databricks.connection import Connection
 
         workspace = Connection()
         return ClaudeSettings(workspace.claude_url, named, headers=workspace.headers)
-    token, base_url = None, request.base_url
     if request.secret_scope:
         from evalkit.adapters.databricks.connection import Connection
 
         workspace = Connection()
         token = workspace.secret(request.secret_scope, request.secret_key or "databricks-token")
         base_url = base_url or workspace.claude_url
-    elif not (has_key or request.model or base_url):
+    elif not (has_secret(os.environ, dotenv) or request.model or base_url):
         return None
     return settings_from_env(
         os.environ, dotenv=dotenv, model=request.model, base_url=base_url, auth_token=token
@@ -205,15 +168,11 @@ def settings_for(request: Request) -> ClaudeSettings | None:
 
 def why_this_model(request: Request) -> str:
     """Why :func:`settings_for` took Claude or rules, in words."""
-    from evalkit.adapters.files.env_file import ENV_FILE, read_env_file
-
+    dotenv, named, is_served_here = _nearby(request)
     if request.model:
         return "it was asked for"
-    dotenv = read_env_file(Path(ENV_FILE))
-    named = _found(None, "MODEL", os.environ, dotenv).value
     if named == OFFLINE:
         return "MODEL says so"
     if not (request.secret_scope or has_secret(os.environ, dotenv)):
-        is_served_here = named and is_on_databricks(os.environ)
         return "the workspace serves it" if is_served_here else "no key for Claude was found"
     return "a key was found, and MODEL names it" if named else "a key was found"

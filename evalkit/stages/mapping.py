@@ -159,7 +159,7 @@ class ClaudeMapper:
         Raises:
             ModelError: Claude cannot be reached, refuses, or is cut off.
         """
-        from evalkit.agent.model_client import Claude
+        from evalkit.agent.claude import Claude
 
         form: dict[str, Json] = {"type": "json_schema", "schema": dict(question.answer_schema)}
         advice = "or use `--by rules`, which needs no model"

@@ -9,9 +9,8 @@ import pytest
 from cases import cases_of
 from messages_server import Fault, MessagesServer, Reply, messages_server
 
-from evalkit.agent.model_client import ATTEMPTS
+from evalkit.agent.claude import ATTEMPTS, MAX_WAIT_S
 from evalkit.agent.model_settings import DEFAULT_MODEL, ClaudeSettings, settings_from_env
-from evalkit.agent.model_stream import MAX_WAIT_S
 from evalkit.core.errors import InputError, ModelError
 from evalkit.core.mapping.asking import ANSWER_SCHEMA, Question
 from evalkit.flows.mapping import propose

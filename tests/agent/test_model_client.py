@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from messages_server import Fault, MessagesServer, Reply, messages_server
 
-from evalkit.agent.model_client import ATTEMPTS, Claude, Message, Model, ToolSpec
+from evalkit.agent.claude import ATTEMPTS, MAX_WAIT_S, Claude
+from evalkit.agent.model_client import Message, Model, ToolSpec
 from evalkit.agent.model_client import Reply as Given
 from evalkit.agent.model_settings import ClaudeSettings
-from evalkit.agent.model_stream import MAX_WAIT_S
 from evalkit.core.errors import ContextFull, ModelError
 from evalkit.core.price import Price
 from evalkit.core.usage import Usage

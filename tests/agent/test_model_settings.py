@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from messages_server import Fault, Reply, messages_server
 
-from evalkit.agent.model_client import Claude
+from evalkit.agent.claude import Claude
 from evalkit.agent.model_client import Reply as Answer
 from evalkit.agent.model_settings import ANTHROPIC, ClaudeSettings, has_secret, settings_from_env
 from evalkit.core.errors import InputError, ModelError
