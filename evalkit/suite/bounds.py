@@ -90,7 +90,7 @@ def _own_words(exchanges: Sequence[Exchange], room: int) -> Bound:
     relevant = [checks.relevance(exchange) for exchange in exchanges]
     counts, held = (Counter(each for one in many for each in one) for many in (said, given))
     most = {each: max(n, held[each]) for each, n in sorted(counts.items())}
-    house = {each: n for each, n in most.items() if n > max(1, rows // 20)}
+    house = {e: 1 << n.bit_length() - 1 for e, n in most.items() if n > max(1, rows // 20)}
     some = range(0, rows, rows // SWAPPED + 1)
     pairs = {(at, at) for at in range(rows)} | {(at, by) for at in some for by in some}
     shares = {
@@ -112,8 +112,8 @@ def _own_words(exchanges: Sequence[Exchange], room: int) -> Bound:
         if worth > 2 * best:
             least, best = (round(share, 3), floor), worth / 2
     tiers: dict[int, list[str]] = defaultdict(list)
-    for each, count in house.items():
-        tiers[1 << count.bit_length() - 1].append(each)
+    for each, tier in house.items():
+        tiers[tier].append(each)
     by_tier = {tier: " ".join(tiers[tier]) for tier in sorted(tiers)}
     return {"least": least[0], "relevance": least[1], "rows": rows, "house": by_tier}
 
