@@ -166,7 +166,7 @@ def main() -> None:
     by_store = pd.concat(made).pivot_table(
         "noticed", ["half", "kind"], "store", margins=True, margins_name="all"
     )
-    sys.stdout.write("Noticed, in each half; refusals over 5%: mean (worst)\n\n")
+    sys.stdout.write("Noticed; refusals over 5%, in splits that have the scorer: mean (worst)\n\n")
     for table in (pd.DataFrame(figures).set_index("store").T, by_store, pd.concat(refused, axis=1)):
         sys.stdout.write(table.to_string(float_format="{:.0%}".format, na_rep="") + "\n\n")
 
