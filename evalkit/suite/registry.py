@@ -201,7 +201,7 @@ def keep(
     kept = store.find_run(experiment_id, key)
     if kept is not None and KEPT_TAG in kept.tags:
         return {**report, "run_id": kept.run_id, **json.loads(kept.tags[KEPT_TAG])}
-    store.delete_unfinished(experiment_id, {SESSION_TAG: session_id}, key)
+    store.delete_unfinished(experiment_id, record.name, key)
     begun = replace(record, status="RUNNING", metrics=())
     run_id = store.write_run(experiment_id, begun).run_id
     if dataset := store.dataset_of_traces(name, experiment_id, traces):

@@ -95,12 +95,12 @@ class Evaluations:
             )
         return kept
 
-    def delete_unfinished(self, experiment_id: str, tags: Mapping[str, str], but: str) -> list[str]:
+    def delete_unfinished(self, experiment_id: str, name: str, but: str) -> list[str]:
         """Delete runs that a kill left RUNNING, with the traces that were copied for them.
 
         Args:
             experiment_id: The experiment.
-            tags: What they are known by.
+            name: The name of them all, which a run has from its first moment, unlike its tags.
             but: The key of the run that is gone on with.
 
         Returns:
@@ -112,8 +112,7 @@ class Evaluations:
         from mlflow.entities import ViewType
 
         gateway = self._gateway
-        marks = " AND ".join(f"tags.`{name}` = {quoted(value)}" for name, value in tags.items())
-        condition = f"{marks} AND attributes.status = 'RUNNING'"
+        condition = f"attributes.run_name = {quoted(name)} AND attributes.status = 'RUNNING'"
         with gateway.alone(), gateway.answering("looking for runs that were killed"):
             found = gateway.tracking.search_runs([experiment_id], condition, ViewType.ACTIVE_ONLY)
             killed = [run.info.run_id for run in found if run.data.tags.get(KEY_TAG) != but]
