@@ -94,6 +94,15 @@ class Visitor:
         field.fill(text)
         field.press("Tab")
 
+    def change(self, act: Callable[[], object]) -> None:
+        """Let the kernel take one change before the next is made.
+
+        marimo sends each on whatever connection is free, so that two made within a blink can
+        arrive in the other order; a person is slower.
+        """
+        with self.page.expect_response("**/api/kernel/set_ui_element_value*"):
+            act()
+
     def sees(self, text: str) -> None:
         """Wait until the text is there."""
         self.page.get_by_text(text).first.wait_for()

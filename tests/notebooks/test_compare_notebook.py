@@ -80,10 +80,10 @@ def test_a_person_compares_two_runs_and_reads_what_broke(visitor, three_runs):
 
     picking = visitor.cell("picking")
     picking.get_by_text("run-2").click()
-    visitor.page.get_by_role("option", name="run-1").click()
+    visitor.change(visitor.page.get_by_role("option", name="run-1").click)
     picking.get_by_text("run-3").click()
-    visitor.page.get_by_role("option", name="run-2").click()
-    visitor.page.get_by_role("option", name="run-3").click()
+    visitor.change(visitor.page.get_by_role("option", name="run-2").click)
+    visitor.change(visitor.page.get_by_role("option", name="run-3").click)
     visitor.page.keyboard.press("Escape")
     headline.get_by_text("Worse by polite, beyond what chance explains.").wait_for()
 

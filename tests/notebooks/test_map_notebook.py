@@ -48,6 +48,11 @@ def where(project):
     }
 
 
+def goes_to(visitor, field, side):
+    dropdown = visitor.page.get_by_label(f"{field} goes to")
+    visitor.change(lambda: dropdown.select_option(side))
+
+
 def saved(project):
     return json.loads(project.read("tmp/schema_mapping.json"))
 
@@ -80,10 +85,10 @@ def test_a_person_changes_a_mapping_sees_the_record_and_saves_it(visitor, mapped
     visitor.cell("lacking").get_by_text("1 of 4 cases lack a field").wait_for()
     visitor.cell("standing").get_by_text("says exactly this").wait_for()
 
-    visitor.page.get_by_label("expected.yaml:outcome goes to").select_option("input")
+    goes_to(visitor, "expected.yaml:outcome", "input")
     visitor.cell("revising").get_by_text("would show the skill what is expected").wait_for()
-    visitor.page.get_by_label("expected.yaml:outcome goes to").select_option("leave out")
-    visitor.page.get_by_label("notes.md:__file__ goes to").select_option("expectation")
+    goes_to(visitor, "expected.yaml:outcome", "leave out")
+    goes_to(visitor, "notes.md:__file__", "expectation")
     visitor.cell("record").get_by_text("kept by hand").wait_for()
     visitor.cell("lacking").get_by_text("3 of 4 cases lack a field").wait_for()
     visitor.cell("standing").get_by_text("says something else in 2 fields").wait_for()
@@ -92,7 +97,7 @@ def test_a_person_changes_a_mapping_sees_the_record_and_saves_it(visitor, mapped
     visitor.cell("saving").get_by_text("differs from what would be written").wait_for()
     assert saved(mapped_project) == before
 
-    visitor.page.get_by_role("switch", name="Replace the file").click()
+    visitor.change(visitor.page.get_by_role("switch", name="Replace the file").click)
     visitor.press("Save the mapping")
     visitor.cell("outcome").get_by_text("Saved: 1 inputs and 1 expectations").wait_for()
     visitor.cell("standing").get_by_text("says exactly this").wait_for()
@@ -116,7 +121,7 @@ def test_a_page_lets_a_person_choose_where_the_rules_find_no_input(visitor, proj
     visitor.press("Save the mapping")
     visitor.cell("saving").get_by_text("nothing in the cases can be told").wait_for()
     assert not (project.root / "tmp/schema_mapping.json").exists()
-    visitor.page.get_by_label("expected.yaml:outcome goes to").select_option("input")
+    goes_to(visitor, "expected.yaml:outcome", "input")
     visitor.press("Save the mapping")
     visitor.cell("outcome").get_by_text("Saved: 1 inputs").wait_for()
     assert saved(project)["inputs"] == {"outcome": "expected.yaml:outcome"}
