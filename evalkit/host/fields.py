@@ -85,7 +85,7 @@ def editor(host: Host[Any], start: Proposal) -> Any:
         f"<colgroup>{columns}<col></colgroup><thead><tr>{head}</tr></thead>"
         f"<tbody>{body}</tbody></table>"
     )
-    return mo.Html(table).batch(**controls)
+    return page.group(table, **controls)
 
 
 def sides(editor: Any, start: Proposal) -> list[Side | None]:

@@ -7,17 +7,18 @@ from typing import Any
 
 import marimo as mo
 
+from evalkit.host.page import group
 from evalkit.params import Parameter, Project, parameters
 
 GRID = "display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 1rem 1.5rem"
 WHOLE = "grid-column: 1 / -1"
-CLOCK = '<div style="display: none">{clock}</div>'
-"""Ticks unseen, so that what is submitted always differs: marimo passes over equal values, but the
-files and MLflow may have changed behind them."""
 
 
 def form(start: Project, submit: str) -> Any:
-    """A form that shows the parameters a person may change; its button also means "look again".
+    """A form that shows the parameters a person may change, as ``settings``, and "Look again".
+
+    marimo passes over a form that is submitted unchanged, but the files and MLflow may have
+    changed behind it: hence a button of its own.
 
     Args:
         start: The parameters it is filled with.
@@ -25,12 +26,12 @@ def form(start: Project, submit: str) -> Any:
     """
     shown = [each for each in parameters(type(start)) if each.shown != "never"]
     controls = {each.name: _control(each, getattr(start, each.name)) for each in shown}
-    controls["clock"] = mo.ui.refresh(default_interval="0.3s")
     page = _grid(each for each in shown if each.shown == "form")
     if more := [each for each in shown if each.shown == "more"]:
         page += f"\n\n/// details | More settings\n\n{_grid(more)}\n\n///"
-    page += f"\n\n{CLOCK}"
-    return mo.md(page).batch(**controls).form(submit_button_label=submit, bordered=True)
+    settings = mo.md(page).batch(**controls).form(submit_button_label=submit, bordered=True)
+    again = mo.ui.run_button(label="Look again", kind="neutral")
+    return group("<div>{settings}{again}</div>", settings=settings, again=again)
 
 
 def _grid(fields: Iterable[Parameter]) -> str:

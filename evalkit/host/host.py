@@ -118,13 +118,13 @@ class Host(Generic[P]):
         """
         if form is None:
             return self.start.values
-        if form.value is None:
+        if (submitted := form.value["settings"]) is None:
             if names := self.start.from_link():
                 filled = ", ".join(f"`{name}`" for name in names)
                 self.halt(f"The address of this page filled in {filled}. Check it, then go on.")
             return self._with_sample(self.start.values)
         with self.step():
-            return self._with_sample(params.from_form(self.start.values, form.value))
+            return self._with_sample(params.from_form(self.start.values, submitted))
 
     @contextmanager
     def step(self, title: str = "") -> Iterator[None]:
@@ -216,7 +216,7 @@ class Host(Generic[P]):
             hint: Markdown to show until then.
         """
         work = current()
-        if work.status != "done":
+        if work.look("outcome") != "done":
             mo.stop(True, mo.md(f"*{hint}*") if hint else None)
         return work.result  # type: ignore[return-value]
 
@@ -228,7 +228,7 @@ class Host(Generic[P]):
         Args:
             current: What :meth:`work` returned.
         """
-        mo.stop(current().status == "running")
+        mo.stop(current().look("settled") == "running")
 
     def finish(self, settings: P, report: Report, tell: Callable[[Terminal, Report], None]) -> Any:
         """End the notebook with its report.

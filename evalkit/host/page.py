@@ -223,6 +223,23 @@ def in_mlflow(url: str | None, tracking: Tracking) -> Any:
     return folded("See it in MLflow's own pages", [command])
 
 
+def group(template: str, **controls: Any) -> Any:
+    """Controls as one, whose value is theirs by name; without ``on_change`` of their own.
+
+    marimo sends a change twice, as the control's and as the group's. It runs what depends on the
+    group for either, and keeps the later alone of two changes to a group that arrive together.
+    Here the group's counts, which always says everything.
+
+    Args:
+        template: HTML with each control's name in braces.
+        **controls: marimo's elements.
+    """
+    found = mo.Html(template).batch(**controls)
+    for control in found.elements.values():
+        control._lens = None  # noqa: SLF001  # there is no public way
+    return found
+
+
 def stack(*parts: Any) -> Any:
     """Parts below each other; those that are None are left out."""
     kept = [part for part in parts if part is not None]

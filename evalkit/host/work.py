@@ -25,6 +25,9 @@ REDRAW_S = 0.2
 TICK_S = 1.0
 """How long the page may stand still while nothing is said."""
 
+TOLD_AGAIN_S = 0.5
+"""After which a cell that has not seen the end of the work is told of it again."""
+
 OF_ALL = re.compile(r"\b(\d+) of (\d+)\b")
 
 
@@ -69,12 +72,25 @@ class Work(Generic[T]):
         self._drawn = 0.0
         self._drawing = threading.Lock()
         self._over = threading.Event()
+        self._waiting: set[str] = set()
         self._button: Any = None
 
     def cancel(self, _: object = None) -> None:
         """Ask the stage to stop the next time it says something."""
         self._cancelled.set()
         self._draw()
+
+    def look(self, cell: str) -> Status:
+        """How it stands; a cell that finds it running is told of its end until it has seen it.
+
+        marimo forgets a change of state that comes while the cell that waits for it runs.
+
+        Args:
+            cell: Any name for the cell.
+        """
+        status = self.status
+        (self._waiting.add if status == "running" else self._waiting.discard)(cell)
+        return status
 
     def say(self, line: str) -> None:
         """Note a line of progress.
@@ -126,6 +142,10 @@ class Work(Generic[T]):
             if not _superseded():
                 self._draw()
                 ended(self)
+            time.sleep(TOLD_AGAIN_S)
+            while self._waiting and not _superseded():
+                ended(self)
+                time.sleep(TOLD_AGAIN_S)
 
     def _tick(self) -> None:
         """Let the clock go on where the stage is silent for long."""

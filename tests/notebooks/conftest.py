@@ -23,6 +23,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Request as Sent
 from servers import clean_environment, free_port
 from shop_agent import ShopAgent
 from suites import ANSWERS
@@ -97,11 +98,26 @@ class Visitor:
     def change(self, act: Callable[[], object]) -> None:
         """Let the kernel take one change before the next is made.
 
-        marimo sends each on whatever connection is free, so that two made within a blink can
-        arrive in the other order; a person is slower.
+        marimo sends each (that of a field, and that of the whole it belongs to) on whatever
+        connection is free, so that two made within a blink can arrive in the other order; a
+        person is slower.
         """
+        under_way: set[int] = set()
+
+        def sent(request: Sent) -> None:
+            under_way.add(id(request))
+
+        def arrived(request: Sent) -> None:
+            under_way.discard(id(request))
+
+        self.page.on("request", sent)
+        self.page.on("requestfinished", arrived)
         with self.page.expect_response("**/api/kernel/set_ui_element_value*"):
             act()
+        while under_way:
+            self.page.wait_for_timeout(20)
+        self.page.remove_listener("request", sent)
+        self.page.remove_listener("requestfinished", arrived)
 
     def sees(self, text: str) -> None:
         """Wait until the text is there."""

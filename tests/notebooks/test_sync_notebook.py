@@ -129,9 +129,7 @@ def test_a_person_looks_at_an_edit_before_syncing_it(visitor, stored_project):
     }
 
 
-def test_the_forms_button_looks_again_where_nothing_in_the_form_has_changed(
-    visitor, stored_project
-):
+def test_a_person_looks_again_where_nothing_in_the_form_has_changed(visitor, stored_project):
     config, mapping = where(stored_project).values()
     visitor.open("sync_dataset", config=config)
     visitor.fill("Mapping", mapping)
@@ -139,7 +137,7 @@ def test_the_forms_button_looks_again_where_nothing_in_the_form_has_changed(
     changes = visitor.cell("changes").get_by_role("table")
     changes.get_by_text("gamma").wait_for()
     stored_project.add_case("delta", "please handle delta", "delta is handled")
-    visitor.press("Compare")
+    visitor.press("Look again")
     changes.get_by_text("delta").wait_for()
 
 
