@@ -19,7 +19,7 @@ from rich.text import Text
 
 from evalkit.agent import self_tracing
 from evalkit.agent.loop import Ending, Event, Loop
-from evalkit.agent.model_settings import settings_for
+from evalkit.agent.model_client import claude
 from evalkit.agent.orchestrator import Orchestrator
 from evalkit.agent.plan import VALIDATE, Limits
 from evalkit.agent.run import leave, report_of
@@ -34,7 +34,7 @@ from evalkit.core.masking import mask_text
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from evalkit.agent.model_client import Model
+    from evalkit.agent.claude import Claude
     from evalkit.agent.request import Request
 
 NO_MODEL = Problem(
@@ -61,9 +61,9 @@ def talk(request: Request, console: Console) -> dict[str, Any]:
         StoreAbsent: MLflow cannot be reached.
         ModelError: the last that was said has no answer; it can be said again.
     """
-    if settings_for(request) is None:
-        raise InputError(NO_MODEL)  # before anything is started
     view = ChatView(console)
+    if claude(request, view.aside)[0] is None:
+        raise InputError(NO_MODEL)  # before anything is started
     with opened(request, view) as work:
         assert work.model is not None  # noqa: S101 - it has settings
         chat = Conversation(work, work.model, view)
@@ -182,7 +182,7 @@ class Conversation:
         failure: Why the last that was said has no answer; None where it has.
     """
 
-    def __init__(self, work: Work, model: Model, view: ChatView) -> None:
+    def __init__(self, work: Work, model: Claude, view: ChatView) -> None:
         self._work, self._model, self._view, self._session = work, model, view, work.session
         self._suite = Orchestrator(work)
         self._tools = SessionTools(work, "interactive", lambda: self._suite.check(VALIDATE))

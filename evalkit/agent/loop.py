@@ -10,13 +10,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
 
-from evalkit.agent.model_client import Message, Model, Reply, StopReason, ToolCall, ToolSpec
+from evalkit.agent.model_client import Message, Reply
 from evalkit.agent.plan import Budget, Spent
 from evalkit.agent.session import Closing, Session, SessionDirectory, Turn, now_ms
 from evalkit.core.errors import ContextFull
 from evalkit.core.values import Json, canonical
+
+if TYPE_CHECKING:
+    from evalkit.agent.claude import Claude
 
 EventKind: TypeAlias = Literal["session", "delta", "words", "tool", "result", "wait", "task", "end"]
 """``delta`` is a piece of the model's words, ``words`` all of an answer's."""
@@ -86,10 +89,10 @@ class ToolResult:
 class Tools(Protocol):
     """The tools of one session; ``done`` is what it was for, empty until it is done."""
 
-    specs: ClassVar[tuple[ToolSpec, ...]]
+    specs: ClassVar[tuple[dict[str, Json], ...]]
     done: str
 
-    def run(self, call: ToolCall) -> ToolResult:
+    def run(self, name: str, arguments: Json) -> ToolResult:
         """Use one of them; what the model may not know or do is said in the result."""
         ...
 
@@ -98,7 +101,7 @@ class Loop:
     """Lets a model work with tools until it is done or may not go on; ``watch`` is told."""
 
     def __init__(
-        self, model: Model, tools: Tools, session: SessionDirectory, budget: Budget, watch: Watch
+        self, model: Claude, tools: Tools, session: SessionDirectory, budget: Budget, watch: Watch
     ) -> None:
         self._model, self._tools, self._directory = model, tools, session
         self._budget, self._watch = budget, watch
@@ -171,8 +174,8 @@ class Loop:
                 on_text=lambda text: self._watch(Event("delta", text, number)),
             )
         except ContextFull as error:
-            stop: StopReason = "model_context_window_exceeded"
-            reply = Reply((), stop, error.usage, cost_usd=error.cost_usd, explanation=str(error))
+            stop, cost = "model_context_window_exceeded", error.cost_usd
+            reply = Reply((), stop, error.usage, cost_usd=cost, explanation=str(error))
         place, took_s = len(session.turns) + 1, time.monotonic() - called
         turn = Turn(place, tuple(new), reply, started_ms, took_s, before_s, self._tools_s)
         self._tools_s = {}
@@ -209,13 +212,13 @@ class Loop:
         results = [_block(c, ToolResult(CUT_OFF_CALL, True)) for c in reply.tool_calls]
         return [{"role": "user", "content": results or GO_ON}]
 
-    def _use(self, number: int, call: ToolCall) -> Json:
-        asked = canonical(dict(call.arguments))
-        self._tell("tool", f"{call.name} {one_line(asked)}", number)
+    def _use(self, number: int, call: dict[str, Any]) -> Json:
+        asked, name = canonical(call["input"]), call["name"]
+        self._tell("tool", f"{name} {one_line(asked)}", number)
         since = time.monotonic()
-        result = self._tools.run(call)
-        self._tools_s[call.call_id] = time.monotonic() - since
-        key = canonical([call.name, asked, result.text])
+        result = self._tools.run(name, call["input"])
+        self._tools_s[call["id"]] = time.monotonic() - since
+        key = canonical([name, asked, result.text])
         self._seen[key] += 1
         self._tell("result", one_line(result.text), number)
         if self._seen[key] > 1:
@@ -227,10 +230,10 @@ class Loop:
         self._watch(Event(kind, text, number, task_id, self._directory.spent()))
 
 
-def _block(call: ToolCall, result: ToolResult) -> Json:
+def _block(call: dict[str, Any], result: ToolResult) -> Json:
     block: dict[str, Json] = {
         "type": "tool_result",
-        "tool_use_id": call.call_id,
+        "tool_use_id": call["id"],
         "content": result.text or "(nothing)",
     }
     return block | ({"is_error": True} if result.is_error else {})

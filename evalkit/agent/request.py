@@ -10,7 +10,7 @@ from evalkit.agent.plan import Budget, Limits
 from evalkit.core.errors import InputError, Problem
 
 if TYPE_CHECKING:
-    from evalkit.agent.model_client import Model
+    from evalkit.agent.claude import Claude
 
 USUAL_USD = 5.0
 USUAL_SESSIONS = 40
@@ -81,7 +81,7 @@ class Request:
                 yield Problem(f"{name!r} is no variable", field="--pass-env", fix="its name alone")
 
 
-def budget_of(request: Request, model: Model | None) -> Budget:
+def budget_of(request: Request, model: Claude | None) -> Budget:
     """What may be spent.
 
     Raises:

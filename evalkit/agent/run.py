@@ -10,7 +10,7 @@ from typing import Any
 
 from evalkit.agent import self_tracing
 from evalkit.agent.loop import Watch
-from evalkit.agent.model_settings import OFFLINE
+from evalkit.agent.model_client import OFFLINE
 from evalkit.agent.orchestrator import Conclusion, Orchestrator
 from evalkit.agent.plan import Plan
 from evalkit.agent.request import Request

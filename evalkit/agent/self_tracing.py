@@ -152,10 +152,10 @@ def _steps(turns: Sequence[Turn]) -> Iterator[Span]:
         blocks = list_of(turn.sent[-1].get("content")) if turn.sent else []
         results = {block.get("tool_use_id"): block for block in map(mapping_of, blocks)}
         for call in before.reply.tool_calls if before else ():
-            result = results.get(call.call_id, {})
-            end = min(start + round(turn.tools_s.get(call.call_id, 0.0) * 1e9), called)
-            name, came = f"{turn.number} {call.call_id}", result.get("content")
-            tool = Span(name, None, call.name, "TOOL", start, end, dict(call.arguments), came)
+            result = results.get(call["id"], {})
+            end = min(start + round(turn.tools_s.get(call["id"], 0.0) * 1e9), called)
+            name, came = f"{turn.number} {call['id']}", result.get("content")
+            tool = Span(name, None, call["name"], "TOOL", start, end, call["input"], came)
             failed = bool(result.get("is_error"))
             yield replace(tool, status="ERROR", message=str(came)) if failed else tool
             start = end

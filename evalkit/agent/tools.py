@@ -14,7 +14,6 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 import msgspec
 
 from evalkit.agent.loop import ToolResult
-from evalkit.agent.model_client import ToolCall, ToolSpec
 from evalkit.agent.plan import Plan, Proposal
 from evalkit.agent.session import (
     ANALYSIS_FILE,
@@ -123,12 +122,13 @@ _TOOLS: Mapping[str, type[Any]] = {
 """Each tool by its name: its arguments, whose docstring is what a model is told of it."""
 
 
-def _spec(name: str, arguments: type[Any]) -> ToolSpec:
+def _spec(name: str, arguments: type[Any]) -> dict[str, Json]:
     (schema,), parts = msgspec.json.schema_components([arguments], ref_template="#/$defs/{name}")
     own = dict(parts.pop(schema["$ref"].rsplit("/", 1)[-1]))
     own.pop("title", None)
     description = " ".join(own.pop("description", "").split())
-    return ToolSpec(name, description, own | ({"$defs": parts} if parts else {}))
+    schema = own | ({"$defs": parts} if parts else {})
+    return {"name": name, "description": description, "input_schema": schema}
 
 
 @dataclass
@@ -149,17 +149,16 @@ class SessionTools:
     done: str = field(default="", init=False)
     specs: ClassVar = tuple(_spec(name, arguments) for name, arguments in _TOOLS.items())
 
-    def run(self, call: ToolCall) -> ToolResult:
+    def run(self, name: str, arguments: Json) -> ToolResult:
         """Use a tool; raises a StoreError where MLflow failed, as no tool could go on."""
-        if call.name not in _TOOLS:
+        if name not in _TOOLS:
             names = ", ".join(_TOOLS)
-            return ToolResult(f"there is no tool {call.name}; there are {names}", is_error=True)
-        kind = _TOOLS[call.name]
+            return ToolResult(f"there is no tool {name}; there are {names}", is_error=True)
         try:
-            asked = msgspec.convert(well_formed(dict(call.arguments)), type=kind)
-            return ToolResult(bounded(getattr(self, f"_{call.name}")(asked)))
+            asked = msgspec.convert(well_formed(arguments), type=_TOOLS[name])
+            return ToolResult(bounded(getattr(self, f"_{name}")(asked)))
         except msgspec.ValidationError as error:
-            wrong = f"the arguments of {call.name} are wrong: {error}; see the tool's schema"
+            wrong = f"the arguments of {name} are wrong: {error}; see the tool's schema"
             return ToolResult(bounded(wrong), is_error=True)
         except ToolFailed as error:
             return ToolResult(bounded(str(error)), is_error=True)

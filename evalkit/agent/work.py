@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from evalkit.adapters.files.env_file import ENV_FILE, read_env_file
 from evalkit.agent import location
 from evalkit.agent.loop import Event, Watch
-from evalkit.agent.model_client import Model, claude
+from evalkit.agent.model_client import claude
 from evalkit.agent.plan import Budget, Task
 from evalkit.agent.request import Request, budget_of
 from evalkit.agent.session import ANALYSIS_FILE, NOTES_FILE, About, SessionDirectory, SessionKind
@@ -29,6 +29,7 @@ from evalkit.workspace import locate
 
 if TYPE_CHECKING:
     from evalkit.adapters.store import Store
+    from evalkit.agent.claude import Claude
     from evalkit.suite.runner import Runner
     from evalkit.suite.sandbox import Sandbox
     from evalkit.traces.sample import Survey
@@ -53,7 +54,7 @@ class Work:
     ``own_experiment`` is the id of the experiment for the agent's own traces.
     """
 
-    model: Model | None
+    model: Claude | None
     session: SessionDirectory
     store: Store
     sandbox: Sandbox
@@ -152,7 +153,7 @@ def opened(request: Request, watch: Watch) -> Iterator[Work]:
         raise _refused("--experiment-id", what, "name one that is there, by its name or its id")
     experiment_id, experiment = found
     own = _own_experiment(store, request.own_experiment, experiment_id, experiment)
-    model = claude(request, lambda text: watch(Event("wait", text)))
+    model, _ = claude(request, lambda text: watch(Event("wait", text)))
     budget = budget_of(request, model)
     rules = Policy(
         unconfined=request.unconfined,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalkit import stages
-from evalkit.agent.model_settings import OFFLINE
+from evalkit.agent.model_client import OFFLINE
 from evalkit.agent.request import Request
 from evalkit.agent.run import build
 from evalkit.core.matching import StoredTrace

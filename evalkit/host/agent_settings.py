@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.agent import location
-from evalkit.agent.model_client import claude
-from evalkit.agent.model_settings import OFFLINE, why_this_model
+from evalkit.agent.model_client import OFFLINE, claude
 from evalkit.agent.plan import Budget, Limits
 from evalkit.agent.request import USUAL_SESSIONS, USUAL_USD, Request, budget_of
 from evalkit.agent.work import aim
@@ -178,9 +177,8 @@ def terms_of(request: Request, *, is_sample: bool) -> Terms:
         InputError: the request is wrong, or cannot be kept to on this machine.
     """
     request.check()
-    model = claude(request, lambda _: None)
+    model, why = claude(request, lambda _: None)
     budget = budget_of(request, model)
-    why = why_this_model(request)
     if is_sample and model is None:
         why = "a look at the demo is to cost nothing"
     return Terms(model.name if model else OFFLINE, why, budget, sandbox_of(request).name)

@@ -25,7 +25,7 @@ from evalkit.stages.speaking import MAPPING_FILE, Report
 from evalkit.workspace import Workspace
 
 if TYPE_CHECKING:
-    from evalkit.agent.model_settings import ClaudeSettings
+    from evalkit.agent.model_client import ClaudeSettings
     from evalkit.core.mapping.asking import Question
     from evalkit.core.mapping.proposal import Proposal
     from evalkit.flows.mapping import By
@@ -125,7 +125,7 @@ def sketch_mapping(
     asked = None
     if by == "claude":
         from evalkit.adapters.files.env_file import ENV_FILE, read_env_file
-        from evalkit.agent.model_settings import settings_from_env
+        from evalkit.agent.model_client import settings_from_env
 
         dotenv = read_env_file(Path(ENV_FILE))
         asked = ClaudeMapper(settings_from_env(os.environ, dotenv=dotenv, model=model))

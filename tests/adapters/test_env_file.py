@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from evalkit.adapters.files.env_file import read_env_file
-from evalkit.agent.model_settings import settings_from_env
+from evalkit.agent.model_client import settings_from_env
 from evalkit.core.errors import InputError
 
 ROOT = Path(__file__).parents[2]

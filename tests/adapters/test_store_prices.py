@@ -9,7 +9,7 @@ import pytest
 from mlflow.tracing.utils import calculate_cost_by_model_and_token_usage
 
 from evalkit.adapters.store.prices import price_of_model
-from evalkit.agent.model_settings import DEFAULT_MODEL
+from evalkit.agent.model_client import DEFAULT_MODEL
 from evalkit.core.price import Price
 from evalkit.core.usage import Usage
 

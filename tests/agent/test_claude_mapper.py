@@ -10,7 +10,7 @@ from cases import cases_of
 from messages_server import Fault, MessagesServer, Reply, messages_server
 
 from evalkit.agent.claude import ATTEMPTS, MAX_WAIT_S
-from evalkit.agent.model_settings import DEFAULT_MODEL, ClaudeSettings, settings_from_env
+from evalkit.agent.model_client import DEFAULT_MODEL, ClaudeSettings, settings_from_env
 from evalkit.core.errors import InputError, ModelError
 from evalkit.core.mapping.asking import ANSWER_SCHEMA, Question
 from evalkit.flows.mapping import propose

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,16 +11,19 @@ import pytest
 from messages_server import Fault, MessagesServer, Reply, messages_server
 
 from evalkit.agent.claude import ATTEMPTS, MAX_WAIT_S, Claude
-from evalkit.agent.model_client import Message, Model, ToolSpec
+from evalkit.agent.model_client import ClaudeSettings, Message
 from evalkit.agent.model_client import Reply as Given
-from evalkit.agent.model_settings import ClaudeSettings
 from evalkit.core.errors import ContextFull, ModelError
 from evalkit.core.price import Price
 from evalkit.core.usage import Usage
 
 KEY = "sk-ant-made-up"
 HELLO: Message = {"role": "user", "content": "Hello?"}
-LOOK = ToolSpec("look", "Looks at something.", {"type": "object", "properties": {"at": {}}})
+LOOK = {
+    "name": "look",
+    "description": "Looks at something.",
+    "input_schema": {"type": "object", "properties": {"at": {}}},
+}
 CALL = ("look", {"at": "traces", "words": 'quoted "ü" \\ and more', "deep": [{"n": 1.5}, None]})
 PRICE = Price(1e-6, 5e-6, 1e-7, 1.25e-6, 2e-6)
 ONE_TURN = Usage(100, 20)
@@ -36,12 +38,12 @@ def model_at(server: MessagesServer | str, **options: Any) -> Claude:
 
 
 def ask(
-    model: Model,
+    model: Claude,
     *messages: Message,
     system: str = "Be brief.",
-    tools: tuple[ToolSpec, ...] = (LOOK,),
+    tools: tuple[dict[str, Any], ...] = (LOOK,),
     max_tokens: int = 1000,
-    on_text: Callable[[str], None] | None = None,
+    on_text: Callable[[str], None] = lambda _: None,
 ) -> Given:
     told = list(messages) or [HELLO]
     return model.create(
@@ -55,7 +57,7 @@ def said(answer: Given) -> Message:
 
 def results_of(answer: Given) -> Message:
     blocks = [
-        {"type": "tool_result", "tool_use_id": call.call_id, "content": "seen"}
+        {"type": "tool_result", "tool_use_id": call["id"], "content": "seen"}
         for call in answer.tool_calls
     ]
     return {"role": "user", "content": blocks}
@@ -69,7 +71,7 @@ def test_words_and_calls_come_back_whole() -> None:
     with messages_server(Reply(words, thinking="Where to begin?", tools=(CALL, CALL))) as server:
         answer = ask(model_at(server))
     assert answer.text == words
-    assert [(call.name, call.arguments) for call in answer.tool_calls] == [CALL, CALL]
+    assert [(call["name"], call["input"]) for call in answer.tool_calls] == [CALL, CALL]
     assert answer.content[0]["type"] == "thinking"
     assert answer.stop_reason == "tool_use"
     assert answer.model == "claude-test"
@@ -110,30 +112,13 @@ def test_how_an_answer_ended_is_told(reason: str) -> None:
         assert ask(model_at(server)).stop_reason == reason
 
 
-@pytest.mark.parametrize("reason", ["max_tokens", "refusal", "model_context_window_exceeded"])
-def test_a_call_that_was_cut_off_is_left_out(reason: str) -> None:
-    cut = Reply("I look.", reason, tools=(CALL, CALL), cut_input=5)
-    with messages_server(cut) as server:
-        answer = ask(model_at(server))
-    assert [call.call_id for call in answer.tool_calls] == ["toolu_000_0"]
-
-
-def test_an_answer_that_says_nothing_does_not_stand_in_the_way() -> None:
-    with messages_server(Reply("", "max_tokens"), DONE) as server:
+def test_a_call_that_was_cut_off_can_be_sent_back() -> None:
+    cut = Reply("I look.", "max_tokens", tools=(CALL, CALL), cut_input=5)
+    with messages_server(cut, DONE) as server:
         model = model_at(server)
-        nothing = ask(model)
-        assert (
-            ask(model, HELLO, said(nothing), {"role": "user", "content": "Go on."}).text == "Done."
-        )
-
-
-def test_an_end_that_nobody_knows_is_a_model_error() -> None:
-    with (
-        messages_server(Reply("", "abducted")) as server,
-        pytest.raises(ModelError, match="abducted") as caught,
-    ):
-        ask(model_at(server))
-    assert caught.value.usage == ONE_TURN
+        answer = ask(model)
+        assert answer.tool_calls[0]["input"] == CALL[1]
+        assert ask(model, HELLO, said(answer), results_of(answer)).text == "Done."
 
 
 def test_unknown_kinds_of_blocks_and_empty_words_do_no_harm() -> None:
@@ -170,7 +155,7 @@ def test_a_request_says_the_conversation_and_nothing_in_beta() -> None:
     (request,) = server.requests
     asked = {"model", "max_tokens", "stream", "system", "messages", "tools"}
     assert set(request.body) == asked | {"cache_control", "thinking"}
-    assert request.body["tools"][0]["input_schema"] == LOOK.input_schema
+    assert request.body["tools"][0]["input_schema"] == LOOK["input_schema"]
     assert request.body["thinking"] == {"type": "adaptive"}
     assert not [name for name in request.headers if "beta" in name]
 
@@ -259,7 +244,6 @@ def test_each_attempt_has_the_price_of_its_own_length() -> None:
 
 # -- trouble that passes
 
-BARE_CALL = {"type": "tool_use", "id": "toolu_1", "name": "look"}
 CUTS = [
     pytest.param(Fault(0), id="no answer"),
     pytest.param(Fault(408), id="408"),
@@ -277,8 +261,6 @@ CUTS = [
     pytest.param(Reply("Half of it", error_after=4), id="error in the middle"),
     pytest.param(Reply("Half", error_after=4, error_kind="api_error"), id="its own error"),
     pytest.param(Reply("Half", error_after=4, error_kind="new_error"), id="an unknown error"),
-    pytest.param(Reply(tools=(CALL,), cut_input=4), id="a garbled call"),
-    pytest.param(Reply(blocks=({**BARE_CALL, "input": 5},)), id="a call of nothing by name"),
     pytest.param(Reply("Half", error_after=3, error_kind=""), id="an error of no kind"),
 ]
 
@@ -341,7 +323,7 @@ def test_a_host_that_is_not_there_is_a_model_error() -> None:
 @pytest.mark.parametrize(
     ("trouble", "kind", "says"),
     [
-        (Fault(401), ModelError, "does not accept the key"),
+        (Fault(401), ModelError, "does not accept the key for this"),
         (
             Fault(403, "no rights"),
             ModelError,
@@ -351,11 +333,6 @@ def test_a_host_that_is_not_there_is_a_model_error() -> None:
         (Fault(404), ModelError, "does not know the model claude-test"),
         (Fault(438, "<p>" * 900, plain=True), ModelError, r"438: (<p>){99}<p…; wait"),
         (Fault(400, "tools.0: no"), ModelError, "answered 400: tools.0: no; correct that"),
-        (
-            Reply("a", error_after=3, error_kind="invalid_request_error"),
-            ModelError,
-            "invalid_request_error: scripted error",
-        ),
         (Fault(413), ContextFull, "too long for claude-test"),
         (Fault(400, "prompt is too long: 2 tokens > 1 maximum"), ContextFull, "2 tokens > 1"),
         (
@@ -427,25 +404,3 @@ def test_an_interrupted_answer_ends_at_once_and_is_booked_with_the_next() -> Non
         answers = [ask(model), ask(model)]
     assert time.monotonic() - began < 5
     assert [answer.usage for answer in answers] == [ONE_TURN + BROKEN, ONE_TURN]
-
-
-def test_models_may_answer_side_by_side() -> None:
-    def script(body: dict[str, Any], _: int) -> Reply:
-        return Reply(body["messages"][0]["content"].upper(), delay_s=0.05)
-
-    with messages_server(script) as server:
-        model = model_at(server)
-        answers = together(
-            [lambda n=n: ask(model, {"role": "user", "content": f"n{n}"}).text for n in range(4)]
-        )
-    assert sorted(answers) == ["N0", "N1", "N2", "N3"]
-
-
-def together(tasks: list[Callable[[], str]]) -> list[str]:
-    results: list[str] = []
-    threads = [threading.Thread(target=lambda t=task: results.append(t())) for task in tasks]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results

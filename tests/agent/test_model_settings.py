@@ -11,8 +11,8 @@ import pytest
 from messages_server import Fault, Reply, messages_server
 
 from evalkit.agent.claude import Claude
+from evalkit.agent.model_client import ANTHROPIC, ClaudeSettings, settings_from_env
 from evalkit.agent.model_client import Reply as Answer
-from evalkit.agent.model_settings import ANTHROPIC, ClaudeSettings, has_secret, settings_from_env
 from evalkit.core.errors import InputError, ModelError
 
 KEY = "sk-ant-made-up"
@@ -95,21 +95,6 @@ def test_a_secret_that_would_go_elsewhere_is_kept_and_not_shown(
     assert TOKEN not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("env", "dotenv", "is_set"),
-    [
-        ({}, {}, False),
-        ({"ANTHROPIC_API_KEY": "", "MODEL": "m"}, {"ANTHROPIC_AUTH_TOKEN": " "}, False),
-        (A_KEY, {}, True),
-        ({}, A_TOKEN, True),
-    ],
-)
-def test_whether_there_is_a_secret_at_all(
-    env: dict[str, str], dotenv: dict[str, str], is_set: bool
-) -> None:
-    assert has_secret(env, dotenv) is is_set
-
-
 # -- on the wire
 
 STRAY: dict[str, str] = {
@@ -177,8 +162,7 @@ def test_no_redirect_takes_a_secret_along(status: int) -> None:
 
 def test_who_has_no_key_does_not_load_the_client_library() -> None:
     code = (
-        "import sys, evalkit.agent.model_client, evalkit.agent.model_settings as c\n"
-        "c.has_secret({})\n"
+        "import sys, evalkit.agent.model_client as c\n"
         "c.settings_from_env({'ANTHROPIC_API_KEY': 'k'})\n"
         "sys.exit('anthropic' in sys.modules)"
     )

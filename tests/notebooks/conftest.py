@@ -27,7 +27,7 @@ from shop_agent import ANSWERS, REJECTED, ShopAgent
 
 from evalkit import notebooks
 from evalkit.adapters.store import connect
-from evalkit.agent.model_settings import OFFLINE
+from evalkit.agent.model_client import OFFLINE
 from evalkit.agent.request import Request
 from evalkit.agent.run import build
 from evalkit.export import export
