@@ -12,8 +12,7 @@ import pytest
 from in_mlflow import InMlflow
 
 from evalkit import cli
-from evalkit.demo.project import write_project
-from evalkit.demo.run import EVAL_NAME, RUN_ID
+from evalkit.demo.project import EVAL_NAME, RUN_ID, write_project
 from evalkit.demo.tour import REMARKS
 
 ROOT = Path(__file__).parents[1]

@@ -5,12 +5,27 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+from collections.abc import Iterator
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from evalkit.core.errors import InputError, Problem
-from evalkit.demo.assets import authored_files, scores_text, session_scripts
-from evalkit.demo.production import WRITTEN_FOR
-from evalkit.demo.run import run_files
+from evalkit.demo.production import RECORDED
+
+FILES = files(__package__) / "files"
+"""The project as it is written, but for what stands between @ in it."""
+
+EVAL_NAME = "quillmoor-support-eval"
+RUNS = f"eval/runs/{EVAL_NAME}"
+RUN_ID = "2026-05-12-sonnet-v2"
+BASELINE_ID = "2026-05-05-sonnet-v1"
+
+MADE_UP_SECRETS = {
+    "@GITHUB_TOKEN@": "ghp" + "_" + "7Qm2" + "Lw9x" * 8,
+    "@BEARER_TOKEN@": "cpn" + "." + "3vT8" + "kYd5" * 9,
+}
+"""Stand in a log; put together here so that no scanner takes this repository for leaking."""
 
 MARKER = ".evalkit-demo"
 """The first file written: a folder that holds it is a demo, even a half-written one."""
@@ -27,11 +42,13 @@ def project_files(root: Path) -> dict[str, str]:
     Args:
         root: Absolute path of the project; the tracking URI in ``eval.yaml`` names a store in it.
     """
-    authored = authored_files()
     store = f"sqlite:///{(root / 'mlflow.db').as_posix()}"
-    config = authored["eval.yaml"].replace("@TRACKING_URI@", json.dumps(store, ensure_ascii=False))
-    runs = run_files(authored, session_scripts(), scores_text())
-    return {**authored, **runs, "eval.yaml": config}
+    given = {"@TRACKING_URI@": json.dumps(store, ensure_ascii=False), **MADE_UP_SECRETS}
+    marks = re.compile("|".join(given))
+    return {
+        name: marks.sub(lambda mark: given[mark[0]], text)
+        for name, text in sorted(_texts(FILES, ""))
+    }
 
 
 def write_project(directory: Path) -> Path:
@@ -60,7 +77,7 @@ def write_project(directory: Path) -> Path:
 def made_on(directory: Path) -> dt.date:
     """The day on which the demo in a folder was made; the files' own where it does not say."""
     found = _MADE_ON.search((directory / MARKER).read_text("utf-8"))
-    return dt.date.fromisoformat(found[1]) if found else WRITTEN_FOR
+    return dt.date.fromisoformat(found[1]) if found else RECORDED
 
 
 def _claim(directory: Path) -> None:
@@ -84,3 +101,11 @@ def _write_missing(path: Path, text: str) -> None:
     partial = path.with_name(path.name + ".part")
     partial.write_text(text, encoding="utf-8", newline="\n")
     partial.replace(path)
+
+
+def _texts(folder: Traversable, prefix: str) -> Iterator[tuple[str, str]]:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _texts(entry, f"{prefix}{entry.name}/")
+        elif not entry.name.endswith(".pyc"):  # the project's judges may have been imported
+            yield prefix + entry.name, entry.read_text("utf-8")

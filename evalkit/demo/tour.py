@@ -13,8 +13,7 @@ from evalkit.agent.request import Request
 from evalkit.agent.run import build
 from evalkit.core.matching import StoredTrace
 from evalkit.demo.production import PRODUCTION, record_production
-from evalkit.demo.project import made_on, write_project
-from evalkit.demo.run import RUN_ID
+from evalkit.demo.project import RUN_ID, made_on, write_project
 from evalkit.flows import trace_index
 from evalkit.workspace import Workspace
 

@@ -3,26 +3,25 @@
     python tests/bench/generate.py DIR --cases 200 --events 60 --judges 5
     python tests/bench/generate.py DIR --log-mb 20
 
-The second form writes one case whose log is that large. The logs are those of the demo's log
-writer, so their tokens and cost add up; two in a hundred tool answers hold a made-up secret.
+The second form writes one case whose log is that large. Tokens and cost of each log add up; two in
+a hundred tool answers hold a made-up secret.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime as dt
+import hashlib
+import json
 import time
-from collections.abc import Iterator, Mapping
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
-
-from evalkit.core.values import Json
-from evalkit.demo.conversation import Call, Reply, Turn
-from evalkit.demo.figures import Figures, as_json, combined, run_result
-from evalkit.demo.logs import Session, as_lines
-from evalkit.demo.scoring import Scores, summarise
-from evalkit.demo.script import MADE_UP_SECRETS
 
 NAME = "bench-eval"
 RUN_ID = "2026-05-12-bench"
@@ -31,12 +30,17 @@ AROUND_TURNS = 3  # the events that are no tool turn: init, the last answer, res
 FEWEST_EVENTS = 6
 SPEECHLESS = 7  # one turn in so many calls a tool without a word: about 64 spans in 60 events
 SECRETIVE = 50
+SECRET = "GITHUB_TOKEN=" + "ghp" + "_" + "7Qm2" + "Lw9x" * 8
+MODEL = "claude-sonnet-4-6"
+NANO_USD = {"input": 3_000, "output": 15_000, "cache_read": 300, "cache_create": 3_750}
+PROMPT_TOKENS = 14_200
+MS_A_TURN = 1_150
 TEXT = (
     "parcel invoice shelf lamp carrier depot scan label refund voucher order ledger balance "
     "address window cable dimmer spare part stock return receipt table"
 )
 WORDS = TEXT.split()
-SCORES: tuple[tuple[str, str, tuple[Json, ...]], ...] = (
+SCORES: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
     ("order_quoted", "check", (True, True, True, False)),
     ("resolution", "llm", (5, 4, 4, 3, 2)),
     ("grounding", "llm", (1.0, 0.75, 0.5)),
@@ -59,24 +63,180 @@ def write_project(
         log_mb: Size of each log in millions of bytes, instead of ``events``; 0: by events.
     """
     run = directory / "eval" / "runs" / NAME / RUN_ID
-    figures: dict[str, Figures] = {}
+    figures: dict[str, dict[str, Any]] = {}
+    scores: dict[str, dict[str, Any]] = {}
     for number in range(cases):
         case = f"case-{number:05}"
         folder = directory / "eval" / "cases" / case
         _write(folder / "input.yaml", _yaml(_inputs(number)))
         _write(folder / "annotations.yaml", _yaml({"expected_outcome": _prose(number, 40)}))
-        session = _session(number, events=events, least_bytes=round(log_mb * 1_000_000))
-        _write(run / "cases" / case / "stdout.log", session.text())
-        seconds = session.main.clock_ms / 1000
-        figures[case] = Figures(0, seconds, session.main.messages, session.spent)
-    scores = {case: dict(_scores(number, judges)) for number, case in enumerate(figures)}
-    summary = {**summarise(RUN_ID, scores), "run_metrics": combined(figures.values()).rates()}
-    _write(run / "summary.yaml", _yaml(summary))
-    _write(run / "run_result.json", as_json(run_result("bench", "{message}", "2.1.204", figures)))
+        log = Log(number)
+        log.tell(events, round(log_mb * 1_000_000))
+        _write(run / "cases" / case / "stdout.log", "".join(log.lines))
+        figures[case] = log.figures()
+        scores[case] = dict(_scores(number, judges))
+    _write(run / "summary.yaml", _yaml(_summary(scores)))
+    _write(run / "run_result.json", json.dumps(_run_result(figures), indent=2))
     _write(directory / "eval.yaml", _yaml(_config(judges, tracking_uri)))
 
 
-def _config(judges: int, tracking_uri: str) -> dict[str, Json]:
+@dataclass
+class Log:
+    """One session's log, a line an event; what the events say of tokens adds up."""
+
+    number: int
+    lines: list[str] = field(default_factory=list)
+    size: int = 0
+    messages: int = 0
+    spent: Counter[str] = field(default_factory=Counter)
+    cached: int = 0
+    unread: int = PROMPT_TOKENS
+
+    def tell(self, events: int, least_bytes: int) -> None:
+        """Write it: with so many events, or of at least so many bytes where that is not 0."""
+        system = {"cwd": "/workspace", "tools": ["Bash"], "claude_code_version": "2.1.204"}
+        self._add(type="system", subtype="init", model=MODEL, skills=["bench"], **system)
+        # tool turns have three events, or two where nothing is said
+        left = events - AROUND_TURNS
+        wordless = left // (SPEECHLESS * 3)
+        wordless += (left - 2 * wordless) % 3 * 2 % 3  # so that the others come out even
+        turns = wordless + (left - 2 * wordless) // 3
+        index = 0
+        while self.size < least_bytes if least_bytes else index < turns:
+            self._turn(index, spoken=index % SPEECHLESS != 0 if least_bytes else index >= wordless)
+            index += 1
+        answer = f"QB-{self.number:05} is settled. {_prose(self.number, 30)}"
+        self._message([{"type": "text", "text": answer}])
+        figures = self.figures()
+        self._add(
+            type="result",
+            subtype="success",
+            is_error=False,
+            duration_ms=self.messages * MS_A_TURN,
+            num_turns=index + 1,
+            result=answer,
+            total_cost_usd=figures["cost_usd"],
+            usage=_usage(self.spent),
+            modelUsage={
+                MODEL: {
+                    "inputTokens": self.spent["input"],
+                    "outputTokens": self.spent["output"],
+                    "cacheReadInputTokens": self.spent["cache_read"],
+                    "cacheCreationInputTokens": self.spent["cache_create"],
+                    "costUSD": figures["cost_usd"],
+                }
+            },
+            permission_denials=[],
+        )
+
+    def figures(self) -> dict[str, Any]:
+        """What it consumed, as ``run_result.json`` has it."""
+        tokens = {kind: self.spent[kind] for kind in NANO_USD}
+        cost = sum(count * NANO_USD[kind] for kind, count in tokens.items()) / 10**9
+        return {
+            "exit_code": 0,
+            "duration_s": round(self.messages * MS_A_TURN / 1000, 1),
+            "token_usage": tokens,
+            "cost_usd": cost,
+            "num_turns": self.messages,
+            "per_model_usage": {MODEL: {**tokens, "cost_usd": cost}},
+        }
+
+    def _turn(self, index: int, *, spoken: bool) -> None:
+        said = [{"type": "text", "text": _prose(index, 20)}] if spoken else []
+        part = f"bin/orders step QB-{self.number:05} --part {index}"
+        call_id = f"toolu_01{self._digest(20)}"
+        use = {"type": "tool_use", "id": call_id, "name": "Bash"}
+        self._message([*said, {**use, "input": {"command": part, "description": "Look"}}])
+        text = _prose(self.number + index, 90)
+        if (self.number + index) % SECRETIVE == SECRETIVE - 1:
+            text += f"\n{SECRET}"
+        result = {"type": "tool_result", "tool_use_id": call_id, "content": text}
+        structured: Any = {"stdout": text, "stderr": "", "interrupted": False, "isImage": False}
+        if index % 17 == 16:
+            result, structured = {**result, "is_error": True}, f"Error: {text}"
+        self.unread += len(text) // 4
+        moment = START + dt.timedelta(minutes=self.number, milliseconds=self.messages * MS_A_TURN)
+        self._add(
+            type="user",
+            message={"role": "user", "content": [result]},
+            parent_tool_use_id=None,
+            timestamp=moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            tool_use_result=structured,
+        )
+
+    def _message(self, blocks: list[dict[str, Any]]) -> None:
+        """A message of the model, an event a block, each with the usage of the whole."""
+        used = {
+            "input": 1 if self.messages else 3,
+            "output": len(json.dumps(blocks)) // 4,
+            "cache_read": self.cached,
+            "cache_create": self.unread,
+        }
+        self.cached, self.unread = self.cached + self.unread, used["output"]
+        self.messages += 1
+        self.spent.update(used)
+        message = {"model": MODEL, "id": f"msg_01{self._digest(22)}", "type": "message"}
+        message |= {"role": "assistant", "stop_reason": None, "usage": _usage(used)}
+        for block in blocks:
+            self._add(type="assistant", message={**message, "content": [block]})
+
+    def _add(self, **event: Any) -> None:
+        ids = {"session_id": self._uuid("session"), "uuid": self._uuid(str(len(self.lines)))}
+        line = json.dumps({**event, **ids}, separators=(",", ":")) + "\n"
+        self.lines.append(line)
+        self.size += len(line)
+
+    def _digest(self, length: int) -> str:
+        text = f"{RUN_ID}/{self.number}/{len(self.lines)}/{self.messages}"
+        return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+    def _uuid(self, name: str) -> str:
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{RUN_ID}/{self.number}/{name}"))
+
+
+def _usage(tokens: dict[str, int] | Counter[str]) -> dict[str, Any]:
+    return {
+        "input_tokens": tokens["input"],
+        "cache_creation_input_tokens": tokens["cache_create"],
+        "cache_read_input_tokens": tokens["cache_read"],
+        "output_tokens": tokens["output"],
+    }
+
+
+def _run_result(figures: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    each = list(figures.values())
+    tokens = {kind: sum(one["token_usage"][kind] for one in each) for kind in NANO_USD}
+    cost = sum(one["cost_usd"] for one in each)
+    seconds = round(sum(one["duration_s"] for one in each), 1)
+    return {
+        "exit_code": 0,
+        "duration_s": seconds,
+        "token_usage": tokens,
+        "cost_usd": cost,
+        "num_turns": sum(one["num_turns"] for one in each),
+        "per_model_usage": {MODEL: {**tokens, "cost_usd": cost}},
+        "wall_clock_s": seconds,
+        "num_cases": len(figures),
+        "model": MODEL,
+        "agent": "claude-code",
+        "agent_version": "2.1.204 (Claude Code)",
+        "execution_mode": "case",
+        "eval_params": {"skill": "bench", "skill_args": "{message}", "execution_mode": "case"},
+        "per_case": figures,
+    }
+
+
+def _summary(scores: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    judges = {}
+    for judge in next(iter(scores.values()), {}):
+        values = [found[judge]["value"] for found in scores.values()]
+        mean = None if isinstance(values[0], str) else round(sum(values) / len(values), 4)
+        judges[judge] = {"mean": mean, "pass_rate": mean if isinstance(values[0], bool) else None}
+    return {"run_id": RUN_ID, "judges": judges, "per_case": scores}
+
+
+def _config(judges: int, tracking_uri: str) -> dict[str, Any]:
     schema = (
         "- input.yaml: what the skill reads, with 'message' and 'order'\n"
         "- annotations.yaml: 'expected_outcome', for the judges, never copied to the workspace\n"
@@ -98,69 +258,23 @@ def _config(judges: int, tracking_uri: str) -> dict[str, Json]:
     }
 
 
-def _inputs(number: int) -> dict[str, Json]:
+def _inputs(number: int) -> dict[str, Any]:
     order = {"number": f"QB-{number:05}", "total": 20 + number % 300, "currency": "EUR"}
     return {"message": f"About order QB-{number:05}: {_prose(number, 30)}", "order": order}
 
 
-def _judges(count: int) -> Iterator[tuple[str, str, tuple[Json, ...]]]:
+def _judges(count: int) -> Iterator[tuple[str, str, tuple[Any, ...]]]:
     for index in range(count):
         name, kind, values = SCORES[index % len(SCORES)]
         again = index // len(SCORES)
         yield f"{name}_{again}" if again else name, kind, values
 
 
-def _scores(number: int, judges: int) -> Iterator[tuple[str, dict[str, Json]]]:
+def _scores(number: int, judges: int) -> Iterator[tuple[str, dict[str, Any]]]:
     for index, (name, kind, values) in enumerate(_judges(judges)):
         value = values[(number * 7 + index) % len(values)]
         rationale = _prose(number + index, 12)
         yield name, {"value": value, "rationale": rationale, "judge_type": kind}
-
-
-def _session(number: int, *, events: int, least_bytes: int) -> Session:
-    session = Session(
-        f"{RUN_ID}/{number}", START + dt.timedelta(minutes=number), skill="bench", stamps="results"
-    )
-    session.open(str(_inputs(number)["message"]))
-    turns = _endless(number) if least_bytes else _fitting(number, events)
-    written = size = 0
-    for turn in turns:
-        session.turn(turn)
-        size += len(as_lines(session.events[written:])) if least_bytes else 0
-        written = len(session.events)
-        if least_bytes and size >= least_bytes:
-            break
-    answer = f"QB-{number:05} is settled. {_prose(number, 30)}"
-    session.turn(Turn(answer))
-    session.close(answer)
-    return session
-
-
-def _fitting(number: int, events: int) -> Iterator[Turn]:
-    """Tool turns of three events, or of two where nothing is said, that fill up the log."""
-    left = events - AROUND_TURNS
-    wordless = left // (SPEECHLESS * 3)
-    wordless += (left - 2 * wordless) % 3 * 2 % 3  # so that the others come out even
-    spoken = (left - 2 * wordless) // 3
-    for index in range(spoken + wordless):
-        yield _turn(number, index, spoken=index >= wordless)
-
-
-def _endless(number: int) -> Iterator[Turn]:
-    index = 0
-    while True:
-        yield _turn(number, index, spoken=index % SPEECHLESS != 0)
-        index += 1
-
-
-def _turn(number: int, index: int, *, spoken: bool) -> Turn:
-    answer = _prose(number + index, 90)
-    if (number + index) % SECRETIVE == SECRETIVE - 1:
-        answer += "\nGITHUB_TOKEN=" + MADE_UP_SECRETS["@GITHUB_TOKEN@"]
-    command = {"command": f"bin/orders step QB-{number:05} --part {index}", "description": "Look"}
-    failed = index % 17 == 16
-    call = Call("Bash", command, Reply(answer, failed=failed), seconds=0.2 + index % 5)
-    return Turn(_prose(index, 20) if spoken else "", calls=(call,))
 
 
 def _prose(seed: int, words: int) -> str:
@@ -168,7 +282,7 @@ def _prose(seed: int, words: int) -> str:
     return " ".join(WORDS[(seed * 31 + i * (3 + seed % 5)) % len(WORDS)] for i in range(words))
 
 
-def _yaml(value: Mapping[str, Json] | Scores) -> str:
+def _yaml(value: dict[str, Any]) -> str:
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # 5,000 cases in seconds
     return str(yaml.dump(value, Dumper=dumper, allow_unicode=True, width=100))
 

@@ -6,8 +6,7 @@ import pytest
 from in_mlflow import InMlflow
 from task_argv import EDITED, task_argv, wheel_tasks
 
-from evalkit.demo.project import write_project
-from evalkit.demo.run import EVAL_NAME, RUN_ID
+from evalkit.demo.project import EVAL_NAME, RUN_ID, write_project
 
 ON_A_CLUSTER = {"DATABRICKS_RUNTIME_VERSION": "17.3"}
 

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from mlflow.tracing.client import TracingClient
 from servers import clean_environment
 
-from evalkit.demo.production import PRODUCTION, WRITTEN_FOR, production_traces
+from evalkit.demo.production import PRODUCTION, RECORDED, production_traces
 
 pytestmark = pytest.mark.timeout(900)  # a tour takes a minute or two where nothing else runs
 
@@ -91,7 +91,7 @@ def test_it_ends_with_a_verified_suite_that_notices_damage(reports: dict[str, An
 def test_what_it_says_is_calm(demo: subprocess.CompletedProcess[str]) -> None:
     lines = demo.stderr.splitlines()[:-1]
     about_agent = lines[lines.index("agent") + 1 :]
-    assert f"{len(production_traces(WRITTEN_FOR))} traces written to {PRODUCTION}" in about_agent[0]
+    assert f"{len(production_traces(RECORDED))} traces written to {PRODUCTION}" in about_agent[0]
     assert about_agent[1] == "Write a suite by rules"
     assert len(about_agent) < 90
 
@@ -113,7 +113,7 @@ def test_the_experiment_that_was_looked_at_holds_what_it_held(
     where: Path, reports: dict[str, Any]
 ) -> None:
     assert reports["agent"]["experiment"] == PRODUCTION
-    assert counted(where)[PRODUCTION] == (len(production_traces(WRITTEN_FOR)), 0)
+    assert counted(where)[PRODUCTION] == (len(production_traces(RECORDED)), 0)
 
 
 def test_the_suite_runs_again_by_hand(where: Path, reports: dict[str, Any]) -> None:
@@ -129,7 +129,7 @@ def test_the_suite_runs_again_by_hand(where: Path, reports: dict[str, Any]) -> N
     )
 
     assert done.returncode == 0, done.stderr
-    assert counted(where)[PRODUCTION] == (len(production_traces(WRITTEN_FOR)), 0)
+    assert counted(where)[PRODUCTION] == (len(production_traces(RECORDED)), 0)
 
 
 def test_again_finds_everything_done(where: Path, reports: dict[str, Any]) -> None:
