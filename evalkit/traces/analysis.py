@@ -12,9 +12,9 @@ from evalkit.core.brevity import short
 from evalkit.core.feedback import Assessment
 from evalkit.core.observed import ObservedTrace
 from evalkit.core.signature import signature
-from evalkit.core.values import Json
+from evalkit.core.values import Json, canonical
 from evalkit.suite.model import passes
-from evalkit.traces.json_shape import Shape, identity, is_empty, likeness
+from evalkit.traces.json_shape import Shape, is_empty, likeness
 from evalkit.traces.people import PeopleSaid, Scale, of_people, people_said, scales_of
 from evalkit.traces.transcript import question
 
@@ -79,7 +79,7 @@ class Analysis:
                 not is_empty(inputs),
                 not is_empty(outputs),
                 likeness(inputs),
-                identity(outputs),
+                hash(canonical(outputs)),
             )
         )
 

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 
 from evalkit.core.brevity import short
-from evalkit.core.values import Json, canonical, derive_id
+from evalkit.core.values import Json, canonical
 
 _DEPTH = 3  # levels that are looked at; deeper ones are only named by their kind
 _FIELDS = 60  # fields that are told apart; an object with more is no record but a table
@@ -68,13 +68,8 @@ def is_empty(value: Json) -> bool:
     return value is None or value in ("", [])
 
 
-def likeness(inputs: Json) -> str:
-    """What equal inputs share, and those that differ only in numbers, case and spaces."""
+def likeness(inputs: Json) -> int:
+    """What equal inputs share in this process, and those that differ in numbers, case and spaces."""
     text = " ".join(canonical(inputs).casefold().split())
     plain, numbers = _NUMBERED.subn("#", text) if len(text) <= _READ else (text, 0)
-    return identity(plain if text.count(" ") - numbers >= _SENTENCE - 1 else text)
-
-
-def identity(value: Json) -> str:
-    """What equal values share, and others do not."""
-    return derive_id(canonical(value), length=24)
+    return hash(plain if text.count(" ") - numbers >= _SENTENCE - 1 else text)

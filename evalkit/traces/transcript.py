@@ -93,6 +93,8 @@ def system_prompts(inputs: Json) -> list[str]:
 def _messages(value: Json, depth: int = _DEPTH) -> list[Turn]:
     """The first list of messages in a value, those of the outermost level first."""
     value = _parsed(value)
+    if not isinstance(value, dict | list):
+        return []
     if isinstance(value, dict):
         if turn := _turn(value):
             return [turn]

@@ -38,8 +38,8 @@ class AgentTraces:
         Args:
             experiment_id: The experiment.
             most: How many to read.
-            outline: Read inputs and outputs only of spans that lie within no other, and no
-                attributes, which is several times as quick.
+            outline: Read inputs and outputs only of the first span at the top, and of the others
+                only tools and those that failed, which is several times as quick.
 
         Raises:
             StoreError: MLflow failed.

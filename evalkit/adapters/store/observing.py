@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 AT_A_TIME = 25
 """Traces whose spans are read with one request."""
 
-WHOLE_AT_A_TIME = 10
+WHOLE_AT_A_TIME = 20
 """Traces of which everything is read with one request."""
 
 IN_STORE = "TRACKING_STORE"
@@ -72,8 +72,8 @@ def observe(
         gateway: The way into MLflow.
         experiment_id: The experiment.
         most: How many to read.
-        outline: Leave attributes undecoded, and inputs and outputs of spans within others too:
-            they are empty and None then. Decoding takes most of the time.
+        outline: Read inputs and outputs of the first span at the top, of the others only tools
+            and those that failed, without contents: decoding takes most of the time.
 
     Raises:
         StoreError: MLflow failed.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,14 +27,15 @@ NOTHING: Mapping[str, Json] = {}
 _KIND = "mlflow.spanType"
 _INPUTS = "mlflow.spanInputs"
 _OUTPUTS = "mlflow.spanOutputs"
+_ODD = re.compile(r"\\u[dD]|NaN|Infinity|\d[eE]\+?\d{3}")  # in JSON, what is not well-formed
 _ID_LENGTH = 12  # characters: eight bytes in base64
 
 _STATUSES: dict[str, Status] = {"STATUS_CODE_OK": "OK", "STATUS_CODE_ERROR": "ERROR"}
 
 
 def spans_of(trace: MlflowTrace) -> tuple[Span, ...]:
-    """The spans of MLflow's own object with all they hold, each parent before its children."""
-    return all_of(trace.data.spans)
+    """The spans of MLflow's own object without other attributes, each parent before its children."""
+    return in_order([_span(form, *_given(form)) for form in map(_form, trace.data.spans)])
 
 
 def all_of(spans: Sequence[StoredSpan]) -> tuple[Span, ...]:
@@ -42,8 +44,29 @@ def all_of(spans: Sequence[StoredSpan]) -> tuple[Span, ...]:
 
 
 def outline_of(spans: Sequence[StoredSpan]) -> tuple[Span, ...]:
-    """The same, but with inputs and outputs only of spans at the top, and no attributes."""
-    return in_order([_outline(form) for form in map(_form, spans)])
+    """The first span at the top with what it was given and gave; of the others tools and failures.
+
+    These are in the order of time, without contents.
+    """
+    forms = sorted(map(_form, spans), key=_times)
+    known = {form["span_id"] for form in forms}
+    top = next((form for form in forms if form["parent_span_id"] not in known), None)
+    if top is None:
+        return ()
+    others = [
+        _span(form)
+        for form in forms
+        if form is not top
+        and (
+            _STATUSES.get(form["status"]["code"]) == "ERROR"
+            or _kind(form["attributes"].get(_KIND)) == "TOOL"
+        )
+    ]
+    return _span(top, *_given(top)), *others
+
+
+def _times(form: Mapping[str, Any]) -> tuple[int, int]:
+    return form["start_time_unix_nano"] or 0, -(form["end_time_unix_nano"] or 0)
 
 
 def _form(span: StoredSpan) -> Mapping[str, Any]:
@@ -81,11 +104,10 @@ def _span(
     )
 
 
-def _outline(form: Mapping[str, Any]) -> Span:
-    if form["parent_span_id"]:
-        return _span(form)
+def _given(form: Mapping[str, Any]) -> tuple[Json, Json]:
+    """Inputs and outputs."""
     held = form["attributes"]
-    return _span(form, _decoded(held.get(_INPUTS)), _decoded(held.get(_OUTPUTS)))
+    return _decoded(held.get(_INPUTS)), _decoded(held.get(_OUTPUTS))
 
 
 def _contents(form: Mapping[str, Any]) -> tuple[Json, Json, dict[str, Json]]:
@@ -104,7 +126,8 @@ def _decoded(raw: object) -> Json:
         if not isinstance(raw, str):
             return well_formed(to_json(raw))
         try:
-            return well_formed(json.loads(raw))
+            value = json.loads(raw)
+            return value if raw.isascii() and not _ODD.search(raw) else well_formed(value)
         except ValueError:
             return well_formed(raw)
     except RecursionError:
