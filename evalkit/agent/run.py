@@ -49,6 +49,8 @@ def build(request: Request, watch: Watch) -> Report:
             conclusion = Conclusion("interrupted")
         except EvalkitError as error:
             conclusion = Conclusion(str(error))
+        from evalkit.traces.sample import HOPELESS
+
         reasons, kept = [conclusion.reason] if conclusion.reason else [], {}
         try:
             kept = leave(work, conclusion)
@@ -60,7 +62,8 @@ def build(request: Request, watch: Watch) -> Report:
             base = ("--volume-path", request.volume_path) if request.volume_path else ()
             options = shlex.join(["agent", "--session", work.session.about.session_id, *base])
             again = f"{typed('evalkit')} {options}"
-            raise Unfinished(f"{'; '.join(reasons)}\nGo on with: {again}", report)
+            on = "" if conclusion.reason in HOPELESS else f"\nGo on with: {again}"
+            raise Unfinished(f"{'; '.join(reasons)}{on}", report)
         return report
 
 

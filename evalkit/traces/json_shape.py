@@ -69,7 +69,7 @@ def is_empty(value: Json) -> bool:
 
 
 def likeness(inputs: Json) -> int:
-    """What equal inputs share in this process, and those that differ in numbers, case and spaces."""
+    """What alike inputs share in this process: they differ in numbers, case and spaces at most."""
     text = " ".join(canonical(inputs).casefold().split())
     plain, numbers = _NUMBERED.subn("#", text) if len(text) <= _READ else (text, 0)
     return hash(plain if text.count(" ") - numbers >= _SENTENCE - 1 else text)

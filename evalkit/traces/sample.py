@@ -31,6 +31,8 @@ MOST_BYTES = 32_000_000
 NO_TRACES = "the experiment holds no traces yet"
 NO_SPANS = "no trace of the experiment has spans that can be read"
 NO_INPUTS = "the traces' inputs are empty: there is nothing to ask an agent again"
+HOPELESS = (NO_SPANS, NO_INPUTS)
+"""Problems that the same command meets again, whenever it is given."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,9 +34,7 @@ def test_what_was_said_comes_with_a_trace_and_what_was_overridden_does_not(
     assert (kept.value, kept.source_type) == (True, "HUMAN")
 
 
-def test_an_outline_has_what_was_asked_and_answered_tools_and_failures(
-    store, experiment_id, agent
-):
+def test_an_outline_has_what_was_asked_and_answered_tools_and_failures(store, experiment_id, agent):
     agent.answer("Where is it?", tool_error="order not found")
     (whole,) = store.observe(experiment_id, most=5)
     (outline,) = store.observe(experiment_id, most=5, outline=True)

@@ -114,6 +114,7 @@ def test_without_inputs_there_is_nothing_to_ask_again(agent: Agent) -> None:
         done = agent.run(server, about="poller")
     assert done.code == 1
     assert "the traces' inputs are empty: there is nothing to ask an agent" in done.report["error"]
+    assert "Go on with" not in done.report["error"]
     assert (server.answered, agent.turns()) == (0, [])
 
 

@@ -34,7 +34,7 @@ _STATUSES: dict[str, Status] = {"STATUS_CODE_OK": "OK", "STATUS_CODE_ERROR": "ER
 
 
 def spans_of(trace: MlflowTrace) -> tuple[Span, ...]:
-    """The spans of MLflow's own object without other attributes, each parent before its children."""
+    """The spans of MLflow's own object without attributes, each parent before its children."""
     return in_order([_span(form, *_given(form)) for form in map(_form, trace.data.spans)])
 
 
