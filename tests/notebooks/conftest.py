@@ -20,7 +20,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
-from playwright.sync_api import BrowserContext, Locator, Page, sync_playwright
+from playwright.sync_api import Locator, Page, sync_playwright
 from playwright.sync_api import Request as Sent
 from servers import clean_environment, free_port
 from shop_agent import ANSWERS, REJECTED, ShopAgent
@@ -50,9 +50,19 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[notebooks.Serv
     server.stop()
 
 
+STILL = """
+addEventListener("DOMContentLoaded", () => {
+    const style = document.createElement("style");
+    style.textContent = "*, ::before, ::after { animation: none !important; }";
+    document.head.append(style);
+});
+"""
+"""Nothing moves: without a graphics card a spinner costs as much as the work behind it."""
+
+
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[BrowserContext]:
-    """A browser whose pages share what it has fetched: marimo's own code, most of a page's time."""
+def tab() -> Iterator[Page]:
+    """One tab for all: a new one would compile marimo's code again, half of a page's time."""
     installed = shutil.which("chromium")
     if installed is None:
         leave_out = pytest.fail if os.environ.get("CI") else pytest.skip
@@ -61,7 +71,11 @@ def chromium() -> Iterator[BrowserContext]:
         browser = playwright.chromium.launch(
             executable_path=installed, args=["--no-sandbox", "--disable-gpu"]
         )
-        yield browser.new_context(viewport=TALL)
+        context = browser.new_context(viewport=TALL, reduced_motion="reduce")
+        context.add_init_script(STILL)
+        page = context.new_page()
+        page.set_default_timeout(90_000)
+        yield page
         browser.close()
 
 
@@ -124,12 +138,11 @@ class Visitor:
 
 
 @pytest.fixture
-def visitor(chromium: BrowserContext, gallery: notebooks.Server) -> Iterator[Visitor]:
-    page = chromium.new_page()
-    page.set_default_timeout(90_000)
-    yield Visitor(page, gallery)
-    assert page.get_by_text("An internal error occurred").count() == 0
-    page.close()
+def visitor(tab: Page, gallery: notebooks.Server) -> Iterator[Visitor]:
+    yield Visitor(tab, gallery)
+    wrong = tab.get_by_text("An internal error occurred").count()
+    tab.goto("about:blank")
+    assert wrong == 0
 
 
 @pytest.fixture
