@@ -117,8 +117,19 @@ class Forge:
         cwd: Path,
         env: Mapping[str, str] | None = None,
         script: Path | None = None,
+        said: str = "",
+        terminal: str = "",
     ) -> Running:
-        """Start a command of evalkit, or a script with these arguments."""
+        """Start a command of evalkit, or a script with these arguments.
+
+        Args:
+            arguments: The command and its arguments.
+            cwd: Where it runs.
+            env: What is added to the environment.
+            script: A script that runs in the place of evalkit.
+            said: What it reads from stdin.
+            terminal: The path of the terminal that it runs in, in a session of its own.
+        """
         assert self.process.stdin
         job = {
             "script": str(script or ""),
@@ -126,6 +137,8 @@ class Forge:
             "cwd": str(cwd),
             "env": dict(env or {}),
             "streams": str(self.folder),
+            "said": said,
+            "terminal": terminal,
         }
         self.process.stdin.write(json.dumps(job) + "\n")
         self.process.stdin.flush()
@@ -135,11 +148,10 @@ class Forge:
         self,
         *arguments: str,
         cwd: Path,
-        env: Mapping[str, str] | None = None,
-        script: Path | None = None,
+        **more: Any,
     ) -> Outcome:
         """What :meth:`start` starts, to its end."""
-        return self.start(*arguments, cwd=cwd, env=env, script=script).wait()
+        return self.start(*arguments, cwd=cwd, **more).wait()
 
 
 def until(condition: Callable[[], bool], seconds: float = 60) -> None:
@@ -153,9 +165,16 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> None:
 def _obey(job: dict[str, Any]) -> int:
     os.chdir(job["cwd"])
     os.environ.update(job["env"])
-    for number, name in ((1, "out"), (2, "err")):
-        with Path(job["streams"], name).open("wb") as file:
+    streams = Path(job["streams"])
+    (streams / "in").write_text(job["said"], "utf-8")
+    for number, (name, mode) in enumerate((("in", "rb"), ("out", "wb"), ("err", "wb"))):
+        with (streams / name).open(mode) as file:
             os.dup2(file.fileno(), number)
+    if job["terminal"]:
+        os.setsid()
+        with open(job["terminal"], "r+b", buffering=0) as terminal:  # noqa: PTH123 - no file
+            for number in range(3):
+                os.dup2(terminal.fileno(), number)
     try:
         if not job["script"]:
             return main(job["arguments"])
@@ -171,6 +190,7 @@ def _obey(job: dict[str, Any]) -> int:
 
 def _warm_up(template: Path, folder: Path) -> None:
     """Do everything once, so that the children find it imported and set up."""
+    import altair  # noqa: F401 - for children that run a notebook with charts
     import anthropic  # noqa: F401 - for children that ask Claude
     import marimo
     import mlflow.store.tracking.rest_store  # noqa: F401 - for children that talk to a server

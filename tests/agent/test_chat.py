@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import Forge, Outcome, Running
 from in_mlflow import InMlflow
 from messages_server import Fault, MessagesServer, Reply, messages_server
-from servers import clean_environment
 from shop_agent import ANSWERS, ShopAgent
 
 from evalkit.adapters.store import connect
@@ -54,48 +53,37 @@ def shop(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 class Chat:
     """``evalkit agent -i`` in a folder of its own, about the session ``s``."""
 
+    forge: Forge
     root: Path
     uri: str
 
-    def command(self, *flags: str) -> list[str]:
-        where = ("--tracking-uri", self.uri, "--session", "s")
-        return [sys.executable, "-m", "evalkit", "agent", "-i", *where, *flags]
-
-    def env(self, server: MessagesServer | None) -> dict[str, str]:
+    def start(self, server: MessagesServer | None, *flags: str, **more: Any) -> Running:
         home = {"HOME": str(self.root), "TERM": "xterm", "XDG_STATE_HOME": str(self.root / "state")}
         key = {"ANTHROPIC_BASE_URL": server.url, "ANTHROPIC_API_KEY": "k"} if server else {}
-        return {**clean_environment(), **home, **key, "MODEL": "claude-opus-4-5"}
+        env = {**home, **key, "MODEL": "claude-opus-4-5", "COLUMNS": "100", "LINES": "40"}
+        where = ("--tracking-uri", self.uri, "--session", "s")
+        return self.forge.start("agent", "-i", *where, *flags, cwd=self.root, env=env, **more)
 
     def say(
         self, server: MessagesServer | None, *words: str, flags: tuple[str, ...] = ("-e", SHOP)
-    ) -> subprocess.CompletedProcess[str]:
-        """Lines from a pipe, then the end."""
-        return subprocess.run(
-            self.command(*flags),
-            input="".join(f"{line}\n" for line in words),
-            text=True,
-            capture_output=True,
-            check=False,
-            cwd=self.root,
-            env=self.env(server),
-            timeout=120,
-        )
+    ) -> Outcome:
+        """Lines from a file, then the end."""
+        return self.start(server, *flags, said="".join(f"{line}\n" for line in words)).wait()
 
     @contextmanager
     def terminal(self, server: MessagesServer) -> Iterator[Terminal]:
         """In a terminal of 100 columns, until it has ended."""
         ours, theirs = pty.openpty()
-        env = {**self.env(server), "COLUMNS": "100", "LINES": "40"}
-        streams: dict[str, Any] = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
-        with subprocess.Popen(
-            self.command("-e", SHOP), cwd=self.root, env=env, start_new_session=True, **streams
-        ) as process:
+        running = self.start(server, "-e", SHOP, terminal=os.ttyname(theirs))
+        try:
+            yield Terminal(ours, running)
+        finally:
+            with suppress(ProcessLookupError):
+                running.kill()
+            if running.ended is None:
+                running.wait()
             os.close(theirs)
-            try:
-                yield Terminal(ours, process)
-            finally:
-                process.kill()
-                os.close(ours)
+            os.close(ours)
 
 
 @dataclass
@@ -103,7 +91,7 @@ class Terminal:
     """What a person sees and types."""
 
     stream: int
-    process: subprocess.Popen[bytes]
+    process: Running
     seen: str = ""
     at: int = 0
 
@@ -112,10 +100,8 @@ class Terminal:
         until = time.monotonic() + 60
         while (found := self.seen.find(text, self.at)) < 0:
             assert time.monotonic() < until, self.seen
-            try:
+            if select.select([self.stream], [], [], 1)[0]:
                 self.seen += os.read(self.stream, 4096).decode(errors="replace")
-            except OSError:  # it has ended
-                pytest.fail(f"{text!r} never came: {self.seen}")
         since, self.at = self.at, found + len(text)
         return self.seen[since : self.at]
 
@@ -123,18 +109,15 @@ class Terminal:
         os.write(self.stream, text.encode())
 
     def ended(self) -> int:
-        with suppress(OSError):
-            while more := os.read(self.stream, 4096):
-                self.seen += more.decode(errors="replace")
-        return self.process.wait(timeout=60)
+        return self.process.wait().code
 
 
 @pytest.fixture
-def chat(shop: Path, tmp_path: Path) -> Chat:
+def chat(shop: Path, forge: Forge, tmp_path: Path) -> Chat:
     database = Path(shutil.copy(shop, tmp_path / "mlflow.db"))
     root = tmp_path / "work"
     root.mkdir()
-    return Chat(root, f"sqlite:///{database}")
+    return Chat(forge, root, f"sqlite:///{database}")
 
 
 def told(server: MessagesServer, number: int) -> str:
@@ -147,12 +130,12 @@ def test_it_goes_on_with_the_conversation_and_each_answer_is_a_trace_of_one_sess
     with messages_server(Reply("Noted: order 4711."), Reply("Order 4711.")) as server:
         first = chat.say(server, f"Remember order 4711. {KEY}")
         again = chat.say(server, "Which order did I name?", flags=())
-    assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
-    assert "Conversation about shop" in first.stdout
+    assert (first.code, again.code) == (0, 0), first.err + again.err
+    assert "Conversation about shop" in first.out
     for line in ("model    claude-opus-4-5", "budget   5 USD", "--session s", "exit"):
-        assert line in first.stdout
-    assert "It goes on after: Noted: order 4711." in again.stdout
-    assert "Order 4711." in again.stdout
+        assert line in first.out
+    assert "It goes on after: Noted: order 4711." in again.out
+    assert "Order 4711." in again.out
     assert "Experiment: shop" in told(server, 0)
     assert "4711" in told(server, 1)
     assert len(server.requests[1].body["messages"]) == 3
@@ -183,15 +166,15 @@ def test_it_plans_saves_verifies_and_keeps_a_suite_by_the_same_four_tools(chat: 
     )
     with messages_server(*script) as server:
         done = chat.say(server, "Build me a suite.", "Then give it one.")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     tools = [tool["name"] for tool in server.requests[0].body["tools"]]
     assert tools == ["python", "save", "verify", "annotate"]
     folder = chat.root / "sessions" / "s"
     assert json.loads((folder / "eval_tasks.json").read_text())["tasks"][0]["scorers"]
     assert "not done yet" in json.dumps(server.requests[3].body["messages"][-1])
-    assert "It does **not** hold" in done.stdout  # what is piped stays as the model wrote it
+    assert "It does **not** hold" in done.out  # what is piped stays as the model wrote it
     (run,) = InMlflow(chat.uri, f"{SHOP}-evalkit").runs()
-    assert f"kept in MLflow: run {run.info.run_id}" in done.stdout
+    assert f"kept in MLflow: run {run.info.run_id}" in done.out
     assert (folder / "evaluation" / "run_eval.py").is_file()
 
 
@@ -227,14 +210,14 @@ def test_trouble_of_the_model_ends_an_answer_and_not_the_chat(chat: Chat) -> Non
         lines = ("Are you there?", "And now?", "word " * 20_000, "Who are you?")
         again = chat.say(server, *lines)
         lost = chat.say(server, "And now?")
-    assert again.returncode == 0, again.stderr
+    assert again.code == 0, again.err
     for shown in ("not today", "Here I am.", "it was too long to go on", "Afresh."):
-        assert shown in again.stdout
+        assert shown in again.out
     assert "Are you there?" in told(server, 1)
     assert "Who are you?" in told(server, 3)
     assert "And now?" not in told(server, 3)
     assert "Experiment: shop" in told(server, 3)
-    assert lost.returncode == 1
+    assert lost.code == 1
 
 
 def test_a_budget_that_is_spent_ends_it(chat: Chat) -> None:
@@ -242,13 +225,13 @@ def test_a_budget_that_is_spent_ends_it(chat: Chat) -> None:
         done = chat.say(
             server, "First?", "Second?", "Third?", flags=("-e", SHOP, "--max-turns", "1")
         )
-    assert done.returncode == 0, done.stderr
-    assert "budget of 1 turns is spent" in done.stdout
+    assert done.code == 0, done.err
+    assert "budget of 1 turns is spent" in done.out
     assert len(server.requests) == 1
 
 
 def test_without_a_model_it_says_what_it_needs(chat: Chat) -> None:
     done = chat.say(None, "Hello?")
-    assert done.returncode == 2
-    assert "a conversation needs a model" in done.stderr
-    assert "ANTHROPIC_API_KEY" in done.stderr
+    assert done.code == 2
+    assert "a conversation needs a model" in done.err
+    assert "ANTHROPIC_API_KEY" in done.err
