@@ -190,7 +190,7 @@ def _obey(job: dict[str, Any]) -> int:
 
 def _warm_up(template: Path, folder: Path) -> None:
     """Do everything once, so that the children find it imported and set up."""
-    import altair  # noqa: F401 - for children that run a notebook with charts
+    import altair as alt  # noqa: F401 - for children that run a notebook with charts
     import anthropic  # noqa: F401 - for children that ask Claude
     import marimo
     import mlflow.store.tracking.rest_store  # noqa: F401 - for children that talk to a server
