@@ -58,7 +58,7 @@ def session_ids(base: str | None) -> list[str]:
     if base and _is_remote(base):
         from evalkit.adapters.databricks.volume import VolumeFolder
 
-        names = VolumeFolder.open(f"{base.rstrip('/')}/{SESSIONS}").names()
+        names = VolumeFolder(f"{base.rstrip('/')}/{SESSIONS}").names()
         return sorted({name.partition("/")[0] for name in names})
     found = (Path(base or ".") / SESSIONS).glob(f"*/{ABOUT_FILE}")
     return sorted(file.parents[1].name for file in found if _ID.fullmatch(file.parents[1].name))
@@ -138,9 +138,9 @@ def _folder(base: str | None, session_id: str) -> Folder:
         from evalkit.adapters.databricks.volume import VolumeFolder
 
         if _is_remote(base):
-            return VolumeFolder.open(f"{base.rstrip('/')}/{SESSIONS}/{session_id}")
+            return VolumeFolder(f"{base.rstrip('/')}/{SESSIONS}/{session_id}")
         if not Path(base).is_dir():
-            VolumeFolder.open(base)  # a volume is not made by making its folder
+            VolumeFolder(base)  # a volume is not made by making its folder
     return LocalFolder.make(Path(base or ".") / SESSIONS / session_id)
 
 

@@ -109,13 +109,13 @@ class Loop:
         self._cut_off = 0
         self._tools_s: dict[str, float] = {}
 
-    def run(self, number: int, system: str, opening: str) -> Ending:
+    def run(self, number: int, system: str, *opening: str) -> Ending:
         """Lead a session to its end; one that was interrupted goes on where it was.
 
         Args:
             number: The session's number; its journal has started.
             system: What the model is and is to do.
-            opening: The first message; in a conversation, what the person says next.
+            opening: The first message; in a conversation, what the person says next comes last.
 
         Raises:
             ModelError: there is no answer.
@@ -142,22 +142,20 @@ class Loop:
         self._tell("end", f"{step.reason}{early}", number)
         return step
 
-    def _resumed(self, session: Session, opening: str) -> list[Message] | Ending:
+    def _resumed(self, session: Session, opening: Sequence[str]) -> list[Message] | Ending:
         """What the next call adds to the conversation as it is kept."""
-        said: list[Message] = [{"role": "user", "content": opening}]
-        if not session.turns:
-            return said
-        last, number = session.turns[-1], session.opening.number
-        if session.opening.kind != "interactive":
-            with self._directory.resuming(number, last.number) as advisable:
-                if advisable or not last.reply.tool_calls:
-                    return self._answered(number, last.reply)
-        elif not last.reply.tool_calls:
-            return said
-        results = [_block(c, ToolResult(INTERRUPTED_CALL, True)) for c in last.reply.tool_calls]
-        if session.opening.kind == "interactive":
-            results.append({"type": "text", "text": opening})
-        return [{"role": "user", "content": results}]
+        is_talk, content = session.opening.kind == "interactive", list[Json]()
+        if session.turns:
+            last, number = session.turns[-1], session.opening.number
+            calls = last.reply.tool_calls
+            if not is_talk:
+                with self._directory.resuming(number, last.number) as advisable:
+                    if advisable or not calls:
+                        return self._answered(number, last.reply)
+            content += [_block(call, ToolResult(INTERRUPTED_CALL, True)) for call in calls]
+        if is_talk or not session.turns:
+            content += [{"type": "text", "text": text} for text in opening]
+        return [{"role": "user", "content": content}]
 
     def _ask(self, number: int, system: str, new: Sequence[Message], before_s: float) -> Reply:
         """The model's answer, kept."""

@@ -14,7 +14,7 @@ from evalkit.agent.model_client import OFFLINE
 from evalkit.agent.orchestrator import Conclusion, Orchestrator
 from evalkit.agent.plan import Plan
 from evalkit.agent.request import Request
-from evalkit.agent.session import ANALYSIS_FILE, KEPT_FILE, VALIDATION_FILE
+from evalkit.agent.session import ANALYSIS_FILE, KEPT_FILE, VALIDATION_FILE, SessionDirectory
 from evalkit.agent.tools import annotations_of
 from evalkit.agent.work import Work, opened
 from evalkit.core.brevity import short
@@ -115,7 +115,7 @@ def leave(work: Work, conclusion: Conclusion) -> Report:
         for path, content in registry.suite_files(rows, found, about.experiment).items():
             if session.folder.read(path) != content:
                 session.folder.write(path, content)
-        if not conclusion.reason:
+        if not (conclusion.reason or kept_suite(session)):
             model = work.model.name if work.model else OFFLINE
             params = {"model": model, "experiment_id": about.experiment_id}
             kept = registry.keep(
@@ -132,6 +132,12 @@ def leave(work: Work, conclusion: Conclusion) -> Report:
             session.write_json(KEPT_FILE, {"suite": session.suite_hash, "kept": kept})
     left = mapping_of(session.read_json(KEPT_FILE).get("kept"))
     return {"own_experiment_id": work.own_experiment, **left}
+
+
+def kept_suite(session: SessionDirectory) -> Report:
+    """Where MLflow holds the suite as it is; empty where that was not kept."""
+    left = session.read_json(KEPT_FILE)
+    return dict(mapping_of(left.get("kept"))) if left.get("suite") == session.suite_hash else {}
 
 
 def _findings(work: Work) -> Iterator[dict[str, Any]]:

@@ -13,14 +13,13 @@ from typing import Any, Generic, NoReturn, TypeVar
 import marimo as mo
 
 from evalkit import notebooks, params
-from evalkit.adapters.databricks.connection import widget_values
 from evalkit.adapters.files.project import configs_in
 from evalkit.core.errors import EvalkitError, InputError, Problem
 from evalkit.core.tracking import without_password
 from evalkit.host import ending, page, ways
 from evalkit.host.command_line import arguments
 from evalkit.host.form import form
-from evalkit.host.place import Place, find_place
+from evalkit.host.place import Place, find_place, widget_values
 from evalkit.host.sample import record_sample, sample_mapping, sample_project
 from evalkit.host.work import Say, Work
 from evalkit.params import Origin, P, Resolved

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -99,3 +99,13 @@ def _kernel_namespace() -> Mapping[str, Any] | None:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     return None if shell is None else shell.user_ns
+
+
+def widget_values(tools: Any | None, names: Iterable[str]) -> dict[str, str]:
+    """What widgets and job parameters say, by name, without those that are empty or not there."""
+    if tools is None:
+        return {}
+    # unlike `get`, neither of the two fails where a widget is not defined
+    every = getattr(tools.widgets, "getAll", None)
+    values = every() if every else {name: tools.widgets.getArgument(name, "") for name in names}
+    return {name: values[name] for name in names if values.get(name)}

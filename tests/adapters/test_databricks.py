@@ -36,7 +36,7 @@ def connection(workspace, waits):
 
 @pytest.fixture
 def folder(connection):
-    return VolumeFolder.open(f"{VOLUME}/one", connection)
+    return VolumeFolder(f"{VOLUME}/one", connection)
 
 
 # -- where this runs --------------------------------------------------------------------------
@@ -130,8 +130,8 @@ def test_wrong_credentials_are_named_without_showing_them(workspace):
         (f"dbfs:{VOLUME}/a/b", f"{VOLUME}/a/b"),
     ],
 )
-def test_a_path_on_a_volume(text, location):
-    assert VolumeFolder(text).location == location
+def test_a_path_on_a_volume(text, location, connection):
+    assert VolumeFolder(text, connection).location == location
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_path_on_a_volume(text, location):
 )
 def test_what_is_no_path_on_a_volume_says_how_one_looks(text):
     with pytest.raises(InputError, match="no path on a volume.*/Volumes/CATALOG/SCHEMA/VOLUME"):
-        VolumeFolder.open(text)
+        VolumeFolder(text)
 
 
 def test_files_are_written_read_listed_and_deleted(workspace, folder):
@@ -184,7 +184,7 @@ def test_only_what_volumes_can_do_is_asked_of_them(workspace, folder):
 
 
 def test_a_volume_that_is_missing_is_made(workspace, connection):
-    folder = VolumeFolder.open("/Volumes/main/evals/new/sessions", connection)
+    folder = VolumeFolder("/Volumes/main/evals/new/sessions", connection)
     folder.write("a", b"1")
     assert "main.evals.new" in workspace.volumes
     assert workspace.files == {"/Volumes/main/evals/new/sessions/a": b"1"}
@@ -192,13 +192,13 @@ def test_a_volume_that_is_missing_is_made(workspace, connection):
 
 def test_a_schema_that_is_missing_is_not_made(connection):
     with pytest.raises(InputError, match="no schema main.typo for the volume agent.*CREATE SCHEMA"):
-        VolumeFolder.open("/Volumes/main/typo/agent", connection)
+        VolumeFolder("/Volumes/main/typo/agent", connection)
 
 
 def test_missing_rights_are_named(workspace, connection, folder):
     workspace.forbidden = ("CREATE VOLUME main.evals", VOLUME)
     with pytest.raises(InputError, match="does not allow making the volume main.evals.other"):
-        VolumeFolder.open("/Volumes/main/evals/other", connection)
+        VolumeFolder("/Volumes/main/evals/other", connection)
     with pytest.raises(InputError, match=f"does not allow writing {VOLUME}/one/a: User does not"):
         folder.write("a", b"")
 
@@ -256,7 +256,7 @@ def test_a_token_that_ends_in_between_is_renewed(workspace, tmp_path, monkeypatc
     profile = tmp_path / "profiles"
     monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(profile))
     profile.write_text(f"[DEFAULT]\nhost = {workspace.url}\ntoken = {PAT}\n")
-    folder = VolumeFolder.open(VOLUME, Connection())
+    folder = VolumeFolder(VOLUME, Connection())
     folder.write("a", b"1")
     workspace.tokens = {PAT: 0, "dapi-new": float("inf")}
     profile.write_text(f"[DEFAULT]\nhost = {workspace.url}\ntoken = dapi-new\n")
@@ -278,7 +278,7 @@ def test_without_a_workspace_it_says_what_to_set(tmp_path, monkeypatch):
     for name in ("DATABRICKS_HOST", "DATABRICKS_TOKEN", "DATABRICKS_CONFIG_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(InputError, match="no way into a Databricks workspace.*DATABRICKS_HOST"):
-        VolumeFolder.open(VOLUME)
+        VolumeFolder(VOLUME)
 
 
 def test_a_workspace_that_is_not_there_is_given_up(waits):
@@ -287,4 +287,4 @@ def test_a_workspace_that_is_not_there_is_given_up(waits):
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         away = Connection(host=url, token=PAT, retry_timeout_seconds=1, sleep=waits.append)
         with pytest.raises(DatabricksError, match="failed while making the folder .*Timed out"):
-            VolumeFolder.open(VOLUME, away)
+            VolumeFolder(VOLUME, away)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from agent_runs import KEY, MODEL, OWN, SHOP, SUITE, Agent
 from commands import Forge, Outcome
-from competent import Competent, at, calls
+from competent import Competent, at, calls, text_of
 from conftest import REJECTED, WHY
 from in_mlflow import InMlflow
 from messages_server import MessagesServer, messages_server
@@ -88,7 +88,7 @@ def test_what_people_said_comes_first(built: Built) -> None:
 
 
 def test_each_worker_starts_afresh_with_what_files_hold(built: Built) -> None:
-    openings = [r.body["messages"][0]["content"] for r in built.claude.requests]
+    openings = [text_of(r.body["messages"][0]) for r in built.claude.requests]
     assert "def answered" not in openings[0]
     assert "def answered" in openings[-1]
     assert [len(r.body["messages"]) for r in built.claude.requests] == [1, 3, 1, 3, 5, 1, 3, 1, 3]

@@ -52,8 +52,8 @@ def results(failed: tuple[str, ...] = (), **told: str) -> dict[str, object]:
     return {"role": "user", "content": blocks}
 
 
-def person(text: str) -> dict[str, object]:
-    return {"role": "user", "content": text}
+def person(*texts: str) -> dict[str, object]:
+    return {"role": "user", "content": [{"type": "text", "text": text} for text in texts]}
 
 
 def work_on_a_task(session: SessionDirectory, tools_s: Mapping[str, float]) -> None:
@@ -124,7 +124,7 @@ def test_tools_last_as_long_as_they_took(
 
 
 @pytest.mark.parametrize(
-    ("reason", "state"), [("finished", "OK"), ("stuck", "ERROR"), (None, "STATE_UNSPECIFIED")]
+    ("reason", "state"), [("finished", "OK"), ("stuck", "ERROR"), (None, "IN_PROGRESS")]
 )
 def test_how_a_session_ended_is_its_state(
     reason: str | None, state: str, sqlite_uri: str, session: SessionDirectory
@@ -139,9 +139,8 @@ def test_how_a_session_ended_is_its_state(
 def test_every_answer_of_a_conversation_is_a_trace_of_one_session(
     sqlite_uri: str, session: SessionDirectory
 ) -> None:
-    opening = "40 traces …" + self_tracing.PERSON_SAYS
     session.start(Opening(1, "interactive", "", "claude-x", 0))
-    session.add(1, Turn(1, (person(f"{opening}How many failed?"),), asks("look"), 1_000, 1.0))
+    session.add(1, Turn(1, (person("40 traces …", "How many failed?"),), asks("look"), 1_000, 1.0))
     session.add(1, Turn(2, (results(look="3"),), says("Three."), 3_000, 1.0))
     assert set(written(sqlite_uri, session)) == {"How many failed?"}
     session.add(1, Turn(3, (person("Why?"),), says("A timeout."), 9_000, 1.0))
@@ -172,5 +171,6 @@ def test_written_while_it_works_and_again_nothing_doubles(
     assert self_tracing.write(connect(sqlite_uri), own, session) == 0
     (trace,) = traces_of(sqlite_uri)
     assert [span.name for span in trace.data.spans][1:] == ["claude-x", "look", "claude-x"]
-    (run,) = InMlflow(sqlite_uri, OWN).runs()
-    assert run.data.metrics == {"calls": 2, "tokens": 240, "cost_usd": 0.5}
+    assert (trace.info.state, trace.info.response_preview) == ("OK", "done")
+    assert (trace.info.token_usage or {})["total_tokens"] == 240
+    assert json.loads(trace.info.trace_metadata["mlflow.trace.cost"])["total_cost"] == 0.5

@@ -7,9 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from evalkit import EvalkitError, InputError, Problem, StoreAbsent, StoreError
-from evalkit.adapters.databricks.connection import widget_values
 from evalkit.host import Host
-from evalkit.host.place import Place
+from evalkit.host.place import Place, widget_values
 from evalkit.params import Project, Resolved
 
 WRONG = InputError(Problem("no such file", "eval.yaml", fix="name another"))

@@ -1,14 +1,11 @@
-"""A workspace, asked with patience, and what Databricks gives to the code that it runs.
-
-Throttling waits are capped, expired credentials renewed. Files on volumes are elsewhere.
-"""
+"""A workspace, asked with patience: throttling waits are capped, expired credentials renewed."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from evalkit.core.errors import DatabricksError, InputError, Problem
@@ -19,33 +16,23 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LONGEST_WAIT_S = 30.0
-"""Of a single wait, whatever the workspace asks for."""
-
-PATIENCE_S = 300
-"""With a request that is throttled again and again."""
-
-ATTEMPTS = 5
-"""Of a request that the workspace answers with an internal error."""
+LONGEST_WAIT_S = 30.0  # of a single wait, whatever the workspace asks for
+PATIENCE_S = 300  # with a request that is throttled again and again
+ATTEMPTS = 5  # of a request that the workspace answers with an internal error
 
 
 class Connection:
     """A Databricks workspace, opened when it is first asked.
 
-    Which one, and as whom, the SDK finds out: from the settings, ``DATABRICKS_HOST`` and its
-    companions in the environment, a profile, or the notebook or job that this runs in.
-
-    Attributes:
-        waits: How often it has waited to ask again.
+    Which one, and as whom, the SDK finds out: from ``settings`` (its ``Config``'s), the
+    environment, a profile, or the notebook or job that this runs in. ``waits`` says how often it
+    has waited to ask again.
     """
 
     def __init__(
         self, *, sleep: Callable[[float], None] = time.sleep, **settings: str | float
     ) -> None:
-        """Remember how to get there: settings of the SDK's ``Config``, such as ``host``."""
-        self.waits = 0
-        self._sleep = sleep
-        self._settings = settings
+        self.waits, self._sleep, self._settings = 0, sleep, settings
         self._client: WorkspaceClient | None = None
 
     @property
@@ -71,24 +58,18 @@ class Connection:
         """
         from databricks.sdk.errors import NotFound
 
-        name = f"{scope}/{key}"
+        name, doing = f"{scope}/{key}", f"reading the secret {scope}/{key}"
         try:
-            found = self.ask(
-                f"reading the secret {name}", lambda client: client.secrets.get_secret(scope, key)
-            )
+            found = self.ask(doing, lambda client: client.secrets.get_secret(scope, key))
             return base64.b64decode(found.value or "", validate=True).decode("utf-8")
         except NotFound:
             put = f"databricks secrets put-secret {scope} {key}"
-            problem = Problem(
-                f"there is no secret {name} in {self.host}",
-                field="secret_scope, secret_key",
-                fix=f"databricks secrets create-scope {scope}; {put}",
-            )
+            what = f"there is no secret {name} in {self.host}"
+            fix = f"databricks secrets create-scope {scope}; {put}"
         except (binascii.Error, UnicodeDecodeError):
-            problem = Problem(
-                f"the secret {name} is no text", fix="put it again with --string-value"
-            )
-        raise InputError(problem)  # without its cause, which would show the secret
+            what, fix = f"the secret {name} is no text", "put it again with --string-value"
+        # without its cause, which would show the secret
+        raise InputError(Problem(what, field="secret_scope, secret_key", fix=fix))
 
     def ask(self, doing: str, question: Callable[[WorkspaceClient], T]) -> T:
         """The answer; asked again while the trouble may pass, and once with fresh credentials.
@@ -103,24 +84,29 @@ class Connection:
             databricks.sdk.errors.NotFound: what is asked for is not there.
             databricks.sdk.errors.ResourceConflict: it is there already.
         """
-        from databricks.sdk.errors import NotFound, ResourceConflict
+        from databricks.sdk import errors
         from databricks.sdk.errors.base import DatabricksError as Answer
         from requests import RequestException
 
-        renewed = False
-        for attempt in range(1, ATTEMPTS + 1):
+        passing = (errors.InternalError, errors.DeadlineExceeded, RequestException)
+        asked, renewed = 0, False
+        while True:
+            asked += 1
             try:
                 return question(self._opened())
-            except (NotFound, ResourceConflict):
+            except (errors.NotFound, errors.ResourceConflict):
                 raise
             except (Answer, RequestException, TimeoutError, ValueError) as error:
-                if _is_expired(error) and not renewed:
+                is_expired = isinstance(error, errors.Unauthenticated) or (
+                    isinstance(error, errors.PermissionDenied)
+                    and "access token" in str(error).lower()
+                )
+                if is_expired and not renewed:
                     renewed, self._client = True, None
-                elif attempt == ATTEMPTS or not _may_pass(error):
-                    raise self._failed(doing, error) from error
+                elif asked < ATTEMPTS and isinstance(error, passing):
+                    self._wait(2.0 ** (asked - 1))
                 else:
-                    self._wait(2.0 ** (attempt - 1))
-        raise AssertionError  # the last attempt returns or raises
+                    raise self._failed(doing, error, is_expired=is_expired) from error
 
     def _opened(self) -> WorkspaceClient:
         from databricks.sdk import WorkspaceClient
@@ -143,27 +129,24 @@ class Connection:
             if self._client is None:
                 self._client = WorkspaceClient(config=Config(clock=Clock(), **settings))
         except ValueError as error:
-            raise InputError(
-                Problem(
-                    f"there is no way into a Databricks workspace: {_plain(str(error))}",
-                    fix="set DATABRICKS_HOST and DATABRICKS_TOKEN, or run `databricks auth login`",
-                )
-            ) from error
+            what = f"there is no way into a Databricks workspace: {_plain(error)}"
+            fix = "set DATABRICKS_HOST and DATABRICKS_TOKEN, or run `databricks auth login`"
+            raise InputError(Problem(what, fix=fix)) from error
         return self._client
 
     def _wait(self, seconds: float) -> None:
         self.waits += 1
         self._sleep(min(seconds, LONGEST_WAIT_S))
 
-    def _failed(self, doing: str, error: Exception) -> InputError | DatabricksError:
+    def _failed(
+        self, doing: str, error: Exception, *, is_expired: bool
+    ) -> InputError | DatabricksError:
         from databricks.sdk import errors
 
-        where, said = self.host, _plain(str(error))
-        if _is_expired(error):
-            return DatabricksError(
-                f"{where} does not accept the credentials while {doing} ({said});"
-                " log in again, or renew DATABRICKS_TOKEN"
-            )
+        where, said = self.host, _plain(error)
+        if is_expired:
+            what = f"{where} does not accept the credentials while {doing} ({said})"
+            return DatabricksError(f"{what}; log in again, or renew DATABRICKS_TOKEN")
         if isinstance(error, errors.PermissionDenied):
             fix = "ask who administers it for that permission"
             return InputError(Problem(f"{where} does not allow {doing}: {said}", fix=fix))
@@ -172,52 +155,15 @@ class Connection:
         return DatabricksError(f"{where} failed while {doing}: {said}; try again later")
 
 
-def _is_expired(error: Exception) -> bool:
-    """Whether it is about the token; a workspace says so with status 401, or 403 and words."""
-    from databricks.sdk import errors
-
-    return isinstance(error, errors.Unauthenticated) or (
-        isinstance(error, errors.PermissionDenied) and "access token" in str(error).lower()
-    )
-
-
-def _may_pass(error: Exception) -> bool:
-    """Whether asking again helps; what the SDK has asked again itself is over with."""
-    from databricks.sdk import errors
-    from requests import RequestException
-
-    return isinstance(error, errors.InternalError | errors.DeadlineExceeded | RequestException)
-
-
-def _plain(said: str) -> str:
+def _plain(error: Exception) -> str:
     """What was said, without the SDK's account of its own configuration."""
-    return said.partition(" Config: ")[0].strip().rstrip(".")
+    return str(error).partition(" Config: ")[0].strip().rstrip(".")
 
 
 def dbutils(namespace: Mapping[str, Any], environment: Mapping[str, str]) -> Any | None:
-    """Databricks' ``dbutils``; None elsewhere.
-
-    Args:
-        namespace: The names of the notebook that runs, where Databricks puts it.
-        environment: The environment variables.
-    """
+    """Databricks' ``dbutils``, of the notebook with these names or of a job; None elsewhere."""
     if "dbutils" in namespace or not is_on_databricks(environment):
         return namespace.get("dbutils")
     from databricks.sdk.runtime import dbutils as found
 
     return found
-
-
-def widget_values(tools: Any | None, names: Iterable[str]) -> dict[str, str]:
-    """What widgets and job parameters say, by name, without those that are empty or not there.
-
-    Args:
-        tools: ``dbutils``, or None where there is none.
-        names: The widgets to ask for.
-    """
-    if tools is None:
-        return {}
-    # unlike `get`, neither of the two fails where a widget is not defined
-    every = getattr(tools.widgets, "getAll", None)
-    values = every() if every else {name: tools.widgets.getArgument(name, "") for name in names}
-    return {name: values[name] for name in names if values.get(name)}

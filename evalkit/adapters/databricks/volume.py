@@ -11,73 +11,53 @@ import re
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TypeVar
 
-from databricks.sdk.errors import NotFound
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.errors import NotFound, ResourceConflict
+from databricks.sdk.service.catalog import VolumeType
 
 from evalkit.adapters.databricks.connection import Connection
 from evalkit.core.errors import InputError, Problem
 
-if TYPE_CHECKING:
-    from databricks.sdk import WorkspaceClient
-
 T = TypeVar("T")
-
 _NAME = r"(?!\.{1,2}(?:/|$))[^/]+"
 _FORM = re.compile(rf"(?:dbfs:)?(/Volumes/({_NAME})/({_NAME})/({_NAME})(?:/{_NAME})*)/?")
 _WITHIN = re.compile(rf"(?:{_NAME}/)*(?:{_NAME})?")
 
 
 class VolumeFolder:
-    """Files in a folder on a volume, through the workspace's Files API.
+    """Files in a folder on a volume, through the workspace's Files API; ``location`` is its path.
 
-    Attributes:
-        location: The folder's path, for messages.
+    It is made if it is not there; its volume too, where that is allowed.
     """
 
     def __init__(self, path: str, connection: Connection | None = None) -> None:
-        """Remember where it is; the workspace is by default the one that this runs in.
-
-        Raises:
-            InputError: it is no path on a volume.
-        """
-        found = _FORM.fullmatch(path.strip())
-        if found is None:
-            raise InputError(
-                Problem(
-                    f"{path!r} is no path on a volume",
-                    field="volume_path",
-                    fix="/Volumes/CATALOG/SCHEMA/VOLUME, and a folder in it if you like",
-                )
-            )
-        self.location, *self._volume = found.groups()
-        self._workspace = connection or Connection()
-
-    @classmethod
-    def open(cls, path: str, connection: Connection | None = None) -> Self:
-        """The folder, made if it is not there; its volume too, where that is allowed.
+        """Open it, in the workspace that this runs in unless another is given.
 
         Raises:
             InputError: it is no such path, its schema is not there, or making it is not allowed.
             DatabricksError: the workspace cannot be reached, or answers with an error.
         """
-        folder = cls(path, connection)
+        found = _FORM.fullmatch(path.strip())
+        if found is None:
+            what = f"{path!r} is no path on a volume"
+            fix = "/Volumes/CATALOG/SCHEMA/VOLUME, and a folder in it if you like"
+            raise InputError(Problem(what, field="volume_path", fix=fix))
+        self.location, *volume = found.groups()
+        self._workspace = connection or Connection()
         try:
-            folder._make_directory(folder.location)
+            self._make_directory(self.location)
         except NotFound:
-            folder._make_volume()
-            folder._make_directory(folder.location)
-        return folder
+            self._make_volume(*volume)
+            self._make_directory(self.location)
 
     def read(self, path: str) -> bytes | None:
         """A file's content; None where there is no such file."""
         target = self._within(path)
 
         def download(client: WorkspaceClient) -> bytes:
-            stream = client.files.download(target).contents
-            if stream is None:
-                return b""
-            with stream:
+            with client.files.download(target).contents or BytesIO() as stream:
                 return stream.read()
 
         return self._if_there(f"reading {target}", download)
@@ -92,8 +72,6 @@ class VolumeFolder:
         Where the answer to a first attempt is lost, the second finds the file there: then it is
         ours if its content is, so let the content say who claims.
         """
-        from databricks.sdk.errors import ResourceConflict
-
         waits = self._workspace.waits
         try:
             self._upload(path, content, overwrite=False)
@@ -102,12 +80,7 @@ class VolumeFolder:
         return True
 
     def names(self, prefix: str = "") -> list[str]:
-        """The paths of all files that begin with the prefix, sorted.
-
-        Args:
-            prefix: Such as ``state/``, or ``state/journal-``; all files if empty. Only the folder
-                that it names is listed.
-        """
+        """The paths of all files that begin with the prefix, sorted; all if it is empty."""
         found = self._files(self._within(prefix.rpartition("/")[0]).rstrip("/"))
         return sorted(name for name in found if name.startswith(prefix))
 
@@ -153,16 +126,10 @@ class VolumeFolder:
                 yield PurePosixPath(path).relative_to(self.location).as_posix()
 
     def _make_directory(self, path: str) -> None:
-        self._workspace.ask(
-            f"making the folder {path}", lambda client: client.files.create_directory(path)
-        )
+        doing = f"making the folder {path}"
+        self._workspace.ask(doing, lambda client: client.files.create_directory(path))
 
-    def _make_volume(self) -> None:
-        from databricks.sdk.errors import ResourceConflict
-        from databricks.sdk.service.catalog import VolumeType
-
-        catalog, schema, name = self._volume
-
+    def _make_volume(self, catalog: str, schema: str, name: str) -> None:
         def create(client: WorkspaceClient) -> None:
             client.volumes.create(catalog, schema, name, VolumeType.MANAGED)
 
@@ -171,10 +138,6 @@ class VolumeFolder:
         except ResourceConflict:
             return  # somebody else just made it
         except NotFound as error:
-            raise InputError(
-                Problem(
-                    f"there is no schema {catalog}.{schema} for the volume {name}",
-                    field="volume_path",
-                    fix=f"CREATE SCHEMA {catalog}.{schema}, or name another",
-                )
-            ) from error
+            what = f"there is no schema {catalog}.{schema} for the volume {name}"
+            fix = f"CREATE SCHEMA {catalog}.{schema}, or name another"
+            raise InputError(Problem(what, field="volume_path", fix=fix)) from error
