@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from evalkit.core.content import list_of, mapping_of
+from evalkit.core.content import list_of, mapping_of, text_of
+from evalkit.core.dialogue import unformatted
 from evalkit.core.errors import InputError, Problem
 from evalkit.core.observed import ObservedTrace
 from evalkit.core.spans import Span
 from evalkit.core.tracking import Tracking, without_password
+from evalkit.core.values import canonical
 from evalkit.traces.analysis import Analysis
 from evalkit.traces.sample import analyse
 from evalkit.traces.transcript import Turn, answer, question, turns
@@ -139,6 +141,12 @@ def as_told(spans: Sequence[Span]) -> Iterator[Span]:
     """
     known: set[Turn] = set()
     tops: set[str] = set()
+    # what tools gave stands in their own spans, and need not be said twice
+    gave = {
+        unformatted(text_of(each.outputs) or canonical(each.outputs))
+        for each in spans
+        if each.kind == "TOOL"
+    }
     for span in spans:
         if "evalkit.agent" in span.attributes or "evalkit.time" in span.attributes:
             yield span
@@ -146,7 +154,7 @@ def as_told(spans: Sequence[Span]) -> Iterator[Span]:
             tops.add(span.span_id)
             yield from _top(span, known)
         elif span.kind == "LLM":
-            yield _call(span, known)
+            yield _call(span, known, gave)
         elif span.kind == "AGENT" and span.parent_id in tops:
             # it is the same agent, called by what a framework puts around it
             tops.add(span.span_id)
@@ -172,9 +180,13 @@ def _top(span: Span, known: set[Turn]) -> Iterator[Span]:
         yield Span(name, span.span_id, "earlier turn", "LLM", start, start, given, came)
 
 
-def _call(span: Span, known: set[Turn]) -> Span:
+def _call(span: Span, known: set[Turn], gave: set[str]) -> Span:
     given = turns(span.inputs) or (Turn("user", question(span.inputs)),)
-    new = [turn for turn in given if turn.role != "assistant" and turn not in known]
+    new = [
+        turn
+        for turn in given
+        if turn.role != "assistant" and turn not in known and unformatted(turn.text) not in gave
+    ]
     known.update(given)
     content = list_of(mapping_of(span.outputs).get("content"))
     if not content or not all("type" in mapping_of(block) for block in content):
@@ -186,7 +198,7 @@ def _call(span: Span, known: set[Turn]) -> Span:
 
 
 def worth_a_look(analysis: Analysis, most: int = 12) -> dict[str, str]:
-    """Traces that a person looks at first, with what each shows, what is typical first.
+    """Traces that a person looks at first, with what each shows: what people rejected, what failed.
 
     Args:
         analysis: What the traces say together.
@@ -203,11 +215,11 @@ def _telling(analysis: Analysis) -> Iterator[tuple[str, str]]:
     frame = analysis.traces
     timed = frame[frame["seconds"].notna()].sort_values("seconds", kind="stable")
     well = timed[timed["state"] == "ok"]
-    yield from ((each, "typical: takes as long as most") for each in _at(well, len(well) // 2))
     rejected = frame[frame["verdict"] == "rejected"]
     yield from ((each, "people rejected it") for each in rejected["trace_id"].head(3))
     for text, ids in analysis.errors[["text", "trace_ids"]].head(4).to_numpy():
         yield ids[0], f"goes wrong: {text or 'no reason given'}"
+    yield from ((each, "typical: takes as long as most") for each in _at(well, len(well) // 2))
     yield from ((each, "the slowest") for each in _at(timed, -1))
     costly = frame[frame["tokens"].notna()].sort_values("tokens", kind="stable")
     yield from ((each, "takes the most tokens") for each in _at(costly, -1))

@@ -94,7 +94,7 @@ def _():
 def figures(host, seen):
     chosen, watch = host.outcome(seen)
     traffic.nothing_yet(host, watch)
-    look = tabs("Times and tokens", "What goes wrong", "Tools", "Conversations")
+    look = tabs("What goes wrong", "Conversations", "Times and tokens", "Tools")
     page.stack(traffic.figures(watch.traces), traffic.unread(watch.analysis), look)
     return chosen, look, watch
 
@@ -102,14 +102,14 @@ def figures(host, seen):
 @app.cell
 def sight(look, watch):
     errors, picks, sights = None, None, []
-    if is_open(look, "Times and tokens"):
-        sights += [spread_charts(watch.traces)]
     if is_open(look, "What goes wrong"):
         sights += [errors := traffic.error_table(watch.analysis.errors)]
-    if is_open(look, "Tools"):
-        sights += [traffic.tools_view(watch.analysis.tools)]
     if is_open(look, "Conversations"):
         sights += [picks := traffic.pick_table(watch.picks)]
+    if is_open(look, "Times and tokens"):
+        sights += [spread_charts(watch.traces)]
+    if is_open(look, "Tools"):
+        sights += [traffic.tools_view(watch.analysis.tools)]
     page.stack(*sights)
     return errors, picks
 

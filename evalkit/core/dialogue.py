@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -83,7 +84,7 @@ def dialogue(spans: Sequence[Span]) -> Iterator[Remark]:
 class _Echoes:
     """Knows what a trace holds twice: a prompt also opens the first call, an answer ends the last.
 
-    Both are compared within one agent's conversation, word for word.
+    Both are compared within one agent's conversation: word for word, JSON by what it holds.
     """
 
     def __init__(self) -> None:
@@ -91,7 +92,7 @@ class _Echoes:
         self._said: dict[int, str] = {}
 
     def has(self, remark: Remark) -> bool:
-        text, depth = remark.text.strip(), remark.depth
+        text, depth = unformatted(remark.text), remark.depth
         match remark.voice:
             case "user":
                 self._asked[depth], self._said[depth] = text, ""
@@ -102,6 +103,14 @@ class _Echoes:
             case "answer":
                 return self._said.get(depth) == text
         return False
+
+
+def unformatted(text: str) -> str:
+    """The text, without what differs only in how JSON was written down."""
+    try:
+        return canonical(json.loads(text))
+    except (ValueError, RecursionError):
+        return text.strip()
 
 
 def _open(span: Span, children: Sequence[Span], depth: int, above: str | None) -> Iterator[_Step]:

@@ -18,6 +18,7 @@ from evalkit.agent.session import ANALYSIS_FILE, KEPT_FILE, SessionDirectory
 from evalkit.agent.work import aim
 from evalkit.core.content import list_of, mapping_of
 from evalkit.core.errors import Problem, Unfinished
+from evalkit.core.tracking import without_password
 from evalkit.core.values import Json
 from evalkit.host import page
 from evalkit.host.agent_live import Progress, state_of
@@ -255,7 +256,8 @@ def whereabouts(session: SessionDirectory, watch: Watch) -> Any:
     where = {
         "Kept in MLflow": _kept(kept) if run else "not yet: only a verified suite is",
         "Its directory": location_,
-        "Run it yourself": f"{typed('python')} {shlex.quote(f'{location_}/{SCRIPT_FILE}')}",
+        "Run it yourself": f"{typed('python')} {shlex.quote(f'{location_}/{SCRIPT_FILE}')} "
+        f"--tracking-uri {shlex.quote(without_password(watch.tracking.uri))}",
     }
     if not session.folder.read(DATASET_FILE):
         del where["Run it yourself"]

@@ -10,7 +10,11 @@ import marimo as mo
 from evalkit.host.page import group
 from evalkit.params import Parameter, Project, parameters
 
-GRID = "display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 1rem 1.5rem"
+GRID = (
+    "display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 260px), 1fr)); "
+    "gap: 1rem 1.5rem; overflow-wrap: anywhere"
+)
+INNER = f"{GRID}; padding: 0 1rem 1rem"
 WHOLE = "grid-column: 1 / -1"
 
 
@@ -28,17 +32,18 @@ def form(start: Project, submit: str) -> Any:
     controls = {each.name: _control(each, getattr(start, each.name)) for each in shown}
     page = _grid(each for each in shown if each.shown == "form")
     if more := [each for each in shown if each.shown == "more"]:
-        page += f"\n\n/// details | More settings\n\n{_grid(more)}\n\n///"
+        page += f"\n\n/// details | More settings\n\n{_grid(more, INNER)}\n\n///"
     settings = mo.md(page).batch(**controls).form(submit_button_label=submit, bordered=True)
     again = mo.ui.run_button(label="Look again", kind="neutral")
-    return group("<div>{settings}{again}</div>", settings=settings, again=again)
+    look = '<div style="display: grid; gap: 0.75rem">{settings}{again}</div>'
+    return group(look, settings=settings, again=again)
 
 
-def _grid(fields: Iterable[Parameter]) -> str:
+def _grid(fields: Iterable[Parameter], style: str = GRID) -> str:
     cells = "".join(
         f'<div style="{WHOLE if _is_wide(each) else ""}">{{{each.name}}}</div>' for each in fields
     )
-    return f'<div style="{GRID}">{cells}</div>'
+    return f'<div style="{style}">{cells}</div>'
 
 
 def _is_wide(each: Parameter) -> bool:

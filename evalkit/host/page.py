@@ -290,7 +290,7 @@ def _row(name: str, *texts: str) -> str:
     label = re.sub(r"([._/])", r"\1<wbr>", html.escape(name))
     shown = marked(*texts) if len(texts) == len(("before", "after")) else map(html.escape, texts)
     cells = "".join(f'<td style="{CELL}; {TEXT}">{each}</td>' for each in shown)
-    return f'<tr><td style="{CELL}; {MUTED}">{label}</td>{cells}</tr>'
+    return f'<tr><td style="{CELL}; {MUTED}; overflow-wrap: anywhere">{label}</td>{cells}</tr>'
 
 
 def _shown(value: Any) -> Any:

@@ -77,7 +77,7 @@ def standing(validation: Validation) -> Any:
             f"{accepted.get('pass_all', 0)} of {accepted.get('answers', 0)}",
             "pass every scorer",
         ),
-        ("Faulty copies", _noticed(validation), "of good answers are noticed by some scorer"),
+        ("Copies with a fault put in", _noticed(validation), "are noticed by some scorer"),
         ("One answer to everything", _one_sentence(validation), "rows fail some scorer then"),
     )
     callout = page.callout(

@@ -13,7 +13,7 @@ from evalkit.host.conversation import conversation
 from evalkit.host.host import Host
 from evalkit.host.traffic_charts import tools_chart
 from evalkit.host.waterfall import waterfall
-from evalkit.host.wording import duration
+from evalkit.host.wording import as_text, duration
 from evalkit.traces.analysis import Analysis, spread
 from evalkit.watching import Watch
 
@@ -145,9 +145,15 @@ def pick_table(picks: pd.DataFrame) -> Any:
 
 
 def trace_view(trace: ObservedTrace, watch: Watch) -> Any:
-    """One trace: as a conversation, and in time."""
+    """One trace: what people said of it, as a conversation, and in time."""
     link = watch.url_of(trace.trace_id)
     head = mo.md(page.link(link, f"{trace.trace_id} in MLflow")) if link else None
+    people = {
+        f"{each.source_id} said": f"{each.name}: {as_text(each.value)}. {each.rationale}".rstrip()
+        for each in trace.assessments
+        if each.source_type == "HUMAN"
+    }
+    head = page.stack(head, page.record(people)) if people else head
     if trace.unread:
         summary = page.record({"Asked": trace.request, "Answered": trace.response})
         return page.stack(head, page.callout(f"Of this trace, {trace.unread}."), summary)

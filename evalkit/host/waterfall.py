@@ -33,18 +33,17 @@ TOLD = {
 """What pointing at a bar tells, and what it is called."""
 
 ROW_PX = 18
-LABELS_PX = 250
-BARS_PX = 740
 PLACE = 6
 """Digits before a step's label, by which bars of the same name stay apart; they are not shown."""
 INDENT = "\u2003"
 EDGE = "\u200b"
 """Has no width, and keeps the chart from trimming the indent."""
+LABELS_PX = "min(250, 0.4 * containerSize()[0])"
 LABELS = alt.Axis(
     labelExpr=f"slice(datum.value, {PLACE})",
     labelAlign="left",
-    labelPadding=LABELS_PX,
-    labelLimit=LABELS_PX - 10,
+    labelPadding=alt.ExprRef(LABELS_PX),
+    labelLimit=alt.ExprRef(f"{LABELS_PX} - 10"),
     ticks=False,
     domain=False,
 )
@@ -68,21 +67,24 @@ def waterfall(trace: Trace | ObservedTrace) -> Any:
             y=alt.Y("row:O", sort=None, title=None, axis=LABELS, scale=alt.Scale(padding=0.3)),
             x=alt.X(
                 "start:Q",
-                title="seconds since the agent began",
+                title="seconds since it began",
                 scale=alt.Scale(nice=False),
-                axis=alt.Axis(tickCount=12, labelFlush=True),
+                axis=alt.Axis(labelFlush=True, labelOverlap=True),
             ),
             x2="drawn:Q",
             color=_colours(),
-            opacity=_opacities(),
+            opacity=alt.condition(f"datum.time == '{INFERRED}'", alt.value(0.45), alt.value(1)),
             stroke=alt.condition("datum.failed", alt.value(RED), alt.value("transparent")),
             strokeWidth=alt.value(2),
             tooltip=[alt.Tooltip(f"{field}:N", title=title) for field, title in TOLD.items()],
         )
-        .properties(width=BARS_PX, height=max(ROW_PX * len(rows), 2 * ROW_PX))
+        .properties(width="container", height=max(ROW_PX * len(rows), 2 * ROW_PX))
     )
     return dressed(chart).configure_legend(
-        orient="bottom", titleOrient="left", titlePadding=12, padding=8, columnPadding=16
+        orient="bottom",
+        padding=8,
+        columnPadding=16,
+        columns=alt.ExprRef("containerSize()[0] < 500 ? 2 : 4"),
     )
 
 
@@ -104,18 +106,7 @@ def _row(place: int, bar: Bar, total: float) -> dict[str, Any]:
 
 def _colours() -> alt.Color:
     names, colours = zip(*KINDS.values(), strict=True)
-    return alt.Color(
-        "kind:N", title="Steps", scale=alt.Scale(domain=list(names), range=list(colours))
-    )
-
-
-def _opacities() -> alt.Opacity:
-    return alt.Opacity(
-        "time:N",
-        title="Times",
-        scale=alt.Scale(domain=[LOGGED, INFERRED], range=[1.0, 0.45]),
-        legend=alt.Legend(symbolFillColor=GREY),
-    )
+    return alt.Color("kind:N", title=None, scale=alt.Scale(domain=list(names), range=list(colours)))
 
 
 def _subtitle(found: Timeline) -> list[str]:
@@ -129,4 +120,4 @@ def _subtitle(found: Timeline) -> list[str]:
         told.append("Steps with a red edge failed.")
     if found.left_out:
         told.append(f"{found.left_out:,} further steps are left out here; MLflow shows all.")
-    return [" ".join(told)] if told else []
+    return told

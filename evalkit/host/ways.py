@@ -14,7 +14,10 @@ from evalkit.host.page import BOX, MUTED
 PILL = "padding: 0.15rem 0.85rem; border-radius: 999px; font-size: 0.85rem; text-decoration: none"
 MARKED = "background: var(--grass-9, #46a758); color: white; font-weight: 600"
 QUIET = f"background: var(--slate-3, #eee); {MUTED}"
-GRID = "display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 1rem"
+GRID = (
+    "display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 300px), 1fr)); "
+    "gap: 1rem"
+)
 CARD = f"display: block; text-decoration: none; color: inherit; {BOX}"
 NUMBER = (
     "display: inline-block; width: 1.6rem; line-height: 1.6rem; border-radius: 999px; "

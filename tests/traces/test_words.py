@@ -168,7 +168,6 @@ def test_a_chain_with_models_in_openai_form_reads_as_a_conversation():
         ("user", "Where is my order?"),
         ("agent", "Let me see."),
         ("tool", "lookup"),
-        ("input", "paid"),
         ("agent", "It is paid."),
     ]
 
