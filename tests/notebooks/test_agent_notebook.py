@@ -84,7 +84,7 @@ def test_a_person_sees_what_goes_wrong_and_reads_a_conversation(visitor, busy_pr
     visitor.cell("sight").get_by_text("11.1%").wait_for()
     visitor.tab("Conversations")
     conversation = visitor.cell("sight_detail")
-    conversation.get_by_text("Where is parcel").first.wait_for()
+    conversation.get_by_text("Is it late?").first.wait_for()  # what fails comes first
     failed = visitor.cell("sight").get_by_role("row", name="order <id> not found")
     failed.get_by_role("checkbox").click()
     conversation.get_by_text("Who are you?").first.wait_for()
