@@ -72,7 +72,7 @@ class ChatView:
 
     def __init__(self, console: Console) -> None:
         self._console, self._pending = console, ""
-        self._live = Live(console=console)  # not yet shown
+        self._live = Live(console=console, transient=True)  # not yet shown
 
     def __enter__(self) -> None:
         self._live = Live(Text("…"), console=self._console, transient=True, refresh_per_second=8)
@@ -104,6 +104,8 @@ class ChatView:
 
     def _show(self, markdown: str, rest: str = "") -> None:
         self._pending = rest
+        # first, because what is printed has it drawn again
+        self._live.update(Text(rest or "…"), refresh=True)
         if text := markdown.strip("\n"):
             is_seen = self._console.is_terminal
             self._console.print(Markdown(text, hyperlinks=False) if is_seen else Text(text))
