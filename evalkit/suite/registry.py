@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -202,7 +203,7 @@ def keep(
     if kept is not None and KEPT_TAG in kept.tags:
         return {**report, "run_id": kept.run_id, **json.loads(kept.tags[KEPT_TAG])}
     store.delete_unfinished(experiment_id, record.name, key)
-    begun = replace(record, status="RUNNING", metrics=())
+    begun = replace(record, status="RUNNING", metrics=(), end_ms=0)
     run_id = store.write_run(experiment_id, begun).run_id
     if dataset := store.dataset_of_traces(name, experiment_id, traces):
         store.link_dataset(run_id, experiment_id, dataset)
@@ -220,7 +221,8 @@ def keep(
             for why in filter(None, refused.values())
         },
     }
-    store.write_run(experiment_id, replace(record, tags={**record.tags, KEPT_TAG: canonical(done)}))
+    tags = {**record.tags, KEPT_TAG: canonical(done)}
+    store.write_run(experiment_id, replace(record, tags=tags, end_ms=round(time.time() * 1000)))
     return {**report, "run_id": run_id, **done}
 
 
@@ -245,7 +247,7 @@ def _run_record(
         **({"faults_noticed": noticed / made} if made else {}),
         **{f"rejected/{name}": rejected[name] for name in ("answers", "failed") if rejected},
     }
-    start = max((row.trace.info.request_time for row in rows if row.trace is not None), default=0)
+    now = round(time.time() * 1000)
     return RunRecord(
         key=key,
         name=f"suite {session_id}",
@@ -259,8 +261,8 @@ def _run_record(
                 [(f"{name}/pass_rate", "GTE", rate) for name, rate in rates.items()]
             ),
         },
-        start_ms=start,
-        end_ms=start,
+        start_ms=now,
+        end_ms=now,
     )
 
 
