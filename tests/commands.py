@@ -194,6 +194,7 @@ def _warm_up(template: Path, folder: Path) -> None:
     import anthropic  # noqa: F401 - for children that ask Claude
     import marimo
     import mlflow.store.tracking.rest_store  # noqa: F401 - for children that talk to a server
+    import quick_sqlite  # noqa: F401 - for children that write to a database
 
     import evalkit.host  # noqa: F401 - for children that run a notebook
 

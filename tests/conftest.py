@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import quick_sqlite  # noqa: F401 - for every store that tests open
 from commands import Forge, Outcome, run_here
 from eval_project import EvalProject
 from managed_server import ManagedMlflow, managed_mlflow
@@ -20,6 +21,17 @@ from workspace_server import PAT
 from evalkit.adapters.store import connect
 
 os.environ.update(OFFLINE)
+
+LONGEST = ("test_house.py", "test_tour.py", "/bundle/", "/notebooks/", "/agent/", "/flows/")
+"""What begins first, so that no worker is left with a long file when the others have ended."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        path = item.path.as_posix()
+        return next((n for n, part in enumerate(LONGEST) if part in path), len(LONGEST))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +74,7 @@ def restore(template: Path, database: Path) -> None:
         closing(sqlite3.connect(template)) as source,
         closing(sqlite3.connect(database)) as target,
     ):
+        target.execute("PRAGMA synchronous = OFF")
         source.backup(target)
 
 

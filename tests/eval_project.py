@@ -97,7 +97,8 @@ class EvalProject:
         elif target.suffix == ".json":
             target.write_text(json.dumps(content), encoding="utf-8")
         else:
-            target.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+            dumped = yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False)
+            target.write_text(dumped, encoding="utf-8")
         return target
 
     def read(self, path: str) -> str:

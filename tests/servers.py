@@ -40,7 +40,7 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 @dataclass
 class MlflowServer:
-    """`mlflow server` on a free loopback port, its database in a folder."""
+    """An MLflow server on a free loopback port, its database in a folder."""
 
     folder: Path
     process: subprocess.Popen[bytes] = field(init=False)
@@ -61,10 +61,9 @@ class MlflowServer:
         with (self.folder / "server.log").open("wb") as log:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "mlflow", "server"),
-                    *("--backend-store-uri", f"sqlite:///{self.database}"),
-                    *("--artifacts-destination", str(self.folder / "artifacts")),
-                    *("--host", LOOPBACK, "--port", str(self.port), "--workers", "1"),
+                    *(sys.executable, Path(__file__).with_name("quick_sqlite.py")),
+                    *(f"sqlite:///{self.database}", self.folder / "artifacts"),
+                    *(LOOPBACK, str(self.port)),
                 ],
                 stdout=log,
                 stderr=log,

@@ -131,6 +131,7 @@ def _serve() -> None:
     """Work on jobs, each in a child of its own, until the input ends."""
     import mlflow.store.tracking.sqlalchemy_store
     import mlflow.tracking._tracking_service.utils  # noqa: F401 - the children find it imported
+    import quick_sqlite  # noqa: F401 - for children that write to a database
 
     _tell("ready")
     for line in sys.stdin:

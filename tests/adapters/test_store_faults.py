@@ -108,8 +108,8 @@ def test_a_server_that_dies_after_any_number_of_requests(server, on_server, few,
 
 
 def test_a_single_lost_answer_changes_nothing(server, on_server, few):
-    """Every request in turn is carried out and its answer lost; most are then simply repeated."""
-    for lost in range(1, 24):
+    """A request is carried out and its answer lost; most are then simply repeated."""
+    for lost in range(1, 24, 3):
         name = on_server()
         with Proxy(server.uri, after=lost, fault="swallow", times=1) as proxy, suppress(StoreError):
             write_all(connect(proxy.uri), name, cases=CASES)
@@ -268,7 +268,7 @@ def begin(writer, uri, experiment, cases):
     return int(writer.stdout.readline())
 
 
-@pytest.mark.parametrize("requests", [3, 9, 12, 20, 49, 56, 61])
+@pytest.mark.parametrize("requests", [3, 12, 49, 61])
 def test_a_writer_killed_on_its_way_to_a_server(server, on_server, many, writer, requests):
     name = on_server()
     child: list[int] = []
@@ -289,12 +289,9 @@ def test_a_writer_killed_on_its_way_to_a_server(server, on_server, many, writer,
 @pytest.mark.parametrize(
     "sight",
     [
-        "SELECT count(*) >= 1 FROM experiments WHERE name = 'nightly'",
         "SELECT count(*) >= 1 FROM evaluation_dataset_records",
         "SELECT count(*) >= 1 FROM runs",
-        "SELECT count(*) >= 1 FROM tags WHERE key = 'team'",
         "SELECT count(*) >= 3 FROM trace_info",
-        "SELECT count(*) >= 1 FROM spans",
         "SELECT count(*) >= 42 FROM trace_info",
     ],
 )

@@ -13,7 +13,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from servers import LOOPBACK, Proxy, drip, free_port, raw_server, stay_silent
+from servers import LOOPBACK, Proxy, free_port, raw_server
 
 from evalkit.adapters.store import connect, probe
 from evalkit.core.errors import StoreAbsent, StoreError
@@ -54,12 +54,6 @@ def test_a_refused_connection_is_absence():
 
 def test_a_name_that_cannot_be_resolved_is_absence():
     assert "resolved" in absent("http://nowhere.invalid:5000")
-
-
-@pytest.mark.parametrize("behave", [stay_silent, drip])
-def test_silence_is_absence_even_where_bytes_drip(behave):
-    with raw_server(behave) as uri:
-        assert "silent" in absent(uri)
 
 
 @pytest.mark.parametrize(

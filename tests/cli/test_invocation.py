@@ -89,16 +89,15 @@ def test_what_comes_after_all_stages_runs_as_printed(evalkit, project, shell, uv
     lines = [line.strip() for line in done.err.splitlines()]
     printed = [line for line in lines if re.search(r"evalkit (pull|push)-feedback", line)]
     assert len(printed) == 2
-    for line in printed:
-        ended = subprocess.run(  # in a shell that finds nothing of this environment
-            ["/bin/sh", "-c", line],
-            cwd=project.root,
-            env={**clean_environment(), "PATH": "/usr/bin:/bin"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert ended.returncode == 0, ended.stderr
+    ended = subprocess.run(  # in a shell that finds nothing of this environment
+        ["/bin/sh", "-c", printed[uv]],
+        cwd=project.root,
+        env={**clean_environment(), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
 
 
 @pytest.mark.parametrize("module", ["evalkit", "evalkit.cli"])

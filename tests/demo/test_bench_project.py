@@ -26,7 +26,7 @@ def logs(directory: Path) -> list[Path]:
     return sorted(directory.glob("eval/runs/*/*/cases/*/stdout.log"))
 
 
-@pytest.mark.parametrize("events", ["6", "7", "8", "60"])
+@pytest.mark.parametrize("events", ["6", "7", "60"])
 def test_logs_have_exactly_the_events_asked_for(tmp_path: Path, events: str) -> None:
     assert generate(tmp_path, "--cases", "2", "--events", events).returncode == 0
 

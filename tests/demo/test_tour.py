@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 from guarded import guarded
 from mlflow import MlflowClient
 from mlflow.tracing.client import TracingClient
-from servers import clean_environment
 
 from evalkit.demo.production import PRODUCTION, RECORDED, production_traces
 
@@ -113,22 +111,6 @@ def test_the_experiment_that_was_looked_at_holds_what_it_held(
     where: Path, reports: dict[str, Any]
 ) -> None:
     assert reports["agent"]["experiment"] == PRODUCTION
-    assert counted(where)[PRODUCTION] == (len(production_traces(RECORDED)), 0)
-
-
-def test_the_suite_runs_again_by_hand(where: Path, reports: dict[str, Any]) -> None:
-    script, uri = reports["agent"]["artifacts"]["run_eval"], reports["agent"]["tracking_uri"]
-
-    done = subprocess.run(
-        [sys.executable, str(where / script), "--tracking-uri", uri],
-        cwd=where,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert done.returncode == 0, done.stderr
     assert counted(where)[PRODUCTION] == (len(production_traces(RECORDED)), 0)
 
 

@@ -70,8 +70,8 @@ def kill_after(requests, forge, project, server, stage, number=signal.SIGKILL):
     ("stage", "requests"),
     [
         *(("sync-dataset", n) for n in (3, 6)),
-        *(("log-results", n) for n in (3, 5, 6, 8, 10, 12)),
-        *(("push-feedback", n) for n in (4, 5)),
+        *(("log-results", n) for n in (5, 8, 12)),
+        *(("push-feedback", n) for n in (4,)),
     ],
 )
 def test_killed_while_writing_to_a_server(
@@ -85,7 +85,7 @@ def test_killed_while_writing_to_a_server(
     assert state(fresh_server.database, "support") == undisturbed
 
 
-@pytest.mark.parametrize("requests", [7, 8, 9, 11])
+@pytest.mark.parametrize("requests", [8, 11])
 def test_killed_while_replacing_what_changed(
     fresh_server, empty_server, forge, project, run, requests
 ):
@@ -123,7 +123,7 @@ def forget(database, assessment_id):
         connection.execute("DELETE FROM assessments WHERE assessment_id = ?", [assessment_id])
 
 
-@pytest.mark.parametrize("traces", [0, 5, 20])
+@pytest.mark.parametrize("traces", [0, 20])
 def test_killed_while_writing_to_a_database(
     forge, project, run, database_uri, traces, empty_database, tmp_path
 ):

@@ -238,11 +238,11 @@ def test_no_cases_is_an_error_that_leaves_the_dataset_alone(evalkit, project, ml
     assert len(mlflow.rows()) == 3
 
 
-def test_five_thousand_cases_are_mirrored_in_reasonable_time(evalkit, project, mlflow):
-    for number in range(5_000):
+def test_a_thousand_cases_are_mirrored_in_reasonable_time(evalkit, project, mlflow):
+    for number in range(1_000):
         project.add_case(f"case-{number:04}", f"question {number}", f"answer {number}")
     began = time.process_time()
-    assert counts(evalkit(SYNC).report) == {"created": 5_003}
-    assert counts(evalkit(SYNC).report) == {"unchanged": 5_003}
-    assert time.process_time() - began < 60
-    assert len(mlflow.rows()) == 5_003
+    assert counts(evalkit(SYNC).report) == {"created": 1_003}
+    assert counts(evalkit(SYNC).report) == {"unchanged": 1_003}
+    assert time.process_time() - began < 15
+    assert len(mlflow.rows()) == 1_003

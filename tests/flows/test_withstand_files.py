@@ -148,7 +148,7 @@ def test_what_is_null_counts_as_not_given(evalkit, project, config, stage):
     ],
     ids=lambda each: repr(each[:20]) if isinstance(each, bytes) else None,
 )
-@pytest.mark.parametrize("stage", ["check", "log", "push"])
+@pytest.mark.parametrize("stage", ["check", "log"])
 def test_a_runs_file_that_cannot_be_read(ends, project, stage, file, content, expected):
     project.write(f"{project.run_dir}/{file}", content)
     ends(stage, *expected)

@@ -24,7 +24,7 @@ def nobody():
     return f"http://127.0.0.1:{free_port()}"
 
 
-@pytest.fixture(params=["refuses", "is silent", "drips", "has no address"])
+@pytest.fixture
 def absent(request, nobody):
     """The address of an MLflow that is not there, in each way in which it can be missing."""
     behaviours = {"is silent": stay_silent, "drips": drip}
@@ -48,6 +48,7 @@ def test_without_mlflow_a_stage_is_skipped_in_seconds(evalkit, nobody, stage):
     assert done.err.splitlines()[-1] == said
 
 
+@pytest.mark.parametrize("absent", ["refuses", "drips", "has no address"], indirect=True)
 def test_however_mlflow_is_absent_it_takes_seconds_to_tell(evalkit, absent):
     began = time.monotonic()
     done = evalkit(*STAGES["log-results"], uri=absent)
@@ -81,6 +82,7 @@ def test_strict_minds_an_absent_mlflow(evalkit, nobody, stage):
     assert nobody in done.report["error"]
 
 
+@pytest.mark.parametrize("absent", ["refuses", "is silent"], indirect=True)
 def test_check_tells_within_seconds_whether_mlflow_answers(evalkit, absent):
     began = time.monotonic()
     report = evalkit("check", uri=absent).report
@@ -93,7 +95,7 @@ def test_wrong_input_is_told_before_mlflow_is_asked(evalkit, project, nobody):
     assert evalkit(*STAGES["log-results"], uri=nobody).code == 2
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 500, 502, 503])
+@pytest.mark.parametrize("status", [401, 404, 503])
 @pytest.mark.parametrize("stage", ["sync-dataset", "log-results", "pull-feedback"])
 def test_a_server_that_refuses_to_serve_is_an_error(evalkit, stage, status):
     with Proxy(after=0, fault="refuse", status=status) as proxy:

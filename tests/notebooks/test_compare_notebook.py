@@ -97,12 +97,6 @@ def test_a_person_compares_two_runs_and_reads_what_broke(visitor, three_runs):
     both.get_by_text("run-2 on case-07").wait_for()
 
 
-def test_one_run_alone_is_explained(visitor, project):
-    visitor.open("compare_runs", config=str(project.root / "eval.yaml"))
-    visitor.press("Find the runs")
-    visitor.cell("finding").get_by_text("a comparison needs two finished runs").wait_for()
-
-
 def test_as_a_script_it_says_what_the_page_says(script, demo):
     ended = script(NOTEBOOK, "--config", demo, "--baseline", OLDER, "--candidate", NEWER, "--json")
     assert (ended.code, ended.out.count("\n")) == (0, 1)
