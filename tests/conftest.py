@@ -9,16 +9,18 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import quick_sqlite  # noqa: F401 - for every store that tests open
 from commands import Forge, Outcome, run_here
 from eval_project import EvalProject
-from managed_server import ManagedMlflow, managed_mlflow
 from servers import OFFLINE, MlflowServer
-from workspace_server import PAT
 
 from evalkit.adapters.store import connect
+
+if TYPE_CHECKING:
+    from managed_server import ManagedMlflow
 
 os.environ.update(OFFLINE)
 
@@ -102,6 +104,9 @@ def tracking_uri(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def workspace(server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[ManagedMlflow]:
     """A Databricks workspace before the running server, which this process is configured for."""
+    from managed_server import managed_mlflow
+    from workspace_server import PAT
+
     with managed_mlflow(server.uri) as running:
         monkeypatch.setenv("DATABRICKS_HOST", running.url)
         monkeypatch.setenv("DATABRICKS_TOKEN", PAT)

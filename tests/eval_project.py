@@ -55,6 +55,10 @@ def scores_of(case: str, number: int = 0) -> dict[str, dict[str, Any]]:
     }
 
 
+DUMPED: dict[str, str] = {}
+"""What has been written as YAML, by its `repr`."""
+
+
 class EvalProject:
     """The project's folder; every path is relative to it.
 
@@ -97,8 +101,10 @@ class EvalProject:
         elif target.suffix == ".json":
             target.write_text(json.dumps(content), encoding="utf-8")
         else:
-            dumped = yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False)
-            target.write_text(dumped, encoding="utf-8")
+            key = repr(content)  # most projects begin alike, and PyYAML is slow
+            if key not in DUMPED:
+                DUMPED[key] = yaml.safe_dump(content, sort_keys=False)
+            target.write_text(DUMPED[key], encoding="utf-8")
         return target
 
     def read(self, path: str) -> str:
