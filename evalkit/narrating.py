@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from evalkit.invocation import typed
 
 if TYPE_CHECKING:
-    from evalkit.agent.loop import Event
+    from evalkit.agent.work import Event
     from evalkit.terminal import Terminal
 
 Report = dict[str, Any]

@@ -15,15 +15,15 @@ from rich.live import Live
 from rich.markdown import Markdown
 from rich.text import Text
 
-from evalkit.agent.loop import Ending, Event, Loop
+from evalkit.agent.loop import Loop
 from evalkit.agent.model_client import OFFLINE, claude
 from evalkit.agent.orchestrator import Orchestrator
 from evalkit.agent.plan import VALIDATE, Limits
-from evalkit.agent.run import kept_suite, leave, report_of
+from evalkit.agent.run import kept_suite, leave, opened, report_of
 from evalkit.agent.self_tracing import said_in
-from evalkit.agent.session import Opening, now_ms
+from evalkit.agent.session import Ending
 from evalkit.agent.tools import SessionTools
-from evalkit.agent.work import Work, opened, opening_message, prompt
+from evalkit.agent.work import Event, Work, opening_message, prompt
 from evalkit.core.brevity import short
 from evalkit.core.errors import EvalkitError, InputError, ModelError, Problem
 from evalkit.core.masking import mask_text
@@ -159,13 +159,7 @@ class Conversation:
 
     def _open(self) -> int:
         """The number of the session that goes on; one is started where none can."""
-        sessions = self._session.sessions()
-        for number, each in reversed(sessions.items()):
-            if each.opening.kind == "interactive" and each.closing is None:
-                return number
-        number = max(sessions, default=0) + 1
-        self._session.start(Opening(number, "interactive", "", self._model, now_ms()))
-        return number
+        return self._session.start("interactive", "", self._model).number
 
     def answer(self, said: str) -> bool:
         """Have it answered, with what has no answer yet; whether there may be further ones."""
@@ -174,12 +168,12 @@ class Conversation:
         before = len(self._session.sessions()[number].turns)
         text = "\n\n".join(filter(None, (self._unanswered, mask_text(said)[0])))
         tools = SessionTools(work, "interactive", lambda: self._suite.check(VALIDATE))
-        budget = replace(work.budget, session=Limits())
-        loop, self.failure = Loop(work.model, tools, self._session, budget, view), None
+        unbounded = replace(work, budget=replace(work.budget, session=Limits()))
+        loop, self.failure = Loop(work.model, unbounded, tools, number), None
         with view:
             try:
-                opening = () if before else (opening_message(work, "interactive", None),)
-                self.ending = loop.run(number, prompt("interactive"), *opening, text)
+                opening = () if before else (opening_message(work, None),)
+                self.ending = loop.run(prompt("interactive"), *opening, text)
             except KeyboardInterrupt:
                 view.aside("(stopped)")
             except ModelError as error:
@@ -192,16 +186,17 @@ class Conversation:
             except (EvalkitError, KeyboardInterrupt) as error:
                 why = str(error) or "stopped"
                 view.aside(f"not everything is kept; the next answer tries again: {why}")
-        if there.closing:
+        if there.ending:
             view.aside("(it was too long to go on; what you say next starts a new one)")
         return not (self.ending and self.ending.reason == "budget")
 
     def _keep(self) -> None:
         """Write this answer's trace, and into MLflow a suite that was verified since."""
         was_kept = kept_suite(self._session)
-        if not (was_kept or self._suite.concluded().reason):
+        is_verified = not self._suite.shortcoming()
+        if is_verified and not was_kept:
             self._suite.check(VALIDATE)  # what an earlier process found is found again
-        leave(self._work, self._suite.concluded())
+        leave(self._work, self._suite.found, verified=is_verified)
         if not was_kept and (kept := kept_suite(self._session)):
             where = f"run {kept['mlflow_run_id']} of {kept['experiment']}"
             self._view.aside(f"the suite is verified, and kept in MLflow: {where}")

@@ -5,26 +5,20 @@ The program keeps both; a model only proposes tasks, and never says that one is 
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal, TypeAlias
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from typing import Literal, TypeAlias
 
-from evalkit.core.usage import Usage
+from evalkit.core.usage import KINDS, Usage
 from evalkit.core.values import Json
 
 TaskStatus: TypeAlias = Literal["pending", "in progress", "done", "blocked"]
-
-MOST_ATTEMPTS = 3
-"""Sessions that a task gets before it counts as blocked."""
 
 MOST_TASKS = 5
 MOST_SCORERS = 16
 LEAST_TOKENS = 256
 """Tokens that an answer needs room for to be worth asking."""
-
-SECONDS_A_MINUTE = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +47,7 @@ class Proposal:
     summary: str = ""
 
     def complaints(self, known: str) -> Iterator[str]:
-        """Why the program cannot work by it.
-
-        Args:
-            known: A text in which the id of every trace stands that may be cited.
-        """
+        """Why the program cannot work by it; ids of traces that it cites stand in ``known``."""
         names = [name for task in self.tasks for name in task.scorers]
         if not 0 < len(self.tasks) <= MOST_TASKS or not all(task.scorers for task in self.tasks):
             yield f"there are {len(self.tasks)} tasks; plan 1 to {MOST_TASKS}, each with scorers"
@@ -74,24 +64,16 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One thing to do, for one session at a time.
-
-    Attributes:
-        task_id: Such as ``scorers-1``; the last one is ``validate``.
-        scorers: Names of scorers that have to be there and hold; empty for the whole suite.
-        attempts: Sessions that tried.
-        evidence: What the program's check found, once it is done.
-        failure: Why the last attempt did not pass the check, or what is to be seen to.
-    """
+    """One thing to do, for one session at a time."""
 
     task_id: str
     title: str
-    scorers: tuple[str, ...] = ()
+    scorers: tuple[str, ...] = ()  # that have to be there and hold; empty for the whole suite
     instructions: str = ""
     status: TaskStatus = "pending"
-    attempts: int = 0
-    evidence: tuple[str, ...] = ()
-    failure: str = ""
+    attempts: int = 0  # since the command was last started
+    evidence: tuple[str, ...] = ()  # of the program's check, once it is done
+    failure: str = ""  # why the check did not pass
 
 
 VALIDATE = Task("validate", "Name the limits, and prove the whole suite")
@@ -106,26 +88,13 @@ class Plan:
     @classmethod
     def of(cls, proposal: Proposal) -> Plan:
         """The tasks that a proposal leads to; the proof of the whole comes last."""
-        tasks = [
-            Task(
-                f"scorers-{number}",
-                task.title,
-                tuple(task.scorers),
-                "\n".join([task.instructions, *(f"- {n}: {w}" for n, w in task.scorers.items())]),
+        tasks = []
+        for number, task in enumerate(proposal.tasks, 1):
+            what = [task.instructions, *(f"- {n}: {w}" for n, w in task.scorers.items())]
+            tasks.append(
+                Task(f"scorers-{number}", task.title, tuple(task.scorers), "\n".join(what))
             )
-            for number, task in enumerate(proposal.tasks, 1)
-        ]
         return cls((*tasks, VALIDATE))
-
-    def as_bytes(self) -> bytes:
-        """The plan as JSON text that a person reads."""
-        return (json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n").encode()
-
-    def next(self) -> Task | None:
-        """The first task that is not over; None where all are, or one is blocked."""
-        if self.blocked:
-            return None
-        return next((task for task in self.tasks if task.status != "done"), None)
 
     @property
     def blocked(self) -> Task | None:
@@ -136,27 +105,6 @@ class Plan:
     def is_done(self) -> bool:
         """Whether every task is done."""
         return all(task.status == "done" for task in self.tasks)
-
-    def task(self, task_id: str) -> Task:
-        """The task of that id."""
-        return next(task for task in self.tasks if task.task_id == task_id)
-
-    def started(self, task_id: str) -> Plan:
-        """A session starts with it."""
-        return self.changed(task_id, status="in progress", attempts=self.task(task_id).attempts + 1)
-
-    def done(self, task_id: str, evidence: Sequence[str]) -> Plan:
-        """Its check passed."""
-        return self.changed(task_id, status="done", evidence=tuple(evidence), failure="")
-
-    def failed(self, task_id: str, failure: str) -> Plan:
-        """Its check did not pass; after too many attempts it is blocked."""
-        is_over = self.task(task_id).attempts >= MOST_ATTEMPTS
-        return self.changed(task_id, status="blocked" if is_over else "pending", failure=failure)
-
-    def changed(self, task_id: str, **values: Any) -> Plan:
-        """The plan with other fields of a task."""
-        return Plan(tuple(replace(t, **values) if t.task_id == task_id else t for t in self.tasks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +126,7 @@ class Limits:
             yield f"{whose} budget of {self.usd:g} USD is spent ({spent.usd:.2f} used)"
         if self.usd is not None and spent.unpriced and self.tokens is None:
             yield f"{whose} budget in USD cannot be kept: the model's price is not known"
-        if self.minutes is not None and spent.seconds >= self.minutes * SECONDS_A_MINUTE:
+        if self.minutes is not None and spent.seconds >= self.minutes * 60:
             yield f"{whose} budget of {self.minutes:g} minutes is spent"
 
 
@@ -205,10 +153,7 @@ class Spent:
         return {
             "turns": self.turns,
             "tokens": self.tokens,
-            "input_tokens": self.usage.input,
-            "output_tokens": self.usage.output,
-            "cache_read_input_tokens": self.usage.cache_read,
-            "cache_creation_input_tokens": self.usage.cache_write,
+            **{name: getattr(self.usage, kind) for name, kind in KINDS.items()},
             "cost_usd": None if self.unpriced else round(self.usd, 6),
             "priced_usd": round(self.usd, 6),
             "unpriced_calls": self.unpriced,
@@ -223,17 +168,3 @@ class Budget:
     session: Limits
     total: Limits
     sessions: int | None = None
-
-    def session_over(self, spent: Spent) -> str:
-        """Which limit of a session is reached, in words; empty where the next call fits."""
-        return next(self.session.reached(spent, "this session's"), "")
-
-    def over(self, spent: Spent) -> str:
-        """Which limit of all sessions together is reached; empty where the next call fits."""
-        return next(self.total.reached(spent, "the total"), "")
-
-    def output_tokens(self, wanted: int, session: Spent, total: Spent) -> int:
-        """How many tokens the next answer may have."""
-        pairs = ((self.session, session), (self.total, total))
-        left = [of.tokens - spent.tokens for of, spent in pairs if of.tokens is not None]
-        return max(LEAST_TOKENS, min([wanted, *left]))

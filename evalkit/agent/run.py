@@ -2,26 +2,50 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from evalkit.agent import self_tracing
-from evalkit.agent.loop import Watch
-from evalkit.agent.model_client import OFFLINE
-from evalkit.agent.orchestrator import Conclusion, Orchestrator
-from evalkit.agent.plan import Plan
-from evalkit.agent.request import Request
-from evalkit.agent.session import ANALYSIS_FILE, KEPT_FILE, VALIDATION_FILE, SessionDirectory
-from evalkit.agent.tools import annotations_of
-from evalkit.agent.work import Work, opened
+import msgspec
+
+from evalkit.adapters.files.env_file import ENV_FILE, read_env_file
+from evalkit.agent import location, self_tracing
+from evalkit.agent.model_client import OFFLINE, claude
+from evalkit.agent.orchestrator import Orchestrator
+from evalkit.agent.request import Request, budget_of
+from evalkit.agent.session import (
+    ANALYSIS_FILE,
+    FORM,
+    KEPT_FILE,
+    VALIDATION_FILE,
+    About,
+    SessionDirectory,
+)
+from evalkit.agent.tools import ANNOTATED
+from evalkit.agent.work import Event, Watch, Work
 from evalkit.core.brevity import short
 from evalkit.core.content import mapping_of
-from evalkit.core.errors import EvalkitError, Unfinished
+from evalkit.core.errors import EvalkitError, InputError, Problem, Unfinished
+from evalkit.core.tracking import without_password
 from evalkit.invocation import typed
 from evalkit.suite.model import SCORERS_FILE
+from evalkit.traces.sample import HOPELESS
+from evalkit.workspace import locate
+
+if TYPE_CHECKING:
+    from evalkit.adapters.store import Store
+    from evalkit.suite.verify import Verification
+
+OWN_EXPERIMENT = "evalkit-agent"
+"""Where the agent's own traces go unless told otherwise."""
+
+LEAST_MLFLOW = (3, 17)
+WAREHOUSE = "MLFLOW_TRACING_SQL_WAREHOUSE_ID"
 
 Report = dict[str, Any]
 
@@ -29,9 +53,7 @@ Report = dict[str, Any]
 def build(request: Request, watch: Watch) -> Report:
     """Build a suite from the traces of an experiment, or go on building it.
 
-    Args:
-        request: What is asked for.
-        watch: Told what happens; what it raises ends the work, which can be gone on with.
+    What ``watch`` raises ends the work, which can be gone on with.
 
     Returns:
         As of :func:`report_of`, and ``kept``: the MLflow experiment, dataset and run that hold the
@@ -43,28 +65,127 @@ def build(request: Request, watch: Watch) -> Report:
         Unfinished: there is no verified suite; says why and how to go on.
     """
     with opened(request, watch) as work:
+        suite, kept = Orchestrator(work), Report()
         try:
-            conclusion = Orchestrator(work).run()
+            reason = suite.run()
         except KeyboardInterrupt:
-            conclusion = Conclusion("interrupted")
+            reason = "interrupted"
         except EvalkitError as error:
-            conclusion = Conclusion(str(error))
-        from evalkit.traces.sample import HOPELESS
-
-        reasons, kept = [conclusion.reason] if conclusion.reason else [], {}
+            reason = str(error)
+        reasons = [reason] if reason else []
         try:
-            kept = leave(work, conclusion)
+            kept = leave(work, suite.found, verified=not reason)
         except EvalkitError as error:
             reasons.append(f"not everything could be kept: {error}")
-        verified = not conclusion.reason
-        report = report_of(work, sessions_run=conclusion.sessions_run, verified=verified, kept=kept)
+        report = report_of(work, sessions_run=suite.led, verified=not reason, kept=kept)
         if reasons:
             base = ("--volume-path", request.volume_path) if request.volume_path else ()
             options = shlex.join(["agent", "--session", work.session.about.session_id, *base])
-            again = f"{typed('evalkit')} {options}"
-            on = "" if conclusion.reason in HOPELESS else f"\nGo on with: {again}"
+            again = f"\nGo on with: {typed('evalkit')} {options}"
+            on = "" if reason in HOPELESS else again
             raise Unfinished(f"{'; '.join(reasons)}{on}", report)
         return report
+
+
+@contextmanager
+def opened(request: Request, watch: Watch) -> Iterator[Work]:
+    """What the agent works with; its session is kept from other processes meanwhile."""
+    request.check()
+    there, least = version("mlflow"), ".".join(map(str, LEAST_MLFLOW))
+    if tuple(map(int, there.split(".")[:2])) < LEAST_MLFLOW:
+        what = f"the agent needs MLflow {least} or newer, and {there} is installed"
+        fix = f"pip install 'mlflow>={least}'; all other stages work as they are"
+        raise InputError(Problem(what, fix=fix))
+    session = _known(request)
+    uri, named = aim(request, session)
+    from evalkit.adapters.store import connect
+    from evalkit.suite.sandbox import Policy, Sandbox
+
+    store = connect(uri)
+    found = store.find_experiment(named)
+    if found is None:
+        what = f"there is no experiment {named!r} in MLflow at {without_password(uri)}"
+        raise _refused("--experiment-id", what, "name one that is there, by its name or its id")
+    experiment_id, experiment = found
+    own = _own_experiment(store, request.own_experiment, experiment_id, experiment)
+    model, _ = claude(request, lambda text: watch(Event("wait", text)))
+    budget = budget_of(request, model)
+    policy = Policy(
+        unconfined=request.unconfined,
+        allow_network=request.allow_network,
+        pass_env=request.pass_env,
+    )
+    if session is None:
+        base, chosen = request.volume_path, request.session
+        if chosen:
+            others = ", ".join(location.session_ids(base)[-5:])
+            there_are = f"; there are {others}" if others else ""
+            watch(Event("wait", f"there is no session {chosen} yet, so it is started{there_are}"))
+        session_id = chosen or location.new_id(experiment, time.time())
+        lasting = location.lasting(without_password(uri))
+        about = About(session_id, experiment, experiment_id, lasting, FORM)
+        session = location.start_session(base, about)
+    with location.held(session):
+        yield Work(model, session, store, Sandbox(policy), budget, watch, own)
+
+
+def aim(request: Request, session: SessionDirectory | None = None) -> tuple[str, str]:
+    """The tracking URI and the experiment, by name or id; MLflow is told the SQL warehouse.
+
+    ``session`` is the one that the request names, if that is there. Without it, and where the
+    request names no experiment, the config's is meant; an InputError where that is wrong.
+    """
+    if request.sql_warehouse_id:
+        os.environ[WAREHOUSE] = request.sql_warehouse_id  # MLflow looks nowhere else
+    about = session.about if session else None
+    experiment = about.experiment_id if about else request.experiment
+    environment = {**read_env_file(Path(ENV_FILE)), **os.environ}
+    tracking, named = locate(request.config, experiment, request.tracking_uri, environment)
+    if about and not request.tracking_uri and without_password(tracking.uri) != about.tracking_uri:
+        return about.tracking_uri, named
+    return tracking.uri, named
+
+
+def _known(request: Request) -> SessionDirectory | None:
+    """The session that was named; None where one is to be started."""
+    if request.session is None and request.experiment is None:
+        fix = "name the experiment whose traces are to be looked at, by name or id; or a session "
+        fix += "to go on with, by --session"
+        raise _refused("--experiment-id", "no experiment is named", fix)
+    if request.session is None:
+        return None
+    known = location.find_session(request.volume_path, request.session)
+    if known is None and request.experiment is None:
+        fix = "name one that is there, or an experiment to start with"
+        raise _refused("--session", f"there is no session {request.session}", fix)
+    about = known.about if known else None
+    if about and request.experiment not in {None, about.experiment, about.experiment_id}:
+        what = f"the session {about.session_id} is about {about.experiment}, not "
+        fix = "leave --experiment-id out, or start a new session"
+        raise _refused("--session", f"{what}{request.experiment}", fix)
+    return known
+
+
+def _own_experiment(store: Store, named: str | None, looked_at: str, beside: str) -> str:
+    """The id of the experiment for the agent's own traces; made where it is missing.
+
+    Databricks' experiments have names like files; there it lies beside the one that is looked at.
+    """
+    usual = f"{beside.rpartition('/')[0]}/{OWN_EXPERIMENT}"
+    wanted = named or (usual if beside.startswith("/") else OWN_EXPERIMENT)
+    found, flag = store.find_experiment(wanted), "--mlflow-agent-experiment-id"
+    if found is None and named and named.isdecimal():
+        fix = "name one that is there by its id, or a new one by a name"
+        raise _refused(flag, f"there is no experiment {named}", fix)
+    own = found[0] if found else store.experiment(wanted, create=True)
+    if own == looked_at:
+        what = "the agent's own traces would go into the experiment that it looks at"
+        raise _refused(flag, what, "name another experiment for them")
+    return own
+
+
+def _refused(flag: str, what: str, fix: str) -> InputError:
+    return InputError(Problem(what, field=flag, fix=fix))
 
 
 def report_of(work: Work, **more: Any) -> Report:
@@ -77,16 +198,14 @@ def report_of(work: Work, **more: Any) -> Report:
         ``verified``, ``experiment``, ``tracking_uri`` (without a password), and ``annotations``
         (what was noted on production traces).
     """
-    session = work.session
-    folder, plan = session.folder, session.plan() or Plan(())
+    session, folder, plan = work.session, work.session.folder, work.session.plan()
     names = [name for name in folder.names("evaluation/") if name.count("/") == 1]
-    found = session.read_json(VALIDATION_FILE)
     return {
-        "validation": {name: found[name] for name in sorted(found, key=lambda n: n != "people")},
+        "validation": session.read_json(VALIDATION_FILE),
         "session": folder.location,
         "session_id": session.about.session_id,
         "sessions_run": 1,
-        "tasks": [asdict(task) for task in plan.tasks],
+        "tasks": msgspec.to_builtins(plan.tasks) if plan else [],
         "artifacts": {Path(name).stem: f"{folder.location}/{name}" for name in names},
         "usage": session.spent().as_json(),
         "confinement": work.sandbox.name,
@@ -94,42 +213,36 @@ def report_of(work: Work, **more: Any) -> Report:
         "verified": False,
         "experiment": session.about.experiment,
         "tracking_uri": session.about.tracking_uri,
-        "annotations": annotations_of(session),
+        "annotations": [session.read_json(name) for name in folder.names(ANNOTATED)],
         **more,
     }
 
 
-def leave(work: Work, conclusion: Conclusion) -> Report:
-    """Write the suite's own files, and what MLflow is to keep.
+def leave(work: Work, found: Verification | None, *, verified: bool) -> Report:
+    """Write the suite's own files, and what MLflow is to keep of one that is verified.
 
-    Raises:
-        StoreError: MLflow failed; doing the same again finishes.
+    ``found`` is what was found of it this time; None where there was no need. Where MLflow failed,
+    doing the same again finishes.
     """
     session, about = work.session, work.session.about
     self_tracing.write(work.store, work.own_experiment, session)
-    files, found = session.files(), conclusion.verification
-    if found is not None and SCORERS_FILE in files:
+    files = session.files()
+    if found and SCORERS_FILE in files:
         from evalkit.suite import registry
 
         rows = work.survey.rows
         for path, content in registry.suite_files(rows, found, about.experiment).items():
             if session.folder.read(path) != content:
                 session.folder.write(path, content)
-        if not (conclusion.reason or kept_suite(session)):
+        if verified and not kept_suite(session):
             model = work.model.name if work.model else OFFLINE
-            params = {"model": model, "experiment_id": about.experiment_id}
-            kept = registry.keep(
-                work.store,
-                about.experiment,
-                rows,
-                files,
-                found,
-                session_id=about.session_id,
-                params={"session": about.session_id, **params},
-            )
+            ids = {"session": about.session_id, "experiment_id": about.experiment_id}
+            what = (work.store, about.experiment, rows, files, found)
+            params = {"model": model, **ids}
+            kept = registry.keep(*what, session_id=about.session_id, params=params)
             kept["mlflow_run_id"] = kept.pop("run_id")
             kept["issues"] = registry.keep_issues(work.store, about.experiment_id, _findings(work))
-            session.write_json(KEPT_FILE, {"suite": session.suite_hash, "kept": kept})
+            session.save(KEPT_FILE, {"suite": session.suite_hash, "kept": kept})
     left = mapping_of(session.read_json(KEPT_FILE).get("kept"))
     return {"own_experiment_id": work.own_experiment, **left}
 

@@ -43,14 +43,14 @@ def write(store: Store, experiment_id: str, session: SessionDirectory) -> int:
 
 def _parts(session: Session, titles: Mapping[str, str]) -> Iterator[tuple[Span, Sequence[Turn]]]:
     """What becomes one trace each: its root, without ids and times, and its turns."""
-    turns, closing, task_id = session.turns, session.closing, session.opening.task_id
-    is_talk = session.opening.kind == "interactive"
+    turns, ending, task_id = session.turns, session.ending, session.task_id
+    is_talk = session.kind == "interactive"
     if turns and not is_talk:
         title = titles.get(task_id, task_id) or "Look at the traces and plan the suite"
-        said = closing.detail if closing else turns[-1].reply.text
+        said = ending.detail if ending else turns[-1].reply.text
         status: Status = "UNSET"
-        if closing:
-            status = "OK" if closing.reason == "finished" else "ERROR"
+        if ending:
+            status = "OK" if ending.reason == "finished" else "ERROR"
         yield Span("", None, title, "AGENT", 0, 0, title, said, status=status), turns
     starts = [at for at, turn in enumerate(turns) if is_talk and said_in(turn)]
     for start, end in zip(starts, [*starts[1:], len(turns)], strict=False):

@@ -1,9 +1,8 @@
 """A session directory: what the agent knows, kept so that it can be killed at any moment.
 
 It may lie on a volume of Unity Catalog, where files are written whole and nothing is appended to,
-renamed or locked. What matters is never changed in place: entries of the journal
-are written once, and a numbered snapshot of the plan precedes the file that people read. So a kill
-leaves at worst one file cut off, which is then as if it had not been written.
+renamed or locked. So entries of the journal are written once, and the plan twice, one after the
+other: a kill leaves at worst one file cut off, which is then as if it had not been written.
 """
 
 from __future__ import annotations
@@ -11,10 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -28,11 +26,17 @@ if TYPE_CHECKING:
     from evalkit.adapters.files.local_folder import LocalFolder
 
 SessionKind: TypeAlias = Literal["initializer", "worker", "interactive"]
+Reason: TypeAlias = Literal[
+    "finished", "budget", "session budget", "refused", "stuck", "context full", "cut off"
+]
+"""``budget`` leaves the session open: with a larger budget it goes on where it was."""
+
 Folder: TypeAlias = "LocalFolder | VolumeFolder"
 T = TypeVar("T")
 
 ABOUT_FILE = "state/session.json"
 PLAN_FILE = "eval_tasks.json"
+PLAN_COPY = "state/plan.json"
 ANALYSIS_FILE = "state/analysis.json"
 VALIDATION_FILE = "state/validation_results.json"
 NOTES_FILE = "state/notes.md"
@@ -40,70 +44,53 @@ KEPT_FILE = "state/kept.json"
 WRITTEN = (SCORERS_FILE, LIMITS_FILE)
 """The files of a suite that a model, or rules, write; the program makes the others of them."""
 
+FORM = 2
 _JOURNAL = "state/journal/"
-_SNAPSHOTS = "state/plan/"
-_KEPT_SNAPSHOTS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a session directory is about; ``session_id`` is its folder's name.
+    """What a session directory is about; one of another form is not gone on with."""
 
-    ``tracking_uri`` is without a password; ``form`` is the directory's, see
-    :mod:`evalkit.agent.location`.
-    """
-
-    session_id: str
+    session_id: str  # its folder's name
     experiment: str
     experiment_id: str
-    tracking_uri: str
+    tracking_uri: str  # without a password
     form: int = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
-    """How a session started: its number from 1, its task (empty for the initializer), the model."""
-
-    number: int
-    kind: SessionKind
-    task_id: str
-    model: str
-    started_ms: int
-
-
-@dataclass(frozen=True, slots=True)
 class Turn:
-    """One answered call: the messages since the last answer, and the answer.
-
-    ``seconds`` is how long it took, ``before_s`` what passed before it since the last answer, and
-    ``tools_s`` how long each tool took of that, by its call's id.
-    """
+    """One answered call: the messages since the last answer, and the answer."""
 
     number: int
     sent: tuple[Message, ...]
     reply: Reply
     started_ms: int
     seconds: float
-    before_s: float = 0.0
-    tools_s: Mapping[str, float] = field(default_factory=dict)
+    before_s: float = 0.0  # since the last answer
+    tools_s: Mapping[str, float] = field(default_factory=dict)  # of that, by each call's id
 
 
 @dataclass(frozen=True, slots=True)
-class Closing:
-    """How a session ended: a word of ``loop.Reason``, the same in words, when."""
+class Ending:
+    """How a session ended: why, and the same in words (the last words where it finished)."""
 
-    reason: str
+    reason: Reason
     detail: str
-    ended_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session as its journal has it; ``closing`` is None while it is open."""
+    """A session as its journal has it."""
 
-    opening: Opening
+    number: int  # from 1
+    kind: SessionKind
+    task_id: str  # empty but for workers
+    model: str
+    started_ms: int
     turns: tuple[Turn, ...] = ()
-    closing: Closing | None = None
+    ending: Ending | None = None  # while it is open
 
     @property
     def spent(self) -> Spent:
@@ -125,51 +112,31 @@ class Session:
         return said
 
 
-def now_ms() -> int:
-    """Milliseconds since the epoch."""
-    return time.time_ns() // 10**6
-
-
 class SessionDirectory:
     """The files of one session directory."""
 
     def __init__(self, folder: Folder, about: About) -> None:
-        self.folder = folder
-        self.about = about
+        self.folder, self.about = folder, about
         self._sessions: dict[int, Session] | None = None
-        self._spoiled: dict[int, list[str]] = {}
-
-    # -- plan and files -----------------------------------------------------------------------
 
     def plan(self) -> Plan | None:
         """The newest plan that was written whole; None where there is none yet."""
-        names = (*reversed(self.folder.names(_SNAPSHOTS)), PLAN_FILE)
-        return next(filter(None, (decoded(self.folder.read(name), Plan) for name in names)), None)
+        return self._read(PLAN_COPY, Plan) or self._read(PLAN_FILE, Plan)
 
     def save_plan(self, plan: Plan) -> None:
-        """Keep the plan; nothing is written where it is the one that is kept."""
-        known, content = self.folder.names(_SNAPSHOTS), plan.as_bytes()
-        if not known or self.folder.read(known[-1]) != content:
-            number = int(known[-1].removeprefix(_SNAPSHOTS).split(".")[0]) + 1 if known else 1
-            self.folder.write(f"{_SNAPSHOTS}{number:06}.json", content)
-            for name in known[: 1 - _KEPT_SNAPSHOTS]:
-                self.folder.delete(name)
-        if self.folder.read(PLAN_FILE) != content:
-            self.folder.write(PLAN_FILE, content)
+        """Keep the plan, where the next process and where people look for it."""
+        self.save(PLAN_COPY, plan)
+        self.save(PLAN_FILE, plan)
 
     def read_json(self, path: str) -> dict[str, Json]:
         """The object of a JSON file; empty where there is none, or it was cut off."""
-        try:
-            found = json.loads(self.folder.read(path) or b"{}")
-        except ValueError:
-            return {}
-        return found if isinstance(found, dict) else {}
+        return self._read(path, dict[str, Any]) or {}
 
-    def write_json(self, path: str, value: Mapping[str, Json]) -> None:
-        """Keep an object as a JSON file; nothing is written where it is the one that is kept."""
-        text = json.dumps(well_formed(to_json(dict(value))), indent=1, ensure_ascii=False) + "\n"
-        if self.folder.read(path) != text.encode():
-            self.folder.write(path, text.encode())
+    def save(self, path: str, value: object) -> None:
+        """Keep a value as a JSON file; nothing is written where it is the one that is kept."""
+        content = as_bytes(value)
+        if self.folder.read(path) != content:
+            self.folder.write(path, content)
 
     def files(self) -> dict[str, bytes]:
         """The files of the suite that were written, by path."""
@@ -179,85 +146,66 @@ class SessionDirectory:
     @property
     def suite_hash(self) -> str:
         """What stands for these files: others, another hash."""
-        digest = hashlib.sha256()
-        for name, content in sorted(self.files().items()):
-            digest.update(f"{name}:{len(content)}:".encode() + content)
-        return digest.hexdigest()
+        return hashlib.sha256(repr(sorted(self.files().items())).encode()).hexdigest()
 
     # -- the journal --------------------------------------------------------------------------
 
     def sessions(self) -> dict[int, Session]:
         """All sessions by number, as far as they came."""
         if self._sessions is None:
-            self._sessions = dict(self._read_sessions())
+            names = self.folder.names(_JOURNAL)
+            numbers = {name.removeprefix(_JOURNAL).partition("/")[0] for name in names}
+            found = map(self._session, sorted(map(int, filter(str.isdecimal, numbers))))
+            self._sessions = {session.number: session for session in filter(None, found)}
         return self._sessions
 
     def spent(self) -> Spent:
         """What all sessions cost together."""
         return sum((session.spent for session in self.sessions().values()), Spent())
 
-    def start(self, opening: Opening) -> None:
-        """A session starts."""
-        self._write(opening.number, "opening", opening)
-        self.sessions()[opening.number] = Session(opening)
+    def start(self, kind: SessionKind, task_id: str, model: str) -> Session:
+        """The last session of that kind and task where it was interrupted, else a new one."""
+        known = self.sessions()
+        alike = [s for s in known.values() if (s.kind, s.task_id) == (kind, task_id)]
+        if alike and alike[-1].ending is None:
+            return alike[-1]
+        session = Session(max(known, default=0) + 1, kind, task_id, model, time.time_ns() // 10**6)
+        self.save(_entry(session.number, "opening"), session)
+        known[session.number] = session
+        return session
 
     def add(self, number: int, turn: Turn) -> None:
-        """A call was answered; what once followed a turn that was spoiled goes."""
-        for name in self._spoiled.pop(number, ()):
-            self.folder.delete(name)
-        self._write(number, f"{turn.number:04}", turn)
+        """A call was answered; what once followed one that was spoiled follows it no more."""
+        self.folder.delete(_entry(number, f"{turn.number + 1:04}"))
+        self.folder.write(_entry(number, f"{turn.number:04}"), as_bytes(turn))
         known = self.sessions()[number]
         self.sessions()[number] = replace(known, turns=(*known.turns, turn))
 
-    def end(self, number: int, closing: Closing) -> None:
+    def end(self, number: int, ending: Ending) -> None:
         """A session is over."""
-        self._write(number, "closing", closing)
-        self.sessions()[number] = replace(self.sessions()[number], closing=closing)
+        self.save(_entry(number, "closing"), ending)
+        self.sessions()[number] = replace(self.sessions()[number], ending=ending)
 
-    @contextmanager
-    def resuming(self, number: int, turn: int) -> Iterator[bool]:
-        """While what a turn asked for is run once more; whether that is advisable.
+    def _session(self, number: int) -> Session | None:
+        """A session of its files; of one whose opening is lost, what it cost counts."""
+        turns: list[Turn] = []
+        while turn := self._read(_entry(number, f"{len(turns) + 1:04}"), Turn):
+            turns.append(turn)
+        session = self._read(_entry(number, "opening"), Session)
+        if session is None and turns:
+            first = turns[0]
+            session = Session(number, "worker", "unknown", first.reply.model, first.started_ms)
+        ending = self._read(_entry(number, "closing"), Ending)
+        return session and replace(session, turns=tuple(turns), ending=ending)
 
-        It is not where the program ended in the midst of such a second time: then what is run may
-        be why.
-        """
-        mark = f"{_JOURNAL}{number:03}/{turn:04}-resuming.json"
-        yield self.folder.claim(mark, b"{}\n")
-        self.folder.delete(mark)
-
-    def _write(self, number: int, part: str, entry: Opening | Turn | Closing) -> None:
-        text = json.dumps(well_formed(to_json(asdict(entry))), indent=1) + "\n"
-        self.folder.write(f"{_JOURNAL}{number:03}/{part}.json", text.encode())
-
-    def _read_sessions(self) -> Iterator[tuple[int, Session]]:
-        parts: dict[int, dict[str, bytes]] = {}
-        for name in self.folder.names(_JOURNAL):
-            number, _, part = name.removeprefix(_JOURNAL).partition("/")
-            if number.isdecimal() and part.endswith(".json"):
-                content = self.folder.read(name) or b""
-                parts.setdefault(int(number), {})[part.removesuffix(".json")] = content
-        for at, files in sorted(parts.items()):
-            if session := _session_of(at, files):
-                yield at, session
-                turns = sorted(part for part in files if part.isdecimal())[len(session.turns) :]
-                self._spoiled[at] = [f"{_JOURNAL}{at:03}/{part}.json" for part in turns]
+    def _read(self, path: str, kind: type[T]) -> T | None:
+        return decoded(self.folder.read(path), kind)
 
 
-def _session_of(number: int, files: Mapping[str, bytes]) -> Session | None:
-    """A session of its files by name; None where nothing was answered.
-
-    A turn that is cut off was not answered as far as anybody knows; it and what follows is left
-    out. A session whose opening is lost is about nothing that is known, but what it cost counts.
-    """
-    turns: list[Turn] = []
-    while turn := decoded(files.get(f"{len(turns) + 1:04}"), Turn):
-        turns.append(turn)
-    opening = decoded(files.get("opening"), Opening)
-    if opening is None:
-        if not turns:
-            return None
-        opening = Opening(number, "worker", "unknown", turns[0].reply.model, turns[0].started_ms)
-    return Session(opening, tuple(turns), decoded(files.get("closing"), Closing))
+def as_bytes(value: object) -> bytes:
+    """A value as JSON text that a person reads."""
+    plain = well_formed(to_json(msgspec.to_builtins(value)))
+    return (json.dumps(plain, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def decoded(content: bytes | None, kind: type[T]) -> T | None:
@@ -266,3 +214,7 @@ def decoded(content: bytes | None, kind: type[T]) -> T | None:
         return msgspec.json.decode(content or b"", type=kind)
     except msgspec.DecodeError:
         return None
+
+
+def _entry(number: int, part: str) -> str:
+    return f"{_JOURNAL}{number:03}/{part}.json"

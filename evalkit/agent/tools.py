@@ -6,35 +6,25 @@ no path leads anywhere but to the files that the session is for.
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import msgspec
 
-from evalkit.agent.loop import ToolResult
 from evalkit.agent.plan import Plan, Proposal
-from evalkit.agent.session import (
-    ANALYSIS_FILE,
-    NOTES_FILE,
-    PLAN_FILE,
-    WRITTEN,
-    SessionDirectory,
-    SessionKind,
-)
+from evalkit.agent.session import ANALYSIS_FILE, NOTES_FILE, PLAN_FILE, WRITTEN, SessionKind
 from evalkit.agent.work import Work, bounded
-from evalkit.core.errors import InputError
+from evalkit.core.errors import InputError, Problem
 from evalkit.core.masking import mask_text
 from evalkit.core.notes import Note
 from evalkit.core.values import Json, canonical, derive_id, well_formed
-from evalkit.suite.model import SCORERS_FILE
 
-MOST_CODE = 60_000
 MOST_ANNOTATIONS = 50
 """In all sessions of a directory: an agent notes what it found, it does not label an experiment."""
 
 ANNOTATED = "state/annotations/"
+"""What models leave on production traces, a file each, as they say it."""
 
 MAY_SAVE: Mapping[SessionKind, tuple[str, ...]] = {
     "initializer": (PLAN_FILE, NOTES_FILE),
@@ -47,16 +37,15 @@ SavedPath: TypeAlias = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """What the program found of a task: whether it is done, in words, and the same in short."""
+class ToolResult:
+    """What a tool or the program's check gave, or what is wrong and what to do instead.
 
-    ok: bool
+    ``evidence`` is the same in short, where a check passed.
+    """
+
     text: str
-    evidence: tuple[str, ...] = ()
-
-
-class ToolFailed(Exception):
-    """What a tool cannot do, and what the model may do instead."""
+    is_error: bool = False
+    evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,19 +122,15 @@ def _spec(name: str, arguments: type[Any]) -> dict[str, Json]:
 
 @dataclass
 class SessionTools:
-    """The tools of one session.
+    """The tools of one session; its kind says which files it may write.
 
-    Attributes:
-        work: What the agent works with.
-        kind: The session's; says which files it may write.
-        check: The program's check of its task.
-        done: What the session was for, once it is done.
-        specs: The same for all sessions, so that a model's cache holds.
+    ``done`` says what came of its task, once the program's check of it passed; ``specs`` are the
+    same for all sessions, so that a model's cache holds.
     """
 
     work: Work
     kind: SessionKind
-    check: Callable[[], Check]
+    check: Callable[[], ToolResult]
     done: str = field(default="", init=False)
     specs: ClassVar = tuple(_spec(name, arguments) for name, arguments in _TOOLS.items())
 
@@ -160,23 +145,19 @@ class SessionTools:
         except msgspec.ValidationError as error:
             wrong = f"the arguments of {name} are wrong: {error}; see the tool's schema"
             return ToolResult(bounded(wrong), is_error=True)
-        except ToolFailed as error:
-            return ToolResult(bounded(str(error)), is_error=True)
         except InputError as error:
-            return ToolResult(bounded("; ".join(map(str, error.problems))), is_error=True)
+            return ToolResult(bounded(str(error)), is_error=True)
 
     def _python(self, asked: Python) -> str:
-        if len(asked.code) > MOST_CODE:
-            raise ToolFailed(f"{len(asked.code):,} characters are too many for one piece")
         ended = self.work.runner.python(self.work.session.files(), asked.code)
         if not ended.ok:
-            raise ToolFailed(f"it failed:\n{ended.output}")
+            raise _failed(f"it failed:\n{ended.output}")
         return ended.output or "(it printed nothing)"
 
     def _save(self, asked: Save) -> str:
         if asked.path not in MAY_SAVE[self.kind]:
             mine = ", ".join(MAY_SAVE[self.kind])
-            raise ToolFailed(f"this session may not write {asked.path}, only {mine}")
+            raise _failed(f"this session may not write {asked.path}, only {mine}")
         if asked.path == PLAN_FILE:
             return self._plan(asked.content)
         folder = self.work.session.folder
@@ -186,64 +167,54 @@ class SessionTools:
             before = (folder.read(asked.path) or b"").decode(errors="replace")
             if not asked.old or before.count(asked.old) != 1:
                 found = f"`old` stands in {asked.path} {before.count(asked.old or '?')} times"
-                raise ToolFailed(f"{found}; give `content`, or an `old` that stands there once")
+                raise _failed(f"{found}; give `content`, or an `old` that stands there once")
             text = before.replace(asked.old, asked.new)
-        text, masked = mask_text(str(well_formed(text)))
+        text, masked = mask_text(text)
         folder.write(asked.path, text.encode())
-        broken = ""
-        if asked.path == SCORERS_FILE:
-            try:
-                ast.parse(text)
-            except (SyntaxError, ValueError) as error:
-                broken = f"; but it is no valid Python: {error}"
         secrets = "; secrets in it were masked" if masked else ""
-        return f"saved: {asked.path}, {len(text.splitlines())} lines{secrets}{broken}"
+        return f"saved: {asked.path}, {len(text.splitlines())} lines{secrets}"
 
     def _plan(self, content: Json) -> str:
         """Keep the plan that a model proposes, if the program can work by it."""
         session = self.work.session
         try:
-            is_text = isinstance(content, str)
-            value = msgspec.json.decode(content) if is_text else content
+            value = msgspec.json.decode(content) if isinstance(content, str) else content
             proposal = msgspec.convert(value, type=Proposal)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
-            raise ToolFailed(f"{PLAN_FILE} is no plan: {error}; nothing was saved") from error
+        except msgspec.DecodeError as error:
+            raise _failed(f"{PLAN_FILE} is no plan: {error}; nothing was saved") from error
         survey = self.work.survey
         known = " ".join(survey.trace_ids) + canonical(dict(survey.analysis))
         if complaints := list(proposal.complaints(known)):
-            raise ToolFailed("nothing was saved:\n- " + "\n- ".join(complaints))
+            raise _failed("nothing was saved:\n- " + "\n- ".join(complaints))
         if self.kind == "interactive" and session.plan():
-            raise ToolFailed("there is a plan already; its tasks are being done")
-        found = {"summary": proposal.summary, "findings": [asdict(f) for f in proposal.findings]}
-        session.write_json(ANALYSIS_FILE, {**session.read_json(ANALYSIS_FILE), **found})
+            raise _failed("there is a plan already; its tasks are being done")
+        found = {"summary": proposal.summary, "findings": proposal.findings}
+        session.save(ANALYSIS_FILE, {**session.read_json(ANALYSIS_FILE), **found})
         session.save_plan(Plan.of(proposal))
         self.done = f"planned: {len(proposal.tasks)} tasks" if self.kind == "initializer" else ""
         return f"saved: {PLAN_FILE}, {len(proposal.tasks)} tasks"
 
     def _verify(self, _: Verify) -> str:
         found = self.check()
-        if not found.ok:
-            raise ToolFailed(found.text)
-        self.done = found.text if self.kind != "interactive" else ""
+        if found.is_error:
+            raise _failed(found.text)
+        self.done = found.evidence if self.kind != "interactive" else ""
         return found.text
 
     def _annotate(self, asked: Annotate) -> str:
         session = self.work.session
         rows = {row.trace_id for row in self.work.survey.rows}
         if strange := [each for each in asked.evidence if each not in rows]:
-            raise ToolFailed(f"{', '.join(strange[:5])}: no trace of this experiment's sample")
+            raise _failed(f"{', '.join(strange[:5])}: no trace of this experiment's sample")
         others = [each for each in asked.evidence if each != asked.trace_id]
         why = asked.rationale + (f"\nEvidence: {', '.join(others)}" if others else "")
         note = Note(asked.trace_id, asked.kind, asked.name, asked.value, why)
-        name = derive_id(note.trace_id, note.kind, note.name, length=16)
-        path = f"{ANNOTATED}{name}.json"
+        path = f"{ANNOTATED}{derive_id(note.trace_id, note.kind, note.name, length=16)}.json"
         known = session.folder.names(ANNOTATED)
         if path not in known and len(known) >= MOST_ANNOTATIONS:
-            raise ToolFailed(
-                f"{MOST_ANNOTATIONS} annotations are enough; tell of the rest in words"
-            )
+            raise _failed(f"{MOST_ANNOTATIONS} annotations are enough; tell of the rest in words")
         before = session.folder.read(path)
-        session.write_json(path, asdict(asked))  # first: what reaches production is known of
+        session.save(path, asked)  # first: what reaches production is known of
         try:
             is_new = self.work.store.annotate_trace(session.about.experiment_id, note)
         except InputError:
@@ -253,6 +224,5 @@ class SessionTools:
         return f"{done}: {asked.kind} {asked.name} on {asked.trace_id}"
 
 
-def annotations_of(session: SessionDirectory) -> list[dict[str, Json]]:
-    """What models left on production traces, as they said it."""
-    return [session.read_json(name) for name in session.folder.names(ANNOTATED)]
+def _failed(what: str) -> InputError:
+    return InputError(Problem(what))

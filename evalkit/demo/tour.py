@@ -18,7 +18,7 @@ from evalkit.flows import trace_index
 from evalkit.workspace import Workspace
 
 if TYPE_CHECKING:
-    from evalkit.agent.loop import Event
+    from evalkit.agent.work import Event
 
 
 @dataclass(frozen=True, slots=True)

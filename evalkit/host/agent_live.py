@@ -13,9 +13,9 @@ from typing import Any
 import marimo as mo
 
 from evalkit.agent import location
-from evalkit.agent.loop import Event
 from evalkit.agent.plan import Budget, Plan, Spent, Task
 from evalkit.agent.session import VALIDATION_FILE, SessionDirectory
+from evalkit.agent.work import Event
 from evalkit.host import page
 from evalkit.host.work import bar
 

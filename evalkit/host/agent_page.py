@@ -11,11 +11,10 @@ import marimo as mo
 
 from evalkit import narrating
 from evalkit.agent import location
-from evalkit.agent.loop import Event
 from evalkit.agent.request import Request
-from evalkit.agent.run import build
+from evalkit.agent.run import aim, build
 from evalkit.agent.session import ANALYSIS_FILE, KEPT_FILE, SessionDirectory
-from evalkit.agent.work import aim
+from evalkit.agent.work import Event
 from evalkit.core.content import list_of, mapping_of
 from evalkit.core.errors import Problem, Unfinished
 from evalkit.core.tracking import without_password

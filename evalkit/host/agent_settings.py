@@ -10,7 +10,7 @@ from evalkit.agent import location
 from evalkit.agent.model_client import OFFLINE, claude
 from evalkit.agent.plan import Budget, Limits
 from evalkit.agent.request import USUAL_SESSIONS, USUAL_USD, Request, budget_of
-from evalkit.agent.work import aim
+from evalkit.agent.run import aim
 from evalkit.core.tracking import without_password
 from evalkit.params import Project, param
 from evalkit.suite.sandbox import Policy, Sandbox

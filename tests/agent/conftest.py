@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from agent_runs import SHOP, Agent
 from commands import Forge
+from competent import Competent
+from messages_server import messages_server
 from shop_agent import ANSWERS, ShopAgent
 
 from evalkit.adapters.store import connect
@@ -40,3 +42,23 @@ def agent(shop_database: Path, forge: Forge, tmp_path: Path) -> Agent:
     root = tmp_path / "work"
     root.mkdir()
     return Agent(forge, root, database)
+
+
+@pytest.fixture(scope="session")
+def planner(shop_database: Path, forge: Forge, tmp_path_factory: pytest.TempPathFactory) -> Agent:
+    """An agent that made its plan, and no more; tests get copies of what it left."""
+    root = tmp_path_factory.mktemp("planned")
+    (root / "work").mkdir()
+    agent = Agent(forge, root / "work", Path(shutil.copy(shop_database, root / "mlflow.db")))
+    with messages_server(Competent()) as server:
+        done = agent.run(server, "--max-iterations", "1")
+    assert done.report["error"].startswith("the budget of 1 session"), done.err
+    assert server.answered == 2
+    return agent
+
+
+@pytest.fixture
+def planned(agent: Agent, planner: Agent) -> Agent:
+    """The agent where another one has made the plan."""
+    shutil.copytree(planner.root, agent.root, dirs_exist_ok=True)
+    return agent

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 
-import pytest
 from agent_runs import KEY, MODEL, Agent
 from commands import Outcome, until
 from competent import Asked, Competent, always, at, calls
@@ -134,43 +133,38 @@ def test_pauses_and_cut_off_calls_are_gone_on_from(agent: Agent) -> None:
         agent.run(server, *PLANNED)
     assert not server.refused
     told = [asked.results for asked in claude.asked]
-    assert "cut off at its token limit. Go on from there" in told[2]
+    assert "was cut off at its token limit before the call was complete" in told[2]
     assert "cut off at its token limit. Go on from there" in told[3]
     assert agent.endings() == ["finished"]
     assert agent.tasks()
 
 
-def test_requests_are_streamed_and_name_the_model_and_the_tools(agent: Agent) -> None:
+FAILING = {
+    "there is no tool no_such_tool; there are python, save, verify": ("no_such_tool", {}),
+    "the arguments of save are wrong: Invalid enum value 'x'": ("save", {"path": "x"}),
+    "the arguments of python are wrong: Expected `str`, got `int`": ("python", {"code": 3}),
+    "ZeroDivisionError": ("python", {"code": "1 / 0"}),
+    "may not write evaluation": ("save", {"path": "evaluation/scorers.py", "content": "x"}),
+    "there are 0 tasks": ("save", {"path": "eval_tasks.json", "content": {"tasks": []}}),
+    "eval_tasks.json is no plan": ("save", {"path": "eval_tasks.json", "content": "{"}),
+    "there is no plan yet: save eval_tasks.json": ("verify", {}),
+}
+
+
+def test_calls_that_fail_say_what_to_do_and_the_session_goes_on(agent: Agent) -> None:
     seen: list[Asked] = []
-    with messages_server(Competent(seen.append)) as server:
+    claude = Competent(seen.append, at("initializer", 0, calls(*FAILING.values())))
+    with messages_server(claude) as server:
         agent.run(server, *PLANNED)
+    results = seen[1].body["messages"][-1]["content"]
+    for told, block in zip(FAILING, results, strict=True):
+        assert told in block["content"]
+        assert block["is_error"]
+    assert agent.tasks()
     assert {(a.body["stream"], a.body["model"]) for a in seen} == {(True, MODEL)}
     tools = {tool["name"] for tool in seen[0].body["tools"]}
     assert tools == {"python", "save", "verify", "annotate"}
     assert all(r.headers["authorization"] == f"Bearer {KEY}" for r in server.requests)
-
-
-@pytest.mark.parametrize(
-    ("call", "told"),
-    [
-        (("no_such_tool", {}), "there is no tool no_such_tool; there are python, save, verify"),
-        (("save", {"path": "x"}), "the arguments of save are wrong: Invalid enum value 'x'"),
-        (("python", {"code": 3}), "the arguments of python are wrong: Expected `str`, got `int`"),
-        (("python", {"code": "1 / 0"}), "ZeroDivisionError"),
-        (("save", {"path": "evaluation/scorers.py", "content": "x"}), "may not write evaluation"),
-        (("save", {"path": "eval_tasks.json", "content": {"tasks": []}}), "there are 0 tasks"),
-        (("save", {"path": "eval_tasks.json", "content": "{"}), "eval_tasks.json is no plan"),
-        (("verify", {}), "there is no plan yet: save eval_tasks.json"),
-    ],
-)
-def test_a_call_that_fails_says_what_to_do_and_the_session_goes_on(
-    agent: Agent, call: tuple[str, dict[str, object]], told: str
-) -> None:
-    claude = Competent(at("initializer", 0, calls(call)))
-    with messages_server(claude) as server:
-        agent.run(server, *PLANNED)
-    assert told in claude.asked[1].results
-    assert agent.tasks()
 
 
 def test_a_tool_says_no_more_than_a_conversation_bears(agent: Agent) -> None:

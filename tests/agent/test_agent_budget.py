@@ -39,26 +39,22 @@ def test_every_total_budget_ends_the_work_and_a_larger_one_goes_on(agent: Agent)
     assert len(agent.in_mlflow("evalkit-agent")["trace_info"]) == 2
 
 
-@pytest.mark.parametrize(
-    ("flags", "calls_a_session"),
-    [
-        (("--session-turns", "1"), 1),
-        (("--session-tokens", "370"), 1),
-        (("--session-cost", "0.0005"), 1),
-        (("--session-minutes", "0.0001"), 1),
-    ],
-)
-def test_a_session_that_spent_its_share_makes_room_for_the_next(
-    agent: Agent, flags: tuple[str, str], calls_a_session: int
-) -> None:
+def test_a_session_that_spent_its_share_makes_room_for_the_next(agent: Agent) -> None:
+    shares = [
+        ("--session-tokens", "370", "--max-iterations", "1"),
+        ("--session-cost", "0.0005", "--max-iterations", "1"),
+        ("--session-minutes", "0.0001", "--max-iterations", "1"),
+        ("--session-turns", "1"),
+    ]
     with messages_server(Competent()) as server:
-        done = agent.run(server, *flags)
-        assert server.answered == 3 * calls_a_session
-        assert agent.endings() == ["session budget"] * 3
+        for number, flags in enumerate(shares, 1):
+            done = agent.run(server, *flags)
+            assert agent.endings()[:number] == ["session budget"] * number
+        assert server.answered == len(agent.endings()) == 3 + 3
         assert "3 sessions ended without a plan" in done.report["error"]
         assert "this session's budget of" in done.report["error"]
-        done = agent.run(server, "--max-iterations", "1")
-    assert agent.endings() == ["session budget"] * 3 + ["finished"]
+        agent.run(server, "--max-iterations", "1")
+    assert agent.endings() == ["session budget"] * 6 + ["finished"]
     assert agent.tasks()
 
 

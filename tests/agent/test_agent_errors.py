@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from agent_runs import KEY, SHOP, Agent
-from commands import Forge
 from competent import Competent, at, calls
 from messages_server import messages_server
 from servers import MlflowServer, Proxy, free_port
@@ -21,28 +19,8 @@ from evalkit.adapters.store import connect
 NOBODY = "http://127.0.0.1:9"
 PLANNED = ("--max-iterations", "1")
 
-
 CALLS = 2
 """That the plan takes."""
-
-
-@pytest.fixture(scope="module")
-def planner(shop_database: Path, forge: Forge, tmp_path_factory: pytest.TempPathFactory) -> Agent:
-    """An agent that made its plan, and no more; tests get copies of what it left."""
-    root = tmp_path_factory.mktemp("planned")
-    (root / "work").mkdir()
-    agent = Agent(forge, root / "work", Path(shutil.copy(shop_database, root / "mlflow.db")))
-    with messages_server(Competent()) as server:
-        done = agent.run(server, *PLANNED)
-    assert done.report["error"].startswith("the budget of 1 session"), done.err
-    assert server.answered == CALLS
-    return agent
-
-
-@pytest.fixture
-def planned(agent: Agent, planner: Agent) -> Agent:
-    shutil.copytree(planner.root, agent.root, dirs_exist_ok=True)
-    return agent
 
 
 # -- wrong input: exit 2, and nothing is begun ------------------------------------------------
@@ -220,7 +198,7 @@ def _empty(file: Path) -> None:
         (_garble, ["eval_tasks.json"], 0),
         (_empty, ["eval_tasks.json", "state/journal/001/closing.json"], 0),
         (_cut_off, ["state/analysis.json"], 0),
-        (_garble, ["eval_tasks.json", "state/plan/000001.json", "state/analysis.json"], CALLS),
+        (_garble, ["eval_tasks.json", "state/plan.json", "state/analysis.json"], CALLS),
         (_garble, ["state/journal/001/opening.json"], 0),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 import pytest
 from agent_runs import OWN, SHOP, SUITE, Agent
@@ -70,7 +70,7 @@ def test_killed_in_every_kind_of_session_and_gone_on_with(agent: Agent) -> None:
             answered(agent, 2, 2),  # while the program verifies the scorer
             ("scorers-2", 0),
             answered(agent, 4, 1),  # while the last session looks
-            (agent.folder / "state/validation_results.json").exists,
+            lambda: _validation(agent)["word"] == "verified",
         ):
             assert killed(agent, server, killer, point) == KILLED
         done = agent.run(server)
@@ -86,8 +86,8 @@ def test_killed_in_every_kind_of_session_and_gone_on_with(agent: Agent) -> None:
         assert server.answered == paid
         # while it mends what somebody has broken
         scorers.write_text(scorers.read_text().replace("(outputs):", "(outputs):\n    1 / 0", 1))
-        assert killed(agent, server, killer, ("validate", 1)) == KILLED
-        assert "ZeroDivisionError" in agent.tasks()["validate"]["failure"]
+        assert killed(agent, server, killer, ("scorers-1", 1)) == KILLED
+        assert "ZeroDivisionError" in agent.tasks()["scorers-1"]["failure"]
         mended = agent.run(server)
         assert mended.code == 0, mended.err
         assert "1 / 0" not in scorers.read_text()
@@ -105,9 +105,12 @@ def test_killed_in_every_kind_of_session_and_gone_on_with(agent: Agent) -> None:
 
 
 def _is_validated_again(agent: Agent) -> bool:
-    found = json.loads(agent.read("state/validation_results.json"))
-    kept: Path = agent.folder / "state/kept.json"
-    return bool(found["suite"] != json.loads(kept.read_text())["suite"])
+    return bool(_validation(agent)["suite"] != json.loads(agent.read("state/kept.json"))["suite"])
+
+
+def _validation(agent: Agent) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(agent.read("state/validation_results.json"))
+    return found
 
 
 def _nothing_was_asked_twice(agent: Agent, server: MessagesServer) -> None:

@@ -18,7 +18,7 @@ from store_state import state
 
 SCORERS = "evaluation/scorers.py"
 LIMITS = "evaluation/LIMITS.md"
-TO_SCORERS = ("--max-iterations", "2")
+ONE, TO_SCORERS = ("--max-iterations", "1"), ("--max-iterations", "2")
 
 SECRET = "kept-from-the-model-7b1f"
 
@@ -73,20 +73,20 @@ LIES = {
 
 
 def test_scorers_that_prove_nothing_are_sent_back_with_the_reason_and_mended(
-    agent: Agent,
+    planned: Agent,
 ) -> None:
     steps = [at("scorers-1", n, writes(SCORERS, code)) for n, (code, _) in enumerate(LIES.values())]
     claude = Competent(*steps)
     with messages_server(claude) as server:
-        agent.run(server, *TO_SCORERS)
+        planned.run(server, *ONE)
     for turn, (_, reason) in enumerate(LIES.values(), 1):
         assert reason in told(claude, "scorers-1", turn)
-    assert agent.tasks()["scorers-1"]["status"] == "done"
-    assert agent.endings() == ["finished", "finished"]
+    assert planned.tasks()["scorers-1"]["status"] == "done"
+    assert planned.endings() == ["finished", "finished"]
 
 
 def test_a_planned_scorer_that_is_not_there_is_missed_unless_limits_give_it_up(
-    agent: Agent,
+    planned: Agent,
 ) -> None:
     other = HEAD.replace("answered", "another").format(
         body="return 'cash alone' not in str(outputs)", trace=GOOD, bad=LIKE
@@ -98,10 +98,10 @@ def test_a_planned_scorer_that_is_not_there_is_missed_unless_limits_give_it_up(
     ]
     claude = Competent(at("scorers-1", 0, writes(SCORERS, other)), *steps)
     with messages_server(claude) as server:
-        agent.run(server, *TO_SCORERS)
+        planned.run(server, *ONE)
     for turn in (1, 2):
         assert "SCORERS has no scorer named answered" in told(claude, "scorers-1", turn)
-    assert agent.tasks()["scorers-1"]["status"] == "done"
+    assert planned.tasks()["scorers-1"]["status"] == "done"
 
 
 # -- out of bounds ----------------------------------------------------------------------------
@@ -115,7 +115,7 @@ def elsewhere() -> Iterator[Path]:
     assert not path.exists()
 
 
-def test_nothing_is_written_outside_of_the_suite(agent: Agent, elsewhere: Path) -> None:
+def test_nothing_is_written_outside_of_the_suite(planned: Agent, elsewhere: Path) -> None:
     paths = [
         "../x.py",
         "evaluation/../../x.py",
@@ -139,19 +139,19 @@ def test_nothing_is_written_outside_of_the_suite(agent: Agent, elsewhere: Path) 
     )
     tries = [("save", {"path": path, "content": "x = 1\n"}) for path in paths]
     claude = Competent(at("scorers-1", 0, calls(*tries, ("python", {"code": code}))))
-    (agent.root / ".env").write_text(f"PLANTED={SECRET}\n")
+    (planned.root / ".env").write_text(f"PLANTED={SECRET}\n")
     with messages_server(claude) as server:
-        agent.run(server, *TO_SCORERS)
+        planned.run(server, *ONE)
     results = claude.asked[-1].body["messages"][2]["content"]
     assert [block.get("is_error", False) for block in results] == [True] * len(tries) + [False]
-    left = {path.relative_to(agent.root).as_posix() for path in agent.root.rglob("*")}
+    left = {path.relative_to(planned.root).as_posix() for path in planned.root.rglob("*")}
     assert {each for each in left if not each.startswith(("sessions", ".env"))} == set()
-    assert not (agent.root / "sessions" / "x.py").exists()
+    assert not (planned.root / "sessions" / "x.py").exists()
     assert not Path("/etc/evalkit-was-here").exists()
     of_program = {"cases", "dataset.jsonl", "eval.yaml", "run_eval.py"}
-    there = {path.name for path in (agent.folder / "evaluation").iterdir()}
+    there = {path.name for path in (planned.folder / "evaluation").iterdir()}
     assert there == {"scorers.py", *of_program}
-    assert agent.tasks()["scorers-1"]["status"] == "done"
+    assert planned.tasks()["scorers-1"]["status"] == "done"
 
 
 def test_a_link_in_the_session_leads_nowhere(agent: Agent, tmp_path: Path) -> None:
@@ -167,15 +167,15 @@ def test_a_link_in_the_session_leads_nowhere(agent: Agent, tmp_path: Path) -> No
     assert list(aim.iterdir()) == []
 
 
-def test_secrets_of_the_caller_are_out_of_reach(agent: Agent, tmp_path: Path) -> None:
+def test_secrets_of_the_caller_are_out_of_reach(planned: Agent, tmp_path: Path) -> None:
     home = tmp_path / "home"
     (home / ".aws").mkdir(parents=True)
     (home / ".aws" / "credentials").write_text(f"aws_secret_access_key = {SECRET}\n")
-    (agent.root / ".env").write_text(f"SOMETHING={SECRET}\n")
+    (planned.root / ".env").write_text(f"SOMETHING={SECRET}\n")
     pry = f"""
 import glob, os, subprocess
 print(dict(os.environ))
-paths = [{str(home / ".aws" / "credentials")!r}, {str(agent.root / ".env")!r}, "/root/.netrc"]
+paths = [{str(home / ".aws" / "credentials")!r}, {str(planned.root / ".env")!r}, "/root/.netrc"]
 for path in paths + glob.glob("/proc/*/environ") + glob.glob("/proc/*/cmdline"):
     try:
         print(open(path, "rb").read())
@@ -190,11 +190,11 @@ print("tried", len(paths))
     claude = Competent(at("scorers-1", 0, calls(("python", {"code": pry}))))
     env = {"AWS_SECRET_ACCESS_KEY": SECRET, "HOME": str(home), "GITHUB_TOKEN": SECRET}
     with messages_server(claude) as server:
-        done = agent.run(server, *TO_SCORERS, env=env)
+        done = planned.run(server, *ONE, env=env)
     assert "tried 3" in told(claude, "scorers-1", 1)
     places = [done.out, done.err, *(str(r.body) for r in server.requests)]
-    places += [p.read_bytes().decode(errors="replace") for p in agent.folder.rglob("*.json")]
-    places.append(agent.database.read_bytes().decode(errors="replace"))
+    places += [p.read_bytes().decode(errors="replace") for p in planned.folder.rglob("*.json")]
+    places.append(planned.database.read_bytes().decode(errors="replace"))
     for secret in (SECRET, KEY):
         assert [place for place in places if secret in place] == []
 

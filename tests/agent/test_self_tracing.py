@@ -15,7 +15,7 @@ from evalkit.adapters.store import connect
 from evalkit.agent import self_tracing
 from evalkit.agent.model_client import Reply
 from evalkit.agent.plan import Plan, Task
-from evalkit.agent.session import About, Closing, Opening, SessionDirectory, Turn
+from evalkit.agent.session import About, Ending, Reason, SessionDirectory, Turn
 from evalkit.core.usage import Usage
 
 OWN = "evalkit-agent"
@@ -58,7 +58,7 @@ def person(*texts: str) -> dict[str, object]:
 
 def work_on_a_task(session: SessionDirectory, tools_s: Mapping[str, float]) -> None:
     """Two tools asked for together, ten seconds before the next call."""
-    session.start(Opening(1, "worker", "scorers-1", "claude-x", 0))
+    session.start("worker", "scorers-1", "claude-x")
     session.add(1, Turn(1, (person("Do it."),), asks("look", "read"), 1_000, 1.0))
     given = results(failed=("read",), look=f"key {KEY}", read="no such file")
     session.add(1, Turn(2, (given,), says("It is done."), 12_000, 2.0, 10.0, tools_s))
@@ -79,7 +79,7 @@ def test_a_task_is_a_trace_with_a_title_and_text(
     sqlite_uri: str, session: SessionDirectory
 ) -> None:
     work_on_a_task(session, {})
-    session.end(1, Closing("finished", "3 scorers hold on 9 good rows", 15_000))
+    session.end(1, Ending("finished", "3 scorers hold on 9 good rows"))
     (trace,) = written(sqlite_uri, session).values()
     info = trace.info
     assert info.tags["mlflow.traceName"] == info.request_preview == "Scorers about prices"
@@ -127,11 +127,11 @@ def test_tools_last_as_long_as_they_took(
     ("reason", "state"), [("finished", "OK"), ("stuck", "ERROR"), (None, "IN_PROGRESS")]
 )
 def test_how_a_session_ended_is_its_state(
-    reason: str | None, state: str, sqlite_uri: str, session: SessionDirectory
+    reason: Reason | None, state: str, sqlite_uri: str, session: SessionDirectory
 ) -> None:
     work_on_a_task(session, {})
     if reason:
-        session.end(1, Closing(reason, "so it ended", 15_000))
+        session.end(1, Ending(reason, "so it ended"))
     (trace,) = written(sqlite_uri, session).values()
     assert trace.info.state == state
 
@@ -139,7 +139,7 @@ def test_how_a_session_ended_is_its_state(
 def test_every_answer_of_a_conversation_is_a_trace_of_one_session(
     sqlite_uri: str, session: SessionDirectory
 ) -> None:
-    session.start(Opening(1, "interactive", "", "claude-x", 0))
+    session.start("interactive", "", "claude-x")
     session.add(1, Turn(1, (person("40 traces …", "How many failed?"),), asks("look"), 1_000, 1.0))
     session.add(1, Turn(2, (results(look="3"),), says("Three."), 3_000, 1.0))
     assert set(written(sqlite_uri, session)) == {"How many failed?"}
@@ -159,14 +159,14 @@ def test_every_answer_of_a_conversation_is_a_trace_of_one_session(
 def test_written_while_it_works_and_again_nothing_doubles(
     sqlite_uri: str, session: SessionDirectory
 ) -> None:
-    session.start(Opening(1, "worker", "scorers-1", "claude-x", 0))
+    session.start("worker", "scorers-1", "claude-x")
     store = connect(sqlite_uri)
     own = store.experiment(OWN, create=True)
     assert self_tracing.write(store, own, session) == 0  # nothing was answered yet
     session.add(1, Turn(1, (person("Do it."),), asks("look"), 1_000, 1.0))
     assert self_tracing.write(store, own, session) == 1
     session.add(1, Turn(2, (results(look="3"),), says("Done."), 3_000, 1.0))
-    session.end(1, Closing("finished", "done", 5_000))
+    session.end(1, Ending("finished", "done"))
     assert self_tracing.write(store, own, session) == 1
     assert self_tracing.write(connect(sqlite_uri), own, session) == 0
     (trace,) = traces_of(sqlite_uri)

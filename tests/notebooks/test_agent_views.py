@@ -1,26 +1,33 @@
 """What the agent's page is made of: progress noted, sessions found, data that stays data."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 
 from evalkit.adapters.files.local_folder import LocalFolder
 from evalkit.agent import location
 from evalkit.agent.location import sessions_about
-from evalkit.agent.loop import Event
 from evalkit.agent.plan import Budget, Limits, Plan, Proposal, ProposedTask, Spent
-from evalkit.agent.session import ABOUT_FILE, VALIDATION_FILE, About
+from evalkit.agent.session import ABOUT_FILE, FORM, VALIDATION_FILE, About
+from evalkit.agent.work import Event
 from evalkit.host import agent_live, page, suite_views
 from evalkit.host.agent_live import STEPS_KEPT, Progress, state_of
 
-PLAN = Plan.of(Proposal((ProposedTask("Write polite", {"polite": "says please"}),)))
 URI = "sqlite:///shop.db"
+
+
+def plan(first="pending", last="pending", failure=""):
+    """A plan of two tasks, with their statuses."""
+    made = Plan.of(Proposal((ProposedTask("Write polite", {"polite": "says please"}),)))
+    tasks = zip(made.tasks, (first, last), (failure, ""), strict=True)
+    return Plan(tuple(replace(t, status=status, failure=why) for t, status, why in tasks))
 
 
 def session(base, name, experiment_id="7"):
     """The directory of a session that has started."""
-    about = About(name, "shop", experiment_id, URI)
-    return location.start_session(str(base), about, is_named=True)
+    about = About(name, "shop", experiment_id, URI, FORM)
+    return location.start_session(str(base), about)
 
 
 def test_progress_shows_the_session_its_tasks_its_last_steps_and_what_was_spent(tmp_path):
@@ -28,14 +35,14 @@ def test_progress_shows_the_session_its_tasks_its_last_steps_and_what_was_spent(
     progress = Progress(str(tmp_path), "s")
     progress(Event("session", "Look at the traces", 1))
     assert progress.moment().plan is None
-    directory.save_plan(PLAN.started("scorers-1"))
-    progress(Event("session", "Write polite", 2, "scorers-1"))
-    progress(Event("words", "I look.", 2, "scorers-1"))
-    progress(Event("tool", "python {}", 2, "scorers-1"))
-    progress(Event("result", "there is none", 2, "scorers-1", Spent(turns=3)))
+    directory.save_plan(plan("in progress"))
+    progress(Event("session", "Write polite", 2))
+    progress(Event("words", "I look.", 2))
+    progress(Event("tool", "python {}", 2))
+    progress(Event("result", "there is none", 2, Spent(turns=3)))
     moment = progress.moment()
     assert (moment.session, moment.doing, moment.spent.turns) == (2, "Write polite", 3)
-    assert moment.plan.task("scorers-1").status == "in progress"
+    assert moment.plan.tasks[0].status == "in progress"
     told = [(step.kind, step.text, step.outcome) for step in moment.steps]
     assert told == [("words", "I look.", ""), ("tool", "python {}", "there is none")]
 
@@ -54,10 +61,10 @@ def test_progress_keeps_the_last_steps_only_whoever_asks_meanwhile():
 def test_the_sessions_about_an_experiment_are_found_with_their_state(tmp_path):
     session(tmp_path, "20260101-shop")
     session(tmp_path, "20260102-other", experiment_id="8")
-    session(tmp_path, "20260103-shop").save_plan(PLAN.done("scorers-1", ["it holds"]))
+    session(tmp_path, "20260103-shop").save_plan(plan("done"))
     few = session(tmp_path, "20260104-shop")
-    few.save_plan(PLAN.done("scorers-1", []).done("validate", []))
-    few.write_json(VALIDATION_FILE, {"word": "too few traces"})
+    few.save_plan(plan("done", "done"))
+    few.save(VALIDATION_FILE, {"word": "too few traces"})
     (tmp_path / "sessions" / "no session").mkdir()
     of_old = tmp_path / "sessions" / "20260105-shop" / ABOUT_FILE
     of_old.parent.mkdir(parents=True)
@@ -86,7 +93,7 @@ ODD = "<img src=x onerror=alert(1)>"
 
 def test_what_the_agent_says_and_does_never_becomes_markup(tmp_path):
     directory = session(tmp_path, "s")
-    directory.save_plan(PLAN.failed("scorers-1", ODD))
+    directory.save_plan(plan(failure=ODD))
     progress = Progress(str(tmp_path), "s")
     progress(Event("session", ODD, 1))
     for kind in ("words", "tool", "result"):
