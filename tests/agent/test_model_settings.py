@@ -11,7 +11,12 @@ import pytest
 from messages_server import Fault, Reply, messages_server
 
 from evalkit.agent.claude import Claude
-from evalkit.agent.model_client import ANTHROPIC, ClaudeSettings, settings_from_env
+from evalkit.agent.model_client import (
+    ANTHROPIC,
+    DEFAULT_MODEL,
+    ClaudeSettings,
+    settings_from_env,
+)
 from evalkit.agent.model_client import Reply as Answer
 from evalkit.core.errors import InputError, ModelError
 
@@ -41,6 +46,7 @@ def asked(settings: ClaudeSettings) -> Answer:
         ({}, {}, A_KEY, ANTHROPIC, KEY),
         ({}, {}, A_TOKEN | AT_WORKSPACE, SERVED, TOKEN),
         ({}, {}, A_KEY | AT_GATEWAY, GATEWAY, KEY),
+        ({}, A_TOKEN | {"ANTHROPIC_BASE_URL": f"{SERVED}/"}, {}, SERVED, TOKEN),
         # the environment before .env
         ({}, A_KEY, {"ANTHROPIC_API_KEY": "sk-ant-other"}, ANTHROPIC, KEY),
         # empty counts as unset
@@ -68,6 +74,14 @@ def test_a_secret_goes_to_the_host_that_it_is_for(
 ) -> None:
     settings = settings_from_env(env, dotenv=dotenv, **flags)
     assert (settings.base_url, settings.secret) == (host, secret)
+    assert settings.model == DEFAULT_MODEL
+    assert secret not in repr(settings)
+
+
+def test_a_model_is_named_by_a_flag_before_the_environment() -> None:
+    env = {**A_KEY, "MODEL": "from-env"}
+    assert settings_from_env(env).model == "from-env"
+    assert settings_from_env(env, model="from-flag").model == "from-flag"
 
 
 @pytest.mark.parametrize(
@@ -84,6 +98,9 @@ def test_a_secret_goes_to_the_host_that_it_is_for(
         ({}, {"ANTHROPIC_API_KEY": "sk-ant-…"}, {}, "holds characters that none has"),
         ({}, {"ANTHROPIC_API_KEY": "a\nx-evil: b"}, {}, "holds characters that none has"),
         ({}, A_KEY, {"ANTHROPIC_BASE_URL": "https://[half"}, "is no URL"),
+        ({}, A_KEY, {"ANTHROPIC_BASE_URL": "w.example"}, "is no URL"),
+        ({}, {}, {}, "there is no key for Claude"),
+        ({}, A_TOKEN, {}, "Databricks token would be sent to Anthropic"),
     ],
 )
 def test_a_secret_that_would_go_elsewhere_is_kept_and_not_shown(
