@@ -15,9 +15,9 @@ import random
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from evalkit.claude_log.timing import Start
+from evalkit.claude_log.trace import build_trace
 from evalkit.core.spans import Span, Trace
-from evalkit.core.start import Start
-from evalkit.core.transcript import build_trace
 
 Event = dict[str, Any]
 

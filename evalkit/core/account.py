@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from evalkit.core.executions import executions
-from evalkit.core.receipt import Receipt
-from evalkit.core.receipts import WHOLE_RUN, Receipts
+from evalkit.core.receipt import WHOLE_RUN, Receipt, Receipts
 from evalkit.core.results import Run, Score
 from evalkit.core.score_values import beyond_floats
 from evalkit.core.values import Json

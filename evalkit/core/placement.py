@@ -25,7 +25,7 @@ from evalkit.core.matching import (
     StoredTrace,
     TraceIndex,
 )
-from evalkit.core.receipts import WHOLE_RUN
+from evalkit.core.receipt import WHOLE_RUN
 from evalkit.core.results import Run, Score
 
 JUDGES: tuple[SourceType, ...] = ("CODE", "LLM_JUDGE")

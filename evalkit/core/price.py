@@ -1,6 +1,6 @@
 """What a model's tokens cost, beforehand: the price list's view.
 
-What a log says that its tokens did cost is another matter, see :mod:`evalkit.core.pricing`.
+What a log says that its tokens did cost is another matter.
 """
 
 from __future__ import annotations
@@ -8,6 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from evalkit.core.usage import Usage
+
+OUTPUT_RATIO = 5.0
+CACHE_READ_RATIO = 0.1
+CACHE_WRITE_RATIO = 1.25
+CACHE_WRITE_1H_RATIO = 2.0
+"""What all of Anthropic's prices of a token are, to that of an input token."""
+
+WEB_SEARCH_USD = 0.01
 
 
 @dataclass(frozen=True, slots=True)

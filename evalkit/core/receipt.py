@@ -1,16 +1,40 @@
-"""The receipt of a log: what became of every line, and whether tokens and cost add up."""
+"""What became of every line of a log, whether its tokens and cost add up, and that in words."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Literal, TypeAlias, get_args
 
 from evalkit.core.values import Json
 
+WHOLE_RUN = "(whole run)"
+"""Stands for the log of a batch run where a case's name would stand."""
+
 Cause: TypeAlias = Literal["", "unlogged tokens", "output tokens", "cost"]
 """What of the result's figures calls do not carry, the gravest first; empty where nothing
 explains the difference."""
+
+VERDICTS = {
+    "reconciled": "The tokens and the cost of the spans add up to what the log itself says in the "
+    "end. Every token and every dollar in the trace can be relied on.",
+    "reconciled, output tokens from the result": "What the models read adds up. What they wrote is "
+    "the log's own total: its messages hold placeholders only, so single calls do not show it.",
+    "reconciled, cost from the result": "The tokens of the spans add up. The cost is the log's own "
+    "total, which it does not say how to share among the calls.",
+    "reconciled, unlogged tokens from the result": "What the log shows fits its own totals, which "
+    "also count calls, or tokens of calls, that it does not show: a subagent's, helpers'.",
+    "differs": "Some figures contradict each other, and nothing in the log explains it; they are "
+    "listed below. The totals on the trace are the log's own.",
+    "incomplete": "The log does not say its own totals, so there is nothing to check the spans "
+    "against. Most often it was cut off.",
+    "refused": "No trace can be made of this log.",
+}
+"""What each verdict means."""
+
+MOST_LINES = 5
+"""Unreadable lines that are named before the rest is only counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +102,72 @@ class Receipt:
 
     def as_dict(self) -> dict[str, Json]:
         """The receipt as it is written to ``receipt.json``."""
-        from dataclasses import asdict
-
         return asdict(self)
+
+    def in_words(self) -> dict[str, str]:
+        """What became of the log, by heading. Words of the log itself may be among it."""
+        masked = "{name}: {count:,}, replaced by a mark before anything is shown or sent"
+        told = {
+            "Verdict": f"{self.verdict}. {VERDICTS.get(self.verdict, '')}".strip(),
+            "Lines": self._lines_in_words(),
+            "Skipped": _listed(self.skipped, "{name}: {count:,}"),
+            "Unreadable": self._unreadable_in_words(),
+            "Masked": _listed(self.masked, masked),
+            "Shortened": _listed(self.truncated, "{name}: {count:,} characters left out"),
+            "Sessions": f"{self.sessions}, one after the other" if self.sessions > 1 else "",
+            "To know": "\n".join(self.notes),
+        }
+        return {heading: text for heading, text in told.items() if text}
+
+    def _lines_in_words(self) -> str:
+        skipped, unreadable = sum(self.skipped.values()), len(self.unreadable)
+        parts = [f"{self.used:,} became part of the trace"]
+        if skipped:
+            parts.append(f"{skipped:,} carry nothing for a trace")
+        if unreadable:
+            parts.append(f"{unreadable:,} could not be read")
+        return f"{self.lines:,} lines: {', '.join(parts)}"
+
+    def _unreadable_in_words(self) -> str:
+        named = [f"line {number}: {why}" for number, why in self.unreadable[:MOST_LINES]]
+        more = len(self.unreadable) - len(named)
+        return "\n".join([*named, *([f"and {more:,} more"] if more else [])])
+
+
+def _listed(counts: Mapping[str, int], form: str) -> str:
+    return "\n".join(form.format(name=name, count=count) for name, count in counts.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Receipts:
+    """The receipts of a run's logs.
+
+    Attributes:
+        by_log: Case (or :data:`WHOLE_RUN`) to receipt; of the refused logs, too.
+        refused: Case to the reason why its log gives no trace.
+        missing: Cases that have no log.
+    """
+
+    by_log: Mapping[str, Receipt] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+
+    def totals(self) -> dict[str, Json]:
+        """The sums over all logs, as the stage's report shows them."""
+        found = self.by_log.values()
+        return {
+            "logs": len(found),
+            "lines": sum(r.lines for r in found),
+            "used": sum(r.used for r in found),
+            "skipped": sum(sum(r.skipped.values()) for r in found),
+            "unreadable": sum(len(r.unreadable) for r in found),
+            "masked": sum(sum(r.masked.values()) for r in found),
+            "verdicts": dict(sorted(Counter(r.verdict for r in found).items())),
+            "refused": dict(self.refused),
+            "missing": list(self.missing),
+        }
+
+    def as_dict(self) -> dict[str, Json]:
+        """Everything, as it is written to ``receipt.json``."""
+        logs = {name: receipt.as_dict() for name, receipt in sorted(self.by_log.items())}
+        return {"totals": self.totals(), "logs": logs}

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from evalkit.core.project import Mode
 from evalkit.core.values import Json
 
+LONGEST_S = 366 * 86_400
+"""A longer duration is not believed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Score:

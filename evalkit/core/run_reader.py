@@ -9,8 +9,7 @@ from evalkit.core.document import Document, as_text
 from evalkit.core.errors import InputError, Problem
 from evalkit.core.figures import leaves, rest, texts, won
 from evalkit.core.project import Project
-from evalkit.core.results import Run, Score, Usage
-from evalkit.core.timing import LONGEST
+from evalkit.core.results import LONGEST_S, Run, Score, Usage
 from evalkit.core.values import is_beyond_numbers, is_number
 
 
@@ -117,7 +116,7 @@ class _Reader:
         for path, value in leaves(found):
             if is_beyond_numbers(value):
                 self.notes.append(f"{file}: {path} is {_short(value)}, no number MLflow can show")
-            elif path.endswith("duration_s") and is_number(value) and not 0 <= value < LONGEST:
+            elif path.endswith("duration_s") and is_number(value) and not 0 <= value < LONGEST_S:
                 self.notes.append(f"{file}: {path} is {_short(value)}, no time that a run takes")
 
     def mappings(
@@ -200,7 +199,7 @@ class _Reader:
         turns, code = self.number(found, "num_turns", document, prefix), found.get("exit_code")
         lasted = self.number(found, "duration_s", document, prefix)
         return Usage(
-            duration_s=lasted if lasted is not None and 0 <= lasted < LONGEST else None,
+            duration_s=lasted if lasted is not None and 0 <= lasted < LONGEST_S else None,
             cost_usd=self.number(found, "cost_usd", document, prefix),
             num_turns=None if turns is None else int(turns),
             exit_code=int(code) if isinstance(code, (int, float)) and is_number(+code) else None,

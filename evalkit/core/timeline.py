@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from evalkit.core.attributes import TOKEN_USAGE
 from evalkit.core.content import mapping_of
 from evalkit.core.dialogue import NANOSECONDS, gist
 from evalkit.core.spans import Span, SpanKind, Status
+from evalkit.core.usage import TOKEN_USAGE
 from evalkit.core.values import Json
 
 MOST_BARS = 300

@@ -17,6 +17,9 @@ KINDS = {
 }
 """The API's names of the four kinds of tokens, as receipts use them, to :class:`Usage`'s."""
 
+TOKEN_USAGE = "mlflow.chat.tokenUsage"  # noqa: S105 - a key of MLflow's
+"""Attribute of a span, as MLflow reads it."""
+
 _SNAKE_NAMES = tuple(KINDS)
 _CAMEL_NAMES = (
     "inputTokens",

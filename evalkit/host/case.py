@@ -8,7 +8,6 @@ from typing import Any
 
 import marimo as mo
 
-from evalkit.core.explaining import explain
 from evalkit.core.results import Score
 from evalkit.core.values import Json, canonical
 from evalkit.host import page
@@ -91,6 +90,6 @@ def receipt_view(opened: OpenedCase) -> Any:
     if opened.receipt is None:
         return page.callout("This case has no log, so there is nothing to account for.")
     return page.stack(
-        page.record(explain(opened.receipt)),
+        page.record(opened.receipt.in_words()),
         difference_table(opened.receipt.differences),
     )

@@ -32,9 +32,9 @@ os.environ.update(
 from generate import RUN_ID, write_project
 
 from evalkit import stages
+from evalkit.claude_log.timing import start_of
+from evalkit.claude_log.trace import build_trace
 from evalkit.core.spans import Trace
-from evalkit.core.start import start_of
-from evalkit.core.transcript import build_trace
 from evalkit.workspace import Workspace
 
 
@@ -116,7 +116,7 @@ def traces(config: Path, count: int) -> list[Trace]:
             trace_id=f"tr-{index:032x}",
             name=str(log.case_id),
             case_id=log.case_id,
-            start=start_of(None, RUN_ID, 0),
+            start=start_of(None, None, RUN_ID, 0),
         )
         for index, log in enumerate(logs)
     ]

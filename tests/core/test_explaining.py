@@ -1,11 +1,10 @@
 """A receipt in plain words."""
 
-from evalkit.core.explaining import MOST_LINES, VERDICTS, explain
-from evalkit.core.receipt import Receipt
+from evalkit.core.receipt import MOST_LINES, VERDICTS, Receipt
 
 
 def test_a_plain_log_has_little_to_explain():
-    told = explain(Receipt(lines=1200, used=1200, sessions=1, verdict="reconciled"))
+    told = Receipt(lines=1200, used=1200, sessions=1, verdict="reconciled").in_words()
     assert told == {
         "Verdict": f"reconciled. {VERDICTS['reconciled']}",
         "Lines": "1,200 lines: 1,200 became part of the trace",
@@ -13,19 +12,17 @@ def test_a_plain_log_has_little_to_explain():
 
 
 def test_everything_that_was_not_used_is_named():
-    told = explain(
-        Receipt(
-            lines=20,
-            used=11,
-            skipped={"repeated event: the same uuid": 2},
-            unreadable=tuple((number, "no JSON") for number in range(1, 8)),
-            sessions=2,
-            verdict="incomplete",
-            masked={"github-token": 3},
-            truncated={"Bash output": 12345},
-            notes=("no event has a timestamp", "the log is cut off"),
-        )
-    )
+    told = Receipt(
+        lines=20,
+        used=11,
+        skipped={"repeated event: the same uuid": 2},
+        unreadable=tuple((number, "no JSON") for number in range(1, 8)),
+        sessions=2,
+        verdict="incomplete",
+        masked={"github-token": 3},
+        truncated={"Bash output": 12345},
+        notes=("no event has a timestamp", "the log is cut off"),
+    ).in_words()
     assert told["Lines"] == (
         "20 lines: 11 became part of the trace, 2 carry nothing for a trace, 7 could not be read"
     )

@@ -26,8 +26,8 @@ from agentlogs import (
     use,
 )
 
+from evalkit.claude_log.timing import Start
 from evalkit.core.spans import Span, Trace
-from evalkit.core.start import Start
 
 SECOND = 10**9
 LOG = [

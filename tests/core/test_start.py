@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from evalkit.core.start import start_of
+from evalkit.claude_log.timing import start_of
 
 
 def ns(text):

@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 from test_spans_time import assert_sound
 
 from evalkit.core.errors import LogRefused
-from evalkit.core.explaining import VERDICTS
+from evalkit.core.receipt import VERDICTS
 from evalkit.core.spans import Trace
 from evalkit.core.values import canonical
 
@@ -85,6 +85,7 @@ def test_an_array_that_is_cut_off_keeps_its_whole_elements(end: int) -> None:
         (b"42", "JSON, but no object: a number"),
         (b"null", "JSON, but no object: null"),
         (b"true", "JSON, but no object: a truth value"),
+        (b'noise {"type": []}', "no JSON"),
         (b"[1, 2]", "JSON, but no object: an array"),
         (b"\x00\x00\x00", "no JSON"),
         (b"[" * 100_000, "nested too deeply to be read"),

@@ -19,7 +19,7 @@ from evalkit.core.errors import InputError, Problem
 from evalkit.core.identifiers import check_id
 from evalkit.core.mapping.schema_mapping import apply_mapping, parse_mapping
 from evalkit.core.project import Project
-from evalkit.core.receipts import WHOLE_RUN
+from evalkit.core.receipt import WHOLE_RUN
 from evalkit.core.results import Run
 from evalkit.core.run_reader import read_run
 from evalkit.core.values import Json

@@ -11,8 +11,7 @@ import re
 from functools import cache
 
 from evalkit.adapters.store.internals import price_list
-from evalkit.core.price import Price
-from evalkit.core.pricing import CACHE_WRITE_1H_RATIO, CACHE_WRITE_RATIO
+from evalkit.core.price import CACHE_WRITE_1H_RATIO, CACHE_WRITE_RATIO, Price
 from evalkit.core.usage import model_key
 from evalkit.core.values import Json
 

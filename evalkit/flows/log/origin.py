@@ -6,7 +6,7 @@ from pathlib import Path
 
 from evalkit.adapters.files.commit import head_of
 from evalkit.adapters.files.run import RunFiles
-from evalkit.core.start import Start
+from evalkit.claude_log.timing import Start
 
 COMMIT_TAG = "mlflow.source.git.commit"
 """Run tag from which MLflow shows the commit."""

@@ -13,15 +13,14 @@ from evalkit.adapters.files.run import RunFiles
 from evalkit.adapters.store import RunRecord, Store, Written, as_kept
 from evalkit.core import describe
 from evalkit.core.account import Account
-from evalkit.core.errors import StoreError, Unfinished
+from evalkit.core.errors import LogRefused, StoreError, Unfinished
 from evalkit.core.executions import is_failed
 from evalkit.core.feedback import Assessment, Changes, masked, merge
 from evalkit.core.masking import MASKED
 from evalkit.core.matching import CASE_TAG, HASH_TAG, REQUEST_TAG, RUN_TAG, StoredTrace
 from evalkit.core.placement import Placement, is_recorded
-from evalkit.core.receipts import WHOLE_RUN
+from evalkit.core.receipt import WHOLE_RUN
 from evalkit.core.spans import Trace
-from evalkit.core.transcript import LogRefused
 from evalkit.core.values import Json
 from evalkit.flows.log.origin import commit_of
 from evalkit.flows.log.tracing import began, stub_of, trace_of

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from evalkit.adapters.files.log_file import INPUT, LogFile
 from evalkit.adapters.files.run import RunFiles
+from evalkit.claude_log.timing import Start, start_of
+from evalkit.claude_log.trace import build_trace
 from evalkit.core import describe
 from evalkit.core.errors import LogRefused
-from evalkit.core.receipts import WHOLE_RUN
+from evalkit.core.receipt import WHOLE_RUN
 from evalkit.core.spans import Trace
-from evalkit.core.start import Start, start_of
-from evalkit.core.stub import NO_LOG, build_stub, with_outcome
-from evalkit.core.transcript import build_trace
 from evalkit.core.values import Json
+from evalkit.flows.log.stub import NO_LOG, build_stub, with_outcome
 
 
 def trace_of(found: RunFiles, log: LogFile, key: str) -> Trace:

@@ -1,4 +1,4 @@
-"""When things happened: what the log says where it says it, and an honest layout where not.
+"""When things happened: what the log says where it does, and an honest layout where not.
 
 Logs know three kinds of time: a timestamp on every event, on the tool results only, or on none;
 and nearly all say how long the session took. What is known is kept. What is not is laid out in
@@ -8,24 +8,71 @@ the log's order between what is, and marked as inferred.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from evalkit.core.content import text_of
+from evalkit.core.results import LONGEST_S
 from evalkit.core.values import Json, is_number
 
 MILLISECOND = 1_000_000
-LONGEST = 366 * 86_400
-"""Seconds; a longer duration is not believed."""
 
 _EARLIEST = 946_684_800 * 10**9  # 2000: before it a timestamp is a mistake
 _LATEST = 4_102_444_800 * 10**9  # 2100
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND = dt.timedelta(microseconds=1)
 _SHORT = 10
 """Times that span less than this part of a duration are not those of the events."""
 
-_MICROSECOND = dt.timedelta(microseconds=1)
+_DATE = re.compile(
+    r"(?<!\d)(20\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])"
+    r"(?:[T_-]?([01]\d|2[0-3])[:-]?([0-5]\d)(?:[:-]?([0-5]\d))?)?(?!\d)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """When something began, where no event says so.
+
+    Attributes:
+        ns: Nanoseconds since the epoch.
+        inferred: Whether it was inferred (a date in the run id, a file's time) instead of stated.
+        source: Where it comes from, for people.
+    """
+
+    ns: int
+    inferred: bool
+    source: str
+
+
+def start_of(logged_ns: int | None, stated: Json, run_id: str, modified_ns: int) -> Start:
+    """When a run began, from what its directory knows; never from the clock.
+
+    Args:
+        logged_ns: The earliest time in its logs; None where they say none.
+        stated: What ``run_result.json`` says: a time that :func:`parse_time` reads.
+        run_id: May hold a date such as ``2026-07-09`` or ``20260709-153012``; without a time of
+            day, noon is taken.
+        modified_ns: When the log was last written, nanoseconds since the epoch.
+    """
+    if logged_ns is not None:
+        return Start(logged_ns, inferred=False, source="the first time in the run's logs")
+    if (known := parse_time(stated)) is not None:
+        ns = round(known / MILLISECOND) * MILLISECOND
+        return Start(ns, inferred=False, source="run_result.json")
+    if found := _DATE.search(run_id):
+        year, month, day, hour, minute, second = (int(part or 0) for part in found.groups())
+        hour = hour if found[4] else 12
+        try:
+            moment = dt.datetime(year, month, day, hour, minute, second, tzinfo=dt.UTC)
+        except ValueError:  # such as 30 February
+            pass
+        else:
+            return Start(int(moment.timestamp()) * 10**9, inferred=True, source="the run id's date")
+    return Start(modified_ns, inferred=True, source="the log file's time")
 
 
 @dataclass(slots=True, eq=False)
@@ -41,11 +88,6 @@ class Tick:
     stamp: int | None = None
     place: int = 0
     at: int = 0
-
-    @property
-    def known(self) -> bool:
-        """Whether ``at`` is what the log says."""
-        return self.stamp is not None
 
 
 @dataclass(slots=True)
@@ -79,9 +121,11 @@ def parse_time(raw: Json) -> int | None:
     None where it is no time, or none between 2000 and 2100. Times without a zone are UTC.
     """
     if isinstance(raw, str):
-        moment = _moment(raw)
-        if moment is None:
+        try:
+            moment = dt.datetime.fromisoformat(raw)
+        except ValueError:
             return None
+        moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
         ns = (moment - _EPOCH) // _MICROSECOND * 1000
     elif isinstance(raw, (int, float)) and not isinstance(raw, bool) and 0 < raw < _LATEST:
         ns = int(raw * (MILLISECOND if raw > 10**11 else 10**9))
@@ -92,19 +136,11 @@ def parse_time(raw: Json) -> int | None:
 
 def parse_duration(raw: Json, note: Callable[[str], None]) -> int | None:
     """How long a session took in nanoseconds, of milliseconds; ``note`` hears of what is none."""
-    if is_number(raw) and 0 <= raw < LONGEST * 1000:
+    if is_number(raw) and 0 <= raw < LONGEST_S * 1000:
         return int(raw) * MILLISECOND or None
     if raw is not None:
         note(f"duration_ms, {str(raw)[:40]}, is no time that a session takes")
     return None
-
-
-def _moment(text: str) -> dt.datetime | None:
-    try:
-        moment = dt.datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
 
 
 def align_times(
@@ -121,21 +157,15 @@ def align_times(
         event by event. The prompt, which the runner may have put at the begin of the log, may
         be missing among the times.
     """
-    seen = [
-        f"{_text(t.get('type'))}/{_text(t.get('subtype'))}" for t in times if isinstance(t, dict)
-    ]
-    stamps = [parse_time(t.get("timestamp")) for t in times if isinstance(t, dict)]
-    if not seen or len(seen) != len(times):
+    if not times or not all(isinstance(each, dict) for each in times):
         return None
+    seen = [f"{text_of(t.get('type'))}/{text_of(t.get('subtype'))}" for t in times]
+    stamps = [parse_time(t.get("timestamp")) for t in times]
     if seen == list(kinds):
         return stamps
     if kinds and kinds[0] == "user/" and seen == list(kinds[1:]):
         return [None, *stamps]
     return None
-
-
-def _text(value: Json) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def drop_outliers(ticks: Iterable[Tick]) -> int:
@@ -197,7 +227,8 @@ def _make_room(line: Line) -> None:
     """
     first, last = line.ticks[0], line.ticks[-1]
     seen = (last.stamp or 0) - (first.stamp or 0)
-    is_short = first is last or (first.known and last.known and seen < line.length // _SHORT)
+    both = first.stamp is not None and last.stamp is not None
+    is_short = first is last or (both and seen < line.length // _SHORT)
     if is_short and line.duration is not None:
         line.ticks.insert(0, Tick())
 

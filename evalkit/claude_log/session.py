@@ -1,15 +1,18 @@
 """What went on in a log: sessions, threads of conversation, model calls, tools, subagents.
 
-These are filled while the log is read and become spans when all is known; that is why, unlike
-the rest of the vocabulary, they can change.
+Filled while the log is read, and made spans when all is known. How each of them ended is read
+here, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 
-from evalkit.core.timing import Line, Tick
+from evalkit.claude_log.timing import Line, Tick
+from evalkit.core.content import list_of, mapping_of, plain_text, text_of
+from evalkit.core.spans import Status
 from evalkit.core.usage import Usage
 from evalkit.core.values import Json
 
@@ -19,23 +22,24 @@ SYNTHETIC = "<synthetic>"
 AGENT_TOOLS = frozenset({"Agent", "Task"})
 """Tools that do nothing but start a subagent. Others, such as Skill, may start one too."""
 
+STRUCTURED = "evalkit.structured_output"
+"""Where a session's facts hold the answer that it gave in a form that it was asked for."""
+
+_MOST_CHARS = 500  # of why something failed
+_FAILURES = ("error_message", "error_code", "stderr")
+
 
 @dataclass(slots=True, eq=False)
 class ToolCall:
     """One use of a tool.
 
     Attributes:
-        tool_use_id: The API's id of it.
         name: The tool; empty where the log shows only the result.
-        start: When the model asked for it.
-        input: What it was given.
         end: When its result was logged; None where the log has none.
         output: What it answered: text, or content blocks.
-        failed: Whether it said that it failed.
-        answered: Whether the log has a result.
         duration_ms: How long it took, where it said so itself.
         denied: Whether it was not permitted to run.
-        facts: Further attributes.
+        facts: Further attributes of its span; those of calls, threads and sessions, too.
         agent: The subagent that it started.
     """
 
@@ -52,6 +56,19 @@ class ToolCall:
     facts: dict[str, Json] = field(default_factory=dict)
     agent: Subagent | None = None
 
+    @property
+    def outcome(self) -> tuple[Status, str]:
+        """How it ended, and why it failed."""
+        if not self.answered:
+            return "UNSET", "the log has no result of this call"
+        if not self.failed:
+            return "OK", ""
+        output = mapping_of(self.output)
+        texts = (plain_text(self.output).strip(), *(text_of(output.get(k)) for k in _FAILURES))
+        why = next(filter(None, texts), "")
+        why = why.removeprefix("<tool_use_error>").removesuffix("</tool_use_error>")
+        return "ERROR", why[:_MOST_CHARS] or "the tool failed"
+
 
 @dataclass(slots=True)
 class ToolCalls:
@@ -65,7 +82,7 @@ class ToolCalls:
     _starters: dict[str, ToolCall] = field(default_factory=dict)
 
     def add(self, thread: Thread, tool: ToolCall) -> None:
-        """Take in a call that the thread made."""
+        """Add a call that the thread made."""
         if tool.tool_use_id:
             self._latest[tool.tool_use_id] = tool
             self._in_thread[id(thread), tool.tool_use_id] = tool
@@ -99,20 +116,13 @@ class ModelCall:
     """One message of the API, which the log spreads over several lines.
 
     Attributes:
-        message_id: The API's id of it; empty where the log has none.
-        model: Who wrote it.
         start: When the model had all that it answers to.
-        end: When its last block was logged.
         inputs: The messages that were new to the model, in Anthropic's format.
         blocks: What it wrote, in Anthropic's format.
         usage: Tokens as logged; the output is often a placeholder. None where none are logged.
         logged_usage: The usage as the latest line has it.
         output_basis: How the output tokens are known; empty where they are not.
-        stop_reason: Why it ended, where the log says so.
-        error: Why it failed; empty where it did not.
         partial: Whether the log has only a part of it.
-        facts: Further attributes.
-        tools: The tools it asked for.
         cost: USD for what it read and what it wrote; None where the log does not determine it.
     """
 
@@ -138,9 +148,17 @@ class ModelCall:
         return self.model == SYNTHETIC
 
     @property
-    def final(self) -> bool:
-        """Whether its output tokens are a fact."""
-        return bool(self.output_basis)
+    def texts(self) -> list[str]:
+        """What it says; blocks of text without another between them are pieces of one text."""
+        runs = groupby(self.blocks, key=lambda block: block["type"] == "text")
+        return ["".join(block["text"] for block in run) for is_text, run in runs if is_text]
+
+    @property
+    def outcome(self) -> tuple[Status, str]:
+        """How it ended, and why it failed."""
+        if self.partial:
+            return "UNSET", "only a part of this message is in the log"
+        return ("ERROR", self.error[:_MOST_CHARS]) if self.error else ("OK", "")
 
 
 @dataclass(slots=True, eq=False)
@@ -149,11 +167,9 @@ class Thread:
 
     Attributes:
         last: The latest of its events; the next call begins there.
-        calls: Its model calls.
         waiting: Messages that the next call will read.
         prompt: What it was first asked.
         strays: Tools without the message that asked for them.
-        facts: What its next call is told in attributes.
     """
 
     last: Tick
@@ -182,19 +198,15 @@ class Thread:
 
 @dataclass(slots=True, eq=False)
 class Subagent:
-    """An agent that a tool call started.
+    """An agent that a tool call started; what the log does not say is empty.
 
     Attributes:
-        thread: Its conversation; empty where the log does not show it.
-        agent_id: Claude Code's id of it; empty where the log does not say.
         kind: Its type, such as ``Explore``.
         background: Whether its caller went on meanwhile.
-        end: When it ended; None where the log does not say.
-        status: How it ended: ``completed``, ``failed``, …; empty where the log does not say.
+        status: How it ended: ``completed``, ``failed``, …
         answer: What it handed back.
-        model: Who spoke, as the tool's result says; empty where it does not.
+        model: Who spoke, as the tool's result says.
         closing: Tokens of its last message, as the tool's result says.
-        facts: Further attributes.
         aside: The ticks of its own transcript, if its messages come from one.
     """
 
@@ -210,6 +222,13 @@ class Subagent:
     facts: dict[str, Json] = field(default_factory=dict)
     aside: Line | None = None
 
+    @property
+    def outcome(self) -> tuple[Status, str]:
+        """How it ended, and why it failed."""
+        if not self.status:
+            return "UNSET", "the log does not say how the subagent ended"
+        return ("OK", "") if self.status == "completed" else ("ERROR", self.status)
+
 
 @dataclass(slots=True, eq=False)
 class Session:
@@ -218,17 +237,14 @@ class Session:
     Attributes:
         session_id: Claude Code's id; several sessions of a log may share one.
         line: Its events in time.
-        main: The main agent's conversation.
-        begun: Whether its init event was seen.
         result: Its result event; None where the log ends before it.
-        facts: What its span says in attributes.
         step: The step of the case that it is of; empty where a case is not done in steps.
     """
 
     session_id: str
     line: Line
     main: Thread
-    begun: bool = False
+    has_init: bool = False
     result: dict[str, Json] | None = None
     facts: dict[str, Json] = field(default_factory=dict)
     step: str = ""
@@ -238,6 +254,40 @@ class Session:
         """All calls of a model, subagents' included."""
         return [call for thread in self.main.threads for call in thread.calls if not call.synthetic]
 
-    def add_to(self, fact: str, value: Json) -> None:
-        """Append to a list among the facts."""
-        self.facts.setdefault(fact, []).append(value)
+    @property
+    def outcome(self) -> tuple[Status, str]:
+        """How it ended, and why it failed."""
+        result = self.result
+        if result is None:
+            return "UNSET", "the log ends before the session does"
+        if not result_failure(result):
+            return "OK", ""
+        subtype = text_of(result.get("subtype"))
+        kind = subtype if subtype != "success" else ""  # which API errors have, too
+        why = "; ".join(filter(None, map(text_of, list_of(result.get("errors")))))
+        why = why or plain_text(result.get("result"))
+        return "ERROR", ": ".join(filter(None, (kind, why)))[:_MOST_CHARS]
+
+    @property
+    def answer(self) -> Json:
+        """Structured output, the whole of its result, else its last words."""
+        if STRUCTURED in self.facts:
+            return self.facts[STRUCTURED]
+        result = self.result.get("result") if self.result is not None else None
+        if result not in (None, ""):
+            last = self.main.calls[-1].texts[-1:] if self.main.calls else []
+            # some results are the begin or the last piece of the message that they should repeat
+            cut = isinstance(result, str) and any(
+                text.startswith(result) or text.endswith(result) for text in last
+            )
+            return last[0] if cut else result
+        texts = ("\n".join(call.texts) for call in reversed(self.main.calls))
+        return next(filter(None, texts), None)
+
+
+def result_failure(result: Mapping[str, Json]) -> str:
+    """Which kind of failure a result event reports; empty where it reports none."""
+    subtype = text_of(result.get("subtype"))
+    if subtype.startswith("error"):
+        return subtype
+    return "the log ends with an error" if result.get("is_error") is True else ""

@@ -7,44 +7,34 @@ nobody has seen yet is skipped under its own name. Nothing an event holds can ra
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from evalkit.core.content import Trimmer, id_of, list_of, mapping_of, text_of
-from evalkit.core.conversation import Session, Subagent, Thread, ToolCall, ToolCalls
-from evalkit.core.loglines import KINDS, Event, is_event, what_it_is
-from evalkit.core.messages import Messages
-from evalkit.core.outcomes import STRUCTURED
-from evalkit.core.subagents import Tasks
-from evalkit.core.timing import Line, Tick, parse_duration, parse_time
+from evalkit.claude_log.content_blocks import Trimmer
+from evalkit.claude_log.messages import Messages
+from evalkit.claude_log.reader import KINDS, Event, describe_untyped, is_event
+from evalkit.claude_log.session import STRUCTURED, Session, Subagent, Thread, ToolCall, ToolCalls
+from evalkit.claude_log.subagents import Tasks, Transcript, transcripts_of
+from evalkit.claude_log.timing import Line, Tick, parse_duration, parse_time
+from evalkit.core.content import id_of, list_of, mapping_of, text_of
 from evalkit.core.usage import count
 
 _HOOK_OUTPUT_CHARS = 2_000
+_REPEATED = "repeated event: the same uuid"
+_ENVELOPE = ("type", "uuid", "session_id", "timestamp")
+_RETRY = ("attempt", "max_retries", "retry_delay_ms", "error_status", "error")
 _ABOUT_AGENT = (
-    "model",
-    "claude_code_version",
-    "permissionMode",
-    "output_style",
-    "cwd",
-    "tools",
-    "agents",
-    "skills",
+    *("model", "claude_code_version", "permissionMode", "output_style"),
+    *("cwd", "tools", "agents", "skills"),
 )
 _ABOUT_RESULT = (
-    "subtype",
-    "is_error",
-    "num_turns",
-    "duration_ms",
-    "duration_api_ms",
-    "ttft_ms",
-    "stop_reason",
-    "terminal_reason",
-    "api_error_status",
+    *("subtype", "is_error", "num_turns", "duration_ms", "duration_api_ms", "ttft_ms"),
+    *("stop_reason", "terminal_reason", "api_error_status"),
 )
 _HANDLERS = {
-    "assistant": "_assistant",
-    "user": "_user",
-    "stream_event": "_partial",
+    "assistant": "_message",
+    "user": "_message",
+    "stream_event": "_piece",
     "result": "_result",
     "rate_limit_event": "_rate_limit",
     "tool_progress": "_tool_progress",
@@ -62,25 +52,20 @@ _HANDLERS = {
     "system/task_updated": "_task",
     "system/task_notification": "_task",
 }
-"""Kind of event to the method that takes it, by name: bound methods would tie the assembler, and
+"""Kind of event to the method that takes it, by name: bound methods would tie the builder, and
 with it all it has read, into a cycle."""
 
 
 @dataclass(slots=True)
-class Assembler:
+class SessionBuilder:
     """Takes events in the log's order and puts them in their place.
 
     Attributes:
-        trim: Shortens what is kept of them.
-        sessions: What was found, in order.
-        tools: Tool calls of the log by their id.
         kinds: ``type/subtype`` of every event so far.
         first: Which event the present log begins with; the earlier ones are of earlier steps.
         known: Events of Claude Code's own kinds and shape.
         strange: Type to number of events of other types.
         bad_times: Timestamps that are no times.
-        tasks: What is told about subagents and other tasks.
-        messages: Fills the threads.
     """
 
     trim: Trimmer
@@ -96,20 +81,20 @@ class Assembler:
     _seen: set[str] = field(default_factory=set)
     _latest: dict[str, Session] = field(default_factory=dict)
     _step: str = ""
-    _new_log: bool = True
+    _is_new_log: bool = True
 
     def __post_init__(self) -> None:
         self.tasks = Tasks(self.trim, self.tools)
         self.messages = Messages(self.trim, self.tools, self.tasks)
 
-    def begin(self, step: str) -> None:
-        """Begin a log, of a step or of the whole: no event of it is of an earlier session."""
-        self.messages.begin()
-        self.first, self._step, self._new_log = len(self.kinds), step, True
+    def start_log(self, step: str) -> None:
+        """Start a log, of a step or of the whole: no event of it is of an earlier session."""
+        self.messages.start_log()
+        self.first, self._step, self._is_new_log = len(self.kinds), step, True
         self._latest.clear()
 
-    def take(self, event: Event) -> str | None:
-        """Put one event of the log in its place; returns why it was skipped, if it was."""
+    def add_event(self, event: Event) -> None:
+        """Put one event of the log in its place, and book it."""
         kind, subtype = text_of(event.get("type")), text_of(event.get("subtype"))
         self.kinds.append(f"{kind}/{subtype}")
         if kind in KINDS:
@@ -119,28 +104,53 @@ class Assembler:
         full = f"{kind}/{subtype}" if subtype else kind
         handler = _HANDLERS.get(full if kind == "system" else kind)
         if handler is None:
-            return full or what_it_is(event)
-        skipped: str | None = getattr(self, handler)(event)
-        return skipped
+            self.trim.ledger.settle(full or describe_untyped(event))
+        else:
+            self.trim.ledger.settle(getattr(self, handler)(event))
 
-    def take_aside(self, agent: Subagent, events: Iterable[Event]) -> None:
-        """Put the events of a subagent's own transcript in their place."""
+    def add_transcripts(self, sidecars: Mapping[str, Iterable[Event]]) -> None:
+        """Put the messages of subagents' own transcripts into the subagents they belong to.
+
+        A subagent may have started another one, whose transcript finds its place only after the
+        first one's was read. One that belongs to no call in the log becomes one of its own.
+        """
+        waiting = list(transcripts_of(sidecars))
+        while waiting:
+            agents = [tool.agent for tool in self.tasks.started if tool.agent is not None]
+            placed = [(each, agent) for each in waiting if (agent := each.owner(agents))]
+            if not placed:
+                break
+            for transcript, agent in placed:
+                self._transcript(agent, transcript)
+            waiting = [each for each in waiting if all(each is not other for other, _ in placed)]
+        for transcript in waiting:
+            self.trim.ledger.note(f"{transcript.name}: no call in the log started this subagent")
+            own = [s for s in self.sessions if s.session_id == transcript.session_id]
+            main = (own or self.sessions)[0].main
+            call = ToolCall("", "", start=main.last)
+            main.strays.append(call)
+            self._transcript(self.tasks.agent_of(call), transcript)
+
+    def _transcript(self, agent: Subagent, transcript: Transcript) -> None:
         ledger = self.trim.ledger
-        for event in events:
+        if agent.thread.calls or agent.aside is not None:
+            for _ in transcript.events:
+                ledger.settle("transcript: its messages are in the log already")
+            return
+        agent.agent_id = agent.agent_id or transcript.agent_id
+        for event in transcript.events:
             tick = self._tick(event)
             if agent.aside is None:
                 agent.aside = Line([])
                 agent.thread.last = tick
             agent.aside.ticks.append(tick)
             kind = text_of(event.get("type"))
-            if kind in {"assistant", "user"} and self._repeats(event):
-                ledger.settle("repeated event: the same uuid")
-            elif kind == "assistant":
-                ledger.settle(self.messages.assistant(agent.thread, event, tick))
-            elif kind == "user":
-                ledger.settle(self.messages.user(agent.thread, event, tick))
-            else:
+            if kind not in {"assistant", "user"}:
                 ledger.settle(f"transcript: {kind or 'an object without a type'}")
+            elif self._repeats(event):
+                ledger.settle(_REPEATED)
+            else:
+                ledger.settle(self.messages.add(agent.thread, event, tick))
 
     # -- which session, which thread, when ---------------------------------------------------
 
@@ -159,7 +169,7 @@ class Assembler:
             opens: Whether an event of its kind begins something new after a result.
         """
         tick = self._tick(event)
-        session = None if self._new_log else self.sessions[-1]
+        session = None if self._is_new_log else self.sessions[-1]
         session_id = event.get("session_id")
         if session is None or session_id != session.session_id:
             session_id = id_of(session_id) or id_of(event.get("sessionId"))
@@ -169,7 +179,7 @@ class Assembler:
             session_id = session_id or (session.session_id if session is not None else "")
             session = Session(session_id, Line([tick]), Thread(last=tick), step=self._step)
             self.sessions.append(session)
-            self._new_log = False
+            self._is_new_log = False
         else:
             session.session_id = session.session_id or session_id
             session.line.ticks.append(tick)
@@ -178,9 +188,7 @@ class Assembler:
 
     def _thread(self, event: Event, session: Session) -> Thread:
         """The thread an event belongs to: a subagent's, or the session's own."""
-        if not event.get("parent_tool_use_id"):
-            return session.main
-        tool_id = id_of(event["parent_tool_use_id"])
+        tool_id = id_of(event.get("parent_tool_use_id"))
         if not tool_id:
             return session.main
         tool = self.tools.starter(tool_id)
@@ -199,49 +207,58 @@ class Assembler:
         self._seen.add(uuid)
         return False
 
-    # -- events by type ----------------------------------------------------------------------
+    # -- events by kind; each method returns why the event was skipped, if it was ---------------
 
-    def _assistant(self, event: Event) -> str | None:
+    def _message(self, event: Event) -> str | None:
         if self._repeats(event):
-            return "repeated event: the same uuid"
+            return _REPEATED
         session, tick = self._session(event, opens=not event.get("parent_tool_use_id"))
-        return self.messages.assistant(self._thread(event, session), event, tick)
+        return self.messages.add(self._thread(event, session), event, tick)
 
-    def _user(self, event: Event) -> str | None:
-        if self._repeats(event):
-            return "repeated event: the same uuid"
-        session, tick = self._session(event, opens=not event.get("parent_tool_use_id"))
-        return self.messages.user(self._thread(event, session), event, tick)
-
-    def _partial(self, event: Event) -> str | None:
+    def _piece(self, event: Event) -> str | None:
         session, tick = self._session(event)
-        return self.messages.partial(self._thread(event, session), event, tick)
+        return self.messages.add_piece(self._thread(event, session), event, tick)
 
-    def _result(self, event: Event) -> str | None:
+    def _task(self, event: Event) -> str | None:
+        _, tick = self._session(event)
+        return self.tasks.add_event(event, tick)
+
+    def _init(self, event: Event) -> None:
         session, tick = self._session(event, opens=True)
-        session.result = {key: value for key, value in event.items() if key != "result"}
-        session.result["result"] = self.trim.value(event.get("result"), "result")
+        session.has_init = True
+        about = {key: event[key] for key in _ABOUT_AGENT if event.get(key)}
+        servers = [mapping_of(server) for server in list_of(event.get("mcp_servers"))]
+        if servers:
+            about["mcp_servers"] = {text_of(s.get("name")): s.get("status") for s in servers}
+        session.facts["evalkit.agent"] = self.trim.value(about, "init")
+        if not session.main.calls:
+            session.main.last = tick
+
+    def _result(self, event: Event) -> None:
+        session, tick = self._session(event, opens=True)
+        value = self.trim.value
+        session.result = {**event, "result": value(event.get("result"), "result")}
         session.line.duration = parse_duration(event.get("duration_ms"), self.trim.ledger.note)
-        told = {key: event[key] for key in _ABOUT_RESULT if event.get(key) is not None}
-        session.facts["evalkit.result"] = self.trim.value(told, "result")
+        about = {key: event[key] for key in _ABOUT_RESULT if event.get(key) is not None}
+        session.facts["evalkit.result"] = value(about, "result")
         for key in ("permission_denials", "errors"):
             if event.get(key):
-                session.facts[f"evalkit.{key}"] = self.trim.value(event[key], key)
+                session.facts[f"evalkit.{key}"] = value(event[key], key)
         if event.get("structured_output") is not None:
-            session.facts[STRUCTURED] = self.trim.value(event["structured_output"], "result")
+            session.facts[STRUCTURED] = value(event["structured_output"], "result")
         for denial in list_of(event.get("permission_denials")):
             tool = self.tools.latest(id_of(mapping_of(denial).get("tool_use_id")))
             if tool is not None:
                 tool.denied = True
         session.main.last = tick
-        return None
 
     def _rate_limit(self, event: Event) -> str | None:
         info = mapping_of(event.get("rate_limit_info"))
         if info.get("status") == "allowed":
             return "rate_limit_event: allowed"
         session, _ = self._session(event)
-        session.add_to("evalkit.rate_limits", self.trim.value(dict(info), "rate limit"))
+        limits = session.facts.setdefault("evalkit.rate_limits", [])
+        limits.append(self.trim.value(dict(info), "rate limit"))
         return None
 
     def _tool_progress(self, event: Event) -> str | None:
@@ -252,19 +269,7 @@ class Assembler:
         tool.facts["evalkit.elapsed_s"] = seconds
         return None
 
-    def _init(self, event: Event) -> str | None:
-        session, tick = self._session(event, opens=True)
-        session.begun = True
-        about = {key: event[key] for key in _ABOUT_AGENT if event.get(key)}
-        servers = [mapping_of(server) for server in list_of(event.get("mcp_servers"))]
-        if servers:
-            about["mcp_servers"] = {text_of(s.get("name")): s.get("status") for s in servers}
-        session.facts["evalkit.agent"] = self.trim.value(about, "init")
-        if not session.main.calls:
-            session.main.last = tick
-        return None
-
-    def _hook(self, event: Event) -> str | None:
+    def _hook(self, event: Event) -> None:
         session, _ = self._session(event, opens=text_of(event.get("hook_event")) == "SessionStart")
         hooks = session.facts.setdefault("evalkit.hooks", {})
         hook = hooks.setdefault(id_of(event.get("hook_id")), {})
@@ -275,25 +280,17 @@ class Assembler:
         if output := text_of(event.get("output")):
             short = Trimmer(min(_HOOK_OUTPUT_CHARS, self.trim.limit), self.trim.ledger)
             hook["output"] = short.text(output, "hook output")
-        return None
 
-    def _retry(self, event: Event) -> str | None:
+    def _retry(self, event: Event) -> None:
         session, _ = self._session(event)
-        told = ("attempt", "max_retries", "retry_delay_ms", "error_status", "error")
-        retry = {key: event[key] for key in told if event.get(key) is not None}
-        thread = self._thread(event, session)
-        thread.facts.setdefault("evalkit.retries", []).append(self.trim.value(retry, "retry"))
+        retry = {key: event[key] for key in _RETRY if event.get(key) is not None}
+        facts = self._thread(event, session).facts
+        facts.setdefault("evalkit.retries", []).append(self.trim.value(retry, "retry"))
         session.facts["evalkit.retries"] = count(session.facts.get("evalkit.retries")) + 1
-        return None
 
-    def _remark(self, event: Event) -> str | None:
+    def _remark(self, event: Event) -> None:
         """Something to keep with the session: a notification, a compaction, a summary."""
         session, _ = self._session(event)
-        envelope = ("type", "uuid", "session_id", "timestamp")
-        told = {key: value for key, value in event.items() if key not in envelope}
-        session.add_to("evalkit.remarks", self.trim.value(told, "remark"))
-        return None
-
-    def _task(self, event: Event) -> str | None:
-        _, tick = self._session(event)
-        return self.tasks.tell(event, tick)
+        remark = {key: value for key, value in event.items() if key not in _ENVELOPE}
+        remarks = session.facts.setdefault("evalkit.remarks", [])
+        remarks.append(self.trim.value(remark, "remark"))

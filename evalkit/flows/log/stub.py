@@ -6,15 +6,15 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
+from evalkit.claude_log.accounting import Ledger
+from evalkit.claude_log.content_blocks import Trimmer
+from evalkit.claude_log.timing import Start
 from evalkit.core import usage as tokens
-from evalkit.core.content import Trimmer
-from evalkit.core.ledger import Ledger
 from evalkit.core.masking import mask_json, mask_text
 from evalkit.core.matching import STUB_TAG
 from evalkit.core.receipt import Receipt
 from evalkit.core.results import Usage
 from evalkit.core.spans import Span, Status, Trace
-from evalkit.core.start import Start
 from evalkit.core.values import Json, canonical, derive_id
 
 BUILDER = "evalkit stub 1"

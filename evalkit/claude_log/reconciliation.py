@@ -19,24 +19,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from evalkit.core.conversation import ModelCall, Session
-from evalkit.core.pricing import Price, price_of
+from evalkit.claude_log.session import ModelCall, Session
+from evalkit.claude_log.usage import (
+    ModelTotal,
+    StatedPrice,
+    Totals,
+    logged_usage,
+    settle_output,
+)
 from evalkit.core.receipt import Cause, Difference
-from evalkit.core.totals import ModelTotal, Totals, shown
 from evalkit.core.usage import KINDS, Usage
 from evalkit.core.values import Json
 
-_SAME_MONEY = 1e-9
-"""USD; floats that were added up in another order differ by less."""
-
+_SAME_MONEY = 1e-9  # USD; floats that were added up in another order differ by less
 _MODELS_COSTS = "the models' costs in the result event do not add up to its total"
 
 
 @dataclass(slots=True)
-class Reconciled:
+class Figures:
     """What a session's figures amount to.
 
     Attributes:
+        session: The session.
         totals: What its result event says; None where there is none.
         usage: All that it used: what the result says, else what the messages say.
         is_output_known: Whether the output tokens in it are a fact.
@@ -46,10 +50,11 @@ class Reconciled:
         differences: The same for the receipt, with reasons.
     """
 
+    session: Session
     totals: Totals | None
     usage: Usage
     is_output_known: bool
-    prices: dict[str, Price] = field(default_factory=dict)
+    prices: dict[str, StatedPrice] = field(default_factory=dict)
     priced: bool = False
     remainder: dict[str, dict[str, Json]] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
@@ -69,47 +74,58 @@ class Reconciled:
         if not (self.totals.cost or self.totals.models) and self.usage != Usage():
             return None  # an error's result: nothing in it, though messages did cost
         cost: dict[str, Json] = {"total_cost": self.totals.cost}
-        shares = self.totals.models
-        if shares and all(share.model in self.prices for share in shares):
-            output = sum(
-                (self.prices[s.model].cost(self.prices[s.model].total)[1] for s in shares), 0.0
-            )
+        prices = [self.prices.get(share.model) for share in self.totals.models]
+        if prices and all(prices):
+            output = sum((price.cost(price.total)[1] for price in prices if price), 0.0)
             cost |= {"input_cost": max(0.0, self.totals.cost - output), "output_cost": output}
         return cost
 
 
-def reconcile(session: Session, totals: Totals | None, streamed: Mapping[str, Usage]) -> Reconciled:
+def reconcile(session: Session, totals: Totals | None, streamed: Mapping[str, Usage]) -> Figures:
     """Settle which figures of a session's calls are facts, and compare them with its totals.
 
     Fills ``usage``, ``output_basis`` and ``cost`` of the session's calls.
     """
     calls = session.calls
-    _say_final(calls, streamed)
-    found = Reconciled(totals, shown(calls), all(call.final for call in calls))
+    _settle_logged(calls, streamed)
+    found = Figures(session, totals, logged_usage(calls), all(call.output_basis for call in calls))
     if totals is None or not totals.models:
         return found
     found.usage, found.is_output_known = totals.usage, True
     main = [call for call in session.main.calls if not call.synthetic]
-    _from_main_thread(main, totals)
+    _settle_main_thread(main, totals)
     by_share = _by_share(totals, session)
-    is_main_complete = totals.main is not None and shown(main).read == totals.main.read
+    is_main_complete = totals.main is not None and logged_usage(main).read == totals.main.read
     has_others = is_main_complete or (totals.main is None and len(list(session.main.threads)) > 1)
     for share in totals.models:
         own = by_share.get(share.model, [])
-        _from_total(own, share.usage)
-        contradicted = _withdraw_contradicted(own, share.usage)
-        price = _price(own, share)
-        if price is not None:
+        _settle_by_total(own, share.usage)
+        contradicted = _known(own).output > share.usage.output
+        if contradicted:  # then none of these outputs is a fact
+            for call in own:
+                call.output_basis = ""
+        if price := share.price(logged_usage(own).cache_write_1h):
             found.prices[share.model] = price
             for call in own:
-                if call.usage is not None and call.final:
+                if call.usage is not None and call.output_basis:
                     call.cost = price.cost(call.usage)
         is_unseen = not own and (totals.main is None or not calls)
         is_explained = has_others or is_unseen or any(call.usage is None for call in own)
         _compare(found, own, share, contradicted=contradicted, is_explained=is_explained)
     _name_beyond(found, by_share.get(None, []), totals)
-    _compare_cost(found, calls, totals)
+    if totals.cost is not None:
+        _compare_cost(found, calls, totals, totals.cost)
     return found
+
+
+def _settle_logged(calls: Sequence[ModelCall], streamed: Mapping[str, Usage]) -> None:
+    for call in calls:
+        if call.message_id in streamed:
+            final = streamed[call.message_id]
+            call.usage = final if call.usage is None else call.usage.largest(final)
+            call.output_basis = "stream"
+        elif call.stop_reason and call.usage is not None and not call.output_basis:
+            call.output_basis = "stop_reason"
 
 
 def _by_share(totals: Totals, session: Session) -> dict[str | None, list[ModelCall]]:
@@ -119,7 +135,7 @@ def _by_share(totals: Totals, session: Session) -> dict[str | None, list[ModelCa
     """
     calls, found = session.calls, dict[str | None, list[ModelCall]]()
     main = set(session.main.calls)
-    is_main = totals.names_none and shown(calls).read != totals.usage.read
+    is_main = totals.names_none and logged_usage(calls).read != totals.usage.read
     for call in calls:
         share = totals.models[0] if totals.names_none else totals.share_of(call.model)
         outside = share is None or (is_main and call not in main)
@@ -127,42 +143,21 @@ def _by_share(totals: Totals, session: Session) -> dict[str | None, list[ModelCa
     return found
 
 
-# -- output tokens -------------------------------------------------------------------------------
-
-
-def _say_final(calls: Sequence[ModelCall], streamed: Mapping[str, Usage]) -> None:
-    for call in calls:
-        if call.message_id in streamed:
-            final = streamed[call.message_id]
-            call.usage = final if call.usage is None else call.usage.largest(final)
-            call.output_basis = "stream"
-        elif call.stop_reason and call.usage is not None and not call.final:
-            call.output_basis = "stop_reason"
-
-
-def settle_output(call: ModelCall, output: int, basis: str) -> None:
-    """Replace a call's logged output tokens by what is known to be true."""
-    if call.usage is not None:
-        call.facts["evalkit.usage.output_tokens_logged"] = call.usage.output
-        call.usage = replace(call.usage, output=output)
-        call.output_basis = basis
-
-
-def _from_main_thread(calls: Sequence[ModelCall], totals: Totals) -> None:
+def _settle_main_thread(calls: Sequence[ModelCall], totals: Totals) -> None:
     for last in totals.last_messages:
         same = [c for c in calls if c.usage is not None and c.usage.read == last.read]
-        if len(same) == 1 and not same[0].final:
+        if len(same) == 1 and not same[0].output_basis:
             settle_output(same[0], last.output, "result")
     if totals.main is not None:
-        _from_total(calls, totals.main)
+        _settle_by_total(calls, totals.main)
 
 
-def _from_total(calls: Sequence[ModelCall], stated: Usage) -> None:
+def _settle_by_total(calls: Sequence[ModelCall], stated: Usage) -> None:
     """Settle outputs by what they have to add up to, if the log shows all the calls."""
-    logged = shown(calls)
+    logged = logged_usage(calls)
     if any(call.usage is None for call in calls) or logged.output == 0:
         return
-    unknown = [call for call in calls if not call.final]
+    unknown = [call for call in calls if not call.output_basis]
     if logged.output == stated.output:
         for call in unknown:
             call.output_basis = "result"
@@ -172,43 +167,30 @@ def _from_total(calls: Sequence[ModelCall], stated: Usage) -> None:
             settle_output(unknown[0], stated.output - known, "remainder")
 
 
-def _withdraw_contradicted(calls: Sequence[ModelCall], stated: Usage) -> bool:
-    """No output is a fact where together they exceed what the result says."""
-    if _known(calls).output <= stated.output:
-        return False
-    for call in calls:
-        call.output_basis = ""
-    return True
+def _known(calls: Sequence[ModelCall]) -> Usage:
+    """What calls used, without outputs that are no facts."""
+    final = logged_usage(call for call in calls if call.output_basis)
+    return replace(logged_usage(calls), output=final.output)
 
 
-# -- cost ----------------------------------------------------------------------------------------
+def _spent(calls: Sequence[ModelCall]) -> float:
+    return sum((sum(call.cost) for call in calls if call.cost is not None), 0.0)
 
 
-def _price(calls: Sequence[ModelCall], share: ModelTotal) -> Price | None:
-    if share.cost is None:
-        return None
-    writes = shown(calls).cache_write_1h
-    return price_of(share.usage, share.cost, searches=share.searches, hour_writes=writes)
-
-
-def _compare_cost(found: Reconciled, calls: Sequence[ModelCall], totals: Totals) -> None:
-    if totals.cost is None:
-        return
-    known = sum((sum(call.cost) for call in calls if call.cost is not None), 0.0)
+def _compare_cost(found: Figures, calls: Sequence[ModelCall], totals: Totals, cost: float) -> None:
+    known, tolerance = _spent(calls), max(_SAME_MONEY, 1e-6 * cost)
     found.priced = bool(calls) and all(call.cost is not None for call in calls)
     stated = sum((share.cost or 0.0 for share in totals.models), 0.0)
     priced_by_model = all(share.cost is not None for share in totals.models)
-    if priced_by_model and abs(stated - totals.cost) > max(_SAME_MONEY, 1e-6 * totals.cost):
-        found.differences.append(
-            Difference("cost_usd by model", "", stated, totals.cost, _MODELS_COSTS)
-        )
-    if abs(known - totals.cost) > max(_SAME_MONEY, 1e-6 * totals.cost):
+    if priced_by_model and abs(stated - cost) > tolerance:
+        found.differences.append(Difference("cost_usd by model", "", stated, cost, _MODELS_COSTS))
+    if abs(known - cost) > tolerance:
         why, cause = _why_cost(found, calls)
-        cause = cause if known <= totals.cost else ""
-        found.differences.append(Difference("cost_usd", "", known, totals.cost, why, cause))
+        cause = cause if known <= cost else ""
+        found.differences.append(Difference("cost_usd", "", known, cost, why, cause))
 
 
-def _why_cost(found: Reconciled, calls: Sequence[ModelCall]) -> tuple[str, Cause]:
+def _why_cost(found: Figures, calls: Sequence[ModelCall]) -> tuple[str, Cause]:
     if not calls:
         return "the log shows no model call", "cost"
     if not found.prices:
@@ -225,16 +207,13 @@ def _why_cost(found: Reconciled, calls: Sequence[ModelCall]) -> tuple[str, Cause
     return why, "unlogged tokens" if is_explained else ""
 
 
-# -- differences ---------------------------------------------------------------------------------
-
-
-def _name_beyond(found: Reconciled, calls: Sequence[ModelCall], totals: Totals) -> None:
+def _name_beyond(found: Figures, calls: Sequence[ModelCall], totals: Totals) -> None:
     """Name the tokens of calls that the result does not tell of."""
     why = "the result names no such model: the spans exceed its total by these"
     if totals.names_none:
         why = "the result tells of the main thread alone; a subagent's are added to the trace's"
-        found.usage += shown(calls)
-        found.is_output_known = all(call.final for call in calls)
+        found.usage += logged_usage(calls)
+        found.is_output_known = all(call.output_basis for call in calls)
     for model in dict.fromkeys(call.model for call in calls):
         own = _known([call for call in calls if call.model == model])
         found.differences += [
@@ -244,13 +223,8 @@ def _name_beyond(found: Reconciled, calls: Sequence[ModelCall], totals: Totals) 
         ]
 
 
-def _known(calls: Sequence[ModelCall]) -> Usage:
-    """What calls used, without outputs that are no facts."""
-    return replace(shown(calls), output=shown(c for c in calls if c.final).output)
-
-
 def _compare(
-    found: Reconciled,
+    found: Figures,
     calls: Sequence[ModelCall],
     share: ModelTotal,
     *,
@@ -268,10 +242,8 @@ def _compare(
             found.differences.append(Difference(kind, share.model, there, stated, why, cause))
             if stated > there:
                 rest[kind] = stated - there
-    if share.cost is not None:
-        priced = sum((sum(call.cost) for call in calls if call.cost is not None), 0.0)
-        if share.cost - priced > _SAME_MONEY:
-            rest["cost_usd"] = share.cost - priced
+    if share.cost is not None and (unspent := share.cost - _spent(calls)) > _SAME_MONEY:
+        rest["cost_usd"] = unspent
     if rest:
         found.remainder[share.model or "all models"] = rest
 
@@ -285,7 +257,7 @@ def _why(
         why = "the log shows no call of this model: helper calls, or a subagent's"
         return why, "unlogged tokens"
     silent = sum(call.usage is None for call in calls)
-    vague = sum(call.usage is not None and not call.final for call in calls)
+    vague = sum(call.usage is not None and not call.output_basis for call in calls)
     reasons = []
     if silent:
         reasons.append(f"{silent} of {len(calls)} calls log no tokens")

@@ -6,47 +6,38 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from evalkit.core.content import Trimmer, id_of, list_of, mapping_of, plain_text, text_of
-from evalkit.core.conversation import ModelCall, Thread, ToolCall, ToolCalls
-from evalkit.core.ledger import Ledger
-from evalkit.core.loglines import Event
+from evalkit.claude_log.accounting import Ledger
+from evalkit.claude_log.content_blocks import TOOL_USES, Trimmer
+from evalkit.claude_log.reader import Event
+from evalkit.claude_log.session import ModelCall, Thread, ToolCall, ToolCalls
+from evalkit.claude_log.subagents import Tasks
+from evalkit.claude_log.timing import Tick
+from evalkit.core.content import id_of, list_of, mapping_of, plain_text, text_of
 from evalkit.core.masking import mask_json
-from evalkit.core.subagents import Tasks
-from evalkit.core.timing import Tick
 from evalkit.core.usage import Usage, count, usage_from
 from evalkit.core.values import Json
 
-_TOOL_USES = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
-_RESULT_ENDING = "tool_result"
 _REPEATED = "repeated message: another thread has it"
+_WHOLE = "stream_event: repeated by the whole message"
 _DURATIONS = ("durationMs", "totalDurationMs", "duration_ms")
-
-
 _TAIL = re.compile(r"(\[masked:[a-z0-9-]+\])[\w+/=.~-]+")
 """A secret of which the lines' masking saw only the begin, for the rest came in further pieces."""
-_WHOLE = "stream_event: repeated by the whole message"
 
 
 @dataclass(slots=True)
 class _Piece:
     """A block of a message in the making: how it began, what was added, in how many lines."""
 
-    begun: dict[str, Json]
+    first: dict[str, Json]
     texts: list[str] = field(default_factory=list)
     lines: int = 0
 
-    def add(self, delta: Mapping[str, Json]) -> None:
-        self.lines += 1
-        for key in ("text", "thinking", "partial_json"):
-            if text := text_of(delta.get(key)):
-                self.texts.append(text)
-
     def whole(self) -> Json:
-        text, kind = _TAIL.sub(r"\1", "".join(self.texts)), self.begun.get("type")
+        text, kind = _TAIL.sub(r"\1", "".join(self.texts)), self.first.get("type")
         if not text:
-            return self.begun
+            return self.first
         key = kind if kind in {"text", "thinking"} else "input"
-        return {**self.begun, key: text_of(self.begun.get(key)) + text}
+        return {**self.first, key: text_of(self.first.get(key)) + text}
 
 
 @dataclass(slots=True)
@@ -79,20 +70,34 @@ class Messages:
     _repeating: set[int] = field(default_factory=set)
     _streams: dict[int, _Stream] = field(default_factory=dict)
 
-    def begin(self) -> None:
-        """Begin a log: it repeats no message of one before."""
-        self.end()
+    def start_log(self) -> None:
+        """Start a log: it repeats no message of one before."""
+        self.end_log()
         self._first.clear()
 
-    def assistant(self, thread: Thread, event: Event, tick: Tick) -> str | None:
-        """A line of a message by the model; returns why it was skipped, if it was."""
+    def end_log(self) -> None:
+        """End a log: of messages still in the making, keep what there is."""
+        for stream in self._streams.values():
+            self._settle(stream)
+        self._streams.clear()
+
+    def add(self, thread: Thread, event: Event, tick: Tick) -> str | None:
+        """Add a line by the model or from the user's side; returns why it was skipped, if so."""
         message = event.get("message")
+        if event["type"] == "user":
+            if isinstance(message, dict):
+                return self._user(thread, event, message.get("content"), tick)
+            return self._wordless(thread, event, tick)
         if not isinstance(message, dict):
             return "assistant event without a message"
         if self._is_repeated(thread, message):
             self._repeating.add(id(thread))
             return _REPEATED
         self._repeating.discard(id(thread))
+        self._assistant(thread, event, message, tick)
+        return None
+
+    def _assistant(self, thread: Thread, event: Event, message: Event, tick: Tick) -> None:
         call = self._call(thread, message, tick)
         raw = message.get("usage")
         if raw != call.logged_usage:  # each line of a message repeats it
@@ -115,7 +120,6 @@ class Messages:
         if (error := event.get("error")) or event.get("is_api_error_message") is True:
             call.error = f"{text_of(error) or 'API error'}: {plain_text(call.blocks)}"
         call.end = thread.last = tick
-        return None
 
     def _call(self, thread: Thread, message: Mapping[str, Json], tick: Tick) -> ModelCall:
         message_id = id_of(message.get("id"))
@@ -139,66 +143,58 @@ class Messages:
         first, call = self._first.get(id_of(message.get("id")), (thread, None))
         if first is thread or call is None or call.usage is None:
             return False
-        usage = usage_from(message.get("usage"))
-        if (
-            usage is None
-            or usage.read != call.usage.read
-            or text_of(message.get("model")) != call.model
-        ):
+        usage, model = usage_from(message.get("usage")), text_of(message.get("model"))
+        if usage is None or usage.read != call.usage.read or model != call.model:
             return False
-        looked_at = Trimmer(self.trim.limit, Ledger())  # what is only looked at is not booked
-        return all(
-            looked_at.block(block, "") in call.blocks for block in list_of(message.get("content"))
-        )
+        unbooked = Trimmer(self.trim.limit, Ledger())
+        blocks = (unbooked.block(block, "") for block in list_of(message.get("content")))
+        return all(block in call.blocks for block in blocks)
 
     def _block(self, thread: Thread, call: ModelCall, block: Json, tick: Tick) -> None:
         kind = text_of(mapping_of(block).get("type"))
-        if kind.endswith(_RESULT_ENDING):  # of a tool that the API ran itself
+        if kind.endswith("tool_result"):  # of a tool that the API ran itself
             self._answer(thread, block, None, tick)
             return
         kept = self.trim.block(block, "model output")
         if kept["type"] == "text" and not kept["text"]:
             return
         call.blocks.append(kept)
-        if kind in _TOOL_USES:
+        if kind in TOOL_USES:
             tool = ToolCall(kept["id"], kept["name"], start=tick, input=kept["input"])
             key = (tool.tool_use_id, tool.input)
             if not key[0] or all((t.tool_use_id, t.input) != key for t in call.tools):
                 call.tools.append(tool)
                 self.tools.add(thread, tool)
 
-    def user(self, thread: Thread, event: Event, tick: Tick) -> str | None:
-        """A line from the user's side: words, or results of tools; returns why it was skipped."""
-        message = event.get("message")
-        if not isinstance(message, dict):
-            return self._wordless(thread, event, tick)
-        content = message.get("content")
+    def _user(self, thread: Thread, event: Event, content: Json, tick: Tick) -> str | None:
+        """Words from the user's side, or results of tools."""
         results = [b for b in list_of(content) if mapping_of(b).get("type") == "tool_result"]
         if results and id(thread) in self._repeating:
             return _REPEATED
-        told = event.get("tool_use_result") if len(results) == 1 else None
+        details = event.get("tool_use_result") if len(results) == 1 else None
         for block in results:
-            self._answer(thread, block, told, tick)
+            self._answer(thread, block, details, tick)
         own = event.get("isSynthetic") is not True and event.get("isMeta") is not True
         if own and not results and not thread.calls and thread.prompt is None:
             thread.prompt = self.trim.text(plain_text(content), "prompt") or None
-        thread.waiting.append(self.trim.message("user", content, "model input"))
+        blocks = self.trim.blocks(content, "model input")
+        thread.waiting.append({"role": "user", "content": blocks})
         thread.last = tick
         return None
 
     def _wordless(self, thread: Thread, event: Event, tick: Tick) -> str | None:
         """A user event whose message was left out: it can answer the one open tool only."""
         thread.last = tick
-        told = event.get("tool_use_result")
+        details = event.get("tool_use_result")
         asked = thread.calls[-1].tools if thread.calls else []
         waiting = [tool for tool in asked if not tool.answered]
-        if told is None or len(waiting) != 1:
+        if details is None or len(waiting) != 1:
             return "user event without a message"
         block = {"tool_use_id": waiting[0].tool_use_id, "content": None}
-        self._answer(thread, block, told, tick)
+        self._answer(thread, block, details, tick)
         return None
 
-    def _answer(self, thread: Thread, block: Json, told: Json, tick: Tick) -> None:
+    def _answer(self, thread: Thread, block: Json, details: Json, tick: Tick) -> None:
         tool_id = id_of(block.get("tool_use_id"))
         tool = self.tools.waiting(thread, tool_id)
         if tool is None:
@@ -207,8 +203,11 @@ class Messages:
             self.tools.add(thread, tool)
         what = f"{tool.name or 'tool'} output"
         content = block.get("content")
+        tool.failed = block.get("is_error") is True
+        if block.get("type") != "tool_result":  # of a tool that the API ran itself
+            tool.failed = tool.failed or any(map(_is_failure, [content, *list_of(content)]))
         if content is None:
-            content = told
+            content = details
         if isinstance(content, list):
             blocks = self.trim.blocks(content, what)
             texts = all(block["type"] == "text" for block in blocks)
@@ -216,26 +215,20 @@ class Messages:
         else:
             tool.output = self.trim.value(content, what)
         tool.answered, tool.end = True, tick
-        tool.failed = block.get("is_error") is True
-        if block.get("type") != "tool_result":  # of a tool that the API ran itself
-            told_of = [block.get("content"), *list_of(block.get("content"))]
-            tool.failed = tool.failed or any(map(_is_failure, told_of))
-        self._details(tool, told)
-        self.tasks.answered(tool, told)
-
-    def _details(self, tool: ToolCall, told: Json) -> None:
-        result = mapping_of(told)
+        result = mapping_of(details)
         tool.duration_ms = next((d for key in _DURATIONS if (d := count(result.get(key)))), None)
         if result.get("interrupted") is True:
             tool.facts["evalkit.interrupted"] = True
+        self.tasks.add_result(tool, result)
 
-    def partial(self, thread: Thread, event: Event, tick: Tick) -> str | None:
-        """A piece of a message in the making, kept until the log has the whole of it."""
+    def add_piece(self, thread: Thread, event: Event, tick: Tick) -> str | None:
+        """Add a piece of a message in the making, kept until the log has the whole of it."""
         piece = mapping_of(event.get("event"))
         kind, index = piece.get("type"), count(piece.get("index"))
         message = mapping_of(piece.get("message"))
         if kind == "message_start" and id_of(message.get("id")):
-            self._settle(self._streams.pop(id(thread), None))
+            if stream := self._streams.pop(id(thread), None):
+                self._settle(stream)
             call = self._call(thread, message, tick)
             call.usage = call.usage or usage_from(message.get("usage"))
             self._streams[id(thread)] = _Stream(call, tick)
@@ -249,23 +242,19 @@ class Messages:
             self.streamed[stream.call.message_id] = usage
             return None
         if kind == "content_block_start":
-            block = mapping_of(piece.get("content_block"))
-            stream.pieces[index] = _Piece(dict(block))
+            stream.pieces[index] = _Piece(dict(mapping_of(piece.get("content_block"))))
         if kind == "message_stop" and stream.whole:
             stream.pieces.clear()
         if index in stream.pieces and str(kind).startswith("content_block_"):
-            stream.pieces[index].add(mapping_of(piece.get("delta")))
+            stream.pieces[index].lines += 1
+            delta = mapping_of(piece.get("delta"))
+            texts = (text_of(delta.get(key)) for key in ("text", "thinking", "partial_json"))
+            stream.pieces[index].texts += filter(None, texts)
         return _WHOLE
 
-    def end(self) -> None:
-        """End a log: of messages still in the making, keep what there is."""
-        for stream in self._streams.values():
-            self._settle(stream)
-        self._streams.clear()
-
-    def _settle(self, stream: _Stream | None) -> None:
+    def _settle(self, stream: _Stream) -> None:
         """Keep those blocks of a message that the log has only in pieces."""
-        if stream is None or (stream.whole and not stream.pieces):
+        if stream.whole and not stream.pieces:
             return
         call = stream.call
         call.partial, call.end = True, stream.last
@@ -278,7 +267,7 @@ class Messages:
 
 def _is_failure(content: Json) -> bool:
     """Whether a tool that the API ran itself says that it failed."""
-    told = mapping_of(content)
-    code = told.get("return_code")
+    result = mapping_of(content)
+    code = result.get("return_code")
     ended_badly = isinstance(code, int) and code != 0
-    return ended_badly or text_of(told.get("type")).endswith("tool_result_error")
+    return ended_badly or text_of(result.get("type")).endswith("tool_result_error")

@@ -1,0 +1,236 @@
+"""From the bytes of a log to its events, whatever form the log has and whatever else is in it.
+
+Knows lines, JSON and the shape of events, and masks secrets; not what an event means.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias
+
+import msgspec
+
+from evalkit.claude_log.accounting import COMPRESSED, WRAPPED, Ledger
+from evalkit.core.masking import mask_lines
+from evalkit.core.values import Json, well_formed
+
+Event: TypeAlias = dict[str, Json]
+"""One JSON object of the log."""
+
+KINDS = frozenset({"assistant", "user", "result", "system", "stream_event"})
+"""Types of events that Claude Code logs in a shape of its own; of others, it logs any."""
+
+_BLANK = b" \t\r\n\f\v"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_ARRAY_BEGINS = re.compile(rb"\s*\[\s*(?:\{|$)")  # and not such as "[INFO] starting"
+_EVENT_BEGINS = re.compile(r'\{\s*"type"\s*:\s*"(?:assistant|user|result|system|stream_event)"')
+_UNSEEN = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x20\x7f\ufeff]|\\[nrt]")
+"""What takes no place on a terminal, and line ends that a program wrote as two characters."""
+
+_MAGIC = {
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\xfd7zXZ": "xz",
+    b"BZh": "bzip2",
+    b"PK\x03\x04": "zip",
+}
+_decode = msgspec.json.Decoder().decode
+_scan = json.JSONDecoder().raw_decode
+
+
+def is_event(value: Json) -> bool:
+    """Whether a value has the shape of an event of Claude Code."""
+    kind = value.get("type") if isinstance(value, dict) else None
+    if not isinstance(kind, str):
+        return False
+    if kind in {"assistant", "user"}:
+        return isinstance(value.get("message"), dict) or "tool_use_result" in value
+    if kind == "result":
+        return any(k in value for k in ("subtype", "is_error", "duration_ms", "total_cost_usd"))
+    if kind == "system":
+        return isinstance(value.get("subtype"), str)
+    return ("event" if kind == "stream_event" else "session_id") in value
+
+
+def describe_untyped(value: Event) -> str:
+    """What to call an object without a type, such as one that a logging driver put around it."""
+    wrapped = (k for k, v in value.items() if isinstance(v, str) and _EVENT_BEGINS.match(v))
+    return next((f"{WRAPPED}{key}" for key in wrapped), "an object without a type")
+
+
+def read_events(
+    lines: Iterable[bytes], ledger: Ledger, digest: Any, source: str = ""
+) -> Iterator[Event]:
+    """The objects of a log, one by one, secrets masked; all else goes to the ledger as unreadable.
+
+    One object a line is the rule. Events that share a line with each other or with other text
+    are read too, and so are those that run over several lines, be it one JSON array or one object
+    after the other, whole or cut off; each then counts as a line.
+
+    Args:
+        lines: The log, with or without line ends.
+        ledger: Counts every entry; the caller books what becomes of the objects.
+        digest: A hash of :mod:`hashlib`; the bytes go into it as they are read.
+        source: Named in the ledger where it is not the main log.
+    """
+    reading = _Reading(ledger, f"{source}: " if source else "")
+    numbered = enumerate(mask_lines(_as_utf8(_hashed(lines, digest)), ledger.masked), start=1)
+    last = b""
+    for number, raw in numbered:
+        try:
+            value = _decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            value = None
+        if isinstance(value, dict):  # nearly always
+            ledger.lines += 1
+            yield value
+            last = raw
+            continue
+        line = raw.strip(_BLANK)
+        if line in {b"{", b"["} or (not last and _ARRAY_BEGINS.match(line) and _value(line)[1]):
+            rest = (each.rstrip(b"\n") for _, each in numbered)
+            text = b"\n".join([line, *rest]).decode("utf-8", "replace")
+            yield from reading.over_lines(text, number)
+            return
+        if line:
+            yield from reading.objects(line, number)
+            last = raw
+    last = last.strip(_BLANK)
+    if last.startswith(b"{") and not last.endswith(b"}") and ledger.unreadable:
+        number, why = ledger.unreadable[-1]
+        if "broken JSON" in why:
+            ledger.unreadable[-1] = (number, f"{why}: the log is cut off in this line")
+
+
+def _hashed(lines: Iterable[bytes], digest: Any) -> Iterator[bytes]:
+    for line in lines:
+        digest.update(line)
+        if not line.endswith(b"\n"):
+            digest.update(b"\n")  # the same lines with and without their ends are the same log
+        yield line
+
+
+def _as_utf8(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """The lines in UTF-8 and without a mark: a shell on Windows redirects output in UTF-16."""
+    first = next(lines, b"")
+    if first.startswith(_UTF_16_MARKS):
+        text = b"".join([first, *lines]).decode("utf-16", "replace")
+        yield from (line.encode("utf-8", "replace") for line in text.splitlines(keepends=True))
+        return
+    yield first.removeprefix(_BYTE_ORDER_MARK)
+    yield from lines
+
+
+class _Reading:
+    """Reads what is not one object on a line of its own."""
+
+    def __init__(self, ledger: Ledger, prefix: str) -> None:
+        self.ledger, self.prefix = ledger, prefix
+
+    def reject(self, number: int, why: str) -> None:
+        self.ledger.lines += 1
+        self.ledger.unreadable.append((number, f"{self.prefix}{why}"))
+
+    def objects(self, line: bytes, number: int) -> Iterator[Event]:
+        value, why = _value(line)
+        if why:
+            yield from self.beside_text(line, number, why)
+            return
+        is_list = isinstance(value, list) and any(isinstance(each, dict) for each in value)
+        yield from self.only_objects(value if is_list else [value], number)
+
+    def only_objects(self, values: Iterable[Json], number: int) -> Iterator[Event]:
+        for value in values:
+            if isinstance(value, dict):
+                self.ledger.lines += 1
+                yield value
+            else:
+                self.reject(number, f"JSON, but no object: {_kind(value)}")
+
+    def beside_text(self, line: bytes, number: int, why: str) -> Iterator[Event]:
+        """The events of a line that is no JSON value; what is around them goes to the ledger."""
+        text, ledger = line.decode("utf-8", "replace"), self.ledger
+        done, begin = 0, text.find("{")
+        unread: list[str] = []
+        while begin >= 0:
+            value, end = _value_at(text, begin)
+            if is_event(value):
+                unread.append(text[done:begin])
+                ledger.lines += 1
+                ledger.prefixed += bool(unread[0])
+                ledger.prefix = ledger.prefix or unread[0]
+                yield well_formed(value)
+                done, begin = end, text.find("{", end)
+            else:
+                event = _EVENT_BEGINS.search(text, begin + 1)
+                begin = event.start() if event else -1
+        for part in (*unread, text[done:]):
+            if not done:
+                self.reject(number, why)
+            elif _UNSEEN.sub("", part):
+                what = "broken JSON" if part.startswith("{") else "text"
+                self.reject(number, f"{what} beside an event")
+
+    def over_lines(self, text: str, number: int) -> Iterator[Event]:
+        """The objects of text whose values run over many lines; what is broken, by lines."""
+        if not text.startswith("["):
+            self.ledger.note("events of the log run over several lines; each counts as one")
+        else:
+            values, why = _value(text.encode())
+            if not why:
+                self.ledger.note("the log is one JSON array; its elements count as lines")
+                yield from self.only_objects(values, number)
+                return
+            self.ledger.note("the log is a JSON array that is broken or cut off")
+        at, counted_to, sound = 0, 0, True
+        while at < len(text):
+            if text[at] in " \t\r\n\f\v,[]":
+                at += 1
+                continue
+            number += text.count("\n", counted_to, at)
+            counted_to = at
+            value, end = _value_at(text, at)
+            if isinstance(value, dict) and (sound or is_event(value)):
+                self.ledger.lines += 1
+                yield well_formed(value)
+            else:
+                sound, end = False, text.find("\n", at)
+                end = end if end >= 0 else len(text)
+                yield from self.objects(text[at:end].strip().encode(), number)
+            at = end
+
+
+def _value(line: bytes) -> tuple[Json, str]:
+    """The JSON value on a line, else why it is none.
+
+    The patient parser reads what the fast one refuses: broken UTF-8, halves of surrogate pairs,
+    NaN, numbers out of range.
+    """
+    try:
+        try:
+            return _decode(line), ""
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return well_formed(json.loads(line.decode("utf-8", "replace"))), ""
+    except RecursionError:
+        return None, "nested too deeply to be read"
+    except ValueError:
+        packed = next((name for magic, name in _MAGIC.items() if line.startswith(magic)), "")
+        if packed:
+            return None, f"{COMPRESSED} {packed}"
+        return None, "broken JSON" if line[:1] in b"{[" else "no JSON"
+
+
+def _kind(value: Json) -> str:
+    names = {str: "a text", list: "an array", bool: "a truth value", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _value_at(text: str, begin: int) -> tuple[Json, int]:
+    """The JSON value that begins there and where it ends; None where none does."""
+    try:
+        return _scan(text, begin)
+    except (ValueError, RecursionError):
+        return None, begin

@@ -1,0 +1,258 @@
+"""Agents that tool calls start: when they begin and end, and what the log says about them.
+
+In the foreground, a subagent's messages stand in the log with ``parent_tool_use_id``, and the
+tool's result ends it. In the background, the tool's result only says that it was launched, and
+``task_notification`` ends it; its messages lie in a transcript beside the log, or nowhere. What
+the log does not show of a subagent is left out; what it says about it is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+
+from evalkit.claude_log.content_blocks import Trimmer
+from evalkit.claude_log.reader import Event
+from evalkit.claude_log.session import (
+    AGENT_TOOLS,
+    ModelCall,
+    Session,
+    Subagent,
+    Thread,
+    ToolCall,
+    ToolCalls,
+)
+from evalkit.claude_log.timing import Tick, drop_outliers, lay_out, parse_time
+from evalkit.claude_log.usage import Totals, settle_output
+from evalkit.core.content import id_of, mapping_of, plain_text, text_of
+from evalkit.core.usage import Usage, count, usage_from
+from evalkit.core.values import Json
+
+_LAUNCHED = "Async agent launched"
+_STILL_GOING = frozenset({"pending", "running", "in_progress", "async_launched", ""})
+_FIGURES = {
+    "total_tokens": "evalkit.subagent.total_tokens",
+    "totalTokens": "evalkit.subagent.total_tokens",
+    "tool_uses": "evalkit.subagent.tool_uses",
+    "totalToolUseCount": "evalkit.subagent.tool_uses",
+    "duration_ms": "evalkit.subagent.duration_ms",
+    "totalDurationMs": "evalkit.subagent.duration_ms",
+}
+
+
+@dataclass(slots=True)
+class Tasks:
+    """What system events and tool results say about subagents and other tasks.
+
+    Attributes:
+        trim: Shortens what they say.
+        tools: Tool calls by their id.
+        started: Calls that started a subagent; those inside a subagent after the call that
+            started it.
+    """
+
+    trim: Trimmer
+    tools: ToolCalls
+    started: list[ToolCall] = field(default_factory=list)
+    _tool_of: dict[str, ToolCall] = field(default_factory=dict)
+    _kind_of: dict[str, str] = field(default_factory=dict)
+
+    def agent_of(self, tool: ToolCall) -> Subagent:
+        """The subagent that the tool call started."""
+        if tool.agent is None:
+            asked = mapping_of(tool.input)
+            thread = Thread(last=tool.start, prompt=asked.get("prompt"))
+            tool.agent = Subagent(thread, kind=text_of(asked.get("subagent_type")))
+            if description := text_of(asked.get("description")):
+                tool.agent.facts["evalkit.subagent.description"] = description
+            self.started.append(tool)
+        return tool.agent
+
+    def add_event(self, event: Event, tick: Tick) -> str | None:
+        """Add a ``task_…`` event; returns why not, if it belongs to nothing in the log."""
+        subtype, task_id = text_of(event.get("subtype")), id_of(event.get("task_id"))
+        tool_id, tool = id_of(event.get("tool_use_id")), self._tool_of.get(task_id)
+        if tool_id and (tool is None or tool.tool_use_id != tool_id):
+            tool = self.tools.starter(tool_id)
+        if kind := text_of(event.get("task_type")):
+            self._kind_of[task_id] = kind
+        if tool is None:
+            return f"system/{subtype} without its tool call"
+        self._tool_of[task_id] = tool
+        known = self._kind_of.get(task_id)
+        if known is not None:
+            is_agent = "bash" not in known and "shell" not in known
+        else:
+            is_agent = tool.agent is not None or tool.name in AGENT_TOOLS
+        if is_agent:
+            self._agent_event(self.agent_of(tool), event, tick)
+            return None
+        # a command that runs as a task
+        facts = {
+            key: self.trim.value(event[key], "task")
+            for key in ("task_id", "task_type", "status", "summary")
+            if event.get(key)
+        }
+        tool.facts["evalkit.task"] = {**mapping_of(tool.facts.get("evalkit.task")), **facts}
+        return None
+
+    def _agent_event(self, agent: Subagent, event: Event, tick: Tick) -> None:
+        agent.agent_id = agent.agent_id or id_of(event.get("task_id"))
+        agent.kind = agent.kind or text_of(event.get("subagent_type"))
+        if agent.thread.prompt is None:
+            agent.thread.prompt = event.get("prompt")
+        _add_figures(agent, mapping_of(event.get("usage")))
+        patch = mapping_of(event.get("patch"))
+        status = text_of(patch.get("status")) or text_of(event.get("status"))
+        if status in _STILL_GOING:
+            return
+        agent.status = status
+        if tick.stamp is None:
+            tick.stamp = parse_time(patch.get("end_time"))
+        agent.end = tick
+        if summary := text_of(event.get("summary")):
+            agent.answer = self.trim.text(summary, "subagent's answer")
+        if error := text_of(patch.get("error")):
+            agent.facts["evalkit.subagent.error"] = self.trim.text(error, "subagent's error")
+
+    def add_result(self, tool: ToolCall, result: Mapping[str, Json]) -> None:
+        """Add the result of a tool, if it says anything about a subagent.
+
+        Args:
+            tool: The call, with its output.
+            result: The event's ``tool_use_result``.
+        """
+        text, agent_id = plain_text(tool.output), id_of(result.get("agentId"))
+        is_agent = tool.name in AGENT_TOOLS and not tool.failed
+        if tool.agent is None and not is_agent and not agent_id:
+            return
+        agent = self.agent_of(tool)
+        agent.agent_id = agent_id or agent.agent_id
+        agent.kind = agent.kind or text_of(result.get("agentType"))
+        agent.model = text_of(result.get("resolvedModel")) or agent.model
+        is_launch = result.get("isAsync") is True or result.get("status") == "async_launched"
+        if is_launch or text.startswith(_LAUNCHED):
+            agent.background = True
+            return
+        agent.end = tool.end
+        agent.status = agent.status or ("failed" if tool.failed else "completed")
+        content = result.get("content")
+        agent.answer = text if content is None else self.trim.blocks(content, "subagent's answer")
+        agent.closing = usage_from(result.get("usage"))
+        _add_figures(agent, result)
+
+
+def _add_figures(agent: Subagent, figures: Mapping[str, Json]) -> None:
+    for key, name in _FIGURES.items():
+        if figure := count(figures.get(key)):
+            agent.facts[name] = figure
+
+
+# -- transcripts beside the log ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """A subagent's own transcript, as far as its first event tells about it."""
+
+    name: str
+    agent_id: str
+    session_id: str
+    prompt: str
+    events: Iterator[Event]
+
+    def owner(self, agents: Iterable[Subagent]) -> Subagent | None:
+        """The one of these subagents whose messages it holds."""
+        by_id = [agent for agent in agents if agent.agent_id and agent.agent_id == self.agent_id]
+        if by_id:
+            return by_id[0]
+        unnamed = [agent for agent in agents if not agent.agent_id and self.prompt]
+        asked = [agent for agent in unnamed if agent.thread.prompt == self.prompt]
+        return asked[0] if len(asked) == 1 else None
+
+
+def transcripts_of(sidecars: Mapping[str, Iterable[Event]]) -> Iterator[Transcript]:
+    """The transcripts in these files, by their names; of an empty one, none."""
+    for name in sorted(sidecars):
+        events = iter(sidecars[name])
+        first = next(events, None)
+        if first is not None:
+            stem = name.rsplit("/", 1)[-1].removesuffix(".jsonl")
+            agent_id = id_of(first.get("agentId")) or stem.removeprefix("agent-")
+            prompt = plain_text(mapping_of(first.get("message")).get("content"))
+            session_id = id_of(first.get("sessionId"))
+            yield Transcript(name, agent_id, session_id, prompt, chain([first], events))
+
+
+def anchor(started: Iterable[ToolCall]) -> None:
+    """Let transcripts, which always have times, tell a log without them when it was."""
+    for tool in started:
+        agent = tool.agent
+        stamped = agent.aside.stamped if agent is not None and agent.aside is not None else []
+        if agent is None or not stamped:
+            continue
+        if tool.start.stamp is None:
+            tool.start.stamp = stamped[0].stamp
+        if agent.end is not None and agent.end.stamp is None:
+            agent.end.stamp = stamped[-1].stamp
+
+
+def lay_out_transcripts(started: Iterable[ToolCall]) -> None:
+    """Give the transcripts' ticks their place in time, callers' first."""
+    for tool in started:
+        agent = tool.agent
+        if agent is None or agent.aside is None:
+            continue
+        drop_outliers(agent.aside.ticks)
+        end = agent.end or tool.end or tool.start
+        agent.aside.duration = max(0, end.at - tool.start.at) or None
+        lay_out([agent.aside], tool.start.at)
+
+
+# -- a subagent's last message, of which often only the result of its tool tells -----------------
+
+
+def add_closing_calls(session: Session, totals: Totals | None) -> None:
+    """Give subagents the last message that only the result of their tool tells of.
+
+    The result holds the subagent's answer and the tokens of the message that gave it. Where the
+    message itself is in the log, only its output tokens are new. Figures that would exceed the
+    session's totals are not believed: versions differ in what they add up there.
+    """
+    closing = [
+        (tool, tool.agent, tool.agent.closing)
+        for thread in session.main.threads
+        for tool in thread.tools
+        if tool.agent is not None and tool.agent.closing is not None
+    ]
+    room = _room(session, totals) if closing and totals is not None else {}
+    for tool, agent, usage in closing:
+        calls = [call for call in agent.thread.calls if not call.synthetic]
+        last = calls[-1] if calls else None
+        if last is not None and last.usage is not None and last.usage.read == usage.read:
+            if not last.output_basis:
+                settle_output(last, usage.output, "tool result")
+            continue
+        model = agent.model or (last.model if last is not None else "")
+        share = totals.share_of(model) if totals is not None and model else None
+        if tool.end is None or share is None or not room[share.model].covers(usage):
+            continue
+        room[share.model] -= usage
+        call = ModelCall("", model, start=agent.thread.last, end=tool.end)
+        call.inputs, agent.thread.waiting = agent.thread.waiting, []
+        text = plain_text(agent.answer)
+        call.blocks = [{"type": "text", "text": text}] if text else []
+        call.usage, call.output_basis = usage, "tool result"
+        call.facts["evalkit.source"] = "the tool's result; the message itself is not in the log"
+        agent.thread.calls.append(call)
+
+
+def _room(session: Session, totals: Totals) -> dict[str, Usage]:
+    """Model, as the result names it, to the tokens that no call in the log accounts for."""
+    room = {share.model: share.usage for share in totals.models}
+    for call in session.calls:
+        share = totals.share_of(call.model)
+        if share is not None and call.usage is not None:
+            room[share.model] -= call.usage
+    return room

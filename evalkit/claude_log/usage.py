@@ -1,0 +1,288 @@
+"""What a session's result event says it used and cost, model by model, and the price behind that.
+
+A result event says how many tokens of each kind a model used and what they cost together. All
+of Anthropic's prices stand in fixed ratios to the price of an input token. So there is one
+unknown, and it always has a solution; that the solution is a round number of cents for a million
+tokens is what shows that the ratios hold. No price list is needed, and none can be out of date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from evalkit.claude_log.session import ModelCall, Session
+from evalkit.core.content import list_of, mapping_of
+from evalkit.core.price import (
+    CACHE_READ_RATIO,
+    CACHE_WRITE_1H_RATIO,
+    CACHE_WRITE_RATIO,
+    OUTPUT_RATIO,
+    WEB_SEARCH_USD,
+)
+from evalkit.core.results import Usage as Reported
+from evalkit.core.usage import Usage, count, model_key, total, usage_from
+from evalkit.core.values import Json
+
+REPORTED_KINDS = {
+    "input": "input",
+    "output": "output",
+    "cache_read": "cache_read",
+    "cache_create": "cache_write",
+}
+"""The harness's names of the kinds of tokens, to :class:`~evalkit.core.usage.Usage`'s."""
+
+_CENTS = 100
+_DEAREST = 1_000 * _CENTS  # for a million tokens; beyond it a round number explains nothing
+_ROUND = 1e-6  # of how far from a whole number a price may be: by chance, one in 500,000 is
+
+
+@dataclass(frozen=True, slots=True)
+class StatedPrice:
+    """What a model costs by a log's own figures.
+
+    Attributes:
+        per_million: USD for a million input tokens, read afresh.
+        total: The usage that shows it, its cache writes told apart as they were priced.
+        by_duration: Whether cache writes kept for an hour cost more; older versions of Claude
+            Code priced all alike.
+    """
+
+    per_million: float
+    total: Usage
+    by_duration: bool
+
+    def cost(self, usage: Usage) -> tuple[float, float]:
+        """USD for what a call read and for what it wrote."""
+        unit = self.per_million / 1_000_000
+        if not self.by_duration:
+            usage = replace(usage, cache_write_1h=0)
+        return _read_weight(usage) * unit, usage.output * OUTPUT_RATIO * unit
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTotal:
+    """One model's share of a session.
+
+    Attributes:
+        model: Its name, as the result event writes it; empty where that names no models.
+        usage: Its tokens.
+        cost: USD for them; None where the log does not say.
+        searches: Web searches that the API ran for it.
+    """
+
+    model: str
+    usage: Usage
+    cost: float | None = None
+    searches: int = 0
+
+    def price(self, hour_writes: int) -> StatedPrice | None:
+        """The price that explains the cost; None where none does.
+
+        Args:
+            hour_writes: Cache writes, among the calls the log shows, that are kept for an hour.
+                The totals do not tell cache writes apart: those of calls that are not shown are
+                tried as all of one duration, and at last all writes as priced alike.
+        """
+        paid = (self.cost or 0.0) - self.searches * WEB_SEARCH_USD
+        if paid <= 0:
+            return None
+        written = self.usage.cache_write
+        for writes in dict.fromkeys((min(hour_writes, written), written, 0)):
+            usage = replace(self.usage, cache_write_1h=writes)
+            tokens = weight(usage)
+            cents = paid / tokens * 1_000_000 * _CENTS if tokens else 0.0
+            tolerance = _ROUND * max(1.0, cents / _CENTS)
+            if 1 <= cents <= _DEAREST and abs(cents - round(cents)) <= tolerance:
+                by_duration = writes > 0 or not hour_writes
+                return StatedPrice(round(cents) / _CENTS, usage, by_duration)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What one session used.
+
+    Attributes:
+        models: Share of each model, helpers and subagents included.
+        main: The main thread's tokens; None where the log does not say.
+        last_messages: Tokens of the main thread's last messages, their output final.
+        cost: USD for the session; None where the log does not say.
+    """
+
+    models: tuple[ModelTotal, ...] = ()
+    main: Usage | None = None
+    last_messages: tuple[Usage, ...] = ()
+    cost: float | None = None
+
+    @property
+    def names_none(self) -> bool:
+        """Whether the result says tokens, but not of which model."""
+        return [share.model for share in self.models] == [""]
+
+    @property
+    def usage(self) -> Usage:
+        """All models' tokens."""
+        return total(share.usage for share in self.models)
+
+    def share_of(self, model: str) -> ModelTotal | None:
+        """The share of the model that goes by this name or one that means the same.
+
+        A call that names no model is the only model's there is.
+        """
+        exact = [share for share in self.models if model in {share.model, ""}]
+        alike = exact or [s for s in self.models if model_key(s.model) == model_key(model)]
+        return alike[0] if len(alike) == 1 else None
+
+    def __sub__(self, before: Totals) -> Totals:
+        """What is left without an earlier session's."""
+        models = []
+        for share in self.models:
+            if (earlier := before.share_of(share.model)) is None:
+                models.append(share)
+                continue
+            usage, cost = share.usage - earlier.usage, _minus(share.cost, earlier.cost)
+            searches = max(0, share.searches - earlier.searches)
+            models.append(ModelTotal(share.model, usage, cost, searches))
+        cost = _minus(self.cost, before.cost)
+        return replace(self, models=tuple(models), cost=cost)
+
+
+def weight(usage: Usage) -> float:
+    """How many input tokens, read afresh, cost as much as all of these."""
+    return _read_weight(usage) + usage.output * OUTPUT_RATIO
+
+
+def _read_weight(usage: Usage) -> float:
+    return (
+        usage.input
+        + usage.cache_read * CACHE_READ_RATIO
+        + (usage.cache_write - usage.cache_write_1h) * CACHE_WRITE_RATIO
+        + usage.cache_write_1h * CACHE_WRITE_1H_RATIO
+    )
+
+
+def totals_of(result: Mapping[str, Json] | None) -> Totals | None:
+    """The totals in a result event; None where there is no such event or it holds none."""
+    if result is None:
+        return None
+    main = usage_from(result.get("usage"))
+    cost = _money(result.get("total_cost_usd"))
+    shares = tuple(
+        ModelTotal(
+            model=model,
+            usage=usage_from(used) or Usage(),
+            cost=_money(used.get("costUSD")),
+            searches=count(used.get("webSearchRequests")),
+        )
+        for model, used in mapping_of(result.get("modelUsage")).items()
+        if isinstance(used, dict)
+    )
+    if not shares and main is not None:
+        shares = (ModelTotal("", main, cost),)
+    if not shares and cost is None:
+        return None
+    last = map(usage_from, list_of(mapping_of(result.get("usage")).get("iterations")))
+    return Totals(shares, main, tuple(usage for usage in last if usage is not None), cost)
+
+
+def logged_usage(calls: Iterable[ModelCall]) -> Usage:
+    """What the log's messages say that these calls used."""
+    return total(call.usage for call in calls if call.usage is not None)
+
+
+def settle_output(call: ModelCall, output: int, basis: str) -> None:
+    """Replace a call's logged output tokens by what is known to be true."""
+    if call.usage is not None:
+        call.facts["evalkit.usage.output_tokens_logged"] = call.usage.output
+        call.usage = replace(call.usage, output=output)
+        call.output_basis = basis
+
+
+def own_totals(sessions: Sequence[Session]) -> list[Totals | None]:
+    """The totals of each session by itself.
+
+    One process of Claude Code that answers several prompts restates, in each result, all that it
+    used since it began; several processes that share a session's id do not. The log does not say
+    which it is, but its figures do: see :func:`_continues` and :func:`_adds_cost`.
+    """
+    own: list[Totals | None] = []
+    earlier: list[tuple[str, Totals, float]] = []  # session's id, what it stated, a token's price
+    for session in sessions:
+        if own and session.step != sessions[len(own) - 1].step:
+            earlier = []  # each step is a process of its own
+        stated = alone = totals_of(session.result)
+        if stated is not None and alone is not None and (stated.models or stated.cost):
+            tokens = weight(stated.usage if stated.models else logged_usage(session.calls))
+            same = [each for each in earlier if each[0] == session.session_id]
+            for _, before, price in (same or earlier)[-1:]:
+                if _continues(before, stated, session):
+                    alone = stated - before
+                elif same and _adds_cost(stated, before, price, tokens):
+                    alone = stated - Totals(
+                        (ModelTotal("", Usage(), before.cost),), cost=before.cost
+                    )
+            earlier.append((session.session_id, stated, (alone.cost or 0.0) / (tokens or 1.0)))
+        own.append(alone)
+    return own
+
+
+def _adds_cost(stated: Totals, before: Totals, price: float, tokens: float) -> bool:
+    """Whether a result without models restates the cost of an earlier one, not its tokens.
+
+    It does if a token's price is nearer to the earlier one's that way.
+    """
+    if any(share.model for share in stated.models) or stated.cost is None:
+        return False
+    rest = stated.cost - (before.cost or 0.0)
+    return rest >= 0 and (not tokens or price**2 < rest * stated.cost / tokens**2)
+
+
+def _continues(before: Totals, stated: Totals, session: Session) -> bool:
+    """Whether a session's result restates what an earlier one said.
+
+    It does if nothing in it is smaller, if what is left when the earlier figures are taken off
+    still covers what the session's own messages show, and if the session's messages do not
+    already account for all of it.
+    """
+    logged = logged_usage(session.calls)
+    pairs = [(stated.share_of(share.model), share) for share in before.models]
+    grown = all(
+        now is not None and now.usage.covers(then.usage) and now.usage.output >= then.usage.output
+        for now, then in pairs
+    )
+    dearer = (stated.cost or 0.0) >= (before.cost or 0.0)
+    left = stated.usage - before.usage
+    accounted = logged.read == stated.usage.read
+    return bool(pairs) and grown and dearer and left.covers(logged) and not accounted
+
+
+def _minus(now: float | None, before: float | None) -> float | None:
+    return None if now is None else max(0.0, now - (before or 0.0))
+
+
+def _money(raw: Json) -> float | None:
+    if isinstance(raw, bool) or not isinstance(raw, (int, float)) or not 0 <= raw < float(2**53):
+        return None
+    return float(raw)
+
+
+def complete_totals(own: Totals | None, reported: Reported) -> Totals | None:
+    """A session's totals, from what the run reports where the session itself is silent."""
+    if own is not None and own.models:
+        return own
+    tokens = reported_usage(reported.tokens)
+    shares = tuple(
+        ModelTotal(model, usage, used.get("cost_usd"))
+        for model, used in reported.per_model.items()
+        if (usage := reported_usage(used)) != Usage()
+    )
+    if not shares and tokens != Usage():
+        shares = (ModelTotal("", tokens, reported.cost_usd),)
+    cost = (own.cost if own is not None else None) or reported.cost_usd
+    return Totals(shares, cost=cost) if shares or cost else own
+
+
+def reported_usage(tokens: Mapping[str, float]) -> Usage:
+    """Tokens by the harness's names of their kinds."""
+    return Usage(**{name: count(tokens.get(kind)) for kind, name in REPORTED_KINDS.items()})
