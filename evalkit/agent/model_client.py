@@ -92,8 +92,7 @@ def claude(request: Request, on_wait: Callable[[str], None]) -> tuple[Claude | N
     known = {**dotenv, **{name: text for name, text in os.environ.items() if text.strip()}}
     named = request.model or known.get("MODEL", "").strip()
     has_key = any(known.get(name, "").strip() for name in (KEY, TOKEN))
-    why = "MODEL names it" if named else "a key was found"
-    why = "it was asked for" if request.model else why
+    why = "it was asked for" if request.model else "MODEL names it"
     workspace, settings = Connection(), None
     if named == OFFLINE:
         return None, why
@@ -109,7 +108,9 @@ def claude(request: Request, on_wait: Callable[[str], None]) -> tuple[Claude | N
     )
     from evalkit.agent.claude import Claude  # its library takes a second to load
 
-    return Claude(settings, price=price_of_model(settings.model), on_wait=on_wait), why
+    return Claude(
+        settings, price=price_of_model(settings.model), on_wait=on_wait
+    ), why if named else "a key was found"
 
 
 def settings_from_env(

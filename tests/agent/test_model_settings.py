@@ -97,6 +97,7 @@ def test_a_model_is_named_by_a_flag_before_the_environment() -> None:
         ({"auth_token": TOKEN}, A_KEY, {}, "Databricks token would be sent to Anthropic"),
         ({}, {"ANTHROPIC_API_KEY": "sk-ant-…"}, {}, "holds characters that none has"),
         ({}, {"ANTHROPIC_API_KEY": "a\nx-evil: b"}, {}, "holds characters that none has"),
+        ({"auth_token": "\ufffd key"}, AT_WORKSPACE, {}, "holds characters that none has"),
         ({}, A_KEY, {"ANTHROPIC_BASE_URL": "https://[half"}, "is no URL"),
         ({}, A_KEY, {"ANTHROPIC_BASE_URL": "w.example"}, "is no URL"),
         ({}, {}, {}, "there is no key for Claude"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -53,23 +52,21 @@ class Connection:
         """A secret's text. No message names it, and the SDK's own log leaves it out.
 
         Raises:
-            InputError: there is no such secret, it is no text, or reading it is not allowed.
+            InputError: there is no such secret, or reading it is not allowed.
             DatabricksError: the workspace cannot be reached, or answers with an error.
         """
         from databricks.sdk.errors import NotFound
 
-        name, doing = f"{scope}/{key}", f"reading the secret {scope}/{key}"
+        doing = f"reading the secret {scope}/{key}"
         try:
             found = self.ask(doing, lambda client: client.secrets.get_secret(scope, key))
-            return base64.b64decode(found.value or "", validate=True).decode("utf-8")
-        except NotFound:
+        except NotFound as error:
             put = f"databricks secrets put-secret {scope} {key}"
-            what = f"there is no secret {name} in {self.host}"
+            what = f"there is no secret {scope}/{key} in {self.host}"
             fix = f"databricks secrets create-scope {scope}; {put}"
-        except (binascii.Error, UnicodeDecodeError):
-            what, fix = f"the secret {name} is no text", "put it again with --string-value"
-        # without its cause, which would show the secret
-        raise InputError(Problem(what, field="secret_scope, secret_key", fix=fix))
+            raise InputError(Problem(what, field="secret_scope, secret_key", fix=fix)) from error
+        # what is no text holds characters that no token has, which is found out later
+        return base64.b64decode(found.value or "").decode(errors="replace")
 
     def ask(self, doing: str, question: Callable[[WorkspaceClient], T]) -> T:
         """The answer; asked again while the trouble may pass, and once with fresh credentials.
