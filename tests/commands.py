@@ -7,6 +7,7 @@ process for each command that it reads from stdin.
 from __future__ import annotations
 
 import functools
+import gc
 import json
 import os
 import runpy
@@ -211,6 +212,7 @@ def _warm_up(template: Path, folder: Path) -> None:
 
 def _serve(template: str, folder: str) -> None:
     _warm_up(Path(template), Path(folder))
+    gc.freeze()  # else each child's collector walks through all that was imported, and copies it
     tell = functools.partial(print, flush=True)
     tell("ready")
     for line in sys.stdin:

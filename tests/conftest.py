@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 os.environ.update(OFFLINE)
 
-LONGEST = ("test_house.py", "test_tour.py", "/bundle/", "/notebooks/", "/agent/", "/flows/")
+LONGEST = (
+    *("test_house.py", "test_tour.py", "/bundle/", "/notebooks/", "/agent/", "/flows/"),
+    *("/suite/", "/adapters/", "/strangers/"),
+)
 """What begins first, so that no worker is left with a long file when the others have ended."""
 
 

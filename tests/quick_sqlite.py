@@ -28,15 +28,15 @@ def _wait_for_no_disk(connection: Any, _: object) -> None:
 
 def _serve(database: str, artifacts: str, host: str, port: str) -> None:
     import uvicorn
-    from mlflow.server import constants
 
-    os.environ |= {
-        constants.BACKEND_STORE_URI_ENV_VAR: database,
-        constants.REGISTRY_STORE_URI_ENV_VAR: database,
-        constants.ARTIFACT_ROOT_ENV_VAR: "mlflow-artifacts:/",
-        constants.ARTIFACTS_DESTINATION_ENV_VAR: artifacts,
-        constants.SERVE_ARTIFACTS_ENV_VAR: "true",
+    given = {
+        "FILE_STORE": database,
+        "REGISTRY_STORE": database,
+        "ARTIFACT_ROOT": "mlflow-artifacts:/",
+        "ARTIFACT_DESTINATION": artifacts,
+        "SERVE_ARTIFACTS": "true",
     }
+    os.environ |= {f"_MLFLOW_SERVER_{name}": value for name, value in given.items()}
     uvicorn.run("mlflow.server.fastapi_app:app", host=host, port=int(port))
 
 

@@ -6,6 +6,7 @@ As a script it is a writer that can be killed: it reads one job a line, forks a 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -133,6 +134,7 @@ def _serve() -> None:
     import mlflow.tracking._tracking_service.utils  # noqa: F401 - the children find it imported
     import quick_sqlite  # noqa: F401 - for children that write to a database
 
+    gc.freeze()  # else each child's collector walks through all that was imported, and copies it
     _tell("ready")
     for line in sys.stdin:
         job = json.loads(line)

@@ -186,17 +186,6 @@ def test_as_a_script_it_goes_on_with_a_session_and_ends_with_its_report(script, 
     assert "the suite is verified; run it again with: " in ended.err
 
 
-def test_as_a_script_without_a_proven_suite_it_says_how_to_go_on(script, busy_project, sqlite_uri):
-    flags = ("--experiment-id=support", f"--tracking-uri={sqlite_uri}", "--session=short")
-    ended = script(NOTEBOOK, *flags, "--model=offline", "--json", cwd=busy_project.root)
-    assert ended.code == 1
-    assert ended.report["error"].startswith("too few traces: 7 good answers are no proof")
-    assert ended.report["error"].endswith("evalkit agent --session short")
-    assert (ended.report["verified"], ended.report["sessions_run"]) == (False, 1)
-    assert (busy_project.root / "sessions/short/evaluation/scorers.py").exists()
-    assert "session 1: Write a suite by rules" in ended.err
-
-
 def test_in_jupyter_it_shows_the_finished_suite(jupyter, exported, finished_session, tmp_path):
     notebook = nbformat.read(exported / "run_eval_agent.ipynb", as_version=4)
     told = {"model": "offline", **finished_session.parameters}

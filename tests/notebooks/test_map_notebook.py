@@ -2,13 +2,10 @@
 
 import importlib.util
 import json
-import shutil
 
-import nbformat
 import pytest
 
 from evalkit import InputError, notebooks
-from evalkit.export import export
 from evalkit.host import Host
 
 NOTEBOOK = notebooks.folder() / "map_dataset.py"
@@ -146,21 +143,6 @@ def test_as_a_script_it_does_what_the_command_does(script, mapped_project):
         "expected.yaml:outcome": [3, 3],
     }
     assert saved(mapped_project)["inputs"] == {"prompt": "input.yaml:prompt"}
-
-
-def test_exported_it_writes_the_mapping_in_jupyter(jupyter, tmp_path, project):
-    project.remove("tmp/schema_mapping.json")
-    place = tmp_path / "only"
-    place.mkdir()
-    shutil.copy(NOTEBOOK, place)
-    export(tmp_path / "out", place)
-    ended = nbformat.read(tmp_path / "out/map_dataset.ipynb", as_version=4)
-    jupyter.run(ended, project.root)
-    assert saved(project) == {
-        "_eval": "support",
-        "inputs": {"prompt": "input.yaml:prompt"},
-        "expectations": {"outcome": "expected.yaml:outcome"},
-    }
 
 
 def test_a_program_gets_the_proposal_and_its_gaps(module, mapped_project):
