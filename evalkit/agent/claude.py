@@ -125,26 +125,12 @@ class Claude:
             "system": system or anthropic.omit,
             "tools": [*map(dict, tools)] or anthropic.omit,
         }
-        try:
-            reply = self._repeated(request, on_text)
-        except ModelError as failure:
-            failure.usage, failure.cost_usd = self._booked()
-            raise
-        usage, cost_usd = self._booked()
-        return replace(reply, usage=usage, cost_usd=cost_usd)
-
-    def _booked(self) -> tuple[Usage, float | None]:
-        """Tokens of all attempts so far, and USD, each attempt by its own length."""
-        paid, self._paid = self._paid, []
-        if self._price is None:
-            return total(paid), None if paid else 0.0
-        return total(paid), sum(map(self._price.cost, paid), 0.0)
-
-    def _repeated(self, request: dict[str, Any], on_text: Callable[[str], None]) -> Reply:
         attempt = 1
         while True:
             try:
-                return self._streamed({**request, **self._extras}, on_text)
+                reply = self._streamed({**request, **self._extras}, on_text)
+                usage, cost_usd = self._booked()
+                return replace(reply, usage=usage, cost_usd=cost_usd)
             except TROUBLE as error:
                 said, trouble = _in_words(error), error
             kept = {name: value for name, value in self._extras.items() if name not in said}
@@ -152,10 +138,7 @@ class Claude:
                 self._extras = kept
                 continue
             if attempt == ATTEMPTS or LASTING.match(said):
-                form = next(form for begins, form in FAILURES.items() if re.match(begins, said))
-                words = form.format(said=said, model=self.name)
-                kind = ContextFull if "shorten" in form else ModelError
-                raise kind(f"{self._settings.base_url} {words}, {self._advice}") from trouble
+                raise self._failure(said) from trouble
             headers = getattr(getattr(trouble, "response", None), "headers", {})
             seconds, asked = 0.5 * 2 ** (attempt - 1), headers.get("retry-after", "")
             if re.fullmatch(r"-?\d+(\.\d+)?", asked):  # else it is a date, mostly
@@ -163,6 +146,20 @@ class Claude:
             self._on_wait(f"{said}: attempt {attempt} of {ATTEMPTS} in {seconds:.0f} s")
             self._sleep(seconds)
             attempt += 1
+
+    def _failure(self, said: str) -> ModelError:
+        usage, cost_usd = self._booked()
+        form = next(form for begins, form in FAILURES.items() if re.match(begins, said))
+        words = f"{self._settings.base_url} {form.format(said=said, model=self.name)}"
+        kind = ContextFull if "shorten" in form else ModelError
+        return kind(f"{words}, {self._advice}", usage=usage, cost_usd=cost_usd)
+
+    def _booked(self) -> tuple[Usage, float | None]:
+        """Tokens of all attempts so far, and USD, each attempt by its own length."""
+        paid, self._paid = self._paid, []
+        if self._price is None:
+            return total(paid), None if paid else 0.0
+        return total(paid), sum(map(self._price.cost, paid), 0.0)
 
     def _streamed(self, request: dict[str, Any], on_text: Callable[[str], None]) -> Reply:
         """One attempt; the library takes for whole what breaks off without an error."""
