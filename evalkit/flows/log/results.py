@@ -22,8 +22,7 @@ from evalkit.core.placement import Placement, is_recorded
 from evalkit.core.receipt import WHOLE_RUN
 from evalkit.core.spans import Trace
 from evalkit.core.values import Json
-from evalkit.flows.log.origin import commit_of
-from evalkit.flows.log.tracing import began, stub_of, trace_of
+from evalkit.flows.log.tracing import began, commit_of, stub_of, trace_of
 from evalkit.flows.trace_index import find_traces
 
 PROGRESS = 25
