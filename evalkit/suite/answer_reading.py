@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from typing import Any
 
-from evalkit.suite.word_lists import MONTHS, STOPWORDS, UNITS
+from evalkit.suite.word_lists import MONTHS, NUMBERS, STOPWORDS, UNITS
 
 WORD = re.compile(r"[^\W\d_][\w'\u2019]*")
 
@@ -22,7 +22,7 @@ LINK = re.compile(r"https?://[^\s<>()\[\]{}\"'`|]+|\bwww\.[^\s<>()\[\]{}\"'`|]+"
 SENTENCE = re.compile(r"(?<=[.!?\u3002\uff01\uff1f])[\"')\]]*\s+|\n+")
 
 NUMERIC_DATE = re.compile(
-    r"\b(?:\d{4}-(\d\d)-(\d\d)|(\d\d?)\.(\d\d?)\.(?:\d{4}|\d\d\b)?"
+    r"(?<![\w.-])(?:\d{4}-(\d\d)-(\d\d)|(\d\d?)\.(\d\d?)\.(?:\d{4}|\d\d\b)?"
     r"|(\d\d?)/(\d\d?)/\d{2,4})(?!\d)"
 )
 
@@ -33,7 +33,7 @@ NAMED_DATE = re.compile(
 FIGURE = re.compile(
     r"([€$£¥]|\b(?:EUR|USD|GBP|CHF|Rs)\b)?\s?"
     r"(?<![\w.])((?:[^\W\d_]+[-_/]?)?\d(?:[\w]|[.,:/_-](?=[^\W_]))*)"
-    r"(?:\s?([%€$£¥°]\w?)|\.?[ -](?:[^\W\d_]+\s(?=[^\W\d_]))??([^\W\d_]+))?"
+    r"(?:\s?([%‰€$£¥°]\w?)|\.?[ -](?:[^\W\d_]+\s(?=[^\W\d_]))??([^\W\d_]+))?"
 )
 
 CODE = re.compile(
@@ -69,7 +69,8 @@ class Exchange:
     def given_figures(self) -> dict[str, set[int]]:
         """The numbers that the answer may draw from, with the units that stand beside them."""
         found: dict[str, set[int]] = {}
-        for what, unit, _, _ in figures_of(self.given):
+        spelt = re.sub(r"[^\W\d_]+", lambda word: NUMBERS.get(word[0], word[0]), self.given)
+        for what, unit, _ in figures_of(spelt):
             for part in {what, *(plain_number(p) for p in re.split(r"[-/:. t]", what) if p)}:
                 found.setdefault(part, set()).update([] if unit is None else [unit])
         return found
@@ -163,7 +164,7 @@ def stems(text: str) -> frozenset[str]:
 @lru_cache(4096)
 def content_of(text: str) -> frozenset[str]:
     """The stems, numbers and ids of a text."""
-    return stems(text) | {what for what, _, _, _ in figures_of(text) if len(what) > 1}
+    return stems(text) | {what for what, _, _ in figures_of(text) if len(what) > 1}
 
 
 def words_of(text: str) -> list[str]:
@@ -185,9 +186,10 @@ def plain_number(number: str) -> str:
 
 
 @lru_cache(4096)
-def figures_of(text: str) -> list[tuple[str, int | None, str, str]]:
-    """The numbers and ids of a text: what, its unit's number if any, kind, as it is written."""
+def figures_of(text: str) -> list[tuple[str, int | None, str]]:
+    """The numbers and ids of a text: what, its unit's number if any, and as it is written."""
     bare = re.sub(r"(?m)^[ \t#>*-]*\d{1,3}[.)][ \t]|\[\d{1,2}\]", " ", LINK.sub(" ", text))
+    bare = re.sub(r"(?<=:\d\d)\s?[-\u2013]\s?(?=\d)", " - ", bare)
     all_found = []
     for found in FIGURE.finditer(bare):
         before, token, sign, after = found.groups()
@@ -196,9 +198,7 @@ def figures_of(text: str) -> list[tuple[str, int | None, str, str]]:
         units = [UNITS[w.casefold()] for w in words if w and w.casefold() in UNITS]
         is_plain = glued and (units or glued[2].casefold() in {"st", "nd", "rd", "th"})
         what = plain_number(glued[1] if glued and is_plain else token.casefold())
-        kind = "digit" if len(what) == 1 else "time of day" if ":" in what else "number"
-        kind = "id" if re.search(r"[^\W\d_]", what) else "quantity" if units else kind
-        all_found.append((what, units[0] if units else None, kind, found[0].strip()))
+        all_found.append((what, units[0] if units else None, found[0].strip()))
     return all_found
 
 

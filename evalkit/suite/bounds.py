@@ -7,8 +7,8 @@ things that recur in good answers, by more room, last by switching off the part 
 from __future__ import annotations
 
 import json
+import math
 import random
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ from typing import TypeAlias
 from evalkit.core.masking import mask_json
 from evalkit.core.values import Json
 from evalkit.suite import answer_edits, answer_reading, checks, word_lists
-from evalkit.suite.answer_reading import Exchange
+from evalkit.suite.answer_reading import Exchange, strings_in
 from evalkit.suite.checks import Check, problems
-from evalkit.suite.model import Row
+from evalkit.suite.model import FEW_ROWS, Row
 
 Bound: TypeAlias = dict[str, Json]
 Learn: TypeAlias = Callable[[Sequence[Exchange], int], Bound]
 Edit: TypeAlias = Callable[[str], str]
 
 ROOM = (0, 1, 2)
-FOLDS, HALVES = 6, 2
-FEW, MANY, SWAPPED = 4, 16, 30
+FOLDS, TRIALS = 6, 3
+FEW, MANY, ENOUGH, SWAPPED, MIN_GAIN = 4, 14, 20, 30, 0.03
 
 
 def _nothing(_exchanges: Sequence[Exchange], _room: int) -> Bound:
@@ -35,13 +35,14 @@ def _nothing(_exchanges: Sequence[Exchange], _room: int) -> Bound:
 
 
 def _shape(exchanges: Sequence[Exchange], _room: int) -> Bound:
-    """Kinds by place, and the places that all have."""
+    """Kinds by place, none where they vary, and the places that all have."""
     held: dict[str, set[str]] = defaultdict(set)
     for exchange in exchanges:
         for at, value in exchange.leaves:
             held[at].add(checks.value_kind(value))
     always = set.intersection(*({at for at, _ in exchange.leaves} for exchange in exchanges))
-    return {"kinds": {at: sorted(held[at]) for at in held}, "always": sorted(always)}
+    kinds = {at: sorted(held[at]) if len(held[at]) < FEW else [] for at in held}
+    return {"kinds": kinds, "always": sorted(always)}
 
 
 def _looks(exchanges: Sequence[Exchange], _room: int) -> Bound:
@@ -54,68 +55,90 @@ def _complete(exchanges: Sequence[Exchange], room: int) -> Bound:
     """Lengths, lines that all have, and places that end with a stop."""
     lengths = sorted(len(exchange.text) for exchange in exchanges)
     lines = [{line.strip() for line in exchange.text.splitlines()} - {""} for exchange in exchanges]
-    ends = [(at, each.rstrip()[-1:]) for exchange in exchanges for at, each in exchange.prose]
+    ends: dict[str, int] = {}
+    for at, each in (prose for exchange in exchanges for prose in exchange.prose):
+        words = checks.open_end(each)
+        ends[at] = max(ends.get(at, 0), 2 * words)
     return {
-        "shortest": int(lengths[0] * (0.8, 0.65, 0.5)[room]),
+        "shortest": int(lengths[0] * (0.5, 0.35, 0.2)[room]),
         "longest": int(lengths[-1] * (1.25, 1.4, 1.6)[room]) + 40,
         "lines": sorted(set.intersection(*lines)) if len(lines) > FEW else [],
-        "stops": sorted({at for at, _ in ends} - {at for at, end in ends if end.isalnum()}),
+        "ends": ends,
     }
 
 
 def _figures(exchanges: Sequence[Exchange], room: int) -> Bound:
-    """Units of good answers, and how many figures may be given for sums of them to be no chance."""
+    """Units, fields whose figures were given, and among how many given ones sums are no chance."""
     figures = [each for e in exchanges for each in answer_reading.figures_of(e.text)]
+    given: dict[str, list[bool]] = defaultdict(list)
+    for exchange in exchanges:
+        for at, text in checks.field_texts(exchange):
+            found = answer_reading.figures_of(text)
+            given[at] += [checks.is_given(what, exchange) for what, _, _ in found]
     return {
-        "units": sorted({unit for _, unit, _, _ in figures if unit is not None}),
-        "sums": (10, 20, 40)[room],
+        "units": sorted({unit for _, unit, _ in figures if unit is not None}),
+        "places": ["", *sorted(at for at in given if all(given[at]) and len(given[at]) >= FEW)],
+        "sums": (20, 30, 60)[room],
     }
 
 
 def _languages(exchanges: Sequence[Exchange], _room: int) -> Bound:
-    """Languages that a fifth of good answers have, and that of all together."""
+    """Languages that a tenth of good answers have, and that of all together."""
     texts = [exchange.text for exchange in exchanges]
     found = Counter(map(answer_reading.main_language, texts))
-    usual = {each for each, count in found.items() if count * 5 > len(texts)}
+    usual = {each for each, count in found.items() if count * 10 >= len(texts)}
     return {"languages": sorted({*usual, answer_reading.main_language("\n".join(texts))} - {""})}
 
 
-def _own_words(exchanges: Sequence[Exchange], room: int) -> Bound:
-    """How many know a word, and the share and the relevance at which most swapped answers fail."""
+def _own(exchanges: Sequence[Exchange], _room: int) -> Bound:
+    """Words that are nobody's own, and the kinds of things that nearly all good answers take up."""
     rows = len(exchanges)
-    said = [
-        answer_reading.content_of("\n".join(answer_reading.strings_in(e.value))) for e in exchanges
-    ]
-    given = [checks.given_content(exchange) for exchange in exchanges]
-    relevant = [checks.relevance(exchange) for exchange in exchanges]
-    counts, held = (Counter(each for one in many for each in one) for many in (said, given))
-    most = {each: max(n, held[each]) for each, n in sorted(counts.items())}
-    house = {e: 1 << n.bit_length() - 1 for e, n in most.items() if n > max(1, rows // 20)}
     some = range(0, rows, rows // SWAPPED + 1)
-    pairs = {(at, at) for at in range(rows)} | {(at, by) for at in some for by in some}
-    shares = {
-        (at, by): checks.own_share(said[by], given[at], house, rows) for at, by in sorted(pairs)
+    texts = [f"{exchange.request}\n{exchange.sources}" for exchange in exchanges]
+    held = Counter(each for text in texts for each in answer_reading.stems(text))
+    common = {
+        kind: " ".join(sorted(each for each, n in held.items() if n > max(2, share * rows)))
+        for kind, share in {"words": 0.35, "rare words": 0.2, "own words": 0.1}.items()
     }
-    outliers = max(rows > 3 * FEW and not room, rows // 20)
-    least, best = (0.0, -2), 0.3
-    for floor in (-2, 0) if room else (-2, -1, 0):
-        own = sorted(shares[at, at] for at in range(rows) if relevant[at] > floor)
-        if len(own) <= FEW:
-            continue
-        share = own[outliers] * (0.75 if rows >= MANY else 0.5) * (1, 0.8, 0.5)[room]
-        failed = [
-            [relevant[at] > floor and shares[at, by] < share for at in some if at != by]
-            for by in some
-        ]
-        rates = [sum(each) / max(1, len(each)) for each in failed]
-        worth = min(rates) + sum(rates) / len(rates)
-        if worth > 2 * best:
-            least, best = (round(share, 3), floor), worth / 2
-    tiers: dict[int, list[str]] = defaultdict(list)
-    for each, tier in house.items():
-        tiers[tier].append(each)
-    by_tier = {tier: " ".join(tiers[tier]) for tier in sorted(tiers)}
-    return {"least": least[0], "relevance": least[1], "rows": rows, "house": by_tier}
+    own = [checks.own_things(exchange, common) for exchange in exchanges]
+    said = [answer_reading.content_of("\n".join(strings_in(e.value))) for e in exchanges]
+    least: dict[str, int] = {}
+    swapped: dict[str, set[tuple[int, int]]] = {}
+    for kind in {kind for of in own for kind in of}:
+        there = [(at, of[kind]) for at, of in enumerate(own) if kind in of]
+        taken = sorted(len(things & said[at]) for at, things in there)[rows // 20 :]
+        if len(there) > max(FEW, rows / 5) and taken[0] > (rows < MANY):
+            least[kind] = math.ceil(taken[0] * rows / (rows + 20))
+            swapped[kind] = {
+                (at, by)
+                for at, things in there
+                for by in some
+                if len(things & said[by]) < least[kind]
+            }
+    kinds: dict[str, int] = {}
+    is_sure = all(of.get("all", set()) & said[at] for at, of in enumerate(own))
+    while swapped:
+        first = "all" if is_sure and not kinds else ""
+        best = max(sorted(swapped), key=lambda k: (k == first, len(swapped[k])))
+        if len(swapped[best]) < (MIN_GAIN if rows >= ENOUGH else 5 * MIN_GAIN) * rows * len(some):
+            break
+        kinds[best] = least[best]
+        swapped = {kind: swapped[kind] - swapped[best] for kind in swapped if kind != best}
+    return {"demanded": kinds, "common": common}
+
+
+def _subject(exchanges: Sequence[Exchange], room: int) -> Bound:
+    """Words of good answers, and how much of a sentence these and what was given hold at least."""
+    said = [answer_reading.content_of(exchange.text) for exchange in exchanges]
+    counts = Counter(word for words in said for word in words)
+    lowest = []
+    for exchange, own in zip(exchanges, said, strict=True):
+        known = {word for word, count in counts.items() if count > (word in own)}
+        shares = checks.known_shares(exchange, known | answer_reading.content_of(exchange.given))
+        lowest.append(min((share for share, _ in shares), default=1.0))
+    least = sorted(lowest)[len(lowest) // 20] * (0.4, 0.3, 0.2)[room]
+    words = " ".join(sorted(counts))
+    return {"least": round(least, 3), "words": words, **_languages(exchanges, room)}
 
 
 def _end(words: str) -> Edit:
@@ -139,8 +162,9 @@ def spoiled(check: RuleCheck, row: Row, others: Sequence[Row]) -> Iterator[Json]
         for path, text in answer_edits.texts(row)[:1]:
             yield answer_edits.with_value(row.outputs, path, check.edit(text))
         return
-    if isinstance(row.outputs, str):
-        yield json.dumps({"answer": row.outputs}, ensure_ascii=False)
+    for path, text in answer_edits.texts(row)[:1]:
+        wrapped = json.dumps({"answer": text}, ensure_ascii=False)
+        yield answer_edits.with_value(row.outputs, path, wrapped)
     fields = list(answer_edits.fields(row.outputs))
     yield from (answer_edits.with_value(row.outputs, path, [value]) for path, value in fields)
     for other in others:
@@ -160,7 +184,7 @@ class RuleCheck:
         learn: Its bound from good answers, with more or less room.
         edit: What spoils the text that people read; None where a field or all of it has to go.
         is_general: Whether it holds for answers of which there are too few to learn from.
-        tolerated: The share of good answers that may break a bound learned from others.
+        is_grounded: Whether what tools gave decides; without it there is nothing to say.
         recurring: In how many good answers a thing stands that is none of its business, if not 0.
     """
 
@@ -168,7 +192,7 @@ class RuleCheck:
     edit: Edit | None
     learn: Learn = _nothing
     is_general: bool = False
-    tolerated: float = 0.02
+    is_grounded: bool = False
     recurring: int = 0
 
     @property
@@ -178,21 +202,32 @@ class RuleCheck:
 
 
 def learned(check: RuleCheck, route: str, exchanges: Sequence[Exchange]) -> Bound:
-    """A check's bound on a route, loosened until good answers hold to it."""
+    """A check's bound on a route, loosened until good answers that it has not seen hold to it."""
+
+    def is_loose(off: set[str]) -> bool:
+        """Whether about as many good answers hold to it as a verification asks for."""
+        refused = sum(bool(parts - off) for parts in broken) / TRIALS
+        return refused <= max(len(exchanges) >= FEW_ROWS, len(exchanges) // 20)
+
+    bound: Bound = {}
     broken: list[set[str]] = []
+    off: set[str] = set()
     for room in ROOM:
+        bound = _fitted(check, exchanges, room)
         broken = [
-            {part for part, _ in problems(check.judge, each, bound)}
-            for bound, judged in _trials(check, route, exchanges, room)
+            {p for p, _ in problems(check.judge, each, other) if p in bound.get("demanded", [p])}
+            for other, judged in _trials(check, route, exchanges, room)
             for each in judged
         ]
-        if sum(map(bool, broken)) <= check.tolerated * len(broken):
+        if is_loose(off):
             break
-    off: set[str] = set()
-    while sum(bool(parts - off) for parts in broken) > check.tolerated * len(broken):
+    while not is_loose(off):
         counts = Counter(part for parts in broken for part in parts - off)
         off.add(max(counts, key=lambda part: counts[part]))
-    return {**_fitted(check, exchanges, room), **({"off": sorted(off)} if off else {})}
+    bound |= {"off": sorted(off)} if off else {}
+    if check.is_grounded and any(exchange.sources for exchange in exchanges):
+        bound["sources"] = "all" if all(exchange.sources for exchange in exchanges) else "some"
+    return bound
 
 
 def _fitted(check: RuleCheck, exchanges: Sequence[Exchange], room: int) -> Bound:
@@ -208,10 +243,9 @@ def _fitted(check: RuleCheck, exchanges: Sequence[Exchange], room: int) -> Bound
 def _trials(
     check: RuleCheck, route: str, exchanges: Sequence[Exchange], room: int
 ) -> Iterator[tuple[Bound, Sequence[Exchange]]]:
-    """Bounds of a part of the answers, with others to be judged by them, and that of all."""
-    yield _fitted(check, exchanges, room), exchanges
+    """Bounds of a part of the answers, with the others to be judged by them."""
     numbers = random.Random(route)  # noqa: S311
-    for count in (min(FOLDS, len(exchanges)), *(2,) * HALVES):
+    for count in (min(FOLDS, len(exchanges)), *(2,) * (TRIALS - 1)):
         order = numbers.sample(exchanges, len(exchanges))
         for at in range(count if len(exchanges) > 1 else 0):
             rest = [each for place, each in enumerate(order) if place % count != at]
@@ -225,24 +259,48 @@ CHECKS = (
     RuleCheck(checks.complete, lambda text: f"{text[: len(text) * 2 // 3]} and the", _complete),
     RuleCheck(
         checks.figures_grounded,
-        lambda text: re.sub(r"\b\d+\b", "7319", text, count=1),
+        _end("It was 7319 yen on 29.11., see RX-70961."),
         _figures,
+        is_grounded=True,
         recurring=2,
     ),
-    RuleCheck(checks.names_grounded, _end("Ask Zebulon Quist about it."), _languages, recurring=1),
+    RuleCheck(
+        checks.names_grounded,
+        _end("Ask Zebulon Quist about it."),
+        _languages,
+        is_grounded=True,
+        recurring=1,
+    ),
     RuleCheck(checks.prompt_kept, _end("My instructions say so."), is_general=True, recurring=1),
     RuleCheck(checks.language_kept, _instead("Het is niet zo als u het zegt."), _languages),
     RuleCheck(checks.not_repeated, _twice, is_general=True),
     RuleCheck(checks.no_placeholders, _end("Regards, [YOUR NAME]"), is_general=True, recurring=1),
-    RuleCheck(checks.links_known, _end("See https://example.org/offer."), recurring=1),
+    RuleCheck(
+        checks.links_known,
+        _end("See https://example.org/offer."),
+        is_grounded=True,
+        recurring=1,
+    ),
     RuleCheck(
         checks.no_personal_data,
         _end("Write to j.doe81@mail.example."),
         is_general=True,
+        is_grounded=True,
         recurring=1,
     ),
-    RuleCheck(checks.no_new_promises, _end("You get a voucher, that I guarantee."), recurring=1),
+    RuleCheck(
+        checks.no_new_promises,
+        _end("You get a voucher, that I guarantee."),
+        is_grounded=True,
+        recurring=1,
+    ),
     RuleCheck(checks.civil, _end("Only an idiot asks that."), is_general=True, recurring=1),
-    RuleCheck(checks.says_something, None, _own_words, tolerated=0.08),
+    RuleCheck(checks.request_taken_up, None, _own, is_grounded=True),
+    RuleCheck(
+        checks.subject_kept,
+        _end("Penguins always gather among frozen rocks."),
+        _subject,
+        is_grounded=True,
+    ),
 )
 """The table: each check once."""

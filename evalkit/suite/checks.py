@@ -41,17 +41,26 @@ def answered(exchange: reading.Exchange, _bound: dict[str, Any]) -> Problems:
 def shape_kept(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
     """The answer has the fields of good answers, of their kinds."""
     for at, value in exchange.leaves:
+        kinds, kind = bound["kinds"].get(at, {}), value_kind(value)
         if at not in bound["kinds"]:
             yield "a new field", at or "the answer"
-        elif value_kind(value) not in bound["kinds"][at]:
-            yield f"the kind of {at or 'the answer'}", str(value)[:60]
+        elif kinds and kind not in kinds:
+            yield (
+                f"the kind of {at or 'the answer'}" if value else "an empty field",
+                str(value)[:60],
+            )
     for at in sorted({*bound["always"]} - {at for at, _ in exchange.leaves}):
         yield f"{at or 'the answer'} is missing", ""
 
 
 def value_kind(value: Any) -> str:
-    """The kind of a value; code is one of its own."""
-    return "code" if isinstance(value, str) and reading.CODE.match(value) else type(value).__name__
+    """The kind of a value; of a text whether it is code, several words, a number, an id or one."""
+    if not isinstance(value, str):
+        return type(value).__name__
+    if reading.CODE.match(value) or " " in value.strip():
+        return "code" if reading.CODE.match(value) else "text"
+    number_or_id = re.fullmatch(r"([^\W\d_]{0,4})[-_#]?\d(?:[.,:/-]?\d)*", value)
+    return f"{number_or_id[1]}9" if number_or_id else "word"
 
 
 def looks_kept(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
@@ -70,8 +79,14 @@ def complete(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
         if line not in lines:
             yield "a line is missing", line
     for at, each in exchange.prose:
-        if at in bound["stops"] and each.rstrip()[-1:].isalnum():
+        if open_end(each) > bound["ends"].get(at, math.inf):
             yield "the end", each.rstrip()[-30:]
+
+
+def open_end(text: str) -> int:
+    """How many words the last line of a text has if it ends without a stop."""
+    last = text.rstrip().rpartition("\n")[2]
+    return len(last.split()) if last[-1:].isalnum() else 0
 
 
 def figures_grounded(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
@@ -81,50 +96,54 @@ def figures_grounded(exchange: reading.Exchange, bound: dict[str, Any]) -> Probl
     for day, written in reading.dates(exchange.text):
         if days and day not in days:
             yield "date", written
-    fields = [
-        (f"{at}: ", str(value))
-        for at, value in exchange.leaves
-        if at and not reading.is_prose(value)
-    ]
-    for at, text in [("", reading.NUMERIC_DATE.sub(" ", exchange.text)), *fields]:
-        for what, unit, kind, written in reading.figures_of(text):
-            if what not in given and what not in exchange.given:
-                if kind == "id" or len(given) > bound["sums"] or not is_derived(what, given):
-                    yield at + kind, written
+    for at, text in [("", reading.NUMERIC_DATE.sub(" ", exchange.text)), *field_texts(exchange)]:
+        for what, unit, written in reading.figures_of(text) if at in bound["places"] else ():
+            if not is_given(what, exchange):
+                is_id = re.search(r"[^\W\d_]", what)
+                if is_id or len(given) > bound["sums"] or not is_derived(what, given):
+                    yield at or ("id" if is_id else "number"), written
             elif unit is not None and unit not in given.get(what, {unit}):
                 others = set().union(*given.values())
-                if given[what] or unit not in others | set(bound["units"]):
+                if (given[what] or unit in lists.SIGNS) and unit not in others | {*bound["units"]}:
                     yield "unit", written
+
+
+def field_texts(exchange: reading.Exchange) -> list[tuple[str, str]]:
+    """What stands in fields beside the text that people read, by place."""
+    leaves = [(at, str(value)) for at, value in exchange.leaves if not reading.is_prose(value)]
+    return [(at, text) for at, text in leaves if at]
+
+
+def is_given(figure: str, exchange: reading.Exchange) -> bool:
+    """Whether a figure stands in what was given; names with a single digit count as known."""
+    is_name = re.fullmatch(r"\D*[^\W\d_]\D*\d\D*", figure)
+    return bool(is_name) or figure in exchange.given_figures or figure in exchange.given
 
 
 def is_derived(number: str, given: Iterable[str]) -> bool:
     """Whether a number or time of day is a sum, difference or share of two that were given."""
 
-    def value(text: str) -> float | None:
+    def value(text: str) -> float:
         hours, colon, minutes = text.partition(":")
         try:
-            return float(hours or 0) * 60 + float(minutes) if colon else float(text)
+            return float(hours) * 60 + float(minutes) if colon else float(text)
         except ValueError:
-            return None
+            return math.nan
 
-    wanted = value(number)
-    held = {each for text in given if (each := value(text)) is not None}
-    if wanted is None:
-        return False
+    wanted, held = value(number), {0.0, *map(value, given)}
     near = {round(each, 2) for each in held}
-    if ":" in number:
-        near |= {each * 60 for each in held if each < 24}  # noqa: PLR2004
-    shares = {100 * a / b for a in held for b in held if b} if len(held) < 12 else ()  # noqa: PLR2004
-    sums = {round(each, 2) for one in {*held, 0.0} for each in (abs(wanted - one), wanted + one)}
+    near |= {each * 60 for each in near if ":" in number and each < 24}  # noqa: PLR2004
+    shares = {100 * a / b for a in held for b in held if b and len(held) < 12}  # noqa: PLR2004
+    sums = {round(each, 2) for one in held for each in (abs(wanted - one), wanted + one)}
     return bool(sums & near) or any(abs(wanted - share) < 0.06 for share in shares)  # noqa: PLR2004
 
 
 def names_grounded(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
     """Every name inside a sentence stands in what was given; German nouns are none alone."""
-    name = r"([A-Z\u00c0-\u00dc][\w'\u2019]{2,})"
+    name = r"([A-Z\u00c0-\u00dc][a-z\u00df-\u00ff][\w'\u2019]+)"
     tongues = {reading.main_language(exchange.text), *bound["languages"]}
     twice = f" {name}" if "de" in tongues else ""
-    known = reading.stems(exchange.given)
+    known = reading.stems(exchange.given) | {*lists.STOPWORDS["de"].split()}
     for found in re.finditer(rf"(?<=[^\W\d_A-Z,;:] ){name}{twice}", exchange.text):
         words = [re.sub(r"['\u2019]s?$", "", each.casefold()) for each in found.groups()]
         month = lists.MONTHS.match(found[0])
@@ -150,24 +169,25 @@ def prompt_kept(exchange: reading.Exchange, _bound: dict[str, Any]) -> Problems:
 
 def language_kept(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
     """The answer is in the language of the request, else in one that good answers have."""
-    said, asked = reading.main_language(exchange.text), reading.main_language(exchange.request)
-    if said and asked and said != asked:
-        yield "as asked", f"{said} instead of {asked}"
-    may_be_asked = {*lists.STOPWORDS.get(said, "").split()} & {*reading.words_of(exchange.request)}
-    if said and not asked and not may_be_asked and said not in bound["languages"]:
-        yield "as usual", said
+    asked, words = reading.main_language(exchange.request), reading.words_of(exchange.request)
+    for said in {reading.main_language(each) for _, each in exchange.prose} - {"", asked}:
+        if asked and said == reading.main_language(exchange.text):
+            yield "as asked", f"{said} instead of {asked}"
+        if said not in bound["languages"] and not {*lists.STOPWORDS.get(said, "").split()} & {
+            *words
+        }:
+            yield "as usual", said
 
 
 def not_repeated(exchange: reading.Exchange, _bound: dict[str, Any]) -> Problems:
-    """Nothing comes twice, and the request is not given back."""
-    said = [" ".join(reading.words_of(each)) for each in reading.statements(exchange.whole)]
-    for each, count in Counter(said).items():
-        if count > 1 and each.count(" ") > 2:  # noqa: PLR2004
-            yield "twice", each[:80]
+    """Nothing comes twice in a text, and the request is not given back."""
     asked = " ".join(reading.words_of(exchange.request))
-    for _, each in exchange.prose:
-        part = " ".join(reading.words_of(each))
-        if (part.count(" ") > 1 and part in asked) or (asked.count(" ") > 4 and asked in part):  # noqa: PLR2004
+    for _, text in exchange.prose:
+        said = [" ".join(reading.words_of(each)) for each in reading.statements(text)]
+        twice = [each for each, n in Counter(said).items() if n > 1 and each.count(" ") > 1]
+        yield from (("twice", each[:80]) for each in twice)
+        part = " ".join(said)
+        if (part.count(" ") > 4 and part in asked) or (asked.count(" ") > 4 and asked in part):  # noqa: PLR2004
             yield "the request", part[:80]
 
 
@@ -208,28 +228,48 @@ def no_new_promises(exchange: reading.Exchange, _bound: dict[str, Any]) -> Probl
     yield from from_nowhere(exchange, {kind: lists.PROMISES[kind] for kind in spoken})
 
 
-def says_something(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
-    """The answer says what belongs to its own request and sources, not what fits any."""
+def request_taken_up(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
+    """The answer takes up what only its own request or sources speak of, as good answers do."""
     said = reading.content_of("\n".join(reading.strings_in(exchange.value)))
-    house = {word: count for count, words in bound["house"].items() for word in words.split()}
-    share = own_share(said, given_content(exchange), house, bound["rows"])
-    if share < bound["least"] and relevance(exchange) > bound["relevance"]:
-        yield "of its own", f"only {share:.0%} of what it says was given"
+    for kind, things in own_things(exchange, bound["common"]).items():
+        if len(things & said) < min(bound["demanded"].get(kind, 0), len(things)):
+            yield kind, f"only {len(things & said)} of {len(things)} are taken up"
 
 
-def given_content(exchange: reading.Exchange) -> frozenset[str]:
-    """The reading.stems and figures of the request and the sources."""
-    return reading.content_of(f"{exchange.request}\n{exchange.sources}")
+def own_things(exchange: reading.Exchange, common: dict[str, str]) -> dict[str, set[str]]:
+    """What the request and the sources speak of, by kind, but for what many of them do."""
+    found: dict[str, set[str]] = {}
+    for where, text in (("request", exchange.request), ("sources", exchange.sources)):
+        held = reading.stems(text)
+        things = [(kind, each) for kind in common for each in held - {*common[kind].split()}]
+        for what, _, _ in reading.figures_of(text):
+            is_id = re.search(r"[^\W\d_]", what)
+            form = re.sub(r"\d+", "9", what)
+            kinds = ("ids", f"ids like {form}") if is_id else ("numbers",) if len(what) > 1 else ()
+            things += [(kind, what) for kind in kinds]
+        names = re.findall(r"(?<=[^\W\d_A-Z,;:] )[A-Z\u00c0-\u00dc][\w'\u2019]{2,}", text)
+        for kind, each in (*things, *(("names", name[:5].casefold()) for name in names)):
+            found.setdefault(f"{kind} of the {where}", set()).add(each)
+            if kind in {"ids", "numbers", "own words"}:
+                found.setdefault(f"all of the {where}", set()).add(each)
+                found.setdefault("all", set()).add(each)
+    if reading.stems(exchange.request) & found.get("words of the sources", set()):
+        found["all, where sources fit"] = found.get("all", set())
+    return found
 
 
-def own_share(said: Iterable[str], given: Iterable[str], house: dict[str, int], rows: int) -> float:
-    """The share of an answer that was given, where what many answers say counts less."""
-    weights = {each: math.log((rows + 1) / (house.get(each, 1) + 1)) for each in said}
-    held = sum(weight for each, weight in weights.items() if each in given)
-    return held / (sum(weights.values()) or 1)
+def subject_kept(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
+    """No sentence speaks only of what neither was given nor good answers speak of."""
+    if reading.main_language(exchange.text) not in {"", *bound["languages"]}:
+        return
+    known = reading.content_of(exchange.given) | {*bound["words"].split()}
+    for share, sentence in known_shares(exchange, known):
+        if share < bound["least"]:
+            yield "a sentence", sentence[:80]
 
 
-def relevance(exchange: reading.Exchange) -> float:
-    """The share of a request that the sources hold; -1 without sources."""
-    asked, found = reading.content_of(exchange.request), reading.content_of(exchange.sources)
-    return len(asked & found) / max(1, len(asked)) if found else -1
+def known_shares(exchange: reading.Exchange, known: Iterable[str]) -> list[tuple[float, str]]:
+    """The shares of the longer sentences of an answer that are known."""
+    texts = [each for _, text in exchange.prose for each in reading.statements(text)]
+    said = [({w[:5].casefold() for w in re.findall(r"[^\W\d_]{5,}", t)}, t) for t in texts]
+    return [(len(of.intersection(known)) / len(of), text) for of, text in said if len(of) > 3]  # noqa: PLR2004

@@ -42,7 +42,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -69,9 +69,13 @@ def rule(check: Check) -> Scorer:
         route = roots[0] if {*roots[:1]} & ROUTES.keys() else "".join(fitting[:1])
         if route not in BOUNDS[check.__name__]:
             return Feedback(value=None, rationale="nothing is demanded of this route")
+        bound = BOUNDS[check.__name__][route]
         try:
             exchange = exchange_of(inputs, outputs, trace)
-            found = problems(check, exchange, BOUNDS[check.__name__][route])
+            needing = {"all", "some"} if not trace or len(trace.data.spans) < 2 else {"all"}
+            if not exchange.sources and bound.get("sources") in needing:
+                return Feedback(value=None, rationale="the trace shows nothing to hold it against")
+            found = problems(check, exchange, bound)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             return Feedback(value=None, rationale=f"cannot be judged: {error!r}")
         reasons = [f"{part}: {what!r}" for part, what in found[:4]]

@@ -29,6 +29,7 @@ UNIT_WORDS = """
     | inch inches | ft foot feet | mile miles | mg | kg kilo kilos kilogram kilograms
     | ml | g gram grams gramm gramme grammes | ml
     | l liter liters litre litres | °c celsius | °f fahrenheit
+    | ‰ promille permille
     | million millions millionen | billion billions milliarden milliards
 """
 
@@ -36,9 +37,24 @@ UNITS = {
     word: number for number, words in enumerate(UNIT_WORDS.split("|")) for word in words.split()
 }
 
+SIGNS = {UNITS[sign] for sign in "%‰€$£¥"}
+
+NUMBER_WORDS = """
+    two zwei deux dos due twee | three drei trois tres tre drie | four vier quatre cuatro quattro
+    | five fünf cinq cinco cinque vijf | six sechs seis sei zes | seven sieben sept siete sette
+    | eight acht huit ocho otto | nine neun neuf nueve nove | ten zehn dix diez dieci tien
+    | eleven elf onze once | twelve zwölf douze doce dodici twaalf
+"""
+
+NUMBERS = {
+    word: str(number)
+    for number, words in enumerate(NUMBER_WORDS.split("|"), 2)
+    for word in words.split()
+}
+
 MONTHS = re.compile(
     r"(?i)(jan|gen|ene)|(fe[bv\u00fa])|(m[a\u00e4]r|maa)|(a[pbv]r)|(mai\b|may|mag|mei|mayo)|(jun|giu)"
-    r"|(jul|lug|juil)|(aug|ago|ao[u\u00fb])|(sep|set)|(o[ck]t|out|ott)|(nov)|(de[czs]|dic)"
+    r"|(jul|lug|juil)|(aug|ago|ao[u\u00fb])|(sep|set(?:t?e|\b))|(o[ck]t|out|ott)|(nov)|(de[czs]|dic)"
 )
 
 WEEKDAY = any_of(
@@ -64,7 +80,7 @@ STOPWORDS = {
 REFUSALS = {
     "an error": re.compile(
         r"""(?ix)^\W*(?:\w+\s){0,2}(?:traceback\s\(most\srecent|[a-z_.]*(?:error|exception)\b\s*[:\]"'(]
-        |(?:error|exception)\s(?:code|while|in|has\s|occurred|\d)|something\swent\swrong
+        |(?:error|exception)\s(?:code|while|in|has\s|occurred|[45]\d\d)|something\swent\swrong
         |[45]\d\d\b\W*(?:internal|bad|service|gateway|too|unauth|forbidden|not\sfound|error))"""
     ),
     "a refusal": any_of(
@@ -83,9 +99,7 @@ REFUSALS = {
 LOOKS = {
     "a code block": re.compile(r"```"),
     "a table": re.compile(r"(?m)^[ \t]*\|.+\|[ \t]*$"),
-    "a list": re.compile(r"(?m)^[ \t]*(?:[-*+\u2022]|\d{1,2}[.)])[ \t]+\S"),
     "markup": re.compile(r"</?[a-zA-Z][\w-]*(?:\s[^<>]*)?/?>|<\|"),
-    "words in capitals": re.compile(r"\b[A-Z\u00c0-\u00dc]{2,}(?: [A-Z\u00c0-\u00dc]{2,}){2}\b"),
     "broken characters": re.compile(
         r"\ufffd|\u00c3[\x80-\xbf\u0178]|\u00e2\u20ac|\\u[0-9a-f]{4}|\\n"
     ),
@@ -102,17 +116,17 @@ PLACEHOLDERS = re.compile(
     r"""(?x)\{\{.*?\}\}|\$\{\w+\}|(?<![\w{"'])\{[A-Za-z_\ ]{2,30}\}|<[A-Z][A-Z_\ ]{2,}>|_{4,}
     |<(?:your|insert|the\ |customer|name)[^<>]*>|\b(?:TODO|TBD|FIXME|XXX+|[Ll]orem\ ipsum)\b|%[sd]\b
     |\[(?:[A-Z][A-Z_\ ]{2,}|(?i:(?:your|insert|customer|enter|company|recipient|add|agent)\b
-    [^\]\n]{0,40}|name|date|amount|link))\]|\b(?:undefined|NaN|None|null)\b|\[object\ Object\]"""
+    [^\]\n]{0,40}|name|date|amount|link))\]|\b(?:undefined|NaN)\b|\[object\ Object\]"""
 )
 
 PROMISES = {
-    "free": any_of("for_free free_of gratis kostenlos* gratuit* complimentary umsonst"),
-    "refund": any_of("refund* reimburs* compensat* erstatt* entschädig* rembours* rimbors*"),
+    "free": any_of("for_free free_of gratis kostenlos* complimentary umsonst"),
+    "refund": any_of("refund* reimburs* erstatt* rembours* rimbors*"),
     "voucher": any_of("voucher* gift* bonus credit* gutschein* geschenk* cadeau* regalo*"),
     "discount": any_of("discount* rabatt* descuento* sconto* desconto* korting* cheaper"),
     "replacement": any_of("replac* upgrade* ersatz* ersetz* remplac* reempla* sostitu*"),
     "guarantee": any_of("guarante* garant* warrant* promis* versprech* promet* lifetime"),
-    "soon": any_of("tomorrow immediate* instant* sofort* demain mañana domani"),
+    "soon": any_of("tomorrow immediate* instant* sofort* morgen demain mañana domani amanhã"),
 }
 
 RUDE = any_of(
@@ -130,5 +144,5 @@ PERSONAL = {
     ),
     "a card number": re.compile(r"\b(?:\d{4}[ -]?){3}\d{1,7}\b|\b\d{3}-\d{2}-\d{4}\b"),
     "an account number": re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b"),
-    "a secret": re.compile(r"\b(?:sk|pk|ghp|xox[bp]|AKIA)[-_]?\w{12,}|(?i:password)\W+\S{4,}"),
+    "a secret": re.compile(r"\b(?:sk|pk|ghp|xox[bp]|AKIA)[-_]?[\w-]{12,}|(?i:password)\W+\S{4,}"),
 }
