@@ -102,12 +102,7 @@ class Annotate:
     ]
 
 
-_TOOLS: Mapping[str, type[Any]] = {
-    "python": Python,
-    "save": Save,
-    "verify": Verify,
-    "annotate": Annotate,
-}
+_TOOLS = {kind.__name__.lower(): kind for kind in (Python, Save, Verify, Annotate)}
 """Each tool by its name: its arguments, whose docstring is what a model is told of it."""
 
 
