@@ -123,8 +123,8 @@ class Orchestrator:
             found = self.check(task)
             if found.is_error:
                 # what earlier sessions left open is the last one's to do
-                is_new = task.scorers and task.status != "done"
-                return replace(task, failure=task.failure or ("" if is_new else found.text))
+                is_open = task.status == "done" or task.task_id == VALIDATE.task_id
+                return replace(task, failure=task.failure or (found.text if is_open else ""))
             if task.status != "done":
                 self._book(task, status="done", evidence=(found.evidence,), failure="")
         return None
