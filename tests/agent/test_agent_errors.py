@@ -236,10 +236,11 @@ def test_calls_whose_answers_are_spoiled_are_asked_again(agent: Agent) -> None:
 def test_a_session_that_begins_under_a_name_says_so_and_what_others_there_are(
     planned: Agent,
 ) -> None:
-    said = planned.run(NOBODY, "--session", "typo", "--max-turns", "1", about=SHOP).err
-    assert "there is no session typo yet, so it is started; there are s" in said
-    again = planned.run(NOBODY, "--session", "typo", "--max-turns", "1", about=SHOP).err
-    assert "there is no session" not in again
+    flags = ("--session", "typo", "--max-turns", "1")
+    with messages_server(Competent()) as server:
+        said = planned.run(server, *flags).err
+        assert "there is no session typo yet, so it is started; there are s" in said
+        assert "there is no session" not in planned.run(server, *flags).err
 
 
 def test_a_session_whose_subject_is_spoiled_says_what_to_do(planned: Agent) -> None:
