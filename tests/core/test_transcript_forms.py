@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_spans_time import assert_sound
 
+from evalkit.claude_log.trace import MAX_VALUE_CHARS
 from evalkit.core.errors import LogRefused
 from evalkit.core.receipt import VERDICTS
 from evalkit.core.spans import Trace
@@ -138,6 +140,20 @@ def test_many_kinds_of_unknown_events_do_not_flood_the_receipt() -> None:
     assert len(receipt.skipped) <= 61
     assert sum(receipt.skipped.values()) == 500
     assert max(map(len, receipt.skipped)) <= 80
+
+
+def test_a_long_line_is_held_twice_at_most_as_bytes_and_as_text() -> None:
+    long = as_lines([answer("t1", "x y " * 2_000_000)])[0]
+    size = len(long)
+    lines = iter([*as_lines(LOG[:3]), long, *as_lines(LOG[4:])])
+    tracemalloc.start()
+    try:
+        trace = build_lines(lines)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert trace.receipt.truncated == {"Bash output": 8_000_000 - MAX_VALUE_CHARS}
+    assert peak < 1.6 * size  # beside the bytes themselves, which are older than the measuring
 
 
 def test_subagents_may_nest_deeper_than_python_calls() -> None:
