@@ -13,16 +13,15 @@ from evalkit.adapters.files.project import read_case, read_cases, read_texts
 from evalkit.adapters.files.reading import read_text
 from evalkit.core.dataset import Case, Record, SchemaMapping
 from evalkit.core.errors import InputError, Problem
-from evalkit.core.mapping import revision
-from evalkit.core.mapping.proposal import Proposal, Side
-from evalkit.core.mapping.revision import Difference, Gap
-from evalkit.core.mapping.schema_mapping import (
+from evalkit.core.mapping import proposal as proposals
+from evalkit.core.mapping.mapping import (
     apply_mapping,
     check_mapping,
     files_named,
     mapping_text,
     parse_mapping,
 )
+from evalkit.core.mapping.proposal import Difference, Gap, Proposal, Side
 from evalkit.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ class MappingDraft:
         """What to start from: the mapping in the file where there is one, else the proposal."""
         if origin == "proposal" or self.written is None:
             return self.proposal
-        return revision.as_written(self.proposal, self.written, self.cases)
+        return self.proposal.as_written(self.written, self.cases)
 
     def files(self, case_id: str) -> dict[str, str | None]:
         """The text of each file of a case; None for pictures and the very large.
@@ -118,15 +117,15 @@ class MappingDraft:
         """
         folder = self.workspace.files.cases_dir
         case = read_case(folder, case_id, only=files_named(mapping))
-        return apply_mapping(mapping, case)[0], revision.gaps(mapping, [case])
+        return apply_mapping(mapping, case)[0], proposals.gaps(mapping, [case])
 
     def gaps(self, mapping: SchemaMapping) -> list[Gap]:
         """Every field of the mapping that a case lacks."""
-        return revision.gaps(mapping, self.cases)
+        return proposals.gaps(mapping, self.cases)
 
     def exposed(self, mapping: SchemaMapping) -> list[str]:
         """The inputs by which the skill would see what is expected of it."""
-        return revision.exposed(self.proposal, mapping)
+        return self.proposal.exposed(mapping)
 
     def problems(self, mapping: SchemaMapping) -> Sequence[Problem]:
         """What would go wrong if the cases were synced with the mapping."""
@@ -144,7 +143,7 @@ class MappingDraft:
             return Standing("invalid", problems=error.problems)
         if written is None:
             return Standing("absent")
-        found = revision.differences(written, mapping)
+        found = proposals.differences(written, mapping)
         return Standing("differs" if found else "same", tuple(found))
 
     def save(self, revised: Proposal, *, force: bool) -> stages.Report:
@@ -186,4 +185,4 @@ def open_draft(
 
 def revise(start: Proposal, sides: Sequence[Side | None]) -> Proposal:
     """The proposal as a person changed it: one side for each of its choices, in their order."""
-    return revision.revised(start, sides)
+    return start.revised(sides)

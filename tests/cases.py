@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from evalkit.core.dataset import Case
-from evalkit.core.mapping.selecting import DOCUMENT_SUFFIXES
+
+DOCUMENT_SUFFIXES = (".yaml", ".yml", ".json")
 
 
 def case_of(case_id: str, files: dict[str, Any]) -> Case:

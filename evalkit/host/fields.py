@@ -11,8 +11,7 @@ import marimo as mo
 
 from evalkit.core.dataset import Record
 from evalkit.core.errors import InputError
-from evalkit.core.mapping.proposal import Choice, Proposal, Side
-from evalkit.core.mapping.revision import Gap
+from evalkit.core.mapping.proposal import Choice, Gap, Proposal, Side
 from evalkit.drafting import MappingDraft, Origin, Standing
 from evalkit.host import page
 from evalkit.host.casefiles import beside

@@ -12,7 +12,7 @@ from evalkit.adapters.files.reading import read_text
 from evalkit.core import mirror
 from evalkit.core.dataset import Record, StoredRecord
 from evalkit.core.errors import InputError, Problem
-from evalkit.core.mapping.schema_mapping import (
+from evalkit.core.mapping.mapping import (
     apply_mapping,
     check_mapping,
     files_named,

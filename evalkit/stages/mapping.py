@@ -13,7 +13,7 @@ from evalkit.adapters.files.project import read_cases
 from evalkit.adapters.files.reading import read_text, write_text
 from evalkit.core.dataset import Case
 from evalkit.core.errors import InputError, ModelError
-from evalkit.core.mapping.schema_mapping import (
+from evalkit.core.mapping.mapping import (
     check_mapping,
     files_named,
     mapping_text,
@@ -26,7 +26,7 @@ from evalkit.workspace import Workspace
 
 if TYPE_CHECKING:
     from evalkit.agent.model_client import ClaudeSettings
-    from evalkit.core.mapping.asking import Question
+    from evalkit.core.mapping.ask_model import Question
     from evalkit.core.mapping.proposal import Proposal
     from evalkit.flows.mapping import By
 

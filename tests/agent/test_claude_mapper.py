@@ -10,8 +10,8 @@ from messages_server import Fault, MessagesServer, Reply, messages_server
 
 from evalkit.agent.model_client import ClaudeSettings
 from evalkit.core.errors import ModelError
-from evalkit.core.mapping.asking import ANSWER_SCHEMA, Question
-from evalkit.flows.mapping import propose
+from evalkit.core.mapping.ask_model import ANSWER_SCHEMA, Question
+from evalkit.flows.mapping import sketch
 from evalkit.stages.mapping import ClaudeMapper
 
 QUESTION = Question("Answer in JSON.", '{"dataset_schema": ""}', ANSWER_SCHEMA)
@@ -51,7 +51,7 @@ def test_a_mapping_by_claude_from_end_to_end() -> None:
     answer = json.dumps({"inputs": [entry], "expectations": [], "left_out": []})
     cases = cases_of({"input.yaml": {"ask": "Where?"}})
     with messages_server(Reply(answer)) as server:
-        proposal = propose("", cases, by="claude", model=_mapper(server))
+        proposal = sketch("", cases, by="claude", model=_mapper(server))
     assert proposal.reasons == {"input.yaml:ask": "Claude says: The skill reads it."}
 
 

@@ -9,14 +9,9 @@ import pytest
 from cases import case_of, cases_of
 
 from evalkit.core.errors import ModelError
-from evalkit.core.mapping.asking import (
-    MAX_SAMPLE,
-    MAX_SCHEMA,
-    check_claims,
-    mapping_question,
-    read_answer,
-)
-from evalkit.core.mapping.proposal import Proposal, propose_by_rules
+from evalkit.core.mapping.ask_model import MAX_SAMPLE, MAX_SCHEMA, mapping_question, read_answer
+from evalkit.core.mapping.infer import propose_by_rules
+from evalkit.core.mapping.proposal import Proposal
 
 SCHEMA = "input.yaml: `ask`. gold.yaml: `reply`, the expected reply."
 CASES = cases_of(
@@ -39,7 +34,7 @@ def _answer(**sides: list[dict[str, Any]]) -> str:
 
 
 def _checked(cases: list[Any] = CASES, rules: Proposal = RULES, **sides: Any) -> Proposal:
-    return check_claims(read_answer(_answer(**sides)), cases, rules)
+    return read_answer(_answer(**sides), cases, rules)
 
 
 ASK, REPLY = _entry("input.yaml:ask"), _entry("gold.yaml:reply")
@@ -191,8 +186,8 @@ def test_an_answer_of_which_no_input_stands_is_a_model_error_that_says_why() -> 
 
 
 def test_an_answer_in_a_code_fence_is_read() -> None:
-    (claim,) = read_answer(f"```json\n{_answer(inputs=[ASK])}\n```\n")
-    assert claim.selector == "input.yaml:ask"
+    proposal = read_answer(f"```json\n{_answer(inputs=[ASK])}\n```\n", CASES, RULES)
+    assert list(proposal.mapping.inputs) == ["ask"]
 
 
 @pytest.mark.parametrize(
@@ -211,4 +206,4 @@ def test_an_answer_in_a_code_fence_is_read() -> None:
 )
 def test_an_answer_in_another_form_is_a_model_error(text: str) -> None:
     with pytest.raises(ModelError, match="--by rules"):
-        read_answer(text)
+        read_answer(text, CASES, RULES)

@@ -3,10 +3,8 @@
 import pytest
 from cases import cases_of
 
-from evalkit.core.mapping.proposal import Choice, Proposal
-from evalkit.core.mapping.revision import as_written, differences, exposed, gaps, revised
-from evalkit.core.mapping.schema_mapping import mapping_as_json, parse_mapping
-from evalkit.core.mapping.selecting import parse_selector
+from evalkit.core.mapping.mapping import mapping_as_json, parse_mapping, parse_selector
+from evalkit.core.mapping.proposal import Choice, Proposal, differences, gaps
 
 CASES = cases_of(
     {"input.yaml": {"prompt": "p1", "goal": "g1", "note": "n1"}, "gold.yaml": {"prompt": "q1"}},
@@ -43,7 +41,7 @@ def json_of(proposal):
 
 def test_what_the_file_maps_is_mapped_as_it_says_and_all_else_left_out():
     written = mapping('{"inputs": {"question": "input.yaml:prompt", "why": "input.yaml:note"}}')
-    proposal = as_written(PROPOSAL, written, CASES)
+    proposal = PROPOSAL.as_written(written, CASES)
     assert proposal.mapping == written
     reasons = proposal.reasons
     assert reasons["input.yaml:prompt"] == "Because of input.yaml:prompt."
@@ -54,7 +52,7 @@ def test_what_the_file_maps_is_mapped_as_it_says_and_all_else_left_out():
 
 def test_a_line_that_nobody_proposed_is_taken_from_the_file_with_its_coverage():
     written = mapping('{"inputs": {"a": "other.yaml:deep.path", "b": "input.yaml:note"}}')
-    proposal = as_written(PROPOSAL, written, CASES)
+    proposal = PROPOSAL.as_written(written, CASES)
     assert proposal.coverage == {"other.yaml:deep.path": (0, 2), "input.yaml:note": (1, 2)}
     assert proposal.reasons["other.yaml:deep.path"] == "The file says so; it was not proposed."
 
@@ -63,18 +61,18 @@ def test_a_file_may_use_one_place_on_both_sides():
     written = mapping(
         '{"inputs": {"p": "input.yaml:prompt"}, "expectations": {"same": "input.yaml:prompt"}}'
     )
-    assert as_written(PROPOSAL, written, CASES).mapping == written
+    assert PROPOSAL.as_written(written, CASES).mapping == written
 
 
 # -- a person
 
 
 def test_nothing_changed_is_the_same_proposal():
-    assert revised(PROPOSAL, [choice.side for choice in PROPOSAL.choices]) == PROPOSAL
+    assert PROPOSAL.revised([choice.side for choice in PROPOSAL.choices]) == PROPOSAL
 
 
 def test_a_choice_changes_sides_and_its_reason_says_so():
-    proposal = revised(PROPOSAL, ["inputs", None, None, "expectations", None])
+    proposal = PROPOSAL.revised(["inputs", None, None, "expectations", None])
     assert json_of(proposal) == {
         "inputs": {"prompt": "input.yaml:prompt"},
         "expectations": {"note": "input.yaml:note"},
@@ -85,7 +83,7 @@ def test_a_choice_changes_sides_and_its_reason_says_so():
 
 
 def test_a_name_that_is_taken_there_is_preceded_by_what_it_is_a_part_of():
-    proposal = revised(PROPOSAL, ["inputs", "inputs", None, None, None])
+    proposal = PROPOSAL.revised(["inputs", "inputs", None, None, None])
     assert json_of(proposal)["inputs"] == {
         "prompt": "input.yaml:prompt",
         "gold_prompt": "gold.yaml:prompt",
@@ -93,7 +91,7 @@ def test_a_name_that_is_taken_there_is_preceded_by_what_it_is_a_part_of():
 
 
 def test_two_that_swap_sides_keep_their_names():
-    proposal = revised(PROPOSAL, ["expectations", "inputs", None, None, None])
+    proposal = PROPOSAL.revised(["expectations", "inputs", None, None, None])
     assert json_of(proposal) == {
         "inputs": {"prompt": "gold.yaml:prompt"},
         "expectations": {"prompt": "input.yaml:prompt"},
@@ -101,7 +99,7 @@ def test_two_that_swap_sides_keep_their_names():
 
 
 def test_an_input_is_not_called_what_mlflow_keeps_for_itself():
-    proposal = revised(PROPOSAL, ["inputs", None, "inputs", None, None])
+    proposal = PROPOSAL.revised(["inputs", None, "inputs", None, None])
     assert json_of(proposal)["inputs"]["input_goal"] == "input.yaml:goal"
 
 
@@ -109,12 +107,12 @@ def test_inputs_of_a_simulated_conversation_keep_their_name():
     simulated = Proposal(
         (choice("inputs", "input.yaml:goal"), choice(None, "input.yaml:prompt", "persona"))
     )
-    proposal = revised(simulated, ["inputs", "inputs"])
+    proposal = simulated.revised(["inputs", "inputs"])
     assert set(json_of(proposal)["inputs"]) == {"goal", "persona"}
 
 
 def test_what_no_selector_can_name_stays_out():
-    proposal = revised(PROPOSAL, ["inputs", None, None, None, "inputs"])
+    proposal = PROPOSAL.revised(["inputs", None, None, None, "inputs"])
     assert json_of(proposal)["inputs"] == {"prompt": "input.yaml:prompt"}
 
 
@@ -130,7 +128,7 @@ def test_what_no_selector_can_name_stays_out():
     ],
 )
 def test_an_expected_answer_among_the_inputs_is_told(inputs, told):
-    assert exposed(PROPOSAL, mapping(f'{{"inputs": {inputs}}}')) == told
+    assert PROPOSAL.exposed(mapping(f'{{"inputs": {inputs}}}')) == told
 
 
 def test_the_fields_that_a_case_lacks_are_listed_case_by_case():

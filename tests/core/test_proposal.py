@@ -7,7 +7,9 @@ import time
 from cases import case_of, cases_of
 
 from evalkit.core.dataset import Case
-from evalkit.core.mapping.proposal import MAX_FIELDS, Choice, Proposal, propose_by_rules
+from evalkit.core.mapping.infer import propose_by_rules
+from evalkit.core.mapping.places import MAX_FIELDS
+from evalkit.core.mapping.proposal import Choice, Proposal
 
 
 def _keys(proposal: Proposal, side: str | None) -> set[str]:

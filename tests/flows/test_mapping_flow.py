@@ -10,16 +10,9 @@ from cases import cases_of
 
 from evalkit.core.dataset import SchemaMapping, Selector
 from evalkit.core.errors import InputError, ModelError
-from evalkit.core.mapping.asking import Question
-from evalkit.core.mapping.schema_mapping import mapping_text
-from evalkit.flows.mapping import (
-    coverage,
-    must_write,
-    preview,
-    propose,
-    report,
-    validate,
-)
+from evalkit.core.mapping.ask_model import Question
+from evalkit.core.mapping.mapping import mapping_text
+from evalkit.flows.mapping import must_write, report, require_input, sketch
 
 SCHEMA = "input.yaml: `ask`, what the customer wants. gold.yaml: `reply`, the expected reply."
 CASES = cases_of(
@@ -52,7 +45,7 @@ def _answer(*inputs: str) -> str:
 
 
 def test_the_report_holds_the_mapping_its_reasons_and_its_coverage() -> None:
-    told = report(propose(SCHEMA, CASES), "tmp/schema_mapping.json")
+    told = report(sketch(SCHEMA, CASES), "tmp/schema_mapping.json")
     assert told["inputs"] == {"ask": "input.yaml:ask"}
     assert told["expectations"] == {"reply": "gold.yaml:reply"}
     assert told["coverage"] == {"input.yaml:ask": [2, 2], "gold.yaml:reply": [1, 2]}
@@ -63,13 +56,13 @@ def test_the_report_holds_the_mapping_its_reasons_and_its_coverage() -> None:
 
 def test_no_cases_is_an_input_error() -> None:
     with pytest.raises(InputError, match="there are no cases to map"):
-        propose(SCHEMA, [])
+        sketch(SCHEMA, [])
 
 
 def test_cases_in_which_nothing_can_be_told_to_be_an_input_are_an_input_error() -> None:
     cases = cases_of({"case.yaml": {"alpha": "a", "beta": "b"}})
     with pytest.raises(InputError, match="nothing in the cases can be told") as caught:
-        propose("", cases)
+        require_input(sketch("", cases))
     assert [problem.field for problem in caught.value.problems] == [
         "dataset.schema",
         "case.yaml:alpha",
@@ -79,7 +72,7 @@ def test_cases_in_which_nothing_can_be_told_to_be_an_input_are_an_input_error() 
 
 def test_claude_is_asked_once_and_checked_against_the_files() -> None:
     model = Scripted(_answer("input.yaml:ask", "input.yaml:nonsense"))
-    proposal = propose(SCHEMA, CASES, "{ask}", by="claude", model=model)
+    proposal = sketch(SCHEMA, CASES, "{ask}", by="claude", model=model)
     assert list(proposal.mapping.inputs) == ["ask"]
     assert "no case holds it" in proposal.reasons["input.yaml:nonsense"]
     assert len(model.asked) == 1
@@ -89,7 +82,7 @@ def test_claude_is_asked_once_and_checked_against_the_files() -> None:
 def test_what_is_sent_to_claude_goes_through_the_mask() -> None:
     model = Scripted(_answer("input.yaml:ask"))
     mask = lambda text: text.replace("Where is it?", "[masked]").replace("customer", "[who]")  # noqa: E731, short
-    propose(SCHEMA, CASES, by="claude", model=model, mask=mask)
+    sketch(SCHEMA, CASES, by="claude", model=model, mask=mask)
     assert "[masked]" in model.asked[0].user
     assert "Where is it?" not in model.asked[0].user
     assert "customer" not in model.asked[0].user
@@ -97,42 +90,13 @@ def test_what_is_sent_to_claude_goes_through_the_mask() -> None:
 
 def test_without_a_model_the_error_says_that_the_rules_need_none() -> None:
     with pytest.raises(ModelError, match="--by rules"):
-        propose(SCHEMA, CASES, by="claude")
+        sketch(SCHEMA, CASES, by="claude")
 
 
 def test_the_rules_ask_nobody() -> None:
     model = Scripted("")
-    propose(SCHEMA, CASES, model=model)
+    sketch(SCHEMA, CASES, model=model)
     assert not model.asked
-
-
-# -- looking at a mapping
-
-
-def test_a_preview_shows_the_record_and_what_the_case_does_not_have() -> None:
-    assert preview(MAPPING, CASES[1]) == {
-        "case": "case-1",
-        "inputs": {"ask": "And now?"},
-        "expectations": {},
-        "missing": ["expectations.reply: has no file gold.yaml"],
-    }
-
-
-def test_the_coverage_of_a_mapping_written_by_hand() -> None:
-    assert coverage(MAPPING, CASES) == {"input.yaml:ask": [2, 2], "gold.yaml:reply": [1, 2]}
-
-
-def test_a_mapping_that_names_missing_fields_is_refused_with_all_of_them() -> None:
-    wrong = SchemaMapping(
-        {"ask": Selector("input.yaml", "aks")}, {"reply": Selector("golden.yaml", "reply")}
-    )
-    with pytest.raises(InputError) as caught:
-        validate(wrong, CASES, "m.json")
-    assert [problem.field for problem in caught.value.problems] == [
-        "inputs.ask",
-        "expectations.reply",
-    ]
-    validate(MAPPING, CASES, "m.json")
 
 
 # -- the file

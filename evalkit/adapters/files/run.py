@@ -17,7 +17,7 @@ from evalkit.core.dataset import Case, SchemaMapping
 from evalkit.core.document import Document, masked_document
 from evalkit.core.errors import InputError, Problem
 from evalkit.core.identifiers import check_id
-from evalkit.core.mapping.schema_mapping import apply_mapping, parse_mapping
+from evalkit.core.mapping.mapping import apply_mapping, parse_mapping
 from evalkit.core.project import Project
 from evalkit.core.receipt import WHOLE_RUN
 from evalkit.core.results import Run

@@ -1,4 +1,4 @@
-"""A mapping with its reasons: places gathered, judged by the rules, settled, and named."""
+"""A mapping in the making: its lines with their reasons, and what a person makes of them."""
 
 from __future__ import annotations
 
@@ -9,22 +9,18 @@ from pathlib import PurePosixPath
 from typing import Literal, TypeAlias
 
 from evalkit.core.dataset import Case, SchemaMapping, Selector
-from evalkit.core.mapping.deciding import decide_fields, decide_whole
-from evalkit.core.mapping.evidence import Evidence, file_name, whole
-from evalkit.core.mapping.schema_mapping import SIMULATION_KEY, cover
-from evalkit.core.mapping.settling import Draft, draft, settle
-from evalkit.core.mapping.survey import Shape, survey
-from evalkit.core.mapping.verdict import Part
+from evalkit.core.mapping.mapping import (
+    SIMULATION_INPUTS,
+    SIMULATION_KEY,
+    apply_mapping,
+    cover,
+    entries,
+)
 
 Side: TypeAlias = Literal["inputs", "expectations"]
 
-_SIDES: Mapping[Part, Side] = {"inputs": "inputs", "expectations": "expectations"}
-
-MAX_FIELDS = 60
-"""Of a document with more fields than this, only the most frequent are proposed."""
-
-RARE = 0.01
-"""Files in fewer than this share of the cases are summed up, not proposed."""
+CALLED = {"inputs": "an input", "expectations": "an expectation", None: "left out"}
+"""What a choice is, in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,126 +81,65 @@ class Proposal:
         """How often each selector of the mapping is found, by selector."""
         return {c.key: c.coverage for c in self.choices if c.side and c.selector}
 
+    def exposed(self, mapping: SchemaMapping) -> list[str]:
+        """The inputs of a mapping made of it by which the skill would see what is expected."""
+        expected = {c.selector for c in self.choices if c.side == "expectations" or c.gives_away}
+        return [name for name, selector in mapping.inputs.items() if selector in expected]
 
-def propose_by_rules(
-    schema: str, cases: Sequence[Case], arguments: str = "", judges: str = ""
-) -> Proposal:
-    """A mapping for the cases, by rules.
+    def as_written(self, written: SchemaMapping, cases: Sequence[Case]) -> Proposal:
+        """The proposal as a mapping file overrides it.
 
-    Args:
-        schema: The prose of ``dataset.schema``; may be empty.
-        cases: All cases.
-        arguments: The template of the skill's arguments, such as ``{question} --lang {lang}``.
-        judges: Code and prompts of the judges, as further evidence; may be empty.
-    """
-    evidence = Evidence(schema, survey(cases), arguments, judges)
-    drafts = settle([*_documents(evidence), *_text_files(evidence, cases)], cases)
-    choices = choose(drafts, evidence.found.total)
-    return Proposal((*choices, *_summed_up(evidence), *_unknown(evidence)))
+        What the file maps is mapped as it says, under its names; all else is left out. Reasons
+        say where the file and the proposal part.
+        """
+        proposed = {choice.selector: choice for choice in self.choices if choice.selector}
+        counts = cover([selector for _, _, selector in entries(written)], cases)
+        chosen: dict[Selector, list[Choice]] = {}
+        for where, name, selector in entries(written):
+            side: Side = "inputs" if where == "inputs" else "expectations"
+            choice = proposed.get(selector)
+            reason = "The file says so; it was not proposed."
+            if choice:
+                parted = f"The file says so. Proposed as {CALLED[choice.side]}: "
+                reason = f"{parted if choice.side != side else ''}{choice.reason}"
+            gives = bool(choice and choice.gives_away)
+            line = Choice(side, name, selector, reason, counts[str(selector)], gives)
+            chosen.setdefault(selector, []).append(line)
+        kept: list[Choice] = []
+        for choice in self.choices:
+            own = chosen.pop(choice.selector, []) if choice.selector else []
+            left = f"The file leaves it out. Proposed as {CALLED[choice.side]}: {choice.reason}"
+            out = replace(choice, side=None, reason=left) if choice.side else choice
+            kept += own or [out]
+        return Proposal((*(line for lines in chosen.values() for line in lines), *kept))
 
+    def revised(self, sides: Sequence[Side | None]) -> Proposal:
+        """The proposal with its choices on other sides.
 
-# -- gathering -----------------------------------------------------------------------------------
+        A choice that changes sides keeps its name, unless a choice there has it already or MLflow
+        keeps it for itself; then it is preceded by what it is a part of.
 
-
-def _is_proposable(file: str, evidence: Evidence) -> bool:
-    """Whether the file is the case's own, and not one of a workspace that comes with it."""
-    if evidence.found.files[file] < RARE * evidence.found.total:
-        return False
-    return "/" not in file or _is_known_folder(file, evidence)
-
-
-def _is_known_folder(file: str, evidence: Evidence) -> bool:
-    """Whether a file in a folder is spoken of, or the folder's name says what it is for."""
-    lean = evidence.role(file).lean
-    return bool(evidence.about_file(file)) or (
-        lean is not None and lean.side in {"input", "expectation"}
-    )
-
-
-def _documents(evidence: Evidence) -> Iterator[Draft]:
-    for file, shape in evidence.found.documents.items():
-        if not _is_proposable(file, evidence) or shape.count == shape.nulls:
-            continue
-        if shape.is_object and not _is_answer_in_folder(file, evidence):
-            decided = decide_fields(file, _most_frequent(shape), evidence)
-            yield from (draft(place, verdict) for place, verdict in decided)
-        elif shape.keys or not shape.objects:
-            place = whole(file, shape.count, shape)
-            yield draft(place, decide_whole(place, evidence))
-
-
-def _is_answer_in_folder(file: str, evidence: Evidence) -> bool:
-    """An ``expected/order.json`` is one thing to compare with, not a record of fields."""
-    lean = evidence.role(file).lean
-    return "/" in file and lean is not None and lean.side == "expectation"
-
-
-def _most_frequent(shape: Shape) -> Shape:
-    if len(shape.keys) <= MAX_FIELDS:
-        return shape
-    by_count = sorted(shape.keys, key=lambda key: -shape.keys[key].count)
-    kept = set(by_count[:MAX_FIELDS])
-    return replace(shape, keys={key: each for key, each in shape.keys.items() if key in kept})
-
-
-def _text_files(evidence: Evidence, cases: Sequence[Case]) -> Iterator[Draft]:
-    """Each by itself; those of a folder by a pattern, where they are called as the case likes."""
-    patterns = _patterns(evidence)
-    gathered = {file for files in patterns.values() for file in files}
-    for file, hits in evidence.found.texts.items():
-        if file not in gathered and _is_proposable(file, evidence):
-            place = whole(file, hits)
-            yield draft(place, decide_whole(place, evidence))
-    for pattern in patterns:
-        place = whole(pattern, 0)
-        hits, _ = cover([place.selector], cases)[str(place.selector)]
-        yield draft(replace(place, hits=hits), decide_whole(place, evidence))
-
-
-def _patterns(evidence: Evidence) -> dict[str, list[str]]:
-    """Patterns for known folders, most of whose files are in one case only."""
-    found: dict[str, list[str]] = {}
-    for file in evidence.found.texts:
-        if "/" in file and _is_known_folder(file, evidence):
-            path = PurePosixPath(file)
-            found.setdefault(f"{path.parent}/*{path.suffix}", []).append(file)
-    return {pattern: files for pattern, files in found.items() if _differ(files, evidence)}
-
-
-def _differ(files: Sequence[str], evidence: Evidence) -> bool:
-    alone = sum(evidence.found.texts[file] == 1 for file in files)
-    return evidence.found.total > 1 and alone > 1 and 2 * alone > len(files)
-
-
-# -- choices and names ---------------------------------------------------------------------------
-
-
-def choose(
-    drafts: Sequence[Draft], total: int, names: Mapping[Selector, str] | None = None
-) -> list[Choice]:
-    """The drafts as lines of a proposal, with names that MLflow takes.
-
-    Args:
-        drafts: What was decided.
-        total: How many cases there are.
-        names: What to call them; by their keys and files otherwise.
-    """
-    return with_good_names([_choice(each, total, names or {}) for each in drafts])
-
-
-def _choice(draft: Draft, total: int, names: Mapping[Selector, str]) -> Choice:
-    place, shape = draft.place, draft.place.shape
-    reason = draft.verdict.reason
-    if shape and shape.nulls:
-        reason += f"; null in {shape.nulls} of {shape.count} cases"
-    return Choice(
-        _SIDES.get(draft.part),
-        names.get(place.selector) or place.name.replace(".", "_"),
-        place.selector,
-        f"{reason}.",
-        (place.hits, total),
-        draft.gives_away,
-    )
+        Args:
+            sides: One for each of the choices, in their order; None leaves it out. What has no
+                selector is left out whatever is said.
+        """
+        inputs = {choice.name for choice in self.chosen("inputs")}
+        simulated = SIMULATION_KEY in inputs and inputs <= SIMULATION_INPUTS
+        asked = zip(self.choices, sides, strict=True)
+        wanted = [(choice, side if choice.selector else None) for choice, side in asked]
+        taken = {(choice.side, choice.name) for choice, side in wanted if choice.side == side}
+        choices = []
+        for choice, side in wanted:
+            if choice.side == side:
+                choices.append(choice)
+                continue
+            reserved = side == "inputs" and choice.name == SIMULATION_KEY and not simulated
+            names = [*([] if reserved else [choice.name]), *longer_names(choice)]
+            name = next(n for n in names if (side, n) not in taken) if side else choice.name
+            taken.add((side, name))
+            moved = f"Changed by hand: {CALLED[side]}, was {CALLED[choice.side]}. {choice.reason}"
+            choices.append(replace(choice, side=side, name=name, reason=moved))
+        return Proposal(tuple(choices))
 
 
 def with_good_names(choices: Sequence[Choice]) -> list[Choice]:
@@ -213,23 +148,18 @@ def with_good_names(choices: Sequence[Choice]) -> list[Choice]:
     A name that two share, or that MLflow keeps for simulated conversations, is preceded by what
     it is a part of: the object or the file.
     """
-    counts: Counter[tuple[Side | None, str]] = Counter(
-        (choice.side, choice.name) for choice in choices if choice.side
-    )
+    counts = Counter((choice.side, choice.name) for choice in choices)
     taken: set[tuple[Side | None, str]] = set()
     named = []
     for choice in choices:
         reserved = choice.side == "inputs" and choice.name == SIMULATION_KEY
         better = choice
-        if reserved or counts[choice.side, choice.name] > 1:
+        if reserved or (choice.side and counts[choice.side, choice.name] > 1):
             name = next(n for n in longer_names(choice) if (choice.side, n) not in taken)
-            better = replace(choice, name=name)
-        if reserved:
-            better = replace(
-                better,
-                reason=f"{better.reason} Called {better.name} because MLflow keeps the input "
-                f"“{SIMULATION_KEY}” for simulated conversations.",
+            why = (
+                f" Called {name} because MLflow keeps the input “goal” for simulated conversations."
             )
+            better = replace(choice, name=name, reason=choice.reason + (why if reserved else ""))
         taken.add((better.side, better.name))
         named.append(better)
     return named
@@ -239,37 +169,49 @@ def longer_names(choice: Choice) -> Iterator[str]:
     """Its name preceded by more and more of what it is a part of; none without a selector."""
     if choice.selector is None:
         return
-    file = PurePosixPath(choice.selector.file)
+    file, name = PurePosixPath(choice.selector.file), choice.name
     keys = choice.selector.path.split(".")[:-1]
-    owners = [*reversed(keys), file_name(str(file)), *reversed(file.parts[:-1]), file.suffix[1:]]
-    name = choice.name
-    for owner in filter(None, owners):
+    for owner in filter(None, (*keys[::-1], file.stem, *file.parts[-2::-1], file.suffix[1:])):
         name = f"{owner}_{name}".replace(".", "_")
         yield name
     yield from (f"{name}_{number}" for number in range(2, 1000))
 
 
-# -- what is left out without a selector ---------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A field such as ``inputs.prompt`` that one case lacks, and why, as a clause on the case."""
+
+    case_id: str
+    field: str
+    why: str
 
 
-def _summed_up(evidence: Evidence) -> Iterator[Choice]:
-    """Files of workspaces, and files that hardly any case has, by their folder."""
-    found = evidence.found
-    folders: Counter[str] = Counter()
-    for file, hits in found.files.items():
-        if not _is_proposable(file, evidence):
-            folders[f"{PurePosixPath(file).parts[0]}/" if "/" in file else "*"] += hits
-        elif file not in found.documents and file not in found.texts:
-            yield Choice(None, file, None, "It is no text, or too large.", (hits, found.total))
-    for folder, files in folders.items():
-        what = "called differently in nearly every case"
-        if folder != "*":
-            what = "the schema does not speak of this folder; it seems to be a workspace"
-        count = "1 file" if files == 1 else f"{files} files"
-        yield Choice(None, folder, None, f"{count}: {what}.", (0, found.total))
+def gaps(mapping: SchemaMapping, cases: Sequence[Case]) -> list[Gap]:
+    """Every field that a case lacks, case by case."""
+    return [
+        Gap(case.case_id, name, missing.why)
+        for case in cases
+        for name, missing in apply_mapping(mapping, case)[1].items()
+    ]
 
 
-def _unknown(evidence: Evidence) -> Iterator[Choice]:
-    for name, who in evidence.unknown_names():
-        reason = f"Named by {who}, but no case holds it."
-        yield Choice(None, name, None, reason, (0, evidence.found.total))
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A field such as ``inputs.prompt`` that two mappings feed differently; empty where lacking."""
+
+    field: str
+    before: str
+    after: str
+
+
+def differences(before: SchemaMapping, after: SchemaMapping) -> list[Difference]:
+    """The fields that two mappings feed differently, inputs first."""
+    old, new = (
+        {f"{side}.{name}": str(selector) for side, name, selector in entries(mapping)}
+        for mapping in (before, after)
+    )
+    return [
+        Difference(field, old.get(field, ""), new.get(field, ""))
+        for field in dict.fromkeys((*old, *new))
+        if old.get(field) != new.get(field)
+    ]

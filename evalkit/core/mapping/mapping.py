@@ -1,0 +1,287 @@
+"""The schema mapping: selectors, its text, and the records that it makes of cases.
+
+A selector is ``file:dotted.path``, or ``file:__file__`` for the whole text of a file. ``*`` and
+``?`` in the file stand for any part of a name; such a selector gathers several files and needs
+``__file__``. Nothing here opens a file: a case holds what was read.
+
+A field that is written but null counts as found, since the selector is right; it gives a record
+no value, since "expects null" and "expects nothing" are not told apart in practice.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from evalkit.core.dataset import WHOLE_FILE, Case, Record, SchemaMapping, Selector
+from evalkit.core.document import as_text, parse_json
+from evalkit.core.errors import InputError, Problem
+from evalkit.core.values import Json
+
+SIDES = ("inputs", "expectations")
+
+EVALUATION_KEY = "_eval"
+"""Says in the file which eval it is of; one written by hand need not."""
+
+SIMULATION_KEY = "goal"
+"""MLflow takes a record with this input for a simulated conversation."""
+
+SIMULATION_INPUTS = frozenset({"goal", "persona", "context", "simulation_guidelines"})
+"""The only inputs that MLflow allows beside :data:`SIMULATION_KEY`."""
+
+_HOW = 'write it like "input.yaml:question" or "reference.md:__file__"'
+_INSIDE = "name a file inside the case directory"
+_REWRITE = "correct it, or write the file anew with `evalkit map --force`"
+_DOCUMENT_THEN_COLON = re.compile(r"\.(?:ya?ml|json)(?=:)", re.IGNORECASE)
+
+
+# -- selectors -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a selector points at in one case.
+
+    Attributes:
+        value: The field's value, None where it is written but null; the text of a file; or, for
+            a pattern, an object of relative path to text.
+    """
+
+    value: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Why a selector points at nothing in one case, as a clause about the case."""
+
+    why: str
+
+
+def parse_selector(text: str) -> Selector:
+    """Read ``file:path``.
+
+    The file ends at the first colon after ``.yaml``, ``.yml`` or ``.json``, because keys may hold
+    colons; otherwise at the last colon, because names of files may hold them too.
+
+    Raises:
+        InputError: it is no selector, or its file is not one inside the case directory.
+    """
+    stripped = text.strip()
+    document = _DOCUMENT_THEN_COLON.search(stripped)
+    file, _, path = stripped.rpartition(":")
+    if document and path != WHOLE_FILE:
+        file, path = stripped[: document.end()], stripped[document.end() + 1 :]
+    parts = file.removeprefix("./").split("/")
+    absolute = re.match(r"/|[A-Za-z]:/", file)
+    checks: tuple[tuple[object, str, str], ...] = (
+        (not file, "names no file", _HOW),
+        (re.search(r"[\x00-\x1f\x7f]", file) or "\x00" in path, "holds a control character", _HOW),
+        ("\\" in file, "holds a backslash", "write folders with /"),
+        (absolute, "is an absolute path", _INSIDE),
+        (".." in parts, "leads out of the case directory", _INSIDE),
+        (
+            file and not absolute and ".." not in parts and {"", "."} & set(parts),
+            "is no plain path",
+            _INSIDE,
+        ),
+        (not path.strip(), "names no field", _HOW),
+        (
+            path.strip() not in {"", WHOLE_FILE} and is_pattern(file),
+            "names a field of several files",
+            "give the file's name without * and ?",
+        ),
+    )
+    if problems := [Problem(f"{text!r} {what}", fix=fix) for wrong, what, fix in checks if wrong]:
+        raise InputError(*problems)
+    return Selector(file.removeprefix("./"), path)
+
+
+def is_pattern(file: str) -> bool:
+    """Whether the file part stands for several files."""
+    return "*" in file or "?" in file
+
+
+def resolve(selector: Selector, case: Case) -> Found | Missing:
+    """What the selector points at in the case.
+
+    A file of exactly that name is preferred to a pattern, and a key of exactly the dotted text
+    to a path through nested fields. Numbers in a path count into lists, from 0.
+    """
+    file, path = selector.file, selector.path
+    if path != WHOLE_FILE and file in case.documents:
+        return _walk(case.documents[file], path.split("."), selector)
+    if path != WHOLE_FILE and file in case.listing:
+        return Missing(f"{file} has no fields, it is no YAML or JSON file")
+    files = [file] if file in case.listing else []
+    if not files and is_pattern(file):  # brackets are themselves, they are common in names
+        pattern = re.escape(file).replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
+        files = [each for each in case.listing if re.fullmatch(pattern, each)]
+    if not files:
+        return Missing(f"has no file {file}")
+    held = {**case.documents, **case.texts}  # where its text was not kept, its content
+    found = {each: held[each] for each in files if each in held}
+    if not found:
+        return Missing(f"{', '.join(files)} is no text, or too large")
+    return Found(found[file] if files == [file] else found)
+
+
+def _walk(value: Json, parts: Sequence[str], selector: Selector) -> Found | Missing:
+    if not parts:
+        return Found(value)
+    where, head = f"{selector.file} has no field {selector.path}", parts[0]
+    if isinstance(value, list):
+        if head.isdecimal() and int(head) < len(value):
+            return _walk(value[int(head)], parts[1:], selector)
+        return Missing(f"{selector.file} has no item {head}, the list has {len(value)}")
+    if not isinstance(value, dict):
+        kind = "text" if isinstance(value, str) else f"the value {value!r}"
+        return Missing(where if value is None else f"{where}: {kind} ends it")
+    missing = None
+    for size in range(len(parts), 0, -1):  # the longest key first: a field may be called a.b
+        if (key := ".".join(parts[:size])) in value:
+            result = _walk(value[key], parts[size:], selector)
+            if isinstance(result, Found):
+                return result
+            missing = result
+    return missing or Missing(f"{where} (it has: {', '.join(sorted(value)[:8]) or 'none'})")
+
+
+# -- records -------------------------------------------------------------------------------------
+
+
+def entries(mapping: SchemaMapping) -> Iterator[tuple[str, str, Selector]]:
+    """(side, name, selector) of everything in the mapping, inputs first."""
+    for side in SIDES:
+        yield from ((side, *each) for each in getattr(mapping, side).items())
+
+
+def files_named(mapping: SchemaMapping) -> frozenset[str] | None:
+    """The files that the mapping reads; None where a pattern means that all may be needed."""
+    files = frozenset(selector.file for _, _, selector in entries(mapping))
+    return None if any(map(is_pattern, files)) else files
+
+
+def apply_mapping(mapping: SchemaMapping, case: Case) -> tuple[Record, dict[str, Missing]]:
+    """The record that a case becomes, and what of the mapping it lacks, as ``inputs.name``."""
+    values: dict[str, dict[str, Json]] = {side: {} for side in SIDES}
+    lacking = {}
+    for side, name, selector in entries(mapping):
+        result = resolve(selector, case)
+        if isinstance(result, Missing):
+            lacking[f"{side}.{name}"] = result
+        elif result.value is not None:
+            values[side][name] = result.value
+    return Record(case.case_id, values["inputs"], values["expectations"]), lacking
+
+
+def cover(selectors: Iterable[Selector], cases: Sequence[Case]) -> dict[str, tuple[int, int]]:
+    """For each selector, by its text: (cases in which it is found, null or not; all cases)."""
+    return {
+        str(each): (sum(isinstance(resolve(each, case), Found) for case in cases), len(cases))
+        for each in selectors
+    }
+
+
+def check_mapping(mapping: SchemaMapping, cases: Sequence[Case], file: str) -> tuple[Problem, ...]:
+    """What would go wrong if these cases became records: one problem for each cause.
+
+    A selector that only some cases have is no problem, one that none has is; and so is a case
+    for which no input is found, because MLflow tells records apart by their inputs.
+    """
+    problems = []
+    for side, name, selector in entries(mapping):
+        results = [resolve(selector, case) for case in cases]
+        if not any(isinstance(result, Found) for result in results):
+            first = results[0] if results else None
+            why = f"; {cases[0].case_id} {first.why}" if isinstance(first, Missing) else ""
+            message = f"{selector} is in none of the {len(cases)} cases{why}"
+            fix = "correct the selector or remove the line"
+            problems.append(Problem(message, file, field=f"{side}.{name}", fix=fix))
+    bare = [case.case_id for case in cases if not apply_mapping(mapping, case)[0].inputs]
+    if bare and len(bare) < len(cases):
+        shown = ", ".join(bare[:5]) + (", …" if len(bare) > 5 else "")  # noqa: PLR2004, enough to go on
+        message = f"gives {len(bare)} of {len(cases)} cases no input at all: {shown}"
+        fix = "complete these cases, or map an input that they have"
+        problems.append(Problem(message, file, field="inputs", fix=fix))
+    return tuple(problems)
+
+
+# -- the file ------------------------------------------------------------------------------------
+
+
+def mapping_as_json(mapping: SchemaMapping) -> dict[str, dict[str, str]]:
+    """``{"inputs": {name: "file:path"}, "expectations": {…}}``."""
+    sides: dict[str, dict[str, str]] = {side: {} for side in SIDES}
+    for side, name, selector in entries(mapping):
+        sides[side][name] = str(selector)
+    return sides
+
+
+def mapping_text(mapping: SchemaMapping) -> str:
+    """The content of ``schema_mapping.json``."""
+    whose = {EVALUATION_KEY: mapping.evaluation} if mapping.evaluation else {}
+    return json.dumps({**whose, **mapping_as_json(mapping)}, indent=2, ensure_ascii=False) + "\n"
+
+
+def parse_mapping(text: str, file: str) -> SchemaMapping:
+    """Read the content of ``schema_mapping.json``.
+
+    Keys at the top that begin with ``_`` or ``$`` are comments and pass.
+
+    Raises:
+        InputError: with everything that is wrong in it.
+    """
+    try:
+        document = parse_json(text.removeprefix("\ufeff"), file).value
+    except InputError as error:
+        raise InputError(*(replace(each, fix=_REWRITE) for each in error.problems)) from error
+    if not isinstance(document, dict):
+        shape = 'must be an object like {"inputs": {…}, "expectations": {…}}'
+        raise InputError(Problem(shape, file, fix=_REWRITE))
+    problems = [
+        Problem("is not known", file, field=key, fix="use inputs and expectations")
+        for key in document
+        if key not in SIDES and not key.startswith(("_", "$"))
+    ]
+    inputs, expectations = (_read_side(side, document, file, problems) for side in SIDES)
+    if not inputs and not problems:
+        fix = "map at least one input"
+        problems.append(Problem("holds no inputs", file, field="inputs", fix=fix))
+    if SIMULATION_KEY in inputs and (others := sorted(set(inputs) - SIMULATION_INPUTS)):
+        message = "MLflow keeps this name for simulated conversations and refuses it beside "
+        fix = f"choose another name, such as case_{SIMULATION_KEY}"
+        where = f"inputs.{SIMULATION_KEY}"
+        problems.append(Problem(message + ", ".join(others), file, field=where, fix=fix))
+    if problems:
+        raise InputError(*(_with_line(problem, text) for problem in problems))
+    return SchemaMapping(inputs, expectations, evaluation=as_text(document.get(EVALUATION_KEY)))
+
+
+def _read_side(
+    side: str, document: Mapping[str, Json], file: str, problems: list[Problem]
+) -> dict[str, Selector]:
+    written, selectors = document.get(side, {}), {}
+    if not isinstance(written, dict):
+        message = "must be an object of name to selector"
+        problems.append(Problem(message, file, field=side, fix=_REWRITE))
+        return {}
+    for name, text in written.items():
+        where, fix = f"{side}.{name}", f'like "input.yaml:{name}"'
+        if not isinstance(text, str):
+            problems.append(Problem("must be text", file, field=where, fix=fix))
+            continue
+        try:
+            selectors[name] = parse_selector(text)
+        except InputError as error:
+            problems += [Problem(p.message, file, None, where, p.fix) for p in error.problems]
+    return selectors
+
+
+def _with_line(problem: Problem, text: str) -> Problem:
+    """Where the field's name stands in the text, if it stands there once."""
+    key = json.dumps(problem.field.partition(".")[2] or problem.field, ensure_ascii=False)
+    if problem.line is not None or text.count(key) != 1:
+        return problem
+    return replace(problem, line=text.count("\n", 0, text.index(key)) + 1)
