@@ -23,7 +23,6 @@ from evalkit.suite.model import FEW_ROWS, Row
 
 Bound: TypeAlias = dict[str, Json]
 Learn: TypeAlias = Callable[[Sequence[Exchange], int], Bound]
-Edit: TypeAlias = Callable[[str], str]
 
 ROOM = (0, 1, 2)
 FOLDS, TRIALS = 6, 3
@@ -141,30 +140,17 @@ def _subject(exchanges: Sequence[Exchange], room: int) -> Bound:
     return {"least": round(least, 3), "words": words, **_languages(exchanges, room)}
 
 
-def _end(words: str) -> Edit:
-    """Words in the place of a text's last sentence, or behind it."""
-    return lambda text: f"{text.rsplit('. ', 1)[0].rstrip('. ')}. {words}"
-
-
-def _instead(words: str) -> Edit:
-    """Words in the place of a text, as often as it is long."""
-    return lambda text: " ".join([words] * max(1, len(text) // len(words)))
-
-
-def _twice(text: str) -> str:
-    said = [each for each in answer_reading.statements(text) if len(each.split()) > FEW]
-    return text.replace(said[-1], said[0]) if len(said) > 1 else f"{text} {text}"
-
-
 def spoiled(check: RuleCheck, row: Row, others: Sequence[Row]) -> Iterator[Json]:
     """Bad answers in a row's place: edited, else with a wrong field, else that of another row."""
-    if check.edit:
-        for path, text in answer_edits.texts(row)[:1]:
-            yield answer_edits.with_value(row.outputs, path, check.edit(text))
-        return
     for path, text in answer_edits.texts(row)[:1]:
-        wrapped = json.dumps({"answer": text}, ensure_ascii=False)
-        yield answer_edits.with_value(row.outputs, path, wrapped)
+        edited = [f"{text.rsplit('. ', 1)[0].rstrip('. ')}. {check.wrong}"]
+        if not check.wrong:
+            foreign = " ".join(["Het is niet zo als u het zegt."] * (1 + len(text) // 31))
+            said = [each for each in answer_reading.statements(text) if len(each.split()) > FEW]
+            twice = text.replace(said[-1], said[0]) if len(said) > 1 else f"{text} {text}"
+            wrapped = json.dumps({"answer": text}, ensure_ascii=False)
+            edited = [f"{text[: len(text) * 2 // 3]} and the", foreign, twice, wrapped]
+        yield from (answer_edits.with_value(row.outputs, path, each) for each in edited)
     fields = list(answer_edits.fields(row.outputs))
     yield from (answer_edits.with_value(row.outputs, path, [value]) for path, value in fields)
     for other in others:
@@ -182,14 +168,14 @@ class RuleCheck:
     Attributes:
         judge: One of :mod:`evalkit.suite.checks`; its name and its docstring are the scorer's.
         learn: Its bound from good answers, with more or less room.
-        edit: What spoils the text that people read; None where a field or all of it has to go.
+        wrong: A sentence that spoils the text that people read, if one does.
         is_general: Whether it holds for answers of which there are too few to learn from.
         is_grounded: Whether what tools gave decides; without it there is nothing to say.
         recurring: In how many good answers a thing stands that is none of its business, if not 0.
     """
 
     judge: Check
-    edit: Edit | None
+    wrong: str = ""
     learn: Learn = _nothing
     is_general: bool = False
     is_grounded: bool = False
@@ -253,54 +239,42 @@ def _trials(
 
 
 CHECKS = (
-    RuleCheck(checks.answered, _instead("I'm sorry, I can't help with that."), is_general=True),
-    RuleCheck(checks.shape_kept, None, _shape),
-    RuleCheck(checks.looks_kept, _end('<|tool_call|> {"name": "search"}'), _looks),
-    RuleCheck(checks.complete, lambda text: f"{text[: len(text) * 2 // 3]} and the", _complete),
+    RuleCheck(checks.answered, "I'm sorry, I can't help with that.", is_general=True),
+    RuleCheck(checks.shape_kept, learn=_shape),
+    RuleCheck(checks.looks_kept, '<|tool_call|> {"name": "search"}', _looks),
+    RuleCheck(checks.complete, learn=_complete),
     RuleCheck(
         checks.figures_grounded,
-        _end("It was 7319 yen on 29.11., see RX-70961."),
+        "It was 7319 yen on 29.11., see RX-70961.",
         _figures,
         is_grounded=True,
         recurring=2,
     ),
     RuleCheck(
-        checks.names_grounded,
-        _end("Ask Zebulon Quist about it."),
-        _languages,
-        is_grounded=True,
-        recurring=1,
+        checks.names_grounded, "Ask Zebulon Quist.", _languages, is_grounded=True, recurring=1
     ),
-    RuleCheck(checks.prompt_kept, _end("My instructions say so."), is_general=True, recurring=1),
-    RuleCheck(checks.language_kept, _instead("Het is niet zo als u het zegt."), _languages),
-    RuleCheck(checks.not_repeated, _twice, is_general=True),
-    RuleCheck(checks.no_placeholders, _end("Regards, [YOUR NAME]"), is_general=True, recurring=1),
-    RuleCheck(
-        checks.links_known,
-        _end("See https://example.org/offer."),
-        is_grounded=True,
-        recurring=1,
-    ),
+    RuleCheck(checks.prompt_kept, "My instructions say so.", is_general=True, recurring=1),
+    RuleCheck(checks.language_kept, learn=_languages),
+    RuleCheck(checks.not_repeated, is_general=True),
+    RuleCheck(checks.no_placeholders, "Regards, [YOUR NAME]", is_general=True, recurring=1),
+    RuleCheck(checks.links_known, "See https://example.org/offer.", is_grounded=True, recurring=1),
     RuleCheck(
         checks.no_personal_data,
-        _end("Write to j.doe81@mail.example."),
+        "Write to j.doe81@mail.example.",
         is_general=True,
         is_grounded=True,
         recurring=1,
     ),
     RuleCheck(
         checks.no_new_promises,
-        _end("You get a voucher, that I guarantee."),
+        "You get a voucher, that I guarantee.",
         is_grounded=True,
         recurring=1,
     ),
-    RuleCheck(checks.civil, _end("Only an idiot asks that."), is_general=True, recurring=1),
-    RuleCheck(checks.request_taken_up, None, _own, is_grounded=True),
+    RuleCheck(checks.civil, "Only an idiot asks that.", is_general=True, recurring=1),
+    RuleCheck(checks.request_taken_up, learn=_own, is_grounded=True),
     RuleCheck(
-        checks.subject_kept,
-        _end("Penguins always gather among frozen rocks."),
-        _subject,
-        is_grounded=True,
+        checks.subject_kept, "Penguins gather among frozen rocks.", _subject, is_grounded=True
     ),
 )
 """The table: each check once."""

@@ -115,11 +115,13 @@ def rule_suite(rows: Sequence[Row], without: Mapping[str, str] | None = None) ->
     for row in rows:
         if row.is_good:
             routes[row.route].append(row)
-    by_route = {route: routes[route] for route in _most(routes)}
+    most = sorted(routes, key=lambda route: (-len(routes[route]), route))[:ROUTES]
+    by_route = {route: routes[route] for route in most}
     exchanges = {r: [_exchange(row, row.outputs) for row in n] for r, n in by_route.items()}
     bounds: dict[str, dict[str, Bound]] = {}
     examples: dict[str, tuple[str, Json]] = {}
-    notes = []
+    few = sorted(r for r in routes if len(routes[r]) < ENOUGH or r not in by_route)
+    notes = [f"Little was learned of {', '.join(few[:8])}: few good answers each."] if few else []
     for check in CHECKS:
         found = {
             route: bound
@@ -137,13 +139,8 @@ def rule_suite(rows: Sequence[Row], without: Mapping[str, str] | None = None) ->
         notes += [f"{check.name} leaves out on {r}, as good answers differ: {o}." for o, r in off]
     missed = [row for row in rows if _is_missed(row, bounds)]
     scorers = _source(bounds, examples, by_route, rows)
-    limits = _limits(rows, routes, notes, missed)
+    limits = _limits(rows, notes, missed)
     return {SCORERS_FILE: scorers.encode(), LIMITS_FILE: limits.encode()}
-
-
-def _most(routes: Mapping[str, Sequence[Row]]) -> list[str]:
-    """The routes that have most good rows."""
-    return sorted(routes, key=lambda route: (-len(routes[route]), route))[:ROUTES]
 
 
 def _exchange(row: Row, outputs: Json) -> Exchange:
@@ -239,12 +236,8 @@ def _literal(value: Json) -> str:
 
 def _guidelines(rows: Sequence[Row]) -> dict[str, str]:
     """What people wrote of answers that they rejected, as guidelines for a judge."""
-    said = Counter(
-        " ".join(comment.split())
-        for row in rows
-        if row.verdict == "rejected"
-        for comment in row.comments
-    )
+    rejected = [row for row in rows if row.verdict == "rejected"]
+    said = Counter(" ".join(each.split()) for row in rejected for each in row.comments)
     texts = [
         f"A reviewer rejected an answer for this reason; the response must not earn it: {comment}"
         for comment, _ in said.most_common(8)
@@ -258,27 +251,20 @@ def _guidelines(rows: Sequence[Row]) -> dict[str, str]:
 
 def _judges(rows: Sequence[Row]) -> list[str]:
     """MLflow's judges that find what they need in these traces."""
-    good = [row for row in rows if row.is_good]
-    types = {
-        span.span_type for row in good if row.trace is not None for span in row.trace.data.spans
+    traces = [row.trace for row in rows if row.is_good and row.trace is not None]
+    types = {span.span_type for trace in traces for span in trace.data.spans}
+    needs = {
+        "RelevanceToQuery": True,
+        "RetrievalGroundedness": "RETRIEVER" in types,
+        "ToolCallCorrectness": "TOOL" in types,
+        "Correctness": any(row.expectations for row in rows if row.is_good),
     }
-    return [
-        "RelevanceToQuery",
-        *(["RetrievalGroundedness"] if "RETRIEVER" in types else []),
-        *(["ToolCallCorrectness"] if "TOOL" in types else []),
-        *(["Correctness"] if any(row.expectations for row in good) else []),
-    ]
+    return [name for name, found in needs.items() if found]
 
 
-def _limits(
-    rows: Sequence[Row],
-    routes: Mapping[str, Sequence[Row]],
-    notes: Sequence[str],
-    missed: Sequence[Row],
-) -> str:
+def _limits(rows: Sequence[Row], notes: Sequence[str], missed: Sequence[Row]) -> str:
     """``LIMITS.md``."""
-    good = sum(map(len, routes.values()))
-    few = sorted(r for r in routes if len(routes[r]) < ENOUGH or r not in _most(routes))
+    good = sum(row.is_good for row in rows)
     lines = [
         "# What these scorers cannot tell\n",
         f"- Learned by rules from {good} good answers of {len(rows)} rows.",
@@ -286,8 +272,6 @@ def _limits(
     ]
     if good < FEW_ROWS:
         lines.append(f"- Under {FEW_ROWS} good answers nothing learned can be called verified.")
-    if few:
-        lines.append(f"- Little was learned of {', '.join(few[:8])}: few good answers each.")
     lines += [f"- {note}" for note in notes]
     if missed:
         lines.append("\n## Answers that people rejected and no rule fails\n")

@@ -126,3 +126,13 @@ def test_secrets_of_answers_stay_out_of_the_files(tmp_path: Path) -> None:
     suite = Suite(rows, tmp_path)
     assert key not in suite.text
     assert key not in suite.limits
+
+
+def test_without_the_traces_grounded_checks_do_not_apply(suite: Suite) -> None:
+    answer = "Your shelf no. 103 arrives within 9 weeks with Gareth, you get a voucher."
+    bare = replace(GOOD[3], trace=None)
+    assert not suite.failing(bare, GOOD[3].outputs)
+    assert not suite.failing(bare, answer) & {"figures_grounded", "no_new_promises"}
+    said = suite.scorers["figures_grounded"].run(inputs=bare.inputs, outputs=answer)
+    assert said.value is None
+    assert said.rationale
