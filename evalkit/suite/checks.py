@@ -54,13 +54,13 @@ def shape_kept(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
 
 
 def value_kind(value: Any) -> str:
-    """The kind of a value; of a text whether it is code, several words, a number, an id or one."""
+    """The kind of a value; of a text whether it is code, prose, a number or an id, or short."""
     if not isinstance(value, str):
-        return type(value).__name__
-    if reading.CODE.match(value) or " " in value.strip():
-        return "code" if reading.CODE.match(value) else "text"
+        return "number" if type(value) in {int, float} else type(value).__name__
+    if reading.CODE.match(value) or reading.is_prose(value):
+        return "prose" if reading.is_prose(value) else "code"
     number_or_id = re.fullmatch(r"([^\W\d_]{0,4})[-_#]?\d(?:[.,:/-]?\d)*", value)
-    return f"{number_or_id[1]}9" if number_or_id else "word"
+    return f"{number_or_id[1]}9" if number_or_id else "short"
 
 
 def looks_kept(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:

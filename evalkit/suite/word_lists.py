@@ -37,7 +37,7 @@ UNITS = {
     word: number for number, words in enumerate(UNIT_WORDS.split("|")) for word in words.split()
 }
 
-SIGNS = {UNITS[sign] for sign in "%‰€$£¥"}
+SIGNS = {UNITS[sign] for sign in "‰€$£¥"}
 
 NUMBER_WORDS = """
     two zwei deux dos due twee | three drei trois tres tre drie | four vier quatre cuatro quattro
