@@ -15,8 +15,8 @@ import random
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from evalkit.claude_log.log_trace import build_trace
 from evalkit.claude_log.timing import Start
-from evalkit.claude_log.trace import build_trace
 from evalkit.core.spans import Span, Trace
 
 Event = dict[str, Any]

@@ -32,8 +32,8 @@ os.environ.update(
 from generate import RUN_ID, write_project
 
 from evalkit import stages
+from evalkit.claude_log.log_trace import build_trace
 from evalkit.claude_log.timing import start_of
-from evalkit.claude_log.trace import build_trace
 from evalkit.core.spans import Trace
 from evalkit.workspace import Workspace
 

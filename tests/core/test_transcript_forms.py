@@ -28,7 +28,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_spans_time import assert_sound
 
-from evalkit.claude_log.trace import MAX_VALUE_CHARS
+from evalkit.claude_log.log_trace import MAX_VALUE_CHARS
 from evalkit.core.errors import LogRefused
 from evalkit.core.receipt import VERDICTS
 from evalkit.core.spans import Trace

@@ -11,8 +11,8 @@ from evalkit.adapters.files.log_file import INPUT, LogFile
 from evalkit.adapters.files.run import RunFiles
 from evalkit.claude_log.accounting import Ledger
 from evalkit.claude_log.content_blocks import Trimmer
+from evalkit.claude_log.log_trace import MAX_VALUE_CHARS, build_trace
 from evalkit.claude_log.timing import Start, start_of
-from evalkit.claude_log.trace import MAX_VALUE_CHARS, build_trace
 from evalkit.claude_log.usage import reported_usage
 from evalkit.core import describe
 from evalkit.core.errors import LogRefused
