@@ -114,7 +114,10 @@ FIGURES = '''
 @scorer
 def figures(inputs, outputs, trace):
     """Figures stand in the request or in what was retrieved."""
-    given = str(inputs) + str([s.outputs for s in trace.search_spans(span_type=SpanType.RETRIEVER)])
+    found = trace.search_spans(span_type=SpanType.RETRIEVER)
+    if not found:
+        return None
+    given = str(inputs) + str([span.outputs for span in found])
     wrong = [each for each in re.findall(r"[0-9]+", str(outputs)) if each not in given]
     return Feedback(value=not wrong, rationale=f"not in the sources: {wrong}")
 

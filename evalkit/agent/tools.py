@@ -144,10 +144,10 @@ class SessionTools:
             return ToolResult(bounded(str(error)), is_error=True)
 
     def _python(self, asked: Python) -> str:
-        ended = self.work.runner.python(self.work.session.files(), asked.code)
-        if not ended.ok:
-            raise _failed(f"it failed:\n{ended.output}")
-        return ended.output or "(it printed nothing)"
+        ok, output = self.work.runner.python(self.work.session.files(), asked.code)
+        if not ok:
+            raise _failed(f"it failed:\n{output}")
+        return output or "(it printed nothing)"
 
     def _save(self, asked: Save) -> str:
         if asked.path not in MAY_SAVE[self.kind]:

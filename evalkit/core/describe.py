@@ -99,7 +99,10 @@ def tags(project: Project, run: Run) -> dict[str, str]:
         **run.origin,
         **project.tags,
         "mlflow.runType": "genai_evaluate",
-        QUALITY_CRITERIA_TAG: _criteria(project, run),
+        QUALITY_CRITERIA_TAG: criteria(
+            (bound.metric, "LTE" if bound.kind.startswith("max_") else "GTE", bound.bound)
+            for bound in thresholds(project, run)
+        ),
         **{f"validity/{name}": value for name, value in run.validity.items()},
         "regressions_detected": (
             "yes" if breaches(project, run) else "unknown" if unknowns(project, run) else "no"
@@ -117,16 +120,13 @@ def regressions(project: Project, run: Run) -> list[str]:
     return [f"{b.judge} {b.kind} {b.bound:g}, is {b.actual:g}" for b in breaches(project, run)]
 
 
-def _criteria(project: Project, run: Run) -> str:
-    """The thresholds as MLflow writes them; empty where there are none."""
-    rules: Json = [
-        {
-            "metricKey": bound.metric,
-            "comparator": "LTE" if bound.kind.startswith("max_") else "GTE",
-            "threshold": bound.bound,
-        }
-        for bound in thresholds(project, run)
-    ]
+def criteria(bounds: Iterable[tuple[str, str, float]]) -> str:
+    """Bounds as MLflow's evaluation pages read them; empty where there are none.
+
+    Args:
+        bounds: Of each the metric, ``GTE`` or ``LTE``, and the threshold.
+    """
+    rules: Json = [{"metricKey": m, "comparator": c, "threshold": t} for m, c, t in bounds]
     revision = str(uuid.UUID(derive_id(canonical(rules))))
     found = {"schemaVersion": 1, "revision": revision, "rules": rules}
     return json.dumps(found, separators=(",", ":")) if rules else ""

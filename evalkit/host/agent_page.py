@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import marimo as mo
@@ -187,9 +188,10 @@ def judge(
     )
     say(f"judging {len(found.rows)} answers")
     probes = [Probe(row.trace_id, row.outputs) for row in found.rows]
-    scores = Runner(sandbox_of(request), found.rows).score(session.files(), probes)
-    if isinstance(scores, str):
-        raise Unfinished(Problem(scores, SCORERS_FILE).message, {})
+    loaded = Runner(sandbox_of(request), found.rows).judge(session.files(), probes)
+    if isinstance(loaded, str):
+        raise Unfinished(Problem(loaded, SCORERS_FILE).message, {})
+    scores = [[*chain.from_iterable(said.values())] for said in loaded.scores]
     judged = list(zip(found.rows, scores, strict=True))
     return sorted(judged, key=lambda each: not failures(each[1]))
 

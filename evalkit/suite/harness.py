@@ -69,7 +69,7 @@ def judged(request: dict[str, Any]) -> dict[str, Any]:
         "serialized": serialized,
         "bad_examples": examples,
         "scores": scores[:split],
-        "examples": {each.name: said for each, said in zip(tried, scores[split:], strict=True)},
+        "examples": {name: said for one in scores[split:] for name, said in one.items()},
     }
 
 
@@ -113,19 +113,16 @@ def bad_examples(module: Any) -> dict[str, list[Any]]:
     Raises:
         TypeError: it is something else.
     """
-    given = getattr(module, "BAD_EXAMPLES", {})
-    if not isinstance(given, dict):
-        raise TypeError("scorers.BAD_EXAMPLES has to be a dict: {scorer: (trace_id, answer)}")
-    plain = {}
-    for name, example in given.items():
-        try:
-            trace_id, answer = example
-            plain[str(name)] = [str(trace_id), json.loads(json.dumps(answer, allow_nan=False))]
-        except (TypeError, ValueError) as error:
-            raise TypeError(
-                f"BAD_EXAMPLES[{name!r}] has to be (trace_id, an answer as JSON): {error}"
-            ) from error
-    return plain
+    try:
+        return {
+            str(name): [str(trace_id), json.loads(json.dumps(answer, allow_nan=False))]
+            for name, (trace_id, answer) in getattr(module, "BAD_EXAMPLES", {}).items()
+        }
+    except (AttributeError, TypeError, ValueError) as error:
+        raise TypeError(
+            "each of scorers.BAD_EXAMPLES, a dict by scorer, has to be (trace_id, an answer as "
+            f"JSON): {error}"
+        ) from error
 
 
 def as_mlflow_keeps(scorer: Any) -> str:
@@ -168,75 +165,62 @@ class Judging:
         """What the alarm does."""
         raise TooSlow
 
-    def all(self, probes: list[tuple[int, list[Any], list[Any]]]) -> list[list[dict[str, Any]]]:
-        """Scores of each probe: a row's position, ``[its other answer]`` or ``[]``, and scorers.
+    def all(self, probes: list[tuple[int, list[Any], list[Any]]]) -> list[dict[str, list[Any]]]:
+        """Of each probe (a row's position, ``[its other answer]`` or ``[]``, scorers) the scores.
 
         The order is one by chance, so that no scorer can go by it.
         """
-        scores: list[list[dict[str, Any]]] = [[] for _ in probes]
+        scores: list[dict[str, list[Any]]] = [{} for _ in probes]
         for number in random.SystemRandom().sample(range(len(probes)), len(probes)):
             position, outputs, scorers = probes[number]
             row = self.rows[position]
-            trace = self.room.probe_trace(self.lines[position], row, outputs, number)
+            trace = self.room.probe_trace(self.lines[position], row, outputs)
             answer = outputs[0] if outputs else row["outputs"]
             for scorer in scorers:
                 os.pwrite(self.progress, f"{scorer.name} on {row['trace_id']}".encode()[:400], 0)
-                scores[number] += self.ask(scorer, row, answer, trace)
+                scores[number][scorer.name] = self.ask(scorer, row, answer, trace)
         os.ftruncate(self.progress, 0)
         return scores
 
-    def ask(
-        self, scorer: Any, row: dict[str, Any], answer: Any, trace: Any
-    ) -> list[dict[str, Any]]:
-        """What a scorer says about an answer; never nothing."""
+    def ask(self, scorer: Any, row: dict[str, Any], answer: Any, trace: Any) -> list[Any]:
+        """What a scorer says about an answer; never nothing. One that hung is not asked again."""
         name = scorer.name
-        if name in self.stuck:
-            return [said_of(name, error=self.stuck[name])]
-        given = copy.deepcopy([row["inputs"], answer, row["expectations"]])
-        try:
-            # again each second, where code swallows the first
-            signal.setitimer(signal.ITIMER_REAL, self.seconds, 1.0)
-            value = scorer.run(
-                inputs=given[0], outputs=given[1], expectations=given[2], trace=trace
-            )
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            return values(value, name)
-        except TooSlow as error:
-            why = f"it did not end within {self.seconds:.0f} s on {row['trace_id']}"
-            self.stuck[name] = f"{why}\n{explained(error)}"  # it is not asked again
-            return [said_of(name, error=self.stuck[name])]
-        except BaseException as error:  # noqa: BLE001 - the suite's code may raise whatever there is
-            return [said_of(name, error=explained(error))]
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+        if name not in self.stuck:
+            given = copy.deepcopy({**row, "outputs": answer})
+            parts = {part: given[part] for part in ("inputs", "outputs", "expectations")}
+            try:
+                # again each second, where code swallows the first
+                signal.setitimer(signal.ITIMER_REAL, self.seconds, 1.0)
+                value = scorer.run(**parts, trace=trace)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                return scores_of(value, name)
+            except TooSlow as error:
+                why = f"it did not end within {self.seconds:.0f} s on {row['trace_id']}"
+                self.stuck[name] = f"{why}\n{explained(error)}"
+            except BaseException as error:  # noqa: BLE001 - the suite's code may raise what there is
+                return [{"scorer": name, "value": None, "error": explained(error)}]
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+        return [{"scorer": name, "value": None, "error": self.stuck[name]}]
 
 
-def values(value: Any, scorer: str) -> list[dict[str, Any]]:
-    """A scorer's value, or the parts of a list of them, as JSON."""
+def scores_of(value: Any, scorer: str) -> list[Any]:
+    """A scorer's value, or the parts of a list of them, as JSON; what passes others say."""
     from mlflow.entities import Feedback
 
-    said = []
+    scores = []
     for part in value if isinstance(value, list) and value else [value]:
-        if not isinstance(part, Feedback):
-            said.append(said_of(scorer, part))
-        elif part.error is not None:
-            said.append(said_of(scorer, error=f"its Feedback holds an error: {part.error}"))
-        else:
+        name, said, why, error = scorer, part, "", ""
+        if isinstance(part, Feedback):
             name = scorer if part.name in {scorer, "feedback"} else f"{scorer}/{part.name}"
-            why = str(part.rationale or "")[:MOST_RATIONALE_CHARS]
-            said.append({**said_of(name, part.value), "rationale": why})
-    return said
-
-
-def said_of(scorer: str, value: Any = None, error: str = "") -> dict[str, Any]:
-    """A score as JSON; whether its value is a verdict is for others to say."""
-    if isinstance(value, str):
-        value = str(value[:200])
-    elif isinstance(value, float) and math.isfinite(value):
-        value = float(value)
-    elif not (value is None or isinstance(value, bool | int)):
-        value, error = None, f"its value {repr(value)[:200]} is no verdict"
-    return {"scorer": scorer, "value": value, "error": error}
+            said, why = part.value, str(part.rationale or "")[:MOST_RATIONALE_CHARS]
+            error = f"its Feedback holds an error: {part.error}" if part.error is not None else ""
+        if isinstance(said, str):
+            said = str(said[:200])
+        elif not (said is None or (isinstance(said, int | float) and math.isfinite(said))):
+            said, error = None, error or f"its value {repr(said)[:200]} is no verdict"
+        scores.append({"scorer": name, "value": said, "rationale": why, "error": error})
+    return scores
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from evalkit.core.values import Json
@@ -103,3 +103,123 @@ def passes(value: Json) -> bool | None:
         return value >= PASSES_FROM
     words = {"yes": True, "true": True, "pass": True, "no": False, "false": False, "fail": False}
     return words.get(str(value).strip().casefold())
+
+
+def verdict(scores: Iterable[Score]) -> bool | None:
+    """Whether a scorer passes an answer: with several values all; None where none is a verdict."""
+    said = [passes(each.value) for each in scores if not each.error]
+    said = [each for each in said if each is not None]
+    return all(said) if said else None
+
+
+def unlike(answer: Json, good: Iterable[Json]) -> str:
+    """How an answer differs in form from all good ones; empty where it does not."""
+    alike = list(good)
+    if alike and not (alike := [each for each in alike if type(each) is type(answer)]):
+        return f"it is a {type(answer).__name__}"
+    if alike and isinstance(answer, dict):
+        alike = [each for each in alike if len(set(each) ^ set(answer)) <= 1]
+        if not alike:
+            return f"it has the keys {sorted(answer)}"
+    size, *sizes = (len(str(each)) for each in (answer, *alike))
+    if sizes and not min(sizes) / 2 <= size <= 2 * max(sizes) + 20:
+        return f"it has {size} characters, they have {min(sizes)} to {max(sizes)}"
+    return ""
+
+
+Recorded: TypeAlias = Mapping[str, Mapping[str, Sequence[Score]]]
+"""By trace and scorer what is said of a row's own answer."""
+
+MOST_PROBLEMS, BEGIN_CHARS, END_CHARS = 12, 300, 900
+"""What is shown of problems, and of a long one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What came of verifying a suite.
+
+    Attributes:
+        word: Whether it holds; where there are too few good answers, nothing is called verified.
+        problems: What is wrong, where, and what to do; empty where it holds.
+        people: ``accepted`` {answers, pass_all}, ``rejected`` {answers, failed, in_limits, missed:
+            trace ids}, and Cohen's ``kappa`` of the suite with them (None where it has none).
+        scorers: Of each ``good``, ``good_passed``, ``applies`` (rows), ``noticed`` and ``copies``
+            (those whose original it passes).
+        faults: By kind of fault (copies that some scorer noticed, copies), where the original is
+            failed by none.
+        one_sentence: Of the good answer that most scorers pass, given to every request:
+            ``answer``, ``rows``, and on how many of them some scorer ``failed`` it.
+        rows: How many rows it stands on.
+        good_rows: How many of them are good answers.
+        judges: Scorers that need a model, which were left out.
+        serialized: Those that MLflow can hold, as it serializes them.
+        recorded: By trace and scorer what is said of each row's own answer.
+    """
+
+    word: Literal["verified", "too few traces", "not verified"]
+    problems: tuple[str, ...] = ()
+    people: Mapping[str, Json] = field(default_factory=dict)
+    scorers: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    faults: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    one_sentence: Mapping[str, Json] = field(default_factory=dict)
+    rows: int = 0
+    good_rows: int = 0
+    judges: tuple[str, ...] = ()
+    serialized: Mapping[str, str] = field(default_factory=dict, repr=False)
+    recorded: Recorded = field(default_factory=dict, repr=False)
+
+    def as_json(self) -> dict[str, Json]:
+        """Its figures for ``state/validation_results.json``."""
+        shown = {each.name: getattr(self, each.name) for each in fields(self) if each.repr}
+        return {"verified": self.word == "verified", **shown}
+
+    def as_text(self) -> str:
+        """What closes a run; it begins with people's verdicts."""
+        stands = f"{self.rows} traces, {self.good_rows} of them good answers"
+        headlines = {
+            "verified": f"The suite is verified. It stands on {stands}.",
+            "not verified": f"The suite is not verified ({stands}):",
+            "too few traces": f"Too few traces: the suite stands on {stands}; under {FEW_ROWS} "
+            "good ones nothing is called verified. The suite is left as it is: use it, and verify "
+            "it again when there are more.",
+        }
+        lines = [_people_in_words(self.people), headlines[self.word]]
+        for problem in self.problems[:MOST_PROBLEMS]:
+            is_long = len(problem) > BEGIN_CHARS + END_CHARS
+            cut = f"{problem[:BEGIN_CHARS]} … {problem[-END_CHARS:]}" if is_long else problem
+            lines.append(f"- {cut}")
+        if more := self.problems[MOST_PROBLEMS:]:
+            lines.append(f"- … and {len(more)} more")
+        lines += [
+            f"{name}: passes {of['good_passed']} of {of['good']} good answers, applies to "
+            f"{of['applies']} of {self.rows} rows, notices {of['noticed']} of {of['copies']} "
+            "faulty copies"
+            for name, of in self.scorers.items()
+        ]
+        if self.faults:
+            noticed, made = (sum(each) for each in zip(*self.faults.values(), strict=True))
+            kinds = ", ".join(f"{name} {n}/{of}" for name, (n, of) in self.faults.items())
+            lines.append(f"Faulty copies noticed by some scorer: {noticed} of {made} ({kinds})")
+        if said := self.one_sentence:
+            lines.append(
+                f"An agent that always gives one good answer fails on {said['failed']} of "
+                f"{said['rows']} rows: {said['answer']}"
+            )
+        if self.judges:
+            lines.append(f"Not verified, because they ask a model: {', '.join(self.judges)}")
+        return "\n".join(lines)
+
+
+def _people_in_words(people: Mapping[str, Json]) -> str:
+    if not people:
+        return "What people said of the answers was not looked at."
+    accepted, rejected = people["accepted"], people["rejected"]
+    if not accepted["answers"] and not rejected["answers"]:
+        return "Nobody has judged any of these answers, so no scorer is held against people."
+    kappa = "" if people["kappa"] is None else f" Agreement (Cohen's kappa): {people['kappa']}."
+    return (
+        f"Of {rejected['answers']} answers that people rejected, {rejected['failed']} are failed "
+        f"by some scorer, {rejected['in_limits']} named in LIMITS.md with a guideline for a judge; "
+        f"of {accepted['answers']} that they accepted, {accepted['pass_all']} pass every scorer."
+        f"{kappa}"
+    )

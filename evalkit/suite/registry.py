@@ -16,13 +16,22 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from evalkit.adapters.store.evaluations import Said, criteria
+from evalkit.adapters.store.evaluations import Said
 from evalkit.adapters.store.runs import RunRecord
-from evalkit.core.describe import QUALITY_CRITERIA_TAG
+from evalkit.core.describe import QUALITY_CRITERIA_TAG, criteria
 from evalkit.core.masking import mask_json
 from evalkit.core.values import Json, canonical, derive_id
-from evalkit.suite.model import DATASET_FILE, SCRIPT_FILE, Files, Row, Score, passes
-from evalkit.suite.verification import Verification, verdicts
+from evalkit.suite.model import (
+    DATASET_FILE,
+    SCRIPT_FILE,
+    Files,
+    Row,
+    Score,
+    Verification,
+    passes,
+    verdict,
+)
+from evalkit.suite.word_lists import PERSONAL
 from evalkit.traces.case_selection import choose_cases
 
 if TYPE_CHECKING:
@@ -33,40 +42,20 @@ MOST_CASES = 60
 
 SESSION_TAG, KEPT_TAG = "evalkit.session", "evalkit.kept"
 BOUND = "it uses other code of scorers.py, which MLflow would not keep with it"
-CONFIG_FILE, CASES = "evaluation/eval.yaml", "evaluation/cases"
-PERSONAL = {
-    "email": r"[\w.+-]+@[\w-]+\.[\w.]+",
-    "phone": r"(?<![\w.-])\+?\d{1,3}[ ./-]?\(?\d{2,4}\)?(?:[ ./-]\d{2,4}){2,3}(?![\w-])",
-    "card": r"(?<!\d)(?:\d{4}[ -]?){3}\d{4}(?!\d)",
-    "ip": r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])",
-}
 SCHEMA = """\
-Each directory is a request that the agent had in production.
-
-- input.yaml is what the agent is given. Fields:
-{inputs}
-- annotations.yaml is what is known of a right answer, for the judges alone. Fields:
-{expectations}
-  - recorded_answer: what the agent answered then
-  - verdict: whether people accepted or rejected that answer; none where nobody judged it
-  - people_said: their reasons
-  - personal_data: kinds of personal data in the case, by field
-  - source_trace_id: the trace in MLflow
+Each directory is a request that the agent had in production. The fields of input.yaml are what the
+agent is given; those of annotations.yaml are expected: what is known of a right answer, for judges.
 """
 
 
 def bars(rows: Sequence[Row], found: Verification) -> dict[str, float]:
     """By scorer the share of the rows that pass as they were recorded, rounded down."""
-    said = [verdicts(found.recorded.get(row.trace_id, ()), list(found.scorers)) for row in rows]
     rates = {}
     for name in found.scorers:
-        given = [each[name] for each in said if each[name] is not None]
-        if given:
-            rates[name] = math.floor(sum(map(bool, given)) / len(given) * 100) / 100
+        said = [verdict(found.recorded[row.trace_id][name]) for row in rows]
+        if given := [each for each in said if each is not None]:
+            rates[name] = math.floor(sum(given) / len(given) * 100) / 100
     return rates
-
-
-# -- files ------------------------------------------------------------------------------------
 
 
 def suite_files(
@@ -80,73 +69,51 @@ def suite_files(
         experiment: The name of the experiment that the rows are from.
     """
     rows = choose_cases(rows, MOST_CASES)
-    names = list(found.scorers) if found else []
     thresholds = bars(rows, found) if found else {}
+    own = f"{experiment}-evalkit"
     script = Path(__file__).with_name("run_eval.py").read_text("utf-8")
-    script = script.replace('EXPERIMENT = "evalkit"', f"EXPERIMENT = {experiment + '-evalkit'!r}")
-    script = script.replace(
-        "THRESHOLDS: dict[str, float] = {}", f"THRESHOLDS: dict[str, float] = {thresholds!r}"
-    )
+    script = script.replace('EXPERIMENT = "evalkit"', f"EXPERIMENT = {own!r}")
+    script = script.replace("float] = {}", f"float] = {thresholds!r}")
     config: dict[str, Json] = {
         "name": experiment,
         "execution": {"mode": "case", "skill": experiment},
-        "mlflow": {"experiment": f"{experiment}-evalkit"},
-        "dataset": {"path": "cases", "schema": _schema(rows)},
-        "judges": [{"name": name, "module": "scorers", "function": name} for name in names],
+        "mlflow": {"experiment": own},
+        "dataset": {"path": "cases", "schema": SCHEMA},
+        "judges": [
+            {"name": name, "module": "scorers", "function": name}
+            for name in (found.scorers if found else ())
+        ],
         "thresholds": {name: {"min_pass_rate": bar} for name, bar in thresholds.items()},
     }
     written = {
         SCRIPT_FILE: script.encode(),
         DATASET_FILE: "".join(f"{json.dumps(_record(row))}\n" for row in rows).encode(),
-        CONFIG_FILE: _yaml(config),
+        "evaluation/eval.yaml": _yaml(config),
     }
     for row in rows:
-        place = f"{CASES}/{_slug(row.route)}-{derive_id(row.trace_id, length=10)}"
+        slug = re.sub(r"[^a-z0-9]+", "-", row.route.casefold()).strip("-")[:40] or "case"
+        place = f"evaluation/cases/{slug}-{derive_id(row.trace_id, length=10)}"
         written[f"{place}/input.yaml"] = _yaml(mask_json(dict(row.inputs)))
         written[f"{place}/annotations.yaml"] = _yaml(_annotations(row))
     return written
 
 
 def _record(row: Row) -> Json:
-    record = {
-        "inputs": dict(row.inputs),
-        "outputs": row.outputs,
-        "expectations": dict(row.expectations),
-    }
-    return {**mask_json(record), "source_trace_id": row.trace_id}
+    names = ("inputs", "outputs", "expectations")
+    return {**mask_json({n: getattr(row, n) for n in names}), "source_trace_id": row.trace_id}
 
 
 def _annotations(row: Row) -> dict[str, Json]:
-    expected: dict[str, Json] = mask_json(
-        {
-            **row.expectations,
-            "recorded_answer": row.outputs,
-            "verdict": row.verdict,
-            "people_said": list(row.comments),
-        }
-    )
-    given = {**row.inputs, "recorded_answer": row.outputs, **row.expectations}
+    """What is known of a right answer, and by field which kinds of personal data a case holds."""
+    expected = {**row.expectations, "recorded_answer": row.outputs}
     personal = {
         name: kinds
-        for name, value in given.items()
-        if (kinds := [k for k, form in PERSONAL.items() if re.search(form, canonical(value))])
+        for name, value in {**row.inputs, **expected}.items()
+        if (kinds := [kind for kind, form in PERSONAL.items() if form.search(canonical(value))])
     }
+    said = {"verdict": row.verdict, "people_said": list(row.comments)}
     marked = {"personal_data": personal} if personal else {}
-    return {**expected, **marked, "source_trace_id": row.trace_id}
-
-
-def _schema(rows: Sequence[Row]) -> str:
-    def lines(names: Iterable[str]) -> str:
-        return "\n".join(f"  - {name}: {name.replace('_', ' ')}" for name in dict.fromkeys(names))
-
-    return SCHEMA.format(
-        inputs=lines(name for row in rows for name in row.inputs),
-        expectations=lines(name for row in rows for name in row.expectations),
-    ).replace("\n\n  -", "\n  -")
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")[:40] or "case"
+    return {**mask_json({**expected, **said}), **marked, "source_trace_id": row.trace_id}
 
 
 def _yaml(value: Json) -> bytes:
@@ -192,12 +159,29 @@ def keep(
     rows = choose_cases([row for row in rows if row.trace is not None], MOST_CASES)
     name = f"{source_experiment}-evalkit"
     experiment_id = store.experiment(name, create=True)
-    said = {row.trace_id: list(_said(found.recorded.get(row.trace_id, ()))) for row in rows}
+    said = {row.trace_id: list(_said(found.recorded[row.trace_id])) for row in rows}
     texts = {path: content.decode("utf-8", "replace") for path, content in files.items()}
     values_of = {trace_id: [each[1:3] for each in given] for trace_id, given in said.items()}
     key = derive_id(experiment_id, "suite", session_id, derive_id(canonical([values_of, texts])))
-    record = _run_record(key, session_id, rows, found, params)
     traces: list[Any] = [row.trace for row in rows]
+    now = round(time.time() * 1000)
+    rates = bars(rows, found)
+    record = RunRecord(
+        key=key,
+        name=f"suite {session_id}",
+        params=params,
+        metrics=[*_figures(rates, found)],
+        tags={
+            SESSION_TAG: session_id,
+            "evalkit.verification": found.word,
+            "mlflow.runType": "genai_evaluate",
+            QUALITY_CRITERIA_TAG: criteria(
+                (f"{name}/pass_rate", "GTE", rate) for name, rate in rates.items()
+            ),
+        },
+        start_ms=now,
+        end_ms=now,
+    )
     report = {"experiment": name, "experiment_id": experiment_id, "traces": len(traces)}
     kept = store.find_run(experiment_id, key)
     if kept is not None and KEPT_TAG in kept.tags:
@@ -226,44 +210,21 @@ def keep(
     return {**report, "run_id": run_id, **done}
 
 
-def _said(scores: Sequence[Score]) -> Iterator[Said]:
+def _said(scores: Mapping[str, Sequence[Score]]) -> Iterator[Said]:
     """What scorers say of an answer; where one does not apply, nothing."""
-    for score in scores:
+    for scorer, score in ((name, each) for name in scores for each in scores[name]):
         if score.error or passes(score.value) is not None:
-            scorer = score.scorer.partition("/")[0]
             yield scorer, score.scorer, score.value, score.rationale, score.error
 
 
-def _run_record(
-    key: str, session_id: str, rows: Sequence[Row], found: Verification, params: Mapping[str, str]
-) -> RunRecord:
-    rates = bars(rows, found)
-    noticed, made = (sum(each[at] for each in found.faults.values()) for at in (0, 1))
-    rejected = found.people.get("rejected", {})
-    figures = {
-        **{f"{name}/pass_rate": rate for name, rate in rates.items()},
-        "rows": found.rows,
-        "good_rows": found.good_rows,
-        **({"faults_noticed": noticed / made} if made else {}),
-        **{f"rejected/{name}": rejected[name] for name in ("answers", "failed") if rejected},
-    }
-    now = round(time.time() * 1000)
-    return RunRecord(
-        key=key,
-        name=f"suite {session_id}",
-        params=params,
-        metrics=[(name, float(value)) for name, value in figures.items()],
-        tags={
-            SESSION_TAG: session_id,
-            "evalkit.verification": found.word,
-            "mlflow.runType": "genai_evaluate",
-            QUALITY_CRITERIA_TAG: criteria(
-                [(f"{name}/pass_rate", "GTE", rate) for name, rate in rates.items()]
-            ),
-        },
-        start_ms=now,
-        end_ms=now,
-    )
+def _figures(rates: Mapping[str, float], found: Verification) -> Iterator[tuple[str, float]]:
+    yield from ((f"{name}/pass_rate", rate) for name, rate in rates.items())
+    yield from (("rows", float(found.rows)), ("good_rows", float(found.good_rows)))
+    if found.faults:
+        noticed, made = (sum(each) for each in zip(*found.faults.values(), strict=True))
+        yield "faults_noticed", noticed / made
+    for name in ("answers", "failed"):
+        yield f"rejected/{name}", float(found.people["rejected"][name])
 
 
 def keep_issues(
@@ -277,15 +238,14 @@ def keep_issues(
         findings: Of each ``name``, ``description`` and ``trace_ids``.
 
     Returns:
-        Of each ``issue_id``, ``name`` and ``trace_ids``; empty where this MLflow has no issues.
+        Of each ``issue_id``, ``name`` and ``trace_ids``.
 
     Raises:
         StoreError: MLflow failed; doing the same again finishes.
     """
     issues = []
-    for finding in findings:
-        name, evidence = str(finding["name"])[:200], [str(each) for each in finding["trace_ids"]]
-        about = str(finding["description"])
-        if (issue_id := store.write_issue(experiment_id, name, about, evidence)) is not None:
-            issues.append({"issue_id": issue_id, "name": name, "trace_ids": evidence})
+    for each in findings:
+        name, evidence = each["name"], each["trace_ids"]
+        issue_id = store.write_issue(experiment_id, name, each["description"], evidence)
+        issues.append({"issue_id": issue_id, "name": name, "trace_ids": evidence})
     return issues

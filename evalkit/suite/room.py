@@ -6,8 +6,6 @@ Copied beside ``harness.py``, with nothing of evalkit; ``from room import *`` is
 from __future__ import annotations
 
 import base64
-import contextlib
-import hashlib
 import json
 import os
 import re
@@ -32,19 +30,19 @@ def rows_and_traces() -> tuple[list[dict[str, Any]], list[str]]:
     return [json.loads(row) for row in rows], traces
 
 
-def probe_trace(line: str, row: dict[str, Any], outputs: list[Any], number: int) -> Any:
+def probe_trace(line: str, row: dict[str, Any], outputs: list[Any]) -> Any:
     """The row's trace as MLflow's object, under an id of its own, with another answer if given.
 
     An id that scorers have not seen keeps them from judging by it.
     """
     from mlflow.entities import Trace
 
+    raw = os.urandom(16)
     if old := re.search(r"[0-9a-f]{32}$", row["trace_id"]):
-        new = hashlib.md5(f"{number}".encode() + os.urandom(8), usedforsecurity=False).hexdigest()
-        line = line.replace(old[0], new)
+        line = line.replace(old[0], raw.hex())
     trace = json.loads(line)
     for span in trace["data"]["spans"] if old else ():
-        span["trace_id"] = base64.b64encode(bytes.fromhex(new)).decode()
+        span["trace_id"] = base64.b64encode(raw).decode()
     if outputs:
         put_in_place(trace, row["outputs"], outputs[0])
     return Trace.from_dict(trace)
@@ -52,49 +50,36 @@ def probe_trace(line: str, row: dict[str, Any], outputs: list[Any], number: int)
 
 def put_in_place(trace: dict[str, Any], was: Any, answer: Any) -> None:
     """Let the trace have answered something else, wherever it holds its answer but in sources."""
-    texts = dict(changed_texts(was, answer))
+    texts = [tuple(json.dumps(text)[1:-1] for text in pair) for pair in changed(was, answer)]
     for span in trace["data"]["spans"]:
-        attributes, is_root = span["attributes"], not span.get("parent_span_id")
-        kind = attributes.get("mlflow.spanType", "").strip('"')
-        if not is_root and (kind in SOURCES or "mlflow.spanOutputs" not in attributes):
+        held, is_root = span["attributes"], not span.get("parent_span_id")
+        kind = held.get("mlflow.spanType", "").strip('"')
+        if not is_root and (kind in SOURCES or "mlflow.spanOutputs" not in held):
             continue
-        held = plain(attributes.get("mlflow.spanOutputs"))
-        said = answer if held == was else exchanged(held, texts)
-        attributes["mlflow.spanOutputs"] = json.dumps(answer if is_root and said == held else said)
-    info = trace["info"]
-    info["response_preview"] = json.dumps(answer)[:1000]
-    info.get("trace_metadata", {}).pop("mlflow.traceOutputs", None)
+        try:
+            outputs = json.loads(held.get("mlflow.spanOutputs"))
+        except (ValueError, TypeError):  # it is the value, and no JSON text
+            outputs = held.get("mlflow.spanOutputs")
+        said = json.dumps(outputs)
+        for old, new in texts:
+            said = said.replace(old, new)
+        is_answer = outputs == was or (is_root and said == json.dumps(outputs))
+        held["mlflow.spanOutputs"] = json.dumps(answer) if is_answer else said
+    trace["info"]["response_preview"] = json.dumps(answer)[:1000]
+    trace["info"].get("trace_metadata", {}).pop("mlflow.traceOutputs", None)
 
 
-def plain(held: Any) -> Any:
-    """A span's attribute, which is JSON text or already the value."""
-    with contextlib.suppress(ValueError, TypeError):
-        return json.loads(held)
-    return held
-
-
-def changed_texts(was: Any, answer: Any) -> Iterator[tuple[str, str]]:
+def changed(was: Any, answer: Any) -> Iterator[tuple[str, str]]:
     """Texts that stand in both answers at the same place and differ, old and new."""
     if isinstance(was, str) and isinstance(answer, str):
         if was != answer and len(was) >= SHORTEST_ANSWER:
             yield was, answer
     elif isinstance(was, dict) and isinstance(answer, dict):
         for name in was.keys() & answer.keys():
-            yield from changed_texts(was[name], answer[name])
+            yield from changed(was[name], answer[name])
     elif isinstance(was, list) and isinstance(answer, list):
         for old, new in zip(was, answer, strict=False):
-            yield from changed_texts(old, new)
-
-
-def exchanged(value: Any, texts: dict[str, str]) -> Any:
-    """A value with the old texts exchanged for the new ones."""
-    if isinstance(value, str):
-        for old, new in texts.items():
-            value = value.replace(old, new)
-        return value
-    if isinstance(value, dict):
-        return {name: exchanged(each, texts) for name, each in value.items()}
-    return [exchanged(each, texts) for each in value] if isinstance(value, list) else value
+            yield from changed(old, new)
 
 
 def __getattr__(name: str) -> Any:
@@ -110,25 +95,19 @@ def __getattr__(name: str) -> Any:
 
     rows, lines = rows_and_traces()
     traces = {row["trace_id"]: Trace.from_json(line) for row, line in zip(rows, lines, strict=True)}
-    table = []
-    for row in rows:
-        spans = traces[row["trace_id"]].data.spans
-        events = [event for span in spans for event in span.events if event.name == "exception"]
-        table.append(
-            {
-                **{name: value for name, value in row.items() if name != "is_good"},
-                "status": str(traces[row["trace_id"]].info.state.value),
-                "error": events[0].attributes.get("exception.message") if events else None,
-                "tools": [span.name for span in spans if span.span_type == "TOOL"],
-                "retrieved": [span.outputs for span in spans if span.span_type == "RETRIEVER"],
-                "disliked": row["verdict"] == "rejected",
-            }
-        )
-    frame = pd.DataFrame(table)
+    frame = pd.DataFrame(rows)
+    whole = [traces[each] for each in frame["trace_id"]]
+    frame["status"] = [each.info.state.value for each in whole]
+    events = [[e for s in each.data.spans for e in s.events] for each in whole]
+    errors = [[e.attributes.get("exception.message") for e in some] for some in events]
+    frame["error"] = [next(filter(None, some), None) for some in errors]
+    for column, kind, part in (("tools", "TOOL", "name"), ("retrieved", "RETRIEVER", "outputs")):
+        frame[column] = [[getattr(s, part) for s in t.search_spans(span_type=kind)] for t in whole]
+    frame["disliked"] = frame["verdict"] == "rejected"
     globals().update(
-        TRACES=frame,
-        GOOD=frame[[bool(row["is_good"]) for row in rows]],
+        TRACES=frame.drop(columns="is_good"),
+        GOOD=frame[frame["is_good"]].drop(columns="is_good"),
         spans=lambda trace_id: traces[trace_id].data.spans,
-        trace=lambda trace_id: traces[trace_id],
+        trace=traces.__getitem__,
     )
     return globals()[name]

@@ -5,7 +5,8 @@
     pytest -p mlflow.pytest.plugin evaluation/run_eval.py
 
 Results go to EXPERIMENT of the MLflow that --tracking-uri or MLFLOW_TRACKING_URI names. It exits
-with 1 where a scorer misses its bar in THRESHOLDS, or fails. It needs MLflow and nothing else.
+with 1 where a scorer misses its bar in THRESHOLDS, or fails, or where none could judge anything.
+It needs MLflow and nothing else.
 """
 
 import argparse
@@ -62,29 +63,28 @@ def recorded(rows: list[dict[str, Any]]) -> list[Any]:
                 traces.append(trace)
     if len(traces) == len(rows):
         return traces
-    print(f"{len(rows) - len(traces)} traces are not here: inputs and outputs are judged alone")  # noqa: T201
+    print(f"{len(rows) - len(traces)} traces are not here: inputs and outputs are judged alone,")  # noqa: T201
+    print("and scorers that need what a trace holds may give no verdict")  # noqa: T201
     return [{name: row[name] for name in ("inputs", "outputs", "expectations")} for row in rows]
 
 
 def missed(frame: pd.DataFrame, scorers: list[str]) -> list[str]:
-    """Bars that are missed, and scorers that failed."""
-    problems = []
+    """Bars that are missed, and scorers that failed; one that never applies misses no bar."""
+    problems, judged = [], 0
     for name in scorers:
         columns = [c for c in frame.columns if c.split("/")[0] == name and c.endswith("/value")]
-        errors = [
-            error
-            for column in columns
-            if (place := column.removesuffix("value") + "error_message") in frame.columns
-            for error in frame[place].dropna()
-        ]
+        places = [column.removesuffix("value") + "error_message" for column in columns]
+        errors = [e for place in places if place in frame for e in frame[place].dropna()]
         said = [passes(value) for column in columns for value in frame[column].dropna()]
-        rate, bar = sum(said) / len(said) if said else 1.0, THRESHOLDS.get(name, 0.0)
-        print(f"{name:40} {rate:7.1%} of {len(said)} pass, bar {bar:.1%}")  # noqa: T201
+        judged, bar = judged + len(said), THRESHOLDS.get(name, 0.0)
+        share = f"{sum(said) / len(said):7.1%} of {len(said)} pass" if said else "gave no verdict"
+        print(f"{name:40} {share}, bar {bar:.1%}")  # noqa: T201
         if errors:
             problems.append(f"{name} failed on {len(errors)} rows: {errors[0]}")
-        if rate < bar:
+        if said and sum(said) / len(said) < bar:
+            rate = sum(said) / len(said)
             problems.append(f"{name} passes {rate:.1%} of the rows, its bar is {bar:.1%}")
-    return problems
+    return problems if judged else [*problems, "no scorer gave a verdict: nothing was judged"]
 
 
 def passes(value: Any) -> bool:

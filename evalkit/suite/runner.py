@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 import msgspec
 
@@ -30,15 +29,6 @@ SNIPPET = "snippet.py"
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How many seconds code may take: a whole suite, one scorer on one row, a model's Python."""
-
-    score: float = 240.0
-    scorer: float = 20.0
-    python: float = 120.0
-
-
-@dataclass(frozen=True, slots=True)
 class Loaded:
     """What importing a suite gave, and what its scorers said.
 
@@ -47,7 +37,7 @@ class Loaded:
         judges: Those that need one; they are not run here.
         serialized: Of those that MLflow can hold, the form in which it does.
         bad_examples: By scorer ``(trace_id, an answer that it has to fail)``.
-        scores: What the scorers say about each probe.
+        scores: What the scorers say about each probe, by scorer.
         examples: What each says about its own bad example, where that names a row.
         error: Why it could not be imported; then there is nothing else.
     """
@@ -56,16 +46,9 @@ class Loaded:
     judges: tuple[str, ...] = ()
     serialized: Mapping[str, str] = field(default_factory=dict)
     bad_examples: Mapping[str, tuple[str, Json]] = field(default_factory=dict)
-    scores: list[list[Score]] = field(default_factory=list)
+    scores: list[Mapping[str, list[Score]]] = field(default_factory=list)
     examples: Mapping[str, list[Score]] = field(default_factory=dict)
     error: str = ""
-
-
-class PythonRun(NamedTuple):
-    """Whether a piece of Python ended well and in time, and the end of what it printed."""
-
-    ok: bool
-    output: str
 
 
 class Runner:
@@ -76,24 +59,27 @@ class Runner:
     """
 
     def __init__(
-        self, sandbox: Sandbox, rows: Sequence[Row], *, patience: Patience | None = None
+        self,
+        sandbox: Sandbox,
+        rows: Sequence[Row],
+        *,
+        suite_seconds: float = 240,
+        scorer_seconds: float = 20,
+        python_seconds: float = 120,
     ) -> None:
         self.confinement = sandbox.name
         self._sandbox = sandbox
-        self._patience = patience or Patience()
+        self._suite_s, self._scorer_s, self._python_s = (
+            suite_seconds,
+            scorer_seconds,
+            python_seconds,
+        )
         self._rows = {row.trace_id: (at, row.outputs) for at, row in enumerate(rows)}
         self._data = {
             ROWS_FILE: _lines(map(_row, rows)),
             TRACES_FILE: _lines(row.trace and json.loads(row.trace.to_json()) for row in rows),
         }
         self._last: tuple[Json, Loaded] | None = None
-
-    def score(
-        self, files: Files, probes: Sequence[Probe], only: Sequence[str] = ()
-    ) -> list[list[Score]] | str:
-        """What every scorer (or those named) says about each probe; text where it cannot run."""
-        answer = self.judge(files, probes, only)
-        return answer if isinstance(answer, str) else answer.scores
 
     def judge(
         self, files: Files, probes: Sequence[Probe], only: Sequence[str] = ()
@@ -106,38 +92,39 @@ class Runner:
         for probe in probes:
             at, recorded = self._rows[probe.trace_id]
             asked.append([at, [] if probe.outputs == recorded else [probe.outputs]])
-        request = {"probes": asked, "only": list(only), "scorer_seconds": self._patience.scorer}
+        request = {"probes": asked, "only": list(only), "scorer_seconds": self._scorer_s}
         code = sorted(each for each in files.items() if each[0].endswith(".py"))
         if self._last is None or self._last[0] != (code, request):
-            answer = self._errand(files, request)
+            answer = self._answer(files, request)
             if isinstance(answer, str) or answer.error:
                 return answer if isinstance(answer, str) else answer.error
             self._last = (code, request), answer
         return self._last[1]
 
-    def python(self, files: Files, code: str) -> PythonRun:
-        """Run a model's Python beside the suite's files; ``from room import *`` has the traces."""
-        seconds = self._patience.python
+    def python(self, files: Files, code: str) -> tuple[bool, str]:
+        """Run a model's Python beside the suite's files; ``from room import *`` has the traces.
+
+        Returns:
+            Whether it ended well and in time, and the end of what it printed.
+        """
         with self._room(files, {SNIPPET: code.encode("utf-8", "replace")}) as place:
-            ended = self._run(SNIPPET, place, seconds)
-        parts = [ended.stdout, ended.stderr]
-        parts += [f"stopped after {seconds:.0f} seconds"] if ended.timed_out else []
-        parts += [f"stopped: {ended.exceeded}"] if ended.exceeded else []
-        output = "\n".join(filter(None, parts))
+            ended = self._run(SNIPPET, place, self._python_s)
+        late = f"stopped after {self._python_s:.0f} seconds" if ended.timed_out else ""
+        over = f"stopped: {ended.exceeded}" if ended.exceeded else ""
+        output = "\n".join(filter(None, (ended.stdout, ended.stderr, late, over)))
         if len(output) > MOST_OUTPUT_CHARS:
             output = "…" + output[-MOST_OUTPUT_CHARS:]
-        return PythonRun(ended.returncode == 0 and not ended.timed_out, mask_text(output)[0])
+        return ended.returncode == 0 and not ended.timed_out, mask_text(output)[0]
 
-    def _errand(self, files: Files, request: Mapping[str, Json]) -> Loaded | str:
+    def _answer(self, files: Files, request: Mapping[str, Json]) -> Loaded | str:
         # The answer's name is known only to the harness, not to the code that it runs.
         name = f"{secrets.token_hex(16)}.json"
         asked = json.dumps({**request, "answer": name}).encode()
         with self._room(files, {REQUEST: asked}) as place:
-            ended = self._run("harness.py", place, self._patience.score)
+            ended = self._run("harness.py", place, self._suite_s)
             raw, at = _believed(place / name), _believed(place / PROGRESS) or b""
         if raw is None:
-            where = at[:400].decode(errors="replace").strip("\0")
-            return _silence(ended, self._patience.score, where)
+            return _silence(ended, self._suite_s, at[:400].decode(errors="replace").strip("\0"))
         try:
             return msgspec.json.decode(raw, type=Loaded)
         except (msgspec.DecodeError, RecursionError) as error:
@@ -205,12 +192,11 @@ def _silence(ended: Ended, seconds: float, at: str) -> str:
     """Why there is no answer, in words from which a repair can start."""
     where = f" (at {at})" if at else " while it was imported"
     last = (ended.stderr.strip() or ended.stdout.strip())[-1_500:]
-    if ended.timed_out:
-        return (
-            f"{SCORERS_FILE} did not end within {seconds:.0f} seconds and was stopped{where}: look "
-            f"for an endless loop, or for something that waits\n{last}"
-        )
-    return (
-        f"the process ended with exit code {ended.returncode} before it was done{where}: nothing "
-        f"in the suite may end the process, or take its answer's place. {ended.exceeded}\n{last}"
-    ).strip()
+    why = (
+        f"{SCORERS_FILE} did not end within {seconds:.0f} seconds and was stopped{where}: look for "
+        "an endless loop, or for something that waits"
+        if ended.timed_out
+        else f"the process ended with exit code {ended.returncode} before it was done{where}: "
+        f"nothing in the suite may end the process, or take its answer's place. {ended.exceeded}"
+    )
+    return f"{why}\n{last}".strip()

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate, pairwise
+from typing import Any
+
+import pandas as pd
 
 from evalkit.core.masking import mask_text
 from evalkit.core.values import Json
@@ -15,22 +19,17 @@ from evalkit.suite.model import (
     SCORERS_FILE,
     Files,
     Probe,
+    Recorded,
     Row,
     Score,
+    Verification,
     passes,
+    unlike,
+    verdict,
 )
 from evalkit.suite.runner import Loaded, Runner
-from evalkit.suite.verification import (
-    Verdicts,
-    Verification,
-    figures,
-    noticed,
-    one_sentence,
-    people,
-    verdicts,
-)
 
-__all__ = ["Verification", "verdicts", "verify"]
+__all__ = ["Verification", "verify"]
 
 MOST_REFUSED = 0.05
 """The share of good answers that a scorer may refuse; of fewer than 20 it may refuse one."""
@@ -57,60 +56,116 @@ def verify(
     """
     good = [row for row in rows if row.is_good]
     damaged = list(copies(good, per_fault))
-    sentences = _spread(sorted(good, key=lambda row: _size(row.outputs)), SENTENCES)
-    asked = _spread(good, SENTENCE_ROWS)
-    parts = {
-        "rows": [Probe(row.trace_id, row.outputs) for row in rows],
-        "again": [Probe(row.trace_id, row.outputs) for row in _spread(rows, AGAIN)],
-        "faults": [probe for _, probe in damaged],
-        "sentences": [Probe(row.trace_id, one.outputs) for one in sentences for row in asked],
-    }
+    sentences = _spread(sorted(good, key=lambda row: len(str(row.outputs))), SENTENCES)
+    asked = [Probe(row.trace_id, row.outputs) for row in (*rows, *_spread(rows, AGAIN))]
+    asked += [probe for _, probe in damaged]
+    everywhere = _spread(good, SENTENCE_ROWS)
+    asked += [Probe(row.trace_id, one.outputs) for one in sentences for row in everywhere]
     found = Verification("not verified", rows=len(rows), good_rows=len(good))
-    loaded = runner.judge(files, [probe for part in parts.values() for probe in part])
+    loaded = runner.judge(files, asked)
     if isinstance(loaded, str):
         return replace(found, problems=(f"{SCORERS_FILE} cannot be used: {loaded}",))
-    left, names = iter(loaded.scores), loaded.scorers
-    recorded = {row.trace_id: next(left) for row in rows}
-    clean = {trace_id: verdicts(said, names) for trace_id, said in recorded.items()}
-    again, faulty, alike = (
-        [verdicts(next(left), names) for _ in parts[part]] for part in list(parts)[1:]
-    )
+    names, ids = loaded.scorers, [probe.trace_id for probe in asked]
+    said = [[verdict(scores[name]) for name in names] for scores in loaded.scores]
+    table = pd.DataFrame(said, ids, names, dtype=object)  # True, False and None as they are
+    ends = [*accumulate((len(rows), min(len(rows), AGAIN), len(damaged))), len(asked)]
+    clean, again, faulty, alike = (table[at:end] for at, end in pairwise([0, *ends]))
+    recorded = dict(zip(clean.index, loaded.scores, strict=False))
     limits = files.get(LIMITS_FILE, b"").decode("utf-8", "replace")
-    missed = _missed_rejections(rows, clean, limits)
-    problems = dict.fromkeys(
-        [
-            *_missing(loaded, wanted, limits),
-            *_secrets(files),
-            *_value_problems(names, recorded),
-            *_unsteady(clean, parts["again"], again),
-            *_refusals(names, good, clean, recorded),
-            *_example_problems(loaded, rows, good),
-            *filter(None, missed.values()),
-        ]
-    )
-    noticing = [
-        (kind, clean[probe.trace_id], after)
-        for (kind, probe), after in zip(damaged, faulty, strict=True)
+    passed = ~clean.eq(False).any(axis=1)
+    missed = {
+        row.trace_id: _lacking_limit(row, limits)
+        for row in rows
+        if row.verdict == "rejected" and passed[row.trace_id]
+    }
+    problems = [
+        *_of_files(files, loaded, wanted, limits),
+        *(each for name in names for each in _of_values(name, recorded, clean, again)),
+        *(each for name in names for each in _of_refusals(name, good, recorded)),
+        *(each for name in names for each in _of_example(name, loaded, rows, good)),
+        *filter(None, missed.values()),
     ]
     few = len(good) < FEW_ROWS
     return replace(
         found,
         word="too few traces" if few else "not verified" if problems else "verified",
-        problems=tuple(problems),
-        people=people(rows, clean, [trace_id for trace_id, lacks in missed.items() if not lacks]),
-        scorers={name: figures(name, good, clean, noticing) for name in names},
-        faults=noticed(noticing),
-        one_sentence=one_sentence(sentences, alike),
+        problems=tuple(dict.fromkeys(problems)),
+        people=_people(rows, passed, missed),
+        one_sentence=_one_sentence(sentences, alike),
         judges=loaded.judges,
         serialized=loaded.serialized,
         recorded=recorded,
+        **_noticing([row.trace_id for row in good], clean, [kind for kind, _ in damaged], faulty),
     )
+
+
+# -- what is measured -------------------------------------------------------------------------
+
+
+def _noticing(
+    good: Sequence[str], clean: pd.DataFrame, kinds: Sequence[str], faulty: pd.DataFrame
+) -> dict[str, Any]:
+    """By scorer what it passes and notices, and by kind of fault what some scorer notices."""
+    fails, noticed = clean.eq(False), faulty.eq(False)
+    passed = clean.eq(True).loc[faulty.index]
+    figures = {
+        "good": len(good),
+        "good_passed": (~fails.loc[list(good)]).sum(),
+        "applies": clean.notna().sum(),
+        "noticed": (noticed & passed).sum(),
+        "copies": passed.sum(),
+    }
+    copies = pd.DataFrame({"kind": kinds, "noticed": [*noticed.any(axis=1)]})
+    is_sound = (~fails.any(axis=1)).loc[list(faulty.index)].to_numpy(dtype=bool)
+    sound = copies.loc[is_sound]
+    by_kind = sound.groupby("kind", sort=False)["noticed"].agg(["sum", "count"])
+    return {
+        "scorers": pd.DataFrame(figures, clean.columns).astype(int).to_dict("index"),
+        "faults": {str(kind): (int(hit), int(of)) for kind, hit, of in by_kind.itertuples()},
+    }
+
+
+def _people(
+    rows: Sequence[Row], passed: pd.Series[bool], missed: Mapping[str, str]
+) -> dict[str, Json]:
+    """How the suite agrees with people; it passes an answer that no scorer fails."""
+    verdict = {row.trace_id: row.verdict == "accepted" for row in rows if row.verdict != "none"}
+    suite, people = [bool(passed[each]) for each in verdict], list(verdict.values())
+    kappa = None
+    if len({*people}) > 1:
+        from sklearn.metrics import cohen_kappa_score
+
+        kappa = round(float(cohen_kappa_score(people, suite)), 3)
+    return {
+        "accepted": {
+            "answers": sum(people),
+            "pass_all": sum(map(all, zip(people, suite, strict=True))),
+        },
+        "rejected": {
+            "answers": len(people) - sum(people),
+            "failed": len(people) - sum(people) - len(missed),
+            "in_limits": sum(not lacks for lacks in missed.values()),
+            "missed": list(missed),
+        },
+        "kappa": kappa,
+    }
+
+
+def _one_sentence(sentences: Sequence[Row], alike: pd.DataFrame) -> dict[str, Json]:
+    """What becomes of the sentence that most scorers pass."""
+    if len(alike) < 2 * len(sentences) or not sentences:
+        return {}
+    fails, of = alike.eq(False), len(alike) // len(sentences)
+    blocks = [fails[at * of : (at + 1) * of] for at in range(len(sentences))]
+    best = min(range(len(blocks)), key=lambda at: blocks[at].to_numpy().sum())
+    answer = mask_text(str(sentences[best].outputs))[0][:300]
+    return {"answer": answer, "rows": of, "failed": int(blocks[best].any(axis=1).sum())}
 
 
 # -- what is required -------------------------------------------------------------------------
 
 
-def _missing(loaded: Loaded, wanted: Sequence[str], limits: str) -> Iterator[str]:
+def _of_files(files: Files, loaded: Loaded, wanted: Sequence[str], limits: str) -> Iterator[str]:
     for name in dict.fromkeys(wanted):
         given_up = rf"(?m)^#+[^\n]*\b{re.escape(name)}\b[^\n]*\n\s*[^\s#]"
         if name not in (*loaded.scorers, *loaded.judges) and not re.search(given_up, limits):
@@ -120,33 +175,30 @@ def _missing(loaded: Loaded, wanted: Sequence[str], limits: str) -> Iterator[str
             )
     if not loaded.scorers:
         yield "SCORERS holds only scorers that ask a model: add some that judge by rules"
-
-
-def _secrets(files: Files) -> Iterator[str]:
     for path, content in files.items():
         _, kinds = mask_text(content.decode("utf-8", "replace"))
         if kinds:
             yield f"{path} holds a secret ({', '.join(kinds)}): take it out"
 
 
-def _value_problems(names: Sequence[str], table: Mapping[str, Sequence[Score]]) -> Iterator[str]:
-    """Scorers that fail or give no verdict, with the first such row; those that never apply."""
-    for name in names:
-        own = {
-            trace_id: [each for each in scores if _is_of(each, name)]
-            for trace_id, scores in table.items()
-        }
-        wrong = [(trace_id, fault) for trace_id in own if (fault := _fault(own[trace_id]))]
-        if wrong:
-            trace_id, fault = wrong[0]
-            more = f" (and on {len(wrong) - 1} more of {len(table)} rows)" if wrong[1:] else ""
-            yield f"{name} on {trace_id}{more}: {fault}"
-        elif table and all(each.value is None for scores in own.values() for each in scores):
-            yield f"{name} never applies: it gives None on each of the {len(table)} rows"
-
-
-def _is_of(score: Score, name: str) -> bool:
-    return score.scorer == name or score.scorer.startswith(f"{name}/")
+def _of_values(
+    name: str, recorded: Recorded, clean: pd.DataFrame, again: pd.DataFrame
+) -> Iterator[str]:
+    """Where it fails or gives no verdict, never applies, or says two things of one answer."""
+    own = {trace_id: scores[name] for trace_id, scores in recorded.items()}
+    wrong = [(trace_id, fault) for trace_id in own if (fault := _fault(own[trace_id]))]
+    if wrong:
+        trace_id, fault = wrong[0]
+        more = f" (and on {len(wrong) - 1} more of {len(own)} rows)" if wrong[1:] else ""
+        yield f"{name} on {trace_id}{more}: {fault}"
+    elif own and clean[name].isna().all():
+        yield f"{name} never applies: it gives None on each of the {len(own)} rows"
+    twice = zip(again.index, clean[name].loc[again.index], again[name], strict=True)
+    for trace_id, first, second in [each for each in twice if each[1] is not each[2]][:1]:
+        yield (
+            f"{name} says {first} and then {second} about one and the same answer ({trace_id}): it "
+            "may depend on nothing but what it is given"
+        )
 
 
 def _fault(scores: Sequence[Score]) -> str:
@@ -161,108 +213,58 @@ def _fault(scores: Sequence[Score]) -> str:
     return "" if scores else "it gave no value"
 
 
-def _unsteady(
-    clean: Mapping[str, Verdicts], probes: Sequence[Probe], again: Sequence[Verdicts]
-) -> Iterator[str]:
-    unsteady: set[str] = set()
-    for probe, second in zip(probes, again, strict=True):
-        for name, first in clean[probe.trace_id].items():
-            if second[name] != first and name not in unsteady:
-                unsteady.add(name)
-                yield (
-                    f"{name} says {first} and then {second[name]} about one and the same answer "
-                    f"({probe.trace_id}): it may depend on nothing but what it is given"
-                )
-
-
-def _refusals(
-    names: Sequence[str],
-    good: Sequence[Row],
-    clean: Mapping[str, Verdicts],
-    table: Mapping[str, Sequence[Score]],
-) -> Iterator[str]:
+def _of_refusals(name: str, good: Sequence[Row], recorded: Recorded) -> Iterator[str]:
     most = max(1, int(len(good) * MOST_REFUSED))
-    for name in names:
-        refused = [row.trace_id for row in good if clean[row.trace_id][name] is False]
-        if len(refused) > most:
-            why = next((each.rationale for each in table[refused[0]] if _is_of(each, name)), "")
-            yield (
-                f"{name} refuses {len(refused)} of {len(good)} good answers (at most {most} may "
-                f"be): {', '.join(refused[:5])}{f'; {why}' if why else ''}"
-            )
+    own = {row.trace_id: recorded[row.trace_id][name] for row in good}
+    refused = [trace_id for trace_id, scores in own.items() if verdict(scores) is False]
+    if len(refused) > most:
+        why = f"; {own[refused[0]][0].rationale}".rstrip("; ")
+        yield (
+            f"{name} refuses {len(refused)} of {len(good)} good answers (at most {most} may "
+            f"be): {', '.join(refused[:5])}{why}"
+        )
 
 
-def _example_problems(loaded: Loaded, rows: Sequence[Row], good: Sequence[Row]) -> Iterator[str]:
-    by_id = {row.trace_id: row for row in rows}
-    for name in loaded.scorers:
-        given = loaded.bad_examples.get(name)
-        place = f"BAD_EXAMPLES[{name!r}]"
-        if given is None:
-            yield f"{place} is missing: give (trace_id, an answer in its place that it must fail)"
-            continue
-        trace_id, answer = given
-        if trace_id not in by_id:
-            yield f"{place} names {trace_id}, which is no trace of TRACES"
-            continue
-        if odd := _unlike(answer, by_id[trace_id], good):
-            yield f"{place} is unlike any good answer ({odd}): damage a good one instead"
-        scores = loaded.examples.get(name, [])
-        if fault := _fault(scores):
-            yield f"{name} on its own bad example: {fault}"
-        elif verdicts(scores, [name])[name] is not False:
-            yield f"{name} does not fail its own bad example ({place}, in place of {trace_id})"
-
-
-def _unlike(answer: Json, row: Row, good: Sequence[Row]) -> str:
-    """How an answer differs in form from all good ones of its route; empty where it does not."""
-    kin = [each.outputs for each in good if each.route == row.route] or [
-        each.outputs for each in good
-    ]
-    same = [each for each in kin if type(each) is type(answer)]
-    if not same:
-        return f"it is a {type(answer).__name__}" if kin else ""
-    if isinstance(answer, dict):
-        same = [each for each in same if len(set(each) ^ set(answer)) <= 1]
-        if not same:
-            return f"it has the keys {sorted(answer)}"
-    sizes = [_size(each) for each in same]
-    if not min(sizes) / 2 <= _size(answer) <= 2 * max(sizes) + 20:
-        return f"it has {_size(answer)} characters, they have {min(sizes)} to {max(sizes)}"
-    return ""
-
-
-def _size(value: Json) -> int:
-    return len(str(value))
-
-
-def _missed_rejections(
-    rows: Sequence[Row], clean: Mapping[str, Verdicts], limits: str
-) -> dict[str, str]:
-    """What LIMITS.md lacks about each rejected answer that all pass; empty where it says why."""
-    missed = {}
-    for row in rows:
-        if row.verdict == "rejected" and False not in clean[row.trace_id].values():
-            reason = "; ".join(row.comments) or "no reason given"
-            lacks = _lacking_limit(row, limits)
-            said = f"people rejected {row.trace_id} ({reason}) and every scorer passes it: {lacks}"
-            missed[row.trace_id] = said if lacks else ""
-    return missed
+def _of_example(
+    name: str, loaded: Loaded, rows: Sequence[Row], good: Sequence[Row]
+) -> Iterator[str]:
+    place = f"BAD_EXAMPLES[{name!r}]"
+    if name not in loaded.bad_examples:
+        yield f"{place} is missing: give (trace_id, an answer in its place that it must fail)"
+        return
+    trace_id, answer = loaded.bad_examples[name]
+    row = next((each for each in rows if each.trace_id == trace_id), None)
+    if row is None:
+        yield f"{place} names {trace_id}, which is no trace of TRACES"
+        return
+    kin = [each.outputs for each in good if each.route == row.route]
+    if odd := unlike(answer, kin or [each.outputs for each in good]):
+        yield f"{place} is unlike any good answer ({odd}): damage a good one instead"
+    scores = loaded.examples.get(name, [])
+    if fault := _fault(scores):
+        yield f"{name} on its own bad example: {fault}"
+    elif verdict(scores) is not False:
+        yield f"{name} does not fail its own bad example ({place}, in place of {trace_id})"
 
 
 def _lacking_limit(row: Row, limits: str) -> str:
+    """What LIMITS.md lacks about a rejected answer that all pass; empty where it says why."""
     parts = re.split(r"(?m)^(?=#)", limits)
     about = " ".join(part for part in parts if row.trace_id in part).casefold()
+    words = set(re.findall(r"\w{4,}", " ".join(row.comments).casefold()))
+    lacks = ""
     if not about:
-        return (
+        lacks = (
             f"let a scorer fail it, or name it in {LIMITS_FILE} with their reason and a guideline "
             "for a judge (what stood there before is lost where the file was written anew)"
         )
-    words = set(re.findall(r"\w{4,}", " ".join(row.comments).casefold()))
-    if sum(word in about for word in words) * 2 < len(words):
-        return f"{LIMITS_FILE} names it, but not their reason"
-    if "guideline" not in about and "judge" not in about:
-        return f"{LIMITS_FILE} names it, but no guideline for a judge"
-    return ""
+    elif sum(word in about for word in words) * 2 < len(words):
+        lacks = f"{LIMITS_FILE} names it, but not their reason"
+    elif "guideline" not in about and "judge" not in about:
+        lacks = f"{LIMITS_FILE} names it, but no guideline for a judge"
+    reason = "; ".join(row.comments) or "no reason given"
+    told = f"people rejected {row.trace_id} ({reason}) and every scorer passes it: {lacks}"
+    return told if lacks else ""
 
 
 def _spread(rows: Sequence[Row], most: int) -> list[Row]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,6 +17,7 @@ from store_state import state
 from suite_rows import BAD_FIGURES, FIGURES, REASON, row, shop_rows, suite, trace_id
 
 from evalkit.adapters.store import connect
+from evalkit.suite.model import SCORERS_FILE
 from evalkit.suite.registry import keep, keep_issues, suite_files
 from evalkit.suite.runner import Runner
 from evalkit.suite.verify import verify
@@ -215,15 +217,26 @@ def run(place: Path, *argv: str, uri: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_script_judges_whole_traces_or_what_the_dataset_holds(sqlite_uri, tmp_path, found):
+def test_the_script_judges_whole_traces_or_says_what_it_cannot_judge(sqlite_uri, tmp_path, found):
     laid_out(tmp_path, found)
     ended = run(tmp_path, "evaluation/run_eval.py", uri=sqlite_uri)
     assert "12 traces are not here" in ended.stdout
-    assert ended.returncode == 1, ended.stderr  # figures has no documents to look into
-    assert "figures passes" in ended.stdout
+    assert re.search(r"figures +gave no verdict, bar 91.0%", ended.stdout), ended.stdout
+    assert ended.returncode == 0, ended.stderr  # polite and pii_detection need no trace
     write(sqlite_uri, ROWS)
     ended = run(tmp_path, "evaluation/run_eval.py", uri=sqlite_uri)
     assert (ended.returncode, "All bars are met." in ended.stdout) == (0, True), ended.stderr
+    assert re.search(r"figures +91.7% of 12 pass", ended.stdout)
+
+
+def test_where_nothing_can_be_judged_the_script_ends_with_1(sqlite_uri, tmp_path, found):
+    laid_out(tmp_path, found)
+    (tmp_path / SCORERS_FILE).write_bytes(suite(f"{FIGURES}SCORERS = [figures]\n")[SCORERS_FILE])
+    ended = run(tmp_path, "evaluation/run_eval.py", uri=sqlite_uri)
+    assert (ended.returncode, ended.stdout.splitlines()[-1]) == (
+        1,
+        "no scorer gave a verdict: nothing was judged",
+    )
 
 
 def test_the_script_asks_a_live_agent_and_ends_with_1_where_a_bar_is_missed(
@@ -269,4 +282,4 @@ def test_personal_data_is_marked(found):
     mail = "Your lamp no. 100 comes, ask otto@example.org, as our terms say."
     written = suite_files([row(0, answer=mail)], found, "shop")
     notes = next(text for path, text in written.items() if path.endswith("annotations.yaml"))
-    assert b"personal_data:\n  recorded_answer:\n  - email" in notes
+    assert b"personal_data:\n  recorded_answer:\n  - an email address" in notes

@@ -10,14 +10,14 @@ from suite_rows import shop_rows, suite, trace_id
 
 from evalkit.core.errors import InputError
 from evalkit.suite.model import Probe
-from evalkit.suite.runner import Patience, Runner
+from evalkit.suite.runner import Runner
 
 ROWS = shop_rows()
 
 
 @pytest.fixture(scope="module")
 def runner(sandbox):
-    return Runner(sandbox, ROWS, patience=Patience(python=20))
+    return Runner(sandbox, ROWS, python_seconds=20)
 
 
 def test_python_has_the_traces_as_a_frame_and_as_mlflows_objects(runner):
@@ -30,9 +30,9 @@ print([s.name for s in spans({trace_id(0)!r})], trace({trace_id(0)!r}).info.stat
 print(TRACES.tools[0], TRACES.retrieved[0][0][0]["page_content"])
 print(open("evaluation/scorers.py").read()[:30])
 """
-    ended = runner.python(suite(), code)
-    assert ended.ok, ended.output
-    lines = ended.output.splitlines()
+    ok, output = runner.python(suite(), code)
+    assert ok, output
+    lines = output.splitlines()
     columns = "comments disliked error expectations failed inputs outputs retrieved route seconds "
     columns += "status tools trace_id verdict"
     assert lines[0] == f"26 24 {columns.split()}"
@@ -57,15 +57,15 @@ for action in actions:
     except OSError as error:
         print("no")
 """
-    assert runner.python({}, code).output.split() == ["no", "no", "no"]
+    assert runner.python({}, code)[1].split() == ["no", "no", "no"]
 
 
 def test_what_python_prints_is_bounded_and_without_secrets(runner):
     key = "sk-ant-api03-" + "Ab1" * 20
-    assert key not in runner.python({}, f"print({key!r})").output
-    assert len(runner.python({}, "print('x' * 10**6)").output) < 13_000
-    ended = runner.python({}, "1 / 0")
-    assert (ended.ok, "ZeroDivisionError" in ended.output) == (False, True)
+    assert key not in runner.python({}, f"print({key!r})")[1]
+    assert len(runner.python({}, "print('x' * 10**6)")[1]) < 13_000
+    ok, output = runner.python({}, "1 / 0")
+    assert (ok, "ZeroDivisionError" in output) == (False, True)
 
 
 def test_files_stay_where_they_belong(runner):
@@ -75,13 +75,13 @@ def test_files_stay_where_they_belong(runner):
 
 def test_scores_are_asked_for_by_name_and_remembered(runner):
     probes = [Probe(ROWS[0].trace_id, ROWS[0].outputs), Probe(ROWS[0].trace_id, "in 77 days")]
-    scores = runner.score(suite(), probes, ["figures"])
-    assert [[each.value for each in said] for said in scores] == [[True], [False]]
-    assert scores[1][0].rationale == "not in the sources: ['77']"
+    loaded = runner.judge(suite(), probes, ["figures"])
+    assert [[s.value for s in said["figures"]] for said in loaded.scores] == [[True], [False]]
+    assert loaded.scores[1]["figures"][0].rationale == "not in the sources: ['77']"
     start = time.monotonic()
-    assert runner.score(suite(limits="other"), probes, ["figures"]) is scores
+    assert runner.judge(suite(limits="other"), probes, ["figures"]) is loaded
     assert time.monotonic() - start < 0.1
-    assert "SCORERS has no gone" in runner.score(suite(), probes, ["gone"])
+    assert "SCORERS has no gone" in runner.judge(suite(), probes, ["gone"])
 
 
 def test_loading_tells_scorers_and_examples(runner):

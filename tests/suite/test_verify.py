@@ -19,7 +19,7 @@ from suite_rows import (
 )
 
 from evalkit.suite.model import LIMITS_FILE, SCORERS_FILE, Row
-from evalkit.suite.runner import Patience, Runner
+from evalkit.suite.runner import Runner
 from evalkit.suite.verify import Verification, verify
 
 ROWS = shop_rows()
@@ -28,7 +28,7 @@ ONE = f"{{'it': {BAD_FIGURES}}}"
 
 @pytest.fixture(scope="module")
 def runner(sandbox):
-    return Runner(sandbox, ROWS, patience=Patience(score=150, scorer=1))
+    return Runner(sandbox, ROWS, suite_seconds=150, scorer_seconds=1)
 
 
 def one(body: str, head: str = "") -> dict[str, bytes]:
