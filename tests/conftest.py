@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from managed_server import ManagedMlflow
 
 os.environ.update(OFFLINE)
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each process would compile evalkit again
 
 LONGEST = (
     *("test_house.py", "test_tour.py", "/bundle/", "/notebooks/", "/agent/", "/flows/"),
