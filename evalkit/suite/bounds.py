@@ -257,7 +257,13 @@ CHECKS = (
     RuleCheck(checks.language_kept, learn=_languages),
     RuleCheck(checks.not_repeated, is_general=True),
     RuleCheck(checks.no_placeholders, "Regards, [YOUR NAME]", is_general=True, recurring=1),
-    RuleCheck(checks.links_known, "See https://example.org/offer.", is_grounded=True, recurring=1),
+    RuleCheck(
+        checks.links_known,
+        "See https://example.org/offer.",
+        is_general=True,
+        is_grounded=True,
+        recurring=1,
+    ),
     RuleCheck(
         checks.no_personal_data,
         "Write to j.doe81@mail.example.",
@@ -268,6 +274,7 @@ CHECKS = (
     RuleCheck(
         checks.no_new_promises,
         "You get a voucher, that I guarantee.",
+        is_general=True,
         is_grounded=True,
         recurring=1,
     ),
