@@ -107,8 +107,8 @@ def opened(request: Request, watch: Watch) -> Iterator[Work]:
         what = f"there is no experiment {named!r} in MLflow at {without_password(uri)}"
         raise _refused("--experiment-id", what, "name one that is there, by its name or its id")
     experiment_id, experiment = found
-    own = _own_experiment(store, request.own_experiment, experiment_id, experiment)
     model, _ = claude(request, lambda text: watch(Event("wait", text)))
+    own = _own_experiment(store, request, experiment, experiment_id, is_needed=model is not None)
     budget = budget_of(request, model)
     policy = Policy(
         unconfined=request.unconfined,
@@ -166,17 +166,22 @@ def _known(request: Request) -> SessionDirectory | None:
     return known
 
 
-def _own_experiment(store: Store, named: str | None, looked_at: str, beside: str) -> str:
-    """The id of the experiment for the agent's own traces; made where it is missing.
+def _own_experiment(
+    store: Store, request: Request, beside: str, looked_at: str, *, is_needed: bool
+) -> str:
+    """The id of the experiment for the agent's own traces; made where it is missing and needed.
 
     Databricks' experiments have names like files; there it lies beside the one that is looked at.
     """
+    named = request.own_experiment
     usual = f"{beside.rpartition('/')[0]}/{OWN_EXPERIMENT}"
     wanted = named or (usual if beside.startswith("/") else OWN_EXPERIMENT)
     found, flag = store.find_experiment(wanted), "--mlflow-agent-experiment-id"
     if found is None and named and named.isdecimal():
         fix = "name one that is there by its id, or a new one by a name"
         raise _refused(flag, f"there is no experiment {named}", fix)
+    if found is None and not (named or is_needed):
+        return ""  # rules have no conversations to write down
     own = found[0] if found else store.experiment(wanted, create=True)
     if own == looked_at:
         what = "the agent's own traces would go into the experiment that it looks at"

@@ -11,7 +11,7 @@ from evalkit.host.page import group
 from evalkit.params import Parameter, Project, parameters
 
 GRID = (
-    "display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 260px), 1fr)); "
+    "display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr)); "
     "gap: 1rem 1.5rem; overflow-wrap: anywhere"
 )
 INNER = f"{GRID}; padding: 0 1rem 1rem"

@@ -104,6 +104,8 @@ with contextlib.suppress(ImportError):
     from mlflow.pytest import session
 
     if session.is_plugin_active():
+        if "MLFLOW_EXPERIMENT_ID" not in os.environ:
+            os.environ.setdefault("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)  # of the plugin's own run
         test_the_suite_meets_its_bars = mlflow.test(test_the_suite_meets_its_bars)
 
 if __name__ == "__main__":
