@@ -108,7 +108,7 @@ def test_a_person_has_a_suite_built_stops_and_goes_on(visitor, shop_project, sql
     assert not (folder / "state/validation_results.json").exists()
 
     visitor.press("Let the agent work")
-    visitor.cell("standing").get_by_text("verified: 11 good of 11 rows").wait_for()
+    visitor.cell("standing").get_by_text("hold on 11 good of 11 rows").nth(1).wait_for()
     assert [each.name for each in (base / "sessions").iterdir()] == [folder.name]
     (run,) = runs_of(sqlite_uri, "support-evalkit")
     visitor.cell("aspects").get_by_text(run.info.run_id).wait_for()
