@@ -21,7 +21,7 @@ from evalkit.suite import answer_reading, checks, word_lists
 from evalkit.suite.answer_reading import Exchange
 from evalkit.suite.bounds import CHECKS, Bound, RuleCheck, learned, spoiled
 from evalkit.suite.checks import problems
-from evalkit.suite.model import FEW_ROWS, LIMITS_FILE, SCORERS_FILE, Row
+from evalkit.suite.model import FEW_ROWS, LIMITS_FILE, SCORERS_FILE, Row, unlike
 
 ENOUGH = 4
 ROUTES = 12
@@ -155,27 +155,15 @@ def _example(
 ) -> tuple[str, Json] | None:
     """The first spoiled answer that the check fails, as it passes the row's own."""
     for route, bound in bounds.items():
+        good = [row.outputs for row in by_route[route]]
         for row in by_route[route][:EXAMPLES]:
             if problems(check.judge, _exchange(row, row.outputs), bound):
                 continue
             for answer in islice(spoiled(check, row, by_route[route]), EXAMPLES):
-                if _is_alike(answer, row, by_route[route]) and problems(
-                    check.judge, _exchange(row, answer), bound
-                ):
+                is_other = answer != row.outputs and not unlike(answer, good)
+                if is_other and problems(check.judge, _exchange(row, answer), bound):
                     return row.trace_id, answer
     return None
-
-
-def _is_alike(answer: Json, row: Row, kin: Sequence[Row]) -> bool:
-    """Whether another answer has about the length and the keys of good ones."""
-    if type(answer) is not type(row.outputs) or answer == row.outputs:
-        return False
-    size, *sizes = (
-        len("".join(answer_reading.strings_in(each)))
-        for each in (answer, *(one.outputs for one in kin))
-    )
-    keys = set(row.outputs) ^ set(answer) if isinstance(row.outputs, dict) else ()
-    return min(sizes) * 0.55 <= size <= 1.9 * max(sizes) + 20 and len(keys) < 2  # noqa: PLR2004
 
 
 def _is_missed(row: Row, bounds: Mapping[str, Mapping[str, Bound]]) -> bool:
