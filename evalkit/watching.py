@@ -22,7 +22,7 @@ from evalkit.workspace import USUAL_CONFIG, locate
 if TYPE_CHECKING:
     import pandas as pd
 
-    from evalkit.adapters.store import Store
+    from evalkit.store import Store
 
 Say = Callable[[str], None]
 
@@ -103,7 +103,7 @@ def watch(
         StoreError: MLflow answered with an error.
     """
     tracking, named = locate(config, experiment or None, tracking_uri)
-    from evalkit.adapters.store import connect
+    from evalkit.store import connect
 
     if most < 1:
         raise InputError(

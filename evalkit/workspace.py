@@ -17,7 +17,7 @@ from evalkit.core.errors import InputError
 from evalkit.core.tracking import Tracking, experiment_problems, is_workspace, resolve_tracking
 
 if TYPE_CHECKING:
-    from evalkit.adapters.store import Store
+    from evalkit.store import Store
 
 USUAL_CONFIG = "eval.yaml"
 MOST_SLUG = 60
@@ -60,7 +60,7 @@ class Workspace:
             StoreAbsent: it is refused, cannot be resolved, or stays silent.
             StoreError: it answers with an error.
         """
-        from evalkit.adapters.store import connect
+        from evalkit.store import connect
 
         if problems := experiment_problems(self.tracking.uri, self.files.project.experiment):
             raise InputError(*problems)

@@ -17,7 +17,7 @@ from commands import Forge, Outcome, run_here
 from eval_project import EvalProject
 from servers import OFFLINE, MlflowServer
 
-from evalkit.adapters.store import connect
+from evalkit.store import connect
 
 if TYPE_CHECKING:
     from managed_server import ManagedMlflow

@@ -77,7 +77,7 @@ def test_one_module_alone_takes_what_mlflow_does_not_document():
         for module in imported.findall(text_of(name))
         if not documented.fullmatch(module)
     }
-    assert inside == {"evalkit/adapters/store/internals.py"}
+    assert inside == {"evalkit/store/internals.py"}
 
 
 def test_each_dependency_is_pinned_within_its_range():

@@ -86,7 +86,7 @@ def claude(request: Request, on_wait: Callable[[str], None]) -> tuple[Claude | N
     """
     from evalkit.adapters.databricks.connection import Connection
     from evalkit.adapters.files.env_file import ENV_FILE, read_env_file
-    from evalkit.adapters.store.prices import price_of_model
+    from evalkit.store.prices import price_of_model
 
     dotenv, token, base_url = read_env_file(Path(ENV_FILE)), None, request.base_url
     known = {**dotenv, **{name: text for name, text in os.environ.items() if text.strip()}}

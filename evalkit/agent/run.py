@@ -38,7 +38,7 @@ from evalkit.traces.sample import HOPELESS
 from evalkit.workspace import locate
 
 if TYPE_CHECKING:
-    from evalkit.adapters.store import Store
+    from evalkit.store import Store
     from evalkit.suite.verify import Verification
 
 OWN_EXPERIMENT = "evalkit-agent"
@@ -98,7 +98,7 @@ def opened(request: Request, watch: Watch) -> Iterator[Work]:
         raise InputError(Problem(what, fix=fix))
     session = _known(request)
     uri, named = aim(request, session)
-    from evalkit.adapters.store import connect
+    from evalkit.store import connect
     from evalkit.suite.sandbox import Policy, Sandbox
 
     store = connect(uri)

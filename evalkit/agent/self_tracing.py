@@ -21,7 +21,7 @@ from evalkit.core.usage import provider_of, total
 from evalkit.core.values import Json, canonical, derive_id
 
 if TYPE_CHECKING:
-    from evalkit.adapters.store import Store
+    from evalkit.store import Store
 
 
 def write(store: Store, experiment_id: str, session: SessionDirectory) -> int:

@@ -15,8 +15,8 @@ from evalkit.core.values import well_formed
 from evalkit.suite.model import LIMITS_FILE, SCORERS_FILE
 
 if TYPE_CHECKING:
-    from evalkit.adapters.store import Store
     from evalkit.agent.claude import Claude
+    from evalkit.store import Store
     from evalkit.suite.runner import Runner
     from evalkit.suite.sandbox import Sandbox
     from evalkit.traces.sample import Survey

@@ -15,9 +15,9 @@ from importlib.resources import files
 
 import msgspec
 
-from evalkit.adapters.store import Store
 from evalkit.core.feedback import Assessment
 from evalkit.core.spans import Trace
+from evalkit.store import Store
 
 PRODUCTION = "quillmoor-support-production"
 """The experiment that the agent's traces lie in."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from evalkit.adapters.files.run import RunFiles
-from evalkit.adapters.store import Store, as_kept
 from evalkit.core.errors import StoreError, Unfinished
 from evalkit.core.executions import executions
 from evalkit.core.feedback import (
@@ -28,6 +27,7 @@ from evalkit.core.review import Annotation, Review
 from evalkit.core.score_values import beyond_floats
 from evalkit.core.values import Json
 from evalkit.flows.trace_index import RunTraces, find_traces
+from evalkit.store import Store, as_kept
 
 Source: TypeAlias = Literal["judge", "human", "all"]
 

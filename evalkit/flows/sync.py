@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from evalkit.adapters.store import Store
 from evalkit.core.dataset import Record
 from evalkit.core.errors import StoreError, Unfinished
 from evalkit.core.mirror import KINDS, Change, Plan, plan_mirror
 from evalkit.core.values import Json
+from evalkit.store import Store
 
 
 def preview_sync(store: Store, experiment: str, dataset: str, records: Sequence[Record]) -> Plan:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from evalkit.adapters.files.run import RunFiles
-from evalkit.adapters.store import Store
 from evalkit.core import describe
 from evalkit.core.matching import CASE_TAG, RUN_TAG, TraceIndex, index_traces
 from evalkit.core.placement import expected_cases
+from evalkit.store import Store
 
 
 @dataclass(frozen=True, slots=True)

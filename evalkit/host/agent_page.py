@@ -176,7 +176,7 @@ def judge(
     """
     if not host.person:
         return None
-    from evalkit.adapters.store import connect
+    from evalkit.store import connect
     from evalkit.suite.runner import Runner
     from evalkit.traces.sample import survey
 

@@ -112,7 +112,7 @@ def _check_runs(workspace: Workspace, runs: list[str], problems: list[Problem]) 
 
 def _ask(workspace: Workspace) -> tuple[bool, str]:
     """Whether MLflow can be worked with, and what it says; a server is asked with the login."""
-    from evalkit.adapters.store import probe
+    from evalkit.store import probe
 
     found = probe(workspace.tracking.uri)
     if not found.ok or found.version is None:

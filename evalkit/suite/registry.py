@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from evalkit.adapters.store.evaluations import Said
-from evalkit.adapters.store.runs import RunRecord
 from evalkit.core.describe import QUALITY_CRITERIA_TAG, criteria
 from evalkit.core.masking import mask_json
 from evalkit.core.values import Json, canonical, derive_id
+from evalkit.store.evaluations import Said
+from evalkit.store.runs import RunRecord
 from evalkit.suite.model import (
     DATASET_FILE,
     SCRIPT_FILE,
@@ -35,7 +35,7 @@ from evalkit.suite.word_lists import PERSONAL
 from evalkit.traces.case_selection import choose_cases
 
 if TYPE_CHECKING:
-    from evalkit.adapters.store import Store
+    from evalkit.store import Store
 
 MOST_CASES = 60
 """Rows that a suite's dataset holds: those that people judged come first among them."""

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evalkit.adapters.store import assessments_of, run_of, spans_of
 from evalkit.core.values import Json
+from evalkit.store import assessments_of, run_of, spans_of
 from evalkit.suite.model import Row
 from evalkit.traces.analysis import Analysis, route_of
 from evalkit.traces.case_selection import stratified
@@ -19,7 +19,7 @@ from evalkit.traces.transcript import system_prompts
 if TYPE_CHECKING:
     from mlflow.entities import Trace
 
-    from evalkit.adapters.store import Store
+    from evalkit.store import Store
 
 MOST_TRACES = 100_000
 """As many as an experiment may have on Databricks; the newest are looked at."""

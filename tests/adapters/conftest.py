@@ -3,7 +3,7 @@
 import pytest
 from shop_agent import ShopAgent
 
-from evalkit.adapters.store import connect
+from evalkit.store import connect
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from mlflow.tracing.client import TracingClient
 from servers import Proxy
 from workload import judged, trace
 
-from evalkit.adapters.store import connect
 from evalkit.core.errors import StoreError
 from evalkit.core.feedback import Changes, changes
+from evalkit.store import connect
 
 
 @pytest.fixture(params=["sqlite_uri", "server", "workspace"])

@@ -4,9 +4,9 @@ import pytest
 from mlflow import MlflowClient
 from servers import Proxy
 
-from evalkit.adapters.store import connect
 from evalkit.core.dataset import Record
 from evalkit.core.errors import StoreError
+from evalkit.store import connect
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ from servers import Proxy, clean_environment
 from store_state import state
 from workload import judged, span, trace, write_all
 
-from evalkit.adapters.store import connect
-from evalkit.adapters.store.search import search
-from evalkit.adapters.store.wire import assessment_json
 from evalkit.core.errors import StoreError
+from evalkit.store import connect
+from evalkit.store.search import search
+from evalkit.store.wire import assessment_json
 
 # starting a server is not what is timed here
 pytestmark = pytest.mark.timeout(300, func_only=True)

@@ -12,10 +12,10 @@ from trace_tables import BOUND_TAG
 from workload import judged, trace
 from workspace_server import Fault
 
-from evalkit.adapters.store import RunRecord, connect, probe
-from evalkit.adapters.store.otlp import BATCH_BYTES
 from evalkit.core.errors import InputError, StoreError
 from evalkit.core.feedback import Changes, changes
+from evalkit.store import RunRecord, connect, probe
+from evalkit.store.otlp import BATCH_BYTES
 
 
 @pytest.fixture

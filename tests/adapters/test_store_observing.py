@@ -7,8 +7,8 @@ from mlflow.tracing.client import TracingClient
 from servers import Proxy
 from shop_agent import BEGIN_NS, ShopAgent
 
-from evalkit.adapters.store import connect, observing
 from evalkit.core.errors import StoreError
+from evalkit.store import connect, observing
 
 
 def test_an_experiment_is_found_by_its_name_or_its_id(store, experiment_id, request):

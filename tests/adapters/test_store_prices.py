@@ -8,10 +8,10 @@ import sys
 import pytest
 from mlflow.tracing.utils import calculate_cost_by_model_and_token_usage
 
-from evalkit.adapters.store.prices import price_of_model
 from evalkit.agent.model_client import DEFAULT_MODEL
 from evalkit.core.price import Price
 from evalkit.core.usage import Usage
+from evalkit.store.prices import price_of_model
 
 PRICE = Price(1.0, 10.0, 0.1, 2.0, 3.0)
 
@@ -121,7 +121,7 @@ def test_no_price_is_asked_for_over_the_network() -> None:
         "import socket, sys\n"
         "def refuse(*a, **k): raise SystemExit('asked')\n"
         "socket.socket.connect = socket.getaddrinfo = refuse\n"
-        "from evalkit.adapters.store.prices import price_of_model\n"
+        "from evalkit.store.prices import price_of_model\n"
         "assert price_of_model('claude-opus-5-5') and not price_of_model('claude-opus-99')\n"
     )
     done = subprocess.run(

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from servers import LOOPBACK, Proxy, free_port, raw_server
 
-from evalkit.adapters.store import connect, probe
 from evalkit.core.errors import StoreAbsent, StoreError
+from evalkit.store import connect, probe
 
 pytestmark = pytest.mark.usefixtures("no_credentials")
 
@@ -265,7 +265,7 @@ def test_artifacts_of_a_database_lie_beside_it(sqlite_uri, tmp_path):
 
 SCRIPT = """
 import json, os, sys
-from evalkit.adapters.store import connect, probe
+from evalkit.store import connect, probe
 heavy = ["mlflow", "requests", "sqlalchemy", "opentelemetry", "pandas"]
 before = [name for name in heavy if name in sys.modules]
 found = probe("http://127.0.0.1:9")

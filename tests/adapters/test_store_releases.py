@@ -5,7 +5,7 @@ import pytest
 from eval_project import RUN_ID
 from in_mlflow import InMlflow
 
-from evalkit.adapters.store.internals import TRIED
+from evalkit.store.internals import TRIED
 
 LOG = ("log-results", "--run-id", RUN_ID)
 

@@ -10,8 +10,8 @@ import pytest
 import requests
 from mlflow import MlflowClient
 
-from evalkit.adapters.store import RunRecord, connect
 from evalkit.core.errors import StoreError
+from evalkit.store import RunRecord, connect
 
 
 def record(**changes):

@@ -4,11 +4,11 @@ import pytest
 from official_client import through_official_client
 from workspace_server import Fault
 
-from evalkit.adapters.store import connect
 from evalkit.core.dataset import Record
 from evalkit.core.errors import InputError, StoreError, Unfinished
 from evalkit.core.mirror import plan_mirror
 from evalkit.flows.sync import apply_sync, preview_sync
+from evalkit.store import connect
 
 EXPERIMENT = "/Users/dev/cases"
 

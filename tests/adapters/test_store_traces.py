@@ -11,8 +11,8 @@ from servers import Proxy
 from store_state import state
 from workload import PRICE, SECOND_NS, START_MS, START_NS, USAGE, judged, record, span, trace
 
-from evalkit.adapters.store import RunRecord, carry, connect
-from evalkit.adapters.store.otlp import encode
+from evalkit.store import RunRecord, carry, connect
+from evalkit.store.otlp import encode
 
 ASSESSMENTS = [
     ("bool", True),

@@ -12,7 +12,7 @@ from commands import Forge, Outcome, Running
 from messages_server import MessagesServer
 from store_state import state
 
-from evalkit.adapters.store.prices import price_of_model
+from evalkit.store.prices import price_of_model
 
 KEY = "sk-ant-made-up"
 MODEL = "claude-opus-4-5"

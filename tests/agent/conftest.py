@@ -12,7 +12,7 @@ from competent import Competent
 from messages_server import messages_server
 from shop_agent import ANSWERS, ShopAgent
 
-from evalkit.adapters.store import connect
+from evalkit.store import connect
 
 REJECTED = ("Is the lamp dimmable?", "Yes, every lamp is dimmable. A dimmer costs 9 EUR or more.")
 WHY = "only some lamps are dimmable"

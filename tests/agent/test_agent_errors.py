@@ -14,7 +14,7 @@ from messages_server import messages_server
 from servers import MlflowServer, Proxy, free_port
 from shop_agent import ANSWERS, ShopAgent
 
-from evalkit.adapters.store import connect
+from evalkit.store import connect
 
 NOBODY = "http://127.0.0.1:9"
 PLANNED = ("--max-iterations", "1")

@@ -21,7 +21,7 @@ from in_mlflow import InMlflow
 from messages_server import Fault, MessagesServer, Reply, messages_server
 from shop_agent import ANSWERS, ShopAgent
 
-from evalkit.adapters.store import connect
+from evalkit.store import connect
 
 SHOP = "shop"
 KEY = "sk-ant-api03-" + "a1B2c3D4" * 11

@@ -11,12 +11,12 @@ from in_mlflow import InMlflow
 from mlflow.entities import SpanType, Trace
 
 from evalkit.adapters.files.local_folder import LocalFolder
-from evalkit.adapters.store import connect
 from evalkit.agent import self_tracing
 from evalkit.agent.model_client import Reply
 from evalkit.agent.plan import Plan, Task
 from evalkit.agent.session import About, Ending, Reason, SessionDirectory, Turn
 from evalkit.core.usage import Usage
+from evalkit.store import connect
 
 OWN = "evalkit-agent"
 KEY = "sk-ant-api03-" + "a1B2c3D4" * 11

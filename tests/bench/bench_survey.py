@@ -31,7 +31,7 @@ from typing import Any
 
 os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_MODEL_CATALOG_URI="")
 
-from evalkit.adapters.store import connect, observing
+from evalkit.store import connect, observing
 from evalkit.traces.report import opening
 from evalkit.traces.sample import survey
 

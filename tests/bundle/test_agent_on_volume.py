@@ -9,7 +9,7 @@ from mlflow.tracing.client import TracingClient
 from shop_agent import ShopAgent
 from task_argv import EDITED, task_argv, wheel_tasks
 
-from evalkit.adapters.store import connect
+from evalkit.store import connect
 
 SHOP, OWN = "/Users/dev/shop", "/Users/dev/evalkit-agent"
 SUITE = SHOP + "-evalkit"

@@ -12,8 +12,8 @@ import pytest
 from mlflow.entities import Span, Trace, TraceInfo, TraceLocation, TraceState
 from mlflow.tracing.client import TracingClient
 
-from evalkit.adapters.store import Store, connect
 from evalkit.demo.production import PRODUCTION, production_traces, record_production
+from evalkit.store import Store, connect
 
 MADE = dt.date(2027, 1, 3)
 """The day on which the demo was made; a Sunday, with a new year in its fortnight."""

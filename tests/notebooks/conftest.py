@@ -26,11 +26,11 @@ from servers import clean_environment, free_port
 from shop_agent import ANSWERS, REJECTED, ShopAgent
 
 from evalkit import notebooks
-from evalkit.adapters.store import connect
 from evalkit.agent.model_client import OFFLINE
 from evalkit.agent.request import Request
 from evalkit.agent.run import build
 from evalkit.export import export
+from evalkit.store import connect
 
 PAGES = Path(__file__).parent / "pages"
 TALL = {"width": 1280, "height": 2600}

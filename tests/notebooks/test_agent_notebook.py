@@ -9,8 +9,8 @@ from mlflow import MlflowClient
 from shop_agent import ANSWERS, REJECTED, ShopAgent
 
 from evalkit import InputError, StoreAbsent, notebooks
-from evalkit.adapters.store import connect
 from evalkit.host import Host
+from evalkit.store import connect
 
 pytestmark = pytest.mark.timeout(600)  # suites are built, on a machine that may be busy
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from eval_project import RUN_ID
 
-from evalkit.adapters.store import probe
+from evalkit.store import probe
 
 HALF_A_WRITE = """
 import sqlite3, sys

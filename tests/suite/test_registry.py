@@ -16,7 +16,7 @@ from commands import until
 from store_state import state
 from suite_rows import BAD_FIGURES, FIGURES, REASON, row, shop_rows, suite, trace_id
 
-from evalkit.adapters.store import connect
+from evalkit.store import connect
 from evalkit.suite.model import SCORERS_FILE
 from evalkit.suite.registry import keep, keep_issues, suite_files
 from evalkit.suite.runner import Runner

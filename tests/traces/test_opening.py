@@ -5,7 +5,7 @@ import re
 import pytest
 from recorder import Recorder, judge, person, step, wish
 
-from evalkit.adapters.store import connect
+from evalkit.store import connect
 from evalkit.traces.case_selection import choose_cases
 from evalkit.traces.report import opening
 from evalkit.traces.sample import survey

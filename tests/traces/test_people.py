@@ -4,7 +4,7 @@ import pytest
 from mlflow.entities import AssessmentSource, Feedback
 from recorder import Recorder, judge, person
 
-from evalkit.adapters.store import connect
+from evalkit.store import connect
 from evalkit.traces.sample import survey
 
 CODE = Feedback(name="ok", value=False, source=AssessmentSource(source_type="CODE"))

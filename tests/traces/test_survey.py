@@ -4,7 +4,7 @@ import pytest
 from eval_project import CASES, RUN_ID
 from recorder import Recorder, judge, person, step, wish
 
-from evalkit.adapters.store import connect
+from evalkit.store import connect
 from evalkit.traces import sample
 from evalkit.traces.sample import survey
 

@@ -10,7 +10,6 @@ from typing import NamedTuple, TypeAlias
 from evalkit.adapters.files.companions import companions
 from evalkit.adapters.files.log_file import LogFile
 from evalkit.adapters.files.run import RunFiles
-from evalkit.adapters.store import RunRecord, Store, Written, as_kept
 from evalkit.core import describe
 from evalkit.core.account import Account
 from evalkit.core.errors import LogRefused, StoreError, Unfinished
@@ -24,6 +23,7 @@ from evalkit.core.spans import Trace
 from evalkit.core.values import Json
 from evalkit.flows.log.tracing import began, commit_of, stub_of, trace_of
 from evalkit.flows.trace_index import find_traces
+from evalkit.store import RunRecord, Store, Written, as_kept
 
 PROGRESS = 25
 """Traces between two lines of progress."""

@@ -1,0 +1,110 @@
+"""All that evalkit takes from MLflow's inside, which may move with any release.
+
+What MLflow documents (its client, entities and exceptions) is imported where it is needed; nothing
+else of it is, but from here: ``from evalkit.store.internals import http_request``.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from evalkit.core.errors import StoreError
+
+TRIED = ("3.17", "3.18")
+"""The releases of MLflow that all of this was tried with, oldest first."""
+
+_PLACES = {
+    # a name here: the module, and the name there
+    "AssessmentMessage": ("mlflow.protos.assessments_pb2", "Assessment"),
+    "DatabricksTracingRestStore": (
+        "mlflow.store.tracking.databricks_rest_store",
+        "DatabricksTracingRestStore",
+    ),
+    "SqlAlchemyStore": ("mlflow.store.tracking.sqlalchemy_store", "SqlAlchemyStore"),
+    "TraceInfoMessage": ("mlflow.protos.service_pb2", "TraceInfoV3"),
+    "TraceJSONEncoder": ("mlflow.tracing.utils", "TraceJSONEncoder"),
+    "TracingClient": ("mlflow.tracing.client", "TracingClient"),
+    "add_databricks_profile_info_to_artifact_uri": (
+        "mlflow.tracking.artifact_utils",
+        "add_databricks_profile_info_to_artifact_uri",
+    ),
+    "fluent": ("mlflow.tracking", "fluent"),
+    "get_artifact_repository": (
+        "mlflow.store.artifact.artifact_repository_registry",
+        "get_artifact_repository",
+    ),
+    "get_databricks_host_creds": ("mlflow.utils.databricks_utils", "get_databricks_host_creds"),
+    "get_default_host_creds": ("mlflow.utils.credentials", "get_default_host_creds"),
+    "get_store": ("mlflow.tracking._tracking_service.utils", "_get_store"),
+    "http_request": ("mlflow.utils.rest_utils", "http_request"),
+    "request_utils": ("mlflow.utils", "request_utils"),
+    "parse_trace_id_v4": ("mlflow.tracing.utils", "parse_trace_id_v4"),
+    "TRACE_DESTINATION": (
+        "mlflow.utils.mlflow_tags",
+        "MLFLOW_EXPERIMENT_DATABRICKS_TRACE_DESTINATION_PATH",
+    ),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import one of them when it is asked for.
+
+    Raises:
+        StoreError: this MLflow has it no longer.
+    """
+    if name not in _PLACES:
+        raise AttributeError(name)
+    import mlflow
+
+    version = str(mlflow.__version__)
+    _warn_if_untried(version)
+    module, attribute = _PLACES[name]
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise StoreError(
+            f"MLflow {version} has no {module}.{attribute}, which evalkit needs:"
+            f" install one that it was tried with ({_tried()})"
+        ) from error
+
+
+@cache
+def _warn_if_untried(version: str) -> None:
+    if ".".join(version.split(".")[:2]) not in TRIED:
+        logging.getLogger("evalkit").warning(
+            "MLflow %s is installed; evalkit was tried with %s", version, _tried()
+        )
+
+
+def _tried() -> str:
+    return " and ".join(TRIED)
+
+
+def store_span(proto: Any, resource: Any) -> Any:
+    """A span of OpenTelemetry's protocol as MLflow's store for databases takes it.
+
+    What was JSON text before it was sent is unwrapped once. Until 3.17 the store does that with
+    whatever it is given; from 3.18 on only MLflow's server does, with what its clients send.
+    """
+    from mlflow.entities import Span
+    from mlflow.tracing.otel import translation
+
+    span = Span.from_otel_proto(proto, resource=resource)
+    unwrap = getattr(translation, "strip_otlp_double_encoding", None)
+    if unwrap is not None:
+        span._span._attributes = unwrap(span._span._attributes)  # noqa: SLF001 - as the server does
+    return span
+
+
+def price_list(provider: str) -> Path | None:
+    """The file with a provider's prices that MLflow brings along; it is not imported for that."""
+    package = find_spec("mlflow")
+    if package is None or not package.submodule_search_locations:
+        return None
+    home = Path(package.submodule_search_locations[0])
+    return home / "utils" / "model_catalog" / f"{provider}.json"

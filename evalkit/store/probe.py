@@ -1,0 +1,229 @@
+"""Is there an MLflow at this address? Answered in seconds, whatever the other side does.
+
+A server is asked before MLflow is imported: where none runs, nobody waits for the import either.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from evalkit.core.errors import StoreAbsent, StoreError
+from evalkit.core.tracking import is_workspace, without_password
+from evalkit.store import environment
+from evalkit.store.failures import (
+    Refused,
+    Unanswered,
+    answering,
+    is_absence,
+    is_tls,
+    plain,
+    reason,
+)
+from evalkit.store.waiting import within
+from evalkit.store.workspace.knocking import ask_workspace
+
+if TYPE_CHECKING:
+    import requests
+
+OLDEST = (3, 13)
+"""The oldest MLflow server that was tried, with 3.14, 3.17 and 3.18.
+
+Those before fail for good when an assessment is added, or count a trace's tokens several times.
+"""
+
+_LEAST_S = 1.0
+"""Seconds the second question gets, however long the first one and the import took."""
+
+_MUCH = 4096
+"""Bytes that are read of an answer; a version needs a dozen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reachability:
+    """What ``evalkit check`` says about the tracking URI.
+
+    Attributes:
+        ok: Whether the other stages would work with it, as far as can be seen from outside.
+        detail: One line for people: what was found, or why not.
+        version: MLflow's version where a server told it.
+    """
+
+    ok: bool
+    detail: str
+    version: str | None = None
+
+
+def probe(uri: str, *, timeout_s: float = 4.0) -> Reachability:
+    """Look, without changing anything, whether MLflow can be reached; never raises.
+
+    Args:
+        uri: The tracking URI.
+        timeout_s: Seconds to wait for a server.
+    """
+    try:
+        if is_server(uri):
+            version = ask_server(uri, timeout_s=timeout_s)
+            return Reachability(ok=True, detail=f"MLflow {version} answers", version=version)
+        if is_workspace(uri):
+            host = ask_workspace(uri, timeout_s=timeout_s)
+            where = f" at {host} answers" if host else ""
+            said = f"Databricks' own MLflow{where}; its login is tried when it is needed"
+            return Reachability(ok=True, detail=said)
+        path = sqlite_path(uri)
+        if path is None:
+            return Reachability(ok=True, detail="a database; it is not asked before it is needed")
+        check_sqlite(path, to_write=True)
+    except StoreError as error:
+        return Reachability(ok=False, detail=str(error))
+    known = path.exists()
+    return Reachability(ok=True, detail="an SQLite store" + ("" if known else ", not made yet"))
+
+
+def is_server(uri: str) -> bool:
+    """Whether the URI is a server's, not a database's."""
+    return uri.partition(":")[0].lower() in {"http", "https"}
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """The file behind an SQLite URI; None for other databases.
+
+    Raises:
+        StoreError: evalkit cannot work with that kind of URI.
+    """
+    scheme = uri.partition(":")[0].lower()
+    where = without_password(uri)
+    if scheme == "sqlite" and uri.startswith("sqlite:///") and len(uri) > len("sqlite:///"):
+        return Path(unquote(uri.removeprefix("sqlite:///")))
+    if uri.partition("://")[0] == "databricks-uc":
+        raise StoreError(f"{where} is a registry of models; the tracking URI is `databricks`")
+    if scheme.partition("+")[0] in {"postgresql", "mysql", "mssql"}:
+        return None
+    raise StoreError(
+        f"the tracking URI {where} is none that evalkit can use:"
+        " give a server (http://HOST:PORT) or a file (sqlite:///FILE)"
+    )
+
+
+def check_sqlite(path: Path, *, to_write: bool = False) -> None:
+    """Make sure that a file, if it is there, is an SQLite database that can be opened.
+
+    MLflow itself would try for minutes. It is opened for writing, so that SQLite rolls back what
+    a killed process left half written.
+
+    Args:
+        path: The file.
+        to_write: Make sure, too, that it can be written to now.
+
+    Raises:
+        StoreError: it cannot be opened, or is something else.
+    """
+    try:
+        if not path.exists() or path.stat().st_size == 0:
+            return
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as found:
+            found.execute("BEGIN IMMEDIATE" if to_write else "PRAGMA schema_version").fetchone()
+    except (sqlite3.Error, OSError) as error:
+        busy = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+        what = (
+            "another program writes to it; run the same command again when that has ended"
+            if busy
+            else "check the path and its permissions, or name another file"
+        )
+        raise StoreError(f"the SQLite store {path} cannot be opened ({error}): {what}") from error
+
+
+def ask_server(uri: str, *, timeout_s: float) -> str:
+    """Ask a server for its version.
+
+    First as anybody, then, where that is refused, with the user's credentials as MLflow reads
+    them.
+
+    Raises:
+        StoreAbsent: nobody answers in time.
+        StoreError: something answers that is no usable MLflow server, or not to us.
+    """
+    begun = time.monotonic()
+    status, text = within(timeout_s, uri, lambda: _anonymous(uri, timeout_s))
+    if status != 200 or not _parts(text):  # noqa: PLR2004 - HTTP's OK
+        left = max(timeout_s - (time.monotonic() - begun), _LEAST_S)
+        environment.prepare()
+        from evalkit.store.internals import http_request
+
+        del http_request  # imported for its seconds, which are not the server's
+
+        status, text = within(left, uri, lambda: _known(uri, left))
+    where = without_password(uri)
+    if status != 200:  # noqa: PLR2004 - HTTP's OK
+        raise Refused(where, "to say its version", status, "", plain(text))
+    if not _parts(text):
+        raise StoreError(
+            f"what answers at {where} is no MLflow server ({plain(text)[:80]!r} is no version):"
+            " check the tracking URI"
+        )
+    if _parts(text) < OLDEST:
+        raise StoreError(
+            f"the server at {where} is MLflow {text.strip()};"
+            f" evalkit needs {'.'.join(map(str, OLDEST))} or newer:"
+            " have the server upgraded, or use an SQLite store (--tracking-uri sqlite:///FILE)"
+        )
+    return text.strip()
+
+
+def _anonymous(uri: str, timeout_s: float) -> tuple[int, str]:
+    """Status and text of ``GET /version``; 0 where no secure connection came about.
+
+    Some servers want a certificate from their clients and cut the connection without.
+    """
+    import requests
+
+    try:
+        with requests.get(uri.rstrip("/") + "/version", timeout=timeout_s, stream=True) as answer:
+            return answer.status_code, _beginning(answer)
+    except (requests.ConnectionError, requests.Timeout) as error:
+        if is_tls(error) or (uri.startswith("https:") and not is_absence(error)):
+            return 0, ""
+        where = without_password(uri)
+        raise StoreAbsent(f"MLflow at {where} is not reachable: {reason(error)}") from error
+    except (requests.RequestException, ValueError) as error:
+        raise StoreError(
+            f"the tracking URI {without_password(uri)} cannot be used: {reason(error)}"
+        ) from error
+
+
+def _known(uri: str, timeout_s: float) -> tuple[int, str]:
+    """The same with the user's credentials and certificates."""
+    from evalkit.store.internals import get_default_host_creds, http_request
+
+    try:
+        with answering(uri, "asking for its version"):
+            answer = http_request(
+                get_default_host_creds(uri),
+                "/version",
+                "GET",
+                max_retries=0,
+                raise_on_status=False,
+                timeout=timeout_s,
+                stream=True,
+            )
+            with answer:
+                return answer.status_code, _beginning(answer)
+    except Unanswered as error:
+        if not error.is_absence:
+            raise
+        raise StoreAbsent(str(error)) from error
+
+
+def _beginning(answer: requests.Response) -> str:
+    return next(answer.iter_content(_MUCH), b"").decode("utf-8", "replace")
+
+
+def _parts(text: str) -> tuple[int, ...]:
+    found = re.match(r"\s*(\d+)\.(\d+)[\w.+-]*\s*$", text)
+    return (int(found[1]), int(found[2])) if found else ()
