@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from evalkit.agent.session import Session, SessionDirectory, Turn
 from evalkit.core.content import list_of, mapping_of
 from evalkit.core.masking import mask_json
-from evalkit.core.matching import HASH_TAG
 from evalkit.core.receipt import Receipt
 from evalkit.core.spans import Span, Status, Trace
 from evalkit.core.usage import provider_of, total
 from evalkit.core.values import Json, canonical, derive_id
+from evalkit.entities import HASH_TAG
 
 if TYPE_CHECKING:
     from evalkit.store import Store

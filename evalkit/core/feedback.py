@@ -4,80 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, replace
 
 from evalkit.core.document import as_text
 from evalkit.core.masking import mask_json, mask_text
 from evalkit.core.results import Score
 from evalkit.core.review import Annotation
 from evalkit.core.values import Json, canonical, derive_id
-
-SourceType: TypeAlias = Literal["CODE", "LLM_JUDGE", "HUMAN"]
-
-MARKER = "evalkit.key"
-"""Metadata key on every assessment that evalkit wrote; people's own have none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Assessment:
-    """One judgement about one trace, to be written or as MLflow returns it.
-
-    Attributes:
-        assessment_id: ``a-`` and 32 hex digits derived from (trace, case, judge, source) for
-            those that evalkit writes; MLflow's own id for people's.
-        trace_id: The trace it is about.
-        name: The judge's name, ``human_review``, or ``{case_id}/{either}``.
-        value: Bool, number, text, list or dict; None where the judge failed.
-        source_type: Who judged: code, a model, or a person.
-        source_id: Which judge or person.
-        rationale: Why; empty where none was given.
-        error: Why the judge gave no value; empty where it gave one.
-        metadata: Text by key; holds :data:`MARKER` and ``case_id`` on evalkit's own.
-        time_ms: When it was made, milliseconds since the epoch, from the data.
-        kind: MLflow's kind of assessment.
-        valid: False where a person overrode it in MLflow.
-    """
-
-    assessment_id: str
-    trace_id: str
-    name: str
-    value: Json
-    source_type: SourceType
-    source_id: str
-    rationale: str = ""
-    error: str = ""
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    time_ms: int = 0
-    kind: Literal["feedback", "expectation"] = "feedback"
-    valid: bool = True
-
-    def says_the_same(self, other: Assessment) -> bool:
-        """Whether both say the same of the same trace; when they were made does not matter."""
-        return self._content() == other._content()
-
-    def _content(self) -> tuple[Json, ...]:
-        # True == 1 in Python, but a bool score is no number
-        value = (isinstance(self.value, bool), self.value)
-        return (
-            self.trace_id,
-            self.name,
-            value,
-            self.source_type,
-            self.source_id,
-            self.rationale,
-            self.error,
-            dict(self.metadata),
-            self.kind,
-        )
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether evalkit wrote it."""
-        return MARKER in self.metadata
-
-
-HUMAN_REVIEW = "human_review"
+from evalkit.entities import HUMAN_REVIEW, MARKER, Assessment, Changes, SourceType
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,26 +73,6 @@ def from_comment(case_id: str, comment: str, reviewer: str, target: Target) -> A
 def from_verdict(case_id: str, name: str, value: Json, reviewer: str, target: Target) -> Assessment:
     """The assessment that a reviewer's own value becomes, beside the judge's of that name."""
     return target.assessment(case_id, name, "HUMAN", reviewer or "reviewer", value)
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What has to be written so that a trace holds exactly the wanted assessments of evalkit.
-
-    Attributes:
-        create: Those that are not there.
-        update: Those that are there and say something else.
-        delete: Those of evalkit's that are there and no longer wanted.
-        unchanged: How many are there and say the same.
-    """
-
-    create: tuple[Assessment, ...] = ()
-    update: tuple[Assessment, ...] = ()
-    delete: tuple[Assessment, ...] = ()
-    unchanged: int = 0
-
-    def __bool__(self) -> bool:
-        return bool(self.create or self.update or self.delete)
 
 
 def changes(

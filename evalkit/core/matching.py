@@ -4,78 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from evalkit.core.feedback import Assessment
 from evalkit.core.masking import mask_text
 from evalkit.core.results import Run
-
-RUN_TAG = "evalkit.run"
-"""Trace tag that holds the key of the run it belongs to."""
-
-CASE_TAG = "evalkit.case"
-"""Trace tag that holds the case id; traces of a whole batch run have none."""
-
-REQUEST_TAG = "mlflow.eval.requestId"
-"""Trace tag by which MLflow pairs what two runs say of the same case."""
-
-HASH_TAG = "evalkit.hash"
-"""Trace tag that holds the hash of what the trace was built from."""
-
-SOURCE_RUN = "mlflow.sourceRun"
-"""Trace metadata: MLflow's id of the run that it belongs to."""
-
-STUB_TAG = "evalkit.stub"
-"""Trace tag of a case without steps: why there are none."""
-
-RECORDED_TAG = "eval_run_id"
-"""Trace tag by which the harness marks what it records itself: a case id or a run id."""
-
-
-OWN_TAGS = ("evalkit.", "mlflow.")
-"""How the tags begin that evalkit and MLflow set on a trace."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredTrace:
-    """A trace as MLflow lists it, without its spans.
-
-    Attributes:
-        trace_id: MLflow's id.
-        tags: Its tags.
-        metadata: Its metadata.
-        time_ms: When it began, milliseconds since the epoch.
-        complete: Whether its spans are there; a kill between the two writings leaves it without.
-        assessments: All its assessments, whoever made them.
-    """
-
-    trace_id: str
-    tags: Mapping[str, str]
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    time_ms: int = 0
-    complete: bool = True
-    assessments: tuple[Assessment, ...] = ()
-
-    @property
-    def case_id(self) -> str | None:
-        """The case it belongs to; None for a whole batch run's."""
-        return self.tags.get(CASE_TAG)
-
-    @property
-    def is_stub(self) -> bool:
-        """Whether it stands in for a trace with steps, and gives way to one."""
-        return STUB_TAG in self.tags
-
-    @property
-    def is_used_by_others(self) -> bool:
-        """Whether people or other tools left an assessment or a tag on it."""
-        return any(not each.is_ours for each in self.assessments) or any(
-            not name.startswith(OWN_TAGS) for name in self.tags
-        )
-
-    def holds(self, content_hash: str) -> bool:
-        """Whether it is complete, and was built from content of that hash."""
-        return self.complete and self.tags.get(HASH_TAG) == content_hash
+from evalkit.entities import RECORDED_TAG, StoredTrace
 
 
 @dataclass(frozen=True, slots=True)

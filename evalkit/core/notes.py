@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from evalkit.core.errors import Problem
-from evalkit.core.feedback import Assessment
 from evalkit.core.values import Json, canonical, derive_id
+from evalkit.entities import Assessment
 
 NoteKind: TypeAlias = Literal["tag", "feedback", "expectation"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from evalkit.core.feedback import Assessment
 from evalkit.core.spans import Span, SpanKind, Status
+from evalkit.entities import Assessment
 
 KINDS: Mapping[str, SpanKind] = {
     "AGENT": "AGENT",

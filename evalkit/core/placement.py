@@ -6,27 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from evalkit.core.feedback import (
-    Assessment,
-    Changes,
-    SourceType,
-    Target,
-    changes,
-    from_score,
-    masked,
-)
-from evalkit.core.matching import (
+from evalkit.core.feedback import Target, changes, from_score, masked
+from evalkit.core.matching import TraceIndex
+from evalkit.core.receipt import WHOLE_RUN
+from evalkit.core.results import Run, Score
+from evalkit.entities import (
     CASE_TAG,
-    HASH_TAG,
-    RECORDED_TAG,
     REQUEST_TAG,
     RUN_TAG,
     SOURCE_RUN,
+    Assessment,
+    Changes,
+    SourceType,
     StoredTrace,
-    TraceIndex,
 )
-from evalkit.core.receipt import WHOLE_RUN
-from evalkit.core.results import Run, Score
 
 JUDGES: tuple[SourceType, ...] = ("CODE", "LLM_JUDGE")
 
@@ -65,7 +58,7 @@ class Placement:
         return tuple(
             trace
             for trace in self.index.traces
-            if trace.case_id not in expected and not is_recorded(trace)
+            if trace.case_id not in expected and not trace.is_recorded
         )
 
     def unlinked(self, run_id: str) -> dict[str, dict[str, str]]:
@@ -127,8 +120,3 @@ def expected_cases(run: Run, logged: Sequence[str | None]) -> list[str | None]:
     if None in logged or (run.mode == "batch" and not logged):
         return [None]
     return list(run.cases)
-
-
-def is_recorded(trace: StoredTrace) -> bool:
-    """Whether the harness recorded it, and evalkit did not build it."""
-    return RECORDED_TAG in trace.tags and HASH_TAG not in trace.tags

@@ -15,8 +15,8 @@ from importlib.resources import files
 
 import msgspec
 
-from evalkit.core.feedback import Assessment
 from evalkit.core.spans import Trace
+from evalkit.entities import Assessment
 from evalkit.store import Store
 
 PRODUCTION = "quillmoor-support-production"

@@ -10,9 +10,6 @@ from evalkit.adapters.files.run import RunFiles
 from evalkit.core.errors import StoreError, Unfinished
 from evalkit.core.executions import executions
 from evalkit.core.feedback import (
-    HUMAN_REVIEW,
-    Assessment,
-    SourceType,
     Target,
     annotations_of_people,
     changes,
@@ -26,6 +23,7 @@ from evalkit.core.matching import TraceIndex
 from evalkit.core.review import Annotation, Review
 from evalkit.core.score_values import beyond_floats
 from evalkit.core.values import Json
+from evalkit.entities import HUMAN_REVIEW, Assessment, SourceType
 from evalkit.flows.trace_index import RunTraces, find_traces
 from evalkit.store import Store, as_kept
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 from evalkit.adapters.files.run import RunFiles
 from evalkit.core import describe
-from evalkit.core.matching import CASE_TAG, RUN_TAG, TraceIndex, index_traces
+from evalkit.core.matching import TraceIndex, index_traces
 from evalkit.core.placement import expected_cases
+from evalkit.entities import CASE_TAG, RUN_TAG
 from evalkit.store import Store
 
 

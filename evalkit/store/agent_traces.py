@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from evalkit.core.feedback import Assessment
 from evalkit.core.notes import Note
 from evalkit.core.observed import ObservedTrace
 from evalkit.core.values import Json
+from evalkit.entities import Assessment
 from evalkit.store import asking, assessments, experiments, observing
 from evalkit.store.gateway import Gateway
 

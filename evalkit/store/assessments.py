@@ -12,9 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from evalkit.core.errors import StoreError
-from evalkit.core.feedback import MARKER, Assessment, Changes
-from evalkit.core.matching import SOURCE_RUN
 from evalkit.core.values import Json, derive_id
+from evalkit.entities import MARKER, SOURCE_RUN, Assessment, Changes
 from evalkit.store.carry import Carried, on_trace
 from evalkit.store.gateway import Gateway
 from evalkit.store.search import fetch

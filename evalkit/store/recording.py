@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from itertools import compress
 from operator import not_
 
-from evalkit.core.feedback import Assessment
 from evalkit.core.spans import Trace
 from evalkit.core.values import Json
+from evalkit.entities import Assessment
 from evalkit.store.gateway import Gateway
 from evalkit.store.otlp import encode
 from evalkit.store.search import fetch

@@ -8,11 +8,10 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Literal, overload
 
-from evalkit.core.feedback import Assessment, Changes
-from evalkit.core.matching import RUN_TAG, StoredTrace
 from evalkit.core.mirror import digest_of
 from evalkit.core.spans import Trace
 from evalkit.core.values import Json
+from evalkit.entities import RUN_TAG, Assessment, Changes, StoredTrace
 from evalkit.store import (
     artifacts,
     assessments,

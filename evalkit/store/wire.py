@@ -14,11 +14,10 @@ from dataclasses import replace
 
 import msgspec
 
-from evalkit.core.feedback import Assessment
 from evalkit.core.masking import mask_json, mask_text
-from evalkit.core.matching import HASH_TAG, RECORDED_TAG, SOURCE_RUN, StoredTrace
 from evalkit.core.spans import Trace
 from evalkit.core.values import Json, canonical, exact
+from evalkit.entities import HASH_TAG, RECORDED_TAG, SOURCE_RUN, Assessment, StoredTrace
 
 METADATA_LIMIT = 250
 """Characters MLflow keeps of a key or value of trace metadata, and of names."""

@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 
 from evalkit.core.brevity import short
-from evalkit.core.feedback import Assessment
 from evalkit.core.observed import ObservedTrace
 from evalkit.core.signature import signature
 from evalkit.core.values import Json, canonical
+from evalkit.entities import Assessment
 from evalkit.suite.model import passes
 from evalkit.traces.json_shape import Shape, is_empty, likeness
 from evalkit.traces.people import PeopleSaid, Scale, of_people, people_said, scales_of

@@ -7,7 +7,8 @@ from servers import Proxy
 from workload import judged, trace
 
 from evalkit.core.errors import StoreError
-from evalkit.core.feedback import Changes, changes
+from evalkit.core.feedback import changes
+from evalkit.entities import Changes
 from evalkit.store import connect
 
 

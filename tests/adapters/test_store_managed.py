@@ -13,7 +13,8 @@ from workload import judged, trace
 from workspace_server import Fault
 
 from evalkit.core.errors import InputError, StoreError
-from evalkit.core.feedback import Changes, changes
+from evalkit.core.feedback import changes
+from evalkit.entities import Changes
 from evalkit.store import RunRecord, connect, probe
 from evalkit.store.otlp import BATCH_BYTES
 

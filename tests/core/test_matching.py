@@ -2,8 +2,9 @@
 
 import pytest
 
-from evalkit.core.matching import CASE_TAG, RECORDED_TAG, RUN_TAG, StoredTrace, index_traces
+from evalkit.core.matching import index_traces
 from evalkit.core.results import Run
+from evalkit.entities import CASE_TAG, RECORDED_TAG, RUN_TAG, StoredTrace
 
 
 def own(trace_id, case=None):

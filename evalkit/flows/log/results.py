@@ -14,13 +14,21 @@ from evalkit.core import describe
 from evalkit.core.account import Account
 from evalkit.core.errors import LogRefused, StoreError, Unfinished
 from evalkit.core.executions import is_failed
-from evalkit.core.feedback import Assessment, Changes, masked, merge
+from evalkit.core.feedback import masked, merge
 from evalkit.core.masking import MASKED
-from evalkit.core.matching import CASE_TAG, HASH_TAG, REQUEST_TAG, RUN_TAG, StoredTrace
-from evalkit.core.placement import Placement, is_recorded
+from evalkit.core.placement import Placement
 from evalkit.core.receipt import WHOLE_RUN
 from evalkit.core.spans import Trace
 from evalkit.core.values import Json
+from evalkit.entities import (
+    CASE_TAG,
+    HASH_TAG,
+    REQUEST_TAG,
+    RUN_TAG,
+    Assessment,
+    Changes,
+    StoredTrace,
+)
 from evalkit.flows.log.tracing import began, commit_of, stub_of, trace_of
 from evalkit.flows.trace_index import find_traces
 from evalkit.store import RunRecord, Store, Written, as_kept
@@ -208,7 +216,7 @@ class _Logging:
         for case_id in self.placement.wanted_traces:
             name = _name(case_id)
             stored = standing.get(name)
-            if stored is not None and is_recorded(stored):
+            if stored is not None and stored.is_recorded:
                 continue
             trace = self._build(case_id, logs.get(case_id), stored)
             if trace is None:

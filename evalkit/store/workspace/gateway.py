@@ -20,9 +20,8 @@ from mlflow.entities import Span, TraceData, TraceInfo, ViewType
 from mlflow.exceptions import MlflowException
 
 from evalkit.core.errors import StoreError
-from evalkit.core.feedback import Assessment
-from evalkit.core.matching import HASH_TAG
 from evalkit.core.values import Json
+from evalkit.entities import HASH_TAG, Assessment
 from evalkit.store.assessments import patch
 from evalkit.store.gateway import PAGE
 from evalkit.store.otlp import LOOKS_LIKE_JSON, EncodedSpans

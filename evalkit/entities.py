@@ -1,0 +1,158 @@
+"""What MLflow holds, as all packages speak of it; knows neither MLflow nor files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from evalkit.core.values import Json
+
+SourceType: TypeAlias = Literal["CODE", "LLM_JUDGE", "HUMAN"]
+
+MARKER = "evalkit.key"
+"""Metadata key on every assessment that evalkit wrote; people's own have none."""
+
+HUMAN_REVIEW = "human_review"
+"""Name of the assessment that a reviewer's comment becomes."""
+
+RUN_TAG = "evalkit.run"
+"""Trace tag that holds the key of the run it belongs to."""
+
+CASE_TAG = "evalkit.case"
+"""Trace tag that holds the case id; traces of a whole batch run have none."""
+
+REQUEST_TAG = "mlflow.eval.requestId"
+"""Trace tag by which MLflow pairs what two runs say of the same case."""
+
+HASH_TAG = "evalkit.hash"
+"""Trace tag that holds the hash of what the trace was built from."""
+
+SOURCE_RUN = "mlflow.sourceRun"
+"""Trace metadata: MLflow's id of the run that it belongs to."""
+
+STUB_TAG = "evalkit.stub"
+"""Trace tag of a case without steps: why there are none."""
+
+RECORDED_TAG = "eval_run_id"
+"""Trace tag by which the harness marks what it records itself: a case id or a run id."""
+
+OWN_TAGS = ("evalkit.", "mlflow.")
+"""How the tags begin that evalkit and MLflow set on a trace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """One judgement about one trace, to be written or as MLflow returns it.
+
+    Attributes:
+        assessment_id: ``a-`` and 32 hex digits derived from (trace, case, judge, source) for
+            those that evalkit writes; MLflow's own id for people's.
+        trace_id: The trace it is about.
+        name: The judge's name, ``human_review``, or ``{case_id}/{either}``.
+        value: Bool, number, text, list or dict; None where the judge failed.
+        source_type: Who judged: code, a model, or a person.
+        source_id: Which judge or person.
+        rationale: Why; empty where none was given.
+        error: Why the judge gave no value; empty where it gave one.
+        metadata: Text by key; holds :data:`MARKER` and ``case_id`` on evalkit's own.
+        time_ms: When it was made, milliseconds since the epoch, from the data.
+        kind: MLflow's kind of assessment.
+        valid: False where a person overrode it in MLflow.
+    """
+
+    assessment_id: str
+    trace_id: str
+    name: str
+    value: Json
+    source_type: SourceType
+    source_id: str
+    rationale: str = ""
+    error: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    time_ms: int = 0
+    kind: Literal["feedback", "expectation"] = "feedback"
+    valid: bool = True
+
+    def says_the_same(self, other: Assessment) -> bool:
+        """Whether both say the same of the same trace; when they were made does not matter."""
+        return self._content() == other._content()
+
+    def _content(self) -> tuple[Json, ...]:
+        # True == 1 in Python, but a bool score is no number
+        value = (isinstance(self.value, bool), self.value)
+        source = (self.source_type, self.source_id)
+        words = (self.rationale, self.error, dict(self.metadata))
+        return (self.trace_id, self.kind, self.name, value, *source, *words)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether evalkit wrote it."""
+        return MARKER in self.metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What has to be written so that traces hold exactly the wanted assessments of evalkit.
+
+    Attributes:
+        create: Those that are not there.
+        update: Those that are there and say something else.
+        delete: Those of evalkit's that are there and no longer wanted.
+        unchanged: How many are there and say the same.
+    """
+
+    create: tuple[Assessment, ...] = ()
+    update: tuple[Assessment, ...] = ()
+    delete: tuple[Assessment, ...] = ()
+    unchanged: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.create or self.update or self.delete)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTrace:
+    """A trace as MLflow lists it, without its spans.
+
+    Attributes:
+        trace_id: MLflow's id.
+        tags: Its tags.
+        metadata: Its metadata.
+        time_ms: When it began, milliseconds since the epoch.
+        complete: Whether its spans are there; a kill between the two writings leaves it without.
+        assessments: All its assessments, whoever made them.
+    """
+
+    trace_id: str
+    tags: Mapping[str, str]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    time_ms: int = 0
+    complete: bool = True
+    assessments: tuple[Assessment, ...] = ()
+
+    @property
+    def case_id(self) -> str | None:
+        """The case it belongs to; None for a whole batch run's."""
+        return self.tags.get(CASE_TAG)
+
+    @property
+    def is_stub(self) -> bool:
+        """Whether it stands in for a trace with steps, and gives way to one."""
+        return STUB_TAG in self.tags
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the harness recorded it, and evalkit did not build it."""
+        return RECORDED_TAG in self.tags and HASH_TAG not in self.tags
+
+    @property
+    def is_used_by_others(self) -> bool:
+        """Whether people or other tools left an assessment or a tag on it."""
+        return any(not each.is_ours for each in self.assessments) or any(
+            not name.startswith(OWN_TAGS) for name in self.tags
+        )
+
+    def holds(self, content_hash: str) -> bool:
+        """Whether it is complete, and was built from content of that hash."""
+        return self.complete and self.tags.get(HASH_TAG) == content_hash
