@@ -16,7 +16,6 @@ from anthropic.lib.streaming import MessageStream
 from evalkit.agent.model_client import ClaudeSettings, Message, Reply
 from evalkit.core.brevity import short
 from evalkit.core.errors import ContextFull, ModelError
-from evalkit.core.price import Price
 from evalkit.core.usage import Usage, total, usage_from
 from evalkit.core.values import Json
 
@@ -59,7 +58,7 @@ class Claude:
 
     Args:
         settings: How Claude is reached.
-        price: What its tokens cost; None where that is not known.
+        cost: USD for the tokens of one attempt; None where its price is not known.
         extras: What a request asks for beside the conversation. What a model or gateway refuses by
             its name is left out from then on.
         advice: What else a person can do; the end of each error's message.
@@ -69,14 +68,14 @@ class Claude:
         self,
         settings: ClaudeSettings,
         *,
-        price: Price | None = None,
+        cost: Callable[[Usage], float | None] = lambda _: None,
         extras: Mapping[str, Json] = USUAL,
         sleep: Callable[[float], None] = time.sleep,
         on_wait: Callable[[str], None] = lambda _: None,
         advice: str = "or go on without a model by `--model offline`",
     ) -> None:
-        self.name, self.is_priced = settings.model, price is not None
-        self._settings, self._price, self._advice = settings, price, advice
+        self.name, self.is_priced = settings.model, cost(Usage()) is not None
+        self._settings, self._cost, self._advice = settings, cost, advice
         self._extras, self._sleep, self._on_wait = extras, sleep, on_wait
         self._paid: list[Usage] = []  # of each attempt that no answer has been booked with yet
         self._headers: Mapping[str, str] = {}
@@ -157,9 +156,8 @@ class Claude:
     def _booked(self) -> tuple[Usage, float | None]:
         """Tokens of all attempts so far, and USD, each attempt by its own length."""
         paid, self._paid = self._paid, []
-        if self._price is None:
-            return total(paid), None if paid else 0.0
-        return total(paid), sum(map(self._price.cost, paid), 0.0)
+        costs = [usd for each in paid if (usd := self._cost(each)) is not None]
+        return total(paid), sum(costs) if len(costs) == len(paid) else None
 
     def _streamed(self, request: dict[str, Any], on_text: Callable[[str], None]) -> Reply:
         """One attempt; the library takes for whole what breaks off without an error."""

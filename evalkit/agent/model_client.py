@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
@@ -86,7 +87,7 @@ def claude(request: Request, on_wait: Callable[[str], None]) -> tuple[Claude | N
     """
     from evalkit.adapters.databricks.connection import Connection
     from evalkit.adapters.files.env_file import ENV_FILE, read_env_file
-    from evalkit.store.prices import price_of_model
+    from evalkit.core.price import cost_of
 
     dotenv, token, base_url = read_env_file(Path(ENV_FILE)), None, request.base_url
     known = {**dotenv, **{name: text for name, text in os.environ.items() if text.strip()}}
@@ -109,7 +110,7 @@ def claude(request: Request, on_wait: Callable[[str], None]) -> tuple[Claude | N
     from evalkit.agent.claude import Claude  # its library takes a second to load
 
     return Claude(
-        settings, price=price_of_model(settings.model), on_wait=on_wait
+        settings, cost=partial(cost_of, settings.model), on_wait=on_wait
     ), why if named else "a key was found"
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import logging
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from evalkit.core.errors import StoreError
@@ -99,12 +97,3 @@ def store_span(proto: Any, resource: Any) -> Any:
     if unwrap is not None:
         span._span._attributes = unwrap(span._span._attributes)  # noqa: SLF001 - as the server does
     return span
-
-
-def price_list(provider: str) -> Path | None:
-    """The file with a provider's prices that MLflow brings along; it is not imported for that."""
-    package = find_spec("mlflow")
-    if package is None or not package.submodule_search_locations:
-        return None
-    home = Path(package.submodule_search_locations[0])
-    return home / "utils" / "model_catalog" / f"{provider}.json"

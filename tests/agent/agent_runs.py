@@ -12,11 +12,12 @@ from commands import Forge, Outcome, Running
 from messages_server import MessagesServer
 from store_state import state
 
-from evalkit.store.prices import price_of_model
+from evalkit.core.price import cost_of
+from evalkit.core.usage import Usage
 
 KEY = "sk-ant-made-up"
 MODEL = "claude-opus-4-5"
-assert price_of_model(MODEL)
+assert cost_of(MODEL, Usage()) is not None
 
 SHOP = "shop"
 OWN = "evalkit-agent"

@@ -14,7 +14,6 @@ from evalkit.agent.claude import ATTEMPTS, MAX_WAIT_S, Claude
 from evalkit.agent.model_client import ClaudeSettings, Message
 from evalkit.agent.model_client import Reply as Given
 from evalkit.core.errors import ContextFull, ModelError
-from evalkit.core.price import Price
 from evalkit.core.usage import Usage
 
 KEY = "sk-ant-made-up"
@@ -25,7 +24,14 @@ LOOK = {
     "input_schema": {"type": "object", "properties": {"at": {}}},
 }
 CALL = ("look", {"at": "traces", "words": 'quoted "ü" \\ and more', "deep": [{"n": 1.5}, None]})
-PRICE = Price(1e-6, 5e-6, 1e-7, 1.25e-6, 2e-6)
+
+
+def cost(usage: Usage) -> float:
+    written_5m = usage.cache_write - usage.cache_write_1h
+    read = usage.input * 1e-6 + usage.cache_read * 1e-7
+    return read + usage.output * 5e-6 + written_5m * 1.25e-6 + usage.cache_write_1h * 2e-6
+
+
 ONE_TURN = Usage(100, 20)
 BROKEN = Usage(100, 1)  # what is known of an answer that broke off
 DONE = Reply("Done.")
@@ -33,7 +39,7 @@ DONE = Reply("Done.")
 
 def model_at(server: MessagesServer | str, **options: Any) -> Claude:
     url = server if isinstance(server, str) else server.url
-    given: dict[str, Any] = {"price": PRICE, "sleep": lambda _: None, **options}
+    given: dict[str, Any] = {"cost": cost, "sleep": lambda _: None, **options}
     return Claude(ClaudeSettings(url, "claude-test", secret=KEY), **given)
 
 
@@ -214,7 +220,7 @@ def test_tokens_and_cost_by_kind() -> None:
 
 def test_an_unknown_price_is_never_nothing() -> None:
     with messages_server(DONE) as server:
-        model = model_at(server, price=None)
+        model = model_at(server, cost=lambda _: None)
         assert not model.is_priced
         assert ask(model).cost_usd is None
         assert model_at(server).is_priced
@@ -227,18 +233,18 @@ def test_answers_that_broke_off_are_paid_too() -> None:
         answer = ask(model_at(server))
     assert answer.text == "Done."
     assert answer.usage == Usage(1100, 21, 7)
-    assert answer.cost_usd == pytest.approx(PRICE.cost(answer.usage))
+    assert answer.cost_usd == pytest.approx(cost(answer.usage))
     assert answer.request_id == "req_0003"
 
 
 def test_each_attempt_has_the_price_of_its_own_length() -> None:
-    dear = Price(
-        1e-6, 5e-6, 1e-7, 1.25e-6, 2e-6, long_from=150, long=Price(1.0, 1.0, 1.0, 1.0, 1.0)
-    )
+    def dear(usage: Usage) -> float:
+        return 1000.0 if sum(usage.read) > 150 else cost(usage)
+
     with messages_server(Reply("Half", truncate_after=3), DONE) as server:
-        answer = ask(model_at(server, price=dear))
+        answer = ask(model_at(server, cost=dear))
     assert answer.usage == ONE_TURN + BROKEN
-    assert answer.cost_usd == pytest.approx(dear.cost(ONE_TURN) + dear.cost(BROKEN))
+    assert answer.cost_usd == pytest.approx(dear(ONE_TURN) + dear(BROKEN))
     assert answer.cost_usd < 1
 
 
@@ -305,7 +311,7 @@ def test_trouble_that_lasts_ends_as_a_model_error_that_says_what_it_cost() -> No
     assert "overloaded_error: scripted error" in str(caught.value)
     assert "--model offline" in str(caught.value)
     assert caught.value.usage == Usage(100 * ATTEMPTS, ATTEMPTS)
-    assert caught.value.cost_usd == pytest.approx(PRICE.cost(BROKEN) * ATTEMPTS)
+    assert caught.value.cost_usd == pytest.approx(cost(BROKEN) * ATTEMPTS)
 
 
 def test_a_host_that_is_not_there_is_a_model_error() -> None:
@@ -357,7 +363,7 @@ def test_a_refused_request_is_not_repeated(
 def test_a_conversation_that_is_too_long_can_be_told_apart_and_costs_nothing() -> None:
     long: Message = {"role": "user", "content": "word " * 4000}
     with messages_server(DONE, context=4000) as server:
-        model = model_at(server, price=None)
+        model = model_at(server, cost=lambda _: None)
         with pytest.raises(ContextFull, match="prompt is too long") as caught:
             ask(model, long)
         assert ask(model).text == "Done."
