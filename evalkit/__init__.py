@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evalkit.core.errors import (
+    from evalkit.errors import (
         EvalkitError,
         InputError,
         ModelError,
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from evalkit.workspace import Workspace
 
 _HOMES = {
-    "EvalkitError": "evalkit.core.errors",
-    "InputError": "evalkit.core.errors",
-    "ModelError": "evalkit.core.errors",
-    "Problem": "evalkit.core.errors",
-    "StoreAbsent": "evalkit.core.errors",
-    "StoreError": "evalkit.core.errors",
-    "Unfinished": "evalkit.core.errors",
+    "EvalkitError": "evalkit.errors",
+    "InputError": "evalkit.errors",
+    "ModelError": "evalkit.errors",
+    "Problem": "evalkit.errors",
+    "StoreAbsent": "evalkit.errors",
+    "StoreError": "evalkit.errors",
+    "Unfinished": "evalkit.errors",
     "Workspace": "evalkit.workspace",
     "check": "evalkit.stages.checking",
     "log_results": "evalkit.stages.runs",

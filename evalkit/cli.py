@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from evalkit import commissioning, options, verdict
-from evalkit.core.errors import EvalkitError, InputError, Problem
+from evalkit.errors import EvalkitError, InputError, Problem
 from evalkit.terminal import Terminal
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from evalkit.core.errors import InputError, Problem, Unfinished
+from evalkit.errors import InputError, Problem, Unfinished
 
 if TYPE_CHECKING:
     from evalkit.agent.request import Request

@@ -13,14 +13,14 @@ from evalkit.adapters.files.run import list_runs
 from evalkit.core.comparison import Comparison, JudgeChange, compare
 from evalkit.core.consumption import UsageChange
 from evalkit.core.describe import unknowns
-from evalkit.core.errors import InputError, Problem
 from evalkit.core.executions import executions, told
 from evalkit.core.findings import figure, findings, regressions
 from evalkit.core.flips import Flip
 from evalkit.core.paired import Change
 from evalkit.core.results import Run
 from evalkit.core.thresholds import Breach, thresholds
-from evalkit.core.values import Json
+from evalkit.errors import InputError, Problem
+from evalkit.jsonable import Json
 from evalkit.workspace import Workspace
 
 Report = dict[str, Json]

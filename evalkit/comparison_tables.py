@@ -13,7 +13,7 @@ from evalkit.core.flips import FLIP_KINDS, Flip, FlipKind
 from evalkit.core.paired import Change
 from evalkit.core.results import Run, Score
 from evalkit.core.thresholds import Breach
-from evalkit.core.values import Json, canonical
+from evalkit.jsonable import Json, canonical
 
 Row = dict[str, Any]
 

@@ -12,7 +12,6 @@ from evalkit import stages
 from evalkit.adapters.files.project import read_case, read_cases, read_texts
 from evalkit.adapters.files.reading import read_text
 from evalkit.core.dataset import Case, Record, SchemaMapping
-from evalkit.core.errors import InputError, Problem
 from evalkit.core.mapping import proposal as proposals
 from evalkit.core.mapping.mapping import (
     apply_mapping,
@@ -22,6 +21,7 @@ from evalkit.core.mapping.mapping import (
     parse_mapping,
 )
 from evalkit.core.mapping.proposal import Difference, Gap, Proposal, Side
+from evalkit.errors import InputError, Problem
 from evalkit.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 
 SourceType: TypeAlias = Literal["CODE", "LLM_JUDGE", "HUMAN"]
 

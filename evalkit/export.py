@@ -21,7 +21,7 @@ from typing import Any
 
 from evalkit import notebooks
 from evalkit.adapters.files.reading import read_text, write_text
-from evalkit.core.errors import EvalkitError, InputError, Problem
+from evalkit.errors import EvalkitError, InputError, Problem
 from evalkit.params import Parameter, parameters
 
 Cells = list[dict[str, Any]]

@@ -15,7 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from evalkit.core.errors import EvalkitError, InputError, Problem
+from evalkit.errors import EvalkitError, InputError, Problem
 
 PACKAGE = Path(__file__).parent
 INSTALLED = PACKAGE / "_notebooks"

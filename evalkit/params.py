@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
-from evalkit.core.errors import InputError, Problem
+from evalkit.errors import InputError, Problem
 from evalkit.workspace import Workspace
 
 P = TypeVar("P", bound="Project")

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from evalkit.adapters.files.log_file import LogFile
 from evalkit.adapters.files.run import RunFiles, list_runs
 from evalkit.core import describe, overview
-from evalkit.core.errors import InputError, LogRefused, Problem
 from evalkit.core.feedback import masked
 from evalkit.core.overview import CaseOverview
 from evalkit.core.receipt import Receipt
 from evalkit.core.spans import Trace
+from evalkit.errors import InputError, LogRefused, Problem
 from evalkit.workspace import Workspace
 
 

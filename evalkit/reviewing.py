@@ -11,12 +11,12 @@ from evalkit import stages
 from evalkit.adapters.files.project import read_case
 from evalkit.adapters.files.reading import write_text
 from evalkit.adapters.files.run import RunFiles
-from evalkit.core.errors import InputError
 from evalkit.core.feedback import masked
 from evalkit.core.masking import mask_json, mask_text
 from evalkit.core.opinions import PASS, JudgeAgreement, Pair, agreements, pairs
 from evalkit.core.review import Review, parse_review, with_comment
-from evalkit.core.values import Json
+from evalkit.errors import InputError
+from evalkit.jsonable import Json
 from evalkit.stages import Report, Say
 from evalkit.workspace import Workspace
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from evalkit.core.errors import EvalkitError, InputError, StoreAbsent
 from evalkit.core.executions import told
+from evalkit.errors import EvalkitError, InputError, StoreAbsent
 from evalkit.terminal import Terminal
 
 Report = dict[str, Any]

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from evalkit.core.content import list_of, mapping_of, text_of
 from evalkit.core.dialogue import unformatted
-from evalkit.core.errors import InputError, Problem
 from evalkit.core.observed import ObservedTrace
 from evalkit.core.spans import Span
 from evalkit.core.tracking import Tracking, without_password
-from evalkit.core.values import canonical
+from evalkit.errors import InputError, Problem
+from evalkit.jsonable import canonical
 from evalkit.traces.analysis import Analysis
 from evalkit.traces.sample import analyse
 from evalkit.traces.transcript import Turn, answer, question, turns

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from evalkit.adapters.files.project import ProjectFiles, load_project
 from evalkit.adapters.files.run import RunFiles, load_run
 from evalkit.core.dataset import table_name
-from evalkit.core.errors import InputError
 from evalkit.core.tracking import Tracking, experiment_problems, is_workspace, resolve_tracking
+from evalkit.errors import InputError
 
 if TYPE_CHECKING:
     from evalkit.store import Store

@@ -16,8 +16,8 @@ from typing import Any
 from evalkit.core.dataset import Record
 from evalkit.core.receipt import Receipt
 from evalkit.core.spans import Span, Trace
-from evalkit.core.values import derive_id
 from evalkit.entities import MARKER, Assessment
+from evalkit.jsonable import derive_id
 from evalkit.store import RunRecord, Store, connect
 
 START_NS = 1_783_591_200_123_456_789

@@ -24,9 +24,9 @@ from evalkit.agent.self_tracing import said_in
 from evalkit.agent.session import Ending
 from evalkit.agent.tools import SessionTools
 from evalkit.agent.work import Event, Work, opening_message, prompt
-from evalkit.core.brevity import short
-from evalkit.core.errors import EvalkitError, InputError, ModelError, Problem
 from evalkit.core.masking import mask_text
+from evalkit.errors import EvalkitError, InputError, ModelError, Problem
+from evalkit.truncation import truncate
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -152,7 +152,7 @@ class Conversation:
             "  Ctrl-C stops an answer; Ctrl-D or `exit` leaves."
         )
         if turns := self._session.sessions()[self._open()].turns:
-            view.aside(f"  It goes on after: {short(turns[-1].reply.text, 100)}")
+            view.aside(f"  It goes on after: {truncate(turns[-1].reply.text, 100)}")
             for turn in turns:
                 if words := said_in(turn):
                     readline.add_history(words.splitlines()[-1])

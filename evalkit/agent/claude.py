@@ -14,10 +14,10 @@ import httpx2
 from anthropic.lib.streaming import MessageStream
 
 from evalkit.agent.model_client import ClaudeSettings, Message, Reply
-from evalkit.core.brevity import short
-from evalkit.core.errors import ContextFull, ModelError
 from evalkit.core.usage import Usage, total, usage_from
-from evalkit.core.values import Json
+from evalkit.errors import ContextFull, ModelError
+from evalkit.jsonable import Json
+from evalkit.truncation import truncate
 
 ATTEMPTS = 8
 MAX_WAIT_S = 60.0  # overload of a minute or two is sat out, no server's wish for an hour
@@ -199,7 +199,7 @@ def _in_words(error: Exception) -> str:
     if isinstance(error, anthropic.APIStatusError):
         # in the middle of an answer the status is that of its beginning
         kind = error.type if error.status_code == HTTPStatus.OK else error.status_code
-        return f"{kind}: {short(error.api_message or error.message, 300)}"
+        return f"{kind}: {truncate(error.api_message or error.message, 300)}"
     said = str(error) or type(error).__name__
     return f"no connection: {said}" if isinstance(error, anthropic.APIConnectionError) else said
 

@@ -15,9 +15,9 @@ from evalkit.agent.plan import LEAST_TOKENS
 from evalkit.agent.session import Ending, Session, Turn
 from evalkit.agent.tools import SessionTools, ToolResult
 from evalkit.agent.work import Event, EventKind, Work
-from evalkit.core.brevity import short
-from evalkit.core.errors import ContextFull
-from evalkit.core.values import Json, canonical
+from evalkit.errors import ContextFull
+from evalkit.jsonable import Json, canonical
+from evalkit.truncation import truncate
 
 if TYPE_CHECKING:
     from evalkit.agent.claude import Claude
@@ -67,7 +67,7 @@ class Loop:
         is_talk = self._session.kind == "interactive" and step.reason != "context full"
         if step.reason != "budget" and not is_talk:
             self._work.session.end(self._number, step)
-        early = "" if step.reason == "finished" else f": {short(step.detail, LINE)}"
+        early = "" if step.reason == "finished" else f": {truncate(step.detail, LINE)}"
         self._tell("end", f"{step.reason}{early}")
         return step
 
@@ -149,12 +149,12 @@ class Loop:
 
     def _use(self, call: dict[str, Any]) -> ToolResult:
         asked, started = canonical([call["name"], call["input"]]), time.monotonic()
-        self._tell("tool", f"{call['name']} {short(canonical(call['input']), LINE)}")
+        self._tell("tool", f"{call['name']} {truncate(canonical(call['input']), LINE)}")
         result = self._tools.run(call["name"], call["input"])
         self._tools_s[call["id"]] = time.monotonic() - started
         key = f"{asked}{result.text}"
         self._seen[key] += 1
-        self._tell("result", short(result.text, LINE))
+        self._tell("result", truncate(result.text, LINE))
         again = AGAIN if self._seen[key] > 1 else ""
         return ToolResult(result.text + again, result.is_error)
 

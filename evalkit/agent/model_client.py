@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
-from evalkit.core.errors import InputError, Problem
 from evalkit.core.tracking import is_on_databricks
 from evalkit.core.usage import Usage
-from evalkit.core.values import Json
+from evalkit.errors import InputError, Problem
+from evalkit.jsonable import Json
 
 if TYPE_CHECKING:
     from evalkit.agent.claude import Claude

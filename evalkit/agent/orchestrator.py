@@ -18,7 +18,7 @@ from evalkit.agent.plan import VALIDATE, Plan, Task
 from evalkit.agent.session import KEPT_FILE, VALIDATION_FILE, Ending, SessionKind
 from evalkit.agent.tools import SessionTools, ToolResult
 from evalkit.agent.work import Event, Work, bounded, opening_message, prompt
-from evalkit.core.errors import StoreError
+from evalkit.errors import StoreError
 from evalkit.suite.generate import rule_suite
 from evalkit.suite.model import FEW_ROWS, SCORERS_FILE
 from evalkit.suite.verify import Verification, verify

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import Literal, TypeAlias
 
 from evalkit.core.usage import KINDS, Usage
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 
 TaskStatus: TypeAlias = Literal["pending", "in progress", "done", "blocked"]
 

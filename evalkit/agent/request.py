@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from evalkit.agent.plan import Budget, Limits
-from evalkit.core.errors import InputError, Problem
+from evalkit.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from evalkit.agent.claude import Claude

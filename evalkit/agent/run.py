@@ -28,13 +28,13 @@ from evalkit.agent.session import (
 )
 from evalkit.agent.tools import ANNOTATED
 from evalkit.agent.work import Event, Watch, Work
-from evalkit.core.brevity import short
 from evalkit.core.content import mapping_of
-from evalkit.core.errors import EvalkitError, InputError, Problem, Unfinished
 from evalkit.core.tracking import without_password
+from evalkit.errors import EvalkitError, InputError, Problem, Unfinished
 from evalkit.invocation import typed
 from evalkit.suite.model import SCORERS_FILE
 from evalkit.traces.sample import HOPELESS
+from evalkit.truncation import truncate
 from evalkit.workspace import locate
 
 if TYPE_CHECKING:
@@ -264,4 +264,4 @@ def _findings(work: Work) -> Iterator[dict[str, Any]]:
     for each in findings if isinstance(findings, list) else ():
         what, evidence = str(each.get("what", "")), each.get("evidence") or []
         if what and evidence:
-            yield {"name": short(what, 80), "description": what, "trace_ids": evidence}
+            yield {"name": truncate(what, 80), "description": what, "trace_ids": evidence}

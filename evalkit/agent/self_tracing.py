@@ -17,8 +17,8 @@ from evalkit.core.masking import mask_json
 from evalkit.core.receipt import Receipt
 from evalkit.core.spans import Span, Status, Trace
 from evalkit.core.usage import provider_of, total
-from evalkit.core.values import Json, canonical, derive_id
 from evalkit.entities import HASH_TAG
+from evalkit.jsonable import Json, canonical, derive_id
 
 if TYPE_CHECKING:
     from evalkit.store import Store

@@ -18,7 +18,7 @@ import msgspec
 
 from evalkit.agent.model_client import Message, Reply
 from evalkit.agent.plan import Plan, Spent
-from evalkit.core.values import Json, to_json, well_formed
+from evalkit.jsonable import Json, to_json, well_formed
 from evalkit.suite.model import LIMITS_FILE, SCORERS_FILE
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ import msgspec
 from evalkit.agent.plan import Plan, Proposal
 from evalkit.agent.session import ANALYSIS_FILE, NOTES_FILE, PLAN_FILE, WRITTEN, SessionKind
 from evalkit.agent.work import Work, bounded
-from evalkit.core.errors import InputError, Problem
 from evalkit.core.masking import mask_text
 from evalkit.core.notes import Note
-from evalkit.core.values import Json, canonical, derive_id, well_formed
+from evalkit.errors import InputError, Problem
+from evalkit.jsonable import Json, canonical, derive_id, well_formed
 
 MOST_ANNOTATIONS = 50
 """In all sessions of a directory: an agent notes what it found, it does not label an experiment."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from evalkit.agent.plan import Budget, Spent, Task
 from evalkit.agent.session import ANALYSIS_FILE, NOTES_FILE, SessionDirectory, SessionKind
 from evalkit.core.masking import mask_text
-from evalkit.core.values import well_formed
+from evalkit.jsonable import well_formed
 from evalkit.suite.model import LIMITS_FILE, SCORERS_FILE
 
 if TYPE_CHECKING:

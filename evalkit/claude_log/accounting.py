@@ -10,10 +10,10 @@ from math import isclose
 from evalkit.claude_log.reconciliation import Figures
 from evalkit.claude_log.session import Session
 from evalkit.claude_log.usage import REPORTED_KINDS
-from evalkit.core.errors import LogRefused, Problem
 from evalkit.core.receipt import Difference, Receipt, verdict_on
 from evalkit.core.results import Usage as Reported
 from evalkit.core.usage import Usage, total
+from evalkit.errors import LogRefused, Problem
 
 COMPRESSED = "compressed with"
 """Begins the reason why the first line of a compressed log cannot be read."""

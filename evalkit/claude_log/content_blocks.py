@@ -8,7 +8,7 @@ import msgspec
 
 from evalkit.claude_log.accounting import Ledger
 from evalkit.core.content import id_of, mapping_of, plain_text, text_of
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 
 TOOL_USES = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 MAX_DEPTH = 40

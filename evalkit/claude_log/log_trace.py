@@ -30,7 +30,7 @@ from evalkit.core.masking import mask_json
 from evalkit.core.results import Usage as Reported
 from evalkit.core.spans import Status, Trace
 from evalkit.core.usage import Usage, total
-from evalkit.core.values import Json, canonical
+from evalkit.jsonable import Json, canonical
 
 BUILDER = "evalkit spans 2"
 """Part of every content hash: a change in what spans look like makes old traces out of date."""

@@ -15,7 +15,7 @@ from evalkit.claude_log.timing import Tick
 from evalkit.core.content import id_of, list_of, mapping_of, plain_text, text_of
 from evalkit.core.masking import mask_json
 from evalkit.core.usage import Usage, count, usage_from
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 
 _REPEATED = "repeated message: another thread has it"
 _WHOLE = "stream_event: repeated by the whole message"

@@ -14,7 +14,7 @@ import msgspec
 
 from evalkit.claude_log.accounting import COMPRESSED, WRAPPED, Ledger
 from evalkit.core.masking import mask_lines
-from evalkit.core.values import Json, well_formed
+from evalkit.jsonable import Json, well_formed
 
 Event: TypeAlias = dict[str, Json]
 """One JSON object of the log."""

@@ -29,7 +29,7 @@ from evalkit.claude_log.usage import (
 )
 from evalkit.core.receipt import Cause, Difference
 from evalkit.core.usage import KINDS, Usage
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 
 _SAME_MONEY = 1e-9  # USD; floats that were added up in another order differ by less
 _MODELS_COSTS = "the models' costs in the result event do not add up to its total"

@@ -14,7 +14,7 @@ from evalkit.claude_log.timing import Line, Tick
 from evalkit.core.content import list_of, mapping_of, plain_text, text_of
 from evalkit.core.spans import Status
 from evalkit.core.usage import Usage
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 
 SYNTHETIC = "<synthetic>"
 """The model of messages that Claude Code wrote itself."""

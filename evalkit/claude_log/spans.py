@@ -39,7 +39,7 @@ from evalkit.claude_log.timing import Tick
 from evalkit.core.content import plain_text
 from evalkit.core.spans import Span, SpanKind, Status
 from evalkit.core.usage import TOKEN_USAGE, provider_of
-from evalkit.core.values import Json, derive_id
+from evalkit.jsonable import Json, derive_id
 
 _COST = "mlflow.llm.cost"
 _MODEL = "mlflow.llm.model"

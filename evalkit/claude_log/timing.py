@@ -16,7 +16,7 @@ from itertools import pairwise
 
 from evalkit.core.content import text_of
 from evalkit.core.results import LONGEST_S
-from evalkit.core.values import Json, is_number
+from evalkit.jsonable import Json, is_number
 
 MILLISECOND = 1_000_000
 

@@ -22,7 +22,7 @@ from evalkit.core.price import (
 )
 from evalkit.core.results import Usage as Reported
 from evalkit.core.usage import Usage, count, model_key, total, usage_from
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 
 REPORTED_KINDS = {
     "input": "input",

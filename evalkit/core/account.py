@@ -9,7 +9,7 @@ from evalkit.core.executions import executions
 from evalkit.core.receipt import WHOLE_RUN, Receipt, Receipts
 from evalkit.core.results import Run, Score
 from evalkit.core.score_values import beyond_floats
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 
 
 @dataclass

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from evalkit.core.document import Document, from_node
-from evalkit.core.errors import InputError
+from evalkit.errors import InputError
 
 OWN_KEYS = frozenset({"dataset", "judges", "extends"})
 """A config with one of these is an evaluation's of the harness, whatever else it holds."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 
 
 def text_of(value: Json) -> str:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from evalkit.core.errors import InputError, Problem
-from evalkit.core.values import Json, derive_id
+from evalkit.errors import InputError, Problem
+from evalkit.jsonable import Json, derive_id
 
 WHOLE_FILE = "__file__"
 _PARTS = 3  # catalog.schema.table

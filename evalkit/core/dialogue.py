@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from evalkit.core.content import list_of, mapping_of, plain_text, text_of
 from evalkit.core.spans import Span, Status
-from evalkit.core.values import Json, canonical
+from evalkit.jsonable import Json, canonical
 
 Voice: TypeAlias = Literal[
     "user", "input", "thinking", "agent", "answer", "tool", "subagent", "notice"

@@ -11,10 +11,10 @@ from typing import Any
 
 import yaml
 
-from evalkit.core.errors import InputError, Problem
 from evalkit.core.keys import TwiceError, join_path, once_each, settle_keys
 from evalkit.core.masking import mask_json, mask_text
-from evalkit.core.values import Json, to_json
+from evalkit.errors import InputError, Problem
+from evalkit.jsonable import Json, to_json
 
 MAX_NODES = 2_000_000
 """Values a document may have once its aliases are expanded; a bomb has billions."""

@@ -17,8 +17,8 @@ from typing import Any
 import yaml
 
 from evalkit.core.document import parse_yaml
-from evalkit.core.errors import InputError, Problem
-from evalkit.core.values import Json
+from evalkit.errors import InputError, Problem
+from evalkit.jsonable import Json
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

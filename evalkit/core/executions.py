@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from evalkit.core.results import Run
-    from evalkit.core.values import Json
+    from evalkit.jsonable import Json
 
 MOST_NAMES = 3
 

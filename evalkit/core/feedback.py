@@ -10,8 +10,8 @@ from evalkit.core.document import as_text
 from evalkit.core.masking import mask_json, mask_text
 from evalkit.core.results import Score
 from evalkit.core.review import Annotation
-from evalkit.core.values import Json, canonical, derive_id
 from evalkit.entities import HUMAN_REVIEW, MARKER, Assessment, Changes, SourceType
+from evalkit.jsonable import Json, canonical, derive_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from evalkit.core.document import as_text
-from evalkit.core.values import Json, is_number
+from evalkit.jsonable import Json, is_number
 
 _READ = {
     "summary.yaml": "run_id judges per_case validity",

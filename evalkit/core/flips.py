@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, get_args
 
 from evalkit.core.results import Score
 from evalkit.core.score_values import Kind, Scores, differ, value_of
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 
 FlipKind: TypeAlias = Literal[
     "broken", "worse", "fixed", "better", "changed", "only in baseline", "only in candidate", "same"

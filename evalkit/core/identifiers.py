@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from evalkit.core.errors import InputError, Problem
+from evalkit.errors import InputError, Problem
 
 
 def check_id(text: str, what: str, *, fail: Callable[[Problem], Exception] = InputError) -> str:

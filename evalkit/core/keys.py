@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from evalkit.core.errors import InputError, Problem
+from evalkit.errors import InputError, Problem
 
 _TEXT, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 

@@ -24,7 +24,7 @@ from pydantic_core import SchemaValidator
 from pydantic_core.core_schema import str_schema
 
 from evalkit.core.secret_rules import BY_FORM, BY_PLACE, Rule, missing_quote, span
-from evalkit.core.values import Json, well_formed
+from evalkit.jsonable import Json, well_formed
 
 MASKED = "[masked:"
 """How the mark begins that stands in a secret's place; the kind of the secret follows."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from evalkit.core.dataset import Record, StoredRecord
-from evalkit.core.errors import InputError, Problem
-from evalkit.core.values import Json, canonical, derive_id
+from evalkit.errors import InputError, Problem
+from evalkit.jsonable import Json, canonical, derive_id
 
 CASE_TAG = "evalkit.case"
 """Record tag that holds the case id; rows without it are not evalkit's."""

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from evalkit.core.errors import Problem
-from evalkit.core.values import Json, canonical, derive_id
 from evalkit.entities import Assessment
+from evalkit.errors import Problem
+from evalkit.jsonable import Json, canonical, derive_id
 
 NoteKind: TypeAlias = Literal["tag", "feedback", "expectation"]
 

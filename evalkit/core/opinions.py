@@ -29,7 +29,7 @@ from evalkit.core.agreement import Agreement, agreement
 from evalkit.core.project import Project
 from evalkit.core.results import Run, Score
 from evalkit.core.review import Annotation, Review, annotations_in
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 
 Basis: TypeAlias = Literal["review", "annotations"]
 

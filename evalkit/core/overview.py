@@ -11,7 +11,7 @@ from typing import Literal
 from evalkit.core.project import Project
 from evalkit.core.results import Run, Score, Usage
 from evalkit.core.thresholds import Breach, thresholds
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 
 MOST_LABELS = 4
 """Labels that are counted by name before the rest is added up."""

@@ -8,9 +8,9 @@ from typing import Any, Literal, TypeAlias, cast
 
 from evalkit.core.config_file import other_tool, unread_keys
 from evalkit.core.document import Document, as_text, parse_yaml
-from evalkit.core.errors import InputError, Problem
 from evalkit.core.thresholds import parse_thresholds
-from evalkit.core.values import is_number, kind_of
+from evalkit.errors import InputError, Problem
+from evalkit.jsonable import is_number, kind_of
 
 Mode: TypeAlias = Literal["case", "batch"]
 

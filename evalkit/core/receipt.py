@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Literal, TypeAlias, get_args
 
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 
 WHOLE_RUN = "(whole run)"
 """Stands for the log of a batch run where a case's name would stand."""

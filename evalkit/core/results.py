@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from evalkit.core.project import Mode
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 
 LONGEST_S = 366 * 86_400
 """A longer duration is not believed."""

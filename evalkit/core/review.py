@@ -9,8 +9,8 @@ import yaml
 
 from evalkit.core.document import as_text, parse_yaml
 from evalkit.core.editing import with_text, without
-from evalkit.core.errors import InputError, Problem
-from evalkit.core.values import Json
+from evalkit.errors import InputError, Problem
+from evalkit.jsonable import Json
 
 KEY = "mlflow_feedback"
 """The key under which pulled annotations stand; everything else in the file is people's."""

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from evalkit.core.document import Document, as_text
-from evalkit.core.errors import InputError, Problem
 from evalkit.core.figures import leaves, rest, texts, won
 from evalkit.core.project import Project
 from evalkit.core.results import LONGEST_S, Run, Score, Usage
-from evalkit.core.values import is_beyond_numbers, is_number
+from evalkit.errors import InputError, Problem
+from evalkit.jsonable import is_beyond_numbers, is_number
 
 
 def read_run(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, TypeAlias
 
 from evalkit.core.results import Score
-from evalkit.core.values import Json, exact, is_number
+from evalkit.jsonable import Json, exact, is_number
 
 Kind: TypeAlias = Literal["pass", "number", "label", "other", "mixed", "nothing"]
 """What values are: true or false, numbers, text, lists or mappings; of

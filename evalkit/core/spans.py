@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from evalkit.core.receipt import Receipt
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 
 SpanKind: TypeAlias = Literal["AGENT", "CHAIN", "LLM", "CHAT_MODEL", "TOOL", "RETRIEVER"]
 Status: TypeAlias = Literal["OK", "ERROR", "UNSET"]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evalkit.core.document import Document
-from evalkit.core.errors import Problem
-from evalkit.core.values import Json, is_number, kind_of
+from evalkit.errors import Problem
+from evalkit.jsonable import Json, is_number, kind_of
 
 if TYPE_CHECKING:
     from evalkit.core.project import Project

@@ -11,7 +11,7 @@ from evalkit.core.content import mapping_of
 from evalkit.core.dialogue import NANOSECONDS, gist
 from evalkit.core.spans import Span, SpanKind, Status
 from evalkit.core.usage import TOKEN_USAGE
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 
 MOST_BARS = 300
 """Bars of one chart; a person reads no more, and a page draws them at once."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from evalkit.core.errors import Problem
+from evalkit.errors import Problem
 
 DEFAULT_URI = "http://127.0.0.1:5000"
 

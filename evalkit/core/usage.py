@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 
 KINDS = {
     "input_tokens": "input",

@@ -10,8 +10,8 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from evalkit.core.errors import InputError, Problem
 from evalkit.demo.production import RECORDED
+from evalkit.errors import InputError, Problem
 
 FILES = files(__package__) / "files"
 """The project as it is written, but for what stands between @ in it."""

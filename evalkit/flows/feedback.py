@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from evalkit.adapters.files.run import RunFiles
-from evalkit.core.errors import StoreError, Unfinished
 from evalkit.core.executions import executions
 from evalkit.core.feedback import (
     Target,
@@ -22,9 +21,10 @@ from evalkit.core.masking import MASKED, mask_json, mask_text
 from evalkit.core.matching import TraceIndex
 from evalkit.core.review import Annotation, Review
 from evalkit.core.score_values import beyond_floats
-from evalkit.core.values import Json
 from evalkit.entities import HUMAN_REVIEW, Assessment, SourceType
+from evalkit.errors import StoreError, Unfinished
 from evalkit.flows.trace_index import RunTraces, find_traces
+from evalkit.jsonable import Json
 from evalkit.store import Store, as_kept
 
 Source: TypeAlias = Literal["judge", "human", "all"]

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Literal, Protocol, TypeAlias
 
 from evalkit.core.dataset import Case, SchemaMapping
-from evalkit.core.errors import InputError, ModelError, Problem
 from evalkit.core.mapping.ask_model import Question, mapping_question, read_answer
 from evalkit.core.mapping.infer import propose_by_rules
 from evalkit.core.mapping.mapping import mapping_as_json, parse_mapping
 from evalkit.core.mapping.proposal import Proposal, differences
-from evalkit.core.values import Json
+from evalkit.errors import InputError, ModelError, Problem
+from evalkit.jsonable import Json
 
 By: TypeAlias = Literal["rules", "claude"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from evalkit.core.dataset import Record
-from evalkit.core.errors import StoreError, Unfinished
 from evalkit.core.mirror import KINDS, Change, Plan, plan_mirror
-from evalkit.core.values import Json
+from evalkit.errors import StoreError, Unfinished
+from evalkit.jsonable import Json
 from evalkit.store import Store
 
 

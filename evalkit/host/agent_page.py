@@ -17,9 +17,8 @@ from evalkit.agent.run import aim, build
 from evalkit.agent.session import ANALYSIS_FILE, KEPT_FILE, SessionDirectory
 from evalkit.agent.work import Event
 from evalkit.core.content import list_of, mapping_of
-from evalkit.core.errors import Problem, Unfinished
 from evalkit.core.tracking import without_password
-from evalkit.core.values import Json
+from evalkit.errors import Problem, Unfinished
 from evalkit.host import page
 from evalkit.host.agent_live import Progress, state_of
 from evalkit.host.agent_settings import sandbox_of
@@ -28,6 +27,7 @@ from evalkit.host.suite_views import short
 from evalkit.host.wording import as_text
 from evalkit.host.work import Say
 from evalkit.invocation import typed
+from evalkit.jsonable import Json
 from evalkit.suite.model import DATASET_FILE, SCORERS_FILE, SCRIPT_FILE, Probe, Row, Score, passes
 from evalkit.watching import Watch
 

@@ -9,10 +9,10 @@ from typing import Any
 import marimo as mo
 
 from evalkit.core.results import Score
-from evalkit.core.values import Json, canonical
 from evalkit.host import page
 from evalkit.host.conversation import conversation
 from evalkit.host.glance import difference_table
+from evalkit.jsonable import Json, canonical
 from evalkit.reading import OpenedCase
 
 CHIP = (

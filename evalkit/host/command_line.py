@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
-from evalkit.core.errors import InputError, Problem
+from evalkit.errors import InputError, Problem
 from evalkit.params import ENVIRONMENT_PREFIX, Parameter, Project, parameters
 
 

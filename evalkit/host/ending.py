@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import marimo as mo
 
 from evalkit import verdict
-from evalkit.core.errors import EvalkitError
+from evalkit.errors import EvalkitError
 from evalkit.host import page
 from evalkit.host.place import Place
 from evalkit.terminal import Terminal

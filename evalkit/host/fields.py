@@ -10,9 +10,9 @@ from typing import Any
 import marimo as mo
 
 from evalkit.core.dataset import Record
-from evalkit.core.errors import InputError
 from evalkit.core.mapping.proposal import Choice, Gap, Proposal, Side
 from evalkit.drafting import MappingDraft, Origin, Standing
+from evalkit.errors import InputError
 from evalkit.host import page
 from evalkit.host.casefiles import beside
 from evalkit.host.host import Host

@@ -14,8 +14,8 @@ import marimo as mo
 
 from evalkit import notebooks, params
 from evalkit.adapters.files.project import configs_in
-from evalkit.core.errors import EvalkitError, InputError, Problem
 from evalkit.core.tracking import without_password
+from evalkit.errors import EvalkitError, InputError, Problem
 from evalkit.host import ending, page, ways
 from evalkit.host.command_line import arguments
 from evalkit.host.form import form

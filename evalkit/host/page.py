@@ -20,12 +20,12 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import marimo as mo
 import pandas as pd
 
-from evalkit.core.errors import EvalkitError, InputError, Problem, StoreAbsent
 from evalkit.core.tracking import Tracking
-from evalkit.core.values import Json, canonical
+from evalkit.errors import EvalkitError, InputError, Problem, StoreAbsent
 from evalkit.host.column import Column
 from evalkit.host.marking import marked
 from evalkit.host.wording import as_text, tinted
+from evalkit.jsonable import Json, canonical
 
 Kind: TypeAlias = Literal["neutral", "info", "success", "warn", "danger"]
 T = TypeVar("T")

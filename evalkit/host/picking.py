@@ -7,7 +7,7 @@ from typing import Any
 import marimo as mo
 
 from evalkit import reading
-from evalkit.core.errors import InputError, Problem
+from evalkit.errors import InputError, Problem
 from evalkit.host.host import Host
 from evalkit.workspace import Workspace
 

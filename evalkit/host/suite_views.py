@@ -17,12 +17,12 @@ import marimo as mo
 import pandas as pd
 
 from evalkit.core.content import list_of, mapping_of, plain_text
-from evalkit.core.errors import EvalkitError
-from evalkit.core.values import Json
+from evalkit.errors import EvalkitError
 from evalkit.host import page
 from evalkit.host.dress import GREEN, GREY, dressed
 from evalkit.host.traffic_views import trace_view
 from evalkit.host.wording import as_text
+from evalkit.jsonable import Json
 from evalkit.suite.model import DATASET_FILE, LIMITS_FILE
 from evalkit.watching import Watch
 

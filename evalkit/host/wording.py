@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import yaml
 
-from evalkit.core.values import Json, canonical
+from evalkit.jsonable import Json, canonical
 
 
 def as_text(value: Json) -> str:

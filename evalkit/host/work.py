@@ -11,7 +11,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 import marimo as mo
 
-from evalkit.core.errors import EvalkitError
+from evalkit.errors import EvalkitError
 from evalkit.host import page
 
 T = TypeVar("T")

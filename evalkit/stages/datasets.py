@@ -11,7 +11,6 @@ from evalkit.adapters.files.project import read_cases
 from evalkit.adapters.files.reading import read_text
 from evalkit.core import mirror
 from evalkit.core.dataset import Record, StoredRecord
-from evalkit.core.errors import InputError, Problem
 from evalkit.core.mapping.mapping import (
     apply_mapping,
     check_mapping,
@@ -19,7 +18,8 @@ from evalkit.core.mapping.mapping import (
     parse_mapping,
 )
 from evalkit.core.masking import mask_counted
-from evalkit.core.values import canonical
+from evalkit.errors import InputError, Problem
+from evalkit.jsonable import canonical
 from evalkit.stages.mapping import find_mapping
 from evalkit.stages.speaking import Report, Say, silent
 from evalkit.workspace import Workspace

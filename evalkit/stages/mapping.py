@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from evalkit.adapters.files.project import read_cases
 from evalkit.adapters.files.reading import read_text, write_text
 from evalkit.core.dataset import Case
-from evalkit.core.errors import InputError, ModelError
 from evalkit.core.mapping.mapping import (
     check_mapping,
     files_named,
@@ -20,7 +19,8 @@ from evalkit.core.mapping.mapping import (
     parse_mapping,
 )
 from evalkit.core.masking import mask_text
-from evalkit.core.values import Json
+from evalkit.errors import InputError, ModelError
+from evalkit.jsonable import Json
 from evalkit.stages.speaking import MAPPING_FILE, Report
 from evalkit.workspace import Workspace
 

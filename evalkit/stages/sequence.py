@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from evalkit.core.errors import EvalkitError, StoreAbsent
+from evalkit.errors import EvalkitError, StoreAbsent
 from evalkit.stages.datasets import sync_dataset
 from evalkit.stages.mapping import find_mapping, map_schema
 from evalkit.stages.runs import log_results, push_feedback

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 
 Report: TypeAlias = dict[str, Json]
 Say: TypeAlias = Callable[[str], None]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from evalkit.core.notes import Note
 from evalkit.core.observed import ObservedTrace
-from evalkit.core.values import Json
 from evalkit.entities import Assessment
+from evalkit.jsonable import Json
 from evalkit.store import asking, assessments, experiments, observing
 from evalkit.store.gateway import Gateway
 

@@ -8,8 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from evalkit.core.errors import StoreError
-from evalkit.core.values import Json
+from evalkit.errors import StoreError
+from evalkit.jsonable import Json
 from evalkit.store.differences import log_tags
 from evalkit.store.gateway import Gateway
 from evalkit.store.naming import fit_name

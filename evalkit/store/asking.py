@@ -6,10 +6,10 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from evalkit.core.errors import InputError, Problem
 from evalkit.core.notes import Note
 from evalkit.core.observed import ObservedTrace
 from evalkit.entities import Changes
+from evalkit.errors import InputError, Problem
 from evalkit.store.assessments import write_assessments
 from evalkit.store.gateway import Gateway
 from evalkit.store.observing import assessments_of, with_spans, within

@@ -11,9 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from evalkit.core.errors import StoreError
-from evalkit.core.values import Json, derive_id
 from evalkit.entities import MARKER, SOURCE_RUN, Assessment, Changes
+from evalkit.errors import StoreError
+from evalkit.jsonable import Json, derive_id
 from evalkit.store.carry import Carried, on_trace
 from evalkit.store.gateway import Gateway
 from evalkit.store.search import fetch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from evalkit.core.errors import StoreError
+from evalkit.errors import StoreError
 from evalkit.store.assessments import patch
 from evalkit.store.carry import on_trace, park, parked_id, together, unpark
 from evalkit.store.failures import Refused

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from evalkit.core.values import Json, derive_id
 from evalkit.entities import CASE_TAG, MARKER, RUN_TAG
+from evalkit.jsonable import Json, derive_id
 from evalkit.store.wire import location
 
 PARKED_TAG = "evalkit.parked"

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from evalkit.core.dataset import Record, StoredRecord
-from evalkit.core.errors import StoreError
 from evalkit.core.mirror import CASE_TAG
+from evalkit.errors import StoreError
 from evalkit.store.gateway import Gateway
 from evalkit.store.search import quoted
 from evalkit.store.wire import json_text

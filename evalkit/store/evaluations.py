@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from evalkit.core.describe import KEY_TAG
-from evalkit.core.errors import StoreError
 from evalkit.core.tracking import is_workspace
-from evalkit.core.values import Json, canonical, derive_id
 from evalkit.entities import SOURCE_RUN, Assessment
+from evalkit.errors import StoreError
+from evalkit.jsonable import Json, canonical, derive_id
 from evalkit.store import batch
 from evalkit.store.otlp import EncodedSpans
 from evalkit.store.scorers_and_issues import ScorersAndIssues

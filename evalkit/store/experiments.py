@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from evalkit.core.errors import InputError, StoreError
 from evalkit.core.tracking import experiment_problems
+from evalkit.errors import InputError, StoreError
 from evalkit.store.failures import Refused
 from evalkit.store.gateway import Gateway
 

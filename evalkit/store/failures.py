@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from evalkit.core.errors import StoreError
 from evalkit.core.tracking import is_workspace, without_password
+from evalkit.errors import StoreError
 
 _ADVICE = {
     401: "set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD;"

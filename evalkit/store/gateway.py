@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from evalkit.core.dataset import Record, StoredRecord
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 from evalkit.store.otlp import EncodedSpans
 
 PAGE = 500

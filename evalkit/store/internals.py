@@ -11,7 +11,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from evalkit.core.errors import StoreError
+from evalkit.errors import StoreError
 
 TRIED = ("3.17", "3.18")
 """The releases of MLflow that all of this was tried with, oldest first."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from evalkit.core.masking import MASKED, mask_counted, mask_text
 from evalkit.core.spans import Trace
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 
 
 class Masking:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 
-from evalkit.core.values import derive_id
+from evalkit.jsonable import derive_id
 from evalkit.store.wire import shorten
 
 NAME_LIMIT = 250

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from evalkit.core.content import mapping_of
 from evalkit.core.observed import ObservedTrace
 from evalkit.core.spans import Span, Status
-from evalkit.core.values import Json, well_formed
 from evalkit.entities import RUN_TAG, SOURCE_RUN, Assessment
+from evalkit.jsonable import Json, well_formed
 from evalkit.store.failures import NOT_FOUND, Refused
 from evalkit.store.gateway import PAGE, Gateway
 from evalkit.store.stored_spans import all_of, outline_of

@@ -15,7 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from evalkit.core.spans import Span, Trace
-from evalkit.core.values import Json, derive_id
+from evalkit.jsonable import Json, derive_id
 from evalkit.store.wire import clean, json_text
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from evalkit.core.spans import Trace
-from evalkit.core.values import Json
 from evalkit.entities import CASE_TAG, HASH_TAG, RUN_TAG, Assessment, StoredTrace
+from evalkit.jsonable import Json
 from evalkit.store.carry import Carried
 from evalkit.store.otlp import EncodedSpans, covers, encode, fingerprint
 from evalkit.store.wire import assessment_json, order_matters, trace_info

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from evalkit.core.errors import StoreAbsent, StoreError
 from evalkit.core.tracking import is_workspace, without_password
+from evalkit.errors import StoreAbsent, StoreError
 from evalkit.store import environment
 from evalkit.store.failures import (
     Refused,

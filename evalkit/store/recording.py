@@ -10,8 +10,8 @@ from itertools import compress
 from operator import not_
 
 from evalkit.core.spans import Trace
-from evalkit.core.values import Json
 from evalkit.entities import Assessment
+from evalkit.jsonable import Json
 from evalkit.store.gateway import Gateway
 from evalkit.store.otlp import encode
 from evalkit.store.search import fetch

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from evalkit.core.tracking import without_password
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 from evalkit.store.answers import watch_answers
 from evalkit.store.datasets import KeptDatasets
 from evalkit.store.failures import NotMlflow, Refused, answering, plain

@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from evalkit.core.errors import StoreError
 from evalkit.core.tracking import is_workspace
-from evalkit.core.values import Json
+from evalkit.errors import StoreError
+from evalkit.jsonable import Json
 from evalkit.store.gateway import Gateway
 
 CUSTOM_SCORERS = "MLFLOW_SERVER_ENABLE_CUSTOM_SCORERS"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from evalkit.core.errors import StoreError
-from evalkit.core.values import Json
 from evalkit.entities import RECORDED_TAG, RUN_TAG, SOURCE_RUN, StoredTrace
+from evalkit.errors import StoreError
+from evalkit.jsonable import Json
 from evalkit.store.carry import PARKED_TAG
 from evalkit.store.gateway import Gateway
 from evalkit.store.wire import is_finished, stored_trace

@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from pathlib import Path
 from typing import Any
 
-from evalkit.core.errors import StoreAbsent
-from evalkit.core.values import Json
+from evalkit.errors import StoreAbsent
+from evalkit.jsonable import Json
 from evalkit.store.datasets import KeptDatasets
 from evalkit.store.failures import Unanswered, answering
 from evalkit.store.gateway import PAGE, Datasets, Gateway

@@ -10,8 +10,8 @@ from typing import Literal, overload
 
 from evalkit.core.mirror import digest_of
 from evalkit.core.spans import Trace
-from evalkit.core.values import Json
 from evalkit.entities import RUN_TAG, Assessment, Changes, StoredTrace
+from evalkit.jsonable import Json
 from evalkit.store import (
     artifacts,
     assessments,

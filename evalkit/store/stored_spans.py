@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit.core.observed import KINDS, in_order
 from evalkit.core.spans import Span, SpanKind, Status
-from evalkit.core.values import Json, to_json, well_formed
+from evalkit.jsonable import Json, to_json, well_formed
 
 if TYPE_CHECKING:
     from mlflow.entities import Span as StoredSpan

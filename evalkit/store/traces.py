@@ -17,9 +17,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
 
-from evalkit.core.errors import StoreError
 from evalkit.core.spans import Trace
 from evalkit.entities import Assessment
+from evalkit.errors import StoreError
 from evalkit.store.batch import Batch, Refusals
 from evalkit.store.gateway import Gateway
 from evalkit.store.otlp import BATCH_BYTES

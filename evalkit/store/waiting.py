@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from evalkit.core.errors import StoreAbsent
 from evalkit.core.tracking import without_password
+from evalkit.errors import StoreAbsent
 
 T = TypeVar("T")
 

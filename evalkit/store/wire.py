@@ -16,8 +16,8 @@ import msgspec
 
 from evalkit.core.masking import mask_json, mask_text
 from evalkit.core.spans import Trace
-from evalkit.core.values import Json, canonical, exact
 from evalkit.entities import HASH_TAG, RECORDED_TAG, SOURCE_RUN, Assessment, StoredTrace
+from evalkit.jsonable import Json, canonical, exact
 
 METADATA_LIMIT = 250
 """Characters MLflow keeps of a key or value of trace metadata, and of names."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TypeAlias
 
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 from evalkit.suite.model import Row
 
 Path: TypeAlias = tuple[str | int, ...]

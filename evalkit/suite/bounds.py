@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from evalkit.core.masking import mask_json
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 from evalkit.suite import answer_edits, answer_reading, checks, word_lists
 from evalkit.suite.answer_reading import Exchange, strings_in
 from evalkit.suite.checks import Check, problems

@@ -16,7 +16,7 @@ from difflib import SequenceMatcher
 from random import Random
 from typing import Literal
 
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 from evalkit.suite import fault_phrases as phrases
 from evalkit.suite.answer_edits import (
     Apply,

@@ -16,7 +16,7 @@ from itertools import islice
 from types import ModuleType
 
 from evalkit.core.masking import mask_json
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 from evalkit.suite import answer_reading, checks, word_lists
 from evalkit.suite.answer_reading import Exchange
 from evalkit.suite.bounds import CHECKS, Bound, RuleCheck, learned, spoiled

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 
 if TYPE_CHECKING:
     from mlflow.entities import Trace

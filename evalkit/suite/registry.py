@@ -18,7 +18,7 @@ import yaml
 
 from evalkit.core.describe import QUALITY_CRITERIA_TAG, criteria
 from evalkit.core.masking import mask_json
-from evalkit.core.values import Json, canonical, derive_id
+from evalkit.jsonable import Json, canonical, derive_id
 from evalkit.store.evaluations import Said
 from evalkit.store.runs import RunRecord
 from evalkit.suite.model import (

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evalkit.core.errors import InputError, Problem, Unfinished
+from evalkit.errors import InputError, Problem, Unfinished
 from evalkit.suite.sandbox_child import Plan, Policy
 
 __all__ = ("Ended", "Policy", "Sandbox", "remove_tree")

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from evalkit.core.masking import mask_text
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 from evalkit.suite.faults import copies
 from evalkit.suite.model import (
     FEW_ROWS,

@@ -8,15 +8,15 @@ from typing import Any
 
 import pandas as pd
 
-from evalkit.core.brevity import short
 from evalkit.core.observed import ObservedTrace
 from evalkit.core.signature import signature
-from evalkit.core.values import Json, canonical
 from evalkit.entities import Assessment
+from evalkit.jsonable import Json, canonical
 from evalkit.suite.model import passes
 from evalkit.traces.json_shape import Shape, is_empty, likeness
 from evalkit.traces.people import PeopleSaid, Scale, of_people, people_said, scales_of
 from evalkit.traces.transcript import question
+from evalkit.truncation import truncate
 
 _EXAMPLES = 5  # traces that are named as examples of an error, a tool or a judge
 _LISTED = 100  # groups of a kind that are told apart: errors, tools, routes, judges
@@ -57,7 +57,7 @@ class Analysis:
             given.add(outputs)
         trace_id, state = trace.trace_id, _STATES[trace.status]
         for (place, text), said in _errors_of(trace).items():
-            example = "" if said == text else short(said, _EXAMPLE_CHARS)
+            example = "" if said == text else truncate(said, _EXAMPLE_CHARS)
             self._noted["errors"].append((state, place, text, example, trace_id))
         for span in (calls := [span for span in trace.spans if span.kind == "TOOL"]):
             seconds = (span.end_ns - span.start_ns) / 1e9
@@ -73,7 +73,7 @@ class Analysis:
                 state,
                 sum(counted) if counted else None,
                 trace.cost_usd,
-                short(question(inputs) if root else trace.request, _ASKED_CHARS),
+                truncate(question(inputs) if root else trace.request, _ASKED_CHARS),
                 tuple(dict.fromkeys(span.name for span in calls)),
                 root is not None,
                 not is_empty(inputs),
@@ -89,7 +89,7 @@ class Analysis:
         for each in trace.assessments:
             if each.source_type != "HUMAN" and each.kind == "feedback":
                 source = f"{each.source_type} {each.source_id}".strip()
-                value = "judge error" if each.error else short(str(each.value), _VALUE_CHARS)
+                value = "judge error" if each.error else truncate(str(each.value), _VALUE_CHARS)
                 failed = passes(each.value) is False
                 self._noted["judged"].append((each.name, source, failed, value, trace.trace_id))
 

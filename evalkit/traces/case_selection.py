@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from evalkit.core.values import canonical
+from evalkit.jsonable import canonical
 from evalkit.suite.model import Row
 from evalkit.traces.json_shape import Shape, likeness
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from evalkit.core.brevity import short
-from evalkit.core.values import Json, canonical
+from evalkit.jsonable import Json, canonical
+from evalkit.truncation import truncate
 
 _DEPTH = 3  # levels that are looked at; deeper ones are only named by their kind
 _FIELDS = 60  # fields that are told apart; an object with more is no record but a table
@@ -50,7 +50,7 @@ class Shape:
         telling = sorted(self._fields.items(), key=lambda pair: {*pair[1].kinds} == {"null"})
         objects, left = self.kinds["object"], len(telling) - _SHOWN
         shown = [
-            f"{short(name, 40)}{'' if each.kinds.total() == objects else '?'}: {each}"
+            f"{truncate(name, 40)}{'' if each.kinds.total() == objects else '?'}: {each}"
             for name, each in telling[:_SHOWN]
         ]
         if left > 0:

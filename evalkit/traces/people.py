@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from evalkit.core.values import Json
 from evalkit.entities import HUMAN_REVIEW, Assessment
+from evalkit.jsonable import Json
 
 Scale: TypeAlias = tuple[float, float]
 

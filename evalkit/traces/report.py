@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, chain, zip_longest
 
-from evalkit.core.brevity import as_text, short
 from evalkit.core.masking import mask_json
-from evalkit.core.values import Json
+from evalkit.jsonable import Json, json_line
 from evalkit.suite.model import Row
 from evalkit.traces.sample import Survey
 from evalkit.traces.transcript import Turn, conversation
+from evalkit.truncation import truncate
 
 _TEXT_CHARS, _PROMPT_CHARS = 280, 1_500
 _MOST_TURNS = 6  # of a conversation, the last ones
@@ -57,7 +57,7 @@ def _sections(of: Mapping[str, Json], rows: Sequence[Row]) -> Iterator[tuple[str
     yield "People rejected", 9, [f"{t} because: {why} | {_row(by_id.get(t))}" for t, why in reasons]
     others = {each: words for each, words in said.items() if each not in people["rejected"]}
     yield "Other comments", 2, [f"{t}: {words}" for t, words in others.items()]
-    wished = [(row.trace_id, as_text(dict(row.expectations))) for row in rows if row.expectations]
+    wished = [(row.trace_id, json_line(dict(row.expectations))) for row in rows if row.expectations]
     yield "Expectations that people wrote", 2, [f"{t}: {words}" for t, words in wished]
     routes = {row.route: [r for r in rows if r.is_good and r.route == row.route] for row in rows}
     in_turn = filter(None, chain(*zip_longest(*routes.values())))
@@ -81,7 +81,7 @@ def _record(record: Mapping[str, Json]) -> str:
         if isinstance(value, list)
         else _pairs(value)
         if isinstance(value, dict)
-        else short(str(value), _PROMPT_CHARS if name == "text" else _TEXT_CHARS)
+        else truncate(str(value), _PROMPT_CHARS if name == "text" else _TEXT_CHARS)
         for name, value in record.items()
         if value not in (None, "", [], {}, 0)
     }
@@ -93,10 +93,10 @@ def _row(row: Row | None) -> str:
         return "not among the rows"
     *told, last = conversation(row.inputs, row.outputs) or (Turn("user", ""),)
     told = [turn for turn in told if turn.role != "system"][-_MOST_TURNS:]
-    answered = f"answered: {short(last.text, _TEXT_CHARS)}"
+    answered = f"answered: {truncate(last.text, _TEXT_CHARS)}"
     if last.role != "assistant" or row.failed:
         told, answered = [last], "no answer"
-    asked = " / ".join(f"{turn.role}: {short(turn.text, _TEXT_CHARS)}" for turn in told)
+    asked = " / ".join(f"{turn.role}: {truncate(turn.text, _TEXT_CHARS)}" for turn in told)
     return f"{asked} | {answered}"
 
 
@@ -108,7 +108,7 @@ def _pairs(values: Mapping[str, Json] | None) -> str:
 
 def _fenced(entry: str) -> str:
     """An entry on one line, without secrets, and without the mark that would end the data."""
-    line = short(mask_json(entry), _PROMPT_CHARS + _TEXT_CHARS)
+    line = truncate(mask_json(entry), _PROMPT_CHARS + _TEXT_CHARS)
     return re.sub(rf"<(?=/?\s*{_FENCE})", "&lt;", line, flags=re.IGNORECASE)
 
 
@@ -121,7 +121,7 @@ def _fitted(sections: Sequence[tuple[str, int, list[str]]], room: int) -> str:
     shares = sum(share for _, share, _ in sections)
     for name, share, entries in sorted(sections, key=lambda s: sum(map(len, s[2])) / s[1]):
         mine = room * share // shares - len(f"## {name}\n\n\n… 100,000 more")
-        lines = [f"- {entry}" for entry in [short(entries[0], max(mine - 3, 1)), *entries[1:]]]
+        lines = [f"- {entry}" for entry in [truncate(entries[0], max(mine - 3, 1)), *entries[1:]]]
         ends = accumulate(len(line) + 1 for line in lines)
         kept = [line for line, end in zip(lines, ends, strict=True) if end <= mine]
         more = [f"… {len(lines) - len(kept):,} more"] if len(kept) < len(lines) else []

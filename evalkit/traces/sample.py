@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 from evalkit.store import assessments_of, run_of, spans_of
 from evalkit.suite.model import Row
 from evalkit.traces.analysis import Analysis, route_of

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evalkit.core.content import list_of, mapping_of, plain_text, text_of
-from evalkit.core.values import Json, canonical
+from evalkit.jsonable import Json, canonical
 
 _SPEAKERS = {
     "user": ("user", "human", "humanmessage", "humanmessagechunk"),

@@ -9,7 +9,7 @@ import pytest
 
 from evalkit.adapters.files.env_file import read_env_file
 from evalkit.agent.model_client import settings_from_env
-from evalkit.core.errors import InputError
+from evalkit.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 

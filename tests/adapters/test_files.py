@@ -7,7 +7,7 @@ import pytest
 from evalkit.adapters.files.project import case_ids, load_project, read_case, read_cases
 from evalkit.adapters.files.reading import is_on_volume, read_text, write_text
 from evalkit.adapters.files.run import find_run, list_runs, load_run
-from evalkit.core.errors import InputError, LogRefused
+from evalkit.errors import InputError, LogRefused
 
 
 @pytest.fixture

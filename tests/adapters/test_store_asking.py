@@ -3,8 +3,8 @@
 import pytest
 from mlflow.entities import AssessmentSource, Feedback
 
-from evalkit.core.errors import InputError
 from evalkit.core.notes import Note
+from evalkit.errors import InputError
 
 
 def test_what_was_said_comes_with_a_trace_and_what_was_overridden_does_not(

@@ -6,9 +6,9 @@ from mlflow.tracing.client import TracingClient
 from servers import Proxy
 from workload import judged, trace
 
-from evalkit.core.errors import StoreError
 from evalkit.core.feedback import changes
 from evalkit.entities import Changes
+from evalkit.errors import StoreError
 from evalkit.store import connect
 
 

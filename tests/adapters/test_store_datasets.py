@@ -5,7 +5,7 @@ from mlflow import MlflowClient
 from servers import Proxy
 
 from evalkit.core.dataset import Record
-from evalkit.core.errors import StoreError
+from evalkit.errors import StoreError
 from evalkit.store import connect
 
 

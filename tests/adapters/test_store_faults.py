@@ -17,7 +17,7 @@ from servers import Proxy, clean_environment
 from store_state import state
 from workload import judged, span, trace, write_all
 
-from evalkit.core.errors import StoreError
+from evalkit.errors import StoreError
 from evalkit.store import connect
 from evalkit.store.search import search
 from evalkit.store.wire import assessment_json

@@ -12,9 +12,9 @@ from trace_tables import BOUND_TAG
 from workload import judged, trace
 from workspace_server import Fault
 
-from evalkit.core.errors import InputError, StoreError
 from evalkit.core.feedback import changes
 from evalkit.entities import Changes
+from evalkit.errors import InputError, StoreError
 from evalkit.store import RunRecord, connect, probe
 from evalkit.store.otlp import BATCH_BYTES
 

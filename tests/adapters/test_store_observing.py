@@ -7,7 +7,7 @@ from mlflow.tracing.client import TracingClient
 from servers import Proxy
 from shop_agent import BEGIN_NS, ShopAgent
 
-from evalkit.core.errors import StoreError
+from evalkit.errors import StoreError
 from evalkit.store import connect, observing
 
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from servers import LOOPBACK, Proxy, free_port, raw_server
 
-from evalkit.core.errors import StoreAbsent, StoreError
+from evalkit.errors import StoreAbsent, StoreError
 from evalkit.store import connect, probe
 
 pytestmark = pytest.mark.usefixtures("no_credentials")

@@ -10,7 +10,7 @@ import pytest
 import requests
 from mlflow import MlflowClient
 
-from evalkit.core.errors import StoreError
+from evalkit.errors import StoreError
 from evalkit.store import RunRecord, connect
 
 

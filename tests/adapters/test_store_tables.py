@@ -5,8 +5,8 @@ from official_client import through_official_client
 from workspace_server import Fault
 
 from evalkit.core.dataset import Record
-from evalkit.core.errors import InputError, StoreError, Unfinished
 from evalkit.core.mirror import plan_mirror
+from evalkit.errors import InputError, StoreError, Unfinished
 from evalkit.flows.sync import apply_sync, preview_sync
 from evalkit.store import connect
 

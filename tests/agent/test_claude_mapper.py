@@ -9,8 +9,8 @@ from cases import cases_of
 from messages_server import Fault, MessagesServer, Reply, messages_server
 
 from evalkit.agent.model_client import ClaudeSettings
-from evalkit.core.errors import ModelError
 from evalkit.core.mapping.ask_model import ANSWER_SCHEMA, Question
+from evalkit.errors import ModelError
 from evalkit.flows.mapping import sketch
 from evalkit.stages.mapping import ClaudeMapper
 

@@ -18,7 +18,7 @@ from evalkit.agent.model_client import (
     settings_from_env,
 )
 from evalkit.agent.model_client import Reply as Answer
-from evalkit.core.errors import InputError, ModelError
+from evalkit.errors import InputError, ModelError
 
 KEY = "sk-ant-made-up"
 TOKEN = "dapi-made-up"

@@ -3,7 +3,7 @@
 import pytest
 
 from evalkit.core.dataset import table_name
-from evalkit.core.errors import InputError
+from evalkit.errors import InputError
 
 VOLUME = "/Volumes/main/evals/state/project"
 

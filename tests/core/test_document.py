@@ -3,7 +3,7 @@
 import pytest
 
 from evalkit.core.document import parse_json, parse_yaml
-from evalkit.core.errors import InputError
+from evalkit.errors import InputError
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{new}: &{new} [{', '.join(['*' + old] * 9)}]\n"

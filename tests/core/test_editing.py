@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from evalkit.core.editing import with_text, without
-from evalkit.core.errors import InputError
+from evalkit.errors import InputError
 
 PLACE = ("feedback", "a")
 

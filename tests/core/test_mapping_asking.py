@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from cases import case_of, cases_of
 
-from evalkit.core.errors import ModelError
 from evalkit.core.mapping.ask_model import MAX_SAMPLE, MAX_SCHEMA, mapping_question, read_answer
 from evalkit.core.mapping.infer import propose_by_rules
 from evalkit.core.mapping.proposal import Proposal
+from evalkit.errors import ModelError
 
 SCHEMA = "input.yaml: `ask`. gold.yaml: `reply`, the expected reply."
 CASES = cases_of(

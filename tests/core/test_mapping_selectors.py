@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalkit.core.dataset import Case, Selector
-from evalkit.core.errors import InputError
 from evalkit.core.mapping.mapping import Found, Missing, parse_selector, resolve
+from evalkit.errors import InputError
 
 
 @pytest.mark.parametrize(

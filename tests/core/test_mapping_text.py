@@ -8,7 +8,6 @@ import pytest
 from cases import case_of, cases_of
 
 from evalkit.core.dataset import SchemaMapping, Selector
-from evalkit.core.errors import InputError
 from evalkit.core.mapping.mapping import (
     apply_mapping,
     check_mapping,
@@ -17,6 +16,7 @@ from evalkit.core.mapping.mapping import (
     mapping_text,
     parse_mapping,
 )
+from evalkit.errors import InputError
 
 QUESTION = Selector("input.yaml", "question")
 ANSWER = Selector("gold.yaml", "answer")

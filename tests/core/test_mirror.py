@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from evalkit.core.dataset import Record, StoredRecord
-from evalkit.core.errors import InputError
 from evalkit.core.mirror import CASE_TAG, distinguish, plan_mirror
+from evalkit.errors import InputError
 
 
 def record(case, question="q", **expectations):

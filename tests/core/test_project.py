@@ -2,9 +2,9 @@
 
 import pytest
 
-from evalkit.core.errors import InputError
 from evalkit.core.identifiers import check_id
 from evalkit.core.project import parse_project
+from evalkit.errors import InputError
 
 FULL = """
 name: refunds

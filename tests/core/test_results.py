@@ -3,10 +3,10 @@
 import pytest
 
 from evalkit.core.document import Document
-from evalkit.core.errors import InputError
 from evalkit.core.project import parse_project
 from evalkit.core.run_reader import read_run
 from evalkit.core.thresholds import breaches, unmeasured
+from evalkit.errors import InputError
 
 PROJECT = parse_project(
     """

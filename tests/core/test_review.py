@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
-from evalkit.core.errors import InputError
 from evalkit.core.review import Annotation, parse_review, with_annotations, with_comment
+from evalkit.errors import InputError
 
 SAID = [Annotation("c1", "tr-1", "tone", True, "kind: é\nreally", "ann", "2026-01-02T03:04:05Z")]
 AFTER = "mlflow_feedback:\n- case_id: c1\n"

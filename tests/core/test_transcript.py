@@ -26,7 +26,7 @@ from agentlogs import (
     use,
 )
 
-from evalkit.core.errors import InputError, LogRefused
+from evalkit.errors import InputError, LogRefused
 
 SMALL = [
     init(),

@@ -29,10 +29,10 @@ from hypothesis import strategies as st
 from test_spans_time import assert_sound
 
 from evalkit.claude_log.log_trace import MAX_VALUE_CHARS
-from evalkit.core.errors import LogRefused
 from evalkit.core.receipt import VERDICTS
 from evalkit.core.spans import Trace
-from evalkit.core.values import canonical
+from evalkit.errors import LogRefused
+from evalkit.jsonable import canonical
 
 LOG = [init(), ask("go"), say("m1", use("t1", "Bash")), answer("t1", "y"), finish("done")]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from evalkit.core.errors import InputError
 from evalkit.core.project import parse_project
 from evalkit.demo.production import RECORDED
 from evalkit.demo.project import MARKER, RUN_ID, RUNS, made_on, project_files, write_project
+from evalkit.errors import InputError
 
 
 @pytest.fixture(scope="module")

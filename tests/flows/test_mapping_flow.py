@@ -9,9 +9,9 @@ import pytest
 from cases import cases_of
 
 from evalkit.core.dataset import SchemaMapping, Selector
-from evalkit.core.errors import InputError, ModelError
 from evalkit.core.mapping.ask_model import Question
 from evalkit.core.mapping.mapping import mapping_text
+from evalkit.errors import InputError, ModelError
 from evalkit.flows.mapping import must_write, report, require_input, sketch
 
 SCHEMA = "input.yaml: `ask`, what the customer wants. gold.yaml: `reply`, the expected reply."

@@ -3,7 +3,7 @@
 import marimo as mo
 import pytest
 
-from evalkit.core.errors import InputError, Problem, StoreAbsent
+from evalkit.errors import InputError, Problem, StoreAbsent
 from evalkit.host import page
 
 ODD = ["*a* _b_", "<img src=x>", "`x` [y](z)", "$a$ \\(b\\)", "# a\n- b", "a & b"]

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from agentlogs import answer, as_lines, ask, build, build_lines, finish, init, outline, say, use
 
-from evalkit.core.errors import LogRefused
+from evalkit.errors import LogRefused
 
 LOG = [init(), ask("go"), say("m1", use("t1", "Bash")), answer("t1", "y"), finish("done")]
 LINES = [line.strip() for line in as_lines(LOG)]

@@ -8,7 +8,7 @@ import time
 import pytest
 from suite_rows import shop_rows, suite, trace_id
 
-from evalkit.core.errors import InputError
+from evalkit.errors import InputError
 from evalkit.suite.model import Probe
 from evalkit.suite.runner import Runner
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from sandboxes import EACH, run, sandbox
 
-from evalkit.core.errors import InputError, Unfinished
+from evalkit.errors import InputError, Unfinished
 from evalkit.suite.sandbox import Policy, Sandbox
 
 # A grandchild in a session of its own whose parent is gone; its heart beats into a file.

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from evalkit.core.errors import DatabricksError, InputError, Problem
 from evalkit.core.tracking import is_on_databricks
+from evalkit.errors import DatabricksError, InputError, Problem
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient

@@ -18,7 +18,7 @@ from databricks.sdk.errors import NotFound, ResourceConflict
 from databricks.sdk.service.catalog import VolumeType
 
 from evalkit.adapters.databricks.connection import Connection
-from evalkit.core.errors import InputError, Problem
+from evalkit.errors import InputError, Problem
 
 T = TypeVar("T")
 _NAME = r"(?!\.{1,2}(?:/|$))[^/]+"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from evalkit.adapters.files.reading import DOCUMENT_SUFFIXES, inside, read_document, read_text
 from evalkit.core.document import as_text, masked_document
-from evalkit.core.errors import InputError
 from evalkit.core.masking import mask_text
-from evalkit.core.values import kind_of
+from evalkit.errors import InputError
+from evalkit.jsonable import kind_of
 
 SNAPSHOT = "harness-snapshot.json"
 """What the harness may know of where the evaluated code comes from."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dotenv.parser import parse_stream
 
-from evalkit.core.errors import InputError, Problem
+from evalkit.errors import InputError, Problem
 
 ENV_FILE = ".env"
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Self
 
 from evalkit.adapters.files.reading import write_whole
-from evalkit.core.errors import InputError, Problem
+from evalkit.errors import InputError, Problem
 
 VOLUMES = "/Volumes/"
 """Where Databricks mounts volumes; there, files are not renamed."""

@@ -16,8 +16,8 @@ import msgspec
 from evalkit.adapters.files.reading import inside, read_document
 from evalkit.claude_log.session import result_failure
 from evalkit.claude_log.timing import parse_time
-from evalkit.core.errors import InputError, LogRefused, Problem
 from evalkit.core.receipt import Receipt
+from evalkit.errors import InputError, LogRefused, Problem
 
 EVENTS = "events.json"
 """What the harness may leave beside a log: when each event was logged."""

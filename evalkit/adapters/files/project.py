@@ -20,10 +20,10 @@ from evalkit.adapters.files.reading import (
 from evalkit.core.config_file import layered, other_tool
 from evalkit.core.dataset import Case
 from evalkit.core.document import Document, parse_yaml
-from evalkit.core.errors import InputError, Problem
 from evalkit.core.identifiers import check_id
 from evalkit.core.project import Project, read_project
-from evalkit.core.values import Json
+from evalkit.errors import InputError, Problem
+from evalkit.jsonable import Json
 
 USUAL_CONFIG = Path("eval.yaml")
 

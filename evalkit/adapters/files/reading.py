@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from evalkit.core.document import Document, parse_json, parse_yaml
-from evalkit.core.errors import InputError, Problem
+from evalkit.errors import InputError, Problem
 
 VOLUMES = Path("/Volumes")
 """Where Databricks mounts volumes: they take whole files, and neither renaming nor rights."""

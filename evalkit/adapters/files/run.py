@@ -15,14 +15,14 @@ from evalkit.adapters.files.project import ProjectFiles, read_case
 from evalkit.adapters.files.reading import files_below, folders_in, inside, read_document, read_text
 from evalkit.core.dataset import Case, SchemaMapping
 from evalkit.core.document import Document, masked_document
-from evalkit.core.errors import InputError, Problem
 from evalkit.core.identifiers import check_id
 from evalkit.core.mapping.mapping import apply_mapping, parse_mapping
 from evalkit.core.project import Project
 from evalkit.core.receipt import WHOLE_RUN
 from evalkit.core.results import Run
 from evalkit.core.run_reader import read_run
-from evalkit.core.values import Json
+from evalkit.errors import InputError, Problem
+from evalkit.jsonable import Json
 
 MARKS = ("summary.yaml", "run_result.json", "cases", "stdout.log")
 """What makes a folder a finished run: at least one of these lies in it."""

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from evalkit.core.dataset import WHOLE_FILE, Case, Selector
-from evalkit.core.errors import InputError, ModelError
 from evalkit.core.mapping.cues import Part
 from evalkit.core.mapping.mapping import Missing, cover, parse_selector, resolve
 from evalkit.core.mapping.places import Place, drop_copies, lines_of
 from evalkit.core.mapping.proposal import Choice, Proposal
-from evalkit.core.values import Json
+from evalkit.errors import InputError, ModelError
+from evalkit.jsonable import Json
 
 MAX_SCHEMA = 20_000
 """Characters of the schema that are sent."""

@@ -37,7 +37,7 @@ from evalkit.core.mapping.places import (
 )
 from evalkit.core.mapping.proposal import Choice, Proposal
 from evalkit.core.mapping.schema import Reader, Remark, covers
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 
 RARE = 0.01
 """Files in fewer than this share of the cases are summed up, not proposed."""

@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 
 from evalkit.core.dataset import WHOLE_FILE, Case, Record, SchemaMapping, Selector
 from evalkit.core.document import as_text, parse_json
-from evalkit.core.errors import InputError, Problem
-from evalkit.core.values import Json
+from evalkit.errors import InputError, Problem
+from evalkit.jsonable import Json
 
 SIDES = ("inputs", "expectations")
 

@@ -11,7 +11,7 @@ from evalkit.core.dataset import WHOLE_FILE, Case, Selector
 from evalkit.core.mapping.cues import Part, is_answer
 from evalkit.core.mapping.mapping import Found, is_pattern, resolve
 from evalkit.core.mapping.proposal import Choice, with_good_names
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 
 MAX_FIELDS = 60
 """Of a document with more fields than this, only the most frequent are proposed."""

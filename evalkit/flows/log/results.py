@@ -12,14 +12,12 @@ from evalkit.adapters.files.log_file import LogFile
 from evalkit.adapters.files.run import RunFiles
 from evalkit.core import describe
 from evalkit.core.account import Account
-from evalkit.core.errors import LogRefused, StoreError, Unfinished
 from evalkit.core.executions import is_failed
 from evalkit.core.feedback import masked, merge
 from evalkit.core.masking import MASKED
 from evalkit.core.placement import Placement
 from evalkit.core.receipt import WHOLE_RUN
 from evalkit.core.spans import Trace
-from evalkit.core.values import Json
 from evalkit.entities import (
     CASE_TAG,
     HASH_TAG,
@@ -29,8 +27,10 @@ from evalkit.entities import (
     Changes,
     StoredTrace,
 )
+from evalkit.errors import LogRefused, StoreError, Unfinished
 from evalkit.flows.log.tracing import began, commit_of, stub_of, trace_of
 from evalkit.flows.trace_index import find_traces
+from evalkit.jsonable import Json
 from evalkit.store import RunRecord, Store, Written, as_kept
 
 PROGRESS = 25

@@ -15,13 +15,13 @@ from evalkit.claude_log.log_trace import MAX_VALUE_CHARS, build_trace
 from evalkit.claude_log.timing import Start, start_of
 from evalkit.claude_log.usage import reported_usage
 from evalkit.core import describe
-from evalkit.core.errors import LogRefused
 from evalkit.core.masking import mask_json, mask_text
 from evalkit.core.receipt import WHOLE_RUN, Receipt
 from evalkit.core.results import Usage
 from evalkit.core.spans import Span, Status, Trace
-from evalkit.core.values import Json, canonical, derive_id
 from evalkit.entities import STUB_TAG
+from evalkit.errors import LogRefused
+from evalkit.jsonable import Json, canonical, derive_id
 
 STUB_BUILDER = "evalkit stub 1"
 """Part of every stub's content hash, as the builder's is of logs'."""

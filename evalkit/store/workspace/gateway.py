@@ -19,9 +19,9 @@ from mlflow.entities import Assessment as Entity
 from mlflow.entities import Span, TraceData, TraceInfo, ViewType
 from mlflow.exceptions import MlflowException
 
-from evalkit.core.errors import StoreError
-from evalkit.core.values import Json
 from evalkit.entities import HASH_TAG, Assessment
+from evalkit.errors import StoreError
+from evalkit.jsonable import Json
 from evalkit.store.assessments import patch
 from evalkit.store.gateway import PAGE
 from evalkit.store.otlp import LOOKS_LIKE_JSON, EncodedSpans

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from evalkit.core.values import Json
+from evalkit.jsonable import Json
 
 if TYPE_CHECKING:
     from mlflow.entities import Assessment

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from evalkit.core.errors import StoreAbsent, StoreError
+from evalkit.errors import StoreAbsent, StoreError
 from evalkit.store.failures import is_absence, is_tls, reason
 from evalkit.store.waiting import within
 

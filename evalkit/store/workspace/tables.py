@@ -20,9 +20,9 @@ from mlflow.exceptions import MlflowException
 from requests import RequestException, Response
 
 from evalkit.core.dataset import Record, StoredRecord
-from evalkit.core.errors import InputError, Problem, StoreError
 from evalkit.core.mirror import CASE_TAG, row_key
-from evalkit.core.values import Json
+from evalkit.errors import InputError, Problem, StoreError
+from evalkit.jsonable import Json
 from evalkit.store.failures import NOT_FOUND, Refused
 
 ROWS_AT_A_TIME = 100

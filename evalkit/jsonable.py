@@ -99,6 +99,12 @@ def canonical(value: Json) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
+def json_line(value: Json) -> str:
+    """The value as JSON text on one line, letters of all alphabets as they are; fit for UTF-8."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 def derive_id(*parts: str, length: int = 32) -> str:
     """A lower-case hex id of ``length`` digits, derived by SHA-256 from what a thing is.
 

@@ -20,9 +20,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from evalkit.core.receipt import Receipt
-from evalkit.core.usage import Usage
-
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -85,10 +82,10 @@ class LogRefused(InputError):
     """A log is empty, another agent's, or holds nothing to make a trace of.
 
     Attributes:
-        receipt: What became of its lines.
+        receipt: What became of its lines, a :class:`evalkit.core.receipt.Receipt`.
     """
 
-    def __init__(self, *problems: Problem, receipt: Receipt) -> None:
+    def __init__(self, *problems: Problem, receipt: Any) -> None:
         super().__init__(*problems)
         self.receipt = receipt
 
@@ -107,16 +104,16 @@ class ModelError(EvalkitError):
     """The Claude API answered with an error, or with something that cannot be used.
 
     Attributes:
-        usage: Tokens that were paid for all the same: those of answers that broke off half-way,
-            as far as they are known.
+        usage: Tokens that were paid for all the same, by answers that broke off half-way: a
+            :class:`evalkit.core.usage.Usage`, None where nothing was asked.
         cost_usd: What they cost; None where the price is not known.
     """
 
     def __init__(
-        self, message: str = "", *, usage: Usage | None = None, cost_usd: float | None = 0.0
+        self, message: str = "", *, usage: Any = None, cost_usd: float | None = 0.0
     ) -> None:
         super().__init__(message)
-        self.usage = usage or Usage()
+        self.usage = usage
         self.cost_usd = cost_usd
 
 
