@@ -87,7 +87,7 @@ def read_trace(found: RunFiles, case_id: str) -> Trace:
         InputError: the case has no log, or one that leads out of the run directory.
         LogRefused: no trace can be made of the log.
     """
-    from evalkit.flows.log.tracing import trace_of
+    from evalkit.flows.log_traces import trace_of
 
     log = log_of(found.logs(), case_id)
     if log is None:

@@ -15,9 +15,11 @@ from evalkit.claude_log.messages import Messages
 from evalkit.claude_log.reader import KINDS, Event, describe_untyped, is_event
 from evalkit.claude_log.session import STRUCTURED, Session, Subagent, Thread, ToolCall, ToolCalls
 from evalkit.claude_log.subagents import Tasks, Transcript, transcripts_of
-from evalkit.claude_log.timing import Line, Tick, parse_duration, parse_time
+from evalkit.claude_log.timing import MILLISECOND, Line, Tick, parse_time
 from evalkit.core.content import id_of, list_of, mapping_of, text_of
+from evalkit.core.results import LONGEST_S
 from evalkit.core.usage import count
+from evalkit.jsonable import Json, is_number
 
 _HOOK_OUTPUT_CHARS = 2_000
 _REPEATED = "repeated event: the same uuid"
@@ -38,44 +40,35 @@ _HANDLERS = {
     "result": "_result",
     "rate_limit_event": "_rate_limit",
     "tool_progress": "_tool_progress",
-    "system/init": "_init",
-    "system/hook_started": "_hook",
-    "system/hook_progress": "_hook",
-    "system/hook_response": "_hook",
-    "system/api_retry": "_retry",
-    "system/notification": "_remark",
-    "system/compact_boundary": "_remark",
-    "system/post_turn_summary": "_remark",
-    "system/permission_denied": "_remark",
-    "system/task_started": "_task",
-    "system/task_progress": "_task",
-    "system/task_updated": "_task",
-    "system/task_notification": "_task",
 }
-"""Kind of event to the method that takes it, by name: bound methods would tie the builder, and
+"""Type of event to the method that takes it, by name: bound methods would tie the builder, and
 with it all it has read, into a cycle."""
+
+_SYSTEM_HANDLERS = {
+    subtype: method
+    for method, subtypes in {
+        "_init": ("init",),
+        "_retry": ("api_retry",),
+        "_hook": ("hook_started", "hook_progress", "hook_response"),
+        "_remark": ("notification", "compact_boundary", "post_turn_summary", "permission_denied"),
+        "_task": ("task_started", "task_progress", "task_updated", "task_notification"),
+    }.items()
+    for subtype in subtypes
+}
 
 
 @dataclass(slots=True)
 class SessionBuilder:
-    """Takes events in the log's order and puts them in their place.
-
-    Attributes:
-        kinds: ``type/subtype`` of every event so far.
-        first: Which event the present log begins with; the earlier ones are of earlier steps.
-        known: Events of Claude Code's own kinds and shape.
-        strange: Type to number of events of other types.
-        bad_times: Timestamps that are no times.
-    """
+    """Takes events in the log's order and puts them in their place."""
 
     trim: Trimmer
     sessions: list[Session] = field(default_factory=list)
     tools: ToolCalls = field(default_factory=ToolCalls)
-    kinds: list[str] = field(default_factory=list)
-    first: int = 0
-    known: int = 0
-    strange: Counter[str] = field(default_factory=Counter)
-    bad_times: int = 0
+    kinds: list[str] = field(default_factory=list)  # ``type/subtype`` of every event so far
+    first: int = 0  # of the present log's events; those before are of earlier steps
+    known: int = 0  # events of Claude Code's own kinds and shape
+    strange: Counter[str] = field(default_factory=Counter)  # events of other types
+    bad_times: int = 0  # timestamps that are no times
     tasks: Tasks = field(init=False)
     messages: Messages = field(init=False)
     _seen: set[str] = field(default_factory=set)
@@ -101,12 +94,13 @@ class SessionBuilder:
             self.known += is_event(event)
         else:
             self.strange[kind] += 1
-        full = f"{kind}/{subtype}" if subtype else kind
-        handler = _HANDLERS.get(full if kind == "system" else kind)
+        is_system = kind == "system"
+        handler = _SYSTEM_HANDLERS.get(subtype) if is_system else _HANDLERS.get(kind)
         if handler is None:
-            self.trim.ledger.settle(full or describe_untyped(event))
+            full = f"{kind}/{subtype}" if subtype else kind
+            self.trim.receipt.settle(full or describe_untyped(event))
         else:
-            self.trim.ledger.settle(getattr(self, handler)(event))
+            self.trim.receipt.settle(getattr(self, handler)(event))
 
     def add_transcripts(self, sidecars: Mapping[str, Iterable[Event]]) -> None:
         """Put the messages of subagents' own transcripts into the subagents they belong to.
@@ -124,7 +118,7 @@ class SessionBuilder:
                 self._transcript(agent, transcript)
             waiting = [each for each in waiting if all(each is not other for other, _ in placed)]
         for transcript in waiting:
-            self.trim.ledger.note(f"{transcript.name}: no call in the log started this subagent")
+            self.trim.receipt.note(f"{transcript.name}: no call in the log started this subagent")
             own = [s for s in self.sessions if s.session_id == transcript.session_id]
             main = (own or self.sessions)[0].main
             call = ToolCall("", "", start=main.last)
@@ -132,25 +126,25 @@ class SessionBuilder:
             self._transcript(self.tasks.agent_of(call), transcript)
 
     def _transcript(self, agent: Subagent, transcript: Transcript) -> None:
-        ledger = self.trim.ledger
-        if agent.thread.calls or agent.aside is not None:
+        receipt = self.trim.receipt
+        if agent.thread.calls or agent.transcript is not None:
             for _ in transcript.events:
-                ledger.settle("transcript: its messages are in the log already")
+                receipt.settle("transcript: its messages are in the log already")
             return
         agent.agent_id = agent.agent_id or transcript.agent_id
         for event in transcript.events:
             tick = self._tick(event)
-            if agent.aside is None:
-                agent.aside = Line([])
+            if agent.transcript is None:
+                agent.transcript = Line([])
                 agent.thread.last = tick
-            agent.aside.ticks.append(tick)
+            agent.transcript.ticks.append(tick)
             kind = text_of(event.get("type"))
             if kind not in {"assistant", "user"}:
-                ledger.settle(f"transcript: {kind or 'an object without a type'}")
+                receipt.settle(f"transcript: {kind or 'an object without a type'}")
             elif self._repeats(event):
-                ledger.settle(_REPEATED)
+                receipt.settle(_REPEATED)
             else:
-                ledger.settle(self.messages.add(agent.thread, event, tick))
+                receipt.settle(self.messages.add(agent.thread, event, tick))
 
     # -- which session, which thread, when ---------------------------------------------------
 
@@ -238,7 +232,7 @@ class SessionBuilder:
         session, tick = self._session(event, opens=True)
         value = self.trim.value
         session.result = {**event, "result": value(event.get("result"), "result")}
-        session.line.duration = parse_duration(event.get("duration_ms"), self.trim.ledger.note)
+        session.line.duration = self._duration(event.get("duration_ms"))
         about = {key: event[key] for key in _ABOUT_RESULT if event.get(key) is not None}
         session.facts["evalkit.result"] = value(about, "result")
         for key in ("permission_denials", "errors"):
@@ -251,6 +245,14 @@ class SessionBuilder:
             if tool is not None:
                 tool.denied = True
         session.main.last = tick
+
+    def _duration(self, milliseconds: Json) -> int | None:
+        if is_number(milliseconds) and 0 <= milliseconds < LONGEST_S * 1000:
+            return int(milliseconds) * MILLISECOND or None
+        if milliseconds is not None:
+            what = f"duration_ms, {str(milliseconds)[:40]}, is no time that a session takes"
+            self.trim.receipt.note(what)
+        return None
 
     def _rate_limit(self, event: Event) -> str | None:
         info = mapping_of(event.get("rate_limit_info"))
@@ -278,7 +280,7 @@ class SessionBuilder:
             if event.get(key) is not None:
                 hook[key] = self.trim.value(event[key], "hook")
         if output := text_of(event.get("output")):
-            short = Trimmer(min(_HOOK_OUTPUT_CHARS, self.trim.limit), self.trim.ledger)
+            short = Trimmer(min(_HOOK_OUTPUT_CHARS, self.trim.limit), self.trim.receipt)
             hook["output"] = short.text(output, "hook output")
 
     def _retry(self, event: Event) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from evalkit.claude_log.accounting import Ledger
 from evalkit.core.content import id_of, mapping_of, plain_text, text_of
+from evalkit.core.receipt import Receipt
 from evalkit.jsonable import Json
 
 TOOL_USES = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
@@ -20,22 +20,17 @@ _HEAD = 3 / 4  # of a shortened text is kept from its begin, the rest from its e
 
 @dataclass(frozen=True, slots=True)
 class Trimmer:
-    """Shortens what is too long, and books it.
-
-    Attributes:
-        limit: Characters that a text may have.
-        ledger: Where it is booked, by what was shortened.
-    """
+    """Shortens texts to so many characters, and books it on the receipt by what was shortened."""
 
     limit: int
-    ledger: Ledger
+    receipt: Receipt
 
     def text(self, text: str, what: str) -> str:
         """The text, or its begin and end and how much is left out between them."""
         left_out = len(text) - self.limit
         if left_out <= 0:
             return text
-        self.ledger.truncated[what] += left_out
+        self.receipt.truncated[what] += left_out
         head = int(self.limit * _HEAD)
         end = text[head + left_out :]
         return f"{text[:head]}\n… [{left_out:,} characters left out] …\n{end}"
@@ -52,7 +47,7 @@ class Trimmer:
             return [self.value(item, what, depth + 1) for item in value]
         media, data = _encoded(value)
         if data is not None:
-            self.ledger.truncated[media] += len(data)
+            self.receipt.truncated[media] += len(data)
             return {"type": "text", "text": f"[{media}, {len(data) * 3 // 4:,} bytes left out]"}
         return {key: self.value(item, what, depth + 1) for key, item in value.items()}
 
@@ -60,7 +55,7 @@ class Trimmer:
         try:
             return self.text(msgspec.json.encode(value).decode(), what)
         except RecursionError:
-            self.ledger.truncated[what] += 0
+            self.receipt.truncated[what] += 0
             return "[nested too deeply to be kept]"
 
     def blocks(self, content: Json, what: str) -> Json:
@@ -85,12 +80,12 @@ class Trimmer:
                 return {**text, "citations": self.value(cited, what)} if cited else text
             case "thinking":
                 if signature := text_of(block.get("signature")):
-                    self.ledger.truncated["signatures of thinking"] += len(signature)
+                    self.receipt.truncated["signatures of thinking"] += len(signature)
                 thought = self.text(text_of(block.get("thinking")), what)
                 return {"type": "thinking", "thinking": thought}
             case "redacted_thinking":
                 size = len(text_of(block.get("data")))
-                self.ledger.truncated["redacted thinking"] += size
+                self.receipt.truncated["redacted thinking"] += size
                 return {
                     "type": "thinking",
                     "thinking": f"[redacted by the API, {size:,} characters]",

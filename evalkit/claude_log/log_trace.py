@@ -9,17 +9,10 @@ from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any
 
-from evalkit.claude_log.accounting import (
-    Ledger,
-    receipt_of,
-    refuse_foreign,
-    refuse_unreadable,
-    reported_differences,
-    reported_remarks,
-)
+from evalkit.claude_log.accounting import conclude, refuse_foreign, refuse_unreadable
 from evalkit.claude_log.builder import SessionBuilder
 from evalkit.claude_log.content_blocks import Trimmer
-from evalkit.claude_log.reader import read_events
+from evalkit.claude_log.reader import LogReader
 from evalkit.claude_log.reconciliation import Figures, reconcile
 from evalkit.claude_log.session import Session
 from evalkit.claude_log.spans import build_spans
@@ -27,6 +20,7 @@ from evalkit.claude_log.subagents import add_closing_calls, anchor, lay_out_tran
 from evalkit.claude_log.timing import Start, Tick, align_times, drop_outliers, lay_out
 from evalkit.claude_log.usage import complete_totals, own_totals
 from evalkit.core.masking import mask_json
+from evalkit.core.receipt import Receipt
 from evalkit.core.results import Usage as Reported
 from evalkit.core.spans import Status, Trace
 from evalkit.core.usage import Usage, total
@@ -90,19 +84,20 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
         LogRefused: the log is empty, another agent's, or holds no event to make a trace of.
     """
     sidecars, reported = sidecars or {}, reported or Reported()
-    ledger = Ledger()
+    receipt = Receipt()
     log_hash, aside_hashes = hashlib.sha256(), {n: hashlib.sha256() for n in sorted(sidecars)}
-    builder = SessionBuilder(Trimmer(max(1, max_value_chars), ledger))
+    builder = SessionBuilder(Trimmer(max(1, max_value_chars), receipt))
     logs = lines if isinstance(lines, Mapping) else {"": lines}
-    sessions = _read(builder, logs, log_hash)
+    _read(builder, logs, log_hash)
     builder.add_transcripts(
-        {n: read_events(sidecars[n], ledger, aside_hashes[n], n) for n in sidecars}
+        {n: LogReader(receipt, n).events(sidecars[n], aside_hashes[n]) for n in sidecars}
     )
+    sessions = builder.sessions
     is_timed, is_stretched = _place_in_time(builder, start, times, reported)
     own = own_totals(sessions)
     totals = [complete_totals(own[0], reported)] if len(own) == 1 else own
     if totals != own:
-        ledger.note("what the log does not say of tokens and cost, run_result.json does")
+        receipt.note("what the log does not say of tokens and cost, run_result.json does")
     figures = []
     for session, of_session in zip(sessions, totals, strict=True):
         add_closing_calls(session, of_session)
@@ -112,64 +107,54 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
         asked = builder.trim.value(mask_json(request), "input of the case")
     ended = _deciding(sessions)
     if ended is not sessions[-1]:
-        ledger.note("an error that nothing led to follows the last session's end; not taken for it")
-    response, outcome = ended.answer, _outcome(ended, logs, sessions, ledger)
+        receipt.note(
+            "an error that nothing led to follows the last session's end; not taken for it"
+        )
+    response, outcome = ended.answer, _outcome(ended, logs, sessions, receipt)
     spans = build_spans(
         figures, trace_id=trace_id, name=name, request=asked, response=response, outcome=outcome
     )
     silent = sum(not tool.agent.thread.calls for tool in builder.tasks.started if tool.agent)
     if silent:
-        ledger.note(f"messages of {silent} subagents are not in the log")
-    cost = _cost(figures)
-    misfits = tuple(reported_differences(reported, figures, cost.get("total_cost", 0.0)))
-    for remark in reported_remarks(reported, sessions, spans[0].end_ns - spans[0].start_ns):
-        ledger.note(remark)
-    receipt = receipt_of(figures, misfits, ledger)
+        receipt.note(f"messages of {silent} subagents are not in the log")
+    begin, end, cost = spans[0].start_ns, spans[0].end_ns, _cost(figures)
+    disagrees = conclude(receipt, figures, reported, cost.get("total_cost", 0.0), end - begin)
     decides = [BUILDER, name, asked, max_value_chars, times]
     decides.append(None if is_timed or start.inferred else start.ns)
     decides += [step for step in logs if step]
-    if is_stretched or totals != own or misfits:
+    if is_stretched or totals != own or disagrees:
         decides += [reported.duration_s, reported.cost_usd, reported.tokens, reported.per_model]
     if receipt.masked:  # by other rules than before: what MLflow has of the log is out of date
         decides.append(dict(receipt.masked))
-    hashes = [log_hash.hexdigest(), {n: h.hexdigest() for n, h in aside_hashes.items()}]
+    decided = [decides, [log_hash.hexdigest(), {n: h.hexdigest() for n, h in aside_hashes.items()}]]
     return Trace(
         trace_id=trace_id,
         name=name,
         case_id=case_id,
-        start_ns=spans[0].start_ns,
-        end_ns=spans[0].end_ns,
+        start_ns=begin,
+        end_ns=end,
         status=outcome[0],
         request=asked,
         response=response,
         spans=spans,
         tags={"evalkit.receipt": receipt.verdict},
         metadata=_metadata(figures, cost),
-        content_hash=hashlib.sha256(
-            canonical([decides, hashes]).encode("utf-8", "replace")
-        ).hexdigest(),
+        content_hash=hashlib.sha256(canonical(decided).encode("utf-8", "replace")).hexdigest(),
         receipt=receipt,
     )
 
 
-def _read(
-    builder: SessionBuilder, logs: Mapping[str, Iterable[bytes]], log_hash: Any
-) -> list[Session]:
-    """The sessions in the logs; of a log that is refused, none."""
-    ledger, sessions = builder.trim.ledger, builder.sessions
+def _read(builder: SessionBuilder, logs: Mapping[str, Iterable[bytes]], log_hash: Any) -> None:
+    """Read the sessions in the logs; of a log that is refused, none."""
+    receipt = builder.trim.receipt
+    readers = {step: LogReader(receipt, f"steps/{step}" if step else "") for step in logs}
     for step, log in logs.items():
         builder.start_log(step)
-        for event in read_events(log, ledger, log_hash, f"steps/{step}" if step else ""):
+        for event in readers[step].events(log, log_hash):
             builder.add_event(event)
     builder.messages.end_log()
-    refuse_unreadable(ledger)
-    refuse_foreign(
-        ledger,
-        builder.strange,
-        has_sessions=bool(builder.known and sessions),
-        has_messages=any(call.message_id for each in sessions for call in each.calls),
-    )
-    return sessions
+    refuse_unreadable(receipt, list(readers.values()))
+    refuse_foreign(receipt, builder.strange, builder.sessions if builder.known else ())
 
 
 def _deciding(sessions: Sequence[Session]) -> Session:
@@ -189,12 +174,12 @@ def _deciding(sessions: Sequence[Session]) -> Session:
 
 
 def _outcome(
-    ended: Session, steps: Collection[str], sessions: Sequence[Session], ledger: Ledger
+    ended: Session, steps: Collection[str], sessions: Sequence[Session], receipt: Receipt
 ) -> tuple[Status, str]:
     """What the last session says of how it ended; nobody knows where a step left no log."""
     unlogged = [step for step in steps if step not in {session.step for session in sessions}]
     for step in unlogged:
-        ledger.note(f"step {step} left no log with a session")
+        receipt.note(f"step {step} left no log with a session")
     if unlogged and "" not in steps and ended.outcome[0] == "OK":
         return "UNSET", f"no log says how step {unlogged[-1]} ended"
     return ended.outcome
@@ -227,13 +212,13 @@ def _place_in_time(
     reported: Reported,
 ) -> tuple[bool, bool]:
     """Lay out all ticks; whether any event says when it was, and whether the run how long."""
-    ledger, lines = builder.trim.ledger, [session.line for session in builder.sessions]
+    receipt, lines = builder.trim.receipt, [session.line for session in builder.sessions]
     ticks = [tick for line in lines for tick in line.ticks]
     if times is not None and not all(tick.stamp is not None for tick in ticks):
         kinds = builder.kinds[builder.first :]  # beside several steps lie the last one's times
         stamps = align_times(kinds, times)
         if stamps is None:
-            ledger.note(
+            receipt.note(
                 f"times of {len(times)} events lie beside the log, but do not line up with its "
                 f"{len(kinds)} events; not used"
             )
@@ -247,16 +232,16 @@ def _place_in_time(
     lay_out(lines, start.ns)
     lay_out_transcripts(builder.tasks.started)
     if builder.bad_times:
-        ledger.note(f"{builder.bad_times} timestamps are no times; not used")
+        receipt.note(f"{builder.bad_times} timestamps are no times; not used")
     if dropped:
-        ledger.note(f"{dropped} timestamps are out of order; not used")
+        receipt.note(f"{dropped} timestamps are out of order; not used")
     if not known:
-        ledger.note(
+        receipt.note(
             "no event has a timestamp: spans are laid out in order within the stated duration, "
             f"beginning at {start.source}"
         )
     elif known < len(ticks):
-        ledger.note(
+        receipt.note(
             f"{known} of {len(ticks)} events have a timestamp: "
             "what lies between them is laid out in order"
         )

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from evalkit.claude_log.accounting import Ledger
 from evalkit.claude_log.content_blocks import TOOL_USES, Trimmer
 from evalkit.claude_log.reader import Event
 from evalkit.claude_log.session import ModelCall, Thread, ToolCall, ToolCalls
@@ -14,6 +13,7 @@ from evalkit.claude_log.subagents import Tasks
 from evalkit.claude_log.timing import Tick
 from evalkit.core.content import id_of, list_of, mapping_of, plain_text, text_of
 from evalkit.core.masking import mask_json
+from evalkit.core.receipt import Receipt
 from evalkit.core.usage import Usage, count, usage_from
 from evalkit.jsonable import Json
 
@@ -52,18 +52,12 @@ class _Stream:
 
 @dataclass(slots=True)
 class Messages:
-    """Fills threads with what the model and its tools said.
-
-    Attributes:
-        trim: Shortens what they said.
-        tools: Tool calls by their id.
-        tasks: Learns from tool results about subagents.
-        streamed: Message id to its final usage, where partial messages were logged.
-    """
+    """Fills threads with what the model and its tools said."""
 
     trim: Trimmer
     tools: ToolCalls
     tasks: Tasks
+    # message id to its final usage, where partial messages were logged
     streamed: dict[str, Usage] = field(default_factory=dict)
     _calls: dict[tuple[int, str], ModelCall] = field(default_factory=dict)
     _first: dict[str, tuple[Thread, ModelCall]] = field(default_factory=dict)
@@ -146,7 +140,7 @@ class Messages:
         usage, model = usage_from(message.get("usage")), text_of(message.get("model"))
         if usage is None or usage.read != call.usage.read or model != call.model:
             return False
-        unbooked = Trimmer(self.trim.limit, Ledger())
+        unbooked = Trimmer(self.trim.limit, Receipt())
         blocks = (unbooked.block(block, "") for block in list_of(message.get("content")))
         return all(block in call.blocks for block in blocks)
 
@@ -262,7 +256,7 @@ class Messages:
             kept = self.trim.block(mask_json(piece.whole()), "model output")
             if kept.get("text") != "":
                 call.blocks.append(kept)
-            self.trim.ledger.use_after_all(_WHOLE, piece.lines)
+            self.trim.receipt.use_after_all(_WHOLE, piece.lines)
 
 
 def _is_failure(content: Json) -> bool:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import msgspec
 
-from evalkit.claude_log.accounting import COMPRESSED, WRAPPED, Ledger
 from evalkit.core.masking import mask_lines
+from evalkit.core.receipt import Receipt
 from evalkit.jsonable import Json, well_formed
 
 Event: TypeAlias = dict[str, Json]
@@ -21,6 +22,12 @@ Event: TypeAlias = dict[str, Json]
 
 KINDS = frozenset({"assistant", "user", "result", "system", "stream_event"})
 """Types of events that Claude Code logs in a shape of its own; of others, it logs any."""
+
+COMPRESSED = "compressed with"
+"""Begins the reason why the first line of a compressed log cannot be read."""
+
+WRAPPED = "an event inside another object's text, "
+"""Begins the reason why an object is skipped that a logging driver put around an event."""
 
 _BLANK = b" \t\r\n\f\v"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -61,48 +68,127 @@ def describe_untyped(value: Event) -> str:
     return next((f"{WRAPPED}{key}" for key in wrapped), "an object without a type")
 
 
-def read_events(
-    lines: Iterable[bytes], ledger: Ledger, digest: Any, source: str = ""
-) -> Iterator[Event]:
-    """The objects of a log, one by one, secrets masked; all else goes to the ledger as unreadable.
+@dataclass(slots=True)
+class LogReader:
+    """Reads the objects of a log one by one, secrets masked, and books all else as unreadable.
 
     One object a line is the rule. Events that share a line with each other or with other text
     are read too, and so are those that run over several lines, be it one JSON array or one object
     after the other, whole or cut off; each then counts as a line.
 
-    Args:
-        lines: The log, with or without line ends.
-        ledger: Counts every entry; the caller books what becomes of the objects.
-        digest: A hash of :mod:`hashlib`; the bytes go into it as they are read.
-        source: Named in the ledger where it is not the main log.
+    Attributes:
+        receipt: The caller books there what becomes of the objects.
+        source: Named on the receipt where it is not the main log.
+        prefixed: Events that stood behind other text, the first of them behind ``prefix``.
     """
-    reading = _Reading(ledger, f"{source}: " if source else "")
-    numbered = enumerate(mask_lines(_as_utf8(_hashed(lines, digest)), ledger.masked), start=1)
-    last = b""
-    for number, raw in numbered:
-        try:
-            value = _decode(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            value = None
-        if isinstance(value, dict):  # nearly always
-            ledger.lines += 1
-            yield value
-            last = raw
-            continue
-        line = raw.strip(_BLANK)
-        if line in {b"{", b"["} or (not last and _ARRAY_BEGINS.match(line) and _value(line)[1]):
-            rest = (each.rstrip(b"\n") for _, each in numbered)
-            text = b"\n".join([line, *rest]).decode("utf-8", "replace")
-            yield from reading.over_lines(text, number)
+
+    receipt: Receipt
+    source: str = ""
+    prefixed: int = 0
+    prefix: str = ""
+
+    def events(self, lines: Iterable[bytes], digest: Any) -> Iterator[Event]:
+        """The objects in lines with or without line ends; their bytes go into a hash."""
+        receipt = self.receipt
+        masked = mask_lines(_as_utf8(_hashed(lines, digest)), receipt.masked)
+        numbered, last = enumerate(masked, start=1), b""
+        for number, raw in numbered:
+            try:
+                value = _decode(raw)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                value = None
+            if isinstance(value, dict):  # nearly always
+                receipt.lines += 1
+                yield value
+                last = raw
+                continue
+            line = raw.strip(_BLANK)
+            if line in {b"{", b"["} or (not last and _ARRAY_BEGINS.match(line) and _value(line)[1]):
+                rest = (each.rstrip(b"\n") for _, each in numbered)
+                text = b"\n".join([line, *rest]).decode("utf-8", "replace")
+                yield from self._over_lines(text, number)
+                last = b""
+            elif line:
+                yield from self._objects(line, number)
+                last = raw
+        last = last.strip(_BLANK)
+        if last.startswith(b"{") and not last.endswith(b"}") and receipt.unreadable:
+            number, why = receipt.unreadable[-1]
+            if "broken JSON" in why:
+                receipt.unreadable[-1] = (number, f"{why}: the log is cut off in this line")
+
+    def _reject(self, number: int, why: str) -> None:
+        self.receipt.lines += 1
+        why = f"{self.source}: {why}" if self.source else why
+        self.receipt.unreadable.append((number, why))
+
+    def _objects(self, line: bytes, number: int) -> Iterator[Event]:
+        value, why = _value(line)
+        if why:
+            yield from self._beside_text(line, number, why)
             return
-        if line:
-            yield from reading.objects(line, number)
-            last = raw
-    last = last.strip(_BLANK)
-    if last.startswith(b"{") and not last.endswith(b"}") and ledger.unreadable:
-        number, why = ledger.unreadable[-1]
-        if "broken JSON" in why:
-            ledger.unreadable[-1] = (number, f"{why}: the log is cut off in this line")
+        is_list = isinstance(value, list) and any(isinstance(each, dict) for each in value)
+        yield from self._only_objects(value if is_list else [value], number)
+
+    def _only_objects(self, values: Iterable[Json], number: int) -> Iterator[Event]:
+        for value in values:
+            if isinstance(value, dict):
+                self.receipt.lines += 1
+                yield value
+            else:
+                self._reject(number, f"JSON, but no object: {_kind(value)}")
+
+    def _beside_text(self, line: bytes, number: int, why: str) -> Iterator[Event]:
+        """The events of a line that is no JSON value; what is around them is unreadable."""
+        text = line.decode("utf-8", "replace")
+        done, begin = 0, text.find("{")
+        unread: list[str] = []
+        while begin >= 0:
+            value, end = _value_at(text, begin)
+            if is_event(value):
+                unread.append(text[done:begin])
+                self.receipt.lines += 1
+                self.prefixed += bool(unread[0])
+                self.prefix = self.prefix or unread[0]
+                yield well_formed(value)
+                done, begin = end, text.find("{", end)
+            else:
+                event = _EVENT_BEGINS.search(text, begin + 1)
+                begin = event.start() if event else -1
+        for part in (*unread, text[done:]):
+            if not done:
+                self._reject(number, why)
+            elif _UNSEEN.sub("", part):
+                what = "broken JSON" if part.startswith("{") else "text"
+                self._reject(number, f"{what} beside an event")
+
+    def _over_lines(self, text: str, number: int) -> Iterator[Event]:
+        """The objects of text whose values run over many lines; what is broken, by lines."""
+        if not text.startswith("["):
+            self.receipt.note("events of the log run over several lines; each counts as one")
+        else:
+            values, why = _value(text.encode())
+            if not why:
+                self.receipt.note("the log is one JSON array; its elements count as lines")
+                yield from self._only_objects(values, number)
+                return
+            self.receipt.note("the log is a JSON array that is broken or cut off")
+        at, counted_to, sound = 0, 0, True
+        while at < len(text):
+            if text[at] in " \t\r\n\f\v,[]":
+                at += 1
+                continue
+            number += text.count("\n", counted_to, at)
+            counted_to = at
+            value, end = _value_at(text, at)
+            if isinstance(value, dict) and (sound or is_event(value)):
+                self.receipt.lines += 1
+                yield well_formed(value)
+            else:
+                sound, end = False, text.find("\n", at)
+                end = end if end >= 0 else len(text)
+                yield from self._objects(text[at:end].strip().encode(), number)
+            at = end
 
 
 def _hashed(lines: Iterable[bytes], digest: Any) -> Iterator[bytes]:
@@ -122,85 +208,6 @@ def _as_utf8(lines: Iterator[bytes]) -> Iterator[bytes]:
         return
     yield first.removeprefix(_BYTE_ORDER_MARK)
     yield from lines
-
-
-class _Reading:
-    """Reads what is not one object on a line of its own."""
-
-    def __init__(self, ledger: Ledger, prefix: str) -> None:
-        self.ledger, self.prefix = ledger, prefix
-
-    def reject(self, number: int, why: str) -> None:
-        self.ledger.lines += 1
-        self.ledger.unreadable.append((number, f"{self.prefix}{why}"))
-
-    def objects(self, line: bytes, number: int) -> Iterator[Event]:
-        value, why = _value(line)
-        if why:
-            yield from self.beside_text(line, number, why)
-            return
-        is_list = isinstance(value, list) and any(isinstance(each, dict) for each in value)
-        yield from self.only_objects(value if is_list else [value], number)
-
-    def only_objects(self, values: Iterable[Json], number: int) -> Iterator[Event]:
-        for value in values:
-            if isinstance(value, dict):
-                self.ledger.lines += 1
-                yield value
-            else:
-                self.reject(number, f"JSON, but no object: {_kind(value)}")
-
-    def beside_text(self, line: bytes, number: int, why: str) -> Iterator[Event]:
-        """The events of a line that is no JSON value; what is around them goes to the ledger."""
-        text, ledger = line.decode("utf-8", "replace"), self.ledger
-        done, begin = 0, text.find("{")
-        unread: list[str] = []
-        while begin >= 0:
-            value, end = _value_at(text, begin)
-            if is_event(value):
-                unread.append(text[done:begin])
-                ledger.lines += 1
-                ledger.prefixed += bool(unread[0])
-                ledger.prefix = ledger.prefix or unread[0]
-                yield well_formed(value)
-                done, begin = end, text.find("{", end)
-            else:
-                event = _EVENT_BEGINS.search(text, begin + 1)
-                begin = event.start() if event else -1
-        for part in (*unread, text[done:]):
-            if not done:
-                self.reject(number, why)
-            elif _UNSEEN.sub("", part):
-                what = "broken JSON" if part.startswith("{") else "text"
-                self.reject(number, f"{what} beside an event")
-
-    def over_lines(self, text: str, number: int) -> Iterator[Event]:
-        """The objects of text whose values run over many lines; what is broken, by lines."""
-        if not text.startswith("["):
-            self.ledger.note("events of the log run over several lines; each counts as one")
-        else:
-            values, why = _value(text.encode())
-            if not why:
-                self.ledger.note("the log is one JSON array; its elements count as lines")
-                yield from self.only_objects(values, number)
-                return
-            self.ledger.note("the log is a JSON array that is broken or cut off")
-        at, counted_to, sound = 0, 0, True
-        while at < len(text):
-            if text[at] in " \t\r\n\f\v,[]":
-                at += 1
-                continue
-            number += text.count("\n", counted_to, at)
-            counted_to = at
-            value, end = _value_at(text, at)
-            if isinstance(value, dict) and (sound or is_event(value)):
-                self.ledger.lines += 1
-                yield well_formed(value)
-            else:
-                sound, end = False, text.find("\n", at)
-                end = end if end >= 0 else len(text)
-                yield from self.objects(text[at:end].strip().encode(), number)
-            at = end
 
 
 def _value(line: bytes) -> tuple[Json, str]:

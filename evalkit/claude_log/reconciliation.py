@@ -37,25 +37,15 @@ _MODELS_COSTS = "the models' costs in the result event do not add up to its tota
 
 @dataclass(slots=True)
 class Figures:
-    """What a session's figures amount to.
-
-    Attributes:
-        session: The session.
-        totals: What its result event says; None where there is none.
-        usage: All that it used: what the result says, else what the messages say.
-        is_output_known: Whether the output tokens in it are a fact.
-        prices: Model, as the result event names it, to the price that explains its cost.
-        priced: Whether every call that the log shows has a cost.
-        remainder: Model to what belongs to it but to no span: tokens by kind and ``cost_usd``.
-        differences: The same for the receipt, with reasons.
-    """
+    """What a session's figures amount to."""
 
     session: Session
     totals: Totals | None
-    usage: Usage
+    usage: Usage  # all of it: what the result says, else what the messages say
     is_output_known: bool
-    prices: dict[str, StatedPrice] = field(default_factory=dict)
-    priced: bool = False
+    prices: dict[str, StatedPrice] = field(default_factory=dict)  # by the result's names of models
+    priced: bool = False  # every call that the log shows has a cost
+    # model to what belongs to it but to no span: tokens by kind and ``cost_usd``
     remainder: dict[str, dict[str, Json]] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
 

@@ -31,28 +31,18 @@ _FAILURES = ("error_message", "error_code", "stderr")
 
 @dataclass(slots=True, eq=False)
 class ToolCall:
-    """One use of a tool.
-
-    Attributes:
-        name: The tool; empty where the log shows only the result.
-        end: When its result was logged; None where the log has none.
-        output: What it answered: text, or content blocks.
-        duration_ms: How long it took, where it said so itself.
-        denied: Whether it was not permitted to run.
-        facts: Further attributes of its span; those of calls, threads and sessions, too.
-        agent: The subagent that it started.
-    """
+    """One use of a tool; ``facts``, here and below, are further attributes of the span."""
 
     tool_use_id: str
-    name: str
+    name: str  # empty where the log shows only the result
     start: Tick
     input: Json = None
-    end: Tick | None = None
-    output: Json = None
+    end: Tick | None = None  # of its result
+    output: Json = None  # text, or content blocks
     failed: bool = False
     answered: bool = False
-    duration_ms: int | None = None
-    denied: bool = False
+    duration_ms: int | None = None  # where it said so itself
+    denied: bool = False  # it was not permitted to run
     facts: dict[str, Json] = field(default_factory=dict)
     agent: Subagent | None = None
 
@@ -113,34 +103,23 @@ class ToolCalls:
 
 @dataclass(slots=True, eq=False)
 class ModelCall:
-    """One message of the API, which the log spreads over several lines.
-
-    Attributes:
-        start: When the model had all that it answers to.
-        inputs: The messages that were new to the model, in Anthropic's format.
-        blocks: What it wrote, in Anthropic's format.
-        usage: Tokens as logged; the output is often a placeholder. None where none are logged.
-        logged_usage: The usage as the latest line has it.
-        output_basis: How the output tokens are known; empty where they are not.
-        partial: Whether the log has only a part of it.
-        cost: USD for what it read and what it wrote; None where the log does not determine it.
-    """
+    """One message of the API, which the log spreads over several lines."""
 
     message_id: str
     model: str
-    start: Tick
+    start: Tick  # when the model had all that it answers to
     end: Tick
-    inputs: list[Json] = field(default_factory=list)
-    blocks: list[Json] = field(default_factory=list)
-    usage: Usage | None = None
-    logged_usage: Json = None
-    output_basis: str = ""
+    inputs: list[Json] = field(default_factory=list)  # messages that were new to the model
+    blocks: list[Json] = field(default_factory=list)  # both in Anthropic's format
+    usage: Usage | None = None  # its output is often a placeholder
+    logged_usage: Json = None  # as the latest line has it
+    output_basis: str = ""  # how the output tokens are known; empty where they are not
     stop_reason: str = ""
     error: str = ""
-    partial: bool = False
+    partial: bool = False  # the log has only a part of it
     facts: dict[str, Json] = field(default_factory=dict)
     tools: list[ToolCall] = field(default_factory=list)
-    cost: tuple[float, float] | None = None
+    cost: tuple[float, float] | None = None  # USD for what it read and wrote, if determined
 
     @property
     def synthetic(self) -> bool:
@@ -163,20 +142,13 @@ class ModelCall:
 
 @dataclass(slots=True, eq=False)
 class Thread:
-    """One line of conversation: the main agent's, or a subagent's.
+    """One line of conversation: the main agent's, or a subagent's."""
 
-    Attributes:
-        last: The latest of its events; the next call begins there.
-        waiting: Messages that the next call will read.
-        prompt: What it was first asked.
-        strays: Tools without the message that asked for them.
-    """
-
-    last: Tick
+    last: Tick  # the latest of its events; the next call begins there
     calls: list[ModelCall] = field(default_factory=list)
-    waiting: list[Json] = field(default_factory=list)
+    waiting: list[Json] = field(default_factory=list)  # messages that the next call will read
     prompt: Json = None
-    strays: list[ToolCall] = field(default_factory=list)
+    strays: list[ToolCall] = field(default_factory=list)  # without the message that asked for them
     facts: dict[str, Json] = field(default_factory=dict)
 
     @property
@@ -198,29 +170,19 @@ class Thread:
 
 @dataclass(slots=True, eq=False)
 class Subagent:
-    """An agent that a tool call started; what the log does not say is empty.
-
-    Attributes:
-        kind: Its type, such as ``Explore``.
-        background: Whether its caller went on meanwhile.
-        status: How it ended: ``completed``, ``failed``, …
-        answer: What it handed back.
-        model: Who spoke, as the tool's result says.
-        closing: Tokens of its last message, as the tool's result says.
-        aside: The ticks of its own transcript, if its messages come from one.
-    """
+    """An agent that a tool call started; what the log does not say is empty."""
 
     thread: Thread
     agent_id: str = ""
     kind: str = ""
-    background: bool = False
+    background: bool = False  # its caller went on meanwhile
     end: Tick | None = None
-    status: str = ""
+    status: str = ""  # completed, failed, …
     answer: Json = None
-    model: str = ""
+    model: str = ""  # both this and ``closing``, its last message's tokens, by the tool's result
     closing: Usage | None = None
     facts: dict[str, Json] = field(default_factory=dict)
-    aside: Line | None = None
+    transcript: Line | None = None  # of its own, if its messages come from one
 
     @property
     def outcome(self) -> tuple[Status, str]:
@@ -232,20 +194,13 @@ class Subagent:
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """From one init event to its result event.
+    """From one init event to its result event; of a step, where its case is done in steps."""
 
-    Attributes:
-        session_id: Claude Code's id; several sessions of a log may share one.
-        line: Its events in time.
-        result: Its result event; None where the log ends before it.
-        step: The step of the case that it is of; empty where a case is not done in steps.
-    """
-
-    session_id: str
+    session_id: str  # several sessions of a log may share one
     line: Line
     main: Thread
     has_init: bool = False
-    result: dict[str, Json] | None = None
+    result: dict[str, Json] | None = None  # None where the log ends before it
     facts: dict[str, Json] = field(default_factory=dict)
     step: str = ""
 

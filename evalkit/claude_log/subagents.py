@@ -45,11 +45,8 @@ _FIGURES = {
 class Tasks:
     """What system events and tool results say about subagents and other tasks.
 
-    Attributes:
-        trim: Shortens what they say.
-        tools: Tool calls by their id.
-        started: Calls that started a subagent; those inside a subagent after the call that
-            started it.
+    ``started`` are the calls that started a subagent; those inside one follow the call that
+    started it.
     """
 
     trim: Trimmer
@@ -117,12 +114,7 @@ class Tasks:
             agent.facts["evalkit.subagent.error"] = self.trim.text(error, "subagent's error")
 
     def add_result(self, tool: ToolCall, result: Mapping[str, Json]) -> None:
-        """Add the result of a tool, if it says anything about a subagent.
-
-        Args:
-            tool: The call, with its output.
-            result: The event's ``tool_use_result``.
-        """
+        """Add the result of a tool (its ``tool_use_result``), if it tells of a subagent."""
         text, agent_id = plain_text(tool.output), id_of(result.get("agentId"))
         is_agent = tool.name in AGENT_TOOLS and not tool.failed
         if tool.agent is None and not is_agent and not agent_id:
@@ -189,25 +181,24 @@ def anchor(started: Iterable[ToolCall]) -> None:
     """Let transcripts, which always have times, tell a log without them when it was."""
     for tool in started:
         agent = tool.agent
-        stamped = agent.aside.stamped if agent is not None and agent.aside is not None else []
-        if agent is None or not stamped:
+        if agent is None or agent.transcript is None or not (stamps := agent.transcript.stamps):
             continue
         if tool.start.stamp is None:
-            tool.start.stamp = stamped[0].stamp
+            tool.start.stamp = stamps[0][1]
         if agent.end is not None and agent.end.stamp is None:
-            agent.end.stamp = stamped[-1].stamp
+            agent.end.stamp = stamps[-1][1]
 
 
 def lay_out_transcripts(started: Iterable[ToolCall]) -> None:
     """Give the transcripts' ticks their place in time, callers' first."""
     for tool in started:
         agent = tool.agent
-        if agent is None or agent.aside is None:
+        if agent is None or agent.transcript is None:
             continue
-        drop_outliers(agent.aside.ticks)
+        drop_outliers(agent.transcript.ticks)
         end = agent.end or tool.end or tool.start
-        agent.aside.duration = max(0, end.at - tool.start.at) or None
-        lay_out([agent.aside], tool.start.at)
+        agent.transcript.duration = max(0, end.at - tool.start.at) or None
+        lay_out([agent.transcript], tool.start.at)
 
 
 # -- a subagent's last message, of which often only the result of its tool tells -----------------

@@ -10,13 +10,12 @@ from __future__ import annotations
 import datetime as dt
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from evalkit.core.content import text_of
-from evalkit.core.results import LONGEST_S
-from evalkit.jsonable import Json, is_number
+from evalkit.jsonable import Json
 
 MILLISECOND = 1_000_000
 
@@ -24,9 +23,7 @@ _EARLIEST = 946_684_800 * 10**9  # 2000: before it a timestamp is a mistake
 _LATEST = 4_102_444_800 * 10**9  # 2100
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
-_SHORT = 10
-"""Times that span less than this part of a duration are not those of the events."""
-
+_SHORT = 10  # times that span less than this part of a duration are not those of the events
 _DATE = re.compile(
     r"(?<!\d)(20\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])"
     r"(?:[T_-]?([01]\d|2[0-3])[:-]?([0-5]\d)(?:[:-]?([0-5]\d))?)?(?!\d)"
@@ -35,12 +32,10 @@ _DATE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """When something began, where no event says so.
+    """When something began, where no event says so: nanoseconds since the epoch.
 
-    Attributes:
-        ns: Nanoseconds since the epoch.
-        inferred: Whether it was inferred (a date in the run id, a file's time) instead of stated.
-        source: Where it comes from, for people.
+    ``inferred`` from a date in the run id or a file's time rather than stated; ``source`` says
+    from where, for people.
     """
 
     ns: int
@@ -79,10 +74,8 @@ def start_of(logged_ns: int | None, stated: Json, run_id: str, modified_ns: int)
 class Tick:
     """One event on a time line; spans begin and end at ticks.
 
-    Attributes:
-        stamp: What the log says, in nanoseconds since the epoch; None where it says nothing.
-        place: Which event of the log it is, counted from zero.
-        at: Where it lies in the end, in nanoseconds since the epoch.
+    ``stamp`` is what the log says, None where it says nothing; ``at`` is where the tick lies in
+    the end (both nanoseconds since the epoch); ``place`` counts the log's events from zero.
     """
 
     stamp: int | None = None
@@ -92,20 +85,15 @@ class Tick:
 
 @dataclass(slots=True)
 class Line:
-    """The ticks of one session, in the log's order.
-
-    Attributes:
-        ticks: At least one.
-        duration: How long the session took, in nanoseconds; None where the log is silent.
-    """
+    """The ticks of one session, at least one, in the log's order; ``duration`` in nanoseconds."""
 
     ticks: list[Tick]
     duration: int | None = None
 
     @property
-    def stamped(self) -> list[Tick]:
-        """Those with a time of their own."""
-        return [tick for tick in self.ticks if tick.stamp is not None]
+    def stamps(self) -> list[tuple[int, int]]:
+        """The ticks with a time of their own, by their index."""
+        return [(i, tick.stamp) for i, tick in enumerate(self.ticks) if tick.stamp is not None]
 
     @property
     def length(self) -> int:
@@ -113,6 +101,16 @@ class Line:
         if self.duration is not None:
             return self.duration
         return (len(self.ticks) - 1) * MILLISECOND
+
+    def begin(self, otherwise: int = 0) -> int:
+        """When it began: at its first stamp, or before that by its share of the duration."""
+        if not (known := self.stamps):
+            return otherwise
+        (first, begin), (last, end) = known[0], known[-1]
+        outside = first + len(self.ticks) - 1 - last
+        if not outside or self.duration is None:
+            return begin
+        return begin - max(0, self.duration - (end - begin)) * first // outside
 
 
 def parse_time(raw: Json) -> int | None:
@@ -132,15 +130,6 @@ def parse_time(raw: Json) -> int | None:
     else:
         return None
     return ns if _EARLIEST <= ns < _LATEST else None
-
-
-def parse_duration(raw: Json, note: Callable[[str], None]) -> int | None:
-    """How long a session took in nanoseconds, of milliseconds; ``note`` hears of what is none."""
-    if is_number(raw) and 0 <= raw < LONGEST_S * 1000:
-        return int(raw) * MILLISECOND or None
-    if raw is not None:
-        note(f"duration_ms, {str(raw)[:40]}, is no time that a session takes")
-    return None
 
 
 def align_times(
@@ -171,21 +160,14 @@ def align_times(
 def drop_outliers(ticks: Iterable[Tick]) -> int:
     """Forget the fewest timestamps that leave the others in order; how many they were."""
     stamped = [tick for tick in ticks if tick.stamp is not None]
-    keep = _longest_rise([tick.stamp or 0 for tick in stamped])
-    for index, tick in enumerate(stamped):
-        if index not in keep:
-            tick.stamp = None
-    return len(stamped) - len(keep)
-
-
-def _longest_rise(values: Sequence[int]) -> set[int]:
-    """Indices of a longest subsequence that never falls (patience sorting)."""
-    if all(a <= b for a, b in pairwise(values)):
-        return set(range(len(values)))
+    stamps = [tick.stamp or 0 for tick in stamped]
+    if all(a <= b for a, b in pairwise(stamps)):
+        return 0
+    # patience sorting: a longest subsequence that never falls
     tops: list[int] = []
     top_index: list[int] = []
     before: list[int] = []
-    for index, value in enumerate(values):
+    for index, value in enumerate(stamps):
         pile = bisect_right(tops, value)
         before.append(top_index[pile - 1] if pile else -1)
         tops[pile : pile + 1] = [value]
@@ -195,11 +177,14 @@ def _longest_rise(values: Sequence[int]) -> set[int]:
     while at >= 0:
         keep.add(at)
         at = before[at]
-    return keep
+    for index, tick in enumerate(stamped):
+        if index not in keep:
+            tick.stamp = None
+    return len(stamped) - len(keep)
 
 
 def lay_out(lines: Sequence[Line], start: int) -> None:
-    """Give every tick its place in time.
+    """Give every tick its place in time, spread evenly between those that are known.
 
     Sessions without any timestamp follow the one before them, or precede the one after them.
 
@@ -209,15 +194,17 @@ def lay_out(lines: Sequence[Line], start: int) -> None:
     """
     for line in lines:
         _make_room(line)
-    first_known = next((i for i, line in enumerate(lines) if line.stamped), None)
-    if first_known is not None:
-        start = _begin(lines[first_known]) - sum(line.length for line in lines[:first_known])
+    first = next((i for i, line in enumerate(lines) if line.stamps), None)
+    if first is not None:
+        start = lines[first].begin() - sum(line.length for line in lines[:first])
     for line in lines:
-        if line.stamped:
-            _between_stamps(line)
-        else:
-            _spread(line.ticks, start, start + line.length)
-        start = line.ticks[-1].at
+        ticks, known, begin = line.ticks, line.stamps, line.begin(start)
+        lasts = (line.duration or 0) if known else line.length
+        end = max([begin + lasts, *(stamp for _, stamp in known[-1:])])
+        for (a, since), (b, until) in pairwise([(0, begin), *known, (len(ticks) - 1, end)]):
+            for i in range(a, b + 1):
+                ticks[i].at = since + (until - since) * (i - a) // max(1, b - a)
+        start = ticks[-1].at
 
 
 def _make_room(line: Line) -> None:
@@ -231,40 +218,3 @@ def _make_room(line: Line) -> None:
     is_short = first is last or (both and seen < line.length // _SHORT)
     if is_short and line.duration is not None:
         line.ticks.insert(0, Tick())
-
-
-def _begin(line: Line) -> int:
-    """When a session with timestamps began: at its first tick, or before it by its share."""
-    ticks = line.ticks
-    known = [(i, tick.stamp) for i, tick in enumerate(ticks) if tick.stamp is not None]
-    (first, begin), (last, end) = known[0], known[-1]
-    outside = first + len(ticks) - 1 - last
-    if not outside or line.duration is None:
-        return begin
-    slack = max(0, line.duration - (end - begin))
-    return begin - slack * first // outside
-
-
-def _between_stamps(line: Line) -> None:
-    """Spread the ticks between known ones, and those outside over what is left of the duration."""
-    ticks = line.ticks
-    known = [i for i, tick in enumerate(ticks) if tick.stamp is not None]
-    for i in known:
-        ticks[i].at = ticks[i].stamp or 0
-    begin = _begin(line)
-    end = ticks[known[-1]].at
-    if line.duration is not None:
-        end = max(end, begin + line.duration)
-    if known[0] > 0:
-        _spread(ticks[: known[0] + 1], begin, ticks[known[0]].at)
-    for a, b in pairwise(known):
-        if b - a > 1:
-            _spread(ticks[a : b + 1], ticks[a].at, ticks[b].at)
-    if known[-1] < len(ticks) - 1:
-        _spread(ticks[known[-1] :], ticks[known[-1]].at, end)
-
-
-def _spread(ticks: Sequence[Tick], begin: int, end: int) -> None:
-    steps = max(1, len(ticks) - 1)
-    for i, tick in enumerate(ticks):
-        tick.at = begin + (end - begin) * i // steps

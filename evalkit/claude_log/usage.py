@@ -39,13 +39,10 @@ _ROUND = 1e-6  # of how far from a whole number a price may be: by chance, one i
 
 @dataclass(frozen=True, slots=True)
 class StatedPrice:
-    """What a model costs by a log's own figures.
+    """What a model costs by a log's own figures: USD for a million input tokens, read afresh.
 
-    Attributes:
-        per_million: USD for a million input tokens, read afresh.
-        total: The usage that shows it, its cache writes told apart as they were priced.
-        by_duration: Whether cache writes kept for an hour cost more; older versions of Claude
-            Code priced all alike.
+    ``total`` is the usage that shows it, its cache writes told apart as they were priced; unless
+    ``by_duration``, those kept for an hour cost no more, as with older versions of Claude Code.
     """
 
     per_million: float
@@ -62,27 +59,19 @@ class StatedPrice:
 
 @dataclass(frozen=True, slots=True)
 class ModelTotal:
-    """One model's share of a session.
-
-    Attributes:
-        model: Its name, as the result event writes it; empty where that names no models.
-        usage: Its tokens.
-        cost: USD for them; None where the log does not say.
-        searches: Web searches that the API ran for it.
-    """
+    """One model's share of a session; an empty name where the result event names no models."""
 
     model: str
     usage: Usage
     cost: float | None = None
-    searches: int = 0
+    searches: int = 0  # on the web, by the API
 
     def price(self, hour_writes: int) -> StatedPrice | None:
         """The price that explains the cost; None where none does.
 
-        Args:
-            hour_writes: Cache writes, among the calls the log shows, that are kept for an hour.
-                The totals do not tell cache writes apart: those of calls that are not shown are
-                tried as all of one duration, and at last all writes as priced alike.
+        The totals do not tell cache writes apart: besides the ``hour_writes`` among the calls
+        that the log shows, which are kept for an hour, all writes are tried as of one duration,
+        and at last as priced alike.
         """
         paid = (self.cost or 0.0) - self.searches * WEB_SEARCH_USD
         if paid <= 0:
@@ -101,18 +90,11 @@ class ModelTotal:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What one session used.
-
-    Attributes:
-        models: Share of each model, helpers and subagents included.
-        main: The main thread's tokens; None where the log does not say.
-        last_messages: Tokens of the main thread's last messages, their output final.
-        cost: USD for the session; None where the log does not say.
-    """
+    """What one session used, helpers and subagents included, as far as the log says."""
 
     models: tuple[ModelTotal, ...] = ()
-    main: Usage | None = None
-    last_messages: tuple[Usage, ...] = ()
+    main: Usage | None = None  # the main thread's tokens
+    last_messages: tuple[Usage, ...] = ()  # of the main thread; their output is final
     cost: float | None = None
 
     @property
@@ -126,10 +108,7 @@ class Totals:
         return total(share.usage for share in self.models)
 
     def share_of(self, model: str) -> ModelTotal | None:
-        """The share of the model that goes by this name or one that means the same.
-
-        A call that names no model is the only model's there is.
-        """
+        """The share of the model of this name, or of one that means the same."""
         exact = [share for share in self.models if model in {share.model, ""}]
         alike = exact or [s for s in self.models if model_key(s.model) == model_key(model)]
         return alike[0] if len(alike) == 1 else None

@@ -33,6 +33,9 @@ VERDICTS = {
 }
 """What each verdict means."""
 
+_LONGEST_REASON = 80
+_MOST_REASONS = 60
+_OTHER_REASONS = "events of further kinds"
 MOST_LINES = 5
 """Unreadable lines that are named before the rest is only counted."""
 
@@ -67,11 +70,11 @@ def verdict_on(differences: Iterable[Difference]) -> str:
     return f"reconciled, {gravest} from the result" if gravest else "differs"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Receipt:
-    """What became of every line of one log.
+    """What became of every line of one log; kept while the log is read.
 
-    ``used + sum(skipped.values()) + len(unreadable) == lines`` always holds.
+    ``used + sum(skipped.values()) + len(unreadable) == lines`` holds in the end.
 
     Attributes:
         lines: Lines that are not blank, of the log and of its subagents' transcripts; of a log
@@ -86,23 +89,44 @@ class Receipt:
         differences: The figures that do not agree; empty when reconciled.
         masked: Kind of secret to number of places where it was masked.
         truncated: Values that were shortened because of their size, and the characters left out.
-        notes: Everything else a reader must know, such as inferred times.
+        notes: Everything else a reader must know, such as inferred times, each once.
     """
 
     lines: int = 0
     used: int = 0
-    skipped: Mapping[str, int] = field(default_factory=dict)
-    unreadable: tuple[tuple[int, str], ...] = ()
+    skipped: Counter[str] = field(default_factory=Counter)
+    unreadable: list[tuple[int, str]] = field(default_factory=list)
     sessions: int = 0
     verdict: str = "incomplete"
-    differences: tuple[Difference, ...] = ()
-    masked: Mapping[str, int] = field(default_factory=dict)
-    truncated: Mapping[str, int] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    differences: list[Difference] = field(default_factory=list)
+    masked: Counter[str] = field(default_factory=Counter)
+    truncated: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+
+    def settle(self, reason: str | None) -> None:
+        """Book a line that was read: None if it was used, else why it was skipped."""
+        if reason is None:
+            self.used += 1
+            return
+        reason = reason[:_LONGEST_REASON]
+        known = reason in self.skipped or len(self.skipped) < _MOST_REASONS
+        self.skipped[reason if known else _OTHER_REASONS] += 1
+
+    def use_after_all(self, reason: str, lines: int) -> None:
+        """Book lines as used that were skipped for a reason which proved untrue."""
+        self.skipped[reason if reason in self.skipped else _OTHER_REASONS] -= lines
+        self.skipped += Counter()  # without those that none is left of
+        self.used += lines
+
+    def note(self, text: str) -> None:
+        """Keep something that a reader must know."""
+        if text not in self.notes:
+            self.notes.append(text)
 
     def as_dict(self) -> dict[str, Json]:
         """The receipt as it is written to ``receipt.json``."""
-        return asdict(self)
+        counts = ("skipped", "masked", "truncated")
+        return asdict(self) | {name: dict(sorted(getattr(self, name).items())) for name in counts}
 
     def in_words(self) -> dict[str, str]:
         """What became of the log, by heading. Words of the log itself may be among it."""
@@ -135,7 +159,7 @@ class Receipt:
 
 
 def _listed(counts: Mapping[str, int], form: str) -> str:
-    return "\n".join(form.format(name=name, count=count) for name, count in counts.items())
+    return "\n".join(form.format(name=name, count=n) for name, n in sorted(counts.items()))
 
 
 @dataclass(frozen=True, slots=True)

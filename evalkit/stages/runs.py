@@ -29,7 +29,7 @@ def log_results(
         say: Told the progress, a line at a time.
 
     Returns:
-        See :func:`evalkit.flows.log.results.log_results`.
+        See :meth:`evalkit.flows.log_results.RunLogger.log`.
 
     Raises:
         InputError: config or run are wrong.
@@ -37,16 +37,10 @@ def log_results(
         StoreError: MLflow answered with an error; nothing was written.
         Unfinished: MLflow failed on the way; running again finishes.
     """
-    from evalkit.flows.log import results
+    from evalkit.flows.log_results import RunLogger
 
-    found = workspace.run(run_id)
-    return results.log_results(
-        found,
-        workspace.store,
-        seed_names=names == "seed",
-        dataset=_dataset(workspace, dataset_name),
-        say=say,
-    )
+    found, dataset = workspace.run(run_id), _dataset(workspace, dataset_name)
+    return RunLogger(found, workspace.store, names == "seed", dataset, say).log()
 
 
 def push_feedback(

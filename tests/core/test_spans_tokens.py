@@ -66,7 +66,7 @@ def test_usage_that_every_line_repeats_counts_once() -> None:
     }
     assert tokens(second)["output_tokens"] == 40
     assert trace.receipt.verdict == "reconciled"
-    assert trace.receipt.differences == ()
+    assert trace.receipt.differences == []
 
 
 def test_costs_of_calls_follow_from_the_logs_own_price() -> None:

@@ -99,7 +99,7 @@ def test_a_line_that_is_no_object_is_named_with_its_number(line: bytes, why: str
     first = build_lines([line + b"\n", *lines])
     last = build_lines([*lines, line])
     assert [number for number, _ in first.receipt.unreadable] == [1]
-    assert last.receipt.unreadable == ((len(LOG) + 1, why),)
+    assert last.receipt.unreadable == [(len(LOG) + 1, why)]
     assert outline(first) == outline(last) == outline(build(LOG))
 
 

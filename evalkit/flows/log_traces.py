@@ -1,32 +1,63 @@
-"""The trace that an execution of a run becomes, and what of its origin is known; asks no store."""
+"""What a run and its executions become in MLflow, and what of its origin is known; no store."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from evalkit.adapters.files.commit import head_of
 from evalkit.adapters.files.log_file import INPUT, LogFile
 from evalkit.adapters.files.run import RunFiles
-from evalkit.claude_log.accounting import Ledger
 from evalkit.claude_log.content_blocks import Trimmer
 from evalkit.claude_log.log_trace import MAX_VALUE_CHARS, build_trace
 from evalkit.claude_log.timing import Start, start_of
 from evalkit.claude_log.usage import reported_usage
 from evalkit.core import describe
+from evalkit.core.executions import is_failed
 from evalkit.core.masking import mask_json, mask_text
 from evalkit.core.receipt import WHOLE_RUN, Receipt
-from evalkit.core.results import Usage
+from evalkit.core.results import Run, Usage
+from evalkit.core.score_values import beyond_floats
 from evalkit.core.spans import Span, Status, Trace
 from evalkit.entities import STUB_TAG
 from evalkit.errors import LogRefused
 from evalkit.jsonable import Json, canonical, derive_id
+from evalkit.store import RunRecord
 
 STUB_BUILDER = "evalkit stub 1"
 """Part of every stub's content hash, as the builder's is of logs'."""
 
 _STATED_COMMIT = "commit_sha"  # the harness's name for it in its snapshot
+
+
+def record_of(found: RunFiles, key: str, first: LogFile | RunFiles) -> RunRecord:
+    """The run as MLflow is to hold it; ``first`` tells a time where no file says one."""
+    project, run = found.project, found.run
+    start = began(found, first.modified_ns())
+    return RunRecord(
+        key=key,
+        name=run.run_id,
+        params=describe.params(project, run),
+        metrics=tuple(describe.metrics(project, run).items()),
+        tags=describe.tags(project, run),
+        start_ms=start.ns // 10**6,
+        end_ms=start.ns // 10**6 + round((run.usage.duration_s or 0) * 1000),
+        status="FAILED" if is_failed(run) else "FINISHED",
+        is_time_inferred=start.inferred,
+        lasting=_commit_of(found, start),
+    )
+
+
+def about_scores(run: Run) -> Iterator[str]:
+    """What people should know of a run's scores."""
+    empty = sum(s.value is None and not s.error for s in run.scores)
+    if empty:
+        yield f"{empty} scores have neither value nor error; they stand in the table only"
+    yield from beyond_floats((s.case_id, s.judge, s.value) for s in run.scores)
+    if not run.scores:
+        yield "there are no scores; judge feedback that stands in MLflow is left as it is"
 
 
 def trace_of(found: RunFiles, log: LogFile, key: str) -> Trace:
@@ -81,7 +112,7 @@ def stub_of(
     """
     usage, trace_id = found.run.usage_of(case_id), describe.trace_id(key, case_id)
     name = found.run.run_id if case_id is None else case_id
-    trim = Trimmer(MAX_VALUE_CHARS, Ledger())
+    trim = Trimmer(MAX_VALUE_CHARS, Receipt())
     asked = trim.value(mask_json(found.given(case_id)), "input")
     answered = trim.value(mask_json(_output(found, case_id)), "output")
     why = mask_text(refused.problems[0].message if refused else "there is no log of it")[0]
@@ -171,7 +202,7 @@ def began(found: RunFiles, modified_ns: int) -> Start:
     return start_of(found.first_ns, found.started, found.run.run_id, modified_ns)
 
 
-def commit_of(found: RunFiles, start: Start) -> dict[str, str]:
+def _commit_of(found: RunFiles, start: Start) -> dict[str, str]:
     """Run tags with the commit: the snapshot's, else HEAD of the project's repository if it fits.
 
     It fits where the run lies in that repository and began after the commit was made. MLflow

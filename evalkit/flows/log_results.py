@@ -1,0 +1,307 @@
+"""A finished run becomes an MLflow run, with one trace per case; what stands there is counted."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from evalkit.adapters.files.companions import companions
+from evalkit.adapters.files.run import RunFiles
+from evalkit.core import describe
+from evalkit.core.executions import executions
+from evalkit.core.feedback import masked, merge
+from evalkit.core.masking import MASKED
+from evalkit.core.placement import Placement
+from evalkit.core.receipt import WHOLE_RUN, Receipt, Receipts
+from evalkit.core.spans import Trace
+from evalkit.entities import (
+    CASE_TAG,
+    HASH_TAG,
+    REQUEST_TAG,
+    RUN_TAG,
+    Assessment,
+    Changes,
+    StoredTrace,
+)
+from evalkit.errors import LogRefused, StoreError, Unfinished
+from evalkit.flows.log_traces import about_scores, record_of, stub_of, trace_of
+from evalkit.flows.trace_index import find_traces
+from evalkit.jsonable import Json
+from evalkit.store import Store, Written, as_kept
+
+PROGRESS = 25
+"""Traces between two lines of progress."""
+
+AGAIN = "Run the same command again to finish."
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A trace on its way; ``gone`` is feedback on its earlier version, taken back in the end."""
+
+    name: str
+    spans: int
+    wanted: int
+    gone: Changes
+
+
+@dataclass
+class RunLogger:
+    """Logs one run; a second time only what has changed since.
+
+    Attributes:
+        found: The run.
+        store: Where to log it.
+        seed_names: Name judge feedback ``{case_id}/{judge}`` on every trace, not only on those
+            that hold several cases.
+        dataset: The dataset that mirrors the cases; it is linked if it is there.
+        say: Told the progress, a line at a time.
+    """
+
+    found: RunFiles
+    store: Store
+    seed_names: bool = False
+    dataset: str = ""
+    say: Callable[[str], None] = lambda _: None
+    run_id: str = ""
+    counts: Counter[str] = field(default_factory=Counter)
+    written: bool = False  # whether anything had to be
+    notes: list[str] = field(default_factory=list)
+    # by case or ``WHOLE_RUN``: its log's receipt, why that gives no steps, and why MLflow did not
+    # take its trace
+    receipts: dict[str, Receipt] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    unwritten: dict[str, str] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)  # cases without a log
+    standing: set[str] = field(default_factory=set)  # cases whose traces stand in MLflow
+    _sent: dict[str, _Sent] = field(default_factory=dict)
+    _late: list[Changes] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.logs = {log.case_id: log for log in self.found.logs()}
+        self.experiment_id = self.store.experiment(self.found.project.experiment, create=True)
+        self.key = describe.run_key(self.experiment_id, self.found.project, self.found.run.run_id)
+
+    def log(self) -> dict[str, Json]:
+        """Log the run.
+
+        Returns:
+            The stage's report. ``params``, ``metrics``, ``traces``, ``spans``, ``assessments``
+            and ``table_rows`` count what stands in MLflow; ``written`` is False where nothing
+            had changed; ``receipt`` sums the receipts of all logs.
+
+        Raises:
+            StoreError: MLflow failed before anything was written.
+            Unfinished: MLflow failed on the way, or did not take a trace; the report says what
+                stands.
+        """
+        try:
+            traces = find_traces(self.found, self.store, self.experiment_id)
+            self.written = bool(traces.moved)
+            self.placement = Placement(
+                self.found.run, list(self.logs), traces.index, self.key, seed_names=self.seed_names
+            )
+            self.notes += [*self.found.run.notes, *map(str, self.found.project.doubts)]
+            self.notes += [*traces.index.notes, *about_scores(self.found.run)]
+            self.notes += [str(p) for log in self.logs.values() for p in log.passed_over.values()]
+            self._write_run()
+            self._link_dataset()
+            self._adopt()
+            self._write_traces()
+            self._write_feedback()
+            self._write_artifacts()
+        except StoreError as error:
+            if not self.run_id:
+                raise
+            raise Unfinished(f"{error}\n{AGAIN}", self.report()) from error
+        if self.unwritten:
+            lost = "\n".join(f"{case}: {why}" for case, why in self.unwritten.items())
+            raise Unfinished(f"MLflow did not take every trace.\n{lost}\n{AGAIN}", self.report())
+        return self.report()
+
+    def _write_run(self) -> None:
+        record = record_of(self.found, self.key, next(iter(self.logs.values()), self.found))
+        outcome = self.store.write_run(self.experiment_id, record)
+        self.run_id = outcome.run_id
+        self.written = self.written or outcome.written
+        self.notes += outcome.notes
+        if gone := [name for name in outcome.others if describe.is_of_judge(name)]:
+            what = f"figures of judges that the run no longer has stay: {', '.join(gone)}"
+            self.notes.append(f"{what}; MLflow cannot delete metrics")
+        self.counts.update(metrics=len(record.metrics), params=len(record.params))
+
+    def _link_dataset(self) -> None:
+        linked = self.store.link_dataset(self.run_id, self.experiment_id, self.dataset)
+        self.written |= linked == "linked"
+        if linked != "missing":
+            return
+        what = "no dataset is named: the run is linked to none; name one with --dataset-name"
+        if self.dataset:
+            what = f"there is no dataset {self.dataset} in MLflow yet: the run is linked to none"
+            what += "; run sync-dataset, then log-results again"
+        self.notes.append(what)
+
+    def _adopt(self) -> None:
+        """Mark the traces that the harness recorded itself, so that they are ours too.
+
+        All that stand are linked to this run: another that had them may have been deleted.
+        """
+        if taken := self.placement.unlinked(self.run_id):
+            self.store.adopt_traces(self.run_id, taken)
+            self.written = True
+        if new := sum(RUN_TAG not in trace.tags for trace in self.placement.index.traces):
+            self.notes.append(f"{new} traces that the harness recorded itself are used")
+
+    def _write_traces(self) -> None:
+        total = len(self.placement.wanted_traces)
+        writing = self.store.write_traces(self.experiment_id, self.run_id, self._changed())
+        for done, outcome in enumerate(writing, start=1):
+            self.written = True
+            self._book(outcome)
+            if done % PROGRESS == 0 or done == total:
+                self.say(f"{done - len(self.unwritten)} of {total} traces written")
+
+    def _book(self, outcome: Written) -> None:
+        sent = self._sent[outcome.trace_id]
+        self.notes += [f"{sent.name}: {notice}" for notice in outcome.notices]
+        if outcome.error:
+            self.unwritten[sent.name] = outcome.error
+        else:
+            self._count(sent.name, sent.spans, sent.wanted)
+            self._late.append(sent.gone)
+
+    def _count(self, name: str, spans: int, assessments: int) -> None:
+        self.standing.add(name)
+        self.counts["spans"] += spans
+        self.counts["assessments"] += assessments
+
+    def _changed(self) -> Iterator[tuple[Trace, tuple[Assessment, ...]]]:
+        """The traces that have to be written, built one at a time.
+
+        A trace that stands as its log says only gets, later, the judge feedback that it lacks.
+        So does one that the harness recorded, which is never built a second time, and one whose
+        log is gone or gives no trace any more.
+        """
+        standing = self.placement.standing()
+        for case_id in self.placement.wanted_traces:
+            name = _name(case_id)
+            stored = standing.get(name)
+            if stored is not None and stored.is_recorded:
+                continue
+            trace = self._build(case_id, stored)
+            if trace is None:
+                continue
+            wanted = self._wanted(name, trace.trace_id, trace.start_ns // 10**6)
+            standing.pop(name, None)
+            if stored is not None and stored.holds(trace.content_hash):
+                self._keep(name, stored, len(trace.spans), wanted)
+            else:
+                gone = Changes(delete=self.placement.feedback(wanted, stored).delete)
+                self._sent[trace.trace_id] = _Sent(name, len(trace.spans), len(wanted), gone)
+                yield trace, wanted
+        for name, stored in standing.items():
+            self._keep(name, stored, 0, self._wanted(name, stored.trace_id, stored.time_ms))
+
+    def _wanted(self, name: str, trace_id: str, time_ms: int) -> tuple[Assessment, ...]:
+        wanted = tuple(map(as_kept, self.placement.wanted(name, trace_id, time_ms)))
+        self.counts["masked"] += repr(wanted).count(MASKED)
+        return wanted
+
+    def _build(self, case_id: str | None, stored: StoredTrace | None) -> Trace | None:
+        """The trace of a case; None where its log gives none, but an earlier one stands."""
+        name, log, trace, refused = _name(case_id), self.logs.get(case_id), None, None
+        try:
+            trace = trace_of(self.found, log, self.key) if log is not None else None
+        except LogRefused as error:
+            refused = error
+            self.refused[name] = str(error)
+            self.receipts[name] = replace(error.receipt, verdict="refused")
+        if trace is None:
+            if stored is not None and stored.complete and not stored.is_stub:
+                return None
+            trace = stub_of(self.found, case_id, self.key, refused)
+            if log is None:
+                self.missing.append(name)
+        else:
+            self.receipts[name] = trace.receipt
+        marks = {RUN_TAG: self.key, HASH_TAG: trace.content_hash}
+        if case_id is not None:
+            marks |= {CASE_TAG: case_id, REQUEST_TAG: case_id}
+        return replace(trace, tags={**trace.tags, **marks})
+
+    def _keep(
+        self, name: str, stored: StoredTrace, spans: int, wanted: Sequence[Assessment]
+    ) -> None:
+        """Leave a trace as it stands, and its feedback for later."""
+        delta = self.placement.feedback(wanted, stored)
+        self._count(name, spans, len(wanted) - len(delta.create))
+        self._late.append(delta)
+
+    def _write_feedback(self) -> None:
+        """Bring the feedback that is due, and delete what was built for cases that are gone.
+
+        A trace that others use stays, without the judges' feedback.
+        """
+        gone = [trace for trace in self.placement.gone if trace.trace_id not in self._sent]
+        kept = [trace for trace in gone if trace.is_used_by_others]
+        delta = merge([*self._late, *(self.placement.feedback((), trace) for trace in kept)])
+        if delta:
+            self.store.write_assessments(delta)
+            self.written = True
+            self.counts["assessments"] += len(delta.create)
+        if deleted := [trace.trace_id for trace in gone if not trace.is_used_by_others]:
+            self.store.delete_traces(self.experiment_id, deleted)
+            self.written = True
+        self.notes += [
+            f"the run no longer has {_name(trace.case_id)}, whose trace is kept: people left "
+            "something on it"
+            for trace in kept
+        ]
+
+    def _write_artifacts(self) -> None:
+        others, unread = companions(self.found.folder)
+        self.notes += unread
+        texts = {n: text.encode() for n, text in {**self.found.artifacts(), **others}.items()}
+        receipt = self._receipts().as_dict()
+        texts["receipt.json"] = json.dumps(receipt, indent=2, ensure_ascii=False).encode()
+        table = describe.table([masked(score) for score in self.found.run.scores])
+        if self.store.write_artifacts(self.run_id, texts, {"per_case_results.json": table}):
+            self.written = True
+        self.counts["table_rows"] = len(self.found.run.scores)
+
+    def _receipts(self) -> Receipts:
+        return Receipts(self.receipts, self.refused, tuple(self.missing))
+
+    def report(self) -> dict[str, Json]:
+        """What stands in MLflow by now, and which scores have nowhere to go."""
+        run, project = self.found.run, self.found.project
+        built = {*self.standing, *self.unwritten, *self.receipts}
+        lost = [s for s in run.scores if WHOLE_RUN not in built and s.case_id not in built]
+        receipt = self._receipts().totals()
+        places = {"logs": receipt["masked"], **self.store.masked}
+        places["assessments"] = self.counts["masked"]
+        return {
+            "experiment": project.experiment,
+            "mlflow_run_id": self.run_id,
+            "executions": executions(run),
+            "params": self.counts["params"],
+            "metrics": self.counts["metrics"],
+            "traces": len(self.standing),
+            **{name: self.counts[name] for name in ("spans", "assessments", "table_rows")},
+            "receipt": receipt,
+            "unmatched": len(lost),
+            "unmatched_names": [f"{score.case_id}/{score.judge}" for score in lost],
+            "unwritten": dict(self.unwritten),
+            "written": self.written,
+            "notes": self.notes,
+            "regressions": describe.regressions(project, run),
+            "unknown": describe.unknowns(project, run),
+            "masked": {place: count for place, count in places.items() if count},
+            "url": self.store.run_url(self.experiment_id, self.run_id),
+        }
+
+
+def _name(case_id: str | None) -> str:
+    return WHOLE_RUN if case_id is None else case_id
