@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 import random
 from collections.abc import Iterable, Sequence
@@ -26,6 +27,7 @@ USD_PER_MILLION = {SONNET: 3.0, HAIKU: 1.0}
 TRACE_ID = "tr-" + "0123456789abcdef" * 2
 BEGAN = dt.datetime(2026, 3, 4, 5, 6, 7, tzinfo=dt.UTC)
 BEGAN_NS = int(BEGAN.timestamp()) * 10**9
+TOKENS = "mlflow.chat.tokenUsage"
 FALLBACK = Start(1_700_000_000 * 10**9, inferred=True, source="the log file's time")
 
 
@@ -208,6 +210,66 @@ def outline(trace: Trace) -> list[str]:
 
 def spans(trace: Trace, kind: str) -> list[Span]:
     return [span for span in trace.spans if span.kind == kind]
+
+
+def facts(trace: Trace) -> dict[str, Any]:
+    """What people look at in a trace, by a short name each."""
+    said = [span.outputs["content"] for span in spans(trace, "LLM")]
+    used = json.loads(trace.metadata.get("mlflow.trace.tokenUsage", "{}"))
+    paid = json.loads(trace.metadata.get("mlflow.trace.cost", "{}"))
+    calls = [span.attributes.get(TOKENS, {}) for span in spans(trace, "LLM")]
+    root, receipt = trace.spans[0], trace.receipt
+    return {
+        "tree": outline(trace),
+        "asked": trace.request,
+        "answer": trace.response,
+        "ended": (trace.status, root.message),
+        "tools": [
+            (s.inputs and s.inputs.get("command"), s.outputs, s.status)
+            for s in spans(trace, "TOOL")
+        ],
+        "why": [s.message for s in spans(trace, "TOOL") if s.status != "OK"],
+        "said": ["".join(b.get("text") or "" for b in blocks) for blocks in said],
+        "blocks": said,
+        "agents": [(s.inputs, s.outputs, s.status) for s in spans(trace, "AGENT")[1:]],
+        "root": {name.removeprefix("evalkit."): value for name, value in root.attributes.items()},
+        "calls": [(each.get("input_tokens"), each.get("output_tokens")) for each in calls],
+        "basis": [s.attributes.get("evalkit.usage.output_basis") for s in spans(trace, "LLM")],
+        "figures": (
+            *(used.get("input_tokens"), used.get("output_tokens")),
+            *(paid.get("total_cost"), receipt.verdict),
+        ),
+        "differ": [(d.what, d.model, d.spans, d.result) for d in receipt.differences],
+        "because": [d.why for d in receipt.differences],
+        "sessions": receipt.sessions,
+        "skipped": dict(receipt.skipped),
+        "unreadable": [why for _, why in receipt.unreadable],
+        "shortened": dict(receipt.truncated),
+        "notes": receipt.notes,
+    }
+
+
+def assert_told(trace: Trace, **wanted: Any) -> None:
+    """Whether a trace has these facts, and every line of its log is accounted for."""
+    found, receipt = facts(trace), trace.receipt
+    assert {name: found[name] for name in wanted} == wanted
+    assert receipt.used + sum(receipt.skipped.values()) + len(receipt.unreadable) == receipt.lines
+
+
+def assert_sound(trace: Trace) -> None:
+    """Children lie inside their parents, nothing ends before it begins, siblings keep order."""
+    by_id = {span.span_id: span for span in trace.spans}
+    assert len(by_id) == len(trace.spans)
+    for span in trace.spans:
+        assert span.start_ns <= span.end_ns
+        if span.parent_id is not None:
+            parent = by_id[span.parent_id]
+            assert parent.start_ns <= span.start_ns
+            assert span.end_ns <= parent.end_ns
+    turns = [span for span in trace.spans if span.kind == "CHAIN"]
+    for _, siblings in itertools.groupby(turns, key=lambda span: span.parent_id):
+        starts = [span.start_ns for span in siblings]
+        assert starts == sorted(starts)
 
 
 class Story:

@@ -162,7 +162,7 @@ def _listed(counts: Mapping[str, int], form: str) -> str:
     return "\n".join(form.format(name=name, count=n) for name, n in sorted(counts.items()))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Receipts:
     """The receipts of a run's logs.
 
@@ -172,9 +172,9 @@ class Receipts:
         missing: Cases that have no log.
     """
 
-    by_log: Mapping[str, Receipt] = field(default_factory=dict)
-    refused: Mapping[str, str] = field(default_factory=dict)
-    missing: tuple[str, ...] = ()
+    by_log: dict[str, Receipt] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
 
     def totals(self) -> dict[str, Json]:
         """The sums over all logs, as the stage's report shows them."""

@@ -14,7 +14,7 @@ from evalkit.core.executions import executions
 from evalkit.core.feedback import masked, merge
 from evalkit.core.masking import MASKED
 from evalkit.core.placement import Placement
-from evalkit.core.receipt import WHOLE_RUN, Receipt, Receipts
+from evalkit.core.receipt import WHOLE_RUN, Receipts
 from evalkit.core.spans import Trace
 from evalkit.entities import (
     CASE_TAG,
@@ -29,7 +29,7 @@ from evalkit.errors import LogRefused, StoreError, Unfinished
 from evalkit.flows.log_traces import about_scores, record_of, stub_of, trace_of
 from evalkit.flows.trace_index import find_traces
 from evalkit.jsonable import Json
-from evalkit.store import Store, Written, as_kept
+from evalkit.store import Store, as_kept
 
 PROGRESS = 25
 """Traces between two lines of progress."""
@@ -69,12 +69,8 @@ class RunLogger:
     counts: Counter[str] = field(default_factory=Counter)
     written: bool = False  # whether anything had to be
     notes: list[str] = field(default_factory=list)
-    # by case or ``WHOLE_RUN``: its log's receipt, why that gives no steps, and why MLflow did not
-    # take its trace
-    receipts: dict[str, Receipt] = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
-    unwritten: dict[str, str] = field(default_factory=dict)
-    missing: list[str] = field(default_factory=list)  # cases without a log
+    receipts: Receipts = field(default_factory=Receipts)
+    unwritten: dict[str, str] = field(default_factory=dict)  # case to why MLflow did not take it
     standing: set[str] = field(default_factory=set)  # cases whose traces stand in MLflow
     _sent: dict[str, _Sent] = field(default_factory=dict)
     _late: list[Changes] = field(default_factory=list)
@@ -159,18 +155,15 @@ class RunLogger:
         writing = self.store.write_traces(self.experiment_id, self.run_id, self._changed())
         for done, outcome in enumerate(writing, start=1):
             self.written = True
-            self._book(outcome)
+            sent = self._sent[outcome.trace_id]
+            self.notes += [f"{sent.name}: {notice}" for notice in outcome.notices]
+            if outcome.error:
+                self.unwritten[sent.name] = outcome.error
+            else:
+                self._count(sent.name, sent.spans, sent.wanted)
+                self._late.append(sent.gone)
             if done % PROGRESS == 0 or done == total:
                 self.say(f"{done - len(self.unwritten)} of {total} traces written")
-
-    def _book(self, outcome: Written) -> None:
-        sent = self._sent[outcome.trace_id]
-        self.notes += [f"{sent.name}: {notice}" for notice in outcome.notices]
-        if outcome.error:
-            self.unwritten[sent.name] = outcome.error
-        else:
-            self._count(sent.name, sent.spans, sent.wanted)
-            self._late.append(sent.gone)
 
     def _count(self, name: str, spans: int, assessments: int) -> None:
         self.standing.add(name)
@@ -216,16 +209,16 @@ class RunLogger:
             trace = trace_of(self.found, log, self.key) if log is not None else None
         except LogRefused as error:
             refused = error
-            self.refused[name] = str(error)
-            self.receipts[name] = replace(error.receipt, verdict="refused")
+            self.receipts.refused[name] = str(error)
+            self.receipts.by_log[name] = replace(error.receipt, verdict="refused")
         if trace is None:
             if stored is not None and stored.complete and not stored.is_stub:
                 return None
             trace = stub_of(self.found, case_id, self.key, refused)
             if log is None:
-                self.missing.append(name)
+                self.receipts.missing.append(name)
         else:
-            self.receipts[name] = trace.receipt
+            self.receipts.by_log[name] = trace.receipt
         marks = {RUN_TAG: self.key, HASH_TAG: trace.content_hash}
         if case_id is not None:
             marks |= {CASE_TAG: case_id, REQUEST_TAG: case_id}
@@ -264,22 +257,19 @@ class RunLogger:
         others, unread = companions(self.found.folder)
         self.notes += unread
         texts = {n: text.encode() for n, text in {**self.found.artifacts(), **others}.items()}
-        receipt = self._receipts().as_dict()
+        receipt = self.receipts.as_dict()
         texts["receipt.json"] = json.dumps(receipt, indent=2, ensure_ascii=False).encode()
         table = describe.table([masked(score) for score in self.found.run.scores])
         if self.store.write_artifacts(self.run_id, texts, {"per_case_results.json": table}):
             self.written = True
         self.counts["table_rows"] = len(self.found.run.scores)
 
-    def _receipts(self) -> Receipts:
-        return Receipts(self.receipts, self.refused, tuple(self.missing))
-
     def report(self) -> dict[str, Json]:
         """What stands in MLflow by now, and which scores have nowhere to go."""
         run, project = self.found.run, self.found.project
-        built = {*self.standing, *self.unwritten, *self.receipts}
+        built = {*self.standing, *self.unwritten, *self.receipts.by_log}
         lost = [s for s in run.scores if WHOLE_RUN not in built and s.case_id not in built]
-        receipt = self._receipts().totals()
+        receipt = self.receipts.totals()
         places = {"logs": receipt["masked"], **self.store.masked}
         places["assessments"] = self.counts["masked"]
         return {

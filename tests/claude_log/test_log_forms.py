@@ -1,0 +1,396 @@
+"""Logs in every form and state: arrays, foreign lines, broken text, wrappings, and anything."""
+
+from __future__ import annotations
+
+import bz2
+import copy
+import gzip
+import io
+import json
+import lzma
+import subprocess
+import tracemalloc
+import zipfile
+from typing import Any
+
+import pytest
+from agentlogs import (
+    Event,
+    Story,
+    answer,
+    as_lines,
+    ask,
+    assert_sound,
+    assert_told,
+    build,
+    build_lines,
+    finish,
+    init,
+    outline,
+    say,
+    spans,
+    stamp,
+    text,
+    use,
+)
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from evalkit.claude_log.log_trace import MAX_VALUE_CHARS
+from evalkit.core.receipt import VERDICTS
+from evalkit.errors import InputError, LogRefused
+from evalkit.jsonable import canonical
+
+LOG = [init(), ask("go"), say("m1", use("t1", "Bash")), answer("t1", "y"), finish("done")]
+TREE = outline(build(LOG))
+LINES = [line.strip() for line in as_lines(LOG)]
+BEFORE, MIDDLE, AFTER = b"\n".join(LINES[:2]), LINES[2:4], LINES[4]
+WHOLE = b"\n".join(LINES) + b"\n"
+BESIDE, BROKEN = "text beside an event", "broken JSON beside an event"
+
+
+def between(form: bytes) -> bytes:
+    return b"\n".join([BEFORE, form % tuple(MIDDLE), AFTER])
+
+
+FORMS: dict[str, tuple[bytes, list[str]]] = {
+    "an array": (json.dumps(LOG).encode(), []),
+    "an indented array": (json.dumps(LOG, indent=2).encode(), []),
+    "an array, a line an event": (b"[" + b",\n".join(LINES) + b"]\n", []),
+    "brackets around": (b"[\n" + b",\n".join(LINES) + b"\n]\n", []),
+    "an array's commas only": (b",\n".join(LINES), [BESIDE] * 4),
+    "an array after text": (b"warming up\n" + json.dumps(LOG).encode(), ["no JSON"]),
+    "a byte order mark": (b"\xef\xbb\xbf" + WHOLE, []),
+    "windows' line ends": (b"\r\n".join(LINES), []),
+    "carriage returns only": (b"\r".join(LINES), []),
+    "blank lines": (b"\n\n".join(LINES), []),
+    "one line": (b"".join(LINES), []),
+    "UTF-16, as PowerShell writes it": (WHOLE.decode().encode("utf-16"), []),
+    "a progress bar": (b"\r 10%\r 50%\r\x1b[2K" + WHOLE, [BESIDE]),
+    "indented objects": ("\n".join(json.dumps(e, indent=2) for e in LOG).encode(), []),
+    "a banner and an indented array": (
+        b"Now using node v20\n" + json.dumps(LOG, indent=2).encode(), ["no JSON"],
+    ),
+    "a banner and indented objects": (
+        ("Now using node\n" + "\n".join(json.dumps(e, indent=1) for e in LOG)).encode(),
+        ["no JSON"],
+    ),
+    "indented objects and an end": (
+        ("\n".join(json.dumps(e, indent=2) for e in LOG) + "\nDone in 3 s.\n").encode(),
+        ["no JSON"],
+    ),
+    "a line and an indented array": (
+        LINES[0] + b"\n" + json.dumps(LOG[1:], indent=2).encode(), [],
+    ),
+    "keys in another order": (
+        b"\n".join([BEFORE, LINES[2] + json.dumps(dict(reversed(LOG[3].items()))).encode(), AFTER]),
+        [],
+    ),
+    **{
+        repr(form): (between(form), unreadable)
+        for form, unreadable in (
+            (b"%s%s", []),
+            (b"%s %s", []),
+            (rb"%s\n%s", []),
+            (b"\x00\x00\x00%s\n%s", []),
+            (b"\x1b[2K\r%s\n%s\x1b[0m", []),
+            (b"warn: slow%s\n%s", [BESIDE]),
+            (b"%snpm warn x\n%s", [BESIDE]),
+            (b"a%sb%sc", [BESIDE] * 3),
+            (b"[12:30] {x}%s\n%s", [BESIDE]),
+            (b'{"type": "assist%s\n%s', [BROKEN]),
+            (b'%s%s{"type": "user", "mess', [BROKEN]),
+            (b'%s\n%s\nDEBUG request={"model": "x"} done', ["no JSON"]),
+            (b'%s\n%s\n{"type":"assistant","message":{"content":[{"type":"te', ["broken JSON"]),
+            (b'%s\n%s\nretrying: {"type":"error","error":{"type":"overloaded"}}', ["no JSON"]),
+        )
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_event_is_read_in_whatever_form_the_log_is(form: str) -> None:
+    data, unreadable = FORMS[form]
+    trace = build_lines(io.BytesIO(data))
+    assert_told(trace, tree=TREE, unreadable=unreadable)
+    assert trace.receipt.used == len(LOG)
+
+
+@pytest.mark.parametrize("end", [40, 200, 500, -2, -30])
+def test_an_array_that_is_cut_off_keeps_its_whole_elements(end: int) -> None:
+    for form in (json.dumps(LOG), json.dumps(LOG, indent=1)):
+        try:
+            trace = build_lines(form[:end].encode().splitlines(keepends=True))
+        except LogRefused:
+            assert end == 40
+        else:
+            assert_told(trace)
+            assert trace.receipt.unreadable or end == -2
+            assert "the log is a JSON array that is broken or cut off" in trace.receipt.notes
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (b"npm warn deprecated", "no JSON"),
+        (b"[INFO] starting up", "broken JSON"),
+        (b'{"type": "assistant", "mess', "broken JSON: the log is cut off in this line"),
+        (b'{"type": }', "broken JSON"),
+        (b'"a text"', "JSON, but no object: a text"),
+        (b"42", "JSON, but no object: a number"),
+        (b"null", "JSON, but no object: null"),
+        (b"true", "JSON, but no object: a truth value"),
+        (b'noise {"type": []}', "no JSON"),
+        (b"[1, 2]", "JSON, but no object: an array"),
+        (b"\x00\x00\x00", "no JSON"),
+        (b"[" * 100_000, "nested too deeply to be read"),
+        (b'{"a":' * 100_000, "nested too deeply to be read"),
+    ],
+)
+def test_a_line_that_is_no_object_is_named_with_its_number(line: bytes, why: str) -> None:
+    first = build_lines([line + b"\n", *as_lines(LOG)])
+    last = build_lines([*as_lines(LOG), line])
+    assert [number for number, _ in first.receipt.unreadable] == [1]
+    assert last.receipt.unreadable == [(len(LOG) + 1, why)]
+    assert outline(first) == outline(last) == TREE
+
+
+def lines_of(*lines: bytes) -> bytes:
+    return b"\n".join(lines) + b"\n"
+
+
+def each(form: bytes) -> bytes:
+    return b"".join(form % line for line in LINES)
+
+
+def zipped() -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("stdout.log", WHOLE)
+    return packed.getvalue()
+
+
+CURSOR = [
+    {"type": "system", "subtype": "init", "session_id": "c"},
+    {"type": "assistant", "message": {"role": "assistant", "content": [text("hi")]}},
+    {"type": "tool_call", "subtype": "started"},
+]
+REFUSED: dict[str, tuple[bytes, str, str]] = {
+    "nothing": (b"", "the log is empty", "again"),
+    "blank lines": (b"\n  \n", "the log is empty", "again"),
+    "text": (b"hello\nworld\n", "is a JSON object (line 1: no JSON)", "stream-json"),
+    "an empty array": (b"[]\n", "JSON, but no object: an array", "stream-json"),
+    "numbers": (b"[1, 2]\n", "JSON, but no object: an array", "stream-json"),
+    "Codex": (b'{"type":"thread.started"}\n', "a log of Codex, not of Claude Code", "claude"),
+    "Gemini": (
+        b'{"type":"init"}\n{"type":"message","role":"user"}\n', "a log of Gemini CLI", "claude",
+    ),
+    "opencode": (b'{"type":"step_start","part":{}}\n', "a log of opencode", "claude"),
+    "Cursor": (b"".join(as_lines(CURSOR)), "a log of Cursor", "claude"),
+    "others": (b'{"type":"x"}\n{"type":"y"}\n', "it has events of type x, y", "claude"),
+    "an object": (b'{"a": 1}\n', "no event of the log is one of Claude Code's", "claude"),
+    "a pod's name": (each(b"[pod/x-1] %s\n"), "such as '[pod/x-1]'", "sed"),
+    "compose": (each(b"claude-1  | %s\n"), "such as 'claude-1  |'", "sed"),
+    "times": (each(b"2026-01-02T03:04:05Z %s\n"), "'2026-01-02T", "sed"),
+    "colours": (each(b"\x1b[2K\r%s\n"), "behind other text", "sed"),
+    "record separators": (each(b"\x1e%s\n"), "behind other text", "sed"),
+    "syslog": (each(b"Jan  2 03:04:05 host claude[7]: %s\n"), "behind other text", "prefix"),
+    "events of a server": (each(b"data: %s\n\n"), "server-sent events", "sed"),
+    "events with names": (each(b"event: message\ndata: %s\n\n"), "server-sent events", "sed"),
+    "docker's own file": (
+        lines_of(*(json.dumps({"log": line.decode() + "\n"}).encode() for line in LINES)),
+        "as Docker's own log files have it", "jq -j .log",
+    ),
+    "journald": (
+        lines_of(*(json.dumps({"_PID": "7", "MESSAGE": x.decode()}).encode() for x in LINES)),
+        "in the text 'MESSAGE'", "jq -r .MESSAGE",
+    ),
+    "gzip": (gzip.compress(WHOLE, mtime=0), "compressed with gzip", "decompress"),
+    "bzip2": (bz2.compress(WHOLE), "compressed with bzip2", "decompress"),
+    "xz": (lzma.compress(WHOLE), "compressed with xz", "decompress"),
+    "zip": (zipped(), "compressed with zip", "decompress"),
+    "zstd": (b"\x28\xb5\x2f\xfd" + bytes(range(200)), "compressed with zstd", "decompress"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", REFUSED)
+def test_a_log_that_gives_no_trace_is_refused_with_the_reason_and_what_to_do(form: str) -> None:
+    data, message, fix = REFUSED[form]
+    with pytest.raises(LogRefused) as refused:
+        build_lines(io.BytesIO(data))
+    assert message in str(refused.value)
+    assert fix in (refused.value.problems[0].fix or "")
+    assert isinstance(refused.value, InputError)
+    receipt = refused.value.receipt
+    assert (receipt.verdict, receipt.used) == ("refused", 0)
+    assert sum(receipt.skipped.values()) + len(receipt.unreadable) == receipt.lines
+
+
+def test_the_advice_makes_such_a_log_readable(tmp_path) -> None:
+    path = tmp_path / "stdout.log"
+    path.write_bytes(REFUSED["compose"][0])
+    with pytest.raises(LogRefused) as refused, path.open("rb") as file:
+        build_lines(file)
+    command = str(refused.value).partition("take them off: ")[2].strip(")")
+    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, check=True)  # noqa: S602
+    assert outline(build_lines(done.stdout.splitlines())) == TREE
+
+
+# -- what a line may hold --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("raw", "text_"),
+    [
+        (rb"half \ud83d of a pair", "half ? of a pair"),
+        (b"broken \xff utf-8", "broken \ufffd utf-8"),
+        (rb"whole \ud83d\ude00 pair", "whole 😀 pair"),
+    ],
+)
+def test_broken_characters_do_not_lose_the_line(raw: bytes, text_: str) -> None:
+    lines = as_lines(LOG)
+    lines[3] = lines[3].replace(b'"y"', b'"' + raw + b'"')
+    assert spans(build_lines(lines), "TOOL")[0].outputs == text_
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999", "9" * 400])
+def test_numbers_that_json_does_not_have_do_not_lose_the_line(number: str) -> None:
+    lines = as_lines(LOG)
+    lines[2] = lines[2].replace(b'"input": {}', b'"input": {"n": ' + number.encode() + b"}")
+    trace = build_lines(lines)
+    assert len(spans(trace, "TOOL")) == 1
+    json.loads(canonical(trace.spans[2].attributes), parse_constant=pytest.fail)
+
+
+def test_deep_values_are_kept_as_text() -> None:
+    deep: Any = "bottom"
+    for _ in range(300):
+        deep = {"a": [deep]}
+    kept = spans(build([*LOG[:2], say("m1", use("t1", "X", v=deep)), *LOG[3:]]), "TOOL")[0].inputs
+    assert "bottom" in canonical(kept)
+
+
+def test_many_kinds_of_unknown_events_do_not_flood_the_receipt() -> None:
+    strange = [{"type": f"kind {n} " + "x" * 500} for n in range(500)]
+    receipt = build([*LOG, *strange]).receipt
+    assert len(receipt.skipped) <= 61
+    assert sum(receipt.skipped.values()) == 500
+    assert max(map(len, receipt.skipped)) <= 80
+
+
+def test_a_long_line_is_held_twice_at_most_as_bytes_and_as_text() -> None:
+    long = as_lines([answer("t1", "x y " * 2_000_000)])[0]
+    lines = iter([*as_lines(LOG[:3]), long, *as_lines(LOG[4:])])
+    tracemalloc.start()
+    try:
+        trace = build_lines(lines)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert trace.receipt.truncated == {"Bash output": 8_000_000 - MAX_VALUE_CHARS}
+    assert peak < 1.6 * len(long)  # beside the bytes, which are older than the measuring
+
+
+def test_subagents_may_nest_deeper_than_python_calls() -> None:
+    log = [init()]
+    for depth in range(3_000):
+        parent = f"t{depth - 1}" if depth else None
+        log.append(say(f"m{depth}", use(f"t{depth}", "Task", prompt="p"), parent=parent))
+    trace = build(log)
+    assert len(spans(trace, "AGENT")) == 3_000
+    assert_sound(trace)
+
+
+# -- anything ------------------------------------------------------------------------------------
+
+WORDS = ["m1", "t1", "s1", "text", "tool_use", "tool_result", "2026-03-04T05:06:07Z"]
+WRONG = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=8),
+    st.lists(st.one_of(st.integers(), st.text(max_size=3), st.none()), max_size=3),
+    st.dictionaries(st.text(max_size=5), st.integers(), max_size=3),
+    st.sampled_from(WORDS),
+)
+GARBAGE = st.one_of(
+    st.binary(max_size=30).map(lambda raw: raw.replace(b"\n", b" ")),
+    st.sampled_from([b"null", b"[]", b"{}", b'{"type":"user"}', b'{"type":"result"}', b"}{"]),
+)
+KEYS = "type subtype message content usage id result event modelUsage tool_use_result session_id"
+TYPES = "assistant user system result init task_started stream_event"
+
+
+def paths(value: Any, at: tuple = ()) -> list[tuple]:
+    below = list(value.items()) if isinstance(value, dict) else []
+    below = list(enumerate(value)) if isinstance(value, list) else below
+    return [at] * bool(at) + [p for key, item in below for p in paths(item, (*at, key))]
+
+
+def put(event: Event, path: tuple, value: Any, *, drop: bool) -> None:
+    holder: Any = event
+    for key in path[:-1]:
+        holder = holder[key]
+    if drop:
+        del holder[path[-1]]
+    else:
+        holder[path[-1]] = value
+
+
+@st.composite
+def damaged_logs(draw: st.DrawFn) -> list[bytes]:
+    """A story with lines lost, repeated and swapped, fields wrong, garbage between, cut off."""
+    events = copy.deepcopy(Story(draw(st.integers(0, 30))).tell(draw(st.integers(1, 4))))
+    events = stamp(events, draw(st.sampled_from(["all", "user", "none"])))
+    events = [event for event in events if draw(st.integers(0, 9))]
+    for _ in range(draw(st.integers(0, 6))):
+        event = draw(st.sampled_from(events)) if events else {}
+        if choices := paths(event):
+            put(event, draw(st.sampled_from(choices)), draw(WRONG), drop=draw(st.booleans()))
+    if draw(st.booleans()):
+        events = draw(st.permutations(events))
+    lines = as_lines(events)
+    for _ in range(draw(st.integers(0, 3))):
+        lines.insert(draw(st.integers(0, len(lines))), draw(GARBAGE) + b"\n")
+    data = b"".join(lines)
+    return data[: draw(st.integers(0, len(data)))].splitlines(keepends=True)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(lines=damaged_logs(), asides=damaged_logs(), limit=st.sampled_from([1, 50, 100_000]))
+def test_whatever_the_log_every_line_is_accounted_for_and_the_tree_is_sound(
+    lines: list[bytes], asides: list[bytes], limit: int
+) -> None:
+    try:
+        trace = build_lines(lines, sidecars={"agent-x.jsonl": asides}, max_value_chars=limit)
+    except LogRefused as refused:
+        lost = refused.receipt
+        assert sum(lost.skipped.values()) + len(lost.unreadable) + lost.used == lost.lines
+        return
+    assert_told(trace)
+    assert_sound(trace)
+    assert trace.spans[0].parent_id is None
+    assert trace.receipt.verdict in VERDICTS
+    for span in trace.spans:
+        canonical([span.inputs, span.outputs, span.attributes]).encode()
+    assert all(isinstance(value, str) for value in trace.metadata.values())
+
+
+ANYTHING = st.recursive(
+    WRONG,
+    lambda inner: st.dictionaries(
+        st.sampled_from([*KEYS.split(), "task_id", "tool_use_id"]),
+        st.one_of(inner, st.sampled_from(TYPES.split())),
+        max_size=6,
+    ),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(value=ANYTHING)
+def test_no_object_whatever_raises_anything_but_a_refusal(value: Any) -> None:
+    try:
+        assert_told(build([value, *LOG[:3], value]))
+    except LogRefused:
+        pytest.fail("the log has a session with a message")
