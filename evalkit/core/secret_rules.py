@@ -189,7 +189,10 @@ _BASIC = rb"(?:(?i:basic_?auth)|[A-Z]_AUTH)\\*[\"']?\s?[=:]"
 _NETRC = rb"login\s+[^\s\\]+(?:\s|\\+[nt])+password"
 _URL = rb":\\*/\\*/[^\s/\"\\<>]{3,}@"
 
-_PEM_TAIL = rb"(?:[A-Za-z0-9+/]{16,}={0,2}(?:\\+[nr]|[\s>|-])+){1,100}" + PEM_END
+# it begins after an escape such as "\\n", never in the midst of one
+_PEM_TAIL = (
+    rb"(?<!\\)" + BEGIN + rb"(?:[A-Za-z0-9+/]{16,}={0,2}(?:\\+[nr]|[\s>|-])+){1,100}" + PEM_END
+)
 
 BY_FORM = (
     _rule("private-key", rb"-----END [A-Z ]*PRIVATE KEY", _PEM_TAIL, _any, 6_000),

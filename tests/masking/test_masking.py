@@ -1,0 +1,454 @@
+"""Secrets are masked wherever and however they stand; what only looks like one is left alone."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import random
+import string
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from agentlogs import answer, build_lines, finish, init, say, spans, text, use
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evalkit.core.masking import mask_json, mask_lines, mask_text
+
+# put together, so that no scanner takes them for real ones
+SECRET = "Zx9" + "kQ4vL2mWb7TnYr"
+LOTS = random.Random(10)  # noqa: S311 - made-up secrets
+ALNUM = string.ascii_letters + string.digits
+HEX = "0123456789abcdef"
+LINES = [f"MIIEowIBAAKCAQEA{letter * 48}" for letter in "bcdefg"]
+PEM = "\n".join(["-----BEGIN RSA PRIVATE KEY-----", *LINES, "-----END RSA PRIVATE KEY-----"])
+
+
+def drawn(length: int, alphabet: str = ALNUM) -> str:
+    return "".join(LOTS.choices(alphabet, k=length))
+
+
+LETTERS = "aB3dE6gH9jK2mN5pQ8rS1tU4vW7xY0zAbCdEfGhIjKlMnOpQrStUvWxYz0123456789"
+BODY = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj\n" * 3
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N"
+SECRETS = {
+    "anthropic-key": ["sk-ant-api03-" + LETTERS[:40] + "-AA", "sk-ant-oat01-" + LETTERS[:30]],
+    "openai-key": ["sk-" + LETTERS[:48], "sk-proj-" + LETTERS[:30] + "_x-9"],
+    "openrouter-key": ["sk-or-v1-" + "0a" * 32],
+    "aws-access-key": ["AKIA" + "Q3EGR5TY7UI9OPAS", "ASIA" + "Q3EGR5TY7UI9OPAS"],
+    "github-token": ["ghp_" + LETTERS[:36], "gho_" + LETTERS[:36], "ghs_" + LETTERS[:36],
+                     "github_pat_" + LETTERS[:22] + "_" + LETTERS[:40]],
+    "gitlab-token": ["glpat-" + LETTERS[:20]],
+    "slack-token": ["xoxb-123456789012-" + LETTERS[:24], "xoxp-1234567890-abcdef"],
+    "slack-webhook": ["https://hooks.slack.com/services/T0ABCDEF1/B0ABCDEF2/" + LETTERS[:24]],
+    "google-key": ["AIza" + LETTERS[:35]],
+    "databricks-token": ["dapi" + "0123456789abcdef" * 2, "dapi" + "0123456789abcdef" * 2 + "-2"],
+    "huggingface-token": ["hf_" + LETTERS[:34]],
+    "stripe-key": ["sk_live_" + LETTERS[:24], "rk_test_" + LETTERS[:24]],
+    "npm-token": ["npm_" + LETTERS[:36]],
+    "pypi-token": ["pypi-AgEIcHlwaS5vcmc" + LETTERS[:50]],
+    "groq-key": ["gsk_" + LETTERS[:52]],
+    "jwt": [JWT],
+    "bearer-token": ["Bearer " + LETTERS[:32]],
+    "authorization": ["Authorization: Bearer " + LETTERS[:32], "authorization: basic dXNlcjpwdw==",
+                      '"Authorization": "token ' + LETTERS[:20] + '"'],
+    "url-password": ["https://me:hunter2@example.org/x", "postgres://app:p%40ss@db:5432/main"],
+    "azure-key": ["AccountKey=" + LETTERS[:60] + "=="],
+    "aws-secret-key": ["AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYzEXAMPLEKY",
+                       "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYzEXAMPLEKY",
+                       '"secretAccessKey": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYzEXAMPLEKY"'],
+    "private-key": [
+        f"-----BEGIN RSA PRIVATE KEY-----\n{BODY}-----END RSA PRIVATE KEY-----",
+        f"-----BEGIN OPENSSH PRIVATE KEY-----\n{BODY}",
+        f'k = "-----BEGIN PRIVATE KEY-----\\n"\n  "{BODY[:60]}\\n"\n  "-----END PRIVATE KEY-----"',
+        "     1\t-----BEGIN EC PRIVATE KEY-----\n     2\t" + BODY[:64] + "\n     3\t" + BODY[:64],
+    ],
+}  # fmt: skip
+EACH = [(kind, secret) for kind, secrets in SECRETS.items() for secret in secrets]
+
+NAMED = [
+    "PASSWORD={}",
+    "export DB_PASS='{}'",
+    'REDIS_PASSWORD="{}"',
+    "PGPASSWORD={} psql",
+    "MY_SERVICE_TOKEN={}",
+    "STRIPE_KEY={}",
+    '$env:API_KEY = "{}"',
+    "PASSWORD={}&more",
+    "DB_PASSWORD: {}",
+    "db:\n  password: {}",
+    "password = {}",
+    "secret_key_base: {}",
+    "API Key: {}",
+    "- name: DB_PASSWORD\n  value: {}",
+    '{"name": "DB_PASSWORD", "value": "{}"}',
+    '{"client_secret": "{}"}',
+    '{"apiKey":"{}"}',
+    '"dbPassword" : "{}"',
+    "{'password': '{}'}",
+    "os.environ['API_KEY'] = '{}'",
+    "password: str = '{}'",
+    "<password>{}</password>",
+    "--password {}",
+    "--password={}",
+    "cmd --api-key {} --verbose",
+    '["--token", "{}"]',
+    "-Dpassword={}",
+    "curl -u bob:{} https://h/x",
+    "curl -s https://h --user 'bob:{}'",
+    '["curl", "-u", "bob:{}"]',
+    "mysql -uroot -p{} db",
+    "sshpass -p {} ssh h",
+    "docker login -u me -p {} registry",
+    "redis-cli -a {} ping",
+    "machine h login me password {}",
+    "machine h\n  login me\n  password {}",
+    "https://h/p?token={}&x=1",
+    "https://h/p?x=1&client_secret={}#top",
+    "grant_type=x&client_secret={}&scope=y",
+    "jdbc:postgresql://h/db?user=a&password={}",
+    "postgres://u:{}@h/db",
+    "Server=h;User Id=sa;Password={};Database=x",
+    "SharedAccessKey={}=",
+    "X-Api-Key: {}",
+    "X-Auth-Token: {}",
+    "Ocp-Apim-Subscription-Key: {}",
+    "Authorization: ApiKey {}",
+    "Proxy-Authorization: Basic {}==",
+    "Cookie: sid={}; theme=dark",
+    "Set-Cookie: session={}; Path=/",
+    "//registry.example.org/:_authToken={}",
+    "user.set_password('{}')",
+    'builder.withPassword("{}").build()',
+    "CREATE USER bob WITH PASSWORD '{}';",
+    "CREATE USER 'bob'@'%' IDENTIFIED BY '{}';",
+    "log in as bob with password `{}`",
+    "os.environ.setdefault('DB_PASSWORD', '{}')",
+    "ConvertTo-SecureString '{}' -AsPlainText -Force",
+    "export BASIC_AUTH=admin:{}",
+    "basic_auth: 'admin:{}'",
+    "ES_AUTH=elastic:{}",
+    "http -a admin:{} GET https://api.example.com/orders",
+    "cd /srv\nhttps --auth admin:{} POST api.example.com/orders id=7",
+    "requests.get(url, auth=('bob', '{}'))",
+    'HTTPBasicAuth("bob", "{}")',
+    "echo {} | docker login -u bob --password-stdin reg.example.com",
+    "echo '{}' | sudo -S apt-get install jq",
+    "echo 'bob:{}' | chpasswd",
+    "app login --password {} --user bob",
+    "docker login -u bob --password {} && docker push -a reg.example.com/app",
+    "openssl rsa -passin pass:{} -in key.pem",
+    "mongosh -u root -p {} shop",
+    "ldapsearch -x -D cn=admin -w {}",
+    "curl -b 'session={}9f8e7d' https://shop.example.com",
+]
+WEAK = [
+    ("PASSWORD=hunter", "hunter"),
+    ("DB_PASSWORD: admin123", "admin123"),
+    ("db:\n  password: swordfish\n", "swordfish"),
+    ('"password": "correct horse battery staple"', "horse"),
+    ('{"password": "ab\\"cd12"}', "cd12"),
+]
+FORMS = {
+    "google-token": "ya29." + drawn(80),
+    "google-secret": "GOCSPX-" + drawn(28),
+    "stripe-key": "whsec_" + drawn(32),
+    "twilio-key": "SK" + drawn(32, HEX),
+    "sendgrid-key": "SG." + drawn(22) + "." + drawn(43),
+    "mailgun-key": "key-" + drawn(32, HEX),
+    "mailchimp-key": drawn(32, HEX) + "-us12",
+    "telegram-token": "1234567890:AA" + drawn(33),
+    "discord-token": "MTA" + drawn(23) + "." + drawn(6) + "." + drawn(38),
+    "digitalocean-token": "dop_v1_" + drawn(64, HEX),
+    "vault-token": "hvs." + drawn(90),
+    "terraform-token": drawn(14) + ".atlasv1." + drawn(64),
+    "docker-token": "dckr_pat_" + drawn(27),
+    "linear-key": "lin_api_" + drawn(40),
+    "notion-token": "ntn_" + drawn(46),
+    "shopify-token": "shpat_" + drawn(32, HEX),
+    "databricks-token": "dose" + drawn(32, HEX),
+    "langsmith-key": "lsv2_pt_" + drawn(32, HEX) + "_" + drawn(10, HEX),
+    "pinecone-key": "pcsk_" + drawn(60),
+    "postman-key": "PMAK-" + drawn(24, HEX) + "-" + drawn(34, HEX),
+    "rubygems-token": "rubygems_" + drawn(48, HEX),
+    "openshift-token": "sha256~" + drawn(43),
+    "azure-secret": "Ab1" + "8Q~" + drawn(31),
+    "url-token": f"https://{drawn(40, HEX)}@github.example/a/b",
+    "signature": "https://h/c?sv=2022-11-02&sig=" + drawn(42) + "%3D",
+    "registry-login": '{"auth": "' + base64.b64encode(b"bob:hunter2hunter2").decode() + '"}',
+}
+HARMLESS = [
+    "toolu_01DL6Gqvj23os5rsNRhFSTmy",
+    "msg_011CdeZNZXiq8QnTfcAxZoC2",
+    "req_011CdeZJDJeXRTS57ppSvpKzD",
+    "call_d608f97ef0ba4efbb318290e",
+    "558cd859-f05b-4ab3-8731-e73856882278",
+    "a2cd9ef0123456789abcdef0123456789abcdef0",
+    "task-abcdefghijklmnopqrstuvwxyz012345",
+    "risk-assessment-2026-0123456789012345",
+    "disk-01234567890123456789abcdef",
+    "sk-container-id-1",
+    "sk-fading-circle-of-many-words-and-more",
+    "desk_test_abcdefghijklmnop",
+    "npm_config_registry_of_our_own_company_x",
+    "hf_hub_download_and_some_more_words_here",
+    "Bearer authentication is what you need here",
+    "Bearer token-based-authentication-with-words",
+    "user@example.com and @types/node and a@b",
+    "https://example.com:8080/path@2x.png",
+    "scp host:/path user@host:/path",
+    "git clone https://github.com/a/b@v1",
+    'grep for "-----BEGIN PRIVATE KEY-----" in all files, please.',
+    "the AKIA prefix and the AIza prefix",
+    "eyJ is how they begin",
+    "xoxo-kisses-and-hugs",
+    "postgres://$USER:$PASSWORD@localhost/db",
+    "-----BEGIN PUBLIC KEY-----\n" + BODY + "-----END PUBLIC KEY-----",
+    "max_tokens: 4096",
+    '"input_tokens": 12345678',
+    "token: str",
+    "password: string;",
+    "password = None",
+    "password=os.environ['X']",
+    "api_key=api_key",
+    "token = tokenizer.encode(x)",
+    "password: <your password>",
+    "PASSWORD=${PASSWORD}",
+    "PASSWORD=changeme",
+    "Password: ********",
+    '{"password": "Password", "token": "Enter the token"}',
+    "password: required",
+    "next_page_token: CAESBQoDMTIzNDU2abc",
+    "cache_key: d41d8cd98f00b204e9800998ecf8427e",
+    "primary_key: 550e8400-e29b-41d4-a716-446655440000",
+    "session_id: 558cd859-f05b-4ab3-8731-e73856882278",
+    '"signature": "EqQBCgYIARgCIkBxyz0123456789abcdefghijk"',
+    '"apiKeySource": "ANTHROPIC_API_KEY"',
+    '"api_key": "OPENAI_API_KEY_2"',
+    "PWD=/home/user/x1",
+    "public_key: ssh-rsa AAAAB3NzaC1yc2EAAA",
+    "secret: projects/p1/secrets/s2",
+    "secretName: my-secret-1",
+    "docker run -u 1000:1000 x",
+    "git push -u origin a1:b2",
+    "curl -u $USER:$PASS https://h",
+    "https://user:8080@host",
+    "docker://img:tag@sha256:" + "0c" * 32,
+    "maven://g:a1b@1.0",
+    "Authorization: required",
+    "cookie: yes",
+    "monkey: banana12345",
+    "etag: 0123456789abcdef0123456789abcdef",
+    "arn:aws:secretsmanager:us-west-2:1234:secret:MyDatabase-a1b2c3",
+    '"AWS::IAM::AccessKey": "62d91b17309e76c8"',
+    "sk-ant-xxxxxxxxxxxxxxxxxxxxxxxx",
+    "glpat-documentation-about-tokens",
+    "the name sk-proj-2024-project-names-here",
+    "self.stdout.toString.apply(arguments)",
+    "request req_011CSHoEeqs5C35K2UUqR7Fy of session 550e8400-e29b-41d4-a716-446655440000",
+    "sha256:" + "9f8e7d6c" * 8,
+    "data:image/png;base64,iVBORw0KGgo" + "A7dK3mQ9" * 100,
+    "/home/bob/.ssh/id_rsa and ./secrets/password.txt",
+    "def set_password(self, new_password): ...",
+    'validate_password("required")',
+    "password 'must be at least 8 characters'",
+    'getpass("Password: ")',
+    't("password", "Kennwort")',
+    "ALTER USER bob PASSWORD NULL",
+    "login with password and remember me",
+    "BASIC_AUTH=true; BASIC_AUTH=$USER:$PASS; basic_auth: user:password",
+    "auth=(user, password); auth=('user', 'password')",
+    "echo $TOKEN | docker login --password-stdin; echo done | sudo tee /etc/motd",
+    "docker run -p 8080:80 -u 1000:1000 -a stdout shop:latest",
+    "fetched over http -after a while- and https -again",
+    "fix the login page -patch release",
+    "-----END RSA PRIVATE KEY-----",
+    "curl -b cookies.txt https://shop.example.com",
+]
+
+
+def seen(written: str) -> Iterator[tuple[str, Counter[str]]]:
+    """A text as it stands in what an agent reads and writes, masked, and what was found."""
+    places = [
+        written,
+        f"\n{written}\n",
+        f"     1\u2192{written}",
+        f"     7\t{written}\nmore",
+        f"\x1b[32m{written}\x1b[0m",
+        json.dumps({"nested": json.dumps({"deeper": written})}),
+    ]
+    for place in places:
+        yield mask_text(place)
+        for ascii_only in (True, False):
+            counts: Counter[str] = Counter()
+            line = json.dumps({"a": [place]}, ensure_ascii=ascii_only).encode()
+            (masked,) = mask_lines([line], counts)
+            yield json.loads(masked)["a"][0], counts
+    yield mask_json({"a": [written]})["a"][0], mask_text(written)[1]
+
+
+@pytest.mark.parametrize(("kind", "secret"), EACH)
+def test_a_secret_is_masked_and_named_wherever_it_stands(kind: str, secret: str) -> None:
+    for masked, counts in seen(f"{secret} after"):
+        assert counts == {kind: 1}, masked
+        assert f"[masked:{kind}]" in masked
+        assert LETTERS[:12] not in masked
+        assert BODY[:20] not in masked
+
+
+@pytest.mark.parametrize(("kind", "secret"), EACH)
+def test_escapes_do_not_hide_a_secret(kind: str, secret: str) -> None:
+    hidden = "".join(
+        rf"\u{ord(char):04x}" if char in "-_AKxgsh" else r"\/" if char == "/" else char
+        for char in json.dumps(secret)[1:-1].replace("\\n", "\n")
+    ).replace("\n", "\\n")
+    counts: Counter[str] = Counter()
+    (masked,) = mask_lines([b'{"a":"' + hidden.encode() + b'"}'], counts)
+    assert counts == {kind: 1}
+    assert f"[masked:{kind}]" in json.loads(masked)["a"]
+
+
+@pytest.mark.parametrize("form", NAMED)
+def test_what_stands_under_the_name_of_a_secret_is_masked(form: str) -> None:
+    for masked, _ in seen(form.replace("{}", SECRET, 1)):
+        assert SECRET not in masked, masked
+        assert "[masked:" in masked
+        assert mask_text(masked)[0] == masked
+
+
+@pytest.mark.parametrize(("written", "secret"), WEAK)
+def test_a_password_need_not_look_drawn_by_lot(written: str, secret: str) -> None:
+    assert secret not in mask_text(written)[0]
+
+
+@pytest.mark.parametrize(("kind", "secret"), FORMS.items())
+def test_the_forms_of_many_makers_are_known(kind: str, secret: str) -> None:
+    for masked, _ in seen(f"found {secret} there"):
+        assert f"found [masked:{kind}]" in masked or masked.count(f"[masked:{kind}]") == 1
+
+
+@pytest.mark.parametrize("harmless", HARMLESS)
+def test_what_is_no_secret_is_left_alone(harmless: str) -> None:
+    for masked, counts in seen(harmless):
+        assert not counts, masked
+        assert "[masked:" not in masked
+    line = json.dumps({"a": f"\n{harmless}\n", "b": harmless}).encode()
+    assert list(mask_lines([line], Counter())) == [line]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        PEM,
+        PEM.replace("\n", "\r\n"),
+        PEM[:250],
+        PEM[60:],
+        "".join(f"{number:6}\u2192{line}\n" for number, line in enumerate(PEM.splitlines(), 1)),
+        "".join(f"+{line}\n" for line in PEM.splitlines()),
+        "key = (" + "\n ".join(f"'{line}\\n'" for line in PEM.splitlines()[:-2]),
+    ],
+    ids=["whole", "crlf", "end cut", "beginning cut", "numbered", "diff", "code, end cut"],
+)
+def test_no_line_of_a_private_key_is_left_however_it_was_printed(written: str) -> None:
+    for masked, _ in seen(written):
+        assert not [line for line in LINES if line[-30:] in masked], masked
+
+
+def test_several_secrets_are_counted_each() -> None:
+    two = f"{SECRETS['jwt'][0]} and {SECRETS['npm-token'][0]} and {SECRETS['jwt'][0]}"
+    masked, counts = mask_text(two)
+    assert masked == "[masked:jwt] and [masked:npm-token] and [masked:jwt]"
+    assert counts == {"jwt": 2, "npm-token": 1}
+
+
+def test_a_token_inside_a_url_or_header_goes_by_its_own_name() -> None:
+    token = SECRETS["github-token"][0]
+    assert mask_text(f"https://x:{token}@github.com")[0] == (
+        "https://x:[masked:github-token]@github.com"
+    )
+    assert mask_text(f"Authorization: Bearer {token}")[0] == (
+        "Authorization: Bearer [masked:github-token]"
+    )
+
+
+def test_values_are_masked_at_any_depth_and_others_returned_as_they_are() -> None:
+    secret = SECRETS["google-key"][0]
+    assert mask_json({"a": [1, {"b": secret}]}) == {"a": [1, {"b": "[masked:google-key]"}]}
+    value = {"a": [1, None, True, "text"]}
+    assert mask_json(value) is value
+    assert mask_json("half \ud83d" + secret) == "half ?[masked:google-key]"
+
+
+def test_secrets_leave_with_no_part_of_a_trace() -> None:
+    secret = SECRETS["anthropic-key"][0]
+    log = [
+        init(cwd=f"/home/{secret}"),
+        say("m1", text(f"use {secret}"), use("t1", "Bash", command=f"curl -H 'x: {secret}'")),
+        answer("t1", f"echo {secret}", tool_use_result={"stdout": secret}),
+        finish(f"done with {secret}", errors=[secret]),
+    ]
+    lines = [json.dumps(event).encode() for event in log]
+    trace = build_lines(lines, request=f"please use {secret}", sidecars={"agent-a.jsonl": lines})
+    assert secret not in repr(trace)
+    assert trace.receipt.masked == {"anthropic-key": 14}
+    assert "[masked:anthropic-key]" in spans(trace, "TOOL")[0].outputs
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=80), st.sampled_from(EACH))
+def test_masking_never_breaks_a_line(around: str, each: tuple[str, str]) -> None:
+    line = json.dumps({"a": f"{around} {each[1]}", "b": around}).encode()
+    (masked,) = mask_lines([line], Counter())
+    assert json.loads(masked).keys() == {"a", "b"}
+
+
+def test_many_key_beginnings_without_an_end_take_no_longer_than_a_few() -> None:
+    random_ = random.Random(7)  # noqa: S311 - noise, no secret
+    noise = "".join(random_.choices(string.ascii_letters, k=40))
+    line = json.dumps({"a": ("-----BEGIN RSA PRIVATE KEY----- " + noise) * 5_000}).encode()
+    assert len(next(mask_lines([line], Counter()))) < len(line)
+
+
+def test_ids_hashes_and_pictures_are_left_alone() -> None:
+    for _ in range(500):
+        for id_ in (
+            hashlib.sha256(LOTS.randbytes(8)).hexdigest(),
+            str(uuid.UUID(int=LOTS.getrandbits(128))),
+            base64.b64encode(LOTS.randbytes(LOTS.randint(30, 300))).decode(),
+            "data:image/png;base64," + base64.b64encode(LOTS.randbytes(200)).decode(),
+            *(prefix + drawn(24) for prefix in ("toolu_", "msg_", "req_", "/var/run-")),
+        ):
+            assert mask_text(f"id: {id_}") == (f"id: {id_}", {})
+
+
+def test_keys_of_json_say_what_their_values_are() -> None:
+    assert mask_json({"db": {"password": SECRET, "port": 5432}, "max_tokens": 4096}) == {
+        "db": {"password": "[masked:password]", "port": 5432},
+        "max_tokens": 4096,
+    }
+    assert mask_json({"password": 12345678}) == {"password": "[masked:password]"}
+    assert mask_json({"token": None, "secret": True}) == {"token": None, "secret": True}
+
+
+def test_escapes_do_not_hide_a_name() -> None:
+    line = b'{"a":"\\u0070assword\\u003d' + SECRET.encode() + b'\\u0026x"}'
+    (masked,) = mask_lines([line], {})
+    assert SECRET.encode() not in masked
+    assert json.loads(masked)
+
+
+def test_a_long_line_hides_nothing_wherever_it_stands() -> None:
+    around = "words of no importance, 12 of them; " * 400
+    for at in range(0, 3000, 97):
+        text = around[: 9000 + at] + f" password={SECRET} " + around
+        assert SECRET not in mask_text(text)[0]
+
+
+def test_logins_that_tools_keep_or_are_told_are_masked() -> None:
+    login = base64.b64encode(f"bob:{SECRET}".encode()).decode()
+    assert login not in mask_text(f"//npm.example.com/:_auth={login}")[0]
+    key = "wJalrXUtnFEMIzK7MDENGzbPxRfiCY" + "a1b2c3d4e5"
+    assert key not in mask_text(f"aws configure set aws_secret_access_key {key}")[0]
