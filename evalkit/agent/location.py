@@ -105,7 +105,7 @@ def held(session: SessionDirectory) -> AbstractContextManager[None]:
 def _folder(base: str | None, session_id: str = "", *, make: bool = False) -> Folder:
     path = Path(base or ".") / SESSIONS / session_id
     if base and base.startswith(VOLUMES):
-        from evalkit.adapters.databricks.volume import VolumeFolder
+        from evalkit.store.databricks import VolumeFolder
 
         if not Path(VOLUMES).is_dir():  # not mounted here
             return VolumeFolder(str(path))

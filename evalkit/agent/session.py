@@ -22,8 +22,8 @@ from evalkit.jsonable import Json, to_json, well_formed
 from evalkit.suite.model import LIMITS_FILE, SCORERS_FILE
 
 if TYPE_CHECKING:
-    from evalkit.adapters.databricks.volume import VolumeFolder
     from evalkit.adapters.files.local_folder import LocalFolder
+    from evalkit.store.databricks import VolumeFolder
 
 SessionKind: TypeAlias = Literal["initializer", "worker", "interactive"]
 Reason: TypeAlias = Literal[

@@ -11,8 +11,8 @@ from typing import Any, Literal, TypeAlias
 
 import marimo as mo
 
-from evalkit.adapters.databricks.connection import dbutils
 from evalkit.core.tracking import is_on_databricks
+from evalkit.store.databricks import dbutils
 
 Kind: TypeAlias = Literal["browser", "script", "program", "kernel"]
 

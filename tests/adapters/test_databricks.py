@@ -7,9 +7,8 @@ import pytest
 from workspace_server import CLIENT, PAT, Fault, workspace_server
 
 from evalkit import jobs
-from evalkit.adapters.databricks.connection import ATTEMPTS, LONGEST_WAIT_S, Connection
-from evalkit.adapters.databricks.volume import VolumeFolder
 from evalkit.errors import DatabricksError, InputError
+from evalkit.store.databricks import ATTEMPTS, LONGEST_WAIT_S, Connection, VolumeFolder
 
 VOLUME = "/Volumes/main/evals/agent"
 
