@@ -10,7 +10,7 @@ from evalkit.core.notes import Note
 from evalkit.core.observed import ObservedTrace
 from evalkit.entities import Assessment
 from evalkit.jsonable import Json
-from evalkit.store import asking, assessments, experiments, observing
+from evalkit.store import asking, assessments, observing
 from evalkit.store.gateway import Gateway
 
 if TYPE_CHECKING:
@@ -63,16 +63,6 @@ class AgentTraces:
             StoreError: MLflow failed.
         """
         return observing.whole(self._gateway, experiment_id, trace_ids)
-
-    def skill_of(self, run_id: str) -> str:
-        """The skill that a run of evalkit's evaluated; else the evaluation's name.
-
-        Empty where the run is gone.
-
-        Raises:
-            StoreError: MLflow failed.
-        """
-        return experiments.skill_of(self._gateway, run_id)
 
     def trace_of(self, experiment_id: str, trace_id: str) -> ObservedTrace:
         """One trace of an experiment with its spans.

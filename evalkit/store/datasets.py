@@ -1,14 +1,18 @@
-"""Evaluation datasets of servers and databases: their rows read, deleted and written."""
+"""Evaluation datasets: their rows read, written and deleted, and runs linked to them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal, Protocol
 
 from evalkit.core.dataset import Record, StoredRecord
-from evalkit.core.mirror import CASE_TAG
+from evalkit.core.masking import mask_text
+from evalkit.core.mirror import CASE_TAG, digest_of
 from evalkit.errors import StoreError
+from evalkit.store.environment import once
 from evalkit.store.gateway import Gateway
+from evalkit.store.runs import Runs
 from evalkit.store.search import quoted
 from evalkit.store.wire import json_text
 
@@ -19,67 +23,182 @@ _ROWS_AT_A_TIME = 200
 _BYTES_AT_A_TIME = 2_000_000
 
 
-class KeptDatasets:
-    """The evaluation datasets that an MLflow server or database keeps itself."""
+class Rows(Protocol):
+    """Where an MLflow keeps its datasets, each known by an id.
 
-    replaces = False
+    Attributes:
+        replaces: Whether writing a row leaves nothing of its expectations; MLflow merges them.
+    """
 
-    def __init__(
-        self, gateway: Gateway, create: Callable[[str, str, Mapping[str, str]], str]
-    ) -> None:
-        """Take the way into MLflow, and its way to create a dataset: name, experiment, tags."""
-        self._gateway = gateway
-        self._create = create
+    replaces: bool
 
     def find(self, name: str, experiment_id: str | None) -> str | None:
-        """The id of the experiment's dataset of that name; names may repeat in MLflow.
+        """The id of the experiment's dataset of that name; None where there is none.
 
-        The one that evalkit made, else the only one. Datasets of other experiments are theirs, also
-        where they have the same name: mirroring into them would delete what they mirror.
-
-        Raises:
-            StoreError: several are left, or MLflow failed.
+        There may be no experiment yet, but something of that name all the same.
         """
-        if experiment_id is None:
-            return None
-        here = self._called(name, experiment_id)
-        own = [each for each in here if _is_own(each)]
-        if not own and len(here) > 1:
-            raise StoreError(
-                f"MLflow has {len(here)} datasets called {name!r}, and none of them is evalkit's"
-                f" ({', '.join(sorted(each.dataset_id for each in here))}):"
-                " choose another name with --dataset-name, or delete all but one"
-            )
-        return min((each.dataset_id for each in own or here), default=None)
 
     def create(self, name: str, experiment_id: str) -> str:
-        """Create a dataset and mark it as evalkit's, unless another process has just done so.
+        """Create a dataset; its id."""
+
+    def rows(self, dataset_id: str) -> tuple[StoredRecord, ...]:
+        """All its rows."""
+
+    def source(self, name: str, dataset_id: str) -> tuple[str, str]:
+        """What MLflow calls its kind, and where it is, as JSON: for a run that it is linked to."""
+
+    def check(self, records: Sequence[Record]) -> None:
+        """Refuse records that it could not keep as they are."""
+
+    def delete(self, dataset_id: str, record_ids: Sequence[str]) -> None:
+        """Delete rows by their ids."""
+
+    def write(self, dataset_id: str, records: Sequence[Record], say: Callable[[str], None]) -> None:
+        """Write each record into the row with equal inputs, or a new one; tells its progress."""
+
+
+class Datasets(Runs):
+    """The port's part for datasets, which are named as people name them."""
+
+    @property
+    def replaces_records(self) -> bool:
+        """Whether a record that is written takes its row's place, and is not merged into it."""
+        return self._gateway.datasets.replaces
+
+    def records(self, dataset: str, experiment_id: str | None) -> tuple[StoredRecord, ...] | None:
+        """The rows of a dataset; None where there is none of that name.
+
+        Args:
+            dataset: Its name.
+            experiment_id: The experiment that it belongs to; None where there is none yet.
+
+        Raises:
+            StoreError: several datasets of that name fit, or it is none to be mirrored into, or
+                MLflow failed.
+        """
+        dataset_id = self._gateway.datasets.find(mask_text(dataset)[0], experiment_id)
+        return None if dataset_id is None else self._gateway.datasets.rows(dataset_id)
+
+    def check_records(self, records: Sequence[Record]) -> None:
+        """Make sure that a dataset can hold records as they are; MLflow is not asked.
+
+        Raises:
+            InputError: names every one that a Databricks workspace would change or refuse.
+        """
+        self._gateway.datasets.check(records)
+
+    def prepare_dataset(self, dataset: str, experiment_id: str) -> str:
+        """Make the dataset where it is missing; its id.
+
+        Raises:
+            StoreError: it cannot be made or used, or MLflow failed.
+        """
+        datasets, dataset = self._gateway.datasets, mask_text(dataset)[0]
+        with self._gateway.alone():
+            found = datasets.find(dataset, experiment_id)
+            return datasets.create(dataset, experiment_id) if found is None else found
+
+    def apply_records(
+        self,
+        dataset: str,
+        experiment_id: str,
+        *,
+        delete: Sequence[str],
+        upsert: Sequence[Record],
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Delete rows by id, then write records; the dataset is made where it is missing.
+
+        MLflow merges a record into the row with equal inputs. Rows that are not named stay.
+
+        Raises:
+            StoreError: MLflow failed; doing the same again finishes.
+        """
+        dataset_id = self.prepare_dataset(dataset, experiment_id)
+        with self._gateway.alone():
+            self._gateway.datasets.delete(dataset_id, delete)
+            self._gateway.datasets.write(dataset_id, upsert, say)
+
+    def link_dataset(
+        self, run_id: str, experiment_id: str, name: str
+    ) -> Literal["linked", "was linked", "missing"]:
+        """Link a run to a dataset, as the input that it was evaluated on, if to none so far.
+
+        Its digest is of the rows' content, whoever wrote them.
+
+        Returns:
+            Whether it is linked now, was before, or there is no such dataset.
 
         Raises:
             StoreError: MLflow failed.
         """
-        created = self._create(name, experiment_id, {OWN_TAG: name})
-        called = self._called(name, experiment_id)
-        own: list[str] = [each.dataset_id for each in called if _is_own(each)]
-        stands, *others = sorted(own) or [created]
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        run, datasets = self._run(run_id), self._gateway.datasets
+        if run.datasets:
+            return "was linked"
+        dataset_id = datasets.find(name, experiment_id) if name else None
+        if dataset_id is None:
+            return "missing"
+        digest = digest_of(datasets.rows(dataset_id))
+        kind, where = datasets.source(name, dataset_id)
+        found = DatasetInput(
+            Dataset(name=name, digest=digest, source_type=kind, source=where),
+            [InputTag("mlflow.data.context", "evaluation")],
+        )
+        with self._gateway.alone(), self._gateway.answering("linking the dataset"):
+            self._gateway.tracking.log_inputs(run_id, [found])
+        self._runs[run_id] = replace(run, datasets=(name,))
+        return "linked"
+
+
+class KeptDatasets:
+    """The datasets that a server or database keeps itself; each method may raise a StoreError."""
+
+    replaces = False
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def find(self, name: str, experiment_id: str | None) -> str | None:
+        """The id of the one that evalkit made, else of the only one; names may repeat in MLflow.
+
+        Datasets of other experiments are theirs, also where they have the same name: mirroring
+        into them would delete what they mirror.
+        """
+        if experiment_id is None:
+            return None
+        here, own = self._called(name, experiment_id)
+        if not own and len(here) > 1:
+            raise StoreError(
+                f"MLflow has {len(here)} datasets called {name!r}, and none of them is evalkit's"
+                f" ({', '.join(here)}):"
+                " choose another name with --dataset-name, or delete all but one"
+            )
+        return next(iter(own or here), None)
+
+    def create(self, name: str, experiment_id: str) -> str:
+        """Create a dataset and mark it as evalkit's, unless another process has just done so."""
+        tracking = self._gateway.tracking
+        with self._gateway.answering("creating the dataset"), once():
+            made = tracking.create_dataset(name, {OWN_TAG: name}, [experiment_id])
+        stands, *others = self._called(name, experiment_id)[1] or [str(made.dataset_id)]
         for other in others:
             with self._gateway.answering("taking back a dataset that was created twice"):
-                self._gateway.tracking.delete_dataset(other)
+                tracking.delete_dataset(other)
         return stands
 
-    def _called(self, name: str, experiment_id: str) -> list[Any]:
+    def _called(self, name: str, experiment_id: str) -> tuple[list[str], list[str]]:
+        """The ids of all of a name, and of those that evalkit made."""
         with self._gateway.answering(f"looking for the dataset {name!r}"):
             found = self._gateway.tracking.search_datasets(
                 experiment_ids=[experiment_id], filter_string=f"name = {quoted(name)}"
             )
-        return list(found)
+            tags = {each.dataset_id: each.tags or {} for each in found}
+        return sorted(tags), sorted(each for each in tags if OWN_TAG in tags[each])
 
     def rows(self, dataset_id: str) -> tuple[StoredRecord, ...]:
-        """The rows, oldest first.
-
-        Raises:
-            StoreError: MLflow failed.
-        """
+        """The rows, oldest first."""
         rows: list[StoredRecord] = []
         page: str | None = None
         while True:
@@ -87,7 +206,12 @@ class KeptDatasets:
                 some, page = self._gateway.tracking._load_dataset_records(  # noqa: SLF001 - there is no public method that takes an id
                     dataset_id, max_results=1000, page_token=page
                 )
-            rows += [_stored(row) for row in some]
+            rows += [
+                StoredRecord(
+                    row.dataset_record_id, row.inputs or {}, row.expectations or {}, row.tags or {}
+                )
+                for row in some
+            ]
             if not page:
                 return tuple(rows)
 
@@ -99,22 +223,14 @@ class KeptDatasets:
         """Refuse nothing: MLflow keeps whatever is JSON."""
 
     def delete(self, dataset_id: str, record_ids: Sequence[str]) -> None:
-        """Delete rows.
-
-        Raises:
-            StoreError: MLflow failed.
-        """
+        """Delete rows."""
         for begin in range(0, len(record_ids), _ROWS_AT_A_TIME):
             some = list(record_ids[begin : begin + _ROWS_AT_A_TIME])
             with self._gateway.answering("deleting rows of the dataset"):
                 self._gateway.tracking.delete_dataset_records(dataset_id, some)
 
     def write(self, dataset_id: str, records: Sequence[Record], say: Callable[[str], None]) -> None:
-        """Write records; the case id goes into the row's tags.
-
-        Raises:
-            StoreError: MLflow failed; doing the same again finishes.
-        """
+        """Write records; the case id goes into the row's tags."""
         done = 0
         for rows in _portions(records):
             with self._gateway.answering(f"writing rows of the dataset ({done} are written)"):
@@ -124,35 +240,21 @@ class KeptDatasets:
                 say(f"  {done} of {len(records)} rows written")
 
 
-def _is_own(dataset: Any) -> bool:
-    return OWN_TAG in (dataset.tags or {})
-
-
-def _stored(row: Any) -> StoredRecord:
-    return StoredRecord(
-        record_id=row.dataset_record_id,
-        inputs=row.inputs or {},
-        expectations=row.expectations or {},
-        tags=row.tags or {},
-    )
-
-
-def _portions(records_: Sequence[Record]) -> list[list[dict[str, Any]]]:
+def _portions(records: Sequence[Record]) -> Iterator[list[Mapping[str, Any]]]:
     """Rows in the form MLflow takes them; it changes what it is given, so they are made anew."""
-    portions: list[list[dict[str, Any]]] = [[]]
+    some: list[Mapping[str, Any]] = []
     size = 0
-    for record in records_:
+    for record in records:
         row = {
             "inputs": dict(record.inputs),
             "expectations": dict(record.expectations),
             "tags": {CASE_TAG: record.case_id},
         }
         weight = len(json_text(row))
-        if portions[-1] and (
-            len(portions[-1]) >= _ROWS_AT_A_TIME or size + weight > _BYTES_AT_A_TIME
-        ):
-            portions.append([])
-            size = 0
-        portions[-1].append(row)
+        if some and (len(some) >= _ROWS_AT_A_TIME or size + weight > _BYTES_AT_A_TIME):
+            yield some
+            some, size = [], 0
+        some.append(row)
         size += weight
-    return [some for some in portions if some]
+    if some:
+        yield some

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 DEFAULTS = {
     # no calls home from a command line tool, and none that hang where there is no network
@@ -24,3 +26,15 @@ def prepare() -> None:
     """Set what the user has not set. To be called before anything imports mlflow."""
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
+
+
+@contextmanager
+def once() -> Iterator[None]:
+    """Have MLflow's client send each request one time only: a second could make a second thing."""
+    name = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+    before = os.environ.get(name, DEFAULTS[name])
+    os.environ[name] = "0"
+    try:
+        yield
+    finally:
+        os.environ[name] = before

@@ -30,7 +30,7 @@ class RestGateway(Gateway):
         self.uri = uri
         with self.answering("opening it"):
             self.tracking: Any = get_store(uri)
-        self.datasets: Datasets = KeptDatasets(self, self._create_dataset)
+        self.datasets: Datasets = KeptDatasets(self)
 
     def answering(self, doing: str) -> AbstractContextManager[None]:
         """Turn MLflow's exceptions into StoreError while ``doing`` something."""

@@ -1,15 +1,17 @@
-"""MLflow runs: found again by their key, and brought up to date by writing only differences."""
+"""Experiments and runs: found again by their key, and brought up to date by differences alone."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from evalkit.core.describe import KEY_TAG, QUALITY_CRITERIA_TAG
-from evalkit.store.differences import Differences, Figure, write_differences
+from evalkit.store.environment import once
+from evalkit.store.failures import Refused
 from evalkit.store.gateway import Gateway
+from evalkit.store.masking import Masking
 from evalkit.store.naming import PARAM_LIMIT, RUN_TAG_LIMIT, fit_name, fit_value
 from evalkit.store.search import quoted
 
@@ -17,6 +19,9 @@ RunStatus: TypeAlias = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
 CONFLICT_TAG = "evalkit.param."
 """Tag that holds the new value of a param that MLflow does not let change."""
+
+_AT_A_TIME = 100
+_BYTES_AT_A_TIME = 150_000  # of params, metrics and tags; as JSON, up to six times that
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +55,19 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
-    """A run as MLflow holds it.
+    """A run as MLflow holds it; ``metrics`` are MLflow's own, the latest of each name.
 
-    Attributes:
-        run_id: MLflow's id.
-        artifact_uri: Where its artifacts lie.
-        status: How it ended.
-        end_ms: When it ended, milliseconds since the epoch; 0 where it has not.
-        params: By name.
-        metrics: Latest value by name.
-        tags: By name.
-        datasets: The names of the datasets that it is linked to.
+    ``end_ms`` is 0 where it has not ended; ``datasets`` names those that it is linked to.
     """
 
     run_id: str
     artifact_uri: str
     status: str
     end_ms: int
-    params: Mapping[str, str] = field(default_factory=dict)
-    metrics: Mapping[str, Figure] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
-    datasets: tuple[str, ...] = ()
+    params: Mapping[str, str]
+    metrics: Mapping[str, Any]
+    tags: Mapping[str, str]
+    datasets: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,145 +89,157 @@ class WrittenRun:
     others: tuple[str, ...] = ()
 
 
-def find_run(gateway: Gateway, experiment_id: str, key: str) -> StoredRun | None:
-    """The run of that key; of several the one whose id comes first."""
-    return next(iter(_runs_of(gateway, experiment_id, key)), None)
+class Runs(Masking):
+    """The port's part for experiments and runs; it remembers the runs that it has read."""
 
+    uri: str
+    _gateway: Gateway
+    _runs: dict[str, StoredRun]
 
-def _runs_of(gateway: Gateway, experiment_id: str, key: str) -> list[StoredRun]:
-    """The runs of that key: several where programs logged the same run at the same moment."""
-    from mlflow.entities import ViewType
+    def find_run(self, experiment_id: str, key: str) -> StoredRun | None:
+        """The run of that key, of several the one whose id comes first; None where there is none.
 
-    with gateway.answering("looking for the run"):
-        found = gateway.tracking.search_runs(
-            [experiment_id], f"tags.`{KEY_TAG}` = {quoted(key)}", ViewType.ACTIVE_ONLY
+        Raises:
+            StoreError: MLflow failed.
+        """
+        return next(iter(self._runs_of(experiment_id, key)), None)
+
+    def _runs_of(self, experiment_id: str, key: str) -> list[StoredRun]:
+        """The runs of that key: several where programs logged the same run at the same moment."""
+        from mlflow.entities import ViewType
+
+        condition = f"tags.`{KEY_TAG}` = {quoted(key)}"
+        with self._gateway.answering("looking for the run"):
+            found = self._gateway.tracking.search_runs(
+                [experiment_id], condition, ViewType.ACTIVE_ONLY
+            )
+        runs = sorted(map(_stored, found), key=lambda run: run.run_id)
+        self._runs.update((run.run_id, run) for run in runs[:1])
+        return runs
+
+    def _run(self, run_id: str) -> StoredRun:
+        if run_id not in self._runs:
+            with self._gateway.answering("reading the run"):
+                self._runs[run_id] = _stored(self._gateway.tracking.get_run(run_id))
+        return self._runs[run_id]
+
+    def skill_of(self, run_id: str) -> str:
+        """The skill that a run of evalkit's evaluated, else the evaluation's name; empty if gone.
+
+        Raises:
+            StoreError: MLflow failed.
+        """
+        try:
+            run = self._run(run_id)
+        except Refused as error:
+            if error.says_there_is_none:
+                return ""
+            raise
+        return run.params.get("skill") or run.tags.get("evalkit.eval", "")
+
+    def write_run(self, experiment_id: str, record: RunRecord) -> WrittenRun:
+        """Find or create a run and bring it up to date; nothing is sent where nothing changed.
+
+        Raises:
+            StoreError: MLflow failed.
+        """
+        from mlflow.entities import RunStatus as Status
+
+        record = replace(
+            record,
+            name=self._mask(record.name, "run name"),
+            params=self._mask(dict(record.params), "params"),
+            tags=self._mask(dict(record.tags), "tags"),
+            metrics=[(self._mask(name, "metrics"), value) for name, value in record.metrics],
         )
-    return sorted(map(stored_run, found), key=lambda run: run.run_id)
+        notes: list[str] = []
+        with self._gateway.alone():
+            found = self.find_run(experiment_id, record.key)
+            run = found or self._create_run(experiment_id, record)
+            lacking, stale = _differences(record, run, notes)
+            for name in stale:
+                with self._gateway.answering("deleting a tag of the run"):
+                    self._gateway.tracking.delete_tag(run.run_id, name)
+            self._log(run, lacking)
+            moved = run.end_ms != record.end_ms and not record.is_time_inferred
+            ended = run.status != record.status or moved
+            if ended:
+                with self._gateway.answering("ending the run"):
+                    status = Status.from_string(record.status)
+                    self._gateway.tracking.update_run_info(run.run_id, status, record.end_ms, None)
+        others = sorted(set(run.metrics) - {fit_name(name) for name, _ in record.metrics})
+        written = found is None or ended or bool(lacking)
+        return WrittenRun(run.run_id, found is None, written, tuple(notes), tuple(others))
+
+    def _create_run(self, experiment_id: str, record: RunRecord) -> StoredRun:
+        from mlflow.entities import RunTag
+
+        tags = [RunTag(KEY_TAG, fit_value(record.key, RUN_TAG_LIMIT))]
+        with self._gateway.answering("creating the run"), once():
+            made = self._gateway.tracking.create_run(
+                experiment_id, "", record.start_ms, tags, record.name
+            )
+        # two that began together have created one each by now: both keep the smallest
+        stands, *others = self._runs_of(experiment_id, record.key) or [_stored(made)]
+        for other in others:
+            with self._gateway.answering("taking back a run that was created twice"):
+                self._gateway.tracking.delete_run(other.run_id)
+        return stands
+
+    def _log(self, run: StoredRun, lacking: Sequence[Any]) -> None:
+        """Write params, metrics and tags in portions that MLflow takes."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        for some in _portions(lacking):
+            with self._gateway.answering("writing params, metrics and tags"):
+                self._gateway.tracking.log_batch(
+                    run.run_id,
+                    *([e for e in some if isinstance(e, kind)] for kind in (Metric, Param, RunTag)),
+                )
+        tags = {each.key: each.value for each in lacking if isinstance(each, RunTag)}
+        self._runs[run.run_id] = replace(run, tags={**run.tags, **tags})
 
 
-def stored_run(run: Any) -> StoredRun:
-    """A run as MLflow's own code holds it, in ours."""
-    # _metric_objs is what MLflow keeps behind the public metrics, with times and steps
-    figures = {m.key: Figure(m.value, m.timestamp, m.step) for m in run.data._metric_objs}  # noqa: SLF001
+def _stored(run: Any) -> StoredRun:
     return StoredRun(
         run_id=run.info.run_id,
         artifact_uri=run.info.artifact_uri,
         status=run.info.status,
         end_ms=run.info.end_time or 0,
         params=dict(run.data.params),
-        metrics=figures,
+        # what MLflow keeps behind the public metrics, with times and steps
+        metrics={each.key: each for each in run.data._metric_objs},  # noqa: SLF001
         tags=dict(run.data.tags),
         datasets=tuple(each.dataset.name for each in run.inputs.dataset_inputs),
     )
 
 
-def read_run(gateway: Gateway, run_id: str) -> StoredRun:
-    """A run by MLflow's id."""
-    with gateway.answering("reading the run"):
-        return stored_run(gateway.tracking.get_run(run_id))
+def _differences(
+    record: RunRecord, run: StoredRun, notes: list[str]
+) -> tuple[list[Any], list[str]]:
+    """Params, metrics and tags that the run lacks, in MLflow's form, and tags that are stale."""
+    from mlflow.entities import Param, RunTag
 
-
-def write_run(
-    gateway: Gateway, experiment_id: str, record: RunRecord
-) -> tuple[WrittenRun, StoredRun]:
-    """Find or create a run and bring it up to date; nothing is sent where nothing changed.
-
-    Returns:
-        What became of it, and the run as it stands now.
-
-    Raises:
-        StoreError: MLflow failed.
-    """
-    run = find_run(gateway, experiment_id, record.key)
-    created = run is None
-    if run is None:
-        first = {KEY_TAG: fit_value(record.key, RUN_TAG_LIMIT)}
-        run_id, uri = gateway.create_run(experiment_id, record.name, record.start_ms, first)
-        run = StoredRun(run_id, uri, status="RUNNING", end_ms=0, tags=first)
-    outcome, run = _bring_up_to_date(gateway, run, record, created=created)
-    if created:
-        # two that began together have created one each by now: both keep the smallest
-        stands, *others = _runs_of(gateway, experiment_id, record.key) or [run]
-        for other in others:
-            with gateway.answering("taking back a run that was created twice"):
-                gateway.tracking.delete_run(other.run_id)
-        if stands.run_id != run.run_id:
-            return _bring_up_to_date(gateway, stands, record, created=False)
-    return outcome, run
-
-
-def _bring_up_to_date(
-    gateway: Gateway, run: StoredRun, record: RunRecord, *, created: bool
-) -> tuple[WrittenRun, StoredRun]:
-    notes: list[str] = []
-    lacking = Differences(
-        params=_params(record, run, notes),
-        metrics=_metrics(record, run, notes),
-        tags=_tags(record, run, notes),
-    )
-    for stale in _stale_tags(record, run):
-        with gateway.answering("deleting a tag of the run"):
-            gateway.tracking.delete_tag(run.run_id, stale)
-    write_differences(gateway, run.run_id, lacking)
-    moved = run.end_ms != record.end_ms and not record.is_time_inferred
-    ended = run.status != record.status or moved
-    if ended:
-        _finish(gateway, run.run_id, record)
-    others = sorted(set(run.metrics) - {fit_name(name) for name, _ in record.metrics})
-    written = created or ended or bool(lacking)
-    outcome = WrittenRun(run.run_id, created, written, tuple(notes), tuple(others))
-    return outcome, with_tags(run, lacking.tags)
-
-
-def link_dataset(
-    gateway: Gateway, run_id: str, name: str, digest: str, source: tuple[str, str]
-) -> None:
-    """Log a dataset as the input that a run was evaluated on."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    kind, where = source
-    found = Dataset(name=name, digest=digest, source_type=kind, source=where)
-    with gateway.answering("linking the dataset"):
-        gateway.tracking.log_inputs(
-            run_id, [DatasetInput(found, [InputTag("mlflow.data.context", "evaluation")])]
-        )
-
-
-def with_tags(run: StoredRun, tags: Mapping[str, str]) -> StoredRun:
-    """The run with more tags."""
-    return replace(run, tags={**run.tags, **tags})
-
-
-def _params(record: RunRecord, run: StoredRun, notes: list[str]) -> dict[str, str]:
-    wanted = _fit(record.params, PARAM_LIMIT, "param", notes)
-    return {name: value for name, value in wanted.items() if name not in run.params}
-
-
-def _conflicts(record: RunRecord, run: StoredRun) -> dict[str, str]:
-    """The params that have another value in MLflow already, by name."""
-    wanted = _fit(record.params, PARAM_LIMIT, "param", [])
-    return {n: v for n, v in wanted.items() if run.params.get(n, v) != v}
-
-
-def _tags(record: RunRecord, run: StoredRun, notes: list[str]) -> dict[str, str]:
+    params = _fit(record.params, PARAM_LIMIT, "param", notes)
+    lacking = [Param(name, value) for name, value in params.items() if name not in run.params]
+    lacking += _metrics(record, run, notes)
     lasting = {name: text for name, text in record.lasting.items() if name not in run.tags}
-    wanted = _fit({**record.tags, **lasting}, RUN_TAG_LIMIT, "tag", notes)
-    for name, value in _conflicts(record, run).items():
-        wanted[fit_name(CONFLICT_TAG + name)] = value
-        notes.append(
-            f"param {name} is {run.params[name]!r} in MLflow, which lets no param change;"
-            f" the tag {CONFLICT_TAG}{name} holds {value!r}"
-        )
-    return {name: value for name, value in wanted.items() if run.tags.get(name) != value}
+    tags = _fit({**record.tags, **lasting}, RUN_TAG_LIMIT, "tag", notes)
+    for name, value in params.items():
+        if run.params.get(name, value) != value:
+            tags[fit_name(CONFLICT_TAG + name)] = value
+            notes.append(
+                f"param {name} is {run.params[name]!r} in MLflow, which lets no param change;"
+                f" the tag {CONFLICT_TAG}{name} holds {value!r}"
+            )
+    lacking += [RunTag(name, text) for name, text in tags.items() if run.tags.get(name) != text]
+    stale = [name for name in run.tags if name not in tags and _passes(name)]
+    return lacking, stale
 
 
-def _stale_tags(record: RunRecord, run: StoredRun) -> list[str]:
-    """Tags about params that no longer differ, and of criteria that nobody demands any more."""
-    differing = {fit_name(CONFLICT_TAG + name) for name in _conflicts(record, run)}
-    stale = {QUALITY_CRITERIA_TAG} - set(record.tags)
-    return [
-        t for t in run.tags if (t.startswith(CONFLICT_TAG) and t not in differing) or t in stale
-    ]
+def _passes(tag: str) -> bool:
+    """Whether a tag goes when a run no longer has it: of a param that differed, of criteria."""
+    return tag.startswith(CONFLICT_TAG) or tag == QUALITY_CRITERIA_TAG
 
 
 def _fit(texts: Mapping[str, str], limit: int, kind: str, notes: list[str]) -> dict[str, str]:
@@ -245,13 +254,14 @@ def _fit(texts: Mapping[str, str], limit: int, kind: str, notes: list[str]) -> d
     return fitting
 
 
-def _metrics(record: RunRecord, run: StoredRun, notes: list[str]) -> dict[str, Figure]:
+def _metrics(record: RunRecord, run: StoredRun, notes: list[str]) -> Iterator[Any]:
     """The metrics that are new or have another value.
 
     MLflow shows the value with the highest step, then time, then value. So a new value of the
     same run, which has the same time, gets the next step.
     """
-    found: dict[str, Figure] = {}
+    from mlflow.entities import Metric
+
     for name, value in record.metrics:
         if not _is_finite(value):
             notes.append(f"metric {name!r} is {value}, which is no number MLflow can show")
@@ -260,11 +270,8 @@ def _metrics(record: RunRecord, run: StoredRun, notes: list[str]) -> dict[str, F
         if fit != name:
             notes.append(f"metric {name!r} is called {fit!r} in MLflow, which refuses the name")
         old = run.metrics.get(fit)
-        if old is None:
-            found[fit] = Figure(float(value), record.end_ms, 0)
-        elif old.value != float(value):
-            found[fit] = Figure(float(value), record.end_ms, old.step + 1)
-    return found
+        if old is None or old.value != float(value):
+            yield Metric(fit, float(value), record.end_ms, 0 if old is None else old.step + 1)
 
 
 def _is_finite(value: float) -> bool:
@@ -274,10 +281,15 @@ def _is_finite(value: float) -> bool:
         return False
 
 
-def _finish(gateway: Gateway, run_id: str, record: RunRecord) -> None:
-    from mlflow.entities import RunStatus as Status
-
-    with gateway.answering("ending the run"):
-        gateway.tracking.update_run_info(
-            run_id, Status.from_string(record.status), record.end_ms, None
-        )
+def _portions(items: Sequence[Any]) -> Iterator[list[Any]]:
+    some: list[Any] = []
+    size = 0
+    for item in items:
+        weight = len(f"{item.key}{item.value}".encode())
+        if some and (len(some) >= _AT_A_TIME or size + weight > _BYTES_AT_A_TIME):
+            yield some
+            some, size = [], 0
+        some.append(item)
+        size += weight
+    if some:
+        yield some

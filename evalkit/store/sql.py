@@ -81,7 +81,7 @@ class SqlGateway(Gateway):
             elif new is not None:
                 make_database(new, artifacts)
             self.tracking: Any = get_store(uri, artifacts)
-        self.datasets: Datasets = KeptDatasets(self, self._create_dataset)
+        self.datasets: Datasets = KeptDatasets(self)
 
     def _knock(self, timeout_s: float) -> None:
         """Connect once: MLflow itself would retry for minutes what cannot work."""

@@ -5,35 +5,32 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import Literal, overload
 
-from evalkit.core.mirror import digest_of
 from evalkit.core.spans import Trace
+from evalkit.core.tracking import experiment_problems
 from evalkit.entities import RUN_TAG, Assessment, Changes, StoredTrace
-from evalkit.jsonable import Json
+from evalkit.errors import InputError, StoreError
 from evalkit.store import (
-    artifacts,
     assessments,
     batch,
-    experiments,
     recording,
-    runs,
     search,
     traces,
 )
 from evalkit.store.agent_traces import AgentTraces
-from evalkit.store.dataset_rows import DatasetRows
+from evalkit.store.artifacts import Artifacts
+from evalkit.store.datasets import Datasets
 from evalkit.store.evaluations import Evaluations
+from evalkit.store.failures import Refused
 from evalkit.store.gateway import Gateway
 from evalkit.store.links import Links
-from evalkit.store.masking import Masking
 from evalkit.store.parcel import Destination
-from evalkit.store.runs import RunRecord, StoredRun, WrittenRun
+from evalkit.store.runs import StoredRun
 from evalkit.store.traces import Written
 
 
-class Store(AgentTraces, DatasetRows, Evaluations, Links, Masking):
+class Store(AgentTraces, Artifacts, Datasets, Evaluations, Links):
     """An MLflow tracking server or database.
 
     It remembers what it has just read (the tags of a run, the traces of a run key), so that
@@ -61,96 +58,35 @@ class Store(AgentTraces, DatasetRows, Evaluations, Links, Masking):
         """The id of the experiment; None where there is none and ``create`` is False.
 
         Raises:
+            InputError: this MLflow cannot have an experiment of that name.
             StoreError: an experiment of that name was deleted, or MLflow failed.
         """
         name = self._mask(name, "experiment")
+        if problems := experiment_problems(self.uri, name):
+            raise InputError(*problems)
         with self._gateway.alone() if create else nullcontext():
-            return experiments.experiment_id(self._gateway, name, create=create)
+            found = self._experiment(name)
+            if found is not None or not create:
+                return found
+            try:
+                with self._gateway.answering(f"creating the experiment {name!r}"):
+                    return str(self._gateway.tracking.create_experiment(name))
+            except Refused as error:
+                # somebody else was quicker
+                if error.says_it_is_there and (found := self._experiment(name)):
+                    return found
+                raise
 
-    # -- runs -------------------------------------------------------------------------------
-
-    def find_run(self, experiment_id: str, key: str) -> StoredRun | None:
-        """The run of that key; None where there is none.
-
-        Raises:
-            StoreError: MLflow failed.
-        """
-        run = runs.find_run(self._gateway, experiment_id, key)
-        if run is not None:
-            self._runs[run.run_id] = run
-        return run
-
-    def write_run(self, experiment_id: str, record: RunRecord) -> WrittenRun:
-        """Find or create a run and bring it up to date; nothing is sent where nothing changed.
-
-        Raises:
-            StoreError: MLflow failed.
-        """
-        record = replace(
-            record,
-            name=self._mask(record.name, "run name"),
-            params=self._mask(dict(record.params), "params"),
-            tags=self._mask(dict(record.tags), "tags"),
-            metrics=[(self._mask(name, "metrics"), value) for name, value in record.metrics],
-        )
-        with self._gateway.alone():
-            outcome, run = runs.write_run(self._gateway, experiment_id, record)
-        self._runs[outcome.run_id] = run
-        return outcome
-
-    def write_artifacts(
-        self,
-        run_id: str,
-        files: Mapping[str, bytes],
-        tables: Mapping[str, Mapping[str, Sequence[Json]]] | None = None,
-    ) -> tuple[str, ...]:
-        """Send the artifacts whose content is not there yet.
-
-        Args:
-            run_id: The run.
-            files: Content by path, POSIX and relative.
-            tables: By path, which ends in ``.json``: the values of each column, by its name.
-                MLflow's UI shows them as tables.
-
-        Returns:
-            The paths that were sent.
-
-        Raises:
-            StoreError: MLflow failed; what was sent is not sent again.
-        """
-        run = self._run(run_id)
-        files = {path: self._masked_file(content) for path, content in files.items()}
-        tables = self._mask(dict(tables or {}), "artifacts")
-        with self._gateway.alone():
-            sent, tags = artifacts.write_artifacts(self._gateway, run, files, tables)
-        self._runs[run_id] = runs.with_tags(run, tags)
-        return sent
-
-    def link_dataset(
-        self, run_id: str, experiment_id: str, name: str
-    ) -> Literal["linked", "was linked", "missing"]:
-        """Link a run to a dataset, as the input that it was evaluated on, if to none so far.
-
-        Its digest is of the rows' content, whoever wrote them.
-
-        Returns:
-            Whether it is linked now, was before, or there is no such dataset.
-
-        Raises:
-            StoreError: MLflow failed.
-        """
-        run = self._run(run_id)
-        if run.datasets:
-            return "was linked"
-        dataset_id = self._gateway.datasets.find(name, experiment_id) if name else None
-        if dataset_id is None:
-            return "missing"
-        digest = digest_of(self._gateway.datasets.rows(dataset_id))
-        source = self._gateway.datasets.source(name, dataset_id)
-        with self._gateway.alone():
-            runs.link_dataset(self._gateway, run_id, name, digest, source)
-        self._runs[run_id] = replace(run, datasets=(name,))
-        return "linked"
+    def _experiment(self, name: str) -> str | None:
+        with self._gateway.answering(f"looking for the experiment {name!r}"):
+            found = self._gateway.tracking.get_experiment_by_name(name)
+        if found is not None and found.lifecycle_stage != "active":
+            raise StoreError(
+                f"the experiment {name!r} was deleted in MLflow: restore it"
+                f" (mlflow experiments restore --experiment-id {found.experiment_id}),"
+                " or name another one under mlflow.experiment in the config"
+            )
+        return None if found is None else str(found.experiment_id)
 
     # -- traces -----------------------------------------------------------------------------
 
@@ -276,11 +212,6 @@ class Store(AgentTraces, DatasetRows, Evaluations, Links, Masking):
         experiment_of = {each: experiment_id for experiment_id, ids in groups for each in ids}
         with self._gateway.alone():
             assessments.write_assessments(self._gateway, experiment_of, changes)
-
-    def _run(self, run_id: str) -> StoredRun:
-        if run_id not in self._runs:
-            self._runs[run_id] = runs.read_run(self._gateway, run_id)
-        return self._runs[run_id]
 
     def _earlier(self, experiment_id: str, run_key: str) -> Mapping[str, StoredTrace]:
         """The traces of a run as they were last read; what is written now makes that old."""
