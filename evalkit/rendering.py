@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from evalkit.core.executions import told
@@ -244,32 +244,27 @@ def _problem(problem: Report) -> str:
 
 
 def compared(terminal: Terminal, report: Report) -> None:
-    """For each candidate: judge by judge, what flipped, and what it means in words."""
+    """For each candidate: the answer, then judge by judge, what flipped, and what it cost."""
+    from evalkit.runs import compare_report  # brings scipy, which no other command waits for
+
     for each in report["comparisons"]:
         terminal.title(f"{each['candidate']} against {report['baseline']}")
-        terminal.say(each["findings"][0])
-        rows = [_judge_row(judge) for judge in each["judges"]]
-        terminal.table(("judge", "cases", "before", "after", "95 % interval", "verdict"), rows)
+        for finding in each["findings"]:
+            terminal.say(finding)
+        _rows(terminal, compare_report.judge_rows(each), "Change", "Smallest to tell")
         flips = ", ".join(f"{count} {kind}" for kind, count in each["counts"].items())
         terminal.say(f"scores: {flips or 'none in either run'}")
-        for finding in each["findings"][1:]:
-            terminal.say(f"  {finding}")
+        _rows(terminal, compare_report.usage_rows(each), "Cases", "Whole run")
     for shortfall in report["shortfalls"]:
         terminal.note(shortfall)
     if not report["shortfalls"]:
         terminal.done("no threshold fails, and nothing is worse beyond what chance explains")
 
 
-def _judge_row(judge: Report) -> tuple[Any, ...]:
-    before, after, reach = (judge.get(key) for key in ("before", "after", "interval"))
-    return (
-        judge["judge"],
-        judge["pairs"],
-        "" if before is None else f"{before:.3g}",
-        "" if after is None else f"{after:.3g}",
-        f"{reach[0]:+.3g} to {reach[1]:+.3g}" if reach else "",
-        judge["verdict"],
-    )
+def _rows(terminal: Terminal, rows: Sequence[Report], *left_out: str) -> None:
+    if names := [name for name in (rows[0] if rows else ()) if name not in left_out]:
+        heads = [name.lower() for name in names]
+        terminal.table(heads, [[each[name] for name in names] for each in rows])
 
 
 def watched(terminal: Terminal, report: Report) -> None:

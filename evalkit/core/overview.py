@@ -10,7 +10,7 @@ from typing import Literal
 
 from evalkit.core.project import Project
 from evalkit.core.results import Run, Score, Usage
-from evalkit.core.thresholds import Breach, thresholds
+from evalkit.core.thresholds import Bound, thresholds
 from evalkit.jsonable import Json
 
 MOST_LABELS = 4
@@ -121,23 +121,6 @@ class CaseOverview:
         return f"{sum(said)} of {len(said)}" if said else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Threshold:
-    """A threshold, and whether the run meets it.
-
-    Attributes:
-        judge: The judge.
-        demand: What is demanded, such as ``mean at least 3.5``.
-        actual: What the run has; None where it does not say.
-        verdict: ``met``, ``fails`` or ``not measured``.
-    """
-
-    judge: str
-    demand: str
-    actual: float | None
-    verdict: Literal["met", "fails", "not measured"]
-
-
 def judges(run: Run) -> list[JudgeOverview]:
     """What each judge said, in the summary's order."""
     names = dict.fromkeys([*run.judges, *(score.judge for score in run.scores)])
@@ -167,11 +150,10 @@ def cases(run: Run, logged: Collection[str | None]) -> list[CaseOverview]:
     ]
 
 
-def demands(project: Project, run: Run) -> list[Threshold]:
+def demands(project: Project, run: Run) -> list[Bound]:
     """Every threshold of the project, and whether the run meets it; those that fail first."""
-    found = [_threshold(each) for each in thresholds(project, run)]
     order = ("fails", "not measured", "met")
-    return sorted(found, key=lambda each: order.index(each.verdict))
+    return sorted(thresholds(project, run), key=lambda each: order.index(each.verdict))
 
 
 def _judge(
@@ -185,16 +167,6 @@ def _judge(
     if bare.shape == "number" and mean is None:
         mean = statistics.fmean(_numbers(bare.given))
     return JudgeOverview(name, bare.judge_type, bare.scores, rate, mean)
-
-
-def _threshold(bound: Breach) -> Threshold:
-    side, _, figure = bound.kind.partition("_")
-    limit = "at most" if side == "max" else "at least"
-    verdict: Literal["met", "fails", "not measured"] = "fails" if bound.is_worse else "met"
-    if bound.actual is None:
-        verdict = "not measured"
-    demand = f"{figure.replace('_', ' ')} {limit} {bound.bound:g}"
-    return Threshold(bound.judge, demand, bound.actual, verdict)
 
 
 def _numbers(values: Sequence[Json]) -> list[float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from evalkit.core.document import Document
 from evalkit.errors import Problem
@@ -32,12 +32,12 @@ SIMULATOR_FIGURES = {"max_fallback_rate": "fallback_rate"}
 
 
 @dataclass(frozen=True, slots=True)
-class Breach:
+class Bound:
     """A threshold, and what the run has instead.
 
     Attributes:
         judge: The judge.
-        kind: The bound, such as ``min_mean``.
+        kind: What is bounded, such as ``min_mean``.
         bound: What was demanded.
         actual: What the run has; None where the summary does not say.
     """
@@ -54,13 +54,20 @@ class Breach:
         return f"{self.judge}/{figures[self.kind]}"
 
     @property
-    def is_worse(self) -> bool:
-        """Whether the actual figure lies on the wrong side of the bound."""
+    def demand(self) -> str:
+        """What is demanded, in words, such as ``pass rate at least 0.9``."""
+        way, _, name = self.kind.partition("_")
+        side = "at most" if way == "max" else "at least"
+        return f"{name.replace('_', ' ')} {side} {self.bound:g}"
+
+    @property
+    def verdict(self) -> Literal["fails", "not measured", "met"]:
+        """Whether the figure is on the right side of the bound."""
         if self.actual is None:
-            return False
-        return (
-            self.actual > self.bound if self.kind.startswith("max_") else self.actual < self.bound
-        )
+            return "not measured"
+        is_most = self.kind.startswith("max_")
+        fails = self.actual > self.bound if is_most else self.actual < self.bound
+        return "fails" if fails else "met"
 
 
 def parse_thresholds(
@@ -103,12 +110,12 @@ def parse_thresholds(
     return bounds, problems
 
 
-def breaches(project: Project, run: Run) -> tuple[Breach, ...]:
+def breaches(project: Project, run: Run) -> tuple[Bound, ...]:
     """The thresholds that the run does not meet; those it does not measure are no breach."""
-    return tuple(b for b in thresholds(project, run) if b.actual is not None and b.is_worse)
+    return tuple(b for b in thresholds(project, run) if b.verdict == "fails")
 
 
-def unmeasured(project: Project, run: Run) -> tuple[Breach, ...]:
+def unmeasured(project: Project, run: Run) -> tuple[Bound, ...]:
     """The thresholds about a figure that the run does not have.
 
     Such as a win rate, which needs a baseline, or one of a judge that did not run.
@@ -116,11 +123,11 @@ def unmeasured(project: Project, run: Run) -> tuple[Breach, ...]:
     return tuple(b for b in thresholds(project, run) if b.actual is None)
 
 
-def thresholds(project: Project, run: Run) -> Iterator[Breach]:
+def thresholds(project: Project, run: Run) -> Iterator[Bound]:
     """Every threshold with what the run has of it, be it enough or not."""
     for judge, bounds in project.thresholds.items():
         for kind, bound in bounds.items():
-            yield Breach(judge, kind, bound, _figure(run, judge, kind))
+            yield Bound(judge, kind, bound, _figure(run, judge, kind))
 
 
 def _figure(run: Run, judge: str, kind: str) -> float | None:

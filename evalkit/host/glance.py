@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from evalkit.core.executions import executions, told
-from evalkit.core.overview import CaseOverview, JudgeOverview, Threshold
+from evalkit.core.overview import CaseOverview, JudgeOverview
 from evalkit.core.receipt import Difference
 from evalkit.core.results import Run, Usage
+from evalkit.core.thresholds import Bound
 from evalkit.host import page
 from evalkit.host.run_charts import TOKENS
 from evalkit.whereabouts import Whereabouts
@@ -21,7 +22,7 @@ def failures(run: Run) -> Any:
     return page.callout(f"**{page.quoted(words)}**", "danger") if words else None
 
 
-def figures(run: Run, cases: Sequence[CaseOverview], thresholds: Sequence[Threshold]) -> Any:
+def figures(run: Run, cases: Sequence[CaseOverview], thresholds: Sequence[Bound]) -> Any:
     """What the run consumed, and how it ended, in a row of cards."""
     usage = run.usage
     logged = sum(case.logged for case in cases)
@@ -56,7 +57,7 @@ def judge_table(judges: Sequence[JudgeOverview]) -> Any:
     return page.table(rows, label="**Judges**", wrapped_columns=["Spread"]) if rows else None
 
 
-def threshold_table(thresholds: Sequence[Threshold]) -> Any:
+def threshold_table(thresholds: Sequence[Bound]) -> Any:
     """Each threshold, what the run has, and the verdict."""
     if not thresholds:
         return page.callout("`eval.yaml` demands nothing: there are no **thresholds** in it.")

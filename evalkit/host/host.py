@@ -140,6 +140,18 @@ class Host(Generic[P]):
         except EvalkitError as error:
             ending.with_error(error, self.place, self.terminal, strict=self.start.values.strict)
 
+    def selected(self, name: str) -> str:
+        """What the page's address says is selected under this name; empty where it does not."""
+        return str(mo.query_params().get(name) or "") if self.person else ""
+
+    def remember(self, name: str) -> Callable[[object], None]:
+        """What puts a control's value into the page's address, so that a link opens the same view.
+
+        Args:
+            name: The name under which :meth:`selected` finds it again.
+        """
+        return lambda value: mo.query_params().set(name, str(value))
+
     def halt(self, message: str, fix: str = "") -> NoReturn:
         """End here: the page says why and waits, elsewhere it is an input error.
 

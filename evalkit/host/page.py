@@ -142,7 +142,6 @@ def table(
     return mo.ui.table(
         frame,
         selection=select,
-        initial_selection=[0] if select else None,
         page_size=page_size,
         pagination=len(frame) > page_size,
         show_column_summaries=False,
@@ -150,7 +149,7 @@ def table(
         style_cell=lambda _, column, value: tinted(value) if column == tint else {},
         wrapped_columns=[name for name in wrapped_columns if name in frame],
         format_mapping={name: form for name, form in forms.items() if name in frame},
-        **options,
+        **({"initial_selection": [0] if select else None} | options),
     )
 
 

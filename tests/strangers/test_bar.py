@@ -4,7 +4,7 @@ import pytest
 from eval_project import CASES, RUN_ID, scores_of
 from in_mlflow import InMlflow
 
-from evalkit.comparing import choose, compare_runs, open_shelf, report
+from evalkit.runs import arms, compare_report
 from evalkit.workspace import Workspace
 
 RUN = ("--run-id", RUN_ID)
@@ -213,8 +213,9 @@ def test_estimates_are_called_so_and_what_is_not_understood_is_named(project, lo
 def test_a_comparison_does_not_call_a_run_good_of_which_nobody_knows(project):
     project.configure(thresholds={"quality": {"min_men": 3, "min_alpha": 0.5}})
     project.write("eval/runs/support/2026-07-10-v2/summary.yaml", project.read(project.summary))
-    shelf = open_shelf(Workspace.open(project.root / "eval.yaml"))
-    found = report(compare_runs(shelf, choose(shelf)))
+    workspace = Workspace.open(project.root / "eval.yaml")
+    runs = [workspace.run(run_id).run for run_id in arms.choose(arms.run_ids(workspace))]
+    found = compare_report.report(workspace.files.project, runs)
     assert found["shortfalls"] == [
         "2026-07-10-v2: not known: quality min_alpha",
         "2026-07-10-v2: not known: quality min_men",

@@ -7,7 +7,8 @@ from agentlogs import as_lines, finish, init, say, text
 from eval_project import CASES, RESULT, RUN_ID, score, scores_of
 from in_mlflow import InMlflow
 
-from evalkit import Workspace, comparing
+from evalkit import Workspace
+from evalkit.runs import compare_report
 
 RUN = ("--run-id", RUN_ID)
 
@@ -254,9 +255,8 @@ def test_a_crash_is_no_saving(project, database_uri):
         scores = {c: {"polite": score(None if c in crashed else True)} for c in cases}
         project.write(f"{folder}/summary.yaml", {"judges": {}, "per_case": scores})
     workspace = Workspace.open(project.root / "eval.yaml", tracking_uri=database_uri)
-    shelf = comparing.open_shelf(workspace)
-    choice = comparing.choose(shelf, "2026-01-01-a", "2026-01-02-b")
-    report = comparing.report(comparing.compare_runs(shelf, choice))
+    runs = [workspace.run(run_id).run for run_id in ("2026-01-01-a", "2026-01-02-b")]
+    report = compare_report.report(workspace.files.project, runs)
     (compared,) = report["comparisons"]
     assert compared["findings"][0].startswith("Executions that failed 0 → 8, of 12: case-04")
     assert [each["failed"] for each in compared["executions"]] == [0, 8]

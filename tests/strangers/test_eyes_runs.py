@@ -8,7 +8,8 @@ from eval_project import CASES, RESULT, RUN_ID, log_of, score, scores_of
 from in_mlflow import InMlflow
 from servers import Proxy
 
-from evalkit import Workspace, comparing
+from evalkit import Workspace
+from evalkit.runs import compare_report
 
 RUN = ("--run-id", RUN_ID)
 
@@ -349,9 +350,8 @@ def compared(project, database_uri, before, after):
         for case, log in zip(cases, logs, strict=False):
             project.write(f"{folder}/cases/{case}/stdout.log", log)
     workspace = Workspace.open(project.root / "eval.yaml", tracking_uri=database_uri)
-    shelf = comparing.open_shelf(workspace)
-    choice = comparing.choose(shelf, "r1", "r2")
-    return comparing.report(comparing.compare_runs(shelf, choice))
+    runs = [workspace.run(run_id).run for run_id in ("r1", "r2")]
+    return compare_report.report(workspace.files.project, runs)
 
 
 def test_failures_that_only_the_logs_know_come_first_in_a_comparison(project, database_uri):
