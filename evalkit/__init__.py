@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from evalkit.context import Workspace
     from evalkit.errors import (
         EvalkitError,
         InputError,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
         run_all,
         sync_dataset,
     )
-    from evalkit.workspace import Workspace
 
 _HOMES = {
     "EvalkitError": "evalkit.errors",
@@ -37,7 +37,7 @@ _HOMES = {
     "StoreAbsent": "evalkit.errors",
     "StoreError": "evalkit.errors",
     "Unfinished": "evalkit.errors",
-    "Workspace": "evalkit.workspace",
+    "Workspace": "evalkit.context",
     "check": "evalkit.stages.checking",
     "log_results": "evalkit.stages.runs",
     "map_schema": "evalkit.stages.mapping",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from evalkit import stages
 from evalkit.adapters.files.project import read_case, read_cases, read_texts
 from evalkit.adapters.files.reading import read_text
+from evalkit.context import Workspace
 from evalkit.core.dataset import Case, Record, SchemaMapping
 from evalkit.core.mapping import proposal as proposals
 from evalkit.core.mapping.mapping import (
@@ -22,7 +23,6 @@ from evalkit.core.mapping.mapping import (
 )
 from evalkit.core.mapping.proposal import Difference, Gap, Proposal, Side
 from evalkit.errors import InputError, Problem
-from evalkit.workspace import Workspace
 
 if TYPE_CHECKING:
     from evalkit.flows.mapping import By

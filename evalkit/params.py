@@ -1,72 +1,33 @@
-"""A stage's parameters: declared once, filled from wherever the stage runs.
-
-The first that says something wins: the command line, a Databricks widget or job parameter, the
-link a browser was opened with, the environment, the default. This module reads none of them; it is
-given what they say.
-"""
+"""The stages' parameters: what each may be told, by command, job, page, widget or environment."""
 
 from __future__ import annotations
 
-import dataclasses
-import types
-import typing
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Literal
 
-from evalkit.errors import InputError, Problem
-from evalkit.workspace import Workspace
+from evalkit.arguments import CommonParams, param
 
-P = TypeVar("P", bound="Project")
+if TYPE_CHECKING:
+    from evalkit.agent.request import Request
+    from evalkit.context import Workspace
 
-Origin: TypeAlias = Literal["argument", "widget", "link", "environment", "default"]
-Shown: TypeAlias = Literal["form", "more", "never"]
-Value: TypeAlias = str | int | float | bool | None
-
-ENVIRONMENT_PREFIX = "EVALKIT_"
-
-
-def param(
-    default: Any, about: str, *, link: bool = False, shown: Shown = "form", label: str = ""
-) -> Any:
-    """Declare a field of a stage's parameters: text, number, yes or no, or one of a Literal.
-
-    Args:
-        default: Its value where nothing else is said; None where there is none, for ``str | None``.
-        about: What it means, for ``--help``, the form and the widget; no full stop.
-        link: Whether the address of the page may fill it in. It never may where a link from a
-            stranger could send data elsewhere.
-        shown: In the form at once, in the form under "More settings", or only without a browser.
-        label: What the form calls it; made from its name by default.
-    """
-    return dataclasses.field(
-        default=default, metadata={"about": about, "link": link, "shown": shown, "label": label}
-    )
+_MAPPING = "Schema mapping; else tmp/schema_mapping.json, or schema_mapping.NAME.json of others"
+_DATASET = (
+    "Its name in MLflow; else the eval's; in a Databricks workspace CATALOG.SCHEMA.TABLE, which a"
+    " project on a volume need not say"
+)
+_DISTINGUISH = "Add an input case_id, so that cases with equal inputs stay apart"
+_NAMES = "seed: name feedback {case_id}/{judge} on every trace, not only on shared ones"
 
 
 @dataclass(frozen=True)
-class Project:
-    """The parameters that every stage has; each notebook's ``Params`` adds its own."""
+class ProjectParams(CommonParams):
+    """Say what is wrong with eval.yaml and what there is."""
 
-    config: str = param("eval.yaml", "The evaluation's eval.yaml", link=True)
-    tracking_uri: str | None = param(
-        None,
-        "The MLflow to use; else mlflow.tracking_uri in the config, else MLFLOW_TRACKING_URI",
-        shown="more",
-        label="Tracking URI",
-    )
-    runs_dir: str | None = param(
-        None,
-        "Where finished runs lie; else AGENT_EVAL_RUNS_DIR, else eval/runs here or at the config",
-        shown="more",
-        label="Runs folder",
-    )
-    json: bool = param(False, "End with the report as one line of JSON", shown="never")
-    strict: bool = param(
-        False,
-        "Exit 1 also where MLflow is absent, an execution failed, a log is refused, "
-        "or feedback finds no trace",
-        shown="never",
+    config: str = param(
+        "eval.yaml",
+        "The evaluation; else the one at eval/*/eval.yaml or eval/*.yaml",
+        link=True,
     )
 
     def workspace(self) -> Workspace:
@@ -75,183 +36,191 @@ class Project:
         Raises:
             InputError: the config is missing or wrong.
         """
+        from evalkit.context import Workspace
+
         return Workspace.open(self.config, tracking_uri=self.tracking_uri, runs_dir=self.runs_dir)
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One declared field.
+@dataclass(frozen=True)
+class MapParams(ProjectParams):
+    """Write which field of a case feeds which input."""
 
-    Attributes:
-        name: The field's name; the flag is spelled with hyphens.
-        kind: ``str``, ``int``, ``float`` or ``bool``.
-        choices: The values it may have; empty where any will do.
-        default: Its value where nothing else is said.
-        about: What it means.
-        link: Whether the address of the page may fill it in.
-        shown: Where the form shows it.
-        label: What the form calls it.
-    """
-
-    name: str
-    kind: type
-    choices: tuple[str, ...]
-    default: Value
-    about: str
-    link: bool
-    shown: Shown
-    label: str
-
-    @property
-    def flag(self) -> str:
-        """Its flag on the command line."""
-        return "--" + self.name.replace("_", "-")
-
-    @property
-    def variable(self) -> str:
-        """Its environment variable."""
-        return ENVIRONMENT_PREFIX + self.name.upper()
-
-    def read(self, raw: object) -> Value:
-        """The value that a text, or a control of the form, stands for.
-
-        Raises:
-            ValueError: it stands for none; the message says what was expected.
-        """
-        text = str(raw).strip()
-        if not text and self.default is None:
-            return None
-        if self.choices and text not in self.choices:
-            raise ValueError(f"expected one of {', '.join(self.choices)}")
-        if self.kind is bool:
-            return _yes_or_no(text)
-        if self.kind is str:
-            return text
-        try:
-            return typing.cast("Value", self.kind(text))
-        except ValueError:
-            expected = "a whole number" if self.kind is int else "a number"
-            raise ValueError(f"expected {expected}") from None
+    out: str | None = param(None, "Where to save it; else where sync looks", label="Mapping")
+    by: Literal["rules", "claude"] = param(
+        "rules",
+        "Rules read schema and cases; Claude needs ANTHROPIC_API_KEY",
+        label="Proposed by",
+    )
+    model: str | None = param(
+        None, "The Claude model; else MODEL in the environment, else the newest", shown="more"
+    )
+    force: bool = param(False, "Overwrite a mapping that differs", shown="never")
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved(Generic[P]):
-    """Parameters, and where each came from.
+@dataclass(frozen=True)
+class SyncParams(ProjectParams):
+    """Make the MLflow dataset mirror the cases."""
 
-    Attributes:
-        values: The parameters.
-        origins: Name of a parameter to where its value came from.
-    """
-
-    values: P
-    origins: Mapping[str, Origin]
-
-    def from_link(self) -> list[str]:
-        """The names that the address of the page filled in."""
-        return [name for name, origin in self.origins.items() if origin == "link"]
+    mapping: str | None = param(None, _MAPPING)
+    dataset_name: str | None = param(None, _DATASET, link=True, label="Dataset")
+    distinguish: bool = param(False, _DISTINGUISH, label="Distinguish equal cases")
+    dry_run: bool = param(False, "Show the changes, write nothing", shown="never")
 
 
-def parameters(spec: type[P]) -> tuple[Parameter, ...]:
-    """The declared fields of a stage's parameters, the common ones first."""
-    hints = typing.get_type_hints(spec)
-    return tuple(_parameter(field, hints[field.name]) for field in dataclasses.fields(spec))
+@dataclass(frozen=True)
+class RunParams(ProjectParams):
+    """Bring people's annotations back into review.yaml."""
+
+    run_id: str = param("", "The run directory's name", link=True, shown="never", typed="required")
 
 
-def resolve(spec: type[P], said: Mapping[Origin, Mapping[str, str]]) -> Resolved[P]:
-    """The parameters, each from the first origin that says something.
+@dataclass(frozen=True)
+class LogParams(RunParams):
+    """Log a finished run, with a trace for each case."""
 
-    Args:
-        spec: The dataclass of the stage's parameters.
-        said: What each origin says, by the field's name; in order of precedence. Empty text says
-            nothing, except on the command line.
-
-    Raises:
-        InputError: names every value that cannot be read.
-    """
-    values: dict[str, Any] = {}
-    origins: dict[str, Origin] = {}
-    problems = []
-    for each in parameters(spec):
-        origin, raw = _first(each, said)
-        origins[each.name] = origin
-        try:
-            values[each.name] = each.default if origin == "default" else each.read(raw)
-        except ValueError as error:
-            problems.append(_unreadable(each, origin, raw, str(error)))
-    if problems:
-        raise InputError(*problems)
-    return Resolved(spec(**values), origins)
+    dataset_name: str | None = param(None, _DATASET, shown="more", label="Dataset")
+    names: Literal["auto", "seed"] = param("auto", _NAMES, shown="more", label="Names of feedback")
 
 
-def from_environment(spec: type[P], environ: Mapping[str, str]) -> dict[str, str]:
-    """What ``EVALKIT_…`` variables say, by the field's name."""
-    return {
-        each.name: environ[each.variable] for each in parameters(spec) if each.variable in environ
-    }
+@dataclass(frozen=True)
+class PushParams(RunParams):
+    """Attach scores and comments to the traces."""
+
+    source: Literal["judge", "human", "all"] = param("all", "Whose feedback")
+    names: Literal["auto", "seed"] = param("auto", _NAMES)
 
 
-def from_form(start: P, submitted: Mapping[str, object]) -> P:
-    """The parameters as a person changed them in the form.
+@dataclass(frozen=True)
+class AllParams(RunParams):
+    """Map if needed, sync, log and push."""
 
-    Raises:
-        InputError: names every value that cannot be read.
-    """
-    kept = {each.name: getattr(start, each.name) for each in parameters(type(start))}
-    said = {name: _as_text(value) for name, value in {**kept, **submitted}.items()}
-    return resolve(type(start), {"argument": said}).values
+    mapping: str | None = param(None, _MAPPING)
+    dataset_name: str | None = param(None, _DATASET)
+    distinguish: bool = param(False, _DISTINGUISH)
+    names: Literal["auto", "seed"] = param("auto", _NAMES)
 
 
-def _parameter(field: dataclasses.Field[Any], hint: Any) -> Parameter:
-    optional = typing.get_origin(hint) in {typing.Union, types.UnionType}
-    kinds = typing.get_args(hint) if optional else (hint,)
-    hint = next(kind for kind in kinds if kind is not types.NoneType)
-    choices = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
-    kind = str if choices else hint
-    default: Any = field.default
-    if kind not in {str, int, float, bool}:
-        raise TypeError(f"{field.name}: a parameter is text, a number, yes or no, or a Literal")
-    meta = field.metadata
-    return Parameter(
-        name=field.name,
-        kind=kind,
-        choices=choices,
-        default=default,
-        about=meta["about"],
-        link=meta["link"],
-        shown=meta["shown"],
-        label=meta["label"] or field.name.replace("_", " ").capitalize(),
+@dataclass(frozen=True)
+class DemoParams(CommonParams):
+    """Generate a project and run every stage on it."""
+
+    directory: str = param("evalkit-demo", "Where to", typed="place")
+
+
+@dataclass(frozen=True)
+class OpenParams(CommonParams):
+    """Open the notebooks in the browser."""
+
+    notebook: str | None = param(
+        None, "The one to show first, such as sync-dataset; else all of them", typed="place"
+    )
+    config: str | None = param(None, "The evaluation; else eval.yaml if it is there, else the demo")
+    edit: bool = param(False, "Let the browser change the notebooks")
+    port: int | None = param(None, "Else 2718, or a free one")
+    no_browser: bool = param(False, "Only print the address")
+
+
+@dataclass(frozen=True)
+class ExportParams(CommonParams):
+    """Write the notebooks as .ipynb, for Jupyter and Databricks."""
+
+    directory: str = param("", "Where to write the .ipynb files", typed="place")
+
+
+@dataclass(frozen=True)
+class AgentParams(ProjectParams):
+    """Build an evaluation suite from traces."""
+
+    experiment_id: str | None = param(
+        None,
+        "With the traces, by name or id; else the config's",
+        link=True,
+        label="Experiment",
+        short="-e",
+    )
+    model: str | None = param(
+        None, "`offline` for rules; else Claude, or rules where there is no key"
+    )
+    max_cost: float | None = param(
+        None, "USD, in all sessions; 5 if nothing is said", label="Budget"
+    )
+    max_iterations: int = param(40, "Sessions that may be led this time", label="Most sessions")
+    require_sandbox: bool = param(False, "The default; accepted from older scripts", shown="never")
+    unconfined: bool = param(False, "Run code where it cannot be confined, too")
+    allow_network: bool = param(False, "Let the code use the network")
+    session: str | None = param(
+        None, "The session to go on with; a new one if none is named", link=True, shown="never"
+    )
+    volume_path: str | None = param(
+        None, "Where session directories lie; else the working directory", shown="more"
+    )
+    mlflow_agent_experiment_id: str | None = param(
+        None,
+        "Where the agent's own traces go, by id or name; else evalkit-agent",
+        shown="more",
+        label="The agent's own experiment",
+    )
+    sql_warehouse_id: str | None = param(
+        None,
+        "Reads traces in Unity Catalog tables; else MLFLOW_TRACING_SQL_WAREHOUSE_ID",
+        shown="more",
+        label="SQL warehouse",
+    )
+    max_turns: int | None = param(
+        None, "Calls of the model, in all sessions", shown="more", label="Most calls"
+    )
+    max_tokens: int | None = param(
+        None, "Cached ones included, in all sessions", shown="more", label="Most tokens"
+    )
+    max_minutes: float | None = param(None, "In all sessions", shown="more", label="Most minutes")
+    session_turns: int | None = param(
+        80, "Calls of the model in one session", shown="more", label="Calls a session"
+    )
+    session_tokens: int | None = param(
+        None, "Cached ones included, in one session", shown="more", label="Tokens a session"
+    )
+    session_cost: float | None = param(
+        None, "USD, in one session", shown="more", label="USD a session"
+    )
+    session_minutes: float | None = param(
+        None, "In one session", shown="more", label="Minutes a session"
+    )
+    anthropic_base_url: str | None = param(
+        None, "Where Claude is reached; else ANTHROPIC_BASE_URL, else Anthropic", shown="more"
+    )
+    secret_scope: str | None = param(
+        None, "Databricks secret scope with Claude's token", shown="more"
+    )
+    secret_key: str | None = param(
+        None, "The token's name there; else databricks-token", shown="more"
+    )
+    pass_env: tuple[str, ...] = param(
+        (),
+        "Environment variables that the code is given, with commas between",
+        shown="more",
+        label="Variables for the code",
     )
 
+    def request(self) -> Request:
+        """What the agent is asked to do."""
+        from evalkit.agent.request import Request
 
-def _first(parameter: Parameter, said: Mapping[Origin, Mapping[str, str]]) -> tuple[Origin, str]:
-    for origin, values in said.items():
-        if origin == "link" and not parameter.link:
-            continue
-        raw = values.get(parameter.name)
-        if raw or (raw is not None and origin == "argument"):
-            return origin, raw
-    return "default", ""
+        said = {_CALLED.get(name, name): value for name, value in vars(self).items()}
+        return Request(**{each.name: said[each.name] for each in fields(Request)})
 
 
-def _unreadable(parameter: Parameter, origin: Origin, raw: str, expected: str) -> Problem:
-    where = {
-        "argument": parameter.flag,
-        "widget": f"widget {parameter.name}",
-        "link": f"{parameter.name} in the address",
-        "environment": parameter.variable,
-    }
-    return Problem(f"{raw!r} cannot be used", field=where.get(origin, ""), fix=expected)
+_CALLED = {
+    "max_iterations": "max_sessions",
+    "experiment_id": "experiment",
+    "anthropic_base_url": "base_url",
+    "mlflow_agent_experiment_id": "own_experiment",
+}
+"""Parameters that a request calls otherwise."""
 
 
-def _yes_or_no(text: str) -> bool:
-    answers = {"true": True, "yes": True, "1": True, "on": True}
-    answers |= {"false": False, "no": False, "0": False, "off": False}
-    if text.lower() not in answers:
-        raise ValueError("expected true or false")
-    return answers[text.lower()]
+@dataclass(frozen=True)
+class TalkParams(AgentParams):
+    """Build an evaluation suite from traces."""
 
-
-def _as_text(value: object) -> str:
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))  # a number field says 9.0 where a person typed 9
-    return "" if value is None else str(value)
+    autonomous: bool = param(False, "Build a suite alone; the default", short="-a")
+    interactive: bool = param(False, "A conversation with the same tools", short="-i")

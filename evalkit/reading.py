@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 from evalkit.adapters.files.log_file import LogFile
 from evalkit.adapters.files.run import RunFiles, list_runs
+from evalkit.context import Workspace
 from evalkit.core import describe, overview
 from evalkit.core.feedback import masked
 from evalkit.core.overview import CaseOverview
 from evalkit.core.receipt import Receipt
 from evalkit.core.spans import Trace
 from evalkit.errors import InputError, LogRefused, Problem
-from evalkit.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from evalkit import stages
 from evalkit.adapters.files.project import read_case
 from evalkit.adapters.files.reading import write_text
 from evalkit.adapters.files.run import RunFiles
+from evalkit.context import Workspace
 from evalkit.core.feedback import masked
 from evalkit.core.masking import mask_json, mask_text
 from evalkit.core.opinions import PASS, JudgeAgreement, Pair, agreements, pairs
@@ -18,7 +19,6 @@ from evalkit.core.review import Review, parse_review, with_comment
 from evalkit.errors import InputError
 from evalkit.jsonable import Json
 from evalkit.stages import Report, Say
-from evalkit.workspace import Workspace
 
 _SAVING = threading.Lock()
 """Two people may save at once in one server."""

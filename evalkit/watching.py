@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from evalkit.context import USUAL_CONFIG, locate
 from evalkit.core.content import list_of, mapping_of, text_of
 from evalkit.core.dialogue import unformatted
 from evalkit.core.observed import ObservedTrace
@@ -17,7 +18,6 @@ from evalkit.jsonable import canonical
 from evalkit.traces.analysis import Analysis
 from evalkit.traces.sample import analyse
 from evalkit.traces.transcript import Turn, answer, question, turns
-from evalkit.workspace import USUAL_CONFIG, locate
 
 if TYPE_CHECKING:
     import pandas as pd

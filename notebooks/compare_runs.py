@@ -12,17 +12,18 @@ with app.setup:
     import marimo as mo
     import pandas as pd
 
-    from evalkit import InputError, reading, rendering
-    from evalkit.host import Host, page
-    from evalkit.host.dress import BLUE, GREEN, GREY, RED, dressed
-    from evalkit.host.marking import marked
-    from evalkit.host.wording import as_text
-    from evalkit.params import Project, param
+    from evalkit import InputError, reading
+    from evalkit.arguments import param
+    from evalkit.cli import render
+    from evalkit.params import ProjectParams
     from evalkit.runs import arms, compare
     from evalkit.runs import compare_report as words
+    from evalkit.ui import page
+    from evalkit.ui.notebook import Host
+    from evalkit.ui.wording import BLUE, GREEN, GREY, RED, as_text, dressed, marked
 
     @dataclass(frozen=True)
-    class Params(Project):
+    class Params(ProjectParams):
         """Hold finished runs against a baseline, case by case."""
 
         baseline: str | None = param(
@@ -452,7 +453,7 @@ def thresholds(report):
 
 @app.cell
 def ending(chosen, host, report):
-    host.finish(chosen, report, rendering.compared)
+    host.finish(chosen, report, render.compared)
     return
 
 

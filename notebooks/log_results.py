@@ -4,31 +4,21 @@ __generated_with = "0.25.2"
 app = marimo.App(width="medium", app_title="Log a run", css_file="evalkit.css")
 
 with app.setup:
-    from dataclasses import dataclass, replace
-    from typing import Literal
+    from dataclasses import replace
 
     import marimo as mo
 
-    from evalkit import reading, rendering, stages, whereabouts
+    from evalkit import context, reading, stages
+    from evalkit.cli import render
     from evalkit.core import overview
-    from evalkit.host import Host, glance, page
+    from evalkit.host import glance
     from evalkit.host.case import case_view, receipt_view
     from evalkit.host.picking import picked_run, run_picker
     from evalkit.host.run_charts import durations_chart, models_chart, scores_chart
     from evalkit.host.waterfall import waterfall
-    from evalkit.params import Project, param
-
-    @dataclass(frozen=True)
-    class Params(Project):
-        """Log a finished run to MLflow: its figures, its files, and one trace per case."""
-
-        run_id: str | None = param(None, "The run directory's name", link=True, shown="never")
-        names: Literal["auto", "seed"] = param(
-            "auto",
-            "seed: call judge feedback {case_id}/{judge} on every trace",
-            shown="more",
-            label="Names of feedback",
-        )
+    from evalkit.params import LogParams as Params
+    from evalkit.ui import page
+    from evalkit.ui.notebook import Host
 
 
 @app.cell(hide_code=True)
@@ -191,7 +181,13 @@ def pressing(found, host):
 def logging(asked, go, host, workspace):
     logged = host.work(
         "Log",
-        lambda say: stages.log_results(workspace, run_id=asked.run_id, names=asked.names, say=say),
+        lambda say: stages.log_results(
+            workspace,
+            run_id=asked.run_id,
+            names=asked.names,
+            dataset_name=asked.dataset_name,
+            say=say,
+        ),
         go,
     )
     return (logged,)
@@ -215,14 +211,14 @@ def result(host, logged):
 @app.cell
 def seen(asked, host, opened, report, workspace):
     with host.step("Looking for the run in MLflow"):
-        where = whereabouts.whereabouts(workspace, asked.run_id, report["mlflow_run_id"])
+        where = context.whereabouts(workspace, asked.run_id, report["mlflow_run_id"])
     glance.links(where, opened[0].case.case_id if opened else "")
     return
 
 
 @app.cell
 def ending(asked, host, report):
-    host.finish(asked, report, rendering.logged)
+    host.finish(asked, report, render.logged)
     return
 
 

@@ -4,31 +4,14 @@ __generated_with = "0.25.2"
 app = marimo.App(width="medium", app_title="Map the cases", css_file="evalkit.css")
 
 with app.setup:
-    from dataclasses import dataclass
-    from typing import Literal
-
     import marimo as mo
 
-    from evalkit import drafting, rendering
-    from evalkit.host import Host, casefiles, fields, page
-    from evalkit.params import Project, param
-
-    @dataclass(frozen=True)
-    class Params(Project):
-        """Say which file and field of a case feeds which input or expectation."""
-
-        out: str | None = param(
-            None, "Where to save it; else below tmp, as sync looks for it", label="Mapping"
-        )
-        by: Literal["rules", "claude"] = param(
-            "rules",
-            "Rules read schema and cases; Claude needs ANTHROPIC_API_KEY",
-            label="Proposed by",
-        )
-        model: str | None = param(
-            None, "The Claude model; else MODEL in the environment, else the newest", shown="more"
-        )
-        force: bool = param(False, "Overwrite a file that says something else", shown="never")
+    from evalkit import drafting
+    from evalkit.cli import render
+    from evalkit.host import casefiles, fields
+    from evalkit.params import MapParams as Params
+    from evalkit.ui import page
+    from evalkit.ui.notebook import Host
 
 
 @app.cell(hide_code=True)
@@ -226,7 +209,7 @@ def outcome(host, saved):
 
 @app.cell
 def ending(chosen, host, report):
-    host.finish(chosen, report, rendering.mapping)
+    host.finish(chosen, report, render.mapping)
     return
 
 

@@ -8,18 +8,21 @@ with app.setup:
 
     import marimo as mo
 
-    from evalkit import reading, rendering, reviewing
-    from evalkit.host import Host, agreement_views, glance, page, review_bar
+    from evalkit import reading, reviewing
+    from evalkit.arguments import param
+    from evalkit.cli import render
+    from evalkit.host import agreement_views, glance, review_bar
     from evalkit.host.case import case_view
     from evalkit.host.picking import picked_run, run_picker
     from evalkit.host.surroundings import files_view, task_view
-    from evalkit.params import Project, param
+    from evalkit.params import RunParams
+    from evalkit.ui import page
+    from evalkit.ui.notebook import Host
 
     @dataclass(frozen=True)
-    class Params(Project):
+    class Params(RunParams):
         """Review a run, bring the feedback to MLflow and back, compare people with judges."""
 
-        run_id: str | None = param(None, "The run directory's name", link=True, shown="never")
         reviewer: str = param("", "Noted in review.yaml beside what you say", label="Your name")
 
 
@@ -243,7 +246,7 @@ def matrix(compared, judge_table):
 @app.cell
 def ending(asked, came, compared, host, sent):
     report = {**sent, **came, "agreement": compared.as_report()}
-    host.finish(asked, report, rendering.reviewed)
+    host.finish(asked, report, render.reviewed)
     return (report,)
 
 

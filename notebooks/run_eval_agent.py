@@ -8,17 +8,21 @@ with app.setup:
 
     import marimo as mo
 
-    from evalkit import narrating, watching
+    from evalkit import watching
     from evalkit.agent.session import ANALYSIS_FILE, VALIDATION_FILE
-    from evalkit.host import Host, agent_live, agent_page, agent_settings, page
+    from evalkit.arguments import param
+    from evalkit.cli import render
+    from evalkit.host import agent_live, agent_page, agent_settings
     from evalkit.host import suite_views as suite
     from evalkit.host import traffic_views as traffic
-    from evalkit.host.tabs import is_open, tabs
     from evalkit.host.traffic_charts import spread_charts
-    from evalkit.params import param
+    from evalkit.params import AgentParams
+    from evalkit.ui import page
+    from evalkit.ui.notebook import Host
+    from evalkit.ui.page import is_open, tabs
 
     @dataclass(frozen=True)
-    class Params(agent_settings.AgentSettings):
+    class Params(AgentParams):
         """From an experiment's traces to an evaluation suite that is proven."""
 
         traces: int = param(
@@ -151,7 +155,7 @@ def sessions(chosen, host, watch):
 @app.cell
 def pressing(chosen, host, picker):
     picked = agent_page.picked_session(picker, chosen.session)
-    request = agent_settings.request_of(chosen, picked)
+    request = replace(chosen, session=picked).request()
     with host.step("Looking for a model"):
         terms = agent_settings.terms_of(request, is_sample=host.is_sample(chosen))
     go = host.button("Let the agent work")
@@ -293,7 +297,7 @@ def score(judged, row_table):
 @app.cell
 def ending(built, chosen, host):
     report = host.outcome(built)
-    host.finish(chosen, report, narrating.agent)
+    host.finish(chosen, report, render.agent)
     return (report,)
 
 

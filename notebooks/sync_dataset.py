@@ -4,31 +4,13 @@ __generated_with = "0.25.2"
 app = marimo.App(width="medium", app_title="Sync the dataset", css_file="evalkit.css")
 
 with app.setup:
-    from dataclasses import dataclass
-
     import marimo as mo
 
-    from evalkit import rendering, stages
-    from evalkit.host import Host, page
-    from evalkit.params import Project, param
-
-    @dataclass(frozen=True)
-    class Params(Project):
-        """Make the MLflow dataset mirror the cases on disk."""
-
-        mapping: str | None = param(None, "Schema mapping; else the own one of the project in tmp")
-        dataset_name: str | None = param(
-            None,
-            "Its name in MLflow, CATALOG.SCHEMA.TABLE in a Databricks workspace; else the eval's",
-            link=True,
-            label="Dataset",
-        )
-        distinguish: bool = param(
-            False,
-            "Adds an input case_id, so that cases with equal inputs stay apart",
-            label="Distinguish equal cases",
-        )
-        dry_run: bool = param(False, "Show the changes, write nothing", shown="never")
+    from evalkit import stages
+    from evalkit.cli import render
+    from evalkit.params import SyncParams as Params
+    from evalkit.ui import page
+    from evalkit.ui.notebook import Host
 
 
 @app.cell(hide_code=True)
@@ -227,7 +209,7 @@ def elsewhere(where, workspace):
 
 @app.cell
 def ending(chosen, host, report):
-    host.finish(chosen, report, rendering.sync)
+    host.finish(chosen, report, render.sync)
     return
 
 

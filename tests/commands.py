@@ -197,7 +197,7 @@ def _warm_up(template: Path, folder: Path) -> None:
     import mlflow.store.tracking.rest_store  # noqa: F401 - for children that talk to a server
     import quick_sqlite  # noqa: F401 - for children that write to a database
 
-    import evalkit.host  # noqa: F401 - for children that run a notebook
+    import evalkit.ui.notebook  # noqa: F401 - for children that run a notebook
 
     marimo.App().run()
     marimo.md("")

@@ -11,11 +11,11 @@ from evalkit import stages
 from evalkit.agent.model_client import OFFLINE
 from evalkit.agent.request import Request
 from evalkit.agent.run import build
+from evalkit.context import Workspace
 from evalkit.demo.production import PRODUCTION, record_production
 from evalkit.demo.project import RUN_ID, made_on, write_project
 from evalkit.entities import StoredTrace
 from evalkit.flows import trace_index
-from evalkit.workspace import Workspace
 
 if TYPE_CHECKING:
     from evalkit.agent.work import Event

@@ -16,8 +16,8 @@ from evalkit.agent import location
 from evalkit.agent.plan import Budget, Plan, Spent, Task
 from evalkit.agent.session import VALIDATION_FILE, SessionDirectory
 from evalkit.agent.work import Event
-from evalkit.host import page
-from evalkit.host.work import bar
+from evalkit.ui import page
+from evalkit.ui.work import bar
 
 SECONDS_A_MINUTE = 60
 

@@ -10,25 +10,26 @@ from typing import Any
 
 import marimo as mo
 
-from evalkit import narrating
 from evalkit.agent import location
 from evalkit.agent.request import Request
 from evalkit.agent.run import aim, build
 from evalkit.agent.session import ANALYSIS_FILE, KEPT_FILE, SessionDirectory
 from evalkit.agent.work import Event
+from evalkit.cli import render
+from evalkit.context import typed
 from evalkit.core.content import list_of, mapping_of
 from evalkit.core.tracking import without_password
 from evalkit.errors import Problem, Unfinished
-from evalkit.host import page
 from evalkit.host.agent_live import Progress, state_of
 from evalkit.host.agent_settings import sandbox_of
-from evalkit.host.host import Host, Report
 from evalkit.host.suite_views import short
-from evalkit.host.wording import as_text
-from evalkit.host.work import Say
-from evalkit.invocation import typed
 from evalkit.jsonable import Json
 from evalkit.suite.model import DATASET_FILE, SCORERS_FILE, SCRIPT_FILE, Probe, Row, Score, passes
+from evalkit.ui import page
+from evalkit.ui.notebook import Host
+from evalkit.ui.terminal import Report
+from evalkit.ui.wording import as_text
+from evalkit.ui.work import Say
 from evalkit.watching import Watch
 
 SECONDS_A_MINUTE = 60
@@ -136,9 +137,9 @@ def commission(host: Host[Any], request: Request, progress: Progress, say: Say) 
     if host.person:
         return build(request, follow)
     try:
-        return build(request, narrating.Narrator(host.terminal))
+        return build(request, render.Narrator(host.terminal))
     except Unfinished as error:
-        narrating.agent(host.terminal, error.report)
+        render.agent(host.terminal, error.report)
         raise
 
 

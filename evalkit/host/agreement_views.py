@@ -13,9 +13,9 @@ from evalkit.core.agreement import MIN_LABELS, Agreement
 from evalkit.core.document import as_text
 from evalkit.core.opinions import JudgeAgreement, Pair
 from evalkit.core.review import Review, annotations_in
-from evalkit.host import page
-from evalkit.host.dress import GREEN, GREY, RED, dressed
 from evalkit.jsonable import Json
+from evalkit.ui import page
+from evalkit.ui.wording import GREEN, GREY, RED, dressed
 
 CELL_PX = 84
 """Side of one field of a matrix; of many labels, less."""

@@ -9,11 +9,11 @@ from typing import Any
 import marimo as mo
 
 from evalkit.core.results import Score
-from evalkit.host import page
 from evalkit.host.conversation import conversation
 from evalkit.host.glance import difference_table
 from evalkit.jsonable import Json, canonical
 from evalkit.reading import OpenedCase
+from evalkit.ui import page
 
 CHIP = (
     "padding: 0.05rem 0.6rem; border-radius: 999px; font-size: 0.8rem; font-weight: 600; "

@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 
 import marimo as mo
 
-from evalkit.host import page
-from evalkit.host.host import Host
+from evalkit.ui import page
+from evalkit.ui.notebook import Host
 
 LONGEST = 6_000
 """Characters of a file that are shown."""

@@ -15,8 +15,8 @@ import marimo as mo
 from evalkit.core.dialogue import Remark, dialogue
 from evalkit.core.observed import ObservedTrace
 from evalkit.core.spans import Trace
-from evalkit.host.wording import as_text
 from evalkit.jsonable import Json, canonical
+from evalkit.ui.wording import as_text
 
 FOLDED_FROM = 1_500
 """Characters of a text that are shown at once; the rest is behind a click."""

@@ -13,9 +13,9 @@ from evalkit.core.dataset import Record
 from evalkit.core.mapping.proposal import Choice, Gap, Proposal, Side
 from evalkit.drafting import MappingDraft, Origin, Standing
 from evalkit.errors import InputError
-from evalkit.host import page
 from evalkit.host.casefiles import beside
-from evalkit.host.host import Host
+from evalkit.ui import page
+from evalkit.ui.notebook import Host
 
 SIDES: dict[str, Side | None] = {
     "input": "inputs",

@@ -6,14 +6,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from evalkit.context import Whereabouts
 from evalkit.core.executions import executions, told
 from evalkit.core.overview import CaseOverview, JudgeOverview
 from evalkit.core.receipt import Difference
 from evalkit.core.results import Run, Usage
 from evalkit.core.thresholds import Bound
-from evalkit.host import page
 from evalkit.host.run_charts import TOKENS
-from evalkit.whereabouts import Whereabouts
+from evalkit.ui import page
 
 
 def failures(run: Run) -> Any:

@@ -7,9 +7,9 @@ from typing import Any
 import marimo as mo
 
 from evalkit import reading
+from evalkit.context import Workspace
 from evalkit.errors import InputError, Problem
-from evalkit.host.host import Host
-from evalkit.workspace import Workspace
+from evalkit.ui.notebook import Host
 
 
 def run_picker(host: Host[Any], workspace: Workspace, named: str | None) -> Any:

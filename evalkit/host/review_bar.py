@@ -12,8 +12,8 @@ import traitlets
 
 from evalkit.adapters.files.run import RunFiles
 from evalkit.core.review import Review
-from evalkit.host.host import Host
 from evalkit.reviewing import save_comments
+from evalkit.ui.notebook import Host
 
 FOLDER = Path(__file__).parent
 T = TypeVar("T")

@@ -10,7 +10,7 @@ import pandas as pd
 
 from evalkit.core.overview import CaseOverview, JudgeOverview
 from evalkit.core.results import Usage
-from evalkit.host.dress import BLUE, GREEN, RED, dressed
+from evalkit.ui.wording import BLUE, GREEN, RED, dressed
 
 MOST_JUDGES = 12
 COLUMNS = 4

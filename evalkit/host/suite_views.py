@@ -18,12 +18,11 @@ import pandas as pd
 
 from evalkit.core.content import list_of, mapping_of, plain_text
 from evalkit.errors import EvalkitError
-from evalkit.host import page
-from evalkit.host.dress import GREEN, GREY, dressed
 from evalkit.host.traffic_views import trace_view
-from evalkit.host.wording import as_text
 from evalkit.jsonable import Json
 from evalkit.suite.model import DATASET_FILE, LIMITS_FILE
+from evalkit.ui import page
+from evalkit.ui.wording import GREEN, GREY, as_text, dressed
 from evalkit.watching import Watch
 
 SHORT = 140

@@ -7,8 +7,8 @@ from typing import Any
 
 import marimo as mo
 
-from evalkit.host import page
 from evalkit.reviewing import Surroundings
+from evalkit.ui import page
 
 TALLEST = "max-height: 18rem; overflow-y: auto"
 """What is read beside the conversation must not push it out of sight."""

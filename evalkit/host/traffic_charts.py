@@ -8,10 +8,9 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from evalkit.host import page
-from evalkit.host.dress import BLUE, GREEN, GREY, RED, dressed
-from evalkit.host.wording import figure
 from evalkit.traces.analysis import spread
+from evalkit.ui import page
+from evalkit.ui.wording import BLUE, GREEN, GREY, RED, dressed, figure
 
 VIOLET = "#8e4ec6"
 HALF = 380

@@ -8,13 +8,13 @@ import marimo as mo
 import pandas as pd
 
 from evalkit.core.observed import ObservedTrace
-from evalkit.host import page
 from evalkit.host.conversation import conversation
-from evalkit.host.host import Host
 from evalkit.host.traffic_charts import tools_chart
 from evalkit.host.waterfall import waterfall
-from evalkit.host.wording import as_text, duration
 from evalkit.traces.analysis import Analysis, spread
+from evalkit.ui import page
+from evalkit.ui.notebook import Host
+from evalkit.ui.wording import as_text, duration
 from evalkit.watching import Watch
 
 

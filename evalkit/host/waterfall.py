@@ -10,7 +10,7 @@ import pandas as pd
 from evalkit.core.observed import ObservedTrace
 from evalkit.core.spans import Trace
 from evalkit.core.timeline import Bar, Timeline, timeline
-from evalkit.host.dress import BLUE, GREY, RED, dressed
+from evalkit.ui.wording import BLUE, GREY, RED, dressed
 
 KINDS = {
     "AGENT": ("agent", "#8e4ec6"),

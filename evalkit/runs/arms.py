@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from evalkit.adapters.files.run import RunFiles, list_runs
+from evalkit.context import Workspace
 from evalkit.errors import InputError, Problem
-from evalkit.workspace import Workspace
 
 TWO = 2
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from evalkit.adapters.files.project import read_cases
 from evalkit.adapters.files.reading import read_text
+from evalkit.context import Workspace
 from evalkit.core import mirror
 from evalkit.core.dataset import Record, StoredRecord
 from evalkit.core.mapping.mapping import (
@@ -22,7 +23,6 @@ from evalkit.errors import InputError, Problem
 from evalkit.jsonable import canonical
 from evalkit.stages.mapping import find_mapping
 from evalkit.stages.speaking import Report, Say, silent
-from evalkit.workspace import Workspace
 
 PREVIEW = 70
 """Characters of each value that the preview of the first case shows."""

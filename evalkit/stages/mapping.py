@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from evalkit.adapters.files.project import read_cases
 from evalkit.adapters.files.reading import read_text, write_text
+from evalkit.context import Workspace
 from evalkit.core.dataset import Case
 from evalkit.core.mapping.mapping import (
     check_mapping,
@@ -22,7 +23,6 @@ from evalkit.core.masking import mask_text
 from evalkit.errors import InputError, ModelError
 from evalkit.jsonable import Json
 from evalkit.stages.speaking import MAPPING_FILE, Report
-from evalkit.workspace import Workspace
 
 if TYPE_CHECKING:
     from evalkit.agent.model_client import ClaudeSettings

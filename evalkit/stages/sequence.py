@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from evalkit.context import Workspace
 from evalkit.errors import EvalkitError, StoreAbsent
 from evalkit.stages.datasets import sync_dataset
 from evalkit.stages.mapping import find_mapping, map_schema
 from evalkit.stages.runs import log_results, push_feedback
 from evalkit.stages.speaking import Names, Report, Say, Tell, silent
-from evalkit.workspace import Workspace
 
 
 def run_all(

@@ -34,8 +34,8 @@ from generate import RUN_ID, write_project
 from evalkit import stages
 from evalkit.claude_log.log_trace import build_trace
 from evalkit.claude_log.timing import start_of
+from evalkit.context import Workspace
 from evalkit.core.spans import Trace
-from evalkit.workspace import Workspace
 
 
 @dataclass

@@ -14,7 +14,7 @@ from bundle_check import Code
 from installed import Installed
 
 from evalkit import cli
-from evalkit.jobs import OWN
+from evalkit.cli.jobs import OWN
 
 ROOT = Path(__file__).parents[2]
 

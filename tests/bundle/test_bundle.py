@@ -11,9 +11,9 @@ import yaml
 from bundle_check import problems
 from task_argv import EDITED, task_argv, wheel_tasks
 
-from evalkit import cli, notebooks
-from evalkit.export import export
-from evalkit.jobs import read_parameters, stage_commands
+from evalkit import cli, ui
+from evalkit.cli.export import export
+from evalkit.cli.jobs import read_parameters, stage_commands
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,7 +65,7 @@ def test_nothing_in_it_is_personal(bundle):
 def test_the_notebook_that_is_shipped_is_the_page_of_today(tmp_path):
     kept = ROOT / "notebooks/run_eval_agent.ipynb"
     (tmp_path / "only").mkdir()
-    shutil.copy(notebooks.folder() / "run_eval_agent.py", tmp_path / "only")
+    shutil.copy(ui.folder() / "run_eval_agent.py", tmp_path / "only")
     export(tmp_path / "out", tmp_path / "only")
     today = (tmp_path / "out" / kept.name).read_text("utf-8")
     advice = "run `python -m evalkit export DIR` and copy DIR/run_eval_agent.ipynb to notebooks/"
@@ -85,7 +85,7 @@ def test_every_task_of_the_wheel_is_a_command_that_can_be_read(bundle):
     for job, task in wheel_tasks(bundle):
         argv = task_argv(bundle, job, task, EDITED, **chosen)
         for command in stage_commands(read_parameters(argv)):
-            assert cli._parser().parse_args(command).stage
+            assert cli.read_command(command)
             stages.add(command[0])
     assert stages == {"sync-dataset", "log-results", "push-feedback", "agent"}
 

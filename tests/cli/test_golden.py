@@ -87,7 +87,7 @@ def test_every_command_says_what_it_takes(capsys, monkeypatch):
     compare("help.json", said)
 
 
-def test_wrong_input_ends_as_it_was_recorded(evalkit, project, monkeypatch, database_uri):
+def test_wrong_input_ends_as_it_was_recorded(evalkit, project, monkeypatch):
     for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "MODEL"):
         monkeypatch.delenv(name, raising=False)
     found = []

@@ -4,7 +4,7 @@ import pytest
 from eval_project import RUN_ID
 
 from evalkit import EvalkitError, InputError
-from evalkit.jobs import main, read_parameters, stage_commands
+from evalkit.cli.jobs import main, read_parameters, stage_commands
 
 
 def commands(*argv):
@@ -22,8 +22,14 @@ def test_each_stage_gets_what_it_knows():
         "--strict=False",
         "--tracking_uri=",
     ) == [
-        ["sync-dataset", "--config=/Volumes/a/b/c/eval.yaml", "--mapping=m.json", "--dry-run"],
-        ["log-results", "--config=/Volumes/a/b/c/eval.yaml", "--run-id=r 1"],
+        [
+            "sync-dataset",
+            "--config=/Volumes/a/b/c/eval.yaml",
+            "--mapping=m.json",
+            "--dry-run=true",
+            "--strict=False",
+        ],
+        ["log-results", "--config=/Volumes/a/b/c/eval.yaml", "--run-id=r 1", "--strict=False"],
     ]
 
 

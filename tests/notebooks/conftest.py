@@ -25,11 +25,12 @@ from playwright.sync_api import Request as Sent
 from servers import clean_environment, free_port
 from shop_agent import ANSWERS, REJECTED, ShopAgent
 
-from evalkit import notebooks
+from evalkit import ui
 from evalkit.agent.model_client import OFFLINE
 from evalkit.agent.request import Request
 from evalkit.agent.run import build
-from evalkit.export import export
+from evalkit.cli import notebooks
+from evalkit.cli.export import export
 from evalkit.store import connect
 
 PAGES = Path(__file__).parent / "pages"
@@ -41,7 +42,7 @@ TALL = {"width": 1280, "height": 2600}
 def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[notebooks.Server]:
     """A server with evalkit's notebooks and the test's own pages, and nothing configured."""
     place = tmp_path_factory.mktemp("gallery")
-    for source in (*notebooks.folder().glob("*.*"), *PAGES.glob("*.py")):
+    for source in (*ui.folder().glob("*.*"), *PAGES.glob("*.py")):
         shutil.copy(source, place)
     cache = tmp_path_factory.mktemp("cache")
     environment = clean_environment(XDG_CACHE_HOME=str(cache))

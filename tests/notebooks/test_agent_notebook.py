@@ -8,13 +8,13 @@ import pytest
 from mlflow import MlflowClient
 from shop_agent import ANSWERS, REJECTED, ShopAgent
 
-from evalkit import InputError, StoreAbsent, notebooks
-from evalkit.host import Host
+from evalkit import InputError, StoreAbsent, ui
 from evalkit.store import connect
+from evalkit.ui.notebook import Host
 
 pytestmark = pytest.mark.timeout(600)  # suites are built, on a machine that may be busy
 
-NOTEBOOK = notebooks.folder() / "run_eval_agent.py"
+NOTEBOOK = ui.folder() / "run_eval_agent.py"
 
 
 @pytest.fixture(scope="session")

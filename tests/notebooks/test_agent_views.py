@@ -11,8 +11,9 @@ from evalkit.agent.location import sessions_about
 from evalkit.agent.plan import Budget, Limits, Plan, Proposal, ProposedTask, Spent
 from evalkit.agent.session import ABOUT_FILE, FORM, VALIDATION_FILE, About
 from evalkit.agent.work import Event
-from evalkit.host import agent_live, page, suite_views
+from evalkit.host import agent_live, suite_views
 from evalkit.host.agent_live import STEPS_KEPT, Progress, state_of
+from evalkit.ui import page
 
 URI = "sqlite:///shop.db"
 

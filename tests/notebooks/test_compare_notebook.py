@@ -7,12 +7,12 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from evalkit import InputError, notebooks
+from evalkit import InputError, ui
 from evalkit.demo.project import write_project
-from evalkit.host import Host
+from evalkit.ui.notebook import Host
 
-NOTEBOOK = notebooks.folder() / "compare_runs.py"
 GOLDEN = Path(__file__).parents[1] / "golden" / "compare.json"
+NOTEBOOK = ui.folder() / "compare_runs.py"
 OLDER, NEWER = "2026-05-05-sonnet-v1", "2026-05-12-sonnet-v2"
 
 

@@ -9,11 +9,11 @@ import pytest
 from eval_project import RUN_ID
 from nbclient.exceptions import CellExecutionError
 
-from evalkit import InputError, notebooks
-from evalkit.export import export, refused
+from evalkit import InputError, ui
+from evalkit.cli.export import export, refused
 
 PAGES = Path(__file__).parent / "pages"
-NAMES = [each.name for each in notebooks.NOTEBOOKS]
+NAMES = [each.name for each in ui.NOTEBOOKS]
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_every_notebook_can_be_exported_with_its_parameters_as_widgets(exported,
 
 
 def test_exporting_again_gives_the_same_bytes(exported, tmp_path, place):
-    shutil.copy(notebooks.folder() / "sync_dataset.py", place)
+    shutil.copy(ui.folder() / "sync_dataset.py", place)
     for _ in range(2):
         export(tmp_path / "out", place)
         written = (tmp_path / "out/sync_dataset.ipynb").read_bytes()

@@ -7,9 +7,10 @@ from types import SimpleNamespace
 import pytest
 
 from evalkit import EvalkitError, InputError, Problem, StoreAbsent, StoreError
-from evalkit.host import Host
-from evalkit.host.place import Place, widget_values
-from evalkit.params import Project, Resolved
+from evalkit.arguments import Resolved
+from evalkit.params import ProjectParams
+from evalkit.ui.notebook import Host
+from evalkit.ui.place import Place, widget_values
 
 WRONG = InputError(Problem("no such file", "eval.yaml", fix="name another"))
 ABSENT = StoreAbsent("MLflow is not reachable")
@@ -46,7 +47,7 @@ JOB_NOTEBOOK = Place("kernel", on_databricks=True, dbutils=Dbutils())
 
 
 def host(place, **values):
-    return Host("sync_dataset", place, Resolved(Project(**values), {}))
+    return Host("sync_dataset", place, Resolved(ProjectParams(**values), {}))
 
 
 def fail(place, error, **values):
@@ -110,14 +111,16 @@ def test_work_is_done_here_and_now_and_says_its_lines(capsys):
 
 def test_finishing_tells_the_report_and_prints_it_last(capsys):
     told = host(SCRIPT, json=True)
-    told.finish(Project(json=True), {"created": 3}, lambda terminal, _: terminal.done("3 created"))
+    told.finish(
+        ProjectParams(json=True), {"created": 3}, lambda terminal, _: terminal.done("3 created")
+    )
     said = capsys.readouterr()
     assert (said.out, said.err) == ('{"created": 3}\n', "✓ 3 created\n")
 
 
 @pytest.mark.parametrize(("place", "ending"), [(SCRIPT, SystemExit), (KERNEL, EvalkitError)])
 def test_finishing_with_strict_fails_where_something_was_left_undone(place, ending):
-    settings = Project(strict=True)
+    settings = ProjectParams(strict=True)
     with pytest.raises(ending):
         host(place).finish(settings, {"skipped": 2}, lambda *_: None)
 
@@ -125,7 +128,7 @@ def test_finishing_with_strict_fails_where_something_was_left_undone(place, endi
 def test_nobody_is_asked_where_nobody_is():
     alone = host(KERNEL)
     assert (alone.form("Go"), alone.button("Go")) == (None, None)
-    assert alone.settings(None) == Project()
+    assert alone.settings(None) == ProjectParams()
 
 
 def test_widgets_that_are_empty_or_not_there_say_nothing():

@@ -7,10 +7,10 @@ from agentlogs import answer, as_lines, ask, finish, init, say, text, use
 from eval_project import CASES, RUN_ID, score
 from in_mlflow import InMlflow
 
-from evalkit import InputError, StoreAbsent, Workspace, notebooks
-from evalkit.host import Host
+from evalkit import InputError, StoreAbsent, Workspace, ui
+from evalkit.ui.notebook import Host
 
-NOTEBOOK = notebooks.folder() / "log_results.py"
+NOTEBOOK = ui.folder() / "log_results.py"
 PATIENCE_MS = 120_000
 """The first stage of a server imports MLflow, which takes long on a busy machine."""
 HOSTILE = '<script>window.broken = 1</script><img src=x onerror="window.broken = 2"> **not bold**'

@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from evalkit import InputError, notebooks
-from evalkit.host import Host
+from evalkit import InputError, ui
+from evalkit.ui.notebook import Host
 
-NOTEBOOK = notebooks.folder() / "map_dataset.py"
+NOTEBOOK = ui.folder() / "map_dataset.py"
 
 
 @pytest.fixture(scope="session")

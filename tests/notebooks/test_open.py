@@ -13,7 +13,8 @@ import pytest
 import requests
 from servers import clean_environment, free_port
 
-from evalkit import InputError, notebooks
+from evalkit import InputError, ui
+from evalkit.cli import notebooks
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,28 +62,28 @@ def test_a_port_that_is_taken_is_an_input_error():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         with pytest.raises(InputError, match=r"port \d+ cannot be used"):
-            notebooks.serve(notebooks.folder(), port=taken.getsockname()[1])
+            notebooks.serve(ui.folder(), port=taken.getsockname()[1])
 
 
 def test_an_unknown_notebook_is_answered_with_those_there_are():
     with pytest.raises(InputError, match="one of .*sync-dataset"):
-        notebooks.find("sink-dataset")
+        ui.find("sink-dataset")
 
 
 @pytest.mark.parametrize("spelling", ["sync-dataset", "sync_dataset"])
 def test_a_notebook_is_found_by_either_spelling(spelling):
-    assert notebooks.find(spelling).title == "Sync"
+    assert ui.find(spelling).title == "Sync"
 
 
 def test_every_notebook_file_is_the_start_or_a_stage_that_the_pages_link_to():
-    files = {path.name for path in notebooks.folder().glob("*.py")}
-    assert files == {each.file for each in (notebooks.START, *notebooks.present())}
+    files = {path.name for path in ui.folder().glob("*.py")}
+    assert files == {each.file for each in (ui.START, *ui.present())}
 
 
 def test_the_start_leads_to_every_stage_in_order_and_each_stage_to_the_next(visitor):
     visitor.open("start")
     visitor.cell("stages").get_by_role("link").first.wait_for()
-    titles = [each.title for each in notebooks.NOTEBOOKS]
+    titles = [each.title for each in ui.NOTEBOOKS]
     cards = visitor.cell("stages").get_by_role("link").all_inner_texts()
     assert [card.split()[:2] for card in cards] == [
         [str(number), title] for number, title in enumerate(titles, 1)
@@ -118,7 +119,7 @@ def installed(tmp_path_factory):
 
 
 def test_the_wheel_carries_the_notebooks(installed, tmp_path):
-    asked = "from evalkit import notebooks; print(notebooks.folder())"
+    asked = "from evalkit import ui; print(ui.folder())"
     done = subprocess.run(
         [sys.executable, "-c", asked],
         cwd=tmp_path,

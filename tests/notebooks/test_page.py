@@ -4,7 +4,7 @@ import marimo as mo
 import pytest
 
 from evalkit.errors import InputError, Problem, StoreAbsent
-from evalkit.host import page
+from evalkit.ui import page
 
 ODD = ["*a* _b_", "<img src=x>", "`x` [y](z)", "$a$ \\(b\\)", "# a\n- b", "a & b"]
 

@@ -6,12 +6,12 @@ from typing import Literal
 import pytest
 
 from evalkit import InputError
-from evalkit.host.command_line import arguments
-from evalkit.params import Project, from_environment, from_form, param, resolve
+from evalkit.arguments import Parser, from_form, param, read_arguments, resolve
+from evalkit.params import ProjectParams
 
 
 @dataclass(frozen=True)
-class Params(Project):
+class Params(ProjectParams):
     """Look at runs."""
 
     run_id: str | None = param(None, "The run", link=True)
@@ -19,6 +19,12 @@ class Params(Project):
     share: float = param(0.5, "How much")
     names: Literal["auto", "seed"] = param("auto", "How to name feedback")
     dry_run: bool = param(False, "Write nothing")
+
+
+def arguments(argv, **more):
+    parser = Parser(prog="look.py", description=Params.__doc__)
+    parser.take(Params, asks=True)
+    return read_arguments(Params, parser, argv, **more)
 
 
 def problems(*texts):
@@ -64,7 +70,7 @@ def test_a_link_fills_in_only_what_it_may():
     ids=" ".join,
 )
 def test_the_command_line_is_read_as_what_is_declared(argv, expected):
-    found = resolve(Params, {"argument": arguments(Params, "look.py", argv)}).values
+    found = resolve(Params, {"argument": arguments(argv)}).values
     assert {name: getattr(found, name) for name in expected} == expected
 
 
@@ -86,26 +92,21 @@ def test_all_wrong_values_are_named_at_once_and_where_they_stand():
 
 def test_a_flag_that_is_not_declared_is_refused_where_a_person_typed_it():
     with problems("unrecognized arguments: --dryrun"):
-        arguments(Params, "look.py", ["--dryrun"])
+        arguments(["--dryrun"])
 
 
 def test_a_job_may_give_every_task_all_its_parameters():
     argv = ["--somebody-elses=1", "--run-id=r1"]
-    assert arguments(Params, "look.py", argv, lenient=True) == {"run_id": "r1"}
+    assert arguments(argv, is_lenient=True) == {"run_id": "r1"}
 
 
 def test_help_lists_every_parameter_with_its_default(capsys):
     with pytest.raises(SystemExit) as end:
-        arguments(Params, "look.py", ["--help"])
+        arguments(["--help"])
     said = capsys.readouterr().out
     assert end.value.code == 0
     for text in ("Look at runs.", "--run-id", "100% at most (default: 20)", "{auto,seed}"):
         assert text in said
-
-
-def test_the_environment_says_only_what_is_declared():
-    environment = {"EVALKIT_LIMIT": "3", "EVALKIT_OTHER": "1", "LIMIT": "9"}
-    assert from_environment(Params, environment) == {"limit": "3"}
 
 
 def test_a_form_changes_what_it_shows_and_keeps_the_rest():
@@ -121,7 +122,7 @@ def test_a_form_with_a_number_taken_out_is_refused():
 
 def test_a_field_of_another_kind_is_a_mistake_of_the_notebook():
     @dataclass(frozen=True)
-    class Wrong(Project):
+    class Wrong(ProjectParams):
         when: list = param(None, "no")  # noqa: RUF009, it gives a field
 
     with pytest.raises(TypeError, match="when: a parameter is text"):

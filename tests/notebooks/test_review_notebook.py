@@ -7,11 +7,11 @@ import yaml
 from commands import until
 from eval_project import RUN_ID
 
-from evalkit import InputError, Workspace, notebooks, stages
+from evalkit import InputError, Workspace, stages, ui
 from evalkit.flows import feedback
-from evalkit.host import Host
+from evalkit.ui.notebook import Host
 
-NOTEBOOK = notebooks.folder() / "review_feedback.py"
+NOTEBOOK = ui.folder() / "review_feedback.py"
 REVIEW = "# by hand\nreviewer: ann\nfeedback:\n  alpha: ''  # fine\n"
 
 

@@ -8,10 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from in_mlflow import InMlflow
 
-from evalkit import InputError, StoreAbsent, Workspace, notebooks, stages
-from evalkit.host import Host
+from evalkit import InputError, StoreAbsent, Workspace, stages, ui
+from evalkit.ui.notebook import Host
 
-NOTEBOOK = notebooks.folder() / "sync_dataset.py"
+NOTEBOOK = ui.folder() / "sync_dataset.py"
 SCRATCH = "✓ dataset scratch: would be 3 created"
 
 

@@ -4,8 +4,8 @@ import pytest
 from eval_project import CASES, RUN_ID, scores_of
 from in_mlflow import InMlflow
 
+from evalkit.context import Workspace
 from evalkit.runs import arms, compare_report
-from evalkit.workspace import Workspace
 
 RUN = ("--run-id", RUN_ID)
 

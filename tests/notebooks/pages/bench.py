@@ -11,11 +11,13 @@ with app.setup:
     import marimo as mo
 
     from evalkit import Unfinished
-    from evalkit.host import Host, page
-    from evalkit.params import Project, param
+    from evalkit.arguments import param
+    from evalkit.params import ProjectParams
+    from evalkit.ui import page
+    from evalkit.ui.notebook import Host
 
     @dataclass(frozen=True)
-    class Params(Project):
+    class Params(ProjectParams):
         """Count to a number, slowly."""
 
         count: int = param(20, "How far to count", link=True)

@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 import marimo as mo
 
 from evalkit.errors import EvalkitError
-from evalkit.host import page
+from evalkit.ui import page
 
 T = TypeVar("T")
 Say: TypeAlias = Callable[[str], None]

@@ -1,18 +1,22 @@
-"""Where is this notebook running, and what may it therefore do?"""
+"""Where a notebook runs, what it may therefore do, and how it ends there."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NoReturn, TypeAlias
 
 import marimo as mo
 
 from evalkit.core.tracking import is_on_databricks
+from evalkit.errors import EvalkitError
 from evalkit.store.databricks import dbutils
+from evalkit.ui import page
+from evalkit.ui.terminal import Report, Terminal, concluded, failed
 
 Kind: TypeAlias = Literal["browser", "script", "program", "kernel"]
 
@@ -109,3 +113,45 @@ def widget_values(tools: Any | None, names: Iterable[str]) -> dict[str, str]:
     every = getattr(tools.widgets, "getAll", None)
     values = every() if every else {name: tools.widgets.getArgument(name, "") for name in names}
     return {name: values[name] for name in names if values.get(name)}
+
+
+def end_with_report(report: Report, place: Place, terminal: Terminal, *, strict: bool) -> None:
+    """End with a report where nobody looks at a page; returns if nothing fell short.
+
+    Args:
+        report: The stage's report.
+        place: Where the notebook runs.
+        terminal: Where the report goes as JSON, if that is asked for.
+        strict: Whether what was left undone is a failure.
+    """
+    report, code = concluded(report, strict=strict)
+    terminal.close(report)
+    if not code:
+        return
+    if place.kind == "script" and not place.on_databricks:
+        raise SystemExit(code)
+    raise EvalkitError(str(report["error"]), report)
+
+
+def end_with_error(
+    error: EvalkitError, place: Place, terminal: Terminal, *, strict: bool
+) -> NoReturn:
+    """End with an error: a page shows it; a script gives its exit code; else it is raised.
+
+    Args:
+        error: What happened.
+        place: Where the notebook runs.
+        terminal: Where the error is told.
+        strict: Whether an absent MLflow is a failure.
+    """
+    if place.person:
+        mo.stop(True, page.problem(error))
+    if place.kind == "program":
+        raise error
+    report, code = failed(error, terminal, strict=strict)
+    terminal.close(report)
+    if code == 0 and place.kind == "kernel" and place.dbutils is not None:
+        place.dbutils.notebook.exit(json.dumps(report))
+    if place.kind == "script" and (code == 0 or not place.on_databricks):
+        raise SystemExit(code)
+    raise error

@@ -1,19 +1,30 @@
-"""An opened project, and the MLflow that it is joined with."""
+"""The project and the MLflow that a person means, where both are seen, and what to type next."""
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
+import shutil
+import sys
+import sysconfig
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalkit.adapters.files.project import ProjectFiles, load_project
 from evalkit.adapters.files.run import RunFiles, load_run
+from evalkit.core import describe
 from evalkit.core.dataset import table_name
-from evalkit.core.tracking import Tracking, experiment_problems, is_workspace, resolve_tracking
+from evalkit.core.tracking import (
+    Tracking,
+    experiment_problems,
+    is_workspace,
+    resolve_tracking,
+    without_password,
+)
 from evalkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,6 +32,8 @@ if TYPE_CHECKING:
 
 USUAL_CONFIG = "eval.yaml"
 MOST_SLUG = 60
+
+_NAMED = re.compile(r"`evalkit (?=[a-z-])")
 
 
 @dataclass(frozen=True)
@@ -120,3 +133,88 @@ def locate(
     project = load_project(Path(config), None).project
     tracking = resolve_tracking(tracking_uri, project.tracking_uri, environment)
     return tracking, project.experiment if experiment is None else experiment
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Where a run is seen.
+
+    Attributes:
+        run: The address of its page; None where MLflow is a database without a server.
+        traces: The address of each case's trace; that of a whole batch run under "". Empty without
+            a server.
+        command: What starts MLflow's pages over a database; empty where they are there.
+    """
+
+    run: str | None = None
+    traces: Mapping[str, str] = field(default_factory=dict)
+    command: str = ""
+
+    def trace(self, case_id: str) -> str:
+        """The address of the trace that tells of a case; empty where there is none."""
+        return self.traces.get(case_id) or self.traces.get("", "")
+
+
+def whereabouts(workspace: Workspace, run_id: str, mlflow_run_id: str) -> Whereabouts:
+    """Where a logged run and its traces are seen.
+
+    Args:
+        workspace: The project.
+        run_id: The run directory's name.
+        mlflow_run_id: The id that MLflow gave the run.
+
+    Raises:
+        StoreAbsent: MLflow cannot be reached.
+        StoreError: MLflow answered with an error.
+    """
+    store, project, uri = workspace.store, workspace.files.project, workspace.tracking.uri
+    experiment_id = store.experiment(project.experiment, create=False)
+    if not experiment_id:
+        return Whereabouts()
+    run = store.run_url(experiment_id, mlflow_run_id)
+    if run is None:
+        is_database = "://" in uri and not is_workspace(uri)
+        command = f"{typed('mlflow')} ui --backend-store-uri {shlex.quote(without_password(uri))}"
+        return Whereabouts(command=command if is_database else "")
+    key = describe.run_key(experiment_id, project, run_id)
+    traces = {
+        trace.case_id or "": store.trace_url(experiment_id, trace.trace_id) or ""
+        for trace in store.find_traces(experiment_id, key)
+    }
+    return Whereabouts(run, traces)
+
+
+def typed(program: str) -> str:
+    """What to type for ``evalkit``, ``mlflow`` or ``python``: its name where the shell finds it.
+
+    Otherwise through ``uv run`` in a project that uv runs it in, else by its path.
+    """
+    own = Path(sysconfig.get_path("scripts"), program)
+    if "UV" in os.environ:  # uv tells its children so, and lets them alone find what it installed
+        if _in_project_of_uv():
+            return f"uv run {program}"
+    elif (found := shutil.which(program)) and _is_same(Path(found), own):
+        return program
+    if not own.exists():
+        return program
+    near = os.path.relpath(own)
+    return shlex.quote(str(own) if near.startswith(os.pardir) else near)
+
+
+def as_typed(text: str) -> str:
+    """A message in which `` `evalkit STAGE` `` reads as it has to be typed here."""
+    return _NAMED.sub(lambda _: f"`{typed('evalkit')} ", text)
+
+
+def _in_project_of_uv() -> bool:
+    here, name = Path.cwd(), os.environ.get("UV_PROJECT_ENVIRONMENT", ".venv")
+    projects = (each for each in (here, *here.parents) if (each / "pyproject.toml").is_file())
+    return any((each / name).resolve() == Path(sys.prefix).resolve() for each in projects)
+
+
+def _is_same(found: Path, own: Path) -> bool:
+    """Whether a program is this environment's; its folder may be linked to, or a script itself."""
+    if found.parent.resolve() == own.parent.resolve():
+        return True
+    # interpreters of other environments are links to the same one
+    return found.name != "python" and own.exists() and found.samefile(own)

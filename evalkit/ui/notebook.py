@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+import html
 import os
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
+from urllib.parse import urlencode
 
 import marimo as mo
 
-from evalkit import notebooks, params
+from evalkit import arguments
 from evalkit.adapters.files.project import configs_in
+from evalkit.arguments import Origin, Parameter, Parser, Resolved, parameters
+from evalkit.context import USUAL_CONFIG
 from evalkit.core.tracking import without_password
+from evalkit.demo.sample import record_sample, sample_mapping, sample_project
 from evalkit.errors import EvalkitError, InputError, Problem
-from evalkit.host import ending, page, ways
-from evalkit.host.command_line import arguments
-from evalkit.host.form import form
-from evalkit.host.place import Place, find_place, widget_values
-from evalkit.host.sample import record_sample, sample_mapping, sample_project
-from evalkit.host.work import Say, Work
-from evalkit.params import Origin, P, Resolved
-from evalkit.terminal import Terminal
-from evalkit.workspace import USUAL_CONFIG
+from evalkit.params import ProjectParams
+from evalkit.ui import START, Notebook, folder, page, present
+from evalkit.ui.place import Place, end_with_error, end_with_report, find_place, widget_values
+from evalkit.ui.terminal import Report, Terminal
+from evalkit.ui.work import Say, Work
 
+P = TypeVar("P", bound=ProjectParams)
 T = TypeVar("T")
-Report = dict[str, Any]
+
+GRID = (
+    "display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr)); "
+    "gap: 1rem 1.5rem; overflow-wrap: anywhere"
+)
+INNER = f"{GRID}; padding: 0 1rem 1rem"
+WHOLE = "grid-column: 1 / -1"
+PILL = "padding: 0.15rem 0.85rem; border-radius: 999px; font-size: 0.85rem; text-decoration: none"
+MARKED = "background: var(--grass-9, #46a758); color: white; font-weight: 600"
+QUIET = f"background: var(--slate-3, #eee); {page.MUTED}"
 
 
 class Host(Generic[P]):
@@ -73,7 +84,7 @@ class Host(Generic[P]):
                 start = replace(start, values=own)
         except EvalkitError as error:
             as_json = "--json" in place.argv
-            ending.with_error(error, place, Terminal(as_json=as_json), strict=False)
+            end_with_error(error, place, Terminal(as_json=as_json), strict=False)
         return cls(notebook, place, start, sample)
 
     @classmethod
@@ -100,7 +111,7 @@ class Host(Generic[P]):
                 f"{other} For your own evaluation, put the path of its `eval.yaml` into the "
                 "settings below."
             )
-        return page.stack(ways.stages(self.notebook, linked=self.place.in_gallery), told)
+        return page.stack(_stages(self.notebook, linked="file" in self.place.query), told)
 
     def form(self, submit: str) -> Any:
         """The form over the parameters; None where nobody could fill it in.
@@ -108,7 +119,7 @@ class Host(Generic[P]):
         Args:
             submit: What its button says.
         """
-        return form(self.start.values, submit) if self.person else None
+        return _form(self.start.values, submit) if self.person else None
 
     def settings(self, form: Any) -> P:
         """The parameters to go on with: as submitted, else as found.
@@ -123,7 +134,7 @@ class Host(Generic[P]):
                 self.halt(f"The address of this page filled in {filled}. Check it, then go on.")
             return self._with_sample(self.start.values)
         with self.step():
-            return self._with_sample(params.from_form(self.start.values, submitted))
+            return self._with_sample(arguments.from_form(self.start.values, submitted))
 
     @contextmanager
     def step(self, title: str = "") -> Iterator[None]:
@@ -138,7 +149,7 @@ class Host(Generic[P]):
             else:
                 yield
         except EvalkitError as error:
-            ending.with_error(error, self.place, self.terminal, strict=self.start.values.strict)
+            end_with_error(error, self.place, self.terminal, strict=self.start.values.strict)
 
     def selected(self, name: str) -> str:
         """What the page's address says is selected under this name; empty where it does not."""
@@ -162,7 +173,7 @@ class Host(Generic[P]):
         if self.person:
             mo.stop(True, page.callout(f"{message} {fix}".strip()))
         error = InputError(Problem(message, fix=fix))
-        ending.with_error(error, self.place, self.terminal, strict=False)
+        end_with_error(error, self.place, self.terminal, strict=False)
 
     def sample_traffic(self, settings: P, say: Say) -> str | None:
         """The experiment with the traces of the demo's agent, if the demo is shown.
@@ -256,7 +267,7 @@ class Host(Generic[P]):
             command = page.folded("The same without a browser", [self._command(settings)])
             return page.stack(command, self._onward(settings))
         tell(self.terminal, report)
-        ending.with_report(report, self.place, self.terminal, strict=settings.strict)
+        end_with_report(report, self.place, self.terminal, strict=settings.strict)
         return None
 
     def _with_sample(self, values: P) -> P:
@@ -276,21 +287,41 @@ class Host(Generic[P]):
 
     def _onward(self, settings: P) -> Any:
         """The way to the next stage, with the config that it would not find by itself."""
-        if not self.place.in_gallery:
+        stages = [*present(), None]
+        names = [each.name if each else "" for each in stages]
+        after = stages[names.index(self.notebook) + 1] if self.notebook in names else None
+        if after is None or "file" not in self.place.query:
             return None
-        known = (
-            self.start.origins["config"] != "link" and settings.config == self.start.values.config
+        start = self.start
+        known = start.origins["config"] != "link" and settings.config == start.values.config
+        link = html.escape(_address(after, "" if known else settings.config))
+        return mo.Html(
+            f'<div><a href="{link}" style="{PILL}; {MARKED}">Next: {after.title} →</a>'
+            f'<span style="{page.MUTED}; font-size: 0.875rem; margin-left: 0.75rem">{after.about}'
+            "</span></div>"
         )
-        return ways.onward(self.notebook, "" if known else settings.config)
 
     def _command(self, settings: P) -> str:
-        script = notebooks.folder() / f"{self.notebook}.py"
-        given = [
-            f"{each.flag}={without_password(str(value))}"
-            for each in params.parameters(type(settings))
-            if (value := getattr(settings, each.name)) != each.default
-        ]
-        return shlex.join(["python", str(script), *given])
+        told = replace(settings, tracking_uri=without_password(settings.tracking_uri or "") or None)
+        script = folder() / f"{self.notebook}.py"
+        return shlex.join(["python", str(script), *arguments.as_flags(told)])
+
+
+def _stages(current: str, *, linked: bool) -> Any:
+    """The start and the stages in their order, this one marked, the others links if they can be."""
+    pills = []
+    for each in [START, *present()] if linked else present():
+        here = each.name == current
+        look = f'style="{PILL}; {MARKED if here else QUIET}">{each.title}'
+        plain = here or not linked
+        pills.append(f"<span {look}</span>" if plain else f'<a href="{_address(each)}" {look}</a>')
+    return mo.Html(
+        f'<nav style="display: flex; flex-wrap: wrap; gap: 0.5rem">{"".join(pills)}</nav>'
+    )
+
+
+def _address(each: Notebook, config: str = "") -> str:
+    return "?" + urlencode({"file": each.file, **({"config": config} if config else {})})
 
 
 def _wants_sample(start: Resolved[Any]) -> bool:
@@ -301,11 +332,71 @@ def _wants_sample(start: Resolved[Any]) -> bool:
 
 
 def _find_parameters(spec: type[P], notebook: str, place: Place) -> Resolved[P]:
-    names = [each.name for each in params.parameters(spec)]
+    """The parameters, from wherever the place has them; ``--help`` prints them and exits."""
+    parser = Parser(
+        prog=f"{notebook}.py",
+        description=(spec.__doc__ or "").strip(),
+        epilog="Each may also stand in the environment, such as EVALKIT_CONFIG.",
+        allow_abbrev=False,
+    )
+    parser.take(spec, asks=True)
+    known = parameters(spec)
     said: Mapping[Origin, Mapping[str, str]] = {
-        "argument": arguments(spec, f"{notebook}.py", place.argv, lenient=place.on_databricks),
-        "widget": widget_values(place.dbutils, names),
+        "argument": arguments.read_arguments(
+            spec,
+            parser,
+            [text for text in place.argv if text != "--"],
+            is_lenient=place.on_databricks,
+        ),
+        "widget": widget_values(place.dbutils, [each.name for each in known]),
         "link": place.query,
-        "environment": params.from_environment(spec, os.environ),
+        "environment": {
+            each.name: os.environ[each.variable] for each in known if each.variable in os.environ
+        },
     }
-    return params.resolve(spec, said)
+    return arguments.resolve(spec, said)
+
+
+def _form(start: ProjectParams, submit: str) -> Any:
+    """A form that shows the parameters a person may change, as ``settings``, and "Look again".
+
+    marimo passes over a form that is submitted unchanged, but the files and MLflow may have
+    changed behind it: hence a button of its own.
+
+    Args:
+        start: The parameters it is filled with.
+        submit: What its button says.
+    """
+    shown = [each for each in parameters(type(start)) if each.shown != "never"]
+    controls = {each.name: _control(each, getattr(start, each.name)) for each in shown}
+    fields = _grid(each for each in shown if each.shown == "form")
+    if more := [each for each in shown if each.shown == "more"]:
+        fields += f"\n\n/// details | More settings\n\n{_grid(more, INNER)}\n\n///"
+    settings = mo.md(fields).batch(**controls).form(submit_button_label=submit, bordered=True)
+    again = mo.ui.run_button(label="Look again", kind="neutral")
+    look = '<div style="display: grid; gap: 0.75rem">{settings}{again}</div>'
+    return page.group(look, settings=settings, again=again)
+
+
+def _grid(fields: Iterable[Parameter], style: str = GRID) -> str:
+    cells = "".join(
+        f'<div style="{WHOLE if _is_wide(each) else ""}">{{{each.name}}}</div>' for each in fields
+    )
+    return f'<div style="{style}">{cells}</div>'
+
+
+def _is_wide(each: Parameter) -> bool:
+    return each.name == "config" or each.kind is bool
+
+
+def _control(each: Parameter, value: Any) -> Any:
+    label = f"**{each.label}** <small>{each.about}</small>"
+    if each.kind is bool:
+        return mo.ui.checkbox(value=value, label=label)
+    if each.choices:
+        return mo.ui.dropdown(
+            each.choices, value=value, label=label, allow_select_none=False, full_width=True
+        )
+    if each.kind in {int, float}:
+        return mo.ui.number(value=value, label=label, full_width=True)
+    return mo.ui.text(value=str(value or ""), label=label, full_width=True)

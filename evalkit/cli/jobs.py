@@ -81,12 +81,19 @@ def stage_commands(given: Mapping[str, str]) -> list[list[str]]:
     ]
     if not stages:
         problems.append(Problem("no stage is named", field="stages", fix="such as sync-dataset"))
-    flags = {_flag(name): value for name, value in given.items() if name not in OWN}
+    flags = {
+        f"--{name}".replace("_", "-"): value for name, value in given.items() if name not in OWN
+    }
     strange = sorted(set(flags) - frozenset().union(*known.values()))
     problems += [Problem("no stage has this parameter", field=flag) for flag in strange]
     if problems:
         raise InputError(*problems)
-    return [[stage, *_arguments(flags, known[stage])] for stage in stages if stage not in skipped]
+    said = {flag: value for flag, value in flags.items() if value}
+    return [
+        [stage, *(f"{flag}={value}" for flag, value in said.items() if flag in known[stage])]
+        for stage in stages
+        if stage not in skipped
+    ]
 
 
 def _parts(report: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -99,25 +106,11 @@ def _names(given: Mapping[str, str], field: str) -> list[str]:
     return [name.strip() for name in given.get(field, "").split(",") if name.strip()]
 
 
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-def _arguments(flags: Mapping[str, str], known: frozenset[str]) -> list[str]:
-    """What of the flags a stage knows, as its command takes it."""
-    said = {flag: value for flag, value in flags.items() if flag in known}
-    return [
-        flag if value.lower() == "true" else f"{flag}={value}"
-        for flag, value in said.items()
-        if value and value.lower() != "false"
-    ]
-
-
-if __name__ == "__main__":
-    main()
-
-
 def _compute(environment: Mapping[str, str]) -> str:
     if environment.get("DATABRICKS_ENV_VERSION"):
         return "Databricks serverless"
     return "a Databricks cluster" if is_on_databricks(environment) else "this machine"
+
+
+if __name__ == "__main__":
+    main()

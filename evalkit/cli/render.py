@@ -1,18 +1,21 @@
-"""Each stage's report as a person reads it in the terminal."""
+"""Each stage's report as a person reads it in the terminal, the agent's work, and what is next."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
+from evalkit.arguments import as_flags
+from evalkit.context import typed
 from evalkit.core.executions import told
+from evalkit.core.tracking import is_workspace, without_password
+from evalkit.errors import Problem
+from evalkit.ui.terminal import Report, Terminal
 
 if TYPE_CHECKING:
-    from evalkit.terminal import Terminal
-
-Report = dict[str, Any]
-Tell = Callable[[str, Report | None], None]
-Renderer: TypeAlias = "Callable[[Terminal, Report], None]"
+    from evalkit.agent.work import Event
+    from evalkit.params import AllParams
 
 MOST_NAMES = 3
 """Names that are listed before the rest is only counted."""
@@ -21,14 +24,8 @@ MOST_CHANGES = 20
 """Changed cases that are listed before the rest is only counted."""
 
 
-def teller(terminal: Terminal, **others: Renderer) -> Tell:
-    """Renders the report of any stage, by the stage's name, under a heading.
-
-    Args:
-        terminal: Where to say it.
-        others: What renders the reports of stages that are told elsewhere.
-    """
-    renderers = _RENDERERS | others
+def teller(terminal: Terminal) -> Callable[[str, Report | None], None]:
+    """Renders the report of any stage, by the stage's name, under a heading."""
 
     def tell(stage: str, report: Report | None) -> None:
         if report is None:
@@ -36,7 +33,7 @@ def teller(terminal: Terminal, **others: Renderer) -> Tell:
         elif report.get("skipped") is True:
             terminal.skip(str(report.get("reason")))
         else:
-            renderers[stage](terminal, report)
+            _RENDERERS[stage](terminal, report)
 
     return tell
 
@@ -57,10 +54,9 @@ def check(terminal: Terminal, report: Report) -> None:
     }
     for name, fact in facts.items():
         terminal.say(f"{name:<11} {fact}")
-    for note in report.get("notes", ()):
-        terminal.note(note)
+    _notes(terminal, report)
     for problem in report["problems"]:
-        terminal.note(_problem(problem))
+        terminal.note(str(Problem(**problem)))
     if report["problems"]:
         return
     if not report["reachable"]:
@@ -96,8 +92,7 @@ def mapping(terminal: Terminal, report: Report) -> None:
             terminal.aside(f"      {why}")
     count = len(report["inputs"]) + len(report["expectations"])
     terminal.done(f"{report['file']}: {count} fields")
-    for note in report.get("notes", ()):
-        terminal.note(note)
+    _notes(terminal, report)
 
 
 def sync(terminal: Terminal, report: Report) -> None:
@@ -111,8 +106,7 @@ def sync(terminal: Terminal, report: Report) -> None:
     kinds = ("created", "updated", "unchanged", "deleted", "skipped")
     counts = ", ".join(f"{report[kind]} {kind}" for kind in kinds if report[kind])
     terminal.done(f"dataset {report['dataset']}: {verb}{counts or 'nothing to do'}")
-    for note in report.get("notes", ()):
-        terminal.note(note)
+    _notes(terminal, report)
 
 
 def _change(change: Report) -> str:
@@ -150,8 +144,7 @@ def logged(terminal: Terminal, report: Report) -> None:
         terminal.note(f"threshold missed: {missed}")
     if report.get("unknown"):
         terminal.note(f"not known whether the run is good enough: {', '.join(report['unknown'])}")
-    for note in report.get("notes", ()):
-        terminal.note(note)
+    _notes(terminal, report)
     if report.get("url"):
         terminal.say(f"  {report['url']}")
 
@@ -171,8 +164,7 @@ def pushed(terminal: Terminal, report: Report) -> None:
     if report["unmatched"]:
         names = _names(report["unmatched_names"])
         terminal.note(f"{report['unmatched']} without a trace: {names}")
-    for note in report.get("notes", ()):
-        terminal.note(note)
+    _notes(terminal, report)
 
 
 def _failures(terminal: Terminal, report: Report) -> None:
@@ -186,8 +178,7 @@ def pulled(terminal: Terminal, report: Report) -> None:
     terminal.done(
         f"{report['annotations']} annotations from {report['traces']} traces in {report['file']}"
     )
-    for note in report.get("notes", ()):
-        terminal.note(note)
+    _notes(terminal, report)
 
 
 def reviewed(terminal: Terminal, report: Report) -> None:
@@ -212,14 +203,9 @@ def _agreed(each: Report) -> tuple[str, ...]:
     return each["judge"], each["basis"], same, kappa, each["standing"]
 
 
-_RENDERERS: dict[str, Renderer] = {
-    "check": check,
-    "map": mapping,
-    "sync-dataset": sync,
-    "log-results": logged,
-    "push-feedback": pushed,
-    "pull-feedback": pulled,
-}
+def _notes(terminal: Terminal, report: Report) -> None:
+    for note in report.get("notes", ()):
+        terminal.note(note)
 
 
 def _names(names: list[str]) -> str:
@@ -235,12 +221,6 @@ def _counted(names: list[str]) -> str:
 def _reason(report: Report, name: str, selector: str) -> str:
     reasons = report["reasons"]
     return str(reasons.get(selector) or reasons.get(name) or "")
-
-
-def _problem(problem: Report) -> str:
-    where = problem["file"] + (f":{problem['line']}" if problem["line"] else "")
-    text = ": ".join(filter(None, (where, problem["field"], problem["message"])))
-    return f"{text}. {problem['fix']}" if problem["fix"] else text
 
 
 def compared(terminal: Terminal, report: Report) -> None:
@@ -267,31 +247,119 @@ def _rows(terminal: Terminal, rows: Sequence[Report], *left_out: str) -> None:
         terminal.table(heads, [[each[name] for name in names] for each in rows])
 
 
-def watched(terminal: Terminal, report: Report) -> None:
-    """An agent's traces in lines: how long, how much, what goes wrong, with which tools."""
-    if not report["traces"]:
-        terminal.say(f"no traces in experiment {report['experiment']} yet: nothing to look at")
+_STATUSES = {"done": "✓", "blocked": "✗", "in progress": "…", "pending": " "}
+
+
+class Narrator:
+    """Says what the agent does, as it does it; watches by being called."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+
+    def __call__(self, event: Event) -> None:
+        """Say one event."""
+        match event.kind:
+            case "session":
+                self._terminal.title(f"session {event.session}: {event.text}")
+            case "words":
+                self._terminal.say(_indented(event.text))
+            case "tool":
+                self._terminal.say(f"  {event.text}")
+            case "result":
+                self._terminal.aside(f"    {event.text}")
+            case "end":
+                self._terminal.aside(f"  {event.text}{_spending(event)}")
+            case "task":
+                self._terminal.say(event.text)
+            case "delta":
+                pass  # the words come whole, too
+            case _:
+                self._terminal.aside(event.text)
+
+
+def agent(terminal: Terminal, report: Report) -> None:
+    """What stands at the end, or as far as it came; people's verdicts first."""
+    if text := report["validation"].get("text"):
+        terminal.title("the suite, held against people and answers")
+        terminal.say(text)
+    terminal.title(f"session {report['session_id']} ({report['model']})")
+    for task in report["tasks"]:
+        terminal.say(f"  {_STATUSES[task['status']]} {task['title']}")
+        if task["evidence"]:
+            terminal.aside(f"      {'; '.join(task['evidence'])}")
+        if task["failure"]:
+            terminal.note(f"     {' '.join(task['failure'].split())[:300]}")
+    usage = report["usage"]
+    cost = "unknown" if usage["cost_usd"] is None else f"{usage['cost_usd']:.2f} USD"
+    terminal.say(f"spent        {usage['turns']} calls, {usage['tokens']:,} tokens, {cost}")
+    terminal.say(f"confinement  {report['confinement']}")
+    for note in report["annotations"]:
+        terminal.say(f"noted        {note['kind']} {note['name']} on {note['trace_id']}")
+    for issue in report.get("kept", {}).get("issues", ()):
+        terminal.say(f"issue        {issue['name']} ({len(issue['trace_ids'])} traces)")
+    if kept := report.get("kept", {}).get("mlflow_run_id"):
+        terminal.say(f"MLflow       run {kept} in {report['kept']['experiment']}")
+    if report["verified"]:
+        where = ["--tracking-uri", report["tracking_uri"]]
+        again = f"{typed('python')} {shlex.join([report['artifacts']['run_eval'], *where])}"
+        terminal.done(f"the suite is verified; run it again with: {again}")
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+def _spending(event: Event) -> str:
+    if event.spent is None or not event.spent.tokens:
+        return ""
+    return f" ({event.spent.tokens:,} tokens, {event.spent.usd:.2f} USD so far)"
+
+
+def summary(terminal: Terminal, report: Report, tracking_uri: str, asked: AllParams) -> None:
+    """What all stages did together, where to look, and what to do next about the same run."""
+    options = shlex.join(
+        ["--run-id", asked.run_id, *as_flags(asked, "config", "runs_dir", "tracking_uri")]
+    )
+    done = {stage: found for stage, found in report.items() if found.get("skipped") is not True}
+    if "log-results" not in done:
         return
-    terminal.title(f"experiment {report['experiment']}")
-    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in report["outcomes"].items())
-    terminal.say(f"traces   {report['traces']} ({outcomes})")
-    for name, unit in (("seconds", " s"), ("tokens", "")):
-        if found := report[name]:
-            figures = (f"{kind} {found[kind]:,.4g}{unit}" for kind in ("median", "p90", "p99"))
-            terminal.say(f"{name:<8} {', '.join(figures)}")
-    if report["cost_usd"] is not None:
-        terminal.say(f"cost     {report['cost_usd']:.4g} USD")
-    for why, count in report["unread"].items():
-        terminal.note(f"of {count} traces, {why}")
-    if report["errors"]:
-        terminal.title("errors")
-        rows = [(e["traces"], e["outcome"], e["place"], e["text"]) for e in report["errors"]]
-        terminal.table(("traces", "ended", "at", "error"), rows)
-    if report["tools"]:
-        terminal.title("tools")
-        used = [(t["name"], t["calls"], t["failures"], t["traces"]) for t in report["tools"]]
-        terminal.table(("tool", "calls", "failed", "in traces"), used)
-    terminal.title("worth a look")
-    for each in report["sample"]:
-        terminal.say(f"  {each['trace_id']}  {each['why']}")
-    terminal.done(f"{report['traces']} traces looked at")
+    synced, logged, fed = (done[name] for name in ("sync-dataset", "log-results", "push-feedback"))
+    cases = synced["created"] + synced["updated"] + synced["unchanged"]
+    terminal.title("Summary")
+    terminal.say(f"  dataset      {cases} cases in {synced['dataset']}")
+    terminal.say(f"  results      experiment {logged['experiment']}, run {logged['mlflow_run_id']}")
+    terminal.say(f"  feedback     {fed['judge'] + fed['human']} entries on {fed['traces']} traces")
+    terminal.say(f"  MLflow's UI  {logged['url'] or _ui(tracking_uri)}")
+    terminal.title("Next")
+    terminal.say("  when somebody has reviewed the traces there, bring it back into review.yaml:")
+    terminal.say(f"    {typed('evalkit')} pull-feedback {options}")
+    terminal.say("  when review.yaml holds comments, put them on the traces:")
+    terminal.say(f"    {typed('evalkit')} push-feedback {options}")
+
+
+def where_to_look(terminal: Terminal, directory: str, report: Report) -> None:
+    """Where to look after the demo."""
+    terminal.title("Where to look")
+    terminal.say(f"  MLflow's UI     {_ui(f'sqlite:///{directory}/mlflow.db')}")
+    terminal.say("                  (older traces: set its time range to All)")
+    terminal.say(f"  what came back  {report.get('pull-feedback', {}).get('file', '-')}")
+    terminal.say(f"  the mapping     {report.get('map', {}).get('file', '-')}")
+    terminal.say(f"  the suite       {report.get('agent', {}).get('session', '-')}/evaluation")
+    terminal.say(f"  your own eval   {typed('evalkit')} check --config path/to/eval.yaml")
+
+
+def _ui(store: str) -> str:
+    if is_workspace(store):
+        return "the workspace's own, in this experiment"
+    return f"{typed('mlflow')} ui --backend-store-uri {shlex.quote(without_password(store))}"
+
+
+_RENDERERS: dict[str, Callable[[Terminal, Report], None]] = {
+    "check": check,
+    "map": mapping,
+    "sync-dataset": sync,
+    "log-results": logged,
+    "push-feedback": pushed,
+    "pull-feedback": pulled,
+    "agent": agent,
+}

@@ -1,4 +1,4 @@
-"""The notebooks: which there are, where they lie, and a server that shows them in the browser."""
+"""A server that shows the notebooks in the browser."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from evalkit.arguments import ENVIRONMENT_PREFIX
 from evalkit.errors import EvalkitError, InputError, Problem
-
-PACKAGE = Path(__file__).parent
-INSTALLED = PACKAGE / "_notebooks"
-FOLDERS = (INSTALLED, PACKAGE.parent / "notebooks")
-"""Where they lie in an installed package, and in a checkout."""
+from evalkit.params import OpenParams
+from evalkit.ui import INSTALLED, START, Notebook, find, folder
 
 COPIES = "evalkit-notebooks"
 """Folder for copies that a person may change, where the notebooks came with the package."""
@@ -29,92 +27,6 @@ USUAL_PORT = 2718
 HOST = "127.0.0.1"
 PATIENCE_S = 60.0
 """How long a server may take until it answers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Notebook:
-    """One stage's notebook.
-
-    Attributes:
-        name: The file's name without ``.py``.
-        title: What a person calls the stage.
-        about: What a person does there, in one sentence.
-    """
-
-    name: str
-    title: str
-    about: str
-
-    @property
-    def file(self) -> str:
-        """Its file's name."""
-        return f"{self.name}.py"
-
-    @property
-    def stage(self) -> str:
-        """Its name as the command line spells it."""
-        return self.name.replace("_", "-")
-
-
-NOTEBOOKS = (
-    Notebook("map_dataset", "Map", "Say which fields of a case the skill receives, and which not."),
-    Notebook("sync_dataset", "Sync", "Make MLflow's dataset hold exactly the cases on disk."),
-    Notebook("log_results", "Log", "Look at a finished run case by case, and bring it to MLflow."),
-    Notebook("review_feedback", "Review", "Say where the agent errs; see which judges notice."),
-    Notebook("compare_runs", "Compare", "Find out whether a run is better, or only looks so."),
-    Notebook("run_eval_agent", "Agent", "Have a suite built from an agent's traces, and proven."),
-)
-"""The stages, in the order in which a person meets them."""
-
-START = Notebook("start", "Start", "All stages on one page.")
-"""The page that leads to the stages; no stage itself."""
-
-
-def folder() -> Path:
-    """The folder of the notebooks, in the installed package or in the checkout.
-
-    Raises:
-        InputError: the package was installed without them.
-    """
-    for each in FOLDERS:
-        if each.is_dir():
-            return each
-    raise InputError(
-        Problem(
-            "the notebooks are not installed",
-            str(FOLDERS[0]),
-            fix="install mlflow-evalkit from its wheel or its repository",
-        )
-    )
-
-
-def present() -> list[Notebook]:
-    """The stages whose notebooks there are, in order."""
-    place = folder()
-    return [each for each in NOTEBOOKS if (place / each.file).is_file()]
-
-
-def next_after(name: str) -> Notebook | None:
-    """The stage after that of this name; None behind the last one."""
-    stages = present()
-    names = [each.name for each in stages]
-    place = names.index(name) + 1 if name in names else len(stages)
-    return stages[place] if place < len(stages) else None
-
-
-def find(stage: str) -> Notebook:
-    """The notebook of a stage, its name spelled with hyphens or underscores.
-
-    Raises:
-        InputError: there is none of that name.
-    """
-    for each in present():
-        if stage.replace("-", "_") == each.name:
-            return each
-    known = ", ".join(each.stage for each in present())
-    raise InputError(
-        Problem(f"there is no notebook {stage!r}", field="STAGE", fix=f"one of {known}")
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,40 +88,27 @@ def serve(
     return server
 
 
-def open_in_browser(
-    stage: str | None,
-    *,
-    port: int | None,
-    browser: bool,
-    edit: bool,
-    environment: Mapping[str, str],
-    say: Callable[[str], None],
-) -> dict[str, str]:
-    """Show the notebooks until the process is interrupted.
+def open_in_browser(asked: OpenParams, say: Callable[[str], None]) -> dict[str, str]:
+    """Show the notebooks until the process is interrupted; ``folder`` and ``url``.
 
     Args:
-        stage: The one to show first; the page that leads to all of them by default.
-        port: The port on 127.0.0.1; a free one by default.
-        browser: Whether to open the browser too.
-        edit: Let the browser change the notebooks.
-        environment: Variables that the notebooks see besides this process's own.
+        asked: Which one first, and how.
         say: Told where to look.
-
-    Returns:
-        ``folder`` and ``url``.
 
     Raises:
         InputError: there is no such notebook, or the port is taken.
         EvalkitError: the server does not start.
     """
+    told = {name: getattr(asked, name) for name in ("config", "tracking_uri", "runs_dir")}
+    environment = {ENVIRONMENT_PREFIX + name.upper(): said for name, said in told.items() if said}
     # a server left behind would stay open to all
     for ending in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         signal.signal(ending, signal.default_int_handler)
     place = folder()
-    notebook = find(stage) if stage else START
-    if edit and place == INSTALLED:
+    notebook = find(asked.notebook) if asked.notebook else START
+    if asked.edit and place == INSTALLED:
         place = _own_copies(place, say)
-    server = serve(place, port=port, edit=edit, environment=environment)
+    server = serve(place, port=asked.port, edit=asked.edit, environment=environment)
     url = server.url(notebook)
     say(f"the notebooks of {place}")
     say(f"  {url}")
@@ -218,7 +117,7 @@ def open_in_browser(
         f"on {HOST} only. Ctrl-C ends it."
     )
     try:
-        if browser:
+        if not asked.no_browser:
             import webbrowser
 
             webbrowser.open(url)

@@ -22,10 +22,8 @@ import pandas as pd
 
 from evalkit.core.tracking import Tracking
 from evalkit.errors import EvalkitError, InputError, Problem, StoreAbsent
-from evalkit.host.column import Column
-from evalkit.host.marking import marked
-from evalkit.host.wording import as_text, tinted
 from evalkit.jsonable import Json, canonical
+from evalkit.ui.wording import as_text, marked, tinted
 
 Kind: TypeAlias = Literal["neutral", "info", "success", "warn", "danger"]
 T = TypeVar("T")
@@ -251,6 +249,35 @@ def folded(title: str, lines: Sequence[str]) -> Any:
     if not is_live():
         return mo.md(f"{title}:\n\n```text\n{text}\n```")
     return mo.accordion({title: mo.plain_text(text)})
+
+
+def tabs(*names: str) -> Any:
+    """A bar to choose a view with, the first one open; None where nobody could choose.
+
+    The views themselves are shown in other cells, by :func:`is_open`, so that what is selected in
+    one of them stays selected, and what is not looked at is not made.
+    """
+    return mo.ui.tabs(dict.fromkeys(names, "")) if is_live() else None
+
+
+def is_open(bar: Any, name: str) -> bool:
+    """Whether a view is to be shown: that which was chosen of :func:`tabs`, else every one."""
+    return bar is None or bar.value == name
+
+
+class Column:
+    """Several things below each other where marimo's page does not lay them out: in Jupyter."""
+
+    def __init__(self, parts: Sequence[Any]) -> None:
+        self.parts = tuple(parts)
+
+    def _ipython_display_(self) -> None:
+        """Called by IPython to show it."""
+        from IPython.display import display
+
+        show: Callable[[Any], Any] = display
+        for part in self.parts:
+            show(part)
 
 
 def _problem(each: Problem) -> str:

@@ -1,6 +1,11 @@
-"""Values as a person reads them."""
+"""Values as a person reads them: as text, in colours, with what differs marked, in charts."""
 
 from __future__ import annotations
+
+import difflib
+import html
+import re
+from typing import Any
 
 import yaml
 
@@ -69,3 +74,47 @@ def tinted(value: object) -> dict[str, str]:
     """How a table shows a word, as CSS; nothing special for words that mean nothing here."""
     hue = TINTS.get(str(value))
     return {"color": f"var(--{hue}-11)", "fontWeight": "600"} if hue else {}
+
+
+REMOVED = "background: var(--red-4, #ffdbdc); color: var(--red-12, #641723); text-decoration: none"
+ADDED = (
+    "background: var(--grass-4, #d6f1d8); color: var(--grass-12, #203c25); text-decoration: none"
+)
+
+LONGEST_COMPARED = 1_500
+"""Words of a text; beyond that, before and after are shown whole and unmarked."""
+
+
+def marked(before: str, after: str) -> tuple[str, str]:
+    """Both texts as HTML, with the words that differ marked; markup in them is text."""
+    old, new = (re.findall(r"\s+|\w+|[^\w\s]", each) for each in (before, after))
+    if max(len(old), len(new)) > LONGEST_COMPARED:
+        return html.escape(before), html.escape(after)
+    left, right = [], []
+    for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        gone, come = (html.escape("".join(part)) for part in (old[a:b], new[c:d]))
+        left.append(gone if kind == "equal" else _mark("del", gone, REMOVED))
+        right.append(come if kind == "equal" else _mark("ins", come, ADDED))
+    return "".join(left), "".join(right)
+
+
+def _mark(tag: str, text: str, style: str) -> str:
+    return f'<{tag} style="{style}">{text}</{tag}>' if text else ""
+
+
+BLUE, GREEN, RED, GREY = "#0090ff", "#30a46c", "#e5484d", "#8b8d98"
+"""Of a middle brightness, so that they read on both grounds."""
+
+
+def dressed(chart: Any) -> Any:
+    """The chart without a ground of its own and with quiet grid lines.
+
+    Args:
+        chart: A whole altair chart, not one that becomes part of another.
+    """
+    return (
+        chart.properties(background="transparent")
+        .configure_view(stroke=None)
+        .configure_axis(gridColor=GREY, gridOpacity=0.25, domainColor=GREY, tickColor=GREY)
+        .configure_title(anchor="start", subtitleColor=GREY)
+    )

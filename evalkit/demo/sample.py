@@ -9,9 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from evalkit import stages
+from evalkit.context import Workspace
 from evalkit.demo.production import PRODUCTION, record_production
 from evalkit.demo.project import made_on, write_project
-from evalkit.workspace import Workspace
 
 _WRITING = threading.Lock()
 """Two pages may open at once in one server."""

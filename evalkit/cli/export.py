@@ -19,10 +19,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from evalkit import notebooks
+from evalkit import ui
 from evalkit.adapters.files.reading import read_text, write_text
+from evalkit.arguments import Parameter, parameters
 from evalkit.errors import EvalkitError, InputError, Problem
-from evalkit.params import Parameter, parameters
 
 Cells = list[dict[str, Any]]
 
@@ -78,8 +78,8 @@ def export(directory: str | Path, place: Path | None = None) -> dict[str, Any]:
             not written is in the way. Nothing was written.
         EvalkitError: marimo cannot export a notebook.
     """
-    found = sorted((place or notebooks.folder()).glob("*.py"))
-    sources = [source for source in found if source.name != notebooks.START.file]
+    found = sorted((place or ui.folder()).glob("*.py"))
+    sources = [source for source in found if source.name != ui.START.file]
     with ThreadPoolExecutor(1) as aside:  # marimo starts an event loop; the caller may have one
         texts = aside.submit(_exported, sources).result()
     problems: list[Problem] = []

@@ -1,0 +1,300 @@
+"""What each stage may be told, declared once: one dataclass a stage.
+
+Flags, environment variables, job arguments, widgets, the page's form and ``--help`` are all made of
+these fields. The first that says something wins: the command line, a Databricks widget or job
+parameter, the link a browser was opened with, the environment, the default.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, NoReturn, TypeAlias, TypeVar
+
+from evalkit.errors import InputError, Problem
+
+P = TypeVar("P", bound="CommonParams")
+
+Origin: TypeAlias = Literal["argument", "widget", "link", "environment", "default"]
+Shown: TypeAlias = Literal["form", "more", "never"]
+
+ENVIRONMENT_PREFIX = "EVALKIT_"
+ANSWERS = dict.fromkeys(("true", "yes", "1", "on"), True) | dict.fromkeys(
+    ("false", "no", "0", "off"), False
+)
+
+
+def param(
+    default: Any,
+    about: str,
+    *,
+    link: bool = False,
+    shown: Shown = "form",
+    label: str = "",
+    typed: Literal["flag", "required", "place"] = "flag",
+    short: str = "",
+) -> Any:
+    """Declare a field: text, number, yes or no, one of a Literal, or several words (a tuple).
+
+    Args:
+        default: Its value where nothing else is said; None where there is none, for ``str | None``.
+        about: What it means, for ``--help``, the form and the widget; no full stop.
+        link: Whether the address of the page may fill it in. It never may where a link from a
+            stranger could send data elsewhere.
+        shown: In the form at once, in the form under "More settings", or only without a browser.
+        label: What the form calls it; made from its name by default.
+        typed: On the command line: a flag, a flag that has to be there, or a word by its place.
+        short: A flag of one letter besides, such as ``-e``.
+    """
+    told = {"about": about, "link": link, "shown": shown, "label": label, "typed": typed}
+    return dataclasses.field(default=default, metadata={**told, "short": short})
+
+
+@dataclass(frozen=True)
+class CommonParams:
+    """What every stage may be told."""
+
+    tracking_uri: str | None = param(
+        None,
+        "The MLflow to use; else mlflow.tracking_uri in the config, else MLFLOW_TRACKING_URI",
+        shown="more",
+        label="Tracking URI",
+    )
+    runs_dir: str | None = param(
+        None,
+        "Where finished runs lie; else AGENT_EVAL_RUNS_DIR, else eval/runs here or at the config",
+        shown="more",
+        label="Runs folder",
+    )
+    json: bool = param(False, "End with the report as one line of JSON", shown="never")
+    strict: bool = param(
+        False,
+        "Exit 1 also where MLflow is absent, an execution failed, a log is refused, feedback finds"
+        " no trace, or a threshold is missed or not measured",
+        shown="never",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One declared field, its attributes as :func:`param` has them.
+
+    ``kind`` is ``str``, ``int``, ``float``, ``bool`` or ``tuple``; ``choices`` is empty where any
+    value will do.
+    """
+
+    name: str
+    kind: type
+    choices: tuple[str, ...]
+    default: Any
+    about: str
+    link: bool
+    shown: Shown
+    label: str
+    typed: str
+    short: str
+
+    @property
+    def flag(self) -> str:
+        """Its flag on the command line."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return ENVIRONMENT_PREFIX + self.name.upper()
+
+    def read(self, raw: object) -> Any:
+        """The value that a text, or a control of the form, stands for.
+
+        Raises:
+            ValueError: it stands for none; the message says what was expected.
+        """
+        text = str(raw).strip()
+        if self.kind is tuple:
+            return tuple(word.strip() for word in text.split(",") if word.strip())
+        if not text and self.default is None:
+            return None
+        if self.choices and text not in self.choices:
+            raise ValueError(f"expected one of {', '.join(self.choices)}")
+        try:
+            return ANSWERS[text.lower()] if self.kind is bool else self.kind(text)
+        except (KeyError, ValueError):
+            kinds = {bool: "true or false", int: "a whole number"}
+            raise ValueError(f"expected {kinds.get(self.kind, 'a number')}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved(Generic[P]):
+    """Parameters, and by each one's name where its value came from."""
+
+    values: P
+    origins: Mapping[str, Origin]
+
+    def from_link(self) -> list[str]:
+        """The names that the address of the page filled in."""
+        return [name for name, origin in self.origins.items() if origin == "link"]
+
+
+def parameters(spec: type[CommonParams]) -> tuple[Parameter, ...]:
+    """The declared fields of a stage, those that all stages have last."""
+    hints = typing.get_type_hints(spec)
+    found = [_parameter(field, hints[field.name]) for field in dataclasses.fields(spec)]
+    common = {field.name for field in dataclasses.fields(CommonParams)}
+    return tuple(sorted(found, key=lambda each: each.name in common))
+
+
+def resolve(spec: type[P], said: Mapping[Origin, Mapping[str, str]]) -> Resolved[P]:
+    """The parameters, each from the first origin that says something.
+
+    Args:
+        spec: The dataclass of the stage's parameters.
+        said: What each origin says, by the field's name; in order of precedence. Empty text says
+            nothing, except on the command line.
+
+    Raises:
+        InputError: names every value that cannot be read.
+    """
+    values: dict[str, Any] = {}
+    origins: dict[str, Origin] = {}
+    problems = []
+    for each in parameters(spec):
+        origin, raw = _first(each, said)
+        origins[each.name] = origin
+        try:
+            values[each.name] = each.default if origin == "default" else each.read(raw)
+        except ValueError as error:
+            places = {"argument": each.flag, "environment": each.variable}
+            places |= {"widget": f"widget {each.name}", "link": f"{each.name} in the address"}
+            where = each.name if each.typed == "place" else places[origin]
+            problems.append(Problem(f"{raw!r} cannot be used", field=where, fix=str(error)))
+    if problems:
+        raise InputError(*problems)
+    return Resolved(spec(**values), origins)
+
+
+def from_form(start: P, submitted: Mapping[str, object]) -> P:
+    """The parameters as a person changed them in the form.
+
+    Raises:
+        InputError: names every value that cannot be read.
+    """
+    kept = {each.name: getattr(start, each.name) for each in parameters(type(start))}
+    said = {name: as_argument(value) for name, value in {**kept, **submitted}.items()}
+    return resolve(type(start), {"argument": said}).values
+
+
+def as_argument(value: object) -> str:
+    """A value as it is given after ``--name=``."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # a number field says 9.0 where a person typed 9
+    return ",".join(value) if isinstance(value, tuple) else "" if value is None else str(value)
+
+
+def as_flags(values: CommonParams, *names: str) -> list[str]:
+    """The flags that say what differs from the defaults; of all parameters, or of those named."""
+    return [
+        f"{each.flag}={as_argument(value)}"
+        for each in parameters(type(values))
+        if (value := getattr(values, each.name)) != each.default
+        if not names or each.name in names
+    ]
+
+
+class Parser(argparse.ArgumentParser):
+    """A command line made of a stage's parameters; its complaint is that of any other input."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the complaint as an InputError, below the usage."""
+        self.print_usage(sys.stderr)
+        raise InputError(Problem(message, field=self.prog, fix=f"see `{self.prog} --help`"))
+
+    def take(self, spec: type[CommonParams], *, asks: bool = False) -> None:
+        """Add the stage's parameters.
+
+        Args:
+            spec: The dataclass of the stage's parameters.
+            asks: Whether what is required may be missing, as a page asks for it.
+        """
+        for each in parameters(spec):
+            default = "" if each.default in {None, "", False, ()} else f" (default: {each.default})"
+            more: dict[str, Any] = {"help": (each.about + default).replace("%", "%%")}
+            if each.typed == "place":
+                self.add_argument(each.name, nargs="?" if each.default != "" else None, **more)
+                continue
+            unit = "N" if each.kind in {int, float} else each.name.rpartition("_")[2].upper()
+            more["metavar"] = f"{{{','.join(each.choices)}}}" if each.choices else unit
+            if each.kind is bool:
+                more |= {"nargs": "?", "const": "true", "metavar": "BOOL"}
+            if each.kind is tuple:
+                more |= {"action": "append"}
+            names = [name for name in (each.short, each.flag) if name]
+            required = each.typed == "required" and not asks
+            self.add_argument(*names, dest=each.name, required=required, **more)
+
+
+def read_arguments(
+    spec: type[CommonParams], parser: Parser, argv: Sequence[str], *, is_lenient: bool = False
+) -> dict[str, str]:
+    """What a command line says, by the field's name.
+
+    ``--dry_run``, ``--dry-run=true`` and ``--dry-run yes`` are one, and no other word after a
+    switch is taken for its value.
+
+    Args:
+        spec: The dataclass of the stage's parameters.
+        parser: Has taken them.
+        argv: The arguments without the program's name.
+        is_lenient: Pass over arguments that are not declared, as a job may give its parameters to
+            every task.
+
+    Raises:
+        InputError: an argument is not declared, or lacks its value.
+    """
+    switches = {each.flag for each in parameters(spec) if each.kind is bool}
+    given: list[str] = []
+    for text in argv:
+        if given and given[-1] in switches and text.lower() in ANSWERS:
+            given[-1] += f"={text}"
+            continue
+        name, equals, value = text.partition("=")
+        given.append(name.replace("_", "-") + equals + value if text[:2] == "--" else text)
+    given = [f"{text}=true" if text in switches else text for text in given]
+    found = parser.parse_known_args(given)[0] if is_lenient else parser.parse_args(given)
+    said = {each.name: getattr(found, each.name, None) for each in parameters(spec)}
+    texts = {name: ",".join(raw) if isinstance(raw, list) else raw for name, raw in said.items()}
+    return {name: text for name, text in texts.items() if text is not None}
+
+
+def _parameter(field: dataclasses.Field[Any], hint: Any) -> Parameter:
+    optional = typing.get_origin(hint) in {typing.Union, types.UnionType}
+    kinds = typing.get_args(hint) if optional else (hint,)
+    hint = next(kind for kind in kinds if kind is not types.NoneType)
+    is_choice = typing.get_origin(hint) is Literal
+    kind = str if is_choice else typing.get_origin(hint) or hint
+    if kind not in {str, int, float, bool, tuple}:
+        raise TypeError(f"{field.name}: a parameter is text, a number, yes or no, or a Literal")
+    label = field.metadata["label"] or field.name.replace("_", " ").capitalize()
+    choices = typing.get_args(hint) if is_choice else ()
+    return Parameter(
+        **{**field.metadata, "label": label},
+        name=field.name,
+        kind=kind,
+        choices=choices,
+        default=field.default,
+    )
+
+
+def _first(each: Parameter, said: Mapping[Origin, Mapping[str, str]]) -> tuple[Origin, str]:
+    for origin, values in said.items():
+        if origin == "link" and not each.link:
+            continue
+        raw = values.get(each.name)
+        if raw or (raw is not None and origin == "argument"):
+            return origin, raw
+    return "default", ""

@@ -1,0 +1,251 @@
+"""The ``evalkit`` command: one short function a stage.
+
+Heavy libraries are imported inside the stages, so that ``evalkit --help`` is instant.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from evalkit import params
+from evalkit.arguments import CommonParams, Parser, parameters, read_arguments, resolve
+from evalkit.errors import EvalkitError, InputError, Problem, Unfinished
+from evalkit.ui.terminal import Report, Terminal, concluded, failed
+
+if TYPE_CHECKING:
+    from evalkit.context import Workspace
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0 done or skipped, 1 not all done, 2 wrong input.
+
+    Args:
+        argv: The arguments without the program's name; the process's own by default.
+    """
+    return outcome(sys.argv[1:] if argv is None else argv)[1]
+
+
+def outcome(argv: Sequence[str]) -> tuple[Report, int]:
+    """Run the command; its report, and the exit code that :func:`main` returns.
+
+    Args:
+        argv: The arguments without the program's name.
+    """
+    terminal = Terminal(as_json=any(each in argv for each in ("--json", "--json=true")))
+    try:
+        report, code = _run(argv, terminal)
+    except KeyboardInterrupt:
+        terminal.fail("interrupted; run the same command again to finish")
+        report, code = {"error": "interrupted"}, 1
+    terminal.close(report)
+    return report, code
+
+
+def stage_flags() -> dict[str, frozenset[str]]:
+    """The long flags that each stage takes, such as ``--run-id``, by the stage's name."""
+    return {
+        name: frozenset(each.flag for each in parameters(spec) if each.typed != "place")
+        for name, (_, spec) in STAGES.items()
+    }
+
+
+def _run(argv: Sequence[str], terminal: Terminal) -> tuple[Report, int]:
+    strict = False
+    try:
+        stage, asked = read_command(argv)
+        strict = asked.strict
+        report = stage(asked, terminal)
+    except EvalkitError as error:
+        return failed(error, terminal, strict=strict)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        problem = Problem(f"cannot be used: {error.strerror}", str(error.filename))
+        return failed(InputError(problem), terminal, strict=strict)
+    return concluded(report, strict=strict)
+
+
+def read_command(argv: Sequence[str]) -> tuple[Callable[[Any, Terminal], Report], CommonParams]:
+    """The stage that is meant, and its parameters.
+
+    Raises:
+        InputError: names everything that cannot be read.
+    """
+    from importlib.metadata import version
+
+    parser = Parser(
+        prog="evalkit", description="Join file-based agent evaluation with MLflow, both ways."
+    )
+    parser.add_argument("--version", action="version", version=version("mlflow-evalkit"))
+    stages = parser.add_subparsers(title="stages", required=True, metavar="STAGE", dest="stage")
+    for name, (_, spec) in STAGES.items():
+        sub = stages.add_parser(
+            name, help=spec.__doc__, description=spec.__doc__, allow_abbrev=False
+        )
+        if name in argv[:1]:
+            sub.take(spec)
+    stage, spec = STAGES.get(argv[0] if argv else "", STAGES["check"])
+    said = read_arguments(spec, parser, argv)  # which refuses what is no stage
+    return stage, resolve(spec, {"argument": said}).values
+
+
+def _check(asked: params.ProjectParams, terminal: Terminal) -> Report:
+    from evalkit import stages
+    from evalkit.cli import render
+
+    report = stages.check(asked.config, tracking_uri=asked.tracking_uri, runs_dir=asked.runs_dir)
+    render.check(terminal, report)
+    return report
+
+
+def _map(asked: params.MapParams, terminal: Terminal) -> Report:
+    from evalkit import stages
+    from evalkit.cli import render
+
+    report = stages.map_schema(
+        asked.workspace(), out=asked.out, by=asked.by, model=asked.model, force=asked.force
+    )
+    render.mapping(terminal, report)
+    return report
+
+
+def _sync(asked: params.SyncParams, terminal: Terminal) -> Report:
+    from evalkit import stages
+    from evalkit.cli import render
+
+    report = stages.sync_dataset(
+        asked.workspace(),
+        mapping=asked.mapping,
+        dataset_name=asked.dataset_name,
+        dry_run=asked.dry_run,
+        distinguish=asked.distinguish,
+        say=terminal.say,
+    )
+    render.sync(terminal, report)
+    return report
+
+
+def _log(asked: params.LogParams, terminal: Terminal) -> Report:
+    from evalkit import stages
+    from evalkit.cli import render
+
+    report = stages.log_results(
+        asked.workspace(),
+        run_id=asked.run_id,
+        names=asked.names,
+        dataset_name=asked.dataset_name,
+        say=terminal.say,
+    )
+    render.logged(terminal, report)
+    return report
+
+
+def _push(asked: params.PushParams, terminal: Terminal) -> Report:
+    from evalkit import stages
+    from evalkit.cli import render
+
+    report = stages.push_feedback(
+        asked.workspace(),
+        run_id=asked.run_id,
+        source=asked.source,
+        names=asked.names,
+        say=terminal.say,
+    )
+    render.pushed(terminal, report)
+    return report
+
+
+def _pull(asked: params.RunParams, terminal: Terminal) -> Report:
+    from evalkit import stages
+    from evalkit.cli import render
+
+    report = stages.pull_feedback(asked.workspace(), run_id=asked.run_id, say=terminal.say)
+    render.pulled(terminal, report)
+    return report
+
+
+def _all(asked: params.AllParams, terminal: Terminal) -> Report:
+    from evalkit import stages
+    from evalkit.cli import render
+
+    workspace: Workspace = asked.workspace()
+    report = stages.run_all(
+        workspace,
+        run_id=asked.run_id,
+        mapping=asked.mapping,
+        dataset_name=asked.dataset_name,
+        distinguish=asked.distinguish,
+        names=asked.names,
+        say=terminal.say,
+        tell=render.teller(terminal),
+    )
+    render.summary(terminal, report, workspace.tracking.uri, asked)
+    return report
+
+
+def _demo(asked: params.DemoParams, terminal: Terminal) -> Report:
+    from evalkit.cli import render
+    from evalkit.demo.tour import tour
+
+    if asked.tracking_uri or asked.runs_dir:
+        terminal.note("the demo has a store and runs of its own: the ones you named stay untouched")
+    report = tour(asked.directory, say=terminal.say, tell=render.teller(terminal))
+    render.where_to_look(terminal, asked.directory, report)
+    return report
+
+
+def _agent(asked: params.TalkParams, terminal: Terminal) -> Report:
+    from evalkit.cli import render
+
+    if asked.autonomous and asked.interactive:
+        problem = Problem("autonomous and interactive at once", field="-i", fix="choose -a or -i")
+        raise InputError(problem)
+    if asked.interactive:
+        from evalkit.agent.chat import talk
+
+        return talk(asked.request(), terminal.console)
+    from evalkit.agent.run import build
+
+    try:
+        report = build(asked.request(), render.Narrator(terminal))
+    except Unfinished as error:
+        render.agent(terminal, error.report)
+        raise
+    render.agent(terminal, report)
+    return report
+
+
+def _open_notebooks(asked: params.OpenParams, terminal: Terminal) -> Report:
+    from evalkit.cli import notebooks
+
+    return notebooks.open_in_browser(asked, terminal.say)
+
+
+def _export(asked: params.ExportParams, terminal: Terminal) -> Report:
+    from evalkit.cli.export import export
+
+    report = export(asked.directory)
+    terminal.done(f"{len(report['notebooks'])} notebooks in {report['directory']}")
+    return report
+
+
+STAGES: dict[str, tuple[Callable[[Any, Terminal], Report], type[CommonParams]]] = {
+    "check": (_check, params.ProjectParams),
+    "map": (_map, params.MapParams),
+    "sync-dataset": (_sync, params.SyncParams),
+    "log-results": (_log, params.LogParams),
+    "push-feedback": (_push, params.PushParams),
+    "pull-feedback": (_pull, params.RunParams),
+    "all": (_all, params.AllParams),
+    "demo": (_demo, params.DemoParams),
+    "agent": (_agent, params.TalkParams),
+    "open": (_open_notebooks, params.OpenParams),
+    "export": (_export, params.ExportParams),
+}
+"""What each stage does, and what it may be told."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
