@@ -51,7 +51,8 @@ def production_traces(made: dt.date) -> list[tuple[Trace, tuple[Assessment, ...]
     packed = (files(__package__) / "production.json.gz").read_bytes()
     text = DATE.sub(lambda found: _moved(found, later), gzip.decompress(packed).decode())
     text = TIME.sub(lambda t: f'"{t[1]}":{int(t[3]) + later.days * DAY[t[2]]}', text)
-    return msgspec.json.decode(text, type=list[tuple[Trace, tuple[Assessment, ...]]])
+    form = list[tuple[Trace, tuple[Assessment, ...]]]
+    return msgspec.json.decode(text, type=form, dec_hook=lambda kind, value: kind(value))
 
 
 def record_production(store: Store, made: dt.date) -> int:
