@@ -1,19 +1,58 @@
-"""A finished run as people look at it: straight from its files, without MLflow."""
+"""A finished run as people look at it: data frames straight from its files, without MLflow.
+
+Secrets are masked in all that is returned.
+"""
 
 from __future__ import annotations
 
+import statistics
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+
+import pandas as pd
 
 from evalkit.adapters.files.log_file import LogFile
 from evalkit.adapters.files.run import RunFiles, list_runs
 from evalkit.context import Workspace
-from evalkit.core import describe, overview
+from evalkit.core import describe
 from evalkit.core.feedback import masked
-from evalkit.core.overview import CaseOverview
 from evalkit.core.receipt import Receipt
+from evalkit.core.results import Score, Usage
 from evalkit.core.spans import Trace
+from evalkit.core.thresholds import thresholds
 from evalkit.errors import InputError, LogRefused, Problem
+from evalkit.jsonable import Json
+
+MOST_LABELS = 4
+"""Labels that are counted by name before the rest is added up."""
+
+TOKENS = {
+    "input": "Tokens read",
+    "cache_read": "Tokens read from the cache",
+    "cache_create": "Tokens written to the cache",
+    "output": "Tokens written",
+}
+"""What the harness calls each kind of tokens, and what a reader does."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunCase:
+    """What is known of one case of a run without its log.
+
+    Attributes:
+        case_id: The case.
+        scores: What the judges said about it.
+        usage: What its session consumed.
+        logged: Whether there is a log that tells of it.
+        failure: Why its execution failed; empty where it did not.
+    """
+
+    case_id: str
+    scores: tuple[Score, ...]
+    usage: Usage
+    logged: bool
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +65,7 @@ class OpenedCase:
         refusal: Why there is no trace; None where there is one.
     """
 
-    case: CaseOverview
+    case: RunCase
     trace: Trace | None
     refusal: InputError | None
 
@@ -43,19 +82,136 @@ def run_ids(workspace: Workspace) -> list[str]:
     return list_runs(workspace.files)
 
 
-def read_cases(found: RunFiles) -> list[CaseOverview]:
-    """What is known of each case of a run without its log, with secrets masked.
+def read_cases(found: RunFiles) -> list[RunCase]:
+    """What is known of each case of a run without its log.
 
     Raises:
         InputError: a log leads out of the run directory.
     """
     logged = {log.case_id for log in found.logs()}
-    scores = tuple(map(masked, found.run.scores))
-    run = replace(found.run, scores=scores)
-    return overview.cases(run, run.cases if None in logged else logged)
+    run = replace(found.run, scores=tuple(map(masked, found.run.scores)))
+    scores = run.scores_by_case()
+    return [
+        RunCase(
+            case,
+            tuple(scores.get(case, ())),
+            run.case_usage.get(case, Usage()),
+            None in logged or case in logged,
+            run.failed.get(case, ""),
+        )
+        for case in run.cases
+    ]
 
 
-def open_case(found: RunFiles, case: CaseOverview) -> OpenedCase:
+def frame(found: RunFiles) -> pd.DataFrame:
+    """A row a case: what the judges said of it, how it ended and what it consumed."""
+    return pd.DataFrame(map(_case_row, read_cases(found)))
+
+
+def _case_row(case: RunCase) -> dict[str, Json]:
+    said = [score.value for score in case.scores if isinstance(score.value, bool)]
+    ended = "" if case.usage.exit_code is None else "ended well"
+    return {
+        "Case": case.case_id,
+        "Passes": f"{sum(said)} of {len(said)}" if said else "",
+        "Execution": f"failed: {case.failure}" if case.failure else ended,
+        "Judges that say no": ", ".join(s.judge for s in case.scores if s.value is False),
+        "Judges that failed": ", ".join(s.judge for s in case.scores if s.error),
+        "Seconds": case.usage.duration_s,
+        "USD": case.usage.cost_usd,
+        "Turns": case.usage.num_turns,
+        "Log": "yes" if case.logged else "none",
+    }
+
+
+def score_frame(found: RunFiles) -> pd.DataFrame:
+    """A row a score that has a value: ``case``, ``judge`` and ``value`` (bool, number, text, …)."""
+    rows = [
+        (score.case_id, score.judge, score.value)
+        for score in map(masked, found.run.scores)
+        if score.value is not None and not score.error
+    ]
+    return pd.DataFrame(rows, columns=["case", "judge", "value"], dtype=object)
+
+
+def judge_frame(found: RunFiles) -> pd.DataFrame:
+    """A row a judge: pass rate and mean, as the summary says, else as its scores do, and more."""
+    names = dict.fromkeys([*found.run.judges, *(score.judge for score in found.run.scores)])
+    said: dict[str, list[Score]] = {name: [] for name in names}
+    for score in map(masked, found.run.scores):
+        said[score.judge].append(score)
+    return pd.DataFrame([_judge_row(found, name, scores) for name, scores in said.items()])
+
+
+def _judge_row(found: RunFiles, name: str, scores: Sequence[Score]) -> dict[str, Json]:
+    given = [s.value for s in scores if s.value is not None and not s.error]
+    errors, shape = sum(bool(score.error) for score in scores), shape_of(given)
+    figures = found.run.judges.get(name, {})
+    rate, mean = figures.get("pass_rate"), figures.get("mean")
+    if rate is None and shape == "pass":
+        rate = statistics.fmean(given)
+    if mean is None and shape == "number":
+        mean = statistics.fmean(given)
+    return {
+        "Judge": name,
+        "Kind": next((score.judge_type for score in scores if score.judge_type), ""),
+        "Pass rate": rate,
+        "Mean": mean,
+        "Spread": _spread(given, shape),
+        "Scores": len(given),
+        "Without a value": len(scores) - len(given) - errors,
+        "Judge failed": errors,
+    }
+
+
+def shape_of(values: Sequence[Json]) -> str:
+    """What all of a judge's values are: ``pass`` (or fail), ``number``, ``label`` or ``other``."""
+    kinds = {type(value) for value in values}
+    if kinds == {bool}:
+        return "pass"
+    if kinds and kinds <= {int, float}:
+        return "number"
+    return "label" if kinds == {str} else "other"
+
+
+def _spread(values: Sequence[Json], shape: str) -> str:
+    """How far values lie apart, in words."""
+    if shape == "pass":
+        return f"{sum(values)} pass, {len(values) - sum(values)} fail"
+    if shape == "number":
+        low, high = min(values), max(values)
+        if low == high:
+            return f"all {low:g}"
+        return f"{low:g} to {high:g}, standard deviation {statistics.stdev(values):.2g}"
+    if shape == "label":
+        common = Counter(values).most_common()
+        rest = sum(count for _, count in common[MOST_LABELS:])
+        words = [f"{count} {label}" for label, count in common[:MOST_LABELS]]
+        return ", ".join([*words, *([f"{rest} other"] if rest else [])])
+    return "lists or objects" if values else ""
+
+
+def threshold_frame(found: RunFiles) -> pd.DataFrame:
+    """A row a threshold of the project: what is demanded, what the run has; what fails first."""
+    order = ("fails", "not measured", "met")
+    bounds = thresholds(found.project, found.run)
+    rows = [(each.judge, each.demand, each.actual, each.verdict) for each in bounds]
+    rows.sort(key=lambda row: order.index(row[-1]))
+    return pd.DataFrame(rows, columns=["Judge", "Demanded", "The run has", "Verdict"])
+
+
+def model_frame(found: RunFiles) -> pd.DataFrame:
+    """A row a model: USD and tokens of each kind, as the run says."""
+    models = found.run.usage.per_model.items()
+    rows = [
+        {"Model": model, "USD": used.get("cost_usd")}
+        | {words: used.get(kind, 0) for kind, words in TOKENS.items()}
+        for model, used in models
+    ]
+    return pd.DataFrame(rows, columns=["Model", "USD", *TOKENS.values()])
+
+
+def open_case(found: RunFiles, case: RunCase) -> OpenedCase:
     """Read a case's log.
 
     Args:

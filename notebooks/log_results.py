@@ -6,19 +6,72 @@ app = marimo.App(width="medium", app_title="Log a run", css_file="evalkit.css")
 with app.setup:
     from dataclasses import replace
 
+    import altair as alt
     import marimo as mo
+    import pandas as pd
 
     from evalkit import context, reading, stages
     from evalkit.cli import render
-    from evalkit.core import overview
     from evalkit.host import glance
     from evalkit.host.case import case_view, receipt_view
     from evalkit.host.picking import picked_run, run_picker
-    from evalkit.host.run_charts import durations_chart, models_chart, scores_chart
     from evalkit.host.waterfall import waterfall
     from evalkit.params import LogParams as Params
     from evalkit.ui import page
     from evalkit.ui.notebook import Host
+    from evalkit.ui.wording import BLUE, GREEN, RED, dressed
+
+    FEW = 8  # different answers that get a bar each; more are put into ranges, or under "other"
+    MOST_BARS = 40  # of more cases, the chart shows how many took how long
+    MOST_JUDGES = 12
+
+
+@app.function
+def figure(value, form, nothing="-"):
+    """A figure as people read it; of one that is not known, nothing."""
+    return nothing if value is None or pd.isna(value) else form.format(value)
+
+
+@app.function
+def rounded(digits):
+    """Shows a column's figures with that many decimals."""
+    return lambda value: figure(value, f"{{:.{digits}f}}", "")
+
+
+@app.function
+def answers(values):
+    """What a chart counts: pass and fail, labels, numbers or ranges of them; of others, nothing."""
+    shape, values = reading.shape_of(values), pd.Series(values, dtype=object)
+    if shape == "other":
+        return []
+    if shape == "pass":
+        return ["pass" if value else "fail" for value in values]
+    if shape == "number" and values.nunique() > FEW:
+        ranges = pd.cut(values.astype(float).sort_values(), FEW)
+        return [f"{each.left:.3g} to {each.right:.3g}" for each in ranges]
+    common = values.value_counts().index[:FEW] if shape == "label" else values.unique()
+    return [str(value) if value in common else "other" for value in values.sort_values()]
+
+
+@app.function
+def score_chart(judge, counted):
+    """How many cases got which answer of a judge."""
+    passes = alt.Scale(domain=["pass", "fail"], range=[GREEN, RED])
+    colour = alt.Color("answer:N", legend=None, scale=passes)
+    return (
+        alt.Chart(
+            pd.DataFrame({"answer": counted}),
+            title=alt.TitleParams(judge, fontSize=12, limit=180),
+        )
+        .mark_bar()
+        .encode(
+            x=alt.X("answer:N", title=None, sort=None, axis=alt.Axis(labelAngle=0, labelLimit=90)),
+            y=alt.Y("count():Q", title="cases", axis=alt.Axis(tickMinStep=1, tickCount=4)),
+            color=colour if set(counted) <= {"pass", "fail"} else alt.value(BLUE),
+            tooltip=["answer:N", alt.Tooltip("count():Q", title="cases")],
+        )
+        .properties(width=180, height=110)
+    )
 
 
 @app.cell(hide_code=True)
@@ -87,27 +140,111 @@ def _():
 
 @app.cell
 def figures(cases, found):
-    demands = overview.demands(found.project, found.run)
+    demands, usage = reading.threshold_frame(found), found.run.usage
+    verdicts = demands["Verdict"].value_counts()
+    unmeasured = f", {n} not measured" if (n := verdicts.get("not measured", 0)) else ""
     page.stack(
         glance.failures(found.run),
-        glance.figures(found.run, cases, demands),
-        glance.threshold_table(demands),
+        page.cards(
+            ("Executions that failed", len(found.run.failed), f"of {len(cases)} cases"),
+            ("Cases", len(cases), f"{sum(case.logged for case in cases)} with a log"),
+            (
+                "Thresholds that fail",
+                verdicts.get("fails", 0),
+                f"of {len(demands)} in eval.yaml{unmeasured}",
+            ),
+            ("Cost", figure(usage.cost_usd, "${:,.4g}"), "of the agent, in US dollars"),
+            ("Duration", figure(usage.duration_s, "{:,.0f} s"), "all sessions added up"),
+            ("Turns", figure(usage.num_turns, "{:g}"), found.run.model or "all cases"),
+        ),
+        page.table(
+            demands,
+            tint="Verdict",
+            label="**Thresholds**",
+            format_mapping={"The run has": rounded(3)},
+            nothing="eval.yaml demands nothing: there are no thresholds in it.",
+        ),
     )
     return
 
 
 @app.cell
 def judged(found):
-    judges = overview.judges(found.run)
-    page.stack(glance.judge_table(judges), scores_chart(judges))
+    judges = reading.judge_frame(found)
+    looks = {"Pass rate": lambda share: figure(share, "{:.0%}", ""), "Mean": rounded(3)}
+    page.table(
+        judges,
+        label="**Judges**",
+        wrapped_columns=["Spread"],
+        format_mapping=looks,
+        nothing="No judge has looked at this run.",
+    )
     return
 
 
 @app.cell
-def consumption(cases, found):
-    page.stack(
-        glance.model_table(found.run.usage), models_chart(found.run.usage), durations_chart(cases)
+def spread(found):
+    # lists and objects are in the table only, and so are judges beyond the first
+    said = reading.score_frame(found).groupby("judge", sort=False)["value"].agg(list)
+    drawn = {judge: counted for judge, values in said.items() if (counted := answers(values))}
+    charts = [score_chart(*each) for each in list(drawn.items())[:MOST_JUDGES]]
+    dressed(alt.concat(*charts, columns=4, title="How the scores spread")) if charts else None
+    return
+
+
+@app.cell
+def consumption(found):
+    models = reading.model_frame(found)
+    tokens = models.melt("Model", reading.TOKENS.values(), "kind", "tokens")
+    model = alt.Y("Model:N", title=None, sort=None, axis=alt.Axis(labelLimit=220))
+    shape = {"height": max(60, 20 * len(models))}
+    by_cost = (
+        alt.Chart(models, title="Cost of each model")
+        .mark_bar(color=BLUE)
+        .encode(x=alt.X("USD:Q"), y=model, tooltip=["Model:N", alt.Tooltip("USD:Q", format=".4f")])
+        .properties(width=260, **shape)
     )
+    by_tokens = (
+        alt.Chart(tokens, title="Tokens of each model")
+        .mark_bar()
+        .encode(
+            x=alt.X("sum(tokens):Q", title="tokens", axis=alt.Axis(format="~s")),
+            y=alt.Y("Model:N", title=None, sort=None, axis=None),
+            color=alt.Color("kind:N", title=None, sort=None),
+            tooltip=["Model:N", "kind:N", alt.Tooltip("tokens:Q", format=",")],
+        )
+        .properties(width=400, **shape)
+    )
+    page.stack(
+        page.table(
+            models,
+            label="**Models**",
+            format_mapping={
+                name: lambda count: figure(count, "{:,.0f}") for name in reading.TOKENS.values()
+            }
+            | {"USD": lambda usd: figure(usd, "${:,.4g}")},
+            nothing="The run does not say what each model used.",
+        ),
+        dressed(alt.hconcat(by_cost, by_tokens, spacing=24)) if len(models) else None,
+    )
+    return
+
+
+@app.cell
+def durations(found):
+    timed = reading.frame(found).dropna(subset="Seconds")
+    about = alt.Chart(timed).mark_bar(color=BLUE)
+    each = about.encode(
+        x=alt.X("Seconds:Q", title="seconds"),
+        y=alt.Y("Case:N", title=None, sort="-x", axis=alt.Axis(labelLimit=240)),
+        tooltip=["Case:N", "Seconds:Q", alt.Tooltip("USD:Q", format=".4f")],
+    ).properties(title="How long each case took", width=780, height=20 * len(timed))
+    many = about.encode(
+        x=alt.X("Seconds:Q", bin=alt.Bin(maxbins=40), title="seconds"),
+        y=alt.Y("count():Q", title="cases", axis=alt.Axis(tickMinStep=1)),
+        tooltip=[alt.Tooltip("Seconds:Q", bin=True), alt.Tooltip("count():Q", title="cases")],
+    ).properties(title="How many cases took how long", width=1000, height=180)
+    dressed(each if len(timed) <= MOST_BARS else many) if len(timed) else None
     return
 
 
@@ -123,8 +260,11 @@ def _():
 
 
 @app.cell
-def explorer(cases):
-    table = glance.case_table(cases)
+def explorer(found):
+    looks_of_cases = {"Seconds": rounded(1), "USD": rounded(4), "Turns": rounded(0)}
+    table = page.table(
+        reading.frame(found), select="single", page_size=12, format_mapping=looks_of_cases
+    )
     table
     return (table,)
 
@@ -204,7 +344,23 @@ def _():
 @app.cell
 def result(host, logged):
     report = host.outcome(logged, "Here you will find it, once it is logged.")
-    glance.logged(report)
+    receipt_, noted = report["receipt"], enumerate(report["notes"], start=1)
+    verdicts_ = "; ".join(f"{count} {verdict}" for verdict, count in receipt_["verdicts"].items())
+    lost = {f"No steps in the trace of {case}": why for case, why in receipt_["refused"].items()}
+    lost |= {"No log for": ", ".join(receipt_["missing"])} if receipt_["missing"] else {}
+    lost |= {f"Note {number}": note for number, note in noted}
+    stands = "The run is in MLflow." if report["written"] else "MLflow had it all already."
+    page.stack(
+        page.callout(stands, "success"),
+        page.cards(
+            ("Traces", report["traces"], f"{report['spans']:,} spans"),
+            ("Judges' feedback", report["assessments"], "on the traces of their cases"),
+            ("Metrics", report["metrics"], f"and {report['params']} params"),
+            ("Log lines", f"{receipt_['lines']:,}", verdicts_ or "no logs"),
+            ("Masked", receipt_["masked"], "secrets that stayed here"),
+        ),
+        page.record(lost, title="To know") if lost else None,
+    )
     return (report,)
 
 
@@ -212,7 +368,16 @@ def result(host, logged):
 def seen(asked, host, opened, report, workspace):
     with host.step("Looking for the run in MLflow"):
         where = context.whereabouts(workspace, asked.run_id, report["mlflow_run_id"])
-    glance.links(where, opened[0].case.case_id if opened else "")
+    trace = where.trace(opened[0].case.case_id if opened else "")
+    ways = [page.link(where.run, "the run")] if where.run else []
+    ways += [page.link(trace, "the trace of the case selected above")] if ways and trace else []
+    if where.command:
+        page.stack(
+            page.callout("This MLflow is a database. Start its pages, then open their address:"),
+            page.text(where.command),
+        )
+    elif ways:
+        page.callout("In MLflow: " + ", ".join(ways))
     return
 
 

@@ -1,0 +1,80 @@
+"""A run as data frames: judges over all cases, thresholds, and cases over all judges."""
+
+import pytest
+from eval_project import RESULT, RUN_ID, score
+
+from evalkit import Workspace, reading
+
+
+@pytest.fixture
+def read(project):
+    """The run whose judge said this of its cases, with these figures of the whole."""
+
+    def of(*values, **figures):
+        said = {f"case {n}": {"judge": score(value)} for n, value in enumerate(values)}
+        project.summarise(said, judges={"judge": figures})
+        return Workspace.open(project.root / "eval.yaml").run(RUN_ID)
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("values", "spread", "rate", "mean"),
+    [
+        ([True, False, True], "2 pass, 1 fail", pytest.approx(2 / 3), None),
+        ([1, 3, 5], "1 to 5, standard deviation 2", None, 3),
+        ([0.5, 0.5], "all 0.5", None, 0.5),
+        (["warm", "cold", "warm"], "2 warm, 1 cold", None, None),
+        (list("aabbccddef"), "2 a, 2 b, 2 c, 2 d, 2 other", None, None),
+        ([["R1"], ["R2", "R3"]], "lists or objects", None, None),
+        ([True, 3], "lists or objects", None, None),
+        ([None, None], "", None, None),
+    ],
+)
+def test_how_far_the_values_of_a_judge_lie_apart(read, values, spread, rate, mean):
+    (judge,) = reading.judge_frame(read(*values)).astype(object).to_dict("records")
+    figures = [
+        None if judge[name] != judge[name] else judge[name] for name in ("Pass rate", "Mean")
+    ]
+    assert (judge["Spread"], *figures) == (spread, rate, mean)
+
+
+def test_figures_are_the_summarys_where_it_has_them(read):
+    judges = reading.judge_frame(read(True, False, pass_rate=0.4, mean=0.3))
+    assert judges[["Pass rate", "Mean"]].to_numpy().tolist() == [[0.4, 0.3]]
+
+
+def test_a_case_says_who_said_no_who_failed_and_whether_it_has_a_log(project):
+    project.summarise(
+        {
+            "alpha": {
+                "order": score(value=True),
+                "refund": score(value=False),
+                "tone": {"value": None, "error": "timeout"},
+            }
+        }
+    )
+    project.unlog("beta")
+    per_case = {"alpha": {"duration_s": 3.0, "exit_code": 0}, "beta": {"exit_code": 1}}
+    project.write(f"{project.run_dir}/run_result.json", {**RESULT, "per_case": per_case})
+    found = Workspace.open(project.root / "eval.yaml").run(RUN_ID)
+    alpha, beta, _ = reading.frame(found).to_dict("records")
+    names = ("Passes", "Judges that say no", "Judges that failed", "Seconds", "Execution", "Log")
+    assert [alpha[name] for name in names] == [
+        *("1 of 2", "refund", "tone", 3.0, "ended well", "yes"),
+    ]
+    assert (beta["Passes"], beta["Execution"], beta["Log"]) == ("", "failed: exit code 1", "none")
+    judges = reading.judge_frame(found).set_index("Judge")
+    assert judges.loc["tone", ["Scores", "Without a value", "Judge failed"]].tolist() == [0, 0, 1]
+
+
+def test_thresholds_that_fail_come_first_and_say_what_the_run_has(project, read):
+    bounds = {"min_pass_rate": 0.5, "max_error_rate": 0.1, "min_mean": 0.9}
+    project.configure(thresholds={"judge": bounds, "absent": {"min_win_rate": 0.5}})
+    found = reading.threshold_frame(read(True, False, pass_rate=0.5, mean=0.5))
+    assert found[["Judge", "Demanded", "Verdict"]].to_numpy().tolist() == [
+        ["judge", "mean at least 0.9", "fails"],
+        ["absent", "win rate at least 0.5", "not measured"],
+        ["judge", "pass rate at least 0.5", "met"],
+        ["judge", "error rate at most 0.1", "met"],
+    ]
