@@ -57,6 +57,7 @@ RUNNERS = {
     "several files": (None, {"a.md": "forty-two", "b/c.txt": "more"}, "b/c.txt", "no log"),
     "elsewhere, as Harbor does": (None, {}, "", "no log"),
     "an empty log": (b"", {}, "", "empty"),
+    "a log of bytes": (b"\xff\xfe\x00\x01garbage\x00", {"output/a.md": "of beta"}, "of beta", ""),
 }
 
 

@@ -1,0 +1,33 @@
+"""How many rooms one case goes through on its way into MLflow."""
+
+import sys
+from pathlib import Path
+
+from eval_project import CASES, RUN_ID, scores_of
+
+import evalkit as package
+
+ROOMS = 78
+"""Modules whose functions run while one case is logged; it only ever gets smaller."""
+
+
+def test_logging_one_case_stays_in_few_rooms(evalkit, project):
+    project.unlog(*CASES[1:])
+    for case in CASES[1:]:
+        project.remove(f"cases/{case}")
+    project.summarise({CASES[0]: scores_of(CASES[0])})
+    home, seen = str(Path(package.__file__).parent), set()
+
+    def notice(frame, event, _):
+        code = frame.f_code
+        is_importing = code.co_name == "<module>" or "__qualname__" in code.co_names
+        if event == "call" and not is_importing and code.co_filename.startswith(home):
+            seen.add(Path(code.co_filename).relative_to(home).as_posix())
+
+    sys.setprofile(notice)
+    try:
+        outcome = evalkit("log-results", "--run-id", RUN_ID)
+    finally:
+        sys.setprofile(None)
+    assert outcome.code == 0
+    assert len(seen) <= ROOMS, "\n".join(sorted(seen))
