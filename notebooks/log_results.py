@@ -371,13 +371,12 @@ def seen(asked, host, opened, report, workspace):
     trace = where.trace(opened[0].case.case_id if opened else "")
     ways = [page.link(where.run, "the run")] if where.run else []
     ways += [page.link(trace, "the trace of the case selected above")] if ways and trace else []
-    if where.command:
-        page.stack(
-            page.callout("This MLflow is a database. Start its pages, then open their address:"),
-            page.text(where.command),
-        )
-    elif ways:
-        page.callout("In MLflow: " + ", ".join(ways))
+    links = page.callout("In MLflow: " + ", ".join(ways)) if ways else None
+    pages = page.stack(
+        page.callout("This MLflow is a database. Start its pages, then open their address:"),
+        page.text(where.command),
+    )
+    pages if where.command else links
     return
 
 

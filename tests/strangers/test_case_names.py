@@ -1,6 +1,7 @@
 """Cases may be called whatever a folder can be: each keeps its trace and its scores."""
 
 import pytest
+import yaml
 from eval_project import RUN_ID, EvalProject, log_of, scores_of
 from in_mlflow import InMlflow
 from mlflow import MlflowClient
@@ -53,6 +54,18 @@ def test_each_name_keeps_its_trace_and_scores_however_often_it_is_logged_and_pus
         }
         assert all(found.values(name)["polite"] is True for name in NAMES)
         assert all(found.feedback(name)["human_review"].rationale == f"on {name}" for name in NAMES)
+
+
+def test_what_people_say_of_each_name_comes_back_to_it(named, evalkit, database_uri):
+    for stage in (["log-results", *RUN], ["sync-dataset"], ["push-feedback", *RUN]):
+        assert evalkit(*stage).code == 0
+    found = InMlflow(database_uri)
+    assert sorted(row["case"] for row in found.rows()) == sorted(NAMES)
+    for name in NAMES:
+        found.say(name, "nice", value=True, who="ada")
+    assert evalkit("pull-feedback", *RUN).code == 0
+    pulled = yaml.safe_load(named.review.read_text("utf-8"))["mlflow_feedback"]
+    assert sorted(each["case_id"] for each in pulled) == sorted(NAMES)
 
 
 @pytest.mark.usefixtures("named")
