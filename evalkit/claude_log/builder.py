@@ -110,7 +110,7 @@ class SessionBuilder:
         """
         waiting = list(transcripts_of(sidecars))
         while waiting:
-            agents = [tool.agent for tool in self.tasks.started if tool.agent is not None]
+            agents = [agent for _, agent in self.tasks.started]
             placed = [(each, agent) for each in waiting if (agent := each.owner(agents))]
             if not placed:
                 break

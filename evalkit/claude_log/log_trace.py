@@ -114,7 +114,7 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
     spans = build_spans(
         figures, trace_id=trace_id, name=name, request=asked, response=response, outcome=outcome
     )
-    silent = sum(not tool.agent.thread.calls for tool in builder.tasks.started if tool.agent)
+    silent = sum(not agent.thread.calls for _, agent in builder.tasks.started)
     if silent:
         receipt.note(f"messages of {silent} subagents are not in the log")
     begin, end, cost = spans[0].start_ns, spans[0].end_ns, _cost(figures)

@@ -47,7 +47,7 @@ _MODEL = "mlflow.llm.model"
 
 @dataclass(slots=True)
 class _Node:
-    """A span in the making; ``inferred`` if a time of it is laid out rather than logged."""
+    """A span in the making."""
 
     number: int
     parent: _Node | None
@@ -73,13 +73,7 @@ def build_spans(
 ) -> tuple[Span, ...]:
     """The spans of a log, root first and each parent before its children.
 
-    Args:
-        figures: The log's sessions, laid out in time, with their figures; at least one.
-        trace_id: Span ids are derived from it.
-        name: The root's name.
-        request: What the agent was asked.
-        response: What it answered last.
-        outcome: How it ended, and why it failed.
+    ``figures`` are the log's sessions, laid out in time; the ids are derived from the trace's.
     """
     tree = _Tree()
     if len(figures) == 1:

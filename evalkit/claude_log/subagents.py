@@ -51,7 +51,7 @@ class Tasks:
 
     trim: Trimmer
     tools: ToolCalls
-    started: list[ToolCall] = field(default_factory=list)
+    started: list[tuple[ToolCall, Subagent]] = field(default_factory=list)
     _tool_of: dict[str, ToolCall] = field(default_factory=dict)
     _kind_of: dict[str, str] = field(default_factory=dict)
 
@@ -63,7 +63,7 @@ class Tasks:
             tool.agent = Subagent(thread, kind=text_of(asked.get("subagent_type")))
             if description := text_of(asked.get("description")):
                 tool.agent.facts["evalkit.subagent.description"] = description
-            self.started.append(tool)
+            self.started.append((tool, tool.agent))
         return tool.agent
 
     def add_event(self, event: Event, tick: Tick) -> str | None:
@@ -177,28 +177,23 @@ def transcripts_of(sidecars: Mapping[str, Iterable[Event]]) -> Iterator[Transcri
             yield Transcript(name, agent_id, session_id, prompt, chain([first], events))
 
 
-def anchor(started: Iterable[ToolCall]) -> None:
+def anchor(started: Iterable[tuple[ToolCall, Subagent]]) -> None:
     """Let transcripts, which always have times, tell a log without them when it was."""
-    for tool in started:
-        agent = tool.agent
-        if agent is None or agent.transcript is None or not (stamps := agent.transcript.stamps):
-            continue
-        if tool.start.stamp is None:
-            tool.start.stamp = stamps[0][1]
-        if agent.end is not None and agent.end.stamp is None:
-            agent.end.stamp = stamps[-1][1]
+    for tool, agent in started:
+        if agent.transcript is not None and (stamps := agent.transcript.stamps):
+            for tick, (_, stamp) in ((tool.start, stamps[0]), (agent.end, stamps[-1])):
+                if tick is not None and tick.stamp is None:
+                    tick.stamp = stamp
 
 
-def lay_out_transcripts(started: Iterable[ToolCall]) -> None:
+def lay_out_transcripts(started: Iterable[tuple[ToolCall, Subagent]]) -> None:
     """Give the transcripts' ticks their place in time, callers' first."""
-    for tool in started:
-        agent = tool.agent
-        if agent is None or agent.transcript is None:
-            continue
-        drop_outliers(agent.transcript.ticks)
-        end = agent.end or tool.end or tool.start
-        agent.transcript.duration = max(0, end.at - tool.start.at) or None
-        lay_out([agent.transcript], tool.start.at)
+    for tool, agent in started:
+        if agent.transcript is not None:
+            drop_outliers(agent.transcript.ticks)
+            end = agent.end or tool.end or tool.start
+            agent.transcript.duration = max(0, end.at - tool.start.at) or None
+            lay_out([agent.transcript], tool.start.at)
 
 
 # -- a subagent's last message, of which often only the result of its tool tells -----------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 import re
 from collections.abc import Callable, Iterable
@@ -59,13 +60,11 @@ class Usage:
         return self if self == other else self._with(other, max)
 
     def _with(self, other: Usage, combine: Callable[[int, int], int]) -> Usage:
-        return Usage(
-            combine(self.input, other.input),
-            combine(self.output, other.output),
-            combine(self.cache_read, other.cache_read),
-            combine(self.cache_write, other.cache_write),
-            combine(self.cache_write_1h, other.cache_write_1h),
-        )
+        return Usage(*map(combine, self._counts, other._counts))
+
+    @property
+    def _counts(self) -> tuple[int, int, int, int, int]:
+        return self.input, self.output, self.cache_read, self.cache_write, self.cache_write_1h
 
     def covers(self, other: Usage) -> bool:
         """Whether no kind that the model read is larger in ``other``."""
@@ -123,14 +122,7 @@ def count(raw: Json) -> int:
 
 def total(usages: Iterable[Usage]) -> Usage:
     """The sum."""
-    read = output = cached = written = hour = 0
-    for usage in usages:
-        read += usage.input
-        output += usage.output
-        cached += usage.cache_read
-        written += usage.cache_write
-        hour += usage.cache_write_1h
-    return Usage(read, output, cached, written, hour)
+    return functools.reduce(operator.add, usages, Usage())
 
 
 _BRACKETS = re.compile(r"\[[^\]]*\]$")

@@ -29,7 +29,7 @@ def named(project: EvalProject):
     project.unlog("alpha", "beta", "gamma")
     project.remove("cases")
     for name in NAMES:
-        project.add_case(name, f"do {name}")
+        project.add_case(name, f"do {name}", "fine")
         project.log(name, log_of("x"))
     project.summarise({name: {"polite": scores_of(name)["polite"]} for name in NAMES})
     project.write(str(project.review), {"feedback": {name: f"on {name}" for name in NAMES}})
