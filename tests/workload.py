@@ -50,7 +50,9 @@ def span(trace_id: str, number: int, **changes: Any) -> Span:
 
 
 def trace(key: str, case: str = "case-1", *, steps: int = 3, **changes: Any) -> Trace:
-    trace_id = "tr-" + derive_id(key, "case", case)
+    """A trace of a case; with other steps it is another one."""
+    content = changes.get("content_hash", f"hash of {case} with {steps}")
+    trace_id = "tr-" + derive_id(key, "case", case, content)
     usual = Trace(
         trace_id=trace_id,
         name=case,
@@ -71,7 +73,7 @@ def trace(key: str, case: str = "case-1", *, steps: int = 3, **changes: Any) -> 
                 {"input_cost": 0.1, "output_cost": 0.2, "total_cost": 0.3}
             ),
         },
-        content_hash=f"hash of {case} with {steps}",
+        content_hash=content,
         receipt=Receipt(),
     )
     return replace(usual, **changes)

@@ -30,6 +30,11 @@ def trace_id(key: str, case_id: str | None) -> str:
     return "tr-" + (derive_id(key, "case", case_id) if case_id is not None else derive_id(key))
 
 
+def version_id(trace_id_: str, content_hash: str) -> str:
+    """The id of a trace with this content: another content, another trace."""
+    return "tr-" + derive_id(trace_id_, content_hash)
+
+
 def params(project: Project, run: Run) -> dict[str, str]:
     """What was evaluated, and how."""
     known = {

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from evalkit.core.masking import mask_text
 from evalkit.core.results import Run
@@ -19,13 +19,16 @@ class TraceIndex:
         by_case: Case to trace.
         whole: The trace that holds every case of a batch run; None in case mode.
         notes: What could not be decided, for people.
-        superseded: Traces without steps, each with the trace that takes its place.
+        superseded: Traces without steps, each with the recorded trace that takes its place.
+        earlier: Other traces that evalkit built, by case, where a kill left several; None stands
+            for a whole batch run.
     """
 
     by_case: Mapping[str, StoredTrace]
     whole: StoredTrace | None = None
     notes: tuple[str, ...] = ()
     superseded: tuple[tuple[StoredTrace, StoredTrace], ...] = ()
+    earlier: Mapping[str | None, Sequence[StoredTrace]] = field(default_factory=dict)
 
     def of(self, case_id: str) -> StoredTrace | None:
         """The trace that a case's feedback belongs on; None where it has none."""
@@ -48,11 +51,13 @@ def index_traces(
         recorded: Traces that the harness recorded and nobody has linked to a run yet. One is
             taken where it is the only one that fits; with several nothing is guessed.
     """
-    own = list(own)
     known = {mask_text(case)[0]: case for case in run.cases}  # what MLflow has of a secret name
-    named = {t.trace_id: known.get(t.case_id or "", t.case_id) for t in own}
-    stubs = {named[trace.trace_id]: trace for trace in own if trace.is_stub}
-    with_steps = {named[trace.trace_id]: trace for trace in own if not trace.is_stub}
+    versions: dict[str | None, list[StoredTrace]] = defaultdict(list)
+    for trace in own:
+        versions[known.get(trace.case_id or "", trace.case_id)].append(trace)
+    standing = {case: max(traces, key=_rank) for case, traces in versions.items()}
+    stubs = {case: trace for case, trace in standing.items() if trace.is_stub}
+    with_steps = {case: trace for case, trace in standing.items() if not trace.is_stub}
     found: dict[str | None, list[StoredTrace]] = defaultdict(list)
     for trace in recorded:
         fits, case_id = _case_of_recorded(trace, run)
@@ -65,11 +70,22 @@ def index_traces(
     ]
     single = {case: traces[0] for case, traces in found.items() if len(traces) == 1}
     placed = {**single, **with_steps}
-    superseded = tuple((stub, placed[case]) for case, stub in stubs.items() if case in placed)
+    superseded, earlier = [], defaultdict(list)
+    for case, traces in versions.items():
+        new = placed.get(case, standing[case])
+        for trace in traces:
+            if trace.is_stub and new.is_recorded:
+                superseded.append((trace, new))
+            elif trace is not new and not trace.is_recorded:
+                earlier[case].append(trace)
     placed = {**stubs, **placed}
     whole = placed.pop(None, None)
     by_case = {case: trace for case, trace in placed.items() if case is not None}
-    return TraceIndex(by_case, whole, tuple(notes), superseded)
+    return TraceIndex(by_case, whole, tuple(notes), tuple(superseded), earlier)
+
+
+def _rank(trace: StoredTrace) -> tuple[bool, bool, bool, str]:
+    return not trace.is_stub, trace.complete, trace.is_recorded, trace.trace_id
 
 
 def _case_of_recorded(trace: StoredTrace, run: Run) -> tuple[bool, str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 from evalkit.core.feedback import Target, changes, from_score, masked
 from evalkit.core.matching import TraceIndex
@@ -57,7 +58,7 @@ class Placement:
         expected = set(expected_cases(self.run, self.logged))
         return tuple(
             trace
-            for trace in self.index.traces
+            for trace in (*self.index.traces, *chain(*self.index.earlier.values()))
             if trace.case_id not in expected and not trace.is_recorded
         )
 

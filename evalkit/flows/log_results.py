@@ -39,7 +39,7 @@ AGAIN = "Run the same command again to finish."
 
 @dataclass(frozen=True)
 class _Sent:
-    """A trace on its way; ``gone`` is feedback on its earlier version, taken back in the end."""
+    """A trace on its way; ``gone`` is what a kill left of it and is taken back in the end."""
 
     name: str
     spans: int
@@ -74,6 +74,7 @@ class RunLogger:
     standing: set[str] = field(default_factory=set)  # cases whose traces stand in MLflow
     _sent: dict[str, _Sent] = field(default_factory=dict)
     _late: list[Changes] = field(default_factory=list)
+    _replaced: list[tuple[str, StoredTrace, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.logs = {log.case_id: log for log in self.found.logs()}
@@ -106,6 +107,7 @@ class RunLogger:
             self._link_dataset()
             self._adopt()
             self._write_traces()
+            self._replace_earlier()
             self._write_feedback()
             self._write_artifacts()
         except StoreError as error:
@@ -145,7 +147,7 @@ class RunLogger:
         All that stand are linked to this run: another that had them may have been deleted.
         """
         if taken := self.placement.unlinked(self.run_id):
-            self.store.adopt_traces(self.run_id, taken)
+            self.store.adopt_traces(self.experiment_id, self.run_id, taken)
             self.written = True
         if new := sum(RUN_TAG not in trace.tags for trace in self.placement.index.traces):
             self.notes.append(f"{new} traces that the harness recorded itself are used")
@@ -186,13 +188,18 @@ class RunLogger:
             trace = self._build(case_id, stored)
             if trace is None:
                 continue
-            wanted = self._wanted(name, trace.trace_id, trace.start_ns // 10**6)
             standing.pop(name, None)
-            if stored is not None and stored.holds(trace.content_hash):
-                self._keep(name, stored, len(trace.spans), wanted)
+            old = [*([stored] if stored else ()), *self.placement.index.earlier.get(case_id, ())]
+            same = next((each for each in old if each.holds(trace.content_hash)), None)
+            trace_id = same.trace_id if same is not None else trace.trace_id
+            wanted = self._wanted(name, trace_id, trace.start_ns // 10**6)
+            self._replaced += [(name, each, trace_id) for each in old if each.trace_id != trace_id]
+            if same is not None:
+                self._keep(name, same, len(trace.spans), wanted)
             else:
-                gone = Changes(delete=self.placement.feedback(wanted, stored).delete)
-                self._sent[trace.trace_id] = _Sent(name, len(trace.spans), len(wanted), gone)
+                half = next((each for each in old if each.trace_id == trace_id), None)
+                gone = Changes(delete=self.placement.feedback(wanted, half).delete)
+                self._sent[trace_id] = _Sent(name, len(trace.spans), len(wanted), gone)
                 yield trace, wanted
         for name, stored in standing.items():
             self._keep(name, stored, 0, self._wanted(name, stored.trace_id, stored.time_ms))
@@ -222,7 +229,8 @@ class RunLogger:
         marks = {RUN_TAG: self.key, HASH_TAG: trace.content_hash}
         if case_id is not None:
             marks |= {CASE_TAG: case_id, REQUEST_TAG: case_id}
-        return replace(trace, tags={**trace.tags, **marks})
+        own_id = describe.version_id(trace.trace_id, trace.content_hash)
+        return replace(trace, trace_id=own_id, tags={**trace.tags, **marks})
 
     def _keep(
         self, name: str, stored: StoredTrace, spans: int, wanted: Sequence[Assessment]
@@ -231,6 +239,16 @@ class RunLogger:
         delta = self.placement.feedback(wanted, stored)
         self._count(name, spans, len(wanted) - len(delta.create))
         self._late.append(delta)
+
+    def _replace_earlier(self) -> None:
+        """Let earlier versions of traces give way; what judges said of them is said anew."""
+        replaced = [each for each in self._replaced if each[0] not in self.unwritten]
+        if replaced:
+            successors = {old.trace_id: (new, dict[str, str]()) for _, old, new in replaced}
+            judged = merge(self.placement.feedback((), old) for _, old, _ in replaced).delete
+            without = {each.assessment_id for each in judged}
+            self.store.supersede(self.experiment_id, successors, without)
+            self.written = True
 
     def _write_feedback(self) -> None:
         """Bring the feedback that is due, and delete what was built for cases that are gone.

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from evalkit.store.observing import assessments_of, run_of
+from evalkit.store.forms import as_kept
 from evalkit.store.probe import Reachability, probe
 from evalkit.store.runs import RunRecord, StoredRun, WrittenRun
 from evalkit.store.store import Store
 from evalkit.store.stored_spans import spans_of
-from evalkit.store.traces import Written
-from evalkit.store.wire import as_kept
+from evalkit.store.traces_read import assessments_of, run_of
+from evalkit.store.traces_write import Written
 
 __all__ = [
     "Reachability",

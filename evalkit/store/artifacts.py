@@ -10,9 +10,8 @@ from tempfile import TemporaryDirectory
 
 from evalkit.errors import StoreError
 from evalkit.jsonable import Json
-from evalkit.store.naming import fit_name
+from evalkit.store.naming import fit_name, json_text
 from evalkit.store.runs import Runs, StoredRun
-from evalkit.store.wire import json_text
 
 ARTIFACT_TAG = "evalkit.artifact."
 """Run tag that holds the hash of what was sent under a path."""

@@ -1,205 +1,206 @@
-"""Assessments on traces that are there already.
-
-MLflow has no request for several assessments. But a trace's list entry, sent again, merges the
-assessments that come with it by id: one request a trace, and safe to repeat. Only assessments
-that a person has overridden are updated one by one, because merging makes them count again.
-"""
+"""What is said of traces: written, changed, withdrawn, and moved where a trace gives way."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import copy
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from evalkit.entities import MARKER, SOURCE_RUN, Assessment, Changes
-from evalkit.errors import StoreError
+from evalkit.core.notes import Note
+from evalkit.entities import MARKER, OWN_TAGS, SOURCE_RUN, Assessment, Changes
+from evalkit.errors import InputError
 from evalkit.jsonable import Json, derive_id
-from evalkit.store.carry import Carried, on_trace
+from evalkit.store.forms import as_kept, entity
 from evalkit.store.gateway import Gateway
-from evalkit.store.search import fetch
-from evalkit.store.wire import assessment_json, clean, is_finished
+from evalkit.store.masking import Masking
+from evalkit.store.traces_read import TraceReader, assessments_of, present
 
-_AT_A_TIME = 100
-
-
-def adopt(
-    gateway: Gateway, experiment_id: str, run_id: str, tags: Mapping[str, Mapping[str, str]]
-) -> None:
-    """Take recorded traces of one experiment into a run.
-
-    Args:
-        gateway: The way into MLflow.
-        experiment_id: Where the traces lie.
-        run_id: The run.
-        tags: Trace id to the tags it gets.
-
-    Raises:
-        StoreError: a trace is gone, or MLflow failed.
-    """
-    for ids in _portions(list(tags)):
-        now = _present(gateway, experiment_id, ids)
-        linked = {SOURCE_RUN: run_id}
-        _send(
-            gateway,
-            [
-                {**_again(now[each]), "tags": dict(tags[each]), "trace_metadata": linked}
-                for each in ids
-            ],
-        )
-
-
-def supersede(
-    gateway: Gateway,
-    experiment_id: str,
-    successors: Mapping[str, tuple[str, Mapping[str, str]]],
-) -> None:
-    """Copy everything on some traces to others, and take these into the same run.
-
-    Args:
-        gateway: The way into MLflow.
-        experiment_id: Where all of them lie.
-        successors: Trace id to the other's id, with the tags that this one gets.
-
-    Raises:
-        StoreError: a trace is gone, or MLflow failed.
-    """
-    ids = [*successors, *(new for new, _ in successors.values())]
-    now = _present(gateway, experiment_id, ids)
-    for old, (new, tags) in successors.items():
-        left = on_trace(now[old])
-        run_id = now[old].get("trace_metadata", {}).get(SOURCE_RUN)
-        if run_id:
-            adopt(gateway, experiment_id, run_id, {new: {**left.tags, **tags}})
-        there = {row["assessment_id"] for row in now[new].get("assessments", [])}
-        moved = {key: _id_on(row, new) for key, row in left.assessments.items()}
-        carried = Carried(
-            {
-                moved[key]: {**row, "assessment_id": moved[key], "trace_id": new}
-                | ({"overrides": moved[row["overrides"]]} if row.get("overrides") in moved else {})
-                for key, row in left.assessments.items()
-            }
-        )
-        for row in (*carried.at_once(()), *carried.afterwards(())):
-            if row["assessment_id"] not in there:
-                gateway.create_assessment(row)
-
-
-def _id_on(row: Json, trace_id: str) -> str:
-    """The id of an assessment on another trace: evalkit's own as it is derived there."""
-    metadata = row.get("metadata", {})
-    if MARKER not in metadata:
-        return "a-" + derive_id("moved", trace_id, row["assessment_id"])
-    source = row["source"]["source_type"]
-    case_id = metadata.get("case_id", "")
-    return "a-" + derive_id(trace_id, case_id, row["assessment_name"], source)
-
-
-def write_assessments(gateway: Gateway, experiment_of: Mapping[str, str], changes: Changes) -> None:
-    """Bring changes about: deletions first, then updates and what is new.
-
-    Args:
-        gateway: The way into MLflow.
-        experiment_of: The experiment of each trace, by id.
-        changes: What is to be written.
-
-    Raises:
-        StoreError: a trace is gone, or MLflow failed.
-    """
-    for old in changes.delete:
-        with gateway.answering("deleting an assessment"):
-            gateway.tracking.delete_assessment(old.trace_id, old.assessment_id)
-    by_trace: dict[str, list[Assessment]] = defaultdict(list)
-    for each in (*changes.update, *changes.create):
-        by_trace[each.trace_id].append(each)
-    by_experiment: dict[str, list[str]] = defaultdict(list)
-    for trace_id in by_trace:
-        by_experiment[experiment_of[trace_id]].append(trace_id)
-    for experiment_id, trace_ids in by_experiment.items():
-        for ids in _portions(trace_ids):
-            now = _present(gateway, experiment_id, ids)
-            entries = [_merged(gateway, now[each], by_trace[each]) for each in ids]
-            _send(gateway, [entry for entry in entries if entry["assessments"]])
-
-
-def _merged(gateway: Gateway, info: Json, wanted: Sequence[Assessment]) -> Json:
-    """The list entry that brings assessments with it; those that cannot come so are written."""
-    rows = {row["assessment_id"]: row for row in info.get("assessments", [])}
-    alone = [each for each in wanted if _stands_alone(each, rows, info)]
-    for assessment in alone:
-        if assessment.assessment_id in rows:
-            patch(gateway, assessment)
-        else:
-            create(gateway, assessment)
-    together = [assessment_json(each) for each in wanted if each not in alone]
-    return {**_again(info), "assessments": together}
-
-
-def create(gateway: Gateway, assessment: Assessment) -> None:
-    """Create a single assessment."""
-    gateway.create_assessment(assessment_json(assessment))
-
-
-def patch(gateway: Gateway, assessment: Assessment) -> None:
-    """Update an assessment in place; it stays overridden where a person overrode it."""
-    from google.protobuf.json_format import ParseDict
+if TYPE_CHECKING:
     from mlflow.entities import Assessment as Entity
+    from mlflow.entities import TraceInfo
 
-    from evalkit.store.internals import AssessmentMessage
 
-    entity = Entity.from_proto(ParseDict(assessment_json(assessment), AssessmentMessage()))
-    with gateway.answering("updating an assessment"):
-        gateway.tracking.update_assessment(
-            assessment.trace_id,
-            assessment.assessment_id,
-            name=entity.name,
-            feedback=entity.feedback,
-            expectation=entity.expectation,
-            rationale=clean(assessment.rationale),
-            metadata=dict(entity.metadata or {}),
+class Assessments(TraceReader, Masking):
+    """The port's part for what is said of traces that are there already."""
+
+    def write_assessments(self, changes: Changes) -> None:
+        """Bring changes about on traces that are there, deletions first.
+
+        Raises:
+            StoreError: a trace is gone, or MLflow failed; doing the same again finishes.
+        """
+        with self._gateway.alone():
+            self._gateway.each(self._delete, changes.delete)
+            self._gateway.each(self._update, changes.update)
+            self._gateway.each(self._create, changes.create)
+
+    def annotate(self, trace_id: str, name: str, value: Json, rationale: str, who: str) -> None:
+        """Leave feedback on a trace as a person does in MLflow's UI, with the time of now.
+
+        Raises:
+            StoreError: MLflow failed.
+        """
+        now = round(time.time() * 1000)
+        self._create(Assessment("", trace_id, name, value, "HUMAN", who, rationale, time_ms=now))
+
+    def _create(self, assessment: Assessment) -> None:
+        with self._gateway.answering("writing an assessment"):
+            made = entity(as_kept(assessment))
+        self._log(made)
+
+    def _log(self, made: Entity) -> None:
+        with self._gateway.answering("writing an assessment"):
+            self._gateway.tracking.create_assessment(made)
+
+    def _update(self, assessment: Assessment) -> None:
+        """Change one in place; who said it cannot be changed, so then it is written anew."""
+        with self._gateway.answering("updating an assessment"):
+            made = entity(as_kept(assessment))
+            stands = self._gateway.tracking.update_assessment(
+                assessment.trace_id,
+                assessment.assessment_id,
+                name=made.name,
+                feedback=made.feedback,
+                expectation=made.expectation,
+                rationale=made.rationale or "",
+                metadata=dict(made.metadata or {}),
+            )
+        if stands.valid is not False and stands.source != made.source:
+            self._delete(assessment)
+            self._log(made)
+
+    def _delete(self, assessment: Assessment) -> None:
+        with self._gateway.answering("deleting an assessment"):
+            self._gateway.tracking.delete_assessment(assessment.trace_id, assessment.assessment_id)
+
+    def adopt_traces(
+        self, experiment_id: str, run_id: str, tags: Mapping[str, Mapping[str, str]]
+    ) -> None:
+        """Take traces that the harness recorded into a run.
+
+        Args:
+            experiment_id: Where the traces lie.
+            run_id: The run.
+            tags: Trace id to the tags it gets, ``evalkit.run`` among them.
+
+        Raises:
+            StoreError: a trace is gone, or MLflow failed; doing the same again finishes.
+        """
+        infos = present(self._gateway, experiment_id, list(tags))
+        masked = {each: self._mask(dict(own), "traces") for each, own in tags.items()}
+        with self._gateway.alone():
+            self._gateway.each(lambda each: self._adopt(infos[each], run_id, masked[each]), tags)
+
+    def supersede(
+        self,
+        experiment_id: str,
+        successors: Mapping[str, tuple[str, Mapping[str, str]]],
+        without: Collection[str] = (),
+    ) -> None:
+        """Let traces give way to others: what was said of them moves there, and they go.
+
+        Args:
+            experiment_id: The experiment of all of them.
+            successors: Trace id to the id of the one that takes its place, with the tags that
+                this one gets; it joins the run of the other.
+            without: The ids of assessments that do not move.
+
+        Raises:
+            StoreError: MLflow failed; doing the same again finishes.
+        """
+        new_ids = [new for new, _ in successors.values()]
+        infos = present(self._gateway, experiment_id, list(dict.fromkeys([*successors, *new_ids])))
+        with self._gateway.alone():
+            for old, (new, marks) in successors.items():
+                left, there = infos[old], infos[new]
+                tags = {k: text for k, text in left.tags.items() if not k.startswith(OWN_TAGS)}
+                tags |= marks
+                run_id = left.trace_metadata.get(SOURCE_RUN)
+                if run_id and not tags.items() <= there.tags.items():
+                    self._adopt(there, run_id, tags)
+                for row in _moved(left, there, without):
+                    self._log(row)
+            self.delete_traces(experiment_id, list(successors))
+
+    def delete_traces(self, experiment_id: str, trace_ids: Sequence[str]) -> None:
+        """Delete traces with everything on them; ids that are not there are passed over.
+
+        Raises:
+            StoreError: MLflow failed.
+        """
+        delete_traces(self._gateway, experiment_id, trace_ids)
+
+    def annotate_trace(self, experiment_id: str, note: Note) -> bool:
+        """Note something on a trace, as an agent; False where just that is noted already.
+
+        A later word of the same kind and name replaces the earlier one.
+
+        Raises:
+            InputError: the note is not one, or the experiment has no such trace.
+            StoreError: MLflow failed.
+        """
+        if problems := tuple(note.problems()):
+            raise InputError(*problems)
+        info = self._info(experiment_id, note.trace_id)
+        if note.kind == "tag":
+            if info.tags.get(note.name) == note.text:
+                return False
+            with self._gateway.answering("setting a tag"):
+                self._gateway.tracking.set_trace_tag(note.trace_id, note.name, note.text)
+            return True
+        self._gateway.check_traces(experiment_id)
+        wanted, said = note.assessment(round(time.time() * 1000)), list(assessments_of(info))
+        if any(as_kept(wanted).says_the_same(each) for each in said):
+            return False
+        is_there = any(each.assessment_id == wanted.assessment_id for each in said)
+        (self._update if is_there else self._create)(wanted)
+        return True
+
+    def _adopt(self, info: TraceInfo, run_id: str, tags: Mapping[str, str]) -> None:
+        """Merge tags and the run into a trace's entry, and state again what MLflow overwrites."""
+        merged = replace(
+            info,
+            tags=dict(tags),
+            trace_metadata={SOURCE_RUN: run_id},
+            assessments=[],
+            request_preview=None,
+            response_preview=None,
         )
+        with self._gateway.answering("writing a trace"):
+            self._gateway.tracking.start_trace(merged)
 
 
-def _stands_alone(assessment: Assessment, rows: Mapping[str, Json], info: Json) -> bool:
-    """Whether sending the list entry again would do harm.
+def delete_traces(gateway: Gateway, experiment_id: str, trace_ids: Sequence[str]) -> None:
+    """Delete traces, a hundred at a time, which is what MLflow takes."""
+    for begin in range(0, len(trace_ids), 100):
+        some = list(trace_ids[begin : begin + 100])
+        with gateway.answering("deleting traces"):
+            gateway.tracking.delete_traces(experiment_id, trace_ids=some)
 
-    It would make an overridden assessment count again, and fix the times of a trace that is
-    still being recorded.
+
+def _moved(left: TraceInfo, there: TraceInfo, without: Collection[str]) -> Iterator[Entity]:
+    """What is said of a trace as it is said of another, without what is said there.
+
+    What overrides something follows it: MLflow marks that as overridden when it comes.
     """
-    overridden = rows.get(assessment.assessment_id, {}).get("valid") is False
-    return overridden or not is_finished(info)
+    moved = {each.assessment_id: _id_on(each, there.trace_id) for each in left.assessments}
+    known = {each.assessment_id for each in there.assessments}
+    said = [each for each in left.assessments if each.assessment_id not in without]
+    for row in sorted(said, key=lambda r: (bool(r.overrides), r.create_time_ms, r.assessment_id)):
+        new, over = copy.copy(row), moved.get(row.overrides)
+        new.assessment_id, new.trace_id = moved[row.assessment_id], there.trace_id
+        new.overrides = over if over in known else None
+        if new.assessment_id not in known:
+            known.add(new.assessment_id)
+            yield new
 
 
-def _present(gateway: Gateway, experiment_id: str, ids: Sequence[str]) -> dict[str, Json]:
-    now = fetch(gateway, experiment_id, ids)
-    gone = [each for each in ids if each not in now]
-    if gone:
-        raise StoreError(
-            f"{len(gone)} of the traces are no longer in MLflow, such as {gone[0]};"
-            " run the same command again"
-        )
-    return now
-
-
-def _again(info: Json) -> Json:
-    """What MLflow would overwrite if it were not sent again."""
-    kept = (
-        "trace_id",
-        "trace_location",
-        "request_time",
-        "execution_duration",
-        "state",
-        "client_request_id",
-    )
-    return {key: info[key] for key in kept if key in info}
-
-
-def _send(gateway: Gateway, entries: Sequence[Json]) -> None:
-    """Send list entries, as many at a time as the gateway bears; the first failure ends it."""
-    with ThreadPoolExecutor(gateway.workers, thread_name_prefix="evalkit-store") as pool:
-        for _ in pool.map(gateway.start_trace, entries):
-            pass
-
-
-def _portions(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for begin in range(0, len(ids), _AT_A_TIME):
-        yield ids[begin : begin + _AT_A_TIME]
+def _id_on(row: Entity, trace_id: str) -> str:
+    """The id of an assessment on another trace: evalkit's own as it is derived there."""
+    metadata = row.metadata or {}
+    if MARKER not in metadata:
+        return "a-" + derive_id("moved", trace_id, str(row.assessment_id))
+    case_id = metadata.get("case_id", "")
+    return "a-" + derive_id(trace_id, case_id, row.name, row.source.source_type)

@@ -12,9 +12,8 @@ from evalkit.core.mirror import CASE_TAG, digest_of
 from evalkit.errors import StoreError
 from evalkit.store.environment import once
 from evalkit.store.gateway import Gateway
+from evalkit.store.naming import json_text, quoted
 from evalkit.store.runs import Runs
-from evalkit.store.search import quoted
-from evalkit.store.wire import json_text
 
 OWN_TAG = "evalkit.dataset"
 """Tag of the datasets that evalkit made; holds the name."""

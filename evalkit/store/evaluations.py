@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from evalkit.core.describe import KEY_TAG
@@ -14,14 +15,14 @@ from evalkit.core.tracking import is_workspace
 from evalkit.entities import SOURCE_RUN, Assessment
 from evalkit.errors import StoreError
 from evalkit.jsonable import Json, canonical, derive_id
-from evalkit.store import batch
-from evalkit.store.otlp import EncodedSpans
+from evalkit.store.assessments import delete_traces
+from evalkit.store.forms import as_kept, base64_of, entity
+from evalkit.store.naming import quoted
 from evalkit.store.scorers_and_issues import ScorersAndIssues
-from evalkit.store.search import quoted, search
-from evalkit.store.wire import assessment_json, location
+from evalkit.store.traces_read import search
 
 if TYPE_CHECKING:
-    from mlflow.entities import Trace
+    from mlflow.entities import Span, Trace, TraceInfo
 
 SOURCE_TAG = "evalkit.source_trace_id"
 REQUEST_TAG = "mlflow.eval.requestId"
@@ -67,14 +68,15 @@ class Evaluations(ScorersAndIssues):
                 _copy(_masked(trace, self._mask), run_id, experiment_id, said[trace.info.trace_id])
                 for trace in traces[begin : begin + AT_A_TIME]
             ]
-            given += sum(len(entry["assessments"]) for entry, _ in copies)
-            with gateway.alone():
-                gateway.send_spans(experiment_id, [spans for _, spans in copies])
+            given += sum(len(entry.assessments) for entry, _ in copies)
+            with gateway.alone(), gateway.answering("writing the evaluation's traces"):
+                spans = [span for _, found in copies for span in found]
+                gateway.tracking.log_spans(experiment_id, spans)
                 for entry, _ in copies:
-                    gateway.start_trace(entry)
+                    gateway.tracking.start_trace(entry)
         condition = f"metadata.`{SOURCE_RUN}` = {quoted(run_id)}"
         found = search(gateway, experiment_id, condition)
-        kept = sum(len(entry.get("assessments", ())) for entry in found)
+        kept = sum(len(entry.assessments) for entry in found)
         if kept < given:
             raise StoreError(
                 f"MLflow kept {kept} of {given} values of the evaluation {run_id}: run the same "
@@ -105,8 +107,8 @@ class Evaluations(ScorersAndIssues):
             killed = [run.info.run_id for run in found if run.data.tags.get(KEY_TAG) != but]
             for run_id in killed:
                 condition = f"metadata.`{SOURCE_RUN}` = {quoted(run_id)}"
-                copies = [e["trace_id"] for e in search(gateway, experiment_id, condition)]
-                batch.delete_traces(gateway, experiment_id, copies)
+                copies = [each.trace_id for each in search(gateway, experiment_id, condition)]
+                delete_traces(gateway, experiment_id, copies)
                 gateway.tracking.delete_run(run_id)
         return killed
 
@@ -161,15 +163,13 @@ def _masked(trace: Trace, mask: Callable[[Json, str], Json]) -> Trace:
 
 def _copy(
     trace: Trace, run_id: str, experiment_id: str, said: Sequence[Said]
-) -> tuple[Json, EncodedSpans]:
+) -> tuple[TraceInfo, list[Span]]:
     """A trace's entry and spans as they go into the experiment of an evaluation."""
-    from google.protobuf.json_format import MessageToDict
-    from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
+    from mlflow.entities import Span, TraceLocation
 
     info, source = trace.info, trace.info.trace_id
-    digits = derive_id(experiment_id, run_id, source)
-    trace_id = f"tr-{digits}"
-    root = [span.span_id for span in trace.data.spans if span.parent_id is None][:1]
+    trace_id = "tr-" + derive_id(experiment_id, run_id, source)
+    root = next((span.span_id for span in trace.data.spans if span.parent_id is None), None)
     feedback = [
         Assessment(
             assessment_id="a-" + derive_id(trace_id, name),
@@ -183,22 +183,32 @@ def _copy(
             metadata={"mlflow.assessment.sourceRunId": run_id},
             time_ms=info.request_time,
         )
-        for scorer, name, value, why, error in said
+        for scorer, name, value, why, error in (said if root else ())
     ]
+    made = [entity(as_kept(each)) for each in feedback]
+    for each in made:
+        each.span_id = root
     own = {key: text for key, text in info.tags.items() if not key.startswith("mlflow.")}
     name = info.tags.get("mlflow.traceName", "")
-    entry = {
-        **MessageToDict(info.to_proto(), preserving_proto_field_name=True),
-        "trace_id": trace_id,
-        "trace_location": location(experiment_id),
+    entry = replace(
+        info,
+        trace_id=trace_id,
+        trace_location=TraceLocation.from_experiment_id(experiment_id),
         # without its session: one for each trace would hide them all on MLflow's page
-        "trace_metadata": {SOURCE_RUN: run_id, "mlflow.trace_schema.version": "3"},
-        "tags": {**own, "mlflow.traceName": name, SOURCE_TAG: source, REQUEST_TAG: source},
-        "assessments": [assessment_json(e) | {"span_id": each} for e in feedback for each in root],
-    }
-    entry.pop("client_request_id", None)
-    spans = [span.to_otel_proto() for span in trace.data.spans]
-    for span in spans:
-        span.trace_id = bytes.fromhex(digits)
-    proto = ResourceSpans(scope_spans=[ScopeSpans(spans=spans)])
-    return entry, EncodedSpans(proto, proto.ByteSize(), is_first=True, is_last=True)
+        trace_metadata={SOURCE_RUN: run_id, "mlflow.trace_schema.version": "3"},
+        tags={**own, "mlflow.traceName": name, SOURCE_TAG: source, REQUEST_TAG: source},
+        assessments=made,
+        client_request_id=None,
+    )
+    known = {"mlflow.traceRequestId": json.dumps(trace_id)}
+    spans = [
+        Span.from_dict(
+            {
+                **form,
+                "trace_id": base64_of(trace_id.removeprefix("tr-")),
+                "attributes": {**form["attributes"], **known},
+            }
+        )
+        for form in (span.to_dict() for span in trace.data.spans)
+    ]
+    return entry, spans

@@ -1,19 +1,20 @@
 """What this package needs from MLflow, whichever way leads into it.
 
-What is written once a run goes through MLflow's own tracking store, which both ways have. What is
-written once a trace goes through the few methods in which they differ, because MLflow's REST
-client spends five times as long on those as the requests themselves take.
+Nearly all goes through MLflow's own tracking store, which every way has; where they differ, they
+say so here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from evalkit.core.dataset import Record, StoredRecord
-from evalkit.jsonable import Json
-from evalkit.store.otlp import EncodedSpans
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 PAGE = 500
 """Traces a search returns at a time; MLflow refuses more."""
@@ -59,13 +60,17 @@ class Gateway(Protocol):
     Attributes:
         uri: The tracking URI.
         tracking: MLflow's own tracking store.
-        workers: Threads that may write traces at a time.
+        workers: Threads that may write at a time.
+        layered: Whether it unwraps one layer of attributes that are JSON text.
+        span_bytes: Bytes of spans that go in one request.
         datasets: Its evaluation datasets.
     """
 
     uri: str
     tracking: Any
     workers: int
+    layered: bool
+    span_bytes: int = 4_000_000
     datasets: Datasets
 
     def answering(self, doing: str) -> AbstractContextManager[None]:
@@ -84,20 +89,17 @@ class Gateway(Protocol):
             Its id, and where its artifacts lie.
         """
 
-    def search_traces(
-        self, experiment_id: str, condition: str, page: str | None
-    ) -> tuple[list[Json], str | None]:
-        """One page of traces in MLflow's JSON form, and the name of the next page."""
+    def check_traces(self, experiment_id: str) -> None:
+        """Refuse an experiment whose traces can only be read."""
+        del experiment_id  # usually there is none
 
     def holds(self, experiment_id: str, info: Any) -> bool:
         """Whether a trace, as MLflow lists it, is an experiment's."""
         return bool(info.experiment_id == experiment_id)
 
-    def start_trace(self, info: Json) -> None:
-        """Create or merge a trace, given in MLflow's JSON form, with its assessments."""
-
-    def send_spans(self, experiment_id: str, traces: Sequence[EncodedSpans]) -> None:
-        """Write the spans of several traces; those that are there are overwritten."""
-
-    def create_assessment(self, assessment: Json) -> None:
-        """Create one assessment; what it overrides becomes invalid."""
+    def each(self, do: Callable[[T], R], items: Iterable[T]) -> list[R]:
+        """Do something with each, ``workers`` at a time; the first failure ends it."""
+        if self.workers == 1:
+            return [do(each) for each in items]
+        with ThreadPoolExecutor(self.workers, thread_name_prefix="evalkit-store") as pool:
+            return list(pool.map(do, items))

@@ -18,13 +18,11 @@ TRIED = ("3.17", "3.18")
 
 _PLACES = {
     # a name here: the module, and the name there
-    "AssessmentMessage": ("mlflow.protos.assessments_pb2", "Assessment"),
     "DatabricksTracingRestStore": (
         "mlflow.store.tracking.databricks_rest_store",
         "DatabricksTracingRestStore",
     ),
     "SqlAlchemyStore": ("mlflow.store.tracking.sqlalchemy_store", "SqlAlchemyStore"),
-    "TraceInfoMessage": ("mlflow.protos.service_pb2", "TraceInfoV3"),
     "TraceJSONEncoder": ("mlflow.tracing.utils", "TraceJSONEncoder"),
     "TracingClient": ("mlflow.tracing.client", "TracingClient"),
     "add_databricks_profile_info_to_artifact_uri": (
@@ -83,17 +81,11 @@ def _tried() -> str:
     return " and ".join(TRIED)
 
 
-def store_span(proto: Any, resource: Any) -> Any:
-    """A span of OpenTelemetry's protocol as MLflow's store for databases takes it.
+def unwraps_json() -> bool:
+    """Whether MLflow's store for databases unwraps one layer of attributes that are JSON text.
 
-    What was JSON text before it was sent is unwrapped once. Until 3.17 the store does that with
-    whatever it is given; from 3.18 on only MLflow's server does, with what its clients send.
+    Until 3.17 it does so; from 3.18 on only MLflow's server does, with what its clients send.
     """
-    from mlflow.entities import Span
     from mlflow.tracing.otel import translation
 
-    span = Span.from_otel_proto(proto, resource=resource)
-    unwrap = getattr(translation, "strip_otlp_double_encoding", None)
-    if unwrap is not None:
-        span._span._attributes = unwrap(span._span._attributes)  # noqa: SLF001 - as the server does
-    return span
+    return not hasattr(translation, "strip_otlp_double_encoding")

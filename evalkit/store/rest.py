@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -11,9 +11,8 @@ from evalkit.jsonable import Json
 from evalkit.store.answers import watch_answers
 from evalkit.store.datasets import KeptDatasets
 from evalkit.store.failures import NotMlflow, Refused, answering, plain
-from evalkit.store.gateway import PAGE, Datasets, Gateway
-from evalkit.store.otlp import EncodedSpans, message
-from evalkit.store.wire import json_text, location
+from evalkit.store.gateway import Datasets, Gateway
+from evalkit.store.naming import json_text
 
 _OK = 200
 
@@ -22,6 +21,7 @@ class RestGateway(Gateway):
     """An MLflow server, spoken to in plain REST with MLflow's own credentials and settings."""
 
     workers = 4
+    layered = True
 
     def __init__(self, uri: str) -> None:
         from evalkit.store.internals import get_store
@@ -67,44 +67,6 @@ class RestGateway(Gateway):
             said = repr(plain(str(answer))[:80])
             raise NotMlflow(without_password(self.uri), f"POST {endpoint}", 200, said)
         return answer[what]
-
-    def search_traces(
-        self, experiment_id: str, condition: str, page: str | None
-    ) -> tuple[list[Json], str | None]:
-        """One page of traces, as the server sends it."""
-        body = {
-            "locations": [location(experiment_id)],
-            "filter": condition,
-            "max_results": PAGE,
-            **({"page_token": page} if page else {}),
-        }
-        answer = self._post("/api/3.0/mlflow/traces/search", body, "looking for traces")
-        return answer.get("traces", []), answer.get("next_page_token")
-
-    def start_trace(self, info: Json) -> None:
-        """Create or merge a trace by one request."""
-        self._post("/api/3.0/mlflow/traces", {"trace": {"trace_info": info}}, "writing a trace")
-
-    def send_spans(self, experiment_id: str, traces: Sequence[EncodedSpans]) -> None:
-        """Write the spans of several traces by one request."""
-        self._request(
-            "/v1/traces",
-            "writing spans",
-            data=message(traces).SerializeToString(),
-            extra_headers={
-                "Content-Type": "application/x-protobuf",
-                "x-mlflow-experiment-id": experiment_id,
-            },
-        )
-
-    def create_assessment(self, assessment: Json) -> None:
-        """Create one assessment by one request that is never repeated."""
-        self._post(
-            f"/api/3.0/mlflow/traces/{assessment['trace_id']}/assessments",
-            {"assessment": assessment},
-            "writing an assessment",
-            retries=0,
-        )
 
     def _post(self, endpoint: str, body: Json, doing: str, retries: int | None = None) -> Json:
         return self._request(endpoint, doing, retries, json=body).json()

@@ -12,8 +12,7 @@ from evalkit.store.environment import once
 from evalkit.store.failures import Refused
 from evalkit.store.gateway import Gateway
 from evalkit.store.masking import Masking
-from evalkit.store.naming import PARAM_LIMIT, RUN_TAG_LIMIT, fit_name, fit_value
-from evalkit.store.search import quoted
+from evalkit.store.naming import PARAM_LIMIT, RUN_TAG_LIMIT, fit_name, fit_value, quoted
 
 RunStatus: TypeAlias = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 

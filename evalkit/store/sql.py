@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from evalkit.errors import StoreAbsent
-from evalkit.jsonable import Json
 from evalkit.store.datasets import KeptDatasets
 from evalkit.store.failures import Unanswered, answering
-from evalkit.store.gateway import PAGE, Datasets, Gateway
-from evalkit.store.otlp import EncodedSpans
+from evalkit.store.gateway import Datasets, Gateway
 from evalkit.store.waiting import within
 
 
@@ -74,13 +72,14 @@ class SqlGateway(Gateway):
         for name in ("alembic", "mlflow.store.db.utils"):
             logging.getLogger(name).setLevel(logging.WARNING)
         with self.answering("opening it"):
-            from evalkit.store.internals import get_store
+            from evalkit.store.internals import get_store, unwraps_json
 
             if artifacts is None:
                 self._knock(timeout_s)
             elif new is not None:
                 make_database(new, artifacts)
             self.tracking: Any = get_store(uri, artifacts)
+            self.layered = unwraps_json()
         self.datasets: Datasets = KeptDatasets(self)
 
     def _knock(self, timeout_s: float) -> None:
@@ -122,54 +121,3 @@ class SqlGateway(Gateway):
             dataset = self.tracking.create_dataset(name, dict(tags), [experiment_id])
         dataset_id: str = dataset.dataset_id
         return dataset_id
-
-    def search_traces(
-        self, experiment_id: str, condition: str, page: str | None
-    ) -> tuple[list[Json], str | None]:
-        """One page of traces, in the form in which a server would send it."""
-        from google.protobuf.json_format import MessageToDict
-
-        with self.answering("looking for traces"):
-            found, following = self.tracking.search_traces(
-                locations=[experiment_id],
-                filter_string=condition,
-                max_results=PAGE,
-                page_token=page,
-            )
-        dicts = [MessageToDict(t.to_proto(), preserving_proto_field_name=True) for t in found]
-        return dicts, following
-
-    def start_trace(self, info: Json) -> None:
-        """Create or merge a trace in one transaction."""
-        from google.protobuf.json_format import ParseDict
-        from mlflow.entities import TraceInfo
-
-        from evalkit.store.internals import TraceInfoMessage
-
-        with self.answering("writing a trace"):
-            self.tracking.start_trace(TraceInfo.from_proto(ParseDict(info, TraceInfoMessage())))
-
-    def send_spans(self, experiment_id: str, traces: Sequence[EncodedSpans]) -> None:
-        """Write the spans of several traces in one transaction."""
-        from evalkit.store.internals import store_span
-
-        with self.answering("writing spans"):
-            self.tracking.log_spans(
-                experiment_id,
-                [
-                    store_span(span, trace.proto.resource)
-                    for trace in traces
-                    for span in trace.proto.scope_spans[0].spans
-                ],
-            )
-
-    def create_assessment(self, assessment: Json) -> None:
-        """Create one assessment."""
-        from google.protobuf.json_format import ParseDict
-        from mlflow.entities import Assessment
-
-        from evalkit.store.internals import AssessmentMessage
-
-        with self.answering("writing an assessment"):
-            message_ = ParseDict(assessment, AssessmentMessage())
-            self.tracking.create_assessment(Assessment.from_proto(message_))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from evalkit.core.observed import KINDS, in_order
 from evalkit.core.spans import Span, SpanKind, Status
 from evalkit.jsonable import Json, to_json, well_formed
+from evalkit.store.forms import INPUTS, KIND, OUTPUTS
 
 if TYPE_CHECKING:
     from mlflow.entities import Span as StoredSpan
@@ -22,14 +23,9 @@ if TYPE_CHECKING:
 
 TOO_DEEP = "[nested too deeply to be read]"
 
-NOTHING: Mapping[str, Json] = {}
-
-_KIND = "mlflow.spanType"
-_INPUTS = "mlflow.spanInputs"
-_OUTPUTS = "mlflow.spanOutputs"
+_NOTHING: Mapping[str, Json] = {}
 _ODD = re.compile(r"\\u[dD]|NaN|Infinity|\d[eE]\+?\d{3}")  # in JSON, what is not well-formed
 _ID_LENGTH = 12  # characters: eight bytes in base64
-
 _STATUSES: dict[str, Status] = {"STATUS_CODE_OK": "OK", "STATUS_CODE_ERROR": "ERROR"}
 
 
@@ -59,7 +55,7 @@ def outline_of(spans: Sequence[StoredSpan]) -> tuple[Span, ...]:
         if form is not top
         and (
             _STATUSES.get(form["status"]["code"]) == "ERROR"
-            or _kind(form["attributes"].get(_KIND)) == "TOOL"
+            or _kind(form["attributes"].get(KIND)) == "TOOL"
         )
     ]
     return _span(top, *_given(top)), *others
@@ -84,36 +80,33 @@ def _span(
     form: Mapping[str, Any],
     inputs: Json = None,
     outputs: Json = None,
-    attributes: Mapping[str, Json] = NOTHING,
+    attributes: Mapping[str, Json] = _NOTHING,
 ) -> Span:
     parent = form["parent_span_id"]
     start = form["start_time_unix_nano"] or 0
-    status = form["status"]
     return Span(
-        _hex(form["span_id"]),
-        _hex(parent) if parent else None,
+        binascii.a2b_base64(form["span_id"]).hex(),
+        binascii.a2b_base64(parent).hex() if parent else None,
         well_formed(form["name"]),
-        _kind(form["attributes"].get(_KIND)),
+        _kind(form["attributes"].get(KIND)),
         start,
         max(form["end_time_unix_nano"] or start, start),
         inputs,
         outputs,
         attributes,
-        _STATUSES.get(status["code"], "UNSET"),
+        _STATUSES.get(form["status"]["code"], "UNSET"),
         _message(form),
     )
 
 
 def _given(form: Mapping[str, Any]) -> tuple[Json, Json]:
-    """Inputs and outputs."""
     held = form["attributes"]
-    return _decoded(held.get(_INPUTS)), _decoded(held.get(_OUTPUTS))
+    return _decoded(held.get(INPUTS)), _decoded(held.get(OUTPUTS))
 
 
 def _contents(form: Mapping[str, Any]) -> tuple[Json, Json, dict[str, Json]]:
-    """Inputs, outputs, and all other attributes."""
     held = {well_formed(name): _decoded(raw) for name, raw in form["attributes"].items()}
-    return held.pop(_INPUTS, None), held.pop(_OUTPUTS, None), held
+    return held.pop(INPUTS, None), held.pop(OUTPUTS, None), held
 
 
 def _kind(raw: object) -> SpanKind:
@@ -134,25 +127,14 @@ def _decoded(raw: object) -> Json:
         return TOO_DEEP
 
 
-def _hex(encoded: str) -> str:
-    return binascii.a2b_base64(encoded).hex()
-
-
 def _message(form: Mapping[str, Any]) -> str:
     """Why a span failed: its own word, else that of an exception that it recorded."""
-    events = form.get("events") or ()
     own = form["status"].get("message")
-    if not own and not events:
-        return ""
-    message: str = well_formed(own or _exception(events))
-    return message
-
-
-def _exception(events: Sequence[Mapping[str, Any]]) -> str:
-    """What an exception said that the span recorded; empty where it recorded none."""
-    for event in events:
+    for event in () if own else form.get("events") or ():
         if event["name"] == "exception":
             attributes = event.get("attributes") or {}
             said = (attributes.get(f"exception.{part}", "") for part in ("type", "message"))
-            return ": ".join(str(each) for each in said if each)
-    return ""
+            own = ": ".join(str(each) for each in said if each)
+            break
+    message: str = well_formed(own or "")
+    return message

@@ -1,10 +1,9 @@
 """Feedback pushed later: created, changed, withdrawn, and people's left alone."""
 
 import pytest
-from mlflow.entities import AssessmentSource, Feedback
+from mlflow.entities import AssessmentSource, Feedback, TraceInfo, TraceLocation, TraceState
 from mlflow.tracing.client import TracingClient
-from servers import Proxy
-from workload import judged, trace
+from workload import START_MS, judged, trace
 
 from evalkit.core.feedback import changes
 from evalkit.entities import Changes
@@ -120,35 +119,16 @@ def test_feedback_on_a_trace_that_is_gone_is_an_error(store, experiment_id, key,
 
 def test_feedback_on_a_trace_still_being_recorded_does_not_end_it(store, experiment_id, key):
     made = trace(key)
-    store._gateway.start_trace(
-        {
-            "trace_id": made.trace_id,
-            "trace_location": {
-                "type": "MLFLOW_EXPERIMENT",
-                "mlflow_experiment": {"experiment_id": experiment_id},
-            },
-            "request_time": "2026-07-09T10:00:00Z",
-            "state": "IN_PROGRESS",
-            "tags": {"evalkit.run": key},
-        }
+    info = TraceInfo(
+        made.trace_id,
+        TraceLocation.from_experiment_id(experiment_id),
+        START_MS,
+        TraceState.IN_PROGRESS,
+        tags={"evalkit.run": key},
     )
+    TracingClient(store.uri).start_trace(info)
     first, second = judged(key, made, "tone", True), judged(key, made, "tone", False)
     assert bring_about(store, experiment_id, key, [first])[first.assessment_id] == first
     assert bring_about(store, experiment_id, key, [second])[first.assessment_id].value is False
     info = TracingClient(store.uri).get_trace_info(made.trace_id)
     assert info.state.value == "IN_PROGRESS"
-
-
-def test_the_feedback_of_a_trace_goes_in_one_request(server, key):
-    with Proxy(server.uri) as proxy:
-        store = connect(proxy.uri)
-        experiment_id = store.experiment(key, create=True)
-        made = [trace(key, f"case-{n}") for n in range(6)]
-        list(store.write_traces(experiment_id, "run", [(each, []) for each in made]))
-        store.find_traces(experiment_id, key)
-        before = len(proxy.requests)
-        wanted = tuple(judged(key, each, f"judge-{n}", n) for each in made for n in range(5))
-        store.write_assessments(Changes(create=wanted))
-        assert len(proxy.requests) - before == 7
-        found = store.find_traces(experiment_id, key)
-        assert sum(len(each.assessments) for each in found) == 30

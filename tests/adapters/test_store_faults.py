@@ -13,14 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from mlflow.entities import AssessmentSource, Feedback
+from mlflow.tracing.client import TracingClient
 from servers import Proxy, clean_environment
 from store_state import state
 from workload import judged, span, trace, write_all
 
 from evalkit.errors import StoreError
 from evalkit.store import connect
-from evalkit.store.search import search
-from evalkit.store.wire import assessment_json
 
 # starting a server is not what is timed here
 pytestmark = pytest.mark.timeout(300, func_only=True)
@@ -63,8 +63,8 @@ def on_server(server):
         forget(store, each)
 
 
-def forget(store, experiment):
-    experiment_id = store.experiment(experiment, create=False)
+def forget(store, experiment, experiment_id=None):
+    experiment_id = experiment_id or store.experiment(experiment, create=False)
     if experiment_id is not None:
         ids = [each.trace_id for each in store.find_traces(experiment_id, EXPERIMENT)]
         store.delete_traces(experiment_id, ids)
@@ -122,59 +122,44 @@ def test_a_single_lost_answer_changes_nothing(server, on_server, few):
 def test_people_lose_nothing_however_a_replacement_is_cut_short(server, on_server, fault):
     store = connect(server.uri)
     old, new = trace(EXPERIMENT), trace(EXPERIMENT, steps=2)
-    ours = judged(EXPERIMENT, new)
+    theirs, ours = judged(EXPERIMENT, old), judged(EXPERIMENT, new)
     after, died = 0, True
     while died:
         experiment_id = store.experiment(on_server(), create=True)
-        list(store.write_traces(experiment_id, "run", [(old, [ours])]))
+        list(store.write_traces(experiment_id, "run", [(old, [theirs])]))
         store.annotate(old.trace_id, "view", "fine", "reads well", "ann")
-        overrule(store, ours)
-        said = by_people(store, experiment_id)
+        person = AssessmentSource("HUMAN", "bob")
+        said = Feedback("tone", value=False, source=person, overrides=theirs.assessment_id)
+        TracingClient(server.uri).log_assessment(old.trace_id, said)
         with Proxy(server.uri, after=after, fault=fault) as proxy:
-            died = replacing_breaks_off(proxy.uri, experiment_id, new, ours)
-        assert not replacing_breaks_off(server.uri, experiment_id, new, ours)
+            died = replacing_breaks_off(proxy.uri, experiment_id, old, new, ours)
+        assert not replacing_breaks_off(server.uri, experiment_id, old, new, ours)
         (found,) = store.find_traces(experiment_id, EXPERIMENT)
         assert found.holds(new.content_hash)
-        assert by_people(store, experiment_id) == said
-        assert {a.valid for a in found.assessments if a.is_ours} == {False}
-        assert len(list(search(store._gateway, experiment_id, ""))) == 1
-        forget_all(store, experiment_id)
+        people = {(a.source_id, a.value, a.rationale) for a in found.assessments if not a.is_ours}
+        assert people == {("ann", "fine", "reads well"), ("bob", False, "")}
+        assert [(a.valid, a.assessment_id) for a in found.assessments if a.is_ours] == [
+            (False, ours.assessment_id)
+        ]
+        assert len(found.assessments) == 3
+        forget(store, "", experiment_id)
         after += 1
     assert after >= 8
 
 
-def overrule(store, assessment):
-    row = assessment_json(assessment) | {
-        "assessment_id": "a-of-bob",
-        "overrides": assessment.assessment_id,
-        "source": {"source_type": "HUMAN", "source_id": "bob"},
-        "metadata": {},
-    }
-    store._gateway.create_assessment(row)
-
-
-def by_people(store, experiment_id):
-    """What people said, in full."""
-    (info,) = search(store._gateway, experiment_id, f"tags.`evalkit.run` = '{EXPERIMENT}'")
-    rows = [row for row in info["assessments"] if row["source"]["source_type"] == "HUMAN"]
-    return sorted(rows, key=lambda row: row["assessment_id"])
-
-
-def replacing_breaks_off(uri, experiment_id, new, ours):
-    """Write a trace where it does not stand yet; whether MLflow failed on the way."""
+def replacing_breaks_off(uri, experiment_id, old, new, ours):
+    """Write a trace where it does not stand yet, in another's place; whether MLflow failed."""
     try:
         store = connect(uri)
         known = store.find_traces(experiment_id, EXPERIMENT)
         if not any(each.holds(new.content_hash) for each in known):
             list(store.write_traces(experiment_id, "run", [(new, [ours])]))
+        if any(each.trace_id == old.trace_id for each in known):
+            mine = [judged(EXPERIMENT, old).assessment_id]
+            store.supersede(experiment_id, {old.trace_id: (new.trace_id, {})}, mine)
     except StoreError:
         return True
     return False
-
-
-def forget_all(store, experiment_id):
-    infos = search(store._gateway, experiment_id, "")
-    store.delete_traces(experiment_id, [info["trace_id"] for info in infos])
 
 
 def test_a_server_that_hangs_on_the_way_is_left_in_bounded_time(server, on_server, monkeypatch):

@@ -16,7 +16,7 @@ from evalkit.core.feedback import changes
 from evalkit.entities import Changes
 from evalkit.errors import InputError, StoreError
 from evalkit.store import RunRecord, connect, probe
-from evalkit.store.otlp import BATCH_BYTES
+from evalkit.store.traces_write import BATCH_BYTES
 
 
 @pytest.fixture
@@ -136,36 +136,24 @@ def test_a_score_that_was_written_twice_as_an_answer_was_lost_is_withdrawn(
     assert said(experiment_id, key) == {each.assessment_id: each for each in wanted}
 
 
-@pytest.mark.parametrize("steps", [4, 2], ids=["in place", "deleted first"])
-def test_a_changed_trace_is_rewritten_and_keeps_what_people_said(
-    store, experiment_id, run_id, key, one, steps
-):
+def test_a_changed_trace_takes_over_what_people_said(store, experiment_id, run_id, key, one):
     list(store.write_traces(experiment_id, run_id, [(one, [judged(key, one, "score", 0.5)])]))
     store.annotate(one.trace_id, "my view", "fine", "looks good", "ann")
-    new = trace(key, steps=steps)
+    new = trace(key, steps=4)
     wanted = judged(key, new, "score", 0.7)
     for _ in range(2):
         (written,) = connect("databricks").write_traces(experiment_id, run_id, [(new, [wanted])])
         assert written.error == ""
-        (found,) = connect("databricks").find_traces(experiment_id, key)
-        assert found.holds(new.content_hash)
-        assert wanted in found.assessments
-        (people,) = (each for each in found.assessments if each != wanted)
-        assert (people.value, people.source_id, people.is_ours) == ("fine", "ann", False)
-    there = TracingClient("databricks").get_trace(one.trace_id)
-    assert len(there.data.spans) == steps
-    assert len(there.info.assessments) == 2
-
-
-def test_a_changed_trace_whose_spans_did_not_arrive_is_not_complete(
-    store, experiment_id, run_id, workspace, key, one
-):
-    list(store.write_traces(experiment_id, run_id, [(one, [])]))
-    workspace.faults = [Fault("/cloud/", 403)] * 3
-    with pytest.raises(StoreError):
-        list(connect("databricks").write_traces(experiment_id, run_id, [(trace(key, steps=4), [])]))
+    gone = {one.trace_id: (new.trace_id, {})}
+    store.supersede(experiment_id, gone, [judged(key, one, "score").assessment_id])
     (found,) = connect("databricks").find_traces(experiment_id, key)
-    assert not found.complete
+    assert found.holds(new.content_hash)
+    assert wanted in found.assessments
+    (people,) = (each for each in found.assessments if each != wanted)
+    assert (people.value, people.source_id, people.is_ours) == ("fine", "ann", False)
+    there = TracingClient("databricks").get_trace(new.trace_id)
+    assert len(there.data.spans) == 4
+    assert len(there.info.assessments) == 2
 
 
 def test_an_experiment_with_traces_in_tables_is_refused_before_anything_is_written(

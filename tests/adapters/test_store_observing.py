@@ -8,7 +8,7 @@ from servers import Proxy
 from shop_agent import BEGIN_NS, ShopAgent
 
 from evalkit.errors import StoreError
-from evalkit.store import connect, observing
+from evalkit.store import connect, traces_read
 
 
 def test_an_experiment_is_found_by_its_name_or_its_id(store, experiment_id, request):
@@ -85,10 +85,10 @@ def test_spans_are_read_only_as_far_as_somebody_looks(server, request):
         store = connect(proxy.uri)
         experiment_id = store.experiment(request.node.name, create=True)
         agent = ShopAgent(server.uri, experiment_id)
-        for number in range(observing.AT_A_TIME + 1):
+        for number in range(traces_read.AT_A_TIME + 1):
             agent.answer(f"question {number}")
         proxy.requests.clear()
         next(store.observe(experiment_id, most=500))
         assert sum("batchGet" in path for path in proxy.paths()) == 1
-        assert len(list(store.observe(experiment_id, most=500))) == observing.AT_A_TIME + 1
+        assert len(list(store.observe(experiment_id, most=500))) == traces_read.AT_A_TIME + 1
         assert sum("batchGet" in path for path in proxy.paths()) == 3

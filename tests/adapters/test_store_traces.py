@@ -1,18 +1,19 @@
 """Traces: written with their assessments, found, kept exact, replaced without loss."""
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import AssessmentSource, Feedback
+from mlflow.entities import AssessmentSource, Feedback, TraceInfo, TraceLocation, TraceState
 from mlflow.tracing.client import TracingClient
 from servers import Proxy
 from store_state import state
 from workload import PRICE, SECOND_NS, START_MS, START_NS, USAGE, judged, record, span, trace
 
-from evalkit.store import RunRecord, carry, connect
-from evalkit.store.otlp import encode
+from evalkit.errors import StoreError
+from evalkit.store import RunRecord, connect
 
 ASSESSMENTS = [
     ("bool", True),
@@ -244,7 +245,7 @@ def test_many_traces_are_written_in_few_requests(server, key):
         paths = proxy.paths()[before:]
         assert paths.count("/api/3.0/mlflow/traces") == 60
         assert paths.count("/v1/traces") == 2
-        assert len(paths) == 63  # and one search for earlier versions
+        assert len(paths) <= 63  # and one for the server's version
         assert len(store.find_traces(experiment_id, key)) == 60
 
 
@@ -258,7 +259,7 @@ def test_what_is_written_is_read_as_the_writing_goes_on(store, experiment_id, ru
 
     writing = store.write_traces(experiment_id, run_id, items())
     next(writing)
-    assert len(made) <= 40 * 7
+    assert len(made) <= 40
     writing.close()
 
 
@@ -279,29 +280,7 @@ def test_a_large_trace_goes_in_parts_and_counts_only_when_all_are_there(
 # -- replaced ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "after",
-    [
-        pytest.param({"steps": 5}, id="more spans, in place"),
-        pytest.param({"steps": 2}, id="fewer spans, deleted first"),
-        pytest.param({"steps": 3, "metadata": {}, "tags": {}}, id="less metadata, deleted first"),
-    ],
-)
-def test_a_changed_trace_is_as_if_it_had_been_written_once(store, write, key, experiment_id, after):
-    old = trace(key)
-    write((old, [judged(key, old)]))
-    new = trace(key, **{**after, "content_hash": "new"})
-    new = replace(new, tags={**new.tags, "evalkit.run": key}, request="another")
-    write((new, [judged(key, new, value=False)]))
-    replaced = in_mlflow(store, new).to_dict()
-    assert store.find_traces(experiment_id, key)[0].holds("new")
-    store.delete_traces(experiment_id, [new.trace_id])
-    assert store.find_traces(experiment_id, key) == []
-    write((new, [judged(key, new, value=False)]))
-    assert replaced == in_mlflow(store, new).to_dict()
-
-
-@pytest.mark.parametrize("steps", [4, 2], ids=["in place", "deleted first"])
+@pytest.mark.parametrize("steps", [4, 2], ids=["more spans", "fewer spans"])
 def test_what_people_left_on_a_trace_survives_its_replacement(
     store, write, key, experiment_id, steps
 ):
@@ -310,95 +289,73 @@ def test_what_people_left_on_a_trace_survives_its_replacement(
     people_say(store, one, "my view", "fine", metadata={"seen": "yes"}, rationale="looks good")
     people_say(store, one, "my view", "no", who="bob", span_id=one.spans[0].span_id)
     overridden = judged(key, one, "score").assessment_id
-    corrected = people_say(store, one, "score", 1.0, overrides=overridden)
+    people_say(store, one, "score", 1.0, overrides=overridden)
     MlflowClient(store.uri).set_trace_tag(one.trace_id, "reviewed", "by ann")
     before = in_mlflow(store, one).info
 
     new = trace(key, steps=steps)
     write((new, [judged(key, new, value=False), judged(key, new, "score", 0.5)]))
+    mine = [judged(key, one).assessment_id, overridden]
+    for _ in range(2):
+        with suppress(StoreError):  # the second time it is gone
+            store.supersede(experiment_id, {one.trace_id: (new.trace_id, {})}, mine)
 
-    after = in_mlflow(store, one).info
+    after = in_mlflow(store, new).info
     assert after.tags["reviewed"] == "by ann"
     assert len(after.assessments) == len(before.assessments) == 5
 
     def said(info, who):
         found = [a.to_dictionary() for a in info.assessments if a.source.source_type == who]
-        return sorted(found, key=lambda a: a["assessment_id"])
+        own = ("assessment_id", "trace_id", "overrides", "last_update_time")
+        return sorted(({k: v for k, v in a.items() if k not in own} for a in found), key=str)
 
     assert said(after, "HUMAN") == said(before, "HUMAN")
     ours = {a.assessment_id: a for a in after.assessments}
-    assert ours[judged(key, one).assessment_id].value is False
-    assert ours[overridden].valid is False
-    assert ours[corrected.assessment_id].overrides == overridden
-    assert [each.trace_id for each in store.find_traces(experiment_id, key)] == [one.trace_id]
-    assert len(TracingClient(store.uri).search_traces(locations=[experiment_id])) == 1
-
-
-def test_an_interrupted_replacement_gives_back_what_people_left(store, write, key, experiment_id):
-    """As after a kill between the deletion and the rewriting: only the parked part is there."""
-    one = trace(key)
-    write((one, []))
-    people_say(store, one, "my view", "fine")
-    info = store._gateway.search_traces(experiment_id, f"request_id = '{one.trace_id}'", None)[0][0]
-    parked = carry.park(
-        one.trace_id,
-        carry.on_trace(info),
-        experiment_id=experiment_id,
-        tags=info["tags"],
-        time=info["request_time"],
-    )
-    store._gateway.start_trace(parked)
-    store.delete_traces(experiment_id, [one.trace_id])
-
-    (found,) = connect(store.uri).find_traces(experiment_id, key)
-    assert (found.trace_id, found.case_id, found.complete) == (one.trace_id, "case-1", False)
-    write((one, [judged(key, one)]), using=connect(store.uri))
-    (found,) = store.find_traces(experiment_id, key)
-    assert found.complete
-    assert {each.name for each in found.assessments} == {"my view", "tone"}
+    assert ours[judged(key, new).assessment_id].value is False
+    score = judged(key, new, "score").assessment_id
+    assert ours[score].valid is False
+    assert [each.overrides for each in ours.values() if each.overrides] == [score]
+    assert [each.trace_id for each in store.find_traces(experiment_id, key)] == [new.trace_id]
     assert len(TracingClient(store.uri).search_traces(locations=[experiment_id])) == 1
 
 
 def test_a_trace_without_spans_or_without_its_list_entry_is_not_complete(store, key, experiment_id):
-    one, other = trace(key, "one"), trace(key, "other")
-    list(store.write_traces(experiment_id, "run", [(one, [])]))
-    (entry,), _ = store._gateway.search_traces(
-        experiment_id, f"request_id = '{one.trace_id}'", None
-    )
-    store.delete_traces(experiment_id, [one.trace_id])
-    for tag in ("mlflow.trace.spansLocation", "mlflow.artifactLocation"):
-        del entry["tags"][tag]
-    store._gateway.start_trace(entry)
-    marks = {"evalkit.run": key, "evalkit.case": "other"}
-    store._gateway.send_spans(experiment_id, encode(other, marks))
-
+    one, late = trace(key, "one"), trace(key, "late", status="UNSET")
+    tracking = TracingClient(store.uri)
+    made = [
+        TraceInfo(
+            each.trace_id,
+            TraceLocation.from_experiment_id(experiment_id),
+            START_MS,
+            TraceState.OK,
+            tags={"evalkit.run": key, "evalkit.case": each.name, **more},
+        )
+        for each, more in ((one, {"evalkit.hash": one.content_hash}), (late, {}))
+    ]
+    for each in made:
+        tracking.start_trace(each)
     found = {each.case_id: each.complete for each in store.find_traces(experiment_id, key)}
-    assert found == {"one": False, "other": False}
-    list(store.write_traces(experiment_id, "run", [(one, []), (other, [])]))
+    assert found == {"one": False, "late": False}
+    list(store.write_traces(experiment_id, "run", [(one, []), (late, [])]))
     assert all(each.complete for each in store.find_traces(experiment_id, key))
 
 
 # -- recorded by the harness ------------------------------------------------------------------
 
 
-def recorded(store, experiment_id, name, **tags):
+def recorded(store, experiment_id, name, state=TraceState.OK):
     """A trace as MLflow's own tracing leaves it."""
-    one = replace(trace(name), tags={"eval_run_id": name, **tags})
-    info = {
-        "trace_id": one.trace_id,
-        "trace_location": {
-            "type": "MLFLOW_EXPERIMENT",
-            "mlflow_experiment": {"experiment_id": experiment_id},
-        },
-        "client_request_id": f"session {name}",
-        "request_time": "2026-07-09T10:00:00.123Z",
-        "execution_duration": "1.500s",
-        "state": "OK",
-        "request_preview": "hello",
-        "tags": one.tags,
-    }
-    store._gateway.start_trace(info)
-    return one
+    info = TraceInfo(
+        trace(name).trace_id,
+        TraceLocation.from_experiment_id(experiment_id),
+        START_MS,
+        state,
+        request_preview="hello",
+        client_request_id=f"session {name}",
+        execution_duration=1500,
+        tags={"eval_run_id": name},
+    )
+    return TracingClient(store.uri).start_trace(info)
 
 
 def test_recorded_traces_are_found_until_a_run_has_them(store, key, experiment_id, run_id):
@@ -407,7 +364,9 @@ def test_recorded_traces_are_found_until_a_run_has_them(store, key, experiment_i
     found = store.find_recorded(experiment_id)
     assert {each.trace_id for each in found} == {mine.trace_id, other.trace_id}
 
-    store.adopt_traces(run_id, {mine.trace_id: {"evalkit.run": key, "evalkit.case": "case-9"}})
+    store.adopt_traces(
+        experiment_id, run_id, {mine.trace_id: {"evalkit.run": key, "evalkit.case": "case-9"}}
+    )
     assert [each.trace_id for each in store.find_recorded(experiment_id)] == [other.trace_id]
     adopted = {each.case_id: each for each in store.find_traces(experiment_id, key)}["case-9"]
     assert adopted.complete
@@ -419,16 +378,5 @@ def test_recorded_traces_are_found_until_a_run_has_them(store, key, experiment_i
 
 
 def test_a_trace_still_being_recorded_is_left_alone(store, key, experiment_id):
-    one = recorded(store, experiment_id, key)
-    store._gateway.start_trace(
-        {
-            "trace_id": one.trace_id,
-            "trace_location": {
-                "type": "MLFLOW_EXPERIMENT",
-                "mlflow_experiment": {"experiment_id": experiment_id},
-            },
-            "request_time": "2026-07-09T10:00:00Z",
-            "state": "IN_PROGRESS",
-        }
-    )
+    recorded(store, experiment_id, key, TraceState.IN_PROGRESS)
     assert store.find_recorded(experiment_id) == []

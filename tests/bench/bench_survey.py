@@ -31,7 +31,7 @@ from typing import Any
 
 os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_MODEL_CATALOG_URI="")
 
-from evalkit.store import connect, observing
+from evalkit.store import connect, traces_read
 from evalkit.traces.report import opening
 from evalkit.traces.sample import survey
 
@@ -226,8 +226,8 @@ def page(uri: str) -> None:
     """Read every trace with its spans, and do nothing with them."""
     store = connect(uri)
     experiment_id = store.experiment(EXPERIMENT, create=True)
-    infos: Iterator[Any] = observing._infos(store._gateway, experiment_id, 10**6)
-    while some := [info.trace_id for info in islice(infos, observing.AT_A_TIME)]:
+    infos: Iterator[Any] = traces_read.search(store._gateway, experiment_id, "", 10**6)
+    while some := [info.trace_id for info in islice(infos, traces_read.AT_A_TIME)]:
         store._gateway.tracking.batch_get_traces(some)
 
 

@@ -281,7 +281,7 @@ def test_what_people_said_is_kept_through_a_change(evalkit, project, database_ur
         mlflow.say(case, "my view", case, who="ann", rationale="looked twice")
         mlflow.say(case, "ours", True)
     evalkit("pull-feedback", *RUN)
-    pulled = project.review.read_bytes()
+    pulled = said_in(project.review)
     change(project)
     for stage in ("log-results", "push-feedback"):
         assert evalkit(stage, *RUN).code == 0
@@ -291,7 +291,12 @@ def test_what_people_said_is_kept_through_a_change(evalkit, project, database_ur
         assert mlflow.values(case)["ours"] is True
     if change is not review_changed:
         assert evalkit("pull-feedback", *RUN).report["annotations"] == 6
-        assert project.review.read_bytes() == pulled
+        assert said_in(project.review) == pulled
+
+
+def said_in(review):
+    """The file without the ids of traces: one that changed is another one."""
+    return [line for line in review.read_text().splitlines() if "trace_id:" not in line]
 
 
 def test_the_trace_of_a_gone_case_stays_for_what_people_said_and_loses_its_scores(

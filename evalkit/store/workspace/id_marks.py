@@ -6,10 +6,9 @@ under that id, so that the rest of this package compares, updates and deletes as
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
-
-from evalkit.jsonable import Json
 
 if TYPE_CHECKING:
     from mlflow.entities import Assessment
@@ -18,18 +17,19 @@ ID_MARK = "evalkit.id"
 """Metadata key: the id by which evalkit knows an assessment."""
 
 
-def marked(row: Json, theirs: Mapping[str, str]) -> Json:
-    """An assessment in MLflow's JSON form as such a store takes it.
+def marked(row: Assessment, theirs: Mapping[str, str]) -> Assessment:
+    """An assessment as such a store takes it.
 
     Args:
         row: The assessment, under the id by which evalkit knows it; without one it gets no mark.
         theirs: The store's ids of what stands on its trace, by evalkit's.
     """
-    sent = {key: value for key, value in row.items() if key != "assessment_id"}
-    if own := row.get("assessment_id"):
-        sent["metadata"] = {**row.get("metadata", {}), ID_MARK: own}
-    if overridden := row.get("overrides"):
-        sent["overrides"] = theirs.get(overridden, overridden)
+    sent = copy.copy(row)
+    if row.assessment_id:
+        sent.metadata = {**(row.metadata or {}), ID_MARK: row.assessment_id}
+        sent.assessment_id = None
+    if row.overrides:
+        sent.overrides = theirs.get(row.overrides, row.overrides)
     return sent
 
 

@@ -6,25 +6,34 @@ by the traces' ids and by the tables' common name. Assessments have ids of the w
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 from mlflow.entities import Assessment as Entity
-from mlflow.entities import Trace, TraceData, TraceInfo
+from mlflow.entities import Span, Trace, TraceData, TraceInfo
 from mlflow.exceptions import MlflowTraceDataException
 
+from evalkit.entities import HASH_TAG, Assessment
+from evalkit.store.forms import assessment_of
 from evalkit.store.internals import (
     TRACE_DESTINATION,
     DatabricksTracingRestStore,
+    TraceJSONEncoder,
     parse_trace_id_v4,
 )
-from evalkit.store.wire import SPANS_LOCATION
-from evalkit.store.workspace.id_marks import ID_MARK, recognise
+from evalkit.store.traces_read import IN_STORE, SPANS_LOCATION
+from evalkit.store.workspace.id_marks import ID_MARK, marked, recognise
 
-IN_STORE = "TRACKING_STORE"
 FILES = "mlflow.artifactLocation"
 """Tag that the workspace sets: where the spans of a trace are kept."""
+
+KEPT_TAG = "evalkit.spans_kept"
+"""Tag that says of which version of a trace the file is; MLflow's own is not for clients to set."""
 
 AT_ONCE = 8
 """Spans of so many traces are fetched side by side; a workspace answers a hundred a second."""
@@ -39,19 +48,13 @@ class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow 
         super().__init__(partial(get_databricks_host_creds, uri))
         self._uri = uri
         self._infos: dict[str, TraceInfo] = {}
+        self._entered: dict[str, TraceInfo] = {}
         self._tables: dict[str, str | None] = {}
-
-    def entries(self, **asked: Any) -> tuple[list[TraceInfo], str | None]:
-        """Entries of traces as they are, but for the ids of evalkit's assessments."""
-        found, page = super().search_traces(**asked)
-        for info in found:
-            recognise(info.assessments)
-        return found, page
 
     def search_traces(
         self, *, locations: list[str], **asked: Any
     ) -> tuple[list[TraceInfo], str | None]:
-        """Entries of experiments' traces, which say that their spans can be had."""
+        """Entries of experiments' traces, which say whether their spans can be had."""
         places = [self.tables_of(each) or each for each in locations]
         found, page = super().search_traces(locations=places, **asked)
         return [self._noted(info) for info in found], page
@@ -81,7 +84,60 @@ class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow 
             found += super().batch_get_traces([info.trace_id for info in infos], table)
         return found
 
-    def said_of(self, trace_id: str) -> tuple[list[Entity], dict[str, str]]:
+    def start_trace(self, info: TraceInfo) -> TraceInfo:
+        """Create or merge a trace, then what is said of it, one by one."""
+        entered = super().start_trace(replace(info, assessments=[]))
+        self._entered[info.trace_id] = entered
+        if info.assessments:
+            said, _ = self._said_of(info.trace_id)
+            there = {each.assessment_id: assessment_of(each) for each in said}
+            for row in info.assessments:
+                self._say(row, there)
+        return entered
+
+    def _say(self, row: Entity, there: Mapping[str, Assessment | None]) -> None:
+        """Write what is not said of a trace yet, or is said otherwise."""
+        old, new = there.get(row.assessment_id), assessment_of(row)
+        if row.assessment_id not in there:
+            self.create_assessment(row)
+        elif old is None or new is None or new.says_the_same(old):
+            return
+        elif (old.source_type, old.source_id) == (new.source_type, new.source_id):
+            self.update_assessment(
+                row.trace_id,
+                row.assessment_id,
+                name=row.name,
+                feedback=row.feedback,
+                expectation=row.expectation,
+                rationale=row.rationale or "",
+                metadata=row.metadata or {},
+            )
+        else:  # who said it cannot be changed
+            self.delete_assessment(row.trace_id, row.assessment_id)
+            self.create_assessment(row)
+
+    def log_spans(self, location: str, spans: list[Span], tracking_uri: Any = None) -> list[Span]:
+        """Put each trace's spans into its file, which its entry names."""
+        del location, tracking_uri
+        for trace_id, some in groupby(spans, key=lambda span: span.trace_id):
+            entry = self._entered.pop(trace_id, None) or super().get_trace_info(trace_id)
+            data = json.dumps(
+                TraceData(list(some)).to_dict(), cls=TraceJSONEncoder, ensure_ascii=False
+            )
+            self.files_of(entry).upload_trace_data(data)
+            self.set_trace_tag(trace_id, KEPT_TAG, _version(entry.tags))
+        return spans
+
+    def create_assessment(self, assessment: Entity) -> Entity:
+        """Create one assessment.
+
+        MLflow's client for workspaces asks again where an answer is lost, which leaves two. They
+        have the same mark, so whoever compares what stands with what is wanted withdraws one.
+        """
+        theirs = self._said_of(assessment.trace_id)[1] if assessment.overrides else {}
+        return super().create_assessment(marked(assessment, theirs))
+
+    def _said_of(self, trace_id: str) -> tuple[list[Entity], dict[str, str]]:
         """The assessments of a trace, and the workspace's id of each by evalkit's."""
         said = super().get_trace_info(trace_id).assessments
         return said, recognise(said)
@@ -90,14 +146,16 @@ class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow 
         self, trace_id: str, assessment_id: str, *, metadata: dict[str, str], **said: Any
     ) -> Entity:
         """Update what evalkit knows by that id."""
-        _, theirs = self.said_of(trace_id)
+        _, theirs = self._said_of(trace_id)
         theirs_ = theirs.get(assessment_id, assessment_id)
         marks = {**metadata, ID_MARK: assessment_id}
-        return super().update_assessment(trace_id, theirs_, metadata=marks, **said)
+        updated = super().update_assessment(trace_id, theirs_, metadata=marks, **said)
+        recognise([updated])
+        return updated
 
     def delete_assessment(self, trace_id: str, assessment_id: str) -> None:
         """Delete what evalkit knows by that id."""
-        _, theirs = self.said_of(trace_id)
+        _, theirs = self._said_of(trace_id)
         super().delete_assessment(trace_id, theirs.get(assessment_id, assessment_id))
 
     def files_of(self, info: TraceInfo) -> Any:
@@ -112,7 +170,8 @@ class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow 
 
     def _noted(self, info: TraceInfo) -> TraceInfo:
         recognise(info.assessments)
-        if FILES in info.tags or table_of(info):
+        is_kept = HASH_TAG not in info.tags or info.tags.get(KEPT_TAG) == _version(info.tags)
+        if table_of(info) or (FILES in info.tags and is_kept):
             info.tags[SPANS_LOCATION] = IN_STORE
             self._infos[info.trace_id] = info
         return info
@@ -129,3 +188,8 @@ def table_of(info: TraceInfo) -> str | None:
     """The schema, or the prefix of the tables, of a trace in Unity Catalog; None elsewhere."""
     location, _ = parse_trace_id_v4(info.trace_id)
     return str(location) if location else None
+
+
+def _version(tags: Mapping[str, str]) -> str:
+    """Which version of a trace it is, by its tags; those of others have but one."""
+    return tags.get(HASH_TAG, "true")

@@ -1,0 +1,286 @@
+"""Traces as MLflow holds them: looked up by their marks, and looked at with their spans."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from evalkit.core.content import mapping_of
+from evalkit.core.observed import ObservedTrace
+from evalkit.core.spans import Span, Status
+from evalkit.entities import HASH_TAG, RECORDED_TAG, RUN_TAG, SOURCE_RUN, Assessment, StoredTrace
+from evalkit.errors import InputError, Problem, StoreError
+from evalkit.jsonable import Json
+from evalkit.store.failures import NOT_FOUND, Refused
+from evalkit.store.forms import COST, TOKEN_USAGE, assessment_of
+from evalkit.store.gateway import PAGE, Gateway
+from evalkit.store.naming import quoted
+from evalkit.store.stored_spans import all_of, outline_of
+
+if TYPE_CHECKING:
+    from mlflow.entities import Span as StoredSpan
+    from mlflow.entities import Trace as MlflowTrace
+    from mlflow.entities import TraceInfo
+
+AT_A_TIME = 25
+"""Traces whose spans are read with one request."""
+
+SPANS_LOCATION = "mlflow.trace.spansLocation"
+IN_STORE = "TRACKING_STORE"
+ELSEWHERE = "its spans lie among the artifacts, as older MLflow kept them"
+GONE = "its spans are not there"
+
+_IDS_AT_A_TIME = 100
+_IS_ID = re.compile(r"(?!.*\.\.)[\w.:/-]{1,250}")
+_STATES: dict[str, Status] = {"OK": "OK", "ERROR": "ERROR"}
+
+_Read = Callable[[Sequence["StoredSpan"]], tuple[Span, ...]]
+
+
+class TraceReader:
+    """The port's part that looks at traces, whoever recorded them."""
+
+    _gateway: Gateway
+
+    def find_traces(self, experiment_id: str, run_key: str) -> list[StoredTrace]:
+        """The traces of a run, whether evalkit wrote or adopted them; a request for every 500.
+
+        Raises:
+            StoreError: MLflow failed.
+        """
+        self._gateway.check_traces(experiment_id)
+        condition = f"tags.`{RUN_TAG}` = {quoted(run_key)}"
+        return list(map(_stored, search(self._gateway, experiment_id, condition)))
+
+    def find_recorded(self, experiment_id: str) -> list[StoredTrace]:
+        """The finished traces that the harness recorded itself and that no run has yet.
+
+        Raises:
+            StoreError: MLflow failed.
+        """
+        self._gateway.check_traces(experiment_id)
+        condition = f"tags.`{RECORDED_TAG}` != '' AND metadata.`{SOURCE_RUN}` IS NULL"
+        return [
+            _stored(info)
+            for info in search(self._gateway, experiment_id, condition)
+            if is_complete(info) and RUN_TAG not in info.tags
+        ]
+
+    def find_experiment(self, named: str) -> tuple[str, str] | None:
+        """Id and name of an experiment that is named by either; None where there is none.
+
+        Raises:
+            StoreError: MLflow failed.
+        """
+        tracking = self._gateway.tracking
+        with self._gateway.answering(f"looking for the experiment {named!r}"):
+            found = tracking.get_experiment_by_name(named)
+        if found is None and named.isdecimal():
+            asked = f"looking for the experiment {named}"
+            found = self._unless_gone(lambda: tracking.get_experiment(named), asked)
+        if found is None or found.lifecycle_stage != "active":
+            return None
+        return found.experiment_id, found.name
+
+    def observe(
+        self, experiment_id: str, *, most: int, outline: bool = False
+    ) -> Iterator[ObservedTrace]:
+        """The newest traces of an experiment with their spans, newest first, as they are read.
+
+        Args:
+            experiment_id: The experiment.
+            most: How many to read.
+            outline: Read inputs and outputs only of the first span at the top, and of the others
+                only tools and those that failed, which is several times as quick.
+
+        Raises:
+            StoreError: MLflow failed.
+        """
+        found = search(self._gateway, experiment_id, "", most)
+        while some := list(islice(found, AT_A_TIME)):
+            yield from self._with_spans(some, outline_of if outline else all_of)
+
+    def observe_one(self, trace_id: str) -> ObservedTrace:
+        """One trace with its spans.
+
+        Raises:
+            StoreError: there is no such trace, or MLflow failed.
+        """
+        with self._gateway.answering(f"reading the trace {trace_id}"):
+            info = self._gateway.tracking.get_trace_info(trace_id)
+        return next(self._with_spans([info], all_of))
+
+    def trace_of(self, experiment_id: str, trace_id: str) -> ObservedTrace:
+        """One trace of an experiment with its spans.
+
+        Raises:
+            InputError: the experiment has no such trace.
+            StoreError: MLflow failed.
+        """
+        return next(self._with_spans([self._info(experiment_id, trace_id)], all_of))
+
+    def whole_traces(self, experiment_id: str, trace_ids: Sequence[str]) -> Iterator[MlflowTrace]:
+        """Traces with all their spans as MLflow's own objects, in the order of their ids.
+
+        Those that are not there, are another experiment's, or have no spans in the tracking store,
+        are passed over; a few are in memory at a time.
+
+        Raises:
+            StoreError: MLflow failed.
+        """
+        for begin in range(0, len(trace_ids), AT_A_TIME):
+            wanted = trace_ids[begin : begin + AT_A_TIME]
+            with self._gateway.answering("reading whole traces"):
+                read = self._gateway.tracking.batch_get_traces(wanted)
+            found = {trace.info.trace_id: trace for trace in read}
+            ordered = (found[each] for each in wanted if each in found)
+            yield from (t for t in ordered if self._gateway.holds(experiment_id, t.info))
+
+    def _info(self, experiment_id: str, trace_id: str) -> TraceInfo:
+        """A trace of an experiment as MLflow lists it."""
+        info = None
+        if _IS_ID.fullmatch(trace_id):
+            tracking, asked = self._gateway.tracking, f"reading the trace {trace_id}"
+            info = self._unless_gone(lambda: tracking.get_trace_info(trace_id), asked)
+        with self._gateway.answering(f"looking whose trace {trace_id} is"):
+            if info is not None and self._gateway.holds(experiment_id, info):
+                return info
+        what = f"there is no trace {trace_id[:80]!r} in this experiment"
+        raise InputError(Problem(what, field="trace_id", fix="take an id from a search"))
+
+    def _unless_gone(self, ask: Callable[[], Any], doing: str) -> Any:
+        try:
+            with self._gateway.answering(doing):
+                return ask()
+        except Refused as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise
+
+    def _with_spans(self, infos: Sequence[TraceInfo], read: _Read) -> Iterator[ObservedTrace]:
+        stored = [i.trace_id for i in infos if i.tags.get(SPANS_LOCATION) == IN_STORE]
+        spans: dict[str, list[StoredSpan]] = {}
+        if stored:
+            with self._gateway.answering("reading spans"):
+                found = self._gateway.tracking.batch_get_traces(stored)
+            spans = {trace.info.trace_id: trace.data.spans for trace in found}
+        for info in infos:
+            own = read(spans.get(info.trace_id, ()))
+            unread = "" if own else GONE if info.trace_id in stored else ELSEWHERE
+            yield _observed(info, own, unread)
+
+
+def search(
+    gateway: Gateway, experiment_id: str, condition: str, most: int | None = None
+) -> Iterator[TraceInfo]:
+    """The newest traces that meet a condition in MLflow's search language, page by page."""
+    page: str | None = None
+    left = most
+    while left is None or left > 0:
+        with gateway.answering("looking for traces"):
+            found, page = gateway.tracking.search_traces(
+                locations=[experiment_id],
+                filter_string=condition or None,
+                max_results=PAGE if left is None else min(PAGE, left),
+                order_by=["timestamp_ms DESC"],
+                page_token=page,
+            )
+        yield from found
+        if not page:
+            return
+        left = None if left is None else left - len(found)
+
+
+def fetch(gateway: Gateway, experiment_id: str, trace_ids: Sequence[str]) -> dict[str, TraceInfo]:
+    """Traces as they are now, by id; without those that are gone."""
+    found: dict[str, TraceInfo] = {}
+    for begin in range(0, len(trace_ids), _IDS_AT_A_TIME):
+        ids = ", ".join(map(quoted, trace_ids[begin : begin + _IDS_AT_A_TIME]))
+        for info in search(gateway, experiment_id, f"request_id IN ({ids})"):
+            found[info.trace_id] = info
+    return found
+
+
+def present(gateway: Gateway, experiment_id: str, trace_ids: Sequence[str]) -> dict[str, TraceInfo]:
+    """Traces as they are now, by id.
+
+    Raises:
+        StoreError: one is gone, or MLflow failed.
+    """
+    found = fetch(gateway, experiment_id, trace_ids)
+    if gone := [each for each in trace_ids if each not in found]:
+        raise StoreError(
+            f"{len(gone)} of the traces are no longer in MLflow, such as {gone[0]};"
+            " run the same command again"
+        )
+    return found
+
+
+def is_complete(info: TraceInfo) -> bool:
+    """Whether whoever writes a trace is done with it."""
+    if RECORDED_TAG in info.tags:
+        return str(info.state.value) != "IN_PROGRESS"
+    return HASH_TAG in info.tags and SPANS_LOCATION in info.tags
+
+
+def assessments_of(info: TraceInfo) -> Iterator[Assessment]:
+    """What was said of a trace and counts: what somebody overrode has ``valid`` False."""
+    for each in info.assessments:
+        said = assessment_of(each)
+        if said is not None and said.valid:
+            yield replace(said, trace_id=info.trace_id)
+
+
+def run_of(info: TraceInfo) -> str:
+    """The run that evalkit logged a trace under; empty for what others recorded."""
+    return info.trace_metadata.get(SOURCE_RUN, "") if RUN_TAG in info.tags else ""
+
+
+def _stored(info: TraceInfo) -> StoredTrace:
+    return StoredTrace(
+        trace_id=info.trace_id,
+        tags=info.tags,
+        metadata=info.trace_metadata,
+        time_ms=info.request_time,
+        complete=is_complete(info),
+        assessments=tuple(filter(None, map(assessment_of, info.assessments))),
+    )
+
+
+def _observed(info: TraceInfo, spans: tuple[Span, ...], unread: str) -> ObservedTrace:
+    tokens = _object(info.trace_metadata.get(TOKEN_USAGE))
+    cost = _object(info.trace_metadata.get(COST)).get("total_cost")
+    return ObservedTrace(
+        info.trace_id,
+        info.tags.get("mlflow.traceName", ""),
+        info.request_time,
+        info.execution_duration,
+        _STATES.get(str(info.state.value), "UNSET"),
+        info.request_preview or "",
+        info.response_preview or "",
+        _count(tokens.get("input_tokens")),
+        _count(tokens.get("output_tokens")),
+        float(cost) if isinstance(cost, (int, float)) and math.isfinite(cost) else None,
+        spans,
+        unread,
+        tuple(assessments_of(info)),
+        run_of(info),
+    )
+
+
+def _object(text: str | None) -> Mapping[str, Json]:
+    """A JSON object in a trace's metadata; empty where whoever wrote it did otherwise."""
+    try:
+        return mapping_of(json.loads(text or "{}"))
+    except ValueError:
+        return {}
+
+
+def _count(value: Json) -> int | None:
+    is_count = isinstance(value, (int, float)) and math.isfinite(value) and value >= 0
+    return int(value) if is_count else None
