@@ -61,10 +61,10 @@ class Artifacts(Runs):
             listed = json.loads(run.tags.get(_TABLES_TAG, "[]"))
             new = [{"path": path, "type": "table"} for path in tables]
             tags[_TABLES_TAG] = json.dumps([*listed, *(e for e in new if e not in listed)])
-        with self._gateway.alone():
+        with self._client.alone():
             for path in sent:
                 self._send(run, path, contents[path])
-            self._log(run, [RunTag(k, v) for k, v in tags.items() if run.tags.get(k) != v])
+            self._log_batch(run, [RunTag(k, v) for k, v in tags.items() if run.tags.get(k) != v])
         return tuple(sent)
 
     def _send(self, run: StoredRun, path: str, content: bytes) -> None:
@@ -76,7 +76,7 @@ class Artifacts(Runs):
         with TemporaryDirectory(prefix="evalkit-") as scratch:
             local = Path(scratch, name)
             local.write_bytes(content)
-            with self._gateway.answering(f"sending the artifact {path}"):
+            with self._client.answering(f"sending the artifact {path}"):
                 repository = get_artifact_repository(run.artifact_uri, tracking_uri=self.uri)
                 try:
                     repository.log_artifact(str(local), folder or None)

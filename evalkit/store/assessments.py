@@ -12,8 +12,8 @@ from evalkit.core.notes import Note
 from evalkit.entities import MARKER, OWN_TAGS, SOURCE_RUN, Assessment, Changes
 from evalkit.errors import InputError
 from evalkit.jsonable import Json, derive_id
+from evalkit.store.client import Client
 from evalkit.store.forms import as_kept, entity
-from evalkit.store.gateway import Gateway
 from evalkit.store.masking import Masking
 from evalkit.store.traces_read import TraceReader, assessments_of, present
 
@@ -31,10 +31,10 @@ class Assessments(TraceReader, Masking):
         Raises:
             StoreError: a trace is gone, or MLflow failed; doing the same again finishes.
         """
-        with self._gateway.alone():
-            self._gateway.each(self._delete, changes.delete)
-            self._gateway.each(self._update, changes.update)
-            self._gateway.each(self._create, changes.create)
+        with self._client.alone():
+            self._client.each(self._delete, changes.delete)
+            self._client.each(self._update, changes.update)
+            self._client.each(self._create, changes.create)
 
     def annotate(self, trace_id: str, name: str, value: Json, rationale: str, who: str) -> None:
         """Leave feedback on a trace as a person does in MLflow's UI, with the time of now.
@@ -46,19 +46,19 @@ class Assessments(TraceReader, Masking):
         self._create(Assessment("", trace_id, name, value, "HUMAN", who, rationale, time_ms=now))
 
     def _create(self, assessment: Assessment) -> None:
-        with self._gateway.answering("writing an assessment"):
+        with self._client.answering("writing an assessment"):
             made = entity(as_kept(assessment))
         self._log(made)
 
     def _log(self, made: Entity) -> None:
-        with self._gateway.answering("writing an assessment"):
-            self._gateway.tracking.create_assessment(made)
+        with self._client.answering("writing an assessment"):
+            self._client.tracking.create_assessment(made)
 
     def _update(self, assessment: Assessment) -> None:
         """Change one in place; who said it cannot be changed, so then it is written anew."""
-        with self._gateway.answering("updating an assessment"):
+        with self._client.answering("updating an assessment"):
             made = entity(as_kept(assessment))
-            stands = self._gateway.tracking.update_assessment(
+            stands = self._client.tracking.update_assessment(
                 assessment.trace_id,
                 assessment.assessment_id,
                 name=made.name,
@@ -72,8 +72,8 @@ class Assessments(TraceReader, Masking):
             self._log(made)
 
     def _delete(self, assessment: Assessment) -> None:
-        with self._gateway.answering("deleting an assessment"):
-            self._gateway.tracking.delete_assessment(assessment.trace_id, assessment.assessment_id)
+        with self._client.answering("deleting an assessment"):
+            self._client.tracking.delete_assessment(assessment.trace_id, assessment.assessment_id)
 
     def adopt_traces(
         self, experiment_id: str, run_id: str, tags: Mapping[str, Mapping[str, str]]
@@ -88,10 +88,10 @@ class Assessments(TraceReader, Masking):
         Raises:
             StoreError: a trace is gone, or MLflow failed; doing the same again finishes.
         """
-        infos = present(self._gateway, experiment_id, list(tags))
+        infos = present(self._client, experiment_id, list(tags))
         masked = {each: self._mask(dict(own), "traces") for each, own in tags.items()}
-        with self._gateway.alone():
-            self._gateway.each(lambda each: self._adopt(infos[each], run_id, masked[each]), tags)
+        with self._client.alone():
+            self._client.each(lambda each: self._adopt(infos[each], run_id, masked[each]), tags)
 
     def supersede(
         self,
@@ -111,8 +111,8 @@ class Assessments(TraceReader, Masking):
             StoreError: MLflow failed; doing the same again finishes.
         """
         new_ids = [new for new, _ in successors.values()]
-        infos = present(self._gateway, experiment_id, list(dict.fromkeys([*successors, *new_ids])))
-        with self._gateway.alone():
+        infos = present(self._client, experiment_id, list(dict.fromkeys([*successors, *new_ids])))
+        with self._client.alone():
             for old, (new, marks) in successors.items():
                 left, there = infos[old], infos[new]
                 tags = {k: text for k, text in left.tags.items() if not k.startswith(OWN_TAGS)}
@@ -130,7 +130,7 @@ class Assessments(TraceReader, Masking):
         Raises:
             StoreError: MLflow failed.
         """
-        delete_traces(self._gateway, experiment_id, trace_ids)
+        delete_traces(self._client, experiment_id, trace_ids)
 
     def annotate_trace(self, experiment_id: str, note: Note) -> bool:
         """Note something on a trace, as an agent; False where just that is noted already.
@@ -147,10 +147,10 @@ class Assessments(TraceReader, Masking):
         if note.kind == "tag":
             if info.tags.get(note.name) == note.text:
                 return False
-            with self._gateway.answering("setting a tag"):
-                self._gateway.tracking.set_trace_tag(note.trace_id, note.name, note.text)
+            with self._client.answering("setting a tag"):
+                self._client.tracking.set_trace_tag(note.trace_id, note.name, note.text)
             return True
-        self._gateway.check_traces(experiment_id)
+        self._client.check_traces(experiment_id)
         wanted, said = note.assessment(round(time.time() * 1000)), list(assessments_of(info))
         if any(as_kept(wanted).says_the_same(each) for each in said):
             return False
@@ -168,16 +168,16 @@ class Assessments(TraceReader, Masking):
             request_preview=None,
             response_preview=None,
         )
-        with self._gateway.answering("writing a trace"):
-            self._gateway.tracking.start_trace(merged)
+        with self._client.answering("writing a trace"):
+            self._client.tracking.start_trace(merged)
 
 
-def delete_traces(gateway: Gateway, experiment_id: str, trace_ids: Sequence[str]) -> None:
+def delete_traces(client: Client, experiment_id: str, trace_ids: Sequence[str]) -> None:
     """Delete traces, a hundred at a time, which is what MLflow takes."""
     for begin in range(0, len(trace_ids), 100):
         some = list(trace_ids[begin : begin + 100])
-        with gateway.answering("deleting traces"):
-            gateway.tracking.delete_traces(experiment_id, trace_ids=some)
+        with client.answering("deleting traces"):
+            client.tracking.delete_traces(experiment_id, trace_ids=some)
 
 
 def _moved(left: TraceInfo, there: TraceInfo, without: Collection[str]) -> Iterator[Entity]:

@@ -10,8 +10,8 @@ from evalkit.core.dataset import Record, StoredRecord
 from evalkit.core.masking import mask_text
 from evalkit.core.mirror import CASE_TAG, digest_of
 from evalkit.errors import StoreError
-from evalkit.store.environment import once
-from evalkit.store.gateway import Gateway
+from evalkit.store.client import Client
+from evalkit.store.internals import once
 from evalkit.store.naming import json_text, quoted
 from evalkit.store.runs import Runs
 
@@ -59,10 +59,12 @@ class Rows(Protocol):
 class Datasets(Runs):
     """The port's part for datasets, which are named as people name them."""
 
+    _datasets: Rows
+
     @property
     def replaces_records(self) -> bool:
         """Whether a record that is written takes its row's place, and is not merged into it."""
-        return self._gateway.datasets.replaces
+        return self._datasets.replaces
 
     def records(self, dataset: str, experiment_id: str | None) -> tuple[StoredRecord, ...] | None:
         """The rows of a dataset; None where there is none of that name.
@@ -75,8 +77,8 @@ class Datasets(Runs):
             StoreError: several datasets of that name fit, or it is none to be mirrored into, or
                 MLflow failed.
         """
-        dataset_id = self._gateway.datasets.find(mask_text(dataset)[0], experiment_id)
-        return None if dataset_id is None else self._gateway.datasets.rows(dataset_id)
+        dataset_id = self._datasets.find(mask_text(dataset)[0], experiment_id)
+        return None if dataset_id is None else self._datasets.rows(dataset_id)
 
     def check_records(self, records: Sequence[Record]) -> None:
         """Make sure that a dataset can hold records as they are; MLflow is not asked.
@@ -84,7 +86,7 @@ class Datasets(Runs):
         Raises:
             InputError: names every one that a Databricks workspace would change or refuse.
         """
-        self._gateway.datasets.check(records)
+        self._datasets.check(records)
 
     def prepare_dataset(self, dataset: str, experiment_id: str) -> str:
         """Make the dataset where it is missing; its id.
@@ -92,8 +94,8 @@ class Datasets(Runs):
         Raises:
             StoreError: it cannot be made or used, or MLflow failed.
         """
-        datasets, dataset = self._gateway.datasets, mask_text(dataset)[0]
-        with self._gateway.alone():
+        datasets, dataset = self._datasets, mask_text(dataset)[0]
+        with self._client.alone():
             found = datasets.find(dataset, experiment_id)
             return datasets.create(dataset, experiment_id) if found is None else found
 
@@ -114,9 +116,9 @@ class Datasets(Runs):
             StoreError: MLflow failed; doing the same again finishes.
         """
         dataset_id = self.prepare_dataset(dataset, experiment_id)
-        with self._gateway.alone():
-            self._gateway.datasets.delete(dataset_id, delete)
-            self._gateway.datasets.write(dataset_id, upsert, say)
+        with self._client.alone():
+            self._datasets.delete(dataset_id, delete)
+            self._datasets.write(dataset_id, upsert, say)
 
     def link_dataset(
         self, run_id: str, experiment_id: str, name: str
@@ -133,7 +135,7 @@ class Datasets(Runs):
         """
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        run, datasets = self._run(run_id), self._gateway.datasets
+        run, datasets = self._run(run_id), self._datasets
         if run.datasets:
             return "was linked"
         dataset_id = datasets.find(name, experiment_id) if name else None
@@ -145,8 +147,8 @@ class Datasets(Runs):
             Dataset(name=name, digest=digest, source_type=kind, source=where),
             [InputTag("mlflow.data.context", "evaluation")],
         )
-        with self._gateway.alone(), self._gateway.answering("linking the dataset"):
-            self._gateway.tracking.log_inputs(run_id, [found])
+        with self._client.alone(), self._client.answering("linking the dataset"):
+            self._client.tracking.log_inputs(run_id, [found])
         self._runs[run_id] = replace(run, datasets=(name,))
         return "linked"
 
@@ -156,8 +158,8 @@ class KeptDatasets:
 
     replaces = False
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, client: Client) -> None:
+        self._client = client
 
     def find(self, name: str, experiment_id: str | None) -> str | None:
         """The id of the one that evalkit made, else of the only one; names may repeat in MLflow.
@@ -178,19 +180,19 @@ class KeptDatasets:
 
     def create(self, name: str, experiment_id: str) -> str:
         """Create a dataset and mark it as evalkit's, unless another process has just done so."""
-        tracking = self._gateway.tracking
-        with self._gateway.answering("creating the dataset"), once():
+        tracking = self._client.tracking
+        with self._client.answering("creating the dataset"), once():
             made = tracking.create_dataset(name, {OWN_TAG: name}, [experiment_id])
         stands, *others = self._called(name, experiment_id)[1] or [str(made.dataset_id)]
         for other in others:
-            with self._gateway.answering("taking back a dataset that was created twice"):
+            with self._client.answering("taking back a dataset that was created twice"):
                 tracking.delete_dataset(other)
         return stands
 
     def _called(self, name: str, experiment_id: str) -> tuple[list[str], list[str]]:
         """The ids of all of a name, and of those that evalkit made."""
-        with self._gateway.answering(f"looking for the dataset {name!r}"):
-            found = self._gateway.tracking.search_datasets(
+        with self._client.answering(f"looking for the dataset {name!r}"):
+            found = self._client.tracking.search_datasets(
                 experiment_ids=[experiment_id], filter_string=f"name = {quoted(name)}"
             )
             tags = {each.dataset_id: each.tags or {} for each in found}
@@ -201,8 +203,8 @@ class KeptDatasets:
         rows: list[StoredRecord] = []
         page: str | None = None
         while True:
-            with self._gateway.answering("reading the dataset"):
-                some, page = self._gateway.tracking._load_dataset_records(  # noqa: SLF001 - there is no public method that takes an id
+            with self._client.answering("reading the dataset"):
+                some, page = self._client.tracking._load_dataset_records(  # noqa: SLF001 - there is no public method that takes an id
                     dataset_id, max_results=1000, page_token=page
                 )
             rows += [
@@ -225,15 +227,15 @@ class KeptDatasets:
         """Delete rows."""
         for begin in range(0, len(record_ids), _ROWS_AT_A_TIME):
             some = list(record_ids[begin : begin + _ROWS_AT_A_TIME])
-            with self._gateway.answering("deleting rows of the dataset"):
-                self._gateway.tracking.delete_dataset_records(dataset_id, some)
+            with self._client.answering("deleting rows of the dataset"):
+                self._client.tracking.delete_dataset_records(dataset_id, some)
 
     def write(self, dataset_id: str, records: Sequence[Record], say: Callable[[str], None]) -> None:
         """Write records; the case id goes into the row's tags."""
         done = 0
         for rows in _portions(records):
-            with self._gateway.answering(f"writing rows of the dataset ({done} are written)"):
-                self._gateway.tracking.upsert_dataset_records(dataset_id, rows)
+            with self._client.answering(f"writing rows of the dataset ({done} are written)"):
+                self._client.tracking.upsert_dataset_records(dataset_id, rows)
             done += len(rows)
             if done < len(records):
                 say(f"  {done} of {len(records)} rows written")

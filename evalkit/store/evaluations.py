@@ -16,6 +16,7 @@ from evalkit.entities import SOURCE_RUN, Assessment
 from evalkit.errors import StoreError
 from evalkit.jsonable import Json, canonical, derive_id
 from evalkit.store.assessments import delete_traces
+from evalkit.store.datasets import Datasets
 from evalkit.store.forms import as_kept, base64_of, entity
 from evalkit.store.naming import quoted
 from evalkit.store.scorers_and_issues import ScorersAndIssues
@@ -35,7 +36,7 @@ Said: TypeAlias = tuple[str, str, Json, str, str]
 """What a scorer said: the scorer, the name of the value, the value, why, and what went wrong."""
 
 
-class Evaluations(ScorersAndIssues):
+class Evaluations(Datasets, ScorersAndIssues):
     """Evaluations, and what belongs to them: datasets, scorers, issues."""
 
     def write_evaluation(
@@ -62,20 +63,20 @@ class Evaluations(ScorersAndIssues):
         Raises:
             StoreError: MLflow failed, or kept less than was given; doing the same again finishes.
         """
-        gateway, given = self._gateway, 0
+        client, given = self._client, 0
         for begin in range(0, len(traces), AT_A_TIME):
             copies = [
                 _copy(_masked(trace, self._mask), run_id, experiment_id, said[trace.info.trace_id])
                 for trace in traces[begin : begin + AT_A_TIME]
             ]
             given += sum(len(entry.assessments) for entry, _ in copies)
-            with gateway.alone(), gateway.answering("writing the evaluation's traces"):
+            with client.alone(), client.answering("writing the evaluation's traces"):
                 spans = [span for _, found in copies for span in found]
-                gateway.tracking.log_spans(experiment_id, spans)
+                client.tracking.log_spans(experiment_id, spans)
                 for entry, _ in copies:
-                    gateway.tracking.start_trace(entry)
+                    client.tracking.start_trace(entry)
         condition = f"metadata.`{SOURCE_RUN}` = {quoted(run_id)}"
-        found = search(gateway, experiment_id, condition)
+        found = search(client, experiment_id, condition)
         kept = sum(len(entry.assessments) for entry in found)
         if kept < given:
             raise StoreError(
@@ -100,16 +101,16 @@ class Evaluations(ScorersAndIssues):
         """
         from mlflow.entities import ViewType
 
-        gateway = self._gateway
+        client = self._client
         condition = f"attributes.run_name = {quoted(name)} AND attributes.status = 'RUNNING'"
-        with gateway.alone(), gateway.answering("looking for runs that were killed"):
-            found = gateway.tracking.search_runs([experiment_id], condition, ViewType.ACTIVE_ONLY)
+        with client.alone(), client.answering("looking for runs that were killed"):
+            found = client.tracking.search_runs([experiment_id], condition, ViewType.ACTIVE_ONLY)
             killed = [run.info.run_id for run in found if run.data.tags.get(KEY_TAG) != but]
             for run_id in killed:
                 condition = f"metadata.`{SOURCE_RUN}` = {quoted(run_id)}"
-                copies = [each.trace_id for each in search(gateway, experiment_id, condition)]
-                delete_traces(gateway, experiment_id, copies)
-                gateway.tracking.delete_run(run_id)
+                copies = [each.trace_id for each in search(client, experiment_id, condition)]
+                delete_traces(client, experiment_id, copies)
+                client.tracking.delete_run(run_id)
         return killed
 
     def dataset_of_traces(self, name: str, experiment_id: str, traces: Sequence[Trace]) -> str:
@@ -123,13 +124,13 @@ class Evaluations(ScorersAndIssues):
         Raises:
             StoreError: MLflow failed.
         """
-        if is_workspace(self._gateway.uri):
+        if is_workspace(self._client.uri):
             return ""
         records = [_record(_masked(trace, self._mask)) for trace in traces]
-        tracking = self._gateway.tracking
-        with self._gateway.alone(), self._gateway.answering(f"writing the dataset {name!r}"):
-            found = self._gateway.datasets.find(name, experiment_id)
-            dataset_id = found or self._gateway.datasets.create(name, experiment_id)
+        tracking = self._client.tracking
+        with self._client.alone(), self._client.answering(f"writing the dataset {name!r}"):
+            found = self._datasets.find(name, experiment_id)
+            dataset_id = found or self._datasets.create(name, experiment_id)
             # MLflow fails on an object that comes after an answer that is text (3.17, 3.18)
             records.sort(key=lambda record: not isinstance(record["outputs"], dict))
             schema = json.loads(tracking.get_dataset(dataset_id).schema or "{}")

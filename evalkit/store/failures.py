@@ -1,4 +1,8 @@
-"""What goes wrong between evalkit and MLflow, said so that a person knows what to do next."""
+"""What goes wrong between evalkit and MLflow, said so that a person knows what to do next.
+
+Each answer of a server is looked at before anybody believes it: a proxy answers in MLflow's place,
+with 200 too, and its page is no error to MLflow's own client.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 from evalkit.core.tracking import is_workspace, without_password
 from evalkit.errors import StoreError
@@ -32,21 +37,28 @@ _ADVICE_DELETED = "see in MLflow's UI whether it was deleted, then run the same 
 _ADVICE_GONE = "see whether the server still runs, then run the same command again"
 _ADVICE_TLS = "set MLFLOW_TRACKING_SERVER_CERT_PATH to the certificate of the server's authority"
 
-BAD_REQUEST = 400
 NOT_FOUND = 404
 _SERVER_ERRORS = 500
 
 _LONGEST = 300
 """Characters of MLflow's own message that are repeated; servers send whole pages of HTML."""
 
+_NO_JSON = re.compile(
+    r"API request to endpoint (\S+) failed with error code (\d+) != \d+\. Response body: '(.*)'",
+    re.DOTALL,
+)
+"""What MLflow's client says of an answer that is no JSON."""
+
+_SPANS = "/v1/traces"
+_IN_JSON = re.compile(r"/api/\d\.\d/mlflow(-artifacts/artifacts$|/)")
+_SENT_FILES = "/mlflow-artifacts/artifacts/"
+
 
 class Refused(StoreError):
     """MLflow answered, and did not do what it was asked.
 
-    Attributes:
-        status: The HTTP status, or the one that MLflow's error stands for.
-        code: MLflow's name of the error, such as ``RESOURCE_DOES_NOT_EXIST``; may be empty.
-        said: MLflow's own message, in short.
+    ``status`` is the HTTP status, or the one that MLflow's error stands for; ``code`` its name,
+    such as ``RESOURCE_DOES_NOT_EXIST``, if it has one; ``said`` MLflow's own message, in short.
     """
 
     def __init__(self, where: str, doing: str, status: int, code: str, message: str) -> None:
@@ -103,11 +115,7 @@ class NotMlflow(StoreError):
 
 
 class Unanswered(StoreError):
-    """MLflow stopped answering, or the way to it is broken.
-
-    Attributes:
-        is_absence: Whether nobody is there, as far as can be seen from here.
-    """
+    """MLflow stopped answering, or the way to it is broken."""
 
     def __init__(self, where: str, doing: str, cause: BaseException) -> None:
         self.is_absence = is_absence(cause)
@@ -162,6 +170,8 @@ def _from_mlflow(where: str, doing: str, error: Any) -> StoreError:
     if cause is not None:
         return Unanswered(where, doing, cause)
     message = str(getattr(error, "message", error))
+    if found := _NO_JSON.match(message):  # by something before MLflow, which has no codes
+        return Refused(where, f"{found[1]} ({doing})", int(found[2]), "", plain(found[3]))
     return Refused(where, doing, error.get_http_status_code(), error.error_code or "", message)
 
 
@@ -199,29 +209,23 @@ def plain(text: str) -> str:
     return " ".join(re.sub(r"<[^>]*>", " ", text).split())
 
 
-_SILENT = "it stayed silent"
-_SIGNS = (
-    ("Connection refused", "the connection was refused"),
-    ("resolve", "its name cannot be resolved"),
-    ("Name or service", "its name cannot be resolved"),
-    ("getaddrinfo", "its name cannot be resolved"),
-    ("unreachable", "there is no way to it"),
-    ("reset", "the connection was cut"),
-    ("aborted", "the connection was cut"),
-    ("broken", "the connection was cut"),
-    ("timed out", _SILENT),
-)
-_ABSENT = {
-    "the connection was refused",
-    "its name cannot be resolved",
-    "there is no way to it",
-    _SILENT,
+_SILENT, _CUT = "it stayed silent", "the connection was cut"
+_SIGNS = {
+    "Connection refused": "the connection was refused",
+    "resolve": "its name cannot be resolved",
+    "Name or service": "its name cannot be resolved",
+    "getaddrinfo": "its name cannot be resolved",
+    "unreachable": "there is no way to it",
+    "reset": _CUT,
+    "aborted": _CUT,
+    "broken": _CUT,
+    "timed out": _SILENT,
 }
 
 
 def is_absence(cause: BaseException) -> bool:
     """Whether a failed connection says that nobody is there, and not that somebody said no."""
-    return reason(cause) in _ABSENT
+    return reason(cause) in {*_SIGNS.values()} - {_CUT}
 
 
 def reason(cause: BaseException) -> str:
@@ -233,5 +237,60 @@ def reason(cause: BaseException) -> str:
         return _SILENT
     if is_tls(cause):
         return "its certificate is not trusted"
-    found = next((words for sign, words in _SIGNS if sign in text), None)
+    found = next((words for sign, words in _SIGNS.items() if sign in text), None)
     return found or " ".join(text.split())[:_LONGEST] or type(cause).__name__
+
+
+def watch_answers() -> None:
+    """Have every answer to a request of MLflow's client in this process looked at."""
+    from evalkit.store.internals import http_request, request_utils
+
+    del http_request  # imported first, for it brings the other
+    made: Any = request_utils._get_request_session  # noqa: SLF001 - MLflow offers no hook of its own
+    if hasattr(made, "__wrapped__"):
+        return
+
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        session = made(*args, **kwargs)
+        if _look_at not in session.hooks["response"]:
+            session.hooks["response"].append(_look_at)
+        return session
+
+    watched.__wrapped__ = made  # type: ignore[attr-defined]
+    request_utils._get_request_session = watched  # noqa: SLF001
+
+
+def _look_at(answer: Any, **_: Any) -> None:
+    """Refuse what no MLflow server says where it has done what it was asked.
+
+    Raises:
+        NotMlflow: it is a page, nothing, or leads to another place.
+    """
+    request = answer.request
+    asked = urlsplit(answer.url)
+    is_json = bool(_IN_JSON.search(asked.path))
+    is_file = request.method == "PUT" and _SENT_FILES in asked.path
+    if not (is_json or is_file or asked.path.endswith(_SPANS)):
+        return
+    if answer.is_redirect:
+        to = urlsplit(urljoin(answer.url, answer.headers["Location"]))
+        said = (
+            "" if to.path == asked.path else f"a redirection to {to.scheme}://{to.netloc}{to.path}"
+        )
+    elif answer.ok:
+        said = "" if is_file and not answer.content else _oddity(answer, is_json or is_file)
+    else:
+        return
+    if said:
+        server = f"{asked.scheme}://{asked.netloc}"
+        raise NotMlflow(server, f"{request.method} {asked.path}", answer.status_code, said)
+
+
+def _oddity(answer: Any, is_json: bool) -> str:
+    """What an answer is instead of MLflow's; empty where it may be MLflow's."""
+    kind = answer.headers.get("Content-Type", "").partition(";")[0]
+    body = answer.content.lstrip()
+    fits = body[:1] == b"{" if is_json else kind in {"application/x-protobuf", "application/json"}
+    if fits and kind != "text/html":
+        return ""
+    return f"{kind or 'no content type'}: {plain(answer.text)[:80]!r}" if body else "nothing"

@@ -5,18 +5,21 @@ A server is asked before MLflow is imported: where none runs, nobody waits for t
 
 from __future__ import annotations
 
+import configparser
+import os
 import re
 import sqlite3
+import threading
 import time
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote
 
 from evalkit.core.tracking import is_workspace, without_password
 from evalkit.errors import StoreAbsent, StoreError
-from evalkit.store import environment
 from evalkit.store.failures import (
     Refused,
     Unanswered,
@@ -26,8 +29,6 @@ from evalkit.store.failures import (
     plain,
     reason,
 )
-from evalkit.store.waiting import within
-from evalkit.store.workspace.knocking import ask_workspace
 
 if TYPE_CHECKING:
     import requests
@@ -37,6 +38,11 @@ OLDEST = (3, 13)
 
 Those before fail for good when an assessment is added, or count a trace's tokens several times.
 """
+
+_SETTINGS = "__settings__"
+"""The section of the SDK's file that names the profile to take where none is named."""
+
+T = TypeVar("T")
 
 _LEAST_S = 1.0
 """Seconds the second question gets, however long the first one and the import took."""
@@ -49,10 +55,8 @@ _MUCH = 4096
 class Reachability:
     """What ``evalkit check`` says about the tracking URI.
 
-    Attributes:
-        ok: Whether the other stages would work with it, as far as can be seen from outside.
-        detail: One line for people: what was found, or why not.
-        version: MLflow's version where a server told it.
+    Whether the other stages would work with it, as far as can be seen from outside; one line for
+    people that says what was found, or why not; and MLflow's version where a server told it.
     """
 
     ok: bool
@@ -61,12 +65,7 @@ class Reachability:
 
 
 def probe(uri: str, *, timeout_s: float = 4.0) -> Reachability:
-    """Look, without changing anything, whether MLflow can be reached; never raises.
-
-    Args:
-        uri: The tracking URI.
-        timeout_s: Seconds to wait for a server.
-    """
+    """Look, without changing anything, whether MLflow can be reached; never raises."""
     try:
         if is_server(uri):
             version = ask_server(uri, timeout_s=timeout_s)
@@ -112,14 +111,10 @@ def sqlite_path(uri: str) -> Path | None:
 
 
 def check_sqlite(path: Path, *, to_write: bool = False) -> None:
-    """Make sure that a file, if it is there, is an SQLite database that can be opened.
+    """Make sure that a file, if it is there, is a database that can be opened, or written to now.
 
     MLflow itself would try for minutes. It is opened for writing, so that SQLite rolls back what
     a killed process left half written.
-
-    Args:
-        path: The file.
-        to_write: Make sure, too, that it can be written to now.
 
     Raises:
         StoreError: it cannot be opened, or is something else.
@@ -153,11 +148,9 @@ def ask_server(uri: str, *, timeout_s: float) -> str:
     status, text = within(timeout_s, uri, lambda: _anonymous(uri, timeout_s))
     if status != 200 or not _parts(text):  # noqa: PLR2004 - HTTP's OK
         left = max(timeout_s - (time.monotonic() - begun), _LEAST_S)
-        environment.prepare()
         from evalkit.store.internals import http_request
 
         del http_request  # imported for its seconds, which are not the server's
-
         status, text = within(left, uri, lambda: _known(uri, left))
     where = without_password(uri)
     if status != 200:  # noqa: PLR2004 - HTTP's OK
@@ -227,3 +220,78 @@ def _beginning(answer: requests.Response) -> str:
 def _parts(text: str) -> tuple[int, ...]:
     found = re.match(r"\s*(\d+)\.(\d+)[\w.+-]*\s*$", text)
     return (int(found[1]), int(found[2])) if found else ()
+
+
+def ask_workspace(uri: str, *, timeout_s: float) -> str:
+    """Knock at a Databricks workspace, whose SDK would try for minutes; its address, if known.
+
+    Whatever answers will do: credentials are the SDK's affair, and where it finds the host by other
+    ways than the environment and its file of profiles, as on Databricks, nobody is asked.
+
+    Raises:
+        StoreAbsent: nobody answers in time.
+        StoreError: what is configured is no address, or no secure connection comes about.
+    """
+    import requests
+
+    host = _workspace_host(uri, os.environ)
+    if not host:
+        return ""
+
+    def knock() -> None:
+        try:
+            requests.head(host, timeout=timeout_s, allow_redirects=False).close()
+        except (requests.RequestException, ValueError) as error:
+            if is_absence(error):
+                said = f"the workspace at {host} is not reachable: {reason(error)}"
+                raise StoreAbsent(said) from error
+            if is_tls(error) or not isinstance(error, requests.ConnectionError):
+                raise StoreError(
+                    f"{host} cannot be used as a workspace ({reason(error)}):"
+                    " see DATABRICKS_HOST, or the host of the profile"
+                ) from error
+
+    within(timeout_s, host, knock)
+    return host
+
+
+def _workspace_host(uri: str, environment: Mapping[str, str]) -> str:
+    """The address of a workspace by the environment or the SDK's profiles; empty if by neither."""
+    named = uri.partition("databricks://")[2] or environment.get("DATABRICKS_CONFIG_PROFILE", "")
+    host = "" if named else environment.get("DATABRICKS_HOST", "")
+    if not host:
+        # a profile has what stands in it, and nothing from one called DEFAULT
+        profiles = configparser.ConfigParser(interpolation=None, default_section="")
+        file = environment.get("DATABRICKS_CONFIG_FILE") or "~/.databrickscfg"
+        try:
+            profiles.read(Path(file).expanduser(), encoding="utf-8")
+            named = named or profiles.get(_SETTINGS, "default_profile", fallback="DEFAULT")
+            host = profiles.get(named, "host", fallback="")
+        except (configparser.Error, UnicodeDecodeError, RuntimeError):
+            return ""  # the SDK says what is wrong with it
+    return host if not host or "://" in host else f"https://{host}"
+
+
+def within(seconds: float, uri: str, ask: Callable[[], T]) -> T:
+    """The answer of ``ask``, or StoreAbsent when it takes longer than ``seconds``.
+
+    Neither a name that takes long to resolve nor a server that sends a byte now and then ends by a
+    timeout of the socket.
+    """
+    answers: list[T] = []
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            answers.append(ask())
+        except BaseException as error:  # noqa: BLE001 - raised again by the waiting thread
+            failures.append(error)
+
+    thread = threading.Thread(target=run, daemon=True, name="evalkit-probe")
+    thread.start()
+    thread.join(seconds)
+    if failures:
+        raise failures[0]
+    if not answers:
+        raise StoreAbsent(f"MLflow at {without_password(uri)} is not reachable: it stayed silent")
+    return answers[0]

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from evalkit.core.describe import KEY_TAG, QUALITY_CRITERIA_TAG
-from evalkit.store.environment import once
+from evalkit.store.client import Client
 from evalkit.store.failures import Refused
-from evalkit.store.gateway import Gateway
+from evalkit.store.internals import once
 from evalkit.store.masking import Masking
 from evalkit.store.naming import PARAM_LIMIT, RUN_TAG_LIMIT, fit_name, fit_value, quoted
 
@@ -92,7 +92,7 @@ class Runs(Masking):
     """The port's part for experiments and runs; it remembers the runs that it has read."""
 
     uri: str
-    _gateway: Gateway
+    _client: Client
     _runs: dict[str, StoredRun]
 
     def find_run(self, experiment_id: str, key: str) -> StoredRun | None:
@@ -108,8 +108,8 @@ class Runs(Masking):
         from mlflow.entities import ViewType
 
         condition = f"tags.`{KEY_TAG}` = {quoted(key)}"
-        with self._gateway.answering("looking for the run"):
-            found = self._gateway.tracking.search_runs(
+        with self._client.answering("looking for the run"):
+            found = self._client.tracking.search_runs(
                 [experiment_id], condition, ViewType.ACTIVE_ONLY
             )
         runs = sorted(map(_stored, found), key=lambda run: run.run_id)
@@ -118,8 +118,8 @@ class Runs(Masking):
 
     def _run(self, run_id: str) -> StoredRun:
         if run_id not in self._runs:
-            with self._gateway.answering("reading the run"):
-                self._runs[run_id] = _stored(self._gateway.tracking.get_run(run_id))
+            with self._client.answering("reading the run"):
+                self._runs[run_id] = _stored(self._client.tracking.get_run(run_id))
         return self._runs[run_id]
 
     def skill_of(self, run_id: str) -> str:
@@ -152,20 +152,20 @@ class Runs(Masking):
             metrics=[(self._mask(name, "metrics"), value) for name, value in record.metrics],
         )
         notes: list[str] = []
-        with self._gateway.alone():
+        with self._client.alone():
             found = self.find_run(experiment_id, record.key)
             run = found or self._create_run(experiment_id, record)
             lacking, stale = _differences(record, run, notes)
             for name in stale:
-                with self._gateway.answering("deleting a tag of the run"):
-                    self._gateway.tracking.delete_tag(run.run_id, name)
-            self._log(run, lacking)
+                with self._client.answering("deleting a tag of the run"):
+                    self._client.tracking.delete_tag(run.run_id, name)
+            self._log_batch(run, lacking)
             moved = run.end_ms != record.end_ms and not record.is_time_inferred
             ended = run.status != record.status or moved
             if ended:
-                with self._gateway.answering("ending the run"):
+                with self._client.answering("ending the run"):
                     status = Status.from_string(record.status)
-                    self._gateway.tracking.update_run_info(run.run_id, status, record.end_ms, None)
+                    self._client.tracking.update_run_info(run.run_id, status, record.end_ms, None)
         others = sorted(set(run.metrics) - {fit_name(name) for name, _ in record.metrics})
         written = found is None or ended or bool(lacking)
         return WrittenRun(run.run_id, found is None, written, tuple(notes), tuple(others))
@@ -174,24 +174,24 @@ class Runs(Masking):
         from mlflow.entities import RunTag
 
         tags = [RunTag(KEY_TAG, fit_value(record.key, RUN_TAG_LIMIT))]
-        with self._gateway.answering("creating the run"), once():
-            made = self._gateway.tracking.create_run(
+        with self._client.answering("creating the run"), once():
+            made = self._client.tracking.create_run(
                 experiment_id, "", record.start_ms, tags, record.name
             )
         # two that began together have created one each by now: both keep the smallest
         stands, *others = self._runs_of(experiment_id, record.key) or [_stored(made)]
         for other in others:
-            with self._gateway.answering("taking back a run that was created twice"):
-                self._gateway.tracking.delete_run(other.run_id)
+            with self._client.answering("taking back a run that was created twice"):
+                self._client.tracking.delete_run(other.run_id)
         return stands
 
-    def _log(self, run: StoredRun, lacking: Sequence[Any]) -> None:
+    def _log_batch(self, run: StoredRun, lacking: Sequence[Any]) -> None:
         """Write params, metrics and tags in portions that MLflow takes."""
         from mlflow.entities import Metric, Param, RunTag
 
         for some in _portions(lacking):
-            with self._gateway.answering("writing params, metrics and tags"):
-                self._gateway.tracking.log_batch(
+            with self._client.answering("writing params, metrics and tags"):
+                self._client.tracking.log_batch(
                     run.run_id,
                     *([e for e in some if isinstance(e, kind)] for kind in (Metric, Param, RunTag)),
                 )

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evalkit.core.tracking import is_workspace
 from evalkit.errors import StoreError
-from evalkit.jsonable import Json
-from evalkit.store.gateway import Gateway
+from evalkit.store.client import Client
+from evalkit.store.masking import Masking
 
 CUSTOM_SCORERS = "MLFLOW_SERVER_ENABLE_CUSTOM_SCORERS"
 
 
-class ScorersAndIssues:
+class ScorersAndIssues(Masking):
     """Registered scorers, and issues with their evidence."""
 
-    _gateway: Gateway
-    _mask: Callable[[Json, str], Json]
+    _client: Client
 
     def register_scorers(self, experiment_id: str, serialized: Mapping[str, str]) -> dict[str, str]:
         """Register scorers and judges where they are not registered as they are.
@@ -33,13 +32,13 @@ class ScorersAndIssues:
         Returns:
             Why MLflow does not hold one, by its name; empty where it does.
         """
-        gateway, said = self._gateway, dict[str, str]()
-        if is_workspace(gateway.uri):
+        client, said = self._client, dict[str, str]()
+        if is_workspace(client.uri):
             return dict.fromkeys(serialized, "in a workspace its owner has to register it")
         allowed = os.environ.get(CUSTOM_SCORERS, "").casefold() in ("true", "1")
         try:
-            with gateway.answering("listing scorers"):
-                listed = gateway.tracking.list_scorers(experiment_id)
+            with client.answering("listing scorers"):
+                listed = client.tracking.list_scorers(experiment_id)
             there = {each.scorer_name: json.loads(each._serialized_scorer) for each in listed}  # noqa: SLF001 - the public property builds what it describes
         except StoreError as error:  # a store that holds none
             return dict.fromkeys(serialized, str(error))
@@ -48,12 +47,12 @@ class ScorersAndIssues:
             said[name] = ""
             if not wanted:
                 said[name] = "it is none that MLflow knows"
-            elif wanted.get("call_source") and not allowed and gateway.uri.startswith("sqlite"):
+            elif wanted.get("call_source") and not allowed and client.uri.startswith("sqlite"):
                 said[name] = f"MLflow takes code only where {CUSTOM_SCORERS} is true"
             elif there.get(name) != wanted:
                 try:
-                    with gateway.answering("registering a scorer"):
-                        gateway.tracking.register_scorer(experiment_id, name, json.dumps(wanted))
+                    with client.answering("registering a scorer"):
+                        client.tracking.register_scorer(experiment_id, name, json.dumps(wanted))
                 except StoreError as error:  # such as a judge whose model this store does not allow
                     said[name] = str(error)
         return said
@@ -77,9 +76,9 @@ class ScorersAndIssues:
         """
         from mlflow.entities import AssessmentSource, IssueReference
 
-        tracking = self._gateway.tracking
+        tracking = self._client.tracking
         name, description = self._mask([name, description], "issues")
-        with self._gateway.answering(f"writing the issue {name!r}"):
+        with self._client.answering(f"writing the issue {name!r}"):
             found = [i for i in tracking.search_issues(experiment_id) if i.name == name]
             issue = (
                 found[0]

@@ -16,9 +16,9 @@ from evalkit.core.spans import Span, Status
 from evalkit.entities import HASH_TAG, RECORDED_TAG, RUN_TAG, SOURCE_RUN, Assessment, StoredTrace
 from evalkit.errors import InputError, Problem, StoreError
 from evalkit.jsonable import Json
+from evalkit.store.client import PAGE, Client
 from evalkit.store.failures import NOT_FOUND, Refused
 from evalkit.store.forms import COST, TOKEN_USAGE, assessment_of
-from evalkit.store.gateway import PAGE, Gateway
 from evalkit.store.naming import quoted
 from evalkit.store.stored_spans import all_of, outline_of
 
@@ -45,7 +45,7 @@ _Read = Callable[[Sequence["StoredSpan"]], tuple[Span, ...]]
 class TraceReader:
     """The port's part that looks at traces, whoever recorded them."""
 
-    _gateway: Gateway
+    _client: Client
 
     def find_traces(self, experiment_id: str, run_key: str) -> list[StoredTrace]:
         """The traces of a run, whether evalkit wrote or adopted them; a request for every 500.
@@ -53,9 +53,9 @@ class TraceReader:
         Raises:
             StoreError: MLflow failed.
         """
-        self._gateway.check_traces(experiment_id)
+        self._client.check_traces(experiment_id)
         condition = f"tags.`{RUN_TAG}` = {quoted(run_key)}"
-        return list(map(_stored, search(self._gateway, experiment_id, condition)))
+        return list(map(_stored, search(self._client, experiment_id, condition)))
 
     def find_recorded(self, experiment_id: str) -> list[StoredTrace]:
         """The finished traces that the harness recorded itself and that no run has yet.
@@ -63,11 +63,11 @@ class TraceReader:
         Raises:
             StoreError: MLflow failed.
         """
-        self._gateway.check_traces(experiment_id)
+        self._client.check_traces(experiment_id)
         condition = f"tags.`{RECORDED_TAG}` != '' AND metadata.`{SOURCE_RUN}` IS NULL"
         return [
             _stored(info)
-            for info in search(self._gateway, experiment_id, condition)
+            for info in search(self._client, experiment_id, condition)
             if is_complete(info) and RUN_TAG not in info.tags
         ]
 
@@ -77,8 +77,8 @@ class TraceReader:
         Raises:
             StoreError: MLflow failed.
         """
-        tracking = self._gateway.tracking
-        with self._gateway.answering(f"looking for the experiment {named!r}"):
+        tracking = self._client.tracking
+        with self._client.answering(f"looking for the experiment {named!r}"):
             found = tracking.get_experiment_by_name(named)
         if found is None and named.isdecimal():
             asked = f"looking for the experiment {named}"
@@ -101,7 +101,7 @@ class TraceReader:
         Raises:
             StoreError: MLflow failed.
         """
-        found = search(self._gateway, experiment_id, "", most)
+        found = search(self._client, experiment_id, "", most)
         while some := list(islice(found, AT_A_TIME)):
             yield from self._with_spans(some, outline_of if outline else all_of)
 
@@ -111,8 +111,8 @@ class TraceReader:
         Raises:
             StoreError: there is no such trace, or MLflow failed.
         """
-        with self._gateway.answering(f"reading the trace {trace_id}"):
-            info = self._gateway.tracking.get_trace_info(trace_id)
+        with self._client.answering(f"reading the trace {trace_id}"):
+            info = self._client.tracking.get_trace_info(trace_id)
         return next(self._with_spans([info], all_of))
 
     def trace_of(self, experiment_id: str, trace_id: str) -> ObservedTrace:
@@ -135,27 +135,27 @@ class TraceReader:
         """
         for begin in range(0, len(trace_ids), AT_A_TIME):
             wanted = trace_ids[begin : begin + AT_A_TIME]
-            with self._gateway.answering("reading whole traces"):
-                read = self._gateway.tracking.batch_get_traces(wanted)
+            with self._client.answering("reading whole traces"):
+                read = self._client.tracking.batch_get_traces(wanted)
             found = {trace.info.trace_id: trace for trace in read}
             ordered = (found[each] for each in wanted if each in found)
-            yield from (t for t in ordered if self._gateway.holds(experiment_id, t.info))
+            yield from (t for t in ordered if self._client.holds(experiment_id, t.info))
 
     def _info(self, experiment_id: str, trace_id: str) -> TraceInfo:
         """A trace of an experiment as MLflow lists it."""
         info = None
         if _IS_ID.fullmatch(trace_id):
-            tracking, asked = self._gateway.tracking, f"reading the trace {trace_id}"
+            tracking, asked = self._client.tracking, f"reading the trace {trace_id}"
             info = self._unless_gone(lambda: tracking.get_trace_info(trace_id), asked)
-        with self._gateway.answering(f"looking whose trace {trace_id} is"):
-            if info is not None and self._gateway.holds(experiment_id, info):
+        with self._client.answering(f"looking whose trace {trace_id} is"):
+            if info is not None and self._client.holds(experiment_id, info):
                 return info
         what = f"there is no trace {trace_id[:80]!r} in this experiment"
         raise InputError(Problem(what, field="trace_id", fix="take an id from a search"))
 
     def _unless_gone(self, ask: Callable[[], Any], doing: str) -> Any:
         try:
-            with self._gateway.answering(doing):
+            with self._client.answering(doing):
                 return ask()
         except Refused as error:
             if error.status == NOT_FOUND:
@@ -166,8 +166,8 @@ class TraceReader:
         stored = [i.trace_id for i in infos if i.tags.get(SPANS_LOCATION) == IN_STORE]
         spans: dict[str, list[StoredSpan]] = {}
         if stored:
-            with self._gateway.answering("reading spans"):
-                found = self._gateway.tracking.batch_get_traces(stored)
+            with self._client.answering("reading spans"):
+                found = self._client.tracking.batch_get_traces(stored)
             spans = {trace.info.trace_id: trace.data.spans for trace in found}
         for info in infos:
             own = read(spans.get(info.trace_id, ()))
@@ -176,14 +176,14 @@ class TraceReader:
 
 
 def search(
-    gateway: Gateway, experiment_id: str, condition: str, most: int | None = None
+    client: Client, experiment_id: str, condition: str, most: int | None = None
 ) -> Iterator[TraceInfo]:
     """The newest traces that meet a condition in MLflow's search language, page by page."""
     page: str | None = None
     left = most
     while left is None or left > 0:
-        with gateway.answering("looking for traces"):
-            found, page = gateway.tracking.search_traces(
+        with client.answering("looking for traces"):
+            found, page = client.tracking.search_traces(
                 locations=[experiment_id],
                 filter_string=condition or None,
                 max_results=PAGE if left is None else min(PAGE, left),
@@ -196,23 +196,23 @@ def search(
         left = None if left is None else left - len(found)
 
 
-def fetch(gateway: Gateway, experiment_id: str, trace_ids: Sequence[str]) -> dict[str, TraceInfo]:
+def fetch(client: Client, experiment_id: str, trace_ids: Sequence[str]) -> dict[str, TraceInfo]:
     """Traces as they are now, by id; without those that are gone."""
     found: dict[str, TraceInfo] = {}
     for begin in range(0, len(trace_ids), _IDS_AT_A_TIME):
         ids = ", ".join(map(quoted, trace_ids[begin : begin + _IDS_AT_A_TIME]))
-        for info in search(gateway, experiment_id, f"request_id IN ({ids})"):
+        for info in search(client, experiment_id, f"request_id IN ({ids})"):
             found[info.trace_id] = info
     return found
 
 
-def present(gateway: Gateway, experiment_id: str, trace_ids: Sequence[str]) -> dict[str, TraceInfo]:
+def present(client: Client, experiment_id: str, trace_ids: Sequence[str]) -> dict[str, TraceInfo]:
     """Traces as they are now, by id.
 
     Raises:
         StoreError: one is gone, or MLflow failed.
     """
-    found = fetch(gateway, experiment_id, trace_ids)
+    found = fetch(client, experiment_id, trace_ids)
     if gone := [each for each in trace_ids if each not in found]:
         raise StoreError(
             f"{len(gone)} of the traces are no longer in MLflow, such as {gone[0]};"

@@ -17,9 +17,9 @@ from evalkit.core.spans import Trace
 from evalkit.entities import CASE_TAG, RUN_TAG, Assessment
 from evalkit.errors import StoreError
 from evalkit.store.assessments import Assessments, delete_traces
+from evalkit.store.client import Client
 from evalkit.store.failures import Refused
 from evalkit.store.forms import entry_of, is_overwritten, spans_of
-from evalkit.store.gateway import Gateway
 from evalkit.store.traces_read import SPANS_LOCATION, fetch
 
 if TYPE_CHECKING:
@@ -85,10 +85,10 @@ class TraceWriter(Assessments):
         Raises:
             StoreError: MLflow failed as a whole; says how many traces stood by then.
         """
-        batch, done = _Batch(self._gateway, experiment_id), 0
+        batch, done = _Batch(self._client, experiment_id), 0
         masked = ((self._masked_trace(trace), wanted) for trace, wanted in items)
         try:
-            with self._gateway.alone():
+            with self._client.alone():
                 for written in batch.write(masked, run_id):
                     done += not written.error
                     yield written
@@ -111,9 +111,9 @@ class TraceWriter(Assessments):
             StoreError: MLflow failed; doing the same again finishes.
         """
         masked = [(self._masked_trace(trace), wanted) for trace, wanted in items]
-        there = fetch(self._gateway, experiment_id, [trace.trace_id for trace, _ in masked])
+        there = fetch(self._client, experiment_id, [trace.trace_id for trace, _ in masked])
         new = [item for item in masked if not _stands(there.get(item[0].trace_id), item[0])]
-        for written in _Batch(self._gateway, experiment_id).write(new, None):
+        for written in _Batch(self._client, experiment_id).write(new, None):
             if written.error:
                 raise StoreError(written.error)
         return len(new)
@@ -124,13 +124,13 @@ class _Batch:
     """Traces that are written together, one batch after the other.
 
     Attributes:
-        gateway: The way into MLflow.
+        client: The way into MLflow.
         experiment_id: The experiment they go to.
         refused: The traces that MLflow does not take, by id, and why.
         in_a_row: How many were refused since one was taken.
     """
 
-    gateway: Gateway
+    client: Client
     experiment_id: str
     refused: dict[str, str] = field(default_factory=dict)
     in_a_row: int = 0
@@ -145,7 +145,7 @@ class _Batch:
         size = 0
         for trace, wanted in items:
             try:
-                with self.gateway.answering("writing a trace"):
+                with self.client.answering("writing a trace"):
                     ready = self._ready(trace, wanted, run_id)
             except Refused as error:
                 yield Written(trace.trace_id, str(error))
@@ -160,7 +160,7 @@ class _Batch:
         yield from self._write(some)
 
     def _ready(self, trace: Trace, wanted: Sequence[Assessment], run_id: str | None) -> _Ready:
-        spans = list(spans_of(trace, layered=self.gateway.layered))
+        spans = list(spans_of(trace, layered=self.client.layered))
         info, notices = entry_of(trace, self.experiment_id, run_id, wanted)
         if not is_overwritten(trace):
             return _Ready(info, spans, None, notices)
@@ -168,7 +168,7 @@ class _Batch:
         return _Ready(replace(info, tags=marks, assessments=[]), spans, info, notices)
 
     def _write(self, batch: Sequence[_Ready]) -> Iterator[Written]:
-        tracking = self.gateway.tracking
+        tracking = self.client.tracking
         self._each(batch, lambda each: self._ask(tracking.start_trace, each.first))
         try:
             self._send([span for each in self._going(batch) for span in each.spans])
@@ -181,19 +181,19 @@ class _Batch:
         self._each(late, lambda each: self._ask(tracking.start_trace, each.last))
         ids = [each.first.trace_id for each in batch]
         half = [each for each in ids if each in self.refused]
-        delete_traces(self.gateway, self.experiment_id, half)
+        delete_traces(self.client, self.experiment_id, half)
         for each in batch:
             trace_id = each.first.trace_id
             yield Written(trace_id, self.refused.get(trace_id, ""), each.notices)
 
     def _ask(self, do: Callable[[Any], Any], info: Any) -> None:
-        with self.gateway.answering("writing a trace"):
+        with self.client.answering("writing a trace"):
             do(info)
 
     def _send(self, spans: Iterable[tuple[Span, int]]) -> None:
-        for some in _portions(spans, self.gateway.span_bytes):
-            with self.gateway.answering("writing spans"):
-                self.gateway.tracking.log_spans(self.experiment_id, some)
+        for some in _portions(spans, self.client.span_bytes):
+            with self.client.answering("writing spans"):
+                self.client.tracking.log_spans(self.experiment_id, some)
 
     def _going(self, batch: Iterable[_Ready]) -> list[_Ready]:
         return [each for each in batch if each.first.trace_id not in self.refused]
@@ -209,7 +209,7 @@ class _Batch:
             return None
 
         going = self._going(batch)
-        for ready, error in zip(going, self.gateway.each(attempt, going), strict=True):
+        for ready, error in zip(going, self.client.each(attempt, going), strict=True):
             self.in_a_row = self.in_a_row + 1 if error else 0
             if error:
                 self.refused[ready.first.trace_id] = str(error)

@@ -12,7 +12,7 @@ def test_what_was_said_comes_with_a_trace_and_what_was_overridden_does_not(
 ):
     trace_id = agent.answer("Where is it?")
     judge = AssessmentSource("LLM_JUDGE", "judge")
-    tracking = store._gateway.tracking
+    tracking = store._client.tracking
     said = Feedback(trace_id=trace_id, name="correct", value=False, source=judge, rationale="no")
     first = tracking.create_assessment(said)
     (trace,) = store.observe(experiment_id, most=5)
@@ -64,7 +64,7 @@ def test_the_same_said_twice_is_noted_once(store, experiment_id, agent, kind, va
     note = Note(trace_id, kind, "topic", value, "as the steps show" if kind != "tag" else "")
     assert [store.annotate_trace(experiment_id, note) for _ in range(2)] == [True, False]
     trace = store.trace_of(experiment_id, trace_id)
-    info = store._gateway.tracking.get_trace_info(trace_id)
+    info = store._client.tracking.get_trace_info(trace_id)
     if kind == "tag":
         assert (info.tags["topic"], trace.assessments) == ("late parcel", ())
         return
@@ -111,4 +111,4 @@ def test_traces_of_other_experiments_are_neither_shown_nor_annotated(store, expe
         store.trace_of(other, trace_id)
     with pytest.raises(InputError, match="in this experiment"):
         store.annotate_trace(other, Note(trace_id, "tag", "topic", "parcel"))
-    assert "topic" not in store._gateway.tracking.get_trace_info(trace_id).tags
+    assert "topic" not in store._client.tracking.get_trace_info(trace_id).tags

@@ -74,7 +74,7 @@ def test_named_rows_are_deleted_and_all_others_stay(store, name, experiment_id):
     (foreign,) = MlflowClient(store.uri).search_datasets(
         experiment_ids=[experiment_id], filter_string=f'name = "{name}"'
     )
-    store._gateway.tracking.upsert_dataset_records(
+    store._client.tracking.upsert_dataset_records(
         foreign.dataset_id, [{"inputs": {"prompt": "a person's"}, "expectations": {}}]
     )
     ids = {r.tags.get("evalkit.case"): r.record_id for r in store.records(name, experiment_id)}
@@ -100,7 +100,7 @@ def test_of_several_datasets_evalkits_own_in_this_experiment_is_used(store, name
     client.create_dataset(name, experiment_id=[experiment_id])
     own = client.create_dataset(name, experiment_id=[experiment_id], tags={"evalkit.dataset": name})
     store.apply_records(name, experiment_id, delete=(), upsert=records(1))
-    rows, _ = store._gateway.tracking._load_dataset_records(own.dataset_id, max_results=10)
+    rows, _ = store._client.tracking._load_dataset_records(own.dataset_id, max_results=10)
     assert len(rows) == 1
 
 

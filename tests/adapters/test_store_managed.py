@@ -195,17 +195,6 @@ def test_a_token_that_is_not_accepted_is_said_so(store, workspace, experiment_id
     assert "Config:" not in str(refused.value)
 
 
-def test_two_who_log_a_run_at_once_take_nothing_from_each_other(experiment_id):
-    made = {
-        connect("databricks")._gateway.create_run(experiment_id, "r", 7, {"evalkit.key": "k"})[0]
-        for _ in range(2)
-    }
-    runs = MlflowClient("databricks").search_runs([experiment_id])
-    assert {run.info.run_id for run in runs} == made
-    assert len(made) == 2
-    assert connect("databricks").find_run(experiment_id, "k").run_id == min(made)
-
-
 @pytest.mark.parametrize("times", [1, 2, 9])
 def test_spans_that_are_refused_are_sent_again_or_named(
     store, experiment_id, run_id, workspace, one, times

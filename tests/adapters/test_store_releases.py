@@ -29,7 +29,6 @@ def test_a_release_that_was_not_tried_is_named_once_and_works(
     "moved",
     [
         "mlflow.tracking._tracking_service.utils._get_store",
-        "mlflow.protos.service_pb2.TraceInfoV3",
         "mlflow.store.artifact.artifact_repository_registry.get_artifact_repository",
     ],
 )

@@ -160,7 +160,7 @@ FAULTS = [
     ("log-results", "refuse", 7),
     ("log-results", "swallow", 9),
     ("log-results", "cut", 12),
-    ("push-feedback", "refuse", 4),
+    ("push-feedback", "refuse", 3),
 ]
 
 

@@ -1,13 +1,19 @@
-"""MLflow's own store for a Databricks workspace, where evalkit's other stores can be put for it.
+"""The MLflow that a Databricks workspace has of its own, and what is different about it.
 
-Spans are kept in cloud storage, one file a trace, or in tables of Unity Catalog, which are reached
-by the traces' ids and by the tables' common name. Assessments have ids of the workspace's own.
+Spans are kept in cloud storage, one file a trace, which MLflow's own code reads and puts there, or
+in tables of Unity Catalog, which are only read: they are reached by the traces' ids and by the
+tables' common name. Assessments get ids of the workspace's own. What evalkit writes carries in its
+metadata the id that evalkit derived; read back, it is put under that id, so that all else compares,
+updates and deletes as it does anywhere. Datasets are tables: see ``tables``.
 """
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Mapping
+import logging
+import sys
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -16,18 +22,25 @@ from typing import Any
 
 from mlflow.entities import Assessment as Entity
 from mlflow.entities import Span, Trace, TraceData, TraceInfo
-from mlflow.exceptions import MlflowTraceDataException
+from mlflow.exceptions import MlflowException, MlflowTraceDataException
 
 from evalkit.entities import HASH_TAG, Assessment
+from evalkit.errors import StoreError
+from evalkit.store.client import Client
 from evalkit.store.forms import assessment_of
 from evalkit.store.internals import (
     TRACE_DESTINATION,
     DatabricksTracingRestStore,
     TraceJSONEncoder,
+    add_databricks_profile_info_to_artifact_uri,
+    get_artifact_repository,
+    get_databricks_host_creds,
     parse_trace_id_v4,
 )
 from evalkit.store.traces_read import IN_STORE, SPANS_LOCATION
-from evalkit.store.workspace.id_marks import ID_MARK, marked, recognise
+
+ID_MARK = "evalkit.id"
+"""Metadata key: the id by which evalkit knows an assessment."""
 
 FILES = "mlflow.artifactLocation"
 """Tag that the workspace sets: where the spans of a trace are kept."""
@@ -39,12 +52,48 @@ AT_ONCE = 8
 """Spans of so many traces are fetched side by side; a workspace answers a hundred a second."""
 
 
+class WorkspaceMlflow(Client):
+    """A workspace's own MLflow: reading traces, and writing runs and traces."""
+
+    layered = False
+    span_bytes = sys.maxsize  # a trace has one file
+
+    def __init__(self, uri: str) -> None:
+        """Open it; a StoreError where nothing says which one, or as whom."""
+        # told at length otherwise that it tries older ways, before it says that none works
+        logging.getLogger("mlflow.utils.databricks_utils").setLevel(logging.ERROR)
+        try:
+            super().__init__(uri, ManagedStore(uri))
+            self.tracking.get_host_creds()
+        except MlflowException as error:
+            raise StoreError(
+                f"there is no way into the Databricks workspace of {uri}: set DATABRICKS_HOST and"
+                " DATABRICKS_TOKEN, or log in (databricks auth login) and name the profile"
+                " (--tracking-uri databricks://PROFILE)"
+            ) from error
+
+    def check_traces(self, experiment_id: str) -> None:
+        """Refuse an experiment whose traces go to tables of Unity Catalog, before it gets a run."""
+        with self.answering("looking where the experiment keeps its traces"):
+            tables = self.tracking.tables_of(experiment_id)
+        if tables:
+            raise StoreError(
+                f"the experiment {experiment_id} keeps its traces in tables of Unity Catalog"
+                f" ({tables}), which evalkit reads and does not write: name another experiment for"
+                " results (mlflow.experiment in eval.yaml) and for the agent's own traces"
+            )
+
+    def holds(self, experiment_id: str, info: TraceInfo) -> bool:
+        """Whether a trace is an experiment's; traces in tables do not say whose they are."""
+        if tables := table_of(info):
+            return bool(self.tracking.tables_of(experiment_id) == tables)
+        return super().holds(experiment_id, info)
+
+
 class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow is not annotated
     """MLflow's store for a workspace, with the spans where those of a server are."""
 
     def __init__(self, uri: str) -> None:
-        from evalkit.store.internals import get_databricks_host_creds
-
         super().__init__(partial(get_databricks_host_creds, uri))
         self._uri = uri
         self._infos: dict[str, TraceInfo] = {}
@@ -160,11 +209,6 @@ class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow 
 
     def files_of(self, info: TraceInfo) -> Any:
         """MLflow's way to the file with a trace's spans."""
-        from evalkit.store.internals import (
-            add_databricks_profile_info_to_artifact_uri,
-            get_artifact_repository,
-        )
-
         place = add_databricks_profile_info_to_artifact_uri(info.tags[FILES], self._uri)
         return get_artifact_repository(place)
 
@@ -193,3 +237,41 @@ def table_of(info: TraceInfo) -> str | None:
 def _version(tags: Mapping[str, str]) -> str:
     """Which version of a trace it is, by its tags; those of others have but one."""
     return tags.get(HASH_TAG, "true")
+
+
+def marked(row: Entity, theirs: Mapping[str, str]) -> Entity:
+    """An assessment as such a store takes it.
+
+    Args:
+        row: The assessment, under the id by which evalkit knows it; without one it gets no mark.
+        theirs: The store's ids of what stands on its trace, by evalkit's.
+    """
+    sent = copy.copy(row)
+    if row.assessment_id:
+        sent.metadata = {**(row.metadata or {}), ID_MARK: row.assessment_id}
+        sent.assessment_id = None
+    if row.overrides:
+        sent.overrides = theirs.get(row.overrides, row.overrides)
+    return sent
+
+
+def recognise(said: Sequence[Entity]) -> dict[str, str]:
+    """Put the assessments of a trace under the ids that they are marked with, in place.
+
+    Of several with the same mark, as two writers at once leave them, the oldest gets the id. The
+    others keep the store's, so that they are found to be too many, and withdrawn.
+
+    Returns:
+        The store's id of each, by the id that it has now.
+    """
+    theirs: dict[str, str] = {}
+    for each in sorted(said, key=lambda each: each.create_time_ms or 0):
+        given = str(each.assessment_id)
+        mark = each.metadata.pop(ID_MARK, "") if each.metadata else ""
+        each.assessment_id = mark if mark and mark not in theirs else given
+        theirs[each.assessment_id] = given
+    ours = {given: own for own, given in theirs.items()}
+    for each in said:
+        if each.overrides:
+            each.overrides = ours.get(each.overrides, each.overrides)
+    return theirs

@@ -1,0 +1,170 @@
+"""The way into an MLflow: its tracking URI opened, and MLflow's own store for what is behind it.
+
+Nearly all goes through that store, which speaks to a database as to a server; where they differ,
+they say so here. What MLflow has inside and does not document comes from ``internals``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from evalkit.errors import StoreAbsent
+from evalkit.store.failures import Unanswered, answering, watch_answers
+from evalkit.store.internals import prepare
+from evalkit.store.probe import (
+    ask_server,
+    check_sqlite,
+    is_server,
+    sqlite_path,
+    within,
+)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+PAGE = 500
+"""Traces a search returns at a time; MLflow refuses more."""
+
+
+class Client:
+    """An open MLflow.
+
+    Attributes:
+        uri: The tracking URI.
+        tracking: MLflow's own tracking store.
+        workers: Threads that may write at a time.
+        layered: Whether it unwraps one layer of attributes that are JSON text.
+        span_bytes: Bytes of spans that go in one request.
+    """
+
+    workers = 4
+    layered = True
+    span_bytes = 4_000_000
+
+    def __init__(self, uri: str, tracking: Any, folder: Path | None = None) -> None:
+        """Take MLflow's store, and the folder of its database where it is a file."""
+        self.uri, self.tracking, self._folder = uri, tracking, folder
+
+    def answering(self, doing: str) -> AbstractContextManager[None]:
+        """Turn MLflow's exceptions into StoreError while ``doing`` something."""
+        return answering(self.uri, doing)
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Wait until no other process of this machine writes here, where it is known who does."""
+        return nullcontext() if self._folder is None else _alone_in(self._folder)
+
+    def check_traces(self, experiment_id: str) -> None:
+        """Refuse an experiment whose traces can only be read."""
+
+    def holds(self, experiment_id: str, info: Any) -> bool:
+        """Whether a trace, as MLflow lists it, is an experiment's."""
+        return bool(info.experiment_id == experiment_id)
+
+    def each(self, do: Callable[[T], R], items: Iterable[T]) -> list[R]:
+        """Do something with each, ``workers`` at a time; the first failure ends it."""
+        if self.workers == 1:
+            return [do(each) for each in items]
+        with ThreadPoolExecutor(self.workers, thread_name_prefix="evalkit-store") as pool:
+            return list(pool.map(do, items))
+
+
+class Database(Client):
+    """A database that MLflow's own store opens in this process."""
+
+    workers = 1  # its transactions queue up anyway, and each thread holds two connections
+
+    def __init__(self, uri: str, timeout_s: float) -> None:
+        """Open it; a file of SQLite is made where it is missing."""
+        # told about at length otherwise, whenever a store is made
+        for name in ("alembic", "mlflow.store.db.utils"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        path = sqlite_path(uri)
+        folder = artifacts = None
+        if path is not None:
+            check_sqlite(path)
+            # beside the database, and not wherever the command was called
+            folder = path.absolute().parent
+            artifacts = str(folder / "mlruns")
+        with answering(uri, "opening it"):
+            from evalkit.store.internals import get_store, unwraps_json
+
+            if path is None:
+                _knock(uri, timeout_s)
+            elif artifacts and not (path.exists() and path.stat().st_size):
+                _make_database(path, artifacts)
+            super().__init__(uri, get_store(uri, artifacts), folder)
+            self.layered = unwraps_json()
+
+
+def open_client(uri: str, *, timeout_s: float) -> Client:
+    """Open the server or database behind a tracking URI.
+
+    Raises:
+        StoreAbsent: nobody answers there.
+        StoreError: something is there that cannot be used.
+    """
+    prepare()
+    if is_server(uri):
+        ask_server(uri, timeout_s=timeout_s)
+        watch_answers()
+        with answering(uri, "opening it"):
+            from evalkit.store.internals import get_store
+
+            return Client(uri, get_store(uri))
+    return Database(uri, timeout_s)
+
+
+def _knock(uri: str, timeout_s: float) -> None:
+    """Connect once: MLflow itself would retry for minutes what cannot work."""
+    import sqlalchemy
+
+    def connect() -> None:
+        sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool).connect().close()
+
+    try:
+        with answering(uri, "opening it"):
+            within(timeout_s, uri, connect)
+    except Unanswered as error:
+        raise StoreAbsent(str(error)) from error
+
+
+def _make_database(path: Path, artifacts: str) -> None:
+    """Make MLflow's tables in a new file, which takes the path's place when all are there.
+
+    MLflow makes them one by one, and cannot go on where a kill has cut that short. What a kill
+    leaves here is a file beside it, which the next call replaces; two at once take turns.
+    """
+    from evalkit.store.internals import SqlAlchemyStore
+
+    target = path.resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f".{target.name}.new")
+    with _alone_in(target.parent):
+        if target.exists() and target.stat().st_size:
+            return
+        beside.unlink(missing_ok=True)
+        SqlAlchemyStore(f"sqlite:///{beside}", artifacts).engine.dispose()
+        beside.replace(target)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other process of this machine is in here, where the system has such locks."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

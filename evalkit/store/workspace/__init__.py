@@ -1,1 +1,0 @@
-"""The MLflow that a Databricks workspace has of its own, and what is different about it."""
