@@ -32,9 +32,9 @@ class Assessments(TraceReader, Masking):
             StoreError: a trace is gone, or MLflow failed; doing the same again finishes.
         """
         with self._client.alone():
-            self._client.each(self._delete, changes.delete)
-            self._client.each(self._update, changes.update)
-            self._client.each(self._create, changes.create)
+            self._client.each(self._unsay, changes.delete)
+            self._client.each(self._rejudge, changes.update)
+            self._client.each(self._judge, changes.create)
 
     def annotate(self, trace_id: str, name: str, value: Json, rationale: str, who: str) -> None:
         """Leave feedback on a trace as a person does in MLflow's UI, with the time of now.
@@ -43,19 +43,23 @@ class Assessments(TraceReader, Masking):
             StoreError: MLflow failed.
         """
         now = round(time.time() * 1000)
-        self._create(Assessment("", trace_id, name, value, "HUMAN", who, rationale, time_ms=now))
+        self._judge(Assessment("", trace_id, name, value, "HUMAN", who, rationale, time_ms=now))
 
-    def _create(self, assessment: Assessment) -> None:
+    def _judge(self, assessment: Assessment) -> None:
         with self._client.answering("writing an assessment"):
             made = entity(as_kept(assessment))
-        self._log(made)
+        self._say(made)
 
-    def _log(self, made: Entity) -> None:
+    def _say(self, made: Entity) -> None:
         with self._client.answering("writing an assessment"):
             self._client.tracking.create_assessment(made)
 
-    def _update(self, assessment: Assessment) -> None:
-        """Change one in place; who said it cannot be changed, so then it is written anew."""
+    def _rejudge(self, assessment: Assessment) -> None:
+        """Change one in place.
+
+        MLflow changes neither who said it nor removes metadata: then it is written anew, unless a
+        person overrode it.
+        """
         with self._client.answering("updating an assessment"):
             made = entity(as_kept(assessment))
             stands = self._client.tracking.update_assessment(
@@ -67,11 +71,12 @@ class Assessments(TraceReader, Masking):
                 rationale=made.rationale or "",
                 metadata=dict(made.metadata or {}),
             )
-        if stands.valid is not False and stands.source != made.source:
-            self._delete(assessment)
-            self._log(made)
+        kept = (stands.source, stands.metadata, stands.rationale)
+        if stands.valid is not False and kept != (made.source, made.metadata, made.rationale):
+            self._unsay(assessment)
+            self._say(made)
 
-    def _delete(self, assessment: Assessment) -> None:
+    def _unsay(self, assessment: Assessment) -> None:
         with self._client.answering("deleting an assessment"):
             self._client.tracking.delete_assessment(assessment.trace_id, assessment.assessment_id)
 
@@ -121,7 +126,7 @@ class Assessments(TraceReader, Masking):
                 if run_id and not tags.items() <= there.tags.items():
                     self._adopt(there, run_id, tags)
                 for row in _moved(left, there, without):
-                    self._log(row)
+                    self._say(row)
             self.delete_traces(experiment_id, list(successors))
 
     def delete_traces(self, experiment_id: str, trace_ids: Sequence[str]) -> None:
@@ -155,7 +160,7 @@ class Assessments(TraceReader, Masking):
         if any(as_kept(wanted).says_the_same(each) for each in said):
             return False
         is_there = any(each.assessment_id == wanted.assessment_id for each in said)
-        (self._update if is_there else self._create)(wanted)
+        (self._rejudge if is_there else self._judge)(wanted)
         return True
 
     def _adopt(self, info: TraceInfo, run_id: str, tags: Mapping[str, str]) -> None:

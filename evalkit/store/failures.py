@@ -152,7 +152,8 @@ def answering(uri: str, doing: str) -> Iterator[None]:
         ) from error
     except json.JSONDecodeError as error:
         raise NotMlflow(where, f"to {doing}", 200, repr(plain(error.doc)[:80])) from error
-    except (requests.RequestException, SQLAlchemyError, OSError) as error:
+    except (requests.RequestException, SQLAlchemyError, OSError, NotImplementedError) as error:
+        # the last where MLflow's client could not ask the server for its version
         raise Unanswered(where, doing, error) from error
 
 
