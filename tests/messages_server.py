@@ -1,8 +1,7 @@
 """A scripted Messages API on loopback, as strict about requests as the real one.
 
-Every request is kept; each attempt takes the next step of the script, streamed where a stream is
-asked for. Without a step left, or for a request that the real API would refuse (see
-``messages_rules``), it answers with the real API's errors and takes no step::
+Each attempt takes the next step of the script, streamed where a stream is asked for; a request that
+the real API would refuse (see ``messages_rules``) gets its error and takes no step::
 
     with messages_server(
         Reply(tools=(("look", {"at": "traces"}),)),  # one call of a tool
@@ -12,9 +11,8 @@ asked for. Without a step left, or for a request that the real API would refuse 
     ) as server:
         Claude(ClaudeSettings(server.url, "claude-test", "k"))
 
-Instead of steps, one function may decide: ``messages_server(lambda body, n: Reply("…"))`` gets
-each request's body and the number of steps before it, from 0. An ``AssertionError`` in it is
-raised again when the server is closed.
+Instead of steps one function may decide, by each request's body and the number of steps before it.
+An ``AssertionError`` in it is raised again when the server is closed.
 """
 
 from __future__ import annotations
@@ -29,12 +27,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeAlias
 
-from messages_replies import Fault, Reply, content_of, events_of, message_of
-from messages_rules import NEWEST, Limits, complaint
+from messages_rules import Limits, complaint, signature_of
 
-__all__ = ["NEWEST", "Fault", "MessagesServer", "Reply", "Request", "messages_server"]
-
-_ERRORS = {
+PIECE = 9  # characters of a text that one event of a stream carries
+ERRORS = {
     400: "invalid_request_error",
     401: "authentication_error",
     402: "billing_error",
@@ -45,6 +41,112 @@ _ERRORS = {
     504: "timeout_error",
     529: "overloaded_error",
 }
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A message of the model.
+
+    ``stop_reason`` is ``tool_use`` with tools and ``end_turn`` without; ``blocks`` stand in place
+    of text, tools and thinking. ``*_after`` is a number of events of the stream: then the
+    connection is cut, the stream ends in good order, or an error comes. ``cut_input`` characters of
+    the last tool's arguments are left out.
+    """
+
+    text: str = ""
+    stop_reason: str = ""
+    stop_details: dict[str, Any] | None = None
+    tools: tuple[tuple[str, dict[str, Any]], ...] = ()
+    thinking: str | None = None
+    blocks: tuple[dict[str, Any], ...] = ()
+    usage: dict[str, Any] = field(
+        default_factory=lambda: {"input_tokens": 100, "output_tokens": 20}
+    )
+    pause_s: float = 0.0  # after each event of the stream
+    drop_after: int | None = None
+    truncate_after: int | None = None
+    error_after: int | None = None
+    error_kind: str = "overloaded_error"
+    cut_input: int = 0
+
+    def content(self, number: int) -> list[dict[str, Any]]:
+        """Its blocks, where so many steps were before it."""
+        if self.blocks:
+            return [dict(block) for block in self.blocks]
+        found: list[dict[str, Any]] = []
+        if self.thinking is not None:
+            signed = {"thinking": self.thinking, "signature": signature_of(self.thinking)}
+            found.append({"type": "thinking", **signed})
+        if self.text:
+            found.append({"type": "text", "text": self.text, "citations": None})
+        for at, (name, given) in enumerate(self.tools):
+            made = {"id": f"toolu_{number:03}_{at}", "name": name, "input": given}
+            found.append({"type": "tool_use", **made})
+        return found
+
+    def message(self, model: str, number: int) -> dict[str, Any]:
+        """It in one piece."""
+        return {
+            "id": f"msg_{number:04}",
+            "type": "message",
+            "role": "assistant",
+            "model": model,
+            "content": self.content(number),
+            "stop_reason": self.stop_reason or ("tool_use" if self.tools else "end_turn"),
+            "stop_sequence": None,
+            "stop_details": self.stop_details,
+            "usage": self.usage,
+        }
+
+    def events(self, message: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """It as the events of a stream."""
+        unsaid = {"content": [], "stop_reason": None, "stop_details": None}
+        usage = {**message["usage"], "output_tokens": 1}
+        yield "message_start", {"message": {**message, **unsaid, "usage": usage}}
+        yield "ping", {}
+        last = len(message["content"]) - 1
+        for index, block in enumerate(message["content"]):
+            empty, deltas = started(block, self.cut_input if index == last else 0)
+            yield "content_block_start", {"index": index, "content_block": empty}
+            for delta in deltas:
+                yield "content_block_delta", {"index": index, "delta": delta}
+            yield "content_block_stop", {"index": index}
+        ending = {name: message[name] for name in ("stop_reason", "stop_sequence", "stop_details")}
+        written = {"output_tokens": message["usage"]["output_tokens"]}
+        yield "message_delta", {"delta": ending, "usage": written}
+        yield "message_stop", {}
+
+
+def started(block: dict[str, Any], cut: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A block as it starts, and the deltas that complete it but for so many characters."""
+
+    def deltas(kind: str, name: str, text: str) -> list[dict[str, Any]]:
+        pieces = [text[at : at + PIECE] for at in range(0, len(text), PIECE)]
+        return [{"type": f"{kind}_delta", name: each} for each in pieces]
+
+    match block["type"]:
+        case "text":
+            return {**block, "text": ""}, deltas("text", "text", block["text"])
+        case "thinking":
+            signed = {"type": "signature_delta", "signature": block["signature"]}
+            thought = deltas("thinking", "thinking", block["thinking"])
+            return {**block, "thinking": "", "signature": ""}, [*thought, signed]
+        case "tool_use":
+            text = json.dumps(block["input"])
+            given = deltas("input_json", "partial_json", text[: len(text) - cut])
+            return {**block, "input": {}}, given
+    return block, []
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An HTTP error, as JSON or ``plain`` as of a proxy; a dropped connection for status 0."""
+
+    status: int
+    message: str = "scripted fault"
+    retry_after: str | None = None
+    location: str | None = None
+    plain: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,41 +164,31 @@ Script: TypeAlias = Callable[[dict[str, Any], int], Step]
 
 @dataclass
 class MessagesServer:
-    """The server's state.
+    """The server's state; ``answered`` steps were taken, ``refused`` is what it had against others.
 
-    Attributes:
-        script: Gives the answer to a request, by its body and the steps before it.
-        limits: What this provider of Claude can do.
-        models: The models that it knows; all if empty.
-        secrets: The keys and tokens that it accepts; all if empty.
-        requests: What arrived.
-        refused: What it had against requests that the real API would refuse.
-        failures: Assertions that failed in the script.
-        url: Where it listens.
-        answered: How many steps were taken.
+    It accepts all secrets where none are named.
     """
 
     script: Script
-    limits: Limits = field(default_factory=Limits)
-    models: frozenset[str] = frozenset()
-    secrets: frozenset[str] = frozenset()
+    limits: Limits
+    secrets: frozenset[str]
     requests: list[Request] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     failures: list[AssertionError] = field(default_factory=list)
     url: str = ""
     answered: int = 0
     closing: threading.Event = field(default_factory=threading.Event)
-    _paused: list[Any] = field(default_factory=list)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    paused: list[Any] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def step(self, request: Request) -> tuple[Step, int]:
         """The answer to a request, and how many were before it."""
-        with self._lock:
+        with self.lock:
             self.requests.append(request)
-            if fault := self._refused(request):
-                self.refused.append(fault.message)
-                return fault, self.answered
             number = self.answered
+            if fault := self.fault(request):
+                self.refused.append(fault.message)
+                return fault, number
             try:
                 step = self.script(request.body, number)
             except AssertionError as error:
@@ -104,55 +196,38 @@ class MessagesServer:
                 return Fault(400, f"the script says: {error}"), number
             self.answered += 1
             if isinstance(step, Reply) and step.stop_reason == "pause_turn":
-                self._paused.append(content_of(step, number))
+                self.paused.append(step.content(number))
             return step, number
 
-    def _refused(self, request: Request) -> Fault | None:
-        headers, body = request.headers, request.body
+    def fault(self, request: Request) -> Fault | None:
+        headers = request.headers
         if not request.path.endswith("/v1/messages"):
             return Fault(404, f"no route {request.path}")
         secret = headers.get("authorization", "").removeprefix("Bearer ")
-        secret = secret or headers.get("x-api-key", "")
         if not secret or (self.secrets and secret not in self.secrets):
             return Fault(401, "invalid or missing credentials")
-        if headers.get("content-type") != "application/json":
-            return Fault(400, "content-type: application/json is required")
-        if "anthropic-beta" in headers:
-            return Fault(400, "anthropic-beta: no beta is known here")
+        if headers.get("content-type") != "application/json" or "anthropic-beta" in headers:
+            return Fault(400, "content-type: application/json is required, and no beta")
         version = headers.get("anthropic-version", "")
-        if complains := complaint(body, version, self.limits, self._paused):
-            return Fault(400, complains)
-        if self.models and body["model"] not in self.models:
-            return Fault(404, f"model: {body['model']}")
-        return None
+        complains = complaint(request.body, version, self.limits, self.paused)
+        return Fault(400, complains) if complains else None
 
 
 @contextmanager
 def messages_server(
-    *script: Step | Script,
-    structured: bool = True,
-    caching: bool = True,
-    thinking: bool = True,
-    context: int = 200_000,
-    output: int = 128_000,
-    models: frozenset[str] = frozenset(),
-    secrets: frozenset[str] = frozenset(),
+    *script: Step | Script, secrets: frozenset[str] = frozenset(), **limits: Any
 ) -> Iterator[MessagesServer]:
-    """A running server with that script.
+    """A running server with that script: steps, or one function that gives them; see ``Limits``."""
 
-    Args:
-        script: The steps, or one function that gives them.
-        structured: See ``Limits``, as for the next four.
-        caching: See there.
-        thinking: See there.
-        context: See there.
-        output: See there.
-        models: The models that it knows; all if empty.
-        secrets: The keys and tokens that it accepts; all if empty.
-    """
-    limits = Limits(structured, caching, thinking, context, output)
-    state = MessagesServer(_decider(script), limits, models, secrets)
-    httpd = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"state": state}))
+    def step(body: dict[str, Any], number: int) -> Step:
+        if len(script) == 1 and not isinstance(script[0], Reply | Fault):
+            return script[0](body, number)
+        if number >= len(script):
+            return Fault(400, f"the script has only {len(script)} steps")
+        return script[number]  # type: ignore[return-value]
+
+    state = MessagesServer(step, Limits(**limits), secrets)
+    httpd = Server(("127.0.0.1", 0), type("Answering", (Handler,), {"state": state}))
     httpd.daemon_threads = True
     state.url = f"http://127.0.0.1:{httpd.server_address[1]}"
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
@@ -168,28 +243,15 @@ def messages_server(
         raise failure
 
 
-def _decider(script: tuple[Step | Script, ...]) -> Script:
-    if len(script) == 1 and not isinstance(script[0], (Reply, Fault)):
-        return script[0]
+class Server(ThreadingHTTPServer):
+    """Says what went wrong in here; a client that was killed is nothing of that."""
 
-    def next_of(_: dict[str, Any], number: int) -> Step:
-        if number >= len(script):
-            return Fault(400, f"the script has only {len(script)} steps")
-        step = script[number]
-        assert isinstance(step, (Reply, Fault)), "steps and a function do not mix"
-        return step
-
-    return next_of
-
-
-class _Server(ThreadingHTTPServer):
     def handle_error(self, *request: Any) -> None:
-        """Say what went wrong in here; a client that was killed is nothing of that."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(*request)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     """Speaks HTTP for a server's state, which its subclass holds."""
 
     protocol_version = "HTTP/1.1"
@@ -205,68 +267,55 @@ class _Handler(BaseHTTPRequestHandler):
         step, number = self.state.step(Request(self.path, headers, body))
         self.request_id = f"req_{len(self.state.requests):04}"
         try:
-            if isinstance(step, Fault):
-                self._fail(step)
-            else:
-                self._reply(step, body, number)
+            self.fail(step) if isinstance(step, Fault) else self.reply(step, body, number)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True  # whoever asked has gone
 
-    def _fail(self, fault: Fault) -> None:
+    def fail(self, fault: Fault) -> None:
         if not fault.status:
-            self._drop()
+            self.drop()
             return
-        extra = {"retry-after": fault.retry_after, "location": fault.location}
-        headers = {name: text for name, text in extra.items() if text}
-        error = {"type": _ERRORS.get(fault.status, "api_error"), "message": fault.message}
-        body = {"type": "error", "error": error, "request_id": self.request_id}
-        self._send(fault.status, fault.message if fault.plain else body, headers)
+        error = {"type": ERRORS.get(fault.status, "api_error"), "message": fault.message}
+        whole = json.dumps({"type": "error", "error": error, "request_id": self.request_id})
+        kind = "text/html" if fault.plain else "application/json"
+        more = {"retry-after": fault.retry_after, "location": fault.location}
+        self.send(fault.status, fault.message if fault.plain else whole, kind, **more)
 
-    def _reply(self, reply: Reply, body: dict[str, Any], number: int) -> None:
-        self.state.closing.wait(reply.delay_s)
-        message = message_of(reply, body["model"], number)
+    def reply(self, reply: Reply, body: dict[str, Any], number: int) -> None:
+        message = reply.message(body["model"], number)
         if not body.get("stream"):
-            self._send(200, message, {})
+            self.send(200, json.dumps(message), "application/json")
             return
-        self.send_response(200)
-        self.send_header("content-type", "text/event-stream; charset=utf-8")
-        self.send_header("transfer-encoding", "chunked")
-        self.send_header("request-id", self.request_id)
-        self.end_headers()
-        for at, (name, data) in enumerate(events_of(reply, message)):
+        self.send(200, None, "text/event-stream; charset=utf-8", **{"transfer-encoding": "chunked"})
+        for at, (name, data) in enumerate(reply.events(message)):
             if at == reply.drop_after:
-                self._drop()
+                self.drop()
                 return
             if at == reply.truncate_after:
                 break
             if at == reply.error_after:
                 error = {"type": reply.error_kind, "message": "scripted error"}
-                self._event("error", {"error": error})
+                self.event("error", {"error": error})
                 break
-            self._event(name, data)
+            self.event(name, data)
             self.state.closing.wait(reply.pause_s)
         self.wfile.write(b"0\r\n\r\n")
 
-    def _event(self, name: str, data: dict[str, Any]) -> None:
+    def event(self, name: str, data: dict[str, Any]) -> None:
         text = f"event: {name}\ndata: {json.dumps({'type': name, **data})}\n\n".encode()
         self.wfile.write(f"{len(text):x}\r\n".encode() + text + b"\r\n")
         self.wfile.flush()
 
-    def _send(self, status: int, value: Any, extra: dict[str, str]) -> None:
-        is_text = isinstance(value, str)
-        data = (value if is_text else json.dumps(value)).encode()
+    def send(self, status: int, body: str | None, kind: str, **more: str | None) -> None:
         self.send_response(status)
-        headers = {
-            "content-type": "text/html" if is_text else "application/json",
-            "content-length": str(len(data)),
-            "request-id": self.request_id,
-            **extra,
-        }
-        for name, text in headers.items():
-            self.send_header(name, text)
+        more |= {"content-type": kind, "request-id": self.request_id}
+        more["content-length"] = None if body is None else str(len(body.encode()))
+        for name, text in more.items():
+            if text is not None:
+                self.send_header(name, text)
         self.end_headers()
-        self.wfile.write(data)
+        self.wfile.write((body or "").encode())
 
-    def _drop(self) -> None:
+    def drop(self) -> None:
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_RDWR)

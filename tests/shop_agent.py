@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import Any
 
@@ -15,6 +14,7 @@ from mlflow.entities import (
     TraceState,
 )
 from mlflow.tracing.client import TracingClient
+from recorder import span, step
 
 BEGIN_NS = 1_778_579_000_000_000_000
 SECOND_NS = 1_000_000_000
@@ -70,13 +70,8 @@ class ShopAgent:
     ) -> str:
         """Answer a question; the id of the trace.
 
-        Args:
-            question: What is asked.
-            reply: What is answered.
-            seconds: How long it takes.
-            tool_error: What the tool fails with.
-            error: What the model, and with it the whole trace, fails with.
-            tokens: Tokens read and written, as MLflow would add them up.
+        ``tool_error`` is what the tool fails with, ``error`` what the model and with it the whole
+        trace does; ``tokens`` were read and written, as MLflow would add them up.
         """
         self._count += 1
         trace_id = f"tr-{self._number:032x}"
@@ -88,16 +83,23 @@ class ShopAgent:
             {"role": "user", "content": question},
         ]
         said = {"choices": [{"message": {"role": "assistant", "content": reply}}]}
+        key = f"{self._number:032x}"
+        ends: dict[str, Any] = {"error": error, "took": seconds}
+        asked: dict[str, Any] = {"messages": messages}
         spans = [
-            self._span(1, 0, "answer", "CHAIN", (begin, end), {"question": question}, reply, error),
-            self._span(2, 1, "policies", "RETRIEVER", (begin, begin + 1000), {"q": question}, []),
-            self._span(3, 1, "lookup", "TOOL", (begin + 2000, end), order, "paid", tool_error),
-            self._span(
-                4, 1, "chat", "CHAT_MODEL", (end - 1000, end), {"messages": messages}, said, error
-            ),
+            (begin, step("answer", {"question": question}, reply, kind="CHAIN", **ends)),
+            (begin, step("policies", {"q": question}, [], kind="RETRIEVER", took=1e-6)),
+            (begin + 2000, step("lookup", order, "paid", error=tool_error, took=seconds - 2e-6)),
+            (end - 1000, step("chat", asked, said, kind="CHAT_MODEL", error=error, took=1e-6)),
         ]
         used = dict(zip(("input_tokens", "output_tokens"), tokens or (), strict=False))
-        self._tracing.log_spans(self.experiment_id, [Span.from_dict(span) for span in spans])
+        self._tracing.log_spans(
+            self.experiment_id,
+            [
+                Span.from_dict(span(key, place, said, start, event=True))
+                for place, (start, said) in enumerate(spans, 1)
+            ],
+        )
         self._tracing.start_trace(
             TraceInfo(
                 trace_id=trace_id,
@@ -123,41 +125,3 @@ class ShopAgent:
     def _number(self) -> int:
         """The trace's number, one in the whole store."""
         return (int(self.experiment_id) << 64) + self._count
-
-    def _span(
-        self,
-        number: int,
-        parent: int,
-        name: str,
-        kind: str,
-        time_ns: tuple[int, int],
-        inputs: Any,
-        outputs: Any,
-        error: str = "",
-    ) -> dict[str, Any]:
-        failed = {
-            "name": "exception",
-            "time_unix_nano": time_ns[1],
-            "attributes": {"exception.type": "ShopError", "exception.message": error},
-        }
-        attributes = {
-            "mlflow.traceRequestId": f"tr-{self._number:032x}",
-            "mlflow.spanType": kind,
-            "mlflow.spanInputs": inputs,
-            "mlflow.spanOutputs": None if error else outputs,
-        }
-        return {
-            "trace_id": _id(self._number, 16),
-            "span_id": _id(number, 8),
-            "parent_span_id": _id(parent, 8) if parent else None,
-            "name": name,
-            "start_time_unix_nano": time_ns[0],
-            "end_time_unix_nano": time_ns[1],
-            "events": [failed] if error else [],
-            "status": {"code": "STATUS_CODE_ERROR" if error else "STATUS_CODE_OK", "message": ""},
-            "attributes": {name: json.dumps(value) for name, value in attributes.items()},
-        }
-
-
-def _id(number: int, size: int) -> str:
-    return base64.b64encode(number.to_bytes(size, "big")).decode()

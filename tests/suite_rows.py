@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from dataclasses import replace
 from typing import Any
+
+from recorder import span, step
 
 from evalkit.suite.model import LIMITS_FILE, SCORERS_FILE, Row
 
@@ -17,23 +17,6 @@ def trace_id(number: int) -> str:
     return f"tr-{number + 1:032x}"
 
 
-def span(number: int, at: int, name: str, kind: str, said: dict[str, Any]) -> dict[str, Any]:
-    own = {"mlflow.traceRequestId": trace_id(number), "mlflow.spanType": kind, **said}
-    parent = base64.b64encode((1).to_bytes(8, "big")).decode() if at > 1 else None
-    return {
-        "trace_id": base64.b64encode((number + 1).to_bytes(16, "big")).decode(),
-        "span_id": base64.b64encode(at.to_bytes(8, "big")).decode(),
-        "parent_span_id": parent,
-        "name": name,
-        "start_time_unix_nano": NS + at * 1_000_000,
-        "end_time_unix_nano": NS + at * 1_000_000 + 500_000 + (at == 1) * 90_000_000,
-        "status": {"code": "STATUS_CODE_OK", "message": ""},
-        "attributes": {key: json.dumps(value) for key, value in own.items()},
-        "events": [],
-        "links": [],
-    }
-
-
 def row(number: int, *, answer: str | None = None, **said: Any) -> Row:
     """A question about delivery, its document and tool, and the answer that follows from them."""
     from mlflow.entities import Trace
@@ -43,19 +26,14 @@ def row(number: int, *, answer: str | None = None, **said: Any) -> Row:
     document = {"page_content": f"A {goods} is delivered within {days} days.", "metadata": {}}
     if answer is None:
         answer = f"Your {goods} no. {number + 100} arrives within {days} days, as our terms say."
-    outputs = {"mlflow.spanOutputs": answer}
-    spans = [
-        span(number, 1, "shop", "AGENT", {"mlflow.spanInputs": asked, **outputs}),
-        span(number, 2, "find", "RETRIEVER", {"mlflow.spanOutputs": [document]}),
-        span(
-            number,
-            3,
-            "order",
-            "TOOL",
-            {"mlflow.spanInputs": {"no": number + 100}, "mlflow.spanOutputs": {"item": goods}},
-        ),
-        span(number, 4, "model", "LLM", outputs),
+    steps = [
+        step("shop", asked, answer, kind="AGENT", took=0.09),
+        step("find", None, [document], kind="RETRIEVER"),
+        step("order", {"no": number + 100}, {"item": goods}),
+        step("model", None, answer, kind="LLM"),
     ]
+    key = trace_id(number).removeprefix("tr-")
+    spans = [span(key, at, each, NS + at * 1_000_000) for at, each in enumerate(steps, 1)]
     info = {
         "trace_id": trace_id(number),
         "trace_location": {
@@ -69,15 +47,7 @@ def row(number: int, *, answer: str | None = None, **said: Any) -> Row:
         "execution_duration_ms": 90,
     }
     trace = Trace.from_dict({"info": info, "data": {"spans": spans}})
-    plain = Row(
-        trace_id(number),
-        "shop",
-        asked,
-        answer,
-        sources=([document], {"item": goods}),
-        seconds=0.09,
-        trace=trace,
-    )
+    plain = Row(trace_id(number), "shop", asked, answer, seconds=0.09, trace=trace)
     return replace(plain, **said)
 
 

@@ -54,14 +54,8 @@ class Claude:
 
     One loop repeats, here and not in the library, which tells of no wait, sleeps for an hour where
     a server says so, and lets breaks in the middle of an answer through. What ``sleep`` (seconds),
-    ``on_wait`` (why) or ``on_text`` raise ends the asking; no connection stays open then.
-
-    Args:
-        settings: How Claude is reached.
-        cost: USD for the tokens of one attempt; None where its price is not known.
-        extras: What a request asks for beside the conversation. What a model or gateway refuses by
-            its name is left out from then on.
-        advice: What else a person can do; the end of each error's message.
+    ``on_wait`` (why) or ``on_text`` raise ends the asking; no connection stays open then. Of what
+    ``extras`` ask for, what a model or gateway refuses by its name is left out from then on.
     """
 
     def __init__(

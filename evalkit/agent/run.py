@@ -235,7 +235,8 @@ def leave(work: Work, found: Verification | None, *, verified: bool) -> Report:
         from evalkit.suite import registry
 
         rows = work.survey.rows
-        for path, content in registry.suite_files(rows, found, about.experiment).items():
+        told = (rows, found, about.experiment, about.tracking_uri)
+        for path, content in registry.suite_files(*told).items():
             if session.folder.read(path) != content:
                 session.folder.write(path, content)
         if verified and not kept_suite(session):
@@ -245,7 +246,7 @@ def leave(work: Work, found: Verification | None, *, verified: bool) -> Report:
             params = {"model": model, **ids}
             kept = registry.keep(*what, session_id=about.session_id, params=params)
             kept["mlflow_run_id"] = kept.pop("run_id")
-            kept["issues"] = registry.keep_issues(work.store, about.experiment_id, _findings(work))
+            kept["issues"] = [*_issues(work)]
             session.save(KEPT_FILE, {"suite": session.suite_hash, "kept": kept})
     left = mapping_of(session.read_json(KEPT_FILE).get("kept"))
     return {"own_experiment_id": work.own_experiment, **left}
@@ -257,10 +258,12 @@ def kept_suite(session: SessionDirectory) -> Report:
     return dict(mapping_of(left.get("kept"))) if left.get("suite") == session.suite_hash else {}
 
 
-def _findings(work: Work) -> Iterator[dict[str, Any]]:
-    """What the model that planned found out, as issues; rules find nothing that is one."""
+def _issues(work: Work) -> Iterator[Report]:
+    """What the model that planned found out, kept as MLflow Issues; rules find nothing that is."""
     findings = work.session.read_json(ANALYSIS_FILE).get("findings") if work.model else None
     for each in findings if isinstance(findings, list) else ():
         what, evidence = str(each.get("what", "")), each.get("evidence") or []
         if what and evidence:
-            yield {"name": truncate(what, 80), "description": what, "trace_ids": evidence}
+            name, about = truncate(what, 80), work.session.about.experiment_id
+            issue_id = work.store.write_issue(about, name, what, evidence)
+            yield {"issue_id": issue_id, "name": name, "trace_ids": evidence}

@@ -19,7 +19,7 @@ import msgspec
 from evalkit.agent.model_client import Message, Reply
 from evalkit.agent.plan import Plan, Spent
 from evalkit.jsonable import Json, to_json, well_formed
-from evalkit.suite.model import LIMITS_FILE, SCORERS_FILE
+from evalkit.suite.model import CHECKS_FILE, LIMITS_FILE, SCORERS_FILE
 
 if TYPE_CHECKING:
     from evalkit.adapters.files.local_folder import LocalFolder
@@ -41,7 +41,7 @@ ANALYSIS_FILE = "state/analysis.json"
 VALIDATION_FILE = "state/validation_results.json"
 NOTES_FILE = "state/notes.md"
 KEPT_FILE = "state/kept.json"
-WRITTEN = (SCORERS_FILE, LIMITS_FILE)
+WRITTEN = (SCORERS_FILE, LIMITS_FILE, CHECKS_FILE)
 """The files of a suite that a model, or rules, write; the program makes the others of them."""
 
 FORM = 2

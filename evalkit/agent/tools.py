@@ -13,12 +13,13 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 import msgspec
 
 from evalkit.agent.plan import Plan, Proposal
-from evalkit.agent.session import ANALYSIS_FILE, NOTES_FILE, PLAN_FILE, WRITTEN, SessionKind
+from evalkit.agent.session import ANALYSIS_FILE, NOTES_FILE, PLAN_FILE, SessionKind
 from evalkit.agent.work import Work, bounded
 from evalkit.core.masking import mask_text
 from evalkit.core.notes import Note
 from evalkit.errors import InputError, Problem
 from evalkit.jsonable import Json, canonical, derive_id, well_formed
+from evalkit.suite.model import LIMITS_FILE, SCORERS_FILE
 
 MOST_ANNOTATIONS = 50
 """In all sessions of a directory: an agent notes what it found, it does not label an experiment."""
@@ -28,8 +29,8 @@ ANNOTATED = "state/annotations/"
 
 MAY_SAVE: Mapping[SessionKind, tuple[str, ...]] = {
     "initializer": (PLAN_FILE, NOTES_FILE),
-    "worker": (*WRITTEN, NOTES_FILE),
-    "interactive": (*WRITTEN, PLAN_FILE, NOTES_FILE),
+    "worker": (SCORERS_FILE, LIMITS_FILE, NOTES_FILE),
+    "interactive": (SCORERS_FILE, LIMITS_FILE, PLAN_FILE, NOTES_FILE),
 }
 SavedPath: TypeAlias = Literal[
     "evaluation/scorers.py", "evaluation/LIMITS.md", "eval_tasks.json", "state/notes.md"

@@ -33,6 +33,7 @@ MOST_CITED = 5
 
 ABOUT_FILES = {
     "scorers.py": "what judges the answers",
+    "rule_checks.py": "how rules read and judge an answer",
     "run_eval.py": "runs the evaluation, by hand or in CI",
     "LIMITS.md": "what only people or a model can judge",
     "eval.yaml": "the suite as a project of evalkit",

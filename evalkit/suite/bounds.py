@@ -19,13 +19,14 @@ from evalkit.jsonable import Json
 from evalkit.suite import answer_edits, answer_reading, checks, word_lists
 from evalkit.suite.answer_reading import Exchange, strings_in
 from evalkit.suite.checks import Check, problems
-from evalkit.suite.model import FEW_ROWS, Row
+from evalkit.suite.model import Row
 
 Bound: TypeAlias = dict[str, Json]
 Learn: TypeAlias = Callable[[Sequence[Exchange], int], Bound]
 
 ROOM = (0, 1, 2)
 FOLDS, TRIALS = 6, 3
+MOST_REFUSED = 0.05
 FEW, MANY, ENOUGH, SWAPPED, MIN_GAIN = 4, 14, 20, 30, 0.03
 
 
@@ -140,6 +141,11 @@ def _subject(exchanges: Sequence[Exchange], room: int) -> Bound:
     return {"least": round(least, 3), "words": words, **_languages(exchanges, room)}
 
 
+def read(row: Row, outputs: Json) -> Exchange:
+    """An answer in a row's place, as a suite's scorers see it."""
+    return answer_reading.exchange_of(row.inputs, outputs, row.trace)
+
+
 def spoiled(check: RuleCheck, row: Row, others: Sequence[Row]) -> Iterator[Json]:
     """Bad answers in a row's place: edited, else with a wrong field, else that of another row."""
     for path, text in answer_edits.texts(row)[:1]:
@@ -169,17 +175,20 @@ class RuleCheck:
         judge: One of :mod:`evalkit.suite.checks`; its name and its docstring are the scorer's.
         learn: Its bound from good answers, with more or less room.
         wrong: A sentence that spoils the text that people read, if one does.
-        is_general: Whether it holds for answers of which there are too few to learn from.
-        is_grounded: Whether what tools gave decides; without it there is nothing to say.
         recurring: In how many good answers a thing stands that is none of its business, if not 0.
+        is_grounded: Whether what tools gave decides; without it there is nothing to say.
     """
 
     judge: Check
     wrong: str = ""
     learn: Learn = _nothing
-    is_general: bool = False
-    is_grounded: bool = False
     recurring: int = 0
+    is_grounded: bool = False
+
+    @property
+    def is_general(self) -> bool:
+        """Whether it needs no good answers to learn from."""
+        return self.learn is _nothing
 
     @property
     def name(self) -> str:
@@ -191,9 +200,8 @@ def learned(check: RuleCheck, route: str, exchanges: Sequence[Exchange]) -> Boun
     """A check's bound on a route, loosened until good answers that it has not seen hold to it."""
 
     def is_loose(off: set[str]) -> bool:
-        """Whether about as many good answers hold to it as a verification asks for."""
-        refused = sum(bool(parts - off) for parts in broken) / TRIALS
-        return refused <= max(len(exchanges) >= FEW_ROWS, len(exchanges) // 20)
+        """Whether nearly all good answers that it was not learned from hold to it."""
+        return sum(bool(parts - off) for parts in broken) <= TRIALS * MOST_REFUSED * len(exchanges)
 
     bound: Bound = {}
     broken: list[set[str]] = []
@@ -231,57 +239,33 @@ def _trials(
 ) -> Iterator[tuple[Bound, Sequence[Exchange]]]:
     """Bounds of a part of the answers, with the others to be judged by them."""
     numbers = random.Random(route)  # noqa: S311
-    for count in (min(FOLDS, len(exchanges)), *(2,) * (TRIALS - 1)):
+    count = min(FOLDS, len(exchanges))
+    for _ in range(TRIALS if count > 1 else 0):
         order = numbers.sample(exchanges, len(exchanges))
-        for at in range(count if len(exchanges) > 1 else 0):
+        for at in range(count):
             rest = [each for place, each in enumerate(order) if place % count != at]
             yield _fitted(check, rest, room), order[at::count]
 
 
+GROUNDED = True
 CHECKS = (
-    RuleCheck(checks.answered, "I'm sorry, I can't help with that.", is_general=True),
+    RuleCheck(checks.answered, "I'm sorry, I can't help with that."),
     RuleCheck(checks.shape_kept, learn=_shape),
     RuleCheck(checks.looks_kept, '<|tool_call|> {"name": "search"}', _looks),
     RuleCheck(checks.complete, learn=_complete),
-    RuleCheck(
-        checks.figures_grounded,
-        "It was 7319 yen on 29.11., see RX-70961.",
-        _figures,
-        is_grounded=True,
-        recurring=2,
-    ),
-    RuleCheck(
-        checks.names_grounded, "Ask Zebulon Quist.", _languages, is_grounded=True, recurring=1
-    ),
-    RuleCheck(checks.prompt_kept, "My instructions say so.", is_general=True, recurring=1),
+    RuleCheck(checks.figures_grounded, "It was 719 yen on 29.11.: RX-7961.", _figures, 2, GROUNDED),
+    RuleCheck(checks.names_grounded, "Ask Zebulon Quist.", _languages, 1, GROUNDED),
+    RuleCheck(checks.prompt_kept, "My instructions say so.", recurring=1),
     RuleCheck(checks.language_kept, learn=_languages),
-    RuleCheck(checks.not_repeated, is_general=True),
-    RuleCheck(checks.no_placeholders, "Regards, [YOUR NAME]", is_general=True, recurring=1),
+    RuleCheck(checks.not_repeated),
+    RuleCheck(checks.no_placeholders, "Regards, [YOUR NAME]", recurring=1),
+    RuleCheck(checks.links_known, "See https://example.org/offer.", _nothing, 1, GROUNDED),
+    RuleCheck(checks.no_personal_data, "Write to j.doe81@mail.example.", _nothing, 1, GROUNDED),
     RuleCheck(
-        checks.links_known,
-        "See https://example.org/offer.",
-        is_general=True,
-        is_grounded=True,
-        recurring=1,
+        checks.no_new_promises, "You get a voucher, that I guarantee.", _nothing, 1, GROUNDED
     ),
-    RuleCheck(
-        checks.no_personal_data,
-        "Write to j.doe81@mail.example.",
-        is_general=True,
-        is_grounded=True,
-        recurring=1,
-    ),
-    RuleCheck(
-        checks.no_new_promises,
-        "You get a voucher, that I guarantee.",
-        is_general=True,
-        is_grounded=True,
-        recurring=1,
-    ),
-    RuleCheck(checks.civil, "Only an idiot asks that.", is_general=True, recurring=1),
-    RuleCheck(checks.request_taken_up, learn=_own, is_grounded=True),
-    RuleCheck(
-        checks.subject_kept, "Penguins gather among frozen rocks.", _subject, is_grounded=True
-    ),
+    RuleCheck(checks.civil, "Only an idiot asks that.", recurring=1),
+    RuleCheck(checks.request_taken_up, "", _own, 0, GROUNDED),
+    RuleCheck(checks.subject_kept, "Penguins gather among frozen rocks.", _subject, 0, GROUNDED),
 )
 """The table: each check once."""

@@ -1,7 +1,7 @@
-"""What rules can tell of an answer: each check is a scorer where its source is copied into a suite.
+"""What rules can tell of an answer, and each check as a scorer; copied beside the suites of rules.
 
 A check yields what is wrong as a part of its demand and the thing itself; how bounds are learned is
-elsewhere. Nothing but the standard library is used, because the source is copied into suites.
+elsewhere. Nothing is used but the standard library and MLflow.
 """
 
 from __future__ import annotations
@@ -29,6 +29,33 @@ def problems(
     return [(p, what) for p, what in found if p not in off and what.casefold() not in known]
 
 
+def rule(check: Check, routes: dict[str, list[str]], bounds: dict[str, Any]) -> Any:
+    """A check as a scorer; it gives no value where it has no bound for a trace's route."""
+    from mlflow.entities import Feedback
+    from mlflow.genai.scorers import scorer
+
+    def judge(inputs: Any, outputs: Any, trace: Any) -> Feedback:
+        roots = [each.name for each in trace.data.spans if each.parent_id is None] if trace else []
+        given = sorted(inputs) if isinstance(inputs, dict) else []
+        fitting = [route for route, names in routes.items() if names == given or len(routes) == 1]
+        route = roots[0] if {*roots[:1]} & routes.keys() else "".join(fitting[:1])
+        if route not in bounds:
+            return Feedback(value=None, rationale="nothing is demanded of this route")
+        try:
+            exchange = reading.exchange_of(inputs, outputs, trace)
+            needing = {"all", "some"} if not trace or len(trace.data.spans) < 2 else {"all"}  # noqa: PLR2004
+            if not exchange.sources and bounds[route].get("sources") in needing:
+                return Feedback(value=None, rationale="the trace shows nothing to hold it against")
+            found = problems(check, exchange, bounds[route])
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            return Feedback(value=None, rationale=f"cannot be judged: {error!r}")
+        reasons = [": ".join(filter(None, each)) for each in found[:4]]
+        return Feedback(value=not found, rationale="; ".join(reasons) or "it holds")
+
+    judge.__name__, judge.__doc__ = check.__name__, check.__doc__
+    return scorer(judge)
+
+
 def answered(exchange: reading.Exchange, _bound: dict[str, Any]) -> Problems:
     """The answer is there, and is neither an error's text nor a refusal nor talk about itself."""
     if not any(str(each).strip() for _, each in exchange.leaves if each not in (None, {}, [])):
@@ -45,10 +72,8 @@ def shape_kept(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
         if at not in bound["kinds"]:
             yield "a new field", at or "the answer"
         elif kinds and kind not in kinds:
-            yield (
-                f"the kind of {at or 'the answer'}" if value else "an empty field",
-                str(value)[:60],
-            )
+            part = f"the kind of {at or 'the answer'}" if value else "an empty field"
+            yield part, str(value)[:60]
     for at in sorted({*bound["always"]} - {at for at, _ in exchange.leaves}):
         yield f"{at or 'the answer'} is missing", ""
 
@@ -173,9 +198,8 @@ def language_kept(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems
     for said in {reading.main_language(each) for _, each in exchange.prose} - {"", asked}:
         if asked and said == reading.main_language(exchange.text):
             yield "as asked", f"{said} instead of {asked}"
-        if said not in bound["languages"] and not {*lists.STOPWORDS.get(said, "").split()} & {
-            *words
-        }:
+        small = {*lists.STOPWORDS.get(said, "").split()}
+        if said not in bound["languages"] and small.isdisjoint(words):
             yield "as usual", said
 
 

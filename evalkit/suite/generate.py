@@ -1,93 +1,49 @@
 """A suite's scorers and limits as files, written by rules from recorded rows.
 
-``scorers.py`` holds the bounds by route, the checks that stay, and of the words and readings
-what these use; it stands alone.
+``scorers.py`` holds the bounds by route; ``rule_checks.py`` beside it says how answers are read and
+judged by them, and needs nothing but MLflow.
 """
 
 from __future__ import annotations
 
-import ast
 import inspect
 import pprint
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from types import ModuleType
 
 from evalkit.core.masking import mask_json
 from evalkit.jsonable import Json
 from evalkit.suite import answer_reading, checks, word_lists
-from evalkit.suite.answer_reading import Exchange
-from evalkit.suite.bounds import CHECKS, Bound, RuleCheck, learned, spoiled
+from evalkit.suite.bounds import CHECKS, Bound, RuleCheck, learned, read, spoiled
 from evalkit.suite.checks import problems
-from evalkit.suite.model import FEW_ROWS, LIMITS_FILE, SCORERS_FILE, Row, unlike
+from evalkit.suite.model import CHECKS_FILE, FEW_ROWS, LIMITS_FILE, SCORERS_FILE, Row, unlike
 
 ENOUGH = 4
 ROUTES = 12
 EXAMPLES = 40
 
-HEADER = '''\
+SCORERS_TEXT = '''\
 """What a good answer of this agent holds to, learned from {good} recorded ones by evalkit.
 
-Each check yields what is wrong with an answer: a part of its demand, and the thing itself. Good
-answers do not hold to the parts that stand under "off", and have the things under "known".
+What each check demands, rule_checks.py says. Good answers do not hold to the parts that stand under
+"off", and have the things under "known".
 """
 
-from __future__ import annotations
-
-import json
-import math
 import os
-import re
-import unicodedata
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Set
-from functools import cached_property, lru_cache
-from typing import Any
 
-from mlflow.entities import Feedback
+import rule_checks as checks
 from mlflow.genai import scorers as judges
-from mlflow.genai.scorers import Scorer, scorer
 
 ROUTES = {routes}
 """What each route, the name of a trace's root span, is asked with."""
 
-BOUNDS: dict[str, dict[str, Any]] = {bounds}
+BOUNDS = {bounds}
 
+{scorers}
 
-'''
-
-RULE = '''\
-def rule(check: Check) -> Scorer:
-    """A check as a scorer; it gives no value where it has no bound for a trace's route."""
-
-    def judge(inputs: Any, outputs: Any, trace: Any) -> Feedback:
-        roots = [each.name for each in trace.data.spans if each.parent_id is None] if trace else []
-        given = sorted(inputs) if isinstance(inputs, dict) else []
-        fitting = [route for route, names in ROUTES.items() if names == given or len(ROUTES) == 1]
-        route = roots[0] if {*roots[:1]} & ROUTES.keys() else "".join(fitting[:1])
-        if route not in BOUNDS[check.__name__]:
-            return Feedback(value=None, rationale="nothing is demanded of this route")
-        bound = BOUNDS[check.__name__][route]
-        try:
-            exchange = exchange_of(inputs, outputs, trace)
-            needing = {"all", "some"} if not trace or len(trace.data.spans) < 2 else {"all"}
-            if not exchange.sources and bound.get("sources") in needing:
-                return Feedback(value=None, rationale="the trace shows nothing to hold it against")
-            found = problems(check, exchange, bound)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            return Feedback(value=None, rationale=f"cannot be judged: {error!r}")
-        reasons = [f"{part}: {what!r}" for part, what in found[:4]]
-        return Feedback(value=not found, rationale="; ".join(reasons) or "it holds")
-
-    judge.__name__, judge.__doc__ = check.__name__, check.__doc__
-    return scorer(judge)'''
-
-FOOTER = '''
-
-
-SCORERS: list[Scorer] = [{names}]
+SCORERS = [{names}]
 
 BAD_EXAMPLES = {examples}
 """An answer in a recorded one's place that each scorer fails: (trace id, answer)."""
@@ -105,11 +61,9 @@ if JUDGE_MODEL:
 
 
 def rule_suite(rows: Sequence[Row], without: Mapping[str, str] | None = None) -> dict[str, bytes]:
-    """``scorers.py`` and ``LIMITS.md`` with what rules can tell of such answers.
+    """``scorers.py``, ``rule_checks.py`` and ``LIMITS.md``: what rules can tell of such answers.
 
-    Args:
-        rows: Recorded rows; bounds are learned from the good ones.
-        without: Scorers that a verification refused, with its reason; they are left out.
+    ``without`` are scorers that a verification refused, with its reason; they are left out.
     """
     routes: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -117,7 +71,7 @@ def rule_suite(rows: Sequence[Row], without: Mapping[str, str] | None = None) ->
             routes[row.route].append(row)
     most = sorted(routes, key=lambda route: (-len(routes[route]), route))[:ROUTES]
     by_route = {route: routes[route] for route in most}
-    exchanges = {r: [_exchange(row, row.outputs) for row in n] for r, n in by_route.items()}
+    exchanges = {r: [read(row, row.outputs) for row in n] for r, n in by_route.items()}
     bounds: dict[str, dict[str, Bound]] = {}
     examples: dict[str, tuple[str, Json]] = {}
     few = sorted(r for r in routes if len(routes[r]) < ENOUGH or r not in by_route)
@@ -140,14 +94,8 @@ def rule_suite(rows: Sequence[Row], without: Mapping[str, str] | None = None) ->
     missed = [row for row in rows if _is_missed(row, bounds)]
     scorers = _source(bounds, examples, by_route, rows)
     limits = _limits(rows, notes, missed)
-    return {SCORERS_FILE: scorers.encode(), LIMITS_FILE: limits.encode()}
-
-
-def _exchange(row: Row, outputs: Json) -> Exchange:
-    """An answer in a row's place, as a suite's scorers will see it."""
-    if row.trace is not None:
-        return answer_reading.exchange_of(row.inputs, outputs, row.trace)
-    return Exchange(row.inputs, outputs, row.sources, row.prompts)
+    texts = {SCORERS_FILE: scorers, CHECKS_FILE: _checks(), LIMITS_FILE: limits}
+    return {path: text.encode() for path, text in texts.items()}
 
 
 def _example(
@@ -157,11 +105,11 @@ def _example(
     for route, bound in bounds.items():
         good = [row.outputs for row in by_route[route]]
         for row in by_route[route][:EXAMPLES]:
-            if problems(check.judge, _exchange(row, row.outputs), bound):
+            if problems(check.judge, read(row, row.outputs), bound):
                 continue
             for answer in islice(spoiled(check, row, by_route[route]), EXAMPLES):
                 is_other = answer != row.outputs and not unlike(answer, good)
-                if is_other and problems(check.judge, _exchange(row, answer), bound):
+                if is_other and problems(check.judge, read(row, answer), bound):
                     return row.trace_id, answer
     return None
 
@@ -169,7 +117,7 @@ def _example(
 def _is_missed(row: Row, bounds: Mapping[str, Mapping[str, Bound]]) -> bool:
     """Whether people rejected a row's own answer and no check fails it."""
     return row.verdict == "rejected" and not any(
-        problems(check.judge, _exchange(row, row.outputs), bounds[check.name][row.route])
+        problems(check.judge, read(row, row.outputs), bounds[check.name][row.route])
         for check in CHECKS
         if row.route in bounds.get(check.name, ())
     )
@@ -181,41 +129,27 @@ def _source(
     by_route: Mapping[str, Sequence[Row]],
     rows: Sequence[Row],
 ) -> str:
-    """``scorers.py``, with copies of words, readings and checks that something in it uses."""
-    defined = _definitions(word_lists) | _definitions(answer_reading) | _definitions(checks)
-    defined["rule"] = RULE
-    waiting, needed = {*bounds, "rule"}, set[str]()
-    while waiting:
-        needed.add(name := waiting.pop())
-        used = {e.id for e in ast.walk(ast.parse(defined[name])) if isinstance(e, ast.Name)}
-        waiting |= (used & defined.keys()) - needed
-    of_checks = {check.name for check in CHECKS}
-    order = sorted(needed, key=lambda name: (name in of_checks, [*defined].index(name)))
-    copied = (f"@rule\n{defined[n]}" if n in of_checks else defined[n] for n in order)
+    """``scorers.py``."""
     given = {r: sorted(set.intersection(*(set(e.inputs) for e in n))) for r, n in by_route.items()}
-    good = sum(map(len, by_route.values()))
-    header = HEADER.format(good=good, routes=_literal(given), bounds=_literal(bounds))
-    footer = FOOTER.format(
+    return SCORERS_TEXT.format(
+        good=sum(map(len, by_route.values())),
+        routes=_literal(given),
+        bounds=_literal(bounds),
+        scorers="\n".join(f'{n} = checks.rule(checks.{n}, ROUTES, BOUNDS["{n}"])' for n in bounds),
         names=", ".join(bounds),
         examples=_literal(examples),
         guidelines=_literal(_guidelines(rows)),
         judges=_judges(rows),
     )
-    return header + "\n\n\n".join(copied) + footer
 
 
-def _definitions(module: ModuleType) -> dict[str, str]:
-    """The source of what a module defines, by name, in order."""
-    source = re.sub(r"\b(?:reading|lists)\.", "", inspect.getsource(module))
-    lines = source.splitlines()
-    found = {}
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            start = min(each.lineno for each in (node, *node.decorator_list))
-            found[node.name] = "\n".join(lines[start - 1 : node.end_lineno])
-        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            found[node.targets[0].id] = "\n".join(lines[node.lineno - 1 : node.end_lineno])
-    return found
+def _checks() -> str:
+    """``rule_checks.py``: the words, readings and checks as they are here, in one file."""
+    sources = "\n".join(map(inspect.getsource, (word_lists, answer_reading, checks)))
+    alone = re.sub(
+        r"(?m)^from (?:evalkit|__future__)\b.*\n|\b(?:reading|lists)\.(?=\w)", "", sources
+    )
+    return f"from __future__ import annotations\n\n{alone}"
 
 
 def _literal(value: Json) -> str:

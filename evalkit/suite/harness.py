@@ -48,23 +48,18 @@ def judged(request: dict[str, Any]) -> dict[str, Any]:
     """The suite's scorers and examples, and what it says about each probe."""
     judging = Judging(request["scorer_seconds"])
     module, scorers, judges = suite()
-    names = [scorer.name for scorer in scorers]
-    if unknown := set(request["only"]) - set(names):
-        there = ", ".join(names)
-        raise LookupError(f"SCORERS has no {', '.join(sorted(unknown))}, but {there}")
-    wanted = [each for each in scorers if not request["only"] or each.name in request["only"]]
     examples = bad_examples(module)
-    probes = [(position, outputs, wanted) for position, outputs in request["probes"]]
+    probes = [(position, outputs, scorers) for position, outputs in request["probes"]]
     places = {row["trace_id"]: position for position, row in enumerate(judging.rows)}
-    tried = [each for each in wanted if examples.get(each.name, [""])[0] in places]
-    for scorer in tried:
-        trace_id, outputs = examples[scorer.name]
-        probes.append((places[trace_id], [outputs], [scorer]))
+    for scorer in scorers:
+        trace_id, outputs = examples.get(scorer.name, ("", None))
+        if trace_id in places:
+            probes.append((places[trace_id], [outputs], [scorer]))
     serialized = {each.name: text for each in scorers + judges if (text := as_mlflow_keeps(each))}
     scores = judging.all(probes)
     split = len(request["probes"])
     return {
-        "scorers": names,
+        "scorers": [scorer.name for scorer in scorers],
         "judges": [judge.name for judge in judges],
         "serialized": serialized,
         "bad_examples": examples,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Trace
 
 SCORERS_FILE = "evaluation/scorers.py"
+CHECKS_FILE = "evaluation/rule_checks.py"  # of suites that rules write
 SCRIPT_FILE = "evaluation/run_eval.py"
 DATASET_FILE = "evaluation/dataset.jsonl"
 LIMITS_FILE = "evaluation/LIMITS.md"
@@ -36,7 +37,6 @@ class Row:
         verdict: What people said of it; ``none`` where nobody did.
         comments: Their reasons, as they wrote them.
         expectations: What a right answer has to hold to, by name, as people wrote it.
-        sources: Outputs of TOOL and RETRIEVER spans, in order.
         prompts: System prompts that its LLM spans were given.
         seconds: How long it took; None where that is not known.
         trace: The whole trace as MLflow's object; what scorers are given.
@@ -50,7 +50,6 @@ class Row:
     verdict: Literal["accepted", "rejected", "none"] = "none"
     comments: tuple[str, ...] = ()
     expectations: Mapping[str, Json] = field(default_factory=dict)
-    sources: tuple[Json, ...] = ()
     prompts: tuple[str, ...] = ()
     seconds: float | None = None
     trace: Trace | None = field(default=None, repr=False, compare=False)

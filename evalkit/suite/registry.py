@@ -9,7 +9,7 @@ import json
 import math
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,20 +59,18 @@ def bars(rows: Sequence[Row], found: Verification) -> dict[str, float]:
 
 
 def suite_files(
-    rows: Sequence[Row], found: Verification | None = None, experiment: str = "agent"
+    rows: Sequence[Row],
+    found: Verification | None = None,
+    experiment: str = "agent",
+    source: str = "",
 ) -> dict[str, bytes]:
-    """What stands beside ``scorers.py``: the script, the dataset, and an evalkit project.
-
-    Args:
-        rows: The rows, of which at most :data:`MOST_CASES` become cases.
-        found: What its verification found, from which the bars come.
-        experiment: The name of the experiment that the rows are from.
-    """
+    """What stands beside ``scorers.py``: the script, the dataset, and an evalkit project."""
     rows = choose_cases(rows, MOST_CASES)
     thresholds = bars(rows, found) if found else {}
     own = f"{experiment}-evalkit"
     script = Path(__file__).with_name("run_eval.py").read_text("utf-8")
     script = script.replace('EXPERIMENT = "evalkit"', f"EXPERIMENT = {own!r}")
+    script = script.replace('SOURCE = ""', f"SOURCE = {source!r}")
     script = script.replace("float] = {}", f"float] = {thresholds!r}")
     config: dict[str, Json] = {
         "name": experiment,
@@ -138,15 +136,6 @@ def keep(
 
     The experiment of the traces stays as it is. An evaluation that was killed is finished as the
     run that it was; a suite that has changed since is a run of its own, and what was killed goes.
-
-    Args:
-        store: The MLflow.
-        source_experiment: The name of the traces' experiment.
-        rows: The rows.
-        files: The suite's files.
-        found: What its verification found.
-        session_id: The session that it is of.
-        params: What else is to be known of it.
 
     Returns:
         ``experiment``, ``experiment_id``, ``run_id`` (the one that counts), ``dataset``,
@@ -225,27 +214,3 @@ def _figures(rates: Mapping[str, float], found: Verification) -> Iterator[tuple[
         yield "faults_noticed", noticed / made
     for name in ("answers", "failed"):
         yield f"rejected/{name}", float(found.people["rejected"][name])
-
-
-def keep_issues(
-    store: Store, experiment_id: str, findings: Iterable[Mapping[str, Json]]
-) -> list[dict[str, Json]]:
-    """Findings as MLflow Issues of the traces' experiment, with their evidence; again is safe.
-
-    Args:
-        store: The MLflow.
-        experiment_id: The experiment of the traces.
-        findings: Of each ``name``, ``description`` and ``trace_ids``.
-
-    Returns:
-        Of each ``issue_id``, ``name`` and ``trace_ids``.
-
-    Raises:
-        StoreError: MLflow failed; doing the same again finishes.
-    """
-    issues = []
-    for each in findings:
-        name, evidence = each["name"], each["trace_ids"]
-        issue_id = store.write_issue(experiment_id, name, each["description"], evidence)
-        issues.append({"issue_id": issue_id, "name": name, "trace_ids": evidence})
-    return issues

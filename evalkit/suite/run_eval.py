@@ -19,6 +19,9 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("MLFLOW_ENABLE_ASYNC_TRACE_LOGGING", "false")  # copies are read at once
+os.environ.setdefault(
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3"
+)  # else minutes pass where SOURCE is gone
 os.environ.setdefault("MLFLOW_GENAI_EVAL_MAX_WORKERS", "4")  # more of them lose traces on sqlite
 
 import mlflow
@@ -26,16 +29,13 @@ import pandas as pd
 
 HERE = Path(__file__).resolve().parent
 EXPERIMENT = "evalkit"
+SOURCE = ""  # the MLflow that holds the traces of dataset.jsonl
 THRESHOLDS: dict[str, float] = {}
 """By scorer the share of rows that has to pass, of those that it applies to."""
 
 
 def evaluate(predict: str = "") -> list[str]:
-    """What is wrong, a sentence each; all figures are printed.
-
-    Args:
-        predict: ``module:function`` of a live agent, imported from the working directory.
-    """
+    """What is wrong, a sentence each; ``predict`` is imported from the working directory."""
     sys.path[:0] = [str(HERE)]
     scorers = importlib.import_module("scorers").SCORERS
     if mlflow.active_run() is None:
@@ -54,17 +54,19 @@ def evaluate(predict: str = "") -> list[str]:
 
 
 def recorded(rows: list[dict[str, Any]]) -> list[Any]:
-    """The rows' whole traces where the tracking store has them all, else inputs and outputs."""
-    traces = []
-    for row in rows:
-        with contextlib.suppress(Exception):  # no such trace, or none that can be read
-            trace = mlflow.MlflowClient().get_trace(row["source_trace_id"], display=False)
-            if trace.data.spans:
-                traces.append(trace)
-    if len(traces) == len(rows):
-        return traces
-    print(f"{len(rows) - len(traces)} traces are not here: inputs and outputs are judged alone,")  # noqa: T201
-    print("and scorers that need what a trace holds may give no verdict")  # noqa: T201
+    """The rows' whole traces where this store or SOURCE has them all, else inputs and outputs."""
+    here = mlflow.get_tracking_uri()
+    for store in dict.fromkeys(filter(None, (here, SOURCE))):
+        with contextlib.suppress(Exception):  # no such trace, or a store that cannot be read
+            client = mlflow.MlflowClient(store)
+            traces = [client.get_trace(row["source_trace_id"], display=False) for row in rows]
+            places = [trace.info.trace_location.mlflow_experiment for trace in traces]
+            for place in places if store != here else ():
+                place.experiment_id = "elsewhere"  # so that MLflow copies them, whatever it was
+            if all(trace.data.spans for trace in traces):
+                return traces
+    print("not all traces are there any more: inputs and outputs are judged alone, and")  # noqa: T201
+    print("scorers that need what a trace holds may give no verdict")  # noqa: T201
     return [{name: row[name] for name in ("inputs", "outputs", "expectations")} for row in rows]
 
 

@@ -24,6 +24,7 @@ from evalkit.suite.sandbox import Ended, Sandbox, remove_tree
 
 MOST_ANSWER_BYTES = 64_000_000
 MOST_OUTPUT_CHARS = 12_000
+SUITE_S, PYTHON_S = 240, 120
 PROGRAMS = ("harness.py", "room.py")
 SNIPPET = "snippet.py"
 
@@ -63,17 +64,10 @@ class Runner:
         sandbox: Sandbox,
         rows: Sequence[Row],
         *,
-        suite_seconds: float = 240,
         scorer_seconds: float = 20,
-        python_seconds: float = 120,
     ) -> None:
         self.confinement = sandbox.name
-        self._sandbox = sandbox
-        self._suite_s, self._scorer_s, self._python_s = (
-            suite_seconds,
-            scorer_seconds,
-            python_seconds,
-        )
+        self._sandbox, self._scorer_s = sandbox, scorer_seconds
         self._rows = {row.trace_id: (at, row.outputs) for at, row in enumerate(rows)}
         self._data = {
             ROWS_FILE: _lines(map(_row, rows)),
@@ -81,9 +75,7 @@ class Runner:
         }
         self._last: tuple[Json, Loaded] | None = None
 
-    def judge(
-        self, files: Files, probes: Sequence[Probe], only: Sequence[str] = ()
-    ) -> Loaded | str:
+    def judge(self, files: Files, probes: Sequence[Probe]) -> Loaded | str:
         """A suite's scorers, their examples, and what they say about each probe, of one process.
 
         Text where it cannot be imported or run. What was just asked is not run again.
@@ -92,7 +84,7 @@ class Runner:
         for probe in probes:
             at, recorded = self._rows[probe.trace_id]
             asked.append([at, [] if probe.outputs == recorded else [probe.outputs]])
-        request = {"probes": asked, "only": list(only), "scorer_seconds": self._scorer_s}
+        request = {"probes": asked, "scorer_seconds": self._scorer_s}
         code = sorted(each for each in files.items() if each[0].endswith(".py"))
         if self._last is None or self._last[0] != (code, request):
             answer = self._answer(files, request)
@@ -108,23 +100,22 @@ class Runner:
             Whether it ended well and in time, and the end of what it printed.
         """
         with self._room(files, {SNIPPET: code.encode("utf-8", "replace")}) as place:
-            ended = self._run(SNIPPET, place, self._python_s)
-        late = f"stopped after {self._python_s:.0f} seconds" if ended.timed_out else ""
+            ended = self._run(SNIPPET, place, PYTHON_S)
         over = f"stopped: {ended.exceeded}" if ended.exceeded else ""
-        output = "\n".join(filter(None, (ended.stdout, ended.stderr, late, over)))
+        output = "\n".join(filter(None, (ended.stdout, ended.stderr, over)))
         if len(output) > MOST_OUTPUT_CHARS:
             output = "…" + output[-MOST_OUTPUT_CHARS:]
-        return ended.returncode == 0 and not ended.timed_out, mask_text(output)[0]
+        return ended.returncode == 0 and not over, mask_text(output)[0]
 
     def _answer(self, files: Files, request: Mapping[str, Json]) -> Loaded | str:
         # The answer's name is known only to the harness, not to the code that it runs.
         name = f"{secrets.token_hex(16)}.json"
         asked = json.dumps({**request, "answer": name}).encode()
         with self._room(files, {REQUEST: asked}) as place:
-            ended = self._run("harness.py", place, self._suite_s)
+            ended = self._run("harness.py", place, SUITE_S)
             raw, at = _believed(place / name), _believed(place / PROGRESS) or b""
         if raw is None:
-            return _silence(ended, self._suite_s, at[:400].decode(errors="replace").strip("\0"))
+            return _silence(ended, at[:400].decode(errors="replace").strip("\0"))
         try:
             return msgspec.json.decode(raw, type=Loaded)
         except (msgspec.DecodeError, RecursionError) as error:
@@ -188,15 +179,15 @@ def _believed(path: Path) -> bytes | None:
     return raw if raw is not None and len(raw) <= MOST_ANSWER_BYTES else None
 
 
-def _silence(ended: Ended, seconds: float, at: str) -> str:
+def _silence(ended: Ended, at: str) -> str:
     """Why there is no answer, in words from which a repair can start."""
     where = f" (at {at})" if at else " while it was imported"
     last = (ended.stderr.strip() or ended.stdout.strip())[-1_500:]
     why = (
-        f"{SCORERS_FILE} did not end within {seconds:.0f} seconds and was stopped{where}: look for "
-        "an endless loop, or for something that waits"
-        if ended.timed_out
+        f"{SCORERS_FILE} was stopped{where}, as it took {ended.exceeded}: look for an endless "
+        "loop, or for something that waits or grows"
+        if ended.exceeded
         else f"the process ended with exit code {ended.returncode} before it was done{where}: "
-        f"nothing in the suite may end the process, or take its answer's place. {ended.exceeded}"
+        "nothing in the suite may end the process, or take its answer's place"
     )
     return f"{why}\n{last}".strip()

@@ -12,7 +12,6 @@ import site
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,9 +54,7 @@ class Ended:
     returncode: int  # or the negative number of the signal that ended it
     stdout: str  # the tail of it
     stderr: str
-    timed_out: bool
-    exceeded: str  # which limit on all its processes it was killed at, in words; else empty
-    seconds: float  # from the call until the last of its processes was gone
+    exceeded: str  # its time, or the limit on all its processes, that it was killed at; else empty
 
 
 class Sandbox:
@@ -105,7 +102,7 @@ class Sandbox:
         Raises:
             Unfinished: The program could not be started as confined as it should be.
         """
-        began, place = time.monotonic(), workdir.resolve(strict=True)
+        place = workdir.resolve(strict=True)
         home = tempfile.mkdtemp(prefix="evalkit-home-")
         copied = {n: os.environ[n] for n in (*ALLOWED, *self._policy.pass_env) if n in os.environ}
         # Where `pip install --user` put packages; without it they are sought in the private home.
@@ -129,11 +126,10 @@ class Sandbox:
         finally:
             remove_tree(home)
         try:
-            outcome = json.loads(answer)
+            return Ended(**json.loads(answer))
         except ValueError as error:
             why = answer.decode(errors="replace")
             raise Unfinished(f"the confined program could not be started: {why}") from error
-        return Ended(**outcome, seconds=time.monotonic() - began)
 
     def _obstacle(self) -> str:
         """Why it does not hold here, found out by trying; empty where it does."""

@@ -85,7 +85,7 @@ def main() -> None:
         returncode = watch.follow(program, gate)
     finally:
         _sweep(program)
-    outcome = {"returncode": returncode, "timed_out": watch.timed_out, "exceeded": watch.excess}
+    outcome = {"returncode": returncode, "exceeded": watch.excess}
     for name, stream in (("stdout", out), ("stderr", err)):
         outcome[name] = watch.read(stream).decode(errors="replace")
     print(json.dumps(outcome))  # noqa: T201
@@ -127,7 +127,7 @@ class Watch:
     """What all descendants of this process say and hold together, against the plan."""
 
     def __init__(self, plan: Plan, streams: tuple[int, int]) -> None:
-        self.timed_out, self.excess = False, ""
+        self.excess = ""
         self._plan, self._policy, self._tails = plan, plan.policy, dict.fromkeys(streams, b"")
         self._disk_at_start = _disk(plan.writable)
         self._room = 0  # for processes and threads, before they have to be counted again
@@ -141,7 +141,7 @@ class Watch:
         watched = [0, *gate]
         with suppress(AttributeError, OSError):  # without it the end is seen at the next look
             watched.append(os.pidfd_open(program))
-        while status is None and not self.timed_out and not self.excess:
+        while status is None and not self.excess:
             pause = max(0.0, min(due, deadline) - time.monotonic())
             ready, _, _ = select.select([*watched, *self._tails], [], [], pause)
             if 0 in ready:  # the caller lets go of it
@@ -149,9 +149,10 @@ class Watch:
             for stream in self._tails.keys() & ready:
                 self.read(stream)
             status = _reap(program)
-            self.timed_out = status is None and time.monotonic() > deadline
             if status is not None or time.monotonic() >= due:
                 due = self._measure()
+            if status is None and time.monotonic() > deadline:
+                self.excess = f"more than {self._plan.timeout_s:g} seconds"
             if gate and gate[0] in ready:
                 self._admit(gate[0])
         return -signal.SIGKILL if status is None else os.waitstatus_to_exitcode(status)

@@ -19,7 +19,6 @@ from evalkit.suite.model import (
     SCORERS_FILE,
     Files,
     Probe,
-    Recorded,
     Row,
     Score,
     Verification,
@@ -47,12 +46,8 @@ def verify(
 ) -> Verification:
     """Verify a suite: run every scorer on every row, on damaged copies, on its own bad example.
 
-    Args:
-        runner: Where the suite's code runs, on these rows.
-        files: The suite's files.
-        rows: The rows.
-        wanted: Names of scorers that have to be there, or be given up under a heading of LIMITS.md.
-        per_fault: How many damaged copies there are of a kind at most.
+    ``wanted`` scorers have to be there, or be given up under a heading of LIMITS.md; ``per_fault``
+    is how many damaged copies there are of a kind at most.
     """
     good = [row for row in rows if row.is_good]
     damaged = list(copies(good, per_fault))
@@ -78,11 +73,15 @@ def verify(
         for row in rows
         if row.verdict == "rejected" and passed[row.trace_id]
     }
+
+    def said_of(name: str) -> tuple[Mapping[str, Sequence[Score]], pd.DataFrame]:
+        """What a scorer says of each row's own answer, and the two verdicts where asked twice."""
+        twice = {"first": clean[name].loc[again.index], "second": again[name]}
+        return {each: scores[name] for each, scores in recorded.items()}, pd.DataFrame(twice)
+
     problems = [
         *_of_files(files, loaded, wanted, limits),
-        *(each for name in names for each in _of_values(name, recorded, clean, again)),
-        *(each for name in names for each in _of_refusals(name, good, recorded)),
-        *(each for name in names for each in _of_example(name, loaded, rows, good)),
+        *(each for name in names for each in _of_scorer(name, loaded, rows, *said_of(name))),
         *filter(None, missed.values()),
     ]
     few = len(good) < FEW_ROWS
@@ -181,24 +180,51 @@ def _of_files(files: Files, loaded: Loaded, wanted: Sequence[str], limits: str) 
             yield f"{path} holds a secret ({', '.join(kinds)}): take it out"
 
 
-def _of_values(
-    name: str, recorded: Recorded, clean: pd.DataFrame, again: pd.DataFrame
+def _of_scorer(
+    name: str,
+    loaded: Loaded,
+    rows: Sequence[Row],
+    own: Mapping[str, Sequence[Score]],
+    twice: pd.DataFrame,
 ) -> Iterator[str]:
-    """Where it fails or gives no verdict, never applies, or says two things of one answer."""
-    own = {trace_id: scores[name] for trace_id, scores in recorded.items()}
+    """What is wrong with its values, with what it refuses, and with its bad example."""
     wrong = [(trace_id, fault) for trace_id in own if (fault := _fault(own[trace_id]))]
     if wrong:
         trace_id, fault = wrong[0]
         more = f" (and on {len(wrong) - 1} more of {len(own)} rows)" if wrong[1:] else ""
         yield f"{name} on {trace_id}{more}: {fault}"
-    elif own and clean[name].isna().all():
+    elif own and all(verdict(scores) is None for scores in own.values()):
         yield f"{name} never applies: it gives None on each of the {len(own)} rows"
-    twice = zip(again.index, clean[name].loc[again.index], again[name], strict=True)
-    for trace_id, first, second in [each for each in twice if each[1] is not each[2]][:1]:
+    for trace_id, first, second in [e for e in twice.itertuples() if e[1] is not e[2]][:1]:
         yield (
             f"{name} says {first} and then {second} about one and the same answer ({trace_id}): it "
             "may depend on nothing but what it is given"
         )
+    good = [row for row in rows if row.is_good]
+    most = max(1, int(len(good) * MOST_REFUSED))
+    refused = [row.trace_id for row in good if verdict(own[row.trace_id]) is False]
+    if len(refused) > most:
+        why = f"; {own[refused[0]][0].rationale}".rstrip("; ")
+        yield (
+            f"{name} refuses {len(refused)} of {len(good)} good answers (at most {most} may "
+            f"be): {', '.join(refused[:5])}{why}"
+        )
+    place = f"BAD_EXAMPLES[{name!r}]"
+    trace_id, answer = loaded.bad_examples.get(name, ("", None))
+    row = next((each for each in rows if each.trace_id == trace_id), None)
+    if name not in loaded.bad_examples:
+        yield f"{place} is missing: give (trace_id, an answer in its place that it must fail)"
+    elif row is None:
+        yield f"{place} names {trace_id}, which is no trace of TRACES"
+    else:
+        kin = [each.outputs for each in good if each.route == row.route]
+        if odd := unlike(answer, kin or [each.outputs for each in good]):
+            yield f"{place} is unlike any good answer ({odd}): damage a good one instead"
+        scores = loaded.examples.get(name, [])
+        if fault := _fault(scores):
+            yield f"{name} on its own bad example: {fault}"
+        elif verdict(scores) is not False:
+            yield f"{name} does not fail its own bad example ({place}, in place of {trace_id})"
 
 
 def _fault(scores: Sequence[Score]) -> str:
@@ -211,40 +237,6 @@ def _fault(scores: Sequence[Score]) -> str:
                 "(0.5 and more passes), or None where it does not apply"
             )
     return "" if scores else "it gave no value"
-
-
-def _of_refusals(name: str, good: Sequence[Row], recorded: Recorded) -> Iterator[str]:
-    most = max(1, int(len(good) * MOST_REFUSED))
-    own = {row.trace_id: recorded[row.trace_id][name] for row in good}
-    refused = [trace_id for trace_id, scores in own.items() if verdict(scores) is False]
-    if len(refused) > most:
-        why = f"; {own[refused[0]][0].rationale}".rstrip("; ")
-        yield (
-            f"{name} refuses {len(refused)} of {len(good)} good answers (at most {most} may "
-            f"be): {', '.join(refused[:5])}{why}"
-        )
-
-
-def _of_example(
-    name: str, loaded: Loaded, rows: Sequence[Row], good: Sequence[Row]
-) -> Iterator[str]:
-    place = f"BAD_EXAMPLES[{name!r}]"
-    if name not in loaded.bad_examples:
-        yield f"{place} is missing: give (trace_id, an answer in its place that it must fail)"
-        return
-    trace_id, answer = loaded.bad_examples[name]
-    row = next((each for each in rows if each.trace_id == trace_id), None)
-    if row is None:
-        yield f"{place} names {trace_id}, which is no trace of TRACES"
-        return
-    kin = [each.outputs for each in good if each.route == row.route]
-    if odd := unlike(answer, kin or [each.outputs for each in good]):
-        yield f"{place} is unlike any good answer ({odd}): damage a good one instead"
-    scores = loaded.examples.get(name, [])
-    if fault := _fault(scores):
-        yield f"{name} on its own bad example: {fault}"
-    elif verdict(scores) is not False:
-        yield f"{name} does not fail its own bad example ({place}, in place of {trace_id})"
 
 
 def _lacking_limit(row: Row, limits: str) -> str:

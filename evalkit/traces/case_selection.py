@@ -21,12 +21,6 @@ def stratified(frame: pd.DataFrame, by: Sequence[str], most: int) -> pd.DataFram
     Each stratum has its turn, so that thousands of one kind leave room for others; within one,
     different inputs come before repeats, and else the order of hashes decides, which stays the
     same however many traces there are.
-
-    Args:
-        frame: ``trace_id``, ``route``, ``likeness``, ``verdict``, ``state`` and the columns that
-            ``by`` names.
-        by: The columns that make a stratum.
-        most: How many rows.
     """
     order = [hashlib.sha256(str(each).encode()).digest() for each in frame["trace_id"]]
     found = frame.assign(order=order).sort_values("order", kind="stable")
@@ -43,12 +37,7 @@ def stratified(frame: pd.DataFrame, by: Sequence[str], most: int) -> pd.DataFram
 
 
 def choose_cases(rows: Sequence[Row], most: int = 60) -> list[Row]:
-    """The rows that become cases: by route, verdict and form of inputs, no inputs twice.
-
-    Args:
-        rows: The rows, in the order in which the sample has them.
-        most: How many cases at most.
-    """
+    """The rows that become cases: by route, verdict and form of inputs, no inputs twice."""
     # of equal inputs the one that says the most: what people judged, else an answer
     telling = sorted(rows, key=lambda row: (row.verdict == "none", not row.is_good))
     single = {(row.route, canonical(dict(row.inputs))): row for row in reversed(telling)}

@@ -53,12 +53,7 @@ class PeopleSaid:
 
 
 def people_said(assessments: Iterable[Assessment], scales: Mapping[str, Scale]) -> PeopleSaid:
-    """What people said of a trace: HUMAN assessments only, without what they took back.
-
-    Args:
-        assessments: All that was said of it.
-        scales: Lowest and highest number by name, as :func:`scales_of` finds them.
-    """
+    """What people said of a trace: HUMAN assessments only, without what they took back."""
     spoken: dict[tuple[str, ...], Assessment] = {}
     for each in sorted(of_people(assessments), key=lambda each: each.time_ms):
         # a later word of the same person replaces the earlier one

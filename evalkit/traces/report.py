@@ -22,10 +22,6 @@ def opening(survey: Survey, most_chars: int = 24_000) -> str:
     """What the model reads first of an experiment: counts of all traces, examples of the sample.
 
     What traces and people say stands between two marks, with secrets masked.
-
-    Args:
-        survey: The experiment.
-        most_chars: Characters at most, whatever the traces hold.
     """
     of, rows, said = survey.analysis, survey.rows, survey.analysis["people"]
     sampled = ", a sample by route, state and verdict; the counts are of all traces"

@@ -61,20 +61,13 @@ def survey(
     experiment_id: str,
     *,
     trace_ids: Sequence[str] = (),
-    watch: Callable[[int], None] = lambda _: None,
 ) -> Survey:
     """Count all traces of an experiment in one pass, and read a sample of them whole.
-
-    Args:
-        store: The MLflow.
-        experiment_id: The experiment.
-        trace_ids: The rows of a session that is resumed: exactly these are read again.
-        watch: Told how many traces were read, after each.
 
     Raises:
         StoreError: MLflow failed.
     """
-    counted = analyse(store, experiment_id, watch=watch)
+    counted = analyse(store, experiment_id)
     report, frame = counted.report(), counted.traces
     has_answer = frame["answered"] | (frame["state"] == "failed")
     usable = frame[frame["has_inputs"] & has_answer]
@@ -123,13 +116,7 @@ def analyse(
 def row_of(
     trace: Trace, skills: Mapping[str, str] | None = None, scales: Mapping[str, Scale] | None = None
 ) -> Row | None:
-    """A whole trace as a request and its answer; None where it shows no input.
-
-    Args:
-        trace: MLflow's trace, with spans and assessments.
-        skills: By run, the skill of the traces that evalkit logged under it.
-        scales: The scale of people's numbers, by name.
-    """
+    """A whole trace as a request and its answer; None where it shows no input."""
     spans = spans_of(trace)
     if not spans or is_empty(spans[0].inputs):
         return None
@@ -146,7 +133,6 @@ def row_of(
         said.verdict,
         said.comments,
         said.expectations,
-        tuple(s.outputs for s in spans if s.kind == "TOOL" and not is_empty(s.outputs)),
         tuple(dict.fromkeys(told)),
         (root.end_ns - root.start_ns) / 1e9 if took is None else took / 1000,
         trace,

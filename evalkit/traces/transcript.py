@@ -58,12 +58,7 @@ def turns(value: Json) -> tuple[Turn, ...]:
 
 
 def conversation(inputs: Json, outputs: Json) -> tuple[Turn, ...]:
-    """All turns of a request and its answer, in order, each once.
-
-    Args:
-        inputs: What the agent was given: a state with messages, a text, fields by name.
-        outputs: What it answered; where that repeats the conversation, only what is new counts.
-    """
+    """All turns of a request and its answer, in order, each once."""
     asked = turns(inputs) or tuple(Turn("user", text) for text in [question(inputs)] if text)
     answered = turns(outputs)
     if asked and asked[-1] in answered:

@@ -24,11 +24,8 @@ LOOK = """
 from room import *
 import json, re
 def words(v): return " ".join(map(words, v.values())) if isinstance(v, dict) else str(v)
-def places(v): return sorted(v) if isinstance(v, dict) else type(v).__name__
 good = GOOD.sort_values("outputs", key=lambda c: c.map(lambda v: -len(words(v))))
 print("MATERIAL", json.dumps({
-    "shapes": sorted({json.dumps(places(v)) for v in GOOD.outputs}),
-    "longest": max(len(words(v)) for v in GOOD.outputs),
     "trace": good.trace_id.iloc[len(good) // 2], "answer": good.outputs.iloc[len(good) // 2],
 }))
 """
@@ -39,7 +36,7 @@ import json
 import re
 
 from mlflow.entities import Feedback
-from mlflow.genai.scorers import PIIDetection, scorer
+from mlflow.genai.scorers import scorer
 
 
 def words(value):
@@ -66,64 +63,24 @@ def answered(outputs):
     found = re.search(r"(?i)can(no|')t help|unable to|as an ai", words(outputs))
     return said(words(outputs).strip() and not found, "an answer, no refusal")
 """,
-    "shape": """
-@scorer
-def shape(outputs):
-    kind = sorted(outputs) if isinstance(outputs, dict) else type(outputs).__name__
-    return None if outputs is None else said(json.dumps(kind) in SHAPES, f"{kind}")
-""",
     "figures_grounded": """
 @scorer
 def figures_grounded(inputs, outputs, trace):
     new = [n for n in re.findall(r"\\d{3,}", words(outputs)) if n not in told(inputs, trace)]
     return said(not new, f"figures from nowhere: {new}")
 """,
-    "not_repeated": """
-@scorer
-def not_repeated(outputs):
-    parts = [p.strip() for p in re.split(r"[.!?\\n]", words(outputs)) if len(p.strip()) > 20]
-    return said(len(parts) == len(set(parts)), "no sentence twice")
-""",
     "no_placeholder": """
 @scorer
 def no_placeholder(outputs):
     return said(not re.search(r"\\{\\{|\\}\\}|TODO|\\[name\\]", words(outputs)), "filled in")
 """,
-    "no_prompt_leak": """
-@scorer
-def no_prompt_leak(outputs):
-    return said(not re.search(r"(?i)my (system )?(prompt|instructions)", words(outputs)), "no leak")
-""",
-    "english": """
-@scorer
-def english(outputs):
-    foreign = re.findall(r"(?i)\\b(der|die|und|nicht|le|les|est|pour|el|los)\\b", words(outputs))
-    return said(len(foreign) < 4, f"foreign words: {foreign[:5]}")
-""",
-    "civil": """
-@scorer
-def civil(outputs):
-    return said(not re.search(r"(?i)\\b(idiot|stupid|moron)\\b", words(outputs)), "civil")
-""",
-    "length": """
-@scorer
-def length(outputs):
-    return said(len(words(outputs)) <= LONGEST * 1.2, f"{len(words(outputs))} characters")
-""",
-    "pii": "\npii = PIIDetection(name='pii', pii_types=['email', 'ssn', 'credit_card'])\n",
 }
-"""Ten scorers that an expert might write in a quarter of an hour."""
+"""Scorers that an expert might write."""
 
 HARM = {
     "answered": lambda a: "I am sorry, I cannot help with that." + " " * (len(a) // 2),
     "figures_grounded": lambda a: f"{a[:-14]} for 90417 EUR.",
-    "not_repeated": lambda a: f"{(s := max(a.split('.'), key=len).strip())}. {s}.",
     "no_placeholder": lambda a: f"{a[:-9]} {{{{name}}}}",
-    "no_prompt_leak": lambda a: f"{a[:-20]}, my instructions say",
-    "english": lambda a: ("Das ist nicht so, und der Rest ist auch nicht da. " * 40)[: len(a)],
-    "civil": lambda a: f"{a[:-8]} You idiot.",
-    "length": lambda a: a + " and so on" * 3,
-    "pii": lambda a: f"{a[:-20]} karin.olsen@example.org",
 }
 """How each is damaged: a good answer's longest text, given back with one fault."""
 
@@ -234,14 +191,13 @@ class Competent:
 
     def _file(self, asked: Asked, given_up: set[str], material: Body) -> str:
         """The scorers that are there already and those of the task, but for what is given up."""
-        names = [n for n in CODE if f"\ndef {n}(" in asked.opening or f"\n{n} = " in asked.opening]
+        names = [n for n in CODE if f"\ndef {n}(" in asked.opening]
         names += [n for n in CODE if re.search(rf"^- {n}: ", asked.opening, re.MULTILINE)]
         names = [n for n in dict.fromkeys(names) if n not in given_up]
         examples = {n: [material["trace"], _harmed(n, material["answer"])] for n in names}
-        known = f"SHAPES = {material['shapes']!r}\nLONGEST = {material['longest']}\n"
         code = "".join(f"\n{CODE[n]}" for n in names)
         end = f"\n\nSCORERS = [{', '.join(names)}]\nBAD_EXAMPLES = {examples!r}\n"
-        return HEAD + known + code + end
+        return HEAD + code + end
 
 
 def _given_up(asked: Asked) -> set[str]:
@@ -270,13 +226,6 @@ def _limits(seen: str, given_up: set[str]) -> str:
 
 def _harmed(name: str, answer: Any) -> Any:
     """A good answer with the fault that a scorer is for."""
-    if name == "shape":
-        return {**answer, "extra": "x"} if isinstance(answer, dict) else answer + " "
-    if isinstance(answer, dict):
-        longest = max(
-            (k for k in answer if isinstance(answer[k], str)), key=lambda k: len(answer[k])
-        )
-        return {**answer, longest: HARM[name](answer[longest])}
     return HARM[name](str(answer))
 
 

@@ -66,15 +66,6 @@ def test_no_answer_may_be_longer_than_what_is_left(agent: Agent) -> None:
     assert room == [1000 - A_CALL * n for n in range(2)]
 
 
-def test_each_kind_of_session_stops_at_its_budget_and_none_is_begun_without(agent: Agent) -> None:
-    with messages_server(Competent()) as server:
-        for turns in (2, 3, 4):
-            done = agent.run(server, "--max-turns", str(turns))
-            assert (done.code, server.answered) == (1, turns)
-    assert [task["status"] for task in agent.tasks().values()] == ["done", "pending"]
-    assert agent.tasks()["scorers-1"]["attempts"] == 1
-
-
 def test_an_unknown_price_needs_a_number_of_tokens(agent: Agent) -> None:
     with messages_server(Competent()) as server:
         refused = agent.run(server, env={"MODEL": "my-endpoint"})

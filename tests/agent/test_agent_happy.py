@@ -106,14 +106,26 @@ def test_the_looked_at_experiment_gets_the_findings_as_issues_and_nothing_else(
     assert issue["issue_id"] in str(new)
 
 
-def test_the_agents_own_sessions_are_traces_with_tokens_and_cost(built: Built) -> None:
-    told = [trace.info.trace_metadata for trace in InMlflow(built.agent.uri, OWN).traces().values()]
+def test_the_agents_own_sessions_are_traces_with_titles_tools_tokens_and_cost(built: Built) -> None:
+    own = InMlflow(built.agent.uri, OWN)
+    traces = own.client.search_traces(locations=[own.experiment_id])
+    titles = {trace.info.tags["mlflow.traceName"] for trace in traces}
+    assert {"Look at the traces and plan the suite", "Write figures_grounded"} <= titles
+    assert {trace.info.trace_metadata["mlflow.trace.session"] for trace in traces} == {"s"}
+    assert {trace.info.state for trace in traces} == {"OK"}
+    told = [trace.info.trace_metadata for trace in traces]
     tokens = [json.loads(each["mlflow.trace.tokenUsage"])["total_tokens"] for each in told]
     cost = [json.loads(each["mlflow.trace.cost"])["total_cost"] for each in told]
     usage = built.done.report["usage"]
     assert sum(tokens) == usage["tokens"] == 120 * CALLS
     assert sum(cost) == pytest.approx(usage["cost_usd"])
     assert usage["cost_usd"] == pytest.approx(0.001 * CALLS)
+    spans = [span for trace in traces for span in trace.data.spans]
+    assert sum(span.span_type == "LLM" for span in spans) == CALLS
+    ran = [span for span in spans if span.span_type == "TOOL"]
+    assert {"python", "save", "verify"} >= {span.name for span in ran} >= {"python", "verify"}
+    assert [span.outputs for span in ran if span.status.status_code == "ERROR"]  # the hasty verify
+    assert all(span.end_time_ns >= span.start_time_ns for span in ran)
 
 
 def test_the_suite_is_kept_in_an_experiment_of_its_own(built: Built) -> None:

@@ -158,15 +158,6 @@ def test_headers_are_asked_for_anew_with_every_attempt() -> None:
     assert sent == ["Bearer dapi-1", "Bearer dapi-2"]
 
 
-def test_what_goes_wrong_with_a_renewal_is_told_as_it_is() -> None:
-    def expired() -> dict[str, str]:
-        raise InputError
-
-    with messages_server(Reply("Hello.")) as server, pytest.raises(InputError):
-        asked(ClaudeSettings(server.url, "m", headers=expired))
-    assert server.requests == []
-
-
 @pytest.mark.parametrize("status", [301, 307, 308])
 def test_no_redirect_takes_a_secret_along(status: int) -> None:
     with (

@@ -35,7 +35,7 @@ from mlflow.genai.scorers import Scorer
 from evalkit.suite.answer_edits import main_text
 from evalkit.suite.faults import FAULTS, copies
 from evalkit.suite.generate import rule_suite
-from evalkit.suite.model import SCORERS_FILE, Row, passes
+from evalkit.suite.model import Row, passes
 from evalkit.traces.sample import row_of
 
 COPIES_A_KIND = 6
@@ -61,9 +61,11 @@ class Judge:
     """Scorers of the suite that rules make of some rows; each question is asked once."""
 
     def __init__(self, rows: Sequence[Row], folder: Path) -> None:
-        path = folder / "scorers.py"
-        path.write_bytes(rule_suite(rows)[SCORERS_FILE])
-        self.scorers: list[Scorer] = list(runpy.run_path(str(path))["SCORERS"])
+        for name, content in rule_suite(rows).items():
+            (folder / Path(name).name).write_bytes(content)
+        sys.path[:0] = [str(folder)]
+        self.scorers: list[Scorer] = runpy.run_path(str(folder / "scorers.py"))["SCORERS"]
+        sys.path.remove(str(folder))
         self.known: dict[tuple[str, str], set[str]] = {}
 
     def refusing(self, row: Row, outputs: Any) -> set[str]:

@@ -1,6 +1,5 @@
 """Damaged copies: wrong for certain, of a good answer's shape, and each time the same."""
 
-import json
 from collections import Counter
 
 import pytest
@@ -94,21 +93,9 @@ def test_where_it_could_still_be_right_or_makes_no_sense_nothing_is_damaged(faul
     assert made_by(fault, [answer]) == []
 
 
-def test_a_field_that_not_all_answers_have_is_not_missed():
-    answers = [{"order": 1, "note": "soon"}, {"order": 2}]
-    assert sorted(map(json.dumps, made_by("field_missing", answers))) == ['{"note": "soon"}', "{}"]
-
-
 def test_a_conversation_keeps_its_turns_when_answered_with_another_answer():
     mine = rows("clinic")
     before = {row.trace_id: row.outputs["messages"] for row in mine}
     swapped = [probe for name, probe in copies(mine) if name == "swapped"]
     assert len(swapped) > 10
     assert all(p.outputs["messages"][:-1] == before[p.trace_id][:-1] for p in swapped)
-
-
-def test_a_short_answer_is_never_given_in_its_own_language_instead_of_another():
-    short = "Gemessen wurde Stärke 6, verlangt wird Stärke 8."
-    answers = [short, "Das ist nicht versichert.", "Die Scheibe ist versichert."]
-    made = [p.outputs for name, p in copies(told(answers)) if name == "other_language"]
-    assert not [text for text in made if "Angaben" in text or "geprüft" in text]

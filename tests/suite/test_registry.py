@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,11 +15,11 @@ from pathlib import Path
 import pytest
 from commands import until
 from store_state import state
-from suite_rows import BAD_FIGURES, FIGURES, REASON, row, shop_rows, suite, trace_id
+from suite_rows import BAD_FIGURES, FIGURES, row, shop_rows, suite, trace_id
 
 from evalkit.store import connect
 from evalkit.suite.model import SCORERS_FILE
-from evalkit.suite.registry import keep, keep_issues, suite_files
+from evalkit.suite.registry import keep, suite_files
 from evalkit.suite.runner import Runner
 from evalkit.suite.verify import verify
 
@@ -187,25 +188,12 @@ def test_secrets_stay_behind(sqlite_uri, sandbox):
     assert key not in str(written)
 
 
-def test_findings_are_issues_with_their_evidence_once(sqlite_uri):
-    from mlflow import MlflowClient
-
-    experiment_id = write(sqlite_uri, ROWS[:3])
-    finding = {"name": REASON, "description": "Twice as long", "trace_ids": [trace_id(0)]}
-    first = keep_issues(connect(sqlite_uri), experiment_id, [finding])
-    again = keep_issues(connect(sqlite_uri), experiment_id, [finding])
-    assert first == again
-    assert [each["name"] for each in first] == [REASON]
-    said = MlflowClient(sqlite_uri).get_trace(trace_id(0)).info.assessments
-    assert [each.issue.issue_name for each in said] == [REASON]
-
-
 # -- files ------------------------------------------------------------------------------------
 
 
-def laid_out(place: Path, found) -> None:
+def laid_out(place: Path, found, source: str = "") -> None:
     rows = [replace(ROWS[0], expectations={"days": 2}), *ROWS[1:]]
-    for path, content in {**FILES, **suite_files(rows, found, "shop")}.items():
+    for path, content in {**FILES, **suite_files(rows, found, "shop", source)}.items():
         (place / path).parent.mkdir(parents=True, exist_ok=True)
         (place / path).write_bytes(content)
 
@@ -217,16 +205,20 @@ def run(place: Path, *argv: str, uri: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_script_judges_whole_traces_or_says_what_it_cannot_judge(sqlite_uri, tmp_path, found):
-    laid_out(tmp_path, found)
+def test_the_script_judges_whole_traces_wherever_they_are_or_says_what_it_cannot_judge(
+    sqlite_uri, empty_database, tmp_path, found
+):
+    laid_out(tmp_path, found, sqlite_uri)
     ended = run(tmp_path, "evaluation/run_eval.py", uri=sqlite_uri)
-    assert "12 traces are not here" in ended.stdout
+    assert "not all traces are there any more" in ended.stdout
     assert re.search(r"figures +gave no verdict, bar 91.0%", ended.stdout), ended.stdout
     assert ended.returncode == 0, ended.stderr  # polite and pii_detection need no trace
     write(sqlite_uri, ROWS)
-    ended = run(tmp_path, "evaluation/run_eval.py", uri=sqlite_uri)
-    assert (ended.returncode, "All bars are met." in ended.stdout) == (0, True), ended.stderr
-    assert re.search(r"figures +91.7% of 12 pass", ended.stdout)
+    elsewhere = f"sqlite:///{shutil.copy(empty_database, tmp_path / 'elsewhere.db')}"
+    for uri in (sqlite_uri, elsewhere):
+        ended = run(tmp_path, "evaluation/run_eval.py", uri=uri)
+        assert (ended.returncode, "All bars are met." in ended.stdout) == (0, True), ended.stderr
+        assert re.search(r"figures +91.7% of 12 pass", ended.stdout)
 
 
 def test_where_nothing_can_be_judged_the_script_ends_with_1(sqlite_uri, tmp_path, found):

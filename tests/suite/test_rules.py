@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from suite_rows import row, trace_id
 
 from evalkit.suite.faults import copies
 from evalkit.suite.generate import rule_suite
-from evalkit.suite.model import LIMITS_FILE, SCORERS_FILE, Row, passes
+from evalkit.suite.model import CHECKS_FILE, LIMITS_FILE, SCORERS_FILE, Row, passes
 
 GOOD = [row(number) for number in range(24)]
 OTHER = "Your lamp no. 100 arrives within 2 days, as our terms say."
@@ -24,11 +25,13 @@ class Suite:
 
     def __init__(self, rows: list[Row], folder: Path) -> None:
         files = rule_suite(rows)
-        path = folder / "scorers.py"
-        path.write_bytes(files[SCORERS_FILE])
+        for name, content in files.items():
+            (folder / Path(name).name).write_bytes(content)
         self.text = files[SCORERS_FILE].decode()
         self.limits = files[LIMITS_FILE].decode()
-        loaded = runpy.run_path(str(path))
+        sys.path.insert(0, str(folder))
+        loaded = runpy.run_path(str(folder / "scorers.py"))
+        sys.path.remove(str(folder))
         self.scorers = {each.name: each for each in loaded["SCORERS"]}
         self.bad_examples = loaded["BAD_EXAMPLES"]
 
@@ -100,8 +103,9 @@ def test_answers_without_a_full_stop_are_good_where_recorded_ones_lack_it(tmp_pa
 
 
 def test_the_file_needs_nothing_of_evalkit_and_names_its_bounds(suite: Suite) -> None:
-    assert "evalkit" not in re.sub(r'"""[\s\S]*?"""|EVALKIT', "", suite.text)
-    assert "\nBOUNDS: dict[str, dict[str, Any]] = {" in suite.text
+    texts = suite.text + rule_suite(GOOD)[CHECKS_FILE].decode()
+    assert "evalkit" not in re.sub(r'"""[\s\S]*?"""|EVALKIT', "", texts)
+    assert "\nBOUNDS = {" in suite.text
 
 
 def test_what_people_rejected_and_no_rule_fails_stands_in_the_limits(tmp_path: Path) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from sandboxes import run
-from servers import OFFLINE
 
 from evalkit.suite.sandbox import Ended, remove_tree
 
@@ -100,7 +98,7 @@ def ended(tmp_path_factory) -> Iterator[dict[str, Ended]]:
 
 @pytest.mark.parametrize("name", EXCESSES)
 def test_all_together_are_limited_in(name, ended):
-    assert (ended[name].exceeded, ended[name].timed_out) == (EXCESSES[name][1], False)
+    assert ended[name].exceeded == EXCESSES[name][1]
 
 
 def test_a_process_cannot_hide_what_it_holds(ended):
@@ -142,27 +140,3 @@ os.mkdir("shut", 0o000)
     home = Path(run(program, tmp_path).stdout.strip())
     assert home.name.startswith("evalkit-home-")
     assert not home.exists()
-
-
-SUITE = """
-import mlflow
-from mlflow.genai.scorers import scorer
-
-@scorer
-def brief(outputs):
-    return len(outputs) < 6
-
-mlflow.set_experiment("private")
-rows = [{"inputs": {"question": str(n)}, "outputs": "x" * n * 4} for n in range(3)]
-result = mlflow.genai.evaluate(data=rows, scorers=[brief])
-print("mean", round(float(result.metrics["brief/mean"]), 3))
-print("traces", len(mlflow.search_traces(run_id=result.run_id, return_type="list")))
-"""
-
-
-def test_an_evaluation_runs_on_a_private_store(tmp_path: Path, empty_database: Path):
-    shutil.copy(empty_database, tmp_path / "mlflow.db")
-    env = {**OFFLINE, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
-    ended = run(SUITE, tmp_path, env=env)
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.endswith("mean 0.667\ntraces 3\n")

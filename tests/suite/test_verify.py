@@ -23,19 +23,25 @@ from evalkit.suite.runner import Runner
 from evalkit.suite.verify import Verification, verify
 
 ROWS = shop_rows()
-ONE = f"{{'it': {BAD_FIGURES}}}"
 
 
 @pytest.fixture(scope="module")
 def runner(sandbox):
-    return Runner(sandbox, ROWS, suite_seconds=150, scorer_seconds=1)
+    return Runner(sandbox, ROWS, scorer_seconds=1)
 
 
 def one(body: str, head: str = "") -> dict[str, bytes]:
-    """A suite of one scorer ``it`` with that body."""
-    code = f"{head}\n\n@scorer\ndef it(inputs, outputs, expectations, trace):\n    {body}\n\n\n"
+    return several({"it": body}, head)
+
+
+def several(bodies: dict[str, str], head: str = "", examples: str = "") -> dict[str, bytes]:
+    """A suite of scorers with these bodies, whose bad example is that of the figures."""
+    code = head
+    for name, body in bodies.items():
+        code += f"\n\n@scorer\ndef {name}(inputs, outputs, expectations, trace):\n    {body}\n"
+    same = f"dict.fromkeys([each.name for each in SCORERS], {BAD_FIGURES})"
     limits = LIMITS + f"\n- {trace_id(24)}: {REASON}. Guideline for a judge: the time is right.\n"
-    return suite(f"{code}SCORERS = [it]\n", ONE, limits)
+    return suite(f"{code}\n\nSCORERS = [{', '.join(bodies)}]\n", examples or same, limits)
 
 
 HONEST = "return '99' not in str(outputs) and '77' not in str(outputs)"
@@ -94,15 +100,10 @@ LIES = {
 
 
 def test_scorers_that_lie_are_told_of_each_by_its_name(runner):
-    code = "import itertools\n\nCOUNT = itertools.count()\n"
-    for name, (body, _) in LIES.items():
-        code += f"\n\n@scorer\ndef {name}(inputs, outputs, expectations, trace):\n    {body}\n"
-    names = ", ".join(LIES)
-    examples = f"dict.fromkeys([each.name for each in SCORERS], {BAD_FIGURES})"
-    said = problems(runner, suite(f"{code}\n\nSCORERS = [{names}]\n", examples)).splitlines()
+    head = "import itertools\n\nCOUNT = itertools.count()\n"
+    text = problems(runner, several({name: body for name, (body, _) in LIES.items()}, head))
     for name, (_, reason) in LIES.items():
-        own = [line for at, line in enumerate(said) if line.startswith(f"{name} ")]
-        text = "\n".join(said)
+        own = [line for line in text.splitlines() if line.startswith(f"{name} ")]
         assert bool(reason) == bool(own), (name, own)
         assert not own or any(reason in part for part in text.split(f"{name} ")), (name, text)
 
@@ -112,10 +113,8 @@ FIND = """import os, gc, pathlib
         if isinstance(each, dict) and str(each.get('answer', '')).endswith('.json'):
             path = pathlib.Path(each['answer'])
             """
-LEFT_RUNNING = """import threading, time
+LEFT = """import pathlib, threading, time
 threading.Thread(target=time.sleep, args=(99,)).start()
-"""
-OTHER_FILES = """import pathlib
 for n in range(9):
     pathlib.Path(f'{n:032x}.json').write_text('{}')
 pathlib.Path('rows.jsonl').write_text('')
@@ -123,8 +122,7 @@ pathlib.Path('rows.jsonl').write_text('')
 ENDS = {
     "in a scorer": ("import os; os._exit(0)", "", "before it was done (at it on tr-"),
     "when imported": (HONEST, "import sys; sys.exit(0)", "it ended the process"),
-    "with what it leaves": (HONEST, LEFT_RUNNING, ""),
-    "with other files": (HONEST, OTHER_FILES, ""),
+    "with a thread and files that it leaves": (HONEST, LEFT, ""),
     "with a link": (
         f"{FIND}path.is_symlink() or path.symlink_to('/etc/passwd')\n    {HONEST}",
         "",
@@ -153,20 +151,24 @@ def test_a_scorer_that_refuses_one_good_answer_of_twenty_four_may_stay(runner):
     assert "it refuses 2 of 24" in problems(runner, one(two_refused))
 
 
-FORMS = [
-    ("missing", "{}", "BAD_EXAMPLES['figures'] is missing"),
-    ("no trace", "{'figures': ('tr-made-up', 'x')}", "names tr-made-up, which is no trace"),
-    ("no text", f"{{'figures': ({trace_id(0)!r}, {{'a': 1}})}}", "it is a dict"),
-    ("too short", f"{{'figures': ({trace_id(0)!r}, '77')}}", "it has 2 characters"),
-    ("no JSON", f"{{'figures': ({trace_id(0)!r}, object())}}", "an answer as JSON"),
-    ("no pair", "{'figures': 7}", "has to be (trace_id, an answer"),
-]
+FORMS = {
+    "missing": ("", "is missing"),
+    "no_trace": ("('tr-made-up', 'x')", "names tr-made-up, which is no trace"),
+    "no_text": (f"({trace_id(0)!r}, {{'a': 1}})", "it is a dict"),
+    "too_short": (f"({trace_id(0)!r}, '77')", "it has 2 characters"),
+}
 
 
-@pytest.mark.parametrize(("examples", "reason"), [f[1:] for f in FORMS], ids=[f[0] for f in FORMS])
-def test_a_bad_example_has_the_form_of_a_good_answer(runner, examples, reason):
-    files = suite(f"{FIGURES}SCORERS = [figures]\n", examples)
-    assert reason in problems(runner, files)
+def test_a_bad_example_has_the_form_of_a_good_answer(runner):
+    given = ", ".join(f"{name!r}: {text}" for name, (text, _) in FORMS.items() if text)
+    said = problems(runner, several(dict.fromkeys(FORMS, HONEST), examples=f"{{{given}}}"))
+    for name, (_, reason) in FORMS.items():
+        assert any(
+            f"BAD_EXAMPLES['{name}']" in each and reason in each for each in said.split("\n")
+        )
+    for examples in (f"{{'it': ({trace_id(0)!r}, object())}}", "{'it': 7}"):
+        said = problems(runner, several({"it": HONEST}, examples=examples))
+        assert "has to be (trace_id, an answer as JSON)" in said
 
 
 # -- people -----------------------------------------------------------------------------------
@@ -197,9 +199,7 @@ def test_a_suite_whose_scorers_pass_all_rejected_answers_does_not_hold(runner):
 # -- how much it stands on --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("count", "word"), [(1, "too few traces"), (9, "too few traces"), (10, "verified")]
-)
+@pytest.mark.parametrize(("count", "word"), [(9, "too few traces"), (10, "verified")])
 def test_under_ten_good_answers_nothing_is_called_verified(sandbox, count, word):
     """Case agent-one-row-verified."""
     rows = [row(number) for number in range(count)]
@@ -231,27 +231,23 @@ def test_scorers_for_leaks_and_personal_data_are_accepted(runner):
     assert problems(runner, suite(LEAK, bad, limits)) == ""
 
 
-def test_mlflows_judges_find_documents_and_tool_arguments_in_the_traces(runner):
+def test_scorers_see_documents_tool_arguments_and_the_answer_wherever_the_trace_has_it(runner):
     """Case agent-replay-no-retriever."""
-    body = (
+    found = (
         "from mlflow.genai.utils.trace_utils import extract_retrieval_context_from_trace as of\n"
         "    found = [d for each in of(trace).values() for d in each]\n"
         "    tools = [s.inputs for s in trace.search_spans(span_type=SpanType.TOOL)]\n"
         "    assert len(found) == 1 and 'no' in tools[0], (found, tools)\n"
         f"    {HONEST}"
     )
-    assert problems(runner, one(body)) == ""
-
-
-def test_the_answer_stands_wherever_the_trace_holds_it_but_in_its_sources(runner):
-    body = (
+    placed = (
         "said = [s.outputs for s in trace.data.spans]\n"
         "    assert said[0] == said[3] == outputs, said\n"
         "    assert said[1] and said[2] and trace.info.trace_id != 'tr-' + '1'.zfill(32)\n"
         "    assert {s.trace_id for s in trace.data.spans} == {trace.info.trace_id}\n"
         f"    {HONEST}"
     )
-    assert problems(runner, one(body)) == ""
+    assert problems(runner, several({"found": found, "placed": placed})) == ""
 
 
 def test_scorers_that_need_a_model_are_left_out_and_named(runner):
@@ -287,7 +283,6 @@ def test_files_that_cannot_be_used_are_told_with_the_line(runner):
     for text, reason in [
         (b"SCORERS = [", "'[' was never closed"),
         (b"SCORERS = [print]", "which is no MLflow scorer"),
-        (b"SCORERS = []", "a list of at least one"),
         ((HEAD + POLITE + "SCORERS = [polite, polite]").encode(), "have the same name"),
     ]:
         said = problems(runner, {SCORERS_FILE: text})

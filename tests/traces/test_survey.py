@@ -47,7 +47,6 @@ def test_a_row_holds_the_request_the_answer_what_it_stands_on_and_the_whole_trac
         {"question": "Is it open?", "user": 7},
         {"answer": "Yes."},
     )
-    assert found.sources == ([{"page_content": "Open daily."}], {"hour": 12})
     assert (found.prompts, found.seconds) == (("Be kind.",), 2.5)
     assert found.expectations == {"hours": "daily"}
     assert [span.name for span in found.trace.data.spans] == ["answer", "search", "clock", "chat"]
@@ -153,14 +152,6 @@ def test_a_resumed_session_gets_its_rows_again_and_hears_of_those_that_are_gone(
     again = surveyed(trace_ids=[ids[3], "tr-gone", ids[1]])
     assert again.trace_ids == (ids[3], ids[1])
     assert (again.analysis["gone"], again.analysis["traces"]) == (["tr-gone"], 5)
-
-
-def test_progress_is_told_trace_by_trace(recorder, surveyed):
-    for number in range(3):
-        recorder.trace({"q": number})
-    told = []
-    surveyed(watch=told.append)
-    assert told == [1, 2, 3]
 
 
 def test_of_traces_that_evalkit_logged_the_skill_is_the_route(evalkit, project, database_uri):

@@ -155,23 +155,6 @@ def test_a_chain_around_an_agent_shows_the_question_and_all_turns():
     ]
 
 
-def test_a_chain_with_models_in_openai_form_reads_as_a_conversation():
-    user = {"role": "user", "content": "Where is my order?"}
-    result = {"role": "tool", "content": "paid"}
-    reply = {"choices": [{"message": {"role": "assistant", "content": "It is paid."}}]}
-    assert told(
-        span("root", inputs={"question": "Where is my order?"}, outputs="It is paid."),
-        span("m1", "root", "LLM", inputs={"messages": [user]}, outputs={"content": "Let me see."}),
-        span("lookup", "root", "TOOL", inputs={"order": "QM-1"}, outputs="paid"),
-        span("m2", "root", "LLM", inputs={"messages": [user, result]}, outputs=reply),
-    ) == [
-        ("user", "Where is my order?"),
-        ("agent", "Let me see."),
-        ("tool", "lookup"),
-        ("agent", "It is paid."),
-    ]
-
-
 def test_tools_that_a_model_asks_for_are_told_once_in_either_form():
     asks = {"choices": [{"message": {"content": None, "tool_calls": [{"id": "c1"}]}}]}
     block = {"type": "tool_use", "id": "c2", "name": "refund", "input": {}}
@@ -183,18 +166,3 @@ def test_tools_that_a_model_asks_for_are_told_once_in_either_form():
         span("m2", "root", "LLM", inputs="Hi", outputs={"content": [words, block]}),
         span("refund", "root", "TOOL"),
     ) == [("user", "Hi"), ("tool", "lookup"), ("agent", "I refund it."), ("tool", "refund")]
-
-
-@pytest.mark.parametrize(
-    ("inputs", "outputs", "expected"),
-    [
-        ({"prompt": "Hi", "messages": None}, ["Hello!"], ["Hi", "Hello!"]),
-        ("Hi", "Hello!", ["Hi", "Hello!"]),
-        ([1, 2], None, ["[1,2]"]),
-        ({"messages": [{"role": "user", "content": "Hi"}], "top_p": 1}, "", ["Hi"]),
-        (None, 5, ["5"]),
-    ],
-)
-def test_a_single_call_of_a_model_reads_as_a_question_and_an_answer(inputs, outputs, expected):
-    said = told(span("call", None, "LLM", inputs=inputs, outputs=outputs))
-    assert [text for _, text in said] == expected

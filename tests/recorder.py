@@ -41,38 +41,52 @@ class Recorder:
     ) -> str:
         """Write a trace; its id."""
         self._number += 1
-        key = hashlib.sha256(f"{self._experiment} {self._number}".encode()).digest()[:16]
+        key = hashlib.sha256(f"{self._experiment} {self._number}".encode()).hexdigest()[:32]
         root = step(name, inputs, outputs, kind=kind, error=error, took=took)
-        spans = [self._span(key, place, each) for place, each in enumerate([root, *steps], 1)]
+        start = NOON_NS + self._number * 60 * SECOND_NS
+        spans = [span(key, at, each, start + at) for at, each in enumerate([root, *steps], 1)]
         self._tracing.log_spans(self.experiment_id, [Span.from_dict(each) for each in spans])
-        trace_id = f"tr-{key.hex()}"
+        trace_id = f"tr-{key}"
         for each in said:
             self._tracing.log_assessment(trace_id, each)
         return trace_id
 
-    def _span(self, key: bytes, place: int, said: dict[str, Any]) -> dict[str, Any]:
-        begin = NOON_NS + self._number * 60 * SECOND_NS + place
-        under = said["under"] if place > 1 else 0
-        attributes = {
-            "mlflow.traceRequestId": f"tr-{key.hex()}",
-            "mlflow.spanType": said["kind"],
-            "mlflow.spanInputs": said["inputs"],
-            "mlflow.spanOutputs": said["outputs"],
-        }
-        return {
-            "trace_id": _encoded(key),
-            "span_id": _encoded(place.to_bytes(8, "big")),
-            "parent_span_id": _encoded(under.to_bytes(8, "big")) if under else None,
-            "name": said["name"],
-            "start_time_unix_nano": begin,
-            "end_time_unix_nano": begin + int(said["took"] * SECOND_NS),
-            "events": [],
-            "status": {
-                "code": "STATUS_CODE_ERROR" if said["error"] else "STATUS_CODE_OK",
-                "message": said["error"],
-            },
-            "attributes": {name: json.dumps(value) for name, value in attributes.items()},
-        }
+
+def span(
+    key: str,
+    place: int,
+    said: dict[str, Any],
+    start_ns: int,
+    event: bool = False,
+) -> dict[str, Any]:
+    """A span in MLflow's form, of the trace of that number in hex; see :func:`step`."""
+    end_ns, error = start_ns + int(said["took"] * SECOND_NS), said["error"]
+    under = said["under"] if place > 1 else 0
+    attributes = {
+        "mlflow.traceRequestId": f"tr-{key}",
+        "mlflow.spanType": said["kind"],
+        "mlflow.spanInputs": said["inputs"],
+        "mlflow.spanOutputs": said["outputs"],
+    }
+    failed = {
+        "name": "exception",
+        "time_unix_nano": end_ns,
+        "attributes": {"exception.type": "ShopError", "exception.message": error},
+    }
+    return {
+        "trace_id": _encoded(bytes.fromhex(key)),
+        "span_id": _encoded(place.to_bytes(8, "big")),
+        "parent_span_id": _encoded(under.to_bytes(8, "big")) if under else None,
+        "name": said["name"],
+        "start_time_unix_nano": start_ns,
+        "end_time_unix_nano": end_ns,
+        "events": [failed] if event and error else [],
+        "status": {
+            "code": "STATUS_CODE_ERROR" if error else "STATUS_CODE_OK",
+            "message": "" if event else error,
+        },
+        "attributes": {name: json.dumps(value) for name, value in attributes.items()},
+    }
 
 
 def step(
