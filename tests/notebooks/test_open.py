@@ -82,16 +82,16 @@ def test_every_notebook_file_is_the_start_or_a_stage_that_the_pages_link_to():
 
 def test_the_start_leads_to_every_stage_in_order_and_each_stage_to_the_next(visitor):
     visitor.open("start")
-    visitor.cell("stages").get_by_role("link").first.wait_for()
+    visitor.cell("stage_cards").get_by_role("link").first.wait_for()
     titles = [each.title for each in ui.NOTEBOOKS]
-    cards = visitor.cell("stages").get_by_role("link").all_inner_texts()
+    cards = visitor.cell("stage_cards").get_by_role("link").all_inner_texts()
     assert [card.split()[:2] for card in cards] == [
         [str(number), title] for number, title in enumerate(titles, 1)
     ]
-    visitor.cell("stages").get_by_role("link", name="Compare").click()
+    visitor.cell("stage_cards").get_by_role("link", name="Compare").click()
     visitor.cell("ending").get_by_role("link", name="Next: Agent").wait_for()
     visitor.page.get_by_role("link", name="Start").click()
-    visitor.cell("stages").wait_for()
+    visitor.cell("stage_cards").wait_for()
 
 
 def test_the_next_stage_begins_with_the_config_that_this_one_was_given(visitor, project):
