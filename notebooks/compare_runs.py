@@ -142,7 +142,7 @@ def answer(report, runs, several):
     counts = pd.Series(shown["counts"]).reindex(compare.FLIP_KINDS, fill_value=0)
     before, after = (ended["failed"] for ended in shown["executions"])
     missed = [sum(each.run.run_id in b["fails_in"] for b in report["thresholds"]) for each in pair]
-    cost = [row for row in words.usage_rows(shown) if row["Figure"] == "Cost"]
+    cost = [row for row in words.rows(shown["usage"]) if row["Figure"] == "Cost"]
     findings = [page.quoted(each) for each in shown["findings"]]
     answered = shown["findings"].index(words.conclusion(shown)) + 1
     is_bad = "worse" in verdicts or after > before
@@ -164,7 +164,7 @@ def answer(report, runs, several):
             ),
             ("Executions failed", f"{before} → {after}", "in the baseline → in the candidate"),
             ("Thresholds failed", missed[1], f"in the candidate; {missed[0]} in the baseline"),
-            *(("Cost a case", each["Change"], each["A case"]) for each in cost),
+            *(("Cost a case", each["Change"], each["Baseline → candidate"]) for each in cost),
         ),
         mo.md("\n".join(f"- {each}" for each in findings[answered:]))
         if findings[answered:]
@@ -235,7 +235,7 @@ def judge_chart(report):
         [
             bar(judge, each["candidate"], row, judge["scale"])
             for each in report["comparisons"]
-            for judge, row in zip(each["judges"], words.judge_rows(each), strict=True)
+            for judge, row in zip(each["judges"], words.rows(each["judges"]), strict=True)
             if "difference" in judge
         ],
         "Change, in percent of the scale",
@@ -245,7 +245,7 @@ def judge_chart(report):
 
 @app.cell
 def judges(shown):
-    page.table(words.judge_rows(shown), tint="Verdict", page_size=50, show_search=False)
+    page.table(words.rows(shown["judges"]), tint="Verdict", page_size=50, show_search=False)
     return
 
 
@@ -387,7 +387,7 @@ def usage_chart(report):
         [
             bar(usage, each["candidate"], row, usage["before"])
             for each in report["comparisons"]
-            for usage, row in zip(each["usage"], words.usage_rows(each), strict=True)
+            for usage, row in zip(each["usage"], words.rows(each["usage"]), strict=True)
             if usage.get("before")
         ],
         "Change a case, in percent",
@@ -429,7 +429,7 @@ def usage(pair, shown):
         for each in drawn
     ]
     page.stack(
-        page.table(words.usage_rows(shown), tint="Verdict", page_size=50, show_search=False),
+        page.table(words.rows(shown["usage"]), tint="Verdict", page_size=50, show_search=False),
         *([page.side_by_side(*charts, least_px=330)] if page.is_live() and charts else charts),
     )
     return

@@ -8,15 +8,13 @@ with app.setup:
 
     import marimo as mo
 
-    from evalkit import watching
     from evalkit.agent.session import ANALYSIS_FILE, VALIDATION_FILE
     from evalkit.arguments import param
     from evalkit.cli import render
-    from evalkit.host import agent_live, agent_page, agent_settings
+    from evalkit.host import agent_live, agent_page, agent_settings, traffic
     from evalkit.host import suite_views as suite
-    from evalkit.host import traffic_views as traffic
-    from evalkit.host.traffic_charts import spread_charts
     from evalkit.params import AgentParams
+    from evalkit.traces import experiment
     from evalkit.ui import page
     from evalkit.ui.notebook import Host
     from evalkit.ui.page import is_open, tabs
@@ -71,7 +69,7 @@ def reading(form, host):
 
     def read(say):
         chosen = agent_settings.settled(said, host.sample_traffic(said, say))
-        watch = watching.watch(
+        watch = experiment.watch(
             config=chosen.config,
             experiment=chosen.experiment_id,
             tracking_uri=chosen.tracking_uri,
@@ -111,7 +109,7 @@ def sight(look, watch):
     if is_open(look, "Conversations"):
         sights += [picks := traffic.pick_table(watch.picks)]
     if is_open(look, "Times and tokens"):
-        sights += [spread_charts(watch.traces)]
+        sights += [traffic.spread_charts(watch.traces)]
     if is_open(look, "Tools"):
         sights += [traffic.tools_view(watch.analysis.tools)]
     page.stack(*sights)

@@ -81,9 +81,7 @@ def state(checked, chosen, host):
         onward, why = "map_dataset", "Begin with the mapping, and go through the stages in order."
     found = state_of(report, is_mapped=is_mapped)
     named = {} if chosen.config == host.start.values.config else {"config": chosen.config}
-    address = {
-        each.name: "?" + urlencode({"file": each.file, **named}) for each in ui.present()
-    }
+    address = {each.name: "?" + urlencode({"file": each.file, **named}) for each in ui.present()}
     where = "The **demo project**: a support agent. Nothing here can break."
     if not host.is_sample(chosen):
         where = f"The project of **{page.quoted(report['config'])}**."

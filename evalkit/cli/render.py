@@ -231,10 +231,12 @@ def compared(terminal: Terminal, report: Report) -> None:
         terminal.title(f"{each['candidate']} against {report['baseline']}")
         for finding in each["findings"]:
             terminal.say(finding)
-        _rows(terminal, compare_report.judge_rows(each), "Change", "Smallest to tell")
+        _rows(terminal, compare_report.rows(each["judges"]), "Change", "Smallest to tell")
         flips = ", ".join(f"{count} {kind}" for kind, count in each["counts"].items())
         terminal.say(f"scores: {flips or 'none in either run'}")
-        _rows(terminal, compare_report.usage_rows(each), "Cases", "Whole run")
+        _rows(
+            terminal, compare_report.rows(each["usage"]), "Change", "Smallest to tell", "Whole run"
+        )
     for shortfall in report["shortfalls"]:
         terminal.note(shortfall)
     if not report["shortfalls"]:

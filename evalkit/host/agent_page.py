@@ -25,12 +25,12 @@ from evalkit.host.agent_settings import sandbox_of
 from evalkit.host.suite_views import short
 from evalkit.jsonable import Json
 from evalkit.suite.model import DATASET_FILE, SCORERS_FILE, SCRIPT_FILE, Probe, Row, Score, passes
+from evalkit.traces.experiment import Watch
 from evalkit.ui import page
 from evalkit.ui.notebook import Host
 from evalkit.ui.terminal import Report
 from evalkit.ui.wording import as_text
 from evalkit.ui.work import Say
-from evalkit.watching import Watch
 
 SECONDS_A_MINUTE = 60
 

@@ -18,12 +18,12 @@ import pandas as pd
 
 from evalkit.core.content import list_of, mapping_of, plain_text
 from evalkit.errors import EvalkitError
-from evalkit.host.traffic_views import trace_view
+from evalkit.host.traffic import trace_view
 from evalkit.jsonable import Json
 from evalkit.suite.model import DATASET_FILE, LIMITS_FILE
+from evalkit.traces.experiment import Watch
 from evalkit.ui import page
 from evalkit.ui.wording import GREEN, GREY, as_text, dressed
-from evalkit.watching import Watch
 
 SHORT = 140
 """Characters of an input or answer that a table shows."""

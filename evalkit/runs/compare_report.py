@@ -131,38 +131,26 @@ def conclusion(each: Comparison) -> str:
     return f"{text[0].upper()}{text[1:]}, beyond what chance explains."
 
 
-def judge_rows(each: Comparison) -> list[Row]:
-    """One judge a row, in figures that people read."""
+def rows(changes: Sequence[Row]) -> list[Row]:
+    """One judge, or one figure of what was consumed, a row in figures that people read.
+
+    Args:
+        changes: ``judges`` or ``usage`` of a comparison. Of usage less is better, and its changes
+            are in percent of the baseline's mean a case.
+    """
     return [
         {
-            "Judge": judge["judge"],
-            "Verdict": judge["verdict"],
-            "Cases": judge["pairs"],
-            "Baseline → candidate": _levels(judge),
-            "Change": amount(judge) if "before" in judge else NONE,
-            "95 % interval": _interval(judge) or NONE,
-            "Smallest to tell": _resolution(judge),
-            "Cases to tell": _needed(judge),
+            "Judge" if "judge" in each else "Figure": each.get("judge") or each["figure"],
+            "Verdict": CHEAPER.get(each["verdict"], each["verdict"]),
+            "Cases": each["pairs"],
+            "Baseline → candidate": _levels(each),
+            "Change": _amount(each, each.get("difference")),
+            "95 % interval": _interval(each) or NONE,
+            "Smallest to tell": _amount(each, each.get("resolution")).replace("+", "±"),
+            "Cases to tell": _needed(each),
+            **({"Whole run": _from_to(each["totals"], each["unit"])} if "totals" in each else {}),
         }
-        for judge in each["judges"]
-    ]
-
-
-def usage_rows(each: Comparison) -> list[Row]:
-    """One figure of what was consumed a row; less is better."""
-    return [
-        {
-            "Figure": usage["figure"],
-            "Verdict": CHEAPER.get(usage["verdict"], usage["verdict"]),
-            "Cases": usage["pairs"],
-            "A case": _from_to([usage.get(end) for end in ("before", "after")], usage["unit"]),
-            "Change": relative(usage, usage.get("difference")),
-            "95 % interval": " to ".join(relative(usage, end) for end in usage["interval"])
-            if usage.get("interval") and usage["before"]
-            else NONE,
-            "Whole run": _from_to(usage["totals"], usage["unit"]),
-        }
-        for usage in each["usage"]
+        for each in changes
     ]
 
 
@@ -191,23 +179,11 @@ def figure(value: float, *, sign: bool = False) -> str:
     return f"+{rounded}" if sign and value > 0 else rounded
 
 
-def points(share: float, *, sign: bool = True) -> str:
-    """A share in points of a hundred, with a decimal where there are few."""
+def _hundredths(share: float) -> str:
+    """A share in points of a hundred with its sign, and a decimal where there are few."""
     text = f"{100 * share:.0f}" if abs(share) >= 0.1 else f"{100 * share:.1f}".removesuffix(".0")  # noqa: PLR2004 (ten points)
     text = "0" if text == "-0" else text
-    return f"+{text}" if sign and share > 0 and text != "0" else text
-
-
-def amount(judge: Row, name: str = "difference", *, sign: bool = True) -> str:
-    """A difference as people read it: points of a hundred for passes, else a number."""
-    if judge["kind"] == "pass":
-        return f"{points(judge[name], sign=sign)} points"
-    return figure(judge[name], sign=sign)
-
-
-def relative(usage: Row, value: float | None) -> str:
-    """An amount of what was consumed, in percent of the baseline's mean a case."""
-    return NONE if value is None or not usage["before"] else f"{points(value / usage['before'])}%"
+    return f"+{text}" if share > 0 and text != "0" else text
 
 
 def _having(each: Comparison, *verdicts: str) -> list[Row]:
@@ -218,30 +194,37 @@ def _regression(judge: Row) -> str:
     reach = f", 95 % interval {found}" if (found := _interval(judge)) else ""
     return (
         f"{judge['judge']} is worse: {_levels(judge)} over {_cases(judge['pairs'])} "
-        f"({amount(judge)}{reach})."
+        f"({_amount(judge, judge['difference'])}{reach})."
     )
 
 
-def _levels(judge: Row) -> str:
+def _levels(each: Row) -> str:
     """The mean or rate before and after; of labels and the like, what changed in how many cases."""
-    if "before" in judge:
-        means = judge["before"], judge["after"]
-        return " → ".join(f"{m:.0%}" if judge["kind"] == "pass" else figure(m) for m in means)
-    moves = [f"{old} → {new} in {count}" for old, new, count in judge["moves"][:MOST_NAMES]]
-    return ", ".join(moves) or (f"differs in {judge['differing']}" if judge["differing"] else NONE)
+    if "before" in each:
+        means = [each["before"], each["after"]]
+        if each.get("kind") == "pass":
+            return " → ".join(f"{mean:.0%}" for mean in means)
+        return _from_to(means, each.get("unit", ""))
+    moves = [f"{old} → {new} in {count}" for old, new, count in each.get("moves", [])[:MOST_NAMES]]
+    differing = each.get("differing")
+    return ", ".join(moves) or (f"differs in {differing}" if differing else NONE)
 
 
-def _interval(judge: Row) -> str:
-    """The interval of the change, in points of a hundred for passes; empty where there is none."""
-    ends = judge.get("interval") or ()
-    is_rate = judge["kind"] == "pass"
-    return " to ".join(points(end) if is_rate else figure(end, sign=True) for end in ends)
-
-
-def _resolution(judge: Row) -> str:
-    if judge.get("resolution") is None:
+def _amount(each: Row, value: float | None, points: str = " points") -> str:
+    """A difference: points of a hundred for passes, percent of what was consumed, or a number."""
+    if value is None or ("figure" in each and not each["before"]):
         return NONE
-    return f"±{amount(judge, 'resolution', sign=False)}"
+    if "figure" in each:
+        return f"{_hundredths(value / each['before'])}%"
+    if each["kind"] == "pass":
+        return _hundredths(value) + points
+    return figure(value, sign=True)
+
+
+def _interval(each: Row) -> str:
+    """The interval of a change; empty where there is none."""
+    ends = [_amount(each, end, points="") for end in each.get("interval") or ()]
+    return "" if NONE in ends else " to ".join(ends)
 
 
 def _needed(judge: Row) -> str:

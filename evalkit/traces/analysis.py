@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 
 from evalkit.core.observed import ObservedTrace
-from evalkit.core.signature import signature
 from evalkit.entities import Assessment
 from evalkit.jsonable import Json, canonical
 from evalkit.suite.model import passes
+from evalkit.traces.fingerprint import errors_of
 from evalkit.traces.json_shape import Shape, is_empty, likeness
 from evalkit.traces.people import PeopleSaid, Scale, of_people, people_said, scales_of
 from evalkit.traces.transcript import question
@@ -56,7 +56,7 @@ class Analysis:
         if not is_empty(outputs):
             given.add(outputs)
         trace_id, state = trace.trace_id, _STATES[trace.status]
-        for (place, text), said in _errors_of(trace).items():
+        for (place, text), said in errors_of(trace).items():
             example = "" if said == text else truncate(said, _EXAMPLE_CHARS)
             self._noted["errors"].append((state, place, text, example, trace_id))
         for span in (calls := [span for span in trace.spans if span.kind == "TOOL"]):
@@ -237,13 +237,3 @@ def _first(trace_ids: pd.Series[str]) -> list[str]:
 def _records(frame: pd.DataFrame) -> list[dict[str, Json]]:
     known = frame.round(4).astype(object).where(frame.notna(), None)
     return [dict(zip(known.columns, row, strict=True)) for row in known.to_numpy().tolist()]
-
-
-def _errors_of(trace: ObservedTrace) -> dict[tuple[str, str], str]:
-    """Each error of a trace once, by place and signature; of nested ones the innermost."""
-    failed = [span for span in trace.spans if span.status == "ERROR"]
-    above = {span.parent_id for span in failed}
-    inner = [span for span in reversed(failed) if span.span_id not in above]
-    if not inner and trace.status == "ERROR":
-        return {("", signature(trace.response)): trace.response}
-    return {(span.name, signature(span.message)): span.message for span in inner}

@@ -131,7 +131,7 @@ def test_a_regression_is_told_with_its_interval_and_an_improvement_is_none():
 
 def test_rows_say_in_figures_what_changed_and_what_could_be_told():
     noise = one_judge([3, 3, 4, 2, 5, 3, 4, 3], [4, 3, 3, 3, 5, 4, 4, 2], judge="quality")
-    assert words.judge_rows(compared(*noise)) == [
+    assert words.rows(compared(*noise)["judges"]) == [
         {
             "Judge": "quality",
             "Verdict": "within noise",
@@ -144,7 +144,7 @@ def test_rows_say_in_figures_what_changed_and_what_could_be_told():
         }
     ]
     labels = one_judge(["a", "a", "b", "b", "c"], ["b", "b", "a", "b", "c"])
-    (row,) = words.judge_rows(compared(*labels))
+    (row,) = words.rows(compared(*labels)["judges"])
     assert row["Baseline → candidate"] == "a → b in 2, b → a in 1"
 
 
@@ -193,8 +193,12 @@ def test_cost_is_paired_by_case_and_what_crashed_is_no_saving():
     (cost,) = found["usage"]
     assert (cost["figure"], cost["pairs"], cost["verdict"]) == ("Cost", 8, "more")
     assert cost["totals"] == [1.1, 7.2]
-    (row,) = words.usage_rows(found)
-    assert (row["Verdict"], row["A case"], row["Change"]) == ("worse", "0.135 → 0.27 USD", "+100%")
+    (row,) = words.rows(found["usage"])
+    assert (row["Verdict"], row["Baseline → candidate"], row["Change"]) == (
+        "worse",
+        "0.135 → 0.27 USD",
+        "+100%",
+    )
 
 
 def test_totals_alone_are_shown_but_not_judged():
@@ -205,5 +209,5 @@ def test_totals_alone_are_shown_but_not_judged():
 def test_a_baseline_that_cost_nothing_has_no_percentage():
     nothing, something = dict.fromkeys("abcdef", 0.0), dict.fromkeys("abcdef", 0.5)
     found = compared(with_usage("a", nothing), with_usage("b", something))
-    (row,) = words.usage_rows(found)
+    (row,) = words.rows(found["usage"])
     assert (found["usage"][0]["verdict"], row["Change"]) == ("more", words.NONE)

@@ -56,6 +56,16 @@ def test_a_run_that_was_logged_before_the_sync_is_linked_afterwards(evalkit, mlf
     assert [name for name, _ in linked(mlflow.run())] == ["mine"]
 
 
+def test_in_a_workspace_where_no_table_is_named_it_is_said_that_none_is_linked(
+    project, evalkit, workspace
+):
+    assert workspace
+    project.configure(mlflow={"experiment": "/Users/kim@example.com/support"})
+    outcome = evalkit("log-results", *RUN, uri="databricks")
+    assert outcome.code == 0, outcome.err
+    assert "linked to none; name one with --dataset-name" in outcome.err
+
+
 def test_the_digest_is_of_the_content_alone(evalkit, project, mlflow):
     evalkit("all", *RUN, "--dataset-name", "one")
     project.write("eval/runs/support/other/run_result.json", {"execution_mode": "case"})
@@ -118,6 +128,9 @@ SNAPSHOT = {
     "pipeline_run_url": "https://ci.example/5",
     "mlflow.runName": "mine",
     "evalkit.key": "mine",
+    "regressions_detected": "yes",
+    "team": "red",
+    "token": "sk-ant-api03-" + "a1B2" * 20,
 }
 
 
@@ -128,14 +141,18 @@ def test_a_snapshot_says_where_the_code_comes_from(project, tags):
     assert (found[COMMIT], found["evalkit.commit"]) == ("deadbeef", "harness-snapshot.json")
     assert (found["commit_sha"], found["ref_revision"]) == ("deadbeef", "deadbeef")
     assert (found["agent"], found["pipeline_run_url"]) == ("writer", "https://ci.example/5")
-    assert found["mlflow.runName"] == RUN_ID
+    assert (found["mlflow.runName"], found["regressions_detected"]) == (RUN_ID, "no")
+    assert found["team"] == "blue"
+    assert "a1B2a1B2" not in str(found)
     assert tags() == found
 
 
-@pytest.mark.parametrize("content", ["{cut", "[1]", "", b"\xff\xfe\x00"], ids=repr)
-def test_a_snapshot_that_nobody_can_read_stops_nothing(project, evalkit, content):
+@pytest.mark.parametrize("content", ["{cut", "[1]", "", '{"a": 1, "a": 2}', b"\xff\xfe"], ids=repr)
+def test_a_snapshot_that_nobody_can_read_is_named_and_stops_nothing(project, evalkit, content):
     project.write(f"{project.run_dir}/harness-snapshot.json", content)
-    assert evalkit("log-results", *RUN).code == 0
+    outcome = evalkit("log-results", *RUN)
+    assert outcome.code == 0
+    assert "harness-snapshot.json" in outcome.err
 
 
 # -- what lies in a run besides -------------------------------------------------------------------
@@ -175,24 +192,7 @@ def test_a_report_that_leads_out_of_the_run_is_named_and_left_out(
     assert "report.html" not in names
 
 
-# -- the bar and the traces -----------------------------------------------------------------------
-
-
-def test_mlflow_reads_the_bar_as_quality_criteria(evalkit, project, mlflow):
-    bar = {"quality": {"min_mean": 3.5}, "broken": {"max_error_rate": 0.2}}
-    project.configure(thresholds=bar)
-    evalkit("log-results", *RUN)
-    run = mlflow.run().data
-    rules = json.loads(run.tags["mlflow.genaiEvaluate.qualityCriteria"])["rules"]
-    assert [(r["metricKey"], r["comparator"], r["threshold"]) for r in rules] == [
-        ("quality/mean", "GTE", 3.5),
-        ("broken/error_rate", "LTE", 0.2),
-    ]
-    assert all(rule["metricKey"] in run.metrics for rule in rules)
-    assert run.tags["mlflow.runType"] == "genai_evaluate"
-    project.configure(thresholds={})
-    evalkit("log-results", *RUN)
-    assert "mlflow.genaiEvaluate.qualityCriteria" not in mlflow.run().data.tags
+# -- the traces -----------------------------------------------------------------------------------
 
 
 def test_traces_of_two_runs_are_paired_by_their_case_and_in_no_session(evalkit, project, mlflow):
@@ -241,3 +241,27 @@ def test_the_list_of_traces_shows_case_and_input_first(evalkit, request, way):
         f"{case}: please handle {case}" for case in CASES
     }
     assert {info.tags["mlflow.traceName"] for info in infos} == set(CASES)
+
+
+def test_of_a_deleted_run_that_is_restored_only_one_goes_on(evalkit, mlflow):
+    ids = []
+    for _ in range(2):
+        evalkit("log-results", *RUN)
+        ids.append(mlflow.run().info.run_id)
+        mlflow.client.delete_run(ids[-1])
+    mlflow.say("alpha", "clear", True, who="kim")
+    mlflow.client.restore_run(ids[0])
+    evalkit("log-results", *RUN)
+    assert mlflow.run().info.run_id == ids[0]
+    sources = {t.info.trace_metadata["mlflow.sourceRun"] for t in mlflow.traces().values()}
+    assert sources == {ids[0]}
+    assert mlflow.values("alpha")["clear"] is True
+    assert evalkit("log-results", *RUN).report["written"] is False
+
+
+def test_a_deleted_experiment_is_said_in_one_line(evalkit, mlflow):
+    evalkit("log-results", *RUN)
+    mlflow.client.delete_experiment(mlflow.experiment_id)
+    outcome = evalkit("log-results", *RUN)
+    assert (outcome.code, "deleted" in outcome.report["error"]) == (1, True)
+    assert "Traceback" not in outcome.err

@@ -4,6 +4,7 @@ import pytest
 
 from evalkit.core.dialogue import dialogue
 from evalkit.core.spans import Span
+from evalkit.traces.experiment import as_told
 from evalkit.traces.transcript import (
     Turn,
     answer,
@@ -12,7 +13,6 @@ from evalkit.traces.transcript import (
     system_prompts,
     turns,
 )
-from evalkit.watching import as_told
 
 LANGCHAIN = {
     "lc": 1,

@@ -1,11 +1,16 @@
-"""What errors have in common that differ only in ids, numbers, times, places and quotations."""
+"""What errors have in common that differ only in ids, numbers, times, places and quotations.
+
+Of traces it knows which of their errors count: of nested ones the innermost.
+"""
 
 from __future__ import annotations
 
 import re
 
+from evalkit.core.observed import ObservedTrace
+
 LONGEST = 200
-"""Characters of a signature: what errors have in common stands at their begin."""
+"""Characters of a fingerprint: what errors have in common stands at their begin."""
 
 READ = 2_000
 """Characters of an error's text that are looked at."""
@@ -30,7 +35,17 @@ _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 _STATUS = re.compile(r"(?:http|status|code|error)\W{0,4}(?:code\W{0,4})?$", re.IGNORECASE)
 
 
-def signature(error: str) -> str:
+def errors_of(trace: ObservedTrace) -> dict[tuple[str, str], str]:
+    """Each error of a trace once, by place and fingerprint; of nested ones the innermost."""
+    failed = [span for span in trace.spans if span.status == "ERROR"]
+    above = {span.parent_id for span in failed}
+    inner = [span for span in reversed(failed) if span.span_id not in above]
+    if not inner and trace.status == "ERROR":
+        return {("", fingerprint(trace.response)): trace.response}
+    return {(span.name, fingerprint(span.message)): span.message for span in inner}
+
+
+def fingerprint(error: str) -> str:
     """The error with placeholders for what differs from one occurrence to the next.
 
     Names in quotes stay, since ``KeyError: 'order'`` and ``KeyError: 'name'`` are two errors; so

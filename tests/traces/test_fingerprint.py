@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from evalkit.core.signature import LONGEST, signature
+from evalkit.traces.fingerprint import LONGEST, fingerprint
 
 
 @pytest.mark.parametrize(
@@ -30,19 +30,19 @@ from evalkit.core.signature import LONGEST, signature
     ],
 )
 def test_what_differs_each_time_becomes_a_placeholder(error, expected):
-    assert signature(error) == expected
+    assert fingerprint(error) == expected
 
 
 def test_two_keys_are_two_errors():
-    assert signature("KeyError: 'order'") != signature("KeyError: 'name'")
+    assert fingerprint("KeyError: 'order'") != fingerprint("KeyError: 'name'")
 
 
 def test_a_long_error_is_cut_after_its_begin():
-    assert len(signature("word " * 1000)) <= LONGEST
+    assert len(fingerprint("word " * 1000)) <= LONGEST
 
 
 @pytest.mark.parametrize("char", ["a", "1", "/a", "'", "a-", "@a.", "-1", "é"])
 def test_no_text_takes_long(char):
     begun = time.perf_counter()
-    signature(char * 100_000)
+    fingerprint(char * 100_000)
     assert time.perf_counter() - begun < 1

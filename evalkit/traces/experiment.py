@@ -1,4 +1,4 @@
-"""An agent's work as its traces in MLflow show it: an experiment, looked at as a whole."""
+"""An experiment as a person looks at it: its newest traces counted, and those worth a look."""
 
 from __future__ import annotations
 
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
     from evalkit.store import Store
 
-Say = Callable[[str], None]
-
-SAID_EVERY = 25
+PROGRESS_EVERY = 25
 """Traces between two lines of progress."""
 
 
@@ -85,7 +83,7 @@ def watch(
     experiment: str | None = None,
     tracking_uri: str | None = None,
     most: int = 500,
-    say: Say = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Watch:
     """Look at the newest traces of an experiment.
 
@@ -122,11 +120,13 @@ def watch(
         )
     experiment_id, name = found or ("", named)
 
-    def told(number: int) -> None:
-        if number % SAID_EVERY == 0:
+    def progress(number: int) -> None:
+        if number % PROGRESS_EVERY == 0:
             say(f"{number} traces read")
 
-    analysis = analyse(store, experiment_id, most=most, watch=told) if experiment_id else Analysis()
+    analysis = Analysis()
+    if experiment_id:
+        analysis = analyse(store, experiment_id, most=most, watch=progress)
     return Watch(store, tracking, name, experiment_id, analysis)
 
 
@@ -204,32 +204,31 @@ def worth_a_look(analysis: Analysis, most: int = 12) -> dict[str, str]:
         analysis: What the traces say together.
         most: How many to name.
     """
+    frame = analysis.traces
+    timed, costly = (
+        frame[frame[name].notna()].sort_values(name, kind="stable")
+        for name in ("seconds", "tokens")
+    )
+    well = timed[timed["state"] == "ok"]
+    errors = analysis.errors.head(4)
+    uses = {
+        tool: [tool in used for used in well["tools"]] for tool in analysis.tools["tool"].head(4)
+    }
+    found: list[tuple[str, list[str]]] = [
+        ("people rejected it", list(frame[frame["verdict"] == "rejected"]["trace_id"][:3])),
+        *(
+            (f"goes wrong: {text or 'no reason given'}", ids[:1])
+            for text, ids in zip(errors["text"], errors["trace_ids"], strict=True)
+        ),
+        ("typical: takes as long as most", list(well["trace_id"][len(well) // 2 :][:1])),
+        ("the slowest", list(timed["trace_id"][-1:])),
+        ("takes the most tokens", list(costly["trace_id"][-1:])),
+        *((f"uses {tool}", list(well[used]["trace_id"][:1])) for tool, used in uses.items()),
+        ("the quickest", list(timed["trace_id"][:1])),
+        ("one of many", list(frame["trace_id"][:: max(1, len(frame) // 8)])),
+    ]
     picked: dict[str, str] = {}
-    for trace_id, why in _telling(analysis):
+    for why, trace_id in ((why, each) for why, ids in found for each in ids):
         if len(picked) < most:
             picked.setdefault(trace_id, why)
     return picked
-
-
-def _telling(analysis: Analysis) -> Iterator[tuple[str, str]]:
-    frame = analysis.traces
-    timed = frame[frame["seconds"].notna()].sort_values("seconds", kind="stable")
-    well = timed[timed["state"] == "ok"]
-    rejected = frame[frame["verdict"] == "rejected"]
-    yield from ((each, "people rejected it") for each in rejected["trace_id"].head(3))
-    for text, ids in analysis.errors[["text", "trace_ids"]].head(4).to_numpy():
-        yield ids[0], f"goes wrong: {text or 'no reason given'}"
-    yield from ((each, "typical: takes as long as most") for each in _at(well, len(well) // 2))
-    yield from ((each, "the slowest") for each in _at(timed, -1))
-    costly = frame[frame["tokens"].notna()].sort_values("tokens", kind="stable")
-    yield from ((each, "takes the most tokens") for each in _at(costly, -1))
-    for tool in analysis.tools["tool"].head(4):
-        uses = well[[tool in used for used in well["tools"]]]
-        yield from ((each, f"uses {tool}") for each in _at(uses, 0))
-    yield from ((each, "the quickest") for each in _at(timed, 0))
-    yield from ((each, "one of many") for each in frame["trace_id"][:: max(1, len(frame) // 8)])
-
-
-def _at(frame: pd.DataFrame, place: int) -> list[str]:
-    """The trace at a place of the frame, if there is one."""
-    return [str(frame["trace_id"].iloc[place])] if len(frame) else []
