@@ -40,11 +40,11 @@ _HOMES = {
     "Workspace": "evalkit.context",
     "check": "evalkit.stages.checking",
     "log_results": "evalkit.stages.runs",
-    "map_schema": "evalkit.stages.mapping",
+    "map_schema": "evalkit.dataset.mapping_file",
     "pull_feedback": "evalkit.stages.runs",
     "push_feedback": "evalkit.stages.runs",
     "run_all": "evalkit.stages.sequence",
-    "sync_dataset": "evalkit.stages.datasets",
+    "sync_dataset": "evalkit.dataset.sync",
 }
 
 __all__ = [

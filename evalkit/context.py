@@ -14,10 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalkit.adapters.files.project import ProjectFiles, load_project
 from evalkit.adapters.files.run import RunFiles, load_run
+from evalkit.config_files import USUAL_CONFIG, ProjectFiles, load_project
 from evalkit.core import describe
-from evalkit.core.dataset import table_name
 from evalkit.core.tracking import (
     Tracking,
     experiment_problems,
@@ -25,13 +24,15 @@ from evalkit.core.tracking import (
     resolve_tracking,
     without_password,
 )
-from evalkit.errors import InputError
+from evalkit.errors import InputError, Problem
+from evalkit.jsonable import derive_id
 
 if TYPE_CHECKING:
     from evalkit.store import Store
 
-USUAL_CONFIG = "eval.yaml"
+MAPPING_FILE = "tmp/schema_mapping.json"
 MOST_SLUG = 60
+UNITY_PARTS = 3  # catalog.schema.table
 
 _NAMED = re.compile(r"`evalkit (?=[a-z-])")
 
@@ -83,7 +84,7 @@ class Workspace:
         """The name of the dataset that mirrors the cases: the eval's, unless another is given.
 
         In a Databricks workspace it is that of a table: see
-        :func:`evalkit.core.dataset.table_name`.
+        :func:`table_name`.
 
         Raises:
             InputError: it is to be a table, and is none.
@@ -97,7 +98,7 @@ class Workspace:
     def mapping_file(self) -> Path:
         """Where the schema mapping of this config lies, below the working directory."""
         if self.files.root.resolve() == Path(USUAL_CONFIG).resolve():
-            return Path("tmp/schema_mapping.json")
+            return Path(MAPPING_FILE)
         slug = re.sub(r"[^\w.-]+", "-", self.files.project.name.lower()).strip("-.")
         return Path(f"tmp/schema_mapping.{slug[:MOST_SLUG] or 'eval'}.json")
 
@@ -218,3 +219,41 @@ def _is_same(found: Path, own: Path) -> bool:
         return True
     # interpreters of other environments are links to the same one
     return found.name != "python" and own.exists() and found.samefile(own)
+
+
+def table_name(named: str | None, evaluation: str, folder: str) -> str:
+    """The table of Unity Catalog that holds an evaluation's cases: ``catalog.schema.table``.
+
+    Args:
+        named: The name that was asked for; None for the one that follows from the rest.
+        evaluation: The evaluation's name, which is then the table's, in lower case and with
+            underscores for hyphens, dots and spaces; where more has to go, a hash of it is added.
+        folder: The project's absolute POSIX path; on a volume, the table lies beside the volume.
+
+    Raises:
+        InputError: the name that was asked for is not of three parts, or none was asked for and
+            the project is on no volume.
+    """
+    if named is not None:
+        parts = named.split(".")
+        if len(parts) == UNITY_PARTS and all(map(_is_identifier, parts)):
+            return named
+        raise _no_table(f"{named!r} is no table of Unity Catalog, which a workspace's dataset is")
+    found = re.match(r"/Volumes/([^/]+)/([^/]+)/[^/]+", folder)
+    if found is None:
+        raise _no_table("a workspace's dataset is a table of Unity Catalog, and none is named")
+    table = re.sub(r"[-. ]", "_", evaluation.lower())
+    if not re.fullmatch(r"\w{1,80}", table, re.ASCII):
+        kept = re.sub(r"[\W_]+", "_", table, flags=re.ASCII).strip("_")[:60]
+        table = f"{kept or 'cases'}_{derive_id(evaluation, length=8)}"
+    return f"{found[1]}.{found[2]}.{table}"
+
+
+def _is_identifier(name: str) -> bool:
+    return re.fullmatch(r"[^\s./`'\";\x00-\x1f\x7f]{1,255}", name) is not None
+
+
+def _no_table(message: str) -> InputError:
+    return InputError(
+        Problem(message, field="--dataset-name", fix="give it as CATALOG.SCHEMA.TABLE")
+    )

@@ -8,24 +8,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from evalkit import stages
-from evalkit.adapters.files.project import read_case, read_cases, read_texts
-from evalkit.adapters.files.reading import read_text
 from evalkit.context import Workspace
-from evalkit.core.dataset import Case, Record, SchemaMapping
-from evalkit.core.mapping import proposal as proposals
-from evalkit.core.mapping.mapping import (
+from evalkit.dataset.cases import Case, read_case, read_cases, read_texts
+from evalkit.dataset.mapping import (
+    Mapped,
+    SchemaMapping,
     apply_mapping,
-    check_mapping,
-    files_named,
+    check_mapped,
     mapping_text,
     parse_mapping,
 )
-from evalkit.core.mapping.proposal import Difference, Gap, Proposal, Side
+from evalkit.dataset.mapping_file import propose_mapping, save_mapping
+from evalkit.dataset.proposal import Proposal, Side, differences
 from evalkit.errors import InputError, Problem
+from evalkit.files import read_text
+from evalkit.jsonable import Json
 
 if TYPE_CHECKING:
-    from evalkit.flows.mapping import By
+    from evalkit.dataset.ask_model import By
 
 Origin: TypeAlias = Literal["file", "proposal"]
 
@@ -41,7 +41,7 @@ class Standing:
     """
 
     kind: Literal["absent", "same", "differs", "invalid"]
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[tuple[str, str, str], ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
@@ -109,19 +109,18 @@ class MappingDraft:
         """
         return read_texts(self.workspace.files.cases_dir, case_id)
 
-    def record(self, mapping: SchemaMapping, case_id: str) -> tuple[Record, list[Gap]]:
+    def record(self, mapping: SchemaMapping, case_id: str) -> Mapped:
         """What one case becomes, read from disk as the sync reads it, and what it lacks.
 
         Raises:
             InputError: a file of the case cannot be read.
         """
         folder = self.workspace.files.cases_dir
-        case = read_case(folder, case_id, only=files_named(mapping))
-        return apply_mapping(mapping, case)[0], proposals.gaps(mapping, [case])
+        return apply_mapping(mapping, read_case(folder, case_id, only=mapping.files))
 
-    def gaps(self, mapping: SchemaMapping) -> list[Gap]:
-        """Every field of the mapping that a case lacks."""
-        return proposals.gaps(mapping, self.cases)
+    def mapped(self, mapping: SchemaMapping) -> list[Mapped]:
+        """What every case becomes, and what it lacks."""
+        return [apply_mapping(mapping, case) for case in self.cases]
 
     def exposed(self, mapping: SchemaMapping) -> list[str]:
         """The inputs by which the skill would see what is expected of it."""
@@ -133,7 +132,7 @@ class MappingDraft:
             parse_mapping(mapping_text(mapping), str(self.file))
         except InputError as error:
             return error.problems
-        return check_mapping(mapping, self.cases, str(self.file))
+        return check_mapped(mapping, self.mapped(mapping), str(self.file))
 
     def standing(self, mapping: SchemaMapping) -> Standing:
         """What the file says now, beside what would be saved."""
@@ -143,11 +142,11 @@ class MappingDraft:
             return Standing("invalid", problems=error.problems)
         if written is None:
             return Standing("absent")
-        found = proposals.differences(written, mapping)
+        found = differences(written, mapping)
         return Standing("differs" if found else "same", tuple(found))
 
-    def save(self, revised: Proposal, *, force: bool) -> stages.Report:
-        """Save the mapping, as :func:`evalkit.stages.map_schema` does, and report on it.
+    def save(self, revised: Proposal, *, force: bool) -> dict[str, Json]:
+        """Save the mapping, as :func:`save_mapping` does, and report on it.
 
         Args:
             revised: The proposal as it was decided.
@@ -156,7 +155,7 @@ class MappingDraft:
         Raises:
             InputError: it has no input, or a file that differs is in the way.
         """
-        return stages.save_mapping(self.workspace, revised, self.file, force=force)
+        return save_mapping(self.workspace, revised, self.file, force=force)
 
 
 def open_draft(
@@ -171,15 +170,15 @@ def open_draft(
     Args:
         workspace: The opened project.
         out: Where the mapping is saved; the config's own file by default.
-        by: As in :func:`evalkit.stages.map_schema`.
-        model: As in :func:`evalkit.stages.map_schema`.
+        by: As in :func:`evalkit.dataset.mapping_file.map_schema`.
+        model: As in :func:`evalkit.dataset.mapping_file.map_schema`.
 
     Raises:
         InputError: there are no cases, or no key for Claude.
         ModelError: Claude could not be asked or gave nothing usable.
     """
     cases = tuple(read_cases(workspace.files.cases_dir))
-    proposal = stages.sketch_mapping(workspace, cases, by=by, model=model)
+    proposal = propose_mapping(workspace, cases, by=by, model=model)
     return MappingDraft(workspace, cases, proposal, Path(out or workspace.mapping_file))
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from evalkit.jsonable import Json
+from evalkit.jsonable import Json, canonical, derive_id
 
 SourceType: TypeAlias = Literal["CODE", "LLM_JUDGE", "HUMAN"]
 
@@ -20,7 +20,7 @@ RUN_TAG = "evalkit.run"
 """Trace tag that holds the key of the run it belongs to."""
 
 CASE_TAG = "evalkit.case"
-"""Trace tag that holds the case id; traces of a whole batch run have none."""
+"""Tag of traces and dataset records that holds the case id; a whole batch run has none."""
 
 REQUEST_TAG = "mlflow.eval.requestId"
 """Trace tag by which MLflow pairs what two runs say of the same case."""
@@ -156,3 +156,53 @@ class StoredTrace:
     def holds(self, content_hash: str) -> bool:
         """Whether it is complete, and was built from content of that hash."""
         return self.complete and self.tags.get(HASH_TAG) == content_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What one case becomes in the MLflow dataset.
+
+    Attributes:
+        case_id: The case it was made from.
+        inputs: What the skill receives.
+        expectations: What it should produce.
+    """
+
+    case_id: str
+    inputs: Mapping[str, Json]
+    expectations: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A dataset record as MLflow returns it.
+
+    Attributes:
+        record_id: MLflow's id of the row.
+        inputs: Its inputs; MLflow keys rows by them.
+        expectations: Its expectations; empty where MLflow has none.
+        tags: Its tags; :data:`CASE_TAG` holds the case id on rows that evalkit made.
+    """
+
+    record_id: str
+    inputs: Mapping[str, Json]
+    expectations: Mapping[str, Json]
+    tags: Mapping[str, str]
+
+
+def digest_of(rows: Iterable[StoredRecord]) -> str:
+    """What rows hold, in 16 hex digits, whatever their order and ids."""
+    return derive_id(*sorted(row_key([r.inputs, r.expectations]) for r in rows), length=16)
+
+
+def row_key(value: Json) -> str:
+    """Equal for equal values, however the store spells whole numbers."""
+    return canonical(_plain(value))
+
+
+def _plain(value: Json) -> Json:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

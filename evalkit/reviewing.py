@@ -8,15 +8,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from evalkit import stages
-from evalkit.adapters.files.project import read_case
-from evalkit.adapters.files.reading import write_text
 from evalkit.adapters.files.run import RunFiles
 from evalkit.context import Workspace
 from evalkit.core.feedback import masked
 from evalkit.core.masking import mask_json, mask_text
 from evalkit.core.opinions import PASS, JudgeAgreement, Pair, agreements, pairs
 from evalkit.core.review import Review, parse_review, with_comment
+from evalkit.dataset.cases import read_case
 from evalkit.errors import InputError
+from evalkit.files import write_text
 from evalkit.jsonable import Json
 from evalkit.stages import Report, Say
 

@@ -151,16 +151,15 @@ def stepping_again(draft, go_to, host):
 @app.cell
 def record(case_id, draft, host, revised, title):
     with host.step():
-        row, missing = draft.record(revised.mapping, case_id)
-    fields.record_view(title, row, missing)
-    return missing, row
+        row = draft.record(revised.mapping, case_id)
+    fields.record_view(title, row)
+    return (row,)
 
 
 @app.cell
 def lacking(draft, revised):
-    gaps = draft.gaps(revised.mapping)
-    fields.gap_table(gaps, len(draft.cases))
-    return (gaps,)
+    fields.gap_table(draft.mapped(revised.mapping))
+    return
 
 
 @app.cell(hide_code=True)

@@ -75,26 +75,27 @@ def _():
 @app.cell
 def counts(plan):
     page.cards(
-        ("Created", plan.count("created"), "cases without a row"),
-        ("Updated", plan.count("updated"), "cases that were edited"),
-        ("Deleted", plan.count("deleted"), "rows without a case"),
-        ("Unchanged", plan.count("unchanged"), "already as on disk"),
-        ("Skipped", plan.count("skipped"), "rows of others in the way"),
+        ("Created", plan.counts["created"], "cases without a row"),
+        ("Updated", plan.counts["updated"], "cases that were edited"),
+        ("Deleted", plan.counts["deleted"], "rows without a case"),
+        ("Unchanged", plan.counts["unchanged"], "already as on disk"),
+        ("Skipped", plan.counts["skipped"], "rows of others in the way"),
     )
     return
 
 
 @app.cell
 def changes(plan):
+    listed = sorted(plan.changes, key=lambda change: [*plan.counts].index(change.kind))
     table = page.table(
         [
             {
                 "Case": change.case_id,
                 "Change": change.kind,
                 "Was called": change.renamed_from,
-                "Fields that differ": ", ".join(change.edited()),
+                "Fields that differ": ", ".join(change.edited),
             }
-            for change in plan.telling_first
+            for change in listed
         ],
         select="single",
         tint="Change",
@@ -102,12 +103,12 @@ def changes(plan):
         nothing="There are no cases, and no rows of cases.",
     )
     table
-    return (table,)
+    return listed, table
 
 
 @app.cell
-def detail(plan, table):
-    selected = page.chosen(table, plan.telling_first)
+def detail(listed, table):
+    selected = page.chosen(table, listed)
     page.stack(*(page.comparison(each.fields(), title=each.case_id) for each in selected))
     return
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from evalkit.core.dataset import Case
+from evalkit.dataset.cases import Case
 
 DOCUMENT_SUFFIXES = (".yaml", ".yml", ".json")
 

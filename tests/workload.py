@@ -13,10 +13,9 @@ import sys
 from dataclasses import replace
 from typing import Any
 
-from evalkit.core.dataset import Record
 from evalkit.core.receipt import Receipt
 from evalkit.core.spans import Span, Trace
-from evalkit.entities import MARKER, Assessment
+from evalkit.entities import MARKER, Assessment, Record
 from evalkit.jsonable import derive_id
 from evalkit.store import RunRecord, Store, connect
 

@@ -85,8 +85,8 @@ def claude(request: Request, on_wait: Callable[[str], None]) -> tuple[Claude | N
         InputError: as there, or there is no key for the model that was asked for.
         DatabricksError: the secret cannot be read.
     """
-    from evalkit.adapters.files.env_file import ENV_FILE, read_env_file
     from evalkit.core.price import cost_of
+    from evalkit.files import ENV_FILE, read_env_file
     from evalkit.store.databricks import Connection
 
     dotenv, token, base_url = read_env_file(Path(ENV_FILE)), None, request.base_url

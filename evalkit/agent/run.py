@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from evalkit.adapters.files.env_file import ENV_FILE, read_env_file
 from evalkit.agent import location, self_tracing
 from evalkit.agent.model_client import OFFLINE, claude
 from evalkit.agent.orchestrator import Orchestrator
@@ -32,6 +31,7 @@ from evalkit.context import locate, typed
 from evalkit.core.content import mapping_of
 from evalkit.core.tracking import without_password
 from evalkit.errors import EvalkitError, InputError, Problem, Unfinished
+from evalkit.files import ENV_FILE, read_env_file
 from evalkit.suite.model import SCORERS_FILE
 from evalkit.traces.sample import HOPELESS
 from evalkit.truncation import truncate

@@ -20,9 +20,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from evalkit import ui
-from evalkit.adapters.files.reading import read_text, write_text
 from evalkit.arguments import Parameter, parameters
 from evalkit.errors import EvalkitError, InputError, Problem
+from evalkit.files import read_text, write_text
 
 Cells = list[dict[str, Any]]
 

@@ -6,10 +6,10 @@ import json
 import uuid
 from collections.abc import Iterable, Iterator
 
-from evalkit.core.project import Project
 from evalkit.core.results import Run, Score, Usage
 from evalkit.core.thresholds import breaches, thresholds, unmeasured
 from evalkit.jsonable import Json, canonical, derive_id
+from evalkit.project import Project
 
 KEY_TAG = "evalkit.key"
 """Run tag that holds the run's key, by which it is found again."""

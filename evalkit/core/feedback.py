@@ -6,10 +6,10 @@ import datetime as dt
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from evalkit.core.document import as_text
 from evalkit.core.masking import mask_json, mask_text
 from evalkit.core.results import Score
 from evalkit.core.review import Annotation
+from evalkit.documents import scalar_text
 from evalkit.entities import HUMAN_REVIEW, MARKER, Assessment, Changes, SourceType
 from evalkit.jsonable import Json, canonical, derive_id
 
@@ -55,7 +55,7 @@ def from_score(score: Score, target: Target) -> Assessment | None:
     value = None if score.error else score.value
     who = score.model or score.judge
     bare = target.assessment(score.case_id, score.judge, source, who, value)
-    facts = {key: as_text(fact) for key, fact in score.facts.items() if fact is not None}
+    facts = {key: scalar_text(fact) for key, fact in score.facts.items() if fact is not None}
     metadata = {**facts, **bare.metadata}
     return replace(bare, rationale=score.rationale, error=score.error, metadata=metadata)
 

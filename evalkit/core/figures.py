@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from evalkit.core.document import as_text
+from evalkit.documents import scalar_text
 from evalkit.jsonable import Json, is_number
 
 _READ = {
@@ -40,7 +40,7 @@ def leaves(found: Json, path: str = "") -> Iterator[tuple[str, Json]]:
 
 def texts(found: Json) -> dict[str, str]:
     """Everything below nested mappings as text, by its path."""
-    return {path: as_text(v) for path, v in leaves(found) if path and v not in (None, {}, [])}
+    return {path: scalar_text(v) for path, v in leaves(found) if path and v not in (None, {}, [])}
 
 
 def won(run_id: str, pairwise: Json) -> dict[str, float]:

@@ -26,10 +26,10 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from evalkit.core.agreement import Agreement, agreement
-from evalkit.core.project import Project
 from evalkit.core.results import Run, Score
 from evalkit.core.review import Annotation, Review, annotations_in
 from evalkit.jsonable import Json
+from evalkit.project import Project
 
 Basis: TypeAlias = Literal["review", "annotations"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from evalkit.core.project import Mode
 from evalkit.jsonable import Json
+from evalkit.project import Mode
 
 LONGEST_S = 366 * 86_400
 """A longer duration is not believed."""

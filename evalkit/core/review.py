@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, field, fields
 
 import yaml
 
-from evalkit.core.document import as_text, parse_yaml
-from evalkit.core.editing import with_text, without
+from evalkit.documents import parse_yaml, scalar_text
 from evalkit.errors import InputError, Problem
 from evalkit.jsonable import Json
+from evalkit.yaml_edit import edit_yaml
 
 KEY = "mlflow_feedback"
 """The key under which pulled annotations stand; everything else in the file is people's."""
@@ -107,10 +107,10 @@ def parse_review(text: str, file: str) -> Review:
     if odd:
         raise InputError(*odd)
     return Review(
-        run_id=as_text(root.get("run_id")),
-        reviewer=as_text(root.get("reviewer_id") or root.get("reviewer")),
-        reviewers={case: as_text(name) for case, name in reviewers.items()},
-        feedback={case: as_text(comment).strip() for case, comment in feedback.items()},
+        run_id=scalar_text(root.get("run_id")),
+        reviewer=scalar_text(root.get("reviewer_id") or root.get("reviewer")),
+        reviewers={case: scalar_text(name) for case, name in reviewers.items()},
+        feedback={case: scalar_text(comment).strip() for case, comment in feedback.items()},
         verdicts=verdicts,
         annotations=root.get(KEY),
         is_begun=bool({"feedback", "verdicts"} & set(root)),
@@ -122,7 +122,7 @@ def annotations_in(review: Review) -> list[Annotation]:
     listed = review.annotations if isinstance(review.annotations, list) else []
     names = [each.name for each in fields(Annotation)]
     return [
-        Annotation(**{n: each[n] if n == "value" else as_text(each[n]) for n in names})
+        Annotation(**{n: each[n] if n == "value" else scalar_text(each[n]) for n in names})
         for each in listed
         if isinstance(each, dict) and set(names) <= set(each)
     ]
@@ -147,18 +147,18 @@ def with_comment(
     """
     said = parse_review(text, file)
     if comment is None:
-        text = without(text, file, ("reviewers", case_id))
-        return without(text, file, ("feedback", case_id))
+        text = edit_yaml(text, file, ("reviewers", case_id), None)
+        return edit_yaml(text, file, ("feedback", case_id), None)
     if run_id and not said.run_id:
-        text = with_text(text, file, ("run_id",), run_id)
+        text = edit_yaml(text, file, ("run_id",), run_id)
     if reviewer and not said.reviewer:
-        text = with_text(text, file, ("reviewer",), reviewer)
+        text = edit_yaml(text, file, ("reviewer",), reviewer)
     elif reviewer == said.reviewer:
-        text = without(text, file, ("reviewers", case_id))
+        text = edit_yaml(text, file, ("reviewers", case_id), None)
     elif reviewer:
-        text = with_text(text, file, ("reviewers", case_id), reviewer)
+        text = edit_yaml(text, file, ("reviewers", case_id), reviewer)
     lines = "\n".join(line.rstrip() for line in comment.strip().splitlines())
-    return with_text(text, file, ("feedback", case_id), lines)
+    return edit_yaml(text, file, ("feedback", case_id), lines)
 
 
 def with_annotations(text: str, file: str, annotations: Iterable[Annotation]) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from evalkit.core.document import Document, as_text
 from evalkit.core.figures import leaves, rest, texts, won
-from evalkit.core.project import Project
 from evalkit.core.results import LONGEST_S, Run, Score, Usage
+from evalkit.documents import Document, scalar_text
 from evalkit.errors import InputError, Problem
 from evalkit.jsonable import is_beyond_numbers, is_number
+from evalkit.project import Project
 
 
 def read_run(
@@ -65,8 +65,10 @@ def read_run(
         usage=usage,
         case_usage=case_usage,
         cases=tuple(sorted({s.case_id for s in scores} | set(case_usage) | set(case_dirs))),
-        model=as_text(body.get("model")) or project.models.get("skill", ""),
-        agent=" ".join(filter(None, (as_text(body.get(k)) for k in ("agent", "agent_version")))),
+        model=scalar_text(body.get("model")) or project.models.get("skill", ""),
+        agent=" ".join(
+            filter(None, (scalar_text(body.get(k)) for k in ("agent", "agent_version")))
+        ),
         figures={
             **reader.rest(head, "summary.yaml"),
             **reader.rest(body, "run_result.json"),
@@ -166,22 +168,22 @@ class _Reader:
                     self.problems.append(document.problem(prefix + judge, what, RESTORE))
 
     def score(self, case_id: str, judge: str, found: Mapping[str, Any]) -> Score:
-        rationale, error = as_text(found.get("rationale")), found.get("error")
+        rationale, error = scalar_text(found.get("rationale")), found.get("error")
         if (
             error is True
         ):  # newer summaries only mark that there is no value; the rationale says why
             error = rationale or "the judge failed"
-        own, judge_type = self.known.get(judge), as_text(found.get("judge_type"))
+        own, judge_type = self.known.get(judge), scalar_text(found.get("judge_type"))
         kind = own.kind if own and judge_type.lower() not in CODE_JUDGES else judge_type.lower()
         by_model = bool(MODEL_JUDGES & {kind, judge_type.lower()})
         used = found.get("usage")
-        stated = as_text(used.get("model")) if isinstance(used, dict) else ""
+        stated = scalar_text(used.get("model")) if isinstance(used, dict) else ""
         return Score(
             case_id,
             judge,
             found.get("value"),
             rationale,
-            as_text(error or ""),
+            scalar_text(error or ""),
             judge_type,
             by_model,
             stated or (own.model if own else "") or self.usual_model if by_model else "",

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from evalkit.core.document import Document
-from evalkit.errors import Problem
-from evalkit.jsonable import Json, is_number, kind_of
+from evalkit.project import FIGURES, SIMULATOR, SIMULATOR_FIGURES
 
 if TYPE_CHECKING:
-    from evalkit.core.project import Project
     from evalkit.core.results import Run
-
-FIGURES = {
-    "min_mean": "mean",
-    "min_pass_rate": "pass_rate",
-    "min_win_rate": "win_rate",
-    "max_error_rate": "error_rate",
-    "min_human_agreement": "human_agreement/value",
-    "min_alpha": "stability/irr/value",
-    "min_panel_alpha": "panel/alpha",
-}
-"""What a threshold can bound, and which of a judge's figures that is."""
-
-SIMULATOR = "simulator"
-"""The subject of a threshold that is no judge: who plays the user."""
-
-SIMULATOR_FIGURES = {"max_fallback_rate": "fallback_rate"}
+    from evalkit.project import Project
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,46 +50,6 @@ class Bound:
         is_most = self.kind.startswith("max_")
         fails = self.actual > self.bound if is_most else self.actual < self.bound
         return "fails" if fails else "met"
-
-
-def parse_thresholds(
-    found: Json, judges: Collection[str], document: Document
-) -> tuple[dict[str, dict[str, float]], list[Problem]]:
-    """The thresholds that a config names, and what is wrong with them, which stops no stage.
-
-    Args:
-        found: What stands under ``thresholds``.
-        judges: The names of the judges.
-        document: The config.
-    """
-    bounds: dict[str, dict[str, float]] = {}
-    problems: list[Problem] = []
-
-    def doubt(path: str, message: str, fix: str) -> None:
-        problems.append(
-            document.problem(".".join(filter(None, ("thresholds", path))), message, fix)
-        )
-
-    if found is not None and not isinstance(found, dict):
-        doubt("", f"must be a mapping, is {kind_of(found)}", "write each judge as a key")
-        return bounds, problems
-    for judge, demanded in (found or {}).items():
-        figures = SIMULATOR_FIGURES if judge == SIMULATOR else FIGURES
-        if judge not in (*judges, SIMULATOR):
-            doubt(judge, "there is no judge of that name", "correct the name")
-        if not isinstance(demanded, dict):
-            doubt(judge, f"must be a mapping, is {kind_of(demanded)}", "write `min_mean: 3.5`")
-            continue
-        bounds[judge] = {}
-        for kind, bound in demanded.items():
-            if kind not in figures:
-                doubt(f"{judge}.{kind}", "no such threshold", f"write one of {', '.join(figures)}")
-            elif not is_number(bound):
-                what = f"must be a number, is {kind_of(bound)}"
-                doubt(f"{judge}.{kind}", what, "write such as 3.5")
-            else:
-                bounds[judge][kind] = float(bound)
-    return bounds, problems
 
 
 def breaches(project: Project, run: Run) -> tuple[Bound, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from evalkit.adapters.files.commit import head_of
+from evalkit.adapters.files.companions import head_of
 from evalkit.adapters.files.log_file import INPUT, LogFile
 from evalkit.adapters.files.run import RunFiles
 from evalkit.claude_log.content_blocks import Trimmer

@@ -10,9 +10,9 @@ import altair as alt
 import pandas as pd
 
 from evalkit.core.agreement import MIN_LABELS, Agreement
-from evalkit.core.document import as_text
 from evalkit.core.opinions import JudgeAgreement, Pair
 from evalkit.core.review import Review, annotations_in
+from evalkit.documents import scalar_text
 from evalkit.jsonable import Json
 from evalkit.ui import page
 from evalkit.ui.wording import GREEN, GREY, RED, dressed
@@ -185,7 +185,7 @@ def _said(label: str, value: Json) -> str:
 
 
 def _shown(value: Json) -> str:
-    return f"{value:g}" if isinstance(value, float) else as_text(value)
+    return f"{value:g}" if isinstance(value, float) else scalar_text(value)
 
 
 def _same(agreement: Agreement) -> str:

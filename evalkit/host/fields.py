@@ -9,8 +9,8 @@ from typing import Any
 
 import marimo as mo
 
-from evalkit.core.dataset import Record
-from evalkit.core.mapping.proposal import Choice, Gap, Proposal, Side
+from evalkit.dataset.mapping import Mapped
+from evalkit.dataset.proposal import Choice, Proposal, Side
 from evalkit.drafting import MappingDraft, Origin, Standing
 from evalkit.errors import InputError
 from evalkit.host.casefiles import beside
@@ -113,20 +113,22 @@ def unselectable(start: Proposal) -> Any:
     return page.table(rows, label="**Nothing to choose**", wrapped_columns=[*rows[0]])
 
 
-def record_view(title: str, record: Record, missing: Sequence[Gap]) -> Any:
+def record_view(title: str, mapped: Mapped) -> Any:
     """What a case becomes: inputs beside expectations, and what it lacks.
 
     Args:
         title: Which case it is.
-        record: The record.
-        missing: The fields that the case lacks.
+        mapped: The record, and the fields that the case lacks.
     """
     return page.stack(
         beside(
-            page.record(record.inputs, title=f"Inputs of {title}"),
-            page.record(record.expectations, title="Expectations"),
+            page.record(mapped.record.inputs, title=f"Inputs of {title}"),
+            page.record(mapped.record.expectations, title="Expectations"),
         ),
-        page.folded(_lacks(len(missing)), [f"{gap.field}: {gap.why}" for gap in missing]),
+        page.folded(
+            _lacks(len(mapped.lacking)),
+            [f"{field}: {why}" for field, why in mapped.lacking.items()],
+        ),
     )
 
 
@@ -134,19 +136,21 @@ def _lacks(count: int) -> str:
     return "This case lacks 1 field" if count == 1 else f"This case lacks {count} fields"
 
 
-def gap_table(gaps: Sequence[Gap], cases: int) -> Any:
+def gap_table(mapped: Sequence[Mapped]) -> Any:
     """The cases that lack a field of the mapping, or that there are none.
 
     Args:
-        gaps: Every field that a case lacks.
-        cases: How many cases there are.
+        mapped: What every case becomes, and what it lacks.
     """
+    gaps = [(each.record.case_id, field) for each in mapped for field in each.lacking]
     if not gaps:
-        return page.callout(f"All **{cases}** cases have every field of the mapping.", "success")
+        return page.callout(
+            f"All **{len(mapped)}** cases have every field of the mapping.", "success"
+        )
     lacking: dict[str, dict[str, list[str]]] = {}
-    for gap in gaps:
-        side, _, name = gap.field.partition(".")
-        lacking.setdefault(gap.case_id, {"inputs": [], "expectations": []})[side].append(name)
+    for case_id, field in gaps:
+        side, _, name = field.partition(".")
+        lacking.setdefault(case_id, {"inputs": [], "expectations": []})[side].append(name)
     rows = [
         {
             "Case": case_id,
@@ -155,7 +159,7 @@ def gap_table(gaps: Sequence[Gap], cases: int) -> Any:
         }
         for case_id, names in lacking.items()
     ]
-    title = f"**{len(rows)} of {cases} cases lack a field**"
+    title = f"**{len(rows)} of {len(mapped)} cases lack a field**"
     return page.table(rows, page_size=10, label=title, wrapped_columns=[*rows[0]])
 
 
@@ -197,7 +201,7 @@ def standing_view(standing: Standing, file: str) -> Any:
         page.callout(
             f"{name} says something else in {fields}. It is kept until you replace it.", "warn"
         ),
-        page.comparison((each.field, each.before, each.after) for each in standing.differences),
+        page.comparison(standing.differences),
     )
 
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from evalkit.core.executions import executions
-from evalkit.core.project import Project
 from evalkit.core.results import Run, Score, Usage
 from evalkit.jsonable import Json, is_number
+from evalkit.project import Project
 from evalkit.stats import Change, paired_change
 
 Comparison: TypeAlias = dict[str, Json]

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 
 from evalkit.core.describe import unknowns
 from evalkit.core.executions import executions, named, told
-from evalkit.core.project import Project
 from evalkit.core.results import Run
 from evalkit.core.thresholds import thresholds
 from evalkit.jsonable import Json
+from evalkit.project import Project
 from evalkit.runs.compare import Comparison, compare
 from evalkit.stats import CHANCE, FEWEST
 

@@ -4,12 +4,13 @@ Command line, notebooks and jobs all call these functions; each opens the parts 
 flow and returns the stage's report, a dict of JSON values with the keys that the README lists.
 """
 
+from evalkit.context import MAPPING_FILE
+from evalkit.dataset.mapping_file import find_mapping, map_schema
+from evalkit.dataset.sync import dataset_url, plan_sync, read_dataset, sync_dataset
 from evalkit.stages.checking import check
-from evalkit.stages.datasets import dataset_url, plan_sync, read_dataset, sync_dataset
-from evalkit.stages.mapping import find_mapping, map_schema, save_mapping, sketch_mapping
 from evalkit.stages.runs import log_results, pull_feedback, push_feedback, review_text
 from evalkit.stages.sequence import run_all, run_stages
-from evalkit.stages.speaking import MAPPING_FILE, Names, Report, Say, Source, Tell
+from evalkit.stages.speaking import Names, Report, Say, Source, Tell
 
 __all__ = [
     "MAPPING_FILE",
@@ -30,7 +31,5 @@ __all__ = [
     "review_text",
     "run_all",
     "run_stages",
-    "save_mapping",
-    "sketch_mapping",
     "sync_dataset",
 ]

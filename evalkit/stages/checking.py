@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evalkit.adapters.files.project import ProjectFiles, read_cases
 from evalkit.adapters.files.run import list_runs
+from evalkit.config_files import ProjectFiles
 from evalkit.context import Workspace
 from evalkit.core.review import parse_review
 from evalkit.core.tracking import experiment_problems, without_password
+from evalkit.dataset.cases import read_cases
+from evalkit.dataset.mapping_file import find_mapping
 from evalkit.errors import EvalkitError, InputError, Problem
-from evalkit.stages.mapping import find_mapping
 from evalkit.stages.runs import review_text
 from evalkit.stages.speaking import Report
 

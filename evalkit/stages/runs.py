@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from evalkit.adapters.files.reading import inside, read_text, write_text
 from evalkit.adapters.files.run import RunFiles
 from evalkit.context import Workspace
 from evalkit.core.review import annotations_in, parse_review, with_annotations
 from evalkit.errors import InputError
+from evalkit.files import inside, read_text, write_text
 from evalkit.stages.speaking import Names, Report, Say, Source, silent
 
 

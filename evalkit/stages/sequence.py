@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from evalkit.context import Workspace
+from evalkit.dataset.mapping_file import find_mapping, map_schema
+from evalkit.dataset.sync import sync_dataset
 from evalkit.errors import EvalkitError, StoreAbsent
-from evalkit.stages.datasets import sync_dataset
-from evalkit.stages.mapping import find_mapping, map_schema
 from evalkit.stages.runs import log_results, push_feedback
 from evalkit.stages.speaking import Names, Report, Say, Tell, silent
 

@@ -14,8 +14,6 @@ Tell: TypeAlias = Callable[[str, Report | None], None]
 Names: TypeAlias = Literal["auto", "seed"]
 Source: TypeAlias = Literal["judge", "human", "all"]
 
-MAPPING_FILE = "tmp/schema_mapping.json"
-
 
 def silent(_: str) -> None:
     """Say nothing."""

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Protocol
 
-from evalkit.core.dataset import Record, StoredRecord
 from evalkit.core.masking import mask_text
-from evalkit.core.mirror import CASE_TAG, digest_of
+from evalkit.entities import CASE_TAG, Record, StoredRecord, digest_of
 from evalkit.errors import StoreError
 from evalkit.store.client import Client
 from evalkit.store.internals import once

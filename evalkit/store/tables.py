@@ -19,8 +19,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 from requests import RequestException, Response
 
-from evalkit.core.dataset import Record, StoredRecord
-from evalkit.core.mirror import CASE_TAG, row_key
+from evalkit.entities import CASE_TAG, Record, StoredRecord, row_key
 from evalkit.errors import InputError, Problem, StoreError
 from evalkit.jsonable import Json
 from evalkit.store.failures import NOT_FOUND, Refused

@@ -15,8 +15,8 @@ from urllib.parse import urlencode
 import marimo as mo
 
 from evalkit import arguments
-from evalkit.adapters.files.project import configs_in
 from evalkit.arguments import Origin, Parameter, Parser, Resolved, parameters
+from evalkit.config_files import configs_in
 from evalkit.context import USUAL_CONFIG
 from evalkit.core.tracking import without_password
 from evalkit.demo.sample import record_sample, sample_mapping, sample_project

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from evalkit.adapters.files.env_file import read_env_file
 from evalkit.agent.model_client import settings_from_env
 from evalkit.errors import InputError
+from evalkit.files import read_env_file
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,7 +65,7 @@ def test_every_line_that_sets_nothing_is_named_and_none_is_quoted(tmp_path: Path
     assert "dapi" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("content", "why"), [(b"KEY=\xff\xfe", "no UTF-8 text")])
+@pytest.mark.parametrize(("content", "why"), [(b"KEY=\xff\xfe", "is not UTF-8")])
 def test_a_file_that_is_no_text_is_an_input_error(tmp_path: Path, content: bytes, why: str) -> None:
     with pytest.raises(InputError, match=why):
         read_env_file(written(tmp_path, content))

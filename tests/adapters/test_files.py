@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from evalkit.adapters.files.project import case_ids, load_project, read_case, read_cases
-from evalkit.adapters.files.reading import is_on_volume, read_text, write_text
 from evalkit.adapters.files.run import find_run, list_runs, load_run
+from evalkit.config_files import load_project
+from evalkit.dataset.cases import case_ids, read_case, read_cases
 from evalkit.errors import InputError, LogRefused
+from evalkit.files import is_on_volume, read_text, write_text
 
 
 @pytest.fixture

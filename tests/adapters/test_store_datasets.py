@@ -4,7 +4,7 @@ import pytest
 from mlflow import MlflowClient
 from servers import Proxy
 
-from evalkit.core.dataset import Record
+from evalkit.entities import Record
 from evalkit.errors import StoreError
 from evalkit.store import connect
 

@@ -4,10 +4,10 @@ import pytest
 from official_client import through_official_client
 from workspace_server import Fault
 
-from evalkit.core.dataset import Record
-from evalkit.core.mirror import plan_mirror
+from evalkit.dataset.diff import compare_records
+from evalkit.dataset.sync import apply_sync, preview_sync
+from evalkit.entities import Record
 from evalkit.errors import InputError, StoreError, Unfinished
-from evalkit.flows.sync import apply_sync, preview_sync
 from evalkit.store import connect
 
 EXPERIMENT = "/Users/dev/cases"
@@ -63,7 +63,7 @@ def test_edited_renamed_and_deleted_cases_are_mirrored(sync, store, table):
     done, _ = sync(record(1), changed, renamed)
     assert done == {"case-1": "updated", "case-2": "updated", "other": "updated"}
     rows = store.records(table, store.experiment(EXPERIMENT, create=False))
-    assert plan_mirror([record(1), changed, renamed], rows).is_empty
+    assert compare_records([record(1), changed, renamed], rows).is_empty
     assert len(rows) == 3
 
 

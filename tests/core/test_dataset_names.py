@@ -2,7 +2,7 @@
 
 import pytest
 
-from evalkit.core.dataset import table_name
+from evalkit.context import table_name
 from evalkit.errors import InputError
 
 VOLUME = "/Volumes/main/evals/state/project"

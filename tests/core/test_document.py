@@ -2,7 +2,7 @@
 
 import pytest
 
-from evalkit.core.document import parse_json, parse_yaml
+from evalkit.documents import parse_json, parse_yaml
 from evalkit.errors import InputError
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -51,8 +51,8 @@ def test_values_without_a_json_form_become_text():
 
 def test_every_field_knows_its_line():
     document = parse_yaml("a:\n  b:\n  - c: 1\n  - 2\n", "x", with_lines=True)
-    assert document.lines == {"a": 1, "a.b": 2, "a.b[0]": 3, "a.b[0].c": 3, "a.b[1]": 4}
-    assert document.line("a.b[0].missing") == 3
+    places = ("a", "a.b", "a.b[0]", "a.b[0].c", "a.b[1]", "a.b[0].missing")
+    assert [document.problem(path, "wrong").line for path in places] == [1, 2, 3, 3, 4, 3]
 
 
 def test_a_key_that_stands_twice_is_refused_in_configuration():

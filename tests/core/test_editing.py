@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
-from evalkit.core.editing import with_text, without
 from evalkit.errors import InputError
+from evalkit.yaml_edit import edit_yaml
 
 PLACE = ("feedback", "a")
 
@@ -43,7 +43,7 @@ PLACE = ("feedback", "a")
     ],
 )
 def test_a_new_value_follows_its_siblings(before, after):
-    assert with_text(before, "f", PLACE, "new") == after
+    assert edit_yaml(before, "f", PLACE, "new") == after
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_new_value_follows_its_siblings(before, after):
     ],
 )
 def test_a_value_is_replaced_where_it_stands(before, after):
-    assert with_text(before, "f", PLACE, "new") == after
+    assert edit_yaml(before, "f", PLACE, "new") == after
 
 
 @pytest.mark.parametrize(
@@ -90,14 +90,14 @@ def test_a_value_is_replaced_where_it_stands(before, after):
     ["", "feedback: {a: x}", "feedback:\n  a: x # kept\n  b: y\n", "feedback:\r\n  b: y\r\n"],
 )
 def test_any_text_comes_back_as_it_was(before, value):
-    after = with_text(before, "f", PLACE, value)
+    after = edit_yaml(before, "f", PLACE, value)
     found = yaml.safe_load(after)
     assert found["feedback"]["a"] == value
     assert {**found["feedback"], "a": 0} == {
         **(yaml.safe_load(before or "{}").get("feedback") or {}),
         "a": 0,
     }
-    assert with_text(after, "f", PLACE, value) == after
+    assert edit_yaml(after, "f", PLACE, value) == after
     assert ("# kept" in after) == ("# kept" in before)
     assert after.count("\r\n") == (after.count("\n") if "\r" in before else 0)
 
@@ -116,7 +116,7 @@ def test_any_text_comes_back_as_it_was(before, value):
     ],
 )
 def test_a_value_is_taken_away_with_its_line(before, after):
-    assert without(before, "f", PLACE) == after
+    assert edit_yaml(before, "f", PLACE, None) == after
 
 
 @pytest.mark.parametrize(
@@ -133,10 +133,10 @@ def test_a_value_is_taken_away_with_its_line(before, after):
 )
 def test_what_cannot_be_edited_without_harm_is_refused(before):
     with pytest.raises(InputError):
-        with_text(before, "f", PLACE, "new")
+        edit_yaml(before, "f", PLACE, "new")
 
 
 def test_a_key_is_what_is_written_whatever_yaml_takes_it_for():
-    assert with_text("feedback:\n  007: x\n", "f", ("feedback", "007"), "new") == (
+    assert edit_yaml("feedback:\n  007: x\n", "f", ("feedback", "007"), "new") == (
         "feedback:\n  007: new\n"
     )

@@ -3,9 +3,9 @@
 import pytest
 
 from evalkit.core.opinions import agreements, pairs
-from evalkit.core.project import Judge, Project
 from evalkit.core.results import Run, Score
 from evalkit.core.review import Review
+from evalkit.project import Judge, Project
 
 PROJECT = Project(
     "p",

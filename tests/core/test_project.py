@@ -2,9 +2,15 @@
 
 import pytest
 
-from evalkit.core.identifiers import check_id
-from evalkit.core.project import parse_project
+from evalkit.documents import parse_yaml
 from evalkit.errors import InputError
+from evalkit.files import check_id
+from evalkit.project import read_project
+
+
+def _read(text, file, **more):
+    return read_project(parse_yaml(text, file, with_lines=True), **more)
+
 
 FULL = """
 name: refunds
@@ -25,7 +31,7 @@ somebody_elses: {key: 1}
 
 
 def test_every_part_is_read():
-    project = parse_project(FULL, "eval.yaml")
+    project = _read(FULL, "eval.yaml")
     assert (project.name, project.skill, project.mode) == ("refunds", "support", "batch")
     assert project.experiment == "refunds-exp"
     assert project.tags == {"team": "support", "count": "3", "active": "true"}
@@ -49,7 +55,7 @@ def test_every_part_is_read():
     ],
 )
 def test_the_name_falls_back_to_the_skill_then_to_the_folder(text, name, experiment):
-    project = parse_project(text, "eval.yaml", fallback_name="folder")
+    project = _read(text, "eval.yaml", fallback_name="folder")
     assert (project.name, project.experiment) == (name, experiment)
 
 
@@ -57,13 +63,13 @@ def test_the_name_falls_back_to_the_skill_then_to_the_folder(text, name, experim
     ("old", "mode"), [("prompt", "case"), ("case", "case"), ("batch", "batch")]
 )
 def test_old_files_spell_the_mode_differently(old, mode):
-    assert parse_project(f"execution: {{mode: {old}}}", "e").mode == mode
+    assert _read(f"execution: {{mode: {old}}}", "e").mode == mode
 
 
 def test_all_problems_are_told_at_once_with_their_lines():
     text = "name: [1]\nexecution:\n  mode: odd\njudges:\n- check: x\n- 3\nthresholds:\n  a: 3\n"
     with pytest.raises(InputError) as caught:
-        parse_project(text, "eval.yaml")
+        _read(text, "eval.yaml")
     assert [(p.line, p.field) for p in caught.value.problems] == [
         (1, "name"),
         (3, "execution.mode"),
@@ -78,15 +84,15 @@ def test_all_problems_are_told_at_once_with_their_lines():
 @pytest.mark.parametrize("text", ["", "- a", "just text", "judges: null\n# nothing else"])
 def test_an_empty_file_is_refused_but_null_parts_are_fine(text):
     if text.startswith("judges"):
-        assert parse_project(text, "e").judges == ()
+        assert _read(text, "e").judges == ()
     else:
         with pytest.raises(InputError, match="write at least"):
-            parse_project(text, "e")
+            _read(text, "e")
 
 
 def test_likely_mistakes_are_advice_and_stop_nothing():
     text = "judges: [{name: a}, {name: b, module: m}]\nthresholds: {c: {min_mean: 1}, a: 3}\n"
-    advice = parse_project(text, "e").advice
+    advice = _read(text, "e").advice
     assert [p.field for p in advice] == [
         "dataset.path",
         "dataset.schema",

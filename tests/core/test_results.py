@@ -2,14 +2,15 @@
 
 import pytest
 
-from evalkit.core.document import Document
-from evalkit.core.project import parse_project
 from evalkit.core.run_reader import read_run
 from evalkit.core.thresholds import breaches, unmeasured
+from evalkit.documents import Document, parse_yaml
 from evalkit.errors import InputError
+from evalkit.project import read_project
 
-PROJECT = parse_project(
-    """
+PROJECT = read_project(
+    parse_yaml(
+        """
 name: e
 models: {skill: m}
 thresholds:
@@ -19,7 +20,8 @@ thresholds:
   flaky: {max_error_rate: 0.2}
   absent: {min_mean: 1}
 """,
-    "eval.yaml",
+        "eval.yaml",
+    )
 )
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from evalkit.core.document import parse_json, parse_yaml
-from evalkit.core.project import parse_project
 from evalkit.core.run_reader import read_run
 from evalkit.core.thresholds import breaches
+from evalkit.documents import parse_json, parse_yaml
+from evalkit.project import read_project
 
 GENERATOR = Path(__file__).parents[1] / "bench" / "generate.py"
 
@@ -43,7 +43,7 @@ def test_two_runs_write_the_same_and_evalkit_reads_it(tmp_path: Path) -> None:
         return {path.relative_to(directory): path.read_bytes() for path in found}
 
     assert files(one) == files(two)
-    project = parse_project((one / "eval.yaml").read_text(), "eval.yaml")
+    project = read_project(parse_yaml((one / "eval.yaml").read_text(), "eval.yaml"))
     folder = logs(one)[0].parents[2]
     run = read_run(
         folder.name,

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from evalkit.core.project import parse_project
 from evalkit.demo.production import RECORDED
 from evalkit.demo.project import MARKER, RUN_ID, RUNS, made_on, project_files, write_project
+from evalkit.documents import parse_yaml
 from evalkit.errors import InputError
+from evalkit.project import read_project
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +94,6 @@ class TestWriting:
     def test_the_store_is_named_by_its_absolute_path(self, tmp_path: Path, name: str) -> None:
         with contextlib.chdir(tmp_path):
             config = write_project(Path(name))
-            read = parse_project(config.read_text(), "eval.yaml")
+            read = read_project(parse_yaml(config.read_text(), "eval.yaml", with_lines=True))
 
         assert read.tracking_uri == f"sqlite:///{tmp_path / name / 'mlflow.db'}"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from evalkit.core.project import Judge, Project
 from evalkit.core.results import Run, Score, Usage
+from evalkit.project import Judge, Project
 from evalkit.runs import compare_report as words
 from evalkit.runs.compare import flips
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from pathlib import Path
+from typing import NamedTuple
 
-from evalkit.adapters.files.reading import DOCUMENT_SUFFIXES, inside, read_document, read_text
-from evalkit.core.document import as_text, masked_document
-from evalkit.core.masking import mask_text
+import yaml
+
+from evalkit.core.masking import mask_json, mask_text
+from evalkit.documents import Document, parse_json, parse_yaml, scalar_text
 from evalkit.errors import InputError
-from evalkit.jsonable import kind_of
+from evalkit.files import DOCUMENT_SUFFIXES, inside, read_document, read_text
+from evalkit.jsonable import Json, kind_of
+
+GIT_SECONDS = 10
+"""How long git may take to answer."""
 
 SNAPSHOT = "harness-snapshot.json"
 """What the harness may know of where the evaluated code comes from."""
@@ -57,7 +65,74 @@ def origin_of(folder: Path) -> tuple[dict[str, str], list[str]]:
         return {}, []
     if not isinstance(said, dict):
         return {}, [f"{SNAPSHOT} is {kind_of(said)}, not a mapping: it gives the run no tags"]
-    found = {tag: as_text(said.get(name)).strip() for tag, name in SNAPSHOT_TAGS.items()}
+    found = {tag: scalar_text(said.get(name)).strip() for tag, name in SNAPSHOT_TAGS.items()}
     others = ", ".join(sorted(said.keys() - SNAPSHOT_TAGS.values()))
     notes = [f"{SNAPSHOT} holds what only this artifact keeps: {others}"] if others else []
     return {tag: mask_text(text)[0] for tag, text in found.items() if text}, notes
+
+
+def masked_document(text: str, document: Document) -> str:
+    """The text of a YAML or JSON file without secrets.
+
+    Comments and layout stay where they can. A secret that the layout takes apart, such as a key
+    folded over several lines, is only seen in the value; then the values are written anew.
+
+    Args:
+        text: The file's content.
+        document: The same, parsed.
+    """
+    masked = mask_text(text)[0]
+    if mask_json(document.value) == document.value:
+        return masked
+    is_json = document.file.endswith(".json")
+    try:
+        rest = (parse_json if is_json else parse_yaml)(masked, document.file).value
+    except InputError:  # the masks do not fit into the layout
+        rest = document.value
+    if mask_json(rest) == rest:
+        return masked
+    return (_as_json if is_json else _as_yaml)(mask_json(document.value))
+
+
+def _as_json(value: Json) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def _as_yaml(value: Json) -> str:
+    return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+
+
+class Head(NamedTuple):
+    """A commit.
+
+    Attributes:
+        commit: Its hash.
+        time_s: When it was made, seconds since the epoch.
+    """
+
+    commit: str
+    time_s: int
+
+
+def head_of(folder: Path, *, holds: Path) -> Head | None:
+    """HEAD of the repository that a folder lies in; None where that does not hold the other."""
+    root = _git(folder, "rev-parse", "--show-toplevel")
+    if not root or not holds.resolve().is_relative_to(Path(root).resolve()):
+        return None
+    time_s, _, commit = _git(folder, "rev-list", "--timestamp", "-1", "HEAD").partition(" ")
+    return Head(commit, int(time_s)) if commit else None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """What git says; nothing where there is no git, no repository, or no commit."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=GIT_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Self
 
-from evalkit.adapters.files.reading import write_whole
 from evalkit.errors import InputError, Problem
+from evalkit.files import write_whole
 
 VOLUMES = "/Volumes/"
 """Where Databricks mounts volumes; there, files are not renamed."""

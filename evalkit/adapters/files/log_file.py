@@ -13,11 +13,11 @@ from typing import Any
 
 import msgspec
 
-from evalkit.adapters.files.reading import inside, read_document
 from evalkit.claude_log.session import result_failure
 from evalkit.claude_log.timing import parse_time
 from evalkit.core.receipt import Receipt
 from evalkit.errors import InputError, LogRefused, Problem
+from evalkit.files import inside, read_document
 
 EVENTS = "events.json"
 """What the harness may leave beside a log: when each event was logged."""

@@ -9,20 +9,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from evalkit.adapters.files.companions import origin_of
+from evalkit.adapters.files.companions import masked_document, origin_of
 from evalkit.adapters.files.log_file import EVENTS, INPUT, MOST_BYTES, LogFile
-from evalkit.adapters.files.project import ProjectFiles, read_case
-from evalkit.adapters.files.reading import files_below, folders_in, inside, read_document, read_text
-from evalkit.core.dataset import Case, SchemaMapping
-from evalkit.core.document import Document, masked_document
-from evalkit.core.identifiers import check_id
-from evalkit.core.mapping.mapping import apply_mapping, parse_mapping
-from evalkit.core.project import Project
+from evalkit.config_files import ProjectFiles
 from evalkit.core.receipt import WHOLE_RUN
 from evalkit.core.results import Run
 from evalkit.core.run_reader import read_run
+from evalkit.dataset.cases import Case, read_case
+from evalkit.dataset.mapping import SchemaMapping, apply_mapping, parse_mapping
+from evalkit.documents import Document
 from evalkit.errors import InputError, Problem
+from evalkit.files import check_id, files_below, folders_in, inside, read_document, read_text
 from evalkit.jsonable import Json
+from evalkit.project import Project
 
 MARKS = ("summary.yaml", "run_result.json", "cases", "stdout.log")
 """What makes a folder a finished run: at least one of these lies in it."""
@@ -290,7 +289,7 @@ def _mapping(path: Path | None, evaluation: str) -> SchemaMapping | None:
 
 def _asked_of(case: Case, mapping: SchemaMapping | None) -> Json:
     """What the mapping selects of a case, else its file that is named for what it holds."""
-    if mapping and (inputs := apply_mapping(mapping, case)[0].inputs):
+    if mapping and (inputs := apply_mapping(mapping, case).record.inputs):
         return dict(inputs)
     known = {**case.texts, **case.documents}
     return next((known[name] for name in known if Path(name).stem in NAMED_FOR_INPUT), None)

@@ -1,4 +1,4 @@
-"""The schema mapping: selectors, its text, and the records that it makes of cases.
+"""The schema mapping: selectors, its file, and the records that it makes of cases.
 
 A selector is ``file:dotted.path``, or ``file:__file__`` for the whole text of a file. ``*`` and
 ``?`` in the file stand for any part of a name; such a selector gathers several files and needs
@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from evalkit.core.dataset import WHOLE_FILE, Case, Record, SchemaMapping, Selector
-from evalkit.core.document import as_text, parse_json
+from evalkit.dataset.cases import Case
+from evalkit.documents import parse_json, scalar_text
+from evalkit.entities import Record
 from evalkit.errors import InputError, Problem
 from evalkit.jsonable import Json
 
+WHOLE_FILE = "__file__"
 SIDES = ("inputs", "expectations")
 
 EVALUATION_KEY = "_eval"
@@ -31,32 +33,62 @@ SIMULATION_KEY = "goal"
 SIMULATION_INPUTS = frozenset({"goal", "persona", "context", "simulation_guidelines"})
 """The only inputs that MLflow allows beside :data:`SIMULATION_KEY`."""
 
+NAMED = 5
+"""Cases without any input that a problem names."""
+
 _HOW = 'write it like "input.yaml:question" or "reference.md:__file__"'
 _INSIDE = "name a file inside the case directory"
 _REWRITE = "correct it, or write the file anew with `evalkit map --force`"
 _DOCUMENT_THEN_COLON = re.compile(r"\.(?:ya?ml|json)(?=:)", re.IGNORECASE)
 
 
-# -- selectors -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a selector points at in one case.
+@dataclass(frozen=True, slots=True, order=True)
+class Selector:
+    """Which file, and which field in it, feeds a record.
 
     Attributes:
-        value: The field's value, None where it is written but null; the text of a file; or, for
-            a pattern, an object of relative path to text.
+        file: POSIX path relative to the case directory, or a pattern.
+        path: Dotted path into the file's document, or ``__file__`` for the file's whole text.
     """
 
-    value: Json
+    file: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.path}"
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
-    """Why a selector points at nothing in one case, as a clause about the case."""
+class SchemaMapping:
+    """Which selector feeds which input or expectation of a dataset record.
 
-    why: str
+    Attributes:
+        inputs: Name of an input to its selector.
+        expectations: Name of an expectation to its selector.
+        evaluation: The name of the eval that it is of; empty where its file does not say.
+    """
+
+    inputs: Mapping[str, Selector]
+    expectations: Mapping[str, Selector]
+    evaluation: str = field(default="", compare=False)
+
+    def entries(self) -> Iterator[tuple[str, str, Selector]]:
+        """(side, name, selector) of everything, inputs first."""
+        for side in SIDES:
+            yield from ((side, *each) for each in getattr(self, side).items())
+
+    @property
+    def files(self) -> frozenset[str] | None:
+        """The files that it reads; None where a pattern means that all may be needed."""
+        files = frozenset(selector.file for _, _, selector in self.entries())
+        return None if any(map(is_pattern, files)) else files
+
+    def as_json(self) -> dict[str, dict[str, str]]:
+        """``{"inputs": {name: "file:path"}, "expectations": {…}}``."""
+        sides: dict[str, dict[str, str]] = {side: {} for side in SIDES}
+        for side, name, selector in self.entries():
+            sides[side][name] = str(selector)
+        return sides
 
 
 def parse_selector(text: str) -> Selector:
@@ -74,24 +106,17 @@ def parse_selector(text: str) -> Selector:
     if document and path != WHOLE_FILE:
         file, path = stripped[: document.end()], stripped[document.end() + 1 :]
     parts = file.removeprefix("./").split("/")
-    absolute = re.match(r"/|[A-Za-z]:/", file)
+    absolute, out = re.match(r"/|[A-Za-z]:/", file), ".." in parts
+    several = path.strip() not in {"", WHOLE_FILE} and is_pattern(file)
     checks: tuple[tuple[object, str, str], ...] = (
         (not file, "names no file", _HOW),
         (re.search(r"[\x00-\x1f\x7f]", file) or "\x00" in path, "holds a control character", _HOW),
         ("\\" in file, "holds a backslash", "write folders with /"),
         (absolute, "is an absolute path", _INSIDE),
-        (".." in parts, "leads out of the case directory", _INSIDE),
-        (
-            file and not absolute and ".." not in parts and {"", "."} & set(parts),
-            "is no plain path",
-            _INSIDE,
-        ),
+        (out, "leads out of the case directory", _INSIDE),
+        (file and not absolute and not out and {"", "."} & {*parts}, "is no plain path", _INSIDE),
         (not path.strip(), "names no field", _HOW),
-        (
-            path.strip() not in {"", WHOLE_FILE} and is_pattern(file),
-            "names a field of several files",
-            "give the file's name without * and ?",
-        ),
+        (several, "names a field of several files", "give the file's name without * and ?"),
     )
     if problems := [Problem(f"{text!r} {what}", fix=fix) for wrong, what, fix in checks if wrong]:
         raise InputError(*problems)
@@ -103,126 +128,106 @@ def is_pattern(file: str) -> bool:
     return "*" in file or "?" in file
 
 
-def resolve(selector: Selector, case: Case) -> Found | Missing:
-    """What the selector points at in the case.
+def resolve(selector: Selector, case: Case) -> tuple[Json, str]:
+    """What the selector points at in the case, and why at nothing: a clause about the case, or "".
 
-    A file of exactly that name is preferred to a pattern, and a key of exactly the dotted text
-    to a path through nested fields. Numbers in a path count into lists, from 0.
+    A field's value is None where it is written but null; a pattern gives an object of relative
+    path to text. A file of exactly that name is preferred to a pattern, and a key of exactly the
+    dotted text to a path through nested fields. Numbers in a path count into lists, from 0.
     """
     file, path = selector.file, selector.path
     if path != WHOLE_FILE and file in case.documents:
         return _walk(case.documents[file], path.split("."), selector)
     if path != WHOLE_FILE and file in case.listing:
-        return Missing(f"{file} has no fields, it is no YAML or JSON file")
+        return None, f"{file} has no fields, it is no YAML or JSON file"
     files = [file] if file in case.listing else []
     if not files and is_pattern(file):  # brackets are themselves, they are common in names
         pattern = re.escape(file).replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
         files = [each for each in case.listing if re.fullmatch(pattern, each)]
     if not files:
-        return Missing(f"has no file {file}")
+        return None, f"has no file {file}"
     held = {**case.documents, **case.texts}  # where its text was not kept, its content
     found = {each: held[each] for each in files if each in held}
     if not found:
-        return Missing(f"{', '.join(files)} is no text, or too large")
-    return Found(found[file] if files == [file] else found)
+        return None, f"{', '.join(files)} is no text, or too large"
+    return found[file] if files == [file] else found, ""
 
 
-def _walk(value: Json, parts: Sequence[str], selector: Selector) -> Found | Missing:
+def _walk(value: Json, parts: Sequence[str], selector: Selector) -> tuple[Json, str]:
     if not parts:
-        return Found(value)
+        return value, ""
     where, head = f"{selector.file} has no field {selector.path}", parts[0]
     if isinstance(value, list):
         if head.isdecimal() and int(head) < len(value):
             return _walk(value[int(head)], parts[1:], selector)
-        return Missing(f"{selector.file} has no item {head}, the list has {len(value)}")
+        return None, f"{selector.file} has no item {head}, the list has {len(value)}"
     if not isinstance(value, dict):
         kind = "text" if isinstance(value, str) else f"the value {value!r}"
-        return Missing(where if value is None else f"{where}: {kind} ends it")
-    missing = None
+        return None, where if value is None else f"{where}: {kind} ends it"
+    why = f"{where} (it has: {', '.join(sorted(value)[:8]) or 'none'})"
     for size in range(len(parts), 0, -1):  # the longest key first: a field may be called a.b
         if (key := ".".join(parts[:size])) in value:
-            result = _walk(value[key], parts[size:], selector)
-            if isinstance(result, Found):
-                return result
-            missing = result
-    return missing or Missing(f"{where} (it has: {', '.join(sorted(value)[:8]) or 'none'})")
+            found, why = _walk(value[key], parts[size:], selector)
+            if not why:
+                return found, ""
+    return None, why
 
 
-# -- records -------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """What one case becomes.
+
+    Attributes:
+        record: The record.
+        lacking: The fields, such as ``inputs.prompt``, that the case lacks, and why, as a clause
+            about the case.
+    """
+
+    record: Record
+    lacking: Mapping[str, str]
 
 
-def entries(mapping: SchemaMapping) -> Iterator[tuple[str, str, Selector]]:
-    """(side, name, selector) of everything in the mapping, inputs first."""
-    for side in SIDES:
-        yield from ((side, *each) for each in getattr(mapping, side).items())
-
-
-def files_named(mapping: SchemaMapping) -> frozenset[str] | None:
-    """The files that the mapping reads; None where a pattern means that all may be needed."""
-    files = frozenset(selector.file for _, _, selector in entries(mapping))
-    return None if any(map(is_pattern, files)) else files
-
-
-def apply_mapping(mapping: SchemaMapping, case: Case) -> tuple[Record, dict[str, Missing]]:
-    """The record that a case becomes, and what of the mapping it lacks, as ``inputs.name``."""
+def apply_mapping(mapping: SchemaMapping, case: Case) -> Mapped:
+    """The record that a case becomes."""
     values: dict[str, dict[str, Json]] = {side: {} for side in SIDES}
     lacking = {}
-    for side, name, selector in entries(mapping):
-        result = resolve(selector, case)
-        if isinstance(result, Missing):
-            lacking[f"{side}.{name}"] = result
-        elif result.value is not None:
-            values[side][name] = result.value
-    return Record(case.case_id, values["inputs"], values["expectations"]), lacking
+    for side, name, selector in mapping.entries():
+        value, why = resolve(selector, case)
+        if why:
+            lacking[f"{side}.{name}"] = why
+        elif value is not None:
+            values[side][name] = value
+    return Mapped(Record(case.case_id, values["inputs"], values["expectations"]), lacking)
 
 
-def cover(selectors: Iterable[Selector], cases: Sequence[Case]) -> dict[str, tuple[int, int]]:
-    """For each selector, by its text: (cases in which it is found, null or not; all cases)."""
-    return {
-        str(each): (sum(isinstance(resolve(each, case), Found) for case in cases), len(cases))
-        for each in selectors
-    }
-
-
-def check_mapping(mapping: SchemaMapping, cases: Sequence[Case], file: str) -> tuple[Problem, ...]:
-    """What would go wrong if these cases became records: one problem for each cause.
+def check_mapped(mapping: SchemaMapping, cases: Sequence[Mapped], file: str) -> list[Problem]:
+    """What would go wrong if these became records: one problem for each cause.
 
     A selector that only some cases have is no problem, one that none has is; and so is a case
     for which no input is found, because MLflow tells records apart by their inputs.
     """
     problems = []
-    for side, name, selector in entries(mapping):
-        results = [resolve(selector, case) for case in cases]
-        if not any(isinstance(result, Found) for result in results):
-            first = results[0] if results else None
-            why = f"; {cases[0].case_id} {first.why}" if isinstance(first, Missing) else ""
+    for side, name, selector in mapping.entries():
+        where = f"{side}.{name}"
+        if all(where in each.lacking for each in cases):
+            first = next(iter(cases), None)
+            why = f"; {first.record.case_id} {first.lacking[where]}" if first else ""
             message = f"{selector} is in none of the {len(cases)} cases{why}"
             fix = "correct the selector or remove the line"
-            problems.append(Problem(message, file, field=f"{side}.{name}", fix=fix))
-    bare = [case.case_id for case in cases if not apply_mapping(mapping, case)[0].inputs]
+            problems.append(Problem(message, file, field=where, fix=fix))
+    bare = [each.record.case_id for each in cases if not each.record.inputs]
     if bare and len(bare) < len(cases):
-        shown = ", ".join(bare[:5]) + (", …" if len(bare) > 5 else "")  # noqa: PLR2004, enough to go on
+        shown = ", ".join(bare[:NAMED]) + (", …" if len(bare) > NAMED else "")
         message = f"gives {len(bare)} of {len(cases)} cases no input at all: {shown}"
         fix = "complete these cases, or map an input that they have"
         problems.append(Problem(message, file, field="inputs", fix=fix))
-    return tuple(problems)
-
-
-# -- the file ------------------------------------------------------------------------------------
-
-
-def mapping_as_json(mapping: SchemaMapping) -> dict[str, dict[str, str]]:
-    """``{"inputs": {name: "file:path"}, "expectations": {…}}``."""
-    sides: dict[str, dict[str, str]] = {side: {} for side in SIDES}
-    for side, name, selector in entries(mapping):
-        sides[side][name] = str(selector)
-    return sides
+    return problems
 
 
 def mapping_text(mapping: SchemaMapping) -> str:
     """The content of ``schema_mapping.json``."""
     whose = {EVALUATION_KEY: mapping.evaluation} if mapping.evaluation else {}
-    return json.dumps({**whose, **mapping_as_json(mapping)}, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps({**whose, **mapping.as_json()}, indent=2, ensure_ascii=False) + "\n"
 
 
 def parse_mapping(text: str, file: str) -> SchemaMapping:
@@ -256,7 +261,7 @@ def parse_mapping(text: str, file: str) -> SchemaMapping:
         problems.append(Problem(message + ", ".join(others), file, field=where, fix=fix))
     if problems:
         raise InputError(*(_with_line(problem, text) for problem in problems))
-    return SchemaMapping(inputs, expectations, evaluation=as_text(document.get(EVALUATION_KEY)))
+    return SchemaMapping(inputs, expectations, scalar_text(document.get(EVALUATION_KEY)))
 
 
 def _read_side(
@@ -275,7 +280,7 @@ def _read_side(
         try:
             selectors[name] = parse_selector(text)
         except InputError as error:
-            problems += [Problem(p.message, file, None, where, p.fix) for p in error.problems]
+            problems += [replace(each, file=file, field=where) for each in error.problems]
     return selectors
 
 

@@ -14,8 +14,8 @@ from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import PurePosixPath
 
-from evalkit.core.dataset import WHOLE_FILE, Case, Selector
-from evalkit.core.mapping.cues import (
+from evalkit.dataset.cases import Case
+from evalkit.dataset.cues import (
     GOLD,
     Lean,
     Part,
@@ -25,18 +25,19 @@ from evalkit.core.mapping.cues import (
     name_lean,
     shortened,
 )
-from evalkit.core.mapping.mapping import cover
-from evalkit.core.mapping.places import (
+from evalkit.dataset.mapping import WHOLE_FILE, Selector
+from evalkit.dataset.places import (
     CLEAR,
     Place,
     drop_copies,
     find_some_input,
+    found_in,
     judge_by_company,
     lines_of,
     merged,
 )
-from evalkit.core.mapping.proposal import Choice, Proposal
-from evalkit.core.mapping.schema import Reader, Remark, covers
+from evalkit.dataset.proposal import Choice, Proposal
+from evalkit.dataset.schema_lines import Reader, Remark, covers
 from evalkit.jsonable import Json
 
 RARE = 0.01
@@ -119,7 +120,7 @@ class _Evidence:
             if pattern and self._total > 1 < alone and 2 * alone > len(files):
                 selector = Selector(pattern, WHOLE_FILE)
                 self._gathered.update(files)
-                yield Place(pattern, (), cover([selector], self._cases)[str(selector)][0])
+                yield Place(pattern, (), found_in(selector, self._cases))
             else:
                 yield from (
                     Place(each, (), self._texts[each]) for each in filter(self._is_own, files)

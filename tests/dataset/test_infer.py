@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
+import pytest
+import yaml
 from cases import case_of, cases_of
 
-from evalkit.core.dataset import Case
-from evalkit.core.mapping.infer import propose_by_rules
-from evalkit.core.mapping.places import MAX_FIELDS
-from evalkit.core.mapping.proposal import Choice, Proposal
+from evalkit.dataset.cases import Case
+from evalkit.dataset.infer import propose_by_rules
+from evalkit.dataset.mapping import apply_mapping, check_mapped
+from evalkit.dataset.places import MAX_FIELDS
+from evalkit.dataset.proposal import Choice, Proposal
 
 
 def _keys(proposal: Proposal, side: str | None) -> set[str]:
@@ -342,3 +346,20 @@ def test_five_thousand_cases_take_seconds() -> None:
     assert time.perf_counter() - start < 10  # noisy machines; about one second on a quiet one
     assert proposal.coverage["input.yaml:prompt"] == (5000, 5000)
     assert proposal.coverage["reference/*.md:__file__"] == (5000, 5000)
+
+
+SCHEMAS = yaml.safe_load(Path(__file__).with_name("schemas.yaml").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("style", SCHEMAS, ids=lambda style: style["name"])
+def test_inputs_and_expectations_are_told_apart_with_reasons(style):
+    cases = cases_of(*style["files"])
+    evidence = (style.get("arguments", ""), style.get("judges", ""))
+    proposal = propose_by_rules(style.get("schema", ""), cases, *evidence)
+    for side in ("inputs", "expectations"):
+        assert {choice.key for choice in proposal.chosen(side)} == set(style[side].split())
+    assert all(choice.reason.endswith(".") for choice in proposal.choices)
+    assert "“”" not in " ".join(proposal.reasons.values())
+    assert not check_mapped(
+        proposal.mapping, [apply_mapping(proposal.mapping, case) for case in cases], "m.json"
+    )

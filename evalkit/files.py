@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import codecs
+import io
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-from evalkit.core.document import Document, parse_json, parse_yaml
+from dotenv.parser import parse_stream
+
+from evalkit.documents import Document, parse_json, parse_yaml
 from evalkit.errors import InputError, Problem
 
 VOLUMES = Path("/Volumes")
@@ -18,9 +21,24 @@ VOLUMES = Path("/Volumes")
 DOCUMENT_SUFFIXES = (".yaml", ".yml", ".json")
 """Files that are parsed, not only read."""
 
+ENV_FILE = ".env"
+"""Variables beside a project, read and never put into the environment."""
 
+_IGNORED = frozenset({".gitkeep", ".gitignore", ".gitattributes", ".DS_Store"})
 _PART = re.compile(r"\.(\d+)\.[a-z0-9_]{8}\.part$")
 """How the name of a file in the making ends, after that of the file: the process that makes it."""
+
+
+def check_id(text: str, what: str, *, fail: Callable[[Problem], Exception] = InputError) -> str:
+    """A run id or case id that is safe as one component of a path.
+
+    Raises:
+        InputError: it is empty, leads elsewhere, or holds a character no file name may have.
+    """
+    if text in {"", ".", ".."} or re.search(r"[/\\\x00-\x1f]", text):
+        fix = "give the name of one folder, without slashes"
+        raise fail(Problem(f"{text!r} is no {what}", field=what, fix=fix))
+    return text
 
 
 def inside(path: Path, root: Path) -> Path:
@@ -44,11 +62,9 @@ def inside(path: Path, root: Path) -> Path:
 
 
 def _project_around(folder: Path) -> Path:
-    repository = next(
-        (each for each in (folder, *folder.parents) if (each / ".git").exists()), None
-    )
-    here = Path.cwd()
-    if repository is None and folder.is_relative_to(here) and here not in {Path("/"), Path.home()}:
+    around, here = (folder, *folder.parents), Path.cwd()
+    repository = next((each for each in around if (each / ".git").exists()), None)
+    if repository is None and here in around and here not in {Path("/"), Path.home()}:
         return here
     return repository or folder
 
@@ -61,26 +77,17 @@ def read_text(path: Path) -> str:
     """
     try:
         data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise InputError(
-            Problem("there is no such file", str(path), fix="check the path")
-        ) from error
-    except OSError as error:
-        raise InputError(
-            Problem(f"cannot be read: {error.strerror}", str(path), fix="check what it is")
-        ) from error
-    try:
         return data.decode("utf-8-sig")
+    except FileNotFoundError as error:
+        problem = Problem("there is no such file", str(path), fix="check the path")
+        raise InputError(problem) from error
+    except OSError as error:
+        what = f"cannot be read: {error.strerror}"
+        raise InputError(Problem(what, str(path), fix="check what it is")) from error
     except UnicodeDecodeError as error:
+        what = f"is not UTF-8 (byte 0x{data[error.start]:02x})"
         line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(
-            Problem(
-                f"is not UTF-8 (byte 0x{data[error.start]:02x})",
-                str(path),
-                line,
-                fix="save the file as UTF-8",
-            )
-        ) from error
+        raise InputError(Problem(what, str(path), line, fix="save the file as UTF-8")) from error
 
 
 def read_document(path: Path, *, with_lines: bool = False) -> Document:
@@ -95,26 +102,56 @@ def read_document(path: Path, *, with_lines: bool = False) -> Document:
     return parse_yaml(text, str(path), with_lines=with_lines)
 
 
+def read_env_file(path: Path) -> dict[str, str]:
+    """The variables that a ``.env`` file sets; none if there is no such file.
+
+    Values are taken as they stand: a ``$`` in a token is no reference. No message quotes the file,
+    for secrets stand in it.
+
+    Raises:
+        InputError: it cannot be read; every line is named that sets no variable.
+    """
+    if not path.exists():
+        return {}
+    text = read_text(path)
+    bindings = list(parse_stream(io.StringIO(text)))
+    lines = text.splitlines()
+    problems = []
+    for line in (each.original.line for each in bindings if each.error):
+        begins = next((at for at in range(line, len(lines)) if lines[at - 1].strip()), len(lines))
+        fix = 'write NAME=value or NAME="value", one a line, and # before a comment'
+        problems.append(Problem("sets no variable", str(path), begins, fix=fix))
+    if problems:
+        raise InputError(*problems)
+    return {each.key: each.value or "" for each in bindings if each.key}
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all: a kill leaves the old file or the new one.
 
-    It keeps its rights, and the byte order mark it may begin with, which reading leaves out. On a
-    volume of Databricks it is the volume that takes whole files only.
+    It keeps its rights, and the byte order mark it may begin with, which reading leaves out.
 
     Raises:
         InputError: the folder cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, _mark_of(path) + text.encode())
+        mark = codecs.BOM_UTF8
+        if path.exists():
+            with path.open("rb") as file:
+                mark = (file.read(len(mark)) == mark and mark) or b""
+        else:
+            mark = b""
+        write_whole(path, mark + text.encode())
     except OSError as error:
-        raise InputError(
-            Problem(f"cannot be written: {error.strerror}", str(path), fix="check the folder")
-        ) from error
+        what = f"cannot be written: {error.strerror}"
+        raise InputError(Problem(what, str(path), fix="check the folder")) from error
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Put a file in its place in one go, and clear away what a kill left of earlier attempts.
+
+    On a volume of Databricks it is the volume that takes whole files only.
 
     Raises:
         OSError: the folder cannot be written.
@@ -131,7 +168,8 @@ def write_whole(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        rights = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
+        os.umask(mask := os.umask(0))
+        rights = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~mask
         Path(temporary).chmod(rights)
         Path(temporary).replace(path)
     except BaseException:
@@ -154,20 +192,7 @@ def is_on_volume(path: Path) -> bool:
     return path.resolve().is_relative_to(VOLUMES)
 
 
-def _mark_of(path: Path) -> bytes:
-    if not path.exists():
-        return b""
-    with path.open("rb") as file:
-        return codecs.BOM_UTF8 if file.read(3) == codecs.BOM_UTF8 else b""
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def files_below(folder: Path, root: Path, skipped: dict[str, str] | None = None) -> Iterator[str]:
+def files_below(folder: Path, root: Path, skipped: dict[str, str] | None = None) -> list[str]:
     """Relative POSIX paths of all files below ``folder``, sorted; those of git are left out.
 
     Links are followed as far as :func:`inside` lets them, a folder once, so that no cycle is
@@ -176,7 +201,7 @@ def files_below(folder: Path, root: Path, skipped: dict[str, str] | None = None)
     Args:
         folder: Where to look.
         root: What no link may lead out of.
-        skipped: Is told each link that was not followed, and why.
+        skipped: Is given each link that was not followed, and why.
     """
     found: list[str] = []
     notes = {} if skipped is None else skipped
@@ -187,10 +212,9 @@ def files_below(folder: Path, root: Path, skipped: dict[str, str] | None = None)
         barred = {link.name: why for link in links if (why := _bar(link, root, followed))}
         notes |= {(here / name).relative_to(folder).as_posix(): barred[name] for name in barred}
         folders[:] = [name for name in folders if name not in barred and name != ".git"]
-        ignored = {*barred, ".gitkeep", ".gitignore", ".gitattributes", ".DS_Store"}
-        there = (here / name for name in names if name not in ignored)
+        there = (here / name for name in names if name not in barred and name not in _IGNORED)
         found += [path.relative_to(folder).as_posix() for path in there if path.is_file()]
-    yield from sorted(found)
+    return sorted(found)
 
 
 def _bar(link: Path, root: Path, followed: set[Path]) -> str:

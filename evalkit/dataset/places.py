@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import PurePosixPath
 
-from evalkit.core.dataset import WHOLE_FILE, Case, Selector
-from evalkit.core.mapping.cues import Part, is_answer
-from evalkit.core.mapping.mapping import Found, is_pattern, resolve
-from evalkit.core.mapping.proposal import Choice, with_good_names
+from evalkit.dataset.cases import Case
+from evalkit.dataset.cues import Part, is_answer
+from evalkit.dataset.mapping import WHOLE_FILE, Selector, is_pattern, resolve
+from evalkit.dataset.proposal import Choice, with_good_names
 from evalkit.jsonable import Json
 
 MAX_FIELDS = 60
@@ -165,7 +165,9 @@ def drop_copies(places: Sequence[Place], cases: Sequence[Case]) -> None:
     away. Where the words are clear about two names, the skill is to return what it is given.
     """
     chosen = [place for place in places if place.part in {"inputs", "expectations"}]
-    values = {place.selector: [_value(place.selector, case) for case in cases] for place in chosen}
+    values = {
+        place.selector: [resolve(place.selector, case)[0] for case in cases] for place in chosen
+    }
     for one, other in combinations(chosen, 2):
         if "out" in {one.part, other.part} or (one.part == other.part and one.name != other.name):
             continue
@@ -190,12 +192,12 @@ def drop_copies(places: Sequence[Place], cases: Sequence[Case]) -> None:
             given.gives_away = gives_away
 
 
-def _value(selector: Selector, case: Case) -> Json:
-    result = resolve(selector, case)
-    return result.value if isinstance(result, Found) else None
-
-
 def _is_substantial(value: Json) -> bool:
     if isinstance(value, str):
         return len(value) >= SUBSTANTIAL
     return isinstance(value, (list, dict)) and len(value) > 1
+
+
+def found_in(selector: Selector, cases: Sequence[Case]) -> int:
+    """In how many cases the selector is found, null or not."""
+    return sum(not resolve(selector, case)[1] for case in cases)

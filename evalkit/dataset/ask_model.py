@@ -1,4 +1,4 @@
-"""Asking a model for the mapping, and checking what it answers.
+"""Asking Claude for the mapping, and checking what it answers.
 
 What cases and schema say is data: it travels as one JSON value, the instructions say so, and the
 checks do not rely on their being followed. Each selector must be found in a case, and nothing that
@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, TypeAlias
 
-from evalkit.core.dataset import WHOLE_FILE, Case, Selector
-from evalkit.core.mapping.cues import Part
-from evalkit.core.mapping.mapping import Missing, cover, parse_selector, resolve
-from evalkit.core.mapping.places import Place, drop_copies, lines_of
-from evalkit.core.mapping.proposal import Choice, Proposal
+from evalkit.core.masking import mask_text
+from evalkit.dataset.cases import Case
+from evalkit.dataset.cues import Part
+from evalkit.dataset.mapping import WHOLE_FILE, Selector, parse_selector, resolve
+from evalkit.dataset.places import Place, drop_copies, found_in, lines_of
+from evalkit.dataset.proposal import Choice, Proposal
 from evalkit.errors import InputError, ModelError
+from evalkit.files import ENV_FILE, read_env_file
 from evalkit.jsonable import Json
+
+By: TypeAlias = Literal["rules", "claude"]
 
 MAX_SCHEMA = 20_000
 """Characters of the schema that are sent."""
@@ -32,6 +37,9 @@ MAX_SAMPLE = 30_000
 
 MAX_SELECTORS = 150
 """Selectors that are offered."""
+
+ANSWER_TOKENS = 8_000
+"""Of Claude's answer; a mapping of some hundred lines fits."""
 
 SYSTEM = """\
 You map the files of an evaluation's test cases to dataset records. You are given one JSON object:
@@ -62,53 +70,78 @@ _ENTRY = {
     "additionalProperties": False,
 }
 _LISTS: Mapping[str, Part] = {"expectations": "expectations", "inputs": "inputs", "left_out": "out"}
-ANSWER_SCHEMA: Mapping[str, Any] = {
+_FORM: dict[str, Json] = {
     "type": "object",
     "properties": {key: {"type": "array", "items": _ENTRY} for key in _LISTS},
     "required": list(_LISTS),
     "additionalProperties": False,
 }
 _GOOD_NAME = re.compile(r"[^\W\d][\w\-]{0,79}\Z")
-_INSTEAD = "repeat the command, or use `--by rules`, which needs no model"
+_BY_RULES = "or use `--by rules`, which needs no model"
+_AGAIN = f"repeat the command, {_BY_RULES}"
+_STOPPED = {
+    "refusal": "Claude refused to answer{}; change the schema or the sample case",
+    "max_tokens": f"Claude's answer was cut off at {ANSWER_TOKENS} tokens; map fields by hand",
+    "model_context_window_exceeded": "the question is too long for the model; choose another "
+    "with MODEL",
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a model is asked.
-
-    Attributes:
-        system: The instructions.
-        user: The material, one JSON object.
-        answer_schema: JSON schema of the answer.
-    """
-
-    system: str
-    user: str
-    answer_schema: Mapping[str, Any]
-
-
-def mapping_question(
-    schema: str, cases: Sequence[Case], arguments: str, rules: Proposal
-) -> Question:
-    """What to ask about these cases.
+def ask_claude(
+    schema: str,
+    cases: Sequence[Case],
+    arguments: str,
+    rules: Proposal,
+    environment: Mapping[str, str],
+    model: str | None = None,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Proposal:
+    """A mapping for the cases by Claude, asked once, in a strict form where its gateway knows one.
 
     Args:
         schema: The prose of ``dataset.schema``.
         cases: All cases; the one that holds most is the sample.
         arguments: The template of the skill's arguments.
         rules: What the rules propose; only its selectors are shown, not its verdicts.
+        environment: Where key and gateway of Claude stand, besides ``.env``.
+        model: The Claude model.
+        sleep: Waits between attempts, in seconds.
+
+    Raises:
+        InputError: there is no key for Claude.
+        ModelError: Claude cannot be reached, refuses, is cut off, or no input of its answer stands.
     """
+    from evalkit.agent.claude import Claude
+    from evalkit.agent.model_client import settings_from_env
+
+    settings = settings_from_env(environment, dotenv=read_env_file(Path(ENV_FILE)), model=model)
+    extras = {"output_config": {"format": {"type": "json_schema", "schema": _FORM}}}
+    client = Claude(settings, extras=extras, sleep=sleep, advice=_BY_RULES)
+    question = mask_text(mapping_question(schema, cases, arguments, rules))[0]
+    messages: list[dict[str, Json]] = [{"role": "user", "content": question}]
+    reply = client.create(system=SYSTEM, messages=messages, tools=(), max_tokens=ANSWER_TOKENS)
+    empty = f"Claude's answer is empty (it stopped by {reply.stop_reason}); repeat it"
+    stopped = _STOPPED.get(reply.stop_reason or "", "" if reply.text else empty)
+    if stopped:
+        why = f" ({reply.explanation})" if reply.explanation else ""
+        raise ModelError(f"{stopped.format(why)}, {_BY_RULES}")
+    return read_answer(reply.text, cases, rules)
+
+
+def mapping_question(schema: str, cases: Sequence[Case], arguments: str, rules: Proposal) -> str:
+    """What to ask about these cases, as one JSON object."""
     offered = [choice for choice in rules.choices if choice.selector][:MAX_SELECTORS]
     fullest = max(
         cases, key=lambda case: len(case.listing) + sum(map(_size, case.documents.values()))
     )
     material = {
-        "dataset_schema": schema[:MAX_SCHEMA],
+        "dataset_schema": mask_text(schema)[0][:MAX_SCHEMA],
         "arguments": arguments[:MAX_VALUE],
         "sample_case": _sample(fullest),
         "selectors": {choice.key: list(choice.coverage) for choice in offered},
     }
-    return Question(SYSTEM, json.dumps(material, ensure_ascii=False, indent=1), ANSWER_SCHEMA)
+    return json.dumps(material, ensure_ascii=False, indent=1)
 
 
 def _size(document: Json) -> int:
@@ -117,27 +150,22 @@ def _size(document: Json) -> int:
 
 def _sample(case: Case) -> Json:
     """The case, its texts shortened until it fits."""
-    files: list[Json] = [*case.listing][:200]
-    for limit in (MAX_VALUE, MAX_VALUE // 4, MAX_VALUE // 16):
-        sample: dict[str, Json] = {
-            "files": files,
-            "documents": {file: _shortened(d, limit) for file, d in case.documents.items()},
-            "texts": {file: _shortened(text, limit) for file, text in case.texts.items()},
-        }
+    files, text = [*case.listing][:200], ""
+    for most in (MAX_VALUE, MAX_VALUE // 4, MAX_VALUE // 16):
+        parts = {"documents": dict(case.documents), "texts": dict(case.texts)}
+        sample = {"files": files, **_shortened(parts, most)}
         text = json.dumps(sample, ensure_ascii=False)
         if len(text) <= MAX_SAMPLE:
             return sample
     return {"files": files, "cut": text[:MAX_SAMPLE]}  # too many values rather than too long ones
 
 
-def _shortened(value: Json, limit: int) -> Json:
-    if isinstance(value, str) and len(value) > limit:
-        return f"{value[:limit]}… ({len(value)} characters)"
-    if isinstance(value, list):
-        return [_shortened(item, limit) for item in value[:20]]
+def _shortened(value: Json, most: int) -> Json:
+    if isinstance(value, str):
+        return value if len(value) <= most else f"{value[:most]}… ({len(value)} characters)"
     if isinstance(value, dict):
-        return {key: _shortened(item, limit) for key, item in value.items()}
-    return value
+        return {key: _shortened(item, most) for key, item in value.items()}
+    return [_shortened(item, most) for item in value[:20]] if isinstance(value, list) else value
 
 
 def read_answer(text: str, cases: Sequence[Case], rules: Proposal) -> Proposal:
@@ -167,7 +195,7 @@ def read_answer(text: str, cases: Sequence[Case], rules: Proposal) -> Proposal:
             refused.append(Choice(None, written, None, told, (0, len(cases))))
         elif selector not in places:
             keys = () if selector.path == WHOLE_FILE else tuple(selector.path.split("."))
-            place = Place(selector.file, keys, cover([selector], cases)[str(selector)][0])
+            place = Place(selector.file, keys, found_in(selector, cases))
             says = re.sub(r"\s+", " ", reason).strip().rstrip(".") or "No reason was given"
             place.put(part, 1, f"Claude says: {says}")
             places[selector] = place
@@ -177,7 +205,7 @@ def read_answer(text: str, cases: Sequence[Case], rules: Proposal) -> Proposal:
     proposal = Proposal((*lines_of(settled, len(cases), names), *refused))
     if not proposal.chosen("inputs"):
         all_told = " ".join(choice.reason for choice in refused) or "It names none."
-        raise ModelError(f"no input of the model's answer can be used. {all_told} Next: {_INSTEAD}")
+        raise ModelError(f"no input of the model's answer can be used. {all_told} Next: {_AGAIN}")
     return proposal
 
 
@@ -190,16 +218,15 @@ def _lines(text: str) -> Iterator[tuple[Part, str, str, str]]:
                 name, selector, reason = (entry[part] for part in ("name", "selector", "reason"))
                 yield part, f"{name:s}", f"{selector:s}", f"{reason:s}"
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError) as error:
-        message = f"the model's answer has another form than was asked for ({error!r}); {_INSTEAD}"
+        message = f"the model's answer has another form than was asked for ({error!r}); {_AGAIN}"
         raise ModelError(message[:1000]) from error
 
 
 def _objection(part: Part, selector: Selector, cases: Sequence[Case], rules: Proposal) -> str:
     """Why a line cannot stand; empty where it can."""
-    results = [resolve(selector, case) for case in cases]
-    if all(isinstance(result, Missing) for result in results):
-        first = results[0]
-        return f"no case holds it ({first.why if isinstance(first, Missing) else ''})"
+    lacks = [why for case in cases if (why := resolve(selector, case)[1])]
+    if len(lacks) == len(cases):
+        return f"no case holds it ({lacks[0]})"
     for choice in rules.choices if part == "inputs" else ():
         if choice.gives_away and choice.selector and choice.selector.file == selector.file:
             one, other = f"{choice.selector.path}.", f"{selector.path}."

@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from evalkit.core.dataset import Record, StoredRecord
-from evalkit.core.mirror import CASE_TAG, distinguish, plan_mirror
-from evalkit.errors import InputError
+from evalkit.dataset.diff import compare_records
+from evalkit.entities import CASE_TAG, Record, StoredRecord
 
 
 def record(case, question="q", **expectations):
@@ -25,7 +24,7 @@ def doubled(case, number, **expectations):
 @pytest.mark.parametrize("order", [1, -1])
 def test_of_rows_with_equal_inputs_that_of_the_smallest_id_counts(order):
     rows = [doubled("a", 1, x=1), doubled("b", 2, x=2)][::order]
-    plan = plan_mirror([record("a", x=1)], rows, replaces=True)
+    plan = compare_records([record("a", x=1)], rows, replaces=True)
     assert {c.case_id: (c.kind, c.before.record_id) for c in plan.changes}["a"] == (
         "updated",
         "1-a",
@@ -76,29 +75,14 @@ def test_of_rows_with_equal_inputs_that_of_the_smallest_id_counts(order):
     ],
 )
 def test_plan(records, rows, kinds, first, last):
-    plan = plan_mirror(records, rows)
+    plan = compare_records(records, rows)
     assert {change.case_id: change.kind for change in plan.changes} == kinds
     assert list(plan.delete_first) == first
     assert list(plan.delete_last) == last
 
 
-def test_cases_with_equal_inputs_are_refused_by_name():
-    with pytest.raises(InputError, match="cases a, b have equal inputs"):
-        plan_mirror([record("a", x=1), record("b", x=2), record("c", "other")], [])
-
-
-def test_distinguish_keeps_them_apart():
-    plan = plan_mirror(distinguish([record("a"), record("b")]), [])
-    assert plan.count("created") == 2
-
-
-def test_distinguish_does_not_overwrite_an_input():
-    with pytest.raises(InputError, match="case_id already"):
-        distinguish([Record("a", {"case_id": 1}, {})])
-
-
 def test_an_update_shows_each_field_before_and_after():
-    (change,) = plan_mirror([record("a", "new", x=1, y=2)], [row("a", "old", x=1, z=3)]).changes
+    (change,) = compare_records([record("a", "new", x=1, y=2)], [row("a", "old", x=1, z=3)]).changes
     assert list(change.fields()) == [
         ("inputs.question", "old", "new"),
         ("expectations.y", None, 2),

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Literal, TypeAlias
 
-from evalkit.core.dataset import Case, SchemaMapping, Selector
-from evalkit.core.mapping.mapping import (
+from evalkit.dataset.cases import Case
+from evalkit.dataset.mapping import (
     SIMULATION_INPUTS,
     SIMULATION_KEY,
-    apply_mapping,
-    cover,
-    entries,
+    SchemaMapping,
+    Selector,
+    resolve,
 )
 
 Side: TypeAlias = Literal["inputs", "expectations"]
@@ -93,17 +93,17 @@ class Proposal:
         say where the file and the proposal part.
         """
         proposed = {choice.selector: choice for choice in self.choices if choice.selector}
-        counts = cover([selector for _, _, selector in entries(written)], cases)
         chosen: dict[Selector, list[Choice]] = {}
-        for where, name, selector in entries(written):
+        for where, name, selector in written.entries():
             side: Side = "inputs" if where == "inputs" else "expectations"
             choice = proposed.get(selector)
             reason = "The file says so; it was not proposed."
             if choice:
                 parted = f"The file says so. Proposed as {CALLED[choice.side]}: "
                 reason = f"{parted if choice.side != side else ''}{choice.reason}"
+            hits = sum(not resolve(selector, case)[1] for case in cases)
             gives = bool(choice and choice.gives_away)
-            line = Choice(side, name, selector, reason, counts[str(selector)], gives)
+            line = Choice(side, name, selector, reason, (hits, len(cases)), gives)
             chosen.setdefault(selector, []).append(line)
         kept: list[Choice] = []
         for choice in self.choices:
@@ -177,41 +177,15 @@ def longer_names(choice: Choice) -> Iterator[str]:
     yield from (f"{name}_{number}" for number in range(2, 1000))
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """A field such as ``inputs.prompt`` that one case lacks, and why, as a clause on the case."""
+def differences(before: SchemaMapping, after: SchemaMapping) -> list[tuple[str, str, str]]:
+    """The fields, such as ``inputs.prompt``, that two mappings feed differently, inputs first.
 
-    case_id: str
-    field: str
-    why: str
-
-
-def gaps(mapping: SchemaMapping, cases: Sequence[Case]) -> list[Gap]:
-    """Every field that a case lacks, case by case."""
-    return [
-        Gap(case.case_id, name, missing.why)
-        for case in cases
-        for name, missing in apply_mapping(mapping, case)[1].items()
-    ]
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A field such as ``inputs.prompt`` that two mappings feed differently; empty where lacking."""
-
-    field: str
-    before: str
-    after: str
-
-
-def differences(before: SchemaMapping, after: SchemaMapping) -> list[Difference]:
-    """The fields that two mappings feed differently, inputs first."""
+    Each with the selector before and after; empty where there is none.
+    """
     old, new = (
-        {f"{side}.{name}": str(selector) for side, name, selector in entries(mapping)}
+        {f"{side}.{name}": str(selector) for side, name, selector in mapping.entries()}
         for mapping in (before, after)
     )
-    return [
-        Difference(field, old.get(field, ""), new.get(field, ""))
-        for field in dict.fromkeys((*old, *new))
-        if old.get(field) != new.get(field)
-    ]
+    fields = dict.fromkeys((*old, *new))
+    rows = [(field, old.get(field, ""), new.get(field, "")) for field in fields]
+    return [row for row in rows if row[1] != row[2]]

@@ -1,0 +1,245 @@
+"""Which config is meant, which others it extends, and where the parts of a project lie."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from evalkit.documents import Document, from_node, parse_yaml
+from evalkit.errors import InputError, Problem
+from evalkit.files import read_text
+from evalkit.project import Project, read_project
+
+USUAL_CONFIG = "eval.yaml"
+
+HARNESS_KEYS = frozenset({"skill", "execution", "dataset", "judges", "runner", "outputs"})
+"""Keys of which an evaluation's config has at least one."""
+
+MAX_LAYERS = 8
+"""Configs that may extend each other in a chain, as the harness has it."""
+
+KEYED_LISTS = {"judges": "name", "steps": "id"}
+"""Lists that a profile merges entry by entry, and what identifies an entry."""
+
+# fmt: off
+OWN_KEYS = frozenset({"dataset", "judges", "extends"})
+"""A config with one of these is an evaluation's of the harness, whatever else it holds."""
+
+OTHER_KEYS = (
+    "tasks", "checks", "graders", "tests", "prompts", "providers", "scenarios", "defaultTest",
+    "evals", "evalcases", "cases", "scorers", "metrics", "evaluators", "testData", "task",
+    "doc_to_text", "metric_list", "solver", "taskSets",
+)
+"""Keys under which other tools describe what is asked and how it is judged."""
+# fmt: on
+
+OTHER_TOOLS = (
+    ("promptfoo", {"prompts", "providers"}),
+    ("promptfoo", {"providers", "tests"}),
+    ("promptfoo", {"prompts", "tests"}),
+    ("lm-evaluation-harness", {"task", "doc_to_text"}),
+    ("GitHub Models", {"testData", "evaluators"}),
+    ("skill-creator", {"skill_name", "evals"}),
+    ("gevals", {"kind", "metadata", "config"}),
+)
+"""Tools that are known by their keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFiles:
+    """A project and where its parts lie.
+
+    Attributes:
+        project: What the config says.
+        config: The config file.
+        root: The config that it extends, at the end of the chain; else the config itself. Paths
+            and defaults are taken from there.
+        runs_dirs: The folders in which finished runs may lie, in the order they are looked through.
+    """
+
+    project: Project
+    config: Path
+    root: Path
+    runs_dirs: tuple[Path, ...]
+
+    @property
+    def cases_dir(self) -> Path:
+        """The folder that holds the case directories.
+
+        Raises:
+            InputError: the config names none, or there is none.
+        """
+        where, said = self.project.dataset_path, (str(self.config), None, "dataset.path")
+        if not where:
+            fix = "name the folder that holds the case directories"
+            raise InputError(Problem("is missing", *said, fix))
+        tried = [self.root.parent / where, Path(where)]
+        for path in tried:
+            if path.is_dir():
+                return path
+        places = " or ".join(dict.fromkeys(str(path.absolute()) for path in tried))
+        fix = "correct the path; it is relative to the config file, else to the working directory"
+        raise InputError(Problem(f"there is no folder {places}", *said, fix))
+
+    @property
+    def notes(self) -> list[str]:
+        """A word on where the cases lie, where that is not beside the config.
+
+        Raises:
+            InputError: as :attr:`cases_dir`.
+        """
+        found = self.cases_dir
+        is_beside = found == self.root.parent / self.project.dataset_path
+        return [] if is_beside else [f"the cases are taken from {found} of the working directory"]
+
+    @property
+    def run_homes(self) -> list[Path]:
+        """The folders whose folders are runs, in the order in which they are looked through."""
+        project, config = self.project, self.root.resolve()
+        lowered = project.name.lower().replace(" ", "-")
+        plain = "".join(sign for sign in lowered if sign.isalnum() or sign in "._-")
+        of_layout = config.parent.name if config.parent.parent.name == "eval" else ""
+        names = (project.skill, project.name, lowered, plain, of_layout, config.stem)
+        usable = [name for name in names if name and "/" not in name and name not in {".", ".."}]
+        return [base / name for base in self.runs_dirs for name in dict.fromkeys((*usable, ""))]
+
+
+def load_project(config: Path, runs_dir: str | None = None) -> ProjectFiles:
+    """Read a config file, and those that it extends.
+
+    Args:
+        config: Path of the ``eval.yaml``, or of the folder to look for it in: ``eval.yaml``, else
+            the one config below ``eval``.
+        runs_dir: Where finished runs lie; else ``AGENT_EVAL_RUNS_DIR``, else ``eval/runs`` of the
+            working directory or beside the config.
+
+    Raises:
+        InputError: a file is missing or wrong, with every problem in it.
+    """
+    if config.is_dir() or (config == Path(USUAL_CONFIG) and not config.is_file()):
+        config = _only_config(config if config.is_dir() else Path())
+    document, root = _read_layers(config)
+    if tool := other_tool(document.value):
+        fix = "evalkit reads the eval.yaml of agent-eval-harness (`dataset:`, `judges:`)"
+        raise InputError(document.problem("", f"this looks like a config of {tool}", fix))
+    project = read_project(document, fallback_name=root.resolve().parent.name or "eval")
+    chosen = runs_dir or os.environ.get("AGENT_EVAL_RUNS_DIR")
+    above = [parent / "runs" for parent in root.resolve().parents[:2] if parent.name == "eval"]
+    usual = (Path("eval/runs"), root.parent / "eval/runs", *above)
+    bases = {base.absolute(): base for base in ((Path(chosen),) if chosen else usual)}
+    return ProjectFiles(project, config, root, tuple(bases.values()))
+
+
+def _only_config(folder: Path) -> Path:
+    if len(found := configs_in(folder)) == 1:
+        return found[0]
+    listed = ", ".join(map(str, found))
+    what = f"but {listed}" if found else "and no config at eval/*/eval.yaml or eval/*.yaml either"
+    fix = "say which with --config" if found else "name your eval.yaml with --config"
+    more = "" if found else ", or run `evalkit demo` to see one"
+    where = str(folder / USUAL_CONFIG)
+    raise InputError(Problem(f"there is no such file, {what}", where, fix=fix + more))
+
+
+def configs_in(folder: Path) -> list[Path]:
+    """The configs that may be meant where none is named.
+
+    Profiles, and other tools' files beside an eval's, are passed over.
+    """
+    if (folder / USUAL_CONFIG).is_file():
+        return [folder / USUAL_CONFIG]
+    below = sorted({*folder.glob("eval/*/eval.yaml"), *folder.glob("eval/*.yaml")})
+    kinds = {path: _kind_of_config(path) for path in below if path.is_file()}
+    own = [path for path, kind in kinds.items() if kind == "own"]
+    return own or [path for path, kind in kinds.items() if kind == "foreign"]
+
+
+def _kind_of_config(path: Path) -> str:
+    try:
+        root = parse_yaml(read_text(path), str(path)).value
+    except InputError:
+        return "own" if path.name == USUAL_CONFIG else ""
+    if other_tool(root):
+        return "foreign"
+    is_own = isinstance(root, dict) and "extends" not in root
+    return "own" if is_own and HARNESS_KEYS & root.keys() else ""
+
+
+def other_tool(root: object) -> str:
+    """Whose config this seems to be, in words; empty where it may be one of the harness."""
+    if not isinstance(root, dict) or OWN_KEYS & root.keys():
+        return ""
+    named = next((tool for tool, keys in OTHER_TOOLS if keys <= root.keys()), "")
+    if not named and not any(key in root for key in OTHER_KEYS):
+        return ""
+    entries = [entry for value in root.values() if isinstance(value, list) for entry in value]
+    inner = {key for entry in (root, *entries) if isinstance(entry, dict) for key in entry}
+    marks = [key for key in OTHER_KEYS if key in inner] or sorted(map(str, root))
+    return f"{named or 'another tool'} ({', '.join(f'`{key}:`' for key in marks)})"
+
+
+def _read_layers(config: Path) -> tuple[Document, Path]:
+    """The config, laid over those that it extends, and the file at the root of that chain."""
+    path, layers = config, [parse_yaml(read_text(config), str(config), with_lines=True)]
+    while isinstance(layers[-1].value, dict) and "extends" in layers[-1].value:
+        base = layers[-1].value["extends"]
+        wrong = ""
+        if not isinstance(base, str) or not base or Path(base).is_absolute():
+            wrong = "must be a path relative to this file"
+        elif not (below := Path(os.path.normpath(path.parent / base))).is_file():
+            wrong = f"there is no file {below}"
+        elif len(layers) > MAX_LAYERS:
+            wrong = f"more than {MAX_LAYERS} files extend each other, or one extends itself"
+        if wrong:
+            raise InputError(layers[-1].problem("extends", wrong, "name the config to build on"))
+        path = below
+        layers.append(parse_yaml(read_text(path), str(path), with_lines=True))
+    return reduce(_layered, reversed(layers)), path
+
+
+def _layered(base: Document, profile: Document) -> Document:
+    """A profile laid over the config that it extends, as agent-eval-harness merges them.
+
+    Mappings merge key by key, scalars are replaced, lists are extended by what they lack;
+    ``judges`` merge by name and ``steps`` by id; a list tagged ``!replace`` stands alone.
+    """
+    for each in (base, profile):
+        if not isinstance(each.node, yaml.MappingNode):
+            fix = "write keys, such as `name:` and `dataset:`"
+            raise InputError(each.problem("", "the file is not a mapping of keys", fix))
+    return from_node(_merged(base.node, profile.node, ""), profile.file)
+
+
+def _merged(base: Any, over: Any, name: str) -> Any:
+    marks = (over.start_mark, over.end_mark)
+    if isinstance(base, yaml.MappingNode) and isinstance(over, yaml.MappingNode):
+        pairs = {key.value: (key, value) for key, value in base.value}
+        for key, value in over.value:
+            below = pairs.get(key.value)
+            pairs[key.value] = (key, _merged(below[1], value, key.value) if below else value)
+        return yaml.MappingNode(over.tag, list(pairs.values()), *marks)
+    both = isinstance(base, yaml.SequenceNode) and isinstance(over, yaml.SequenceNode)
+    if not both or over.tag == "!replace":
+        return over
+    items = {_identity(item, KEYED_LISTS.get(name)): item for item in base.value}
+    for item in over.value:
+        identity = _identity(item, KEYED_LISTS.get(name))
+        items[identity] = _merged(items[identity], item, "") if identity in items else item
+    return yaml.SequenceNode(base.tag, list(items.values()), *marks)
+
+
+def _identity(item: yaml.Node, key: str | None) -> str:
+    """What makes two entries of a list the same: their key where they have one, else all they say.
+
+    Entries that are the same in all they say merge into one that says it too.
+    """
+    if key and isinstance(item, yaml.MappingNode):
+        named = [value.value for name, value in item.value if name.value == key]
+        if named:
+            return f"{key} {named[0]}"
+    return repr(from_node(item, "").value)

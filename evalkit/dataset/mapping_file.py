@@ -1,0 +1,167 @@
+"""``map``: propose a mapping, and the file that it is saved in; people's edits there are kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from evalkit.context import MAPPING_FILE, Workspace
+from evalkit.dataset.ask_model import By, ask_claude
+from evalkit.dataset.cases import Case, read_cases
+from evalkit.dataset.infer import propose_by_rules
+from evalkit.dataset.mapping import (
+    SchemaMapping,
+    apply_mapping,
+    check_mapped,
+    mapping_text,
+    parse_mapping,
+)
+from evalkit.dataset.proposal import Proposal, differences
+from evalkit.errors import InputError, Problem
+from evalkit.files import read_text, write_text
+from evalkit.jsonable import Json
+
+LISTED = 20
+"""Undecided fields that an error message lists."""
+
+
+def map_schema(
+    workspace: Workspace,
+    *,
+    out: str | Path | None = None,
+    by: By = "rules",
+    model: str | None = None,
+    force: bool = False,
+) -> dict[str, Json]:
+    """Propose which file and field of a case feeds which input or expectation, and save it.
+
+    A file that says the same is left as it is; one that differs is kept unless ``force``.
+
+    Args:
+        workspace: The opened project.
+        out: Where to save it; :attr:`Workspace.mapping_file` by default.
+        by: ``rules`` read the schema's lines and the cases; ``claude`` asks the model, whose
+            answer is checked against the files just the same.
+        model: The Claude model; ``MODEL`` in the environment or ``.env``, or the newest, by
+            default.
+        force: Overwrite a file that says something else.
+
+    Returns:
+        ``inputs`` and ``expectations`` (name to selector), ``reasons``, ``coverage`` (selector to
+        [cases in which it resolves, cases]), ``file``, and ``notes`` of links not followed.
+
+    Raises:
+        InputError: there are no cases, no key for Claude, or a file that differs is in the way.
+        ModelError: Claude could not be asked or gave nothing usable.
+    """
+    cases = list(read_cases(workspace.files.cases_dir))
+    proposal = propose_mapping(workspace, cases, by=by, model=model)
+    report = save_mapping(workspace, proposal, Path(out or workspace.mapping_file), force=force)
+    notes = [*workspace.files.notes, *(note for case in cases for note in case.notes)]
+    return report | {"notes": notes}
+
+
+def propose_mapping(
+    workspace: Workspace, cases: Sequence[Case], *, by: By = "rules", model: str | None = None
+) -> Proposal:
+    """A proposal for a person to complete: it may be without an input.
+
+    Raises:
+        InputError: no key for Claude.
+        ModelError: Claude could not be asked or gave nothing usable.
+    """
+    project = workspace.files.project
+    judges = "\n".join(judge.source for judge in project.judges)
+    by_rules = propose_by_rules(project.schema, cases, project.arguments, judges)
+    if by == "rules":
+        return by_rules
+    return ask_claude(project.schema, cases, project.arguments, by_rules, os.environ, model)
+
+
+def save_mapping(
+    workspace: Workspace, proposal: Proposal, path: Path, *, force: bool = False
+) -> dict[str, Json]:
+    """Save a proposal's mapping and report on it, as :func:`map_schema` does.
+
+    Raises:
+        InputError: it has no input, or a file that differs is in the way.
+    """
+    if not proposal.chosen("inputs"):
+        what = "nothing in the cases can be told to be what the skill receives"
+        fix = (
+            "say there which fields or files the skill reads, or write the mapping by hand: "
+            '{"inputs": {"question": "input.yaml:question"}, "expectations": {}}'
+        )
+        raise InputError(
+            Problem(what, field="dataset.schema", fix=fix),
+            *(
+                Problem(f"is no input: {choice.reason}", field=choice.key)
+                for choice in proposal.chosen(None)[:LISTED]
+            ),
+        )
+    proposed = replace(proposal.mapping, evaluation=workspace.files.project.name)
+    if not path.is_file() or _must_write(path, proposed, force=force):
+        write_text(path, mapping_text(proposed))
+    return {
+        **proposal.mapping.as_json(),
+        "reasons": dict(proposal.reasons),
+        "coverage": {selector: [*counts] for selector, counts in proposal.coverage.items()},
+        "file": str(path),
+    }
+
+
+def _must_write(path: Path, proposed: SchemaMapping, *, force: bool) -> bool:
+    """Whether the file has to be replaced; one that says the same is left as it is."""
+    file = str(path)
+    try:
+        written = parse_mapping(read_text(path), file)
+    except InputError as error:
+        if force:
+            return True
+        kept = "is kept, though it is no valid mapping"
+        fix = "correct it, or replace it (--force)"
+        raise InputError(*error.problems, Problem(kept, file, fix=fix)) from error
+    if force:
+        return written != proposed or written.evaluation != proposed.evaluation
+    if written.evaluation not in {"", proposed.evaluation}:
+        what = f"is the mapping of the eval {written.evaluation!r}, and is kept"
+        raise InputError(Problem(what, file, fix="name another file, or replace it (--force)"))
+    if written == proposed:
+        return False
+    fix = "go on with it as it is, or replace it (--force)"
+    raise InputError(
+        Problem("differs from what would be written, and is kept", file, fix=fix),
+        *(
+            Problem(
+                f"the file says {before or 'nothing'}, proposed is {after or 'nothing'}",
+                file,
+                field=field,
+            )
+            for field, before, after in differences(written, proposed)
+        ),
+    )
+
+
+def find_mapping(workspace: Workspace) -> Path:
+    """The mapping file that belongs to the config, be it there or not.
+
+    It is :attr:`Workspace.mapping_file`, else an older file that does not say whose it is, if
+    everything in it fits the cases.
+
+    Raises:
+        InputError: the cases cannot be read.
+    """
+    own, older = workspace.mapping_file, Path(MAPPING_FILE)
+    if own.is_file() or not older.is_file():
+        return own
+    try:
+        mapping = parse_mapping(read_text(older), str(older))
+    except InputError:
+        return own
+    if mapping.evaluation:
+        return older if mapping.evaluation == workspace.files.project.name else own
+    cases = read_cases(workspace.files.cases_dir, only=mapping.files)
+    mapped = [apply_mapping(mapping, case) for case in cases]
+    return own if check_mapped(mapping, mapped, str(older)) else older
