@@ -29,7 +29,7 @@ _TABLES: dict[str, tuple[str, set[str]]] = {
     "trace_tags": (_OF_TRACES + " AND key <> 'mlflow.artifactLocation'", set()),
     "trace_request_metadata": (_OF_TRACES, set()),
     "spans": ("experiment_id = :e", set()),
-    "assessments": ("experiment_id = :e", {"last_updated_timestamp"}),
+    "assessments": (_OF_TRACES.replace("request_id", "trace_id", 1), {"last_updated_timestamp"}),
     "evaluation_datasets": (_OF_DATASETS, _CLOCK | {"dataset_id"}),
     "evaluation_dataset_records": (_OF_DATASETS, _CLOCK | {"dataset_id", "dataset_record_id"}),
 }

@@ -14,7 +14,7 @@ from evalkit.errors import InputError
 from evalkit.jsonable import Json, derive_id
 from evalkit.store.client import Client
 from evalkit.store.forms import as_kept, entity
-from evalkit.store.masking import Masking
+from evalkit.store.naming import Masking
 from evalkit.store.traces_read import TraceReader, assessments_of, present
 
 if TYPE_CHECKING:

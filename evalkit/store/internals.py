@@ -16,7 +16,7 @@ from typing import Any
 
 from evalkit.errors import StoreError
 
-TRIED = ("3.17", "3.18")
+TRIED = ("3.14", "3.17", "3.18")
 """The releases of MLflow that all of this was tried with, oldest first."""
 
 DEFAULTS = {
@@ -43,12 +43,10 @@ _PLACES = {
     ),
     "SqlAlchemyStore": ("mlflow.store.tracking.sqlalchemy_store", "SqlAlchemyStore"),
     "TraceJSONEncoder": ("mlflow.tracing.utils", "TraceJSONEncoder"),
-    "TracingClient": ("mlflow.tracing.client", "TracingClient"),
     "add_databricks_profile_info_to_artifact_uri": (
         "mlflow.tracking.artifact_utils",
         "add_databricks_profile_info_to_artifact_uri",
     ),
-    "fluent": ("mlflow.tracking", "fluent"),
     "get_artifact_repository": (
         "mlflow.store.artifact.artifact_repository_registry",
         "get_artifact_repository",
@@ -116,7 +114,7 @@ def _warn_if_untried(version: str) -> None:
 
 
 def _tried() -> str:
-    return " and ".join(TRIED)
+    return f"{', '.join(TRIED[:-1])} and {TRIED[-1]}"
 
 
 def unwraps_json() -> bool:

@@ -11,8 +11,7 @@ from evalkit.core.describe import KEY_TAG, QUALITY_CRITERIA_TAG
 from evalkit.store.client import Client
 from evalkit.store.failures import Refused
 from evalkit.store.internals import once
-from evalkit.store.masking import Masking
-from evalkit.store.naming import PARAM_LIMIT, RUN_TAG_LIMIT, fit_name, fit_value, quoted
+from evalkit.store.naming import PARAM_LIMIT, RUN_TAG_LIMIT, Masking, fit_name, fit_value, quoted
 
 RunStatus: TypeAlias = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 

@@ -10,7 +10,7 @@ from typing import Any
 from evalkit.core.tracking import is_workspace
 from evalkit.errors import StoreError
 from evalkit.store.client import Client
-from evalkit.store.masking import Masking
+from evalkit.store.naming import Masking
 
 CUSTOM_SCORERS = "MLFLOW_SERVER_ENABLE_CUSTOM_SCORERS"
 

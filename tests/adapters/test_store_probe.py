@@ -73,18 +73,6 @@ def test_any_other_answer_is_an_error_that_says_what_to_do(status, says):
     assert says in message
 
 
-def test_something_else_at_the_address_is_named():
-    def page(connection):
-        connection.recv(4096)
-        body = b"<html><h1>Welcome to nginx</h1></html>"
-        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-        connection.sendall(head.encode() + body)
-        connection.close()
-
-    with raw_server(page) as uri:
-        assert "no MLflow server ('Welcome to nginx'" in refused(uri)
-
-
 @pytest.mark.parametrize("version", ["2.22.1", "3.4.0", "3.10.1", "3.12.0", "3.12.1.dev0"])
 def test_a_server_that_is_too_old_is_refused_by_its_version(version):
     with raw_server(says_version(version)) as uri:
@@ -232,11 +220,6 @@ def test_a_database_is_made_where_it_is_missing_but_not_by_looking(tmp_path):
     assert not (tmp_path / "new").exists()
     assert connect(uri).experiment("e", create=True)
     assert probe(uri).detail == "an SQLite store"
-
-
-def test_a_file_that_is_no_database_is_an_error(tmp_path):
-    (tmp_path / "notes.txt").write_text("these are notes, and not a database at all\n" * 50)
-    assert "cannot be opened" in refused(f"sqlite:///{tmp_path}/notes.txt")
 
 
 def test_a_folder_in_place_of_the_database_is_an_error(tmp_path):

@@ -21,7 +21,7 @@ def test_a_release_that_was_not_tried_is_named_once_and_works(
     monkeypatch.setattr(mlflow, "__version__", version)
     assert [evalkit(*LOG).code for _ in range(2)] == [0, 0]
     said = [record.getMessage() for record in caplog.records if record.name == "evalkit"]
-    assert said == [f"MLflow {version} is installed; evalkit was tried with {' and '.join(TRIED)}"]
+    assert said == [f"MLflow {version} is installed; evalkit was tried with 3.14, 3.17 and 3.18"]
     assert set(InMlflow(database_uri).traces()) == {"alpha", "beta", "gamma"}
 
 
