@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from evalkit.context import USUAL_CONFIG, locate
+from evalkit.config_files import USUAL_CONFIG
+from evalkit.context import locate
 from evalkit.core.content import list_of, mapping_of, text_of
 from evalkit.core.dialogue import unformatted
 from evalkit.core.observed import ObservedTrace

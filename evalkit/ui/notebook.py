@@ -16,8 +16,7 @@ import marimo as mo
 
 from evalkit import arguments
 from evalkit.arguments import Origin, Parameter, Parser, Resolved, parameters
-from evalkit.config_files import configs_in
-from evalkit.context import USUAL_CONFIG
+from evalkit.config_files import USUAL_CONFIG, configs_in
 from evalkit.core.tracking import without_password
 from evalkit.demo.sample import record_sample, sample_mapping, sample_project
 from evalkit.errors import EvalkitError, InputError, Problem
