@@ -6,10 +6,7 @@ As a script it is a writer that can be killed: it reads one job a line, forks a 
 
 from __future__ import annotations
 
-import gc
 import json
-import os
-import sys
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +14,7 @@ from evalkit.core.receipt import Receipt
 from evalkit.core.spans import Span, Trace
 from evalkit.entities import MARKER, Assessment, Record
 from evalkit.jsonable import derive_id
-from evalkit.store import RunRecord, Store, connect
+from evalkit.store import RunRecord, Store
 
 START_NS = 1_783_591_200_123_456_789
 START_MS = START_NS // 10**6
@@ -127,33 +124,3 @@ def write_all(store: Store, experiment: str, *, cases: int, key: str = "nightly"
     for written in store.write_traces(experiment_id, run_id, changed):
         assert not written.error, written
     store.write_artifacts(run_id, {"summary.yaml": b"a: 1"}, {"results.json": {"case": ["x"]}})
-
-
-def _serve() -> None:
-    """Work on jobs, each in a child of its own, until the input ends."""
-    import mlflow.store.tracking.sqlalchemy_store
-    import mlflow.tracking._tracking_service.utils  # noqa: F401 - the children find it imported
-    import quick_sqlite  # noqa: F401 - for children that write to a database
-
-    gc.freeze()  # else each child's collector walks through all that was imported, and copies it
-    _tell("ready")
-    for line in sys.stdin:
-        job = json.loads(line)
-        child = os.fork()
-        if not child:
-            try:
-                write_all(connect(job["uri"]), job["experiment"], cases=job["cases"])
-            finally:
-                os._exit(0)
-        _tell(str(child))
-        _, status = os.waitpid(child, 0)
-        _tell("killed" if os.WIFSIGNALED(status) else "done")
-
-
-def _tell(word: str) -> None:
-    sys.stdout.write(word + "\n")
-    sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    _serve()

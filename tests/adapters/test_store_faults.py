@@ -1,21 +1,15 @@
 """MLflow that fails on the way, and writers that are killed: the next run finishes the work."""
 
-import json
-import os
 import shutil
-import signal
-import sqlite3
-import subprocess
-import sys
 import time
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mlflow.entities import AssessmentSource, Feedback
 from mlflow.tracing.client import TracingClient
-from servers import Proxy, clean_environment
+from servers import Proxy
 from store_state import state
 from workload import judged, span, trace, write_all
 
@@ -41,11 +35,6 @@ def whole(empty_database: Path, folder: Path, cases: int):
 @pytest.fixture(scope="module")
 def few(empty_database, tmp_path_factory):
     return whole(empty_database, tmp_path_factory.mktemp("few"), CASES)
-
-
-@pytest.fixture(scope="module")
-def many(empty_database, tmp_path_factory):
-    return whole(empty_database, tmp_path_factory.mktemp("many"), MANY)
 
 
 @pytest.fixture
@@ -223,71 +212,3 @@ def test_a_server_that_refuses_every_trace_is_not_asked_forever(server, on_serve
         with pytest.raises(StoreError, match="one trace after the other"):
             list(store.write_traces(experiment_id, "run", made))
     assert len(proxy.requests) < 500
-
-
-# -- killed -----------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def writer():
-    """A process that writes runs, each in a child that can be killed."""
-    script = Path(__file__).parents[1] / "workload.py"
-    process = subprocess.Popen(
-        [sys.executable, script],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=clean_environment(),
-    )
-    assert process.stdout.readline() == "ready\n"
-    yield process
-    process.stdin.close()
-    process.stdout.close()
-    process.wait(30)
-
-
-def begin(writer, uri, experiment, cases):
-    """Start writing; the process id of the child that does it."""
-    writer.stdin.write(json.dumps({"uri": uri, "experiment": experiment, "cases": cases}) + "\n")
-    writer.stdin.flush()
-    return int(writer.stdout.readline())
-
-
-@pytest.mark.parametrize("requests", [3, 12, 49, 61])
-def test_a_writer_killed_on_its_way_to_a_server(server, on_server, many, writer, requests):
-    name = on_server()
-    child: list[int] = []
-
-    def kill(number):
-        if number >= requests and child:
-            with suppress(ProcessLookupError):
-                os.kill(child[0], signal.SIGKILL)
-
-    with Proxy(server.uri) as proxy:
-        proxy.on_request = kill
-        child.append(begin(writer, proxy.uri, name, MANY))
-        assert writer.stdout.readline() == "killed\n"
-    write_all(connect(server.uri), name, cases=MANY)
-    assert state(server.database, name) == many
-
-
-@pytest.mark.parametrize(
-    "sight",
-    [
-        "SELECT count(*) >= 1 FROM evaluation_dataset_records",
-        "SELECT count(*) >= 1 FROM runs",
-        "SELECT count(*) >= 3 FROM trace_info",
-        "SELECT count(*) >= 42 FROM trace_info",
-    ],
-)
-def test_a_writer_killed_on_its_way_to_disk(sqlite_uri, many, writer, sight):
-    database = Path(sqlite_uri.removeprefix("sqlite:///"))
-    child = begin(writer, sqlite_uri, EXPERIMENT, MANY)
-    with closing(sqlite3.connect(database, timeout=30)) as connection:
-        until = time.monotonic() + 60
-        while time.monotonic() < until and not connection.execute(sight).fetchone()[0]:
-            time.sleep(0.001)
-    os.kill(child, signal.SIGKILL)
-    assert writer.stdout.readline() == "killed\n"
-    write_all(connect(sqlite_uri), EXPERIMENT, cases=MANY)
-    assert state(database, EXPERIMENT) == many
