@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from pathlib import Path
 from typing import Any, TypeVar
 
+from evalkit.core.spans import Trace
 from evalkit.errors import StoreAbsent
 from evalkit.store.failures import Unanswered, answering, watch_answers
 from evalkit.store.internals import prepare
@@ -24,6 +25,7 @@ from evalkit.store.probe import (
     sqlite_path,
     within,
 )
+from evalkit.store.stored_spans import made_spans, sent_spans
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -39,12 +41,10 @@ class Client:
         uri: The tracking URI.
         tracking: MLflow's own tracking store.
         workers: Threads that may write at a time.
-        layered: Whether it unwraps one layer of attributes that are JSON text.
         span_bytes: Bytes of spans that go in one request.
     """
 
     workers = 4
-    layered = True
     span_bytes = 4_000_000
 
     def __init__(self, uri: str, tracking: Any, folder: Path | None = None) -> None:
@@ -58,6 +58,10 @@ class Client:
     def alone(self) -> AbstractContextManager[None]:
         """Wait until no other process of this machine writes here, where it is known who does."""
         return nullcontext() if self._folder is None else _alone_in(self._folder)
+
+    def spans(self, trace: Trace) -> Iterator[tuple[Any, int]]:
+        """A trace's spans as they are written, each with about how many bytes it takes."""
+        return sent_spans(trace)
 
     def check_traces(self, experiment_id: str) -> None:
         """Refuse an experiment whose traces can only be read."""
@@ -99,7 +103,11 @@ class Database(Client):
             elif artifacts and not (path.exists() and path.stat().st_size):
                 _make_database(path, artifacts)
             super().__init__(uri, get_store(uri, artifacts), folder)
-            self.layered = unwraps_json()
+            self._layered = unwraps_json()
+
+    def spans(self, trace: Trace) -> Iterator[tuple[Any, int]]:
+        """A trace's spans as they are written, each with about how many bytes it takes."""
+        return made_spans(trace, layered=self._layered)
 
 
 def open_client(uri: str, *, timeout_s: float) -> Client:

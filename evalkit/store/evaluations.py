@@ -17,9 +17,10 @@ from evalkit.errors import StoreError
 from evalkit.jsonable import Json, canonical, derive_id
 from evalkit.store.assessments import delete_traces
 from evalkit.store.datasets import Datasets
-from evalkit.store.forms import as_kept, base64_of, entity
+from evalkit.store.forms import as_kept, entity
 from evalkit.store.naming import quoted
 from evalkit.store.scorers_and_issues import ScorersAndIssues
+from evalkit.store.stored_spans import base64_of
 from evalkit.store.traces_read import search
 
 if TYPE_CHECKING:

@@ -5,28 +5,23 @@ Both ways into MLflow, a server and a database, get the same objects, and hold t
 
 from __future__ import annotations
 
-import binascii
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from evalkit.core.masking import mask_json, mask_text
-from evalkit.core.spans import Span, Trace
+from evalkit.core.spans import Trace
 from evalkit.entities import HASH_TAG, SOURCE_RUN, Assessment
 from evalkit.jsonable import Json, canonical, exact, well_formed
 from evalkit.store.naming import NAME_LIMIT, clean, json_text, shorten
 
 if TYPE_CHECKING:
     from mlflow.entities import Assessment as Entity
-    from mlflow.entities import Span as StoredSpan
     from mlflow.entities import TraceInfo
 
 TOKEN_USAGE = "mlflow.trace.tokenUsage"  # noqa: S105 - a key of MLflow's
 COST = "mlflow.trace.cost"
-KIND = "mlflow.spanType"
-INPUTS = "mlflow.spanInputs"
-OUTPUTS = "mlflow.spanOutputs"
 
 TAG_LIMIT = 4096
 """Characters MLflow keeps of the value of a trace tag; of metadata, as many as of a name."""
@@ -48,12 +43,6 @@ _TOTALS = {
 }
 _ADDED_UP = {"mlflow.chat.tokenUsage", "mlflow.llm.cost"}
 """Attributes of spans that MLflow adds up where a trace does not state its totals."""
-_SPAN_COST = "mlflow.llm.cost"
-_PRICED = {"mlflow.chat.tokenUsage", "mlflow.llm.model"}
-"""With both and no cost, MLflow looks the cost up in a price list; an empty one says: not known."""
-_INT64 = range(-(2**63), 2**63)
-_TIMES = range(2**63)
-_LOOKS_LIKE_JSON = ('"', "{", "[")
 
 
 def entry_of(
@@ -141,72 +130,6 @@ def _totals(trace: Trace) -> dict[str, str]:
         for key, parts in _TOTALS.items()
         if key in stated or _adds_up(trace)
     }
-
-
-def spans_of(trace: Trace, *, layered: bool) -> Iterator[tuple[StoredSpan, int]]:
-    """A trace's spans as MLflow's objects, each with about how many bytes it takes.
-
-    Args:
-        trace: The trace.
-        layered: Whether MLflow unwraps one layer of text that is JSON. What is no plain text gets
-            a second layer then: a log line such as ``{"a": 1}`` stays text, and lists and objects
-            travel as text, several times as fast as in OpenTelemetry's own form.
-
-    Raises:
-        ValueError: an id is no hex number, or a time is out of range.
-    """
-    from mlflow.entities import Span as MlflowSpan
-
-    trace_id, request_id = base64_of(trace.trace_id.removeprefix("tr-")), json.dumps(trace.trace_id)
-    for span in trace.spans:
-        if span.start_ns not in _TIMES or span.end_ns not in _TIMES:
-            msg = f"the times of {span.name!r} are out of range"
-            raise ValueError(msg)
-        attributes = {clean(key): _text(value, layered) for key, value in _attributes(span)}
-        form = {
-            "trace_id": trace_id,
-            "span_id": base64_of(span.span_id),
-            "parent_span_id": base64_of(span.parent_id) if span.parent_id else "",
-            "name": clean(span.name),
-            "start_time_unix_nano": span.start_ns,
-            "end_time_unix_nano": span.end_ns,
-            # OpenTelemetry has a message for errors only
-            "status": {
-                "code": f"STATUS_CODE_{span.status}",
-                "message": clean(span.message) if span.status == "ERROR" else "",
-            },
-            "attributes": {**attributes, "mlflow.traceRequestId": request_id},
-        }
-        yield MlflowSpan.from_dict(form), sum(map(len, attributes.values()))
-
-
-def base64_of(digits: str) -> str:
-    """An id as MLflow's form of a span holds it."""
-    return binascii.b2a_base64(bytes.fromhex(digits), newline=False).decode()
-
-
-def _attributes(span: Span) -> Iterator[tuple[str, Json]]:
-    yield KIND, span.kind
-    if span.inputs is not None:
-        yield INPUTS, span.inputs
-    if span.outputs is not None:
-        yield OUTPUTS, span.outputs
-    if span.message and span.status != "ERROR":
-        yield "evalkit.message", span.message
-    yield from span.attributes.items()
-    if span.attributes.keys() >= _PRICED and _SPAN_COST not in span.attributes:
-        yield _SPAN_COST, {}
-
-
-def _text(value: Json, layered: bool) -> str:
-    """A value as MLflow keeps it: as JSON text."""
-    if isinstance(value, int) and value not in _INT64:
-        value = str(value)
-    text = json_text(clean(value) if isinstance(value, str) else value)
-    is_plain = value is None or isinstance(value, (bool, int, float))
-    if isinstance(value, str):
-        is_plain = value.lstrip()[:1] not in _LOOKS_LIKE_JSON
-    return json_text(text) if layered and not is_plain else text
 
 
 def as_kept(assessment: Assessment) -> Assessment:

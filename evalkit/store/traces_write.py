@@ -19,7 +19,7 @@ from evalkit.errors import StoreError
 from evalkit.store.assessments import Assessments, delete_traces
 from evalkit.store.client import Client
 from evalkit.store.failures import Refused
-from evalkit.store.forms import entry_of, is_overwritten, spans_of
+from evalkit.store.forms import entry_of, is_overwritten
 from evalkit.store.traces_read import SPANS_LOCATION, fetch
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class _Batch:
         yield from self._write(some)
 
     def _ready(self, trace: Trace, wanted: Sequence[Assessment], run_id: str | None) -> _Ready:
-        spans = list(spans_of(trace, layered=self.client.layered))
+        spans = list(self.client.spans(trace))
         info, notices = entry_of(trace, self.experiment_id, run_id, wanted)
         if not is_overwritten(trace):
             return _Ready(info, spans, None, notices)

@@ -13,7 +13,7 @@ import copy
 import json
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -24,6 +24,7 @@ from mlflow.entities import Assessment as Entity
 from mlflow.entities import Span, Trace, TraceData, TraceInfo
 from mlflow.exceptions import MlflowException, MlflowTraceDataException
 
+from evalkit.core.spans import Trace as OwnTrace
 from evalkit.entities import HASH_TAG, Assessment
 from evalkit.errors import StoreError
 from evalkit.store.client import Client
@@ -37,6 +38,7 @@ from evalkit.store.internals import (
     get_databricks_host_creds,
     parse_trace_id_v4,
 )
+from evalkit.store.stored_spans import made_spans
 from evalkit.store.traces_read import IN_STORE, SPANS_LOCATION
 
 ID_MARK = "evalkit.id"
@@ -55,7 +57,6 @@ AT_ONCE = 8
 class WorkspaceMlflow(Client):
     """A workspace's own MLflow: reading traces, and writing runs and traces."""
 
-    layered = False
     span_bytes = sys.maxsize  # a trace has one file
 
     def __init__(self, uri: str) -> None:
@@ -71,6 +72,10 @@ class WorkspaceMlflow(Client):
                 " DATABRICKS_TOKEN, or log in (databricks auth login) and name the profile"
                 " (--tracking-uri databricks://PROFILE)"
             ) from error
+
+    def spans(self, trace: OwnTrace) -> Iterator[tuple[Any, int]]:
+        """A trace's spans as they go into its file."""
+        return made_spans(trace, layered=False)
 
     def check_traces(self, experiment_id: str) -> None:
         """Refuse an experiment whose traces go to tables of Unity Catalog, before it gets a run."""
