@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
 
 from evalkit.documents import Document, scalar_text
 from evalkit.errors import InputError, Problem
@@ -17,7 +17,7 @@ JUDGE_KINDS = ("builtin", "check", "prompt", "prompt_file", "llm_rubric", "modul
 
 RESERVED_TAGS = ("mlflow.", "evalkit.")
 OWN_TAGS = ("regressions_detected", "num_judges")
-"""Tags of a run that MLflow and evalkit set; its description alone is left to people."""
+"""Tags of a run that MLflow and evalkit set; only its description is left to people."""
 
 FIGURES = {
     "min_mean": "mean",
@@ -55,11 +55,8 @@ class Judge:
     """One judge of the evaluation.
 
     Attributes:
-        name: Its name, unique in the project.
         kind: How it judges, one of :data:`JUDGE_KINDS`; empty where the config does not say.
         source: The text of its check or prompt, for evidence; empty for the other kinds.
-        description: What it judges, for people.
-        feedback_type: What it returns, as the config says; empty where it does not.
         score_range: Lowest and highest score, where the config gives them.
         model: The model that judges, or several; empty where the config does not say.
     """
@@ -83,14 +80,9 @@ class Project:
         arguments: Template of the skill's arguments, such as ``{prompt}``.
         mode: ``case``: one agent session a case; ``batch``: one for the whole run.
         steps: Ids of ``execution.steps``, in order, where a case takes several sessions.
-        runner: ``runner.type``; empty where not given.
-        models: Role to model name.
         experiment: MLflow experiment; the project's name unless given.
-        tracking_uri: ``mlflow.tracking_uri``; empty where not given.
-        tags: Further tags for MLflow runs.
         dataset_path: Where the cases lie, as written.
         schema: Prose about the files of a case.
-        judges: The judges, in order.
         thresholds: Judge name to bound by kind, such as ``{"min_mean": 3.5}``.
         file: The config file's name, for messages.
         advice: What is likely a mistake but stops no stage; ``evalkit check`` shows it.
@@ -148,6 +140,7 @@ class _Reader:
         self.document = document
         self.problems: list[Problem] = []
         self.advice: list[Problem] = []
+        self.unread: list[str] = []
 
     def project(self, fallback_name: str) -> Project:
         root = self.document.value
@@ -158,9 +151,7 @@ class _Reader:
         sections = ("execution", "mlflow", "dataset", "runner")
         execution, mlflow, dataset, runner = (self.mapping(root, each) for each in sections)
         skill = self.text(root, "skill") or self.text(execution, "execution.skill")
-        arguments, prompt = (
-            self.text(execution, f"execution.{key}") for key in ("arguments", "prompt")
-        )
+        arguments = self.text(execution, "execution.arguments")
         name = self.text(root, "name") or skill or fallback_name
         judges = tuple(self.judges(root))
         thresholds = self.thresholds(root, [judge.name for judge in judges])
@@ -171,17 +162,14 @@ class _Reader:
         for key, fix in fixes.items():
             if not dataset.get(key):
                 self.advise(f"dataset.{key}", "is missing", fix)
-        steps = execution.get("steps")
+        written = execution.get("steps")
+        steps = written if isinstance(written, list) else []
         return Project(
             name=name,
             skill=skill,
-            arguments=arguments or prompt,
+            arguments=arguments or self.text(execution, "execution.prompt"),
             mode=self.mode(execution),
-            steps=tuple(
-                scalar_text(step.get("id"))
-                for step in (steps if isinstance(steps, list) else ())
-                if isinstance(step, dict)
-            ),
+            steps=tuple(scalar_text(step.get("id")) for step in steps if isinstance(step, dict)),
             runner=self.text(runner, "runner.type"),
             models=self.texts(root, "models"),
             experiment=self.text(mlflow, "mlflow.experiment") or name,
@@ -193,10 +181,10 @@ class _Reader:
             thresholds=thresholds,
             file=self.document.file,
             advice=tuple(sorted(self.advice, key=lambda problem: problem.line or 0)),
-            unread=(*sorted(root.keys() - READ_KEYS), *self.unread_of_judges(root)),
+            unread=(*sorted(root.keys() - READ_KEYS), *self.unread),
         )
 
-    def wrong(self, path: str, message: str, fix: str = "") -> None:
+    def wrong(self, path: str, message: str, fix: str) -> None:
         self.problems.append(self.document.problem(path, message, fix))
 
     def advise(self, path: str, message: str, fix: str) -> None:
@@ -222,12 +210,10 @@ class _Reader:
         return {name: scalar_text(value) for name, value in found if not isinstance(value, dict)}
 
     def mode(self, execution: Mapping[str, Any]) -> Mode:
-        value = self.text(execution, "execution.mode") or "case"
-        if value in {"case", "batch"}:
-            return cast("Mode", value)
-        if value != "prompt":  # the name that old files use for one session a case
+        value = self.text(execution, "execution.mode")
+        if value not in {"case", "batch", "", "prompt"}:  # old files call one session a case so
             self.wrong("execution.mode", f"unknown mode {value!r}", "write case or batch")
-        return "case"
+        return "batch" if value == "batch" else "case"
 
     def tags(self, mlflow: Mapping[str, Any]) -> dict[str, str]:
         found = self.texts(mlflow, "mlflow.tags")
@@ -244,8 +230,7 @@ class _Reader:
         if found is not None and not isinstance(found, list):
             what = f"must be a list, is {kind_of(found)}"
             self.wrong("judges", what, "start each entry of judges with `-`")
-            return
-        for index, entry in enumerate(found or ()):
+        for index, entry in enumerate(found if isinstance(found, list) else ()):
             path = f"judges[{index}]"
             if not isinstance(entry, dict):
                 self.wrong(path, f"must be a mapping, is {kind_of(entry)}", "give it a `name`")
@@ -269,6 +254,8 @@ class _Reader:
             self.advise(path, f"judge {name!r} {what}", f"give it one of {', '.join(JUDGE_KINDS)}")
         if "module" in kinds and not entry.get("function"):
             self.advise(f"{path}.module", "a module without its `function`", "add `function:`")
+        unread = sorted(entry.keys() - READ_JUDGE_KEYS)
+        self.unread += [f"{key} of the judge {entry.get('name')}" for key in unread]
         bounds, model = entry.get("score_range"), entry.get("model")
         is_range = isinstance(bounds, list) and [*map(is_number, bounds)] == [True, True]
         if bounds is not None and not is_range:
@@ -283,21 +270,14 @@ class _Reader:
             model=", ".join(map(scalar_text, model if isinstance(model, list) else [model])),
         )
 
-    def unread_of_judges(self, root: Mapping[str, Any]) -> Iterator[str]:
-        """The keys that may bear on what a score means and that evalkit does not understand."""
-        for judge in root["judges"] if isinstance(root.get("judges"), list) else ():
-            if isinstance(judge, dict):
-                for key in sorted(judge.keys() - READ_JUDGE_KEYS):
-                    yield f"{key} of the judge {judge.get('name')}"
-
     def thresholds(
         self, root: Mapping[str, Any], judges: Collection[str]
     ) -> dict[str, dict[str, float]]:
         """The thresholds that can be held against a run; what is wrong with one stops no stage."""
         found = root.get("thresholds")
         if found is not None and not isinstance(found, dict):
-            what = f"must be a mapping, is {kind_of(found)}"
-            self.advise("thresholds", what, "write each judge as a key")
+            what, fix = f"must be a mapping, is {kind_of(found)}", "write each judge as a key"
+            self.advise("thresholds", what, fix)
         bounds: dict[str, dict[str, float]] = {}
         for judge, demanded in found.items() if isinstance(found, dict) else ():
             path = f"thresholds.{judge}"
@@ -310,12 +290,11 @@ class _Reader:
                 continue
             bounds[judge] = {}
             for kind, bound in demanded.items():
+                where, what = f"{path}.{kind}", f"must be a number, is {kind_of(bound)}"
                 if kind not in figures:
-                    fix = f"write one of {', '.join(figures)}"
-                    self.advise(f"{path}.{kind}", "no such threshold", fix)
+                    self.advise(where, "no such threshold", f"write one of {', '.join(figures)}")
                 elif not is_number(bound):
-                    what = f"must be a number, is {kind_of(bound)}"
-                    self.advise(f"{path}.{kind}", what, "write such as 3.5")
+                    self.advise(where, what, "write such as 3.5")
                 else:
                     bounds[judge][kind] = float(bound)
         return bounds
