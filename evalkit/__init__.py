@@ -41,8 +41,8 @@ _HOMES = {
     "check": "evalkit.stages.checking",
     "log_results": "evalkit.stages.runs",
     "map_schema": "evalkit.dataset.mapping_file",
-    "pull_feedback": "evalkit.stages.runs",
-    "push_feedback": "evalkit.stages.runs",
+    "pull_feedback": "evalkit.feedback.push_pull",
+    "push_feedback": "evalkit.feedback.push_pull",
     "run_all": "evalkit.stages.sequence",
     "sync_dataset": "evalkit.dataset.sync",
 }

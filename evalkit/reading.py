@@ -8,6 +8,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -16,12 +17,14 @@ from evalkit.adapters.files.log_file import LogFile
 from evalkit.adapters.files.run import RunFiles, list_runs
 from evalkit.context import Workspace
 from evalkit.core import describe
-from evalkit.core.feedback import masked
+from evalkit.core.masking import mask_json, mask_text
 from evalkit.core.receipt import Receipt
 from evalkit.core.results import Score, Usage
 from evalkit.core.spans import Trace
 from evalkit.core.thresholds import thresholds
+from evalkit.dataset.cases import read_case
 from evalkit.errors import InputError, LogRefused, Problem
+from evalkit.feedback.assessments import masked
 from evalkit.jsonable import Json
 
 MOST_LABELS = 4
@@ -222,6 +225,30 @@ def open_case(found: RunFiles, case: RunCase) -> OpenedCase:
         return OpenedCase(case, read_trace(found, case.case_id), None)
     except InputError as error:
         return OpenedCase(case, None, error)
+
+
+def around_case(
+    workspace: Workspace, found: RunFiles, case_id: str
+) -> tuple[dict[str, Json], dict[str, Json], dict[str, str | None]]:
+    """What lies around a case's conversation.
+
+    Files that cannot be read are left out: a review does not stand or fall by them.
+
+    Returns:
+        What was asked and what was expected, by file and field such as ``input.yaml: prompt``; and
+        the files that the run left for the case, by relative path: None for those that are no
+        text or too large to show.
+    """
+    asked: dict[str, Json] = {}
+    expected: dict[str, Json] = {}
+    produced = found.produced(case_id).items()
+    with suppress(InputError):
+        case = read_case(workspace.files.cases_dir, case_id)
+        for name, content in {**case.documents, **case.texts}.items():
+            fields = content if isinstance(content, dict) else {"": content}
+            named = {f"{name}: {key}" if key else name: mask_json(v) for key, v in fields.items()}
+            (asked if name.startswith("input") else expected).update(named)
+    return asked, expected, {name: text and mask_text(text)[0] for name, text in produced}
 
 
 def log_of(logs: Sequence[LogFile], case_id: str) -> LogFile | None:

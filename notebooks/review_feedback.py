@@ -6,18 +6,29 @@ app = marimo.App(width="medium", app_title="Review a run", css_file="evalkit.css
 with app.setup:
     from dataclasses import dataclass, replace
 
+    import altair as alt
     import marimo as mo
+    import pandas as pd
 
-    from evalkit import reading, reviewing
+    from evalkit import reading, stages
     from evalkit.arguments import param
     from evalkit.cli import render
-    from evalkit.host import agreement_views, glance, review_bar
-    from evalkit.host.case import case_view
+    from evalkit.feedback import agreement, review_file
+    from evalkit.host import glance
     from evalkit.host.picking import picked_run, run_picker
-    from evalkit.host.surroundings import files_view, task_view
     from evalkit.params import RunParams
     from evalkit.ui import page
+    from evalkit.ui.case import beside, folding, scorecard
+    from evalkit.ui.conversation import conversation
     from evalkit.ui.notebook import Host
+    from evalkit.ui.review_bar import ReviewBar
+    from evalkit.ui.wording import GREEN, GREY, RED, dressed
+
+    NO_TEXT = "This file is no text, or too large to show."
+    NO_TRACES = (
+        "MLflow has **no traces of this run**, so there is nothing to put feedback on. "
+        "Log the run first."
+    )
 
     @dataclass(frozen=True)
     class Params(RunParams):
@@ -45,14 +56,6 @@ def opening():
     return (host,)
 
 
-@app.cell(hide_code=True)
-def _():
-    mo.md("""
-    ## 1. Pick a run
-    """)
-    return
-
-
 @app.cell
 def settings(host):
     form = host.form("Use these settings")
@@ -65,7 +68,9 @@ def picking(form, host):
     chosen = host.settings(form)
     with host.step("Looking for runs"):
         workspace = chosen.workspace()
-    picker = run_picker(host, workspace, chosen.run_id)
+    seen = host.selected("run")  # what was selected when the page was left
+    named = chosen.run_id or next((r for r in reading.run_ids(workspace) if r == seen), None)
+    picker = run_picker(host, workspace, named)
     picker
     return chosen, picker, workspace
 
@@ -76,9 +81,11 @@ def run(chosen, host, picker, workspace):
     with host.step("Reading the run"):
         found = workspace.run(asked.run_id)
         cases = reading.read_cases(found)
-        review, note_review = mo.state(reviewing.read_review(found))
+        review, note_review = mo.state(review_file.read_review(found))
     if not cases:
         host.halt("This run has **no cases**: neither scores nor logs.", "Pick another run.")
+    # executions that failed come first, then cases that a judge fails
+    cases.sort(key=lambda each: (not each.failure, all(s.value is not False for s in each.scores)))
     glance.failures(found.run)
     return asked, cases, found, note_review, review
 
@@ -86,7 +93,7 @@ def run(chosen, host, picker, workspace):
 @app.cell(hide_code=True)
 def _():
     mo.md("""
-    ## 2. Review it
+    ## Review it
 
     All you say is saved at once. By keyboard: **j** and **k**, or the arrows, go to the next case
     and back, **n** to the next that is not reviewed, **a** accepts, **c** goes to the comment,
@@ -97,35 +104,51 @@ def _():
 
 @app.cell
 def bar(cases, found, host):
-    reviewer_bar = review_bar.review_bar(
-        host, [case.case_id for case in cases], reviewing.read_review(found).feedback
-    )
-    reviewer_bar
+    said_so_far = review_file.read_review(found).feedback
+    seen_case = host.selected("case")
+    bar = ReviewBar([case.case_id for case in cases], said_so_far, seen_case)
+    reviewer_bar = mo.ui.anywidget(bar) if host.person else None
     return (reviewer_bar,)
 
 
 @app.cell
 def saving(asked, found, host, note_review, reviewer_bar):
     with host.step():
-        saved = review_bar.save(reviewer_bar, found, asked.reviewer)
+        saved = reviewer_bar is not None and reviewer_bar.widget.save(found, asked.reviewer)
     if saved:
         note_review(saved)
     return
 
 
 @app.cell
-def case(cases, found, reviewer_bar, workspace):
-    shown = review_bar.shown(reviewer_bar, cases)
-    opened = [reading.open_case(found, each) for each in shown]
-    around = [reviewing.read_surroundings(workspace, found, each.case_id) for each in shown]
-    page.stack(*map(task_view, around), *map(case_view, opened), *map(files_view, around))
+def case(asked, cases, found, host, reviewer_bar, workspace):
+    def case_view(case):
+        """The bar and the scores, beside what was expected and what the agent did."""
+        host.remember("run")(asked.run_id)
+        host.remember("case")(case.case_id)
+        opened = reading.open_case(found, case)
+        task, expected, files = reading.around_case(workspace, found, case.case_id)
+        talk = conversation(opened.trace) if opened.trace else page.problem(opened.refusal)
+        made = (folding(name, text or NO_TEXT, opened=False) for name, text in files.items())
+        return beside(
+            [reviewer_bar, scorecard(case.scores, title=case.case_id)],
+            [
+                folding("What was expected", expected),
+                folding("The task", task, opened=False),
+                talk,
+                *made,
+            ],
+            wide=1.9,
+        )
+
+    None if reviewer_bar is None else case_view(cases[reviewer_bar.value["at"]])
     return
 
 
 @app.cell(hide_code=True)
 def _():
     mo.md("""
-    ## 3. To MLflow and back
+    ## To MLflow and back
 
     **Push** puts the judges' scores and your comments on the traces of their cases, and **pull**
     brings what people said in MLflow into `review.yaml`, under `mlflow_feedback`. Both can be
@@ -143,18 +166,26 @@ def pressing(host):
 
 @app.cell
 def pushing(asked, host, to_mlflow, workspace):
-    pushed = host.work(
-        "Push",
-        lambda say: reviewing.push(workspace, asked.run_id, absent_ok=not host.person, say=say),
-        to_mlflow,
-    )
+    def push(say):
+        return stages.push_feedback(workspace, run_id=asked.run_id, say=say)
+
+    pushed = host.work("Push", lambda say: report_of("push-feedback", push, say, host), to_mlflow)
     return (pushed,)
 
 
 @app.cell
 def pushed_feedback(host, pushed):
     sent = host.outcome(pushed)
-    agreement_views.pushed(sent["push-feedback"])
+    stands = sent["push-feedback"]
+    page.stack(
+        page.cards(
+            ("Judge scores", stands["judge"], "now on their traces"),
+            ("Reviews", stands["human"], "now on their traces"),
+            ("Traces", stands["traces"], "have feedback"),
+            ("Without a trace", stands["unmatched"], "not pushed"),
+        ),
+        page.folded("Without a trace", stands["unmatched_names"]),
+    ) if stands.get("traces") else page.callout(NO_TRACES, "warn")
     return (sent,)
 
 
@@ -167,25 +198,38 @@ def asking(host):
 
 @app.cell
 def pulling(asked, from_mlflow, host, workspace):
-    pulled = host.work(
-        "Pull",
-        lambda say: reviewing.pull(workspace, asked.run_id, absent_ok=not host.person, say=say),
-        from_mlflow,
-    )
+    def pull(say):
+        return stages.pull_feedback(workspace, run_id=asked.run_id, say=say)
+
+    pulled = host.work("Pull", lambda say: report_of("pull-feedback", pull, say, host), from_mlflow)
     return (pulled,)
 
 
 @app.cell
 def pulled_feedback(found, host, pulled):
     came = host.outcome(pulled)
-    agreement_views.pulled(reviewing.read_review(found))
+    page.table(
+        pd.DataFrame(review_file.read_review(found).annotations).drop(
+            columns="trace_id", errors="ignore"
+        ),
+        nothing="Nobody has said anything about this run in MLflow yet.",
+        wrapped_columns=["rationale"],
+    )
     return (came,)
+
+
+@app.function
+def report_of(name, job, say, host):
+    """A stage's report by its name; where nobody looks, an absent MLflow is no error."""
+    if host.person:
+        return {name: job(say)}
+    return stages.run_stages({name: lambda: job(say)}, lambda *_: None)
 
 
 @app.cell(hide_code=True)
 def _():
     mo.md("""
-    ## 4. Where people and judges disagree
+    ## Where people and judges disagree
 
     For this comparison, an accepted case is a *pass* and a comment a *fail*. A judge that says
     true or false is taken by its word, a number is a pass from the judge's threshold on, else from
@@ -200,28 +244,42 @@ def comparing(found, host, pulled, review):
     host.settled(pulled)
     with host.step("Comparing people with judges"):
         review()  # what was said on this page since
-        compared = reviewing.compare(found)
-    return (compared,)
+        pairs, judges = agreement.compare(found)
+    return judges, pairs
 
 
 @app.cell
-def disagreements(compared):
-    differing = compared.disagreements
-    table = agreement_views.disagreement_table(differing)
+def disagreements(pairs):
+    differing = pairs[pairs.said != pairs.judged].sort_values(
+        ["judged", "judge", "case_id"], ascending=[False, True, True]
+    )
+    table = page.table(
+        differing[
+            ["case_id", "judge", "score", "judged", "word", "said", "person", "basis"]
+        ].rename(columns={"score": "the judge's value", "word": "a person's word"}),
+        select="single",
+        nothing="Nowhere, as far as both have said anything.",
+        page_size=10,
+    )
     table
     return differing, table
 
 
 @app.cell
 def disagreement(differing, table):
-    page.stack(*map(agreement_views.both_sides, page.chosen(table, differing)))
+    page.stack(
+        *(
+            page.record({name: value for name, value in pair.items() if value not in {"", None}})
+            for pair in page.chosen(table, differing.to_dict("records"))
+        )
+    )
     return
 
 
 @app.cell(hide_code=True)
 def _():
     mo.md("""
-    ## 5. Which judges to trust
+    ## Which judges to trust
 
     **Kappa** says how far people and a judge agree beyond chance: 1 is always, 0 is no more than
     two who guess. The interval says how sure that is, and as long as it reaches down to 0, the
@@ -231,21 +289,60 @@ def _():
 
 
 @app.cell
-def judges(compared):
-    judge_table = agreement_views.agreement_table(compared.judges)
+def trusting(judges):
+    judge_table = page.table(
+        pd.DataFrame(judges),
+        select="single",
+        nothing="No judge has looked at this run.",
+        wrapped_columns=["reading"],
+        format_mapping=dict.fromkeys(
+            ("kappa", "low", "high"), lambda figure: figure if figure == "" else f"{figure:.2f}"
+        ),
+    )
     judge_table
     return (judge_table,)
 
 
 @app.cell
-def matrix(compared, judge_table):
-    page.stack(*map(agreement_views.matrix_chart, page.chosen(judge_table, compared.judges)))
+def matrix(judge_table, judges, pairs):
+    def matrix_chart(row):
+        """How often people gave which label where the judge gave which."""
+        judge, basis = row["judge"], row["basis"]
+        both = pairs[(pairs.judge == judge) & (pairs.basis == basis)]
+        if both.empty:
+            return None
+        cells = both.groupby(["said", "judged"], as_index=False).size()
+        cells["same"] = cells.said == cells.judged
+        order = agreement.in_order({*both.said, *both.judged})
+        axis = alt.Axis(labelAngle=0, labelLimit=160, domain=False, ticks=False)
+        scale = alt.Scale(domain=order)
+        base = alt.Chart(cells).encode(
+            x=alt.X("judged:N", scale=scale, title=f"{judge} said", axis=axis),
+            y=alt.Y("said:N", scale=scale, title="people said", axis=axis),
+            tooltip=["said", "judged", "size"],
+        )
+        most = int(cells["size"].max())
+        shades = alt.Scale(domain=[0, most], range=[0.15, 0.9])
+        fields = base.mark_rect(cornerRadius=4).encode(
+            color=alt.condition("datum.same", alt.value(GREEN), alt.value(RED)),
+            opacity=alt.Opacity("size:Q", scale=shades, legend=None),
+        )
+        ink = alt.condition(alt.datum.size > 0.4 * most, alt.value("white"), alt.value(GREY))
+        numbers = base.mark_text(fontSize=16, fontWeight=600).encode(text="size:Q", color=ink)
+        side = min(84 * len(order), 520)
+        title = alt.TitleParams(
+            f"{judge} beside the {basis}",
+            subtitle="number of cases; green: both said the same, red: they differ",
+        )
+        return dressed((fields + numbers).properties(width=side, height=side, title=title))
+
+    page.stack(*map(matrix_chart, page.chosen(judge_table, judges)))
     return
 
 
 @app.cell
-def ending(asked, came, compared, host, sent):
-    report = {**sent, **came, "agreement": compared.as_report()}
+def ending(asked, came, host, judges, sent):
+    report = {**sent, **came, "agreement": judges}
     host.finish(asked, report, render.reviewed)
     return (report,)
 

@@ -15,7 +15,7 @@ from evalkit.context import Workspace
 from evalkit.demo.production import PRODUCTION, record_production
 from evalkit.demo.project import RUN_ID, made_on, write_project
 from evalkit.entities import StoredTrace
-from evalkit.flows import trace_index
+from evalkit.feedback.trace_index import find_traces
 
 if TYPE_CHECKING:
     from evalkit.agent.work import Event
@@ -98,7 +98,7 @@ def tour(
 
 def _pull(workspace: Workspace, say: Callable[[str], None]) -> stages.Report:
     """Let the reviewer say something in MLflow, then pull it."""
-    index = trace_index.find_traces(workspace.run(RUN_ID), workspace.store).index
+    index = find_traces(workspace.run(RUN_ID), workspace.store)
     for remark in REMARKS:
         trace = index.of(remark.case_id)
         if trace is not None and not _has_said(trace, remark):

@@ -11,9 +11,7 @@ from evalkit.adapters.files.companions import companions
 from evalkit.adapters.files.run import RunFiles
 from evalkit.core import describe
 from evalkit.core.executions import executions
-from evalkit.core.feedback import masked, merge
 from evalkit.core.masking import MASKED
-from evalkit.core.placement import Placement
 from evalkit.core.receipt import WHOLE_RUN, Receipts
 from evalkit.core.spans import Trace
 from evalkit.entities import (
@@ -26,8 +24,9 @@ from evalkit.entities import (
     StoredTrace,
 )
 from evalkit.errors import LogRefused, StoreError, Unfinished
+from evalkit.feedback.assessments import JUDGES, Target, changes, masked, merge
+from evalkit.feedback.trace_index import find_traces
 from evalkit.flows.log_traces import about_scores, record_of, stub_of, trace_of
-from evalkit.flows.trace_index import find_traces
 from evalkit.jsonable import Json
 from evalkit.store import Store, as_kept
 
@@ -77,6 +76,7 @@ class RunLogger:
     _replaced: list[tuple[str, StoredTrace, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.scores = self.found.run.scores_by_case()
         self.logs = {log.case_id: log for log in self.found.logs()}
         self.experiment_id = self.store.experiment(self.found.project.experiment, create=True)
         self.key = describe.run_key(self.experiment_id, self.found.project, self.found.run.run_id)
@@ -95,13 +95,10 @@ class RunLogger:
                 stands.
         """
         try:
-            traces = find_traces(self.found, self.store, self.experiment_id)
-            self.written = bool(traces.moved)
-            self.placement = Placement(
-                self.found.run, list(self.logs), traces.index, self.key, seed_names=self.seed_names
-            )
+            self.index = find_traces(self.found, self.store, self.experiment_id)
+            self.written = bool(self.index.moved)
             self.notes += [*self.found.run.notes, *map(str, self.found.project.doubts)]
-            self.notes += [*traces.index.notes, *about_scores(self.found.run)]
+            self.notes += [*self.index.notes, *about_scores(self.found.run)]
             self.notes += [str(p) for log in self.logs.values() for p in log.passed_over.values()]
             self._write_run()
             self._link_dataset()
@@ -146,14 +143,14 @@ class RunLogger:
 
         All that stand are linked to this run: another that had them may have been deleted.
         """
-        if taken := self.placement.unlinked(self.run_id):
+        if taken := self.index.unlinked(self.run_id):
             self.store.adopt_traces(self.experiment_id, self.run_id, taken)
             self.written = True
-        if new := sum(RUN_TAG not in trace.tags for trace in self.placement.index.traces):
+        if new := sum(RUN_TAG not in trace.tags for trace in self.index.traces):
             self.notes.append(f"{new} traces that the harness recorded itself are used")
 
     def _write_traces(self) -> None:
-        total = len(self.placement.wanted_traces)
+        total = len(self.index.wanted)
         writing = self.store.write_traces(self.experiment_id, self.run_id, self._changed())
         for done, outcome in enumerate(writing, start=1):
             self.written = True
@@ -179,8 +176,8 @@ class RunLogger:
         So does one that the harness recorded, which is never built a second time, and one whose
         log is gone or gives no trace any more.
         """
-        standing = self.placement.standing()
-        for case_id in self.placement.wanted_traces:
+        standing = self.index.standing()
+        for case_id in self.index.wanted:
             name = _name(case_id)
             stored = standing.get(name)
             if stored is not None and stored.is_recorded:
@@ -189,7 +186,7 @@ class RunLogger:
             if trace is None:
                 continue
             standing.pop(name, None)
-            old = [*([stored] if stored else ()), *self.placement.index.earlier.get(case_id, ())]
+            old = [*([stored] if stored else ()), *self.index.earlier.get(case_id, ())]
             same = next((each for each in old if each.holds(trace.content_hash)), None)
             trace_id = same.trace_id if same is not None else trace.trace_id
             wanted = self._wanted(name, trace_id, trace.start_ns // 10**6)
@@ -198,16 +195,25 @@ class RunLogger:
                 self._keep(name, same, len(trace.spans), wanted)
             else:
                 half = next((each for each in old if each.trace_id == trace_id), None)
-                gone = Changes(delete=self.placement.feedback(wanted, half).delete)
+                gone = Changes(delete=self._delta(wanted, half).delete)
                 self._sent[trace_id] = _Sent(name, len(trace.spans), len(wanted), gone)
                 yield trace, wanted
         for name, stored in standing.items():
             self._keep(name, stored, 0, self._wanted(name, stored.trace_id, stored.time_ms))
 
     def _wanted(self, name: str, trace_id: str, time_ms: int) -> tuple[Assessment, ...]:
-        wanted = tuple(map(as_kept, self.placement.wanted(name, trace_id, time_ms)))
+        shared = name == WHOLE_RUN
+        cases = [c for c in self.scores if c not in self.index.by_case] if shared else [name]
+        target = Target(trace_id, shared or self.seed_names, self.key, time_ms)
+        scores = [score for case in cases for score in self.scores.get(case, ())]
+        wanted = tuple(map(as_kept, target.scores(scores)))
         self.counts["masked"] += repr(wanted).count(MASKED)
         return wanted
+
+    def _delta(self, wanted: Sequence[Assessment], stored: StoredTrace | None) -> Changes:
+        """What has to change in judges' feedback; without any scores they are lost, not gone."""
+        known = stored.assessments if stored is not None else ()
+        return changes(wanted, known, sources=JUDGES if self.scores else ())
 
     def _build(self, case_id: str | None, stored: StoredTrace | None) -> Trace | None:
         """The trace of a case; None where its log gives none, but an earlier one stands."""
@@ -236,7 +242,7 @@ class RunLogger:
         self, name: str, stored: StoredTrace, spans: int, wanted: Sequence[Assessment]
     ) -> None:
         """Leave a trace as it stands, and its feedback for later."""
-        delta = self.placement.feedback(wanted, stored)
+        delta = self._delta(wanted, stored)
         self._count(name, spans, len(wanted) - len(delta.create))
         self._late.append(delta)
 
@@ -245,7 +251,7 @@ class RunLogger:
         replaced = [each for each in self._replaced if each[0] not in self.unwritten]
         if replaced:
             successors = {old.trace_id: (new, dict[str, str]()) for _, old, new in replaced}
-            judged = merge(self.placement.feedback((), old) for _, old, _ in replaced).delete
+            judged = merge([self._delta((), old) for _, old, _ in replaced]).delete
             without = {each.assessment_id for each in judged}
             self.store.supersede(self.experiment_id, successors, without)
             self.written = True
@@ -255,9 +261,9 @@ class RunLogger:
 
         A trace that others use stays, without the judges' feedback.
         """
-        gone = [trace for trace in self.placement.gone if trace.trace_id not in self._sent]
+        gone = [trace for trace in self.index.gone if trace.trace_id not in self._sent]
         kept = [trace for trace in gone if trace.is_used_by_others]
-        delta = merge([*self._late, *(self.placement.feedback((), trace) for trace in kept)])
+        delta = merge([*self._late, *(self._delta((), trace) for trace in kept)])
         if delta:
             self.store.write_assessments(delta)
             self.written = True

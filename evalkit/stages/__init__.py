@@ -7,10 +7,11 @@ flow and returns the stage's report, a dict of JSON values with the keys that th
 from evalkit.context import MAPPING_FILE
 from evalkit.dataset.mapping_file import find_mapping, map_schema
 from evalkit.dataset.sync import dataset_url, plan_sync, read_dataset, sync_dataset
+from evalkit.feedback.push_pull import Names, Source, pull_feedback, push_feedback
 from evalkit.stages.checking import check
-from evalkit.stages.runs import log_results, pull_feedback, push_feedback, review_text
+from evalkit.stages.runs import log_results
 from evalkit.stages.sequence import run_all, run_stages
-from evalkit.stages.speaking import Names, Report, Say, Source, Tell
+from evalkit.stages.speaking import Report, Say, Tell
 
 __all__ = [
     "MAPPING_FILE",
@@ -28,7 +29,6 @@ __all__ = [
     "pull_feedback",
     "push_feedback",
     "read_dataset",
-    "review_text",
     "run_all",
     "run_stages",
     "sync_dataset",

@@ -9,8 +9,9 @@ from evalkit.context import Workspace
 from evalkit.dataset.mapping_file import find_mapping, map_schema
 from evalkit.dataset.sync import sync_dataset
 from evalkit.errors import EvalkitError, StoreAbsent
-from evalkit.stages.runs import log_results, push_feedback
-from evalkit.stages.speaking import Names, Report, Say, Tell, silent
+from evalkit.feedback.push_pull import Names, push_feedback
+from evalkit.stages.runs import log_results
+from evalkit.stages.speaking import Report, Say, Tell, silent
 
 
 def run_all(

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from evalkit.jsonable import Json
 
 Report: TypeAlias = dict[str, Json]
 Say: TypeAlias = Callable[[str], None]
 Tell: TypeAlias = Callable[[str, Report | None], None]
-
-Names: TypeAlias = Literal["auto", "seed"]
-Source: TypeAlias = Literal["judge", "human", "all"]
 
 
 def silent(_: str) -> None:

@@ -5,9 +5,9 @@ from mlflow.entities import AssessmentSource, Feedback, TraceInfo, TraceLocation
 from mlflow.tracing.client import TracingClient
 from workload import START_MS, judged, trace
 
-from evalkit.core.feedback import changes
 from evalkit.entities import Changes
 from evalkit.errors import StoreError
+from evalkit.feedback.assessments import changes
 from evalkit.store import connect
 
 

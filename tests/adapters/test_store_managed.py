@@ -12,9 +12,9 @@ from trace_tables import BOUND_TAG
 from workload import judged, trace
 from workspace_server import Fault
 
-from evalkit.core.feedback import changes
 from evalkit.entities import Changes
 from evalkit.errors import InputError, StoreError
+from evalkit.feedback.assessments import changes
 from evalkit.store import RunRecord, connect, probe
 from evalkit.store.traces_write import BATCH_BYTES
 

@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 import pytest
 from agentlogs import answer, ask, build, build_lines, finish, init, say, text, thinking, use
 
-from evalkit.host.conversation import FOLDED_FROM, MOST_CHARACTERS, conversation
 from evalkit.host.waterfall import waterfall
+from evalkit.ui.conversation import FOLDED_FROM, MOST_CHARACTERS, conversation
 
 OWN_TAGS = {"div", "style", "details", "summary", "span"}
 HOSTILE = [

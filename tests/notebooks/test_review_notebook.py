@@ -8,7 +8,7 @@ from commands import until
 from eval_project import RUN_ID
 
 from evalkit import InputError, Workspace, stages, ui
-from evalkit.flows import feedback
+from evalkit.feedback.trace_index import find_traces
 from evalkit.ui.notebook import Host
 
 NOTEBOOK = ui.folder() / "review_feedback.py"
@@ -36,7 +36,7 @@ def logged(stored_project):
 
 def traces(project):
     workspace = Workspace.open(project.root / "eval.yaml")
-    return feedback.find_traces(workspace.run(RUN_ID), workspace.store).index
+    return find_traces(workspace.run(RUN_ID), workspace.store)
 
 
 def said_in_mlflow(project):
@@ -56,7 +56,7 @@ def run(module, **parameters):
 def test_a_person_reviews_by_keyboard_pushes_and_pulls(visitor, logged):
     visitor.open("review_feedback", config=str(logged.root / "eval.yaml"))
     visitor.press("Use these settings")
-    bar = visitor.cell("bar")
+    bar = visitor.cell("case")
     bar.get_by_text("1 of 3 reviewed").wait_for()
     visitor.cell("case").get_by_text("beta is fine").first.wait_for(state="attached")
     visitor.page.keyboard.press("c")
@@ -64,6 +64,7 @@ def test_a_person_reviews_by_keyboard_pushes_and_pulls(visitor, logged):
     visitor.page.keyboard.press("Control+Enter")
     bar.get_by_text("2 of 3 reviewed").wait_for()
     visitor.cell("case").get_by_text("gamma is fine").first.wait_for(state="attached")
+    visitor.page.wait_for_url(f"**run={RUN_ID}&case=gamma*")
     visitor.page.keyboard.press("a")
     bar.get_by_text("That was the last one").wait_for()
     bar.get_by_text("saved in review.yaml").wait_for()
@@ -81,7 +82,7 @@ def test_a_person_reviews_by_keyboard_pushes_and_pulls(visitor, logged):
 
     visitor.press("Pull from MLflow")
     visitor.cell("pulled_feedback").get_by_text("read aloud").wait_for()
-    visitor.cell("judges").get_by_text("annotations in MLflow").wait_for()
+    visitor.cell("trusting").get_by_text("annotations", exact=True).wait_for()
     text = logged.review.read_text()
     assert text.startswith(reviewed)
     assert [(a["name"], a["value"]) for a in yaml.safe_load(text)["mlflow_feedback"]] == [
@@ -93,9 +94,9 @@ def test_a_comment_is_not_lost_to_a_wrong_key(visitor, logged):
     logged.review.write_text("feedback:\n  alpha: greet first\n")
     visitor.open("review_feedback", config=str(logged.root / "eval.yaml"))
     visitor.press("Use these settings")
-    bar, box = visitor.cell("bar"), visitor.page.get_by_role("textbox", name="Comment")
+    bar, box = visitor.cell("case"), visitor.page.get_by_role("textbox", name="Comment")
     bar.get_by_text("1 of 3 reviewed").wait_for()
-    visitor.page.keyboard.press("k")
+    visitor.page.keyboard.press("j")
     bar.get_by_text("commented", exact=True).wait_for()
     visitor.page.keyboard.press("a")
     bar.get_by_text("its earlier comment waits").wait_for()
@@ -119,13 +120,13 @@ def test_who_speaks_of_a_case_after_somebody_else_sees_their_words_and_chooses(
     visitor.open("review_feedback", config=str(stored_project.root / "eval.yaml"))
     visitor.fill("Your name", "ann")
     visitor.press("Use these settings")
-    bar = visitor.cell("bar")
+    bar = visitor.cell("case")
     bar.get_by_text("0 of 3 reviewed").wait_for()
-    meanwhile = "reviewer: bea\nfeedback:\n  alpha: do not ship\n"
+    meanwhile = "reviewer: bea\nfeedback:\n  beta: do not ship\n"
     stored_project.review.write_text(meanwhile)
     visitor.page.keyboard.press("a")
     bar.get_by_text("“do not ship”").wait_for()
-    bar.get_by_text("not saved: alpha").wait_for()
+    bar.get_by_text("not saved: beta").wait_for()
     assert read() == meanwhile
     visitor.press("Keep theirs")
     bar.get_by_text("saved in review.yaml").wait_for()
@@ -133,13 +134,13 @@ def test_who_speaks_of_a_case_after_somebody_else_sees_their_words_and_chooses(
     assert read() == meanwhile
 
     visitor.page.keyboard.press("j")
-    visitor.cell("case").get_by_text("beta is fine").first.wait_for(state="attached")
-    meanwhile += "  beta: nor this\n"
+    visitor.cell("case").get_by_text("alpha is fine").first.wait_for(state="attached")
+    meanwhile += "  alpha: nor this\n"
     stored_project.review.write_text(meanwhile)
     visitor.page.keyboard.press("a")
     bar.get_by_text("“nor this”").wait_for()
     visitor.press("Replace with mine")
-    mine = meanwhile.replace("nor this", "''") + "reviewers:\n  beta: ann\n"
+    mine = meanwhile.replace("nor this", "''") + "reviewers:\n  alpha: ann\n"
     until(lambda: read() == mine)
     bar.get_by_text("2 of 3 reviewed").wait_for()
 
@@ -153,7 +154,7 @@ def test_a_page_that_cannot_go_on_says_what_to_do(visitor, stored_project):
     stored_project.review.unlink()
     visitor.page.reload()
     visitor.press("Use these settings")
-    visitor.cell("bar").get_by_text("0 of 3 reviewed").wait_for()
+    visitor.cell("case").get_by_text("0 of 3 reviewed").wait_for()
     visitor.press("Push to MLflow")
     visitor.cell("pushing").get_by_text("is not reachable").wait_for()
 
@@ -193,8 +194,8 @@ def test_as_a_script_it_needs_a_run(script, stored_project):
 
 def test_a_program_gets_everything_the_page_shows(module, logged):
     found = run(module, config=str(logged.root / "eval.yaml"))
-    assert [pair.case_id for pair in found["differing"]] == ["alpha", "alpha"]
-    assert list(found["judge_table"]["Judge"]) == ["polite", "quality", "tone", "tone", "broken"]
+    assert list(found["differing"].case_id) == ["alpha", "alpha"]
+    assert list(found["judge_table"].judge) == ["polite", "quality", "tone", "tone", "broken"]
     assert set(found["report"]) == {"push-feedback", "pull-feedback", "agreement"}
 
 

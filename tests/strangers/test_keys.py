@@ -6,7 +6,7 @@ from eval_project import RUN_ID, log_of
 from in_mlflow import InMlflow
 
 from evalkit import Workspace
-from evalkit.reviewing import read_review, save_comments
+from evalkit.feedback.review_file import read_review, save_comments
 
 RUN = ("--run-id", RUN_ID)
 ODD = ("001", "010", "1", "1.0", "true", "no", "12:30", "0x1F", "1_000", "3.10", "1e3", "null", "~")

@@ -2,9 +2,9 @@
 
 import pytest
 
-from evalkit.core.matching import index_traces
 from evalkit.core.results import Run
 from evalkit.entities import CASE_TAG, RECORDED_TAG, RUN_TAG, StoredTrace
+from evalkit.feedback.trace_index import TraceIndex, place
 
 
 def own(trace_id, case=None):
@@ -53,11 +53,6 @@ SINGLE = Run("r1", "case", cases=("a",))
     ],
 )
 def test_which_trace_a_case_belongs_to(run, ours, theirs, expected):
-    index = index_traces(run, ours, theirs)
+    index = place(TraceIndex(run), ours, theirs)
     found = {case: index.of(case) for case in expected}
     assert {case: t and t.trace_id for case, t in found.items()} == expected
-
-
-def test_what_was_not_guessed_is_said():
-    index = index_traces(CASES, [], [recorded("t3", "b"), recorded("t4", "b")])
-    assert index.notes == ("2 traces recorded for b fit; none of them is used",)

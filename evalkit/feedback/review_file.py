@@ -1,0 +1,269 @@
+"""``review.yaml``: what people said of a run; read, and edited so that every other byte stays."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+
+import yaml
+
+from evalkit.adapters.files.run import RunFiles
+from evalkit.documents import Document, parse_yaml, scalar_text
+from evalkit.errors import InputError, Problem
+from evalkit.files import inside, read_text, write_text
+from evalkit.jsonable import Json
+from evalkit.yaml_edit import edit_yaml
+
+KEY = "mlflow_feedback"
+"""The key under which pulled annotations stand; everything else in the file is people's."""
+
+_SAVING = threading.Lock()
+"""Two people may save at once in one server."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Annotation:
+    """What a person said of a trace in MLflow.
+
+    Attributes:
+        case_id: The case that the trace, or the annotation's name, belongs to; empty where a
+            trace holds several cases and the name says none.
+        trace_id: The trace.
+        name: The assessment's name, without the case.
+        value: Bool, number, text, list or dict.
+        rationale: Why; may be empty.
+        source: Who, as MLflow says.
+        time: When, ISO 8601 in UTC.
+    """
+
+    case_id: str
+    trace_id: str
+    name: str
+    value: Json
+    rationale: str
+    source: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A run's review as the file holds it.
+
+    Attributes:
+        run_id: The run, as the file says; may be empty.
+        reviewer: Who reviewed, by ``reviewer_id`` where there is one; may be empty.
+        reviewers: Who wrote the comment of a case, where that is somebody else.
+        feedback: Case to comment; an empty comment means accepted.
+        verdicts: Case to judge to what the reviewer says in that judge's place.
+        annotations: What a pull left under ``mlflow_feedback``, without entries of other forms.
+        is_begun: Whether the file has the key ``feedback`` or ``verdicts``, even with nothing
+            below it. Without one, nobody has said that there are no comments.
+    """
+
+    run_id: str = ""
+    reviewer: str = ""
+    reviewers: Mapping[str, str] = field(default_factory=dict)
+    feedback: Mapping[str, str] = field(default_factory=dict)
+    verdicts: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    annotations: tuple[Annotation, ...] = ()
+    is_begun: bool = False
+
+    def reviewer_of(self, case_id: str) -> str:
+        """Who said so of a case; may be empty."""
+        return self.reviewers.get(case_id, self.reviewer)
+
+
+def review_text(found: RunFiles) -> str:
+    """The text of a run's ``review.yaml``; empty where there is none yet.
+
+    Raises:
+        InputError: it cannot be read, or leads out of the run directory.
+    """
+    return read_text(inside(found.review, found.folder)) if found.review.is_file() else ""
+
+
+def read_review(found: RunFiles) -> Review:
+    """What people have said of a run so far.
+
+    Raises:
+        InputError: ``review.yaml`` cannot be read or is no review.
+    """
+    return parse_review(review_text(found), str(found.review))
+
+
+def parse_review(text: str, file: str) -> Review:
+    """Read the text of a ``review.yaml``.
+
+    Raises:
+        InputError: with everything that is wrong in it.
+    """
+    document = parse_yaml(text, file, with_lines=True)
+    root = {} if document.value is None else document.value
+    if problems := list(_problems(document, root)):
+        raise InputError(*problems)
+    return Review(
+        run_id=scalar_text(root.get("run_id")),
+        reviewer=scalar_text(root.get("reviewer_id") or root.get("reviewer")),
+        reviewers={case: scalar_text(name) for case, name in (root.get("reviewers") or {}).items()},
+        feedback={c: scalar_text(said).strip() for c, said in (root.get("feedback") or {}).items()},
+        verdicts=root.get("verdicts") or {},
+        annotations=tuple(_annotations(root.get(KEY))),
+        is_begun=bool({"feedback", "verdicts"} & set(root)),
+    )
+
+
+def _problems(document: Document, root: Json) -> Iterator[Problem]:
+    """What keeps a document from being a review."""
+    if not isinstance(root, dict):
+        yield document.problem("", "is not a mapping of keys", "start with `feedback:`")
+        return
+    parts = {"feedback": "comment", "verdicts": "judges and their values", "reviewers": "name"}
+    for part, what in parts.items():
+        entries = {} if root.get(part) is None else root[part]
+        if not isinstance(entries, dict):
+            fix = f"write each case as a key, its {what} below it"
+            yield document.problem(part, "must be a mapping", fix)
+            continue
+        for case, said in entries.items():
+            if part == "verdicts" and not isinstance(said, dict):
+                fix = "write `judge: value` below it"
+                yield document.problem(f"{part}.{case}", "must be a mapping", fix)
+            if part == "feedback" and isinstance(said, (dict, list)):
+                fix = "write one comment for the case"
+                yield document.problem(f"{part}.{case}", "must be text", fix)
+
+
+def _annotations(listed: Json) -> Iterator[Annotation]:
+    names = [each.name for each in fields(Annotation)]
+    for each in listed if isinstance(listed, list) else ():
+        if isinstance(each, dict) and set(names) <= set(each):
+            yield Annotation(
+                **{n: each[n] if n == "value" else scalar_text(each[n]) for n in names}
+            )
+
+
+def save_comments(
+    found: RunFiles,
+    comments: Mapping[str, str | None],
+    reviewer: str = "",
+    *,
+    seen: Mapping[str, str] | None = None,
+) -> tuple[Review, dict[str, str | None]]:
+    """Note in ``review.yaml`` what was said of some cases; everything else in it stays.
+
+    The file is read again just before, so that what others wrote meanwhile is kept, and is
+    replaced whole or not at all.
+
+    Args:
+        found: The run.
+        comments: Case to comment; empty means accepted, None that it is not reviewed after all.
+        reviewer: Who says so.
+        seen: The comments that this person had before them. Where the file by now holds another
+            one, neither is lost: it stays, and theirs is returned.
+
+    Returns:
+        The review as the file now has it, and the comments of others in the way of these, by case;
+        None where somebody took theirs back.
+
+    Raises:
+        InputError: the file cannot be read, edited without harm, or written; it is as it was.
+    """
+    name = str(found.review)
+    theirs: dict[str, str | None] = {}
+    with _SAVING:
+        before = after = review_text(found)
+        present = parse_review(before, name).feedback
+        for case_id, comment in comments.items():
+            now = present.get(case_id)
+            if seen is not None and now not in {seen.get(case_id), comment}:
+                theirs[case_id] = now
+            else:
+                after = _with_comment(after, name, case_id, comment, found.run.run_id, reviewer)
+        if after != before:
+            write_text(found.review, after)
+    return parse_review(after, name), theirs
+
+
+def _with_comment(
+    text: str, file: str, case_id: str, comment: str | None, run_id: str, reviewer: str
+) -> str:
+    """The text with one case's comment, and with the run and the reviewer where it names none.
+
+    A reviewer other than the file's is noted beside the comment, under ``reviewers``.
+    """
+    review = parse_review(text, file)
+    if comment is None:
+        text = edit_yaml(text, file, ("reviewers", case_id), None)
+        return edit_yaml(text, file, ("feedback", case_id), None)
+    if not review.run_id:
+        text = edit_yaml(text, file, ("run_id",), run_id)
+    if reviewer and not review.reviewer:
+        text = edit_yaml(text, file, ("reviewer",), reviewer)
+    elif reviewer == review.reviewer:
+        text = edit_yaml(text, file, ("reviewers", case_id), None)
+    elif reviewer:
+        text = edit_yaml(text, file, ("reviewers", case_id), reviewer)
+    lines = "\n".join(line.rstrip() for line in comment.strip().splitlines())
+    return edit_yaml(text, file, ("feedback", case_id), lines)
+
+
+def with_annotations(text: str, file: str, annotations: Iterable[Annotation]) -> str:
+    """The text of a ``review.yaml`` with these annotations, everything else left as it was.
+
+    Only the text of the key ``mlflow_feedback`` is replaced, or added at the end; comments, order
+    and spelling around it stay. No annotations and no such key: the text is returned unchanged.
+
+    Raises:
+        InputError: the text is no YAML mapping in block style, or other keys refer to this one by
+            an alias.
+    """
+    parse_review(text, file)
+    root = yaml.compose(text, yaml.SafeLoader)  # the Python loader: its marks count characters
+    if isinstance(root, yaml.MappingNode) and root.flow_style and root.value:
+        fix = "write one key a line, without the outer braces"
+        raise InputError(
+            Problem("is written in flow style, which a pull cannot edit", file, 1, "", fix)
+        )
+    pairs = root.value if isinstance(root, yaml.MappingNode) else ()
+    found = next(((k.start_mark.index, v) for k, v in pairs if k.value == KEY), None)
+    entries = [asdict(annotation) for annotation in annotations]
+    if found is None and not entries:
+        return text
+    start, end = (found[0], _next_line(text, _end(found[1]))) if found else (len(text), len(text))
+    block = yaml.safe_dump({KEY: entries}, sort_keys=False, allow_unicode=True, width=100)
+    if "\r\n" in text:
+        block = block.replace("\n", "\r\n")
+    gap = "" if not text[:start] or text[:start].endswith("\n") else "\n"
+    edited = text[:start] + gap + block + text[end:]
+    if _others(text, file) != _others(edited, file):
+        fix = f"remove the key {KEY} and what refers to it by hand, then pull again"
+        raise InputError(Problem("cannot be edited without harm to its other keys", file, fix=fix))
+    return edited
+
+
+def _others(text: str, file: str) -> dict[str, Json] | None:
+    """What the other keys say; None where it cannot be read."""
+    try:
+        found = parse_yaml(text, file).value or {}
+    except InputError:
+        return None
+    return {key: value for key, value in found.items() if key != KEY}
+
+
+def _end(node: yaml.Node) -> int:
+    """The index after the node's last character.
+
+    A block collection's own end mark lies at the next token, behind comments that are not its.
+    """
+    if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        return _end(last[1] if isinstance(last, tuple) else last)
+    return int(node.end_mark.index)
+
+
+def _next_line(text: str, index: int) -> int:
+    if index and text[index - 1] == "\n":  # a block scalar ends behind its last line break
+        return index
+    found = text.find("\n", index)
+    return len(text) if found < 0 else found + 1

@@ -1,0 +1,233 @@
+"""review.yaml: read, comments saved one by one, annotations under one key, all other bytes kept."""
+
+import pytest
+import yaml
+from eval_project import RUN_ID
+from in_mlflow import InMlflow
+
+from evalkit import InputError, Workspace, reading
+from evalkit.feedback import agreement
+from evalkit.feedback.review_file import (
+    Annotation,
+    parse_review,
+    read_review,
+    save_comments,
+    with_annotations,
+)
+
+SAID = [Annotation("c1", "tr-1", "tone", True, "kind: é\nreally", "ann", "2026-01-02T03:04:05Z")]
+AFTER = "mlflow_feedback:\n- case_id: c1\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "head", "tail"),
+    [
+        ("", "", ""),
+        ("# a note\n", "# a note\n", ""),
+        (
+            "run_id: x # kept\nfeedback:\n  a: ''\n# end\n",
+            "run_id: x # kept\nfeedback:\n  a: ''\n# end\n",
+            "",
+        ),
+        ("run_id: x", "run_id: x\n", ""),
+        (
+            "a: 1\nmlflow_feedback:\n- name: |\n    text\n\n    more\n\n# about b\nb: 2 # two\n",
+            "a: 1\n",
+            "# about b\nb: 2 # two\n",
+        ),
+        ("mlflow_feedback: {old: form}\nb: 2\n", "", "b: 2\n"),
+        ("mlflow_feedback:\n# why empty\nb: 2\n", "", "# why empty\nb: 2\n"),
+        ("mlflow_feedback: []", "", ""),
+    ],
+)
+def test_only_the_text_of_the_key_changes(before, head, tail):
+    after = with_annotations(before, "review.yaml", SAID)
+    assert after.startswith(head + AFTER)
+    assert after.endswith(tail)
+    assert len(after) == len(head) + len(tail) + len(with_annotations("", "f", SAID))
+    assert yaml.safe_load(after)["mlflow_feedback"][0]["rationale"] == "kind: é\nreally"
+    assert with_annotations(after, "review.yaml", SAID) == after
+
+
+def test_windows_line_ends_stay():
+    after = with_annotations("a: 1\r\nmlflow_feedback: []\r\n# c\r\n", "f", SAID)
+    assert after.count("\r\n") == after.count("\n")
+
+
+def test_nothing_said_and_no_key_leaves_the_text_alone():
+    assert with_annotations("a: 1 # x", "f", []) == "a: 1 # x"
+    assert with_annotations("mlflow_feedback: [1]\n", "f", []) == "mlflow_feedback: []\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["mlflow_feedback: &a [1]\nother: *a\n", "a: 1\n...\n", "{a: 1}", "- 1", "a: ["]
+)
+def test_a_file_that_cannot_be_edited_safely_is_refused(text):
+    with pytest.raises(InputError):
+        with_annotations(text, "review.yaml", SAID)
+
+
+def test_feedback_is_read_as_comments():
+    text = "run_id: r\nreviewer: ann\nfeedback:\n  a: too long\n  b: ''\n  c:\n  d: 5\n"
+    review = parse_review(text, "review.yaml")
+    assert review.reviewer == "ann"
+    assert review.feedback == {"a": "too long", "b": "", "c": "", "d": "5"}
+
+
+@pytest.mark.parametrize("text", ["feedback: [1]", "feedback: {a: [1]}", "- x", "5"])
+def test_wrong_shapes_are_refused(text):
+    with pytest.raises(InputError, match="review.yaml"):
+        parse_review(text, "review.yaml")
+
+
+@pytest.fixture
+def workspace(project):
+    return Workspace.open(project.root / "eval.yaml")
+
+
+@pytest.fixture
+def found(workspace):
+    return workspace.run(RUN_ID)
+
+
+def test_comments_are_saved_and_taken_back(project, found):
+    save_comments(found, {"alpha": "", "beta": "too short"}, "ann")
+    review, _ = save_comments(found, {"alpha": None, "gamma": "no\nnever"}, "bob")
+    assert review == read_review(found)
+    assert project.review.read_text() == (
+        f"run_id: {RUN_ID}\nreviewer: ann\n"
+        "feedback:\n  beta: too short\n  gamma: |-\n    no\n    never\n"
+        "reviewers:\n  gamma: bob\n"
+    )
+
+
+def test_each_comment_keeps_its_own_reviewer_on_its_way_to_mlflow(project, evalkit, database_uri):
+    found = Workspace.open(project.root / "eval.yaml").run(RUN_ID)
+    for case, said, reviewer in [("alpha", "rude", "ann"), ("beta", "", "bob"), ("gamma", "", "")]:
+        save_comments(found, {case: said}, reviewer)
+    evalkit("log-results", "--run-id", RUN_ID)
+    evalkit("push-feedback", "--run-id", RUN_ID)
+    people = {
+        case: InMlflow(database_uri).feedback(case)["human_review"].source.source_id
+        for case in ("alpha", "beta", "gamma")
+    }
+    assert people == {"alpha": "ann", "beta": "bob", "gamma": "ann"}
+
+
+@pytest.mark.parametrize(
+    ("seen", "meanwhile", "mine", "stays", "theirs"),
+    [
+        ({}, "feedback: {alpha: bad}\n", "", "bad", {"alpha": "bad"}),
+        ({}, "feedback: {alpha: bad}\n", None, "bad", {"alpha": "bad"}),
+        ({"alpha": "bad"}, "feedback: {beta: ''}\n", "worse", None, {"alpha": None}),
+        ({"alpha": "bad"}, "feedback: {alpha: ''}\n", "worse", "", {"alpha": ""}),
+        ({"alpha": "bad"}, "feedback: {alpha: bad}\n", "worse", "worse", {}),
+        ({}, "feedback: {alpha: bad}\n", "bad", "bad", {}),
+        ({}, "feedback: {beta: bad}\n", "", "", {}),
+    ],
+)
+def test_nobody_writes_over_words_that_they_have_not_seen(
+    project, found, seen, meanwhile, mine, stays, theirs
+):
+    project.review.write_text(meanwhile)
+    review, in_the_way = save_comments(found, {"alpha": mine}, seen=seen)
+    assert (review.feedback.get("alpha"), in_the_way) == (stays, theirs)
+    assert read_review(found) == review
+
+
+def test_what_others_wrote_meanwhile_is_kept(project, found):
+    save_comments(found, {"alpha": ""})
+    theirs = project.review.read_text() + "  # look again\n  beta: hm\nmlflow_feedback: []\n"
+    project.review.write_text(theirs)
+    save_comments(found, {"alpha": "oh"})
+    assert project.review.read_text() == theirs.replace("alpha: ''", "alpha: oh")
+
+
+def test_a_review_that_cannot_be_edited_stays_as_it_is(project, found):
+    text = "feedback: &all\n  alpha: ''\nother: *all\n"
+    project.review.write_text(text)
+    with pytest.raises(InputError, match="edit it by hand"):
+        save_comments(found, {"beta": ""})
+    assert project.review.read_text() == text
+
+
+def test_around_a_case_stand_its_task_what_was_expected_and_what_came_of_it(
+    project, workspace, found
+):
+    folder = f"{project.run_dir}/cases/alpha"
+    project.write(f"{folder}/reply.md", "Dear alpha, my key is sk-ant-" + "a1B2c3D4" * 5)
+    project.write(f"{folder}/shot.png", b"\x89PNG\xff")
+    project.write(f"{folder}/huge.txt", "x" * (200_001))
+    asked, expected, produced = reading.around_case(workspace, found, "alpha")
+    assert asked == {"input.yaml: prompt": "please handle alpha"}
+    assert expected == {"expected.yaml: outcome": "alpha is handled"}
+    assert set(produced) == {"reply.md", "shot.png", "huge.txt"}
+    assert produced["reply.md"].startswith("Dear alpha, my key is ")
+    assert "a1B2c3D4" not in produced["reply.md"]
+    assert (produced["shot.png"], produced["huge.txt"]) == (None, None)
+
+
+def test_a_case_whose_files_are_gone_shows_nothing_and_one_that_leads_outside_says_so(
+    project, workspace, found
+):
+    project.remove("cases/beta")
+    project.remove(f"{project.run_dir}/cases/beta")
+    (project.root / "secret.txt").write_text("not yours")
+    (project.root / project.run_dir / "cases/gamma/link.txt").symlink_to(
+        project.root / "secret.txt"
+    )
+    assert reading.around_case(workspace, found, "beta") == ({}, {}, {})
+    *_, produced = reading.around_case(workspace, found, "gamma")
+    assert list(produced) == ["link.txt"]
+    assert produced["link.txt"].startswith("(not read: it leads out of ")
+
+
+def test_each_judge_is_compared_with_what_was_reviewed(found):
+    save_comments(found, {"alpha": "rude", "beta": "", "gamma": "too long"})
+    pairs, judges = agreement.compare(found)
+    differing = pairs[pairs.said != pairs.judged]
+    assert set(zip(differing.case_id, differing.judge, differing.judged, strict=True)) == {
+        ("alpha", "polite", "pass"),
+        ("gamma", "polite", "pass"),
+        ("gamma", "quality", "pass"),
+        ("beta", "polite", "fail"),
+    }
+    assert [(each["judge"], each["labels"]) for each in judges] == [
+        ("polite", 3),
+        ("quality", 3),
+        ("tone", 0),
+        ("broken", 0),
+    ]
+
+
+REVIEW = """\
+# read on Monday
+reviewer: ann  # by phone
+
+feedback:
+  alpha: too long   # twice
+  beta: ''
+
+mlflow_feedback: []
+"""
+RUN_LINE = f"run_id: {RUN_ID}\n"
+
+
+@pytest.mark.parametrize(
+    ("case", "comment", "line", "instead_of"),
+    [
+        ("alpha", "", "  alpha: ''   # twice\n", "  alpha: too long   # twice\n"),
+        ("alpha", "  shorter \n", "  alpha: shorter   # twice\n", "  alpha: too long   # twice\n"),
+        ("beta", "why?", "  beta: why?\n", "  beta: ''\n"),
+        ("gamma", "", "  beta: ''\n  gamma: ''\n", "  beta: ''\n"),
+        ("gamma", "x: 1  \r\ny", "  beta: ''\n  gamma: |-\n    x: 1\n    y\n", "  beta: ''\n"),
+        ("alpha", None, "", "  alpha: too long   # twice\n"),
+        ("gamma", None, "", ""),
+    ],
+)
+def test_one_comment_changes_and_every_other_byte_stays(
+    project, found, case, comment, line, instead_of
+):
+    project.review.write_text(REVIEW + RUN_LINE)
+    save_comments(found, {case: comment})
+    assert project.review.read_text() == (REVIEW + RUN_LINE).replace(instead_of, line, 1)
