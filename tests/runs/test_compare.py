@@ -13,7 +13,7 @@ PROJECT = Project("e", judges=(Judge("quality", score_range=(1.0, 5.0)),))
 def run(run_id, values, **more):
     """A run with these values: case to judge to value, or to an exception for a judge's error."""
     scores = tuple(
-        Score(case, judge, None, error=str(value))
+        Score(case, judge, value=False, error=str(value))
         if isinstance(value, Exception)
         else Score(case, judge, value, rationale=f"{run_id} found {value}")
         for case, judged in values.items()
@@ -77,6 +77,11 @@ def test_values_of_every_kind_are_compared_where_both_runs_have_one(
 def test_what_becomes_of_a_score(before, after, kind):
     (flip,) = flips(*one_judge([before], [after]))
     assert flip.kind == kind
+
+
+def test_both_rationales_stand_beside_each_other():
+    (flip,) = flips(*one_judge([True], [False]))
+    assert (flip.before.rationale, flip.after.rationale) == ("old found True", "new found False")
 
 
 @pytest.mark.parametrize("nothing", [None, ValueError("boom"), ...])
