@@ -34,10 +34,6 @@ def seen(store, name, experiment_id):
     }
 
 
-def test_a_dataset_that_is_not_there_has_no_rows(store, name, experiment_id):
-    assert store.records(name, experiment_id) is None
-
-
 def test_rows_are_written_and_read_back(store, name, experiment_id):
     said = []
     store.apply_records(
@@ -54,19 +50,6 @@ def test_rows_are_written_and_read_back(store, name, experiment_id):
         )
         for n in (1, 2)
     }
-
-
-def test_records_are_not_changed_by_writing_them(store, name, experiment_id):
-    mine = records(1)
-    store.apply_records(name, experiment_id, delete=(), upsert=mine)
-    assert mine == records(1)
-
-
-def test_writing_again_changes_the_row_and_makes_no_second_one(store, name, experiment_id):
-    for answer in (1, 2):
-        changed = [Record("case-1", {"prompt": "do"}, {"answer": answer})]
-        store.apply_records(name, experiment_id, delete=(), upsert=changed)
-    assert seen(store, name, experiment_id) == {"case-1": ({"prompt": "do"}, {"answer": 2})}
 
 
 def test_named_rows_are_deleted_and_all_others_stay(store, name, experiment_id):

@@ -95,8 +95,9 @@ def test_wrong_input_is_told_before_mlflow_is_asked(evalkit, project, nobody):
     assert evalkit(*STAGES["log-results"], uri=nobody).code == 2
 
 
-@pytest.mark.parametrize("status", [401, 404, 503])
-@pytest.mark.parametrize("stage", ["sync-dataset", "log-results", "pull-feedback"])
+@pytest.mark.parametrize(
+    ("stage", "status"), [("sync-dataset", 401), ("log-results", 503), ("pull-feedback", 404)]
+)
 def test_a_server_that_refuses_to_serve_is_an_error(evalkit, stage, status):
     with Proxy(after=0, fault="refuse", status=status) as proxy:
         began = time.monotonic()

@@ -22,8 +22,13 @@ PLACES = [
 ]
 
 
-@pytest.mark.parametrize(("stage", "path", "after"), PLACES)
-@pytest.mark.parametrize("fault", ["page", "text", "redirect"])
+@pytest.mark.parametrize(
+    ("stage", "path", "after", "fault"),
+    [
+        *((*place, "page") for place in PLACES),
+        *((*PLACES[n], fault) for n in (4, 7, 8) for fault in ("text", "redirect")),
+    ],
+)
 def test_a_page_in_mlflows_place_is_told_and_the_next_run_finishes(
     evalkit, fresh_server, stage, path, after, fault
 ):
