@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from evalkit.context import Workspace
-from evalkit.dataset.cases import Case, read_case, read_cases, read_texts
+from evalkit.dataset.cases import Case, load_cases, read_case, read_texts
 from evalkit.dataset.mapping import (
     Mapped,
     SchemaMapping,
@@ -19,7 +19,7 @@ from evalkit.dataset.mapping import (
     parse_mapping,
 )
 from evalkit.dataset.mapping_file import propose_mapping, save_mapping
-from evalkit.dataset.proposal import Proposal, Side, differences
+from evalkit.dataset.proposal import MappingProposal, Side, differences
 from evalkit.errors import InputError, Problem
 from evalkit.files import read_text
 from evalkit.jsonable import Json
@@ -58,7 +58,7 @@ class MappingDraft:
 
     workspace: Workspace
     cases: Sequence[Case]
-    proposal: Proposal
+    proposal: MappingProposal
     file: Path
 
     @property
@@ -95,7 +95,7 @@ class MappingDraft:
             return None
         return parse_mapping(read_text(self.file), str(self.file))
 
-    def begin(self, origin: Origin) -> Proposal:
+    def begin(self, origin: Origin) -> MappingProposal:
         """What to start from: the mapping in the file where there is one, else the proposal."""
         if origin == "proposal" or self.written is None:
             return self.proposal
@@ -145,7 +145,7 @@ class MappingDraft:
         found = differences(written, mapping)
         return Standing("differs" if found else "same", tuple(found))
 
-    def save(self, revised: Proposal, *, force: bool) -> dict[str, Json]:
+    def save(self, revised: MappingProposal, *, force: bool) -> dict[str, Json]:
         """Save the mapping, as :func:`save_mapping` does, and report on it.
 
         Args:
@@ -177,11 +177,11 @@ def open_draft(
         InputError: there are no cases, or no key for Claude.
         ModelError: Claude could not be asked or gave nothing usable.
     """
-    cases = tuple(read_cases(workspace.files.cases_dir))
+    cases = tuple(load_cases(workspace.files.cases_dir))
     proposal = propose_mapping(workspace, cases, by=by, model=model)
     return MappingDraft(workspace, cases, proposal, Path(out or workspace.mapping_file))
 
 
-def revise(start: Proposal, sides: Sequence[Side | None]) -> Proposal:
+def revise(start: MappingProposal, sides: Sequence[Side | None]) -> MappingProposal:
     """The proposal as a person changed it: one side for each of its choices, in their order."""
     return start.revised(sides)

@@ -17,9 +17,9 @@ from typing import Literal, TypeAlias
 from evalkit.core.masking import mask_text
 from evalkit.dataset.cases import Case
 from evalkit.dataset.cues import Part
-from evalkit.dataset.mapping import WHOLE_FILE, Selector, parse_selector, resolve
-from evalkit.dataset.places import Place, drop_copies, found_in, lines_of
-from evalkit.dataset.proposal import Choice, Proposal
+from evalkit.dataset.mapping import WHOLE_FILE, Selector, look_up, parse_selector
+from evalkit.dataset.places import Candidate, drop_copies, found_in, lines_of
+from evalkit.dataset.proposal import Choice, MappingProposal
 from evalkit.errors import InputError, ModelError
 from evalkit.files import ENV_FILE, read_env_file
 from evalkit.jsonable import Json
@@ -91,12 +91,12 @@ def ask_claude(
     schema: str,
     cases: Sequence[Case],
     arguments: str,
-    rules: Proposal,
+    rules: MappingProposal,
     environment: Mapping[str, str],
     model: str | None = None,
     *,
     sleep: Callable[[float], None] = time.sleep,
-) -> Proposal:
+) -> MappingProposal:
     """A mapping for the cases by Claude, asked once, in a strict form where its gateway knows one.
 
     Args:
@@ -129,7 +129,9 @@ def ask_claude(
     return read_answer(reply.text, cases, rules)
 
 
-def mapping_question(schema: str, cases: Sequence[Case], arguments: str, rules: Proposal) -> str:
+def mapping_question(
+    schema: str, cases: Sequence[Case], arguments: str, rules: MappingProposal
+) -> str:
     """What to ask about these cases, as one JSON object."""
     offered = [choice for choice in rules.choices if choice.selector][:MAX_SELECTORS]
     fullest = max(
@@ -168,7 +170,7 @@ def _shortened(value: Json, most: int) -> Json:
     return [_shortened(item, most) for item in value[:20]] if isinstance(value, list) else value
 
 
-def read_answer(text: str, cases: Sequence[Case], rules: Proposal) -> Proposal:
+def read_answer(text: str, cases: Sequence[Case], rules: MappingProposal) -> MappingProposal:
     """What of a model's answer stands.
 
     A line is refused if its selector is malformed or found in no case, if it is an input and an
@@ -177,7 +179,7 @@ def read_answer(text: str, cases: Sequence[Case], rules: Proposal) -> Proposal:
     Raises:
         ModelError: the answer has another form than was asked for, or no input stands.
     """
-    places: dict[Selector, Place] = {}
+    places: dict[Selector, Candidate] = {}
     names: dict[Selector, str] = {}
     refused: list[Choice] = []
     for part, name, written, reason in _lines(text):
@@ -195,14 +197,14 @@ def read_answer(text: str, cases: Sequence[Case], rules: Proposal) -> Proposal:
             refused.append(Choice(None, written, None, told, (0, len(cases))))
         elif selector not in places:
             keys = () if selector.path == WHOLE_FILE else tuple(selector.path.split("."))
-            place = Place(selector.file, keys, found_in(selector, cases))
+            place = Candidate(selector.file, keys, found_in(selector, cases))
             says = re.sub(r"\s+", " ", reason).strip().rstrip(".") or "No reason was given"
             place.put(part, 1, f"Claude says: {says}")
             places[selector] = place
             names[selector] = name if _GOOD_NAME.match(name) else ""
     settled = [*places.values()]
     drop_copies(settled, cases)
-    proposal = Proposal((*lines_of(settled, len(cases), names), *refused))
+    proposal = MappingProposal((*lines_of(settled, len(cases), names), *refused))
     if not proposal.chosen("inputs"):
         all_told = " ".join(choice.reason for choice in refused) or "It names none."
         raise ModelError(f"no input of the model's answer can be used. {all_told} Next: {_AGAIN}")
@@ -222,9 +224,11 @@ def _lines(text: str) -> Iterator[tuple[Part, str, str, str]]:
         raise ModelError(message[:1000]) from error
 
 
-def _objection(part: Part, selector: Selector, cases: Sequence[Case], rules: Proposal) -> str:
+def _objection(
+    part: Part, selector: Selector, cases: Sequence[Case], rules: MappingProposal
+) -> str:
     """Why a line cannot stand; empty where it can."""
-    lacks = [why for case in cases if (why := resolve(selector, case)[1])]
+    lacks = [why for case in cases if (why := look_up(selector, case)[1])]
     if len(lacks) == len(cases):
         return f"no case holds it ({lacks[0]})"
     for choice in rules.choices if part == "inputs" else ():

@@ -63,7 +63,7 @@ def case_ids(cases_dir: Path) -> list[str]:
     return names
 
 
-def read_cases(cases_dir: Path, *, only: Collection[str] | None = None) -> Iterator[Case]:
+def load_cases(cases_dir: Path, *, only: Collection[str] | None = None) -> Iterator[Case]:
     """The cases, one at a time.
 
     Args:
@@ -109,7 +109,7 @@ def read_case(cases_dir: Path, case_id: str, *, only: Collection[str] | None = N
                 documents[name] = read_document(path).value
             if only is not None:
                 texts[name] = read_text(path)
-            elif not is_document and (text := text_of(path)) is not None:
+            elif not is_document and (text := read_if_text(path)) is not None:
                 texts[name] = text
         except InputError as error:
             problems += error.problems
@@ -121,10 +121,10 @@ def read_case(cases_dir: Path, case_id: str, *, only: Collection[str] | None = N
 def read_texts(cases_dir: Path, case_id: str) -> dict[str, str | None]:
     """The text of each file of a case as it lies there; None for pictures and the very large."""
     folder = cases_dir / check_id(case_id, "case id")
-    return {name: text_of(folder / name) for name in files_below(folder, cases_dir)}
+    return {name: read_if_text(folder / name) for name in files_below(folder, cases_dir)}
 
 
-def text_of(path: Path) -> str | None:
+def read_if_text(path: Path) -> str | None:
     """The file's text; None for pictures, archives and the very large."""
     try:
         return read_text(path) if path.stat().st_size <= MAX_TEXT_BYTES else None

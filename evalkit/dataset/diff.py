@@ -22,7 +22,7 @@ KINDS: tuple[Kind, ...] = ("created", "updated", "deleted", "skipped", "unchange
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class CaseChange:
     """What happens to one case.
 
     Attributes:
@@ -69,7 +69,7 @@ class SyncPlan:
         delete_last: Row ids to delete when the new rows stand, so that a kill loses no case.
     """
 
-    changes: tuple[Change, ...]
+    changes: tuple[CaseChange, ...]
     delete_first: tuple[str, ...]
     upsert: tuple[Record, ...]
     delete_last: tuple[str, ...]
@@ -129,7 +129,7 @@ def compare_records(
         elif there and len(own) == 1 == alike[key] and there in own:
             is_same = row_key(there.expectations) == row_key(record.expectations)
             kind = "unchanged" if is_same else "updated"
-        changes.append(Change(kind, record.case_id, there or next(iter(own), None), record))
+        changes.append(CaseChange(kind, record.case_id, there or next(iter(own), None), record))
         loses = there and set(there.expectations) - set(record.expectations)
         if there and loses and kind == "updated" and not replaces:
             first.append(there.record_id)
@@ -137,7 +137,9 @@ def compare_records(
     gone = [row for row in ours if row_key(row.inputs) not in kept]
     on_disk = {record.case_id for record in records}
     left = {row.tags[CASE_TAG]: by_case[row.tags[CASE_TAG]][0] for row in gone}
-    changes += [Change("deleted", case, row) for case, row in left.items() if case not in on_disk]
+    changes += [
+        CaseChange("deleted", case, row) for case, row in left.items() if case not in on_disk
+    ]
     return SyncPlan(
         changes=tuple(sorted(changes, key=lambda change: change.case_id)),
         delete_first=tuple(first),

@@ -28,7 +28,7 @@ from evalkit.dataset.cues import (
 from evalkit.dataset.mapping import WHOLE_FILE, Selector
 from evalkit.dataset.places import (
     CLEAR,
-    Place,
+    Candidate,
     drop_copies,
     find_some_input,
     found_in,
@@ -36,8 +36,8 @@ from evalkit.dataset.places import (
     lines_of,
     merged,
 )
-from evalkit.dataset.proposal import Choice, Proposal
-from evalkit.dataset.schema_lines import Reader, Remark, covers
+from evalkit.dataset.proposal import Choice, MappingProposal
+from evalkit.dataset.schema_lines import Reader, SchemaRemark, covers
 from evalkit.jsonable import Json
 
 RARE = 0.01
@@ -58,7 +58,7 @@ _CONTAINERS = frozenset({"input", "inputs", "expectation", "expectations", "expe
 
 def propose_by_rules(
     schema: str, cases: Sequence[Case], arguments: str = "", judges: str = ""
-) -> Proposal:
+) -> MappingProposal:
     """A mapping for the cases, by rules.
 
     Args:
@@ -72,7 +72,7 @@ def propose_by_rules(
     judge_by_company(places)
     drop_copies(places, cases)
     find_some_input(places)
-    return Proposal((*lines_of(places, len(cases)), *evidence.left_over()))
+    return MappingProposal((*lines_of(places, len(cases)), *evidence.left_over()))
 
 
 class _Evidence:
@@ -100,7 +100,7 @@ class _Evidence:
 
     # -- what there is
 
-    def places(self) -> Iterator[Place]:
+    def places(self) -> Iterator[Candidate]:
         """Every field of a case's own documents, and its other files."""
         for file, whole in self._documents.items():
             lean = self._role(file)[0]
@@ -120,10 +120,10 @@ class _Evidence:
             if pattern and self._total > 1 < alone and 2 * alone > len(files):
                 selector = Selector(pattern, WHOLE_FILE)
                 self._gathered.update(files)
-                yield Place(pattern, (), found_in(selector, self._cases))
+                yield Candidate(pattern, (), found_in(selector, self._cases))
             else:
                 yield from (
-                    Place(each, (), self._texts[each]) for each in filter(self._is_own, files)
+                    Candidate(each, (), self._texts[each]) for each in filter(self._is_own, files)
                 )
 
     def _in_known_folder(self, file: str) -> bool:
@@ -158,7 +158,7 @@ class _Evidence:
                 reason = f"Named by {who}, but no case holds it."
                 yield Choice(None, name, None, reason, (0, self._total))
 
-    def _about_file(self, file: str) -> list[Remark]:
+    def _about_file(self, file: str) -> list[SchemaRemark]:
         found = [r for r in self._remarks if not r.name and covers(r.file, file.replace("*", "x"))]
         return sorted(found, key=lambda remark: remark.file != file)
 
@@ -182,7 +182,7 @@ class _Evidence:
     def _has_expected(self) -> bool:
         return any(self._role(file)[0].expected for file in self._files)
 
-    def decided(self, place: Place, parent: Place | None = None) -> Iterator[Place]:
+    def decided(self, place: Candidate, parent: Candidate | None = None) -> Iterator[Candidate]:
         """The place with where it goes, or its parts where they may differ.
 
         An object stays whole unless schema or arguments name its parts, it is a mere container
@@ -205,7 +205,7 @@ class _Evidence:
             place.gives_away = True
         yield place
 
-    def _about(self, place: Place) -> list[Remark]:
+    def _about(self, place: Candidate) -> list[SchemaRemark]:
         """What the schema says of a field; what it says of one in another file only if lost."""
         path = f".{'.'.join(place.keys)}"
         found = [r for r in self._remarks if r.name and path.endswith(f".{r.name}")]
@@ -217,7 +217,7 @@ class _Evidence:
             key in whole.inside for file, whole in self._documents.items() if covers(written, file)
         )
 
-    def _is_argued(self, place: Place) -> bool:
+    def _is_argued(self, place: Candidate) -> bool:
         """Whether the skill's arguments take it, from a file that is not about expectations."""
         lean = self._role(place.file)[0]
         return bool(place.keys and {".".join(place.keys), place.name} & self._argued) and not (
@@ -225,14 +225,14 @@ class _Evidence:
             and any(self._holds(file, place.name) for file in self._documents if file != place.file)
         )
 
-    def _decide(self, place: Place, parent: Place | None) -> None:
+    def _decide(self, place: Candidate, parent: Candidate | None) -> None:
         """The first line that holds decides."""
         remarks = self._about(place) if place.keys else []
         spoken, said = first_lean(remark.own for remark in remarks)
         beside, told = first_lean(remark.shared for remark in remarks)
         named = name_lean(place.name) if place.keys else Lean()
         file, why = self._role(place.file)
-        rest, above = self._rest, parent or Place("", (), 0)
+        rest, above = self._rest, parent or Candidate("", (), 0)
         argued, listed = self._is_argued(place), any(r.listed or r.own for r in remarks)
         judged = place.keys and self._judged.get(place.name, "")
         quote = next((quote for remark in remarks if (quote := shortened(remark.own))), "")

@@ -128,7 +128,7 @@ def is_pattern(file: str) -> bool:
     return "*" in file or "?" in file
 
 
-def resolve(selector: Selector, case: Case) -> tuple[Json, str]:
+def look_up(selector: Selector, case: Case) -> tuple[Json, str]:
     """What the selector points at in the case, and why at nothing: a clause about the case, or "".
 
     A field's value is None where it is written but null; a pattern gives an object of relative
@@ -192,7 +192,7 @@ def apply_mapping(mapping: SchemaMapping, case: Case) -> Mapped:
     values: dict[str, dict[str, Json]] = {side: {} for side in SIDES}
     lacking = {}
     for side, name, selector in mapping.entries():
-        value, why = resolve(selector, case)
+        value, why = look_up(selector, case)
         if why:
             lacking[f"{side}.{name}"] = why
         elif value is not None:

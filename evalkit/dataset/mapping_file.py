@@ -9,7 +9,7 @@ from pathlib import Path
 
 from evalkit.context import MAPPING_FILE, Workspace
 from evalkit.dataset.ask_model import By, ask_claude
-from evalkit.dataset.cases import Case, read_cases
+from evalkit.dataset.cases import Case, load_cases
 from evalkit.dataset.infer import propose_by_rules
 from evalkit.dataset.mapping import (
     SchemaMapping,
@@ -18,7 +18,7 @@ from evalkit.dataset.mapping import (
     mapping_text,
     parse_mapping,
 )
-from evalkit.dataset.proposal import Proposal, differences
+from evalkit.dataset.proposal import MappingProposal, differences
 from evalkit.errors import InputError, Problem
 from evalkit.files import read_text, write_text
 from evalkit.jsonable import Json
@@ -56,7 +56,7 @@ def map_schema(
         InputError: there are no cases, no key for Claude, or a file that differs is in the way.
         ModelError: Claude could not be asked or gave nothing usable.
     """
-    cases = list(read_cases(workspace.files.cases_dir))
+    cases = list(load_cases(workspace.files.cases_dir))
     proposal = propose_mapping(workspace, cases, by=by, model=model)
     report = save_mapping(workspace, proposal, Path(out or workspace.mapping_file), force=force)
     notes = [*workspace.files.notes, *(note for case in cases for note in case.notes)]
@@ -65,7 +65,7 @@ def map_schema(
 
 def propose_mapping(
     workspace: Workspace, cases: Sequence[Case], *, by: By = "rules", model: str | None = None
-) -> Proposal:
+) -> MappingProposal:
     """A proposal for a person to complete: it may be without an input.
 
     Raises:
@@ -81,7 +81,7 @@ def propose_mapping(
 
 
 def save_mapping(
-    workspace: Workspace, proposal: Proposal, path: Path, *, force: bool = False
+    workspace: Workspace, proposal: MappingProposal, path: Path, *, force: bool = False
 ) -> dict[str, Json]:
     """Save a proposal's mapping and report on it, as :func:`map_schema` does.
 
@@ -162,6 +162,6 @@ def find_mapping(workspace: Workspace) -> Path:
         return own
     if mapping.evaluation:
         return older if mapping.evaluation == workspace.files.project.name else own
-    cases = read_cases(workspace.files.cases_dir, only=mapping.files)
+    cases = load_cases(workspace.files.cases_dir, only=mapping.files)
     mapped = [apply_mapping(mapping, case) for case in cases]
     return own if check_mapped(mapping, mapped, str(older)) else older

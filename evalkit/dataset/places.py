@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from evalkit.dataset.cases import Case
 from evalkit.dataset.cues import Part, is_answer
-from evalkit.dataset.mapping import WHOLE_FILE, Selector, is_pattern, resolve
+from evalkit.dataset.mapping import WHOLE_FILE, Selector, is_pattern, look_up
 from evalkit.dataset.proposal import Choice, with_good_names
 from evalkit.jsonable import Json
 
@@ -27,7 +27,7 @@ CLEAR = 2
 
 
 @dataclass
-class Place:
+class Candidate:
     """A place that could feed a record, and what is thought of it so far.
 
     Attributes:
@@ -49,7 +49,7 @@ class Place:
     hits: int
     nulls: int = 0
     inside: frozenset[str] = frozenset()
-    parts: tuple[Place, ...] = ()
+    parts: tuple[Candidate, ...] = ()
     part: Part | None = None
     weight: int = 0
     reason: str = ""
@@ -75,7 +75,7 @@ class Place:
 
 
 def lines_of(
-    places: Sequence[Place], total: int, names: Mapping[Selector, str] | None = None
+    places: Sequence[Candidate], total: int, names: Mapping[Selector, str] | None = None
 ) -> list[Choice]:
     """Places as lines of a proposal, named by their keys and files where no name is given."""
     choices = [
@@ -94,7 +94,7 @@ def lines_of(
     return with_good_names(choices)
 
 
-def merged(file: str, keys: tuple[str, ...], values: Sequence[Json]) -> Place:
+def merged(file: str, keys: tuple[str, ...], values: Sequence[Json]) -> Candidate:
     """The values of one place over all cases, merged."""
     there = [value for value in values if value is not None]
     below: dict[str, list[Json]] = {}
@@ -106,7 +106,7 @@ def merged(file: str, keys: tuple[str, ...], values: Sequence[Json]) -> Place:
     kept = set(sorted(below, key=lambda key: -len(below[key]))[:MAX_FIELDS])
     parts = tuple(merged(file, (*keys, key), below[key]) for key in below if key in kept)
     nulls = len(values) - len(there)
-    return Place(file, keys, len(values), nulls, frozenset(_keys_below(there)), parts)
+    return Candidate(file, keys, len(values), nulls, frozenset(_keys_below(there)), parts)
 
 
 def _keys_below(value: Json) -> Iterator[str]:
@@ -118,7 +118,7 @@ def _keys_below(value: Json) -> Iterator[str]:
         yield from _keys_below(each)
 
 
-def judge_by_company(places: Sequence[Place]) -> None:
+def judge_by_company(places: Sequence[Candidate]) -> None:
     """What nothing is said of, judged by what else its document holds."""
     decided = {place.file for place in places if place.part}
     for place in places:
@@ -139,7 +139,7 @@ def judge_by_company(places: Sequence[Place]) -> None:
             place.put("inputs", 0, f"What is expected is marked as such ({marks[0]}); this is not")
 
 
-def find_some_input(places: Sequence[Place]) -> None:
+def find_some_input(places: Sequence[Candidate]) -> None:
     """Without any input, what is least unlikely to be one, if that is clear."""
     undecided = [p for p in places if p.part is None and p.weight >= 0]
     remarks = [p for p in places if p.part is None and p.weight < 0]
@@ -158,7 +158,7 @@ def find_some_input(places: Sequence[Place]) -> None:
             place.put("inputs", 0, f"{why}; please check")
 
 
-def drop_copies(places: Sequence[Place], cases: Sequence[Case]) -> None:
+def drop_copies(places: Sequence[Candidate], cases: Sequence[Case]) -> None:
     """What two places hold alike in every case is taken once.
 
     An expectation that is as clear as the input drives it out, since it would give the answer
@@ -166,7 +166,7 @@ def drop_copies(places: Sequence[Place], cases: Sequence[Case]) -> None:
     """
     chosen = [place for place in places if place.part in {"inputs", "expectations"}]
     values = {
-        place.selector: [resolve(place.selector, case)[0] for case in cases] for place in chosen
+        place.selector: [look_up(place.selector, case)[0] for case in cases] for place in chosen
     }
     for one, other in combinations(chosen, 2):
         if "out" in {one.part, other.part} or (one.part == other.part and one.name != other.name):
@@ -200,4 +200,4 @@ def _is_substantial(value: Json) -> bool:
 
 def found_in(selector: Selector, cases: Sequence[Case]) -> int:
     """In how many cases the selector is found, null or not."""
-    return sum(not resolve(selector, case)[1] for case in cases)
+    return sum(not look_up(selector, case)[1] for case in cases)

@@ -14,7 +14,7 @@ from evalkit.dataset.mapping import (
     SIMULATION_KEY,
     SchemaMapping,
     Selector,
-    resolve,
+    look_up,
 )
 
 Side: TypeAlias = Literal["inputs", "expectations"]
@@ -50,7 +50,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
+class MappingProposal:
     """A mapping with what speaks for each of its lines, and what was left out and why.
 
     Attributes:
@@ -86,7 +86,7 @@ class Proposal:
         expected = {c.selector for c in self.choices if c.side == "expectations" or c.gives_away}
         return [name for name, selector in mapping.inputs.items() if selector in expected]
 
-    def as_written(self, written: SchemaMapping, cases: Sequence[Case]) -> Proposal:
+    def as_written(self, written: SchemaMapping, cases: Sequence[Case]) -> MappingProposal:
         """The proposal as a mapping file overrides it.
 
         What the file maps is mapped as it says, under its names; all else is left out. Reasons
@@ -101,7 +101,7 @@ class Proposal:
             if choice:
                 parted = f"The file says so. Proposed as {CALLED[choice.side]}: "
                 reason = f"{parted if choice.side != side else ''}{choice.reason}"
-            hits = sum(not resolve(selector, case)[1] for case in cases)
+            hits = sum(not look_up(selector, case)[1] for case in cases)
             gives = bool(choice and choice.gives_away)
             line = Choice(side, name, selector, reason, (hits, len(cases)), gives)
             chosen.setdefault(selector, []).append(line)
@@ -111,9 +111,9 @@ class Proposal:
             left = f"The file leaves it out. Proposed as {CALLED[choice.side]}: {choice.reason}"
             out = replace(choice, side=None, reason=left) if choice.side else choice
             kept += own or [out]
-        return Proposal((*(line for lines in chosen.values() for line in lines), *kept))
+        return MappingProposal((*(line for lines in chosen.values() for line in lines), *kept))
 
-    def revised(self, sides: Sequence[Side | None]) -> Proposal:
+    def revised(self, sides: Sequence[Side | None]) -> MappingProposal:
         """The proposal with its choices on other sides.
 
         A choice that changes sides keeps its name, unless a choice there has it already or MLflow
@@ -139,7 +139,7 @@ class Proposal:
             taken.add((side, name))
             moved = f"Changed by hand: {CALLED[side]}, was {CALLED[choice.side]}. {choice.reason}"
             choices.append(replace(choice, side=side, name=name, reason=moved))
-        return Proposal(tuple(choices))
+        return MappingProposal(tuple(choices))
 
 
 def with_good_names(choices: Sequence[Choice]) -> list[Choice]:

@@ -42,7 +42,7 @@ _PRONOUN = re.compile(r"(?:It|They|This|These)\b")
 
 
 @dataclass(frozen=True, slots=True)
-class Remark:
+class SchemaRemark:
     """What the schema says of one name.
 
     Attributes:
@@ -129,9 +129,9 @@ class Reader:
         self, files: Collection[str], fields: Collection[str], nested: Collection[str]
     ) -> None:
         self._files, self._fields, self._nested = files, fields, nested
-        self._remarks: list[Remark] = []
+        self._remarks: list[SchemaRemark] = []
 
-    def read(self, schema: str) -> list[Remark]:
+    def read(self, schema: str) -> list[SchemaRemark]:
         """Everything that the schema says of a name."""
         above: list[_Line] = []
         for line in _lines(schema):
@@ -153,14 +153,14 @@ class Reader:
                 return
             for name in names:
                 key = f"{line.keys}.{name}" if line.keys and name not in self._fields else name
-                self._remarks.append(Remark(key, line.file, rest, line.above, listed=True))
+                self._remarks.append(SchemaRemark(key, line.file, rest, line.above, listed=True))
             line.keys, line.above = key, rest or line.above
             return
         shared = f"{label[0]} {line.above}" if label and not names else line.above
         for name in names:
             line.file, _, key = name.partition(":")
             words = rest if key else self._until_a_field(rest)
-            self._remarks.append(Remark(key, line.file, words, line.above, listed=True))
+            self._remarks.append(SchemaRemark(key, line.file, words, line.above, listed=True))
         if names and names[0].partition(":")[2]:
             return
         self._sentences(line, rest if names else line.text, "" if names else shared)
@@ -270,7 +270,7 @@ class Reader:
                 range(len(group) - 1, -1, -1), group, strict=True
             ):
                 alone = says if not left and not (of_all and len(group) > 1) else ""
-                self._remarks.append(Remark(name, owner, words or alone, context))
+                self._remarks.append(SchemaRemark(name, owner, words or alone, context))
             group = []
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from evalkit.context import Workspace
 from evalkit.core.masking import mask_counted
-from evalkit.dataset.cases import read_cases
+from evalkit.dataset.cases import load_cases
 from evalkit.dataset.diff import SyncPlan, compare_records
 from evalkit.dataset.mapping import (
     SIDES,
@@ -195,7 +195,7 @@ def _records(
     folder = files.cases_dir  # a folder that is not there is why nothing could be mapped
     mapping = _mapping(workspace, path, say, named=bool(named))
     notes, mapped = list(files.notes), []
-    for case in read_cases(folder, only=mapping.files):
+    for case in load_cases(folder, only=mapping.files):
         notes += case.notes
         mapped.append(apply_mapping(mapping, case))
     for note in notes:

@@ -10,7 +10,7 @@ from typing import Any
 import marimo as mo
 
 from evalkit.dataset.mapping import Mapped
-from evalkit.dataset.proposal import Choice, Proposal, Side
+from evalkit.dataset.proposal import Choice, MappingProposal, Side
 from evalkit.drafting import MappingDraft, Origin, Standing
 from evalkit.errors import InputError
 from evalkit.host.casefiles import beside
@@ -59,7 +59,7 @@ def picked_origin(picker: Any) -> Origin:
     return "proposal" if picker is None or picker.value != "file" else "file"
 
 
-def editor(host: Host[Any], start: Proposal) -> Any:
+def editor(host: Host[Any], start: MappingProposal) -> Any:
     """A dropdown for each field, with what speaks for it; None where nobody could choose.
 
     Args:
@@ -87,7 +87,7 @@ def editor(host: Host[Any], start: Proposal) -> Any:
     return page.group(table, **controls)
 
 
-def sides(editor: Any, start: Proposal) -> list[Side | None]:
+def sides(editor: Any, start: MappingProposal) -> list[Side | None]:
     """Where each choice goes, in their order: as the dropdowns say, else as it started.
 
     Args:
@@ -101,7 +101,7 @@ def sides(editor: Any, start: Proposal) -> list[Side | None]:
     ]
 
 
-def unselectable(start: Proposal) -> Any:
+def unselectable(start: MappingProposal) -> Any:
     """What nothing can be chosen of, and why; None where there is nothing."""
     rows = [
         {"What": choice.name, "Why it cannot be chosen": choice.reason}
@@ -163,7 +163,7 @@ def gap_table(mapped: Sequence[Mapped]) -> Any:
     return page.table(rows, page_size=10, label=title, wrapped_columns=[*rows[0]])
 
 
-def advice(revised: Proposal, draft: MappingDraft) -> Any:
+def advice(revised: MappingProposal, draft: MappingDraft) -> Any:
     """What speaks against the mapping as it is now; None where nothing does."""
     mapping = revised.mapping
     names = ", ".join(f"**{page.quoted(name)}**" for name in draft.exposed(mapping))

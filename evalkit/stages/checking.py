@@ -8,7 +8,7 @@ from evalkit.adapters.files.run import list_runs
 from evalkit.config_files import ProjectFiles
 from evalkit.context import Workspace
 from evalkit.core.tracking import experiment_problems, without_password
-from evalkit.dataset.cases import read_cases
+from evalkit.dataset.cases import load_cases
 from evalkit.dataset.mapping_file import find_mapping
 from evalkit.errors import EvalkitError, InputError, Problem
 from evalkit.feedback.review_file import parse_review, review_text
@@ -83,7 +83,7 @@ def _count_cases(
         folder = files.cases_dir
         places["cases"] = str(folder)
         notes += files.notes
-        for case in read_cases(folder):
+        for case in load_cases(folder):
             count += 1
             notes += case.notes
     except InputError as error:

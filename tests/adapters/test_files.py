@@ -6,7 +6,7 @@ import pytest
 
 from evalkit.adapters.files.run import find_run, list_runs, load_run
 from evalkit.config_files import load_project
-from evalkit.dataset.cases import case_ids, read_case, read_cases
+from evalkit.dataset.cases import case_ids, load_cases, read_case
 from evalkit.errors import InputError, LogRefused
 from evalkit.files import is_on_volume, read_text, write_text
 
@@ -73,7 +73,7 @@ def test_all_broken_files_of_all_cases_are_told_at_once(folder):
     (folder / "cases/b").mkdir()
     (folder / "cases/b/input.yaml").write_bytes(b"ok: 1\nprompt: \xff\n")
     with pytest.raises(InputError) as caught:
-        list(read_cases(folder / "cases"))
+        list(load_cases(folder / "cases"))
     assert [(p.file.rsplit("/", 1)[1], p.line) for p in caught.value.problems] == [
         ("bad.json", 1),
         ("input.yaml", 2),

@@ -18,7 +18,7 @@ from evalkit.dataset.ask_model import (
     read_answer,
 )
 from evalkit.dataset.infer import propose_by_rules
-from evalkit.dataset.proposal import Proposal
+from evalkit.dataset.proposal import MappingProposal
 from evalkit.errors import ModelError
 
 SCHEMA = "input.yaml: `ask`. gold.yaml: `reply`, the expected reply."
@@ -41,7 +41,9 @@ def _answer(**sides: list[dict[str, Any]]) -> str:
     return json.dumps({"inputs": [], "expectations": [], "left_out": [], **sides})
 
 
-def _checked(cases: list[Any] = CASES, rules: Proposal = RULES, **sides: Any) -> Proposal:
+def _checked(
+    cases: list[Any] = CASES, rules: MappingProposal = RULES, **sides: Any
+) -> MappingProposal:
     return read_answer(_answer(**sides), cases, rules)
 
 
@@ -215,7 +217,7 @@ def test_an_answer_in_another_form_is_a_model_error(text: str) -> None:
 
 def _asked(
     server: MessagesServer, cases: list[Any] = CASES, waits: list[float] | None = None
-) -> Proposal:
+) -> MappingProposal:
     environment = {"ANTHROPIC_API_KEY": "sk-ant-made-up", "ANTHROPIC_BASE_URL": server.url}
     sleep = (waits if waits is not None else []).append
     return ask_claude(SCHEMA, cases, "{ask}", RULES, environment, "claude-test", sleep=sleep)

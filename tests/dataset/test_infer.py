@@ -13,14 +13,14 @@ from evalkit.dataset.cases import Case
 from evalkit.dataset.infer import propose_by_rules
 from evalkit.dataset.mapping import apply_mapping, check_mapped
 from evalkit.dataset.places import MAX_FIELDS
-from evalkit.dataset.proposal import Choice, Proposal
+from evalkit.dataset.proposal import Choice, MappingProposal
 
 
-def _keys(proposal: Proposal, side: str | None) -> set[str]:
+def _keys(proposal: MappingProposal, side: str | None) -> set[str]:
     return {choice.key for choice in proposal.choices if choice.side == side}
 
 
-def _line(proposal: Proposal, key: str) -> Choice:
+def _line(proposal: MappingProposal, key: str) -> Choice:
     return next(choice for choice in proposal.choices if choice.key == key)
 
 

@@ -16,10 +16,10 @@ from evalkit.dataset.mapping import (
     Selector,
     apply_mapping,
     check_mapped,
+    look_up,
     mapping_text,
     parse_mapping,
     parse_selector,
-    resolve,
 )
 from evalkit.errors import InputError
 
@@ -130,7 +130,7 @@ CASE = case_of(
     ],
 )
 def test_a_selector_finds(selector: str, value: object) -> None:
-    assert resolve(parse_selector(selector), CASE) == (value, "")
+    assert look_up(parse_selector(selector), CASE) == (value, "")
 
 
 @pytest.mark.parametrize(
@@ -149,19 +149,19 @@ def test_a_selector_finds(selector: str, value: object) -> None:
     ],
 )
 def test_a_selector_that_finds_nothing_says_why(selector: str, why: str) -> None:
-    value, said = resolve(parse_selector(selector), CASE)
+    value, said = look_up(parse_selector(selector), CASE)
     assert value is None
     assert re.search(why, said)
 
 
 def test_a_file_whose_name_looks_like_a_pattern_is_itself() -> None:
     case = Case("x", ("a*.md", "ab.md"), texts={"a*.md": "star", "ab.md": "other"})
-    assert resolve(Selector("a*.md", "__file__"), case) == ("star", "")
+    assert look_up(Selector("a*.md", "__file__"), case) == ("star", "")
 
 
 def test_the_whole_text_of_a_document_is_preferred_to_its_content() -> None:
     case = Case("x", ("a.json",), documents={"a.json": [1]}, texts={"a.json": "[1]"})
-    assert resolve(Selector("a.json", "__file__"), case) == ("[1]", "")
+    assert look_up(Selector("a.json", "__file__"), case) == ("[1]", "")
 
 
 QUESTION = Selector("input.yaml", "question")

@@ -4,7 +4,7 @@ import pytest
 from cases import cases_of
 
 from evalkit.dataset.mapping import parse_mapping, parse_selector
-from evalkit.dataset.proposal import Choice, Proposal, differences
+from evalkit.dataset.proposal import Choice, MappingProposal, differences
 
 CASES = cases_of(
     {"input.yaml": {"prompt": "p1", "goal": "g1", "note": "n1"}, "gold.yaml": {"prompt": "q1"}},
@@ -17,7 +17,7 @@ def choice(side, selector, name="", **more):
     return Choice(side, name or found.path, found, f"Because of {selector}.", (2, 2), **more)
 
 
-PROPOSAL = Proposal(
+PROPOSAL = MappingProposal(
     (
         choice("inputs", "input.yaml:prompt"),
         choice("expectations", "gold.yaml:prompt"),
@@ -104,7 +104,7 @@ def test_an_input_is_not_called_what_mlflow_keeps_for_itself():
 
 
 def test_inputs_of_a_simulated_conversation_keep_their_name():
-    simulated = Proposal(
+    simulated = MappingProposal(
         (choice("inputs", "input.yaml:goal"), choice(None, "input.yaml:prompt", "persona"))
     )
     proposal = simulated.revised(["inputs", "inputs"])
