@@ -10,14 +10,14 @@ with app.setup:
 
     from evalkit.agent.session import ANALYSIS_FILE, VALIDATION_FILE
     from evalkit.arguments import param
-    from evalkit.cli import render
+    from evalkit.cli import narrator
     from evalkit.host import agent_live, agent_page, agent_settings, traffic
     from evalkit.host import suite_views as suite
     from evalkit.params import AgentParams
     from evalkit.traces import experiment
     from evalkit.ui import page
+    from evalkit.ui.controls import is_open, tabs
     from evalkit.ui.notebook import Host
-    from evalkit.ui.page import is_open, tabs
 
     @dataclass(frozen=True)
     class Params(AgentParams):
@@ -295,7 +295,7 @@ def score(judged, row_table):
 @app.cell
 def ending(built, chosen, host):
     report = host.outcome(built)
-    host.finish(chosen, report, render.agent)
+    host.finish(chosen, report, narrator.told_agent)
     return (report,)
 
 

@@ -197,7 +197,7 @@ def _demo(asked: params.DemoParams, terminal: Terminal) -> Report:
 
 
 def _agent(asked: params.TalkParams, terminal: Terminal) -> Report:
-    from evalkit.cli import render
+    from evalkit.cli import narrator
 
     if asked.autonomous and asked.interactive:
         problem = Problem("autonomous and interactive at once", field="-i", fix="choose -a or -i")
@@ -209,11 +209,11 @@ def _agent(asked: params.TalkParams, terminal: Terminal) -> Report:
     from evalkit.agent.run import build
 
     try:
-        report = build(asked.request(), render.Narrator(terminal))
+        report = build(asked.request(), narrator.Narrator(terminal))
     except Unfinished as error:
-        render.agent(terminal, error.report)
+        narrator.told_agent(terminal, error.report)
         raise
-    render.agent(terminal, report)
+    narrator.told_agent(terminal, report)
     return report
 
 

@@ -1,4 +1,4 @@
-"""Each stage's report as a person reads it in the terminal, the agent's work, and what is next."""
+"""Each stage's report as a person reads it in the terminal, and what is next."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from evalkit.arguments import as_flags
+from evalkit.cli.narrator import told_agent
 from evalkit.context import typed
 from evalkit.core.executions import told
 from evalkit.core.tracking import is_workspace, without_password
@@ -14,7 +15,6 @@ from evalkit.errors import Problem
 from evalkit.ui.terminal import Report, Terminal
 
 if TYPE_CHECKING:
-    from evalkit.agent.work import Event
     from evalkit.params import AllParams
 
 MOST_NAMES = 3
@@ -249,74 +249,6 @@ def _rows(terminal: Terminal, rows: Sequence[Report], *left_out: str) -> None:
         terminal.table(heads, [[each[name] for name in names] for each in rows])
 
 
-_STATUSES = {"done": "✓", "blocked": "✗", "in progress": "…", "pending": " "}
-
-
-class Narrator:
-    """Says what the agent does, as it does it; watches by being called."""
-
-    def __init__(self, terminal: Terminal) -> None:
-        self._terminal = terminal
-
-    def __call__(self, event: Event) -> None:
-        """Say one event."""
-        match event.kind:
-            case "session":
-                self._terminal.title(f"session {event.session}: {event.text}")
-            case "words":
-                self._terminal.say(_indented(event.text))
-            case "tool":
-                self._terminal.say(f"  {event.text}")
-            case "result":
-                self._terminal.aside(f"    {event.text}")
-            case "end":
-                self._terminal.aside(f"  {event.text}{_spending(event)}")
-            case "task":
-                self._terminal.say(event.text)
-            case "delta":
-                pass  # the words come whole, too
-            case _:
-                self._terminal.aside(event.text)
-
-
-def agent(terminal: Terminal, report: Report) -> None:
-    """What stands at the end, or as far as it came; people's verdicts first."""
-    if text := report["validation"].get("text"):
-        terminal.title("the suite, held against people and answers")
-        terminal.say(text)
-    terminal.title(f"session {report['session_id']} ({report['model']})")
-    for task in report["tasks"]:
-        terminal.say(f"  {_STATUSES[task['status']]} {task['title']}")
-        if task["evidence"]:
-            terminal.aside(f"      {'; '.join(task['evidence'])}")
-        if task["failure"]:
-            terminal.note(f"     {' '.join(task['failure'].split())[:300]}")
-    usage = report["usage"]
-    cost = "unknown" if usage["cost_usd"] is None else f"{usage['cost_usd']:.2f} USD"
-    terminal.say(f"spent        {usage['turns']} calls, {usage['tokens']:,} tokens, {cost}")
-    terminal.say(f"confinement  {report['confinement']}")
-    for note in report["annotations"]:
-        terminal.say(f"noted        {note['kind']} {note['name']} on {note['trace_id']}")
-    for issue in report.get("kept", {}).get("issues", ()):
-        terminal.say(f"issue        {issue['name']} ({len(issue['trace_ids'])} traces)")
-    if kept := report.get("kept", {}).get("mlflow_run_id"):
-        terminal.say(f"MLflow       run {kept} in {report['kept']['experiment']}")
-    if report["verified"]:
-        where = ["--tracking-uri", report["tracking_uri"]]
-        again = f"{typed('python')} {shlex.join([report['artifacts']['run_eval'], *where])}"
-        terminal.done(f"the suite is verified; run it again with: {again}")
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.splitlines())
-
-
-def _spending(event: Event) -> str:
-    if event.spent is None or not event.spent.tokens:
-        return ""
-    return f" ({event.spent.tokens:,} tokens, {event.spent.usd:.2f} USD so far)"
-
-
 def summary(terminal: Terminal, report: Report, tracking_uri: str, asked: AllParams) -> None:
     """What all stages did together, where to look, and what to do next about the same run."""
     options = shlex.join(
@@ -363,5 +295,5 @@ _RENDERERS: dict[str, Callable[[Terminal, Report], None]] = {
     "log-results": logged,
     "push-feedback": pushed,
     "pull-feedback": pulled,
-    "agent": agent,
+    "agent": told_agent,
 }

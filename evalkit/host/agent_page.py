@@ -15,7 +15,7 @@ from evalkit.agent.request import Request
 from evalkit.agent.run import aim, build
 from evalkit.agent.session import ANALYSIS_FILE, KEPT_FILE, SessionDirectory
 from evalkit.agent.work import Event
-from evalkit.cli import render
+from evalkit.cli import narrator
 from evalkit.context import typed
 from evalkit.core.content import list_of, mapping_of
 from evalkit.core.tracking import without_password
@@ -137,9 +137,9 @@ def commission(host: Host[Any], request: Request, progress: Progress, say: Say) 
     if host.person:
         return build(request, follow)
     try:
-        return build(request, render.Narrator(host.terminal))
+        return build(request, narrator.Narrator(host.terminal))
     except Unfinished as error:
-        render.agent(host.terminal, error.report)
+        narrator.told_agent(host.terminal, error.report)
         raise
 
 

@@ -15,6 +15,7 @@ from evalkit.drafting import MappingDraft, Origin, Standing
 from evalkit.errors import InputError
 from evalkit.host.casefiles import beside
 from evalkit.ui import page
+from evalkit.ui.controls import group
 from evalkit.ui.notebook import Host
 
 SIDES: dict[str, Side | None] = {
@@ -84,7 +85,7 @@ def editor(host: Host[Any], start: MappingProposal) -> Any:
         f"<colgroup>{columns}<col></colgroup><thead><tr>{head}</tr></thead>"
         f"<tbody>{body}</tbody></table>"
     )
-    return page.group(table, **controls)
+    return group(table, **controls)
 
 
 def sides(editor: Any, start: MappingProposal) -> list[Side | None]:

@@ -2,42 +2,31 @@
 
 from __future__ import annotations
 
-import html
 import os
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
-from urllib.parse import urlencode
 
 import marimo as mo
 
 from evalkit import arguments
-from evalkit.arguments import Origin, Parameter, Parser, Resolved, parameters
+from evalkit.arguments import Origin, Parser, Resolved, parameters
 from evalkit.config_files import USUAL_CONFIG, configs_in
 from evalkit.core.tracking import without_password
 from evalkit.demo.sample import record_sample, sample_mapping, sample_project
 from evalkit.errors import EvalkitError, InputError, Problem
 from evalkit.params import ProjectParams
-from evalkit.ui import START, Notebook, folder, page, present
+from evalkit.ui import folder, page, present
+from evalkit.ui.controls import form, onward, stages
 from evalkit.ui.place import Place, end_with_error, end_with_report, find_place, widget_values
 from evalkit.ui.terminal import Report, Terminal
 from evalkit.ui.work import Say, Work
 
 P = TypeVar("P", bound=ProjectParams)
 T = TypeVar("T")
-
-GRID = (
-    "display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr)); "
-    "gap: 1rem 1.5rem; overflow-wrap: anywhere"
-)
-INNER = f"{GRID}; padding: 0 1rem 1rem"
-WHOLE = "grid-column: 1 / -1"
-PILL = "padding: 0.15rem 0.85rem; border-radius: 999px; font-size: 0.85rem; text-decoration: none"
-MARKED = "background: var(--grass-9, #46a758); color: white; font-weight: 600"
-QUIET = f"background: var(--slate-3, #eee); {page.MUTED}"
 
 
 class Host(Generic[P]):
@@ -65,13 +54,9 @@ class Host(Generic[P]):
 
     @classmethod
     def open(cls, spec: type[P], notebook: str) -> Host[P]:
-        """Find out where the notebook runs and with which parameters.
+        """Find out where the notebook runs (its name without ``.py``) and with which parameters.
 
-        Wrong values end the notebook as any other error does.
-
-        Args:
-            spec: The notebook's parameters, a frozen dataclass.
-            notebook: Its name, without ``.py``.
+        Wrong values end it as any other error does.
         """
         place = find_place(notebook)
         try:
@@ -110,15 +95,11 @@ class Host(Generic[P]):
                 f"{other} For your own evaluation, put the path of its `eval.yaml` into the "
                 "settings below."
             )
-        return page.stack(_stages(self.notebook, linked="file" in self.place.query), told)
+        return page.stack(stages(self.notebook, linked="file" in self.place.query), told)
 
     def form(self, submit: str) -> Any:
-        """The form over the parameters; None where nobody could fill it in.
-
-        Args:
-            submit: What its button says.
-        """
-        return _form(self.start.values, submit) if self.person else None
+        """The form over the parameters, its button labelled; None where nobody could fill it in."""
+        return form(self.start.values, submit) if self.person else None
 
     def settings(self, form: Any) -> P:
         """The parameters to go on with: as submitted, else as found.
@@ -133,7 +114,7 @@ class Host(Generic[P]):
                 self.halt(f"The address of this page filled in {filled}. Check it, then go on.")
             return self._with_sample(self.start.values)
         with self.step():
-            return self._with_sample(arguments.from_form(self.start.values, submitted))
+            return self._with_sample(arguments.fromform(self.start.values, submitted))
 
     @contextmanager
     def step(self, title: str = "") -> Iterator[None]:
@@ -163,26 +144,14 @@ class Host(Generic[P]):
         return lambda value: mo.query_params().set(name, str(value))
 
     def halt(self, message: str, fix: str = "") -> NoReturn:
-        """End here: the page says why and waits, elsewhere it is an input error.
-
-        Args:
-            message: Markdown by the notebook's author.
-            fix: What to do next.
-        """
+        """End here: the page says why (in Markdown) and waits, elsewhere it is an input error."""
         if self.person:
             mo.stop(True, page.callout(f"{message} {fix}".strip()))
         error = InputError(Problem(message, fix=fix))
         end_with_error(error, self.place, self.terminal, strict=False)
 
     def sample_traffic(self, settings: P, say: Say) -> str | None:
-        """The experiment with the traces of the demo's agent, if the demo is shown.
-
-        For pages that show what MLflow holds.
-
-        Args:
-            settings: The parameters to go on with.
-            say: Told the progress, a line at a time.
-        """
+        """The experiment with the traces of the demo's agent, recorded now if the demo is shown."""
         if self.sample is None or not self.is_sample(settings):
             return None
         return record_sample(self.sample, say)
@@ -230,12 +199,7 @@ class Host(Generic[P]):
         return current
 
     def outcome(self, current: Callable[[], Work[T]], hint: str = "") -> T:
-        """What the stage returned; until it has, the page ends here.
-
-        Args:
-            current: What :meth:`work` returned.
-            hint: Markdown to show until then.
-        """
+        """What the stage of :meth:`work` returned; until it has, the page ends here with a hint."""
         work = current()
         if work.look("outcome") != "done":
             mo.stop(True, mo.md(f"*{hint}*") if hint else None)
@@ -293,34 +257,12 @@ class Host(Generic[P]):
             return None
         start = self.start
         known = start.origins["config"] != "link" and settings.config == start.values.config
-        link = html.escape(_address(after, "" if known else settings.config))
-        return mo.Html(
-            f'<div><a href="{link}" style="{PILL}; {MARKED}">Next: {after.title} →</a>'
-            f'<span style="{page.MUTED}; font-size: 0.875rem; margin-left: 0.75rem">{after.about}'
-            "</span></div>"
-        )
+        return onward(after, "" if known else settings.config)
 
     def _command(self, settings: P) -> str:
         told = replace(settings, tracking_uri=without_password(settings.tracking_uri or "") or None)
         script = folder() / f"{self.notebook}.py"
         return shlex.join(["python", str(script), *arguments.as_flags(told)])
-
-
-def _stages(current: str, *, linked: bool) -> Any:
-    """The start and the stages in their order, this one marked, the others links if they can be."""
-    pills = []
-    for each in [START, *present()] if linked else present():
-        here = each.name == current
-        look = f'style="{PILL}; {MARKED if here else QUIET}">{each.title}'
-        plain = here or not linked
-        pills.append(f"<span {look}</span>" if plain else f'<a href="{_address(each)}" {look}</a>')
-    return mo.Html(
-        f'<nav style="display: flex; flex-wrap: wrap; gap: 0.5rem">{"".join(pills)}</nav>'
-    )
-
-
-def _address(each: Notebook, config: str = "") -> str:
-    return "?" + urlencode({"file": each.file, **({"config": config} if config else {})})
 
 
 def _wants_sample(start: Resolved[Any]) -> bool:
@@ -354,48 +296,3 @@ def _find_parameters(spec: type[P], notebook: str, place: Place) -> Resolved[P]:
         },
     }
     return arguments.resolve(spec, said)
-
-
-def _form(start: ProjectParams, submit: str) -> Any:
-    """A form that shows the parameters a person may change, as ``settings``, and "Look again".
-
-    marimo passes over a form that is submitted unchanged, but the files and MLflow may have
-    changed behind it: hence a button of its own.
-
-    Args:
-        start: The parameters it is filled with.
-        submit: What its button says.
-    """
-    shown = [each for each in parameters(type(start)) if each.shown != "never"]
-    controls = {each.name: _control(each, getattr(start, each.name)) for each in shown}
-    fields = _grid(each for each in shown if each.shown == "form")
-    if more := [each for each in shown if each.shown == "more"]:
-        fields += f"\n\n/// details | More settings\n\n{_grid(more, INNER)}\n\n///"
-    settings = mo.md(fields).batch(**controls).form(submit_button_label=submit, bordered=True)
-    again = mo.ui.run_button(label="Look again", kind="neutral")
-    look = '<div style="display: grid; gap: 0.75rem">{settings}{again}</div>'
-    return page.group(look, settings=settings, again=again)
-
-
-def _grid(fields: Iterable[Parameter], style: str = GRID) -> str:
-    cells = "".join(
-        f'<div style="{WHOLE if _is_wide(each) else ""}">{{{each.name}}}</div>' for each in fields
-    )
-    return f'<div style="{style}">{cells}</div>'
-
-
-def _is_wide(each: Parameter) -> bool:
-    return each.name == "config" or each.kind is bool
-
-
-def _control(each: Parameter, value: Any) -> Any:
-    label = f"**{each.label}** <small>{each.about}</small>"
-    if each.kind is bool:
-        return mo.ui.checkbox(value=value, label=label)
-    if each.choices:
-        return mo.ui.dropdown(
-            each.choices, value=value, label=label, allow_select_none=False, full_width=True
-        )
-    if each.kind in {int, float}:
-        return mo.ui.number(value=value, label=label, full_width=True)
-    return mo.ui.text(value=str(value or ""), label=label, full_width=True)

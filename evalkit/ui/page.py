@@ -180,12 +180,7 @@ def comparison(fields: Iterable[tuple[str, Json, Json]], title: str = "") -> Any
 
 
 def record(fields: Mapping[str, Json], title: str = "") -> Any:
-    """Fields and their values below each other, in full.
-
-    Args:
-        fields: Value by name.
-        title: What they are the fields of.
-    """
+    """Fields and their values below each other, in full, under a title."""
     return _sheet(title, ("", ""), [(name, as_text(value)) for name, value in fields.items()])
 
 
@@ -216,23 +211,6 @@ def in_mlflow(url: str | None, tracking: Tracking) -> Any:
     return folded("See it in MLflow's own pages", [command])
 
 
-def group(template: str, **controls: Any) -> Any:
-    """Controls as one, whose value is theirs by name; without ``on_change`` of their own.
-
-    marimo sends a change twice, as the control's and as the group's. It runs what depends on the
-    group for either, and keeps the later alone of two changes to a group that arrive together.
-    Here the group's counts, which always says everything.
-
-    Args:
-        template: HTML with each control's name in braces.
-        **controls: marimo's elements.
-    """
-    found = mo.Html(template).batch(**controls)
-    for control in found.elements.values():
-        control._lens = None  # noqa: SLF001  # there is no public way
-    return found
-
-
 def stack(*parts: Any) -> Any:
     """Parts below each other; those that are None are left out."""
     kept = [part for part in parts if part is not None]
@@ -249,20 +227,6 @@ def folded(title: str, lines: Sequence[str]) -> Any:
     if not is_live():
         return mo.md(f"{title}:\n\n```text\n{text}\n```")
     return mo.accordion({title: mo.plain_text(text)})
-
-
-def tabs(*names: str) -> Any:
-    """A bar to choose a view with, the first one open; None where nobody could choose.
-
-    The views themselves are shown in other cells, by :func:`is_open`, so that what is selected in
-    one of them stays selected, and what is not looked at is not made.
-    """
-    return mo.ui.tabs(dict.fromkeys(names, "")) if is_live() else None
-
-
-def is_open(bar: Any, name: str) -> bool:
-    """Whether a view is to be shown: that which was chosen of :func:`tabs`, else every one."""
-    return bar is None or bar.value == name
 
 
 class Column:

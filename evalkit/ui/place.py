@@ -46,11 +46,6 @@ class Place:
         """Whether somebody is there to read, choose and press."""
         return self.kind == "browser"
 
-    @property
-    def in_gallery(self) -> bool:
-        """Whether the other notebooks are one link away."""
-        return "file" in self.query
-
 
 def find_place(notebook: str) -> Place:
     """Where the notebook of that name (without ``.py``) runs.
