@@ -157,7 +157,7 @@ def pressing(chosen, host, picker):
     with host.step("Looking for a model"):
         terms = agent_settings.terms_of(request, is_sample=host.is_sample(chosen))
     go = host.button("Let the agent work")
-    page.stack(page.record(agent_settings.told(request, terms)), go)
+    page.stack(page.record(agent_settings.in_words(request, terms)), go)
     return go, picked, request, terms
 
 
@@ -201,7 +201,7 @@ def _():
 
 @app.cell
 def suite_reading(host, session):
-    files = agent_page.suite_files(host, session)
+    files = agent_page.files_of(host, session)
     found = session.read_json(VALIDATION_FILE)
     analysis = session.read_json(ANALYSIS_FILE)
     return analysis, files, found
@@ -212,9 +212,9 @@ def aspects(files, found, session, watch):
     case_rows = suite.cases_of(files)
     aspect = tabs("Scorers", "Faults noticed", "Cases", "Findings", "Limits", "Code")
     page.stack(
-        suite.standing(found),
-        suite.missed(found, watch, case_rows),
-        agent_page.whereabouts(session, watch),
+        suite.verification(found),
+        suite.passed_wrongly(found, watch, case_rows),
+        agent_page.where_it_is(session, watch),
         aspect,
     )
     return aspect, case_rows
@@ -247,7 +247,7 @@ def suite_detail(case_rows, findings, picked_case, picked_finding, watch):
             suite.cited(each.get("evidence") or [], watch, case_rows)
             for each in page.chosen(picked_finding, findings)
         ),
-        *(suite.case_view(each, watch) for each in page.chosen(picked_case, case_rows)),
+        *(suite.row_view(each, watch) for each in page.chosen(picked_case, case_rows)),
     )
     return
 

@@ -96,7 +96,7 @@ def _check(asked: params.ProjectParams, terminal: Terminal) -> Report:
     from evalkit.cli import render
 
     report = stages.check(asked.config, tracking_uri=asked.tracking_uri, runs_dir=asked.runs_dir)
-    render.check(terminal, report)
+    render.checked(terminal, report)
     return report
 
 

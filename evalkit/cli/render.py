@@ -38,7 +38,7 @@ def teller(terminal: Terminal) -> Callable[[str, Report | None], None]:
     return tell
 
 
-def check(terminal: Terminal, report: Report) -> None:
+def checked(terminal: Terminal, report: Report) -> None:
     """What there is, and everything that is wrong."""
     where, places = report.get("tracking_uri") or "-", report.get("places", {})
     facts = {
@@ -289,7 +289,7 @@ def _ui(store: str) -> str:
 
 
 _RENDERERS: dict[str, Callable[[Terminal, Report], None]] = {
-    "check": check,
+    "check": checked,
     "map": mapping,
     "sync-dataset": sync,
     "log-results": logged,

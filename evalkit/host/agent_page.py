@@ -155,7 +155,7 @@ def session_of(host: Host[Any], request: Request, name: str) -> SessionDirectory
     return found
 
 
-def suite_files(host: Host[Any], session: SessionDirectory) -> dict[str, bytes]:
+def files_of(host: Host[Any], session: SessionDirectory) -> dict[str, bytes]:
     """What lies in ``evaluation/``; the page ends here where there are no scorers yet."""
     folder = session.folder
     names = [name for name in folder.names("evaluation/") if name.count("/") == 1]
@@ -194,7 +194,7 @@ def judge(
         raise Unfinished(Problem(loaded, SCORERS_FILE).message, {})
     scores = [[*chain.from_iterable(said.values())] for said in loaded.scores]
     judged = list(zip(found.rows, scores, strict=True))
-    return sorted(judged, key=lambda each: not failures(each[1]))
+    return sorted(judged, key=lambda each: not failing_scorers(each[1]))
 
 
 def judged_table(judged: Sequence[Judged] | None) -> Any:
@@ -206,7 +206,7 @@ def judged_table(judged: Sequence[Judged] | None) -> Any:
             "Asked": short(dict(row.inputs)),
             "Answered": short(row.outputs),
             "People": {"accepted": "accepted", "rejected": "rejected"}.get(row.verdict, ""),
-            "Verdict": "failed" if (failed := failures(scores)) else "passed",
+            "Verdict": "failed" if (failed := failing_scorers(scores)) else "passed",
             "Fails at": ", ".join(failed),
         }
         for row, scores in judged
@@ -224,7 +224,7 @@ def judged_table(judged: Sequence[Judged] | None) -> Any:
 
 def judged_view(judged: Judged) -> Any:
     """What every scorer says of one row, and why; those that fail it first."""
-    failed = failures(judged[1])
+    failed = failing_scorers(judged[1])
     return page.record(
         {
             each.scorer: f"{_word(each)}: {each.error or each.rationale}".rstrip(": ")
@@ -233,7 +233,7 @@ def judged_view(judged: Judged) -> Any:
     )
 
 
-def failures(scores: Iterable[Score]) -> list[str]:
+def failing_scorers(scores: Iterable[Score]) -> list[str]:
     """The scorers that fail an answer, or fail at it."""
     return [each.scorer for each in scores if each.error or passes(each.value) is False]
 
@@ -251,7 +251,7 @@ def state_view(session: SessionDirectory) -> Any:
     )
 
 
-def whereabouts(session: SessionDirectory, watch: Watch) -> Any:
+def where_it_is(session: SessionDirectory, watch: Watch) -> Any:
     """Where the suite lies, how it is run by hand, and the MLflow run that keeps it."""
     kept = mapping_of(session.read_json(KEPT_FILE).get("kept"))
     run, location_ = str(kept.get("mlflow_run_id") or ""), session.folder.location

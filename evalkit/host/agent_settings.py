@@ -93,7 +93,7 @@ def sandbox_of(request: Request) -> Sandbox:
     )
 
 
-def told(request: Request, terms: Terms) -> dict[str, str]:
+def in_words(request: Request, terms: Terms) -> dict[str, str]:
     """What the agent is about to do, and by what means, by what a person asks first."""
     rules = "rules, no model, no cost" if terms.model == OFFLINE else "it reads and writes for you"
     return {

@@ -55,7 +55,7 @@ def cases_of(files: Mapping[str, bytes]) -> list[dict[str, Json]]:
     return found
 
 
-def standing(validation: Validation) -> Any:
+def verification(validation: Validation) -> Any:
     """Whether the suite holds, what people said first; None where nobody has looked yet."""
     if not validation:
         return None
@@ -87,7 +87,9 @@ def standing(validation: Validation) -> Any:
     return page.stack(figures, callout)
 
 
-def missed(validation: Validation, watch: Watch, cases: Sequence[Mapping[str, Json]]) -> Any:
+def passed_wrongly(
+    validation: Validation, watch: Watch, cases: Sequence[Mapping[str, Json]]
+) -> Any:
     """The answers that people rejected and every scorer passes; None where there are none."""
     rejected = mapping_of(mapping_of(validation.get("people")).get("rejected"))
     title = "People rejected this, and every scorer passes it"
@@ -199,7 +201,7 @@ def case_table(cases: Sequence[Mapping[str, Json]]) -> Any:
     )
 
 
-def case_view(case: Mapping[str, Json], watch: Watch) -> Any:
+def row_view(case: Mapping[str, Json], watch: Watch) -> Any:
     """One row in full, with the trace that it was copied from."""
     fields = {name: case[name] for name in ("inputs", "outputs", "expectations") if case.get(name)}
     trace = cited([case.get("source_trace_id")], watch, [case], "Its trace")

@@ -28,7 +28,9 @@ def nothing_yet(host: Host[Any], watch: Watch) -> None:
     """Where there are no traces, the page ends here and says what to do."""
     if len(watch.traces) or not host.person:
         return
-    log = '<a href="?file=log_results.py">Log page</a>' if "file" in host.place.query else "Log page"
+    log = (
+        '<a href="?file=log_results.py">Log page</a>' if "file" in host.place.query else "Log page"
+    )
     host.halt(
         f"The experiment **{page.quoted(watch.experiment)}** holds **no traces** yet. An agent "
         f"writes them when it runs with MLflow's tracing; or log a finished run on the {log}, and "

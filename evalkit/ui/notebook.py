@@ -114,7 +114,7 @@ class Host(Generic[P]):
                 self.halt(f"The address of this page filled in {filled}. Check it, then go on.")
             return self._with_sample(self.start.values)
         with self.step():
-            return self._with_sample(arguments.fromform(self.start.values, submitted))
+            return self._with_sample(arguments.from_form(self.start.values, submitted))
 
     @contextmanager
     def step(self, title: str = "") -> Iterator[None]:
