@@ -6,7 +6,7 @@ import socket
 import pytest
 from workspace_server import CLIENT, PAT, Fault, workspace_server
 
-from evalkit import jobs
+from evalkit.cli import jobs
 from evalkit.errors import DatabricksError, InputError
 from evalkit.store.databricks import ATTEMPTS, LONGEST_WAIT_S, Connection, VolumeFolder
 
