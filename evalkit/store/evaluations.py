@@ -65,6 +65,7 @@ class Evaluations(Datasets, ScorersAndIssues):
             StoreError: MLflow failed, or kept less than was given; doing the same again finishes.
         """
         client, given = self._client, 0
+        in_files = is_workspace(client.uri)  # which the entries name
         for begin in range(0, len(traces), AT_A_TIME):
             copies = [
                 _copy(_masked(trace, self._mask), run_id, experiment_id, said[trace.info.trace_id])
@@ -73,9 +74,12 @@ class Evaluations(Datasets, ScorersAndIssues):
             given += sum(len(entry.assessments) for entry, _ in copies)
             with client.alone(), client.answering("writing the evaluation's traces"):
                 spans = [span for _, found in copies for span in found]
-                client.tracking.log_spans(experiment_id, spans)
+                if not in_files:  # a server infers an entry from spans, which ours replaces
+                    client.tracking.log_spans(experiment_id, spans)
                 for entry, _ in copies:
                     client.tracking.start_trace(entry)
+                if in_files:
+                    client.tracking.log_spans(experiment_id, spans)
         condition = f"metadata.`{SOURCE_RUN}` = {quoted(run_id)}"
         found = search(client, experiment_id, condition)
         kept = sum(len(entry.assessments) for entry in found)
