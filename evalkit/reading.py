@@ -108,7 +108,8 @@ def read_cases(found: RunFiles) -> list[RunCase]:
 
 def frame(found: RunFiles) -> pd.DataFrame:
     """A row a case: what the judges said of it, how it ended and what it consumed."""
-    return pd.DataFrame(map(_case_row, read_cases(found)))
+    columns = list(_case_row(RunCase("", (), Usage(), logged=False)))  # a run may have no case
+    return pd.DataFrame(map(_case_row, read_cases(found)), columns=columns)
 
 
 def _case_row(case: RunCase) -> dict[str, Json]:

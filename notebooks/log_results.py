@@ -28,8 +28,10 @@ with app.setup:
 
 @app.function
 def figure(value, form, nothing="-"):
-    """A figure as people read it; of one that is not known, nothing."""
-    return nothing if value is None or pd.isna(value) else form.format(value)
+    """A figure as people read it, words as they are; of what is not known, nothing."""
+    if value is None or pd.isna(value):
+        return nothing
+    return value if isinstance(value, str) else form.format(value)
 
 
 @app.function

@@ -158,8 +158,9 @@ def record(case_id, draft, host, revised, title):
 
 @app.cell
 def lacking(draft, revised):
-    fields.gap_table(draft.mapped(revised.mapping))
-    return
+    mapped = draft.mapped(revised.mapping)
+    fields.gap_table(mapped)
+    return (mapped,)
 
 
 @app.cell(hide_code=True)

@@ -36,7 +36,7 @@ CALLS = 2
         (("--session", "a/b"), SHOP, "--session", "'a/b' is no session"),
         (("--session", ".."), SHOP, "--session", "'..' is no session"),
         (("--session", "-x"), SHOP, "evalkit agent", "expected one argument"),
-        (("--max-turns", "many"), SHOP, "evalkit agent", "invalid int value"),
+        (("--max-turns", "many"), SHOP, "--max-turns", "many"),
         (("-a", "-i"), SHOP, "-i", "autonomous and interactive at once"),
         (
             ("--mlflow-agent-experiment-id", SHOP),

@@ -148,10 +148,9 @@ def test_as_a_script_it_does_what_the_command_does(script, mapped_project):
 def test_a_program_gets_the_proposal_and_its_gaps(module, mapped_project):
     mapped_project.add_case("delta", "please handle delta")
     found = run(module, **where(mapped_project), force=True)
-    assert dict(found["row"].inputs) == {"prompt": "please handle alpha"}
-    assert [(gap.case_id, gap.field) for gap in found["gaps"]] == [
-        ("delta", "expectations.outcome")
-    ]
+    assert dict(found["row"].record.inputs) == {"prompt": "please handle alpha"}
+    lacking = {case.record.case_id: list(case.lacking) for case in found["mapped"] if case.lacking}
+    assert lacking == {"delta": ["expectations.outcome"]}
     assert found["report"]["inputs"] == {"prompt": "input.yaml:prompt"}
 
 
