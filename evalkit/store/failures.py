@@ -52,6 +52,11 @@ _NO_JSON = re.compile(
 _SPANS = "/v1/traces"
 _IN_JSON = re.compile(r"/api/\d\.\d/mlflow(-artifacts/artifacts$|/)")
 _SENT_FILES = "/mlflow-artifacts/artifacts/"
+_MADE = {  # what names the thing that was made, without which it is somebody else's JSON
+    "/runs/create": b'"run"',
+    "/experiments/create": b'"experiment_id"',
+    "/datasets/create": b'"dataset"',
+}
 
 
 class Refused(StoreError):
@@ -62,8 +67,7 @@ class Refused(StoreError):
     """
 
     def __init__(self, where: str, doing: str, status: int, code: str, message: str) -> None:
-        self.status = status
-        self.code = code
+        self.status, self.code = status, code
         # the SDK of Databricks appends what it is configured with
         own_words = " ".join(message.split()).partition(" Config: host=")[0]
         self.said = said = own_words[:_LONGEST].rstrip(".")
@@ -93,11 +97,9 @@ class Refused(StoreError):
 
 
 def _advice(where: str, status: int, code: str) -> str:
-    known, otherwise = (
-        (_ADVICE_WORKSPACE, _ADVICE_WORKSPACE_ELSE)
-        if is_workspace(where)
-        else (_ADVICE, _ADVICE_SERVER)
-    )
+    known, otherwise = _ADVICE, _ADVICE_SERVER
+    if is_workspace(where):
+        known, otherwise = _ADVICE_WORKSPACE, _ADVICE_WORKSPACE_ELSE
     if status == NOT_FOUND and code:
         return _ADVICE_DELETED
     return otherwise if status >= _SERVER_ERRORS else known.get(status, "")
@@ -279,7 +281,8 @@ def _look_at(answer: Any, **_: Any) -> None:
             "" if to.path == asked.path else f"a redirection to {to.scheme}://{to.netloc}{to.path}"
         )
     elif answer.ok:
-        said = "" if is_file and not answer.content else _oddity(answer, is_json or is_file)
+        made = next((what for end, what in _MADE.items() if asked.path.endswith(end)), b"")
+        said = "" if is_file and not answer.content else _oddity(answer, is_json or is_file, made)
     else:
         return
     if said:
@@ -287,11 +290,11 @@ def _look_at(answer: Any, **_: Any) -> None:
         raise NotMlflow(server, f"{request.method} {asked.path}", answer.status_code, said)
 
 
-def _oddity(answer: Any, is_json: bool) -> str:
+def _oddity(answer: Any, is_json: bool, made: bytes) -> str:
     """What an answer is instead of MLflow's; empty where it may be MLflow's."""
     kind = answer.headers.get("Content-Type", "").partition(";")[0]
     body = answer.content.lstrip()
     fits = body[:1] == b"{" if is_json else kind in {"application/x-protobuf", "application/json"}
-    if fits and kind != "text/html":
+    if fits and kind != "text/html" and made in body:
         return ""
     return f"{kind or 'no content type'}: {plain(answer.text)[:80]!r}" if body else "nothing"
