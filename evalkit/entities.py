@@ -16,6 +16,12 @@ MARKER = "evalkit.key"
 HUMAN_REVIEW = "human_review"
 """Name of the assessment that a reviewer's comment becomes."""
 
+KEY_TAG = "evalkit.key"
+"""Run tag that holds the run's key, by which it is found again."""
+
+QUALITY_CRITERIA_TAG = "mlflow.genaiEvaluate.qualityCriteria"
+"""Run tag from which MLflow's evaluation pages read the bar."""
+
 RUN_TAG = "evalkit.run"
 """Trace tag that holds the key of the run it belongs to."""
 

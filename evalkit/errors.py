@@ -82,7 +82,7 @@ class LogRefused(InputError):
     """A log is empty, another agent's, or holds nothing to make a trace of.
 
     Attributes:
-        receipt: What became of its lines, a :class:`evalkit.core.receipt.Receipt`.
+        receipt: What became of its lines, a :class:`evalkit.receipt.Receipt`.
     """
 
     def __init__(self, *problems: Problem, receipt: Any) -> None:
@@ -105,7 +105,7 @@ class ModelError(EvalkitError):
 
     Attributes:
         usage: Tokens that were paid for all the same, by answers that broke off half-way: a
-            :class:`evalkit.core.usage.Usage`, None where nothing was asked.
+            :class:`evalkit.tokens.Usage`, None where nothing was asked.
         cost_usd: What they cost; None where the price is not known.
     """
 

@@ -17,15 +17,16 @@ from evalkit.adapters.files.log_file import LogFile
 from evalkit.adapters.files.run import RunFiles, list_runs
 from evalkit.context import Workspace
 from evalkit.core import describe
-from evalkit.core.masking import mask_json, mask_text
-from evalkit.core.receipt import Receipt
-from evalkit.core.results import Score, Usage
+from evalkit.core.results import Score
 from evalkit.core.spans import Trace
 from evalkit.core.thresholds import thresholds
 from evalkit.dataset.cases import read_case
 from evalkit.errors import InputError, LogRefused, Problem
 from evalkit.feedback.assessments import masked
 from evalkit.jsonable import Json
+from evalkit.masking import mask_json, mask_text
+from evalkit.receipt import Receipt
+from evalkit.tokens import Consumption
 
 MOST_LABELS = 4
 """Labels that are counted by name before the rest is added up."""
@@ -53,7 +54,7 @@ class RunCase:
 
     case_id: str
     scores: tuple[Score, ...]
-    usage: Usage
+    usage: Consumption
     logged: bool
     failure: str = ""
 
@@ -98,7 +99,7 @@ def read_cases(found: RunFiles) -> list[RunCase]:
         RunCase(
             case,
             tuple(scores.get(case, ())),
-            run.case_usage.get(case, Usage()),
+            run.case_usage.get(case, Consumption()),
             None in logged or case in logged,
             run.failed.get(case, ""),
         )
@@ -108,7 +109,9 @@ def read_cases(found: RunFiles) -> list[RunCase]:
 
 def frame(found: RunFiles) -> pd.DataFrame:
     """A row a case: what the judges said of it, how it ended and what it consumed."""
-    columns = list(_case_row(RunCase("", (), Usage(), logged=False)))  # a run may have no case
+    columns = list(
+        _case_row(RunCase("", (), Consumption(), logged=False))
+    )  # a run may have no case
     return pd.DataFrame(map(_case_row, read_cases(found)), columns=columns)
 
 

@@ -100,12 +100,12 @@ TOO_LONG = """\
 flows/log_results.py
 """
 TOO_SHORT = """\
-core/content.py core/executions.py core/figures.py core/price.py core/score_values.py host/case.py
+core/executions.py core/figures.py core/score_values.py host/case.py
 host/glance.py host/picking.py stages/runs.py stages/speaking.py traces/case_selection.py
 truncation.py
 """
 TWO_HOMES = """\
-Plan Remark Score Session Turn Usage Watch Work beside compare conversation figure in_order
+Plan Remark Score Session Turn Watch Work beside compare conversation figure in_order
 kind_of leaves marked passes present quoted run_ids table texts
 """
 """Modules and names that are still to be put in order: lists that only get shorter."""

@@ -10,10 +10,10 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from evalkit.core.receipt import Receipt
 from evalkit.core.spans import Span, Trace
 from evalkit.entities import MARKER, Assessment, Record
 from evalkit.jsonable import derive_id
+from evalkit.receipt import Receipt
 from evalkit.store import RunRecord, Store
 
 START_NS = 1_783_591_200_123_456_789

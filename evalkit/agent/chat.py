@@ -24,8 +24,8 @@ from evalkit.agent.self_tracing import said_in
 from evalkit.agent.session import Ending
 from evalkit.agent.tools import SessionTools
 from evalkit.agent.work import Event, Work, opening_message, prompt
-from evalkit.core.masking import mask_text
 from evalkit.errors import EvalkitError, InputError, ModelError, Problem
+from evalkit.masking import mask_text
 from evalkit.truncation import truncate
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ import httpx2
 from anthropic.lib.streaming import MessageStream
 
 from evalkit.agent.model_client import ClaudeSettings, Message, Reply
-from evalkit.core.usage import Usage, total, usage_from
 from evalkit.errors import ContextFull, ModelError
 from evalkit.jsonable import Json
+from evalkit.tokens import Usage, total, usage_from
 from evalkit.truncation import truncate
 
 ATTEMPTS = 8

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 from evalkit.core.tracking import is_on_databricks
-from evalkit.core.usage import Usage
 from evalkit.errors import InputError, Problem
 from evalkit.jsonable import Json
+from evalkit.tokens import Usage
 
 if TYPE_CHECKING:
     from evalkit.agent.claude import Claude
@@ -85,9 +85,9 @@ def claude(request: Request, on_wait: Callable[[str], None]) -> tuple[Claude | N
         InputError: as there, or there is no key for the model that was asked for.
         DatabricksError: the secret cannot be read.
     """
-    from evalkit.core.price import cost_of
     from evalkit.files import ENV_FILE, read_env_file
     from evalkit.store.databricks import Connection
+    from evalkit.tokens import cost_of
 
     dotenv, token, base_url = read_env_file(Path(ENV_FILE)), None, request.base_url
     known = {**dotenv, **{name: text for name, text in os.environ.items() if text.strip()}}

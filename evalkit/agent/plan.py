@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Literal, TypeAlias
 
-from evalkit.core.usage import KINDS, Usage
 from evalkit.jsonable import Json
+from evalkit.tokens import KINDS, Usage
 
 TaskStatus: TypeAlias = Literal["pending", "in progress", "done", "blocked"]
 

@@ -12,13 +12,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalkit.agent.session import Session, SessionDirectory, Turn
-from evalkit.core.content import list_of, mapping_of
-from evalkit.core.masking import mask_json
-from evalkit.core.receipt import Receipt
 from evalkit.core.spans import Span, Status, Trace
-from evalkit.core.usage import provider_of, total
 from evalkit.entities import HASH_TAG
-from evalkit.jsonable import Json, canonical, derive_id
+from evalkit.jsonable import Json, canonical, derive_id, list_of, mapping_of
+from evalkit.masking import mask_json
+from evalkit.receipt import Receipt
+from evalkit.tokens import provider_of, total
 
 if TYPE_CHECKING:
     from evalkit.store import Store

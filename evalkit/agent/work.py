@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from evalkit.agent.plan import Budget, Spent, Task
 from evalkit.agent.session import ANALYSIS_FILE, NOTES_FILE, SessionDirectory, SessionKind
-from evalkit.core.masking import mask_text
 from evalkit.jsonable import well_formed
+from evalkit.masking import mask_text
 from evalkit.suite.model import LIMITS_FILE, SCORERS_FILE
 
 if TYPE_CHECKING:

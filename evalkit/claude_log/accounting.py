@@ -11,10 +11,10 @@ from evalkit.claude_log.reader import COMPRESSED, WRAPPED, LogReader
 from evalkit.claude_log.reconciliation import Figures
 from evalkit.claude_log.session import Session
 from evalkit.claude_log.usage import REPORTED_KINDS
-from evalkit.core.receipt import Difference, Receipt, verdict_on
-from evalkit.core.results import Usage as Reported
-from evalkit.core.usage import Usage, total
 from evalkit.errors import LogRefused, Problem
+from evalkit.receipt import Difference, Receipt, verdict_on
+from evalkit.tokens import Consumption as Reported
+from evalkit.tokens import Usage, total
 
 _REFUSED = "an event of a log that is refused"
 _SHOWN = 5

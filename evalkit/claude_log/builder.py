@@ -16,10 +16,8 @@ from evalkit.claude_log.reader import KINDS, Event, describe_untyped, is_event
 from evalkit.claude_log.session import STRUCTURED, Session, Subagent, Thread, ToolCall, ToolCalls
 from evalkit.claude_log.subagents import Tasks, Transcript, transcripts_of
 from evalkit.claude_log.timing import MILLISECOND, Line, Tick, parse_time
-from evalkit.core.content import id_of, list_of, mapping_of, text_of
-from evalkit.core.results import LONGEST_S
-from evalkit.core.usage import count
-from evalkit.jsonable import Json, is_number
+from evalkit.jsonable import Json, id_of, is_number, list_of, mapping_of, text_of
+from evalkit.tokens import LONGEST_S, count
 
 _HOOK_OUTPUT_CHARS = 2_000
 _REPEATED = "repeated event: the same uuid"

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from evalkit.core.content import id_of, mapping_of, plain_text, text_of
-from evalkit.core.receipt import Receipt
-from evalkit.jsonable import Json
+from evalkit.jsonable import Json, id_of, mapping_of, plain_text, text_of
+from evalkit.receipt import Receipt
 
 TOOL_USES = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 MAX_DEPTH = 40

@@ -19,12 +19,12 @@ from evalkit.claude_log.spans import build_spans
 from evalkit.claude_log.subagents import add_closing_calls, anchor, lay_out_transcripts
 from evalkit.claude_log.timing import Start, Tick, align_times, drop_outliers, lay_out
 from evalkit.claude_log.usage import complete_totals, own_totals
-from evalkit.core.masking import mask_json
-from evalkit.core.receipt import Receipt
-from evalkit.core.results import Usage as Reported
 from evalkit.core.spans import Status, Trace
-from evalkit.core.usage import Usage, total
 from evalkit.jsonable import Json, canonical
+from evalkit.masking import mask_json
+from evalkit.receipt import Receipt
+from evalkit.tokens import Consumption as Reported
+from evalkit.tokens import Usage, total
 
 BUILDER = "evalkit spans 2"
 """Part of every content hash: a change in what spans look like makes old traces out of date."""

@@ -11,11 +11,10 @@ from evalkit.claude_log.reader import Event
 from evalkit.claude_log.session import ModelCall, Thread, ToolCall, ToolCalls
 from evalkit.claude_log.subagents import Tasks
 from evalkit.claude_log.timing import Tick
-from evalkit.core.content import id_of, list_of, mapping_of, plain_text, text_of
-from evalkit.core.masking import mask_json
-from evalkit.core.receipt import Receipt
-from evalkit.core.usage import Usage, count, usage_from
-from evalkit.jsonable import Json
+from evalkit.jsonable import Json, id_of, list_of, mapping_of, plain_text, text_of
+from evalkit.masking import mask_json
+from evalkit.receipt import Receipt
+from evalkit.tokens import Usage, count, usage_from
 
 _REPEATED = "repeated message: another thread has it"
 _WHOLE = "stream_event: repeated by the whole message"

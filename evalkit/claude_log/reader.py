@@ -13,9 +13,9 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from evalkit.core.masking import mask_lines
-from evalkit.core.receipt import Receipt
 from evalkit.jsonable import Json, well_formed
+from evalkit.masking import mask_lines
+from evalkit.receipt import Receipt
 
 Event: TypeAlias = dict[str, Json]
 """One JSON object of the log."""

@@ -27,9 +27,9 @@ from evalkit.claude_log.usage import (
     logged_usage,
     settle_output,
 )
-from evalkit.core.receipt import Cause, Difference
-from evalkit.core.usage import KINDS, Usage
 from evalkit.jsonable import Json
+from evalkit.receipt import Cause, Difference
+from evalkit.tokens import KINDS, Usage
 
 _SAME_MONEY = 1e-9  # USD; floats that were added up in another order differ by less
 _MODELS_COSTS = "the models' costs in the result event do not add up to its total"

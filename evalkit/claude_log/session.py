@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from evalkit.claude_log.timing import Line, Tick
-from evalkit.core.content import list_of, mapping_of, plain_text, text_of
 from evalkit.core.spans import Status
-from evalkit.core.usage import Usage
-from evalkit.jsonable import Json
+from evalkit.jsonable import Json, list_of, mapping_of, plain_text, text_of
+from evalkit.tokens import Usage
 
 SYNTHETIC = "<synthetic>"
 """The model of messages that Claude Code wrote itself."""

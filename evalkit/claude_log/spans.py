@@ -36,10 +36,9 @@ from dataclasses import dataclass, field
 from evalkit.claude_log.reconciliation import Figures
 from evalkit.claude_log.session import ModelCall, Subagent, Thread, ToolCall
 from evalkit.claude_log.timing import Tick
-from evalkit.core.content import plain_text
 from evalkit.core.spans import Span, SpanKind, Status
-from evalkit.core.usage import TOKEN_USAGE, provider_of
-from evalkit.jsonable import Json, derive_id
+from evalkit.jsonable import Json, derive_id, plain_text
+from evalkit.tokens import TOKEN_USAGE, provider_of
 
 _COST = "mlflow.llm.cost"
 _MODEL = "mlflow.llm.model"

@@ -25,9 +25,8 @@ from evalkit.claude_log.session import (
 )
 from evalkit.claude_log.timing import Tick, drop_outliers, lay_out, parse_time
 from evalkit.claude_log.usage import Totals, settle_output
-from evalkit.core.content import id_of, mapping_of, plain_text, text_of
-from evalkit.core.usage import Usage, count, usage_from
-from evalkit.jsonable import Json
+from evalkit.jsonable import Json, id_of, mapping_of, plain_text, text_of
+from evalkit.tokens import Usage, count, usage_from
 
 _LAUNCHED = "Async agent launched"
 _STILL_GOING = frozenset({"pending", "running", "in_progress", "async_launched", ""})

@@ -14,8 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from evalkit.core.content import text_of
-from evalkit.jsonable import Json
+from evalkit.jsonable import Json, text_of
 
 MILLISECOND = 1_000_000
 

@@ -12,17 +12,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from evalkit.claude_log.session import ModelCall, Session
-from evalkit.core.content import list_of, mapping_of
-from evalkit.core.price import (
+from evalkit.jsonable import Json, list_of, mapping_of
+from evalkit.tokens import (
     CACHE_READ_RATIO,
     CACHE_WRITE_1H_RATIO,
     CACHE_WRITE_RATIO,
     OUTPUT_RATIO,
     WEB_SEARCH_USD,
+    Usage,
+    count,
+    model_key,
+    total,
+    usage_from,
 )
-from evalkit.core.results import Usage as Reported
-from evalkit.core.usage import Usage, count, model_key, total, usage_from
-from evalkit.jsonable import Json
+from evalkit.tokens import Consumption as Reported
 
 REPORTED_KINDS = {
     "input": "input",
@@ -30,7 +33,7 @@ REPORTED_KINDS = {
     "cache_read": "cache_read",
     "cache_create": "cache_write",
 }
-"""The harness's names of the kinds of tokens, to :class:`~evalkit.core.usage.Usage`'s."""
+"""The harness's names of the kinds of tokens, to :class:`~evalkit.tokens.Usage`'s."""
 
 _CENTS = 100
 _DEAREST = 1_000 * _CENTS  # for a million tokens; beyond it a round number explains nothing

@@ -6,16 +6,12 @@ import json
 import uuid
 from collections.abc import Iterable, Iterator
 
-from evalkit.core.results import Run, Score, Usage
+from evalkit.core.results import Run, Score
 from evalkit.core.thresholds import breaches, thresholds, unmeasured
+from evalkit.entities import QUALITY_CRITERIA_TAG
 from evalkit.jsonable import Json, canonical, derive_id
 from evalkit.project import Project
-
-KEY_TAG = "evalkit.key"
-"""Run tag that holds the run's key, by which it is found again."""
-
-QUALITY_CRITERIA_TAG = "mlflow.genaiEvaluate.qualityCriteria"
-"""Run tag from which MLflow's evaluation pages read the bar."""
+from evalkit.tokens import Consumption
 
 TABLE_COLUMNS = ("case_id", "judge", "value", "rationale", "error", "judge_type")
 
@@ -80,7 +76,7 @@ def is_of_judge(metric: str) -> bool:
     return metric.endswith(("/mean", "/pass_rate"))
 
 
-def _execution(usage: Usage) -> Iterator[tuple[str, float]]:
+def _execution(usage: Consumption) -> Iterator[tuple[str, float]]:
     for name in ("duration_s", "cost_usd", "num_turns", "exit_code"):
         value = getattr(usage, name)
         if value is not None:

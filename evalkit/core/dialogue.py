@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from evalkit.core.content import list_of, mapping_of, plain_text, text_of
 from evalkit.core.spans import Span, Status
-from evalkit.jsonable import Json, canonical
+from evalkit.jsonable import Json, canonical, list_of, mapping_of, plain_text, text_of
 
 Voice: TypeAlias = Literal[
     "user", "input", "thinking", "agent", "answer", "tool", "subagent", "notice"

@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 
 from evalkit.jsonable import Json
 from evalkit.project import Mode
-
-LONGEST_S = 366 * 86_400
-"""A longer duration is not believed."""
+from evalkit.tokens import Consumption
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,29 +38,6 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """What an agent session, or a whole run, consumed.
-
-    Attributes:
-        duration_s: Seconds it took; None where not said.
-        cost_usd: US dollars; None where not said.
-        num_turns: Turns; None where not said.
-        exit_code: The agent process's exit code; None where not said.
-        tokens: Tokens by kind: ``input``, ``output``, ``cache_read``, ``cache_create``.
-        per_model: The same by model, with ``cost_usd``.
-        steps: Ids of the steps that it took, in order; empty where it took only one.
-    """
-
-    duration_s: float | None = None
-    cost_usd: float | None = None
-    num_turns: int | None = None
-    exit_code: int | None = None
-    tokens: Mapping[str, int] = field(default_factory=dict)
-    per_model: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    steps: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Run:
     """A finished run as its directory holds it, without the logs.
 
@@ -89,8 +64,8 @@ class Run:
     mode: Mode
     judges: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     scores: tuple[Score, ...] = ()
-    usage: Usage = field(default_factory=Usage)
-    case_usage: Mapping[str, Usage] = field(default_factory=dict)
+    usage: Consumption = field(default_factory=Consumption)
+    case_usage: Mapping[str, Consumption] = field(default_factory=dict)
     cases: tuple[str, ...] = ()
     model: str = ""
     agent: str = ""
@@ -101,11 +76,11 @@ class Run:
     notes: tuple[str, ...] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
 
-    def usage_of(self, case_id: str | None) -> Usage:
+    def usage_of(self, case_id: str | None) -> Consumption:
         """What an execution consumed: a case's, or with None that of the whole run."""
         if case_id is None or (len(self.cases) == 1 and case_id not in self.case_usage):
             return self.usage
-        return self.case_usage.get(case_id, Usage())
+        return self.case_usage.get(case_id, Consumption())
 
     def scores_by_case(self) -> dict[str, list[Score]]:
         """The scores of each case that has any."""

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from evalkit.core.figures import leaves, rest, texts, won
-from evalkit.core.results import LONGEST_S, Run, Score, Usage
+from evalkit.core.results import Run, Score
 from evalkit.documents import Document, scalar_text
 from evalkit.errors import InputError, Problem
 from evalkit.jsonable import is_beyond_numbers, is_number
 from evalkit.project import Project
+from evalkit.tokens import LONGEST_S, Consumption
 
 
 def read_run(
@@ -197,10 +198,12 @@ class _Reader:
             self.notes.append(what)
         return figures
 
-    def usage(self, found: Mapping[str, Any], document: Document | None, prefix: str) -> Usage:
+    def usage(
+        self, found: Mapping[str, Any], document: Document | None, prefix: str
+    ) -> Consumption:
         turns, code = self.number(found, "num_turns", document, prefix), found.get("exit_code")
         lasted = self.number(found, "duration_s", document, prefix)
-        return Usage(
+        return Consumption(
             duration_s=lasted if lasted is not None and 0 <= lasted < LONGEST_S else None,
             cost_usd=self.number(found, "cost_usd", document, prefix),
             num_turns=None if turns is None else int(turns),

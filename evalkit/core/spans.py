@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from evalkit.core.receipt import Receipt
 from evalkit.jsonable import Json
+from evalkit.receipt import Receipt
 
 SpanKind: TypeAlias = Literal["AGENT", "CHAIN", "LLM", "CHAT_MODEL", "TOOL", "RETRIEVER"]
 Status: TypeAlias = Literal["OK", "ERROR", "UNSET"]

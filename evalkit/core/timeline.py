@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from evalkit.core.content import mapping_of
 from evalkit.core.dialogue import NANOSECONDS, gist
 from evalkit.core.spans import Span, SpanKind, Status
-from evalkit.core.usage import TOKEN_USAGE
-from evalkit.jsonable import Json
+from evalkit.jsonable import Json, mapping_of
+from evalkit.tokens import TOKEN_USAGE
 
 MOST_BARS = 300
 """Bars of one chart; a person reads no more, and a page draws them at once."""

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from evalkit.core.masking import mask_text
 from evalkit.dataset.cases import Case
 from evalkit.dataset.cues import Part
 from evalkit.dataset.mapping import WHOLE_FILE, Selector, look_up, parse_selector
@@ -23,6 +22,7 @@ from evalkit.dataset.proposal import Choice, MappingProposal
 from evalkit.errors import InputError, ModelError
 from evalkit.files import ENV_FILE, read_env_file
 from evalkit.jsonable import Json
+from evalkit.masking import mask_text
 
 By: TypeAlias = Literal["rules", "claude"]
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalkit.context import Workspace
-from evalkit.core.masking import mask_counted
 from evalkit.dataset.cases import load_cases
 from evalkit.dataset.diff import SyncPlan, compare_records
 from evalkit.dataset.mapping import (
@@ -25,6 +24,7 @@ from evalkit.entities import Record, StoredRecord, row_key
 from evalkit.errors import InputError, Problem, StoreError, Unfinished
 from evalkit.files import read_text
 from evalkit.jsonable import Json
+from evalkit.masking import mask_counted
 from evalkit.truncation import truncate
 
 if TYPE_CHECKING:

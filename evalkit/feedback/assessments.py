@@ -6,13 +6,13 @@ import datetime as dt
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from evalkit.core.masking import mask_json, mask_text
 from evalkit.core.results import Score
 from evalkit.documents import scalar_text
 from evalkit.entities import HUMAN_REVIEW, MARKER, Assessment, Changes, SourceType
 from evalkit.feedback.review_file import Annotation, Review
 from evalkit.feedback.trace_index import TraceIndex
 from evalkit.jsonable import Json, canonical, derive_id
+from evalkit.masking import mask_json, mask_text
 
 JUDGES: tuple[SourceType, ...] = ("CODE", "LLM_JUDGE")
 PEOPLE: tuple[SourceType, ...] = ("HUMAN",)

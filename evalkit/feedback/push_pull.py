@@ -7,7 +7,6 @@ from typing import Literal, TypeAlias
 
 from evalkit.context import Workspace
 from evalkit.core.executions import executions
-from evalkit.core.masking import MASKED
 from evalkit.core.score_values import beyond_floats
 from evalkit.entities import HUMAN_REVIEW, SourceType
 from evalkit.errors import StoreError, Unfinished
@@ -23,6 +22,7 @@ from evalkit.feedback.review_file import Review, parse_review, review_text, with
 from evalkit.feedback.trace_index import TraceIndex, find_traces
 from evalkit.files import write_text
 from evalkit.jsonable import Json
+from evalkit.masking import MASKED
 from evalkit.store import as_kept
 
 Source: TypeAlias = Literal["judge", "human", "all"]

@@ -9,8 +9,6 @@ from itertools import chain
 
 from evalkit.adapters.files.run import RunFiles
 from evalkit.core import describe
-from evalkit.core.masking import mask_text
-from evalkit.core.receipt import WHOLE_RUN
 from evalkit.core.results import Run
 from evalkit.entities import (
     CASE_TAG,
@@ -20,6 +18,8 @@ from evalkit.entities import (
     SOURCE_RUN,
     StoredTrace,
 )
+from evalkit.masking import mask_text
+from evalkit.receipt import WHOLE_RUN
 from evalkit.store import Store
 
 

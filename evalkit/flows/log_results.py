@@ -11,8 +11,6 @@ from evalkit.adapters.files.companions import companions
 from evalkit.adapters.files.run import RunFiles
 from evalkit.core import describe
 from evalkit.core.executions import executions
-from evalkit.core.masking import MASKED
-from evalkit.core.receipt import WHOLE_RUN, Receipts
 from evalkit.core.spans import Trace
 from evalkit.entities import (
     CASE_TAG,
@@ -28,6 +26,8 @@ from evalkit.feedback.assessments import JUDGES, Target, changes, masked, merge
 from evalkit.feedback.trace_index import find_traces
 from evalkit.flows.log_traces import about_scores, record_of, stub_of, trace_of
 from evalkit.jsonable import Json
+from evalkit.masking import MASKED
+from evalkit.receipt import WHOLE_RUN, Receipts
 from evalkit.store import Store, as_kept
 
 PROGRESS = 25

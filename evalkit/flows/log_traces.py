@@ -16,15 +16,16 @@ from evalkit.claude_log.timing import Start, start_of
 from evalkit.claude_log.usage import reported_usage
 from evalkit.core import describe
 from evalkit.core.executions import is_failed
-from evalkit.core.masking import mask_json, mask_text
-from evalkit.core.receipt import WHOLE_RUN, Receipt
-from evalkit.core.results import Run, Usage
+from evalkit.core.results import Run
 from evalkit.core.score_values import beyond_floats
 from evalkit.core.spans import Span, Status, Trace
 from evalkit.entities import STUB_TAG
 from evalkit.errors import LogRefused
 from evalkit.jsonable import Json, canonical, derive_id
+from evalkit.masking import mask_json, mask_text
+from evalkit.receipt import WHOLE_RUN, Receipt
 from evalkit.store import RunRecord
+from evalkit.tokens import Consumption
 
 STUB_BUILDER = "evalkit stub 1"
 """Part of every stub's content hash, as the builder's is of logs'."""
@@ -181,7 +182,7 @@ def _output(found: RunFiles, case_id: str | None) -> Json:
     return next(iter(known.values())) if len(known) == 1 else dict(known)
 
 
-def _totals(usage: Usage) -> dict[str, str]:
+def _totals(usage: Consumption) -> dict[str, str]:
     """What the case consumed, as MLflow keeps it."""
     found: dict[str, str] = {}
     if usage.tokens:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from evalkit.core.executions import executions, told
-from evalkit.core.receipt import Difference
 from evalkit.core.results import Run
+from evalkit.receipt import Difference
 from evalkit.ui import page
 
 

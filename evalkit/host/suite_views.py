@@ -16,10 +16,9 @@ import altair as alt
 import marimo as mo
 import pandas as pd
 
-from evalkit.core.content import list_of, mapping_of, plain_text
 from evalkit.errors import EvalkitError
 from evalkit.host.traffic import trace_view
-from evalkit.jsonable import Json
+from evalkit.jsonable import Json, list_of, mapping_of, plain_text
 from evalkit.suite.model import DATASET_FILE, LIMITS_FILE
 from evalkit.traces.experiment import Watch
 from evalkit.ui import page

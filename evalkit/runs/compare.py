@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from evalkit.core.executions import executions
-from evalkit.core.results import Run, Score, Usage
+from evalkit.core.results import Run, Score
 from evalkit.jsonable import Json, is_number
 from evalkit.project import Project
 from evalkit.stats import Change, paired_change
+from evalkit.tokens import Consumption
 
 Comparison: TypeAlias = dict[str, Json]
 """What :func:`compare` returns."""
@@ -35,7 +36,7 @@ Scores: TypeAlias = Mapping[str, Score]
 
 _VERDICTS = {"more": "better", "less": "worse"}
 
-_FIGURES: Mapping[tuple[str, str], Callable[[Usage], float | None]] = {
+_FIGURES: Mapping[tuple[str, str], Callable[[Consumption], float | None]] = {
     ("Cost", "USD"): lambda usage: usage.cost_usd,
     ("Duration", "s"): lambda usage: usage.duration_s,
     ("Turns", ""): lambda usage: usage.num_turns,

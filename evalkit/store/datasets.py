@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Protocol
 
-from evalkit.core.masking import mask_text
 from evalkit.entities import CASE_TAG, Record, StoredRecord, digest_of
 from evalkit.errors import StoreError
+from evalkit.masking import mask_text
 from evalkit.store.client import Client
 from evalkit.store.internals import once
 from evalkit.store.naming import json_text, quoted

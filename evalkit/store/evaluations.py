@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from evalkit.core.describe import KEY_TAG
 from evalkit.core.tracking import is_workspace
-from evalkit.entities import SOURCE_RUN, Assessment
+from evalkit.entities import KEY_TAG, SOURCE_RUN, Assessment
 from evalkit.errors import StoreError
 from evalkit.jsonable import Json, canonical, derive_id
 from evalkit.store.assessments import delete_traces

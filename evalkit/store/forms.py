@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from evalkit.core.masking import mask_json, mask_text
 from evalkit.core.spans import Trace
 from evalkit.entities import HASH_TAG, SOURCE_RUN, Assessment
 from evalkit.jsonable import Json, canonical, exact, well_formed
+from evalkit.masking import mask_json, mask_text
 from evalkit.store.naming import NAME_LIMIT, clean, json_text, shorten
 
 if TYPE_CHECKING:

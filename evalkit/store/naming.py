@@ -14,10 +14,10 @@ from dataclasses import replace
 
 import msgspec
 
-from evalkit.core.masking import MASKED, mask_counted, mask_text
 from evalkit.core.spans import Trace
 from evalkit.errors import StoreError
 from evalkit.jsonable import Json, derive_id
+from evalkit.masking import MASKED, mask_counted, mask_text
 
 NAME_LIMIT = 250
 PARAM_LIMIT = 6000

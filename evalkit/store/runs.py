@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
-from evalkit.core.describe import KEY_TAG, QUALITY_CRITERIA_TAG
+from evalkit.entities import KEY_TAG, QUALITY_CRITERIA_TAG
 from evalkit.store.client import Client
 from evalkit.store.failures import Refused
 from evalkit.store.internals import once

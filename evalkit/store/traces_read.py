@@ -10,12 +10,11 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from evalkit.core.content import mapping_of
 from evalkit.core.observed import ObservedTrace
 from evalkit.core.spans import Span, Status
 from evalkit.entities import HASH_TAG, RECORDED_TAG, RUN_TAG, SOURCE_RUN, Assessment, StoredTrace
 from evalkit.errors import InputError, Problem, StoreError
-from evalkit.jsonable import Json
+from evalkit.jsonable import Json, mapping_of
 from evalkit.store.client import PAGE, Client
 from evalkit.store.failures import NOT_FOUND, Refused
 from evalkit.store.forms import COST, TOKEN_USAGE, assessment_of

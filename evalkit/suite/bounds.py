@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from evalkit.core.masking import mask_json
 from evalkit.jsonable import Json
+from evalkit.masking import mask_json
 from evalkit.suite import answer_edits, answer_reading, checks, word_lists
 from evalkit.suite.answer_reading import Exchange, strings_in
 from evalkit.suite.checks import Check, problems

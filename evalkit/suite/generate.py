@@ -13,8 +13,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import islice
 
-from evalkit.core.masking import mask_json
 from evalkit.jsonable import Json
+from evalkit.masking import mask_json
 from evalkit.suite import answer_reading, checks, word_lists
 from evalkit.suite.bounds import CHECKS, Bound, RuleCheck, learned, read, spoiled
 from evalkit.suite.checks import problems

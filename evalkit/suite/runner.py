@@ -14,9 +14,9 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from evalkit.core.masking import mask_text
 from evalkit.errors import InputError, Problem
 from evalkit.jsonable import Json
+from evalkit.masking import mask_text
 from evalkit.suite.harness import PROGRESS, REQUEST
 from evalkit.suite.model import SCORERS_FILE, Files, Probe, Row, Score
 from evalkit.suite.room import ROWS_FILE, TRACES_FILE

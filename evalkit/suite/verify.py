@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from evalkit.core.masking import mask_text
 from evalkit.jsonable import Json
+from evalkit.masking import mask_text
 from evalkit.suite.faults import copies
 from evalkit.suite.model import (
     FEW_ROWS,

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from evalkit.config_files import USUAL_CONFIG
 from evalkit.context import locate
-from evalkit.core.content import list_of, mapping_of, text_of
 from evalkit.core.dialogue import unformatted
 from evalkit.core.observed import ObservedTrace
 from evalkit.core.spans import Span
 from evalkit.core.tracking import Tracking, without_password
 from evalkit.errors import InputError, Problem
-from evalkit.jsonable import canonical
+from evalkit.jsonable import canonical, list_of, mapping_of, text_of
 from evalkit.traces.analysis import Analysis
 from evalkit.traces.sample import analyse
 from evalkit.traces.transcript import Turn, answer, question, turns

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, chain, zip_longest
 
-from evalkit.core.masking import mask_json
 from evalkit.jsonable import Json, json_line
+from evalkit.masking import mask_json
 from evalkit.suite.model import Row
 from evalkit.traces.sample import Survey
 from evalkit.traces.transcript import Turn, conversation

@@ -6,8 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evalkit.core.content import list_of, mapping_of, plain_text, text_of
-from evalkit.jsonable import Json, canonical
+from evalkit.jsonable import Json, canonical, list_of, mapping_of, plain_text, text_of
 
 _SPEAKERS = {
     "user": ("user", "human", "humanmessage", "humanmessagechunk"),

@@ -12,8 +12,7 @@ from commands import Forge, Outcome, Running
 from messages_server import MessagesServer
 from store_state import state
 
-from evalkit.core.price import cost_of
-from evalkit.core.usage import Usage
+from evalkit.tokens import Usage, cost_of
 
 KEY = "sk-ant-made-up"
 MODEL = "claude-opus-4-5"

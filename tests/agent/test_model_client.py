@@ -12,8 +12,8 @@ from messages_server import Fault, MessagesServer, Reply, messages_server
 from evalkit.agent.claude import ATTEMPTS, MAX_WAIT_S, Claude
 from evalkit.agent.model_client import ClaudeSettings, Message
 from evalkit.agent.model_client import Reply as Given
-from evalkit.core.usage import Usage
 from evalkit.errors import ContextFull, ModelError
+from evalkit.tokens import Usage
 
 KEY = "sk-ant-made-up"
 HELLO: Message = {"role": "user", "content": "Hello?"}

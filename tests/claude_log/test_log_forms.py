@@ -37,9 +37,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evalkit.claude_log.log_trace import MAX_VALUE_CHARS
-from evalkit.core.receipt import VERDICTS
 from evalkit.errors import InputError, LogRefused
 from evalkit.jsonable import canonical
+from evalkit.receipt import VERDICTS
 
 LOG = [init(), ask("go"), say("m1", use("t1", "Bash")), answer("t1", "y"), finish("done")]
 TREE = outline(build(LOG))

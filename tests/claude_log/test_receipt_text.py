@@ -1,6 +1,6 @@
 """A receipt in plain words."""
 
-from evalkit.core.receipt import MOST_LINES, VERDICTS, Receipt
+from evalkit.receipt import MOST_LINES, VERDICTS, Receipt
 
 
 def test_a_plain_log_has_little_to_explain():

@@ -6,8 +6,7 @@ import sys
 import pytest
 
 from evalkit.agent.model_client import DEFAULT_MODEL
-from evalkit.core.price import cost_of
-from evalkit.core.usage import Usage
+from evalkit.tokens import Usage, cost_of
 
 CALL = Usage(1000, 200, 5000, 300, 100)
 
@@ -76,8 +75,8 @@ def test_no_price_is_asked_for_over_the_network():
         "import socket\n"
         "def refuse(*a, **k): raise SystemExit('asked')\n"
         "socket.socket.connect = socket.getaddrinfo = refuse\n"
-        "from evalkit.core.price import cost_of\n"
-        "from evalkit.core.usage import Usage\n"
+        "from evalkit.tokens import cost_of\n"
+        "from evalkit.tokens import Usage\n"
         "assert cost_of('claude-opus-5-5', Usage(1)) and not cost_of('claude-opus-99', Usage())\n"
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)

@@ -16,7 +16,7 @@ from agentlogs import answer, build_lines, finish, init, say, spans, text, use
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalkit.core.masking import mask_json, mask_lines, mask_text
+from evalkit.masking import mask_json, mask_lines, mask_text
 
 # put together, so that no scanner takes them for real ones
 SECRET = "Zx9" + "kQ4vL2mWb7TnYr"

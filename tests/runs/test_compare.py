@@ -2,10 +2,11 @@
 
 import pytest
 
-from evalkit.core.results import Run, Score, Usage
+from evalkit.core.results import Run, Score
 from evalkit.project import Judge, Project
 from evalkit.runs import compare_report as words
 from evalkit.runs.compare import flips
+from evalkit.tokens import Consumption
 
 PROJECT = Project("e", judges=(Judge("quality", score_range=(1.0, 5.0)),))
 
@@ -183,8 +184,8 @@ def test_figures_never_come_in_powers_of_ten(value, text):
 
 
 def with_usage(run_id, costs, total=None, **more):
-    usage = {case: Usage(cost_usd=cost) for case, cost in costs.items()}
-    return run(run_id, {}, usage=Usage(cost_usd=total), case_usage=usage, **more)
+    usage = {case: Consumption(cost_usd=cost) for case, cost in costs.items()}
+    return run(run_id, {}, usage=Consumption(cost_usd=total), case_usage=usage, **more)
 
 
 def test_cost_is_paired_by_case_and_what_crashed_is_no_saving():

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import yaml
 
-from evalkit.core.masking import mask_json, mask_text
 from evalkit.documents import Document, parse_json, parse_yaml, scalar_text
 from evalkit.errors import InputError
 from evalkit.files import DOCUMENT_SUFFIXES, inside, read_document, read_text
 from evalkit.jsonable import Json, kind_of
+from evalkit.masking import mask_json, mask_text
 
 GIT_SECONDS = 10
 """How long git may take to answer."""

@@ -15,9 +15,9 @@ import msgspec
 
 from evalkit.claude_log.session import result_failure
 from evalkit.claude_log.timing import parse_time
-from evalkit.core.receipt import Receipt
 from evalkit.errors import InputError, LogRefused, Problem
 from evalkit.files import inside, read_document
+from evalkit.receipt import Receipt
 
 EVENTS = "events.json"
 """What the harness may leave beside a log: when each event was logged."""

@@ -12,7 +12,6 @@ from typing import Any
 from evalkit.adapters.files.companions import masked_document, origin_of
 from evalkit.adapters.files.log_file import EVENTS, INPUT, MOST_BYTES, LogFile
 from evalkit.config_files import ProjectFiles
-from evalkit.core.receipt import WHOLE_RUN
 from evalkit.core.results import Run
 from evalkit.core.run_reader import read_run
 from evalkit.dataset.cases import Case, read_case
@@ -22,6 +21,7 @@ from evalkit.errors import InputError, Problem
 from evalkit.files import check_id, files_below, folders_in, inside, read_document, read_text
 from evalkit.jsonable import Json
 from evalkit.project import Project
+from evalkit.receipt import WHOLE_RUN
 
 MARKS = ("summary.yaml", "run_result.json", "cases", "stdout.log")
 """What makes a folder a finished run: at least one of these lies in it."""

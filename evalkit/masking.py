@@ -1,7 +1,7 @@
 """Finds secrets in log lines and JSON values, and masks them before they leave the machine.
 
-A secret is known by its form (:mod:`evalkit.core.secret_forms`), by its place or by its name
-(:mod:`evalkit.core.secret_rules`). All rules work on JSON text as bytes, so one pass over a raw log
+A secret is known by its form (:mod:`evalkit.secret_forms`), by its place or by its name
+(:mod:`evalkit.secret_rules`). All rules work on JSON text as bytes, so one pass over a raw log
 line covers every field of it, whatever becomes of the field later. Other values are masked by way
 of their JSON text. That keeps the rules few: what stands around a secret is always written in one
 syntax.
@@ -23,8 +23,8 @@ import msgspec
 from pydantic_core import SchemaValidator
 from pydantic_core.core_schema import str_schema
 
-from evalkit.core.secret_rules import BY_FORM, BY_PLACE, Rule, missing_quote, span
 from evalkit.jsonable import Json, well_formed
+from evalkit.secret_rules import BY_FORM, BY_PLACE, Rule, missing_quote, span
 
 MASKED = "[masked:"
 """How the mark begins that stands in a secret's place; the kind of the secret follows."""

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from evalkit.core.secret_forms import BEGIN, FORMS, NAMES, PEM_END, REACH, SPACE, TOKENS
-from evalkit.core.secret_names import is_placeholder, is_secret, is_wordy, kind_of
+from evalkit.secret_forms import BEGIN, FORMS, NAMES, PEM_END, REACH, SPACE, TOKENS
+from evalkit.secret_names import is_placeholder, is_secret, is_wordy, kind_of
 
 _FAR = 256  # bytes of a command before what tells that it reads a password
 _LONGEST = 512  # bytes from its mark to the end of a secret that begins before it

@@ -131,4 +131,4 @@ NAMES = (
     b"_pass", b"-pass", b"_PASS", b"ecret", b"ECRET", b"oken", b"OKEN", b"key", b"Key", b"KEY",
     b"redential", b"REDENTIAL",
 )  # fmt: skip
-"""How the names of secrets end; :mod:`evalkit.core.secret_names` looks at the whole of them."""
+"""How the names of secrets end; :mod:`evalkit.secret_names` looks at the whole of them."""

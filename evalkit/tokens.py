@@ -1,11 +1,16 @@
-"""Tokens as Claude's API counts them, and models' names as different places write them."""
+"""Tokens as Claude's API counts them, what they cost, and models' names as places write them.
+
+Prices are those of the list that the package genai-prices brings along; nothing is fetched. What a
+log says that its tokens did cost is another matter.
+"""
 
 from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from evalkit.jsonable import Json
 
@@ -27,6 +32,17 @@ _CAMEL_NAMES = (
     "cacheReadInputTokens",
     "cacheCreationInputTokens",
 )
+OUTPUT_RATIO = 5.0
+CACHE_READ_RATIO = 0.1
+CACHE_WRITE_RATIO = 1.25
+CACHE_WRITE_1H_RATIO = 2.0
+"""What all of Anthropic's prices of a token are, to that of an input token."""
+
+WEB_SEARCH_USD = 0.01
+
+LONGEST_S = 366 * 86_400
+"""A longer duration is not believed."""
+
 _LARGEST = 2**53  # beyond it a count is garbage, and no JSON reader keeps it exact
 
 
@@ -146,3 +162,64 @@ def model_key(name: str) -> str:
 def provider_of(model: str) -> str:
     """Who made the model, where its name says so."""
     return "anthropic" if "claude" in model.lower() else ""
+
+
+_WORKSPACES = re.compile(r"^(system\.ai\.)?(databricks/)?databricks-|^anthropic/")
+_REGIONS = re.compile(r"([a-z-]+\.)?anthropic\.claude")
+
+
+def cost_of(model: str, usage: Usage, moment: datetime | None = None) -> float | None:
+    """USD for the tokens of one call; None where the price is not known, which is never nothing.
+
+    Dates and versions in a name do not matter. A model that a Databricks workspace offers costs
+    what Anthropic takes for it, one of a region on Bedrock what the region does. A name of one's
+    own, such as that of an endpoint, says no price: what is agreed for it is in no list.
+
+    Args:
+        model: The model, as it is asked for.
+        usage: Of one call: longer ones of some models cost several times as much a token.
+        moment: When it was; prices change. None for now.
+    """
+    from genai_prices import Usage as Tokens
+    from genai_prices import calc_price
+
+    name = _WORKSPACES.sub("", model.strip().lower())
+    is_regions = _REGIONS.match(name)
+    if not (is_regions or name.startswith("claude")):
+        return None
+    tokens = Tokens(
+        input_tokens=sum(usage.read),
+        output_tokens=usage.output,
+        cache_read_tokens=usage.cache_read,
+        cache_write_tokens=usage.cache_write,
+        cache_write_1h_tokens=usage.cache_write_1h,
+    )
+    provider = "aws" if is_regions else "anthropic"
+    try:
+        found = calc_price(tokens, name, provider_id=provider, genai_request_timestamp=moment)
+    except LookupError:
+        return None
+    return float(found.total_price)
+
+
+@dataclass(frozen=True, slots=True)
+class Consumption:
+    """What an agent session, or a whole run, consumed.
+
+    Attributes:
+        duration_s: Seconds it took; None where not said.
+        cost_usd: US dollars; None where not said.
+        num_turns: Turns; None where not said.
+        exit_code: The agent process's exit code; None where not said.
+        tokens: Tokens by kind: ``input``, ``output``, ``cache_read``, ``cache_create``.
+        per_model: The same by model, with ``cost_usd``.
+        steps: Ids of the steps that it took, in order; empty where it took only one.
+    """
+
+    duration_s: float | None = None
+    cost_usd: float | None = None
+    num_turns: int | None = None
+    exit_code: int | None = None
+    tokens: Mapping[str, int] = field(default_factory=dict)
+    per_model: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    steps: tuple[str, ...] = ()
