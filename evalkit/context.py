@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING
 from evalkit.adapters.files.run import RunFiles, load_run
 from evalkit.config_files import USUAL_CONFIG, ProjectFiles, load_project
 from evalkit.core import describe
-from evalkit.core.tracking import (
+from evalkit.errors import InputError, Problem
+from evalkit.jsonable import derive_id
+from evalkit.tracking import (
     Tracking,
     experiment_problems,
     is_workspace,
     resolve_tracking,
     without_password,
 )
-from evalkit.errors import InputError, Problem
-from evalkit.jsonable import derive_id
 
 if TYPE_CHECKING:
     from evalkit.store import Store

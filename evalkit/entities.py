@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from evalkit.jsonable import Json, canonical, derive_id
+from evalkit.receipt import Receipt
 
+SpanKind: TypeAlias = Literal["AGENT", "CHAIN", "LLM", "CHAT_MODEL", "TOOL", "RETRIEVER"]
+Status: TypeAlias = Literal["OK", "ERROR", "UNSET"]
 SourceType: TypeAlias = Literal["CODE", "LLM_JUDGE", "HUMAN"]
 
 MARKER = "evalkit.key"
@@ -48,6 +51,67 @@ OWN_TAGS = ("evalkit.", "mlflow.")
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """One step of an agent's work; times are nanoseconds since the epoch.
+
+    Attributes:
+        span_id: 16 lower-case hex digits, derived from the trace and the step.
+        parent_id: The step that this one is part of; None for the root.
+        name: A tool's name, a model's, ``turn 3``.
+        kind: MLflow's span type.
+        end_ns: Never before ``start_ns``.
+        attributes: By the names MLflow's UI reads (``mlflow.llm.model``, …) or under ``evalkit.``.
+        status: ERROR where the step failed.
+        message: Why it failed; empty where it did not.
+    """
+
+    span_id: str
+    parent_id: str | None
+    name: str
+    kind: SpanKind
+    start_ns: int
+    end_ns: int
+    inputs: Json = None
+    outputs: Json = None
+    attributes: Mapping[str, Json] = field(default_factory=dict)
+    status: Status = "OK"
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One case's (or one batch run's) spans before any store has seen them.
+
+    Attributes:
+        trace_id: ``tr-`` and 32 hex digits, derived from the experiment, eval, run and case.
+        case_id: The case it belongs to; None where it holds a whole batch run.
+        status: ERROR where the agent failed, UNSET where the log does not say how it ended.
+        request: What the agent was asked.
+        response: What it answered last.
+        spans: Root first, each parent before its children.
+        tags: MLflow's, of the trace.
+        metadata: MLflow's; values of at most 250 characters.
+        content_hash: Of the log and of what else decides the spans but inferred times; equal
+            hashes mean that nothing has to be written again.
+        receipt: What became of every line of the log.
+    """
+
+    trace_id: str
+    name: str
+    case_id: str | None
+    start_ns: int
+    end_ns: int
+    status: Status
+    request: Json
+    response: Json
+    spans: tuple[Span, ...]
+    tags: Mapping[str, str]
+    metadata: Mapping[str, str]
+    content_hash: str
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
 class Assessment:
     """One judgement about one trace, to be written or as MLflow returns it.
 
@@ -56,13 +120,13 @@ class Assessment:
             those that evalkit writes; MLflow's own id for people's.
         trace_id: The trace it is about.
         name: The judge's name, ``human_review``, or ``{case_id}/{either}``.
-        value: Bool, number, text, list or dict; None where the judge failed.
+        value: Any JSON; None where the judge failed.
         source_type: Who judged: code, a model, or a person.
-        source_id: Which judge or person.
+        source_id: Which one.
         rationale: Why; empty where none was given.
-        error: Why the judge gave no value; empty where it gave one.
-        metadata: Text by key; holds :data:`MARKER` and ``case_id`` on evalkit's own.
-        time_ms: When it was made, milliseconds since the epoch, from the data.
+        error: Why the judge gave no value.
+        metadata: Holds :data:`MARKER` and ``case_id`` on evalkit's own.
+        time_ms: Milliseconds since the epoch, from the data.
         kind: MLflow's kind of assessment.
         valid: False where a person overrode it in MLflow.
     """
@@ -99,14 +163,7 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What has to be written so that traces hold exactly the wanted assessments of evalkit.
-
-    Attributes:
-        create: Those that are not there.
-        update: Those that are there and say something else.
-        delete: Those of evalkit's that are there and no longer wanted.
-        unchanged: How many are there and say the same.
-    """
+    """What has to be written so that traces hold just the assessments that evalkit wants."""
 
     create: tuple[Assessment, ...] = ()
     update: tuple[Assessment, ...] = ()
@@ -121,13 +178,7 @@ class Changes:
 class StoredTrace:
     """A trace as MLflow lists it, without its spans.
 
-    Attributes:
-        trace_id: MLflow's id.
-        tags: Its tags.
-        metadata: Its metadata.
-        time_ms: When it began, milliseconds since the epoch.
-        complete: Whether its spans are there; a kill between the two writings leaves it without.
-        assessments: All its assessments, whoever made them.
+    It is ``complete`` where its spans are there: a kill may leave it without.
     """
 
     trace_id: str
@@ -139,7 +190,7 @@ class StoredTrace:
 
     @property
     def case_id(self) -> str | None:
-        """The case it belongs to; None for a whole batch run's."""
+        """None for a whole batch run's."""
         return self.tags.get(CASE_TAG)
 
     @property
@@ -165,14 +216,56 @@ class StoredTrace:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """What one case becomes in the MLflow dataset.
+class ObservedTrace:
+    """One request to an agent, as MLflow holds it; what nobody recorded is None, or empty.
 
     Attributes:
-        case_id: The case it was made from.
-        inputs: What the skill receives.
-        expectations: What it should produce.
+        trace_id: MLflow's id.
+        name: Its name.
+        start_ms: When it began, milliseconds since the epoch.
+        duration_ms: How long it took.
+        status: ERROR where it failed, UNSET where it is not over or does not say.
+        request: What was asked, as MLflow's list shows it: 1,000 characters at most.
+        response: What was answered, likewise.
+        input_tokens: What models read.
+        output_tokens: What they wrote.
+        cost_usd: What they cost.
+        spans: Each parent before its children, siblings in time.
+        unread: Why there are no spans; empty where they are there.
+        assessments: What people, models and code said of it and nobody took back.
+        run_id: The run that evalkit logged it under.
     """
+
+    trace_id: str
+    name: str
+    start_ms: int
+    duration_ms: int | None
+    status: Status
+    request: str = ""
+    response: str = ""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+    spans: tuple[Span, ...] = field(default=(), repr=False)
+    unread: str = ""
+    assessments: tuple[Assessment, ...] = field(default=(), repr=False)
+    run_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What an agent notes on a trace."""
+
+    trace_id: str
+    kind: Literal["tag", "feedback", "expectation"]
+    name: str
+    value: Json
+    rationale: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What one case becomes in the MLflow dataset."""
 
     case_id: str
     inputs: Mapping[str, Json]
@@ -181,14 +274,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """A dataset record as MLflow returns it.
-
-    Attributes:
-        record_id: MLflow's id of the row.
-        inputs: Its inputs; MLflow keys rows by them.
-        expectations: Its expectations; empty where MLflow has none.
-        tags: Its tags; :data:`CASE_TAG` holds the case id on rows that evalkit made.
-    """
+    """A dataset record as MLflow returns it; rows that evalkit made have :data:`CASE_TAG`."""
 
     record_id: str
     inputs: Mapping[str, Json]

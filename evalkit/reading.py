@@ -18,9 +18,9 @@ from evalkit.adapters.files.run import RunFiles, list_runs
 from evalkit.context import Workspace
 from evalkit.core import describe
 from evalkit.core.results import Score
-from evalkit.core.spans import Trace
 from evalkit.core.thresholds import thresholds
 from evalkit.dataset.cases import read_case
+from evalkit.entities import Trace
 from evalkit.errors import InputError, LogRefused, Problem
 from evalkit.feedback.assessments import masked
 from evalkit.jsonable import Json

@@ -18,7 +18,7 @@ from typing import Any
 
 from evalkit.claude_log.log_trace import build_trace
 from evalkit.claude_log.timing import Start
-from evalkit.core.spans import Span, Trace
+from evalkit.entities import Span, Trace
 
 Event = dict[str, Any]
 

@@ -105,7 +105,7 @@ host/glance.py host/picking.py stages/runs.py stages/speaking.py traces/case_sel
 truncation.py
 """
 TWO_HOMES = """\
-Plan Remark Score Session Turn Watch Work beside compare conversation figure in_order
+Plan Remark Score Session Turn Watch Work beside compare conversation figure
 kind_of leaves marked passes present quoted run_ids table texts
 """
 """Modules and names that are still to be put in order: lists that only get shorter."""

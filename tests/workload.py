@@ -10,8 +10,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from evalkit.core.spans import Span, Trace
-from evalkit.entities import MARKER, Assessment, Record
+from evalkit.entities import MARKER, Assessment, Record, Span, Trace
 from evalkit.jsonable import derive_id
 from evalkit.receipt import Receipt
 from evalkit.store import RunRecord, Store

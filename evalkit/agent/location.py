@@ -18,8 +18,8 @@ from evalkit.agent.session import (
     as_bytes,
     decoded,
 )
-from evalkit.core.tracking import without_password
 from evalkit.errors import InputError, Problem
+from evalkit.tracking import without_password
 
 SESSIONS = "sessions"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

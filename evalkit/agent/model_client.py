@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
-from evalkit.core.tracking import is_on_databricks
 from evalkit.errors import InputError, Problem
 from evalkit.jsonable import Json
 from evalkit.tokens import Usage
+from evalkit.tracking import is_on_databricks
 
 if TYPE_CHECKING:
     from evalkit.agent.claude import Claude

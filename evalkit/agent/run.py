@@ -28,12 +28,12 @@ from evalkit.agent.session import (
 from evalkit.agent.tools import ANNOTATED
 from evalkit.agent.work import Event, Watch, Work
 from evalkit.context import locate, typed
-from evalkit.core.tracking import without_password
 from evalkit.errors import EvalkitError, InputError, Problem, Unfinished
 from evalkit.files import ENV_FILE, read_env_file
 from evalkit.jsonable import mapping_of
 from evalkit.suite.model import SCORERS_FILE
 from evalkit.traces.sample import HOPELESS
+from evalkit.tracking import without_password
 from evalkit.truncation import truncate
 
 if TYPE_CHECKING:

@@ -12,8 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalkit.agent.session import Session, SessionDirectory, Turn
-from evalkit.core.spans import Span, Status, Trace
-from evalkit.entities import HASH_TAG
+from evalkit.entities import HASH_TAG, Span, Status, Trace
 from evalkit.jsonable import Json, canonical, derive_id, list_of, mapping_of
 from evalkit.masking import mask_json
 from evalkit.receipt import Receipt

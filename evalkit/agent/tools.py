@@ -15,7 +15,7 @@ import msgspec
 from evalkit.agent.plan import Plan, Proposal
 from evalkit.agent.session import ANALYSIS_FILE, NOTES_FILE, PLAN_FILE, SessionKind
 from evalkit.agent.work import Work, bounded
-from evalkit.core.notes import Note
+from evalkit.entities import Note
 from evalkit.errors import InputError, Problem
 from evalkit.jsonable import Json, canonical, derive_id, well_formed
 from evalkit.masking import mask_text

@@ -19,7 +19,7 @@ from evalkit.claude_log.spans import build_spans
 from evalkit.claude_log.subagents import add_closing_calls, anchor, lay_out_transcripts
 from evalkit.claude_log.timing import Start, Tick, align_times, drop_outliers, lay_out
 from evalkit.claude_log.usage import complete_totals, own_totals
-from evalkit.core.spans import Status, Trace
+from evalkit.entities import Status, Trace
 from evalkit.jsonable import Json, canonical
 from evalkit.masking import mask_json
 from evalkit.receipt import Receipt

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from evalkit.claude_log.timing import Line, Tick
-from evalkit.core.spans import Status
+from evalkit.entities import Status
 from evalkit.jsonable import Json, list_of, mapping_of, plain_text, text_of
 from evalkit.tokens import Usage
 

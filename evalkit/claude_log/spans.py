@@ -36,7 +36,7 @@ from dataclasses import dataclass, field
 from evalkit.claude_log.reconciliation import Figures
 from evalkit.claude_log.session import ModelCall, Subagent, Thread, ToolCall
 from evalkit.claude_log.timing import Tick
-from evalkit.core.spans import Span, SpanKind, Status
+from evalkit.entities import Span, SpanKind, Status
 from evalkit.jsonable import Json, derive_id, plain_text
 from evalkit.tokens import TOKEN_USAGE, provider_of
 

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from evalkit import cli
-from evalkit.core.tracking import is_on_databricks
 from evalkit.errors import EvalkitError, InputError, Problem
+from evalkit.tracking import is_on_databricks
 
 OWN = frozenset({"stages", "skip_stages", "experiment_ids", "run_ids"})
 """Parameters that are the job's, not a stage's: it hands them to every task all the same."""

@@ -10,8 +10,8 @@ from evalkit.arguments import as_flags
 from evalkit.cli.narrator import told_agent
 from evalkit.context import typed
 from evalkit.core.executions import told
-from evalkit.core.tracking import is_workspace, without_password
 from evalkit.errors import Problem
+from evalkit.tracking import is_workspace, without_password
 from evalkit.ui.terminal import Report, Terminal
 
 if TYPE_CHECKING:

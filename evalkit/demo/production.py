@@ -15,8 +15,7 @@ from importlib.resources import files
 
 import msgspec
 
-from evalkit.core.spans import Trace
-from evalkit.entities import Assessment
+from evalkit.entities import Assessment, Trace
 from evalkit.store import Store
 
 PRODUCTION = "quillmoor-support-production"

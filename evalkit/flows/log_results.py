@@ -11,7 +11,6 @@ from evalkit.adapters.files.companions import companions
 from evalkit.adapters.files.run import RunFiles
 from evalkit.core import describe
 from evalkit.core.executions import executions
-from evalkit.core.spans import Trace
 from evalkit.entities import (
     CASE_TAG,
     HASH_TAG,
@@ -20,6 +19,7 @@ from evalkit.entities import (
     Assessment,
     Changes,
     StoredTrace,
+    Trace,
 )
 from evalkit.errors import LogRefused, StoreError, Unfinished
 from evalkit.feedback.assessments import JUDGES, Target, changes, masked, merge

@@ -18,8 +18,7 @@ from evalkit.core import describe
 from evalkit.core.executions import is_failed
 from evalkit.core.results import Run
 from evalkit.core.score_values import beyond_floats
-from evalkit.core.spans import Span, Status, Trace
-from evalkit.entities import STUB_TAG
+from evalkit.entities import STUB_TAG, Span, Status, Trace
 from evalkit.errors import LogRefused
 from evalkit.jsonable import Json, canonical, derive_id
 from evalkit.masking import mask_json, mask_text

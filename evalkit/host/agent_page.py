@@ -17,7 +17,6 @@ from evalkit.agent.session import ANALYSIS_FILE, KEPT_FILE, SessionDirectory
 from evalkit.agent.work import Event
 from evalkit.cli import narrator
 from evalkit.context import typed
-from evalkit.core.tracking import without_password
 from evalkit.errors import Problem, Unfinished
 from evalkit.host.agent_live import Progress, state_of
 from evalkit.host.agent_settings import sandbox_of
@@ -25,6 +24,7 @@ from evalkit.host.suite_views import short
 from evalkit.jsonable import Json, list_of, mapping_of
 from evalkit.suite.model import DATASET_FILE, SCORERS_FILE, SCRIPT_FILE, Probe, Row, Score, passes
 from evalkit.traces.experiment import Watch
+from evalkit.tracking import without_password
 from evalkit.ui import page
 from evalkit.ui.notebook import Host
 from evalkit.ui.terminal import Report

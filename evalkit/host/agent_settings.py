@@ -10,9 +10,9 @@ from evalkit.agent.model_client import OFFLINE, claude
 from evalkit.agent.plan import Budget, Limits
 from evalkit.agent.request import Request, budget_of
 from evalkit.agent.run import aim
-from evalkit.core.tracking import without_password
 from evalkit.params import AgentParams
 from evalkit.suite.sandbox import Policy, Sandbox
+from evalkit.tracking import without_password
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import marimo as mo
 import numpy as np
 import pandas as pd
 
-from evalkit.core.observed import ObservedTrace
+from evalkit.entities import ObservedTrace
 from evalkit.host.waterfall import waterfall
 from evalkit.traces.analysis import Analysis, spread
 from evalkit.traces.experiment import Watch

@@ -7,9 +7,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from evalkit.core.observed import ObservedTrace
-from evalkit.core.spans import Trace
-from evalkit.core.timeline import Bar, Timeline, timeline
+from evalkit.entities import ObservedTrace, Trace
+from evalkit.traces.timeline import Bar, Timeline, timeline
 from evalkit.ui.wording import BLUE, GREY, RED, dressed
 
 KINDS = {

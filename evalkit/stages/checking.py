@@ -7,12 +7,12 @@ from pathlib import Path
 from evalkit.adapters.files.run import list_runs
 from evalkit.config_files import ProjectFiles
 from evalkit.context import Workspace
-from evalkit.core.tracking import experiment_problems, without_password
 from evalkit.dataset.cases import load_cases
 from evalkit.dataset.mapping_file import find_mapping
 from evalkit.errors import EvalkitError, InputError, Problem
 from evalkit.feedback.review_file import parse_review, review_text
 from evalkit.stages.speaking import Report
+from evalkit.tracking import experiment_problems, without_password
 
 
 def check(

@@ -10,7 +10,6 @@ from contextlib import nullcontext
 from typing import Literal, overload
 from urllib.parse import urlsplit, urlunsplit
 
-from evalkit.core.tracking import experiment_problems, is_workspace
 from evalkit.errors import InputError, StoreError
 from evalkit.store.artifacts import Artifacts
 from evalkit.store.client import Client, open_client
@@ -24,6 +23,7 @@ from evalkit.store.runs import RunRecord, StoredRun, WrittenRun
 from evalkit.store.stored_spans import spans_of
 from evalkit.store.traces_read import assessments_of, run_of
 from evalkit.store.traces_write import TraceWriter, Written
+from evalkit.tracking import experiment_problems, is_workspace
 
 __all__ = [
     "Reachability",

@@ -8,18 +8,21 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from evalkit.core.notes import Note
-from evalkit.entities import MARKER, OWN_TAGS, SOURCE_RUN, Assessment, Changes
-from evalkit.errors import InputError
-from evalkit.jsonable import Json, derive_id
+from evalkit.entities import MARKER, OWN_TAGS, SOURCE_RUN, Assessment, Changes, Note
+from evalkit.errors import InputError, Problem
+from evalkit.jsonable import Json, canonical, derive_id
 from evalkit.store.client import Client
-from evalkit.store.forms import as_kept, entity
-from evalkit.store.naming import Masking
+from evalkit.store.forms import TAG_LIMIT, as_kept, entity
+from evalkit.store.naming import NAME_LIMIT, Masking
 from evalkit.store.traces_read import TraceReader, assessments_of, present
 
 if TYPE_CHECKING:
     from mlflow.entities import Assessment as Entity
     from mlflow.entities import TraceInfo
+
+
+AGENT = "evalkit-agent"
+"""Source of the feedback and expectations that an agent leaves."""
 
 
 class Assessments(TraceReader, Masking):
@@ -146,17 +149,17 @@ class Assessments(TraceReader, Masking):
             InputError: the note is not one, or the experiment has no such trace.
             StoreError: MLflow failed.
         """
-        if problems := tuple(note.problems()):
+        if problems := tuple(_problems(note)):
             raise InputError(*problems)
         info = self._info(experiment_id, note.trace_id)
         if note.kind == "tag":
-            if info.tags.get(note.name) == note.text:
+            if info.tags.get(note.name) == _tag(note):
                 return False
             with self._client.answering("setting a tag"):
-                self._client.tracking.set_trace_tag(note.trace_id, note.name, note.text)
+                self._client.tracking.set_trace_tag(note.trace_id, note.name, _tag(note))
             return True
         self._client.check_traces(experiment_id)
-        wanted, said = note.assessment(round(time.time() * 1000)), list(assessments_of(info))
+        wanted, said = _said(note), list(assessments_of(info))
         if any(as_kept(wanted).says_the_same(each) for each in said):
             return False
         is_there = any(each.assessment_id == wanted.assessment_id for each in said)
@@ -209,3 +212,44 @@ def _id_on(row: Entity, trace_id: str) -> str:
         return "a-" + derive_id("moved", trace_id, str(row.assessment_id))
     case_id = metadata.get("case_id", "")
     return "a-" + derive_id(trace_id, case_id, row.name, row.source.source_type)
+
+
+def _problems(note: Note) -> Iterator[Problem]:
+    if note.kind not in {"tag", "feedback", "expectation"}:
+        fix = "use tag, feedback or expectation"
+        yield Problem(f"{note.kind!r} is no kind of note", field="kind", fix=fix)
+    if not note.name.strip() or len(note.name) > NAME_LIMIT:
+        fix = f"name it, in {NAME_LIMIT} characters at most"
+        yield Problem("the name is empty or too long", field="name", fix=fix)
+    if note.name.strip().lower().startswith(OWN_TAGS):
+        fix = f"use a name that does not begin with {' or '.join(OWN_TAGS)}"
+        yield Problem(f"the name {note.name[:80]!r} is reserved", field="name", fix=fix)
+    if note.value is None or note.value == "":
+        yield Problem("there is no value", field="value", fix="give one")
+    if note.kind == "tag" and len(_tag(note)) > TAG_LIMIT:
+        fix = f"use {TAG_LIMIT:,} characters at most"
+        yield Problem("the tag's value is too long", field="value", fix=fix)
+
+
+def _tag(note: Note) -> str:
+    return note.value if isinstance(note.value, str) else canonical(note.value)
+
+
+def _said(note: Note) -> Assessment:
+    """A note as an assessment; of one name and kind an agent has one word on a trace.
+
+    MLflow keeps no rationale of an expectation, so that one goes into its metadata.
+    """
+    is_feedback = note.kind == "feedback"
+    return Assessment(
+        "a-" + derive_id(AGENT, note.trace_id, note.kind, note.name),
+        note.trace_id,
+        note.name,
+        note.value,
+        "CODE",
+        AGENT,
+        note.rationale if is_feedback else "",
+        metadata={"rationale": note.rationale} if note.rationale and not is_feedback else {},
+        time_ms=round(time.time() * 1000),
+        kind="feedback" if is_feedback else "expectation",
+    )

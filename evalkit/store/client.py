@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from pathlib import Path
 from typing import Any, TypeVar
 
-from evalkit.core.spans import Trace
+from evalkit.entities import Trace
 from evalkit.errors import StoreAbsent
 from evalkit.store.failures import Unanswered, answering, watch_answers
 from evalkit.store.internals import prepare

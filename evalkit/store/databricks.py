@@ -14,8 +14,8 @@ from io import BytesIO
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from evalkit.core.tracking import is_on_databricks
 from evalkit.errors import DatabricksError, InputError, Problem
+from evalkit.tracking import is_on_databricks
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from evalkit.core.tracking import is_workspace
 from evalkit.entities import KEY_TAG, SOURCE_RUN, Assessment
 from evalkit.errors import StoreError
 from evalkit.jsonable import Json, canonical, derive_id
@@ -21,6 +20,7 @@ from evalkit.store.naming import quoted
 from evalkit.store.scorers_and_issues import ScorersAndIssues
 from evalkit.store.stored_spans import base64_of
 from evalkit.store.traces_read import search
+from evalkit.tracking import is_workspace
 
 if TYPE_CHECKING:
     from mlflow.entities import Span, Trace, TraceInfo

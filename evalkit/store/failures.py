@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from evalkit.core.tracking import is_workspace, without_password
 from evalkit.errors import StoreError
+from evalkit.tracking import is_workspace, without_password
 
 _ADVICE = {
     401: "set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD;"

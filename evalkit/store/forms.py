@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from evalkit.core.spans import Trace
-from evalkit.entities import HASH_TAG, SOURCE_RUN, Assessment
+from evalkit.entities import HASH_TAG, SOURCE_RUN, Assessment, Trace
 from evalkit.jsonable import Json, canonical, exact, well_formed
 from evalkit.masking import mask_json, mask_text
 from evalkit.store.naming import NAME_LIMIT, clean, json_text, shorten

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import msgspec
 
-from evalkit.core.spans import Trace
+from evalkit.entities import Trace
 from evalkit.errors import StoreError
 from evalkit.jsonable import Json, derive_id
 from evalkit.masking import MASKED, mask_counted, mask_text

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote
 
-from evalkit.core.tracking import is_workspace, without_password
 from evalkit.errors import StoreAbsent, StoreError
 from evalkit.store.failures import (
     Refused,
@@ -29,6 +28,7 @@ from evalkit.store.failures import (
     plain,
     reason,
 )
+from evalkit.tracking import is_workspace, without_password
 
 if TYPE_CHECKING:
     import requests

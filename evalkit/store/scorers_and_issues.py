@@ -7,10 +7,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evalkit.core.tracking import is_workspace
 from evalkit.errors import StoreError
 from evalkit.store.client import Client
 from evalkit.store.naming import Masking
+from evalkit.tracking import is_workspace
 
 CUSTOM_SCORERS = "MLFLOW_SERVER_ENABLE_CUSTOM_SCORERS"
 

@@ -10,16 +10,25 @@ import binascii
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from evalkit.core.observed import KINDS, in_order
-from evalkit.core.spans import Span, SpanKind, Status, Trace
+from evalkit.entities import Span, SpanKind, Status, Trace
 from evalkit.jsonable import Json, to_json, well_formed
 from evalkit.store.naming import clean, json_text
 
 if TYPE_CHECKING:
     from mlflow.entities import Span as StoredSpan
     from mlflow.entities import Trace as MlflowTrace
+
+KINDS: Mapping[str, SpanKind] = {
+    "AGENT": "AGENT",
+    "LLM": "LLM",
+    "CHAT_MODEL": "LLM",
+    "TOOL": "TOOL",
+    "RETRIEVER": "TOOL",
+}
+"""What evalkit takes MLflow's span types for; all others are steps without a kind of their own."""
 
 TOO_DEEP = "[nested too deeply to be read]"
 
@@ -165,12 +174,12 @@ def _text(value: Json, layered: bool) -> str:
 
 def spans_of(trace: MlflowTrace) -> tuple[Span, ...]:
     """The spans of MLflow's own object without attributes, each parent before its children."""
-    return in_order([_span(form, *_given(form)) for form in map(_form, trace.data.spans)])
+    return _in_order([_span(form, *_given(form)) for form in map(_form, trace.data.spans)])
 
 
 def all_of(spans: Sequence[StoredSpan]) -> tuple[Span, ...]:
     """A trace's spans with all they hold, each parent before its children."""
-    return in_order([_span(form, *_contents(form)) for form in map(_form, spans)])
+    return _in_order([_span(form, *_contents(form)) for form in map(_form, spans)])
 
 
 def outline_of(spans: Sequence[StoredSpan]) -> tuple[Span, ...]:
@@ -272,3 +281,20 @@ def _message(form: Mapping[str, Any]) -> str:
             break
     message: str = well_formed(own or "")
     return message
+
+
+def _in_order(spans: Sequence[Span]) -> tuple[Span, ...]:
+    """Each parent before its children, siblings in time; who has no parent here is a root."""
+    known = {span.span_id for span in spans}
+    under: dict[str | None, list[Span]] = {}
+    for span in sorted(spans, key=lambda span: (span.start_ns, -span.end_ns)):
+        is_placed = span.parent_id is None or span.parent_id in known
+        rooted = span if is_placed else replace(span, parent_id=None)
+        under.setdefault(rooted.parent_id, []).append(rooted)
+    walked: list[Span] = []
+    pending = list(reversed(under.pop(None, [])))
+    while pending:
+        span = pending.pop()
+        walked.append(span)
+        pending += reversed(under.pop(span.span_id, []))
+    return tuple(walked)

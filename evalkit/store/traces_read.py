@@ -10,9 +10,17 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from evalkit.core.observed import ObservedTrace
-from evalkit.core.spans import Span, Status
-from evalkit.entities import HASH_TAG, RECORDED_TAG, RUN_TAG, SOURCE_RUN, Assessment, StoredTrace
+from evalkit.entities import (
+    HASH_TAG,
+    RECORDED_TAG,
+    RUN_TAG,
+    SOURCE_RUN,
+    Assessment,
+    ObservedTrace,
+    Span,
+    Status,
+    StoredTrace,
+)
 from evalkit.errors import InputError, Problem, StoreError
 from evalkit.jsonable import Json, mapping_of
 from evalkit.store.client import PAGE, Client

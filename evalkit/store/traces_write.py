@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from evalkit.core.spans import Trace
-from evalkit.entities import CASE_TAG, RUN_TAG, Assessment
+from evalkit.entities import CASE_TAG, RUN_TAG, Assessment, Trace
 from evalkit.errors import StoreError
 from evalkit.store.assessments import Assessments, delete_traces
 from evalkit.store.client import Client

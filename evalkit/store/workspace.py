@@ -24,8 +24,8 @@ from mlflow.entities import Assessment as Entity
 from mlflow.entities import Span, Trace, TraceData, TraceInfo
 from mlflow.exceptions import MlflowException, MlflowTraceDataException
 
-from evalkit.core.spans import Trace as OwnTrace
 from evalkit.entities import HASH_TAG, Assessment
+from evalkit.entities import Trace as OwnTrace
 from evalkit.errors import StoreError
 from evalkit.store.client import Client
 from evalkit.store.forms import assessment_of

@@ -8,8 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from evalkit.core.observed import ObservedTrace
-from evalkit.entities import Assessment
+from evalkit.entities import Assessment, ObservedTrace
 from evalkit.jsonable import Json, canonical
 from evalkit.suite.model import passes
 from evalkit.traces.fingerprint import errors_of

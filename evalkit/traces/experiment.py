@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 
 from evalkit.config_files import USUAL_CONFIG
 from evalkit.context import locate
-from evalkit.core.dialogue import unformatted
-from evalkit.core.observed import ObservedTrace
-from evalkit.core.spans import Span
-from evalkit.core.tracking import Tracking, without_password
+from evalkit.entities import ObservedTrace, Span
 from evalkit.errors import InputError, Problem
 from evalkit.jsonable import canonical, list_of, mapping_of, text_of
 from evalkit.traces.analysis import Analysis
+from evalkit.traces.dialogue import unformatted
 from evalkit.traces.sample import analyse
 from evalkit.traces.transcript import Turn, answer, question, turns
+from evalkit.tracking import Tracking, without_password
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,7 +130,7 @@ def watch(
 
 
 def as_told(spans: Sequence[Span]) -> Iterator[Span]:
-    """The spans in the form in which :mod:`evalkit.core.dialogue` tells a conversation.
+    """The spans in the form in which :mod:`evalkit.traces.dialogue` tells a conversation.
 
     Whatever stands at the top counts as the agent, with the question and the turns before it. A
     call of a model keeps of its messages those that are new, and of its answer the words.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from evalkit.core.observed import ObservedTrace
+from evalkit.entities import ObservedTrace
 
 LONGEST = 200
 """Characters of a fingerprint: what errors have in common stands at their begin."""

@@ -12,10 +12,9 @@ from typing import Any
 
 import marimo as mo
 
-from evalkit.core.dialogue import Remark, dialogue
-from evalkit.core.observed import ObservedTrace
-from evalkit.core.spans import Trace
+from evalkit.entities import ObservedTrace, Trace
 from evalkit.jsonable import Json, canonical
+from evalkit.traces.dialogue import Remark, dialogue
 from evalkit.ui.wording import as_text
 
 FOLDED_FROM = 1_500

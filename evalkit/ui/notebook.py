@@ -15,10 +15,10 @@ import marimo as mo
 from evalkit import arguments
 from evalkit.arguments import Origin, Parser, Resolved, parameters
 from evalkit.config_files import USUAL_CONFIG, configs_in
-from evalkit.core.tracking import without_password
 from evalkit.demo.sample import record_sample, sample_mapping, sample_project
 from evalkit.errors import EvalkitError, InputError, Problem
 from evalkit.params import ProjectParams
+from evalkit.tracking import without_password
 from evalkit.ui import folder, page, present
 from evalkit.ui.controls import form, onward, stages
 from evalkit.ui.place import Place, end_with_error, end_with_report, find_place, widget_values

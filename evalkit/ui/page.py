@@ -20,9 +20,9 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import marimo as mo
 import pandas as pd
 
-from evalkit.core.tracking import Tracking
 from evalkit.errors import EvalkitError, InputError, Problem, StoreAbsent
 from evalkit.jsonable import Json, canonical
+from evalkit.tracking import Tracking
 from evalkit.ui.wording import as_text, marked, tinted
 
 Kind: TypeAlias = Literal["neutral", "info", "success", "warn", "danger"]

@@ -12,9 +12,9 @@ from typing import Any, Literal, NoReturn, TypeAlias
 
 import marimo as mo
 
-from evalkit.core.tracking import is_on_databricks
 from evalkit.errors import EvalkitError
 from evalkit.store.databricks import dbutils
+from evalkit.tracking import is_on_databricks
 from evalkit.ui import page
 from evalkit.ui.terminal import Report, Terminal, concluded, failed
 

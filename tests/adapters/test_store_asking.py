@@ -3,7 +3,7 @@
 import pytest
 from mlflow.entities import AssessmentSource, Feedback
 
-from evalkit.core.notes import Note
+from evalkit.entities import Note
 from evalkit.errors import InputError
 
 

@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 from shop_agent import ShopAgent
 from trace_tables import BOUND_TAG, WAREHOUSE
 
-from evalkit.core.notes import Note
+from evalkit.entities import Note
 from evalkit.errors import InputError, StoreError
 from evalkit.store import connect
 

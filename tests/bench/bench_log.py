@@ -35,7 +35,7 @@ from evalkit import stages
 from evalkit.claude_log.log_trace import build_trace
 from evalkit.claude_log.timing import start_of
 from evalkit.context import Workspace
-from evalkit.core.spans import Trace
+from evalkit.entities import Trace
 
 
 @dataclass

@@ -27,7 +27,7 @@ from agentlogs import (
 )
 
 from evalkit.claude_log.timing import Start, start_of
-from evalkit.core.spans import Span, Trace
+from evalkit.entities import Span, Trace
 
 SECOND = 10**9
 LOG = [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evalkit.core.tracking import resolve_tracking, without_password
+from evalkit.tracking import resolve_tracking, without_password
 
 
 @pytest.mark.parametrize(

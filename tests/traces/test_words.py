@@ -2,8 +2,8 @@
 
 import pytest
 
-from evalkit.core.dialogue import dialogue
-from evalkit.core.spans import Span
+from evalkit.entities import Span
+from evalkit.traces.dialogue import dialogue
 from evalkit.traces.experiment import as_told
 from evalkit.traces.transcript import (
     Turn,

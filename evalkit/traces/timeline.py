@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from evalkit.core.dialogue import NANOSECONDS, gist
-from evalkit.core.spans import Span, SpanKind, Status
+from evalkit.entities import Span, SpanKind, Status
 from evalkit.jsonable import Json, mapping_of
 from evalkit.tokens import TOKEN_USAGE
+from evalkit.traces.dialogue import NANOSECONDS, gist
 
 MOST_BARS = 300
 """Bars of one chart; a person reads no more, and a page draws them at once."""

@@ -2,7 +2,7 @@
 
 from agentlogs import HAIKU, answer, ask, build, finish, init, say, system, text, thinking, use
 
-from evalkit.core.dialogue import GIST_CHARS, dialogue
+from evalkit.traces.dialogue import GIST_CHARS, dialogue
 
 
 def told(*events, **options):

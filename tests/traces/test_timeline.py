@@ -2,7 +2,7 @@
 
 from agentlogs import Story, ask, build, finish, init, say, stamp, text, usage, use
 
-from evalkit.core.timeline import timeline
+from evalkit.traces.timeline import timeline
 
 LOG = [
     init(),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from evalkit.core.spans import Span, Status
+from evalkit.entities import Span, Status
 from evalkit.jsonable import Json, canonical, list_of, mapping_of, plain_text, text_of
 
 Voice: TypeAlias = Literal[
