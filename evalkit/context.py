@@ -14,11 +14,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalkit.adapters.files.run import RunFiles, load_run
 from evalkit.config_files import USUAL_CONFIG, ProjectFiles, load_project
-from evalkit.core import describe
 from evalkit.errors import InputError, Problem
 from evalkit.jsonable import derive_id
+from evalkit.runs import metrics
+from evalkit.runs.run_dir import RunFiles, load_run
 from evalkit.tracking import (
     Tracking,
     experiment_problems,
@@ -177,7 +177,7 @@ def whereabouts(workspace: Workspace, run_id: str, mlflow_run_id: str) -> Wherea
         is_database = "://" in uri and not is_workspace(uri)
         command = f"{typed('mlflow')} ui --backend-store-uri {shlex.quote(without_password(uri))}"
         return Whereabouts(command=command if is_database else "")
-    key = describe.run_key(experiment_id, project, run_id)
+    key = metrics.run_key(experiment_id, project, run_id)
     traces = {
         trace.case_id or "": store.trace_url(experiment_id, trace.trace_id) or ""
         for trace in store.find_traces(experiment_id, key)

@@ -13,12 +13,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from evalkit.adapters.files.log_file import LogFile
-from evalkit.adapters.files.run import RunFiles, list_runs
 from evalkit.context import Workspace
-from evalkit.core import describe
-from evalkit.core.results import Score
-from evalkit.core.thresholds import thresholds
 from evalkit.dataset.cases import read_case
 from evalkit.entities import Trace
 from evalkit.errors import InputError, LogRefused, Problem
@@ -26,6 +21,10 @@ from evalkit.feedback.assessments import masked
 from evalkit.jsonable import Json
 from evalkit.masking import mask_json, mask_text
 from evalkit.receipt import Receipt
+from evalkit.runs import metrics
+from evalkit.runs.metrics import thresholds
+from evalkit.runs.run import Score
+from evalkit.runs.run_dir import RunFiles, list_runs
 from evalkit.tokens import Consumption
 
 MOST_LABELS = 4
@@ -92,7 +91,7 @@ def read_cases(found: RunFiles) -> list[RunCase]:
     Raises:
         InputError: a log leads out of the run directory.
     """
-    logged = {log.case_id for log in found.logs()}
+    logged = found.logs
     run = replace(found.run, scores=tuple(map(masked, found.run.scores)))
     scores = run.scores_by_case()
     return [
@@ -255,12 +254,6 @@ def around_case(
     return asked, expected, {name: text and mask_text(text)[0] for name, text in produced}
 
 
-def log_of(logs: Sequence[LogFile], case_id: str) -> LogFile | None:
-    """The log that tells of a case: its own, else the whole batch run's; None where none does."""
-    own = next((log for log in logs if log.case_id == case_id), None)
-    return own or next((log for log in logs if log.case_id is None), None)
-
-
 def read_trace(found: RunFiles, case_id: str) -> Trace:
     """The trace that tells of a case, as it would be logged, with its secrets masked.
 
@@ -274,11 +267,11 @@ def read_trace(found: RunFiles, case_id: str) -> Trace:
         InputError: the case has no log, or one that leads out of the run directory.
         LogRefused: no trace can be made of the log.
     """
-    from evalkit.flows.log_traces import trace_of
+    from evalkit.case_traces import trace_of
 
-    log = log_of(found.logs(), case_id)
+    log = found.logs.get(case_id) or found.logs.get(None)
     if log is None:
         fix = "the agent did not start, or its stdout.log was not kept"
         place = str(found.folder / "cases" / case_id)
         raise InputError(Problem(f"there is no log of {case_id}", place, fix=fix))
-    return trace_of(found, log, describe.run_key("", found.project, found.run.run_id))
+    return trace_of(found, log, metrics.run_key("", found.project, found.run.run_id))

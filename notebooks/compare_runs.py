@@ -79,7 +79,7 @@ def finding(form, host):
     chosen = host.settings(form)
     with host.step("Looking for finished runs"):
         workspace = chosen.workspace()
-        known = arms.run_ids(workspace)
+        known = arms.run_ids(workspace.files)
     read = functools.cache(workspace.run)
     return chosen, known, read
 

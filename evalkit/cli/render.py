@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from evalkit.arguments import as_flags
 from evalkit.cli.narrator import told_agent
 from evalkit.context import typed
-from evalkit.core.executions import told
 from evalkit.errors import Problem
+from evalkit.runs.run import told
 from evalkit.tracking import is_workspace, without_password
 from evalkit.ui.terminal import Report, Terminal
 

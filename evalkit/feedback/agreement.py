@@ -16,12 +16,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from evalkit.adapters.files.run import RunFiles
-from evalkit.core.results import Run, Score
 from evalkit.feedback.assessments import masked
 from evalkit.feedback.review_file import Annotation, Review, read_review
 from evalkit.jsonable import Json
 from evalkit.project import Project
+from evalkit.runs.run import Run, Score
+from evalkit.runs.run_dir import RunFiles
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,13 +6,13 @@ import datetime as dt
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from evalkit.core.results import Score
 from evalkit.documents import scalar_text
 from evalkit.entities import HUMAN_REVIEW, MARKER, Assessment, Changes, SourceType
 from evalkit.feedback.review_file import Annotation, Review
 from evalkit.feedback.trace_index import TraceIndex
-from evalkit.jsonable import Json, canonical, derive_id
+from evalkit.jsonable import Json, canonical, derive_id, exact
 from evalkit.masking import mask_json, mask_text
+from evalkit.runs.run import Score
 
 JUDGES: tuple[SourceType, ...] = ("CODE", "LLM_JUDGE")
 PEOPLE: tuple[SourceType, ...] = ("HUMAN",)
@@ -193,3 +193,24 @@ def _annotation(said: Assessment, case_id: str, cases: Collection[str]) -> Annot
         source=said.source_id,
         time=moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     )
+
+
+def about_scores(scores: Sequence[Score]) -> Iterator[str]:
+    """What people should know of a run's scores."""
+    empty = sum(s.value is None and not s.error for s in scores)
+    if empty:
+        yield f"{empty} scores have neither value nor error; they stand in the table only"
+    yield from beyond_floats((s.case_id, s.judge, s.value) for s in scores)
+    if not scores:
+        yield "there are no scores; judge feedback that stands in MLflow is left as it is"
+
+
+def beyond_floats(values: Iterable[tuple[str, str, Json]]) -> Iterator[str]:
+    """That some values, each after its case and judge, are whole numbers which MLflow would round.
+
+    They become text there.
+    """
+    large = {f"{case_id}/{judge}": "" for case_id, judge, value in values if exact(value) != value}
+    if large:
+        whose = ", ".join(large)
+        yield f"whole numbers beyond 2^53, which MLflow would round, are text there: {whose}"

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, TypeAlias
 
 from evalkit.context import Workspace
-from evalkit.core.executions import executions
-from evalkit.core.score_values import beyond_floats
 from evalkit.entities import HUMAN_REVIEW, SourceType
 from evalkit.errors import StoreError, Unfinished
 from evalkit.feedback.assessments import (
     JUDGES,
     PEOPLE,
     annotations_of_people,
+    beyond_floats,
     changes,
     from_judges,
     from_people,
@@ -23,6 +22,7 @@ from evalkit.feedback.trace_index import TraceIndex, find_traces
 from evalkit.files import write_text
 from evalkit.jsonable import Json
 from evalkit.masking import MASKED
+from evalkit.runs.run import executions
 from evalkit.store import as_kept
 
 Source: TypeAlias = Literal["judge", "human", "all"]

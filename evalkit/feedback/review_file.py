@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, field, fields
 
 import yaml
 
-from evalkit.adapters.files.run import RunFiles
 from evalkit.documents import Document, parse_yaml, scalar_text
 from evalkit.errors import InputError, Problem
 from evalkit.files import inside, read_text, write_text
 from evalkit.jsonable import Json
+from evalkit.runs.run_dir import RunFiles
 from evalkit.yaml_edit import edit_yaml
 
 KEY = "mlflow_feedback"

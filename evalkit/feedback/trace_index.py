@@ -7,9 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
-from evalkit.adapters.files.run import RunFiles
-from evalkit.core import describe
-from evalkit.core.results import Run
 from evalkit.entities import (
     CASE_TAG,
     RECORDED_TAG,
@@ -20,6 +17,9 @@ from evalkit.entities import (
 )
 from evalkit.masking import mask_text
 from evalkit.receipt import WHOLE_RUN
+from evalkit.runs import metrics
+from evalkit.runs.run import Run
+from evalkit.runs.run_dir import RunFiles
 from evalkit.store import Store
 
 
@@ -116,11 +116,11 @@ def find_traces(found: RunFiles, store: Store, experiment_id: str | None = None)
     Raises:
         StoreError: MLflow answered with an error.
     """
-    empty = TraceIndex(found.run, logged=[log.case_id for log in found.logs()])
+    empty = TraceIndex(found.run, logged=list(found.logs))
     experiment_id = experiment_id or store.experiment(found.project.experiment, create=False)
     if experiment_id is None:
         return empty
-    empty = replace(empty, key=describe.run_key(experiment_id, found.project, found.run.run_id))
+    empty = replace(empty, key=metrics.run_key(experiment_id, found.project, found.run.run_id))
     index = _look(empty, store, experiment_id)
     if not index.superseded:
         return index

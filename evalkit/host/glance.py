@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from evalkit.core.executions import executions, told
-from evalkit.core.results import Run
 from evalkit.receipt import Difference
+from evalkit.runs.run import Run, executions, told
 from evalkit.ui import page
 
 

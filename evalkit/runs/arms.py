@@ -7,26 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from evalkit.adapters.files.run import RunFiles, list_runs
-from evalkit.context import Workspace
+from evalkit.config_files import ProjectFiles
 from evalkit.errors import InputError, Problem
+from evalkit.runs.run_dir import RunFiles, list_runs
 
 TWO = 2
 
 
-def run_ids(workspace: Workspace) -> list[str]:
+def run_ids(files: ProjectFiles) -> list[str]:
     """Ids of a project's finished runs, sorted, so that dated ones end with the latest.
 
     Raises:
         InputError: there are fewer than two.
     """
-    found = list_runs(workspace.files)
+    found = list_runs(files)
     if len(found) < TWO:
         known = f"only {found[0]!r}" if found else "none"
         raise InputError(
             Problem(
                 f"a comparison needs two finished runs, there is {known}",
-                ", ".join(map(str, workspace.files.runs_dirs)),
+                ", ".join(map(str, files.runs_dirs)),
                 fix="run the evaluation again, or name another runs folder",
             )
         )

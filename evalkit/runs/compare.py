@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
-from evalkit.core.executions import executions
-from evalkit.core.results import Run, Score
 from evalkit.jsonable import Json, is_number
 from evalkit.project import Project
+from evalkit.runs.run import Run, Score, executions
 from evalkit.stats import Change, paired_change
 from evalkit.tokens import Consumption
 

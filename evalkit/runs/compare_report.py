@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from evalkit.core.describe import unknowns
-from evalkit.core.executions import executions, named, told
-from evalkit.core.results import Run
-from evalkit.core.thresholds import thresholds
 from evalkit.jsonable import Json
 from evalkit.project import Project
 from evalkit.runs.compare import Comparison, compare
+from evalkit.runs.metrics import thresholds, unknowns
+from evalkit.runs.run import Run, executions, named, told
 from evalkit.stats import CHANCE, FEWEST
 
 Row = dict[str, Json]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evalkit.adapters.files.run import list_runs
 from evalkit.config_files import ProjectFiles
 from evalkit.context import Workspace
 from evalkit.dataset.cases import load_cases
 from evalkit.dataset.mapping_file import find_mapping
 from evalkit.errors import EvalkitError, InputError, Problem
 from evalkit.feedback.review_file import parse_review, review_text
+from evalkit.runs.run_dir import list_runs
 from evalkit.stages.speaking import Report
 from evalkit.tracking import experiment_problems, without_password
 
@@ -98,10 +98,10 @@ def _check_runs(workspace: Workspace, runs: list[str], problems: list[Problem]) 
     for run_id in runs:
         try:
             found = workspace.run(run_id)
-            own = found.logs()
+            own = found.logs.values()
             logs += len(own)
             problems += [log.barred for log in own if log.barred is not None]
-            problems += [why for log in own for why in log.passed_over.values()]
+            problems += [why for log in own for why in log.passed_over]
             if text := review_text(found):
                 parse_review(text, str(found.review))
                 reviews += 1

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from evalkit.core.describe import criteria
 from evalkit.entities import QUALITY_CRITERIA_TAG
 from evalkit.jsonable import Json, canonical, derive_id
 from evalkit.masking import mask_json
+from evalkit.runs.metrics import criteria
 from evalkit.store.evaluations import Said
 from evalkit.store.runs import RunRecord
 from evalkit.suite.model import (

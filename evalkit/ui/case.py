@@ -11,8 +11,8 @@ from typing import Any
 
 import marimo as mo
 
-from evalkit.core.results import Score
 from evalkit.jsonable import Json, canonical
+from evalkit.runs.run import Score
 from evalkit.ui import page
 
 CHIP = (

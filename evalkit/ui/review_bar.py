@@ -8,8 +8,8 @@ from pathlib import Path
 import anywidget
 import traitlets
 
-from evalkit.adapters.files.run import RunFiles
 from evalkit.feedback.review_file import Review, save_comments
+from evalkit.runs.run_dir import RunFiles
 
 FOLDER = Path(__file__).parent
 

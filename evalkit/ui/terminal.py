@@ -12,8 +12,8 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
-from evalkit.core.executions import told
 from evalkit.errors import EvalkitError, InputError, StoreAbsent
+from evalkit.runs.run import told
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from evalkit.adapters.files.run import find_run, list_runs, load_run
 from evalkit.config_files import load_project
 from evalkit.dataset.cases import case_ids, load_cases, read_case
 from evalkit.errors import InputError, LogRefused
 from evalkit.files import is_on_volume, read_text, write_text
+from evalkit.runs.run_dir import find_run, list_runs, load_run
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_a_run_whose_files_lead_out_is_refused(folder):
 def test_a_log_that_leads_out_is_not_read(folder):
     (folder / "eval/runs/e/r1/cases/a/stdout.log").unlink()
     (folder / "eval/runs/e/r1/cases/a/stdout.log").symlink_to(folder.parent / "secret.txt")
-    (log,) = load_run(load_project(folder), "r1").logs()
+    (log,) = load_run(load_project(folder), "r1").logs.values()
     assert log.text() is None
     with pytest.raises(LogRefused, match="leads out of"):
         log.lines()

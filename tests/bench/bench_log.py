@@ -109,7 +109,7 @@ def wait_for(uri: str) -> None:
 
 def traces(config: Path, count: int) -> list[Trace]:
     """The first traces of the run, as evalkit builds them."""
-    logs = Workspace.open(config).run(RUN_ID).logs()[:count]
+    logs = list(Workspace.open(config).run(RUN_ID).logs.values())[:count]
     return [
         build_trace(
             log.lines(),

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from evalkit.core.run_reader import read_run
-from evalkit.core.thresholds import breaches
 from evalkit.documents import parse_json, parse_yaml
 from evalkit.project import read_project
+from evalkit.runs.metrics import thresholds
+from evalkit.runs.results import read_run
 
 GENERATOR = Path(__file__).parents[1] / "bench" / "generate.py"
 
@@ -54,7 +54,8 @@ def test_two_runs_write_the_same_and_evalkit_reads_it(tmp_path: Path) -> None:
     assert project.tracking_uri == "http://127.0.0.1:5000"
     assert len(run.cases) == 3
     assert len(run.scores) == 3 * 7
-    assert [breach.judge for breach in breaches(project, run)] == ["order_quoted"]
+    bounds = thresholds(project, run)
+    assert [each.judge for each in bounds if each.verdict == "fails"] == ["order_quoted"]
     costs = [json.loads(log.read_text().splitlines()[-1])["total_cost_usd"] for log in logs(one)]
     assert run.usage.cost_usd == pytest.approx(sum(costs))
 

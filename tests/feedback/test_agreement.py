@@ -4,10 +4,10 @@ import pytest
 import yaml
 from sklearn.metrics import cohen_kappa_score
 
-from evalkit.adapters.files.run import RunFiles
-from evalkit.core.results import Run, Score
 from evalkit.feedback.agreement import MIN_LABELS, agreement, compare, in_order
 from evalkit.project import Judge, Project
+from evalkit.runs.run import Run, Score
+from evalkit.runs.run_dir import RunFiles
 
 PROJECT = Project(
     "p",

@@ -2,9 +2,9 @@
 
 import pytest
 
-from evalkit.core.results import Run
 from evalkit.entities import CASE_TAG, RECORDED_TAG, RUN_TAG, StoredTrace
 from evalkit.feedback.trace_index import TraceIndex, place
+from evalkit.runs.run import Run
 
 
 def own(trace_id, case=None):

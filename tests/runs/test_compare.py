@@ -2,10 +2,10 @@
 
 import pytest
 
-from evalkit.core.results import Run, Score
 from evalkit.project import Judge, Project
 from evalkit.runs import compare_report as words
 from evalkit.runs.compare import flips
+from evalkit.runs.run import Run, Score
 from evalkit.tokens import Consumption
 
 PROJECT = Project("e", judges=(Judge("quality", score_range=(1.0, 5.0)),))

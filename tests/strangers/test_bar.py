@@ -216,7 +216,7 @@ def test_a_comparison_does_not_call_a_run_good_of_which_nobody_knows(project):
     project.configure(thresholds={"quality": {"min_men": 3, "min_alpha": 0.5}})
     project.write("eval/runs/support/2026-07-10-v2/summary.yaml", project.read(project.summary))
     workspace = Workspace.open(project.root / "eval.yaml")
-    runs = [workspace.run(run_id).run for run_id in arms.choose(arms.run_ids(workspace))]
+    runs = [workspace.run(run_id).run for run_id in arms.choose(arms.run_ids(workspace.files))]
     found = compare_report.report(workspace.files.project, runs)
     assert found["shortfalls"] == [
         "2026-07-10-v2: not known: quality min_alpha",

@@ -2,11 +2,11 @@
 
 import pytest
 
-from evalkit.core.run_reader import read_run
-from evalkit.core.thresholds import breaches, unmeasured
 from evalkit.documents import Document, parse_yaml
 from evalkit.errors import InputError
 from evalkit.project import read_project
+from evalkit.runs.metrics import thresholds
+from evalkit.runs.results import read_run
 
 PROJECT = read_project(
     parse_yaml(
@@ -30,6 +30,10 @@ def run_with(judges, per_case=None):
     return read_run("r1", PROJECT, Document(summary, "summary.yaml"), None)
 
 
+def held(run, verdict):
+    return [bound for bound in thresholds(PROJECT, run) if bound.verdict == verdict]
+
+
 @pytest.mark.parametrize(
     ("judges", "broken"),
     [
@@ -43,7 +47,7 @@ def run_with(judges, per_case=None):
     ],
 )
 def test_each_kind_of_threshold_is_held(judges, broken):
-    assert [b.judge for b in breaches(PROJECT, run_with(judges))] == broken
+    assert [b.judge for b in held(run_with(judges), "fails")] == broken
 
 
 def test_the_error_rate_is_counted_where_the_summary_does_not_say():
@@ -51,14 +55,14 @@ def test_the_error_rate_is_counted_where_the_summary_does_not_say():
         "a": {"flaky": {"value": True}},
         "b": {"flaky": {"error": "boom", "value": None}},
     }
-    (breach,) = breaches(PROJECT, run_with({"flaky": {"mean": 1.0}}, per_case))
+    (breach,) = held(run_with({"flaky": {"mean": 1.0}}, per_case), "fails")
     assert (breach.judge, breach.actual) == ("flaky", 0.5)
 
 
 def test_what_was_not_measured_is_no_breach_but_is_named():
     run = run_with({"quality": {"mean": None}})
-    assert breaches(PROJECT, run) == ()
-    assert [b.judge for b in unmeasured(PROJECT, run)] == [
+    assert held(run, "fails") == []
+    assert [b.judge for b in held(run, "not measured")] == [
         "quality",
         "ok",
         "pairwise",

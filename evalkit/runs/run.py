@@ -1,4 +1,4 @@
-"""A finished run: what ``summary.yaml`` and ``run_result.json`` say of it."""
+"""A finished run, whoever reads or writes it, and how many of its executions failed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from evalkit.jsonable import Json
 from evalkit.project import Mode
 from evalkit.tokens import Consumption
+
+MOST_NAMES = 3
+"""Failed executions that are named before the rest is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class Run:
         eval_params: What the execution was told, such as its ``effort``.
         origin: Where it comes from, as ``harness-snapshot.json`` says: tags of the run.
         validity: What is said of the measures themselves, such as ``{"v1": "unmeasured"}``.
+        started: What ``run_result.json`` says of when it began; None where it does not.
         notes: What the files lack or hold besides what was expected.
         failed: Why executions failed, by case, or by ``WHOLE_RUN`` in batch mode.
     """
@@ -73,6 +77,7 @@ class Run:
     eval_params: Mapping[str, str] = field(default_factory=dict)
     origin: Mapping[str, str] = field(default_factory=dict)
     validity: Mapping[str, str] = field(default_factory=dict)
+    started: Json = None
     notes: tuple[str, ...] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
 
@@ -88,3 +93,35 @@ class Run:
         for score in self.scores:
             grouped.setdefault(score.case_id, []).append(score)
         return grouped
+
+
+def executions(run: Run) -> dict[str, Json]:
+    """``total`` executions (one in batch mode), how many ``failed``, and ``names`` to why.
+
+    ``exit_code`` is the run's where that is not 0 and no case says that it failed.
+    """
+    total = 1 if run.mode == "batch" else len(run.cases)
+    found = {"total": total, "failed": len(run.failed), "names": dict(run.failed)}
+    code = run.usage.exit_code
+    return {**found, "exit_code": code} if code and not run.failed else found
+
+
+def is_failed(run: Run) -> bool:
+    """Whether all of a run's executions failed."""
+    return bool(run.failed) and len(run.failed) >= (1 if run.mode == "batch" else len(run.cases))
+
+
+def told(found: Mapping[str, Json]) -> str:
+    """In words; empty where none failed, as far as is known."""
+    if code := found.get("exit_code"):
+        return f"the run ended with exit code {code}, though no case of it says that it failed"
+    if not found.get("failed"):
+        return ""
+    return f"{found['failed']} of {found['total']} executions failed: {named(found)}"
+
+
+def named(found: Mapping[str, Json]) -> str:
+    """The first of those that failed, with why; the others are counted."""
+    names = [f"{name} ({why})" for name, why in found["names"].items()]
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

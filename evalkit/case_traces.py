@@ -1,63 +1,70 @@
-"""What a run and its executions become in MLflow, and what of its origin is known; no store."""
+"""What an execution of a run becomes as a trace: its log's spans, else a stub; knows no store."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from evalkit.adapters.files.companions import head_of
-from evalkit.adapters.files.log_file import INPUT, LogFile
-from evalkit.adapters.files.run import RunFiles
 from evalkit.claude_log.content_blocks import Trimmer
 from evalkit.claude_log.log_trace import MAX_VALUE_CHARS, build_trace
 from evalkit.claude_log.timing import Start, start_of
 from evalkit.claude_log.usage import reported_usage
-from evalkit.core import describe
-from evalkit.core.executions import is_failed
-from evalkit.core.results import Run
-from evalkit.core.score_values import beyond_floats
-from evalkit.entities import STUB_TAG, Span, Status, Trace
-from evalkit.errors import LogRefused
+from evalkit.dataset.cases import read_case
+from evalkit.dataset.mapping import SchemaMapping, apply_mapping, parse_mapping
+from evalkit.entities import CASE_TAG, HASH_TAG, REQUEST_TAG, RUN_TAG, STUB_TAG, Span, Status, Trace
+from evalkit.errors import InputError, LogRefused
+from evalkit.files import check_id, inside, read_document, read_text
 from evalkit.jsonable import Json, canonical, derive_id
 from evalkit.masking import mask_json, mask_text
-from evalkit.receipt import WHOLE_RUN, Receipt
-from evalkit.store import RunRecord
+from evalkit.receipt import WHOLE_RUN, Receipt, Receipts
+from evalkit.runs.log_file import INPUT, LogFile
+from evalkit.runs.run_dir import RunFiles
 from evalkit.tokens import Consumption
 
 STUB_BUILDER = "evalkit stub 1"
 """Part of every stub's content hash, as the builder's is of logs'."""
 
-_STATED_COMMIT = "commit_sha"  # the harness's name for it in its snapshot
+NAMED_FOR_INPUT = ("input", "prompt")
+"""Names of a case's file, whatever its suffix, that hold what the agent is asked."""
 
 
-def record_of(found: RunFiles, key: str, first: LogFile | RunFiles) -> RunRecord:
-    """The run as MLflow is to hold it; ``first`` tells a time where no file says one."""
-    project, run = found.project, found.run
-    start = began(found, first.modified_ns())
-    return RunRecord(
-        key=key,
-        name=run.run_id,
-        params=describe.params(project, run),
-        metrics=tuple(describe.metrics(project, run).items()),
-        tags=describe.tags(project, run),
-        start_ms=start.ns // 10**6,
-        end_ms=start.ns // 10**6 + round((run.usage.duration_s or 0) * 1000),
-        status="FAILED" if is_failed(run) else "FINISHED",
-        is_time_inferred=start.inferred,
-        lasting=_commit_of(found, start),
-    )
+def case_trace(
+    found: RunFiles, case_id: str | None, key: str, receipts: Receipts, *, stands: bool
+) -> Trace | None:
+    """The trace of a case, marked as this run's; what became of its log is added to the receipts.
 
+    Args:
+        found: The run.
+        case_id: The case; None for a whole batch run.
+        key: The run's key.
+        receipts: Those of the run's logs.
+        stands: Whether MLflow holds one of the case with its steps.
 
-def about_scores(run: Run) -> Iterator[str]:
-    """What people should know of a run's scores."""
-    empty = sum(s.value is None and not s.error for s in run.scores)
-    if empty:
-        yield f"{empty} scores have neither value nor error; they stand in the table only"
-    yield from beyond_floats((s.case_id, s.judge, s.value) for s in run.scores)
-    if not run.scores:
-        yield "there are no scores; judge feedback that stands in MLflow is left as it is"
+    Returns:
+        None where the log gives none, but one stands.
+    """
+    log, name = found.logs.get(case_id), WHOLE_RUN if case_id is None else case_id
+    trace, refused = None, None
+    try:
+        trace = trace_of(found, log, key) if log is not None else None
+    except LogRefused as error:
+        refused = error
+        receipts.refused[name] = str(error)
+        receipts.by_log[name] = replace(error.receipt, verdict="refused")
+    if trace is not None:
+        receipts.by_log[name] = trace.receipt
+    elif stands:
+        return None
+    else:
+        trace = stub_of(found, case_id, key, refused)
+        receipts.missing += [] if log else [name]
+    marks = {RUN_TAG: key, HASH_TAG: trace.content_hash}
+    if case_id is not None:
+        marks |= {CASE_TAG: case_id, REQUEST_TAG: case_id}
+    own_id = "tr-" + derive_id(trace.trace_id, trace.content_hash)  # other content, other trace
+    return replace(trace, trace_id=own_id, tags={**trace.tags, **marks})
 
 
 def trace_of(found: RunFiles, log: LogFile, key: str) -> Trace:
@@ -69,19 +76,18 @@ def trace_of(found: RunFiles, log: LogFile, key: str) -> Trace:
         key: The run's key; the ids of the trace and its spans are derived from it.
 
     Raises:
-        InputError: a transcript beside the log leads out of the run directory.
         LogRefused: no trace can be made of it.
     """
     run, case_id = found.run, log.case_id
     trace = build_trace(
         log.lines(),
-        trace_id=describe.trace_id(key, case_id),
+        trace_id=_trace_id(key, case_id),
         name=run.run_id if case_id is None else case_id,
         case_id=case_id,
         start=began(found, log.modified_ns()),
         sidecars=log.subagents(),
         times=log.events(),
-        request=found.given(case_id),
+        request=given(found, case_id),
         reported=run.usage if case_id is None else run.case_usage.get(case_id),
     )
     exit_code, failure = run.usage_of(case_id).exit_code, _failure(found, case_id)
@@ -110,10 +116,10 @@ def stub_of(
         key: The run's key; the id is the one that a log's trace, which may replace it, would have.
         refused: Why its log gives no steps; None where there is no log.
     """
-    usage, trace_id = found.run.usage_of(case_id), describe.trace_id(key, case_id)
+    usage, trace_id = found.run.usage_of(case_id), _trace_id(key, case_id)
     name = found.run.run_id if case_id is None else case_id
     trim = Trimmer(MAX_VALUE_CHARS, Receipt())
-    asked = trim.value(mask_json(found.given(case_id)), "input")
+    asked = trim.value(mask_json(given(found, case_id)), "input")
     answered = trim.value(mask_json(_output(found, case_id)), "output")
     why = mask_text(refused.problems[0].message if refused else "there is no log of it")[0]
     status, message = _outcome(usage.exit_code, _failure(found, case_id))
@@ -156,6 +162,52 @@ def stub_of(
     )
 
 
+def began(found: RunFiles, modified_ns: int) -> Start:
+    """When a run began, as far as its files tell.
+
+    Args:
+        found: The run.
+        modified_ns: When one of its logs was last changed, nanoseconds since the epoch.
+    """
+    return start_of(found.first_ns, found.run.started, found.run.run_id, modified_ns)
+
+
+def given(found: RunFiles, case_id: str | None) -> Json:
+    """What a case gave to the agent; None where no file of the run or project says.
+
+    It is ``input.yaml``, else what the mapping selects, else a file that is named like it.
+    It is asked for what no log tells, so an unreadable file counts as none.
+    """
+    with suppress(InputError):
+        if case_id is None:
+            return None
+        own, theirs = found.folder / "cases" / check_id(case_id, "case id"), found.cases_dir
+        places = [(own, found.folder), *([(theirs / case_id, theirs)] if theirs else [])]
+        for folder, root in places:
+            with suppress(InputError):
+                if (path := inside(folder / INPUT, root)).is_file():
+                    return read_document(path).value
+        if theirs and inside(theirs / case_id, theirs).is_dir():
+            case, mapping = read_case(theirs, case_id), _mapping(found)
+            if mapping and (inputs := apply_mapping(mapping, case).record.inputs):
+                return dict(inputs)
+            known = {**case.texts, **case.documents}
+            return next((known[name] for name in known if Path(name).stem in NAMED_FOR_INPUT), None)
+    return None
+
+
+def _mapping(found: RunFiles) -> SchemaMapping | None:
+    with suppress(InputError):
+        if (path := found.mapping_file) and path.is_file():
+            mapping = parse_mapping(read_text(path), str(path))
+            return mapping if mapping.evaluation in {"", found.project.name} else None
+    return None
+
+
+def _trace_id(key: str, case_id: str | None) -> str:
+    return "tr-" + (derive_id(key, "case", case_id) if case_id is not None else derive_id(key))
+
+
 def _hash(decides: list[Json]) -> str:
     return hashlib.sha256(canonical(decides).encode("utf-8", "replace")).hexdigest()
 
@@ -175,7 +227,7 @@ def _output(found: RunFiles, case_id: str | None) -> Json:
     """The text of the one file that there is, all by name where there are several, else the log."""
     files = {n: text for n, text in found.produced(case_id).items() if n != INPUT}
     if not files:
-        log = next((log for log in found.logs() if log.case_id == case_id), None)
+        log = found.logs.get(case_id)
         return log.text() if log else None
     known = {name: "(no text, or too large)" if t is None else t for name, t in files.items()}
     return next(iter(known.values())) if len(known) == 1 else dict(known)
@@ -190,28 +242,3 @@ def _totals(usage: Consumption) -> dict[str, str]:
     if usage.cost_usd is not None:
         found["mlflow.trace.cost"] = canonical({"total_cost": usage.cost_usd})
     return found
-
-
-def began(found: RunFiles, modified_ns: int) -> Start:
-    """When a run began, as far as its files tell.
-
-    Args:
-        found: The run.
-        modified_ns: When one of its logs was last changed, nanoseconds since the epoch.
-    """
-    return start_of(found.first_ns, found.started, found.run.run_id, modified_ns)
-
-
-def _commit_of(found: RunFiles, start: Start) -> dict[str, str]:
-    """Run tags with the commit: the snapshot's, else HEAD of the project's repository if it fits.
-
-    It fits where the run lies in that repository and began after the commit was made. MLflow
-    shows the first tag; the second says how the commit is known.
-    """
-    commit, basis = found.run.origin.get(_STATED_COMMIT), "harness-snapshot.json"
-    if not commit:
-        head = head_of(Path(found.project.file).parent, holds=found.folder)
-        if head is None or head.time_s * 10**9 > start.ns:
-            return {}
-        commit, basis = head.commit, "inferred: HEAD when the run was logged"
-    return {"mlflow.source.git.commit": commit, "evalkit.commit": basis}

@@ -1,4 +1,4 @@
-"""The log of one execution, and what lies beside it."""
+"""The log of one execution and what lies beside it; nothing outside of the run is opened."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import filecmp
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -45,30 +45,60 @@ class LogFile:
         steps: The logs of a case's steps by their id, in order; of them, ``path`` is a copy of
             the last.
         unlogged: Ids of the steps that should have a log and have none.
-        barred: Why it is not read although it is there; None where it is.
-        passed_over: What lies beside it and is not read, since a link leads out, and why.
+        transcripts: Those of background subagents, by file name; of a step's, after its own.
+        events_file: Where the times of its events lie; None where nowhere.
+        barred: Why it is not read although it is there: a link leads out of the run.
+        passed_over: Why some of what lies beside it is not read.
     """
 
     path: Path
     case_id: str | None
     steps: Mapping[str, Path] = field(default_factory=dict)
     unlogged: tuple[str, ...] = ()
+    transcripts: Mapping[str, Path] = field(default_factory=dict)
+    events_file: Path | None = None
     barred: Problem | None = None
-    passed_over: Mapping[Path, Problem] = field(default_factory=dict)
+    passed_over: tuple[Problem, ...] = ()
 
-    @property
-    def folder(self) -> Path:
-        """Where the log and its companions lie."""
-        return self.path.parent
+    @classmethod
+    def find(
+        cls,
+        path: Path,
+        root: Path,
+        case_id: str | None = None,
+        steps: Mapping[str, Path] | None = None,
+        unlogged: tuple[str, ...] = (),
+    ) -> LogFile:
+        """A log of the run at ``root`` with what lies beside it and does not lead out of it."""
+        steps, out = steps or {}, []
 
-    def kept_inside(self, root: Path) -> LogFile:
-        """The log, barred where a link leads it out of the run, else without what else does."""
-        if barred := _leading_out((*self.steps.values(), self.path), root):
-            return replace(self, barred=next(iter(barred.values())))
-        beside = [self.folder / EVENTS, self.folder / INPUT, *self._aside().values()]
-        kept = replace(self, passed_over=_leading_out(beside, root))
-        out = _leading_out([path for _, path in kept.transcripts()], root)
-        return replace(kept, passed_over={**kept.passed_over, **out})
+        def is_within(each: Path) -> bool:
+            try:
+                inside(each, root)
+            except InputError as error:
+                out.append(error.problems[0])
+                return False
+            return True
+
+        if not all(is_within(each) for each in (*steps.values(), path)):
+            return cls(path, case_id, steps, barred=out[0])
+        events = path.parent / EVENTS
+        has_events = is_within(events) and events.is_file()
+        is_within(path.parent / INPUT)
+        logs = {"": path, **{f"steps/{step}/": log for step, log in steps.items()}}
+        found = {
+            f"{prefix}{transcript.name}": transcript
+            for prefix, log in logs.items()
+            if is_within(log.parent / SUBAGENTS)
+            for transcript in sorted((log.parent / SUBAGENTS).glob("*.jsonl"))
+            if is_within(transcript)
+        }
+        for transcript in list(found.values()):
+            copy = found.get(transcript.name, transcript)  # the harness may leave one of the last's
+            if copy != transcript and filecmp.cmp(transcript, copy, shallow=False):
+                del found[transcript.name]
+        beside = events if has_events else None
+        return cls(path, case_id, steps, unlogged, found, beside, None, tuple(out))
 
     def lines(self) -> dict[str, Iterator[bytes]]:
         """Step to the lines of its log, in order; a log that is no step's has an empty name.
@@ -89,47 +119,18 @@ class LogFile:
         return {**none, **{step: _lines(path) for step, path in logs.items()}}
 
     def subagents(self) -> dict[str, Iterator[bytes]]:
-        """The transcripts of background subagents that lie beside it, by file name.
-
-        Those of steps are named with the step; of the last step's, the harness may leave a copy
-        beside the whole log.
-        """
-        found = {name: _lines(path) for name, path in self.transcripts()}
-        for _, path in self.transcripts():
-            copy = self.folder / SUBAGENTS / path.name
-            both = path != copy and path.name in found and path.is_file() and copy.is_file()
-            if both and filecmp.cmp(path, copy, shallow=False):
-                del found[path.name]
-        return found
-
-    def transcripts(self) -> list[tuple[str, Path]]:
-        """The files of :meth:`subagents`, with their names there."""
-        return [
-            (f"{prefix}{path.name}", path)
-            for prefix, folder in self._aside().items()
-            if folder not in self.passed_over
-            for path in sorted(folder.glob("*.jsonl"))
-            if path not in self.passed_over
-        ]
-
-    def _aside(self) -> dict[str, Path]:
-        """Where subagents' transcripts may lie, by what goes before their names."""
-        logs = {"": self.path, **{f"steps/{step}/": path for step, path in self.steps.items()}}
-        return {prefix: path.parent / SUBAGENTS for prefix, path in logs.items()}
+        """The lines of the transcripts that lie beside it, by their names."""
+        return {name: _lines(path) for name, path in self.transcripts.items()}
 
     def events(self) -> list[dict[str, Any]] | None:
         """The harness's ``events.json`` with the time of each event; None where there is none.
 
         An unreadable one counts as none: it only adds times to a log that is complete without.
         """
-        path = self.folder / EVENTS
-        if path in self.passed_over or not path.is_file():
-            return None
-        try:
-            found = read_document(path).value
-        except InputError:
-            return None
-        return found if isinstance(found, list) else None
+        with suppress(InputError):
+            found = read_document(self.events_file).value if self.events_file else None
+            return found if isinstance(found, list) else None
+        return None
 
     def first_ns(self) -> int | None:
         """The earliest time that it says, nanoseconds since the epoch; None where it says none."""
@@ -142,30 +143,16 @@ class LogFile:
 
     def modified_ns(self) -> int:
         """When the log was last written, nanoseconds since the epoch."""
-        return (self.folder.lstat() if self.barred else self._last.stat()).st_mtime_ns
+        return (self.path.parent.lstat() if self.barred else self._last.stat()).st_mtime_ns
 
     def text(self) -> str | None:
         """Its begin as text, for who can make nothing else of it; None where there is none."""
-        if self.barred:
-            return None
-        try:
-            with self._last.open("rb") as file:
-                return file.read(MOST_BYTES).decode("utf-8", "replace").strip() or None
-        except OSError:
-            return None
+        return self._part(0, MOST_BYTES).decode("utf-8", "replace").strip() or None
 
     def failure(self) -> str:
         """Why the last session that ends in it failed; empty where it did not, or never ended."""
-        if self.barred:
-            return ""
-        try:
-            with self._last.open("rb") as file:
-                file.seek(max(0, self._last.stat().st_size - TAIL_BYTES))
-                tail = file.read()
-        except OSError:
-            return ""
         failure = ""
-        for event in filter(None, map(_event_in, reversed(tail.splitlines()))):
+        for event in filter(None, map(_event_in, reversed(self._part(-TAIL_BYTES).splitlines()))):
             kind = event.get("type")
             if kind == "result":
                 # with a good end right before it, an error is one that nothing led to
@@ -178,19 +165,20 @@ class LogFile:
                 break
         return failure
 
+    def _part(self, start: int, most: int = -1) -> bytes:
+        """Some of its bytes, from an offset or as many at its end; none if it cannot be read."""
+        if self.barred:
+            return b""
+        try:
+            with self._last.open("rb") as file:
+                file.seek(max(0, start + self._last.stat().st_size) if start < 0 else start)
+                return file.read(most)
+        except OSError:
+            return b""
+
     @property
     def _last(self) -> Path:
         return list(self.steps.values())[-1] if self.steps else self.path
-
-
-def _leading_out(paths: Iterable[Path], root: Path) -> dict[Path, Problem]:
-    found = {}
-    for path in paths:
-        try:
-            inside(path, root)
-        except InputError as error:
-            found[path] = error.problems[0]
-    return found
 
 
 def _stamped(lines: Iterable[bytes]) -> Iterator[Any]:

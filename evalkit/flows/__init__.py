@@ -1,1 +1,0 @@
-"""One function a stage: values and ports in, a report out."""
