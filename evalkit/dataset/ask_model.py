@@ -11,15 +11,14 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias
 
 from evalkit.dataset.cases import Case
-from evalkit.dataset.cues import Part
 from evalkit.dataset.mapping import WHOLE_FILE, Selector, look_up, parse_selector
-from evalkit.dataset.places import Candidate, drop_copies, found_in, lines_of
-from evalkit.dataset.proposal import Choice, MappingProposal
-from evalkit.errors import InputError, ModelError
+from evalkit.dataset.places import drop_copies
+from evalkit.dataset.proposal import CALLED, Choice, MappingProposal, Side, with_good_names
+from evalkit.errors import InputError, ModelError, Problem
 from evalkit.files import ENV_FILE, read_env_file
 from evalkit.jsonable import Json
 from evalkit.masking import mask_text
@@ -69,7 +68,11 @@ _ENTRY = {
     "required": ["name", "selector", "reason"],
     "additionalProperties": False,
 }
-_LISTS: Mapping[str, Part] = {"expectations": "expectations", "inputs": "inputs", "left_out": "out"}
+_LISTS: Mapping[str, Side | None] = {
+    "expectations": "expectations",
+    "inputs": "inputs",
+    "left_out": None,
+}
 _FORM: dict[str, Json] = {
     "type": "object",
     "properties": {key: {"type": "array", "items": _ENTRY} for key in _LISTS},
@@ -179,62 +182,60 @@ def read_answer(text: str, cases: Sequence[Case], rules: MappingProposal) -> Map
     Raises:
         ModelError: the answer has another form than was asked for, or no input stands.
     """
-    places: dict[Selector, Candidate] = {}
-    names: dict[Selector, str] = {}
+    lines: dict[Selector, Choice] = {}
     refused: list[Choice] = []
-    for part, name, written, reason in _lines(text):
+    for side, name, written, reason in _lines(text):
+        says = re.sub(r"\s+", " ", reason).strip().rstrip(".") or "No reason was given"
         try:
             selector = parse_selector(written)
-            why = _objection(part, selector, cases, rules)
+            hits = _objected(side, selector, cases, rules)
+            if side == "inputs" and selector in lines and lines[selector].side:
+                raise InputError(Problem("it is claimed as an expectation too"))  # noqa: TRY301
         except InputError as error:
             why = "; ".join(problem.message for problem in error.problems)
-        else:
-            before = places.get(selector)
-            if part == "inputs" and before and before.part == "expectations":
-                why = "it is claimed as an expectation too"
-        if why:
-            told = f"Refused as one of the {part if part != 'out' else 'places left out'}: {why}."
+            told = f"Refused as {CALLED[side]}: {why}."
             refused.append(Choice(None, written, None, told, (0, len(cases))))
-        elif selector not in places:
-            keys = () if selector.path == WHOLE_FILE else tuple(selector.path.split("."))
-            place = Candidate(selector.file, keys, found_in(selector, cases))
-            says = re.sub(r"\s+", " ", reason).strip().rstrip(".") or "No reason was given"
-            place.put(part, 1, f"Claude says: {says}")
-            places[selector] = place
-            names[selector] = name if _GOOD_NAME.match(name) else ""
-    settled = [*places.values()]
+        else:
+            last = selector.path.rpartition(".")[2]
+            default = last if last != WHOLE_FILE else PurePosixPath(selector.file).stem
+            good = name if _GOOD_NAME.match(name) else default.replace(".", "_")
+            line = Choice(None, good, selector, "", (hits, len(cases)))
+            line.put(side, 1, f"Claude says: {says}.")
+            lines.setdefault(selector, line)
+    settled = [*lines.values()]
     drop_copies(settled, cases)
-    proposal = MappingProposal((*lines_of(settled, len(cases), names), *refused))
+    proposal = MappingProposal((*with_good_names(settled), *refused))
     if not proposal.chosen("inputs"):
         all_told = " ".join(choice.reason for choice in refused) or "It names none."
         raise ModelError(f"no input of the model's answer can be used. {all_told} Next: {_AGAIN}")
     return proposal
 
 
-def _lines(text: str) -> Iterator[tuple[Part, str, str, str]]:
-    """(part, name, selector, reason) of each line of an answer, expectations first."""
+def _lines(text: str) -> Iterator[tuple[Side | None, str, str, str]]:
+    """(side, name, selector, reason) of each line of an answer, expectations first."""
     try:
         answer = json.loads(re.sub(r"^```(?:json)?\s*|\s*```$", "", text.strip()))
-        for key, part in _LISTS.items():
+        for key, side in _LISTS.items():
             for entry in answer[key]:
                 name, selector, reason = (entry[part] for part in ("name", "selector", "reason"))
-                yield part, f"{name:s}", f"{selector:s}", f"{reason:s}"
+                yield side, f"{name:s}", f"{selector:s}", f"{reason:s}"
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError) as error:
         message = f"the model's answer has another form than was asked for ({error!r}); {_AGAIN}"
         raise ModelError(message[:1000]) from error
 
 
-def _objection(
-    part: Part, selector: Selector, cases: Sequence[Case], rules: MappingProposal
-) -> str:
-    """Why a line cannot stand; empty where it can."""
+def _objected(
+    side: Side | None, selector: Selector, cases: Sequence[Case], rules: MappingProposal
+) -> int:
+    """In how many cases it is found; refused where in none, or where it shows what is expected."""
     lacks = [why for case in cases if (why := look_up(selector, case)[1])]
     if len(lacks) == len(cases):
-        return f"no case holds it ({lacks[0]})"
-    for choice in rules.choices if part == "inputs" else ():
+        raise InputError(Problem(f"no case holds it ({lacks[0]})"))
+    for choice in rules.choices if side == "inputs" else ():
         if choice.gives_away and choice.selector and choice.selector.file == selector.file:
             one, other = f"{choice.selector.path}.", f"{selector.path}."
             whole = WHOLE_FILE in {choice.selector.path, selector.path}
             if whole or one.startswith(other) or other.startswith(one):
-                return f"it would show the skill what is expected: {choice.reason}"
-    return ""
+                why = f"it would show the skill what is expected: {choice.reason}"
+                raise InputError(Problem(why))
+    return len(cases) - len(lacks)

@@ -11,33 +11,15 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cache
 from pathlib import PurePosixPath
 
 from evalkit.dataset.cases import Case
-from evalkit.dataset.cues import (
-    GOLD,
-    Lean,
-    Part,
-    description_lean,
-    first_lean,
-    is_answer,
-    name_lean,
-    shortened,
-)
+from evalkit.dataset.cues import GOLD, Lean, first_lean, name_lean
 from evalkit.dataset.mapping import WHOLE_FILE, Selector
-from evalkit.dataset.places import (
-    CLEAR,
-    Candidate,
-    drop_copies,
-    find_some_input,
-    found_in,
-    judge_by_company,
-    lines_of,
-    merged,
-)
-from evalkit.dataset.proposal import Choice, MappingProposal
-from evalkit.dataset.schema_lines import Reader, SchemaRemark, covers
+from evalkit.dataset.places import Candidate, drop_copies, judge_by_company, merged
+from evalkit.dataset.proposal import CLEAR, Choice, MappingProposal, Side, with_good_names
+from evalkit.dataset.schema_lines import SchemaReader, SchemaRemark, covers
 from evalkit.jsonable import Json
 
 RARE = 0.01
@@ -48,12 +30,9 @@ _JUDGED = re.compile(
     r"\b(annotations?|expectations?|expected|references?)"
     r"(?:\.get\(\s*|\[\s*|\.)[\"']?(?!(?:get|items|keys|values)\b)([A-Za-z_]\w*)"
 )
-_REST = re.compile(
-    r"[^.;\n]*\b(?:everything else|all (?:the )?(?:others?|rest)|the (?:rest|others?))\b[^.;\n]*"
-)
-_IN: Part = "inputs"
-_EXPECTED: Part = "expectations"
-_CONTAINERS = frozenset({"input", "inputs", "expectation", "expectations", "expected"})
+_IN: Side = "inputs"
+_EXPECTED: Side = "expectations"
+_CONTAINERS = {"input", "inputs", "expectation", "expectations", "expected"}
 
 
 def propose_by_rules(
@@ -68,11 +47,10 @@ def propose_by_rules(
         judges: Code and prompts of the judges, as further evidence; may be empty.
     """
     evidence = _Evidence(schema, cases, arguments, judges)
-    places = [part for place in evidence.places() for part in evidence.decided(place)]
+    places = [part for whole in evidence.places() for part in evidence.decided(whole, None)]
     judge_by_company(places)
     drop_copies(places, cases)
-    find_some_input(places)
-    return MappingProposal((*lines_of(places, len(cases)), *evidence.left_over()))
+    return MappingProposal((*with_good_names(places), *evidence.left_over()))
 
 
 class _Evidence:
@@ -84,31 +62,30 @@ class _Evidence:
         documents: dict[str, list[Json]] = {}
         for file, document in (each for case in cases for each in case.documents.items()):
             documents.setdefault(file, []).append(document)
-        self._documents = {file: merged(file, (), values) for file, values in documents.items()}
+        self._documents = {f: merged(f, (), values, self._total) for f, values in documents.items()}
         self._texts = Counter(f for case in cases for f in case.texts if f not in documents)
-        fields = {part.name for whole in self._documents.values() for part in whole.parts}
-        nested = {
-            key for whole in self._documents.values() for part in whole.parts for key in part.inside
-        }
+        tops = [part for whole in self._documents.values() for part in whole.parts]
+        fields, nested = {p.keys[-1] for p in tops}, {key for p in tops for key in p.inside}
         self._names = {name.lower() for name in fields | nested}
-        self._remarks = Reader(self._files, fields, nested).read(schema)
+        self._remarks = SchemaReader(self._files, fields, nested).read(schema)
         self._argued = {one or other for one, other in _ARGUMENT.findall(arguments)}
         self._judged = {name: where for where, name in _JUDGED.findall(judges)}
-        self._rest, self._rest_words = first_lean(_REST.findall(schema))
         self._gathered: set[str] = set()
         self._role = cache(self._find_role)
 
     # -- what there is
 
+    def _whole(self, file: str, name: str, hits: int) -> Candidate:
+        return Candidate(None, name, Selector(file, WHOLE_FILE), "", (hits, self._total))
+
     def places(self) -> Iterator[Candidate]:
         """Every field of a case's own documents, and its other files."""
         for file, whole in self._documents.items():
-            lean = self._role(file)[0]
-            if not self._is_own(file) or whole.hits == whole.nulls:
+            if not self._is_own(file) or (not whole.parts and not whole.inside and whole.reason):
                 continue
-            if whole.parts and not ("/" in file and lean.expected):
+            if whole.parts and not ("/" in file and self._role(file)[0].side == "expectations"):
                 yield from whole.parts
-            elif whole.inside or not whole.parts:
+            else:
                 yield replace(whole, parts=())
         folders: dict[str, list[str]] = {}
         for file in self._texts:
@@ -118,17 +95,17 @@ class _Evidence:
         for pattern, files in folders.items():
             alone = sum(self._texts[file] == 1 for file in files)
             if pattern and self._total > 1 < alone and 2 * alone > len(files):
-                selector = Selector(pattern, WHOLE_FILE)
                 self._gathered.update(files)
-                yield Candidate(pattern, (), found_in(selector, self._cases))
+                hits = sum(not set(files).isdisjoint(case.texts) for case in self._cases)
+                yield self._whole(pattern, PurePosixPath(pattern).parent.name, hits)
             else:
-                yield from (
-                    Candidate(each, (), self._texts[each]) for each in filter(self._is_own, files)
-                )
+                for file in filter(self._is_own, files):
+                    name = PurePosixPath(file).stem.replace(".", "_")
+                    yield self._whole(file, name, self._texts[file])
 
     def _in_known_folder(self, file: str) -> bool:
         lean = self._role(file)[0]
-        return "/" in file and bool(self._about_file(file) or (lean.weight and lean.part != "out"))
+        return "/" in file and bool(self._about_file(file) or (lean.weight and lean.side))
 
     def _is_own(self, file: str) -> bool:
         """Whether the file is the case's own, and not one of a workspace that comes with it."""
@@ -151,16 +128,17 @@ class _Evidence:
             reason = f"{files} file{'s' if files > 1 else ''}: {what}."
             yield Choice(None, folder, None, reason, (0, self._total))
         named = dict.fromkeys(sorted(self._argued), "the skill's arguments")
-        named |= {remark.name or remark.file: "the schema" for remark in self._remarks}
+        named |= {remark.file: "the schema" for remark in self._remarks if not remark.name}
         for name, who in named.items():
             is_there = name.rpartition(".")[2].lower() in self._names
             if not is_there and not any(covers(name, file) for file in self._files):
                 reason = f"Named by {who}, but no case holds it."
                 yield Choice(None, name, None, reason, (0, self._total))
 
+    # -- what speaks for what
+
     def _about_file(self, file: str) -> list[SchemaRemark]:
-        found = [r for r in self._remarks if not r.name and covers(r.file, file.replace("*", "x"))]
-        return sorted(found, key=lambda remark: remark.file != file)
+        return [r for r in self._remarks if not r.name and covers(r.file, file.replace("*", "x"))]
 
     def _find_role(self, file: str) -> tuple[Lean, str]:
         """What a file is for, by the schema or its name, and why as a clause about it."""
@@ -169,132 +147,118 @@ class _Evidence:
         named = next((lean for lean in leans if lean.weight > 1), leans[-1] if leans else Lean())
         for remark in self._about_file(file):
             said, words = first_lean((remark.own, remark.shared))
-            if said.input and not said.who and description_lean(remark.shared).gold:
-                said, words = description_lean(remark.shared), remark.shared
-            if not said or named.outweighs(said):
+            heading, _ = first_lean([remark.shared])
+            if said.side == "inputs" and not said.who and heading.gold:
+                said, words = heading, remark.shared
+            strong = named.weight > 1 or named.cue.startswith(("input", "annotation"))
+            if not said or (
+                named and not said.who and named.side != said.side and (strong or not said.side)
+            ):
                 continue
-            if said.input and not said.who and GOLD.search(words):
+            if said.side == "inputs" and not said.who and GOLD.search(words):
                 return Lean(), ""  # it holds both
-            return said, f"which the schema describes as “{shortened(words)}”"
+            return said, f"which the schema describes as “{_shortened(words)}”"
         return named, f"whose name says “{named.cue}”" if named else ""
-
-    @cached_property
-    def _has_expected(self) -> bool:
-        return any(self._role(file)[0].expected for file in self._files)
-
-    def decided(self, place: Candidate, parent: Candidate | None = None) -> Iterator[Candidate]:
-        """The place with where it goes, or its parts where they may differ.
-
-        An object stays whole unless schema or arguments name its parts, it is a mere container
-        ("inputs"), or something expected hides among its parts.
-        """
-        self._decide(place, parent)
-        hides = place.part != "expectations" and any(map(is_answer, place.inside))
-        named = (*self._argued, *(r.name for r in self._remarks if r.listed or "." in r.name))
-        is_container = place.name.lower() in _CONTAINERS
-        opened = is_container or any(f".{place.name}." in f".{name}" for name in named)
-        if place.parts and place.keys and (hides or opened):
-            if is_container and place.weight < CLEAR:
-                part: Part = "inputs" if place.name.lower().startswith("in") else "expectations"
-                place.put(part, 1, f"It is written under “{place.name}”")
-            for each in place.parts:
-                yield from self.decided(each, place)
-            return
-        if hides and not self._is_argued(place):
-            place.put("out", CLEAR, "Its items hold what is expected, and no selector parts them")
-            place.gives_away = True
-        yield place
 
     def _about(self, place: Candidate) -> list[SchemaRemark]:
         """What the schema says of a field; what it says of one in another file only if lost."""
         path = f".{'.'.join(place.keys)}"
         found = [r for r in self._remarks if r.name and path.endswith(f".{r.name}")]
-        here = [r for r in found if covers(r.file, place.file)]
-        return here or [r for r in found if not self._holds(r.file, r.name.rpartition(".")[2])]
-
-    def _holds(self, written: str, key: str) -> bool:
-        return any(
-            key in whole.inside for file, whole in self._documents.items() if covers(written, file)
-        )
+        return [r for r in found if covers(r.file, place.file)] or found
 
     def _is_argued(self, place: Candidate) -> bool:
         """Whether the skill's arguments take it, from a file that is not about expectations."""
-        lean = self._role(place.file)[0]
-        return bool(place.keys and {".".join(place.keys), place.name} & self._argued) and not (
-            lean.expected
-            and any(self._holds(file, place.name) for file in self._documents if file != place.file)
+        if not place.keys or not {".".join(place.keys), place.name} & self._argued:
+            return False
+        others = (whole.inside for other, whole in self._documents.items() if other != place.file)
+        is_elsewhere = any(place.keys[-1] in inside for inside in others)
+        return not is_elsewhere or self._role(place.file)[0].side != _EXPECTED
+
+    def decided(self, place: Candidate, parent: Candidate | None) -> Iterator[Candidate]:
+        """The place with where it goes, or its parts where they may differ.
+
+        An object stays whole unless schema or arguments name its parts, it is a mere container
+        ("inputs"), or something expected hides among its parts.
+        """
+        nulls = place.reason
+        self._decide(place, parent)
+        hides = place.side != "expectations" and any(name_lean(key).gold for key in place.inside)
+        named = (*self._argued, *(r.name for r in self._remarks if r.listed or "." in r.name))
+        opened = place.name.lower() in _CONTAINERS or any(
+            f".{place.name}." in f".{name}" for name in named
         )
+        if place.parts and place.keys and (hides or opened):
+            for each in place.parts:
+                yield from self.decided(each, place)
+            return
+        if hides and not self._is_argued(place):
+            place.put(None, CLEAR, "Its items hold what is expected, and no selector parts them.")
+            place.gives_away = True
+        place.reason += nulls
+        yield place
 
     def _decide(self, place: Candidate, parent: Candidate | None) -> None:
-        """The first line that holds decides."""
+        """The first row that holds decides."""
         remarks = self._about(place) if place.keys else []
         spoken, said = first_lean(remark.own for remark in remarks)
         beside, told = first_lean(remark.shared for remark in remarks)
-        named = name_lean(place.name) if place.keys else Lean()
-        file, why = self._role(place.file)
-        rest, above = self._rest, parent or Candidate("", (), 0)
-        argued, listed = self._is_argued(place), any(r.listed or r.own for r in remarks)
-        judged = place.keys and self._judged.get(place.name, "")
-        quote = next((quote for remark in remarks if (quote := shortened(remark.own))), "")
+        named = name_lean(place.keys[-1]) if place.keys else Lean()
+        (file, why), above = self._role(place.file), parent or place
+        judged = self._judged.get(place.keys[-1], "") if place.keys else ""
+        quote = next((quote for r in remarks if (quote := _shortened(r.own))), "")
         words = f"; the schema says “{quote}”" if quote else ""
-        says, cue = f"the schema says “{shortened(said)}”", named.cue
-        takes = f"The skill's arguments take {{{place.name}}}"
-        divided = f"{takes}, but {says}; in doubt it is no input"
-        works = f"It is what the skill works on: {says}"
-        expects = f"It says what is expected: {says}"
-        lists = f"It is listed under “{shortened(told)}”"
+        says, calls = f"The schema says “{_shortened(said)}”", f"Its name says “{named.cue}”{words}"
         lies = f"It lies in {place.file}, {why}{words}"
-        calls = f"Its name says “{cue}”{words}"
-        part_of = f"It is a part of {above.name}. {above.reason}"
-        other = f"It is part of the rest: “{shortened(self._rest_words)}”"
-        among = f"It lies beside inputs, but its name says “{cue}”; in doubt it is no input"
-        nowhere = "nothing says that the skill gets it or that it is expected of it"
-        sorting = f"“{cue}” sorts or describes cases, and {nowhere}{words}"
-        readers = "is usually for readers of the case, and may give the answer away"
-        remarked = f"A “{cue}” that the schema does not mention {readers}"
-        listed_apart = f"The schema lists {place.file} apart from what is expected; please check"
-        lines = (remark.listed for remark in self._about_file(place.file))
-        is_apart = self._has_expected and any(lines)
-        nothing = f"Nothing says whether the skill gets it or it is expected{words}"
-        is_given = spoken.input and spoken.who
-        doubted = (spoken.input and (file.expected or beside.expected)) or (
-            spoken.expected and named.input and file.input
-        )
-        sorts, read = named.part == "out", file.input and file.who
-        inherits = above.part in {"inputs", "expectations"} and not (
-            above.part == "inputs" and above.weight < CLEAR and named.expected
-        )
-        is_rest = place.keys and not (listed or beside or named.expected) and rest.part != "out"
-        hidden = file.input and named.expected and not listed and cue not in {"min", "max"}
-        weight = int(named.input) if place.keys else file.weight
-        table: tuple[tuple[object, Part | None, int, str], ...] = (
-            (spoken.expected and argued, _EXPECTED, CLEAR, divided),
-            (spoken.gold, _EXPECTED, CLEAR, expects),
-            (argued, _IN, CLEAR, f"{takes}{words}"),
-            (named.gold and not is_given, _EXPECTED, CLEAR, calls),
-            (is_given, _IN, CLEAR, works),
-            (beside.who and not spoken.input, beside.part, CLEAR, lists),
-            (spoken.expected and not doubted, _EXPECTED, spoken.weight, expects),
-            (spoken.input and not doubted, _IN, spoken.weight, works),
-            (spoken.part == "out", "out", 1, f"It sorts cases: {says}"),
-            (beside and not (beside.input and file.expected), beside.part, beside.weight, lists),
-            (inherits, above.part, above.weight, part_of),
-            (judged and not file.input, _EXPECTED, CLEAR, f"The judges read it from {judged}"),
+        expects = "expectations" in {file.side, beside.side}
+        doubted = spoken.side == "inputs" and expects and not spoken.who
+        sorts = named and not named.side and not (file.who and file.side == "inputs")
+        said_of = any(r.listed or r.own for r in remarks)
+        remark = sorts and not named.weight and not said_of and file.side == _IN
+        part_of = f"It is a part of {above.name}. {above.reason.rstrip('.')}"
+        inherits = above.side and (above.weight >= CLEAR or named.side in {None, above.side})
+        has_expected = any(self._role(each)[0].side == "expectations" for each in self._files)
+        apart = not file and self._about_file(place.file) and has_expected
+        table: tuple[tuple[object, Side | None, int, str], ...] = (
+            (spoken.gold, _EXPECTED, CLEAR, says),
             (
-                sorts and named.weight and not read,
-                "out",
-                1,
-                f"{sorting} or that it is expected{words}",
+                self._is_argued(place),
+                _IN,
+                CLEAR,
+                f"The skill's arguments take {{{place.name}}}{words}",
             ),
-            (rest and is_rest and not (rest.input and file.expected), rest.part, 1, other),
-            (hidden, _EXPECTED, 0, among),
-            (file.input and sorts and not (listed or file.who), None, -2, remarked),
-            (file.input, _IN, weight, lies),
-            (file.expected, _EXPECTED, 0 if place.keys else file.weight, lies),
-            (is_apart and not (file.weight or named.expected), _IN, 0, listed_apart),
-            (file.part == "out" and not named, "out", 0, lies),
-            (named and not sorts, named.part, 1, calls),
-            (sorts, None, -1, calls),
-            (True, None, 0, nothing),
+            (named.gold and not (spoken.who and spoken.side == _IN), _EXPECTED, CLEAR, calls),
+            (spoken and not doubted, spoken.side, spoken.weight, says),
+            (
+                beside and not (beside.side == _IN and file.side == _EXPECTED),
+                beside.side,
+                beside.weight,
+                f"It is listed under “{_shortened(told)}”",
+            ),
+            (inherits, above.side, above.weight, part_of),
+            (judged and file.side != _IN, _EXPECTED, CLEAR, f"The judges read it from {judged}"),
+            (
+                sorts and (named.weight or remark),
+                None,
+                named.weight,
+                f"“{named.cue}” is for readers of cases, unless something says otherwise{words}",
+            ),
+            (file.side, file.side, 0 if place.keys else file.weight, lies),
+            (
+                apart and named.side != _EXPECTED,
+                _IN,
+                0,
+                f"The schema lists {place.file} apart from what is expected; please check",
+            ),
+            (named.side, named.side, 1, calls),
         )
-        place.put(*next(row[1:] for row in table if row[0]))
+        row = next((row for row in table if row[0]), None)
+        place.is_open = row is None or (row[1] is None and bool(remark))
+        nothing = f"Nothing says whether the skill gets it or it is expected{words}"
+        side, weight, reason = row[1:] if row else (None, 0, nothing)
+        place.put(side, weight, f"{reason}.")
+
+
+def _shortened(quote: str, limit: int = 90) -> str:
+    """A quote of at most so many characters, cut between words."""
+    quote = re.sub(r"\s+", " ", quote).strip(" ,;.:…")
+    return quote if len(quote) <= limit else quote[: limit - 1].rsplit(" ", 1)[0] + " …"

@@ -106,8 +106,8 @@ def save_mapping(
         write_text(path, mapping_text(proposed))
     return {
         **proposal.mapping.as_json(),
-        "reasons": dict(proposal.reasons),
-        "coverage": {selector: [*counts] for selector, counts in proposal.coverage.items()},
+        "reasons": {choice.key: choice.reason for choice in proposal.choices},
+        "coverage": {c.key: [*c.coverage] for c in proposal.choices if c.side and c.selector},
         "file": str(path),
     }
 

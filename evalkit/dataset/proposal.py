@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Literal, TypeAlias
@@ -19,11 +19,14 @@ from evalkit.dataset.mapping import (
 
 Side: TypeAlias = Literal["inputs", "expectations"]
 
+CLEAR = 2
+"""The weight of clear words."""
+
 CALLED = {"inputs": "an input", "expectations": "an expectation", None: "left out"}
 """What a choice is, in a sentence."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Choice:
     """One line of a proposal.
 
@@ -33,6 +36,8 @@ class Choice:
         selector: What feeds it; None for something that no single selector can name.
         reason: Why, in a sentence.
         coverage: (cases in which the selector is found, all cases).
+        weight: 2 where clear words decide, 1 where a common word does, 0 where only its company
+            does; less for what readers of a case need.
         gives_away: Whether the skill would clearly see what is expected, were this an input.
     """
 
@@ -41,12 +46,23 @@ class Choice:
     selector: Selector | None
     reason: str
     coverage: tuple[int, int]
+    weight: int = 0
     gives_away: bool = False
 
     @property
     def key(self) -> str:
         """What the report calls it: the selector, or the name of what has none."""
         return str(self.selector) if self.selector else self.name
+
+    @property
+    def file(self) -> str:
+        """The file, or pattern, of its selector; empty without one."""
+        return self.selector.file if self.selector else ""
+
+    def put(self, side: Side | None, weight: int, reason: str) -> None:
+        """Say where it goes."""
+        self.side, self.weight, self.reason = side, weight, reason
+        self.gives_away = side == "expectations" and weight >= CLEAR
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,91 +87,70 @@ class MappingProposal:
             {c.name: c.selector for c in self.chosen("expectations") if c.selector},
         )
 
-    @property
-    def reasons(self) -> Mapping[str, str]:
-        """Why, by selector or name, also for what was left out."""
-        return {choice.key: choice.reason for choice in self.choices}
-
-    @property
-    def coverage(self) -> Mapping[str, tuple[int, int]]:
-        """How often each selector of the mapping is found, by selector."""
-        return {c.key: c.coverage for c in self.choices if c.side and c.selector}
-
     def exposed(self, mapping: SchemaMapping) -> list[str]:
         """The inputs of a mapping made of it by which the skill would see what is expected."""
         expected = {c.selector for c in self.choices if c.side == "expectations" or c.gives_away}
         return [name for name, selector in mapping.inputs.items() if selector in expected]
 
     def as_written(self, written: SchemaMapping, cases: Sequence[Case]) -> MappingProposal:
-        """The proposal as a mapping file overrides it.
-
-        What the file maps is mapped as it says, under its names; all else is left out. Reasons
-        say where the file and the proposal part.
-        """
-        proposed = {choice.selector: choice for choice in self.choices if choice.selector}
-        chosen: dict[Selector, list[Choice]] = {}
+        """The proposal as a mapping file overrides it: what the file maps goes where it says."""
+        lines: dict[Selector, list[Choice]] = {}
+        proposed = {choice.selector: choice for choice in self.choices}
         for where, name, selector in written.entries():
             side: Side = "inputs" if where == "inputs" else "expectations"
-            choice = proposed.get(selector)
-            reason = "The file says so; it was not proposed."
-            if choice:
-                parted = f"The file says so. Proposed as {CALLED[choice.side]}: "
-                reason = f"{parted if choice.side != side else ''}{choice.reason}"
             hits = sum(not look_up(selector, case)[1] for case in cases)
-            gives = bool(choice and choice.gives_away)
-            line = Choice(side, name, selector, reason, (hits, len(cases)), gives)
-            chosen.setdefault(selector, []).append(line)
-        kept: list[Choice] = []
+            new = Choice(None, name, selector, "It was not proposed.", (hits, len(cases)))
+            own = proposed.get(selector) or new
+            reason = own.reason if own.side == side else f"The file says so. {own.reason}"
+            line = replace(own, side=side, name=name, reason=reason)
+            lines.setdefault(selector, []).append(line)
+        kept = []
         for choice in self.choices:
-            own = chosen.pop(choice.selector, []) if choice.selector else []
             left = f"The file leaves it out. Proposed as {CALLED[choice.side]}: {choice.reason}"
             out = replace(choice, side=None, reason=left) if choice.side else choice
-            kept += own or [out]
-        return MappingProposal((*(line for lines in chosen.values() for line in lines), *kept))
+            kept += lines.pop(choice.selector, [out]) if choice.selector else [out]
+        return MappingProposal((*(line for each in lines.values() for line in each), *kept))
 
     def revised(self, sides: Sequence[Side | None]) -> MappingProposal:
-        """The proposal with its choices on other sides.
+        """The proposal with its choices on other sides, one for each in their order.
 
-        A choice that changes sides keeps its name, unless a choice there has it already or MLflow
-        keeps it for itself; then it is preceded by what it is a part of.
-
-        Args:
-            sides: One for each of the choices, in their order; None leaves it out. What has no
-                selector is left out whatever is said.
+        What has no selector is left out whatever is said. A choice that changes sides is renamed
+        where its name is taken there.
         """
-        inputs = {choice.name for choice in self.chosen("inputs")}
-        simulated = SIMULATION_KEY in inputs and inputs <= SIMULATION_INPUTS
-        asked = zip(self.choices, sides, strict=True)
-        wanted = [(choice, side if choice.selector else None) for choice, side in asked]
-        taken = {(choice.side, choice.name) for choice, side in wanted if choice.side == side}
         choices = []
-        for choice, side in wanted:
-            if choice.side == side:
-                choices.append(choice)
-                continue
-            reserved = side == "inputs" and choice.name == SIMULATION_KEY and not simulated
-            names = [*([] if reserved else [choice.name]), *longer_names(choice)]
-            name = next(n for n in names if (side, n) not in taken) if side else choice.name
-            taken.add((side, name))
-            moved = f"Changed by hand: {CALLED[side]}, was {CALLED[choice.side]}. {choice.reason}"
-            choices.append(replace(choice, side=side, name=name, reason=moved))
-        return MappingProposal(tuple(choices))
+        for choice, asked in zip(self.choices, sides, strict=True):
+            side = asked if choice.selector else None
+            why = f"Changed by hand: {CALLED[side]}, was {CALLED[choice.side]}. {choice.reason}"
+            changed = replace(choice, side=side, reason=why) if side != choice.side else choice
+            choices.append(changed)
+        kept = {id(choice) for choice in self.choices}
+        return MappingProposal(tuple(with_good_names(choices, kept)))
 
 
-def with_good_names(choices: Sequence[Choice]) -> list[Choice]:
+def with_good_names(choices: Sequence[Choice], kept: Collection[int] = ()) -> list[Choice]:
     """The choices, each with a name that is its own on its side and that MLflow takes.
 
     A name that two share, or that MLflow keeps for simulated conversations, is preceded by what
     it is a part of: the object or the file.
+
+    Args:
+        choices: The choices.
+        kept: Those, by ``id``, that keep their names.
     """
+    inputs = {choice.name for choice in choices if choice.side == "inputs"}
+    simulated = SIMULATION_KEY in inputs and inputs <= SIMULATION_INPUTS
     counts = Counter((choice.side, choice.name) for choice in choices)
-    taken: set[tuple[Side | None, str]] = set()
+    taken = {(choice.side, choice.name) for choice in choices if id(choice) in kept}
     named = []
     for choice in choices:
-        reserved = choice.side == "inputs" and choice.name == SIMULATION_KEY
-        better = choice
-        if reserved or (choice.side and counts[choice.side, choice.name] > 1):
-            name = next(n for n in longer_names(choice) if (choice.side, n) not in taken)
+        better, reserved = choice, choice.side == "inputs" and choice.name == SIMULATION_KEY
+        reserved = reserved and not simulated
+        if (
+            choice.side
+            and id(choice) not in kept
+            and (reserved or counts[choice.side, choice.name] > 1)
+        ):
+            name = next(n for n in _longer_names(choice) if (choice.side, n) not in taken)
             why = (
                 f" Called {name} because MLflow keeps the input “goal” for simulated conversations."
             )
@@ -165,7 +160,7 @@ def with_good_names(choices: Sequence[Choice]) -> list[Choice]:
     return named
 
 
-def longer_names(choice: Choice) -> Iterator[str]:
+def _longer_names(choice: Choice) -> Iterator[str]:
     """Its name preceded by more and more of what it is a part of; none without a selector."""
     if choice.selector is None:
         return
@@ -186,6 +181,7 @@ def differences(before: SchemaMapping, after: SchemaMapping) -> list[tuple[str, 
         {f"{side}.{name}": str(selector) for side, name, selector in mapping.entries()}
         for mapping in (before, after)
     )
-    fields = dict.fromkeys((*old, *new))
-    rows = [(field, old.get(field, ""), new.get(field, "")) for field in fields]
+    rows = [
+        (field, old.get(field, ""), new.get(field, "")) for field in dict.fromkeys((*old, *new))
+    ]
     return [row for row in rows if row[1] != row[2]]

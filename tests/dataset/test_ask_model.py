@@ -41,6 +41,10 @@ def _answer(**sides: list[dict[str, Any]]) -> str:
     return json.dumps({"inputs": [], "expectations": [], "left_out": [], **sides})
 
 
+def _reasons(proposal: MappingProposal) -> dict[str, str]:
+    return {choice.key: choice.reason for choice in proposal.choices}
+
+
 def _checked(
     cases: list[Any] = CASES, rules: MappingProposal = RULES, **sides: Any
 ) -> MappingProposal:
@@ -107,8 +111,8 @@ def test_what_is_found_stands_with_the_models_reason_and_real_coverage() -> None
         "language": "input.yaml:lang",
     }
     assert list(proposal.mapping.expectations) == ["reply"]
-    assert proposal.coverage["input.yaml:lang"] == (1, 2)
-    assert proposal.reasons["input.yaml:ask"] == "Claude says: The schema says so."
+    assert [c.coverage for c in proposal.chosen("inputs")] == [(2, 2), (1, 2)]
+    assert _reasons(proposal)["input.yaml:ask"] == "Claude says: The schema says so."
 
 
 @pytest.mark.parametrize(
@@ -126,8 +130,8 @@ def test_what_is_found_stands_with_the_models_reason_and_real_coverage() -> None
 def test_a_claim_that_does_not_hold_is_refused_by_name(selector: str, why: str) -> None:
     proposal = _checked(inputs=[ASK, _entry(selector)])
     assert list(proposal.mapping.inputs) == ["ask"]
-    assert proposal.reasons[selector].startswith("Refused as one of the inputs: ")
-    assert why in proposal.reasons[selector]
+    assert _reasons(proposal)[selector].startswith("Refused as an input: ")
+    assert why in _reasons(proposal)[selector]
 
 
 def test_a_claim_for_both_sides_is_no_input() -> None:
@@ -230,8 +234,8 @@ def test_claude_is_asked_once_in_a_strict_form_and_checked_against_the_files() -
     assert request.body["model"] == "claude-test"
     assert request.body["output_config"]["format"]["type"] == "json_schema"
     assert json.loads(request.body["messages"][0]["content"])["arguments"] == "{ask}"
-    assert proposal.reasons["input.yaml:ask"] == "Claude says: The schema says so."
-    assert "no case holds it" in proposal.reasons["input.yaml:nonsense"]
+    assert _reasons(proposal)["input.yaml:ask"] == "Claude says: The schema says so."
+    assert "no case holds it" in _reasons(proposal)["input.yaml:nonsense"]
 
 
 def test_a_gateway_without_structured_output_is_asked_plainly() -> None:

