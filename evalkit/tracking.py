@@ -1,12 +1,14 @@
-"""Which MLflow a stage talks to, and why that one."""
+"""Tracking URIs: which MLflow a stage talks to, why that one, and of what kind it is."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
 
-from evalkit.errors import Problem
+from evalkit.errors import Problem, StoreError
 
 DEFAULT_URI = "http://127.0.0.1:5000"
 
@@ -48,6 +50,30 @@ def is_on_databricks(environment: Mapping[str, str]) -> bool:
 def is_workspace(uri: str) -> bool:
     """Whether the URI is a Databricks workspace's own MLflow, named by a profile or not."""
     return uri == "databricks" or uri.startswith("databricks://")
+
+
+def is_server(uri: str) -> bool:
+    """Whether the URI is a server's, not a database's."""
+    return uri.partition(":")[0].lower() in {"http", "https"}
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """The file behind an SQLite URI; None for other databases.
+
+    Raises:
+        StoreError: evalkit cannot work with that kind of URI.
+    """
+    scheme, where = uri.partition(":")[0].lower(), without_password(uri)
+    if scheme == "sqlite" and len(uri) > len("sqlite:///") and uri.startswith("sqlite:///"):
+        return Path(unquote(uri.removeprefix("sqlite:///")))
+    if scheme == "databricks-uc":
+        raise StoreError(f"{where} is a registry of models; the tracking URI is `databricks`")
+    if scheme.partition("+")[0] in {"postgresql", "mysql", "mssql"}:
+        return None
+    raise StoreError(
+        f"the tracking URI {where} is none that evalkit can use:"
+        " give a server (http://HOST:PORT) or a file (sqlite:///FILE)"
+    )
 
 
 def experiment_problems(uri: str, name: str) -> list[Problem]:

@@ -99,16 +99,12 @@ class SyncPlan:
         return {"dataset": dataset, **self.counts, "changes": changes}
 
 
-def compare_records(
-    records: Sequence[Record], stored: Sequence[StoredRecord], *, replaces: bool = False
-) -> SyncPlan:
+def compare_records(records: Sequence[Record], stored: Sequence[StoredRecord]) -> SyncPlan:
     """Compare the cases on disk with the rows in MLflow.
 
     Args:
         records: What the cases on disk become, no two of equal inputs.
         stored: The rows, whoever made them.
-        replaces: Whether a record that is written takes its row's place, so that nothing has to be
-            deleted before; otherwise MLflow merges it into the row.
     """
     ours = [row for row in stored if CASE_TAG in row.tags]
     # a Databricks workspace may hold rows of equal inputs twice: the one of the smallest id counts
@@ -131,8 +127,8 @@ def compare_records(
             kind = "unchanged" if is_same else "updated"
         changes.append(CaseChange(kind, record.case_id, there or next(iter(own), None), record))
         loses = there and set(there.expectations) - set(record.expectations)
-        if there and loses and kind == "updated" and not replaces:
-            first.append(there.record_id)
+        if loses and kind == "updated":  # MLflow would merge the record into the row
+            first += [row.record_id for row in ours if row_key(row.inputs) == key]
     kept = {row_key(record.inputs) for record in records}
     gone = [row for row in ours if row_key(row.inputs) not in kept]
     on_disk = {record.case_id for record in records}

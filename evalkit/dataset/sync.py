@@ -121,12 +121,10 @@ def preview_sync(
     """What would change if a dataset held these records, no two of equal inputs.
 
     Raises:
-        InputError: MLflow could not keep one of them as it is.
         StoreError: MLflow answered with an error.
     """
-    store.check_records(records)
     stored = store.records(dataset, store.experiment(experiment, create=False))
-    return compare_records(records, stored or (), replaces=store.replaces_records)
+    return compare_records(records, stored or ())
 
 
 def apply_sync(

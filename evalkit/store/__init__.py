@@ -1,6 +1,6 @@
 """MLflow: the only package that imports it, and not before it is needed.
 
-``connect`` gives a :class:`Store`, the port that all else uses; ``probe`` says whether it would.
+``connect`` gives a :class:`Store`, which all else uses; ``probe`` says whether it would.
 """
 
 from __future__ import annotations
@@ -11,19 +11,18 @@ from typing import Literal, overload
 from urllib.parse import urlsplit, urlunsplit
 
 from evalkit.errors import InputError, StoreError
-from evalkit.store.artifacts import Artifacts
 from evalkit.store.client import Client, open_client
 from evalkit.store.datasets import KeptDatasets, Rows
 from evalkit.store.evaluations import Evaluations
 from evalkit.store.failures import Refused
 from evalkit.store.forms import as_kept
 from evalkit.store.internals import prepare
-from evalkit.store.probe import Reachability, ask_workspace, is_server, probe
+from evalkit.store.probe import Reachability, ask_workspace, probe
 from evalkit.store.runs import RunRecord, StoredRun, WrittenRun
-from evalkit.store.stored_spans import spans_of
+from evalkit.store.spans import spans_of
 from evalkit.store.traces_read import assessments_of, run_of
 from evalkit.store.traces_write import TraceWriter, Written
-from evalkit.tracking import experiment_problems, is_workspace
+from evalkit.tracking import experiment_problems, is_server, is_workspace
 
 __all__ = [
     "Reachability",
@@ -41,9 +40,10 @@ __all__ = [
 ]
 
 
-class Store(TraceWriter, Artifacts, Evaluations):
+class Store(TraceWriter, Evaluations):
     """An MLflow tracking server or database, whose ``uri`` is its tracking URI.
 
+    Each method raises a StoreError where MLflow fails; doing the same again finishes what it began.
     It remembers the runs that it has just read, so that writing what follows needs no second look.
     It serves one thread at a time.
     """

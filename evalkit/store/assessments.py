@@ -12,8 +12,7 @@ from evalkit.entities import MARKER, OWN_TAGS, SOURCE_RUN, Assessment, Changes, 
 from evalkit.errors import InputError, Problem
 from evalkit.jsonable import Json, canonical, derive_id
 from evalkit.store.client import Client
-from evalkit.store.forms import TAG_LIMIT, as_kept, entity
-from evalkit.store.naming import NAME_LIMIT, Masking
+from evalkit.store.forms import NAME_LIMIT, TAG_LIMIT, Masking, as_kept, entity
 from evalkit.store.traces_read import TraceReader, assessments_of, present
 
 if TYPE_CHECKING:
@@ -29,22 +28,14 @@ class Assessments(TraceReader, Masking):
     """The port's part for what is said of traces that are there already."""
 
     def write_assessments(self, changes: Changes) -> None:
-        """Bring changes about on traces that are there, deletions first.
-
-        Raises:
-            StoreError: a trace is gone, or MLflow failed; doing the same again finishes.
-        """
+        """Bring changes about on traces that are there, deletions first."""
         with self._client.alone():
             self._client.each(self._unsay, changes.delete)
             self._client.each(self._rejudge, changes.update)
             self._client.each(self._judge, changes.create)
 
     def annotate(self, trace_id: str, name: str, value: Json, rationale: str, who: str) -> None:
-        """Leave feedback on a trace as a person does in MLflow's UI, with the time of now.
-
-        Raises:
-            StoreError: MLflow failed.
-        """
+        """Leave feedback on a trace as a person does in MLflow's UI, with the time of now."""
         now = round(time.time() * 1000)
         self._judge(Assessment("", trace_id, name, value, "HUMAN", who, rationale, time_ms=now))
 
@@ -86,16 +77,7 @@ class Assessments(TraceReader, Masking):
     def adopt_traces(
         self, experiment_id: str, run_id: str, tags: Mapping[str, Mapping[str, str]]
     ) -> None:
-        """Take traces that the harness recorded into a run.
-
-        Args:
-            experiment_id: Where the traces lie.
-            run_id: The run.
-            tags: Trace id to the tags it gets, ``evalkit.run`` among them.
-
-        Raises:
-            StoreError: a trace is gone, or MLflow failed; doing the same again finishes.
-        """
+        """Take traces that the harness recorded into a run, each with tags, ``evalkit.run`` too."""
         infos = present(self._client, experiment_id, list(tags))
         masked = {each: self._mask(dict(own), "traces") for each, own in tags.items()}
         with self._client.alone():
@@ -114,9 +96,6 @@ class Assessments(TraceReader, Masking):
             successors: Trace id to the id of the one that takes its place, with the tags that
                 this one gets; it joins the run of the other.
             without: The ids of assessments that do not move.
-
-        Raises:
-            StoreError: MLflow failed; doing the same again finishes.
         """
         new_ids = [new for new, _ in successors.values()]
         infos = present(self._client, experiment_id, list(dict.fromkeys([*successors, *new_ids])))
@@ -133,11 +112,7 @@ class Assessments(TraceReader, Masking):
             self.delete_traces(experiment_id, list(successors))
 
     def delete_traces(self, experiment_id: str, trace_ids: Sequence[str]) -> None:
-        """Delete traces with everything on them; ids that are not there are passed over.
-
-        Raises:
-            StoreError: MLflow failed.
-        """
+        """Delete traces with everything on them; ids that are not there are passed over."""
         delete_traces(self._client, experiment_id, trace_ids)
 
     def annotate_trace(self, experiment_id: str, note: Note) -> bool:
@@ -147,7 +122,6 @@ class Assessments(TraceReader, Masking):
 
         Raises:
             InputError: the note is not one, or the experiment has no such trace.
-            StoreError: MLflow failed.
         """
         if problems := tuple(_problems(note)):
             raise InputError(*problems)

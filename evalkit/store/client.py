@@ -18,24 +18,30 @@ from evalkit.entities import Trace
 from evalkit.errors import StoreAbsent
 from evalkit.store.failures import Unanswered, answering, watch_answers
 from evalkit.store.internals import prepare
-from evalkit.store.probe import (
-    ask_server,
-    check_sqlite,
-    is_server,
-    sqlite_path,
-    within,
-)
-from evalkit.store.stored_spans import made_spans, sent_spans
+from evalkit.store.probe import ask_server, check_sqlite, within
+from evalkit.store.spans import made_spans, sent_spans
+from evalkit.tracking import is_server, sqlite_path
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-PAGE = 500
-"""Traces a search returns at a time; MLflow refuses more."""
+
+def portions(items: Iterable[tuple[T, int]], most: int, most_bytes: int) -> Iterator[list[T]]:
+    """Items with their sizes as lists that are not too long and, but for single ones, too large."""
+    some: list[T] = []
+    size = 0
+    for item, bytes_ in items:
+        if some and (len(some) >= most or size + bytes_ > most_bytes):
+            yield some
+            some, size = [], 0
+        some.append(item)
+        size += bytes_
+    if some:
+        yield some
 
 
 class Client:
-    """An open MLflow.
+    """An open MLflow: here a server.
 
     Attributes:
         uri: The tracking URI.
@@ -47,9 +53,8 @@ class Client:
     workers = 4
     span_bytes = 4_000_000
 
-    def __init__(self, uri: str, tracking: Any, folder: Path | None = None) -> None:
-        """Take MLflow's store, and the folder of its database where it is a file."""
-        self.uri, self.tracking, self._folder = uri, tracking, folder
+    def __init__(self, uri: str, tracking: Any) -> None:
+        self.uri, self.tracking = uri, tracking
 
     def answering(self, doing: str) -> AbstractContextManager[None]:
         """Turn MLflow's exceptions into StoreError while ``doing`` something."""
@@ -57,7 +62,7 @@ class Client:
 
     def alone(self) -> AbstractContextManager[None]:
         """Wait until no other process of this machine writes here, where it is known who does."""
-        return nullcontext() if self._folder is None else _alone_in(self._folder)
+        return nullcontext()
 
     def spans(self, trace: Trace) -> Iterator[tuple[Any, int]]:
         """A trace's spans as they are written, each with about how many bytes it takes."""
@@ -88,22 +93,26 @@ class Database(Client):
         # told about at length otherwise, whenever a store is made
         for name in ("alembic", "mlflow.store.db.utils"):
             logging.getLogger(name).setLevel(logging.WARNING)
-        path = sqlite_path(uri)
-        folder = artifacts = None
+        path, self._folder, artifacts = sqlite_path(uri), None, None
         if path is not None:
             check_sqlite(path)
             # beside the database, and not wherever the command was called
-            folder = path.absolute().parent
-            artifacts = str(folder / "mlruns")
+            self._folder = path.absolute().parent
+            artifacts = str(self._folder / "mlruns")
         with answering(uri, "opening it"):
-            from evalkit.store.internals import get_store, unwraps_json
+            from evalkit.store.internals import _get_store, translation
 
             if path is None:
                 _knock(uri, timeout_s)
             elif artifacts and not (path.exists() and path.stat().st_size):
                 _make_database(path, artifacts)
-            super().__init__(uri, get_store(uri, artifacts), folder)
-            self._layered = unwraps_json()
+            super().__init__(uri, _get_store(uri, artifacts))
+            # until 3.17 MLflow's store unwraps a layer of attributes that are JSON text
+            self._layered = not hasattr(translation, "strip_otlp_double_encoding")
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Wait until no other process of this machine writes to the file."""
+        return nullcontext() if self._folder is None else _alone_in(self._folder)
 
     def spans(self, trace: Trace) -> Iterator[tuple[Any, int]]:
         """A trace's spans as they are written, each with about how many bytes it takes."""
@@ -118,14 +127,14 @@ def open_client(uri: str, *, timeout_s: float) -> Client:
         StoreError: something is there that cannot be used.
     """
     prepare()
-    if is_server(uri):
-        ask_server(uri, timeout_s=timeout_s)
-        watch_answers()
-        with answering(uri, "opening it"):
-            from evalkit.store.internals import get_store
+    if not is_server(uri):
+        return Database(uri, timeout_s)
+    ask_server(uri, timeout_s=timeout_s)
+    watch_answers()
+    with answering(uri, "opening it"):
+        from evalkit.store.internals import _get_store
 
-            return Client(uri, get_store(uri))
-    return Database(uri, timeout_s)
+        return Client(uri, _get_store(uri))
 
 
 def _knock(uri: str, timeout_s: float) -> None:
@@ -139,6 +148,8 @@ def _knock(uri: str, timeout_s: float) -> None:
         with answering(uri, "opening it"):
             within(timeout_s, uri, connect)
     except Unanswered as error:
+        if not error.is_absence:
+            raise
         raise StoreAbsent(str(error)) from error
 
 

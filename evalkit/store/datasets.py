@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from evalkit.entities import CASE_TAG, Record, StoredRecord, digest_of
 from evalkit.errors import StoreError
 from evalkit.masking import mask_text
-from evalkit.store.client import Client
+from evalkit.store.client import Client, portions
+from evalkit.store.forms import json_text, quoted
 from evalkit.store.internals import once
-from evalkit.store.naming import json_text, quoted
 from evalkit.store.runs import Runs
 
 OWN_TAG = "evalkit.dataset"
@@ -22,13 +22,7 @@ _BYTES_AT_A_TIME = 2_000_000
 
 
 class Rows(Protocol):
-    """Where an MLflow keeps its datasets, each known by an id.
-
-    Attributes:
-        replaces: Whether writing a row leaves nothing of its expectations; MLflow merges them.
-    """
-
-    replaces: bool
+    """Where an MLflow keeps its datasets, each known by an id."""
 
     def find(self, name: str, experiment_id: str | None) -> str | None:
         """The id of the experiment's dataset of that name; None where there is none.
@@ -45,9 +39,6 @@ class Rows(Protocol):
     def source(self, name: str, dataset_id: str) -> tuple[str, str]:
         """What MLflow calls its kind, and where it is, as JSON: for a run that it is linked to."""
 
-    def check(self, records: Sequence[Record]) -> None:
-        """Refuse records that it could not keep as they are."""
-
     def delete(self, dataset_id: str, record_ids: Sequence[str]) -> None:
         """Delete rows by their ids."""
 
@@ -56,43 +47,17 @@ class Rows(Protocol):
 
 
 class Datasets(Runs):
-    """The port's part for datasets, which are named as people name them."""
+    """The store's part for datasets, which are named as people name them."""
 
     _datasets: Rows
 
-    @property
-    def replaces_records(self) -> bool:
-        """Whether a record that is written takes its row's place, and is not merged into it."""
-        return self._datasets.replaces
-
     def records(self, dataset: str, experiment_id: str | None) -> tuple[StoredRecord, ...] | None:
-        """The rows of a dataset; None where there is none of that name.
-
-        Args:
-            dataset: Its name.
-            experiment_id: The experiment that it belongs to; None where there is none yet.
-
-        Raises:
-            StoreError: several datasets of that name fit, or it is none to be mirrored into, or
-                MLflow failed.
-        """
+        """The rows of an experiment's dataset; None where there is none of that name."""
         dataset_id = self._datasets.find(mask_text(dataset)[0], experiment_id)
         return None if dataset_id is None else self._datasets.rows(dataset_id)
 
-    def check_records(self, records: Sequence[Record]) -> None:
-        """Make sure that a dataset can hold records as they are; MLflow is not asked.
-
-        Raises:
-            InputError: names every one that a Databricks workspace would change or refuse.
-        """
-        self._datasets.check(records)
-
     def prepare_dataset(self, dataset: str, experiment_id: str) -> str:
-        """Make the dataset where it is missing; its id.
-
-        Raises:
-            StoreError: it cannot be made or used, or MLflow failed.
-        """
+        """Make the dataset where it is missing; its id."""
         datasets, dataset = self._datasets, mask_text(dataset)[0]
         with self._client.alone():
             found = datasets.find(dataset, experiment_id)
@@ -110,9 +75,6 @@ class Datasets(Runs):
         """Delete rows by id, then write records; the dataset is made where it is missing.
 
         MLflow merges a record into the row with equal inputs. Rows that are not named stay.
-
-        Raises:
-            StoreError: MLflow failed; doing the same again finishes.
         """
         dataset_id = self.prepare_dataset(dataset, experiment_id)
         with self._client.alone():
@@ -124,17 +86,12 @@ class Datasets(Runs):
     ) -> Literal["linked", "was linked", "missing"]:
         """Link a run to a dataset, as the input that it was evaluated on, if to none so far.
 
-        Its digest is of the rows' content, whoever wrote them.
-
-        Returns:
-            Whether it is linked now, was before, or there is no such dataset.
-
-        Raises:
-            StoreError: MLflow failed.
+        Its digest is of the rows' content, whoever wrote them. Where no such dataset is there, it
+        is missing.
         """
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        run, datasets = self._run(run_id), self._datasets
+        run, datasets, name = self._run(run_id), self._datasets, mask_text(name)[0]
         if run.datasets:
             return "was linked"
         dataset_id = datasets.find(name, experiment_id) if name else None
@@ -153,9 +110,7 @@ class Datasets(Runs):
 
 
 class KeptDatasets:
-    """The datasets that a server or database keeps itself; each method may raise a StoreError."""
-
-    replaces = False
+    """The datasets that a server or database keeps itself."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -200,11 +155,11 @@ class KeptDatasets:
     def rows(self, dataset_id: str) -> tuple[StoredRecord, ...]:
         """The rows, oldest first."""
         rows: list[StoredRecord] = []
-        page: str | None = None
-        while True:
+        page: str | None = ""
+        while page is not None:
             with self._client.answering("reading the dataset"):
                 some, page = self._client.tracking._load_dataset_records(  # noqa: SLF001 - there is no public method that takes an id
-                    dataset_id, max_results=1000, page_token=page
+                    dataset_id, max_results=1000, page_token=page or None
                 )
             rows += [
                 StoredRecord(
@@ -212,49 +167,34 @@ class KeptDatasets:
                 )
                 for row in some
             ]
-            if not page:
-                return tuple(rows)
+            page = page or None
+        return tuple(rows)
 
     def source(self, _: str, dataset_id: str) -> tuple[str, str]:
         """As MLflow's own evaluation links it."""
         return "mlflow_evaluation_dataset", json_text({"dataset_id": dataset_id})
 
-    def check(self, records: Sequence[Record]) -> None:
-        """Refuse nothing: MLflow keeps whatever is JSON."""
-
     def delete(self, dataset_id: str, record_ids: Sequence[str]) -> None:
         """Delete rows."""
-        for begin in range(0, len(record_ids), _ROWS_AT_A_TIME):
-            some = list(record_ids[begin : begin + _ROWS_AT_A_TIME])
+        for some in portions(((each, 0) for each in record_ids), _ROWS_AT_A_TIME, 1):
             with self._client.answering("deleting rows of the dataset"):
                 self._client.tracking.delete_dataset_records(dataset_id, some)
 
     def write(self, dataset_id: str, records: Sequence[Record], say: Callable[[str], None]) -> None:
         """Write records; the case id goes into the row's tags."""
+        made = (
+            {
+                "inputs": dict(record.inputs),
+                "expectations": dict(record.expectations),
+                "tags": {CASE_TAG: record.case_id},
+            }
+            for record in records
+        )
+        sized = ((row, len(json_text(row))) for row in made)
         done = 0
-        for rows in _portions(records):
+        for rows in portions(sized, _ROWS_AT_A_TIME, _BYTES_AT_A_TIME):
             with self._client.answering(f"writing rows of the dataset ({done} are written)"):
                 self._client.tracking.upsert_dataset_records(dataset_id, rows)
             done += len(rows)
             if done < len(records):
                 say(f"  {done} of {len(records)} rows written")
-
-
-def _portions(records: Sequence[Record]) -> Iterator[list[Mapping[str, Any]]]:
-    """Rows in the form MLflow takes them; it changes what it is given, so they are made anew."""
-    some: list[Mapping[str, Any]] = []
-    size = 0
-    for record in records:
-        row = {
-            "inputs": dict(record.inputs),
-            "expectations": dict(record.expectations),
-            "tags": {CASE_TAG: record.case_id},
-        }
-        weight = len(json_text(row))
-        if some and (len(some) >= _ROWS_AT_A_TIME or size + weight > _BYTES_AT_A_TIME):
-            yield some
-            some, size = [], 0
-        some.append(row)
-        size += weight
-    if some:
-        yield some

@@ -1,24 +1,24 @@
-"""The port's part for evaluations: copies of whole traces with what was said of them, datasets.
+"""What the agent leaves in MLflow: evaluations of whole traces, datasets, scorers, issues.
 
-What ``mlflow.genai.evaluate`` leaves is written from what is known, without judging once more.
+What ``mlflow.genai.evaluate`` leaves is written from what is known, without judging once more; no
+scorer is run here.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from evalkit.entities import KEY_TAG, SOURCE_RUN, Assessment
+from evalkit.entities import KEY_TAG, REQUEST_TAG, SOURCE_RUN, Assessment
 from evalkit.errors import StoreError
 from evalkit.jsonable import Json, canonical, derive_id
 from evalkit.store.assessments import delete_traces
 from evalkit.store.datasets import Datasets
-from evalkit.store.forms import as_kept, entity
-from evalkit.store.naming import quoted
-from evalkit.store.scorers_and_issues import ScorersAndIssues
-from evalkit.store.stored_spans import base64_of
+from evalkit.store.forms import as_kept, entity, quoted
+from evalkit.store.spans import base64_of
 from evalkit.store.traces_read import search
 from evalkit.tracking import is_workspace
 
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Span, Trace, TraceInfo
 
 SOURCE_TAG = "evalkit.source_trace_id"
-REQUEST_TAG = "mlflow.eval.requestId"
-"""Trace tag by which MLflow's own comparison pairs the traces of two runs."""
+CUSTOM_SCORERS = "MLFLOW_SERVER_ENABLE_CUSTOM_SCORERS"
 
 AT_A_TIME = 20
 """Traces whose spans go in one request."""
@@ -36,8 +35,8 @@ Said: TypeAlias = tuple[str, str, Json, str, str]
 """What a scorer said: the scorer, the name of the value, the value, why, and what went wrong."""
 
 
-class Evaluations(Datasets, ScorersAndIssues):
-    """Evaluations, and what belongs to them: datasets, scorers, issues."""
+class Evaluations(Datasets):
+    """The store's part for evaluations, and what belongs to them; again is safe."""
 
     def write_evaluation(
         self,
@@ -46,7 +45,7 @@ class Evaluations(Datasets, ScorersAndIssues):
         traces: Sequence[Trace],
         said: Mapping[str, Sequence[Said]],
     ) -> int:
-        """Copy whole traces into a run's experiment, with what scorers said; again is safe.
+        """Copy whole traces into a run's experiment, with what scorers said.
 
         The traces stay as they are. Each copy has the tag ``evalkit.source_trace_id``, and an id
         that is derived from its run and its source.
@@ -58,10 +57,7 @@ class Evaluations(Datasets, ScorersAndIssues):
             said: What was said of each, by the trace's id.
 
         Returns:
-            How many values MLflow has of them.
-
-        Raises:
-            StoreError: MLflow failed, or kept less than was given; doing the same again finishes.
+            How many values MLflow has of them; a StoreError where it kept less than was given.
         """
         client, given = self._client, 0
         in_files = is_workspace(client.uri)  # which the entries name
@@ -79,9 +75,7 @@ class Evaluations(Datasets, ScorersAndIssues):
                     client.tracking.start_trace(entry)
                 if in_files:
                     client.tracking.log_spans(experiment_id, spans)
-        condition = f"metadata.`{SOURCE_RUN}` = {quoted(run_id)}"
-        found = search(client, experiment_id, condition)
-        kept = sum(len(entry.assessments) for entry in found)
+        kept = sum(len(entry.assessments) for entry in self._copies(experiment_id, run_id))
         if kept < given:
             raise StoreError(
                 f"MLflow kept {kept} of {given} values of the evaluation {run_id}: run the same "
@@ -89,19 +83,17 @@ class Evaluations(Datasets, ScorersAndIssues):
             )
         return kept
 
-    def delete_unfinished(self, experiment_id: str, name: str, but: str) -> list[str]:
+    def _copies(self, experiment_id: str, run_id: str) -> list[TraceInfo]:
+        condition = f"metadata.`{SOURCE_RUN}` = {quoted(run_id)}"
+        return list(search(self._client, experiment_id, condition))
+
+    def delete_unfinished(self, experiment_id: str, name: str, but: str) -> None:
         """Delete runs that a kill left RUNNING, with the traces that were copied for them.
 
         Args:
             experiment_id: The experiment.
             name: The name of them all, which a run has from its first moment, unlike its tags.
             but: The key of the run that is gone on with.
-
-        Returns:
-            Their ids.
-
-        Raises:
-            StoreError: MLflow failed.
         """
         from mlflow.entities import ViewType
 
@@ -109,39 +101,90 @@ class Evaluations(Datasets, ScorersAndIssues):
         condition = f"attributes.run_name = {quoted(name)} AND attributes.status = 'RUNNING'"
         with client.alone(), client.answering("looking for runs that were killed"):
             found = client.tracking.search_runs([experiment_id], condition, ViewType.ACTIVE_ONLY)
-            killed = [run.info.run_id for run in found if run.data.tags.get(KEY_TAG) != but]
-            for run_id in killed:
-                condition = f"metadata.`{SOURCE_RUN}` = {quoted(run_id)}"
-                copies = [each.trace_id for each in search(client, experiment_id, condition)]
-                delete_traces(client, experiment_id, copies)
-                client.tracking.delete_run(run_id)
-        return killed
+            for run in found:
+                if run.data.tags.get(KEY_TAG) != but:
+                    copies = self._copies(experiment_id, run.info.run_id)
+                    delete_traces(client, experiment_id, [each.trace_id for each in copies])
+                    client.tracking.delete_run(run.info.run_id)
 
     def dataset_of_traces(self, name: str, experiment_id: str, traces: Sequence[Trace]) -> str:
-        """The dataset of that name, with records as MLflow makes them of traces; again is safe.
+        """The dataset of that name, with records as MLflow makes them of traces.
 
         MLflow holds one record of equal inputs; one that is there is updated.
 
         Returns:
             Its name; empty on Databricks, where datasets are tables that somebody has to name.
-
-        Raises:
-            StoreError: MLflow failed.
         """
         if is_workspace(self._client.uri):
             return ""
+        dataset_id, tracking = self.prepare_dataset(name, experiment_id), self._client.tracking
         records = [_record(_masked(trace, self._mask)) for trace in traces]
-        tracking = self._client.tracking
         with self._client.alone(), self._client.answering(f"writing the dataset {name!r}"):
-            found = self._datasets.find(name, experiment_id)
-            dataset_id = found or self._datasets.create(name, experiment_id)
             # MLflow fails on an object that comes after an answer that is text (3.17, 3.18)
             records.sort(key=lambda record: not isinstance(record["outputs"], dict))
             schema = json.loads(tracking.get_dataset(dataset_id).schema or "{}")
             if isinstance(schema.get("outputs"), str):
-                records = [{**each, "outputs": _as_text(each["outputs"])} for each in records]
+                for each in records:
+                    if isinstance(each["outputs"], dict):
+                        each["outputs"] = canonical(each["outputs"])
             tracking.upsert_dataset_records(dataset_id, records)
         return name
+
+    def register_scorers(self, experiment_id: str, serialized: Mapping[str, str]) -> dict[str, str]:
+        """Register scorers and judges where they are not registered as they are.
+
+        Args:
+            experiment_id: The experiment.
+            serialized: Each as MLflow serializes it, by name.
+
+        Returns:
+            Why MLflow does not hold one, by its name; empty where it does.
+        """
+        client, refused = self._client, dict[str, str]()
+        if is_workspace(client.uri):
+            return dict.fromkeys(serialized, "in a workspace its owner has to register it")
+        allowed = os.environ.get(CUSTOM_SCORERS, "").casefold() in ("true", "1")
+        try:
+            with client.answering("listing scorers"):
+                listed = client.tracking.list_scorers(experiment_id)
+            there = {each.scorer_name: json.loads(each._serialized_scorer) for each in listed}  # noqa: SLF001 - the public property builds what it describes
+        except StoreError as error:  # a store that holds none
+            return dict.fromkeys(serialized, str(error))
+        for name, text in serialized.items():
+            wanted = _checked(name, text)
+            refused[name] = ""
+            if not wanted:
+                refused[name] = "it is none that MLflow knows"
+            elif wanted.get("call_source") and not allowed and client.uri.startswith("sqlite"):
+                refused[name] = f"MLflow takes code only where {CUSTOM_SCORERS} is true"
+            elif there.get(name) != wanted:
+                try:
+                    with client.answering("registering a scorer"):
+                        client.tracking.register_scorer(experiment_id, name, json.dumps(wanted))
+                except StoreError as error:  # such as a judge whose model this store does not allow
+                    refused[name] = str(error)
+        return refused
+
+    def write_issue(
+        self, experiment_id: str, name: str, description: str, trace_ids: Sequence[str]
+    ) -> str:
+        """The MLflow Issue of that name, with the traces that show it; its id."""
+        from mlflow.entities import AssessmentSource, IssueReference
+
+        tracking = self._client.tracking
+        name, description = self._mask([name, description], "issues")
+        with self._client.answering(f"writing the issue {name!r}"):
+            found = next((i for i in tracking.search_issues(experiment_id) if i.name == name), None)
+            issue = found or tracking.create_issue(
+                experiment_id, name, description, created_by="evalkit"
+            )
+            source = AssessmentSource("CODE", "evalkit")
+            for trace_id in dict.fromkeys(trace_ids):
+                said = tracking.get_trace_info(trace_id).assessments
+                if not any(each.name == issue.issue_id for each in said):
+                    reference = IssueReference(issue.issue_id, name, source, trace_id=trace_id)
+                    tracking.create_assessment(reference)
+        return str(issue.issue_id)
 
 
 def _record(trace: Trace) -> dict[str, Any]:
@@ -154,10 +197,6 @@ def _record(trace: Trace) -> dict[str, Any]:
         "expectations": {each.name: each.value for each in said},
         "source": {"source_type": "TRACE", "source_data": {"trace_id": trace.info.trace_id}},
     }
-
-
-def _as_text(outputs: Json) -> Json:
-    return canonical(outputs) if isinstance(outputs, dict) else outputs
 
 
 def _masked(trace: Trace, mask: Callable[[Json, str], Json]) -> Trace:
@@ -205,15 +244,30 @@ def _copy(
         assessments=made,
         client_request_id=None,
     )
-    known = {"mlflow.traceRequestId": json.dumps(trace_id)}
-    spans = [
-        Span.from_dict(
-            {
-                **form,
-                "trace_id": base64_of(trace_id.removeprefix("tr-")),
-                "attributes": {**form["attributes"], **known},
-            }
-        )
-        for form in (span.to_dict() for span in trace.data.spans)
-    ]
-    return entry, spans
+    forms = (span.to_dict() for span in trace.data.spans)
+    return entry, [Span.from_dict(_renamed(form, trace_id)) for form in forms]
+
+
+def _renamed(form: dict[str, Any], trace_id: str) -> dict[str, Any]:
+    attributes = {**form["attributes"], "mlflow.traceRequestId": json.dumps(trace_id)}
+    own_id = base64_of(trace_id.removeprefix("tr-"))
+    return {**form, "trace_id": own_id, "attributes": attributes}
+
+
+def _checked(name: str, serialized: str) -> dict[str, Any]:
+    """A scorer of MLflow's own, or code as MLflow keeps it; empty where it is neither."""
+    from mlflow.genai import scorers
+
+    try:
+        said = json.loads(serialized)
+        if said.get("call_source"):
+            parts = ("call_source", "call_signature", "original_func_name", "mlflow_version")
+            return {"name": name, "serialization_version": 1, **{p: str(said[p]) for p in parts}}
+        kind: Any = getattr(scorers, said["builtin_scorer_class"])
+        values = dict(said["builtin_scorer_pydantic_data"])
+        fields = values.keys() & kind.__pydantic_fields__.keys()
+        made: Any = kind(**{key: values[key] for key in fields})
+        is_one = isinstance(made, scorers.Scorer)
+        return dict(json.loads(json.dumps(made.model_dump()))) if is_one else {}
+    except Exception:  # noqa: BLE001 - whatever a suite's process wrote
+        return {}

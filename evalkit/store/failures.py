@@ -16,23 +16,24 @@ from urllib.parse import urljoin, urlsplit
 from evalkit.errors import StoreError
 from evalkit.tracking import is_workspace, without_password
 
+_PROXY = "where all else works, have the proxy before MLflow let this path through"
 _ADVICE = {
     401: "set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD;"
-    " where all else works, have the proxy before MLflow let this path through",
+    f" {_PROXY}",
     403: "use an account that may do this, or allow this host (mlflow server --allowed-hosts);"
-    " where all else works, have the proxy before MLflow let this path through",
+    f" {_PROXY}",
     404: "check that the tracking URI is that of an MLflow server, of version 3.13 or newer, and"
     " that no proxy before it keeps this path back",
     413: "raise the size of requests that the proxy before MLflow accepts",
     429: "wait a little and run the same command again",
+    500: "see the server's own log, then run the same command again",
 }
 _ADVICE_WORKSPACE = {
     401: "set DATABRICKS_HOST and DATABRICKS_TOKEN, or log in: databricks auth login",
     403: "use an account that may do this, or have it granted the right (GRANT in Unity Catalog)",
     429: "wait a little and run the same command again",
+    500: "run the same command again; if it stays so, ask who runs the workspace",
 }
-_ADVICE_WORKSPACE_ELSE = "run the same command again; if it stays so, ask who runs the workspace"
-_ADVICE_SERVER = "see the server's own log, then run the same command again"
 _ADVICE_DELETED = "see in MLflow's UI whether it was deleted, then run the same command again"
 _ADVICE_GONE = "see whether the server still runs, then run the same command again"
 _ADVICE_TLS = "set MLFLOW_TRACKING_SERVER_CERT_PATH to the certificate of the server's authority"
@@ -49,13 +50,13 @@ _NO_JSON = re.compile(
 )
 """What MLflow's client says of an answer that is no JSON."""
 
-_SPANS = "/v1/traces"
-_IN_JSON = re.compile(r"/api/\d\.\d/mlflow(-artifacts/artifacts$|/)")
-_SENT_FILES = "/mlflow-artifacts/artifacts/"
-_MADE = {  # what names the thing that was made, without which it is somebody else's JSON
-    "/runs/create": b'"run"',
-    "/experiments/create": b'"experiment_id"',
-    "/datasets/create": b'"dataset"',
+_CUT = "the connection was cut"
+_REASONS = {
+    "Connection refused": "the connection was refused",
+    "resolve|Name or service|getaddrinfo": "its name cannot be resolved",
+    "unreachable": "there is no way to it",
+    "timed out": "it stayed silent",
+    "reset|aborted|broken": _CUT,
 }
 
 
@@ -71,7 +72,10 @@ class Refused(StoreError):
         # the SDK of Databricks appends what it is configured with
         own_words = " ".join(message.split()).partition(" Config: host=")[0]
         self.said = said = own_words[:_LONGEST].rstrip(".")
-        advice = _advice(where, status, code)
+        known = _ADVICE_WORKSPACE if is_workspace(where) else _ADVICE
+        advice = known.get(min(status, _SERVER_ERRORS), "")
+        if status == NOT_FOUND and code:
+            advice = _ADVICE_DELETED
         super().__init__(
             f"MLflow at {where} refused {doing} ({status}{' ' + code if code else ''})"
             + (f": {said}" if said else "")
@@ -94,15 +98,6 @@ class Refused(StoreError):
         # MLflow says by a code what is not there; a server that lacks the path does not
         no_path = self.status == NOT_FOUND and not self.code
         return no_path or self.status in (401, 403, 405, 407, 429, 501)
-
-
-def _advice(where: str, status: int, code: str) -> str:
-    known, otherwise = _ADVICE, _ADVICE_SERVER
-    if is_workspace(where):
-        known, otherwise = _ADVICE_WORKSPACE, _ADVICE_WORKSPACE_ELSE
-    if status == NOT_FOUND and code:
-        return _ADVICE_DELETED
-    return otherwise if status >= _SERVER_ERRORS else known.get(status, "")
 
 
 class NotMlflow(StoreError):
@@ -130,12 +125,7 @@ class Unanswered(StoreError):
 
 @contextmanager
 def answering(uri: str, doing: str) -> Iterator[None]:
-    """Turn whatever MLflow's own code raises into a :class:`StoreError`.
-
-    Args:
-        uri: The tracking URI, for the message; a password in it is left out.
-        doing: What was being done, such as ``writing the run``.
-    """
+    """Turn whatever MLflow's own code raises while ``doing`` something into a StoreError."""
     import requests
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
@@ -143,10 +133,6 @@ def answering(uri: str, doing: str) -> Iterator[None]:
     where = without_password(uri)
     try:
         yield
-    except MlflowException as error:
-        raise _from_mlflow(where, doing, error) from error
-    except requests.HTTPError as error:
-        raise _from_http(where, doing, error) from error
     except ImportError as error:
         raise StoreError(
             f"{where} cannot be opened without the Python package {error.name}:"
@@ -154,50 +140,38 @@ def answering(uri: str, doing: str) -> Iterator[None]:
         ) from error
     except json.JSONDecodeError as error:
         raise NotMlflow(where, f"to {doing}", 200, repr(plain(error.doc)[:80])) from error
+    except MlflowException as error:
+        raise _from_mlflow(where, doing, error) from error
     except (requests.RequestException, SQLAlchemyError, OSError, NotImplementedError) as error:
         # the last where MLflow's client could not ask the server for its version
-        raise Unanswered(where, doing, error) from error
+        raise _from_network(where, doing, error) from error
 
 
 def _from_mlflow(where: str, doing: str, error: Any) -> StoreError:
     import requests
 
-    cause = network_cause(error)
-    if isinstance(cause, NotMlflow):
-        return cause
-    if isinstance(cause, requests.exceptions.RetryError):
-        found = re.search(r"too many (\d+) error", str(cause))
-        return Refused(where, doing, int(found[1]) if found else 500, "", "")
-    if isinstance(cause, requests.HTTPError):
-        return _from_http(where, doing, cause)
-    if cause is not None:
-        return Unanswered(where, doing, cause)
+    # MLflow wraps a failed connection, sometimes without naming it as the cause
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, (requests.RequestException, NotMlflow)):
+        seen = seen.__cause__ or seen.__context__
+    if isinstance(seen, NotMlflow):
+        return seen
+    if seen is not None:
+        return _from_network(where, doing, seen)
     message = str(getattr(error, "message", error))
     if found := _NO_JSON.match(message):  # by something before MLflow, which has no codes
         return Refused(where, f"{found[1]} ({doing})", int(found[2]), "", plain(found[3]))
     return Refused(where, doing, error.get_http_status_code(), error.error_code or "", message)
 
 
-def _from_http(where: str, doing: str, error: Any) -> Refused:
-    """An answer that is an error; its address is not repeated, which may be a signed one."""
-    if error.response is None:
-        return Refused(where, doing, _SERVER_ERRORS, "", "")
-    return Refused(where, doing, error.response.status_code, "", error.response.reason or "")
-
-
-def network_cause(error: BaseException) -> BaseException | None:
-    """The failure of the connection, or the odd answer, behind an exception of MLflow's.
-
-    MLflow wraps it, sometimes without naming it as the cause. None where there is none.
-    """
-    import requests
-
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, (requests.RequestException, NotMlflow)):
-            return seen
-        seen = seen.__cause__ or seen.__context__
-    return None
+def _from_network(where: str, doing: str, error: BaseException) -> StoreError:
+    """An answer's address is not repeated, for it may be a signed one."""
+    answer = getattr(error, "response", None)
+    if answer is not None:
+        return Refused(where, doing, answer.status_code, "", answer.reason or "")
+    if found := re.search(r"too many (\d+) error", str(error)):  # asked again in vain
+        return Refused(where, doing, int(found[1]), "", "")
+    return Unanswered(where, doing, error)
 
 
 def is_tls(cause: BaseException) -> bool:
@@ -212,43 +186,30 @@ def plain(text: str) -> str:
     return " ".join(re.sub(r"<[^>]*>", " ", text).split())
 
 
-_SILENT, _CUT = "it stayed silent", "the connection was cut"
-_SIGNS = {
-    "Connection refused": "the connection was refused",
-    "resolve": "its name cannot be resolved",
-    "Name or service": "its name cannot be resolved",
-    "getaddrinfo": "its name cannot be resolved",
-    "unreachable": "there is no way to it",
-    "reset": _CUT,
-    "aborted": _CUT,
-    "broken": _CUT,
-    "timed out": _SILENT,
-}
-
-
 def is_absence(cause: BaseException) -> bool:
     """Whether a failed connection says that nobody is there, and not that somebody said no."""
-    return reason(cause) in {*_SIGNS.values()} - {_CUT}
+    return reason(cause) in {*_REASONS.values()} - {_CUT}
 
 
 def reason(cause: BaseException) -> str:
     """Why there was no answer, in a few words."""
     import requests
 
-    text = str(cause)
-    if isinstance(cause, requests.Timeout):
-        return _SILENT
+    text = "timed out" if isinstance(cause, requests.Timeout) else str(cause)
     if is_tls(cause):
         return "its certificate is not trusted"
-    found = next((words for sign, words in _SIGNS.items() if sign in text), None)
+    found = next((words for signs, words in _REASONS.items() if re.search(signs, text)), None)
     return found or " ".join(text.split())[:_LONGEST] or type(cause).__name__
+
+
+_IN_JSON = re.compile(r"/api/\d\.\d/mlflow(-artifacts/artifacts$|/)")
+_MADE = re.compile(r"/(run|experiment|dataset)s/create$")
 
 
 def watch_answers() -> None:
     """Have every answer to a request of MLflow's client in this process looked at."""
-    from evalkit.store.internals import http_request, request_utils
+    from evalkit.store.internals import request_utils
 
-    del http_request  # imported first, for it brings the other
     made: Any = request_utils._get_request_session  # noqa: SLF001 - MLflow offers no hook of its own
     if hasattr(made, "__wrapped__"):
         return
@@ -269,32 +230,30 @@ def _look_at(answer: Any, **_: Any) -> None:
     Raises:
         NotMlflow: it is a page, nothing, or leads to another place.
     """
-    request = answer.request
-    asked = urlsplit(answer.url)
-    is_json = bool(_IN_JSON.search(asked.path))
-    is_file = request.method == "PUT" and _SENT_FILES in asked.path
-    if not (is_json or is_file or asked.path.endswith(_SPANS)):
+    asked, method = urlsplit(answer.url), answer.request.method
+    is_file = method == "PUT" and "/mlflow-artifacts/artifacts/" in asked.path
+    is_json = is_file or bool(_IN_JSON.search(asked.path))
+    said = ""
+    if not is_json and not asked.path.endswith("/v1/traces"):
         return
     if answer.is_redirect:
         to = urlsplit(urljoin(answer.url, answer.headers["Location"]))
-        said = (
-            "" if to.path == asked.path else f"a redirection to {to.scheme}://{to.netloc}{to.path}"
-        )
-    elif answer.ok:
-        made = next((what for end, what in _MADE.items() if asked.path.endswith(end)), b"")
-        said = "" if is_file and not answer.content else _oddity(answer, is_json or is_file, made)
-    else:
-        return
+        if to.path != asked.path:
+            said = f"a redirection to {to.scheme}://{to.netloc}{to.path}"
+    elif answer.ok and not (is_file and not answer.content):
+        said = _oddity(answer, asked.path, is_json=is_json)
     if said:
         server = f"{asked.scheme}://{asked.netloc}"
-        raise NotMlflow(server, f"{request.method} {asked.path}", answer.status_code, said)
+        raise NotMlflow(server, f"{method} {asked.path}", answer.status_code, said)
 
 
-def _oddity(answer: Any, is_json: bool, made: bytes) -> str:
+def _oddity(answer: Any, path: str, *, is_json: bool) -> str:
     """What an answer is instead of MLflow's; empty where it may be MLflow's."""
     kind = answer.headers.get("Content-Type", "").partition(";")[0]
     body = answer.content.lstrip()
     fits = body[:1] == b"{" if is_json else kind in {"application/x-protobuf", "application/json"}
-    if fits and kind != "text/html" and made in body:
+    if made := _MADE.search(path):  # without its name it is somebody else's JSON
+        fits = fits and bool(re.search(rf'"{made[1]}(_id)?"', answer.text))
+    if fits and kind != "text/html":
         return ""
     return f"{kind or 'no content type'}: {plain(answer.text)[:80]!r}" if body else "nothing"

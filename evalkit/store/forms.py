@@ -1,32 +1,39 @@
-"""Traces, spans and assessments in MLflow's form.
+"""Names, texts, traces and assessments in MLflow's form, without secrets.
 
-Both ways into MLflow, a server and a database, get the same objects, and hold the same afterwards.
+MLflow refuses a whole batch because of one name it does not like. So names are made to fit before,
+and two names never become one: what had to be changed ends in a hash of what it was.
 """
 
 from __future__ import annotations
 
 import json
+import posixpath
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from evalkit.entities import HASH_TAG, SOURCE_RUN, Assessment, Trace
-from evalkit.jsonable import Json, canonical, exact, well_formed
-from evalkit.masking import mask_json, mask_text
-from evalkit.store.naming import NAME_LIMIT, clean, json_text, shorten
+from evalkit.errors import StoreError
+from evalkit.jsonable import Json, canonical, derive_id, exact, well_formed
+from evalkit.masking import MASKED, mask_counted, mask_json, mask_text
 
 if TYPE_CHECKING:
     from mlflow.entities import Assessment as Entity
     from mlflow.entities import TraceInfo
 
-TOKEN_USAGE = "mlflow.trace.tokenUsage"  # noqa: S105 - a key of MLflow's
-COST = "mlflow.trace.cost"
-
+NAME_LIMIT = 250
+"""Characters of a name, and of a trace's metadata."""
 TAG_LIMIT = 4096
-"""Characters MLflow keeps of the value of a trace tag; of metadata, as many as of a name."""
-
+"""Characters MLflow keeps of the value of a trace tag."""
 PREVIEW_LIMIT = 1000
 """Characters MLflow keeps of a request or response in the list of traces."""
+
+TOKEN_USAGE = "mlflow.trace.tokenUsage"  # noqa: S105 - a key of MLflow's
+COST = "mlflow.trace.cost"
 
 _TOTALS = {
     # trace metadata, and the parts it has
@@ -43,6 +50,94 @@ _TOTALS = {
 _ADDED_UP = {"mlflow.chat.tokenUsage", "mlflow.llm.cost"}
 """Attributes of spans that MLflow adds up where a trace does not state its totals."""
 
+_UNFIT = re.compile("[\x00\ud800-\udfff]")
+_ILLEGAL = re.compile(r"[^/\w.\- :]")
+_HASH_LENGTH = 8
+
+
+def clean(text: str) -> str:
+    """The text without what databases and UTF-8 have no place for: NUL and halves of characters."""
+    return text if text.isascii() and "\x00" not in text else _UNFIT.sub("\ufffd", text)
+
+
+def shorten(text: str, limit: int) -> str:
+    """The text in at most ``limit`` characters, an ellipsis in place of what is left out."""
+    text = clean(text)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def json_text(value: Json) -> str:
+    """The value as JSON text, whatever is in its texts."""
+    try:
+        return msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:
+        return clean(json.dumps(value, ensure_ascii=False))
+
+
+def quoted(text: str) -> str:
+    """The text as a value in MLflow's search language.
+
+    Raises:
+        StoreError: it holds both kinds of quotes, for which the language has no form.
+    """
+    mark = "'" if "'" not in text else '"'
+    if mark in text:
+        raise StoreError(
+            f"MLflow cannot be searched for {text!r}: it holds single and double quotes;"
+            " use a name without them"
+        )
+    return f"{mark}{text}{mark}"
+
+
+def fit_name(name: str) -> str:
+    """The name as MLflow takes it: itself where that is possible.
+
+    MLflow allows letters, digits and ``_ - . : /`` and spaces, in 250 characters, and nothing
+    that leads elsewhere when read as a path. (Windows allows no colon; servers rarely run there.)
+    """
+    fitting = _ILLEGAL.sub("_", name)
+    plain = posixpath.normpath(fitting)
+    if plain != fitting or plain == "." or plain.startswith(("..", "/")):
+        fitting = "/".join(part.strip(".") or "_" for part in fitting.split("/"))
+    if fitting == name and len(name) <= NAME_LIMIT:
+        return name
+    mark = derive_id(name, length=_HASH_LENGTH)
+    return f"{fitting[: NAME_LIMIT - _HASH_LENGTH - 1]}-{mark}"
+
+
+class Masking:
+    """Masks what is on its way to MLflow.
+
+    Logs are masked as they are read, and assessments and dataset rows where they are compared with
+    what stands.
+
+    Attributes:
+        masked: Place to secrets that were masked in what was to go there.
+    """
+
+    masked: Counter[str]
+
+    def _mask(self, value: Json, place: str) -> Json:
+        return mask_counted(value, self.masked, place)
+
+    def _masked_file(self, content: bytes) -> bytes:
+        try:
+            text = mask_text(content.decode())[0]
+        except UnicodeDecodeError:  # a picture, an archive
+            return content
+        if marks := text.count(MASKED):  # most were masked as they were read
+            self.masked["artifacts"] += marks
+        return text.encode()
+
+    def _masked_trace(self, trace: Trace) -> Trace:
+        """The trace without secrets around its steps; those come from a log, which is masked."""
+        root, *steps = trace.spans
+        held = {part: getattr(root, part) for part in ("name", "inputs", "outputs", "message")}
+        root = replace(root, **self._mask(held, "traces"))
+        around = ("name", "case_id", "request", "response", "tags", "metadata")
+        held = {part: getattr(trace, part) for part in around}
+        return replace(trace, spans=(root, *steps), **self._mask(held, "traces"))
+
 
 def entry_of(
     trace: Trace, experiment_id: str, run_id: str | None, wanted: Sequence[Assessment]
@@ -58,10 +153,10 @@ def entry_of(
     is_over = run_id is not None or trace.status != "UNSET"
     unset = TraceState.STATE_UNSPECIFIED if is_over else TraceState.IN_PROGRESS
     totals = _totals(trace)
-    metadata = {**trace.metadata, **({SOURCE_RUN: run_id} if run_id is not None else {})}
-    plain = {key: text for key, text in metadata.items() if key not in totals}
+    metadata = {key: text for key, text in trace.metadata.items() if key not in totals}
     tags = {**trace.tags, "mlflow.traceName": trace.name}
     if run_id is not None:
+        metadata[SOURCE_RUN] = run_id
         tags[HASH_TAG] = trace.content_hash
     asked = ": ".join(filter(None, (trace.case_id, _preview(trace.request))))
     info = TraceInfo(
@@ -72,17 +167,13 @@ def entry_of(
         request_preview=shorten(asked, PREVIEW_LIMIT),
         response_preview=_preview(trace.response),
         execution_duration=end_ms - start_ms if is_over else None,
-        trace_metadata={
-            **_fit(plain, NAME_LIMIT),
-            **totals,
-            "mlflow.trace_schema.version": "3",
-        },
+        trace_metadata={**_fit(metadata, NAME_LIMIT), **totals, "mlflow.trace_schema.version": "3"},
         tags=_fit(tags, TAG_LIMIT),
         assessments=[entity(as_kept(each)) for each in wanted],
     )
     notices = tuple(
         f"{kind} {key} was shortened to {limit} characters"
-        for kind, texts, limit in (("metadata", plain, NAME_LIMIT), ("tag", tags, TAG_LIMIT))
+        for kind, texts, limit in (("metadata", metadata, NAME_LIMIT), ("tag", tags, TAG_LIMIT))
         for key, text in texts.items()
         if len(text) > limit
     )
@@ -90,7 +181,6 @@ def entry_of(
 
 
 def _preview(value: Json) -> str:
-    """What the list of traces shows of a request or response."""
     text = value if isinstance(value, str) else "" if value is None else json_text(value)
     return shorten(text, PREVIEW_LIMIT)
 
@@ -135,7 +225,6 @@ def as_kept(assessment: Assessment) -> Assessment:
     """The assessment as MLflow will give it back, fit to be compared: masked, cut, cleaned."""
     texts = (assessment.name, assessment.source_id, assessment.rationale, assessment.error)
     name, source_id, rationale, error = (clean(mask_text(clean(text))[0]) for text in texts)
-    metadata = mask_json({clean(k): clean(text) for k, text in assessment.metadata.items()})
     return replace(
         assessment,
         name=shorten(name, NAME_LIMIT),
@@ -143,7 +232,7 @@ def as_kept(assessment: Assessment) -> Assessment:
         rationale=rationale,
         error=error,
         value=exact(json.loads(json_text(mask_json(json.loads(json_text(assessment.value)))))),
-        metadata=metadata,
+        metadata=mask_json({clean(k): clean(text) for k, text in assessment.metadata.items()}),
     )
 
 

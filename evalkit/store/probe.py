@@ -9,29 +9,17 @@ import configparser
 import os
 import re
 import sqlite3
-import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import unquote
+from threading import Thread
+from typing import TypeVar
 
 from evalkit.errors import StoreAbsent, StoreError
-from evalkit.store.failures import (
-    Refused,
-    Unanswered,
-    answering,
-    is_absence,
-    is_tls,
-    plain,
-    reason,
-)
-from evalkit.tracking import is_workspace, without_password
-
-if TYPE_CHECKING:
-    import requests
+from evalkit.store.failures import Refused, answering, is_absence, is_tls, plain, reason
+from evalkit.tracking import is_server, is_workspace, sqlite_path, without_password
 
 OLDEST = (3, 13)
 """The oldest MLflow server that was tried, with 3.14, 3.17 and 3.18.
@@ -39,24 +27,14 @@ OLDEST = (3, 13)
 Those before fail for good when an assessment is added, or count a trace's tokens several times.
 """
 
-_SETTINGS = "__settings__"
-"""The section of the SDK's file that names the profile to take where none is named."""
-
 T = TypeVar("T")
-
-_LEAST_S = 1.0
-"""Seconds the second question gets, however long the first one and the import took."""
-
-_MUCH = 4096
-"""Bytes that are read of an answer; a version needs a dozen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reachability:
-    """What ``evalkit check`` says about the tracking URI.
+    """Whether a tracking URI can be worked with, as far as can be seen from outside.
 
-    Whether the other stages would work with it, as far as can be seen from outside; one line for
-    people that says what was found, or why not; and MLflow's version where a server told it.
+    ``detail`` is a line for people; ``version`` MLflow's, where a server told it.
     """
 
     ok: bool
@@ -85,31 +63,6 @@ def probe(uri: str, *, timeout_s: float = 4.0) -> Reachability:
     return Reachability(ok=True, detail="an SQLite store" + ("" if known else ", not made yet"))
 
 
-def is_server(uri: str) -> bool:
-    """Whether the URI is a server's, not a database's."""
-    return uri.partition(":")[0].lower() in {"http", "https"}
-
-
-def sqlite_path(uri: str) -> Path | None:
-    """The file behind an SQLite URI; None for other databases.
-
-    Raises:
-        StoreError: evalkit cannot work with that kind of URI.
-    """
-    scheme = uri.partition(":")[0].lower()
-    where = without_password(uri)
-    if scheme == "sqlite" and uri.startswith("sqlite:///") and len(uri) > len("sqlite:///"):
-        return Path(unquote(uri.removeprefix("sqlite:///")))
-    if uri.partition("://")[0] == "databricks-uc":
-        raise StoreError(f"{where} is a registry of models; the tracking URI is `databricks`")
-    if scheme.partition("+")[0] in {"postgresql", "mysql", "mssql"}:
-        return None
-    raise StoreError(
-        f"the tracking URI {where} is none that evalkit can use:"
-        " give a server (http://HOST:PORT) or a file (sqlite:///FILE)"
-    )
-
-
 def check_sqlite(path: Path, *, to_write: bool = False) -> None:
     """Make sure that a file, if it is there, is a database that can be opened, or written to now.
 
@@ -135,24 +88,21 @@ def check_sqlite(path: Path, *, to_write: bool = False) -> None:
 
 
 def ask_server(uri: str, *, timeout_s: float) -> str:
-    """Ask a server for its version.
-
-    First as anybody, then, where that is refused, with the user's credentials as MLflow reads
-    them.
+    """Ask a server for its version: as anybody, then with the login that MLflow knows.
 
     Raises:
         StoreAbsent: nobody answers in time.
         StoreError: something answers that is no usable MLflow server, or not to us.
     """
-    begun = time.monotonic()
-    status, text = within(timeout_s, uri, lambda: _anonymous(uri, timeout_s))
-    if status != 200 or not _parts(text):  # noqa: PLR2004 - HTTP's OK
-        left = max(timeout_s - (time.monotonic() - begun), _LEAST_S)
-        from evalkit.store.internals import http_request
-
-        del http_request  # imported for its seconds, which are not the server's
-        status, text = within(left, uri, lambda: _known(uri, left))
     where = without_password(uri)
+    status, text = within(timeout_s, uri, lambda: _anonymous(uri, timeout_s))
+    if not _parts(text):
+        from evalkit.store.internals import get_default_host_creds, http_request
+
+        creds, known = get_default_host_creds(uri), {"max_retries": 0, "raise_on_status": False}
+        with answering(uri, "asking for its version"):
+            answer = http_request(creds, "/version", "GET", timeout=timeout_s, **known)
+        status, text = answer.status_code, answer.text
     if status != 200:  # noqa: PLR2004 - HTTP's OK
         raise Refused(where, "to say its version", status, "", plain(text))
     if not _parts(text):
@@ -178,7 +128,8 @@ def _anonymous(uri: str, timeout_s: float) -> tuple[int, str]:
 
     try:
         with requests.get(uri.rstrip("/") + "/version", timeout=timeout_s, stream=True) as answer:
-            return answer.status_code, _beginning(answer)
+            text = next(answer.iter_content(4096), b"").decode("utf-8", "replace")
+            return answer.status_code, text if answer.ok else ""
     except (requests.ConnectionError, requests.Timeout) as error:
         if is_tls(error) or (uri.startswith("https:") and not is_absence(error)):
             return 0, ""
@@ -188,33 +139,6 @@ def _anonymous(uri: str, timeout_s: float) -> tuple[int, str]:
         raise StoreError(
             f"the tracking URI {without_password(uri)} cannot be used: {reason(error)}"
         ) from error
-
-
-def _known(uri: str, timeout_s: float) -> tuple[int, str]:
-    """The same with the user's credentials and certificates."""
-    from evalkit.store.internals import get_default_host_creds, http_request
-
-    try:
-        with answering(uri, "asking for its version"):
-            answer = http_request(
-                get_default_host_creds(uri),
-                "/version",
-                "GET",
-                max_retries=0,
-                raise_on_status=False,
-                timeout=timeout_s,
-                stream=True,
-            )
-            with answer:
-                return answer.status_code, _beginning(answer)
-    except Unanswered as error:
-        if not error.is_absence:
-            raise
-        raise StoreAbsent(str(error)) from error
-
-
-def _beginning(answer: requests.Response) -> str:
-    return next(answer.iter_content(_MUCH), b"").decode("utf-8", "replace")
 
 
 def _parts(text: str) -> tuple[int, ...]:
@@ -234,7 +158,7 @@ def ask_workspace(uri: str, *, timeout_s: float) -> str:
     """
     import requests
 
-    host = _workspace_host(uri, os.environ)
+    host = _workspace_host(uri)
     if not host:
         return ""
 
@@ -255,17 +179,17 @@ def ask_workspace(uri: str, *, timeout_s: float) -> str:
     return host
 
 
-def _workspace_host(uri: str, environment: Mapping[str, str]) -> str:
+def _workspace_host(uri: str) -> str:
     """The address of a workspace by the environment or the SDK's profiles; empty if by neither."""
-    named = uri.partition("databricks://")[2] or environment.get("DATABRICKS_CONFIG_PROFILE", "")
-    host = "" if named else environment.get("DATABRICKS_HOST", "")
+    named = uri.partition("://")[2] or os.environ.get("DATABRICKS_CONFIG_PROFILE", "")
+    host = "" if named else os.environ.get("DATABRICKS_HOST", "")
     if not host:
         # a profile has what stands in it, and nothing from one called DEFAULT
         profiles = configparser.ConfigParser(interpolation=None, default_section="")
-        file = environment.get("DATABRICKS_CONFIG_FILE") or "~/.databrickscfg"
+        file = os.environ.get("DATABRICKS_CONFIG_FILE") or "~/.databrickscfg"
         try:
             profiles.read(Path(file).expanduser(), encoding="utf-8")
-            named = named or profiles.get(_SETTINGS, "default_profile", fallback="DEFAULT")
+            named = named or profiles.get("__settings__", "default_profile", fallback="DEFAULT")
             host = profiles.get(named, "host", fallback="")
         except (configparser.Error, UnicodeDecodeError, RuntimeError):
             return ""  # the SDK says what is wrong with it
@@ -278,20 +202,17 @@ def within(seconds: float, uri: str, ask: Callable[[], T]) -> T:
     Neither a name that takes long to resolve nor a server that sends a byte now and then ends by a
     timeout of the socket.
     """
-    answers: list[T] = []
-    failures: list[BaseException] = []
+    answer: Future[T] = Future()
 
     def run() -> None:
         try:
-            answers.append(ask())
+            answer.set_result(ask())
         except BaseException as error:  # noqa: BLE001 - raised again by the waiting thread
-            failures.append(error)
+            answer.set_exception(error)
 
-    thread = threading.Thread(target=run, daemon=True, name="evalkit-probe")
-    thread.start()
-    thread.join(seconds)
-    if failures:
-        raise failures[0]
-    if not answers:
-        raise StoreAbsent(f"MLflow at {without_password(uri)} is not reachable: it stayed silent")
-    return answers[0]
+    Thread(target=run, daemon=True, name="evalkit-probe").start()
+    try:
+        return answer.result(seconds)
+    except TimeoutError as error:
+        where = without_password(uri)
+        raise StoreAbsent(f"MLflow at {where} is not reachable: it stayed silent") from error

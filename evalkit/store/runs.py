@@ -1,42 +1,41 @@
-"""Experiments and runs: found again by their key, and brought up to date by differences alone."""
+"""Runs and their artifacts: found again by their key, brought up to date by differences alone."""
 
 from __future__ import annotations
 
-import math
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from evalkit.entities import KEY_TAG, QUALITY_CRITERIA_TAG
-from evalkit.store.client import Client
+from evalkit.errors import StoreError
+from evalkit.jsonable import Json, is_number
+from evalkit.store.client import Client, portions
 from evalkit.store.failures import Refused
+from evalkit.store.forms import Masking, fit_name, json_text, quoted, shorten
 from evalkit.store.internals import once
-from evalkit.store.naming import PARAM_LIMIT, RUN_TAG_LIMIT, Masking, fit_name, fit_value, quoted
 
-RunStatus: TypeAlias = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
-
+PARAM_LIMIT = 6000
+RUN_TAG_LIMIT = 8000
 CONFLICT_TAG = "evalkit.param."
 """Tag that holds the new value of a param that MLflow does not let change."""
+ARTIFACT_TAG = "evalkit.artifact."
+"""Tag that holds the hash of what was sent under a path."""
 
+_TABLES_TAG = "mlflow.loggedArtifacts"
 _AT_A_TIME = 100
 _BYTES_AT_A_TIME = 150_000  # of params, metrics and tags; as JSON, up to six times that
 
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run as it should stand in MLflow.
+    """A run as it should stand in MLflow, found again by its ``key``.
 
-    Attributes:
-        key: What the run is found by again.
-        name: Shown as its name; written once, so that people may rename it.
-        params: By name.
-        metrics: Name and value.
-        tags: By name.
-        start_ms: When it began, milliseconds since the epoch.
-        end_ms: When it ended; also the time of its metrics.
-        status: How it ended.
-        is_time_inferred: Whether the times are no facts; then they do not move once written.
-        lasting: Further tags, which are written once and then left as they are.
+    ``name`` and ``lasting``, further tags, are written once and then left as they are; so are the
+    times, milliseconds since the epoch, where they are no facts (``is_time_inferred``).
     """
 
     key: str
@@ -46,17 +45,14 @@ class RunRecord:
     tags: Mapping[str, str]
     start_ms: int
     end_ms: int
-    status: RunStatus = "FINISHED"
+    status: str = "FINISHED"
     is_time_inferred: bool = False
     lasting: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
-    """A run as MLflow holds it; ``metrics`` are MLflow's own, the latest of each name.
-
-    ``end_ms`` is 0 where it has not ended; ``datasets`` names those that it is linked to.
-    """
+    """A run as MLflow holds it; ``metrics`` are MLflow's own, ``datasets`` the names of linked."""
 
     run_id: str
     artifact_uri: str
@@ -70,47 +66,34 @@ class StoredRun:
 
 @dataclass(frozen=True, slots=True)
 class WrittenRun:
-    """What became of a run.
+    """What became of a run, and whether anything had to be ``written``.
 
-    Attributes:
-        run_id: MLflow's id.
-        created: Whether it was not there before.
-        written: Whether anything had to be written.
-        notes: What MLflow could not take as it was.
-        others: Metrics that it has besides, from an earlier time or from somebody else.
+    ``notes`` say what MLflow could not take as it was; ``others`` are metrics that it has besides.
     """
 
     run_id: str
-    created: bool
     written: bool
     notes: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
 
 
 class Runs(Masking):
-    """The port's part for experiments and runs; it remembers the runs that it has read."""
+    """The store's part for runs; it remembers those that it has read."""
 
     uri: str
     _client: Client
     _runs: dict[str, StoredRun]
 
     def find_run(self, experiment_id: str, key: str) -> StoredRun | None:
-        """The run of that key, of several the one whose id comes first; None where there is none.
-
-        Raises:
-            StoreError: MLflow failed.
-        """
+        """The run of that key, of several the one whose id comes first."""
         return next(iter(self._runs_of(experiment_id, key)), None)
 
     def _runs_of(self, experiment_id: str, key: str) -> list[StoredRun]:
-        """The runs of that key: several where programs logged the same run at the same moment."""
         from mlflow.entities import ViewType
 
-        condition = f"tags.`{KEY_TAG}` = {quoted(key)}"
+        wanted, kind = f"tags.`{KEY_TAG}` = {quoted(key)}", ViewType.ACTIVE_ONLY
         with self._client.answering("looking for the run"):
-            found = self._client.tracking.search_runs(
-                [experiment_id], condition, ViewType.ACTIVE_ONLY
-            )
+            found = self._client.tracking.search_runs([experiment_id], wanted, kind)
         runs = sorted(map(_stored, found), key=lambda run: run.run_id)
         self._runs.update((run.run_id, run) for run in runs[:1])
         return runs
@@ -122,11 +105,7 @@ class Runs(Masking):
         return self._runs[run_id]
 
     def skill_of(self, run_id: str) -> str:
-        """The skill that a run of evalkit's evaluated, else the evaluation's name; empty if gone.
-
-        Raises:
-            StoreError: MLflow failed.
-        """
+        """The skill that a run evaluated, else the evaluation's name; empty where it is gone."""
         try:
             run = self._run(run_id)
         except Refused as error:
@@ -136,11 +115,7 @@ class Runs(Masking):
         return run.params.get("skill") or run.tags.get("evalkit.eval", "")
 
     def write_run(self, experiment_id: str, record: RunRecord) -> WrittenRun:
-        """Find or create a run and bring it up to date; nothing is sent where nothing changed.
-
-        Raises:
-            StoreError: MLflow failed.
-        """
+        """Find or create a run and bring it up to date; nothing is sent where nothing changed."""
         from mlflow.entities import RunStatus as Status
 
         record = replace(
@@ -167,12 +142,12 @@ class Runs(Masking):
                     self._client.tracking.update_run_info(run.run_id, status, record.end_ms, None)
         others = sorted(set(run.metrics) - {fit_name(name) for name, _ in record.metrics})
         written = found is None or ended or bool(lacking)
-        return WrittenRun(run.run_id, found is None, written, tuple(notes), tuple(others))
+        return WrittenRun(run.run_id, written, tuple(notes), tuple(others))
 
     def _create_run(self, experiment_id: str, record: RunRecord) -> StoredRun:
         from mlflow.entities import RunTag
 
-        tags = [RunTag(KEY_TAG, fit_value(record.key, RUN_TAG_LIMIT))]
+        tags = [RunTag(KEY_TAG, shorten(record.key, RUN_TAG_LIMIT))]
         with self._client.answering("creating the run"), once():
             made = self._client.tracking.create_run(
                 experiment_id, "", record.start_ms, tags, record.name
@@ -188,7 +163,8 @@ class Runs(Masking):
         """Write params, metrics and tags in portions that MLflow takes."""
         from mlflow.entities import Metric, Param, RunTag
 
-        for some in _portions(lacking):
+        sized = ((each, len(f"{each.key}{each.value}".encode())) for each in lacking)
+        for some in portions(sized, _AT_A_TIME, _BYTES_AT_A_TIME):
             with self._client.answering("writing params, metrics and tags"):
                 self._client.tracking.log_batch(
                     run.run_id,
@@ -196,6 +172,63 @@ class Runs(Masking):
                 )
         tags = {each.key: each.value for each in lacking if isinstance(each, RunTag)}
         self._runs[run.run_id] = replace(run, tags={**run.tags, **tags})
+
+    def write_artifacts(
+        self,
+        run_id: str,
+        files: Mapping[str, bytes],
+        tables: Mapping[str, Mapping[str, Sequence[Json]]] | None = None,
+    ) -> tuple[str, ...]:
+        """Send the artifacts whose content is not there yet; gives their paths.
+
+        Args:
+            run_id: The run.
+            files: Content by path, POSIX and relative.
+            tables: By path, which ends in ``.json``: each column's values by its name. MLflow's UI
+                shows them.
+        """
+        from mlflow.entities import RunTag
+
+        run = self._run(run_id)
+        contents = {path: self._masked_file(content) for path, content in files.items()}
+        for path, columns in self._mask(dict(tables or {}), "artifacts").items():
+            rows = list(zip(*columns.values(), strict=True))
+            contents[path] = json_text({"columns": list(columns), "data": rows}).encode()
+        marks = {
+            path: (fit_name(ARTIFACT_TAG + path), sha256(content).hexdigest())
+            for path, content in contents.items()
+        }
+        sent = [path for path, (tag, found) in marks.items() if run.tags.get(tag) != found]
+        tags = dict(marks.values())
+        if tables:
+            listed = json.loads(run.tags.get(_TABLES_TAG, "[]"))
+            new = [{"path": path, "type": "table"} for path in tables]
+            tags[_TABLES_TAG] = json.dumps([*listed, *(e for e in new if e not in listed)])
+        with self._client.alone():
+            for path in sent:
+                self._send(run, path, contents[path])
+            self._log_batch(run, [RunTag(k, v) for k, v in tags.items() if run.tags.get(k) != v])
+        return tuple(sent)
+
+    def _send(self, run: StoredRun, path: str, content: bytes) -> None:
+        from evalkit.store.internals import get_artifact_repository
+
+        folder, _, name = path.rpartition("/")
+        if not name or {"..", ""} & set(path.split("/")):
+            raise StoreError(f"{path!r} is no path of an artifact: it has to lead into the run")
+        with TemporaryDirectory(prefix="evalkit-") as scratch:
+            local = Path(scratch, name)
+            local.write_bytes(content)
+            with self._client.answering(f"sending the artifact {path}"):
+                repository = get_artifact_repository(run.artifact_uri, tracking_uri=self.uri)
+                try:
+                    repository.log_artifact(str(local), folder or None)
+                except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+                    raise StoreError(
+                        f"the run's artifacts lie at {run.artifact_uri}, where this machine cannot"
+                        f" write ({error.strerror}). What to do: have the server take them"
+                        " (mlflow server --serve-artifacts), or write the run from where that is"
+                    ) from error
 
 
 def _stored(run: Any) -> StoredRun:
@@ -231,25 +264,25 @@ def _differences(
                 f" the tag {CONFLICT_TAG}{name} holds {value!r}"
             )
     lacking += [RunTag(name, text) for name, text in tags.items() if run.tags.get(name) != text]
-    stale = [name for name in run.tags if name not in tags and _passes(name)]
-    return lacking, stale
-
-
-def _passes(tag: str) -> bool:
-    """Whether a tag goes when a run no longer has it: of a param that differed, of criteria."""
-    return tag.startswith(CONFLICT_TAG) or tag == QUALITY_CRITERIA_TAG
+    # these go when a run no longer has them
+    passing = (name for name in run.tags if name.startswith((CONFLICT_TAG, QUALITY_CRITERIA_TAG)))
+    return lacking, [name for name in passing if name not in tags]
 
 
 def _fit(texts: Mapping[str, str], limit: int, kind: str, notes: list[str]) -> dict[str, str]:
     fitting = {}
     for name, text in texts.items():
-        fit = fit_name(name)
-        if fit != name:
-            notes.append(f"{kind} {name!r} is called {fit!r} in MLflow, which refuses the name")
-        fitting[fit] = fit_value(text, limit)
+        fit = _fit_name(name, kind, notes)
+        fitting[fit] = shorten(text, limit)
         if fitting[fit] != text:
             notes.append(f"{kind} {name!r} was shortened to {limit} characters or cleaned")
     return fitting
+
+
+def _fit_name(name: str, kind: str, notes: list[str]) -> str:
+    if (fit := fit_name(name)) != name:
+        notes.append(f"{kind} {name!r} is called {fit!r} in MLflow, which refuses the name")
+    return fit
 
 
 def _metrics(record: RunRecord, run: StoredRun, notes: list[str]) -> Iterator[Any]:
@@ -261,33 +294,10 @@ def _metrics(record: RunRecord, run: StoredRun, notes: list[str]) -> Iterator[An
     from mlflow.entities import Metric
 
     for name, value in record.metrics:
-        if not _is_finite(value):
+        if not is_number(value):
             notes.append(f"metric {name!r} is {value}, which is no number MLflow can show")
             continue
-        fit = fit_name(name)
-        if fit != name:
-            notes.append(f"metric {name!r} is called {fit!r} in MLflow, which refuses the name")
+        fit = _fit_name(name, "metric", notes)
         old = run.metrics.get(fit)
         if old is None or old.value != float(value):
             yield Metric(fit, float(value), record.end_ms, 0 if old is None else old.step + 1)
-
-
-def _is_finite(value: float) -> bool:
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # a whole number beyond what a float holds
-        return False
-
-
-def _portions(items: Sequence[Any]) -> Iterator[list[Any]]:
-    some: list[Any] = []
-    size = 0
-    for item in items:
-        weight = len(f"{item.key}{item.value}".encode())
-        if some and (len(some) >= _AT_A_TIME or size + weight > _BYTES_AT_A_TIME):
-            yield some
-            some, size = [], 0
-        some.append(item)
-        size += weight
-    if some:
-        yield some

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from evalkit.entities import (
     HASH_TAG,
@@ -22,17 +22,19 @@ from evalkit.entities import (
     StoredTrace,
 )
 from evalkit.errors import InputError, Problem, StoreError
-from evalkit.jsonable import Json, mapping_of
-from evalkit.store.client import PAGE, Client
+from evalkit.jsonable import Json, is_number, mapping_of
+from evalkit.store.client import Client
 from evalkit.store.failures import NOT_FOUND, Refused
-from evalkit.store.forms import COST, TOKEN_USAGE, assessment_of
-from evalkit.store.naming import quoted
-from evalkit.store.stored_spans import all_of, outline_of
+from evalkit.store.forms import COST, TOKEN_USAGE, assessment_of, quoted
+from evalkit.store.spans import outline_of, spans_of
 
 if TYPE_CHECKING:
     from mlflow.entities import Span as StoredSpan
     from mlflow.entities import Trace as MlflowTrace
     from mlflow.entities import TraceInfo
+
+PAGE = 500
+"""Traces a search returns at a time; MLflow refuses more."""
 
 AT_A_TIME = 25
 """Traces whose spans are read with one request."""
@@ -46,50 +48,37 @@ _IDS_AT_A_TIME = 100
 _IS_ID = re.compile(r"(?!.*\.\.)[\w.:/-]{1,250}")
 _STATES: dict[str, Status] = {"OK": "OK", "ERROR": "ERROR"}
 
-_Read = Callable[[Sequence["StoredSpan"]], tuple[Span, ...]]
+_Read: TypeAlias = Callable[[Sequence["StoredSpan"]], tuple[Span, ...]]
 
 
 class TraceReader:
-    """The port's part that looks at traces, whoever recorded them."""
+    """The store's part that looks at traces, whoever recorded them."""
 
     _client: Client
 
     def find_traces(self, experiment_id: str, run_key: str) -> list[StoredTrace]:
-        """The traces of a run, whether evalkit wrote or adopted them; a request for every 500.
-
-        Raises:
-            StoreError: MLflow failed.
-        """
+        """The traces of a run, whether evalkit wrote or adopted them; a request for every 500."""
         self._client.check_traces(experiment_id)
         condition = f"tags.`{RUN_TAG}` = {quoted(run_key)}"
         return list(map(_stored, search(self._client, experiment_id, condition)))
 
     def find_recorded(self, experiment_id: str) -> list[StoredTrace]:
-        """The finished traces that the harness recorded itself and that no run has yet.
-
-        Raises:
-            StoreError: MLflow failed.
-        """
+        """The finished traces that the harness recorded itself and that no run has yet."""
         self._client.check_traces(experiment_id)
         condition = f"tags.`{RECORDED_TAG}` != '' AND metadata.`{SOURCE_RUN}` IS NULL"
         return [
             _stored(info)
             for info in search(self._client, experiment_id, condition)
-            if is_complete(info) and RUN_TAG not in info.tags
+            if _is_complete(info) and RUN_TAG not in info.tags
         ]
 
     def find_experiment(self, named: str) -> tuple[str, str] | None:
-        """Id and name of an experiment that is named by either; None where there is none.
-
-        Raises:
-            StoreError: MLflow failed.
-        """
+        """Id and name of an experiment that is named by either; None where there is none."""
         tracking = self._client.tracking
         with self._client.answering(f"looking for the experiment {named!r}"):
             found = tracking.get_experiment_by_name(named)
         if found is None and named.isdecimal():
-            asked = f"looking for the experiment {named}"
-            found = self._unless_gone(lambda: tracking.get_experiment(named), asked)
+            found = self._unless_gone(tracking.get_experiment, named, "experiment")
         if found is None or found.lifecycle_stage != "active":
             return None
         return found.experiment_id, found.name
@@ -104,41 +93,22 @@ class TraceReader:
             most: How many to read.
             outline: Read inputs and outputs only of the first span at the top, and of the others
                 only tools and those that failed, which is several times as quick.
-
-        Raises:
-            StoreError: MLflow failed.
         """
         found = search(self._client, experiment_id, "", most)
         while some := list(islice(found, AT_A_TIME)):
-            yield from self._with_spans(some, outline_of if outline else all_of)
+            yield from self._with_spans(some, outline_of if outline else _WHOLE)
 
     def observe_one(self, trace_id: str) -> ObservedTrace:
-        """One trace with its spans.
-
-        Raises:
-            StoreError: there is no such trace, or MLflow failed.
-        """
+        """One trace with its spans; a StoreError where there is none."""
         with self._client.answering(f"reading the trace {trace_id}"):
             info = self._client.tracking.get_trace_info(trace_id)
-        return next(self._with_spans([info], all_of))
-
-    def trace_of(self, experiment_id: str, trace_id: str) -> ObservedTrace:
-        """One trace of an experiment with its spans.
-
-        Raises:
-            InputError: the experiment has no such trace.
-            StoreError: MLflow failed.
-        """
-        return next(self._with_spans([self._info(experiment_id, trace_id)], all_of))
+        return next(self._with_spans([info], _WHOLE))
 
     def whole_traces(self, experiment_id: str, trace_ids: Sequence[str]) -> Iterator[MlflowTrace]:
         """Traces with all their spans as MLflow's own objects, in the order of their ids.
 
         Those that are not there, are another experiment's, or have no spans in the tracking store,
         are passed over; a few are in memory at a time.
-
-        Raises:
-            StoreError: MLflow failed.
         """
         for begin in range(0, len(trace_ids), AT_A_TIME):
             wanted = trace_ids[begin : begin + AT_A_TIME]
@@ -149,21 +119,20 @@ class TraceReader:
             yield from (t for t in ordered if self._client.holds(experiment_id, t.info))
 
     def _info(self, experiment_id: str, trace_id: str) -> TraceInfo:
-        """A trace of an experiment as MLflow lists it."""
+        """A trace of an experiment as MLflow lists it; an InputError where it has none."""
         info = None
         if _IS_ID.fullmatch(trace_id):
-            tracking, asked = self._client.tracking, f"reading the trace {trace_id}"
-            info = self._unless_gone(lambda: tracking.get_trace_info(trace_id), asked)
+            info = self._unless_gone(self._client.tracking.get_trace_info, trace_id, "trace")
         with self._client.answering(f"looking whose trace {trace_id} is"):
             if info is not None and self._client.holds(experiment_id, info):
                 return info
         what = f"there is no trace {trace_id[:80]!r} in this experiment"
         raise InputError(Problem(what, field="trace_id", fix="take an id from a search"))
 
-    def _unless_gone(self, ask: Callable[[], Any], doing: str) -> Any:
+    def _unless_gone(self, ask: Callable[[str], Any], named: str, kind: str) -> Any:
         try:
-            with self._client.answering(doing):
-                return ask()
+            with self._client.answering(f"looking for the {kind} {named}"):
+                return ask(named)
         except Refused as error:
             if error.status == NOT_FOUND:
                 return None
@@ -180,6 +149,9 @@ class TraceReader:
             own = read(spans.get(info.trace_id, ()))
             unread = "" if own else GONE if info.trace_id in stored else ELSEWHERE
             yield _observed(info, own, unread)
+
+
+_WHOLE: _Read = partial(spans_of, whole=True)
 
 
 def search(
@@ -214,11 +186,7 @@ def fetch(client: Client, experiment_id: str, trace_ids: Sequence[str]) -> dict[
 
 
 def present(client: Client, experiment_id: str, trace_ids: Sequence[str]) -> dict[str, TraceInfo]:
-    """Traces as they are now, by id.
-
-    Raises:
-        StoreError: one is gone, or MLflow failed.
-    """
+    """Traces as they are now, by id; a StoreError where one is gone."""
     found = fetch(client, experiment_id, trace_ids)
     if gone := [each for each in trace_ids if each not in found]:
         raise StoreError(
@@ -226,13 +194,6 @@ def present(client: Client, experiment_id: str, trace_ids: Sequence[str]) -> dic
             " run the same command again"
         )
     return found
-
-
-def is_complete(info: TraceInfo) -> bool:
-    """Whether whoever writes a trace is done with it."""
-    if RECORDED_TAG in info.tags:
-        return str(info.state.value) != "IN_PROGRESS"
-    return HASH_TAG in info.tags and SPANS_LOCATION in info.tags
 
 
 def assessments_of(info: TraceInfo) -> Iterator[Assessment]:
@@ -248,20 +209,27 @@ def run_of(info: TraceInfo) -> str:
     return info.trace_metadata.get(SOURCE_RUN, "") if RUN_TAG in info.tags else ""
 
 
+def _is_complete(info: TraceInfo) -> bool:
+    """Whether whoever writes a trace is done with it."""
+    if RECORDED_TAG in info.tags:
+        return str(info.state.value) != "IN_PROGRESS"
+    return HASH_TAG in info.tags and SPANS_LOCATION in info.tags
+
+
 def _stored(info: TraceInfo) -> StoredTrace:
     return StoredTrace(
         trace_id=info.trace_id,
         tags=info.tags,
         metadata=info.trace_metadata,
         time_ms=info.request_time,
-        complete=is_complete(info),
+        complete=_is_complete(info),
         assessments=tuple(filter(None, map(assessment_of, info.assessments))),
     )
 
 
 def _observed(info: TraceInfo, spans: tuple[Span, ...], unread: str) -> ObservedTrace:
     tokens = _object(info.trace_metadata.get(TOKEN_USAGE))
-    cost = _object(info.trace_metadata.get(COST)).get("total_cost")
+    cost: Json = _object(info.trace_metadata.get(COST)).get("total_cost")
     return ObservedTrace(
         info.trace_id,
         info.tags.get("mlflow.traceName", ""),
@@ -272,7 +240,7 @@ def _observed(info: TraceInfo, spans: tuple[Span, ...], unread: str) -> Observed
         info.response_preview or "",
         _count(tokens.get("input_tokens")),
         _count(tokens.get("output_tokens")),
-        float(cost) if isinstance(cost, (int, float)) and math.isfinite(cost) else None,
+        float(cost) if is_number(cost) else None,
         spans,
         unread,
         tuple(assessments_of(info)),
@@ -289,5 +257,4 @@ def _object(text: str | None) -> Mapping[str, Json]:
 
 
 def _count(value: Json) -> int | None:
-    is_count = isinstance(value, (int, float)) and math.isfinite(value) and value >= 0
-    return int(value) if is_count else None
+    return int(value) if is_number(value) and value >= 0 else None

@@ -1,4 +1,4 @@
-"""Traces written in bulk, batch by batch, and made to give way to others.
+"""Traces written in bulk, batch by batch.
 
 A trace is written by its list entry, with what is said of it, and its spans, which go with those
 of others in one request. A kill between the two leaves it without one of two tags, and so
@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from evalkit.entities import CASE_TAG, RUN_TAG, Assessment, Trace
 from evalkit.errors import StoreError
 from evalkit.store.assessments import Assessments, delete_traces
-from evalkit.store.client import Client
+from evalkit.store.client import Client, portions
 from evalkit.store.failures import Refused
 from evalkit.store.forms import entry_of, is_overwritten
 from evalkit.store.traces_read import SPANS_LOCATION, fetch
@@ -30,7 +30,7 @@ BATCH_TRACES = 40
 """Traces whose spans go in one request."""
 
 BATCH_BYTES = 4_000_000
-"""Bytes of spans that are in memory at a time, and in one request; one span may be larger."""
+"""Bytes of spans that are in memory at a time; those of one trace may be more."""
 
 MANY_IN_A_ROW = 5
 """Refused traces, none written in between, after which it is the server's fault, not theirs."""
@@ -38,13 +38,7 @@ MANY_IN_A_ROW = 5
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of one trace.
-
-    Attributes:
-        trace_id: The trace.
-        error: Why MLflow did not take it; empty where it stands complete.
-        notices: What had to be shortened.
-    """
+    """One trace: why MLflow did not take it, if it did not, and what had to be shortened."""
 
     trace_id: str
     error: str = ""
@@ -53,13 +47,9 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """One trace in MLflow's form.
+    """One trace in MLflow's form: its entry, and its spans, each with its bytes.
 
-    Attributes:
-        first: Its entry before its spans come.
-        spans: Its spans, and about how many bytes each takes.
-        last: Its entry afterwards, where MLflow overwrites the first by what it infers from spans.
-        notices: What had to be shortened.
+    ``last`` is its entry after them, where MLflow overwrites the first by what it infers from them.
     """
 
     first: TraceInfo
@@ -69,7 +59,7 @@ class _Ready:
 
 
 class TraceWriter(Assessments):
-    """The port's part that writes traces."""
+    """The store's part that writes traces."""
 
     def write_traces(
         self, experiment_id: str, run_id: str, items: Iterable[Item]
@@ -105,9 +95,6 @@ class TraceWriter(Assessments):
 
         Returns:
             How many had to be written.
-
-        Raises:
-            StoreError: MLflow failed; doing the same again finishes.
         """
         masked = [(self._masked_trace(trace), wanted) for trace, wanted in items]
         there = fetch(self._client, experiment_id, [trace.trace_id for trace, _ in masked])
@@ -118,15 +105,18 @@ class TraceWriter(Assessments):
         return len(new)
 
 
+def _stands(info: TraceInfo | None, trace: Trace) -> bool:
+    """Whether both the spans and the list entry, known by its tags, have been written."""
+    tags = info.tags if info else {}
+    return SPANS_LOCATION in tags and tags.items() >= trace.tags.items()
+
+
 @dataclass(slots=True)
 class _Batch:
     """Traces that are written together, one batch after the other.
 
-    Attributes:
-        client: The way into MLflow.
-        experiment_id: The experiment they go to.
-        refused: The traces that MLflow does not take, by id, and why.
-        in_a_row: How many were refused since one was taken.
+    ``refused`` are those that MLflow does not take, by id, and why; ``in_a_row`` counts them since
+    one was taken.
     """
 
     client: Client
@@ -135,40 +125,35 @@ class _Batch:
     in_a_row: int = 0
 
     def write(self, items: Iterable[Item], run_id: str | None) -> Iterator[Written]:
-        """Write them all; what MLflow refuses is left out and named.
+        """Write them all; what MLflow refuses is left out and named."""
+        unfit: list[Written] = []
+        for some in portions(self._ready(items, run_id, unfit), BATCH_TRACES, BATCH_BYTES):
+            yield from self._write(some)
+        yield from unfit
 
-        Raises:
-            StoreError: MLflow refuses everything, or stopped answering.
-        """
-        some: list[_Ready] = []
-        size = 0
+    def _ready(
+        self, items: Iterable[Item], run_id: str | None, unfit: list[Written]
+    ) -> Iterator[tuple[_Ready, int]]:
         for trace, wanted in items:
             try:
                 with self.client.answering("writing a trace"):
-                    ready = self._ready(trace, wanted, run_id)
+                    spans = list(self.client.spans(trace))
+                    info, notices = entry_of(trace, self.experiment_id, run_id, wanted)
             except Refused as error:
-                yield Written(trace.trace_id, str(error))
+                unfit.append(Written(trace.trace_id, str(error)))
+                continue
             except (ValueError, OverflowError) as error:
-                yield Written(trace.trace_id, f"MLflow has no form for it: {error}")
-            else:
-                some.append(ready)
-                size += sum(bytes_ for _, bytes_ in ready.spans)
-            if len(some) >= BATCH_TRACES or size >= BATCH_BYTES:
-                yield from self._write(some)
-                some, size = [], 0
-        yield from self._write(some)
-
-    def _ready(self, trace: Trace, wanted: Sequence[Assessment], run_id: str | None) -> _Ready:
-        spans = list(self.client.spans(trace))
-        info, notices = entry_of(trace, self.experiment_id, run_id, wanted)
-        if not is_overwritten(trace):
-            return _Ready(info, spans, None, notices)
-        marks = {key: text for key, text in info.tags.items() if key in (RUN_TAG, CASE_TAG)}
-        return _Ready(replace(info, tags=marks, assessments=[]), spans, info, notices)
+                unfit.append(Written(trace.trace_id, f"MLflow has no form for it: {error}"))
+                continue
+            ready = _Ready(info, spans, None, notices)
+            if is_overwritten(trace):
+                marks = {key: text for key, text in info.tags.items() if key in (RUN_TAG, CASE_TAG)}
+                first = replace(info, tags=marks, assessments=[])
+                ready = _Ready(first, spans, info, notices)
+            yield ready, sum(bytes_ for _, bytes_ in spans)
 
     def _write(self, batch: Sequence[_Ready]) -> Iterator[Written]:
-        tracking = self.client.tracking
-        self._each(batch, lambda each: self._ask(tracking.start_trace, each.first))
+        self._each(batch, lambda each: self._enter(each.first))
         try:
             self._send([span for each in self._going(batch) for span in each.spans])
         except Refused as error:
@@ -176,21 +161,20 @@ class _Batch:
                 raise
             # all or nothing: find out which trace it is
             self._each(batch, lambda each: self._send(each.spans))
-        late = [each for each in batch if each.last is not None]
-        self._each(late, lambda each: self._ask(tracking.start_trace, each.last))
-        ids = [each.first.trace_id for each in batch]
-        half = [each for each in ids if each in self.refused]
+        self._each(batch, lambda each: self._enter(each.last))
+        half = [each.first.trace_id for each in batch if each.first.trace_id in self.refused]
         delete_traces(self.client, self.experiment_id, half)
         for each in batch:
             trace_id = each.first.trace_id
             yield Written(trace_id, self.refused.get(trace_id, ""), each.notices)
 
-    def _ask(self, do: Callable[[Any], Any], info: Any) -> None:
-        with self.client.answering("writing a trace"):
-            do(info)
+    def _enter(self, info: TraceInfo | None) -> None:
+        if info is not None:
+            with self.client.answering("writing a trace"):
+                self.client.tracking.start_trace(info)
 
     def _send(self, spans: Iterable[tuple[Span, int]]) -> None:
-        for some in _portions(spans, self.client.span_bytes):
+        for some in portions(spans, 10**9, self.client.span_bytes):
             with self.client.answering("writing spans"):
                 self.client.tracking.log_spans(self.experiment_id, some)
 
@@ -214,22 +198,3 @@ class _Batch:
                 self.refused[ready.first.trace_id] = str(error)
             if self.in_a_row >= MANY_IN_A_ROW:
                 raise StoreError(f"MLflow refuses one trace after the other. {error}") from error
-
-
-def _stands(info: TraceInfo | None, trace: Trace) -> bool:
-    """Whether both the spans and the list entry, known by its tags, have been written."""
-    tags = info.tags if info else {}
-    return SPANS_LOCATION in tags and tags.items() >= trace.tags.items()
-
-
-def _portions(spans: Iterable[tuple[Span, int]], most_bytes: int) -> Iterator[list[Span]]:
-    some: list[Span] = []
-    size = 0
-    for span, bytes_ in spans:
-        if some and size + bytes_ > most_bytes:
-            yield some
-            some, size = [], 0
-        some.append(span)
-        size += bytes_
-    if some:
-        yield some

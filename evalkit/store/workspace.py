@@ -30,7 +30,7 @@ from evalkit.errors import StoreError
 from evalkit.store.client import Client
 from evalkit.store.forms import assessment_of
 from evalkit.store.internals import (
-    TRACE_DESTINATION,
+    MLFLOW_EXPERIMENT_DATABRICKS_TRACE_DESTINATION_PATH,
     DatabricksTracingRestStore,
     TraceJSONEncoder,
     add_databricks_profile_info_to_artifact_uri,
@@ -38,7 +38,7 @@ from evalkit.store.internals import (
     get_databricks_host_creds,
     parse_trace_id_v4,
 )
-from evalkit.store.stored_spans import made_spans
+from evalkit.store.spans import made_spans
 from evalkit.store.traces_read import IN_STORE, SPANS_LOCATION
 
 ID_MARK = "evalkit.id"
@@ -90,7 +90,7 @@ class WorkspaceMlflow(Client):
 
     def holds(self, experiment_id: str, info: TraceInfo) -> bool:
         """Whether a trace is an experiment's; traces in tables do not say whose they are."""
-        if tables := table_of(info):
+        if tables := _table_of(info):
             return bool(self.tracking.tables_of(experiment_id) == tables)
         return super().holds(experiment_id, info)
 
@@ -117,7 +117,8 @@ class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow 
         """The common name of the tables that an experiment's traces go to; None where to files."""
         if experiment_id not in self._tables:
             tags = self.get_experiment(experiment_id).tags
-            self._tables[experiment_id] = tags.get(TRACE_DESTINATION)
+            destination = MLFLOW_EXPERIMENT_DATABRICKS_TRACE_DESTINATION_PATH
+            self._tables[experiment_id] = tags.get(destination)
         return self._tables[experiment_id]
 
     def get_trace_info(self, trace_id: str) -> TraceInfo:
@@ -130,7 +131,7 @@ class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow 
         by_table: dict[str | None, list[TraceInfo]] = {}
         for each in trace_ids:
             info = self._infos.pop(each, None) or self.get_trace_info(each)
-            by_table.setdefault(table_of(info), []).append(info)
+            by_table.setdefault(_table_of(info), []).append(info)
         in_files = by_table.pop(None, [])
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="evalkit-spans") as pool:
             found = [trace for trace in pool.map(self._from_file, in_files) if trace is not None]
@@ -150,25 +151,13 @@ class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow 
         return entered
 
     def _say(self, row: Entity, there: Mapping[str, Assessment | None]) -> None:
-        """Write what is not said of a trace yet, or is said otherwise."""
+        """Write what is not said of a trace yet, or is said otherwise: anew, as it is evalkit's."""
         old, new = there.get(row.assessment_id), assessment_of(row)
-        if row.assessment_id not in there:
-            self.create_assessment(row)
-        elif old is None or new is None or new.says_the_same(old):
+        if old is not None and new is not None and new.says_the_same(old):
             return
-        elif (old.source_type, old.source_id) == (new.source_type, new.source_id):
-            self.update_assessment(
-                row.trace_id,
-                row.assessment_id,
-                name=row.name,
-                feedback=row.feedback,
-                expectation=row.expectation,
-                rationale=row.rationale or "",
-                metadata=row.metadata or {},
-            )
-        else:  # who said it cannot be changed
+        if row.assessment_id in there:
             self.delete_assessment(row.trace_id, row.assessment_id)
-            self.create_assessment(row)
+        self.create_assessment(row)
 
     def log_spans(self, location: str, spans: list[Span], tracking_uri: Any = None) -> list[Span]:
         """Put each trace's spans into its file, which its entry names."""
@@ -178,7 +167,7 @@ class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow 
             data = json.dumps(
                 TraceData(list(some)).to_dict(), cls=TraceJSONEncoder, ensure_ascii=False
             )
-            self.files_of(entry).upload_trace_data(data)
+            self._files_of(entry).upload_trace_data(data)
             self.set_trace_tag(trace_id, KEPT_TAG, _version(entry.tags))
         return spans
 
@@ -189,12 +178,12 @@ class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow 
         have the same mark, so whoever compares what stands with what is wanted withdraws one.
         """
         theirs = self._said_of(assessment.trace_id)[1] if assessment.overrides else {}
-        return super().create_assessment(marked(assessment, theirs))
+        return super().create_assessment(_marked(assessment, theirs))
 
     def _said_of(self, trace_id: str) -> tuple[list[Entity], dict[str, str]]:
         """The assessments of a trace, and the workspace's id of each by evalkit's."""
         said = super().get_trace_info(trace_id).assessments
-        return said, recognise(said)
+        return said, _recognise(said)
 
     def update_assessment(
         self, trace_id: str, assessment_id: str, *, metadata: dict[str, str], **said: Any
@@ -204,7 +193,7 @@ class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow 
         theirs_ = theirs.get(assessment_id, assessment_id)
         marks = {**metadata, ID_MARK: assessment_id}
         updated = super().update_assessment(trace_id, theirs_, metadata=marks, **said)
-        recognise([updated])
+        _recognise([updated])
         return updated
 
     def delete_assessment(self, trace_id: str, assessment_id: str) -> None:
@@ -212,28 +201,28 @@ class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow 
         _, theirs = self._said_of(trace_id)
         super().delete_assessment(trace_id, theirs.get(assessment_id, assessment_id))
 
-    def files_of(self, info: TraceInfo) -> Any:
+    def _files_of(self, info: TraceInfo) -> Any:
         """MLflow's way to the file with a trace's spans."""
         place = add_databricks_profile_info_to_artifact_uri(info.tags[FILES], self._uri)
         return get_artifact_repository(place)
 
     def _noted(self, info: TraceInfo) -> TraceInfo:
-        recognise(info.assessments)
+        _recognise(info.assessments)
         is_kept = HASH_TAG not in info.tags or info.tags.get(KEPT_TAG) == _version(info.tags)
-        if table_of(info) or (FILES in info.tags and is_kept):
+        if _table_of(info) or (FILES in info.tags and is_kept):
             info.tags[SPANS_LOCATION] = IN_STORE
             self._infos[info.trace_id] = info
         return info
 
     def _from_file(self, info: TraceInfo) -> Trace | None:
         try:
-            data = TraceData.from_dict(self.files_of(info).download_trace_data())
+            data = TraceData.from_dict(self._files_of(info).download_trace_data())
         except (MlflowTraceDataException, KeyError):
             return None
         return Trace(info, data)
 
 
-def table_of(info: TraceInfo) -> str | None:
+def _table_of(info: TraceInfo) -> str | None:
     """The schema, or the prefix of the tables, of a trace in Unity Catalog; None elsewhere."""
     location, _ = parse_trace_id_v4(info.trace_id)
     return str(location) if location else None
@@ -244,13 +233,8 @@ def _version(tags: Mapping[str, str]) -> str:
     return tags.get(HASH_TAG, "true")
 
 
-def marked(row: Entity, theirs: Mapping[str, str]) -> Entity:
-    """An assessment as such a store takes it.
-
-    Args:
-        row: The assessment, under the id by which evalkit knows it; without one it gets no mark.
-        theirs: The store's ids of what stands on its trace, by evalkit's.
-    """
+def _marked(row: Entity, theirs: Mapping[str, str]) -> Entity:
+    """An assessment as a workspace takes it, which has ``theirs`` ids for what evalkit knows."""
     sent = copy.copy(row)
     if row.assessment_id:
         sent.metadata = {**(row.metadata or {}), ID_MARK: row.assessment_id}
@@ -260,14 +244,14 @@ def marked(row: Entity, theirs: Mapping[str, str]) -> Entity:
     return sent
 
 
-def recognise(said: Sequence[Entity]) -> dict[str, str]:
+def _recognise(said: Sequence[Entity]) -> dict[str, str]:
     """Put the assessments of a trace under the ids that they are marked with, in place.
 
     Of several with the same mark, as two writers at once leave them, the oldest gets the id. The
-    others keep the store's, so that they are found to be too many, and withdrawn.
+    others keep the workspace's, so that they are found to be too many, and withdrawn.
 
     Returns:
-        The store's id of each, by the id that it has now.
+        The workspace's id of each, by the id that it has now.
     """
     theirs: dict[str, str] = {}
     for each in sorted(said, key=lambda each: each.create_time_ms or 0):

@@ -63,7 +63,7 @@ def test_the_same_said_twice_is_noted_once(store, experiment_id, agent, kind, va
     trace_id = agent.answer("Where is it?")
     note = Note(trace_id, kind, "topic", value, "as the steps show" if kind != "tag" else "")
     assert [store.annotate_trace(experiment_id, note) for _ in range(2)] == [True, False]
-    trace = store.trace_of(experiment_id, trace_id)
+    trace = store.observe_one(trace_id)
     info = store._client.tracking.get_trace_info(trace_id)
     if kind == "tag":
         assert (info.tags["topic"], trace.assessments) == ("late parcel", ())
@@ -80,7 +80,7 @@ def test_a_later_word_replaces_the_earlier_one(store, experiment_id, agent):
     trace_id = agent.answer("Where is it?")
     for value in (True, False):
         assert store.annotate_trace(experiment_id, Note(trace_id, "feedback", "good", value))
-    (said,) = store.trace_of(experiment_id, trace_id).assessments
+    (said,) = store.observe_one(trace_id).assessments
     assert said.value is False
 
 
@@ -107,8 +107,6 @@ def test_what_cannot_be_noted_is_refused(store, experiment_id, agent, change, wh
 def test_traces_of_other_experiments_are_neither_shown_nor_annotated(store, experiment_id, agent):
     trace_id = agent.answer("Where is it?")
     other = store.experiment(f"not {experiment_id}", create=True)
-    with pytest.raises(InputError, match="in this experiment"):
-        store.trace_of(other, trace_id)
     with pytest.raises(InputError, match="in this experiment"):
         store.annotate_trace(other, Note(trace_id, "tag", "topic", "parcel"))
     assert "topic" not in store._client.tracking.get_trace_info(trace_id).tags

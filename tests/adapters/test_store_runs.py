@@ -34,7 +34,7 @@ def in_mlflow(store, run_id):
 def test_a_new_run_holds_everything(store, experiment_id):
     written = store.write_run(experiment_id, record())
     run = in_mlflow(store, written.run_id)
-    assert (written.created, written.written, written.notes) == (True, True, ())
+    assert (written.written, written.notes) == (True, ())
     assert run.info.run_name == "2026-07-09"
     assert (run.info.start_time, run.info.end_time) == (1_783_591_200_000, 1_783_591_260_000)
     assert run.info.status == "FINISHED"
@@ -47,7 +47,7 @@ def test_the_same_again_writes_nothing(store, experiment_id):
     first = store.write_run(experiment_id, record())
     again = connect(store.uri).write_run(experiment_id, record())
     assert again.run_id == first.run_id
-    assert not again.created
+    assert not again.written
     assert not again.written
 
 
@@ -130,7 +130,7 @@ def test_a_deleted_run_is_not_found_again(store, experiment_id):
     run_id = store.write_run(experiment_id, record()).run_id
     MlflowClient(store.uri).delete_run(run_id)
     assert store.find_run(experiment_id, "k1") is None
-    assert store.write_run(experiment_id, record()).created
+    assert store.write_run(experiment_id, record()).written
 
 
 def test_keys_with_quotes_are_found(store, experiment_id):

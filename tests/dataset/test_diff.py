@@ -24,7 +24,7 @@ def doubled(case, number, **expectations):
 @pytest.mark.parametrize("order", [1, -1])
 def test_of_rows_with_equal_inputs_that_of_the_smallest_id_counts(order):
     rows = [doubled("a", 1, x=1), doubled("b", 2, x=2)][::order]
-    plan = compare_records([record("a", x=1)], rows, replaces=True)
+    plan = compare_records([record("a", x=1)], rows)
     assert {c.case_id: (c.kind, c.before.record_id) for c in plan.changes}["a"] == (
         "updated",
         "1-a",

@@ -15,13 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit.entities import Span, SpanKind, Status, Trace
 from evalkit.jsonable import Json, to_json, well_formed
-from evalkit.store.naming import clean, json_text
+from evalkit.store.forms import clean, json_text
 
 if TYPE_CHECKING:
     from mlflow.entities import Span as StoredSpan
-    from mlflow.entities import Trace as MlflowTrace
 
-KINDS: Mapping[str, SpanKind] = {
+TOO_DEEP = "[nested too deeply to be read]"
+KIND = "mlflow.spanType"
+INPUTS = "mlflow.spanInputs"
+OUTPUTS = "mlflow.spanOutputs"
+
+_KINDS: Mapping[str, SpanKind] = {
     "AGENT": "AGENT",
     "LLM": "LLM",
     "CHAT_MODEL": "LLM",
@@ -30,18 +34,12 @@ KINDS: Mapping[str, SpanKind] = {
 }
 """What evalkit takes MLflow's span types for; all others are steps without a kind of their own."""
 
-TOO_DEEP = "[nested too deeply to be read]"
-
 _SPAN_COST = "mlflow.llm.cost"
 _PRICED = {"mlflow.chat.tokenUsage", "mlflow.llm.model"}
 """With both and no cost, MLflow looks the cost up in a price list; an empty one says: not known."""
+
 _INT64 = range(-(2**63), 2**63)
 _TIMES = range(2**63)
-_LOOKS_LIKE_JSON = ('"', "{", "[")
-KIND = "mlflow.spanType"
-INPUTS = "mlflow.spanInputs"
-OUTPUTS = "mlflow.spanOutputs"
-_NOTHING: Mapping[str, Json] = {}
 _ODD = re.compile(r"\\u[dD]|NaN|Infinity|\d[eE]\+?\d{3}")  # in JSON, what is not well-formed
 _ID_LENGTH = 12  # characters: eight bytes in base64
 _STATUSES: dict[str, Status] = {"STATUS_CODE_OK": "OK", "STATUS_CODE_ERROR": "ERROR"}
@@ -50,11 +48,8 @@ _STATUSES: dict[str, Status] = {"STATUS_CODE_OK": "OK", "STATUS_CODE_ERROR": "ER
 def made_spans(trace: Trace, *, layered: bool) -> Iterator[tuple[StoredSpan, int]]:
     """A trace's spans as MLflow's objects, each with about how many bytes it takes.
 
-    Args:
-        trace: The trace.
-        layered: Whether MLflow unwraps one layer of text that is JSON. What is no plain text gets
-            a second layer then: a log line such as ``{"a": 1}`` stays text, and lists and objects
-            travel as text, several times as fast as in OpenTelemetry's own form.
+    Where MLflow unwraps one layer of text that is JSON, what is no plain text is ``layered``: a log
+    line such as ``{"a": 1}`` stays text.
 
     Raises:
         ValueError: an id is no hex number, or a time is out of range.
@@ -70,15 +65,11 @@ def made_spans(trace: Trace, *, layered: bool) -> Iterator[tuple[StoredSpan, int
         form = {
             "trace_id": trace_id,
             "span_id": base64_of(span.span_id),
-            "parent_span_id": base64_of(span.parent_id) if span.parent_id else "",
+            "parent_span_id": base64_of(span.parent_id or ""),
             "name": clean(span.name),
             "start_time_unix_nano": span.start_ns,
             "end_time_unix_nano": span.end_ns,
-            # OpenTelemetry has a message for errors only
-            "status": {
-                "code": f"STATUS_CODE_{span.status}",
-                "message": clean(span.message) if span.status == "ERROR" else "",
-            },
+            "status": {"code": f"STATUS_CODE_{span.status}", "message": _failure(span)},
             "attributes": {**attributes, "mlflow.traceRequestId": request_id},
         }
         yield MlflowSpan.from_dict(form), sum(map(len, attributes.values()))
@@ -115,18 +106,17 @@ def sent_spans(trace: Trace) -> Iterator[tuple[Any, int]]:
     trace_id = bytes.fromhex(trace.trace_id.removeprefix("tr-"))
     for span in trace.spans:
         code = MessageStatus.StatusCode.Value(f"STATUS_CODE_{span.status}")
-        message = clean(span.message) if span.status == "ERROR" else ""
         proto = Message(
             trace_id=trace_id,
             span_id=bytes.fromhex(span.span_id),
-            parent_span_id=bytes.fromhex(span.parent_id) if span.parent_id else b"",
+            parent_span_id=bytes.fromhex(span.parent_id or ""),
             name=clean(span.name),
             start_time_unix_nano=span.start_ns,
             end_time_unix_nano=span.end_ns,
             attributes=[
                 KeyValue(key=clean(key), value=_any(value)) for key, value in _attributes(span)
             ],
-            status=MessageStatus(code=code, message=message),
+            status=MessageStatus(code=code, message=_failure(span)),
         )
         yield _Sent(proto), proto.ByteSize()
 
@@ -143,9 +133,26 @@ def _any(value: Json) -> Any:
         return AnyValue(int_value=value)
     if isinstance(value, float):
         return AnyValue(double_value=value)
-    if isinstance(value, str) and value.lstrip()[:1] not in _LOOKS_LIKE_JSON:
-        return AnyValue(string_value=clean(value))
-    return AnyValue(string_value=json_text(value))
+    is_plain = isinstance(value, str) and not _looks_like_json(value)
+    return AnyValue(string_value=clean(value) if is_plain else json_text(value))
+
+
+def _text(value: Json, layered: bool) -> str:
+    """A value as MLflow keeps it: as JSON text."""
+    if isinstance(value, int) and value not in _INT64:
+        value = str(value)
+    text = json_text(clean(value) if isinstance(value, str) else value)
+    is_json = _looks_like_json(value) if isinstance(value, str) else isinstance(value, (dict, list))
+    return json_text(text) if layered and is_json else text
+
+
+def _looks_like_json(text: str) -> bool:
+    return text.lstrip()[:1] in {'"', "{", "["}
+
+
+def _failure(span: Span) -> str:
+    """OpenTelemetry has a message for errors only."""
+    return clean(span.message) if span.status == "ERROR" else ""
 
 
 def _attributes(span: Span) -> Iterator[tuple[str, Json]]:
@@ -161,25 +168,9 @@ def _attributes(span: Span) -> Iterator[tuple[str, Json]]:
         yield _SPAN_COST, {}
 
 
-def _text(value: Json, layered: bool) -> str:
-    """A value as MLflow keeps it: as JSON text."""
-    if isinstance(value, int) and value not in _INT64:
-        value = str(value)
-    text = json_text(clean(value) if isinstance(value, str) else value)
-    is_plain = value is None or isinstance(value, (bool, int, float))
-    if isinstance(value, str):
-        is_plain = value.lstrip()[:1] not in _LOOKS_LIKE_JSON
-    return json_text(text) if layered and not is_plain else text
-
-
-def spans_of(trace: MlflowTrace) -> tuple[Span, ...]:
-    """The spans of MLflow's own object without attributes, each parent before its children."""
-    return _in_order([_span(form, *_given(form)) for form in map(_form, trace.data.spans)])
-
-
-def all_of(spans: Sequence[StoredSpan]) -> tuple[Span, ...]:
-    """A trace's spans with all they hold, each parent before its children."""
-    return _in_order([_span(form, *_contents(form)) for form in map(_form, spans)])
+def spans_of(spans: Sequence[StoredSpan], *, whole: bool = False) -> tuple[Span, ...]:
+    """A trace's spans, each parent before its children; attributes only where ``whole``."""
+    return _in_order([_span(form, whole=whole) for form in map(_form, spans)])
 
 
 def outline_of(spans: Sequence[StoredSpan]) -> tuple[Span, ...]:
@@ -192,16 +183,8 @@ def outline_of(spans: Sequence[StoredSpan]) -> tuple[Span, ...]:
     top = next((form for form in forms if form["parent_span_id"] not in known), None)
     if top is None:
         return ()
-    others = [
-        _span(form)
-        for form in forms
-        if form is not top
-        and (
-            _STATUSES.get(form["status"]["code"]) == "ERROR"
-            or _kind(form["attributes"].get(KIND)) == "TOOL"
-        )
-    ]
-    return _span(top, *_given(top)), *others
+    told = (f for f in forms if _STATUSES.get(f["status"]["code"]) == "ERROR" or _kind(f) == "TOOL")
+    return _span(top), *(_span(form, bare=True) for form in told if form is not top)
 
 
 def _times(form: Mapping[str, Any]) -> tuple[int, int]:
@@ -219,41 +202,30 @@ def _form(span: StoredSpan) -> Mapping[str, Any]:
     return renewed
 
 
-def _span(
-    form: Mapping[str, Any],
-    inputs: Json = None,
-    outputs: Json = None,
-    attributes: Mapping[str, Json] = _NOTHING,
-) -> Span:
-    parent = form["parent_span_id"]
+def _span(form: Mapping[str, Any], *, whole: bool = False, bare: bool = False) -> Span:
+    """A span with what it was given and gave, unless it is to be ``bare``."""
+    parent, held = form["parent_span_id"], form["attributes"]
     start = form["start_time_unix_nano"] or 0
+    wanted = {} if bare else held if whole else {n: held[n] for n in (INPUTS, OUTPUTS) if n in held}
+    values = {well_formed(name): _decoded(raw) for name, raw in wanted.items()}
     return Span(
         binascii.a2b_base64(form["span_id"]).hex(),
         binascii.a2b_base64(parent).hex() if parent else None,
         well_formed(form["name"]),
-        _kind(form["attributes"].get(KIND)),
+        _kind(form),
         start,
         max(form["end_time_unix_nano"] or start, start),
-        inputs,
-        outputs,
-        attributes,
+        values.pop(INPUTS, None),
+        values.pop(OUTPUTS, None),
+        values,
         _STATUSES.get(form["status"]["code"], "UNSET"),
         _message(form),
     )
 
 
-def _given(form: Mapping[str, Any]) -> tuple[Json, Json]:
-    held = form["attributes"]
-    return _decoded(held.get(INPUTS)), _decoded(held.get(OUTPUTS))
-
-
-def _contents(form: Mapping[str, Any]) -> tuple[Json, Json, dict[str, Json]]:
-    held = {well_formed(name): _decoded(raw) for name, raw in form["attributes"].items()}
-    return held.pop(INPUTS, None), held.pop(OUTPUTS, None), held
-
-
-def _kind(raw: object) -> SpanKind:
-    return KINDS.get(raw.strip('"'), "CHAIN") if isinstance(raw, str) else "CHAIN"
+def _kind(form: Mapping[str, Any]) -> SpanKind:
+    raw = form["attributes"].get(KIND)
+    return _KINDS.get(raw.strip('"'), "CHAIN") if isinstance(raw, str) else "CHAIN"
 
 
 def _decoded(raw: object) -> Json:
