@@ -48,6 +48,32 @@ def edit_yaml(text: str, file: str, path: Sequence[str], value: str | None) -> s
     raise InputError(Problem(what, file, fix=fix))
 
 
+def set_entry(text: str, file: str, key: str, value: Json) -> str:
+    """The document with a value of any kind at one of its outermost keys, at the end if it is new.
+
+    Only the lines of that key change; comments, order and spelling around them stay.
+
+    Raises:
+        InputError: the text is no YAML mapping in lines, or cannot be edited without harm.
+    """
+    before, page, root = parse_yaml(text, file).value or {}, _Page(text), yaml.compose(text, Loader)
+    begin = end = len(text)
+    if isinstance(root, yaml.MappingNode):
+        for name, node in root.value:
+            if name.value == key:
+                begin, end = name.start_mark.index, page._next_line(page._end(node))  # noqa: SLF001
+    block = yaml.safe_dump({key: value}, sort_keys=False, allow_unicode=True, width=100)
+    gap = page.line_break if text[:begin] and text[begin - 1] != "\n" else ""
+    after = text[:begin] + gap + block.replace("\n", page.line_break) + text[end:]
+    try:
+        if parse_yaml(after, file).value == {**before, key: value}:
+            return after
+    except (InputError, TypeError):
+        pass  # such as one in braces
+    fix = f"write one key a line, without braces and aliases, or remove {key} by hand"
+    raise InputError(Problem("cannot be edited without harm to its other keys", file, fix=fix))
+
+
 def _changed(before: Json, path: Sequence[str], value: str | None) -> Json:
     key, *rest = path
     after = dict(before or {})  # of what is no mapping: an error

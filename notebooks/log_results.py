@@ -12,13 +12,10 @@ with app.setup:
 
     from evalkit import context, reading, stages
     from evalkit.cli import render
-    from evalkit.host import glance
-    from evalkit.host.case import case_view, receipt_view
-    from evalkit.host.picking import picked_run, run_picker
-    from evalkit.host.waterfall import waterfall
     from evalkit.params import LogParams as Params
-    from evalkit.ui import page
+    from evalkit.ui import page, run_views
     from evalkit.ui.notebook import Host
+    from evalkit.ui.waterfall import waterfall
     from evalkit.ui.wording import BLUE, GREEN, RED, dressed
 
     FEW = 8  # different answers that get a bar each; more are put into ranges, or under "other"
@@ -115,14 +112,14 @@ def picking(form, host):
     chosen = host.settings(form)
     with host.step("Looking for runs"):
         workspace = chosen.workspace()
-    picker = run_picker(host, workspace, chosen.run_id)
+    picker = run_views.run_picker(host, workspace, chosen.run_id)
     picker
     return chosen, picker, workspace
 
 
 @app.cell
 def run(chosen, host, picker, workspace):
-    asked = replace(chosen, run_id=picked_run(host, picker, chosen.run_id))
+    asked = replace(chosen, run_id=run_views.picked_run(host, picker, chosen.run_id))
     with host.step("Reading the run"):
         found = workspace.run(asked.run_id)
         cases = reading.read_cases(found)
@@ -146,7 +143,7 @@ def figures(cases, found):
     verdicts = demands["Verdict"].value_counts()
     unmeasured = f", {n} not measured" if (n := verdicts.get("not measured", 0)) else ""
     page.stack(
-        glance.failures(found.run),
+        run_views.failures(found.run),
         page.cards(
             ("Executions that failed", len(found.run.failed), f"of {len(cases)} cases"),
             ("Cases", len(cases), f"{sum(case.logged for case in cases)} with a log"),
@@ -274,7 +271,7 @@ def explorer(found):
 @app.cell
 def opened_case(cases, found, table):
     opened = [reading.open_case(found, case) for case in page.chosen(table, cases)]
-    page.stack(*map(case_view, opened))
+    page.stack(*map(run_views.case_view, opened))
     return (opened,)
 
 
@@ -297,7 +294,7 @@ def _():
 
 @app.cell
 def receipt(opened):
-    page.stack(*map(receipt_view, opened))
+    page.stack(*map(run_views.receipt_view, opened))
     return
 
 

@@ -14,10 +14,8 @@ with app.setup:
     from evalkit.arguments import param
     from evalkit.cli import render
     from evalkit.feedback import agreement, review_file
-    from evalkit.host import glance
-    from evalkit.host.picking import picked_run, run_picker
     from evalkit.params import RunParams
-    from evalkit.ui import page
+    from evalkit.ui import page, run_views
     from evalkit.ui.case import beside, folding, scorecard
     from evalkit.ui.conversation import conversation
     from evalkit.ui.notebook import Host
@@ -70,14 +68,14 @@ def picking(form, host):
         workspace = chosen.workspace()
     seen = host.selected("run")  # what was selected when the page was left
     named = chosen.run_id or next((r for r in reading.run_ids(workspace) if r == seen), None)
-    picker = run_picker(host, workspace, named)
+    picker = run_views.run_picker(host, workspace, named)
     picker
     return chosen, picker, workspace
 
 
 @app.cell
 def run(chosen, host, picker, workspace):
-    asked = replace(chosen, run_id=picked_run(host, picker, chosen.run_id))
+    asked = replace(chosen, run_id=run_views.picked_run(host, picker, chosen.run_id))
     with host.step("Reading the run"):
         found = workspace.run(asked.run_id)
         cases = reading.read_cases(found)
@@ -86,7 +84,7 @@ def run(chosen, host, picker, workspace):
         host.halt("This run has **no cases**: neither scores nor logs.", "Pick another run.")
     # executions that failed come first, then cases that a judge fails
     cases.sort(key=lambda each: (not each.failure, all(s.value is not False for s in each.scores)))
-    glance.failures(found.run)
+    run_views.failures(found.run)
     return asked, cases, found, note_review, review
 
 

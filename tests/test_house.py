@@ -98,8 +98,7 @@ MOST_MODULES = 170
 
 TOO_LONG = ""
 TOO_SHORT = """\
-host/case.py
-host/glance.py host/picking.py stages/speaking.py traces/case_selection.py
+stages/speaking.py traces/case_selection.py
 truncation.py
 """
 TWO_HOMES = """\

@@ -13,7 +13,7 @@ ones, both sides are read as pass or fail as above, since nobody hits 0.82 exact
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from evalkit.feedback.assessments import masked
@@ -37,43 +37,22 @@ PASS, FAIL = "pass", "fail"
 WORDS = {"pass": PASS, "yes": PASS, "true": PASS, "fail": FAIL, "no": FAIL, "false": FAIL}
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """What a person and a judge said of the same case.
-
-    Attributes:
-        case_id: The case.
-        judge: The judge's name.
-        basis: Which of the two comparisons it belongs to.
-        person: Who; may be empty.
-        said: The person's label.
-        judged: The judge's label.
-        word: What the person said: the comment, ``accepted``, or the annotation's value.
-        score: The judge's value.
-        why: The person's rationale; empty where the word is all they said.
-        rationale: The judge's.
-    """
-
-    case_id: str
-    judge: str
-    basis: Basis
-    person: str
-    said: str
-    judged: str
-    word: Json
-    score: Json
-    why: str
-    rationale: str
+COLUMNS = (
+    *("case_id", "judge", "basis", "person", "said", "judged"),
+    *("word", "score", "why", "rationale"),
+)
+"""Of a case that both spoke about: who said so, both labels, from what they were read (the comment,
+``accepted`` or the annotation's value; the judge's value), and what either gave as a reason."""
 
 
 def compare(found: RunFiles) -> tuple[pd.DataFrame, list[dict[str, Json]]]:
     """Compare what people said, here and in MLflow as last pulled, with the judges of a run.
 
     Returns:
-        What both spoke about, by case and judge: a row for each :class:`Pair`. And how far people
-        agree with each judge, in the judges' order: each with the review, whether it can be
-        compared or not, and once more with annotations where there are any. ``reading`` says how
-        the judge's values were read; the figures are those of :func:`agreement`.
+        What both spoke about, by case and judge, in :data:`COLUMNS`. And how far people agree
+        with each judge, in the judges' order: each with the review, whether it can be compared
+        or not, and once more with annotations where there are any. ``reading`` says how the
+        judge's values were read; the figures are those of :func:`agreement`.
 
     Raises:
         InputError: ``review.yaml`` cannot be read or is no review.
@@ -84,18 +63,20 @@ def compare(found: RunFiles) -> tuple[pd.DataFrame, list[dict[str, Json]]]:
     bounds = _pass_bounds(found.project)
     review = read_review(found)
     pairs = [*_reviewed(bounds, run, review), *_annotated(bounds, run, review)]
-    pairs.sort(key=lambda pair: (pair.case_id, pair.judge, pair.basis, pair.person))
+    pairs.sort(key=lambda pair: [pair[name] for name in COLUMNS[:4]])
     bases: tuple[Basis, Basis] = ("review", "annotations")
     rows: list[dict[str, Json]] = []
     for judge in dict.fromkeys(score.judge for score in run.scores):
         values = [s.value for s in run.scores if s.judge == judge and s.value is not None]
         for basis in bases:
-            both = [pair for pair in pairs if (pair.judge, pair.basis) == (judge, basis)]
+            both = [pair for pair in pairs if (pair["judge"], pair["basis"]) == (judge, basis)]
             if both or basis == "review":
-                figures = agreement([pair.said for pair in both], [pair.judged for pair in both])
+                figures = agreement(
+                    *([pair[label] for pair in both] for label in ("said", "judged"))
+                )
                 reading = _reading(basis, values, bounds.get(judge))
                 rows.append({"judge": judge, "basis": basis, **figures, "reading": reading})
-    return pd.DataFrame(pairs, columns=[each.name for each in fields(Pair)], dtype=object), rows
+    return pd.DataFrame(pairs, columns=COLUMNS, dtype=object), rows
 
 
 def agreement(first: Sequence[str], second: Sequence[str]) -> dict[str, Json]:
@@ -155,7 +136,7 @@ def _pass_bounds(project: Project) -> dict[str, float]:
     return middles | {judge: found["min_mean"] for judge, found in demanded if "min_mean" in found}
 
 
-def _reviewed(bounds: dict[str, float], run: Run, review: Review) -> Iterator[Pair]:
+def _reviewed(bounds: dict[str, float], run: Run, review: Review) -> Iterator[dict[str, Json]]:
     for score in run.scores:
         comment = review.feedback.get(score.case_id)
         judged = None if score.error else _pass_or_fail(score.value, bounds.get(score.judge))
@@ -165,7 +146,7 @@ def _reviewed(bounds: dict[str, float], run: Run, review: Review) -> Iterator[Pa
             yield _pair(score, "review", by, labels, comment or "accepted")
 
 
-def _annotated(bounds: dict[str, float], run: Run, review: Review) -> Iterator[Pair]:
+def _annotated(bounds: dict[str, float], run: Run, review: Review) -> Iterator[dict[str, Json]]:
     scores = {(s.case_id, s.judge): s for s in run.scores if not s.error and s.value is not None}
     verdicts = (
         Annotation(case, "", judge, value, "", review.reviewer, "")
@@ -190,9 +171,9 @@ def _annotated(bounds: dict[str, float], run: Run, review: Review) -> Iterator[P
 
 def _pair(
     score: Score, basis: Basis, person: str, labels: tuple[str, str], word: Json, why: str = ""
-) -> Pair:
+) -> dict[str, Json]:
     told = (*labels, word, score.value, why, score.rationale)
-    return Pair(score.case_id, score.judge, basis, person, *told)
+    return dict(zip(COLUMNS, (score.case_id, score.judge, basis, person, *told), strict=True))
 
 
 def _pass_or_fail(value: Json, bound: float | None) -> str | None:

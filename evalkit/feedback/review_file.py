@@ -6,14 +6,12 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 
-import yaml
-
 from evalkit.documents import Document, parse_yaml, scalar_text
 from evalkit.errors import InputError, Problem
 from evalkit.files import inside, read_text, write_text
 from evalkit.jsonable import Json
 from evalkit.runs.run_dir import RunFiles
-from evalkit.yaml_edit import edit_yaml
+from evalkit.yaml_edit import edit_yaml, set_entry
 
 KEY = "mlflow_feedback"
 """The key under which pulled annotations stand; everything else in the file is people's."""
@@ -211,59 +209,10 @@ def _with_comment(
 def with_annotations(text: str, file: str, annotations: Iterable[Annotation]) -> str:
     """The text of a ``review.yaml`` with these annotations, everything else left as it was.
 
-    Only the text of the key ``mlflow_feedback`` is replaced, or added at the end; comments, order
-    and spelling around it stay. No annotations and no such key: the text is returned unchanged.
-
     Raises:
-        InputError: the text is no YAML mapping in block style, or other keys refer to this one by
-            an alias.
+        InputError: the text is no review, or cannot be edited without harm.
     """
     parse_review(text, file)
-    root = yaml.compose(text, yaml.SafeLoader)  # the Python loader: its marks count characters
-    if isinstance(root, yaml.MappingNode) and root.flow_style and root.value:
-        fix = "write one key a line, without the outer braces"
-        raise InputError(
-            Problem("is written in flow style, which a pull cannot edit", file, 1, "", fix)
-        )
-    pairs = root.value if isinstance(root, yaml.MappingNode) else ()
-    found = next(((k.start_mark.index, v) for k, v in pairs if k.value == KEY), None)
     entries = [asdict(annotation) for annotation in annotations]
-    if found is None and not entries:
-        return text
-    start, end = (found[0], _next_line(text, _end(found[1]))) if found else (len(text), len(text))
-    block = yaml.safe_dump({KEY: entries}, sort_keys=False, allow_unicode=True, width=100)
-    if "\r\n" in text:
-        block = block.replace("\n", "\r\n")
-    gap = "" if not text[:start] or text[:start].endswith("\n") else "\n"
-    edited = text[:start] + gap + block + text[end:]
-    if _others(text, file) != _others(edited, file):
-        fix = f"remove the key {KEY} and what refers to it by hand, then pull again"
-        raise InputError(Problem("cannot be edited without harm to its other keys", file, fix=fix))
-    return edited
-
-
-def _others(text: str, file: str) -> dict[str, Json] | None:
-    """What the other keys say; None where it cannot be read."""
-    try:
-        found = parse_yaml(text, file).value or {}
-    except InputError:
-        return None
-    return {key: value for key, value in found.items() if key != KEY}
-
-
-def _end(node: yaml.Node) -> int:
-    """The index after the node's last character.
-
-    A block collection's own end mark lies at the next token, behind comments that are not its.
-    """
-    if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
-        last = node.value[-1]
-        return _end(last[1] if isinstance(last, tuple) else last)
-    return int(node.end_mark.index)
-
-
-def _next_line(text: str, index: int) -> int:
-    if index and text[index - 1] == "\n":  # a block scalar ends behind its last line break
-        return index
-    found = text.find("\n", index)
-    return len(text) if found < 0 else found + 1
+    is_there = KEY in (parse_yaml(text, file).value or {})
+    return set_entry(text, file, KEY, entries) if entries or is_there else text

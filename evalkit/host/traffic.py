@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from evalkit.entities import ObservedTrace
-from evalkit.host.waterfall import waterfall
 from evalkit.traces.analysis import Analysis, spread
 from evalkit.traces.experiment import Watch
 from evalkit.ui import page
 from evalkit.ui.conversation import conversation
 from evalkit.ui.notebook import Host
+from evalkit.ui.waterfall import waterfall
 from evalkit.ui.wording import BLUE, GREEN, RED, as_text, dressed, duration, figure
 
 MOST_TOOLS = 15

@@ -33,7 +33,7 @@ AFTER = "mlflow_feedback:\n- case_id: c1\n"
         (
             "a: 1\nmlflow_feedback:\n- name: |\n    text\n\n    more\n\n# about b\nb: 2 # two\n",
             "a: 1\n",
-            "# about b\nb: 2 # two\n",
+            "\n# about b\nb: 2 # two\n",
         ),
         ("mlflow_feedback: {old: form}\nb: 2\n", "", "b: 2\n"),
         ("mlflow_feedback:\n# why empty\nb: 2\n", "", "# why empty\nb: 2\n"),

@@ -4,10 +4,25 @@ import json
 from html.parser import HTMLParser
 
 import pytest
-from agentlogs import answer, ask, build, build_lines, finish, init, say, text, thinking, use
+from agentlogs import (
+    SONNET,
+    Story,
+    answer,
+    ask,
+    build,
+    build_lines,
+    finish,
+    init,
+    say,
+    stamp,
+    text,
+    thinking,
+    usage,
+    use,
+)
 
-from evalkit.host.waterfall import waterfall
 from evalkit.ui.conversation import FOLDED_FROM, MOST_CHARACTERS, conversation
+from evalkit.ui.waterfall import waterfall
 
 OWN_TAGS = {"div", "style", "details", "summary", "span"}
 HOSTILE = [
@@ -116,11 +131,35 @@ def test_an_input_of_several_fields_is_shown_by_field():
     assert "message: |-\n  Hi,\n  where is it?\norder:\n  number: &lt;QM-1&gt;" in shown
 
 
+def rows_of(trace, **options):
+    chart = waterfall(trace, **options).to_dict()
+    (rows,) = chart["datasets"].values()
+    return rows, chart["title"]["subtitle"]
+
+
+def test_a_waterfall_shows_what_was_asked_what_it_read_and_when():
+    called = say("m1", use("t1", "Bash", command="make"), used=usage(30, 20, cached=7))
+    log = stamp([init(), ask("Go"), called, answer("t1", "no"), finish()], "all", seconds=2)
+    rows, _ = rows_of(build(log))
+    shown = [(row["row"].count("\u2003"), row["kind"], row["name"]) for row in rows]
+    assert shown[:3] == [(0, "agent", "case"), (1, "turn", "turn 1"), (2, "model call", SONNET)]
+    (tool,) = [row for row in rows if row["kind"] == "tool"]
+    assert (tool["start"], tool["drawn"], tool["time"]) == (4.0, 6.0, "from the log")
+    assert (tool["does"], rows[2]["tokens"][:32]) == ("make", "30 read, 7 read from the cache")
+
+
+@pytest.mark.parametrize(("most", "names"), [(60, 40), (10, 9)])
+def test_of_too_many_spans_the_deepest_then_the_last_are_left_out(most, names):
+    trace = build(Story(seed=3).tell(turns=40))
+    rows, subtitle = rows_of(trace, most=most)
+    assert [row["name"] for row in rows] == ["case", *(f"turn {n + 1}" for n in range(names))]
+    assert f"{len(trace.spans) - len(rows):,} further steps" in subtitle[-1]
+
+
 def test_a_waterfall_marks_failures_and_inferred_times():
     log = [init(), ask("Go"), say("m1", use("t1", "<b>Bash</b>")), answer("t1", "no", failed=True)]
-    chart = waterfall(build(log)).to_dict()
-    (rows,) = chart["datasets"].values()
+    rows, subtitle = rows_of(build(log))
     by_name = {row["name"]: row for row in rows}
     assert (by_name["<b>Bash</b>"]["failed"], by_name["case"]["failed"]) == (True, False)
     assert {row["time"] for row in rows} == {"laid out in order"}
-    assert "all of them are laid out" in chart["title"]["subtitle"][0]
+    assert "all of them are laid out" in subtitle[0]

@@ -1,4 +1,4 @@
-"""Which run? A person picks one of those that there are; elsewhere it has to be named."""
+"""Which run is looked at, and how one case of it looks: scores beside what the agent did."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ import marimo as mo
 from evalkit import reading
 from evalkit.context import Workspace
 from evalkit.errors import InputError, Problem
+from evalkit.reading import OpenedCase
+from evalkit.runs.run import Run, executions, told
+from evalkit.ui import page
+from evalkit.ui.case import beside, scorecard
+from evalkit.ui.conversation import conversation
 from evalkit.ui.notebook import Host
 
 
@@ -53,3 +58,38 @@ def picked_run(host: Host[Any], picker: Any, named: str | None) -> str:
             fix = "`evalkit check` lists the runs"
             raise InputError(Problem("no run is named", field="--run-id", fix=fix))
     return str(named)
+
+
+def failures(run: Run) -> Any:
+    """How many executions failed, which comes first on every page; None where none did."""
+    words = told(executions(run))
+    return page.callout(f"**{page.quoted(words)}**", "danger") if words else None
+
+
+def case_view(opened: OpenedCase) -> Any:
+    """A case's scores beside its conversation, or beside the reason why there is none."""
+    if opened.trace is not None:
+        shown = conversation(opened.trace)
+    else:
+        shown = page.problem(opened.refusal) if opened.refusal else None
+    scores = scorecard(opened.case.scores, title=opened.case.case_id)
+    return beside([scores], [shown], wide=1.9)
+
+
+def receipt_view(opened: OpenedCase) -> Any:
+    """What became of a case's log, in plain words, and which of its figures do not add up."""
+    if opened.receipt is None:
+        return page.callout("This case has no log, so there is nothing to account for.")
+    rows = [
+        {
+            "Figure": each.what.replace("_", " "),
+            "Model": each.model or "all",
+            "The spans add up to": f"{each.spans:,.6g}",
+            "The result says": f"{each.result:,.6g}",
+            "Why": each.why,
+        }
+        for each in opened.receipt.differences
+    ]
+    title = "**What does not add up**"
+    table = page.table(rows, label=title, wrapped_columns=["Why"]) if rows else None
+    return page.stack(page.record(opened.receipt.in_words()), table)
