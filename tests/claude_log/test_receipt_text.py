@@ -1,14 +1,6 @@
 """A receipt in plain words."""
 
-from evalkit.receipt import MOST_LINES, VERDICTS, Receipt
-
-
-def test_a_plain_log_has_little_to_explain():
-    told = Receipt(lines=1200, used=1200, sessions=1, verdict="reconciled").in_words()
-    assert told == {
-        "Verdict": f"reconciled. {VERDICTS['reconciled']}",
-        "Lines": "1,200 lines: 1,200 became part of the trace",
-    }
+from evalkit.receipt import MOST_LINES, Receipt
 
 
 def test_everything_that_was_not_used_is_named():

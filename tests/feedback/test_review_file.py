@@ -6,10 +6,8 @@ from eval_project import RUN_ID
 from in_mlflow import InMlflow
 
 from evalkit import InputError, Workspace, reading
-from evalkit.feedback import agreement
 from evalkit.feedback.review_file import (
     Annotation,
-    parse_review,
     read_review,
     save_comments,
     with_annotations,
@@ -47,37 +45,6 @@ def test_only_the_text_of_the_key_changes(before, head, tail):
     assert len(after) == len(head) + len(tail) + len(with_annotations("", "f", SAID))
     assert yaml.safe_load(after)["mlflow_feedback"][0]["rationale"] == "kind: é\nreally"
     assert with_annotations(after, "review.yaml", SAID) == after
-
-
-def test_windows_line_ends_stay():
-    after = with_annotations("a: 1\r\nmlflow_feedback: []\r\n# c\r\n", "f", SAID)
-    assert after.count("\r\n") == after.count("\n")
-
-
-def test_nothing_said_and_no_key_leaves_the_text_alone():
-    assert with_annotations("a: 1 # x", "f", []) == "a: 1 # x"
-    assert with_annotations("mlflow_feedback: [1]\n", "f", []) == "mlflow_feedback: []\n"
-
-
-@pytest.mark.parametrize(
-    "text", ["mlflow_feedback: &a [1]\nother: *a\n", "a: 1\n...\n", "{a: 1}", "- 1", "a: ["]
-)
-def test_a_file_that_cannot_be_edited_safely_is_refused(text):
-    with pytest.raises(InputError):
-        with_annotations(text, "review.yaml", SAID)
-
-
-def test_feedback_is_read_as_comments():
-    text = "run_id: r\nreviewer: ann\nfeedback:\n  a: too long\n  b: ''\n  c:\n  d: 5\n"
-    review = parse_review(text, "review.yaml")
-    assert review.reviewer == "ann"
-    assert review.feedback == {"a": "too long", "b": "", "c": "", "d": "5"}
-
-
-@pytest.mark.parametrize("text", ["feedback: [1]", "feedback: {a: [1]}", "- x", "5"])
-def test_wrong_shapes_are_refused(text):
-    with pytest.raises(InputError, match="review.yaml"):
-        parse_review(text, "review.yaml")
 
 
 @pytest.fixture
@@ -180,24 +147,6 @@ def test_a_case_whose_files_are_gone_shows_nothing_and_one_that_leads_outside_sa
     *_, produced = reading.around_case(workspace, found, "gamma")
     assert list(produced) == ["link.txt"]
     assert produced["link.txt"].startswith("(not read: it leads out of ")
-
-
-def test_each_judge_is_compared_with_what_was_reviewed(found):
-    save_comments(found, {"alpha": "rude", "beta": "", "gamma": "too long"})
-    pairs, judges = agreement.compare(found)
-    differing = pairs[pairs.said != pairs.judged]
-    assert set(zip(differing.case_id, differing.judge, differing.judged, strict=True)) == {
-        ("alpha", "polite", "pass"),
-        ("gamma", "polite", "pass"),
-        ("gamma", "quality", "pass"),
-        ("beta", "polite", "fail"),
-    }
-    assert [(each["judge"], each["labels"]) for each in judges] == [
-        ("polite", 3),
-        ("quality", 3),
-        ("tone", 0),
-        ("broken", 0),
-    ]
 
 
 REVIEW = """\

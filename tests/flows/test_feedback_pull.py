@@ -50,12 +50,6 @@ def test_an_annotation_comes_back_with_case_trace_name_value_why_who_and_when(
     assert report["file"].endswith("review.yaml")
 
 
-@pytest.mark.parametrize("who", ["default", "User", "ann@team.example", ""])
-def test_people_are_people_whatever_mlflow_calls_them(pull, mlflow, who):
-    mlflow.say("alpha", "fine", True, who=who)
-    assert [each["source"] for each in pull()] == [who]
-
-
 def test_expectations_of_people_come_back_too(pull, mlflow):
     mlflow.expect("alpha", "expected_response", {"refund": 20})
     (found,) = pull()
@@ -189,21 +183,6 @@ def test_pulling_twice_leaves_the_file_byte_identical(pull, project, mlflow, wri
     assert once.decode().startswith(written.rstrip("\r\n")[:20])
 
 
-@pytest.mark.usefixtures("mlflow")
-def test_without_annotations_no_file_is_made(pull, project):
-    assert pull() == []
-    assert not project.review.exists()
-
-
-def test_annotations_that_were_taken_back_in_mlflow_go_from_the_file(pull, project, mlflow):
-    project.review.write_text(WRITTEN)
-    said = mlflow.say("alpha", "fine", True)
-    assert len(pull()) == 1
-    mlflow.tracing.delete_assessment(said.trace_id, said.assessment_id)
-    assert pull() == []
-    assert "# really" in project.review.read_text()
-
-
 KIM = """\
 mlflow_feedback:  # as pulled in May
 - {case_id: %s, trace_id: tr-0123, name: fine, value: true, rationale: '', source: kim, time: t}
@@ -262,14 +241,6 @@ def test_what_goes_from_the_file_is_named(pull, evalkit, mlflow):
     assert "no longer said in MLflow, and so removed from the file: alpha/fine by kim" in done.err
 
 
-def test_a_file_in_the_older_form_is_brought_up_to_date(pull, project, mlflow):
-    older = "feedback: {alpha: fine}\nmlflow_feedback:\n  alpha:\n    fine: true\nlast: 1\n"
-    project.review.write_text(older)
-    mlflow.say("beta", "fine", True)
-    assert [each["case_id"] for each in pull()] == ["beta"]
-    assert yaml.safe_load(project.review.read_text())["last"] == 1
-
-
 @pytest.mark.parametrize(
     "written",
     ["{feedback: {alpha: fine}}\n", "feedback: [\n", "- a\n", "mlflow_feedback: &x []\nb: *x\n"],
@@ -289,9 +260,3 @@ def test_pulled_annotations_are_not_pushed_as_ones_own(pull, evalkit, mlflow):
     pull()
     report = evalkit("push-feedback", *RUN).report
     assert (report["human"], report["created"]) == (0, 0)
-
-
-def test_with_no_traces_there_is_nothing_to_pull(evalkit, project):
-    done = evalkit("pull-feedback", *RUN)
-    assert (done.code, done.report["traces"], done.report["annotations"]) == (0, 0, 0)
-    assert not project.review.exists()

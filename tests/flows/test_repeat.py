@@ -102,19 +102,6 @@ def test_every_command_twice_is_as_once(evalkit, project, everything, kind):
     assert everything() == once
 
 
-def test_two_whole_rounds_leave_one_of_everything(evalkit, project, database_uri):
-    project.review.write_text(REVIEW)
-    for _ in range(2):
-        evalkit("all", *RUN)
-    mlflow = InMlflow(database_uri)
-    assert len(mlflow.runs()) == 1
-    assert mlflow.datasets() == ["support"]
-    assert set(mlflow.traces()) == set(CASES)
-    assert len(mlflow.feedback("alpha")) == 5
-    history = mlflow.client.get_metric_history(mlflow.run().info.run_id, "quality/mean")
-    assert len(history) == 1
-
-
 def test_neither_the_times_of_files_nor_where_they_lie_make_a_difference(
     evalkit, project, everything, tmp_path
 ):
@@ -342,10 +329,3 @@ def test_figures_of_a_judge_that_is_gone_are_named(evalkit, project):
     project.summarise({case: {"polite": score(True)} for case in CASES})
     notes = evalkit("log-results", *RUN).report["notes"]
     assert any("tone/mean" in note for note in notes)
-
-
-def test_a_changed_figure_shows_its_new_value(evalkit, project, database_uri):
-    evalkit("log-results", *RUN)
-    changed_scores(project)
-    assert evalkit("log-results", *RUN).report["written"] is True
-    assert InMlflow(database_uri).run().data.metrics["quality/mean"] == 5

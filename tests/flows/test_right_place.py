@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from eval_project import CASES, RUN_ID, log_of, score, scores_of
+from eval_project import CASES, RUN_ID, score, scores_of
 from in_mlflow import InMlflow
 
 RUN = ("--run-id", RUN_ID)
@@ -86,16 +86,6 @@ def test_values_go_through_mlflow_as_what_they_are(judged, evalkit, project, mlf
     assert evalkit("push-feedback", *RUN).report["updated"] == 0
 
 
-def test_values_go_through_a_server_as_what_they_are(fresh_server, evalkit, project):
-    project.summarise({"alpha": {name: score(value) for name, value in TYPED.items()}})
-    for stage in ("log-results", "push-feedback"):
-        report = evalkit(stage, *RUN, uri=fresh_server.uri).report
-    assert (report["created"], report["updated"], report["judge"]) == (0, 0, len(TYPED))
-    found = InMlflow(fresh_server.uri).values("alpha")
-    assert found == TYPED
-    assert {name for name, value in found.items() if type(value) is bool} == {"yes", "no"}
-
-
 def test_a_judge_that_failed_is_an_error_and_one_without_a_word_is_nothing(judged, project, mlflow):
     silent = {"value": None, "rationale": "condition is false"}
     failed = {"value": 3, "error": "timed out", "rationale": "so far so good"}
@@ -104,17 +94,6 @@ def test_a_judge_that_failed_is_an_error_and_one_without_a_word_is_nothing(judge
     (found,) = mlflow.feedback("alpha").values()
     assert (found.name, found.feedback.error.error_message) == ("failed", "timed out")
     assert found.value is None
-
-
-@pytest.mark.parametrize("log", [None, b"Segmentation fault\n"], ids=["no log", "refused"])
-def test_a_case_without_steps_has_a_trace_with_its_scores(judged, project, mlflow, log):
-    project.unlog("beta")
-    if log:
-        project.log("beta", log)
-    assert judged()["unmatched"] == 0
-    assert {case: mlflow.values(case) for case in CASES} == {
-        case: expected(case, number) for number, case in enumerate(CASES)
-    }
 
 
 def test_scores_of_a_case_that_only_the_summary_knows_have_a_trace(judged, project, mlflow):
@@ -136,23 +115,10 @@ def test_a_batch_run_has_one_trace_on_which_feedback_names_its_case(judged, proj
     assert mlflow.feedback(RUN_ID)["beta/tone"].metadata["case_id"] == "beta"
 
 
-def test_the_names_of_the_seed_are_there_for_who_wants_them(judged, mlflow):
-    judged("--names", "seed")
-    assert set(mlflow.values("beta")) == {f"beta/{judge}" for judge in scores_of("beta")}
-
-
 def test_changing_the_names_leaves_no_feedback_under_the_old_ones(judged, mlflow):
     judged()
     judged("--names", "seed")
     assert set(mlflow.values("beta")) == {f"beta/{judge}" for judge in scores_of("beta")}
-
-
-def test_a_refused_batch_log_leaves_one_trace_for_all_scores(judged, project, mlflow):
-    project.make_batch()
-    project.write(f"{project.run_dir}/stdout.log", b"Segmentation fault\n")
-    assert judged()["unmatched"] == 0
-    assert len(mlflow.values(RUN_ID)) == 12
-    assert set(mlflow.traces()) == {RUN_ID}
 
 
 # -- what people said -------------------------------------------------------------------------
@@ -204,13 +170,6 @@ def test_comments_on_a_batch_run_name_their_case(evalkit, project, mlflow):
     assert mlflow.values(RUN_ID)["beta/human_review"] is False
 
 
-def test_a_comment_on_a_case_that_the_run_does_not_have_is_named(evalkit, project):
-    project.review.write_text("feedback: {omega: fine}\n")
-    evalkit("log-results", *RUN)
-    report = evalkit("push-feedback", *RUN).report
-    assert (report["human"], report["unmatched_names"]) == (0, ["omega/human_review"])
-
-
 def test_without_traces_nothing_is_pushed_and_that_is_said(evalkit, mlflow):
     done = evalkit("push-feedback", *RUN)
     assert (done.code, done.report["traces"], done.report["unmatched"]) == (0, 0, 12)
@@ -246,14 +205,6 @@ def test_traces_that_the_harness_recorded_are_used_and_not_built_again(
 
 
 @pytest.mark.usefixtures("experiment")
-def test_a_trace_recorded_for_a_run_and_a_case_is_that_cases(judged, mlflow):
-    mlflow.record("live", eval_run_id=RUN_ID, eval_case_id="beta")
-    judged()
-    assert set(mlflow.traces()) == {"alpha", "gamma", "live"}
-    assert mlflow.values("live") == expected("beta", 1)
-
-
-@pytest.mark.usefixtures("experiment")
 def test_a_recorded_batch_run_is_used(judged, project, mlflow):
     mlflow.record("live", eval_run_id=RUN_ID)
     project.make_batch()
@@ -271,29 +222,6 @@ def test_where_several_recorded_traces_fit_none_is_guessed(evalkit, mlflow, stag
     assert mlflow.values("first") == mlflow.values("second") == {}
     assert any("2 traces recorded for alpha" in note for note in report["notes"])
     assert ("alpha" in mlflow.traces()) == (stage == "log-results")
-
-
-@pytest.mark.usefixtures("experiment")
-def test_recorded_traces_get_their_feedback_even_if_the_run_is_logged_later(
-    evalkit, project, mlflow
-):
-    mlflow.record("live", eval_run_id="alpha")
-    report = evalkit("push-feedback", *RUN).report
-    assert (report["traces"], report["judge"], report["unmatched"]) == (1, 4, 8)
-    assert mlflow.values("live") == expected("alpha", 0)
-    project.review.write_text("feedback: {alpha: fine}\n")
-    evalkit("push-feedback", *RUN)
-    assert evalkit("log-results", *RUN).report["assessments"] == 12
-    assert mlflow.values("live") == {**expected("alpha", 0), "human_review": False}
-
-
-@pytest.mark.usefixtures("experiment")
-@pytest.mark.parametrize("tag", ["another-run", "", "ALPHA"])
-def test_traces_of_other_runs_are_nobodys(judged, mlflow, tag):
-    mlflow.record("live", eval_run_id=tag)
-    judged()
-    assert mlflow.values("live") == {}
-    assert set(mlflow.traces()) == {*CASES, "live"}
 
 
 # -- the run itself ---------------------------------------------------------------------------
@@ -338,32 +266,3 @@ def test_the_run_has_its_files_its_table_and_its_receipt(evalkit, project, mlflo
     receipt = json.loads((folder / "receipt.json").read_text())
     assert set(receipt["logs"]) == set(CASES)
     assert {each["verdict"] for each in receipt["logs"].values()} == {"reconciled"}
-
-
-@pytest.mark.parametrize(
-    ("bound", "missed", "found"),
-    [
-        ({"polite": {"min_pass_rate": 0.5}}, [], "no"),
-        ({"polite": {"min_pass_rate": 0.9}}, ["polite min_pass_rate 0.9, is 0.666667"], "yes"),
-        ({"quality": {"min_mean": 4.5}}, ["quality min_mean 4.5, is 4"], "yes"),
-        ({"tone": {"min_win_rate": 0.5}}, [], "unknown"),
-        ({"broken": {"max_error_rate": 0.5}}, ["broken max_error_rate 0.5, is 1"], "yes"),
-    ],
-    ids=str,
-)
-def test_regressions_are_found_by_every_kind_of_threshold(
-    evalkit, project, mlflow, bound, missed, found
-):
-    project.configure(thresholds=bound)
-    report = evalkit("log-results", *RUN).report
-    tags = mlflow.run().data.tags
-    assert tags["regressions_detected"] == found
-    assert tags["evalkit.regressions"] == ("; ".join(missed) or "none")
-    assert report["regressions"] == missed
-
-
-def test_a_log_that_is_cut_off_still_gives_a_trace_that_says_so(evalkit, project, mlflow):
-    project.log("beta", log_of("beta")[:-200])
-    report = evalkit("log-results", *RUN).report
-    assert report["receipt"]["verdicts"] == {"reconciled": 2, "incomplete": 1}
-    assert mlflow.traces()["beta"].info.tags["evalkit.receipt"] == "incomplete"

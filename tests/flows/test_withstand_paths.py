@@ -92,22 +92,6 @@ def test_a_log_that_leads_out_is_named_and_not_followed_and_the_rest_goes_on(
     assert OUTSIDE not in done.out + done.err + str(traces["beta"])
 
 
-@pytest.mark.parametrize(
-    "place", ["subagents", "subagents/agent-1.jsonl", "events.json", "input.yaml"]
-)
-def test_what_leads_out_beside_a_log_is_named_and_the_log_is_read(
-    evalkit, project, outside, database_uri, place
-):
-    link = project.root / project.run_dir / "cases/beta" / place
-    link.parent.mkdir(exist_ok=True)
-    link.symlink_to(outside if place == "subagents" else outside / "agent-1.jsonl")
-    done = evalkit("log-results", *RUN)
-    assert (done.code, list(done.report["receipt"]["refused"])) == (0, [])
-    assert f"cases/beta/{place}: leads out of" in done.err
-    assert evalkit("check").code == 2
-    assert OUTSIDE not in done.out + done.err + str(InMlflow(database_uri).traces()["beta"])
-
-
 @pytest.mark.parametrize("stage", ["push-feedback", "pull-feedback"])
 def test_a_review_that_is_a_link_leading_out_is_refused(refuses, project, outside, stage):
     project.review.symlink_to(outside / "summary.yaml")

@@ -138,12 +138,6 @@ def test_as_a_script_it_does_what_the_command_does(script, stored_project):
     assert "3 of 3 traces written" in ended.err
 
 
-def test_as_a_script_it_has_to_be_told_the_run(script, stored_project):
-    ended = script(NOTEBOOK, cwd=stored_project.root)
-    assert (ended.code, ended.out) == (2, "")
-    assert "--run-id: no run is named" in ended.err
-
-
 def test_a_program_logs_the_run_and_a_second_time_nothing(module, stored_project):
     first, second = (run(module, **where(stored_project)) for _ in range(2))
     assert [case.case_id for case in first["cases"]] == list(CASES)
@@ -151,12 +145,6 @@ def test_a_program_logs_the_run_and_a_second_time_nothing(module, stored_project
     stored = InMlflow(Workspace.open(where(stored_project)["config"]).tracking.uri)
     assert set(stored.traces()) == set(CASES)
     assert stored.values("alpha")["polite"] is True
-
-
-def test_feedback_is_named_as_asked(module, stored_project):
-    run(module, **where(stored_project), names="seed")
-    stored = InMlflow(Workspace.open(where(stored_project)["config"]).tracking.uri)
-    assert "alpha/polite" in stored.feedback("alpha")
 
 
 @pytest.mark.parametrize(

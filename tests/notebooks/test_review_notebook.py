@@ -186,12 +186,6 @@ def test_as_a_script_it_compares_also_where_mlflow_is_absent(script, stored_proj
     assert "1 of 1" in ended.out
 
 
-def test_as_a_script_it_needs_a_run(script, stored_project):
-    ended = script(NOTEBOOK, cwd=stored_project.root)
-    assert (ended.code, ended.out) == (2, "")
-    assert "--run-id" in ended.err
-
-
 def test_a_program_gets_everything_the_page_shows(module, logged):
     found = run(module, config=str(logged.root / "eval.yaml"))
     assert list(found["differing"].case_id) == ["alpha", "alpha"]

@@ -116,13 +116,6 @@ def test_a_bar_is_met_missed_or_unknown_and_strict_tells_by_the_exit_code(
         assert next(iter(thresholds)) in outcome.report["error"]
 
 
-def test_an_eval_without_judges_has_nothing_to_be_unknown(project, logged):
-    project.configure(thresholds={}, judges=[])
-    project.remove(project.summary)
-    outcome, data = logged("--strict")
-    assert (outcome.code, went(data)) == (0, "no")
-
-
 @pytest.mark.parametrize(
     ("pairwise", "found"),
     [
@@ -204,12 +197,6 @@ def test_tags_that_others_decide_are_refused_where_they_stand(evalkit, project, 
         (problem,) = refused.report["problems"]
         assert (problem["field"], problem["line"]) == (f"mlflow.tags.{tag}", 2)
         assert problem["file"].endswith("nightly.yaml")
-
-
-def test_a_description_is_for_people_to_give(project, logged):
-    project.configure(mlflow={"tags": {"mlflow.note.content": "nightly", "mlflowish": "yes"}})
-    _, data = logged()
-    assert (data.tags["mlflow.note.content"], data.tags["mlflowish"]) == ("nightly", "yes")
 
 
 def test_a_comparison_does_not_call_a_run_good_of_which_nobody_knows(project):

@@ -222,21 +222,6 @@ def test_a_stub_gives_way_to_a_log_with_all_that_was_said_of_it(evalkit, project
     assert mlflow.traces()["beta"].info.tags["evalkit.receipt"] == "reconciled"
 
 
-def test_a_trace_whose_log_is_gone_is_no_stub(evalkit, project, mlflow):
-    evalkit("log-results", *RUN)
-    project.unlog("beta")
-    assert evalkit("log-results", *RUN).report["traces"] == 3
-    assert mlflow.traces()["beta"].info.tags["evalkit.receipt"] == "reconciled"
-
-
-def test_a_push_without_feedback_does_not_say_that_there_are_no_traces(evalkit, project):
-    project.summarise({})
-    evalkit("log-results", *RUN)
-    done = evalkit("push-feedback", *RUN)
-    assert "no feedback to attach to the 3 traces" in done.err
-    assert (done.report["traces"], done.report["traces_found"]) == (0, 3)
-
-
 def test_a_push_says_why_feedback_has_no_trace(evalkit, project):
     assert f"evalkit log-results --run-id {RUN_ID}" in evalkit("push-feedback", *RUN).err
     project.review.write_text("feedback: {omega: fine}\n")

@@ -297,21 +297,17 @@ def _log(*, first: dict | None = None, **last: object) -> bytes:
 
 DURATION, TIME = "no time that a session takes", "time"
 ABSURD_LOGS = {
-    "8e12 ms": (_log(duration_ms=8e12), DURATION),
     "1e30 ms": (_log(duration_ms=1e30), DURATION),
     "1e400 ms": (_log(duration_ms=1).replace(b'"duration_ms": 1,', b'"duration_ms": 1e400,'), ""),
     "no number of ms": (_log(duration_ms=float("nan")), DURATION),
     "a negative duration": (_log(duration_ms=-5), DURATION),
     "a duration of many digits": (_log(duration_ms=10**40), DURATION),
-    "an API's 1e30 ms": (_log(duration_api_ms=1e30, ttft_ms=1e30), ""),
-    "a year of 9999": (_log(first={"timestamp": "9999-12-31T23:59:59Z"}), TIME),
     "a year before 1970": (_log(first={"timestamp": "1066-10-14T09:00:00Z"}), TIME),
     "a year 0": (_log(first={"timestamp": "0001-01-01T00:00:00+23:00"}), TIME),
     "an end in 9999": (
         _log(first={"timestamp": "2026-07-09T10:00:00Z"}, timestamp="9999-12-31T23:59:59-12:00"),
         TIME,
     ),
-    "turns of 1e30": (_log(num_turns=1e30), ""),
     "turns of 10**40": (_log(num_turns=10**40), ""),
     "a cost of 1e400": (
         _log(total_cost_usd=1).replace(b'"total_cost_usd": 1', b'"total_cost_usd": 1e400'), "",
@@ -347,12 +343,9 @@ def test_absurd_logs_still_make_traces(project: EvalProject, evalkit, database_u
 
 ABSURD_RESULTS = {
     "duration 8e12": {"duration_s": 8e12},
-    "duration 1e30": {"duration_s": 1e30},
     "duration 1e400": {"duration_s": float("inf")},
-    "duration NaN": {"duration_s": float("nan")},
     "duration 10**400": {"duration_s": 10**400},
     "negative": {"duration_s": -3, "cost_usd": -1},
-    "cost 1e400": {"cost_usd": float("inf")},
     "cost 10**400": {"cost_usd": 10**400, "num_turns": 10**400},
     "turns": {"num_turns": 1e30},
     "tokens": {"token_usage": {"input": 10**400, "output": float("nan")}},
@@ -360,9 +353,7 @@ ABSURD_RESULTS = {
     "a case": {
         "per_case": {"alpha": {"duration_s": 1e30, "cost_usd": float("inf"), "num_turns": 10**400}}
     },
-    "a case's end": {"per_case": {"alpha": {"duration_s": 9e9, "exit_code": 10**30}}},
     "began in 9999": {"started_at": "9999-12-31T23:59:59Z", "start_time": 1e30},
-    "began in 1066": {"started_at": "1066-10-14T00:00:00Z", "start_time": -1e30},
 }
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from agentlogs import as_lines, ask, init, say, text
 from eval_project import CASES, RESULT, RUN_ID, log_of, score
 from in_mlflow import InMlflow
-from servers import Proxy
 
 from evalkit import Workspace
 from evalkit.runs import compare_report
@@ -23,55 +21,11 @@ def outcome_of(project, **changes):
     project.write(f"{project.run_dir}/run_result.json", {**RESULT, **changes})
 
 
-def states(mlflow):
-    return {case: str(trace.info.state).split(".")[-1] for case, trace in mlflow.traces().items()}
-
-
-def first_line(outcome):
-    return outcome.err.splitlines()[0]
-
-
 def request_of(mlflow, case):
     return mlflow.client.get_trace(mlflow.traces()[case].info.trace_id).data.request
 
 
-# -- every case has a trace ------------------------------------------------------------------------
-
-
-def test_a_run_without_any_folder_of_its_cases_has_traces_where_scores_land(
-    project, evalkit, mlflow
-):
-    project.remove(f"{project.run_dir}/cases")
-    project.write(
-        f"{project.run_dir}/review.yaml",
-        {"run_id": RUN_ID, "reviewer": "mia", "feedback": {"alpha": "too short", "beta": ""}},
-    )
-    logged = evalkit("log-results", *RUN)
-    assert (logged.code, logged.report["traces"]) == (0, 3)
-    assert set(states(mlflow).values()) <= {"STATE_UNSPECIFIED"}
-    assert "please handle beta" in request_of(mlflow, "beta")
-    pushed = evalkit("push-feedback", *RUN)
-    assert pushed.code == 0
-    assert not pushed.report["unmatched"]
-    assert mlflow.values("alpha")["human_review"] is False
-    assert mlflow.values("beta")["human_review"] is True
-    assert mlflow.values("gamma")["quality"] == 5
-
-
 # -- executions that failed ------------------------------------------------------------------------
-
-
-def test_a_batch_that_timed_out_is_an_error_and_a_failed_run(project, evalkit, mlflow):
-    project.make_batch()
-    cut = as_lines([init(), ask("handle everything"), say("m1", text("working"))])
-    project.write(f"{project.run_dir}/stdout.log", b"".join(cut))
-    outcome_of(project, execution_mode="batch", exit_code=124, duration_s=600.0)
-    logged = evalkit("log-results", *RUN)
-    assert list(states(mlflow).values()) == ["ERROR"]
-    assert mlflow.run().info.status == "FAILED"
-    assert mlflow.run().data.metrics["executions_failed"] >= 1
-    assert "failed" in logged.err
-    assert "124" in logged.err
 
 
 @pytest.mark.parametrize("per_case", [None, {}, {c: {"exit_code": 0} for c in CASES}])
@@ -202,14 +156,6 @@ def words(outcome):
     return outcome.err + outcome.out
 
 
-def test_asked_for_people_s_words_only_push_does_not_deny_the_traces(evalkit):
-    evalkit("log-results", *RUN)
-    pushed = evalkit("push-feedback", *RUN, "--source", "human")
-    assert pushed.code == 0
-    assert "no traces" not in words(pushed)
-    assert pushed.report["human"] == 0
-
-
 # -- a crash is no saving --------------------------------------------------------------------------
 
 
@@ -228,38 +174,9 @@ def compared(project, database_uri, before, after):
     return compare_report.report(workspace.files.project, runs)
 
 
-def test_failures_that_only_the_logs_know_come_first_in_a_comparison(project, database_uri):
-    good, bad = log_of("x"), log_of("x").replace(b'"is_error": false', b'"is_error": true')
-    bad = bad.replace(b'"subtype": "success"', b'"subtype": "error_during_execution"')
-    logs = [[good] * 10 + [bad] * 2, [bad] * 5 + [good] * 7]
-    report = compared(project, database_uri, *(({"exit_code": 0}, each) for each in logs))
-    (found,) = report["comparisons"]
-    assert found["findings"][0].startswith("Executions that failed 2 → 5, of 12")
-    assert "5 of 12 executions failed" in report["shortfalls"][0]
-
-
 def test_a_run_that_failed_while_no_case_says_so_is_no_equal_in_a_comparison(project, database_uri):
     logs = [log_of("x")] * 12
     report = compared(project, database_uri, ({"exit_code": 0}, logs), ({"exit_code": 3}, logs))
     (found,) = report["comparisons"]
     assert "exit code 3" in found["findings"][0]
     assert "exit code 3" in report["shortfalls"][0]
-
-
-# -- the same on a server --------------------------------------------------------------------------
-
-
-def test_on_a_server_a_stub_gives_way_and_again_is_cheap(project, evalkit, fresh_server):
-    mlflow = InMlflow(fresh_server.uri)
-    project.unlog("beta", "gamma")
-    evalkit("sync-dataset", uri=fresh_server.uri)
-    evalkit("log-results", *RUN, uri=fresh_server.uri)
-    mlflow.record("recorded", eval_run_id=RUN_ID, eval_case_id="beta")
-    assert evalkit("log-results", *RUN, uri=fresh_server.uri).report["traces"] == 3
-    assert set(mlflow.traces()) == {"alpha", "gamma", "recorded"}
-    assert mlflow.values("recorded")["quality"] == 4
-    with Proxy(fresh_server.uri) as proxy:
-        again = evalkit("log-results", *RUN, uri=proxy.uri)
-        asked = [(request.method, request.path) for request in proxy.requests]
-    assert not again.report["written"]
-    assert len(asked) <= 5, asked

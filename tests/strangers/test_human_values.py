@@ -67,14 +67,6 @@ def test_verdicts_without_a_trace_are_named(evalkit, project):
     assert report["unmatched_names"] == ["omega/polite", "omega/tone"]
 
 
-def test_verdicts_of_a_batch_run_name_their_case(evalkit, project, said):
-    project.make_batch()
-    project.review.write_text("verdicts: {alpha: {polite: false}}\n")
-    evalkit("log-results", *RUN)
-    evalkit("push-feedback", *RUN)
-    assert ("HUMAN", "reviewer", False, "") in said(RUN_ID)["alpha/polite"]
-
-
 @pytest.mark.parametrize(
     ("text", "field"),
     [
@@ -135,14 +127,3 @@ def test_a_judge_that_is_a_model_is_named_by_its_model(
     project.summarise({case: {"quality": score(3, "fine", **given)} for case in CASES})
     evalkit("log-results", *RUN)
     assert said("alpha")["quality"] == {(*source, 3, "fine")}
-
-
-def test_a_judge_whose_model_becomes_known_is_replaced_once(evalkit, project, said):
-    project.configure(judges=[LLM], thresholds={})
-    project.summarise({"alpha": {"quality": score(3, "fine", judge_type="llm")}})
-    evalkit("log-results", *RUN)
-    project.configure(judges=[{**LLM, "model": "m-own"}], thresholds={})
-    evalkit("push-feedback", *RUN)
-    assert said("alpha")["quality"] == {("LLM_JUDGE", "m-own", 3, "fine")}
-    again = evalkit("push-feedback", *RUN).report
-    assert (again["created"], again["updated"], again["deleted"]) == (0, 0, 0)
