@@ -98,7 +98,7 @@ MOST_MODULES = 170
 
 TOO_LONG = ""
 TOO_SHORT = """\
-stages/speaking.py traces/case_selection.py
+stages/speaking.py
 truncation.py
 """
 TWO_HOMES = """\

@@ -24,20 +24,16 @@ MAX_WAIT_S = 60.0  # overload of a minute or two is sat out, no server's wish fo
 USUAL = {"cache_control": {"type": "ephemeral"}, "thinking": {"type": "adaptive"}}
 TRAVELLING = re.compile("accept(-encoding)?|connection|content-(length|type)|host|user-agent")
 LASTING = re.compile(r"(3|4(?!08|09|29))\d\d: ")
-# What an error begins with that waiting did not mend, and what a person is told. The first is how
-# Anthropic, and others that serve Claude, say that a conversation does not fit.
-FAILURES = {
+# How Anthropic, and others that serve Claude, say that a conversation does not fit.
+TOO_LONG = re.compile(
     r"413: |(?i:400: .*(prompt is too long|input is too long|too many (input )?tokens|"
-    r"exceeds?\b.{0,40}\bcontext (limit|window|length)|maximum context length))": (
-        "finds the conversation too long for {model}: {said}; shorten it"
-    ),
-    "400: ": "answered {said}; correct that",
-    "40[13]: ": "does not accept the key for this ({said}); check it",
-    "404: ": "does not know the model {model}, or Claude does not answer there; name another with "
-    "MODEL, correct ANTHROPIC_BASE_URL",
-    r"\w+: ": "answered {said}; wait",
-    "no connection: ": "cannot be reached ({said}); check it",
-    "": "broke its answer off ({said}); wait",
+    r"exceeds?\b.{0,40}\bcontext (limit|window|length)|maximum context length))"
+)
+FAILURES = {
+    "40[13]: ": "does not accept the key for this",
+    "404: ": "does not know the model {model}, or Claude does not answer there",
+    "no connection: ": "cannot be reached",
+    "": "gave no answer",
 }
 
 
@@ -66,7 +62,7 @@ class Claude:
         extras: Mapping[str, Json] = USUAL,
         sleep: Callable[[float], None] = time.sleep,
         on_wait: Callable[[str], None] = lambda _: None,
-        advice: str = "or go on without a model by `--model offline`",
+        advice: str = "correct that, wait, or go on without a model by `--model offline`",
     ) -> None:
         self.name, self.is_priced = settings.model, cost(Usage()) is not None
         self._settings, self._cost, self._advice = settings, cost, advice
@@ -142,10 +138,12 @@ class Claude:
 
     def _failure(self, said: str) -> ModelError:
         usage, cost_usd = self._booked()
+        is_long = TOO_LONG.match(said)
         form = next(form for begins, form in FAILURES.items() if re.match(begins, said))
-        words = f"{self._settings.base_url} {form.format(said=said, model=self.name)}"
-        kind = ContextFull if "shorten" in form else ModelError
-        return kind(f"{words}, {self._advice}", usage=usage, cost_usd=cost_usd)
+        form = "finds the conversation too long for {model}" if is_long else form
+        words = f"{self._settings.base_url} {form.format(model=self.name)} ({said})"
+        kind = ContextFull if is_long else ModelError
+        return kind(f"{words}; {self._advice}", usage=usage, cost_usd=cost_usd)
 
     def _booked(self) -> tuple[Usage, float | None]:
         """Tokens of all attempts so far, and USD, each attempt by its own length."""

@@ -9,6 +9,7 @@ from random import Random
 from typing import TypeAlias
 
 from evalkit.jsonable import Json
+from evalkit.suite.answer_reading import leaves
 from evalkit.suite.model import Row
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -23,16 +24,6 @@ _ABOUT = re.compile(
 
 _ANSWER = re.compile(r"answer|response|reply|content|message|body|output|text", re.IGNORECASE)
 _DEEP = 3
-
-
-def leaves(value: Json, path: Path = ()) -> Iterator[tuple[Path, Json]]:
-    """Every single value with its path, without what is about the answer."""
-    if isinstance(value, dict | list):
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            if not _ABOUT.search(str(key)):
-                yield from leaves(item, (*path, key))
-    else:
-        yield path, value
 
 
 def fields(value: Json, path: Path = ()) -> Iterator[tuple[Path, Json]]:
@@ -68,7 +59,12 @@ def with_value(value: Json, path: Path, *new: Json) -> Json:
 def texts(row: Row) -> list[tuple[Path, str]]:
     """The answer's texts: the last message first, else the longest under a name that says so."""
     given = {item for _, item in leaves(row.inputs) if isinstance(item, str)}
-    found = [(p, s) for p, s in leaves(row.outputs) if isinstance(s, str) and s not in given]
+    found = [
+        (path, text)
+        for path, text in leaves(row.outputs)
+        if isinstance(text, str) and text not in given
+        if not any(_ABOUT.search(str(step)) for step in path)
+    ]
     if any("messages" in path for path, _ in found):
         return found[::-1]
     named = {path: bool(path and _ANSWER.search(str(path[-1]))) for path, _ in found}
@@ -78,12 +74,6 @@ def texts(row: Row) -> list[tuple[Path, str]]:
 def main_text(row: Row) -> str:
     """What people read first; empty where the answer holds no text."""
     return next((text for _, text in texts(row)), "")
-
-
-def sentences(text: str) -> list[str]:
-    """Its sentences and lines, at least one."""
-    ends = r"(?<=[.!?])(?<!\b[A-Z][a-z]\.)(?<!\b\d\.)(?<!\b\d\d\.)\s+(?=\S)|\n+"
-    return [s for s in re.split(ends, text) if s.strip()] or [text]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from typing import Any
 
-from evalkit.suite.word_lists import MONTHS, NUMBERS, STOPWORDS, UNITS
+from evalkit.suite.word_lists import LINK, MONTHS, NUMBERS, STOPWORDS, UNITS
 
 WORD = re.compile(r"[^\W\d_][\w'\u2019]*")
 
-LINK = re.compile(r"https?://[^\s<>()\[\]{}\"'`|]+|\bwww\.[^\s<>()\[\]{}\"'`|]+")
-
-SENTENCE = re.compile(r"(?<=[.!?\u3002\uff01\uff1f])[\"')\]]*\s+|\n+")
+SENTENCE = re.compile(
+    r"(?<=[.!?\u3002\uff01\uff1f])(?<!\b[A-Z][a-z]\.)(?<!\b\d\.)(?<!\b\d\d\.)[\"')\]]*\s+(?=\S)|\n+"
+)
 
 NUMERIC_DATE = re.compile(
     r"(?<![\w.-])(?:\d{4}-(\d\d)-(\d\d)|(\d\d?)\.(\d\d?)\.(?:\d{4}|\d\d\b)?"
@@ -41,19 +41,26 @@ CODE = re.compile(
     r"|class |import |from \w+ import|function |const |let |var |public |#include|<\?|[$>] )"
 )
 
+SYSTEM = {"system", "instructions", "system_prompt", "system_instruction"}
+
 
 class Exchange:
     """A request with its answer; sources are what tools were asked and what was found."""
 
-    def __init__(self, inputs: Any, outputs: Any, sources: Any = (), prompts: Any = ()) -> None:
+    def __init__(self, inputs: Any, outputs: Any, trace: Any = None) -> None:
+        spans = trace.data.spans if trace else []
+        used = [s for s in spans if s.span_type in {"TOOL", "RETRIEVER"}]
+        sources = [(s.inputs if s.span_type == "TOOL" else None, s.outputs) for s in used]
+        called = [s.inputs for s in spans if s.span_type in {"LLM", "CHAT_MODEL"}]
         self.inputs = inputs
         self.value = final(outputs)
-        self.prompts = "\n".join(strings_in(prompts))
+        self.prompts = "\n".join(dict.fromkeys(instructions(called)))
         self.sources = "\n".join(strings_in(sources, named=True))
         self.request = "\n".join(strings_in(inputs))
-        self.leaves = list(placed_values(self.value))
-        said = [each for _, each in self.leaves if isinstance(each, str)]
-        self.whole = "\n".join(each for each in said if not CODE.match(each))
+        self.said = "\n".join(strings_in(self.value))
+        self.leaves = [(place_of(path), value) for path, value in leaves(self.value)]
+        texts = [each for _, each in self.leaves if isinstance(each, str)]
+        self.whole = "\n".join(each for each in texts if not CODE.match(each))
         self.prose = [(at, each) for at, each in self.leaves if is_prose(each)]
         if isinstance(self.value, str) and not self.prose:
             self.prose = [("", self.value)]
@@ -69,20 +76,11 @@ class Exchange:
     def given_figures(self) -> dict[str, set[int]]:
         """The numbers that the answer may draw from, with the units that stand beside them."""
         found: dict[str, set[int]] = {}
-        spelt = re.sub(r"[^\W\d_]+", lambda word: NUMBERS.get(word[0], word[0]), self.given)
+        spelt = re.sub(r"[^\W\d_]+", lambda word: str(NUMBERS.get(word[0], word[0])), self.given)
         for what, unit, _ in figures_of(spelt):
             for part in {what, *(plain_number(p) for p in re.split(r"[-/:. t]", what) if p)}:
                 found.setdefault(part, set()).update([] if unit is None else [unit])
         return found
-
-
-def exchange_of(inputs: Any, outputs: Any, trace: Any) -> Exchange:
-    """The exchange that a trace shows."""
-    spans = trace.data.spans if trace else []
-    used = [s for s in spans if s.span_type in {"TOOL", "RETRIEVER"}]
-    sources = [(s.inputs if s.span_type == "TOOL" else None, s.outputs) for s in used]
-    called = [s.inputs for s in spans if s.span_type in {"LLM", "CHAT_MODEL"}]
-    return Exchange(inputs, outputs, sources, list(dict.fromkeys(instructions(called))))
 
 
 def instructions(value: Any) -> Iterator[str]:
@@ -91,10 +89,7 @@ def instructions(value: Any) -> Iterator[str]:
         if value.get("role", value.get("type")) in {"system", "developer"}:
             yield "\n".join(strings_in(value.get("content")))
         for key, each in value.items():
-            if key in {"system", "instructions", "system_prompt", "system_instruction"}:
-                yield "\n".join(strings_in(each))
-            else:
-                yield from instructions(each)
+            yield from ["\n".join(strings_in(each))] if key in SYSTEM else instructions(each)
     elif isinstance(value, list | tuple):
         for each in value:
             yield from instructions(each)
@@ -138,16 +133,18 @@ def final(outputs: Any) -> Any:
     return outputs
 
 
-def placed_values(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
-    """What lies in a value, by its place; items of a list share a place."""
-    if isinstance(value, dict) and value:
-        for key, each in value.items():
-            yield from placed_values(each, f"{at}.{key}" if at else str(key))
-    elif isinstance(value, list | tuple) and value:
-        for each in value:
-            yield from placed_values(each, f"{at}[]")
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """What lies in a value, each with the names and numbers that lead to it."""
+    if isinstance(value, dict | list | tuple) and value:
+        for key, each in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(each, (*path, key))
     else:
-        yield at, value
+        yield path, value
+
+
+def place_of(path: tuple[Any, ...]) -> str:
+    """A path as a place, which the items of a list share."""
+    return ".".join("[]" if isinstance(step, int) else str(step) for step in path)
 
 
 def is_prose(value: Any) -> bool:
@@ -173,8 +170,8 @@ def words_of(text: str) -> list[str]:
 
 
 def statements(text: str) -> list[str]:
-    """The sentences and lines of a text."""
-    return [each.strip() for each in SENTENCE.split(text) if each.strip()]
+    """The sentences and lines of a text, at least one."""
+    return [each for each in SENTENCE.split(text) if each.strip()] or [text]
 
 
 def plain_number(number: str) -> str:

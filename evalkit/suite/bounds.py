@@ -6,18 +6,16 @@ things that recur in good answers, by more room, last by switching off the part 
 
 from __future__ import annotations
 
-import json
 import math
-import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from evalkit.jsonable import Json
 from evalkit.masking import mask_json
-from evalkit.suite import answer_edits, answer_reading, checks, word_lists
-from evalkit.suite.answer_reading import Exchange, strings_in
+from evalkit.suite import answer_reading, checks, word_lists
+from evalkit.suite.answer_reading import Exchange
 from evalkit.suite.checks import Check, problems
 from evalkit.suite.model import Row
 
@@ -25,9 +23,8 @@ Bound: TypeAlias = dict[str, Json]
 Learn: TypeAlias = Callable[[Sequence[Exchange], int], Bound]
 
 ROOM = (0, 1, 2)
-FOLDS, TRIALS = 6, 3
+FEW, FOLDS, ALIKE, MANY, ENOUGH, OTHERS, MIN_GAIN = 4, 10, 10, 14, 24, 30, 0.03
 MOST_REFUSED = 0.05
-FEW, MANY, ENOUGH, SWAPPED, MIN_GAIN = 4, 14, 20, 30, 0.03
 
 
 def _nothing(_exchanges: Sequence[Exchange], _room: int) -> Bound:
@@ -40,7 +37,7 @@ def _shape(exchanges: Sequence[Exchange], _room: int) -> Bound:
     for exchange in exchanges:
         for at, value in exchange.leaves:
             held[at].add(checks.value_kind(value))
-    always = set.intersection(*({at for at, _ in exchange.leaves} for exchange in exchanges))
+    always = set.intersection(*({at for at, _ in e.leaves if "[]" not in at} for e in exchanges))
     kinds = {at: sorted(held[at]) if len(held[at]) < FEW else [] for at in held}
     return {"kinds": kinds, "always": sorted(always)}
 
@@ -52,17 +49,15 @@ def _looks(exchanges: Sequence[Exchange], _room: int) -> Bound:
 
 
 def _complete(exchanges: Sequence[Exchange], room: int) -> Bound:
-    """Lengths, lines that all have, and places that end with a stop."""
+    """Lengths, and places that end with a stop."""
     lengths = sorted(len(exchange.text) for exchange in exchanges)
-    lines = [{line.strip() for line in exchange.text.splitlines()} - {""} for exchange in exchanges]
     ends: dict[str, int] = {}
     for at, each in (prose for exchange in exchanges for prose in exchange.prose):
         words = checks.open_end(each)
         ends[at] = max(ends.get(at, 0), 2 * words)
     return {
-        "shortest": int(lengths[0] * (0.5, 0.35, 0.2)[room]),
-        "longest": int(lengths[-1] * (1.25, 1.4, 1.6)[room]) + 40,
-        "lines": sorted(set.intersection(*lines)) if len(lines) > FEW else [],
+        "shortest": int(lengths[0] * (0.4, 0.3, 0.2)[room]),
+        "longest": int(lengths[-1] * (1.4, 1.5, 1.6)[room]) + 40,
         "ends": ends,
     }
 
@@ -90,10 +85,11 @@ def _languages(exchanges: Sequence[Exchange], _room: int) -> Bound:
     return {"languages": sorted({*usual, answer_reading.main_language("\n".join(texts))} - {""})}
 
 
-def _own(exchanges: Sequence[Exchange], _room: int) -> Bound:
+def _own(exchanges: Sequence[Exchange], room: int) -> Bound:
     """Words that are nobody's own, and the kinds of things that nearly all good answers take up."""
     rows = len(exchanges)
-    some = range(0, rows, rows // SWAPPED + 1)
+    cut = rows // 20 if rows >= ENOUGH else 0
+    some = range(0, rows, rows // OTHERS + 1)
     texts = [f"{exchange.request}\n{exchange.sources}" for exchange in exchanges]
     held = Counter(each for text in texts for each in answer_reading.stems(text))
     common = {
@@ -101,12 +97,12 @@ def _own(exchanges: Sequence[Exchange], _room: int) -> Bound:
         for kind, share in {"words": 0.35, "rare words": 0.2, "own words": 0.1}.items()
     }
     own = [checks.own_things(exchange, common) for exchange in exchanges]
-    said = [answer_reading.content_of("\n".join(strings_in(e.value))) for e in exchanges]
+    said = [answer_reading.content_of(e.said) for e in exchanges]
     least: dict[str, int] = {}
     swapped: dict[str, set[tuple[int, int]]] = {}
     for kind in {kind for of in own for kind in of}:
         there = [(at, of[kind]) for at, of in enumerate(own) if kind in of]
-        taken = sorted(len(things & said[at]) for at, things in there)[rows // 20 :]
+        taken = sorted(len(things & said[at]) for at, things in there)[cut:]
         if len(there) > max(FEW, rows / 5) and taken[0] > (rows < MANY):
             least[kind] = math.ceil(taken[0] * rows / (rows + 20))
             swapped[kind] = {
@@ -124,47 +120,22 @@ def _own(exchanges: Sequence[Exchange], _room: int) -> Bound:
             break
         kinds[best] = least[best]
         swapped = {kind: swapped[kind] - swapped[best] for kind in swapped if kind != best}
-    return {"demanded": kinds, "common": common}
-
-
-def _subject(exchanges: Sequence[Exchange], room: int) -> Bound:
-    """Words of good answers, and how much of a sentence these and what was given hold at least."""
-    said = [answer_reading.content_of(exchange.text) for exchange in exchanges]
-    counts = Counter(word for words in said for word in words)
-    lowest = []
-    for exchange, own in zip(exchanges, said, strict=True):
-        known = {word for word, count in counts.items() if count > (word in own)}
-        shares = checks.known_shares(exchange, known | answer_reading.content_of(exchange.given))
-        lowest.append(min((share for share, _ in shares), default=1.0))
-    least = sorted(lowest)[len(lowest) // 20] * (0.4, 0.3, 0.2)[room]
-    words = " ".join(sorted(counts))
-    return {"least": round(least, 3), "words": words, **_languages(exchanges, room)}
+    taken_up = [of.get("all", set()) & words for of, words in zip(own, said, strict=True)]
+    gaps = [
+        max((len(words & taken_up[by]) for by in some if by != at), default=0) - len(taken_up[at])
+        for at, words in enumerate(said)
+    ]
+    return {
+        "demanded": kinds,
+        "common": common,
+        "others": sorted({" ".join(sorted(taken_up[at])) for at in some} - {""}),
+        "margin": max(0, *sorted(gaps)[: rows - cut]) + room,
+    }
 
 
 def read(row: Row, outputs: Json) -> Exchange:
     """An answer in a row's place, as a suite's scorers see it."""
-    return answer_reading.exchange_of(row.inputs, outputs, row.trace)
-
-
-def spoiled(check: RuleCheck, row: Row, others: Sequence[Row]) -> Iterator[Json]:
-    """Bad answers in a row's place: edited, else with a wrong field, else that of another row."""
-    for path, text in answer_edits.texts(row)[:1]:
-        edited = [f"{text.rsplit('. ', 1)[0].rstrip('. ')}. {check.wrong}"]
-        if not check.wrong:
-            foreign = " ".join(["Het is niet zo als u het zegt."] * (1 + len(text) // 31))
-            said = [each for each in answer_reading.statements(text) if len(each.split()) > FEW]
-            twice = text.replace(said[-1], said[0]) if len(said) > 1 else f"{text} {text}"
-            wrapped = json.dumps({"answer": text}, ensure_ascii=False)
-            edited = [f"{text[: len(text) * 2 // 3]} and the", foreign, twice, wrapped]
-        yield from (answer_edits.with_value(row.outputs, path, each) for each in edited)
-    fields = list(answer_edits.fields(row.outputs))
-    yield from (answer_edits.with_value(row.outputs, path, [value]) for path, value in fields)
-    for other in others:
-        yield other.outputs
-        for path, value in fields:
-            new = answer_edits.value_at(other.outputs, path)
-            if new not in (None, value):
-                yield answer_edits.with_value(row.outputs, path, new)
+    return Exchange(row.inputs, outputs, row.trace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +145,11 @@ class RuleCheck:
     Attributes:
         judge: One of :mod:`evalkit.suite.checks`; its name and its docstring are the scorer's.
         learn: Its bound from good answers, with more or less room.
-        wrong: A sentence that spoils the text that people read, if one does.
         recurring: In how many good answers a thing stands that is none of its business, if not 0.
         is_grounded: Whether what tools gave decides; without it there is nothing to say.
     """
 
     judge: Check
-    wrong: str = ""
     learn: Learn = _nothing
     recurring: int = 0
     is_grounded: bool = False
@@ -196,32 +165,29 @@ class RuleCheck:
         return self.judge.__name__
 
 
-def learned(check: RuleCheck, route: str, exchanges: Sequence[Exchange]) -> Bound:
-    """A check's bound on a route, loosened until good answers that it has not seen hold to it."""
-
-    def is_loose(off: set[str]) -> bool:
-        """Whether nearly all good answers that it was not learned from hold to it."""
-        return sum(bool(parts - off) for parts in broken) <= TRIALS * MOST_REFUSED * len(exchanges)
-
-    bound: Bound = {}
-    broken: list[set[str]] = []
-    off: set[str] = set()
+def learned(check: RuleCheck, answers: Mapping[str, Sequence[Exchange]]) -> dict[str, Bound]:
+    """A check's bounds by route, loosened until good answers that it has not seen hold to them."""
+    taken = {r: each for r, each in answers.items() if check.is_general or len(each) >= FEW}
+    bounds: dict[str, Bound] = {}
+    off: dict[str, set[str]] = {}
     for room in ROOM:
-        bound = _fitted(check, exchanges, room)
-        broken = [
-            {p for p, _ in problems(check.judge, each, other) if p in bound.get("demanded", [p])}
-            for other, judged in _trials(check, route, exchanges, room)
-            for each in judged
-        ]
-        if is_loose(off):
+        found = {route: _fitted(check, each, room) for route, each in taken.items()}
+        if found == bounds:
             break
-    while not is_loose(off):
-        counts = Counter(part for parts in broken for part in parts - off)
-        off.add(max(counts, key=lambda part: counts[part]))
-    bound |= {"off": sorted(off)} if off else {}
-    if check.is_grounded and any(exchange.sources for exchange in exchanges):
-        bound["sources"] = "all" if all(exchange.sources for exchange in exchanges) else "some"
-    return bound
+        bounds = found
+        broken = {r: _broken(check, each, room) for r, each in taken.items()}
+        for route, sets in broken.items() if check.learn is _own else ():
+            parts = {*found[route]["demanded"], checks.ANOTHER}  # others only fewer answers demand
+            broken[route] = [each & parts for each in sets]
+        off = _refusing(broken)
+        if not any(off.values()):
+            break
+    for route, bound in bounds.items():
+        bound.update({"off": sorted(off[route])} if off[route] else {})
+        if check.is_grounded and any(exchange.sources for exchange in taken[route]):
+            is_always = all(exchange.sources for exchange in taken[route])
+            bound["sources"] = "all" if is_always else "some"
+    return bounds
 
 
 def _fitted(check: RuleCheck, exchanges: Sequence[Exchange], room: int) -> Bound:
@@ -234,38 +200,51 @@ def _fitted(check: RuleCheck, exchanges: Sequence[Exchange], room: int) -> Bound
     return {**bound, "known": known} if known else bound
 
 
-def _trials(
-    check: RuleCheck, route: str, exchanges: Sequence[Exchange], room: int
-) -> Iterator[tuple[Bound, Sequence[Exchange]]]:
-    """Bounds of a part of the answers, with the others to be judged by them."""
-    numbers = random.Random(route)  # noqa: S311
-    count = min(FOLDS, len(exchanges))
-    for _ in range(TRIALS if count > 1 else 0):
-        order = numbers.sample(exchanges, len(exchanges))
-        for at in range(count):
-            rest = [each for place, each in enumerate(order) if place % count != at]
-            yield _fitted(check, rest, room), order[at::count]
+def _broken(check: RuleCheck, exchanges: Sequence[Exchange], room: int) -> list[set[str]]:
+    """What each answer breaks of a bound that is learned from others."""
+    found: list[set[str]] = []
+    for at in range(folds := min(FOLDS, len(exchanges)) if len(exchanges) > 1 else 0):
+        rest = [each for place, each in enumerate(exchanges) if place % folds != at]
+        bound = _fitted(check, rest, room)
+        judged = exchanges[at::folds]
+        found += [{part for part, _ in problems(check.judge, each, bound)} for each in judged]
+    return found
 
 
-GROUNDED = True
+def _refusing(broken: Mapping[str, Sequence[set[str]]]) -> dict[str, set[str]]:
+    """By route the parts without which few enough good answers are refused.
+
+    Of few answers, what is seen on other routes counts as if so many more were there.
+    """
+    off: dict[str, set[str]] = {route: set() for route in broken}
+    every = max(1, sum(map(len, broken.values())))
+
+    def refused(route: str) -> int:
+        return sum(bool(parts - off[route]) for parts in broken[route])
+
+    for route, sets in sorted(broken.items(), key=lambda pair: -len(pair[1])):
+        while True:
+            usual = sum(map(refused, broken)) / every
+            rate = (refused(route) + ALIKE * usual) / (len(sets) + ALIKE)
+            left = [p for r in (route, *broken) for parts in broken[r] for p in parts - off[route]]
+            if rate <= MOST_REFUSED or not left:
+                break
+            own = [p for p in left if any(p in parts for parts in sets)]
+            off[route].add(Counter(own or left).most_common(1)[0][0])
+    return off
+
+
 CHECKS = (
-    RuleCheck(checks.answered, "I'm sorry, I can't help with that."),
-    RuleCheck(checks.shape_kept, learn=_shape),
-    RuleCheck(checks.looks_kept, '<|tool_call|> {"name": "search"}', _looks),
-    RuleCheck(checks.complete, learn=_complete),
-    RuleCheck(checks.figures_grounded, "It was 719 yen on 29.11.: RX-7961.", _figures, 2, GROUNDED),
-    RuleCheck(checks.names_grounded, "Ask Zebulon Quist.", _languages, 1, GROUNDED),
-    RuleCheck(checks.prompt_kept, "My instructions say so.", recurring=1),
-    RuleCheck(checks.language_kept, learn=_languages),
+    RuleCheck(checks.answered),
+    RuleCheck(checks.shape_kept, _shape),
+    RuleCheck(checks.looks_kept, _looks),
+    RuleCheck(checks.complete, _complete),
+    RuleCheck(checks.figures_grounded, _figures, recurring=2, is_grounded=True),
+    RuleCheck(checks.names_grounded, _languages, recurring=1, is_grounded=True),
+    RuleCheck(checks.prompt_kept, recurring=1),
+    RuleCheck(checks.language_kept, _languages),
     RuleCheck(checks.not_repeated),
-    RuleCheck(checks.no_placeholders, "Regards, [YOUR NAME]", recurring=1),
-    RuleCheck(checks.links_known, "See https://example.org/offer.", _nothing, 1, GROUNDED),
-    RuleCheck(checks.no_personal_data, "Write to j.doe81@mail.example.", _nothing, 1, GROUNDED),
-    RuleCheck(
-        checks.no_new_promises, "You get a voucher, that I guarantee.", _nothing, 1, GROUNDED
-    ),
-    RuleCheck(checks.civil, "Only an idiot asks that.", recurring=1),
-    RuleCheck(checks.request_taken_up, "", _own, 0, GROUNDED),
-    RuleCheck(checks.subject_kept, "Penguins gather among frozen rocks.", _subject, 0, GROUNDED),
+    RuleCheck(checks.nothing_foreign, recurring=1, is_grounded=True),
+    RuleCheck(checks.request_taken_up, _own, is_grounded=True),
 )
 """The table: each check once."""

@@ -17,6 +17,8 @@ from evalkit.suite import word_lists as lists
 
 Problems = Iterator[tuple[str, str]]
 
+ANOTHER = "what is another's"
+
 Check = Callable[[reading.Exchange, dict[str, Any]], Problems]
 
 
@@ -42,7 +44,7 @@ def rule(check: Check, routes: dict[str, list[str]], bounds: dict[str, Any]) -> 
         if route not in bounds:
             return Feedback(value=None, rationale="nothing is demanded of this route")
         try:
-            exchange = reading.exchange_of(inputs, outputs, trace)
+            exchange = reading.Exchange(inputs, outputs, trace)
             needing = {"all", "some"} if not trace or len(trace.data.spans) < 2 else {"all"}  # noqa: PLR2004
             if not exchange.sources and bounds[route].get("sources") in needing:
                 return Feedback(value=None, rationale="the trace shows nothing to hold it against")
@@ -79,13 +81,11 @@ def shape_kept(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
 
 
 def value_kind(value: Any) -> str:
-    """The kind of a value; of a text whether it is code, prose, a number or an id, or short."""
+    """The kind of a value; of a text whether it is empty, a number or an id of some form."""
     if not isinstance(value, str):
         return "number" if type(value) in {int, float} else type(value).__name__
-    if reading.CODE.match(value) or reading.is_prose(value):
-        return "prose" if reading.is_prose(value) else "code"
     number_or_id = re.fullmatch(r"([^\W\d_]{0,4})[-_#]?\d(?:[.,:/-]?\d)*", value)
-    return f"{number_or_id[1]}9" if number_or_id else "short"
+    return f"{number_or_id[1]}9" if number_or_id else "text" if value else "nothing"
 
 
 def looks_kept(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
@@ -96,13 +96,9 @@ def looks_kept(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
 
 
 def complete(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
-    """The answer is about as long as good ones, has the lines of all, and ends as they do."""
+    """The answer is about as long as good ones, and ends as they do."""
     if exchange.text and not bound["shortest"] <= len(exchange.text) <= bound["longest"]:
         yield "length", f"{len(exchange.text)} characters"
-    lines = {line.strip() for line in exchange.text.splitlines()}
-    for line in bound["lines"]:
-        if line not in lines:
-            yield "a line is missing", line
     for at, each in exchange.prose:
         if open_end(each) > bound["ends"].get(at, math.inf):
             yield "the end", each.rstrip()[-30:]
@@ -181,8 +177,6 @@ def names_grounded(exchange: reading.Exchange, bound: dict[str, Any]) -> Problem
 
 def prompt_kept(exchange: reading.Exchange, _bound: dict[str, Any]) -> Problems:
     """The answer does not quote its instructions."""
-    if found := lists.INSTRUCTIONS.search(exchange.whole):
-        yield "speaks of it", found[0]
     told, said = (reading.words_of(each) for each in (exchange.prompts, exchange.whole))
     runs = {" ".join(told[at : at + 6]) for at in range(len(told) - 5)}
     other = " ".join(reading.words_of(f"{exchange.request} {exchange.sources}"))
@@ -215,49 +209,28 @@ def not_repeated(exchange: reading.Exchange, _bound: dict[str, Any]) -> Problems
             yield "the request", part[:80]
 
 
-def from_nowhere(exchange: reading.Exchange, patterns: dict[str, re.Pattern[str]]) -> Problems:
-    """What the answer holds of some kinds of things, and what was given does not."""
-    text = reading.NUMERIC_DATE.sub(" ", "\n".join(reading.strings_in(exchange.value)))
-    for part, pattern in patterns.items():
+def nothing_foreign(exchange: reading.Exchange, _bound: dict[str, Any]) -> Problems:
+    """Addresses, secrets, links, placeholders and promises are only those that were given."""
+    text = reading.NUMERIC_DATE.sub(" ", exchange.said)
+    new = {kind: each for kind, each in lists.PROMISES.items() if not each.search(exchange.given)}
+    for part, pattern in {**lists.FOREIGN, **new}.items():
         for found in pattern.finditer(text):
             if found[0].rstrip(".,;:!?").casefold() not in exchange.given:
                 yield part, found[0]
 
 
-def no_placeholders(exchange: reading.Exchange, _bound: dict[str, Any]) -> Problems:
-    """No placeholder of a template is left in the answer."""
-    yield from from_nowhere(exchange, {"placeholder": lists.PLACEHOLDERS})
-
-
-def links_known(exchange: reading.Exchange, _bound: dict[str, Any]) -> Problems:
-    """Links are those that were given."""
-    yield from from_nowhere(exchange, {"link": reading.LINK})
-
-
-def no_personal_data(exchange: reading.Exchange, _bound: dict[str, Any]) -> Problems:
-    """Addresses, numbers and secrets of people are only those that were given."""
-    yield from from_nowhere(exchange, lists.PERSONAL)
-
-
-def civil(exchange: reading.Exchange, _bound: dict[str, Any]) -> Problems:
-    """Nobody is insulted or blamed."""
-    yield from from_nowhere(exchange, {"rude": lists.RUDE})
-
-
-def no_new_promises(exchange: reading.Exchange, _bound: dict[str, Any]) -> Problems:
-    """Money, gifts and times are only promised where the request or the sources speak of them."""
-    spoken = (
-        kind for kind, pattern in lists.PROMISES.items() if not pattern.search(exchange.given)
-    )
-    yield from from_nowhere(exchange, {kind: lists.PROMISES[kind] for kind in spoken})
-
-
 def request_taken_up(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
     """The answer takes up what only its own request or sources speak of, as good answers do."""
-    said = reading.content_of("\n".join(reading.strings_in(exchange.value)))
+    said = reading.content_of(exchange.said)
     for kind, things in own_things(exchange, bound["common"]).items():
         if len(things & said) < min(bound["demanded"].get(kind, 0), len(things)):
             yield kind, f"only {len(things & said)} of {len(things)} are taken up"
+    taken = len(said & own_things(exchange, bound["common"]).get("all", set()))
+    for other in bound["others"]:
+        theirs = said.intersection(other.split())
+        if len(theirs) > taken + bound["margin"]:
+            yield ANOTHER, " ".join(sorted(theirs)[:6])
+            break
 
 
 def own_things(exchange: reading.Exchange, common: dict[str, str]) -> dict[str, set[str]]:
@@ -280,20 +253,3 @@ def own_things(exchange: reading.Exchange, common: dict[str, str]) -> dict[str, 
     if reading.stems(exchange.request) & found.get("words of the sources", set()):
         found["all, where sources fit"] = found.get("all", set())
     return found
-
-
-def subject_kept(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
-    """No sentence speaks only of what neither was given nor good answers speak of."""
-    if reading.main_language(exchange.text) not in {"", *bound["languages"]}:
-        return
-    known = reading.content_of(exchange.given) | {*bound["words"].split()}
-    for share, sentence in known_shares(exchange, known):
-        if share < bound["least"]:
-            yield "a sentence", sentence[:80]
-
-
-def known_shares(exchange: reading.Exchange, known: Iterable[str]) -> list[tuple[float, str]]:
-    """The shares of the longer sentences of an answer that are known."""
-    texts = [each for _, text in exchange.prose for each in reading.statements(text)]
-    said = [({w[:5].casefold() for w in re.findall(r"[^\W\d_]{5,}", t)}, t) for t in texts]
-    return [(len(of.intersection(known)) / len(of), text) for of, text in said if len(of) > 3]  # noqa: PLR2004

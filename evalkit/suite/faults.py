@@ -17,7 +17,6 @@ from random import Random
 from typing import Literal
 
 from evalkit.jsonable import Json
-from evalkit.suite import fault_phrases as phrases
 from evalkit.suite.answer_edits import (
     Apply,
     Place,
@@ -26,10 +25,10 @@ from evalkit.suite.answer_edits import (
     in_place,
     in_text,
     main_text,
-    sentences,
     texts,
     with_value,
 )
+from evalkit.suite.answer_reading import main_language, statements
 from evalkit.suite.model import Probe, Row
 from evalkit.traces.transcript import question
 
@@ -49,6 +48,56 @@ VERB = (
     r"( not| nicht)?(?=\s\w)(?![^.!?]*\?)"
 )
 REFUSING = r"(?i)\bsorry|afraid|unable|can(?:no|')t|can only|not able|leider|nicht helfen|\?"
+
+# What faulty answers say, to who speaks English and German; key and person are made up.
+PHRASES = {
+    "refused": (
+        "I'm sorry, but I can't help with that request. Please ask somebody else.",
+        "Es tut mir leid, aber dabei kann ich nicht helfen. Bitte fragen Sie jemand anderen.",
+    ),
+    "other_language": (
+        "Wir haben die Sache für Sie geprüft, Näheres steht unten. Alles andere bleibt wie bisher.",
+        "We have looked into this for you, details are given below. All the rest stays as it was.",
+    ),
+    "asks_back": (
+        "Could you tell me a bit more about what you would like to know?",
+        "Können Sie mir etwas genauer sagen, was Sie wissen möchten?",
+    ),
+    "money_promised": (
+        "As a courtesy you will get the full amount back within 24 hours, guaranteed.",
+        "Aus Kulanz erhalten Sie garantiert binnen 24 Stunden den vollen Betrag zurück.",
+    ),
+    "fact_invented": (
+        "The bracket was redesigned last autumn after complaints about corrosion.",
+        "Die Halterung wurde im Herbst nach Beschwerden über Rost neu entworfen.",
+    ),
+    "secret_shown": (
+        "The key is sk-live-9f2b7c41d8e35a60.",
+        "Schlüssel: sk-live-9f2b7c41d8e35a60.",
+    ),
+    "personal_data": (
+        "On file: Jonas Albrecht, +44 7700 900461, IBAN DE02 1203 0000 0000 2020 51.",
+    ),
+    "error_shown": ("Traceback (most recent call last): tools.py, line 88: KeyError: 'items'",),
+    "thinking_shown": ("<thinking>They sound upset, I will guess the value.</thinking>",),
+}
+# Groups of words of which one is wrong in another's place.
+UNITS = (
+    "second/minute/hour/day/week/month/year,seconds/minutes/hours/days/weeks/months/years,"
+    "Sekunden/Minuten/Stunden,Tage/Wochen/Monate/Jahre,Tagen/Wochen/Monaten/Jahren,km/miles,kg/g/mg,"
+    "ml/l,cm/mm,kWh/kW,GB/MB,ms/s,min/h,°C/°F,%/‰,€/$/£,EUR/USD/CHF,Euro/Dollar,euros/dollars"
+)
+OPPOSITES = (
+    "at most/at least,above/below,before/after,more than/less than,earliest/latest,always/never,"
+    "accepted/rejected,approved/denied,with/without,covered/excluded,allowed/forbidden,immer/nie,"
+    "mindestens/höchstens,vor der/nach der,mehr als/weniger als,genehmigt/abgelehnt,mit/ohne"
+)
+CALENDAR = (
+    "Monday/Tuesday/Wednesday/Thursday/Friday/Saturday/Sunday,"
+    "Montag/Dienstag/Mittwoch/Donnerstag/Freitag/Samstag/Sonntag,"
+    "January/February/March/April/June/July/August/September/October/November/December,"
+    "Januar/Februar/März/Juni/Juli/Oktober/Dezember"
+)
 
 
 def copies(rows: Sequence[Row], per_fault: int = 24) -> Iterator[tuple[str, Probe]]:
@@ -121,7 +170,7 @@ def _negated(place: Place, _: Setting) -> str:
 
 def _contradicted(text: str, at: Setting) -> str | None:
     """A sentence with a figure comes twice, the second time with another figure."""
-    for sentence in sentences(text):
+    for sentence in statements(text):
         if place := re.search(NUMBER, sentence):
             again = sentence[: place.start()] + _other_digit(place, at) + sentence[place.end() :]
             return text.replace(sentence, f"{sentence} {again}", 1)
@@ -142,11 +191,9 @@ def _swapped(at: Setting) -> Json | None:
 
 def _said(kind: str, at: Setting) -> str:
     """The phrase, to who speaks the answer's language, or the question's or the route's."""
-    for text in (main_text(at.row), question(at.row.inputs), *map(main_text, at.others)):
-        words = re.findall(rf"\b(?:({phrases.GERMAN})|{phrases.ENGLISH})\b", text.casefold())
-        if words:
-            return phrases.SAID[kind][2 * sum(map(bool, words)) > len(words)]
-    return phrases.SAID[kind][0]
+    texts = (main_text(at.row), question(at.row.inputs), *map(main_text, at.others))
+    tongue = next((t for t in map(main_language, texts) if t in {"de", "en"}), "en")
+    return PHRASES[kind][-1 if tongue == "de" else 0]
 
 
 def _instead(kind: str) -> Apply:
@@ -155,7 +202,7 @@ def _instead(kind: str) -> Apply:
     def edit(text: str, at: Setting) -> str | None:
         if kind in ("refused", "asks_back") and re.search(REFUSING, text):
             return None  # that may be right there
-        parts = sentences(said := _said(kind, at))
+        parts = statements(said := _said(kind, at))
         return " ".join(parts[: max(1, round(len(parts) * len(text) / len(said)))])
 
     return in_text(edit)
@@ -165,7 +212,7 @@ def _with(kind: str) -> Apply:
     """A phrase before the last sentence, or behind all where there is one."""
 
     def edit(text: str, at: Setting) -> str:
-        last, said = sentences(text)[-1], _said(kind, at)
+        last, said = statements(text)[-1], _said(kind, at)
         start = text.rindex(last)
         return f"{text[:start]}{said} {last}" if start else f"{text} {said}"
 
@@ -198,19 +245,10 @@ def _other_label(value: Json, others: list[Json], at: Setting) -> list[Json] | N
     return [at.rng.choice(labels)] if is_label and labels else None
 
 
-def _exchanged(at: Setting) -> Json | None:
-    """Two fields of text change places."""
-    own = at.row.outputs
-    names = sorted(k for k, v in own.items() if isinstance(v, str)) if isinstance(own, dict) else []
-    pairs = [(a, b) for a, b in itertools.combinations(names, 2) if own[a] != own[b]]
-    one, other = at.rng.choice(pairs) if pairs else ("", "")
-    return {**own, one: own[other], other: own[one]} if pairs else None
-
-
 FAULTS: Mapping[Literal["blind", "known"], Mapping[str, Apply]] = {
     "blind": {
         "number_changed": in_place(NUMBER, _other_digit),
-        "unit_swapped": _another(phrases.UNITS, r"(?:(?<=\d)|(?<=\d )|(?=[€$£]\d))"),
+        "unit_swapped": _another(UNITS, r"(?:(?<=\d)|(?<=\d )|(?=[€$£]\d))"),
         "date_shifted": in_place(DAY_OR_HOUR, _other_day),
         "identifier_off": in_place(IDENTIFIER, _other_digit),
         "thing_replaced": in_place(ENTITY, _other_entity),
@@ -222,21 +260,21 @@ FAULTS: Mapping[Literal["blind", "known"], Mapping[str, Apply]] = {
         "error_shown": _with("error_shown"),
         "prompt_leaked": in_text(_prompt),
         "truncated": in_text(_truncated, 6),
-        "repeated": in_text(lambda text, _: " ".join((text, *[max(sentences(text), key=len)] * 3))),
+        "repeated": in_text(
+            lambda text, _: " ".join((text, *[max(statements(text), key=len)] * 3))
+        ),
         "field_figure": in_field(_other_figure),
         "field_missing": in_field(lambda *_: []),
     },
     "known": {
-        "day_named": _another(phrases.CALENDAR),
-        "opposite_said": _another(phrases.OPPOSITES),
+        "day_named": _another(CALENDAR),
+        "opposite_said": _another(OPPOSITES),
         "asks_back": _instead("asks_back"),
-        **{kind: _with(kind) for kind in ("fact_invented", "deadline_promised", "secret_shown")},
-        "about_itself": _with("about_itself"),
+        **{kind: _with(kind) for kind in ("fact_invented", "secret_shown")},
         "wrapped": in_text(lambda text, _: json.dumps({"response": text}, ensure_ascii=False)),
         "marked_up": in_text(lambda text, _: f"<p><b>{text}</b></p>"),
         "label_of_another": in_field(_other_label),
-        "fields_exchanged": _exchanged,
-        "half_left": in_text(lambda text, _: " ".join(sentences(text)[1::2] or [text])),
+        "half_left": in_text(lambda text, _: " ".join(statements(text)[1::2] or [text])),
     },
 }
 """All kinds of faults, by whether their author had seen no check ("blind") or had ("known")."""

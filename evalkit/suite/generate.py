@@ -11,18 +11,18 @@ import pprint
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from itertools import islice
 
 from evalkit.jsonable import Json
 from evalkit.masking import mask_json
 from evalkit.suite import answer_reading, checks, word_lists
-from evalkit.suite.bounds import CHECKS, Bound, RuleCheck, learned, read, spoiled
+from evalkit.suite.bounds import CHECKS, FEW, Bound, learned, read
 from evalkit.suite.checks import problems
+from evalkit.suite.faults import copies
 from evalkit.suite.model import CHECKS_FILE, FEW_ROWS, LIMITS_FILE, SCORERS_FILE, Row, unlike
 
-ENOUGH = 4
 ROUTES = 12
-EXAMPLES = 40
+COPIES = 6
+"""Damaged answers of a kind that a scorer's bad example is looked for among."""
 
 SCORERS_TEXT = '''\
 """What a good answer of this agent holds to, learned from {good} recorded ones by evalkit.
@@ -72,19 +72,27 @@ def rule_suite(rows: Sequence[Row], without: Mapping[str, str] | None = None) ->
     most = sorted(routes, key=lambda route: (-len(routes[route]), route))[:ROUTES]
     by_route = {route: routes[route] for route in most}
     exchanges = {r: [read(row, row.outputs) for row in n] for r, n in by_route.items()}
+    good = {row.trace_id: row for taken in by_route.values() for row in taken}
+    damaged = [
+        (row, probe.outputs, read(row, row.outputs), read(row, probe.outputs))
+        for _, probe in copies([*good.values()], COPIES)
+        for row in [good[probe.trace_id]]
+        if not unlike(probe.outputs, [each.outputs for each in by_route[row.route]])
+    ]
     bounds: dict[str, dict[str, Bound]] = {}
     examples: dict[str, tuple[str, Json]] = {}
-    few = sorted(r for r in routes if len(routes[r]) < ENOUGH or r not in by_route)
+    few = sorted(r for r in routes if len(routes[r]) < FEW or r not in by_route)
     notes = [f"Little was learned of {', '.join(few[:8])}: few good answers each."] if few else []
     for check in CHECKS:
-        found = {
-            route: bound
-            for route, taken in exchanges.items()
-            if check.is_general or len(taken) >= ENOUGH
-            if mask_json(bound := learned(check, route, taken)) == bound
-        }
-        example = _example(check, found, by_route)
-        refused = (without or {}).get(check.name)
+        found = {r: b for r, b in learned(check, exchanges).items() if mask_json(b) == b}
+        failed = (
+            (row.trace_id, outputs)
+            for row, outputs, own, bad in damaged
+            if row.route in found
+            and not problems(check.judge, own, found[row.route])
+            and problems(check.judge, bad, found[row.route])
+        )
+        refused, example = (without or {}).get(check.name), next(failed, None)
         if refused or example is None:
             notes.append(f"{check.name} is left out: {refused or 'it fails nothing'}.")
             continue
@@ -96,22 +104,6 @@ def rule_suite(rows: Sequence[Row], without: Mapping[str, str] | None = None) ->
     limits = _limits(rows, notes, missed)
     texts = {SCORERS_FILE: scorers, CHECKS_FILE: _checks(), LIMITS_FILE: limits}
     return {path: text.encode() for path, text in texts.items()}
-
-
-def _example(
-    check: RuleCheck, bounds: Mapping[str, Bound], by_route: Mapping[str, Sequence[Row]]
-) -> tuple[str, Json] | None:
-    """The first spoiled answer that the check fails, as it passes the row's own."""
-    for route, bound in bounds.items():
-        good = [row.outputs for row in by_route[route]]
-        for row in by_route[route][:EXAMPLES]:
-            if problems(check.judge, read(row, row.outputs), bound):
-                continue
-            for answer in islice(spoiled(check, row, by_route[route]), EXAMPLES):
-                is_other = answer != row.outputs and not unlike(answer, good)
-                if is_other and problems(check.judge, read(row, answer), bound):
-                    return row.trace_id, answer
-    return None
 
 
 def _is_missed(row: Row, bounds: Mapping[str, Mapping[str, Bound]]) -> bool:

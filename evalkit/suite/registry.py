@@ -33,7 +33,7 @@ from evalkit.suite.model import (
     verdict,
 )
 from evalkit.suite.word_lists import PERSONAL
-from evalkit.traces.case_selection import choose_cases
+from evalkit.traces.sample import choose_cases
 
 if TYPE_CHECKING:
     from evalkit.store import Store

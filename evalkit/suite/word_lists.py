@@ -1,4 +1,4 @@
-r"""Words and patterns that checks look for, in Europe's larger languages; no store's own words.
+r"""Words and patterns that checks look for, in a few of Europe's languages; no store's own words.
 
 In lists, blanks part the words, ``_`` is a blank, ``*`` the rest of a word, ``'`` any apostrophe.
 """
@@ -14,43 +14,34 @@ def any_of(words: str) -> re.Pattern[str]:
     return re.compile(rf"\b(?:{parts})\b".replace("'", "['\u2019]?"), re.IGNORECASE)
 
 
-UNIT_WORDS = """
-    s sec secs second seconds sekunde sekunden seconde secondes segundo segundos secondi
-    | min mins minute minutes minuten minuto minutos minuti | kwh | mwh | wh | kw | mw | mm | cm
-    | h hr hrs hour hours stunde stunden heure heures hora horas ore uur | ms | w watt watts
-    | day days tag tage tagen jour jours día días giorno giorni dag dagen dia dias
-    | week weeks woche wochen semaine semaines semana semanas settimana settimane weken
-    | month months monat monate monaten mois mes meses mese mesi maand maanden
-    | year years jahr jahre jahren an ans année années año años anno anni jaar ano anos
-    | night nights nacht nächte nuit nuits noche noches notte notti | hz | khz | mhz | ghz
-    | % percent prozent procent pourcent percento | € eur euro euros | $ usd dollar dollars
-    | £ gbp pound pounds | ¥ yen jpy | chf franken | kb | mb | gb | tb | db | v volt volts
-    | m meter meters metre metres mètre mètres metro metros | km kilometer kilometers kilometre
-    | inch inches | ft foot feet | mile miles | mg | kg kilo kilos kilogram kilograms
-    | ml | g gram grams gramm gramme grammes | ml
-    | l liter liters litre litres | °c celsius | °f fahrenheit
-    | ‰ promille permille
-    | million millions millionen | billion billions milliarden milliards
-"""
+def numbered(groups: str, start: int = 0) -> dict[str, int]:
+    """The number of each word's group."""
+    return {w: at for at, words in enumerate(groups.split("|"), start) for w in words.split()}
 
-UNITS = {
-    word: number for number, words in enumerate(UNIT_WORDS.split("|")) for word in words.split()
-}
+
+UNITS = numbered("""
+    s sec secs second seconds sekunde sekunden seconde secondes segundos secondi
+    | min mins minute minutes minuten minutos minuti | kwh | mwh | wh | kw | mw | mm | cm
+    | h hr hrs hour hours stunde stunden heure heures hora horas ore | ms | w watt watts
+    | day days tag tage tagen jour jours día días giorno giorni | night nights nacht nächte
+    | week weeks woche wochen semaine semaines semana semanas settimana settimane
+    | month months monat monate monaten mois mes meses mese mesi
+    | year years jahr jahre jahren an ans año años anno anni | hz | khz | mhz | ghz
+    | % percent prozent | € eur euro euros | $ usd dollar dollars | £ gbp pound pounds | ¥ yen jpy
+    | chf franken | kb | mb | gb | tb | db | v volt volts | m meter meters metre metres
+    | km kilometer kilometers | inch inches | ft foot feet | mile miles | mg | kg kilo kilograms
+    | g gram grams gramm | ml | l liter liters litre litres | °c celsius | °f fahrenheit
+    | ‰ promille | million millions millionen | billion billions milliarden
+""")
 
 SIGNS = {UNITS[sign] for sign in "‰€$£¥"}
 
-NUMBER_WORDS = """
-    two zwei deux dos due twee | three drei trois tres tre drie | four vier quatre cuatro quattro
-    | five fünf cinq cinco cinque vijf | six sechs seis sei zes | seven sieben sept siete sette
-    | eight acht huit ocho otto | nine neun neuf nueve nove | ten zehn dix diez dieci tien
-    | eleven elf onze once | twelve zwölf douze doce dodici twaalf
-"""
-
-NUMBERS = {
-    word: str(number)
-    for number, words in enumerate(NUMBER_WORDS.split("|"), 2)
-    for word in words.split()
-}
+NUMBERS = numbered(
+    """two zwei deux dos | three drei trois tres | four vier quatre cuatro | five fünf cinq cinco
+    | six sechs seis | seven sieben sept siete | eight acht huit ocho | nine neun neuf nueve
+    | ten zehn dix diez | eleven elf onze once | twelve zwölf douze doce""",
+    2,
+)
 
 MONTHS = re.compile(
     r"(?i)(jan|gen|ene)|(fe[bv\u00fa])|(m[a\u00e4]r|maa)|(a[pbv]r)|(mai\b|may|mag|mei|mayo)|(jun|giu)"
@@ -58,9 +49,8 @@ MONTHS = re.compile(
 )
 
 WEEKDAY = any_of(
-    """(mon|tues|wednes|thurs|fri|satur|sun)days?
-    (montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag)s? lundi mardi mercredi
-    jeudi vendredi samedi dimanche lunes martes miércoles jueves viernes sábado domingo"""
+    """(mon|tues|wednes|thurs|fri|satur|sun)days? (mon|diens|donners|frei|sams|sonn)tag mittwoch
+    lundi mardi mercredi jeudi vendredi samedi dimanche lunes martes miércoles jueves viernes"""
 )
 
 STOPWORDS = {
@@ -91,8 +81,8 @@ REFUSALS = {
     ),
     "talk about itself": any_of(
         """as_an?_(ai|artificial|large|language) my_(training|knowledge_cut*) als_(ki|sprachmodell)
-        i('m|_am)_(just_|only_)?an?_(ai|language_model|virtual|chatbot) como_(ia|modelo)
-        en_tant_qu'(ia|intelligence)"""
+        i('m|_am)_(just_|only_)?an?_(ai|language_model|virtual|chatbot)
+        system_prompt my_instructions i_was_(told|instructed) you_are_an?_*_?(agent|assistant)"""
     ),
 }
 
@@ -107,35 +97,6 @@ LOOKS = {
     "fields of JSON": re.compile(r"[{,]\s*\"[\w ]+\"\s*:"),
 }
 
-INSTRUCTIONS = any_of(
-    r"""system_prompt (my|these|the)_instructions i_was_(told|instructed)
-    you_are_an?_[\w_]*?(agent|assistant|bot)"""
-)
-
-PLACEHOLDERS = re.compile(
-    r"""(?x)\{\{.*?\}\}|\$\{\w+\}|(?<![\w{"'])\{[A-Za-z_\ ]{2,30}\}|<[A-Z][A-Z_\ ]{2,}>|_{4,}
-    |<(?:your|insert|the\ |customer|name)[^<>]*>|\b(?:TODO|TBD|FIXME|XXX+|[Ll]orem\ ipsum)\b|%[sd]\b
-    |\[(?:[A-Z][A-Z_\ ]{2,}|(?i:(?:your|insert|customer|enter|company|recipient|add|agent)\b
-    [^\]\n]{0,40}|name|date|amount|link))\]|\b(?:undefined|NaN)\b|\[object\ Object\]"""
-)
-
-PROMISES = {
-    "free": any_of("for_free free_of gratis kostenlos* complimentary umsonst"),
-    "refund": any_of("refund* reimburs* erstatt* rembours* rimbors*"),
-    "voucher": any_of("voucher* gift* bonus credit* gutschein* geschenk* cadeau* regalo*"),
-    "discount": any_of("discount* rabatt* descuento* sconto* desconto* korting* cheaper"),
-    "replacement": any_of("replac* upgrade* ersatz* ersetz* remplac* reempla* sostitu*"),
-    "guarantee": any_of("guarante* garant* warrant* promis* versprech* promet* lifetime"),
-    "soon": any_of("tomorrow immediate* instant* sofort* morgen demain mañana domani amanhã"),
-}
-
-RUDE = any_of(
-    """idiot* stupid* shut_up moron* dumb* damn* crap bullshit fuck* shit* fool* pathetic get_lost
-    waste_(of_)?(my|our)_time your_own_fault not_(my|our)_problem who_cares i_don't_care how_dare
-    clueless useless calm_down grow_up (sick|tired)_of_(you|your|people) frechheit unverschämt*
-    dämlich* dumm* blöd* halt_die_klappe scheiß* imbécile* ta_gueule merde estúpid* stronz*"""
-)
-
 PERSONAL = {
     "an email address": re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+\w"),
     "a phone number": re.compile(
@@ -145,4 +106,26 @@ PERSONAL = {
     "a card number": re.compile(r"\b(?:\d{4}[ -]?){3}\d{1,7}\b|\b\d{3}-\d{2}-\d{4}\b"),
     "an account number": re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b"),
     "a secret": re.compile(r"\b(?:sk|pk|ghp|xox[bp]|AKIA)[-_]?[\w-]{12,}|(?i:password)\W+\S{4,}"),
+}
+
+LINK = re.compile(r"https?://[^\s<>()\[\]{}\"'`|]+|\bwww\.[^\s<>()\[\]{}\"'`|]+")
+
+FOREIGN = {
+    **PERSONAL,
+    "a link": LINK,
+    "a placeholder": re.compile(
+        r"""(?x)\{\{.*?\}\}|\$\{\w+\}|(?<![\w{"'])\{[A-Za-z_\ ]{2,30}\}|<[A-Z][A-Z_\ ]{2,}>|_{4,}
+        |\b(?:TODO|TBD|FIXME|XXX+|[Ll]orem\ ipsum)\b|%[sd]\b|\[object\ Object\]
+        |\[(?:[A-Z][A-Z_\ ]{2,}|(?i:(?:your|insert|customer|enter|company|recipient|add|agent)\b
+        [^\]\n]{0,40}|name|date|amount|link))\]|\b(?:undefined|NaN)\b"""
+    ),
+}
+
+PROMISES = {
+    "money": any_of(
+        """for_free free_of gratis kostenlos* complimentary refund* reimburs* erstatt* rembours*
+        voucher* gift_* gutschein* discount* rabatt* descuento* courtesy kulanz bonus"""
+    ),
+    "a guarantee": any_of("guarantee* garantie* warrant* lifetime"),
+    "a day": any_of("tomorrow demain mañana domani bis_morgen within_the_hour"),
 }

@@ -11,8 +11,7 @@ import pandas as pd
 from evalkit.entities import Assessment, ObservedTrace
 from evalkit.jsonable import Json, canonical
 from evalkit.suite.model import passes
-from evalkit.traces.fingerprint import errors_of
-from evalkit.traces.json_shape import Shape, is_empty, likeness
+from evalkit.traces.likeness import Shape, errors_of, is_empty, likeness
 from evalkit.traces.people import PeopleSaid, Scale, of_people, people_said, scales_of
 from evalkit.traces.transcript import question
 from evalkit.truncation import truncate

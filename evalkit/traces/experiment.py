@@ -11,9 +11,8 @@ from evalkit.config_files import USUAL_CONFIG
 from evalkit.context import locate
 from evalkit.entities import ObservedTrace, Span
 from evalkit.errors import InputError, Problem
-from evalkit.jsonable import canonical, list_of, mapping_of, text_of
+from evalkit.jsonable import list_of, mapping_of
 from evalkit.traces.analysis import Analysis
-from evalkit.traces.dialogue import unformatted
 from evalkit.traces.sample import analyse
 from evalkit.traces.transcript import Turn, answer, question, turns
 from evalkit.tracking import Tracking, without_password
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from evalkit.store import Store
-
-PROGRESS_EVERY = 25
-"""Traces between two lines of progress."""
 
 
 @dataclass(frozen=True)
@@ -84,15 +80,10 @@ def watch(
     most: int = 500,
     say: Callable[[str], None] = lambda _: None,
 ) -> Watch:
-    """Look at the newest traces of an experiment.
+    """Look at the ``most`` newest traces of an experiment; ``say`` is told the progress.
 
-    Args:
-        config: An evaluation's config. It names the MLflow and the experiment where nothing else
-            does; where the experiment is named, there may be none.
-        experiment: The experiment's name or id.
-        tracking_uri: The MLflow.
-        most: How many traces to look at.
-        say: Told the progress, a line at a time.
+    ``config`` names the MLflow and the experiment where nothing else does; where the experiment is
+    named, by its name or id, there may be no config.
 
     Raises:
         InputError: the config is wrong, or there is no experiment of that name.
@@ -103,9 +94,8 @@ def watch(
     from evalkit.store import connect
 
     if most < 1:
-        raise InputError(
-            Problem(f"{most} traces cannot be read", field="--traces", fix="1 or more")
-        )
+        problem = Problem(f"{most} traces cannot be read", field="--traces", fix="1 or more")
+        raise InputError(problem)
     store = connect(tracking.uri)
     found = store.find_experiment(named)
     if found is None and experiment:
@@ -119,57 +109,36 @@ def watch(
         )
     experiment_id, name = found or ("", named)
 
-    def progress(number: int) -> None:
-        if number % PROGRESS_EVERY == 0:
-            say(f"{number} traces read")
-
-    analysis = Analysis()
-    if experiment_id:
-        analysis = analyse(store, experiment_id, most=most, watch=progress)
+    analysis = analyse(store, experiment_id, most=most, say=say) if experiment_id else Analysis()
     return Watch(store, tracking, name, experiment_id, analysis)
 
 
 def as_told(spans: Sequence[Span]) -> Iterator[Span]:
     """The spans in the form in which :mod:`evalkit.traces.dialogue` tells a conversation.
 
-    Whatever stands at the top counts as the agent, with the question and the turns before it. A
-    call of a model keeps of its messages those that are new, and of its answer the words.
-
-    Args:
-        spans: Each parent before its children.
+    Whatever stands at the top counts as the agent, with the question, the turns before it and the
+    answer; of a call of a model there are the words that it gave. Each parent before its children.
     """
-    known: set[Turn] = set()
-    tops: set[str] = set()
-    # what tools gave stands in their own spans, and need not be said twice
-    gave = {
-        unformatted(text_of(each.outputs) or canonical(each.outputs))
-        for each in spans
-        if each.kind == "TOOL"
-    }
     for span in spans:
         if "evalkit.agent" in span.attributes or "evalkit.time" in span.attributes:
             yield span
         elif span.parent_id is None:
-            tops.add(span.span_id)
-            yield from _top(span, known)
+            yield from _top(span)
         elif span.kind == "LLM":
-            yield _call(span, known, gave)
-        elif span.kind == "AGENT" and span.parent_id in tops:
-            # it is the same agent, called by what a framework puts around it
-            tops.add(span.span_id)
-            yield replace(span, kind="CHAIN")
+            # which tools it calls, their own spans say
+            is_call = any(turn.is_call for turn in turns(span.outputs))
+            content = list_of(mapping_of(span.outputs).get("content"))
+            if not content or not all("type" in mapping_of(block) for block in content):
+                content = [] if is_call else [{"type": "text", "text": answer(span.outputs)}]
+            yield replace(span, inputs={"messages": []}, outputs={"content": content})
         else:
-            yield span
+            yield replace(span, kind="CHAIN") if span.kind == "AGENT" else span
 
 
-def _top(span: Span, known: set[Turn]) -> Iterator[Span]:
+def _top(span: Span) -> Iterator[Span]:
     """The agent, and a call of a model for each turn that was said before it was called."""
     asked = [turn for turn in turns(span.inputs) if turn.role in {"user", "assistant"}]
-    if not asked and span.kind == "AGENT":
-        yield span
-        return
     first, *others = asked or [Turn("user", question(span.inputs))]
-    known.update((first, *others))
     said = answer(span.outputs) or None
     yield replace(span, kind="AGENT", inputs=first.text or None, outputs=said)
     for number, turn in enumerate(others, 1):
@@ -179,55 +148,27 @@ def _top(span: Span, known: set[Turn]) -> Iterator[Span]:
         yield Span(name, span.span_id, "earlier turn", "LLM", start, start, given, came)
 
 
-def _call(span: Span, known: set[Turn], gave: set[str]) -> Span:
-    given = turns(span.inputs) or (Turn("user", question(span.inputs)),)
-    new = [
-        turn
-        for turn in given
-        if turn.role != "assistant" and turn not in known and unformatted(turn.text) not in gave
-    ]
-    known.update(given)
-    content = list_of(mapping_of(span.outputs).get("content"))
-    if not content or not all("type" in mapping_of(block) for block in content):
-        # which tools it calls, their own spans say
-        is_call = any(turn.is_call for turn in turns(span.outputs))
-        content = [] if is_call else [{"type": "text", "text": answer(span.outputs)}]
-    messages = [{"role": turn.role, "content": turn.text} for turn in new]
-    return replace(span, inputs={"messages": messages}, outputs={"content": content})
-
-
 def worth_a_look(analysis: Analysis, most: int = 12) -> dict[str, str]:
     """Traces that a person looks at first, with what each shows: what people rejected, what failed.
 
-    Args:
-        analysis: What the traces say together.
-        most: How many to name.
+    ``most`` is how many to name.
     """
-    frame = analysis.traces
-    timed, costly = (
-        frame[frame[name].notna()].sort_values(name, kind="stable")
-        for name in ("seconds", "tokens")
-    )
+    frame, errors = analysis.traces, analysis.errors.head(4)
+    timed, costly = (frame.dropna(subset=[n]).sort_values(n) for n in ("seconds", "tokens"))
     well = timed[timed["state"] == "ok"]
-    errors = analysis.errors.head(4)
-    uses = {
-        tool: [tool in used for used in well["tools"]] for tool in analysis.tools["tool"].head(4)
-    }
-    found: list[tuple[str, list[str]]] = [
-        ("people rejected it", list(frame[frame["verdict"] == "rejected"]["trace_id"][:3])),
+    found = [
+        ("people rejected it", frame[frame["verdict"] == "rejected"][:3]),
         *(
-            (f"goes wrong: {text or 'no reason given'}", ids[:1])
+            (f"goes wrong: {text or 'no reason given'}", frame[frame["trace_id"].isin(ids[:1])])
             for text, ids in zip(errors["text"], errors["trace_ids"], strict=True)
         ),
-        ("typical: takes as long as most", list(well["trace_id"][len(well) // 2 :][:1])),
-        ("the slowest", list(timed["trace_id"][-1:])),
-        ("takes the most tokens", list(costly["trace_id"][-1:])),
-        *((f"uses {tool}", list(well[used]["trace_id"][:1])) for tool, used in uses.items()),
-        ("the quickest", list(timed["trace_id"][:1])),
-        ("one of many", list(frame["trace_id"][:: max(1, len(frame) // 8)])),
+        ("typical: takes as long as most", well[len(well) // 2 :][:1]),
+        ("the slowest", timed[-1:]),
+        ("takes the most tokens", costly[-1:]),
+        ("one of many", frame[:: max(1, len(frame) // 8)]),
     ]
     picked: dict[str, str] = {}
-    for why, trace_id in ((why, each) for why, ids in found for each in ids):
+    for why, trace_id in ((why, each) for why, some in found for each in some["trace_id"]):
         if len(picked) < most:
             picked.setdefault(trace_id, why)
     return picked

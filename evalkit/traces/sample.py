@@ -1,18 +1,20 @@
-"""The one place where traces come out of the store: all in outline once, a sample of them whole."""
+"""Traces out of the store, all in outline once and a sample whole; and which stand for all."""
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evalkit.jsonable import Json
+import pandas as pd
+
+from evalkit.jsonable import Json, canonical
 from evalkit.store import assessments_of, run_of, spans_of
 from evalkit.suite.model import Row
 from evalkit.traces.analysis import Analysis, route_of
-from evalkit.traces.case_selection import stratified
-from evalkit.traces.json_shape import is_empty
+from evalkit.traces.likeness import Shape, is_empty, likeness
 from evalkit.traces.people import Scale, people_said
 from evalkit.traces.transcript import system_prompts
 
@@ -25,8 +27,14 @@ MOST_TRACES = 100_000
 """As many as an experiment may have on Databricks; the newest are looked at."""
 
 MOST_ROWS = 400
+WEIGHTS: Mapping[str, float] = {"ok": 1.0, "not over": 0.5, "failed": 0.4}
+"""How soon a trace has its turn by how it ended; bounds are learned from those that ended well."""
+
 MOST_BYTES = 32_000_000
 """What the whole traces of the rows may take together, as JSON."""
+
+PROGRESS_EVERY = 25
+"""Traces between two lines of progress."""
 
 NO_TRACES = "the experiment holds no traces yet"
 NO_SPANS = "no trace of the experiment has spans that can be read"
@@ -97,7 +105,7 @@ def analyse(
     experiment_id: str,
     *,
     most: int = MOST_TRACES,
-    watch: Callable[[int], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Analysis:
     """Count the newest traces of an experiment, in outline and one after the other.
 
@@ -109,7 +117,8 @@ def analyse(
         if trace.run_id and trace.run_id not in counted.skills:
             counted.skills[trace.run_id] = store.skill_of(trace.run_id)
         counted.add(trace)
-        watch(number)
+        if number % PROGRESS_EVERY == 0:
+            say(f"{number} traces read")
     return counted
 
 
@@ -137,3 +146,39 @@ def row_of(
         (root.end_ns - root.start_ns) / 1e9 if took is None else took / 1000,
         trace,
     )
+
+
+def stratified(frame: pd.DataFrame, by: Sequence[str], most: int) -> pd.DataFrame:
+    """The rows of the frame that stand for all, those that people judged first.
+
+    Each stratum has its turn, so that thousands of one kind leave room for others; within one,
+    different inputs come before repeats, and else the order of hashes decides, which stays the
+    same however many traces there are.
+    """
+    order = [hashlib.sha256(str(each).encode()).digest() for each in frame["trace_id"]]
+    found = frame.assign(order=order).sort_values("order", kind="stable")
+    found["again"] = found.groupby(["route", "likeness", "verdict", "state"]).cumcount()
+    found = found.sort_values(["again", "order"], kind="stable")
+    place, is_judged = found.groupby(list(by), sort=False).cumcount(), found["verdict"] != "none"
+    # half the room is theirs; where they are more, they take turns as all others do
+    is_first = is_judged & (is_judged.cumsum() <= most // 2)
+    found["turn"] = (place / found["state"].map(WEIGHTS).astype(float)).where(~is_first, -1.0)
+    return found.sort_values(["turn", "again", "order"], kind="stable").head(most)
+
+
+def choose_cases(rows: Sequence[Row], most: int = 60) -> list[Row]:
+    """The rows that become cases: by route, verdict and form of inputs, no inputs twice."""
+    # of equal inputs the one that says the most: what people judged, else an answer
+    telling = sorted(rows, key=lambda row: (row.verdict == "none", not row.is_good))
+    single = {(row.route, canonical(dict(row.inputs))): row for row in reversed(telling)}
+    found = {row.trace_id: row for row in single.values()}
+    columns = {
+        "trace_id": list(found),
+        "route": [row.route for row in found.values()],
+        "verdict": [row.verdict for row in found.values()],
+        "state": ["failed" if row.failed else "ok" for row in found.values()],
+        "likeness": [likeness(dict(row.inputs)) for row in found.values()],
+        "shape": [str(Shape().add(dict(row.inputs))) for row in found.values()],
+    }
+    picked = stratified(pd.DataFrame(columns), ["route", "state", "verdict", "shape"], most)
+    return [found[trace_id] for trace_id in picked["trace_id"]]

@@ -163,7 +163,7 @@ def test_no_redirect_takes_a_secret_along(status: int) -> None:
     with (
         messages_server(Reply("Hello.")) as elsewhere,
         messages_server(Fault(status, location=f"{elsewhere.url}/v1/messages")) as server,
-        pytest.raises(ModelError, match=f"answered {status}"),
+        pytest.raises(ModelError, match=f"{status}"),
     ):
         asked(ClaudeSettings(server.url, "m", TOKEN))
     assert elsewhere.requests == []

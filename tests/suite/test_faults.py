@@ -57,7 +57,7 @@ def test_there_are_many_kinds_and_each_applies_to_some_store():
     cited = ["Wait 60 seconds [kb-1].", "Call an installer [kb-2]."]
     applied |= {name for name, _ in copies(told([{"a": c, "rows": [1, 2]} for c in cited]), 1)}
     kinds = [*FAULTS["blind"], *FAULTS["known"]]
-    assert len(set(kinds)) == len(kinds) >= 30
+    assert len(set(kinds)) == len(kinds) >= 25
     assert applied == set(kinds)
 
 
@@ -72,7 +72,6 @@ def test_there_are_many_kinds_and_each_applies_to_some_store():
         ("secret_shown", "Das ist gut.", "Das ist gut. Schlüssel: sk-live-9f2b7c41d8e35a60."),
         ("field_missing", {"total": 3}, {}),
         ("field_figure", '{"total": 3}', '{"total": 30}'),
-        ("fields_exchanged", {"from": "Bonn", "to": "Ulm"}, {"from": "Ulm", "to": "Bonn"}),
     ],
 )
 def test_what_a_fault_does_to_an_answer(fault, answer, copy):

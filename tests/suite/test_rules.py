@@ -69,12 +69,11 @@ def test_each_scorer_fails_its_own_bad_example(suite: Suite) -> None:
         ("Your shelf no. 103 arrives within 5 weeks, as our terms say.", "figures_grounded"),
         ("Your shelf no. 103 arrives with Gareth within 5 days, as terms say.", "names_grounded"),
         ("Ihr Regal kommt, wie es in den Bedingungen steht, und zwar bald.", "language_kept"),
-        ("Your shelf no. 103 arrives within 5 days, [YOUR NAME] of the shop.", "no_placeholders"),
-        ("Your shelf no. 103 arrives within 5 days: https://a.example/now", "links_known"),
-        ("Your shelf no. 103 arrives within 5 days, ask jo@mail.example.", "no_personal_data"),
-        ("Your shelf no. 103 arrives within 5 days. You get a voucher.", "no_new_promises"),
-        ("Your shelf no. 103 arrives within 5 days, you stupid fool.", "civil"),
-        ("Your shelf no. 103 arrives within 5 days, my instructions say.", "prompt_kept"),
+        ("Your shelf no. 103 arrives within 5 days, [YOUR NAME] of the shop.", "nothing_foreign"),
+        ("Your shelf no. 103 arrives within 5 days: https://a.example/now", "nothing_foreign"),
+        ("Your shelf no. 103 arrives within 5 days, ask jo@mail.example.", "nothing_foreign"),
+        ("Your shelf no. 103 arrives within 5 days. You get a voucher.", "nothing_foreign"),
+        ("Your shelf no. 103 arrives within 5 days, my instructions say.", "answered"),
         ("When does my shelf no. 103 arrive?", "not_repeated"),
         ("Your shelf no. 103 arrives within", "complete"),
         ({"answer": "Your shelf no. 103 arrives within 5 days."}, "shape_kept"),
@@ -136,7 +135,7 @@ def test_without_the_traces_grounded_checks_do_not_apply(suite: Suite) -> None:
     answer = "Your shelf no. 103 arrives within 9 weeks with Gareth, you get a voucher."
     bare = replace(GOOD[3], trace=None)
     assert not suite.failing(bare, GOOD[3].outputs)
-    assert not suite.failing(bare, answer) & {"figures_grounded", "no_new_promises"}
+    assert not suite.failing(bare, answer) & {"figures_grounded", "nothing_foreign"}
     said = suite.scorers["figures_grounded"].run(inputs=bare.inputs, outputs=answer)
     assert said.value is None
     assert said.rationale

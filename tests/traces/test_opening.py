@@ -6,7 +6,6 @@ import pytest
 from recorder import Recorder, judge, person, step, wish
 
 from evalkit.store import connect
-from evalkit.traces.case_selection import choose_cases
 from evalkit.traces.report import opening
 from evalkit.traces.sample import survey
 
@@ -91,17 +90,3 @@ def test_no_text_within_closes_the_data_and_secrets_are_masked(recorder, surveye
     assert text.casefold().count("</recorded-data") == 2  # the note above, and the end
     assert "\n## Ignore" not in text
     assert key not in text
-
-
-def test_cases_are_of_all_kinds_people_first_and_never_the_same_twice(recorder, surveyed):
-    for number in range(30):
-        recorder.trace({"q": f"Tell me about thing {number % 10}"})
-    rare = recorder.trace({"q": "x", "language": "de"})
-    failed = recorder.trace({"q": "broken"}, None, error="down")
-    judged = recorder.trace({"q": "Tell me about thing 3"}, said=(person(False),))
-    rows = surveyed().rows
-    few = [row.trace_id for row in choose_cases(rows, 4)]
-    assert few[0] == judged
-    assert {rare, failed} <= {*few}
-    assert len(choose_cases(rows)) == 12
-    assert choose_cases([]) == []

@@ -6,7 +6,8 @@ from recorder import Recorder, judge, person, step, wish
 
 from evalkit.store import connect
 from evalkit.traces import sample
-from evalkit.traces.sample import survey
+from evalkit.traces.likeness import LONGEST, fingerprint
+from evalkit.traces.sample import choose_cases, survey
 
 REVIEW = {"run_id": RUN_ID, "feedback": {CASES[0]: "", CASES[1]: "too short"}}
 
@@ -52,15 +53,6 @@ def test_a_row_holds_the_request_the_answer_what_it_stands_on_and_the_whole_trac
     assert [span.name for span in found.trace.data.spans] == ["answer", "search", "clock", "chat"]
 
 
-def test_inputs_that_are_no_object_are_the_only_parameter(recorder, surveyed):
-    recorder.trace("Is it open?")
-    recorder.trace(["a", "b"])
-    assert [each.inputs for each in surveyed().rows] in (
-        [{"input": "Is it open?"}, {"input": ["a", "b"]}],
-        [{"input": ["a", "b"]}, {"input": "Is it open?"}],
-    )
-
-
 def test_errors_tools_and_judges_are_counted_over_all_traces(recorder, surveyed):
     for number in range(7):
         recorder.trace(
@@ -85,25 +77,25 @@ def test_errors_tools_and_judges_are_counted_over_all_traces(recorder, surveyed)
     assert found["states"] == {"failed": 7, "ok": 2}
 
 
-def test_routes_have_the_shapes_of_what_goes_in_and_out(recorder, surveyed):
+def test_routes_have_the_shapes_of_what_goes_in_and_out_and_alike_requests_are_counted(
+    recorder, surveyed
+):
     recorder.trace({"q": "x", "n": 1}, {"a": "y"})
     recorder.trace({"q": "x"}, None, error="down")
     recorder.trace("hello", ["x"], name="greet", kind="LLM")
-    first, second = surveyed().analysis["routes"]
+    for number in range(3):
+        recorder.trace(f"Where is my order {number}?", f"there {number % 2}", name="order")
+    found = surveyed()
+    assert {"input": "hello"} in [each.inputs for each in found.rows]
+    (alike,) = found.analysis["repeated"]
+    assert (alike["traces"], alike["answers"]) == (3, 2)
+    first, second = (r for r in found.analysis["routes"] if r["route"] != "order")
     assert (first["route"], first["states"]) == ("answer", {"ok": 1, "failed": 1})
     assert (first["inputs"], first["outputs"]) == (
         "object{q: text, n?: number}",
         "object{a: text}",
     )
     assert (second["route"], second["inputs"], second["outputs"]) == ("greet", "text", "list[text]")
-
-
-def test_requests_that_are_alike_are_named_with_the_number_of_their_answers(recorder, surveyed):
-    for number in range(3):
-        recorder.trace({"q": f"Where is my order {number}?"}, f"there {number % 2}")
-    recorder.trace({"q": "Something else entirely, please"}, "fine")
-    (alike,) = surveyed().analysis["repeated"]
-    assert (alike["traces"], alike["answers"]) == (3, 2)
 
 
 @pytest.mark.parametrize(
@@ -136,14 +128,10 @@ def test_a_sample_leaves_room_for_each_route_state_and_verdict(recorder, surveye
     assert sum(each.failed for each in found.rows) <= 4
     assert found.trace_ids == surveyed().trace_ids
     assert found.analysis["traces"] == 64
-
-
-def test_a_sample_stays_within_its_size(recorder, surveyed, monkeypatch):
     monkeypatch.setattr(sample, "MOST_BYTES", 30_000)
-    small = {recorder.trace({"q": f"small {n}"}) for n in range(3)}
-    large = recorder.trace({"q": "large"}, "x" * 40_000)
+    large = recorder.trace({"q": "large"}, "x" * 40_000, said=(person(True),))
     found = surveyed()
-    assert {*found.trace_ids} == small
+    assert large not in found.trace_ids
     assert (found.analysis["too_large"], found.is_sample) == ([large], True)
 
 
@@ -167,3 +155,39 @@ def test_of_traces_that_evalkit_logged_the_skill_is_the_route(evalkit, project, 
         ("none", ()),
         ("rejected", ("too short",)),
     ]
+
+
+def test_cases_are_of_all_kinds_people_first_and_never_the_same_twice(recorder, surveyed):
+    for number in range(30):
+        recorder.trace({"q": f"Tell me about thing {number % 10}"})
+    rare = recorder.trace({"q": "x", "language": "de"})
+    failed = recorder.trace({"q": "broken"}, None, error="down")
+    judged = recorder.trace({"q": "Tell me about thing 3"}, said=(person(False),))
+    rows = surveyed().rows
+    few = [row.trace_id for row in choose_cases(rows, 4)]
+    assert few[0] == judged
+    assert {rare, failed} <= {*few}
+    assert len(choose_cases(rows)) == 12
+    assert choose_cases([]) == []
+
+
+ALIKE = {
+    "order QM-20452 not found": "order <id> not found",
+    "timed out after 30.5 s (attempt 3)": "timed out after <n> s (attempt <n>)",
+    "KeyError: 'order'": "KeyError: 'order'",
+    "no file 'my notes 3.txt'": "no file '<text>'",
+    "GET https://api.shop.example/v1/orders?id=7 failed": "GET <url> failed",
+    "cannot open ./out/x.txt and C:\\tmp\\a.log": "cannot open <path> and <path>",
+    "HTTP 429: wait 12 seconds": "HTTP 429: wait <n> seconds",
+    '{"error": {"code": 503}}': '{"error": {"code": 503}}',
+    "status code 500 at 2026-05-12T10:00:01Z": "status code 500 at <time>",
+    "trace 53ad866a-5e08-4aa7-9d52-6755ca33d6de": "trace <id>",
+    "mail to ada@example.com bounced": "mail to <address> bounced",
+    "first line\n\n   second   and/or line": "first line second and/or line",
+}
+
+
+def test_errors_are_one_where_only_what_differs_each_time_differs():
+    assert {error: fingerprint(error) for error in ALIKE} == ALIKE
+    for part in ("word ", "1", "/a", "'", "a-", "@a.", "-1"):
+        assert len(fingerprint(part * 100_000)) <= LONGEST

@@ -121,48 +121,23 @@ def test_forms_that_are_none_do_no_harm(value):
     assert turns(value) == () or turns(value)[0].text == ""
 
 
-# -- as a conversation on the page
-
-
 def span(span_id, parent=None, kind="CHAIN", **more):
     return Span(span_id, parent, span_id, kind, 0, 1, **more)
 
 
-def told(*spans):
-    return [
-        (remark.voice, remark.text or remark.name) for remark in dialogue(tuple(as_told(spans)))
-    ]
-
-
-def test_a_chain_around_an_agent_shows_the_question_and_all_turns():
-    system = {"role": "system", "content": "You book rooms."}
-    assert told(
+def test_on_the_page_a_conversation_has_all_turns_tools_and_words_once():
+    asks = {"choices": [{"message": {"content": None, "tool_calls": [{"id": "c1"}]}}]}
+    spans = (
         span("LangGraph", inputs={"messages": BOOKING}, outputs={"messages": [*BOOKING, REPLY]}),
         span("agent", "LangGraph", "AGENT"),
-        span(
-            "ChatOpenAI",
-            "agent",
-            "LLM",
-            inputs={"messages": [system, *BOOKING]},
-            outputs={"choices": [{"message": REPLY}]},
-        ),
-    ) == [
+        span("model", "agent", "LLM", inputs={"messages": BOOKING}, outputs=asks),
+        span("rooms", "agent", "TOOL"),
+        span("m2", "agent", "LLM", inputs="Hi", outputs={"choices": [{"message": REPLY}]}),
+    )
+    assert [(each.voice, each.text or each.name) for each in dialogue(tuple(as_told(spans)))] == [
         ("user", "Is room 3 free?"),
         ("agent", "Which day?"),
         ("input", "Monday."),
-        ("input", "You book rooms."),
+        ("tool", "rooms"),
         ("agent", "Room 3 is free on Monday."),
     ]
-
-
-def test_tools_that_a_model_asks_for_are_told_once_in_either_form():
-    asks = {"choices": [{"message": {"content": None, "tool_calls": [{"id": "c1"}]}}]}
-    block = {"type": "tool_use", "id": "c2", "name": "refund", "input": {}}
-    words = {"type": "text", "text": "I refund it."}
-    assert told(
-        span("root", inputs="Hi"),
-        span("m1", "root", "LLM", inputs="Hi", outputs=asks),
-        span("lookup", "root", "TOOL"),
-        span("m2", "root", "LLM", inputs="Hi", outputs={"content": [words, block]}),
-        span("refund", "root", "TOOL"),
-    ) == [("user", "Hi"), ("tool", "lookup"), ("agent", "I refund it."), ("tool", "refund")]
