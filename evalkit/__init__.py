@@ -39,7 +39,7 @@ _HOMES = {
     "Unfinished": "evalkit.errors",
     "Workspace": "evalkit.context",
     "check": "evalkit.stages.checking",
-    "log_results": "evalkit.log_results",
+    "log_results": "evalkit.log_run",
     "map_schema": "evalkit.dataset.mapping_file",
     "pull_feedback": "evalkit.feedback.push_pull",
     "push_feedback": "evalkit.feedback.push_pull",

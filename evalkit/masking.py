@@ -1,16 +1,9 @@
 """Finds secrets in log lines and JSON values, and masks them before they leave the machine.
 
-A secret is known by its form (:mod:`evalkit.secret_forms`), by its place or by its name
-(:mod:`evalkit.secret_rules`). All rules work on JSON text as bytes, so one pass over a raw log
-line covers every field of it, whatever becomes of the field later. Other values are masked by way
-of their JSON text. That keeps the rules few: what stands around a secret is always written in one
-syntax.
-
-Trying a hundred rules at every line would cost more than parsing it, and most lines hold no
-secret. So the automaton of Rust's regex, as pydantic has it, first says whether anything in a line
-may begin one, at twice the speed of a dozen expressions of Python's own engine one after the
-other. detect-secrets, whose plugins go through a text one by one, takes some two hundred times as
-long on an agent's log.
+All rules (:mod:`evalkit.secret_rules`) work on JSON text as bytes, so one pass over a raw log line
+covers every field of it; other values are masked by way of their JSON text. Most lines hold no
+secret, and trying a hundred rules at each would cost more than parsing it: so the automaton of
+Rust's regex, as pydantic has it, first says whether anything in a line may begin one.
 """
 
 from __future__ import annotations

@@ -7,10 +7,22 @@ import binascii
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
-from evalkit.secret_forms import BEGIN, FORMS, NAMES, PEM_END, REACH, SPACE, TOKENS
-from evalkit.secret_names import is_placeholder, is_secret, is_wordy, kind_of
+from evalkit.secret_forms import (
+    BEGIN,
+    FORMS,
+    NAMES,
+    PEM_END,
+    REACH,
+    SPACE,
+    TOKENS,
+    is_placeholder,
+    is_secret,
+    is_wordy,
+    kind_of,
+)
 
 _FAR = 256  # bytes of a command before what tells that it reads a password
 _LONGEST = 512  # bytes from its mark to the end of a secret that begins before it
@@ -39,11 +51,7 @@ class Rule:
 
 
 def _rule(
-    kind: str,
-    where: bytes,
-    pattern: bytes,
-    only: Callable[[str], bool],
-    reach: int = 0,
+    kind: str, where: bytes, pattern: bytes, only: Callable[[str], bool], reach: int = 0
 ) -> Rule:
     def judge(match: _Match) -> str | None:
         return kind if only(_masked_part(match)) else None
@@ -80,10 +88,6 @@ def _masked_part(match: _Match) -> str:
     return match.string[start:end].decode("utf-8", "replace")
 
 
-def _any(_: str) -> bool:
-    return True
-
-
 def _random(secret: str) -> bool:
     return not (is_placeholder(secret) or is_wordy(secret))
 
@@ -97,12 +101,8 @@ def _argument(secret: str) -> bool:
     return not (secret.isdigit() or secret[:1] in "/-" or is_placeholder(secret))
 
 
-def _given_password(secret: str) -> bool:
-    return is_secret("password", secret, certain=True, alone=False)
-
-
-def _password_in_code(secret: str) -> bool:
-    return is_secret("password", secret, certain=False, alone=False)
+_given_password = partial(is_secret, "password", certain=True, alone=False)
+_password_in_code = partial(is_secret, "password", certain=False, alone=False)
 
 
 def _name_and_password(secret: str) -> bool:
@@ -195,8 +195,8 @@ _PEM_TAIL = (
 )
 
 BY_FORM = (
-    _rule("private-key", rb"-----END [A-Z ]*PRIVATE KEY", _PEM_TAIL, _any, 6_000),
-    *(_rule(kind, where, pattern, _random if kind != "private-key" else _any,
+    _rule("private-key", rb"-----END [A-Z ]*PRIVATE KEY", _PEM_TAIL, bool, 6_000),
+    *(_rule(kind, where, pattern, _random if kind != "private-key" else bool,
             REACH if pattern.startswith(BEGIN) else 0) for kind, where, pattern in FORMS),
     *(
         _rule(

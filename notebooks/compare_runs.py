@@ -20,7 +20,7 @@ with app.setup:
     from evalkit.runs import compare_report as words
     from evalkit.ui import page
     from evalkit.ui.notebook import Host
-    from evalkit.ui.wording import BLUE, GREEN, GREY, RED, as_text, dressed, marked
+    from evalkit.ui.wording import GREEN, GREY, RED, as_text, dressed, marked
 
     @dataclass(frozen=True)
     class Params(ProjectParams):
@@ -375,8 +375,7 @@ def _():
     mo.md("""
     ## Cost and time
 
-    What the agent consumed, over cases that failed in neither run; left of zero is better. In the
-    lower charts each dot is a case; above the dashed line it took more than in the baseline.
+    What the agent consumed, over cases that failed in neither run; left of zero is better.
     """)
     return
 
@@ -395,43 +394,9 @@ def usage_chart(report):
     return
 
 
-@app.function
-def diagonal(frame, title, unit):
-    """What each case took in both runs, beside the line on which nothing changes."""
-    most = max(frame[["Baseline", "Candidate"]].to_numpy().max(), 1e-9) * 1.05
-    scale = alt.Scale(type="sqrt", domain=[0, most])
-    axes = {
-        "x": alt.X("Baseline:Q", scale=scale, title=f"baseline, {unit}"),
-        "y": alt.Y("Candidate:Q", scale=scale, title=f"candidate, {unit}"),
-    }
-    ends = alt.Chart(pd.DataFrame({"Baseline": [0, most], "Candidate": [0, most]}))
-    dots = alt.Chart(frame).mark_circle(size=70, opacity=0.65, color=BLUE)
-    chart = alt.layer(
-        ends.mark_line(color=GREY, strokeDash=[5, 4]).encode(**axes),
-        dots.encode(**axes, tooltip=["Case", "Baseline", "Candidate"]),
-    )
-    return dressed(chart.properties(title=title, width="container", height=280))
-
-
 @app.cell
-def usage(pair, shown):
-    by_case = compare.usage_by_case(*(each.run for each in pair))
-    drawn = [each for each in shown["usage"] if each["unit"] and each["pairs"]]
-    columns = ["Case", "Baseline", "Candidate"]
-    charts = [
-        diagonal(
-            pd.DataFrame(
-                [(c, *both) for c, both in by_case[each["figure"]].items()], columns=columns
-            ),
-            f"{each['figure']} by case",
-            each["unit"],
-        )
-        for each in drawn
-    ]
-    page.stack(
-        page.table(words.rows(shown["usage"]), tint="Verdict", page_size=50, show_search=False),
-        *([page.side_by_side(*charts, least_px=330)] if page.is_live() and charts else charts),
-    )
+def usage(shown):
+    page.table(words.rows(shown["usage"]), tint="Verdict", page_size=50, show_search=False)
     return
 
 

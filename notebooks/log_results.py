@@ -19,7 +19,7 @@ with app.setup:
     from evalkit.ui.wording import BLUE, GREEN, RED, dressed
 
     FEW = 8  # different answers that get a bar each; more are put into ranges, or under "other"
-    MOST_BARS = 40  # of more cases, the chart shows how many took how long
+    MOST_BARS = 40
     MOST_JUDGES = 12
 
 
@@ -193,57 +193,28 @@ def spread(found):
 
 @app.cell
 def consumption(found):
-    models = reading.model_frame(found)
-    tokens = models.melt("Model", reading.TOKENS.values(), "kind", "tokens")
-    model = alt.Y("Model:N", title=None, sort=None, axis=alt.Axis(labelLimit=220))
-    shape = {"height": max(60, 20 * len(models))}
-    by_cost = (
-        alt.Chart(models, title="Cost of each model")
-        .mark_bar(color=BLUE)
-        .encode(x=alt.X("USD:Q"), y=model, tooltip=["Model:N", alt.Tooltip("USD:Q", format=".4f")])
-        .properties(width=260, **shape)
-    )
-    by_tokens = (
-        alt.Chart(tokens, title="Tokens of each model")
-        .mark_bar()
-        .encode(
-            x=alt.X("sum(tokens):Q", title="tokens", axis=alt.Axis(format="~s")),
-            y=alt.Y("Model:N", title=None, sort=None, axis=None),
-            color=alt.Color("kind:N", title=None, sort=None),
-            tooltip=["Model:N", "kind:N", alt.Tooltip("tokens:Q", format=",")],
-        )
-        .properties(width=400, **shape)
-    )
-    page.stack(
-        page.table(
-            models,
-            label="**Models**",
-            format_mapping={
-                name: lambda count: figure(count, "{:,.0f}") for name in reading.TOKENS.values()
-            }
-            | {"USD": lambda usd: figure(usd, "${:,.4g}")},
-            nothing="The run does not say what each model used.",
-        ),
-        dressed(alt.hconcat(by_cost, by_tokens, spacing=24)) if len(models) else None,
+    counts = dict.fromkeys(reading.TOKENS.values(), lambda count: figure(count, "{:,.0f}"))
+    page.table(
+        reading.model_frame(found),
+        label="**Models**",
+        format_mapping=counts | {"USD": lambda usd: figure(usd, "${:,.4g}")},
+        nothing="The run does not say what each model used.",
     )
     return
 
 
 @app.cell
 def durations(found):
-    timed = reading.frame(found).dropna(subset="Seconds")
-    about = alt.Chart(timed).mark_bar(color=BLUE)
-    each = about.encode(
+    timed = reading.frame(found).dropna(subset="Seconds").nlargest(MOST_BARS, "Seconds")
+    chart = alt.Chart(timed, title="How long the cases took, the longest first").mark_bar(
+        color=BLUE
+    )
+    chart = chart.encode(
         x=alt.X("Seconds:Q", title="seconds"),
         y=alt.Y("Case:N", title=None, sort="-x", axis=alt.Axis(labelLimit=240)),
         tooltip=["Case:N", "Seconds:Q", alt.Tooltip("USD:Q", format=".4f")],
-    ).properties(title="How long each case took", width=780, height=20 * len(timed))
-    many = about.encode(
-        x=alt.X("Seconds:Q", bin=alt.Bin(maxbins=40), title="seconds"),
-        y=alt.Y("count():Q", title="cases", axis=alt.Axis(tickMinStep=1)),
-        tooltip=[alt.Tooltip("Seconds:Q", bin=True), alt.Tooltip("count():Q", title="cases")],
-    ).properties(title="How many cases took how long", width=1000, height=180)
-    dressed(each if len(timed) <= MOST_BARS else many) if len(timed) else None
+    )
+    dressed(chart.properties(width="container", height=20 * len(timed))) if len(timed) else None
     return
 
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
-from evalkit.adapters.files.local_folder import VOLUMES, LocalFolder
+from evalkit.agent.local_folder import VOLUMES, LocalFolder
 from evalkit.agent.session import (
     ABOUT_FILE,
     FORM,

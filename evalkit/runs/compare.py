@@ -1,8 +1,6 @@
 """Two finished runs held against each other, case by case: figures and verdicts, no sentences.
 
-It knows neither files nor MLflow. A comparison pairs what both runs have of a case, so that one
-more run of the same thing, once its scores are pooled by case in :func:`scores_by_judge` and
-:func:`usage_by_case`, needs no other change.
+It knows neither files nor MLflow. A comparison pairs what both runs have of a case.
 """
 
 from __future__ import annotations
@@ -139,25 +137,6 @@ def flips(baseline: Run, candidate: Run) -> list[Flip]:
     return sorted(found, key=lambda flip: (flip.case_id, order[flip.judge]))
 
 
-def usage_by_case(baseline: Run, candidate: Run) -> dict[str, dict[str, tuple[float, float]]]:
-    """What each case consumed in both runs, by figure.
-
-    Cases whose execution failed in a run are left out: what crashes early is no saving.
-    """
-    failed = {*baseline.failed, *candidate.failed}
-    both = [case for case in baseline.case_usage if case in candidate.case_usage]
-    return {
-        name: {
-            case: (old, new)
-            for case in both
-            if case not in failed
-            and (old := figure(baseline.case_usage[case])) is not None
-            and (new := figure(candidate.case_usage[case])) is not None
-        }
-        for (name, _), figure in _FIGURES.items()
-    }
-
-
 def _judge(
     name: str, before: Scores, after: Scores, score_range: tuple[float, float] | None
 ) -> Comparison:
@@ -188,18 +167,26 @@ def _judge(
 
 
 def _usage(baseline: Run, candidate: Run) -> Iterator[Comparison]:
-    by_case = usage_by_case(baseline, candidate)
+    """Of each figure what a case consumed in both runs.
+
+    Cases whose execution failed in a run are left out: what crashes early is no saving.
+    """
+    there = set(candidate.case_usage) - {*baseline.failed, *candidate.failed}
+    both = [
+        (used, candidate.case_usage[c]) for c, used in baseline.case_usage.items() if c in there
+    ]
     for (name, unit), figure in _FIGURES.items():
-        pairs = by_case[name].values()
+        known = [(figure(old), figure(new)) for old, new in both]
+        pairs = [(old, new) for old, new in known if old is not None and new is not None]
+        olds, news = [old for old, _ in pairs], [new for _, new in pairs]
         totals = [figure(baseline.usage), figure(candidate.usage)]
-        if pairs or totals != [None, None]:
-            olds, news = [old for old, _ in pairs], [new for _, new in pairs]
-            change = paired_change(olds, news) if pairs else None
+        if olds or totals != [None, None]:
+            change = paired_change(olds, news) if olds else None
             yield {
                 "figure": name,
                 "unit": unit,
                 "verdict": change.direction if change else "not in both",
-                "pairs": len(pairs),
+                "pairs": len(olds),
                 "totals": totals,
                 **_as_json(change),
             }

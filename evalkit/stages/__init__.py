@@ -8,7 +8,7 @@ from evalkit.context import MAPPING_FILE
 from evalkit.dataset.mapping_file import find_mapping, map_schema
 from evalkit.dataset.sync import dataset_url, plan_sync, read_dataset, sync_dataset
 from evalkit.feedback.push_pull import Names, Source, pull_feedback, push_feedback
-from evalkit.log_results import log_results
+from evalkit.log_run import log_results
 from evalkit.stages.checking import check
 from evalkit.stages.sequence import run_all, run_stages
 from evalkit.stages.speaking import Report, Say, Tell

@@ -10,7 +10,7 @@ from evalkit.dataset.mapping_file import find_mapping, map_schema
 from evalkit.dataset.sync import sync_dataset
 from evalkit.errors import EvalkitError, StoreAbsent
 from evalkit.feedback.push_pull import Names, push_feedback
-from evalkit.log_results import log_results
+from evalkit.log_run import log_results
 from evalkit.stages.speaking import Report, Say, Tell, silent
 
 

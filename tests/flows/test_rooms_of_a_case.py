@@ -1,13 +1,14 @@
 """How many rooms one case goes through on its way into MLflow."""
 
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from eval_project import CASES, RUN_ID, scores_of
 
 import evalkit as package
 
-ROOMS = 57
+ROOMS = 53
 """Modules whose functions run while one case is logged; it only ever gets smaller."""
 
 
@@ -16,6 +17,8 @@ def test_logging_one_case_stays_in_few_rooms(evalkit, project):
     for case in CASES[1:]:
         project.remove(f"cases/{case}")
     project.summarise({CASES[0]: scores_of(CASES[0])})
+    import_module("evalkit.log_run")  # what runs while it is imported is no way of a case
+    evalkit("check")
     home, seen = str(Path(package.__file__).parent), set()
 
     def notice(frame, event, _):

@@ -4,8 +4,8 @@ import threading
 from dataclasses import replace
 
 import pytest
-
 from evalkit.adapters.files.local_folder import LocalFolder
+
 from evalkit.agent import location
 from evalkit.agent.location import sessions_about
 from evalkit.agent.plan import Budget, Limits, Plan, Proposal, ProposedTask, Spent

@@ -1,1 +1,0 @@
-"""Pure values and functions: no clock, no disk, no network."""
