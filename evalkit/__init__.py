@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evalkit.context import Workspace
+    from evalkit.dataset.mapping_file import map_schema
+    from evalkit.dataset.sync import sync_dataset
     from evalkit.errors import (
         EvalkitError,
         InputError,
@@ -19,15 +21,10 @@ if TYPE_CHECKING:
         StoreError,
         Unfinished,
     )
-    from evalkit.stages import (
-        check,
-        log_results,
-        map_schema,
-        pull_feedback,
-        push_feedback,
-        run_all,
-        sync_dataset,
-    )
+    from evalkit.feedback.push_pull import pull_feedback, push_feedback
+    from evalkit.log_run import log_results
+    from evalkit.sequence import run_all
+    from evalkit.stages.checking import check
 
 _HOMES = {
     "EvalkitError": "evalkit.errors",
@@ -43,7 +40,7 @@ _HOMES = {
     "map_schema": "evalkit.dataset.mapping_file",
     "pull_feedback": "evalkit.feedback.push_pull",
     "push_feedback": "evalkit.feedback.push_pull",
-    "run_all": "evalkit.stages.sequence",
+    "run_all": "evalkit.sequence",
     "sync_dataset": "evalkit.dataset.sync",
 }
 

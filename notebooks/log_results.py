@@ -10,7 +10,7 @@ with app.setup:
     import marimo as mo
     import pandas as pd
 
-    from evalkit import context, reading, stages
+    from evalkit import context, log_results, reading
     from evalkit.cli import render
     from evalkit.params import LogParams as Params
     from evalkit.ui import page, run_views
@@ -291,7 +291,7 @@ def pressing(found, host):
 def logging(asked, go, host, workspace):
     logged = host.work(
         "Log",
-        lambda say: stages.log_results(
+        lambda say: log_results(
             workspace,
             run_id=asked.run_id,
             names=asked.names,

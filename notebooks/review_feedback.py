@@ -10,11 +10,12 @@ with app.setup:
     import marimo as mo
     import pandas as pd
 
-    from evalkit import reading, stages
+    from evalkit import pull_feedback, push_feedback, reading
     from evalkit.arguments import param
     from evalkit.cli import render
     from evalkit.feedback import agreement, review_file
     from evalkit.params import RunParams
+    from evalkit.sequence import run_stages
     from evalkit.ui import page, run_views
     from evalkit.ui.case import beside, folding, scorecard
     from evalkit.ui.conversation import conversation
@@ -165,7 +166,7 @@ def pressing(host):
 @app.cell
 def pushing(asked, host, to_mlflow, workspace):
     def push(say):
-        return stages.push_feedback(workspace, run_id=asked.run_id, say=say)
+        return push_feedback(workspace, run_id=asked.run_id, say=say)
 
     pushed = host.work("Push", lambda say: report_of("push-feedback", push, say, host), to_mlflow)
     return (pushed,)
@@ -197,7 +198,7 @@ def asking(host):
 @app.cell
 def pulling(asked, from_mlflow, host, workspace):
     def pull(say):
-        return stages.pull_feedback(workspace, run_id=asked.run_id, say=say)
+        return pull_feedback(workspace, run_id=asked.run_id, say=say)
 
     pulled = host.work("Pull", lambda say: report_of("pull-feedback", pull, say, host), from_mlflow)
     return (pulled,)
@@ -221,7 +222,7 @@ def report_of(name, job, say, host):
     """A stage's report by its name; where nobody looks, an absent MLflow is no error."""
     if host.person:
         return {name: job(say)}
-    return stages.run_stages({name: lambda: job(say)}, lambda *_: None)
+    return run_stages({name: lambda: job(say)})
 
 
 @app.cell(hide_code=True)

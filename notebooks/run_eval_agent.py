@@ -4,20 +4,36 @@ __generated_with = "0.25.2"
 app = marimo.App(width="medium", app_title="The agent", css_file="evalkit.css")
 
 with app.setup:
-    from dataclasses import dataclass, replace
+    import json
+    import time
+    from dataclasses import asdict, dataclass, replace
+    from functools import partial
 
+    import altair as alt
     import marimo as mo
+    import numpy as np
+    import pandas as pd
 
-    from evalkit.agent.session import ANALYSIS_FILE, VALIDATION_FILE
+    from evalkit import EvalkitError
+    from evalkit.agent import location, run
+    from evalkit.agent.model_client import OFFLINE, claude
+    from evalkit.agent.request import budget_of
+    from evalkit.agent.session import ANALYSIS_FILE, KEPT_FILE, VALIDATION_FILE
     from evalkit.arguments import param
     from evalkit.cli import narrator
-    from evalkit.host import agent_live, agent_page, agent_settings, traffic
-    from evalkit.host import suite_views as suite
+    from evalkit.context import typed
     from evalkit.params import AgentParams
+    from evalkit.suite.model import DATASET_FILE, SCORERS_FILE, SCRIPT_FILE
     from evalkit.traces import experiment
-    from evalkit.ui import page
+    from evalkit.traces.analysis import spread
+    from evalkit.tracking import without_password
+    from evalkit.truncation import truncate
+    from evalkit.ui import agent_live, page
     from evalkit.ui.controls import is_open, tabs
+    from evalkit.ui.conversation import conversation
     from evalkit.ui.notebook import Host
+    from evalkit.ui.waterfall import waterfall
+    from evalkit.ui.wording import BLUE, GREEN, GREY, as_text, dressed, duration, figure
 
     @dataclass(frozen=True)
     class Params(AgentParams):
@@ -26,6 +42,69 @@ with app.setup:
         traces: int = param(
             500, "How many of the newest the overview shows; the agent looks at all", shown="more"
         )
+
+    MOST_CITED = 5  # traces of one finding that are one click away
+    SKEWED = 50  # times that the largest is the smallest, from which on a chart's ranges widen
+
+
+@app.function
+def short(value):
+    """A value on one line of moderate length; the values alone of an object with one field."""
+    while isinstance(value, dict) and len(value) == 1:
+        value = next(iter(value.values()))
+    return truncate(as_text(value), 140)
+
+
+@app.function
+def picker(frame, names, wide=(), nothing="Nothing to show."):
+    """A table to select a row in: columns of a frame, by what they are called there."""
+    rows = pd.DataFrame(frame, columns=list(names)).rename(columns=names)
+    widths = {each: 1000 // (len(wide) or 1) - 110 for each in wide}
+    return page.table(
+        rows,
+        select="single",
+        page_size=8,
+        wrapped_columns=wide,
+        column_widths=widths,
+        nothing=nothing,
+    )
+
+
+@app.function
+def trace_view(trace_id, watch):
+    """One trace: what people said of it, as a conversation, and in time."""
+    try:
+        trace = watch.open(trace_id)
+    except EvalkitError as error:
+        return page.problem(error)
+    link = watch.url_of(trace_id)
+    people = {
+        f"{each.source_id} said": f"{each.name}: {as_text(each.value)}. {each.rationale}".rstrip()
+        for each in trace.assessments
+        if each.source_type == "HUMAN"
+    }
+    unread = {f"Of this trace, {trace.unread}": trace.request, "Answered": trace.response}
+    return page.stack(
+        mo.md(page.link(link, f"{trace_id} in MLflow")) if link else None,
+        page.record(people) if people else None,
+        page.record(unread) if trace.unread else conversation(trace),
+        None if trace.unread else waterfall(trace),
+    )
+
+
+@app.function
+def cited(ids, watch, title, case_rows=()):
+    """Traces below a title, each read when it is opened; None where nobody could open it."""
+    shown = list(dict.fromkeys(ids or ()))
+    if not shown or not page.is_live():
+        return None
+    asked = {each["source_trace_id"]: short(each["inputs"]) for each in case_rows}
+    folds = {
+        page.quoted(asked.get(each) or each): mo.lazy(partial(trace_view, each, watch))
+        for each in shown[:MOST_CITED]
+    }
+    more = f" (the first {MOST_CITED} of {len(shown)})" if len(shown) > MOST_CITED else ""
+    return page.stack(mo.md(f"**{title}**{more}"), mo.accordion(folds))
 
 
 @app.cell(hide_code=True)
@@ -48,14 +127,6 @@ def opening():
     return (host,)
 
 
-@app.cell(hide_code=True)
-def _():
-    mo.md("""
-    ## 1. Settings
-    """)
-    return
-
-
 @app.cell
 def settings(host):
     form = host.form("Look")
@@ -68,15 +139,18 @@ def reading(form, host):
     said = host.settings(form)
 
     def read(say):
-        chosen = agent_settings.settled(said, host.sample_traffic(said, say))
+        chosen = host.with_traffic(said, say)
+        known = chosen.session and location.find_session(chosen.volume_path, chosen.session)
+        uri, looked_at = run.aim(chosen.request(), known or None)
         watch = experiment.watch(
             config=chosen.config,
-            experiment=chosen.experiment_id,
-            tracking_uri=chosen.tracking_uri,
+            # what the config alone names need not be there yet
+            experiment=looked_at if chosen.experiment_id or chosen.session else None,
+            tracking_uri=uri,
             most=chosen.traces,
             say=say,
         )
-        return replace(chosen, experiment_id=watch.experiment), watch
+        return replace(chosen, tracking_uri=uri, experiment_id=watch.experiment), watch
 
     seen = host.work("Reading traces", read)
     return (seen,)
@@ -85,7 +159,7 @@ def reading(form, host):
 @app.cell(hide_code=True)
 def _():
     mo.md("""
-    ## 2. What the traces show
+    ## 1. What the traces show
 
     The usual says little about the worst: look at how far the ends lie from the middle.
     """)
@@ -95,36 +169,115 @@ def _():
 @app.cell
 def figures(host, seen):
     chosen, watch = host.outcome(seen)
-    traffic.nothing_yet(host, watch)
+    traces, unread = watch.traces, watch.analysis.unread
+    if traces.empty and host.person:
+        host.halt(
+            f"The experiment **{page.quoted(watch.experiment)}** holds **no traces** yet. An agent "
+            "writes them when it runs with MLflow's tracing; or log a finished run on the Log "
+            "page, and look here again."
+        )
+    failed, rejected = (traces["state"] == "failed").sum(), (traces["verdict"] == "rejected").sum()
+    seconds, tokens = (spread(traces[name]) for name in ("seconds", "tokens"))
+    days = pd.to_datetime(traces["start_ms"], unit="ms", errors="coerce").dt.date.dropna()
     look = tabs("What goes wrong", "Conversations", "Times and tokens", "Tools")
-    page.stack(traffic.figures(watch.traces), traffic.unread(watch.analysis), look)
+    page.stack(
+        page.cards(
+            ("Traces", f"{len(traces):,}", f"{days.min()} to {days.max()}" if len(days) else ""),
+            ("Failed", f"{failed:,}", f"{failed / max(len(traces), 1):.1%} of them"),
+            ("Rejected", rejected, f"people accepted {(traces['verdict'] == 'accepted').sum():,}"),
+            ("Time", duration(seconds["median"]) if seconds else "-", "the median"),
+            ("Tokens", figure(tokens["median"]) if tokens else "-", "the median"),
+            (
+                "Cost",
+                f"${traces['cost_usd'].sum():,.2f}",
+                f"of {traces['cost_usd'].count():,} traces that say",
+            ),
+        ),
+        *(
+            page.callout(f"Of {n:,} traces, {page.quoted(why)}.", "warn")
+            for why, n in unread.items()
+        ),
+        look,
+    )
     return chosen, look, watch
+
+
+@app.function
+def spread_chart(traces, name):
+    """How many traces lie in which range of seconds or tokens; None where none is known."""
+    known = pd.to_numeric(traces[name]).dropna()
+    if (found := spread(known)) is None:
+        return None
+    low, high = known.min(), known.max()
+    # where values differ by orders of magnitude, each range is so many times as wide as the last
+    widens = low > 0 and high / low > SKEWED
+    edges = (np.geomspace if widens else np.linspace)(low, high, min(24, len(known)) + 1)
+    counts, bounds = np.histogram(known, bins=edges if high > low else 1)
+    rows = pd.DataFrame({"low": bounds[:-1], "high": bounds[1:], "traces": counts})
+    usual = f"half up to {figure(found['median'])}, nine in ten up to {figure(found['p90'])}"
+    scale = alt.Scale(type="log" if widens else "linear", nice=False, zero=False)
+    chart = alt.Chart(rows, title=alt.TitleParams(name.capitalize(), subtitle=usual))
+    return dressed(
+        chart.mark_bar(color=BLUE, binSpacing=1)
+        .encode(
+            x=alt.X("low:Q", title=None, scale=scale, axis=alt.Axis(format="~s", tickCount=6)),
+            x2="high:Q",
+            y=alt.Y("traces:Q", axis=alt.Axis(tickMinStep=1, format="d")),
+            tooltip=[alt.Tooltip(f"{column}:Q", format=",.4~r") for column in rows],
+        )
+        .properties(width="container", height=190)
+    )
 
 
 @app.cell
 def sight(look, watch):
     errors, picks, sights = None, None, []
     if is_open(look, "What goes wrong"):
-        sights += [errors := traffic.error_table(watch.analysis.errors)]
+        names_ = {"traces": "Traces", "state": "They ended", "place": "Failed at", "text": "Error"}
+        nothing_ = "No trace failed, and no step of any."
+        sights += [errors := picker(watch.analysis.errors, names_, ["Error"], nothing_)]
     if is_open(look, "Conversations"):
-        sights += [picks := traffic.pick_table(watch.picks)]
+        names_ = {"why": "What it shows", "state": "Ended", "seconds": "Seconds"}
+        names_ |= {"tokens": "Tokens", "asked": "Asked"}
+        shown_ = watch.picks.round({"seconds": 1})
+        sights += [picks := picker(shown_, names_, ["What it shows", "Asked"])]
     if is_open(look, "Times and tokens"):
-        sights += [traffic.spread_charts(watch.traces)]
+        sights += [spread_chart(watch.traces, name) for name in ("seconds", "tokens")]
     if is_open(look, "Tools"):
-        sights += [traffic.tools_view(watch.analysis.tools)]
+        tools_ = watch.analysis.tools
+        tools_ = tools_.assign(rate=tools_["failures"] / tools_["calls"])
+        names_ = {"tool": "Tool", "calls": "Calls", "failures": "Failed", "rate": "Failure rate"}
+        names_ |= {"traces": "In traces", "median_s": "Median", "p90_s": "9 in 10 up to"}
+        sights += [
+            page.table(
+                tools_[[*names_]].rename(columns=names_),
+                nothing="No trace shows the use of a tool.",
+                format_mapping={
+                    "Failure rate": "{:.1%}".format,
+                    "Median": duration,
+                    "9 in 10 up to": duration,
+                },
+            )
+        ]
     page.stack(*sights)
     return errors, picks
 
 
 @app.cell
-def sight_detail(errors, host, picks, watch):
-    with host.step("Reading the trace"):
-        shown = page.chosen(picks, watch.picks.to_dict("records"))
-        opened = [watch.open(each["trace_id"]) for each in shown]
-    clusters = watch.analysis.errors.to_dict("records")
+def sight_detail(errors, picks, watch):
     page.stack(
-        *(traffic.error_view(each, watch) for each in page.chosen(errors, clusters)),
-        *(traffic.trace_view(each, watch) for each in opened),
+        *(
+            part
+            for each in page.chosen(errors, watch.analysis.errors.to_dict("records"))
+            for part in (
+                page.text(each["example"] or each["text"] or "The trace does not say why."),
+                cited(each["trace_ids"], watch, f"Seen in {each['traces']} traces"),
+            )
+        ),
+        *(
+            trace_view(each["trace_id"], watch)
+            for each in page.chosen(picks, watch.picks.to_dict("records"))
+        ),
     )
     return
 
@@ -132,7 +285,7 @@ def sight_detail(errors, host, picks, watch):
 @app.cell(hide_code=True)
 def _():
     mo.md("""
-    ## 3. Let the agent work
+    ## 2. Let the agent work
 
     The agent first analyses all traces and plans; then it does one task after the other, each in a
     **session** of its own. What it writes is run, confined, and checked. Stop it whenever you
@@ -143,32 +296,72 @@ def _():
 
 @app.cell
 def sessions(chosen, host, watch):
+    base = chosen.volume_path
+    about = location.sessions_about(base, watch.experiment_id, watch.tracking.uri)
     with host.step("Looking for sessions"):
-        known = agent_page.sessions_to_pick(host, chosen.volume_path, watch)
-    picker = agent_page.session_picker(host, known, watch, chosen.session)
-    page.stack(agent_page.session_table(known), picker)
-    return (picker,)
+        known = [agent_live.session_row(each, base) for each in about] if host.person else []
+    # a new one has its id from the beginning, so that it is gone on with if it is interrupted
+    named = chosen.session or location.new_id(watch.experiment, time.time())
+    if all(each["Session"] != named for each in known):
+        known.insert(0, {"Session": named, "State": "new"})
+    ids = [each["Session"] for each in known]
+    running = [place for place, each in enumerate(ids) if known[place]["State"] == "at work"]
+    session_table = page.table(
+        known,
+        select="single",
+        tint="State",
+        page_size=5,
+        label="**Which session?**",
+        initial_selection=[*running, ids.index(named)][:1],
+    )
+    session_table if host.person else None
+    return ids, session_table
 
 
 @app.cell
-def pressing(chosen, host, picker):
-    picked = agent_page.picked_session(picker, chosen.session)
+def pressing(chosen, host, ids, session_table):
+    picked = next(iter(page.chosen(session_table, ids)), ids[0]) if host.person else chosen.session
     request = replace(chosen, session=picked).request()
     with host.step("Looking for a model"):
-        terms = agent_settings.terms_of(request, is_sample=host.is_sample(chosen))
+        request.check()
+        model, why = claude(request, lambda _: None)
+        budget, sandbox = budget_of(request, model), run.sandbox_of(request)
+    limits = {
+        f"{place}: {most:,g} {unit}"
+        for place, limit in (("in all", budget.total), ("each session", budget.session))
+        for unit, most in asdict(limit).items()
+        if most is not None
+    }
+    if host.is_sample(chosen) and model is None:
+        why = "a look at the demo is to cost nothing"
+    by = model.name if model else f"{OFFLINE} (rules, no model, no cost)"
+    terms = {
+        "Model": f"{by}, because {why}",
+        "May spend": "; ".join([f"{budget.sessions} sessions", *sorted(limits)] if model else "-"),
+        "Its code runs": f"confined by {sandbox.name}"
+        + ("; it may use the network" if request.allow_network else "")
+        + (f"; it is given {', '.join(request.pass_env)}" if request.pass_env else ""),
+        "Reads traces from": without_password(request.tracking_uri or ""),
+        "Keeps sessions in": f"{request.volume_path or '.'}/{location.SESSIONS}",
+    }
     go = host.button("Let the agent work")
-    page.stack(page.record(agent_settings.in_words(request, terms)), go)
-    return go, picked, request, terms
+    page.stack(page.record(terms), go)
+    return budget, go, picked, request
 
 
 @app.cell
-def building(go, host, picked, request, terms):
-    progress = agent_live.Progress(request.volume_path, picked)
+def building(budget, go, host, picked, request):
+    def lead(say):
+        if host.person:
+            return agent_live.start(request).follow(say)
+        return narrator.narrated(request, host.terminal)
+
     built = host.work(
         "The agent works",
-        lambda say: agent_page.commission(host, request, progress, say),
-        go,
-        show=lambda: agent_live.live(progress.moment(), terms.budget),
+        lead,
+        None if agent_live.at_work(request) else go,
+        show=lambda: mo.Html(agent_live.live(agent_live.at_work(request), budget)),
+        stop=partial(agent_live.stop, request),
     )
     return (built,)
 
@@ -176,13 +369,29 @@ def building(go, host, picked, request, terms):
 @app.cell
 def standing(built, host, picked, request):
     host.settled(built)
-    name = picked or host.outcome(built)["session_id"]
     with host.step("Reading the session"):
-        session = agent_page.session_of(host, request, name)
+        session = location.find_session(
+            request.volume_path, picked or host.outcome(built)["session_id"]
+        )
+    if session is None:
+        host.halt("This session has **not started**.", "Press the button above.")
+    now, plan = agent_live.session_row(session, request.volume_path), session.plan()
+    unfinished = (
+        f"This session is **not finished**: {page.quoted(now['State'])}. Press the button again, "
+        "and it goes on where it was."
+    )
     page.stack(
-        agent_page.state_view(session),
-        agent_live.spent_cards(session.spent()),
-        agent_live.task_list(session.plan()),
+        None if plan and plan.is_done else page.callout(unfinished, "warn"),
+        page.cards(*((name, now[name], "in all sessions") for name in agent_live.SPENT))
+        if now["Calls"]
+        else None,
+        page.table(
+            [agent_live.task_row(task) for task in plan.tasks] if plan else [],
+            tint="Status",
+            wrapped_columns=["Task", "Evidence"],
+            column_widths={"Task": 260, "Status": 90, "Attempts": 90, "Evidence": 560},
+            nothing="There is no plan yet.",
+        ),
     )
     return (session,)
 
@@ -190,7 +399,7 @@ def standing(built, host, picked, request):
 @app.cell(hide_code=True)
 def _():
     mo.md("""
-    ## 4. The suite
+    ## 3. The suite
 
     A suite holds where good answers pass every scorer, each scorer fails a bad example of its own,
     and whatever people rejected is failed, or named among the limits. What people said comes
@@ -201,94 +410,144 @@ def _():
 
 @app.cell
 def suite_reading(host, session):
-    files = agent_page.files_of(host, session)
+    names = [name for name in session.folder.names("evaluation/") if name.count("/") == 1]
+    files = {name: (session.folder.read(name) or b"").decode("utf-8", "replace") for name in names}
+    if SCORERS_FILE not in files:
+        host.halt("The agent has **not written** a suite yet.", "Press the button above.")
     found = session.read_json(VALIDATION_FILE)
-    analysis = session.read_json(ANALYSIS_FILE)
-    return analysis, files, found
+    findings = session.read_json(ANALYSIS_FILE).get("findings") or []
+    case_rows = [json.loads(line) for line in files.get(DATASET_FILE, "").splitlines()]
+    return case_rows, files, findings, found
 
 
 @app.cell
-def aspects(files, found, session, watch):
-    case_rows = suite.cases_of(files)
-    aspect = tabs("Scorers", "Faults noticed", "Cases", "Findings", "Limits", "Code")
+def verdict(case_rows, found, session, watch):
+    people = {"accepted": {}, "rejected": {}, **found.get("people", {})}
+    good, bad, one = people["accepted"], people["rejected"], found.get("one_sentence")
+    noticed = pd.DataFrame(found.get("faults", {}).values(), columns=["noticed", "of"]).sum()
+    kappa = (
+        f" Agreement with people (Cohen's kappa): {people['kappa']}." if people.get("kappa") else ""
+    )
+    holds = f"**{str(found.get('word')).capitalize()}.** It stands on {found.get('rows')} traces, "
+    holds += f"{found.get('good_rows')} of them good answers.{kappa}\n\n"
+    holds += "\n".join(f"- {page.quoted(each)}" for each in found.get("problems") or ())
+    kept = session.read_json(KEPT_FILE).get("kept") or {}
+    place, uri = session.folder.location, without_password(watch.tracking.uri)
+    where = {
+        "Kept in MLflow": f"run {kept['mlflow_run_id']} in {kept['experiment']}"
+        if kept
+        else "not yet: only a verified suite is",
+        "Its directory": place,
+        "Run it yourself": f"{typed('python')} '{place}/{SCRIPT_FILE}' --tracking-uri '{uri}'",
+    }
+    aspect = tabs("Scorers", "Faults noticed", "Cases", "Findings", "Files")
     page.stack(
-        suite.verification(found),
-        suite.passed_wrongly(found, watch, case_rows),
-        agent_page.where_it_is(session, watch),
+        page.cards(
+            (
+                "Answers that people rejected",
+                f"{bad.get('failed', 0)} of {bad.get('answers', 0)}",
+                f"fail some scorer; {bad.get('in_limits', 0)} named in LIMITS.md",
+            ),
+            (
+                "Answers that people accepted",
+                f"{good.get('pass_all', 0)} of {good.get('answers', 0)}",
+                "pass every scorer",
+            ),
+            (
+                "Copies with a fault put in",
+                f"{noticed['noticed'] / noticed['of']:.0%}" if noticed["of"] else "-",
+                "are noticed by some scorer",
+            ),
+            (
+                "One answer to everything",
+                f"{one['failed']} of {one['rows']}" if one else "-",
+                "rows fail some scorer then",
+            ),
+        ),
+        page.callout(holds, "success" if found.get("verified") else "warn"),
+        cited(bad.get("missed"), watch, "People rejected this, every scorer passes it", case_rows),
+        page.record(where, title="Where it is"),
+        page.in_mlflow(
+            watch.store.run_url(kept["experiment_id"], kept["mlflow_run_id"]), watch.tracking
+        )
+        if kept
+        else None,
         aspect,
     )
-    return aspect, case_rows
+    return (aspect,)
+
+
+@app.function
+def fault_chart(faults):
+    """Of each kind of fault, how many damaged copies of good answers some scorer notices."""
+    rows = pd.DataFrame(
+        {"fault": kind.replace("_", " "), "share": noticed / of, "told": f"{noticed}/{of}"}
+        for kind, (noticed, of) in faults.items()
+        if of
+    )
+    if rows.empty:
+        return page.callout("No good answer could be damaged, or nobody has tried.")
+    title = alt.TitleParams(
+        "Damaged copies that some scorer notices",
+        subtitle=["Not required of a suite. What is missed", "needs a judge, or another scorer."],
+        offset=12,
+    )
+    base = alt.Chart(rows, title=title).encode(
+        x=alt.X("share:Q", title="noticed", scale={"domain": [0, 1]}, axis=alt.Axis(format="%")),
+        y=alt.Y("fault:N", title=None, sort="x", axis=alt.Axis(labelLimit=220)),
+        tooltip=["fault:N", alt.Tooltip("told:N", title="noticed")],
+    )
+    words = base.mark_text(align="left", dx=4, color=GREY).encode(text="told:N")
+    bars = base.mark_bar(color=GREEN, cornerRadiusEnd=3)
+    return dressed(alt.layer(bars, words).properties(width="container", height={"step": 16}))
 
 
 @app.cell
-def suite_view(analysis, aspect, case_rows, files, found):
-    findings = analysis.get("findings") or []
-    picked_finding, picked_case, views = None, None, []
+def suite_view(aspect, case_rows, files, findings, found):
+    finding_table, case_table, views = None, None, []
     if is_open(aspect, "Scorers"):
-        views += [suite.scorer_table(found)]
+        scorers_ = pd.DataFrame.from_dict(found.get("scorers", {}), orient="index")
+        views += [page.table(scorers_.rename_axis("scorer").reset_index())]
+        if judges_ := page.quoted(", ".join(found.get("judges", ()))):
+            views += [page.callout(f"Not verified, because they ask a model: {judges_}")]
     if is_open(aspect, "Faults noticed"):
-        views += [suite.fault_chart(found)]
+        views += [fault_chart(found.get("faults", {}))]
     if is_open(aspect, "Cases"):
-        views += [picked_case := suite.case_table(case_rows)]
+        lines_ = [(short(each["inputs"]), short(each["outputs"])) for each in case_rows]
+        heads_ = {0: "Asked", 1: "Answered"}
+        case_table = picker(lines_, heads_, [*heads_.values()], "The dataset has no rows yet.")
+        views += [case_table]
     if is_open(aspect, "Findings"):
-        views += [picked_finding := suite.finding_table(findings)]
-    if is_open(aspect, "Limits"):
-        views += [suite.limits(files)]
-    if is_open(aspect, "Code"):
-        views += [suite.code(files)]
+        lines_ = [(each["what"], len(each["evidence"])) for each in findings]
+        heads_ = {0: "What the traces show", 1: "Cites"}
+        none_ = "Nothing beyond what section 1 counts."
+        finding_table = picker(lines_, heads_, [heads_[0]], none_)
+        views += [finding_table]
+    if is_open(aspect, "Files"):
+        texts_ = {name.rpartition("/")[2]: text.splitlines() for name, text in files.items()}
+        order_ = ("scorers.py", "rule_checks.py", "run_eval.py", "eval.yaml")
+        views += [page.text("\n".join(texts_.get("LIMITS.md", [])))]
+        views += [page.folded(name, texts_.get(name, [])) for name in order_]
     page.stack(*views)
-    return findings, picked_case, picked_finding
+    return case_table, finding_table
 
 
 @app.cell
-def suite_detail(case_rows, findings, picked_case, picked_finding, watch):
+def suite_detail(case_rows, case_table, finding_table, findings, watch):
     page.stack(
         *(
-            suite.cited(each.get("evidence") or [], watch, case_rows)
-            for each in page.chosen(picked_finding, findings)
+            cited(each["evidence"], watch, "The traces that it stands on", case_rows)
+            for each in page.chosen(finding_table, findings)
         ),
-        *(suite.row_view(each, watch) for each in page.chosen(picked_case, case_rows)),
+        *(
+            part
+            for each in page.chosen(case_table, case_rows)
+            for part in (
+                page.record({name: each[name] for name in ("inputs", "outputs", "expectations")}),
+                cited([each["source_trace_id"]], watch, "Its trace", [each]),
+            )
+        ),
     )
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    mo.md("""
-    ## 5. Run the suite
-
-    Its scorers judge the recorded answers once more, confined, and nothing is left in MLflow. To
-    judge an agent as it answers now, run `run_eval.py` yourself with `--predict module:function`.
-    """)
-    return
-
-
-@app.cell
-def running_button(files, host):
-    run_it = host.button("Run the suite", disabled=not files)
-    run_it
-    return (run_it,)
-
-
-@app.cell
-def running(host, request, run_it, session):
-    ran = host.work(
-        "Running the suite", lambda say: agent_page.judge(host, request, session, say), run_it
-    )
-    return (ran,)
-
-
-@app.cell
-def scores(host, ran):
-    judged = host.outcome(ran)
-    row_table = agent_page.judged_table(judged)
-    row_table
-    return judged, row_table
-
-
-@app.cell
-def score(judged, row_table):
-    page.stack(*(agent_page.judged_view(each) for each in page.chosen(row_table, judged or [])))
     return
 
 

@@ -9,7 +9,7 @@ with app.setup:
 
     import marimo as mo
 
-    from evalkit import stages, ui
+    from evalkit import check, ui
     from evalkit.params import ProjectParams
     from evalkit.ui import page
     from evalkit.ui.notebook import Host
@@ -38,9 +38,7 @@ def looking(form, host):
     chosen = host.settings(form)
     checked = host.work(
         "Looking",
-        lambda _: stages.check(
-            chosen.config, tracking_uri=chosen.tracking_uri, runs_dir=chosen.runs_dir
-        ),
+        lambda _: check(chosen.config, tracking_uri=chosen.tracking_uri, runs_dir=chosen.runs_dir),
     )
     return checked, chosen
 
@@ -81,7 +79,7 @@ def state(checked, chosen, host):
         onward, why = "map_dataset", "Begin with the mapping, and go through the stages in order."
     found = state_of(report, is_mapped=is_mapped)
     named = {} if chosen.config == host.start.values.config else {"config": chosen.config}
-    address = {each.name: "?" + urlencode({"file": each.file, **named}) for each in ui.present()}
+    address = {each.name: "?" + urlencode({"file": each.file, **named}) for each in ui.NOTEBOOKS}
     where = "The **demo project**: a support agent. Nothing here can break."
     if not host.is_sample(chosen):
         where = f"The project of **{page.quoted(report['config'])}**."
@@ -111,7 +109,7 @@ def stage_cards(address, found, onward):
         f'<span style="{page.MUTED}">{number}</span> {each.title}</div>'
         f'<div style="{page.MUTED}">{each.about}</div>'
         f'<div style="margin-top: 0.5rem">{escape(found[each.name])}</div></a>'
-        for number, each in enumerate(ui.present(), 1)
+        for number, each in enumerate(ui.NOTEBOOKS, 1)
     ]
     page.side_by_side(*map(mo.Html, cards), least_px=300)
     return

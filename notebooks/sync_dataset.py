@@ -6,8 +6,8 @@ app = marimo.App(width="medium", app_title="Sync the dataset", css_file="evalkit
 with app.setup:
     import marimo as mo
 
-    from evalkit import stages
     from evalkit.cli import render
+    from evalkit.dataset import sync
     from evalkit.params import SyncParams as Params
     from evalkit.ui import page
     from evalkit.ui.notebook import Host
@@ -52,7 +52,7 @@ def comparing(form, host):
     chosen = host.settings(form)
     with host.step("Comparing the cases with MLflow"):
         workspace = chosen.workspace()
-        plan = stages.plan_sync(
+        plan = sync.plan_sync(
             workspace,
             mapping=chosen.mapping,
             dataset_name=chosen.dataset_name,
@@ -135,7 +135,7 @@ def pressing(host, plan):
 def syncing(chosen, go, host, workspace):
     synced = host.work(
         "Sync",
-        lambda say: stages.sync_dataset(
+        lambda say: sync.sync_dataset(
             workspace,
             mapping=chosen.mapping,
             dataset_name=chosen.dataset_name,
@@ -174,8 +174,8 @@ def _():
 def dataset(chosen, host, synced, workspace):
     host.settled(synced)
     with host.step("Reading the dataset"):
-        rows = stages.read_dataset(workspace, chosen.dataset_name)
-        where = stages.dataset_url(workspace)
+        rows = sync.read_dataset(workspace, chosen.dataset_name)
+        where = sync.dataset_url(workspace)
     return rows, where
 
 

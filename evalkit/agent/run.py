@@ -38,6 +38,7 @@ from evalkit.truncation import truncate
 
 if TYPE_CHECKING:
     from evalkit.store import Store
+    from evalkit.suite.sandbox import Sandbox
     from evalkit.suite.verify import Verification
 
 OWN_EXPERIMENT = "evalkit-agent"
@@ -98,7 +99,6 @@ def opened(request: Request, watch: Watch) -> Iterator[Work]:
     session = _known(request)
     uri, named = aim(request, session)
     from evalkit.store import connect
-    from evalkit.suite.sandbox import Policy, Sandbox
 
     store = connect(uri)
     found = store.find_experiment(named)
@@ -109,11 +109,6 @@ def opened(request: Request, watch: Watch) -> Iterator[Work]:
     model, _ = claude(request, lambda text: watch(Event("wait", text)))
     own = _own_experiment(store, request, experiment, experiment_id, is_needed=model is not None)
     budget = budget_of(request, model)
-    policy = Policy(
-        unconfined=request.unconfined,
-        allow_network=request.allow_network,
-        pass_env=request.pass_env,
-    )
     if session is None:
         base, chosen = request.volume_path, request.session
         if chosen:
@@ -125,7 +120,15 @@ def opened(request: Request, watch: Watch) -> Iterator[Work]:
         about = About(session_id, experiment, experiment_id, lasting, FORM)
         session = location.start_session(base, about)
     with location.held(session):
-        yield Work(model, session, store, Sandbox(policy), budget, watch, own)
+        yield Work(model, session, store, sandbox_of(request), budget, watch, own)
+
+
+def sandbox_of(request: Request) -> Sandbox:
+    """Where code of a suite runs; an InputError where it cannot be confined and has to be."""
+    from evalkit.suite.sandbox import Policy, Sandbox
+
+    names = ("unconfined", "allow_network", "pass_env")
+    return Sandbox(Policy(**{name: getattr(request, name) for name in names}))
 
 
 def aim(request: Request, session: SessionDirectory | None = None) -> tuple[str, str]:

@@ -1,21 +1,22 @@
-"""The ``evalkit`` command: one short function a stage.
+"""The ``evalkit`` command.
 
 Heavy libraries are imported inside the stages, so that ``evalkit --help`` is instant.
 """
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
+import evalkit
 from evalkit import params
 from evalkit.arguments import CommonParams, Parser, parameters, read_arguments, resolve
-from evalkit.errors import EvalkitError, InputError, Problem, Unfinished
+from evalkit.errors import EvalkitError, InputError, Problem
 from evalkit.ui.terminal import Report, Terminal, concluded, failed
 
-if TYPE_CHECKING:
-    from evalkit.context import Workspace
+Stage: TypeAlias = Callable[[Any, Terminal], Report]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,7 +68,7 @@ def _run(argv: Sequence[str], terminal: Terminal) -> tuple[Report, int]:
     return concluded(report, strict=strict)
 
 
-def read_command(argv: Sequence[str]) -> tuple[Callable[[Any, Terminal], Report], CommonParams]:
+def read_command(argv: Sequence[str]) -> tuple[Stage, CommonParams]:
     """The stage that is meant, and its parameters.
 
     Raises:
@@ -91,98 +92,25 @@ def read_command(argv: Sequence[str]) -> tuple[Callable[[Any, Terminal], Report]
     return stage, resolve(spec, {"argument": said}).values
 
 
-def _check(asked: params.ProjectParams, terminal: Terminal) -> Report:
-    from evalkit import stages
-    from evalkit.cli import render
+def _public(name: str, function: str) -> Stage:
+    """The stage that a public function does, which takes its parameters by their names."""
 
-    report = stages.check(asked.config, tracking_uri=asked.tracking_uri, runs_dir=asked.runs_dir)
-    render.checked(terminal, report)
-    return report
+    def run(asked: Any, terminal: Terminal) -> Report:
+        from evalkit.cli import render
 
+        do, tell = getattr(evalkit, function), render.teller(terminal)
+        offered = {**vars(asked), "say": terminal.say, "tell": tell}
+        wanted = inspect.signature(do).parameters
+        if "workspace" in wanted:
+            offered["workspace"] = asked.workspace()
+        report: Report = do(**{each: offered[each] for each in wanted})
+        if name == "all":
+            render.summary(terminal, report, offered["workspace"].tracking.uri, asked)
+        else:
+            tell(name, report)
+        return report
 
-def _map(asked: params.MapParams, terminal: Terminal) -> Report:
-    from evalkit import stages
-    from evalkit.cli import render
-
-    report = stages.map_schema(
-        asked.workspace(), out=asked.out, by=asked.by, model=asked.model, force=asked.force
-    )
-    render.mapping(terminal, report)
-    return report
-
-
-def _sync(asked: params.SyncParams, terminal: Terminal) -> Report:
-    from evalkit import stages
-    from evalkit.cli import render
-
-    report = stages.sync_dataset(
-        asked.workspace(),
-        mapping=asked.mapping,
-        dataset_name=asked.dataset_name,
-        dry_run=asked.dry_run,
-        distinguish=asked.distinguish,
-        say=terminal.say,
-    )
-    render.sync(terminal, report)
-    return report
-
-
-def _log(asked: params.LogParams, terminal: Terminal) -> Report:
-    from evalkit import stages
-    from evalkit.cli import render
-
-    report = stages.log_results(
-        asked.workspace(),
-        run_id=asked.run_id,
-        names=asked.names,
-        dataset_name=asked.dataset_name,
-        say=terminal.say,
-    )
-    render.logged(terminal, report)
-    return report
-
-
-def _push(asked: params.PushParams, terminal: Terminal) -> Report:
-    from evalkit import stages
-    from evalkit.cli import render
-
-    report = stages.push_feedback(
-        asked.workspace(),
-        run_id=asked.run_id,
-        source=asked.source,
-        names=asked.names,
-        say=terminal.say,
-    )
-    render.pushed(terminal, report)
-    return report
-
-
-def _pull(asked: params.RunParams, terminal: Terminal) -> Report:
-    from evalkit import stages
-    from evalkit.cli import render
-
-    report = stages.pull_feedback(asked.workspace(), run_id=asked.run_id, say=terminal.say)
-    render.pulled(terminal, report)
-    return report
-
-
-def _all(asked: params.AllParams, terminal: Terminal) -> Report:
-    from evalkit import stages
-    from evalkit.cli import render
-
-    workspace: Workspace = asked.workspace()
-    report = stages.run_all(
-        workspace,
-        run_id=asked.run_id,
-        mapping=asked.mapping,
-        dataset_name=asked.dataset_name,
-        distinguish=asked.distinguish,
-        names=asked.names,
-        say=terminal.say,
-        tell=render.teller(terminal),
-    )
-    render.summary(terminal, report, workspace.tracking.uri, asked)
-    return report
+    return run
 
 
 def _demo(asked: params.DemoParams, terminal: Terminal) -> Report:
@@ -206,13 +134,7 @@ def _agent(asked: params.TalkParams, terminal: Terminal) -> Report:
         from evalkit.agent.chat import talk
 
         return talk(asked.request(), terminal.console)
-    from evalkit.agent.run import build
-
-    try:
-        report = build(asked.request(), narrator.Narrator(terminal))
-    except Unfinished as error:
-        narrator.told_agent(terminal, error.report)
-        raise
+    report = narrator.narrated(asked.request(), terminal)
     narrator.told_agent(terminal, report)
     return report
 
@@ -231,14 +153,14 @@ def _export(asked: params.ExportParams, terminal: Terminal) -> Report:
     return report
 
 
-STAGES: dict[str, tuple[Callable[[Any, Terminal], Report], type[CommonParams]]] = {
-    "check": (_check, params.ProjectParams),
-    "map": (_map, params.MapParams),
-    "sync-dataset": (_sync, params.SyncParams),
-    "log-results": (_log, params.LogParams),
-    "push-feedback": (_push, params.PushParams),
-    "pull-feedback": (_pull, params.RunParams),
-    "all": (_all, params.AllParams),
+STAGES: dict[str, tuple[Stage, type[CommonParams]]] = {
+    "check": (_public("check", "check"), params.ProjectParams),
+    "map": (_public("map", "map_schema"), params.MapParams),
+    "sync-dataset": (_public("sync-dataset", "sync_dataset"), params.SyncParams),
+    "log-results": (_public("log-results", "log_results"), params.LogParams),
+    "push-feedback": (_public("push-feedback", "push_feedback"), params.PushParams),
+    "pull-feedback": (_public("pull-feedback", "pull_feedback"), params.RunParams),
+    "all": (_public("all", "run_all"), params.AllParams),
     "demo": (_demo, params.DemoParams),
     "agent": (_agent, params.TalkParams),
     "open": (_open_notebooks, params.OpenParams),

@@ -1,17 +1,14 @@
 """The notebooks as ``.ipynb``, for plain Jupyter and for Databricks notebook tasks.
 
-marimo writes the cells in the order of their dependencies. This adds what a notebook task needs (a
-widget for each parameter, a kernelspec) and refuses what marimo's own runtime alone can do.
+marimo writes the cells in the order of their dependencies. This adds what a notebook task needs: a
+widget for each parameter, evalkit's wheel where it is missing, a kernelspec.
 """
 
 from __future__ import annotations
 
-import ast
 import json
-import re
 import sys
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import entry_points
 from importlib.util import module_from_spec, spec_from_file_location
@@ -24,26 +21,8 @@ from evalkit.arguments import Parameter, parameters
 from evalkit.errors import EvalkitError, InputError, Problem
 from evalkit.files import read_text, write_text
 
-Cells = list[dict[str, Any]]
-
 WRITTEN_BY = "evalkit"
 """Key of the notebook's metadata; a file without it is somebody else's, and is kept."""
-
-ONLY_IN_MARIMO = {
-    "stop": "ends a Jupyter kernel's cell with an error and a script with exit code 0",
-    "cli_args": "raises outside marimo",
-    "query_params": "raises outside marimo",
-    "cache": "raises outside marimo",
-    "lru_cache": "raises outside marimo",
-    "persistent_cache": "raises outside marimo",
-    "Thread": "shows nothing outside marimo",
-}
-INSTEAD = {
-    "stop": "use host.halt",
-    "cli_args": "declare a parameter",
-    "query_params": "declare a parameter with link=True",
-    "Thread": "use host.work",
-}
 
 INSTALL = """\
 # On Databricks: evalkit's wheel, where it is not installed. A job installs it by itself.
@@ -60,7 +39,8 @@ if "dbutils" in globals():
             raise RuntimeError("evalkit is not installed: put its wheel into " + folders[-1])
         get_ipython().run_line_magic("pip", "install -q " + max(wheels, key=os.path.getmtime))
         dbutils.library.restartPython()"""
-"""The cell that installs evalkit in a workspace; ``dist`` is where the bundle puts the wheel."""
+"""The cell that installs evalkit in a workspace: ``dist`` is where the bundle puts the wheel,
+``wheels`` lies on the volume of the notebook's parameters."""
 
 
 def export(directory: str | Path, place: Path | None = None) -> dict[str, Any]:
@@ -74,85 +54,22 @@ def export(directory: str | Path, place: Path | None = None) -> dict[str, Any]:
         ``directory`` and the ``notebooks`` written.
 
     Raises:
-        InputError: a notebook holds something that cannot work there, or a file that evalkit has
-            not written is in the way. Nothing was written.
+        InputError: a file that evalkit has not written is in the way. Nothing was written.
         EvalkitError: marimo cannot export a notebook.
     """
     found = sorted((place or ui.folder()).glob("*.py"))
     sources = [source for source in found if source.name != ui.START.file]
     with ThreadPoolExecutor(1) as aside:  # marimo starts an event loop; the caller may have one
         texts = aside.submit(_exported, sources).result()
-    problems: list[Problem] = []
-    target = Path(directory)
-    for source, text in texts.items():
-        problems += refused(source.name, json.loads(text)["cells"])
-        problems += _in_the_way(target / f"{source.stem}.ipynb")
-    if problems:
-        raise InputError(*problems)
-    for source, text in texts.items():
-        write_text(target / f"{source.stem}.ipynb", _finished(source, json.loads(text)))
-    written = [str(target / f"{source.stem}.ipynb") for source in sources]
-    return {"directory": str(target), "notebooks": written}
-
-
-def refused(name: str, cells: Cells) -> list[Problem]:
-    """What in these cells would not work, or not work alike, outside marimo.
-
-    Args:
-        name: The notebook's file name, for the messages.
-        cells: The cells as marimo exports them.
-    """
-    found = []
-    owners: Counter[str] = Counter()
-    for cell in cells:
-        if cell["cell_type"] != "code":
-            continue
-        tree = ast.parse("".join(cell["source"]))
-        where = cell["metadata"].get("marimo", {}).get("name", "")
-        found += [Problem(said, name, field=where, fix=fix) for said, fix in _foreign(tree)]
-        owners.update(_private_names(tree))
-    found += [
-        Problem(
-            f"{private} is private to {count} cells in marimo, and one name in Jupyter",
-            name,
-            fix="give each its own name, or put it into a function",
-        )
-        for private, count in owners.items()
-        if count > 1
-    ]
-    return found
-
-
-def _foreign(tree: ast.AST) -> Iterator[tuple[str, str]]:
-    """What only marimo's runtime can do: what is wrong, and what to do instead."""
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Attribute)
-            and isinstance(node.value, ast.Name)
-            and node.value.id == "mo"
-            and node.attr in ONLY_IN_MARIMO
-        ):
-            yield f"mo.{node.attr} {ONLY_IN_MARIMO[node.attr]}", INSTEAD.get(node.attr, "drop it")
-        elif isinstance(node, ast.Name) and node.id == "__file__":
-            yield "__file__ is not there in Jupyter", "name files from the parameters"
-
-
-def _private_names(tree: ast.Module) -> set[str]:
-    """The names with a leading underscore that a cell binds, outside its functions."""
-    return {
-        node.id
-        for statement in tree.body
-        if not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
-        for node in ast.walk(statement)
-        if isinstance(node, ast.Name)
-        and isinstance(node.ctx, ast.Store)
-        and re.match(r"_[A-Za-z0-9]", node.id)
-    } | {
-        statement.name
-        for statement in tree.body
-        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
-        and re.match(r"_[A-Za-z0-9]", statement.name)
-    }
+    targets = {source: Path(directory) / f"{source.stem}.ipynb" for source in sources}
+    if foreign := [
+        target for target in targets.values() if target.exists() and not _is_ours(target)
+    ]:
+        why, fix = "evalkit has not written this file", "move it, or name another"
+        raise InputError(*(Problem(why, str(target), fix=fix) for target in foreign))
+    for source, target in targets.items():
+        write_text(target, _finished(source, json.loads(texts[source])))
+    return {"directory": str(directory), "notebooks": list(map(str, targets.values()))}
 
 
 def _exported(sources: Sequence[Path]) -> dict[Path, str]:
@@ -173,18 +90,11 @@ def _exported(sources: Sequence[Path]) -> dict[Path, str]:
     return texts
 
 
-def _in_the_way(target: Path) -> list[Problem]:
-    if not target.exists():
-        return []
+def _is_ours(target: Path) -> bool:
     try:
-        ours = WRITTEN_BY in json.loads(read_text(target))["metadata"]
+        return WRITTEN_BY in json.loads(read_text(target))["metadata"]
     except (ValueError, KeyError, TypeError):
-        ours = False
-    if ours:
-        return []
-    return [
-        Problem("evalkit has not written this file", str(target), fix="move it, or name another")
-    ]
+        return False
 
 
 def _finished(source: Path, exported: Mapping[str, Any]) -> str:
@@ -192,7 +102,10 @@ def _finished(source: Path, exported: Mapping[str, Any]) -> str:
     import nbformat
 
     declared = _parameters(source)
-    cells = [_widgets(declared), _install(declared), *map(_plain, exported["cells"])]
+    on_volume = any(each.name == "volume_path" for each in declared)
+    base = 'get("volume_path")' if on_volume else 'os.path.dirname(get("config"))'
+    own = [_code(_widgets(declared)), _code(INSTALL.format(base=base))]
+    cells = [*own, *map(_plain, exported["cells"])]
     notebook = {
         "nbformat": 4,
         "nbformat_minor": 5,
@@ -231,7 +144,7 @@ def _parameters(source: Path) -> tuple[Parameter, ...]:
     return parameters(module.Params)
 
 
-def _widgets(declared: Sequence[Parameter]) -> dict[str, Any]:
+def _widgets(declared: Sequence[Parameter]) -> str:
     """A cell that makes a widget for each parameter on Databricks, and does nothing elsewhere."""
     lines = [
         "# The parameters. On Databricks, widgets and job parameters of these names fill them in;",
@@ -239,17 +152,7 @@ def _widgets(declared: Sequence[Parameter]) -> dict[str, Any]:
         'if "dbutils" in globals():',
         *(f"    {_widget(each)}" for each in declared),
     ]
-    return _code("\n".join(lines))
-
-
-def _install(declared: Sequence[Parameter]) -> dict[str, Any]:
-    """A cell that installs evalkit on Databricks where it is missing, and else does nothing.
-
-    The wheel comes from the bundle, or from ``wheels`` on the volume of the notebook's parameters.
-    """
-    names = {each.name for each in declared}
-    base = 'get("volume_path")' if "volume_path" in names else 'os.path.dirname(get("config"))'
-    return _code(INSTALL.format(base=base))
+    return "\n".join(lines)
 
 
 def _code(source: str) -> dict[str, Any]:

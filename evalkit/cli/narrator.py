@@ -6,9 +6,11 @@ import shlex
 from typing import TYPE_CHECKING
 
 from evalkit.context import typed
+from evalkit.errors import Unfinished
 from evalkit.ui.terminal import Report, Terminal
 
 if TYPE_CHECKING:
+    from evalkit.agent.request import Request
     from evalkit.agent.work import Event
 
 _STATUSES = {"done": "✓", "blocked": "✗", "in progress": "…", "pending": " "}
@@ -39,6 +41,21 @@ class Narrator:
                 pass  # the words come whole, too
             case _:
                 self._terminal.aside(event.text)
+
+
+def narrated(request: Request, terminal: Terminal) -> Report:
+    """What the agent leaves, told as it works.
+
+    Raises:
+        EvalkitError: as :func:`evalkit.agent.run.build`; how far it came has been told.
+    """
+    from evalkit.agent.run import build
+
+    try:
+        return build(request, Narrator(terminal))
+    except Unfinished as error:
+        told_agent(terminal, error.report)
+        raise
 
 
 def told_agent(terminal: Terminal, report: Report) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from evalkit import stages
-from evalkit.context import Workspace
+from evalkit.context import MAPPING_FILE, Workspace
+from evalkit.dataset.mapping_file import map_schema
 from evalkit.demo.production import PRODUCTION, record_production
 from evalkit.demo.project import made_on, write_project
 
@@ -35,7 +35,7 @@ def sample_project(environment: Mapping[str, str] = os.environ) -> Path:
     with _WRITING:
         if not mapping.exists():  # it is written last: what is complete is left to the person
             write_project(root)
-            stages.map_schema(Workspace.open(config), out=mapping)
+            map_schema(Workspace.open(config), out=mapping)
     return config
 
 
@@ -60,4 +60,4 @@ def record_sample(config: Path, say: Callable[[str], None]) -> str:
 
 def sample_mapping(config: Path) -> Path:
     """Where the sample's mapping lies: beside its config, since nobody works in its folder."""
-    return config.parent / stages.MAPPING_FILE
+    return config.parent / MAPPING_FILE

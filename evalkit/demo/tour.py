@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalkit import stages
 from evalkit.agent.model_client import OFFLINE
 from evalkit.agent.request import Request
 from evalkit.agent.run import build
-from evalkit.context import Workspace
+from evalkit.context import MAPPING_FILE, Workspace
+from evalkit.dataset.mapping_file import map_schema
+from evalkit.dataset.sync import sync_dataset
 from evalkit.demo.production import PRODUCTION, record_production
 from evalkit.demo.project import RUN_ID, made_on, write_project
 from evalkit.entities import StoredTrace
+from evalkit.feedback.push_pull import pull_feedback, push_feedback
 from evalkit.feedback.trace_index import find_traces
+from evalkit.log_run import log_results
+from evalkit.sequence import Report, Tell, run_stages
 
 if TYPE_CHECKING:
     from evalkit.agent.work import Event
@@ -63,8 +67,8 @@ def tour(
     directory: str | Path,
     *,
     say: Callable[[str], None],
-    tell: stages.Tell,
-) -> stages.Report:
+    tell: Tell,
+) -> Report:
     """Generate the demo project and run every stage on it; again is safe.
 
     Args:
@@ -82,13 +86,13 @@ def tour(
     config = write_project(Path(directory))
     say(f"a support agent's evaluation: 12 cases, one finished run, in {config.parent}")
     workspace = Workspace.open(config)
-    mapping = config.parent / stages.MAPPING_FILE
-    return stages.run_stages(
+    mapping = config.parent / MAPPING_FILE
+    return run_stages(
         {
-            "map": lambda: stages.map_schema(workspace, out=mapping),
-            "sync-dataset": lambda: stages.sync_dataset(workspace, mapping=mapping, say=say),
-            "log-results": lambda: stages.log_results(workspace, run_id=RUN_ID, say=say),
-            "push-feedback": lambda: stages.push_feedback(workspace, run_id=RUN_ID, say=say),
+            "map": lambda: map_schema(workspace, out=mapping),
+            "sync-dataset": lambda: sync_dataset(workspace, mapping=mapping, say=say),
+            "log-results": lambda: log_results(workspace, run_id=RUN_ID, say=say),
+            "push-feedback": lambda: push_feedback(workspace, run_id=RUN_ID, say=say),
             "pull-feedback": lambda: _pull(workspace, say),
             "agent": lambda: _build(workspace, config.parent, say),
         },
@@ -96,7 +100,7 @@ def tour(
     )
 
 
-def _pull(workspace: Workspace, say: Callable[[str], None]) -> stages.Report:
+def _pull(workspace: Workspace, say: Callable[[str], None]) -> Report:
     """Let the reviewer say something in MLflow, then pull it."""
     index = find_traces(workspace.run(RUN_ID), workspace.store)
     for remark in REMARKS:
@@ -106,10 +110,10 @@ def _pull(workspace: Workspace, say: Callable[[str], None]) -> stages.Report:
                 trace.trace_id, remark.name, remark.value, remark.rationale, REVIEWER
             )
             say(f"{REVIEWER} judges {remark.case_id} in MLflow: {remark.name} = {remark.value}")
-    return stages.pull_feedback(workspace, run_id=RUN_ID, say=say)
+    return pull_feedback(workspace, run_id=RUN_ID, say=say)
 
 
-def _build(workspace: Workspace, directory: Path, say: Callable[[str], None]) -> stages.Report:
+def _build(workspace: Workspace, directory: Path, say: Callable[[str], None]) -> Report:
     """Record what the support agent did in production, then let evalkit's agent build a suite."""
     written = record_production(workspace.store, made_on(directory))
     say(f"two weeks of the support agent at work: {written} traces written to {PRODUCTION}")

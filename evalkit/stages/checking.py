@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeAlias
 
 from evalkit.config_files import ProjectFiles
 from evalkit.context import Workspace
@@ -10,9 +11,11 @@ from evalkit.dataset.cases import load_cases
 from evalkit.dataset.mapping_file import find_mapping
 from evalkit.errors import EvalkitError, InputError, Problem
 from evalkit.feedback.review_file import parse_review, review_text
+from evalkit.jsonable import Json
 from evalkit.runs.run_dir import list_runs
-from evalkit.stages.speaking import Report
 from evalkit.tracking import experiment_problems, without_password
+
+Report: TypeAlias = dict[str, Json]
 
 
 def check(

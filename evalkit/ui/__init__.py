@@ -70,18 +70,11 @@ def folder() -> Path:
     )
 
 
-def present() -> list[Notebook]:
-    """The stages whose notebooks there are, in order."""
-    place = folder()
-    return [each for each in NOTEBOOKS if (place / each.file).is_file()]
-
-
 def next_after(name: str) -> Notebook | None:
     """The stage after that of this name; None behind the last one."""
-    stages = present()
-    names = [each.name for each in stages]
-    place = names.index(name) + 1 if name in names else len(stages)
-    return stages[place] if place < len(stages) else None
+    names = [each.name for each in NOTEBOOKS]
+    after = names.index(name) + 1 if name in names else len(names)
+    return NOTEBOOKS[after] if after < len(names) else None
 
 
 def find(stage: str) -> Notebook:
@@ -90,10 +83,10 @@ def find(stage: str) -> Notebook:
     Raises:
         InputError: there is none of that name.
     """
-    for each in present():
+    for each in NOTEBOOKS:
         if stage.replace("-", "_") == each.name:
             return each
-    known = ", ".join(each.stage for each in present())
+    known = ", ".join(each.stage for each in NOTEBOOKS)
     raise InputError(
         Problem(f"there is no notebook {stage!r}", field="STAGE", fix=f"one of {known}")
     )

@@ -11,7 +11,7 @@ import marimo as mo
 
 from evalkit.arguments import Parameter, parameters
 from evalkit.params import ProjectParams
-from evalkit.ui import START, Notebook, page, present
+from evalkit.ui import NOTEBOOKS, START, Notebook, page
 
 GRID = (
     "display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr)); "
@@ -57,7 +57,8 @@ def _is_wide(each: Parameter) -> bool:
 
 
 def _control(each: Parameter, value: Any) -> Any:
-    label = f"**{each.label}** <small>{each.about}</small>"
+    about = each.about.replace("*", "&#42;")  # in paths it is no emphasis
+    label = f"**{each.label}** <small>{about}</small>"
     if each.kind is bool:
         return mo.ui.checkbox(value=value, label=label)
     if each.choices:
@@ -103,7 +104,7 @@ def is_open(bar: Any, name: str) -> bool:
 def stages(current: str, *, linked: bool) -> Any:
     """The start and the stages in their order, this one marked, the others links if they can be."""
     pills = []
-    for each in [START, *present()] if linked else present():
+    for each in (START, *NOTEBOOKS) if linked else NOTEBOOKS:
         here = each.name == current
         look = f'style="{PILL}; {MARKED if here else QUIET}">{each.title}'
         plain = here or not linked

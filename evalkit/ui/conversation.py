@@ -21,7 +21,7 @@ FOLDED_FROM = 1_500
 """Characters of a text that are shown at once; the rest is behind a click."""
 
 MOST_CHARACTERS = 1_000_000
-"""Characters that a page takes without getting slow. More are shared out between the texts."""
+"""Characters that a page takes without getting slow, shared out between the texts."""
 
 MOST_REMARKS = (1_500, 500)
 """Remarks that are shown of a very long conversation: from its begin, and from its end."""
@@ -82,15 +82,13 @@ def conversation(trace: Trace | ObservedTrace) -> Any:
     left_out = len(remarks) - head - tail
     if left_out > 0:
         remarks = [*remarks[:head], *remarks[-tail:]]
-    longest = _fair_share(len(text) for remark in remarks for text in _texts(remark))
+    longest = MOST_CHARACTERS // max(sum(1 for each in remarks for _ in _texts(each)), 50)
     parts = [_remark(remark, longest) for remark in remarks]
     if left_out > 0:
         gap = f"{left_out:,} remarks between here and the last {tail} are left out"
         parts.insert(head, f'<div class="ek-r ek-box ek-notice">{gap}</div>')
     if not is_asked:
-        parts.insert(
-            0, '<div class="ek-r ek-who">What the agent was asked is not in the log.</div>'
-        )
+        parts.insert(0, f'<div class="ek-r ek-who">{UNASKED}</div>')
     # by its key the page knows that this is another one, and does not leave open what was unfolded
     key = _escaped(trace.trace_id if isinstance(trace, ObservedTrace) else trace.content_hash)
     return mo.Html(f'<div class="ek-talk" key="{key}"><style>{STYLE}</style>{"".join(parts)}</div>')
@@ -186,17 +184,3 @@ def _fields(inputs: Json) -> Iterable[tuple[str, Json]]:
 
 def _written(value: Json) -> str:
     return value if isinstance(value, str) else "" if value is None else canonical(value)
-
-
-def _fair_share(lengths: Iterable[int]) -> int:
-    """The length up to which texts can be shown so that all of them keep within what a page takes.
-
-    Short texts leave what they do not need to the long ones.
-    """
-    waiting, budget = sorted(lengths), MOST_CHARACTERS
-    for place, length in enumerate(waiting):
-        share = budget // (len(waiting) - place)
-        if length > share:
-            return share
-        budget -= length
-    return max(waiting, default=0)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,19 +12,20 @@ from typing import Any, Generic, NoReturn, TypeVar
 import marimo as mo
 
 from evalkit import arguments
-from evalkit.arguments import Origin, Parser, Resolved, parameters
+from evalkit.agent.model_client import OFFLINE
+from evalkit.arguments import Resolved
 from evalkit.config_files import USUAL_CONFIG, configs_in
 from evalkit.demo.sample import record_sample, sample_mapping, sample_project
 from evalkit.errors import EvalkitError, InputError, Problem
-from evalkit.params import ProjectParams
+from evalkit.params import AgentParams, ProjectParams
 from evalkit.tracking import without_password
-from evalkit.ui import folder, page, present
-from evalkit.ui.controls import form, onward, stages
-from evalkit.ui.place import Place, end_with_error, end_with_report, find_place, widget_values
+from evalkit.ui import controls, folder, next_after, page
+from evalkit.ui.place import Place, find_place
 from evalkit.ui.terminal import Report, Terminal
 from evalkit.ui.work import Say, Work
 
 P = TypeVar("P", bound=ProjectParams)
+A = TypeVar("A", bound=AgentParams)
 T = TypeVar("T")
 
 
@@ -41,15 +41,14 @@ class Host(Generic[P]):
         place: Where it runs.
         start: The parameters as they were found, and where each came from.
         sample: The ``eval.yaml`` of the demo project, where that is shown for lack of another.
+        person: Whether somebody is there to read, choose and press.
     """
 
     def __init__(
         self, notebook: str, place: Place, start: Resolved[P], sample: Path | None = None
     ) -> None:
-        self.notebook = notebook
-        self.place = place
-        self.start = start
-        self.sample = sample
+        self.notebook, self.place, self.start, self.sample = notebook, place, start, sample
+        self.person = place.kind == "browser"
         self.terminal = Terminal(as_json=start.values.json)
 
     @classmethod
@@ -60,26 +59,19 @@ class Host(Generic[P]):
         """
         place = find_place(notebook)
         try:
-            start = _find_parameters(spec, notebook, place)
-            sample = None
-            if place.person and _wants_sample(start):
+            start, sample = place.parameters(spec, notebook), None
+            if place.kind == "browser" and _wants_sample(start):
                 sample = sample_project()
                 own = replace(start.values, config=str(sample), tracking_uri=None, runs_dir=None)
                 start = replace(start, values=own)
         except EvalkitError as error:
-            as_json = "--json" in place.argv
-            end_with_error(error, place, Terminal(as_json=as_json), strict=False)
+            place.end_with_error(error, Terminal(as_json="--json" in place.argv), strict=False)
         return cls(notebook, place, start, sample)
 
     @classmethod
     def of(cls, values: P, notebook: str) -> Host[P]:
         """A host with these parameters and nobody in front of it, as a program uses it."""
         return cls(notebook, Place("program"), Resolved(values, {}))
-
-    @property
-    def person(self) -> bool:
-        """Whether somebody is there to read, choose and press."""
-        return self.place.person
 
     def header(self) -> Any:
         """The way to the other stages, and a word about the demo project where it is shown."""
@@ -95,11 +87,12 @@ class Host(Generic[P]):
                 f"{other} For your own evaluation, put the path of its `eval.yaml` into the "
                 "settings below."
             )
-        return page.stack(stages(self.notebook, linked="file" in self.place.query), told)
+        ways = controls.stages(self.notebook, linked="file" in self.place.query)
+        return page.stack(ways, told)
 
     def form(self, submit: str) -> Any:
         """The form over the parameters, its button labelled; None where nobody could fill it in."""
-        return form(self.start.values, submit) if self.person else None
+        return controls.form(self.start.values, submit) if self.person else None
 
     def settings(self, form: Any) -> P:
         """The parameters to go on with: as submitted, else as found.
@@ -129,7 +122,8 @@ class Host(Generic[P]):
             else:
                 yield
         except EvalkitError as error:
-            end_with_error(error, self.place, self.terminal, strict=self.start.values.strict)
+            strict = self.start.values.strict
+            self.place.end_with_error(error, self.terminal, strict=strict)
 
     def selected(self, name: str) -> str:
         """What the page's address says is selected under this name; empty where it does not."""
@@ -148,22 +142,26 @@ class Host(Generic[P]):
         if self.person:
             mo.stop(True, page.callout(f"{message} {fix}".strip()))
         error = InputError(Problem(message, fix=fix))
-        end_with_error(error, self.place, self.terminal, strict=False)
+        self.place.end_with_error(error, self.terminal, strict=False)
 
-    def sample_traffic(self, settings: P, say: Say) -> str | None:
-        """The experiment with the traces of the demo's agent, recorded now if the demo is shown."""
+    def with_traffic(self, settings: A, say: Say) -> A:
+        """The settings; of the demo, with the traces of its agent, recorded if need be, and free.
+
+        The demo's sessions lie in its folder, and rules lead them: looking around costs nothing.
+        """
         if self.sample is None or not self.is_sample(settings):
-            return None
-        return record_sample(self.sample, say)
+            return settings
+        traffic = record_sample(self.sample, say)
+        return replace(
+            settings,
+            experiment_id=settings.experiment_id or traffic,
+            model=settings.model or OFFLINE,
+            volume_path=settings.volume_path or str(self.sample.parent),
+        )
 
-    def is_sample(self, settings: P) -> bool:
+    def is_sample(self, settings: ProjectParams) -> bool:
         """Whether these parameters are about the demo, shown for lack of anything else."""
         return self.sample is not None and settings.config == str(self.sample)
-
-    def say(self, line: str) -> None:
-        """A line of progress, where nobody looks at a page."""
-        if not self.person:
-            self.terminal.say(line)
 
     def button(self, label: str, *, disabled: bool = False, kind: str = "success") -> Any:
         """The button that starts a piece of work; None where nobody could press it."""
@@ -177,6 +175,7 @@ class Host(Generic[P]):
         job: Callable[[Say], T],
         go: Any = None,
         show: Callable[[], Any] | None = None,
+        stop: Callable[[], None] | None = None,
     ) -> Callable[[], Work[T]]:
         """Run a stage: on a page beside it, when its button is pressed; elsewhere here and now.
 
@@ -188,12 +187,13 @@ class Host(Generic[P]):
             job: The stage; it is given the callback for its lines of progress.
             go: What :meth:`button` returned; None for work that nobody has to start.
             show: What the page shows meanwhile; by default the last lines.
+            stop: What Cancel does besides, where the work is done by somebody else.
         """
-        work = Work[T](title, show)
+        work = Work[T](title, show, stop)
         current, ended = mo.state(work)
         if not self.person:
             with self.step():
-                work.await_(job, self.terminal.say)
+                work.result, work.status = job(self.terminal.say), "done"
         elif go is None or go.value:
             work.start(job, ended)
         return current
@@ -226,12 +226,20 @@ class Host(Generic[P]):
             report: The stage's report.
             tell: Renders it in the terminal.
         """
-        if self.person:
-            command = page.folded("The same without a browser", [self._command(settings)])
-            return page.stack(command, self._onward(settings))
-        tell(self.terminal, report)
-        end_with_report(report, self.place, self.terminal, strict=settings.strict)
-        return None
+        if not self.person:
+            tell(self.terminal, report)
+            self.place.end_with_report(report, self.terminal, strict=settings.strict)
+            return None
+        uri = without_password(settings.tracking_uri or "") or None
+        flags = arguments.as_flags(replace(settings, tracking_uri=uri))
+        command = shlex.join(["python", str(folder() / f"{self.notebook}.py"), *flags])
+        parts = [page.folded("The same without a browser", [command])]
+        after = next_after(self.notebook)
+        if after is not None and "file" in self.place.query:
+            known = self.start.origins["config"] != "link"
+            named = "" if known and settings.config == self.start.values.config else settings.config
+            parts.append(controls.onward(after, named))
+        return page.stack(*parts)
 
     def _with_sample(self, values: P) -> P:
         if self.sample is None or not self.is_sample(values):
@@ -248,51 +256,9 @@ class Host(Generic[P]):
         named: dict[str, Any] = dict.fromkeys(unsaid, file)
         return replace(values, **named)
 
-    def _onward(self, settings: P) -> Any:
-        """The way to the next stage, with the config that it would not find by itself."""
-        stages = [*present(), None]
-        names = [each.name if each else "" for each in stages]
-        after = stages[names.index(self.notebook) + 1] if self.notebook in names else None
-        if after is None or "file" not in self.place.query:
-            return None
-        start = self.start
-        known = start.origins["config"] != "link" and settings.config == start.values.config
-        return onward(after, "" if known else settings.config)
-
-    def _command(self, settings: P) -> str:
-        told = replace(settings, tracking_uri=without_password(settings.tracking_uri or "") or None)
-        script = folder() / f"{self.notebook}.py"
-        return shlex.join(["python", str(script), *arguments.as_flags(told)])
-
 
 def _wants_sample(start: Resolved[Any]) -> bool:
     """Whether nothing says what the page is to be about."""
     about = [getattr(start.values, name, None) for name in ("experiment_id", "session")]
     named = start.origins["config"] != "default" or any(about)
     return not (named or Path(start.values.config).is_file() or configs_in(Path()))
-
-
-def _find_parameters(spec: type[P], notebook: str, place: Place) -> Resolved[P]:
-    """The parameters, from wherever the place has them; ``--help`` prints them and exits."""
-    parser = Parser(
-        prog=f"{notebook}.py",
-        description=(spec.__doc__ or "").strip(),
-        epilog="Each may also stand in the environment, such as EVALKIT_CONFIG.",
-        allow_abbrev=False,
-    )
-    parser.take(spec, asks=True)
-    known = parameters(spec)
-    said: Mapping[Origin, Mapping[str, str]] = {
-        "argument": arguments.read_arguments(
-            spec,
-            parser,
-            [text for text in place.argv if text != "--"],
-            is_lenient=place.on_databricks,
-        ),
-        "widget": widget_values(place.dbutils, [each.name for each in known]),
-        "link": place.query,
-        "environment": {
-            each.name: os.environ[each.variable] for each in known if each.variable in os.environ
-        },
-    }
-    return arguments.resolve(spec, said)

@@ -1,4 +1,4 @@
-"""Where a notebook runs, what it may therefore do, and how it ends there."""
+"""Where a notebook runs, what it is told there, and how it ends there."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NoReturn, TypeAlias
+from typing import Any, Literal, NoReturn, TypeAlias, TypeVar
 
 import marimo as mo
 
+from evalkit.arguments import Origin, Parser, Resolved, parameters, read_arguments, resolve
 from evalkit.errors import EvalkitError
+from evalkit.params import ProjectParams
 from evalkit.store.databricks import dbutils
 from evalkit.tracking import is_on_databricks
 from evalkit.ui import page
 from evalkit.ui.terminal import Report, Terminal, concluded, failed
 
-Kind: TypeAlias = Literal["browser", "script", "program", "kernel"]
+P = TypeVar("P", bound=ProjectParams)
+PlaceKind: TypeAlias = Literal["browser", "script", "program", "kernel"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +38,73 @@ class Place:
         dbutils: Databricks' tools, where there are any.
     """
 
-    kind: Kind
+    kind: PlaceKind
     argv: tuple[str, ...] = ()
     query: Mapping[str, str] = field(default_factory=dict)
     on_databricks: bool = False
     dbutils: Any | None = None
 
-    @property
-    def person(self) -> bool:
-        """Whether somebody is there to read, choose and press."""
-        return self.kind == "browser"
+    def parameters(self, spec: type[P], notebook: str) -> Resolved[P]:
+        """A notebook's parameters; ``--help`` prints them and exits.
+
+        Raises:
+            InputError: names every value that cannot be read.
+        """
+        parser = Parser(
+            prog=f"{notebook}.py",
+            description=(spec.__doc__ or "").strip(),
+            epilog="Each may also stand in the environment, such as EVALKIT_CONFIG.",
+            allow_abbrev=False,
+        )
+        parser.take(spec, asks=True)
+        argv = [text for text in self.argv if text != "--"]
+        known = parameters(spec)
+        said: Mapping[Origin, Mapping[str, str]] = {
+            "argument": read_arguments(spec, parser, argv, is_lenient=self.on_databricks),
+            "widget": widget_values(self.dbutils, [each.name for each in known]),
+            "link": self.query,
+            "environment": {
+                each.name: os.environ[each.variable]
+                for each in known
+                if each.variable in os.environ
+            },
+        }
+        return resolve(spec, said)
+
+    def end_with_report(self, report: Report, terminal: Terminal, *, strict: bool) -> None:
+        """End where nobody looks at a page; returns if nothing fell short.
+
+        Args:
+            report: The stage's report.
+            terminal: Where the report goes as JSON, if that is asked for.
+            strict: Whether what was left undone is a failure.
+        """
+        report, code = concluded(report, strict=strict)
+        terminal.close(report)
+        if code and self.kind == "script" and not self.on_databricks:
+            raise SystemExit(code)
+        if code:
+            raise EvalkitError(str(report["error"]), report)
+
+    def end_with_error(self, error: EvalkitError, terminal: Terminal, *, strict: bool) -> NoReturn:
+        """End with an error: a page shows it; a script gives its exit code; else it is raised.
+
+        Args:
+            error: What happened.
+            terminal: Where the error is told.
+            strict: Whether an absent MLflow is a failure.
+        """
+        if self.kind == "browser":
+            mo.stop(True, page.problem(error))
+        if self.kind == "program":
+            raise error
+        report, code = failed(error, terminal, strict=strict)
+        terminal.close(report)
+        if code == 0 and self.kind == "kernel" and self.dbutils is not None:
+            self.dbutils.notebook.exit(json.dumps(report))
+        if self.kind == "script" and (code == 0 or not self.on_databricks):
+            raise SystemExit(code)
+        raise error
 
 
 def find_place(notebook: str) -> Place:
@@ -54,23 +114,20 @@ def find_place(notebook: str) -> Place:
     this is asked once, when the page opens.
     """
     meta = mo.app_meta()
-    environment = os.environ
-    namespace = _kernel_namespace()
     own = _is_started_as_program(notebook)
     argv = tuple(sys.argv[1:]) if own else ()
     if meta.mode in {"run", "edit"} and meta.request is not None:
-        return Place("browser", argv=argv, query=_flat(meta.request.query_params))
-    kind: Kind = "program"
-    if namespace is not None:
-        kind = "kernel"
-    elif meta.mode == "script" and own:
-        kind = "script"
-    return Place(
-        kind,
-        argv=argv,
-        on_databricks=is_on_databricks(environment),
-        dbutils=dbutils(namespace or {}, environment),
-    )
+        query = {
+            name: values[-1] if isinstance(values, list) else str(values)
+            for name, values in meta.request.query_params.items()
+            if values
+        }
+        return Place("browser", argv, query)
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    kind: PlaceKind = "script" if meta.mode == "script" and own else "program"
+    tools = dbutils(shell.user_ns if shell else {}, os.environ)
+    return Place("kernel" if shell else kind, argv, {}, is_on_databricks(os.environ), tools)
 
 
 def _is_started_as_program(notebook: str) -> bool:
@@ -85,21 +142,6 @@ def _is_started_as_program(notebook: str) -> bool:
     return same or script.name == f"{notebook}.py"
 
 
-def _flat(query: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        name: values[-1] if isinstance(values, list) else str(values)
-        for name, values in query.items()
-        if values
-    }
-
-
-def _kernel_namespace() -> Mapping[str, Any] | None:
-    """The names of the Jupyter or Databricks notebook that runs this; None where none does."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    return None if shell is None else shell.user_ns
-
-
 def widget_values(tools: Any | None, names: Iterable[str]) -> dict[str, str]:
     """What widgets and job parameters say, by name, without those that are empty or not there."""
     if tools is None:
@@ -108,45 +150,3 @@ def widget_values(tools: Any | None, names: Iterable[str]) -> dict[str, str]:
     every = getattr(tools.widgets, "getAll", None)
     values = every() if every else {name: tools.widgets.getArgument(name, "") for name in names}
     return {name: values[name] for name in names if values.get(name)}
-
-
-def end_with_report(report: Report, place: Place, terminal: Terminal, *, strict: bool) -> None:
-    """End with a report where nobody looks at a page; returns if nothing fell short.
-
-    Args:
-        report: The stage's report.
-        place: Where the notebook runs.
-        terminal: Where the report goes as JSON, if that is asked for.
-        strict: Whether what was left undone is a failure.
-    """
-    report, code = concluded(report, strict=strict)
-    terminal.close(report)
-    if not code:
-        return
-    if place.kind == "script" and not place.on_databricks:
-        raise SystemExit(code)
-    raise EvalkitError(str(report["error"]), report)
-
-
-def end_with_error(
-    error: EvalkitError, place: Place, terminal: Terminal, *, strict: bool
-) -> NoReturn:
-    """End with an error: a page shows it; a script gives its exit code; else it is raised.
-
-    Args:
-        error: What happened.
-        place: Where the notebook runs.
-        terminal: Where the error is told.
-        strict: Whether an absent MLflow is a failure.
-    """
-    if place.person:
-        mo.stop(True, page.problem(error))
-    if place.kind == "program":
-        raise error
-    report, code = failed(error, terminal, strict=strict)
-    terminal.close(report)
-    if code == 0 and place.kind == "kernel" and place.dbutils is not None:
-        place.dbutils.notebook.exit(json.dumps(report))
-    if place.kind == "script" and (code == 0 or not place.on_databricks):
-        raise SystemExit(code)
-    raise error

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import html
-import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 import marimo as mo
@@ -28,11 +27,10 @@ TICK_S = 1.0
 TOLD_AGAIN_S = 0.5
 """After which a cell that has not seen the end of the work is told of it again."""
 
-OF_ALL = re.compile(r"\b(\d+) of (\d+)\b")
-
-
-STOPPED = ("warn", "stopped. What was written stays; starting again finishes the rest.")
-BROKEN = ("danger", "ended in a bug of evalkit; the server's output says more.")
+ENDINGS = {
+    "stopped": ("warn", "stopped. What was written stays; starting again finishes the rest."),
+    "broken": ("danger", "ended in a bug of evalkit; the server's output says more."),
+}
 
 
 class Cancelled(Exception):
@@ -49,29 +47,33 @@ class Work(Generic[T]):
     Attributes:
         title: What is being done.
         status: ``waiting`` until somebody starts it; ``broken`` where a bug ended it.
-        lines: What the stage said; a line with "3 of 12" moves the bar.
+        lines: What the stage said.
         result: What the stage returned; None unless ``done``.
         error: What went wrong; None unless ``failed``.
     """
 
-    def __init__(self, title: str, show: Callable[[], Any] | None = None) -> None:
+    def __init__(
+        self,
+        title: str,
+        show: Callable[[], Any] | None = None,
+        stop: Callable[[], None] | None = None,
+    ) -> None:
         """Nothing begins yet.
 
         Args:
             title: What is being done.
             show: What the page shows meanwhile, in place of the last lines.
+            stop: What Cancel does besides.
         """
         self.title = title
-        self._show = show
+        self._show, self._stop = show, stop
         self.status: Status = "waiting"
         self.lines: list[str] = []
         self.result: T | None = None
         self.error: EvalkitError | None = None
-        self._cancelled = threading.Event()
-        self._began = 0.0
-        self._drawn = 0.0
+        self._cancelled, self._over = threading.Event(), threading.Event()
+        self._began = self._drawn = 0.0
         self._drawing = threading.Lock()
-        self._over = threading.Event()
         self._waiting: set[str] = set()
         self._button: Any = None
 
@@ -79,6 +81,8 @@ class Work(Generic[T]):
         """Ask the stage to stop the next time it says something."""
         self._cancelled.set()
         self._draw()
+        if self._stop:
+            self._stop()
 
     def look(self, cell: str) -> Status:
         """How it stands; a cell that finds it running is told of its end until it has seen it.
@@ -92,49 +96,36 @@ class Work(Generic[T]):
         (self._waiting.add if status == "running" else self._waiting.discard)(cell)
         return status
 
-    def say(self, line: str) -> None:
-        """Note a line of progress.
+    def start(self, job: Callable[[Say], T], ended: Callable[[Work[T]], None]) -> None:
+        """Run a stage beside the page, in a thread that shows its progress as the cell's output.
 
-        Raises:
-            Cancelled: somebody asked to stop.
+        Args:
+            job: The stage; it is given the callback for its lines, which raises Cancelled.
+            ended: Told when it is over, however it ended.
         """
+        self.status, self._began = "running", time.monotonic()
+        self._button = mo.ui.button(label="Cancel", kind="warn", on_click=self.cancel)
+        mo.Thread(target=self._run, args=(job, ended), daemon=True).start()
+        mo.Thread(target=self._tick, daemon=True).start()
+
+    def _say(self, line: str) -> None:
         self.lines.append(line)
         if time.monotonic() - self._drawn > REDRAW_S:
             self._draw()
         if self._cancelled.is_set() or _superseded():
             raise Cancelled
 
-    def start(self, job: Callable[[Say], T], ended: Callable[[Work[T]], None]) -> None:
-        """Run a stage beside the page, in a thread that shows its progress as the cell's output.
-
-        Args:
-            job: The stage; it is given the callback for its lines.
-            ended: Told when it is over, however it ended.
-        """
-        self.status = "running"
-        self._began = time.monotonic()
-        self._button = mo.ui.button(label="Cancel", kind="warn", on_click=self.cancel)
-        mo.Thread(target=self._run, args=(job, ended), daemon=True).start()
-        mo.Thread(target=self._tick, daemon=True).start()
-
-    def await_(self, job: Callable[[Say], T], say: Say) -> None:
-        """Run a stage here and now.
-
-        Raises:
-            EvalkitError: as the stage.
-        """
-        self.result = job(say)
-        self.status = "done"
-
     def _run(self, job: Callable[[Say], T], ended: Callable[[Work[T]], None]) -> None:
         self._draw()
         try:
-            self.result = job(self.say)
+            self.result = job(self._say)
             self.status = "done"
         except Cancelled:
             self.status = "stopped"
         except EvalkitError as error:
             self.status, self.error = "failed", error
+            if self._cancelled.is_set():  # it was stopped, and says that it has ended
+                self.status = "stopped"
         finally:  # a bug goes on to the server's log, and the page says so
             if self.status == "running":
                 self.status = "broken"
@@ -161,62 +152,26 @@ class Work(Generic[T]):
     def _shown(self) -> Any:
         seconds = time.monotonic() - self._began
         if self.status == "running":
-            return _progress(
-                self.title,
-                seconds=seconds,
-                body=self._show() if self._show else _said(self.lines),
-                button="Stopping…" if self._cancelled.is_set() else self._button,
-            )
+            clock = f'<span style="{page.MUTED}">{seconds:.0f} s</span>'
+            name = mo.Html(f"<div><strong>{html.escape(self.title)}</strong> &nbsp;{clock}</div>")
+            button = "Stopping…" if self._cancelled.is_set() else self._button
+            head = mo.hstack([name, button], justify="space-between", align="center")
+            return mo.vstack([head, self._show() if self._show else self._said()], gap=0.75)
         if self.status == "failed" and self.error is not None:
             return page.problem(self.error)
         if self.status == "done":
             return page.folded(f"{self.title}: done in {seconds:.1f} s", self.lines or ["-"])
-        kind, ending = STOPPED if self.status == "stopped" else BROKEN
-        return page.stack(
-            page.callout(f"{self.title}: {ending}", kind), page.folded("What it said", self.lines)
-        )
+        kind, ending = ENDINGS[self.status]
+        told = page.folded("What it said", self.lines)
+        return page.stack(page.callout(f"{self.title}: {ending}", kind), told)
+
+    def _said(self) -> Any:
+        shown = html.escape("\n".join(self.lines[-LINES_SHOWN:]))
+        look = f"{page.TEXT}; {page.MUTED}; font-size: 0.85rem; min-height: 10rem"
+        lines = mo.Html(f'<div style="{look}">{shown}</div>')
+        return mo.vstack([mo.status.spinner(), lines], gap=0.75)
 
 
 def _superseded() -> bool:
     """Whether the cell that started this thread has run again since, or is gone."""
     return bool(getattr(threading.current_thread(), "should_exit", False))
-
-
-def _part(lines: Sequence[str]) -> float | None:
-    """How much is done, from 0 to 1, by the last line that says so."""
-    for line in reversed(lines):
-        if found := OF_ALL.search(line):
-            done, total = int(found[1]), int(found[2])
-            return min(done / total, 1.0) if total else None
-    return None
-
-
-def _progress(title: str, *, seconds: float, body: Any, button: Any) -> Any:
-    """Work that goes on.
-
-    Args:
-        title: What is being done.
-        seconds: For how long by now.
-        body: What it is at.
-        button: The way to stop it.
-    """
-    clock = f'<span style="{page.MUTED}">{seconds:.0f} s</span>'
-    name = mo.Html(f"<div><strong>{html.escape(title)}</strong> &nbsp;{clock}</div>")
-    head = mo.hstack([name, button], justify="space-between", align="center")
-    return mo.vstack([head, body], gap=0.75)
-
-
-def _said(lines: Sequence[str]) -> Any:
-    """How much is done, as far as that is said, above the last lines."""
-    part = _part(lines)
-    moving = mo.status.spinner() if part is None else mo.Html(bar(part))
-    shown = html.escape("\n".join(lines[-LINES_SHOWN:]))
-    look = f"{page.TEXT}; {page.MUTED}; font-size: 0.85rem; min-height: 10rem"
-    return mo.vstack([moving, mo.Html(f'<div style="{look}">{shown}</div>')], gap=0.75)
-
-
-def bar(part: float) -> str:
-    """A bar as HTML, for how much is done, from 0 to 1."""
-    done = f"width: {part:.1%}; height: 100%; background: var(--grass-9, #46a758)"
-    track = "height: 8px; border-radius: 4px; overflow: hidden; background: var(--slate-4, #e8e8ec)"
-    return f'<div style="{track}"><div style="{done}"></div></div>'

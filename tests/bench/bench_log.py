@@ -31,7 +31,7 @@ os.environ.update(
 
 from generate import RUN_ID, write_project
 
-from evalkit import stages
+from evalkit import log_results
 from evalkit.claude_log.log_trace import build_trace
 from evalkit.claude_log.timing import start_of
 from evalkit.context import Workspace
@@ -176,13 +176,13 @@ def run(config: Path, uri: str, folder: Path, arguments: argparse.Namespace) -> 
     with measured(f"MLflow's client, {len(some)} traces") as client:
         log_with_client(uri, some)
     with measured(f"evalkit to the server, {arguments.cases} traces") as first:
-        report = stages.log_results(Workspace.open(config), run_id=RUN_ID)
+        report = log_results(Workspace.open(config), run_id=RUN_ID)
     with measured("the same again, nothing changed") as again:
-        repeated = stages.log_results(Workspace.open(config), run_id=RUN_ID)
+        repeated = log_results(Workspace.open(config), run_id=RUN_ID)
     sqlite = f"sqlite:///{folder}/direct.db"
     Workspace.open(config, tracking_uri=sqlite).store.experiment("warm up", create=True)
     with measured(f"evalkit to SQLite, {arguments.cases} traces") as direct:
-        stages.log_results(Workspace.open(config, tracking_uri=sqlite), run_id=RUN_ID)
+        log_results(Workspace.open(config, tracking_uri=sqlite), run_id=RUN_ID)
     scale = arguments.cases / len(some)
     print(
         f"\n{report['traces']} traces, {report['spans']} spans, {report['assessments']} assessments"

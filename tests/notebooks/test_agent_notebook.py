@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+from dataclasses import replace
 
 import nbformat
 import pytest
@@ -9,7 +10,11 @@ from mlflow import MlflowClient
 from shop_agent import ANSWERS, REJECTED, ShopAgent
 
 from evalkit import InputError, StoreAbsent, ui
+from evalkit.agent.plan import Budget, Limits
+from evalkit.agent.request import Request
+from evalkit.agent.work import Event
 from evalkit.store import connect
+from evalkit.ui import agent_live
 from evalkit.ui.notebook import Host
 
 pytestmark = pytest.mark.timeout(600)  # suites are built, on a machine that may be busy
@@ -76,7 +81,6 @@ def test_a_person_sees_what_goes_wrong_and_reads_a_conversation(visitor, busy_pr
     visitor.open("run_eval_agent", config=config(busy_project))
     look(visitor)
     visitor.cell("figures").get_by_text("22.2% of them").wait_for()
-    visitor.tab("What goes wrong")
     errors = visitor.cell("sight").get_by_role("table")
     errors.get_by_text("ShopError: HTTP 429: retry in <n> s").wait_for()
     visitor.cell("sight_detail").get_by_text("retry in 1 s").wait_for()
@@ -111,15 +115,14 @@ def test_a_person_has_a_suite_built_stops_and_goes_on(visitor, shop_project, sql
     visitor.cell("standing").get_by_text("hold on 11 good of 11 rows").nth(1).wait_for()
     assert [each.name for each in (base / "sessions").iterdir()] == [folder.name]
     (run,) = runs_of(sqlite_uri, "support-evalkit")
-    visitor.cell("aspects").get_by_text(run.info.run_id).wait_for()
+    visitor.cell("verdict").get_by_text(run.info.run_id).wait_for()
 
 
-def test_a_person_reads_a_suite_and_runs_it(visitor, finished_session):
-    (before,) = runs_of(finished_session.uri, "support-evalkit")
+def test_a_person_reads_a_suite(visitor, finished_session):
     visitor.open("run_eval_agent", experiment_id="support", session=finished_session.name)
     where = {"tracking_uri": finished_session.uri, "volume_path": str(finished_session.base)}
     look(visitor, model="offline", **where)
-    verdict = visitor.cell("aspects")
+    verdict = visitor.cell("verdict")
     verdict.get_by_text("Answers that people rejected").wait_for()
     verdict.get_by_text("It stands on 13 traces, 11 of them good answers").wait_for()
     verdict.get_by_text("0 of 1", exact=True).wait_for()  # only people knew that it is wrong
@@ -129,20 +132,9 @@ def test_a_person_reads_a_suite_and_runs_it(visitor, finished_session):
     visitor.tab("Cases")
     suite.get_by_role("row").nth(1).get_by_text(REJECTED[0]).wait_for()  # people come first
     visitor.tab("Findings")
-    suite.get_by_text("Nothing beyond what section 2 counts").wait_for()
-    visitor.tab("Limits")
+    suite.get_by_text("Nothing beyond what section 1 counts").wait_for()
+    visitor.tab("Files")
     suite.get_by_text("Learned by rules from 11 good answers").first.wait_for()
-    visitor.tab("Code")
-    suite.get_by_text("scorers.py").click()
-    suite.get_by_text("SCORERS").filter(visible=True).first.wait_for()
-
-    visitor.press("Run the suite")
-    rows = visitor.cell("scores").get_by_role("row")
-    rows.nth(1).get_by_text("failed").wait_for()  # failures first
-    rows.filter(has_text="Hello?").get_by_text("failed").wait_for()
-    visitor.cell("score").get_by_text("failed: ").first.wait_for()
-    (after,) = runs_of(finished_session.uri, "support-evalkit")
-    assert after.info.run_id == before.info.run_id
 
 
 def runs_of(uri, experiment):
@@ -209,10 +201,8 @@ def test_a_program_gets_everything_the_page_shows(module, finished_session):
     ("wrong", "error"),
     [
         ({"experiment_id": "elsewhere"}, InputError),
-        ({"traces": 0}, InputError),
         ({"max_cost": 0.0}, InputError),
         ({"session": "../elsewhere"}, InputError),
-        ({"config": "nowhere.yaml"}, InputError),
         ({"config": "nowhere.yaml", "experiment_id": "support"}, InputError),
         ({"tracking_uri": "http://127.0.0.1:9"}, StoreAbsent),
     ],
@@ -221,3 +211,36 @@ def test_a_program_is_given_the_error(module, busy_project, tmp_path, wrong, err
     given = {"config": config(busy_project), "volume_path": str(tmp_path / "base"), **wrong}
     with pytest.raises(error):
         run(module, **given)
+
+
+def test_the_agent_outlives_a_page_and_is_followed_by_the_next_until_it_is_stopped(
+    shop_project, sqlite_uri, tmp_path
+):
+    asked = {"config": config(shop_project), "volume_path": str(tmp_path), "model": "offline"}
+    request = Request(experiment="support", session="s", tracking_uri=sqlite_uri, **asked)
+
+    def leave(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        agent_live.start(request).follow(leave)
+    agent_live.at_work(request).stop()
+    assert agent_live.at_work(request) is None
+    lines = []
+    with pytest.raises(KeyboardInterrupt):
+        agent_live.start(request).follow(leave)
+    assert agent_live.start(request).follow(lines.append)["verified"]
+    assert "Write a suite by rules" in lines
+    with pytest.raises(InputError, match="is no budget"):
+        agent_live.start(replace(request, max_cost=0.0)).follow(lines.append)
+
+
+def test_what_the_agent_says_and_does_never_becomes_markup():
+    odd = "<img src=x onerror=alert(1)>"
+    progress = agent_live.Progress(Request())
+    progress.note(Event("session", odd, 1))
+    for kind in ("words", "tool", "result"):
+        progress.note(Event(kind, f"read {odd}", 1))
+    shown = agent_live.live(progress, Budget(Limits(), Limits(usd=5.0)))
+    assert "<img" not in shown
+    assert shown.count("&lt;img") >= 4

@@ -10,7 +10,7 @@ from eval_project import RUN_ID
 from nbclient.exceptions import CellExecutionError
 
 from evalkit import InputError, ui
-from evalkit.cli.export import export, refused
+from evalkit.cli.export import export
 
 PAGES = Path(__file__).parent / "pages"
 NAMES = [each.name for each in ui.NOTEBOOKS]
@@ -26,10 +26,6 @@ def place(tmp_path):
 
 def read(exported, name):
     return nbformat.read(exported / f"{name}.ipynb", as_version=4)
-
-
-def code(*cells):
-    return [{"cell_type": "code", "metadata": {}, "source": source} for source in cells]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -100,35 +96,6 @@ def widget(name, default, *_):
 widgets = SimpleNamespace(text=widget, dropdown=widget, getAll=lambda: made)
 dbutils = SimpleNamespace(widgets=widgets)
 """
-
-
-@pytest.mark.parametrize(
-    ("source", "why"),
-    [
-        ("mo.stop(True)", "mo.stop .*use host.halt"),
-        ("x = mo.query_params()", "mo.query_params .*declare a parameter with link=True"),
-        ("x = mo.cli_args()", "mo.cli_args .*declare a parameter"),
-        ("@mo.cache\ndef f(): ...", "mo.cache raises outside marimo"),
-        ("here = Path(__file__)", "__file__ is not there in Jupyter"),
-    ],
-)
-def test_what_only_marimo_can_do_is_refused_with_a_reason(source, why):
-    with pytest.raises(InputError, match=why):
-        raise InputError(*refused("n.py", code(source)))
-
-
-def test_private_names_that_two_cells_share_are_refused():
-    cells = code("_x = 1\nf = lambda: _x", "_x = 2", "def _y(): _x = 3")
-    (problem,) = refused("n.py", cells)
-    assert problem.message == "_x is private to 2 cells in marimo, and one name in Jupyter"
-
-
-def test_a_notebook_that_cannot_be_exported_keeps_all_from_being_written(tmp_path, place):
-    bad = (PAGES / "bench.py").read_text().replace("    go\n", "    mo.stop(go)\n", 1)
-    (place / "bad.py").write_text(bad)
-    with pytest.raises(InputError, match="bad.py: pressing: mo.stop"):
-        export(tmp_path / "out", place)
-    assert not (tmp_path / "out").exists()
 
 
 def test_a_file_of_somebody_else_is_kept(tmp_path, place):

@@ -77,7 +77,7 @@ def test_a_notebook_is_found_by_either_spelling(spelling):
 
 def test_every_notebook_file_is_the_start_or_a_stage_that_the_pages_link_to():
     files = {path.name for path in ui.folder().glob("*.py")}
-    assert files == {each.file for each in (ui.START, *ui.present())}
+    assert files == {each.file for each in (ui.START, *ui.NOTEBOOKS)}
 
 
 def test_the_start_leads_to_every_stage_in_order_and_each_stage_to_the_next(visitor):

@@ -1,17 +1,25 @@
-"""``all``: stages one after the other."""
+"""``all``: stages one after the other.
+
+A stage is called with paths and names, and returns its report: a dict of JSON values with the keys
+that the README lists. Command line, notebooks and jobs all call the same functions.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 from evalkit.context import Workspace
 from evalkit.dataset.mapping_file import find_mapping, map_schema
 from evalkit.dataset.sync import sync_dataset
 from evalkit.errors import EvalkitError, StoreAbsent
 from evalkit.feedback.push_pull import Names, push_feedback
+from evalkit.jsonable import Json
 from evalkit.log_run import log_results
-from evalkit.stages.speaking import Report, Say, Tell, silent
+
+Report: TypeAlias = dict[str, Json]
+Tell: TypeAlias = Callable[[str, Report | None], None]
 
 
 def run_all(
@@ -22,7 +30,7 @@ def run_all(
     dataset_name: str | None = None,
     distinguish: bool = False,
     names: Names = "auto",
-    say: Say = silent,
+    say: Callable[[str], None] = lambda _: None,
     tell: Tell = lambda *_: None,
 ) -> Report:
     """Map if there is no mapping, sync, log, push; stop at the first stage that fails.
@@ -61,7 +69,7 @@ def run_all(
     return run_stages(steps, tell)
 
 
-def run_stages(steps: Mapping[str, Callable[[], Report]], tell: Tell) -> Report:
+def run_stages(steps: Mapping[str, Callable[[], Report]], tell: Tell = lambda *_: None) -> Report:
     """Run stages in order; once MLflow is absent, the stages that are left are skipped unasked.
 
     Raises:
