@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import nullcontext
-from typing import Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 from urllib.parse import urlsplit, urlunsplit
 
 from evalkit.errors import InputError, StoreError
 from evalkit.store.client import Client, open_client
-from evalkit.store.datasets import KeptDatasets, Rows
+from evalkit.store.datasets import KeptDatasets
 from evalkit.store.evaluations import Evaluations
 from evalkit.store.failures import Refused
 from evalkit.store.forms import as_kept
@@ -23,6 +23,9 @@ from evalkit.store.spans import spans_of
 from evalkit.store.traces_read import assessments_of, run_of
 from evalkit.store.traces_write import TraceWriter, Written
 from evalkit.tracking import experiment_problems, is_server, is_workspace
+
+if TYPE_CHECKING:
+    from evalkit.store.tables import DatasetTables
 
 __all__ = [
     "Reachability",
@@ -48,7 +51,7 @@ class Store(TraceWriter, Evaluations):
     It serves one thread at a time.
     """
 
-    def __init__(self, client: Client, datasets: Rows | None = None) -> None:
+    def __init__(self, client: Client, datasets: DatasetTables | None = None) -> None:
         self.uri, self._client = client.uri, client
         self._runs: dict[str, StoredRun] = {}
         self.masked = Counter()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from evalkit.entities import CASE_TAG, Record, StoredRecord, digest_of
 from evalkit.errors import StoreError
@@ -14,6 +14,9 @@ from evalkit.store.forms import json_text, quoted
 from evalkit.store.internals import once
 from evalkit.store.runs import Runs
 
+if TYPE_CHECKING:
+    from evalkit.store.tables import DatasetTables
+
 OWN_TAG = "evalkit.dataset"
 """Tag of the datasets that evalkit made; holds the name."""
 
@@ -21,35 +24,10 @@ _ROWS_AT_A_TIME = 200
 _BYTES_AT_A_TIME = 2_000_000
 
 
-class Rows(Protocol):
-    """Where an MLflow keeps its datasets, each known by an id."""
-
-    def find(self, name: str, experiment_id: str | None) -> str | None:
-        """The id of the experiment's dataset of that name; None where there is none.
-
-        There may be no experiment yet, but something of that name all the same.
-        """
-
-    def create(self, name: str, experiment_id: str) -> str:
-        """Create a dataset; its id."""
-
-    def rows(self, dataset_id: str) -> tuple[StoredRecord, ...]:
-        """All its rows."""
-
-    def source(self, name: str, dataset_id: str) -> tuple[str, str]:
-        """What MLflow calls its kind, and where it is, as JSON: for a run that it is linked to."""
-
-    def delete(self, dataset_id: str, record_ids: Sequence[str]) -> None:
-        """Delete rows by their ids."""
-
-    def write(self, dataset_id: str, records: Sequence[Record], say: Callable[[str], None]) -> None:
-        """Write each record into the row with equal inputs, or a new one; tells its progress."""
-
-
 class Datasets(Runs):
     """The store's part for datasets, which are named as people name them."""
 
-    _datasets: Rows
+    _datasets: KeptDatasets | DatasetTables
 
     def records(self, dataset: str, experiment_id: str | None) -> tuple[StoredRecord, ...] | None:
         """The rows of an experiment's dataset; None where there is none of that name."""

@@ -24,7 +24,6 @@ CONFLICT_TAG = "evalkit.param."
 """Tag that holds the new value of a param that MLflow does not let change."""
 ARTIFACT_TAG = "evalkit.artifact."
 """Tag that holds the hash of what was sent under a path."""
-
 _TABLES_TAG = "mlflow.loggedArtifacts"
 _AT_A_TIME = 100
 _BYTES_AT_A_TIME = 150_000  # of params, metrics and tags; as JSON, up to six times that
@@ -181,11 +180,8 @@ class Runs(Masking):
     ) -> tuple[str, ...]:
         """Send the artifacts whose content is not there yet; gives their paths.
 
-        Args:
-            run_id: The run.
-            files: Content by path, POSIX and relative.
-            tables: By path, which ends in ``.json``: each column's values by its name. MLflow's UI
-                shows them.
+        ``files`` hold content by POSIX path; ``tables``, which MLflow's UI shows, each column's
+        values by its name, by a path that ends in ``.json``.
         """
         from mlflow.entities import RunTag
 

@@ -1,4 +1,4 @@
-"""A store under test, and somebody else's agent at work in it; a module may have its own."""
+"""A store under test, a database that others share one after the other; and an agent in it."""
 
 import pytest
 from shop_agent import ShopAgent
@@ -7,16 +7,21 @@ from evalkit.store import connect
 
 
 @pytest.fixture
-def store(tracking_uri):
-    return connect(tracking_uri)
+def store(database_uri):
+    return connect(database_uri)
 
 
 @pytest.fixture
-def experiment_id(store, request):
+def key(request):
+    return request.node.name
+
+
+@pytest.fixture
+def experiment_id(store, key):
     """An experiment of the test's own."""
-    return store.experiment(request.node.name, create=True)
+    return store.experiment(f"/tests/{key}", create=True)
 
 
 @pytest.fixture
-def agent(tracking_uri, experiment_id):
-    return ShopAgent(tracking_uri, experiment_id)
+def agent(store, experiment_id):
+    return ShopAgent(store.uri, experiment_id)

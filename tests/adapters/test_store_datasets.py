@@ -10,13 +10,13 @@ from evalkit.store import connect
 
 
 @pytest.fixture
-def name(request):
-    return f"cases of {request.node.name}"
+def write(store, key, experiment_id):
+    def run(*upsert, delete=(), into=experiment_id, name=key):
+        said = []
+        store.apply_records(name, into, delete=delete, upsert=upsert, say=said.append)
+        return said
 
-
-@pytest.fixture
-def experiment_id(store, name):
-    return store.experiment(name, create=True)
+    return run
 
 
 def records(*numbers, **expectations):
@@ -26,124 +26,81 @@ def records(*numbers, **expectations):
     ]
 
 
-def seen(store, name, experiment_id):
-    """Each row's case, inputs and expectations."""
-    rows = store.records(name, experiment_id)
-    return {
-        row.tags.get("evalkit.case"): (dict(row.inputs), dict(row.expectations)) for row in rows
+def cases_of(rows):
+    return [row.tags.get("evalkit.case") for row in rows]
+
+
+def test_rows_are_written_and_read_back_deleted_by_name_and_others_stay(
+    store, key, experiment_id, write
+):
+    write(*records(1, 2, 3, rubric={"a": [1, None]}))
+    rows = store.records(key, experiment_id)
+    assert {row.tags["evalkit.case"]: (row.inputs, row.expectations) for row in rows} == {
+        each.case_id: (each.inputs, each.expectations)
+        for each in records(1, 2, 3, rubric={"a": [1, None]})
     }
-
-
-def test_rows_are_written_and_read_back(store, name, experiment_id):
-    said = []
-    store.apply_records(
-        name,
-        experiment_id,
-        delete=(),
-        upsert=records(1, 2, rubric={"a": [1, None]}),
-        say=said.append,
+    (made,) = MlflowClient(store.uri).search_datasets(experiment_ids=[experiment_id])
+    theirs = {"inputs": {"prompt": "a person's"}, "expectations": {}}
+    store._client.tracking.upsert_dataset_records(made.dataset_id, [theirs])
+    write(*records(4), delete=[rows[1].record_id])
+    left = cases_of(store.records(key, experiment_id))
+    assert set(left) == {*cases_of(rows), "case-4", None} - {cases_of(rows)[1]}
+    odd = Record(
+        "odd",
+        {"prompt": "a\x00b\ud800c😀", "n": 2**60, "f": 0.1, "none": None},
+        {"nested": {"ä": [True, {"x": "y"}]}},
     )
-    assert seen(store, name, experiment_id) == {
-        f"case-{n}": (
-            {"prompt": f"do {n}", "level": n},
-            {"answer": n, "rubric": {"a": [1, None]}},
-        )
-        for n in (1, 2)
-    }
+    write(odd)
+    row = next(r for r in store.records(key, experiment_id) if r.tags.get("evalkit.case") == "odd")
+    assert (row.inputs, row.expectations) == (odd.inputs, odd.expectations)
 
 
-def test_named_rows_are_deleted_and_all_others_stay(store, name, experiment_id):
-    store.apply_records(name, experiment_id, delete=(), upsert=records(1, 2, 3))
-    (foreign,) = MlflowClient(store.uri).search_datasets(
-        experiment_ids=[experiment_id], filter_string=f'name = "{name}"'
-    )
-    store._client.tracking.upsert_dataset_records(
-        foreign.dataset_id, [{"inputs": {"prompt": "a person's"}, "expectations": {}}]
-    )
-    ids = {r.tags.get("evalkit.case"): r.record_id for r in store.records(name, experiment_id)}
-    store.apply_records(name, experiment_id, delete=[ids["case-2"]], upsert=records(4))
-    assert set(seen(store, name, experiment_id)) == {"case-1", "case-3", "case-4", None}
+def test_thousands_of_rows_go_in_portions_and_are_read_page_by_page(
+    store, key, experiment_id, write
+):
+    assert write(*records(*range(1200)))[0] == "  200 of 1200 rows written"
+    rows = store.records(key, experiment_id)
+    assert len(rows) == 1200
+    write(delete=[row.record_id for row in rows])
+    assert store.records(key, experiment_id) == ()
 
 
-def test_thousands_of_rows_are_read_page_by_page(sqlite_uri):
-    store = connect(sqlite_uri)
-    experiment_id = store.experiment("many", create=True)
-    said = []
-    many = records(*range(1200))
-    store.apply_records("many", experiment_id, delete=(), upsert=many, say=said.append)
-    assert len(store.records("many", experiment_id)) == 1200
-    assert said[0] == "  200 of 1200 rows written"
-    everything = [row.record_id for row in store.records("many", experiment_id)]
-    store.apply_records("many", experiment_id, delete=everything, upsert=())
-    assert store.records("many", experiment_id) == ()
-
-
-def test_of_several_datasets_evalkits_own_in_this_experiment_is_used(store, name, experiment_id):
-    client = MlflowClient(store.uri)
-    client.create_dataset(name, experiment_id=[experiment_id])
-    own = client.create_dataset(name, experiment_id=[experiment_id], tags={"evalkit.dataset": name})
-    store.apply_records(name, experiment_id, delete=(), upsert=records(1))
-    rows, _ = store._client.tracking._load_dataset_records(own.dataset_id, max_results=10)
-    assert len(rows) == 1
-
-
-def test_a_persons_only_dataset_of_that_name_is_used(store, name, experiment_id):
-    client = MlflowClient(store.uri)
-    made = client.create_dataset(name, experiment_id=[experiment_id])
-    store.apply_records(name, experiment_id, delete=(), upsert=records(1))
-    found = client.search_datasets(filter_string=f'name = "{name}"')
-    assert [each.dataset_id for each in found] == [made.dataset_id]
-    assert len(store.records(name, experiment_id)) == 1
-
-
-def test_a_dataset_of_another_experiment_is_left_alone(store, name, experiment_id):
-    elsewhere = store.experiment(f"{name} elsewhere", create=True)
-    store.apply_records(name, elsewhere, delete=(), upsert=records(1))
-    assert store.records(name, experiment_id) is None
-    store.apply_records(name, experiment_id, delete=(), upsert=records(2))
-    assert set(seen(store, name, elsewhere)) == {"case-1"}
-    assert set(seen(store, name, experiment_id)) == {"case-2"}
-
-
-def test_several_datasets_of_others_are_not_chosen_from(store, name, experiment_id):
-    client = MlflowClient(store.uri)
-    for _ in range(2):
-        client.create_dataset(name, experiment_id=[experiment_id])
+def test_of_several_datasets_of_a_name_the_right_one_is_used(store, key, experiment_id, write):
+    client, elsewhere = MlflowClient(store.uri), store.experiment("elsewhere", create=True)
+    write(*records(9), into=elsewhere)
+    assert store.records(key, experiment_id) is None
+    theirs = client.create_dataset(key, experiment_id=[experiment_id])
+    write(*records(1))  # a person's only one
+    assert cases_of(store.records(key, experiment_id)) == ["case-1"]
+    client.create_dataset(key, experiment_id=[experiment_id])
     with pytest.raises(StoreError, match="2 datasets called .* --dataset-name"):
-        store.records(name, experiment_id)
+        store.records(key, experiment_id)
+    tags = {"evalkit.dataset": key}
+    own = client.create_dataset(key, experiment_id=[experiment_id], tags=tags)
+    write(*records(2))
+    for made, count in ((theirs, 1), (own, 1)):
+        rows, _ = store._client.tracking._load_dataset_records(made.dataset_id, max_results=10)
+        assert len(rows) == count
+    assert cases_of(store.records(key, experiment_id)) == ["case-2"]
+    assert cases_of(store.records(key, elsewhere)) == ["case-9"]
 
 
-def test_a_name_with_quotes_is_found_again(store, name, experiment_id):
-    odd = f"it's {name}"
-    store.apply_records(odd, experiment_id, delete=(), upsert=records(1))
-    assert len(store.records(odd, experiment_id)) == 1
+def test_a_name_with_quotes_is_found_again(store, experiment_id, write):
+    write(*records(1), name="it's odd")
+    assert len(store.records("it's odd", experiment_id)) == 1
     with pytest.raises(StoreError, match="single and double quotes"):
         store.records('it\'s "odd"', experiment_id)
 
 
-def test_odd_texts_and_values_survive(store, name, experiment_id):
-    odd = [
-        Record(
-            "case-1",
-            {"prompt": "a\x00b\ud800c😀", "n": 2**60, "f": 0.1, "none": None},
-            {"nested": {"ä": [True, {"x": "y"}]}},
-        )
-    ]
-    store.apply_records(name, experiment_id, delete=(), upsert=odd)
-    (row,) = store.records(name, experiment_id)
-    assert row.inputs == odd[0].inputs
-    assert row.expectations == odd[0].expectations
-
-
 @pytest.mark.parametrize("fault", ["cut", "swallow"])
-def test_a_dataset_whose_making_is_cut_short_is_not_made_twice(server, name, fault):
+def test_a_dataset_whose_making_is_cut_short_is_not_made_twice(server, key, fault):
     with Proxy(server.uri, after=0, fault=fault, path="datasets/create") as proxy:
         store = connect(proxy.uri)
-        experiment_id = store.experiment(name, create=True)
+        experiment_id = store.experiment(key, create=True)
         with pytest.raises(StoreError, match="creating the dataset"):
-            store.apply_records(name, experiment_id, delete=(), upsert=records(1))
+            store.apply_records(key, experiment_id, delete=(), upsert=records(1))
     store = connect(server.uri)
-    store.apply_records(name, experiment_id, delete=(), upsert=records(1))
-    found = MlflowClient(server.uri).search_datasets(filter_string=f'name = "{name}"')
+    store.apply_records(key, experiment_id, delete=(), upsert=records(1))
+    found = MlflowClient(server.uri).search_datasets(filter_string=f'name = "{key}"')
     assert len(found) == 1
-    assert set(seen(store, name, experiment_id)) == {"case-1"}
+    assert cases_of(store.records(key, experiment_id)) == ["case-1"]

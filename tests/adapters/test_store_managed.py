@@ -26,19 +26,14 @@ def store(workspace):
 
 
 @pytest.fixture
-def experiment_id(store, request):
-    return store.experiment(f"/Users/dev/{request.node.name}", create=True)
+def experiment_id(store, key):
+    return store.experiment(f"/Users/dev/{key}", create=True)
 
 
 @pytest.fixture
-def run_id(store, experiment_id, request):
-    record = RunRecord(request.node.name, "r", {"a": "b"}, [("m", 1.0)], {}, 0, 1)
+def run_id(store, experiment_id, key):
+    record = RunRecord(key, "r", {"a": "b"}, [("m", 1.0)], {}, 0, 1)
     return store.write_run(experiment_id, record).run_id
-
-
-@pytest.fixture
-def key(request):
-    return request.node.name
 
 
 @pytest.fixture
@@ -47,30 +42,28 @@ def one(key):
     return trace(key)
 
 
-def test_traces_are_written_and_read_back(store, experiment_id, run_id, workspace, one):
+def test_traces_are_written_and_read_back_by_mlflows_own_client_too(
+    store, experiment_id, run_id, workspace, one
+):
     (written,) = store.write_traces(experiment_id, run_id, [(one, [])])
     assert (written.trace_id, written.error) == (one.trace_id, "")
     assert set(workspace.cloud) == {one.trace_id}
     (found,) = store.observe(experiment_id, most=10)
-    assert [(each.name, each.kind) for each in found.spans] == [
-        (each.name, each.kind) for each in one.spans
-    ]
-    assert [each.outputs for each in found.spans] == [each.outputs for each in one.spans]
-
-
-def test_mlflows_own_client_reads_them_too(store, experiment_id, run_id, one):
-    list(store.write_traces(experiment_id, run_id, [(one, [])]))
-    found = TracingClient("databricks").get_trace(one.trace_id)
-    assert [span.name for span in found.data.spans] == [span.name for span in one.spans]
+    wanted = [(each.name, each.kind, each.outputs) for each in one.spans]
+    assert [(each.name, each.kind, each.outputs) for each in found.spans] == wanted
+    theirs = TracingClient("databricks").get_trace(one.trace_id).data.spans
+    assert [(each.name, each.outputs) for each in theirs] == [(n, o) for n, _, o in wanted]
+    workspace.cloud.clear()
+    (found,) = store.observe(experiment_id, most=10)
+    assert (found.spans, found.unread) == ((), "its spans are not there")
 
 
 def test_a_trace_counts_as_complete_once_its_spans_are_there(
-    store, experiment_id, run_id, workspace, request, one
+    store, experiment_id, run_id, workspace, key, one
 ):
     workspace.faults = [Fault("/cloud/", 403)] * 3
     with pytest.raises(StoreError):
         list(store.write_traces(experiment_id, run_id, [(one, [])]))
-    key = request.node.name
     assert [each.complete for each in store.find_traces(experiment_id, key)] == [False]
     workspace.faults = []
     (again,) = store.write_traces(experiment_id, run_id, [(one, [])])
@@ -91,13 +84,6 @@ def test_what_others_wrote_there_is_read(store, experiment_id, server):
     assert [each.trace_id for each in found] == ids[::-1]
     assert [span.name for span in found[0].spans] == ["answer", "policies", "lookup", "chat"]
     assert store.observe_one(ids[0]).request == "where is it?"
-
-
-def test_spans_that_are_gone_are_said_to_be(store, experiment_id, run_id, workspace, one):
-    list(store.write_traces(experiment_id, run_id, [(one, [])]))
-    workspace.cloud.clear()
-    (found,) = store.observe(experiment_id, most=10)
-    assert (found.spans, found.unread) == ((), "its spans are not there")
 
 
 def test_runs_and_their_files_are_written(store, experiment_id, run_id, workspace):
@@ -157,10 +143,10 @@ def test_a_changed_trace_takes_over_what_people_said(store, experiment_id, run_i
 
 
 def test_an_experiment_with_traces_in_tables_is_refused_before_anything_is_written(
-    evalkit, project, experiment_id, server, request
+    evalkit, project, experiment_id, server, key
 ):
     MlflowClient(server.uri).set_experiment_tag(experiment_id, BOUND_TAG, "main.evals.traces")
-    project.configure(mlflow={"experiment": f"/Users/dev/{request.node.name}"})
+    project.configure(mlflow={"experiment": f"/Users/dev/{key}"})
     for command in ("log-results", "push-feedback", "pull-feedback"):
         refused = evalkit(command, "--run-id", RUN_ID, uri="databricks")
         assert refused.code == 1
@@ -219,12 +205,6 @@ def test_a_trace_of_many_parts_is_put_whole(store, experiment_id, run_id, one, w
     assert [each.name for each in found.spans] == [each.name for each in one.spans]
 
 
-def test_check_says_what_it_is(workspace):
-    found = probe("databricks")
-    assert found.ok
-    assert found.detail.startswith(f"Databricks' own MLflow at {workspace.url} answers")
-
-
 @pytest.mark.parametrize(
     "host", ["https://my workspace", "https://", "ftp://x", "http://[bad", "https://127.0.0.1:{}"]
 )
@@ -259,11 +239,9 @@ def nobody(tmp_path, monkeypatch):
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("by", ["variables", "profile", "usual profile", "named as default"])
-def test_a_workspace_that_nobody_answers_for_is_absent_at_once(
-    nobody, by, evalkit, project, request
-):
+def test_a_workspace_that_nobody_answers_for_is_absent_at_once(nobody, by, evalkit, project, key):
     uri = nobody(by)
-    project.configure(mlflow={"experiment": f"/Users/dev/{request.node.name}"})
+    project.configure(mlflow={"experiment": f"/Users/dev/{key}"})
     assert "127.0.0.1:9 is not reachable" in probe(uri).detail
     skipped = evalkit("sync-dataset", "--dataset-name=main.evals.x", uri=uri)
     assert (skipped.code, skipped.report["skipped"]) == (0, True)

@@ -23,9 +23,9 @@ def store(workspace, monkeypatch):
 
 
 @pytest.fixture
-def experiment_id(store, workspace, server, request):
+def experiment_id(store, workspace, server, key):
     """An experiment whose traces are in tables."""
-    found = store.experiment(f"/Users/dev/{request.node.name}", create=True)
+    found = store.experiment(f"/Users/dev/{key}", create=True)
     MlflowClient(server.uri).set_experiment_tag(found, BOUND_TAG, TABLES)
     workspace.tables.experiments[TABLES] = found
     return found
@@ -77,12 +77,12 @@ def test_without_a_warehouse_it_is_said_what_to_set(experiment_id, workspace, mo
 
 
 @pytest.mark.timeout(180)
-def test_the_agent_plans_a_suite_from_them(evalkit, experiment_id, asked, monkeypatch, request):
+def test_the_agent_plans_a_suite_from_them(evalkit, experiment_id, asked, monkeypatch, key):
     _, ids = asked
     monkeypatch.setenv("MLFLOW_TRACING_SQL_WAREHOUSE_ID", "to be overruled")
     planned = evalkit(
         "agent",
-        f"--experiment-id=/Users/dev/{request.node.name}",
+        f"--experiment-id=/Users/dev/{key}",
         "--mlflow-agent-experiment-id=/Users/dev/own",
         f"--sql-warehouse-id={WAREHOUSE}",
         "--model=offline",

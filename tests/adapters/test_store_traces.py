@@ -1,4 +1,4 @@
-"""Traces: written with their assessments, found, kept exact, replaced without loss."""
+"""Traces: written with their assessments, found, kept exact, replaced without loss, read back."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -9,11 +9,12 @@ from mlflow import MlflowClient
 from mlflow.entities import AssessmentSource, Feedback, TraceInfo, TraceLocation, TraceState
 from mlflow.tracing.client import TracingClient
 from servers import Proxy
+from shop_agent import BEGIN_NS, ShopAgent
 from store_state import state
 from workload import PRICE, SECOND_NS, START_MS, START_NS, USAGE, judged, record, span, trace
 
 from evalkit.errors import StoreError
-from evalkit.store import RunRecord, connect
+from evalkit.store import connect, traces_read
 
 ASSESSMENTS = [
     ("bool", True),
@@ -24,27 +25,22 @@ ASSESSMENTS = [
     ("list", [1, "a"]),
     ("dict", {"a": {"b": None}}),
 ]
-
-
-@pytest.fixture
-def key(request):
-    return request.node.name
-
-
-@pytest.fixture
-def experiment_id(store, key):
-    return store.experiment(key, create=True)
+VALUES = [
+    *("plain", "", '{"a": 1}', "  [1, 2]", '"quoted"', "{ no json", "null", "true", "12"),
+    *(None, False, 0, -1.5, 2**40, [], {}, [1, "two", None, {"three": [True]}]),
+    *({"deep": {"er": ["ä", "😀", "\u2028"]}}, "line\nbreak\ttab"),
+]
 
 
 @pytest.fixture
 def run_id(store, experiment_id, key):
-    return store.write_run(experiment_id, RunRecord(key, "r", {}, (), {}, 0, 1)).run_id
+    return store.write_run(experiment_id, record(key)).run_id
 
 
 @pytest.fixture
 def write(store, experiment_id, run_id):
-    def write_(*items, using=None):
-        written = list((using or store).write_traces(experiment_id, run_id, items))
+    def write_(*items):
+        written = list(store.write_traces(experiment_id, run_id, items))
         assert [each.error for each in written] == [""] * len(items)
         return written
 
@@ -79,67 +75,30 @@ def test_a_trace_reads_back_as_it_was_written(store, write, key, run_id):
     assert (root.parent_id, child.parent_id) == (None, root.span_id)
     assert child.span_id == one.spans[1].span_id
     assert (child.name, child.span_type, child.status.status_code.value) == ("step 1", "LLM", "OK")
-    assert (child.start_time_ns, child.end_time_ns) == (
-        START_NS + SECOND_NS,
-        START_NS + 2 * SECOND_NS,
-    )
+    begun = START_NS + SECOND_NS
+    assert (child.start_time_ns, child.end_time_ns) == (begun, begun + SECOND_NS)
     assert child.inputs == {"command": "ls", "number": 1}
     assert child.outputs == [{"type": "text", "text": "output 1"}]
     assert child.attributes["mlflow.chat.tokenUsage"] == USAGE
     assert child.attributes["mlflow.llm.cost"] == PRICE
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        "plain",
-        "",
-        '{"a": 1}',
-        "  [1, 2]",
-        '"quoted"',
-        "{ no json",
-        "null",
-        "true",
-        "12",
-        None,
-        False,
-        0,
-        -1.5,
-        [],
-        {},
-        [1, "two", None, {"three": [True]}],
-        {"deep": {"er": ["ä", "😀", "\u2028"]}},
-        "line\nbreak\ttab",
-    ],
-)
-def test_values_keep_their_type_and_content(sqlite_uri, value):
-    store = connect(sqlite_uri)
-    experiment_id = store.experiment("e", create=True)
-    one = trace("k", steps=1)
-    odd = replace(
-        one, spans=(span(one.trace_id, 0, outputs=value, attributes={"evalkit.x": value}),)
+def test_both_ways_store_the_same_and_values_keep_their_type(server, store, key):
+    one = trace(key, steps=len(VALUES))
+    spans = (
+        span(one.trace_id, n, outputs=value, attributes={"evalkit.x": value})
+        for n, value in enumerate(VALUES)
     )
-    list(store.write_traces(experiment_id, "no run", [(odd, [])]))
-    (found,) = in_mlflow(store, odd).data.spans
-    assert found.outputs == value
-    assert type(found.outputs) is type(value)
-    if value is not None:
-        assert found.attributes["evalkit.x"] == value
-
-
-def test_both_ways_store_the_same(server, sqlite_uri):
-    texts = ['{"a": 1}', '"q"', "null", 2**40, "😀", {"n": None}]
-    one = trace("both ways", steps=len(texts))
-    spans = tuple(span(one.trace_id, n, outputs=text) for n, text in enumerate(texts))
-    assessments = [judged("both ways", one, n, v) for n, v in ASSESSMENTS]
-    for uri in (server.uri, sqlite_uri):
-        store = connect(uri)
-        experiment_id = store.experiment("both ways", create=True)
-        run_id = store.write_run(experiment_id, record("both ways")).run_id
-        items = [(replace(one, spans=spans), assessments)]
-        assert [w.error for w in store.write_traces(experiment_id, run_id, items)] == [""]
-    database = Path(sqlite_uri.removeprefix("sqlite:///"))
-    assert state(server.database, "both ways") == state(database, "both ways")
+    items = [(replace(one, spans=tuple(spans)), [judged(key, one, n, v) for n, v in ASSESSMENTS])]
+    for each in (connect(server.uri), store):
+        experiment_id = each.experiment(key, create=True)
+        run_id = each.write_run(experiment_id, record(key)).run_id
+        assert [w.error for w in each.write_traces(experiment_id, run_id, items)] == [""]
+    database = Path(store.uri.removeprefix("sqlite:///"))
+    assert state(server.database, key) == state(database, key)
+    for value, found in zip(VALUES, in_mlflow(store, one).data.spans, strict=True):
+        assert (found.outputs, type(found.outputs)) == (value, type(value))
+        assert found.attributes.get("evalkit.x") == value
 
 
 def test_what_no_database_can_hold_does_not_stop_the_writing(store, write, key):
@@ -166,118 +125,82 @@ def test_what_no_database_can_hold_does_not_stop_the_writing(store, write, key):
     assert {note.split()[1] for note in written.notices} == {"long", "mlflow.trace.session"}
 
 
-@pytest.mark.parametrize("status", ["OK", "ERROR", "UNSET"])
-def test_a_trace_keeps_saying_how_it_ended(store, write, key, status):
-    one = trace(key, status=status)
-    write((one, []))
-    words = {"OK": "OK", "ERROR": "ERROR", "UNSET": "STATE_UNSPECIFIED"}
-    assert in_mlflow(store, one).info.state.value == words[status]
-
-
-def test_totals_are_the_traces_own_and_not_the_sum_of_its_spans(store, write, key):
-    silent = trace(key, "silent", metadata={})
-    part = trace(key, "part", metadata={"mlflow.trace.cost": '{"total_cost": 9.0}'})
-    write((silent, []), (part, []))
-    assert in_mlflow(store, silent).info.token_usage is None
-    assert in_mlflow(store, silent).info.cost is None
-    assert in_mlflow(store, part).info.cost == {"total_cost": 9.0}
-    assert in_mlflow(store, part).info.token_usage is None
-
-
-def test_a_cost_that_is_not_known_is_not_looked_up(store, write, key):
-    one = trace(key, steps=2)
-    bare = span(
-        one.trace_id,
-        1,
-        attributes={"mlflow.chat.tokenUsage": USAGE, "mlflow.llm.model": "claude-sonnet-4-5"},
-    )
-    write((replace(one, spans=(one.spans[0], bare), metadata={}), []))
-    found = in_mlflow(store, one)
-    assert found.data.spans[1].attributes["mlflow.llm.cost"] == {}
-    assert found.info.cost is None
-
-
-def test_times_are_the_traces_own_where_its_spans_go_beyond(store, write, key):
-    one = trace(key, start_ns=START_NS + SECOND_NS, end_ns=START_NS + 2 * SECOND_NS, metadata={})
-    write((one, []))
-    info = in_mlflow(store, one).info
-    assert (info.request_time, info.execution_duration) == (START_MS + 1000, 1000)
-
-
-def test_assessments_keep_their_type_and_come_back_equal(store, write, key, experiment_id):
-    one = trace(key)
-    failed = judged(key, one, "failed", None, error="timed out")
-    model = judged(key, one, "model", True, source_type="LLM_JUDGE")
-    expected = judged(key, one, "expected", {"x": [1]}, kind="expectation", rationale="")
-    wanted = [*(judged(key, one, n, v) for n, v in ASSESSMENTS), failed, model, expected]
-    write((one, wanted))
-    (found,) = store.find_traces(experiment_id, key)
-    by_id = {each.assessment_id: each for each in found.assessments}
-    assert len(by_id) == len(wanted)
-    for each in wanted:
-        assert by_id[each.assessment_id] == each
-        assert by_id[each.assessment_id].says_the_same(each)
-        assert isinstance(by_id[each.assessment_id].value, bool) == isinstance(each.value, bool)
+def test_what_the_trace_says_is_not_inferred_from_its_spans(store, write, key):
+    cost = {"mlflow.trace.cost": '{"total_cost": 9.0}'}
+    made = {
+        "silent": trace(key, "silent", metadata={}),
+        "part": trace(key, "part", metadata=cost),
+        "short": trace(key, "short", start_ns=START_NS + 10**9, end_ns=START_NS + 2 * 10**9),
+        "unpriced": trace(key, "unpriced", steps=2, metadata={}),
+        **{status: trace(key, status, status=status) for status in ("ERROR", "UNSET")},
+    }
+    priced = {"mlflow.chat.tokenUsage": USAGE, "mlflow.llm.model": "claude-sonnet-4-5"}
+    one = made["unpriced"]
+    bare = (one.spans[0], span(one.trace_id, 1, attributes=priced))
+    made["unpriced"] = replace(one, spans=bare)
+    write(*((each, []) for each in made.values()))
+    found = {name: in_mlflow(store, each) for name, each in made.items()}
+    infos = {name: each.info for name, each in found.items()}
+    assert (infos["silent"].token_usage, infos["silent"].cost) == (None, None)
+    assert (infos["part"].token_usage, infos["part"].cost) == (None, {"total_cost": 9.0})
+    times = (infos["short"].request_time, infos["short"].execution_duration)
+    assert times == (START_MS + 1000, 1000)
+    assert found["unpriced"].data.spans[1].attributes["mlflow.llm.cost"] == {}
+    assert infos["unpriced"].cost is None
+    states = [infos[name].state.value for name in ("silent", "ERROR", "UNSET")]
+    assert states == ["OK", "ERROR", "STATE_UNSPECIFIED"]
 
 
 def test_traces_are_found_with_all_that_is_needed_to_leave_them_alone(
     store, write, key, experiment_id
 ):
-    traces = [trace(key, f"case-{n}") for n in range(3)]
-    write(*((each, [judged(key, each)]) for each in traces))
-    other = trace("another run")
-    write((other, []))
-    found = connect(store.uri).find_traces(experiment_id, key)
-    assert {each.case_id for each in found} == {"case-0", "case-1", "case-2"}
-    assert all(each.complete and each.time_ms == START_MS for each in found)
-    assert {each.trace_id: each.holds(f"hash of {each.case_id} with 3") for each in found} == {
-        each.trace_id: True for each in traces
-    }
+    one, other = trace(key, "case-1"), trace(key, "case-2")
+    failed = judged(key, one, "failed", None, error="timed out")
+    model = judged(key, one, "model", True, source_type="LLM_JUDGE")
+    expected = judged(key, one, "expected", {"x": [1]}, kind="expectation", rationale="")
+    wanted = [*(judged(key, one, n, v) for n, v in ASSESSMENTS), failed, model, expected]
+    write((one, wanted), (other, []), (trace("another run"), []))
+    found = {each.case_id: each for each in connect(store.uri).find_traces(experiment_id, key)}
+    assert set(found) == {"case-1", "case-2"}
+    assert all(each.complete and each.time_ms == START_MS for each in found.values())
+    assert found["case-1"].holds(one.content_hash)
+    assert not found["case-2"].holds(one.content_hash)
+    by_id = {each.assessment_id: each for each in found["case-1"].assessments}
+    assert by_id == {each.assessment_id: each for each in wanted}
+    assert all(each.says_the_same(by_id[each.assessment_id]) for each in wanted)
 
 
-def test_many_traces_are_written_in_few_requests(server, key):
-    with Proxy(server.uri) as proxy:
-        store = connect(proxy.uri)
-        experiment_id = store.experiment(key, create=True)
-        items = [(t, [judged(key, t)]) for t in (trace(key, f"case-{n}") for n in range(60))]
-        before = len(proxy.requests)
-        assert len(list(store.write_traces(experiment_id, "run", iter(items)))) == 60
-        paths = proxy.paths()[before:]
-        assert paths.count("/api/3.0/mlflow/traces") == 60
-        assert paths.count("/v1/traces") == 2
-        assert len(paths) <= 63  # and one for the server's version
-        assert len(store.find_traces(experiment_id, key)) == 60
-
-
-def test_what_is_written_is_read_as_the_writing_goes_on(store, experiment_id, run_id, key):
+def test_many_traces_are_written_in_few_requests_as_they_are_read(server, key):
     made = []
 
     def items():
         for n in range(500):
-            made.append(n)
-            yield trace(key, f"case-{n}", steps=1), []
+            made.append(trace(key, f"case-{n}", steps=1))
+            yield made[-1], [judged(key, made[-1])]
 
-    writing = store.write_traces(experiment_id, run_id, items())
-    next(writing)
-    assert len(made) <= 41
-    writing.close()
+    with Proxy(server.uri) as proxy:
+        store = connect(proxy.uri)
+        experiment_id = store.experiment(key, create=True)
+        before = len(proxy.requests)
+        writing = store.write_traces(experiment_id, "run", items())
+        assert [next(writing).error for _ in range(80)] == [""] * 80
+        assert len(made) <= 81
+        paths = proxy.paths()[before:]
+        assert (paths.count("/api/3.0/mlflow/traces"), paths.count("/v1/traces")) == (80, 2)
+        assert len(paths) <= 83  # and one for the server's version
+        writing.close()
 
 
 def test_a_large_trace_goes_in_parts_and_counts_only_when_all_are_there(
     store, write, key, experiment_id
 ):
     one = trace(key, steps=6)
-    large = replace(
-        one, spans=tuple(span(one.trace_id, n, outputs="x" * 1_500_000) for n in range(6))
-    )
+    parts = tuple(span(one.trace_id, n, outputs="x" * 1_500_000) for n in range(6))
+    large = replace(one, spans=parts)
     write((large, [judged(key, large)]))
     found = in_mlflow(store, large)
-    assert len(found.data.spans) == 6
-    assert all(len(each.outputs) == 1_500_000 for each in found.data.spans)
+    assert [len(each.outputs) for each in found.data.spans] == [1_500_000] * 6
     assert store.find_traces(experiment_id, key)[0].complete
-
-
-# -- replaced ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("steps", [4, 2], ids=["more spans", "fewer spans"])
@@ -321,62 +244,119 @@ def test_what_people_left_on_a_trace_survives_its_replacement(
 
 def test_a_trace_without_spans_or_without_its_list_entry_is_not_complete(store, key, experiment_id):
     one, late = trace(key, "one"), trace(key, "late", status="UNSET")
-    tracking = TracingClient(store.uri)
-    made = [
-        TraceInfo(
-            each.trace_id,
-            TraceLocation.from_experiment_id(experiment_id),
-            START_MS,
-            TraceState.OK,
-            tags={"evalkit.run": key, "evalkit.case": each.name, **more},
-        )
-        for each, more in ((one, {"evalkit.hash": one.content_hash}), (late, {}))
-    ]
-    for each in made:
-        tracking.start_trace(each)
+    for each, more in ((one, {"evalkit.hash": one.content_hash}), (late, {})):
+        tags = {"evalkit.run": key, "evalkit.case": each.name, **more}
+        place = TraceLocation.from_experiment_id(experiment_id)
+        info = TraceInfo(each.trace_id, place, START_MS, TraceState.OK, tags=tags)
+        TracingClient(store.uri).start_trace(info)
     found = {each.case_id: each.complete for each in store.find_traces(experiment_id, key)}
     assert found == {"one": False, "late": False}
     list(store.write_traces(experiment_id, "run", [(one, []), (late, [])]))
     assert all(each.complete for each in store.find_traces(experiment_id, key))
 
 
-# -- recorded by the harness ------------------------------------------------------------------
-
-
-def recorded(store, experiment_id, name, state=TraceState.OK):
-    """A trace as MLflow's own tracing leaves it."""
-    info = TraceInfo(
-        trace(name).trace_id,
-        TraceLocation.from_experiment_id(experiment_id),
-        START_MS,
-        state,
-        request_preview="hello",
-        client_request_id=f"session {name}",
-        execution_duration=1500,
-        tags={"eval_run_id": name},
-    )
-    return TracingClient(store.uri).start_trace(info)
-
-
 def test_recorded_traces_are_found_until_a_run_has_them(store, key, experiment_id, run_id):
-    mine, other = (recorded(store, experiment_id, f"{key} {n}") for n in "ab")
-    list(store.write_traces(experiment_id, run_id, [(trace(key), [])]))
-    found = store.find_recorded(experiment_id)
-    assert {each.trace_id for each in found} == {mine.trace_id, other.trace_id}
+    def recorded(name, ended=TraceState.OK):
+        """A trace as MLflow's own tracing leaves it."""
+        info = TraceInfo(
+            trace(name).trace_id,
+            TraceLocation.from_experiment_id(experiment_id),
+            START_MS,
+            ended,
+            request_preview="hello",
+            client_request_id=f"session {name}",
+            execution_duration=1500,
+            tags={"eval_run_id": name},
+        )
+        return TracingClient(store.uri).start_trace(info).trace_id
 
-    store.adopt_traces(
-        experiment_id, run_id, {mine.trace_id: {"evalkit.run": key, "evalkit.case": "case-9"}}
-    )
-    assert [each.trace_id for each in store.find_recorded(experiment_id)] == [other.trace_id]
+    mine, other, _ = recorded("a"), recorded("b"), recorded("c", TraceState.IN_PROGRESS)
+    list(store.write_traces(experiment_id, run_id, [(trace(key), [])]))
+    assert {each.trace_id for each in store.find_recorded(experiment_id)} == {mine, other}
+    marks = {"evalkit.run": key, "evalkit.case": "case-9"}
+    store.adopt_traces(experiment_id, run_id, {mine: marks})
+    assert [each.trace_id for each in store.find_recorded(experiment_id)] == [other]
     adopted = {each.case_id: each for each in store.find_traces(experiment_id, key)}["case-9"]
     assert adopted.complete
-    found = TracingClient(store.uri).get_trace_info(mine.trace_id)
+    found = TracingClient(store.uri).get_trace_info(mine)
     assert found.trace_metadata["mlflow.sourceRun"] == run_id
-    assert found.client_request_id == f"session {key} a"
+    assert (found.client_request_id, found.tags["eval_run_id"]) == ("session a", "a")
     assert (found.request_preview, found.execution_duration) == ("hello", 1500)
-    assert found.tags["eval_run_id"] == f"{key} a"
 
 
-def test_a_trace_still_being_recorded_is_left_alone(store, key, experiment_id):
-    recorded(store, experiment_id, key, TraceState.IN_PROGRESS)
-    assert store.find_recorded(experiment_id) == []
+# -- somebody else's traces -------------------------------------------------------------------
+
+
+def test_an_experiment_is_found_by_its_name_or_its_id(store, experiment_id, key):
+    for named in (f"/tests/{key}", experiment_id):
+        assert store.find_experiment(named) == (experiment_id, f"/tests/{key}")
+    assert store.find_experiment("nowhere") is store.find_experiment("987654321") is None
+    MlflowClient(store.uri).delete_experiment(experiment_id)
+    assert store.find_experiment(experiment_id) is None
+
+
+def test_the_newest_traces_come_first_with_their_spans(store, experiment_id, agent):
+    ids = [agent.answer(f"question {number}") for number in range(4)]
+    found = list(store.observe(experiment_id, most=3))
+    assert [trace.trace_id for trace in found] == ids[:0:-1]
+    newest = found[0]
+    assert (newest.name, newest.status, newest.duration_ms) == ("answer", "OK", 2000)
+    assert (newest.request, newest.response) == ("question 3", "It is on its way.")
+    assert (newest.input_tokens, newest.output_tokens) == (100, 20)
+    assert newest.start_ms == BEGIN_NS // 10**6 + 4 * 60_000
+    kinds = {"answer": "CHAIN", "policies": "TOOL", "lookup": "TOOL", "chat": "LLM"}
+    assert [(span.name, span.kind) for span in newest.spans] == [*kinds.items()]
+    lookup = newest.spans[2]
+    assert (lookup.inputs, lookup.outputs) == ({"order": "QM-4"}, "paid")
+    assert lookup.parent_id == newest.spans[0].span_id
+    assert store.observe_one(ids[0]).request == "question 0"
+    with pytest.raises(StoreError, match="reading the trace tr-0"):
+        store.observe_one("tr-0")
+
+
+def test_an_outline_has_what_was_asked_and_answered_tools_and_failures(store, experiment_id, agent):
+    agent.answer("Where is it?", error="no capacity", tool_error="order not found")
+    (whole,) = store.observe(experiment_id, most=5)
+    assert {span.name: span.message for span in whole.spans if span.status == "ERROR"} == {
+        "answer": "ShopError: no capacity",
+        "lookup": "ShopError: order not found",
+        "chat": "ShopError: no capacity",
+    }
+    agent.answer("And now?", tool_error="order not found")
+    whole, _ = store.observe(experiment_id, most=5)
+    outline, _ = store.observe(experiment_id, most=5, outline=True)
+    first, *others = whole.spans
+    told = [first, *(s for s in others if s.kind == "TOOL" or s.status == "ERROR")]
+    assert 1 < len(told) < len(whole.spans)
+    bare = [replace(each, inputs=None, outputs=None, attributes={}) for each in told[1:]]
+    assert [*outline.spans] == [replace(first, attributes={}), *bare]
+
+
+@pytest.mark.parametrize(
+    ("tags", "why"),
+    [({}, "artifacts"), ({"mlflow.trace.spansLocation": "TRACKING_STORE"}, "not there")],
+)
+def test_a_trace_without_spans_says_why(store, experiment_id, tags, why):
+    place = TraceLocation.from_experiment_id(experiment_id)
+    odd = {"mlflow.trace.tokenUsage": "[1]", "mlflow.trace.cost": "no JSON"}
+    info = TraceInfo(
+        "tr-" + "5" * 32, place, 1, TraceState.IN_PROGRESS, trace_metadata=odd, tags=tags
+    )
+    TracingClient(store.uri).start_trace(info)
+    (trace,) = store.observe(experiment_id, most=10)
+    assert (trace.spans, trace.status, trace.input_tokens) == ((), "UNSET", None)
+    assert why in trace.unread
+
+
+def test_spans_are_read_only_as_far_as_somebody_looks(server, key):
+    with Proxy(server.uri) as proxy:
+        store = connect(proxy.uri)
+        experiment_id = store.experiment(key, create=True)
+        agent = ShopAgent(server.uri, experiment_id)
+        for number in range(traces_read.AT_A_TIME + 1):
+            agent.answer(f"question {number}")
+        proxy.requests.clear()
+        next(store.observe(experiment_id, most=500))
+        assert sum("batchGet" in path for path in proxy.paths()) == 1
+        assert len(list(store.observe(experiment_id, most=500))) == traces_read.AT_A_TIME + 1
+        assert sum("batchGet" in path for path in proxy.paths()) == 3
