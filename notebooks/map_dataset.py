@@ -4,14 +4,74 @@ __generated_with = "0.25.2"
 app = marimo.App(width="medium", app_title="Map the cases", css_file="evalkit.css")
 
 with app.setup:
-    import marimo as mo
+    import html
+    from pathlib import Path
 
-    from evalkit import drafting
+    import marimo as mo
+    import pandas as pd
+
+    from evalkit import errors
     from evalkit.cli import render
-    from evalkit.host import casefiles, fields
+    from evalkit.dataset import cases as case_files
+    from evalkit.dataset import mapping_file, proposal
+    from evalkit.dataset.mapping import apply_mapping
     from evalkit.params import MapParams as Params
     from evalkit.ui import page
+    from evalkit.ui.case import beside, folding
+    from evalkit.ui.controls import group
     from evalkit.ui.notebook import Host
+
+    GOES_TO = {"input": "inputs", "expectation": "expectations", "leave out": None}
+    GROUPS = {
+        "inputs": "Inputs: what the skill receives",
+        "expectations": "Expectations: what it should produce, kept from it",
+        None: "Left out",
+    }
+    ROW = "display: flex; flex-wrap: wrap; gap: 0.25rem 1rem; padding: 0.6rem 0; "
+    ROW += "border-top: 1px solid var(--border, #ddd)"
+    UNSEEN = "position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)"
+    PARTLY = "color: var(--amber-11, #ab6400); font-weight: 600"
+
+
+@app.function
+def plain(text):
+    """Text of a file as HTML in a template, where braces stand for controls."""
+    return html.escape(text).replace("{", "{{").replace("}", "}}")
+
+
+@app.function
+def line_of(choice, control=""):
+    """A field as a row: where it goes, what it is called, where it is found, and why."""
+    hits, total = choice.coverage
+    found = f'<code style="overflow-wrap: anywhere">{plain(choice.key)}</code>'
+    some = f' <span style="{PARTLY}">in {hits} of {total} cases</span>' if 0 < hits < total else ""
+    name = f"<b>{plain(choice.name)}</b> · " if choice.selector and choice.side else ""
+    why = f'<div style="{page.MUTED}; font-size: 0.875rem">{plain(choice.reason)}</div>'
+    return (
+        f'<div style="{ROW}"><div style="flex: 0 0 8.5rem">{control}</div>'
+        f'<div style="flex: 1 1 16rem; min-width: 0">{name}{found}{some}{why}</div></div>'
+    )
+
+
+@app.function
+def editor_of(start):
+    """A dropdown for each field, under what it starts as; its value is theirs by place."""
+    rows, controls = {side: [] for side in GROUPS}, {}
+    for place, choice in enumerate(start.choices):
+        if choice.selector:
+            label = f'<span style="{UNSEEN}">{page.quoted(choice.key)} goes to</span>'
+            now = next(words for words, side in GOES_TO.items() if side == choice.side)
+            controls[f"c{place}"] = mo.ui.dropdown(
+                list(GOES_TO), value=now, label=label, allow_select_none=False
+            )
+        control = f"{{c{place}}}" if choice.selector else ""
+        rows[choice.side].append(line_of(choice, control))
+    shown = (
+        f'<h4 style="margin: 1.25rem 0 0.5rem">{GROUPS[side]}</h4>{"".join(found)}'
+        for side, found in rows.items()
+        if found
+    )
+    return group(f"<div>{''.join(shown)}</div>", **controls)
 
 
 @app.cell(hide_code=True)
@@ -33,14 +93,6 @@ def opening():
     return (host,)
 
 
-@app.cell(hide_code=True)
-def _():
-    mo.md("""
-    ## 1. Settings
-    """)
-    return
-
-
 @app.cell
 def settings(host):
     form = host.form("Propose")
@@ -52,121 +104,156 @@ def settings(host):
 def proposing(form, host):
     chosen = host.settings(form)
     with host.step("Reading the cases"):
-        draft = drafting.open_draft(
-            chosen.workspace(), out=chosen.out, by=chosen.by, model=chosen.model
-        )
-    return chosen, draft
+        workspace = chosen.workspace()
+        cases = list(case_files.load_cases(workspace.files.cases_dir))
+        proposed = mapping_file.propose_mapping(workspace, cases, by=chosen.by, model=chosen.model)
+    file = Path(chosen.out or workspace.mapping_file)
+    return cases, chosen, file, proposed, workspace
 
 
 @app.cell(hide_code=True)
 def _():
     mo.md("""
-    ## 2. What the schema says, and what a case holds
+    ## 1. Where each field goes
 
-    The proposal rests on both: the words of the config about the files, and the files of all cases.
+    Change any of them. The worst mistake is an expected answer among the inputs: the skill would
+    see it.
     """)
     return
 
 
 @app.cell
-def memory():
-    at, go_to = mo.state(0)
-    return at, go_to
-
-
-@app.cell
-def stepping(draft, go_to, host):
-    steps = casefiles.stepper(host, draft.case_ids, go_to)
-    steps
-    return (steps,)
-
-
-@app.cell
-def evidence(at, draft, host):
-    case_id, title = draft.case_at(at())
-    with host.step():
-        files = draft.files(case_id)
-    schema = casefiles.prose(draft.schema)
-    casefiles.beside(schema, casefiles.case_files(title, files), wider=1.25)
-    return case_id, title
-
-
-@app.cell(hide_code=True)
-def _():
-    mo.md("""
-    ## 3. The mapping
-
-    Where each field goes, and what speaks for it. Change any of them. The worst mistake is an
-    expected answer among the inputs: the skill would see it.
-    """)
+def schema(workspace):
+    prose = workspace.files.project.schema.strip()
+    nothing = page.callout(
+        "The config has no `dataset.schema`, so that names and contents have to speak for "
+        "themselves. A sentence there about each file makes the proposal better."
+    )
+    folding("What dataset.schema in the config says", prose, opened=False) or nothing
     return
 
 
 @app.cell
-def beginning(draft, host):
-    origin = fields.origin_picker(host, draft)
+def beginning(file, host, proposed):
+    try:
+        written = mapping_file.saved_mapping(file)
+    except errors.InputError:
+        written = None  # the page says so where it is saved
+    offered = {f"the file {file}": "file", "the proposal": "proposal"}
+    differs = written and proposal.differences(written, proposed.mapping)
+    origin = mo.ui.radio(offered, value=next(iter(offered)), label="Start from", inline=True)
+    origin = origin if host.person and differs else None
     origin
-    return (origin,)
+    return origin, written
 
 
 @app.cell
-def choosing(draft, host, origin):
-    start = draft.begin(fields.picked_origin(origin))
-    editor = fields.editor(host, start)
+def choosing(cases, host, origin, proposed, written):
+    from_file = origin is not None and origin.value == "file"
+    start = proposed.as_written(written, cases) if from_file else proposed
+    editor = editor_of(start) if host.person else None
     editor
     return editor, start
 
 
 @app.cell
-def the_rest(start):
-    fields.unselectable(start)
-    return
+def revising(editor, start):
+    said = editor.value if editor is not None else {}
+    revised = start.revised(
+        [
+            GOES_TO[said[f"c{place}"]] if f"c{place}" in said else choice.side
+            for place, choice in enumerate(start.choices)
+        ]
+    )
+    mapping = revised.mapping
+    fields = pd.DataFrame(
+        [(c.side or "left out", c.name, c.key, c.coverage[0], c.reason) for c in revised.choices],
+        columns=["goes to", "called", "found at", "cases", "why"],
+    )
+    return fields, mapping, revised
 
 
 @app.cell
-def revising(draft, editor, start):
-    revised = drafting.revise(start, fields.sides(editor, start))
-    fields.advice(revised, draft)
-    return (revised,)
-
-
-@app.cell(hide_code=True)
-def _():
-    mo.md("""
-    ## 4. The record that results
-
-    What the case becomes in MLflow, as the mapping stands now. Step through the cases to see
-    whether it holds for all of them.
-    """)
-    return
-
-
-@app.cell
-def stepping_again(draft, go_to, host):
-    further_steps = casefiles.stepper(host, draft.case_ids, go_to)
-    further_steps
-    return (further_steps,)
-
-
-@app.cell
-def record(case_id, draft, host, revised, title):
-    with host.step():
-        row = draft.record(revised.mapping, case_id)
-    fields.record_view(title, row)
-    return (row,)
-
-
-@app.cell
-def lacking(draft, revised):
-    mapped = draft.mapped(revised.mapping)
-    fields.gap_table(mapped)
+def advice(cases, file, mapping, proposed):
+    mapped = [apply_mapping(mapping, case) for case in cases]
+    problems = mapping_file.problems_of(mapping, mapped, str(file))
+    exposed = ", ".join(f"**{page.quoted(name)}**" for name in proposed.exposed(mapping))
+    warning = f"As an input, {exposed} would show the skill what is expected of it."
+    page.stack(
+        page.callout(warning, "danger") if exposed else None,
+        page.problem(errors.InputError(*problems)) if problems else None,
+    )
     return (mapped,)
 
 
 @app.cell(hide_code=True)
 def _():
     mo.md("""
-    ## 5. Save
+    ## 2. What a case becomes
+
+    Select a case to see its files beside its record, as the mapping stands now.
+    """)
+    return
+
+
+@app.cell
+def lacking(host, mapped):
+    gaps = pd.DataFrame(
+        [
+            {"Case": each.record.case_id}
+            | {
+                f"{side.capitalize()} that it lacks": ", ".join(
+                    field.partition(".")[2] for field in each.lacking if field.startswith(side)
+                )
+                for side in ("inputs", "expectations")
+            }
+            for each in mapped
+        ]
+    )
+    count, names = sum(bool(each.lacking) for each in mapped), list(gaps["Case"])
+    said_so = f"**{count} of {len(mapped)} cases lack a field**"
+    remember = host.remember("case")
+    selected = host.selected("case")
+    table = page.table(
+        gaps,
+        select="single",
+        page_size=6,
+        initial_selection=[names.index(selected) if selected in names else 0],
+        on_change=lambda rows: remember(rows["Case"].iloc[0]) if len(rows) else None,
+        optional=list(gaps)[1:],
+        wrapped_columns=list(gaps)[1:],
+        label=said_so if count else f"All **{len(mapped)}** cases have every field of the mapping.",
+    )
+    table
+    return (table,)
+
+
+@app.cell
+def record(cases, host, mapping, table, workspace):
+    case = next(iter(page.chosen(table, cases)), cases[0])
+    folder = workspace.files.cases_dir
+    with host.step():
+        texts = case_files.read_texts(folder, case.case_id)
+        again = case_files.read_case(folder, case.case_id, only=mapping.files)
+    row = apply_mapping(mapping, again)
+    beside(
+        [
+            folding(name, "(no text, or too large to show)" if text is None else text[:6000])
+            for name, text in texts.items()
+        ],
+        [
+            page.record(row.record.inputs, title=f"Inputs of {case.case_id}"),
+            page.record(row.record.expectations, title="Expectations"),
+            page.folded("What it lacks", [f"{field}: {why}" for field, why in row.lacking.items()]),
+        ],
+    )
+    return (row,)
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md("""
+    ## 3. Save
 
     The file is yours: edit it by hand if you like, and this page begins with what it says. It is
     never overwritten unless you allow it.
@@ -175,24 +262,42 @@ def _():
 
 
 @app.cell
-def standing(draft, host, revised, saved):
+def standing(file, host, mapping, saved):
     host.settled(saved)
-    fields.standing_view(draft.standing(revised.mapping), str(draft.file))
+    name = f"**{page.quoted(file)}**"
+    try:
+        now = mapping_file.saved_mapping(file)
+        changes = proposal.differences(now, mapping) if now else []
+        words = f"{name} says something else in {len(changes)} field{'s' * (len(changes) != 1)}. "
+        if now is None:
+            told = page.callout(f"There is no {name} yet. Saving makes it.")
+        elif changes:
+            told = page.callout(f"{words}It is kept until you replace it.", "warn")
+            told = page.stack(told, page.comparison(changes))
+        else:
+            told = page.callout(f"{name} says exactly this.", "success")
+    except errors.InputError as error:
+        told = page.callout(f"{name} is no valid mapping. It is kept until you replace it.", "warn")
+        told = page.stack(told, page.problem(error))
+    told
     return
 
 
 @app.cell
 def pressing(chosen, host):
-    replacing = fields.replace_switch(host, force=chosen.force)
+    replacing = mo.ui.switch(value=chosen.force, label="Replace the file")
     go = host.button("Save the mapping")
-    page.stack(replacing, go)
+    page.stack(replacing if host.person else None, go)
     return go, replacing
 
 
 @app.cell
-def saving(chosen, draft, go, host, replacing, revised):
-    force = fields.may_replace(replacing, force=chosen.force)
-    saved = host.work("Save", lambda say: draft.save(revised, force=force), go)
+def saving(file, go, host, replacing, revised, workspace):
+    saved = host.work(
+        "Save",
+        lambda _: mapping_file.save_mapping(workspace, revised, file, force=replacing.value),
+        go,
+    )
     return (saved,)
 
 

@@ -82,12 +82,6 @@ _FORM: dict[str, Json] = {
 _GOOD_NAME = re.compile(r"[^\W\d][\w\-]{0,79}\Z")
 _BY_RULES = "or use `--by rules`, which needs no model"
 _AGAIN = f"repeat the command, {_BY_RULES}"
-_STOPPED = {
-    "refusal": "Claude refused to answer{}; change the schema or the sample case",
-    "max_tokens": f"Claude's answer was cut off at {ANSWER_TOKENS} tokens; map fields by hand",
-    "model_context_window_exceeded": "the question is too long for the model; choose another "
-    "with MODEL",
-}
 
 
 def ask_claude(
@@ -124,53 +118,40 @@ def ask_claude(
     question = mask_text(mapping_question(schema, cases, arguments, rules))[0]
     messages: list[dict[str, Json]] = [{"role": "user", "content": question}]
     reply = client.create(system=SYSTEM, messages=messages, tools=(), max_tokens=ANSWER_TOKENS)
-    empty = f"Claude's answer is empty (it stopped by {reply.stop_reason}); repeat it"
-    stopped = _STOPPED.get(reply.stop_reason or "", "" if reply.text else empty)
-    if stopped:
-        why = f" ({reply.explanation})" if reply.explanation else ""
-        raise ModelError(f"{stopped.format(why)}, {_BY_RULES}")
+    if reply.stop_reason != "end_turn" or not reply.text:
+        why = f": {reply.explanation}" if reply.explanation else ""
+        raise ModelError(
+            f"Claude's answer is of no use, it ended by {reply.stop_reason}{why}; {_AGAIN}"
+        )
     return read_answer(reply.text, cases, rules)
 
 
 def mapping_question(
     schema: str, cases: Sequence[Case], arguments: str, rules: MappingProposal
 ) -> str:
-    """What to ask about these cases, as one JSON object."""
+    """What to ask about these cases, as one JSON object; the fullest is the sample."""
+    fullest = max(cases, key=lambda case: len(str(case.documents)) + len(case.listing))
+    parts = {"documents": dict(fullest.documents), "texts": dict(fullest.texts)}
+    sample = json.dumps(_shortened(parts), ensure_ascii=False)
+    fits = len(sample) <= MAX_SAMPLE
     offered = [choice for choice in rules.choices if choice.selector][:MAX_SELECTORS]
-    fullest = max(
-        cases, key=lambda case: len(case.listing) + sum(map(_size, case.documents.values()))
-    )
     material = {
         "dataset_schema": mask_text(schema)[0][:MAX_SCHEMA],
         "arguments": arguments[:MAX_VALUE],
-        "sample_case": _sample(fullest),
+        "sample_case": json.loads(sample) if fits else sample[:MAX_SAMPLE],
         "selectors": {choice.key: list(choice.coverage) for choice in offered},
     }
     return json.dumps(material, ensure_ascii=False, indent=1)
 
 
-def _size(document: Json) -> int:
-    return len(document) if isinstance(document, dict) else 0
-
-
-def _sample(case: Case) -> Json:
-    """The case, its texts shortened until it fits."""
-    files, text = [*case.listing][:200], ""
-    for most in (MAX_VALUE, MAX_VALUE // 4, MAX_VALUE // 16):
-        parts = {"documents": dict(case.documents), "texts": dict(case.texts)}
-        sample = {"files": files, **_shortened(parts, most)}
-        text = json.dumps(sample, ensure_ascii=False)
-        if len(text) <= MAX_SAMPLE:
-            return sample
-    return {"files": files, "cut": text[:MAX_SAMPLE]}  # too many values rather than too long ones
-
-
-def _shortened(value: Json, most: int) -> Json:
+def _shortened(value: Json) -> Json:
     if isinstance(value, str):
-        return value if len(value) <= most else f"{value[:most]}… ({len(value)} characters)"
+        return (
+            value if len(value) <= MAX_VALUE else f"{value[:MAX_VALUE]}… ({len(value)} characters)"
+        )
     if isinstance(value, dict):
-        return {key: _shortened(item, most) for key, item in value.items()}
-    return [_shortened(item, most) for item in value[:20]] if isinstance(value, list) else value
+        return {key: _shortened(item) for key, item in value.items()}
+    return [_shortened(item) for item in value[:20]] if isinstance(value, list) else value
 
 
 def read_answer(text: str, cases: Sequence[Case], rules: MappingProposal) -> MappingProposal:

@@ -12,6 +12,7 @@ from evalkit.dataset.ask_model import By, ask_claude
 from evalkit.dataset.cases import Case, load_cases
 from evalkit.dataset.infer import propose_by_rules
 from evalkit.dataset.mapping import (
+    Mapped,
     SchemaMapping,
     apply_mapping,
     check_mapped,
@@ -142,6 +143,24 @@ def _must_write(path: Path, proposed: SchemaMapping, *, force: bool) -> bool:
             for field, before, after in differences(written, proposed)
         ),
     )
+
+
+def saved_mapping(path: Path) -> SchemaMapping | None:
+    """What a mapping file says; None where there is none.
+
+    Raises:
+        InputError: it cannot be read, or is no valid mapping.
+    """
+    return parse_mapping(read_text(path), str(path)) if path.is_file() else None
+
+
+def problems_of(mapping: SchemaMapping, mapped: Sequence[Mapped], file: str) -> Sequence[Problem]:
+    """What would go wrong if the cases, as they were mapped, were synced with the mapping."""
+    try:
+        parse_mapping(mapping_text(mapping), file)
+    except InputError as error:
+        return error.problems
+    return check_mapped(mapping, mapped, file)
 
 
 def find_mapping(workspace: Workspace) -> Path:

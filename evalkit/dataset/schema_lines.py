@@ -187,7 +187,7 @@ class SchemaReader:
             name = key if is_file else match["name"]
             gap, own = text[match.end() : end], ""
             if sign := _SIGN.match(gap):
-                own, gap = f"{sign[1]}{gap[sign.end() :]}".strip(), ""
+                own, gap = f"{sign[1]}{gap[sign.end() :]}", ""
             group.append((name, line.file, own))
             if _JOINED.match(gap) and not sign and end < len(text):
                 continue
