@@ -1,1 +1,0 @@
-"""Views of the stages; each goes into the notebook that shows it."""
