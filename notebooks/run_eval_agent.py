@@ -356,12 +356,16 @@ def building(budget, go, host, picked, request):
             return agent_live.start(request).follow(say)
         return narrator.narrated(request, host.terminal)
 
+    def stop():
+        if agent := agent_live.at_work(request):
+            agent.stop()
+
     built = host.work(
         "The agent works",
         lead,
         None if agent_live.at_work(request) else go,
         show=lambda: mo.Html(agent_live.live(agent_live.at_work(request), budget)),
-        stop=partial(agent_live.stop, request),
+        stop=stop,
     )
     return (built,)
 

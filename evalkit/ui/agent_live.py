@@ -34,7 +34,6 @@ MARKS = {
     "pending": ("○", "slate"),
     "blocked": ("✗", "red"),
 }
-"""How each status of a task looks: its mark, and the hue of it."""
 
 STYLE = """
 .ek-agent-two { display: grid; gap: 1.5rem; margin-top: 1.25rem;
@@ -163,12 +162,6 @@ def start(request: Request) -> AgentProcess:
     key = _key(request.volume_path, request.session)
     _AT_WORK[key] = at_work(request) or AgentProcess(request)
     return _AT_WORK[key]
-
-
-def stop(request: Request) -> None:
-    """End the agent that works on a request's session; it can be gone on with."""
-    if agent := at_work(request):
-        agent.stop()
 
 
 def _key(base: str | None, session_id: str | None) -> tuple[Path, str | None]:

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
 from evalkit.errors import EvalkitError, InputError, StoreAbsent
-from evalkit.runs.run import told
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -132,6 +131,8 @@ def _shortfalls(report: Report) -> list[str]:
 
 
 def _left_undone(report: Report) -> Iterator[str]:
+    from evalkit.runs.run import told  # brings yaml, which `--help` does not wait for
+
     if report.get("skipped") is True:
         yield str(report.get("reason"))
     elif report.get("skipped"):

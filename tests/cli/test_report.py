@@ -21,6 +21,11 @@ KEYS = {
     "push-feedback": {"traces", "judge", "human", "unmatched"},
     "pull-feedback": {"traces", "annotations", "file"},
 }
+COUNTS = {
+    *("cases", "runs", "created", "updated", "unchanged", "deleted", "skipped", "params"),
+    *("metrics", "traces", "spans", "assessments", "table_rows", "judge", "human", "unmatched"),
+    *("annotations",),
+}
 OPTIONS = {"map": ["--force"], "check": [], "sync-dataset": []}
 
 
@@ -37,22 +42,9 @@ def test_each_report_has_its_keys_and_nothing_else_is_on_stdout(evalkit, stage):
     assert set(done.report) >= KEYS[stage]
     assert len(done.out.splitlines()) == 1
     assert "error" not in done.report
+    counts = [value for key, value in done.report.items() if key in COUNTS]
+    assert {type(value) for value in counts} <= {int}
     assert "Traceback" not in done.err
-
-
-def test_counts_are_integers(evalkit):
-    reports = [evalkit(*command(stage)).report for stage in KEYS]
-    counts = {
-        key: value
-        for report in reports
-        for key, value in report.items()
-        if key
-        in {"cases", "runs", "created", "updated", "unchanged", "deleted", "skipped"}
-        | {"params", "metrics", "traces", "spans", "assessments", "table_rows"}
-        | {"judge", "human", "unmatched", "annotations"}
-    }
-    assert len(counts) == 17
-    assert {key for key, value in counts.items() if type(value) is not int} == set()
 
 
 def test_coverage_is_hits_and_total_for_each_selector(evalkit, project):
@@ -75,20 +67,6 @@ def test_problems_say_file_line_field_message_and_fix(evalkit, project):
     assert all(problem["fix"] for problem in done.report["problems"])
 
 
-@pytest.mark.parametrize(
-    "stage", ["map", "sync-dataset", "log-results", "push-feedback", "pull-feedback"]
-)
-def test_wrong_input_ends_with_2_and_says_what_where_and_what_next(evalkit, project, stage):
-    project.write("eval.yaml", "name: [x\n")
-    done = evalkit(*command(stage))
-    assert done.code == 2
-    (problem,) = done.report["problems"]
-    assert (problem["file"], problem["line"]) == ("eval.yaml", 1)
-    assert done.report["error"]
-    assert "eval.yaml:1" in done.err
-    assert "Traceback" not in done.err
-
-
 def test_all_gives_one_object_a_stage_and_does_not_map_where_a_mapping_is(evalkit, project):
     done = evalkit("all", *RUN)
     assert done.code == 0
@@ -103,12 +81,6 @@ def test_all_maps_first_where_there_is_no_mapping(evalkit, project):
     done = evalkit("all", *RUN)
     assert list(done.report) == ["map", "sync-dataset", "log-results", "push-feedback"]
     assert json.loads(project.read("tmp/schema_mapping.json")) == {"_eval": "support", **MAPPING}
-
-
-def test_all_ends_with_where_to_look_and_what_next(evalkit):
-    said = evalkit("all", *RUN).err
-    assert "MLflow's UI" in said
-    assert f"evalkit pull-feedback --run-id {RUN_ID}" in said
 
 
 def test_all_stops_at_the_stage_that_fails_and_reports_those_before_it(evalkit, project):
@@ -153,17 +125,9 @@ def test_strict_minds_feedback_without_a_trace(evalkit, project):
     project.review.write_text("feedback: {omega: fine}\n")
     evalkit("log-results", *RUN)
     lenient, strict = (evalkit("push-feedback", *RUN, *more) for more in ([], ["--strict"]))
-    assert (lenient.code, strict.code) == (0, 1)
+    assert (lenient.code, strict.code, evalkit("all", *RUN, "--strict").code) == (0, 1, 1)
     assert lenient.report["unmatched"] == strict.report["unmatched"] == 1
     assert "no trace" in strict.report["error"]
-
-
-def test_strict_minds_a_stage_within_all(evalkit, project):
-    project.review.write_text("feedback: {omega: fine}\n")
-    assert evalkit("all", *RUN).code == 0
-    done = evalkit("all", *RUN, "--strict")
-    assert done.code == 1
-    assert "no trace" in done.report["error"]
 
 
 def test_strict_is_not_misled_by_what_inputs_are_called(evalkit, project):
@@ -176,25 +140,6 @@ def test_strict_is_not_misled_by_what_inputs_are_called(evalkit, project):
 
 
 # -- the edges of the command itself ----------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["log-results"],
-        ["log-results", "--run-id"],
-        ["sync-dataset", "--run-id", "x"],
-        ["push-feedback", *RUN, "--source", "nobody"],
-        ["no-such-stage"],
-        [],
-    ],
-    ids=" ".join,
-)
-def test_a_command_that_cannot_be_read_ends_with_2_and_an_object(evalkit, arguments):
-    done = evalkit(*arguments)
-    assert done.code == 2
-    assert done.report["error"]
-    assert "usage: evalkit" in done.err or "cannot be used" in done.err
 
 
 def run(*arguments, **more):

@@ -77,13 +77,6 @@ def test_dates_in_answers_are_those_of_their_sources(traces: list[Trace]) -> Non
     assert [trace.info.trace_id for trace in letters if figures_from_nowhere(trace)] == []
 
 
-def test_two_weeks_up_to_the_day_before_the_demo_was_made(traces: list[Trace]) -> None:
-    first, last = moment(traces[0]), moment(traces[-1])
-    assert last.date() == MADE - dt.timedelta(days=1)
-    assert first.date() == MADE - dt.timedelta(days=14)
-    assert len({moment(trace).date() for trace in traces}) == 14
-
-
 def test_another_day_moves_them_by_whole_days_and_nothing_else() -> None:
     later = dt.timedelta(days=100)
     for (one, said), (other, said_later) in zip(
@@ -93,11 +86,6 @@ def test_another_day_moves_them_by_whole_days_and_nothing_else() -> None:
         assert other.start_ns - one.start_ns == later.days * 86_400 * 10**9
         assert other.end_ns - other.start_ns == pytest.approx(one.end_ns - one.start_ns, rel=0.1)
         assert [each.value for each in said] == [each.value for each in said_later]
-
-
-def test_no_text_names_a_day_that_the_moving_would_make_wrong(traces: list[Trace]) -> None:
-    asked = " ".join(str(root(trace).inputs) for trace in traces)
-    assert not re.search(r"(Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|weekend|April|May ", asked)
 
 
 def test_again_writes_nothing(store: Store, traces: list[Trace]) -> None:
@@ -118,14 +106,6 @@ def test_what_was_cut_short_is_finished(sqlite_uri: str) -> None:
     assert {t.info.trace_id: len(t.data.spans) for t in found} == {
         trace.trace_id: len(trace.spans) for trace, _ in (first, second, third)
     }
-
-
-def test_no_run_of_evalkit_owns_them(store: Store, traces: list[Trace]) -> None:
-    experiment_id = store.experiment(PRODUCTION, create=True)
-    marks = [key for t in traces for key in (*t.info.tags, *t.info.trace_metadata)]
-    assert [key for key in marks if key.startswith("evalkit")] == []
-    assert "mlflow.sourceRun" not in marks
-    assert store.find_recorded(experiment_id) == []
 
 
 def only_the_entry(trace_id: str, experiment_id: str) -> TraceInfo:

@@ -65,16 +65,6 @@ def test_a_port_that_is_taken_is_an_input_error():
             notebooks.serve(ui.folder(), port=taken.getsockname()[1])
 
 
-def test_an_unknown_notebook_is_answered_with_those_there_are():
-    with pytest.raises(InputError, match="one of .*sync-dataset"):
-        ui.find("sink-dataset")
-
-
-@pytest.mark.parametrize("spelling", ["sync-dataset", "sync_dataset"])
-def test_a_notebook_is_found_by_either_spelling(spelling):
-    assert ui.find(spelling).title == "Sync"
-
-
 def test_every_notebook_file_is_the_start_or_a_stage_that_the_pages_link_to():
     files = {path.name for path in ui.folder().glob("*.py")}
     assert files == {each.file for each in (ui.START, *ui.NOTEBOOKS)}

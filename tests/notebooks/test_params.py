@@ -100,30 +100,7 @@ def test_a_job_may_give_every_task_all_its_parameters():
     assert arguments(argv, is_lenient=True) == {"run_id": "r1"}
 
 
-def test_help_lists_every_parameter_with_its_default(capsys):
-    with pytest.raises(SystemExit) as end:
-        arguments(["--help"])
-    said = capsys.readouterr().out
-    assert end.value.code == 0
-    for text in ("Look at runs.", "--run-id", "100% at most (default: 20)", "{auto,seed}"):
-        assert text in said
-
-
 def test_a_form_changes_what_it_shows_and_keeps_the_rest():
     start = Params(strict=True, run_id="r1", limit=7)
     changed = from_form(start, {"run_id": "", "limit": 9.0, "names": "seed"})
     assert changed == Params(strict=True, run_id=None, limit=9, names="seed")
-
-
-def test_a_form_with_a_number_taken_out_is_refused():
-    with problems("--limit"):
-        from_form(Params(), {"limit": None})
-
-
-def test_a_field_of_another_kind_is_a_mistake_of_the_notebook():
-    @dataclass(frozen=True)
-    class Wrong(ProjectParams):
-        when: list = param(None, "no")  # noqa: RUF009, it gives a field
-
-    with pytest.raises(TypeError, match="when: a parameter is text"):
-        resolve(Wrong, {})
