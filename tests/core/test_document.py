@@ -55,10 +55,5 @@ def test_every_field_knows_its_line():
     assert [document.problem(path, "wrong").line for path in places] == [1, 2, 3, 3, 4, 3]
 
 
-def test_a_key_that_stands_twice_is_refused_in_configuration():
-    with pytest.raises(InputError, match=r"x:3: a.b: the key stands twice, first on line 2"):
-        parse_yaml("a:\n  b: 1\n  b: 2\n", "x", with_lines=True)
-
-
 def test_a_key_with_a_dot_is_not_mistaken_for_a_path():
     assert parse_yaml("a.b: 1\na:\n  b: 2\n", "x", with_lines=True).value["a.b"] == 1

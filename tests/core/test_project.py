@@ -3,8 +3,6 @@
 import pytest
 
 from evalkit.documents import parse_yaml
-from evalkit.errors import InputError
-from evalkit.files import check_id
 from evalkit.project import read_project
 
 
@@ -66,30 +64,6 @@ def test_old_files_spell_the_mode_differently(old, mode):
     assert _read(f"execution: {{mode: {old}}}", "e").mode == mode
 
 
-def test_all_problems_are_told_at_once_with_their_lines():
-    text = "name: [1]\nexecution:\n  mode: odd\njudges:\n- check: x\n- 3\nthresholds:\n  a: 3\n"
-    with pytest.raises(InputError) as caught:
-        _read(text, "eval.yaml")
-    assert [(p.line, p.field) for p in caught.value.problems] == [
-        (1, "name"),
-        (3, "execution.mode"),
-        (5, "judges[0]"),
-        (6, "judges[1]"),
-        (8, "thresholds.a"),
-        (8, "thresholds.a"),
-    ]
-    assert all(p.fix for p in caught.value.problems)
-
-
-@pytest.mark.parametrize("text", ["", "- a", "just text", "judges: null\n# nothing else"])
-def test_an_empty_file_is_refused_but_null_parts_are_fine(text):
-    if text.startswith("judges"):
-        assert _read(text, "e").judges == ()
-    else:
-        with pytest.raises(InputError, match="write at least"):
-            _read(text, "e")
-
-
 def test_likely_mistakes_are_advice_and_stop_nothing():
     text = "judges: [{name: a}, {name: b, module: m}]\nthresholds: {c: {min_mean: 1}, a: 3}\n"
     advice = _read(text, "e").advice
@@ -101,9 +75,3 @@ def test_likely_mistakes_are_advice_and_stop_nothing():
         "thresholds.c",
         "thresholds.a",
     ]
-
-
-@pytest.mark.parametrize("text", ["", ".", "..", "a/b", "../x", "/etc", "a\\b", "a\x00b"])
-def test_an_id_is_one_folder_name(text):
-    with pytest.raises(InputError, match="run id"):
-        check_id(text, "run id")

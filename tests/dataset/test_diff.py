@@ -79,12 +79,3 @@ def test_plan(records, rows, kinds, first, last):
     assert {change.case_id: change.kind for change in plan.changes} == kinds
     assert list(plan.delete_first) == first
     assert list(plan.delete_last) == last
-
-
-def test_an_update_shows_each_field_before_and_after():
-    (change,) = compare_records([record("a", "new", x=1, y=2)], [row("a", "old", x=1, z=3)]).changes
-    assert list(change.fields()) == [
-        ("inputs.question", "old", "new"),
-        ("expectations.y", None, 2),
-        ("expectations.z", 3, None),
-    ]

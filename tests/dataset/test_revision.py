@@ -32,93 +32,68 @@ def mapping(text):
     return parse_mapping(text, "m.json")
 
 
-def json_of(proposal):
-    return proposal.mapping.as_json()
+@pytest.mark.parametrize(
+    ("text", "reasons"),
+    [
+        (
+            '{"inputs": {"question": "input.yaml:prompt", "why": "input.yaml:note"}}',
+            {
+                "input.yaml:prompt": "Because of input.yaml:prompt.",
+                "input.yaml:note": "The file says so. Because of input.yaml:note.",
+                "gold.yaml:prompt": "The file leaves it out. Proposed as an expectation: "
+                "Because of gold.yaml:prompt.",
+                "photos/": "12 files: a workspace.",
+            },
+        ),
+        (
+            '{"inputs": {"a": "other.yaml:deep"}, "expectations": {"a": "input.yaml:prompt"}}',
+            {"other.yaml:deep": "The file says so. It was not proposed."},
+        ),
+    ],
+)
+def test_what_the_file_maps_is_mapped_as_it_says_and_all_else_left_out(text, reasons):
+    proposal = PROPOSAL.as_written(mapping(text), CASES)
+    assert proposal.mapping == mapping(text)
+    assert reasons.items() <= {each.key: each.reason for each in proposal.choices}.items()
+    new = [each.coverage for each in proposal.choices if each.key == "other.yaml:deep"]
+    assert new in ([], [(0, 2)])
 
 
-# -- a file
-
-
-def test_what_the_file_maps_is_mapped_as_it_says_and_all_else_left_out():
-    written = mapping('{"inputs": {"question": "input.yaml:prompt", "why": "input.yaml:note"}}')
-    proposal = PROPOSAL.as_written(written, CASES)
-    assert proposal.mapping == written
-    reasons = {choice.key: choice.reason for choice in proposal.choices}
-    assert reasons["input.yaml:prompt"] == "Because of input.yaml:prompt."
-    assert reasons["input.yaml:note"].startswith("The file says so.")
-    assert reasons["gold.yaml:prompt"].startswith("The file leaves it out. Proposed as an expect")
-    assert reasons["photos/"] == "12 files: a workspace."
-
-
-def test_a_line_that_nobody_proposed_is_taken_from_the_file_with_its_coverage():
-    written = mapping('{"inputs": {"a": "other.yaml:deep.path", "b": "input.yaml:note"}}')
-    proposal = PROPOSAL.as_written(written, CASES)
-    assert {c.key: c.coverage for c in proposal.chosen("inputs")} == {
-        "other.yaml:deep.path": (0, 2),
-        "input.yaml:note": (2, 2),
-    }
-
-
-def test_a_file_may_use_one_place_on_both_sides():
-    written = mapping(
-        '{"inputs": {"p": "input.yaml:prompt"}, "expectations": {"same": "input.yaml:prompt"}}'
-    )
-    assert PROPOSAL.as_written(written, CASES).mapping == written
-
-
-# -- a person
-
-
-def test_nothing_changed_is_the_same_proposal():
-    assert PROPOSAL.revised([choice.side for choice in PROPOSAL.choices]) == PROPOSAL
-
-
-def test_a_choice_changes_sides_and_its_reason_says_so():
-    proposal = PROPOSAL.revised(["inputs", None, None, "expectations", None])
-    assert json_of(proposal) == {
-        "inputs": {"prompt": "input.yaml:prompt"},
-        "expectations": {"note": "input.yaml:note"},
-    }
-    assert proposal.choices[1].reason == (
-        "Changed by hand: left out, was an expectation. Because of gold.yaml:prompt."
-    )
-
-
-def test_a_name_that_is_taken_there_is_preceded_by_what_it_is_a_part_of():
-    proposal = PROPOSAL.revised(["inputs", "inputs", None, None, None])
-    assert json_of(proposal)["inputs"] == {
-        "prompt": "input.yaml:prompt",
-        "gold_prompt": "gold.yaml:prompt",
-    }
-
-
-def test_two_that_swap_sides_keep_their_names():
-    proposal = PROPOSAL.revised(["expectations", "inputs", None, None, None])
-    assert json_of(proposal) == {
-        "inputs": {"prompt": "gold.yaml:prompt"},
-        "expectations": {"prompt": "input.yaml:prompt"},
-    }
-
-
-def test_an_input_is_not_called_what_mlflow_keeps_for_itself():
-    proposal = PROPOSAL.revised(["inputs", None, "inputs", None, None])
-    assert json_of(proposal)["inputs"]["input_goal"] == "input.yaml:goal"
+@pytest.mark.parametrize(
+    ("sides", "inputs", "expectations"),
+    [
+        (["inputs", "expectations", None, None, None], {"prompt": "input"}, {"prompt": "gold"}),
+        (["inputs", None, None, "expectations", None], {"prompt": "input"}, {"note": "input"}),
+        (
+            ["inputs", "inputs", None, None, None],
+            {"prompt": "input", "gold_prompt": "gold"},
+            {},
+        ),
+        (["expectations", "inputs", None, None, None], {"prompt": "gold"}, {"prompt": "input"}),
+        (
+            ["inputs", None, "inputs", None, "inputs"],
+            {"prompt": "input", "input_goal": "input"},
+            {},
+        ),
+    ],
+    ids=["unchanged", "moved", "a name taken", "swapped", "a name of MLflow's, and no selector"],
+)
+def test_a_choice_changes_sides_under_a_name_of_its_own(sides, inputs, expectations):
+    revised = PROPOSAL.revised(sides)
+    for side, wanted in (("inputs", inputs), ("expectations", expectations)):
+        found = {
+            name: s.file.partition(".")[0] for name, s in getattr(revised.mapping, side).items()
+        }
+        assert found == wanted
+    moved = [b.reason for a, b in zip(PROPOSAL.choices, revised.choices, strict=True) if a != b]
+    assert all(reason.startswith("Changed by hand: ") for reason in moved)
 
 
 def test_inputs_of_a_simulated_conversation_keep_their_name():
     simulated = MappingProposal(
         (choice("inputs", "input.yaml:goal"), choice(None, "input.yaml:prompt", "persona"))
     )
-    proposal = simulated.revised(["inputs", "inputs"])
-    assert set(json_of(proposal)["inputs"]) == {"goal", "persona"}
-
-
-def test_what_no_selector_can_name_stays_out():
-    proposal = PROPOSAL.revised(["inputs", None, None, None, "inputs"])
-    assert json_of(proposal)["inputs"] == {"prompt": "input.yaml:prompt"}
-
-
-# -- what speaks about a mapping
+    assert set(simulated.revised(["inputs", "inputs"]).mapping.inputs) == {"goal", "persona"}
 
 
 @pytest.mark.parametrize(
@@ -141,4 +116,3 @@ def test_two_mappings_differ_in_what_feeds_a_field():
         ("inputs.b", "i.yaml:b", "x.md:__file__"),
         ("inputs.d", "", "i.yaml:a"),
     ]
-    assert differences(after, after) == []

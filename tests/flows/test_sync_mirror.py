@@ -228,16 +228,6 @@ def test_values_arrive_as_they_are_on_disk_and_count_as_unchanged(evalkit, proje
     assert counts(evalkit(SYNC).report) == {"unchanged": 3}
 
 
-def test_no_cases_is_an_error_that_leaves_the_dataset_alone(evalkit, project, mlflow):
-    evalkit(SYNC)
-    for case in CASES:
-        project.remove(f"cases/{case}")
-    done = evalkit(SYNC)
-    assert done.code == 2
-    assert "no case directories" in done.report["error"]
-    assert len(mlflow.rows()) == 3
-
-
 def test_a_thousand_cases_are_mirrored_in_reasonable_time(evalkit, project, mlflow):
     for number in range(1_000):
         project.add_case(f"case-{number:04}", f"question {number}", f"answer {number}")

@@ -37,7 +37,7 @@ def test_an_unreachable_mlflow_is_exit_1(evalkit):
     assert done.report["cases"] == 3
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 500])
+@pytest.mark.parametrize("status", [401, 500])
 @pytest.mark.parametrize("after", [0, 1])
 def test_an_mlflow_that_refuses_is_exit_1(evalkit, server, status, after):
     with Proxy(server.uri, after=after, fault="refuse", status=status) as proxy:
@@ -60,9 +60,7 @@ def test_a_store_that_another_program_locks_is_exit_1(evalkit, shared_database, 
     assert "locked" in done.report["error"]
 
 
-@pytest.mark.parametrize(
-    "text", ["feedback: [", "feedback: [a]\n", "- a\n", "feedback: {a: [1]}\n"]
-)
+@pytest.mark.parametrize("text", ["feedback: [", "feedback: {a: [1]}\n"])
 def test_a_review_that_cannot_be_read_is_a_problem(evalkit, project, text):
     project.review.write_text(text)
     done = evalkit("check")

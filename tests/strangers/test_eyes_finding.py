@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 
 import pytest
@@ -31,46 +30,6 @@ def bare(project):
 # -- runs and configs are found --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("place", "keys", "run"),
-    [
-        ("eval/quiz/eval.yaml", {"name": "Quiz No. 3", "skill": "trivia"}, "eval/runs/trivia/r1"),
-        ("eval/quiz/eval.yaml", {"name": "Quiz No. 3"}, "eval/runs/quiz/r1"),
-        ("eval/quiz/eval.yaml", {"name": "Quiz No. 3"}, "eval/runs/Quiz No. 3/r1"),
-        ("eval/quiz/eval.yaml", {"name": "Quiz No. 3"}, "eval/quiz/eval/runs/quiz-no.-3/r1"),
-        ("quiz.yaml", {"skill": "shop:trivia"}, "eval/runs/quiz/r1"),
-        ("eval/eval.yaml", {"execution": {"skill": "trivia"}}, "eval/runs/trivia/r1"),
-        ("tools/evals/eval.yaml", {"name": "quiz"}, "eval/runs/r1"),
-    ],
-)
-def test_a_run_is_found_in_each_place_that_the_harness_may_put_it(bare, evalkit, place, keys, run):
-    config(place, bare, **{"name": None, **keys})
-    run_at(bare, run)
-    assert evalkit("check", "--config", place).report["runs"] == 1
-    logged = evalkit("log-results", "--config", place, "--run-id", "r1")
-    assert (logged.code, logged.report["traces"]) == (0, 1)
-
-
-def test_runs_in_several_places_are_all_counted_and_each_is_found(bare, evalkit, monkeypatch):
-    config("configs/tides.yaml", bare, name="tides", skill="sea")
-    for number, folder in enumerate(("eval/runs/tides", "eval/runs/sea", "configs/eval/runs/sea")):
-        run_at(bare, f"{folder}/r{number}")
-    asked = ("--config", "configs/tides.yaml")
-    assert evalkit("check", *asked).report["runs"] == 3
-    for number in range(3):
-        assert evalkit("log-results", *asked, "--run-id", f"r{number}").code == 0
-    monkeypatch.setenv("AGENT_EVAL_RUNS_DIR", str(bare.root / "configs/eval/runs"))
-    assert evalkit("check", *asked).report["runs"] == 1
-
-
-def test_a_run_that_is_nowhere_is_missed_with_every_place(bare, evalkit):
-    config("eval/tides.yaml", bare, name="Low Tides", skill="sea")
-    missed = evalkit("log-results", "--config", "eval/tides.yaml", "--run-id", "r1")
-    assert missed.code == 2
-    for place in ("eval/runs/sea/r1", "eval/runs/Low Tides/r1", "eval/runs/low-tides/r1"):
-        assert place in missed.err
-
-
 def test_runs_are_found_from_the_config_s_own_folder(bare, evalkit, monkeypatch):
     config("eval/eval.yaml", bare, name="tides", skill="sea", dataset={"path": "../cases"})
     run_at(bare, "eval/runs/sea/r1")
@@ -87,34 +46,6 @@ def test_runs_dir_may_be_given_as_the_folder_that_holds_the_runs(bare, evalkit):
 
 
 # -- another project's cases -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("stage", ["check", "map", "sync-dataset"])
-def test_cases_of_a_project_further_up_or_beside_are_never_taken(bare, evalkit, monkeypatch, stage):
-    config("apps/quiz/eval.yaml", bare, name="quiz", dataset={"path": "./cases/"})
-    config("apps/eval.yaml", bare, name="other")
-    bare.write("apps/cases/x/input.yaml", {"prompt": "of another"})
-    monkeypatch.chdir(bare.root / "apps/quiz")
-    done = evalkit(stage)
-    assert done.code == 2
-    assert "there is no folder" in done.err
-    assert str(bare.root / "apps/quiz/cases") in done.err
-
-
-def test_a_file_in_the_place_of_the_cases_is_no_folder(bare, evalkit):
-    bare.remove("cases")
-    bare.write("cases", "a file")
-    config("eval.yaml", bare, name="quiz")
-    done = evalkit("map")
-    assert done.code == 2
-    assert "there is no folder" in done.err
-
-
-def test_cases_of_the_working_directory_are_taken_with_a_word(bare, evalkit):
-    config("eval/quiz/eval.yaml", bare, name="quiz")
-    done = evalkit("map", "--config", "eval/quiz/eval.yaml")
-    assert done.code == 0
-    assert "the cases are taken from cases" in done.err
 
 
 # -- one mapping each ------------------------------------------------------------------------------
@@ -138,57 +69,7 @@ def test_two_evals_of_alike_names_do_not_share_a_mapping_in_silence(bare, evalki
     assert done.code == 2 or "expected_care" in written
 
 
-def test_a_profile_has_a_mapping_that_reads_its_base_s_cases(bare, evalkit):
-    two_evals(bare, ("sort", "care"))
-    bare.write("eval/b/fast.yaml", {"extends": "eval.yaml", "models": {"skill": "small"}})
-    assert evalkit("map", "--config", "eval/a/eval.yaml").code == 0
-    assert evalkit("sync-dataset", "--config", "eval/b/fast.yaml", "--dry-run").code == 2
-    assert evalkit("map", "--config", "eval/b/fast.yaml").code == 0
-    assert evalkit("sync-dataset", "--config", "eval/b/eval.yaml", "--dry-run").code == 0
-
-
-def test_a_mapping_that_is_named_outright_is_taken_with_a_word(bare, evalkit):
-    two_evals(bare, ("sort", "care"))
-    made = evalkit("map", "--config", "eval/b/eval.yaml").report["file"]
-    bare.write("eval/a/cases/x/annotations.yaml", {"expected_care": "shared"})
-    asked = ("--config", "eval/a/eval.yaml", "--mapping", made, "--dry-run")
-    done = evalkit("sync-dataset", *asked)
-    assert done.code == 0
-    assert "'care'" in done.err
-
-
 # -- other tools' configs --------------------------------------------------------------------------
-
-FOREIGN = {
-    "promptfoo": {
-        "description": "x",
-        "prompts": ["Say {{a}}"],
-        "providers": ["openai:gpt-4"],
-        "tests": [{"vars": {"a": 1}, "assert": [{"type": "equals", "value": "1"}]}],
-    },
-    "plugin eval": {
-        "schema_version": "1.1",
-        "name": "x",
-        "execution": {"max_turns": 3},
-        "graders": [{"type": "regex", "pattern": "x"}],
-    },
-    "a task runner": {"name": "x", "tasks": [{"id": "a", "checks": []}]},
-    "lm-eval": {"task": "arc", "dataset_path": "ai2_arc", "doc_to_text": "{{question}}"},
-}
-
-
-@pytest.mark.parametrize("kind", FOREIGN)
-@pytest.mark.parametrize("place", ["eval.yaml", "eval/eval.yaml"])
-def test_every_stage_says_the_same_of_another_tool_s_config(bare, evalkit, kind, place):
-    bare.write(place, FOREIGN[kind])
-    told = set()
-    for stage in ("check", "map", "sync-dataset", "log-results", "push-feedback"):
-        run = ("--run-id", "r1") if stage in {"log-results", "push-feedback"} else ()
-        done = evalkit(stage, *run)
-        assert done.code == 2, (stage, done.err)
-        told.add(json.dumps([p["message"] for p in done.report["problems"]]))
-    assert len(told) == 1, told
-    assert "looks like a config of" in told.pop()
 
 
 # -- links and dots in cases -----------------------------------------------------------------------

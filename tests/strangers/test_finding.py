@@ -138,11 +138,6 @@ def test_another_tools_config_is_named_by_every_stage_alike(evalkit, project, te
         assert told in done.err
 
 
-def test_a_key_of_another_tool_beside_ours_is_left_alone(evalkit, project):
-    project.write("eval.yaml", OWN + "tasks: [1]\nversion: 2\n")
-    assert evalkit("check").report["problems"] == []
-
-
 BASE = """name: nine
 execution:
   skill: nine

@@ -74,34 +74,6 @@ def test_a_link_that_is_not_followed_is_named_and_the_rest_goes_on(
     assert "beta/loop" in done.err
 
 
-def test_a_link_that_the_mapping_needs_is_refused(evalkit, project, outside):
-    (project.root / "cases/beta/ctx").symlink_to(outside)
-    expected = {"secret": "ctx/secret.txt:__file__"}
-    project.write("tmp/schema_mapping.json", {**MAPPING, "expectations": expected})
-    done = evalkit("sync-dataset")
-    assert done.code == 2
-    assert "cases/beta/ctx: leads out of" in done.err
-
-
-@pytest.mark.parametrize("place", [".context/ticket.json", ".context/deep/t.json", ".ticket.json"])
-def test_dotted_folders_and_files_are_read(evalkit, project, place):
-    for case in ("alpha", "beta", "gamma"):
-        project.write(f"cases/{case}/{place}", {"title": f"ticket of {case}"})
-    project.configure(
-        dataset={"path": "cases", "schema": f"- input.yaml: prompt\n- {place}: what the skill gets"}
-    )
-    report = evalkit("map", "--force").report
-    assert f"{place}:title" in {**report["inputs"], **report["reasons"]}.keys() | set(
-        report["inputs"].values()
-    )
-    assert "no case holds it" not in json.dumps(report)
-    project.write(
-        "tmp/schema_mapping.json",
-        {"inputs": {"title": f"{place}:title"}, "expectations": {}},
-    )
-    assert evalkit("sync-dataset").report["created"] == 3
-
-
 def test_what_git_keeps_in_a_case_is_none_of_it(evalkit, project):
     project.write("cases/beta/.git/HEAD", "ref: refs/heads/main\n")
     project.write("cases/beta/notes/.gitkeep", "")
