@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from evalkit.checking import check
     from evalkit.context import Workspace
     from evalkit.dataset.mapping_file import map_schema
     from evalkit.dataset.sync import sync_dataset
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from evalkit.feedback.push_pull import pull_feedback, push_feedback
     from evalkit.log_run import log_results
     from evalkit.sequence import run_all
-    from evalkit.stages.checking import check
 
 _HOMES = {
     "EvalkitError": "evalkit.errors",
@@ -35,7 +35,7 @@ _HOMES = {
     "StoreError": "evalkit.errors",
     "Unfinished": "evalkit.errors",
     "Workspace": "evalkit.context",
-    "check": "evalkit.stages.checking",
+    "check": "evalkit.checking",
     "log_results": "evalkit.log_run",
     "map_schema": "evalkit.dataset.mapping_file",
     "pull_feedback": "evalkit.feedback.push_pull",

@@ -1,1 +1,0 @@
-"""``check``: what there is, and what is wrong."""
