@@ -106,7 +106,7 @@ class RunFiles:
         skipped: dict[str, str] = {}
         found: dict[str, str | None] = {}
         with suppress(InputError):
-            check_id(case_id or "output", "case id")
+            check_id("output" if case_id is None else case_id, "case id")
             is_there = inside(own, self.folder).is_dir()
             names = files_below(own, self.folder, skipped) if is_there else ()
             found = {name: _text_of(own / name) for name in names}

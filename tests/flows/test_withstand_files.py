@@ -243,7 +243,7 @@ def test_figures_that_are_no_numbers_are_named(evalkit, project, mlflow):
     )
     report = evalkit(*COMMANDS["log"]).report
     assert mlflow.run().data.metrics["good/mean"] == 1
-    for name in ("tone.mean", "tone.pass_rate"):
+    for name in ("tone/mean", "tone/pass_rate"):
         assert any(name in note for note in report["notes"])
 
 
