@@ -17,9 +17,9 @@ with app.setup:
     from evalkit.dataset.mapping import apply_mapping
     from evalkit.params import MapParams as Params
     from evalkit.ui import page
-    from evalkit.ui.case import beside, folding
     from evalkit.ui.controls import group
     from evalkit.ui.notebook import Host
+    from evalkit.ui.run_views import beside, folding
 
     GOES_TO = {"input": "inputs", "expectation": "expectations", "leave out": None}
     GROUPS = {

@@ -17,10 +17,10 @@ with app.setup:
     from evalkit.params import RunParams
     from evalkit.sequence import run_stages
     from evalkit.ui import page, run_views
-    from evalkit.ui.case import beside, folding, scorecard
     from evalkit.ui.conversation import conversation
     from evalkit.ui.notebook import Host
     from evalkit.ui.review_bar import ReviewBar
+    from evalkit.ui.run_views import beside, folding, scorecard
     from evalkit.ui.wording import GREEN, GREY, RED, dressed
 
     NO_TEXT = "This file is no text, or too large to show."

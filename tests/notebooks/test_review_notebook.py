@@ -7,7 +7,7 @@ import yaml
 from commands import until
 from eval_project import RUN_ID
 
-from evalkit import InputError, Workspace, stages, ui
+from evalkit import InputError, Workspace, log_results, ui
 from evalkit.feedback.trace_index import find_traces
 from evalkit.ui.notebook import Host
 
@@ -27,7 +27,7 @@ def module():
 def logged(stored_project):
     """A project whose run stands in MLflow, where a person has called one case cold."""
     workspace = Workspace.open(stored_project.root / "eval.yaml")
-    stages.log_results(workspace, run_id=RUN_ID)
+    log_results(workspace, run_id=RUN_ID)
     trace = traces(stored_project).of("alpha")
     workspace.store.annotate(trace.trace_id, "tone", "cold", "read aloud", "jo")
     stored_project.review.write_text(REVIEW)

@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from in_mlflow import InMlflow
 
-from evalkit import InputError, StoreAbsent, Workspace, stages, ui
+from evalkit import InputError, StoreAbsent, Workspace, sync_dataset, ui
+from evalkit.dataset.sync import read_dataset
 from evalkit.ui.notebook import Host
 
 NOTEBOOK = ui.folder() / "sync_dataset.py"
@@ -32,7 +33,7 @@ def run(module, **parameters):
 def rows(config):
     return {
         row.tags["evalkit.case"]: (dict(row.inputs), dict(row.expectations))
-        for row in stages.read_dataset(Workspace.open(config))
+        for row in read_dataset(Workspace.open(config))
     }
 
 
@@ -93,7 +94,7 @@ def test_what_a_case_says_makes_no_browser_fetch_an_address(visitor, stored_proj
             said = bait.format(to=f"http://127.0.0.1:{listener.server_port}")
             stored_project.write(f"cases/{case}/input.yaml", {"prompt": said})
         config, mapping = where(stored_project).values()
-        stages.sync_dataset(Workspace.open(config), mapping=mapping)
+        sync_dataset(Workspace.open(config), mapping=mapping)
         visitor.open("sync_dataset", config=config)
         visitor.fill("Mapping", mapping)
         visitor.press("Compare")
@@ -109,7 +110,7 @@ def test_what_a_case_says_makes_no_browser_fetch_an_address(visitor, stored_proj
 
 def test_a_person_looks_at_an_edit_before_syncing_it_and_again(visitor, stored_project):
     config, mapping = where(stored_project).values()
-    stages.sync_dataset(Workspace.open(config), mapping=mapping)
+    sync_dataset(Workspace.open(config), mapping=mapping)
     stored_project.remove("cases/gamma")
     visitor.open("sync_dataset", config=config)
     visitor.fill("Mapping", mapping)
