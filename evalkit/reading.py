@@ -6,7 +6,6 @@ Secrets are masked in all that is returned.
 from __future__ import annotations
 
 import statistics
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -24,11 +23,8 @@ from evalkit.receipt import Receipt
 from evalkit.runs import metrics
 from evalkit.runs.metrics import thresholds
 from evalkit.runs.run import Score
-from evalkit.runs.run_dir import RunFiles, list_runs
+from evalkit.runs.run_dir import RunFiles
 from evalkit.tokens import Consumption
-
-MOST_LABELS = 4
-"""Labels that are counted by name before the rest is added up."""
 
 TOKENS = {
     "input": "Tokens read",
@@ -78,11 +74,6 @@ class OpenedCase:
         if self.trace is not None:
             return self.trace.receipt
         return self.refusal.receipt if isinstance(self.refusal, LogRefused) else None
-
-
-def run_ids(workspace: Workspace) -> list[str]:
-    """Ids of the project's finished runs, sorted, so that dated ones end with the latest."""
-    return list_runs(workspace.files)
 
 
 def read_cases(found: RunFiles) -> list[RunCase]:
@@ -163,7 +154,6 @@ def _judge_row(found: RunFiles, name: str, scores: Sequence[Score]) -> dict[str,
         "Kind": next((score.judge_type for score in scores if score.judge_type), ""),
         "Pass rate": rate,
         "Mean": mean,
-        "Spread": _spread(given, shape),
         "Scores": len(given),
         "Without a value": len(scores) - len(given) - errors,
         "Judge failed": errors,
@@ -178,23 +168,6 @@ def shape_of(values: Sequence[Json]) -> str:
     if kinds and kinds <= {int, float}:
         return "number"
     return "label" if kinds == {str} else "other"
-
-
-def _spread(values: Sequence[Json], shape: str) -> str:
-    """How far values lie apart, in words."""
-    if shape == "pass":
-        return f"{sum(values)} pass, {len(values) - sum(values)} fail"
-    if shape == "number":
-        low, high = min(values), max(values)
-        if low == high:
-            return f"all {low:g}"
-        return f"{low:g} to {high:g}, standard deviation {statistics.stdev(values):.2g}"
-    if shape == "label":
-        common = Counter(values).most_common()
-        rest = sum(count for _, count in common[MOST_LABELS:])
-        words = [f"{count} {label}" for label, count in common[:MOST_LABELS]]
-        return ", ".join([*words, *([f"{rest} other"] if rest else [])])
-    return "lists or objects" if values else ""
 
 
 def threshold_frame(found: RunFiles) -> pd.DataFrame:

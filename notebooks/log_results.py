@@ -174,7 +174,6 @@ def judged(found):
     page.table(
         judges,
         label="**Judges**",
-        wrapped_columns=["Spread"],
         format_mapping=looks,
         nothing="No judge has looked at this run.",
     )

@@ -15,6 +15,7 @@ with app.setup:
     from evalkit.cli import render
     from evalkit.feedback import agreement, review_file
     from evalkit.params import RunParams
+    from evalkit.runs.run_dir import list_runs
     from evalkit.sequence import run_stages
     from evalkit.ui import page, run_views
     from evalkit.ui.conversation import conversation
@@ -68,7 +69,7 @@ def picking(form, host):
     with host.step("Looking for runs"):
         workspace = chosen.workspace()
     seen = host.selected("run")  # what was selected when the page was left
-    named = chosen.run_id or next((r for r in reading.run_ids(workspace) if r == seen), None)
+    named = chosen.run_id or (seen if seen in list_runs(workspace.files) else None)
     picker = run_views.run_picker(host, workspace, named)
     picker
     return chosen, picker, workspace

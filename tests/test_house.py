@@ -102,7 +102,7 @@ truncation.py
 """
 TWO_HOMES = """\
 Plan Remark Score Session Turn Watch Work beside compare conversation figure
-kind_of leaves marked passes present quoted run_ids table texts
+kind_of leaves marked passes present quoted table texts
 """
 """Modules and names that are still to be put in order: lists that only get shorter."""
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import marimo as mo
 
-from evalkit import reading
 from evalkit.context import Workspace
 from evalkit.errors import InputError, Problem
 from evalkit.jsonable import Json, canonical
 from evalkit.reading import OpenedCase
 from evalkit.runs.run import Run, Score, executions, told
+from evalkit.runs.run_dir import list_runs
 from evalkit.ui import page
 from evalkit.ui.conversation import conversation
 from evalkit.ui.notebook import Host
@@ -118,7 +118,7 @@ def run_picker(host: Host[Any], workspace: Workspace, named: str | None) -> Any:
     """
     if not host.person:
         return None
-    runs = reading.run_ids(workspace)
+    runs = list_runs(workspace.files)
     if named and named not in runs:
         with host.step():
             workspace.run(named)

@@ -71,26 +71,6 @@ def test_what_was_not_measured_is_no_breach_but_is_named():
     ]
 
 
-@pytest.mark.parametrize("judges", [None, {}, {"a": None}])
-def test_no_judges_are_no_problem(judges):
-    assert run_with(judges).judges == {}
-
-
-def test_values_keep_their_types():
-    per_case = {
-        "a": {
-            "bool": {"value": True},
-            "int": {"value": 4, "judge_type": "llm", "rationale": "good"},
-            "label": {"value": "polite"},
-            "list": {"value": [1, "x"]},
-            "broken": {"value": None, "error": "timeout"},
-        }
-    }
-    values = {s.judge: s.value for s in run_with({}, per_case).scores}
-    assert values == {"bool": True, "int": 4, "label": "polite", "list": [1, "x"], "broken": None}
-    assert values["bool"] is True
-
-
 def test_the_run_result_is_read_by_case_and_model():
     result = {
         "execution_mode": "batch",

@@ -98,6 +98,13 @@ def test_a_run_that_was_killed_in_a_step_keeps_the_steps_before(steps, project, 
     assert len(steps()) == (3 if kept else 2)
 
 
+def test_a_step_that_left_no_log_leaves_open_how_the_case_ended(steps, project):
+    project.remove(f"{project.run_dir}/cases/alpha/stdout.log")
+    project.remove(f"{project.run_dir}/cases/alpha/steps/check")
+    assert list(steps()) == list(ALL)[:2]
+    assert project.trace.info.state == "STATE_UNSPECIFIED"
+
+
 def test_a_log_of_the_case_that_is_no_copy_of_a_step_is_not_lost(steps, project):
     project.log("alpha", log_of_step("afterthought"))
     assert list(steps().values()) == [*ALL.values(), "the afterthought"]
