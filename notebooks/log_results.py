@@ -204,7 +204,7 @@ def consumption(found):
 
 @app.cell
 def durations(found):
-    timed = reading.frame(found).dropna(subset="Seconds").nlargest(MOST_BARS, "Seconds")
+    timed = reading.frame(found).dropna(subset="Seconds").sort_values("Seconds").tail(MOST_BARS)
     chart = alt.Chart(timed, title="How long the cases took, the longest first").mark_bar(
         color=BLUE
     )
