@@ -78,8 +78,16 @@ def serve(
         EvalkitError: the server ends at once, or stays silent.
     """
     chosen = _port(port)
-    token = secrets.token_urlsafe(16)
-    server = Server(_start(place, chosen, edit=edit, environment=environment or {}), chosen, token)
+    command = [sys.executable, "-m", "marimo", "edit" if edit else "run", str(place)]
+    command += ["--headless", "--host", HOST, "--port", str(chosen), "--token-password-file", "-"]
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, **(environment or {})},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,  # marimo's own greeting, with another address
+        start_new_session=True,  # Ctrl-C is ours to answer: marimo would ask back
+    )
+    server = Server(process, chosen, secrets.token_urlsafe(16))
     try:
         _wait(server)
     except BaseException:  # Ctrl-C too: the server has a session of its own and would stay
@@ -153,20 +161,6 @@ def _own_copies(place: Path, say: Callable[[str], None]) -> Path:
     return target
 
 
-def _start(
-    place: Path, port: int, *, edit: bool, environment: Mapping[str, str]
-) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "marimo", "edit" if edit else "run", str(place)]
-    command += ["--headless", "--host", HOST, "--port", str(port), "--token-password-file", "-"]
-    return subprocess.Popen(
-        command,
-        env={**os.environ, **environment},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,  # marimo's own greeting, with another address
-        start_new_session=True,  # Ctrl-C is ours to answer: marimo would ask back
-    )
-
-
 def _port(wanted: int | None) -> int:
     for each in (USUAL_PORT, 0) if wanted is None else (wanted,):
         with closing(socket.socket()) as probe:
@@ -175,13 +169,9 @@ def _port(wanted: int | None) -> int:
             except OSError as error:
                 if wanted is None:
                     continue
-                raise InputError(
-                    Problem(
-                        f"port {wanted} cannot be used: {error.strerror}",
-                        field="--port",
-                        fix="name another, or none",
-                    )
-                ) from error
+                what = f"port {wanted} cannot be used: {error.strerror}"
+                problem = Problem(what, field="--port", fix="name another, or none")
+                raise InputError(problem) from error
             return int(probe.getsockname()[1])
     raise EvalkitError("no port is free on this machine")
 

@@ -45,7 +45,9 @@ def checked(terminal: Terminal, report: Report) -> None:
         "config": report["config"],
         "experiment": report["experiment"] or "-",
         "cases": _placed(report["cases"], places.get("cases")),
-        "runs": _counted(report["run_ids"]) if report["runs"] else _placed(0, _listed(places)),
+        "runs": f"{report['runs']}  ({_names(report['run_ids'])})"
+        if report["runs"]
+        else _placed(0, ", ".join(places.get("runs", ()))),
         "logs": report.get("logs", 0),
         "reviews": report.get("reviews", 0),
         "mapping": places.get("mapping") or "none yet",
@@ -71,10 +73,6 @@ def _placed(count: int, place: str | None) -> str:
     return f"{count}  in {place}" if place else str(count)
 
 
-def _listed(places: Report) -> str:
-    return ", ".join(places.get("runs", ()))
-
-
 def mapping(terminal: Terminal, report: Report) -> None:
     """Every selector with its coverage and reason."""
     for part in ("inputs", "expectations"):
@@ -83,7 +81,8 @@ def mapping(terminal: Terminal, report: Report) -> None:
             hit, total = report["coverage"].get(selector, (0, 0))
             partly = "" if hit == total else f"  in {hit} of {total} cases"
             terminal.say(f"  {name} <- {selector}{partly}")
-            terminal.aside(f"      {_reason(report, name, selector)}")
+            reasons = report["reasons"]
+            terminal.aside(f"      {reasons.get(selector) or reasons.get(name) or ''}")
     used = {*report["inputs"].values(), *report["expectations"].values()}
     if left := {key: why for key, why in report["reasons"].items() if key not in used}:
         terminal.say("left out")
@@ -212,15 +211,6 @@ def _names(names: list[str]) -> str:
     shown = ", ".join(names[:MOST_NAMES])
     more = len(names) - MOST_NAMES
     return f"{shown} and {more} more" if more > 0 else shown
-
-
-def _counted(names: list[str]) -> str:
-    return f"{len(names)}  ({_names(names)})" if names else "0"
-
-
-def _reason(report: Report, name: str, selector: str) -> str:
-    reasons = report["reasons"]
-    return str(reasons.get(selector) or reasons.get(name) or "")
 
 
 def compared(terminal: Terminal, report: Report) -> None:
