@@ -27,8 +27,7 @@ with app.setup:
         "expectations": "Expectations: what it should produce, kept from it",
         None: "Left out",
     }
-    ROW = "display: flex; flex-wrap: wrap; gap: 0.25rem 1rem; padding: 0.6rem 0; "
-    ROW += "border-top: 1px solid var(--border, #ddd)"
+    ROW = "display: flex; flex-wrap: wrap; gap: 0 1rem; padding: 0.6rem; border-top: 1px solid #888"
     UNSEEN = "position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)"
     PARTLY = "color: var(--amber-11, #ab6400); font-weight: 600"
 
@@ -186,45 +185,23 @@ def advice(cases, file, mapping, proposed):
     return (mapped,)
 
 
-@app.cell(hide_code=True)
-def _():
-    mo.md("""
-    ## 2. What a case becomes
-
-    Select a case to see its files beside its record, as the mapping stands now.
-    """)
-    return
-
-
 @app.cell
 def lacking(host, mapped):
-    gaps = pd.DataFrame(
-        [
-            {"Case": each.record.case_id}
-            | {
-                f"{side.capitalize()} that it lacks": ", ".join(
-                    field.partition(".")[2] for field in each.lacking if field.startswith(side)
-                )
-                for side in ("inputs", "expectations")
-            }
-            for each in mapped
-        ]
-    )
-    count, names = sum(bool(each.lacking) for each in mapped), list(gaps["Case"])
+    names = [each.record.case_id for each in mapped]
+    gaps = pd.DataFrame({"Case": names, "Lacks": [", ".join(each.lacking) for each in mapped]})
+    count, selected = (gaps["Lacks"] != "").sum(), host.selected("case")
     said_so = f"**{count} of {len(mapped)} cases lack a field**"
-    remember = host.remember("case")
-    selected = host.selected("case")
     table = page.table(
         gaps,
         select="single",
         page_size=6,
         initial_selection=[names.index(selected) if selected in names else 0],
-        on_change=lambda rows: remember(rows["Case"].iloc[0]) if len(rows) else None,
-        optional=list(gaps)[1:],
-        wrapped_columns=list(gaps)[1:],
+        on_change=lambda rows: [host.remember("case")(each) for each in rows["Case"]],
+        optional=["Lacks"],
+        wrapped_columns=["Lacks"],
         label=said_so if count else f"All **{len(mapped)}** cases have every field of the mapping.",
     )
-    table
+    page.stack(mo.md("## 2. What a case becomes: select one"), table)
     return (table,)
 
 

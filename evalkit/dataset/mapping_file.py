@@ -115,34 +115,28 @@ def save_mapping(
 
 def _must_write(path: Path, proposed: SchemaMapping, *, force: bool) -> bool:
     """Whether the file has to be replaced; one that says the same is left as it is."""
-    file = str(path)
+    file, fix = str(path), "go on with it as it is, or replace it (--force)"
     try:
         written = parse_mapping(read_text(path), file)
     except InputError as error:
         if force:
             return True
-        kept = "is kept, though it is no valid mapping"
-        fix = "correct it, or replace it (--force)"
-        raise InputError(*error.problems, Problem(kept, file, fix=fix)) from error
+        kept = Problem("is kept, though it is no valid mapping", file, fix=fix)
+        raise InputError(*error.problems, kept) from error
     if force:
         return written != proposed or written.evaluation != proposed.evaluation
     if written.evaluation not in {"", proposed.evaluation}:
         what = f"is the mapping of the eval {written.evaluation!r}, and is kept"
         raise InputError(Problem(what, file, fix="name another file, or replace it (--force)"))
-    if written == proposed:
-        return False
-    fix = "go on with it as it is, or replace it (--force)"
-    raise InputError(
-        Problem("differs from what would be written, and is kept", file, fix=fix),
-        *(
-            Problem(
-                f"the file says {before or 'nothing'}, proposed is {after or 'nothing'}",
-                file,
-                field=field,
-            )
-            for field, before, after in differences(written, proposed)
-        ),
-    )
+    told = "the file says {}, proposed is {}"
+    changes = [
+        Problem(told.format(before or "nothing", after or "nothing"), file, field=field)
+        for field, before, after in differences(written, proposed)
+    ]
+    if changes:
+        kept = Problem("differs from what would be written, and is kept", file, fix=fix)
+        raise InputError(kept, *changes)
+    return False
 
 
 def saved_mapping(path: Path) -> SchemaMapping | None:

@@ -83,13 +83,7 @@ def plan_sync(
     distinguish: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> SyncPlan:
-    """What :func:`sync_dataset` would change, case by case; nothing is written.
-
-    Raises:
-        InputError: config, mapping or cases are wrong, or cases have equal inputs.
-        StoreAbsent: MLflow cannot be reached.
-        StoreError: MLflow answered with an error.
-    """
+    """What :func:`sync_dataset` would change, case by case; nothing is written."""
     records = _records(workspace, mapping, say)
     if distinguish:
         if any("case_id" in record.inputs for record in records):
@@ -99,18 +93,11 @@ def plan_sync(
     groups: dict[str, list[str]] = defaultdict(list)
     for record in records:
         groups[row_key(record.inputs)].append(record.case_id)
-    if clashes := [", ".join(cases) for cases in groups.values() if len(cases) > 1]:
-        fix = "change one of them, map a field that differs, or use --distinguish"
-        raise InputError(
-            *(
-                Problem(
-                    f"cases {cases} have equal inputs; MLflow would keep only one",
-                    field="inputs",
-                    fix=fix,
-                )
-                for cases in clashes
-            )
-        )
+    fix = "change one of them, map a field that differs, or use --distinguish"
+    kept = "have equal inputs; MLflow would keep only one"
+    alike = [", ".join(cases) for cases in groups.values() if len(cases) > 1]
+    if clashes := [Problem(f"cases {each} {kept}", field="inputs", fix=fix) for each in alike]:
+        raise InputError(*clashes)
     dataset, experiment = workspace.dataset_name(dataset_name), workspace.files.project.experiment
     return preview_sync(workspace.store, experiment, dataset, records)
 
@@ -118,11 +105,7 @@ def plan_sync(
 def preview_sync(
     store: Store, experiment: str, dataset: str, records: Sequence[Record]
 ) -> SyncPlan:
-    """What would change if a dataset held these records, no two of equal inputs.
-
-    Raises:
-        StoreError: MLflow answered with an error.
-    """
+    """What would change if a dataset held these records, no two of equal inputs."""
     stored = store.records(dataset, store.experiment(experiment, create=False))
     return compare_records(records, stored or ())
 
@@ -140,11 +123,6 @@ def apply_sync(
     New rows are written before old ones are deleted, so that a kill at any point leaves a state
     from which the same command finishes the work. Only a row that loses an expectation is deleted
     first where MLflow would merge the new one into it.
-
-    Raises:
-        InputError: the workspace keeps a record otherwise than it was sent; it is written so.
-        Unfinished: MLflow failed on the way; the message says so, and running again finishes.
-        StoreError: MLflow failed before anything was written.
     """
     if plan.is_empty:
         return
@@ -160,13 +138,7 @@ def apply_sync(
 
 
 def read_dataset(workspace: Workspace, dataset_name: str | None = None) -> Sequence[StoredRecord]:
-    """The dataset's rows as MLflow returns them; none where there is no such dataset yet.
-
-    Raises:
-        InputError: the name is not one that this MLflow can have.
-        StoreAbsent: MLflow cannot be reached.
-        StoreError: MLflow answered with an error.
-    """
+    """The dataset's rows as MLflow returns them; none where there is no such dataset yet."""
     store = workspace.store
     experiment_id = store.experiment(workspace.files.project.experiment, create=False)
     if not experiment_id:
@@ -175,12 +147,7 @@ def read_dataset(workspace: Workspace, dataset_name: str | None = None) -> Seque
 
 
 def dataset_url(workspace: Workspace) -> str | None:
-    """Where a browser shows the dataset; None where there is none yet, or MLflow is a database.
-
-    Raises:
-        StoreAbsent: MLflow cannot be reached.
-        StoreError: MLflow answered with an error.
-    """
+    """Where a browser shows the dataset; None where there is none yet, or MLflow is a database."""
     experiment_id = workspace.store.experiment(workspace.files.project.experiment, create=False)
     return workspace.store.datasets_url(experiment_id) if experiment_id else None
 
