@@ -497,7 +497,12 @@ def fault_chart(faults):
         offset=12,
     )
     base = alt.Chart(rows, title=title).encode(
-        x=alt.X("share:Q", title="noticed", scale={"domain": [0, 1]}, axis=alt.Axis(format="%")),
+        x=alt.X(
+            "share:Q",
+            title="noticed",
+            scale={"domain": [0, 1]},
+            axis=alt.Axis(format="%", tickCount=5),
+        ),
         y=alt.Y("fault:N", title=None, sort="x", axis=alt.Axis(labelLimit=220)),
         tooltip=["fault:N", alt.Tooltip("told:N", title="noticed")],
     )

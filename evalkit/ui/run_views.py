@@ -32,7 +32,7 @@ TALLEST = "max-height: 18rem; overflow-y: auto"
 COLUMNS = """
 .ek-beside { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, var(--ek-wide));
   gap: 1.5rem; align-items: start }
-.ek-beside > div { min-width: 0; display: grid; gap: 1rem }
+.ek-beside > div { min-width: 0; display: grid; grid-template-columns: minmax(0, 1fr); gap: 1rem }
 .ek-beside > .ek-stays { position: sticky; top: 0.5rem; max-height: calc(100vh - 1rem);
   overflow-y: auto }
 @media (max-width: 700px) {
