@@ -20,8 +20,8 @@ from evalkit.agent.tools import SessionTools, ToolResult
 from evalkit.agent.work import Event, Work, bounded, opening_message, prompt
 from evalkit.errors import StoreError
 from evalkit.suite.generate import rule_suite
-from evalkit.suite.model import FEW_ROWS, SCORERS_FILE
-from evalkit.suite.verify import Verification, verify
+from evalkit.suite.model import FEW_ROWS, SCORERS_FILE, Verification
+from evalkit.suite.verify import verify
 
 MOST_ATTEMPTS = 3
 """Sessions that a task gets before it counts as blocked."""

@@ -31,7 +31,7 @@ from evalkit.context import locate, typed
 from evalkit.errors import EvalkitError, InputError, Problem, Unfinished
 from evalkit.files import ENV_FILE, read_env_file
 from evalkit.jsonable import mapping_of
-from evalkit.suite.model import SCORERS_FILE
+from evalkit.suite.model import SCORERS_FILE, Verification
 from evalkit.traces.sample import HOPELESS
 from evalkit.tracking import without_password
 from evalkit.truncation import truncate
@@ -39,7 +39,6 @@ from evalkit.truncation import truncate
 if TYPE_CHECKING:
     from evalkit.store import Store
     from evalkit.suite.sandbox import Sandbox
-    from evalkit.suite.verify import Verification
 
 OWN_EXPERIMENT = "evalkit-agent"
 """Where the agent's own traces go unless told otherwise."""

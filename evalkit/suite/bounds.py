@@ -23,7 +23,7 @@ Bound: TypeAlias = dict[str, Json]
 Learn: TypeAlias = Callable[[Sequence[Exchange], int], Bound]
 
 ROOM = (0, 1, 2)
-FEW, FOLDS, ALIKE, MANY, ENOUGH, OTHERS, MIN_GAIN = 4, 10, 10, 14, 24, 30, 0.03
+FEW, FOLDS, ALIKE, MANY, ENOUGH, OTHERS, MIN_GAIN = 4, 20, 10, 14, 24, 30, 0.03
 MOST_REFUSED = 0.05
 
 

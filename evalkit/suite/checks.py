@@ -212,11 +212,13 @@ def not_repeated(exchange: reading.Exchange, _bound: dict[str, Any]) -> Problems
 def nothing_foreign(exchange: reading.Exchange, _bound: dict[str, Any]) -> Problems:
     """Addresses, secrets, links, placeholders and promises are only those that were given."""
     text = reading.NUMERIC_DATE.sub(" ", exchange.said)
+    promising = "\n".join(filter(lists.GIVING.search, reading.statements(text)))
     new = {kind: each for kind, each in lists.PROMISES.items() if not each.search(exchange.given)}
-    for part, pattern in {**lists.FOREIGN, **new}.items():
-        for found in pattern.finditer(text):
-            if found[0].rstrip(".,;:!?").casefold() not in exchange.given:
-                yield part, found[0]
+    for where, patterns in ((text, lists.FOREIGN), (promising, new)):
+        for part, pattern in patterns.items():
+            for found in pattern.finditer(where):
+                if found[0].rstrip(".,;:!?").casefold() not in exchange.given:
+                    yield part, found[0]
 
 
 def request_taken_up(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:

@@ -92,12 +92,6 @@ OPPOSITES = (
     "accepted/rejected,approved/denied,with/without,covered/excluded,allowed/forbidden,immer/nie,"
     "mindestens/höchstens,vor der/nach der,mehr als/weniger als,genehmigt/abgelehnt,mit/ohne"
 )
-CALENDAR = (
-    "Monday/Tuesday/Wednesday/Thursday/Friday/Saturday/Sunday,"
-    "Montag/Dienstag/Mittwoch/Donnerstag/Freitag/Samstag/Sonntag,"
-    "January/February/March/April/June/July/August/September/October/November/December,"
-    "Januar/Februar/März/Juni/Juli/Oktober/Dezember"
-)
 
 
 def copies(rows: Sequence[Row], per_fault: int = 24) -> Iterator[tuple[str, Probe]]:
@@ -236,15 +230,6 @@ def _other_figure(value: Json, _: list[Json], at: Setting) -> list[Json] | None:
     return [value * 10 if value else at.rng.randrange(1, 9)]
 
 
-def _other_label(value: Json, others: list[Json], at: Setting) -> list[Json] | None:
-    """Another answer's word; a flag is turned."""
-    if isinstance(value, bool):
-        return [not value]
-    labels = sorted({each for each in others if isinstance(each, str) and each != value})
-    is_label = isinstance(value, str) and " " not in value
-    return [at.rng.choice(labels)] if is_label and labels else None
-
-
 FAULTS: Mapping[Literal["blind", "known"], Mapping[str, Apply]] = {
     "blind": {
         "number_changed": in_place(NUMBER, _other_digit),
@@ -267,13 +252,11 @@ FAULTS: Mapping[Literal["blind", "known"], Mapping[str, Apply]] = {
         "field_missing": in_field(lambda *_: []),
     },
     "known": {
-        "day_named": _another(CALENDAR),
         "opposite_said": _another(OPPOSITES),
         "asks_back": _instead("asks_back"),
         **{kind: _with(kind) for kind in ("fact_invented", "secret_shown")},
         "wrapped": in_text(lambda text, _: json.dumps({"response": text}, ensure_ascii=False)),
         "marked_up": in_text(lambda text, _: f"<p><b>{text}</b></p>"),
-        "label_of_another": in_field(_other_label),
         "half_left": in_text(lambda text, _: " ".join(statements(text)[1::2] or [text])),
     },
 }

@@ -26,31 +26,17 @@ FEW_ROWS = 10
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A recorded request with its answer: what scorers judge, and what bounds are learned from.
-
-    Attributes:
-        trace_id: MLflow's id of the trace that it stands in.
-        route: What kind of request it is: the root span's name, or the skill for evalkit's own.
-        inputs: What the agent was given, by parameter; never empty.
-        outputs: What it answered; None where it did not.
-        failed: Whether the trace is an ERROR or has no output.
-        verdict: What people said of it; ``none`` where nobody did.
-        comments: Their reasons, as they wrote them.
-        expectations: What a right answer has to hold to, by name, as people wrote it.
-        prompts: System prompts that its LLM spans were given.
-        seconds: How long it took; None where that is not known.
-        trace: The whole trace as MLflow's object; what scorers are given.
-    """
+    """A recorded request with its answer: what scorers judge, and what bounds are learned from."""
 
     trace_id: str
-    route: str
-    inputs: Mapping[str, Json]
+    route: str  # what kind of request: the root span's name, or the skill for evalkit's own
+    inputs: Mapping[str, Json]  # never empty
     outputs: Json
-    failed: bool = False
-    verdict: Literal["accepted", "rejected", "none"] = "none"
+    failed: bool = False  # the trace is an ERROR or has no output
+    verdict: Literal["accepted", "rejected", "none"] = "none"  # what people said of it
     comments: tuple[str, ...] = ()
     expectations: Mapping[str, Json] = field(default_factory=dict)
-    prompts: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()  # of its LLM spans
     seconds: float | None = None
     trace: Trace | None = field(default=None, repr=False, compare=False)
 
@@ -62,12 +48,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """An answer that scorers are asked about, in a row's place.
-
-    Attributes:
-        trace_id: The row.
-        outputs: The answer; the root span of the trace that the scorers see holds it too.
-    """
+    """An answer that scorers are asked about, in the place of a row's, also in its trace."""
 
     trace_id: str
     outputs: Json
@@ -75,17 +56,10 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What a scorer says about a probe.
+    """What a scorer says about a probe."""
 
-    Attributes:
-        scorer: Its name, or ``name/part`` where it gives several values.
-        value: Its value; None where it failed, or says that it does not apply.
-        rationale: Why.
-        error: What went wrong in it; empty where nothing did.
-    """
-
-    scorer: str
-    value: Json
+    scorer: str  # its name, or ``name/part`` where it gives several values
+    value: Json  # None where it failed, or says that it does not apply
     rationale: str = ""
     error: str = ""
 
@@ -138,18 +112,14 @@ class Verification:
     """What came of verifying a suite.
 
     Attributes:
-        word: Whether it holds; where there are too few good answers, nothing is called verified.
         problems: What is wrong, where, and what to do; empty where it holds.
         people: ``accepted`` {answers, pass_all}, ``rejected`` {answers, failed, in_limits, missed:
             trace ids}, and Cohen's ``kappa`` of the suite with them (None where it has none).
         scorers: Of each ``good``, ``good_passed``, ``applies`` (rows), ``noticed`` and ``copies``
             (those whose original it passes).
-        faults: By kind of fault (copies that some scorer noticed, copies), where the original is
-            failed by none.
+        faults: By kind (copies that some scorer noticed, copies) of answers that none fails.
         one_sentence: Of the good answer that most scorers pass, given to every request:
             ``answer``, ``rows``, and on how many of them some scorer ``failed`` it.
-        rows: How many rows it stands on.
-        good_rows: How many of them are good answers.
         judges: Scorers that need a model, which were left out.
         serialized: Those that MLflow can hold, as it serializes them.
         recorded: By trace and scorer what is said of each row's own answer.

@@ -135,16 +135,13 @@ def keep(
 ) -> dict[str, Json]:
     """Keep a suite in MLflow: dataset, evaluation, feedback, bars, scorers; again is safe.
 
-    The experiment of the traces stays as it is. An evaluation that was killed is finished as the
-    run that it was; a suite that has changed since is a run of its own, and what was killed goes.
+    An evaluation that was killed is finished as the run that it was; a suite that has changed since
+    is a run of its own, and what was killed goes. Of a StoreError doing the same again finishes.
 
     Returns:
         ``experiment``, ``experiment_id``, ``run_id`` (the one that counts), ``dataset``,
         ``traces``, ``values`` (how many MLflow has), ``scorers`` (names that are registered), and
         ``not_registered`` (names of the others by the reason).
-
-    Raises:
-        StoreError: MLflow failed; doing the same again finishes.
     """
     rows = choose_cases([row for row in rows if row.trace is not None], MOST_CASES)
     name = f"{source_experiment}-evalkit"

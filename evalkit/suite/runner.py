@@ -31,42 +31,24 @@ SNIPPET = "snippet.py"
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What importing a suite gave, and what its scorers said.
+    """What importing a suite gave, and what its scorers said."""
 
-    Attributes:
-        scorers: The names in SCORERS that judge without a model.
-        judges: Those that need one; they are not run here.
-        serialized: Of those that MLflow can hold, the form in which it does.
-        bad_examples: By scorer ``(trace_id, an answer that it has to fail)``.
-        scores: What the scorers say about each probe, by scorer.
-        examples: What each says about its own bad example, where that names a row.
-        error: Why it could not be imported; then there is nothing else.
-    """
-
-    scorers: tuple[str, ...] = ()
-    judges: tuple[str, ...] = ()
-    serialized: Mapping[str, str] = field(default_factory=dict)
+    scorers: tuple[str, ...] = ()  # the names in SCORERS that judge without a model
+    judges: tuple[str, ...] = ()  # those that need one; they are not run here
+    serialized: Mapping[str, str] = field(default_factory=dict)  # as MLflow can hold them
     bad_examples: Mapping[str, tuple[str, Json]] = field(default_factory=dict)
-    scores: list[Mapping[str, list[Score]]] = field(default_factory=list)
-    examples: Mapping[str, list[Score]] = field(default_factory=dict)
-    error: str = ""
+    scores: list[Mapping[str, list[Score]]] = field(default_factory=list)  # of each probe
+    examples: Mapping[str, list[Score]] = field(default_factory=dict)  # each of its own bad one
+    error: str = ""  # why it could not be imported; then there is nothing else
 
 
 class Runner:
-    """Runs a suite's files on the rows' whole traces; each run has a directory of its own.
-
-    Attributes:
-        confinement: What confines it, in words.
-    """
+    """Runs a suite's files on the rows' whole traces; each run has a directory of its own."""
 
     def __init__(
-        self,
-        sandbox: Sandbox,
-        rows: Sequence[Row],
-        *,
-        scorer_seconds: float = 20,
+        self, sandbox: Sandbox, rows: Sequence[Row], *, scorer_seconds: float = 20
     ) -> None:
-        self.confinement = sandbox.name
+        self.confinement = sandbox.name  # in words
         self._sandbox, self._scorer_s = sandbox, scorer_seconds
         self._rows = {row.trace_id: (at, row.outputs) for at, row in enumerate(rows)}
         self._data = {
@@ -96,8 +78,7 @@ class Runner:
     def python(self, files: Files, code: str) -> tuple[bool, str]:
         """Run a model's Python beside the suite's files; ``from room import *`` has the traces.
 
-        Returns:
-            Whether it ended well and in time, and the end of what it printed.
+        Gives whether it ended well and in time, and the end of what it printed.
         """
         with self._room(files, {SNIPPET: code.encode("utf-8", "replace")}) as place:
             ended = self._run(SNIPPET, place, PYTHON_S)
@@ -145,9 +126,7 @@ class Runner:
             for path, content in {**files, **self._data, **own, **programs}.items():
                 pure = PurePosixPath(path)
                 if pure.is_absolute() or ".." in pure.parts:
-                    raise InputError(
-                        Problem("the path leads out of the session", file=path, fix="evaluation/…")
-                    )
+                    raise InputError(Problem("the path leads out of the session", file=path))
                 (place / pure).parent.mkdir(parents=True, exist_ok=True)
                 (place / pure).write_bytes(content)
             yield place

@@ -28,8 +28,6 @@ from evalkit.suite.model import (
 )
 from evalkit.suite.runner import Loaded, Runner
 
-__all__ = ["Verification", "verify"]
-
 MOST_REFUSED = 0.05
 """The share of good answers that a scorer may refuse; of fewer than 20 it may refuse one."""
 
@@ -196,10 +194,7 @@ def _of_scorer(
     elif own and all(verdict(scores) is None for scores in own.values()):
         yield f"{name} never applies: it gives None on each of the {len(own)} rows"
     for trace_id, first, second in [e for e in twice.itertuples() if e[1] is not e[2]][:1]:
-        yield (
-            f"{name} says {first} and then {second} about one and the same answer ({trace_id}): it "
-            "may depend on nothing but what it is given"
-        )
+        yield f"{name} says {first} and then {second} about one and the same answer ({trace_id})"
     good = [row for row in rows if row.is_good]
     most = max(1, int(len(good) * MOST_REFUSED))
     refused = [row.trace_id for row in good if verdict(own[row.trace_id]) is False]
@@ -244,19 +239,15 @@ def _lacking_limit(row: Row, limits: str) -> str:
     parts = re.split(r"(?m)^(?=#)", limits)
     about = " ".join(part for part in parts if row.trace_id in part).casefold()
     words = set(re.findall(r"\w{4,}", " ".join(row.comments).casefold()))
-    lacks = ""
-    if not about:
-        lacks = (
-            f"let a scorer fail it, or name it in {LIMITS_FILE} with their reason and a guideline "
-            "for a judge (what stood there before is lost where the file was written anew)"
-        )
-    elif sum(word in about for word in words) * 2 < len(words):
-        lacks = f"{LIMITS_FILE} names it, but not their reason"
-    elif "guideline" not in about and "judge" not in about:
-        lacks = f"{LIMITS_FILE} names it, but no guideline for a judge"
+    is_told = about and sum(word in about for word in words) * 2 >= len(words)
+    if is_told and ("guideline" in about or "judge" in about):
+        return ""
     reason = "; ".join(row.comments) or "no reason given"
-    told = f"people rejected {row.trace_id} ({reason}) and every scorer passes it: {lacks}"
-    return told if lacks else ""
+    return (
+        f"people rejected {row.trace_id} ({reason}) and every "
+        f"scorer passes it: let one fail it, or have a section of {LIMITS_FILE} name it with their "
+        "reason and a guideline for a judge"
+    )
 
 
 def _spread(rows: Sequence[Row], most: int) -> list[Row]:

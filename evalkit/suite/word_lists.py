@@ -129,3 +129,8 @@ PROMISES = {
     "a guarantee": any_of("guarantee* garantie* warrant* lifetime"),
     "a day": any_of("tomorrow demain mañana domani bis_morgen within_the_hour"),
 }
+
+GIVING = any_of(
+    """will get gets receive* we i'll we'll erhalten erhältst bekommen wird werden wir nous
+    recevrez obtendrá recibirá riceverà"""
+)

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from evalkit.entities import Assessment, ObservedTrace
-from evalkit.jsonable import Json, canonical
+from evalkit.jsonable import Json
 from evalkit.suite.model import passes
 from evalkit.traces.likeness import Shape, errors_of, is_empty, likeness
 from evalkit.traces.people import PeopleSaid, Scale, of_people, people_said, scales_of
@@ -22,7 +22,7 @@ _ASKED_CHARS, _EXAMPLE_CHARS, _VALUE_CHARS = 160, 500, 40
 _STATES = {"OK": "ok", "ERROR": "failed", "UNSET": "not over"}
 _TRACE_COLUMNS = (
     *("trace_id", "route", "start_ms", "seconds", "state", "tokens", "cost_usd", "asked"),
-    *("tools", "is_read", "has_inputs", "answered", "likeness", "answer"),
+    *("tools", "is_read", "has_inputs", "answered", "likeness"),
 )
 
 
@@ -77,7 +77,6 @@ class Analysis:
                 not is_empty(inputs),
                 not is_empty(outputs),
                 likeness(inputs),
-                hash(canonical(outputs)),
             )
         )
 
@@ -107,8 +106,8 @@ class Analysis:
 
         Columns: ``trace_id``, ``route``, ``start_ms``, ``seconds``, ``state`` (ok, failed, not
         over), ``tokens``, ``cost_usd``, ``asked`` (in short), ``tools``, ``is_read``,
-        ``has_inputs``, ``answered``, ``likeness`` and ``answer`` (what equal inputs and answers
-        share), ``verdict`` (accepted, rejected, none).
+        ``has_inputs``, ``answered``, ``likeness`` (what alike inputs share), ``verdict`` (accepted,
+        rejected, none).
         """
         said = self.said()
         frame = pd.DataFrame(self._noted["traces"], columns=_TRACE_COLUMNS)
@@ -146,17 +145,10 @@ class Analysis:
         Returns:
             ``traces``, ``without_inputs``, ``unread``, ``window`` (first and last day), ``states``,
             ``seconds``, ``tokens``, ``cost_usd`` (as of :func:`spread`), ``routes``, ``errors``,
-            ``tools``, ``repeated`` (requests that are alike), ``people``, ``judges``.
+            ``tools``, ``people``, ``judges``.
         """
         frame, said = self.traces, self.said()
         days = pd.to_datetime(frame["start_ms"], unit="ms", errors="coerce").dropna()
-        repeated = _grouped(
-            frame[frame["answered"] & frame["has_inputs"]],
-            ["route", "likeness"],
-            asked=("asked", "first"),
-            answers=("answer", "nunique"),
-            trace_ids=("trace_id", _first),
-        ).drop(columns="likeness")
         judges = _grouped(
             self._frame("judged", "name", "source", "failed", "value"),
             ["name", "source"],
@@ -175,7 +167,6 @@ class Analysis:
             "routes": [self._route(str(route), frame[frame["route"] == route]) for route in routes],
             "errors": _records(self.errors),
             "tools": _records(self.tools),
-            "repeated": _records(repeated[repeated["traces"] > 1].head(20)),
             "people": {
                 "accepted": list(frame["trace_id"][frame["verdict"] == "accepted"]),
                 "rejected": list(frame["trace_id"][frame["verdict"] == "rejected"]),

@@ -21,35 +21,28 @@ _STARS = re.compile(r"rating|stars?$|score_1_")
 _UNNAMED = {"", "default", "User", "user", "unknown"}  # MLflow's, for people it does not know apart
 _GOOD = re.compile(
     r"yes|true|pass(?:ed)?|ok(?:ay)?|good|great|correct|right|accurate|helpful|accept(?:ed)?|"
-    r"approved?|positive|excellent|perfect|satisfied|liked?|(?:thumbs?_?)?up|👍|✅|😀|🙂"
+    r"approved?|positive|excellent|perfect|satisfied|liked?|(?:thumbs?_?)?up|👍|✅"
 )
 _BAD = re.compile(
-    r"no|false|fail(?:ed|ing)?|bad|wrong|incorrect|inaccurate|poor|unhelpful|reject(?:ed)?|"
-    r"negative|unsatisfactory|dissatisfied|disliked?|unsafe|irrelevant|ungrounded|incomplete|"
-    r"misleading|not_(?:ok|good|correct|helpful)|(?:thumbs?_?)?down|👎|❌|😞|🙁"
+    r"no|false|fail(?:ed)?|bad|wrong|in(?:correct|accurate|complete)|poor|unhelpful|reject(?:ed)?|"
+    r"negative|dissatisfied|disliked?|unsafe|irrelevant|ungrounded|misleading|not_(?:ok|good|correct|helpful)|"
+    r"(?:thumbs?_?)?down|👎|❌"
 )
 _FAULTS = re.compile(
-    r"(?:^|_)(?:is_|has_)?(?:toxic\w*|harm\w*|unsafe|hallucinat\w*|incorrect|wrong|inaccurate|"
-    r"error|errors|bug|issue|problem|fault|bad|offensive|biased?|leak\w*|irrelevant|refus\w*|"
-    r"reject\w*|unhelpful|misleading|needs_fix|thumbs_down|dislike\w*)$"
+    r"(?:^|_)(?:toxic\w*|harm\w*|unsafe|hallucinat\w*|incorrect|wrong|inaccurate|errors?|bug|issue|"
+    r"problem|fault|bad|offensive|biased?|leak\w*|irrelevant|refus\w*|reject\w*|unhelpful|"
+    r"misleading|thumbs_down|dislike\w*)$"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class PeopleSaid:
-    """What people said of one trace.
+    """What people said of one trace."""
 
-    Attributes:
-        verdict: ``rejected`` where anybody rejected it, also against others.
-        is_contradictory: Whether somebody else accepted what one rejected.
-        comments: Their reasons and remarks, as they wrote them.
-        expectations: What a right answer has to hold to, by name.
-    """
-
-    verdict: Literal["accepted", "rejected", "none"]
+    verdict: Literal["accepted", "rejected", "none"]  # rejected also where others accepted it
     is_contradictory: bool
-    comments: tuple[str, ...]
-    expectations: Mapping[str, Json]
+    comments: tuple[str, ...]  # their reasons and remarks, as they wrote them
+    expectations: Mapping[str, Json]  # what a right answer has to hold to
 
 
 def people_said(assessments: Iterable[Assessment], scales: Mapping[str, Scale]) -> PeopleSaid:

@@ -65,7 +65,6 @@ def _sections(of: Mapping[str, Json], rows: Sequence[Row]) -> Iterator[tuple[str
         ("System prompts", 3, of["prompts"]),
         ("Tools and retrievers", 2, of["tools"]),
         ("What code and judges said", 2, of["judges"]),
-        ("Asked several times, alike but for numbers", 1, of["repeated"]),
     ):
         yield name, share, [each if isinstance(each, str) else _record(each) for each in entries]
 

@@ -72,7 +72,6 @@ def test_a_key_that_is_not_accepted_is_said_at_once(agent: Agent) -> None:
     assert "does not accept the key" in done.report["error"]
     assert says_how_to_go_on(done)
     assert KEY not in done.out + done.err
-    goes_on(agent)
 
 
 def test_a_host_that_cannot_be_reached_is_said_and_left_by_ctrl_c(agent: Agent) -> None:
@@ -84,7 +83,6 @@ def test_a_host_that_cannot_be_reached_is_said_and_left_by_ctrl_c(agent: Agent) 
     assert "Connection error" in done.err
     assert done.report["error"].startswith("interrupted")
     assert says_how_to_go_on(done)
-    goes_on(agent)
 
 
 def test_ctrl_c_in_the_middle_of_an_answer_leaves_what_was_answered(agent: Agent) -> None:

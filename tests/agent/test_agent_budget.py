@@ -17,7 +17,6 @@ PRICE = 0.001
 def test_every_total_budget_ends_the_work_and_a_larger_one_goes_on(agent: Agent) -> None:
     """The second call saves the plan, so that the next budgets end the work of its first task."""
     ends = [
-        (("--max-turns", "1"), "the total budget of 1 turns is spent", 1),
         (("--max-turns", "2"), "the total budget of 2 turns is spent", 2),
         (("--max-tokens", str(2 * A_CALL + 10)), "tokens is spent (240 used)", 2),
         (("--max-cost", "0.0029"), "the total budget of 0.0029 USD is spent", 3),

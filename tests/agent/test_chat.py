@@ -226,16 +226,6 @@ def test_trouble_of_the_model_ends_an_answer_and_not_the_chat(chat: Chat) -> Non
     assert lost.code == 1
 
 
-def test_a_budget_that_is_spent_ends_it(chat: Chat) -> None:
-    with messages_server(Reply("One."), Reply("Two.")) as server:
-        done = chat.say(
-            server, "First?", "Second?", "Third?", flags=("-e", SHOP, "--max-turns", "1")
-        )
-    assert done.code == 0, done.err
-    assert "budget of 1 turns is spent" in done.out
-    assert len(server.requests) == 1
-
-
 def test_without_a_model_it_says_what_it_needs(chat: Chat) -> None:
     done = chat.say(None, "Hello?")
     assert done.code == 2

@@ -83,44 +83,12 @@ def test_words_and_calls_come_back_whole() -> None:
     assert answer.request_id == "req_0001"
 
 
-def test_an_answer_can_be_sent_back_and_answered() -> None:
-    thinking = Reply("I look.", thinking="Where to begin?", tools=(CALL, CALL))
-    bare = Reply(tools=(("look", {}),))
-    with messages_server(thinking, bare, DONE) as server:
-        model = model_at(server)
-        conversation = [HELLO]
-        while (answer := ask(model, *conversation)).tool_calls:
-            conversation += [said(answer), results_of(answer)]
-    assert answer.text == "Done."
-    assert server.refused == []
-
-
 def test_a_refusal_says_why() -> None:
     details = {"type": "refusal", "category": None, "explanation": "Not that."}
     with messages_server(Reply("", "refusal", details)) as server:
         answer = ask(model_at(server))
     assert (answer.stop_reason, answer.explanation) == ("refusal", "Not that.")
     assert answer.content == ()
-
-
-def test_a_call_that_was_cut_off_can_be_sent_back() -> None:
-    cut = Reply("I look.", "max_tokens", tools=(CALL, CALL), cut_input=5)
-    with messages_server(cut, DONE) as server:
-        model = model_at(server)
-        answer = ask(model)
-        assert answer.tool_calls[0]["input"] == CALL[1]
-        assert ask(model, HELLO, said(answer), results_of(answer)).text == "Done."
-
-
-def test_unknown_kinds_of_blocks_and_empty_words_do_no_harm() -> None:
-    blocks = (
-        {"type": "text", "text": ""},
-        {"type": "aura", "hue": 3},
-        {"type": "text", "text": "!"},
-    )
-    with messages_server(Reply(blocks=blocks)) as server:
-        answer = ask(model_at(server))
-    assert answer.content == ({"type": "aura", "hue": 3}, {"type": "text", "text": "!"})
 
 
 # -- requests
@@ -172,24 +140,13 @@ def test_tokens_and_cost_by_kind() -> None:
     )
 
 
-def test_each_attempt_has_the_price_of_its_own_length() -> None:
-    def dear(usage: Usage) -> float:
-        return 1000.0 if sum(usage.read) > 150 else cost(usage)
-
-    with messages_server(Reply("Half", truncate_after=3), DONE) as server:
-        answer = ask(model_at(server, cost=dear))
-    assert answer.usage == ONE_TURN + BROKEN
-    assert answer.cost_usd == pytest.approx(dear(ONE_TURN) + dear(BROKEN))
-    assert answer.cost_usd < 1
-
-
 # -- trouble that passes
 
 CUTS = [
-    *(Fault(status) for status in (0, 408, 409, 429, 500, 529)),
+    *(Fault(status) for status in (0, 408, 429, 529)),
     Fault(502, "<html>Bad gateway", plain=True),
-    *(Reply("Half of it", drop_after=events) for events in range(6)),
-    *(Reply("Half of it", truncate_after=events) for events in range(6)),
+    *(Reply("Half of it", drop_after=events) for events in (0, 3, 5)),
+    *(Reply("Half of it", truncate_after=events) for events in (0, 3, 5)),
     Reply("Half of it", error_after=0),
     *(Reply("Half", error_after=4, error_kind=k) for k in ("api_error", "overloaded_error", "")),
 ]
@@ -245,12 +202,6 @@ def test_trouble_that_lasts_ends_as_a_model_error_that_says_what_it_cost() -> No
     ("trouble", "kind", "says"),
     [
         (Fault(401), ModelError, "does not accept the key for this"),
-        (
-            Fault(403, "no rights"),
-            ModelError,
-            r"does not accept the key for this \(403: no rights\)",
-        ),
-        (Fault(402, "your credit is used up"), ModelError, "402: your credit is used up"),
         (Fault(404), ModelError, "does not know the model claude-test"),
         (Fault(438, "<p>" * 900, plain=True), ModelError, r"438: (<p>){99}<p…"),
         (
@@ -258,14 +209,12 @@ def test_trouble_that_lasts_ends_as_a_model_error_that_says_what_it_cost() -> No
             ModelError,
             r"gave no answer \(400: tools.0: no\); correct that",
         ),
-        (Fault(413), ContextFull, "too long for claude-test"),
         (Fault(400, "prompt is too long: 2 tokens > 1 maximum"), ContextFull, "2 tokens > 1"),
         (
             Fault(400, "input length and `max_tokens` exceed context limit: 9 + 2 > 10"),
             ContextFull,
             "too long for",
         ),
-        (Fault(400, "Input is too long for requested model."), ContextFull, "too long for"),
     ],
 )
 def test_a_refused_request_is_not_repeated(

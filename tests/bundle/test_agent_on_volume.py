@@ -15,7 +15,7 @@ SHOP, OWN = "/Users/dev/shop", "/Users/dev/evalkit-agent"
 SUITE = SHOP + "-evalkit"
 VOLUME = "/Volumes/main/evals/agent"
 RUN_OF_THE_JOB = "4711"
-TRACES = 14
+TRACES = 11
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -158,11 +157,7 @@ def test_without_confinement_nothing_runs_unless_that_was_asked_for():
         Sandbox(confine=False)
     weak = Sandbox(Policy(unconfined=True), confine=False)
     assert weak.name.startswith("limits only: files, network and secrets")
-
-
-def test_what_holds_is_named_and_not_weakened_where_less_would_do():
     assert Sandbox(Policy(unconfined=True)).name == "landlock and seccomp: own files, no network"
-    assert Sandbox(Policy(allow_network=True)).name.endswith("own files, network allowed")
 
 
 @EACH
@@ -183,16 +178,6 @@ def test_it_gets_a_bare_environment_and_what_was_passed(confine, tmp_path, monke
     assert "sk-not-for-you" not in outcome.stdout
     assert not {"EVALKIT_MADE_UP_TOKEN", "EVALKIT_NOT_THERE", "USER", "PWD"} & set(got)
     assert got["HOME"] == got["TMPDIR"] != "/root"
-
-
-def test_its_home_is_its_own_and_gone_afterwards(tmp_path):
-    program = (
-        "import pathlib, tempfile; home = pathlib.Path.home(); (home / 'note').write_text('x');"
-        "tempfile.mkdtemp(); (home / 'shut').mkdir(mode=0o000); print(home)"
-    )
-    home = Path(run(program, tmp_path).stdout.strip())
-    assert home.name.startswith("evalkit-home-")
-    assert not home.exists()
 
 
 def test_what_programs_rely_on_works(tmp_path):
@@ -219,20 +204,3 @@ print(pandas.DataFrame({"x": [1, 2]}).x.sum(), tempfile.gettempdir() == os.envir
     outcome = run(program, tmp_path)
     assert (outcome.stdout, outcome.stderr, outcome.returncode) == ("3 True\n", "", 0)
     assert (tmp_path / "moved.txt").read_text() == "x"
-
-
-def test_a_program_may_be_run_by_many_threads_at_once(tmp_path):
-    outputs = {}
-
-    def start(number: int) -> None:
-        workdir = tmp_path / str(number)
-        workdir.mkdir()
-        ended = run(f"print({number})", workdir)
-        outputs[number] = ended.stdout
-
-    threads = [threading.Thread(target=start, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert outputs == {number: f"{number}\n" for number in range(8)}

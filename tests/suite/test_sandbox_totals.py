@@ -20,13 +20,6 @@ BYTES = "write(b'x' * (25 << 20))"
 
 EXCESSES = {
     "processes": ("import os, time\nfor _ in range(100): os.fork() or time.sleep(99)", PROCESSES),
-    "threads": (
-        (
-            "import threading, time; threading.stack_size(65536)\nfor _ in range(100):"
-            " threading.Thread(target=time.sleep, args=(99,)).start()"
-        ),
-        PROCESSES,
-    ),
     "processes that multiply": (
         "import os\nwhile True:\n    if not os.fork(): os.setsid()",
         PROCESSES,
@@ -47,24 +40,8 @@ EXCESSES = {
         MEMORY,
     ),
     "files": (MANY + f"open(str(i), 'wb').{BYTES}\ntime.sleep(99)", DISK),
-    "files in its home": (
-        MANY + f"open(pathlib.Path.home() / str(i), 'wb').{BYTES}\ntime.sleep(99)",
-        DISK,
-    ),
     "files without a name": (
         MANY + f"held.append(open('f', 'wb')); held[i].{BYTES}; os.unlink('f')\ntime.sleep(99)",
-        DISK,
-    ),
-    "mapped files without a name": (
-        MANY + f"file = open('f', 'wb+'); file.{BYTES}; file.flush(); os.unlink('f');"
-        " held.append(mmap.mmap(file.fileno(), 0)); file.close()\ntime.sleep(99)",
-        DISK,
-    ),
-    "very many files": (
-        (
-            "import os, time\nfor i in range(20_000): os.close(os.open(str(i), os.O_CREAT))\n"
-            "time.sleep(99)"
-        ),
         DISK,
     ),
     "files that are left": (MANY + f"open(str(i), 'wb').{BYTES}", DISK),
