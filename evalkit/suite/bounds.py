@@ -140,19 +140,12 @@ def read(row: Row, outputs: Json) -> Exchange:
 
 @dataclass(frozen=True, slots=True)
 class RuleCheck:
-    """One kind of thing that rules can tell.
+    """One kind of thing that rules can tell."""
 
-    Attributes:
-        judge: One of :mod:`evalkit.suite.checks`; its name and its docstring are the scorer's.
-        learn: Its bound from good answers, with more or less room.
-        recurring: In how many good answers a thing stands that is none of its business, if not 0.
-        is_grounded: Whether what tools gave decides; without it there is nothing to say.
-    """
-
-    judge: Check
-    learn: Learn = _nothing
-    recurring: int = 0
-    is_grounded: bool = False
+    judge: Check  # its name and its docstring are the scorer's
+    learn: Learn = _nothing  # its bound from good answers, with more or less room
+    recurring: int = 0  # in so many good answers a thing stands that is none of its business
+    is_grounded: bool = False  # what tools gave decides; without it there is nothing to say
 
     @property
     def is_general(self) -> bool:

@@ -24,22 +24,9 @@ NANOSECONDS = 1e9
 class Remark:
     """One thing that was said or done.
 
-    Attributes:
-        voice: ``user``: what the agent, or a subagent, was asked. ``input``: what it was given
-            later, such as the text of a skill. ``thinking`` and ``agent``: the model's.
-            ``answer``: what was handed back, where that was not the agent's last word.
-            ``tool``: a tool's call and result. ``subagent``: one begins here. ``notice``: what is
-            to be known about the session itself.
-        depth: 0 for the main agent's conversation, one more for each subagent within.
-        text: What was said; empty for tools.
-        name: The tool's, the subagent's or the model's name.
-        gist: What a tool was asked to do, in a line.
-        inputs: What a tool was given; what was asked, where that was no text but several fields.
-        outputs: What a tool answered.
-        status: ERROR where it failed, UNSET where the log does not say.
-        message: Why it failed.
-        seconds: How long a tool took; None where the log does not say.
-        span_id: The span it is read from.
+    Voices: ``user`` asks the agent, or a subagent; ``input`` is what it was given later, such as
+    the text of a skill; ``thinking`` and ``agent`` are the model's; ``answer`` was handed back,
+    where that was no last word; a ``subagent`` begins; a ``notice`` is about the session.
     """
 
     voice: Voice

@@ -25,20 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Watch:
-    """An experiment, and what its newest traces say together.
-
-    Attributes:
-        store: The MLflow it lies in.
-        tracking: Which MLflow that is, and why that one.
-        experiment: The experiment's name.
-        experiment_id: Its id; empty where there is none of that name yet.
-        analysis: What the traces say, as data frames.
-    """
+    """An experiment, and what its newest traces say together."""
 
     store: Store
-    tracking: Tracking
+    tracking: Tracking  # which MLflow that is, and why that one
     experiment: str
-    experiment_id: str
+    experiment_id: str  # empty where there is none of that name yet
     analysis: Analysis
 
     @cached_property
@@ -63,11 +55,7 @@ class Watch:
         return self.store.trace_url(self.experiment_id, trace_id) or ""
 
     def open(self, trace_id: str) -> ObservedTrace:
-        """One trace with its spans, as a conversation is told of them.
-
-        Raises:
-            StoreError: it is gone, or MLflow failed.
-        """
+        """One trace with its spans, as a conversation is told of them."""
         trace = self.store.observe_one(trace_id)
         return replace(trace, spans=tuple(as_told(trace.spans)))
 

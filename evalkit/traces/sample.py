@@ -47,21 +47,16 @@ HOPELESS = (NO_SPANS, NO_INPUTS)
 class Survey:
     """An experiment's traces, read once.
 
-    Attributes:
-        analysis: What was counted, of all traces: see :meth:`Analysis.report`; also ``prompts``
-            (system prompts of the rows, with the number of rows), ``too_large`` (traces that were
-            left out of the sample for their size) and ``gone`` (asked for, but no longer there).
-        rows: Whole traces, those that people judged first.
-        trace_ids: Their ids: what a resumed session asks for.
-        is_sample: Whether there are traces with inputs that are not among the rows.
-        problem: Why no suite can be made of these traces, in a sentence; empty where one can.
+    ``analysis`` is what was counted, of all traces: see :meth:`Analysis.report`; also ``prompts``
+    (system prompts of the rows, with the number of rows), ``too_large`` (traces that were left out
+    of the sample for their size) and ``gone`` (asked for, but no longer there).
     """
 
     analysis: Mapping[str, Json]
-    rows: tuple[Row, ...]
-    trace_ids: tuple[str, ...]
-    is_sample: bool
-    problem: str
+    rows: tuple[Row, ...]  # whole traces, those that people judged first
+    trace_ids: tuple[str, ...]  # what a resumed session asks for
+    is_sample: bool  # whether there are traces with inputs that are not among the rows
+    problem: str  # why no suite can be made of these traces; empty where one can
 
 
 def survey(

@@ -224,16 +224,6 @@ def test_calls_whose_answers_are_spoiled_are_asked_again(agent: Agent) -> None:
     assert agent.endings() == ["finished"]
 
 
-def test_a_session_that_begins_under_a_name_says_so_and_what_others_there_are(
-    planned: Agent,
-) -> None:
-    flags = ("--session", "typo", "--max-turns", "1")
-    with messages_server(Competent()) as server:
-        said = planned.run(server, *flags).err
-        assert "there is no session typo yet, so it is started; there are s" in said
-        assert "there is no session" not in planned.run(server, *flags).err
-
-
 # -- which key --------------------------------------------------------------------------------
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 
 import pytest
@@ -75,10 +74,3 @@ def test_scores_are_remembered(runner):
     start = time.monotonic()
     assert runner.judge(suite(limits="other"), probes) is loaded
     assert time.monotonic() - start < 0.1
-
-
-def test_loading_tells_scorers_and_examples(runner):
-    loaded = runner.judge(suite(), ())
-    assert loaded.scorers == ("figures", "polite", "pii_detection")
-    assert set(loaded.bad_examples) == set(loaded.scorers)
-    assert json.loads(loaded.serialized["pii_detection"])["builtin_scorer_class"] == "PIIDetection"
