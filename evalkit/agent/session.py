@@ -22,7 +22,7 @@ from evalkit.jsonable import Json, to_json, well_formed
 from evalkit.suite.model import CHECKS_FILE, LIMITS_FILE, SCORERS_FILE
 
 if TYPE_CHECKING:
-    from evalkit.agent.location import LocalFolder
+    from evalkit.agent.local_folder import LocalFolder
     from evalkit.store.databricks import VolumeFolder
 
 SessionKind: TypeAlias = Literal["initializer", "worker", "interactive"]
