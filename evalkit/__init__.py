@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Unfinished,
     )
     from evalkit.feedback.push_pull import pull_feedback, push_feedback
+    from evalkit.gate_run import compare, gate, history
     from evalkit.log_run import log_results
     from evalkit.sequence import run_all
 
@@ -36,6 +37,9 @@ _HOMES = {
     "Unfinished": "evalkit.errors",
     "Workspace": "evalkit.context",
     "check": "evalkit.checking",
+    "compare": "evalkit.gate_run",
+    "gate": "evalkit.gate_run",
+    "history": "evalkit.gate_run",
     "log_results": "evalkit.log_run",
     "map_schema": "evalkit.dataset.mapping_file",
     "pull_feedback": "evalkit.feedback.push_pull",
@@ -54,6 +58,9 @@ __all__ = [
     "Unfinished",
     "Workspace",
     "check",
+    "compare",
+    "gate",
+    "history",
     "log_results",
     "map_schema",
     "pull_feedback",

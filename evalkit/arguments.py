@@ -225,14 +225,15 @@ class Parser(argparse.ArgumentParser):
             default = "" if each.default in {None, "", False, ()} else f" (default: {each.default})"
             more: dict[str, Any] = {"help": (each.about + default).replace("%", "%%")}
             if each.typed == "place":
-                self.add_argument(each.name, nargs="?" if each.default != "" else None, **more)
+                several = "*" if each.kind is tuple else "?"
+                self.add_argument(each.name, nargs=several if each.default != "" else None, **more)
                 continue
             unit = "N" if each.kind in {int, float} else each.name.rpartition("_")[2].upper()
             more["metavar"] = f"{{{','.join(each.choices)}}}" if each.choices else unit
             if each.kind is bool:
                 more |= {"nargs": "?", "const": "true", "metavar": "BOOL"}
             if each.kind is tuple:
-                more |= {"action": "append"}
+                more |= {"action": "extend", "nargs": "+"}
             names = [name for name in (each.short, each.flag) if name]
             required = each.typed == "required" and not asks
             self.add_argument(*names, dest=each.name, required=required, **more)
@@ -267,7 +268,9 @@ def read_arguments(
     given = [f"{text}=true" if text in switches else text for text in given]
     found = parser.parse_known_args(given)[0] if is_lenient else parser.parse_args(given)
     said = {each.name: getattr(found, each.name, None) for each in parameters(spec)}
-    texts = {name: ",".join(raw) if isinstance(raw, list) else raw for name, raw in said.items()}
+    texts = {
+        name: ",".join(raw) or None if isinstance(raw, list) else raw for name, raw in said.items()
+    }
     return {name: text for name, text in texts.items() if text is not None}
 
 

@@ -22,6 +22,15 @@ HUMAN_REVIEW = "human_review"
 KEY_TAG = "evalkit.key"
 """Run tag that holds the run's key, by which it is found again."""
 
+EVALUATION_TAG = "evalkit.eval"
+"""Run tag that holds the evaluation's name."""
+
+COMMIT_TAG = "mlflow.source.git.commit"
+"""Run tag with the commit that was evaluated, which MLflow shows."""
+
+BRANCH_TAG = "mlflow.source.git.branch"
+"""Run tag with the branch that was checked out."""
+
 QUALITY_CRITERIA_TAG = "mlflow.genaiEvaluate.qualityCriteria"
 """Run tag from which MLflow's evaluation pages read the bar."""
 

@@ -90,6 +90,43 @@ class PushParams(RunParams):
     names: Literal["auto", "seed"] = param("auto", _NAMES)
 
 
+_RUNS = "directories of runs, ids of MLflow runs, or git:REF; several are trials"
+_MARGIN = "Change that does not matter; else 0.1 of a rate, 0.05 of a score's range"
+
+
+@dataclass(frozen=True)
+class CompareParams(ProjectParams):
+    """Say whether runs are better, worse or the same, case by case."""
+
+    candidate: tuple[str, ...] = param(
+        (), f"Runs to judge, else the newest: {_RUNS}", typed="place", shown="never"
+    )
+    baseline: tuple[str, ...] = param(
+        (), "Runs to hold them against, named alike; else the one before", shown="never"
+    )
+    margin: float | None = param(None, _MARGIN)
+
+
+@dataclass(frozen=True)
+class GateParams(ProjectParams):
+    """Exit 0 if a run is as good as its baseline, 1 if not, 3 if nobody can tell."""
+
+    run_id: tuple[str, ...] = param((), f"Runs to judge: {_RUNS}", typed="required")
+    baseline: tuple[str, ...] = param(
+        (), "Runs to hold it against; else the one logged for where HEAD left the main branch"
+    )
+    margin: float | None = param(None, _MARGIN)
+    out: str | None = param(None, "File for the pull request's comment, in Markdown")
+    on_unknown: Literal["3", "pass", "fail"] = param("3", "What not knowing is: exit 3, 0 or 1")
+
+
+@dataclass(frozen=True)
+class HistoryParams(ProjectParams):
+    """Show a judge over the logged runs, with commits and intervals."""
+
+    judge: str = param("", "The judge's name", typed="required")
+
+
 @dataclass(frozen=True)
 class AllParams(RunParams):
     """Map if needed, sync, log and push."""

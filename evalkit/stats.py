@@ -1,17 +1,15 @@
 """Differences between two measurements of the same cases, and how sure one can be of them.
 
 What varies from case to case alike in both measurements cancels out, so that a pair says more than
-two separate means. The intervals say how far the difference could lie elsewhere had other cases
-like these been chosen; how much one case varies from run to run they know only as far as it shows
-here.
+two separate means. Several measurements of a case are one here, their mean: the case is what is
+drawn at random, not the trial.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
@@ -21,19 +19,16 @@ CHANCE = 0.05
 """How often chance alone may look like a difference."""
 
 FEWEST = 6
-"""Pairs that must differ before anything can be told.
+"""Pairs before anything can be told.
 
 Were all differences chance, five would still point the same way once in sixteen times, which is
 more often than :data:`CHANCE` allows; six do once in thirty-two.
 """
 
-POWER = 0.8
-"""How often a suite that is called large enough shows a difference that is there."""
+EXACT = 50
+"""Differing pairs up to which the signed-rank test counts all signs, as in MLflow's comparison."""
 
-TINY = 1e-12
-"""Differences below this come from floating point."""
-
-Direction: TypeAlias = Literal["more", "less", "same", "within noise", "too few cases"]
+TINY = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,88 +40,129 @@ class Change:
         differing: In how many of them the two differ.
         before: Mean before.
         after: Mean after.
-        low: Lower end of the 95 percent interval of the difference; None where the pairs do not
-            say how much it varies.
+        low: Lower end of the 95 percent interval of the difference; None for a single pair.
         high: Upper end.
-        p: How often chance alone would show a difference at least as large, from 0 to 1; None
-            where no pair differs.
-        resolution: The smallest difference, as an absolute value, that would stand out from chance
-            among these pairs; None where none would.
-        needed: About how many pairs would show a difference of this size four times in five; None
-            where there is no difference, or nothing is known of its spread.
+        p: How often chance alone would show a difference at least as large, from 0 to 1.
+        leaning: Which way the test saw it go: 1, 0 or -1.
+        spread: Standard deviation of the differences, in their unit.
     """
 
     pairs: int
     differing: int
     before: float
     after: float
-    low: float | None = None
-    high: float | None = None
-    p: float | None = None
-    resolution: float | None = None
-    needed: int | None = None
+    low: float | None
+    high: float | None
+    p: float
+    leaning: int
+    spread: float
 
     @property
-    def direction(self) -> Direction:
-        """Whether there is more or less than before, beyond what chance explains.
+    def difference(self) -> float:
+        """After minus before."""
+        return self.after - self.before
 
-        ``same``: no pair differs. ``too few cases``: too few were measured in both, or too few of
-        them differ, for anything to be told.
+    def direction(self, p: float | None = None) -> int:
+        """Whether there is more (1) or less (-1), beyond what chance explains; 0 where not.
+
+        Args:
+            p: The p-value, where it is one of several that were adjusted; else the own one.
+
+        A few large differences can move a mean one way and most pairs go the other: that is 0.
         """
-        if not self.differing:
-            return "same"
-        stands_out = self.p is not None and self.p < CHANCE
-        if stands_out and self.differing >= FEWEST:
-            return "more" if self.after > self.before else "less"
-        return "too few cases" if stands_out or self.pairs < FEWEST else "within noise"
+        stands_out = (self.p if p is None else p) < CHANCE and self.pairs >= FEWEST
+        return self.leaning if stands_out and self.leaning * self.difference > 0 else 0
+
+    def is_within(self, margin: float) -> bool:
+        """Whether the whole interval is no further from zero than the margin."""
+        return (
+            self.pairs >= FEWEST
+            and self.low is not None
+            and self.high is not None
+            and -margin <= self.low
+            and self.high <= margin
+        )
+
+    def needed(self, margin: float) -> int:
+        """About how many pairs would tell: an interval no wider than the margin.
+
+        That narrow, it either keeps within the margin on both sides or leaves zero out.
+        """
+        if self.spread < TINY:
+            return max(FEWEST, math.ceil(math.log(CHANCE / 2) / math.log1p(-min(margin, 0.99))))
+        reach = 2 * float(stats.norm.ppf(1 - CHANCE / 2))
+        return max(FEWEST, math.ceil((reach * self.spread / margin) ** 2))
 
 
-def paired_change(before: Sequence[float], after: Sequence[float]) -> Change:
-    """The change of a mean by Student's t, or of a pass rate by McNemar's exact test.
+def paired_change(
+    before: Sequence[float], after: Sequence[float], *, is_rate: bool = False
+) -> Change:
+    """The change of a mean, with McNemar's exact test or Wilcoxon's signed-rank test.
 
-    Of passes and failures only cases that flipped say something. Their interval is Student's over
-    the differences, each -1, 0 or 1, no wider than rates can differ; it reaches to zero at least
-    where the exact test does not speak against chance. Numbers that all differ alike have no
-    spread: then too, only their direction is held against chance.
+    McNemar's is for pairs of single passes and failures, of which only those that flipped say
+    something. The interval is Student's over the differences; that of a rate whose differences
+    have no spread reaches as far as :func:`scipy.stats.binomtest` says a share may that was not
+    seen once.
 
     Args:
-        before: Booleans or finite numbers, one a case; at least one.
+        before: Finite numbers, or booleans, one a case; at least one.
         after: The same cases in the same order.
+        is_rate: Whether they are passes and failures, or shares of them.
     """
     old, new = np.asarray(before, float), np.asarray(after, float)
-    differences = np.where(np.abs(new - old) < TINY, 0.0, new - old)
+    differences = np.round(new - old, 9) + 0.0  # what floating point left is no difference
     count, differing = len(differences), int(np.count_nonzero(differences))
-    first, mean = float(old.mean()), float(differences.mean())
-    is_rate = all(isinstance(each, bool) for each in (*before, *after))
-    ups = int((differences > 0).sum())
-    sign_p = float(stats.binomtest(ups, differing).pvalue) if differing else None
-    change = Change(count, differing, first, first + mean, p=sign_p)
-    if is_rate and count >= FEWEST:
-        change = replace(change, resolution=_fewest_net_flips(differing) / count)
+    mean = float(differences.mean())
+    is_single = is_rate and bool(np.isin((old, new), (0.0, 1.0)).all())
     spread = float(differences.std(ddof=1)) if count > 1 else 0.0
-    if spread < TINY:
-        return change
-    error = spread / math.sqrt(count)
-    low, high = map(float, stats.t.interval(CONFIDENCE, count - 1, loc=mean, scale=error))
-    change = replace(change, needed=_needed(mean, spread))
-    if is_rate:
-        if sign_p is None or sign_p >= CHANCE:
-            low, high = min(low, 0.0), max(high, 0.0)
-        return replace(change, low=max(low, -1.0), high=min(high, 1.0))
-    p = float(2 * stats.t.sf(abs(mean) / error, count - 1))
-    resolution = high - mean if count >= FEWEST else None
-    return replace(change, low=low, high=high, p=p, resolution=resolution)
+    low = high = None
+    if count > 1:
+        reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * spread / math.sqrt(count)
+        if is_rate and spread < TINY:
+            reach = float(stats.binomtest(0, count).proportion_ci(CONFIDENCE).high)
+        low, high = mean - reach, mean + reach
+        if is_rate:
+            low, high = max(low, -1.0), min(high, 1.0)
+    signs = np.sign(differences)
+    ranks = signs if is_single else signs * stats.rankdata(np.abs(differences))
+    p = _p_of_flips(differences) if is_single else _p_of_ranks(differences[differences != 0])
+    leaning = int(np.sign(ranks.sum()))
+    return Change(
+        count, differing, float(old.mean()), float(new.mean()), low, high, p, leaning, spread
+    )
 
 
-def _fewest_net_flips(flips: int) -> int:
-    """By how many the flips one way must outnumber the others, with that many or the fewest."""
-    among = max(flips, FEWEST)
-    one_way = int(stats.binom.isf(CHANCE / 2, among, 0.5)) + 1
-    return 2 * one_way - among
+def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """A mean with its 95 percent interval: Student's, and for booleans Wilson's of their share.
+
+    Args:
+        values: Finite numbers, or booleans; at least one.
+    """
+    count, mean = len(values), float(np.mean(values))
+    if all(isinstance(each, bool) for each in values):
+        share = stats.binomtest(sum(values), count).proportion_ci(CONFIDENCE, "wilson")
+        return mean, float(share.low), float(share.high)
+    spread = float(np.std(values, ddof=1)) if count > 1 else 0.0
+    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, max(count - 1, 1))) * spread / math.sqrt(count)
+    return mean, mean - reach, mean + reach
 
 
-def _needed(mean: float, spread: float) -> int | None:
-    if abs(mean) < TINY:
-        return None
-    reach = stats.norm.ppf(1 - CHANCE / 2) + stats.norm.ppf(POWER)
-    return max(FEWEST, math.ceil(float(reach * spread / mean) ** 2))
+def adjusted(chances: Sequence[float]) -> list[float]:
+    """Holm's p-values of several tests at once, which :data:`CHANCE` bounds together."""
+    order, highest, found = np.argsort(chances, kind="stable"), 0.0, [0.0] * len(chances)
+    for rank, place in enumerate(order):
+        highest = max(highest, min(1.0, chances[place] * (len(chances) - rank)))
+        found[place] = highest
+    return found
+
+
+def _p_of_flips(differences: np.ndarray) -> float:
+    ups, downs = int((differences > 0).sum()), int((differences < 0).sum())
+    return float(stats.binomtest(ups, ups + downs).pvalue) if ups + downs else 1.0
+
+
+def _p_of_ranks(differences: np.ndarray) -> float:
+    if not len(differences):
+        return 1.0
+    method = "exact" if len(differences) <= EXACT else "asymptotic"
+    return float(stats.wilcoxon(differences, method=method).pvalue)

@@ -4,7 +4,6 @@ __generated_with = "0.25.2"
 app = marimo.App(width="medium", app_title="Compare runs", css_file="evalkit.css")
 
 with app.setup:
-    import functools
     import html
     from dataclasses import dataclass
 
@@ -12,39 +11,39 @@ with app.setup:
     import marimo as mo
     import pandas as pd
 
-    from evalkit import InputError, reading
+    from evalkit import gate_run
     from evalkit.arguments import param
     from evalkit.cli import render
     from evalkit.params import ProjectParams
-    from evalkit.runs import arms, compare
+    from evalkit.runs import arms
     from evalkit.runs import compare_report as words
+    from evalkit.runs.trials import FLIP_KINDS, flips
     from evalkit.ui import page
     from evalkit.ui.notebook import Host
-    from evalkit.ui.wording import GREEN, GREY, RED, as_text, dressed, marked
+    from evalkit.ui.wording import BLUE, GREEN, GREY, RED, as_text, dressed, marked
 
     @dataclass(frozen=True)
     class Params(ProjectParams):
         """Hold finished runs against a baseline, case by case."""
 
-        baseline: str | None = param(
-            None, "Run to hold the others against; else the one before", shown="never"
+        baseline: tuple[str, ...] = param(
+            (), "Runs to hold the others against; else the one before", shown="never"
         )
-        candidate: str | None = param(
-            None, "Run or runs, separated by commas; else the newest", shown="never"
-        )
+        candidate: tuple[str, ...] = param((), "Runs to judge; else the newest", shown="never")
         strict: bool = param(
             False,
-            "Exit 1 also where an execution or threshold fails, or a judge is worse beyond chance",
+            "Exit 1 where the candidate is worse or a threshold is missed, 3 where nobody can tell",
             shown="never",
         )
 
-    HUES = {"better": GREEN, "worse": RED, "too few cases": "#c2a15a"}
+    HUES = {"better": GREEN, "worse": RED, "unknown": "#c2a15a"}
+    TONES = {"better": "success", "same": "success", "worse": "danger", "unknown": "warn"}
     SHOWN = {
-        "All that changed": compare.FLIP_KINDS[:-1],
+        "All that changed": FLIP_KINDS[:-1],
         "Broken or worse": ("broken", "worse"),
         "Fixed or better": ("fixed", "better"),
         "Changed otherwise": ("changed",),
-        "Only in one run": ("only in baseline", "only in candidate"),
+        "Only in one arm": ("only in baseline", "only in candidate"),
         "The same": ("same",),
     }
 
@@ -54,8 +53,8 @@ def _():
     mo.md("""
     # Compare runs
 
-    Is the newer run better, or does it only look so? Finished runs are held against a **baseline**,
-    case by case. MLflow need not be there.
+    May this be merged? Runs are held against a **baseline**, case by case. Several runs on a side
+    are trials of the same thing: what they say of a case is pooled. MLflow need not be there.
     """)
     return
 
@@ -80,97 +79,75 @@ def finding(form, host):
     with host.step("Looking for finished runs"):
         workspace = chosen.workspace()
         known = arms.run_ids(workspace.files)
-    read = functools.cache(workspace.run)
-    return chosen, known, read
+    return chosen, known, workspace
 
 
 @app.cell
 def picking(chosen, host, known):
     # what is picked and selected stands in the page's address: a link opens the same view
-    named = [host.selected(name) or getattr(chosen, name) for name in ("baseline", "candidate")]
+    named = [
+        tuple(filter(None, (host.selected(name) or "").split(","))) or getattr(chosen, name)
+        for name in ("baseline", "candidate")
+    ]
     with host.step():
-        first, *others = arms.choose(known, *(name or "" for name in named))
-    baseline = mo.ui.dropdown(
-        known[::-1],
-        value=first,
-        label="Baseline",
-        allow_select_none=False,
-        searchable=True,
-        on_change=host.remember("baseline"),
-    )
-    candidates = mo.ui.multiselect(
-        known[::-1],
-        value=others,
-        label="Candidates",
-        on_change=lambda run_ids: host.remember("candidate")(",".join(run_ids)),
+        old, new = arms.choose(known, *named)
+
+    def picker(label, name, value):
+        return mo.ui.multiselect(
+            list(dict.fromkeys((*value, *known[::-1]))),
+            value=value,
+            label=label,
+            on_change=lambda run_ids: host.remember(name)(",".join(run_ids)),
+        )
+
+    baseline, candidates = (
+        picker("Baseline", "baseline", old),
+        picker("Candidate", "candidate", new),
     )
     mo.hstack([baseline, candidates], justify="start", gap=2, wrap=True) if host.person else None
     return baseline, candidates
 
 
 @app.cell
-def comparison(baseline, candidates, host, known, read):
-    if not candidates.value:
-        host.halt("Pick at least one run to hold against the baseline.")
+def comparison(baseline, candidates, host, known, workspace):
+    if not (baseline.value and candidates.value):
+        host.halt("Pick at least one run on each side.")
     with host.step("Reading the runs"):
-        runs = arms.load(read, arms.choose(known, baseline.value, ",".join(candidates.value)))
-    report = words.report(runs[0].project, [each.run for each in runs])
-    return report, runs
+        names = arms.choose(known, baseline.value, candidates.value)
+        finder = gate_run.finder_of(workspace)
+        sides = [
+            finder.trials(side, role)
+            for side, role in zip(names, ("baseline", "candidate"), strict=True)
+        ]
+    pair = [[trial.run for trial in side] for side in sides]
+    report = words.report(workspace.files.project, *pair)
+    return pair, report, sides
 
 
 @app.cell
-def candidate_table(report):
-    several = page.table(
-        [
-            {"Candidate": each["candidate"], "Answer": words.conclusion(each)}
-            for each in report["comparisons"]
-        ],
-        select="single",
-        show_search=False,
-        wrapped_columns=["Answer"],
-    )
-    several if len(report["comparisons"]) > 1 else None
-    return (several,)
-
-
-@app.cell
-def answer(report, runs, several):
-    (shown,) = page.chosen(several, report["comparisons"]) or report["comparisons"][:1]
-    pair = (runs[0], next(each for each in runs if each.run.run_id == shown["candidate"]))
-
-    verdicts = [judge["verdict"] for judge in shown["judges"]]
-    counts = pd.Series(shown["counts"]).reindex(compare.FLIP_KINDS, fill_value=0)
-    before, after = (ended["failed"] for ended in shown["executions"])
-    missed = [sum(each.run.run_id in b["fails_in"] for b in report["thresholds"]) for each in pair]
-    cost = [row for row in words.rows(shown["usage"]) if row["Figure"] == "Cost"]
-    findings = [page.quoted(each) for each in shown["findings"]]
-    answered = shown["findings"].index(words.conclusion(shown)) + 1
-    is_bad = "worse" in verdicts or after > before
+def answer(report):
+    counts = pd.Series(report["counts"]).reindex(FLIP_KINDS, fill_value=0)
+    before, after = (f"{ended['failed']} of {ended['total']}" for ended in report["executions"])
+    missed = sum(each["verdict"] == "fails" for each in report["thresholds"])
+    cost = [row for row in words.rows(report["figures"]) if row["Figure"] == "Cost"]
+    first, *others = [page.quoted(each) for each in report["findings"]]
+    others += [page.quoted(f"{each}.") for each in report["shortfalls"] if each not in first]
     page.stack(
-        page.callout(
-            "\n\n".join(f"**{each}**" for each in findings[:answered]),
-            "danger" if is_bad else "success" if "better" in verdicts else "info",
-        ),
+        page.callout(f"**{first}**", TONES[report["verdict"]]),
         page.cards(
-            (
-                "Judges better : worse",
-                f"{verdicts.count('better')} : {verdicts.count('worse')}",
-                f"beyond chance, of {len(verdicts)}",
-            ),
+            ("Merge it?", {"pass": "yes", "fail": "no"}.get(report["gate"], "cannot tell"), ""),
             (
                 "Scores better : worse",
                 f"{counts[['fixed', 'better']].sum()} : {counts[['broken', 'worse']].sum()}",
                 f"of {counts.sum()}, case by case",
             ),
             ("Executions failed", f"{before} → {after}", "in the baseline → in the candidate"),
-            ("Thresholds failed", missed[1], f"in the candidate; {missed[0]} in the baseline"),
+            ("Thresholds missed", missed, f"of {len(report['thresholds'])}"),
             *(("Cost a case", each["Change"], each["Baseline → candidate"]) for each in cost),
         ),
-        mo.md("\n".join(f"- {each}" for each in findings[answered:]))
-        if findings[answered:]
-        else None,
+        mo.md("\n".join(f"- {each}" for each in others)) if others else None,
     )
-    return pair, shown
+    return
 
 
 @app.cell(hide_code=True)
@@ -178,54 +155,61 @@ def _():
     mo.md("""
     ## Judge by judge
 
-    Over the cases that both runs have a score for; right of zero is better. A bar is the 95 %
+    Over the cases that both sides have a score for; right of zero is better. A bar is the 95 %
     **interval**: how far the change could lie elsewhere, had other cases like these been chosen.
-    Where it touches zero, the two runs may well be equally good. A judge is better or worse only
-    where chance would show such a difference less than once in twenty times.
+    **Same** means that it keeps within the shaded margin, unknown that it does not and chance could
+    explain the change; a judge is better or worse where chance would show as much less than once
+    in twenty times.
     """)
     return
 
 
 @app.function
-def bar(change, candidate, row, scale):
+def bar(change, row, scale):
     """A line of a chart of intervals: the change as a share of the whole."""
     low, high = change["interval"] or (None, None)
     return {
         "Name": change.get("judge") or change["figure"],
-        "Candidate": candidate,
         "Share": change["difference"] / scale,
         "Low": low and low / scale,
         "High": high and high / scale,
+        "Margin": change["margin"] / scale if "margin" in change else None,
         **{name: row[name] for name in ("Verdict", "Change", "Cases")},
     }
 
 
 @app.function
 def intervals(rows, title):
-    """Changes with their intervals beside zero; None where there are none."""
+    """Changes with their intervals beside zero and their margins; None where there are none."""
     if not rows:
         return None
     frame = pd.DataFrame(rows)
-    names, candidates = (list(frame[name].unique()) for name in ("Name", "Candidate"))
     verdicts = list(frame["Verdict"].unique())
     hues = alt.Scale(domain=verdicts, range=[HUES.get(each, GREY) for each in verdicts])
-    legend = alt.Legend(title=None, orient="top", columns=2)
-    among = alt.Legend(title=None, orient="bottom") if len(candidates) > 1 else None
     base = alt.Chart(frame).encode(
-        y=alt.Y("Name:N", sort=names, title=None, axis=alt.Axis(labelLimit=170, ticks=False)),
-        yOffset=alt.YOffset("Candidate:N", sort=candidates),
-        color=alt.Color("Verdict:N", scale=hues, legend=legend),
-        tooltip=["Name", "Candidate", "Change", "Verdict", "Cases"],
+        y=alt.Y(
+            "Name:N",
+            sort=list(frame["Name"]),
+            title=None,
+            axis=alt.Axis(labelLimit=170, ticks=False),
+        ),
+        color=alt.Color("Verdict:N", scale=hues, legend=alt.Legend(title=None, orient="top")),
+        tooltip=["Name", "Change", "Verdict", "Cases"],
     )
     points = base.mark_point(filled=True, size=110, opacity=1).encode(
-        x=alt.X("Share:Q", title=None, axis=alt.Axis(format="+.0%", tickCount=6)),
-        shape=alt.Shape("Candidate:N", sort=candidates, legend=among),
+        x=alt.X("Share:Q", title=None, axis=alt.Axis(format="+.0%", tickCount=6))
     )
     lines = base.transform_filter("isValid(datum.Low)").mark_rule(strokeWidth=3, opacity=0.55)
     amounts = base.mark_text(dy=-11).encode(x="Share:Q", text="Change", color=alt.value(GREY))
+    margins = (
+        base.transform_filter("isValid(datum.Margin)")
+        .transform_calculate(Least="-datum.Margin")
+        .mark_bar(opacity=0.14, height=22)
+        .encode(x="Least:Q", x2="Margin:Q", color=alt.value(GREY))
+    )
     zero = alt.Chart(pd.DataFrame({"zero": [0]})).mark_rule(color=GREY).encode(x="zero:Q")
-    chart = alt.layer(zero, lines.encode(x="Low:Q", x2="High:Q"), points, amounts)
-    height = 34 * max(3, len(names) * len(candidates))
+    chart = alt.layer(margins, zero, lines.encode(x="Low:Q", x2="High:Q"), points, amounts)
+    height = 34 * max(3, len(frame))
     return dressed(chart.properties(title=title, width="container", height=height))
 
 
@@ -233,9 +217,8 @@ def intervals(rows, title):
 def judge_chart(report):
     intervals(
         [
-            bar(judge, each["candidate"], row, judge["scale"])
-            for each in report["comparisons"]
-            for judge, row in zip(each["judges"], words.rows(each["judges"]), strict=True)
+            bar(judge, row, judge["scale"])
+            for judge, row in zip(report["judges"], words.rows(report["judges"]), strict=True)
             if "difference" in judge
         ],
         "Change, in percent of the scale",
@@ -244,8 +227,8 @@ def judge_chart(report):
 
 
 @app.cell
-def judges(shown):
-    page.table(words.rows(shown["judges"]), tint="Verdict", page_size=50, show_search=False)
+def judges(report):
+    page.table(words.rows(report["judges"]), tint="Verdict", page_size=50, show_search=False)
     return
 
 
@@ -260,12 +243,12 @@ def _():
 
 
 @app.cell
-def filters(host, shown):
+def filters(host, report):
     counted = {
-        f"{name} ({sum(shown['counts'].get(kind, 0) for kind in kinds)})": name
+        f"{name} ({sum(report['counts'].get(kind, 0) for kind in kinds)})": name
         for name, kinds in SHOWN.items()
     }
-    by_judge = {"All judges": "", **{each["judge"]: each["judge"] for each in shown["judges"]}}
+    by_judge = {"All judges": "", **{each["judge"]: each["judge"] for each in report["judges"]}}
     wanted, of_judge = (
         mo.ui.dropdown(
             options,
@@ -282,22 +265,26 @@ def filters(host, shown):
 
 
 @app.function
-def said(score):
-    """A judge's value as people read it, or why there is none."""
-    if score is None or score.error or score.value is None:
-        return "not judged" if score is None else "judge failed" if score.error else "no value"
-    if isinstance(score.value, bool):
-        return "pass" if score.value else "fail"
-    return as_text(score.value)
+def said(scores):
+    """What a judge said of a case as people read it, trial by trial, or why there is nothing."""
+    texts = [
+        "judge failed"
+        if score.error
+        else "no value"
+        if score.value is None
+        else {True: "pass", False: "fail"}[score.value]
+        if isinstance(score.value, bool)
+        else as_text(score.value)
+        for score in scores
+    ]
+    return ", ".join(texts) or "not judged"
 
 
 @app.cell
-def flips(host, of_judge, pair, wanted):
+def flipping(host, of_judge, pair, wanted):
     kinds = SHOWN[wanted.value]
     listed = [
-        flip
-        for flip in compare.flips(*(each.run for each in pair))
-        if flip.kind in kinds and of_judge.value in {"", flip.judge}
+        flip for flip in flips(*pair) if flip.kind in kinds and of_judge.value in {"", flip.judge}
     ]
     listed.sort(key=lambda flip: kinds.index(flip.kind))
     places = [f"{flip.case_id}/{flip.judge}" for flip in listed]
@@ -324,49 +311,47 @@ def flips(host, of_judge, pair, wanted):
 
 
 @app.function
-def answer_of(found, case_id):
-    """What the agent answered, as its log tells; empty where the case has no log of its own."""
-    try:
-        return "" if found.run.mode == "batch" else reading.read_trace(found, case_id).response
-    except InputError:
-        return ""
-
-
-@app.function
-def both_sides(flip, pair):
-    """Both runs beside each other, or below each other where it is narrow; differences marked."""
+def both_sides(flip, sides, workspace):
+    """Both sides beside each other, or below each other where it is narrow; differences marked."""
     scores = flip.before, flip.after
+    answers = [
+        next(
+            filter(None, (gate_run.answer_of(workspace, trial, flip.case_id) for trial in side)), ""
+        )
+        for side in sides
+    ]
     texts = {
-        "Score": [said(score) for score in scores],
-        "Rationale": [score.rationale if score else "" for score in scores],
-        "Error": [score.error if score else "" for score in scores],
-        "Answer": [answer_of(found, flip.case_id) for found in pair],
+        "Score": [said(side) for side in scores],
+        "Rationale": ["\n\n".join(each.rationale for each in side) for side in scores],
+        "Error": ["\n\n".join(filter(None, (each.error for each in side))) for side in scores],
+        "Answer": answers,
     }
     rows = [(name, marked(*both)) for name, both in texts.items() if any(both)]
-    heads = [
-        f"{found.run.run_id} ({role})"
-        for found, role in zip(pair, ("baseline", "candidate"), strict=True)
-    ]
-    sides = [
-        f'<div style="{page.BOX}"><div style="{page.TITLE}">{html.escape(head)}</div>'
+    boxes = [
+        f'<div style="{page.BOX}"><div style="{page.TITLE}">{role}</div>'
         + "".join(
             f'<div style="{page.MUTED}; font-size: 0.8rem; margin-top: 0.5rem">{name}</div>'
             f'<div style="{page.TEXT}">{both[side]}</div>'
             for name, both in rows
         )
         + "</div>"
-        for side, head in enumerate(heads)
+        for side, role in enumerate(("Baseline", "Candidate"))
     ]
     title = html.escape(f"{flip.case_id} · {flip.judge}: {flip.kind}")
+    expected = page.folded(
+        "What was expected",
+        [f"{n}: {as_text(v)}" for n, v in gate_run.expected_of(workspace, flip.case_id).items()],
+    )
     return page.stack(
         mo.Html(f'<div style="{page.TITLE}">{title}</div>'),
-        page.side_by_side(*map(mo.Html, sides), least_px=330),
+        expected,
+        page.side_by_side(*map(mo.Html, boxes), least_px=330),
     )
 
 
 @app.cell
-def flipped(flip_table, listed, pair):
-    page.stack(*(both_sides(flip, pair) for flip in page.chosen(flip_table, listed)))
+def flipped(flip_table, listed, sides, workspace):
+    page.stack(*(both_sides(flip, sides, workspace) for flip in page.chosen(flip_table, listed)))
     return
 
 
@@ -375,7 +360,8 @@ def _():
     mo.md("""
     ## Cost and time
 
-    What the agent consumed, over cases that failed in neither run; left of zero is better.
+    What the agent consumed, over executions that ended well; left of zero is
+    better.
     """)
     return
 
@@ -384,9 +370,8 @@ def _():
 def usage_chart(report):
     intervals(
         [
-            bar(usage, each["candidate"], row, usage["before"])
-            for each in report["comparisons"]
-            for usage, row in zip(each["usage"], words.rows(each["usage"]), strict=True)
+            bar(usage, row, usage["before"])
+            for usage, row in zip(report["figures"], words.rows(report["figures"]), strict=True)
             if usage.get("before")
         ],
         "Change a case, in percent",
@@ -395,8 +380,8 @@ def usage_chart(report):
 
 
 @app.cell
-def usage(shown):
-    page.table(words.rows(shown["usage"]), tint="Verdict", page_size=50, show_search=False)
+def usage(report):
+    page.table(words.rows(report["figures"]), tint="Verdict", page_size=50, show_search=False)
     return
 
 
@@ -413,6 +398,66 @@ def _():
 @app.cell
 def thresholds(report):
     page.table(words.threshold_rows(report), nothing="There are none.", show_search=False)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md("""
+    ## History
+
+    A judge over the runs that were logged, with their commits; the band is the 95 % interval.
+    """)
+    return
+
+
+@app.cell
+def history_judge(host, report):
+    judge_over_time = mo.ui.dropdown(
+        [each["judge"] for each in report["judges"]],
+        value=next(
+            (j["judge"] for j in report["judges"] if j["judge"] == host.selected("history")), None
+        ),
+        label="Judge",
+        on_change=host.remember("history"),
+    )
+    judge_over_time if host.person else None
+    return (judge_over_time,)
+
+
+@app.function
+def over_time(past):
+    """A judge's figures over the logged runs, as a chart."""
+    frame = pd.DataFrame(
+        [
+            {
+                "Logged": pd.Timestamp(each["time_ms"], unit="ms"),
+                "Run": each["run_id"],
+                "Commit": each["commit"][:10] or "not known",
+                "Value": each.get("pass_rate", each.get("mean")),
+                "Low": each["interval"][0],
+                "High": each["interval"][1],
+            }
+            for each in past["runs"]
+        ]
+    )
+    line = alt.Chart(frame).encode(
+        x=alt.X("Logged:T", title=None), tooltip=["Run", "Commit", "Value", "Low", "High"]
+    )
+    reach = line.mark_rule(strokeWidth=3, opacity=0.55, color=GREY).encode(
+        y=alt.Y("Low:Q", title=past["judge"], scale=alt.Scale(zero=False)), y2="High:Q"
+    )
+    value = line.mark_line(point=True, color=BLUE).encode(y="Value:Q")
+    return dressed(alt.layer(reach, value).properties(width="container", height=260))
+
+
+@app.cell
+def history(host, judge_over_time, workspace):
+    chart = None
+    if host.person and judge_over_time.value:
+        with host.step("Reading the logged runs"):
+            chart = over_time(gate_run.history(workspace, judge=judge_over_time.value))
+    chart
     return
 
 

@@ -9,10 +9,11 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+import yaml
 from in_mlflow import InMlflow
 
 from evalkit import cli
-from evalkit.demo.project import EVAL_NAME, RUN_ID, write_project
+from evalkit.demo.project import BASELINE_ID, EVAL_NAME, RUN_ID, write_project
 from evalkit.demo.tour import REMARKS
 
 ROOT = Path(__file__).parents[1]
@@ -91,8 +92,9 @@ def outputs(project):
     }
     stages = ("check", "map", "sync-dataset", "sync-dataset --dry-run", f"log-results {run}")
     said = {}
+    both = f"compare {RUN_ID} --baseline {BASELINE_ID}"
     with chdir(project):
-        for stage in (*stages, f"push-feedback {run}", f"pull-feedback {run}"):
+        for stage in (*stages, f"push-feedback {run}", f"pull-feedback {run}", both):
             command = f"evalkit {stage}"
             before.get(command, lambda: None)()
             with redirect_stdout(StringIO()) as out:
@@ -136,11 +138,24 @@ def test_the_python_runs(project):
 def test_the_reports_hold_what_the_table_says(project):
     rows = re.findall(r"^\| `evalkit ([\w-]+)[^|]*` \| (`.*`) \|$", TEXT, re.MULTILINE)
     on_the_project = [row for row in rows if row[0] != "agent"]  # the agent's tests read its own
-    assert len(on_the_project) == 6
+    assert len(on_the_project) == 8
     with chdir(project):
         for stage, keys in on_the_project:
             options = ["--run-id", RUN_ID] if stage.endswith(("feedback", "results")) else []
+            options = ["--judge", "resolution"] if stage == "history" else options
             with redirect_stdout(StringIO()) as out:
                 assert cli.main([stage, *options, "--json"]) == 0
             report = json.loads(out.getvalue().splitlines()[-1])
-            assert set(re.findall(r"`(\w+)`", keys)) <= set(report)
+            found = report["runs"][0] | report if stage == "history" else report
+            assert set(re.findall(r"`(\w+)`", keys)) - {"pass_rate"} <= set(found)
+
+
+def test_the_commands_of_the_pull_requests_job_end_as_they_say(project):
+    steps = yaml.safe_load(in_blocks("yaml")[0])["jobs"]["gate"]["steps"]
+    own = [step["run"] for step in steps if step.get("run", "").startswith("evalkit ")]
+    assert [command.split()[1] for command in own] == ["all", "gate"]
+    with chdir(project):
+        typed = [shlex.split(command.replace("$RUN", RUN_ID))[1:] for command in own]
+        assert cli.main([*typed[0], "--mapping", "tmp/schema_mapping.json"]) == 0
+        assert cli.main(typed[1]) == 1  # it misses thresholds
+        assert Path("comment.md").read_text("utf-8").startswith("<!-- evalkit gate: ")

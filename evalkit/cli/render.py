@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from evalkit.arguments import as_flags
@@ -214,23 +215,47 @@ def _names(names: list[str]) -> str:
 
 
 def compared(terminal: Terminal, report: Report) -> None:
-    """For each candidate: the answer, then judge by judge, what flipped, and what it cost."""
+    """The answer, then judge by judge, what flipped, what it cost, and the thresholds."""
     from evalkit.runs import compare_report  # brings scipy, which no other command waits for
 
-    for each in report["comparisons"]:
-        terminal.title(f"{each['candidate']} against {report['baseline']}")
-        for finding in each["findings"]:
-            terminal.say(finding)
-        _rows(terminal, compare_report.rows(each["judges"]), "Change", "Smallest to tell")
-        flips = ", ".join(f"{count} {kind}" for kind, count in each["counts"].items())
-        terminal.say(f"scores: {flips or 'none in either run'}")
-        _rows(
-            terminal, compare_report.rows(each["usage"]), "Change", "Smallest to tell", "Whole run"
-        )
-    for shortfall in report["shortfalls"]:
-        terminal.note(shortfall)
-    if not report["shortfalls"]:
-        terminal.done("no threshold fails, and nothing is worse beyond what chance explains")
+    against = ", ".join(report["baseline"]) or "no baseline"
+    terminal.title(f"{', '.join(report['candidate'])} against {against}")
+    for finding in report["findings"]:
+        terminal.say(finding)
+    _rows(terminal, compare_report.rows(report["judges"]), "Change")
+    flips = ", ".join(f"{count} {kind}" for kind, count in report["counts"].items())
+    terminal.say(f"scores: {flips or 'none in either run'}")
+    _rows(terminal, compare_report.rows(report["figures"]), "Change", "Whole run")
+    _rows(terminal, compare_report.threshold_rows(report))
+    for text in (*report["shortfalls"], *report["open"]):
+        if text not in report["findings"][0]:
+            terminal.note(text)
+    if report["gate"] == "pass":
+        terminal.done("pass: nothing is worse, and no threshold is missed")
+    else:
+        terminal.say({"fail": "fail", "unknown": "cannot tell"}[report["gate"]])
+
+
+def history(terminal: Terminal, report: Report) -> None:
+    """A judge over the logged runs, a row a run."""
+    from evalkit.runs.compare_report import figure
+
+    rows = [
+        {
+            "Logged": datetime.fromtimestamp(each["time_ms"] / 1000, UTC).strftime(
+                "%Y-%m-%d %H:%M"
+            ),
+            "Run": each["run_id"],
+            "Commit": each["commit"][:10],
+            "Branch": each["branch"],
+            "Dataset": each["dataset"][:8],
+            "Cases": each["cases"],
+            report["judge"]: figure(each.get("pass_rate", each.get("mean"))),
+            "95 % interval": " to ".join(map(figure, each["interval"])),
+        }
+        for each in report["runs"]
+    ]
+    _rows(terminal, rows)
 
 
 def _rows(terminal: Terminal, rows: Sequence[Report], *left_out: str) -> None:
@@ -285,5 +310,8 @@ _RENDERERS: dict[str, Callable[[Terminal, Report], None]] = {
     "log-results": logged,
     "push-feedback": pushed,
     "pull-feedback": pulled,
+    "compare": compared,
+    "gate": compared,
+    "history": history,
     "agent": told_agent,
 }

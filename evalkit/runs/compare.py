@@ -1,37 +1,28 @@
-"""Two finished runs held against each other, case by case: figures and verdicts, no sentences.
+"""Two arms of finished runs held against each other, case by case: figures and verdicts.
 
-It knows neither files nor MLflow. A comparison pairs what both runs have of a case.
+An arm is one run, or several trials of the same thing: what they have of a case is pooled, since
+cases are what differs by chance. This knows neither files nor MLflow.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
+from typing import TypeAlias
 
-from evalkit.jsonable import Json, is_number
+from evalkit.jsonable import Json
 from evalkit.project import Project
-from evalkit.runs.run import Run, Score, executions
-from evalkit.stats import Change, paired_change
+from evalkit.runs.trials import Arm, Pooled, differ, kind_of, level, pooled, values_of
+from evalkit.stats import CHANCE, Change, adjusted, paired_change
 from evalkit.tokens import Consumption
 
-Comparison: TypeAlias = dict[str, Json]
-"""What :func:`compare` returns."""
+Row: TypeAlias = dict[str, Json]
+MARGIN = 0.1
+"""The change of a rate that does not matter, unless told otherwise."""
 
-ValueKind: TypeAlias = Literal["pass", "number", "label", "other", "mixed", "nothing"]
-"""What values are: true or false, numbers, text, lists or mappings; of several kinds; none."""
-
-FlipKind: TypeAlias = Literal[
-    "broken", "worse", "fixed", "better", "changed", "only in baseline", "only in candidate", "same"
-]
-FLIP_KINDS: tuple[FlipKind, ...] = get_args(FlipKind)
-"""The kinds of flips, those that want a look first."""
-
-Scores: TypeAlias = Mapping[str, Score]
-"""One judge's scores in one run, by case."""
-
-_VERDICTS = {"more": "better", "less": "worse"}
+MARGIN_OF_RANGE = 0.05
+"""The change of a score that does not matter, as a share of its range."""
 
 _FIGURES: Mapping[tuple[str, str], Callable[[Consumption], float | None]] = {
     ("Cost", "USD"): lambda usage: usage.cost_usd,
@@ -45,206 +36,193 @@ _FIGURES: Mapping[tuple[str, str], Callable[[Consumption], float | None]] = {
 """What is compared of what was consumed: name and unit, and where a session's usage says it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Flip:
-    """What one judge said about one case in both runs.
-
-    Attributes:
-        case_id: The case.
-        judge: The judge.
-        kind: What became of it. ``fixed`` and ``broken`` are passes and failures, ``better`` and
-            ``worse`` numbers, ``changed`` anything else. Where only one run has a value, that one.
-        before: The baseline's score; None where it has none.
-        after: The candidate's.
-    """
-
-    case_id: str
-    judge: str
-    kind: FlipKind
-    before: Score | None
-    after: Score | None
-
-
-def compare(baseline: Run, candidate: Run, project: Project) -> Comparison:
-    """Hold a run against a baseline.
+def compare_judges(
+    baseline: Arm, candidate: Arm, project: Project, margin: float | None = None
+) -> list[Row]:
+    """Hold each judge's scores against the baseline's.
 
     Args:
-        baseline: The run that was there before.
-        candidate: The run that is judged.
-        project: Says how far the scores of its judges reach.
+        baseline: What was there before.
+        candidate: What is judged.
+        project: Says how far its judges' scores reach, and by its thresholds which judges decide.
+        margin: The change that does not matter, of a rate and as a share of a score's range;
+            :data:`MARGIN` and :data:`MARGIN_OF_RANGE` unless told otherwise.
 
     Returns:
-        ``candidate``; ``cases`` that both know, and the ids of those that only one does;
-        ``executions`` of both; ``judges``: of each ``kind``, ``verdict`` (better, worse, within
-        noise, too few cases, same, changed, not in both), ``pairs`` of cases with a value in both
-        and how many are ``differing``, ``errors`` in both, ``moves`` of labels, the ``scale`` of
-        its scores and the change; ``flips`` (none that is the same) and ``counts`` of all kinds;
-        ``usage``: of each figure the verdict (more, less, …), the change a case, and ``totals`` of
-        both runs. A change is ``before``, ``after``, ``difference``, ``interval``, ``p``,
-        ``resolution`` and ``needed``: see :class:`evalkit.stats.Change`.
+        Of each judge its ``judge``, ``kind``, ``verdict`` (better, worse, same: the interval keeps
+        within the margin; unknown; of labels and the like changed or same; not in both), whether
+        it ``decides``, ``pairs`` of cases with a value in both arms and how many are
+        ``differing``, how many ``errors`` in both, ``moves`` of labels, the ``scale`` and
+        ``margin`` of its scores, ``needed`` pairs to tell, and the change: ``before``, ``after``,
+        ``difference``, ``interval``, ``p``, ``p_adjusted`` for the number of judges looked at.
     """
-    old, new = scores_by_judge(baseline), scores_by_judge(candidate)
+    old, new = pooled(baseline), pooled(candidate)
     ranges = {judge.name: judge.score_range for judge in project.judges}
-    found = flips(baseline, candidate)
-    return {
-        "candidate": candidate.run_id,
-        "cases": len(set(baseline.cases) & set(candidate.cases)),
-        "executions": [executions(run) for run in (baseline, candidate)],
-        "only_in_baseline": [each for each in baseline.cases if each not in candidate.cases],
-        "only_in_candidate": [each for each in candidate.cases if each not in baseline.cases],
-        "judges": [
-            _judge(name, old.get(name, {}), new.get(name, {}), ranges.get(name))
-            for name in dict.fromkeys((*old, *new))
-        ],
-        "counts": dict(Counter(flip.kind for flip in found)),
-        "flips": [
-            {
-                "case": flip.case_id,
-                "judge": flip.judge,
-                "kind": flip.kind,
-                "before": flip.before.value if flip.before else None,
-                "after": flip.after.value if flip.after else None,
-            }
-            for flip in found
-            if flip.kind != "same"
-        ],
-        "usage": list(_usage(baseline, candidate)),
+    names = list(
+        dict.fromkeys((*old, *new, *(each for each in project.thresholds if each in ranges)))
+    )
+    # a win rate is over the baseline already
+    demanded = {name for name in names if {*project.thresholds.get(name, ())} - {"min_win_rate"}}
+    found = {
+        name: _judge(name, old.get(name, {}), new.get(name, {}), ranges.get(name), margin)
+        for name in names
     }
+    for family in (demanded, set(names) - demanded):
+        tested = [name for name in names if name in family and found[name][0]["p"] is not None]
+        chances = adjusted([found[name][0]["p"] for name in tested])
+        for name, p in zip(tested, chances, strict=True):
+            found[name][0]["p_adjusted"] = p
+    for name, (row, change) in found.items():
+        row["verdict"] = _verdict(row, change)
+        has_direction = change is not None or row["verdict"] == "not in both"
+        row["decides"] = has_direction and (not demanded or name in demanded)
+    return [row for row, _ in found.values()]
 
 
-def scores_by_judge(run: Run) -> dict[str, dict[str, Score]]:
-    """A run's scores by judge and case; judges of which only figures are known have none."""
-    found: dict[str, dict[str, Score]] = {judge: {} for judge in run.judges}
-    for score in run.scores:
-        found.setdefault(score.judge, {})[score.case_id] = score
+def _usage_by_case(baseline: Arm, candidate: Arm) -> dict[str, dict[str, tuple[float, float]]]:
+    """What each case consumed in both arms, by figure; the mean of its trials.
+
+    Executions that failed are left out: what crashes early is no saving.
+    """
+    well = [
+        [
+            {case: each for case, each in run.case_usage.items() if case not in run.failed}
+            for run in arm
+        ]
+        for arm in (baseline, candidate)
+    ]
+    cases = [list(dict.fromkeys(case for usage in arm for case in usage)) for arm in well]
+    found: dict[str, dict[str, tuple[float, float]]] = {}
+    for (name, _), figure in _FIGURES.items():
+        found[name] = {}
+        for case in (each for each in cases[0] if each in set(cases[1])):
+            sides = [
+                [x for usage in arm if case in usage and (x := figure(usage[case])) is not None]
+                for arm in well
+            ]
+            if all(sides):
+                found[name][case] = (fmean(sides[0]), fmean(sides[1]))
     return found
 
 
-def flips(baseline: Run, candidate: Run) -> list[Flip]:
-    """One flip for each case and judge with a value in at least one run, by case."""
-    old, new = scores_by_judge(baseline), scores_by_judge(candidate)
-    names = list(dict.fromkeys((*old, *new)))
-    found: list[Flip] = []
-    for name in names:
-        before, after = old.get(name, {}), new.get(name, {})
-        kind = _kind_in((before, after))
-        for case in dict.fromkeys((*before, *after)):
-            values = _value(before.get(case)), _value(after.get(case))
-            if values != (None, None):
-                flip = _flip_kind(kind, *values)
-                found.append(Flip(case, name, flip, before.get(case), after.get(case)))
-    order = {name: place for place, name in enumerate(names)}
-    return sorted(found, key=lambda flip: (flip.case_id, order[flip.judge]))
+def compare_figures(baseline: Arm, candidate: Arm) -> list[Row]:
+    """What was consumed, by figure.
+
+    Returns:
+        Of each ``figure`` its ``unit``, ``verdict`` (more, less, within noise, not in both),
+        ``pairs`` of cases, ``totals`` of the arms' runs, and the change a case as of
+        :func:`compare_judges`.
+    """
+    by_case = _usage_by_case(baseline, candidate)
+    found = []
+    for (name, unit), figure in _FIGURES.items():
+        pairs = list(by_case[name].values())
+        totals = [_total(figure, arm) for arm in (baseline, candidate)]
+        if pairs or totals != [None, None]:
+            change = paired_change(*zip(*pairs, strict=True)) if pairs else None
+            verdicts = {1: "more", -1: "less", 0: "within noise"}
+            found.append(
+                {
+                    "figure": name,
+                    "unit": unit,
+                    "verdict": verdicts[change.direction()] if change else "not in both",
+                    "pairs": len(pairs),
+                    "totals": totals,
+                    **_as_json(change),
+                }
+            )
+    return found
+
+
+def _total(figure: Callable[[Consumption], float | None], arm: Arm) -> float | None:
+    """What a run of the arm consumed, on average."""
+    known = [value for run in arm if (value := figure(run.usage)) is not None]
+    return fmean(known) if known else None
 
 
 def _judge(
-    name: str, before: Scores, after: Scores, score_range: tuple[float, float] | None
-) -> Comparison:
-    kind = _kind_in((before, after))
-    both = [(_value(score), _value(after.get(case))) for case, score in before.items()]
-    pairs = [pair for pair in both if None not in pair]
+    name: str,
+    before: Pooled,
+    after: Pooled,
+    score_range: tuple[float, float] | None,
+    margin: float | None,
+) -> tuple[Row, Change | None]:
+    kind = kind_of((before, after))
+    levels = {
+        case: [level(kind, side.get(case, ())) for side in (before, after)] for case in before
+    }
+    both = [case for case, pair in levels.items() if None not in pair]
+    pairs = [(levels[case][0], levels[case][1]) for case in both]
     olds, news = [old for old, _ in pairs], [new for _, new in pairs]
-    differing = sum(_differ(*pair) for pair in pairs)
-    change = paired_change(olds, news) if pairs and kind in {"pass", "number"} else None
-    verdict = "not in both" if not pairs else "changed" if differing else "same"
-    if change:
-        verdict = _VERDICTS.get(change.direction, change.direction)
-    moves = Counter(pair for pair in pairs if kind == "label" and pair[0] != pair[1])
+    is_rate = kind == "pass"
+    change = None
+    if pairs and kind in {"pass", "number"}:
+        change = paired_change(olds, news, is_rate=is_rate)
     low, high = score_range or (min(olds + news), max(olds + news)) if change else (0, 0)
-    return {
+    scale = float(high - low) or 1.0 if kind == "number" else 1.0
+    if margin is None:
+        margin = MARGIN if is_rate else MARGIN_OF_RANGE
+    p = change.p if change else None
+    if pairs and kind == "label":
+        p = _label_p(*([values_of(side[case]) for case in both] for side in (before, after)))
+    moves = Counter(pair for pair in pairs if kind == "label" and pair[0] != pair[1])
+    row: Row = {
         "judge": name,
         "kind": kind,
-        "verdict": verdict,
         "pairs": len(pairs),
-        "differing": differing,
-        "errors": [sum(bool(each.error) for each in side.values()) for side in (before, after)],
+        "differing": change.differing if change else sum(differ(*pair) for pair in pairs),
+        "errors": [
+            sum(bool(score.error) for case in side.values() for score in case)
+            for side in (before, after)
+        ],
         "moves": [
             [*move, count] for move, count in sorted(moves.items(), key=lambda m: (-m[1], m[0]))
         ],
-        "scale": float(high - low) or 1.0 if kind == "number" else 1.0,
+        "scale": scale,
+        "margin": margin * scale,
+        "needed": change.needed(margin * scale) if change else None,
         **_as_json(change),
+        "p": p,
+        "p_adjusted": None,
     }
+    return row, change
 
 
-def _usage(baseline: Run, candidate: Run) -> Iterator[Comparison]:
-    """Of each figure what a case consumed in both runs.
+def _label_p(before: Sequence[Sequence[Json]], after: Sequence[Sequence[Json]]) -> float:
+    """How often chance alone would move labels as much.
 
-    Cases whose execution failed in a run are left out: what crashes early is no saving.
+    Each label is tested against all others; of more than two, the smallest p-value counts, times
+    their number.
     """
-    there = set(candidate.case_usage) - {*baseline.failed, *candidate.failed}
-    both = [
-        (used, candidate.case_usage[c]) for c, used in baseline.case_usage.items() if c in there
+    labels = {label for side in (before, after) for values in side for label in values}
+    shares = [
+        [[values.count(label) / len(values) for values in side] for side in (before, after)]
+        for label in sorted(labels)
     ]
-    for (name, unit), figure in _FIGURES.items():
-        known = [(figure(old), figure(new)) for old, new in both]
-        pairs = [(old, new) for old, new in known if old is not None and new is not None]
-        olds, news = [old for old, _ in pairs], [new for _, new in pairs]
-        totals = [figure(baseline.usage), figure(candidate.usage)]
-        if olds or totals != [None, None]:
-            change = paired_change(olds, news) if olds else None
-            yield {
-                "figure": name,
-                "unit": unit,
-                "verdict": change.direction if change else "not in both",
-                "pairs": len(olds),
-                "totals": totals,
-                **_as_json(change),
-            }
+    smallest = min(paired_change(*share, is_rate=True).p for share in shares)
+    return min(1.0, smallest * (len(labels) if len(labels) > 2 else 1))  # noqa: PLR2004 (two mirror each other)
 
 
-def _as_json(change: Change | None) -> Comparison:
+def _verdict(row: Row, change: Change | None) -> str:
+    if not row["pairs"]:
+        return "not in both"
+    if change is not None:
+        if change.is_within(row["margin"]):
+            return "same"
+        return {1: "better", -1: "worse", 0: "unknown"}[change.direction(row["p_adjusted"])]
+    if not row["differing"]:
+        return "same"
+    by_chance = row["kind"] == "label" and row["p_adjusted"] >= CHANCE
+    return "unknown" if by_chance else "changed"
+
+
+def _as_json(change: Change | None) -> Row:
     if change is None:
         return {}
     return {
         "before": change.before,
         "after": change.after,
-        "difference": change.after - change.before,
+        "difference": change.difference,
         "interval": None if change.low is None else [change.low, change.high],
         "p": change.p,
-        "resolution": change.resolution,
-        "needed": change.needed,
     }
-
-
-def _value(score: Score | None) -> Json:
-    """The value that counts: none where the judge failed, skipped the case or gave no number."""
-    if score is None or score.error:
-        return None
-    value = score.value
-    return None if _kind(value) == "number" and not is_number(value) else value
-
-
-def _kind(value: Json) -> ValueKind:
-    if isinstance(value, bool):
-        return "pass"
-    if isinstance(value, (int, float)):
-        return "number"
-    return "label" if isinstance(value, str) else "other"
-
-
-def _kind_in(sides: Iterable[Scores]) -> ValueKind:
-    """What all values of these scores are."""
-    values = (_value(score) for side in sides for score in side.values())
-    kinds = {_kind(value) for value in values if value is not None}
-    if len(kinds) > 1:
-        return "mixed"
-    return kinds.pop() if kinds else "nothing"
-
-
-def _differ(before: Json, after: Json) -> bool:
-    """Whether two values are not the same; true is not the number one."""
-    return _kind(before) != _kind(after) or bool(before != after)
-
-
-def _flip_kind(kind: ValueKind, before: Json, after: Json) -> FlipKind:
-    if before is None:
-        return "only in candidate"
-    if after is None:
-        return "only in baseline"
-    if not _differ(before, after):
-        return "same"
-    if kind == "pass":
-        return "fixed" if after else "broken"
-    if kind == "number":
-        return "better" if after > before else "worse"
-    return "changed"

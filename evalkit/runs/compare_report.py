@@ -1,140 +1,218 @@
 """The one report of a comparison, and its rows in figures as people read them.
 
-Terminal, page and JSON are views of it; whatever is a sentence is made here, once.
+Terminal, page, JSON and Markdown are views of it; whatever is a sentence is made here, once.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from statistics import fmean
 
 from evalkit.jsonable import Json
 from evalkit.project import Project
-from evalkit.runs.compare import Comparison, compare
+from evalkit.runs.compare import Row, compare_figures, compare_judges
 from evalkit.runs.metrics import thresholds, unknowns
-from evalkit.runs.run import Run, executions, named, told
-from evalkit.stats import CHANCE, FEWEST
-
-Row = dict[str, Json]
+from evalkit.runs.run import Score, executions, told
+from evalkit.runs.trials import Arm, flips
+from evalkit.stats import CHANCE
 
 NONE = "–"  # noqa: RUF001 (a dash where a table has nothing to show)
 CHEAPER = {"more": "worse", "less": "better"}
 """What more and less of a cost means."""
 
 MOST_NAMES = 4
-MANY_JUDGES = 5
-"""Judges compared at once, from which on chance is likely to make one stand out."""
-
-HOPELESS = 2_000
-"""Cases beyond which it is not worth saying how many would be needed."""
 
 
-def report(project: Project, runs: Sequence[Run]) -> Row:
+def report(project: Project, baseline: Arm, candidate: Arm, margin: float | None = None) -> Row:
     """The comparison as JSON.
 
     Args:
         project: Its judges' ranges, and its thresholds.
-        runs: The baseline, then the candidates.
+        baseline: The run, or the trials, that the others are held against; there may be none.
+        candidate: What is judged: a run, or trials of the same thing.
+        margin: See :func:`evalkit.runs.compare.compare_judges`.
 
     Returns:
-        ``baseline``, ``candidates``; ``comparisons``, one a candidate, as of
-        :func:`evalkit.runs.compare.compare`, with its ``findings`` in words; ``thresholds`` with
-        what each run has; and ``shortfalls``, what speaks against the candidates.
+        ``verdict``: better, worse, same or unknown, the worst of the judges that decide, and worse
+        where more executions failed; ``gate``: pass, fail or unknown, thresholds included;
+        ``needed_cases`` that would tell, where that is unknown; ``baseline`` and ``candidate``, the
+        ids of their runs; ``cases`` in both and the ids of those that only one arm has;
+        ``executions`` of both; ``judges``, ``figures``, ``flips`` (none that is the same) and
+        ``counts`` of all kinds; ``thresholds`` with what each run has; ``shortfalls``, what speaks
+        against the candidate, ``open``, what nobody can tell, and ``findings``, the answer first.
     """
-    baseline, *candidates = runs
-    bounds = {run.run_id: list(thresholds(project, run)) for run in runs}
-    found = [compare(baseline, candidate, project) for candidate in candidates]
-    shortfalls = [
-        f"{run.run_id}: {what}"
-        for run, each in zip(candidates, found, strict=True)
-        for what in (
-            *filter(None, (told(executions(run)),)),
-            *(
-                f"{bound.judge} fails {bound.demand}, it has {figure(bound.actual or 0.0)}"
-                for bound in bounds[run.run_id]
-                if bound.verdict == "fails"
-            ),
-            *map(_regression, _having(each, "worse")),
-            *(f"not known: {what}" for what in unknowns(project, run)),
-        )
+    judges = compare_judges(baseline, candidate, project, margin) if baseline else []
+    sides = [
+        list(dict.fromkeys(c for run in arm for c in run.cases)) for arm in (baseline, candidate)
     ]
-    return {
-        "baseline": baseline.run_id,
-        "candidates": [run.run_id for run in candidates],
-        "comparisons": [
-            each | {"findings": list(_findings(each, baseline.run_id))} for each in found
-        ],
-        "thresholds": [
+    known = [set(side) for side in sides]
+    found = flips(baseline, candidate) if baseline else []
+    ended = [_executions(arm) for arm in (baseline, candidate)]
+    each: Row = {
+        "baseline": [run.run_id for run in baseline],
+        "candidate": [run.run_id for run in candidate],
+        "cases": len(known[0] & known[1]),
+        "only_in_baseline": [case for case in sides[0] if case not in known[1]],
+        "only_in_candidate": [case for case in sides[1] if case not in known[0]],
+        "executions": ended,
+        "judges": judges,
+        "counts": dict(Counter(flip.kind for flip in found)),
+        "flips": [
             {
-                "judge": own[0].judge,
-                "kind": own[0].kind,
-                "bound": own[0].bound,
-                "demand": own[0].demand,
-                "runs": {name: bound.actual for name, bound in zip(bounds, own, strict=True)},
-                "fails_in": [n for n, b in zip(bounds, own, strict=True) if b.verdict == "fails"],
+                "case": flip.case_id,
+                "judge": flip.judge,
+                "kind": flip.kind,
+                "before": _values(flip.before),
+                "after": _values(flip.after),
             }
-            for own in zip(*bounds.values(), strict=True)
+            for flip in found
+            if flip.kind != "same"
         ],
-        "shortfalls": shortfalls,
+        "figures": compare_figures(baseline, candidate) if baseline else [],
+        "thresholds": _thresholds(project, baseline, candidate),
+    }
+    worse = [*_failing_more(each), *map(_moved, _having(each, "worse"))]
+    unsure = list(_unsure(each))
+    missed = [
+        f"{bound['judge']} fails {bound['demand']}, it has {figure(bound['actual'])}"
+        for bound in each["thresholds"]
+        if bound["verdict"] == "fails"
+    ]
+    open_ = list(dict.fromkeys(what for run in candidate for what in unknowns(project, run)))
+    better = _having(each, "better")
+    each["verdict"] = "worse" if worse else "unknown" if unsure else "better" if better else "same"
+    each["gate"] = "fail" if worse or missed else "unknown" if unsure or open_ else "pass"
+    needed = [judge["needed"] for judge in _having(each, "unknown")]
+    each["needed_cases"] = max(filter(None, needed), default=None)
+    each["shortfalls"] = [*worse, *missed]
+    each["open"] = [*unsure, *(f"not known: {what}" for what in open_)]
+    each["findings"] = [_answer(each, worse, unsure), *_asides(each)]
+    return each
+
+
+def _executions(arm: Arm) -> Row:
+    """What :func:`evalkit.core.executions.executions` says, of all trials together."""
+    found = {run.run_id: executions(run) for run in arm}
+    several = len(arm) > 1
+    codes = [each["exit_code"] for each in found.values() if "exit_code" in each]
+    return {
+        "total": sum(each["total"] for each in found.values()),
+        "failed": sum(each["failed"] for each in found.values()),
+        "names": {
+            f"{name} of {run_id}" if several else name: why
+            for run_id, each in found.items()
+            for name, why in each["names"].items()
+        },
+        **({"exit_code": codes[0]} if codes else {}),
     }
 
 
-def _findings(each: Comparison, baseline: str) -> Iterator[str]:
-    """What no table shows: what failed, the answer in one line, and what it does not rest on."""
-    before, after = each["executions"]
-    for run_id, ended in ((baseline, before), (each["candidate"], after)):
-        if "exit_code" in ended:
-            yield f"{run_id}: {told(ended)}."
-    if before["failed"] or after["failed"]:
-        which = f": {named(after)}" if after["failed"] else ""
-        yield (
-            f"Executions that failed {before['failed']} → {after['failed']}, of {after['total']}"
-            f"{which}. Cost and time are compared over cases that failed in neither run."
+def _thresholds(project: Project, baseline: Arm, candidate: Arm) -> list[Row]:
+    """Each threshold with what each run has of it, and whether the candidate's mean will do."""
+    bounds = {run.run_id: list(thresholds(project, run)) for run in (*baseline, *candidate)}
+    found = []
+    for own in zip(*bounds.values(), strict=True):
+        runs = {name: bound.actual for name, bound in zip(bounds, own, strict=True)}
+        actual = [value for run in candidate if (value := runs[run.run_id]) is not None]
+        mean = fmean(actual) if len(actual) == len(candidate) else None
+        bound = replace(own[0], actual=mean)
+        found.append(
+            {
+                "judge": bound.judge,
+                "kind": bound.kind,
+                "bound": bound.bound,
+                "demand": bound.demand,
+                "runs": runs,
+                "actual": mean,
+                "verdict": bound.verdict,
+            }
         )
-    yield conclusion(each)
-    tested = sum("before" in judge for judge in each["judges"])
-    if _having(each, "better", "worse") and tested >= MANY_JUDGES:
+    return found
+
+
+def _values(scores: Sequence[Score]) -> Json:
+    """The value of a single trial, or those of several."""
+    values = [score.value for score in scores]
+    return values if len(values) > 1 else values[0] if values else None
+
+
+def _failing_more(each: Row) -> Iterator[str]:
+    """That more executions failed than before; nothing where they did not."""
+    if not each["baseline"]:
+        return
+    before, after = each["executions"]
+    if after["failed"] * before["total"] > before["failed"] * after["total"] or (
+        "exit_code" in after and "exit_code" not in before
+    ):
+        was = f"; before, {before['failed']} of {before['total']}" if before["failed"] else ""
+        yield f"{told(after)}{was}"
+
+
+def _unsure(each: Row) -> Iterator[str]:
+    """Why it cannot be told whether the candidate is as good as the baseline."""
+    if not each["baseline"]:
+        yield "there is no baseline to hold it against"
+        return
+    if not any(judge["pairs"] for judge in each["judges"]):
+        yield "no judge scored the same case in both"
+    else:
+        for judge in _having(each, "unknown"):
+            reach = f" ({found})" if (found := _interval(judge)) else ""
+            more = f"; about {judge['needed']:,} cases would tell" if judge["needed"] else ""
+            yield f"{judge['judge']}: {_levels(judge)} over {_cases(judge['pairs'])}{reach}{more}"
+        if alone := [judge["judge"] for judge in _having(each, "not in both")]:
+            yield f"no case was judged in both by {_listed(alone)}"
+    if changed := [judge["judge"] for judge in each["judges"] if judge["verdict"] == "changed"]:
+        yield f"{_listed(changed)} changed, and whether that is good only a person can say"
+    for judge in each["judges"]:
+        if judge["decides"] and judge["errors"][1]:
+            yield f"{judge['judge']} failed to judge {_cases(judge['errors'][1])}"
+    if missing := each["only_in_baseline"]:
+        yield f"the candidate lacks {_cases(len(missing))} of the baseline: {_listed(missing)}"
+
+
+def _answer(each: Row, worse: Sequence[str], unsure: Sequence[str]) -> str:
+    """The verdict, and what it rests on, in one line."""
+    if each["verdict"] == "worse":
+        return f"Worse: {'; '.join(worse)}."
+    if each["verdict"] == "unknown":
+        return f"Cannot tell: {'; '.join(unsure)}."
+    if each["verdict"] == "better":
+        return f"Better: {'; '.join(map(_moved, _having(each, 'better')))}."
+    return f"Same: over {_cases(each['cases'])}, no judge moved by more than its margin."
+
+
+def _asides(each: Row) -> Iterator[str]:
+    """What no table shows, besides the answer."""
+    before, after = each["executions"]
+    is_said = each["verdict"] == "worse" and list(_failing_more(each))
+    for ended, arm in ((before, "baseline"), (after, "candidate")):
+        if (ended["failed"] or "exit_code" in ended) and not (is_said and ended is after):
+            yield f"In the {arm}, {told(ended)}."
+    if before["failed"] or after["failed"]:
+        yield "Cost and time are compared over executions that ended well."
+    tested = sum(judge["p"] is not None for judge in each["judges"])
+    if tested > 1:
         yield (
-            f"{tested} judges are compared at once, and one in {round(1 / CHANCE)} stands out by "
-            "chance alone: look at the cases before you believe a single one."
+            f"{tested} judges were looked at; their p-values are adjusted for that, so that chance "
+            f"alone makes any of them stand out in {CHANCE:.0%} of comparisons."
         )
     for judge in each["judges"]:
         old, new = judge["errors"]
         if old != new and judge["verdict"] != "not in both":
             yield f"{judge['judge']} could not judge {_cases(new)}; before, {old}."
-    if alone := [judge["judge"] for judge in _having(each, "not in both")]:
-        yield f"No case was judged in both by {_listed(alone)}."
-    for side in ("baseline", "candidate"):
-        if missing := each[f"only_in_{side}"]:
-            yield f"Only in the {side}: {_cases(len(missing))}, {_listed(missing)}."
-
-
-def conclusion(each: Comparison) -> str:
-    """The answer in one line."""
-    if not any(judge["pairs"] for judge in each["judges"]):
-        return "Nothing can be compared: no judge scored the same case in both."
-    if each["cases"] < FEWEST:
-        return (
-            f"The suite is too small to tell: with {_cases(each['cases'])}, no change can be told "
-            f"from chance. At least {FEWEST} must change the same way."
-        )
-    parts = [
-        f"{verdict} by {_listed([judge['judge'] for judge in found])}"
-        for verdict in ("worse", "better")
-        if (found := _having(each, verdict))
-    ]
-    if not parts:
-        count = _cases(each["cases"])
-        return f"With {count}, no judge is better or worse beyond what chance explains."
-    text = " and ".join(parts)
-    return f"{text[0].upper()}{text[1:]}, beyond what chance explains."
+    if each["baseline"] and (added := each["only_in_candidate"]):
+        yield f"Only in the candidate: {_cases(len(added))}, {_listed(added)}."
 
 
 def rows(changes: Sequence[Row]) -> list[Row]:
     """One judge, or one figure of what was consumed, a row in figures that people read.
 
     Args:
-        changes: ``judges`` or ``usage`` of a comparison. Of usage less is better, and its changes
-            are in percent of the baseline's mean a case.
+        changes: ``judges`` or ``figures`` of a report. Of figures less is better, and their
+            changes are in percent of the baseline's mean a case.
     """
     return [
         {
@@ -144,25 +222,24 @@ def rows(changes: Sequence[Row]) -> list[Row]:
             "Baseline → candidate": _levels(each),
             "Change": _amount(each, each.get("difference")),
             "95 % interval": _interval(each) or NONE,
-            "Smallest to tell": _amount(each, each.get("resolution")).replace("+", "±"),
-            "Cases to tell": _needed(each),
             **({"Whole run": _from_to(each["totals"], each["unit"])} if "totals" in each else {}),
+            **({"Cases to tell": _needed(each)} if "needed" in each else {}),
         }
         for each in changes
     ]
 
 
 def threshold_rows(found: Row) -> list[Row]:
-    """One threshold a row, with what each run has and whether that will do."""
+    """One threshold a row, with what each run has, and whether that of the candidate will do."""
     return [
-        {"Judge": each["judge"], "Threshold": each["demand"]}
-        | {
-            f"{run_id} ({'baseline' if run_id == found['baseline'] else 'candidate'})": (
-                "not measured"
-                if actual is None
-                else f"{figure(actual)}  {'✗ fails' if run_id in each['fails_in'] else '✓ met'}"
-            )
-            for run_id, actual in each["runs"].items()
+        {
+            "Judge": each["judge"],
+            "Threshold": each["demand"],
+            **{
+                run_id: "not measured" if actual is None else figure(actual)
+                for run_id, actual in each["runs"].items()
+            },
+            "Verdict": each["verdict"],
         }
         for each in found["thresholds"]
     ]
@@ -184,15 +261,16 @@ def _hundredths(share: float) -> str:
     return f"+{text}" if share > 0 and text != "0" else text
 
 
-def _having(each: Comparison, *verdicts: str) -> list[Row]:
-    return [judge for judge in each["judges"] if judge["verdict"] in verdicts]
+def _having(each: Row, verdict: str) -> list[Row]:
+    """The judges that decide, and have this verdict."""
+    return [judge for judge in each["judges"] if judge["decides"] and judge["verdict"] == verdict]
 
 
-def _regression(judge: Row) -> str:
+def _moved(judge: Row) -> str:
     reach = f", 95 % interval {found}" if (found := _interval(judge)) else ""
     return (
-        f"{judge['judge']} is worse: {_levels(judge)} over {_cases(judge['pairs'])} "
-        f"({_amount(judge, judge['difference'])}{reach})."
+        f"{judge['judge']} {_levels(judge)} over {_cases(judge['pairs'])} "
+        f"({_amount(judge, judge['difference'])}{reach})"
     )
 
 
@@ -225,13 +303,9 @@ def _interval(each: Row) -> str:
     return "" if NONE in ends else " to ".join(ends)
 
 
-def _needed(judge: Row) -> str:
-    needed = judge.get("needed")
-    if needed is None or needed <= judge["pairs"]:
-        return NONE
-    if needed > HOPELESS:
-        return f"over {HOPELESS:,}"
-    return f"about {figure(float(f'{needed:.2g}'))}"
+def _needed(judge: Row) -> Json:
+    """How many cases would tell, where that is open."""
+    return judge["needed"] if judge["verdict"] == "unknown" and judge["needed"] else NONE
 
 
 def _from_to(amounts: Sequence[float | None], unit: str) -> str:

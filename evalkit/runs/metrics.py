@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from evalkit.entities import QUALITY_CRITERIA_TAG
+from evalkit.entities import EVALUATION_TAG, QUALITY_CRITERIA_TAG
 from evalkit.jsonable import Json, canonical, derive_id
 from evalkit.project import FIGURES, SIMULATOR, SIMULATOR_FIGURES, Project
 from evalkit.runs.run import Run
@@ -176,7 +176,7 @@ def tags(project: Project, run: Run) -> dict[str, str]:
         **{f"validity/{name}": value for name, value in run.validity.items()},
         "regressions_detected": "yes" if failed else "unknown" if unknown else "no",
         "num_judges": str(len({*run.judges, *(score.judge for score in run.scores)})),
-        "evalkit.eval": project.name,
+        EVALUATION_TAG: project.name,
         "evalkit.regressions": "; ".join(failed) or "none",
         "evalkit.unmeasured": "; ".join(unknown) or "none",
     }

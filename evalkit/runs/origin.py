@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from evalkit.documents import scalar_text
+from evalkit.entities import BRANCH_TAG, COMMIT_TAG
 from evalkit.errors import InputError
 from evalkit.files import inside, read_document
 from evalkit.jsonable import kind_of
@@ -46,9 +47,9 @@ def origin_of(folder: Path) -> tuple[dict[str, str], list[str]]:
 def commit_tags(
     origin: Mapping[str, str], config: Path, run: Path, began_ns: int
 ) -> dict[str, str]:
-    """Run tags with the commit: the snapshot's, else HEAD of the config's repository if it fits.
+    """Run tags with commit and branch: the snapshot's, else HEAD of the config's repository.
 
-    It fits where the run lies in that repository and began after the commit was made. MLflow
+    HEAD counts where the run lies in that repository and began after the commit was made. MLflow
     shows the first tag; the second says how the commit is known.
 
     Args:
@@ -57,20 +58,22 @@ def commit_tags(
         run: The run directory.
         began_ns: When the run began, nanoseconds since the epoch.
     """
-    commit, basis = origin.get("commit_sha"), SNAPSHOT
-    if not commit:
-        root = _git(config.parent, "rev-parse", "--show-toplevel")
+    if commit := origin.get("commit_sha"):
+        branch, basis = origin.get("ref_name", ""), SNAPSHOT
+    else:
+        root = ask_git(config.parent, "rev-parse", "--show-toplevel")
         if not root or not run.resolve().is_relative_to(Path(root).resolve()):
             return {}
-        head = _git(config.parent, "rev-list", "--timestamp", "-1", "HEAD")
+        head = ask_git(config.parent, "rev-list", "--timestamp", "-1", "HEAD")
         time_s, _, commit = head.partition(" ")
         if not commit or int(time_s) * 10**9 > began_ns:
             return {}
+        branch = ask_git(config.parent, "branch", "--show-current")
         basis = "inferred: HEAD when the run was logged"
-    return {"mlflow.source.git.commit": commit, "evalkit.commit": basis}
+    return {COMMIT_TAG: commit, "evalkit.commit": basis, **({BRANCH_TAG: branch} if branch else {})}
 
 
-def _git(folder: Path, *arguments: str) -> str:
+def ask_git(folder: Path, *arguments: str) -> str:
     """What git says; nothing where there is no git, no repository, or no commit."""
     try:
         done = subprocess.run(

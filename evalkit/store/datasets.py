@@ -83,7 +83,7 @@ class Datasets(Runs):
         )
         with self._client.alone(), self._client.answering("linking the dataset"):
             self._client.tracking.log_inputs(run_id, [found])
-        self._runs[run_id] = replace(run, datasets=(name,))
+        self._runs[run_id] = replace(run, datasets={name: digest})
         return "linked"
 
 

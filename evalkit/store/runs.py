@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from evalkit.entities import KEY_TAG, QUALITY_CRITERIA_TAG
+from evalkit.entities import EVALUATION_TAG, KEY_TAG, QUALITY_CRITERIA_TAG
 from evalkit.errors import StoreError
 from evalkit.jsonable import Json, is_number
 from evalkit.store.client import Client, portions
@@ -26,6 +26,7 @@ ARTIFACT_TAG = "evalkit.artifact."
 """Tag that holds the hash of what was sent under a path."""
 _TABLES_TAG = "mlflow.loggedArtifacts"
 _AT_A_TIME = 100
+_RUNS_A_PAGE = 200
 _BYTES_AT_A_TIME = 150_000  # of params, metrics and tags; as JSON, up to six times that
 
 
@@ -51,16 +52,18 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
-    """A run as MLflow holds it; ``metrics`` are MLflow's own, ``datasets`` the names of linked."""
+    """A run as MLflow holds it; ``metrics`` are MLflow's own, ``datasets`` names to digests."""
 
     run_id: str
+    experiment_id: str
     artifact_uri: str
     status: str
+    start_ms: int
     end_ms: int
     params: Mapping[str, str]
     metrics: Mapping[str, Any]
     tags: Mapping[str, str]
-    datasets: tuple[str, ...]
+    datasets: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,34 @@ class Runs(Masking):
         self._runs.update((run.run_id, run) for run in runs[:1])
         return runs
 
+    def runs_of(self, experiment_id: str, evaluation: str) -> Iterator[StoredRun]:
+        """An evaluation's logged runs, the newest first; a request for every 200."""
+        from mlflow.entities import ViewType
+
+        condition, token = f"tags.`{EVALUATION_TAG}` = {quoted(evaluation)}", None
+        while True:
+            with self._client.answering("looking for logged runs"):
+                page = self._client.tracking.search_runs(
+                    [experiment_id],
+                    condition,
+                    ViewType.ACTIVE_ONLY,
+                    max_results=_RUNS_A_PAGE,
+                    order_by=["attributes.start_time DESC"],
+                    page_token=token,
+                )
+            yield from map(_stored, page)
+            if not (token := page.token):
+                return
+
+    def run(self, run_id: str) -> StoredRun | None:
+        """A run by MLflow's id; None where there is none."""
+        try:
+            return self._run(run_id)
+        except Refused as error:
+            if error.says_there_is_none:
+                return None
+            raise
+
     def _run(self, run_id: str) -> StoredRun:
         if run_id not in self._runs:
             with self._client.answering("reading the run"):
@@ -105,13 +136,8 @@ class Runs(Masking):
 
     def skill_of(self, run_id: str) -> str:
         """The skill that a run evaluated, else the evaluation's name; empty where it is gone."""
-        try:
-            run = self._run(run_id)
-        except Refused as error:
-            if error.says_there_is_none:
-                return ""
-            raise
-        return run.params.get("skill") or run.tags.get("evalkit.eval", "")
+        run = self.run(run_id)
+        return "" if run is None else run.params.get("skill") or run.tags.get(EVALUATION_TAG, "")
 
     def write_run(self, experiment_id: str, record: RunRecord) -> WrittenRun:
         """Find or create a run and bring it up to date; nothing is sent where nothing changed."""
@@ -230,14 +256,16 @@ class Runs(Masking):
 def _stored(run: Any) -> StoredRun:
     return StoredRun(
         run_id=run.info.run_id,
+        experiment_id=run.info.experiment_id,
         artifact_uri=run.info.artifact_uri,
         status=run.info.status,
+        start_ms=run.info.start_time or 0,
         end_ms=run.info.end_time or 0,
         params=dict(run.data.params),
         # what MLflow keeps behind the public metrics, with times and steps
         metrics={each.key: each for each in run.data._metric_objs},  # noqa: SLF001
         tags=dict(run.data.tags),
-        datasets=tuple(each.dataset.name for each in run.inputs.dataset_inputs),
+        datasets={each.dataset.name: each.dataset.digest for each in run.inputs.dataset_inputs},
     )
 
 

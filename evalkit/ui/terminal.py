@@ -23,6 +23,10 @@ STAGES = ("map", "sync-dataset", "log-results", "push-feedback", "pull-feedback"
 """The stages whose reports a report of several stages can hold."""
 
 
+GATE_EXITS = {"pass": 0, "fail": 1}
+"""The exit code of a gate; that of not knowing is 3 unless told otherwise."""
+
+
 class Terminal:
     """Prints for people, and at the end one JSON object for programs where that is asked for."""
 
@@ -105,6 +109,13 @@ def concluded(report: Report, *, strict: bool) -> tuple[Report, int]:
         return {**report, "error": f"{len(report['problems'])} problems"}, 2
     if report.get("reachable") is False:  # what a check is about; stages are skipped instead
         return {**report, "error": str(report.get("detail"))}, 1
+    if "gate" in report and (strict or "on_unknown" in report):
+        unknown = GATE_EXITS.get(report.get("on_unknown", ""), 3)
+        code = GATE_EXITS.get(report["gate"], unknown)
+        why = "; ".join((*report["shortfalls"], *report["open"]))
+        return ({**report, "error": why} if code else report), code
+    if "gate" in report:
+        return report, 0
     why = "; ".join(_shortfalls(report)) if strict else ""
     return ({**report, "error": why}, 1) if why else (report, 0)
 

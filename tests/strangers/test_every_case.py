@@ -4,11 +4,8 @@ import json
 
 import pytest
 from agentlogs import as_lines, finish, init, say, text
-from eval_project import CASES, RESULT, RUN_ID, score, scores_of
+from eval_project import CASES, RESULT, RUN_ID, scores_of
 from in_mlflow import InMlflow
-
-from evalkit import Workspace
-from evalkit.runs import compare_report
 
 RUN = ("--run-id", RUN_ID)
 
@@ -227,28 +224,6 @@ def test_a_push_says_why_feedback_has_no_trace(evalkit, project):
     project.review.write_text("feedback: {omega: fine}\n")
     evalkit("log-results", *RUN)
     assert "cases that the run does not have: omega" in evalkit("push-feedback", *RUN).err
-
-
-# -- comparisons ----------------------------------------------------------------------------------
-
-
-def test_a_crash_is_no_saving(project, database_uri):
-    cases = [f"case-{number:02}" for number in range(12)]
-    for run_id, crashed in (("2026-01-01-a", ()), ("2026-01-02-b", cases[4:])):
-        folder = f"eval/runs/{project.name}/{run_id}"
-        per_case = {c: usage(1, 0.5, 0.0) if c in crashed else usage() for c in cases}
-        project.write(f"{folder}/run_result.json", {**RESULT, "per_case": per_case})
-        scores = {c: {"polite": score(None if c in crashed else True)} for c in cases}
-        project.write(f"{folder}/summary.yaml", {"judges": {}, "per_case": scores})
-    workspace = Workspace.open(project.root / "eval.yaml", tracking_uri=database_uri)
-    runs = [workspace.run(run_id).run for run_id in ("2026-01-01-a", "2026-01-02-b")]
-    report = compare_report.report(workspace.files.project, runs)
-    (compared,) = report["comparisons"]
-    assert compared["findings"][0].startswith("Executions that failed 0 → 8, of 12: case-04")
-    assert [each["failed"] for each in compared["executions"]] == [0, 8]
-    figures = {each["figure"]: (each["verdict"], each["pairs"]) for each in compared["usage"]}
-    assert figures["Cost"] == figures["Duration"] == figures["Turns"] == ("same", 4)
-    assert "8 of 12 executions failed" in report["shortfalls"][0]
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,6 @@ import pytest
 from eval_project import CASES, RESULT, RUN_ID, log_of, score
 from in_mlflow import InMlflow
 
-from evalkit import Workspace
-from evalkit.runs import compare_report
-
 RUN = ("--run-id", RUN_ID)
 
 
@@ -159,24 +156,15 @@ def words(outcome):
 # -- a crash is no saving --------------------------------------------------------------------------
 
 
-def compared(project, database_uri, before, after):
-    """The comparison of two runs of twelve cases; each is told what its result and logs say."""
+def test_a_run_that_failed_while_no_case_says_so_is_no_equal_in_a_comparison(evalkit, project):
     cases = [f"case-{number:02}" for number in range(12)]
-    for run_id, (result, logs) in {"r1": before, "r2": after}.items():
+    for run_id, code in {"r1": 0, "r2": 3}.items():
         folder = f"eval/runs/{project.name}/{run_id}"
-        project.write(f"{folder}/run_result.json", {**RESULT, **result})
+        project.write(f"{folder}/run_result.json", {**RESULT, "exit_code": code})
         scores = {case: {"polite": score(value=True)} for case in cases}
         project.write(f"{folder}/summary.yaml", {"judges": {}, "per_case": scores})
-        for case, log in zip(cases, logs, strict=False):
-            project.write(f"{folder}/cases/{case}/stdout.log", log)
-    workspace = Workspace.open(project.root / "eval.yaml", tracking_uri=database_uri)
-    runs = [workspace.run(run_id).run for run_id in ("r1", "r2")]
-    return compare_report.report(workspace.files.project, runs)
-
-
-def test_a_run_that_failed_while_no_case_says_so_is_no_equal_in_a_comparison(project, database_uri):
-    logs = [log_of("x")] * 12
-    report = compared(project, database_uri, ({"exit_code": 0}, logs), ({"exit_code": 3}, logs))
-    (found,) = report["comparisons"]
-    assert "exit code 3" in found["findings"][0]
-    assert "exit code 3" in report["shortfalls"][0]
+        for case in cases:
+            project.write(f"{folder}/cases/{case}/stdout.log", log_of("x"))
+    compared = evalkit("compare", "r2", "--baseline", "r1", "--strict")
+    assert (compared.code, compared.report["verdict"]) == (1, "worse")
+    assert "exit code 3" in compared.report["findings"][0]

@@ -1,0 +1,281 @@
+"""``compare``, ``gate`` and ``history``: the answer first, and an exit code for each."""
+
+import os
+import subprocess
+
+import pytest
+from eval_project import RESULT, log_of, score
+
+CASES = [f"case-{n:02d}" for n in range(40)]
+ABSENT = "http://127.0.0.1:9"
+GOOD, BAD = "2026-07-01-good", "2026-07-02-bad"
+
+
+@pytest.fixture
+def arms(project):
+    """Writes a run: which cases a judge passes, out of how many; with what differs besides."""
+    project.configure(thresholds={}, judges=[{"name": "polite", "check": "..."}])
+
+    def write(run_id, passed, cases=CASES, judge="polite", crashed=(), **summary):
+        said = {
+            case: {judge: score(n < passed)} for n, case in enumerate(cases) if case not in crashed
+        }
+        folder = f"eval/runs/{project.name}/{run_id}"
+        usage = {
+            case: {"exit_code": 1, "cost_usd": 0.0}
+            if case in crashed
+            else {"exit_code": 0, "cost_usd": 0.1}
+            for case in cases
+        }
+        rate = passed / len(cases)
+        figures = {judge: {"mean": rate, "pass_rate": rate}}
+        project.write(f"{folder}/run_result.json", {**RESULT, "per_case": usage})
+        project.write(f"{folder}/summary.yaml", {"judges": figures, "per_case": said, **summary})
+        return run_id
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "code", "gate", "verdict", "answer"),
+    [
+        (40, 40, 0, "pass", "same", "Same: over 40 cases, no judge moved by more than"),
+        (40, 20, 1, "fail", "worse", "Worse: polite 100% → 50% over 40 cases (-50 points, 95"),
+        (20, 40, 0, "pass", "better", "Better: polite 50% → 100% over 40 cases (+50 points"),
+        (30, 28, 3, "unknown", "unknown", "Cannot tell: polite: 75% → 70% over 40 cases"),
+    ],
+)
+def test_a_gate_answers_with_its_exit_code(
+    evalkit, arms, before, after, code, gate, verdict, answer
+):
+    arms(GOOD, before)
+    arms(BAD, after)
+    outcome = evalkit("gate", "--run-id", BAD, "--baseline", GOOD)
+    report = outcome.report
+    assert (outcome.code, report["gate"], report["verdict"]) == (code, gate, verdict)
+    assert report["findings"][0].startswith(answer)
+    assert ("error" in report) == bool(code)
+    assert (report["needed_cases"] is not None) == (verdict == "unknown")
+    compared = evalkit("compare", BAD, "--baseline", GOOD)
+    assert (compared.code, compared.report["verdict"]) == (0, verdict)
+    assert evalkit("compare", BAD, "--baseline", GOOD, "--strict").code == code
+
+
+def test_what_not_knowing_is_can_be_chosen_and_knowing_not(evalkit, arms):
+    arms(GOOD, 30)
+    arms(BAD, 28)
+    unknown = ("gate", "--run-id", BAD, "--baseline", GOOD, "--on-unknown")
+    assert [evalkit(*unknown, each).code for each in ("pass", "fail")] == [0, 1]
+    arms(BAD, 5)
+    assert evalkit(*unknown, "pass").code == 1
+
+
+def test_a_margin_says_what_does_not_matter(evalkit, arms):
+    arms(GOOD, 40)
+    arms(BAD, 38)
+    asked = ("gate", "--run-id", BAD, "--baseline", GOOD)
+    assert evalkit(*asked).report["verdict"] == "unknown"
+    assert evalkit(*asked, "--margin", "0.2").report["verdict"] == "same"
+
+
+def test_several_runs_of_an_arm_are_trials_pooled_by_case(evalkit, arms):
+    cases, kept = CASES[:8], {"old": (8, 8, 7), "new": (3, 2, 1)}
+    names = {
+        arm: [arms(f"2026-07-0{n}-{arm}", each, cases) for n, each in enumerate(passed)]
+        for arm, passed in kept.items()
+    }
+    apart = evalkit("compare", names["new"][0], "--baseline", names["old"][0]).report
+    pooled = evalkit("compare", *names["new"], "--baseline", *names["old"]).report
+    assert (apart["verdict"], pooled["verdict"]) == ("unknown", "worse")
+    (judge,) = pooled["judges"]
+    assert (judge["pairs"], judge["before"], judge["after"]) == (
+        8,
+        pytest.approx(23 / 24),
+        pytest.approx(0.25),
+    )
+    assert pooled["executions"][1]["total"] == 24
+    flip = next(each for each in pooled["flips"] if each["case"] == "case-02")
+    assert (flip["before"], flip["after"], flip["kind"]) == (
+        [True] * 3,
+        [True, False, False],
+        "worse",
+    )
+
+
+def test_a_crash_is_no_saving_and_no_pass(evalkit, arms):
+    arms(GOOD, 40)
+    arms(BAD, 40, crashed=CASES[12:])
+    outcome = evalkit("gate", "--run-id", BAD, "--baseline", GOOD)
+    assert (outcome.code, outcome.report["verdict"]) == (1, "worse")
+    assert outcome.report["findings"][0].startswith("Worse: 28 of 40 executions failed")
+    (cost,) = [each for each in outcome.report["figures"] if each["figure"] == "Cost"]
+    assert (cost["pairs"], cost["difference"]) == (12, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"cases": CASES[:30]}, "the candidate lacks 10 cases of the baseline: case-30"),
+        ({"cases": [f"new-{n}" for n in range(40)]}, "no judge scored the same case in both"),
+        ({"judge": "helpful"}, "no judge scored the same case in both"),
+        ({"per_case": {}}, "no judge scored the same case in both"),
+    ],
+)
+def test_what_is_missing_is_never_a_pass(evalkit, arms, change, why):
+    arms(GOOD, 40)
+    arms(BAD, 30 if "cases" in change else 40, **change)
+    outcome = evalkit("gate", "--run-id", BAD, "--baseline", GOOD)
+    assert (outcome.code, outcome.report["gate"]) == (3, "unknown")
+    assert why in outcome.report["error"]
+
+
+def test_a_judge_that_failed_or_that_one_run_lacks_is_never_a_pass(evalkit, arms, project):
+    arms(GOOD, 40)
+    arms(BAD, 40)
+    path = f"eval/runs/{project.name}/{BAD}/summary.yaml"
+    said = {case: {"polite": score(value=True)} for case in CASES}
+    said["case-00"] = {"polite": {"value": None, "error": "rate limited"}}
+    project.write(path, {"judges": {}, "per_case": said})
+    outcome = evalkit("gate", "--run-id", BAD, "--baseline", GOOD)
+    assert (outcome.code, "polite failed to judge 1 case" in outcome.report["error"]) == (3, True)
+
+
+def test_judges_that_thresholds_name_decide_and_a_missed_threshold_fails(evalkit, arms, project):
+    project.configure(
+        thresholds={"polite": {"min_pass_rate": 0.9}},
+        judges=[{"name": name, "check": "..."} for name in ("polite", "brief")],
+    )
+    arms(GOOD, 40)
+    arms(BAD, 40)
+    for run_id, passed in ((GOOD, 40), (BAD, 0)):
+        said = {
+            case: {"polite": score(value=True), "brief": score(n < passed)}
+            for n, case in enumerate(CASES)
+        }
+        figures = {"polite": {"mean": 1.0, "pass_rate": 1.0}}
+        path = f"eval/runs/{project.name}/{run_id}/summary.yaml"
+        project.write(path, {"judges": figures, "per_case": said})
+    asked = ("gate", "--run-id", BAD, "--baseline", GOOD)
+    outcome = evalkit(*asked)
+    assert (outcome.code, outcome.report["verdict"]) == (0, "same")
+    worse = [each["judge"] for each in outcome.report["judges"] if each["verdict"] == "worse"]
+    assert worse == ["brief"]  # which no threshold names
+    arms(BAD, 34)
+    outcome = evalkit(*asked)
+    assert outcome.code == 1
+    assert "polite fails pass rate at least 0.9, it has 0.85" in outcome.report["shortfalls"]
+
+
+# -- baselines that are not on disk ---------------------------------------------------------------
+
+
+@pytest.fixture
+def git(project):
+    """Runs git in the project; its answer."""
+    who = ("-c", "user.name=kim", "-c", "user.email=kim@example.com")
+    long_ago = {**os.environ, "GIT_COMMITTER_DATE": "2020-01-01T00:00:00Z"}  # before the runs
+
+    def run(*arguments):
+        command = ["git", "-C", str(project.root), *who, *arguments]
+        return subprocess.run(
+            command, env=long_ago, check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    run("init", "-q", "-b", "main")
+    return run
+
+
+@pytest.fixture
+def logged(evalkit, arms, git, project):
+    """A run logged on main, then a branch with a worse one that is logged as well."""
+
+    def commit_and_log(run_id, passed):
+        git("add", "eval.yaml")
+        git("commit", "-q", "--allow-empty", "-m", run_id)
+        arms(run_id, passed)
+        for n, case in enumerate(CASES):
+            reply = f"{run_id} says {'`x`' if n else '```x```'} to {case}"
+            folder = f"eval/runs/{project.name}/{run_id}/cases/{case}"
+            project.write(f"{folder}/stdout.log", log_of(case, reply=reply))
+        assert evalkit("log-results", "--run-id", run_id).code == 0
+        return git("rev-parse", "HEAD")
+
+    first = commit_and_log(GOOD, 40)
+    git("switch", "-q", "-c", "change")
+    return first, commit_and_log(BAD, 20)
+
+
+@pytest.mark.usefixtures("logged")
+def test_without_a_baseline_the_run_logged_for_the_merge_base_is_it(evalkit, project):
+    project.remove(f"eval/runs/{project.name}/{GOOD}")  # it lies in MLflow alone
+    outcome = evalkit("gate", "--run-id", BAD, "--out", "out/comment.md")
+    assert (outcome.code, outcome.report["baseline"]) == (1, [GOOD])
+    assert outcome.report["findings"][0].startswith("Worse: polite 100% → 50% over 40 cases")
+    comment = project.read("out/comment.md")
+    assert comment.startswith("<!-- evalkit gate: support -->\n### ❌ support: fail\n")
+    assert "| polite | worse | 40 | 100% → 50% |" in comment
+    assert comment.count("<details>") == 15
+    assert "and 5 more cases." in comment
+    assert f"{BAD} says `x` to case-20" in comment
+    assert f"{GOOD} says `x` to case-20" in comment
+
+
+@pytest.mark.parametrize("named", ["git:main", "git:HEAD~1", "mlflow", "commit"])
+def test_a_baseline_is_named_by_git_or_by_mlflow(evalkit, logged, project, named):
+    first, _ = logged
+    project.remove(f"eval/runs/{project.name}/{GOOD}")
+    ids = {run["run_id"]: run["mlflow_run_id"] for run in _history(evalkit)["runs"]}
+    name = {"mlflow": ids[GOOD], "commit": f"git:{first[:10]}"}.get(named, named)
+    outcome = evalkit("gate", "--run-id", BAD, "--baseline", name)
+    assert (outcome.code, outcome.report["baseline"]) == (1, [GOOD])
+
+
+def _history(evalkit):
+    return evalkit("history", "--judge", "polite").report
+
+
+def test_a_history_shows_a_judge_over_commits(evalkit, logged):
+    first, second = logged
+    runs = _history(evalkit)["runs"]
+    assert [(each["run_id"], each["commit"], each["branch"]) for each in runs] == [
+        (BAD, second, "change"),
+        (GOOD, first, "main"),
+    ]
+    assert [each["pass_rate"] for each in runs] == [0.5, 1.0]
+    assert runs[1]["interval"] == pytest.approx([0.9124, 1.0], abs=1e-3)
+    wrong = evalkit("history", "--judge", "polit")
+    assert (wrong.code, wrong.report["problems"][0]["field"]) == (2, "--judge")
+
+
+@pytest.mark.parametrize("where", ["no run", "no repository", "no mlflow"])
+def test_no_baseline_is_no_answer(evalkit, arms, request, where):
+    arms(BAD, 40)
+    if where != "no repository":
+        request.getfixturevalue("git")("commit", "-q", "--allow-empty", "-m", "first")
+    more = {"uri": ABSENT} if where == "no mlflow" else {}
+    outcome = evalkit("gate", "--run-id", BAD, **more)
+    assert (outcome.code, outcome.report["gate"]) == (3, "unknown")
+    assert "there is no baseline" in outcome.report["error"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--run-id", "nope"), "there is no finished run 'nope'"),
+        (("--run-id", BAD, "--baseline", "git:nope"), "git knows no commit 'nope'"),
+        (("--run-id", BAD, "--baseline", "a" * 32), f"there is no finished run '{'a' * 32}'"),
+        (("--run-id", BAD, "--margin", "some"), "expected a number"),
+    ],
+)
+def test_what_is_wrong_is_named_and_exits_2(evalkit, arms, arguments, says):
+    arms(BAD, 40)
+    outcome = evalkit("gate", *arguments)
+    assert (outcome.code, says in outcome.report["error"]) == (2, True)
+
+
+def test_what_mlflow_would_have_to_say_and_does_not_is_not_known(evalkit, arms):
+    arms(BAD, 40)
+    compared = evalkit("compare", BAD, "--baseline", "a" * 32, uri=ABSENT)
+    assert (compared.code, compared.report["verdict"]) == (3, "unknown")
+    history = evalkit("history", "--judge", "polite", uri=ABSENT)
+    assert (history.code, "127.0.0.1:9" in history.report["error"]) == (1, True)
