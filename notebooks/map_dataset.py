@@ -27,7 +27,7 @@ with app.setup:
         "expectations": "Expectations: what it should produce, kept from it",
         None: "Left out",
     }
-    ROW = "display: flex; flex-wrap: wrap; gap: 0 1rem; padding: 0.6rem; border-top: 1px solid #888"
+    ROW = "display: flex; flex-wrap: wrap; gap: 0 1rem; padding: 9px 0; border-top: 1px solid #8884"
     UNSEEN = "position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)"
     PARTLY = "color: var(--amber-11, #ab6400); font-weight: 600"
 

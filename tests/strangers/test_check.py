@@ -83,3 +83,9 @@ def test_cases_of_the_working_directory_are_said_to_be_from_there(evalkit, proje
     for stage in (["check"], ["map", "--out", "m.json"]):
         done = evalkit(*stage, "--config", "sub/eval.yaml")
         assert done.report["notes"] == ["the cases are taken from cases of the working directory"]
+
+
+def test_a_likely_mistake_in_the_config_is_a_problem(evalkit, project):
+    project.configure(thresholds={"nobody": {"min_mean": 1}})
+    fields = [problem["field"] for problem in evalkit("check").report["problems"]]
+    assert fields == ["thresholds.nobody"]
