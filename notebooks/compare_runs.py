@@ -131,7 +131,11 @@ def answer(report):
     missed = sum(each["verdict"] == "fails" for each in report["thresholds"])
     cost = [row for row in words.rows(report["figures"]) if row["Figure"] == "Cost"]
     first, *others = [page.quoted(each) for each in report["findings"]]
-    others += [page.quoted(f"{each}.") for each in report["shortfalls"] if each not in first]
+    others += [
+        page.quoted(f"{each}.")
+        for each in report["shortfalls"]
+        if each not in report["findings"][0]
+    ]
     page.stack(
         page.callout(f"**{first}**", TONES[report["verdict"]]),
         page.cards(
