@@ -127,7 +127,7 @@ def comparison(baseline, candidates, host, known, workspace):
 @app.cell
 def answer(report):
     counts = pd.Series(report["counts"]).reindex(FLIP_KINDS, fill_value=0)
-    before, after = (f"{ended['failed']} of {ended['total']}" for ended in report["executions"])
+    before, after = report["executions"]
     missed = sum(each["verdict"] == "fails" for each in report["thresholds"])
     cost = [row for row in words.rows(report["figures"]) if row["Figure"] == "Cost"]
     first, *others = [page.quoted(each) for each in report["findings"]]
@@ -145,7 +145,11 @@ def answer(report):
                 f"{counts[['fixed', 'better']].sum()} : {counts[['broken', 'worse']].sum()}",
                 f"of {counts.sum()}, case by case",
             ),
-            ("Executions failed", f"{before} → {after}", "in the baseline → in the candidate"),
+            (
+                "Executions failed",
+                f"{before['failed']} → {after['failed']}",
+                f"of {before['total']} → of {after['total']}",
+            ),
             ("Thresholds missed", missed, f"of {len(report['thresholds'])}"),
             *(("Cost a case", each["Change"], each["Baseline → candidate"]) for each in cost),
         ),
