@@ -215,12 +215,7 @@ class Parser(argparse.ArgumentParser):
         raise InputError(Problem(message, field=self.prog, fix=f"see `{self.prog} --help`"))
 
     def take(self, spec: type[CommonParams], *, asks: bool = False) -> None:
-        """Add the stage's parameters.
-
-        Args:
-            spec: The dataclass of the stage's parameters.
-            asks: Whether what is required may be missing, as a page asks for it.
-        """
+        """Add the stage's parameters; what is required may be missing where a page ``asks``."""
         for each in parameters(spec):
             default = "" if each.default in {None, "", False, ()} else f" (default: {each.default})"
             more: dict[str, Any] = {"help": (each.about + default).replace("%", "%%")}
@@ -268,10 +263,9 @@ def read_arguments(
     given = [f"{text}=true" if text in switches else text for text in given]
     found = parser.parse_known_args(given)[0] if is_lenient else parser.parse_args(given)
     said = {each.name: getattr(found, each.name, None) for each in parameters(spec)}
-    texts = {
-        name: ",".join(raw) or None if isinstance(raw, list) else raw for name, raw in said.items()
-    }
-    return {name: text for name, text in texts.items() if text is not None}
+    said = {name: ",".join(raw) if isinstance(raw, list) else raw for name, raw in said.items()}
+    lists = {each.name for each in parameters(spec) if each.kind is tuple}
+    return {name: raw for name, raw in said.items() if raw or (raw == "" and name not in lists)}
 
 
 def _parameter(field: dataclasses.Field[Any], hint: Any) -> Parameter:

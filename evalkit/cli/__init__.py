@@ -96,7 +96,7 @@ def _public(name: str, function: str) -> Stage:
     """The stage that a public function does, which takes its parameters by their names."""
 
     def run(asked: Any, terminal: Terminal) -> Report:
-        from evalkit.cli import render
+        from evalkit.cli import narrator, render
 
         do, tell = getattr(evalkit, function), render.teller(terminal)
         offered = {**vars(asked), "say": terminal.say, "tell": tell}
@@ -105,7 +105,7 @@ def _public(name: str, function: str) -> Stage:
             offered["workspace"] = asked.workspace()
         report: Report = do(**{each: offered[each] for each in wanted})
         if name == "all":
-            render.summary(terminal, report, offered["workspace"].tracking.uri, asked)
+            narrator.summary(terminal, report, offered["workspace"].tracking.uri, asked)
         else:
             tell(name, report)
         return report
@@ -114,13 +114,13 @@ def _public(name: str, function: str) -> Stage:
 
 
 def _demo(asked: params.DemoParams, terminal: Terminal) -> Report:
-    from evalkit.cli import render
+    from evalkit.cli import narrator, render
     from evalkit.demo.tour import tour
 
     if asked.tracking_uri or asked.runs_dir:
         terminal.note("the demo has a store and runs of its own: the ones you named stay untouched")
     report = tour(asked.directory, say=terminal.say, tell=render.teller(terminal))
-    render.where_to_look(terminal, asked.directory, report)
+    narrator.where_to_look(terminal, asked.directory, report)
     return report
 
 

@@ -1,17 +1,20 @@
-"""The agent's work as a person follows it in the terminal, and its report."""
+"""The agent's work as a person follows it in the terminal, and what is told after all stages."""
 
 from __future__ import annotations
 
 import shlex
 from typing import TYPE_CHECKING
 
+from evalkit.arguments import as_flags
 from evalkit.context import typed
 from evalkit.errors import Unfinished
+from evalkit.tracking import is_workspace, without_password
 from evalkit.ui.terminal import Report, Terminal
 
 if TYPE_CHECKING:
     from evalkit.agent.request import Request
     from evalkit.agent.work import Event
+    from evalkit.params import AllParams
 
 _STATUSES = {"done": "✓", "blocked": "✗", "in progress": "…", "pending": " "}
 
@@ -84,6 +87,45 @@ def told_agent(terminal: Terminal, report: Report) -> None:
         where = ["--tracking-uri", report["tracking_uri"]]
         again = f"{typed('python')} {shlex.join([report['artifacts']['run_eval'], *where])}"
         terminal.done(f"the suite is verified; run it again with: {again}")
+
+
+def summary(terminal: Terminal, report: Report, tracking_uri: str, asked: AllParams) -> None:
+    """What all stages did together, where to look, and what to do next about the same run."""
+    options = shlex.join(
+        ["--run-id", asked.run_id, *as_flags(asked, "config", "runs_dir", "tracking_uri")]
+    )
+    done = {stage: found for stage, found in report.items() if found.get("skipped") is not True}
+    if "log-results" not in done:
+        return
+    synced, logged, fed = (done[name] for name in ("sync-dataset", "log-results", "push-feedback"))
+    cases = synced["created"] + synced["updated"] + synced["unchanged"]
+    terminal.title("Summary")
+    terminal.say(f"  dataset      {cases} cases in {synced['dataset']}")
+    terminal.say(f"  results      experiment {logged['experiment']}, run {logged['mlflow_run_id']}")
+    terminal.say(f"  feedback     {fed['judge'] + fed['human']} entries on {fed['traces']} traces")
+    terminal.say(f"  MLflow's UI  {logged['url'] or _ui(tracking_uri)}")
+    terminal.title("Next")
+    terminal.say("  when somebody has reviewed the traces there, bring it back into review.yaml:")
+    terminal.say(f"    {typed('evalkit')} pull-feedback {options}")
+    terminal.say("  when review.yaml holds comments, put them on the traces:")
+    terminal.say(f"    {typed('evalkit')} push-feedback {options}")
+
+
+def where_to_look(terminal: Terminal, directory: str, report: Report) -> None:
+    """Where to look after the demo."""
+    terminal.title("Where to look")
+    terminal.say(f"  MLflow's UI     {_ui(f'sqlite:///{directory}/mlflow.db')}")
+    terminal.say("                  (older traces: set its time range to All)")
+    terminal.say(f"  what came back  {report.get('pull-feedback', {}).get('file', '-')}")
+    terminal.say(f"  the mapping     {report.get('map', {}).get('file', '-')}")
+    terminal.say(f"  the suite       {report.get('agent', {}).get('session', '-')}/evaluation")
+    terminal.say(f"  your own eval   {typed('evalkit')} check --config path/to/eval.yaml")
+
+
+def _ui(store: str) -> str:
+    if is_workspace(store):
+        return "the workspace's own, in this experiment"
+    return f"{typed('mlflow')} ui --backend-store-uri {shlex.quote(without_password(store))}"
 
 
 def _indented(text: str) -> str:

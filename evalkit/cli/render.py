@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from evalkit.arguments import as_flags
 from evalkit.cli.narrator import told_agent
-from evalkit.context import typed
 from evalkit.errors import Problem
 from evalkit.runs.run import told
-from evalkit.tracking import is_workspace, without_password
 from evalkit.ui.terminal import Report, Terminal
 
 if TYPE_CHECKING:
-    from evalkit.params import AllParams
+    pass
 
 MOST_NAMES = 3
 """Names that are listed before the rest is only counted."""
@@ -236,7 +232,7 @@ def compared(terminal: Terminal, report: Report) -> None:
         terminal.say({"fail": "fail", "unknown": "cannot tell"}[report["gate"]])
 
 
-def history(terminal: Terminal, report: Report) -> None:
+def judge_history(terminal: Terminal, report: Report) -> None:
     """A judge over the logged runs, a row a run."""
     from evalkit.runs.compare_report import figure
 
@@ -264,45 +260,6 @@ def _rows(terminal: Terminal, rows: Sequence[Report], *left_out: str) -> None:
         terminal.table(heads, [[each[name] for name in names] for each in rows])
 
 
-def summary(terminal: Terminal, report: Report, tracking_uri: str, asked: AllParams) -> None:
-    """What all stages did together, where to look, and what to do next about the same run."""
-    options = shlex.join(
-        ["--run-id", asked.run_id, *as_flags(asked, "config", "runs_dir", "tracking_uri")]
-    )
-    done = {stage: found for stage, found in report.items() if found.get("skipped") is not True}
-    if "log-results" not in done:
-        return
-    synced, logged, fed = (done[name] for name in ("sync-dataset", "log-results", "push-feedback"))
-    cases = synced["created"] + synced["updated"] + synced["unchanged"]
-    terminal.title("Summary")
-    terminal.say(f"  dataset      {cases} cases in {synced['dataset']}")
-    terminal.say(f"  results      experiment {logged['experiment']}, run {logged['mlflow_run_id']}")
-    terminal.say(f"  feedback     {fed['judge'] + fed['human']} entries on {fed['traces']} traces")
-    terminal.say(f"  MLflow's UI  {logged['url'] or _ui(tracking_uri)}")
-    terminal.title("Next")
-    terminal.say("  when somebody has reviewed the traces there, bring it back into review.yaml:")
-    terminal.say(f"    {typed('evalkit')} pull-feedback {options}")
-    terminal.say("  when review.yaml holds comments, put them on the traces:")
-    terminal.say(f"    {typed('evalkit')} push-feedback {options}")
-
-
-def where_to_look(terminal: Terminal, directory: str, report: Report) -> None:
-    """Where to look after the demo."""
-    terminal.title("Where to look")
-    terminal.say(f"  MLflow's UI     {_ui(f'sqlite:///{directory}/mlflow.db')}")
-    terminal.say("                  (older traces: set its time range to All)")
-    terminal.say(f"  what came back  {report.get('pull-feedback', {}).get('file', '-')}")
-    terminal.say(f"  the mapping     {report.get('map', {}).get('file', '-')}")
-    terminal.say(f"  the suite       {report.get('agent', {}).get('session', '-')}/evaluation")
-    terminal.say(f"  your own eval   {typed('evalkit')} check --config path/to/eval.yaml")
-
-
-def _ui(store: str) -> str:
-    if is_workspace(store):
-        return "the workspace's own, in this experiment"
-    return f"{typed('mlflow')} ui --backend-store-uri {shlex.quote(without_password(store))}"
-
-
 _RENDERERS: dict[str, Callable[[Terminal, Report], None]] = {
     "check": checked,
     "map": mapping,
@@ -312,6 +269,6 @@ _RENDERERS: dict[str, Callable[[Terminal, Report], None]] = {
     "pull-feedback": pulled,
     "compare": compared,
     "gate": compared,
-    "history": history,
+    "history": judge_history,
     "agent": told_agent,
 }
