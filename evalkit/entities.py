@@ -23,13 +23,9 @@ KEY_TAG = "evalkit.key"
 """Run tag that holds the run's key, by which it is found again."""
 
 EVALUATION_TAG = "evalkit.eval"
-"""Run tag that holds the evaluation's name."""
-
 COMMIT_TAG = "mlflow.source.git.commit"
-"""Run tag with the commit that was evaluated, which MLflow shows."""
-
 BRANCH_TAG = "mlflow.source.git.branch"
-"""Run tag with the branch that was checked out."""
+"""Run tags: the evaluation's name, and the commit and branch that it was run on."""
 
 QUALITY_CRITERIA_TAG = "mlflow.genaiEvaluate.qualityCriteria"
 """Run tag from which MLflow's evaluation pages read the bar."""
@@ -95,10 +91,7 @@ class Trace:
         trace_id: ``tr-`` and 32 hex digits, derived from the experiment, eval, run and case.
         case_id: The case it belongs to; None where it holds a whole batch run.
         status: ERROR where the agent failed, UNSET where the log does not say how it ended.
-        request: What the agent was asked.
-        response: What it answered last.
         spans: Root first, each parent before its children.
-        tags: MLflow's, of the trace.
         metadata: MLflow's; values of at most 250 characters.
         content_hash: Of the log and of what else decides the spans but inferred times; equal
             hashes mean that nothing has to be written again.
@@ -127,11 +120,9 @@ class Assessment:
     Attributes:
         assessment_id: ``a-`` and 32 hex digits derived from (trace, case, judge, source) for
             those that evalkit writes; MLflow's own id for people's.
-        trace_id: The trace it is about.
         name: The judge's name, ``human_review``, or ``{case_id}/{either}``.
         value: Any JSON; None where the judge failed.
-        source_type: Who judged: code, a model, or a person.
-        source_id: Which one.
+        source_id: Which code, model or person judged.
         rationale: Why; empty where none was given.
         error: Why the judge gave no value.
         metadata: Holds :data:`MARKER` and ``case_id`` on evalkit's own.

@@ -4,6 +4,7 @@ __generated_with = "0.25.2"
 app = marimo.App(width="medium", app_title="Compare runs", css_file="evalkit.css")
 
 with app.setup:
+    import functools
     import html
     from dataclasses import dataclass
 
@@ -11,12 +12,13 @@ with app.setup:
     import marimo as mo
     import pandas as pd
 
-    from evalkit import gate_run
+    from evalkit import gate_comment, gate_run
     from evalkit.arguments import param
     from evalkit.cli import render
     from evalkit.params import ProjectParams
     from evalkit.runs import arms
-    from evalkit.runs import compare_report as words
+    from evalkit.runs import compare_rows as words
+    from evalkit.runs.compare_report import report as report_of
     from evalkit.runs.trials import FLIP_KINDS, flips
     from evalkit.ui import page
     from evalkit.ui.notebook import Host
@@ -120,7 +122,7 @@ def comparison(baseline, candidates, host, known, workspace):
             for side, role in zip(names, ("baseline", "candidate"), strict=True)
         ]
     pair = [[trial.run for trial in side] for side in sides]
-    report = words.report(workspace.files.project, *pair)
+    report = report_of(workspace.files.project, *pair)
     return pair, report, sides
 
 
@@ -322,12 +324,8 @@ def flipping(host, of_judge, pair, wanted):
 def both_sides(flip, sides, workspace):
     """Both sides beside each other, or below each other where it is narrow; differences marked."""
     scores = flip.before, flip.after
-    answers = [
-        next(
-            filter(None, (gate_run.answer_of(workspace, trial, flip.case_id) for trial in side)), ""
-        )
-        for side in sides
-    ]
+    said_by = functools.partial(gate_comment.answer_of, workspace, case=flip.case_id)
+    answers = [next(filter(None, map(said_by, side)), "") for side in sides]
     texts = {
         "Score": [said(side) for side in scores],
         "Rationale": ["\n\n".join(each.rationale for each in side) for side in scores],
@@ -346,10 +344,8 @@ def both_sides(flip, sides, workspace):
         for side, role in enumerate(("Baseline", "Candidate"))
     ]
     title = html.escape(f"{flip.case_id} · {flip.judge}: {flip.kind}")
-    expected = page.folded(
-        "What was expected",
-        [f"{n}: {as_text(v)}" for n, v in gate_run.expected_of(workspace, flip.case_id).items()],
-    )
+    wanted = gate_comment.expected_of(workspace, flip.case_id)
+    expected = page.folded("What was expected", [f"{n}: {as_text(v)}" for n, v in wanted.items()])
     return page.stack(
         mo.Html(f'<div style="{page.TITLE}">{title}</div>'),
         expected,

@@ -92,8 +92,8 @@ def test_each_dependency_is_pinned_within_its_range():
     assert all(str(pin).count("==") == 1 and pin.url is None for pin in pins)
 
 
-MOST_LINES = 30_900
-MOST_MODULES = 170
+MOST_LINES = 28_200
+MOST_MODULES = 146
 """Ceilings of the package: they only go down, to 17,000 lines in 95 modules."""
 
 TOO_LONG = ""
@@ -101,8 +101,7 @@ TOO_SHORT = """\
 truncation.py
 """
 TWO_HOMES = """\
-Plan Remark Score Session Turn Watch Work beside compare conversation figure
-kind_of leaves marked passes present quoted table texts
+Plan Remark Score Session Turn Watch Work compare conversation passes quoted
 """
 """Modules and names that are still to be put in order: lists that only get shorter."""
 

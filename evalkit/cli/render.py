@@ -212,17 +212,17 @@ def _names(names: list[str]) -> str:
 
 def compared(terminal: Terminal, report: Report) -> None:
     """The answer, then judge by judge, what flipped, what it cost, and the thresholds."""
-    from evalkit.runs import compare_report  # brings scipy, which no other command waits for
+    from evalkit.runs import compare_rows
 
     against = ", ".join(report["baseline"]) or "no baseline"
     terminal.title(f"{', '.join(report['candidate'])} against {against}")
     for finding in report["findings"]:
         terminal.say(finding)
-    _rows(terminal, compare_report.rows(report["judges"]), "Change")
+    _rows(terminal, compare_rows.rows(report["judges"]), "Change")
     flips = ", ".join(f"{count} {kind}" for kind, count in report["counts"].items())
     terminal.say(f"scores: {flips or 'none in either run'}")
-    _rows(terminal, compare_report.rows(report["figures"]), "Change", "Whole run")
-    _rows(terminal, compare_report.threshold_rows(report))
+    _rows(terminal, compare_rows.rows(report["figures"]), "Change", "Whole run")
+    _rows(terminal, compare_rows.threshold_rows(report))
     for text in (*report["shortfalls"], *report["open"]):
         if text not in report["findings"][0]:
             terminal.note(text)
@@ -234,7 +234,7 @@ def compared(terminal: Terminal, report: Report) -> None:
 
 def judge_history(terminal: Terminal, report: Report) -> None:
     """A judge over the logged runs, a row a run."""
-    from evalkit.runs.compare_report import figure
+    from evalkit.runs.compare_rows import figure_text
 
     rows = [
         {
@@ -246,8 +246,8 @@ def judge_history(terminal: Terminal, report: Report) -> None:
             "Branch": each["branch"],
             "Dataset": each["dataset"][:8],
             "Cases": each["cases"],
-            report["judge"]: figure(each.get("pass_rate", each.get("mean"))),
-            "95 % interval": " to ".join(map(figure, each["interval"])),
+            report["judge"]: figure_text(each.get("pass_rate", each.get("mean"))),
+            "95 % interval": " to ".join(map(figure_text, each["interval"])),
         }
         for each in report["runs"]
     ]

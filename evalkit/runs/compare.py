@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from evalkit.jsonable import Json
 from evalkit.project import Project
-from evalkit.runs.trials import Arm, Pooled, differ, kind_of, level, pooled, values_of
+from evalkit.runs.trials import Arm, Pooled, differ, kind_of_scores, level, pooled, values_of
 from evalkit.stats import CHANCE, Change, adjusted, paired_change
 from evalkit.tokens import Consumption
 
@@ -147,7 +147,7 @@ def _judge(
     score_range: tuple[float, float] | None,
     margin: float | None,
 ) -> tuple[Row, Change | None]:
-    kind = kind_of((before, after))
+    kind = kind_of_scores((before, after))
     levels = {
         case: [level(kind, side.get(case, ())) for side in (before, after)] for case in before
     }

@@ -1,4 +1,4 @@
-"""The one report of a comparison, and its rows in figures as people read them.
+"""The one report of a comparison.
 
 Terminal, page, JSON and Markdown are views of it; whatever is a sentence is made here, once.
 """
@@ -13,14 +13,11 @@ from statistics import fmean
 from evalkit.jsonable import Json
 from evalkit.project import Project
 from evalkit.runs.compare import Row, compare_figures, compare_judges
+from evalkit.runs.compare_rows import amount, figure_text, interval, levels
 from evalkit.runs.metrics import thresholds, unknowns
 from evalkit.runs.run import Score, executions, told
 from evalkit.runs.trials import Arm, flips
 from evalkit.stats import CHANCE
-
-NONE = "–"  # noqa: RUF001 (a dash where a table has nothing to show)
-CHEAPER = {"more": "worse", "less": "better"}
-"""What more and less of a cost means."""
 
 MOST_NAMES = 4
 
@@ -76,7 +73,7 @@ def report(project: Project, baseline: Arm, candidate: Arm, margin: float | None
     worse = [*_failing_more(each), *map(_moved, _having(each, "worse"))]
     unsure = list(_unsure(each))
     missed = [
-        f"{bound['judge']} fails {bound['demand']}, it has {figure(bound['actual'])}"
+        f"{bound['judge']} fails {bound['demand']}, it has {figure_text(bound['actual'])}"
         for bound in each["thresholds"]
         if bound["verdict"] == "fails"
     ]
@@ -159,9 +156,9 @@ def _unsure(each: Row) -> Iterator[str]:
         yield "no judge scored the same case in both"
     else:
         for judge in _having(each, "unknown"):
-            reach = f" ({found})" if (found := _interval(judge)) else ""
+            reach = f" ({found})" if (found := interval(judge)) else ""
             more = f"; about {judge['needed']:,} cases would tell" if judge["needed"] else ""
-            yield f"{judge['judge']}: {_levels(judge)} over {_cases(judge['pairs'])}{reach}{more}"
+            yield f"{judge['judge']}: {levels(judge)} over {_cases(judge['pairs'])}{reach}{more}"
         if alone := [judge["judge"] for judge in _having(each, "not in both")]:
             yield f"no case was judged in both by {_listed(alone)}"
     if changed := [judge["judge"] for judge in each["judges"] if judge["verdict"] == "changed"]:
@@ -207,110 +204,17 @@ def _asides(each: Row) -> Iterator[str]:
         yield f"Only in the candidate: {_cases(len(added))}, {_listed(added)}."
 
 
-def rows(changes: Sequence[Row]) -> list[Row]:
-    """One judge, or one figure of what was consumed, a row in figures that people read.
-
-    Args:
-        changes: ``judges`` or ``figures`` of a report. Of figures less is better, and their
-            changes are in percent of the baseline's mean a case.
-    """
-    return [
-        {
-            "Judge" if "judge" in each else "Figure": each.get("judge") or each["figure"],
-            "Verdict": CHEAPER.get(each["verdict"], each["verdict"]),
-            "Cases": each["pairs"],
-            "Baseline → candidate": _levels(each),
-            "Change": _amount(each, each.get("difference")),
-            "95 % interval": _interval(each) or NONE,
-            **({"Whole run": _from_to(each["totals"], each["unit"])} if "totals" in each else {}),
-            **({"Cases to tell": _needed(each)} if "needed" in each else {}),
-        }
-        for each in changes
-    ]
-
-
-def threshold_rows(found: Row) -> list[Row]:
-    """One threshold a row, with what each run has, and whether that of the candidate will do."""
-    return [
-        {
-            "Judge": each["judge"],
-            "Threshold": each["demand"],
-            **{
-                run_id: "not measured" if actual is None else figure(actual)
-                for run_id, actual in each["runs"].items()
-            },
-            "Verdict": each["verdict"],
-        }
-        for each in found["thresholds"]
-    ]
-
-
-def figure(value: float, *, sign: bool = False) -> str:
-    """A number with three digits that count; never in powers of ten."""
-    rounded = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 (from there on, whole numbers)
-    if "e" in rounded:
-        rounded = f"{value:.6f}".rstrip("0").rstrip(".")
-    rounded = "0" if rounded in {"-0", ""} else rounded
-    return f"+{rounded}" if sign and value > 0 else rounded
-
-
-def _hundredths(share: float) -> str:
-    """A share in points of a hundred with its sign, and a decimal where there are few."""
-    text = f"{100 * share:.0f}" if abs(share) >= 0.1 else f"{100 * share:.1f}".removesuffix(".0")  # noqa: PLR2004 (ten points)
-    text = "0" if text == "-0" else text
-    return f"+{text}" if share > 0 and text != "0" else text
-
-
 def _having(each: Row, verdict: str) -> list[Row]:
     """The judges that decide, and have this verdict."""
     return [judge for judge in each["judges"] if judge["decides"] and judge["verdict"] == verdict]
 
 
 def _moved(judge: Row) -> str:
-    reach = f", 95 % interval {found}" if (found := _interval(judge)) else ""
+    reach = f", 95 % interval {found}" if (found := interval(judge)) else ""
     return (
-        f"{judge['judge']} {_levels(judge)} over {_cases(judge['pairs'])} "
-        f"({_amount(judge, judge['difference'])}{reach})"
+        f"{judge['judge']} {levels(judge)} over {_cases(judge['pairs'])} "
+        f"({amount(judge, judge['difference'])}{reach})"
     )
-
-
-def _levels(each: Row) -> str:
-    """The mean or rate before and after; of labels and the like, what changed in how many cases."""
-    if "before" in each:
-        means = [each["before"], each["after"]]
-        if each.get("kind") == "pass":
-            return " → ".join(f"{mean:.0%}" for mean in means)
-        return _from_to(means, each.get("unit", ""))
-    moves = [f"{old} → {new} in {count}" for old, new, count in each.get("moves", [])[:MOST_NAMES]]
-    differing = each.get("differing")
-    return ", ".join(moves) or (f"differs in {differing}" if differing else NONE)
-
-
-def _amount(each: Row, value: float | None, points: str = " points") -> str:
-    """A difference: points of a hundred for passes, percent of what was consumed, or a number."""
-    if value is None or ("figure" in each and not each["before"]):
-        return NONE
-    if "figure" in each:
-        return f"{_hundredths(value / each['before'])}%"
-    if each["kind"] == "pass":
-        return _hundredths(value) + points
-    return figure(value, sign=True)
-
-
-def _interval(each: Row) -> str:
-    """The interval of a change; empty where there is none."""
-    ends = [_amount(each, end, points="") for end in each.get("interval") or ()]
-    return "" if NONE in ends else " to ".join(ends)
-
-
-def _needed(judge: Row) -> Json:
-    """How many cases would tell, where that is open."""
-    return judge["needed"] if judge["verdict"] == "unknown" and judge["needed"] else NONE
-
-
-def _from_to(amounts: Sequence[float | None], unit: str) -> str:
-    old, new = (NONE if value is None else figure(value) for value in amounts)
-    return f"{old} → {new} {unit}".rstrip()
 
 
 def _cases(count: int) -> str:

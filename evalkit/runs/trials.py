@@ -67,7 +67,7 @@ def flips(baseline: Arm, candidate: Arm) -> list[Flip]:
     found: list[Flip] = []
     for name in names:
         before, after = old.get(name, {}), new.get(name, {})
-        kind = kind_of((before, after))
+        kind = kind_of_scores((before, after))
         for case in dict.fromkeys((*before, *after)):
             sides = before.get(case, ()), after.get(case, ())
             values = [level(kind, side) for side in sides]
@@ -113,7 +113,7 @@ def _kind(value: Json) -> ValueKind:
     return "label" if isinstance(value, str) else "other"
 
 
-def kind_of(sides: Iterable[Pooled]) -> ValueKind:
+def kind_of_scores(sides: Iterable[Pooled]) -> ValueKind:
     """What all values of these scores are."""
     scores = (score for side in sides for case in side.values() for score in case)
     kinds = set(map(_kind, values_of(scores)))

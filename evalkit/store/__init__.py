@@ -18,7 +18,8 @@ from evalkit.store.failures import Refused
 from evalkit.store.forms import as_kept
 from evalkit.store.internals import prepare
 from evalkit.store.probe import Reachability, ask_workspace, probe
-from evalkit.store.runs import RunRecord, StoredRun, WrittenRun
+from evalkit.store.run_records import RunRecord, StoredRun
+from evalkit.store.runs import WrittenRun
 from evalkit.store.spans import spans_of
 from evalkit.store.traces_read import assessments_of, run_of
 from evalkit.store.traces_write import TraceWriter, Written

@@ -3,7 +3,8 @@
 import pytest
 
 from evalkit.project import Judge, Project
-from evalkit.runs import compare_report as words
+from evalkit.runs.compare_report import report
+from evalkit.runs.compare_rows import rows
 from evalkit.runs.run import Run, Score
 from evalkit.tokens import Consumption
 
@@ -31,7 +32,7 @@ def one_judge(before, after, judge="j"):
 
 
 def compared(before, after):
-    return words.report(PROJECT, [before], [after])
+    return report(PROJECT, [before], [after])
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def test_p_values_are_adjusted_for_the_number_of_judges():
 
 def test_rows_say_in_figures_what_changed_and_what_could_be_told():
     noise = one_judge([3, 3, 4, 2, 5, 3, 4, 3], [4, 3, 3, 3, 5, 4, 4, 2], judge="quality")
-    assert words.rows(compared(*noise)["judges"]) == [
+    assert rows(compared(*noise)["judges"]) == [
         {
             "Judge": "quality",
             "Verdict": "unknown",
@@ -148,7 +149,7 @@ def test_rows_say_in_figures_what_changed_and_what_could_be_told():
         }
     ]
     labels = one_judge(["a", "a", "b", "b", "c"], ["b", "b", "a", "b", "c"])
-    (row,) = words.rows(compared(*labels)["judges"])
+    (row,) = rows(compared(*labels)["judges"])
     assert row["Baseline → candidate"] == "a → b in 2, b → a in 1"
 
 
@@ -171,7 +172,7 @@ def test_cost_is_paired_by_case_and_what_crashed_is_no_saving():
     (cost,) = found["figures"]
     assert (cost["figure"], cost["pairs"], cost["verdict"]) == ("Cost", 8, "more")
     assert cost["totals"] == [1.1, 7.2]
-    (row,) = words.rows(found["figures"])
+    (row,) = rows(found["figures"])
     assert (row["Verdict"], row["Baseline → candidate"], row["Change"]) == (
         "worse",
         "0.135 → 0.27 USD",

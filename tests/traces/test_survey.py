@@ -166,6 +166,7 @@ def test_cases_are_of_all_kinds_people_first_and_never_the_same_twice(recorder, 
 
 
 ALIKE = {
+    "charge psp_b7b12e9eed was declined": "charge <id> was declined",
     "order QM-20452 not found": "order <id> not found",
     "timed out after 30.5 s (attempt 3)": "timed out after <n> s (attempt <n>)",
     "KeyError: 'order'": "KeyError: 'order'",

@@ -1,0 +1,107 @@
+"""A comparison's rows and figures as people read them, in the terminal, the page and Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from evalkit.jsonable import Json
+from evalkit.runs.compare import Row
+
+NONE = "–"  # noqa: RUF001 (a dash where a table has nothing to show)
+CHEAPER = {"more": "worse", "less": "better"}
+"""What more and less of a cost means."""
+
+MOST_MOVES = 4
+
+
+def rows(changes: Sequence[Row]) -> list[Row]:
+    """One judge, or one figure of what was consumed, a row in figures that people read.
+
+    Args:
+        changes: ``judges`` or ``figures`` of a report. Of figures less is better, and their
+            changes are in percent of the baseline's mean a case.
+    """
+    return [
+        {
+            "Judge" if "judge" in each else "Figure": each.get("judge") or each["figure"],
+            "Verdict": CHEAPER.get(each["verdict"], each["verdict"]),
+            "Cases": each["pairs"],
+            "Baseline → candidate": levels(each),
+            "Change": amount(each, each.get("difference")),
+            "95 % interval": interval(each) or NONE,
+            **({"Whole run": _from_to(each["totals"], each["unit"])} if "totals" in each else {}),
+            **({"Cases to tell": _needed(each)} if "needed" in each else {}),
+        }
+        for each in changes
+    ]
+
+
+def threshold_rows(found: Row) -> list[Row]:
+    """One threshold a row, with what each run has, and whether that of the candidate will do."""
+    return [
+        {
+            "Judge": each["judge"],
+            "Threshold": each["demand"],
+            **{
+                run_id: "not measured" if actual is None else figure_text(actual)
+                for run_id, actual in each["runs"].items()
+            },
+            "Verdict": each["verdict"],
+        }
+        for each in found["thresholds"]
+    ]
+
+
+def figure_text(value: float, *, sign: bool = False) -> str:
+    """A number with three digits that count; never in powers of ten."""
+    rounded = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 (from there on, whole numbers)
+    if "e" in rounded:
+        rounded = f"{value:.6f}".rstrip("0").rstrip(".")
+    rounded = "0" if rounded in {"-0", ""} else rounded
+    return f"+{rounded}" if sign and value > 0 else rounded
+
+
+def _hundredths(share: float) -> str:
+    """A share in points of a hundred with its sign, and a decimal where there are few."""
+    text = f"{100 * share:.0f}" if abs(share) >= 0.1 else f"{100 * share:.1f}".removesuffix(".0")  # noqa: PLR2004 (ten points)
+    text = "0" if text == "-0" else text
+    return f"+{text}" if share > 0 and text != "0" else text
+
+
+def levels(each: Row) -> str:
+    """The mean or rate before and after; of labels and the like, what changed in how many cases."""
+    if "before" in each:
+        means = [each["before"], each["after"]]
+        if each.get("kind") == "pass":
+            return " → ".join(f"{mean:.0%}" for mean in means)
+        return _from_to(means, each.get("unit", ""))
+    moves = [f"{old} → {new} in {count}" for old, new, count in each.get("moves", [])[:MOST_MOVES]]
+    differing = each.get("differing")
+    return ", ".join(moves) or (f"differs in {differing}" if differing else NONE)
+
+
+def amount(each: Row, value: float | None, points: str = " points") -> str:
+    """A difference: points of a hundred for passes, percent of what was consumed, or a number."""
+    if value is None or ("figure" in each and not each["before"]):
+        return NONE
+    if "figure" in each:
+        return f"{_hundredths(value / each['before'])}%"
+    if each["kind"] == "pass":
+        return _hundredths(value) + points
+    return figure_text(value, sign=True)
+
+
+def interval(each: Row) -> str:
+    """The interval of a change; empty where there is none."""
+    ends = [amount(each, end, points="") for end in each.get("interval") or ()]
+    return "" if NONE in ends else " to ".join(ends)
+
+
+def _needed(judge: Row) -> Json:
+    """How many cases would tell, where that is open."""
+    return judge["needed"] if judge["verdict"] == "unknown" and judge["needed"] else NONE
+
+
+def _from_to(amounts: Sequence[float | None], unit: str) -> str:
+    old, new = (NONE if value is None else figure_text(value) for value in amounts)
+    return f"{old} → {new} {unit}".rstrip()
