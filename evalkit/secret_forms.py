@@ -138,7 +138,7 @@ NAMES = (
     b"_pass", b"-pass", b"_PASS", b"ecret", b"ECRET", b"oken", b"OKEN", b"key", b"Key", b"KEY",
     b"redential", b"REDENTIAL",
 )  # fmt: skip
-"""How the names of secrets end; :func:`kind_of` looks at the whole of them."""
+"""How the names of secrets end; :func:`kind_of_secret` looks at the whole of them."""
 
 _PASSWORD = re.compile(
     r"(?:passw(?:or)?d|passphrase|pwd|(?:^|db|user|smtp|mail|ftp|ssh|admin|root|login|auth|basic|redis"
@@ -202,7 +202,7 @@ def is_wordy(value: str) -> bool:
     return all(map(_WORD_PART.match, _PART.split(value)))
 
 
-def kind_of(name: str) -> str | None:
+def kind_of_secret(name: str) -> str | None:
     """What stands under a name: ``password``, ``secret``, ``token``, ``key`` or None."""
     low = _CAMEL.sub("_", name).lower().strip("-_.[]")
     if _PASSWORD.search(low):
@@ -224,7 +224,7 @@ def is_secret(name: str, value: str, *, certain: bool, alone: bool) -> bool:
             as in the environment.
         alone: It ends its line.
     """
-    kind = kind_of(name)
+    kind = kind_of_secret(name)
     if kind is None or len(value) > MAX_CHARS or is_placeholder(value) or _PLACE.search(value):
         return False
     if _CONSTANT.match(value) or (not certain and _CODE.search(value)):

@@ -21,7 +21,7 @@ from evalkit.secret_forms import (
     is_placeholder,
     is_secret,
     is_wordy,
-    kind_of,
+    kind_of_secret,
 )
 
 _FAR = 256  # bytes of a command before what tells that it reads a password
@@ -122,7 +122,7 @@ def _named(match: _Match) -> str | None:
     at = match.start()
     name = _NAME.search(line[max(0, at - REACH) : match.end("name")])[1]  # type: ignore[index]
     before = line[max(0, at - REACH) : match.end("name") - len(name)][-2:]
-    value, kind = _masked_part(match), kind_of(name.decode("utf-8", "replace"))
+    value, kind = _masked_part(match), kind_of_secret(name.decode("utf-8", "replace"))
     if missing_quote(match):
         return kind if kind == "password" and re.fullmatch(r"\d{4,}", value) else None
     typed = before == b"::" or before[-1:] + match["set"] == b"::"  # AWS::…::Secret, arn:…:secret:

@@ -244,7 +244,7 @@ def comparing(found, host, pulled, review):
     host.settled(pulled)
     with host.step("Comparing people with judges"):
         review()  # what was said on this page since
-        pairs, judges = agreement.compare(found)
+        pairs, judges = agreement.agreement_frames(found)
     return judges, pairs
 
 

@@ -45,7 +45,7 @@ COLUMNS = (
 ``accepted`` or the annotation's value; the judge's value), and what either gave as a reason."""
 
 
-def compare(found: RunFiles) -> tuple[pd.DataFrame, list[dict[str, Json]]]:
+def agreement_frames(found: RunFiles) -> tuple[pd.DataFrame, list[dict[str, Json]]]:
     """Compare what people said, here and in MLflow as last pulled, with the judges of a run.
 
     Returns:

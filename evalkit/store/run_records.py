@@ -52,7 +52,9 @@ class StoredRun:
     datasets: Mapping[str, str]
 
 
-def differences(record: RunRecord, run: StoredRun, notes: list[str]) -> tuple[list[Any], list[str]]:
+def run_differences(
+    record: RunRecord, run: StoredRun, notes: list[str]
+) -> tuple[list[Any], list[str]]:
     """Params, metrics and tags that the run lacks, in MLflow's form, and tags that are stale."""
     from mlflow.entities import Param, RunTag
 

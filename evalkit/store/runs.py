@@ -17,7 +17,7 @@ from evalkit.store.client import Client, portions
 from evalkit.store.failures import Refused
 from evalkit.store.forms import Masking, fit_name, json_text, quoted, shorten
 from evalkit.store.internals import once
-from evalkit.store.run_records import RUN_TAG_LIMIT, RunRecord, StoredRun, differences
+from evalkit.store.run_records import RUN_TAG_LIMIT, RunRecord, StoredRun, run_differences
 
 ARTIFACT_TAG = "evalkit.artifact."
 """Tag that holds the hash of what was sent under a path."""
@@ -115,7 +115,7 @@ class Runs(Masking):
         with self._client.alone():
             found = self.find_run(experiment_id, record.key)
             run = found or self._create_run(experiment_id, record)
-            lacking, stale = differences(record, run, notes)
+            lacking, stale = run_differences(record, run, notes)
             for name in stale:
                 with self._client.answering("deleting a tag of the run"):
                     self._client.tracking.delete_tag(run.run_id, name)

@@ -4,7 +4,7 @@ import pytest
 import yaml
 from sklearn.metrics import cohen_kappa_score
 
-from evalkit.feedback.agreement import MIN_LABELS, agreement, compare, in_order
+from evalkit.feedback.agreement import MIN_LABELS, agreement, agreement_frames, in_order
 from evalkit.project import Judge, Project
 from evalkit.runs.run import Run, Score
 from evalkit.runs.run_dir import RunFiles
@@ -28,7 +28,7 @@ def compared(tmp_path):
     def run(*scores, **review):
         (tmp_path / "review.yaml").write_text(yaml.safe_dump(review))
         found = RunFiles(PROJECT, Run("r", "case", scores=scores, cases=("a", "b")), tmp_path)
-        pairs, judges = compare(found)
+        pairs, judges = agreement_frames(found)
         return pairs.to_dict("records"), judges
 
     return run
