@@ -24,8 +24,8 @@ EXACT_FLIPS = 24
 
 
 def values(random: np.random.Generator, cases: int, *, is_pass: bool) -> list[list[object]]:
-    """What a judge says in both runs; None where it has no score."""
-    there = random.random(cases) < 0.9
+    """What a judge says in both runs, of all cases, of most or of six; None without a score."""
+    there = random.random(cases) < random.choice([0.0, 0.5, 1.0])
     there[:6] = True
     sides: list[list[object]] = []
     for shift in (0.0, random.choice([0.0, 0.1, 0.3])):

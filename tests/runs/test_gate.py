@@ -6,6 +6,9 @@ import subprocess
 import pytest
 from eval_project import RESULT, log_of, score
 
+from evalkit import EvalkitError
+from evalkit.cli import jobs
+
 CASES = [f"case-{n:02d}" for n in range(40)]
 ABSENT = "http://127.0.0.1:9"
 GOOD, BAD = "2026-07-01-good", "2026-07-02-bad"
@@ -129,6 +132,25 @@ def test_what_is_missing_is_never_a_pass(evalkit, arms, change, why):
     assert why in outcome.report["error"]
 
 
+def test_a_run_without_its_summary_is_no_pass(evalkit, arms, project):
+    arms(GOOD, 40)
+    arms(BAD, 40)
+    project.remove(f"eval/runs/{project.name}/{BAD}/summary.yaml")
+    outcome = evalkit("gate", "--run-id", BAD, "--baseline", GOOD)
+    assert (outcome.code, "no scores" in outcome.report["error"]) == (3, True)
+
+
+def test_a_task_of_a_databricks_job_fails_where_the_gate_does(arms, project, monkeypatch):
+    monkeypatch.chdir(project.root)
+    arms(GOOD, 40)
+    arms(BAD, 20)
+    task = ["--stages=gate", f"--baseline={GOOD}", "--run_ids=[]", "--margin="]
+    with pytest.raises(EvalkitError, match=r"gate: polite 100% → 50%"):
+        jobs.main([*task, f"--run_id={BAD}"])
+    arms(BAD, 40)
+    jobs.main([*task, f"--run_id={BAD}"])
+
+
 def test_a_judge_that_failed_or_that_one_run_lacks_is_never_a_pass(evalkit, arms, project):
     arms(GOOD, 40)
     arms(BAD, 40)
@@ -218,6 +240,19 @@ def test_without_a_baseline_the_run_logged_for_the_merge_base_is_it(evalkit, pro
     assert "and 5 more cases." in comment
     assert f"{BAD} says `x` to case-20" in comment
     assert f"{GOOD} says `x` to case-20" in comment
+
+
+def test_behind_a_server_the_comment_leads_to_the_traces(evalkit, arms, project, fresh_server):
+    arms(GOOD, 40)
+    arms(BAD, 20)
+    log = f"eval/runs/{project.name}/{BAD}/cases/case-20/stdout.log"
+    project.write(log, log_of("case-20", reply="<b>@all</b> [x](http://evil.example)"))
+    assert evalkit("log-results", "--run-id", BAD, uri=fresh_server.uri).code == 0
+    asked = ("gate", "--run-id", BAD, "--baseline", GOOD, "--out", "c.md")
+    assert evalkit(*asked, uri=fresh_server.uri).code == 1
+    (told,) = [part for part in project.read("c.md").split("<details>") if "case-20" in part]
+    assert f"[the trace]({fresh_server.uri}/#/experiments/" in told
+    assert "\n```\n<b>@all</b> [x](http://evil.example)\n```\n" in told  # text, not markup
 
 
 @pytest.mark.parametrize("named", ["git:main", "git:HEAD~1", "mlflow", "commit"])
