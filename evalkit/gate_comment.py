@@ -153,5 +153,6 @@ def _value(value: Json) -> str:
 
 
 def _line(text: str) -> str:
-    """Text from files as Markdown shows it, not as it reads it."""
-    return html.escape(truncate(text, 1_000), quote=False).replace("@", "@\u200b")
+    """Text from files on one line, which Markdown shows and does not read."""
+    shown = html.escape(truncate(text, 1_000), quote=False).replace("@", "@\u200b")
+    return re.sub(r"([\[\]`*])", r"\\\1", shown)

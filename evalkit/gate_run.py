@@ -96,7 +96,11 @@ def gate(
         elif (found := finder.merge_base(new[0].run.run_id)) is not None:
             old = [found]
         else:
-            why = "no run is logged for where this branch left the main one, or for a commit before"
+            why = (
+                "no run is logged for where this branch left the main one, or for a commit before;"
+                " log one there, fetch the main branch where the clone is shallow, or name a"
+                " baseline"
+            )
     except (StoreAbsent, StoreError) as error:
         why = str(error)
     found_report = _report(workspace, old, new, margin) | {"on_unknown": on_unknown}
