@@ -16,6 +16,7 @@ from evalkit.runs import arms
 from evalkit.runs.arms import Finder, Trial
 from evalkit.runs.compare import Row
 from evalkit.runs.compare_report import report
+from evalkit.runs.run_dir import list_runs
 from evalkit.runs.trials import level, pooled
 from evalkit.stats import mean_interval
 
@@ -45,8 +46,8 @@ def compare(
     Raises:
         InputError: there is no such run, or a run's files are wrong.
     """
-    if not (candidate and baseline):
-        baseline, candidate = arms.choose(arms.run_ids(workspace.files), baseline, candidate)
+    known = (list_runs if candidate and baseline else arms.run_ids)(workspace.files)
+    baseline, candidate = arms.choose(known, baseline, candidate)
     finder = finder_of(workspace)
     try:
         new, old = finder.trials(candidate, "candidate"), finder.trials(baseline, "baseline")
@@ -92,6 +93,7 @@ def gate(
     why = ""
     try:
         if baseline:
+            baseline, run_id = arms.choose(list_runs(workspace.files), baseline, run_id)
             old = finder.trials(baseline, "baseline")
         elif (found := finder.merge_base(new[0].run.run_id)) is not None:
             old = [found]
@@ -179,5 +181,8 @@ def finder_of(workspace: Workspace) -> Finder:
 def _report(
     workspace: Workspace, old: Sequence[Trial], new: Sequence[Trial], margin: float | None
 ) -> Row:
+    if margin is not None and not 0 < margin <= 1:
+        fix = "give a share, such as 0.05"
+        raise InputError(Problem(f"a margin of {margin:g} is none", field="--margin", fix=fix))
     project = workspace.files.project
     return report(project, [each.run for each in old], [each.run for each in new], margin)

@@ -273,7 +273,7 @@ def choose(
         old = (earlier or others)[-1:]
     if not old or set(old) & set(new):
         twice = next(iter(set(old) & set(new)), new[0])
-        there = f"name another run; there are {', '.join(known[-5:])}"
+        there = f"name another run; there are {', '.join(known[-5:]) or 'none on disk'}"
         same = f"{twice!r} would be compared with itself"
         raise InputError(Problem(same, field="baseline", fix=there))
     return old, new

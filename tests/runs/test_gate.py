@@ -299,7 +299,10 @@ def test_no_baseline_is_no_answer(evalkit, arms, request, where):
         (("--run-id", "nope"), "there is no finished run 'nope'"),
         (("--run-id", BAD, "--baseline", "git:nope"), "git knows no commit 'nope'"),
         (("--run-id", BAD, "--baseline", "a" * 32), f"there is no finished run '{'a' * 32}'"),
+        (("--run-id", BAD, "--baseline", BAD), f"'{BAD}' would be compared with itself"),
         (("--run-id", BAD, "--margin", "some"), "expected a number"),
+        (("--run-id", BAD, "--margin", "0"), "a margin of 0 is none"),
+        (("--run-id", BAD, "--margin", "-1"), "a margin of -1 is none"),
     ],
 )
 def test_what_is_wrong_is_named_and_exits_2(evalkit, arms, arguments, says):
