@@ -20,6 +20,9 @@ from evalkit.runs.run_dir import list_runs
 from evalkit.runs.trials import level, pooled
 from evalkit.stats import mean_interval
 
+MOST_COMMENT = 65_000
+"""Characters of a comment; GitHub takes 65,536."""
+
 MOST_RUNS = 50
 """Logged runs that a history goes back."""
 
@@ -50,14 +53,11 @@ def compare(
     baseline, candidate = arms.choose(known, baseline, candidate)
     finder = finder_of(workspace)
     try:
-        new, old = finder.trials(candidate, "candidate"), finder.trials(baseline, "baseline")
+        new = finder.trials(candidate, "candidate")
+        old = finder.trials(baseline, "baseline", without=new)
     except (StoreAbsent, StoreError) as error:
-        found = _report(workspace, [], [], margin)
-        return found | {
-            "open": [str(error)],
-            "findings": [f"Cannot tell: {error}"],
-            "on_unknown": "3",  # nothing was compared, so that is how it ends
-        }
+        # nothing was compared, so that is how it ends
+        return _nothing(workspace, candidate, str(error)) | {"on_unknown": "3"}
     return _report(workspace, old, new, margin)
 
 
@@ -87,15 +87,18 @@ def gate(
     Raises:
         InputError: a run that is named is not there, or its files are wrong.
     """
+    if not run_id:
+        fix = "name the run that is to be judged"
+        raise InputError(Problem("no run is named", field="--run-id", fix=fix))
     finder = finder_of(workspace)
-    new = finder.trials(run_id, "run-id")
+    new: list[Trial] = []
     old: list[Trial] = []
     why = ""
     try:
+        new = finder.trials(run_id, "run-id")
         if baseline:
-            baseline, run_id = arms.choose(list_runs(workspace.files), baseline, run_id)
-            old = finder.trials(baseline, "baseline")
-        elif (found := finder.merge_base(new[0].run.run_id)) is not None:
+            old = finder.trials(baseline, "baseline", without=new)
+        elif (found := finder.merge_base(new)) is not None:
             old = [found]
         else:
             why = (
@@ -105,16 +108,19 @@ def gate(
             )
     except (StoreAbsent, StoreError) as error:
         why = str(error)
+    if not new:
+        return _nothing(workspace, run_id, why) | {"on_unknown": on_unknown}
     found_report = _report(workspace, old, new, margin) | {"on_unknown": on_unknown}
     if why:
         found_report["open"][0] = f"there is no baseline: {why}"
-        found_report["findings"][0] = f"Cannot tell: there is no baseline: {why}."
+        if found_report["verdict"] == "unknown":
+            found_report["findings"][0] = f"Cannot tell: there is no baseline: {why}."
     if out is not None:
         out = Path(out)
         text = "\n".join(comment(workspace, found_report, old, new)) + "\n"
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
-            out.write_text(mask_text(text)[0], encoding="utf-8")
+            out.write_text(mask_text(text)[0][:MOST_COMMENT], encoding="utf-8")
         except OSError as error:
             problem = Problem(f"cannot be written: {error.strerror}", str(out), field="--out")
             raise InputError(problem) from error
@@ -159,7 +165,7 @@ def _over_time(finder: Finder, judge: str) -> Iterator[Row]:
         numbers = [value for value in values if isinstance(value, bool) or is_number(value)]
         if not numbers:
             continue
-        mean, low, high = mean_interval(numbers)
+        mean, reach = mean_interval(numbers)
         yield {
             "run_id": stored.params.get("run_id", ""),
             "mlflow_run_id": stored.run_id,
@@ -169,13 +175,23 @@ def _over_time(finder: Finder, judge: str) -> Iterator[Row]:
             "dataset": next(iter(stored.datasets.values()), ""),
             "cases": len(numbers),
             "pass_rate" if isinstance(numbers[0], bool) else "mean": mean,
-            "interval": [low, high],
+            "interval": reach and list(reach),
         }
 
 
 def finder_of(workspace: Workspace) -> Finder:
     """Looks for the project's runs, on disk and in its MLflow."""
     return Finder(workspace.files, workspace.run, lambda: workspace.store)
+
+
+def _nothing(workspace: Workspace, names: Sequence[str], why: str) -> Row:
+    """The report where even the candidate lies in an MLflow that does not answer."""
+    found = _report(workspace, [], [], None)
+    return found | {
+        "candidate": list(names),
+        "open": [why],
+        "findings": [f"Cannot tell: {why}"],
+    }
 
 
 def _report(

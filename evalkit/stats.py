@@ -29,6 +29,8 @@ EXACT = 50
 """Differing pairs up to which the signed-rank test counts all signs, as in MLflow's comparison."""
 
 TINY = 1e-9
+BEYOND = 1e6
+"""Intervals to margins from which on no number of cases is worth saying."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +85,17 @@ class Change:
             and self.high <= margin
         )
 
-    def needed(self, margin: float) -> int:
+    def needed(self, margin: float) -> int | None:
         """About how many pairs would tell: an interval no wider than the margin.
 
-        That narrow, it either keeps within the margin on both sides or leaves zero out.
+        That narrow, it either keeps within the margin on both sides or leaves zero out. None where
+        that is beyond counting.
         """
         if self.spread < TINY:
             return max(FEWEST, math.ceil(math.log(CHANCE / 2) / math.log1p(-min(margin, 0.99))))
         reach = 2 * float(stats.norm.ppf(1 - CHANCE / 2))
-        return max(FEWEST, math.ceil((reach * self.spread / margin) ** 2))
+        wide = reach * self.spread / margin
+        return max(FEWEST, math.ceil(wide**2)) if wide < BEYOND else None
 
 
 def paired_change(
@@ -114,9 +118,10 @@ def paired_change(
     count, differing = len(differences), int(np.count_nonzero(differences))
     mean = float(differences.mean())
     is_single = is_rate and bool(np.isin((old, new), (0.0, 1.0)).all())
-    spread = float(differences.std(ddof=1)) if count > 1 else 0.0
+    with np.errstate(over="ignore", invalid="ignore"):  # of numbers beyond 1e154 nothing is told
+        spread = float(differences.std(ddof=1)) if count > 1 else 0.0
     low = high = None
-    if count > 1:
+    if count > 1 and math.isfinite(spread):
         reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * spread / math.sqrt(count)
         if is_rate and spread < TINY:
             reach = float(stats.binomtest(0, count).proportion_ci(CONFIDENCE).high)
@@ -132,8 +137,10 @@ def paired_change(
     )
 
 
-def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
+def mean_interval(values: Sequence[float]) -> tuple[float, tuple[float, float] | None]:
     """A mean with its 95 percent interval: Student's, and for booleans Wilson's of their share.
+
+    One number has no interval.
 
     Args:
         values: Finite numbers, or booleans; at least one.
@@ -141,10 +148,11 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
     count, mean = len(values), float(np.mean(values))
     if all(isinstance(each, bool) for each in values):
         share = stats.binomtest(sum(values), count).proportion_ci(CONFIDENCE, "wilson")
-        return mean, float(share.low), float(share.high)
-    spread = float(np.std(values, ddof=1)) if count > 1 else 0.0
-    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, max(count - 1, 1))) * spread / math.sqrt(count)
-    return mean, mean - reach, mean + reach
+        return mean, (float(share.low), float(share.high))
+    if count == 1:
+        return mean, None
+    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1) * stats.sem(values))
+    return mean, (mean - reach, mean + reach)
 
 
 def adjusted(chances: Sequence[float]) -> list[float]:

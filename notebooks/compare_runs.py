@@ -439,8 +439,8 @@ def over_time(past):
                 "Run": each["run_id"],
                 "Commit": each["commit"][:10] or "not known",
                 "Value": each.get("pass_rate", each.get("mean")),
-                "Low": each["interval"][0],
-                "High": each["interval"][1],
+                "Low": (each["interval"] or (None, None))[0],
+                "High": (each["interval"] or (None, None))[1],
             }
             for each in past["runs"]
         ]

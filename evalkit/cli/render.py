@@ -247,7 +247,7 @@ def judge_history(terminal: Terminal, report: Report) -> None:
             "Dataset": each["dataset"][:8],
             "Cases": each["cases"],
             report["judge"]: figure_text(each.get("pass_rate", each.get("mean"))),
-            "95 % interval": " to ".join(map(figure_text, each["interval"])),
+            "95 % interval": " to ".join(map(figure_text, each["interval"] or ())),
         }
         for each in report["runs"]
     ]

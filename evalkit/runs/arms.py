@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -58,12 +59,15 @@ class Finder:
     ) -> None:
         self._files, self._read, self._open = files, read, store
 
-    def trials(self, names: Sequence[str], role: str) -> list[Trial]:
+    def trials(
+        self, names: Sequence[str], role: str, *, without: Sequence[Trial] = ()
+    ) -> list[Trial]:
         """The runs of an arm.
 
         Args:
             names: Run directories, ids of MLflow runs, or ``git:REF``.
             role: What the arm is, for messages.
+            without: The runs of the other arm, which are in no two.
 
         Raises:
             InputError: there is no such run, or its files are wrong; with every problem of all.
@@ -71,21 +75,26 @@ class Finder:
             StoreError: MLflow answered with an error.
         """
         problems: list[Problem] = []
-        found = []
+        found: list[Trial] = []
         for name in dict.fromkeys(names):
             try:
-                found.append(self._trial(name, role))
+                trial = self._trial(name, role, {each.run.run_id for each in without})
             except InputError as error:
                 problems += error.problems
+                continue
+            if trial.run.run_id in {each.run.run_id for each in (*found, *without)}:
+                again = f"{name!r} would be compared with itself, or counted twice"
+                problems.append(Problem(again, field=role, fix="name another run"))
+            found.append(trial)
         if problems:
             raise InputError(*problems)
         return found
 
-    def merge_base(self, run_id: str) -> Trial | None:
+    def merge_base(self, without: Sequence[Trial]) -> Trial | None:
         """The newest run logged for where HEAD left the main branch, or for an ancestor of that.
 
         Args:
-            run_id: The run that is held against it, which does not count.
+            without: The runs that are held against it, which do not count.
 
         Returns:
             None where there is no repository, no main branch, or no such run.
@@ -96,7 +105,7 @@ class Finder:
         """
         for branch in MAIN_BRANCHES:
             if base := ask_git(self._folder, "merge-base", "HEAD", branch):
-                run = self._logged_for(base, without=run_id)
+                run = self._logged_for(base, {each.run.run_id for each in without})
                 return None if run is None else self.stored_trial(run)
         return None
 
@@ -118,12 +127,15 @@ class Finder:
     def _folder(self) -> Path:
         return self._files.config.resolve().parent
 
-    def _trial(self, name: str, role: str) -> Trial:
+    def _trial(self, name: str, role: str, without: AbstractSet[str]) -> Trial:
         if name in list_runs(self._files):
             found = self._read(name)
             return Trial(found.run, found)
         if name.startswith(GIT):
-            run, what = self._of_reference(name.removeprefix(GIT), role), f"logged for {name}"
+            run, what = (
+                self._of_reference(name.removeprefix(GIT), role, without),
+                f"logged for {name}",
+            )
         else:
             run = self.store.run(name) if _MLFLOW_ID.fullmatch(name) else None
             what = f"{name!r}"
@@ -140,7 +152,9 @@ class Finder:
             )
         return self.stored_trial(run)
 
-    def _of_reference(self, reference: str, role: str) -> StoredRun | None:
+    def _of_reference(
+        self, reference: str, role: str, without: AbstractSet[str]
+    ) -> StoredRun | None:
         exact = ("rev-parse", "--verify", "--quiet", "--end-of-options")
         commit = ask_git(self._folder, *exact, f"{reference}^{{commit}}")
         if not commit:
@@ -152,19 +166,21 @@ class Finder:
                     fix="fetch it (a shallow clone has no other branches), or name a run",
                 )
             )
-        return self._logged_for(commit)
+        return self._logged_for(commit, without)
 
-    def _logged_for(self, commit: str, without: str = "") -> StoredRun | None:
+    def _logged_for(self, commit: str, without: AbstractSet[str]) -> StoredRun | None:
         if self.experiment_id is None:
             return None
         count = f"--max-count={MOST_ANCESTORS}"
         commits = ask_git(self._folder, "rev-list", "--topo-order", count, commit).split()
         place = {each: index for index, each in enumerate(commits)}
-        own = run_key(self.experiment_id, self._project, without)
+        own = {run_key(self.experiment_id, self._project, run_id) for run_id in without}
         logged = [
             run
             for run in self.logged()
-            if run.tags.get(COMMIT_TAG) in place and run.tags.get(KEY_TAG) != own
+            if run.tags.get(COMMIT_TAG) in place
+            and run.tags.get(KEY_TAG) not in own
+            and run.status != "RUNNING"
         ]  # the newest first, which min keeps
         return min(logged, key=lambda run: place[run.tags[COMMIT_TAG]], default=None)
 
@@ -264,16 +280,16 @@ def choose(
     Raises:
         InputError: a run is compared with itself.
     """
-    new = list(dict.fromkeys(candidate))
-    new = new or [next(name for name in reversed(known) if name not in baseline)]
     old = list(dict.fromkeys(baseline))
-    if not old:
+    new = list(dict.fromkeys(candidate)) or [name for name in known if name not in old][-1:]
+    if new and not old:
         others = [name for name in known if name not in new]
         earlier = [name for name in others if name < min(new)]
         old = (earlier or others)[-1:]
-    if not old or set(old) & set(new):
-        twice = next(iter(set(old) & set(new)), new[0])
-        there = f"name another run; there are {', '.join(known[-5:]) or 'none on disk'}"
-        same = f"{twice!r} would be compared with itself"
+    there = f"name another run; there are {', '.join(known[-5:]) or 'none on disk'}"
+    if not (old and new):
+        raise InputError(Problem("there is no other run to compare with", fix=there))
+    if twice := [name for name in old if name in new]:
+        same = f"{twice[0]!r} would be compared with itself"
         raise InputError(Problem(same, field="baseline", fix=there))
     return old, new

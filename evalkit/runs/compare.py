@@ -50,11 +50,12 @@ def compare_judges(
 
     Returns:
         Of each judge its ``judge``, ``kind``, ``verdict`` (better, worse, same: the interval keeps
-        within the margin; unknown; of labels and the like changed or same; not in both), whether
+        within the margin; unknown; of labels and the like changed instead; not in both), whether
         it ``decides``, ``pairs`` of cases with a value in both arms and how many are
-        ``differing``, how many ``errors`` in both, ``moves`` of labels, the ``scale`` and
-        ``margin`` of its scores, ``needed`` pairs to tell, and the change: ``before``, ``after``,
-        ``difference``, ``interval``, ``p``, ``p_adjusted`` for the number of judges looked at.
+        ``differing``, how many cases have ``lost`` their value, how many ``errors`` in both,
+        ``moves`` of labels, the ``scale`` and ``margin`` of its scores, ``needed`` pairs to tell,
+        and the change: ``before``, ``after``, ``difference``, ``interval``, ``p``, ``p_adjusted``
+        for the number of judges looked at.
     """
     old, new = pooled(baseline), pooled(candidate)
     ranges = {judge.name: judge.score_range for judge in project.judges}
@@ -72,10 +73,9 @@ def compare_judges(
         chances = adjusted([found[name][0]["p"] for name in tested])
         for name, p in zip(tested, chances, strict=True):
             found[name][0]["p_adjusted"] = p
-    for name, (row, change) in found.items():
-        row["verdict"] = _verdict(row, change)
-        has_direction = change is not None or row["verdict"] == "not in both"
-        row["decides"] = has_direction and (not demanded or name in demanded)
+    for name, (row, changes) in found.items():
+        row["verdict"] = _verdict(row, changes)
+        row["decides"] = not demanded or name in demanded
     return [row for row, _ in found.values()]
 
 
@@ -146,7 +146,7 @@ def _judge(
     after: Pooled,
     score_range: tuple[float, float] | None,
     margin: float | None,
-) -> tuple[Row, Change | None]:
+) -> tuple[Row, list[Change]]:
     kind = kind_of_scores((before, after))
     levels = {
         case: [level(kind, side.get(case, ())) for side in (before, after)] for case in before
@@ -154,17 +154,22 @@ def _judge(
     both = [case for case, pair in levels.items() if None not in pair]
     pairs = [(levels[case][0], levels[case][1]) for case in both]
     olds, news = [old for old, _ in pairs], [new for _, new in pairs]
-    is_rate = kind == "pass"
-    change = None
+    changes: list[Change] = []
     if pairs and kind in {"pass", "number"}:
-        change = paired_change(olds, news, is_rate=is_rate)
-    low, high = score_range or (min(olds + news), max(olds + news)) if change else (0, 0)
-    scale = float(high - low) or 1.0 if kind == "number" else 1.0
+        changes = [paired_change(olds, news, is_rate=kind == "pass")]
+    elif pairs and kind == "label":
+        changes = _label_changes(
+            *([values_of(side[case]) for case in both] for side in (before, after))
+        )
+    is_number = bool(pairs) and kind == "number"
+    low, high = score_range or (min(olds + news), max(olds + news)) if is_number else (0, 1)
+    scale = abs(float(high - low)) or 1.0
     if margin is None:
-        margin = MARGIN if is_rate else MARGIN_OF_RANGE
-    p = change.p if change else None
-    if pairs and kind == "label":
-        p = _label_p(*([values_of(side[case]) for case in both] for side in (before, after)))
+        margin = MARGIN_OF_RANGE if is_number else MARGIN
+    known = [n for change in changes if (n := change.needed(margin * scale)) is not None]
+    # of labels each is tested against all others, of which two mirror each other
+    tests = len(changes) if len(changes) > 2 else 1  # noqa: PLR2004
+    change = changes[0] if kind != "label" and changes else None
     moves = Counter(pair for pair in pairs if kind == "label" and pair[0] != pair[1])
     row: Row = {
         "judge": name,
@@ -180,40 +185,37 @@ def _judge(
         ],
         "scale": scale,
         "margin": margin * scale,
-        "needed": change.needed(margin * scale) if change else None,
+        "lost": sum(old is not None and new is None for old, new in levels.values()),
+        "needed": max(known, default=None) if len(known) == len(changes) else None,
         **_as_json(change),
-        "p": p,
+        "p": min(1.0, min(each.p for each in changes) * tests) if changes else None,
         "p_adjusted": None,
     }
-    return row, change
+    return row, changes
 
 
-def _label_p(before: Sequence[Sequence[Json]], after: Sequence[Sequence[Json]]) -> float:
-    """How often chance alone would move labels as much.
-
-    Each label is tested against all others; of more than two, the smallest p-value counts, times
-    their number.
-    """
+def _label_changes(
+    before: Sequence[Sequence[Json]], after: Sequence[Sequence[Json]]
+) -> list[Change]:
+    """How the share of each label changed."""
     labels = {label for side in (before, after) for values in side for label in values}
     shares = [
         [[values.count(label) / len(values) for values in side] for side in (before, after)]
         for label in sorted(labels)
     ]
-    smallest = min(paired_change(*share, is_rate=True).p for share in shares)
-    return min(1.0, smallest * (len(labels) if len(labels) > 2 else 1))  # noqa: PLR2004 (two mirror each other)
+    return [paired_change(*share, is_rate=True) for share in shares]
 
 
-def _verdict(row: Row, change: Change | None) -> str:
+def _verdict(row: Row, changes: Sequence[Change]) -> str:
     if not row["pairs"]:
         return "not in both"
-    if change is not None:
-        if change.is_within(row["margin"]):
-            return "same"
-        return {1: "better", -1: "worse", 0: "unknown"}[change.direction(row["p_adjusted"])]
-    if not row["differing"]:
+    if not changes:
+        return "changed" if row["differing"] else "same"
+    if all(change.is_within(row["margin"]) for change in changes):
         return "same"
-    by_chance = row["kind"] == "label" and row["p_adjusted"] >= CHANCE
-    return "unknown" if by_chance else "changed"
+    if row["kind"] == "label":
+        return "changed" if row["p_adjusted"] < CHANCE else "unknown"
+    return {1: "better", -1: "worse", 0: "unknown"}[changes[0].direction(row["p_adjusted"])]
 
 
 def _as_json(change: Change | None) -> Row:

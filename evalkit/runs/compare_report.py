@@ -137,9 +137,11 @@ def _values(scores: Sequence[Score]) -> Json:
 
 def _failing_more(each: Row) -> Iterator[str]:
     """That more executions failed than before; nothing where they did not."""
-    if not each["baseline"]:
-        return
     before, after = each["executions"]
+    if not each["baseline"]:
+        if after["failed"] and after["failed"] == after["total"]:
+            yield told(after)
+        return
     if after["failed"] * before["total"] > before["failed"] * after["total"] or (
         "exit_code" in after and "exit_code" not in before
     ):
@@ -161,12 +163,15 @@ def _unsure(each: Row) -> Iterator[str]:
             yield f"{judge['judge']}: {levels(judge)} over {_cases(judge['pairs'])}{reach}{more}"
         if alone := [judge["judge"] for judge in _having(each, "not in both")]:
             yield f"no case was judged in both by {_listed(alone)}"
-    if changed := [judge["judge"] for judge in each["judges"] if judge["verdict"] == "changed"]:
+    if changed := [judge["judge"] for judge in _having(each, "changed")]:
         yield f"{_listed(changed)} changed, and whether that is good only a person can say"
-    for judge in each["judges"]:
-        if judge["decides"] and judge["errors"][1]:
+    missing = each["only_in_baseline"]
+    for judge in (judge for judge in each["judges"] if judge["decides"]):
+        if judge["errors"][1]:
             yield f"{judge['judge']} failed to judge {_cases(judge['errors'][1])}"
-    if missing := each["only_in_baseline"]:
+        if judge["pairs"] and judge["lost"] > judge["errors"][1] + len(missing):
+            yield f"{judge['judge']} has no score of {_cases(judge['lost'])} that it judged before"
+    if missing:
         yield f"the candidate lacks {_cases(len(missing))} of the baseline: {_listed(missing)}"
 
 
@@ -178,7 +183,8 @@ def _answer(each: Row, worse: Sequence[str], unsure: Sequence[str]) -> str:
         return f"Cannot tell: {'; '.join(unsure)}."
     if each["verdict"] == "better":
         return f"Better: {'; '.join(map(_moved, _having(each, 'better')))}."
-    return f"Same: over {_cases(each['cases'])}, no judge moved by more than its margin."
+    most = max(judge["pairs"] for judge in each["judges"])
+    return f"Same: over {_cases(most)}, no judge moved by more than its margin."
 
 
 def _asides(each: Row) -> Iterator[str]:

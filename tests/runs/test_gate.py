@@ -122,6 +122,14 @@ def test_a_crash_is_no_saving_and_no_pass(evalkit, arms):
         ({"cases": [f"new-{n}" for n in range(40)]}, "no judge scored the same case in both"),
         ({"judge": "helpful"}, "no judge scored the same case in both"),
         ({"per_case": {}}, "no judge scored the same case in both"),
+        (
+            {"per_case": {case: {"polite": score(value=True)} for case in CASES[:36]}},
+            "polite has no score of 4 cases that it judged before",
+        ),
+        (
+            {"per_case": {case: {"polite": score("good")} for case in CASES}},
+            "polite changed, and whether that is good only a person can say",
+        ),
     ],
 )
 def test_what_is_missing_is_never_a_pass(evalkit, arms, change, why):
@@ -265,6 +273,20 @@ def test_a_baseline_is_named_by_git_or_by_mlflow(evalkit, logged, project, named
     assert (outcome.code, outcome.report["baseline"]) == (1, [GOOD])
 
 
+@pytest.mark.parametrize("named", ["git:HEAD", "mlflow"])
+def test_a_run_is_its_own_baseline_by_no_name(evalkit, logged, named):
+    _, second = logged
+    ids = {run["run_id"]: run["mlflow_run_id"] for run in _history(evalkit)["runs"]}
+    asked = ("gate", "--run-id", BAD, "--baseline", {"mlflow": ids[BAD]}.get(named, named))
+    outcome = evalkit(*asked)
+    if named == "mlflow":
+        assert (outcome.code, "compared with itself" in outcome.report["error"]) == (2, True)
+    else:  # the newest before it
+        assert outcome.report["baseline"] == [GOOD]
+    both = evalkit("gate", "--run-id", GOOD, "--run-id", BAD)
+    assert (both.code, both.report["baseline"], bool(second)) == (3, [], True)
+
+
 def _history(evalkit):
     return evalkit("history", "--judge", "polite").report
 
@@ -300,6 +322,8 @@ def test_no_baseline_is_no_answer(evalkit, arms, request, where):
         (("--run-id", BAD, "--baseline", "git:nope"), "git knows no commit 'nope'"),
         (("--run-id", BAD, "--baseline", "a" * 32), f"there is no finished run '{'a' * 32}'"),
         (("--run-id", BAD, "--baseline", BAD), f"'{BAD}' would be compared with itself"),
+        (("--run-id", ""), "no run is named"),
+        (("--run-id", BAD, "--run-id", BAD, "--baseline", BAD), "would be compared with itself"),
         (("--run-id", BAD, "--margin", "some"), "expected a number"),
         (("--run-id", BAD, "--margin", "0"), "a margin of 0 is none"),
         (("--run-id", BAD, "--margin", "-1"), "a margin of -1 is none"),
@@ -315,5 +339,7 @@ def test_what_mlflow_would_have_to_say_and_does_not_is_not_known(evalkit, arms):
     arms(BAD, 40)
     compared = evalkit("compare", BAD, "--baseline", "a" * 32, uri=ABSENT)
     assert (compared.code, compared.report["verdict"]) == (3, "unknown")
+    judged = evalkit("gate", "--run-id", "a" * 32, "--baseline", BAD, uri=ABSENT)
+    assert (judged.code, judged.report["candidate"]) == (3, ["a" * 32])
     history = evalkit("history", "--judge", "polite", uri=ABSENT)
     assert (history.code, "127.0.0.1:9" in history.report["error"]) == (1, True)

@@ -55,7 +55,8 @@ def test_textbooks_give_their_figures():
     # four p-values of Holm's 1979 method as statsmodels' multipletests gives them
     assert adjusted([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     share = mean_interval([True] * 8 + [False] * 2)  # Wilson's, as in Newcombe 1998
-    assert share == pytest.approx((0.8, 0.4902, 0.9433), abs=1e-4)
+    assert share == (0.8, pytest.approx((0.4902, 0.9433), abs=1e-4))
+    assert mean_interval([0.5]) == (0.5, None)
 
 
 @pytest.mark.parametrize(
