@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from evalkit.feedback.push_pull import pull_feedback, push_feedback
     from evalkit.gate_run import compare, gate, history
+    from evalkit.imports import import_paths
     from evalkit.log_run import log_results
     from evalkit.sequence import run_all
 
@@ -40,6 +41,7 @@ _HOMES = {
     "compare": "evalkit.gate_run",
     "gate": "evalkit.gate_run",
     "history": "evalkit.gate_run",
+    "import_paths": "evalkit.imports",
     "log_results": "evalkit.log_run",
     "map_schema": "evalkit.dataset.mapping_file",
     "pull_feedback": "evalkit.feedback.push_pull",
@@ -61,6 +63,7 @@ __all__ = [
     "compare",
     "gate",
     "history",
+    "import_paths",
     "log_results",
     "map_schema",
     "pull_feedback",

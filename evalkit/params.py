@@ -138,6 +138,19 @@ class AllParams(RunParams):
 
 
 @dataclass(frozen=True)
+class ImportParams(CommonParams):
+    """Take over logs of agents, Claude's evals or a table of questions."""
+
+    paths: tuple[str, ...] = param(
+        (), "Logs or folders of them, a folder of evals, or a table", typed="place"
+    )
+    experiment_id: str | None = param(
+        None, "Where traces of logs go, by name or id", label="Experiment", short="-e"
+    )
+    out: str | None = param(None, "Folder for the project that evals or a table become")
+
+
+@dataclass(frozen=True)
 class DemoParams(CommonParams):
     """Generate a project and run every stage on it."""
 

@@ -164,6 +164,7 @@ STAGES: dict[str, tuple[Stage, type[CommonParams]]] = {
     "gate": (_public("gate", "gate"), params.GateParams),
     "history": (_public("history", "history"), params.HistoryParams),
     "all": (_public("all", "run_all"), params.AllParams),
+    "import": (_public("import", "import_paths"), params.ImportParams),
     "demo": (_demo, params.DemoParams),
     "agent": (_agent, params.TalkParams),
     "open": (_open_notebooks, params.OpenParams),

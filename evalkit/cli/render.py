@@ -254,6 +254,18 @@ def judge_history(terminal: Terminal, report: Report) -> None:
     _rows(terminal, rows)
 
 
+def imported(terminal: Terminal, report: Report) -> None:
+    """What was read as what, what came of it, and what was passed over."""
+    for path, why in list(report["skipped"].items())[:MOST_CHANGES]:
+        terminal.note(f"{path}: {why}")
+    if (more := len(report["skipped"]) - MOST_CHANGES) > 0:
+        terminal.note(f"{more} more files were passed over")
+    _notes(terminal, report)
+    came = [f"{report[name]} {name}" for name in ("cases", "runs", "traces") if name in report]
+    place = report.get("directory") or report.get("experiment") or ""
+    terminal.done(f"{report['files']} files ({report['format']}): {', '.join(came)} in {place}")
+
+
 def _rows(terminal: Terminal, rows: Sequence[Report], *left_out: str) -> None:
     if names := [name for name in (rows[0] if rows else ()) if name not in left_out]:
         heads = [name.lower() for name in names]
@@ -270,5 +282,6 @@ _RENDERERS: dict[str, Callable[[Terminal, Report], None]] = {
     "compare": compared,
     "gate": compared,
     "history": judge_history,
+    "import": imported,
     "agent": told_agent,
 }
