@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from evalkit.agent_logs.formats import FORMATS
 from evalkit.claude_log.content_blocks import Trimmer
 from evalkit.claude_log.log_trace import MAX_VALUE_CHARS, build_trace
 from evalkit.claude_log.timing import Start, start_of
@@ -89,6 +90,7 @@ def trace_of(found: RunFiles, log: LogFile, key: str) -> Trace:
         times=log.events(),
         request=given(found, case_id),
         reported=run.usage if case_id is None else run.case_usage.get(case_id),
+        formats=FORMATS,
     )
     exit_code, failure = run.usage_of(case_id).exit_code, _failure(found, case_id)
     if trace.status == "ERROR" or (not failure and (trace.status == "OK" or exit_code is None)):

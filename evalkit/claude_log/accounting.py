@@ -96,7 +96,7 @@ def refuse_foreign(
         refuse(receipt, message, f"take them out: jq {flag} .{key} stdout.log")
     kinds = ", ".join(sorted(kind for kind in strange if kind)[:_SHOWN])
     found = f"; it has events of type {kinds}" if kinds else ""
-    refuse(receipt, f"no event of the log is one of Claude Code's sessions{found}", _FIX)
+    refuse(receipt, f"no event of the log is one of an agent's sessions{found}", _FIX)
 
 
 def conclude(
@@ -121,7 +121,9 @@ def conclude(
     receipt.differences = [*(d for each in figures for d in each.differences), *misfits]
     for number, each in enumerate(figures, start=1):
         which = f"session {number}: " if len(figures) > 1 else ""
-        if each.session.result is None:
+        if each.session.result is None and not each.session.has_result_event:
+            receipt.note(f"{which}logs of this format state no totals; what messages say stands")
+        elif each.session.result is None:
             receipt.note(f"{which}the log is cut off: it ends before the result event")
         elif not each.is_stated:
             receipt.note(f"{which}the result event says no tokens; what messages say stands")

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 from evalkit.claude_log.content_blocks import Trimmer
+from evalkit.claude_log.log_format import Entry, LogFormat
 from evalkit.claude_log.messages import Messages
 from evalkit.claude_log.reader import KINDS, Event, describe_untyped, is_event
 from evalkit.claude_log.session import STRUCTURED, Session, Subagent, Thread, ToolCall, ToolCalls
 from evalkit.claude_log.subagents import Tasks, Transcript, transcripts_of
-from evalkit.claude_log.timing import MILLISECOND, Line, Tick, parse_time
-from evalkit.jsonable import Json, id_of, is_number, list_of, mapping_of, text_of
-from evalkit.tokens import LONGEST_S, count
+from evalkit.claude_log.timing import Line, Tick, parse_duration, parse_time
+from evalkit.jsonable import id_of, list_of, mapping_of, text_of
+from evalkit.tokens import count
 
 _HOOK_OUTPUT_CHARS = 2_000
 _REPEATED = "repeated event: the same uuid"
@@ -72,22 +74,28 @@ class SessionBuilder:
     _seen: set[str] = field(default_factory=set)
     _latest: dict[str, Session] = field(default_factory=dict)
     _step: str = ""
+    _format: LogFormat | None = None
     _is_new_log: bool = True
 
     def __post_init__(self) -> None:
         self.tasks = Tasks(self.trim, self.tools)
         self.messages = Messages(self.trim, self.tools, self.tasks)
 
-    def start_log(self, step: str) -> None:
+    def start_log(self, step: str, log_format: LogFormat | None) -> None:
         """Start a log, of a step or of the whole: no event of it is of an earlier session."""
         self.messages.start_log()
         self.first, self._step, self._is_new_log = len(self.kinds), step, True
+        self._format = log_format
         self._latest.clear()
 
-    def add_event(self, event: Event) -> None:
-        """Put one event of the log in its place, and book it."""
+    def add_entry(self, entry: Entry) -> None:
+        """Put the events of one line of the log in their place, and book it."""
+        if entry.kind:
+            self.kinds.append(entry.kind)
+        entry.book(self.trim.receipt, [self._add_event(event) for event in entry.events])
+
+    def _add_event(self, event: Event) -> str | None:
         kind, subtype = text_of(event.get("type")), text_of(event.get("subtype"))
-        self.kinds.append(f"{kind}/{subtype}")
         if kind in KINDS:
             self.known += is_event(event)
         else:
@@ -96,17 +104,16 @@ class SessionBuilder:
         handler = _SYSTEM_HANDLERS.get(subtype) if is_system else _HANDLERS.get(kind)
         if handler is None:
             full = f"{kind}/{subtype}" if subtype else kind
-            self.trim.receipt.settle(full or describe_untyped(event))
-        else:
-            self.trim.receipt.settle(getattr(self, handler)(event))
+            return full or describe_untyped(event)
+        return cast("str | None", getattr(self, handler)(event))
 
-    def add_transcripts(self, sidecars: Mapping[str, Iterable[Event]]) -> None:
+    def add_transcripts(self, sidecars: Mapping[str, Iterable[Entry]]) -> None:
         """Put the messages of subagents' own transcripts into the subagents they belong to.
 
-        A subagent may have started another one, whose transcript finds its place only after the
-        first one's was read. One that belongs to no call in the log becomes one of its own.
+        That of a subagent's subagent finds its place only after the first one's was read; one
+        that belongs to no call in the log becomes a subagent of its own.
         """
-        waiting = list(transcripts_of(sidecars))
+        waiting, receipt = list(transcripts_of(sidecars)), self.trim.receipt
         while waiting:
             agents = [agent for _, agent in self.tasks.started]
             placed = [(each, agent) for each in waiting if (agent := each.owner(agents))]
@@ -116,7 +123,7 @@ class SessionBuilder:
                 self._transcript(agent, transcript)
             waiting = [each for each in waiting if all(each is not other for other, _ in placed)]
         for transcript in waiting:
-            self.trim.receipt.note(f"{transcript.name}: no call in the log started this subagent")
+            receipt.note(f"{transcript.name}: no call in the log started this subagent")
             own = [s for s in self.sessions if s.session_id == transcript.session_id]
             main = (own or self.sessions)[0].main
             call = ToolCall("", "", start=main.last)
@@ -124,25 +131,25 @@ class SessionBuilder:
             self._transcript(self.tasks.agent_of(call), transcript)
 
     def _transcript(self, agent: Subagent, transcript: Transcript) -> None:
-        receipt = self.trim.receipt
         if agent.thread.calls or agent.transcript is not None:
-            for _ in transcript.events:
-                receipt.settle("transcript: its messages are in the log already")
+            for entry in transcript.entries:
+                entry.book(self.trim.receipt, ["transcript: its messages are in the log already"])
             return
         agent.agent_id = agent.agent_id or transcript.agent_id
-        for event in transcript.events:
-            tick = self._tick(event)
-            if agent.transcript is None:
-                agent.transcript = Line([])
-                agent.thread.last = tick
-            agent.transcript.ticks.append(tick)
-            kind = text_of(event.get("type"))
-            if kind not in {"assistant", "user"}:
-                receipt.settle(f"transcript: {kind or 'an object without a type'}")
-            elif self._repeats(event):
-                receipt.settle(_REPEATED)
-            else:
-                receipt.settle(self.messages.add(agent.thread, event, tick))
+        for entry in transcript.entries:
+            reasons = [self._transcript_event(agent, event) for event in entry.events]
+            entry.book(self.trim.receipt, reasons)
+
+    def _transcript_event(self, agent: Subagent, event: Event) -> str | None:
+        tick = self._tick(event)
+        if agent.transcript is None:
+            agent.transcript = Line([])
+            agent.thread.last = tick
+        agent.transcript.ticks.append(tick)
+        kind = text_of(event.get("type"))
+        if kind not in {"assistant", "user"}:
+            return f"transcript: {kind or 'an object without a type'}"
+        return _REPEATED if self._repeats(event) else self.messages.add(agent.thread, event, tick)
 
     # -- which session, which thread, when ---------------------------------------------------
 
@@ -154,12 +161,7 @@ class SessionBuilder:
         return Tick(stamp, place=len(self.kinds) - 1)
 
     def _session(self, event: Event, *, opens: bool = False) -> tuple[Session, Tick]:
-        """The session that an event belongs to, and its tick there.
-
-        Args:
-            event: The event.
-            opens: Whether an event of its kind begins something new after a result.
-        """
+        """Its session and its tick there; one that ``opens`` begins something after a result."""
         tick = self._tick(event)
         session = None if self._is_new_log else self.sessions[-1]
         session_id = event.get("session_id")
@@ -170,6 +172,9 @@ class SessionBuilder:
         if session is None or (opens and session.result is not None):
             session_id = session_id or (session.session_id if session is not None else "")
             session = Session(session_id, Line([tick]), Thread(last=tick), step=self._step)
+            if self._format is not None:
+                session.has_result_event = self._format.has_result
+                session.facts["evalkit.log_format"] = self._format.name
             self.sessions.append(session)
             self._is_new_log = False
         else:
@@ -230,7 +235,12 @@ class SessionBuilder:
         session, tick = self._session(event, opens=True)
         value = self.trim.value
         session.result = {**event, "result": value(event.get("result"), "result")}
-        session.line.duration = self._duration(event.get("duration_ms"))
+        stated = event.get("duration_ms")
+        lasted = parse_duration(stated)
+        session.line.duration = lasted or None
+        if lasted is None and stated is not None:
+            what = f"duration_ms, {str(stated)[:40]}, is no time that a session takes"
+            self.trim.receipt.note(what)
         about = {key: event[key] for key in _ABOUT_RESULT if event.get(key) is not None}
         session.facts["evalkit.result"] = value(about, "result")
         for key in ("permission_denials", "errors"):
@@ -243,14 +253,6 @@ class SessionBuilder:
             if tool is not None:
                 tool.denied = True
         session.main.last = tick
-
-    def _duration(self, milliseconds: Json) -> int | None:
-        if is_number(milliseconds) and 0 <= milliseconds < LONGEST_S * 1000:
-            return int(milliseconds) * MILLISECOND or None
-        if milliseconds is not None:
-            what = f"duration_ms, {str(milliseconds)[:40]}, is no time that a session takes"
-            self.trim.receipt.note(what)
-        return None
 
     def _rate_limit(self, event: Event) -> str | None:
         info = mapping_of(event.get("rate_limit_info"))

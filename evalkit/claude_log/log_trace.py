@@ -12,6 +12,7 @@ from typing import Any
 from evalkit.claude_log.accounting import conclude, refuse_foreign, refuse_unreadable
 from evalkit.claude_log.builder import SessionBuilder
 from evalkit.claude_log.content_blocks import Trimmer
+from evalkit.claude_log.log_format import LogFormat, entries, recognize
 from evalkit.claude_log.reader import LogReader
 from evalkit.claude_log.reconciliation import Figures, reconcile
 from evalkit.claude_log.session import Session
@@ -57,6 +58,7 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
     times: Sequence[Mapping[str, Any]] | None = None,
     request: Json = None,
     reported: Reported | None = None,
+    formats: Sequence[type[LogFormat]] = (),
     max_value_chars: int = MAX_VALUE_CHARS,
 ) -> Trace:
     """Build the trace of one log.
@@ -78,6 +80,7 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
         request: What the agent was asked, for logs that do not hold the prompt.
         reported: What the run itself says that the case consumed: it stands where the log is
             silent, and is compared where it is not.
+        formats: Those that are read besides stream-json; a log's first lines say which it has.
         max_value_chars: Longer texts are shortened, and named in the receipt.
 
     Raises:
@@ -88,10 +91,13 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
     log_hash, aside_hashes = hashlib.sha256(), {n: hashlib.sha256() for n in sorted(sidecars)}
     builder = SessionBuilder(Trimmer(max(1, max_value_chars), receipt))
     logs = lines if isinstance(lines, Mapping) else {"": lines}
-    _read(builder, logs, log_hash)
-    builder.add_transcripts(
-        {n: LogReader(receipt, n).events(sidecars[n], aside_hashes[n]) for n in sidecars}
-    )
+    log_format = _read(builder, logs, log_hash, formats)
+    transcripts = {}
+    for aside, aside_hash in aside_hashes.items():
+        events = LogReader(receipt, aside).events(sidecars[aside], aside_hash)
+        same = type(log_format)() if log_format is not None else None
+        transcripts[aside] = entries(events, same, receipt)
+    builder.add_transcripts(transcripts)
     sessions = builder.sessions
     is_timed, is_stretched = _place_in_time(builder, start, times, reported)
     own = own_totals(sessions)
@@ -122,6 +128,7 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
     decides = [BUILDER, name, asked, max_value_chars, times]
     decides.append(None if is_timed or start.inferred else start.ns)
     decides += [step for step in logs if step]
+    decides += [log_format.name] if log_format is not None else []
     if is_stretched or totals != own or disagrees:
         decides += [reported.duration_s, reported.cost_usd, reported.tokens, reported.per_model]
     if receipt.masked:  # by other rules than before: what MLflow has of the log is out of date
@@ -144,17 +151,24 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
     )
 
 
-def _read(builder: SessionBuilder, logs: Mapping[str, Iterable[bytes]], log_hash: Any) -> None:
-    """Read the sessions in the logs; of a log that is refused, none."""
-    receipt = builder.trim.receipt
+def _read(
+    builder: SessionBuilder,
+    logs: Mapping[str, Iterable[bytes]],
+    log_hash: Any,
+    formats: Sequence[type[LogFormat]],
+) -> LogFormat | None:
+    """Read the sessions in the logs; of a log that is refused, none. Returns the last's format."""
+    receipt, log_format = builder.trim.receipt, None
     readers = {step: LogReader(receipt, f"steps/{step}" if step else "") for step in logs}
     for step, log in logs.items():
-        builder.start_log(step)
-        for event in readers[step].events(log, log_hash):
-            builder.add_event(event)
+        log_format, events = recognize(readers[step].events(log, log_hash), formats)
+        builder.start_log(step, log_format)
+        for entry in entries(events, log_format, receipt):
+            builder.add_entry(entry)
     builder.messages.end_log()
     refuse_unreadable(receipt, list(readers.values()))
     refuse_foreign(receipt, builder.strange, builder.sessions if builder.known else ())
+    return log_format
 
 
 def _deciding(sessions: Sequence[Session]) -> Session:

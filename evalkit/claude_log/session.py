@@ -25,6 +25,7 @@ STRUCTURED = "evalkit.structured_output"
 """Where a session's facts hold the answer that it gave in a form that it was asked for."""
 
 _MOST_CHARS = 500  # of why something failed
+_FINISHED = frozenset({"end_turn", "stop_sequence"})  # reasons to stop that nothing is owed after
 _FAILURES = ("error_message", "error_code", "stderr")
 
 
@@ -202,6 +203,7 @@ class Session:
     result: dict[str, Json] | None = None  # None where the log ends before it
     facts: dict[str, Json] = field(default_factory=dict)
     step: str = ""
+    has_result_event: bool = True  # whether logs of its format end with one
 
     @property
     def calls(self) -> list[ModelCall]:
@@ -212,8 +214,13 @@ class Session:
     def outcome(self) -> tuple[Status, str]:
         """How it ended, and why it failed."""
         result = self.result
-        if result is None:
+        if result is None and self.has_result_event:
             return "UNSET", "the log ends before the session does"
+        if result is None:
+            last = self.main.calls[-1] if self.main.calls else None
+            if last is not None and (last.error or last.stop_reason in _FINISHED):
+                return last.outcome
+            return "UNSET", "the log does not say how the session ended"
         if not result_failure(result):
             return "OK", ""
         subtype = text_of(result.get("subtype"))
@@ -235,7 +242,8 @@ class Session:
                 text.startswith(result) or text.endswith(result) for text in last
             )
             return last[0] if cut else result
-        texts = ("\n".join(call.texts) for call in reversed(self.main.calls))
+        said = (call for call in reversed(self.main.calls) if not call.synthetic)
+        texts = ("\n".join(call.texts) for call in said)
         return next(filter(None, texts), None)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from evalkit.claude_log.content_blocks import Trimmer
+from evalkit.claude_log.log_format import Entry
 from evalkit.claude_log.reader import Event
 from evalkit.claude_log.session import (
     AGENT_TOOLS,
@@ -151,7 +152,7 @@ class Transcript:
     agent_id: str
     session_id: str
     prompt: str
-    events: Iterator[Event]
+    entries: Iterator[Entry]
 
     def owner(self, agents: Iterable[Subagent]) -> Subagent | None:
         """The one of these subagents whose messages it holds."""
@@ -163,17 +164,20 @@ class Transcript:
         return asked[0] if len(asked) == 1 else None
 
 
-def transcripts_of(sidecars: Mapping[str, Iterable[Event]]) -> Iterator[Transcript]:
+def transcripts_of(sidecars: Mapping[str, Iterable[Entry]]) -> Iterator[Transcript]:
     """The transcripts in these files, by their names; of an empty one, none."""
     for name in sorted(sidecars):
-        events = iter(sidecars[name])
-        first = next(events, None)
-        if first is not None:
+        entries, before = iter(sidecars[name]), list[Entry]()
+        while (entry := next(entries, None)) is not None and not entry.events:
+            before.append(entry)
+        if entry is not None or before:
+            first = entry.events[0] if entry is not None else {}
             stem = name.rsplit("/", 1)[-1].removesuffix(".jsonl")
             agent_id = id_of(first.get("agentId")) or stem.removeprefix("agent-")
             prompt = plain_text(mapping_of(first.get("message")).get("content"))
             session_id = id_of(first.get("sessionId"))
-            yield Transcript(name, agent_id, session_id, prompt, chain([first], events))
+            before += [entry] if entry is not None else []
+            yield Transcript(name, agent_id, session_id, prompt, chain(before, entries))
 
 
 def anchor(started: Iterable[tuple[ToolCall, Subagent]]) -> None:

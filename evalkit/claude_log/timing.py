@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from evalkit.jsonable import Json, text_of
+from evalkit.jsonable import Json, is_number, text_of
+from evalkit.tokens import LONGEST_S
 
 MILLISECOND = 1_000_000
 
@@ -129,6 +130,13 @@ def parse_time(raw: Json) -> int | None:
     else:
         return None
     return ns if _EARLIEST <= ns < _LATEST else None
+
+
+def parse_duration(milliseconds: Json) -> int | None:
+    """Nanoseconds; None where it is no time that a session takes."""
+    if is_number(milliseconds) and 0 <= milliseconds < LONGEST_S * 1000:
+        return int(milliseconds) * MILLISECOND
+    return None
 
 
 def align_times(

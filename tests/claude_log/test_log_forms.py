@@ -188,7 +188,7 @@ REFUSED: dict[str, tuple[bytes, str, str]] = {
     "opencode": (b'{"type":"step_start","part":{}}\n', "a log of opencode", "claude"),
     "Cursor": (b"".join(as_lines(CURSOR)), "a log of Cursor", "claude"),
     "others": (b'{"type":"x"}\n{"type":"y"}\n', "it has events of type x, y", "claude"),
-    "an object": (b'{"a": 1}\n', "no event of the log is one of Claude Code's", "claude"),
+    "an object": (b'{"a": 1}\n', "no event of the log is one of an agent's", "claude"),
     "a pod's name": (each(b"[pod/x-1] %s\n"), "such as '[pod/x-1]'", "sed"),
     "compose": (each(b"claude-1  | %s\n"), "such as 'claude-1  |'", "sed"),
     "times": (each(b"2026-01-02T03:04:05Z %s\n"), "'2026-01-02T", "sed"),
