@@ -12,8 +12,9 @@ from evalkit.dataset.mapping_file import find_mapping
 from evalkit.errors import EvalkitError, InputError, Problem
 from evalkit.feedback.review_file import parse_review, review_text
 from evalkit.jsonable import Json
+from evalkit.runs.run import executions
 from evalkit.runs.run_dir import list_runs
-from evalkit.tracking import experiment_problems, without_password
+from evalkit.tracking import experiment_problems, sqlite_path, without_password
 
 Report: TypeAlias = dict[str, Json]
 
@@ -29,7 +30,9 @@ def check(
     Returns:
         ``config``, ``tracking_uri``, ``tracking_origin``, ``reachable``, ``detail``,
         ``experiment``, ``cases``, ``runs``, ``logs`` and ``reviews`` (counts), ``run_ids``,
-        ``places`` (where ``cases``, ``runs`` and ``mapping`` were looked for), ``notes`` and
+        ``open`` (of each run its ``run_id``, ``cases``, executions ``failed`` with their
+        ``failures``, and whether it is ``reviewed`` and ``logged``, None where MLflow does not
+        say), ``places`` (where ``cases``, ``runs`` and ``mapping`` were looked for), ``notes`` and
         ``problems``.
     """
     try:
@@ -52,13 +55,15 @@ def check(
     cases = _count_cases(files, problems, notes, places)
     problems += experiment_problems(workspace.tracking.uri, project.experiment)
     runs = list_runs(files)
-    logs, reviews = _check_runs(workspace, runs, problems)
+    logs, open_runs = _check_runs(workspace, runs, problems)
     try:
         mapping = find_mapping(workspace)
         places["mapping"] = str(mapping) if mapping.is_file() else ""
     except InputError:
         pass  # it is about the cases, and was noted there
-    reachable, detail = _ask(workspace)
+    reachable, detail, logged = _ask(workspace)
+    for each in open_runs:
+        each["logged"] = None if logged is None else each["run_id"] in logged
     return {
         "config": str(files.config),
         "tracking_uri": without_password(workspace.tracking.uri),
@@ -70,7 +75,8 @@ def check(
         "runs": len(runs),
         "run_ids": runs,
         "logs": logs,
-        "reviews": reviews,
+        "reviews": sum(each["reviewed"] for each in open_runs),
+        "open": open_runs,
         "places": places,
         "notes": notes,
         "problems": [problem.as_dict() for problem in problems],
@@ -95,9 +101,12 @@ def _count_cases(
     return count
 
 
-def _check_runs(workspace: Workspace, runs: list[str], problems: list[Problem]) -> tuple[int, int]:
-    """How many logs and reviews there are; what is wrong with them is added to the problems."""
-    logs = reviews = 0
+def _check_runs(
+    workspace: Workspace, runs: list[str], problems: list[Problem]
+) -> tuple[int, list[Report]]:
+    """How many logs there are, and each run's state; what is wrong is added to the problems."""
+    logs = 0
+    states: list[Report] = []
     for run_id in runs:
         try:
             found = workspace.run(run_id)
@@ -105,25 +114,43 @@ def _check_runs(workspace: Workspace, runs: list[str], problems: list[Problem]) 
             logs += len(own)
             problems += [log.barred for log in own if log.barred is not None]
             problems += [why for log in own for why in log.passed_over]
+            ended = executions(found.run)
+            states.append(
+                {
+                    "run_id": run_id,
+                    "cases": len(found.run.cases),
+                    "failed": ended["failed"],
+                    "failures": ended["names"],
+                    "reviewed": False,
+                }
+            )
             if text := review_text(found):
                 parse_review(text, str(found.review))
-                reviews += 1
+                states[-1]["reviewed"] = True
         except InputError as error:
             problems += error.problems
-    return logs, reviews
+    return logs, states
 
 
-def _ask(workspace: Workspace) -> tuple[bool, str]:
-    """Whether MLflow can be worked with, and what it says; a server is asked with the login."""
+def _ask(workspace: Workspace) -> tuple[bool, str, set[str] | None]:
+    """Whether MLflow can be worked with, what it says, and the runs that it holds.
+
+    A server is asked with the login.
+    """
     from evalkit.store import probe
 
     found = probe(workspace.tracking.uri)
-    if not found.ok or found.version is None:
-        return found.ok, found.detail
+    file = None if found.version else sqlite_path(workspace.tracking.uri)
+    is_there = file is not None and file.exists() and file.stat().st_size > 0
+    if not found.ok or not (found.version or is_there):
+        return found.ok, found.detail, None
+    project, logged = workspace.files.project, set()
     try:
-        workspace.store.experiment(workspace.files.project.experiment, create=False)
+        if experiment_id := workspace.store.experiment(project.experiment, create=False):
+            stored = workspace.store.runs_of(experiment_id, project.name)
+            logged = {each.params.get("run_id", "") for each in stored if each.status != "RUNNING"}
     except InputError:
         pass  # the experiment's name, which is a problem already
     except EvalkitError as error:
-        return False, str(error)
-    return True, found.detail
+        return False, str(error), None
+    return True, found.detail, logged

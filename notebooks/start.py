@@ -9,8 +9,10 @@ with app.setup:
 
     import marimo as mo
 
-    from evalkit import check, ui
+    from evalkit import EvalkitError, check, sync_dataset, ui
+    from evalkit.demo.sample import sample_mapping
     from evalkit.params import ProjectParams
+    from evalkit.tracking import sqlite_path
     from evalkit.ui import page
     from evalkit.ui.notebook import Host
 
@@ -43,41 +45,68 @@ def looking(form, host):
     return checked, chosen
 
 
+@app.cell
+def syncing(checked, chosen, host):
+    report = host.outcome(checked, "Looking at what there is.")
+    file = sqlite_path(report["tracking_uri"])
+    can_ask = report["reachable"] and (file is None or file.exists())
+    pending = pending_changes(host, chosen) if can_ask else None
+    return pending, report
+
+
 @app.function
-def state_of(report, *, is_mapped):
-    """What there is for each stage, by the name of its notebook."""
-    runs, cases = report.get("run_ids", []), report["cases"]
+def pending_changes(host, chosen):
+    """How many cases a sync would create, update or delete; None where nobody can tell."""
+    mapping = str(sample_mapping(host.sample)) if host.is_sample(chosen) else None
+    try:
+        found = sync_dataset(chosen.workspace(), mapping=mapping, dry_run=True)
+    except EvalkitError:
+        return None
+    return {kind: found[kind] for kind in ("created", "updated", "deleted") if found[kind]}
+
+
+@app.function
+def state_of(report, pending):
+    """What is open in each stage, by the name of its notebook."""
+    runs, cases = report.get("open", []), report["cases"]
+    waiting = ", ".join(f"{count} to be {kind}" for kind, count in (pending or {}).items())
+    synced = "all in MLflow as they are on disk" if pending == {} else waiting or "not synced yet"
+    logged = [run["logged"] for run in runs]
+    told = "not known" if None in logged else f"{sum(map(bool, logged))} of {len(runs)}"
     return {
-        "map_dataset": "the mapping is there" if is_mapped else "no mapping yet",
-        "sync_dataset": f"{cases} cases on disk" if cases else "no cases found",
-        "log_results": f"{len(runs)} finished runs, last {runs[-1]}" if runs else "no finished run",
-        "review_feedback": f"{report.get('reviews', 0)} of {len(runs)} runs have a review.yaml",
+        "map_dataset": "the mapping is there"
+        if report.get("places", {}).get("mapping")
+        else "no mapping yet",
+        "sync_dataset": f"{cases} cases, {synced}" if cases else "no cases found",
+        "log_results": f"finished runs in MLflow: {told}" if runs else "no finished run",
+        "review_feedback": f"{report.get('reviews', 0)} of {len(runs)} runs have a review",
         "compare_runs": f"{len(runs)} runs to compare" if len(runs) > 1 else "needs two runs",
         "run_eval_agent": f"experiment {report['experiment']}" if report["experiment"] else "",
     }
 
 
 @app.function
-def next_step(report, *, is_mapped):
+def next_step(report, pending):
     """The notebook to go on with, and why."""
-    runs = report.get("run_ids", [])
-    if not is_mapped:
+    runs = report.get("open", [])
+    if not report.get("places", {}).get("mapping"):
         return "map_dataset", "Say which fields of a case the skill receives."
+    if pending:
+        return "sync_dataset", "Bring what changed in the cases to MLflow."
     if not runs:
         return "sync_dataset", "Bring the cases to MLflow, then run your evaluation."
-    if not report.get("reviews"):
-        return "log_results", f"Look at {runs[-1]} and log it; then people can review it."
+    if not runs[-1]["logged"]:
+        return "log_results", f"Look at {runs[-1]['run_id']} and log it; then people can review it."
+    if not runs[-1]["reviewed"]:
+        return "review_feedback", f"{runs[-1]['run_id']} is logged, and nobody has reviewed it."
     return "review_feedback", "People have reviewed a run: see where they and the judges differ."
 
 
 @app.cell
-def state(checked, chosen, host):
-    report = host.outcome(checked, "Looking at what there is.")
-    is_mapped = host.is_sample(chosen) or bool(report.get("places", {}).get("mapping"))
-    onward, why = next_step(report, is_mapped=is_mapped)
+def state(chosen, host, pending, report):
+    onward, why = next_step(report, pending)
     if host.is_sample(chosen):
         onward, why = "map_dataset", "Begin with the mapping, and go through the stages in order."
-    found = state_of(report, is_mapped=is_mapped)
     named = {} if chosen.config == host.start.values.config else {"config": chosen.config}
     address = {each.name: "?" + urlencode({"file": each.file, **named}) for each in ui.NOTEBOOKS}
     where = "The **demo project**: a support agent. Nothing here can break."
@@ -96,11 +125,30 @@ def state(checked, chosen, host):
             f'**Next: <a href="{escape(address[onward])}">{escape(why)}</a>**', "success"
         ),
     )
-    return address, found, onward
+    return address, onward
 
 
 @app.cell
-def stage_cards(address, found, onward):
+def open_runs(report):
+    answers = {None: "not known", True: "yes", False: "no"}
+    newest = [
+        {
+            "Run": each["run_id"],
+            "Cases": each["cases"],
+            "Failed executions": each["failed"],
+            "In MLflow": answers[each["logged"]],
+            "Reviewed": answers[each["reviewed"]],
+            "Why they failed": ", ".join(f"{n}: {why}" for n, why in each["failures"].items()),
+        }
+        for each in reversed(report.get("open", []))
+    ]
+    page.table(newest, page_size=5, optional=["Why they failed"]) if newest else None
+    return
+
+
+@app.cell
+def stage_cards(address, onward, pending, report):
+    found = state_of(report, pending)
     cards = [
         f'<a href="{escape(address[each.name])}" style="display: block; text-decoration: none; '
         f"color: inherit; {page.BOX}; "
@@ -112,6 +160,20 @@ def stage_cards(address, found, onward):
         for number, each in enumerate(ui.NOTEBOOKS, 1)
     ]
     page.side_by_side(*map(mo.Html, cards), least_px=300)
+    return
+
+
+@app.cell
+def beginnings():
+    starts = [
+        f'<div style="{page.BOX}"><div style="font-weight: 600">{has}</div>'
+        f'<pre style="white-space: pre-wrap; overflow-wrap: anywhere; font-size: 0.8rem; '
+        f'margin: 0.5rem 0">{escape(command)}</pre><div style="{page.MUTED}">{then}</div></div>'
+        for has, command, then in ui.BEGINNINGS
+    ]
+    page.stack(
+        mo.md("## What do you have?"), page.side_by_side(*map(mo.Html, starts), least_px=300)
+    )
     return
 
 

@@ -46,6 +46,7 @@ def checked(terminal: Terminal, report: Report) -> None:
         if report["runs"]
         else _placed(0, ", ".join(places.get("runs", ()))),
         "logs": report.get("logs", 0),
+        "logged": _counted([each["logged"] for each in report.get("open", ())]),
         "reviews": report.get("reviews", 0),
         "mapping": places.get("mapping") or "none yet",
         "MLflow": f"{where} (from {report.get('tracking_origin', '-')})",
@@ -64,6 +65,12 @@ def checked(terminal: Terminal, report: Report) -> None:
         terminal.done(f"no problem in the config and {report['cases']} cases; no run was found")
     else:
         terminal.done("nothing is wrong")
+
+
+def _counted(logged: Sequence[bool | None]) -> str:
+    if None in logged:
+        return "not known"
+    return f"{sum(map(bool, logged))} of {len(logged)} runs in MLflow" if logged else "-"
 
 
 def _placed(count: int, place: str | None) -> str:

@@ -51,6 +51,35 @@ NOTEBOOKS = (
 START = Notebook("start", "Start", "All stages on one page.")
 """The page that leads to the stages; no stage itself."""
 
+BEGINNINGS = (
+    (
+        "Traces of an agent in MLflow",
+        "evalkit agent -e EXPERIMENT",
+        "A suite is built from them and proven on them: the Agent page.",
+    ),
+    (
+        "A project of agent-eval-harness",
+        "evalkit check\nevalkit all --run-id RUN",
+        "Name its eval.yaml in the settings below, and go through the stages.",
+    ),
+    (
+        "Claude's evals: evals.json, or claude plugin eval",
+        "evalkit import evals/",
+        "They become such a project, their results runs: log, review, compare, gate.",
+    ),
+    (
+        "Sessions of Claude Code or Codex",
+        "evalkit import ~/.claude/projects -e my-sessions",
+        "Each becomes a trace; then the Agent page works on them.",
+    ),
+    (
+        "A table of questions",
+        "evalkit import questions.csv\nevalkit run --predict module:function",
+        "It becomes cases; your function answers them, and the run is logged like any other.",
+    ),
+)
+"""What people have when they begin, the command for it, and what comes of it."""
+
 
 def folder() -> Path:
     """The folder of the notebooks, in the installed package or in the checkout.

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 import requests
+from eval_project import RUN_ID
 from servers import clean_environment, free_port
 
-from evalkit import InputError, ui
+from evalkit import InputError, cli, ui
 from evalkit.cli import notebooks
 
 ROOT = Path(__file__).parents[2]
@@ -82,6 +83,27 @@ def test_the_start_leads_to_every_stage_in_order_and_each_stage_to_the_next(visi
     visitor.cell("ending").get_by_role("link", name="Next: Agent").wait_for()
     visitor.page.get_by_role("link", name="Start").click()
     visitor.cell("stage_cards").wait_for()
+
+
+def test_the_start_says_what_is_open_and_offers_five_ways_to_begin(
+    visitor, evalkit, stored_project, sqlite_uri
+):
+    project = stored_project
+    project.write(f"{project.run_dir}/run_result.json", {"per_case": {"beta": {"exit_code": 3}}})
+    config = str(project.root / "eval.yaml")
+    visitor.open("start", config=config)
+    visitor.press("Look at this one")
+    visitor.cell("open_runs").get_by_text("beta: exit code 3").wait_for()
+    cards = visitor.cell("stage_cards")
+    cards.get_by_text("3 cases, not synced yet").wait_for()
+    cards.get_by_text("finished runs in MLflow: 0 of 1").wait_for()
+    assert evalkit("log-results", "--run-id", RUN_ID, uri=sqlite_uri).code == 0
+    visitor.press("Look again")
+    cards.get_by_text("finished runs in MLflow: 1 of 1").wait_for()
+    starts = visitor.cell("beginnings").locator("pre").all_inner_texts()
+    for words in (text.split()[1:] for start in starts for text in start.splitlines()):
+        assert cli.read_command(words)
+    assert len(starts) == 5
 
 
 def test_the_next_stage_begins_with_the_config_that_this_one_was_given(visitor, project):
