@@ -14,7 +14,7 @@ from evalkit.feedback.review_file import parse_review, review_text
 from evalkit.jsonable import Json
 from evalkit.runs.run import executions
 from evalkit.runs.run_dir import list_runs
-from evalkit.tracking import experiment_problems, sqlite_path, without_password
+from evalkit.tracking import experiment_problems, without_password
 
 Report: TypeAlias = dict[str, Json]
 
@@ -28,12 +28,12 @@ def check(
     """Look at everything and say what is wrong, without writing anything.
 
     Returns:
-        ``config``, ``tracking_uri``, ``tracking_origin``, ``reachable``, ``detail``,
-        ``experiment``, ``cases``, ``runs``, ``logs`` and ``reviews`` (counts), ``run_ids``,
-        ``open`` (of each run its ``run_id``, ``cases``, executions ``failed`` with their
-        ``failures``, and whether it is ``reviewed`` and ``logged``, None where MLflow does not
-        say), ``places`` (where ``cases``, ``runs`` and ``mapping`` were looked for), ``notes`` and
-        ``problems``.
+        ``config``, ``tracking_uri``, ``tracking_origin``, ``reachable``, ``asked`` (whether MLflow
+        holds something that could be asked for), ``detail``, ``experiment``, ``cases``, ``runs``,
+        ``logs`` and ``reviews`` (counts), ``run_ids``, ``open`` (of each run its ``run_id``,
+        ``cases``, executions ``failed`` with their ``failures``, and whether it is ``reviewed`` and
+        ``logged``, None where MLflow does not say), ``places`` (where ``cases``, ``runs`` and
+        ``mapping`` were looked for), ``notes`` and ``problems``.
     """
     try:
         workspace = Workspace.open(config, tracking_uri=tracking_uri, runs_dir=runs_dir)
@@ -69,6 +69,7 @@ def check(
         "tracking_uri": without_password(workspace.tracking.uri),
         "tracking_origin": workspace.tracking.origin,
         "reachable": reachable,
+        "asked": logged is not None,
         "detail": detail,
         "experiment": project.experiment,
         "cases": cases,
@@ -140,9 +141,7 @@ def _ask(workspace: Workspace) -> tuple[bool, str, set[str] | None]:
     from evalkit.store import probe
 
     found = probe(workspace.tracking.uri)
-    file = None if found.version else sqlite_path(workspace.tracking.uri)
-    is_there = file is not None and file.exists() and file.stat().st_size > 0
-    if not found.ok or not (found.version or is_there):
+    if not found.exists:
         return found.ok, found.detail, None
     project, logged = workspace.files.project, set()
     try:

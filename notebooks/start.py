@@ -12,7 +12,6 @@ with app.setup:
     from evalkit import EvalkitError, check, sync_dataset, ui
     from evalkit.demo.sample import sample_mapping
     from evalkit.params import ProjectParams
-    from evalkit.tracking import sqlite_path
     from evalkit.ui import page
     from evalkit.ui.notebook import Host
 
@@ -48,9 +47,7 @@ def looking(form, host):
 @app.cell
 def syncing(checked, chosen, host):
     report = host.outcome(checked, "Looking at what there is.")
-    file = sqlite_path(report["tracking_uri"])
-    can_ask = report["reachable"] and (file is None or file.exists())
-    pending = pending_changes(host, chosen) if can_ask else None
+    pending = pending_changes(host, chosen) if report.get("asked") else None
     return pending, report
 
 

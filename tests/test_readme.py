@@ -61,10 +61,13 @@ def test_every_command_is_listed():
 
 
 def test_every_file_that_is_named_is_there():
-    named = re.findall(r"\]\(((?!https?:)[^)]+)\)", TEXT)
+    named = re.findall(r"\]\(((?!https?:|#)[^)]+)\)", TEXT)
     named += re.findall(r"`?python ((?:tests|notebooks)/[\w/]+\.py)", TEXT)
     assert named
     assert [path for path in named if not (ROOT / path).exists()] == []
+    heads = re.findall(r"^#+ (.+)", TEXT, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", head).lower().replace(" ", "-") for head in heads}
+    assert set(re.findall(r"\]\(#([^)]+)\)", TEXT)) <= anchors
 
 
 # -- on the demo project ----------------------------------------------------------------------

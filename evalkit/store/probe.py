@@ -34,12 +34,14 @@ T = TypeVar("T")
 class Reachability:
     """Whether a tracking URI can be worked with, as far as can be seen from outside.
 
-    ``detail`` is a line for people; ``version`` MLflow's, where a server told it.
+    ``detail`` is a line for people; ``version`` MLflow's, where a server told it; ``exists`` is
+    whether it is known to hold something that can be asked for.
     """
 
     ok: bool
     detail: str
     version: str | None = None
+    exists: bool = False
 
 
 def probe(uri: str, *, timeout_s: float = 4.0) -> Reachability:
@@ -47,7 +49,7 @@ def probe(uri: str, *, timeout_s: float = 4.0) -> Reachability:
     try:
         if is_server(uri):
             version = ask_server(uri, timeout_s=timeout_s)
-            return Reachability(ok=True, detail=f"MLflow {version} answers", version=version)
+            return Reachability(True, f"MLflow {version} answers", version, exists=True)
         if is_workspace(uri):
             host = ask_workspace(uri, timeout_s=timeout_s)
             where = f" at {host} answers" if host else ""
@@ -59,8 +61,9 @@ def probe(uri: str, *, timeout_s: float = 4.0) -> Reachability:
         check_sqlite(path, to_write=True)
     except StoreError as error:
         return Reachability(ok=False, detail=str(error))
-    known = path.exists()
-    return Reachability(ok=True, detail="an SQLite store" + ("" if known else ", not made yet"))
+    exists = path.exists() and path.stat().st_size > 0
+    said = "an SQLite store" + ("" if exists else ", not made yet")
+    return Reachability(ok=True, detail=said, exists=exists)
 
 
 def check_sqlite(path: Path, *, to_write: bool = False) -> None:

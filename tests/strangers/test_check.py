@@ -4,6 +4,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from eval_project import RUN_ID
 from servers import Proxy
 
 FINE = "nothing is wrong"
@@ -17,8 +18,12 @@ def test_it_counts_what_there_is_and_says_where(evalkit, project):
     assert report["places"]["cases"] == "cases"
     assert "eval/runs/helper" in report["places"]["runs"]
     assert report["places"]["mapping"] == "tmp/schema_mapping.json"
+    run = {"run_id": RUN_ID, "cases": 3, "failed": 0, "failures": {}}
+    assert report["open"] == [{**run, "reviewed": False, "logged": False}]
+    evalkit("log-results", "--run-id", RUN_ID)
     project.review.write_text("feedback: {alpha: ''}\n")
-    assert evalkit("check").report["reviews"] == 1
+    report = evalkit("check").report
+    assert (report["reviews"], report["open"]) == (1, [{**run, "reviewed": True, "logged": True}])
     assert (done.code, FINE in done.err) == (0, True)
 
 
