@@ -13,9 +13,10 @@ import datetime as dt
 import itertools
 import json
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from evalkit.agent_logs.formats import FORMATS
 from evalkit.claude_log.log_trace import build_trace
 from evalkit.claude_log.timing import Start
 from evalkit.entities import Span, Trace
@@ -180,6 +181,34 @@ def stamp(events: Sequence[Event], which: str, seconds: float = 1.0) -> list[Eve
     return stamped
 
 
+def as_session(events: Iterable[Event], session: str = "s1", **more: Any) -> list[Event]:
+    """The same as Claude Code's own transcript of the session has it: no init and no result."""
+    envelope = {"sessionId": session, "version": "2.1.0", "cwd": "/home/ann/shop", **more}
+    before, entries = None, []
+    for number, event in enumerate(events):
+        if event["type"] not in {"user", "assistant"}:
+            continue
+        when = BEGAN + dt.timedelta(seconds=number)
+        uuid = f"{event.get('agentId', '')}u{number}"
+        entry = {**envelope, "uuid": uuid, "parentUuid": before, "gitBranch": "main"}
+        entry["isSidechain"] = bool(event.get("parent_tool_use_id"))
+        entry["timestamp"] = when.isoformat().replace("+00:00", "Z")
+        for theirs, its in {"toolUseResult": "tool_use_result", "requestId": "request_id"}.items():
+            if event.get(its) is not None:
+                entry[theirs] = event[its]
+        mine = {"type", "message", "isMeta", "isCompactSummary", "isApiErrorMessage", "agentId"}
+        entries.append({**entry, **{key: event[key] for key in mine & event.keys()}})
+        before = entry["uuid"]
+    return entries
+
+
+SHAPES: dict[str, Callable[[list[Event]], list[Event]]] = {
+    "stream-json": list,
+    "session": as_session,
+}
+"""How each reader's logs tell the same events."""
+
+
 def as_lines(events: Iterable[Event]) -> list[bytes]:
     return [json.dumps(event, ensure_ascii=False).encode() + b"\n" for event in events]
 
@@ -190,7 +219,7 @@ def build(events: Iterable[Event], **options: Any) -> Trace:
 
 def build_lines(lines: Iterable[bytes], **options: Any) -> Trace:
     defaults: Event = {"trace_id": TRACE_ID, "name": "case", "case_id": "case", "start": FALLBACK}
-    return build_trace(lines, **{**defaults, **options})
+    return build_trace(lines, **{**defaults, "formats": FORMATS, **options})
 
 
 def children(trace: Trace, parent: Span | None) -> list[Span]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from evalkit.agent_logs.claude_sessions import ClaudeSessions
 from evalkit.claude_log.log_format import LogFormat
 
-FORMATS: tuple[type[LogFormat], ...] = ()
+FORMATS: tuple[type[LogFormat], ...] = (ClaudeSessions,)
 """None takes another's logs: the order is only that of trying."""

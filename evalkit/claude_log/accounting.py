@@ -71,14 +71,15 @@ def refuse_unreadable(receipt: Receipt, readers: Sequence[LogReader]) -> None:
 
 
 def refuse_foreign(
-    receipt: Receipt, strange: Mapping[str, int], sessions: Collection[Session]
+    receipt: Receipt, strange: Mapping[str, int], sessions: Collection[Session], named: str
 ) -> None:
-    """Refuse a log whose events are not those of Claude Code's sessions.
+    """Refuse a log whose events are not those of an agent's sessions.
 
     Args:
         receipt: What became of its lines so far.
         strange: Type to number of events that are of no type of Claude Code's.
         sessions: Those that events of Claude Code's own shape make.
+        named: Its format's name, where it is not stream-json.
     """
     agents = Counter({_FOREIGN[kind]: n for kind, n in strange.items() if kind in _FOREIGN})
     if agents and not any(call.message_id for each in sessions for call in each.calls):
@@ -86,6 +87,8 @@ def refuse_foreign(
         refuse(receipt, f"this looks like a log of {name}, not of Claude Code", _FIX)
     if sessions:
         return
+    if named:
+        refuse(receipt, f"the log is a {named} without any message", "leave it out")
     wrapped = next((reason for reason in receipt.skipped if reason.startswith(WRAPPED)), "")
     if wrapped:
         key = wrapped.removeprefix(WRAPPED)
@@ -122,7 +125,7 @@ def conclude(
     for number, each in enumerate(figures, start=1):
         which = f"session {number}: " if len(figures) > 1 else ""
         if each.session.result is None and not each.session.has_result_event:
-            receipt.note(f"{which}logs of this format state no totals; what messages say stands")
+            receipt.note(f"{which}{_no_totals(each.session)}")
         elif each.session.result is None:
             receipt.note(f"{which}the log is cut off: it ends before the result event")
         elif not each.is_stated:
@@ -130,6 +133,14 @@ def conclude(
     if all(each.session.result and each.is_stated for each in figures):
         receipt.verdict = verdict_on(receipt.differences)
     return bool(misfits)
+
+
+def _no_totals(session: Session) -> str:
+    said = "logs of this format state no totals; what messages say stands"
+    vague = sum(not call.output_basis for call in session.calls)
+    if vague:
+        said += f"; of {vague} of {len(session.calls)}, output tokens are mere placeholders"
+    return said
 
 
 def _misfits(reported: Reported, figures: Sequence[Figures], cost: float) -> Iterator[Difference]:

@@ -11,28 +11,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
+from evalkit.claude_log import session_facts as facts
 from evalkit.claude_log.content_blocks import Trimmer
 from evalkit.claude_log.log_format import Entry, LogFormat
 from evalkit.claude_log.messages import Messages
 from evalkit.claude_log.reader import KINDS, Event, describe_untyped, is_event
-from evalkit.claude_log.session import STRUCTURED, Session, Subagent, Thread, ToolCall, ToolCalls
+from evalkit.claude_log.session import Session, Subagent, Thread, ToolCall, ToolCalls
 from evalkit.claude_log.subagents import Tasks, Transcript, transcripts_of
 from evalkit.claude_log.timing import Line, Tick, parse_duration, parse_time
 from evalkit.jsonable import id_of, list_of, mapping_of, text_of
 from evalkit.tokens import count
 
-_HOOK_OUTPUT_CHARS = 2_000
 _REPEATED = "repeated event: the same uuid"
-_ENVELOPE = ("type", "uuid", "session_id", "timestamp")
-_RETRY = ("attempt", "max_retries", "retry_delay_ms", "error_status", "error")
-_ABOUT_AGENT = (
-    *("model", "claude_code_version", "permissionMode", "output_style"),
-    *("cwd", "tools", "agents", "skills"),
-)
-_ABOUT_RESULT = (
-    *("subtype", "is_error", "num_turns", "duration_ms", "duration_api_ms", "ttft_ms"),
-    *("stop_reason", "terminal_reason", "api_error_status"),
-)
 _HANDLERS = {
     "assistant": "_message",
     "user": "_message",
@@ -51,6 +41,7 @@ _SYSTEM_HANDLERS = {
         "_retry": ("api_retry",),
         "_hook": ("hook_started", "hook_progress", "hook_response"),
         "_remark": ("notification", "compact_boundary", "post_turn_summary", "permission_denied"),
+        "_turn_end": ("turn_duration", "stop_hook_summary"),
         "_task": ("task_started", "task_progress", "task_updated", "task_notification"),
     }.items()
     for subtype in subtypes
@@ -220,14 +211,15 @@ class SessionBuilder:
         _, tick = self._session(event)
         return self.tasks.add_event(event, tick)
 
+    def _turn_end(self, event: Event) -> None:
+        session, _ = self._session(event)
+        for call in self._thread(event, session).calls[-1:]:
+            call.ends_turn = True
+
     def _init(self, event: Event) -> None:
         session, tick = self._session(event, opens=True)
         session.has_init = True
-        about = {key: event[key] for key in _ABOUT_AGENT if event.get(key)}
-        servers = [mapping_of(server) for server in list_of(event.get("mcp_servers"))]
-        if servers:
-            about["mcp_servers"] = {text_of(s.get("name")): s.get("status") for s in servers}
-        session.facts["evalkit.agent"] = self.trim.value(about, "init")
+        facts.add_agent(session.facts, event, self.trim)
         if not session.main.calls:
             session.main.last = tick
 
@@ -241,13 +233,7 @@ class SessionBuilder:
         if lasted is None and stated is not None:
             what = f"duration_ms, {str(stated)[:40]}, is no time that a session takes"
             self.trim.receipt.note(what)
-        about = {key: event[key] for key in _ABOUT_RESULT if event.get(key) is not None}
-        session.facts["evalkit.result"] = value(about, "result")
-        for key in ("permission_denials", "errors"):
-            if event.get(key):
-                session.facts[f"evalkit.{key}"] = value(event[key], key)
-        if event.get("structured_output") is not None:
-            session.facts[STRUCTURED] = value(event["structured_output"], "result")
+        facts.add_result(session.facts, event, self.trim)
         for denial in list_of(event.get("permission_denials")):
             tool = self.tools.latest(id_of(mapping_of(denial).get("tool_use_id")))
             if tool is not None:
@@ -255,12 +241,9 @@ class SessionBuilder:
         session.main.last = tick
 
     def _rate_limit(self, event: Event) -> str | None:
-        info = mapping_of(event.get("rate_limit_info"))
-        if info.get("status") == "allowed":
+        if mapping_of(event.get("rate_limit_info")).get("status") == "allowed":
             return "rate_limit_event: allowed"
-        session, _ = self._session(event)
-        limits = session.facts.setdefault("evalkit.rate_limits", [])
-        limits.append(self.trim.value(dict(info), "rate limit"))
+        facts.add_rate_limit(self._session(event)[0].facts, event, self.trim)
         return None
 
     def _tool_progress(self, event: Event) -> str | None:
@@ -273,26 +256,12 @@ class SessionBuilder:
 
     def _hook(self, event: Event) -> None:
         session, _ = self._session(event, opens=text_of(event.get("hook_event")) == "SessionStart")
-        hooks = session.facts.setdefault("evalkit.hooks", {})
-        hook = hooks.setdefault(id_of(event.get("hook_id")), {})
-        hook["name"] = text_of(event.get("hook_name"))
-        for key in ("outcome", "exit_code"):
-            if event.get(key) is not None:
-                hook[key] = self.trim.value(event[key], "hook")
-        if output := text_of(event.get("output")):
-            short = Trimmer(min(_HOOK_OUTPUT_CHARS, self.trim.limit), self.trim.receipt)
-            hook["output"] = short.text(output, "hook output")
+        facts.add_hook(session.facts, event, self.trim)
 
     def _retry(self, event: Event) -> None:
         session, _ = self._session(event)
-        retry = {key: event[key] for key in _RETRY if event.get(key) is not None}
-        facts = self._thread(event, session).facts
-        facts.setdefault("evalkit.retries", []).append(self.trim.value(retry, "retry"))
+        facts.add_retry(self._thread(event, session).facts, event, self.trim)
         session.facts["evalkit.retries"] = count(session.facts.get("evalkit.retries")) + 1
 
     def _remark(self, event: Event) -> None:
-        """Something to keep with the session: a notification, a compaction, a summary."""
-        session, _ = self._session(event)
-        remark = {key: value for key, value in event.items() if key not in _ENVELOPE}
-        remarks = session.facts.setdefault("evalkit.remarks", [])
-        remarks.append(self.trim.value(remark, "remark"))
+        facts.add_remark(self._session(event)[0].facts, event, self.trim)

@@ -167,7 +167,8 @@ def _read(
             builder.add_entry(entry)
     builder.messages.end_log()
     refuse_unreadable(receipt, list(readers.values()))
-    refuse_foreign(receipt, builder.strange, builder.sessions if builder.known else ())
+    named = log_format.name if log_format is not None else ""
+    refuse_foreign(receipt, builder.strange, builder.sessions if builder.known else (), named)
     return log_format
 
 

@@ -19,6 +19,7 @@ from evalkit.tokens import Usage, count, usage_from
 _REPEATED = "repeated message: another thread has it"
 _WHOLE = "stream_event: repeated by the whole message"
 _DURATIONS = ("durationMs", "totalDurationMs", "duration_ms")
+_REFUSED = ("User rejected", "The user doesn't want", "Error: The user doesn't want")
 _TAIL = re.compile(r"(\[masked:[a-z0-9-]+\])[\w+/=.~-]+")
 """A secret of which the lines' masking saw only the begin, for the rest came in further pieces."""
 
@@ -210,6 +211,8 @@ class Messages:
         tool.answered, tool.end = True, tick
         result = mapping_of(details)
         tool.duration_ms = next((d for key in _DURATIONS if (d := count(result.get(key)))), None)
+        if isinstance(details, str) and details.startswith(_REFUSED):
+            tool.denied = True
         if result.get("interrupted") is True:
             tool.facts["evalkit.interrupted"] = True
         self.tasks.add_result(tool, result)

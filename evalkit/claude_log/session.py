@@ -21,6 +21,9 @@ SYNTHETIC = "<synthetic>"
 AGENT_TOOLS = frozenset({"Agent", "Task"})
 """Tools that do nothing but start a subagent. Others, such as Skill, may start one too."""
 
+INTERRUPTED = "[Request interrupted by user"
+"""Begins what Claude Code notes in the person's place when they stop it."""
+
 STRUCTURED = "evalkit.structured_output"
 """Where a session's facts hold the answer that it gave in a form that it was asked for."""
 
@@ -117,6 +120,7 @@ class ModelCall:
     stop_reason: str = ""
     error: str = ""
     partial: bool = False  # the log has only a part of it
+    ends_turn: bool = False  # the log says that nothing followed in this turn
     facts: dict[str, Json] = field(default_factory=dict)
     tools: list[ToolCall] = field(default_factory=list)
     cost: tuple[float, float] | None = None  # USD for what it read and wrote, if determined
@@ -217,10 +221,7 @@ class Session:
         if result is None and self.has_result_event:
             return "UNSET", "the log ends before the session does"
         if result is None:
-            last = self.main.calls[-1] if self.main.calls else None
-            if last is not None and (last.error or last.stop_reason in _FINISHED):
-                return last.outcome
-            return "UNSET", "the log does not say how the session ended"
+            return self._ended_by_messages()
         if not result_failure(result):
             return "OK", ""
         subtype = text_of(result.get("subtype"))
@@ -228,6 +229,20 @@ class Session:
         why = "; ".join(filter(None, map(text_of, list_of(result.get("errors")))))
         why = why or plain_text(result.get("result"))
         return "ERROR", ": ".join(filter(None, (kind, why)))[:_MOST_CHARS]
+
+    def _ended_by_messages(self) -> tuple[Status, str]:
+        """What the last message says; one that called no tool ended, if a person went on after."""
+        after = [plain_text(each["content"]) for each in self.main.waiting]
+        if any(text.startswith(INTERRUPTED) for text in after):
+            return "UNSET", "the person interrupted the session"
+        last = self.main.calls[-1] if self.main.calls else None
+        is_over = last is not None and (
+            bool(last.error or last.ends_turn or last.stop_reason in _FINISHED)
+            or (bool(after) and bool(last.texts) and not last.tools)
+        )
+        if last is None or not is_over:
+            return "UNSET", "the log does not say how the session ended"
+        return last.outcome
 
     @property
     def answer(self) -> Json:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from agentlogs import (
+    SHAPES,
     Event,
     Story,
     answer,
@@ -318,8 +319,11 @@ GARBAGE = st.one_of(
     st.binary(max_size=30).map(lambda raw: raw.replace(b"\n", b" ")),
     st.sampled_from([b"null", b"[]", b"{}", b'{"type":"user"}', b'{"type":"result"}', b"}{"]),
 )
-KEYS = "type subtype message content usage id result event modelUsage tool_use_result session_id"
-TYPES = "assistant user system result init task_started stream_event"
+KEYS = (
+    "type subtype message content usage id result event modelUsage tool_use_result session_id "
+    "uuid parentUuid sessionId agentId isSidechain toolUseResult attachment data"
+)
+TYPES = "assistant user system result init task_started stream_event compact_boundary attachment"
 
 
 def paths(value: Any, at: tuple = ()) -> list[tuple]:
@@ -343,6 +347,7 @@ def damaged_logs(draw: st.DrawFn) -> list[bytes]:
     """A story with lines lost, repeated and swapped, fields wrong, garbage between, cut off."""
     events = copy.deepcopy(Story(draw(st.integers(0, 30))).tell(draw(st.integers(1, 4))))
     events = stamp(events, draw(st.sampled_from(["all", "user", "none"])))
+    events = SHAPES[draw(st.sampled_from(sorted(SHAPES)))](events)
     events = [event for event in events if draw(st.integers(0, 9))]
     for _ in range(draw(st.integers(0, 6))):
         event = draw(st.sampled_from(events)) if events else {}
@@ -392,5 +397,8 @@ ANYTHING = st.recursive(
 def test_no_object_whatever_raises_anything_but_a_refusal(value: Any) -> None:
     try:
         assert_told(build([value, *LOG[:3], value]))
+        for shape in SHAPES.values():
+            own = shape(LOG)
+            assert_told(build([*own[:1], value, *own[1:3], value]))
     except LogRefused:
         pytest.fail("the log has a session with a message")
