@@ -1,8 +1,4 @@
-"""A small run to write to MLflow: traces with spans and assessments, params, artifacts, rows.
-
-As a script it is a writer that can be killed: it reads one job a line, forks a child for each
-(importing MLflow takes seconds, forking none), and says when the child is gone.
-"""
+"""What is written to MLflow: a trace with its spans, a score on it, a run's params and metrics."""
 
 from __future__ import annotations
 
@@ -10,10 +6,10 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from evalkit.entities import MARKER, Assessment, Record, Span, Trace
+from evalkit.entities import MARKER, Assessment, Span, Trace
 from evalkit.jsonable import derive_id
 from evalkit.receipt import Receipt
-from evalkit.store import RunRecord, Store
+from evalkit.store import RunRecord
 
 START_NS = 1_783_591_200_123_456_789
 START_MS = START_NS // 10**6
@@ -101,25 +97,3 @@ def record(key: str) -> RunRecord:
         start_ms=START_MS,
         end_ms=START_MS + 60_000,
     )
-
-
-def write_all(store: Store, experiment: str, *, cases: int, key: str = "nightly") -> None:
-    """Write a whole run, leaving alone what stands already, as the stages do."""
-    experiment_id = store.experiment(experiment, create=True)
-    wanted = [Record(f"case-{i}", {"prompt": f"do {i}"}, {"answer": i}) for i in range(cases)]
-    rows = store.records("cases", experiment_id) or ()
-    there = {row.tags["evalkit.case"] for row in rows}
-    missing = [each for each in wanted if each.case_id not in there]
-    if missing:
-        store.apply_records("cases", experiment_id, delete=(), upsert=missing)
-    known = {each.trace_id: each for each in store.find_traces(experiment_id, key)}
-    run_id = store.write_run(experiment_id, record(key)).run_id
-    traces = [trace(key, f"case-{i}", steps=2 + i % 3) for i in range(cases)]
-    changed = (
-        (each, [judged(key, each, "tone", True), judged(key, each, "score", 0.5)])
-        for each in traces
-        if each.trace_id not in known or not known[each.trace_id].holds(each.content_hash)
-    )
-    for written in store.write_traces(experiment_id, run_id, changed):
-        assert not written.error, written
-    store.write_artifacts(run_id, {"summary.yaml": b"a: 1"}, {"results.json": {"case": ["x"]}})

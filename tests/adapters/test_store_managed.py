@@ -66,11 +66,11 @@ def test_a_trace_counts_as_complete_once_its_spans_are_there(
         list(store.write_traces(experiment_id, run_id, [(one, [])]))
     assert [each.complete for each in store.find_traces(experiment_id, key)] == [False]
     workspace.faults = []
-    (again,) = store.write_traces(experiment_id, run_id, [(one, [])])
-    assert again.error == ""
-    assert [each.complete for each in connect("databricks").find_traces(experiment_id, key)] == [
-        True
-    ]
+    for _ in range(2):
+        (again,) = store.write_traces(experiment_id, run_id, [(one, [judged(key, one)])])
+        assert again.error == ""
+    (found,) = connect("databricks").find_traces(experiment_id, key)
+    assert (found.complete, len(found.assessments)) == (True, 1)
 
 
 def test_what_others_wrote_there_is_read(store, experiment_id, server):
@@ -86,26 +86,25 @@ def test_what_others_wrote_there_is_read(store, experiment_id, server):
     assert store.observe_one(ids[0]).request == "where is it?"
 
 
-def test_runs_and_their_files_are_written(store, experiment_id, run_id, workspace):
+def test_runs_and_their_files_are_written_once_though_an_answer_is_lost(
+    store, experiment_id, workspace
+):
+    workspace.faults = [Fault("/runs/create$", 503, {"Retry-After": "0"}, done=True)]
+    record = RunRecord("a-key", "r", {"a": "b"}, [("m", 1.0)], {}, 0, 1)
+    run_id = store.write_run(experiment_id, record).run_id
+    assert len(workspace.seen("/runs/create$")) == 2
     assert store.write_artifacts(run_id, {"report.md": b"# good"}) == ("report.md",)
     path = f"/WorkspaceInternal/Mlflow/Artifacts/{experiment_id}/Runs/{run_id}/artifacts/report.md"
     assert workspace.artifacts == {path: b"# good"}
-    run = MlflowClient("databricks").get_run(run_id)
-    assert (run.data.params, run.data.metrics) == ({"a": "b"}, {"m": 1.0})
+    (run,) = MlflowClient("databricks").search_runs([experiment_id])
+    assert (run.info.run_id, run.data.params) == (run_id, {"a": "b"})
+    assert run.data.metrics == {"m": 1.0}
 
 
 def said(experiment_id, key):
     """What is said of the only trace of a run, by its id, as a new process reads it."""
     (found,) = connect("databricks").find_traces(experiment_id, key)
     return {each.assessment_id: each for each in found.assessments}
-
-
-def test_scores_are_written_with_a_trace_and_not_doubled(experiment_id, run_id, key, one):
-    tone, score = judged(key, one), judged(key, one, "score", 0.5)
-    for _ in range(2):
-        list(connect("databricks").write_traces(experiment_id, run_id, [(one, [tone, score])]))
-        assert said(experiment_id, key) == {tone.assessment_id: tone, score.assessment_id: score}
-    assert len(TracingClient("databricks").get_trace_info(one.trace_id).assessments) == 2
 
 
 def test_a_score_that_was_written_twice_as_an_answer_was_lost_is_withdrawn(
@@ -165,15 +164,6 @@ def test_an_experiment_without_a_path_is_refused_wherever_it_is_named(store, eva
         assert problem["field"] == "mlflow.experiment"
 
 
-def test_a_run_that_a_lost_answer_doubled_is_there_once(store, experiment_id, workspace):
-    workspace.faults = [Fault("/runs/create$", 503, {"Retry-After": "0"}, done=True)]
-    record = RunRecord("a-key", "r", {"a": "b"}, [("m", 1.0)], {}, 0, 1)
-    run_id = store.write_run(experiment_id, record).run_id
-    assert len(workspace.seen("/runs/create$")) == 2
-    (run,) = MlflowClient("databricks").search_runs([experiment_id])
-    assert (run.info.run_id, run.data.metrics) == (run_id, {"m": 1.0})
-
-
 def test_a_token_that_is_not_accepted_is_said_so(store, workspace, experiment_id):
     workspace.tokens = {}
     with pytest.raises(StoreError, match="401 .*DATABRICKS_TOKEN, or log in") as refused:
@@ -181,7 +171,7 @@ def test_a_token_that_is_not_accepted_is_said_so(store, workspace, experiment_id
     assert "Config:" not in str(refused.value)
 
 
-@pytest.mark.parametrize("times", [1, 2, 9])
+@pytest.mark.parametrize("times", [1, 2])
 def test_spans_that_are_refused_are_sent_again_or_named(
     store, experiment_id, run_id, workspace, one, times
 ):
@@ -205,14 +195,13 @@ def test_a_trace_of_many_parts_is_put_whole(store, experiment_id, run_id, one, w
     assert [each.name for each in found.spans] == [each.name for each in one.spans]
 
 
-@pytest.mark.parametrize(
-    "host", ["https://my workspace", "https://", "ftp://x", "http://[bad", "https://127.0.0.1:{}"]
-)
-def test_what_is_no_address_of_a_workspace_is_said_at_once(workspace, monkeypatch, host):
-    monkeypatch.setenv("DATABRICKS_HOST", host.format(workspace.url.rpartition(":")[2]))
-    found = probe("databricks")
-    assert not found.ok
-    assert "see DATABRICKS_HOST" in found.detail
+def test_what_is_no_address_of_a_workspace_is_said_at_once(workspace, monkeypatch):
+    port = workspace.url.rpartition(":")[2]
+    for host in ("https://my workspace", "ftp://x", "http://[bad", f"https://127.0.0.1:{port}"):
+        monkeypatch.setenv("DATABRICKS_HOST", host)
+        found = probe("databricks")
+        assert not found.ok
+        assert "see DATABRICKS_HOST" in found.detail
 
 
 @pytest.fixture
@@ -246,10 +235,3 @@ def test_a_workspace_that_nobody_answers_for_is_absent_at_once(nobody, by, evalk
     skipped = evalkit("sync-dataset", "--dataset-name=main.evals.x", uri=uri)
     assert (skipped.code, skipped.report["skipped"]) == (0, True)
     assert "the connection was refused" in skipped.report["reason"]
-
-
-def test_without_a_workspace_it_is_an_error(tmp_path, monkeypatch):
-    monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(tmp_path / "none"))
-    monkeypatch.delenv("DATABRICKS_HOST", raising=False)
-    with pytest.raises(StoreError, match="set DATABRICKS_HOST and DATABRICKS_TOKEN, or log in"):
-        connect("databricks").experiment("/Users/dev/x", create=False)

@@ -43,9 +43,7 @@ def refused(uri):
     ("status", "says"),
     [
         (401, "MLFLOW_TRACKING_TOKEN"),
-        (403, "account that may"),
         (404, "tracking URI"),
-        (500, "server's own log"),
         (503, "server's own log"),
     ],
 )
@@ -59,8 +57,7 @@ def test_any_other_answer_is_an_error_that_says_what_to_do(status, says):
 @pytest.mark.parametrize(
     ("version", "is_taken"),
     [
-        *(("2.22.1", False), ("3.12.1.dev0", False)),
-        *(("3.13.0rc1", True), ("3.19.0", True), ("4.0.0", True)),
+        *(("3.12.1.dev0", False), ("3.13.0rc1", True), ("4.0.0", True)),
     ],
 )
 def test_a_server_that_is_too_old_is_refused_by_its_version(version, is_taken):
@@ -95,9 +92,7 @@ def test_a_server_that_answers_is_found(server):
     [
         ("databricks-uc", "a registry of models"),
         ("mlruns", "sqlite:///FILE"),
-        ("file:///somewhere", "sqlite:///FILE"),
         ("localhost:5000", "http://HOST:PORT"),
-        ("ftp://host", "http://HOST:PORT"),
         ("http://", "cannot be used"),
     ],
 )

@@ -99,10 +99,6 @@ LOGS: dict[str, tuple[list[Event], dict[str, Any]]] = {
         [init(), *said(ONE, TWO), finish(total_cost_usd=0.03)],
         {"figures": (2500, 150, 0.03, "incomplete")},
     ),
-    "an error's result of zeros": (
-        [init(), *said(ONE, TWO), ERROR],
-        {"figures": (2500, 150, None, "incomplete")},
-    ),
     "a transcript without any result": (
         [ask("hi"), *said(ONE, TWO)],
         {"figures": (2500, 150, None, "incomplete")},
@@ -128,13 +124,6 @@ LOGS: dict[str, tuple[list[Event], dict[str, Any]]] = {
         [init(), *said(ONE), told(ONE), ERROR, init(), more("n", TWO), told(BOTH, TWO)],
         {"figures": (2500, 150, WHOLE, "reconciled")},
     ),
-    "results without models restate the cost": (
-        [
-            *(init(), *said(ONE), plain(ONE, cost(SONNET, ONE))),
-            *(init(), more("n", TWO), plain(TWO, WHOLE)),
-        ],
-        {"figures": (2500, 150, WHOLE, "reconciled")},
-    ),
     "two processes whose results take turns": (
         [
             *of("a", init(), *said(ONE), told(ONE)),
@@ -143,15 +132,6 @@ LOGS: dict[str, tuple[list[Event], dict[str, Any]]] = {
         ],
         {"figures": (2507, 157, WHOLE + cost(SONNET, usage(7, 7)), "reconciled")},
     ),
-    "three turns, the last by another model": (
-        [
-            *(init(), *said(ONE), told(ONE), init(), more("n", TWO), told(BOTH, TWO)),
-            *(init(), more("o", usage(8, 4), model=HAIKU)),
-            finish(models={SONNET: BOTH, HAIKU: usage(8, 4)}, main=usage(8, 4)),
-        ],
-        {"figures": (2508, 154, WHOLE + cost(HAIKU, usage(8, 4)), "reconciled")},
-    ),
-    # what the result holds and calls do not
     "placeholders": (
         [init(), *said(vague(ONE), vague(TWO, 8), stop=None), told(BOTH)],
         {
@@ -180,10 +160,6 @@ LOGS: dict[str, tuple[list[Event], dict[str, Any]]] = {
     "lost messages of the main thread": (
         [init(), *said(ONE), told(BOTH)],
         {"figures": (2500, 150, WHOLE, "differs")},
-    ),
-    "more than the result says": (
-        [init(), *said(ONE, TWO), told(ONE)],
-        {"figures": (1000, 100, cost(SONNET, ONE), "differs")},
     ),
     "outputs that exceed the result": (
         [init(), *said(ONE, TWO), told(vague(BOTH, 5))],
@@ -310,20 +286,22 @@ def test_logs_in_mlflow_have_the_figures_that_they_say(evalkit, project, databas
     assert {case: found[case] for case in wanted} == {c: close(told) for c, told in wanted.items()}
 
 
-WHY = {
-    "placeholders": "2 of 2 calls log only a placeholder for their output",
-    "outputs that exceed the result": "exceed its own result",
-    "a message that logs no tokens": "1 of 2 calls log no tokens",
-    "a cost that no price explains": "no price explains",
-    "a helper model that no message shows": "helper calls, or a subagent's",
-    "a model that the result does not name": "names no such model",
-    "a subagent beside a result without models": "tells of the main thread alone",
-}
-
-
-@pytest.mark.parametrize("log", WHY)
-def test_the_receipt_says_why_figures_differ(log: str) -> None:
-    assert any(WHY[log] in each.why for each in build(LOGS[log][0]).receipt.differences)
+def test_the_receipt_says_why_figures_differ() -> None:
+    for log, why in {
+        "placeholders": "2 of 2 calls log only a placeholder for their output",
+        "outputs that exceed the result": "exceed its own result",
+        "a message that logs no tokens": "1 of 2 calls log no tokens",
+        "a cost that no price explains": "no price explains",
+        "a helper model that no message shows": "helper calls, or a subagent's",
+        "a model that the result does not name": "names no such model",
+        "a subagent beside a result without models": "tells of the main thread alone",
+    }.items():
+        assert any(why in each.why for each in build(LOGS[log][0]).receipt.differences)
+    for name in ("claude-haiku-4-5@20251001", "us.anthropic.claude-haiku-4-5-20251001-v1:0"):
+        share = {"inputTokens": 1000, "outputTokens": 100, "cacheCreationInputTokens": 500}
+        end = finish(modelUsage={name: {**share, "costUSD": 0.01}}, total_cost_usd=0.01)
+        trace = build([init(), *said(ONE, model=HAIKU), end])  # one model, though called otherwise
+        assert [d.what for d in trace.receipt.differences] == ["cost_usd"]
 
 
 def test_costs_of_calls_follow_from_the_logs_own_price_and_add_up_once() -> None:
@@ -373,28 +351,12 @@ def test_cache_writes_kept_for_an_hour_are_priced_as_the_result_does() -> None:
         assert call.attributes["evalkit.cost.usd"] == pytest.approx(usd)
 
 
-NAMES = (
-    *("claude-haiku-4-5", "claude-haiku-4-5@20251001", "claude-haiku-4-5[1m]"),
-    "us.anthropic.claude-haiku-4-5-20251001-v1:0",
-)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_models_go_by_several_names(name: str) -> None:
-    share = {"inputTokens": 1000, "outputTokens": 100, "cacheCreationInputTokens": 500}
-    end = finish(modelUsage={name: {**share, "costUSD": 0.01}}, total_cost_usd=0.01)
-    trace = build([init(), *said(ONE, model=HAIKU), end])
-    assert [d.what for d in trace.receipt.differences] == ["cost_usd"]
-
-
 @pytest.mark.parametrize(
     "aside",
     [
         [ask("do it"), *SHARED, ask("sum up"), SUMMARY],  # compaction, a forked agent
-        [*SHARED, SUMMARY],
         [ask("do it"), SHARED[0], SUMMARY],
     ],
-    ids=["prompts too", "messages only", "no results"],
 )
 def test_a_transcript_that_repeats_the_callers_messages_counts_them_once(
     aside: list[Event],

@@ -13,7 +13,6 @@ PLACE = ("feedback", "a")
     ("before", "after"),
     [
         pytest.param("", "feedback:\n  a: new\n", id="no document"),
-        pytest.param("# x\n", "# x\nfeedback:\n  a: new\n", id="only comments"),
         pytest.param("z: 1", "z: 1\nfeedback:\n  a: new\n", id="no line break at the end"),
         pytest.param(
             "feedback:\n# x\nz: 1\n", "feedback:\n  a: new\n# x\nz: 1\n", id="a key without value"
@@ -21,25 +20,15 @@ PLACE = ("feedback", "a")
         pytest.param(
             "feedback: {} # x\nz: 1\n", "feedback: # x\n  a: new\nz: 1\n", id="empty braces"
         ),
-        pytest.param("feedback: ~\n", "feedback:\n  a: new\n", id="written null"),
         pytest.param(
             "feedback:\n    b: |\n      text\n\n# x\nz: 1\n",
             "feedback:\n    b: |\n      text\n    a: new\n\n# x\nz: 1\n",
             id="after a block, with its siblings' indent",
         ),
         pytest.param(
-            "feedback:\n  b: ''\n  # x\n",
-            "feedback:\n  b: ''\n  a: new\n  # x\n",
-            id="before notes",
-        ),
-        pytest.param(
             "feedback: {b: x} # x\n", 'feedback: {b: x, "a": "new"} # x\n', id="in braces"
         ),
-        pytest.param(
-            "{z: 1, feedback: {}}", '{z: 1, feedback: {"a": "new"}}', id="in empty braces"
-        ),
         pytest.param("feedback:\r\n  b: ''\r\n", "feedback:\r\n  b: ''\r\n  a: new\r\n", id="CRLF"),
-        pytest.param("z: 1\n...\n", "z: 1\nfeedback:\n  a: new\n...\n", id="an explicit end"),
     ],
 )
 def test_a_new_value_follows_its_siblings(before, after):
@@ -49,7 +38,6 @@ def test_a_new_value_follows_its_siblings(before, after):
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        pytest.param("feedback:\n  a: ''\n", "feedback:\n  a: new\n", id="quoted"),
         pytest.param(
             "feedback:\n  a: old # x\n  b: ''\n",
             "feedback:\n  a: new # x\n  b: ''\n",
@@ -57,19 +45,11 @@ def test_a_new_value_follows_its_siblings(before, after):
         ),
         pytest.param("feedback:\n  a:\n  b: ''\n", "feedback:\n  a: new\n  b: ''\n", id="no value"),
         pytest.param(
-            "feedback:\n  a: old\n    and older\n  b: ''\n",
-            "feedback:\n  a: new\n  b: ''\n",
-            id="over two lines",
-        ),
-        pytest.param(
             "feedback:\n  a: |- # x\n    one\n\n    two\n\n\n  # y\n  b: ''\n",
             "feedback:\n  a: new # x\n\n\n  # y\n  b: ''\n",
             id="a block, with comments at both its ends",
         ),
         pytest.param("feedback: {a: old, b: x}", 'feedback: {a: "new", b: x}', id="in braces"),
-        pytest.param(
-            "? feedback\n: ? a\n  : old\n", "? feedback\n: ? a\n  : new\n", id="explicit keys"
-        ),
         pytest.param(
             "feedback:\r\n  a: old # x\r\nz: 1\r\n",
             "feedback:\r\n  a: new # x\r\nz: 1\r\n",
@@ -83,7 +63,7 @@ def test_a_value_is_replaced_where_it_stands(before, after):
 
 @pytest.mark.parametrize(
     "value",
-    ["yes", "5", "", "a: b # c", "'", '"', "- x", "über 😀", "two\nlines", "a\n\n  b: |\n", "\x07"],
+    ["yes", "", "a: b # c", "'\"", "- über 😀", "two\nlines", "a\n\n  b: |\n", "\x07"],
 )
 @pytest.mark.parametrize(
     "before",
@@ -110,9 +90,7 @@ def test_any_text_comes_back_as_it_was(before, value):
         ("feedback: {a: x, b: y}", "feedback: {b: y}"),
         ("feedback: {b: y, a: x}", "feedback: {b: y}"),
         ("feedback: {a: x}", "feedback: {}"),
-        ("feedback:\n  b: ''\n", "feedback:\n  b: ''\n"),
         ("z: 1\n", "z: 1\n"),
-        ("", ""),
     ],
 )
 def test_a_value_is_taken_away_with_its_line(before, after):
@@ -124,10 +102,7 @@ def test_a_value_is_taken_away_with_its_line(before, after):
     [
         pytest.param("z: &k old\nfeedback:\n  a: *k\n", id="the value is an alias"),
         pytest.param("feedback:\n  a: &k old\nz: *k\n", id="another value is an alias of it"),
-        pytest.param("feedback: &f\n  b: ''\nz: *f\n", id="another mapping is an alias"),
-        pytest.param("feedback: [1]\n", id="a list in the way"),
         pytest.param("feedback:\n  a: {b: 1}\n", id="a mapping in its place"),
-        pytest.param("- 1\n", id="no mapping"),
         pytest.param("a: [", id="no YAML"),
     ],
 )

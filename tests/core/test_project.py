@@ -45,23 +45,14 @@ def test_every_part_is_read():
 @pytest.mark.parametrize(
     ("text", "name", "experiment"),
     [
-        ("name: a\nskill: b", "a", "a"),
+        ("name: a\nskill: b\nexecution: {mode: prompt}", "a", "a"),
         ("skill: b", "b", "b"),
-        ("execution: {skill: c}", "c", "c"),
-        ("{}", "folder", "folder"),
         ("name: a\nmlflow: {experiment: e}", "a", "e"),
     ],
 )
 def test_the_name_falls_back_to_the_skill_then_to_the_folder(text, name, experiment):
     project = _read(text, "eval.yaml", fallback_name="folder")
-    assert (project.name, project.experiment) == (name, experiment)
-
-
-@pytest.mark.parametrize(
-    ("old", "mode"), [("prompt", "case"), ("case", "case"), ("batch", "batch")]
-)
-def test_old_files_spell_the_mode_differently(old, mode):
-    assert _read(f"execution: {{mode: {old}}}", "e").mode == mode
+    assert (project.name, project.experiment, project.mode) == (name, experiment, "case")
 
 
 def test_likely_mistakes_are_advice_and_stop_nothing():

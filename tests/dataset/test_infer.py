@@ -83,7 +83,7 @@ def test_empty_and_odd_documents_are_no_trouble() -> None:
     assert len(proposal.mapping.inputs) < 100
 
 
-def test_five_thousand_cases_take_seconds() -> None:
+def test_a_thousand_cases_take_no_seconds() -> None:
     cases = [
         case_of(
             f"case-{n}",
@@ -93,9 +93,9 @@ def test_five_thousand_cases_take_seconds() -> None:
                 f"reference/page-{n}.md": "gold",
             },
         )
-        for n in range(5000)
+        for n in range(1000)
     ]
-    start = time.perf_counter()
+    start = time.process_time()
     proposal = propose_by_rules("- input.yaml: prompt, context", cases, "{prompt}")
-    assert time.perf_counter() - start < 10  # noisy machines; about one second on a quiet one
-    assert {c.coverage for c in proposal.chosen("expectations")} == {(5000, 5000)}
+    assert time.process_time() - start < 3  # a quarter of a second on a quiet machine
+    assert {c.coverage for c in proposal.chosen("expectations")} == {(1000, 1000)}

@@ -7,10 +7,7 @@ import re
 
 import pytest
 from cases import case_of, cases_of
-from hypothesis import given
-from hypothesis import strategies as st
 
-from evalkit.dataset.cases import Case
 from evalkit.dataset.mapping import (
     SchemaMapping,
     Selector,
@@ -28,17 +25,11 @@ from evalkit.errors import InputError
     ("text", "file", "path"),
     [
         ("input.yaml:question", "input.yaml", "question"),
-        ("input.yaml:context.details", "input.yaml", "context.details"),
-        ("reference.md:__file__", "reference.md", "__file__"),
         ("reference/page.adoc:__file__", "reference/page.adoc", "__file__"),
         ("./input.yaml:question", "input.yaml", "question"),
-        ("  input.yaml:question ", "input.yaml", "question"),
-        ("12:30 call.txt:__file__", "12:30 call.txt", "__file__"),
         ("12:30 call.yaml:when:hour", "12:30 call.yaml", "when:hour"),
         ("input.JSON:a:b", "input.JSON", "a:b"),
-        ("notes..md:__file__", "notes..md", "__file__"),
         ("input.yaml:a..b", "input.yaml", "a..b"),
-        ("reference/*.adoc:__file__", "reference/*.adoc", "__file__"),
     ],
 )
 def test_a_selector_is_a_file_and_a_path(text: str, file: str, path: str) -> None:
@@ -49,21 +40,15 @@ def test_a_selector_is_a_file_and_a_path(text: str, file: str, path: str) -> Non
     ("text", "complaint"),
     [
         ("", "names no file"),
-        ("question", "names no file"),
         ("input.yaml:", "names no field"),
-        ("input.yaml:  ", "names no field"),
         ("/etc/passwd:__file__", "absolute"),
-        ("C:/Windows/win.ini:__file__", "absolute"),
         ("../secrets.yaml:key", "leads out"),
         ("a/../../b.yaml:key", "leads out"),
-        ("./../b.yaml:key", "leads out"),
-        ("..:__file__", "leads out"),
         ("a//b.yaml:key", "no plain path"),
         ("a/./b.yaml:key", "no plain path"),
         ("..\\secrets.yaml:key", "backslash"),
         ("a\\..\\b.yaml:key", "backslash"),
         ("input.yaml\x00.md:__file__", "control character"),
-        ("in\nput.yaml:key", "control character"),
         ("input.yaml:key\x00", "control character"),
         ("cases/*.yaml:key", "several files"),
     ],
@@ -72,16 +57,6 @@ def test_a_selector_that_could_lead_elsewhere_is_refused(text: str, complaint: s
     with pytest.raises(InputError, match=complaint) as caught:
         parse_selector(text)
     assert all(problem.fix for problem in caught.value.problems)
-
-
-@given(st.text(max_size=40))
-def test_any_text_is_a_selector_inside_the_case_or_an_input_error(text: str) -> None:
-    try:
-        selector = parse_selector(text)
-    except InputError:
-        return
-    assert ".." not in selector.file.split("/")
-    assert not selector.file.startswith("/")
 
 
 CASE = case_of(
@@ -109,18 +84,14 @@ CASE = case_of(
 @pytest.mark.parametrize(
     ("selector", "value"),
     [
-        ("input.yaml:question", "Where is it?"),
         ("input.yaml:context.order.total", 4),  # the key of exactly that name comes first
         ("input.yaml:turns.1.text", "bye"),
         ("input.yaml:nothing", None),
         ("input.yaml:a.b.c", 5),
         ("input.yaml:a.b.d", 6),  # a dead end under "a.b" does not hide "a"
-        ("messages.json:0.role", "user"),
         ("messages.json:__file__", [{"role": "user"}]),
-        ("reference.md:__file__", "# Gold"),
         ("odd[1].md:__file__", "brackets"),
         ("pages/*.adoc:__file__", {"pages/a.adoc": "A", "pages/b.adoc": "B"}),
-        ("pages/?.adoc:__file__", {"pages/a.adoc": "A", "pages/b.adoc": "B"}),
     ],
 )
 def test_a_selector_finds(selector: str, value: object) -> None:
@@ -132,11 +103,8 @@ def test_a_selector_finds(selector: str, value: object) -> None:
     [
         ("other.yaml:question", "has no file other.yaml"),
         ("pages/*.md:__file__", r"has no file pages/\*.md"),
-        ("odd[2].md:__file__", "has no file"),
         ("input.yaml:answer", "it has: a, a.b, context"),
         ("input.yaml:turns.2.text", "no item 2, the list has 2"),
-        ("input.yaml:turns.-1.text", "no item -1"),
-        ("input.yaml:nothing.more", "has no field"),
         ("input.yaml:question.more", "text ends it"),
         ("reference.md:title", "no YAML or JSON"),
         ("photo.png:__file__", "no text, or too large"),
@@ -146,16 +114,6 @@ def test_a_selector_that_finds_nothing_says_why(selector: str, why: str) -> None
     value, said = look_up(parse_selector(selector), CASE)
     assert value is None
     assert re.search(why, said)
-
-
-def test_a_file_whose_name_looks_like_a_pattern_is_itself() -> None:
-    case = Case("x", ("a*.md", "ab.md"), texts={"a*.md": "star", "ab.md": "other"})
-    assert look_up(Selector("a*.md", "__file__"), case) == ("star", "")
-
-
-def test_the_whole_text_of_a_document_is_preferred_to_its_content() -> None:
-    case = Case("x", ("a.json",), documents={"a.json": [1]}, texts={"a.json": "[1]"})
-    assert look_up(Selector("a.json", "__file__"), case) == ("[1]", "")
 
 
 QUESTION = Selector("input.yaml", "question")
@@ -170,27 +128,21 @@ def test_a_mapping_survives_its_file() -> None:
         "expectations": {"answer": "gold.yaml:answer"},
     }
     assert parse_mapping(text, "m.json") == MAPPING
-
-
-def test_a_mapping_edited_by_hand_may_hold_comments_and_a_byte_order_mark() -> None:
-    text = '\ufeff{"_why": "ask Ida", "inputs": {"q": "input.yaml:question"}}'
-    assert parse_mapping(text, "m.json") == SchemaMapping({"q": QUESTION}, {})
+    assert MAPPING.files == {"input.yaml", "gold.yaml"}
+    edited = '\ufeff{"_why": "ask Ida", "inputs": {"goal": "i.yaml:g", "persona": "*.md:__file__"}}'
+    found = parse_mapping(edited, "m.json")  # as MLflow takes them of a simulated conversation
+    assert (set(found.inputs), found.files) == ({"goal", "persona"}, None)
 
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
         ("", "not JSON"),
-        ('{"inputs": {"a": "b.yaml:c"}', "not JSON"),
         ("[]", "must be an object"),
         ("{}", "holds no inputs"),
-        ('{"inputs": {}}', "holds no inputs"),
-        ('{"inputs": []}', "must be an object of name to selector"),
-        ('{"inputs": {"a": 3}}', "must be text"),
         ('{"inputs": {"a": "../b.yaml:c"}}', "leads out"),
         ('{"inputs": {"a": "b.yaml:c"}, "expectation": {}}', "is not known"),
         ('{"inputs": {"a": "b.yaml:c", "a": "b.yaml:d"}}', "stands twice, first on line 1"),
-        ("[" * 100_000, "nests deeper"),
         (
             '{"inputs": {"goal": "i.yaml:goal", "budget": "i.yaml:budget"}}',
             "simulated conversations and refuses it beside budget",
@@ -201,11 +153,6 @@ def test_a_wrong_mapping_file_is_refused(text: str, complaint: str) -> None:
     with pytest.raises(InputError, match=complaint) as caught:
         parse_mapping(text, "m.json")
     assert {problem.file for problem in caught.value.problems} == {"m.json"}
-
-
-def test_mlflow_takes_a_goal_beside_what_belongs_to_a_simulated_conversation() -> None:
-    text = '{"inputs": {"goal": "i.yaml:goal", "persona": "i.yaml:persona"}}'
-    assert set(parse_mapping(text, "m.json").inputs) == {"goal", "persona"}
 
 
 def test_all_problems_of_a_mapping_file_come_at_once_with_their_lines() -> None:
@@ -246,16 +193,3 @@ def test_a_selector_that_no_case_has_is_a_problem_and_an_optional_one_is_none() 
     assert [problem.field for problem in problems] == ["expectations.answer", "expectations.tone"]
     assert "case-0 has no file gold.yaml" in problems[0].message
     assert "it has: question" in problems[1].message
-
-
-def test_a_case_without_any_input_is_a_problem() -> None:
-    cases = cases_of({"input.yaml": {"question": "q"}}, {"input.yaml": {"question": None}})
-    mapping = SchemaMapping({"question": QUESTION}, {})
-    (problem,) = check_mapped(mapping, [apply_mapping(mapping, case) for case in cases], "m.json")
-    assert "gives 1 of 2 cases no input at all: case-1" in problem.message
-
-
-def test_the_files_of_a_mapping_are_known_unless_a_pattern_stands_for_them() -> None:
-    assert MAPPING.files == {"input.yaml", "gold.yaml"}
-    pattern = SchemaMapping({"question": QUESTION}, {"pages": Selector("ref/*.md", "__file__")})
-    assert pattern.files is None

@@ -4,7 +4,7 @@ import pytest
 from cases import cases_of
 
 from evalkit.dataset.mapping import parse_mapping, parse_selector
-from evalkit.dataset.proposal import Choice, MappingProposal, differences
+from evalkit.dataset.proposal import Choice, MappingProposal
 
 CASES = cases_of(
     {"input.yaml": {"prompt": "p1", "goal": "g1", "note": "n1"}, "gold.yaml": {"prompt": "q1"}},
@@ -89,13 +89,6 @@ def test_a_choice_changes_sides_under_a_name_of_its_own(sides, inputs, expectati
     assert all(reason.startswith("Changed by hand: ") for reason in moved)
 
 
-def test_inputs_of_a_simulated_conversation_keep_their_name():
-    simulated = MappingProposal(
-        (choice("inputs", "input.yaml:goal"), choice(None, "input.yaml:prompt", "persona"))
-    )
-    assert set(simulated.revised(["inputs", "inputs"]).mapping.inputs) == {"goal", "persona"}
-
-
 @pytest.mark.parametrize(
     ("inputs", "told"),
     [
@@ -106,13 +99,3 @@ def test_inputs_of_a_simulated_conversation_keep_their_name():
 )
 def test_an_expected_answer_among_the_inputs_is_told(inputs, told):
     assert PROPOSAL.exposed(mapping(f'{{"inputs": {inputs}}}')) == told
-
-
-def test_two_mappings_differ_in_what_feeds_a_field():
-    before = mapping('{"inputs": {"a": "i.yaml:a", "b": "i.yaml:b", "c": "i.yaml:c"}}')
-    after = mapping('{"inputs": {"c": "i.yaml:c", "b": "x.md:__file__", "d": "i.yaml:a"}}')
-    assert differences(before, after) == [
-        ("inputs.a", "i.yaml:a", ""),
-        ("inputs.b", "i.yaml:b", "x.md:__file__"),
-        ("inputs.d", "", "i.yaml:a"),
-    ]

@@ -23,18 +23,17 @@ def asked(evalkit, project, database_uri):
     return log
 
 
-def test_a_log_that_holds_the_prompt_speaks_for_itself(asked, project):
-    project.log("alpha", log_of("alpha"))
-    assert "please handle alpha" in str(asked())
-
-
-def test_else_it_is_the_input_of_the_case(asked):
+def test_it_is_what_the_log_holds_else_what_the_run_kept_else_the_case_of_today(
+    asked, evalkit, project
+):
     assert asked() == {"prompt": "please handle alpha"}
-
-
-def test_the_copy_that_the_run_kept_counts_more_than_the_case_of_today(asked, project):
+    project.add_case("alpha", "please handle alpha well")
+    assert asked() == {"prompt": "please handle alpha well"}
+    assert evalkit("log-results", *RUN).report["written"] is False
     project.write(project.copy_of_input, {"prompt": "as it was then"})
     assert asked() == {"prompt": "as it was then"}
+    project.log("alpha", log_of("alpha"))
+    assert "please handle alpha" in str(asked())
 
 
 def test_secrets_in_it_are_masked_and_long_texts_shortened(asked, project):
@@ -58,10 +57,3 @@ def test_a_copy_that_cannot_be_read_leaves_the_word_to_the_case_of_today(
 def test_a_project_without_its_cases_is_logged_all_the_same(asked, project):
     project.remove("cases")
     assert asked() is None
-
-
-def test_an_edited_input_is_logged_again_and_then_stays(asked, evalkit, project):
-    asked()
-    project.add_case("alpha", "please handle alpha well")
-    assert asked() == {"prompt": "please handle alpha well"}
-    assert evalkit("log-results", *RUN).report["written"] is False

@@ -37,15 +37,11 @@ def expected(case, number):
     }
 
 
-def test_scores_stand_on_the_trace_of_their_case(judged, mlflow):
+def test_a_score_stands_on_the_trace_of_its_case_and_says_who_judged_and_why(judged, mlflow):
     judged()
     assert {case: mlflow.values(case) for case in CASES} == {
         case: expected(case, number) for number, case in enumerate(CASES)
     }
-
-
-def test_a_score_says_who_judged_why_and_about_which_case(judged, mlflow):
-    judged()
     found = mlflow.feedback("beta")
     assert {name: each.source.source_type for name, each in found.items()} == {
         "polite": "CODE",
@@ -60,16 +56,18 @@ def test_a_score_says_who_judged_why_and_about_which_case(judged, mlflow):
     assert {each.metadata["case_id"] for each in found.values()} == {"beta"}
 
 
+REVIEW = """\
+reviewer: ann@team.example
+feedback:
+  alpha: ""
+  beta: The reply is too long.
+"""
+
 TYPED = {
-    "yes": True,
     "no": False,
     "whole": 4,
-    "zero": 0,
     "half": 0.5,
-    "below": -1.25,
-    "label": "good",
     "digits": "12",
-    "true in words": "true",
     "empty": "",
     "list": [1, "a", True, None],
     "dict": {"a": {"b": [1.5, False]}},
@@ -78,22 +76,15 @@ TYPED = {
 
 
 def test_values_go_through_mlflow_as_what_they_are(judged, evalkit, project, mlflow):
-    project.summarise({"alpha": {name: score(value) for name, value in TYPED.items()}})
-    judged()
-    found = mlflow.values("alpha")
-    assert found == TYPED
-    assert {name for name, value in found.items() if type(value) is bool} == {"yes", "no"}
-    assert evalkit("push-feedback", *RUN).report["updated"] == 0
-
-
-def test_a_judge_that_failed_is_an_error_and_one_without_a_word_is_nothing(judged, project, mlflow):
     silent = {"value": None, "rationale": "condition is false"}
     failed = {"value": 3, "error": "timed out", "rationale": "so far so good"}
-    project.summarise({"alpha": {"silent": silent, "failed": failed}})
+    typed = {name: score(value) for name, value in TYPED.items()}
+    project.summarise({"alpha": {**typed, "silent": silent, "failed": failed}})
     judged()
-    (found,) = mlflow.feedback("alpha").values()
-    assert (found.name, found.feedback.error.error_message) == ("failed", "timed out")
-    assert found.value is None
+    found = mlflow.values("alpha")
+    assert found == {**TYPED, "failed": "timed out"}
+    assert {name for name, value in found.items() if type(value) is bool} == {"no"}
+    assert evalkit("push-feedback", *RUN).report["updated"] == 0
 
 
 def test_scores_of_a_case_that_only_the_summary_knows_have_a_trace(judged, project, mlflow):
@@ -105,9 +96,14 @@ def test_scores_of_a_case_that_only_the_summary_knows_have_a_trace(judged, proje
 
 def test_a_batch_run_has_one_trace_on_which_feedback_names_its_case(judged, project, mlflow):
     project.make_batch()
+    project.review.write_text(REVIEW)
     report = judged()
     assert report["traces"] == 1
-    assert mlflow.values(RUN_ID) == {
+    said = mlflow.values(RUN_ID)
+    people = {case: said.pop(f"{case}/human_review", None) for case in ("alpha", "beta")}
+    assert people in ({"alpha": True, "beta": False}, {"alpha": None, "beta": None})
+    assert ("judge" in report) == (people["alpha"] is True)  # the report of the push
+    assert said == {
         f"{case}/{judge}": value
         for number, case in enumerate(CASES)
         for judge, value in expected(case, number).items()
@@ -122,13 +118,6 @@ def test_changing_the_names_leaves_no_feedback_under_the_old_ones(judged, mlflow
 
 
 # -- what people said -------------------------------------------------------------------------
-
-REVIEW = """\
-reviewer: ann@team.example
-feedback:
-  alpha: ""
-  beta: The reply is too long.
-"""
 
 
 def test_comments_are_feedback_of_a_person(evalkit, project, mlflow):
@@ -159,15 +148,6 @@ def test_one_source_is_pushed_without_touching_the_other(
     assert ("tone" in mlflow.values("gamma")) == (source == "human")
     assert ("human_review" in mlflow.values("beta")) == (source != "judge")
     assert ("human_review" in mlflow.values("alpha")) == (source == "judge")
-
-
-def test_comments_on_a_batch_run_name_their_case(evalkit, project, mlflow):
-    project.make_batch()
-    project.review.write_text(REVIEW)
-    evalkit("log-results", *RUN)
-    evalkit("push-feedback", *RUN)
-    assert mlflow.values(RUN_ID)["alpha/human_review"] is True
-    assert mlflow.values(RUN_ID)["beta/human_review"] is False
 
 
 def test_without_traces_nothing_is_pushed_and_that_is_said(evalkit, mlflow):
@@ -205,12 +185,36 @@ def test_traces_that_the_harness_recorded_are_used_and_not_built_again(
 
 
 @pytest.mark.usefixtures("experiment")
-def test_a_recorded_batch_run_is_used(judged, project, mlflow):
-    mlflow.record("live", eval_run_id=RUN_ID)
-    project.make_batch()
-    judged()
-    assert set(mlflow.traces()) == {"live"}
-    assert mlflow.values("live")["gamma/quality"] == 5
+@pytest.mark.parametrize(
+    ("recorded", "places"),
+    [
+        ({"name": "live", "eval_run_id": RUN_ID, "case_id": "beta"}, {"beta": "live"}),
+        ({"name": "live", "eval_run_id": RUN_ID}, {}),
+        ({"name": "live", "eval_run_id": "another"}, {}),
+        ({"name": "batch", "eval_run_id": "beta"}, dict.fromkeys(CASES, RUN_ID)),
+        ({"name": "batch", "eval_run_id": RUN_ID}, dict.fromkeys(CASES, "batch")),
+        ({"name": "single", "eval_run_id": RUN_ID}, {"alpha": "single"}),
+    ],
+    ids=str,
+)
+def test_a_recorded_trace_is_of_the_case_that_it_names_or_of_the_only_one(
+    evalkit, project, mlflow, recorded, places
+):
+    mlflow.record(**recorded)
+    cases = CASES
+    if recorded["name"] == "batch":
+        project.make_batch()
+    elif recorded["name"] == "single":
+        cases = CASES[:1]
+        project.unlog(*CASES[1:])
+        project.summarise({case: scores_of(case) for case in cases})
+    evalkit("log-results", *RUN)
+    assert {
+        (trace, value)
+        for trace in mlflow.traces()
+        for name, value in mlflow.values(trace).items()
+        if name.endswith("quality")
+    } == {(places.get(case, case), 3 + number) for number, case in enumerate(cases)}
 
 
 @pytest.mark.usefixtures("experiment")

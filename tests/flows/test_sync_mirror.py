@@ -31,13 +31,6 @@ def mirror(project):
     return found
 
 
-def test_the_first_sync_creates_a_row_for_each_case(evalkit, project, mlflow):
-    done = evalkit(SYNC)
-    assert counts(done.report) == {"created": 3}
-    assert mlflow.rows() == mirror(project)
-    assert mlflow.datasets() == ["support"]
-
-
 def rename(project):
     (project.root / "cases/alpha").rename(project.root / "cases/zeta")
 
@@ -46,25 +39,12 @@ def edit_a_prompt(project):
     project.add_case("beta", "please handle beta, quickly")
 
 
-def edit_an_expectation(project):
-    project.add_case("beta", "please handle beta", "otherwise")
-
-
 def drop_an_expectation(project):
     project.remove("cases/beta/expected.yaml")
 
 
-def delete_a_case(project):
-    project.remove("cases/gamma")
-
-
 def add_a_case(project):
     project.add_case("delta", "please handle delta", "delta is handled")
-
-
-def swap_inputs(project):
-    project.add_case("alpha", "please handle beta", "alpha is handled")
-    project.add_case("beta", "please handle alpha", "beta is handled")
 
 
 def move_inputs_on(project):
@@ -73,15 +53,38 @@ def move_inputs_on(project):
     project.add_case("beta", "please handle something new", "beta is handled")
 
 
-def rename_and_edit(project):
-    rename(project)
-    project.add_case("zeta", "please handle zeta", "zeta is handled")
-
-
 def replace_them_all(project):
     for case in CASES:
         project.remove(f"cases/{case}")
     add_a_case(project)
+
+
+def test_what_would_be_done_is_shown_and_a_dry_run_writes_nothing_not_even_an_experiment(
+    evalkit, project, mlflow
+):
+    done = evalkit(SYNC, "--dry-run")
+    assert counts(done.report) == {"created": 3}
+    assert (mlflow.experiment_id, mlflow.datasets()) == (None, [])
+    done = evalkit(SYNC)
+    assert counts(done.report) == {"created": 3}
+    assert (mlflow.rows(), mlflow.datasets()) == (mirror(project), ["support"])
+    assert "please handle alpha" in done.err  # the first case
+    edit_a_prompt(project)
+    project.remove("cases/gamma")
+    add_a_case(project)
+    before = mlflow.rows()
+    done = evalkit(SYNC, "--dry-run")
+    assert done.report["changes"] == [
+        {"case": "beta", "kind": "updated", "fields": ["inputs.prompt"]},
+        {"case": "delta", "kind": "created", "fields": []},
+        {"case": "gamma", "kind": "deleted", "fields": []},
+    ]
+    assert all(case in done.err for case in ("beta", "delta", "gamma"))
+    assert mlflow.rows() == before
+    project.write("tmp/schema_mapping.json", {**MAPPING, "inputs": {"prompt": "input.yaml:no"}})
+    refused = evalkit(SYNC)
+    assert refused.code == 2
+    assert "first case" not in refused.err
 
 
 @pytest.mark.parametrize(
@@ -89,13 +92,9 @@ def replace_them_all(project):
     [
         (rename, {"updated": 1, "unchanged": 2}),
         (edit_a_prompt, {"updated": 1, "unchanged": 2}),
-        (edit_an_expectation, {"updated": 1, "unchanged": 2}),
         (drop_an_expectation, {"updated": 1, "unchanged": 2}),
-        (delete_a_case, {"deleted": 1, "unchanged": 2}),
         (add_a_case, {"created": 1, "unchanged": 3}),
-        (swap_inputs, {"updated": 2, "unchanged": 1}),
         (move_inputs_on, {"updated": 2, "unchanged": 1}),
-        (rename_and_edit, {"created": 1, "deleted": 1, "unchanged": 2}),
         (replace_them_all, {"created": 1, "deleted": 3}),
     ],
     ids=lambda each: each.__name__ if callable(each) else "",
@@ -109,43 +108,6 @@ def test_whatever_happens_to_the_cases_the_dataset_follows(
     assert counts(evalkit(SYNC).report) == expected
     assert mlflow.rows() == mirror(project)
     assert counts(evalkit(SYNC).report) == {"unchanged": len(mirror(project))}
-
-
-def test_each_change_is_named_with_its_fields(evalkit, project):
-    evalkit(SYNC)
-    edit_a_prompt(project)
-    delete_a_case(project)
-    add_a_case(project)
-    done = evalkit(SYNC, "--dry-run")
-    assert done.report["changes"] == [
-        {"case": "beta", "kind": "updated", "fields": ["inputs.prompt"]},
-        {"case": "delta", "kind": "created", "fields": []},
-        {"case": "gamma", "kind": "deleted", "fields": []},
-    ]
-    for case in ("beta", "delta", "gamma"):
-        assert case in done.err
-
-
-def test_a_dry_run_writes_nothing_not_even_an_experiment(evalkit, project, mlflow):
-    done = evalkit(SYNC, "--dry-run")
-    assert counts(done.report) == {"created": 3}
-    assert mlflow.experiment_id is None
-    assert mlflow.datasets() == []
-    evalkit(SYNC)
-    before = mlflow.rows()
-    replace_them_all(project)
-    evalkit(SYNC, "--dry-run")
-    assert mlflow.rows() == before
-
-
-def test_the_first_case_is_shown_before_anything_is_written(evalkit, project):
-    done = evalkit(SYNC)
-    assert "alpha" in done.err
-    assert "please handle alpha" in done.err
-    project.write("tmp/schema_mapping.json", {**MAPPING, "inputs": {"prompt": "input.yaml:no"}})
-    refused = evalkit(SYNC)
-    assert refused.code == 2
-    assert "first case" not in refused.err
 
 
 def test_what_others_added_to_the_dataset_stays(evalkit, project, mlflow):
@@ -170,32 +132,25 @@ def test_a_case_with_the_inputs_of_somebody_elses_row_is_skipped_and_named(
     assert evalkit(SYNC, "--strict").code == 1
 
 
-def test_equal_inputs_are_refused_by_name_and_nothing_is_written(evalkit, project, mlflow):
+def test_equal_inputs_are_refused_by_name_unless_they_are_to_be_kept_apart(
+    evalkit, project, mlflow
+):
     project.add_case("beta", "please handle alpha")
-    project.add_case("gamma", "please handle alpha")
     for more in ([], ["--dry-run"]):
         done = evalkit(SYNC, *more)
         assert done.code == 2
-        assert "alpha, beta, gamma" in done.report["problems"][0]["message"]
+        assert "alpha, beta" in done.report["problems"][0]["message"]
         assert "--distinguish" in done.report["problems"][0]["fix"]
     assert mlflow.experiment_id is None
-
-
-def test_distinguish_keeps_equal_inputs_apart(evalkit, project, mlflow):
-    project.add_case("beta", "please handle alpha")
-    assert counts(evalkit(SYNC, "--distinguish").report) == {"created": 3}
-    assert [row["inputs"] for row in mlflow.rows()] == [
+    for kind in ("created", "unchanged"):
+        apart = evalkit(SYNC, "--distinguish", "--dataset-name", "it's mine")
+        assert (counts(apart.report), apart.report["dataset"]) == ({kind: 3}, "it's mine")
+    assert mlflow.datasets() == ["it's mine"]
+    assert [row["inputs"] for row in mlflow.rows("it's mine")] == [
         {"prompt": "please handle alpha", "case_id": "alpha"},
         {"prompt": "please handle alpha", "case_id": "beta"},
         {"prompt": "please handle gamma", "case_id": "gamma"},
     ]
-    assert counts(evalkit(SYNC, "--distinguish").report) == {"unchanged": 3}
-
-
-def test_the_dataset_may_have_another_name(evalkit, mlflow):
-    assert evalkit(SYNC, "--dataset-name", "it's mine").report["dataset"] == "it's mine"
-    assert mlflow.datasets() == ["it's mine"]
-    assert counts(evalkit(SYNC, "--dataset-name", "it's mine").report) == {"unchanged": 3}
 
 
 VALUES = {
@@ -228,11 +183,11 @@ def test_values_arrive_as_they_are_on_disk_and_count_as_unchanged(evalkit, proje
     assert counts(evalkit(SYNC).report) == {"unchanged": 3}
 
 
-def test_a_thousand_cases_are_mirrored_in_reasonable_time(evalkit, project, mlflow):
-    for number in range(1_000):
+def test_hundreds_of_cases_are_mirrored_in_reasonable_time(evalkit, project, mlflow):
+    for number in range(400):
         project.add_case(f"case-{number:04}", f"question {number}", f"answer {number}")
     began = time.process_time()
-    assert counts(evalkit(SYNC).report) == {"created": 1_003}
-    assert counts(evalkit(SYNC).report) == {"unchanged": 1_003}
-    assert time.process_time() - began < 15
-    assert len(mlflow.rows()) == 1_003
+    assert counts(evalkit(SYNC).report) == {"created": 403}
+    assert counts(evalkit(SYNC).report) == {"unchanged": 403}
+    assert time.process_time() - began < 6
+    assert len(mlflow.rows()) == 403

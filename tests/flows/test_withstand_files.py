@@ -4,7 +4,6 @@ import json
 import time
 
 import pytest
-import yaml
 from agentlogs import answer, as_lines, init, say, text, use
 from eval_project import CASES, MAPPING, RESULT, RUN_ID, log_of, score, scores_of
 from in_mlflow import InMlflow
@@ -65,15 +64,10 @@ def ends(evalkit, project, mlflow):
     ("content", "expected"),
     [
         (b"", ("eval.yaml", "the file is empty")),
-        (b"# only a comment\n", ("the file is empty",)),
         (b"- a list\n", ("not a mapping",)),
-        (b"just words\n", ("not a mapping",)),
         (b"name: x\njudges: [\n", ("eval.yaml:2", "not YAML")),
-        (b"name: x\n\tjudges: []\n", ("eval.yaml:2", "not YAML")),
-        (b"name: x\nname: y\n", ("eval.yaml:2 name", "stands twice")),
         (b"x: !!python/object/apply:os.system [true]\n", ("not YAML",)),
         (LATIN, ("eval.yaml:1", "not UTF-8 (byte 0xe9)")),
-        (BINARY, ("eval.yaml",)),
         (BOMB.encode(), ("aliases expand",)),
         (DEEP.encode(), ("nests deeper",)),
         (ITSELF.encode(), ("contains itself",)),
@@ -85,7 +79,7 @@ def test_a_config_that_cannot_be_read(ends, project, content, expected):
     ends("log", *expected)
 
 
-@pytest.mark.parametrize("stage", COMMANDS)
+@pytest.mark.parametrize("stage", ["log", "pull", "all"])
 def test_a_config_that_is_missing(ends, project, stage):
     project.remove("eval.yaml")
     done = ends(stage, "eval.yaml", "no such file")
@@ -110,17 +104,14 @@ def test_everything_that_is_wrong_with_a_config_is_told_at_once(ends, project):
 @pytest.mark.parametrize(
     "config",
     [
-        {"judges": None, "thresholds": None},
-        {"thresholds": None},
-        {"models": None, "mlflow": None, "runner": None, "outputs": None},
+        dict.fromkeys(["judges", "thresholds", "models", "mlflow", "runner", "outputs"]),
         {"judges": [], "thresholds": {}, "anything": {"of": ["another", "tool"]}},
     ],
     ids=str,
 )
-@pytest.mark.parametrize("stage", ["log", "sync"])
-def test_what_is_null_counts_as_not_given(evalkit, project, config, stage):
+def test_what_is_null_counts_as_not_given(evalkit, project, config):
     project.configure(**config)
-    assert evalkit(*COMMANDS[stage]).code == 0
+    assert [evalkit(*COMMANDS[stage]).code for stage in ("log", "sync")] == [0, 0]
 
 
 # -- a run's own files ------------------------------------------------------------------------
@@ -130,19 +121,11 @@ def test_what_is_null_counts_as_not_given(evalkit, project, config, stage):
     ("file", "content", "expected"),
     [
         ("summary.yaml", b"judges: [\n", ("summary.yaml:1", "not YAML")),
-        ("summary.yaml", LATIN, ("summary.yaml:1", "not UTF-8")),
-        ("summary.yaml", BINARY, ("summary.yaml",)),
-        ("summary.yaml", b"- a\n", ("not a mapping",)),
         ("summary.yaml", b"judges: 3\nper_case: []\n", ("judges", "per_case")),
         ("summary.yaml", b"per_case: {a: {tone: 3}, b: 4}\n", ("per_case.a.tone", "per_case.b")),
         ("summary.yaml", BOMB.encode(), ("aliases expand",)),
-        ("summary.yaml", DEEP.encode(), ("nests deeper",)),
         ("run_result.json", b"", ("run_result.json:1", "not JSON")),
-        ("run_result.json", b'{"a": 1\n', ("not JSON",)),
-        ("run_result.json", b"[1]", ("not a mapping",)),
         ("run_result.json", b'{"duration_s": "long"}', ("duration_s must be a number",)),
-        ("run_result.json", b'{"x": "\xff"}', ("not UTF-8",)),
-        ("run_result.json", DEEP.encode(), ("nests deeper",)),
         ("run_result.json", b'{"x": ' + b"9" * 5000 + b"}", ("not JSON",)),
     ],
     ids=lambda each: repr(each[:20]) if isinstance(each, bytes) else None,
@@ -156,26 +139,21 @@ def test_a_runs_file_that_cannot_be_read(ends, project, file, content, expected)
     ("content", "expected"),
     [
         (b"feedback: [\n", ("review.yaml:1", "not YAML")),
-        (b"feedback: [alpha]\n", ("feedback must be a mapping",)),
         (b"feedback: {alpha: [x]}\n", ("feedback.alpha must be text",)),
-        (LATIN, ("not UTF-8",)),
         (BOMB.encode(), ("aliases expand",)),
         (b"- a\n", ("not a mapping",)),
     ],
     ids=lambda each: repr(each[:20]) if isinstance(each, bytes) else "",
 )
-@pytest.mark.parametrize("stage", ["push", "pull"])
-def test_a_review_that_cannot_be_read(ends, project, stage, content, expected):
+def test_a_review_that_cannot_be_read_and_one_that_says_nothing_yet(
+    ends, evalkit, project, content, expected
+):
     project.write(f"{project.run_dir}/review.yaml", content)
-    ends(stage, *expected)
-
-
-@pytest.mark.parametrize("content", ["", "# nothing yet\n", "reviewer: ann\n", "feedback:\n"])
-@pytest.mark.parametrize("stage", ["push", "pull"])
-def test_a_review_that_says_nothing_yet_is_fine(evalkit, project, stage, content):
-    project.write(f"{project.run_dir}/review.yaml", content)
-    assert evalkit(*COMMANDS[stage]).code == 0
-    assert project.review.read_text() == content
+    for stage in ("push", "pull"):
+        ends(stage, *expected)
+    project.review.write_text("reviewer: ann\nfeedback:\n")
+    assert [evalkit(*COMMANDS[stage]).code for stage in ("push", "pull")] == [0, 0]
+    assert project.review.read_text() == "reviewer: ann\nfeedback:\n"
 
 
 @pytest.mark.parametrize(
@@ -183,9 +161,7 @@ def test_a_review_that_says_nothing_yet_is_fine(evalkit, project, stage, content
     [
         ("summary.yaml", None, "no summary.yaml"),
         ("summary.yaml", "", "no scores"),
-        ("summary.yaml", "judges: null\nper_case: null\n", "no scores"),
         ("run_result.json", None, "no run_result.json"),
-        ("run_result.json", "{}", ""),
         ("run_result.json", "null", ""),
         ("summary.yaml", "per_case: {alpha: null, beta: {tone: null}}\n", "no scores"),
     ],
@@ -204,15 +180,16 @@ def test_what_a_run_lacks_is_noted_and_the_rest_is_logged(
     assert set(mlflow.traces()) == set(CASES)
 
 
-def test_an_empty_run_directory_says_what_is_missing(ends, project):
-    project.remove(project.run_dir)
-    (project.root / project.run_dir).mkdir()
-    done = ends("log", "no finished run")
-    assert "summary.yaml" in done.report["problems"][0]["fix"]
-
-
-def test_a_run_without_any_log_is_logged_with_its_scores(evalkit, project, mlflow):
+def test_a_run_without_any_log_is_logged_with_its_scores_and_an_empty_one_refused(
+    ends, evalkit, project, mlflow
+):
     project.unlog(*CASES)
+    run = project.root / project.run_dir
+    run.rename(project.root / "kept")
+    run.mkdir()
+    assert "summary.yaml" in ends("log", "no finished run").report["problems"][0]["fix"]
+    run.rmdir()
+    (project.root / "kept").rename(run)
     report = evalkit(*COMMANDS["log"]).report
     assert (report["traces"], report["table_rows"], report["unmatched"]) == (3, 12, 0)
     assert report["receipt"]["missing"] == list(CASES)
@@ -236,17 +213,6 @@ def test_judges_whose_names_mlflow_refuses_keep_all_their_figures(evalkit, proje
     assert evalkit(*COMMANDS["log"]).report["written"] is False
 
 
-def test_figures_that_are_no_numbers_are_named(evalkit, project, mlflow):
-    project.write(
-        project.summary,
-        "judges: {tone: {mean: .nan, pass_rate: .inf, notes: many}, good: {mean: 1}}\n",
-    )
-    report = evalkit(*COMMANDS["log"]).report
-    assert mlflow.run().data.metrics["good/mean"] == 1
-    for name in ("tone/mean", "tone/pass_rate"):
-        assert any(name in note for note in report["notes"])
-
-
 # -- cases and mapping ------------------------------------------------------------------------
 
 
@@ -257,35 +223,25 @@ def test_figures_that_are_no_numbers_are_named(evalkit, project, mlflow):
         (LATIN, ("beta/input.yaml:1", "not UTF-8")),
         (BOMB.encode(), ("aliases expand",)),
         (DEEP.encode(), ("nests deeper",)),
-        (b"", ("1 of 3 cases no input at all: beta",)),
-        (b"other: 1\n", ("1 of 3 cases no input at all: beta",)),
     ],
     ids=lambda each: repr(each[:20]) if isinstance(each, bytes) else "",
 )
 def test_a_case_that_cannot_be_read(ends, project, content, expected):
     project.write("cases/beta/input.yaml", content)
-    ends("sync", *expected)
-
-
-def test_all_cases_that_cannot_be_read_are_told_at_once(ends, project):
     project.write("cases/alpha/input.yaml", "a: [\n")
-    project.write("cases/gamma/input.yaml", LATIN)
-    for stage in ("sync", "check"):
-        ends(stage, "alpha/input.yaml:1", "gamma/input.yaml:1")
+    problems = ends("sync", *expected, "alpha/input.yaml:1").report["problems"]
+    assert len(problems) == 2
 
 
 @pytest.mark.parametrize("stage", ["sync", "map", "check"])
-def test_zero_cases(ends, project, stage):
+def test_cases_that_are_not_there(ends, project, stage):
+    for path in ("nowhere", "eval.yaml", "../../nowhere", ""):
+        project.configure(dataset={"path": path, "schema": "prose"})
+        ends(stage, "dataset.path")
+    project.configure()
     for case in CASES:
         project.remove(f"cases/{case}")
     ends(stage, "no case directories")
-
-
-@pytest.mark.parametrize("stage", ["sync", "map", "check"])
-@pytest.mark.parametrize("path", ["nowhere", "eval.yaml", "../../nowhere", ""])
-def test_a_dataset_that_is_not_there(ends, project, stage, path):
-    project.configure(dataset={"path": path, "schema": "prose"})
-    ends(stage, "dataset.path")
 
 
 @pytest.mark.parametrize(
@@ -293,8 +249,6 @@ def test_a_dataset_that_is_not_there(ends, project, stage, path):
     [
         ("nowhere.yaml:prompt", "nowhere.yaml"),
         ("input.yaml:nowhere", "nowhere"),
-        ("input.yaml:prompt.deeper", "prompt"),
-        ("reference.md:__file__", "reference.md"),
     ],
 )
 def test_a_mapping_that_names_what_is_not_there(ends, project, selector, expected):
@@ -308,35 +262,15 @@ def test_without_a_mapping_sync_says_how_to_get_one(ends, project):
     assert "evalkit map" in done.report["problems"][0]["fix"]
 
 
-def test_a_mapping_edited_by_hand_is_never_overwritten(ends, evalkit, project):
-    edited = {**MAPPING, "expectations": {"result": "expected.yaml:outcome"}}
-    project.write("tmp/schema_mapping.json", edited)
-    ends("map", "expectations.result")
-    assert evalkit("all", *RUN).report.get("map") is None
-    assert evalkit("map", "--force").code == 0
-    assert yaml.safe_load(project.read("tmp/schema_mapping.json")) == {
-        "_eval": "support",
-        **MAPPING,
-    }
-
-
 # -- logs -------------------------------------------------------------------------------------
-
-OTHER_AGENT = b'{"type": "thread.started"}\n{"type": "turn.completed"}\n'
-NO_OBJECTS = b'[1, 2]\n"text"\n3\nnull\ntrue\n'
 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
         (b"", "empty"),
-        (b"\n\n\n", "empty"),
-        (b"Segmentation fault\n", "no line of the log is a JSON object"),
         (BINARY, "no line of the log is a JSON object"),
-        (NO_OBJECTS, "no line of the log is a JSON object"),
-        (OTHER_AGENT, "Codex"),
         (b"{" * 100_000, "no line of the log is a JSON object"),
-        (b"\x1f\x8b\x08\x00" + BINARY, "compressed with gzip"),
     ],
     ids=lambda each: repr(each[:16]) if isinstance(each, bytes) else "",
 )
@@ -351,24 +285,14 @@ def test_a_log_that_gives_no_trace_is_refused_alone(evalkit, project, mlflow, co
     assert done.report["table_rows"] == 12
 
 
-BAD_TIMES = [
-    *("yesterday", "2026-13-45T99:00:00Z", "", None, -1, 1e300, 10**400, {"a": 1}),
-    *("9999-12-31", "1066-10-14", True),
-]
-
-
 @pytest.mark.parametrize(
     "content",
     [
-        NO_OBJECTS + log_of("beta"),
-        b"starting up\n" + log_of("beta") + b"\xff\xfe done\n",
-        log_of("beta").replace(b"\n", b"\r\n"),
-        b"\xef\xbb\xbf" + log_of("beta"),
-        log_of("beta") + b'{"type": "never seen"}\n{"type": 3}\n{"type": null}\n{}\n',
-        log_of("beta") * 3,
+        b'[1, 2]\n"text"\nnull\n' + log_of("beta").replace(b"\n", b"\r\n") + b"\xff\xfe done\n",
+        log_of("beta") * 3 + b'{"type": "never seen"}\n{"type": 3}\n{"type": null}\n{}\n',
         log_of("beta")[:-40],
     ],
-    ids=["no objects", "other lines", "of Windows", "byte order mark", "new", "thrice", "cut"],
+    ids=["other lines", "thrice", "cut"],
 )
 def test_a_log_with_more_or_less_in_it_gives_a_trace(evalkit, project, mlflow, content):
     project.log("beta", content)
@@ -380,8 +304,9 @@ def test_a_log_with_more_or_less_in_it_gives_a_trace(evalkit, project, mlflow, c
     assert evalkit(*COMMANDS["log"]).report["written"] is False
 
 
-@pytest.mark.parametrize("when", BAD_TIMES, ids=repr)
+@pytest.mark.parametrize("when", ["2026-13-45T99:00:00Z", 10**400, "9999-12-31"], ids=repr)
 def test_timestamps_that_are_no_times_spoil_nothing(evalkit, project, mlflow, when):
+    project.write(f"{project.run_dir}/run_result.json", {**RESULT, "started_at": when})
     stamped = b"".join(
         line[:-1] + f', "timestamp": {json.dumps(when)}}}\n'.encode()
         for line in (each.rstrip(b"\n") for each in log_of("beta").splitlines())
@@ -391,14 +316,8 @@ def test_timestamps_that_are_no_times_spoil_nothing(evalkit, project, mlflow, wh
     assert report["traces"] == 3
     info = mlflow.traces()["beta"].info
     assert 0 < info.request_time < 10**13
+    assert mlflow.run().info.start_time == 1_783_598_400_000  # the run id's date, at noon
     assert evalkit(*COMMANDS["log"]).report["written"] is False
-
-
-@pytest.mark.parametrize("started", BAD_TIMES, ids=repr)
-def test_a_start_that_is_no_time_falls_back_on_the_run_ids_date(evalkit, project, mlflow, started):
-    project.write(f"{project.run_dir}/run_result.json", {**RESULT, "started_at": started})
-    assert evalkit(*COMMANDS["log"]).code == 0
-    assert mlflow.run().info.start_time == 1_783_598_400_000  # at noon
 
 
 def test_what_lies_beside_a_log_may_be_broken(evalkit, project, mlflow):
@@ -411,8 +330,8 @@ def test_what_lies_beside_a_log_may_be_broken(evalkit, project, mlflow):
     assert set(mlflow.traces()) == set(CASES)
 
 
-def test_a_line_of_60_megabytes_is_shortened_and_said(evalkit, project, mlflow):
-    large = "0123456789" * 6_000_000
+def test_a_line_of_20_megabytes_is_shortened_and_said(evalkit, project, mlflow):
+    large = "0123456789" * 2_000_000
     lines = [init(), say("m1", use("t1", "Bash", command="cat")), answer("t1", large)]
     project.log("beta", b"".join(as_lines([*lines, say("m2", text("much"))])))
     began = time.process_time()

@@ -88,28 +88,22 @@ def test_every_place_is_masked_and_named(evalkit, kept):
     assert (again[2].report["created"], again[2].report["updated"]) == (0, 0)
 
 
-def test_a_key_over_several_lines_of_a_log_that_is_no_json_stays_here(project, evalkit, kept):
-    project.log("alpha", f"$ cat key.pem\n{PEM}\n".encode() + log_of("alpha"))
-    project.log("beta", f"$ cat key.pem\n{PEM}\n".encode())
-    assert evalkit("log-results", *RUN).code == 0
-    found = kept()
-    assert not [line for line in LINES if line.encode() in found]
-
-
 def test_file_and_folder_names_of_a_run_keep_their_secrets_here(project, evalkit, kept):
     case = f"{project.run_dir}/cases/alpha"
     project.write(f"{case}/outputs/{KEY}.md", f"the report of {KEY}")
     project.write(f"{case}/outputs/{KEY}/deep.md", "deeper")
     project.write(f"{project.run_dir}/report.html", f"<a href='cases/{KEY}.html'>{KEY}</a>")
     project.write(f"{project.run_dir}/analysis.md", f"see `cases/alpha/outputs/{KEY}.md`\n{PEM}")
+    project.log("beta", f"$ cat key.pem\n{PEM}\n".encode() + log_of("beta"))
+    project.log("gamma", f"$ cat key.pem\n{PEM}\n".encode())
     project.write(f"{project.run_dir}/batch.yaml", {KEY: {"file": f"{KEY}.md"}})
     assert evalkit("log-results", *RUN).code == 0
     found = kept()
     assert KEY.encode() not in found
-    assert LINES[0].encode() not in found
+    assert not [line for line in LINES if line.encode() in found]
 
 
-@pytest.mark.parametrize("before", [200, 990, 249_990])
+@pytest.mark.parametrize("before", [990, 249_990])
 def test_where_a_text_is_cut_nothing_is_left_of_a_secret(project, evalkit, kept, before):
     long = "a " * (before // 2) + KEY + " b" * 1000
     calls = [say("m1", use("t1", "Bash", command=long)), answer("t1", long)]

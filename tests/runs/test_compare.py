@@ -41,10 +41,7 @@ def compared(before, after):
         ([True, False], [True, True], "pass", 2, "unknown"),
         ([True] * 5, [False] * 5, "pass", 5, "unknown"),  # five, however clear
         ([True] * 6, [False] * 6, "pass", 6, "worse"),
-        ([False] * 6, [True] * 6, "pass", 6, "better"),
-        ([True] * 35, [True] * 35, "pass", 35, "unknown"),  # one in ten may still fail
         ([True] * 36, [True] * 36, "pass", 36, "same"),
-        ([1, 2.5], [1, 2.5], "number", 2, "unknown"),
         ([1, 2, 3, 4, 5, 1], [1, 2, 3, 4, 5, 1], "number", 6, "same"),
         ([1, 2, 1, 2, 1, 2], [2, 3, 2, 3, 2, 3], "number", 6, "better"),
         ([1, 2, 3, 4, 5, 6], [2, 1, 4, 3, 6, 5], "number", 6, "unknown"),
@@ -53,12 +50,8 @@ def compared(before, after):
         ([1e200] * 6, [-1e200] * 3 + [1e200] * 3, "number", 6, "unknown"),
         (["a", "b"] * 18, ["a", "b"] * 18, "label", 36, "same"),
         (["good"] * 5, ["bad"] * 5, "label", 5, "unknown"),
-        (["a", "b"], ["a", "c"], "label", 2, "unknown"),
         (["a"] * 8, ["b"] * 8, "label", 8, "changed"),
-        ([["x"], {}], [["x"], {}], "other", 2, "same"),
-        ([True, True], [1, 1], "mixed", 2, "changed"),
         ([None, None], [None, None], "nothing", 0, "not in both"),
-        ([True, OSError("x")], [True, True], "pass", 1, "unknown"),
         ([True, ...], [..., True], "pass", 0, "not in both"),
     ],
 )
@@ -74,14 +67,10 @@ def test_values_of_every_kind_are_compared_where_both_runs_have_one(
     [
         (False, True, "fixed"),
         (True, False, "broken"),
-        (3, 4, "better"),
-        (4, 3.5, "worse"),
         (4, 4.0, "same"),
         ("polite", "rude", "changed"),
-        (["S1"], ["S1", "S2"], "changed"),
         (True, 1, "changed"),
         (True, ValueError("boom"), "only in baseline"),
-        (None, True, "only in candidate"),
         (..., True, "only in candidate"),
     ],
 )
@@ -108,8 +97,6 @@ def test_cases_and_judges_of_one_run_only_are_named():
 @pytest.mark.parametrize(
     ("before", "after", "answer"),
     [
-        ({}, {}, "Cannot tell: no judge scored the same case in both."),
-        ({"a": {"x": 1}}, {"a": {"x": 4}}, "Cannot tell: x: 1 → 4 over 1 case"),
         (
             {f"c{n}": {"J": n < 6} for n in range(12)},
             {f"c{n}": {"J": n < 5} for n in range(12)},

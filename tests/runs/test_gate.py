@@ -64,21 +64,15 @@ def test_a_gate_answers_with_its_exit_code(
     assert evalkit("compare", BAD, "--baseline", GOOD, "--strict").code == code
 
 
-def test_what_not_knowing_is_can_be_chosen_and_knowing_not(evalkit, arms):
-    arms(GOOD, 30)
-    arms(BAD, 28)
-    unknown = ("gate", "--run-id", BAD, "--baseline", GOOD, "--on-unknown")
-    assert [evalkit(*unknown, each).code for each in ("pass", "fail")] == [0, 1]
-    arms(BAD, 5)
-    assert evalkit(*unknown, "pass").code == 1
-
-
-def test_a_margin_says_what_does_not_matter(evalkit, arms):
+def test_what_not_knowing_is_and_what_does_not_matter_can_be_chosen_and_knowing_not(evalkit, arms):
     arms(GOOD, 40)
     arms(BAD, 38)
     asked = ("gate", "--run-id", BAD, "--baseline", GOOD)
-    assert evalkit(*asked).report["verdict"] == "unknown"
+    chosen = [[], ["--on-unknown=pass"], ["--on-unknown=fail"], ["--margin=0.2"]]
+    assert [evalkit(*asked, *each).code for each in chosen] == [3, 0, 1, 0]
     assert evalkit(*asked, "--margin", "0.2").report["verdict"] == "same"
+    arms(BAD, 5)
+    assert evalkit(*asked, "--on-unknown", "pass").code == 1
 
 
 def test_several_runs_of_an_arm_are_trials_pooled_by_case(evalkit, arms):
@@ -120,7 +114,6 @@ def test_a_crash_is_no_saving_and_no_pass(evalkit, arms):
     [
         ({"cases": CASES[:30]}, "the candidate lacks 10 cases of the baseline: case-30"),
         ({"cases": [f"new-{n}" for n in range(40)]}, "no judge scored the same case in both"),
-        ({"judge": "helpful"}, "no judge scored the same case in both"),
         ({"per_case": {}}, "no judge scored the same case in both"),
         (
             {"per_case": {case: {"polite": score(value=True)} for case in CASES[:36]}},
@@ -130,22 +123,24 @@ def test_a_crash_is_no_saving_and_no_pass(evalkit, arms):
             {"per_case": {case: {"polite": score("good")} for case in CASES}},
             "polite changed, and whether that is good only a person can say",
         ),
+        (
+            {
+                "per_case": {case: {"polite": score(value=True)} for case in CASES[1:]}
+                | {"case-00": {"polite": {"value": None, "error": "rate limited"}}}
+            },
+            "polite failed to judge 1 case",
+        ),
+        (None, "no scores"),
     ],
 )
-def test_what_is_missing_is_never_a_pass(evalkit, arms, change, why):
+def test_what_is_missing_is_never_a_pass(evalkit, arms, project, change, why):
     arms(GOOD, 40)
-    arms(BAD, 30 if "cases" in change else 40, **change)
+    arms(BAD, 30 if change and "cases" in change else 40, **(change or {}))
+    if change is None:
+        project.remove(f"eval/runs/{project.name}/{BAD}/summary.yaml")
     outcome = evalkit("gate", "--run-id", BAD, "--baseline", GOOD)
     assert (outcome.code, outcome.report["gate"]) == (3, "unknown")
     assert why in outcome.report["error"]
-
-
-def test_a_run_without_its_summary_is_no_pass(evalkit, arms, project):
-    arms(GOOD, 40)
-    arms(BAD, 40)
-    project.remove(f"eval/runs/{project.name}/{BAD}/summary.yaml")
-    outcome = evalkit("gate", "--run-id", BAD, "--baseline", GOOD)
-    assert (outcome.code, "no scores" in outcome.report["error"]) == (3, True)
 
 
 def test_a_task_of_a_databricks_job_fails_where_the_gate_does(arms, project, monkeypatch):
@@ -157,17 +152,6 @@ def test_a_task_of_a_databricks_job_fails_where_the_gate_does(arms, project, mon
         jobs.main([*task, f"--run_id={BAD}"])
     arms(BAD, 40)
     jobs.main([*task, f"--run_id={BAD}"])
-
-
-def test_a_judge_that_failed_or_that_one_run_lacks_is_never_a_pass(evalkit, arms, project):
-    arms(GOOD, 40)
-    arms(BAD, 40)
-    path = f"eval/runs/{project.name}/{BAD}/summary.yaml"
-    said = {case: {"polite": score(value=True)} for case in CASES}
-    said["case-00"] = {"polite": {"value": None, "error": "rate limited"}}
-    project.write(path, {"judges": {}, "per_case": said})
-    outcome = evalkit("gate", "--run-id", BAD, "--baseline", GOOD)
-    assert (outcome.code, "polite failed to judge 1 case" in outcome.report["error"]) == (3, True)
 
 
 def test_judges_that_thresholds_name_decide_and_a_missed_threshold_fails(evalkit, arms, project):
@@ -263,43 +247,22 @@ def test_behind_a_server_the_comment_leads_to_the_traces(evalkit, arms, project,
     assert "\n```\n<b>@all</b> [x](http://evil.example)\n```\n" in told  # text, not markup
 
 
-@pytest.mark.parametrize("named", ["git:main", "git:HEAD~1", "mlflow", "commit"])
-def test_a_baseline_is_named_by_git_or_by_mlflow(evalkit, logged, project, named):
-    first, _ = logged
-    project.remove(f"eval/runs/{project.name}/{GOOD}")
-    ids = {run["run_id"]: run["mlflow_run_id"] for run in _history(evalkit)["runs"]}
-    name = {"mlflow": ids[GOOD], "commit": f"git:{first[:10]}"}.get(named, named)
-    outcome = evalkit("gate", "--run-id", BAD, "--baseline", name)
-    assert (outcome.code, outcome.report["baseline"]) == (1, [GOOD])
-
-
-@pytest.mark.parametrize("named", ["git:HEAD", "mlflow"])
-def test_a_run_is_its_own_baseline_by_no_name(evalkit, logged, named):
-    _, second = logged
-    ids = {run["run_id"]: run["mlflow_run_id"] for run in _history(evalkit)["runs"]}
-    asked = ("gate", "--run-id", BAD, "--baseline", {"mlflow": ids[BAD]}.get(named, named))
-    outcome = evalkit(*asked)
-    if named == "mlflow":
-        assert (outcome.code, "compared with itself" in outcome.report["error"]) == (2, True)
-    else:  # the newest before it
-        assert outcome.report["baseline"] == [GOOD]
-    both = evalkit("gate", "--run-id", GOOD, "--run-id", BAD)
-    assert (both.code, both.report["baseline"], bool(second)) == (3, [], True)
-
-
-def _history(evalkit):
-    return evalkit("history", "--judge", "polite").report
-
-
-def test_a_history_shows_a_judge_over_commits(evalkit, logged):
+def test_a_baseline_is_named_by_git_or_by_mlflow_and_no_run_is_its_own(evalkit, logged, project):
     first, second = logged
-    runs = _history(evalkit)["runs"]
+    project.remove(f"eval/runs/{project.name}/{GOOD}")
+    runs = evalkit("history", "--judge", "polite").report["runs"]
     assert [(each["run_id"], each["commit"], each["branch"]) for each in runs] == [
         (BAD, second, "change"),
         (GOOD, first, "main"),
     ]
     assert [each["pass_rate"] for each in runs] == [0.5, 1.0]
     assert runs[1]["interval"] == pytest.approx([0.9124, 1.0], abs=1e-3)
+    ids = {run["run_id"]: run["mlflow_run_id"] for run in runs}
+    for name in ("git:main", "git:HEAD~1", "git:HEAD", ids[GOOD], f"git:{first[:10]}"):
+        outcome = evalkit("gate", "--run-id", BAD, "--baseline", name)
+        assert (outcome.code, outcome.report["baseline"]) == (1, [GOOD])
+    itself = evalkit("gate", "--run-id", BAD, "--baseline", ids[BAD])
+    assert (itself.code, "compared with itself" in itself.report["error"]) == (2, True)
     wrong = evalkit("history", "--judge", "polit")
     assert (wrong.code, wrong.report["problems"][0]["field"]) == (2, "--judge")
 
@@ -313,6 +276,13 @@ def test_no_baseline_is_no_answer(evalkit, arms, request, where):
     outcome = evalkit("gate", "--run-id", BAD, **more)
     assert (outcome.code, outcome.report["gate"]) == (3, "unknown")
     assert "there is no baseline" in outcome.report["error"]
+    if more:  # what MLflow would have to say and does not is not known either
+        unknown = evalkit("compare", BAD, "--baseline", "a" * 32, **more)
+        assert (unknown.code, unknown.report["verdict"]) == (3, "unknown")
+        judged = evalkit("gate", "--run-id", "a" * 32, "--baseline", BAD, **more)
+        assert (judged.code, judged.report["candidate"]) == (3, ["a" * 32])
+        history = evalkit("history", "--judge", "polite", **more)
+        assert (history.code, "127.0.0.1:9" in history.report["error"]) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -323,9 +293,7 @@ def test_no_baseline_is_no_answer(evalkit, arms, request, where):
         (("--run-id", BAD, "--baseline", "a" * 32), f"there is no finished run '{'a' * 32}'"),
         (("--run-id", BAD, "--baseline", BAD), f"'{BAD}' would be compared with itself"),
         (("--run-id", ""), "no run is named"),
-        (("--run-id", BAD, "--run-id", BAD, "--baseline", BAD), "would be compared with itself"),
         (("--run-id", BAD, "--margin", "some"), "expected a number"),
-        (("--run-id", BAD, "--margin", "0"), "a margin of 0 is none"),
         (("--run-id", BAD, "--margin", "-1"), "a margin of -1 is none"),
     ],
 )
@@ -333,13 +301,3 @@ def test_what_is_wrong_is_named_and_exits_2(evalkit, arms, arguments, says):
     arms(BAD, 40)
     outcome = evalkit("gate", *arguments)
     assert (outcome.code, says in outcome.report["error"]) == (2, True)
-
-
-def test_what_mlflow_would_have_to_say_and_does_not_is_not_known(evalkit, arms):
-    arms(BAD, 40)
-    compared = evalkit("compare", BAD, "--baseline", "a" * 32, uri=ABSENT)
-    assert (compared.code, compared.report["verdict"]) == (3, "unknown")
-    judged = evalkit("gate", "--run-id", "a" * 32, "--baseline", BAD, uri=ABSENT)
-    assert (judged.code, judged.report["candidate"]) == (3, ["a" * 32])
-    history = evalkit("history", "--judge", "polite", uri=ABSENT)
-    assert (history.code, "127.0.0.1:9" in history.report["error"]) == (1, True)
