@@ -30,29 +30,14 @@ def cases_of(rows):
     return [row.tags.get("evalkit.case") for row in rows]
 
 
-def test_rows_are_written_and_read_back_deleted_by_name_and_others_stay(
+def test_what_no_database_can_hold_and_large_numbers_come_back_as_they_were(
     store, key, experiment_id, write
 ):
-    write(*records(1, 2, 3, rubric={"a": [1, None]}))
-    rows = store.records(key, experiment_id)
-    assert {row.tags["evalkit.case"]: (row.inputs, row.expectations) for row in rows} == {
-        each.case_id: (each.inputs, each.expectations)
-        for each in records(1, 2, 3, rubric={"a": [1, None]})
-    }
-    (made,) = MlflowClient(store.uri).search_datasets(experiment_ids=[experiment_id])
-    theirs = {"inputs": {"prompt": "a person's"}, "expectations": {}}
-    store._client.tracking.upsert_dataset_records(made.dataset_id, [theirs])
-    write(*records(4), delete=[rows[1].record_id])
-    left = cases_of(store.records(key, experiment_id))
-    assert set(left) == {*cases_of(rows), "case-4", None} - {cases_of(rows)[1]}
-    odd = Record(
-        "odd",
-        {"prompt": "a\x00b\ud800c😀", "n": 2**60, "f": 0.1, "none": None},
-        {"nested": {"ä": [True, {"x": "y"}]}},
-    )
-    write(odd)
-    row = next(r for r in store.records(key, experiment_id) if r.tags.get("evalkit.case") == "odd")
-    assert (row.inputs, row.expectations) == (odd.inputs, odd.expectations)
+    inputs = {"prompt": "a\x00b\ud800c😀", "n": 2**60, "f": 0.1, "none": None}
+    write(Record("odd", inputs, {"nested": {"ä": [True, {"x": "y"}], "rubric": [1, None]}}))
+    (row,) = store.records(key, experiment_id)
+    assert row.inputs == inputs
+    assert row.expectations == {"nested": {"ä": [True, {"x": "y"}], "rubric": [1, None]}}
 
 
 def test_hundreds_of_rows_go_in_portions_and_are_read_page_by_page(

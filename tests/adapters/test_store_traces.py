@@ -157,25 +157,6 @@ def test_what_the_trace_says_is_not_inferred_from_its_spans(store, write, key):
     assert states == ["OK", "ERROR", "STATE_UNSPECIFIED"]
 
 
-def test_traces_are_found_with_all_that_is_needed_to_leave_them_alone(
-    store, write, key, experiment_id
-):
-    one, other = trace(key, "case-1"), trace(key, "case-2")
-    failed = judged(key, one, "failed", None, error="timed out")
-    model = judged(key, one, "model", True, source_type="LLM_JUDGE")
-    expected = judged(key, one, "expected", {"x": [1]}, kind="expectation", rationale="")
-    wanted = [*(judged(key, one, n, v) for n, v in ASSESSMENTS), failed, model, expected]
-    write((one, wanted), (other, []), (trace("another run"), []))
-    found = {each.case_id: each for each in connect(store.uri).find_traces(experiment_id, key)}
-    assert set(found) == {"case-1", "case-2"}
-    assert all(each.complete and each.time_ms == START_MS for each in found.values())
-    assert found["case-1"].holds(one.content_hash)
-    assert not found["case-2"].holds(one.content_hash)
-    by_id = {each.assessment_id: each for each in found["case-1"].assessments}
-    assert by_id == {each.assessment_id: each for each in wanted}
-    assert all(each.says_the_same(by_id[each.assessment_id]) for each in wanted)
-
-
 def test_many_traces_are_written_and_read_in_few_requests_as_they_are_needed(server, key):
     made = []
 

@@ -40,26 +40,6 @@ def annotation(name, value, source="ann", case="a"):
 
 
 @pytest.mark.parametrize(
-    ("judge", "value", "label"),
-    [
-        ("yes_no", True, "pass"),
-        ("yes_no", "Yes", "pass"),
-        ("yes_no", " fail ", "fail"),
-        ("ranged", 3, "pass"),
-        ("ranged", 2.9, "fail"),
-        ("bounded", 3, "fail"),
-        ("free", 3, None),
-        ("tone", "polite", None),
-        ("found", ["x"], None),
-        ("yes_no", None, None),
-    ],
-)
-def test_a_judges_value_beside_the_review(compared, judge, value, label):
-    pairs, _ = compared(Score("a", judge, value), feedback={"a": ""})
-    assert [pair["judged"] for pair in pairs] == ([label] if label else [])
-
-
-@pytest.mark.parametrize(
     ("judge", "value", "said", "labels"),
     [
         ("ok", True, "no", ("fail", "pass")),
@@ -77,6 +57,17 @@ def test_a_persons_value_under_the_name_of_a_judge(compared, judge, value, said,
     review = pulled if by == "annotation" else {"verdicts": {"a": {judge: said}}}
     pairs, _ = compared(Score("a", judge, value), **review)
     assert [(p["said"], p["judged"]) for p in pairs] == ([labels] if labels else [])
+
+
+def test_a_judges_value_beside_the_review(compared):
+    read = [
+        *(("yes_no", True, "pass"), ("yes_no", "Yes", "pass"), ("yes_no", " fail ", "fail")),
+        *(("ranged", 3, "pass"), ("ranged", 2.9, "fail"), ("bounded", 3, "fail")),
+        *(("free", 3, None), ("tone", "polite", None), ("found", ["x"], None), ("ok", None, None)),
+    ]
+    for judge, value, label in read:
+        pairs, _ = compared(Score("a", judge, value), feedback={"a": ""})
+        assert [pair["judged"] for pair in pairs] == ([label] if label else [])
 
 
 def test_a_comment_is_a_fail_no_comment_a_pass_no_review_nothing_and_a_failed_judge_none(compared):
@@ -175,8 +166,5 @@ def test_what_can_be_said(matrix, standing):
     found = agreement(*labels(matrix))
     assert found["standing"] == standing
     assert (found["kappa"] is None) == (standing in {"too few labels", "one label"})
-
-
-def test_labels_stand_in_the_order_a_reader_expects():
-    mixed = ["fail", "10", "9", "rude", "pass", "neutral"]
+    mixed = ["fail", "10", "9", "rude", "pass", "neutral"]  # in the order a reader expects
     assert in_order(mixed) == ["pass", "fail", "9", "10", "neutral", "rude"]
