@@ -30,8 +30,15 @@ Reader: TypeAlias = Callable[[Sequence[Path], Destination], dict[str, Any]]
 why it was not), and of ``cases``, ``runs``, ``traces``, ``receipt``, ``directory`` what there is.
 """
 
-_READERS: tuple[tuple[Callable[[Path], bool], Reader], ...] = ()
-"""What tells by a look at a path whether it is for a reader; the first that says so has it."""
+
+def _readers() -> tuple[tuple[Callable[[Path], bool], Reader], ...]:
+    """What tells by a look at a path whether it is for a reader; the first that says so has it."""
+    from evalkit.imports import plugin_evals, skill_evals
+
+    return (
+        (plugin_evals.holds_plugin_evals, plugin_evals.import_plugin_evals),
+        (skill_evals.holds_skill_evals, skill_evals.import_skill_evals),
+    )
 
 
 def import_paths(
@@ -60,7 +67,8 @@ def import_paths(
         StoreError: MLflow did not take it.
     """
     found = [Path(each).expanduser() for each in paths]
-    readers = {path: next((r for is_its, r in _READERS if is_its(path)), None) for path in found}
+    known = _readers()
+    readers = {path: next((r for is_its, r in known if is_its(path)), None) for path in found}
     problems = [
         Problem("there is no such file or folder", str(path))
         if not path.exists()

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -16,7 +17,7 @@ from statistics import fmean
 import yaml
 
 from evalkit.config_files import USUAL_CONFIG
-from evalkit.errors import InputError, Problem
+from evalkit.errors import InputError, Problem, Unfinished
 from evalkit.files import inside, read_document, write_whole
 from evalkit.jsonable import Json, is_number, list_of, mapping_of, well_formed
 from evalkit.runs.results import RESULT, SUMMARY
@@ -24,11 +25,21 @@ from evalkit.runs.results import RESULT, SUMMARY
 LEDGER = ".evalkit-import.json"
 """In the project, the SHA-256 of whatever evalkit wrote, by path: other content is a person's."""
 
+FIXTURES = "fixtures/"
+"""Beside the cases, by case, what its workspace is made of: no field of a case."""
+
 MOST_NAME = 80
 """Characters of a folder that is named for something."""
 
 _HEADER = "# Written by `evalkit import`. What you change here stays, also when you import again.\n"
 _SUMS = ("duration_s", "cost_usd", "num_turns", "judge_cost_usd", "total_tokens")
+
+
+def value_in(path: Path) -> Json:
+    """What a YAML or JSON file holds; None where there is none that can be read."""
+    with suppress(InputError):
+        return read_document(path).value
+    return None
 
 
 def usual_folder(name: str) -> Path:
@@ -95,6 +106,33 @@ def result_of(per_case: Mapping[str, Mapping[str, Json]], **facts: Json) -> dict
 
 
 @dataclass
+class Findings:
+    """What a reader found on its way.
+
+    Attributes:
+        files: How many files were read.
+        executions: How many executions they tell of.
+        logs: Of how many of these the conversation is there.
+        skipped: Paths that were passed over, and why.
+        broken: Paths that could not be read, and why.
+        notes: What else a person should know.
+    """
+
+    files: int = 0
+    executions: int = 0
+    logs: int = 0
+    skipped: dict[str, str] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def note_arms(self, treated: Sequence[str], baseline: Sequence[str]) -> None:
+        """Say how to hold trials with a plugin or skill against those without."""
+        if treated and baseline:
+            arms = f"{' '.join(treated)} --baseline {' '.join(baseline)}"
+            self.notes.append(f"to compare with and without: `evalkit compare {arms}`")
+
+
+@dataclass
 class ProjectWriter:
     """What a project shall hold is gathered, and written by :meth:`save` all at once.
 
@@ -124,8 +162,10 @@ class ProjectWriter:
     def add_case(self, case_id: str, files: Mapping[str, Json]) -> None:
         """A case directory with its files; those without content are left out."""
         for name, content in files.items():
+            is_fixture = name.startswith(FIXTURES)
+            place = f"{FIXTURES}{case_id}/{name[len(FIXTURES) :]}" if is_fixture else ""
             if content not in (None, {}, []):
-                self.files[f"cases/{case_id}/{name}"] = content
+                self.files[place or f"cases/{case_id}/{name}"] = content
 
     def add_run(
         self,
@@ -150,6 +190,39 @@ class ProjectWriter:
             self.files[f"{home}/{name}"] = content
             if modified_ns is not None and name in said:
                 self.times[f"{home}/{name}"] = modified_ns
+
+    def finish(self, source: str, found: Findings) -> dict[str, Json]:
+        """Write everything; the report of the import.
+
+        Args:
+            source: The format that was read.
+            found: What was found there.
+
+        Raises:
+            InputError: there is nothing to write, or the folder cannot be written.
+            Unfinished: files could not be read; all else was written.
+        """
+        cases = {name.split("/")[1] for name in self.files if name.startswith("cases/")}
+        if not cases:
+            broken = [Problem(why, path) for path, why in found.broken.items()]
+            raise InputError(*broken or [Problem(f"there are no cases ({source})")])
+        counts, left = self.save()
+        report = {
+            "format": source,
+            "files": found.files,
+            "cases": len(cases),
+            "runs": sum(name.endswith(f"/{RESULT}") for name in self.files),
+            "traces": found.logs,
+            "executions": found.executions,
+            "skipped": {**found.broken, **found.skipped, **left},
+            "receipt": counts,
+            "directory": str(self.folder),
+            "notes": found.notes,
+        }
+        if found.broken:
+            what = f"could not be read: {', '.join(found.broken)}; all else was imported"
+            raise Unfinished(what, report)
+        return report
 
     def save(self) -> tuple[dict[str, int], dict[str, str]]:
         """Write what is not there yet, or was left by an earlier import.

@@ -1,0 +1,403 @@
+"""Claude's own evals become a project with runs: skill-creator's, and `claude plugin eval`'s."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from eval_project import log_of
+
+
+def put(root, files):
+    """Files by path; what is no text becomes JSON."""
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = content if isinstance(content, str | bytes) else json.dumps(content)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return root
+
+
+def grader(name, passed, **more):
+    return {"name": name, "passed": passed, "weight": 1, "explanation": f"{name}!", **more}
+
+
+def trial(score, *graders, **more):
+    return {
+        "score": score,
+        "turns": 3,
+        "costUsd": 0.5,
+        "judgeCostUsd": 0.1,
+        "durationSeconds": 4,
+        "startedAt": "2026-09-12T01:06:05Z",
+        "error": None,
+        "tracePath": "/gone/trace.jsonl",
+        "graders": list(graders),
+        **more,
+    }
+
+
+def plugin_result(cases, **more):
+    """A result: case to arm to trials."""
+    return {
+        "schemaVersion": 1,
+        "claudeVersion": "2.1.278",
+        "startedAt": "2026-09-12T01:06:04.181Z",
+        "costUsd": 1.0,
+        "partial": False,
+        "suite": {"ablation": "with-without", "threshold": 0.5, "judgeModel": "claude-haiku-4-5"},
+        "cases": [
+            {
+                "name": name,
+                "promptMarkdown": f"do {name}",
+                "graders": [
+                    {"name": "shape", "type": "regex", "config": {"pattern": "^x"}},
+                    {"name": "taste", "type": "llm"},
+                    {"name": "fired", "type": "tool_used"},
+                ],
+                "arms": arms,
+            }
+            for name, arms in cases.items()
+        ],
+        **more,
+    }
+
+
+def two_arms(name="evals/results/r1", **more):
+    """A plugin with two cases in two arms of two trials."""
+    fired = grader("fired", True, withOnly=True, scored=False)
+    good = [grader("shape", True), grader("taste", True, judgeVotes=[True, False, True])]
+    bad = [grader("shape", False), grader("taste", True, judgeVotes=[True, True, True])]
+    arms = {"with": [trial(1, *good, fired)] * 2, "without": [trial(0.5, *bad)] * 2}
+    return {
+        ".claude-plugin/plugin.json": {"name": "tidy"},
+        "evals/first/prompt.md": "---\nmax_turns: 6\ntags: [smoke]\n---\n\ndo first\n",
+        "evals/first/graders/shape.md": "---\ntype: regex\n---\n^x\n",
+        "evals/first/graders/taste.md": "---\ntype: llm\n---\nPASS if it is good.\n",
+        "evals/first/resources/data.csv": "a,b\n",
+        f"{name}/aggregate-result.json": plugin_result({"first": arms, "second": arms}, **more),
+    }
+
+
+def run_files(folder):
+    """What lies in a run's two files: the summary and the result."""
+    summary = yaml.safe_load((folder / "summary.yaml").read_text())
+    return summary, json.loads((folder / "run_result.json").read_text())
+
+
+def imported(evalkit, *paths, code=0):
+    done = evalkit("import", *map(str, paths), "--out", "made")
+    assert done.code == code, done.out + done.err
+    return done.report
+
+
+def test_each_trial_of_an_arm_is_a_run_with_what_its_graders_said(evalkit, tmp_path):
+    put(tmp_path / "plug", two_arms())
+    report = imported(evalkit, tmp_path / "plug/evals")
+    assert [report[key] for key in ("format", "cases", "runs", "executions", "traces")] == [
+        *("claude plugin eval", 2, 4, 8, 0)
+    ]
+    runs = sorted(path.name for path in Path("made/eval/runs").iterdir())
+    assert runs == [f"2026-09-12T01-06-04-{arm}-{n}" for arm in ("with", "without") for n in (1, 2)]
+    summary, result = run_files(Path("made/eval/runs") / runs[0])
+    said = summary["per_case"]["first"]
+    assert {name: (each["value"], each["judge_type"]) for name, each in said.items()} == {
+        "shape": (True, "code"),
+        "taste": (True, "llm"),
+        "fired": (True, "code"),
+        "score": (1.0, "code"),
+    }
+    assert said["taste"]["usage"] == {"model": "claude-haiku-4-5"}
+    assert "fired" not in run_files(Path("made/eval/runs") / runs[2])[0]["per_case"]["first"]
+    assert (result["cost_usd"], result["judge_cost_usd"], result["num_turns"]) == (1.0, 0.2, 6)
+    assert result["started_at"] == "2026-09-12T01:06:05Z"
+    assert any("judge_cost_usd, 0.8, may be part of" in note for note in report["notes"])
+    assert any(f"compare {runs[0]} {runs[1]} --baseline {runs[2]}" in n for n in report["notes"])
+
+
+def test_a_case_keeps_what_its_own_files_say(evalkit, tmp_path):
+    put(tmp_path, two_arms())
+    imported(evalkit, tmp_path)
+    case = Path("made/cases/first")
+    found = {path.name: yaml.safe_load(path.read_text()) for path in case.iterdir()}
+    assert found["input.yaml"] == {"prompt": "do first"}
+    assert found["annotations.yaml"]["graders"] == [
+        {"name": "shape", "type": "regex", "pattern": "^x"},
+        {"name": "taste", "type": "llm", "criteria": "PASS if it is good."},
+    ]
+    assert found["metadata.yaml"] == {
+        "plugin_eval": {"tags": ["smoke"], "execution": {"max_turns": 6}}
+    }
+    assert Path("made/fixtures/first/resources/data.csv").read_text() == "a,b\n"
+    config = yaml.safe_load(Path("made/eval.yaml").read_text())
+    assert config["thresholds"] == {"score": {"max_error_rate": 0, "min_mean": 0.5}}
+
+
+THREW = grader("taste", False) | {"explanation": "grader threw: judge call failed"}
+
+
+@pytest.mark.parametrize(
+    ("run", "exit_code", "score", "verdict"),
+    [
+        (trial(1, grader("shape", True)), 0, 1.0, None),
+        (trial(0.5, grader("shape", True), error="exit 3: no"), 3, 0.5, None),
+        (trial(0, grader("shape", False), error="timed out after 300s"), 124, 0.0, None),
+        # what did not judge has no verdict, and neither has the score, whatever is stated
+        (trial(0, grader("shape", True), THREW), 0, None, "grader threw: judge call failed"),
+        (
+            trial(0, grader("taste", False), skippedPaidGraders=True),
+            *(0, None, "was skipped, for the money was spent"),
+        ),
+        (trial(0, grader("taste", False, judgeVotes=[False] * 3)), 0, 0.0, ""),
+    ],
+)
+def test_how_a_trial_ended_and_who_gave_no_verdict(
+    evalkit, tmp_path, run, exit_code, score, verdict
+):
+    put(tmp_path, {"aggregate-result.json": plugin_result({"a": {"with": [run]}})})
+    imported(evalkit, tmp_path / "aggregate-result.json")
+    summary, result = run_files(Path("made/eval/runs/2026-09-12T01-06-04-with-1"))
+    said, ended = summary["per_case"]["a"], result["per_case"]["a"]
+    assert (ended["exit_code"], said["score"]["value"]) == (exit_code, score)
+    if verdict is not None:
+        assert said["taste"].get("error", "") == verdict
+
+
+def test_a_conversation_is_followed_inside_of_what_was_named_only(evalkit, tmp_path):
+    runs = [
+        trial(1, grader("shape", True), tracePath=path)
+        for path in (
+            "evals\\results\\r1\\t.jsonl",
+            "../../outside.jsonl",
+            str(tmp_path / "o.jsonl"),
+        )
+    ]
+    files = {
+        "evals/results/r1/aggregate-result.json": plugin_result({"first": {"with": runs}}),
+        "evals/results/r1/t.jsonl": log_of("a"),
+    }
+    put(tmp_path / "plug", files)
+    put(tmp_path, {"outside.jsonl": log_of("b"), "o.jsonl": log_of("c")})
+    report = imported(evalkit, tmp_path / "plug/evals")
+    logs = [str(path) for path in Path("made").rglob("stdout.log")]
+    assert logs == ["made/eval/runs/2026-09-12T01-06-04-with-1/cases/first/stdout.log"]
+    assert (report["traces"], report["executions"]) == (1, 3)
+    assert any("conversation of 2 of 3 executions is gone" in note for note in report["notes"])
+
+
+def test_a_partial_result_says_so(evalkit, tmp_path):
+    put(tmp_path, two_arms(partial=True, partialReason="cost_ceiling"))
+    report = imported(evalkit, tmp_path)
+    summary, result = run_files(Path("made/eval/runs/2026-09-12T01-06-04-with-1"))
+    assert summary["validity"] == {"partial": "cost_ceiling"}
+    assert result["eval_params"]["partial"] == "cost_ceiling"
+    assert any("is partial (cost_ceiling)" in note for note in report["notes"])
+
+
+def test_again_writes_nothing_and_what_a_person_changed_stays(evalkit, tmp_path):
+    put(tmp_path, two_arms())
+    written = imported(evalkit, tmp_path)["receipt"]["written"]
+    before = {path: path.stat().st_mtime_ns for path in Path("made").rglob("*")}
+    again = {"written": 0, "updated": 0, "unchanged": written, "left": 0}
+    assert imported(evalkit, tmp_path)["receipt"] == again
+    assert {path: path.stat().st_mtime_ns for path in Path("made").rglob("*")} == before
+    mine = Path("made/cases/first/input.yaml")
+    mine.write_text("prompt: mine\n")
+    put(tmp_path, {"evals/first/graders/taste.md": "---\ntype: llm\n---\nother\n"})
+    report = imported(evalkit, tmp_path)
+    assert report["receipt"] == again | {"updated": 1, "unchanged": written - 2, "left": 1}
+    assert list(report["skipped"]) == [str(mine)]
+    assert mine.read_text() == "prompt: mine\n"
+    assert "other" in Path("made/cases/first/annotations.yaml").read_text()
+
+
+def test_without_a_place_it_goes_where_the_stages_look(evalkit, tmp_path):
+    put(tmp_path, two_arms())
+    Path("eval.yaml").unlink()
+    assert evalkit("import", str(tmp_path)).report["directory"] == "eval/tidy"
+    report = evalkit("check").report
+    assert (report["config"], report["cases"], report["problems"]) == ("eval/tidy/eval.yaml", 2, [])
+    assert [name for name in report["run_ids"] if "with" in name] == [
+        f"2026-09-12T01-06-04-{arm}-{n}" for arm in ("with", "without") for n in (1, 2)
+    ]
+
+
+def test_the_stages_work_on_it(evalkit, tmp_path):
+    put(tmp_path, two_arms())
+    imported(evalkit, tmp_path)
+    config = ("--config", "made/eval.yaml")
+    runs = sorted(path.name for path in Path("made/eval/runs").iterdir())
+    for run in runs[::2]:
+        done = evalkit("all", *config, "--run-id", run)
+        assert done.code == 0, done.err
+        assert done.report["log-results"]["traces"] == 2
+    assert done.report["sync-dataset"]["created"] + done.report["sync-dataset"]["unchanged"] == 2
+    assert done.report["push-feedback"]["unmatched"] == 0
+    compared = evalkit("compare", *runs[:2], "--baseline", *runs[2:], *config).report
+    judges = {each["judge"]: (each["decides"], each["verdict"]) for each in compared["judges"]}
+    assert judges["score"][0]
+    assert judges["fired"] == (False, "not in both")
+    assert evalkit("gate", "--run-id", runs[0], "--baseline", runs[2], *config).code == 3
+    found = evalkit("history", "--judge", "score", *config).report["runs"]
+    assert sorted((each["run_id"], each["mean"]) for each in found) == [
+        (runs[0], 1.0),
+        (runs[2], 0.5),
+    ]
+
+
+ITEMS = [
+    {"text": "names the port", "passed": True, "evidence": "8080"},
+    {"text": "names the host", "passed": False, "evidence": "no host"},
+]
+EVALS = {
+    "skill_name": "ports",
+    "evals": [
+        {"id": 1, "prompt": "which port?", "expected_output": "8080", "expectations": ["a", "b"]},
+        {"id": 2, "prompt": "which host?", "files": ["evals/files/a.txt"]},
+    ],
+}
+TIMING = {"total_tokens": 900, "duration_ms": 2500}
+HOME = "it/iteration-1/eval-1/with_skill"
+
+
+@pytest.mark.parametrize(
+    ("files", "run", "verdicts"),
+    [
+        (
+            {f"{HOME}/grading.json": {"expectations": ITEMS}, f"{HOME}/timing.json": TIMING},
+            *("iteration-1-with_skill-1", [True, False, 0.5]),
+        ),
+        (
+            {
+                f"{HOME}/run-3/grading.json": {"assertion_results": ITEMS},
+                f"{HOME}/run-3/timing.json": {"total_tokens": 900, "total_duration_seconds": 2.5},
+            },
+            *("iteration-1-with_skill-3", [True, False, 0.5]),
+        ),
+        (
+            {
+                f"{HOME}/outputs/grading.json": {"expectations": ITEMS},
+                f"{HOME}/timing.json": TIMING,
+            },
+            *("iteration-1-with_skill-1", [True, False, 0.5]),
+        ),
+        (
+            {
+                "it/baselines/abc123/eval-1/grading.json": {"expectations": ITEMS},
+                "it/baselines/abc123/eval-1/timing.json": TIMING,
+            },
+            *("abc123-1", [True, False, 0.5]),
+        ),
+        (
+            {
+                "it/iteration-1/a-name/eval_metadata.json": {"eval_id": 1, "eval_name": "a-name"},
+                "it/iteration-1/a-name/old_skill/grading.json": {
+                    "expectations": [{**ITEMS[0], "passed": "PASS"}, {**ITEMS[1], "passed": None}],
+                    "timing": TIMING,
+                },
+            },
+            *("iteration-1-old_skill-1", [True, None, None]),
+        ),
+        (
+            {
+                "it/iteration-2/benchmark.json": {
+                    "metadata": {"executor_model": "<model-name>", "timestamp": "2026-03-15"},
+                    "runs": [
+                        {
+                            "eval_id": 1,
+                            "configuration": "without_skill",
+                            "run_number": 2,
+                            "result": {"pass_rate": 0.5, "time_seconds": 2.5, "tokens": 900},
+                            "expectations": ITEMS,
+                        }
+                    ],
+                }
+            },
+            *("iteration-2-without_skill-2", [True, False, 0.5]),
+        ),
+    ],
+    ids=["plain", "run folder", "in outputs", "one configuration", "by metadata", "benchmark only"],
+)
+def test_results_of_a_skill_are_found_wherever_they_lie(evalkit, tmp_path, files, run, verdicts):
+    put(tmp_path, {"skill/evals/evals.json": EVALS, **files})
+    report = imported(evalkit, tmp_path / "skill", tmp_path / "it")
+    assert (report["format"], report["cases"], report["runs"]) == ("skill-creator", 2, 1)
+    summary, result = run_files(Path("made/eval/runs") / run)
+    case = "a-name" if "metadata" in str(files) and "benchmark" not in str(files) else "eval-1"
+    own = summary["per_case"][case]
+    assert list(own) == ["names the port", "names the host", "pass_rate"]
+    assert [each["value"] for each in own.values()] == verdicts
+    assert result["per_case"][case] == {"duration_s": 2.5, "total_tokens": 900}
+    assert "model" not in result
+
+
+def test_what_people_said_and_what_the_skill_left_behind_come_along(evalkit, tmp_path):
+    said = [
+        {"run_id": "eval-1-with_skill", "feedback": "too long", "timestamp": "2026-03-05"},
+        {"run_id": "eval-2-with_skill", "feedback": ""},
+        {"run_id": "eval-9-with_skill", "feedback": "of none"},
+    ]
+    files = {
+        "evals/evals.json": EVALS,
+        "iteration-1/feedback.json": {"reviews": said, "status": "complete"},
+        "iteration-1/eval-1/with_skill/outputs/answer.md": "port 8080\n",
+        "iteration-1/eval-1/with_skill/outputs/film.bin": b"\0" * 300_000,
+        "iteration-1/eval-1/with_skill/transcript.jsonl": log_of("a"),
+    }
+    graded = {
+        f"iteration-1/eval-{n}/with_skill/grading.json": {"expectations": ITEMS} for n in "12"
+    }
+    put(tmp_path, files | graded)
+    report = imported(evalkit, tmp_path)
+    folder = Path("made/eval/runs/iteration-1-with_skill-1")
+    assert yaml.safe_load((folder / "review.yaml").read_text())["feedback"] == {
+        "eval-1": "too long",
+        "eval-2": "",
+    }
+    assert (folder / "cases/eval-1/outputs/answer.md").read_text() == "port 8080\n"
+    assert (folder / "cases/eval-1/stdout.log").read_bytes() == log_of("a")
+    assert [Path(path).name for path in report["skipped"]] == ["film.bin"]
+    done = evalkit("all", "--config", "made/eval.yaml", "--run-id", folder.name)
+    assert (done.code, done.report["push-feedback"]["human"]) == (0, 2)
+    assert done.report["sync-dataset"]["created"] == 2
+
+
+def test_a_result_that_lies_there_twice_counts_once(evalkit, tmp_path):
+    meta = {"eval_id": 1, "eval_name": "ports"}
+    folders = ("it/eval-1/with_skill/run-1", "it/ports/with_skill")
+    files = {f"{each}/grading.json": {"expectations": ITEMS} for each in folders}
+    files |= {f"it/{name}/eval_metadata.json": meta for name in ("eval-1", "ports")}
+    put(tmp_path, {"evals.json": EVALS, **files})
+    report = imported(evalkit, tmp_path)
+    assert (report["cases"], report["runs"], report["executions"]) == (2, 1, 1)
+    assert [Path(path).name for path in report["skipped"]] == ["grading.json"]
+
+
+@pytest.mark.parametrize(
+    ("files", "code", "word"),
+    [
+        ({"evals/evals.json": "{"}, 2, "not JSON"),
+        ({"notes.txt": "evals"}, 2, "nothing that evalkit knows"),
+        ({"evals/evals.json": EVALS, "it/e/x/grading.json": "{"}, 1, "grading.json"),
+        ({**two_arms(), "evals/results/r2/aggregate-result.json": "{"}, 1, "aggregate-result.json"),
+        (
+            {"a/evals.json": EVALS, "b/evals.json": {**EVALS, "skill_name": "b"}},
+            2,
+            "several skills",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_named(evalkit, tmp_path, files, code, word):
+    put(tmp_path, files)
+    report = imported(evalkit, tmp_path, code=code)
+    assert word in json.dumps(report)
+
+
+def test_a_link_in_the_project_is_not_written_through(evalkit, tmp_path):
+    put(tmp_path / "plug", two_arms())
+    (tmp_path / "elsewhere").mkdir()
+    Path("made").mkdir()
+    Path("made/cases").symlink_to(tmp_path / "elsewhere")
+    report = imported(evalkit, tmp_path / "plug", code=2)
+    assert "leads out of" in report["error"]
+    assert list((tmp_path / "elsewhere").iterdir()) == []
