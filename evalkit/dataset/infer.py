@@ -81,7 +81,7 @@ class _Evidence:
     def places(self) -> Iterator[Candidate]:
         """Every field of a case's own documents, and its other files."""
         for file, whole in self._documents.items():
-            if not self._is_own(file) or (not whole.parts and not whole.inside and whole.reason):
+            if not self._is_own(file) or (whole.reason and not whole.inside):
                 continue
             if whole.parts and not ("/" in file and self._role(file)[0].side == "expectations"):
                 yield from whole.parts
@@ -143,8 +143,8 @@ class _Evidence:
     def _find_role(self, file: str) -> tuple[Lean, str]:
         """What a file is for, by the schema or its name, and why as a clause about it."""
         path = PurePosixPath(file)
-        leans = [lean for each in (path.stem, *path.parts[-2::-1]) if (lean := name_lean(each))]
-        named = next((lean for lean in leans if lean.weight > 1), leans[-1] if leans else Lean())
+        leans = [name_lean(each) for each in (path.stem, *path.parts[-2::-1])]
+        named = max(leans, key=lambda lean: (bool(lean), lean.weight))
         for remark in self._about_file(file):
             said, words = first_lean((remark.own, remark.shared))
             heading, _ = first_lean([remark.shared])
@@ -170,9 +170,7 @@ class _Evidence:
         """Whether the skill's arguments take it, from a file that is not about expectations."""
         if not place.keys or not {".".join(place.keys), place.name} & self._argued:
             return False
-        others = (whole.inside for other, whole in self._documents.items() if other != place.file)
-        is_elsewhere = any(place.keys[-1] in inside for inside in others)
-        return not is_elsewhere or self._role(place.file)[0].side != _EXPECTED
+        return self._role(place.file)[0].side != _EXPECTED
 
     def decided(self, place: Candidate, parent: Candidate | None) -> Iterator[Candidate]:
         """The place with where it goes, or its parts where they may differ.
@@ -212,8 +210,7 @@ class _Evidence:
         expects = "expectations" in {file.side, beside.side}
         doubted = spoken.side == "inputs" and expects and not spoken.who
         sorts = named and not named.side and not (file.who and file.side == "inputs")
-        said_of = any(r.listed or r.own for r in remarks)
-        remark = sorts and not named.weight and not said_of and file.side == _IN
+        remark = sorts and not remarks and file.side == _IN
         part_of = f"It is a part of {above.name}. {above.reason.rstrip('.')}"
         inherits = above.side and (above.weight >= CLEAR or named.side in {None, above.side})
         has_expected = any(self._role(each)[0].side == "expectations" for each in self._files)
@@ -226,10 +223,10 @@ class _Evidence:
                 CLEAR,
                 f"The skill's arguments take {{{place.name}}}{words}",
             ),
-            (named.gold and not (spoken.who and spoken.side == _IN), _EXPECTED, CLEAR, calls),
+            (named.gold, _EXPECTED, CLEAR, calls),
             (spoken and not doubted, spoken.side, spoken.weight, says),
             (
-                beside and not (beside.side == _IN and file.side == _EXPECTED),
+                beside and file.side != _EXPECTED,
                 beside.side,
                 beside.weight,
                 f"It is listed under “{_shortened(told)}”",

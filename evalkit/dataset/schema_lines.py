@@ -29,7 +29,6 @@ _LEFT = re.compile(
 _RIGHT = re.compile(
     r"\s*(?:$|[,:;()\[\]{}/.—\N{EN DASH}#=]|(?:and|or|of|is|are|fields?|keys?)\b|--? )"
 )
-_OF_ALL = re.compile(r"[\s,]*(?:is|are|was|were|goe?s?|will|which|that|all|both|must|should)\b")
 _OTHER = re.compile(r"[\s,)\]}\"'`]*(?:and|or|plus)\b(?! (?:is|are|was|must|should|never|not)\b)")
 
 
@@ -67,8 +66,7 @@ class _Line:
         """Take over from the line that this one is below; the others are closed."""
         while lines:
             last = lines[-1]
-            opens = last.text.endswith(":") and not last.bullet and self.bullet
-            if last.indent < self.indent or (last.indent == self.indent and opens):
+            if (last.indent, last.bullet) < (self.indent, self.bullet):
                 self.file, self.keys, self.above = last.file, last.keys, last.above
                 break
             lines.pop()
@@ -81,7 +79,7 @@ def covers(written: str, file: str) -> bool:
     if written.endswith("/"):
         return f"/{written}" in f"/{file}"
     pattern = re.sub(r"[<{][^>}]*[>}]", "*", written)
-    return fnmatchcase(file, pattern) or fnmatchcase(f"/{file}", f"*/{pattern}")
+    return fnmatchcase(f"/{file}", f"*/{pattern}")
 
 
 class SchemaReader:
@@ -189,7 +187,7 @@ class SchemaReader:
             if sign := _SIGN.match(gap):
                 own, gap = f"{sign[1]}{gap[sign.end() :]}", ""
             group.append((name, line.file, own))
-            if _JOINED.match(gap) and not sign and end < len(text):
+            if _JOINED.match(gap) and not sign:
                 continue
             if listed and name and sign:
                 rest = own + text[end:]
@@ -199,10 +197,8 @@ class SchemaReader:
                 line.keys, line.above = key, rest or line.above
                 return
             says = "" if _OTHER.match(gap) else gap.strip(" ,)]}\"'`")
-            of_all = _OF_ALL.match(gap)
-            context = f"{before} … {says if of_all else ''} {line.above}".strip(" …")
-            for place, (name, owner, words) in enumerate(group, 1):
-                alone = says if place == len(group) and not (of_all and len(group) > 1) else ""
-                yield SchemaRemark(name, owner, words or alone, context)
+            context = f"{before} … {says} {line.above}".strip(" …")
+            for name, owner, words in group:
+                yield SchemaRemark(name, owner, words or says, context)
             before = own or says if listed and is_file else before
             group, listed = [], False
