@@ -187,7 +187,7 @@ class SchemaReader:
             if sign := _SIGN.match(gap):
                 own, gap = f"{sign[1]}{gap[sign.end() :]}", ""
             group.append((name, line.file, own))
-            if _JOINED.match(gap) and not sign:
+            if _JOINED.match(gap) and not sign and end < len(text):
                 continue
             if listed and name and sign:
                 rest = own + text[end:]

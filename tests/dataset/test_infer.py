@@ -81,6 +81,14 @@ def test_empty_and_odd_documents_are_no_trouble() -> None:
     proposal = propose_by_rules("", cases)
     assert "ask" in proposal.mapping.inputs
     assert len(proposal.mapping.inputs) < 100
+    for schema in (
+        "input.yaml and",
+        "- ask",
+        "ask, gold.yaml, and",
+        "`ask`;`ask`",
+        "a; input.yaml",
+    ):
+        assert propose_by_rules(schema, cases).mapping.inputs["ask"]  # a line may be no sentence
 
 
 def test_a_thousand_cases_take_no_seconds() -> None:
