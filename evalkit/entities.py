@@ -45,6 +45,13 @@ HASH_TAG = "evalkit.hash"
 SOURCE_RUN = "mlflow.sourceRun"
 """Trace metadata: MLflow's id of the run that it belongs to."""
 
+SESSION_TAG = "evalkit.session"
+"""Trace tag of an imported session that belongs to no evaluation: its key."""
+
+TRACE_SESSION = "mlflow.trace.session"
+TRACE_USER = "mlflow.trace.user"
+"""Trace metadata: MLflow's names of the session and the person that a trace is of."""
+
 STUB_TAG = "evalkit.stub"
 """Trace tag of a case without steps: why there are none."""
 

@@ -28,7 +28,7 @@ _WENT_BACK = "the person went back: what follows stands in place of what was sai
 class ClaudeSessions(LogFormat):
     """Keeps what tells apart threads and branches of one transcript."""
 
-    name = "Claude Code session transcript"
+    name = "Claude Code session"
 
     def __init__(self) -> None:
         self._opened: set[str] = set()
@@ -42,6 +42,14 @@ class ClaudeSessions(LogFormat):
         if "session_id" in event:
             return False
         return not _OWN_KEYS.isdisjoint(event) or text_of(event.get("type")) in _FOR_THE_SCREEN
+
+    @staticmethod
+    def session_of(event: Event) -> tuple[str, bool]:
+        """By its messages, of which all are a subagent's in a file of its own."""
+        if not isinstance(event.get("message"), (dict, str)):
+            return "", False
+        is_part = event.get("isSidechain") is True and bool(event.get("agentId"))
+        return id_of(event.get("sessionId")), is_part
 
     def translate(self, line: Event) -> Sequence[Event] | str:
         """The message of an entry, with what begins at it before; or what it is, by name."""

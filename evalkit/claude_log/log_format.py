@@ -11,7 +11,7 @@ from itertools import chain, islice
 from typing import ClassVar, NamedTuple
 
 from evalkit.claude_log.reader import Event, is_event
-from evalkit.jsonable import text_of
+from evalkit.jsonable import id_of, text_of
 from evalkit.receipt import Receipt
 
 _PEEKED = 200
@@ -55,6 +55,14 @@ class LogFormat:
     def recognizes(event: Event) -> bool:
         """Whether a log that holds this object is of the format; seen in no other's logs."""
         raise NotImplementedError
+
+    @staticmethod
+    def session_of(event: Event) -> tuple[str, bool]:
+        """The id of the session that a line names, and whether the file is a subagent's part of it.
+
+        Empty where the line names none.
+        """
+        return id_of(event.get("session_id")), False
 
     def split(self, event: Event) -> Iterable[Event]:
         """What counts as the lines of a log that is one document; of one with lines, the line."""

@@ -18,11 +18,13 @@ class Destination:
         experiment: Name or id of the experiment for traces; None where none was said.
         out: Folder for a project; None for the one that its reader proposes.
         tracking_uri: The MLflow to use; None for the one that the environment says.
+        say: Told the progress, a line at a time.
     """
 
     experiment: str | None = None
     out: Path | None = None
     tracking_uri: str | None = None
+    say: Callable[[str], None] = lambda _: None
 
 
 Reader: TypeAlias = Callable[[Sequence[Path], Destination], dict[str, Any]]
@@ -33,11 +35,12 @@ why it was not), and of ``cases``, ``runs``, ``traces``, ``receipt``, ``director
 
 def _readers() -> tuple[tuple[Callable[[Path], bool], Reader], ...]:
     """What tells by a look at a path whether it is for a reader; the first that says so has it."""
-    from evalkit.imports import plugin_evals, skill_evals
+    from evalkit.imports import plugin_evals, sessions, skill_evals
 
     return (
         (plugin_evals.holds_plugin_evals, plugin_evals.import_plugin_evals),
         (skill_evals.holds_skill_evals, skill_evals.import_skill_evals),
+        (sessions.has_sessions, sessions.import_sessions),
     )
 
 
@@ -47,6 +50,7 @@ def import_paths(
     experiment_id: str | None = None,
     out: str | Path | None = None,
     tracking_uri: str | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Take over what other tools left: logs of agents, Claude's evals, a table of questions.
 
@@ -57,6 +61,7 @@ def import_paths(
         experiment_id: The experiment that traces of logs go to, by name or id.
         out: The folder that a project is written to.
         tracking_uri: The MLflow to use.
+        say: Told the progress, a line at a time.
 
     Returns:
         The report: ``format``, ``files``, ``skipped``, and what came of them.
@@ -85,7 +90,7 @@ def import_paths(
     reader = next(iter(readers.values()))
     assert reader is not None  # noqa: S101 - else it would be a problem
     folder = Path(out).expanduser() if out else None
-    return reader(found, Destination(experiment_id, folder, tracking_uri))
+    return reader(found, Destination(experiment_id, folder, tracking_uri, say))
 
 
 _FIX = (

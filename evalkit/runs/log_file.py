@@ -116,11 +116,11 @@ class LogFile:
         if self.path.is_file() and not (logs and filecmp.cmp(self.path, self._last, shallow=False)):
             logs[""] = self.path
         none = {step: iter(()) for step in self.unlogged}
-        return {**none, **{step: _lines(path) for step, path in logs.items()}}
+        return {**none, **{step: lines_of(path) for step, path in logs.items()}}
 
     def subagents(self) -> dict[str, Iterator[bytes]]:
         """The lines of the transcripts that lie beside it, by their names."""
-        return {name: _lines(path) for name, path in self.transcripts.items()}
+        return {name: lines_of(path) for name, path in self.transcripts.items()}
 
     def events(self) -> list[dict[str, Any]] | None:
         """The harness's ``events.json`` with the time of each event; None where there is none.
@@ -191,10 +191,16 @@ def _stamped(lines: Iterable[bytes]) -> Iterator[Any]:
                     yield from found if isinstance(found, list) else [found]
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def lines_of(path: Path, longest: int = -1) -> Iterator[bytes]:
+    """A log's lines, longer ones in pieces of one byte more than that.
+
+    Raises:
+        LogRefused: it cannot be read.
+    """
     try:
         with path.open("rb") as file:
-            yield from file
+            while line := file.readline(longest + 1 if longest >= 0 else -1):
+                yield line
     except OSError as error:
         what = f"the log cannot be read: {error.strerror}"
         problem = Problem(what, str(path), fix="check its rights and the disk")

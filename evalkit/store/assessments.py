@@ -105,7 +105,7 @@ class Assessments(TraceReader, Masking):
                 tags = {k: text for k, text in left.tags.items() if not k.startswith(OWN_TAGS)}
                 tags |= marks
                 run_id = left.trace_metadata.get(SOURCE_RUN)
-                if run_id and not tags.items() <= there.tags.items():
+                if not tags.items() <= there.tags.items():
                     self._adopt(there, run_id, tags)
                 for row in _moved(left, there, without):
                     self._say(row)
@@ -140,12 +140,12 @@ class Assessments(TraceReader, Masking):
         (self._rejudge if is_there else self._judge)(wanted)
         return True
 
-    def _adopt(self, info: TraceInfo, run_id: str, tags: Mapping[str, str]) -> None:
+    def _adopt(self, info: TraceInfo, run_id: str | None, tags: Mapping[str, str]) -> None:
         """Merge tags and the run into a trace's entry, and state again what MLflow overwrites."""
         merged = replace(
             info,
             tags=dict(tags),
-            trace_metadata={SOURCE_RUN: run_id},
+            trace_metadata={SOURCE_RUN: run_id} if run_id else {},
             assessments=[],
             request_preview=None,
             response_preview=None,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from evalkit.entities import HASH_TAG, SOURCE_RUN, Assessment, Trace
+from evalkit.entities import HASH_TAG, SESSION_TAG, SOURCE_RUN, Assessment, Trace
 from evalkit.errors import StoreError
 from evalkit.jsonable import Json, canonical, derive_id, exact, well_formed
 from evalkit.masking import MASKED, mask_counted, mask_json, mask_text
@@ -150,7 +150,7 @@ def entry_of(
     from mlflow.entities import TraceInfo, TraceLocation, TraceState
 
     start_ms, end_ms = trace.start_ns // 1_000_000, trace.end_ns // 1_000_000
-    is_over = run_id is not None or trace.status != "UNSET"
+    is_over = run_id is not None or trace.status != "UNSET" or SESSION_TAG in trace.tags
     unset = TraceState.STATE_UNSPECIFIED if is_over else TraceState.IN_PROGRESS
     totals = _totals(trace)
     metadata = {key: text for key, text in trace.metadata.items() if key not in totals}

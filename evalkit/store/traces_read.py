@@ -14,6 +14,7 @@ from evalkit.entities import (
     HASH_TAG,
     RECORDED_TAG,
     RUN_TAG,
+    SESSION_TAG,
     SOURCE_RUN,
     Assessment,
     ObservedTrace,
@@ -61,6 +62,13 @@ class TraceReader:
         self._client.check_traces(experiment_id)
         condition = f"tags.`{RUN_TAG}` = {quoted(run_key)}"
         return list(map(_stored, search(self._client, experiment_id, condition)))
+
+    def find_imported(self, experiment_id: str) -> list[StoredTrace]:
+        """The traces of sessions that were imported; a request for every 500."""
+        self._client.check_traces(experiment_id)
+        return list(
+            map(_stored, search(self._client, experiment_id, f"tags.`{SESSION_TAG}` != ''"))
+        )
 
     def find_recorded(self, experiment_id: str) -> list[StoredTrace]:
         """The finished traces that the harness recorded itself and that no run has yet."""

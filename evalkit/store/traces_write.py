@@ -62,9 +62,9 @@ class TraceWriter(Assessments):
     """The store's part that writes traces."""
 
     def write_traces(
-        self, experiment_id: str, run_id: str, items: Iterable[Item]
+        self, experiment_id: str, run_id: str | None, items: Iterable[Item]
     ) -> Iterator[Written]:
-        """Write traces of one run with their assessments; what is there of one is overwritten.
+        """Write traces of one run, or of none, with their assessments; one there is overwritten.
 
         ``items`` is read as the writing goes on; a batch of it is in memory at a time.
 

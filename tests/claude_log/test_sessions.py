@@ -44,7 +44,7 @@ def test_a_session_is_read_like_the_log_of_a_command() -> None:
     )  # fmt: skip
     root = facts(trace)["root"]
     about = {"claude_code_version": "2.1.0", "cwd": "/home/ann/shop", "git_branch": "main"}
-    assert (root["log_format"], root["agent"]) == ("Claude Code session transcript", about)
+    assert (root["log_format"], root["agent"]) == ("Claude Code session", about)
     assert root["session_id"] == "s1"
     assert trace.end_ns - trace.start_ns == 3 * 10**9
     assert_sound(trace)
@@ -186,7 +186,7 @@ def test_a_request_that_was_tried_again_is_kept() -> None:
 
 
 def test_a_transcript_without_a_message_is_refused_for_what_it_is() -> None:
-    with pytest.raises(LogRefused, match="session transcript without any message"):
+    with pytest.raises(LogRefused, match="Claude Code session without any message"):
         build([aside("file-history-snapshot"), aside("summary", leafUuid="x")])
 
 
