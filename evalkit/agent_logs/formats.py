@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from evalkit.agent_logs.atif import Atif
 from evalkit.agent_logs.claude_sessions import ClaudeSessions
+from evalkit.agent_logs.codex_exec import CodexExec
+from evalkit.agent_logs.codex_rollout import CodexRollout
 from evalkit.claude_log.log_format import LogFormat
 
-FORMATS: tuple[type[LogFormat], ...] = (ClaudeSessions,)
+FORMATS: tuple[type[LogFormat], ...] = (ClaudeSessions, CodexExec, CodexRollout, Atif)
 """None takes another's logs: the order is only that of trying."""

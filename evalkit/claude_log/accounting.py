@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from math import isclose
 from typing import NoReturn
 
-from evalkit.claude_log.reader import COMPRESSED, WRAPPED, LogReader
+from evalkit.claude_log.reader import COMPRESSED, OF_OTHERS, WRAPPED, LogReader
 from evalkit.claude_log.reconciliation import Figures
 from evalkit.claude_log.session import Session
 from evalkit.claude_log.usage import REPORTED_KINDS
@@ -21,14 +21,12 @@ _SHOWN = 5
 _PREFIX_SHOWN = 40
 _RUN_DISAGREES = "run_result.json says so of the case, and the log says otherwise"
 _FIX = "log the agent with: claude --print --output-format stream-json --verbose"
+_ATIF = "take the ATIF trajectory, which Harbor writes beside it as agent/trajectory.json"
 _TAKE_OFF = (
     "write the log without prefixes, times and colours, or take them off: "
     "sed 's/^[^{]*//' stdout.log"
 )
 _FOREIGN = {  # types of events that other agents log and Claude Code does not
-    **dict.fromkeys(("thread.started", "turn.started", "turn.completed"), "Codex"),
-    **dict.fromkeys(("item.started", "item.completed"), "Codex"),
-    **dict.fromkeys(("session_meta", "response_item", "event_msg"), "Codex"),
     **dict.fromkeys(("message", "init"), "Gemini CLI"),
     **dict.fromkeys(("step_start", "step_finish"), "opencode"),
     "tool_call": "Cursor",
@@ -97,6 +95,8 @@ def refuse_foreign(
         # Docker cuts long lines in pieces, and only the last of them has the line end
         flag = "-j" if key == "log" else "-r"
         refuse(receipt, message, f"take them out: jq {flag} .{key} stdout.log")
+    if other := next((reason for reason in receipt.skipped if reason.startswith(OF_OTHERS)), ""):
+        refuse(receipt, f"this is {other}, which is not in ATIF: no schema_version says so", _ATIF)
     kinds = ", ".join(sorted(kind for kind in strange if kind)[:_SHOWN])
     found = f"; it has events of type {kinds}" if kinds else ""
     refuse(receipt, f"no event of the log is one of an agent's sessions{found}", _FIX)

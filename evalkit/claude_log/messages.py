@@ -11,7 +11,7 @@ from evalkit.claude_log.reader import Event
 from evalkit.claude_log.session import ModelCall, Thread, ToolCall, ToolCalls
 from evalkit.claude_log.subagents import Tasks
 from evalkit.claude_log.timing import Tick
-from evalkit.jsonable import Json, id_of, list_of, mapping_of, plain_text, text_of
+from evalkit.jsonable import Json, id_of, is_number, list_of, mapping_of, plain_text, text_of
 from evalkit.masking import mask_json
 from evalkit.receipt import Receipt
 from evalkit.tokens import Usage, count, usage_from
@@ -93,12 +93,7 @@ class Messages:
 
     def _assistant(self, thread: Thread, event: Event, message: Event, tick: Tick) -> None:
         call = self._call(thread, message, tick)
-        raw = message.get("usage")
-        if raw != call.logged_usage:  # each line of a message repeats it
-            call.logged_usage = raw
-            usage = usage_from(raw)
-            if usage is not None:
-                call.usage = usage if call.usage is None else call.usage.largest(usage)
+        _add_figures(call, event, message.get("usage"))
         call.stop_reason = text_of(message.get("stop_reason")) or call.stop_reason
         if request_id := id_of(event.get("request_id")):
             call.facts["evalkit.request_id"] = request_id
@@ -113,7 +108,9 @@ class Messages:
             stream.whole += len(blocks)
         if (error := event.get("error")) or event.get("is_api_error_message") is True:
             call.error = f"{text_of(error) or 'API error'}: {plain_text(call.blocks)}"
-        call.end = thread.last = tick
+        if blocks:
+            call.end = tick
+        thread.last = tick
 
     def _call(self, thread: Thread, message: Mapping[str, Json], tick: Tick) -> ModelCall:
         message_id = id_of(message.get("id"))
@@ -192,7 +189,7 @@ class Messages:
         tool_id = id_of(block.get("tool_use_id"))
         tool = self.tools.waiting(thread, tool_id)
         if tool is None:
-            tool = ToolCall(tool_id, "", start=thread.last)
+            tool = ToolCall(tool_id, text_of(block.get("name")), start=thread.last)
             thread.strays.append(tool)
             self.tools.add(thread, tool)
         what = f"{tool.name or 'tool'} output"
@@ -259,6 +256,17 @@ class Messages:
             if kept.get("text") != "":
                 call.blocks.append(kept)
             self.trim.receipt.use_after_all(_WHOLE, piece.lines)
+
+
+def _add_figures(call: ModelCall, event: Event, raw: Json) -> None:
+    if raw != call.logged_usage:  # each line of a message repeats it
+        call.logged_usage = raw
+        if (usage := usage_from(raw)) is not None:
+            call.usage = usage if call.usage is None else call.usage.largest(usage)
+            call.output_basis = "logged" if event.get("usage_is_final") is True else ""
+    cost: Json = event.get("cost_usd")
+    if is_number(cost) and cost >= 0:
+        call.stated_cost = float(cost)
 
 
 def _is_failure(content: Json) -> bool:

@@ -29,6 +29,14 @@ COMPRESSED = "compressed with"
 WRAPPED = "an event inside another object's text, "
 """Begins the reason why an object is skipped that a logging driver put around an event."""
 
+OF_OTHERS = "a trajectory of "
+"""Begins the reason why an object is skipped that is another tool's ``trajectory.json``."""
+
+_TRAJECTORIES = {
+    "Gemini CLI": ({"sessionId", "messages"},),
+    "mini-SWE-agent": ({"info", "messages"},),
+    "OpenHands": ({"id", "source", "action"}, {"id", "source", "observation"}),
+}
 _BLANK = b" \t\r\n\f\v"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -64,6 +72,9 @@ def is_event(value: Json) -> bool:
 
 def describe_untyped(value: Event) -> str:
     """What to call an object without a type, such as one that a logging driver put around it."""
+    for tool, shapes in _TRAJECTORIES.items():
+        if any(shape <= value.keys() for shape in shapes):
+            return f"{OF_OTHERS}{tool}"
     wrapped = (k for k, v in value.items() if isinstance(v, str) and _EVENT_BEGINS.match(v))
     return next((f"{WRAPPED}{key}" for key in wrapped), "an object without a type")
 

@@ -5,6 +5,7 @@ placeholder. The result event knows the truth, but only by model. A call carries
 tokens where the log determines them in one of these ways, tried in this order:
 
 - ``stream``: partial messages were logged, and with them the final usage;
+- ``logged``: the log's format tells the tokens of a message once it has ended;
 - ``stop_reason``: the line says why the message ended, so it was written after the end;
 - ``tool result``: a subagent's result says what its last message used;
 - ``result``: the result event lists the main thread's last message, or the outputs of all of a
@@ -101,6 +102,7 @@ def reconcile(session: Session, totals: Totals | None, streamed: Mapping[str, Us
                     call.cost = price.cost(call.usage)
         is_unseen = not own and (totals.main is None or not calls)
         is_explained = has_others or is_unseen or any(call.usage is None for call in own)
+        is_explained = is_explained or totals.is_of_more
         _compare(found, own, share, contradicted=contradicted, is_explained=is_explained)
     _name_beyond(found, by_share.get(None, []), totals)
     if totals.cost is not None:
@@ -164,12 +166,12 @@ def _known(calls: Sequence[ModelCall]) -> Usage:
 
 
 def _spent(calls: Sequence[ModelCall]) -> float:
-    return sum((sum(call.cost) for call in calls if call.cost is not None), 0.0)
+    return sum((call.spent or 0.0 for call in calls), 0.0)
 
 
 def _compare_cost(found: Figures, calls: Sequence[ModelCall], totals: Totals, cost: float) -> None:
     known, tolerance = _spent(calls), max(_SAME_MONEY, 1e-6 * cost)
-    found.priced = bool(calls) and all(call.cost is not None for call in calls)
+    found.priced = bool(calls) and all(call.spent is not None for call in calls)
     stated = sum((share.cost or 0.0 for share in totals.models), 0.0)
     priced_by_model = all(share.cost is not None for share in totals.models)
     if priced_by_model and abs(stated - cost) > tolerance:
@@ -183,10 +185,10 @@ def _compare_cost(found: Figures, calls: Sequence[ModelCall], totals: Totals, co
 def _why_cost(found: Figures, calls: Sequence[ModelCall]) -> tuple[str, Cause]:
     if not calls:
         return "the log shows no model call", "cost"
-    if not found.prices:
+    open_calls = sum(call.spent is None for call in calls)
+    if not found.prices and open_calls:
         why = "no price explains the result's cost, so it cannot be told how calls share it"
         return why, "cost"
-    open_calls = sum(call.cost is None for call in calls)
     if open_calls:
         return (
             f"the cost of {open_calls} of {len(calls)} calls is not known, "

@@ -27,6 +27,10 @@ INTERRUPTED = "[Request interrupted by user"
 STRUCTURED = "evalkit.structured_output"
 """Where a session's facts hold the answer that it gave in a form that it was asked for."""
 
+UNKNOWN = "unknown"
+"""Subtype of a result event that states totals, and not how its session ended."""
+
+_UNSAID = "the log does not say how the session ended"
 _MOST_CHARS = 500  # of why something failed
 _FINISHED = frozenset({"end_turn", "stop_sequence"})  # reasons to stop that nothing is owed after
 _FAILURES = ("error_message", "error_code", "stderr")
@@ -124,6 +128,12 @@ class ModelCall:
     facts: dict[str, Json] = field(default_factory=dict)
     tools: list[ToolCall] = field(default_factory=list)
     cost: tuple[float, float] | None = None  # USD for what it read and wrote, if determined
+    stated_cost: float | None = None  # USD for both, where the log says it of each call
+
+    @property
+    def spent(self) -> float | None:
+        """USD; None where it is not known."""
+        return sum(self.cost) if self.cost is not None else self.stated_cost
 
     @property
     def synthetic(self) -> bool:
@@ -222,6 +232,8 @@ class Session:
             return "UNSET", "the log ends before the session does"
         if result is None:
             return self._ended_by_messages()
+        if result.get("subtype") == UNKNOWN:
+            return "UNSET", text_of(result.get("why")) or _UNSAID
         if not result_failure(result):
             return "OK", ""
         subtype = text_of(result.get("subtype"))
@@ -241,7 +253,7 @@ class Session:
             or (bool(after) and bool(last.texts) and not last.tools)
         )
         if last is None or not is_over:
-            return "UNSET", "the log does not say how the session ended"
+            return "UNSET", _UNSAID
         return last.outcome
 
     @property

@@ -12,7 +12,7 @@ _ENVELOPE = ("type", "uuid", "session_id", "timestamp")
 _RETRY = ("attempt", "max_retries", "retry_delay_ms", "error_status", "error")
 _ABOUT_AGENT = (
     *("model", "claude_code_version", "permissionMode", "output_style"),
-    *("cwd", "git_branch", "tools", "agents", "skills"),
+    *("agent", "cwd", "git_branch", "tools", "agents", "skills"),
 )
 _ABOUT_RESULT = (
     *("subtype", "is_error", "num_turns", "duration_ms", "duration_api_ms", "ttft_ms"),

@@ -247,7 +247,11 @@ def _call_attributes(call: ModelCall, figures: Figures) -> dict[str, Json]:
             attributes["evalkit.usage.output_basis"] = call.output_basis
         else:
             attributes["evalkit.usage.output_tokens_logged"] = call.usage.output
-    if call.cost is not None:
+    if call.stated_cost is not None:
+        attributes |= {"evalkit.cost.usd": call.stated_cost, "evalkit.cost.basis": "logged"}
+        if figures.priced:
+            attributes[_COST] = {"total_cost": call.stated_cost}
+    elif call.cost is not None:
         read, written = call.cost
         attributes["evalkit.cost.usd"] = read + written
         attributes["evalkit.cost.basis"] = "the price that the result's own figures come to"

@@ -99,6 +99,7 @@ class Totals:
     main: Usage | None = None  # the main thread's tokens
     last_messages: tuple[Usage, ...] = ()  # of the main thread; their output is final
     cost: float | None = None
+    is_of_more: bool = False  # than what the log holds, and it says so
 
     @property
     def names_none(self) -> bool:
@@ -165,7 +166,8 @@ def totals_of(result: Mapping[str, Json] | None) -> Totals | None:
     if not shares and cost is None:
         return None
     last = map(usage_from, list_of(mapping_of(result.get("usage")).get("iterations")))
-    return Totals(shares, main, tuple(usage for usage in last if usage is not None), cost)
+    known = tuple(usage for usage in last if usage is not None)
+    return Totals(shares, main, known, cost, result.get("is_of_more") is True)
 
 
 def logged_usage(calls: Iterable[ModelCall]) -> Usage:
@@ -197,7 +199,9 @@ def own_totals(sessions: Sequence[Session]) -> list[Totals | None]:
         if stated is not None and alone is not None and (stated.models or stated.cost):
             tokens = weight(stated.usage if stated.models else logged_usage(session.calls))
             same = [each for each in earlier if each[0] == session.session_id]
-            for _, before, price in (same or earlier)[-1:]:
+            # other formats' ids tell threads apart for sure
+            known = same or ([] if "evalkit.log_format" in session.facts else earlier)
+            for _, before, price in known[-1:]:
                 if _continues(before, stated, session):
                     alone = stated - before
                 elif same and _adds_cost(stated, before, price, tokens):
@@ -252,7 +256,7 @@ def _money(raw: Json) -> float | None:
 def complete_totals(own: Totals | None, reported: Reported) -> Totals | None:
     """A session's totals, from what the run reports where the session itself is silent."""
     if own is not None and own.models:
-        return own
+        return own if own.cost is not None else replace(own, cost=reported.cost_usd)
     tokens = reported_usage(reported.tokens)
     shares = tuple(
         ModelTotal(model, usage, used.get("cost_usd"))

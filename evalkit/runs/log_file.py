@@ -154,6 +154,8 @@ class LogFile:
         failure = ""
         for event in filter(None, map(_event_in, reversed(self._part(-TAIL_BYTES).splitlines()))):
             kind = event.get("type")
+            if kind in {"turn.completed", "turn.failed"}:  # Codex's
+                return failure or ("the last turn failed" if kind == "turn.failed" else "")
             if kind == "result":
                 # with a good end right before it, an error is one that nothing led to
                 if not (why := result_failure(event)):

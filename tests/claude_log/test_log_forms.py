@@ -182,7 +182,6 @@ REFUSED: dict[str, tuple[bytes, str, str]] = {
     "text": (b"hello\nworld\n", "is a JSON object (line 1: no JSON)", "stream-json"),
     "an empty array": (b"[]\n", "JSON, but no object: an array", "stream-json"),
     "numbers": (b"[1, 2]\n", "JSON, but no object: an array", "stream-json"),
-    "Codex": (b'{"type":"thread.started"}\n', "a log of Codex, not of Claude Code", "claude"),
     "Gemini": (
         b'{"type":"init"}\n{"type":"message","role":"user"}\n', "a log of Gemini CLI", "claude",
     ),

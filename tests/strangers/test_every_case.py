@@ -33,17 +33,7 @@ def result(project, **per_case):
     project.write(f"{project.run_dir}/run_result.json", whole)
 
 
-CODEX = b"".join(
-    json.dumps(event).encode() + b"\n"
-    for event in (
-        {"type": "thread.started", "thread_id": "t"},
-        {"type": "item.completed", "item": {"type": "agent_message", "text": "forty-two"}},
-        {"type": "turn.completed", "usage": {"input_tokens": 120}},
-    )
-)
-
 RUNNERS = {
-    "codex": (CODEX, {}, "forty-two", "Codex"),
     "a program that prints": (b"starting\nforty-two\n", {}, "forty-two", "no line"),
     "a program that leaves a file": (
         b"starting\n",
@@ -79,6 +69,39 @@ def test_a_case_without_steps_carries_what_the_run_says_of_it(evalkit, project, 
     tokens = json.loads(info.trace_metadata["mlflow.trace.tokenUsage"])
     assert (tokens["input_tokens"], tokens["output_tokens"]) == (100, 50)
     assert set(mlflow.values("beta")) == {*scores_of("beta"), "human_review"}
+    assert evalkit("log-results", *RUN).report["written"] is False
+
+
+def codex(*ends):
+    command = {"type": "command_execution", "id": "i1", "command": "ls", "exit_code": 0}
+    said = {"type": "agent_message", "id": "i2", "text": "forty-two"}
+    items = [{"type": "item.completed", "item": item} for item in (command, said)]
+    events = [{"type": "thread.started", "thread_id": "t"}, *items, *ends]
+    return b"".join(json.dumps(event).encode() + b"\n" for event in events)
+
+
+def test_a_log_of_codex_is_read_as_any(evalkit, project, mlflow):
+    used = {"input_tokens": 110, "cached_input_tokens": 10, "output_tokens": 50}
+    project.log("beta", codex({"type": "turn.completed", "usage": used}))
+    project.log("gamma", codex({"type": "turn.failed", "error": {"message": "no credit"}}))
+    result(project, alpha=usage(), beta=usage(seconds=120.5, cost=0.75), gamma={})
+    done = evalkit("all", *RUN)
+    assert done.code == 0
+    assert list(done.report["log-results"]["executions"]["names"]) == ["gamma"]
+    assert not done.report["log-results"]["receipt"]["refused"]
+    traces = mlflow.traces()
+    assert {case: trace.info.state for case, trace in traces.items()} == {
+        "alpha": "OK", "beta": "OK", "gamma": "ERROR",
+    }  # fmt: skip
+    info = traces["beta"].info
+    assert (info.execution_duration, info.response_preview) == (120_500, "forty-two")
+    assert "please handle beta" in info.request_preview
+    assert json.loads(info.trace_metadata["mlflow.trace.cost"])["total_cost"] == 0.75
+    tokens = json.loads(info.trace_metadata["mlflow.trace.tokenUsage"])
+    assert (tokens["input_tokens"], tokens["output_tokens"]) == (100, 50)
+    assert "evalkit.stub" not in info.tags
+    assert done.report["log-results"]["spans"] > len(traces) * 3
+    assert set(mlflow.values("beta")) >= scores_of("beta").keys()
     assert evalkit("log-results", *RUN).report["written"] is False
 
 
