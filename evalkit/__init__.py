@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from evalkit.feedback.push_pull import pull_feedback, push_feedback
     from evalkit.gate_run import compare, gate, history
     from evalkit.imports import import_paths
+    from evalkit.imports.export_cases import export_cases
     from evalkit.log_run import log_results
     from evalkit.sequence import run_all
 
@@ -39,6 +40,7 @@ _HOMES = {
     "Workspace": "evalkit.context",
     "check": "evalkit.checking",
     "compare": "evalkit.gate_run",
+    "export_cases": "evalkit.imports.export_cases",
     "gate": "evalkit.gate_run",
     "history": "evalkit.gate_run",
     "import_paths": "evalkit.imports",
@@ -61,6 +63,7 @@ __all__ = [
     "Workspace",
     "check",
     "compare",
+    "export_cases",
     "gate",
     "history",
     "import_paths",

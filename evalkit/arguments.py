@@ -102,7 +102,7 @@ class Parameter:
     @property
     def flag(self) -> str:
         """Its flag on the command line."""
-        return "--" + self.name.replace("_", "-")
+        return "--" + self.name.rstrip("_").replace("_", "-")  # `as` is a word of Python
 
     @property
     def variable(self) -> str:

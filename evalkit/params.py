@@ -151,6 +151,19 @@ class ImportParams(CommonParams):
 
 
 @dataclass(frozen=True)
+class ExportCasesParams(ProjectParams):
+    """Write the cases as other tools read them."""
+
+    directory: str = param("", "Where to write them", typed="place")
+    as_: Literal["harness", "plugin-eval", "evals-json"] = param(
+        "harness",
+        "case.yaml of claude plugin eval, evals.json of skill-creator, or as they are",
+        typed="required",
+        label="Form",
+    )
+
+
+@dataclass(frozen=True)
 class DemoParams(CommonParams):
     """Generate a project and run every stage on it."""
 

@@ -165,6 +165,7 @@ STAGES: dict[str, tuple[Stage, type[CommonParams]]] = {
     "history": (_public("history", "history"), params.HistoryParams),
     "all": (_public("all", "run_all"), params.AllParams),
     "import": (_public("import", "import_paths"), params.ImportParams),
+    "export-cases": (_public("export-cases", "export_cases"), params.ExportCasesParams),
     "demo": (_demo, params.DemoParams),
     "agent": (_agent, params.TalkParams),
     "open": (_open_notebooks, params.OpenParams),

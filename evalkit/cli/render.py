@@ -262,7 +262,7 @@ def judge_history(terminal: Terminal, report: Report) -> None:
 
 
 def imported(terminal: Terminal, report: Report) -> None:
-    """What was read as what, what came of it, and what was passed over."""
+    """What was read or written as what, what came of it, and what was passed over."""
     for path, why in list(report["skipped"].items())[:MOST_CHANGES]:
         terminal.note(f"{path}: {why}")
     if (more := len(report["skipped"]) - MOST_CHANGES) > 0:
@@ -290,5 +290,6 @@ _RENDERERS: dict[str, Callable[[Terminal, Report], None]] = {
     "gate": compared,
     "history": judge_history,
     "import": imported,
+    "export-cases": imported,
     "agent": told_agent,
 }

@@ -45,11 +45,13 @@ def plugin_case(folder: Path) -> tuple[str, dict[str, Json]]:
         key = "pattern" if head.get("type") == "regex" else "criteria"
         given = {key: body} if body and key not in head else {}
         graders.append({"name": PurePosixPath(name).stem, **head, **given})
-    case = _case_files(prompt, graders, said.pop("expected_outcome", None), said, execution)
+    said.pop("schema_version", None)
+    about = {"name": folder.name, **said}
+    case = _case_files(prompt, graders, about.pop("expected_outcome", None), about, execution)
     for name in [each for each in listing if each not in {*CASES, *own}][:MOST_FILES]:
         if (folder / name).stat().st_size <= MOST_BYTES:
             case[f"{FIXTURES}{name}"] = folder / name
-    return scalar_text(said.get("name")) or folder.name, case
+    return scalar_text(about["name"]), case
 
 
 def stated_case(case: Mapping[str, Json]) -> dict[str, Json]:

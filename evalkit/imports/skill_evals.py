@@ -20,7 +20,7 @@ from evalkit.imports.skill_gradings import (
     Grading,
     consumed,
     fits,
-    is_wanted,
+    skill_files,
     verdicts,
 )
 from evalkit.jsonable import Json, list_of, mapping_of
@@ -46,11 +46,8 @@ _EXPECTED = ("expected_output", "expectations", "assertions")
 
 def holds_skill_evals(path: Path) -> bool:
     """Whether it is an ``evals.json``, or a folder with one or with results of such evals."""
-    listed = [path / name for name in files_below(path, path)] if path.is_dir() else [path]
-    found = [(each, writer.value_in(each)) for each in listed if is_wanted(each)]
-    return any(
-        value is None or (each.name in TELLING and fits(each, value)) for each, value in found
-    )
+    found = [(each, writer.value_in(each)) for each in skill_files(path) if each.name in TELLING]
+    return any(value is None or fits(each, value) for each, value in found)
 
 
 def import_skill_evals(paths: Sequence[Path], to: Destination) -> dict[str, Any]:
@@ -61,12 +58,7 @@ def import_skill_evals(paths: Sequence[Path], to: Destination) -> dict[str, Any]
         Unfinished: some of the files cannot be read; the others were.
     """
     suite = _Suite()
-    listed = [
-        *(path for path in paths if path.is_file()),
-        *(root / name for root in paths if root.is_dir() for name in files_below(root, root)),
-    ]
-    wanted = [path for path in listed if is_wanted(path)]
-    for path in sorted(wanted, key=lambda each: (len(each.parts), each)):
+    for path in sorted(skill_files(*paths), key=lambda each: (len(each.parts), each)):
         suite.load(path)
     suite.index_cases()
     suite.index_gradings()
@@ -140,7 +132,8 @@ class _Suite:
             folders.setdefault(at.name, key)
         for key, entry in entries.items():
             name = scalar_text(_name_of(entry)) or f"eval-{key}"
-            case_id = self._add_case(name, entry)
+            keyed = {"id": entry.get("id", entry.get("eval_id", key)), "name": _name_of(entry)}
+            case_id = self._add_case(name, {**entry, **keyed})
             own_folders = (folder for folder, its in folders.items() if its == key)
             for alias in (key, f"eval-{key}", f"eval_{key}", name, *own_folders):
                 self.aliases.setdefault(alias, case_id)
@@ -157,7 +150,11 @@ class _Suite:
             "input.yaml": {key: entry[key] for key in given if entry.get(key)},
             "annotations.yaml": {key: entry[key] for key in expected if entry.get(key)},
             "metadata.yaml": {
-                "skill_creator": {k: v for k, v in entry.items() if k not in {*given, *expected}}
+                "skill_creator": {
+                    key: value
+                    for key, value in entry.items()
+                    if value is not None and key not in {*given, *expected, "eval_id", "eval_name"}
+                }
             },
         }
         return case_id

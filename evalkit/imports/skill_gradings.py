@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalkit.documents import scalar_text
+from evalkit.files import files_below
 from evalkit.imports.project_writer import value_in
 from evalkit.jsonable import Json, is_number, list_of, mapping_of
 from evalkit.truncation import truncate
@@ -30,9 +31,14 @@ GRADED = ("expectations", "assertion_results", "assertions", "results")
 _SECONDS = ("total_duration_seconds", "executor_duration_seconds", "duration_s")
 
 
-def is_wanted(path: Path) -> bool:
-    """Whether its name is one of skill-creator's."""
-    return path.name in READ or bool(EVALS.fullmatch(path.name))
+def skill_files(*paths: Path) -> list[Path]:
+    """What may be skill-creator's of these files, and of those in these folders."""
+    below = (
+        [path / name for name in files_below(path, path)] if path.is_dir() else [path]
+        for path in paths
+    )
+    listed = (each for own in below for each in own)
+    return [each for each in listed if each.name in READ or EVALS.fullmatch(each.name)]
 
 
 def fits(path: Path, found: Json) -> bool:
@@ -40,11 +46,15 @@ def fits(path: Path, found: Json) -> bool:
     value = mapping_of(found)
     if path.name == "benchmark.json":
         return any("configuration" in mapping_of(run) for run in list_of(value.get("runs")))
-    if path.name == "grading.json":
-        return any(key in value for key in (*GRADED, "summary"))
+    needed = {
+        "grading.json": (*GRADED, "summary"),
+        "eval_metadata.json": ("prompt", "eval_id", "eval_name"),
+        "feedback.json": ("reviews",),
+    }
+    if path.name in needed:
+        return any(key in value for key in needed[path.name])
     entries = list_of(value.get("evals"))
-    is_evals = bool(entries) and all("prompt" in mapping_of(each) for each in entries)
-    return is_evals or (path.name in READ and isinstance(found, dict))
+    return bool(entries) and all("prompt" in mapping_of(each) for each in entries)
 
 
 @dataclass

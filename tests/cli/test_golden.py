@@ -13,7 +13,7 @@ from evalkit.cli import main
 GOLDEN = Path(__file__).parents[1] / "golden"
 COMMANDS = (
     *("check", "map", "sync-dataset", "log-results", "push-feedback", "pull-feedback", "all"),
-    *("compare", "gate", "history", "import", "demo", "agent", "open", "export"),
+    *("compare", "gate", "history", "import", "export-cases", "demo", "agent", "open", "export"),
 )
 RUN = ["--run-id", RUN_ID]
 DIR = f"eval/runs/support/{RUN_ID}"
@@ -45,6 +45,8 @@ CASES: list[tuple[dict[str, str | None], list[str]]] = [
     ({}, ["history", "--judge", "polite", *ABSENT]),
     ({}, ["import"]),
     ({}, ["import", "absent.jsonl"]),
+    ({}, ["export-cases", "there"]),
+    ({}, ["export-cases", "there", "--as", "csv"]),
     ({"tmp/schema_mapping.json": "{"}, ["sync-dataset"]),
     ({"tmp/schema_mapping.json": '{"inputs": {"a": "x.yaml:y"}}'}, ["sync-dataset"]),
     ({"tmp/schema_mapping.json": '{"inputs": {"a": "../x:y"}, "more": 1}'}, ["sync-dataset"]),

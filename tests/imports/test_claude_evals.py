@@ -126,7 +126,7 @@ def test_a_case_keeps_what_its_own_files_say(evalkit, tmp_path):
         {"name": "taste", "type": "llm", "criteria": "PASS if it is good."},
     ]
     assert found["metadata.yaml"] == {
-        "plugin_eval": {"tags": ["smoke"], "execution": {"max_turns": 6}}
+        "plugin_eval": {"name": "first", "tags": ["smoke"], "execution": {"max_turns": 6}}
     }
     assert Path("made/fixtures/first/resources/data.csv").read_text() == "a,b\n"
     config = yaml.safe_load(Path("made/eval.yaml").read_text())
@@ -401,3 +401,67 @@ def test_a_link_in_the_project_is_not_written_through(evalkit, tmp_path):
     report = imported(evalkit, tmp_path / "plug", code=2)
     assert "leads out of" in report["error"]
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def cases_in(folder):
+    """The cases of a project: file to content."""
+    files = sorted((folder / "cases").rglob("*.yaml"))
+    return {str(f.relative_to(folder)): yaml.safe_load(f.read_text()) for f in files}
+
+
+@pytest.mark.parametrize(
+    ("files", "form"),
+    [(two_arms(), "plugin-eval"), ({"evals/evals.json": EVALS}, "evals-json")],
+    ids=["plugin-eval", "evals-json"],
+)
+def test_cases_go_back_to_where_they_came_from(evalkit, tmp_path, files, form):
+    put(tmp_path / "own", files)
+    imported(evalkit, tmp_path / "own")
+    told = evalkit("export-cases", "back", "--as", form, "--config", "made/eval.yaml").report
+    assert (told["cases"], told["directory"]) == (2, "back")
+    assert evalkit("import", "back", "--out", "again").code == 0
+    assert cases_in(Path("again")) == cases_in(Path("made"))
+    fixtures = [str(path.relative_to("made")) for path in Path("made/fixtures").rglob("*.csv")]
+    assert all(Path("again", name).is_file() for name in fixtures)
+    assert "left" in told["receipt"]
+
+
+def test_cases_of_the_harness_go_to_claude(evalkit, project):
+    done = evalkit("export-cases", "plugin", "--as", "plugin-eval")
+    assert (done.code, done.report["cases"]) == (0, 3)
+    case = yaml.safe_load(Path("plugin/alpha/case.yaml").read_text())
+    assert case["execution"]["prompt"] == "please handle alpha"
+    assert [each["type"] for each in case["graders"]] == ["llm"]
+    evalkit("export-cases", "skill", "--as", "evals-json")
+    entries = json.loads(Path("skill/evals.json").read_text())["evals"]
+    assert [(each["id"], each["name"]) for each in entries] == [
+        (1, "alpha"),
+        (2, "beta"),
+        (3, "gamma"),
+    ]
+    evalkit("export-cases", "copy", "--as", "harness")
+    assert cases_in(Path("copy")) == {
+        f"cases/{path.parent.name}/{path.name}": yaml.safe_load(path.read_text())
+        for path in project.root.glob("cases/*/*.yaml")
+    }
+    assert evalkit("check", "--config", "copy/eval.yaml").report["cases"] == 3
+
+
+def test_graders_become_expectations_in_words(evalkit, tmp_path):
+    put(tmp_path, two_arms())
+    imported(evalkit, tmp_path)
+    told = evalkit(
+        "export-cases", "back", "--as", "evals-json", "--config", "made/eval.yaml"
+    ).report
+    entry = json.loads(Path("back/evals.json").read_text())["evals"][0]
+    assert entry["expectations"][1] == "PASS if it is good."
+    assert "^x" in entry["expectations"][0]
+    assert told["notes"] == ["graders of 2 cases became expectations in words"]
+
+
+def test_an_export_leaves_what_a_person_wrote(evalkit):
+    Path("skill").mkdir()
+    Path("skill/evals.json").write_text("{}")
+    told = evalkit("export-cases", "skill", "--as", "evals-json").report
+    assert list(told["skipped"]) == ["skill/evals.json"]
+    assert Path("skill/evals.json").read_text() == "{}"

@@ -1,0 +1,166 @@
+"""Writes a project's cases as ``claude plugin eval`` or skill-creator read them, or as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import yaml
+
+from evalkit.context import Workspace
+from evalkit.dataset.cases import Case, load_cases
+from evalkit.dataset.mapping import SchemaMapping, apply_mapping
+from evalkit.dataset.mapping_file import find_mapping, propose_mapping, saved_mapping
+from evalkit.documents import scalar_text
+from evalkit.files import files_below
+from evalkit.imports.plugin_cases import ORIGIN
+from evalkit.imports.project_writer import FIXTURES, ProjectWriter
+from evalkit.jsonable import Json, list_of, mapping_of
+
+Layout: TypeAlias = Literal["harness", "plugin-eval", "evals-json"]
+
+_OUTCOMES = ("expected_outcome", "expected_output")
+_ABOUT = ("name", "description", "tags", "runs", "context", "plugins")
+_LISTS = ("expectations", "assertions")
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a case says, wherever it stands.
+
+    Attributes:
+        prompt: What the agent is asked.
+        given: What else it is given.
+        expected: What is expected, by name.
+        about: What else its own format says of it.
+    """
+
+    prompt: str
+    given: Mapping[str, Json]
+    expected: Mapping[str, Json]
+    about: Mapping[str, Json]
+
+
+def export_cases(workspace: Workspace, directory: str | Path, *, as_: Layout) -> dict[str, Json]:
+    """Write the project's cases into a folder; what others left in it stays.
+
+    Args:
+        workspace: The opened project.
+        directory: Where to.
+        as_: ``plugin-eval``: a folder a case with ``case.yaml``; ``evals-json``: skill-creator's
+            ``evals.json``; ``harness``: the case directories as they are, with an ``eval.yaml``.
+
+    Returns:
+        ``format``, ``files`` and ``cases`` (how many), ``directory``, ``skipped`` (files that are
+        left as they are, and why), ``receipt`` and ``notes``.
+
+    Raises:
+        InputError: there are no cases, they cannot be read, or the folder cannot be written.
+    """
+    home, project = workspace.files.cases_dir, workspace.files.project
+    cases, target, notes = list(load_cases(home)), ProjectWriter(Path(directory)), list[str]()
+    if as_ == "harness":
+        named = {"name": project.name, "skill": project.skill}
+        target.add_config({key: name for key, name in named.items() if name}, project.schema)
+        for case in cases:
+            files = {name: (home / case.case_id / name).read_bytes() for name in case.listing}
+            target.add_case(case.case_id, files)
+    else:
+        mapping = (
+            saved_mapping(find_mapping(workspace)) or propose_mapping(workspace, cases).mapping
+        )
+        told = {case.case_id: _told(case, mapping) for case in cases}
+        if as_ == "plugin-eval":
+            for case_id, each in told.items():
+                _add_plugin_case(target, home.parent / FIXTURES / case_id, case_id, each)
+                if not _graders(each):
+                    notes.append(f"{case_id} has no grader, and so will not be loaded")
+        else:
+            entries = [
+                _entry(case_id, n, each) for n, (case_id, each) in enumerate(told.items(), 1)
+            ]
+            name = project.skill or project.name
+            target.files["evals.json"] = {"skill_name": name, "evals": entries}
+            graded = sum("graders" in each.expected for each in told.values())
+            notes += [f"graders of {graded} cases became expectations in words"] if graded else []
+    counts, left = target.save()
+    return {
+        "format": as_,
+        "files": len(target.files),
+        "cases": len(cases),
+        "directory": str(directory),
+        "skipped": left,
+        "receipt": counts,
+        "notes": notes,
+    }
+
+
+def _told(case: Case, mapping: SchemaMapping) -> _Told:
+    given = dict(mapping_of(case.documents.get("input.yaml")))
+    expected = mapping_of(case.documents.get("annotations.yaml"))
+    about = mapping_of(case.documents.get("metadata.yaml"))
+    own = next((mapping_of(about[key]) for key in (ORIGIN, "skill_creator") if key in about), None)
+    if own is None or "prompt" not in given:
+        record = apply_mapping(mapping, case).record
+        given, expected = dict(record.inputs), record.expectations
+    prompt = given.pop("prompt", None)
+    if prompt is None:
+        only = next(iter(given.values()), "")
+        is_one = len(given) == 1 and isinstance(only, str)
+        prompt, given = only if is_one else yaml.safe_dump(given, allow_unicode=True), {}
+    return _Told(scalar_text(prompt), given, expected, own or {})
+
+
+def _graders(told: _Told) -> list[Json]:
+    """The case's own graders; else a judge for each thing that is expected."""
+    if own := list_of(told.expected.get("graders")):
+        return own
+    wanted = [text for key in _LISTS for text in map(_words, list_of(told.expected.get(key)))]
+    others = {key: value for key, value in told.expected.items() if key not in _LISTS}
+    wanted += [f"{key.replace('_', ' ')}: {_words(value)}" for key, value in others.items()]
+    return [
+        {"name": f"expectation-{number}", "type": "llm", "criteria": f"PASS if this holds: {text}"}
+        for number, text in enumerate(filter(None, wanted), 1)
+    ]
+
+
+def _words(item: Json) -> str:
+    """An expectation in words: its text, else what a grader checks, else all it says."""
+    texts = (mapping_of(item).get(key) for key in ("text", "description", "criteria"))
+    return next(filter(None, map(scalar_text, texts)), scalar_text(item)).strip()
+
+
+def _add_plugin_case(target: ProjectWriter, fixtures: Path, case_id: str, told: _Told) -> None:
+    about = {"name": case_id, **{key: told.about[key] for key in told.about if key in _ABOUT}}
+    outcome = next((told.expected[key] for key in _OUTCOMES if key in told.expected), None)
+    execution = {"prompt": told.prompt, **mapping_of(told.about.get("execution"))}
+    target.files[f"{case_id}/case.yaml"] = {
+        "schema_version": "1.1",
+        **about,
+        **({"expected_outcome": outcome} if outcome else {}),
+        "execution": execution,
+        "graders": _graders(told),
+    }
+    for name in files_below(fixtures, fixtures) if fixtures.is_dir() else ():
+        target.files[f"{case_id}/{name}"] = fixtures / name
+
+
+def _entry(case_id: str, number: int, told: _Told) -> dict[str, Json]:
+    about = dict(told.about)
+    key = about.pop("id", number)
+    is_named = "name" in about or case_id == f"eval-{key}"
+    expected = dict(told.expected)
+    graders = [_words(each) for each in list_of(expected.pop("graders", None))]
+    outcome = expected.pop("expected_outcome", None)
+    return {
+        "id": key,
+        **({} if is_named else {"name": case_id}),
+        "prompt": told.prompt,
+        **told.given,
+        **({"expected_output": outcome} if outcome else {}),
+        **({"expectations": graders} if graders else {}),
+        **expected,
+        **about,
+    }
