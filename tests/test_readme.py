@@ -141,11 +141,12 @@ def test_the_python_runs(project):
 def test_the_reports_hold_what_the_table_says(project):
     rows = re.findall(r"^\| `evalkit ([\w-]+)[^|]*` \| (`.*`) \|$", TEXT, re.MULTILINE)
     on_the_project = [row for row in rows if row[0] != "agent"]  # the agent's tests read its own
-    assert len(on_the_project) == 8
+    assert len(on_the_project) == 9
     with chdir(project):
         for stage, keys in on_the_project:
             options = ["--run-id", RUN_ID] if stage.endswith(("feedback", "results")) else []
             options = ["--judge", "resolution"] if stage == "history" else options
+            options = ["exported", "--as", "evals-json"] if stage == "export-cases" else options
             with redirect_stdout(StringIO()) as out:
                 assert cli.main([stage, *options, "--json"]) == 0
             report = json.loads(out.getvalue().splitlines()[-1])

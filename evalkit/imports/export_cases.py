@@ -43,7 +43,7 @@ class _Told:
     about: Mapping[str, Json]
 
 
-def export_cases(workspace: Workspace, directory: str | Path, *, as_: Layout) -> dict[str, Json]:
+def export_cases(workspace: Workspace, *, directory: str | Path, as_: Layout) -> dict[str, Json]:
     """Write the project's cases into a folder; what others left in it stays.
 
     Args:

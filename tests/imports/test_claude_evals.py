@@ -377,7 +377,6 @@ def test_a_result_that_lies_there_twice_counts_once(evalkit, tmp_path):
     ("files", "code", "word"),
     [
         ({"evals/evals.json": "{"}, 2, "not JSON"),
-        ({"notes.txt": "evals"}, 2, "nothing that evalkit knows"),
         ({"evals/evals.json": EVALS, "it/e/x/grading.json": "{"}, 1, "grading.json"),
         ({**two_arms(), "evals/results/r2/aggregate-result.json": "{"}, 1, "aggregate-result.json"),
         (
