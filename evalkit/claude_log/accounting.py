@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from math import isclose
 from typing import NoReturn
 
-from evalkit.claude_log.reader import COMPRESSED, OF_OTHERS, WRAPPED, LogReader
+from evalkit.claude_log.reader import COMPRESSED, OF_OTHERS, WRAPPED
 from evalkit.claude_log.reconciliation import Figures
 from evalkit.claude_log.session import Session
 from evalkit.claude_log.usage import REPORTED_KINDS
@@ -18,14 +18,9 @@ from evalkit.tokens import Usage, total
 
 _REFUSED = "an event of a log that is refused"
 _SHOWN = 5
-_PREFIX_SHOWN = 40
 _RUN_DISAGREES = "run_result.json says so of the case, and the log says otherwise"
 _FIX = "log the agent with: claude --print --output-format stream-json --verbose"
 _ATIF = "take the ATIF trajectory, which Harbor writes beside it as agent/trajectory.json"
-_TAKE_OFF = (
-    "write the log without prefixes, times and colours, or take them off: "
-    "sed 's/^[^{]*//' stdout.log"
-)
 _FOREIGN = {  # types of events that other agents log and Claude Code does not
     **dict.fromkeys(("message", "init"), "Gemini CLI"),
     **dict.fromkeys(("step_start", "step_finish"), "opencode"),
@@ -47,8 +42,8 @@ def refuse(receipt: Receipt, message: str, fix: str, *, line: int | None = None)
     raise LogRefused(Problem(message, line=line, fix=fix), receipt=receipt)
 
 
-def refuse_unreadable(receipt: Receipt, readers: Sequence[LogReader]) -> None:
-    """Refuse a log that is empty, compressed, text, or all behind text."""
+def refuse_unreadable(receipt: Receipt) -> None:
+    """Refuse a log that is empty, compressed in a form that is not read, or text."""
     if not receipt.lines:
         fix = "run the case again; an empty log means no session"
         refuse(receipt, "the log is empty", fix)
@@ -59,13 +54,6 @@ def refuse_unreadable(receipt: Receipt, readers: Sequence[LogReader]) -> None:
             refuse(receipt, f"the log is {why}", fix)
         message = f"no line of the log is a JSON object (line {number}: {why})"
         refuse(receipt, message, _FIX, line=number)
-    if sum(each.prefixed for each in readers) == receipt.lines - len(receipt.unreadable):
-        prefix = next(each.prefix for each in readers if each.prefix)
-        shown = prefix.strip()[:_PREFIX_SHOWN] or prefix[:_PREFIX_SHOWN]
-        message = f"each event of the log stands behind other text, such as {shown!r}"
-        if shown == "data:":
-            message = "the log is a stream of server-sent events: each stands behind 'data:'"
-        refuse(receipt, message, _TAKE_OFF)
 
 
 def refuse_foreign(
@@ -91,10 +79,7 @@ def refuse_foreign(
     if wrapped:
         key = wrapped.removeprefix(WRAPPED)
         message = f"each event of the log stands in the text {key!r} of another object"
-        message += ", as Docker's own log files have it" if key == "log" else ""
-        # Docker cuts long lines in pieces, and only the last of them has the line end
-        flag = "-j" if key == "log" else "-r"
-        refuse(receipt, message, f"take them out: jq {flag} .{key} stdout.log")
+        refuse(receipt, message, f"take them out: jq -r .{key} stdout.log")
     if other := next((reason for reason in receipt.skipped if reason.startswith(OF_OTHERS)), ""):
         refuse(receipt, f"this is {other}, which is not in ATIF: no schema_version says so", _ATIF)
     kinds = ", ".join(sorted(kind for kind in strange if kind)[:_SHOWN])

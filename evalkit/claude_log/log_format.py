@@ -6,7 +6,7 @@ which says how it is recognised and what each of its lines comes to.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import ClassVar, NamedTuple
 
@@ -75,6 +75,11 @@ class LogFormat:
     def finish(self) -> Sequence[Event]:
         """What only the end of the log tells."""
         return ()
+
+
+def any_of(formats: Sequence[type[LogFormat]]) -> Callable[[Event], bool]:
+    """Whether one of the formats recognises an object."""
+    return lambda event: any(each.recognizes(event) for each in formats)
 
 
 def recognize(

@@ -12,7 +12,7 @@ from typing import Any
 from evalkit.claude_log.accounting import conclude, refuse_foreign, refuse_unreadable
 from evalkit.claude_log.builder import SessionBuilder
 from evalkit.claude_log.content_blocks import Trimmer
-from evalkit.claude_log.log_format import LogFormat, entries, recognize
+from evalkit.claude_log.log_format import LogFormat, any_of, entries, recognize
 from evalkit.claude_log.reader import LogReader
 from evalkit.claude_log.reconciliation import Figures, reconcile
 from evalkit.claude_log.session import Session
@@ -159,14 +159,14 @@ def _read(
 ) -> LogFormat | None:
     """Read the sessions in the logs; of a log that is refused, none. Returns the last's format."""
     receipt, log_format = builder.trim.receipt, None
-    readers = {step: LogReader(receipt, f"steps/{step}" if step else "") for step in logs}
     for step, log in logs.items():
-        log_format, events = recognize(readers[step].events(log, log_hash), formats)
+        reader = LogReader(receipt, f"steps/{step}" if step else "", any_of(formats))
+        log_format, events = recognize(reader.events(log, log_hash), formats)
         builder.start_log(step, log_format)
         for entry in entries(events, log_format, receipt):
             builder.add_entry(entry)
     builder.messages.end_log()
-    refuse_unreadable(receipt, list(readers.values()))
+    refuse_unreadable(receipt)
     named = log_format.name if log_format is not None else ""
     refuse_foreign(receipt, builder.strange, builder.sessions if builder.known else (), named)
     return log_format

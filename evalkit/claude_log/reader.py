@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 import msgspec
 
+from evalkit.claude_log.line_forms import taken_out
 from evalkit.jsonable import Json, well_formed
 from evalkit.masking import mask_lines
 from evalkit.receipt import Receipt
@@ -38,18 +40,14 @@ _TRAJECTORIES = {
     "OpenHands": ({"id", "source", "action"}, {"id", "source", "observation"}),
 }
 _BLANK = b" \t\r\n\f\v"
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _ARRAY_BEGINS = re.compile(rb"\s*\[\s*(?:\{|$)")  # and not such as "[INFO] starting"
 _EVENT_BEGINS = re.compile(r'\{\s*"type"\s*:\s*"(?:assistant|user|result|system|stream_event)"')
 _UNSEEN = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x20\x7f\ufeff]|\\[nrt]")
 """What takes no place on a terminal, and line ends that a program wrote as two characters."""
 
+_PREFIX_SHOWN = 40
 _MAGIC = {
-    b"\x1f\x8b": "gzip",
     b"\x28\xb5\x2f\xfd": "zstd",
-    b"\xfd7zXZ": "xz",
-    b"BZh": "bzip2",
     b"PK\x03\x04": "zip",
 }
 _decode = msgspec.json.Decoder().decode
@@ -85,23 +83,27 @@ class LogReader:
 
     One object a line is the rule. Events that share a line with each other or with other text
     are read too, and so are those that run over several lines, be it one JSON array or one object
-    after the other, whole or cut off; each then counts as a line.
+    after the other, whole or cut off; each then counts as a line. Text before every one of them,
+    such as a time, is a form of the log, and what stands around its lines is taken off.
 
     Attributes:
         receipt: The caller books there what becomes of the objects.
         source: Named on the receipt where it is not the main log.
-        prefixed: Events that stood behind other text, the first of them behind ``prefix``.
+        recognizes: Whether an object behind other text is an event of a log of another format.
     """
 
     receipt: Receipt
     source: str = ""
-    prefixed: int = 0
-    prefix: str = ""
+    recognizes: Callable[[Event], bool] = lambda _: False
+    _read: int = 0
+    _prefixes: list[tuple[int, str]] = field(default_factory=list)  # by the number of their line
+    _has_own: bool = False  # whether some event was recognised
 
     def events(self, lines: Iterable[bytes], digest: Any) -> Iterator[Event]:
         """The objects in lines with or without line ends; their bytes go into a hash."""
-        receipt = self.receipt
-        masked = mask_lines(_as_utf8(_hashed(lines, digest)), receipt.masked)
+        receipt, unread = self.receipt, len(self.receipt.unreadable)
+        own = taken_out(_hashed(lines, digest), receipt.note)
+        masked = mask_lines(own, receipt.masked)
         numbered, last = enumerate(masked, start=1), b""
         for number, raw in numbered:
             try:
@@ -110,6 +112,7 @@ class LogReader:
                 value = None
             if isinstance(value, dict):  # nearly always
                 receipt.lines += 1
+                self._read += 1
                 yield value
                 last = raw
                 continue
@@ -122,11 +125,25 @@ class LogReader:
             elif line:
                 yield from self._objects(line, number)
                 last = raw
+        self._book_prefixes(unread)
         last = last.strip(_BLANK)
         if last.startswith(b"{") and not last.endswith(b"}") and receipt.unreadable:
             number, why = receipt.unreadable[-1]
             if "broken JSON" in why:
                 receipt.unreadable[-1] = (number, f"{why}: the log is cut off in this line")
+
+    def _book_prefixes(self, unread: int) -> None:
+        """What stood before events is text of others, unless it stood before each."""
+        if self._prefixes and len(self._prefixes) == self._read:
+            prefix = self._prefixes[0][1]
+            shown = prefix.strip()[:_PREFIX_SHOWN] or prefix[:_PREFIX_SHOWN]
+            self.receipt.note(f"each event of the log stands behind other text, such as {shown!r}")
+            return
+        for number, text in self._prefixes:
+            if _UNSEEN.sub("", text):
+                self._reject(number, _beside(text))
+        rejected = sorted(self.receipt.unreadable[unread:], key=itemgetter(0))
+        self.receipt.unreadable[unread:] = rejected
 
     def _reject(self, number: int, why: str) -> None:
         self.receipt.lines += 1
@@ -145,6 +162,7 @@ class LogReader:
         for value in values:
             if isinstance(value, dict):
                 self.receipt.lines += 1
+                self._read += 1
                 yield value
             else:
                 self._reject(number, f"JSON, but no object: {_kind(value)}")
@@ -153,25 +171,29 @@ class LogReader:
         """The events of a line that is no JSON value; what is around them is unreadable."""
         text = line.decode("utf-8", "replace")
         done, begin = 0, text.find("{")
-        unread: list[str] = []
         while begin >= 0:
             value, end = _value_at(text, begin)
-            if is_event(value):
-                unread.append(text[done:begin])
+            if is_event(value) or self._is_own(value, text[end:]):
+                if begin > done:
+                    self._prefixes.append((number, text[done:begin]))
                 self.receipt.lines += 1
-                self.prefixed += bool(unread[0])
-                self.prefix = self.prefix or unread[0]
+                self._read += 1
                 yield well_formed(value)
                 done, begin = end, text.find("{", end)
             else:
                 event = _EVENT_BEGINS.search(text, begin + 1)
                 begin = event.start() if event else -1
-        for part in (*unread, text[done:]):
-            if not done:
-                self._reject(number, why)
-            elif _UNSEEN.sub("", part):
-                what = "broken JSON" if part.startswith("{") else "text"
-                self._reject(number, f"{what} beside an event")
+        if not done:
+            self._reject(number, why)
+        elif _UNSEEN.sub("", text[done:]):
+            self._reject(number, _beside(text[done:]))
+
+    def _is_own(self, value: Json, rest: str) -> bool:
+        """Whether an object that ends its line is one of another format's log."""
+        if not isinstance(value, dict) or _UNSEEN.sub("", rest):
+            return False
+        self._has_own = self._has_own or self.recognizes(value)
+        return self._has_own
 
     def _over_lines(self, text: str, number: int) -> Iterator[Event]:
         """The objects of text whose values run over many lines; what is broken, by lines."""
@@ -194,6 +216,7 @@ class LogReader:
             value, end = _value_at(text, at)
             if isinstance(value, dict) and (sound or is_event(value)):
                 self.receipt.lines += 1
+                self._read += 1
                 yield well_formed(value)
             else:
                 sound, end = False, text.find("\n", at)
@@ -210,15 +233,8 @@ def _hashed(lines: Iterable[bytes], digest: Any) -> Iterator[bytes]:
         yield line
 
 
-def _as_utf8(lines: Iterator[bytes]) -> Iterator[bytes]:
-    """The lines in UTF-8 and without a mark: a shell on Windows redirects output in UTF-16."""
-    first = next(lines, b"")
-    if first.startswith(_UTF_16_MARKS):
-        text = b"".join([first, *lines]).decode("utf-16", "replace")
-        yield from (line.encode("utf-8", "replace") for line in text.splitlines(keepends=True))
-        return
-    yield first.removeprefix(_BYTE_ORDER_MARK)
-    yield from lines
+def _beside(text: str) -> str:
+    return f"{'broken JSON' if text.startswith('{') else 'text'} beside an event"
 
 
 def _value(line: bytes) -> tuple[Json, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalkit.agent_logs.formats import FORMATS
-from evalkit.claude_log.log_format import recognize
+from evalkit.claude_log.log_format import any_of, recognize
 from evalkit.claude_log.log_trace import build_trace
 from evalkit.claude_log.reader import LogReader, is_event
 from evalkit.claude_log.timing import Start
@@ -207,7 +207,8 @@ def _look(path: Path) -> _Log | str:
             return "is no file"
         lines = _bounded(path)
         receipt = Receipt()
-        log_format, events = recognize(LogReader(receipt).events(lines, hashlib.sha256()), FORMATS)
+        reader = LogReader(receipt, recognizes=any_of(FORMATS))
+        log_format, events = recognize(reader.events(lines, hashlib.sha256()), FORMATS)
         is_log = log_format is not None
         for event in islice(events, _LOOKED_AT):
             is_log = is_log or is_event(event)

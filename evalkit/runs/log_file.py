@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from evalkit.claude_log.line_forms import is_packed, unpacked
 from evalkit.claude_log.session import result_failure
 from evalkit.claude_log.timing import parse_time
 from evalkit.errors import InputError, LogRefused, Problem
@@ -33,6 +34,8 @@ MOST_BYTES = 200_000
 
 TAIL_BYTES = 1 << 18
 """As much of a log's end is searched for how its last session ended."""
+
+_MAGIC_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +176,9 @@ class LogFile:
             return b""
         try:
             with self._last.open("rb") as file:
+                if is_packed(file.read(_MAGIC_BYTES)):
+                    file.seek(0)
+                    return _part_of(unpacked(file), start, most)
                 file.seek(max(0, start + self._last.stat().st_size) if start < 0 else start)
                 return file.read(most)
         except OSError:
@@ -183,10 +189,20 @@ class LogFile:
         return list(self.steps.values())[-1] if self.steps else self.path
 
 
+def _part_of(lines: Iterable[bytes], start: int, most: int) -> bytes:
+    """Some of their bytes, as of a file's; no more than that is held."""
+    held = b""
+    for line in lines:
+        held = (held + line)[min(0, start) :]
+        if 0 <= most <= len(held):
+            break
+    return held if most < 0 else held[:most]
+
+
 def _stamped(lines: Iterable[bytes]) -> Iterator[Any]:
     """The events among these lines that may say when they were; a log may be one array of them."""
     with suppress(LogRefused):
-        for line in lines:
+        for line in unpacked(lines):
             if b'"timestamp"' in line:  # quick, for logs are long
                 with suppress(ValueError, RecursionError):
                     found = json.loads(line.strip(b" \t\r\n,"))
@@ -210,8 +226,11 @@ def lines_of(path: Path, longest: int = -1) -> Iterator[bytes]:
 
 
 def _event_in(line: bytes) -> dict[str, Any] | None:
+    """The event that ends a line, also behind other text or in the text of Docker's object."""
     try:
-        event = msgspec.json.decode(line)
-    except msgspec.DecodeError:
+        event = msgspec.json.decode(line[max(0, line.find(b"{")) :])
+        if isinstance(event, dict) and isinstance(event.get("log"), str):
+            event = msgspec.json.decode(event["log"])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return event if isinstance(event, dict) else None
