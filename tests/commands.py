@@ -196,6 +196,8 @@ def _warm_up(template: Path, folder: Path) -> None:
     import marimo
     import mlflow.store.tracking.rest_store  # noqa: F401 - for children that talk to a server
     import quick_sqlite  # noqa: F401 - for children that write to a database
+    import scipy.stats  # noqa: F401 - for children that compare runs
+    import sklearn.metrics  # noqa: F401 - for children that hold judges against people
 
     import evalkit.ui.notebook  # noqa: F401 - for children that run a notebook
 

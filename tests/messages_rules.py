@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,12 +39,12 @@ class Limits:
     output: int = 128_000
 
 
-def signature_of(thinking: str) -> str:
+def signature_of(thinking):
     """The signature of a thinking block: whoever changes the thinking cannot make it."""
     return hashlib.sha256(f"signed {thinking}".encode()).hexdigest()
 
 
-def complaint(body: dict[str, Any], version: str, limits: Limits, paused: list[Any]) -> str:
+def complaint(body, version, limits, paused):
     """What the API has against a request; empty where nothing.
 
     Only after an answer that paused (their contents: ``paused``) may the assistant's come last.
@@ -53,9 +52,7 @@ def complaint(body: dict[str, Any], version: str, limits: Limits, paused: list[A
     return next(_complaints(body, version, limits, paused), "")
 
 
-def _complaints(
-    body: dict[str, Any], version: str, limits: Limits, paused: list[Any]
-) -> Iterator[str]:
+def _complaints(body, version, limits, paused):
     if not version:
         yield "anthropic-version: header is required"
     yield from _outline(body, limits)
@@ -77,7 +74,7 @@ def _complaints(
         yield f"prompt is too long: {count} tokens > {limits.context} maximum"
 
 
-def _outline(body: dict[str, Any], limits: Limits) -> Iterator[str]:
+def _outline(body, limits):
     yield from (f"{key}: {EXTRA}" for key in sorted(set(body) - KNOWN_KEYS))
     most, messages = body.get("max_tokens"), body.get("messages")
     if not body.get("model"):
@@ -99,7 +96,7 @@ def _outline(body: dict[str, Any], limits: Limits) -> Iterator[str]:
         yield 'messages: first message must use the "user" role'
 
 
-def _is_strict(schema: Any) -> bool:
+def _is_strict(schema):
     """Structured output needs objects that name all their keys and allow no others."""
     if not isinstance(schema, list | dict):
         return True
@@ -111,7 +108,7 @@ def _is_strict(schema: Any) -> bool:
     return all(map(_is_strict, schema.values() if isinstance(schema, dict) else schema))
 
 
-def _tools(tools: list[dict[str, Any]]) -> Iterator[str]:
+def _tools(tools):
     if len({tool.get("name") for tool in tools}) < len(tools):
         yield "tools: Tool names must be unique."
     for at, tool in enumerate(tools):
@@ -128,9 +125,7 @@ def _tools(tools: list[dict[str, Any]]) -> Iterator[str]:
             yield f"{where}.input_schema: JSON schema is invalid"
 
 
-def _cache_marks(
-    named: list[tuple[str, Block]], body: dict[str, Any], limits: Limits
-) -> Iterator[str]:
+def _cache_marks(named, body, limits):
     for at, message in enumerate(body["messages"]):
         named += _named(message.get("content"), f"messages.{at}.content")
     marked = [(where, block) for where, block in named if "cache_control" in block]
@@ -145,12 +140,12 @@ def _cache_marks(
         yield "A maximum of 4 blocks with cache_control may be provided."
 
 
-def _named(blocks: Any, where: str) -> Iterator[tuple[str, Block]]:
+def _named(blocks, where):
     for at, block in enumerate(blocks if isinstance(blocks, list) else []):
         yield f"{where}.{at}", block
 
 
-def _shapes(where: str, role: str | None, content: Any) -> Iterator[str]:
+def _shapes(where, role, content):
     if role not in BLOCKS:
         yield f"{where}.role: Input should be 'user' or 'assistant'"
     if not content or not isinstance(content, str | list):
@@ -163,7 +158,7 @@ def _shapes(where: str, role: str | None, content: Any) -> Iterator[str]:
         yield from _shape(name, block)
 
 
-def _shape(name: str, block: Block) -> Iterator[str]:
+def _shape(name, block):
     match block.get("type"):
         case "text" if not str(block.get("text", "")).strip():
             yield "messages: text content blocks must be non-empty"
@@ -179,9 +174,9 @@ def _shape(name: str, block: Block) -> Iterator[str]:
             yield f"{name}: content cannot be empty if `is_error` is true"
 
 
-def _calls_and_results(messages: list[dict[str, Any]]) -> Iterator[str]:
+def _calls_and_results(messages):
     """Every call is answered once, first thing in the next message; those of one role are one."""
-    merged: list[tuple[str, list[Block]]] = []
+    merged = []
     for message in messages:
         content = message["content"]
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content

@@ -21,11 +21,11 @@ import json
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, TypeAlias
+from typing import Any
 
 from messages_rules import Limits, complaint, signature_of
 
@@ -69,11 +69,11 @@ class Reply:
     error_kind: str = "overloaded_error"
     cut_input: int = 0
 
-    def content(self, number: int) -> list[dict[str, Any]]:
+    def content(self, number):
         """Its blocks, where so many steps were before it."""
         if self.blocks:
             return [dict(block) for block in self.blocks]
-        found: list[dict[str, Any]] = []
+        found = []
         if self.thinking is not None:
             signed = {"thinking": self.thinking, "signature": signature_of(self.thinking)}
             found.append({"type": "thinking", **signed})
@@ -84,7 +84,7 @@ class Reply:
             found.append({"type": "tool_use", **made})
         return found
 
-    def message(self, model: str, number: int) -> dict[str, Any]:
+    def message(self, model, number):
         """It in one piece."""
         return {
             "id": f"msg_{number:04}",
@@ -98,7 +98,7 @@ class Reply:
             "usage": self.usage,
         }
 
-    def events(self, message: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    def events(self, message):
         """It as the events of a stream."""
         unsaid = {"content": [], "stop_reason": None, "stop_details": None}
         usage = {**message["usage"], "output_tokens": 1}
@@ -117,10 +117,10 @@ class Reply:
         yield "message_stop", {}
 
 
-def started(block: dict[str, Any], cut: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def started(block, cut):
     """A block as it starts, and the deltas that complete it but for so many characters."""
 
-    def deltas(kind: str, name: str, text: str) -> list[dict[str, Any]]:
+    def deltas(kind, name, text):
         pieces = [text[at : at + PIECE] for at in range(0, len(text), PIECE)]
         return [{"type": f"{kind}_delta", name: each} for each in pieces]
 
@@ -158,8 +158,8 @@ class Request:
     body: dict[str, Any]
 
 
-Step: TypeAlias = Reply | Fault
-Script: TypeAlias = Callable[[dict[str, Any], int], Step]
+Step = Reply | Fault
+Script = Callable[[dict[str, Any], int], Step]
 
 
 @dataclass
@@ -181,7 +181,7 @@ class MessagesServer:
     paused: list[Any] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def step(self, request: Request) -> tuple[Step, int]:
+    def step(self, request):
         """The answer to a request, and how many were before it."""
         with self.lock:
             self.requests.append(request)
@@ -199,7 +199,7 @@ class MessagesServer:
                 self.paused.append(step.content(number))
             return step, number
 
-    def fault(self, request: Request) -> Fault | None:
+    def fault(self, request):
         headers = request.headers
         if not request.path.endswith("/v1/messages"):
             return Fault(404, f"no route {request.path}")
@@ -214,12 +214,10 @@ class MessagesServer:
 
 
 @contextmanager
-def messages_server(
-    *script: Step | Script, secrets: frozenset[str] = frozenset(), **limits: Any
-) -> Iterator[MessagesServer]:
+def messages_server(*script, secrets=frozenset(), **limits):
     """A running server with that script: steps, or one function that gives them; see ``Limits``."""
 
-    def step(body: dict[str, Any], number: int) -> Step:
+    def step(body, number):
         if len(script) == 1 and not isinstance(script[0], Reply | Fault):
             return script[0](body, number)
         if number >= len(script):
@@ -246,7 +244,7 @@ def messages_server(
 class Server(ThreadingHTTPServer):
     """Says what went wrong in here; a client that was killed is nothing of that."""
 
-    def handle_error(self, *request: Any) -> None:
+    def handle_error(self, *request):
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(*request)
 
@@ -257,10 +255,10 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     state: MessagesServer
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, *_):
         """Stay silent."""
 
-    def do_POST(self) -> None:
+    def do_POST(self):
         size = int(self.headers.get("content-length", 0))
         body = json.loads(self.rfile.read(size) or b"{}")
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -271,7 +269,7 @@ class Handler(BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True  # whoever asked has gone
 
-    def fail(self, fault: Fault) -> None:
+    def fail(self, fault):
         if not fault.status:
             self.drop()
             return
@@ -281,7 +279,7 @@ class Handler(BaseHTTPRequestHandler):
         more = {"retry-after": fault.retry_after, "location": fault.location}
         self.send(fault.status, fault.message if fault.plain else whole, kind, **more)
 
-    def reply(self, reply: Reply, body: dict[str, Any], number: int) -> None:
+    def reply(self, reply, body, number):
         message = reply.message(body["model"], number)
         if not body.get("stream"):
             self.send(200, json.dumps(message), "application/json")
@@ -301,12 +299,12 @@ class Handler(BaseHTTPRequestHandler):
             self.state.closing.wait(reply.pause_s)
         self.wfile.write(b"0\r\n\r\n")
 
-    def event(self, name: str, data: dict[str, Any]) -> None:
+    def event(self, name, data):
         text = f"event: {name}\ndata: {json.dumps({'type': name, **data})}\n\n".encode()
         self.wfile.write(f"{len(text):x}\r\n".encode() + text + b"\r\n")
         self.wfile.flush()
 
-    def send(self, status: int, body: str | None, kind: str, **more: str | None) -> None:
+    def send(self, status, body, kind, **more):
         self.send_response(status)
         more |= {"content-type": kind, "request-id": self.request_id}
         more["content-length"] = None if body is None else str(len(body.encode()))
@@ -316,6 +314,6 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write((body or "").encode())
 
-    def drop(self) -> None:
+    def drop(self):
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_RDWR)

@@ -1,13 +1,10 @@
 """An agent of strangers: writes traces into MLflow past evalkit, in whatever form is asked for."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json
-from typing import Any
 
-from mlflow.entities import Assessment, AssessmentSource, Expectation, Feedback, Span
+from mlflow.entities import AssessmentSource, Expectation, Feedback, Span
 from mlflow.tracing.client import TracingClient
 from mlflow.tracking import MlflowClient
 
@@ -22,7 +19,7 @@ class Recorder:
         experiment_id: The experiment's id.
     """
 
-    def __init__(self, uri: str, experiment: str = "production") -> None:
+    def __init__(self, uri, experiment="production"):
         self.experiment_id = MlflowClient(uri).create_experiment(experiment)
         self._tracing = TracingClient(uri)
         self._experiment = experiment
@@ -30,15 +27,15 @@ class Recorder:
 
     def trace(
         self,
-        inputs: Any,
-        outputs: Any = "fine",
-        *steps: dict[str, Any],
-        name: str = "answer",
-        kind: str = "AGENT",
-        error: str = "",
-        took: float = 1.0,
-        said: tuple[Assessment, ...] = (),
-    ) -> str:
+        inputs,
+        outputs="fine",
+        *steps,
+        name="answer",
+        kind="AGENT",
+        error="",
+        took=1.0,
+        said=(),
+    ):
         """Write a trace; its id."""
         self._number += 1
         key = hashlib.sha256(f"{self._experiment} {self._number}".encode()).hexdigest()[:32]
@@ -52,13 +49,7 @@ class Recorder:
         return trace_id
 
 
-def span(
-    key: str,
-    place: int,
-    said: dict[str, Any],
-    start_ns: int,
-    event: bool = False,
-) -> dict[str, Any]:
+def span(key, place, said, start_ns, event=False):
     """A span in MLflow's form, of the trace of that number in hex; see :func:`step`."""
     end_ns, error = start_ns + int(said["took"] * SECOND_NS), said["error"]
     under = said["under"] if place > 1 else 0
@@ -89,40 +80,31 @@ def span(
     }
 
 
-def step(
-    name: str,
-    inputs: Any = None,
-    outputs: Any = None,
-    *,
-    kind: str = "TOOL",
-    error: str = "",
-    took: float = 0.1,
-    under: int = 1,
-) -> dict[str, Any]:
+def step(name, inputs=None, outputs=None, *, kind="TOOL", error="", took=0.1, under=1):
     """A span within the trace; ``under`` is the place of the one above it, 1 for the root."""
     keys = ("name", "inputs", "outputs", "kind", "error", "took", "under")
     values = (name, inputs, None if error else outputs, kind, error, took, under)
     return dict(zip(keys, values, strict=True))
 
 
-def person(value: Any, name: str = "ok", *, why: str = "", who: str = "ann") -> Feedback:
+def person(value, name="ok", *, why="", who="ann"):
     """What a person says of a trace."""
     return Feedback(name=name, value=value, rationale=why or None, source=_source("HUMAN", who))
 
 
-def judge(value: Any, name: str = "correct") -> Feedback:
+def judge(value, name="correct"):
     """What a model says of a trace."""
     return Feedback(name=name, value=value, source=_source("LLM_JUDGE", "a model"))
 
 
-def wish(name: str, value: Any, source_type: str = "HUMAN") -> Expectation:
+def wish(name, value, source_type="HUMAN"):
     """What a right answer has to hold to."""
     return Expectation(name=name, value=value, source=_source(source_type, "ann"))
 
 
-def _source(source_type: str, who: str) -> AssessmentSource:
+def _source(source_type, who):
     return AssessmentSource(source_type=source_type, source_id=who)
 
 
-def _encoded(raw: bytes) -> str:
+def _encoded(raw):
     return base64.b64encode(raw).decode()

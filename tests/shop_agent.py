@@ -1,9 +1,6 @@
 """An agent of somebody else at work, as MLflow records it: its traces, written past evalkit."""
 
-from __future__ import annotations
-
 import json
-from typing import Any
 
 from mlflow.entities import (
     AssessmentSource,
@@ -52,7 +49,7 @@ class ShopAgent:
         experiment_id: The experiment.
     """
 
-    def __init__(self, uri: str, experiment_id: str) -> None:
+    def __init__(self, uri, experiment_id):
         self.uri = uri
         self.experiment_id = experiment_id
         self._tracing = TracingClient(uri)
@@ -60,14 +57,14 @@ class ShopAgent:
 
     def answer(
         self,
-        question: str,
-        reply: str = "It is on its way.",
+        question,
+        reply="It is on its way.",
         *,
-        seconds: float = 2.0,
-        tool_error: str = "",
-        error: str = "",
-        tokens: tuple[int, int] | None = (100, 20),
-    ) -> str:
+        seconds=2.0,
+        tool_error="",
+        error="",
+        tokens=(100, 20),
+    ):
         """Answer a question; the id of the trace.
 
         ``tool_error`` is what the tool fails with, ``error`` what the model and with it the whole
@@ -84,8 +81,8 @@ class ShopAgent:
         ]
         said = {"choices": [{"message": {"role": "assistant", "content": reply}}]}
         key = f"{self._number:032x}"
-        ends: dict[str, Any] = {"error": error, "took": seconds}
-        asked: dict[str, Any] = {"messages": messages}
+        ends = {"error": error, "took": seconds}
+        asked = {"messages": messages}
         spans = [
             (begin, step("answer", {"question": question}, reply, kind="CHAIN", **ends)),
             (begin, step("policies", {"q": question}, [], kind="RETRIEVER", took=1e-6)),
@@ -115,13 +112,13 @@ class ShopAgent:
         )
         return trace_id
 
-    def reject(self, trace_id: str, why: str) -> None:
+    def reject(self, trace_id, why):
         """Have a person say that an answer is wrong."""
         person = AssessmentSource("HUMAN", "ann@shop.example")
         said = Feedback(name="correct", value=False, source=person, rationale=why)
         self._tracing.log_assessment(trace_id, said)
 
     @property
-    def _number(self) -> int:
+    def _number(self):
         """The trace's number, one in the whole store."""
         return (int(self.experiment_id) << 64) + self._count

@@ -6,13 +6,10 @@ Each YAML file in stores/ is one agent: what it was asked, what it saw, what it 
 people said of it. The traces are made with MLflow's own tracing API.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 os.environ |= {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -29,7 +26,7 @@ HERE = Path(__file__).parent / "stores"
 AGENTS = sorted(path.stem for path in HERE.glob("*.yaml"))
 
 
-def write(agent: str, folder: Path) -> tuple[str, str]:
+def write(agent, folder):
     """Write an agent's traces; gives the store's URI and the experiment's id."""
     story = story_of(agent)
     uri = f"sqlite:///{folder / agent}.db"
@@ -51,11 +48,11 @@ def write(agent: str, folder: Path) -> tuple[str, str]:
     return uri, experiment.experiment_id
 
 
-def story_of(agent: str) -> dict[str, Any]:
+def story_of(agent):
     return yaml.safe_load((HERE / f"{agent}.yaml").read_text("utf-8"))
 
 
-def exchange(story: dict[str, Any], event: dict[str, Any]) -> tuple[list[Any], Any, Any]:
+def exchange(story, event):
     """The turns before the answer, and the root span's inputs and outputs."""
     turns = event["ask"] if isinstance(event["ask"], list) else [event["ask"]]
     roles = ["user", "assistant"] * len(turns)
@@ -68,7 +65,7 @@ def exchange(story: dict[str, Any], event: dict[str, Any]) -> tuple[list[Any], A
     return asked, {"messages": asked}, {"messages": [*asked, {"role": "assistant", "content": say}]}
 
 
-def answer(story: dict[str, Any], event: dict[str, Any]) -> str:
+def answer(story, event):
     """One trace: an agent that retrieves, calls a tool and asks a model."""
     asked, inputs, outputs = exchange(story, event)
     with mlflow.start_span(story["route"], span_type=SpanType.AGENT) as root:
@@ -87,7 +84,7 @@ def answer(story: dict[str, Any], event: dict[str, Any]) -> str:
     return str(root.trace_id)
 
 
-def retrieve(query: str, found: dict[str, str]) -> None:
+def retrieve(query, found):
     with mlflow.start_span("search_handbook", span_type=SpanType.RETRIEVER) as span:
         span.set_inputs({"query": query})
         span.set_outputs(
@@ -95,7 +92,7 @@ def retrieve(query: str, found: dict[str, str]) -> None:
         )
 
 
-def call(tool: dict[str, Any], error: str | None) -> None:
+def call(tool, error):
     with mlflow.start_span(tool["name"], span_type=SpanType.TOOL) as span:
         span.set_inputs(tool["args"])
         if error:

@@ -1,9 +1,6 @@
 """Rows of a shop's agent that answers from documents, as whole traces, and a suite that holds."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from typing import Any
 
 from recorder import span, step
 
@@ -13,11 +10,11 @@ NS = 1_700_000_000_000_000_000
 GOODS = ("lamp", "chair", "desk", "shelf", "sofa", "stool", "bench", "mirror", "carpet", "clock")
 
 
-def trace_id(number: int) -> str:
+def trace_id(number):
     return f"tr-{number + 1:032x}"
 
 
-def row(number: int, *, answer: str | None = None, **said: Any) -> Row:
+def row(number, *, answer=None, **said):
     """A question about delivery, its document and tool, and the answer that follows from them."""
     from mlflow.entities import Trace
 
@@ -54,7 +51,7 @@ def row(number: int, *, answer: str | None = None, **said: Any) -> Row:
 REASON = "Wrong delivery time promised"
 
 
-def shop_rows(count: int = 24) -> list[Row]:
+def shop_rows(count=24):
     """Good answers; people accepted four and rejected two more, of which one says a wrong time."""
     good = [row(n, verdict="accepted" if n < 4 else "none") for n in range(count)]
     wrong = row(
@@ -111,9 +108,7 @@ LIMITS = f"""# What rules cannot tell
 """
 
 
-def suite(
-    code: str | None = None, examples: str | None = None, limits: str = LIMITS
-) -> dict[str, bytes]:
+def suite(code=None, examples=None, limits=LIMITS):
     """The files of a suite; that of the shop where nothing else is given."""
     if code is None:
         code = f"{FIGURES}{POLITE}SCORERS = [figures, polite, PIIDetection(pii_types=['email'])]\n"

@@ -15,11 +15,10 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 PAT = "dapi-of-the-tests"
@@ -39,7 +38,7 @@ class Request:
     body: bytes
     repeated: dict[str, list[str]] = field(default_factory=dict)
 
-    def json(self) -> Any:
+    def json(self):
         return json.loads(self.body or b"{}")
 
 
@@ -72,11 +71,11 @@ class Fault:
     cut: bool = False
 
 
-def ok(value: Any) -> Answer:
+def ok(value):
     return Answer(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
 
 
-def error(status: int, code: str, message: str, **headers: str) -> Answer:
+def error(status, code, message, **headers):
     body = json.dumps({"error_code": code, "message": message}).encode()
     return Answer(status, body, {"Content-Type": "application/json", **headers})
 
@@ -113,7 +112,7 @@ class WorkspaceServer:
     requests: list[Request] = field(default_factory=list)
     url: str = ""
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request):
         """The answer to a request, or what goes wrong instead."""
         self.requests.append(request)
         fault = next((each for each in self.faults if re.search(each.path, request.path)), None)
@@ -133,11 +132,11 @@ class WorkspaceServer:
         code = codes.get(fault.status, "INTERNAL_ERROR")
         return error(fault.status, code, "scripted fault", **fault.headers)
 
-    def seen(self, pattern: str) -> list[Request]:
+    def seen(self, pattern):
         """The requests of which method and path match."""
         return [each for each in self.requests if re.search(pattern, f"{each.method} {each.path}")]
 
-    def _answer(self, request: Request) -> Answer:
+    def _answer(self, request):
         if request.path in _OPEN or request.path == "/oidc/v1/token":
             return self._identity(request)
         kind, _, token = request.headers.get("authorization", "").partition(" ")
@@ -150,7 +149,7 @@ class WorkspaceServer:
                 return route(self, request, *found.groups())
         return error(404, "ENDPOINT_NOT_FOUND", f"No API found for '{request.path}'")
 
-    def _identity(self, request: Request) -> Answer:
+    def _identity(self, request):
         oidc = f"{self.url}/oidc"
         if request.path == _OPEN[0]:
             return ok({"oidc_endpoint": oidc, "workspace_id": "4711", "account_id": "an-account"})
@@ -163,15 +162,15 @@ class WorkspaceServer:
         self.tokens[token] = time.time() + self.lifetime_s
         return ok({"access_token": token, "token_type": "Bearer", "expires_in": self.lifetime_s})
 
-    def _denied(self, what: str) -> Answer | None:
+    def _denied(self, what):
         if not any(what.startswith(beginning) for beginning in self.forbidden):
             return None
         return error(403, "PERMISSION_DENIED", f"User does not have permission on {what}")
 
-    def _me(self, _: Request) -> Answer:
+    def _me(self, _):
         return ok({"id": "1", "userName": "dev@example.com", "active": True})
 
-    def _secret(self, request: Request) -> Answer:
+    def _secret(self, request):
         scope, key = request.query.get("scope", ""), request.query.get("key", "")
         if denied := self._denied(scope):
             return denied
@@ -183,7 +182,7 @@ class WorkspaceServer:
         value = base64.b64encode(self.secrets[scope, key]).decode()
         return ok({"key": key, "value": value})
 
-    def _make_volume(self, request: Request) -> Answer:
+    def _make_volume(self, request):
         asked = request.json()
         if set(asked) - {"catalog_name", "schema_name", "name", "volume_type", "comment"}:
             return error(400, "INVALID_PARAMETER_VALUE", "unknown fields")
@@ -198,12 +197,12 @@ class WorkspaceServer:
         self.add_volume(name)
         return ok({**asked, "full_name": name})
 
-    def add_volume(self, full_name: str) -> None:
+    def add_volume(self, full_name):
         """Make a volume."""
         self.volumes.add(full_name)
         self.folders.add("/Volumes/" + full_name.replace(".", "/"))
 
-    def _outside(self, path: str) -> Answer | None:
+    def _outside(self, path):
         if denied := self._denied(path):
             return denied
         parts = path.split("/")[2:]
@@ -211,7 +210,7 @@ class WorkspaceServer:
             return error(404, "NOT_FOUND", f"Volume '{'.'.join(parts[:3])}' does not exist.")
         return None
 
-    def _put_file(self, request: Request, path: str) -> Answer:
+    def _put_file(self, request, path):
         if refused := self._outside(path):
             return refused
         if path.rpartition("/")[0] not in self.folders:
@@ -223,7 +222,7 @@ class WorkspaceServer:
         self.files[path] = request.body
         return Answer(204)
 
-    def _get_file(self, _: Request, path: str) -> Answer:
+    def _get_file(self, _, path):
         if refused := self._outside(path):
             return refused
         if path not in self.files:
@@ -232,14 +231,14 @@ class WorkspaceServer:
         headers = {"Content-Type": "application/octet-stream", "Last-Modified": changed}
         return Answer(200, self.files[path], headers)
 
-    def _delete_file(self, _: Request, path: str) -> Answer:
+    def _delete_file(self, _, path):
         if refused := self._outside(path):
             return refused
         if self.files.pop(path, None) is None:
             return error(404, "NOT_FOUND", "The file being accessed is not found.")
         return Answer(204)
 
-    def _put_folder(self, _: Request, path: str) -> Answer:
+    def _put_folder(self, _, path):
         path = path.rstrip("/")
         if refused := self._outside(path):
             return refused
@@ -248,7 +247,7 @@ class WorkspaceServer:
             path = path.rpartition("/")[0]
         return Answer(204)
 
-    def _list_folder(self, request: Request, path: str) -> Answer:
+    def _list_folder(self, request, path):
         path = path.rstrip("/")
         if refused := self._outside(path):
             return refused
@@ -267,7 +266,7 @@ class WorkspaceServer:
 
 _FILES = r"/api/2\.0/fs/files(/Volumes/.+)"
 _FOLDERS = r"/api/2\.0/fs/directories(/Volumes/.+)"
-_ROUTES: dict[str, Callable[..., Answer]] = {
+_ROUTES = {
     r"GET /api/2\.0/preview/scim/v2/Me": WorkspaceServer._me,
     r"GET /api/2\.0/secrets/get": WorkspaceServer._secret,
     r"POST /api/2\.1/unity-catalog/volumes": WorkspaceServer._make_volume,
@@ -280,7 +279,7 @@ _ROUTES: dict[str, Callable[..., Answer]] = {
 
 
 @contextmanager
-def workspace_server(**state: Any) -> Iterator[WorkspaceServer]:
+def workspace_server(**state):
     """A running workspace."""
     with serving(WorkspaceServer(**state)) as workspace:
         yield workspace
@@ -290,7 +289,7 @@ W = TypeVar("W", bound=WorkspaceServer)
 
 
 @contextmanager
-def serving(workspace: W) -> Iterator[W]:
+def serving(workspace):
     """The workspace, running."""
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), _handler(workspace))
     httpd.daemon_threads = True
@@ -305,16 +304,16 @@ def serving(workspace: W) -> Iterator[W]:
         httpd.server_close()
 
 
-def _handler(workspace: WorkspaceServer) -> type[BaseHTTPRequestHandler]:
+def _handler(workspace):
     lock = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def log_message(self, *_: object) -> None:
+        def log_message(self, *_):
             """Stay silent."""
 
-        def _serve(self) -> None:
+        def _serve(self):
             address = urlsplit(self.path)
             repeated = parse_qs(address.query)
             query = {name: values[-1] for name, values in repeated.items()}
@@ -340,7 +339,7 @@ def _handler(workspace: WorkspaceServer) -> type[BaseHTTPRequestHandler]:
             if answer.cut:
                 self._hang_up()
 
-        def _hang_up(self) -> None:
+        def _hang_up(self):
             self.wfile.flush()
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)

@@ -77,13 +77,13 @@ def suite() -> tuple[Any, list[Any], list[Any]]:
     Raises:
         TypeError: SCORERS is not a list of MLflow scorers, each with a name of its own.
     """
-    from mlflow.genai.judges.base import Judge
-    from mlflow.genai.scorers import Scorer
-
     if not (PLACE / "evaluation" / "scorers.py").exists():
         raise FileNotFoundError("there is no evaluation/scorers.py: write it first")
     sys.path.insert(0, str(PLACE / "evaluation"))
     module = importlib.import_module("scorers")
+    from mlflow.genai.judges.base import Judge  # late: what cannot be imported fails at once
+    from mlflow.genai.scorers import Scorer
+
     given = getattr(module, "SCORERS", None)
     if not isinstance(given, list) or not given:
         raise TypeError("scorers.SCORERS has to be a list of at least one MLflow scorer")

@@ -15,17 +15,11 @@ FOLDERS = (INSTALLED, PACKAGE.parent / "notebooks")
 
 @dataclass(frozen=True, slots=True)
 class Notebook:
-    """One stage's notebook.
+    """One stage's notebook."""
 
-    Attributes:
-        name: The file's name without ``.py``.
-        title: What a person calls the stage.
-        about: What a person does there, in one sentence.
-    """
-
-    name: str
-    title: str
-    about: str
+    name: str  # the file's name without ``.py``
+    title: str  # what a person calls the stage
+    about: str  # what a person does there, in one sentence
 
     @property
     def file(self) -> str:

@@ -71,11 +71,7 @@ ENDINGS = {
 
 
 def conversation(trace: Trace | ObservedTrace) -> Any:
-    """The trace as a conversation, to read.
-
-    Args:
-        trace: One case's, a whole batch run's, or one of an agent at work.
-    """
+    """A trace (a case's, a whole batch run's, or of an agent at work) as a conversation."""
     remarks = list(dialogue(trace.spans))
     is_asked = any(remark.voice == "user" for remark in remarks)
     head, tail = MOST_REMARKS

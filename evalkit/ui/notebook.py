@@ -130,11 +130,7 @@ class Host(Generic[P]):
         return str(mo.query_params().get(name) or "") if self.person else ""
 
     def remember(self, name: str) -> Callable[[object], None]:
-        """What puts a control's value into the page's address, so that a link opens the same view.
-
-        Args:
-            name: The name under which :meth:`selected` finds it again.
-        """
+        """What puts a control's value into the page's address, where :meth:`selected` finds it."""
         return lambda value: mo.query_params().set(name, str(value))
 
     def halt(self, message: str, fix: str = "") -> NoReturn:
@@ -179,15 +175,10 @@ class Host(Generic[P]):
     ) -> Callable[[], Work[T]]:
         """Run a stage: on a page beside it, when its button is pressed; elsewhere here and now.
 
-        The cell shows the progress and a Cancel button. Hand what is returned to :meth:`outcome`
-        in another cell; that one runs when the work is over.
-
-        Args:
-            title: What is being done, such as ``Sync``.
-            job: The stage; it is given the callback for its lines of progress.
-            go: What :meth:`button` returned; None for work that nobody has to start.
-            show: What the page shows meanwhile; by default the last lines.
-            stop: What Cancel does besides, where the work is done by somebody else.
+        The cell shows the progress (the last lines, or what ``show`` gives) and a Cancel button.
+        Hand what is returned to :meth:`outcome` in another cell; that one runs when the work is
+        over. ``go`` is what :meth:`button` returned, None for work that nobody has to start;
+        ``stop`` is what Cancel does besides, where the work is done by somebody else.
         """
         work = Work[T](title, show, stop)
         current, ended = mo.state(work)
@@ -206,25 +197,14 @@ class Host(Generic[P]):
         return work.result  # type: ignore[return-value]
 
     def settled(self, current: Callable[[], Work[Any]]) -> None:
-        """Wait while the work goes on; the cell runs again when it is over.
-
-        For what can be shown before the work as well as after it.
-
-        Args:
-            current: What :meth:`work` returned.
-        """
+        """Wait while the work goes on, for what can be shown before it as well as after."""
         mo.stop(current().look("settled") == "running")
 
     def finish(self, settings: P, report: Report, tell: Callable[[Terminal, Report], None]) -> Any:
-        """End the notebook with its report.
+        """End the notebook with its report, made with these parameters.
 
         A page shows how to do the same without it, and leads on. Elsewhere the report is told,
         printed as JSON if asked for, and decides how the notebook ends.
-
-        Args:
-            settings: The parameters it was made with.
-            report: The stage's report.
-            tell: Renders it in the terminal.
         """
         if not self.person:
             tell(self.terminal, report)

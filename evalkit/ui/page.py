@@ -111,19 +111,12 @@ def table(
     format_mapping: Mapping[str, Callable[[Any], Any]] | None = None,
     **options: Any,
 ) -> Any:
-    """A table to read, to search, and to select rows in.
+    """A table to read, to search, and to select rows in: one mapping a row, or a data frame.
 
-    Args:
-        rows: One mapping a row, or a data frame. Columns are headed by their names; lists and
-            objects are shown as JSON.
-        select: How many rows may be selected, the first one is; :func:`chosen` tells which are.
-        tint: Name of a column whose words are coloured as they are meant.
-        page_size: Rows shown at a time.
-        optional: Names of columns that are left out where no row has a value.
-        nothing: What a page says where there are no rows.
-        wrapped_columns: Columns whose texts are shown in full.
-        format_mapping: How the numbers of a column are shown.
-        options: Further options of ``mo.ui.table``.
+    Lists and objects are shown as JSON. Where rows may be selected (``select``), the first one is;
+    :func:`chosen` tells which are. The words of the column ``tint`` are coloured as they are meant,
+    ``optional`` ones are left out where no row has a value, ``wrapped_columns`` shown in full.
+    ``nothing`` is said where there are no rows; ``options`` are further ones of ``mo.ui.table``.
     """
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
     frame = frame.map(_shown).reset_index(drop=True)
@@ -152,24 +145,15 @@ def table(
 
 
 def chosen(table: Any, of: Sequence[T]) -> list[T]:
-    """What stands behind the rows that are selected in a table; nothing where nobody can select.
-
-    Args:
-        table: What :func:`table` returned.
-        of: One for each of its rows, in their order.
-    """
+    """What stands behind the rows that are selected in a table, ``of`` all of them, in order."""
     value = getattr(table, "value", None)
     return [of[row] for row in value.index] if isinstance(value, pd.DataFrame) else []
 
 
 def comparison(fields: Iterable[tuple[str, Json, Json]], title: str = "") -> Any:
-    """Fields before and after, side by side, with the words that differ marked.
+    """Fields (name, value before, value after) side by side, with what differs marked.
 
     Where there was nothing before, or is nothing after, only the other side is shown.
-
-    Args:
-        fields: Name, value before, value after; None where there is none.
-        title: What they are the fields of.
     """
     rows = [(name, as_text(before), as_text(after)) for name, before, after in fields]
     if not any(before for _, before, _ in rows):
@@ -199,12 +183,7 @@ def link(url: str, label: str) -> str:
 
 
 def in_mlflow(url: str | None, tracking: Tracking) -> Any:
-    """The way to what was written, in MLflow's own pages.
-
-    Args:
-        url: The page; None where MLflow is a database, which has none.
-        tracking: The MLflow.
-    """
+    """The way to what was written, in MLflow's own pages; a database has none (``url`` None)."""
     if url:
         return mo.md(link(url, "Open it in MLflow"))
     command = shlex.join(["mlflow", "ui", "--backend-store-uri", tracking.uri])
@@ -251,13 +230,9 @@ def _problem(each: Problem) -> str:
     if place:
         parts.append(f'<div style="{TEXT}"><code>{place}</code></div>')
     if each.fix:
-        parts.append(f'<div style="{TEXT}">→ {_with_code(each.fix)}</div>')
+        fix = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(each.fix))
+        parts.append(f'<div style="{TEXT}">→ {fix}</div>')
     return f'<div style="margin: 0.25rem 0 0.75rem">{"".join(parts)}</div>'
-
-
-def _with_code(text: str) -> str:
-    """Text as HTML, with what stands between backticks as code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
 
 
 def _sheet(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Any:

@@ -28,21 +28,16 @@ PlaceKind: TypeAlias = Literal["browser", "script", "program", "kernel"]
 class Place:
     """Where a notebook runs.
 
-    Attributes:
-        kind: ``browser``: a person is there and turns the knobs. ``script``: the notebook was
-            started as a program, and its exit code says how it ended. ``program``: other code runs
-            it (a test, an export with outputs). ``kernel``: Jupyter or a Databricks notebook.
-        argv: The notebook's own arguments; empty where they are somebody else's.
-        query: What the address of the page says; empty without a browser.
-        on_databricks: Whether this is Databricks, where a raised error fails the job.
-        dbutils: Databricks' tools, where there are any.
+    ``browser``: a person is there and turns the knobs. ``script``: it was started as a program,
+    whose exit code says how it ended. ``program``: other code runs it (a test, an export with
+    outputs). ``kernel``: Jupyter or a Databricks notebook.
     """
 
     kind: PlaceKind
-    argv: tuple[str, ...] = ()
-    query: Mapping[str, str] = field(default_factory=dict)
-    on_databricks: bool = False
-    dbutils: Any | None = None
+    argv: tuple[str, ...] = ()  # the notebook's own; empty where they are somebody else's
+    query: Mapping[str, str] = field(default_factory=dict)  # of the page's address
+    on_databricks: bool = False  # where a raised error fails the job
+    dbutils: Any | None = None  # Databricks' tools, where there are any
 
     def parameters(self, spec: type[P], notebook: str) -> Resolved[P]:
         """A notebook's parameters; ``--help`` prints them and exits.
@@ -72,13 +67,7 @@ class Place:
         return resolve(spec, said)
 
     def end_with_report(self, report: Report, terminal: Terminal, *, strict: bool) -> None:
-        """End where nobody looks at a page; returns if nothing fell short.
-
-        Args:
-            report: The stage's report.
-            terminal: Where the report goes as JSON, if that is asked for.
-            strict: Whether what was left undone is a failure.
-        """
+        """End where nobody looks at a page; returns if nothing (``strict``: left undone) failed."""
         report, code = concluded(report, strict=strict)
         terminal.close(report)
         if code and self.kind == "script" and not self.on_databricks:
@@ -89,10 +78,7 @@ class Place:
     def end_with_error(self, error: EvalkitError, terminal: Terminal, *, strict: bool) -> NoReturn:
         """End with an error: a page shows it; a script gives its exit code; else it is raised.
 
-        Args:
-            error: What happened.
-            terminal: Where the error is told.
-            strict: Whether an absent MLflow is a failure.
+        An absent MLflow is a failure where that is ``strict``.
         """
         if self.kind == "browser":
             mo.stop(True, page.problem(error))

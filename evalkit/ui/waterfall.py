@@ -66,12 +66,10 @@ SMALLEST = 0.004
 
 
 def waterfall(trace: Trace | ObservedTrace, most: int = MOST_BARS) -> Any:
-    """The spans of a trace in time, coloured by kind; those with inferred times are pale.
+    """The spans of a trace, root first, in time, coloured by kind; inferred times are pale.
 
-    Args:
-        trace: One case's, or a whole batch run's; its spans root first.
-        most: Bars that there may be. Whole levels of the tree are left out, the deepest first;
-            where even the upper ones are too many, the last steps.
+    Of more than ``most`` whole levels of the tree are left out, the deepest first; where even the
+    upper ones are too many, the last steps.
     """
     walked = list(_walk(trace.spans))
     levels = Counter(depth for _, depth in walked)

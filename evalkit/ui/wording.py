@@ -51,22 +51,13 @@ def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-TINTS = {
-    **dict.fromkeys(
-        (
-            *("created", "passed", "fixed", "better", "met", "accepted", "reconciled", "agree"),
-            "verified",
-        ),
-        "grass",
-    ),
-    **dict.fromkeys(
-        ("updated", "differs", "incomplete", "error", "skipped", "too few traces"), "amber"
-    ),
-    **dict.fromkeys(
-        ("deleted", "failed", "broken", "worse", "fails", "refused", "disagree", "blocked"), "red"
-    ),
-    **dict.fromkeys(("unchanged", "same", "within noise", "too few cases"), "slate"),
+HUES = {
+    "grass": "created, passed, fixed, better, met, accepted, reconciled, agree, verified",
+    "amber": "updated, differs, incomplete, error, skipped, too few traces",
+    "red": "deleted, failed, broken, worse, fails, refused, disagree, blocked",
+    "slate": "unchanged, same, within noise, too few cases",
 }
+TINTS = {word: hue for hue, words in HUES.items() for word in words.split(", ")}
 """Words that tables colour, and the hue of each."""
 
 
@@ -107,11 +98,7 @@ BLUE, GREEN, RED, GREY = "#0090ff", "#30a46c", "#e5484d", "#8b8d98"
 
 
 def dressed(chart: Any) -> Any:
-    """The chart without a ground of its own and with quiet grid lines.
-
-    Args:
-        chart: A whole altair chart, not one that becomes part of another.
-    """
+    """The altair chart (a whole one) without a ground of its own and with quiet grid lines."""
     return (
         chart.properties(background="transparent")
         .configure_view(stroke=None)

@@ -42,14 +42,10 @@ class Cancelled(Exception):
 
 
 class Work(Generic[T]):
-    """A stage that runs beside the page.
+    """A stage that runs beside the page; ``broken`` where a bug ended it.
 
-    Attributes:
-        title: What is being done.
-        status: ``waiting`` until somebody starts it; ``broken`` where a bug ended it.
-        lines: What the stage said.
-        result: What the stage returned; None unless ``done``.
-        error: What went wrong; None unless ``failed``.
+    ``show`` is what the page shows meanwhile, in place of the last lines; ``stop`` is what Cancel
+    does besides. ``result`` is there once it is ``done``, ``error`` where it ``failed``.
     """
 
     def __init__(
@@ -58,15 +54,7 @@ class Work(Generic[T]):
         show: Callable[[], Any] | None = None,
         stop: Callable[[], None] | None = None,
     ) -> None:
-        """Nothing begins yet.
-
-        Args:
-            title: What is being done.
-            show: What the page shows meanwhile, in place of the last lines.
-            stop: What Cancel does besides.
-        """
-        self.title = title
-        self._show, self._stop = show, stop
+        self.title, self._show, self._stop = title, show, stop
         self.status: Status = "waiting"
         self.lines: list[str] = []
         self.result: T | None = None
@@ -88,9 +76,6 @@ class Work(Generic[T]):
         """How it stands; a cell that finds it running is told of its end until it has seen it.
 
         marimo forgets a change of state that comes while the cell that waits for it runs.
-
-        Args:
-            cell: Any name for the cell.
         """
         status = self.status
         (self._waiting.add if status == "running" else self._waiting.discard)(cell)
@@ -99,9 +84,7 @@ class Work(Generic[T]):
     def start(self, job: Callable[[Say], T], ended: Callable[[Work[T]], None]) -> None:
         """Run a stage beside the page, in a thread that shows its progress as the cell's output.
 
-        Args:
-            job: The stage; it is given the callback for its lines, which raises Cancelled.
-            ended: Told when it is over, however it ended.
+        Its callback raises Cancelled; ``ended`` is told when it is over, however it ended.
         """
         self.status, self._began = "running", time.monotonic()
         self._button = mo.ui.button(label="Cancel", kind="warn", on_click=self.cancel)
@@ -123,9 +106,9 @@ class Work(Generic[T]):
         except Cancelled:
             self.status = "stopped"
         except EvalkitError as error:
-            self.status, self.error = "failed", error
-            if self._cancelled.is_set():  # it was stopped, and says that it has ended
-                self.status = "stopped"
+            # one that was stopped may say in its own words that it has ended
+            self.status = "stopped" if self._cancelled.is_set() else "failed"
+            self.error = error
         finally:  # a bug goes on to the server's log, and the page says so
             if self.status == "running":
                 self.status = "broken"

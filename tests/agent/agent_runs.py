@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from commands import Forge, Outcome, Running
-from messages_server import MessagesServer
+from commands import Forge
 from store_state import state
 
 from evalkit.tokens import Usage, cost_of
@@ -38,17 +35,10 @@ class Agent:
     database: Path
 
     @property
-    def uri(self) -> str:
+    def uri(self):
         return f"sqlite:///{self.database}"
 
-    def start(
-        self,
-        claude: MessagesServer | str,
-        *flags: str,
-        about: str | None = SHOP,
-        env: Mapping[str, str] | None = None,
-        as_json: bool = True,
-    ) -> Running:
+    def start(self, claude, *flags, about=SHOP, env=None, as_json=True):
         """Start it; the session is called ``s`` unless flags say otherwise."""
         url = claude if isinstance(claude, str) else claude.url
         named = ("-e", about) if about else ()
@@ -59,35 +49,35 @@ class Agent:
         arguments = ("agent", *named, *session, *where, *end, *flags)
         return self.forge.start(*arguments, cwd=self.root, env={**given, **(env or {})})
 
-    def run(self, claude: MessagesServer | str, *flags: str, **more: Any) -> Outcome:
+    def run(self, claude, *flags, **more):
         """Run it to its end."""
         return self.start(claude, *flags, **more).wait()
 
     # -- what is left ---------------------------------------------------------------------------
 
     @property
-    def folder(self) -> Path:
+    def folder(self):
         """The session directory."""
         return self.root / "sessions" / "s"
 
-    def read(self, path: str) -> str:
+    def read(self, path):
         return (self.folder / path).read_text("utf-8")
 
-    def tasks(self) -> dict[str, dict[str, Any]]:
+    def tasks(self):
         """The tasks by their id."""
         return {task["task_id"]: task for task in json.loads(self.read("eval_tasks.json"))["tasks"]}
 
-    def turns(self) -> list[dict[str, Any]]:
+    def turns(self):
         """Every answered call of the journal, in order."""
         files = sorted(self.folder.glob("state/journal/*/[0-9]*[0-9].json"))
         return [json.loads(file.read_text("utf-8")) for file in files]
 
-    def endings(self) -> list[str]:
+    def endings(self):
         """Why each session ended, in order."""
         files = sorted(self.folder.glob("state/journal/*/closing.json"))
         return [json.loads(file.read_text("utf-8"))["reason"] for file in files]
 
-    def in_mlflow(self, experiment: str) -> dict[str, list[dict[str, Any]]]:
+    def in_mlflow(self, experiment):
         """Every row of MLflow's tables that belongs to an experiment."""
         found = state(self.database, experiment)
         return {table: [dict(row) for row in rows] for table, rows in found.items()}

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,13 +21,12 @@ from messages_server import Reply, Step
 Body = dict[str, Any]
 
 LOOK = """
-from room import *
-import json, re
+import json
+from room import rows_and_traces  # and not its frames: MLflow takes seconds to import
 def words(v): return " ".join(map(words, v.values())) if isinstance(v, dict) else str(v)
-good = GOOD.sort_values("outputs", key=lambda c: c.map(lambda v: -len(words(v))))
-print("MATERIAL", json.dumps({
-    "trace": good.trace_id.iloc[len(good) // 2], "answer": good.outputs.iloc[len(good) // 2],
-}))
+good = [row for row in rows_and_traces()[0] if row["is_good"]]
+one = sorted(good, key=lambda row: -len(words(row["outputs"])))[len(good) // 2]
+print("MATERIAL", json.dumps({"trace": one["trace_id"], "answer": one["outputs"]}))
 """
 
 HEAD = '''"""What good answers hold to; each scorer names a bad example that it fails."""
@@ -100,12 +99,12 @@ class Asked:
     body: Body
 
     @property
-    def opening(self) -> str:
+    def opening(self):
         """What the session was told first."""
         return text_of(self.body["messages"][0])
 
     @property
-    def results(self) -> str:
+    def results(self):
         """What the tools gave last, and all else that the last message says."""
         return text_of(self.body["messages"][-1])
 
@@ -114,28 +113,28 @@ Twist = Callable[[Asked], Step | None]
 """Gives what is answered instead; None where the competent answer is right."""
 
 
-def at(kind: str, turn: int, *steps: Step) -> Twist:
+def at(kind, turn, *steps):
     """At one point of sessions of a kind: these steps, one a request, then as it should be."""
     left = list(steps)
     return lambda asked: left.pop(0) if (asked.kind, asked.turn) == (kind, turn) and left else None
 
 
-def always(kind: str, step: Step) -> Twist:
+def always(kind, step):
     """In sessions of a kind nothing but this."""
     return lambda asked: step if asked.kind == kind else None
 
 
-def calls(*tools: tuple[str, dict[str, Any]], **more: Any) -> Reply:
+def calls(*tools, **more):
     """An answer that asks for tools."""
     return Reply(tools=tools, **more)
 
 
-def writes(path: str, content: str) -> Reply:
+def writes(path, content):
     """An answer that writes a file and has the task verified."""
     return calls(("save", {"path": path, "content": content}), ("verify", {}))
 
 
-def text_of(message: Body) -> str:
+def text_of(message):
     """All words of a message, results of tools among them."""
     content = message["content"]
     if isinstance(content, str):
@@ -154,19 +153,19 @@ class Competent:
         asked: What it was asked, in order; requests that the API refuses are not among it.
     """
 
-    def __init__(self, *twists: Twist, tasks: Sequence[Sequence[str]] = (("answered",),)) -> None:
+    def __init__(self, *twists, tasks=(("answered",),)):
         self.asked: list[Asked] = []
         self._twists = twists
         self._tasks = tasks
 
-    def __call__(self, body: Body, _: int) -> Step:
+    def __call__(self, body, _):
         """The answer to a request."""
         asked = Asked(_kind(body), sum(m["role"] == "assistant" for m in body["messages"]), body)
         self.asked.append(asked)
         twisted = (twist(asked) for twist in self._twists)
         return next((step for step in twisted if step), None) or self._right(asked)
 
-    def _right(self, asked: Asked) -> Reply:
+    def _right(self, asked):
         seen = "\n".join(text_of(each) for each in asked.body["messages"])
         found = re.findall(r"MATERIAL (\{.*\})", seen)
         if not found:
@@ -181,7 +180,7 @@ class Competent:
         saves += [("save", {"path": "evaluation/LIMITS.md", "content": limits})] if limits else []
         return calls(*saves, ("verify", {}))
 
-    def _plan(self, material: Body) -> Body:
+    def _plan(self, material):
         tasks = [
             {"title": f"Write {', '.join(names)}", "scorers": {n: f"checks {n}" for n in names}}
             for names in self._tasks
@@ -189,7 +188,7 @@ class Competent:
         finding = {"what": "answers differ in form", "evidence": [material["trace"]]}
         return {"summary": "An agent that answers.", "findings": [finding], "tasks": tasks}
 
-    def _file(self, asked: Asked, given_up: set[str], material: Body) -> str:
+    def _file(self, asked, given_up, material):
         """The scorers that are there already and those of the task, but for what is given up."""
         names = [n for n in CODE if f"\ndef {n}(" in asked.opening]
         names += [n for n in CODE if re.search(rf"^- {n}: ", asked.opening, re.MULTILINE)]
@@ -200,7 +199,7 @@ class Competent:
         return HEAD + code + end
 
 
-def _given_up(asked: Asked) -> set[str]:
+def _given_up(asked):
     """Scorers that LIMITS.md gives up, here or before, and those of its own just refused."""
     wrote = json.dumps(asked.body["messages"])
     found = set(re.findall(r"## (\w+)(?:\n|\\n)Given up", wrote))
@@ -212,7 +211,7 @@ def _given_up(asked: Asked) -> set[str]:
     return found
 
 
-def _limits(seen: str, given_up: set[str]) -> str:
+def _limits(seen, given_up):
     """LIMITS.md: what is given up, what was there already, and what people rejected."""
     parts = [f"## {name}\nGiven up: good answers fail it.\n" for name in sorted(given_up)]
     parts += re.findall(r"(?ms)^## tr-.*?(?=^##|^~~~|\Z)", seen)
@@ -224,12 +223,12 @@ def _limits(seen: str, given_up: set[str]) -> str:
     return "\n".join(dict.fromkeys(parts))
 
 
-def _harmed(name: str, answer: Any) -> Any:
+def _harmed(name, answer):
     """A good answer with the fault that a scorer is for."""
     return HARM[name](str(answer))
 
 
-def _kind(body: Body) -> str:
+def _kind(body):
     opening = text_of(body["messages"][0])
     if "plan the suite" in opening:
         return "initializer"

@@ -1,13 +1,10 @@
 """A shop's traces in MLflow, made once, and the agent beside a copy of them."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 
 import pytest
 from agent_runs import SHOP, Agent
-from commands import Forge
 from competent import Competent
 from messages_server import messages_server
 from shop_agent import ANSWERS, ShopAgent
@@ -19,7 +16,7 @@ WHY = "only some lamps are dimmable"
 
 
 @pytest.fixture(scope="session")
-def shop_database(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shop_database(empty_database, tmp_path_factory):
     """A shop's experiment: eleven good answers, one that people rejected, one that failed."""
     path = tmp_path_factory.mktemp("shop") / "mlflow.db"
     shutil.copy(empty_database, path)
@@ -34,7 +31,7 @@ def shop_database(empty_database: Path, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture
-def agent(shop_database: Path, forge: Forge, tmp_path: Path) -> Agent:
+def agent(shop_database, forge, tmp_path):
     """The agent in a folder of this test's own, with a copy of the shop's traces."""
     database = tmp_path / "store" / "mlflow.db"
     database.parent.mkdir()
@@ -45,7 +42,7 @@ def agent(shop_database: Path, forge: Forge, tmp_path: Path) -> Agent:
 
 
 @pytest.fixture(scope="session")
-def planner(shop_database: Path, forge: Forge, tmp_path_factory: pytest.TempPathFactory) -> Agent:
+def planner(shop_database, forge, tmp_path_factory):
     """An agent that made its plan, and no more; tests get copies of what it left."""
     root = tmp_path_factory.mktemp("planned")
     (root / "work").mkdir()
@@ -58,7 +55,7 @@ def planner(shop_database: Path, forge: Forge, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture
-def planned(agent: Agent, planner: Agent) -> Agent:
+def planned(agent, planner):
     """The agent where another one has made the plan."""
     shutil.copytree(planner.root, agent.root, dirs_exist_ok=True)
     return agent

@@ -1,29 +1,32 @@
 """What users get wrong, what is broken around the agent, and the exit code of each."""
 
-from __future__ import annotations
-
 import fcntl
 import json
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from agent_runs import SHOP, Agent
+from agent_runs import SHOP
 from competent import Competent, at, calls
 from messages_server import messages_server
-from servers import MlflowServer, Proxy, free_port
+from servers import Proxy, free_port
 from shop_agent import ANSWERS, ShopAgent
 
 from evalkit.store import connect
 
 NOBODY = "http://127.0.0.1:9"
 PLANNED = ("--max-iterations", "1")
-
 CALLS = 2
 """That the plan takes."""
 
 
+def shop_in(uri, experiment, exchanges):
+    shop = ShopAgent(uri, connect(uri).experiment(experiment, create=True))
+    for question, answer in exchanges:
+        shop.answer(question, answer)
+
+
 # -- wrong input: exit 2, and nothing is begun ------------------------------------------------
+
+OWN = "--mlflow-agent-experiment-id"
 
 
 @pytest.mark.parametrize(
@@ -34,19 +37,12 @@ CALLS = 2
         (("--session", "unheard-of"), None, "--session", "there is no session unheard-of"),
         (("--session", "../x"), SHOP, "--session", "'../x' is no session"),
         (("-a", "-i"), SHOP, "-i", "autonomous and interactive at once"),
-        (
-            ("--mlflow-agent-experiment-id", SHOP),
-            SHOP,
-            "--mlflow-agent-experiment-id",
-            "own traces",
-        ),
+        ((OWN, SHOP), SHOP, OWN, "own traces"),
         (("--anthropic-base-url", "loopback"), SHOP, "ANTHROPIC_BASE_URL", "is no URL"),
         (("--pass-env", "A=1"), SHOP, "--pass-env", "is no variable"),
     ],
 )
-def test_wrong_flags_are_said_with_the_flag_and_begin_nothing(
-    agent: Agent, flags: tuple[str, ...], about: str | None, field: str, what: str
-) -> None:
+def test_wrong_flags_are_said_with_the_flag_and_begin_nothing(agent, flags, about, field, what):
     done = agent.run(NOBODY, *flags, about=about)
     assert done.code == 2
     (problem,) = done.report["problems"]
@@ -56,79 +52,75 @@ def test_wrong_flags_are_said_with_the_flag_and_begin_nothing(
     assert not (agent.root / "sessions").exists()
 
 
-def test_a_session_belongs_to_its_experiment(planned: Agent) -> None:
+def test_a_session_belongs_to_its_experiment_its_process_and_its_version(planned):
     connect(planned.uri).experiment("bakery", create=True)
     other = planned.run(NOBODY, about="bakery")
     assert other.code == 2
     assert "the session s is about shop, not bakery" in other.report["error"]
-    with messages_server(Competent()) as server:
-        server.answered = 500
-        for about in (None, "1"):
-            done = planned.run(server, "--max-turns", "2", about=about)
-            assert (done.code, done.report["experiment"]) == (1, SHOP)
-    assert server.answered == 500
+    for about in (None, "1"):
+        done = planned.run(NOBODY, "--max-turns", "2", about=about)
+        assert (done.code, done.report["experiment"]) == (1, SHOP)
+    with (planned.folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = planned.run(NOBODY)
+    assert done.code == 2
+    assert "another process is at work in this session" in done.report["error"]
+    file = planned.folder / "state/session.json"
+    known = json.loads(file.read_text())
+    del known["form"]
+    file.write_text(json.dumps(known))
+    done = planned.run(NOBODY, about=None)
+    (problem,) = done.report["problems"]
+    assert done.code == 2
+    assert "the session s was led by another version of evalkit" in problem["message"]
+    assert "start a new session" in problem["fix"]
 
 
-def test_without_traces_there_is_nothing_to_build_from(agent: Agent) -> None:
-    connect(agent.uri).experiment("bakery", create=True)
-    with messages_server(Competent()) as server:
-        done = agent.run(server, about="bakery")
+# -- traces of which nothing can be made ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("exchanges", "why"),
+    [
+        ([], "the experiment holds no traces yet"),
+        ([("", "Polling complete")] * 12, "the traces' inputs are empty: there is nothing to ask"),
+    ],
+)
+def test_without_traces_or_inputs_there_is_nothing_to_build_from(agent, exchanges, why):
+    shop_in(agent.uri, "bakery", exchanges)
+    done = agent.run(NOBODY, about="bakery")
     assert done.code == 1
-    assert "the experiment holds no traces yet" in done.report["error"]
-    assert server.answered == 0
+    assert why in done.report["error"]
+    assert ("Go on with" in done.report["error"]) == (not exchanges)  # traces may come
+    assert agent.turns() == []
 
 
-def test_without_inputs_there_is_nothing_to_ask_again(agent: Agent) -> None:
-    poller = ShopAgent(agent.uri, connect(agent.uri).experiment("poller", create=True))
-    for _ in range(12):
-        poller.answer("", "Polling complete")
-    with messages_server(Competent()) as server:
-        done = agent.run(server, about="poller")
-    assert done.code == 1
-    assert "the traces' inputs are empty: there is nothing to ask an agent" in done.report["error"]
-    assert "Go on with" not in done.report["error"]
-    assert (server.answered, agent.turns()) == (0, [])
-
-
-@pytest.mark.parametrize("flags", [(), ("--model", "offline")])
-def test_of_few_traces_a_suite_is_left_that_is_not_called_verified(
-    agent: Agent, flags: tuple[str, ...]
-) -> None:
-    shop = ShopAgent(agent.uri, connect(agent.uri).experiment("kiosk", create=True))
-    for question, answer in list(ANSWERS.items())[:6]:
-        shop.answer(question, answer)
+@pytest.mark.parametrize("key", ["sk-ant-made-up", ""])
+def test_of_few_traces_a_suite_is_left_that_is_not_called_verified(agent, key):
+    """Without a key rules write it, for nothing."""
+    shop_in(agent.uri, "kiosk", list(ANSWERS.items())[:6])
+    env = {} if key else {"ANTHROPIC_API_KEY": "", "ANTHROPIC_BASE_URL": "", "MODEL": ""}
     with messages_server(Competent()) as server:
         for _ in range(2):
-            done = agent.run(server, *flags, about="kiosk")
+            done = agent.run(server, about="kiosk", env=env)
             assert (done.code, done.report["verified"]) == (1, False)
             assert "too few traces: 6 good answers are no proof" in done.report["error"]
             assert done.report["validation"]["word"] == "too few traces"
             assert agent.read("evaluation/scorers.py")
             assert agent.read("evaluation/run_eval.py")
             assert "mlflow_run_id" not in done.report["kept"]
-        assert server.answered == (0 if flags else 4)
-
-
-def test_a_session_of_an_earlier_form_is_refused_with_a_sentence(planned: Agent) -> None:
-    file = planned.folder / "state/session.json"
-    about = json.loads(file.read_text())
-    del about["form"]
-    file.write_text(json.dumps(about))
-    for named in (None, SHOP):
-        done = planned.run(NOBODY, about=named)
-        assert done.code == 2
-        (problem,) = done.report["problems"]
-        assert "the session s was led by another version of evalkit" in problem["message"]
-        assert "start a new session" in problem["fix"]
+        assert server.answered == (4 if key else 0)
+    assert (done.report["model"] == "offline", done.report["usage"]["cost_usd"] == 0) == (
+        not key,
+        not key,
+    )
 
 
 # -- MLflow -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("strict", "code"), [((), 0), (("--strict",), 1)])
-def test_without_mlflow_the_agent_is_skipped(
-    agent: Agent, strict: tuple[str, ...], code: int
-) -> None:
+def test_without_mlflow_the_agent_is_skipped(agent, strict, code):
     uri = f"http://127.0.0.1:{free_port()}"
     done = agent.run(NOBODY, "--tracking-uri", uri, *strict)
     assert (done.code, done.report["skipped"]) == (code, True)
@@ -136,19 +128,16 @@ def test_without_mlflow_the_agent_is_skipped(
     assert not (agent.root / "sessions").exists()
 
 
-def test_a_server_that_dies_half_way_ends_the_work_and_is_gone_on_with(
-    agent: Agent, server: MlflowServer
-) -> None:
+def test_a_server_that_dies_half_way_ends_the_work_and_is_gone_on_with(agent, server):
     experiment = f"half-way-{free_port()}"
-    _shop_on(server.uri, experiment)
+    shop_in(server.uri, experiment, list(ANSWERS.items())[:3])
     with Proxy(server.uri) as proxy, messages_server(Competent()) as claude:
         mlflow = ("--tracking-uri", proxy.uri)
         proxy.after, proxy.fault, proxy.path = 2, "refuse", "traces"
         done = agent.run(claude, *PLANNED, *mlflow, about=experiment)
         assert done.code == 1
         assert done.report["error"].endswith("evalkit agent --session s")
-        before = claude.answered
-        assert len(agent.turns()) == before
+        assert len(agent.turns()) == claude.answered
         proxy.fault = "none"
         done = agent.run(claude, *PLANNED, *mlflow, about=experiment)
     assert done.report["error"].startswith("the budget of 1 session")
@@ -156,48 +145,26 @@ def test_a_server_that_dies_half_way_ends_the_work_and_is_gone_on_with(
     assert agent.tasks()
 
 
-def _shop_on(uri: str, experiment: str) -> None:
-    shop = ShopAgent(uri, connect(uri).experiment(experiment, create=True))
-    for question in ("Where is my order?", "Do you ship to Norway?", "How do I pay?"):
-        shop.answer(question, f"About your question: {question[:-1]}, yes. It is done at once.")
-
-
 # -- the session directory --------------------------------------------------------------------
 
-
-def test_two_at_once_do_not_work_in_one_session(planned: Agent) -> None:
-    with (planned.folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        done = planned.run(NOBODY)
-    assert done.code == 2
-    assert "another process is at work in this session" in done.report["error"]
-
-
-def _cut_off(file: Path) -> None:
-    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-
-
-def _garble(file: Path) -> None:
-    file.write_bytes(b"\x00\xff not JSON")
-
-
-def _empty(file: Path) -> None:
-    file.write_bytes(b"")
+SPOIL = {
+    "emptied": lambda raw: raw[:0],
+    "cut off": lambda raw: raw[: len(raw) // 2],
+    "garbled": lambda raw: b"\x00\xff" + raw,
+}
 
 
 @pytest.mark.parametrize(
-    ("spoil", "spoiled", "calls_again"),
+    ("how", "spoiled", "calls_again"),
     [
-        (_empty, ["eval_tasks.json", "state/journal/001/closing.json"], 0),
-        (_cut_off, ["state/analysis.json"], 0),
-        (_garble, ["eval_tasks.json", "state/plan.json", "state/analysis.json"], CALLS),
+        ("emptied", ["eval_tasks.json", "state/journal/001/closing.json"], 0),
+        ("cut off", ["state/analysis.json"], 0),
+        ("garbled", ["eval_tasks.json", "state/plan.json", "state/analysis.json"], CALLS),
     ],
 )
-def test_a_file_that_is_spoiled_is_made_anew(
-    planned: Agent, spoil: Callable[[Path], None], spoiled: list[str], calls_again: int
-) -> None:
-    for name in spoiled:
-        spoil(planned.folder / name)
+def test_a_file_that_is_spoiled_is_made_anew(planned, how, spoiled, calls_again):
+    for path in (planned.folder / name for name in spoiled):
+        path.write_bytes(SPOIL[how](path.read_bytes()))
     with messages_server(Competent()) as server:
         server.answered = 500
         done = planned.run(server, "--max-turns", str(CALLS + calls_again))
@@ -209,12 +176,13 @@ def test_a_file_that_is_spoiled_is_made_anew(
     assert json.loads(planned.read("state/analysis.json"))["counted"]["traces"] == 13
 
 
-def test_calls_whose_answers_are_spoiled_are_asked_again(agent: Agent) -> None:
+def test_calls_whose_answers_are_spoiled_are_asked_again(agent):
     """What came after them is no longer an answer to what is asked now."""
     twice = calls(("python", {"code": "print(1)"}))
     with messages_server(Competent(at("initializer", 1, twice))) as server:
         agent.run(server, "--max-turns", "2")
-        _cut_off(agent.folder / "state/journal/001/0001.json")
+        first = agent.folder / "state/journal/001/0001.json"
+        first.write_bytes(SPOIL["cut off"](first.read_bytes()))
         server.answered = 500
         agent.run(server, "--max-turns", "1")
         assert len(agent.turns()) == 1
@@ -222,14 +190,3 @@ def test_calls_whose_answers_are_spoiled_are_asked_again(agent: Agent) -> None:
     assert not server.refused
     assert server.answered == 502
     assert agent.endings() == ["finished"]
-
-
-# -- which key --------------------------------------------------------------------------------
-
-
-def test_without_a_key_rules_go_on(agent: Agent) -> None:
-    env = {"ANTHROPIC_API_KEY": "", "ANTHROPIC_BASE_URL": "", "MODEL": ""}
-    done = agent.run(NOBODY, *PLANNED, env=env)
-    assert done.report["model"] == "offline"
-    assert done.report["usage"]["cost_usd"] == 0
-    assert agent.tasks()

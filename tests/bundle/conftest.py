@@ -1,20 +1,14 @@
 """The bundle, and the code that it is held against: a wheel that is really built and installed."""
 
-import re
 import subprocess
 import sys
 import sysconfig
 import zipfile
 from pathlib import Path
 
-import nbformat
 import pytest
 import yaml
-from bundle_check import Code
 from installed import Installed
-
-from evalkit import cli
-from evalkit.cli.jobs import OWN
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,28 +35,3 @@ def installed(tmp_path_factory):
     # what it depends on; a .pth within is not followed, so the checkout does not get in
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return Installed(target / "bin/python", site)
-
-
-@pytest.fixture(scope="session")
-def notebooks():
-    """The parameters of each notebook that is kept for the bundle, by its path there."""
-    return {
-        f"./notebooks/{path.name}": widgets(nbformat.read(path, as_version=4))
-        for path in (ROOT / "notebooks").glob("*.ipynb")
-    }
-
-
-def widgets(notebook):
-    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    return frozenset(re.findall(r"dbutils\.widgets\.\w+\('(\w+)', ", code))
-
-
-@pytest.fixture(scope="session")
-def code(installed, notebooks):
-    """What the code has, as the bundle may use it."""
-    stages = {
-        stage: frozenset(flag.removeprefix("--").replace("-", "_") for flag in flags)
-        for stage, flags in cli.stage_flags().items()
-    }
-    package, entry_points = installed.entry_points()
-    return Code(package, entry_points, stages, OWN, notebooks)

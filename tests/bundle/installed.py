@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 from servers import clean_environment
 
-Task: TypeAlias = tuple[str, str, Sequence[str]]
+Task = tuple[str, str, Sequence[str]]
 
 AS_TASKS = """
 import json, sys
@@ -39,7 +38,7 @@ class Installed:
     python: Path
     site: Path
 
-    def entry_points(self) -> tuple[str, frozenset[str]]:
+    def entry_points(self):
         """The distribution's name, and the names of its entry points."""
         (metadata,) = self.site.glob("*.dist-info")
         name = re.search(r"^Name: (.+)$", (metadata / "METADATA").read_text("utf-8"), re.MULTILINE)
@@ -48,9 +47,7 @@ class Installed:
         listed.read(metadata / "entry_points.txt", "utf-8")
         return name[1], frozenset(listed["console_scripts"])
 
-    def run_tasks(
-        self, *tasks: Task, cwd: Path, env: Mapping[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
+    def run_tasks(self, *tasks, cwd, env=None):
         """Start entry points as wheel tasks do, one after the other, until one raises an error.
 
         They share a process, as importing MLflow takes seconds.
@@ -70,7 +67,7 @@ class Installed:
             check=False,
         )
 
-    def start_task(self, task: Task, *, cwd: Path, env: Mapping[str, str]) -> subprocess.Popen[str]:
+    def start_task(self, task, *, cwd, env):
         """Start an entry point as a wheel task does, to be waited for or killed.
 
         Args:

@@ -1,13 +1,8 @@
 """What Databricks hands to a task: its arguments, with every reference resolved."""
 
-from __future__ import annotations
-
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
 
-from bundle_check import REFERENCE
-
+REFERENCE = re.compile(r"\$\{([A-Za-z][\w-]*(?:\.[A-Za-z][\w-]*)+)\}")
 EDITED = {
     "var.experiment_id": "101",
     "var.volume_path": "/Volumes/main/evals/agent",
@@ -16,7 +11,7 @@ EDITED = {
 """The three variables that a person edits."""
 
 
-def wheel_tasks(bundle: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def wheel_tasks(bundle):
     """Every task that starts the wheel, those in loops too, as ``(job, task)``."""
     for name, job in bundle["resources"]["jobs"].items():
         for task in job["tasks"]:
@@ -25,13 +20,7 @@ def wheel_tasks(bundle: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, A
                 yield name, inner
 
 
-def task_argv(
-    bundle: Mapping[str, Any],
-    job: str,
-    task: Mapping[str, Any],
-    values: Mapping[str, str],
-    **chosen: str,
-) -> list[str]:
+def task_argv(bundle, job, task, values, **chosen):
     """The arguments of a task.
 
     Args:
@@ -51,8 +40,8 @@ def task_argv(
     ]
 
 
-def _resolved(bundle: Mapping[str, Any], text: str, values: Mapping[str, str]) -> str:
-    def value(match: re.Match[str]) -> str:
+def _resolved(bundle, text, values):
+    def value(match):
         reference = match[1]
         if reference in values:
             return values[reference]
@@ -63,7 +52,7 @@ def _resolved(bundle: Mapping[str, Any], text: str, values: Mapping[str, str]) -
     return REFERENCE.sub(value, text)
 
 
-def _filled(text: str, dynamic: Mapping[str, str]) -> str:
+def _filled(text, dynamic):
     for name, value in dynamic.items():
         text = text.replace("{{" + name + "}}", value)
     assert "{{" not in text, text

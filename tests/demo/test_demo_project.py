@@ -1,7 +1,5 @@
 """The demo project: safe to write again, in folders of any name."""
 
-from __future__ import annotations
-
 import contextlib
 import datetime as dt
 from pathlib import Path
@@ -15,13 +13,11 @@ from evalkit.errors import InputError
 from evalkit.project import read_project
 
 
-def contents(root: Path) -> dict[str, bytes]:
+def contents(root):
     return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
 
 
-def test_again_restores_what_is_gone_or_half_written_and_keeps_what_is_a_persons(
-    tmp_path: Path,
-) -> None:
+def test_again_restores_what_is_gone_or_half_written_and_keeps_what_is_a_persons(tmp_path):
     config = write_project(tmp_path)
     before = contents(tmp_path)
     assert {*before} == {*project_files(tmp_path), MARKER}
@@ -37,7 +33,7 @@ def test_again_restores_what_is_gone_or_half_written_and_keeps_what_is_a_persons
     assert contents(tmp_path) == {**before, **edited}
 
 
-def test_the_day_on_which_the_folder_was_made_is_decided_once(tmp_path: Path) -> None:
+def test_the_day_on_which_the_folder_was_made_is_decided_once(tmp_path):
     write_project(tmp_path)
     marker = tmp_path / MARKER
     today = dt.datetime.now(dt.UTC).date()
@@ -53,9 +49,7 @@ def test_the_day_on_which_the_folder_was_made_is_decided_once(tmp_path: Path) ->
     ("folder", "why"),
     [("", "not empty and holds no demo"), ("thesis.txt/below", "cannot be written")],
 )
-def test_somebody_elses_folder_is_refused_and_left_alone(
-    tmp_path: Path, folder: str, why: str
-) -> None:
+def test_somebody_elses_folder_is_refused_and_left_alone(tmp_path, folder, why):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(InputError, match=why):
         write_project(tmp_path / folder)
@@ -63,7 +57,7 @@ def test_somebody_elses_folder_is_refused_and_left_alone(
 
 
 @pytest.mark.parametrize("name", ["plain", 'quo"te', "two words: #1", "umlaut-ä"])
-def test_the_store_is_named_by_its_absolute_path(tmp_path: Path, name: str) -> None:
+def test_the_store_is_named_by_its_absolute_path(tmp_path, name):
     with contextlib.chdir(tmp_path):
         config = write_project(Path(name))
         read = read_project(parse_yaml(config.read_text(), "eval.yaml", with_lines=True))

@@ -1,40 +1,36 @@
 """The demo's production traffic: what a stranger finds who opens its experiment in MLflow."""
 
-from __future__ import annotations
-
 import datetime as dt
 import json
 import re
 import shutil
-from pathlib import Path
 
 import pytest
-from mlflow.entities import Span, Trace, TraceInfo, TraceLocation, TraceState
 from mlflow.tracing.client import TracingClient
 
 from evalkit.demo.production import PRODUCTION, production_traces, record_production
-from evalkit.store import Store, connect
+from evalkit.store import connect
 
 MADE = dt.date(2027, 1, 3)
 """The day on which the demo was made; a Sunday, with a new year in its fortnight."""
 
 
 @pytest.fixture(scope="module")
-def uri(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+def uri(empty_database, tmp_path_factory):
     path = tmp_path_factory.mktemp("production") / "mlflow.db"
     shutil.copy(empty_database, path)
     return f"sqlite:///{path}"
 
 
 @pytest.fixture(scope="module")
-def store(uri: str) -> Store:
+def store(uri):
     store = connect(uri)
     assert record_production(store, MADE) == len(production_traces(MADE))
     return store
 
 
 @pytest.fixture(scope="module")
-def traces(uri: str, store: Store) -> list[Trace]:
+def traces(uri, store):
     """The experiment's traces as MLflow's own search gives them, the oldest first."""
     found = TracingClient(uri).search_traces(
         locations=[store.experiment(PRODUCTION, create=True)],
@@ -44,40 +40,36 @@ def traces(uri: str, store: Store) -> list[Trace]:
     return list(found)
 
 
-def root(trace: Trace) -> Span:
+def root(trace):
     (only,) = (span for span in trace.data.spans if span.parent_id is None)
     return only
 
 
-def used(trace: Trace) -> list[Span]:
+def used(trace):
     return [span for span in trace.data.spans if span.span_type in {"TOOL", "RETRIEVER"}]
 
 
-def said(trace: Trace) -> str:
+def said(trace):
     """The words of an answer or of a drafted letter."""
     outputs = root(trace).outputs
     return str(outputs["letter"] if isinstance(outputs, dict) else outputs)
 
 
-def figures_from_nowhere(trace: Trace) -> list[str]:
+def figures_from_nowhere(trace):
     """Numbers of an answer's words that nothing shows which the agent was given."""
     given = json.dumps([s.inputs for s in trace.data.spans] + [s.outputs for s in used(trace)])
     known = set(re.findall(r"\d+", given))
     return [number for number in re.findall(r"\d+", said(trace)) if number not in known]
 
 
-def moment(trace: Trace) -> dt.datetime:
-    return dt.datetime.fromtimestamp(trace.info.request_time / 1000, dt.UTC)
-
-
-def test_dates_in_answers_are_those_of_their_sources(traces: list[Trace]) -> None:
+def test_dates_in_answers_are_those_of_their_sources(traces):
     fine = [t for t in traces if t.info.state == "OK" and all(a.value for a in t.info.assessments)]
     letters = [trace for trace in fine if root(trace).name != "classify_ticket"]
     assert len(letters) > 50
     assert [trace.info.trace_id for trace in letters if figures_from_nowhere(trace)] == []
 
 
-def test_another_day_moves_them_by_whole_days_and_nothing_else() -> None:
+def test_another_day_moves_them_by_whole_days_and_nothing_else():
     later = dt.timedelta(days=100)
     for (one, said), (other, said_later) in zip(
         production_traces(MADE), production_traces(MADE + later), strict=True
@@ -88,32 +80,6 @@ def test_another_day_moves_them_by_whole_days_and_nothing_else() -> None:
         assert [each.value for each in said] == [each.value for each in said_later]
 
 
-def test_again_writes_nothing(store: Store, traces: list[Trace]) -> None:
+def test_again_writes_nothing(store, traces):
     assert record_production(store, MADE) == 0
     assert len(traces) == len(production_traces(MADE))
-
-
-def test_what_was_cut_short_is_finished(sqlite_uri: str) -> None:
-    store, tracing = connect(sqlite_uri), TracingClient(sqlite_uri)
-    experiment_id = store.experiment("shop", create=True)
-    first, second, third = production_traces(MADE)[:3]
-    assert store.record(experiment_id, [first]) == 1
-    tracing.start_trace(only_the_entry(second[0].trace_id, experiment_id))
-
-    assert store.record(experiment_id, [first, second, third]) == 2
-
-    found = tracing.search_traces(locations=[experiment_id])
-    assert {t.info.trace_id: len(t.data.spans) for t in found} == {
-        trace.trace_id: len(trace.spans) for trace, _ in (first, second, third)
-    }
-
-
-def only_the_entry(trace_id: str, experiment_id: str) -> TraceInfo:
-    """What a kill leaves between the list entry and the spans."""
-    return TraceInfo(
-        trace_id=trace_id,
-        trace_location=TraceLocation.from_experiment_id(experiment_id),
-        request_time=1_777_363_131_559,
-        execution_duration=1000,
-        state=TraceState.OK,
-    )

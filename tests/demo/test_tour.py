@@ -1,12 +1,8 @@
 """``evalkit demo`` as a stranger runs it: all stages, a suite at the end, again the same."""
 
-from __future__ import annotations
-
 import json
 import re
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 from guarded import guarded
@@ -23,34 +19,33 @@ STAGES = ["map", "sync-dataset", "log-results", "push-feedback", "pull-feedback"
 README = Path(__file__).parents[2] / "README.md"
 
 
-def run(where: Path) -> subprocess.CompletedProcess[str]:
-    done: subprocess.CompletedProcess[str] = guarded("demo", "here", "--json", cwd=where)
+def run(where):
+    done = guarded("demo", "here", "--json", cwd=where)
     assert done.returncode == 0, done.stderr
     return done
 
 
-def reports_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+def reports_of(done):
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 @pytest.fixture(scope="module")
-def where(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def where(tmp_path_factory):
     return tmp_path_factory.mktemp("tour")
 
 
 @pytest.fixture(scope="module")
-def demo(where: Path) -> subprocess.CompletedProcess[str]:
+def demo(where):
     """The first tour."""
     return run(where)
 
 
 @pytest.fixture(scope="module")
-def reports(demo: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+def reports(demo):
     return reports_of(demo)
 
 
-def counted(where: Path) -> dict[str, tuple[int, int]]:
+def counted(where):
     """How many traces and runs each experiment holds, by its name."""
     uri = f"sqlite:///{where}/here/mlflow.db"
     client, tracing = MlflowClient(uri), TracingClient(uri)
@@ -63,17 +58,17 @@ def counted(where: Path) -> dict[str, tuple[int, int]]:
     }
 
 
-def test_it_contacts_nobody(demo: subprocess.CompletedProcess[str]) -> None:
+def test_it_contacts_nobody(demo):
     assert json.loads(demo.stderr.splitlines()[-1]) == []
 
 
-def test_every_stage_has_its_report(reports: dict[str, Any]) -> None:
+def test_every_stage_has_its_report(reports):
     assert list(reports) == STAGES
     assert reports["log-results"]["traces"] == 12
     assert reports["pull-feedback"]["annotations"] == 2
 
 
-def test_it_ends_with_a_verified_suite_that_notices_damage(reports: dict[str, Any]) -> None:
+def test_it_ends_with_a_verified_suite_that_notices_damage(reports):
     agent = reports["agent"]
     assert agent["verified"]
     assert {task["status"] for task in agent["tasks"]} == {"done"}
@@ -86,7 +81,7 @@ def test_it_ends_with_a_verified_suite_that_notices_damage(reports: dict[str, An
     assert noticed >= 0.7 * copies > 0
 
 
-def test_what_it_says_is_calm(demo: subprocess.CompletedProcess[str]) -> None:
+def test_what_it_says_is_calm(demo):
     lines = demo.stderr.splitlines()[:-1]
     about_agent = lines[lines.index("agent") + 1 :]
     assert f"{len(production_traces(RECORDED))} traces written to {PRODUCTION}" in about_agent[0]
@@ -94,7 +89,7 @@ def test_what_it_says_is_calm(demo: subprocess.CompletedProcess[str]) -> None:
     assert len(about_agent) < 90
 
 
-def test_the_readme_shows_what_it_says(demo: subprocess.CompletedProcess[str]) -> None:
+def test_the_readme_shows_what_it_says(demo):
     shown = README.read_text("utf-8").partition("```text\nagent\n")[2].partition("```")[0]
     told = demo.stderr.replace("here/sessions", "evalkit-demo/sessions")
     # in a checkout that uv runs, as the README has it; here no shell finds this Python by its name
@@ -107,14 +102,12 @@ def test_the_readme_shows_what_it_says(demo: subprocess.CompletedProcess[str]) -
     assert places == sorted(places)
 
 
-def test_the_experiment_that_was_looked_at_holds_what_it_held(
-    where: Path, reports: dict[str, Any]
-) -> None:
+def test_the_experiment_that_was_looked_at_holds_what_it_held(where, reports):
     assert reports["agent"]["experiment"] == PRODUCTION
     assert counted(where)[PRODUCTION] == (len(production_traces(RECORDED)), 0)
 
 
-def test_again_finds_everything_done(where: Path, reports: dict[str, Any]) -> None:
+def test_again_finds_everything_done(where, reports):
     before = counted(where)
 
     again = reports_of(run(where))

@@ -7,21 +7,16 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import Any, Self
 from urllib.parse import urlencode
 
 import pytest
-from commands import Forge, Outcome
-from eval_project import EvalProject
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
-from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
-from playwright.sync_api import Locator, Page, sync_playwright
-from playwright.sync_api import Request as Sent
+from playwright.sync_api import Page, sync_playwright
 from servers import clean_environment, free_port
 from shop_agent import ANSWERS, REJECTED, ShopAgent
 
@@ -32,6 +27,7 @@ from evalkit.agent.run import build
 from evalkit.cli import notebooks
 from evalkit.cli.export import export
 from evalkit.store import connect
+from evalkit.ui.notebook import Host
 
 PAGES = Path(__file__).parent / "pages"
 TALL = {"width": 1280, "height": 2600}
@@ -39,7 +35,7 @@ TALL = {"width": 1280, "height": 2600}
 
 
 @pytest.fixture(scope="session")
-def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[notebooks.Server]:
+def gallery(tmp_path_factory):
     """A server with evalkit's notebooks and the test's own pages, and nothing configured."""
     place = tmp_path_factory.mktemp("gallery")
     for source in (*ui.folder().glob("*.*"), *PAGES.glob("*.py")):
@@ -62,7 +58,7 @@ addEventListener("DOMContentLoaded", () => {
 
 
 @pytest.fixture(scope="session")
-def tab() -> Iterator[Page]:
+def tab():
     """One tab for all: a new one would compile marimo's code again, half of a page's time."""
     installed = shutil.which("chromium")
     if installed is None:
@@ -87,41 +83,41 @@ class Visitor:
     page: Page
     gallery: notebooks.Server
 
-    def open(self, notebook: str, **link: str) -> None:
+    def open(self, notebook, **link):
         """Open a notebook, with what its address says."""
         query = urlencode({"file": f"{notebook}.py", **link})
         self.page.goto(f"{self.gallery.url()}&{query}")
 
-    def cell(self, name: str) -> Locator:
+    def cell(self, name):
         """What a named cell shows."""
         return self.page.locator(f'[data-cell-name="{name}"]')
 
-    def press(self, button: str) -> None:
+    def press(self, button):
         self.page.get_by_role("button", name=button, exact=True).click()
 
-    def tab(self, name: str) -> None:
+    def tab(self, name):
         """Open a view of those that lie behind each other."""
         self.page.get_by_role("tab", name=name, exact=True).click()
 
-    def fill(self, label: str, text: str) -> None:
+    def fill(self, label, text):
         """Fill in a field of the form; its label begins with these words."""
         field = self.page.get_by_role("textbox", name=label)
         field.fill(text)
         field.press("Tab")
 
-    def change(self, act: Callable[[], object]) -> None:
+    def change(self, act):
         """Let the kernel take one change before the next is made.
 
         marimo sends each (that of a field, and that of the whole it belongs to) on whatever
         connection is free, so that two made within a blink can arrive in the other order; a
         person is slower.
         """
-        under_way: set[int] = set()
+        under_way = set()
 
-        def sent(request: Sent) -> None:
+        def sent(request):
             under_way.add(id(request))
 
-        def arrived(request: Sent) -> None:
+        def arrived(request):
             under_way.discard(id(request))
 
         self.page.on("request", sent)
@@ -133,13 +129,13 @@ class Visitor:
         self.page.remove_listener("request", sent)
         self.page.remove_listener("requestfinished", arrived)
 
-    def sees(self, text: str) -> None:
+    def sees(self, text):
         """Wait until the text is there."""
         self.page.get_by_text(text).first.wait_for()
 
 
 @pytest.fixture
-def visitor(tab: Page, gallery: notebooks.Server) -> Iterator[Visitor]:
+def visitor(tab, gallery):
     yield Visitor(tab, gallery)
     wrong = tab.get_by_text("An internal error occurred").count()
     tab.goto("about:blank")
@@ -147,9 +143,28 @@ def visitor(tab: Page, gallery: notebooks.Server) -> Iterator[Visitor]:
 
 
 @pytest.fixture
-def stored_project(project: EvalProject, sqlite_uri: str) -> EvalProject:
+def stored_project(project, sqlite_uri):
     """A small project whose eval.yaml names an empty MLflow store of its own."""
     project.configure(mlflow={"tracking_uri": sqlite_uri})
+    return project
+
+
+@pytest.fixture
+def three_runs(project):
+    """A project with a good run, one that is much worse, and one that is hardly so."""
+    project.configure(thresholds={"polite": {"min_pass_rate": 0.7}})
+    project.remove("eval/runs")
+    cases = [f"case-{number:02}" for number in range(12)]
+    for run_id, passes, cost in (("run-1", 11, 0.5), ("run-2", 2, 0.3), ("run-3", 10, 0.5)):
+        folder = f"eval/runs/{project.name}/{run_id}"
+        per_case = {
+            case: {"polite": {"value": place < passes, "rationale": f"{run_id} on {case}"}}
+            for place, case in enumerate(cases)
+        }
+        judges = {"polite": {"mean": passes / 12, "pass_rate": passes / 12}}
+        project.write(f"{folder}/summary.yaml", {"judges": judges, "per_case": per_case})
+        usage = {case: {"cost_usd": cost + place / 100} for place, case in enumerate(cases)}
+        project.write(f"{folder}/run_result.json", {"per_case": usage})
     return project
 
 
@@ -168,25 +183,23 @@ class FinishedSession:
     name: str = "finished"
 
     @property
-    def folder(self) -> Path:
+    def folder(self):
         """The session's directory."""
         return self.base / "sessions" / self.name
 
     @property
-    def parameters(self) -> dict[str, str]:
+    def parameters(self):
         """What a notebook has to be told to go on with it."""
         return {"session": self.name, "volume_path": str(self.base), "tracking_uri": self.uri}
 
     @property
-    def flags(self) -> list[str]:
+    def flags(self):
         """The same on the command line."""
         return [f"--{k.replace('_', '-')}={value}" for k, value in self.parameters.items()]
 
 
 @pytest.fixture(scope="session")
-def finished_session(
-    empty_database: Path, tmp_path_factory: pytest.TempPathFactory
-) -> FinishedSession:
+def finished_session(empty_database, tmp_path_factory):
     """A session that was led to its end; nobody changes it, so all tests may look at it."""
     base = tmp_path_factory.mktemp("finished")
     shutil.copy(empty_database, base / "mlflow.db")
@@ -210,23 +223,37 @@ def finished_session(
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(tmp_path_factory):
     """All notebooks, as .ipynb."""
     target = tmp_path_factory.mktemp("exported")
     export(target)
     return target
 
 
-Script = Callable[..., Outcome]
-
-
 @pytest.fixture(scope="session")
-def script(forge: Forge, tmp_path_factory: pytest.TempPathFactory) -> Script:
+def script(forge, tmp_path_factory):
     """Runs a notebook as ``python notebooks/NAME.py`` and tells how it ended."""
     nowhere = tmp_path_factory.mktemp("nowhere")
 
-    def run(path: Path, *arguments: str, cwd: Path = nowhere) -> Outcome:
+    def run(notebook, *arguments, cwd=nowhere):
+        path = ui.folder() / f"{notebook}.py" if isinstance(notebook, str) else notebook
         return forge.run(*arguments, cwd=cwd, script=path)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def program():
+    """Runs a notebook in a program, with parameters; the names that it defines."""
+    loaded = {}
+
+    def run(notebook, **parameters):
+        if notebook not in loaded:
+            spec = spec_from_file_location(notebook, ui.folder() / f"{notebook}.py")
+            loaded[notebook] = module_from_spec(spec)
+            spec.loader.exec_module(loaded[notebook])
+        host = Host.of(loaded[notebook].Params(**parameters), notebook)
+        return loaded[notebook].app.run(defs={"host": host})[1]
 
     return run
 
@@ -237,23 +264,23 @@ class Jupyter:
     Its loop has a thread of its own, as Playwright keeps one in pytest's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.kernel = AsyncKernelManager(kernel_name="python3")
 
-    def __enter__(self) -> Self:
+    def __enter__(self):
         self.thread.start()
         self._await(self.kernel.start_kernel(env=clean_environment()))
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_):
         self._await(self.kernel.shutdown_kernel(now=True))
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join()
         self.loop.close()
 
-    def run(self, notebook: NotebookNode, folder: Path) -> NotebookNode:
+    def run(self, notebook, folder):
         """Run a notebook in a folder, with nothing left of the one before but what it imported.
 
         Raises:
@@ -263,7 +290,7 @@ class Jupyter:
         notebook.cells.insert(0, fresh)
         return self._await(self._execute(NotebookClient(notebook, km=self.kernel, timeout=280)))
 
-    def says(self, notebook: NotebookNode, told: Mapping[str, str], folder: Path) -> str:
+    def says(self, notebook, told, folder):
         """What a notebook's last two cells put out.
 
         Args:
@@ -279,17 +306,17 @@ class Jupyter:
         said = [json.dumps(cell.outputs) for cell in ended.cells if cell.cell_type == "code"]
         return "".join(said[-3:-1])
 
-    async def _execute(self, client: NotebookClient) -> NotebookNode:
+    async def _execute(self, client):
         try:
             return await client.async_execute()
         finally:
             client.kc.stop_channels()
 
-    def _await(self, work: Coroutine[Any, Any, Any]) -> Any:
+    def _await(self, work):
         return asyncio.run_coroutine_threadsafe(work, self.loop).result()
 
 
 @pytest.fixture(scope="session")
-def jupyter() -> Iterator[Jupyter]:
+def jupyter():
     with Jupyter() as running:
         yield running

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from eval_project import RUN_ID
 from nbclient.exceptions import CellExecutionError
 
 from evalkit import InputError, ui
@@ -42,31 +41,6 @@ def test_exporting_again_gives_the_same_bytes(exported, tmp_path, place):
         export(tmp_path / "out", place)
         written = (tmp_path / "out/sync_dataset.ipynb").read_bytes()
         assert written == (exported / "sync_dataset.ipynb").read_bytes()
-
-
-ENDINGS = {
-    "map_dataset": "schema_mapping.json",
-    "sync_dataset": "3 created",
-    "log_results": "3 traces",
-    "review_feedback": "12 without a trace",
-}
-"""Words of what each notebook says last; those of two are run beside their own tests."""
-
-
-@pytest.fixture
-def given(name):
-    """What each notebook has to be told, through the environment."""
-    return {"run_id": RUN_ID} if name in {"log_results", "review_feedback"} else {}
-
-
-@pytest.mark.parametrize("name", ENDINGS)
-def test_a_notebook_runs_in_jupyter(jupyter, exported, stored_project, name, given):
-    said = jupyter.says(read(exported, name), given, stored_project.root)
-    assert ENDINGS[name] in said
-
-
-def test_every_notebook_is_run_in_jupyter():
-    assert {*ENDINGS, "compare_runs", "run_eval_agent"} == set(NAMES)
 
 
 def test_in_jupyter_an_error_is_its_message_and_no_traceback(jupyter, exported, tmp_path):

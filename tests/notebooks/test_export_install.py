@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -40,7 +39,7 @@ def workspace(tmp_path):
     return tmp_path
 
 
-def run(cell, workspace: Path):
+def run(cell, workspace):
     given = {"volume_path": f"{workspace}/volume", "config": f"{workspace}/volume/eval.yaml"}
     return subprocess.run(
         [sys.executable, "-I", "-S", "-c", STAND_IN, json.dumps(given)],

@@ -102,33 +102,11 @@ def test_halting_is_an_input_error_where_nobody_can_be_asked():
         host(PROGRAM).halt("There are no runs yet", fix="run the eval")
 
 
-def test_work_is_done_here_and_now_and_says_its_lines(capsys):
-    running = host(SCRIPT)
-    current = running.work("Count", lambda say: [say("1 of 2"), say("2 of 2"), "both"][-1], None)
-    assert running.outcome(current) == "both"
-    assert capsys.readouterr().out == "1 of 2\n2 of 2\n"
-
-
-def test_finishing_tells_the_report_and_prints_it_last(capsys):
-    told = host(SCRIPT, json=True)
-    told.finish(
-        ProjectParams(json=True), {"created": 3}, lambda terminal, _: terminal.done("3 created")
-    )
-    said = capsys.readouterr()
-    assert (said.out, said.err) == ('{"created": 3}\n', "✓ 3 created\n")
-
-
 @pytest.mark.parametrize(("place", "ending"), [(SCRIPT, SystemExit), (KERNEL, EvalkitError)])
 def test_finishing_with_strict_fails_where_something_was_left_undone(place, ending):
     settings = ProjectParams(strict=True)
     with pytest.raises(ending):
         host(place).finish(settings, {"skipped": 2}, lambda *_: None)
-
-
-def test_nobody_is_asked_where_nobody_is():
-    alone = host(KERNEL)
-    assert (alone.form("Go"), alone.button("Go")) == (None, None)
-    assert alone.settings(None) == ProjectParams()
 
 
 def test_widgets_that_are_empty_or_not_there_say_nothing():

@@ -1,33 +1,14 @@
 """The log notebook: in the browser, headless, and run by a program."""
 
-import importlib.util
-
-import pytest
 from agentlogs import answer, as_lines, ask, finish, init, say, text, use
-from eval_project import CASES, RUN_ID, score
+from eval_project import RUN_ID, score
 from in_mlflow import InMlflow
 
-from evalkit import InputError, StoreAbsent, Workspace, ui
-from evalkit.ui.notebook import Host
+from evalkit import Workspace
 
-NOTEBOOK = ui.folder() / "log_results.py"
 PATIENCE_MS = 120_000
 """The first stage of a server imports MLflow, which takes long on a busy machine."""
 HOSTILE = '<script>window.broken = 1</script><img src=x onerror="window.broken = 2"> **not bold**'
-
-
-@pytest.fixture(scope="session")
-def module():
-    spec = importlib.util.spec_from_file_location("log_results", NOTEBOOK)
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
-
-
-def run(module, **parameters):
-    """The names that the notebook defines when a program runs it with these parameters."""
-    host = Host.of(module.Params(**parameters), "log_results")
-    return module.app.run(defs={"host": host})[1]
 
 
 def where(project):
@@ -99,63 +80,20 @@ def test_a_log_full_of_markup_is_shown_as_text_and_logged(visitor, project, serv
     assert hrefs[1].endswith(f"selectedEvaluationId={trace_id}")
 
 
-def test_a_case_without_a_log_keeps_its_scores_and_says_why(visitor, stored_project):
+def test_what_is_missing_is_shown_as_what_it_is_and_what_to_do(visitor, stored_project):
+    visitor.open("log_results", config="nowhere/eval.yaml")
+    visitor.press("Use these settings")
+    visitor.cell("picking").get_by_text("there is no such file").wait_for()
     stored_project.unlog("beta")
-    visitor.open("log_results", config=where(stored_project)["config"])
+    stored_project.configure(mlflow={"tracking_uri": "http://127.0.0.1:9"})
+    visitor.fill("Config", where(stored_project)["config"])
     visitor.press("Use these settings")
     select(visitor, "beta")
     visitor.cell("opened_case").get_by_text("beta was greeted").wait_for()
     visitor.cell("opened_case").get_by_text("there is no log of beta").wait_for()
     visitor.cell("receipt").get_by_text("This case has no log").wait_for()
-
-
-def test_a_page_that_cannot_go_on_says_what_to_do(visitor, stored_project):
-    visitor.open("log_results", config="nowhere/eval.yaml")
-    visitor.press("Use these settings")
-    visitor.cell("picking").get_by_text("there is no such file").wait_for()
-    stored_project.remove("eval/runs")
-    visitor.fill("Config", where(stored_project)["config"])
-    visitor.press("Use these settings")
-    visitor.cell("picking").get_by_text("no finished run").wait_for()
-
-
-def test_an_empty_run_and_an_absent_mlflow_are_shown_as_what_they_are(visitor, stored_project):
-    stored_project.configure(mlflow={"tracking_uri": "http://127.0.0.1:9"})
-    stored_project.remove(f"{stored_project.run_dir}/cases")
-    stored_project.remove(f"{stored_project.run_dir}/run_result.json")
-    stored_project.write(stored_project.summary, {"judges": {}, "per_case": {}})
-    visitor.open("log_results", config=where(stored_project)["config"])
-    visitor.press("Use these settings")
-    visitor.cell("figures").get_by_text("0 with a log").wait_for()
     visitor.press(f"Log {RUN_ID}")
     visitor.cell("logging").get_by_text("is not reachable").wait_for()
-
-
-def test_as_a_script_it_does_what_the_command_does(script, stored_project):
-    ended = script(NOTEBOOK, "--run-id", RUN_ID, "--json", cwd=stored_project.root)
-    assert (ended.code, ended.out.count("\n")) == (0, 1)
-    assert (ended.report["traces"], ended.report["written"]) == (3, True)
-    assert "3 of 3 traces written" in ended.err
-
-
-def test_a_program_logs_the_run_and_a_second_time_nothing(module, stored_project):
-    first, second = (run(module, **where(stored_project)) for _ in range(2))
-    assert [case.case_id for case in first["cases"]] == list(CASES)
-    assert (first["report"]["written"], second["report"]["written"]) == (True, False)
-    stored = InMlflow(Workspace.open(where(stored_project)["config"]).tracking.uri)
-    assert set(stored.traces()) == set(CASES)
-    assert stored.values("alpha")["polite"] is True
-
-
-@pytest.mark.parametrize(
-    ("wrong", "error"),
-    [
-        ({"config": "nowhere.yaml"}, InputError),
-        ({"run_id": "nowhere"}, InputError),
-        ({"run_id": None}, InputError),
-        ({"tracking_uri": "http://127.0.0.1:9"}, StoreAbsent),
-    ],
-)
-def test_a_program_is_given_the_error(module, stored_project, wrong, error):
-    with pytest.raises(error):
-        run(module, **{**where(stored_project), **wrong})
+    stored_project.remove("eval/runs")
+    visitor.press("Look again")
+    visitor.cell("picking").get_by_text("no finished run").wait_for()

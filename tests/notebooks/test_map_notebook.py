@@ -1,22 +1,8 @@
 """The mapping notebook: in the browser, headless, and run by a program."""
 
-import importlib.util
 import json
 
 import pytest
-
-from evalkit import InputError, ui
-from evalkit.ui.notebook import Host
-
-NOTEBOOK = ui.folder() / "map_dataset.py"
-
-
-@pytest.fixture(scope="session")
-def module():
-    spec = importlib.util.spec_from_file_location("map_dataset", NOTEBOOK)
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
 
 
 @pytest.fixture
@@ -30,12 +16,6 @@ def mapped_project(project):
         },
     )
     return project
-
-
-def run(module, **parameters):
-    """The names that the notebook defines when a program runs it with these parameters."""
-    host = Host.of(module.Params(**parameters), "map_dataset")
-    return module.app.run(defs={"host": host})[1]
 
 
 def where(project):
@@ -122,32 +102,3 @@ def test_a_page_lets_a_person_choose_where_the_rules_find_no_input(visitor, proj
     visitor.press("Save the mapping")
     visitor.cell("outcome").get_by_text("Saved: 1 inputs").wait_for()
     assert saved(project)["inputs"] == {"outcome": "expected.yaml:outcome"}
-
-
-def test_as_a_script_it_does_what_the_command_does(script, mapped_project):
-    kept = script(NOTEBOOK, "--json", cwd=mapped_project.root)
-    assert kept.code == 2
-    assert "inputs.question" in kept.err
-    assert saved(mapped_project)["inputs"] == {"question": "input.yaml:prompt"}
-    ended = script(NOTEBOOK, "--json", "--force", cwd=mapped_project.root)
-    assert ended.code == 0
-    assert ended.report["coverage"] == {
-        "input.yaml:prompt": [3, 3],
-        "expected.yaml:outcome": [3, 3],
-    }
-    assert saved(mapped_project)["inputs"] == {"prompt": "input.yaml:prompt"}
-
-
-def test_a_program_gets_the_proposal_and_its_gaps(module, mapped_project):
-    mapped_project.add_case("delta", "please handle delta")
-    found = run(module, **where(mapped_project), force=True)
-    assert dict(found["row"].record.inputs) == {"prompt": "please handle alpha"}
-    lacking = {case.record.case_id: list(case.lacking) for case in found["mapped"] if case.lacking}
-    assert lacking == {"delta": ["expectations.outcome"]}
-    assert found["report"]["inputs"] == {"prompt": "input.yaml:prompt"}
-
-
-def test_a_program_is_given_the_error_and_the_file_is_kept(module, mapped_project):
-    with pytest.raises(InputError, match="differs from what would be written"):
-        run(module, **where(mapped_project))
-    assert saved(mapped_project)["inputs"] == {"question": "input.yaml:prompt"}

@@ -1,59 +1,26 @@
 """The review notebook: in the browser, headless, and run by a program."""
 
-import importlib.util
-
 import pytest
 import yaml
 from commands import until
 from eval_project import RUN_ID
+from in_mlflow import InMlflow
 
-from evalkit import InputError, Workspace, log_results, ui
-from evalkit.feedback.trace_index import find_traces
-from evalkit.ui.notebook import Host
+from evalkit import Workspace, log_results
 
-NOTEBOOK = ui.folder() / "review_feedback.py"
 REVIEW = "# by hand\nreviewer: ann\nfeedback:\n  alpha: ''  # fine\n"
 
 
-@pytest.fixture(scope="session")
-def module():
-    spec = importlib.util.spec_from_file_location("review_feedback", NOTEBOOK)
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
-
-
 @pytest.fixture
-def logged(stored_project):
+def logged(stored_project, sqlite_uri):
     """A project whose run stands in MLflow, where a person has called one case cold."""
-    workspace = Workspace.open(stored_project.root / "eval.yaml")
-    log_results(workspace, run_id=RUN_ID)
-    trace = traces(stored_project).of("alpha")
-    workspace.store.annotate(trace.trace_id, "tone", "cold", "read aloud", "jo")
+    log_results(Workspace.open(stored_project.root / "eval.yaml"), run_id=RUN_ID)
+    InMlflow(sqlite_uri).say("alpha", "tone", "cold", who="jo", rationale="read aloud")
     stored_project.review.write_text(REVIEW)
     return stored_project
 
 
-def traces(project):
-    workspace = Workspace.open(project.root / "eval.yaml")
-    return find_traces(workspace.run(RUN_ID), workspace.store)
-
-
-def said_in_mlflow(project):
-    """Case to what the run's reviewer said of it, as MLflow has it."""
-    return {
-        case: [a.value for a in trace.assessments if a.name == "human_review"]
-        for case, trace in traces(project).by_case.items()
-    }
-
-
-def run(module, **parameters):
-    """The names that the notebook defines when a program runs it with these parameters."""
-    host = Host.of(module.Params(run_id=RUN_ID, **parameters), "review_feedback")
-    return module.app.run(defs={"host": host})[1]
-
-
-def test_a_person_reviews_by_keyboard_pushes_and_pulls(visitor, logged):
+def test_a_person_reviews_by_keyboard_pushes_and_pulls(visitor, logged, sqlite_uri):
     visitor.open("review_feedback", config=str(logged.root / "eval.yaml"))
     visitor.press("Use these settings")
     bar = visitor.cell("case")
@@ -74,11 +41,9 @@ def test_a_person_reviews_by_keyboard_pushes_and_pulls(visitor, logged):
 
     visitor.press("Push to MLflow")
     visitor.cell("pushed_feedback").get_by_text("Judge scores").wait_for()
-    assert said_in_mlflow(logged) == {
-        "alpha": [True],
-        "beta": [False],
-        "gamma": [True],
-    }
+    traces = InMlflow(sqlite_uri).traces().items()
+    said = {(c, a.value) for c, t in traces for a in t.info.assessments if a.name == "human_review"}
+    assert said == {("alpha", True), ("beta", False), ("gamma", True)}
 
     visitor.press("Pull from MLflow")
     visitor.cell("pulled_feedback").get_by_text("read aloud").wait_for()
@@ -157,46 +122,3 @@ def test_a_page_that_cannot_go_on_says_what_to_do(visitor, stored_project):
     visitor.cell("case").get_by_text("0 of 3 reviewed").wait_for()
     visitor.press("Push to MLflow")
     visitor.cell("pushing").get_by_text("is not reachable").wait_for()
-
-
-def test_as_a_script_it_pushes_pulls_and_tells_the_agreement(script, logged):
-    ended = script(NOTEBOOK, "--run-id", RUN_ID, "--json", cwd=logged.root)
-    assert (ended.code, ended.out.count("\n")) == (0, 1)
-    assert ended.report["push-feedback"]["human"] == 1
-    assert ended.report["pull-feedback"]["annotations"] == 1
-    agreed = {(each["judge"], each["basis"]): each["agreed"] for each in ended.report["agreement"]}
-    assert agreed["polite", "review"] == 1
-    assert agreed["tone", "annotations"] == 0
-    assert "1 annotations from 3 traces" in ended.err
-    assert said_in_mlflow(logged)["alpha"] == [True]
-
-
-def test_as_a_script_it_compares_also_where_mlflow_is_absent(script, stored_project):
-    stored_project.review.write_text(REVIEW)
-    ended = script(
-        NOTEBOOK,
-        "--run-id",
-        RUN_ID,
-        "--tracking-uri",
-        "http://127.0.0.1:9",
-        cwd=stored_project.root,
-    )
-    assert ended.code == 0
-    assert "skipped: MLflow at http://127.0.0.1:9 is not reachable" in ended.out
-    assert "1 of 1" in ended.out
-
-
-def test_a_program_gets_everything_the_page_shows(module, logged):
-    found = run(module, config=str(logged.root / "eval.yaml"))
-    assert list(found["differing"].case_id) == ["alpha", "alpha"]
-    assert list(found["judge_table"].judge) == ["polite", "quality", "tone", "tone", "broken"]
-    assert set(found["report"]) == {"push-feedback", "pull-feedback", "agreement"}
-
-
-@pytest.mark.parametrize(
-    ("wrong", "error"),
-    [({"config": "nowhere.yaml"}, InputError), ({"runs_dir": "nowhere"}, InputError)],
-)
-def test_a_program_is_given_the_error(module, stored_project, wrong, error):
-    with pytest.raises(error):
-        run(module, **{"config": str(stored_project.root / "eval.yaml"), **wrong})

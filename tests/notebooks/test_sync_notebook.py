@@ -1,33 +1,10 @@
 """The sync notebook: in the browser, headless, and run by a program."""
 
-import importlib.util
-import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import pytest
-from in_mlflow import InMlflow
-
-from evalkit import InputError, StoreAbsent, Workspace, sync_dataset, ui
+from evalkit import Workspace, sync_dataset
 from evalkit.dataset.sync import read_dataset
-from evalkit.ui.notebook import Host
-
-NOTEBOOK = ui.folder() / "sync_dataset.py"
-SCRATCH = "✓ dataset scratch: would be 3 created"
-
-
-@pytest.fixture(scope="session")
-def module():
-    spec = importlib.util.spec_from_file_location("sync_dataset", NOTEBOOK)
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
-
-
-def run(module, **parameters):
-    """The names that the notebook defines when a program runs it with these parameters."""
-    host = Host.of(module.Params(**parameters), "sync_dataset")
-    return module.app.run(defs={"host": host})[1]
 
 
 def rows(config):
@@ -127,76 +104,3 @@ def test_a_person_looks_at_an_edit_before_syncing_it_and_again(visitor, stored_p
         "alpha": "please handle alpha",
         "beta": "please handle beta soon",
     }
-
-
-def test_a_page_that_cannot_go_on_says_what_to_do(visitor, stored_project):
-    stored_project.configure(mlflow={"tracking_uri": "http://127.0.0.1:9"})
-    visitor.open("sync_dataset", config="nowhere/eval.yaml")
-    visitor.press("Compare")
-    visitor.cell("comparing").get_by_text("there is no such file").wait_for()
-    visitor.fill("Config", where(stored_project)["config"])
-    visitor.fill("Mapping", where(stored_project)["mapping"])
-    visitor.press("Compare")
-    visitor.cell("comparing").get_by_text("is not reachable").wait_for()
-
-
-def test_as_a_script_it_syncs_and_ends_with_its_report(script, stored_project):
-    ended = script(NOTEBOOK, "--json", cwd=stored_project.root)
-    assert (ended.code, ended.out.count("\n")) == (0, 1)
-    assert ended.report["created"] == 3
-    assert "the first case, alpha, becomes" in ended.err
-    assert set(rows(where(stored_project)["config"])) == {"alpha", "beta", "gamma"}
-
-
-@pytest.mark.parametrize("name", ["Kopie von sync_dataset.py", "eval"])
-def test_a_copy_under_another_name_takes_its_arguments(
-    script, stored_project, sqlite_uri, tmp_path, name
-):
-    copy = tmp_path / name
-    shutil.copy(NOTEBOOK, copy)
-    shutil.copy(NOTEBOOK.with_name("evalkit.css"), tmp_path)
-    planned = script(copy, "--dry-run", "--dataset-name", "scratch", cwd=stored_project.root)
-    assert (planned.code, planned.out.splitlines()[-1]) == (0, SCRATCH)
-    assert InMlflow(sqlite_uri).datasets() == []
-    wrong = script(copy, "--no-such-flag", cwd=stored_project.root)
-    assert wrong.code == 2
-    assert "unrecognized arguments: --no-such-flag" in wrong.err
-
-
-def test_as_a_script_it_never_falls_back_to_the_demo(script):
-    ended = script(NOTEBOOK)
-    assert (ended.code, ended.out) == (2, "")
-    assert "eval.yaml: there is no such file" in ended.err
-
-
-def test_as_a_script_it_skips_where_mlflow_is_absent(script, stored_project):
-    ended = script(NOTEBOOK, "--tracking-uri", "http://127.0.0.1:9", cwd=stored_project.root)
-    assert ended.code == 0
-    assert len(ended.out.splitlines()[-1:]) == 1
-    assert "skipped: MLflow at http://127.0.0.1:9 is not reachable" in ended.out
-
-
-def test_a_program_gets_everything_the_page_shows(module, stored_project):
-    found = run(module, **where(stored_project))
-    assert [change.kind for change in found["plan"].changes] == ["created"] * 3
-    assert list(found["table"]["Case"]) == ["alpha", "beta", "gamma"]
-    assert found["report"]["created"] == len(found["rows"]) == 3
-
-
-def test_a_dry_run_shows_the_changes_and_writes_nothing(module, stored_project):
-    found = run(module, **where(stored_project), dry_run=True)
-    assert found["report"]["created"] == 3
-    assert rows(where(stored_project)["config"]) == {}
-
-
-@pytest.mark.parametrize(
-    ("wrong", "error"),
-    [
-        ({"config": "nowhere.yaml"}, InputError),
-        ({"mapping": "nowhere.json"}, InputError),
-        ({"tracking_uri": "http://127.0.0.1:9"}, StoreAbsent),
-    ],
-)
-def test_a_program_is_given_the_error(module, stored_project, wrong, error):
-    with pytest.raises(error):
-        run(module, **{**where(stored_project), **wrong})

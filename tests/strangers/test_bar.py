@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from eval_project import CASES, RESULT, RUN_ID, score, scores_of
+from eval_project import CASES, RESULT, RUN_ID, scores_of
 from in_mlflow import InMlflow
 
 RUN = ("--run-id", RUN_ID)
@@ -207,45 +207,24 @@ def test_a_comparison_does_not_call_a_run_good_of_which_nobody_knows(evalkit, pr
 # -- what else the files say ----------------------------------------------------------------------
 
 
-def test_what_several_samples_said_stays_with_the_score(project, logged, mlflow):
+def test_what_several_samples_said_and_why_one_failed_stays_with_the_score(project, logged, mlflow):
     told = [
         {"value": 5, "rationale": "token sk-ant-api03-" + "a" * 90},
         {"value": None, "error": "timed out"},
     ]
     stability = {"samples": 2, "values": [5, None], "stable": False}
     one = {"value": 4, "stability": stability, "sample_rationales": told, "judge_type": "llm"}
-    project.summarise({"alpha": {"quality": one}})
+    failed = {"value": None, "rationale": "off the scale"}
+    others = {"scale": {**failed, "error": True}, "late": {**failed, "error": "timeout"}}
+    fine = {"value": 3, "rationale": "fine", "error": False}
+    project.summarise({"alpha": {"quality": one, **others, "fine": fine}})
     logged()
     metadata = mlflow.feedback("alpha")["quality"].metadata
     assert '"values": [5, null]' in metadata["stability"]
     assert "timed out" in metadata["sample_rationales"]
     assert "sk-ant-api03" not in metadata["sample_rationales"]
-    assert logged()[0].report["written"] is False
-
-
-@pytest.mark.parametrize(
-    ("error", "said"), [(True, "off the scale"), ("timeout", "timeout"), (False, None)]
-)
-def test_a_score_marked_as_an_error_says_why(project, logged, mlflow, error, said):
-    one = {"value": 3 if said is None else None, "rationale": "off the scale", "error": error}
-    project.summarise({"alpha": {"quality": one}})
-    logged()
-    assert mlflow.values("alpha")["quality"] == (said or 3)
-
-
-def test_numbers_that_a_float_cannot_hold_are_text_and_said(evalkit, project, logged, mlflow):
-    large = 2**53 + 1
-    project.summarise({case: {"quality": score(-large)} for case in CASES})
-    verdicts = {"alpha": {"polite": large}, "beta": {"polite": 2**53}}
-    project.review.write_text(json.dumps({"reviewer": "kim", "verdicts": verdicts}))
-    assert "alpha/quality" in logged()[0].err
-    assert "alpha/polite" in evalkit("push-feedback", *RUN).err
-    assert mlflow.values("alpha") == {"quality": str(-large), "polite": str(large)}
-    assert mlflow.values("beta")["polite"] == 2**53
-    assert logged()[0].report["written"] is False
-    lines = "".join(f"  {c}: {{quality: {{value: 1.0e+400, rationale: r}}}}\n" for c in CASES)
-    project.write(project.summary, f"judges: {{quality: {{mean: 4}}}}\nper_case:\n{lines}")
-    assert logged()[0].code == 0
+    values = mlflow.values("alpha")
+    assert (values["scale"], values["late"], values["fine"]) == ("off the scale", "timeout", 3)
     assert logged()[0].report["written"] is False
 
 

@@ -10,7 +10,7 @@ STEPS = ("plan", "act", "check")
 """Not in the alphabet's order."""
 
 
-def log_of_step(step: str, session: str = "", unseen: int = 0) -> bytes:
+def log_of_step(step, session="", unseen=0):
     """A question, a tool call and an answer; ids are those of every other step.
 
     Args:

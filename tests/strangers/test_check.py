@@ -1,7 +1,7 @@
 """``check`` counts what it looked at and where, and calls nothing good that it did not see."""
 
 import sqlite3
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import pytest
 from eval_project import RUN_ID
@@ -35,34 +35,22 @@ def test_no_run_is_no_problem_and_is_said_with_every_place(evalkit, project):
         assert place in done.err
 
 
-def test_an_unreachable_mlflow_is_exit_1(evalkit):
-    done = evalkit("check", uri="http://127.0.0.1:1")
-    assert (done.code, done.report["reachable"], FINE in done.err) == (1, False, False)
-    assert "not reachable" in done.report["error"]
-    assert done.report["cases"] == 3
-
-
-@pytest.mark.parametrize("status", [401, 500])
-@pytest.mark.parametrize("after", [0, 1])
-def test_an_mlflow_that_refuses_is_exit_1(evalkit, server, status, after):
-    with Proxy(server.uri, after=after, fault="refuse", status=status) as proxy:
-        done = evalkit("check", uri=proxy.uri)
+@pytest.mark.parametrize("how", ["http://127.0.0.1:1", "https", 401, 500, "EXCLUSIVE", "IMMEDIATE"])
+def test_an_mlflow_that_is_away_refuses_or_is_locked_is_exit_1(
+    evalkit, server, database_uri, shared_database, how
+):
+    uri = {"http://127.0.0.1:1": how, "https": server.uri.replace("http:", "https:")}
+    with ExitStack() as stack:
+        if isinstance(how, int):
+            proxy = Proxy(server.uri, after=how == 500, fault="refuse", status=how)
+            uri[how] = stack.enter_context(proxy).uri
+        if how in ("EXCLUSIVE", "IMMEDIATE"):
+            other = sqlite3.connect(shared_database, isolation_level=None)
+            stack.enter_context(closing(other)).execute(f"BEGIN {how}")
+        done = evalkit("check", uri=uri.get(how, database_uri))
     assert (done.code, done.report["reachable"], FINE in done.err) == (1, False, False)
     assert done.report["error"]
-
-
-def test_a_server_without_tls_where_some_is_expected_is_exit_1(evalkit, server):
-    done = evalkit("check", uri=server.uri.replace("http:", "https:"))
-    assert (done.code, done.report["reachable"], FINE in done.err) == (1, False, False)
-
-
-@pytest.mark.parametrize("lock", ["EXCLUSIVE", "IMMEDIATE"])
-def test_a_store_that_another_program_locks_is_exit_1(evalkit, shared_database, lock):
-    with closing(sqlite3.connect(shared_database, isolation_level=None)) as other:
-        other.execute(f"BEGIN {lock}")
-        done = evalkit("check")
-    assert (done.code, done.report["reachable"], FINE in done.err) == (1, False, False)
-    assert "locked" in done.report["error"]
+    assert done.report["cases"] == 3
 
 
 @pytest.mark.parametrize("text", ["feedback: [", "feedback: {a: [1]}\n"])

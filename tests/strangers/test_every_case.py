@@ -132,44 +132,15 @@ def test_the_state_comes_from_the_exit_code_and_the_log(
     assert run.info.status == "FINISHED"
 
 
-def test_a_run_of_which_every_execution_failed_has_failed(evalkit, project, mlflow):
-    result(project, **{case: usage(1) for case in CASES})
+def test_a_run_failed_where_all_did_also_when_only_their_folders_say_so(evalkit, project, mlflow):
+    project.remove(f"{project.run_dir}/run_result.json")
+    project.unlog("beta")
+    for case in CASES:
+        project.write(f"{project.run_dir}/cases/{case}/run_result.json", usage(137, 7.5))
     assert evalkit("log-results", *RUN).report["executions"]["failed"] == 3
     assert mlflow.run().info.status == "FAILED"
     assert {trace.info.state for trace in mlflow.traces().values()} == {"ERROR"}
-
-
-def test_the_end_of_a_log_says_that_an_execution_failed_where_no_exit_code_does(
-    evalkit, project, mlflow
-):
-    log = (project.root / project.run_dir / "cases/beta/stdout.log").read_bytes()
-    failed = log.replace(b'"subtype": "success"', b'"subtype": "error_max_turns"')
-    project.log("beta", failed)
-    report = evalkit("log-results", *RUN).report
-    assert report["executions"]["names"] == {"beta": "error_max_turns"}
-    assert mlflow.traces()["beta"].info.state == "ERROR"
-    assert mlflow.run().data.metrics["executions_failed"] == 1
-
-
-def test_a_run_that_was_killed_on_the_way_has_the_figures_in_its_cases_folders(
-    evalkit, project, mlflow
-):
-    project.remove(f"{project.run_dir}/run_result.json")
-    project.unlog("beta")
-    project.write(f"{project.run_dir}/cases/beta/run_result.json", usage(137, 7.5))
-    evalkit("log-results", *RUN)
-    info = mlflow.traces()["beta"].info
-    assert (info.state, info.execution_duration) == ("ERROR", 7500)
-
-
-@pytest.mark.parametrize("seconds", [-5, 1e300, 0])
-def test_figures_beyond_reason_cost_no_case_its_trace(evalkit, project, mlflow, seconds):
-    project.unlog("beta")
-    odd = usage(0, seconds, token_usage={"input": -1, "output": 10**30})
-    result(project, alpha=usage(), beta=odd, gamma=usage())
-    assert evalkit("log-results", *RUN).code == 0
-    info = mlflow.traces()["beta"].info
-    assert (info.state, info.execution_duration) == ("OK", 0)
+    assert mlflow.traces()["beta"].info.execution_duration == 7500
 
 
 def test_a_batch_run_without_a_log_has_one_trace_for_all_cases(evalkit, project, mlflow):
@@ -262,10 +233,61 @@ def test_a_push_says_why_feedback_has_no_trace(evalkit, project):
 def test_how_a_log_ends_is_the_same_for_the_run_and_for_the_trace(
     evalkit, project, mlflow, events, failed
 ):
-    lines = {"good": finish("done"), "bad": finish("done", subtype="error", is_error=True)}
-    lines["init"] = init()
+    bad = finish("done", subtype="error_max_turns", is_error=True)
+    lines = {"good": finish("done"), "bad": bad, "init": init()}
     log = [init(), say("m", text("done")), *(lines[each] for each in events)]
     project.log("beta", b"".join(as_lines(log)))
     report = evalkit("log-results", *RUN).report
     assert report["executions"]["failed"] == failed
+    assert report["executions"]["names"] == ({"beta": "error_max_turns"} if failed else {})
     assert (mlflow.traces()["beta"].info.state == "ERROR") == failed
+
+
+# -- what a case without a log was asked ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_a_stub_has_the_input_that_the_mapping_selects_or_that_lies_there(
+    evalkit, project, mlflow, mapped
+):
+    project.unlog("beta")
+    project.remove("cases/beta/input.yaml")
+    if mapped:
+        project.write("cases/beta/ticket.json", {"question": "where is my parcel?"})
+        project.write("cases/beta/prompt.md", "handle beta, please")
+        mapping = {"inputs": {"question": "ticket.json:question"}, "expectations": {}}
+        project.write("tmp/schema_mapping.json", mapping)
+    else:
+        project.remove("tmp/schema_mapping.json")
+        project.write("cases/beta/input.json", {"prompt": "where is my parcel?"})
+    assert evalkit("log-results", *RUN).code == 0
+    trace = mlflow.client.get_trace(mlflow.traces()["beta"].info.trace_id)
+    assert "where is my parcel?" in trace.data.request
+
+
+def test_every_case_recorded_before_anything_is_logged_is_used(evalkit, mlflow):
+    evalkit("sync-dataset")
+    ids = {case: mlflow.record(case, eval_run_id=RUN_ID, eval_case_id=case) for case in CASES}
+    assert evalkit("push-feedback", *RUN).report["traces"] == 3
+    evalkit("log-results", *RUN)
+    assert {c: t.info.trace_id for c, t in mlflow.traces().items()} == ids
+    assert mlflow.values("gamma")["quality"] == 5
+
+
+# -- a run that failed while no case says which ---------------------------------------------------
+
+
+@pytest.mark.parametrize("per_case", [None, {}, {c: {"exit_code": 0} for c in CASES}])
+def test_a_run_that_failed_is_never_silent_and_no_equal_in_a_comparison(evalkit, project, per_case):
+    cases = {} if per_case is None else {"per_case": per_case}
+    project.write(f"{project.run_dir}/run_result.json", {**RESULT, "exit_code": 2, **cases})
+    logged = evalkit("log-results", *RUN, "--strict")
+    assert logged.code == 1
+    assert [line for line in logged.err.splitlines() if "exit code 2" in line], logged.err
+    assert "0 of 3 executions failed" not in logged.err
+    before = f"eval/runs/{project.name}/before"
+    project.write(f"{before}/run_result.json", RESULT)
+    project.write(f"{before}/summary.yaml", project.read(project.summary))
+    compared = evalkit("compare", RUN_ID, "--baseline", "before", "--strict")
+    assert (compared.code, compared.report["verdict"]) == (1, "worse")
+    assert "exit code 2" in compared.report["findings"][0]

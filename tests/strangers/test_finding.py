@@ -1,23 +1,34 @@
-"""Runs, cases and configs are found where agent-eval-harness puts them, and nowhere else."""
+"""Configs, runs, cases and mappings are found where people put them, and nowhere else."""
 
 import json
 
 import pytest
 
-CASE = "name: {name}\ndataset: {{path: cases, schema: 'input.yaml: prompt'}}\njudges: []\n"
+from evalkit import Workspace
+
+SCHEMA = "dataset: {path: cases, schema: 'input.yaml: prompt'}\njudges: []\n"
+OWN = f"name: quiz\n{SCHEMA}"
 SUMMARY = "judges: {ok: {mean: 1.0}}\nper_case: {one: {ok: {value: true}}}\n"
 
 
+@pytest.fixture
+def bare(project):
+    """The project without config, cases, runs and mapping."""
+    for place in ("eval.yaml", "eval", "cases", "tmp"):
+        project.remove(place)
+    return project
+
+
 def make(project, config, text, run=""):
-    """Only this config, with one case beside it and one run."""
-    if (project.root / "eval.yaml").exists():
-        for place in ("eval.yaml", "eval", "cases", "tmp"):
-            project.remove(place)
+    """This config, with one case beside it and one run."""
     project.write(config, text)
     folder = config.rpartition("/")[0]
     project.write(f"{folder}/cases/one/input.yaml".lstrip("/"), "prompt: hello\n")
     if run:
         project.write(f"{run}/r1/summary.yaml", SUMMARY)
+
+
+# -- runs -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -37,78 +48,81 @@ def make(project, config, text, run=""):
         ("sub/eval.yaml", "name: quiz\n", "sub/eval/runs/quiz"),
     ],
 )
-def test_a_run_is_found_without_any_flag(evalkit, project, config, text, run):
-    text += "dataset: {path: cases, schema: 'input.yaml: prompt'}\njudges: []\n"
-    make(project, config, text, run)
+def test_a_run_is_found_without_any_flag(evalkit, bare, config, text, run):
+    make(bare, config, text + SCHEMA, run)
     report = evalkit("check", "--config", config).report
     assert (report["runs"], report["run_ids"], report["cases"]) == (1, ["r1"], 1)
 
 
-def test_the_folder_of_the_skill_wins_over_that_of_the_name(evalkit, project):
-    make(project, "eval.yaml", CASE.format(name="quiz\nskill: asker"), "eval/runs/asker")
-    project.write("eval/runs/quiz/r1/summary.yaml", SUMMARY.replace("1.0", "0.0"))
+def test_runs_are_found_from_the_configs_own_folder_and_where_a_person_says(
+    evalkit, bare, tmp_path, monkeypatch
+):
+    make(bare, "eval/eval.yaml", f"skill: asker\n{OWN}", "eval/runs/asker")
+    bare.write("results/asker/r2/summary.yaml", SUMMARY)
+    config = ("--config", "eval/eval.yaml")
+    for folder in ("results", "results/asker", str(bare.root / "results")):
+        assert evalkit("check", *config, "--runs-dir", folder).report["run_ids"] == ["r2"]
+    (tmp_path / "elsewhere/quiz/r7").mkdir(parents=True)
+    (tmp_path / "elsewhere/quiz/r7/summary.yaml").write_text(SUMMARY)
+    monkeypatch.setenv("AGENT_EVAL_RUNS_DIR", str(tmp_path / "elsewhere"))
+    assert evalkit("check", *config).report["run_ids"] == ["r7"]
+    monkeypatch.delenv("AGENT_EVAL_RUNS_DIR")
+    monkeypatch.chdir(bare.root / "eval")
+    assert evalkit("check").report["run_ids"] == ["r1"]
+    assert evalkit("log-results", "--run-id", "r1").code == 0
+
+
+def test_the_folder_of_the_skill_wins_over_that_of_the_name(evalkit, bare):
+    make(bare, "eval.yaml", f"skill: asker\n{OWN}", "eval/runs/asker")
+    bare.write("eval/runs/quiz/r1/summary.yaml", SUMMARY.replace("1.0", "0.0"))
     done = evalkit("log-results", "--run-id", "r1")
     assert (done.code, done.report["table_rows"]) == (0, 1)
     assert "eval/runs/quiz/r1" not in done.err
 
 
-def test_a_run_that_is_not_there_names_every_place_looked_at(evalkit, project):
-    make(project, "eval/quiz/eval.yaml", CASE.format(name="Big Quiz"))
+def test_a_run_that_is_not_there_names_every_place_looked_at(evalkit, bare):
+    make(bare, "eval/quiz/eval.yaml", f"name: Big Quiz\n{SCHEMA}")
     done = evalkit("log-results", "--config", "eval/quiz/eval.yaml", "--run-id", "r9")
     assert done.code == 2
     for place in ("Big Quiz/r9", "big-quiz/r9", "quiz/r9", "r9"):
         assert f"eval/runs/{place}" in done.err
 
 
-def test_the_environment_names_the_runs_folder(evalkit, project, tmp_path, monkeypatch):
-    make(project, "eval.yaml", CASE.format(name="quiz"), "eval/runs/quiz")
-    (tmp_path / "elsewhere/quiz/r7").mkdir(parents=True)
-    (tmp_path / "elsewhere/quiz/r7/summary.yaml").write_text(SUMMARY)
-    monkeypatch.setenv("AGENT_EVAL_RUNS_DIR", str(tmp_path / "elsewhere"))
-    assert evalkit("check").report["run_ids"] == ["r7"]
+# -- configs and cases ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stage", ["check", "map", "sync-dataset"])
-def test_cases_are_never_taken_from_a_project_further_up(evalkit, project, monkeypatch, stage):
-    make(project, "vendor/inner/eval.yaml", CASE.format(name="inner").replace("cases", "eval/data"))
-    project.write("eval/data/other/input.yaml", "prompt: belongs to the outer project\n")
-    monkeypatch.chdir(project.root / "vendor/inner")
+def test_cases_are_never_taken_from_a_project_further_up(evalkit, bare, monkeypatch, stage):
+    bare.write("vendor/inner/eval.yaml", OWN.replace("cases", "eval/data"))
+    bare.write("eval/data/other/input.yaml", "prompt: belongs to the outer project\n")
+    monkeypatch.chdir(bare.root / "vendor/inner")
     done = evalkit(stage)
     assert done.code == 2
     assert "there is no folder" in json.dumps(done.report)
-    assert str(project.root / "vendor/inner/eval/data") in json.dumps(done.report)
-
-
-OWN = CASE.format(name="quiz")
-PROFILE = "extends: ../eval.yaml\n"
+    assert str(bare.root / "vendor/inner/eval/data") in json.dumps(done.report)
 
 
 @pytest.mark.parametrize(
     ("files", "found"),
     [
         ({"eval/quiz/eval.yaml": OWN}, "eval/quiz/eval.yaml"),
-        ({"eval/quiz.yaml": OWN}, "eval/quiz.yaml"),
         ({"eval/eval.yaml": OWN}, "eval/eval.yaml"),
-        ({"eval/quiz.yaml": OWN, "eval/fast.yaml": PROFILE}, "eval/quiz.yaml"),
+        ({"eval/quiz.yaml": OWN}, "eval/quiz.yaml"),
+        ({"eval/quiz.yaml": OWN, "eval/fast.yaml": "extends: quiz.yaml\n"}, "eval/quiz.yaml"),
         ({"eval/quiz.yaml": OWN, "eval/settings.yaml": "retries: 3\n"}, "eval/quiz.yaml"),
-        ({"eval/quiz.yaml": OWN, "eval/promptfoo.yaml": "prompts: [a]\ntests: []\n"}, None),
+        ({"eval/quiz.yaml": OWN, "eval/foo.yaml": "prompts: [a]\ntests: []\n"}, "eval/quiz.yaml"),
         ({"eval.yaml": OWN, "eval/quiz/eval.yaml": OWN}, "eval.yaml"),
+        ({"eval/a/eval.yaml": OWN, "eval/b.yaml": OWN}, None),
     ],
 )
-def test_without_a_config_the_one_that_there_is_is_taken(evalkit, project, files, found):
-    for place in ("eval.yaml", "eval"):
-        project.remove(place)
+def test_without_a_config_the_one_that_there_is_is_taken_and_none_is_guessed(
+    evalkit, bare, files, found
+):
     for name, text in files.items():
-        project.write(name, text)
-    found = found or "eval/quiz.yaml"
-    assert evalkit("check").report["config"] == found
-
-
-def test_of_several_configs_none_is_guessed(evalkit, project):
-    for place in ("eval.yaml", "eval"):
-        project.remove(place)
-    for name in ("eval/a/eval.yaml", "eval/b.yaml"):
-        project.write(name, OWN)
+        bare.write(name, text)
+    if found:
+        assert evalkit("check").report["config"] == found
+        return
     for stage in ("check", "map", "sync-dataset"):
         done = evalkit(stage)
         assert done.code == 2
@@ -138,6 +152,8 @@ def test_another_tools_config_is_named_by_every_stage_alike(evalkit, project, te
         assert told in done.err
 
 
+# -- profiles ---------------------------------------------------------------------------------
+
 BASE = """name: nine
 execution:
   skill: nine
@@ -164,8 +180,6 @@ thresholds: {first: {min_mean: 0.5}}
     ],
 )
 def test_a_profile_is_laid_over_the_config_that_it_extends(project, monkeypatch, profile, expected):
-    from evalkit import Workspace
-
     monkeypatch.chdir(project.root)
     project.write("eval.yaml", BASE)
     project.write("eval-profiles/p.yaml", "extends: ../eval.yaml\n" + profile)
@@ -183,19 +197,22 @@ def test_a_profile_is_laid_over_the_config_that_it_extends(project, monkeypatch,
     assert {key: said[key] for key in expected} == expected
 
 
-def test_profiles_chain_and_a_problem_names_the_file_that_holds_it(evalkit, project):
+def test_profiles_chain_share_runs_and_mapping_and_a_problem_names_its_file(evalkit, project):
     project.write("eval.yaml", BASE)
     project.write("eval-profiles/a.yaml", "extends: ../eval.yaml\nmodels: {skill: small}\n")
-    project.write(
-        "eval-profiles/b.yaml", "extends: a.yaml\n\nexecution: {mode: sideways}\njudges: []\n"
-    )
-    done = evalkit("check", "--config", "eval-profiles/b.yaml")
-    (problem,) = done.report["problems"]
+    b = "extends: a.yaml\n\nexecution: {mode: sideways}\njudges: []\n"
+    project.write("eval-profiles/b.yaml", b)
+    (problem,) = evalkit("check", "--config", "eval-profiles/b.yaml").report["problems"]
     assert (problem["file"], problem["line"]) == ("eval-profiles/b.yaml", 3)
     project.write("eval-profiles/b.yaml", "extends: a.yaml\n")
     project.write("eval.yaml", BASE.replace("[1, 5]", "high"))
     (problem,) = evalkit("check", "--config", "eval-profiles/b.yaml").report["problems"]
     assert (problem["file"], problem["line"]) == ("eval.yaml", 10)
+    project.configure(name="", skill="")
+    project.write("eval/runs/eval/r5/summary.yaml", SUMMARY)
+    done = evalkit("sync-dataset", "--config", "eval-profiles/b.yaml")
+    assert (done.code, done.report["created"]) == (0, 3)
+    assert "r5" in evalkit("check", "--config", "eval-profiles/b.yaml").report["run_ids"]
 
 
 @pytest.mark.parametrize(
@@ -212,12 +229,74 @@ def test_a_profile_that_extends_nothing_usable_says_so(evalkit, project, extends
     project.write("eval-profiles/list.yaml", "- a\n")
     project.write("eval-profiles/p.yaml", f"extends: {extends}\n")
     done = evalkit("map", "--config", "eval-profiles/p.yaml")
+    assert (done.code, told in done.err) == (2, True), done.err
+
+
+# -- each config has its own mapping ----------------------------------------------------------
+
+
+@pytest.fixture
+def two(bare):
+    """Two configs beside each other, whose cases look alike."""
+    for name in ("sort", "care"):
+        bare.write(f"eval-{name}.yaml", f"name: {name}\n{SCHEMA.replace('cases', name)}")
+        bare.write(f"{name}/a/input.yaml", f"prompt: {name} this leaf\n")
+    bare.write("eval.yaml", f"name: support\n{SCHEMA.replace('cases', 'sort')}")
+    bare.write("sort/a/annotations.yaml", "expected_kind: oak\n")
+    bare.write("care/a/annotations.yaml", "expected_kind: fern\nexpected_care: water\n")
+    return bare
+
+
+SORT, CARE = ("--config", "eval-sort.yaml"), ("--config", "eval-care.yaml")
+
+
+def test_two_configs_have_two_mappings_and_another_one_only_by_name_with_a_word(evalkit, two):
+    evalkit("map")
+    done = evalkit("sync-dataset", *CARE)
     assert done.code == 2
-    assert told in done.err
+    assert "tmp/schema_mapping.care.json: there is no mapping yet" in done.err
+    for name, expected in (("sort", ["kind"]), ("care", ["kind", "care"])):
+        report = evalkit("map", "--config", f"eval-{name}.yaml").report
+        assert report["file"] == f"tmp/schema_mapping.{name}.json"
+        assert list(report["expectations"]) == [f"expected_{each}" for each in expected]
+        assert json.loads(two.read(report["file"]))["_eval"] == name
+    assert "expectations.expected_care: water" in evalkit("sync-dataset", *CARE).err
+    done = evalkit("sync-dataset", *CARE, "--mapping", "tmp/schema_mapping.sort.json")
+    assert (done.code, done.report["updated"]) == (0, 1)
+    assert "is the mapping of the eval 'sort', not of 'care'" in done.err
+    two.write("tmp/schema_mapping.json", two.read("tmp/schema_mapping.sort.json"))
+    for command in ("sync-dataset", "map"):
+        done = evalkit(command)
+        assert done.code == 2
+        assert "is the mapping of the eval 'sort'" in done.err
+        assert "--force" in done.err
 
 
-def test_a_profiles_run_lies_where_the_one_of_its_base_does(evalkit, project):
-    project.configure(name="", skill="")
-    project.write("eval/runs/eval/r5/summary.yaml", SUMMARY)
-    project.write("profiles/fast.yaml", "extends: ../eval.yaml\nmodels: {skill: small}\n")
-    assert "r5" in evalkit("check", "--config", "profiles/fast.yaml").report["run_ids"]
+@pytest.mark.parametrize(("field", "is_taken"), [("expected_kind", True), ("another", False)])
+def test_an_older_file_is_taken_with_a_word_if_it_fits(evalkit, two, field, is_taken):
+    expectations = {"kind": f"annotations.yaml:{field}"}
+    older = {"inputs": {"prompt": "input.yaml:prompt"}, "expectations": expectations}
+    two.write("tmp/schema_mapping.json", older)
+    done = evalkit("sync-dataset", *CARE)
+    assert done.code == (0 if is_taken else 2)
+    assert ("does not say whose mapping it is" in done.err) is is_taken
+    assert ("there is no mapping yet" in done.err) is not is_taken
+
+
+@pytest.mark.parametrize("names", [("quiz", "quiz"), ("Quiz!", "quiz?"), ("", "")])
+def test_two_evals_of_alike_names_do_not_share_a_mapping_in_silence(evalkit, two, names):
+    two.write("care/a/annotations.yaml", "expected_care: water\n")
+    for name, config in zip(names, ("sort", "care"), strict=True):
+        text = f"name: {name}\n{SCHEMA.replace('cases', f'../../{config}')}"
+        two.write(f"eval/{config}/eval.yaml", text)
+        evalkit("map", "--config", f"eval/{config}/eval.yaml")
+    done = evalkit("sync-dataset", "--config", "eval/care/eval.yaml", "--dry-run")
+    written = "".join(path.read_text("utf-8") for path in (two.root / "tmp").glob("*.json"))
+    assert done.code == 2 or "expected_care" in written
+
+
+@pytest.mark.parametrize("name", ["Big Quiz / 2", "a" * 300, "日本語"])
+def test_any_name_gives_a_file(evalkit, two, name):
+    two.write("eval-care.yaml", two.read("eval-care.yaml").replace("name: care", f"name: {name}"))
+    assert (two.root / evalkit("map", *CARE).report["file"]).is_file()
+    assert evalkit("map", *CARE).code == 0

@@ -1,32 +1,31 @@
 """A case's trace beside what the run reports of the case; how long it took, and when it began."""
 
-from __future__ import annotations
-
 import datetime as dt
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 from agentlogs import (
     SONNET,
-    Event,
     added,
     answer,
     as_lines,
+    ask,
     cost,
     finish,
     init,
     say,
     stamp,
+    system,
     text,
     usage,
     use,
 )
-from eval_project import CASES, RESULT, RUN_ID
+from eval_project import CASES, RESULT, RUN_ID, scores_of
 from in_mlflow import InMlflow
 
+RUN = ("--run-id", RUN_ID)
 USED = usage(1000, 100, 300, 40)
 PAID = cost(SONNET, USED)
 CALL = say("m1", text("hm"), used=USED, stop="end_turn")
@@ -44,24 +43,23 @@ KILLED = {
 MINUTES = {"duration_s": 180.0}
 
 
-def per_model(used: Event, **tokens: int) -> dict[str, Any]:
+def per_model(used, **tokens):
     return {"per_model_usage": {SONNET: {**TOKENS, **tokens, "cost_usd": cost(SONNET, used)}}}
 
 
-def logged(evalkit: Any, project: Any, cases: dict[str, tuple[list[Event], Any]]) -> dict[str, Any]:
+def logged(evalkit, project, cases):
     """Log these cases, each with its log and what run_result.json says of it; all receipts."""
     project.unlog(*CASES)
     for case, (log, _) in cases.items():
         project.log(case, b"".join(as_lines(log)))
     told = {case: reported for case, (_, reported) in cases.items()}
     project.write(f"{project.run_dir}/run_result.json", {**RESULT, "per_case": told})
-    evalkit("log-results", "--run-id", RUN_ID)
+    evalkit("log-results", *RUN)
 
 
-def receipts(mlflow: InMlflow, folder: Any) -> dict[str, Any]:
+def receipts(mlflow, folder):
     path = mlflow.client.download_artifacts(mlflow.run().info.run_id, "receipt.json", str(folder))
-    found: dict[str, Any] = json.loads(Path(path).read_text("utf-8"))["logs"]
-    return found
+    return json.loads(Path(path).read_text("utf-8"))["logs"]
 
 
 def test_a_case_takes_as_long_as_its_log_says_else_as_the_run_does(evalkit, project, database_uri):
@@ -184,7 +182,7 @@ def test_steps_add_up_to_what_the_run_says(evalkit, project, database_uri):
     tokens = {kind: 3 * count for kind, count in TOKENS.items()}
     told = {"cost_usd": cost(SONNET, whole), "token_usage": tokens, "num_turns": 3, "steps": steps}
     project.write(f"{project.run_dir}/run_result.json", {**RESULT, "per_case": {"refund": told}})
-    evalkit("log-results", "--run-id", RUN_ID)
+    evalkit("log-results", *RUN)
     info = InMlflow(database_uri).traces()["refund"].info
     assert info.tags["evalkit.receipt"] == "reconciled"
     assert info.token_usage["input_tokens"] == 3000
@@ -231,6 +229,136 @@ def test_a_run_without_any_log_or_date_began_when_its_files_were_written(
     assert at(InMlflow(database_uri).run().info.start_time) == "2026-01-02T03:04:05"
 
 
-def at(milliseconds: int) -> str:
+def at(milliseconds):
     moment = dt.datetime.fromtimestamp(milliseconds / 1000, dt.UTC)
     return moment.replace(tzinfo=None).isoformat(timespec="seconds")
+
+
+# -- beyond what a store holds ----------------------------------------------------------------
+
+
+def absurd(*, first=None, **last):
+    when = first or {}
+    events = [init(**when), ask("please", **when), say("m1", text("done"), **when)]
+    return b"".join(as_lines([*events, finish("done", **last)]))
+
+
+DURATION, TIME = "no time that a session takes", "time"
+WAIT = [init(), system("api_retry", retry_delay_ms=1e30), finish("x")]
+ABSURD_LOGS = {
+    "1e30 ms": (absurd(duration_ms=1e30), DURATION),
+    "1e400 ms": (absurd(duration_ms=1).replace(b'_ms": 1,', b'_ms": 1e400,'), ""),
+    "no number of ms": (absurd(duration_ms=float("nan")), DURATION),
+    "a negative duration": (absurd(duration_ms=-5), DURATION),
+    "a duration of many digits": (absurd(duration_ms=10**40), DURATION),
+    "a year before 1970": (absurd(first={"timestamp": "1066-10-14T09:00:00Z"}), TIME),
+    "a year 0": (absurd(first={"timestamp": "0001-01-01T00:00:00+23:00"}), TIME),
+    "an end in 9999": (absurd(timestamp="9999-12-31T23:59:59-12:00"), ""),
+    "turns of 10**40": (absurd(num_turns=10**40), ""),
+    "a cost of 1e400": (absurd(total_cost_usd=1).replace(b'usd": 1', b'usd": 1e400'), ""),
+    "tokens of 10**40": (absurd(usage={"input_tokens": 10**40, "output_tokens": 1e300}), ""),
+    "a wait of 1e30 ms": (b"".join(as_lines(WAIT)), ""),
+}
+
+
+def test_absurd_logs_still_make_traces(project, evalkit, database_uri, tmp_path):
+    project.unlog(*CASES)
+    for case, (log, _) in ABSURD_LOGS.items():
+        project.log(case, log)
+    for _ in range(2):
+        outcome = evalkit("log-results", *RUN)
+        assert outcome.code == 0, outcome.err
+    there = InMlflow(database_uri)
+    noted = receipts(there, tmp_path)
+    assert [c for c, (_, note) in ABSURD_LOGS.items() if note not in str(noted[c]["notes"])] == []
+    found = there.traces()
+    for case in ABSURD_LOGS:
+        assert 0 <= (found[case].info.execution_duration or 0) < 10**11
+        assert 946_684_800_000 < found[case].info.request_time < 4_102_444_800_000
+    assert there.run().info.status == "FINISHED"
+
+
+INFINITE = float("inf")
+
+
+@pytest.mark.parametrize(
+    ("absurd", "said"),
+    [
+        ({"duration_s": 8e12}, True),
+        ({"duration_s": INFINITE}, True),
+        ({"duration_s": 10**400}, True),
+        ({"duration_s": -3, "cost_usd": -1}, True),
+        ({"cost_usd": 10**400, "num_turns": 10**400}, True),
+        ({"num_turns": 1e30}, False),
+        ({"token_usage": {"input": 10**400, "output": float("nan")}}, True),
+        ({"per_model_usage": {"m": {"input": 10**400, "cost_usd": INFINITE}}}, True),
+        (
+            {"per_case": {"alpha": {"duration_s": 1e30, "cost_usd": INFINITE, "num_turns": 9**99}}},
+            True,
+        ),
+        ({"started_at": "9999-12-31T23:59:59Z", "start_time": 1e30}, False),
+    ],
+)
+def test_an_absurd_result_still_makes_a_run(absurd, said, project, evalkit, database_uri):
+    result = {"execution_mode": "case", "exit_code": 0, "model": "m", "duration_s": 3}
+    project.write(f"{project.run_dir}/run_result.json", {**result, **absurd})
+    project.unlog("alpha")
+    for _ in range(2):
+        outcome = evalkit("log-results", *RUN)
+        assert outcome.code == 0, outcome.err
+        wrong = "no number MLflow can show" in outcome.err or "no time that a run" in outcome.err
+        assert wrong or not said
+    there = InMlflow(database_uri)
+    assert len(there.traces()) == 3
+    end = there.run().info.end_time
+    assert end is None or 0 < end < 10**14
+
+
+@pytest.mark.parametrize(
+    "value", [".inf", "-.inf", ".nan", "1e400", "1" + "0" * 400, "1e308", "9999-12-31", "-1"]
+)
+def test_an_absurd_score_is_kept_as_far_as_it_goes(value, project, evalkit, database_uri):
+    """The other scores of the case, and the run's other figures, are all there."""
+    project.write(
+        project.summary,
+        f"judges:\n  quality: {{mean: {value}, pass_rate: {value}, n: {value}}}\n"
+        f"  polite: {{mean: 1}}\n"
+        f"per_case:\n  alpha:\n    quality: {{value: {value}, rationale: odd}}\n"
+        f"    polite: {{value: true, rationale: kind}}\n",
+    )
+    for command in ("log-results", "push-feedback", "log-results"):
+        outcome = evalkit(command, *RUN)
+        assert outcome.code == 0, outcome.err
+    there = InMlflow(database_uri)
+    assert there.run().data.metrics["polite/mean"] == 1
+    values = there.values("alpha")
+    assert values["polite"] is True
+    if value in {".inf", "-.inf", ".nan"}:
+        assert isinstance(values.get("quality", ""), str)
+
+
+LARGE = 2**53 + 1
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (LARGE, str(LARGE)),
+        (-(2**60), str(-(2**60))),
+        (2**53, 2**53),
+        ([LARGE, 3], [str(LARGE), 3]),
+        ({"id": 2**64}, {"id": str(2**64)}),
+    ],
+)
+def test_whole_numbers_that_a_float_cannot_hold_are_text_and_said_to_be(
+    evalkit, project, database_uri, value, kept
+):
+    project.summarise({"alpha": {**scores_of("alpha"), "order": {"value": value}}})
+    project.review.write_text(json.dumps({"reviewer": "kim", "verdicts": {"beta": {"no": value}}}))
+    said = "beyond 2^53, which MLflow would round, are text there: alpha/order"
+    assert (said in evalkit("log-results", *RUN).err) == (value != kept)
+    assert (f"{said}, beta/no" in evalkit("push-feedback", *RUN).err) == (value != kept)
+    report = evalkit("push-feedback", *RUN).report
+    assert (report["created"], report["updated"], report["deleted"]) == (0, 0, 0)
+    there = InMlflow(database_uri)
+    assert (there.values("alpha")["order"], there.values("beta")["no"]) == (kept, kept)

@@ -25,20 +25,18 @@ def linked(run):
 # -- the dataset ----------------------------------------------------------------------------------
 
 
-def test_before_any_sync_no_dataset_is_linked_and_that_is_said(evalkit, mlflow):
-    report = evalkit("log-results", *RUN).report
+def test_a_run_is_linked_to_the_dataset_as_it_was_then_or_it_is_said_that_there_is_none(
+    evalkit, project, mlflow
+):
+    first = evalkit("log-results", *RUN).report
     assert linked(mlflow.run()) == []
-    assert any("no dataset support in MLflow yet" in note for note in report["notes"])
-
-
-def test_a_run_is_linked_to_the_dataset_as_it_was_then(evalkit, project, mlflow):
+    assert any("no dataset support in MLflow yet" in note for note in first["notes"])
     evalkit("sync-dataset")
-    first = evalkit("log-results", *RUN)
+    second = evalkit("log-results", *RUN).report
     ((name, digest),) = linked(mlflow.run())
-    assert name == "support"
-    assert not any("no dataset" in note for note in first.report["notes"])
-    again = evalkit("log-results", *RUN).report
-    assert again["written"] is False
+    assert (name, second["written"]) == ("support", True)
+    assert not any("no dataset" in note for note in second["notes"])
+    assert evalkit("log-results", *RUN).report["written"] is False
     project.add_case("delta", "please handle delta", "delta is handled")
     evalkit("sync-dataset")
     evalkit("log-results", *RUN)
@@ -47,13 +45,6 @@ def test_a_run_is_linked_to_the_dataset_as_it_was_then(evalkit, project, mlflow)
     evalkit("log-results", "--run-id", "later")
     assert sorted(len(linked(run)) for run in mlflow.runs()) == [1, 1]
     assert len({linked(run)[0] for run in mlflow.runs()}) == 2
-
-
-def test_a_run_that_was_logged_before_the_sync_is_linked_afterwards(evalkit, mlflow):
-    evalkit("log-results", *RUN)
-    evalkit("sync-dataset", "--dataset-name", "mine")
-    assert evalkit("log-results", *RUN, "--dataset-name", "mine").report["written"] is True
-    assert [name for name, _ in linked(mlflow.run())] == ["mine"]
 
 
 def test_in_a_workspace_where_no_table_is_named_it_is_said_that_none_is_linked(
@@ -97,18 +88,17 @@ def tags(evalkit, mlflow):
     return read
 
 
-def test_the_head_that_a_younger_run_lies_in_is_its_commit_but_inferred(project, tags):
-    head = commit(project.root)
+@pytest.mark.parametrize("when", ["2026-07-01T12:00:00Z", "2026-07-10T12:00:00Z", ""])
+def test_the_head_that_a_younger_run_lies_in_is_its_commit_but_inferred(project, tags, when):
+    head = commit(project.root, when) if when else ""
     found = tags()
+    if not head or when.startswith("2026-07-10"):
+        assert COMMIT not in found
+        return
     assert found[COMMIT] == head
     assert found["evalkit.commit"].startswith("inferred")
     commit(project.root, "2026-07-02T12:00:00Z")
     assert tags()[COMMIT] == head
-
-
-def test_a_commit_made_after_the_run_is_not_its(project, tags):
-    commit(project.root, "2026-07-10T12:00:00Z")
-    assert COMMIT not in tags()
 
 
 def test_a_run_outside_the_projects_repository_has_no_commit(project, evalkit, mlflow, tmp_path):
@@ -116,10 +106,6 @@ def test_a_run_outside_the_projects_repository_has_no_commit(project, evalkit, m
     (project.root / "eval" / "runs").rename(tmp_path / "runs")
     assert evalkit("log-results", *RUN, "--runs-dir", str(tmp_path / "runs")).code == 0
     assert COMMIT not in mlflow.run().data.tags
-
-
-def test_without_a_repository_there_is_no_commit(tags):
-    assert COMMIT not in tags()
 
 
 SNAPSHOT = {
@@ -158,38 +144,34 @@ def test_a_snapshot_that_nobody_can_read_is_named_and_stops_nothing(project, eva
 # -- what lies in a run besides -------------------------------------------------------------------
 
 
-def test_report_analysis_and_snapshot_become_artifacts_without_secrets(
+def test_what_lies_beside_becomes_artifacts_without_secrets_unless_it_leads_out(
     evalkit, project, mlflow, tmp_path
 ):
     secret = "sk-ant-api03-" + "a" * 90
     besides = {
-        "report.html": f"<p>{secret}</p>",
         "analysis.md": f"# key {secret}",
         "harness-snapshot.json": json.dumps({**SNAPSHOT, "token": secret}),
         "batch.yaml": f"- prompt: {secret}\n",
     }
     for name, text in besides.items():
         project.write(f"{project.run_dir}/{name}", text)
-    evalkit("log-results", *RUN)
+    (tmp_path / "elsewhere.html").write_text("private")
+    report = project.root / project.run_dir / "report.html"
+    report.symlink_to(tmp_path / "elsewhere.html")
+    outcome = evalkit("log-results", *RUN)
+    assert outcome.code == 0
+    assert any("report.html" in note for note in outcome.report["notes"])
     run_id = mlflow.run().info.run_id
+    assert "report.html" not in [each.path for each in mlflow.client.list_artifacts(run_id)]
+    report.unlink()
+    report.write_text(f"<p>{secret}</p>")
+    evalkit("log-results", *RUN)
     for name in ("report.html", "analysis.md", "harness-snapshot.json", "inputs/batch.yaml"):
         path = mlflow.client.download_artifacts(run_id, name, str(tmp_path))
         text = Path(path).read_text("utf-8")
         assert text
         assert secret not in text
     assert evalkit("log-results", *RUN).report["written"] is False
-
-
-def test_a_report_that_leads_out_of_the_run_is_named_and_left_out(
-    evalkit, project, mlflow, tmp_path
-):
-    (tmp_path / "elsewhere.html").write_text("private")
-    (project.root / project.run_dir / "report.html").symlink_to(tmp_path / "elsewhere.html")
-    outcome = evalkit("log-results", *RUN)
-    assert outcome.code == 0
-    assert any("report.html" in note for note in outcome.report["notes"])
-    names = [each.path for each in mlflow.client.list_artifacts(mlflow.run().info.run_id)]
-    assert "report.html" not in names
 
 
 # -- the traces -----------------------------------------------------------------------------------
@@ -206,13 +188,6 @@ def test_traces_of_two_runs_are_paired_by_their_case_and_in_no_session(evalkit, 
     assert not any("mlflow.trace.session" in trace.info.trace_metadata for trace in found)
 
 
-def test_recorded_traces_are_paired_too(evalkit, mlflow):
-    evalkit("sync-dataset")
-    mlflow.record("live", eval_run_id="alpha")
-    evalkit("log-results", *RUN)
-    assert mlflow.traces()["live"].info.tags["mlflow.eval.requestId"] == "alpha"
-
-
 @pytest.mark.parametrize("recorded", [False, True])
 def test_traces_follow_the_run_that_stands(evalkit, mlflow, recorded):
     if recorded:
@@ -225,8 +200,9 @@ def test_traces_follow_the_run_that_stands(evalkit, mlflow, recorded):
     evalkit("log-results", *RUN)
     second = mlflow.run().info.run_id
     assert second != first
-    sources = {t.info.trace_metadata["mlflow.sourceRun"] for t in mlflow.traces().values()}
-    assert sources == {second}
+    traces = mlflow.traces()
+    assert {t.info.trace_metadata["mlflow.sourceRun"] for t in traces.values()} == {second}
+    assert not recorded or traces["live"].info.tags["mlflow.eval.requestId"] == "alpha"
     assert mlflow.values("beta")["my view"] == "fine"
     assert evalkit("log-results", *RUN).report["written"] is False
 

@@ -1,7 +1,5 @@
 """What a suite leaves: its files, as an evalkit project and a script; and its run in MLflow."""
 
-from __future__ import annotations
-
 import json
 import os
 import pickle
@@ -36,7 +34,7 @@ def found(sandbox):
     return verification
 
 
-def write(uri: str, rows: list) -> str:
+def write(uri, rows):
     """The rows' traces in an experiment called shop; its id."""
     from mlflow import MlflowClient
     from mlflow.tracing.client import TracingClient
@@ -51,7 +49,7 @@ def write(uri: str, rows: list) -> str:
     return experiment_id
 
 
-def kept(uri: str, found, **more):
+def kept(uri, found, **more):
     return keep(
         connect(uri), "shop", ROWS, FILES, found, session_id="s1", params={"model": "none"}, **more
     )
@@ -105,14 +103,14 @@ def test_one_that_was_killed_is_finished_or_deleted_and_one_run_counts(sqlite_ur
     argv = [sys.executable, "-c", KEEPING, sqlite_uri, str(tmp_path / "found")]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
-    def killed() -> str:
+    def killed():
         """The run of a process that was killed as soon as there was one."""
         with subprocess.Popen(argv, env=env, cwd=tmp_path) as process:
             until(lambda: process.poll() is not None or running(), 60)
             process.kill()
         return running()[0]
 
-    def running() -> list[str]:
+    def running():
         known = client.get_experiment_by_name("shop-evalkit")
         runs = client.search_runs([known.experiment_id]) if known else []
         return [run.info.run_id for run in runs if run.info.status == "RUNNING"]
@@ -181,14 +179,14 @@ def test_secrets_stay_behind(sqlite_uri, sandbox):
 # -- files ------------------------------------------------------------------------------------
 
 
-def laid_out(place: Path, found, source: str = "") -> None:
+def laid_out(place, found, source=""):
     rows = [replace(ROWS[0], expectations={"days": 2}), *ROWS[1:]]
     for path, content in {**FILES, **suite_files(rows, found, "shop", source)}.items():
         (place / path).parent.mkdir(parents=True, exist_ok=True)
         (place / path).write_bytes(content)
 
 
-def run(place: Path, *argv: str, uri: str) -> subprocess.CompletedProcess[str]:
+def run(place, *argv, uri):
     env = {**os.environ, "MLFLOW_TRACKING_URI": uri, "PYTHONPATH": ""}
     return subprocess.run(
         [sys.executable, *argv], cwd=place, env=env, capture_output=True, text=True, check=False
@@ -205,33 +203,29 @@ def test_the_script_judges_whole_traces_wherever_they_are_or_says_what_it_cannot
     assert ended.returncode == 0, ended.stderr  # polite and pii_detection need no trace
     write(sqlite_uri, ROWS)
     elsewhere = f"sqlite:///{shutil.copy(empty_database, tmp_path / 'elsewhere.db')}"
-    for uri in (sqlite_uri, elsewhere):
-        ended = run(tmp_path, "evaluation/run_eval.py", uri=uri)
-        assert (ended.returncode, "All bars are met." in ended.stdout) == (0, True), ended.stderr
-        assert re.search(r"figures +91.7% of 12 pass", ended.stdout)
+    ended = run(tmp_path, "evaluation/run_eval.py", uri=elsewhere)
+    assert (ended.returncode, "All bars are met." in ended.stdout) == (0, True), ended.stderr
+    assert re.search(r"figures +91.7% of 12 pass", ended.stdout)
 
 
 def test_the_script_asks_a_live_agent_and_ends_with_1_where_a_bar_is_missed(
     sqlite_uri, tmp_path, found
 ):
     laid_out(tmp_path, found)
-    agent = "import re\ndef answer(question):\n    return 'It comes, as our terms say.'\n"
-    (tmp_path / "app.py").write_text(agent)
+    agent = "def answer(question):\n    return 'It comes in 999 days, as our terms say'[:{}]\n"
     argv = ("evaluation/run_eval.py", "--predict", "app:answer", "--tracking-uri", sqlite_uri)
-    ended = run(tmp_path, *argv, uri="")
-    assert ended.returncode == 0, ended.stderr
-    (tmp_path / "app.py").write_text(agent.replace("as our terms say", "in 999 days"))
-    ended = run(tmp_path, *argv, uri="")
-    assert ended.returncode == 1
+    for length, code in ((99, 0), (19, 1)):
+        (tmp_path / "app.py").write_text(agent.format(length))
+        ended = run(tmp_path, *argv, uri="")
+        assert ended.returncode == code, ended.stderr
     assert "polite passes 0.0% of the rows, its bar is" in ended.stdout
 
 
-@pytest.mark.parametrize("plugin", [(), ("-p", "mlflow.pytest.plugin")])
-def test_pytest_collects_the_script(sqlite_uri, tmp_path, found, plugin):
+def test_pytest_collects_the_script_with_mlflows_plugin(sqlite_uri, tmp_path, found):
     laid_out(tmp_path, found)
     write(sqlite_uri, ROWS)
-    argv = ("-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin, "evaluation/run_eval.py")
-    ended = run(tmp_path, *argv, uri=sqlite_uri)
+    argv = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "mlflow.pytest.plugin")
+    ended = run(tmp_path, *argv, "evaluation/run_eval.py", uri=sqlite_uri)
     assert "1 passed" in ended.stdout, ended.stdout + ended.stderr
 
 

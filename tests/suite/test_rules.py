@@ -1,20 +1,17 @@
 """What the suite that rules write demands of answers, through the file that they write."""
 
-from __future__ import annotations
-
 import re
 import runpy
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from suite_rows import row, trace_id
 
 from evalkit.suite.faults import copies
 from evalkit.suite.generate import rule_suite
-from evalkit.suite.model import CHECKS_FILE, LIMITS_FILE, SCORERS_FILE, Row, passes
+from evalkit.suite.model import CHECKS_FILE, LIMITS_FILE, SCORERS_FILE, passes
 
 GOOD = [row(number) for number in range(24)]
 OTHER = "Your lamp no. 100 arrives within 2 days, as our terms say."
@@ -23,7 +20,7 @@ OTHER = "Your lamp no. 100 arrives within 2 days, as our terms say."
 class Suite:
     """The scorers of the file, loaded as a person's Python would load them."""
 
-    def __init__(self, rows: list[Row], folder: Path) -> None:
+    def __init__(self, rows, folder):
         files = rule_suite(rows)
         for name, content in files.items():
             (folder / Path(name).name).write_bytes(content)
@@ -35,7 +32,7 @@ class Suite:
         self.scorers = {each.name: each for each in loaded["SCORERS"]}
         self.bad_examples = loaded["BAD_EXAMPLES"]
 
-    def failing(self, of: Row, outputs: Any) -> set[str]:
+    def failing(self, of, outputs):
         said = {
             name: scorer.run(inputs=of.inputs, outputs=outputs, expectations={}, trace=of.trace)
             for name, scorer in self.scorers.items()
@@ -44,15 +41,15 @@ class Suite:
 
 
 @pytest.fixture(scope="module")
-def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
+def suite(tmp_path_factory):
     return Suite(GOOD, tmp_path_factory.mktemp("suite"))
 
 
-def test_good_answers_pass_every_scorer(suite: Suite) -> None:
+def test_good_answers_pass_every_scorer(suite):
     assert [each.trace_id for each in GOOD if suite.failing(each, each.outputs)] == []
 
 
-def test_each_scorer_fails_its_own_bad_example(suite: Suite) -> None:
+def test_each_scorer_fails_its_own_bad_example(suite):
     of = {each.trace_id: each for each in GOOD}
     assert suite.bad_examples.keys() == suite.scorers.keys()
     for name, (example_of, answer) in suite.bad_examples.items():
@@ -80,28 +77,28 @@ def test_each_scorer_fails_its_own_bad_example(suite: Suite) -> None:
         ("```Your shelf no. 103 arrives within 5 days, as our terms say.```", "looks_kept"),
     ],
 )
-def test_a_wrong_answer_fails(suite: Suite, answer: Any, scorer: str) -> None:
+def test_a_wrong_answer_fails(suite, answer, scorer):
     assert scorer in suite.failing(GOOD[3], answer)
 
 
-def test_of_all_faults_most_are_noticed(suite: Suite) -> None:
+def test_of_all_faults_most_are_noticed(suite):
     of = {each.trace_id: each for each in GOOD}
     noticed = [bool(suite.failing(of[p.trace_id], p.outputs)) for _, p in copies(GOOD, 4)]
     assert sum(noticed) >= 0.7 * len(noticed)
 
 
-def test_one_sentence_for_all_requests_fails_on_nearly_all(suite: Suite) -> None:
+def test_one_sentence_for_all_requests_fails_on_nearly_all(suite):
     failed = [bool(suite.failing(each, OTHER)) for each in GOOD[1:]]
     assert sum(failed) >= 0.9 * len(failed)
 
 
-def test_the_file_needs_nothing_of_evalkit_and_names_its_bounds(suite: Suite) -> None:
+def test_the_file_needs_nothing_of_evalkit_and_names_its_bounds(suite):
     texts = suite.text + rule_suite(GOOD)[CHECKS_FILE].decode()
     assert "evalkit" not in re.sub(r'"""[\s\S]*?"""|EVALKIT', "", texts)
     assert "\nBOUNDS = {" in suite.text
 
 
-def test_what_people_rejected_and_no_rule_fails_stands_in_the_limits(tmp_path: Path) -> None:
+def test_what_people_rejected_and_no_rule_fails_stands_in_the_limits(tmp_path):
     wrong = row(40, answer="Your lamp no. 140 arrives within 7 days, as our terms say.")
     said = replace(wrong, verdict="rejected", comments=("nobody asked for terms",))
     limits = Suite([*GOOD, said], tmp_path).limits
@@ -110,14 +107,14 @@ def test_what_people_rejected_and_no_rule_fails_stands_in_the_limits(tmp_path: P
     assert "guideline" in limits.casefold()
 
 
-def test_one_good_answer_gives_only_what_needs_no_learning(tmp_path: Path) -> None:
+def test_one_good_answer_gives_only_what_needs_no_learning(tmp_path):
     suite = Suite(GOOD[:1], tmp_path)
     assert "answered" in suite.scorers
     assert "figures_grounded" not in suite.scorers
     assert not suite.failing(GOOD[0], GOOD[0].outputs)
 
 
-def test_secrets_of_answers_stay_out_of_the_files(tmp_path: Path) -> None:
+def test_secrets_of_answers_stay_out_of_the_files(tmp_path):
     key = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
     rows = [row(n, answer=f"Your token {key} is for item no. {n + 100}.") for n in range(12)]
     suite = Suite(rows, tmp_path)
@@ -125,7 +122,7 @@ def test_secrets_of_answers_stay_out_of_the_files(tmp_path: Path) -> None:
     assert key not in suite.limits
 
 
-def test_without_the_traces_grounded_checks_do_not_apply(suite: Suite) -> None:
+def test_without_the_traces_grounded_checks_do_not_apply(suite):
     answer = "Your shelf no. 103 arrives within 9 weeks with Gareth, you get a voucher."
     bare = replace(GOOD[3], trace=None)
     assert not suite.failing(bare, GOOD[3].outputs)

@@ -4,17 +4,13 @@ All are made by one confined program. Without confinement those on things of the
 which shows that they are real ones.
 """
 
-from __future__ import annotations
-
 import ast
 import json
 import os
 import socket
 import subprocess
-from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from multiprocessing.shared_memory import SharedMemory
-from pathlib import Path
 
 import pytest
 from sandboxes import run
@@ -174,7 +170,7 @@ print(json.dumps({name: made(code) for name, code in attempts.items()}))
 
 
 @contextmanager
-def outside(place: Path) -> Iterator[tuple[Path, dict[str, str | int]]]:
+def outside(place):
     """A directory to work in, with files around it and servers that listen."""
     workdir = place / "session" / "work"
     workdir.mkdir(parents=True)
@@ -196,7 +192,7 @@ def outside(place: Path) -> Iterator[tuple[Path, dict[str, str | int]]]:
     )
     with ExitStack() as opened:
 
-        def listening(family: socket.AddressFamily, kind: socket.SocketKind, address):
+        def listening(family, kind, address):
             server = opened.enter_context(socket.socket(family, kind))
             server.bind(address)
             return server
@@ -227,7 +223,7 @@ def outside(place: Path) -> Iterator[tuple[Path, dict[str, str | int]]]:
         assert victim.poll() is None
 
 
-def attempted(place: Path, attempts: dict[str, str], **how) -> dict[str, str]:
+def attempted(place, attempts, **how):
     """What became of each attempt: ``reached``, or ``refused: …``."""
     with outside(place) as (workdir, things), pytest.MonkeyPatch.context() as patch:
         patch.setenv("SSL_CERT_FILE", str(things["readable"]))  # which it may read
@@ -237,7 +233,7 @@ def attempted(place: Path, attempts: dict[str, str], **how) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def became(tmp_path_factory) -> dict[str, str]:
+def became(tmp_path_factory):
     return attempted(tmp_path_factory.mktemp("confined"), ATTEMPTS)
 
 

@@ -1,14 +1,11 @@
 """How confined programs end: by themselves, at a limit, out of time, or with their caller."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from sandboxes import EACH, run
@@ -37,7 +34,7 @@ print("it beats")
 FOREVER = HEART + "time.sleep(600)\n"
 
 
-def stopped(workdir: Path) -> bool:
+def stopped(workdir):
     """Whether a heart that beat has ceased to."""
     before = (workdir / "beats").stat().st_size
     time.sleep(0.2)

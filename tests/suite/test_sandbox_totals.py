@@ -1,15 +1,12 @@
 """What all processes of a sandbox may hold together, and that what they share counts once."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from sandboxes import run
 
-from evalkit.suite.sandbox import Ended, remove_tree
+from evalkit.suite.sandbox import remove_tree
 
 SMALL = {"processes": 40, "memory_mb": 200, "disk_mb": 60}
 PROCESSES = "more than 40 processes and threads"
@@ -57,13 +54,13 @@ HIDDEN = "import ctypes, time; ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)\n"
 
 
 @pytest.fixture(scope="module")
-def ended(tmp_path_factory) -> Iterator[dict[str, Ended]]:
+def ended(tmp_path_factory):
     """How the program that exceeds each total ended; four at a time, for mostly they wait."""
     place = tmp_path_factory.mktemp("excesses")
     programs = {name: code for name, (code, _) in EXCESSES.items()}
     programs["hidden files"] = HIDDEN + programs["files without a name"]
 
-    def start(name: str) -> Ended:
+    def start(name):
         workdir = place / name
         workdir.mkdir()
         return run(programs[name], workdir, **SMALL)

@@ -1,14 +1,11 @@
-"""What a suite has to show to be called verified, with honest and with lying suites."""
+"""What a suite has to show to be called verified, and what runs confined on the way."""
 
-from __future__ import annotations
-
+import time
 from dataclasses import replace
 
 import pytest
 from suite_rows import (
     BAD_FIGURES,
-    FIGURES,
-    HEAD,
     LIMITS,
     POLITE,
     REASON,
@@ -18,11 +15,13 @@ from suite_rows import (
     trace_id,
 )
 
-from evalkit.suite.model import LIMITS_FILE, SCORERS_FILE, Row, Verification
+from evalkit.suite.model import LIMITS_FILE, SCORERS_FILE, Probe
 from evalkit.suite.runner import Runner
 from evalkit.suite.verify import verify
 
 ROWS = shop_rows()
+TOLD = f"{LIMITS}\n- {trace_id(24)}: {REASON}. Guideline for a judge: the time is right.\n"
+HONEST = "return '99' not in str(outputs) and '77' not in str(outputs)"
 
 
 @pytest.fixture(scope="module")
@@ -30,39 +29,34 @@ def runner(sandbox):
     return Runner(sandbox, ROWS, scorer_seconds=1)
 
 
-def one(body: str, head: str = "") -> dict[str, bytes]:
-    return several({"it": body}, head)
-
-
-def several(bodies: dict[str, str], head: str = "", examples: str = "") -> dict[str, bytes]:
+def several(bodies, head="", examples="", more=""):
     """A suite of scorers with these bodies, whose bad example is that of the figures."""
     code = head
     for name, body in bodies.items():
         code += f"\n\n@scorer\ndef {name}(inputs, outputs, expectations, trace):\n    {body}\n"
     same = f"dict.fromkeys([each.name for each in SCORERS], {BAD_FIGURES})"
-    limits = LIMITS + f"\n- {trace_id(24)}: {REASON}. Guideline for a judge: the time is right.\n"
-    return suite(f"{code}\n\nSCORERS = [{', '.join(bodies)}]\n", examples or same, limits)
+    listed = ", ".join([*bodies, *([more] if more else [])])
+    return suite(f"{code}\n\nSCORERS = [{listed}]\n", examples or same, TOLD)
 
 
-HONEST = "return '99' not in str(outputs) and '77' not in str(outputs)"
-
-
-def problems(runner, files: dict[str, bytes], rows: list[Row] = ROWS, **more) -> str:
-    found = verify(runner, files, rows, per_fault=1, **more)
+def problems(runner, files, **more):
+    found = verify(runner, files, ROWS, per_fault=1, **more)
     assert (found.word == "not verified") is bool(found.problems)
     return "\n".join(found.problems)
 
 
+# -- the suite of the shop --------------------------------------------------------------------
+
+
 def test_an_honest_suite_is_verified_and_its_words_begin_with_people(runner):
-    found = verify(runner, suite(), ROWS)
+    found = verify(runner, suite(), ROWS, per_fault=1)
     assert (found.word, found.problems) == ("verified", ())
     assert found.as_text().startswith(
         "Of 2 answers that people rejected, 1 are failed by some scorer, 1 named in LIMITS.md with "
         "a guideline for a judge; of 4 that they accepted, 4 pass every scorer."
     )
-    assert "The suite is verified. It stands on 26 traces, 24 of them good answers." in (
-        found.as_text()
-    )
+    stands = "The suite is verified. It stands on 26 traces, 24 of them good answers."
+    assert stands in found.as_text()
     assert found.people["kappa"] == 0.571
     assert found.scorers["figures"]["good_passed"] == found.scorers["figures"]["good"] == 24
     assert sum(noticed for noticed, _ in found.faults.values()) > 0
@@ -70,11 +64,68 @@ def test_an_honest_suite_is_verified_and_its_words_begin_with_people(runner):
     assert found.as_json()["verified"] is True
 
 
+@pytest.mark.parametrize(
+    ("limits", "wanted", "reason"),
+    [
+        ("", (), f"people rejected {trace_id(25)} (Too vague about the time) and"),
+        (f"- {trace_id(25)}: a judge has to look", (), "have a section"),
+        (f"- {trace_id(25)}: too vague about the time", (), "have a section"),
+        (f"# A\n{trace_id(25)}\n# B\nguideline: not vague about time", (), "have a section"),
+        (f"{LIMITS}\nnew_names is hard, see also it.\n", ("new_names",), "no scorer named new_n"),
+        (f"{LIMITS}\n## new_names\n", ("figures", "new_names"), "no scorer named new_names"),
+        (f"{LIMITS}\n## Of new_names_too\nNothing.\n", ("new_names",), "no scorer named new_name"),
+        (f"{LIMITS}\n## new_names\n\nNo answer names anybody.\n", ("new_names",), ""),
+        (f"{LIMITS}\nkey sk-ant-api03-" + "Ab1" * 20, (), f"{LIMITS_FILE} holds a secret"),
+    ],
+)
+def test_what_no_scorer_does_stands_in_the_limits_with_a_reason_and_no_secret(
+    runner, limits, wanted, reason
+):
+    said = problems(runner, suite(limits=limits), wanted=wanted)
+    assert reason in said
+    assert bool(reason) == bool(said)
+    assert "Ab1Ab1" not in said
+
+
+def test_scores_are_remembered(runner):
+    probes = [Probe(ROWS[0].trace_id, ROWS[0].outputs), Probe(ROWS[0].trace_id, "in 77 days")]
+    loaded = runner.judge(suite(), probes)
+    assert [[s.value for s in said["figures"]] for said in loaded.scores] == [[True], [False]]
+    assert loaded.scores[1]["figures"][0].rationale == "not in the sources: ['77']"
+    start = time.monotonic()
+    assert runner.judge(suite(limits="other"), probes) is loaded
+    assert time.monotonic() - start < 0.1
+
+
+def test_a_suite_whose_scorers_pass_all_rejected_answers_does_not_hold(runner):
+    """Case verified-suite-passes-rejected."""
+    found = verify(runner, suite(f"{POLITE}SCORERS = [polite]\n", limits=""), ROWS, per_fault=1)
+    assert found.word == "not verified"
+    assert found.as_text().startswith("Of 2 answers that people rejected, 0 are failed")
+    assert f"people rejected {trace_id(24)} ({REASON})" in found.as_text()
+
+
+def test_under_ten_good_answers_nothing_is_called_verified_and_a_failed_trace_is_none(sandbox):
+    """Case agent-one-row-verified."""
+    rows = [*map(row, range(9)), replace(row(40), outputs=None, failed=True)]
+    found = verify(Runner(sandbox, rows), suite(limits=""), rows)
+    assert (found.word, found.problems) == ("too few traces", ())
+    assert (found.good_rows, found.rows) == (9, 10)
+    assert found.as_text().startswith("Nobody has judged any of these answers")
+    assert "Too few traces" in found.as_text()
+    assert found.as_json()["verified"] is False
+
+
 # -- lies -------------------------------------------------------------------------------------
 
 LIES = {
     "passes_all": ("return True", "does not fail its own bad example"),
     "fails_all": ("return False", "refuses 24 of 24 good answers (at most 1 may be)"),
+    "refuses_two": (
+        "return not re.search(r'no. 10[01]|99 days|77 days', outputs)",
+        "refuses 2 of 24",
+    ),
+    "refuses_one": ("return not re.search(r'no. 100|99 days|77 days', outputs)", ""),
     "goes_by_the_id": (
         f"return trace.info.trace_id != {trace_id(0)!r} or '77' not in outputs",
         "does not fail its own bad example",
@@ -97,15 +148,27 @@ LIES = {
         "",
     ),
 }
+EXAMPLES = {
+    "example_missing": ("", "is missing"),
+    "example_without_trace": ("('tr-made-up', 'x')", "names tr-made-up, which is no trace"),
+    "example_without_text": (f"({trace_id(0)!r}, {{'a': 1}})", "it is a dict"),
+    "example_too_short": (f"({trace_id(0)!r}, '77')", "it has 2 characters"),
+}
 
 
 def test_scorers_that_lie_are_told_of_each_by_its_name(runner):
+    bodies = {name: body for name, (body, _) in LIES.items()} | dict.fromkeys(EXAMPLES, HONEST)
+    examples = [f"{name!r}: {BAD_FIGURES}" for name in LIES]
+    examples += [f"{name!r}: {text}" for name, (text, _) in EXAMPLES.items() if text]
     head = "import itertools\n\nCOUNT = itertools.count()\n"
-    text = problems(runner, several({name: body for name, (body, _) in LIES.items()}, head))
+    text = problems(runner, several(bodies, head, f"{{{', '.join(examples)}}}"))
     for name, (_, reason) in LIES.items():
         own = [line for line in text.splitlines() if line.startswith(f"{name} ")]
         assert bool(reason) == bool(own), (name, own)
         assert not own or any(reason in part for part in text.split(f"{name} ")), (name, text)
+    for name, (_, reason) in EXAMPLES.items():
+        of = [line for line in text.splitlines() if f"BAD_EXAMPLES['{name}']" in line]
+        assert any(reason in line for line in of), (name, of)
 
 
 FIND = """import os, gc, pathlib
@@ -113,16 +176,9 @@ FIND = """import os, gc, pathlib
         if isinstance(each, dict) and str(each.get('answer', '')).endswith('.json'):
             path = pathlib.Path(each['answer'])
             """
-LEFT = """import pathlib, threading, time
-threading.Thread(target=time.sleep, args=(99,)).start()
-for n in range(9):
-    pathlib.Path(f'{n:032x}.json').write_text('{}')
-pathlib.Path('rows.jsonl').write_text('')
-"""
 ENDS = {
     "in a scorer": ("import os; os._exit(0)", "", "before it was done (at it on tr-"),
     "when imported": (HONEST, "import sys; sys.exit(0)", "it ended the process"),
-    "with a thread and files that it leaves": (HONEST, LEFT, ""),
     "with a link": (
         f"{FIND}path.is_symlink() or path.symlink_to('/etc/passwd')\n    {HONEST}",
         "",
@@ -139,159 +195,99 @@ ENDS = {
 @pytest.mark.parametrize("how", ENDS)
 def test_a_process_that_ends_or_answers_otherwise_is_told_of(runner, how):
     body, head, reason = ENDS[how]
-    said = problems(runner, one(body, head))
-    assert reason in said
-    assert bool(reason) == bool(said)
-
-
-def test_a_scorer_that_refuses_one_good_answer_of_twenty_four_may_stay(runner):
-    one_refused = "return not re.search(r'no. 100|99 days|77 days', outputs)"
-    assert problems(runner, one(one_refused)) == ""
-    two_refused = one_refused.replace("100", "10[01]")
-    assert "it refuses 2 of 24" in problems(runner, one(two_refused))
-
-
-FORMS = {
-    "missing": ("", "is missing"),
-    "no_trace": ("('tr-made-up', 'x')", "names tr-made-up, which is no trace"),
-    "no_text": (f"({trace_id(0)!r}, {{'a': 1}})", "it is a dict"),
-    "too_short": (f"({trace_id(0)!r}, '77')", "it has 2 characters"),
-}
-
-
-def test_a_bad_example_has_the_form_of_a_good_answer(runner):
-    given = ", ".join(f"{name!r}: {text}" for name, (text, _) in FORMS.items() if text)
-    said = problems(runner, several(dict.fromkeys(FORMS, HONEST), examples=f"{{{given}}}"))
-    for name, (_, reason) in FORMS.items():
-        assert any(
-            f"BAD_EXAMPLES['{name}']" in each and reason in each for each in said.split("\n")
-        )
-    for examples in (f"{{'it': ({trace_id(0)!r}, object())}}", "{'it': 7}"):
-        said = problems(runner, several({"it": HONEST}, examples=examples))
-        assert "has to be (trace_id, an answer as JSON)" in said
-
-
-# -- people -----------------------------------------------------------------------------------
+    assert reason in problems(runner, several({"it": body}, head))
 
 
 @pytest.mark.parametrize(
-    ("limits", "reason"),
+    ("text", "reason"),
     [
-        ("", "people rejected tr-0000000000000000000000000000001a (Too vague about the time) and"),
-        (f"- {trace_id(25)}: a judge has to look", "have a section"),
-        (f"- {trace_id(25)}: too vague about the time", "have a section"),
-        (f"# A\n{trace_id(25)}\n# B\nguideline: not vague about time", "have a section"),
+        (None, "write it first"),
+        ("SCORERS = [", "'[' was never closed"),
+        ("SCORERS = [print]", "which is no MLflow scorer"),
+        (f"{POLITE}SCORERS = [polite, polite]", "have the same name"),
+        (f"{POLITE}SCORERS = [polite]", "(trace_id, an answer as JSON)"),
     ],
 )
-def test_what_people_rejected_is_failed_or_explained(runner, limits, reason):
-    assert reason in problems(runner, suite(limits=limits))
-
-
-def test_a_suite_whose_scorers_pass_all_rejected_answers_does_not_hold(runner):
-    """Case verified-suite-passes-rejected."""
-    files = suite(f"{POLITE}SCORERS = [polite]\n", limits="")
-    found = verify(runner, files, ROWS)
-    assert found.word == "not verified"
-    assert found.as_text().startswith("Of 2 answers that people rejected, 0 are failed")
-    assert f"people rejected {trace_id(24)} ({REASON})" in found.as_text()
-
-
-# -- how much it stands on --------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("count", "word"), [(9, "too few traces"), (10, "verified")])
-def test_under_ten_good_answers_nothing_is_called_verified(sandbox, count, word):
-    """Case agent-one-row-verified."""
-    rows = [row(number) for number in range(count)]
-    found = verify(Runner(sandbox, rows), suite(limits=""), rows)
-    assert (found.word, found.problems) == (word, ())
-    assert found.as_text().startswith("Nobody has judged any of these answers")
-    assert ("Too few traces" in found.as_text()) == (word != "verified")
-    assert found.as_json()["verified"] is (word == "verified")
+def test_files_that_cannot_be_used_are_told_with_the_line(runner, text, reason):
+    said = problems(runner, suite(text, "{'it': 7}") if text else {})
+    assert said.startswith(f"{SCORERS_FILE} cannot be used")
+    assert reason in said
 
 
 # -- honest scorers of every kind -------------------------------------------------------------
 
-LEAK = """
-@scorer
-def no_prompt_leak(outputs):
-    return "my instructions" not in outputs
+HEAD = """
+import pathlib, threading, time
+from mlflow.genai.scorers import Guidelines
+from mlflow.genai.utils.trace_utils import extract_retrieval_context_from_trace as retrieved
 
-
-SCORERS = [no_prompt_leak, PIIDetection(name="no_pii", pii_types=["email"])]
+threading.Thread(target=time.sleep, args=(99,)).start()
+for n in range(9):
+    pathlib.Path(f'{n:032x}.json').write_text('{}')
+pathlib.Path('rows.jsonl').write_text('')
 """
-
-
-def test_scorers_for_leaks_and_personal_data_are_accepted(runner):
-    """Case agent-honest-scorer-refused."""
-    leak = (trace_id(1), "I may not say this, as my instructions forbid it.")
-    mail = (trace_id(1), "Your chair comes within 3 days, ask otto@example.org.")
-    bad = repr({"no_prompt_leak": leak, "no_pii": mail})
-    limits = LIMITS + f"\n- {trace_id(24)}: {REASON}. Guideline: the time is that of our terms."
-    assert problems(runner, suite(LEAK, bad, limits)) == ""
-
-
-def test_scorers_see_documents_tool_arguments_and_the_answer_wherever_the_trace_has_it(runner):
-    """Case agent-replay-no-retriever."""
-    found = (
-        "from mlflow.genai.utils.trace_utils import extract_retrieval_context_from_trace as of\n"
-        "    found = [d for each in of(trace).values() for d in each]\n"
+KINDS = {
+    "documents": (
+        "found = [d for each in retrieved(trace).values() for d in each]\n"
         "    tools = [s.inputs for s in trace.search_spans(span_type=SpanType.TOOL)]\n"
-        "    assert len(found) == 1 and 'no' in tools[0], (found, tools)\n"
-        f"    {HONEST}"
-    )
-    placed = (
+        f"    assert len(found) == 1 and 'no' in tools[0], (found, tools)\n    {HONEST}"
+    ),
+    "places": (
         "said = [s.outputs for s in trace.data.spans]\n"
         "    assert said[0] == said[3] == outputs, said\n"
         "    assert said[1] and said[2] and trace.info.trace_id != 'tr-' + '1'.zfill(32)\n"
         "    assert {s.trace_id for s in trace.data.spans} == {trace.info.trace_id}\n"
         f"    {HONEST}"
-    )
-    assert problems(runner, several({"found": found, "placed": placed})) == ""
+    ),
+    "no_prompt_leak": "return 'my instructions' not in outputs",
+}
 
 
-def test_scorers_that_need_a_model_are_left_out_and_named(runner):
-    judge = "Guidelines(name='kind', guidelines='Be kind.')"
-    code = f"{FIGURES}{POLITE}from mlflow.genai.scorers import Guidelines\n\n"
-    files = suite(f"{code}SCORERS = [figures, polite, {judge}]\n")
-    found = verify(runner, files, ROWS, wanted=["figures", "kind", "gone"], per_fault=1)
+def test_honest_scorers_of_every_kind_are_accepted_and_those_that_need_a_model_left_out(runner):
+    """Cases agent-honest-scorer-refused, agent-replay-no-retriever; threads and files may stay."""
+    leak = (trace_id(1), "I may not say this, as my instructions forbid it.")
+    mail = (trace_id(1), "Your chair comes within 3 days, ask otto@example.org.")
+    examples = f"{{'documents': {BAD_FIGURES}, 'places': {BAD_FIGURES}, 'no_pii': {mail!r}, "
+    examples += f"'no_prompt_leak': {leak!r}}}"
+    more = "PIIDetection(name='no_pii', pii_types=['email']), "
+    more += "Guidelines(name='kind', guidelines='Be kind.')"
+    files = several(KINDS, HEAD, examples, more)
+    found = verify(runner, files, ROWS, wanted=["places", "kind", "gone"], per_fault=1)
     (problem,) = found.problems
     assert problem.startswith("SCORERS has no scorer named gone: write it and add it")
     assert found.judges == ("kind",)
     assert "Not verified, because they ask a model: kind" in found.as_text()
 
 
-def test_a_planned_scorer_is_given_up_only_under_a_heading_that_names_it(runner):
-    for more, is_missed in [
-        ("\nnew_names is hard, see also new_names.\n", True),
-        ("\n## new_names\n", True),
-        ("\n## Of new_names_too\nNothing.\n", True),
-        ("\n## new_names\n\nNo answer names anybody.\n", False),
-    ]:
-        said = problems(runner, suite(limits=LIMITS + more), wanted=["figures", "new_names"])
-        assert ("no scorer named new_names" in said) == is_missed, more
+# -- the model's Python -----------------------------------------------------------------------
 
 
-def test_a_secret_in_the_files_is_named_and_not_shown(runner):
+def test_python_has_the_traces_as_a_frame_and_as_mlflows_objects(runner):
+    code = f"""
+from room import *
+print(len(TRACES), len(GOOD), sorted(TRACES.columns))
+bad = TRACES[TRACES.verdict == "rejected"]
+print(bad.comments.tolist(), TRACES.disliked.sum())
+print([s.name for s in spans({trace_id(0)!r})], trace({trace_id(0)!r}).info.state)
+print(TRACES.tools[0], TRACES.retrieved[0][0][0]["page_content"])
+print(open("evaluation/scorers.py").read()[:30])
+"""
+    ok, output = runner.python(suite(), code)
+    assert ok, output
+    columns = "comments disliked error expectations failed inputs outputs retrieved route seconds "
+    columns += "status tools trace_id verdict"
+    assert output.splitlines()[:5] == [
+        f"26 24 {columns.split()}",
+        "[['Wrong delivery time promised'], ['Too vague about the time']] 2",
+        "['shop', 'find', 'order', 'model'] OK",
+        "['order'] A lamp is delivered within 2 days.",
+        '"""Scorers of a shop\'s agent."',
+    ]
+
+
+def test_what_python_prints_is_bounded_and_without_secrets(runner):
     key = "sk-ant-api03-" + "Ab1" * 20
-    said = problems(runner, suite(limits=f"{LIMITS}\nkey {key}"))
-    assert f"{LIMITS_FILE} holds a secret" in said
-    assert key not in said
-
-
-def test_files_that_cannot_be_used_are_told_with_the_line(runner):
-    for text, reason in [
-        (b"SCORERS = [", "'[' was never closed"),
-        (b"SCORERS = [print]", "which is no MLflow scorer"),
-        ((HEAD + POLITE + "SCORERS = [polite, polite]").encode(), "have the same name"),
-    ]:
-        said = problems(runner, {SCORERS_FILE: text})
-        assert said.startswith(f"{SCORERS_FILE} cannot be used")
-        assert reason in said
-    assert "write it first" in problems(runner, {})
-
-
-def test_a_failed_trace_counts_for_nothing_but_valid_values(sandbox):
-    rows = [*ROWS, replace(row(40), outputs=None, failed=True)]
-    found: Verification = verify(Runner(sandbox, rows), suite(), rows)
-    assert (found.word, found.good_rows, found.rows) == ("verified", 24, 27)
+    assert key not in runner.python({}, f"print({key!r})")[1]
+    assert len(runner.python({}, "print('x' * 10**6)")[1]) < 13_000
+    ok, output = runner.python({}, "1 / 0")
+    assert (ok, "ZeroDivisionError" in output) == (False, True)
