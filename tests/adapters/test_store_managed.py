@@ -101,13 +101,7 @@ def test_runs_and_their_files_are_written_once_though_an_answer_is_lost(
     assert run.data.metrics == {"m": 1.0}
 
 
-def said(experiment_id, key):
-    """What is said of the only trace of a run, by its id, as a new process reads it."""
-    (found,) = connect("databricks").find_traces(experiment_id, key)
-    return {each.assessment_id: each for each in found.assessments}
-
-
-def test_a_score_that_was_written_twice_as_an_answer_was_lost_is_withdrawn(
+def test_a_score_written_twice_is_withdrawn_and_a_changed_trace_takes_over_what_people_said(
     store, experiment_id, run_id, workspace, key, one
 ):
     """MLflow's client for workspaces asks again, whatever it is told."""
@@ -115,30 +109,43 @@ def test_a_score_that_was_written_twice_as_an_answer_was_lost_is_withdrawn(
     wanted = [judged(key, one), judged(key, one, "score", 0.5)]
     workspace.faults = [Fault("/assessments$", 503, done=True)]
     store.write_assessments(Changes(create=tuple(wanted)))
-    there = said(experiment_id, key)
-    assert len(there) == 3
-    store.write_assessments(changes(wanted, there.values(), sources=["CODE"]))
-    assert said(experiment_id, key) == {each.assessment_id: each for each in wanted}
-
-
-def test_a_changed_trace_takes_over_what_people_said(store, experiment_id, run_id, key, one):
-    list(store.write_traces(experiment_id, run_id, [(one, [judged(key, one, "score", 0.5)])]))
+    (found,) = connect("databricks").find_traces(experiment_id, key)
+    assert len(found.assessments) == 3
+    store.write_assessments(changes(wanted, found.assessments, sources=["CODE"]))
     store.annotate(one.trace_id, "my view", "fine", "looks good", "ann")
     new = trace(key, steps=4)
-    wanted = judged(key, new, "score", 0.7)
-    for _ in range(2):
-        (written,) = connect("databricks").write_traces(experiment_id, run_id, [(new, [wanted])])
-        assert written.error == ""
+    later = judged(key, new, "score", 0.7)
+    assert [w.error for w in store.write_traces(experiment_id, run_id, [(new, [later])])] == [""]
     gone = {one.trace_id: (new.trace_id, {})}
-    store.supersede(experiment_id, gone, [judged(key, one, "score").assessment_id])
+    store.supersede(experiment_id, gone, [each.assessment_id for each in wanted])
     (found,) = connect("databricks").find_traces(experiment_id, key)
     assert found.holds(new.content_hash)
-    assert wanted in found.assessments
-    (people,) = (each for each in found.assessments if each != wanted)
+    assert later in found.assessments
+    (people,) = (each for each in found.assessments if each != later)
     assert (people.value, people.source_id, people.is_ours) == ("fine", "ann", False)
-    there = TracingClient("databricks").get_trace(new.trace_id)
-    assert len(there.data.spans) == 4
-    assert len(there.info.assessments) == 2
+    assert len(TracingClient("databricks").get_trace(new.trace_id).data.spans) == 4
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("by", ["variables", "profile", "usual profile", "named as default"])
+def test_a_workspace_that_nobody_answers_for_is_absent_at_once(
+    tmp_path, monkeypatch, by, evalkit, project, key
+):
+    host, file = "host = http://127.0.0.1:9\n", tmp_path / "databrickscfg"
+    settings = "[__settings__]\ndefault_profile = mine\n[mine]\n"
+    profiles = f"[DEFAULT]\n{host}[work]\n{host}token = t\n"
+    file.write_text(f"{settings}{host}" if by == "named as default" else profiles)
+    monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(file))
+    monkeypatch.delenv("DATABRICKS_HOST", raising=False)
+    if by == "variables":
+        monkeypatch.setenv("DATABRICKS_HOST", "http://127.0.0.1:9")
+        monkeypatch.setenv("DATABRICKS_TOKEN", "t")
+    uri = "databricks://work" if by == "profile" else "databricks"
+    project.configure(mlflow={"experiment": f"/Users/dev/{key}"})
+    assert "127.0.0.1:9 is not reachable" in probe(uri).detail
+    skipped = evalkit("sync-dataset", "--dataset-name=main.evals.x", uri=uri)
+    assert (skipped.code, skipped.report["skipped"]) == (0, True)
+    assert "the connection was refused" in skipped.report["reason"]
 
 
 def test_an_experiment_with_traces_in_tables_is_refused_before_anything_is_written(
@@ -202,36 +209,3 @@ def test_what_is_no_address_of_a_workspace_is_said_at_once(workspace, monkeypatc
         found = probe("databricks")
         assert not found.ok
         assert "see DATABRICKS_HOST" in found.detail
-
-
-@pytest.fixture
-def nobody(tmp_path, monkeypatch):
-    """Sets the environment so that the workspace is one that nobody answers for."""
-    address = "http://127.0.0.1:9"
-    file = tmp_path / "databrickscfg"
-    profiles = f"[DEFAULT]\nhost = {address}\n[work]\nhost = {address}\ntoken = t\n"
-    file.write_text(profiles)
-    monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(file))
-
-    def configured(by):
-        if by == "variables":
-            monkeypatch.setenv("DATABRICKS_HOST", address)
-            monkeypatch.setenv("DATABRICKS_TOKEN", "t")
-        else:
-            monkeypatch.delenv("DATABRICKS_HOST", raising=False)
-        if by == "named as default":
-            file.write_text(f"[__settings__]\ndefault_profile = mine\n[mine]\nhost = {address}\n")
-        return "databricks://work" if by == "profile" else "databricks"
-
-    return configured
-
-
-@pytest.mark.timeout(60)
-@pytest.mark.parametrize("by", ["variables", "profile", "usual profile", "named as default"])
-def test_a_workspace_that_nobody_answers_for_is_absent_at_once(nobody, by, evalkit, project, key):
-    uri = nobody(by)
-    project.configure(mlflow={"experiment": f"/Users/dev/{key}"})
-    assert "127.0.0.1:9 is not reachable" in probe(uri).detail
-    skipped = evalkit("sync-dataset", "--dataset-name=main.evals.x", uri=uri)
-    assert (skipped.code, skipped.report["skipped"]) == (0, True)
-    assert "the connection was refused" in skipped.report["reason"]
