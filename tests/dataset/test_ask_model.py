@@ -128,6 +128,15 @@ def test_an_object_that_holds_the_answer_is_refused_as_an_input() -> None:
     assert list(proposal.mapping.inputs) == ["ask", "body"]
 
 
+def test_a_copy_of_the_answer_is_refused_even_when_the_original_is_not_claimed() -> None:
+    cases = cases_of(
+        {"input.yaml": {"ask": "q", "wanted": "a reply"}, "gold.yaml": {"wanted": "a reply"}}
+    )
+    rules = propose_by_rules("gold.yaml: `wanted`, the expected reply.", cases)
+    proposal = _checked(cases, rules, inputs=[ASK, _entry("input.yaml:wanted")])
+    assert list(proposal.mapping.inputs) == ["ask"]
+
+
 def test_names_of_the_model_are_made_unique_and_odd_ones_replaced() -> None:
     proposal = _checked(
         inputs=[_entry("input.yaml:ask", "goal"), _entry("input.yaml:lang", "../x\n")],

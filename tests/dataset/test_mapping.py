@@ -7,6 +7,8 @@ import re
 
 import pytest
 from cases import case_of, cases_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from evalkit.dataset.mapping import (
     SchemaMapping,
@@ -57,6 +59,17 @@ def test_a_selector_that_could_lead_elsewhere_is_refused(text: str, complaint: s
     with pytest.raises(InputError, match=complaint) as caught:
         parse_selector(text)
     assert all(problem.fix for problem in caught.value.problems)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text(alphabet=st.sampled_from("./:\\a*~ \x00é"), max_size=12))
+def test_any_text_is_a_selector_inside_the_case_or_an_input_error(text: str) -> None:
+    try:
+        selector = parse_selector(text)
+    except InputError:
+        return
+    assert ".." not in selector.file.split("/")
+    assert not selector.file.startswith("/")
 
 
 CASE = case_of(
