@@ -241,6 +241,10 @@ def spans(trace: Trace, kind: str) -> list[Span]:
     return [span for span in trace.spans if span.kind == kind]
 
 
+def _command(given: Any) -> Any:
+    return given.get("command") if given and isinstance(given, dict) else given
+
+
 def facts(trace: Trace) -> dict[str, Any]:
     """What people look at in a trace, by a short name each."""
     said = [span.outputs["content"] for span in spans(trace, "LLM")]
@@ -253,10 +257,7 @@ def facts(trace: Trace) -> dict[str, Any]:
         "asked": trace.request,
         "answer": trace.response,
         "ended": (trace.status, root.message),
-        "tools": [
-            (s.inputs and s.inputs.get("command"), s.outputs, s.status)
-            for s in spans(trace, "TOOL")
-        ],
+        "tools": [(_command(s.inputs), s.outputs, s.status) for s in spans(trace, "TOOL")],
         "why": [s.message for s in spans(trace, "TOOL") if s.status != "OK"],
         "said": ["".join(b.get("text") or "" for b in blocks) for blocks in said],
         "blocks": said,
@@ -269,7 +270,6 @@ def facts(trace: Trace) -> dict[str, Any]:
             *(paid.get("total_cost"), receipt.verdict),
         ),
         "differ": [(d.what, d.model, d.spans, d.result) for d in receipt.differences],
-        "because": [d.why for d in receipt.differences],
         "sessions": receipt.sessions,
         "skipped": dict(receipt.skipped),
         "unreadable": [why for _, why in receipt.unreadable],

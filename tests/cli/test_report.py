@@ -129,13 +129,14 @@ def run(*arguments, **more):
     )
 
 
-def test_a_reader_that_stops_reading_stops_nothing(project, database_uri, evalkit):
-    """As in ``evalkit log-results … | head -0``."""
-    arguments = ["-m", "evalkit", "log-results", *RUN, "--tracking-uri", database_uri]
+@pytest.mark.parametrize("more", [[], ["--json"]], ids=str)
+def test_a_reader_that_stops_reading_stops_nothing(project, more):
+    """As in ``evalkit map … | head -0``."""
+    project.remove("tmp/schema_mapping.json")
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, *arguments],
+        [sys.executable, "-m", "evalkit", "map", *more],
         cwd=project.root,
         stdout=writing,
         stderr=subprocess.PIPE,
@@ -143,8 +144,8 @@ def test_a_reader_that_stops_reading_stops_nothing(project, database_uri, evalki
         check=False,
     )
     os.close(writing)
-    assert (done.returncode, done.stderr.decode()) == (0, "")
-    assert evalkit("log-results", *RUN).report["written"] is False
+    assert (done.returncode, b"Error" in done.stderr) == (0, False)
+    assert json.loads(project.read("tmp/schema_mapping.json"))["inputs"]
 
 
 def test_a_terminal_without_unicode_is_no_obstacle(project):

@@ -69,8 +69,9 @@ def test_what_people_said_comes_back_as_it_is_and_nothing_else_does(pull, evalki
     mlflow.expect("alpha", "expected_response", {"refund": 20})
     for number, value in enumerate(VALUES):
         mlflow.say("gamma", f"value {number}", value)
-    found = {(each["case_id"], each["name"], each["source"]): each["value"] for each in pull()}
-    assert len(found) == 3 + len(VALUES)
+    pulled = pull()
+    found = {(each["case_id"], each["name"], each["source"]): each["value"] for each in pulled}
+    assert len(pulled) == len(found) == 3 + len(VALUES)
     assert (found["beta", "fine", "ann"], found["beta", "fine", "bob"]) == (True, False)
     assert found["alpha", "expected_response", "default"] == {"refund": 20}
     values = [found["gamma", f"value {number}", "default"] for number in range(len(VALUES))]
