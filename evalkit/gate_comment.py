@@ -25,6 +25,9 @@ from evalkit.runs.metrics import run_key
 from evalkit.runs.trials import FLIP_KINDS
 from evalkit.truncation import truncate
 
+MARK = "<!-- evalkit gate: "
+"""Begins a comment, so that a later one can find it."""
+
 MOST_FLIPS = 15
 """Flipped cases whose answers the comment shows; what GitHub takes is 65,536 characters."""
 
@@ -37,7 +40,7 @@ def comment(
     """The lines of the comment."""
     name = workspace.files.project.name
     mark = {"pass": "✅", "fail": "❌", "unknown": "❔"}[found["gate"]]
-    yield f"<!-- evalkit gate: {_line(name)} -->"
+    yield f"{MARK}{_line(name)} -->"
     yield f"### {mark} {_line(name)}: {found['gate']}"
     yield ""
     against = ", ".join(found["baseline"]) or "no baseline"
@@ -73,7 +76,7 @@ def _flipped(
         f"{each['judge']}: {_value(each['before'])} → {_value(each['after'])}" for each in own
     )
     yield ""
-    yield f"<details><summary><b>{html.escape(case)}</b> {html.escape(moves)}</summary>"
+    yield f"<details><summary><b>{_text(case)}</b> {_text(moves)}</summary>"
     for title, answer in (("Before", before), ("After", after)):
         if answer:
             fence = "`" * (3 + max(map(len, re.findall("`+", answer)), default=0))
@@ -152,7 +155,12 @@ def _value(value: Json) -> str:
     return figure_text(value) if is_number(value) else truncate(str(value), 80)
 
 
+def _text(text: str) -> str:
+    """Text from files on one line, which HTML shows and does not read, and GitHub pings nobody."""
+    one_line = " ".join(truncate(text, 1_000).split())
+    return html.escape(one_line, quote=False).replace("@", "@\u200b")
+
+
 def _line(text: str) -> str:
-    """Text from files on one line, which Markdown shows and does not read."""
-    shown = html.escape(truncate(text, 1_000), quote=False).replace("@", "@\u200b")
-    return re.sub(r"([\[\]`*])", r"\\\1", shown)
+    """The same in Markdown, which is no markup, either."""
+    return re.sub(r"([\\\[\]`*_~])", r"\\\1", _text(text))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
+from evalkit.config_files import ProjectFiles
 from evalkit.context import Workspace
 from evalkit.entities import BRANCH_TAG, COMMIT_TAG
 from evalkit.errors import InputError, Problem, StoreAbsent, StoreError
-from evalkit.gate_comment import comment
+from evalkit.gate_comment import MARK, comment
 from evalkit.jsonable import is_number
-from evalkit.masking import mask_text
-from evalkit.runs import arms
+from evalkit.masking import mask_json, mask_text
 from evalkit.runs.arms import Finder, Trial
 from evalkit.runs.compare import Row
 from evalkit.runs.compare_report import report
@@ -23,6 +24,7 @@ from evalkit.stats import mean_interval
 MOST_COMMENT = 65_000
 """Characters of a comment; GitHub takes 65,536."""
 
+TWO = 2
 MOST_RUNS = 50
 """Logged runs that a history goes back."""
 
@@ -49,8 +51,8 @@ def compare(
     Raises:
         InputError: there is no such run, or a run's files are wrong.
     """
-    known = (list_runs if candidate and baseline else arms.run_ids)(workspace.files)
-    baseline, candidate = arms.choose(known, baseline, candidate)
+    known = (list_runs if candidate and baseline else run_ids)(workspace.files)
+    baseline, candidate = choose(known, baseline, candidate)
     finder = finder_of(workspace)
     try:
         new = finder.trials(candidate, "candidate")
@@ -90,6 +92,9 @@ def gate(
     if not run_id:
         fix = "name the run that is to be judged"
         raise InputError(Problem("no run is named", field="--run-id", fix=fix))
+    file = Path(out) if out is not None else None
+    if file is not None:
+        _withdraw(file)
     finder = finder_of(workspace)
     new: list[Trial] = []
     old: list[Trial] = []
@@ -98,33 +103,33 @@ def gate(
         new = finder.trials(run_id, "run-id")
         if baseline:
             old = finder.trials(baseline, "baseline", without=new)
-        elif (found := finder.merge_base(new)) is not None:
-            old = [found]
+        elif (base := finder.merge_base(new)) is not None:
+            old = [base]
         else:
-            why = (
-                "no run is logged for where this branch left the main one, or for a commit before;"
-                " log one there, fetch the main branch where the clone is shallow, or name a"
-                " baseline"
-            )
+            why = finder.why_no_base()
     except (StoreAbsent, StoreError) as error:
         why = str(error)
-    if not new:
-        return _nothing(workspace, run_id, why) | {"on_unknown": on_unknown}
-    found_report = _report(workspace, old, new, margin) | {"on_unknown": on_unknown}
-    if why:
-        found_report["open"][0] = f"there is no baseline: {why}"
-        if found_report["verdict"] == "unknown":
-            found_report["findings"][0] = f"Cannot tell: there is no baseline: {why}."
-    if out is not None:
-        out = Path(out)
-        text = "\n".join(comment(workspace, found_report, old, new)) + "\n"
+    found = _report(workspace, old, new, margin) if new else _nothing(workspace, run_id, why)
+    if new and why:
+        found["open"][0] = f"there is no baseline: {why}"
+        if found["verdict"] == "unknown":
+            found["findings"][0] = f"Cannot tell: there is no baseline: {why}."
+    if file is not None:
+        text = "\n".join(comment(workspace, found, old, new)) + "\n"
         try:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            out.write_text(mask_text(text)[0][:MOST_COMMENT], encoding="utf-8")
-        except OSError as error:
-            problem = Problem(f"cannot be written: {error.strerror}", str(out), field="--out")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(mask_text(text)[0][:MOST_COMMENT], encoding="utf-8")
+        except (OSError, ValueError) as error:
+            problem = Problem(f"cannot be written: {error}", str(file), field="--out")
             raise InputError(problem) from error
-    return found_report
+    return found | {"on_unknown": on_unknown}
+
+
+def _withdraw(file: Path) -> None:
+    """Delete an earlier gate's comment: where this one ends with an error, no old answer stays."""
+    with suppress(OSError, ValueError):
+        if file.read_text("utf-8").startswith(MARK):
+            file.unlink()
 
 
 def history(workspace: Workspace, *, judge: str) -> Row:
@@ -201,4 +206,54 @@ def _report(
         fix = "give a share, such as 0.05"
         raise InputError(Problem(f"a margin of {margin:g} is none", field="--margin", fix=fix))
     project = workspace.files.project
-    return report(project, [each.run for each in old], [each.run for each in new], margin)
+    found = report(project, [each.run for each in old], [each.run for each in new], margin)
+    masked: Row = mask_json(found)
+    return masked
+
+
+def run_ids(files: ProjectFiles) -> list[str]:
+    """Ids of a project's finished runs, sorted, so that dated ones end with the latest.
+
+    Raises:
+        InputError: there are fewer than two.
+    """
+    found = list_runs(files)
+    if len(found) < TWO:
+        known = f"only {found[0]!r}" if found else "none"
+        raise InputError(
+            Problem(
+                f"a comparison needs two finished runs, there is {known}",
+                ", ".join(map(str, files.runs_dirs)),
+                fix="run the evaluation again, or name another runs folder",
+            )
+        )
+    return found
+
+
+def choose(
+    known: Sequence[str], baseline: Sequence[str] = (), candidate: Sequence[str] = ()
+) -> tuple[list[str], list[str]]:
+    """The runs of both arms: those that are named, else the newest and the one before it.
+
+    Args:
+        known: What :func:`run_ids` returned.
+        baseline: Names of runs; may be empty.
+        candidate: Names of runs; may be empty.
+
+    Raises:
+        InputError: a run is compared with itself.
+    """
+    old = list(dict.fromkeys(baseline))
+    new = list(dict.fromkeys(candidate)) or [name for name in known if name not in old][-1:]
+    if new and not old:
+        others = [name for name in known if name not in new]
+        first = min((known.index(name) for name in new if name in known), default=len(known))
+        earlier = [name for name in others if known.index(name) < first]
+        old = (earlier or others)[-1:]
+    there = f"name another run; there are {', '.join(known[-5:]) or 'none on disk'}"
+    if not (old and new):
+        raise InputError(Problem("there is no other run to compare with", fix=there))
+    if twice := [name for name in old if name in new]:
+        same = f"{twice[0]!r} would be compared with itself"
+        raise InputError(Problem(same, field="baseline", fix=there))
+    return old, new

@@ -16,7 +16,6 @@ with app.setup:
     from evalkit.arguments import param
     from evalkit.cli import render
     from evalkit.params import ProjectParams
-    from evalkit.runs import arms
     from evalkit.runs import compare_rows as words
     from evalkit.runs.compare_report import report as report_of
     from evalkit.runs.trials import FLIP_KINDS, flips
@@ -80,7 +79,7 @@ def finding(form, host):
     chosen = host.settings(form)
     with host.step("Looking for finished runs"):
         workspace = chosen.workspace()
-        known = arms.run_ids(workspace.files)
+        known = gate_run.run_ids(workspace.files)
     return chosen, known, workspace
 
 
@@ -92,7 +91,7 @@ def picking(chosen, host, known):
         for name in ("baseline", "candidate")
     ]
     with host.step():
-        old, new = arms.choose(known, *named)
+        old, new = gate_run.choose(known, *named)
 
     def picker(label, name, value):
         return mo.ui.multiselect(
@@ -115,7 +114,7 @@ def comparison(baseline, candidates, host, known, workspace):
     if not (baseline.value and candidates.value):
         host.halt("Pick at least one run on each side.")
     with host.step("Reading the runs"):
-        names = arms.choose(known, baseline.value, candidates.value)
+        names = gate_run.choose(known, baseline.value, candidates.value)
         finder = gate_run.finder_of(workspace)
         sides = [
             finder.trials(side, role)

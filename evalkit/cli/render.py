@@ -234,7 +234,7 @@ def compared(terminal: Terminal, report: Report) -> None:
         if text not in report["findings"][0]:
             terminal.note(text)
     if report["gate"] == "pass":
-        terminal.done("pass: nothing is worse, and no threshold is missed")
+        terminal.done("pass: nothing that decides is worse, and no threshold is missed")
     else:
         terminal.say({"fail": "fail", "unknown": "cannot tell"}[report["gate"]])
 

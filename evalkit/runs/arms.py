@@ -12,20 +12,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 from evalkit.config_files import ProjectFiles
-from evalkit.entities import COMMIT_TAG, KEY_TAG, StoredTrace
+from evalkit.entities import COMMIT_TAG, EVALUATION_TAG, KEY_TAG, StoredTrace
 from evalkit.errors import InputError, Problem
 from evalkit.project import FIGURES, Project
 from evalkit.runs.metrics import run_key
-from evalkit.runs.origin import ask_git
+from evalkit.runs.origin import BASIS_TAG, UNCOMMITTED, ask_git
 from evalkit.runs.run import Run, Score
 from evalkit.runs.run_dir import RunFiles, list_runs
 from evalkit.store import Store, StoredRun
 from evalkit.tokens import Consumption
 
-TWO = 2
 GIT = "git:"
 MAIN_BRANCHES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 """What the main branch may be called, the likeliest first."""
@@ -50,6 +50,11 @@ class Trial:
     files: RunFiles | None = None
     traces: Mapping[str, StoredTrace] = field(default_factory=dict)
 
+    @property
+    def places(self) -> set[str]:
+        """What two names of one run have in common: its id, and where it lies."""
+        return {self.run.run_id, *([str(self.files.folder.resolve())] if self.files else [])}
+
 
 class Finder:
     """Looks for runs on disk and, where those do not do, in MLflow."""
@@ -60,14 +65,15 @@ class Finder:
         self._files, self._read, self._open = files, read, store
 
     def trials(
-        self, names: Sequence[str], role: str, *, without: Sequence[Trial] = ()
+        self, names: Sequence[str], role: str, *, without: Sequence[Trial] | None = None
     ) -> list[Trial]:
         """The runs of an arm.
 
         Args:
             names: Run directories, ids of MLflow runs, or ``git:REF``.
             role: What the arm is, for messages.
-            without: The runs of the other arm, which are in no two.
+            without: For the baseline, the candidate's runs, which are in no two. A commit of the
+                candidate stands for itself, one of the baseline also for what was before it.
 
         Raises:
             InputError: there is no such run, or its files are wrong; with every problem of all.
@@ -76,15 +82,18 @@ class Finder:
         """
         problems: list[Problem] = []
         found: list[Trial] = []
+        others = None if without is None else {each.run.run_id for each in without}
+        taken = {place for each in without or () for place in each.places}
         for name in dict.fromkeys(names):
             try:
-                trial = self._trial(name, role, {each.run.run_id for each in without})
+                trial = self._trial(name, role, others)
             except InputError as error:
                 problems += error.problems
                 continue
-            if trial.run.run_id in {each.run.run_id for each in (*found, *without)}:
+            if taken & trial.places:
                 again = f"{name!r} would be compared with itself, or counted twice"
                 problems.append(Problem(again, field=role, fix="name another run"))
+            taken |= trial.places
             found.append(trial)
         if problems:
             raise InputError(*problems)
@@ -109,6 +118,18 @@ class Finder:
                 return None if run is None else self.stored_trial(run)
         return None
 
+    def why_no_base(self) -> str:
+        """Why :meth:`merge_base` found none, and what to do."""
+        if not ask_git(self._folder, "rev-parse", "--git-dir"):
+            return "this is no git repository, or git is not installed; name a baseline"
+        if self.experiment_id is None:
+            return f"MLflow has no experiment {self._project.experiment}: log a run of main first"
+        return (
+            "no run is logged for where this branch left the main one, or for a commit before,"
+            " without uncommitted changes; log one there, fetch the main branch where the clone is"
+            " shallow, or name a baseline"
+        )
+
     @cached_property
     def store(self) -> Store:
         """MLflow, asked where a run is not on disk."""
@@ -127,7 +148,7 @@ class Finder:
     def _folder(self) -> Path:
         return self._files.config.resolve().parent
 
-    def _trial(self, name: str, role: str, without: AbstractSet[str]) -> Trial:
+    def _trial(self, name: str, role: str, without: AbstractSet[str] | None) -> Trial:
         if name in list_runs(self._files):
             found = self._read(name)
             return Trial(found.run, found)
@@ -139,21 +160,27 @@ class Finder:
         else:
             run = self.store.run(name) if _MLFLOW_ID.fullmatch(name) else None
             what = f"{name!r}"
-        if run is None or KEY_TAG not in run.tags:
+        if run is None or (wrong := self._unfit(run)):
             known = ", ".join(list_runs(self._files)[-5:])
             raise InputError(
                 Problem(
-                    f"there is no finished run {what}"
-                    if run is None
-                    else f"{name} is a run of MLflow's that evalkit did not log",
+                    f"there is no finished run {what}" if run is None else f"{name} is {wrong}",
                     field=role,
                     fix=f"there are {known} on disk; an id of MLflow or git:REF will do as well",
                 )
             )
         return self.stored_trial(run)
 
+    def _unfit(self, run: StoredRun) -> str:
+        """What a run of MLflow's is that cannot be compared; empty where it can."""
+        if KEY_TAG not in run.tags:
+            return "a run of MLflow's that evalkit did not log"
+        if (of := run.tags.get(EVALUATION_TAG)) != self._project.name:
+            return f"a run of another evaluation, {of}"
+        return "still being logged; log it again to the end" if run.status == "RUNNING" else ""
+
     def _of_reference(
-        self, reference: str, role: str, without: AbstractSet[str]
+        self, reference: str, role: str, without: AbstractSet[str] | None
     ) -> StoredRun | None:
         exact = ("rev-parse", "--verify", "--quiet", "--end-of-options")
         commit = ask_git(self._folder, *exact, f"{reference}^{{commit}}")
@@ -168,19 +195,26 @@ class Finder:
             )
         return self._logged_for(commit, without)
 
-    def _logged_for(self, commit: str, without: AbstractSet[str]) -> StoredRun | None:
+    def _logged_for(self, commit: str, without: AbstractSet[str] | None) -> StoredRun | None:
+        """The newest run of the commit, else of its nearest ancestor; None: of no ancestor.
+
+        What was merged into a branch comes after all that the branch itself went through. Runs of
+        uncommitted changes say nothing of the commit, unless it is the candidate's own.
+        """
         if self.experiment_id is None:
             return None
-        count = f"--max-count={MOST_ANCESTORS}"
-        commits = ask_git(self._folder, "rev-list", "--topo-order", count, commit).split()
-        place = {each: index for index, each in enumerate(commits)}
-        own = {run_key(self.experiment_id, self._project, run_id) for run_id in without}
+        count = f"--max-count={MOST_ANCESTORS if without is not None else 1}"
+        ways = (("--first-parent",), ("--topo-order",))
+        lists = (ask_git(self._folder, "rev-list", *way, count, commit).split() for way in ways)
+        place = {each: n for n, each in enumerate(dict.fromkeys(chain.from_iterable(lists)))}
+        own = {run_key(self.experiment_id, self._project, run_id) for run_id in without or ()}
         logged = [
             run
             for run in self.logged()
             if run.tags.get(COMMIT_TAG) in place
             and run.tags.get(KEY_TAG) not in own
-            and run.status != "RUNNING"
+            and not self._unfit(run)
+            and (without is None or not run.tags.get(BASIS_TAG, "").endswith(UNCOMMITTED))
         ]  # the newest first, which min keeps
         return min(logged, key=lambda run: place[run.tags[COMMIT_TAG]], default=None)
 
@@ -214,16 +248,21 @@ class Finder:
             tokens,
         )
         judges = {score.judge for score in scores} | {j.name for j in self._project.judges}
+        is_batch = stored.params.get("execution_mode") == "batch"
+        cases = {*by_case, *(score.case_id for score in scores)}
+        gone = 0 if is_batch else max(0, int(figures.get("num_cases", 0)) - len(cases))
+        cases |= {f"a case whose trace is gone ({n + 1})" for n in range(gone)}
         run = Run(
             run_id=stored.params.get("run_id", stored.run_id),
-            mode="batch" if stored.params.get("execution_mode") == "batch" else "case",
+            mode="batch" if is_batch else "case",
             judges={
                 name: {kind: figures.get(f"{name}/{kind}") for kind in FIGURES.values()}
                 for name in sorted(judges)
             },
             scores=scores,
             usage=usage,
-            cases=tuple(sorted({*by_case, *(score.case_id for score in scores)})),
+            cases=tuple(sorted(cases)),
+            model=stored.params.get("model", ""),
             figures=figures,
             failed={f"execution {n + 1}": "MLflow does not say why" for n in range(failed)},
         )
@@ -246,50 +285,3 @@ def _scores(traces: Sequence[StoredTrace]) -> Iterator[Score]:
             if (case, judge) not in told:
                 told.add((case, judge))
                 yield Score(case, judge, each.value, each.rationale, each.error)
-
-
-def run_ids(files: ProjectFiles) -> list[str]:
-    """Ids of a project's finished runs, sorted, so that dated ones end with the latest.
-
-    Raises:
-        InputError: there are fewer than two.
-    """
-    found = list_runs(files)
-    if len(found) < TWO:
-        known = f"only {found[0]!r}" if found else "none"
-        raise InputError(
-            Problem(
-                f"a comparison needs two finished runs, there is {known}",
-                ", ".join(map(str, files.runs_dirs)),
-                fix="run the evaluation again, or name another runs folder",
-            )
-        )
-    return found
-
-
-def choose(
-    known: Sequence[str], baseline: Sequence[str] = (), candidate: Sequence[str] = ()
-) -> tuple[list[str], list[str]]:
-    """The runs of both arms: those that are named, else the newest and the one before it.
-
-    Args:
-        known: What :func:`run_ids` returned.
-        baseline: Names of runs; may be empty.
-        candidate: Names of runs; may be empty.
-
-    Raises:
-        InputError: a run is compared with itself.
-    """
-    old = list(dict.fromkeys(baseline))
-    new = list(dict.fromkeys(candidate)) or [name for name in known if name not in old][-1:]
-    if new and not old:
-        others = [name for name in known if name not in new]
-        earlier = [name for name in others if name < min(new)]
-        old = (earlier or others)[-1:]
-    there = f"name another run; there are {', '.join(known[-5:]) or 'none on disk'}"
-    if not (old and new):
-        raise InputError(Problem("there is no other run to compare with", fix=there))
-    if twice := [name for name in old if name in new]:
-        same = f"{twice[0]!r} would be compared with itself"
-        raise InputError(Problem(same, field="baseline", fix=there))
-    return old, new

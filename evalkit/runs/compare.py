@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 from typing import TypeAlias
 
+import numpy as np
+
 from evalkit.jsonable import Json
 from evalkit.project import Project
 from evalkit.runs.trials import Arm, Pooled, differ, kind_of_scores, level, pooled, values_of
-from evalkit.stats import CHANCE, Change, adjusted, paired_change
+from evalkit.stats import CHANCE, FEWEST, Change, adjusted, paired_change
 from evalkit.tokens import Consumption
 
 Row: TypeAlias = dict[str, Json]
@@ -52,13 +54,15 @@ def compare_judges(
         Of each judge its ``judge``, ``kind``, ``verdict`` (better, worse, same: the interval keeps
         within the margin; unknown; of labels and the like changed instead; not in both), whether
         it ``decides``, ``pairs`` of cases with a value in both arms and how many are
-        ``differing``, how many cases have ``lost`` their value, how many ``errors`` in both,
+        ``differing``, how many cases have ``lost`` their value or ``gained`` one though both have
+        the case, how many ``errors`` in both,
         ``moves`` of labels, the ``scale`` and ``margin`` of its scores, ``needed`` pairs to tell,
         and the change: ``before``, ``after``, ``difference``, ``interval``, ``p``, ``p_adjusted``
         for the number of judges looked at.
     """
     old, new = pooled(baseline), pooled(candidate)
     ranges = {judge.name: judge.score_range for judge in project.judges}
+    known = {case for run in baseline for case in run.cases}
     names = list(
         dict.fromkeys((*old, *new, *(each for each in project.thresholds if each in ranges)))
     )
@@ -75,6 +79,9 @@ def compare_judges(
             found[name][0]["p_adjusted"] = p
     for name, (row, changes) in found.items():
         row["verdict"] = _verdict(row, changes)
+        valued = {case for case, scores in new.get(name, {}).items() if values_of(scores)}
+        had = {case for case, scores in old.get(name, {}).items() if values_of(scores)}
+        row["gained"] = len((valued & known) - had)
         row["decides"] = not demanded or name in demanded
     return [row for row, _ in found.values()]
 
@@ -162,7 +169,7 @@ def _judge(
             *([values_of(side[case]) for case in both] for side in (before, after))
         )
     is_number = bool(pairs) and kind == "number"
-    low, high = score_range or (min(olds + news), max(olds + news)) if is_number else (0, 1)
+    low, high = (score_range or _usual_range(olds + news)) if is_number else (0, 1)
     scale = abs(float(high - low)) or 1.0
     if margin is None:
         margin = MARGIN_OF_RANGE if is_number else MARGIN
@@ -194,6 +201,18 @@ def _judge(
     return row, changes
 
 
+def _usual_range(values: Sequence[float]) -> tuple[float, float]:
+    """How far scores reach whose range nobody declared, whatever few of them say.
+
+    Nine tenths of them lie within; where those are one value, it is how far others are from it.
+    """
+    low, high = np.quantile(np.asarray(values, float), (0.1, 0.9))
+    if low == high:
+        apart = [abs(value - low) for value in values if value != low]
+        low, high = 0.0, np.median(apart) if apart else 1.0
+    return float(low), float(high)
+
+
 def _label_changes(
     before: Sequence[Sequence[Json]], after: Sequence[Sequence[Json]]
 ) -> list[Change]:
@@ -209,8 +228,10 @@ def _label_changes(
 def _verdict(row: Row, changes: Sequence[Change]) -> str:
     if not row["pairs"]:
         return "not in both"
+    if not changes and not row["differing"]:
+        return "same" if row["pairs"] >= FEWEST else "unknown"
     if not changes:
-        return "changed" if row["differing"] else "same"
+        return "changed"
     if all(change.is_within(row["margin"]) for change in changes):
         return "same"
     if row["kind"] == "label":

@@ -15,8 +15,15 @@ from evalkit.project import Project
 from evalkit.runs.compare import Row, compare_figures, compare_judges
 from evalkit.runs.compare_rows import amount, figure_text, interval, levels
 from evalkit.runs.metrics import thresholds, unknowns
-from evalkit.runs.run import Score, executions, told
-from evalkit.runs.trials import Arm, flips
+from evalkit.runs.run import Score, told
+from evalkit.runs.trials import (
+    Arm,
+    arm_executions,
+    flips,
+    lacking_scores,
+    newly_failing,
+    tells_endings,
+)
 from evalkit.stats import CHANCE
 
 MOST_NAMES = 4
@@ -36,7 +43,10 @@ def report(project: Project, baseline: Arm, candidate: Arm, margin: float | None
         where more executions failed; ``gate``: pass, fail or unknown, thresholds included;
         ``needed_cases`` that would tell, where that is unknown; ``baseline`` and ``candidate``, the
         ids of their runs; ``cases`` in both and the ids of those that only one arm has;
-        ``executions`` of both; ``judges``, ``figures``, ``flips`` (none that is the same) and
+        ``executions`` of both, ``newly_failing`` (how many more cases fail than end well that did
+        not before, None where nobody knows), ``unknown_endings``; ``lacking``, of each trial that
+        lacks scores its run, judge and number of cases; ``models`` of both; ``judges``,
+        ``figures``, ``flips`` (none that is the same) and
         ``counts`` of all kinds; ``thresholds`` with what each run has; ``shortfalls``, what speaks
         against the candidate, ``open``, what nobody can tell, and ``findings``, the answer first.
     """
@@ -46,7 +56,7 @@ def report(project: Project, baseline: Arm, candidate: Arm, margin: float | None
     ]
     known = [set(side) for side in sides]
     found = flips(baseline, candidate) if baseline else []
-    ended = [_executions(arm) for arm in (baseline, candidate)]
+    ended = [arm_executions(arm) for arm in (baseline, candidate)]
     each: Row = {
         "baseline": [run.run_id for run in baseline],
         "candidate": [run.run_id for run in candidate],
@@ -54,6 +64,10 @@ def report(project: Project, baseline: Arm, candidate: Arm, margin: float | None
         "only_in_baseline": [case for case in sides[0] if case not in known[1]],
         "only_in_candidate": [case for case in sides[1] if case not in known[0]],
         "executions": ended,
+        "newly_failing": newly_failing(baseline, candidate),
+        "unknown_endings": tells_endings(baseline) and not tells_endings(candidate),
+        "lacking": list(lacking_scores(candidate)),
+        "models": [sorted({r.model for r in arm if r.model}) for arm in (baseline, candidate)],
         "judges": judges,
         "counts": dict(Counter(flip.kind for flip in found)),
         "flips": [
@@ -87,23 +101,6 @@ def report(project: Project, baseline: Arm, candidate: Arm, margin: float | None
     each["open"] = [*unsure, *(f"not known: {what}" for what in open_)]
     each["findings"] = [_answer(each, worse, unsure), *_asides(each)]
     return each
-
-
-def _executions(arm: Arm) -> Row:
-    """What :func:`evalkit.core.executions.executions` says, of all trials together."""
-    found = {run.run_id: executions(run) for run in arm}
-    several = len(arm) > 1
-    codes = [each["exit_code"] for each in found.values() if "exit_code" in each]
-    return {
-        "total": sum(each["total"] for each in found.values()),
-        "failed": sum(each["failed"] for each in found.values()),
-        "names": {
-            f"{name} of {run_id}" if several else name: why
-            for run_id, each in found.items()
-            for name, why in each["names"].items()
-        },
-        **({"exit_code": codes[0]} if codes else {}),
-    }
 
 
 def _thresholds(project: Project, baseline: Arm, candidate: Arm) -> list[Row]:
@@ -142,9 +139,9 @@ def _failing_more(each: Row) -> Iterator[str]:
         if after["failed"] and after["failed"] == after["total"]:
             yield told(after)
         return
-    if after["failed"] * before["total"] > before["failed"] * after["total"] or (
-        "exit_code" in after and "exit_code" not in before
-    ):
+    more = after["failed"] * before["total"] > before["failed"] * after["total"]
+    newly = (each["newly_failing"] or 0) > 0
+    if more or newly or ("exit_code" in after and "exit_code" not in before):
         was = f"; before, {before['failed']} of {before['total']}" if before["failed"] else ""
         yield f"{told(after)}{was}"
 
@@ -154,23 +151,43 @@ def _unsure(each: Row) -> Iterator[str]:
     if not each["baseline"]:
         yield "there is no baseline to hold it against"
         return
-    if not any(judge["pairs"] for judge in each["judges"]):
+    if not any(judge["pairs"] for judge in each["judges"] if judge["decides"]):
         yield "no judge scored the same case in both"
     else:
         for judge in _having(each, "unknown"):
             reach = f" ({found})" if (found := interval(judge)) else ""
             more = f"; about {judge['needed']:,} cases would tell" if judge["needed"] else ""
+            if judge["p"] is not None and judge["p"] < CHANCE:
+                more = f"; among {len(each['judges'])} judges, one may look so by chance"
             yield f"{judge['judge']}: {levels(judge)} over {_cases(judge['pairs'])}{reach}{more}"
-        if alone := [judge["judge"] for judge in _having(each, "not in both")]:
-            yield f"no case was judged in both by {_listed(alone)}"
+        alone = [j for j in _having(each, "not in both") if j["lost"] or j["gained"]]
+        if alone:
+            yield f"no case was judged in both by {_listed([j['judge'] for j in alone])}"
     if changed := [judge["judge"] for judge in _having(each, "changed")]:
         yield f"{_listed(changed)} changed, and whether that is good only a person can say"
-    missing = each["only_in_baseline"]
+    yield from _incomplete(each)
+
+
+def _incomplete(each: Row) -> Iterator[str]:
+    """What the candidate or the baseline lacks, so that what is left proves nothing."""
+    after, missing = each["executions"][1], each["only_in_baseline"]
+    if each["unknown_endings"]:
+        yield "whether the candidate's executions failed is not known"
+    if after["failed"] * 2 > after["total"]:
+        yield f"{told(after)}, and what is left says little"
+    decides = {judge["judge"] for judge in each["judges"] if judge["decides"]}
+    for lack in (lack for lack in each["lacking"] if lack["judge"] in decides):
+        yield (
+            f"{lack['run_id']} has no score of {_cases(lack['cases'])} by {lack['judge']} that"
+            " another trial has"
+        )
     for judge in (judge for judge in each["judges"] if judge["decides"]):
         if judge["errors"][1]:
             yield f"{judge['judge']} failed to judge {_cases(judge['errors'][1])}"
         if judge["pairs"] and judge["lost"] > judge["errors"][1] + len(missing):
             yield f"{judge['judge']} has no score of {_cases(judge['lost'])} that it judged before"
+        if judge["pairs"] and judge["gained"] > judge["pairs"]:
+            yield f"the baseline has no score of {_cases(judge['gained'])} by {judge['judge']}"
     if missing:
         yield f"the candidate lacks {_cases(len(missing))} of the baseline: {_listed(missing)}"
 
@@ -183,8 +200,9 @@ def _answer(each: Row, worse: Sequence[str], unsure: Sequence[str]) -> str:
         return f"Cannot tell: {'; '.join(unsure)}."
     if each["verdict"] == "better":
         return f"Better: {'; '.join(map(_moved, _having(each, 'better')))}."
-    most = max(judge["pairs"] for judge in each["judges"])
-    return f"Same: over {_cases(most)}, no judge moved by more than its margin."
+    fewest = min(j["pairs"] for j in _having(each, "same"))
+    who = "no judge" if all(j["decides"] for j in each["judges"]) else "no judge that decides"
+    return f"Same: over {_cases(fewest)}, {who} moved by more than its margin."
 
 
 def _asides(each: Row) -> Iterator[str]:
@@ -194,6 +212,12 @@ def _asides(each: Row) -> Iterator[str]:
     for ended, arm in ((before, "baseline"), (after, "candidate")):
         if (ended["failed"] or "exit_code" in ended) and not (is_said and ended is after):
             yield f"In the {arm}, {told(ended)}."
+    yield from _overruled(each["judges"])
+    if silent := [j for j in _having(each, "not in both") if not (j["lost"] or j["gained"])]:
+        yield f"No value in either: {_listed([judge['judge'] for judge in silent])}."
+    if each["models"][0] != each["models"][1] and all(each["models"]):
+        old, new = (", ".join(names) for names in each["models"])
+        yield f"The model is another one: {old} before, {new} now."
     if before["failed"] or after["failed"]:
         yield "Cost and time are compared over executions that ended well."
     tested = sum(judge["p"] is not None for judge in each["judges"])
@@ -208,6 +232,17 @@ def _asides(each: Row) -> Iterator[str]:
             yield f"{judge['judge']} could not judge {_cases(new)}; before, {old}."
     if each["baseline"] and (added := each["only_in_candidate"]):
         yield f"Only in the candidate: {_cases(len(added))}, {_listed(added)}."
+
+
+def _overruled(judges: Sequence[Row]) -> Iterator[str]:
+    """What judges say that decides nothing."""
+    for judge in judges:
+        gone = f"has no score of {_cases(judge['lost'])} that it judged before"
+        why = _moved(judge) if judge["verdict"] == "worse" else f"{judge['judge']} {gone}"
+        if not judge["decides"] and (judge["verdict"] == "worse" or judge["lost"]):
+            yield f"Decides nothing, as no threshold names it: {why}."
+        if judge["verdict"] == "same" and judge["p_adjusted"] and judge["p_adjusted"] < CHANCE:
+            yield f"Beyond chance, but within the margin: {_moved(judge)}."
 
 
 def _having(each: Row, verdict: str) -> list[Row]:

@@ -23,7 +23,7 @@ def rows(changes: Sequence[Row]) -> list[Row]:
     """
     return [
         {
-            "Judge" if "judge" in each else "Figure": each.get("judge") or each["figure"],
+            "Judge" if "judge" in each else "Figure": each.get("judge", each.get("figure")),
             "Verdict": CHEAPER.get(each["verdict"], each["verdict"]),
             "Cases": each["pairs"],
             "Baseline → candidate": levels(each),

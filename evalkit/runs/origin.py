@@ -19,6 +19,10 @@ GIT_SECONDS = 10
 SNAPSHOT = "harness-snapshot.json"
 """What the harness may know of where the evaluated code comes from."""
 
+BASIS_TAG = "evalkit.commit"
+UNCOMMITTED = ", with uncommitted changes"
+"""Ends how the commit is known where the run is of more than that commit."""
+
 SNAPSHOT_TAGS = {
     **{name: name for name in ("agent", "role", "slug", "model", "forge_platform", "trace_id")},
     **{name: name for name in ("repository_url", "ref_revision", "ref_name", "change_id")},
@@ -50,7 +54,8 @@ def commit_tags(
     """Run tags with commit and branch: the snapshot's, else HEAD of the config's repository.
 
     HEAD counts where the run lies in that repository and began after the commit was made. MLflow
-    shows the first tag; the second says how the commit is known.
+    shows the first tag; the second says how the commit is known, and whether tracked files outside
+    of the run differed from it.
 
     Args:
         origin: What :func:`origin_of` returned.
@@ -70,7 +75,10 @@ def commit_tags(
             return {}
         branch = ask_git(config.parent, "branch", "--show-current")
         basis = "inferred: HEAD when the run was logged"
-    return {COMMIT_TAG: commit, "evalkit.commit": basis, **({BRANCH_TAG: branch} if branch else {})}
+        outside = (":/", f":(exclude,top){run.resolve().relative_to(Path(root).resolve())}")
+        changed = ("status", "--porcelain", "--untracked-files=no", "--", *outside)
+        basis += UNCOMMITTED if ask_git(config.parent, *changed) else ""
+    return {COMMIT_TAG: commit, BASIS_TAG: basis, **({BRANCH_TAG: branch} if branch else {})}
 
 
 def ask_git(folder: Path, *arguments: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -167,10 +168,10 @@ def find_run(files: ProjectFiles, run_id: str) -> Path:
 
 
 def list_runs(files: ProjectFiles) -> list[str]:
-    """Ids of the finished runs, sorted, so that dated ones end with the latest."""
-    return sorted(
-        {name for base in files.run_homes for name in folders_in(base) if _is_run(base / name)}
-    )
+    """Ids of the finished runs, sorted, so that dated and numbered ones end with the latest."""
+    found = {name for base in files.run_homes for name in folders_in(base) if _is_run(base / name)}
+    parts = {name: re.split(r"([0-9]+)", name) for name in found}
+    return sorted(found, key=lambda n: [int(p) if p.isdecimal() else p for p in parts[n]])
 
 
 def load_run(files: ProjectFiles, run_id: str, mapping_file: Path | None = None) -> RunFiles:

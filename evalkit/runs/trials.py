@@ -6,13 +6,13 @@ Cases are what differs by chance, so several trials of a case count as one measu
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal, TypeAlias, get_args
 
-from evalkit.jsonable import Json, is_number
-from evalkit.runs.run import Run, Score
+from evalkit.jsonable import Json, is_beyond_numbers, is_number
+from evalkit.runs.run import Run, Score, executions
 
 Arm: TypeAlias = Sequence[Run]
 """One run, or several trials of it; at least one."""
@@ -25,6 +25,9 @@ FlipKind: TypeAlias = Literal[
 ]
 FLIP_KINDS: tuple[FlipKind, ...] = get_args(FlipKind)
 """The kinds of flips, those that want a look first."""
+
+MOST = 1e150
+"""A number beyond it is no score: not even its square can be reckoned with."""
 
 Pooled: TypeAlias = Mapping[str, Sequence[Score]]
 """One judge's scores in one arm, by case; one a trial that has any."""
@@ -102,7 +105,13 @@ def _value(score: Score) -> Json:
     """The value that counts: none where the judge failed, skipped the case or gave no number."""
     if score.error:
         return None
-    return None if _kind(score.value) == "number" and not is_number(score.value) else score.value
+    if isinstance(score.value, bool):  # nearly always
+        return score.value
+    if is_beyond_numbers(score.value):
+        return None
+    if _kind(score.value) != "number":
+        return score.value
+    return score.value if is_number(score.value) and abs(score.value) < MOST else None
 
 
 def _kind(value: Json) -> ValueKind:
@@ -139,3 +148,53 @@ def _flip_kind(kind: ValueKind, before: Json, after: Json) -> FlipKind:
     if kind == "pass" and {before, after} == {0, 1}:
         return "fixed" if after else "broken"
     return "better" if after > before else "worse"
+
+
+def arm_executions(arm: Arm) -> dict[str, Json]:
+    """What :func:`evalkit.runs.run.executions` says, of all trials together."""
+    found = {run.run_id: executions(run) for run in arm}
+    several = len(arm) > 1
+    codes = [each["exit_code"] for each in found.values() if "exit_code" in each]
+    return {
+        "total": sum(each["total"] for each in found.values()),
+        "failed": sum(each["failed"] for each in found.values()),
+        "names": {
+            f"{name} of {run_id}" if several else name: why
+            for run_id, each in found.items()
+            for name, why in each["names"].items()
+        },
+        **({"exit_code": codes[0]} if codes else {}),
+    }
+
+
+def newly_failing(baseline: Arm, candidate: Arm) -> float | None:
+    """By how many cases more fail in the candidate, of those in both; None where names are lost."""
+    if any(set(run.failed) - set(run.cases) for run in (*baseline, *candidate)):
+        return None
+
+    def shares(arm: Arm) -> dict[str, float]:
+        cases = {case for run in arm for case in run.cases}
+        return {c: fmean(c in run.failed for run in arm if c in run.cases) for c in cases}
+
+    before, after = shares(baseline), shares(candidate)
+    return sum(after[case] - before[case] for case in after if case in before)
+
+
+def tells_endings(arm: Arm) -> bool:
+    """Whether all of its runs say how any of their executions ended."""
+    usages = ((run.usage, *run.case_usage.values()) for run in arm)
+    return bool(arm) and all(any(u.exit_code is not None for u in each) for each in usages)
+
+
+def lacking_scores(arm: Arm) -> Iterator[dict[str, Json]]:
+    """Of each trial and judge, how many cases have no score though another trial's have one."""
+    found = pooled(arm) if len(arm) > 1 else {}
+    for run in arm:
+        own = {(score.judge, score.case_id) for score in run.scores if values_of([score])}
+        for judge, by_case in found.items():
+            count = sum(
+                bool(values_of(scores)) and (judge, case) not in own and case not in run.failed
+                for case, scores in by_case.items()
+            )
+            if count:
+                yield {"run_id": run.run_id, "judge": judge, "cases": count}

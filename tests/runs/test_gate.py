@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 from eval_project import RESULT, log_of, score
+from mlflow import MlflowClient
 
 from evalkit import EvalkitError
 from evalkit.cli import jobs
@@ -265,6 +266,53 @@ def test_a_baseline_is_named_by_git_or_by_mlflow_and_no_run_is_its_own(evalkit, 
     assert (itself.code, "compared with itself" in itself.report["error"]) == (2, True)
     wrong = evalkit("history", "--judge", "polit")
     assert (wrong.code, wrong.report["problems"][0]["field"]) == (2, "--judge")
+
+
+def test_what_was_merged_comes_after_what_the_branch_went_through(evalkit, logged, git, arms):
+    assert logged
+    git("switch", "-q", "main")
+    git("merge", "-q", "--no-ff", "-m", "merged", "change")  # the branch's run is the newer one
+    git("switch", "-q", "-c", "next")
+    git("commit", "-q", "--allow-empty", "-m", "next")
+    arms("2026-07-03-next", 20)
+    outcome = evalkit("gate", "--run-id", "2026-07-03-next")
+    assert (outcome.code, outcome.report["baseline"]) == (1, [GOOD])
+    unlogged = evalkit("gate", "--run-id", "git:HEAD", "--baseline", "git:main")
+    no_run = "there is no finished run logged for git:HEAD"
+    assert (unlogged.code, no_run in unlogged.report["error"]) == (2, True)
+
+
+def test_a_run_of_uncommitted_changes_is_nobody_s_baseline(evalkit, arms, git, project):
+    git("add", "eval.yaml")
+    git("commit", "-q", "-m", "first")
+    arms(GOOD, 40)
+    assert evalkit("log-results", "--run-id", GOOD).code == 0
+    project.configure(skill="another", thresholds={}, judges=[{"name": "polite", "check": "..."}])
+    arms("2026-07-01-tried", 20)
+    assert evalkit("log-results", "--run-id", "2026-07-01-tried").code == 0
+    git("commit", "-q", "-a", "-m", "second")
+    arms(BAD, 20)
+    outcome = evalkit("gate", "--run-id", BAD)
+    assert (outcome.code, outcome.report["baseline"]) == (1, [GOOD])
+
+
+@pytest.mark.usefixtures("logged")
+def test_what_mlflow_lost_or_holds_of_another_evaluation_is_said(evalkit, project, database_uri):
+    runs = evalkit("history", "--judge", "polite").report["runs"]
+    known = next(run["mlflow_run_id"] for run in runs if run["run_id"] == GOOD)
+    client = MlflowClient(database_uri)
+    experiment_id = client.get_experiment_by_name("support").experiment_id
+    traces = client.search_traces(locations=[experiment_id], max_results=500)
+    own = [each.info for each in traces if GOOD in each.info.response_preview]
+    lost = [each.trace_id for each in own if each.tags["mlflow.traceName"] >= "case-10"]
+    client.delete_traces(experiment_id, trace_ids=lost)
+    project.remove(f"eval/runs/{project.name}/{GOOD}")
+    outcome = evalkit("gate", "--run-id", BAD, "--baseline", known)
+    lacks = "the candidate lacks 30 cases of the baseline: a case whose trace is gone"
+    assert (outcome.code, lacks in "; ".join(outcome.report["open"])) == (3, True)
+    project.configure(name="another")
+    outcome = evalkit("gate", "--run-id", known, "--baseline", known)
+    assert (outcome.code, "of another evaluation, support" in outcome.report["error"]) == (2, True)
 
 
 @pytest.mark.parametrize("where", ["no run", "no repository", "no mlflow"])
