@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from evalkit.imports import import_paths
     from evalkit.imports.export_cases import export_cases
     from evalkit.log_run import log_results
+    from evalkit.predict_run import run_cases
     from evalkit.sequence import run_all
 
 _HOMES = {
@@ -49,6 +50,7 @@ _HOMES = {
     "pull_feedback": "evalkit.feedback.push_pull",
     "push_feedback": "evalkit.feedback.push_pull",
     "run_all": "evalkit.sequence",
+    "run_cases": "evalkit.predict_run",
     "sync_dataset": "evalkit.dataset.sync",
 }
 
@@ -72,6 +74,7 @@ __all__ = [
     "pull_feedback",
     "push_feedback",
     "run_all",
+    "run_cases",
     "sync_dataset",
 ]
 

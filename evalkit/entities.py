@@ -58,6 +58,9 @@ STUB_TAG = "evalkit.stub"
 RECORDED_TAG = "eval_run_id"
 """Trace tag by which the harness marks what it records itself: a case id or a run id."""
 
+RECORDED_CASE_TAG = "eval_case_id"
+"""Trace tag with the case, where :data:`RECORDED_TAG` holds a run id."""
+
 OWN_TAGS = ("evalkit.", "mlflow.")
 """How the tags begin that evalkit and MLflow set on a trace."""
 

@@ -59,6 +59,7 @@ class Judge:
         source: The text of its check or prompt, for evidence; empty for the other kinds.
         score_range: Lowest and highest score, where the config gives them.
         model: The model that judges, or several; empty where the config does not say.
+        entry: All that the config says of it.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Judge:
     feedback_type: str = ""
     score_range: tuple[float, float] | None = None
     model: str = ""
+    entry: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +270,7 @@ class _Reader:
             feedback_type=self.text(entry, f"{path}.feedback_type"),
             score_range=(float(bounds[0]), float(bounds[1])) if bounds and is_range else None,
             model=", ".join(map(scalar_text, model if isinstance(model, list) else [model])),
+            entry=entry,
         )
 
     def thresholds(

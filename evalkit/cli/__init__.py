@@ -157,6 +157,7 @@ STAGES: dict[str, tuple[Stage, type[CommonParams]]] = {
     "check": (_public("check", "check"), params.ProjectParams),
     "map": (_public("map", "map_schema"), params.MapParams),
     "sync-dataset": (_public("sync-dataset", "sync_dataset"), params.SyncParams),
+    "run": (_public("run", "run_cases"), params.PredictParams),
     "log-results": (_public("log-results", "log_results"), params.LogParams),
     "push-feedback": (_public("push-feedback", "push_feedback"), params.PushParams),
     "pull-feedback": (_public("pull-feedback", "pull_feedback"), params.RunParams),

@@ -121,6 +121,17 @@ def _change(change: Report) -> str:
     return f"{kind:9} {case}" + (f": {fields}" if fields else "")
 
 
+def ran(terminal: Terminal, report: Report) -> None:
+    """How many cases ran, which failed, and what is next."""
+    _failures(terminal, report)
+    _notes(terminal, report)
+    terminal.done(
+        f"run {report['run_id']}: {report['cases']} cases, {report['ran']} of them just now, "
+        f"in {report['directory']}"
+    )
+    terminal.say(f"  next: `evalkit all --run-id {report['run_id']}`")
+
+
 def logged(terminal: Terminal, report: Report) -> None:
     """What stands in MLflow, and what the receipts say."""
     _failures(terminal, report)
@@ -283,6 +294,7 @@ _RENDERERS: dict[str, Callable[[Terminal, Report], None]] = {
     "check": checked,
     "map": mapping,
     "sync-dataset": sync,
+    "run": ran,
     "log-results": logged,
     "push-feedback": pushed,
     "pull-feedback": pulled,

@@ -9,6 +9,7 @@ from itertools import chain
 
 from evalkit.entities import (
     CASE_TAG,
+    RECORDED_CASE_TAG,
     RECORDED_TAG,
     REQUEST_TAG,
     RUN_TAG,
@@ -197,7 +198,7 @@ def _case_of_recorded(trace: StoredTrace, run: Run) -> tuple[bool, str | None]:
     mark = trace.tags.get(RECORDED_TAG, "")
     if mark != run.run_id:
         return mark in run.cases and run.mode == "case", mark
-    named = next((trace.tags[k] for k in ("eval_case_id", "case_id") if k in trace.tags), None)
+    named = next((trace.tags[k] for k in (RECORDED_CASE_TAG, "case_id") if k in trace.tags), None)
     if named is None and run.mode == "case":
         named = run.cases[0] if len(run.cases) == 1 else ""
     return named is None or named in run.cases, named

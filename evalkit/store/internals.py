@@ -38,6 +38,7 @@ _PLACES = {
     "SqlAlchemyStore": "mlflow.store.tracking.sqlalchemy_store",
     "TraceJSONEncoder": "mlflow.tracing.utils",
     "add_databricks_profile_info_to_artifact_uri": "mlflow.tracking.artifact_utils",
+    "configure_autologging_for_evaluation": "mlflow.models.evaluation.utils.trace",
     "get_artifact_repository": "mlflow.store.artifact.artifact_repository_registry",
     "get_databricks_host_creds": "mlflow.utils.databricks_utils",
     "get_default_host_creds": "mlflow.utils.credentials",

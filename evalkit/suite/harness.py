@@ -18,6 +18,8 @@ import random
 import signal
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,21 @@ MOST_RATIONALE_CHARS = 300
 
 class TooSlow(BaseException):
     """A scorer's time is up; no ``Exception``, so that scorers rarely swallow it."""
+
+
+@contextmanager
+def alarm(seconds: float) -> Iterator[None]:
+    """Raise TooSlow in the main thread once the time is up, and each second where it is caught."""
+
+    def stop(*_: Any) -> None:
+        raise TooSlow
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def main() -> None:
@@ -81,8 +98,7 @@ def suite() -> tuple[Any, list[Any], list[Any]]:
         raise FileNotFoundError("there is no evaluation/scorers.py: write it first")
     sys.path.insert(0, str(PLACE / "evaluation"))
     module = importlib.import_module("scorers")
-    from mlflow.genai.judges.base import Judge  # late: what cannot be imported fails at once
-    from mlflow.genai.scorers import Scorer
+    from mlflow.genai.scorers import Scorer  # late: what cannot be imported fails at once
 
     given = getattr(module, "SCORERS", None)
     if not isinstance(given, list) or not given:
@@ -95,11 +111,18 @@ def suite() -> tuple[Any, list[Any], list[Any]]:
     names = [scorer.name for scorer in given]
     if len(set(names)) < len(names):
         raise TypeError(f"two of scorers.SCORERS have the same name: {', '.join(sorted(names))}")
-    judges = [each for each in given if isinstance(each, Judge) and hasattr(each, "model")]
+    judges = [each for each in given if asks_model(each)]
     scorers = [each for each in given if each not in judges]
     for scorer in scorers:
         scorer.timeout = 0  # MLflow would judge in a thread, which cannot be stopped
     return module, scorers, judges
+
+
+def asks_model(scorer: Any) -> bool:
+    """Whether a scorer asks a model."""
+    from mlflow.genai.judges.base import Judge
+
+    return isinstance(scorer, Judge) and hasattr(scorer, "model")
 
 
 def bad_examples(module: Any) -> dict[str, list[Any]]:
@@ -154,11 +177,6 @@ class Judging:
         self.seconds = seconds
         self.stuck: dict[str, str] = {}
         self.progress = os.open(PLACE / PROGRESS, os.O_CREAT | os.O_WRONLY)
-        signal.signal(signal.SIGALRM, self.stop)
-
-    def stop(self, *_: Any) -> None:
-        """What the alarm does."""
-        raise TooSlow
 
     def all(self, probes: list[tuple[int, list[Any], list[Any]]]) -> list[dict[str, list[Any]]]:
         """Of each probe (a row's position, ``[its other answer]`` or ``[]``, scorers) the scores.
@@ -184,23 +202,22 @@ class Judging:
             given = copy.deepcopy({**row, "outputs": answer})
             parts = {part: given[part] for part in ("inputs", "outputs", "expectations")}
             try:
-                # again each second, where code swallows the first
-                signal.setitimer(signal.ITIMER_REAL, self.seconds, 1.0)
-                value = scorer.run(**parts, trace=trace)
-                signal.setitimer(signal.ITIMER_REAL, 0)
+                with alarm(self.seconds):
+                    value = scorer.run(**parts, trace=trace)
                 return scores_of(value, name)
             except TooSlow as error:
                 why = f"it did not end within {self.seconds:.0f} s on {row['trace_id']}"
                 self.stuck[name] = f"{why}\n{explained(error)}"
             except BaseException as error:  # noqa: BLE001 - the suite's code may raise what there is
                 return [{"scorer": name, "value": None, "error": explained(error)}]
-            finally:
-                signal.setitimer(signal.ITIMER_REAL, 0)
         return [{"scorer": name, "value": None, "error": self.stuck[name]}]
 
 
-def scores_of(value: Any, scorer: str) -> list[Any]:
-    """A scorer's value, or the parts of a list of them, as JSON; what passes others say."""
+def scores_of(value: Any, scorer: str, most: int = MOST_RATIONALE_CHARS) -> list[Any]:
+    """A scorer's value, or the parts of a list of them, as JSON; what passes others say.
+
+    Of a rationale there are ``most`` characters.
+    """
     from mlflow.entities import Feedback
 
     scores = []
@@ -208,7 +225,7 @@ def scores_of(value: Any, scorer: str) -> list[Any]:
         name, said, why, error = scorer, part, "", ""
         if isinstance(part, Feedback):
             name = scorer if part.name in {scorer, "feedback"} else f"{scorer}/{part.name}"
-            said, why = part.value, str(part.rationale or "")[:MOST_RATIONALE_CHARS]
+            said, why = part.value, str(part.rationale or "")[:most]
             error = f"its Feedback holds an error: {part.error}" if part.error is not None else ""
         if isinstance(said, str):
             said = str(said[:200])

@@ -150,7 +150,7 @@ def _left_undone(report: Report) -> Iterator[str]:
         yield f"{report['skipped']} cases were skipped"
     if report.get("unmatched"):
         yield f"{report['unmatched']} pieces of feedback have no trace"
-    if "receipt" in report and (failures := told(report["executions"])):
+    if ("receipt" in report or "ran" in report) and (failures := told(report["executions"])):
         yield failures
     if refused := (report.get("receipt") or {}).get("refused"):
         yield f"{len(refused)} logs were refused"

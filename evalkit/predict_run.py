@@ -1,0 +1,287 @@
+"""``run``: an agent's function answers the project's cases, and a run of the harness comes of it.
+
+The function runs in processes of its own, one case at a time in each, so that one that hangs or
+dies takes nothing with it. What is done is on disk, and is not done again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+from typing import Any, TypeAlias
+
+import yaml
+
+from evalkit.context import Workspace
+from evalkit.dataset.cases import load_cases
+from evalkit.dataset.mapping import apply_mapping, check_mapped
+from evalkit.dataset.mapping_file import find_mapping, map_schema, saved_mapping
+from evalkit.entities import Record
+from evalkit.errors import InputError, Problem, StoreAbsent
+from evalkit.files import check_id, folders_in, read_document, read_text, write_text
+from evalkit.imports.project_writer import result_of, summary_of
+from evalkit.jsonable import Json, to_json
+from evalkit.masking import mask_text
+from evalkit.runs.results import RESULT, SUMMARY
+from evalkit.suite.agent_process import LOAD_SECONDS, AgentDied, AgentProcess, held
+from evalkit.suite.execution import TIMED_OUT, as_file
+
+REQUEST = "predict.json"
+"""In a run directory: what runs there; by it the run is known as one of these."""
+
+BEGUN = ".begun"
+"""In a case's folder, while it runs: which trace is being recorded."""
+
+ANNOTATIONS = "annotations.yaml"
+JUDGING_SECONDS, GRACE_SECONDS = 900, 60
+"""How long judging a case may take, and ending an execution whose time is up."""
+
+_Task: TypeAlias = tuple[Record, Json]
+"""What a case gives to the agent, and what its annotations say."""
+
+
+def run_cases(
+    workspace: Workspace,
+    *,
+    predict: str,
+    run_id: str | None = None,
+    mapping: str | Path | None = None,
+    parallel: int = 4,
+    timeout: float = 600,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, Json]:
+    """Run an agent on all cases, each traced by MLflow, and apply the config's code judges.
+
+    Args:
+        workspace: The opened project.
+        predict: ``module:function``, importable from the config's folder or the working directory.
+            It takes the inputs that the mapping gives, by name, or as its one argument.
+        run_id: The run directory's name; the time by default. One that is not complete goes on.
+        mapping: The mapping of the cases' fields; the project's by default, else one by rules.
+        parallel: Cases that run at a time.
+        timeout: Seconds that one may take.
+        say: Told the progress, a line at a time.
+
+    Returns:
+        ``run_id``, ``cases``, ``failed`` (executions; ``executions`` says which and why),
+        ``directory``, ``ran`` (cases that ran just now), and ``notes``.
+
+    Raises:
+        InputError: config, mapping or function are wrong, or the run is somebody else's.
+        StoreError: MLflow answered with an error.
+    """
+    checks = (
+        (re.fullmatch(r"[\w.]+:[\w.]+", predict), "--predict", "write module:function"),
+        (parallel > 0, "--parallel", "give at least 1"),
+        (timeout > 0, "--timeout", "give seconds, more than 0"),
+    )
+    if bad := [
+        Problem("cannot be used", field=flag, fix=fix) for ok, flag, fix in checks if not ok
+    ]:
+        raise InputError(*bad)
+    run_id = check_id(run_id or datetime.now(UTC).strftime("%Y-%m-%d-%H%M%S"), "run id")
+    notes, tasks = _tasks(workspace, mapping)
+    folder = _folder(workspace, run_id, predict)
+    with held(folder) as lock:
+        run = CaseRun(workspace, folder, say, lock)
+        left = [(record, said) for record, said in tasks if record.case_id not in run.done]
+        if left or not (folder / RESULT).is_file():
+            say(f"run {run_id}: {len(left)} of {len(tasks)} cases to run")
+            run.run(left, parallel, {"predict": predict, "timeout": timeout})
+        else:
+            notes.append("the run is complete: every case had run before")
+    failed = {case: found["error"] for case, found in run.done.items() if found["exit_code"]}
+    names = {case: mask_text(why.splitlines()[-1])[0] for case, why in sorted(failed.items())}
+    return {
+        "run_id": run_id,
+        "cases": len(run.done),
+        "failed": len(failed),
+        "directory": str(folder),
+        "executions": {"total": len(run.done), "failed": len(failed), "names": names},
+        "ran": len(left),
+        "notes": [*notes, *run.notes],
+    }
+
+
+def _tasks(workspace: Workspace, mapping: str | Path | None) -> tuple[list[str], list[_Task]]:
+    path, notes = Path(mapping) if mapping else find_mapping(workspace), []
+    if not (mapping or path.exists()):
+        inputs = ", ".join(map_schema(workspace, out=path)["inputs"])
+        notes.append(f"there was no mapping; by rules the inputs are {inputs} ({path})")
+    if (known := saved_mapping(path)) is None:
+        raise InputError(Problem("there is no such mapping", str(path), fix="run `evalkit map`"))
+    only = None if known.files is None else known.files | {ANNOTATIONS}
+    found = list(load_cases(workspace.files.cases_dir, only=only))
+    mapped = [apply_mapping(known, case) for case in found]
+    if problems := check_mapped(known, mapped, str(path)):
+        raise InputError(*problems)
+    beside = [to_json(case.documents.get(ANNOTATIONS) or {}) for case in found]
+    return notes, [(each.record, said) for each, said in zip(mapped, beside, strict=True)]
+
+
+def _folder(workspace: Workspace, run_id: str, predict: str) -> Path:
+    """The run's directory, made where there is none; another's is refused."""
+    places = [base / run_id for base in workspace.files.run_homes]
+    folder = next((each for each in places if each.is_dir()), places[0])
+    request, fix = folder / REQUEST, "name another --run-id"
+    if not request.is_file():
+        if folder.is_dir() and any(folder.iterdir()):
+            raise InputError(Problem("is a run that something else made", str(folder), fix=fix))
+        write_text(request, json.dumps({"predict": predict}) + "\n")
+    if (said := read_document(request).value) != {"predict": predict}:
+        raise InputError(Problem(f"is a run of another function: {said}", str(request), fix=fix))
+    return folder
+
+
+class CaseRun:
+    """A run on its way: ``done`` has what came of each case, ``notes`` what people should know."""
+
+    def __init__(
+        self, workspace: Workspace, folder: Path, say: Callable[[str], None], lock: int
+    ) -> None:
+        """Look at what is done; the agent's processes hold the lock, too, while they live."""
+        self.workspace, self.folder, self.say, self._handle = workspace, folder, say, lock
+        self.notes: list[str] = []
+        self._lock, self._agents, self._stopped = Lock(), list[AgentProcess](), False
+        self._experiment_id, self._cases = "", folder / "cases"
+        paths = {case: self._cases / case / RESULT for case in folders_in(self._cases)}
+        self.done = {c: read_document(p).value for c, p in paths.items() if p.is_file()}
+
+    def run(self, tasks: Sequence[_Task], parallel: int, setup: Mapping[str, Any]) -> None:
+        """Run cases, side by side, and write what the run came to.
+
+        ``setup`` has ``predict`` and ``timeout``.
+
+        Raises:
+            InputError: the agent cannot be loaded.
+            StoreError: MLflow answered with an error.
+        """
+        left, setup = iter(tasks), {**setup, **self._setup(tasks)}
+        before, count = len(self.done), min(parallel, len(tasks))
+
+        def work() -> None:
+            agent = None
+            while not self._stopped:
+                with self._lock:
+                    task = next(left, None)
+                if task is None:
+                    return
+                if agent is None or not agent.is_alive:
+                    self._agents.append(agent := AgentProcess(setup, self._handle))
+                self._execute(agent, *task, setup)
+                self.say(f"{len(self.done) - before} of {len(tasks)} cases ran")
+
+        with ThreadPoolExecutor(max(1, count)) as pool:
+            try:
+                for each in [pool.submit(work) for _ in range(count)]:
+                    each.result()
+            finally:
+                self._stopped = True
+                for agent in self._agents:
+                    agent.kill()
+        for agent in self._agents:
+            agent.close()
+        skipped = self._agents[0].skipped.items() if self._agents else ()
+        self.notes += [f"the judge {name} is not asked: {why}" for name, why in skipped]
+        self._write_run(setup)
+
+    def _setup(self, tasks: Sequence[_Task]) -> dict[str, Json]:
+        """What a process has to know; what a kill left behind is taken back."""
+        files, uri = self.workspace.files, self.workspace.tracking.uri
+        environment = {"MLFLOW_ENABLE_ASYNC_TRACE_LOGGING": "false"}
+        try:
+            store = self.workspace.store
+            self._experiment_id = store.experiment(files.project.experiment, create=True)
+            environment |= {"MLFLOW_TRACKING_URI": uri, "MLFLOW_EXPERIMENT_ID": self._experiment_id}
+        except StoreAbsent as error:
+            self.notes.append(f"the executions are not traced: {error}")
+        self._take_back(self._cases / record.case_id for record, _ in tasks)
+        judges = [judge for judge in files.project.judges if judge.kind]
+        return {
+            "path": [str(files.root.resolve().parent), str(Path.cwd())],
+            "judges": [to_json({**j.entry, "name": j.name, "kind": j.kind}) for j in judges],
+            "run_id": self.folder.name,
+            "experiment_id": self._experiment_id,
+            "tracking_uri": uri,
+            "environment": environment,
+        }
+
+    def _take_back(self, cases: Iterable[Path]) -> None:
+        """Delete what MLflow may hold of executions that were broken off."""
+        begun = [case / BEGUN for case in cases if (case / BEGUN).is_file()]
+        if begun and self._experiment_id:
+            left = [trace_id for path in begun if (trace_id := read_text(path))]
+            self.workspace.store.delete_traces(self._experiment_id, left)
+
+    def _execute(
+        self, agent: AgentProcess, record: Record, said: Json, setup: Mapping[str, Any]
+    ) -> None:
+        folder, begun = (self._cases / record.case_id).absolute(), time.time()
+        folder.mkdir(parents=True, exist_ok=True)
+        given = {name: getattr(record, name) for name in ("case_id", "inputs", "expectations")}
+        given["record"] = {"annotations": said, "case_dir": str(folder)}
+        given["log"] = str(folder / "stderr.log")
+        result: dict[str, Json] = {"answer": None}
+        try:
+            if self._stopped:
+                agent.kill()
+            write_text(folder / BEGUN, agent.ask(given, LOAD_SECONDS)["trace_id"])
+            result |= agent.ask({}, setup["timeout"] + GRACE_SECONDS)
+            result["scores"] = agent.ask(None, JUDGING_SECONDS)
+        except AgentDied as error:
+            if self._stopped:
+                return
+            self.notes.append(f"{record.case_id}: {error}")
+            asked = (each["name"] for each in setup["judges"] if each["name"] not in agent.skipped)
+            result["scores"] = {name: {"value": None, "error": str(error)} for name in asked}
+            if "exit_code" not in result:  # else it were the judges
+                result |= {"exit_code": TIMED_OUT if agent.is_late else 1, "error": str(error)}
+                result["started_at"] = datetime.fromtimestamp(begun, UTC).isoformat()
+                result["duration_s"] = round(time.time() - begun, 3)
+                with self._lock:
+                    self._take_back([folder])
+        name, text = as_file(result.pop("answer"))
+        if not result["exit_code"]:
+            write_text(folder / name, text)
+        write_text(folder / RESULT, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+        (folder / BEGUN).unlink(missing_ok=True)
+        self.done[record.case_id] = result
+
+    def _write_run(self, setup: Mapping[str, Any]) -> None:
+        """What the run consumed, how it ended, and what judges said of all its cases."""
+        done, path = dict(sorted(self.done.items())), self.folder / SUMMARY
+        before = read_document(path).value if path.is_file() else {}
+        kept = before.get("per_case") or {}  # of judges that another has asked since
+        said = {case: {**kept.get(case, {}), **found["scores"]} for case, found in done.items()}
+        summary = summary_of(said)
+        for figures in summary["judges"].values():
+            if tried := figures["scored_cases"] + figures["errored_cases"]:
+                figures["error_rate"] = figures["errored_cases"] / tried
+        judges = {**(before.get("judges") or {}), **summary["judges"]}
+        content = {"run_id": self.folder.name, **before, **summary, "judges": judges}
+        write_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+        used = [{k: v for k, v in each.items() if k != "scores"} for each in done.values()]
+        tokens, models = Counter[str](), defaultdict[str, Counter[str]](Counter)
+        for each in used:
+            tokens.update(each.get("token_usage", {}))
+            for model, figures in each.get("per_model_usage", {}).items():
+                models[model].update(figures)
+        result = result_of(
+            dict(zip(done, used, strict=True)),
+            run_id=self.folder.name,
+            agent=setup["predict"],
+            model=next(iter(models)) if len(models) == 1 else None,
+            exit_code=max((each["exit_code"] for each in used), default=0),
+            started_at=min((each["started_at"] for each in used), default=None),
+            token_usage=tokens or None,
+            per_model_usage=models or None,
+            eval_params={name: setup[name] for name in ("predict", "timeout")},
+        )
+        write_text(self.folder / RESULT, json.dumps(result, indent=2, ensure_ascii=False) + "\n")

@@ -1,0 +1,161 @@
+"""A config's code judges, asked in this process: ``check``, ``module``, and scorers of MLflow.
+
+Checks and functions are given what agent-eval-harness gives them, scorers what MLflow does. A judge
+that asks a model is passed over, by name, unless a model and its key are there.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import inspect
+import os
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from traceback import format_exception_only
+from typing import Any
+
+from evalkit.suite.harness import TooSlow, alarm, asks_model, scores_of
+
+JUDGE_SECONDS = 60
+MOST_RATIONALE_CHARS = 4_000
+MODEL_VARIABLE = "EVALKIT_JUDGE_MODEL"
+KEYED = ("anthropic", "cohere", "deepseek", "gemini", "groq", "mistral", "openai", "xai")
+"""Makers of models whose key stands in ``NAME_API_KEY``; how others are reached is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What there is to judge of one case.
+
+    Attributes:
+        inputs: What the agent was given.
+        outputs: What it answered; None where it failed.
+        expectations: What is known of a right answer.
+        record: The case as agent-eval-harness shows it to its judges.
+        trace: MLflow's trace of it; None where there is none.
+    """
+
+    inputs: Mapping[str, Any]
+    outputs: Any
+    expectations: Mapping[str, Any]
+    record: Mapping[str, Any]
+    trace: Any
+
+
+class CodeJudges:
+    """The judges of a config that can be asked here.
+
+    Attributes:
+        skipped: The others by name, and why.
+    """
+
+    def __init__(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Load them; what a config or a module does wrong is raised as it is."""
+        self.skipped: dict[str, str] = {}
+        self._judges: list[tuple[Mapping[str, Any], str, Callable[[Execution], Any]]] = []
+        for entry in entries:
+            try:
+                self._judges.append((entry, *_loaded(entry)))
+            except _NotHere as error:
+                self.skipped[entry["name"]] = str(error)
+
+    def scores(self, execution: Execution) -> dict[str, dict[str, Any]]:
+        """What each judge says, by its name, as a run's ``summary.yaml`` has it."""
+        return {
+            said.pop("scorer"): {**said, "judge_type": judge_type}
+            for entry, judge_type, ask in self._judges
+            for said in _asked(entry, ask, execution)
+        }
+
+
+class _NotHere(Exception):
+    """Why a judge cannot be asked here, though nothing is wrong with it."""
+
+
+def _loaded(entry: Mapping[str, Any]) -> tuple[str, Callable[[Execution], Any]]:
+    """The judge's type in a summary, and what asks it."""
+    from mlflow.genai import scorers
+
+    name, arguments = entry["name"], entry.get("arguments") or {}
+    if entry["kind"] == "check":
+        body, names = textwrap.indent(str(entry["check"]), "    "), dict[str, Any]()
+        code = compile(f"def check(outputs, arguments):\n{body}", f"<{name}>", "exec")
+        exec(code, names)  # noqa: S102 - the config is the user's, who runs it
+        return "check", lambda case: names["check"](case.record, arguments)
+    if entry["kind"] == "builtin":
+        wanted = _plain(str(entry["builtin"]))
+        made = next((getattr(scorers, n) for n in dir(scorers) if _plain(n) == wanted), None)
+        if not (inspect.isclass(made) and issubclass(made, scorers.Scorer)):
+            raise _NotHere(f"MLflow has no scorer {entry['builtin']}")
+        return _asking(made(**arguments), name, "builtin")
+    if entry["kind"] != "module":
+        raise _NotHere("a model judges")
+    target = getattr(importlib.import_module(entry["module"]), str(entry.get("function")))
+    if not isinstance(target, scorers.Scorer):
+        if not {"inputs", "expectations", "trace"} & inspect.signature(target).parameters.keys():
+            return "code", lambda case: target(outputs=case.record, **arguments)
+        target = scorers.scorer(name=name)(target)
+    return _asking(target, name, "code")
+
+
+def _plain(name: str) -> str:
+    return name.rpartition("/")[2].replace("_", "").casefold()
+
+
+def _asking(found: Any, name: str, judge_type: str) -> tuple[str, Callable[[Execution], Any]]:
+    scorer = copy.copy(found)
+    scorer.name = name
+    if getattr(scorer, "is_session_level_scorer", False):
+        raise _NotHere("it judges whole conversations")
+    if asks_model(scorer):
+        model = scorer.model or os.environ.get(MODEL_VARIABLE, "")
+        key = f"{model.partition(':')[0].upper()}_API_KEY"
+        if not model:
+            raise _NotHere(f"a model judges, and {MODEL_VARIABLE} names none")
+        if key.removesuffix("_API_KEY").lower() in KEYED and not os.environ.get(key):
+            raise _NotHere(f"a model judges, and {key} is not set")
+        scorer.model, judge_type = model, "llm"
+
+    def ask(case: Execution) -> Any:
+        if case.record["exit_code"]:
+            raise ValueError("there is no answer, for the execution failed")
+        parts = {name: getattr(case, name) for name in ("inputs", "outputs", "expectations")}
+        return scorer.run(**parts, trace=case.trace)
+
+    return judge_type, ask
+
+
+def _asked(
+    entry: Mapping[str, Any], ask: Callable[[Execution], Any], case: Execution
+) -> list[dict[str, Any]]:
+    name, condition = entry["name"], str(entry.get("if") or "True")
+    names = {"annotations": case.record["annotations"], "outputs": case.record}
+    try:
+        with alarm(JUDGE_SECONDS):
+            if not eval(condition, {"__builtins__": {}}, names):  # noqa: S307 - as above
+                why = f"Skipped: condition '{condition}' is false"
+                return [{"scorer": name, "value": None, "rationale": why}]
+            value = ask(case)
+        is_pair = isinstance(value, tuple) and len(value) == 2  # noqa: PLR2004 - with its rationale
+        value, why = value if is_pair else (value, "")
+        found = scores_of(value, name, MOST_RATIONALE_CHARS)
+        return [
+            _score({**each, "rationale": each.get("rationale") or why}, entry) for each in found
+        ]
+    except TooSlow:
+        error = f"it did not end within {JUDGE_SECONDS} s"
+    except BaseException as failure:  # noqa: BLE001 - a judge may raise whatever there is
+        error = "".join(format_exception_only(failure)).strip()
+    return [{"scorer": name, "value": None, "error": error[:MOST_RATIONALE_CHARS]}]
+
+
+def _score(said: dict[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    value, bounds = said["value"], entry.get("score_range")
+    if entry["kind"] == "builtin" and value in ("yes", "no"):  # MLflow's words for a pass
+        said["value"] = value == "yes"
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if bounds and is_number and not bounds[0] <= value <= bounds[1]:
+        said |= {"value": None, "error": f"{value} is not within {list(bounds)}"}
+    return {key: each for key, each in said.items() if key != "error" or each}

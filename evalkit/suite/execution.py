@@ -1,0 +1,271 @@
+"""Calls an agent's function on one case after the other, and has its answers judged.
+
+A program of its own that ``evalkit run`` starts, unconfined: the code is the user's. It reads what
+to do and answers as JSON, a line each. MLflow records an execution as one trace without secrets;
+what the agent prints goes to the case's log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import importlib
+import inspect
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from traceback import format_exception_only
+from typing import Any
+
+from evalkit.entities import RECORDED_CASE_TAG, RECORDED_TAG
+from evalkit.jsonable import Json, to_json, well_formed
+from evalkit.masking import mask_json, mask_text
+from evalkit.suite.code_judges import CodeJudges, Execution
+from evalkit.suite.harness import TooSlow, alarm
+from evalkit.tokens import TOKEN_USAGE, cost_of, usage_from
+
+TIMED_OUT = 124
+"""The exit code of an execution whose time was up, as of the command ``timeout``."""
+
+
+def main() -> None:
+    """Do what the lines on stdin say, until there are no more."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    requests = map(json.loads, os.fdopen(os.dup(0), encoding="utf-8"))
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+    def say(answer: Json) -> None:
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+    setup = next(requests)
+    try:
+        agent = Agent(setup)
+    except BaseException as error:  # noqa: BLE001 - the user's code may raise whatever there is
+        traceback.print_exc()
+        say({"error": _in_words(error)})
+        os._exit(1)
+    say({"skipped": agent.judges.skipped})
+    for case in requests:
+
+        def began(trace_id: str) -> None:
+            say({"trace_id": trace_id})
+            next(requests)  # once it is written down which trace this will be
+
+        sys.stdout.flush()
+        with Path(case["log"]).open("wb") as log:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+        found, execution = agent.execute(case, began)
+        say(found)
+        say(agent.judges.scores(execution))
+    os._exit(0)  # threads that the agent left running are not waited for
+
+
+def _end_with(parent: int) -> None:
+    """End, with all that the agent started, once nobody waits for answers any more."""
+    while os.getppid() == parent:
+        time.sleep(0.1)
+    os.killpg(0, signal.SIGKILL)
+
+
+class Agent:
+    """The function that the user named, and the judges of what it answers."""
+
+    def __init__(self, setup: Mapping[str, Any]) -> None:
+        """Load them; what the user's code does wrong is raised as it is."""
+        sys.path[:0] = setup["path"]
+        import mlflow
+
+        from evalkit.store.internals import configure_autologging_for_evaluation
+
+        self.setup, self.loop = setup, asyncio.Runner()
+        # as mlflow.genai.evaluate has it: libraries that MLflow knows are traced
+        configure_autologging_for_evaluation(enable_tracing=True).__enter__()
+        module, _, name = setup["predict"].partition(":")
+        self.function: Any = importlib.import_module(module)
+        for part in name.split("."):
+            self.function = getattr(self.function, part)
+        self.judges = CodeJudges(setup["judges"])
+        mlflow.set_tracking_uri(setup["tracking_uri"])  # whatever the module has set
+        _mask_spans() if setup["experiment_id"] else mlflow.tracing.disable()
+
+    def execute(
+        self, case: Mapping[str, Any], began: Callable[[str], None]
+    ) -> tuple[dict[str, Json], Execution]:
+        """What came of one case (``answer``, ``exit_code``, what it took), and for its judges."""
+        import mlflow
+        from mlflow.entities.trace_location import MlflowExperimentLocation
+
+        found: dict[str, Json] = {"exit_code": 0, "error": "", "trace_id": ""}
+        answer, experiment_id = None, self.setup["experiment_id"]
+        where = MlflowExperimentLocation(experiment_id) if experiment_id else None
+        with mlflow.start_span(case["case_id"], "AGENT", trace_destination=where) as span:
+            if experiment_id:
+                marks = {RECORDED_TAG: self.setup["run_id"], RECORDED_CASE_TAG: case["case_id"]}
+                mlflow.update_current_trace(tags=marks)
+                found["trace_id"] = span.trace_id
+            span.set_inputs(case["inputs"])
+            began(found["trace_id"])
+            started = time.time()
+            try:
+                answer = self.answer(case["inputs"])
+                span.set_outputs(answer)
+            except Exception as error:  # noqa: BLE001 - the agent may raise whatever there is
+                traceback.print_exc()
+                span.record_exception(error)
+                found["exit_code"] = TIMED_OUT if isinstance(error, _Late) else 1
+                found["error"] = _in_words(error)
+            found["duration_s"] = round(time.time() - started, 3)
+        trace = mlflow.get_trace(found["trace_id"]) if experiment_id else None
+        spans = trace.data.spans if trace is not None else []
+        found |= {"started_at": datetime.fromtimestamp(started, UTC).isoformat(), **_used(spans)}
+        name, text = ("", "") if found["exit_code"] else as_file(as_json(answer))
+        shown = {
+            "answer": answer,
+            "files": {name: text} if name else {},
+            "conversation": text,
+            "tool_calls": [
+                {"name": s.name, "input": s.inputs, "result": s.status.description or s.outputs}
+                for s in spans
+                if s.span_type == "TOOL"
+            ],
+        }
+        record = {**case["record"], **found, **shown}
+        execution = Execution(case["inputs"], answer, case["expectations"], record, trace)
+        return {**found, "answer": as_json(answer)}, execution
+
+    def answer(self, inputs: Mapping[str, Any]) -> Any:
+        """What the function answers, waited for where it is to be, whole where it comes in parts.
+
+        Raises:
+            Exception: the agent failed.
+        """
+        words, named = arguments_for(self.function, inputs)
+        try:
+            with alarm(self.setup["timeout"]):
+                found = self.function(*words, **named)
+                if inspect.isawaitable(found) or inspect.isasyncgen(found):
+                    found = self.loop.run(_awaited(found), context=contextvars.copy_context())
+                return list(found) if inspect.isgenerator(found) else found
+        except TooSlow:
+            self.loop.close()  # with what is still at work in it
+            self.loop = asyncio.Runner()
+            raise _Late(f"it did not end within {self.setup['timeout']:g} s") from None
+        except (SystemExit, KeyboardInterrupt, asyncio.CancelledError) as error:
+            raise RuntimeError(f"it wanted to end the process: {error!r}") from error
+
+
+class _Late(TimeoutError):
+    """Its time was up."""
+
+
+async def _awaited(found: Any) -> Any:
+    return [each async for each in found] if inspect.isasyncgen(found) else await found
+
+
+def arguments_for(
+    function: Callable[..., Any], inputs: Mapping[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """How a function is given a case's inputs: by their names, as MLflow does, as far as it takes.
+
+    One that takes a single argument of another name is given the single input, or all as a dict.
+
+    Raises:
+        TypeError: it takes something else.
+    """
+    taken = list(inspect.signature(function).parameters.values())
+    if any(each.kind is each.VAR_KEYWORD for each in taken):
+        return [], dict(inputs)
+    plain = [each for each in taken if each.kind is not each.VAR_POSITIONAL]
+    needed = {each.name for each in plain if each.default is each.empty}
+    named = {name: inputs[name] for each in plain if (name := each.name) in inputs}
+    if needed <= named.keys() and (named or not plain):
+        return [], named
+    if plain[0].kind is not plain[0].KEYWORD_ONLY and needed <= {plain[0].name}:
+        return [next(iter(inputs.values())) if len(inputs) == 1 else dict(inputs)], {}
+    names = ", ".join(each.name for each in plain)
+    raise TypeError(f"it takes ({names}), and the mapping gives {', '.join(inputs)}")
+
+
+def _mask_spans() -> None:
+    """Have MLflow record spans, and exceptions in them, without secrets."""
+    import mlflow
+    from mlflow.entities import LiveSpan, SpanEvent, SpanStatus
+
+    def mask(span: Any) -> None:
+        for name, value in span.attributes.items():
+            try:
+                masked = mask_json(value)
+            except Exception:  # noqa: BLE001 - else MLflow would keep it as it is
+                masked = mask_text(repr(value))[0]
+            if masked != value:
+                span.set_attribute(name, masked)
+        if why := span.status.description:
+            span.set_status(SpanStatus(span.status.status_code, mask_text(why)[0]))
+
+    add_event = LiveSpan.add_event
+
+    def add_masked(span: Any, event: Any) -> None:
+        add_event(span, SpanEvent(event.name, event.timestamp, mask_json(dict(event.attributes))))
+
+    LiveSpan.add_event = add_masked  # type: ignore[method-assign, assignment, unused-ignore]
+    before = mlflow.tracing.configure().previous_config.span_processors
+    mlflow.tracing.configure(span_processors=[*before, mask])
+
+
+def _used(spans: list[Any]) -> dict[str, Json]:
+    """Tokens and cost of the models' calls, as a run has them; a cost that is not known is not."""
+    models: dict[str, dict[str, float]] = {}
+    calls, unpriced = 0, 0
+    for held in (span.attributes for span in spans):
+        model, used = held.get("mlflow.llm.model"), held.get(TOKEN_USAGE)
+        if not (isinstance(model, str) and (usage := usage_from(used))):
+            continue
+        cost = (held.get("mlflow.llm.cost") or {}).get("total_cost", cost_of(model, usage))
+        calls, unpriced = calls + 1, unpriced + (cost is None)
+        own = models.setdefault(model, {"input": 0, "output": 0, "cost_usd": 0.0})
+        for kind, count in (("input", usage.input), ("output", usage.output), ("cost_usd", cost)):
+            own[kind] += count or 0
+    if not models:
+        return {}
+    for own in models.values() if unpriced else ():
+        del own["cost_usd"]
+    tokens = {kind: sum(own[kind] for own in models.values()) for kind in ("input", "output")}
+    cost = {} if unpriced else {"cost_usd": sum(own["cost_usd"] for own in models.values())}
+    return {"num_turns": calls, "token_usage": tokens, "per_model_usage": models, **cost}
+
+
+def as_file(answer: Json) -> tuple[str, str]:
+    """The name of the file that holds an answer, and its text."""
+    if isinstance(answer, str):
+        return "answer.md", answer
+    return "answer.json", json.dumps(answer, indent=2, ensure_ascii=False) + "\n"
+
+
+def as_json(answer: Any) -> Json:
+    """The answer as JSON, models of pydantic too; what has no such form as its text."""
+    try:
+        return well_formed(
+            to_json(answer.model_dump() if hasattr(answer, "model_dump") else answer)
+        )
+    except (TypeError, RecursionError):
+        return str(answer)
+
+
+def _in_words(error: BaseException) -> str:
+    is_own = isinstance(error, _Late)
+    return (str(error) if is_own else "".join(format_exception_only(error)).strip())[:2_000]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""``evalkit run``: an agent of one's own on the cases, traced, judged, killed and run again."""
+
+import json
+import shutil
+import signal
+import sqlite3
+from contextlib import closing
+
+import pytest
+import yaml
+from commands import until
+
+KEY = "AKIA" + "QYLPMN5HFIQR7BBQ"
+AGENT = f"""
+import asyncio, os, sys, time
+import mlflow
+
+@mlflow.trace(span_type="TOOL")
+def look_up(what):
+    return f"found {{what}}"
+
+def answer(prompt):
+    print("asked:", prompt)
+    with open("calls", "a") as calls:
+        calls.write(prompt + "\\n")
+    if prompt == "raises":
+        raise ValueError("no way in with {KEY}")
+    if prompt == "quits":
+        sys.exit(1)
+    if prompt == "zz dies":
+        look_up("the end")
+        os._exit(7)
+    time.sleep(30 if prompt == "hangs" else 0)
+    return look_up(prompt) + (" {KEY}" if prompt == "secret" else "")
+
+def slowly(question):
+    time.sleep(0.3)
+    return answer(question)
+
+async def later(request):
+    await asyncio.sleep(30 if request == "hangs" else 0)
+    return {{"asked": sorted(request)}}
+
+def other(this, that):
+    return 1
+"""
+SCORERS = """
+from mlflow.entities import Feedback
+from mlflow.genai import scorer
+
+def has_word(outputs, word):
+    return word in outputs["files"].get("answer.md", ""), f"looked for {word}"
+
+@scorer
+def used_tools(outputs, trace):
+    names = [span.name for span in trace.search_spans(span_type="TOOL")]
+    return Feedback(value=names == ["look_up"], rationale=", ".join(names))
+"""
+WORD = {"word": "fine"}
+JUDGES = [
+    {"name": "asked", "check": 'return len(outputs["tool_calls"]), outputs["case_dir"]'},
+    {
+        "name": "word",
+        "module": "own_scorers",
+        "function": "has_word",
+        "arguments": {"word": "fine"},
+    },
+    {"name": "tools", "module": "own_scorers", "function": "used_tools", "if": "not annotations"},
+    {"name": "length", "builtin": "ResponseLength", "arguments": {"max_length": 12}},
+    {"name": "range", "check": "return 7", "score_range": [1, 5]},
+    {"name": "right", "builtin": "Correctness"},
+    {"name": "tone", "prompt": "Is it polite?"},
+]
+
+
+@pytest.fixture
+def agent(project):
+    """The project with an agent and judges, and the cases that a test asks for."""
+    project.write("own_agent.py", AGENT)
+    project.write("own_scorers.py", SCORERS)
+    project.configure(judges=JUDGES, thresholds={})
+
+    def cases(*prompts):
+        shutil.rmtree(project.root / "cases")
+        for prompt in prompts:
+            project.add_case(prompt, prompt, "it is found")
+        return project
+
+    return cases
+
+
+def rows(uri, query):
+    with closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as database:
+        return database.execute(query).fetchall()
+
+
+def test_every_case_runs_is_traced_and_judged_whatever_becomes_of_the_others(
+    agent, evalkit, database_uri
+):
+    project = agent("fine", "secret", "raises", "quits", "hangs")
+    run = ("run", "--predict", "own_agent:answer", "--run-id", "r1", "--parallel", "1")
+    report = evalkit(*run, "--timeout", "1").report
+    assert (report["cases"], report["failed"], report["ran"]) == (5, 3, 5)
+    assert report["executions"]["names"] == {
+        "raises": "ValueError: no way in with [masked:aws-access-key]",
+        "quits": "RuntimeError: it wanted to end the process: SystemExit(1)",
+        "hangs": "it did not end within 1 s",
+    }
+    skipped = "\n".join(report["notes"])
+    assert "judge right is not asked: a model judges" in skipped
+    assert "judge tone is not asked: a model judges" in skipped
+
+    folder = project.root / report["directory"]
+    assert (folder / "cases/fine/answer.md").read_text() == "found fine"
+    assert "asked: fine" in (folder / "cases/fine/stderr.log").read_text()
+    summary = yaml.safe_load((folder / "summary.yaml").read_text())
+    values = {name: score["value"] for name, score in summary["per_case"]["fine"].items()}
+    assert values == {"asked": 1, "word": True, "tools": True, "length": True, "range": None}
+    assert summary["per_case"]["fine"]["range"]["error"] == "7 is not within [1, 5]"
+    assert summary["per_case"]["secret"]["length"]["value"] is False
+    assert summary["per_case"]["hangs"]["length"]["error"].endswith("the execution failed")
+    codes = json.loads((folder / "run_result.json").read_text())["per_case"]
+    assert {case: found["exit_code"] for case, found in codes.items()} == {
+        "fine": 0, "secret": 0, "raises": 1, "quits": 1, "hangs": 124,
+    }  # fmt: skip
+
+    logged = evalkit("log-results", "--run-id", "r1").report
+    assert (logged["traces"], logged["executions"]["failed"]) == (5, 3)
+    assert "5 traces that the harness recorded itself are used" in logged["notes"]
+    states = "SELECT value, status FROM trace_info JOIN trace_tags USING (request_id)"
+    found = rows(database_uri, f"{states} WHERE key = 'evalkit.case'")
+    failed = {(case, "ERROR") for case in ("raises", "quits", "hangs")}
+    assert set(found) == {("fine", "OK"), ("secret", "OK"), *failed}
+    assert rows(database_uri, "SELECT name, count(*) FROM spans WHERE type = 'TOOL'") == [
+        ("look_up", 2)
+    ]
+    with closing(sqlite3.connect(database_uri.removeprefix("sqlite:///"))) as database:
+        assert KEY not in "".join(database.iterdump())
+
+    again = evalkit(*run).report
+    assert (again["ran"], again["notes"][0]) == (
+        0,
+        "the run is complete: every case had run before",
+    )
+    assert evalkit("log-results", "--run-id", "r1").report["written"] is False
+    assert len((project.root / "calls").read_text().split()) == 5
+
+
+def test_a_killed_run_goes_on_and_leaves_one_trace_a_case(agent, evalkit, forge, sqlite_uri):
+    project = agent("four", "one", "three", "two", "zz dies")
+    told = ("--predict", "own_agent:slowly", "--run-id", "r1")
+    calls = project.root / "calls"
+    running = forge.start(
+        "run", *told, "--parallel", "2", "--tracking-uri", sqlite_uri, cwd=project.root
+    )
+    until(lambda: calls.exists() and calls.read_text().count("\n") >= 3)
+    running.kill(signal.SIGKILL)
+    running.wait()
+    folder = project.root / "eval/runs/helper/r1"
+    done = {path.parent.name for path in folder.glob("cases/*/run_result.json")}
+    assert len(done) < 5
+    assert (
+        "of another function"
+        in evalkit("run", "--predict", "own_agent:later", "--run-id", "r1").err
+    )
+
+    report = evalkit("run", *told, "--parallel", "1", uri=sqlite_uri).report
+    assert (report["cases"], report["ran"]) == (5, 5 - len(done))
+    assert report["executions"]["names"] == {"zz dies": "its process ended with 7"}
+    assert all(calls.read_text().splitlines().count(case) == 1 for case in done)
+    assert not list(folder.glob("cases/*/.begun"))
+    evalkit("log-results", "--run-id", "r1", uri=sqlite_uri)
+    tagged = "SELECT value FROM trace_tags WHERE key = 'evalkit.case'"
+    cases = [case for (case,) in rows(sqlite_uri, tagged)]
+    assert sorted(cases) == ["four", "one", "three", "two", "zz dies"]
+    assert rows(sqlite_uri, "SELECT count(*) FROM trace_info") == [(5,)]
+
+
+def test_without_mlflow_an_async_agent_of_one_argument_runs_untraced(agent, evalkit):
+    project = agent("fine", "hangs")
+    project.add_case("fine", {"b": 1, "a": 2}, None)
+    run = ("run", "--predict", "own_agent:later", "--run-id", "r2", "--timeout", "1")
+    report = evalkit(*run, "--parallel", "1", uri="http://127.0.0.1:9").report
+    assert report["executions"]["names"] == {"hangs": "it did not end within 1 s"}
+    assert "not traced" in report["notes"][0]
+    answer = json.loads((project.root / report["directory"] / "cases/fine/answer.json").read_text())
+    assert answer == {"asked": ["a", "b"]}
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--predict", "own_agent"), "write module:function"),
+        (("--predict", "no_agent:answer"), "No module named 'no_agent'"),
+        (("--predict", "own_agent:answer", "--parallel", "0"), "give at least 1"),
+        (("--predict", "own_agent:answer", "--run-id", "2026-07-09-v1"), "something else made"),
+        (("--predict", "own_agent:answer", "--mapping", "none.json"), "no such mapping"),
+    ],
+)
+def test_what_cannot_run_is_refused_with_a_word(agent, evalkit, flags, said):
+    agent("fine")
+    ended = evalkit("run", *flags)
+    assert (ended.code, said in ended.err) == (2, True), ended.err
