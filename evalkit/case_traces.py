@@ -17,7 +17,7 @@ from evalkit.dataset.mapping import SchemaMapping, apply_mapping, parse_mapping
 from evalkit.entities import CASE_TAG, HASH_TAG, REQUEST_TAG, RUN_TAG, STUB_TAG, Span, Status, Trace
 from evalkit.errors import InputError, LogRefused
 from evalkit.files import check_id, inside, read_document, read_text
-from evalkit.jsonable import Json, canonical, derive_id
+from evalkit.jsonable import Json, canonical, derive_id, is_text
 from evalkit.masking import mask_json, mask_text
 from evalkit.receipt import WHOLE_RUN, Receipt, Receipts
 from evalkit.runs.log_file import INPUT, LogFile
@@ -26,6 +26,9 @@ from evalkit.tokens import Consumption
 
 STUB_BUILDER = "evalkit stub 1"
 """Part of every stub's content hash, as the builder's is of logs'."""
+
+PLAIN_TEXT = "its log is plain text"
+"""Why a trace has no steps whose case's runner logs none."""
 
 NAMED_FOR_INPUT = ("input", "prompt")
 """Names of a case's file, whatever its suffix, that hold what the agent is asked."""
@@ -52,8 +55,12 @@ def case_trace(
         trace = trace_of(found, log, key) if log is not None else None
     except LogRefused as error:
         refused = error
-        receipts.refused[name] = str(error)
-        receipts.by_log[name] = replace(error.receipt, verdict="refused")
+        if log is not None and error.receipt.is_text and is_text(log.text() or ""):
+            error.receipt.use_as_text()
+        else:
+            receipts.refused[name] = str(error)
+            error.receipt.verdict = "refused"
+        receipts.by_log[name] = error.receipt
     if trace is not None:
         receipts.by_log[name] = trace.receipt
     elif stands:
@@ -123,7 +130,9 @@ def stub_of(
     trim = Trimmer(MAX_VALUE_CHARS, Receipt())
     asked = trim.value(mask_json(given(found, case_id)), "input")
     answered = trim.value(mask_json(_output(found, case_id)), "output")
+    receipt = refused.receipt if refused else Receipt(verdict="no log")
     why = mask_text(refused.problems[0].message if refused else "there is no log of it")[0]
+    why = PLAIN_TEXT if receipt.verdict == "text" else why
     status, message = _outcome(usage.exit_code, _failure(found, case_id))
     facts = {
         "evalkit.no_steps": why,
@@ -157,10 +166,10 @@ def stub_of(
         request=asked,
         response=answered,
         spans=(root,),
-        tags={STUB_TAG: why, "evalkit.receipt": "refused" if refused else "no log"},
+        tags={STUB_TAG: why, "evalkit.receipt": receipt.verdict},
         metadata=metadata,
         content_hash=_hash([*decides, facts, usage.duration_s, metadata]),
-        receipt=refused.receipt if refused else Receipt(),
+        receipt=receipt,
     )
 
 

@@ -158,3 +158,8 @@ def plain_text(content: Json) -> str:
         return content
     texts = (text_of(mapping_of(block).get("text")) for block in list_of(content))
     return "\n".join(text for text in texts if text)
+
+
+def is_text(text: str) -> bool:
+    """Whether it is text, and not what bytes of something else were taken for."""
+    return bool(text) and not any(mark in text for mark in "\x00\ufffd")

@@ -29,6 +29,8 @@ VERDICTS = {
     "listed below. The totals on the trace are the log's own.",
     "incomplete": "The log does not say its own totals, so there is nothing to check the spans "
     "against. Most often it was cut off.",
+    "text": "The log is plain text: its trace has what was asked, what was answered and how it "
+    "ended, and no steps.",
     "refused": "No trace can be made of this log.",
 }
 """What each verdict means."""
@@ -85,7 +87,7 @@ class Receipt:
             begins with the file's name where it is a transcript's line.
         sessions: Sessions found in the log.
         verdict: What :func:`verdict_on` says of the differences, ``incomplete`` (the log is cut
-            off or says no totals) or ``refused``.
+            off or says no totals), ``text`` or ``refused``.
         differences: The figures that do not agree; empty when reconciled.
         masked: Kind of secret to number of places where it was masked.
         truncated: Values that were shortened because of their size, and the characters left out.
@@ -102,6 +104,18 @@ class Receipt:
     masked: Counter[str] = field(default_factory=Counter)
     truncated: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the log has lines of text and nothing else, not even part of an event."""
+        reasons = [why for _, why in self.unreadable]
+        plain = all(why in {"no JSON", "broken JSON"} or "but no object" in why for why in reasons)
+        return plain and "no JSON" in reasons and len(reasons) == self.lines
+
+    def use_as_text(self) -> None:
+        """Book all lines as used: what they say is the answer."""
+        self.used, self.unreadable, self.verdict = self.lines, [], "text"
+        self.note("the log is plain text: the trace has no steps")
 
     def settle(self, reason: str | None) -> None:
         """Book a line that was read: None if it was used, else why it was skipped."""

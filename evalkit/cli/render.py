@@ -152,6 +152,9 @@ def logged(terminal: Terminal, report: Report) -> None:
         terminal.note(f"secrets were masked: {places}")
     for case, why in receipt["refused"].items():
         terminal.note(f"no steps in the trace of {case}: {why}")
+    if texts := receipt["verdicts"].get("text"):
+        what = f"{texts} logs are plain text: their traces have an answer and no steps"
+        terminal.note(f"{what}; Claude Code logs steps with --output-format stream-json --verbose")
     if receipt["missing"]:
         terminal.note(f"no log, and no steps in the trace, of {_names(receipt['missing'])}")
     for missed in report.get("regressions", ()):

@@ -285,6 +285,17 @@ def test_a_log_that_gives_no_trace_is_refused_alone(evalkit, project, mlflow, co
     assert done.report["table_rows"] == 12
 
 
+def test_a_log_of_plain_text_is_the_answer_of_its_case(evalkit, project, mlflow):
+    project.log("beta", b"[INFO] starting\nThe parcel is on its way.\n")
+    done = evalkit(*COMMANDS["log"])
+    receipt = done.report["receipt"]
+    assert (receipt["refused"], receipt["verdicts"]["text"]) == ({}, 1)
+    assert "1 logs are plain text" in done.err
+    beta = mlflow.traces()["beta"]
+    assert beta.info.tags["evalkit.receipt"] == "text"
+    assert beta.info.response_preview == "[INFO] starting\nThe parcel is on its way."
+
+
 @pytest.mark.parametrize(
     "content",
     [
