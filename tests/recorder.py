@@ -13,11 +13,7 @@ SECOND_NS = 10**9
 
 
 class Recorder:
-    """One experiment into which traces are written.
-
-    Attributes:
-        experiment_id: The experiment's id.
-    """
+    """One experiment into which traces are written."""
 
     def __init__(self, uri, experiment="production"):
         self.experiment_id = MlflowClient(uri).create_experiment(experiment)

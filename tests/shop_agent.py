@@ -43,10 +43,6 @@ class ShopAgent:
     """Answers questions about orders; each answer is a trace of an experiment.
 
     A trace is a chain with a retriever, a tool and a chat model in OpenAI's form below it.
-
-    Attributes:
-        uri: The tracking URI.
-        experiment_id: The experiment.
     """
 
     def __init__(self, uri, experiment_id):

@@ -22,13 +22,7 @@ SUITE = "shop-evalkit"
 
 @dataclass
 class Agent:
-    """``evalkit agent`` in a folder of its own.
-
-    Attributes:
-        forge: Starts it.
-        root: The folder.
-        database: The MLflow database with the shop's traces.
-    """
+    """``evalkit agent`` in a folder of its own."""
 
     forge: Forge
     root: Path

@@ -86,13 +86,7 @@ HARM = {
 
 @dataclass(frozen=True)
 class Asked:
-    """A request, as far as it matters to a twist.
-
-    Attributes:
-        kind: ``initializer``, ``interactive``, or the id of the session's task.
-        turn: Answers that the conversation holds already.
-        body: The request.
-    """
+    """A request, as far as it matters to a twist."""
 
     kind: str
     turn: int
@@ -143,15 +137,7 @@ def text_of(message):
 
 
 class Competent:
-    """A script of the Messages API; see the module.
-
-    Args:
-        twists: The first that gives something is taken.
-        tasks: The scorers that it plans, task by task.
-
-    Attributes:
-        asked: What it was asked, in order; requests that the API refuses are not among it.
-    """
+    """A script of the Messages API; see the module."""
 
     def __init__(self, *twists, tasks=(("answered",),)):
         self.asked: list[Asked] = []

@@ -28,12 +28,7 @@ for package, entry_point, argv in json.load(sys.stdin):
 
 @dataclass(frozen=True)
 class Installed:
-    """An environment with the wheel in it.
-
-    Attributes:
-        python: Its interpreter.
-        site: Where its packages lie.
-    """
+    """An environment with the wheel in it."""
 
     python: Path
     site: Path
@@ -51,11 +46,6 @@ class Installed:
         """Start entry points as wheel tasks do, one after the other, until one raises an error.
 
         They share a process, as importing MLflow takes seconds.
-
-        Args:
-            tasks: Each a package, an entry point and the arguments that it gets.
-            cwd: The working directory.
-            env: What is added to the environment.
         """
         return subprocess.run(
             [self.python, "-c", AS_TASKS],
@@ -68,13 +58,7 @@ class Installed:
         )
 
     def start_task(self, task, *, cwd, env):
-        """Start an entry point as a wheel task does, to be waited for or killed.
-
-        Args:
-            task: A package, an entry point and the arguments that it gets.
-            cwd: The working directory.
-            env: What is added to the environment.
-        """
+        """Start an entry point as a wheel task does, to be waited for or killed."""
         process = subprocess.Popen(
             [self.python, "-c", AS_TASKS],
             cwd=cwd,

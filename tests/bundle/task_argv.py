@@ -21,15 +21,7 @@ def wheel_tasks(bundle):
 
 
 def task_argv(bundle, job, task, values, **chosen):
-    """The arguments of a task.
-
-    Args:
-        bundle: The bundle.
-        job: The job's name.
-        task: The task.
-        values: Variables that are set, as ``var.x``.
-        chosen: Parameters of the job that are given with the run; ``input`` is the loop's.
-    """
+    """The arguments of a task."""
     parameters = bundle["resources"]["jobs"][job].get("parameters", [])
     pushed = {each["name"]: each["default"] for each in parameters}
     given = {**task["python_wheel_task"]["named_parameters"], **pushed, **chosen}

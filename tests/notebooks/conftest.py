@@ -170,13 +170,7 @@ def three_runs(project):
 
 @dataclass(frozen=True)
 class FinishedSession:
-    """A session of the agent that ended with a verified suite.
-
-    Attributes:
-        base: Where its directory lies.
-        uri: The MLflow with the traces of a few questions to a shop: one failed, of one the
-            answer was rejected.
-    """
+    """A session of the agent that ended with a verified suite."""
 
     base: Path
     uri: str
@@ -281,23 +275,13 @@ class Jupyter:
         self.loop.close()
 
     def run(self, notebook, folder):
-        """Run a notebook in a folder, with nothing left of the one before but what it imported.
-
-        Raises:
-            CellExecutionError: a cell fails.
-        """
+        """Run a notebook in a folder, with nothing left of the one before but what it imported."""
         fresh = new_code_cell(f"%reset -f\n%cd -q {folder}")
         notebook.cells.insert(0, fresh)
         return self._await(self._execute(NotebookClient(notebook, km=self.kernel, timeout=280)))
 
     def says(self, notebook, told, folder):
-        """What a notebook's last two cells put out.
-
-        Args:
-            notebook: The notebook.
-            told: Its parameters, which it is told through the environment.
-            folder: Where it runs.
-        """
+        """What a notebook's last two cells put out."""
         environment = {f"EVALKIT_{name.upper()}": value for name, value in told.items()}
         notebook.cells.insert(0, new_code_cell(f"import os\nos.environ.update({environment})"))
         forget = f"for key in {list(environment)}:\n    del os.environ[key]"

@@ -11,13 +11,7 @@ STEPS = ("plan", "act", "check")
 
 
 def log_of_step(step, session="", unseen=0):
-    """A question, a tool call and an answer; ids are those of every other step.
-
-    Args:
-        step: Said in it.
-        session: Its id.
-        unseen: Tokens read by calls that the log does not show, such as a helper's.
-    """
+    """A question, a tool call and an answer; ids are those of every other step."""
     events = [
         init(session or step),
         ask(f"please {step}"),
