@@ -6,13 +6,14 @@ import filecmp
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from evalkit.agent_logs.harbor import HarborTrial
 from evalkit.claude_log.line_forms import is_packed, unpacked
 from evalkit.claude_log.session import result_failure
 from evalkit.claude_log.timing import parse_time
@@ -49,6 +50,7 @@ class LogFile:
             the last.
         unlogged: Ids of the steps that should have a log and have none.
         transcripts: Those of background subagents, by file name; of a step's, after its own.
+        parts: What continues it, in order: the session goes on in them.
         events_file: Where the times of its events lie; None where nowhere.
         barred: Why it is not read although it is there: a link leads out of the run.
         passed_over: Why some of what lies beside it is not read.
@@ -62,6 +64,7 @@ class LogFile:
     events_file: Path | None = None
     barred: Problem | None = None
     passed_over: tuple[Problem, ...] = ()
+    parts: tuple[Path, ...] = ()
 
     @classmethod
     def find(
@@ -103,6 +106,14 @@ class LogFile:
         beside = events if has_events else None
         return cls(path, case_id, steps, unlogged, found, beside, None, tuple(out))
 
+    @classmethod
+    def of_trial(cls, trial: HarborTrial) -> LogFile:
+        """The log of a trial of Harbor's that logged something."""
+        path = trial.log or trial.folder
+        found = cls.find(path, trial.folder.parent, trial.case_id, trial.steps)
+        beside = {**found.transcripts, **trial.transcripts}
+        return found if found.barred else replace(found, transcripts=beside, parts=trial.parts)
+
     def lines(self) -> dict[str, Iterator[bytes]]:
         """Step to the lines of its log, in order; a log that is no step's has an empty name.
 
@@ -119,7 +130,10 @@ class LogFile:
         if self.path.is_file() and not (logs and filecmp.cmp(self.path, self._last, shallow=False)):
             logs[""] = self.path
         none = {step: iter(()) for step in self.unlogged}
-        return {**none, **{step: lines_of(path) for step, path in logs.items()}}
+        found = {step: lines_of(path) for step, path in logs.items()}
+        if "" in found:
+            found[""] = chain(found[""], *map(lines_of, self.parts))
+        return {**none, **found}
 
     def subagents(self) -> dict[str, Iterator[bytes]]:
         """The lines of the transcripts that lie beside it, by their names."""

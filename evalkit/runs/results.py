@@ -22,8 +22,8 @@ CODE_JUDGES = frozenset({"check", "code", "builtin", "module"})
 _READ = {
     SUMMARY: "run_id judges per_case validity",
     RESULT: "agent agent_version cost_usd duration_s eval_params execution_mode exit_code model"
-    " num_cases num_turns per_case per_model_usage run_id start_time started started_at"
-    " token_usage",
+    " harbor_job_dir num_cases num_turns per_case per_model_usage run_id start_time started"
+    " started_at token_usage",
 }
 """The keys that are read by name; of all others, figures are taken as they are."""
 

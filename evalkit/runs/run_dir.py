@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+from evalkit.agent_logs.harbor import JOB_KEY, HarborTrial, trials_by_case
 from evalkit.config_files import ProjectFiles
 from evalkit.documents import Document, parse_json, parse_yaml
 from evalkit.errors import InputError, Problem
@@ -24,6 +25,7 @@ from evalkit.files import (
     read_document,
     read_text,
 )
+from evalkit.jsonable import mapping_of
 from evalkit.masking import mask_json, mask_text
 from evalkit.project import Project
 from evalkit.receipt import WHOLE_RUN
@@ -59,6 +61,7 @@ class RunFiles:
         documents: Its own files by name, parsed; without those that it lacks.
         cases_dir: Where the cases of the project lie; None where there is no such folder.
         mapping_file: Where the mapping of their fields lies, if there is one.
+        trials: Those of the Harbor job that it was made of, by case.
     """
 
     project: Project
@@ -67,6 +70,7 @@ class RunFiles:
     documents: Mapping[str, Document] = field(default_factory=dict)
     cases_dir: Path | None = None
     mapping_file: Path | None = None
+    trials: Mapping[str, HarborTrial] = field(default_factory=dict)
 
     @cached_property
     def logs(self) -> dict[str | None, LogFile]:
@@ -74,6 +78,8 @@ class RunFiles:
         whole = self.folder / "stdout.log"
         cases = map(self._log_of, folders_in(self.folder / "cases"))
         own = {log.case_id: log for log in cases if log.barred or log.steps or log.path.is_file()}
+        logged = (trial for trial in self.trials.values() if trial.log)
+        own = {**{trial.case_id: LogFile.of_trial(trial) for trial in logged}, **own}
         if whole.is_file() and (self.run.mode == "batch" or not own):
             return {None: LogFile.find(whole, self.folder)}
         return own
@@ -212,11 +218,19 @@ def load_run(files: ProjectFiles, run_id: str, mapping_file: Path | None = None)
         case_results=own,
     )
     origin, others = origin_of(folder)
-    run = replace(run, origin=origin, notes=(*run.notes, *unread, *others))
+    stated = mapping_of(found[RESULT].value).get(JOB_KEY) if RESULT in found else None
+    trials, others_of = trials_by_case(stated, folder) if stated else ({}, ())
+    run = replace(
+        run,
+        origin=origin,
+        notes=(*run.notes, *unread, *others_of, *others),
+        cases=tuple(sorted({*run.cases, *trials})),
+        case_usage={case: trial.usage for case, trial in trials.items()} | dict(run.case_usage),
+    )
     cases_dir = None
     with suppress(InputError):  # a finished run can be read without
         cases_dir = files.cases_dir
-    read = RunFiles(files.project, run, folder, found, cases_dir, mapping_file)
+    read = RunFiles(files.project, run, folder, found, cases_dir, mapping_file, trials)
     return replace(read, run=replace(run, failed=_failures(read)))
 
 
@@ -225,7 +239,8 @@ def _failures(found: RunFiles) -> dict[str, str]:
     run, failed = found.run, {}
     for case_id in [None] if run.mode == "batch" or None in found.logs else run.cases:
         code, log = run.usage_of(case_id).exit_code, found.logs.get(case_id)
-        if why := f"exit code {code}" if code else log.failure() if log else "":
+        raised = trial.failure if (trial := found.trials.get(case_id or "")) else ""
+        if why := raised or (f"exit code {code}" if code else log.failure() if log else ""):
             failed[WHOLE_RUN if case_id is None else case_id] = why
     return failed
 
