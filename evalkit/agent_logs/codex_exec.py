@@ -59,6 +59,11 @@ class CodexExec(LogFormat):
             return False
         return not kind.startswith("item.") or isinstance(event.get("item"), dict)
 
+    @staticmethod
+    def session_of(event: Event) -> tuple[str, bool]:
+        """By the line that starts the thread."""
+        return id_of(event.get("thread_id")), False
+
     def translate(self, line: Event) -> Sequence[Event] | str:
         """The events that a line comes to."""
         kind, self._trouble = text_of(line.get("type")), ""

@@ -76,6 +76,14 @@ class CodexRollout(LogFormat):
         """Whether the object is an envelope of a session file."""
         return text_of(event.get("type")) in _ENVELOPES and isinstance(event.get("payload"), dict)
 
+    @staticmethod
+    def session_of(event: Event) -> tuple[str, bool]:
+        """By the file's head: one with a parent is a part of that, or of the session of both."""
+        meta = mapping_of(event.get("payload")) if event.get("type") == "session_meta" else {}
+        own, parent = id_of(meta.get("id")), id_of(meta.get("parent_thread_id"))
+        root = id_of(meta.get("session_id"))
+        return (root if root not in {"", own} else parent or own), bool(parent)
+
     def translate(self, line: Event) -> Sequence[Event] | str:
         """The events that a line comes to."""
         kind, payload = text_of(line.get("type")), mapping_of(line.get("payload"))
@@ -138,7 +146,8 @@ class CodexRollout(LogFormat):
             self._copied_at, self._is_fork = "", True
         root = id_of(payload.get("parent_thread_id")) or id_of(payload.get("session_id"))
         agent = f"Codex {text_of(payload.get('cli_version'))}".strip()
-        self._about = {"agent": agent, "cwd": payload.get("cwd")}
+        branch = mapping_of(payload.get("git")).get("branch")
+        self._about = {"agent": agent, "cwd": payload.get("cwd"), "git_branch": branch}
         link = {"agentId": self._id, "sessionId": root or self._id}
         return [{"type": "system", "subtype": "init", **self._about, **link}]
 

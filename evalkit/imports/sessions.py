@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalkit.agent_logs.formats import FORMATS
-from evalkit.claude_log.log_format import any_of, recognize
+from evalkit.case_traces import PLAIN_TEXT
 from evalkit.claude_log.log_trace import build_trace
-from evalkit.claude_log.reader import LogReader, is_event
 from evalkit.claude_log.timing import Start
 from evalkit.config_files import USUAL_CONFIG
 from evalkit.context import locate
 from evalkit.entities import (
     HASH_TAG,
     SESSION_TAG,
+    STUB_TAG,
     TRACE_SESSION,
     TRACE_USER,
     Assessment,
+    Span,
     StoredTrace,
     Trace,
 )
 from evalkit.errors import InputError, LogRefused, Problem, StoreAbsent, StoreError, Unfinished
-from evalkit.files import inside
-from evalkit.jsonable import derive_id, id_of, mapping_of, text_of
+from evalkit.imports.session_files import TEXT, SessionFile, bounded, sorted_out, text_in
+from evalkit.jsonable import derive_id, mapping_of, text_of
+from evalkit.masking import mask_text
 from evalkit.receipt import Receipt, Receipts
-from evalkit.runs.log_file import lines_of
 
 if TYPE_CHECKING:
     from evalkit.imports import Destination
@@ -40,28 +38,7 @@ if TYPE_CHECKING:
 PROGRESS = 100
 """Sessions between two lines of progress."""
 
-PLAIN = "Claude Code session"
-"""What the trace of a session is called whose log is stream-json; others have their format's."""
-
-_LOOKED_AT = 500  # lines of a file that may name its session
-_LOOKED_FOR = 300  # files of a folder, for one that is a log
-_LONGEST_LINE = 1 << 26  # bytes; of another file, which has no lines, no more is read
 _HOME = re.compile(r"(?:/home/|/Users/|[A-Za-z]:\\Users\\|/(?=root\b))([^/\\]+)")
-
-
-@dataclass(frozen=True, slots=True)
-class _Log:
-    """A file that holds a session, or a subagent's part of one; its format's name."""
-
-    path: Path
-    format: str
-    session_id: str
-    is_part: bool
-
-
-def has_sessions(path: Path) -> bool:
-    """Whether a file is a log of an agent, or a folder holds one."""
-    return any(isinstance(_look(each), _Log) for each in islice(_files(path), _LOOKED_FOR))
 
 
 def import_sessions(paths: Sequence[Path], destination: Destination) -> dict[str, Any]:
@@ -93,7 +70,7 @@ def import_sessions(paths: Sequence[Path], destination: Destination) -> dict[str
         raise InputError(Problem(what, field="--experiment-id", fix="name one that is there"))
     experiment_id, name = found or (store.experiment(named, create=True), named)
     importer = _Importer(store, experiment_id, destination.say)
-    importer.take(_sorted_out(paths, importer.skipped))
+    importer.take(sorted_out(paths, importer.skipped))
     report = importer.report(name)
     if importer.unwritten:
         lost = "\n".join(f"{path}: {why}" for path, why in importer.unwritten.items())
@@ -115,7 +92,7 @@ class _Importer:
         self.sent: dict[str, tuple[str, list[StoredTrace]]] = {}
         self.written = 0
 
-    def take(self, sessions: Sequence[tuple[_Log, Sequence[_Log]]]) -> None:
+    def take(self, sessions: Sequence[tuple[SessionFile, Sequence[SessionFile]]]) -> None:
         """Write the traces that differ from what is there; earlier ones of a session give way."""
         replaced: dict[str, tuple[str, Mapping[str, str]]] = {}
         there: dict[str, list[StoredTrace]] = {}
@@ -138,7 +115,7 @@ class _Importer:
 
     def _changed(
         self,
-        sessions: Sequence[tuple[_Log, Sequence[_Log]]],
+        sessions: Sequence[tuple[SessionFile, Sequence[SessionFile]]],
         there: Mapping[str, Sequence[StoredTrace]],
     ) -> Iterator[tuple[Trace, tuple[Assessment, ...]]]:
         for log, parts in sessions:
@@ -181,95 +158,48 @@ class _Importer:
         }
 
 
-def _files(path: Path) -> Iterator[Path]:
-    """A file, or all below a folder but what links lead out to, in order."""
-    if not path.is_dir():
-        yield path
-        return
-    for folder, folders, names in os.walk(path):
-        folders[:] = sorted(each for each in folders if each != ".git")
-        yield from (Path(folder, name) for name in sorted(names))
+def _text_trace(log: SessionFile, trace_id: str) -> Trace:
+    """The trace of a text: what it says, and no steps; nobody knows what was asked."""
+    said, masked = mask_text(text_in(log.path))
+    lines, began = len(said.splitlines()), log.path.stat().st_mtime_ns
+    receipt = Receipt(lines=lines, used=lines, sessions=1, verdict="text", masked=masked)
+    facts = {"evalkit.no_steps": PLAIN_TEXT, "evalkit.time": "inferred"}
+    root_id, why = derive_id(trace_id, "spans", length=16), "how it ended is not known"
+    root = Span(
+        root_id, None, TEXT, "AGENT", began, began, None, said, facts, status="UNSET", message=why
+    )
+    return Trace(
+        trace_id=trace_id,
+        name=TEXT,
+        case_id=None,
+        start_ns=began,
+        end_ns=began,
+        status="UNSET",
+        request=None,
+        response=said,
+        spans=(root,),
+        tags={STUB_TAG: PLAIN_TEXT, "evalkit.receipt": receipt.verdict},
+        metadata={},
+        content_hash=derive_id(TEXT, said, length=64),
+        receipt=receipt,
+    )
 
 
-def _bounded(path: Path) -> Iterator[bytes]:
-    """A file's lines, as long as they are lines."""
-    for line in lines_of(path, _LONGEST_LINE):
-        if len(line) > _LONGEST_LINE:
-            what = f"has a line of more than {_LONGEST_LINE >> 20} MB"
-            raise LogRefused(Problem(what, str(path)), receipt=Receipt())
-        yield line
-
-
-def _look(path: Path) -> _Log | str:
-    """Which session a file holds, by its first lines; or why it is none."""
-    try:
-        if not path.is_file():
-            return "is no file"
-        lines = _bounded(path)
-        receipt = Receipt()
-        reader = LogReader(receipt, recognizes=any_of(FORMATS))
-        log_format, events = recognize(reader.events(lines, hashlib.sha256()), FORMATS)
-        is_log = log_format is not None
-        for event in islice(events, _LOOKED_AT):
-            is_log = is_log or is_event(event)
-            if log_format is not None:
-                session_id, is_part = log_format.session_of(event)
-            else:
-                session_id, is_part = id_of(event.get("session_id")), False
-            if is_log and session_id:
-                return _Log(path, log_format.name if log_format else PLAIN, session_id, is_part)
-        if is_log:
-            with path.open("rb") as file:
-                session_id = hashlib.sha256(file.read(1 << 16)).hexdigest()[:32]
-            return _Log(path, log_format.name if log_format else PLAIN, session_id, is_part=False)
-    except LogRefused as refused:
-        return refused.problems[0].message
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
-    return "no agent's log" if receipt.lines else "empty"
-
-
-def _sorted_out(
-    paths: Sequence[Path], skipped: dict[str, str]
-) -> list[tuple[_Log, Sequence[_Log]]]:
-    """The sessions in files and folders, each with the files of its subagents."""
-    sessions: dict[str, _Log] = {}
-    parts: dict[str, list[_Log]] = {}
-    for root in paths:
-        for path in _files(root):
-            try:
-                log = _look(inside(path, root))
-            except InputError as error:
-                log = error.problems[0].message
-            if isinstance(log, str):
-                skipped[str(path)] = log
-            elif log.is_part:
-                parts.setdefault(log.session_id, []).append(log)
-            elif (other := sessions.get(log.session_id)) is None or other.path == path:
-                sessions[log.session_id] = log
-            else:
-                less, more = sorted((log, other), key=lambda each: each.path.stat().st_size)
-                sessions[log.session_id] = more
-                skipped[str(less.path)] = f"the same session as {more.path}"
-    for session_id in sorted(parts.keys() - sessions.keys()):
-        for log in parts[session_id]:
-            skipped[str(log.path)] = "a subagent's transcript; its session is not among the files"
-    return [(log, parts.get(each, [])) for each, log in sessions.items()]
-
-
-def _trace(log: _Log, parts: Sequence[_Log], experiment_id: str) -> Trace:
+def _trace(log: SessionFile, parts: Sequence[SessionFile], experiment_id: str) -> Trace:
     """The trace of a session, marked as one."""
     key = derive_id(experiment_id, "session", log.session_id)
-    modified = log.path.stat().st_mtime_ns
-    trace = build_trace(
-        _bounded(log.path),
-        trace_id=f"tr-{key}",
-        name=log.format,
-        case_id=None,
-        start=Start(modified, inferred=True, source="the log file's time"),
-        sidecars={part.path.name: _bounded(part.path) for part in parts},
-        formats=FORMATS,
-    )
+    if log.format == TEXT:
+        trace = _text_trace(log, f"tr-{key}")
+    else:
+        trace = build_trace(
+            bounded(log.path),
+            trace_id=f"tr-{key}",
+            name=log.format,
+            case_id=None,
+            start=Start(log.path.stat().st_mtime_ns, inferred=True, source="the log file's time"),
+            sidecars={part.path.name: bounded(part.path) for part in parts},
+            formats=FORMATS,
+        )
     agent = mapping_of(trace.spans[0].attributes.get("evalkit.agent"))
     tags = {SESSION_TAG: key, HASH_TAG: trace.content_hash}
     for tag, fact in (("evalkit.cwd", "cwd"), ("evalkit.git_branch", "git_branch")):

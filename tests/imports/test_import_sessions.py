@@ -171,3 +171,43 @@ def test_a_folder_without_any_session_is_refused(evalkit: Any, tmp_path: Path) -
     done = evalkit("import", str(tmp_path / "notes"), "-e", "x")
     assert done.code == 2
     assert "is nothing that evalkit knows to import" in done.err
+
+
+def rollout(session: str, words: str, **about: Any) -> list[Event]:
+    meta = {"id": session, "cwd": "/home/bo/x", "git": {"branch": "dev"}, **about}
+    said = {"type": "message", "role": "assistant"}
+    lines = [
+        ("session_meta", meta),
+        ("turn_context", {"turn_id": "1", "model": "gpt-5"}),
+        ("response_item", {**said, "content": [{"type": "output_text", "text": words}]}),
+    ]
+    return [{"timestamp": "2026-03-04T05:06:07Z", "type": t, "payload": p} for t, p in lines]
+
+
+def test_sessions_of_codex_come_with_the_files_of_their_subagents(
+    imported: Any, tmp_path: Path, database_uri: str
+) -> None:
+    folder = tmp_path / "sessions" / "2026" / "03"
+    write(folder / "rollout-a.jsonl", rollout("a", "Done."))
+    write(folder / "rollout-b.jsonl", rollout("b", "Found.", parent_thread_id="a"))
+    report = imported(tmp_path / "sessions", "-e", "shop")
+    assert (report["files"], report["traces"], report["skipped"]) == (2, 1, {})
+    info = traces(database_uri)[0].info
+    assert info.trace_metadata["mlflow.trace.session"] == "a"
+    assert info.trace_metadata["mlflow.trace.user"] == "bo"
+    assert info.tags["evalkit.git_branch"] == "dev"
+
+
+def test_a_text_that_is_named_itself_is_an_answer(
+    imported: Any, tmp_path: Path, database_uri: str
+) -> None:
+    said = tmp_path / "agent.log"
+    said.write_text("starting\nAll is well.\n")
+    for written in (1, 0):
+        report = imported(said, "-e", "shop")
+        assert (report["format"], report["traces"], report["written"]) == ("text log", 1, written)
+    trace = traces(database_uri)[0]
+    assert (trace.info.state, json.loads(trace.data.response)) == (
+        "STATE_UNSPECIFIED",
+        "starting\nAll is well.",
+    )

@@ -1,0 +1,149 @@
+"""Which files of a folder hold which session: agents' logs, and their subagents' beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from evalkit.agent_logs.formats import FORMATS
+from evalkit.claude_log.log_format import LogFormat, any_of, recognize
+from evalkit.claude_log.reader import LogReader, is_event
+from evalkit.errors import InputError, LogRefused, Problem
+from evalkit.files import inside
+from evalkit.jsonable import is_text
+from evalkit.receipt import Receipt
+from evalkit.runs.log_file import LogFile, lines_of
+
+PLAIN = "Claude Code session"
+"""What the trace of a session is called whose log is stream-json; others have their format's."""
+
+TEXT = "text log"
+"""What that of a text is called."""
+
+_LOOKED_AT = 500  # lines of a file that may name its session
+_LOOKED_FOR = 300  # files of a folder, for one that is a log
+_WHOLE = 1 << 26  # bytes of a file that is looked at whole, for it may be one document
+_MOST_LINES = 20_000  # of a larger one
+_BEGIN = 1 << 16  # bytes by which a file is known that names no session
+_TEXTS = frozenset({"", ".log", ".txt"})
+_LONGEST_LINE = 1 << 26  # bytes; of another file, which has no lines, no more is read
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFile:
+    """A file that holds a session, or a subagent's part of one.
+
+    Attributes:
+        path: The file.
+        format: Its format's name.
+        session_id: What the log says, else a hash of its begin.
+        is_part: Whether it is a subagent's part of that session.
+    """
+
+    path: Path
+    format: str
+    session_id: str
+    is_part: bool
+
+
+def has_sessions(path: Path) -> bool:
+    """Whether a file is a log of an agent, or a folder holds one."""
+    some = islice(_files(path), _LOOKED_FOR)
+    return any(isinstance(_look(each, is_named=each == path), SessionFile) for each in some)
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """A file, or all below a folder but what links lead out to, in order."""
+    if not path.is_dir():
+        yield path
+        return
+    for folder, folders, names in os.walk(path):
+        folders[:] = sorted(each for each in folders if each != ".git")
+        yield from (Path(folder, name) for name in sorted(names))
+
+
+def bounded(path: Path) -> Iterator[bytes]:
+    """A file's lines, as long as they are lines."""
+    for line in lines_of(path, _LONGEST_LINE):
+        if len(line) > _LONGEST_LINE:
+            what = f"has a line of more than {_LONGEST_LINE >> 20} MB"
+            raise LogRefused(Problem(what, str(path)), receipt=Receipt())
+        yield line
+
+
+def _look(path: Path, *, is_named: bool) -> SessionFile | str:
+    """Which session a file holds, by its first lines; or why it is none.
+
+    Text is a log only where a person named the file itself.
+    """
+    receipt = Receipt()
+    try:
+        if not path.is_file():
+            return "is no file"
+        lines = islice(bounded(path), None if path.stat().st_size < _WHOLE else _MOST_LINES)
+        found = _session_in(lines, receipt)
+        if found is None:
+            if is_named and receipt.is_text and path.suffix in _TEXTS and is_text(text_in(path)):
+                found = (TEXT, "", False)
+            else:
+                return "no agent's log" if receipt.lines else "empty"
+        name, session_id, is_part = found
+        if not session_id:
+            with path.open("rb") as file:
+                session_id = hashlib.sha256(file.read(_BEGIN)).hexdigest()[:32]
+    except LogRefused as refused:
+        return refused.problems[0].message
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return SessionFile(path, name, session_id, is_part)
+
+
+def text_in(path: Path) -> str:
+    """The begin of a file, as text."""
+    return LogFile(path, None).text() or ""
+
+
+def _session_in(lines: Iterable[bytes], receipt: Receipt) -> tuple[str, str, bool] | None:
+    """The format of a log, its session, and whether it is a subagent's part of that."""
+    reader = LogReader(receipt, recognizes=any_of(FORMATS))
+    log_format, events = recognize(reader.events(lines, hashlib.sha256()), FORMATS)
+    name, is_log = (log_format.name if log_format else PLAIN), log_format is not None
+    session_of = log_format.session_of if log_format else LogFormat.session_of
+    for event in islice(events, _LOOKED_AT):
+        is_log = is_log or is_event(event)
+        session_id, is_part = session_of(event)
+        if is_log and session_id:
+            return name, session_id, is_part
+    return (name, "", False) if is_log else None
+
+
+def sorted_out(
+    paths: Sequence[Path], skipped: dict[str, str]
+) -> list[tuple[SessionFile, Sequence[SessionFile]]]:
+    """The sessions in files and folders, each with the files of its subagents."""
+    sessions: dict[str, SessionFile] = {}
+    parts: dict[str, list[SessionFile]] = {}
+    for root in paths:
+        for path in _files(root):
+            try:
+                log = _look(inside(path, root), is_named=path == root)
+            except InputError as error:
+                log = error.problems[0].message
+            if isinstance(log, str):
+                skipped[str(path)] = log
+            elif log.is_part:
+                parts.setdefault(log.session_id, []).append(log)
+            elif (other := sessions.get(log.session_id)) is None or other.path == path:
+                sessions[log.session_id] = log
+            else:
+                less, more = sorted((log, other), key=lambda each: each.path.stat().st_size)
+                sessions[log.session_id] = more
+                skipped[str(less.path)] = f"the same session as {more.path}"
+    for session_id in sorted(parts.keys() - sessions.keys()):
+        for log in parts[session_id]:
+            skipped[str(log.path)] = "a subagent's transcript; its session is not among the files"
+    return [(log, parts.get(each, [])) for each, log in sessions.items()]
