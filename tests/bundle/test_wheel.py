@@ -1,13 +1,18 @@
 """The wheel in an environment of its own, its tasks started as Databricks starts them."""
 
 import shutil
+import signal
+import subprocess
+from pathlib import Path
 
 import pytest
 from in_mlflow import InMlflow
+from servers import clean_environment, free_port
 from task_argv import EDITED, task_argv, wheel_tasks
 
 from evalkit.demo.project import EVAL_NAME, RUN_ID, write_project
 
+ROOT = Path(__file__).parents[2]
 ON_A_CLUSTER = {"DATABRICKS_RUNTIME_VERSION": "17.3"}
 
 
@@ -73,3 +78,23 @@ def test_a_step_that_cannot_be_done_fails_its_task_by_an_error(run, chosen, comp
     assert done.returncode == 1
     assert "EvalkitError: log-results: " in done.stderr
     assert complaint in done.stderr.splitlines()[-1]
+
+
+def test_it_carries_the_notebooks_and_who_edits_one_there_edits_a_copy(installed, tmp_path):
+    for kind in ("*.py", "*.css"):
+        packed = {path.name for path in (installed.site / "evalkit/_notebooks").glob(kind)}
+        assert packed == {path.name for path in (ROOT / "notebooks").glob(kind)}
+    command = [installed.python, "-m", "evalkit", "open", "--edit", "--no-browser"]
+    process = subprocess.Popen(
+        [*command, "--port", str(free_port())],
+        cwd=tmp_path,
+        env=clean_environment(PYTHONUNBUFFERED="1"),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    said = process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert "you edit copies in evalkit-notebooks" in said
+    for name in ("sync_dataset.py", "evalkit.css"):
+        assert (tmp_path / "evalkit-notebooks" / name).is_file()

@@ -29,16 +29,15 @@ from evalkit.cli.export import export
 from evalkit.store import connect
 from evalkit.ui.notebook import Host
 
-PAGES = Path(__file__).parent / "pages"
 TALL = {"width": 1280, "height": 2600}
 """marimo scrolls inside the page, so what is below the window is not there for a person's eye."""
 
 
 @pytest.fixture(scope="session")
 def gallery(tmp_path_factory):
-    """A server with evalkit's notebooks and the test's own pages, and nothing configured."""
+    """A server with evalkit's notebooks, and nothing configured."""
     place = tmp_path_factory.mktemp("gallery")
-    for source in (*ui.folder().glob("*.*"), *PAGES.glob("*.py")):
+    for source in ui.folder().glob("*.*"):
         shutil.copy(source, place)
     cache = tmp_path_factory.mktemp("cache")
     environment = clean_environment(XDG_CACHE_HOME=str(cache))

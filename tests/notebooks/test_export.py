@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -11,7 +10,6 @@ from nbclient.exceptions import CellExecutionError
 from evalkit import InputError, ui
 from evalkit.cli.export import export
 
-PAGES = Path(__file__).parent / "pages"
 NAMES = [each.name for each in ui.NOTEBOOKS]
 
 
@@ -73,7 +71,7 @@ dbutils = SimpleNamespace(widgets=widgets)
 
 
 def test_a_file_of_somebody_else_is_kept(tmp_path, place):
-    shutil.copy(PAGES / "bench.py", place)
-    (tmp_path / "bench.ipynb").write_text('{"metadata": {}, "cells": []}')
+    shutil.copy(ui.folder() / "sync_dataset.py", place)
+    (tmp_path / "sync_dataset.ipynb").write_text('{"metadata": {}, "cells": []}')
     with pytest.raises(InputError, match="evalkit has not written this file"):
         export(tmp_path, place)

@@ -81,12 +81,16 @@ def test_a_log_full_of_markup_is_shown_as_text_and_logged(visitor, project, serv
 
 
 def test_what_is_missing_is_shown_as_what_it_is_and_what_to_do(visitor, stored_project):
-    visitor.open("log_results", config="nowhere/eval.yaml")
+    link = {"config": "nowhere/eval.yaml", "tracking_uri": "http://attacker.invalid"}
+    visitor.open("log_results", **link)
+    visitor.sees("The address of this page filled in config. Check it, then go on.")
+    visitor.page.get_by_role("group").get_by_text("More settings").click()
+    assert visitor.page.get_by_role("textbox", name="Tracking URI").input_value() == ""
     visitor.press("Use these settings")
     visitor.cell("picking").get_by_text("there is no such file").wait_for()
     stored_project.unlog("beta")
     stored_project.configure(mlflow={"tracking_uri": "http://127.0.0.1:9"})
-    visitor.fill("Config", where(stored_project)["config"])
+    visitor.fill("Config The evaluation", where(stored_project)["config"])
     visitor.press("Use these settings")
     select(visitor, "beta")
     visitor.cell("opened_case").get_by_text("beta was greeted").wait_for()

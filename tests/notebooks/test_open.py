@@ -1,13 +1,10 @@
 """``evalkit open``: a server for this machine, in a checkout and in an installed package."""
 
-import os
 import re
 import signal
 import socket
 import subprocess
 import sys
-import zipfile
-from pathlib import Path
 
 import pytest
 import requests
@@ -16,8 +13,6 @@ from servers import clean_environment, free_port
 
 from evalkit import InputError, cli, ui
 from evalkit.cli import notebooks
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -116,49 +111,3 @@ def test_the_next_stage_begins_with_the_config_that_this_one_was_given(visitor, 
     visitor.page.wait_for_url("**file=sync_dataset.py**")
     visitor.sees("filled in config")
     assert visitor.page.get_by_role("textbox", name="Config").input_value() == config
-
-
-@pytest.fixture(scope="session")
-def installed(tmp_path_factory):
-    """The wheel, unpacked as an installer does."""
-    target = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", target]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-    (wheel,) = target.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(target / "site")
-    return target / "site"
-
-
-def test_the_wheel_carries_the_notebooks(installed, tmp_path):
-    asked = "from evalkit import ui; print(ui.folder())"
-    done = subprocess.run(
-        [sys.executable, "-c", asked],
-        cwd=tmp_path,
-        env=clean_environment(PYTHONPATH=str(installed)),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    packed = Path(done.stdout.strip())
-    assert packed == installed / "evalkit/_notebooks"
-    for kind in ("*.py", "*.css"):
-        lie_there = {path.name for path in packed.glob(kind)}
-        assert lie_there == {path.name for path in (ROOT / "notebooks").glob(kind)}
-
-
-def test_whoever_edits_an_installed_notebook_edits_a_copy(installed, tmp_path):
-    command = [sys.executable, "-m", "evalkit", "open", "--edit", "--no-browser"]
-    process = subprocess.Popen(
-        [*command, "--port", str(free_port())],
-        cwd=tmp_path,
-        env=clean_environment(PYTHONPATH=str(installed), PYTHONUNBUFFERED="1"),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    said = process.stdout.readline()
-    os.kill(process.pid, signal.SIGINT)
-    process.communicate(timeout=30)
-    assert "you edit copies in evalkit-notebooks" in said
-    assert (tmp_path / "evalkit-notebooks/sync_dataset.py").is_file()
-    assert (tmp_path / "evalkit-notebooks/evalkit.css").is_file()
