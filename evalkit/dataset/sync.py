@@ -98,16 +98,7 @@ def plan_sync(
     alike = [", ".join(cases) for cases in groups.values() if len(cases) > 1]
     if clashes := [Problem(f"cases {each} {kept}", field="inputs", fix=fix) for each in alike]:
         raise InputError(*clashes)
-    dataset, experiment = workspace.dataset_name(dataset_name), workspace.files.project.experiment
-    return preview_sync(workspace.store, experiment, dataset, records)
-
-
-def preview_sync(
-    store: Store, experiment: str, dataset: str, records: Sequence[Record]
-) -> SyncPlan:
-    """What would change if a dataset held these records, no two of equal inputs."""
-    stored = store.records(dataset, store.experiment(experiment, create=False))
-    return compare_records(records, stored or ())
+    return compare_records(records, read_dataset(workspace, dataset_name))
 
 
 def apply_sync(
@@ -139,11 +130,9 @@ def apply_sync(
 
 def read_dataset(workspace: Workspace, dataset_name: str | None = None) -> Sequence[StoredRecord]:
     """The dataset's rows as MLflow returns them; none where there is no such dataset yet."""
-    store = workspace.store
-    experiment_id = store.experiment(workspace.files.project.experiment, create=False)
-    if not experiment_id:
-        return ()
-    return store.records(workspace.dataset_name(dataset_name), experiment_id) or ()
+    dataset = workspace.dataset_name(dataset_name)  # wrong names come before any question
+    experiment_id = workspace.store.experiment(workspace.files.project.experiment, create=False)
+    return workspace.store.records(dataset, experiment_id) or ()
 
 
 def dataset_url(workspace: Workspace) -> str | None:
@@ -168,7 +157,14 @@ def _records(
     if problems := check_mapped(mapping, mapped, str(path)):
         raise InputError(*problems)
     places: Counter[str] = Counter()
-    records = [_masked(each.record, places) for each in mapped]
+    records = [
+        Record(
+            mask_counted(each.record.case_id, places, "case ids"),
+            mask_counted(dict(each.record.inputs), places, "inputs"),
+            mask_counted(dict(each.record.expectations), places, "expectations"),
+        )
+        for each in mapped
+    ]
     say(f"the first case, {records[0].case_id}, becomes")
     for part in SIDES:
         for name, value in getattr(records[0], part).items():
@@ -196,11 +192,3 @@ def _mapping(
     elif not named and path != workspace.mapping_file:
         say(f"{path} does not say whose mapping it is; it fits all cases and is taken")
     return mapping
-
-
-def _masked(record: Record, places: Counter[str]) -> Record:
-    return Record(
-        mask_counted(record.case_id, places, "case ids"),
-        mask_counted(dict(record.inputs), places, "inputs"),
-        mask_counted(dict(record.expectations), places, "expectations"),
-    )

@@ -8,7 +8,8 @@ import sys
 import pytest
 from workspace_server import Fault
 
-from evalkit.dataset.sync import apply_sync, preview_sync
+from evalkit.dataset.diff import compare_records
+from evalkit.dataset.sync import apply_sync
 from evalkit.entities import Record
 from evalkit.errors import InputError, StoreError, Unfinished
 from evalkit.store import connect
@@ -23,6 +24,11 @@ def table(request, workspace):
     return f"main.evals.{request.node.name.partition('[')[0]}"
 
 
+def planned(store, table, records, experiment=EXPERIMENT):
+    stored = store.records(table, store.experiment(experiment, create=False))
+    return compare_records(records, stored or ())
+
+
 @pytest.fixture
 def sync(table):
     """Mirrors records, as a new process does; gives what it did and what it said."""
@@ -30,7 +36,7 @@ def sync(table):
     def run(*records, experiment=EXPERIMENT):
         said = []
         store = connect("databricks")
-        plan = preview_sync(store, experiment, table, records)
+        plan = planned(store, table, records, experiment)
         apply_sync(store, experiment, table, plan, say=said.append)
         return {change.case_id: change.kind for change in plan.changes}, said
 
@@ -185,7 +191,7 @@ def test_of_doubled_rows_one_stays_and_says_what_the_case_says(
 def test_a_row_that_somebody_makes_meanwhile_is_left_alone(table, rows):
     store = connect("databricks")
     experiment_id = store.experiment(EXPERIMENT, create=True)
-    plan = preview_sync(store, EXPERIMENT, table, [record(1), record(2)])
+    plan = planned(store, table, [record(1), record(2)])
     store.apply_records(table, experiment_id, delete=(), upsert=[record(2)])
     (row,) = rows().values()
     row["tags"] = {}
@@ -198,7 +204,7 @@ def test_a_row_that_somebody_makes_meanwhile_is_left_alone(table, rows):
 def test_what_is_no_dataset_for_these_cases_is_named_and_not_touched(sync, workspace, table, rows):
     store, new = connect("databricks"), "/Users/dev/not yet"
     with pytest.raises(StoreError, match="'main.nowhere' does not exist.*create it"):
-        preview_sync(store, new, "main.nowhere.cases", [record(1)])
+        planned(store, "main.nowhere.cases", [record(1)], new)
     assert store.experiment(new, create=False) is None
     sync(record(1), experiment="/Users/dev/elsewhere")
     with pytest.raises(StoreError, match="one of other experiments"):
