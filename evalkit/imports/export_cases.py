@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -26,21 +25,8 @@ _ABOUT = ("name", "description", "tags", "runs", "context", "plugins")
 _LISTS = ("expectations", "assertions")
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What a case says, wherever it stands.
-
-    Attributes:
-        prompt: What the agent is asked.
-        given: What else it is given.
-        expected: What is expected, by name.
-        about: What else its own format says of it.
-    """
-
-    prompt: str
-    given: Mapping[str, Json]
-    expected: Mapping[str, Json]
-    about: Mapping[str, Json]
+_Told: TypeAlias = tuple[str, dict[str, Json], Mapping[str, Json], Mapping[str, Json]]
+"""What the agent is asked, what else it is given, what is expected, and what its format adds."""
 
 
 def export_cases(workspace: Workspace, *, directory: str | Path, as_: Layout) -> dict[str, Json]:
@@ -75,7 +61,7 @@ def export_cases(workspace: Workspace, *, directory: str | Path, as_: Layout) ->
         if as_ == "plugin-eval":
             for case_id, each in told.items():
                 _add_plugin_case(target, home.parent / FIXTURES / case_id, case_id, each)
-                if not _graders(each):
+                if not _graders(each[2]):
                     notes.append(f"{case_id} has no grader, and so will not be loaded")
         else:
             entries = [
@@ -83,7 +69,7 @@ def export_cases(workspace: Workspace, *, directory: str | Path, as_: Layout) ->
             ]
             name = project.skill or project.name
             target.files["evals.json"] = {"skill_name": name, "evals": entries}
-            graded = sum("graders" in each.expected for each in told.values())
+            graded = sum("graders" in expected for _, _, expected, _ in told.values())
             notes += [f"graders of {graded} cases became expectations in words"] if graded else []
     counts, left = target.save()
     return {
@@ -110,15 +96,15 @@ def _told(case: Case, mapping: SchemaMapping) -> _Told:
         only = next(iter(given.values()), "")
         is_one = len(given) == 1 and isinstance(only, str)
         prompt, given = only if is_one else yaml.safe_dump(given, allow_unicode=True), {}
-    return _Told(scalar_text(prompt), given, expected, own or {})
+    return scalar_text(prompt), given, expected, own or {}
 
 
-def _graders(told: _Told) -> list[Json]:
+def _graders(expected: Mapping[str, Json]) -> list[Json]:
     """The case's own graders; else a judge for each thing that is expected."""
-    if own := list_of(told.expected.get("graders")):
+    if own := list_of(expected.get("graders")):
         return own
-    wanted = [text for key in _LISTS for text in map(_words, list_of(told.expected.get(key)))]
-    others = {key: value for key, value in told.expected.items() if key not in _LISTS}
+    wanted = [text for key in _LISTS for text in map(_words, list_of(expected.get(key)))]
+    others = {key: value for key, value in expected.items() if key not in _LISTS}
     wanted += [f"{key.replace('_', ' ')}: {_words(value)}" for key, value in others.items()]
     return [
         {"name": f"expectation-{number}", "type": "llm", "criteria": f"PASS if this holds: {text}"}
@@ -133,34 +119,27 @@ def _words(item: Json) -> str:
 
 
 def _add_plugin_case(target: ProjectWriter, fixtures: Path, case_id: str, told: _Told) -> None:
-    about = {"name": case_id, **{key: told.about[key] for key in told.about if key in _ABOUT}}
-    outcome = next((told.expected[key] for key in _OUTCOMES if key in told.expected), None)
-    execution = {"prompt": told.prompt, **mapping_of(told.about.get("execution"))}
+    prompt, _, expected, about = told
+    outcome = next((expected[key] for key in _OUTCOMES if key in expected), None)
     target.files[f"{case_id}/case.yaml"] = {
         "schema_version": "1.1",
-        **about,
+        "name": case_id,
+        **{key: about[key] for key in about if key in _ABOUT},
         **({"expected_outcome": outcome} if outcome else {}),
-        "execution": execution,
-        "graders": _graders(told),
+        "execution": {"prompt": prompt, **mapping_of(about.get("execution"))},
+        "graders": _graders(expected),
     }
     for name in files_below(fixtures, fixtures) if fixtures.is_dir() else ():
         target.files[f"{case_id}/{name}"] = fixtures / name
 
 
 def _entry(case_id: str, number: int, told: _Told) -> dict[str, Json]:
-    about = dict(told.about)
-    key = about.pop("id", number)
-    is_named = "name" in about or case_id == f"eval-{key}"
-    expected = dict(told.expected)
-    graders = [_words(each) for each in list_of(expected.pop("graders", None))]
-    outcome = expected.pop("expected_outcome", None)
-    return {
-        "id": key,
-        **({} if is_named else {"name": case_id}),
-        "prompt": told.prompt,
-        **told.given,
-        **({"expected_output": outcome} if outcome else {}),
-        **({"expectations": graders} if graders else {}),
-        **expected,
-        **about,
-    }
+    prompt, given, expected, about = told
+    key = about.get("id", number)
+    said = {} if "name" in about or case_id == f"eval-{key}" else {"name": case_id}
+    wanted = {key: value for key, value in expected.items() if key != "graders"}
+    if "expected_outcome" in wanted:
+        wanted["expected_output"] = wanted.pop("expected_outcome")
+    if graders := list_of(expected.get("graders")):
+        wanted["expectations"] = [_words(each) for each in graders]
+    return {**about, "id": key, **said, "prompt": prompt, **given, **wanted}

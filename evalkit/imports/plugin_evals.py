@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import isclose
 from pathlib import Path
@@ -212,14 +213,17 @@ class _Suite:
         """The conversation, if it lies below what was named, and what ended it."""
         self.found.executions += 1
         error = scalar_text(run.get("error"))
-        files: dict[str, Json] = {f"{folder}/stderr.log": error.encode()} if error else {}
+        files: dict[str, Json] = (
+            {f"{folder}/stderr.log": error.encode("utf-8", "replace")} if error else {}
+        )
         stated = scalar_text(run.get("tracePath")).replace("\\", "/")
         roots = [root.resolve() for root in self.roots]
         for base in (result.parent, *roots, *(root.parent for root in roots)) if stated else ():
-            path = (base / stated).resolve()
-            if any(path.is_relative_to(root) for root in roots) and path.is_file():
-                self.found.logs += 1
-                return files | {f"{folder}/stdout.log": path}
+            with suppress(OSError, ValueError):  # no path at all
+                path = (base / stated).resolve()
+                if any(path.is_relative_to(root) for root in roots) and path.is_file():
+                    self.found.logs += 1
+                    return files | {f"{folder}/stdout.log": path}
         return files
 
 
@@ -245,12 +249,13 @@ def _scores(
     A grader that failed, or was skipped for the money was spent, is recorded as not passed; it
     said nothing, and so there is no score either.
     """
-    kinds = {g.get("name"): g.get("type") for g in map(mapping_of, list_of(case.get("graders")))}
+    stated_graders = map(mapping_of, list_of(case.get("graders")))
+    kinds = {scalar_text(each.get("name")): each.get("type") for each in stated_graders}
     found: dict[str, dict[str, Json]] = {}
     counted, silent = [], []
     for grader in map(mapping_of, list_of(run.get("graders"))):
         name, votes = scalar_text(grader.get("name")), grader.get("judgeVotes")
-        kind = grader.get("type") or kinds.get(name) or ("llm" if votes else "")
+        kind = scalar_text(grader.get("type") or kinds.get(name) or ("llm" if votes else ""))
         why, by_model = scalar_text(grader.get("explanation")), kind in BY_MODEL
         error = why if why.startswith("grader threw") else ""
         if by_model and not votes and run.get("skippedPaidGraders"):

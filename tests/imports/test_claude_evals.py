@@ -1,11 +1,16 @@
 """Claude's own evals become a project with runs: skill-creator's, and `claude plugin eval`'s."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import yaml
 from eval_project import log_of
+
+from evalkit import Workspace, import_paths
+from evalkit.errors import EvalkitError
+from evalkit.runs.run_dir import list_runs
 
 
 def put(root, files):
@@ -464,3 +469,44 @@ def test_an_export_leaves_what_a_person_wrote(evalkit):
     told = evalkit("export-cases", "skill", "--as", "evals-json").report
     assert list(told["skipped"]) == ["skill/evals.json"]
     assert Path("skill/evals.json").read_text() == "{}"
+
+
+ODD = (None, True, -1, 1e308, "", "../../x", "a/b\0c", [], {}, [1], {"a": 1}, "x" * 3000, "\ud800")
+
+
+def places_in(value, path=()):
+    yield path
+    lists = enumerate(value) if isinstance(value, list) else ()
+    for key, each in value.items() if isinstance(value, dict) else lists:
+        yield from places_in(each, (*path, key))
+
+
+def damaged(value, path, odd):
+    """A copy with something odd in one place."""
+    copy = json.loads(json.dumps(value))
+    within = copy
+    for key in path[:-1]:
+        within = within[key]
+    within[path[-1]] = odd
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("name", "whole"),
+    [
+        ("aggregate-result.json", two_arms()["evals/results/r1/aggregate-result.json"]),
+        ("evals.json", EVALS),
+        ("it/eval-1/with_skill/grading.json", {"expectations": ITEMS, "timing": TIMING}),
+    ],
+)
+def test_whatever_stands_in_a_file_ends_in_words(tmp_path, name, whole):
+    places = list(dict.fromkeys(path for path in places_in(whole) if path and 1 not in path))
+    for number, path in enumerate(places):
+        folder = put(tmp_path / f"{number}", {"evals.json": EVALS} if "grading" in name else {})
+        put(folder, {name: damaged(whole, path, ODD[number % len(ODD)])})
+        with suppress(EvalkitError):
+            import_paths([folder], out=folder / "made")
+            made = Workspace.open(folder / "made/eval.yaml")
+            for run_id in list_runs(made.files):
+                assert made.run(run_id).run.cases
+    assert {path.name for path in tmp_path.iterdir()} == {f"{n}" for n in range(len(places))}
