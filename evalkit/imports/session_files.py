@@ -57,13 +57,16 @@ def has_sessions(path: Path) -> bool:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """A file, or all below a folder but what links lead out to, in order."""
+    """A file, or all below a folder in order, and folders that are not entered."""
     if not path.is_dir():
         yield path
         return
-    for folder, folders, names in os.walk(path):
+    closed: list[OSError] = []
+    for folder, folders, names in os.walk(path, onerror=closed.append):
         folders[:] = sorted(each for each in folders if each != ".git")
-        yield from (Path(folder, name) for name in sorted(names))
+        links = [each for each in folders if Path(folder, each).is_symlink()]
+        yield from (Path(folder, name) for name in sorted([*names, *links]))
+    yield from (Path(error.filename) for error in closed)
 
 
 def bounded(path: Path) -> Iterator[bytes]:
@@ -82,6 +85,8 @@ def _look(path: Path, *, is_named: bool) -> SessionFile | str:
     """
     receipt = Receipt()
     try:
+        if path.is_dir():
+            return "a folder that cannot be read, or is a link: not entered"
         if not path.is_file():
             return "is no file"
         lines = islice(bounded(path), None if path.stat().st_size < _WHOLE else _MOST_LINES)

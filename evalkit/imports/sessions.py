@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 PROGRESS = 100
 """Sessions between two lines of progress."""
 
+_COUNTED_ID = 20  # characters that ids of messages have which some gateways count anew
 _HOME = re.compile(r"(?:/home/|/Users/|[A-Za-z]:\\Users\\|/(?=root\b))([^/\\]+)")
 
 
@@ -91,6 +93,7 @@ class _Importer:
         self.files = self.standing = self.spans = 0
         self.sent: dict[str, tuple[str, list[StoredTrace]]] = {}
         self.written = 0
+        self.begun: dict[str, str] = {}  # first message to its session's file
 
     def take(self, sessions: Sequence[tuple[SessionFile, Sequence[SessionFile]]]) -> None:
         """Write the traces that differ from what is there; earlier ones of a session give way."""
@@ -128,6 +131,7 @@ class _Importer:
             self.formats.add(log.format)
             self.receipts.by_log[str(log.path)] = trace.receipt
             self.spans += len(trace.spans)
+            self._note_copy(trace, str(log.path))
             known = there.get(trace.tags[SESSION_TAG], [])
             same = next((each for each in known if each.holds(trace.content_hash)), None)
             if same is not None:
@@ -136,6 +140,14 @@ class _Importer:
             earlier = [each for each in known if each.trace_id != trace.trace_id]
             self.sent[trace.trace_id] = (str(log.path), earlier)
             yield trace, ()
+
+    def _note_copy(self, trace: Trace, path: str) -> None:
+        """Note where a session begins as another: older versions copied what they resumed."""
+        said = (span.attributes.get("evalkit.message_id") for span in trace.spans)
+        first = text_of(next(filter(None, said), ""))
+        other = self.begun.setdefault(first, path) if len(first) > _COUNTED_ID else path
+        if other != path:
+            self.notes.append(f"{path} begins as {other} does: what they share counts in both")
 
     def report(self, experiment: str) -> dict[str, Any]:
         """What was read, and what stands in MLflow by now."""
@@ -156,6 +168,15 @@ class _Importer:
             "masked": {place: n for place, n in self.store.masked.items() if n},
             "url": self.store.traces_url(self.experiment_id),
         }
+
+
+def _named(parts: Sequence[SessionFile]) -> dict[str, Path]:
+    """Files of subagents by their names; of those with the same, by their folders', too."""
+    names = Counter(part.path.name for part in parts)
+    return {
+        f"{p.path.parent.name}/{p.path.name}" if names[p.path.name] > 1 else p.path.name: p.path
+        for p in parts
+    }
 
 
 def _text_trace(log: SessionFile, trace_id: str) -> Trace:
@@ -197,7 +218,7 @@ def _trace(log: SessionFile, parts: Sequence[SessionFile], experiment_id: str) -
             name=log.format,
             case_id=None,
             start=Start(log.path.stat().st_mtime_ns, inferred=True, source="the log file's time"),
-            sidecars={part.path.name: bounded(part.path) for part in parts},
+            sidecars={name: bounded(path) for name, path in _named(parts).items()},
             formats=FORMATS,
         )
     agent = mapping_of(trace.spans[0].attributes.get("evalkit.agent"))

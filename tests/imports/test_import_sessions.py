@@ -160,8 +160,10 @@ def test_a_link_that_leads_out_is_not_followed(
 ) -> None:
     other = write(tmp_path / "other" / "three.jsonl", as_session([ask("x"), END], "session-3"))
     (projects / "three.jsonl").symlink_to(other)
+    (projects / "more").symlink_to(other.parent)
     report = imported(projects, "-e", "shop")
     assert report["traces"] == 2
+    assert "leads out of" in report["skipped"][str(projects / "more")]
     assert "leads out of" in report["skipped"][str(projects / "three.jsonl")]
 
 
@@ -171,6 +173,15 @@ def test_a_folder_without_any_session_is_refused(evalkit: Any, tmp_path: Path) -
     done = evalkit("import", str(tmp_path / "notes"), "-e", "x")
     assert done.code == 2
     assert "is nothing that evalkit knows to import" in done.err
+
+
+def test_a_session_that_was_resumed_as_a_copy_is_remarked(imported: Any, tmp_path: Path) -> None:
+    said = say("msg_01GaHLuHQDBmNDZ3dJAjX9fA", text("Hi."), stop="end_turn")
+    for session in ("first", "second"):
+        write(tmp_path / "logs" / f"{session}.jsonl", as_session([ask("hi"), said], session))
+    report = imported(tmp_path / "logs", "-e", "shop")
+    assert report["traces"] == 2
+    assert "second.jsonl begins as " in report["notes"][0]
 
 
 def rollout(session: str, words: str, **about: Any) -> list[Event]:
