@@ -35,12 +35,13 @@ why it was not), and of ``cases``, ``runs``, ``traces``, ``receipt``, ``director
 
 def _readers() -> tuple[tuple[Callable[[Path], bool], Reader], ...]:
     """What tells by a look at a path whether it is for a reader; the first that says so has it."""
-    from evalkit.imports import plugin_evals, session_files, sessions, skill_evals
+    from evalkit.imports import plugin_evals, questions, session_files, sessions, skill_evals
 
     return (
         (plugin_evals.holds_plugin_evals, plugin_evals.import_plugin_evals),
         (skill_evals.holds_skill_evals, skill_evals.import_skill_evals),
         (session_files.has_sessions, sessions.import_sessions),
+        (questions.is_table, questions.import_tables),
     )
 
 

@@ -1,0 +1,163 @@
+"""``evalkit import`` of tables: questions become cases, and given answers a run."""
+
+import json
+
+import pandas as pd
+import pytest
+import yaml
+
+ASKED, EXPECTED = "question", "expected_answer"
+CSV = (
+    "\ufeff,id,question,expected_answer,required_context,category,tags\r\n"
+    '0,007,"What is, then, a ""lease""?",A contract,leases.md,easy,"[\'a\', \'b\']"\r\n'
+    "1,08,Who pays?,The tenant,costs.md,easy,[]\r\n"
+    "2,08,Who pays?,The tenant,costs.md,easy,[]\r\n"
+    "3,9,Who\r\n"
+    "4,10,,Nobody,,,\r\n"
+)
+LINES = (
+    '{"nl_query": "how many seats?", "gold_sql": "SELECT 1"}\n'
+    "// --- GROUP CHATS ---\n"
+    '{"nl_query": "book {day+3}", "gold_sql": null, "note": "a placeholder"}\n'
+    '{"broken": \n'
+)
+WRAPPED = {
+    "_comment": "from the team",
+    "queries": [{"id": 1, "query": "wet clay?", "relevant_ids": ["d2"], "lesson": "rare"}],
+}
+ANSWERS = [
+    {"id": "a", "question": "1+1?", "expected_answer": "2", "actual_answer": "2", "correct": True},
+    {"id": "b", "question": "2+2?", "expected_answer": "4", "actual_answer": "5", "correct": False},
+    {"id": "c", "question": "3+3?", "expected_answer": "6", "error": "timed out", "time_secs": 45},
+    {"id": "a", "question": "1+1?", "expected_answer": "2", "actual_answer": "11"},
+]
+
+
+def content(path):
+    return yaml.safe_load(path.read_text("utf-8")) if path.is_file() else {}
+
+
+def cases_in(folder):
+    return {
+        each.name: (content(each / "input.yaml"), content(each / "annotations.yaml"))
+        for each in (folder / "cases").iterdir()
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "cases", "passed_over"),
+    [
+        (
+            "leases.csv",
+            CSV,
+            {
+                "007": (
+                    {ASKED: 'What is, then, a "lease"?'},
+                    {
+                        EXPECTED: "A contract",
+                        "required_context": "leases.md",
+                        "category": "easy",
+                        "tags": ["a", "b"],
+                    },
+                ),
+                "08": (
+                    {ASKED: "Who pays?"},
+                    {EXPECTED: "The tenant", "required_context": "costs.md", "category": "easy"},
+                ),
+            },
+            ("says the same as", "has 3 values, and there are 7 columns", "asks nothing"),
+        ),
+        (
+            "seats.jsonl",
+            LINES,
+            {
+                "how-many-seats-50a7c5": (
+                    {"nl_query": "how many seats?"},
+                    {"gold_sql": "SELECT 1"},
+                ),
+                "book-day-3-1d3a9d": ({"nl_query": "book {day+3}"}, {"note": "a placeholder"}),
+            },
+            ("is no JSON object", "is no JSON object"),
+        ),
+        (
+            "labels.json",
+            json.dumps(WRAPPED),
+            {"1": ({"query": "wet clay?"}, {"relevant_ids": ["d2"], "lesson": "rare"})},
+            (),
+        ),
+        (
+            "rivers.csv",
+            "Q;Ground Truth\nLongest river?;Nile\n",
+            {"longest-river-e7ba92": ({"Q": "Longest river?"}, {"Ground Truth": "Nile"})},
+            (),
+        ),
+    ],
+)
+def test_rows_become_cases_and_no_answer_an_input(evalkit, project, name, text, cases, passed_over):
+    project.write(f"in/{name}", text)
+    report = evalkit("import", f"in/{name}", "--out", "made").report
+    found = cases_in(project.root / "made")
+    assert sorted(map(repr, found.values())) == sorted(map(repr, cases.values()))
+    if "id" in text:
+        assert set(found) == set(cases)
+    reasons = list(report["skipped"].values())
+    assert len(reasons) == len(passed_over)
+    assert all(any(each.startswith(why) for each in reasons) for why in passed_over)
+
+    mapped = evalkit("map", "--config", "made/eval.yaml", "--out", "made/mapping.json").report
+    (asked, *_), _ = next(iter(cases.values()))
+    assert mapped["inputs"] == {asked: f"input.yaml:{asked}"}
+    assert not {"category", "lesson", "note"} & mapped["expectations"].keys()
+
+
+def test_again_writes_nothing_and_what_a_person_changed_stays(evalkit, project):
+    project.write("in/labels.json", json.dumps(WRAPPED))
+    told = ("import", "in/labels.json", "--out", "made")
+    assert evalkit(*told).report["written"]["written"] == 3
+    assert evalkit(*told).report["written"] == {
+        "written": 0,
+        "updated": 0,
+        "unchanged": 3,
+        "left": 0,
+    }
+    project.write("made/cases/1/input.yaml", {"query": "mine"})
+    again = evalkit(*told).report
+    assert "was changed" in str(again["skipped"])
+    assert project.read("made/cases/1/input.yaml") == "query: mine\n"
+
+
+def test_a_frame_keeps_lists_and_has_no_missing_values(evalkit, project):
+    rows = [
+        {"question": "a?", "answer": "b", "sources": ["x", "y"], "level": 1.0},
+        {"question": "c?", "answer": None, "sources": [], "level": float("nan")},
+    ]
+    (project.root / "in").mkdir()
+    pd.DataFrame(rows).to_parquet(project.root / "in/t.parquet")
+    evalkit("import", "in/t.parquet", "--out", "made")
+    assert sorted(map(repr, cases_in(project.root / "made").values())) == [
+        "({'question': 'a?'}, {'answer': 'b', 'sources': ['x', 'y'], 'level': 1.0})",
+        "({'question': 'c?'}, {})",
+    ]
+    (project.root / "in/t.xlsx").write_bytes(b"PK")
+    assert "install openpyxl" in evalkit("import", "in/t.xlsx").err
+    project.write("in/tasks.json", json.dumps([{"status": "done", "owner": "me"}]))
+    assert "no column can be told to be asked" in evalkit("import", "in/tasks.json").err
+
+
+def test_answers_of_ones_own_runner_become_runs_that_all_stages_work_on(evalkit, project):
+    project.write("in/runner.jsonl", "".join(json.dumps(row) + "\n" for row in ANSWERS))
+    report = evalkit("import", "in/runner.jsonl", "--out", "made").report
+    assert (report["cases"], report["runs"]) == (3, 2)
+    assert cases_in(project.root / "made")["a"] == ({"question": "1+1?"}, {EXPECTED: "2"})
+    runs = project.root / "made/eval/runs"
+    assert (runs / "runner/cases/b/answer.md").read_text() == "5"
+    assert (runs / "runner-2/cases/a/answer.md").read_text() == "11"
+
+    where = ("--config", "made/eval.yaml", "--runs-dir", "made/eval/runs")
+    done = evalkit("all", *where, "--run-id", "runner").report
+    logged = done["log-results"]
+    assert logged["executions"] == {"total": 3, "failed": 1, "names": {"c": "exit code 1"}}
+    assert (logged["traces"], done["push-feedback"]["judge"]) == (3, 2)
+    assert done["sync-dataset"]["created"] == 3
+    compared = evalkit("compare", "runner-2", "--baseline", "runner", *where)
+    assert compared.report["verdict"] == "unknown"
