@@ -258,10 +258,17 @@ class _Suite:
                 started_at=min(began, default=about.get("timestamp")),
                 eval_params={key: value for key, value in facts.items() if value},
             ),
-            writer.summary_of({case: verdicts(each) for case, each in own.items()}, (PASS_RATE,)),
+            writer.summary_of(
+                {case: verdicts(each, self._expected(case)) for case, each in own.items()},
+                (PASS_RATE,),
+            ),
             files,
             max(each.path.stat().st_mtime_ns for each in own.values()),
         )
+
+    def _expected(self, case: str) -> list[Json]:
+        wanted = self.cases[case]["annotations.yaml"]
+        return next((list_of(wanted[key]) for key in _EXPECTED[1:] if key in wanted), [])
 
     def _outputs(self, place: str, home: Path) -> dict[str, Json]:
         """What an execution left behind, as far as it is small; a log of it becomes its log."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ TELLING = frozenset(("evals.json", "grading.json", "benchmark.json"))
 PASS_RATE = "pass_rate"  # noqa: S105
 """The judge that decides: the share of a trial's expectations that were met."""
 
-MOST_NAME = 120
+MOST_NAME = 60
 """Characters of an expectation that becomes a judge's name."""
 
 _MET = frozenset(("true", "pass", "passed", "yes", "met"))
@@ -93,20 +93,33 @@ def consumed(trial: Grading) -> dict[str, Json]:
     return found | ({"started_at": timing["executor_start"]} if "executor_start" in timing else {})
 
 
-def verdicts(trial: Grading) -> dict[str, dict[str, Json]]:
-    """Each expectation's verdict, and the share of them that were met."""
+def _text_of(item: Json) -> str:
+    said = (mapping_of(item).get(key) for key in ("text", "description", "assertion", "name"))
+    return scalar_text(item if isinstance(item, str) else next(filter(None, said), ""))
+
+
+def verdicts(trial: Grading, expected: Sequence[Json]) -> dict[str, dict[str, Json]]:
+    """Each expectation's verdict, and the share of them that were met.
+
+    Args:
+        trial: The execution.
+        expected: What the case expects: graders paraphrase it, differently in each execution.
+    """
     items = next((found for key in GRADED if (found := list_of(trial.said.get(key)))), [])
+    known = [_text_of(each) for each in expected]
     scores: dict[str, dict[str, Json]] = {}
     met: list[bool] = []
-    for item in map(mapping_of, items):
-        texts = (item.get(key) for key in ("id", "text", "description", "assertion", "name"))
-        name = truncate(next(filter(None, map(scalar_text, texts)), "expectation"), MOST_NAME)
+    for place, item in enumerate(map(mapping_of, items)):
+        text = _text_of(item)
+        if len(known) == len(items) and text not in known:
+            text = known[place]
+        name = truncate(scalar_text(item.get("id")) or text or "expectation", MOST_NAME)
         while name in scores:
             name += "'"
         said = next((item[key] for key in ("passed", "pass", "met") if key in item), None)
         value = None if said is None else scalar_text(said).lower() in _MET
         met += [] if value is None else [value]
-        why = (item.get(key) for key in ("text" if "id" in item else "", "evidence", "reason"))
+        why = (_text_of(item) if _text_of(item) != name else "", item.get("evidence"))
         scores[name] = {
             "value": value,
             "rationale": "\n\n".join(filter(None, map(scalar_text, why))),
