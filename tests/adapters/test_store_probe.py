@@ -165,22 +165,19 @@ def over_tls(certificate, *, clients=False):
     return lambda socket: context.wrap_socket(socket, server_side=True)
 
 
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 def test_certificates_are_read_as_mlflow_reads_them(server, certificate, monkeypatch):
     with Proxy(wrap=over_tls(certificate)) as proxy:
         assert "MLFLOW_TRACKING_SERVER_CERT_PATH" in refused(proxy.uri)
+    with monkeypatch.context() as patched, Proxy(server.uri, wrap=over_tls(certificate)) as proxy:
+        patched.setenv("MLFLOW_TRACKING_INSECURE_TLS", "true")
+        assert connect(proxy.uri).experiment("not there", create=False) is None
     with Proxy(server.uri, wrap=over_tls(certificate)) as proxy:
         monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(certificate))
         assert connect(proxy.uri).experiment("not there", create=False) is None
     with Proxy(server.uri, wrap=over_tls(certificate, clients=True)) as proxy:
         assert not probe(proxy.uri).ok
         monkeypatch.setenv("MLFLOW_TRACKING_CLIENT_CERT_PATH", str(certificate))
-        assert connect(proxy.uri).experiment("not there", create=False) is None
-
-
-@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
-def test_verification_can_be_switched_off_as_for_mlflow(server, certificate, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_INSECURE_TLS", "true")
-    with Proxy(server.uri, wrap=over_tls(certificate)) as proxy:
         assert connect(proxy.uri).experiment("not there", create=False) is None
 
 
