@@ -28,7 +28,7 @@ VERDICTS = {
     "differs": "Some figures contradict each other, and nothing in the log explains it; they are "
     "listed below. The totals on the trace are the log's own.",
     "incomplete": "The log does not say its own totals, so there is nothing to check the spans "
-    "against. Most often it was cut off.",
+    "against. It was cut off, or is of a format without totals, as transcripts of sessions are.",
     "text": "The log is plain text: its trace has what was asked, what was answered and how it "
     "ended, and no steps.",
     "refused": "No trace can be made of this log.",

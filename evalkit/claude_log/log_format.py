@@ -77,7 +77,7 @@ class LogFormat:
         return ()
 
 
-def any_of(formats: Sequence[type[LogFormat]]) -> Callable[[Event], bool]:
+def recognized_by(formats: Sequence[type[LogFormat]]) -> Callable[[Event], bool]:
     """Whether one of the formats recognises an object."""
     return lambda event: any(each.recognizes(event) for each in formats)
 

@@ -12,7 +12,7 @@ from typing import Any
 from evalkit.claude_log.accounting import conclude, refuse_foreign, refuse_unreadable
 from evalkit.claude_log.builder import SessionBuilder
 from evalkit.claude_log.content_blocks import Trimmer
-from evalkit.claude_log.log_format import LogFormat, any_of, entries, recognize
+from evalkit.claude_log.log_format import LogFormat, entries, recognize, recognized_by
 from evalkit.claude_log.reader import LogReader
 from evalkit.claude_log.reconciliation import Figures, reconcile
 from evalkit.claude_log.session import Session
@@ -160,7 +160,7 @@ def _read(
     """Read the sessions in the logs; of a log that is refused, none. Returns the last's format."""
     receipt, log_format = builder.trim.receipt, None
     for step, log in logs.items():
-        reader = LogReader(receipt, f"steps/{step}" if step else "", any_of(formats))
+        reader = LogReader(receipt, f"steps/{step}" if step else "", recognized_by(formats))
         log_format, events = recognize(reader.events(log, log_hash), formats)
         builder.start_log(step, log_format)
         for entry in entries(events, log_format, receipt):

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from evalkit.agent_logs.formats import FORMATS
-from evalkit.claude_log.log_format import LogFormat, any_of, recognize
+from evalkit.claude_log.log_format import LogFormat, recognize, recognized_by
 from evalkit.claude_log.reader import LogReader, is_event
 from evalkit.errors import InputError, LogRefused, Problem
 from evalkit.files import inside
@@ -69,7 +69,7 @@ def _files(path: Path) -> Iterator[Path]:
     yield from (Path(error.filename) for error in closed)
 
 
-def bounded(path: Path) -> Iterator[bytes]:
+def session_lines(path: Path) -> Iterator[bytes]:
     """A file's lines, as long as they are lines."""
     for line in lines_of(path, _LONGEST_LINE):
         if len(line) > _LONGEST_LINE:
@@ -89,7 +89,7 @@ def _look(path: Path, *, is_named: bool) -> SessionFile | str:
             return "a folder that cannot be read, or is a link: not entered"
         if not path.is_file():
             return "is no file"
-        lines = islice(bounded(path), None if path.stat().st_size < _WHOLE else _MOST_LINES)
+        lines = islice(session_lines(path), None if path.stat().st_size < _WHOLE else _MOST_LINES)
         found = _session_in(lines, receipt)
         if found is None:
             if is_named and receipt.is_text and path.suffix in _TEXTS and is_text(text_in(path)):
@@ -114,7 +114,7 @@ def text_in(path: Path) -> str:
 
 def _session_in(lines: Iterable[bytes], receipt: Receipt) -> tuple[str, str, bool] | None:
     """The format of a log, its session, and whether it is a subagent's part of that."""
-    reader = LogReader(receipt, recognizes=any_of(FORMATS))
+    reader = LogReader(receipt, recognizes=recognized_by(FORMATS))
     log_format, events = recognize(reader.events(lines, hashlib.sha256()), FORMATS)
     name, is_log = (log_format.name if log_format else PLAIN), log_format is not None
     session_of = log_format.session_of if log_format else LogFormat.session_of

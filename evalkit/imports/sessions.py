@@ -27,7 +27,7 @@ from evalkit.entities import (
     Trace,
 )
 from evalkit.errors import InputError, LogRefused, Problem, StoreAbsent, StoreError, Unfinished
-from evalkit.imports.session_files import TEXT, SessionFile, bounded, sorted_out, text_in
+from evalkit.imports.session_files import TEXT, SessionFile, session_lines, sorted_out, text_in
 from evalkit.jsonable import derive_id, mapping_of, text_of
 from evalkit.masking import mask_text
 from evalkit.receipt import Receipt, Receipts
@@ -213,12 +213,12 @@ def _trace(log: SessionFile, parts: Sequence[SessionFile], experiment_id: str) -
         trace = _text_trace(log, f"tr-{key}")
     else:
         trace = build_trace(
-            bounded(log.path),
+            session_lines(log.path),
             trace_id=f"tr-{key}",
             name=log.format,
             case_id=None,
             start=Start(log.path.stat().st_mtime_ns, inferred=True, source="the log file's time"),
-            sidecars={name: bounded(path) for name, path in _named(parts).items()},
+            sidecars={name: session_lines(path) for name, path in _named(parts).items()},
             formats=FORMATS,
         )
     agent = mapping_of(trace.spans[0].attributes.get("evalkit.agent"))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from evalkit.entities import CASE_TAG, RUN_TAG, Assessment, Trace
+from evalkit.entities import CASE_TAG, RUN_TAG, SESSION_TAG, Assessment, Trace
 from evalkit.errors import StoreError
 from evalkit.store.assessments import Assessments, delete_traces
 from evalkit.store.client import Client, portions
@@ -31,6 +31,8 @@ BATCH_TRACES = 40
 
 BATCH_BYTES = 4_000_000
 """Bytes of spans that are in memory at a time; those of one trace may be more."""
+
+_WHOSE = (RUN_TAG, CASE_TAG, SESSION_TAG)  # by these a trace is found that a kill left half
 
 MANY_IN_A_ROW = 5
 """Refused traces, none written in between, after which it is the server's fault, not theirs."""
@@ -147,7 +149,7 @@ class _Batch:
                 continue
             ready = _Ready(info, spans, None, notices)
             if is_overwritten(trace):
-                marks = {key: text for key, text in info.tags.items() if key in (RUN_TAG, CASE_TAG)}
+                marks = {key: text for key, text in info.tags.items() if key in _WHOSE}
                 first = replace(info, tags=marks, assessments=[])
                 ready = _Ready(first, spans, info, notices)
             yield ready, sum(bytes_ for _, bytes_ in spans)
