@@ -32,6 +32,7 @@ MOST_NAME = 80
 """Characters of a folder that is named for something."""
 
 _HEADER = "# Written by `evalkit import`. What you change here stays, also when you import again.\n"
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _SUMS = ("duration_s", "cost_usd", "num_turns", "judge_cost_usd", "total_tokens")
 
 
@@ -236,7 +237,10 @@ class ProjectWriter:
         """
         ledger = self.folder / LEDGER
         own = self._written(ledger)
-        digests = {name: hashlib.sha256(self._bytes(name)).hexdigest() for name in self.files}
+        self.files = {name: self._settled(name) for name in self.files}
+        digests = {
+            name: hashlib.sha256(_bytes(own)).hexdigest() for name, own in self.files.items()
+        }
         known = {name: [*own.get(name, ()), digest] for name, digest in digests.items()}
         known = {name: list(dict.fromkeys(each)) for name, each in sorted({**own, **known}.items())}
         counts, left = Counter(written=0, updated=0, unchanged=0, left=0), {}
@@ -253,7 +257,7 @@ class ProjectWriter:
                 left[str(path)] = "was changed since evalkit wrote it, or by others: it stays so"
             else:
                 counts["updated" if is_there else "written"] += 1
-                self._put(path, self._bytes(name))
+                self._put(path, _bytes(self.files[name]))
                 source = self.files[name]
                 copied = source.stat().st_mtime_ns if isinstance(source, Path) else None
                 if (time := self.times.get(name, copied)) is not None:
@@ -267,18 +271,17 @@ class ProjectWriter:
         found = mapping_of(read_document(ledger).value)
         return {name: [str(each) for each in list_of(own)] for name, own in found.items()}
 
-    def _bytes(self, name: str) -> bytes:
+    def _settled(self, name: str) -> bytes | Path:
+        """What shall stand in a file, as bytes, or still as the file that is copied."""
         content = self.files[name]
         if isinstance(content, (bytes, Path)):
-            return content if isinstance(content, bytes) else content.read_bytes()
+            return content
         if name.endswith(".json"):
-            return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode(
-                "utf-8", "replace"
-            )
-        text = str(
-            yaml.safe_dump(well_formed(content), sort_keys=False, allow_unicode=True, width=100)
-        )
-        return ((_HEADER if name == USUAL_CONFIG else "") + text).encode()
+            text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+            return text.encode("utf-8", "replace")
+        options: dict[str, Json] = {"sort_keys": False, "allow_unicode": True, "width": 100}
+        text = yaml.dump(well_formed(content), Dumper=_DUMPER, **options)
+        return ((_HEADER if name == USUAL_CONFIG else "") + str(text)).encode()
 
     def _put(self, path: Path, content: bytes) -> None:
         is_run = path.absolute().is_relative_to(self.runs_dir)
@@ -289,3 +292,7 @@ class ProjectWriter:
         except OSError as error:
             what = f"cannot be written: {error.strerror}"
             raise InputError(Problem(what, str(path), fix="name another folder")) from error
+
+
+def _bytes(content: bytes | Path) -> bytes:
+    return content if isinstance(content, bytes) else content.read_bytes()
