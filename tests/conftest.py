@@ -20,6 +20,7 @@ from servers import OFFLINE, MlflowServer
 from evalkit.store import connect
 
 if TYPE_CHECKING:
+    from in_mlflow import InMlflow
     from managed_server import ManagedMlflow
 
 os.environ.update(OFFLINE)
@@ -134,6 +135,14 @@ def fresh_server(server: MlflowServer, empty_server: Callable[[], None]) -> Mlfl
 def project(tmp_path: Path) -> EvalProject:
     """A small evaluation project of this test's own."""
     return EvalProject(tmp_path / "project", "support")
+
+
+@pytest.fixture
+def mlflow(database_uri: str) -> InMlflow:
+    """What the database holds of the project's experiment, as other people see it."""
+    from in_mlflow import InMlflow
+
+    return InMlflow(database_uri)
 
 
 Evalkit = Callable[..., Outcome]

@@ -12,6 +12,7 @@ import yaml
 from agentlogs import SONNET, Event, answer, as_lines, ask, finish, init, say, text, usage, use
 
 RUN_ID = "2026-07-09-v1"
+RUN = ("--run-id", RUN_ID)
 CASES = ("alpha", "beta", "gamma")
 MAPPING = {
     "inputs": {"prompt": "input.yaml:prompt"},

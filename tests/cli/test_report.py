@@ -6,10 +6,9 @@ import subprocess
 import sys
 
 import pytest
-from eval_project import CASES, MAPPING, RUN_ID, log_of
+from eval_project import CASES, MAPPING, RUN, RUN_ID, log_of
 from servers import clean_environment
 
-RUN = ("--run-id", RUN_ID)
 KEYS = {
     "check": {"config", "tracking_uri", "reachable", "experiment", "cases", "runs", "problems"},
     "map": {"inputs", "expectations", "reasons", "coverage", "file"},

@@ -2,10 +2,8 @@
 
 import pytest
 import yaml
-from eval_project import RUN_ID
+from eval_project import RUN, RUN_ID
 from in_mlflow import InMlflow
-
-RUN = ("--run-id", RUN_ID)
 
 
 @pytest.fixture

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 from commands import until
-from eval_project import CASES, RUN_ID, EvalProject, log_of, score, scores_of
+from eval_project import CASES, RUN, EvalProject, log_of, score, scores_of
 from in_mlflow import InMlflow
 from servers import Proxy
 from store_state import artifacts, state
 
-RUN = ("--run-id", RUN_ID)
 COMMANDS = {
     "sync-dataset": ["sync-dataset"],
     "log-results": ["log-results", *RUN],

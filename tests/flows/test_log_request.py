@@ -1,10 +1,8 @@
 """What the agent was asked stands on the trace of a case, whether or not its log holds it."""
 
 import pytest
-from eval_project import RUN_ID, log_of, unasked_log_of
+from eval_project import RUN, log_of, unasked_log_of
 from in_mlflow import InMlflow
-
-RUN = ("--run-id", RUN_ID)
 
 
 @pytest.fixture

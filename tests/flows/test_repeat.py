@@ -5,12 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from eval_project import CASES, RUN_ID, log_of, score, scores_of, unasked_log_of
+from eval_project import CASES, RUN, log_of, score, scores_of, unasked_log_of
 from in_mlflow import InMlflow
 from servers import Proxy
 from store_state import artifacts, state
 
-RUN = ("--run-id", RUN_ID)
 REVIEW = "reviewer: ann\nfeedback: {alpha: fine, beta: ''}\n"
 
 

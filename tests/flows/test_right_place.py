@@ -3,15 +3,7 @@
 import json
 
 import pytest
-from eval_project import CASES, RUN_ID, score, scores_of
-from in_mlflow import InMlflow
-
-RUN = ("--run-id", RUN_ID)
-
-
-@pytest.fixture
-def mlflow(database_uri):
-    return InMlflow(database_uri)
+from eval_project import CASES, RUN, RUN_ID, score, scores_of
 
 
 @pytest.fixture(params=["log-results", "push-feedback"])

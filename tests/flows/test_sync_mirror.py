@@ -5,14 +5,8 @@ import time
 import pytest
 import yaml
 from eval_project import CASES, MAPPING
-from in_mlflow import InMlflow
 
 SYNC = "sync-dataset"
-
-
-@pytest.fixture
-def mlflow(database_uri):
-    return InMlflow(database_uri)
 
 
 def counts(report):

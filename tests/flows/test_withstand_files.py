@@ -5,10 +5,8 @@ import time
 
 import pytest
 from agentlogs import answer, as_lines, init, say, text, use
-from eval_project import CASES, MAPPING, RESULT, RUN_ID, log_of, score, scores_of
-from in_mlflow import InMlflow
+from eval_project import CASES, MAPPING, RESULT, RUN, log_of, score, scores_of
 
-RUN = ("--run-id", RUN_ID)
 COMMANDS = {
     "check": ["check"],
     "map": ["map"],
@@ -25,11 +23,6 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 DEEP = "[" * 20_000
 ITSELF = "a: &a [*a]\n"
 BINARY = bytes(range(256)) * 4
-
-
-@pytest.fixture
-def mlflow(database_uri):
-    return InMlflow(database_uri)
 
 
 @pytest.fixture

@@ -1,10 +1,9 @@
 """Nothing outside the project's own folders is read, whatever names and links say."""
 
 import pytest
-from eval_project import MAPPING, RUN_ID, scores_of
+from eval_project import MAPPING, RUN, scores_of
 from in_mlflow import InMlflow
 
-RUN = ("--run-id", RUN_ID)
 OUTSIDE = "what nobody else may read"
 
 

@@ -3,14 +3,13 @@
 import time
 
 import pytest
-from eval_project import CASES, RUN_ID, EvalProject
+from eval_project import CASES, RUN, EvalProject
 from in_mlflow import InMlflow
 from servers import Proxy, drip, free_port, raw_server, stay_silent
 from store_state import state
 
 from evalkit.cli import main
 
-RUN = ("--run-id", RUN_ID)
 STAGES = {
     "sync-dataset": ["sync-dataset"],
     "log-results": ["log-results", *RUN],

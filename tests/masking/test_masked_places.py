@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 from agentlogs import answer, as_lines, ask, finish, init, say, text, thinking, use
-from eval_project import CASES, RESULT, RUN_ID, log_of, scores_of
+from eval_project import CASES, RESULT, RUN, RUN_ID, log_of, scores_of
 
 # put together here so that no scanner of this repository takes them for real ones
 BODY = "Zx9" + "kQ4vL2mWb7TnYr8s"
 KEY = "sk-ant-" + "api03-Zk3vQ9xLm27TrWb8NcYd"
 LINES = [f"MIIEowIBAAKCAQEA{letter * 48}" for letter in "bcdefg"]
 PEM = "\n".join(["-----BEGIN RSA PRIVATE KEY-----", *LINES, "-----END RSA PRIVATE KEY-----"])
-RUN = ("--run-id", RUN_ID)
 SECRETS = {
     "by form": "sk-ant-" + "api03-{place}" + BODY,
     "by name": "DB_PASSWORD={place}" + BODY,
