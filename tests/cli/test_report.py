@@ -96,7 +96,7 @@ def test_strict_minds_a_refused_log_and_feedback_without_a_trace_and_nothing_els
     for stage in KEYS:
         done = evalkit(*command(stage), "--strict")
         assert (done.code, done.report.get("error")) == (0, None)
-    project.log("beta", b"Segmentation fault\n")
+    project.log("beta", b'{"type": "of nobody"}\n')
     project.review.write_text("feedback: {omega: fine}\n")
     for stage, error in (("log-results", "1 log"), ("push-feedback", "no trace")):
         lenient, strict = (evalkit(stage, *RUN, *more) for more in ([], ["--strict"]))
