@@ -280,8 +280,8 @@ class ProjectWriter:
             text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
             return text.encode("utf-8", "replace")
         options: dict[str, Json] = {"sort_keys": False, "allow_unicode": True, "width": 100}
-        text = yaml.dump(well_formed(content), Dumper=_DUMPER, **options)
-        return ((_HEADER if name == USUAL_CONFIG else "") + str(text)).encode()
+        written: Json = yaml.dump(well_formed(content), Dumper=_DUMPER, **options)
+        return ((_HEADER if name == USUAL_CONFIG else "") + str(written)).encode()
 
     def _put(self, path: Path, content: bytes) -> None:
         is_run = path.absolute().is_relative_to(self.runs_dir)
