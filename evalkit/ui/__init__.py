@@ -68,8 +68,8 @@ BEGINNINGS = (
     ),
     (
         "A table of questions",
-        "evalkit import questions.csv",
-        "It becomes the cases of a project: map, sync, and run your agent on them.",
+        "evalkit import questions.csv\nevalkit run --predict module:function",
+        "It becomes cases; your function answers them, and the run is logged like any other.",
     ),
 )
 """What people have when they begin, the command for it, and what comes of it."""
