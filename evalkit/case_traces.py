@@ -99,10 +99,19 @@ def trace_of(found: RunFiles, log: LogFile, key: str) -> Trace:
         reported=run.usage if case_id is None else run.case_usage.get(case_id),
         formats=FORMATS,
     )
-    exit_code, failure = run.usage_of(case_id).exit_code, _failure(found, case_id)
+    return as_run_says(trace, run.usage_of(case_id).exit_code, _failure(found, case_id))
+
+
+def as_run_says(trace: Trace, exit_code: int | None, failure: str) -> Trace:
+    """The trace, ended as its run says: a log tells of a session, and not that it was killed.
+
+    Args:
+        trace: As its log has it.
+        exit_code: Of the agent's process; None where not known.
+        failure: Why the execution failed; empty where it did not.
+    """
     if trace.status == "ERROR" or (not failure and (trace.status == "OK" or exit_code is None)):
         return trace
-    # a log says how a session ended; that its process was killed, only the run knows
     status, message = _outcome(exit_code, failure)
     root, *others = trace.spans
     message = ": ".join(filter(None, (message, root.message))) if failure else ""

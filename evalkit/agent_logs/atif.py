@@ -50,6 +50,14 @@ class Atif(LogFormat):
         """Whether the object is a trajectory: only its schema's version tells."""
         return text_of(event.get("schema_version")).startswith(_PREFIX)
 
+    @staticmethod
+    def session_of(event: Event) -> tuple[str, bool]:
+        """A subagent's names its parent's."""
+        about = mapping_of(mapping_of(event.get("agent")).get("extra"))
+        root = id_of(about.get("parent_session_id"))
+        own = id_of(event.get("session_id")) or id_of(event.get("trajectory_id"))
+        return root or own, bool(root)
+
     def split(self, event: Event) -> Iterable[Event]:
         """The head of a trajectory and its steps."""
         if not self.recognizes(event):

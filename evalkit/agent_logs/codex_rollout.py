@@ -9,12 +9,12 @@ fall, for a session that goes on in another process may count from zero.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from evalkit.agent_logs.events import (
+    SoFar,
     blocks_of,
     codex_usage,
     model_said,
@@ -63,10 +63,7 @@ class CodexRollout(LogFormat):
     _parts: set[str] = field(default_factory=set)  # kinds of its blocks so far
     _is_said: bool = True  # what comes next begins another message
     _has_usage: bool = True
-    _stated: Json = None  # the session's tokens so far, as the log has them last
-    _so_far: Counter[str] = field(default_factory=Counter)  # the same as Anthropic's usage
-    _before: Counter[str] = field(default_factory=Counter)  # what they had come to before they fell
-    _is_fork: bool = False
+    _counted: SoFar = field(default_factory=SoFar)
     _spawns: set[str] = field(default_factory=set)  # ids of calls that start subagents
     _has_ends: bool = False  # turns say that they end
     _ended: tuple[str, str] = (UNKNOWN, "")  # how, and why
@@ -101,8 +98,7 @@ class CodexRollout(LogFormat):
         subtype, why = self._ended
         if subtype == UNKNOWN and not why and not self._has_ends and "text" in self._parts:
             subtype = "success"  # versions whose turns do not say that they end
-        total = {kind: n + self._before[kind] for kind, n in self._so_far.items()}
-        used = {"usage": total} if total else {}
+        used = {"usage": total} if (total := self._counted.total) else {}
         errors = {"errors": [why]} if why and subtype != UNKNOWN else {}
         result = {"type": "result", "subtype": subtype, "why": why, **errors, **used}
         return [{**result, **self._latest, "session_id": self._id}]
@@ -143,12 +139,12 @@ class CodexRollout(LogFormat):
             return "session_meta: repeated"
         self._id = id_of(payload.get("id"))
         if payload.get("forked_from_id"):
-            self._copied_at, self._is_fork = "", True
-        root = id_of(payload.get("parent_thread_id")) or id_of(payload.get("session_id"))
+            self._copied_at, self._counted.is_of_fork = "", True
         agent = f"Codex {text_of(payload.get('cli_version'))}".strip()
         branch = mapping_of(payload.get("git")).get("branch")
         self._about = {"agent": agent, "cwd": payload.get("cwd"), "git_branch": branch}
-        link = {"agentId": self._id, "sessionId": root or self._id}
+        root, _ = self.session_of({"type": "session_meta", "payload": payload})
+        link = {"agentId": self._id, "sessionId": root}
         return [{"type": "system", "subtype": "init", **self._about, **link}]
 
     def _context(self, payload: Mapping[str, Json]) -> Sequence[Event] | str:
@@ -244,15 +240,8 @@ class CodexRollout(LogFormat):
         return [{"type": "system", "subtype": "task_notification", "status": status, **about}]
 
     def _tokens(self, what: str, last: Json, stated: Json) -> Sequence[Event] | str:
-        if stated is not None and stated == self._stated:
+        if not self._counted.goes_on(usage := codex_usage(last), stated):
             return f"{what}: repeated"
-        usage, so_far = codex_usage(last), Counter(codex_usage(stated) if stated else {})
-        if self._stated is None and self._is_fork:  # it may go on counting from its parent's
-            self._before.subtract(so_far)
-            self._before.update(usage)
-        if so_far.total() < self._so_far.total():
-            self._before.update(self._so_far)
-        self._stated, self._so_far = stated, so_far
         if self._has_usage:  # of a message that is still to come
             self._begin()
         self._has_usage = True

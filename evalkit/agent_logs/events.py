@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from evalkit.claude_log.reader import Event
 from evalkit.jsonable import Json, list_of, mapping_of, text_of
@@ -83,6 +85,38 @@ def codex_usage(raw: Json) -> Event:
     """Anthropic's usage for Codex's, or for OpenAI's."""
     kinds = ("input_tokens", "cached_input_tokens", "cache_write_input_tokens", "output_tokens")
     return usage_of(*map(mapping_of(raw).get, kinds))
+
+
+@dataclass
+class SoFar:
+    """The tokens of a session of Codex's so far, which stand beside those of each call.
+
+    They are never added up, but where they fall: it went on in another process then, and counts
+    from zero. A fork may go on counting from its parent's.
+    """
+
+    is_of_fork: bool = False
+    _stated: Json = None  # as the log has them last
+    _now: Counter[str] = field(default_factory=Counter)  # the same as Anthropic's usage
+    _before: Counter[str] = field(default_factory=Counter)  # what they had come to when they fell
+
+    @property
+    def total(self) -> Event:
+        """Anthropic's usage for the session; empty where none is stated."""
+        return {kind: n + self._before[kind] for kind, n in self._now.items()}
+
+    def goes_on(self, call: Event, stated: Json) -> bool:
+        """Take what is stated after a call; False where it is what was stated before."""
+        if stated is not None and stated == self._stated:
+            return False
+        now = Counter(codex_usage(stated) if stated else {})
+        if self._stated is None and self.is_of_fork:
+            self._before.subtract(now)
+            self._before.update(call)
+        if now.total() < self._now.total():
+            self._before.update(self._now)
+        self._stated, self._now = stated, now
+        return True
 
 
 def texts_of(parts: Json) -> str:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from evalkit.agent_logs.formats import FORMATS
+from evalkit.agent_logs.harbor import HarborTrial
 from evalkit.claude_log.log_format import LogFormat, recognize, recognized_by
 from evalkit.claude_log.reader import LogReader, is_event
 from evalkit.errors import InputError, LogRefused, Problem
 from evalkit.files import inside
+from evalkit.imports.harbor_jobs import TRIAL, trials_below
 from evalkit.jsonable import is_text
 from evalkit.receipt import Receipt
 from evalkit.runs.log_file import LogFile, lines_of
@@ -42,12 +44,14 @@ class SessionFile:
         format: Its format's name.
         session_id: What the log says, else a hash of its begin.
         is_part: Whether it is a subagent's part of that session.
+        trial: The trial of Harbor's that it is the log of.
     """
 
     path: Path
     format: str
     session_id: str
     is_part: bool
+    trial: HarborTrial | None = None
 
 
 def has_sessions(path: Path) -> bool:
@@ -56,14 +60,15 @@ def has_sessions(path: Path) -> bool:
     return any(isinstance(_look(each, is_named=each == path), SessionFile) for each in some)
 
 
-def _files(path: Path) -> Iterator[Path]:
-    """A file, or all below a folder in order, and folders that are not entered."""
+def _files(path: Path, without: Collection[Path] = ()) -> Iterator[Path]:
+    """A file, or all below a folder in order but some folders, and those that are not entered."""
     if not path.is_dir():
         yield path
+    if not path.is_dir() or path in without:
         return
     closed: list[OSError] = []
     for folder, folders, names in os.walk(path, onerror=closed.append):
-        folders[:] = sorted(each for each in folders if each != ".git")
+        folders[:] = sorted(f for f in folders if f != ".git" and Path(folder, f) not in without)
         links = [each for each in folders if Path(folder, each).is_symlink()]
         yield from (Path(folder, name) for name in sorted([*names, *links]))
     yield from (Path(error.filename) for error in closed)
@@ -126,6 +131,19 @@ def _session_in(lines: Iterable[bytes], receipt: Receipt) -> tuple[str, str, boo
     return (name, "", False) if is_log else None
 
 
+def _trials(root: Path, sessions: dict[str, SessionFile], skipped: dict[str, str]) -> set[Path]:
+    """The folders of Harbor's trials below a folder, which become sessions."""
+    folders = set()
+    for trial in trials_below(root):
+        folders.add(trial.folder)
+        if trial.log:
+            own = SessionFile(trial.log, TRIAL, trial.trial_id, is_part=False, trial=trial)
+            sessions[trial.trial_id] = own
+        else:
+            skipped[str(trial.folder)] = f"logged nothing: {trial.failure}".rstrip(": ")
+    return folders
+
+
 def sorted_out(
     paths: Sequence[Path], skipped: dict[str, str]
 ) -> list[tuple[SessionFile, Sequence[SessionFile]]]:
@@ -133,7 +151,7 @@ def sorted_out(
     sessions: dict[str, SessionFile] = {}
     parts: dict[str, list[SessionFile]] = {}
     for root in paths:
-        for path in _files(root):
+        for path in _files(root, _trials(root, sessions, skipped)):
             try:
                 log = _look(inside(path, root), is_named=path == root)
             except InputError as error:

@@ -27,6 +27,7 @@ from evalkit.entities import (
     Trace,
 )
 from evalkit.errors import InputError, LogRefused, Problem, StoreAbsent, StoreError, Unfinished
+from evalkit.imports.harbor_jobs import rewards_of, trial_trace
 from evalkit.imports.session_files import TEXT, SessionFile, session_lines, sorted_out, text_in
 from evalkit.jsonable import derive_id, mapping_of, text_of
 from evalkit.masking import mask_text
@@ -139,7 +140,7 @@ class _Importer:
                 continue
             earlier = [each for each in known if each.trace_id != trace.trace_id]
             self.sent[trace.trace_id] = (str(log.path), earlier)
-            yield trace, ()
+            yield trace, rewards_of(log.trial, trace) if log.trial else ()
 
     def _note_copy(self, trace: Trace, path: str) -> None:
         """Note where a session begins as another: older versions copied what they resumed."""
@@ -209,7 +210,9 @@ def _text_trace(log: SessionFile, trace_id: str) -> Trace:
 def _trace(log: SessionFile, parts: Sequence[SessionFile], experiment_id: str) -> Trace:
     """The trace of a session, marked as one."""
     key = derive_id(experiment_id, "session", log.session_id)
-    if log.format == TEXT:
+    if log.trial:
+        trace = trial_trace(log.trial, f"tr-{key}")
+    elif log.format == TEXT:
         trace = _text_trace(log, f"tr-{key}")
     else:
         trace = build_trace(
