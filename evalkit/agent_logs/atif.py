@@ -34,6 +34,7 @@ class Atif(LogFormat):
     """One trajectory, perhaps with those that continue it behind it."""
 
     name: ClassVar[str] = "ATIF"
+    is_whole: ClassVar[bool] = False
 
     _session_id: str = ""
     _agent: str = ""

@@ -41,6 +41,7 @@ class CodexExec(LogFormat):
 
     name: ClassVar[str] = "Codex's exec --json"
     has_result: ClassVar[bool] = True
+    is_whole: ClassVar[bool] = False
 
     _thread: str = ""
     _number: int = 0  # of the message that is being said

@@ -46,10 +46,12 @@ class LogFormat:
         name: What people call such a log, such as ``Codex's exec --json``.
         has_result: Whether its logs end with what becomes a ``result`` event, so that one without
             is cut off. Where not, the last message says how a session ended, as far as it does.
+        is_whole: Whether a file holds all of a session; else what one process did of it.
     """
 
     name: ClassVar[str]
     has_result: ClassVar[bool] = False
+    is_whole: ClassVar[bool] = True
 
     @staticmethod
     def recognizes(event: Event) -> bool:

@@ -6,8 +6,9 @@ import hashlib
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
+from typing import TypeAlias
 
 from evalkit.agent_logs.formats import FORMATS
 from evalkit.agent_logs.harbor import HarborTrial
@@ -16,7 +17,7 @@ from evalkit.claude_log.reader import LogReader, is_event
 from evalkit.errors import InputError, LogRefused, Problem
 from evalkit.files import inside
 from evalkit.imports.harbor_jobs import TRIAL, trials_below
-from evalkit.jsonable import is_text
+from evalkit.jsonable import canonical, derive_id, is_text
 from evalkit.receipt import Receipt
 from evalkit.runs.log_file import LogFile, lines_of
 
@@ -30,7 +31,7 @@ _LOOKED_AT = 500  # lines of a file that may name its session
 _LOOKED_FOR = 300  # files of a folder, for one that is a log
 _WHOLE = 1 << 26  # bytes of a file that is looked at whole, for it may be one document
 _MOST_LINES = 20_000  # of a larger one
-_BEGIN = 1 << 16  # bytes by which a file is known that names no session
+_TELLING = 3  # events at a log's begin by which it is told from others of the same session
 _TEXTS = frozenset({"", ".log", ".txt"})
 _LONGEST_LINE = 1 << 26  # bytes; of another file, which has no lines, no more is read
 
@@ -44,14 +45,20 @@ class SessionFile:
         format: Its format's name.
         session_id: What the log says, else a hash of its begin.
         is_part: Whether it is a subagent's part of that session.
+        begin: Where several files may be of one session, a hash of the file's begin; else empty.
         trial: The trial of Harbor's that it is the log of.
     """
 
     path: Path
     format: str
     session_id: str
-    is_part: bool
+    is_part: bool = False
+    begin: str = ""
     trial: HarborTrial | None = None
+
+
+Sessions: TypeAlias = dict[tuple[str, str], SessionFile]
+"""The logs by session and begin."""
 
 
 def has_sessions(path: Path) -> bool:
@@ -95,21 +102,15 @@ def _look(path: Path, *, is_named: bool) -> SessionFile | str:
         if not path.is_file():
             return "is no file"
         lines = islice(session_lines(path), None if path.stat().st_size < _WHOLE else _MOST_LINES)
-        found = _session_in(lines, receipt)
-        if found is None:
-            if is_named and receipt.is_text and path.suffix in _TEXTS and is_text(text_in(path)):
-                found = (TEXT, "", False)
-            else:
-                return "no agent's log" if receipt.lines else "empty"
-        name, session_id, is_part = found
-        if not session_id:
-            with path.open("rb") as file:
-                session_id = hashlib.sha256(file.read(_BEGIN)).hexdigest()[:32]
+        if found := _session_in(path, lines, receipt):
+            return found
+        if is_named and receipt.is_text and path.suffix in _TEXTS and is_text(text_in(path)):
+            return SessionFile(path, TEXT, derive_id(text_in(path)))
     except LogRefused as refused:
         return refused.problems[0].message
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    return SessionFile(path, name, session_id, is_part)
+    return "no agent's log" if receipt.lines else "empty"
 
 
 def text_in(path: Path) -> str:
@@ -117,28 +118,31 @@ def text_in(path: Path) -> str:
     return LogFile(path, None).text() or ""
 
 
-def _session_in(lines: Iterable[bytes], receipt: Receipt) -> tuple[str, str, bool] | None:
-    """The format of a log, its session, and whether it is a subagent's part of that."""
+def _session_in(path: Path, lines: Iterable[bytes], receipt: Receipt) -> SessionFile | None:
+    """The session that a log is of; None where it is no log."""
     reader = LogReader(receipt, recognizes=recognized_by(FORMATS))
     log_format, events = recognize(reader.events(lines, hashlib.sha256()), FORMATS)
     name, is_log = (log_format.name if log_format else PLAIN), log_format is not None
     session_of = log_format.session_of if log_format else LogFormat.session_of
-    for event in islice(events, _LOOKED_AT):
+    first = list(islice(events, _TELLING))
+    begin = derive_id(*map(canonical, first))
+    own = "" if log_format is not None and log_format.is_whole else begin
+    for event in chain(first, islice(events, _LOOKED_AT)):
         is_log = is_log or is_event(event)
         session_id, is_part = session_of(event)
         if is_log and session_id:
-            return name, session_id, is_part
-    return (name, "", False) if is_log else None
+            return SessionFile(path, name, session_id, is_part, own)
+    return SessionFile(path, name, begin) if is_log else None
 
 
-def _trials(root: Path, sessions: dict[str, SessionFile], skipped: dict[str, str]) -> set[Path]:
+def _trials(root: Path, sessions: Sessions, skipped: dict[str, str]) -> set[Path]:
     """The folders of Harbor's trials below a folder, which become sessions."""
     folders = set()
     for trial in trials_below(root):
         folders.add(trial.folder)
         if trial.log:
             own = SessionFile(trial.log, TRIAL, trial.trial_id, is_part=False, trial=trial)
-            sessions[trial.trial_id] = own
+            sessions[own.session_id, own.begin] = own
         else:
             skipped[str(trial.folder)] = f"logged nothing: {trial.failure}".rstrip(": ")
     return folders
@@ -148,7 +152,7 @@ def sorted_out(
     paths: Sequence[Path], skipped: dict[str, str]
 ) -> list[tuple[SessionFile, Sequence[SessionFile]]]:
     """The sessions in files and folders, each with the files of its subagents."""
-    sessions: dict[str, SessionFile] = {}
+    sessions: Sessions = {}
     parts: dict[str, list[SessionFile]] = {}
     for root in paths:
         for path in _files(root, _trials(root, sessions, skipped)):
@@ -158,15 +162,16 @@ def sorted_out(
                 log = error.problems[0].message
             if isinstance(log, str):
                 skipped[str(path)] = log
-            elif log.is_part:
+                continue
+            if log.is_part:
                 parts.setdefault(log.session_id, []).append(log)
-            elif (other := sessions.get(log.session_id)) is None or other.path == path:
-                sessions[log.session_id] = log
-            else:
+                continue
+            other = sessions.setdefault((log.session_id, log.begin), log)
+            if other.path != path:
                 less, more = sorted((log, other), key=lambda each: each.path.stat().st_size)
-                sessions[log.session_id] = more
+                sessions[log.session_id, log.begin] = more
                 skipped[str(less.path)] = f"the same session as {more.path}"
-    for session_id in sorted(parts.keys() - sessions.keys()):
+    for session_id in sorted(parts.keys() - {each for each, _ in sessions}):
         for log in parts[session_id]:
             skipped[str(log.path)] = "a subagent's transcript; its session is not among the files"
-    return [(log, parts.get(each, [])) for each, log in sessions.items()]
+    return [(log, parts.pop(log.session_id, [])) for log in sessions.values()]

@@ -209,7 +209,7 @@ def _text_trace(log: SessionFile, trace_id: str) -> Trace:
 
 def _trace(log: SessionFile, parts: Sequence[SessionFile], experiment_id: str) -> Trace:
     """The trace of a session, marked as one."""
-    key = derive_id(experiment_id, "session", log.session_id)
+    key = derive_id(experiment_id, "session", log.session_id, *filter(None, [log.begin]))
     if log.trial:
         trace = trial_trace(log.trial, f"tr-{key}")
     elif log.format == TEXT:

@@ -127,6 +127,17 @@ def test_logs_of_a_command_are_taken_too_and_secrets_stay_here(
     assert secret not in str(traces(database_uri)[0].to_dict())
 
 
+def test_two_processes_of_one_session_are_two_traces(
+    imported: Any, tmp_path: Path, database_uri: str
+) -> None:
+    for name in ("a", "b"):
+        log = [init("s7"), {**ask(f"do {name}"), "session_id": "s7"}, {**END, "session_id": "s7"}]
+        write(tmp_path / "logs" / f"{name}.log", log)
+    assert imported(tmp_path / "logs", "-e", "shop")["traces"] == 2
+    sessions = [each.info.trace_metadata["mlflow.trace.session"] for each in traces(database_uri)]
+    assert sessions == ["s7", "s7"]
+
+
 def test_the_same_session_may_stand_in_two_experiments(
     imported: Any, projects: Path, database_uri: str
 ) -> None:
