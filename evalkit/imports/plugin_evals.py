@@ -135,11 +135,6 @@ class _Suite:
             bar |= {"min_mean": suite["threshold"]} if is_number(suite.get("threshold")) else {}
             self._add_runs(project, stamp, suite)
         project.add_config({"name": name, "judges": [_JUDGE], "thresholds": {SCORE: bar}}, _SCHEMA)
-        if gone := self.found.executions - self.found.logs:
-            self.found.notes.append(
-                f"the conversation of {gone} of {self.found.executions} executions is gone, or not"
-                " below what was named (`--keep-temp` keeps it)"
-            )
         return project.finish("claude plugin eval", self.found)
 
     def _name(self) -> str:
@@ -211,7 +206,6 @@ class _Suite:
 
     def _log(self, folder: str, run: Mapping[str, Json], result: Path) -> dict[str, Json]:
         """The conversation, if it lies below what was named, and what ended it."""
-        self.found.executions += 1
         error = scalar_text(run.get("error"))
         files: dict[str, Json] = (
             {f"{folder}/stderr.log": error.encode("utf-8", "replace")} if error else {}
@@ -222,7 +216,6 @@ class _Suite:
             with suppress(OSError, ValueError):  # no path at all
                 path = (base / stated).resolve()
                 if any(path.is_relative_to(root) for root in roots) and path.is_file():
-                    self.found.logs += 1
                     return files | {f"{folder}/stdout.log": path}
         return files
 

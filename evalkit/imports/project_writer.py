@@ -112,16 +112,12 @@ class Findings:
 
     Attributes:
         files: How many files were read.
-        executions: How many executions they tell of.
-        logs: Of how many of these the conversation is there.
         skipped: Paths that were passed over, and why.
         broken: Paths that could not be read, and why.
         notes: What else a person should know.
     """
 
     files: int = 0
-    executions: int = 0
-    logs: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -207,14 +203,19 @@ class ProjectWriter:
         if not cases:
             broken = [Problem(why, path) for path, why in found.broken.items()]
             raise InputError(*broken or [Problem(f"there are no cases ({source})")])
+        runs = [own["per_case"] for name, own in self.files.items() if name.endswith(f"/{RESULT}")]
+        executions, logs = sum(map(len, runs)), sum(n.endswith("/stdout.log") for n in self.files)
+        if gone := executions - logs:
+            what = f"the conversation of {gone} of {executions} executions is gone, or not below"
+            found.notes.append(f"{what} what was named: their traces have no steps")
         counts, left = self.save()
         report = {
             "format": source,
             "files": found.files,
             "cases": len(cases),
-            "runs": sum(name.endswith(f"/{RESULT}") for name in self.files),
-            "traces": found.logs,
-            "executions": found.executions,
+            "runs": len(runs),
+            "traces": logs,
+            "executions": executions,
             "skipped": {**found.broken, **found.skipped, **left},
             "receipt": counts,
             "directory": str(self.folder),

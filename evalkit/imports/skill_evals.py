@@ -40,6 +40,7 @@ _JUDGE = {
     "builtin": "skill-creator",
     "score_range": [0, 1],
 }
+_LOGS = frozenset(("transcript", "session", "trace", "conversation", "stdout"))
 _CONFIGURATIONS = {"with_skill", "without_skill", "old_skill", "new_skill", "baseline"}
 _EXPECTED = ("expected_output", "expectations", "assertions")
 
@@ -107,7 +108,7 @@ class _Suite:
     def index_cases(self) -> None:
         """The cases of ``evals.json``; others are known by what lies beside their results."""
         evals = [(p, own) for p, own in self.documents.items() if EVALS.fullmatch(p.name)]
-        skills = {scalar_text(own.get("skill_name") or own.get("skill")) for _, own in evals}
+        skills = {scalar_text(own.get("skill_name") or own.get("skill")) for _, own in evals} - {""}
         if len(skills) > 1:
             listed = [Problem("another skill's evals", str(path)) for path, _ in evals]
             raise InputError(*listed, Problem("several skills at once", fix="name one's folders"))
@@ -237,7 +238,6 @@ class _Suite:
         facts: Mapping[str, Json],
         own: Mapping[str, Grading],
     ) -> None:
-        self.found.executions += len(own)
         about = mapping_of(
             mapping_of(self.documents.get(folder / "benchmark.json")).get("metadata")
         )
@@ -274,16 +274,12 @@ class _Suite:
         """What an execution left behind, as far as it is small; a log of it becomes its log."""
         found: dict[str, Json] = {}
         for name in files_below(home, home):
-            path = home / name
-            if path.suffix == ".jsonl" and f"{place}/stdout.log" not in found:
-                with path.open("rb") as file:
-                    if file.read(200).lstrip().startswith(b'{"'):
-                        found[f"{place}/stdout.log"] = path
-                        self.found.logs += 1
-                        continue
-            if not name.startswith("outputs/") or path.name == "grading.json":
+            path, is_output = home / name, name.startswith("outputs/")
+            if path.suffix == ".jsonl" and (not is_output or path.stem in _LOGS):
+                found.setdefault(f"{place}/stdout.log", path)
+            elif not is_output or path.name == "grading.json":
                 continue
-            if len(found) >= MOST_FILES or path.stat().st_size > MOST_BYTES:
+            elif len(found) >= MOST_FILES or path.stat().st_size > MOST_BYTES:
                 self.found.skipped[str(path)] = "is left there: large, or one of very many"
             else:
                 found[f"{place}/{name}"] = path

@@ -350,6 +350,7 @@ def test_what_people_said_and_what_the_skill_left_behind_come_along(evalkit, tmp
         "iteration-1/eval-1/with_skill/outputs/answer.md": "port 8080\n",
         "iteration-1/eval-1/with_skill/outputs/film.bin": b"\0" * 300_000,
         "iteration-1/eval-1/with_skill/transcript.jsonl": log_of("a"),
+        "iteration-1/eval-1/with_skill/outputs/rows.jsonl": '{"port": 8080}\n',
     }
     graded = {
         f"iteration-1/eval-{n}/with_skill/grading.json": {"expectations": ITEMS} for n in "12"
@@ -362,6 +363,7 @@ def test_what_people_said_and_what_the_skill_left_behind_come_along(evalkit, tmp
         "eval-2": "",
     }
     assert (folder / "cases/eval-1/outputs/answer.md").read_text() == "port 8080\n"
+    assert (folder / "cases/eval-1/outputs/rows.jsonl").is_file()
     assert (folder / "cases/eval-1/stdout.log").read_bytes() == log_of("a")
     assert [Path(path).name for path in report["skipped"]] == ["film.bin"]
     done = evalkit("all", "--config", "made/eval.yaml", "--run-id", folder.name)
