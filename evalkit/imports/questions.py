@@ -12,7 +12,7 @@ from evalkit.config_files import USUAL_CONFIG
 from evalkit.dataset.cues import name_lean
 from evalkit.imports import Destination
 from evalkit.imports import project_writer as writer
-from evalkit.imports.tables import SUFFIXES, TableReader
+from evalkit.imports.tables import SUFFIXES, TableReader, words_of
 from evalkit.jsonable import Json, canonical, derive_id, is_number
 
 _ID = re.compile(
@@ -187,8 +187,7 @@ class QuestionTable:
                 continue
             seen[same] = place
             named = [row[name] for name in self.named("id") if name in row]
-            text = next((each for each in asked.values() if isinstance(each, str)), "case")
-            slug = re.sub(r"\W+", "-", text.lower())[:40].strip("-")
+            slug = re.sub(r"\W+", "-", words_of(asked).lower())[:40].strip("-")
             own = f"{slug or 'case'}-{derive_id(canonical(asked), length=6)}"
             name = writer.folder_name(_text(named[0]) if named else own)
             if self.is_run:
@@ -201,10 +200,12 @@ class QuestionTable:
     def case_files(self, row: _Row) -> dict[str, Json]:
         """The files of its case."""
         files = {"input.yaml": ("inputs",), "annotations.yaml": ("expectations", "metadata")}
-        return {
-            file: {name: row[name] for role in roles for name in self.named(role) if name in row}
-            for file, roles in files.items()
-        }
+        made: dict[str, Json] = {file: {} for file in files}
+        for file, roles in files.items():
+            for name in (n for role in roles for n in self.named(role) if n in row):
+                is_group = name in {"inputs", "expectations"} and isinstance(row[name], dict)
+                made[file] |= row[name] if is_group else {name: row[name]}
+        return made
 
     def schema(self) -> str:
         """What ``dataset.schema`` says of the columns, which is where a mapping begins."""

@@ -40,7 +40,7 @@ class TableReader:
             raise self.wrong(f"is larger than {MOST_BYTES:,} bytes", "take a sample of it")
         found = {}
         for place, row in self._rows():
-            plain = {str(name).strip(): value for name, value in _unwrapped(row).items()}
+            plain = {str(name).strip(): v for name, v in _asked_only(_unwrapped(row)).items()}
             if kept := {n: well_formed(v) for n, v in plain.items() if v not in (None, "", [], {})}:
                 found[f"{self.path}:{place}"] = kept
         if not found:
@@ -62,9 +62,11 @@ class TableReader:
         if suffix in {".csv", ".tsv"}:
             return self._separated(text)
         try:
-            return enumerate(rows_in(json.loads(text)), start=1)
+            if suffix == ".json":
+                return enumerate(rows_in(json.loads(text)), start=1)
         except (ValueError, RecursionError):
-            return self._lines(text)
+            pass  # some call lines of objects so
+        return self._lines(text)
 
     def _separated(self, text: str) -> Iterator[tuple[int, Mapping[str, Json]]]:
         csv.field_size_limit(MOST_BYTES)
@@ -143,6 +145,29 @@ def rows_in(found: Json) -> list[dict[str, Json]]:
 def _unwrapped(row: Mapping[str, Json]) -> Mapping[str, Json]:
     inner = [each for name in _WRAPPERS if isinstance(each := row.get(name), dict)]
     return inner[0] if len(inner) == 1 and len(row) <= 3 else row  # noqa: PLR2004 - with its number
+
+
+def _asked_only(row: Mapping[str, Json]) -> Mapping[str, Json]:
+    """A row whose conversations end before the agent's last word, which is expected."""
+    asked = dict(row)
+    for name, said in row.items():
+        turns = list(said) if isinstance(said, list) else []
+        replies: list[Json] = []
+        while turns and mapping_of(turns[-1]).get("role") in {"assistant", "ai", "model"}:
+            replies.insert(0, mapping_of(turns.pop()).get("content"))
+        if turns and replies:
+            reply = replies[0] if len(replies) == 1 else replies
+            asked |= {name: turns, "expected_reply": row.get("expected_reply", reply)}
+    return asked
+
+
+def words_of(value: Json) -> str:
+    """Some words of what is asked, to name it by: of a conversation the last."""
+    if isinstance(value, dict):
+        value = value.get("content") or next(iter(value.values()), "")
+    elif isinstance(value, list):
+        value = value[-1] if value else ""
+    return words_of(value) if isinstance(value, (dict, list)) else str(value)
 
 
 def _cell(text: str) -> Json:

@@ -146,8 +146,9 @@ def _left_undone(report: Report) -> Iterator[str]:
 
     if report.get("skipped") is True:
         yield str(report.get("reason"))
-    elif report.get("skipped"):
-        yield f"{report['skipped']} cases were skipped"
+    elif skipped := report.get("skipped"):
+        count = f"{len(skipped)} places" if isinstance(skipped, dict) else f"{skipped} cases"
+        yield f"{count} were skipped"
     if report.get("unmatched"):
         yield f"{report['unmatched']} pieces of feedback have no trace"
     if ("receipt" in report or "ran" in report) and (failures := told(report["executions"])):

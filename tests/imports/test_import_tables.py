@@ -25,6 +25,14 @@ WRAPPED = {
     "_comment": "from the team",
     "queries": [{"id": 1, "query": "wet clay?", "relevant_ids": ["d2"], "lesson": "rare"}],
 }
+CHAT = [
+    {
+        "messages": [
+            {"role": "user", "content": "hi?"},
+            {"role": "assistant", "content": "hello!"},
+        ]
+    }
+]
 ANSWERS = [
     {"id": "a", "question": "1+1?", "expected_answer": "2", "actual_answer": "2", "correct": True},
     {"id": "b", "question": "2+2?", "expected_answer": "4", "actual_answer": "5", "correct": False},
@@ -71,11 +79,11 @@ def cases_in(folder):
             "seats.jsonl",
             LINES,
             {
-                "how-many-seats-50a7c5": (
+                "x": (
                     {"nl_query": "how many seats?"},
                     {"gold_sql": "SELECT 1"},
                 ),
-                "book-day-3-1d3a9d": ({"nl_query": "book {day+3}"}, {"note": "a placeholder"}),
+                "y": ({"nl_query": "book {day+3}"}, {"note": "a placeholder"}),
             },
             ("is no JSON object", "is no JSON object"),
         ),
@@ -86,9 +94,21 @@ def cases_in(folder):
             (),
         ),
         (
+            "chat.json",
+            json.dumps(CHAT),
+            {"": ({"messages": CHAT[0]["messages"][:1]}, {"expected_reply": "hello!"})},
+            (),
+        ),
+        (
+            "mlflow.jsonl",
+            '{"inputs": {"topic": "rain"}, "expectations": {"expected_facts": ["wet"]}}',
+            {"": ({"topic": "rain"}, {"expected_facts": ["wet"]})},
+            (),
+        ),
+        (
             "rivers.csv",
             "Q;Ground Truth\nLongest river?;Nile\n",
-            {"longest-river-e7ba92": ({"Q": "Longest river?"}, {"Ground Truth": "Nile"})},
+            {"": ({"Q": "Longest river?"}, {"Ground Truth": "Nile"})},
             (),
         ),
     ],
@@ -98,7 +118,7 @@ def test_rows_become_cases_and_no_answer_an_input(evalkit, project, name, text, 
     report = evalkit("import", f"in/{name}", "--out", "made").report
     found = cases_in(project.root / "made")
     assert sorted(map(repr, found.values())) == sorted(map(repr, cases.values()))
-    if "id" in text:
+    if '"id"' in text or ",id" in text:
         assert set(found) == set(cases)
     reasons = list(report["skipped"].values())
     assert len(reasons) == len(passed_over)
