@@ -95,6 +95,7 @@ class _Importer:
         self.sent: dict[str, tuple[str, list[StoredTrace]]] = {}
         self.written = 0
         self.begun: dict[str, str] = {}  # first message to its session's file
+        self.copies: list[str] = []
 
     def take(self, sessions: Sequence[tuple[SessionFile, Sequence[SessionFile]]]) -> None:
         """Write the traces that differ from what is there; earlier ones of a session give way."""
@@ -148,10 +149,13 @@ class _Importer:
         first = text_of(next(filter(None, said), ""))
         other = self.begun.setdefault(first, path) if len(first) > _COUNTED_ID else path
         if other != path:
-            self.notes.append(f"{path} begins as {other} does: what they share counts in both")
+            self.copies.append(f"{path} as {other}")
 
     def report(self, experiment: str) -> dict[str, Any]:
         """What was read, and what stands in MLflow by now."""
+        if self.copies:
+            what = f"{len(self.copies)} sessions begin as another does, such as {self.copies[0]}"
+            self.notes.append(f"{what}: what they share counts in both")
         unchanged = self.standing - self.written
         if unchanged:
             self.notes.append(f"{unchanged} sessions stand in MLflow already as they are")

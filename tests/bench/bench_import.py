@@ -64,14 +64,15 @@ def run(folder: Path, uri: str) -> dict[str, object]:
     """One import: its report, seconds and peak."""
     command = [sys.executable, "-m", "evalkit", "import", str(folder), "-e", "bench"]
     start, peak = time.monotonic(), 0
-    with subprocess.Popen(
-        [*command, "--tracking-uri", uri, "--json"], stdout=subprocess.PIPE, text=True
-    ) as process:
+    with (
+        tempfile.TemporaryFile("w+") as out,
+        subprocess.Popen([*command, "--tracking-uri", uri, "--json"], stdout=out) as process,
+    ):
         while process.poll() is None:
             peak = max(peak, memory_kb(process.pid))
             time.sleep(0.1)
-        assert process.stdout is not None
-        report = json.loads(process.stdout.read().splitlines()[-1])
+        out.seek(0)
+        report = json.loads(out.read().splitlines()[-1])
     seconds = time.monotonic() - start
     return {"seconds": seconds, "mb": peak / 1024, **report}
 

@@ -192,7 +192,7 @@ def test_a_session_that_was_resumed_as_a_copy_is_remarked(imported: Any, tmp_pat
         write(tmp_path / "logs" / f"{session}.jsonl", as_session([ask("hi"), said], session))
     report = imported(tmp_path / "logs", "-e", "shop")
     assert report["traces"] == 2
-    assert "second.jsonl begins as " in report["notes"][0]
+    assert "1 sessions begin as another does" in report["notes"][0]
 
 
 def rollout(session: str, words: str, **about: Any) -> list[Event]:
