@@ -504,7 +504,8 @@ def damaged(value, path, odd):
     ],
 )
 def test_whatever_stands_in_a_file_ends_in_words(tmp_path, name, whole):
-    places = list(dict.fromkeys(path for path in places_in(whole) if path and 1 not in path))
+    places = [path for path in places_in(whole) if path and 1 not in path and "without" not in path]
+    places = places[:: 1 + len(places) // 20]
     for number, path in enumerate(places):
         folder = put(tmp_path / f"{number}", {"evals.json": EVALS} if "grading" in name else {})
         put(folder, {name: damaged(whole, path, ODD[number % len(ODD)])})
