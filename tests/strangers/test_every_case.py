@@ -34,12 +34,12 @@ def result(project, **per_case):
 
 
 RUNNERS = {
-    "a program that prints": (b"starting\nforty-two\n", {}, "forty-two", "no line"),
+    "a program that prints": (b"starting\nforty-two\n", {}, "forty-two", "plain text"),
     "a program that leaves a file": (
         b"starting\n",
         {"output/answer.md": "forty-two"},
         "forty-two",
-        "no line",
+        "plain text",
     ),
     "several files": (None, {"a.md": "forty-two", "b/c.txt": "more"}, "b/c.txt", "no log"),
     "elsewhere, as Harbor does": (None, {}, "", "no log"),
