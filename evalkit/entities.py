@@ -48,18 +48,12 @@ SOURCE_RUN = "mlflow.sourceRun"
 SESSION_TAG = "evalkit.session"
 """Trace tag of an imported session that belongs to no evaluation: its key."""
 
-TRACE_SESSION = "mlflow.trace.session"
-TRACE_USER = "mlflow.trace.user"
-"""Trace metadata: MLflow's names of the session and the person that a trace is of."""
-
 STUB_TAG = "evalkit.stub"
 """Trace tag of a case without steps: why there are none."""
 
 RECORDED_TAG = "eval_run_id"
-"""Trace tag by which the harness marks what it records itself: a case id or a run id."""
-
 RECORDED_CASE_TAG = "eval_case_id"
-"""Trace tag with the case, where :data:`RECORDED_TAG` holds a run id."""
+"""Trace tags of what was recorded while it ran: a case id, or a run id and the case."""
 
 OWN_TAGS = ("evalkit.", "mlflow.")
 """How the tags begin that evalkit and MLflow set on a trace."""
@@ -231,15 +225,10 @@ class ObservedTrace:
 
     Attributes:
         trace_id: MLflow's id.
-        name: Its name.
         start_ms: When it began, milliseconds since the epoch.
-        duration_ms: How long it took.
         status: ERROR where it failed, UNSET where it is not over or does not say.
         request: What was asked, as MLflow's list shows it: 1,000 characters at most.
         response: What was answered, likewise.
-        input_tokens: What models read.
-        output_tokens: What they wrote.
-        cost_usd: What they cost.
         spans: Each parent before its children, siblings in time.
         unread: Why there are no spans; empty where they are there.
         assessments: What people, models and code said of it and nobody took back.

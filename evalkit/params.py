@@ -79,9 +79,7 @@ class PredictParams(ProjectParams):
     """Run an agent's function on the cases, traced, and apply code judges."""
 
     predict: str = param("", "The agent, as module:function", typed="required")
-    run_id: str | None = param(
-        None, "The run directory's name, a new one or one to go on with; else the time"
-    )
+    run_id: str | None = param(None, "Name of a new run, or of one to go on with; else the time")
     mapping: str | None = param(None, _MAPPING)
     parallel: int = param(4, "Cases that run at a time")
     timeout: float = param(600.0, "Seconds that a case may take")

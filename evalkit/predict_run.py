@@ -30,7 +30,7 @@ from evalkit.imports.project_writer import result_of, summary_of
 from evalkit.jsonable import Json, to_json
 from evalkit.masking import mask_text
 from evalkit.runs.results import RESULT, SUMMARY
-from evalkit.suite.agent_process import LOAD_SECONDS, AgentDied, AgentProcess, held
+from evalkit.suite.agent_process import LOAD_SECONDS, AgentDied, PredictProcess, locked
 from evalkit.suite.execution import TIMED_OUT, as_file
 
 REQUEST = "predict.json"
@@ -89,7 +89,7 @@ def run_cases(
     run_id = check_id(run_id or datetime.now(UTC).strftime("%Y-%m-%d-%H%M%S"), "run id")
     notes, tasks = _tasks(workspace, mapping)
     folder = _folder(workspace, run_id, predict)
-    with held(folder) as lock:
+    with locked(folder) as lock:
         run = CaseRun(workspace, folder, say, lock)
         left = [(record, said) for record, said in tasks if record.case_id not in run.done]
         if left or not (folder / RESULT).is_file():
@@ -149,7 +149,7 @@ class CaseRun:
         """Look at what is done; the agent's processes hold the lock, too, while they live."""
         self.workspace, self.folder, self.say, self._handle = workspace, folder, say, lock
         self.notes: list[str] = []
-        self._lock, self._agents, self._stopped = Lock(), list[AgentProcess](), False
+        self._lock, self._agents, self._stopped = Lock(), list[PredictProcess](), False
         self._experiment_id, self._cases = "", folder / "cases"
         paths = {case: self._cases / case / RESULT for case in folders_in(self._cases)}
         self.done = {c: read_document(p).value for c, p in paths.items() if p.is_file()}
@@ -174,7 +174,7 @@ class CaseRun:
                 if task is None:
                     return
                 if agent is None or not agent.is_alive:
-                    self._agents.append(agent := AgentProcess(setup, self._handle))
+                    self._agents.append(agent := PredictProcess(setup, self._handle))
                 self._execute(agent, *task, setup)
                 self.say(f"{len(self.done) - before} of {len(tasks)} cases ran")
 
@@ -221,7 +221,7 @@ class CaseRun:
             self.workspace.store.delete_traces(self._experiment_id, left)
 
     def _execute(
-        self, agent: AgentProcess, record: Record, said: Json, setup: Mapping[str, Any]
+        self, agent: PredictProcess, record: Record, said: Json, setup: Mapping[str, Any]
     ) -> None:
         folder, begun = (self._cases / record.case_id).absolute(), time.time()
         folder.mkdir(parents=True, exist_ok=True)

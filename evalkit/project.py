@@ -78,13 +78,10 @@ class Project:
 
     Attributes:
         name: ``name``, else the skill, else the name of the config's folder.
-        skill: The skill under evaluation; empty where only a prompt is given.
         arguments: Template of the skill's arguments, such as ``{prompt}``.
         mode: ``case``: one agent session a case; ``batch``: one for the whole run.
         steps: Ids of ``execution.steps``, in order, where a case takes several sessions.
         experiment: MLflow experiment; the project's name unless given.
-        dataset_path: Where the cases lie, as written.
-        schema: Prose about the files of a case.
         thresholds: Judge name to bound by kind, such as ``{"min_mean": 3.5}``.
         file: The config file's name, for messages.
         advice: What is likely a mistake but stops no stage; ``evalkit check`` shows it.

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from evalkit.cli.narrator import told_agent
 from evalkit.errors import Problem
 from evalkit.runs.run import told
 from evalkit.ui.terminal import Report, Terminal
 
-if TYPE_CHECKING:
-    pass
-
 MOST_NAMES = 3
-"""Names that are listed before the rest is only counted."""
-
 MOST_CHANGES = 20
-"""Changed cases that are listed before the rest is only counted."""
+"""Names, and changed cases, that are listed before the rest is only counted."""
 
 
 def teller(terminal: Terminal) -> Callable[[str, Report | None], None]:
@@ -37,6 +31,7 @@ def teller(terminal: Terminal) -> Callable[[str, Report | None], None]:
 
 def checked(terminal: Terminal, report: Report) -> None:
     """What there is, and everything that is wrong."""
+    logged = [each["logged"] for each in report.get("open", ())]
     where, places = report.get("tracking_uri") or "-", report.get("places", {})
     facts = {
         "config": report["config"],
@@ -46,7 +41,9 @@ def checked(terminal: Terminal, report: Report) -> None:
         if report["runs"]
         else _placed(0, ", ".join(places.get("runs", ()))),
         "logs": report.get("logs", 0),
-        "logged": _counted([each["logged"] for each in report.get("open", ())]),
+        "logged": "not known"
+        if None in logged
+        else f"{sum(logged)} of {len(logged)} runs in MLflow",
         "reviews": report.get("reviews", 0),
         "mapping": places.get("mapping") or "none yet",
         "MLflow": f"{where} (from {report.get('tracking_origin', '-')})",
@@ -65,12 +62,6 @@ def checked(terminal: Terminal, report: Report) -> None:
         terminal.done(f"no problem in the config and {report['cases']} cases; no run was found")
     else:
         terminal.done("nothing is wrong")
-
-
-def _counted(logged: Sequence[bool | None]) -> str:
-    if None in logged:
-        return "not known"
-    return f"{sum(map(bool, logged))} of {len(logged)} runs in MLflow" if logged else "-"
 
 
 def _placed(count: int, place: str | None) -> str:
@@ -125,10 +116,8 @@ def ran(terminal: Terminal, report: Report) -> None:
     """How many cases ran, which failed, and what is next."""
     _failures(terminal, report)
     _notes(terminal, report)
-    terminal.done(
-        f"run {report['run_id']}: {report['cases']} cases, {report['ran']} of them just now, "
-        f"in {report['directory']}"
-    )
+    ran_now = f"{report['cases']} cases, {report['ran']} of them just now"
+    terminal.done(f"run {report['run_id']}: {ran_now}, in {report['directory']}")
     terminal.say(f"  next: `evalkit all --run-id {report['run_id']}`")
 
 
@@ -153,8 +142,8 @@ def logged(terminal: Terminal, report: Report) -> None:
     for case, why in receipt["refused"].items():
         terminal.note(f"no steps in the trace of {case}: {why}")
     if texts := receipt["verdicts"].get("text"):
-        what = f"{texts} logs are plain text: their traces have an answer and no steps"
-        terminal.note(f"{what}; Claude Code logs steps with --output-format stream-json --verbose")
+        steps = "no steps, which Claude Code logs with --output-format stream-json --verbose"
+        terminal.note(f"{texts} logs are plain text: their traces have an answer and {steps}")
     if receipt["missing"]:
         terminal.note(f"no log, and no steps in the trace, of {_names(receipt['missing'])}")
     for missed in report.get("regressions", ()):

@@ -12,7 +12,7 @@ from evalkit.config_files import USUAL_CONFIG
 from evalkit.dataset.cues import name_lean
 from evalkit.imports import Destination
 from evalkit.imports import project_writer as writer
-from evalkit.imports.tables import SUFFIXES, TableReader, words_of
+from evalkit.imports.tables import SUFFIXES, TableReader, naming_words
 from evalkit.jsonable import Json, canonical, derive_id, is_number
 
 _ID = re.compile(
@@ -187,7 +187,7 @@ class QuestionTable:
                 continue
             seen[same] = place
             named = [row[name] for name in self.named("id") if name in row]
-            slug = re.sub(r"\W+", "-", words_of(asked).lower())[:40].strip("-")
+            slug = re.sub(r"\W+", "-", naming_words(asked).lower())[:40].strip("-")
             own = f"{slug or 'case'}-{derive_id(canonical(asked), length=6)}"
             name = writer.folder_name(_text(named[0]) if named else own)
             if self.is_run:

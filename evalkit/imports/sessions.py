@@ -19,8 +19,6 @@ from evalkit.entities import (
     HASH_TAG,
     SESSION_TAG,
     STUB_TAG,
-    TRACE_SESSION,
-    TRACE_USER,
     Assessment,
     Span,
     StoredTrace,
@@ -232,9 +230,9 @@ def _trace(log: SessionFile, parts: Sequence[SessionFile], experiment_id: str) -
     tags = {SESSION_TAG: key, HASH_TAG: trace.content_hash}
     for tag, fact in (("evalkit.cwd", "cwd"), ("evalkit.git_branch", "git_branch")):
         tags |= {tag: text} if (text := text_of(agent.get(fact))) else {}
-    metadata = {TRACE_SESSION: log.session_id}
+    metadata = {"mlflow.trace.session": log.session_id}
     if user := _HOME.match(text_of(agent.get("cwd"))):
-        metadata[TRACE_USER] = user[1]
+        metadata["mlflow.trace.user"] = user[1]
     own_id = "tr-" + derive_id(trace.trace_id, trace.content_hash)  # other content, other trace
     return replace(
         trace,

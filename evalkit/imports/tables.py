@@ -161,13 +161,13 @@ def _asked_only(row: Mapping[str, Json]) -> Mapping[str, Json]:
     return asked
 
 
-def words_of(value: Json) -> str:
+def naming_words(value: Json) -> str:
     """Some words of what is asked, to name it by: of a conversation the last."""
     if isinstance(value, dict):
         value = value.get("content") or next(iter(value.values()), "")
     elif isinstance(value, list):
         value = value[-1] if value else ""
-    return words_of(value) if isinstance(value, (dict, list)) else str(value)
+    return naming_words(value) if isinstance(value, (dict, list)) else str(value)
 
 
 def _cell(text: str) -> Json:

@@ -28,7 +28,7 @@ WAITS = 50
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[int]:
+def locked(folder: Path) -> Iterator[int]:
     """The handle of a lock on a folder, which nobody else has.
 
     Raises:
@@ -54,7 +54,7 @@ class AgentDied(Exception):
     """The process ended in the middle of something."""
 
 
-class AgentProcess:
+class PredictProcess:
     """A process that answers one case after the other.
 
     Attributes:
