@@ -60,8 +60,8 @@ class OpenedCase:
 
     Attributes:
         case: What is known of it without its log.
-        trace: What its log tells; None where there is no log or it is refused.
-        refusal: Why there is no trace; None where there is one.
+        trace: What its log tells, else what was asked and answered; None where no file says.
+        refusal: Why there are no steps; None where the log tells them.
     """
 
     case: RunCase
@@ -71,7 +71,7 @@ class OpenedCase:
     @property
     def receipt(self) -> Receipt | None:
         """What became of the lines of its log; None where there is no log."""
-        if self.trace is not None:
+        if self.trace is not None and self.refusal is None:
             return self.trace.receipt
         return self.refusal.receipt if isinstance(self.refusal, LogRefused) else None
 
@@ -197,10 +197,13 @@ def open_case(found: RunFiles, case: RunCase) -> OpenedCase:
         found: The run.
         case: One of its cases.
     """
+    from evalkit.case_traces import stub_of
+
     try:
         return OpenedCase(case, read_trace(found, case.case_id), None)
     except InputError as error:
-        return OpenedCase(case, None, error)
+        stub = stub_of(found, case.case_id, "", error if isinstance(error, LogRefused) else None)
+        return OpenedCase(case, stub if stub.response is not None else None, error)
 
 
 def around_case(
@@ -244,7 +247,7 @@ def read_trace(found: RunFiles, case_id: str) -> Trace:
 
     log = found.logs.get(case_id) or found.logs.get(None)
     if log is None:
-        fix = "the agent did not start, or its stdout.log was not kept"
+        fix = "the agent did not start, or left no stdout.log"
         place = str(found.folder / "cases" / case_id)
         raise InputError(Problem(f"there is no log of {case_id}", place, fix=fix))
     return trace_of(found, log, metrics.run_key("", found.project, found.run.run_id))

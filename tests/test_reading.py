@@ -73,3 +73,12 @@ def test_thresholds_that_fail_come_first_and_say_what_the_run_has(project, read)
         ["judge", "pass rate at least 0.5", "met"],
         ["judge", "error rate at most 0.1", "met"],
     ]
+
+
+def test_a_case_without_a_log_shows_what_was_asked_and_what_it_left(project):
+    project.unlog("beta")
+    project.write(f"{project.run_dir}/cases/beta/answer.md", "Paris")
+    found = Workspace.open(project.root / "eval.yaml").run(RUN_ID)
+    _, beta, _ = (reading.open_case(found, case) for case in reading.read_cases(found))
+    assert (beta.trace.response, "no log of beta" in str(beta.refusal)) == ("Paris", True)
+    assert beta.receipt is None

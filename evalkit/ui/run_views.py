@@ -151,10 +151,8 @@ def failures(run: Run) -> Any:
 
 def case_view(opened: OpenedCase) -> Any:
     """A case's scores beside its conversation, or beside the reason why there is none."""
-    if opened.trace is not None:
-        shown = conversation(opened.trace)
-    else:
-        shown = page.problem(opened.refusal) if opened.refusal else None
+    talk = conversation(opened.trace) if opened.trace is not None else None
+    shown = page.stack(talk, page.problem(opened.refusal) if opened.refusal else None)
     scores = scorecard(opened.case.scores, title=opened.case.case_id)
     return beside([scores], [shown], wide=1.9)
 
