@@ -247,7 +247,7 @@ def opened_case(cases, found, table):
 
 @app.cell
 def steps(opened):
-    page.stack(*(waterfall(each.trace) for each in opened if each.trace))
+    page.stack(*(waterfall(each.trace) for each in opened if each.trace and not each.refusal))
     return
 
 

@@ -15,18 +15,22 @@ from evalkit.project import Project
 from evalkit.runs.compare import Row, compare_figures, compare_judges
 from evalkit.runs.compare_rows import amount, figure_text, interval, levels
 from evalkit.runs.metrics import thresholds, unknowns
-from evalkit.runs.run import Score, told
+from evalkit.runs.run import Run, Score, told
 from evalkit.runs.trials import (
     Arm,
     arm_executions,
     flips,
     lacking_scores,
     newly_failing,
+    pooled,
     tells_endings,
+    values_of,
 )
 from evalkit.stats import CHANCE
 
 MOST_NAMES = 4
+ROUNDED = 0.01
+"""As far as a summary's figure may be from what its cases come to."""
 
 
 def report(project: Project, baseline: Arm, candidate: Arm, margin: float | None = None) -> Row:
@@ -92,13 +96,16 @@ def report(project: Project, baseline: Arm, candidate: Arm, margin: float | None
         if bound["verdict"] == "fails"
     ]
     open_ = list(dict.fromkeys(what for run in candidate for what in unknowns(project, run)))
+    doubtful = [what for run in candidate for what in _contradicted(project, run)]
     better = _having(each, "better")
     each["verdict"] = "worse" if worse else "unknown" if unsure else "better" if better else "same"
-    each["gate"] = "fail" if worse or missed else "unknown" if unsure or open_ else "pass"
+    each["gate"] = (
+        "fail" if worse or missed else "unknown" if unsure or open_ or doubtful else "pass"
+    )
     needed = [judge["needed"] for judge in _having(each, "unknown")]
     each["needed_cases"] = max(filter(None, needed), default=None)
     each["shortfalls"] = [*worse, *missed]
-    each["open"] = [*unsure, *(f"not known: {what}" for what in open_)]
+    each["open"] = [*unsure, *(f"not known: {what}" for what in open_), *doubtful]
     each["findings"] = [_answer(each, worse, unsure), *_asides(each)]
     return each
 
@@ -124,6 +131,20 @@ def _thresholds(project: Project, baseline: Arm, candidate: Arm) -> list[Row]:
             }
         )
     return found
+
+
+def _contradicted(project: Project, run: Run) -> Iterator[str]:
+    """The thresholds whose figure is not what the run's own scores come to."""
+    scores = pooled([run])
+    for bound in thresholds(project, run):
+        values = values_of(s for case in scores.get(bound.judge, {}).values() for s in case)
+        known = {"min_mean": (bool, int, float), "min_pass_rate": bool}.get(bound.kind, ())
+        if bound.actual is None or not (values and all(isinstance(v, known) for v in values)):
+            continue
+        mean = fmean(values)
+        if abs(bound.actual - mean) > ROUNDED * max(1, abs(mean)):
+            own, said = figure_text(mean), figure_text(bound.actual)
+            yield f"{run.run_id}: {bound.judge} is {said} by its summary and {own} by its cases"
 
 
 def _values(scores: Sequence[Score]) -> Json:

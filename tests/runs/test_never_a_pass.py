@@ -90,6 +90,15 @@ def test_a_new_judge_is_no_obstacle_and_one_that_decides_nothing_is_told(evalkit
     assert told.startswith("Decides nothing, as no threshold names it: brief 5 → 1 over 20 cases")
 
 
+def test_a_threshold_is_not_met_by_a_figure_that_the_cases_do_not_come_to(evalkit, scored, project):
+    scored(GOOD, FALLEN)
+    scored(BAD, FALLEN)  # and its summary says 5
+    project.configure(thresholds={"polite": {"min_mean": 4}})
+    outcome = evalkit(*ASKED)
+    says = f"{BAD}: polite is 5 by its summary and 1 by its cases"
+    assert (outcome.code, says in outcome.report["open"]) == (3, True)
+
+
 def test_a_run_under_two_names_is_one_run(evalkit, scored, project):
     scored(GOOD, HELD)
     scored(BAD, FALLEN)
