@@ -138,8 +138,8 @@ def _contradicted(project: Project, run: Run) -> Iterator[str]:
     scores = pooled([run])
     for bound in thresholds(project, run):
         values = values_of(s for case in scores.get(bound.judge, {}).values() for s in case)
-        known = {"min_mean": (bool, int, float), "min_pass_rate": bool}.get(bound.kind, ())
-        if bound.actual is None or not (values and all(isinstance(v, known) for v in values)):
+        kinds = {"min_mean": {bool, int, float}, "min_pass_rate": {bool}}.get(bound.kind, set())
+        if bound.actual is None or not values or not {type(v) for v in values} <= kinds:
             continue
         mean = fmean(values)
         if abs(bound.actual - mean) > ROUNDED * max(1, abs(mean)):
