@@ -6,7 +6,7 @@ Terminal, page, JSON and Markdown are views of it; whatever is a sentence is mad
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 
@@ -29,6 +29,9 @@ from evalkit.runs.trials import (
 from evalkit.stats import CHANCE
 
 MOST_NAMES = 4
+COUNTED: Mapping[str, set[type]] = {"min_mean": {bool, int, float}, "min_pass_rate": {bool}}
+"""The thresholds whose figure a run's own scores come to, and of which types those are."""
+
 ROUNDED = 0.01
 """As far as a summary's figure may be from what its cases come to."""
 
@@ -138,7 +141,7 @@ def _contradicted(project: Project, run: Run) -> Iterator[str]:
     scores = pooled([run])
     for bound in thresholds(project, run):
         values = values_of(s for case in scores.get(bound.judge, {}).values() for s in case)
-        kinds = {"min_mean": {bool, int, float}, "min_pass_rate": {bool}}.get(bound.kind, set())
+        kinds: set[type] = COUNTED.get(bound.kind, set())
         if bound.actual is None or not values or not {type(v) for v in values} <= kinds:
             continue
         mean = fmean(values)
