@@ -23,28 +23,24 @@ from evalkit.context import Workspace
 from evalkit.dataset.cases import load_cases
 from evalkit.dataset.mapping import apply_mapping, check_mapped
 from evalkit.dataset.mapping_file import find_mapping, map_schema, saved_mapping
-from evalkit.entities import Record
 from evalkit.errors import InputError, Problem, StoreAbsent
 from evalkit.files import check_id, folders_in, read_document, read_text, write_text
-from evalkit.imports.project_writer import result_of, summary_of
+from evalkit.imports.run_files import result_of, summary_of
 from evalkit.jsonable import Json, to_json
 from evalkit.masking import mask_text
 from evalkit.runs.results import RESULT, SUMMARY
-from evalkit.suite.agent_process import LOAD_SECONDS, AgentDied, PredictProcess, locked
-from evalkit.suite.execution import TIMED_OUT, as_file
+from evalkit.suite.agent_process import AgentDied, PredictProcess, locked
+from evalkit.suite.execution import BEGUN, TIMED_OUT, as_file
 
 REQUEST = "predict.json"
 """In a run directory: what runs there; by it the run is known as one of these."""
-
-BEGUN = ".begun"
-"""In a case's folder, while it runs: which trace is being recorded."""
 
 ANNOTATIONS = "annotations.yaml"
 JUDGING_SECONDS, GRACE_SECONDS = 900, 60
 """How long judging a case may take, and ending an execution whose time is up."""
 
-_Task: TypeAlias = tuple[Record, Json]
-"""What a case gives to the agent, and what its annotations say."""
+_Task: TypeAlias = dict[str, Json]
+"""What a case gives to the agent (``case_id``, ``inputs``) and its judges."""
 
 
 def run_cases(
@@ -87,43 +83,52 @@ def run_cases(
     ]:
         raise InputError(*bad)
     run_id = check_id(run_id or datetime.now(UTC).strftime("%Y-%m-%d-%H%M%S"), "run id")
-    notes, tasks = _tasks(workspace, mapping)
+    notes = list[str]()
+    tasks = _tasks(workspace, mapping, notes)
     folder = _folder(workspace, run_id, predict)
-    with locked(folder) as lock:
-        run = CaseRun(workspace, folder, say, lock)
-        left = [(record, said) for record, said in tasks if record.case_id not in run.done]
+    with locked(folder) as handle:
+        run = CaseRun(workspace, folder, notes, handle)
+        left = [task for task in tasks if task["case_id"] not in run.done]
         if left or not (folder / RESULT).is_file():
             say(f"run {run_id}: {len(left)} of {len(tasks)} cases to run")
-            run.run(left, parallel, {"predict": predict, "timeout": timeout})
+            run.run(left, parallel, {"predict": predict, "timeout": timeout}, say)
         else:
             notes.append("the run is complete: every case had run before")
     failed = {case: found["error"] for case, found in run.done.items() if found["exit_code"]}
     names = {case: mask_text(why.splitlines()[-1])[0] for case, why in sorted(failed.items())}
     return {
         "run_id": run_id,
+        "config": str(workspace.files.config),
         "cases": len(run.done),
         "failed": len(failed),
         "directory": str(folder),
         "executions": {"total": len(run.done), "failed": len(failed), "names": names},
         "ran": len(left),
-        "notes": [*notes, *run.notes],
+        "notes": notes,
     }
 
 
-def _tasks(workspace: Workspace, mapping: str | Path | None) -> tuple[list[str], list[_Task]]:
-    path, notes = Path(mapping) if mapping else find_mapping(workspace), []
+def _tasks(workspace: Workspace, mapping: str | Path | None, notes: list[str]) -> list[_Task]:
+    path = Path(mapping) if mapping else find_mapping(workspace)
     if not (mapping or path.exists()):
         inputs = ", ".join(map_schema(workspace, out=path)["inputs"])
         notes.append(f"there was no mapping; by rules the inputs are {inputs} ({path})")
     if (known := saved_mapping(path)) is None:
         raise InputError(Problem("there is no such mapping", str(path), fix="run `evalkit map`"))
     only = None if known.files is None else known.files | {ANNOTATIONS}
-    found = list(load_cases(workspace.files.cases_dir, only=only))
-    mapped = [apply_mapping(known, case) for case in found]
+    cases = list(load_cases(workspace.files.cases_dir, only=only))
+    mapped = [apply_mapping(known, case) for case in cases]
     if problems := check_mapped(known, mapped, str(path)):
         raise InputError(*problems)
-    beside = [to_json(case.documents.get(ANNOTATIONS) or {}) for case in found]
-    return notes, [(each.record, said) for each, said in zip(mapped, beside, strict=True)]
+    return [
+        {
+            "case_id": case.case_id,
+            "inputs": found.record.inputs,
+            "expectations": found.record.expectations,
+            "annotations": to_json(case.documents.get(ANNOTATIONS) or {}),
+        }
+        for case, found in zip(cases, mapped, strict=True)
+    ]
 
 
 def _folder(workspace: Workspace, run_id: str, predict: str) -> Path:
@@ -141,20 +146,24 @@ def _folder(workspace: Workspace, run_id: str, predict: str) -> Path:
 
 
 class CaseRun:
-    """A run on its way: ``done`` has what came of each case, ``notes`` what people should know."""
+    """A run on its way: ``done`` has what came of each case."""
 
-    def __init__(
-        self, workspace: Workspace, folder: Path, say: Callable[[str], None], lock: int
-    ) -> None:
-        """Look at what is done; the agent's processes hold the lock, too, while they live."""
-        self.workspace, self.folder, self.say, self._handle = workspace, folder, say, lock
-        self.notes: list[str] = []
+    def __init__(self, workspace: Workspace, folder: Path, notes: list[str], handle: int) -> None:
+        """Look at what is done; the agent's processes hold the lock's handle, too."""
+        self._workspace, self._folder, self._handle = workspace, folder.absolute(), handle
+        self._notes, self._cases = notes, self._folder / "cases"
         self._lock, self._agents, self._stopped = Lock(), list[PredictProcess](), False
-        self._experiment_id, self._cases = "", folder / "cases"
+        self._experiment_id = ""
         paths = {case: self._cases / case / RESULT for case in folders_in(self._cases)}
         self.done = {c: read_document(p).value for c, p in paths.items() if p.is_file()}
 
-    def run(self, tasks: Sequence[_Task], parallel: int, setup: Mapping[str, Any]) -> None:
+    def run(
+        self,
+        tasks: Sequence[_Task],
+        parallel: int,
+        setup: Mapping[str, Any],
+        say: Callable[[str], None],
+    ) -> None:
         """Run cases, side by side, and write what the run came to.
 
         ``setup`` has ``predict`` and ``timeout``.
@@ -163,7 +172,7 @@ class CaseRun:
             InputError: the agent cannot be loaded.
             StoreError: MLflow answered with an error.
         """
-        left, setup = iter(tasks), {**setup, **self._setup(tasks)}
+        left, setup = iter(tasks), {**setup, **self._setup()}
         before, count = len(self.done), min(parallel, len(tasks))
 
         def work() -> None:
@@ -175,8 +184,8 @@ class CaseRun:
                     return
                 if agent is None or not agent.is_alive:
                     self._agents.append(agent := PredictProcess(setup, self._handle))
-                self._execute(agent, *task, setup)
-                self.say(f"{len(self.done) - before} of {len(tasks)} cases ran")
+                self._execute(agent, task, setup)
+                say(f"{len(self.done) - before} of {len(tasks)} cases ran")
 
         with ThreadPoolExecutor(max(1, count)) as pool:
             try:
@@ -189,99 +198,88 @@ class CaseRun:
         for agent in self._agents:
             agent.close()
         skipped = self._agents[0].skipped.items() if self._agents else ()
-        self.notes += [f"the judge {name} is not asked: {why}" for name, why in skipped]
+        self._notes += [f"the judge {name} is not asked: {why}" for name, why in skipped]
         self._write_run(setup)
 
-    def _setup(self, tasks: Sequence[_Task]) -> dict[str, Json]:
+    def _setup(self) -> dict[str, Json]:
         """What a process has to know; what a kill left behind is taken back."""
-        files, uri = self.workspace.files, self.workspace.tracking.uri
+        files, uri = self._workspace.files, self._workspace.tracking.uri
         environment = {"MLFLOW_ENABLE_ASYNC_TRACE_LOGGING": "false"}
         try:
-            store = self.workspace.store
+            store = self._workspace.store
             self._experiment_id = store.experiment(files.project.experiment, create=True)
             environment |= {"MLFLOW_TRACKING_URI": uri, "MLFLOW_EXPERIMENT_ID": self._experiment_id}
         except StoreAbsent as error:
-            self.notes.append(f"the executions are not traced: {error}")
-        self._take_back(self._cases / record.case_id for record, _ in tasks)
+            self._notes.append(f"the executions are not traced: {error}")
+        self._take_back(self._cases.glob(f"*/{BEGUN}"))
         judges = [judge for judge in files.project.judges if judge.kind]
         return {
             "path": [str(files.root.resolve().parent), str(Path.cwd())],
             "judges": [to_json({**j.entry, "name": j.name, "kind": j.kind}) for j in judges],
-            "run_id": self.folder.name,
+            "run_id": self._folder.name,
             "experiment_id": self._experiment_id,
             "tracking_uri": uri,
             "environment": environment,
         }
 
-    def _take_back(self, cases: Iterable[Path]) -> None:
+    def _take_back(self, begun: Iterable[Path]) -> None:
         """Delete what MLflow may hold of executions that were broken off."""
-        begun = [case / BEGUN for case in cases if (case / BEGUN).is_file()]
-        if begun and self._experiment_id:
-            left = [trace_id for path in begun if (trace_id := read_text(path))]
-            self.workspace.store.delete_traces(self._experiment_id, left)
+        left = [trace_id for path in begun if path.is_file() and (trace_id := read_text(path))]
+        if left and self._experiment_id:
+            self._workspace.store.delete_traces(self._experiment_id, left)
 
-    def _execute(
-        self, agent: PredictProcess, record: Record, said: Json, setup: Mapping[str, Any]
-    ) -> None:
-        folder, begun = (self._cases / record.case_id).absolute(), time.time()
+    def _execute(self, agent: PredictProcess, task: _Task, setup: Mapping[str, Any]) -> None:
+        folder, started = self._cases / task["case_id"], time.time()
         folder.mkdir(parents=True, exist_ok=True)
-        given = {name: getattr(record, name) for name in ("case_id", "inputs", "expectations")}
-        given["record"] = {"annotations": said, "case_dir": str(folder)}
-        given["log"] = str(folder / "stderr.log")
-        result: dict[str, Json] = {"answer": None}
+        result: dict[str, Json] = {"started_at": datetime.fromtimestamp(started, UTC).isoformat()}
         try:
             if self._stopped:
                 agent.kill()
-            write_text(folder / BEGUN, agent.ask(given, LOAD_SECONDS)["trace_id"])
-            result |= agent.ask({}, setup["timeout"] + GRACE_SECONDS)
+            case = {**task, "case_dir": str(folder)}
+            result |= agent.ask(case, setup["timeout"] + GRACE_SECONDS)
             result["scores"] = agent.ask(None, JUDGING_SECONDS)
         except AgentDied as error:
             if self._stopped:
                 return
-            self.notes.append(f"{record.case_id}: {error}")
+            self._notes.append(f"{task['case_id']}: {error}")
             asked = (each["name"] for each in setup["judges"] if each["name"] not in agent.skipped)
             result["scores"] = {name: {"value": None, "error": str(error)} for name in asked}
             if "exit_code" not in result:  # else it were the judges
                 result |= {"exit_code": TIMED_OUT if agent.is_late else 1, "error": str(error)}
-                result["started_at"] = datetime.fromtimestamp(begun, UTC).isoformat()
-                result["duration_s"] = round(time.time() - begun, 3)
+                result["duration_s"] = round(time.time() - started, 3)
                 with self._lock:
-                    self._take_back([folder])
-        name, text = as_file(result.pop("answer"))
+                    self._take_back([folder / BEGUN])
+        name, text = as_file(result.pop("answer", None))
         if not result["exit_code"]:
             write_text(folder / name, text)
         write_text(folder / RESULT, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
         (folder / BEGUN).unlink(missing_ok=True)
-        self.done[record.case_id] = result
+        self.done[task["case_id"]] = result
 
     def _write_run(self, setup: Mapping[str, Any]) -> None:
         """What the run consumed, how it ended, and what judges said of all its cases."""
-        done, path = dict(sorted(self.done.items())), self.folder / SUMMARY
+        done, path = dict(sorted(self.done.items())), self._folder / SUMMARY
         before = read_document(path).value if path.is_file() else {}
         kept = before.get("per_case") or {}  # of judges that another has asked since
         said = {case: {**kept.get(case, {}), **found["scores"]} for case, found in done.items()}
         summary = summary_of(said)
-        for figures in summary["judges"].values():
-            if tried := figures["scored_cases"] + figures["errored_cases"]:
-                figures["error_rate"] = figures["errored_cases"] / tried
         judges = {**(before.get("judges") or {}), **summary["judges"]}
-        content = {"run_id": self.folder.name, **before, **summary, "judges": judges}
+        content = {"run_id": self._folder.name, **before, **summary, "judges": judges}
         write_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
-        used = [{k: v for k, v in each.items() if k != "scores"} for each in done.values()]
+        used = {c: {k: v for k, v in own.items() if k != "scores"} for c, own in done.items()}
         tokens, models = Counter[str](), defaultdict[str, Counter[str]](Counter)
-        for each in used:
+        for each in used.values():
             tokens.update(each.get("token_usage", {}))
             for model, figures in each.get("per_model_usage", {}).items():
                 models[model].update(figures)
         result = result_of(
-            dict(zip(done, used, strict=True)),
-            run_id=self.folder.name,
+            used,
+            run_id=self._folder.name,
             agent=setup["predict"],
             model=next(iter(models)) if len(models) == 1 else None,
-            exit_code=max((each["exit_code"] for each in used), default=0),
-            started_at=min((each["started_at"] for each in used), default=None),
+            exit_code=max((each["exit_code"] for each in used.values()), default=0),
             token_usage=tokens or None,
             per_model_usage=models or None,
             eval_params={name: setup[name] for name in ("predict", "timeout")},
         )
-        write_text(self.folder / RESULT, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+        write_text(self._folder / RESULT, json.dumps(result, indent=2, ensure_ascii=False) + "\n")

@@ -118,7 +118,8 @@ def ran(terminal: Terminal, report: Report) -> None:
     _notes(terminal, report)
     ran_now = f"{report['cases']} cases, {report['ran']} of them just now"
     terminal.done(f"run {report['run_id']}: {ran_now}, in {report['directory']}")
-    terminal.say(f"  next: `evalkit all --run-id {report['run_id']}`")
+    config = "" if report["config"] == "eval.yaml" else f" --config {report['config']}"
+    terminal.say(f"  next: `evalkit all --run-id {report['run_id']}{config}`")
 
 
 def logged(terminal: Terminal, report: Report) -> None:

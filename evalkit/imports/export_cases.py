@@ -14,8 +14,8 @@ from evalkit.dataset.mapping import SchemaMapping, apply_mapping
 from evalkit.dataset.mapping_file import find_mapping, propose_mapping, saved_mapping
 from evalkit.documents import scalar_text
 from evalkit.files import files_below
-from evalkit.imports.plugin_cases import ORIGIN
-from evalkit.imports.project_writer import FIXTURES, ProjectWriter
+from evalkit.imports.plugin_evals import ORIGIN
+from evalkit.imports.project_writer import FIXTURES, eval_files, without_empty, write_files
 from evalkit.jsonable import Json, list_of, mapping_of
 
 Layout: TypeAlias = Literal["harness", "plugin-eval", "evals-json"]
@@ -46,13 +46,12 @@ def export_cases(workspace: Workspace, *, directory: str | Path, as_: Layout) ->
         InputError: there are no cases, they cannot be read, or the folder cannot be written.
     """
     home, project = workspace.files.cases_dir, workspace.files.project
-    cases, target, notes = list(load_cases(home)), ProjectWriter(Path(directory)), list[str]()
+    cases, files, notes = list(load_cases(home)), dict[str, Json](), list[str]()
     if as_ == "harness":
-        named = {"name": project.name, "skill": project.skill}
-        target.add_config({key: name for key, name in named.items() if name}, project.schema)
-        for case in cases:
-            files = {name: (home / case.case_id / name).read_bytes() for name in case.listing}
-            target.add_case(case.case_id, files)
+        names = {each.case_id: each.listing for each in cases}
+        own = {case: {n: (home / case / n).read_bytes() for n in names[case]} for case in names}
+        config = {"name": project.name, "skill": project.skill}
+        files = eval_files(config, project.schema, own)
     else:
         mapping = (
             saved_mapping(find_mapping(workspace)) or propose_mapping(workspace, cases).mapping
@@ -60,21 +59,18 @@ def export_cases(workspace: Workspace, *, directory: str | Path, as_: Layout) ->
         told = {case.case_id: _told(case, mapping) for case in cases}
         if as_ == "plugin-eval":
             for case_id, each in told.items():
-                _add_plugin_case(target, home.parent / FIXTURES / case_id, case_id, each)
+                files |= _plugin_case(home.parent / FIXTURES / case_id, case_id, each)
                 if not _graders(each[2]):
                     notes.append(f"{case_id} has no grader, and so will not be loaded")
         else:
-            entries = [
-                _entry(case_id, n, each) for n, (case_id, each) in enumerate(told.items(), 1)
-            ]
-            name = project.skill or project.name
-            target.files["evals.json"] = {"skill_name": name, "evals": entries}
+            entries = [_entry(name, n, each) for n, (name, each) in enumerate(told.items(), 1)]
+            files["evals.json"] = {"skill_name": project.skill or project.name, "evals": entries}
             graded = sum("graders" in expected for _, _, expected, _ in told.values())
             notes += [f"graders of {graded} cases became expectations in words"] if graded else []
-    counts, left = target.save()
+    counts, left = write_files(Path(directory), files, {})
     return {
         "format": as_,
-        "files": len(target.files),
+        "files": len(files),
         "cases": len(cases),
         "directory": str(directory),
         "skipped": left,
@@ -84,19 +80,24 @@ def export_cases(workspace: Workspace, *, directory: str | Path, as_: Layout) ->
 
 
 def _told(case: Case, mapping: SchemaMapping) -> _Told:
-    given = dict(mapping_of(case.documents.get("input.yaml")))
-    expected = mapping_of(case.documents.get("annotations.yaml"))
-    about = mapping_of(case.documents.get("metadata.yaml"))
+    given, expected, about = (
+        mapping_of(case.documents.get(f"{name}.yaml"))
+        for name in ("input", "annotations", "metadata")
+    )
     own = next((mapping_of(about[key]) for key in (ORIGIN, "skill_creator") if key in about), None)
     if own is None or "prompt" not in given:
         record = apply_mapping(mapping, case).record
-        given, expected = dict(record.inputs), record.expectations
-    prompt = given.pop("prompt", None)
-    if prompt is None:
-        only = next(iter(given.values()), "")
-        is_one = len(given) == 1 and isinstance(only, str)
-        prompt, given = only if is_one else yaml.safe_dump(given, allow_unicode=True), {}
-    return scalar_text(prompt), given, expected, own or {}
+        given, expected = record.inputs, record.expectations
+    if "prompt" in given:
+        others = {key: value for key, value in given.items() if key != "prompt"}
+        return scalar_text(given["prompt"]), others, expected, own or {}
+    texts = [value for value in given.values() if isinstance(value, str)]
+    prompt = (
+        texts[0]
+        if len(given) == len(texts) == 1
+        else yaml.safe_dump(dict(given), allow_unicode=True)
+    )
+    return prompt, {}, expected, own or {}
 
 
 def _graders(expected: Mapping[str, Json]) -> list[Json]:
@@ -118,19 +119,22 @@ def _words(item: Json) -> str:
     return next(filter(None, map(scalar_text, texts)), scalar_text(item)).strip()
 
 
-def _add_plugin_case(target: ProjectWriter, fixtures: Path, case_id: str, told: _Told) -> None:
+def _plugin_case(fixtures: Path, case_id: str, told: _Told) -> dict[str, Json]:
+    """The files of a case's folder."""
     prompt, _, expected, about = told
-    outcome = next((expected[key] for key in _OUTCOMES if key in expected), None)
-    target.files[f"{case_id}/case.yaml"] = {
+    case: dict[str, Json] = {
         "schema_version": "1.1",
         "name": case_id,
         **{key: about[key] for key in about if key in _ABOUT},
-        **({"expected_outcome": outcome} if outcome else {}),
+        **without_empty(
+            {"expected_outcome": next(filter(None, map(expected.get, _OUTCOMES)), None)}
+        ),
         "execution": {"prompt": prompt, **mapping_of(about.get("execution"))},
         "graders": _graders(expected),
     }
-    for name in files_below(fixtures, fixtures) if fixtures.is_dir() else ():
-        target.files[f"{case_id}/{name}"] = fixtures / name
+    beside = files_below(fixtures, fixtures) if fixtures.is_dir() else []
+    files: dict[str, Json] = {f"{case_id}/{name}": fixtures / name for name in beside}
+    return {f"{case_id}/case.yaml": case, **files}
 
 
 def _entry(case_id: str, number: int, told: _Told) -> dict[str, Json]:

@@ -1,4 +1,4 @@
-"""Writes a project of the harness, with cases and runs; what a person changed in it stays."""
+"""Cases and runs that a reader found become a project; what a person changed in it stays."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import fmean
+from typing import Any, NamedTuple
 
 import yaml
 
 from evalkit.config_files import USUAL_CONFIG
 from evalkit.errors import InputError, Problem, Unfinished
-from evalkit.files import inside, read_document, write_whole
-from evalkit.jsonable import Json, is_number, list_of, mapping_of, well_formed
+from evalkit.files import files_below, inside, read_document, write_whole
+from evalkit.imports.run_files import result_of, summary_of
+from evalkit.jsonable import Json, list_of, mapping_of, well_formed
+from evalkit.runs.log_file import MOST_BYTES
 from evalkit.runs.results import RESULT, SUMMARY
 
 LEDGER = ".evalkit-import.json"
@@ -28,12 +30,139 @@ LEDGER = ".evalkit-import.json"
 FIXTURES = "fixtures/"
 """Beside the cases, by case, what its workspace is made of: no field of a case."""
 
-MOST_NAME = 80
-"""Characters of a folder that is named for something."""
+MOST_FILES = 50
+"""Files beside a case, or of an execution's outputs, that are taken along."""
 
+_MOST_NAME = 80  # characters of a folder that is named for something
 _HEADER = "# Written by `evalkit import`. What you change here stays, also when you import again.\n"
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-_SUMS = ("duration_s", "cost_usd", "num_turns", "judge_cost_usd", "total_tokens")
+
+
+class Execution(NamedTuple):
+    """What a case's execution consumed, what judges said of it, and the files that it left."""
+
+    used: Mapping[str, Json]
+    scores: Mapping[str, Mapping[str, Json]]
+    files: Mapping[str, Json]
+
+
+@dataclass
+class Found:
+    """What a reader finds, by and by.
+
+    A file's content is bytes, a path to be copied, or a value that becomes YAML or JSON by its
+    name.
+
+    Attributes:
+        format: What was read.
+        cases: Case id to its files by name; those of ``fixtures/`` go beside the cases.
+        runs: Run id to its files by path.
+        times: Run id to when it was left, nanoseconds since the epoch.
+        files: How many files were read.
+        skipped: Paths that were passed over, and why.
+        broken: Paths that could not be read, and why.
+        notes: What else a person should know.
+    """
+
+    format: str
+    cases: dict[str, Mapping[str, Json]] = field(default_factory=dict)
+    runs: dict[str, dict[str, Json]] = field(default_factory=dict)
+    times: dict[str, int] = field(default_factory=dict)
+    files: int = 0
+    skipped: dict[str, str] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def read(self, path: Path) -> Json:
+        """A file's value; None where it cannot be read, and then it is among the broken."""
+        try:
+            return read_document(path).value
+        except InputError as error:
+            self.broken[str(path)] = error.problems[0].message
+            return None
+
+    def small_files(self, folder: Path, names: Collection[str]) -> dict[str, Path]:
+        """Those of a folder's files that are taken along; the others are noted."""
+        small = [n for n in names if (folder / n).stat().st_size <= MOST_BYTES][:MOST_FILES]
+        left = (str(folder / name) for name in names if name not in small)
+        self.skipped |= dict.fromkeys(left, "is left there: large, or one of very many")
+        return {name: folder / name for name in small}
+
+    def add_run(
+        self,
+        run_id: str,
+        trials: Mapping[str, Execution],
+        modified_ns: int,
+        *,
+        figures: Collection[str] | None = None,
+        more: Mapping[str, Json] | None = None,
+        **facts: Json,
+    ) -> None:
+        """A run that was left at a time, with each case's execution.
+
+        ``more`` has other files of it, and what ``summary.yaml`` says besides; for ``figures`` and
+        ``facts`` see :func:`summary_of` and :func:`result_of`.
+        """
+        more = dict(more or {})
+        files = {name: more.pop(name) for name in list(more) if "." in name}
+        used = result_of({case: each.used for case, each in trials.items()}, **facts)
+        said = summary_of({case: each.scores for case, each in trials.items()}, figures)
+        self.runs[run_id] = {
+            RESULT: {"run_id": run_id, **used},
+            SUMMARY: {"run_id": run_id, **said, **more},
+            **{
+                f"cases/{case}/{n}": own for case, t in trials.items() for n, own in t.files.items()
+            },
+            **files,
+        }
+        self.times[run_id] = modified_ns
+
+    def note_arms(self, treated: Sequence[str], baseline: Sequence[str]) -> None:
+        """Say how to hold trials with a plugin or skill against those without."""
+        if treated and baseline:
+            arms = f"{' '.join(treated)} --baseline {' '.join(baseline)}"
+            self.notes.append(f"to compare with and without: `evalkit compare {arms}`")
+
+    def write(self, folder: Path, config: Mapping[str, Json] | None, schema: str) -> dict[str, Any]:
+        """Make the project of it; the report of the import.
+
+        ``config`` is what ``eval.yaml`` says besides the dataset; None leaves the one there is.
+
+        Raises:
+            InputError: there is nothing to write, or the folder cannot be written.
+            Unfinished: files could not be read; all else was written.
+        """
+        results = [mapping_of(own[RESULT]["per_case"]) for own in self.runs.values()]
+        ids = {*self.cases, *(case_id for own in results for case_id in own)}
+        if not ids:
+            broken = [Problem(why, path) for path, why in self.broken.items()]
+            raise InputError(*broken or [Problem(f"there are no cases ({self.format})")])
+        files = eval_files(config, schema, self.cases)
+        home = Path(os.path.relpath(runs_dir(folder), folder.absolute())).as_posix()
+        for run_id, own in self.runs.items():
+            files |= {f"{home}/{run_id}/{name}": content for name, content in own.items()}
+        times = {f"{home}/{run_id}": time for run_id, time in self.times.items()}
+        executions, logs = sum(map(len, results)), sum(n.endswith("/stdout.log") for n in files)
+        if (gone := executions - logs) and self.format != "table":
+            what = f"of {executions} executions {gone} have no conversation below what was named"
+            self.notes.append(f"{what}: their traces have no steps")
+        counts, left = write_files(folder, files, times)
+        report = {
+            "format": self.format,
+            "files": self.files,
+            "cases": len(ids),
+            "runs": len(results),
+            "traces": logs,
+            "executions": executions,
+            "skipped": {**self.broken, **self.skipped, **left},
+            "receipt": counts,
+            "directory": str(folder),
+            "notes": self.notes,
+        }
+        if self.broken:
+            what = f"could not be read: {', '.join(self.broken)}; all else was imported"
+            raise Unfinished(what, report)
+        return report
 
 
 def value_in(path: Path) -> Json:
@@ -43,15 +172,38 @@ def value_in(path: Path) -> Json:
     return None
 
 
+def mappings_in(value: Json) -> list[Mapping[str, Json]]:
+    """The entries of a list, each as a mapping."""
+    return [mapping_of(each) for each in list_of(value)]
+
+
+def without_empty(value: Mapping[str, Json]) -> dict[str, Json]:
+    """A mapping without what says nothing."""
+    return {key: each for key, each in value.items() if each not in (None, "", [], {})}
+
+
+def listed(paths: Sequence[Path]) -> list[Path]:
+    """These files, and those below these folders."""
+    below = ([p / n for n in files_below(p, p)] if p.is_dir() else [p] for p in paths)
+    return [path for own in below for path in own]
+
+
 def usual_folder(name: str) -> Path:
     """Where a project goes if nobody says: every stage finds ``eval/NAME/eval.yaml`` by itself."""
     return Path("eval", folder_name(name))
 
 
+def runs_dir(folder: Path) -> Path:
+    """Where the stages look for a project's runs: beside it in a folder ``eval``, else below it."""
+    folder = folder.absolute()
+    beside = folder.parent.name == "eval"
+    return folder.parent / "runs" / folder.name if beside else folder / "eval" / "runs"
+
+
 def folder_name(text: str, taken: Collection[str] = ()) -> str:
     """A name for a folder that says the text, and is none of those taken, whatever their case."""
     text = unicodedata.normalize("NFC", well_formed(text))
-    plain = re.sub(r"[^\w.+@ ()\[\]-]+", "-", text).strip("-. ")[:MOST_NAME].strip("-. ")
+    plain = re.sub(r"[^\w.+@ ()\[\]-]+", "-", text).strip("-. ")[:_MOST_NAME].strip("-. ")
     name, number, lowered = plain or "case", 1, {each.casefold() for each in taken}
     while name.casefold() in lowered:
         number += 1
@@ -59,241 +211,83 @@ def folder_name(text: str, taken: Collection[str] = ()) -> str:
     return name
 
 
-def summary_of(
-    per_case: Mapping[str, Mapping[str, Mapping[str, Json]]],
-    aggregated: Collection[str] | None = None,
+def eval_files(
+    config: Mapping[str, Json] | None, schema: str, cases: Mapping[str, Mapping[str, Json]]
 ) -> dict[str, Json]:
-    """The content of ``summary.yaml``.
-
-    Args:
-        per_case: Case to judge to ``value``, ``rationale``, ``error`` and ``judge_type``.
-        aggregated: The judges that get figures over the cases; None for all.
-    """
-    said: dict[str, list[Mapping[str, Json]]] = {}
-    for own in per_case.values():
-        for judge, score in own.items():
-            said.setdefault(judge, []).append(score)
-    judges: dict[str, dict[str, Json]] = {}
-    for judge, scores in said.items():
-        if aggregated is not None and judge not in aggregated:
-            continue
-        values: list[Json] = [each.get("value") for each in scores if not each.get("error")]
-        passes = [value for value in values if isinstance(value, bool)]
-        numbers = [value for value in values if is_number(value)]
-        judges[judge] = {
-            **({"pass_rate": fmean(passes)} if passes else {}),
-            **({"mean": fmean(numbers)} if numbers else {}),
-            "scored_cases": len([value for value in values if value is not None]),
-            "errored_cases": len(scores) - len(values),
-        }
-    return {"judges": judges, "per_case": per_case}
-
-
-def result_of(per_case: Mapping[str, Mapping[str, Json]], **facts: Json) -> dict[str, Json]:
-    """The content of ``run_result.json``; what each case says of its consumption is summed up.
-
-    Args:
-        per_case: Case to what its execution consumed, in the harness's words.
-        facts: What is said of the whole run; None is left out.
-    """
-    totals: dict[str, Json] = {}
-    for name in _SUMS:
-        values: list[Json] = [own.get(name) for own in per_case.values()]
-        if values and all(map(is_number, values)):  # a sum of some would look like one of all
-            totals[name] = round(sum(values), 9)
-    said = {name: value for name, value in facts.items() if value is not None}
-    mode = {"execution_mode": "case", "num_cases": len(per_case)}
-    return {**mode, **said, **totals, "per_case": per_case}
-
-
-@dataclass
-class Findings:
-    """What a reader found on its way.
-
-    Attributes:
-        files: How many files were read.
-        skipped: Paths that were passed over, and why.
-        broken: Paths that could not be read, and why.
-        notes: What else a person should know.
-    """
-
-    files: int = 0
-    skipped: dict[str, str] = field(default_factory=dict)
-    broken: dict[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-    def note_arms(self, treated: Sequence[str], baseline: Sequence[str]) -> None:
-        """Say how to hold trials with a plugin or skill against those without."""
-        if treated and baseline:
-            arms = f"{' '.join(treated)} --baseline {' '.join(baseline)}"
-            self.notes.append(f"to compare with and without: `evalkit compare {arms}`")
-
-
-@dataclass
-class ProjectWriter:
-    """What a project shall hold is gathered, and written by :meth:`save` all at once.
-
-    Attributes:
-        folder: The project's folder, in which its ``eval.yaml`` will lie.
-        files: Paths from that folder to what shall stand there: bytes, a file to be copied, or a
-            value that becomes YAML or JSON as the name says.
-        times: When some of these were last changed, nanoseconds since the epoch.
-    """
-
-    folder: Path
-    files: dict[str, Json] = field(default_factory=dict)
-    times: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def runs_dir(self) -> Path:
-        """Where the stages look for its runs: beside it in a folder ``eval``, else below it."""
-        folder = self.folder.absolute()
-        beside = folder.parent.name == "eval"
-        return folder.parent / "runs" / folder.name if beside else folder / "eval" / "runs"
-
-    def add_config(self, content: Mapping[str, Json], schema: str) -> None:
-        """The project's ``eval.yaml``, whose cases lie in ``cases``."""
+    """The files of a project without runs, by path; what says nothing is left out."""
+    files: dict[str, Json] = {}
+    if config is not None:
         dataset = {"path": "cases", "schema": schema}
-        self.files[USUAL_CONFIG] = {**content, "dataset": dataset}
-
-    def add_case(self, case_id: str, files: Mapping[str, Json]) -> None:
-        """A case directory with its files; those without content are left out."""
-        for name, content in files.items():
-            is_fixture = name.startswith(FIXTURES)
-            place = f"{FIXTURES}{case_id}/{name[len(FIXTURES) :]}" if is_fixture else ""
-            if content not in (None, {}, []):
-                self.files[place or f"cases/{case_id}/{name}"] = content
-
-    def add_run(
-        self,
-        run_id: str,
-        result: Mapping[str, Json],
-        summary: Mapping[str, Json],
-        files: Mapping[str, Json],
-        modified_ns: int | None = None,
-    ) -> None:
-        """A run directory.
-
-        Args:
-            run_id: Its name.
-            result: The content of ``run_result.json``; see :func:`result_of`.
-            summary: The content of ``summary.yaml``; see :func:`summary_of`.
-            files: What else lies in it, such as ``cases/ID/stdout.log``, by path.
-            modified_ns: When it was left, nanoseconds since the epoch; None for now.
-        """
-        home = Path(os.path.relpath(self.runs_dir, self.folder.absolute()), run_id).as_posix()
-        said = {RESULT: {"run_id": run_id, **result}, SUMMARY: {"run_id": run_id, **summary}}
-        for name, content in (*said.items(), *files.items()):
-            self.files[f"{home}/{name}"] = content
-            if modified_ns is not None and name in said:
-                self.times[f"{home}/{name}"] = modified_ns
-
-    def finish(self, source: str, found: Findings) -> dict[str, Json]:
-        """Write everything; the report of the import.
-
-        Args:
-            source: The format that was read.
-            found: What was found there.
-
-        Raises:
-            InputError: there is nothing to write, or the folder cannot be written.
-            Unfinished: files could not be read; all else was written.
-        """
-        cases = {name.split("/")[1] for name in self.files if name.startswith("cases/")}
-        if not cases:
-            broken = [Problem(why, path) for path, why in found.broken.items()]
-            raise InputError(*broken or [Problem(f"there are no cases ({source})")])
-        runs = [own["per_case"] for name, own in self.files.items() if name.endswith(f"/{RESULT}")]
-        executions, logs = sum(map(len, runs)), sum(n.endswith("/stdout.log") for n in self.files)
-        if gone := executions - logs:
-            what = f"the conversation of {gone} of {executions} executions is gone, or not below"
-            found.notes.append(f"{what} what was named: their traces have no steps")
-        counts, left = self.save()
-        report = {
-            "format": source,
-            "files": found.files,
-            "cases": len(cases),
-            "runs": len(runs),
-            "traces": logs,
-            "executions": executions,
-            "skipped": {**found.broken, **found.skipped, **left},
-            "receipt": counts,
-            "directory": str(self.folder),
-            "notes": found.notes,
-        }
-        if found.broken:
-            what = f"could not be read: {', '.join(found.broken)}; all else was imported"
-            raise Unfinished(what, report)
-        return report
-
-    def save(self) -> tuple[dict[str, int], dict[str, str]]:
-        """Write what is not there yet, or was left by an earlier import.
-
-        Returns:
-            How many files were ``written``, ``updated``, ``unchanged`` and ``left``; and the paths
-            of those left, with why.
-
-        Raises:
-            InputError: the folder cannot be written, or a link in it leads elsewhere.
-        """
-        ledger = self.folder / LEDGER
-        own = self._written(ledger)
-        self.files = {name: self._settled(name) for name in self.files}
-        digests = {
-            name: hashlib.sha256(_bytes(own)).hexdigest() for name, own in self.files.items()
-        }
-        known = {name: [*own.get(name, ()), digest] for name, digest in digests.items()}
-        known = {name: list(dict.fromkeys(each)) for name, each in sorted({**own, **known}.items())}
-        counts, left = Counter(written=0, updated=0, unchanged=0, left=0), {}
-        # first of all: who is killed on the way finds the files to be evalkit's the next time
-        if known != own:
-            self._put(ledger, json.dumps(known, indent=1).encode() + b"\n")
-        for name, digest in digests.items():
-            path = self.folder / name
-            is_there = path.exists() or path.is_symlink()
-            there = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-            if there == digest:
-                counts["unchanged"] += 1
-            elif is_there and there not in own.get(name, ()):
-                left[str(path)] = "was changed since evalkit wrote it, or by others: it stays so"
-            else:
-                counts["updated" if is_there else "written"] += 1
-                self._put(path, _bytes(self.files[name]))
-                source = self.files[name]
-                copied = source.stat().st_mtime_ns if isinstance(source, Path) else None
-                if (time := self.times.get(name, copied)) is not None:
-                    os.utime(path, ns=(time, time))
-        counts["left"] = len(left)
-        return dict(counts), left
-
-    def _written(self, ledger: Path) -> dict[str, Sequence[str]]:
-        if not ledger.is_file():
-            return {}
-        found = mapping_of(read_document(ledger).value)
-        return {name: [str(each) for each in list_of(own)] for name, own in found.items()}
-
-    def _settled(self, name: str) -> bytes | Path:
-        """What shall stand in a file, as bytes, or still as the file that is copied."""
-        content = self.files[name]
-        if isinstance(content, (bytes, Path)):
-            return content
-        if name.endswith(".json"):
-            text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-            return text.encode("utf-8", "replace")
-        options: dict[str, Json] = {"sort_keys": False, "allow_unicode": True, "width": 100}
-        written: Json = yaml.dump(well_formed(content), Dumper=_DUMPER, **options)
-        return ((_HEADER if name == USUAL_CONFIG else "") + str(written)).encode()
-
-    def _put(self, path: Path, content: bytes) -> None:
-        is_run = path.absolute().is_relative_to(self.runs_dir)
-        inside(path, self.runs_dir if is_run else self.folder)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, content)
-        except OSError as error:
-            what = f"cannot be written: {error.strerror}"
-            raise InputError(Problem(what, str(path), fix="name another folder")) from error
+        files[USUAL_CONFIG] = {**without_empty(config), "dataset": dataset}
+    for case_id, own in cases.items():
+        for name, content in without_empty(own).items():
+            rest = name.removeprefix(FIXTURES)
+            files[f"{FIXTURES if rest != name else 'cases/'}{case_id}/{rest}"] = content
+    return files
 
 
-def _bytes(content: bytes | Path) -> bytes:
-    return content if isinstance(content, bytes) else content.read_bytes()
+def write_files(
+    folder: Path, files: Mapping[str, Json], times: Mapping[str, int]
+) -> tuple[dict[str, int], dict[str, str]]:
+    """Write into a project, by path, what is not there yet, or was left by an earlier import.
+
+    What lies in a folder with a time has that time, a copied file its source's. Says how many files
+    were ``written``, ``updated``, ``unchanged`` and ``left``, and of each that was left, why.
+
+    Raises:
+        InputError: the folder cannot be written, or a link in it leads elsewhere.
+    """
+    ledger = folder / LEDGER
+    found = mapping_of(read_document(ledger).value) if ledger.is_file() else {}
+    own = {name: list_of(each) for name, each in found.items()}
+    contents = {name: _content(name, each) for name, each in files.items()}
+    digests = {name: _digest(each) for name, each in contents.items()}
+    known = {name: [*own.get(name, ()), digest] for name, digest in digests.items()}
+    known = {name: list(dict.fromkeys(each)) for name, each in sorted({**own, **known}.items())}
+    # first of all: who is killed on the way finds the files to be evalkit's the next time
+    if known != own:
+        _put(folder, ledger, json.dumps(known, indent=1).encode() + b"\n")
+    counts, left = Counter(written=0, updated=0, unchanged=0, left=0), dict[str, str]()
+    for name, content in contents.items():
+        path = folder / name
+        is_there = path.exists() or path.is_symlink()
+        there = _digest(path) if path.is_file() else ""
+        if there == digests[name]:
+            counts["unchanged"] += 1
+        elif is_there and there not in own.get(name, ()):
+            counts["left"] += 1
+            left[str(path)] = "was changed since evalkit wrote it, or by others: it stays so"
+        else:
+            counts["updated" if is_there else "written"] += 1
+            _put(folder, path, content if isinstance(content, bytes) else content.read_bytes())
+            copied = content.stat().st_mtime_ns if isinstance(content, Path) else None
+            if (time := times.get(Path(name).parent.as_posix(), copied)) is not None:
+                os.utime(path, ns=(time, time))
+    return dict(counts), left
+
+
+def _content(name: str, value: Json) -> bytes | Path:
+    """What shall stand in a file, as bytes, or still as the file that is copied."""
+    if isinstance(value, (bytes, Path)):
+        return value
+    if name.endswith(".json"):
+        return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "replace")
+    options: dict[str, Json] = {"sort_keys": False, "allow_unicode": True, "width": 100}
+    text = str(yaml.dump(well_formed(value), Dumper=_DUMPER, **options))
+    return ((_HEADER if name == USUAL_CONFIG else "") + text).encode()
+
+
+def _digest(content: bytes | Path) -> str:
+    data = content if isinstance(content, bytes) else content.read_bytes()
+    return hashlib.sha256(data).hexdigest()
+
+
+def _put(folder: Path, path: Path, content: bytes) -> None:
+    runs = runs_dir(folder)
+    inside(path, runs if path.absolute().is_relative_to(runs) else folder)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content)
+    except OSError as error:
+        what = f"cannot be written: {error.strerror}"
+        raise InputError(Problem(what, str(path), fix="name another folder")) from error

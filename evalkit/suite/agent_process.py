@@ -19,12 +19,8 @@ from evalkit.errors import InputError, Problem
 from evalkit.jsonable import Json
 from evalkit.store.internals import DEFAULTS
 
-LOAD_SECONDS = 300
-"""How long importing the agent may take."""
-
-
-WAITS = 50
-"""Tenths of a second in which the processes of a run that was killed have to end."""
+_LOAD_SECONDS = 300  # in which the agent has to be imported
+_WAITS = 50  # tenths of a second in which the processes of a run that was killed have to end
 
 
 @contextmanager
@@ -36,7 +32,7 @@ def locked(folder: Path) -> Iterator[int]:
     """
     handle = os.open(folder, os.O_RDONLY)
     try:
-        for left in range(WAITS, -1, -1):
+        for left in range(_WAITS, -1, -1):
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
@@ -80,7 +76,7 @@ class PredictProcess:
             pass_fds=(handle,),
         )
         try:
-            said = self.ask(setup, LOAD_SECONDS)
+            said = self.ask(setup, _LOAD_SECONDS)
         except AgentDied as error:
             said = {"error": str(error)}
         if "error" in said:
@@ -108,10 +104,11 @@ class PredictProcess:
         timer.cancel()
         if line:
             return json.loads(line)
-        late = f"it did not end within {seconds:g} s, and was killed"
         self.close()
-        code = self._process.returncode
-        raise AgentDied(late if self.is_late else f"its process ended with {code}")
+        late = f"it did not end within {seconds:g} s, and was killed"
+        raise AgentDied(
+            late if self.is_late else f"its process ended with {self._process.returncode}"
+        )
 
     @property
     def is_alive(self) -> bool:

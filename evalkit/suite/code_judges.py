@@ -12,9 +12,8 @@ import inspect
 import os
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from traceback import format_exception_only
-from typing import Any
+from typing import Any, TypeAlias
 
 from evalkit.suite.harness import TooSlow, alarm, asks_model, scores_of
 
@@ -25,23 +24,12 @@ KEYED = ("anthropic", "cohere", "deepseek", "gemini", "groq", "mistral", "openai
 """Makers of models whose key stands in ``NAME_API_KEY``; how others are reached is not known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """What there is to judge of one case.
+_Judge: TypeAlias = tuple[str, Callable[[Mapping[str, Any]], Any]]
+"""A judge's type in a summary, and what asks it about a case.
 
-    Attributes:
-        inputs: What the agent was given.
-        outputs: What it answered; None where it failed.
-        expectations: What is known of a right answer.
-        record: The case as agent-eval-harness shows it to its judges.
-        trace: MLflow's trace of it; None where there is none.
-    """
-
-    inputs: Mapping[str, Any]
-    outputs: Any
-    expectations: Mapping[str, Any]
-    record: Mapping[str, Any]
-    trace: Any
+A case has ``inputs``, ``outputs``, ``expectations``, ``trace``, and as ``record`` all that
+agent-eval-harness shows of it to its judges.
+"""
 
 
 class CodeJudges:
@@ -54,19 +42,19 @@ class CodeJudges:
     def __init__(self, entries: Sequence[Mapping[str, Any]]) -> None:
         """Load them; what a config or a module does wrong is raised as it is."""
         self.skipped: dict[str, str] = {}
-        self._judges: list[tuple[Mapping[str, Any], str, Callable[[Execution], Any]]] = []
+        self._judges: list[tuple[Mapping[str, Any], _Judge]] = []
         for entry in entries:
             try:
-                self._judges.append((entry, *_loaded(entry)))
+                self._judges.append((entry, _loaded(entry)))
             except _NotHere as error:
                 self.skipped[entry["name"]] = str(error)
 
-    def scores(self, execution: Execution) -> dict[str, dict[str, Any]]:
+    def scores(self, case: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """What each judge says, by its name, as a run's ``summary.yaml`` has it."""
         return {
             said.pop("scorer"): {**said, "judge_type": judge_type}
-            for entry, judge_type, ask in self._judges
-            for said in _asked(entry, ask, execution)
+            for entry, (judge_type, ask) in self._judges
+            for said in _asked(entry, ask, case)
         }
 
 
@@ -74,8 +62,7 @@ class _NotHere(Exception):
     """Why a judge cannot be asked here, though nothing is wrong with it."""
 
 
-def _loaded(entry: Mapping[str, Any]) -> tuple[str, Callable[[Execution], Any]]:
-    """The judge's type in a summary, and what asks it."""
+def _loaded(entry: Mapping[str, Any]) -> _Judge:
     from mlflow.genai import scorers
 
     name, arguments = entry["name"], entry.get("arguments") or {}
@@ -83,9 +70,11 @@ def _loaded(entry: Mapping[str, Any]) -> tuple[str, Callable[[Execution], Any]]:
         body, names = textwrap.indent(str(entry["check"]), "    "), dict[str, Any]()
         code = compile(f"def check(outputs, arguments):\n{body}", f"<{name}>", "exec")
         exec(code, names)  # noqa: S102 - the config is the user's, who runs it
-        return "check", lambda case: names["check"](case.record, arguments)
+        return "check", lambda case: names["check"](case["record"], arguments)
     if entry["kind"] == "builtin":
         wanted = _plain(str(entry["builtin"]))
+        if wanted == "costbudget":  # the harness's own
+            return "builtin", lambda case: _within_budget(case["record"], **arguments)
         made = next((getattr(scorers, n) for n in dir(scorers) if _plain(n) == wanted), None)
         if not (inspect.isclass(made) and issubclass(made, scorers.Scorer)):
             raise _NotHere(f"MLflow has no scorer {entry['builtin']}")
@@ -95,16 +84,22 @@ def _loaded(entry: Mapping[str, Any]) -> tuple[str, Callable[[Execution], Any]]:
     target = getattr(importlib.import_module(entry["module"]), str(entry.get("function")))
     if not isinstance(target, scorers.Scorer):
         if not {"inputs", "expectations", "trace"} & inspect.signature(target).parameters.keys():
-            return "code", lambda case: target(outputs=case.record, **arguments)
+            return "code", lambda case: target(outputs=case["record"], **arguments)
         target = scorers.scorer(name=name)(target)
     return _asking(target, name, "code")
+
+
+def _within_budget(record: Mapping[str, Any], max_cost_usd: float = 1.0) -> tuple[Any, str]:
+    if (cost := record.get("cost_usd")) is None:
+        return None, "what it cost is not known"
+    return cost <= max_cost_usd, f"it cost {cost:.4g} USD, of {max_cost_usd:g} allowed"
 
 
 def _plain(name: str) -> str:
     return name.rpartition("/")[2].replace("_", "").casefold()
 
 
-def _asking(found: Any, name: str, judge_type: str) -> tuple[str, Callable[[Execution], Any]]:
+def _asking(found: Any, name: str, judge_type: str) -> _Judge:
     scorer = copy.copy(found)
     scorer.name = name
     if getattr(scorer, "is_session_level_scorer", False):
@@ -118,20 +113,19 @@ def _asking(found: Any, name: str, judge_type: str) -> tuple[str, Callable[[Exec
             raise _NotHere(f"a model judges, and {key} is not set")
         scorer.model, judge_type = model, "llm"
 
-    def ask(case: Execution) -> Any:
-        if case.record["exit_code"]:
+    def ask(case: Mapping[str, Any]) -> Any:
+        if case["record"]["exit_code"]:
             raise ValueError("there is no answer, for the execution failed")
-        parts = {name: getattr(case, name) for name in ("inputs", "outputs", "expectations")}
-        return scorer.run(**parts, trace=case.trace)
+        return scorer.run(**{name: case[name] for name in case if name != "record"})
 
     return judge_type, ask
 
 
 def _asked(
-    entry: Mapping[str, Any], ask: Callable[[Execution], Any], case: Execution
+    entry: Mapping[str, Any], ask: Callable[[Mapping[str, Any]], Any], case: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     name, condition = entry["name"], str(entry.get("if") or "True")
-    names = {"annotations": case.record["annotations"], "outputs": case.record}
+    names = {"annotations": case["record"]["annotations"], "outputs": case["record"]}
     try:
         with alarm(JUDGE_SECONDS):
             if not eval(condition, {"__builtins__": {}}, names):  # noqa: S307 - as above

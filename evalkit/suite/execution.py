@@ -25,14 +25,18 @@ from traceback import format_exception_only
 from typing import Any
 
 from evalkit.entities import RECORDED_CASE_TAG, RECORDED_TAG
+from evalkit.files import write_text
 from evalkit.jsonable import Json, to_json, well_formed
 from evalkit.masking import mask_json, mask_text
-from evalkit.suite.code_judges import CodeJudges, Execution
+from evalkit.suite.code_judges import CodeJudges
 from evalkit.suite.harness import TooSlow, alarm
 from evalkit.tokens import TOKEN_USAGE, cost_of, usage_from
 
 TIMED_OUT = 124
 """The exit code of an execution whose time was up, as of the command ``timeout``."""
+
+BEGUN = ".begun"
+"""In a case's folder, while it runs: which trace is being recorded."""
 
 
 def main() -> None:
@@ -56,18 +60,13 @@ def main() -> None:
         os._exit(1)
     say({"skipped": agent.judges.skipped})
     for case in requests:
-
-        def began(trace_id: str) -> None:
-            say({"trace_id": trace_id})
-            next(requests)  # once it is written down which trace this will be
-
         sys.stdout.flush()
-        with Path(case["log"]).open("wb") as log:
+        with (Path(case["case_dir"]) / "stderr.log").open("wb") as log:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
-        found, execution = agent.execute(case, began)
+        found, judged = agent.execute(case)
         say(found)
-        say(agent.judges.scores(execution))
+        say(agent.judges.scores(judged))
     os._exit(0)  # threads that the agent left running are not waited for
 
 
@@ -99,9 +98,7 @@ class Agent:
         mlflow.set_tracking_uri(setup["tracking_uri"])  # whatever the module has set
         _mask_spans() if setup["experiment_id"] else mlflow.tracing.disable()
 
-    def execute(
-        self, case: Mapping[str, Any], began: Callable[[str], None]
-    ) -> tuple[dict[str, Json], Execution]:
+    def execute(self, case: Mapping[str, Any]) -> tuple[dict[str, Json], dict[str, Any]]:
         """What came of one case (``answer``, ``exit_code``, what it took), and for its judges."""
         import mlflow
         from mlflow.entities.trace_location import MlflowExperimentLocation
@@ -115,7 +112,7 @@ class Agent:
                 mlflow.update_current_trace(tags=marks)
                 found["trace_id"] = span.trace_id
             span.set_inputs(case["inputs"])
-            began(found["trace_id"])
+            write_text(Path(case["case_dir"]) / BEGUN, found["trace_id"])
             started = time.time()
             try:
                 answer = self.answer(case["inputs"])
@@ -130,7 +127,9 @@ class Agent:
         spans = trace.data.spans if trace is not None else []
         found |= {"started_at": datetime.fromtimestamp(started, UTC).isoformat(), **_used(spans)}
         name, text = ("", "") if found["exit_code"] else as_file(as_json(answer))
-        shown = {
+        record = {  # as agent-eval-harness shows a case to its judges
+            **{name: case[name] for name in ("annotations", "case_dir")},
+            **found,
             "answer": answer,
             "files": {name: text} if name else {},
             "conversation": text,
@@ -140,9 +139,9 @@ class Agent:
                 if s.span_type == "TOOL"
             ],
         }
-        record = {**case["record"], **found, **shown}
-        execution = Execution(case["inputs"], answer, case["expectations"], record, trace)
-        return {**found, "answer": as_json(answer)}, execution
+        given = {name: case[name] for name in ("inputs", "expectations")}
+        judged = {**given, "outputs": answer, "trace": trace, "record": record}
+        return {**found, "answer": as_json(answer)}, judged
 
     def answer(self, inputs: Mapping[str, Any]) -> Any:
         """What the function answers, waited for where it is to be, whole where it comes in parts.

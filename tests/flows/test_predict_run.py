@@ -67,6 +67,7 @@ JUDGES = [
     },
     {"name": "tools", "module": "own_scorers", "function": "used_tools", "if": "not annotations"},
     {"name": "length", "builtin": "ResponseLength", "arguments": {"max_length": 12}},
+    {"name": "budget", "builtin": "cost_budget"},
     {"name": "range", "check": "return 7", "score_range": [1, 5]},
     {"name": "right", "builtin": "Correctness"},
     {"name": "tone", "prompt": "Is it polite?"},
@@ -115,7 +116,9 @@ def test_every_case_runs_is_traced_and_judged_whatever_becomes_of_the_others(
     assert "asked: fine" in (folder / "cases/fine/stderr.log").read_text()
     summary = yaml.safe_load((folder / "summary.yaml").read_text())
     values = {name: score["value"] for name, score in summary["per_case"]["fine"].items()}
-    assert values == {"asked": 1, "word": True, "tools": True, "length": True, "range": None}
+    assert values == {
+        "asked": 1, "word": True, "tools": True, "length": True, "budget": None, "range": None,
+    }  # fmt: skip
     assert summary["per_case"]["fine"]["range"]["error"] == "7 is not within [1, 5]"
     assert summary["per_case"]["secret"]["length"]["value"] is False
     assert summary["per_case"]["hangs"]["length"]["error"].endswith("the execution failed")

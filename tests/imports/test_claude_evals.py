@@ -1,11 +1,13 @@
 """Claude's own evals become a project with runs: skill-creator's, and `claude plugin eval`'s."""
 
 import json
+import signal
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import yaml
+from commands import until
 from eval_project import log_of
 
 from evalkit import Workspace, import_paths
@@ -97,7 +99,7 @@ def imported(evalkit, *paths, code=0):
 
 
 def test_each_trial_of_an_arm_is_a_run_with_what_its_graders_said(evalkit, tmp_path):
-    put(tmp_path / "plug", two_arms())
+    put(tmp_path / "plug", two_arms(partial=True, partialReason="cost_ceiling"))
     report = imported(evalkit, tmp_path / "plug/evals")
     assert [report[key] for key in ("format", "cases", "runs", "executions", "traces")] == [
         *("claude plugin eval", 2, 4, 8, 0)
@@ -118,6 +120,8 @@ def test_each_trial_of_an_arm_is_a_run_with_what_its_graders_said(evalkit, tmp_p
     assert result["started_at"] == "2026-09-12T01:06:05Z"
     assert any("judge_cost_usd, 0.8, may be part of" in note for note in report["notes"])
     assert any(f"compare {runs[0]} {runs[1]} --baseline {runs[2]}" in n for n in report["notes"])
+    assert summary["validity"] == {"partial": "cost_ceiling"}
+    assert any("is partial (cost_ceiling)" in note for note in report["notes"])
 
 
 def test_a_case_keeps_what_its_own_files_say(evalkit, tmp_path):
@@ -187,16 +191,7 @@ def test_a_conversation_is_followed_inside_of_what_was_named_only(evalkit, tmp_p
     logs = [str(path) for path in Path("made").rglob("stdout.log")]
     assert logs == ["made/eval/runs/2026-09-12T01-06-04-with-1/cases/first/stdout.log"]
     assert (report["traces"], report["executions"]) == (1, 3)
-    assert any("conversation of 2 of 3 executions is gone" in note for note in report["notes"])
-
-
-def test_a_partial_result_says_so(evalkit, tmp_path):
-    put(tmp_path, two_arms(partial=True, partialReason="cost_ceiling"))
-    report = imported(evalkit, tmp_path)
-    summary, result = run_files(Path("made/eval/runs/2026-09-12T01-06-04-with-1"))
-    assert summary["validity"] == {"partial": "cost_ceiling"}
-    assert result["eval_params"]["partial"] == "cost_ceiling"
-    assert any("is partial (cost_ceiling)" in note for note in report["notes"])
+    assert any("of 3 executions 2 have no conversation" in note for note in report["notes"])
 
 
 def test_again_writes_nothing_and_what_a_person_changed_stays(evalkit, tmp_path):
@@ -216,38 +211,46 @@ def test_again_writes_nothing_and_what_a_person_changed_stays(evalkit, tmp_path)
     assert "other" in Path("made/cases/first/annotations.yaml").read_text()
 
 
-def test_without_a_place_it_goes_where_the_stages_look(evalkit, tmp_path):
+def test_without_a_place_it_goes_where_the_stages_find_it_and_work_on_it(evalkit, tmp_path):
     put(tmp_path, two_arms())
     Path("eval.yaml").unlink()
     assert evalkit("import", str(tmp_path)).report["directory"] == "eval/tidy"
     report = evalkit("check").report
     assert (report["config"], report["cases"], report["problems"]) == ("eval/tidy/eval.yaml", 2, [])
-    assert [name for name in report["run_ids"] if "with" in name] == [
-        f"2026-09-12T01-06-04-{arm}-{n}" for arm in ("with", "without") for n in (1, 2)
-    ]
-
-
-def test_the_stages_work_on_it(evalkit, tmp_path):
-    put(tmp_path, two_arms())
-    imported(evalkit, tmp_path)
-    config = ("--config", "made/eval.yaml")
-    runs = sorted(path.name for path in Path("made/eval/runs").iterdir())
+    runs = sorted(path.name for path in Path("eval/runs/tidy").iterdir())
     for run in runs[::2]:
-        done = evalkit("all", *config, "--run-id", run)
+        done = evalkit("all", "--run-id", run)
         assert done.code == 0, done.err
         assert done.report["log-results"]["traces"] == 2
     assert done.report["sync-dataset"]["created"] + done.report["sync-dataset"]["unchanged"] == 2
     assert done.report["push-feedback"]["unmatched"] == 0
-    compared = evalkit("compare", *runs[:2], "--baseline", *runs[2:], *config).report
+    compared = evalkit("compare", *runs[:2], "--baseline", *runs[2:]).report
     judges = {each["judge"]: (each["decides"], each["verdict"]) for each in compared["judges"]}
     assert judges["score"][0]
     assert judges["fired"] == (False, "not in both")
-    assert evalkit("gate", "--run-id", runs[0], "--baseline", runs[2], *config).code == 3
-    found = evalkit("history", "--judge", "score", *config).report["runs"]
-    assert sorted((each["run_id"], each["mean"]) for each in found) == [
-        (runs[0], 1.0),
-        (runs[2], 0.5),
-    ]
+    assert evalkit("gate", "--run-id", runs[0], "--baseline", runs[2]).code == 3
+    found = evalkit("history", "--judge", "score").report["runs"]
+    assert {each["run_id"]: each["mean"] for each in found} == {runs[0]: 1.0, runs[2]: 0.5}
+
+
+def tree(folder):
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_killed_on_the_way_and_again_leaves_what_one_import_does(forge, tmp_path):
+    arms = {"with": [trial(1, grader("shape", True))] * 2}
+    put(tmp_path, {"aggregate-result.json": plugin_result({f"c{n}": arms for n in range(200)})})
+    told = ("import", "aggregate-result.json", "--json", "--out")
+    running = forge.start(*told, "killed", cwd=tmp_path)
+    until(lambda: len(list(tmp_path.glob("killed/cases/*"))) >= 20)
+    running.kill(signal.SIGKILL)
+    running.wait()
+    assert not (tmp_path / "killed/cases/c199").exists()
+    again = forge.run(*told, "killed", cwd=tmp_path)
+    assert json.loads(again.out)["receipt"]["left"] == 0
+    forge.run(*told, "once", cwd=tmp_path)
+    assert tree(tmp_path / "killed") == tree(tmp_path / "once")
 
 
 EXPECTED = ["names the port", "names the host"]
@@ -266,70 +269,55 @@ TIMING = {"total_tokens": 900, "duration_ms": 2500}
 HOME = "it/iteration-1/eval-1/with_skill"
 
 
+TOLD = {
+    "eval_id": 1,
+    "configuration": "without_skill",
+    "run_number": 2,
+    "result": {"pass_rate": 0.5, "time_seconds": 2.5, "tokens": 900},
+    "expectations": ITEMS,
+}
+ODD_ITEMS = [{**ITEMS[0], "passed": "PASS"}, {**ITEMS[1], "passed": None}]
+SECONDS = {"total_tokens": 900, "total_duration_seconds": 2.5}
+NAMED = {"eval_id": 1, "eval_name": "a-name"}
+ABOUT = {"executor_model": "<model-name>", "timestamp": "2026-03-15"}
+
+
 @pytest.mark.parametrize(
-    ("files", "run", "verdicts"),
+    ("folder", "grading", "timing", "others", "run", "verdicts"),
     [
+        (HOME, HOME, TIMING, {}, "iteration-1-with_skill-1", [True, False, 0.5]),
+        (*[f"{HOME}/run-3"] * 2, SECONDS, {}, "iteration-1-with_skill-3", [True, False, 0.5]),
+        (HOME, f"{HOME}/outputs", TIMING, {}, "iteration-1-with_skill-1", [True, False, 0.5]),
+        (*["it/baselines/abc123/eval-1"] * 2, TIMING, {}, "abc123-1", [True, False, 0.5]),
         (
-            {f"{HOME}/grading.json": {"expectations": ITEMS}, f"{HOME}/timing.json": TIMING},
-            *("iteration-1-with_skill-1", [True, False, 0.5]),
-        ),
-        (
-            {
-                f"{HOME}/run-3/grading.json": {"assertion_results": ITEMS},
-                f"{HOME}/run-3/timing.json": {"total_tokens": 900, "total_duration_seconds": 2.5},
-            },
-            *("iteration-1-with_skill-3", [True, False, 0.5]),
-        ),
-        (
-            {
-                f"{HOME}/outputs/grading.json": {"expectations": ITEMS},
-                f"{HOME}/timing.json": TIMING,
-            },
-            *("iteration-1-with_skill-1", [True, False, 0.5]),
-        ),
-        (
-            {
-                "it/baselines/abc123/eval-1/grading.json": {"expectations": ITEMS},
-                "it/baselines/abc123/eval-1/timing.json": TIMING,
-            },
-            *("abc123-1", [True, False, 0.5]),
-        ),
-        (
-            {
-                "it/iteration-1/a-name/eval_metadata.json": {"eval_id": 1, "eval_name": "a-name"},
-                "it/iteration-1/a-name/old_skill/grading.json": {
-                    "expectations": [{**ITEMS[0], "passed": "PASS"}, {**ITEMS[1], "passed": None}],
-                    "timing": TIMING,
-                },
-            },
+            *["it/iteration-1/a-name/old_skill"] * 2,
+            TIMING,
+            {"it/iteration-1/a-name/eval_metadata.json": NAMED},
             *("iteration-1-old_skill-1", [True, None, None]),
         ),
         (
-            {
-                "it/iteration-2/benchmark.json": {
-                    "metadata": {"executor_model": "<model-name>", "timestamp": "2026-03-15"},
-                    "runs": [
-                        {
-                            "eval_id": 1,
-                            "configuration": "without_skill",
-                            "run_number": 2,
-                            "result": {"pass_rate": 0.5, "time_seconds": 2.5, "tokens": 900},
-                            "expectations": ITEMS,
-                        }
-                    ],
-                }
-            },
+            *("", "", {}),
+            {"it/iteration-2/benchmark.json": {"metadata": ABOUT, "runs": [TOLD]}},
             *("iteration-2-without_skill-2", [True, False, 0.5]),
         ),
     ],
     ids=["plain", "run folder", "in outputs", "one configuration", "by metadata", "benchmark only"],
 )
-def test_results_of_a_skill_are_found_wherever_they_lie(evalkit, tmp_path, files, run, verdicts):
-    put(tmp_path, {"skill/evals/evals.json": EVALS, **files})
+def test_results_of_a_skill_are_found_wherever_they_lie(
+    evalkit, tmp_path, folder, grading, timing, others, run, verdicts
+):
+    files = {"skill/evals/evals.json": EVALS, **others}
+    if folder:
+        items = ITEMS if None not in verdicts else ODD_ITEMS
+        files |= {
+            f"{grading}/grading.json": {"expectations": items},
+            f"{folder}/timing.json": timing,
+        }
+    put(tmp_path, files)
     report = imported(evalkit, tmp_path / "skill", tmp_path / "it")
     assert (report["format"], report["cases"], report["runs"]) == ("skill-creator", 2, 1)
     summary, result = run_files(Path("made/eval/runs") / run)
-    case = "a-name" if "metadata" in str(files) and "benchmark" not in str(files) else "eval-1"
+    case = "a-name" if "a-name" in folder else "eval-1"
     own = summary["per_case"][case]
     assert list(own) == [*EXPECTED, "pass_rate"]  # in the case's words, however graders put it
     assert own[EXPECTED[1]]["rationale"] == "the host is named\n\nno host"
@@ -434,7 +422,7 @@ def test_cases_go_back_to_where_they_came_from(evalkit, tmp_path, files, form):
     assert "left" in told["receipt"]
 
 
-def test_cases_of_the_harness_go_to_claude(evalkit, project):
+def test_cases_of_the_harness_go_to_claude_but_not_over_what_a_person_wrote(evalkit, project):
     done = evalkit("export-cases", "plugin", "--as", "plugin-eval")
     assert (done.code, done.report["cases"]) == (0, 3)
     case = yaml.safe_load(Path("plugin/alpha/case.yaml").read_text())
@@ -442,11 +430,11 @@ def test_cases_of_the_harness_go_to_claude(evalkit, project):
     assert [each["type"] for each in case["graders"]] == ["llm"]
     evalkit("export-cases", "skill", "--as", "evals-json")
     entries = json.loads(Path("skill/evals.json").read_text())["evals"]
-    assert [(each["id"], each["name"]) for each in entries] == [
-        (1, "alpha"),
-        (2, "beta"),
-        (3, "gamma"),
-    ]
+    assert [each["name"] for each in entries] == ["alpha", "beta", "gamma"]
+    Path("skill/evals.json").write_text("{}")
+    told = evalkit("export-cases", "skill", "--as", "evals-json").report
+    assert list(told["skipped"]) == ["skill/evals.json"]
+    assert Path("skill/evals.json").read_text() == "{}"
     evalkit("export-cases", "copy", "--as", "harness")
     assert cases_in(Path("copy")) == {
         f"cases/{path.parent.name}/{path.name}": yaml.safe_load(path.read_text())
@@ -465,14 +453,6 @@ def test_graders_become_expectations_in_words(evalkit, tmp_path):
     assert entry["expectations"][1] == "PASS if it is good."
     assert "^x" in entry["expectations"][0]
     assert told["notes"] == ["graders of 2 cases became expectations in words"]
-
-
-def test_an_export_leaves_what_a_person_wrote(evalkit):
-    Path("skill").mkdir()
-    Path("skill/evals.json").write_text("{}")
-    told = evalkit("export-cases", "skill", "--as", "evals-json").report
-    assert list(told["skipped"]) == ["skill/evals.json"]
-    assert Path("skill/evals.json").read_text() == "{}"
 
 
 ODD = (None, True, -1, 1e308, "", "../../x", "a/b\0c", [], {}, [1], {"a": 1}, "x" * 3000, "\ud800")

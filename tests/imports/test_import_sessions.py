@@ -1,17 +1,20 @@
-"""Sessions that belong to no evaluation become traces, each once, and the agent works on them."""
+"""Sessions that belong to no evaluation become traces, each once: of Claude Code and of others."""
 
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from agentlogs import Event, Story, answer, as_lines, as_session, ask, init, say, text, use
+from commands import until
 from mlflow import MlflowClient
 from mlflow.entities import Trace
 
 END = say("m9", text("All done."), stop="end_turn")
+ROOT, CHILD = "019a2d7a-41c4-78b1-b7cc-a45d62a89cd5", "019a2d7b-0000-7000-8000-00000000000c"
 
 
 def write(path: Path, events: list[Event]) -> Path:
@@ -31,8 +34,7 @@ def projects(tmp_path: Path) -> Path:
     inside = [{**e, "isSidechain": True} for e in as_session(inside, "session-1")]
     write(folder / "one" / "subagents" / "agent-a7.jsonl", inside)
     write(folder / "two.jsonl", as_session([ask("hello"), END], "session-2", cwd="/srv/x"))
-    lost = [{**e, "sessionId": "gone"} for e in inside]
-    write(folder / "agent-b1.jsonl", lost)
+    write(folder / "agent-b1.jsonl", [{**e, "sessionId": "gone"} for e in inside])
     write(folder / "bare.jsonl", [{"type": "summary", "leafUuid": "x"}])
     (folder / "memory").mkdir()
     (folder / "memory" / "notes.md").write_text("# notes\n")
@@ -42,9 +44,9 @@ def projects(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def imported(evalkit: Any) -> Any:
-    def run(*arguments: Any, code: int = 0) -> dict[str, Any]:
-        done = evalkit("import", *map(str, arguments))
-        assert done.code == code, done.err
+    def run(*paths: Path, to: str = "shop") -> dict[str, Any]:
+        done = evalkit("import", *map(str, paths), "-e", to)
+        assert done.code == 0, done.err
         return done.report
 
     return run
@@ -57,13 +59,16 @@ def traces(uri: str, experiment: str = "shop") -> list[Trace]:
     return sorted(there, key=lambda each: each.info.trace_metadata["mlflow.trace.session"])
 
 
+def by_answer(uri: str) -> dict[str, Trace]:
+    return {json.loads(each.data.response): each for each in traces(uri)}
+
+
 def test_each_session_becomes_one_trace_with_its_subagents_its_person_and_its_place(
     imported: Any, projects: Path, database_uri: str
 ) -> None:
-    report = imported(projects, "-e", "shop")
+    report = imported(projects)
     assert (report["format"], report["files"], report["traces"]) == ("Claude Code session", 3, 2)
-    skipped = {Path(path).name: why for path, why in report["skipped"].items()}
-    assert skipped == {
+    assert {Path(path).name: why for path, why in report["skipped"].items()} == {
         "agent-b1.jsonl": "a subagent's transcript; its session is not among the files",
         "bare.jsonl": "the log is a Claude Code session without any message",
         "empty.jsonl": "empty",
@@ -83,87 +88,93 @@ def test_each_session_becomes_one_trace_with_its_subagents_its_person_and_its_pl
     assert (one.info.state, json.loads(one.data.response)) == ("OK", "All done.")
 
 
-def test_a_second_import_writes_nothing(imported: Any, projects: Path, database_uri: str) -> None:
-    first = imported(projects, "-e", "shop")
-    before = [each.info.to_dict() for each in traces(database_uri)]
-    again = imported(projects, "-e", "shop")
-    assert (first["written"], again["written"], again["traces"]) == (2, 0, 2)
-    assert [each.info.to_dict() for each in traces(database_uri)] == before
-
-
-def test_a_session_that_went_on_takes_its_traces_place_with_what_people_left(
+def test_again_writes_nothing_and_what_went_on_takes_its_traces_place_with_what_people_left(
     imported: Any, projects: Path, database_uri: str
 ) -> None:
-    imported(projects, "-e", "shop")
-    client, old = MlflowClient(database_uri), traces(database_uri)[1]
-    client.set_trace_tag(old.info.trace_id, "seen", "by ann")
+    assert imported(projects)["written"] == 2
+    before = traces(database_uri)
+    again = imported(projects)
+    assert (again["written"], again["traces"]) == (0, 2)
+    assert [t.info.to_dict() for t in traces(database_uri)] == [t.info.to_dict() for t in before]
+    assert imported(projects, to="other")["written"] == 2
+    ids = {each.info.trace_id for each in traces(database_uri, "other")}
+    assert not ids & {each.info.trace_id for each in before}
+
+    MlflowClient(database_uri).set_trace_tag(before[1].info.trace_id, "seen", "by ann")
     more = [ask("and?"), say("m3", text("Bye."), stop="end_turn")]
-    path = next(projects.rglob("two.jsonl"))
-    write(path, as_session([ask("hello"), END, *more], "session-2"))
-    assert imported(projects, "-e", "shop")["written"] == 1
-    _, new = traces(database_uri)
-    assert (json.loads(new.data.response), new.info.tags["seen"]) == ("Bye.", "by ann")
-    assert new.info.trace_id != old.info.trace_id
+    write(
+        next(projects.rglob("two.jsonl")),
+        as_session([ask("hello"), END, *more], "session-2"),
+    )
+    assert imported(projects)["written"] == 1
+    one, two = traces(database_uri)
+    assert one.info.trace_id == before[0].info.trace_id
+    assert (json.loads(two.data.response), two.info.tags["seen"]) == ("Bye.", "by ann")
 
 
-def test_the_same_session_in_two_files_is_one_trace_of_the_longer(
-    imported: Any, tmp_path: Path
+def test_killed_on_the_way_and_again_is_as_if_it_had_run_once(
+    forge: Any, sqlite_uri: str, tmp_path: Path
 ) -> None:
+    for number in range(60):
+        events = as_session([ask(f"do {number}"), END], f"session-{number}")
+        write(tmp_path / "logs" / f"{number}.jsonl", events)
+    told = ("import", "logs", "-e", "shop", "--json", "--tracking-uri", sqlite_uri)
+    running = forge.start(*told, cwd=tmp_path)
+    until(lambda: bool(MlflowClient(sqlite_uri).get_experiment_by_name("shop")))
+    running.kill(signal.SIGKILL)
+    running.wait()
+    done = forge.run(*told, cwd=tmp_path)
+    assert (done.code, json.loads(done.out)["traces"]) == (0, 60)
+    sessions = [each.info.trace_metadata["mlflow.trace.session"] for each in traces(sqlite_uri)]
+    assert len(sessions) == len(set(sessions)) == 60
+
+
+def test_files_of_one_session(imported: Any, tmp_path: Path, database_uri: str) -> None:
+    """The longer of two copies counts; two processes of a command in one session are two traces."""
     events = as_session([ask("hello"), END], "s")
     short, long = write(tmp_path / "a.jsonl", events[:1]), write(tmp_path / "b.jsonl", events)
-    report = imported(short, long, "-e", "shop")
+    report = imported(short, long)
     assert report["traces"] == 1
     assert report["skipped"] == {str(short): f"the same session as {long}"}
+    for name in ("a", "b"):
+        log = [init("s7"), {**ask(f"do {name}"), "session_id": "s7"}, {**END, "session_id": "s7"}]
+        write(tmp_path / "logs" / f"{name}.log", log)
+    assert imported(tmp_path / "logs")["traces"] == 2
+    sessions = [each.info.trace_metadata["mlflow.trace.session"] for each in traces(database_uri)]
+    assert sessions == ["s", "s7", "s7"]
 
 
-def test_logs_of_a_command_are_taken_too_and_secrets_stay_here(
-    imported: Any, tmp_path: Path, database_uri: str
-) -> None:
+def test_secrets_stay_here(imported: Any, tmp_path: Path, database_uri: str) -> None:
     secret = "AKIA" + "2345" * 4
     events = [init("s7"), {**ask(f"use {secret}"), "session_id": "s7"}, *Story(1).tell(2)[2:]]
     write(tmp_path / "logs" / "stdout.log", [{**e, "session_id": "s7"} for e in events])
-    report = imported(tmp_path / "logs", "-e", "shop")
+    report = imported(tmp_path / "logs")
     assert (report["traces"], report["receipt"]["masked"]) == (1, 1)
     assert secret not in str(traces(database_uri)[0].to_dict())
 
 
-def test_two_processes_of_one_session_are_two_traces(
-    imported: Any, tmp_path: Path, database_uri: str
-) -> None:
-    for name in ("a", "b"):
-        log = [init("s7"), {**ask(f"do {name}"), "session_id": "s7"}, {**END, "session_id": "s7"}]
-        write(tmp_path / "logs" / f"{name}.log", log)
-    assert imported(tmp_path / "logs", "-e", "shop")["traces"] == 2
-    sessions = [each.info.trace_metadata["mlflow.trace.session"] for each in traces(database_uri)]
-    assert sessions == ["s7", "s7"]
-
-
-def test_the_same_session_may_stand_in_two_experiments(
-    imported: Any, projects: Path, database_uri: str
-) -> None:
-    for name in ("shop", "other"):
-        assert imported(projects, "-e", name)["written"] == 2
-    ids = [{t.info.trace_id for t in traces(database_uri, name)} for name in ("shop", "other")]
-    assert not ids[0] & ids[1]
-
-
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "uri", "code", "message"),
     [
-        ((), "no experiment is named"),
-        (("-e", "4711"), "there is no experiment with the id 4711"),
+        (("projects",), "", 2, "no experiment is named"),
+        (("projects", "-e", "4711"), "", 2, "there is no experiment with the id 4711"),
+        (("projects", "-e", "x"), "http://127.0.0.1:1", 1, "Nothing was imported."),
+        (("projects/-home-ann-shop/memory", "-e", "x"), "", 2, "nothing that evalkit knows"),
     ],
 )
-def test_where_to_is_asked_for(evalkit: Any, projects: Path, arguments: Any, message: str) -> None:
-    done = evalkit("import", str(projects), *arguments)
-    assert done.code == 2
+def test_what_cannot_be_imported_is_said(
+    evalkit: Any,
+    projects: Path,
+    database_uri: str,
+    arguments: Any,
+    uri: str,
+    code: int,
+    message: str,
+) -> None:
+    path, *flags = arguments
+    done = evalkit("import", str(projects.parent / path), *flags, uri=uri or database_uri)
+    assert done.code == code
     assert message in done.err
-
-
-def test_an_absent_mlflow_is_a_failure_with_a_sentence(evalkit: Any, projects: Path) -> None:
-    done = evalkit("import", str(projects), "-e", "x", uri="http://127.0.0.1:1")
-    assert done.code == 1
-    assert "Nothing was imported." in done.err
 
 
 def test_a_link_that_leads_out_is_not_followed(
@@ -172,52 +183,102 @@ def test_a_link_that_leads_out_is_not_followed(
     other = write(tmp_path / "other" / "three.jsonl", as_session([ask("x"), END], "session-3"))
     (projects / "three.jsonl").symlink_to(other)
     (projects / "more").symlink_to(other.parent)
-    report = imported(projects, "-e", "shop")
+    report = imported(projects)
     assert report["traces"] == 2
     assert "leads out of" in report["skipped"][str(projects / "more")]
     assert "leads out of" in report["skipped"][str(projects / "three.jsonl")]
 
 
-def test_a_folder_without_any_session_is_refused(evalkit: Any, tmp_path: Path) -> None:
-    (tmp_path / "notes").mkdir()
-    (tmp_path / "notes" / "a.md").write_text("# a\n")
-    done = evalkit("import", str(tmp_path / "notes"), "-e", "x")
-    assert done.code == 2
-    assert "is nothing that evalkit knows to import" in done.err
-
-
-def test_a_session_that_was_resumed_as_a_copy_is_remarked(imported: Any, tmp_path: Path) -> None:
-    said = say("msg_01GaHLuHQDBmNDZ3dJAjX9fA", text("Hi."), stop="end_turn")
-    for session in ("first", "second"):
-        write(tmp_path / "logs" / f"{session}.jsonl", as_session([ask("hi"), said], session))
-    report = imported(tmp_path / "logs", "-e", "shop")
-    assert report["traces"] == 2
-    assert "1 sessions begin as another does" in report["notes"][0]
-
-
-def rollout(session: str, words: str, **about: Any) -> list[Event]:
+def rollout(session: str, *items: Event, **about: Any) -> list[Event]:
     meta = {"id": session, "cwd": "/home/bo/x", "git": {"branch": "dev"}, **about}
-    said = {"type": "message", "role": "assistant"}
-    lines = [
-        ("session_meta", meta),
-        ("turn_context", {"turn_id": "1", "model": "gpt-5"}),
-        ("response_item", {**said, "content": [{"type": "output_text", "text": words}]}),
-    ]
-    return [{"timestamp": "2026-03-04T05:06:07Z", "type": t, "payload": p} for t, p in lines]
+    lines: list[Event] = [{"type": "session_meta", "payload": meta}]
+    lines += [{"type": "response_item", "payload": each} for each in items]
+    return [{"timestamp": f"2026-02-23T11:40:{n:02}.000Z", **e} for n, e in enumerate(lines)]
 
 
-def test_sessions_of_codex_come_with_the_files_of_their_subagents(
+def says(role: str, words: str) -> Event:
+    return {"type": "message", "role": role, "content": [{"type": "input_text", "text": words}]}
+
+
+def test_codexs_sessions_hold_the_subagents_that_they_started(
     imported: Any, tmp_path: Path, database_uri: str
 ) -> None:
-    folder = tmp_path / "sessions" / "2026" / "03"
-    write(folder / "rollout-a.jsonl", rollout("a", "Done."))
-    write(folder / "rollout-b.jsonl", rollout("b", "Found.", parent_thread_id="a"))
-    report = imported(tmp_path / "sessions", "-e", "shop")
-    assert (report["files"], report["traces"], report["skipped"]) == (2, 1, {})
-    info = traces(database_uri)[0].info
-    assert info.trace_metadata["mlflow.trace.session"] == "a"
+    spawn = {"type": "function_call", "name": "spawn_agent", "call_id": "c", "arguments": "{}"}
+    given = {"type": "function_call_output", "call_id": "c", "output": f'{{"agent_id": "{CHILD}"}}'}
+    asked = (says("user", "go"), spawn, given, says("assistant", "It did."))
+    write(tmp_path / "found/2026/rollout-a.jsonl", rollout(ROOT, *asked))
+    inside = (says("user", "look"), says("assistant", "One."))
+    child = rollout(CHILD, *inside, parent_thread_id=ROOT)
+    write(tmp_path / "found/2026/rollout-b.jsonl", child)
+    exec_log: list[Event] = [
+        {"type": "thread.started", "thread_id": "t"},
+        {"type": "item.completed", "item": {"id": "i", "type": "agent_message", "text": "Two."}},
+        {"type": "turn.completed", "usage": {"input_tokens": 5, "output_tokens": 1}},
+    ]
+    write(tmp_path / "found/exec.log", exec_log)
+    report = imported(tmp_path / "found")
+    assert (report["files"], report["traces"], report["skipped"]) == (3, 2, {})
+    assert report["format"] == "Codex's exec --json, Codex's session file"
+    found = by_answer(database_uri)
+    assert set(found) == {"It did.", "Two."}
+    assert "subagent" in [span.name for span in found["It did."].data.spans]
+    info = found["It did."].info
+    assert info.trace_metadata["mlflow.trace.session"] == ROOT
     assert info.trace_metadata["mlflow.trace.user"] == "bo"
     assert info.tags["evalkit.git_branch"] == "dev"
+    assert imported(tmp_path / "found")["written"] == 0
+
+
+def put(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2))
+
+
+def trajectory(session: str, words: str, **extra: str) -> Any:
+    steps = [{"source": "user", "message": "go"}, {"source": "agent", "message": words}]
+    agent = {"name": "terminus-2", "version": "2", "extra": extra}
+    return {"schema_version": "ATIF-v1.5", "session_id": session, "agent": agent, "steps": steps}
+
+
+def test_a_trial_of_a_harbor_job_is_one_trace_with_its_rewards(
+    imported: Any, tmp_path: Path, database_uri: str
+) -> None:
+    raised = {"exception_info": {"exception_type": "Timeout", "exception_message": "late"}}
+    job = tmp_path / "jobs" / "j1"
+    for name, about in (("a", {}), ("b", raised), ("c", raised)):
+        result = {"id": f"id-{name}", "task_name": f"t/{name}", "trial_name": name, **about}
+        result |= {"finished_at": "2026-03-12T12:13:00Z"}
+        put(
+            job / f"{name}__x/result.json",
+            {**result, "verifier_result": {"rewards": {"reward": 0.5}}},
+        )
+        if name != "c":
+            put(job / f"{name}__x/agent/trajectory.json", trajectory("s", f"of {name}"))
+            put(job / f"{name}__x/agent/trajectory.sum.json", trajectory("s2", "a summary"))
+    put(job / "result.json", {"id": "j", "n_total_trials": 3, "stats": {}})
+    report = imported(tmp_path / "jobs")
+    assert (report["format"], report["traces"]) == ("Harbor trial", 2)
+    assert {Path(path).name: why for path, why in report["skipped"].items()} == {
+        "c__x": "left no log that is read here: Timeout: late",
+        "result.json": "no agent's log",
+    }
+    found = by_answer(database_uri)
+    assert {words: each.info.state for words, each in found.items()} == {
+        "of a": "OK", "of b": "ERROR",
+    }  # fmt: skip
+    assert {a.name: a.value for a in found["of a"].info.assessments} == {"reward": 0.5}
+    assert imported(job / "a__x")["written"] == 0
+
+
+def test_an_atif_subagent_that_names_its_parent_is_a_part_of_it(
+    imported: Any, tmp_path: Path, database_uri: str
+) -> None:
+    put(tmp_path / "found/trajectory.json", trajectory("s", "Done."))
+    put(tmp_path / "found/sum.json", trajectory("s.sum", "In short.", parent_session_id="s"))
+    assert imported(tmp_path / "found")["files"] == 2
+    found = by_answer(database_uri)
+    assert sum(span.span_type == "AGENT" for span in found.pop("Done.").data.spans) == 2
+    assert not found
 
 
 def test_a_text_that_is_named_itself_is_an_answer(
@@ -226,10 +287,7 @@ def test_a_text_that_is_named_itself_is_an_answer(
     said = tmp_path / "agent.log"
     said.write_text("starting\nAll is well.\n")
     for written in (1, 0):
-        report = imported(said, "-e", "shop")
+        report = imported(said)
         assert (report["format"], report["traces"], report["written"]) == ("text log", 1, written)
-    trace = traces(database_uri)[0]
-    assert (trace.info.state, json.loads(trace.data.response)) == (
-        "STATE_UNSPECIFIED",
-        "starting\nAll is well.",
-    )
+    trace = by_answer(database_uri)["starting\nAll is well."]
+    assert trace.info.state == "STATE_UNSPECIFIED"

@@ -1,10 +1,16 @@
 """``evalkit import`` of tables: questions become cases, and given answers a run."""
 
 import json
+from contextlib import suppress
+from itertools import product
 
 import pandas as pd
 import pytest
 import yaml
+
+from evalkit import Workspace, import_paths
+from evalkit.errors import EvalkitError
+from evalkit.runs.run_dir import list_runs
 
 ASKED, EXPECTED = "question", "expected_answer"
 CSV = (
@@ -134,15 +140,10 @@ def test_again_writes_nothing_and_what_a_person_changed_stays(evalkit, project):
     project.write("in/labels.json", json.dumps(WRAPPED))
     told = ("import", "in/labels.json", "--out", "made")
     assert evalkit(*told).report["written"]["written"] == 3
-    assert evalkit(*told).report["written"] == {
-        "written": 0,
-        "updated": 0,
-        "unchanged": 3,
-        "left": 0,
-    }
+    again = evalkit(*told).report["written"]
+    assert again == {"written": 0, "updated": 0, "unchanged": 3, "left": 0}
     project.write("made/cases/1/input.yaml", {"query": "mine"})
-    again = evalkit(*told).report
-    assert "was changed" in str(again["skipped"])
+    assert "was changed" in str(evalkit(*told).report["skipped"])
     assert project.read("made/cases/1/input.yaml") == "query: mine\n"
 
 
@@ -158,10 +159,6 @@ def test_a_frame_keeps_lists_and_has_no_missing_values(evalkit, project):
         "({'question': 'a?'}, {'answer': 'b', 'sources': ['x', 'y'], 'level': 1.0})",
         "({'question': 'c?'}, {})",
     ]
-    (project.root / "in/t.xlsx").write_bytes(b"PK")
-    assert "install openpyxl" in evalkit("import", "in/t.xlsx").err
-    project.write("in/tasks.json", json.dumps([{"status": "done", "owner": "me"}]))
-    assert "no column can be told to be asked" in evalkit("import", "in/tasks.json").err
 
 
 def test_answers_of_ones_own_runner_become_runs_that_all_stages_work_on(evalkit, project):
@@ -181,3 +178,72 @@ def test_answers_of_ones_own_runner_become_runs_that_all_stages_work_on(evalkit,
     assert done["sync-dataset"]["created"] == 3
     compared = evalkit("compare", "runner-2", "--baseline", "runner", *where)
     assert compared.report["verdict"] == "unknown"
+
+
+def test_answers_to_questions_that_are_there_leave_their_cases_and_config(evalkit, project):
+    project.write("in/asked.csv", f"id,{ASKED},{EXPECTED}\na,1+1?,2\nb,2+2?,4\n")
+    evalkit("import", "in/asked.csv", "--out", "made")
+    files = ("eval.yaml", "cases/a/input.yaml", "cases/a/annotations.yaml")
+    before = [project.read(f"made/{name}") for name in files]
+    project.write("in/answers.jsonl", json.dumps({"id": "a", "question": "1+1", "output": "3"}))
+    assert evalkit("import", "in/answers.jsonl", "--out", "made").report["runs"] == 1
+    assert [project.read(f"made/{name}") for name in files] == before
+
+
+ROWS = [
+    {"id": "a", "question": "1+1?", "expected_answer": "2", "output": "2", "score": 1, "cost": 1},
+    {"id": 2, "question": [{"role": "user", "content": "x"}], "output": {"a": 1}, "error": "late"},
+]
+ODD = [
+    *(None, True, -1, 1e308, float("nan"), "", "../../x", "a/b\0c", [], {}, [[]], [{}]),
+    *({"a": {}}, "x" * 3000, "\ud800", [{"role": "assistant"}], 10**400),
+]
+
+
+def as_csv(rows, _):
+    lines = [[str(row.get(name, "")) for name in ROWS[0]] for row in rows]
+    quoted = ([each.replace('"', '""') for each in line] for line in [[*ROWS[0]], *lines])
+    return "\n".join(",".join(f'"{each}"' for each in line) for line in quoted)
+
+
+FORMS = {
+    "t.json": lambda rows, _: json.dumps(rows),
+    "t.jsonl": lambda rows, _: "\n".join(map(json.dumps, rows)),
+    "t.csv": as_csv,
+    "wrapped.json": lambda rows, odd: json.dumps({"_note": odd, "rows": rows}),
+    "cut.json": lambda rows, odd: json.dumps({"a": odd, "b": rows})[: 9 * len(repr(odd))],
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_whatever_stands_in_a_table_ends_in_words_or_in_runs_that_can_be_read(tmp_path, name):
+    places = [(number, column) for number, row in enumerate(ROWS) for column in row]
+    for number, ((at, column), odd) in enumerate([*product(places, ODD)][::4]):
+        rows = json.loads(json.dumps(ROWS))
+        rows[at][column] = odd
+        folder = tmp_path / f"{number}"
+        folder.mkdir()
+        text = FORMS[name](rows, odd)
+        (folder / name).write_bytes(text.encode("utf-8", "replace"))
+        with suppress(EvalkitError):
+            import_paths([folder / name], out=folder / "made")
+            made = Workspace.open(folder / "made/eval.yaml")
+            for run_id in list_runs(made.files):
+                assert made.run(run_id).run.cases
+        assert {each.name for each in folder.iterdir()} <= {name, "made"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("t.xlsx", b"PK", "install openpyxl"),
+        ("t.parquet", b"PAR1", "is no .parquet that can be read"),
+        ("t.json", b'[{"status": "done", "owner": "me"}]', "no column can be told to be asked"),
+        ("t.csv", b"question\n", "holds no rows"),
+        ("t.csv", b"question\n\xff\n", "is not UTF-8"),
+    ],
+)
+def test_what_is_no_table_is_refused(evalkit, project, name, content, words):
+    (project.root / name).write_bytes(content)
+    done = evalkit("import", name)
+    assert (done.code, words in done.err) == (2, True), done.err
