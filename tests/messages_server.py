@@ -18,16 +18,14 @@ An ``AssertionError`` in it is raised again when the server is closed.
 from __future__ import annotations
 
 import json
-import socket
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from messages_rules import Limits, complaint, signature_of
+from servers import listening
 
 PIECE = 9  # characters of a text that one event of a stream carries
 ERRORS = {
@@ -222,98 +220,61 @@ def messages_server(*script, secrets=frozenset(), **limits):
             return script[0](body, number)
         if number >= len(script):
             return Fault(400, f"the script has only {len(script)} steps")
-        return script[number]  # type: ignore[return-value]
+        return script[number]
 
     state = MessagesServer(step, Limits(**limits), secrets)
-    httpd = Server(("127.0.0.1", 0), type("Answering", (Handler,), {"state": state}))
-    httpd.daemon_threads = True
-    state.url = f"http://127.0.0.1:{httpd.server_address[1]}"
-    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with listening(lambda connection, body: answer(state, connection, body)) as state.url:
         yield state
-    finally:
         state.closing.set()
-        httpd.shutdown()
-        thread.join()
-        httpd.server_close()
     for failure in state.failures:
         raise failure
 
 
-class Server(ThreadingHTTPServer):
-    """Says what went wrong in here; a client that was killed is nothing of that."""
+def answer(state, connection, body):
+    """Answer a request on its connection."""
+    asked = json.loads(body or b"{}")
+    headers = {name.lower(): value for name, value in connection.headers.items()}
+    step, number = state.step(Request(connection.path, headers, asked))
+    request_id = f"req_{len(state.requests):04}"
+    if isinstance(step, Reply):
+        message = step.message(asked["model"], number)
+        if asked.get("stream"):
+            kind = {"content_type": "text/event-stream; charset=utf-8", "request_id": request_id}
+            connection.send(200, None, transfer_encoding="chunked", **kind)
+            stream(step, message, connection, state.closing)
+        else:
+            kind = {"content_type": "application/json", "request_id": request_id}
+            connection.send(200, json.dumps(message).encode(), **kind)
+    elif not step.status:
+        connection.hang_up()
+    else:
+        error = {"type": ERRORS.get(step.status, "api_error"), "message": step.message}
+        whole = json.dumps({"type": "error", "error": error, "request_id": request_id})
+        kind = "text/html" if step.plain else "application/json"
+        more = {"content_type": kind, "request_id": request_id}
+        given = {"retry_after": step.retry_after, "location": step.location}
+        more |= {name: value for name, value in given.items() if value is not None}
+        connection.send(step.status, (step.message if step.plain else whole).encode(), **more)
 
-    def handle_error(self, *request):
-        if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(*request)
 
-
-class Handler(BaseHTTPRequestHandler):
-    """Speaks HTTP for a server's state, which its subclass holds."""
-
-    protocol_version = "HTTP/1.1"
-    state: MessagesServer
-
-    def log_message(self, *_):
-        """Stay silent."""
-
-    def do_POST(self):
-        size = int(self.headers.get("content-length", 0))
-        body = json.loads(self.rfile.read(size) or b"{}")
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        step, number = self.state.step(Request(self.path, headers, body))
-        self.request_id = f"req_{len(self.state.requests):04}"
-        try:
-            self.fail(step) if isinstance(step, Fault) else self.reply(step, body, number)
-        except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True  # whoever asked has gone
-
-    def fail(self, fault):
-        if not fault.status:
-            self.drop()
+def stream(reply, message, connection, closing):
+    """Send a reply event by event, as far as it goes."""
+    for at, (name, data) in enumerate(reply.events(message)):
+        if at == reply.drop_after:
+            connection.hang_up()
             return
-        error = {"type": ERRORS.get(fault.status, "api_error"), "message": fault.message}
-        whole = json.dumps({"type": "error", "error": error, "request_id": self.request_id})
-        kind = "text/html" if fault.plain else "application/json"
-        more = {"retry-after": fault.retry_after, "location": fault.location}
-        self.send(fault.status, fault.message if fault.plain else whole, kind, **more)
+        if at == reply.truncate_after:
+            break
+        if at == reply.error_after:
+            error = {"type": reply.error_kind, "message": "scripted error"}
+            send_event(connection, "error", {"error": error})
+            break
+        send_event(connection, name, data)
+        closing.wait(reply.pause_s)
+    connection.wfile.write(b"0\r\n\r\n")
 
-    def reply(self, reply, body, number):
-        message = reply.message(body["model"], number)
-        if not body.get("stream"):
-            self.send(200, json.dumps(message), "application/json")
-            return
-        self.send(200, None, "text/event-stream; charset=utf-8", **{"transfer-encoding": "chunked"})
-        for at, (name, data) in enumerate(reply.events(message)):
-            if at == reply.drop_after:
-                self.drop()
-                return
-            if at == reply.truncate_after:
-                break
-            if at == reply.error_after:
-                error = {"type": reply.error_kind, "message": "scripted error"}
-                self.event("error", {"error": error})
-                break
-            self.event(name, data)
-            self.state.closing.wait(reply.pause_s)
-        self.wfile.write(b"0\r\n\r\n")
 
-    def event(self, name, data):
-        text = f"event: {name}\ndata: {json.dumps({'type': name, **data})}\n\n".encode()
-        self.wfile.write(f"{len(text):x}\r\n".encode() + text + b"\r\n")
-        self.wfile.flush()
-
-    def send(self, status, body, kind, **more):
-        self.send_response(status)
-        more |= {"content-type": kind, "request-id": self.request_id}
-        more["content-length"] = None if body is None else str(len(body.encode()))
-        for name, text in more.items():
-            if text is not None:
-                self.send_header(name, text)
-        self.end_headers()
-        self.wfile.write((body or "").encode())
-
-    def drop(self):
-        self.close_connection = True
-        self.connection.shutdown(socket.SHUT_RDWR)
+def send_event(connection, name, data):
+    text = f"event: {name}\ndata: {json.dumps({'type': name, **data})}\n\n".encode()
+    connection.wfile.write(f"{len(text):x}\r\n".encode() + text + b"\r\n")
+    connection.wfile.flush()

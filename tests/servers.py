@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import shutil
 import signal
 import socket
@@ -16,9 +17,10 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Self
 
 LOOPBACK = "127.0.0.1"
+SIGN_IN = b"<title>Sign in</title>, please"
 
 OFFLINE = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -97,6 +99,81 @@ class MlflowServer:
         self.process.wait()
 
 
+class Connection(BaseHTTPRequestHandler):
+    """A client's connection; requests that a kill cut off are not seen."""
+
+    respond: Callable[[Connection, bytes], None]
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        size = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(size)
+        if len(body) < size:  # a server would wait for the rest
+            self.hang_up()
+            return
+        with suppress(ConnectionError):  # whoever asked has gone
+            self.respond(self, body)
+
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_GET  # noqa: N815 - http.server's names
+
+    def serve(self, body: bytes) -> None:
+        raise NotImplementedError
+
+    def send(
+        self, status: int, body: bytes | None = b"", *, cut: bool = False, **more: str
+    ) -> None:
+        """Send an answer; half of it where it is ``cut``, and only its head without a body."""
+        self.send_response(status)
+        for name, value in more.items():
+            self.send_header(name.replace("_", "-"), value)
+        if body is not None:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: len(body) // (1 + cut)] if body else b"")
+        if cut:
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        self.close_connection = True
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, *request: Any) -> None:
+        """Clients that hang up are part of the plan."""
+        if not isinstance(sys.exc_info()[1], OSError | http.client.HTTPException):
+            super().handle_error(*request)
+
+
+@contextmanager
+def listening(
+    respond: Callable[[Any, bytes], None],
+    wrap: Callable[[socket.socket], socket.socket] | None = None,
+) -> Iterator[str]:
+    """An HTTP server that does this with each connection and the body that came; its address."""
+    server = _Server(
+        (LOOPBACK, 0), type("Serving", (Connection,), {"respond": staticmethod(respond)})
+    )
+    if wrap:
+        server.socket = wrap(server.socket)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield f"http{'s' if wrap else ''}://{LOOPBACK}:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
 @dataclass(frozen=True)
 class Request:
     """A request that a proxy has seen."""
@@ -106,150 +183,89 @@ class Request:
     headers: dict[str, str]
 
 
-Fault = Literal["cut", "swallow", "hang", "refuse", "page", "text", "redirect", "none"]
-
-
 class Proxy:
     """Stands before a server, keeps a list of the requests, and after some of them misbehaves.
 
     Faults: ``cut`` closes the connection before the request is passed on; ``swallow`` passes it
-    on and closes before the answer is; ``hang`` never answers; ``refuse`` answers ``status``;
-    ``page`` and ``text`` answer 200 and what a person should read, ``redirect`` leads to a page.
+    on and closes before the answer is; ``hang`` never answers; ``redirect`` leads to a page;
+    ``say`` answers that status, type and body, ``page`` and ``text`` what a person should read,
+    and ``refuse`` the ``status``. ``path`` is searched for as a regular expression.
     """
+
+    uri: str
 
     def __init__(
         self,
         target: str = "",
         *,
         after: int = sys.maxsize,
-        fault: Fault = "none",
+        fault: str = "none",
         status: int = 500,
+        say: tuple[int, str, bytes] = (200, "text/html; charset=utf-8", SIGN_IN),
         times: int = sys.maxsize,
         path: str = "",
         wrap: Callable[[socket.socket], socket.socket] | None = None,
     ) -> None:
         self.target = target.removeprefix("http://")
-        self.after, self.fault, self.status, self.times = after, fault, status, times
-        self.path = path
+        self.after, self.fault, self.times, self.path = after, fault, times, path
+        usual = {"refuse": (status, "text/plain", b"no"), "text": (200, "text/plain", SIGN_IN)}
+        self.answer = usual.get(fault, say)
         self.requests: list[Request] = []
         self.on_request: Callable[[int], None] = lambda _: None
-        self._lock = threading.Lock()
-        self._matching = 0
-        self._over = threading.Event()
-        self.server = _Server(self)
-        self.scheme = "http"
-        if wrap:
-            self.server.socket = wrap(self.server.socket)
-            self.scheme = "https"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
-
-    @property
-    def port(self) -> int:
-        return self.server.server_address[1]
-
-    @property
-    def uri(self) -> str:
-        return f"{self.scheme}://{LOOPBACK}:{self.port}"
+        self._lock, self._over, self._matching = threading.Lock(), threading.Event(), 0
+        self._server = listening(self._respond, wrap)
 
     def __enter__(self) -> Self:
-        self.thread.start()
+        self.uri = self._server.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
+        self._server.__exit__(None, None, None)
 
     def paths(self) -> list[str]:
         return [request.path for request in self.requests]
 
-    def see(self, request: Request) -> Fault:
+    def _due(self, request: Request) -> str:
         """Note a request and say what is to become of it."""
         with self._lock:
             self.requests.append(request)
             number = len(self.requests)
-            self._matching += self.path in request.path
-            due = self.after < self._matching <= self.after + self.times
+            matches = bool(re.search(self.path, request.path))
+            self._matching += matches
+            due = matches and self.after < self._matching <= self.after + self.times
         self.on_request(number)
-        return self.fault if due and self.path in request.path else "none"
+        return self.fault if due else "none"
 
-    def wait(self) -> None:
-        self._over.wait(60)
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
-    def __init__(self, proxy: Proxy) -> None:
-        self.proxy = proxy
-        super().__init__((LOOPBACK, 0), _Handler)
-
-    def handle_error(self, *_: object) -> None:
-        """Clients that hang up are part of the plan."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def _any(self) -> None:
-        proxy = self.server.proxy
-        size = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(size)
-        if len(body) < size:  # who asks was killed half-way; a server would wait for the rest
-            self._hang_up()
-            return
-        fault = proxy.see(Request(self.command, self.path, dict(self.headers)))
+    def _respond(self, connection: Connection, body: bytes) -> None:
+        path, headers = connection.path, dict(connection.headers)
+        fault = self._due(Request(connection.command, path, headers))
         if fault == "hang":
-            proxy.wait()
+            self._over.wait(60)
         if fault in {"hang", "cut"}:
-            self._hang_up()
-        elif fault == "refuse":
-            self._answer(proxy.status, {}, b"no")
+            connection.hang_up()
         elif fault == "redirect":
-            self._answer(302, {"Location": "/login?next=1"}, b"")
-        elif fault in {"page", "text"} or self.path.startswith("/login"):
-            kind = "text/plain" if fault == "text" else "text/html; charset=utf-8"
-            self._answer(200, {"Content-Type": kind}, b"<title>Sign in</title>, please")
-        elif not proxy.target:
-            self._answer(200, {}, b"3.17.2")
+            connection.send(302, Location="/login?next=1")
+        elif fault in {"say", "page", "text", "refuse"} or path.startswith("/login"):
+            status, kind, content = self.answer
+            connection.send(status, content, content_type=kind)
+        elif not self.target:
+            connection.send(200, b"3.17.2")
         else:
-            self._pass_on(proxy.target, body, swallow=fault == "swallow")
+            status, kind, content = self._passed_on(connection.command, path, headers, body)
+            if fault == "swallow":
+                connection.hang_up()
+            else:
+                connection.send(status, content, content_type=kind)
 
-    def _pass_on(self, target: str, body: bytes, *, swallow: bool) -> None:
-        headers = {k: v for k, v in self.headers.items() if k.lower() != "connection"}
-        with closing(http.client.HTTPConnection(target, timeout=60)) as connection:
-            connection.request(self.command, self.path, body, headers)
-            answer = connection.getresponse()
-            content = answer.read()
-        kind = {"Content-Type": answer.getheader("Content-Type", "")}
-        if swallow:
-            self._hang_up()
-        else:
-            self._answer(answer.status, kind, content)
-
-    def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def _hang_up(self) -> None:
-        self.close_connection = True
-        with suppress(OSError):
-            self.connection.shutdown(socket.SHUT_RDWR)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-for _method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
-    setattr(_Handler, f"do_{_method}", _Handler._any)
+    def _passed_on(
+        self, method: str, path: str, headers: dict[str, str], body: bytes
+    ) -> tuple[int, str, bytes]:
+        headers = {k: v for k, v in headers.items() if k.lower() != "connection"}
+        with closing(http.client.HTTPConnection(self.target, timeout=60)) as there:
+            there.request(method, path, body, headers)
+            answer = there.getresponse()
+            return answer.status, answer.getheader("Content-Type", ""), answer.read()
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Logs a large run to a local MLflow server and to SQLite, and prints what that cost.
 
-    python tests/bench/bench_log.py [--cases 200] [--events 60] [--client-cases 20]
+    python tests/bench/bench_log.py [--cases 200] [--turns 10] [--client-cases 20]
 
 Both ends run on this machine. The yardstick in the same run is MLflow's own client, which logs
 some of the same traces span by span and is scaled up. CPU seconds are this process's only.
@@ -10,122 +10,67 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
-import socket
-import subprocess
+import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-os.environ.update(
-    MLFLOW_DISABLE_TELEMETRY="true",
-    MLFLOW_MODEL_CATALOG_URI="",
-    MLFLOW_ENABLE_ASYNC_LOGGING="false",
-)
+import mlflow
+import requests
+from agentlogs import Story, as_lines, build_lines
+from eval_project import CASES, RUN_ID, EvalProject, score, scores_of
+from servers import MlflowServer
 
-from generate import RUN_ID, write_project
-
-from evalkit import log_results
-from evalkit.claude_log.log_trace import build_trace
-from evalkit.claude_log.timing import start_of
-from evalkit.context import Workspace
+from evalkit import Workspace, log_results
 from evalkit.entities import Trace
+from evalkit.store import connect
 
 
-@dataclass
-class Cost:
-    """What a piece of work took: seconds on the wall, of CPU here, and HTTP requests."""
-
-    name: str
-    wall: float = 0
-    cpu: float = 0
-    requests: int = 0
-
-    def __str__(self) -> str:
-        figures = f"{self.wall:8.1f} s wall {self.cpu:7.2f} s cpu {self.requests:7} requests"
-        return f"{self.name:<44}{figures}"
+def write_project(root: Path, cases: int, turns: int) -> list[list[bytes]]:
+    """A project whose one run has so many cases, each with a log; the logs."""
+    project = EvalProject(root, "bench")
+    project.unlog(*CASES)
+    project.remove("cases")
+    logs = [as_lines(Story(number).tell(turns)) for number in range(cases)]
+    for number, lines in enumerate(logs):
+        project.add_case(f"case-{number:05}", f"please do thing {number}")
+        project.log(f"case-{number:05}", b"".join(lines))
+    scores = {f"case-{n:05}": {**scores_of("", n % 3), "fifth": score(n)} for n in range(cases)}
+    project.summarise(scores)
+    return logs
 
 
 @contextlib.contextmanager
-def measured(name: str) -> Iterator[Cost]:
-    """Measure a block, counting every request that this process sends."""
-    import requests
+def counted() -> Iterator[list[int]]:
+    """Counts every request that this process sends."""
+    send, count = requests.Session.send, [0]
 
-    cost = Cost(name)
-    send = requests.Session.send
-
-    def counting(self: requests.Session, *args: Any, **kwargs: Any) -> requests.Response:
-        cost.requests += 1
-        return send(self, *args, **kwargs)
+    def counting(*args: Any, **kwargs: Any) -> requests.Response:
+        count[0] += 1
+        return send(*args, **kwargs)
 
     requests.Session.send = counting  # type: ignore[method-assign]
+    yield count
+    requests.Session.send = send  # type: ignore[method-assign]
+
+
+def measured(name: str, work: Callable[[], Any]) -> tuple[Any, float, float]:
+    """Do it and print what it took; what it gives, seconds on the wall and of CPU here."""
     wall, cpu = time.perf_counter(), time.process_time()
-    try:
-        yield cost
-    finally:
-        cost.wall, cost.cpu = time.perf_counter() - wall, time.process_time() - cpu
-        requests.Session.send = send  # type: ignore[method-assign]
-    print(cost, flush=True)
-
-
-@contextlib.contextmanager
-def server(folder: Path) -> Iterator[str]:
-    """A local MLflow server on SQLite, with one worker."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/server.db"]
-    command += ["--artifacts-destination", str(folder / "artifacts")]
-    with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
-    uri = f"http://127.0.0.1:{port}"
-    try:
-        wait_for(uri)
-        yield uri
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def wait_for(uri: str) -> None:
-    """Wait until the server answers, two minutes at most."""
-    import requests
-
-    for _ in range(240):
-        with contextlib.suppress(requests.ConnectionError):
-            if requests.get(f"{uri}/health", timeout=2).ok:
-                return
-        time.sleep(0.5)
-    raise SystemExit("the MLflow server did not start; see server.log")
-
-
-def traces(config: Path, count: int) -> list[Trace]:
-    """The first traces of the run, as evalkit builds them."""
-    logs = list(Workspace.open(config).run(RUN_ID).logs.values())[:count]
-    return [
-        build_trace(
-            log.lines(),
-            trace_id=f"tr-{index:032x}",
-            name=str(log.case_id),
-            case_id=log.case_id,
-            start=start_of(None, None, RUN_ID, 0),
-        )
-        for index, log in enumerate(logs)
-    ]
+    with counted() as requests_:
+        given = work()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    print(f"{name:<44}{wall:8.1f} s wall {cpu:7.2f} s cpu {requests_[0]:7} requests", flush=True)
+    return given, wall, cpu
 
 
 def log_with_client(uri: str, found: list[Trace]) -> None:
     """Log traces the way MLflow's documentation does: one span after the other."""
-    import mlflow
-
     mlflow.set_tracking_uri(uri)
     mlflow.set_experiment("mlflow-client")
     for trace in found:
@@ -150,48 +95,44 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--cases", type=int, default=200)
-    parser.add_argument("--events", type=int, default=60)
-    parser.add_argument("--judges", type=int, default=5)
+    parser.add_argument("--turns", type=int, default=10, help="of each log")
     parser.add_argument("--client-cases", type=int, default=20)
-    arguments = parser.parse_args()
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with server(folder) as uri:
-            config = folder / "project" / "eval.yaml"
-            write_project(
-                config.parent,
-                cases=arguments.cases,
-                events=arguments.events,
-                judges=arguments.judges,
-                tracking_uri=uri,
-                log_mb=0,
-            )
-            run(config, uri, folder, arguments)
+        logs = write_project(folder / "project", asked.cases, asked.turns)
+        for uri in ("empty", "direct"):
+            connect(f"sqlite:///{folder}/{uri}.db")  # what makes a database is not measured
+        server = MlflowServer(folder / "server")
+        server.start(folder / "empty.db")
+        try:
+            measure(folder, server.uri, logs[: asked.client_cases], asked.cases)
+        finally:
+            server.stop()
+            shutil.rmtree(server.folder)
 
 
-def run(config: Path, uri: str, folder: Path, arguments: argparse.Namespace) -> None:
+def measure(folder: Path, uri: str, some: list[list[bytes]], cases: int) -> None:
     """All measurements on one project."""
-    Workspace.open(config).store.experiment("warm up", create=True)  # imports are not measured
-    some = traces(config, arguments.client_cases)
-    with measured(f"MLflow's client, {len(some)} traces") as client:
-        log_with_client(uri, some)
-    with measured(f"evalkit to the server, {arguments.cases} traces") as first:
-        report = log_results(Workspace.open(config), run_id=RUN_ID)
-    with measured("the same again, nothing changed") as again:
-        repeated = log_results(Workspace.open(config), run_id=RUN_ID)
-    sqlite = f"sqlite:///{folder}/direct.db"
-    Workspace.open(config, tracking_uri=sqlite).store.experiment("warm up", create=True)
-    with measured(f"evalkit to SQLite, {arguments.cases} traces") as direct:
-        log_results(Workspace.open(config, tracking_uri=sqlite), run_id=RUN_ID)
-    scale = arguments.cases / len(some)
+
+    def log(where: str) -> dict[str, Any]:
+        workspace = Workspace.open(str(folder / "project"), tracking_uri=where)
+        return log_results(workspace, run_id=RUN_ID)
+
+    connect(uri).experiment("warm up", create=True)  # nor are imports
+    traces = [build_lines(lines, trace_id=f"tr-{n:032x}") for n, lines in enumerate(some)]
+    client = measured(f"MLflow's client, {len(some)} traces", lambda: log_with_client(uri, traces))
+    report, *first = measured(f"evalkit to the server, {cases} traces", lambda: log(uri))
+    again = measured("the same again, nothing changed", lambda: log(uri))
+    _, direct, _ = measured("evalkit to SQLite", lambda: log(f"sqlite:///{folder}/direct.db"))
+    wall, cpu = (
+        one * cases / len(some) / ours for one, ours in zip(client[1:], first, strict=True)
+    )
     print(
         f"\n{report['traces']} traces, {report['spans']} spans, {report['assessments']} assessments"
-        f"\nrequests a trace: {first.requests / arguments.cases:.2f}"
-        f"\nMLflow's client, scaled, against evalkit: {client.wall * scale / first.wall:.1f} x"
-        f" wall, {client.cpu * scale / first.cpu:.1f} x cpu"
-        f"\nSQLite directly against the server: {direct.wall / first.wall:.2f} x wall"
-        f"\nagain: {again.requests} requests,"
-        f" {'something' if repeated['written'] else 'nothing'} written"
+        f"\nMLflow's client, scaled, against evalkit: {wall:.1f} x wall, {cpu:.1f} x cpu"
+        f"\nSQLite directly against the server: {direct / first[0]:.2f} x wall"
+        f"\nagain: {'something' if again[0]['written'] else 'nothing'} written"
     )
 
 

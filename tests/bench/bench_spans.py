@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
+import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,68 +25,40 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from agentlogs import Story, answer, as_lines, build_lines, finish, init, say, use
 
 ROUNDS = 5
-SHAPES = {  # bytes of a tool's answer: what most of a log is made of
-    "short answers (200 B)": 200,
-    "middling answers (2 kB)": 2_000,
-    "long answers (20 kB)": 20_000,
+SHAPES = {  # bytes of a tool's answer, what most of a log is made of; share of the size
+    "short answers (200 B)": (200, 1),
+    "long answers (20 kB)": (20_000, 1),
+    "middling answers (2 kB), a quarter": (2_000, 0.25),
+    "middling answers, as large": (2_000, 1),
+    "middling answers, twice": (2_000, 2),
 }
 
 
-def log(size: int, bytes_a_result: int) -> list[bytes]:
+def log(size: float, bytes_a_result: int) -> list[bytes]:
     """A log of about ``size`` bytes."""
     sample = sum(map(len, as_lines(Story(1, bytes_a_result).tell(60))))
-    return as_lines(Story(2, bytes_a_result).tell(max(2, 60 * size // sample)))
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """CPU seconds that it takes, at best."""
-    best = float("inf")
-    for _ in range(ROUNDS):
-        begin = time.process_time()
-        work()
-        best = min(best, time.process_time() - begin)
-    return best
-
-
-def parse_all(lines: list[bytes], parse: Callable[[bytes], object]) -> None:
-    for line in lines:
-        parse(line)
+    return as_lines(Story(2, bytes_a_result).tell(max(2, int(60 * size // sample))))
 
 
 def report(name: str, lines: list[bytes]) -> None:
+    def rate(work: Callable[[], object]) -> float:
+        """Megabytes a CPU second, at best."""
+        best = float("inf")
+        for _ in range(ROUNDS):
+            begin = time.process_time()
+            work()
+            best = min(best, time.process_time() - begin)
+        return size / best
+
     size = sum(map(len, lines)) / 1e6
-    build = seconds(lambda: build_lines(lines))
-    standard = seconds(lambda: parse_all(lines, json.loads))
-    fast = seconds(lambda: parse_all(lines, msgspec.json.decode))
-    spans = len(build_lines(lines).spans)
+    build = rate(lambda: build_lines(lines))
+    parsers = {"json": json.loads, "msgspec": msgspec.json.decode}
+    rates = {name: rate(lambda of=of: [of(line) for line in lines]) for name, of in parsers.items()}
+    alone = "   ".join(f"{by} {fast:6.1f} ({build / fast:.2f} of it)" for by, fast in rates.items())
     print(
-        f"{name:26} {size:6.1f} MB {len(lines):7,} lines {spans:6,} spans"
-        f" {size / build:7.1f} MB/s   json {size / standard:6.1f} ({standard / build:.2f} of it)"
-        f"   msgspec {size / fast:6.1f} ({fast / build:.2f} of it)"
+        f"{name:34} {size:6.1f} MB {len(lines):7,} lines"
+        f" {len(build_lines(lines).spans):6,} spans {build:7.1f} MB/s   {alone}"
     )
-
-
-def peak(kind: str, size_mb: float) -> float:
-    """How much memory a process that builds one log takes more than before, in MiB."""
-    size = int(size_mb * 1e6)
-    if kind == "line":
-        one = answer("t1", "x y " * (size // 4))
-        lines = as_lines([init(), say("m1", use("t1", "Bash")), one, finish()])
-    else:
-        lines = log(size, 2_000)
-    with tempfile.NamedTemporaryFile(suffix=".log") as file:
-        file.writelines(lines)
-        file.flush()
-        command = [sys.executable, __file__, "--measure", file.name]
-        return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-
-def measure(path: str) -> None:
-    """Print the memory that building a file's trace takes, in MiB."""
-    before = high_water()
-    with Path(path).open("rb") as file:
-        build_lines(file)
-    print(high_water() - before)
 
 
 def high_water() -> float:
@@ -96,22 +67,32 @@ def high_water() -> float:
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
+def peak(name: str, lines: list[bytes]) -> None:
+    """Print how much memory a process that builds this log takes more than before."""
+    path = Path(f"/tmp/bench-spans-{os.getpid()}.log")  # noqa: S108 - nobody else's
+    path.write_bytes(b"".join(lines))
+    lines.clear()
+    if not (child := os.fork()):
+        Path("/proc/self/clear_refs").write_text("5")  # the high water from here on
+        before = high_water()
+        with path.open("rb") as file:
+            build_lines(file)
+        print(f"{name}: {high_water() - before:.0f} MiB", flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+    path.unlink()
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--mb", type=float, default=20)
-    arguments.add_argument("--measure", help=argparse.SUPPRESS)
-    given = arguments.parse_args()
-    if given.measure:
-        measure(given.measure)
-        return
-    for name, length in SHAPES.items():
-        report(name, log(int(given.mb * 1e6), length))
-    print("\nlinear in the size of the log:")
-    for share in (0.25, 0.5, 1, 2):
-        report("middling answers (2 kB)", log(int(given.mb * share * 1e6), 2_000))
-    print("\npeak memory:")
-    print(f"a log of {given.mb:g} MB: {peak('log', given.mb):.0f} MiB")
-    print(f"one line of 60 MB: {peak('line', 60):.0f} MiB")
+    size = arguments.parse_args().mb * 1e6
+    large = answer("t1", "x y " * 15_000_000)
+    print("peak memory:", flush=True)
+    peak("a log of that size", log(size, 2_000))
+    peak("one line of 60 MB", as_lines([init(), say("m1", use("t1", "Bash")), large, finish()]))
+    for name, (length, share) in SHAPES.items():
+        report(name, log(share * size, length))
 
 
 if __name__ == "__main__":

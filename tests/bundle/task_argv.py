@@ -20,6 +20,19 @@ def wheel_tasks(bundle):
                 yield name, inner
 
 
+def started(bundle, job, values, **chosen):
+    """The job's tasks as they are started: package, entry point and arguments, by task key."""
+    found = {task["task_key"]: task for name, task in wheel_tasks(bundle) if name == job}
+    return {
+        key: (
+            task["python_wheel_task"]["package_name"],
+            task["python_wheel_task"]["entry_point"],
+            task_argv(bundle, job, task, {**EDITED, **values}, **chosen),
+        )
+        for key, task in found.items()
+    }
+
+
 def task_argv(bundle, job, task, values, **chosen):
     """The arguments of a task."""
     parameters = bundle["resources"]["jobs"][job].get("parameters", [])

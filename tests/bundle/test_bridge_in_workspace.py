@@ -4,7 +4,7 @@ import pytest
 from commands import until
 from eval_project import CASES, RUN_ID, scores_of
 from in_mlflow import InMlflow
-from task_argv import EDITED, task_argv, wheel_tasks
+from task_argv import started
 
 EXPERIMENT = "/Users/dev/support"
 TABLE = "main.evals.support_cases"
@@ -15,17 +15,8 @@ def tasks(bundle, project, workspace, tmp_path):
     """Tasks of ``eval_bridge_job`` as they are started for the project, by what they are called."""
     assert workspace.url
     project.configure(mlflow={"experiment": EXPERIMENT})
-    values = {**EDITED, "var.volume_path": str(tmp_path)}
     chosen = {"input": RUN_ID, "dataset_name": TABLE}
-    return {
-        task["task_key"]: (
-            task["python_wheel_task"]["package_name"],
-            task["python_wheel_task"]["entry_point"],
-            task_argv(bundle, job, task, values, **chosen),
-        )
-        for job, task in wheel_tasks(bundle)
-        if job == "eval_bridge_job"
-    }
+    return started(bundle, "eval_bridge_job", {"var.volume_path": str(tmp_path)}, **chosen)
 
 
 @pytest.mark.timeout(300)

@@ -60,21 +60,20 @@ def job(bundle, request):
 
 
 def test_it_is_short_and_makes_nothing_but_the_jobs_that_the_quick_start_names(bundle):
+    """No field that Databricks does not know, and only the wheel's build needs Python."""
     assert len((ROOT / "databricks.yml").read_text("utf-8").splitlines()) <= 120
-    assert set(bundle["resources"]) == {"jobs"}
+    for path, known in FIELDS.items():
+        assert {name for node in nodes(bundle, path) for name in node} <= {*known.split()}, path
     assert set(bundle["resources"]["jobs"]) == {*JOBS}
     assert not any("resources" in target for target in bundle["targets"].values())
     assert set(bundle["targets"]) == {"dev", "prod"}
     assert bundle["targets"]["dev"] == {"mode": "development", "default": True}
     assert "run_as" in bundle["targets"]["prod"]
+    assert [each["build"] for each in bundle["artifacts"].values()] == ["uv build --wheel"]
+    shipped = "notebooks/run_eval_agent.ipynb"
+    assert not any(fnmatch(shipped, pattern) for pattern in bundle["sync"]["exclude"])
     told = yaml.safe_dump(bundle)
     assert not any(personal in told for personal in ("@", "https://", "dapi"))
-
-
-@pytest.mark.parametrize("path", FIELDS)
-def test_it_has_no_field_that_databricks_does_not_know(bundle, path):
-    known = {name for node in nodes(bundle, path) for name in node}
-    assert known <= {*FIELDS[path].split()}
 
 
 def test_three_variables_are_to_be_edited_and_every_reference_leads_somewhere(bundle):
@@ -82,20 +81,19 @@ def test_three_variables_are_to_be_edited_and_every_reference_leads_somewhere(bu
     first = ["experiment_id", "volume_path", "mlflow_agent_experiment_id"]
     assert list(variables)[:3] == first
     assert {name for name, each in variables.items() if "YOUR_" in each["default"]} == {*first}
-    assert variables["secret_scope"]["default"] == ""
-    assert "model" in variables
+    assert (variables["secret_scope"]["default"], "model" in variables) == ("", True)
     assert all({"default", "description"} <= set(each) for each in variables.values())
     known = {f"var.{name}" for name in variables} | {"bundle.name", "bundle.target"}
     known |= {f"workspace.{name}" for name in ("root_path", "file_path", "current_user.userName")}
     texts = strings(bundle)
-    used = {name for text in texts for name in REFERENCE.findall(text)}
-    assert sum(text.count("${") for text in texts) == sum(len(REFERENCE.findall(t)) for t in texts)
-    assert {f"var.{name}" for name in variables} <= used <= known
+    found = [name for text in texts for name in REFERENCE.findall(text)]
+    assert sum(text.count("${") for text in texts) == len(found)
+    assert {f"var.{name}" for name in variables} <= {*found} <= known
     settings = [each.get("variables", {}) for each in bundle["targets"].values()]
     assert {name for each in settings for name in each} <= {*variables}
 
 
-def test_a_job_is_bounded_visible_and_alone(job):
+def test_a_job_is_bounded_visible_and_alone_and_an_agent_is_not_retried(job):
     Job.from_dict(job)  # Databricks' own models know its fields
     assert job["timeout_seconds"]
     assert job["max_concurrent_runs"] == 1, "it would run beside itself, in the same folder"
@@ -103,7 +101,9 @@ def test_a_job_is_bounded_visible_and_alone(job):
     assert "pause_status" not in job.get("schedule", {}), "a dev target could not pause it"
     keys = [task["task_key"] for task in job["tasks"]]
     assert len({*keys}) == len(keys)
-    named = {each["name"] for each in job.get("parameters", [])}
+    named = {each["name"]: each["default"] for each in job.get("parameters", [])}
+    if "session" in named:  # it stays confined and goes on with its session
+        assert (named["session"], named["unconfined"]) == ("{{job.run_id}}", "false")
     environments = {each["environment_key"] for each in job.get("environments", [])}
     for task, in_loop in tasks_of(job):
         assert {each["task_key"] for each in task.get("depends_on", [])} <= {*keys}
@@ -118,19 +118,9 @@ def test_a_job_is_bounded_visible_and_alone(job):
         texts = strings(own) + ([loop["inputs"]] if loop else [])
         dynamic = {name for text in texts for name in re.findall(r"\{\{\s*(.*?)\s*\}\}", text)}
         assert dynamic <= allowed
-
-
-def test_an_agent_is_not_retried_stays_confined_and_goes_on_with_its_session(bundle):
-    for name in JOBS:
-        for task, _ in tasks_of(bundle["resources"]["jobs"][name]):
-            given = task.get("python_wheel_task", {}).get("named_parameters", {})
-            if "agent" in given.get("stages", "") or "notebook_task" in task:
-                assert task["max_retries"] == 0
-                assert task["disable_auto_optimization"]
-    for name in ("eval_agent_notebook", "eval_agent_job"):
-        parameters = bundle["resources"]["jobs"][name]["parameters"]
-        given = {each["name"]: each["default"] for each in parameters}
-        assert (given["session"], given["unconfined"]) == ("{{job.run_id}}", "false")
+        given = task.get("python_wheel_task", {}).get("named_parameters", {})
+        if "agent" in given.get("stages", "") or "notebook_task" in task:
+            assert (task["max_retries"], task["disable_auto_optimization"]) == (0, True)
 
 
 def test_a_task_gives_what_its_code_takes(job, installed):
@@ -158,10 +148,9 @@ def test_a_task_gives_what_its_code_takes(job, installed):
 
 
 def test_every_task_of_the_wheel_is_a_command_that_can_be_read(bundle):
-    chosen = {"run_id": "2026-05-12", "input": "an-input"}
     stages = set()
     for name, task in wheel_tasks(bundle):
-        argv = task_argv(bundle, name, task, EDITED, **chosen)
+        argv = task_argv(bundle, name, task, EDITED, run_id="2026-05-12", input="an-input")
         for command in stage_commands(read_parameters(argv)):
             assert cli.read_command(command)
             stages.add(command[0])
@@ -178,10 +167,3 @@ def test_the_notebook_that_is_shipped_is_the_page_of_today(tmp_path):
     today = (tmp_path / "out" / kept.name).read_text("utf-8")
     advice = "run `python -m evalkit export DIR` and copy DIR/run_eval_agent.ipynb to notebooks/"
     assert kept.read_text("utf-8") == today, advice
-
-
-def test_no_command_but_the_build_of_the_wheel_needs_python(bundle):
-    assert "experimental" not in bundle
-    assert [each["build"] for each in bundle["artifacts"].values()] == ["uv build --wheel"]
-    shipped = "notebooks/run_eval_agent.ipynb"
-    assert not any(fnmatch(shipped, pattern) for pattern in bundle["sync"]["exclude"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from in_mlflow import InMlflow
 from servers import clean_environment, free_port
-from task_argv import EDITED, task_argv, wheel_tasks
+from task_argv import started
 
 from evalkit.demo.project import EVAL_NAME, RUN_ID, write_project
 
@@ -27,23 +27,16 @@ def project(empty_database, tmp_path):
 
 @pytest.fixture
 def run(bundle, installed, project, tmp_path):
-    """Runs tasks of a job with the very arguments that they get; ``chosen`` are the job's."""
+    """Runs tasks of the bridge with the very arguments that they get; ``chosen`` are the job's."""
     elsewhere = tmp_path / "driver"
     elsewhere.mkdir()
-    values = {**EDITED, "var.volume_path": str(project.parent)}
+    at = {"var.volume_path": str(project.parent)}
 
-    def run(job, *keys, **chosen):
+    def run(*keys, **chosen):
         chosen = {"tracking_uri": f"sqlite:///{tmp_path}/mlflow.db", **chosen}
-        tasks = {task["task_key"]: task for name, task in wheel_tasks(bundle) if name == job}
-        started = [
-            (
-                tasks[key]["python_wheel_task"]["package_name"],
-                tasks[key]["python_wheel_task"]["entry_point"],
-                task_argv(bundle, job, tasks[key], values, **chosen),
-            )
-            for key in keys
-        ]
-        return installed.run_tasks(*started, cwd=elsewhere, env=ON_A_CLUSTER)
+        tasks = started(bundle, "eval_bridge_job", at, **chosen)
+        wanted = [tasks[key] for key in keys]
+        return installed.run_tasks(*wanted, cwd=elsewhere, env=ON_A_CLUSTER)
 
     return run
 
@@ -58,7 +51,7 @@ def test_the_bridge_runs_step_by_step_and_a_step_again(run, project, tmp_path, e
     mapping = project / "tmp/schema_mapping.json"
     assert evalkit("map", "--config", f"{project}/eval.yaml", "--out", str(mapping)).code == 0
     steps = ("sync", "run", "run")
-    done = run("eval_bridge_job", *steps, input=RUN_ID, run_ids=f'["{RUN_ID}"]')
+    done = run(*steps, input=RUN_ID, run_ids=f'["{RUN_ID}"]')
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("a job on a Databricks cluster") == len(steps)
     found = InMlflow(f"sqlite:///{tmp_path}/mlflow.db", EVAL_NAME)
@@ -74,7 +67,7 @@ def test_the_bridge_runs_step_by_step_and_a_step_again(run, project, tmp_path, e
     ],
 )
 def test_a_step_that_cannot_be_done_fails_its_task_by_an_error(run, chosen, complaint):
-    done = run("eval_bridge_job", "run", **chosen)
+    done = run("run", **chosen)
     assert done.returncode == 1
     assert "EvalkitError: log-results: " in done.stderr
     assert complaint in done.stderr.splitlines()[-1]

@@ -1,9 +1,8 @@
-"""A command killed at any point, and run again, leaves MLflow as if it had run once."""
+"""A command killed at any point, or failed by its server half-way, and run again, is as once."""
 
 import signal
 import sqlite3
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,10 @@ from in_mlflow import InMlflow
 from servers import Proxy
 from store_state import artifacts, state
 
-COMMANDS = {
-    "sync-dataset": ["sync-dataset"],
-    "log-results": ["log-results", *RUN],
-    "push-feedback": ["push-feedback", *RUN],
-}
+from evalkit.cli import main
 
-
+SYNC, LOG, PUSH = ("sync-dataset",), ("log-results", *RUN), ("push-feedback", *RUN)
+WRITING = (SYNC, LOG, PUSH)
 REVIEW = "feedback: {alpha: fine, beta: not quite}\n"
 
 
@@ -30,77 +26,106 @@ def project(project):
     return project
 
 
-def run_all(forge, project, uri, *stages):
-    """Run commands, one after the other, in processes of their own."""
-    for stage in stages or COMMANDS:
-        done = forge.run(*COMMANDS[stage], "--tracking-uri", uri, cwd=project.root)
-        assert done.code == 0, done.err
-
-
 @pytest.fixture
-def run(forge, project):
-    return partial(run_all, forge, project)
+def run(evalkit):
+    """Runs commands, one after the other; without names, all that write."""
+
+    def run(uri, *stages):
+        for stage in stages or WRITING:
+            done = evalkit(*stage, uri=uri)
+            assert done.code == 0, done.err
+
+    return run
 
 
 @pytest.fixture(scope="module")
-def undisturbed(server, empty_server, forge, tmp_path_factory):
+def undisturbed(server, empty_server, tmp_path_factory):
     """What the server holds when nothing disturbs."""
     project = EvalProject(tmp_path_factory.mktemp("undisturbed"), "support")
     project.review.write_text(REVIEW)
     empty_server()
-    run_all(forge, project, server.uri)
+    config = ("--config", str(project.root), "--tracking-uri", server.uri)
+    mapping = ("--mapping", str(project.root / "tmp/schema_mapping.json"))
+    assert [main([*s, *config, *(mapping if s == SYNC else ())]) for s in WRITING] == [0, 0, 0]
     return state(server.database, "support")
 
 
-def kill_after(requests, forge, project, server, stage, number=signal.SIGKILL):
-    """Run a command and kill it while that many requests, and one more, are under way."""
-    with Proxy(server.uri) as proxy:
-        arguments = (*COMMANDS[stage], "--json", "--tracking-uri", proxy.uri)
-        running = forge.start(*arguments, cwd=project.root)
-        proxy.on_request = lambda seen: running.kill(number) if seen == requests else None
-        return running.wait()
+@pytest.fixture
+def kill_after(forge, project, fresh_server):
+    """Runs a command and kills it while that many requests, and one more, are under way."""
+
+    def kill(requests, stage, number=signal.SIGKILL):
+        with Proxy(fresh_server.uri) as proxy:
+            arguments = (*stage, "--json", "--tracking-uri", proxy.uri)
+            running = forge.start(*arguments, cwd=project.root)
+            proxy.on_request = lambda seen: running.kill(number) if seen == requests else None
+            done = running.wait()
+        if number == signal.SIGINT:  # one line and an object
+            assert (done.code, done.report.get("error")) == (1, "interrupted"), done
+            assert [("interrupted" in line) for line in done.err.splitlines()] == [True]
+        else:
+            assert done.code == -number
+
+    return kill
 
 
-@pytest.mark.parametrize(
-    ("stage", "requests"),
-    [("sync-dataset", 6), ("log-results", 5), ("log-results", 12), ("push-feedback", 4)],
-)
-def test_killed_while_writing_to_a_server(
-    undisturbed, fresh_server, forge, project, run, stage, requests
+KILLS = [(SYNC, 6), (LOG, 5), (LOG, 12), (PUSH, 4), (LOG, 6, signal.SIGINT)]
+FAULTS = [
+    (SYNC, {"fault": "cut", "after": 5}),
+    (SYNC, {"fault": "swallow", "after": 4, "times": 1}),
+    (LOG, {"fault": "cut", "after": 5}),
+    (LOG, {"fault": "refuse", "after": 7}),
+    (LOG, {"fault": "swallow", "after": 9}),
+    (LOG, {"fault": "cut", "after": 12}),
+    (LOG, {"fault": "swallow", "after": 3, "times": 1}),
+    (LOG, {"fault": "swallow", "after": 0, "path": "/v1/traces"}),
+    (LOG, {"fault": "swallow", "after": 3, "path": "3.0/mlflow/traces"}),
+    (LOG, {"fault": "cut", "after": 1, "path": "3.0/mlflow/traces"}),
+    (PUSH, {"fault": "refuse", "after": 3}),
+]
+
+
+@pytest.mark.parametrize("how", [*KILLS, *FAULTS], ids=str)
+def test_disturbed_while_writing_to_a_server(
+    undisturbed, fresh_server, evalkit, run, kill_after, how
 ):
-    stages = list(COMMANDS)
-    for before in stages[: stages.index(stage)]:
-        run(fresh_server.uri, before)
-    assert kill_after(requests, forge, project, fresh_server, stage).code == -signal.SIGKILL
+    stage, fault, *number = how
+    if stage != SYNC:
+        run(fresh_server.uri, *WRITING[: WRITING.index(stage)])
+    if isinstance(fault, int):
+        kill_after(fault, stage, *number)
+    else:
+        with Proxy(fresh_server.uri, **fault) as proxy:
+            done = evalkit(*stage, uri=proxy.uri)
+            assert len(proxy.requests) > fault["after"]
+        if "times" not in fault:  # one lost answer is asked for again
+            assert done.code == 1, done
+            assert "run the same command again" in done.report["error"].lower()
+        assert "Traceback" not in done.err
     run(fresh_server.uri)
     assert state(fresh_server.database, "support") == undisturbed
 
 
 @pytest.mark.parametrize("requests", [8, 16])
 def test_killed_while_replacing_what_changed(
-    fresh_server, empty_server, forge, project, run, requests
+    fresh_server, empty_server, project, run, kill_after, requests
 ):
     """The logs get shorter, so that other traces take the place of those that stand."""
-
-    def change():
-        for case in CASES:
-            project.log(case, log_of(case, tools=0))
-        project.summarise({case: {"polite": score(False)} for case in CASES})
-
     for case in CASES:
         project.log(case, log_of(case, tools=4))
     run(fresh_server.uri)
     mlflow = InMlflow(fresh_server.uri)
     for case in CASES:
         mlflow.say(case, "my view", case, who="ann")
-    change()
-    killed = kill_after(requests, forge, project, fresh_server, "log-results")
-    assert killed.code == -signal.SIGKILL
-    run(fresh_server.uri, "log-results", "push-feedback")
+        project.log(case, log_of(case, tools=0))
+    project.summarise({case: {"polite": score(False)} for case in CASES})
+    kill_after(requests, LOG)
+    run(fresh_server.uri, LOG, PUSH)
     found = {case: mlflow.feedback(case) for case in CASES}
     assert {case: each["my view"].value for case, each in found.items()} == {c: c for c in CASES}
     assert all(set(each) <= {"polite", "my view", "human_review"} for each in found.values())
-    forget(fresh_server.database, "my view")
+    with closing(sqlite3.connect(fresh_server.database)) as connection, connection:
+        connection.execute("DELETE FROM assessments WHERE name = 'my view'")
     now = state(fresh_server.database, "support")
     empty_server()
     run(fresh_server.uri)
@@ -109,66 +134,78 @@ def test_killed_while_replacing_what_changed(
         assert now[table] == fresh[table]
 
 
-def forget(database, name):
-    with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("DELETE FROM assessments WHERE name = ?", [name])
-
-
 def test_killed_while_writing_to_a_database(
     forge, project, run, database_uri, empty_database, tmp_path
 ):
     """Killed as soon as so many traces stand, wherever the process is then."""
-    for number in range(20):
-        project.log(f"case-{number:02}", log_of(f"case-{number:02}", tools=6))
-    project.summarise({f"case-{number:02}": scores_of("x") for number in range(20)})
+    names = [f"case-{number:02}" for number in range(20)]
+    for name in names:
+        project.log(name, log_of(name, tools=6))
+    project.summarise({name: scores_of("x") for name in names})
     database = Path(database_uri.removeprefix("sqlite:///"))
-    running = forge.start(
-        *COMMANDS["log-results"], "--tracking-uri", database_uri, cwd=project.root
-    )
-    until(lambda: count(database, "trace_info") >= 12)
+
+    def traces():
+        with closing(sqlite3.connect(database, timeout=60)) as connection:
+            return connection.execute("SELECT count(*) FROM trace_info").fetchone()[0]
+
+    running = forge.start(*LOG, "--tracking-uri", database_uri, cwd=project.root)
+    until(lambda: traces() >= 12)
     running.kill()
     assert running.wait().code in (-signal.SIGKILL, 0)
-    run(database_uri, "log-results", "push-feedback")
     other = tmp_path / "other" / "mlflow.db"
     other.parent.mkdir()
     other.write_bytes(empty_database.read_bytes())
-    run(f"sqlite:///{other}", "log-results", "push-feedback")
+    for uri in (database_uri, f"sqlite:///{other}"):
+        run(uri, LOG, PUSH)
     assert state(database, "support") == state(other, "support")
     assert artifacts(database.parent / "mlruns") == artifacts(other.parent / "mlruns")
 
 
-def count(database, table):
-    with closing(sqlite3.connect(database, timeout=60)) as connection:
-        (found,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - a constant
-        return found
-
-
-def test_a_killed_pull_leaves_the_old_review_or_the_new_one(forge, project, run, database_uri):
-    run(database_uri, "log-results")
-    mlflow = InMlflow(database_uri)
+def test_a_killed_pull_leaves_the_old_review_or_the_new_one(
+    forge, project, evalkit, mlflow, database_uri
+):
+    evalkit(*LOG)
     for number in range(40):
         mlflow.say("alpha", f"remark {number}", "word " * 200)
     before = project.review.read_bytes()
-    pull = ["pull-feedback", *RUN, "--tracking-uri", database_uri]
-    running = forge.start(*pull, cwd=project.root)
-    until(lambda: len(list(project.review.parent.glob(".review.yaml.*"))) > 0 or _ended(running))
+    pull = ("pull-feedback", *RUN)
+    running = forge.start(*pull, "--tracking-uri", database_uri, cwd=project.root)
+    out, process = running.streams / "out", Path(f"/proc/{running.pid}")
+    until(
+        lambda: (
+            any(project.review.parent.glob(".review.yaml.*"))
+            or out.read_text()
+            or not process.exists()
+        )
+    )
     running.kill()
     running.wait()
     assert project.review.read_bytes() == before or b"remark 39" in project.review.read_bytes()
-    assert forge.run(*pull, cwd=project.root).code == 0
+    assert evalkit(*pull).code == 0
     assert b"remark 39" in project.review.read_bytes()
 
 
-def _ended(running):
-    return (running.streams / "out").read_text() != "" or not Path(f"/proc/{running.pid}").exists()
+# -- what the report of a failure says --------------------------------------------------------
 
 
-def test_ctrl_c_is_one_line_and_an_object_and_the_rerun_finishes(
-    fresh_server, undisturbed, forge, project, run
-):
-    done = kill_after(6, forge, project, fresh_server, "log-results", signal.SIGINT)
-    assert (done.code, done.report["error"]) == (1, "interrupted")
-    (line,) = done.err.splitlines()
-    assert "interrupted" in line
-    run(fresh_server.uri)
-    assert state(fresh_server.database, "support") == undisturbed
+def test_the_report_of_a_failed_run_says_what_stands_and_what_was_refused(fresh_server, evalkit):
+    with Proxy(fresh_server.uri, after=0, fault="cut", path="/artifacts/") as proxy:
+        done = evalkit(*LOG, uri=proxy.uri)
+    assert done.code == 1
+    figures = ("params", "traces", "assessments", "table_rows")
+    assert [done.report[each] for each in figures] == [4, 3, 12, 0]
+    assert done.report["mlflow_run_id"] == InMlflow(fresh_server.uri).run().info.run_id
+
+
+def test_traces_that_mlflow_refuses_are_named_and_all_else_stands(fresh_server, evalkit):
+    """The server refuses two list entries; before them come two searches."""
+    fault = {"fault": "refuse", "status": 400, "path": "/mlflow/traces"}
+    with Proxy(fresh_server.uri, after=2, times=2, **fault) as proxy:
+        done = evalkit(*LOG, uri=proxy.uri)
+    report = done.report
+    assert (done.code, report["traces"], report["table_rows"]) == (1, 1, 12)
+    assert [f"{case}: " in report["error"] for case in report["unwritten"]] == [True, True]
+    assert len(InMlflow(fresh_server.uri).traces()) == 1
+    again = evalkit(*LOG, uri=fresh_server.uri)
+    assert (again.code, again.report["traces"]) == (0, 3)
+    assert set(InMlflow(fresh_server.uri).traces()) == set(CASES)

@@ -2,15 +2,17 @@
 
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from eval_project import CASES, RUN, log_of, score, scores_of, unasked_log_of
-from in_mlflow import InMlflow
 from servers import Proxy
 from store_state import artifacts, state
 
 REVIEW = "reviewer: ann\nfeedback: {alpha: fine, beta: ''}\n"
+STAGES = (("sync-dataset",), ("log-results", *RUN), ("push-feedback", *RUN))
 
 
 @pytest.fixture
@@ -59,20 +61,19 @@ def without_a_log_and_without_prompts(project):
     project.unlog("beta")
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        in_batch,
-        with_odd_names,
-        with_what_no_database_can_hold,
-        without_a_log_and_without_prompts,
-    ],
-    ids=lambda kind: kind.__name__,
+KINDS = (
+    in_batch,
+    with_odd_names,
+    with_what_no_database_can_hold,
+    without_a_log_and_without_prompts,
 )
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_command_twice_is_as_once(evalkit, project, everything, kind):
     project.review.write_text(REVIEW)
     kind(project)
-    for stage in (["sync-dataset"], ["log-results", *RUN], ["push-feedback", *RUN]):
+    for stage in STAGES:
         assert evalkit(*stage).code == 0
         once = everything()
         report = evalkit(*stage).report
@@ -80,100 +81,83 @@ def test_every_command_twice_is_as_once(evalkit, project, everything, kind):
         assert not report.get("written")
         assert (report.get("created", 0), report.get("updated", 0)) == (0, 0)
     reviewed = project.review.read_bytes()
-    evalkit("log-results", *RUN)
-    evalkit("pull-feedback", *RUN)
+    for stage in ("log-results", "pull-feedback", "all"):
+        assert evalkit(stage, *RUN).code == 0
     assert everything() == once
     assert project.review.read_bytes() == reviewed
-    assert evalkit("all", *RUN).code == 0
-    assert everything() == once
 
 
 def test_neither_the_times_of_files_nor_where_they_lie_make_a_difference(
     evalkit, project, everything, tmp_path
 ):
+    run = ("log-results", "--run-id", "nightly")
     (project.root / project.run_dir).rename(project.root / "eval/runs/support/nightly")
-    evalkit("log-results", "--run-id", "nightly")
+    evalkit(*run)
     once = everything()
     for log in project.root.rglob("stdout.log"):
         os.utime(log, (1, 1))
-    assert evalkit("log-results", "--run-id", "nightly").report["written"] is False
+    assert evalkit(*run).report["written"] is False
     shutil.copytree(project.root, tmp_path / "elsewhere")
     elsewhere = str(tmp_path / "elsewhere/eval.yaml")
-    report = evalkit("log-results", "--run-id", "nightly", "--config", elsewhere).report
-    assert report["written"] is False
+    assert evalkit(*run, "--config", elsewhere).report["written"] is False
     assert everything() == once
 
 
 def test_a_second_time_asks_a_server_little_and_writes_nothing(fresh_server, evalkit, project):
     project.review.write_text(REVIEW)
-    for stage in (("sync-dataset",), ("log-results", *RUN), ("push-feedback", *RUN)):
+    for stage in STAGES:
         evalkit(*stage, uri=fresh_server.uri)
     with Proxy(fresh_server.uri) as proxy:
         assert evalkit("log-results", *RUN, uri=proxy.uri).report["written"] is False
-        asked = [(request.method, request.path.partition("?")[0]) for request in proxy.requests]
+    asked = [request.path.partition("?")[0] for request in proxy.requests]
     assert len(asked) < 5
-    searches = ("/search", "/get-by-name", "/version")
-    assert [each for each in asked if not each[1].endswith(searches)] == []
+    assert all(path.endswith(("/search", "/get-by-name", "/version")) for path in asked)
 
 
 # -- after a change ---------------------------------------------------------------------------
 
-
-def longer_log(project):
-    project.log("beta", log_of("beta", reply="on second thought", tools=5))
-
-
-def shorter_log(project):
-    project.log("gamma", log_of("gamma", tools=1))
-
-
-def log_that_is_cut_off(project):
-    project.log("gamma", log_of("gamma")[:-300])
-
-
-def changed_scores(project):
-    scores = {case: scores_of(case, 2) for case in CASES}
-    project.summarise(scores)
-
-
-def score_of_another_type(project):
-    scores = {case: scores_of(case, n) for n, case in enumerate(CASES)}
-    scores["alpha"]["polite"] = score(1)
-    scores["beta"]["tone"] = {"value": None, "error": "gave up"}
-    scores["gamma"]["broken"] = score([1])
-    project.summarise(scores)
-
-
-def judge_removed(project):
-    scores = {case: scores_of(case, n) for n, case in enumerate(CASES)}
-    for judged in scores.values():
-        del judged["tone"]
-    project.summarise(scores)
-
-
-def case_removed(project):
-    project.unlog("beta")
-    project.summarise({"alpha": scores_of("alpha", 0), "gamma": scores_of("gamma", 2)})
-
-
-def review_changed(project):
-    project.review.write_text("reviewer: bob\nfeedback: {alpha: no, gamma: fine}\n")
-
-
-def all_comments_withdrawn(project):
-    project.review.write_text("reviewer: ann\nfeedback: {}\n")
-
-
+SCORES = {case: scores_of(case, number) for number, case in enumerate(CASES)}
+OTHER_TYPES = {
+    "alpha": {**SCORES["alpha"], "polite": score(1)},
+    "beta": {**SCORES["beta"], "tone": {"value": None, "error": "gave up"}},
+    "gamma": {**SCORES["gamma"], "broken": score([1])},
+}
+LONGER = {"beta": log_of("beta", reply="on second thought", tools=5)}
 CHANGES = {
-    "beta_longer_and_gamma_cut_off": (longer_log, log_that_is_cut_off),
-    "gamma_shorter_and_no_comments": (shorter_log, all_comments_withdrawn),
-    "a_log_at_last_and_scores_of_other_types": (longer_log, score_of_another_type),
-    "other_scores_and_comments": (changed_scores, review_changed),
-    "judge_removed_and_no_regression": (judge_removed, lambda p: p.configure(thresholds={})),
-    "case_removed": (case_removed,),
-    "from_case_to_batch": (in_batch,),
+    "a log grows, one is cut off": {"logs": {**LONGER, "gamma": log_of("gamma")[:-300]}},
+    "a log shrinks, comments go": {
+        "logs": {"gamma": log_of("gamma", tools=1)},
+        "review": "reviewer: ann\nfeedback: {}\n",
+    },
+    "a log at last, other types": {"logs": LONGER, "scores": OTHER_TYPES},
+    "other scores and comments": {
+        "scores": {case: scores_of(case, 2) for case in CASES},
+        "review": "reviewer: bob\nfeedback: {alpha: no, gamma: fine}\n",
+    },
+    "a judge goes, and the bar": {
+        "scores": {c: {j: s for j, s in SCORES[c].items() if j != "quality"} for c in CASES},
+        "thresholds": {},
+    },
+    "a case goes": {"scores": {case: SCORES[case] for case in ("alpha", "gamma")}},
+    "one batch": {},
 }
 """What happens to a project: in one go what concerns other traces."""
+
+
+def change(project, name):
+    given = CHANGES[name]
+    for case, log in given.get("logs", {}).items():
+        project.log(case, log)
+    if "scores" in given:
+        project.summarise(given["scores"])
+    if "review" in given:
+        project.review.write_text(given["review"])
+    if "thresholds" in given:
+        project.configure(thresholds=given["thresholds"])
+    if name == "a case goes":
+        project.unlog("beta")
+    if name == "one batch":
+        project.make_batch()
 
 
 def settled(found, fresh):
@@ -189,102 +173,71 @@ def settled(found, fresh):
     }
 
 
-@pytest.mark.parametrize("name", CHANGES)
-def test_after_a_change_mlflow_is_as_if_logged_fresh(
-    evalkit, project, everything, name, empty_database, tmp_path
-):
-    project.review.write_text(REVIEW)
-    if "at_last" in name:
-        project.unlog("beta")
-    elif "regression" in name:
-        project.configure(thresholds={"quality": {"min_mean": 9}})
-    stages = ("log-results", "push-feedback")
-    for stage in stages:
-        evalkit(stage, *RUN)
-    for change in CHANGES[name]:
-        change(project)
-    for stage in stages:
-        assert evalkit(stage, *RUN).code == 0
-    fresh = tmp_path / "fresh" / "mlflow.db"
-    fresh.parent.mkdir()
-    shutil.copy(empty_database, fresh)
-    for stage in stages:
-        evalkit(stage, *RUN, uri=f"sqlite:///{fresh}")
-    found, expected = everything(), everything(f"sqlite:///{fresh}")
-    assert settled(found, expected) == settled(expected, expected)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [shorter_log, case_removed, review_changed],
-    ids=lambda change: change.__name__,
-)
-def test_what_people_said_is_kept_through_a_change(evalkit, project, database_uri, change):
-    project.review.write_text(REVIEW)
-    evalkit("all", *RUN)
-    mlflow = InMlflow(database_uri)
-    for case in CASES:
-        mlflow.say(case, "my view", case, who="ann", rationale="looked twice")
-        mlflow.say(case, "ours", True)
-    evalkit("pull-feedback", *RUN)
-    pulled = said_in(project.review)
-    change(project)
-    for stage in ("log-results", "push-feedback"):
-        assert evalkit(stage, *RUN).code == 0
-    for case in CASES:
-        assert mlflow.values(case)["my view"] == case
-        assert mlflow.feedback(case)["my view"].rationale == "looked twice"
-        assert mlflow.values(case)["ours"] is True
-    if change is not review_changed:
-        assert evalkit("pull-feedback", *RUN).report["annotations"] == 6
-        assert said_in(project.review) == pulled
-
-
 def said_in(review):
     """The file without the ids of traces: one that changed is another one."""
     return [line for line in review.read_text().splitlines() if "trace_id:" not in line]
 
 
+@pytest.mark.parametrize("name", CHANGES)
+def test_after_a_change_mlflow_is_as_if_logged_fresh_but_for_what_people_said(
+    evalkit, project, everything, mlflow, name, empty_database, tmp_path
+):
+    project.review.write_text(REVIEW)
+    if "at last" in name:
+        project.unlog("beta")
+    elif "bar" in name:
+        project.configure(thresholds={"quality": {"min_mean": 9}})
+    log, push = STAGES[1:]
+    for stage in (log, push):
+        evalkit(*stage)
+    people = CASES if name not in ("a case goes", "one batch") else ()
+    for case in people:
+        mlflow.say(case, "my view", case, who="ann", rationale="looked twice")
+    evalkit("pull-feedback", *RUN)
+    pulled = said_in(project.review)
+    change(project, name)
+    notes = evalkit(*log).report["notes"]
+    assert evalkit(*push).code == 0
+    assert "judge" not in name or any("quality/mean" in note for note in notes)
+    for case in people:
+        assert mlflow.feedback(case)["my view"].rationale == "looked twice"
+    if "review" not in CHANGES[name]:
+        assert evalkit("pull-feedback", *RUN).report["annotations"] == len(people)
+        assert said_in(project.review) == pulled
+    database = mlflow.uri.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("DELETE FROM assessments WHERE name = 'my view'")
+    fresh = tmp_path / "fresh" / "mlflow.db"
+    fresh.parent.mkdir()
+    shutil.copy(empty_database, fresh)
+    for stage in (log, push):
+        evalkit(*stage, uri=f"sqlite:///{fresh}")
+    found, expected = everything(), everything(f"sqlite:///{fresh}")
+    assert settled(found, expected) == settled(expected, expected)
+
+
 def test_the_trace_of_a_gone_case_stays_for_what_people_said_and_loses_its_scores(
-    evalkit, project, database_uri
+    evalkit, project, mlflow
 ):
     evalkit("log-results", *RUN)
-    mlflow = InMlflow(database_uri)
     mlflow.say("beta", "my view", True)
-    case_removed(project)
+    change(project, "a case goes")
     report = evalkit("log-results", *RUN).report
     assert mlflow.values("beta") == {"my view": True}
     assert any("no longer has beta" in note for note in report["notes"])
     assert evalkit("log-results", *RUN).report["written"] is False
 
 
-def test_a_lost_file_takes_nothing_back(evalkit, project, database_uri):
+def test_what_is_lost_or_no_longer_readable_takes_nothing_back(evalkit, project, mlflow):
     project.review.write_text(REVIEW)
     evalkit("log-results", *RUN)
     evalkit("push-feedback", *RUN)
-    mlflow = InMlflow(database_uri)
     before = {case: mlflow.values(case) for case in CASES}
+    project.log("beta", b"\xff\xfe no log")
+    done = evalkit("log-results", *RUN)
+    assert (done.code, list(done.report["receipt"]["refused"])) == (0, ["beta"])
     for lost in ("review.yaml", "summary.yaml", "run_result.json"):
         project.remove(f"{project.run_dir}/{lost}")
         for stage in ("log-results", "push-feedback"):
             assert evalkit(stage, *RUN).code == 0
         assert {case: mlflow.values(case) for case in CASES} == before
-
-
-def test_a_log_that_is_no_longer_readable_leaves_the_trace_that_stands(
-    evalkit, project, database_uri
-):
-    evalkit("log-results", *RUN)
-    project.log("beta", b"\xff\xfe no log")
-    done = evalkit("log-results", *RUN)
-    assert (done.code, list(done.report["receipt"]["refused"])) == (0, ["beta"])
-    assert done.report["unmatched"] == 0
-    assert set(InMlflow(database_uri).traces()) == set(CASES)
-
-
-def test_figures_of_a_judge_that_is_gone_are_named(evalkit, project):
-    project.summarise({case: {"tone": score(3), "polite": score(True)} for case in CASES})
-    evalkit("log-results", *RUN)
-    project.summarise({case: {"polite": score(True)} for case in CASES})
-    notes = evalkit("log-results", *RUN).report["notes"]
-    assert any("tone/mean" in note for note in notes)

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from eval_project import CASES, RUN, RUN_ID, score, scores_of
+from eval_project import CASES, RUN, RUN_ID, log_of, score, scores_of, unasked_log_of
 
 
 @pytest.fixture(params=["log-results", "push-feedback"])
@@ -29,31 +29,22 @@ def expected(case, number):
     }
 
 
+ALL = {case: expected(case, number) for number, case in enumerate(CASES)}
+REVIEW = "reviewer: ann@team.example\nfeedback: {alpha: '', beta: The reply is too long.}\n"
+
+
 def test_a_score_stands_on_the_trace_of_its_case_and_says_who_judged_and_why(judged, mlflow):
     judged()
-    assert {case: mlflow.values(case) for case in CASES} == {
-        case: expected(case, number) for number, case in enumerate(CASES)
-    }
+    assert {case: mlflow.values(case) for case in CASES} == ALL
     found = mlflow.feedback("beta")
-    assert {name: each.source.source_type for name, each in found.items()} == {
-        "polite": "CODE",
-        "quality": "LLM_JUDGE",
-        "tone": "CODE",
-        "broken": "CODE",
-    }
-    assert {name: each.source.source_id for name, each in found.items()} == {
-        name: name for name in found
-    }
+    kinds = {"polite": "CODE", "quality": "LLM_JUDGE", "tone": "CODE", "broken": "CODE"}
+    sources = {n: (each.source.source_type, each.source.source_id) for n, each in found.items()}
+    assert sources == {name: (kind, name) for name, kind in kinds.items()}
     assert found["quality"].rationale == "beta read well"
     assert {each.metadata["case_id"] for each in found.values()} == {"beta"}
+    judged("--names", "seed")  # leaves none under the old names
+    assert set(mlflow.values("beta")) == {f"beta/{judge}" for judge in kinds}
 
-
-REVIEW = """\
-reviewer: ann@team.example
-feedback:
-  alpha: ""
-  beta: The reply is too long.
-"""
 
 TYPED = {
     "no": False,
@@ -67,23 +58,22 @@ TYPED = {
 }
 
 
-def test_values_go_through_mlflow_as_what_they_are(judged, evalkit, project, mlflow):
+def test_values_go_through_as_what_they_are_also_of_a_case_that_only_the_summary_knows(
+    judged, evalkit, project, mlflow
+):
     silent = {"value": None, "rationale": "condition is false"}
     failed = {"value": 3, "error": "timed out", "rationale": "so far so good"}
     typed = {name: score(value) for name, value in TYPED.items()}
-    project.summarise({"alpha": {**typed, "silent": silent, "failed": failed}})
-    judged()
+    project.summarise(
+        {"alpha": {**typed, "silent": silent, "failed": failed}, "omega": scores_of("omega")}
+    )
+    assert judged()["unmatched"] == 0
     found = mlflow.values("alpha")
     assert found == {**TYPED, "failed": "timed out"}
     assert {name for name, value in found.items() if type(value) is bool} == {"no"}
-    assert evalkit("push-feedback", *RUN).report["updated"] == 0
-
-
-def test_scores_of_a_case_that_only_the_summary_knows_have_a_trace(judged, project, mlflow):
-    project.summarise({"alpha": scores_of("alpha"), "omega": scores_of("omega")})
-    assert judged()["unmatched"] == 0
     assert set(mlflow.traces()) == {*CASES, "omega"}
-    assert mlflow.values("beta") == {}
+    assert (mlflow.values("beta"), set(mlflow.values("omega"))) == ({}, set(scores_of("")))
+    assert evalkit("push-feedback", *RUN).report["updated"] == 0
 
 
 def test_a_batch_run_has_one_trace_on_which_feedback_names_its_case(judged, project, mlflow):
@@ -93,60 +83,39 @@ def test_a_batch_run_has_one_trace_on_which_feedback_names_its_case(judged, proj
     assert report["traces"] == 1
     said = mlflow.values(RUN_ID)
     people = {case: said.pop(f"{case}/human_review", None) for case in ("alpha", "beta")}
-    assert people in ({"alpha": True, "beta": False}, {"alpha": None, "beta": None})
-    assert ("judge" in report) == (people["alpha"] is True)  # the report of the push
-    assert said == {
-        f"{case}/{judge}": value
-        for number, case in enumerate(CASES)
-        for judge, value in expected(case, number).items()
-    }
+    pushed = "judge" in report
+    assert people == ({"alpha": True, "beta": False} if pushed else {"alpha": None, "beta": None})
+    assert said == {f"{case}/{judge}": v for case in CASES for judge, v in ALL[case].items()}
     assert mlflow.feedback(RUN_ID)["beta/tone"].metadata["case_id"] == "beta"
 
 
-def test_changing_the_names_leaves_no_feedback_under_the_old_ones(judged, mlflow):
-    judged()
-    judged("--names", "seed")
-    assert set(mlflow.values("beta")) == {f"beta/{judge}" for judge in scores_of("beta")}
-
-
-# -- what people said -------------------------------------------------------------------------
-
-
-def test_comments_are_feedback_of_a_person(evalkit, project, mlflow):
+def test_comments_are_feedback_of_a_person_and_one_source_is_pushed_without_the_other(
+    evalkit, project, mlflow
+):
+    missing = evalkit("push-feedback", *RUN)
+    assert (missing.code, missing.report["traces"], missing.report["unmatched"]) == (0, 0, 12)
+    assert "no traces" in missing.err
+    assert mlflow.experiment_id is None
     project.review.write_text(REVIEW)
     evalkit("log-results", *RUN)
     report = evalkit("push-feedback", *RUN).report
     assert (report["judge"], report["human"], report["traces"]) == (12, 2, 3)
     found = {case: mlflow.feedback(case).get("human_review") for case in CASES}
-    assert (found["alpha"].value, found["beta"].value) == (True, False)
-    assert found["gamma"] is None
-    assert found["beta"].source.source_type == "HUMAN"
-    assert found["beta"].source.source_id == "ann@team.example"
-
-
-@pytest.mark.parametrize(
-    ("source", "judges", "people"), [("judge", 12, 0), ("human", 0, 1), ("all", 12, 1)]
-)
-def test_one_source_is_pushed_without_touching_the_other(
-    evalkit, project, mlflow, source, judges, people
-):
-    project.review.write_text("feedback: {alpha: fine}\n")
-    evalkit("log-results", *RUN)
-    evalkit("push-feedback", *RUN)
+    assert (found["alpha"].value, found["beta"].value, found["gamma"]) == (True, False, None)
+    source = found["beta"].source
+    assert (source.source_type, source.source_id) == ("HUMAN", "ann@team.example")
     project.summarise({"alpha": {"polite": score(False)}})
-    project.review.write_text("feedback: {beta: not fine}\n")
-    report = evalkit("push-feedback", *RUN, "--source", source).report
-    assert (report["judge"], report["human"]) == (min(judges, 1), people)
-    assert ("tone" in mlflow.values("gamma")) == (source == "human")
-    assert ("human_review" in mlflow.values("beta")) == (source != "judge")
-    assert ("human_review" in mlflow.values("alpha")) == (source == "judge")
-
-
-def test_without_traces_nothing_is_pushed_and_that_is_said(evalkit, mlflow):
-    done = evalkit("push-feedback", *RUN)
-    assert (done.code, done.report["traces"], done.report["unmatched"]) == (0, 0, 12)
-    assert "no traces" in done.err
-    assert mlflow.experiment_id is None
+    project.review.write_text("feedback: {gamma: not fine}\n")
+    for source, counts, of_gamma in (
+        ("human", (0, 1), {*scores_of(""), "human_review"}),
+        ("judge", (1, 0), {"human_review"}),
+    ):
+        report = evalkit("push-feedback", *RUN, "--source", source).report
+        assert (report["judge"], report["human"]) == counts
+        assert (set(mlflow.values("gamma")), "human_review" in mlflow.values("alpha")) == (
+            of_gamma,
+            False,
+        )
 
 
 # -- traces that the harness recorded ---------------------------------------------------------
@@ -165,13 +134,11 @@ def test_traces_that_the_harness_recorded_are_used_and_not_built_again(
     project.unlog("beta")
     judged()
     assert set(mlflow.traces()) == {"live alpha", "live beta", "gamma"}
-    assert mlflow.values("live alpha") == expected("alpha", 0)
-    assert mlflow.values("live beta") == expected("beta", 1)
-    run_id = mlflow.run().info.run_id
     for case, trace_id in by_case.items():
+        assert mlflow.values(f"live {case}") == ALL[case]
         info = mlflow.traces()[f"live {case}"].info
         assert info.trace_id == trace_id
-        assert info.trace_metadata["mlflow.sourceRun"] == run_id
+        assert info.trace_metadata["mlflow.sourceRun"] == mlflow.run().info.run_id
     report = evalkit("log-results", *RUN).report
     assert (report["written"], report["traces"], report["assessments"]) == (False, 3, 12)
 
@@ -210,20 +177,22 @@ def test_a_recorded_trace_is_of_the_case_that_it_names_or_of_the_only_one(
 
 
 @pytest.mark.usefixtures("experiment")
-@pytest.mark.parametrize("stage", ["log-results", "push-feedback"])
-def test_where_several_recorded_traces_fit_none_is_guessed(evalkit, mlflow, stage):
+def test_where_several_recorded_traces_fit_none_is_guessed(evalkit, mlflow):
     for name in ("first", "second"):
         mlflow.record(name, eval_run_id="alpha")
-    report = evalkit(stage, *RUN).report
-    assert mlflow.values("first") == mlflow.values("second") == {}
-    assert any("2 traces recorded for alpha" in note for note in report["notes"])
-    assert ("alpha" in mlflow.traces()) == (stage == "log-results")
+    for stage in ("push-feedback", "log-results"):
+        report = evalkit(stage, *RUN).report
+        assert mlflow.values("first") == mlflow.values("second") == {}
+        assert any("2 traces recorded for alpha" in note for note in report["notes"])
+        assert ("alpha" in mlflow.traces()) == (stage == "log-results")
 
 
-# -- the run itself ---------------------------------------------------------------------------
+# -- the run itself, and what was asked -------------------------------------------------------
 
 
-def test_the_run_holds_what_the_files_say(evalkit, mlflow):
+def test_the_run_holds_what_the_files_say_its_table_and_its_receipt(
+    evalkit, project, mlflow, tmp_path
+):
     report = evalkit("log-results", *RUN).report
     run = mlflow.run()
     assert run.info.run_name == RUN_ID
@@ -234,31 +203,58 @@ def test_the_run_holds_what_the_files_say(evalkit, mlflow):
         "execution_mode": "case",
     }
     figures = run.data.metrics
-    assert figures["polite/mean"] == figures["polite/pass_rate"] == pytest.approx(2 / 3)
-    assert figures["quality/mean"] == 4
+    wanted = {
+        **dict.fromkeys(("polite/mean", "polite/pass_rate"), pytest.approx(2 / 3)),
+        "quality/mean": 4,
+        "duration_s": 30,
+        "cost_usd": 0.25,
+        "num_turns": 9,
+        "cost_usd/claude-sonnet-4-6": 0.25,
+        "tokens/output/claude-sonnet-4-6": 45,
+    }
+    assert {name: figures.get(name) for name in wanted} == wanted
     assert "tone/mean" not in figures
-    assert (figures["duration_s"], figures["cost_usd"], figures["num_turns"]) == (30, 0.25, 9)
-    assert figures["cost_usd/claude-sonnet-4-6"] == 0.25
-    assert figures["tokens/output/claude-sonnet-4-6"] == 45
-    assert run.data.tags["team"] == "blue"
-    assert run.data.tags["num_judges"] == "4"
-    assert run.data.tags["regressions_detected"] == "no"
+    tags = {"team": "blue", "num_judges": "4", "regressions_detected": "no"}
+    assert tags.items() <= run.data.tags.items()
     assert (report["params"], report["metrics"]) == (len(run.data.params), len(figures))
     assert (report["traces"], report["spans"], report["table_rows"]) == (3, 27, 12)
 
-
-def test_the_run_has_its_files_its_table_and_its_receipt(evalkit, project, mlflow, tmp_path):
-    evalkit("log-results", *RUN)
-    run_id = mlflow.run().info.run_id
-    folder = tmp_path / "down"
-    folder.mkdir()
     for name in ("summary.yaml", "run_result.json", "receipt.json", "per_case_results.json"):
-        mlflow.client.download_artifacts(run_id, name, str(folder))
-    assert (folder / "summary.yaml").read_text() == project.read(project.summary)
-    table = json.loads((folder / "per_case_results.json").read_text())
+        mlflow.client.download_artifacts(run.info.run_id, name, str(tmp_path))
+    assert (tmp_path / "summary.yaml").read_text() == project.read(project.summary)
+    table = json.loads((tmp_path / "per_case_results.json").read_text())
     assert table["columns"][:4] == ["case_id", "judge", "value", "rationale"]
     assert len(table["data"]) == 12
     assert table["data"][0] == ["alpha", "polite", True, "alpha was greeted", "", ""]
-    receipt = json.loads((folder / "receipt.json").read_text())
-    assert set(receipt["logs"]) == set(CASES)
-    assert {each["verdict"] for each in receipt["logs"].values()} == {"reconciled"}
+    logs = json.loads((tmp_path / "receipt.json").read_text())["logs"]
+    assert {case: each["verdict"] for case, each in logs.items()} == dict.fromkeys(
+        CASES, "reconciled"
+    )
+
+
+def test_what_was_asked_is_what_the_log_holds_else_the_runs_copy_else_the_case_of_today(
+    evalkit, project, mlflow
+):
+    def asked():
+        """What the root span of alpha was given."""
+        assert evalkit("log-results", *RUN).code == 0
+        trace = mlflow.client.get_trace(mlflow.traces()["alpha"].info.trace_id)
+        (root,) = (span for span in trace.data.spans if span.parent_id is None)
+        return root.inputs
+
+    copy = f"{project.run_dir}/cases/alpha/input.yaml"
+    project.log("alpha", unasked_log_of("alpha"))
+    assert asked() == {"prompt": "please handle alpha"}
+    for unread, said in (("a: [", asked()), (b"\xff\xfe", asked()), ("", None)):
+        project.write(copy, unread)
+        assert asked() == said
+    project.write(copy, {"prompt": "as it was then"})
+    assert asked() == {"prompt": "as it was then"}
+    project.remove(copy)
+    project.add_case("alpha", "sk-ant-api03-" + "a" * 90 + " " + "long " * 40_000)
+    (prompt,) = asked().values()
+    assert ("aaaa" in prompt, "characters left out" in prompt) == (False, True)
+    project.remove("cases")
+    assert asked() is None
+    project.log("alpha", log_of("alpha"))
+    assert "please handle alpha" in str(asked())

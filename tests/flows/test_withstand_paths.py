@@ -1,158 +1,261 @@
-"""Nothing outside the project's own folders is read, whatever names and links say."""
+"""Links within the project or its repository are followed; nothing else outside is ever read."""
+
+import json
+import os
 
 import pytest
-from eval_project import MAPPING, RUN, scores_of
-from in_mlflow import InMlflow
+from eval_project import MAPPING, RUN, log_of, scores_of
 
-OUTSIDE = "what nobody else may read"
+SECRET = "what nobody else may read"
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def outside(project):
-    """A file and a run beside the project, which no path may lead to."""
-    project.root.parent.joinpath("secret.txt").write_text(OUTSIDE)
-    folder = project.root.parent / "other"
-    folder.mkdir()
-    (folder / "summary.yaml").write_text("per_case: {}\n")
-    (folder / "input.yaml").write_text(f"prompt: {OUTSIDE}\n")
-    (folder / "stdout.log").write_text(OUTSIDE)
-    (folder / "agent-1.jsonl").write_text(OUTSIDE)
+    """Files and a run beside the project, which no path may lead to."""
+    folder = project.root.parent / "outside"
+    (folder / "beta").mkdir(parents=True)
+    for name, text in {
+        "secret.txt": SECRET,
+        "summary.yaml": "per_case: {}\n",
+        "input.yaml": f"prompt: {SECRET}\n",
+        "events.json": "[]",
+        "agent-b2.jsonl": "{}",
+        "stdout.log": log_of(SECRET).decode(),
+    }.items():
+        (folder / name).write_text(text)
     return folder
 
 
 @pytest.fixture
-def refuses(evalkit, database_uri, shared_database):
+def link(project):
+    """Puts a link in the place of what is there; RUN is the run's directory."""
+
+    def put(path, target):
+        place = project.root / path.replace("RUN", project.run_dir)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if place.is_symlink() or place.exists():
+            project.remove(str(place))
+        place.symlink_to(target)
+
+    return put
+
+
+@pytest.fixture
+def refuses(evalkit, mlflow, shared_database):
     """Runs a command that has to end with 2, without having written or shown anything."""
 
     def run(*arguments):
         done = evalkit(*arguments)
         assert done.code == 2, done
         assert "Traceback" not in done.err
-        assert OUTSIDE not in done.out + done.err
-        assert InMlflow(database_uri).experiment_id is None
+        assert SECRET not in done.out + done.err
+        assert mlflow.experiment_id is None
         assert not (shared_database.parent / "mlruns").exists()
         return done
 
     return run
 
 
-ELSEWHERE = ["..", ".", "", "../../../../other", "/etc", "a\\b", "a\nb", "x\x00"]
+# -- refused ----------------------------------------------------------------------------------
+
+LOG, PUSH, PULL = ("log-results", *RUN), ("push-feedback", *RUN), ("pull-feedback", *RUN)
+CHECK, SYNC, MAP = ("check",), ("sync-dataset",), ("map",)
+SELECTORS = ("../../../outside/secret.txt:__file__", "/etc/passwd:__file__", "input.yaml:../../x")
 
 
-@pytest.mark.usefixtures("outside")
+@pytest.mark.parametrize(
+    ("stage", "place", "target"),
+    [
+        *((stage, "RUN", "") for stage in (LOG, PUSH, PULL, CHECK)),
+        *((stage, "RUN/cases", "") for stage in (LOG, CHECK)),
+        *((LOG, "RUN/summary.yaml", "summary.yaml"), (CHECK, "RUN/run_result.json", "input.yaml")),
+        *((stage, "RUN/review.yaml", "summary.yaml") for stage in (PUSH, PULL)),
+        *((stage, "cases/beta", "") for stage in (SYNC, MAP, CHECK)),
+        (SYNC, "cases/beta/input.yaml", "input.yaml"),
+    ],
+    ids=lambda each: each[0] if isinstance(each, tuple) else each,
+)
+def test_what_is_needed_and_leads_out_is_refused(refuses, link, outside, stage, place, target):
+    link(place, outside / target)
+    assert "leads out of" in refuses(*stage).err
+
+
 @pytest.mark.parametrize("stage", ["log-results", "pull-feedback"])
 def test_a_run_id_is_the_name_of_one_folder(refuses, stage):
-    for run_id in ELSEWHERE:
+    for run_id in ("..", ".", "", "../../../../outside", "/etc", "a\\b", "a\nb", "x\x00"):
         assert "run id" in refuses(stage, f"--run-id={run_id}").report["error"]
 
 
-@pytest.mark.parametrize("stage", ["log-results", "push-feedback", "pull-feedback", "check"])
-def test_a_run_that_is_a_link_leading_out_is_refused(refuses, project, outside, stage):
-    project.remove(project.run_dir)
-    (project.root / project.run_dir).symlink_to(outside)
-    run = [] if stage == "check" else RUN
-    assert "leads out of" in refuses(stage, *run).err
+def test_selectors_and_the_names_of_skills_lead_nowhere(refuses, project, outside):
+    for selector in SELECTORS:
+        project.write("tmp/schema_mapping.json", {**MAPPING, "inputs": {"prompt": selector}})
+        (problem,) = refuses(*SYNC).report["problems"]
+        assert problem["field"] == "inputs.prompt"
+        assert problem["file"].endswith("schema_mapping.json")
+    (outside / "r1").mkdir()
+    (outside / "r1/summary.yaml").write_text("per_case: {}\n")
+    for skill in ("../../../outside", "/etc", ".."):
+        project.configure(name=skill, skill=skill)
+        assert "no finished run" in refuses("log-results", "--run-id", "r1").err
 
 
-@pytest.mark.parametrize(
-    ("stage", "place", "target"),
-    [
-        *(
-            ("log-results", "summary.yaml", "summary.yaml"),
-            ("check", "run_result.json", "summary.yaml"),
-        ),
-        *(("log-results", "cases", ""), ("check", "cases", "")),
-        *((stage, "review.yaml", "summary.yaml") for stage in ("push-feedback", "pull-feedback")),
-    ],
-)
-def test_a_runs_file_that_is_a_link_leading_out_is_refused(
-    refuses, project, outside, stage, place, target
-):
-    if place != "review.yaml":
-        project.remove(f"{project.run_dir}/{place}")
-    if place == "cases":
-        (outside / "beta").mkdir()
-    (project.root / project.run_dir / place).symlink_to(outside / target)
-    run = [] if stage == "check" else RUN
-    assert "leads out of" in refuses(stage, *run).err
-
-
-def test_a_log_that_leads_out_is_named_and_not_followed_and_the_rest_goes_on(
-    evalkit, project, outside, database_uri
-):
-    link = project.root / project.run_dir / "cases/beta/stdout.log"
-    link.unlink()
-    link.symlink_to(outside / "agent-1.jsonl")
-    done = evalkit("log-results", *RUN)
-    assert (done.code, list(done.report["receipt"]["refused"])) == (0, ["beta"])
-    assert "leads out of" in done.err
-    assert evalkit("log-results", *RUN, "--strict").code == 1
-    assert evalkit("check").code == 2
-    traces = InMlflow(database_uri).traces()
-    assert set(traces) == {"alpha", "beta", "gamma"}
-    assert "leads out of" in traces["beta"].info.tags["evalkit.stub"]
-    assert OUTSIDE not in done.out + done.err + str(traces["beta"])
-
-
-@pytest.mark.parametrize(
-    ("stage", "place", "target"),
-    [
-        ("sync-dataset", "cases/beta/input.yaml", "other/input.yaml"),
-        ("sync-dataset", "cases/beta", "other"),
-        ("map", "cases/beta", "other"),
-        ("check", "cases/beta", "other"),
-    ],
-)
-def test_a_case_that_leads_out_is_refused_where_it_is_needed(
-    refuses, project, outside, stage, place, target
-):
-    if (project.root / place).exists():
-        project.remove(place)
-    (project.root / place).symlink_to(outside.parent / target)
-    assert "leads out of" in refuses(stage).err
-
-
-@pytest.mark.usefixtures("outside")
-@pytest.mark.parametrize(
-    "selector",
-    [
-        "../../../secret.txt:__file__",
-        "/etc/passwd:__file__",
-        "input.yaml:../../secret.txt",
-    ],
-    ids=repr,
-)
-def test_a_selector_names_a_file_inside_the_case(refuses, project, selector):
-    project.write("tmp/schema_mapping.json", {**MAPPING, "inputs": {"prompt": selector}})
-    done = refuses("sync-dataset")
-    assert done.report["problems"][0]["field"] == "inputs.prompt"
-    assert done.report["problems"][0]["file"].endswith("schema_mapping.json")
-
-
-@pytest.mark.usefixtures("outside")
-@pytest.mark.parametrize("case", ["../../../../../other", "/etc/passwd", ""])
-def test_a_case_in_the_summary_is_a_name_and_no_path(evalkit, project, database_uri, case):
+@pytest.mark.parametrize("case", ["../../../../../outside", "/etc/passwd", ""])
+def test_a_case_in_the_summary_is_a_name_and_no_path(evalkit, project, mlflow, case):
     project.write(project.summary, {"per_case": {case: scores_of("x")}})
     project.write(f"{project.run_dir}/review.yaml", {"feedback": {case: "fine"}})
-    assert evalkit("log-results", *RUN).report["unmatched"] == 0
-    report = evalkit("push-feedback", *RUN).report
+    assert evalkit(*LOG).report["unmatched"] == 0
+    report = evalkit(*PUSH).report
     assert (report["judge"], report["unmatched"]) == (4, 0)
-    traces = InMlflow(database_uri).traces()
+    traces = mlflow.traces()
     assert set(traces) == {"alpha", "beta", "gamma", case}
     assert traces[case].info.request_preview in {case, ""}
     assert not traces[case].info.response_preview
 
 
-@pytest.mark.parametrize("skill", ["../../../other", "/etc", ".."])
-def test_a_skills_name_leads_nowhere(refuses, project, outside, skill):
-    (outside / "r1").mkdir()
-    (outside / "r1/summary.yaml").write_text("per_case: {}\n")
-    project.configure(name=skill, skill=skill)
-    assert "no finished run" in refuses("log-results", "--run-id", "r1").err
+# -- left out with a word ---------------------------------------------------------------------
 
 
-def test_a_folder_where_a_file_should_be_is_no_log(evalkit, project):
-    project.unlog("beta")
-    (project.root / project.run_dir / "cases/beta/stdout.log").mkdir(parents=True)
-    report = evalkit("log-results", *RUN).report
-    assert (report["traces"], report["receipt"]["missing"]) == (3, ["beta"])
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [
+        ("../../../outside/secret.txt", "leads out of"),
+        ("/etc/hostname", "leads out of"),
+        ("../../../outside", "leads out of"),
+        ("../../.git/config", "leads out of"),
+        ("nowhere", "a link to nothing"),
+        ("loop", "leads"),
+        ("..", "leads back"),
+    ],
+)
+def test_a_link_of_a_case_that_is_not_followed_is_named_and_the_rest_goes_on(
+    evalkit, project, link, target, why
+):
+    project.write(".git/config", "[remote]\n")
+    link("cases/beta/loop", target)
+    done = evalkit("map", "--force")
+    assert done.code == 0
+    assert [note for note in done.report["notes"] if note.startswith("beta/loop") and why in note]
+    assert "secret" not in json.dumps(done.report)
+    assert evalkit(*CHECK).code == 0
+    done = evalkit(*SYNC)
+    assert (done.code, done.report["created"], "beta/loop" in done.err) == (0, 3, True)
+
+
+LINKS = {  # where in the case's folder, whereto; what the trace shows; what is said
+    "events.json": ("events.json", "beta is fine", "beta/events.json"),
+    "subagents/agent-a1.jsonl": ("agent-b2.jsonl", "beta is fine", "beta/subagents/agent-a1.jsonl"),
+    "subagents": ("", "beta is fine", "beta/subagents"),
+    "input.yaml": ("input.yaml", "beta is fine", "beta/input.yaml"),
+    "": ("", "link", "cases/beta"),
+    "stdout.log": ("stdout.log", "leads out of", "leads out of"),
+    "steps/polish/stdout.log": ("stdout.log", "link", "polish/stdout.log"),
+    "output/other.md": ("secret.txt", "leads out of", ""),
+}
+
+
+@pytest.mark.parametrize("beside", LINKS)
+def test_what_a_link_of_a_run_leads_out_to_is_not_read_and_that_is_said(
+    project, evalkit, mlflow, outside, link, beside
+):
+    target, shown, said = LINKS[beside]
+    base = f"{project.run_dir}/cases/beta"
+    if beside.startswith("steps"):
+        project.write(f"{base}/steps/draft/stdout.log", log_of("draft", reply="drafted"))
+    if beside.startswith("output"):
+        project.unlog("beta")
+        project.write(f"{base}/output/answer.md", "the answer of beta")
+    link(f"{base}/{beside}".rstrip("/"), outside / target)
+    logged = evalkit(*LOG)
+    assert (logged.code, logged.report["traces"]) == (0, 3)
+    traces = mlflow.traces()
+    trace = mlflow.client.get_trace(traces["beta"].info.trace_id)
+    told = str([trace.info.tags, *(span.to_dict() for span in trace.data.spans)])
+    assert shown in told
+    assert said in logged.err
+    assert SECRET not in told + logged.out + logged.err
+    if beside in ("", "stdout.log"):
+        assert list(logged.report["receipt"]["refused"]) == ["beta"]
+        assert (evalkit(*LOG, "--strict").code, evalkit(*CHECK).code) == (1, 2)
+    assert "please handle beta" in trace.data.request
+    assert len(mlflow.client.get_trace(traces["alpha"].info.trace_id).data.spans) > 2
+    assert evalkit(*PUSH).report["unmatched"] == 0
+
+
+CIRCLES = {
+    "cases/alpha/me": "me",
+    "cases/alpha/up": "..",
+    "cases/alpha/a.yaml": "b.yaml",
+    "cases/delta": "delta",
+    "RUN/cases/alpha/stdout.log": "stdout.log",
+    "eval.yaml": "eval.yaml",
+    "RUN/summary.yaml": "summary.yaml",
+    "RUN/run_result.json": "run_result.json",
+    "RUN/review.yaml": "review.yaml",
+}
+
+
+@pytest.mark.parametrize("path", CIRCLES)
+def test_a_link_that_leads_to_itself_is_named_in_one_line(evalkit, link, path):
+    link(path, CIRCLES[path])
+    link("cases/alpha/b.yaml", "a.yaml")
+    is_a_files = path.endswith((".yaml", ".json")) and "cases" not in path
+    for stage in (CHECK, ("map", "--force"), SYNC, LOG, PUSH, PULL):
+        done = evalkit(*stage)
+        assert "Traceback" not in done.err + done.out
+        assert done.code in {0, 2}
+        assert done.code == 0 or not is_a_files or path.rpartition("/")[2] in done.err
+
+
+# -- followed ---------------------------------------------------------------------------------
+
+
+def test_what_a_link_leads_to_within_the_project_or_its_repository_is_read(
+    evalkit, project, mlflow, outside, link, monkeypatch
+):
+    """What git keeps for itself is none of a case."""
+    project.write("SKILL.md", "how to help")
+    project.write("shared/skill.md", "how to help")
+    link("cases/beta/docs/skill.md", project.root / "SKILL.md")
+    link("cases/beta/shared", project.root / "shared")
+    files = {"skill": "docs/skill.md:__file__", "more": "shared/skill.md:__file__"}
+    project.write("tmp/schema_mapping.json", {"inputs": MAPPING["inputs"], "expectations": files})
+    done = evalkit(*SYNC)
+    assert (done.code, done.report["created"]) == (0, 3)
+
+    (outside.parent / ".git").mkdir()
+    project.write("cases/beta/.git/HEAD", "ref: refs/heads/main\n")
+    project.write("cases/beta/notes/.gitkeep", "")
+    link("cases/beta/notes.md", outside / "secret.txt")
+    report = evalkit("map", "--force").report
+    assert (report["notes"], "notes.md:__file__" in report["reasons"]) == ([], True)
+    assert "git" not in json.dumps(report["reasons"])
+    link("RUN/cases/beta/stdout.log", outside / "stdout.log")
+    (outside / "gamma").mkdir()
+    (outside / "gamma/stdout.log").write_bytes(log_of("gamma", reply="from elsewhere"))
+    link("RUN/cases/gamma", outside / "gamma")
+    assert evalkit(*LOG).code == 0
+    traces = mlflow.traces()
+    assert SECRET in traces["beta"].info.request_preview
+    assert "from elsewhere" in traces["gamma"].info.response_preview
+
+    for case in ("alpha", "beta"):
+        target = os.path.relpath(project.root / "cases" / case, project.root / "suite/cases")
+        link(f"suite/cases/{case}", target)
+    project.write("suite/eval.yaml", project.read("eval.yaml"))
+    monkeypatch.chdir(project.root / "suite")
+    assert evalkit(*MAP).code == 0
+    assert evalkit(*SYNC, "--dataset-name", "suite").report["created"] == 2
+
+
+@pytest.mark.parametrize("place", ["v1.2/input.yaml", ".agent/.state.d/ask.json", ".prompt.yaml"])
+def test_dotted_folders_and_files_of_a_case_are_read(evalkit, project, place):
+    project.remove("tmp/schema_mapping.json")
+    for case in ("alpha", "beta", "gamma"):
+        project.remove(f"cases/{case}")
+        project.write(f"cases/{case}/{place}", {"wish": f"a wish of {case}"})
+    schema = f"{place}: wish, what the skill is asked"
+    project.configure(dataset={"path": "cases", "schema": schema}, judges=[], thresholds={})
+    done = evalkit(*MAP)
+    assert (done.code, done.report["inputs"]) == (0, {"wish": f"{place}:wish"}), done.err
+    project.write(f"cases/login-v1.2.yaml/{place}", {"wish": "log in"})
+    assert evalkit(*SYNC).report["created"] == 4

@@ -3,15 +3,7 @@
 from collections import defaultdict
 
 import pytest
-from eval_project import CASES, RUN_ID, score
-from in_mlflow import InMlflow
-
-RUN = ("--run-id", RUN_ID)
-
-
-@pytest.fixture
-def mlflow(database_uri):
-    return InMlflow(database_uri)
+from eval_project import CASES, RUN, score
 
 
 @pytest.fixture
@@ -21,16 +13,15 @@ def said(mlflow):
     def read(case):
         found = defaultdict(set)
         for each in mlflow.traces()[case].info.assessments:
-            source = each.source
-            found[each.name].add(
-                (source.source_type, source.source_id, each.value, each.rationale or "")
-            )
+            source = (each.source.source_type, each.source.source_id)
+            found[each.name].add((*source, each.value, each.rationale or ""))
         return dict(found)
 
     return read
 
 
-def test_verdicts_stand_beside_the_judges_values(evalkit, project, said):
+def test_verdicts_stand_beside_the_judges_values_until_they_are_taken_back(evalkit, project, said):
+    """Those of cases without a trace are named."""
     project.review.write_text(
         "reviewer: human\nreviewer_id: kim\nfeedback: {alpha: too dry}\n"
         "verdicts: {alpha: {polite: false, quality: 2, tone: null}, gamma: {tone: warm}}\n"
@@ -38,33 +29,22 @@ def test_verdicts_stand_beside_the_judges_values(evalkit, project, said):
     evalkit("log-results", *RUN)
     report = evalkit("push-feedback", *RUN).report
     assert (report["judge"], report["human"], report["unmatched"]) == (12, 4, 0)
-    assert said("alpha")["polite"] == {
-        ("CODE", "polite", True, "alpha was greeted"),
-        ("HUMAN", "kim", False, ""),
-    }
+    by_judge = ("CODE", "polite", True, "alpha was greeted")
+    assert said("alpha")["polite"] == {by_judge, ("HUMAN", "kim", False, "")}
     assert ("HUMAN", "kim", 2, "") in said("alpha")["quality"]
     assert ("HUMAN", "kim", "warm", "") in said("gamma")["tone"]
     assert said("alpha")["human_review"] == {("HUMAN", "kim", False, "too dry")}
     assert evalkit("push-feedback", *RUN).report["created"] == 0
     assert evalkit("pull-feedback", *RUN).report["annotations"] == 0
-
-
-def test_a_verdict_that_is_taken_back_goes_and_others_stay(evalkit, project, said):
-    project.review.write_text("verdicts: {alpha: {polite: false}, beta: {polite: true}}\n")
-    evalkit("log-results", *RUN)
-    evalkit("push-feedback", *RUN)
-    project.review.write_text("verdicts: {beta: {polite: false}}\n")
+    project.review.write_text(
+        "reviewer_id: kim\nfeedback: {alpha: too dry}\n"
+        "verdicts: {gamma: {tone: cold}, omega: {polite: true, tone: cold}}\n"
+    )
     report = evalkit("push-feedback", *RUN).report
-    assert (report["updated"], report["deleted"]) == (1, 1)
-    assert {each[0] for each in said("alpha")["polite"]} == {"CODE"}
-    assert ("HUMAN", "reviewer", False, "") in said("beta")["polite"]
-
-
-def test_verdicts_without_a_trace_are_named(evalkit, project):
-    project.review.write_text("verdicts: {omega: {polite: true, tone: cold}}\n")
-    evalkit("log-results", *RUN)
-    report = evalkit("push-feedback", *RUN).report
+    assert (report["updated"], report["deleted"]) == (1, 2)
     assert report["unmatched_names"] == ["omega/polite", "omega/tone"]
+    assert said("alpha")["polite"] == {by_judge}
+    assert ("HUMAN", "kim", "cold", "") in said("gamma")["tone"]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +56,6 @@ def test_verdicts_without_a_trace_are_named(evalkit, project):
     ],
 )
 def test_verdicts_of_another_form_are_refused(evalkit, project, text, field):
-    evalkit("log-results", *RUN)
     project.review.write_text(text)
     refused = evalkit("push-feedback", *RUN)
     assert (refused.code, refused.report["problems"][0]["field"]) == (2, field)
@@ -87,15 +66,11 @@ def test_reviews_of_the_earlier_form_are_replaced(evalkit, project, mlflow, said
     evalkit("log-results", *RUN)
     evalkit("push-feedback", *RUN)
     before = mlflow.feedback("beta")["human_review"]
-    for case, old in (
-        ("alpha", "accepted"),
-        ("beta", "too long"),
-    ):  # as an earlier evalkit wrote it
+    for case, old in (("alpha", "accepted"), ("beta", "too long")):  # as an earlier one wrote it
         now = mlflow.feedback(case)["human_review"]
         now.value = old
-        mlflow.tracing.store.update_assessment(
-            now.trace_id, now.assessment_id, feedback=now.feedback
-        )
+        ids = (now.trace_id, now.assessment_id)
+        mlflow.tracing.store.update_assessment(*ids, feedback=now.feedback)
     report = evalkit("push-feedback", *RUN).report
     assert (report["created"], report["updated"]) == (0, 2)
     assert said("alpha")["human_review"] == {("HUMAN", "ann", True, "")}
@@ -103,27 +78,27 @@ def test_reviews_of_the_earlier_form_are_replaced(evalkit, project, mlflow, said
     assert mlflow.feedback("beta")["human_review"].assessment_id == before.assessment_id
 
 
-LLM = {"name": "quality", "prompt": "how good is it?"}
+JUDGES = {  # what the config and the summary say of a judge; its source, where none is usual
+    "own": ({"model": "m-own"}, {}, ("LLM_JUDGE", "m-own")),
+    "panel": ({"model": ["m-a", "m-b"]}, {}, ("LLM_JUDGE", "m-a, m-b")),
+    "used": ({}, {"usage": {"model": "m-used"}}, ("LLM_JUDGE", "m-used")),
+    "numeric": ({}, {"judge_type": "numeric"}, ("LLM_JUDGE", "numeric")),
+    "plain": ({}, {}, ("LLM_JUDGE", "plain")),
+    "check": ({}, {"judge_type": "check"}, ("CODE", "check")),
+    "unknown": (None, {"judge_type": "llm"}, ("LLM_JUDGE", "unknown")),
+    "unknown code": (None, {"judge_type": "code"}, ("CODE", "unknown code")),
+}
 
 
-@pytest.mark.parametrize(
-    ("config", "given", "source"),
-    [
-        ({"judges": [{**LLM, "model": "m-own"}]}, {}, ("LLM_JUDGE", "m-own")),
-        ({"judges": [{**LLM, "model": ["m-a", "m-b"]}]}, {}, ("LLM_JUDGE", "m-a, m-b")),
-        ({"judges": [LLM], "models": {"judge": "m-usual"}}, {}, ("LLM_JUDGE", "m-usual")),
-        ({"judges": [LLM]}, {"usage": {"model": "m-used"}}, ("LLM_JUDGE", "m-used")),
-        ({"judges": [LLM]}, {"judge_type": "numeric"}, ("LLM_JUDGE", "quality")),
-        ({"judges": [LLM]}, {"judge_type": "check"}, ("CODE", "quality")),
-        ({"judges": [], "models": {"judge": "m"}}, {"judge_type": "llm"}, ("LLM_JUDGE", "m")),
-        ({"judges": [], "models": {"judge": "m"}}, {"judge_type": "code"}, ("CODE", "quality")),
-    ],
-    ids=str,
-)
-def test_a_judge_that_is_a_model_is_named_by_its_model(
-    evalkit, project, said, config, given, source
-):
-    project.configure(**config)
-    project.summarise({case: {"quality": score(3, "fine", **given)} for case in CASES})
+@pytest.mark.parametrize("usual", ["", "m-usual"])
+def test_a_judge_that_is_a_model_is_named_by_its_model(evalkit, project, said, usual):
+    listed = [{"name": n, "prompt": "?", **c} for n, (c, *_) in JUDGES.items() if c is not None]
+    project.configure(judges=listed, **({"models": {"judge": usual}} if usual else {}))
+    scores = {name: score(3, "fine", **given) for name, (_, given, _) in JUDGES.items()}
+    project.summarise(dict.fromkeys(CASES, scores))
     evalkit("log-results", *RUN)
-    assert said("alpha")["quality"] == {(*source, 3, "fine")}
+    wanted = {
+        name: {(kind, usual if usual and (kind, by) == ("LLM_JUDGE", name) else by, 3, "fine")}
+        for name, (_, _, (kind, by)) in JUDGES.items()
+    }
+    assert said("alpha") == wanted
