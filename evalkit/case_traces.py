@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -135,10 +136,7 @@ def stub_of(
         refused: Why its log gives no steps; None where there is no log.
     """
     usage, trace_id = found.run.usage_of(case_id), _trace_id(key, case_id)
-    name = found.run.run_id if case_id is None else case_id
     trim = Trimmer(MAX_VALUE_CHARS, Receipt())
-    asked = trim.value(mask_json(given(found, case_id)), "input")
-    answered = trim.value(mask_json(_output(found, case_id)), "output")
     receipt = refused.receipt if refused else Receipt(verdict="no log")
     why = mask_text(refused.problems[0].message if refused else "there is no log of it")[0]
     why = PLAIN_TEXT if receipt.verdict == "text" else why
@@ -153,31 +151,44 @@ def stub_of(
     root = Span(
         span_id=derive_id(trace_id, "spans", length=16),
         parent_id=None,
-        name=name,
+        name=found.run.run_id if case_id is None else case_id,
         kind="AGENT",
         start_ns=start.ns,
         end_ns=start.ns + round((usage.duration_s or 0) * 10**9),
-        inputs=asked,
-        outputs=answered,
+        inputs=trim.value(mask_json(given(found, case_id)), "input"),
+        outputs=trim.value(mask_json(_output(found, case_id)), "output"),
         attributes={key: value for key, value in facts.items() if value is not None},
         status=status,
         message=message,
     )
     stated_start = None if start.inferred else start.ns
-    decides = [STUB_BUILDER, name, asked, answered, why, status, message, stated_start]
+    decides = [STUB_BUILDER, root.name, root.inputs, root.outputs, why, status, message]
+    decides += [stated_start, facts, usage.duration_s, metadata]
+    return bare_trace(root, trace_id, case_id, _hash(decides), receipt, metadata)
+
+
+def bare_trace(
+    root: Span,
+    trace_id: str,
+    case_id: str | None,
+    content_hash: str,
+    receipt: Receipt,
+    metadata: Mapping[str, str],
+) -> Trace:
+    """A trace of one span, which says as ``evalkit.no_steps`` why it has no steps."""
     return Trace(
         trace_id=trace_id,
-        name=name,
+        name=root.name,
         case_id=case_id,
         start_ns=root.start_ns,
         end_ns=root.end_ns,
-        status=status,
-        request=asked,
-        response=answered,
+        status=root.status,
+        request=root.inputs,
+        response=root.outputs,
         spans=(root,),
-        tags={STUB_TAG: why, "evalkit.receipt": receipt.verdict},
+        tags={STUB_TAG: root.attributes["evalkit.no_steps"], "evalkit.receipt": receipt.verdict},
         metadata=metadata,
-        content_hash=_hash([*decides, facts, usage.duration_s, metadata]),
+        content_hash=content_hash,
         receipt=receipt,
     )
 
@@ -198,16 +209,16 @@ def given(found: RunFiles, case_id: str | None) -> Json:
     It is ``input.yaml``, else what the mapping selects, else a file that is named like it.
     It is asked for what no log tells, so an unreadable file counts as none.
     """
+    if case_id is None:
+        return None
+    theirs = found.cases_dir
+    for folder, root in ((found.folder / "cases", found.folder), (theirs, theirs)):
+        with suppress(InputError):
+            path = folder and root and inside(folder / check_id(case_id, "case id") / INPUT, root)
+            if path and path.is_file():
+                return read_document(path).value
     with suppress(InputError):
-        if case_id is None:
-            return None
-        own, theirs = found.folder / "cases" / check_id(case_id, "case id"), found.cases_dir
-        places = [(own, found.folder), *([(theirs / case_id, theirs)] if theirs else [])]
-        for folder, root in places:
-            with suppress(InputError):
-                if (path := inside(folder / INPUT, root)).is_file():
-                    return read_document(path).value
-        if theirs and inside(theirs / case_id, theirs).is_dir():
+        if theirs and inside(theirs / check_id(case_id, "case id"), theirs).is_dir():
             case, mapping = read_case(theirs, case_id), _mapping(found)
             if mapping and (inputs := apply_mapping(mapping, case).record.inputs):
                 return dict(inputs)

@@ -227,14 +227,23 @@ def children(trace: Trace, parent: Span | None) -> list[Span]:
     return [span for span in trace.spans if span.parent_id == wanted]
 
 
-def outline(trace: Trace) -> list[str]:
-    """The tree, a line a span, such as ``AGENT case`` and ``  CHAIN turn 1``."""
+def outline(trace: Trace, *, ended: bool = False) -> list[str]:
+    """The tree, a line a span such as ``  CHAIN turn 1``, perhaps with its status."""
 
     def lines(span: Span, depth: int) -> list[str]:
         below = [line for child in children(trace, span) for line in lines(child, depth + 1)]
-        return [f"{'  ' * depth}{span.kind} {span.name}", *below]
+        how = f" {span.status}" if ended else ""
+        return [f"{'  ' * depth}{span.kind} {span.name}{how}", *below]
 
     return lines(trace.spans[0], 0)
+
+
+def tokens(trace: Trace) -> dict[str, int]:
+    return json.loads(trace.metadata.get("mlflow.trace.tokenUsage", "{}"))
+
+
+def tools(trace: Trace) -> list[tuple[str, str, Any]]:
+    return [(span.name, span.status, span.outputs) for span in spans(trace, "TOOL")]
 
 
 def spans(trace: Trace, kind: str) -> list[Span]:
@@ -248,7 +257,7 @@ def _command(given: Any) -> Any:
 def facts(trace: Trace) -> dict[str, Any]:
     """What people look at in a trace, by a short name each."""
     said = [span.outputs["content"] for span in spans(trace, "LLM")]
-    used = json.loads(trace.metadata.get("mlflow.trace.tokenUsage", "{}"))
+    used = tokens(trace)
     paid = json.loads(trace.metadata.get("mlflow.trace.cost", "{}"))
     calls = [span.attributes.get(TOKENS, {}) for span in spans(trace, "LLM")]
     root, receipt = trace.spans[0], trace.receipt

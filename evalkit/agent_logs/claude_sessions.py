@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from evalkit.claude_log.log_format import LogFormat
-from evalkit.claude_log.reader import Event
+from evalkit.claude_log.reader import Event, LogFormat
 from evalkit.claude_log.session import AGENT_TOOLS, INTERRUPTED
 from evalkit.jsonable import Json, id_of, list_of, mapping_of, plain_text, text_of
 

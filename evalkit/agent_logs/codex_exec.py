@@ -12,21 +12,12 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from evalkit.agent_logs.events import codex_usage, model_said, thread_time, tool_result, tool_use
-from evalkit.claude_log.log_format import LogFormat
-from evalkit.claude_log.reader import Event
+from evalkit.claude_log.reader import Event, LogFormat
 from evalkit.jsonable import Json, id_of, mapping_of, text_of
 
-_ENVELOPES = frozenset(
-    {
-        *("thread.started", "turn.started", "turn.completed", "turn.failed"),
-        *("item.started", "item.updated", "item.completed"),
-    }
-)
-_SAID = {
-    "agent_message": "text",
-    "assistant_message": "text",  # until 0.4x
-    "reasoning": "thinking",
-}
+_ITEMS = ("item.started", "item.updated", "item.completed")
+_ENVELOPES = {"thread.started", "turn.started", "turn.completed", "turn.failed", *_ITEMS}
+_SAID = {"agent_message": "text", "assistant_message": "text", "reasoning": "thinking"}
 _TOOLS = frozenset(
     {"command_execution", "file_change", "mcp_tool_call", "web_search", "collab_tool_call"}
 )
@@ -47,7 +38,6 @@ class CodexExec(LogFormat):
     _number: int = 0  # of the message that is being said
     _parts: set[str] = field(default_factory=set)  # kinds of blocks that it has so far
     _open: set[str] = field(default_factory=set)  # ids of tools that did not complete
-    _plans: int = 0  # states of the turn's plan
     _answer: str = ""
     _is_going: bool = False  # a turn began and did not end
     _trouble: str = ""  # the last error, with nothing behind it
@@ -105,7 +95,7 @@ class CodexExec(LogFormat):
     def _end(self, *, usage: Json = None, **about: Json) -> Event:
         used = {"usage": codex_usage(usage)} if isinstance(usage, dict) else {}
         result = {"type": "result", "result": self._answer, **used, **about}
-        self._answer, self._plans, self._is_going = "", 0, False
+        self._answer, self._is_going = "", False
         self._parts.clear()
         self._open.clear()
         return self._event(result)
@@ -113,15 +103,11 @@ class CodexExec(LogFormat):
     def _item(self, when: str, kind: str, item: Mapping[str, Json]) -> Sequence[Event] | str:
         if kind in _SAID or kind == "error":
             if when != "item.completed":
-                return f"{when}: {kind}, which completes later"
+                return f"{when}: {kind}"
             text = text_of(item.get("message" if kind == "error" else "text"))
             return [self._remark(text) if kind == "error" else self._say(_SAID[kind], text, item)]
-        if kind == "todo_list":
-            return self._plan(when, item)
-        if kind not in _TOOLS:
+        if kind not in _TOOLS or when == "item.updated":
             return f"{when}: {kind or 'an item without a type'}"
-        if when == "item.updated":
-            return f"{when}: {kind}, which completes later"
         return self._tool(when, kind, item)
 
     def _say(self, kind: str, text: str, item: Mapping[str, Json]) -> Event:
@@ -157,18 +143,6 @@ class CodexExec(LogFormat):
             )
             events.append(self._event(event))
         return events
-
-    def _plan(self, when: str, item: Mapping[str, Json]) -> Sequence[Event] | str:
-        """Each state of the plan as a call of its own: its one item spans all that lies between."""
-        if when == "item.completed" and self._plans:
-            return f"{when}: todo_list, at the end of its turn"
-        self._plans += 1
-        plan_id = f"{id_of(item.get('id'))}.{self._plans}"
-        call = tool_use(plan_id, "todo_list", {"items": item.get("items")})
-        if "tool_use" in self._parts and not self._open:
-            self._parts.clear()
-        done = tool_result(plan_id, "", failed=False)
-        return [self._part("tool_use", call), self._event(done)]
 
 
 def _output(item: Mapping[str, Json]) -> Json:

@@ -26,8 +26,7 @@ from evalkit.agent_logs.events import (
     tool_use,
     user_said,
 )
-from evalkit.claude_log.log_format import LogFormat
-from evalkit.claude_log.reader import Event
+from evalkit.claude_log.reader import Event, LogFormat
 from evalkit.claude_log.session import UNKNOWN
 from evalkit.jsonable import Json, id_of, list_of, mapping_of, text_of
 

@@ -6,7 +6,7 @@ from evalkit.agent_logs.atif import Atif
 from evalkit.agent_logs.claude_sessions import ClaudeSessions
 from evalkit.agent_logs.codex_exec import CodexExec
 from evalkit.agent_logs.codex_rollout import CodexRollout
-from evalkit.claude_log.log_format import LogFormat
+from evalkit.claude_log.reader import LogFormat
 
 FORMATS: tuple[type[LogFormat], ...] = (ClaudeSessions, CodexExec, CodexRollout, Atif)
 """None takes another's logs: the order is only that of trying."""

@@ -34,31 +34,18 @@ _MOST_CHARS = 200  # of why a trial failed
 
 @dataclass(frozen=True, slots=True)
 class HarborTrial:
-    """One trial of a job.
-
-    Attributes:
-        folder: Its folder.
-        trial_id: Harbor's id of it, else the folder's name.
-        case_id: The case, which Harbor calls the task.
-        log: What its agent logged; of several steps, the last's. None where it logged nothing.
-        steps: The logs of its steps by their names, in order.
-        parts: What continues the log, in order.
-        transcripts: Those of its subagents, by name.
-        usage: What it consumed, and how it ended.
-        rewards: What its verifier gave.
-        failure: Why it failed; empty where it did not.
-    """
+    """One trial of a job."""
 
     folder: Path
-    trial_id: str
-    case_id: str
-    log: Path | None
-    steps: Mapping[str, Path]
-    parts: tuple[Path, ...]
-    transcripts: Mapping[str, Path]
-    usage: Consumption
-    rewards: Mapping[str, float]
-    failure: str
+    trial_id: str  # Harbor's, else the folder's name
+    case_id: str  # which Harbor calls the task
+    log: Path | None  # of its agent; of several steps, the last's
+    steps: Mapping[str, Path]  # their logs by their names, in order
+    parts: tuple[Path, ...]  # what continues the log, in order
+    transcripts: Mapping[str, Path]  # of its subagents, by name
+    usage: Consumption  # and how it ended
+    rewards: Mapping[str, float]  # what its verifier gave
+    failure: str  # empty where it did not fail
 
 
 def find_job(stated: Json, run: Path) -> Path:
@@ -70,16 +57,12 @@ def find_job(stated: Json, run: Path) -> Path:
     path = Path(text_of(stated))
     roots = [run, *run.resolve().parents]
     found = next((root / path for root in roots if (root / path).is_dir()), None)
+    with suppress(InputError):
+        if found is not None and path.parts:
+            return inside(found, run)
+    what = f"names {path}, and there is no such folder in the project"
     fix = "copy the job's folder into the project, and log the run again"
-    if found is None or not path.parts:
-        raise InputError(
-            Problem(f"names {path}, and there is no such folder", field=JOB_KEY, fix=fix)
-        )
-    try:
-        return inside(found, run)
-    except InputError as error:
-        what = f"names {path}, which lies outside of the project: it is not followed"
-        raise InputError(Problem(what, field=JOB_KEY, fix=fix)) from error
+    raise InputError(Problem(what, field=JOB_KEY, fix=fix))
 
 
 def trials_by_case(stated: Json, run: Path) -> tuple[dict[str, HarborTrial], list[str]]:

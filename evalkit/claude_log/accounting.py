@@ -1,131 +1,281 @@
-"""Which logs are refused, and what a log's receipt says in the end."""
+"""Which figures of a log are facts, which are left over, and what its receipt says in the end.
+
+A message's line is logged while the message is being written, so its output tokens are often a
+placeholder. The result event knows the truth, but only by model. A call carries its output
+tokens where the log determines them in one of these ways, tried in this order:
+
+- ``stream``: partial messages were logged, and with them the final usage;
+- ``logged``: the log's format tells the tokens of a message once it has ended;
+- ``stop_reason``: the line says why the message ended, so it was written after the end;
+- ``tool result``: a subagent's result says what its last message used;
+- ``result``: the result event lists the main thread's last message, or the outputs of all of a
+  thread's or a model's calls add up to exactly what it says;
+- ``remainder``: all calls of a thread or model are there and the output of only one is unknown.
+
+Everything else is a remainder, which has a model and a size but no span.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import isclose
-from typing import NoReturn
 
-from evalkit.claude_log.reader import COMPRESSED, OF_OTHERS, WRAPPED
-from evalkit.claude_log.reconciliation import Figures
-from evalkit.claude_log.session import Session
-from evalkit.claude_log.usage import REPORTED_KINDS
-from evalkit.errors import LogRefused, Problem
-from evalkit.receipt import Difference, Receipt, verdict_on
+from evalkit.claude_log.session import ModelCall, Session
+from evalkit.claude_log.usage import (
+    REPORTED_KINDS,
+    ModelTotal,
+    StatedPrice,
+    Totals,
+    logged_usage,
+    settle_output,
+)
+from evalkit.jsonable import Json
+from evalkit.receipt import Cause, Difference, Receipt, verdict_on
+from evalkit.tokens import KINDS, Usage, total
 from evalkit.tokens import Consumption as Reported
-from evalkit.tokens import Usage, total
 
-_REFUSED = "an event of a log that is refused"
-_SHOWN = 5
+_SAME_MONEY = 1e-9  # USD; floats that were added up in another order differ by less
 _RUN_DISAGREES = "run_result.json says so of the case, and the log says otherwise"
-_FIX = "log the agent with: claude --print --output-format stream-json --verbose"
-_ATIF = "take the ATIF trajectory, which Harbor writes beside it as agent/trajectory.json"
-_FOREIGN = {  # types of events that other agents log and Claude Code does not
-    **dict.fromkeys(("message", "init"), "Gemini CLI"),
-    **dict.fromkeys(("step_start", "step_finish"), "opencode"),
-    "tool_call": "Cursor",
-    "assistant.message": "Copilot CLI",
-}
+_EXCEEDED = "the log's messages exceed its own result; the result is taken for the trace"
+_NO_CALL = "the log shows no call of this model: helper calls, or a subagent's"
+_UNSHOWN = "calls that the log does not show: helper calls, or a subagent's"
 
 
-def refuse(receipt: Receipt, message: str, fix: str, *, line: int | None = None) -> NoReturn:
-    """Refuse a log; on its receipt no line is used.
+@dataclass(slots=True)
+class Figures:
+    """What a session's figures amount to."""
 
-    Raises:
-        LogRefused: always.
+    session: Session
+    totals: Totals | None
+    usage: Usage  # all of it: what the result says, else what the messages say
+    is_output_known: bool
+    prices: dict[str, StatedPrice] = field(default_factory=dict)  # by the result's names of models
+    priced: bool = False  # every call that the log shows has a cost
+    # model to what belongs to it but to no span: tokens by kind and ``cost_usd``
+    remainder: dict[str, dict[str, Json]] = field(default_factory=dict)
+    differences: list[Difference] = field(default_factory=list)
+
+    @property
+    def is_stated(self) -> bool:
+        """Whether the result says tokens; of a session that used none it need not."""
+        return self.totals is not None and (
+            bool(self.totals.models) or (not self.totals.cost and self.usage == Usage())
+        )
+
+    @property
+    def cost(self) -> dict[str, Json] | None:
+        """USD for the session, split into input and output where prices explain all of it."""
+        if self.totals is None or self.totals.cost is None:
+            return None
+        if not (self.totals.cost or self.totals.models) and self.usage != Usage():
+            return None  # an error's result: nothing in it, though messages did cost
+        cost: dict[str, Json] = {"total_cost": self.totals.cost}
+        prices = [self.prices.get(share.model) for share in self.totals.models]
+        if prices and all(prices):
+            output = sum((price.cost(price.total)[1] for price in prices if price), 0.0)
+            cost |= {"input_cost": max(0.0, self.totals.cost - output), "output_cost": output}
+        return cost
+
+
+def reconcile(session: Session, totals: Totals | None, streamed: Mapping[str, Usage]) -> Figures:
+    """Settle which figures of a session's calls are facts, and compare them with its totals.
+
+    Fills ``usage``, ``output_basis`` and ``cost`` of the session's calls.
     """
-    if receipt.used:
-        receipt.skipped[_REFUSED] += receipt.used
-        receipt.used = 0
-    receipt.verdict = "refused"
-    raise LogRefused(Problem(message, line=line, fix=fix), receipt=receipt)
+    calls = session.calls
+    for call in calls:
+        if final := streamed.get(call.message_id):
+            call.usage = final if call.usage is None else call.usage.largest(final)
+            call.output_basis = "stream"
+        elif call.stop_reason and call.usage is not None and not call.output_basis:
+            call.output_basis = "stop_reason"
+    found = Figures(session, totals, logged_usage(calls), all(call.output_basis for call in calls))
+    if totals is None or not totals.models:
+        return found
+    found.usage, found.is_output_known = totals.usage, True
+    main = [call for call in session.main.calls if not call.synthetic]
+    _settle_main_thread(main, totals)
+    by_share = _by_share(totals, session)
+    is_main_complete = totals.main is not None and logged_usage(main).read == totals.main.read
+    has_others = is_main_complete or (totals.main is None and len(list(session.main.threads)) > 1)
+    for share in totals.models:
+        own = by_share.get(share.model, [])
+        is_unseen = not own and (totals.main is None or not calls)
+        is_silent = any(call.usage is None for call in own)
+        is_explained = has_others or is_unseen or is_silent or totals.is_of_more
+        _settle_share(found, own, share, is_explained=is_explained)
+    _name_beyond(found, by_share.get(None, []), totals)
+    if totals.cost is not None:
+        _compare_cost(found, calls, totals.cost)
+    return found
 
 
-def refuse_unreadable(receipt: Receipt) -> None:
-    """Refuse a log that is empty, compressed in a form that is not read, or text."""
-    if not receipt.lines:
-        fix = "run the case again; an empty log means no session"
-        refuse(receipt, "the log is empty", fix)
-    if len(receipt.unreadable) == receipt.lines:
-        number, why = receipt.unreadable[0]
-        if why.startswith(COMPRESSED):
-            fix = "decompress it, under the same name, and log the run again"
-            refuse(receipt, f"the log is {why}", fix)
-        message = f"no line of the log is a JSON object (line {number}: {why})"
-        refuse(receipt, message, _FIX, line=number)
+def _by_share(totals: Totals, session: Session) -> dict[str | None, list[ModelCall]]:
+    """Model, as the result event names it, to its calls; None to those of none that it names.
 
-
-def refuse_foreign(
-    receipt: Receipt, strange: Mapping[str, int], sessions: Collection[Session], named: str
-) -> None:
-    """Refuse a log whose events are not those of an agent's sessions.
-
-    Args:
-        receipt: What became of its lines so far.
-        strange: Type to number of events that are of no type of Claude Code's.
-        sessions: Those that events of Claude Code's own shape make.
-        named: Its format's name, where it is not stream-json.
+    A result that names no models tells of the main thread, unless its tokens are those of all.
     """
-    agents = Counter({_FOREIGN[kind]: n for kind, n in strange.items() if kind in _FOREIGN})
-    if agents and not any(call.message_id for each in sessions for call in each.calls):
-        name = agents.most_common(1)[0][0]
-        refuse(receipt, f"this looks like a log of {name}, not of Claude Code", _FIX)
-    if sessions:
+    calls, found = session.calls, dict[str | None, list[ModelCall]]()
+    main = set(session.main.calls)
+    is_main = totals.names_none and logged_usage(calls).read != totals.usage.read
+    for call in calls:
+        share = totals.models[0] if totals.names_none else totals.share_of(call.model)
+        outside = share is None or (is_main and call not in main)
+        found.setdefault(None if outside or share is None else share.model, []).append(call)
+    return found
+
+
+def _settle_main_thread(calls: Sequence[ModelCall], totals: Totals) -> None:
+    for last in totals.last_messages:
+        same = [c for c in calls if c.usage is not None and c.usage.read == last.read]
+        if len(same) == 1 and not same[0].output_basis:
+            settle_output(same[0], last.output, "result")
+    if totals.main is not None:
+        _settle_by_total(calls, totals.main)
+
+
+def _settle_by_total(calls: Sequence[ModelCall], stated: Usage) -> None:
+    """Settle outputs by what they have to add up to, if the log shows all the calls."""
+    logged = logged_usage(calls)
+    if any(call.usage is None for call in calls) or logged.output == 0:
         return
-    if named:
-        refuse(receipt, f"the log is a {named} without any message", "leave it out")
-    wrapped = next((reason for reason in receipt.skipped if reason.startswith(WRAPPED)), "")
-    if wrapped:
-        key = wrapped.removeprefix(WRAPPED)
-        message = f"each event of the log stands in the text {key!r} of another object"
-        refuse(receipt, message, f"take them out: jq -r .{key} stdout.log")
-    if other := next((reason for reason in receipt.skipped if reason.startswith(OF_OTHERS)), ""):
-        refuse(receipt, f"this is {other}, which is not in ATIF: no schema_version says so", _ATIF)
-    kinds = ", ".join(sorted(kind for kind in strange if kind)[:_SHOWN])
-    found = f"; it has events of type {kinds}" if kinds else ""
-    refuse(receipt, f"no event of the log is one of an agent's sessions{found}", _FIX)
+    unknown = [call for call in calls if not call.output_basis]
+    if logged.output == stated.output:
+        for call in unknown:
+            call.output_basis = "result"
+    elif len(unknown) == 1 and logged.read == stated.read:
+        known = _known(calls).output
+        if stated.output > known:
+            settle_output(unknown[0], stated.output - known, "remainder")
 
 
-def conclude(
-    receipt: Receipt, figures: Sequence[Figures], reported: Reported, cost: float, lasted_ns: int
-) -> bool:
-    """Say on the receipt whether the figures add up, and what the run says otherwise.
+def _known(calls: Sequence[ModelCall]) -> Usage:
+    """What calls used, without outputs that are no facts."""
+    final = logged_usage(call for call in calls if call.output_basis)
+    return replace(logged_usage(calls), output=final.output)
 
-    Args:
-        receipt: The log's.
-        figures: Its sessions, settled.
-        reported: What the run says.
-        cost: USD for all sessions.
-        lasted_ns: How long the trace is.
+
+def _spent(calls: Sequence[ModelCall]) -> float:
+    return sum((call.spent or 0.0 for call in calls), 0.0)
+
+
+def _settle_calls(found: Figures, calls: Sequence[ModelCall], share: ModelTotal) -> bool:
+    """Settle outputs and costs by one model's share; whether the outputs exceed it."""
+    _settle_by_total(calls, share.usage)
+    contradicted = _known(calls).output > share.usage.output
+    if contradicted:  # then none of these outputs is a fact
+        for call in calls:
+            call.output_basis = ""
+    if price := share.price(logged_usage(calls).cache_write_1h):
+        found.prices[share.model] = price
+        for call in calls:
+            if call.usage is not None and call.output_basis:
+                call.cost = price.cost(call.usage)
+    return contradicted
+
+
+def _settle_share(
+    found: Figures, calls: Sequence[ModelCall], share: ModelTotal, *, is_explained: bool
+) -> None:
+    """Settle one model's calls, and name what they and its share do not agree on."""
+    contradicted = _settle_calls(found, calls, share)
+    known, rest = _known(calls), dict[str, Json]()
+    is_all_read = known.read == share.usage.read
+    for kind, name in KINDS.items():
+        there, stated, is_output = (
+            getattr(known, name),
+            getattr(share.usage, name),
+            name == "output",
+        )
+        if there != stated:
+            is_rest = is_explained and not (is_output and is_all_read)
+            why = _why(calls, is_output=is_output, is_rest=is_rest)
+            why = (_EXCEEDED, "") if there > stated or (contradicted and is_output) else why
+            found.differences.append(Difference(kind, share.model, there, stated, *why))
+        if stated > there:
+            rest[kind] = stated - there
+    if share.cost is not None and (unspent := share.cost - _spent(calls)) > _SAME_MONEY:
+        rest["cost_usd"] = unspent
+    if rest:
+        found.remainder[share.model or "all models"] = rest
+
+
+def _why(calls: Sequence[ModelCall], *, is_output: bool, is_rest: bool) -> tuple[str, Cause]:
+    """Why calls show less than their model's share; ``is_rest`` where others may have used it."""
+    if not calls:
+        return _NO_CALL, "unlogged tokens"
+    silent = sum(call.usage is None for call in calls)
+    vague = sum(call.usage is not None and not call.output_basis for call in calls)
+    reasons = [f"{silent} of {len(calls)} calls log no tokens"] if silent else []
+    if vague and is_output:
+        reasons.append(f"{vague} of {len(calls)} calls log only a placeholder for their output")
+    if is_rest:
+        return "; ".join(reasons) or _UNSHOWN, "unlogged tokens"
+    if vague and is_output:
+        return "; ".join(reasons), "output tokens"
+    return "; ".join([*reasons, "nothing in the log says who used the rest"]), ""
+
+
+def _name_beyond(found: Figures, calls: Sequence[ModelCall], totals: Totals) -> None:
+    """Name the tokens of calls that the result does not tell of."""
+    why = "the result names no such model: the spans exceed its total by these"
+    if totals.names_none:
+        why = "the result tells of the main thread alone; a subagent's are added to the trace's"
+        found.usage += logged_usage(calls)
+        found.is_output_known = all(call.output_basis for call in calls)
+    for model in dict.fromkeys(call.model for call in calls):
+        own = _known([call for call in calls if call.model == model])
+        found.differences += [
+            Difference(kind, model, getattr(own, name), 0, why)
+            for kind, name in KINDS.items()
+            if getattr(own, name)
+        ]
+
+
+def _compare_cost(found: Figures, calls: Sequence[ModelCall], cost: float) -> None:
+    known = _spent(calls)
+    unknown = sum(call.spent is None for call in calls)
+    found.priced = bool(calls) and not unknown
+    if abs(known - cost) <= max(_SAME_MONEY, 1e-6 * cost):
+        return
+    cause: Cause = "cost"
+    why = f"of {unknown} of {len(calls)} calls, output tokens or price are not known"
+    if unknown and not found.prices:
+        why = "no price explains the result's cost, so it cannot be told how calls share it"
+    elif found.priced:
+        why = "the rest was spent on calls that the log does not show"
+        is_explained = any(each.cause == "unlogged tokens" for each in found.differences)
+        cause = "unlogged tokens" if is_explained else ""
+    cause = cause if known <= cost else ""
+    found.differences.append(Difference("cost_usd", "", known, cost, why, cause))
+
+
+def conclude(receipt: Receipt, figures: Sequence[Figures], reported: Reported, cost: float) -> bool:
+    """Say on the receipt whether the figures of a log's sessions add up.
 
     Returns:
-        Whether figures of the run are not the trace's.
+        Whether what the run reports, ``cost`` in USD apart, is not the trace's.
     """
     misfits = list(_misfits(reported, figures, cost))
-    for remark in _remarks(reported, [each.session for each in figures], lasted_ns):
-        receipt.note(remark)
     receipt.sessions = len(figures)
     receipt.differences = [*(d for each in figures for d in each.differences), *misfits]
     for number, each in enumerate(figures, start=1):
-        which = f"session {number}: " if len(figures) > 1 else ""
-        if each.session.result is None and not each.session.has_result_event:
-            receipt.note(f"{which}{_no_totals(each.session)}")
-        elif each.session.result is None:
-            receipt.note(f"{which}the log is cut off: it ends before the result event")
+        session, said = each.session, ""
+        if session.result is None and not session.has_result_event:
+            said = "logs of this format state no totals; what messages say stands"
+            if vague := sum(not call.output_basis for call in session.calls):
+                of = f"{vague} of {len(session.calls)}"
+                said += f"; of {of}, output tokens are mere placeholders"
+        elif session.result is None:
+            said = "the log is cut off: it ends before the result event"
         elif not each.is_stated:
-            receipt.note(f"{which}the result event says no tokens; what messages say stands")
+            said = "the result event says no tokens; what messages say stands"
+        if said:
+            receipt.note(f"session {number}: {said}" if len(figures) > 1 else said)
     if all(each.session.result and each.is_stated for each in figures):
         receipt.verdict = verdict_on(receipt.differences)
     return bool(misfits)
-
-
-def _no_totals(session: Session) -> str:
-    said = "logs of this format state no totals; what messages say stands"
-    vague = sum(not call.output_basis for call in session.calls)
-    if vague:
-        said += f"; of {vague} of {len(session.calls)}, output tokens are mere placeholders"
-    return said
 
 
 def _misfits(reported: Reported, figures: Sequence[Figures], cost: float) -> Iterator[Difference]:
@@ -147,16 +297,3 @@ def _misfits(reported: Reported, figures: Sequence[Figures], cost: float) -> Ite
         same = round(cost, decimals) == round(usd, decimals)  # as precisely as it is stated
         if not same and not isclose(cost, usd, rel_tol=1e-6):
             yield Difference("cost_usd", "", cost, usd, _RUN_DISAGREES)
-
-
-def _remarks(reported: Reported, sessions: Sequence[Session], lasted_ns: int) -> Iterator[str]:
-    """What else the trace and the run do not agree on: figures that each may count its own way."""
-    seconds, stated = lasted_ns / 10**9, reported.duration_s
-    if stated is not None and abs(seconds - stated) > max(10.0, stated / 4):
-        yield f"run_result.json says that the case took {stated:,.1f} s, the log {seconds:,.1f} s"
-    turns = [(session.result or {}).get("num_turns") for session in sessions]
-    said = sum(each for each in turns if isinstance(each, int))
-    messages = sum(len(session.main.calls) for session in sessions)
-    calls = sum(len(session.calls) for session in sessions)
-    if reported.num_turns and reported.num_turns not in {said, messages, calls}:
-        yield f"run_result.json counts {reported.num_turns} turns, the log {said or messages}"

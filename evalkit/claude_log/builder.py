@@ -6,46 +6,53 @@ nobody has seen yet is skipped under its own name. Nothing an event holds can ra
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
-from evalkit.claude_log import session_facts as facts
 from evalkit.claude_log.content_blocks import Trimmer
-from evalkit.claude_log.log_format import Entry, LogFormat
 from evalkit.claude_log.messages import Messages
-from evalkit.claude_log.reader import KINDS, Event, describe_untyped, is_event
-from evalkit.claude_log.session import Session, Subagent, Thread, ToolCall, ToolCalls
+from evalkit.claude_log.reader import KINDS, Entry, Event, LogFormat, is_event
+from evalkit.claude_log.session import STRUCTURED, Session, Subagent, Thread, ToolCall, ToolCalls
 from evalkit.claude_log.subagents import Tasks, Transcript, transcripts_of
 from evalkit.claude_log.timing import Line, Tick, parse_duration, parse_time
-from evalkit.jsonable import id_of, list_of, mapping_of, text_of
+from evalkit.jsonable import Json, id_of, list_of, mapping_of, text_of
 from evalkit.tokens import count
 
 _REPEATED = "repeated event: the same uuid"
+_UNTYPED = "an object without a type"
 _HANDLERS = {
-    "assistant": "_message",
-    "user": "_message",
-    "stream_event": "_piece",
-    "result": "_result",
-    "rate_limit_event": "_rate_limit",
-    "tool_progress": "_tool_progress",
+    kind: method
+    for method, kinds in {
+        "_message": "assistant user",
+        "_piece": "stream_event",
+        "_result": "result",
+        "_rate_limit": "rate_limit_event",
+        "_init": "system/init",
+        "_retry": "system/api_retry",
+        "_hook": "system/hook_started system/hook_progress system/hook_response",
+        "_turn_end": "system/turn_duration system/stop_hook_summary",
+        "_task": "system/task_started system/task_progress system/task_updated "
+        "system/task_notification",
+        "_remark": "system/notification system/compact_boundary system/post_turn_summary "
+        "system/permission_denied",
+    }.items()
+    for kind in kinds.split()
 }
 """Type of event to the method that takes it, by name: bound methods would tie the builder, and
 with it all it has read, into a cycle."""
 
-_SYSTEM_HANDLERS = {
-    subtype: method
-    for method, subtypes in {
-        "_init": ("init",),
-        "_retry": ("api_retry",),
-        "_hook": ("hook_started", "hook_progress", "hook_response"),
-        "_remark": ("notification", "compact_boundary", "post_turn_summary", "permission_denied"),
-        "_turn_end": ("turn_duration", "stop_hook_summary"),
-        "_task": ("task_started", "task_progress", "task_updated", "task_notification"),
-    }.items()
-    for subtype in subtypes
-}
+_HOOK_OUTPUT_CHARS = 2_000
+_ENVELOPE = ("type", "uuid", "session_id", "timestamp")
+_RETRY = ("attempt", "max_retries", "retry_delay_ms", "error_status", "error")
+_ABOUT_AGENT = (
+    *("model", "claude_code_version", "permissionMode", "output_style"),
+    *("agent", "cwd", "git_branch", "tools", "agents", "skills"),
+)
+_ABOUT_RESULT = (
+    *("subtype", "is_error", "num_turns", "duration_ms", "duration_api_ms", "ttft_ms"),
+    *("stop_reason", "terminal_reason", "api_error_status"),
+)
 
 
 @dataclass(slots=True)
@@ -58,7 +65,7 @@ class SessionBuilder:
     kinds: list[str] = field(default_factory=list)  # ``type/subtype`` of every event so far
     first: int = 0  # of the present log's events; those before are of earlier steps
     known: int = 0  # events of Claude Code's own kinds and shape
-    strange: Counter[str] = field(default_factory=Counter)  # events of other types
+    strange: dict[str, Event] = field(default_factory=dict)  # the first of each other type
     bad_times: int = 0  # timestamps that are no times
     tasks: Tasks = field(init=False)
     messages: Messages = field(init=False)
@@ -87,15 +94,14 @@ class SessionBuilder:
 
     def _add_event(self, event: Event) -> str | None:
         kind, subtype = text_of(event.get("type")), text_of(event.get("subtype"))
+        full = f"{kind}/{subtype}" if subtype else kind
         if kind in KINDS:
             self.known += is_event(event)
         else:
-            self.strange[kind] += 1
-        is_system = kind == "system"
-        handler = _SYSTEM_HANDLERS.get(subtype) if is_system else _HANDLERS.get(kind)
+            self.strange.setdefault(kind, event)
+        handler = _HANDLERS.get(full if kind == "system" else kind)
         if handler is None:
-            full = f"{kind}/{subtype}" if subtype else kind
-            return full or describe_untyped(event)
+            return full or _UNTYPED
         return cast("str | None", getattr(self, handler)(event))
 
     def add_transcripts(self, sidecars: Mapping[str, Iterable[Entry]]) -> None:
@@ -104,31 +110,32 @@ class SessionBuilder:
         That of a subagent's subagent finds its place only after the first one's was read; one
         that belongs to no call in the log becomes a subagent of its own.
         """
-        waiting, receipt = list(transcripts_of(sidecars)), self.trim.receipt
+        waiting = list(transcripts_of(sidecars))
         while waiting:
             agents = [agent for _, agent in self.tasks.started]
-            placed = [(each, agent) for each in waiting if (agent := each.owner(agents))]
-            if not placed:
-                break
+            placed = [(each, each.owner(agents)) for each in waiting]
+            if not any(agent for _, agent in placed):
+                placed = [(each, self._stray_agent(each)) for each in waiting]
             for transcript, agent in placed:
-                self._transcript(agent, transcript)
-            waiting = [each for each in waiting if all(each is not other for other, _ in placed)]
-        for transcript in waiting:
-            receipt.note(f"{transcript.name}: no call in the log started this subagent")
-            own = [s for s in self.sessions if s.session_id == transcript.session_id]
-            main = (own or self.sessions)[0].main
-            call = ToolCall("", "", start=main.last)
-            main.strays.append(call)
-            self._transcript(self.tasks.agent_of(call), transcript)
+                if agent is not None:
+                    self._transcript(agent, transcript)
+            waiting = [transcript for transcript, agent in placed if agent is None]
+
+    def _stray_agent(self, transcript: Transcript) -> Subagent:
+        self.trim.receipt.note(f"{transcript.name}: no call in the log started this subagent")
+        own = [each for each in self.sessions if each.session_id == transcript.session_id]
+        main = (own or self.sessions)[0].main
+        call = ToolCall("", "", start=main.last)
+        main.strays.append(call)
+        return self.tasks.agent_of(call)
 
     def _transcript(self, agent: Subagent, transcript: Transcript) -> None:
-        if agent.thread.calls or agent.transcript is not None:
-            for entry in transcript.entries:
-                entry.book(self.trim.receipt, ["transcript: its messages are in the log already"])
-            return
+        is_known = bool(agent.thread.calls) or agent.transcript is not None
         agent.agent_id = agent.agent_id or transcript.agent_id
         for entry in transcript.entries:
-            reasons = [self._transcript_event(agent, event) for event in entry.events]
+            reasons: list[str | None] = ["transcript: its messages are in the log already"]
+            if not is_known:
+                reasons = [self._transcript_event(agent, event) for event in entry.events]
             entry.book(self.trim.receipt, reasons)
 
     def _transcript_event(self, agent: Subagent, event: Event) -> str | None:
@@ -139,7 +146,7 @@ class SessionBuilder:
         agent.transcript.ticks.append(tick)
         kind = text_of(event.get("type"))
         if kind not in {"assistant", "user"}:
-            return f"transcript: {kind or 'an object without a type'}"
+            return f"transcript: {kind or _UNTYPED}"
         return _REPEATED if self._repeats(event) else self.messages.add(agent.thread, event, tick)
 
     # -- which session, which thread, when ---------------------------------------------------
@@ -188,12 +195,13 @@ class SessionBuilder:
 
     def _repeats(self, event: Event) -> bool:
         uuid = event.get("uuid")
-        if not isinstance(uuid, str):
-            return False
-        if uuid in self._seen:
-            return True
-        self._seen.add(uuid)
-        return False
+        is_known = isinstance(uuid, str) and uuid in self._seen
+        if isinstance(uuid, str):
+            self._seen.add(uuid)
+        return is_known
+
+    def _keep(self, facts: dict[str, Json], name: str, value: Json, what: str) -> None:
+        facts.setdefault(f"evalkit.{name}", []).append(self.trim.value(value, what))
 
     # -- events by kind; each method returns why the event was skipped, if it was ---------------
 
@@ -219,13 +227,17 @@ class SessionBuilder:
     def _init(self, event: Event) -> None:
         session, tick = self._session(event, opens=True)
         session.has_init = True
-        facts.add_agent(session.facts, event, self.trim)
+        about = {key: event[key] for key in _ABOUT_AGENT if event.get(key)}
+        servers = [mapping_of(server) for server in list_of(event.get("mcp_servers"))]
+        if servers:
+            about["mcp_servers"] = {text_of(s.get("name")): s.get("status") for s in servers}
+        session.facts["evalkit.agent"] = self.trim.value(about, "init")
         if not session.main.calls:
             session.main.last = tick
 
     def _result(self, event: Event) -> None:
         session, tick = self._session(event, opens=True)
-        value = self.trim.value
+        value, facts = self.trim.value, session.facts
         session.result = {**event, "result": value(event.get("result"), "result")}
         stated = event.get("duration_ms")
         lasted = parse_duration(stated)
@@ -233,7 +245,13 @@ class SessionBuilder:
         if lasted is None and stated is not None:
             what = f"duration_ms, {str(stated)[:40]}, is no time that a session takes"
             self.trim.receipt.note(what)
-        facts.add_result(session.facts, event, self.trim)
+        about = {key: event[key] for key in _ABOUT_RESULT if event.get(key) is not None}
+        facts["evalkit.result"] = value(about, "result")
+        for key in ("permission_denials", "errors"):
+            if event.get(key):
+                facts[f"evalkit.{key}"] = value(event[key], key)
+        if event.get("structured_output") is not None:
+            facts[STRUCTURED] = value(event["structured_output"], "result")
         for denial in list_of(event.get("permission_denials")):
             tool = self.tools.latest(id_of(mapping_of(denial).get("tool_use_id")))
             if tool is not None:
@@ -241,27 +259,30 @@ class SessionBuilder:
         session.main.last = tick
 
     def _rate_limit(self, event: Event) -> str | None:
-        if mapping_of(event.get("rate_limit_info")).get("status") == "allowed":
+        limit = mapping_of(event.get("rate_limit_info"))
+        if limit.get("status") == "allowed":
             return "rate_limit_event: allowed"
-        facts.add_rate_limit(self._session(event)[0].facts, event, self.trim)
-        return None
-
-    def _tool_progress(self, event: Event) -> str | None:
-        tool = self.tools.latest(id_of(event.get("tool_use_id")))
-        seconds = count(event.get("elapsed_time_seconds"))
-        if tool is None:
-            return "tool_progress without its tool call"
-        tool.facts["evalkit.elapsed_s"] = seconds
+        self._keep(self._session(event)[0].facts, "rate_limits", dict(limit), "rate limit")
         return None
 
     def _hook(self, event: Event) -> None:
+        """How a hook went; of one that reports several times, the last is kept."""
         session, _ = self._session(event, opens=text_of(event.get("hook_event")) == "SessionStart")
-        facts.add_hook(session.facts, event, self.trim)
+        hooks = session.facts.setdefault("evalkit.hooks", {})
+        hook = hooks.setdefault(id_of(event.get("hook_id")), {})
+        hook["name"] = text_of(event.get("hook_name"))
+        about = {key: event[key] for key in ("outcome", "exit_code") if event.get(key) is not None}
+        hook |= self.trim.value(about, "hook")
+        if output := text_of(event.get("output")):
+            short = Trimmer(min(_HOOK_OUTPUT_CHARS, self.trim.limit), self.trim.receipt)
+            hook["output"] = short.text(output, "hook output")
 
     def _retry(self, event: Event) -> None:
         session, _ = self._session(event)
-        facts.add_retry(self._thread(event, session).facts, event, self.trim)
+        retry = {key: event[key] for key in _RETRY if event.get(key) is not None}
+        self._keep(self._thread(event, session).facts, "retries", retry, "retry")
         session.facts["evalkit.retries"] = count(session.facts.get("evalkit.retries")) + 1
 
     def _remark(self, event: Event) -> None:
-        facts.add_remark(self._session(event)[0].facts, event, self.trim)
+        remark = {key: value for key, value in event.items() if key not in _ENVELOPE}
+        self._keep(self._session(event)[0].facts, "remarks", remark, "remark")

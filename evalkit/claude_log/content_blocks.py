@@ -85,11 +85,9 @@ class Trimmer:
             case "redacted_thinking":
                 size = len(text_of(block.get("data")))
                 self.receipt.truncated["redacted thinking"] += size
-                return {
-                    "type": "thinking",
-                    "thinking": f"[redacted by the API, {size:,} characters]",
-                }
-            case "tool_use" | "server_tool_use" | "mcp_tool_use":
+                thought = f"[redacted by the API, {size:,} characters]"
+                return {"type": "thinking", "thinking": thought}
+            case kind if kind in TOOL_USES:
                 given = self.value(block.get("input"), what)
                 called = {"id": id_of(block.get("id")), "name": text_of(block.get("name"))}
                 return {"type": "tool_use", **called, "input": given}

@@ -9,17 +9,16 @@ from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any
 
-from evalkit.claude_log.accounting import conclude, refuse_foreign, refuse_unreadable
+from evalkit.claude_log.accounting import Figures, conclude, reconcile
 from evalkit.claude_log.builder import SessionBuilder
 from evalkit.claude_log.content_blocks import Trimmer
-from evalkit.claude_log.log_format import LogFormat, entries, recognize, recognized_by
-from evalkit.claude_log.reader import LogReader
-from evalkit.claude_log.reconciliation import Figures, reconcile
+from evalkit.claude_log.reader import LogFormat, LogReader, entries, open_log
+from evalkit.claude_log.refusal import refuse_foreign
 from evalkit.claude_log.session import Session
 from evalkit.claude_log.spans import build_spans
 from evalkit.claude_log.subagents import add_closing_calls, anchor, lay_out_transcripts
 from evalkit.claude_log.timing import Start, Tick, align_times, drop_outliers, lay_out
-from evalkit.claude_log.usage import complete_totals, own_totals
+from evalkit.claude_log.usage import Totals, complete_totals, own_totals
 from evalkit.entities import Status, Trace
 from evalkit.jsonable import Json, canonical
 from evalkit.masking import mask_json
@@ -86,18 +85,21 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
     Raises:
         LogRefused: the log is empty, another agent's, or holds no event to make a trace of.
     """
-    sidecars, reported = sidecars or {}, reported or Reported()
-    receipt = Receipt()
+    sidecars, reported, receipt = sidecars or {}, reported or Reported(), Receipt()
     log_hash, aside_hashes = hashlib.sha256(), {n: hashlib.sha256() for n in sorted(sidecars)}
     builder = SessionBuilder(Trimmer(max(1, max_value_chars), receipt))
     logs = lines if isinstance(lines, Mapping) else {"": lines}
     log_format = _read(builder, logs, log_hash, formats)
-    transcripts = {}
-    for aside, aside_hash in aside_hashes.items():
-        events = LogReader(receipt, aside).events(sidecars[aside], aside_hash)
-        same = type(log_format)() if log_format is not None else None
-        transcripts[aside] = entries(events, same, receipt)
-    builder.add_transcripts(transcripts)
+    builder.add_transcripts(
+        {
+            aside: entries(
+                LogReader(receipt, aside).events(sidecars[aside], aside_hash),
+                type(log_format)() if log_format is not None else None,
+                receipt,
+            )
+            for aside, aside_hash in aside_hashes.items()
+        }
+    )
     sessions = builder.sessions
     is_timed, is_stretched = _place_in_time(builder, start, times, reported)
     own = own_totals(sessions)
@@ -106,7 +108,7 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
         receipt.note("what the log does not say of tokens and cost, run_result.json does")
     figures = []
     for session, of_session in zip(sessions, totals, strict=True):
-        add_closing_calls(session, of_session)
+        add_closing_calls(session, of_session or Totals())
         figures.append(reconcile(session, of_session, builder.messages.streamed))
     asked = sessions[0].main.prompt
     if asked is None:
@@ -123,8 +125,8 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
     silent = sum(not agent.thread.calls for _, agent in builder.tasks.started)
     if silent:
         receipt.note(f"messages of {silent} subagents are not in the log")
-    begin, end, cost = spans[0].start_ns, spans[0].end_ns, _cost(figures)
-    disagrees = conclude(receipt, figures, reported, cost.get("total_cost", 0.0), end - begin)
+    cost = _cost(figures)
+    disagrees = conclude(receipt, figures, reported, cost.get("total_cost", 0.0))
     decides = [BUILDER, name, asked, max_value_chars, times]
     decides.append(None if is_timed or start.inferred else start.ns)
     decides += [step for step in logs if step]
@@ -138,8 +140,8 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
         trace_id=trace_id,
         name=name,
         case_id=case_id,
-        start_ns=begin,
-        end_ns=end,
+        start_ns=spans[0].start_ns,
+        end_ns=spans[0].end_ns,
         status=outcome[0],
         request=asked,
         response=response,
@@ -160,15 +162,16 @@ def _read(
     """Read the sessions in the logs; of a log that is refused, none. Returns the last's format."""
     receipt, log_format = builder.trim.receipt, None
     for step, log in logs.items():
-        reader = LogReader(receipt, f"steps/{step}" if step else "", recognized_by(formats))
-        log_format, events = recognize(reader.events(log, log_hash), formats)
+        source = f"steps/{step}" if step else ""
+        log_format, events = open_log(log, log_hash, receipt, formats, source)
         builder.start_log(step, log_format)
         for entry in entries(events, log_format, receipt):
             builder.add_entry(entry)
     builder.messages.end_log()
-    refuse_unreadable(receipt)
-    named = log_format.name if log_format is not None else ""
-    refuse_foreign(receipt, builder.strange, builder.sessions if builder.known else (), named)
+    sessions = builder.sessions if builder.known else ()
+    if builder.strange or not sessions:
+        named = log_format.name if log_format is not None else ""
+        refuse_foreign(receipt, builder.strange, sessions, named)
     return log_format
 
 
@@ -211,7 +214,7 @@ def _complete_duration(sessions: Sequence[Session], reported: Reported) -> bool:
     if last.duration is not None or not stated:
         return False
     rest = int(stated * 10**9) - sum(s.line.length for s in sessions[:-1])
-    stamps = [tick.stamp for tick in last.ticks if tick.stamp is not None]
+    stamps = [stamp for _, stamp in last.stamps]
     if rest <= (max(stamps) - min(stamps) if stamps else 0):
         return False
     last.duration = rest

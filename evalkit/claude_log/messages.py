@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from evalkit.claude_log.content_blocks import TOOL_USES, Trimmer
@@ -25,29 +25,13 @@ _TAIL = re.compile(r"(\[masked:[a-z0-9-]+\])[\w+/=.~-]+")
 
 
 @dataclass(slots=True)
-class _Piece:
-    """A block of a message in the making: how it began, what was added, in how many lines."""
-
-    first: dict[str, Json]
-    texts: list[str] = field(default_factory=list)
-    lines: int = 0
-
-    def whole(self) -> Json:
-        text, kind = _TAIL.sub(r"\1", "".join(self.texts)), self.first.get("type")
-        if not text:
-            return self.first
-        key = kind if kind in {"text", "thinking"} else "input"
-        return {**self.first, key: text_of(self.first.get(key)) + text}
-
-
-@dataclass(slots=True)
 class _Stream:
     """A message in the making; ``whole`` counts those of its blocks that the log has whole."""
 
     call: ModelCall
     last: Tick
     whole: int = 0
-    pieces: dict[int, _Piece] = field(default_factory=dict)
+    pieces: dict[int, list[Mapping[str, Json]]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -78,12 +62,10 @@ class Messages:
     def add(self, thread: Thread, event: Event, tick: Tick) -> str | None:
         """Add a line by the model or from the user's side; returns why it was skipped, if so."""
         message = event.get("message")
-        if event["type"] == "user":
-            if isinstance(message, dict):
-                return self._user(thread, event, message.get("content"), tick)
-            return self._wordless(thread, event, tick)
         if not isinstance(message, dict):
-            return "assistant event without a message"
+            return self._wordless(thread, event, tick)
+        if event["type"] == "user":
+            return self._user(thread, event, message.get("content"), tick)
         if self._is_repeated(thread, message):
             self._repeating.add(id(thread))
             return _REPEATED
@@ -174,13 +156,11 @@ class Messages:
         return None
 
     def _wordless(self, thread: Thread, event: Event, tick: Tick) -> str | None:
-        """A user event whose message was left out: it can answer the one open tool only."""
-        thread.last = tick
-        details = event.get("tool_use_result")
-        asked = thread.calls[-1].tools if thread.calls else []
-        waiting = [tool for tool in asked if not tool.answered]
-        if details is None or len(waiting) != 1:
-            return "user event without a message"
+        """An event whose message was left out: a user's can answer the one open tool only."""
+        thread.last, details = tick, event.get("tool_use_result")
+        waiting = [t for call in thread.calls[-1:] for t in call.tools if not t.answered]
+        if event["type"] != "user" or details is None or len(waiting) != 1:
+            return f"{event['type']} event without a message"
         block = {"tool_use_id": waiting[0].tool_use_id, "content": None}
         self._answer(thread, block, details, tick)
         return None
@@ -235,14 +215,11 @@ class Messages:
             self.streamed[stream.call.message_id] = usage
             return None
         if kind == "content_block_start":
-            stream.pieces[index] = _Piece(dict(mapping_of(piece.get("content_block"))))
+            stream.pieces[index] = []
         if kind == "message_stop" and stream.whole:
             stream.pieces.clear()
         if index in stream.pieces and str(kind).startswith("content_block_"):
-            stream.pieces[index].lines += 1
-            delta = mapping_of(piece.get("delta"))
-            texts = (text_of(delta.get(key)) for key in ("text", "thinking", "partial_json"))
-            stream.pieces[index].texts += filter(None, texts)
+            stream.pieces[index].append(piece)
         return _WHOLE
 
     def _settle(self, stream: _Stream) -> None:
@@ -251,11 +228,22 @@ class Messages:
             return
         call = stream.call
         call.partial, call.end = True, stream.last
-        for piece in stream.pieces.values():
-            kept = self.trim.block(mask_json(piece.whole()), "model output")
+        for pieces in stream.pieces.values():
+            kept = self.trim.block(mask_json(_joined(pieces)), "model output")
             if kept.get("text") != "":
                 call.blocks.append(kept)
-            self.trim.receipt.use_after_all(_WHOLE, piece.lines)
+            self.trim.receipt.use_after_all(_WHOLE, len(pieces))
+
+
+def _joined(pieces: Sequence[Mapping[str, Json]]) -> Json:
+    """A block as far as its pieces go, of which the first says how it began."""
+    block = dict(mapping_of(pieces[0].get("content_block")))
+    kind, deltas = block.get("type"), [mapping_of(piece.get("delta")) for piece in pieces]
+    added = [text_of(d.get(key)) for d in deltas for key in ("text", "thinking", "partial_json")]
+    if text := _TAIL.sub(r"\1", "".join(added)):
+        key = kind if kind in {"text", "thinking"} else "input"
+        block[key] = text_of(block.get(key)) + text
+    return block
 
 
 def _add_figures(call: ModelCall, event: Event, raw: Json) -> None:

@@ -1,21 +1,22 @@
 """From the bytes of a log to its events, whatever form the log has and whatever else is in it.
 
-Knows lines, JSON and the shape of events, and masks secrets; not what an event means.
+Claude Code's stream-json has the shape of events by itself; any other format is a
+:class:`LogFormat`, which says how it is recognised and what each of its lines comes to. Knows
+lines, JSON and the shape of events, and masks secrets; not what an event means.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
-from typing import Any, TypeAlias
+from itertools import chain, islice
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import msgspec
 
-from evalkit.claude_log.line_forms import taken_out
-from evalkit.jsonable import Json, well_formed
+from evalkit.jsonable import Json, id_of, text_of, well_formed
 from evalkit.masking import mask_lines
 from evalkit.receipt import Receipt
 
@@ -25,31 +26,18 @@ Event: TypeAlias = dict[str, Json]
 KINDS = frozenset({"assistant", "user", "result", "system", "stream_event"})
 """Types of events that Claude Code logs in a shape of its own; of others, it logs any."""
 
-COMPRESSED = "compressed with"
-"""Begins the reason why the first line of a compressed log cannot be read."""
+EVENT_BEGINS = re.compile(r'\{\s*"type"\s*:\s*"(?:assistant|user|result|system|stream_event)"')
+"""How the text of an event begins."""
 
-WRAPPED = "an event inside another object's text, "
-"""Begins the reason why an object is skipped that a logging driver put around an event."""
+_PEEKED = 200  # lines of a log that are looked at for what tells its format
+_FIRST = 20  # of them, for what stands around its lines
+_SHOWN = 40  # characters of what stands beside events
+_BLANK = " \t\r\n\f\v"
+_BETWEEN = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x20\x7f\ufeff,\[\]]|\\[nrt]")
+"""What takes no place on a terminal, line ends as two characters, and what an array is made of."""
 
-OF_OTHERS = "a trajectory of "
-"""Begins the reason why an object is skipped that is another tool's ``trajectory.json``."""
-
-_TRAJECTORIES = {
-    "Gemini CLI": ({"sessionId", "messages"},),
-    "mini-SWE-agent": ({"info", "messages"},),
-    "OpenHands": ({"id", "source", "action"}, {"id", "source", "observation"}),
-}
-_BLANK = b" \t\r\n\f\v"
-_ARRAY_BEGINS = re.compile(rb"\s*\[\s*(?:\{|$)")  # and not such as "[INFO] starting"
-_EVENT_BEGINS = re.compile(r'\{\s*"type"\s*:\s*"(?:assistant|user|result|system|stream_event)"')
-_UNSEEN = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x20\x7f\ufeff]|\\[nrt]")
-"""What takes no place on a terminal, and line ends that a program wrote as two characters."""
-
-_PREFIX_SHOWN = 40
-_MAGIC = {
-    b"\x28\xb5\x2f\xfd": "zstd",
-    b"PK\x03\x04": "zip",
-}
+_ARRAY_BEGINS = re.compile(r"\[\s*\{")  # and not such as "[INFO] starting"
+_NOT_THE_DATA = (b"event:", b"id:", b"retry:", b":")  # fields of server-sent events
 _decode = msgspec.json.Decoder().decode
 _scan = json.JSONDecoder().raw_decode
 
@@ -68,43 +56,30 @@ def is_event(value: Json) -> bool:
     return ("event" if kind == "stream_event" else "session_id") in value
 
 
-def describe_untyped(value: Event) -> str:
-    """What to call an object without a type, such as one that a logging driver put around it."""
-    for tool, shapes in _TRAJECTORIES.items():
-        if any(shape <= value.keys() for shape in shapes):
-            return f"{OF_OTHERS}{tool}"
-    wrapped = (k for k, v in value.items() if isinstance(v, str) and _EVENT_BEGINS.match(v))
-    return next((f"{WRAPPED}{key}" for key in wrapped), "an object without a type")
-
-
 @dataclass(slots=True)
 class LogReader:
     """Reads the objects of a log one by one, secrets masked, and books all else as unreadable.
 
     One object a line is the rule. Events that share a line with each other or with other text
     are read too, and so are those that run over several lines, be it one JSON array or one object
-    after the other, whole or cut off; each then counts as a line. Text before every one of them,
-    such as a time, is a form of the log, and what stands around its lines is taken off.
+    after the other, whole or cut off; each then counts as a line.
 
     Attributes:
         receipt: The caller books there what becomes of the objects.
         source: Named on the receipt where it is not the main log.
-        recognizes: Whether an object behind other text is an event of a log of another format.
+        recognizes: Whether an object beside other text is an event of a log of another format.
     """
 
     receipt: Receipt
     source: str = ""
     recognizes: Callable[[Event], bool] = lambda _: False
-    _read: int = 0
-    _prefixes: list[tuple[int, str]] = field(default_factory=list)  # by the number of their line
-    _has_own: bool = False  # whether some event was recognised
+    _beside: list[str] = field(default_factory=list)  # text on the lines of events
 
     def events(self, lines: Iterable[bytes], digest: Any) -> Iterator[Event]:
         """The objects in lines with or without line ends; their bytes go into a hash."""
-        receipt, unread = self.receipt, len(self.receipt.unreadable)
-        own = taken_out(_hashed(lines, digest), receipt.note)
-        masked = mask_lines(own, receipt.masked)
-        numbered, last = enumerate(masked, start=1), b""
+        receipt, is_first = self.receipt, True
+        own = _own_lines(_hashed(lines, digest), receipt.note)
+        numbered = enumerate(mask_lines(own, receipt.masked), start=1)
         for number, raw in numbered:
             try:
                 value = _decode(raw)
@@ -112,117 +87,73 @@ class LogReader:
                 value = None
             if isinstance(value, dict):  # nearly always
                 receipt.lines += 1
-                self._read += 1
+                is_first = False
                 yield value
-                last = raw
-                continue
-            line = raw.strip(_BLANK)
-            if line in {b"{", b"["} or (not last and _ARRAY_BEGINS.match(line) and _value(line)[1]):
-                rest = (each.rstrip(b"\n") for _, each in numbered)
-                text = b"\n".join([line, *rest]).decode("utf-8", "replace")
-                yield from self._over_lines(text, number)
-                last = b""
-            elif line:
-                yield from self._objects(line, number)
-                last = raw
-        self._book_prefixes(unread)
-        last = last.strip(_BLANK)
-        if last.startswith(b"{") and not last.endswith(b"}") and receipt.unreadable:
-            number, why = receipt.unreadable[-1]
-            if "broken JSON" in why:
-                receipt.unreadable[-1] = (number, f"{why}: the log is cut off in this line")
-
-    def _book_prefixes(self, unread: int) -> None:
-        """What stood before events is text of others, unless it stood before each."""
-        if self._prefixes and len(self._prefixes) == self._read:
-            prefix = self._prefixes[0][1]
-            shown = prefix.strip()[:_PREFIX_SHOWN] or prefix[:_PREFIX_SHOWN]
-            self.receipt.note(f"each event of the log stands behind other text, such as {shown!r}")
-            return
-        for number, text in self._prefixes:
-            if _UNSEEN.sub("", text):
-                self._reject(number, _beside(text))
-        rejected = sorted(self.receipt.unreadable[unread:], key=itemgetter(0))
-        self.receipt.unreadable[unread:] = rejected
+            elif text := raw.decode("utf-8", "replace").strip(_BLANK):
+                is_array = is_first and value is None and _ARRAY_BEGINS.match(text)
+                if text in {"{", "["} or is_array:
+                    rest = (each.decode("utf-8", "replace") for _, each in numbered)
+                    text = "\n".join([text, *(each.rstrip("\n") for each in rest)])
+                yield from self._objects(text, number)
+                is_first = False
+        if self._beside:
+            shown = self._beside[0].strip()[:_SHOWN]
+            what = f"other text stands beside {len(self._beside)} events of the log"
+            receipt.note(f"{what}, such as {shown!r}")
 
     def _reject(self, number: int, why: str) -> None:
         self.receipt.lines += 1
         why = f"{self.source}: {why}" if self.source else why
         self.receipt.unreadable.append((number, why))
 
-    def _objects(self, line: bytes, number: int) -> Iterator[Event]:
-        value, why = _value(line)
-        if why:
-            yield from self._beside_text(line, number, why)
-            return
-        is_list = isinstance(value, list) and any(isinstance(each, dict) for each in value)
-        yield from self._only_objects(value if is_list else [value], number)
+    def _take(self, value: Event) -> Event:
+        self.receipt.lines += 1
+        return value
 
-    def _only_objects(self, values: Iterable[Json], number: int) -> Iterator[Event]:
-        for value in values:
-            if isinstance(value, dict):
-                self.receipt.lines += 1
-                self._read += 1
-                yield value
-            else:
-                self._reject(number, f"JSON, but no object: {_kind(value)}")
+    def _objects(self, text: str, number: int) -> Iterator[Event]:
+        """The objects in text that the fast parser does not take for one.
 
-    def _beside_text(self, line: bytes, number: int, why: str) -> Iterator[Event]:
-        """The events of a line that is no JSON value; what is around them is unreadable."""
-        text = line.decode("utf-8", "replace")
-        done, begin = 0, text.find("{")
-        while begin >= 0:
-            value, end = _value_at(text, begin)
-            if is_event(value) or self._is_own(value, text[end:]):
-                if begin > done:
-                    self._prefixes.append((number, text[done:begin]))
-                self.receipt.lines += 1
-                self._read += 1
-                yield well_formed(value)
-                done, begin = end, text.find("{", end)
-            else:
-                event = _EVENT_BEGINS.search(text, begin + 1)
-                begin = event.start() if event else -1
-        if not done:
-            self._reject(number, why)
-        elif _UNSEEN.sub("", text[done:]):
-            self._reject(number, _beside(text[done:]))
-
-    def _is_own(self, value: Json, rest: str) -> bool:
-        """Whether an object that ends its line is one of another format's log."""
-        if not isinstance(value, dict) or _UNSEEN.sub("", rest):
-            return False
-        self._has_own = self._has_own or self.recognizes(value)
-        return self._has_own
-
-    def _over_lines(self, text: str, number: int) -> Iterator[Event]:
-        """The objects of text whose values run over many lines; what is broken, by lines."""
-        if not text.startswith("["):
-            self.receipt.note("events of the log run over several lines; each counts as one")
+        The patient one reads broken UTF-8, halves of surrogate pairs, NaN, and large numbers.
+        """
+        try:
+            value = well_formed(json.loads(text))
+        except RecursionError:
+            self._reject(number, "nested too deeply to be read")
+        except ValueError:
+            yield from self._among_text(text, number)
         else:
-            values, why = _value(text.encode())
-            if not why:
-                self.receipt.note("the log is one JSON array; its elements count as lines")
-                yield from self._only_objects(values, number)
-                return
-            self.receipt.note("the log is a JSON array that is broken or cut off")
-        at, counted_to, sound = 0, 0, True
-        while at < len(text):
-            if text[at] in " \t\r\n\f\v,[]":
-                at += 1
-                continue
-            number += text.count("\n", counted_to, at)
-            counted_to = at
+            for each in value if isinstance(value, list) and value else [value]:
+                if isinstance(each, dict):
+                    yield self._take(each)
+                else:
+                    self._reject(number, "JSON, but no object")
+
+    def _among_text(self, text: str, number: int) -> Iterator[Event]:
+        """The objects in text that is no JSON value; what is around them is unreadable."""
+        done, at = 0, text.find("{")
+        while at >= 0:
             value, end = _value_at(text, at)
-            if isinstance(value, dict) and (sound or is_event(value)):
-                self.receipt.lines += 1
-                self._read += 1
-                yield well_formed(value)
+            is_next = isinstance(value, dict) and not _BETWEEN.sub("", text[done:at])
+            if is_next or is_event(value) or (value and self.recognizes(value)):
+                self._leave(text[done:at], number + text.count("\n", 0, done), beside=True)
+                yield self._take(well_formed(value))
+                done, at = end, text.find("{", end)
             else:
-                sound, end = False, text.find("\n", at)
-                end = end if end >= 0 else len(text)
-                yield from self._objects(text[at:end].strip().encode(), number)
-            at = end
+                event = EVENT_BEGINS.search(text, at + 1)
+                at = event.start() if event else -1
+        self._leave(text[done:], number + text.count("\n", 0, done), beside=done > 0)
+
+    def _leave(self, text: str, number: int, *, beside: bool) -> None:
+        """Name what is no event; other programs' words on the line of one are only noted."""
+        beside = beside and "\n" not in text
+        for below, line in enumerate(text.split("\n")):
+            if not _BETWEEN.sub("", line):
+                continue
+            if beside and "{" not in line:
+                self._beside.append(line)
+            else:
+                why = "broken JSON" if line.lstrip()[:1] in {"{", "["} else "no JSON"
+                self._reject(number + below, f"{why} beside an event" if beside else why)
 
 
 def _hashed(lines: Iterable[bytes], digest: Any) -> Iterator[bytes]:
@@ -233,33 +164,17 @@ def _hashed(lines: Iterable[bytes], digest: Any) -> Iterator[bytes]:
         yield line
 
 
-def _beside(text: str) -> str:
-    return f"{'broken JSON' if text.startswith('{') else 'text'} beside an event"
-
-
-def _value(line: bytes) -> tuple[Json, str]:
-    """The JSON value on a line, else why it is none.
-
-    The patient parser reads what the fast one refuses: broken UTF-8, halves of surrogate pairs,
-    NaN, numbers out of range.
-    """
-    try:
-        try:
-            return _decode(line), ""
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return well_formed(json.loads(line.decode("utf-8", "replace"))), ""
-    except RecursionError:
-        return None, "nested too deeply to be read"
-    except ValueError:
-        packed = next((name for magic, name in _MAGIC.items() if line.startswith(magic)), "")
-        if packed:
-            return None, f"{COMPRESSED} {packed}"
-        return None, "broken JSON" if line[:1] in b"{[" else "no JSON"
-
-
-def _kind(value: Json) -> str:
-    names = {str: "a text", list: "an array", bool: "a truth value", type(None): "null"}
-    return names.get(type(value), "a number")
+def _own_lines(lines: Iterator[bytes], note: Callable[[str], None]) -> Iterator[bytes]:
+    """The lines without the mark that Windows begins a file with, and of server-sent events."""
+    first = [line.removeprefix(b"\xef\xbb\xbf") for line in islice(lines, _FIRST)]
+    told = (line for line in first if line.strip() and not line.startswith(_NOT_THE_DATA))
+    if not next(told, b"").startswith(b"data:"):
+        yield from chain(first, lines)
+        return
+    note("the log is a stream of server-sent events; their data is read")
+    for line in chain(first, lines):
+        is_other = line.startswith(_NOT_THE_DATA) or line.strip() == b"data: [DONE]"
+        yield b"\n" if is_other else line.removeprefix(b"data:")  # so that lines keep their numbers
 
 
 def _value_at(text: str, begin: int) -> tuple[Json, int]:
@@ -268,3 +183,118 @@ def _value_at(text: str, begin: int) -> tuple[Json, int]:
         return _scan(text, begin)
     except (ValueError, RecursionError):
         return None, begin
+
+
+# -- formats of logs -------------------------------------------------------------------------------
+
+
+class Entry(NamedTuple):
+    """One line of a log: its ``type/subtype``, and the events it comes to or why to none.
+
+    What only the end of a log tells is of no kind, and counts as no line.
+    """
+
+    kind: str
+    events: Sequence[Event] = ()
+    skipped: str = "carries nothing for a trace"
+
+    def book(self, receipt: Receipt, reasons: Sequence[str | None]) -> None:
+        """Book the line: used if any of its events was; ``reasons`` say why each was not."""
+        if self.kind:
+            receipt.settle(None if None in reasons else next(iter(reasons), self.skipped))
+
+
+class LogFormat:
+    """A format of logs; an object of it reads one log, or one transcript beside a log.
+
+    A translation gives what stream-json would say: ``system/init``, ``assistant`` and ``user``
+    events with Anthropic's content blocks, ``parent_tool_use_id`` for a subagent's, ``timestamp``
+    where it is known, ``message.id`` and ``usage``; and ``result`` where the log tells how a
+    session ended. Nothing that a log holds may make it raise an error.
+
+    Attributes:
+        name: What people call such a log, such as ``Codex's exec --json``.
+        has_result: Whether its logs end with what becomes a ``result`` event, so that one without
+            is cut off. Where not, the last message says how a session ended, as far as it does.
+        is_whole: Whether a file holds all of a session; else what one process did of it.
+    """
+
+    name: ClassVar[str]
+    has_result: ClassVar[bool] = False
+    is_whole: ClassVar[bool] = True
+
+    @staticmethod
+    def recognizes(event: Event) -> bool:
+        """Whether a log that holds this object is of the format; seen in no other's logs."""
+        raise NotImplementedError
+
+    @staticmethod
+    def session_of(event: Event) -> tuple[str, bool]:
+        """The id of the session that a line names, and whether the file is a subagent's part of it.
+
+        Empty where the line names none.
+        """
+        return id_of(event.get("session_id")), False
+
+    def split(self, event: Event) -> Iterable[Event]:
+        """What counts as the lines of a log that is one document; of one with lines, the line."""
+        return (event,)
+
+    def translate(self, line: Event) -> Sequence[Event] | str:
+        """The events that a line comes to, in order; or why it carries nothing for a trace."""
+        raise NotImplementedError
+
+    def finish(self) -> Sequence[Event]:
+        """What only the end of the log tells."""
+        return ()
+
+
+def open_log(
+    lines: Iterable[bytes],
+    digest: Any,
+    receipt: Receipt,
+    formats: Sequence[type[LogFormat]],
+    source: str = "",
+) -> tuple[LogFormat | None, Iterator[Event]]:
+    """The format of a log by its first lines, None for stream-json; and its objects, all of them.
+
+    Args:
+        lines: The log.
+        digest: A hash that its bytes go into.
+        receipt: What becomes of the lines that are no objects is booked there.
+        formats: Those that are read besides stream-json.
+        source: The log's name, where it is not the main one.
+    """
+    reader = LogReader(receipt, source, lambda event: any(f.recognizes(event) for f in formats))
+    events, first = reader.events(lines, digest), list[Event]()
+    for event in islice(events, _PEEKED if formats else 0):
+        first.append(event)
+        if found := next((each for each in formats if each.recognizes(event)), None):
+            return found(), chain(first, events)
+        if "session_id" in event and is_event(event):
+            break
+    return None, chain(first, events)
+
+
+def entries(
+    events: Iterable[Event], log_format: LogFormat | None, receipt: Receipt
+) -> Iterator[Entry]:
+    """The lines of a log, translated; those that a document holds are counted on the receipt."""
+    for event in events:
+        if log_format is None:
+            yield Entry(_kind(event), (event,))
+            continue
+        receipt.lines -= 1
+        for line in log_format.split(event):
+            receipt.lines += 1
+            done = log_format.translate(line)
+            if isinstance(done, str):
+                yield Entry(_kind(line), skipped=done)
+            else:
+                yield Entry(_kind(line), done)
+    if log_format is not None and (last := log_format.finish()):
+        yield Entry("", last)
+
+
+def _kind(event: Event) -> str:
+    return f"{text_of(event.get('type'))}/{text_of(event.get('subtype'))}"

@@ -1,14 +1,13 @@
-"""What went on in a log: sessions, threads of conversation, model calls, tools, subagents.
+"""What went on in a log, and how it ended: sessions, threads, model calls, tools, subagents.
 
-Filled while the log is read, and made spans when all is known. How each of them ended is read
-here, too.
+Filled while the log is read, and made spans when all is known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain, groupby
 
 from evalkit.claude_log.timing import Line, Tick
 from evalkit.entities import Status
@@ -74,38 +73,32 @@ class ToolCalls:
     A thread is named by its ``id()``: a reference to it would tie all that was read into a cycle.
     """
 
-    _latest: dict[str, ToolCall] = field(default_factory=dict)
-    _in_thread: dict[tuple[int, str], ToolCall] = field(default_factory=dict)
-    _starters: dict[str, ToolCall] = field(default_factory=dict)
+    _by_id: dict[str, list[tuple[int, ToolCall]]] = field(default_factory=dict)
 
     def add(self, thread: Thread, tool: ToolCall) -> None:
         """Add a call that the thread made."""
         if tool.tool_use_id:
-            self._latest[tool.tool_use_id] = tool
-            self._in_thread[id(thread), tool.tool_use_id] = tool
-            if tool.name in AGENT_TOOLS:
-                self._starters[tool.tool_use_id] = tool
+            self._by_id.setdefault(tool.tool_use_id, []).append((id(thread), tool))
 
     def latest(self, tool_id: str) -> ToolCall | None:
         """The last call of that id so far."""
-        return self._latest.get(tool_id)
+        return self._by_id[tool_id][-1][1] if tool_id in self._by_id else None
 
     def starter(self, tool_id: str) -> ToolCall | None:
         """The call of that id that a subagent's messages name as what started it."""
-        starter, latest = self._starters.get(tool_id), self._latest.get(tool_id)
-        if starter is None or (starter.answered and latest is not None and not latest.answered):
-            return latest
-        return starter
+        latest, there = self.latest(tool_id), reversed(self._by_id.get(tool_id, []))
+        starter = next((tool for _, tool in there if tool.name in AGENT_TOOLS), latest)
+        is_over = starter is not None and starter.answered
+        return latest if is_over and latest is not None and not latest.answered else starter
 
     def waiting(self, thread: Thread, tool_id: str) -> ToolCall | None:
         """The call that a result in the thread answers; None where all of that id have theirs."""
-        for tool in thread.calls[-1].tools if thread.calls else ():
-            if tool.tool_use_id == tool_id and not tool.answered:
-                return tool
-        for found in (self._in_thread.get((id(thread), tool_id)), self._latest.get(tool_id)):
-            if found is not None and not found.answered:
-                return found
-        return None
+        asked = thread.calls[-1].tools if thread.calls else []
+        there = self._by_id.get(tool_id, [])
+        own = (tool for key, tool in reversed(there) if key == id(thread))
+        last = (tool for _, tool in there[-1:])
+        of_id = chain((tool for tool in asked if tool.tool_use_id == tool_id), own, last)
+        return next((tool for tool in of_id if not tool.answered), None)
 
 
 @dataclass(slots=True, eq=False)
@@ -133,7 +126,9 @@ class ModelCall:
     @property
     def spent(self) -> float | None:
         """USD; None where it is not known."""
-        return sum(self.cost) if self.cost is not None else self.stated_cost
+        if self.stated_cost is not None or self.cost is None:
+            return self.stated_cost
+        return sum(self.cost)
 
     @property
     def synthetic(self) -> bool:

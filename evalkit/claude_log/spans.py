@@ -9,22 +9,18 @@
                └── AGENT  the subagent that the tool started
                     └── CHAIN  turn 1 …
 
-A parent's time encloses its children's. That makes the call that launches a subagent in the
-background as long as the subagent, which outlives it in truth: its ``evalkit.returned_ns`` says
-when it returned.
-
-Beside the attributes that MLflow's UI reads, spans carry what the log says more, by names that
-begin with ``evalkit.``:
+A parent's time encloses its children's, a background subagent's caller's too: when that returned
+is in its ``evalkit.returned_ns``. Beside the attributes that MLflow's UI reads, spans carry what
+the log says more, by names that begin with ``evalkit.``:
 
 - ``time`` is ``inferred`` where begin or end is laid out rather than logged;
-- ``usage.output_basis`` says how a call's output tokens are known (``reconciliation`` lists the
+- ``usage.output_basis`` says how a call's output tokens are known (``accounting`` lists the
   ways), ``usage.output_tokens_logged`` what its line said if that is a placeholder;
 - ``cost.usd`` is a call's cost where the log's own figures determine it;
 - ``usage.by_model`` and ``remainder``, on a session, hold the result's figures and those of them
-  that no call accounts for;
+  that no call accounts for; ``step`` is the step of the case that it is of;
 - ``agent``, ``result``, ``hooks``, ``retries``, ``remarks``, ``rate_limits``, ``errors`` and
   ``permission_denials`` are the log's events of these kinds;
-- ``step``, on a session, is the step of the case that it is of;
 - ``subagent.…`` is what the log says about a subagent, whether or not its messages are there.
 """
 
@@ -33,7 +29,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from evalkit.claude_log.reconciliation import Figures
+from evalkit.claude_log.accounting import Figures
 from evalkit.claude_log.session import ModelCall, Subagent, Thread, ToolCall
 from evalkit.claude_log.timing import Tick
 from evalkit.entities import Span, SpanKind, Status
@@ -129,7 +125,7 @@ class _Tree:
             turn.end = max(turn.end, latest)
             self._add_call(call, turn, figures)
             for tool in call.tools:
-                started += self._add_tool(tool, turn, following, earliest=turn.start)
+                started += self._add_tool(tool, turn, following)
         for tool in thread.strays:
             started += self._add_tool(tool, above, end)
         return started
@@ -148,14 +144,11 @@ class _Tree:
         node.attributes |= call.facts
         node.outcome = turn.outcome = call.outcome
 
-    def _add_tool(
-        self, tool: ToolCall, above: _Node, latest: Tick, earliest: int | None = None
-    ) -> list[tuple[Thread, _Node]]:
+    def _add_tool(self, tool: ToolCall, above: _Node, latest: Tick) -> list[tuple[Thread, _Node]]:
         name = tool.name or "tool call not in the log"
         node = self.add(above, name, "TOOL", tool.start, tool.end or latest)
         if tool.duration_ms is not None and tool.end is not None and tool.start.stamp is None:
-            earliest = node.start if earliest is None else earliest
-            node.start = max(earliest, node.end - tool.duration_ms * 1_000_000)
+            node.start = max(above.start, node.end - tool.duration_ms * 1_000_000)
         node.inputs, node.outputs, node.outcome = tool.input, tool.output, tool.outcome
         node.attributes = {"evalkit.tool_use_id": tool.tool_use_id, **tool.facts}
         if tool.duration_ms is not None:
@@ -206,39 +199,32 @@ def _session_attributes(figures: Figures) -> dict[str, Json]:
     attributes = dict(session.facts)
     if isinstance(hooks := attributes.get("evalkit.hooks"), dict):
         attributes["evalkit.hooks"] = list(hooks.values())
-    if session.session_id:
-        attributes["evalkit.session_id"] = session.session_id
-    if session.step:
-        attributes["evalkit.step"] = session.step
-    if totals is None:
-        return attributes
-    attributes[TOKEN_USAGE] = figures.usage.as_mlflow(with_output=figures.is_output_known)
-    attributes["evalkit.usage.by_model"] = {
-        share.model or "all models": share.usage.as_mlflow(with_output=True)
-        | ({"cost_usd": share.cost} if share.cost is not None else {})
-        for share in totals.models
-    }
-    if figures.remainder:
-        attributes["evalkit.remainder"] = figures.remainder
-    if figures.prices:
+    about: dict[str, Json] = {"session_id": session.session_id, "step": session.step}
+    if totals is not None:
+        attributes[TOKEN_USAGE] = figures.usage.as_mlflow(with_output=figures.is_output_known)
+        attributes["evalkit.usage.by_model"] = {
+            share.model or "all models": share.usage.as_mlflow(with_output=True)
+            | ({"cost_usd": share.cost} if share.cost is not None else {})
+            for share in totals.models
+        }
         prices = {model: price.per_million for model, price in figures.prices.items()}
-        attributes["evalkit.cost.usd_per_million_input_tokens"] = prices
-    if not figures.priced and figures.cost is not None:
-        # on the calls where all of theirs are known, else here: MLflow's charts add up all spans
-        attributes[_COST] = figures.cost
-        if len(totals.models) == 1 and totals.models[0].model:
-            attributes[_MODEL] = totals.models[0].model
-    return attributes
+        about |= {"remainder": figures.remainder, "cost.usd_per_million_input_tokens": prices}
+        if not figures.priced and figures.cost is not None:
+            # on the calls where all of theirs are known, else here: MLflow's charts add up all
+            attributes[_COST] = figures.cost
+            if len(totals.models) == 1 and totals.models[0].model:
+                attributes[_MODEL] = totals.models[0].model
+    return attributes | {f"evalkit.{name}": fact for name, fact in about.items() if fact}
 
 
 def _call_attributes(call: ModelCall, figures: Figures) -> dict[str, Json]:
+    about = {
+        "evalkit.message_id": call.message_id,
+        _MODEL: call.model,
+        "mlflow.llm.provider": provider_of(call.model),
+    }
     attributes: dict[str, Json] = {"mlflow.message.format": "anthropic"}
-    if call.message_id:
-        attributes["evalkit.message_id"] = call.message_id
-    if call.model:
-        attributes[_MODEL] = call.model
-    if provider := provider_of(call.model):
-        attributes["mlflow.llm.provider"] = provider
+    attributes |= {name: fact for name, fact in about.items() if fact}
     if call.usage is not None:
         attributes[TOKEN_USAGE] = call.usage.as_mlflow(with_output=bool(call.output_basis))
         # empty, it keeps MLflow from pricing the call, with cached tokens taken for input twice
@@ -247,28 +233,23 @@ def _call_attributes(call: ModelCall, figures: Figures) -> dict[str, Json]:
             attributes["evalkit.usage.output_basis"] = call.output_basis
         else:
             attributes["evalkit.usage.output_tokens_logged"] = call.usage.output
-    if call.stated_cost is not None:
-        attributes |= {"evalkit.cost.usd": call.stated_cost, "evalkit.cost.basis": "logged"}
+    if call.spent is not None:
+        cost, basis = {"total_cost": call.spent}, "logged"
+        if call.stated_cost is None and call.cost is not None:
+            basis = "the price that the result's own figures come to"
+            cost |= {"input_cost": call.cost[0], "output_cost": call.cost[1]}
+        attributes |= {"evalkit.cost.usd": call.spent, "evalkit.cost.basis": basis}
         if figures.priced:
-            attributes[_COST] = {"total_cost": call.stated_cost}
-    elif call.cost is not None:
-        read, written = call.cost
-        attributes["evalkit.cost.usd"] = read + written
-        attributes["evalkit.cost.basis"] = "the price that the result's own figures come to"
-        if figures.priced:
-            cost = {"input_cost": read, "output_cost": written, "total_cost": read + written}
             attributes[_COST] = cost
     return attributes
 
 
 def _subagent_attributes(agent: Subagent) -> dict[str, Json]:
+    about = {
+        "id": agent.agent_id,
+        "model": agent.model,
+        "last_usage": agent.closing and agent.closing.as_mlflow(with_output=True),
+        "messages": "" if agent.thread.calls else "not in the log",
+    }
     attributes: dict[str, Json] = {"evalkit.subagent.background": agent.background, **agent.facts}
-    if agent.agent_id:
-        attributes["evalkit.subagent.id"] = agent.agent_id
-    if agent.model:
-        attributes["evalkit.subagent.model"] = agent.model
-    if agent.closing is not None:
-        attributes["evalkit.subagent.last_usage"] = agent.closing.as_mlflow(with_output=True)
-    if not agent.thread.calls:
-        attributes["evalkit.subagent.messages"] = "not in the log"
-    return attributes
+    return attributes | {f"evalkit.subagent.{name}": fact for name, fact in about.items() if fact}

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from evalkit.claude_log.content_blocks import Trimmer
-from evalkit.claude_log.log_format import Entry
-from evalkit.claude_log.reader import Event
+from evalkit.claude_log.reader import Entry, Event
 from evalkit.claude_log.session import (
     AGENT_TOOLS,
     ModelCall,
@@ -32,12 +31,9 @@ from evalkit.tokens import Usage, count, usage_from
 _LAUNCHED = "Async agent launched"
 _STILL_GOING = frozenset({"pending", "running", "in_progress", "async_launched", ""})
 _FIGURES = {
-    "total_tokens": "evalkit.subagent.total_tokens",
-    "totalTokens": "evalkit.subagent.total_tokens",
-    "tool_uses": "evalkit.subagent.tool_uses",
-    "totalToolUseCount": "evalkit.subagent.tool_uses",
-    "duration_ms": "evalkit.subagent.duration_ms",
-    "totalDurationMs": "evalkit.subagent.duration_ms",
+    "total_tokens": ("total_tokens", "totalTokens"),
+    "tool_uses": ("tool_uses", "totalToolUseCount"),
+    "duration_ms": ("duration_ms", "totalDurationMs"),
 }
 
 
@@ -78,19 +74,15 @@ class Tasks:
             return f"system/{subtype} without its tool call"
         self._tool_of[task_id] = tool
         known = self._kind_of.get(task_id)
+        is_agent = tool.agent is not None or tool.name in AGENT_TOOLS
         if known is not None:
             is_agent = "bash" not in known and "shell" not in known
-        else:
-            is_agent = tool.agent is not None or tool.name in AGENT_TOOLS
         if is_agent:
             self._agent_event(self.agent_of(tool), event, tick)
             return None
         # a command that runs as a task
-        facts = {
-            key: self.trim.value(event[key], "task")
-            for key in ("task_id", "task_type", "status", "summary")
-            if event.get(key)
-        }
+        kept = ("task_id", "task_type", "status", "summary")
+        facts = {key: self.trim.value(event[key], "task") for key in kept if event.get(key)}
         tool.facts["evalkit.task"] = {**mapping_of(tool.facts.get("evalkit.task")), **facts}
         return None
 
@@ -136,9 +128,9 @@ class Tasks:
 
 
 def _add_figures(agent: Subagent, figures: Mapping[str, Json]) -> None:
-    for key, name in _FIGURES.items():
-        if figure := count(figures.get(key)):
-            agent.facts[name] = figure
+    for name, keys in _FIGURES.items():
+        for figure in filter(None, (count(figures.get(key)) for key in keys)):
+            agent.facts[f"evalkit.subagent.{name}"] = figure
 
 
 # -- transcripts beside the log ------------------------------------------------------------------
@@ -166,18 +158,19 @@ class Transcript:
 
 def transcripts_of(sidecars: Mapping[str, Iterable[Entry]]) -> Iterator[Transcript]:
     """The transcripts in these files, by their names; of an empty one, none."""
-    for name in sorted(sidecars):
-        entries, before = iter(sidecars[name]), list[Entry]()
-        while (entry := next(entries, None)) is not None and not entry.events:
+    for name, lines in sorted(sidecars.items()):
+        rest, before = iter(lines), list[Entry]()
+        for entry in rest:
             before.append(entry)
-        if entry is not None or before:
-            first = entry.events[0] if entry is not None else {}
+            if entry.events:
+                break
+        if before:
+            first = before[-1].events[0] if before[-1].events else {}
             stem = name.rsplit("/", 1)[-1].removesuffix(".jsonl")
             agent_id = id_of(first.get("agentId")) or stem.removeprefix("agent-")
             prompt = plain_text(mapping_of(first.get("message")).get("content"))
             session_id = id_of(first.get("sessionId"))
-            before += [entry] if entry is not None else []
-            yield Transcript(name, agent_id, session_id, prompt, chain(before, entries))
+            yield Transcript(name, agent_id, session_id, prompt, chain(before, rest))
 
 
 def anchor(started: Iterable[tuple[ToolCall, Subagent]]) -> None:
@@ -202,29 +195,31 @@ def lay_out_transcripts(started: Iterable[tuple[ToolCall, Subagent]]) -> None:
 # -- a subagent's last message, of which often only the result of its tool tells -----------------
 
 
-def add_closing_calls(session: Session, totals: Totals | None) -> None:
+def add_closing_calls(session: Session, totals: Totals) -> None:
     """Give subagents the last message that only the result of their tool tells of.
 
     The result holds the subagent's answer and the tokens of the message that gave it. Where the
     message itself is in the log, only its output tokens are new. Figures that would exceed the
     session's totals are not believed: versions differ in what they add up there.
     """
-    closing = [
-        (tool, tool.agent, tool.agent.closing)
-        for thread in session.main.threads
-        for tool in thread.tools
-        if tool.agent is not None and tool.agent.closing is not None
-    ]
-    room = _room(session, totals) if closing and totals is not None else {}
-    for tool, agent, usage in closing:
-        calls = [call for call in agent.thread.calls if not call.synthetic]
-        last = calls[-1] if calls else None
+    tools = (tool for thread in session.main.threads for tool in thread.tools)
+    closing = [(tool, agent) for tool in tools if (agent := tool.agent) and agent.closing]
+    if not closing:
+        return
+    room = {share.model: share.usage for share in totals.models}
+    for call in session.calls:
+        share = totals.share_of(call.model)
+        if share is not None and call.usage is not None:
+            room[share.model] -= call.usage
+    for tool, agent in closing:
+        usage = agent.closing or Usage()
+        last = next((call for call in reversed(agent.thread.calls) if not call.synthetic), None)
         if last is not None and last.usage is not None and last.usage.read == usage.read:
             if not last.output_basis:
                 settle_output(last, usage.output, "tool result")
             continue
         model = agent.model or (last.model if last is not None else "")
-        share = totals.share_of(model) if totals is not None and model else None
+        share = totals.share_of(model) if model else None
         if tool.end is None or share is None or not room[share.model].covers(usage):
             continue
         room[share.model] -= usage
@@ -235,13 +230,3 @@ def add_closing_calls(session: Session, totals: Totals | None) -> None:
         call.usage, call.output_basis = usage, "tool result"
         call.facts["evalkit.source"] = "the tool's result; the message itself is not in the log"
         agent.thread.calls.append(call)
-
-
-def _room(session: Session, totals: Totals) -> dict[str, Usage]:
-    """Model, as the result names it, to the tokens that no call in the log accounts for."""
-    room = {share.model: share.usage for share in totals.models}
-    for call in session.calls:
-        share = totals.share_of(call.model)
-        if share is not None and call.usage is not None:
-            room[share.model] -= call.usage
-    return room

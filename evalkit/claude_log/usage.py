@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from evalkit.claude_log.session import ModelCall, Session
-from evalkit.jsonable import Json, list_of, mapping_of
+from evalkit.jsonable import Json, is_number, list_of, mapping_of
 from evalkit.tokens import (
     CACHE_READ_RATIO,
     CACHE_WRITE_1H_RATIO,
@@ -77,17 +77,13 @@ class ModelTotal:
         and at last as priced alike.
         """
         paid = (self.cost or 0.0) - self.searches * WEB_SEARCH_USD
-        if paid <= 0:
-            return None
         written = self.usage.cache_write
         for writes in dict.fromkeys((min(hour_writes, written), written, 0)):
             usage = replace(self.usage, cache_write_1h=writes)
-            tokens = weight(usage)
-            cents = paid / tokens * 1_000_000 * _CENTS if tokens else 0.0
-            tolerance = _ROUND * max(1.0, cents / _CENTS)
-            if 1 <= cents <= _DEAREST and abs(cents - round(cents)) <= tolerance:
-                by_duration = writes > 0 or not hour_writes
-                return StatedPrice(round(cents) / _CENTS, usage, by_duration)
+            cents = paid / (_weight(usage) or 1.0) * 1_000_000 * _CENTS
+            off = abs(cents - round(cents))
+            if 1 <= cents <= _DEAREST and off <= _ROUND * max(1.0, cents / _CENTS):
+                return StatedPrice(round(cents) / _CENTS, usage, writes > 0 or not hour_writes)
         return None
 
 
@@ -119,19 +115,21 @@ class Totals:
 
     def __sub__(self, before: Totals) -> Totals:
         """What is left without an earlier session's."""
-        models = []
-        for share in self.models:
-            if (earlier := before.share_of(share.model)) is None:
-                models.append(share)
-                continue
-            usage, cost = share.usage - earlier.usage, _minus(share.cost, earlier.cost)
-            searches = max(0, share.searches - earlier.searches)
-            models.append(ModelTotal(share.model, usage, cost, searches))
-        cost = _minus(self.cost, before.cost)
-        return replace(self, models=tuple(models), cost=cost)
+        none = ModelTotal("", Usage())
+        pairs = [(share, before.share_of(share.model) or none) for share in self.models]
+        models = tuple(
+            ModelTotal(
+                now.model,
+                now.usage - then.usage,
+                _minus(now.cost, then.cost),
+                max(0, now.searches - then.searches),
+            )
+            for now, then in pairs
+        )
+        return replace(self, models=models, cost=_minus(self.cost, before.cost))
 
 
-def weight(usage: Usage) -> float:
+def _weight(usage: Usage) -> float:
     """How many input tokens, read afresh, cost as much as all of these."""
     return _read_weight(usage) + usage.output * OUTPUT_RATIO
 
@@ -143,31 +141,6 @@ def _read_weight(usage: Usage) -> float:
         + (usage.cache_write - usage.cache_write_1h) * CACHE_WRITE_RATIO
         + usage.cache_write_1h * CACHE_WRITE_1H_RATIO
     )
-
-
-def totals_of(result: Mapping[str, Json] | None) -> Totals | None:
-    """The totals in a result event; None where there is no such event or it holds none."""
-    if result is None:
-        return None
-    main = usage_from(result.get("usage"))
-    cost = _money(result.get("total_cost_usd"))
-    shares = tuple(
-        ModelTotal(
-            model=model,
-            usage=usage_from(used) or Usage(),
-            cost=_money(used.get("costUSD")),
-            searches=count(used.get("webSearchRequests")),
-        )
-        for model, used in mapping_of(result.get("modelUsage")).items()
-        if isinstance(used, dict)
-    )
-    if not shares and main is not None:
-        shares = (ModelTotal("", main, cost),)
-    if not shares and cost is None:
-        return None
-    last = map(usage_from, list_of(mapping_of(result.get("usage")).get("iterations")))
-    known = tuple(usage for usage in last if usage is not None)
-    return Totals(shares, main, known, cost, result.get("is_of_more") is True)
 
 
 def logged_usage(calls: Iterable[ModelCall]) -> Usage:
@@ -183,24 +156,45 @@ def settle_output(call: ModelCall, output: int, basis: str) -> None:
         call.output_basis = basis
 
 
+def _totals_in(result: Mapping[str, Json]) -> Totals | None:
+    """The totals in a result event; None where it holds none."""
+    main, cost = usage_from(result.get("usage")), _money(result.get("total_cost_usd"))
+    shares = tuple(
+        ModelTotal(
+            model,
+            usage_from(used) or Usage(),
+            _money(used.get("costUSD")),
+            count(used.get("webSearchRequests")),
+        )
+        for model, used in mapping_of(result.get("modelUsage")).items()
+        if isinstance(used, dict)
+    )
+    if not shares and main is not None:
+        shares = (ModelTotal("", main, cost),)
+    if not shares and cost is None:
+        return None
+    last = map(usage_from, list_of(mapping_of(result.get("usage")).get("iterations")))
+    known = tuple(usage for usage in last if usage is not None)
+    return Totals(shares, main, known, cost, result.get("is_of_more") is True)
+
+
 def own_totals(sessions: Sequence[Session]) -> list[Totals | None]:
     """The totals of each session by itself.
 
     One process of Claude Code that answers several prompts restates, in each result, all that it
     used since it began; several processes that share a session's id do not. The log does not say
-    which it is, but its figures do: see :func:`_continues` and :func:`_adds_cost`.
+    which it is, but its figures do.
     """
     own: list[Totals | None] = []
-    earlier: list[tuple[str, Totals, float]] = []  # session's id, what it stated, a token's price
+    earlier: list[tuple[Session, Totals, float]] = []  # what it stated, and a token's price
     for session in sessions:
-        if own and session.step != sessions[len(own) - 1].step:
-            earlier = []  # each step is a process of its own
-        stated = alone = totals_of(session.result)
+        stated = alone = _totals_in(session.result or {})
         if stated is not None and alone is not None and (stated.models or stated.cost):
-            tokens = weight(stated.usage if stated.models else logged_usage(session.calls))
-            same = [each for each in earlier if each[0] == session.session_id]
+            tokens = _weight(stated.usage if stated.models else logged_usage(session.calls))
+            of_step = [each for each in earlier if each[0].step == session.step]  # one process
+            same = [each for each in of_step if each[0].session_id == session.session_id]
             # other formats' ids tell threads apart for sure
-            known = same or ([] if "evalkit.log_format" in session.facts else earlier)
+            known = same or ([] if "evalkit.log_format" in session.facts else of_step)
             for _, before, price in known[-1:]:
                 if _continues(before, stated, session):
                     alone = stated - before
@@ -208,7 +202,7 @@ def own_totals(sessions: Sequence[Session]) -> list[Totals | None]:
                     alone = stated - Totals(
                         (ModelTotal("", Usage(), before.cost),), cost=before.cost
                     )
-            earlier.append((session.session_id, stated, (alone.cost or 0.0) / (tokens or 1.0)))
+            earlier.append((session, stated, (alone.cost or 0.0) / (tokens or 1.0)))
         own.append(alone)
     return own
 
@@ -238,9 +232,8 @@ def _continues(before: Totals, stated: Totals, session: Session) -> bool:
         for now, then in pairs
     )
     dearer = (stated.cost or 0.0) >= (before.cost or 0.0)
-    left = stated.usage - before.usage
-    accounted = logged.read == stated.usage.read
-    return bool(pairs) and grown and dearer and left.covers(logged) and not accounted
+    is_left = (stated.usage - before.usage).covers(logged)
+    return bool(pairs) and grown and dearer and is_left and logged.read != stated.usage.read
 
 
 def _minus(now: float | None, before: float | None) -> float | None:
@@ -248,9 +241,7 @@ def _minus(now: float | None, before: float | None) -> float | None:
 
 
 def _money(raw: Json) -> float | None:
-    if isinstance(raw, bool) or not isinstance(raw, (int, float)) or not 0 <= raw < float(2**53):
-        return None
-    return float(raw)
+    return float(raw) if is_number(raw) and 0 <= raw < 2**53 else None
 
 
 def complete_totals(own: Totals | None, reported: Reported) -> Totals | None:

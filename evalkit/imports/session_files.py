@@ -11,9 +11,8 @@ from pathlib import Path
 
 from evalkit.agent_logs.formats import FORMATS
 from evalkit.agent_logs.harbor import HarborTrial, trial_of
-from evalkit.claude_log.log_format import LogFormat, recognize, recognized_by
-from evalkit.claude_log.reader import LogReader, is_event
-from evalkit.errors import InputError, LogRefused, Problem
+from evalkit.claude_log.reader import LogFormat, is_event, open_log
+from evalkit.errors import InputError, LogRefused
 from evalkit.files import inside
 from evalkit.jsonable import canonical, derive_id, is_text
 from evalkit.receipt import Receipt
@@ -132,11 +131,7 @@ def _look(path: Path, root: Path) -> SessionFile | str:
 
 def session_lines(path: Path) -> Iterator[bytes]:
     """A file's lines, as long as they are lines."""
-    for line in lines_of(path, _LONGEST_LINE):
-        if len(line) > _LONGEST_LINE:
-            what = f"has a line of more than {_LONGEST_LINE >> 20} MB"
-            raise LogRefused(Problem(what, str(path)), receipt=Receipt())
-        yield line
+    return lines_of(path, _LONGEST_LINE)
 
 
 def text_in(path: Path) -> str:
@@ -146,8 +141,7 @@ def text_in(path: Path) -> str:
 
 def _session_in(path: Path, lines: Iterable[bytes], receipt: Receipt) -> SessionFile | None:
     """The session that a log is of; None where it is no log."""
-    reader = LogReader(receipt, recognizes=recognized_by(FORMATS))
-    log_format, events = recognize(reader.events(lines, hashlib.sha256()), FORMATS)
+    log_format, events = open_log(lines, hashlib.sha256(), receipt, FORMATS)
     name, is_log = (log_format.name if log_format else _PLAIN), log_format is not None
     session_of = log_format.session_of if log_format else LogFormat.session_of
     first = list(islice(events, _TELLING))

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit.agent_logs.formats import FORMATS
 from evalkit.agent_logs.harbor import HarborTrial
-from evalkit.case_traces import PLAIN_TEXT, as_run_says
+from evalkit.case_traces import PLAIN_TEXT, as_run_says, bare_trace
 from evalkit.claude_log.log_trace import build_trace
 from evalkit.claude_log.timing import Start
 from evalkit.config_files import USUAL_CONFIG
 from evalkit.context import locate
-from evalkit.entities import HASH_TAG, SESSION_TAG, STUB_TAG, Assessment, Span, StoredTrace, Trace
+from evalkit.entities import HASH_TAG, SESSION_TAG, Assessment, Span, StoredTrace, Trace
 from evalkit.errors import InputError, LogRefused, Problem, StoreAbsent, StoreError, Unfinished
 from evalkit.feedback.assessments import Target
 from evalkit.imports.session_files import TEXT, SessionFile, find_sessions, session_lines, text_in
@@ -197,21 +197,7 @@ def _text_trace(log: SessionFile, trace_id: str) -> Trace:
     root = Span(
         root_id, None, TEXT, "AGENT", began, began, None, said, facts, status="UNSET", message=why
     )
-    return Trace(
-        trace_id=trace_id,
-        name=TEXT,
-        case_id=None,
-        start_ns=began,
-        end_ns=began,
-        status="UNSET",
-        request=None,
-        response=said,
-        spans=(root,),
-        tags={STUB_TAG: PLAIN_TEXT, "evalkit.receipt": receipt.verdict},
-        metadata={},
-        content_hash=derive_id(TEXT, said, length=64),
-        receipt=receipt,
-    )
+    return bare_trace(root, trace_id, None, derive_id(TEXT, said, length=64), receipt, {})
 
 
 def _trial_trace(trial: HarborTrial, trace_id: str) -> Trace:

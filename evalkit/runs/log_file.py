@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import filecmp
+import gzip
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+import zlib
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -14,7 +17,6 @@ from typing import Any
 import msgspec
 
 from evalkit.agent_logs.harbor import HarborTrial
-from evalkit.claude_log.line_forms import is_packed, unpacked
 from evalkit.claude_log.session import result_failure
 from evalkit.claude_log.timing import parse_time
 from evalkit.errors import InputError, LogRefused, Problem
@@ -36,7 +38,11 @@ MOST_BYTES = 200_000
 TAIL_BYTES = 1 << 18
 """As much of a log's end is searched for how its last session ended."""
 
-_MAGIC_BYTES = 8
+LONGEST_UNPACKED = 1 << 26
+"""Bytes of a line in a compressed log; a longer one is taken for a bomb."""
+
+_TAIL_LINES = 200  # as much of a compressed log's end
+_PACKED = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +170,15 @@ class LogFile:
 
     def text(self) -> str | None:
         """Its begin as text, for who can make nothing else of it; None where there is none."""
-        return self._part(0, MOST_BYTES).decode("utf-8", "replace").strip() or None
+        if not self.barred:
+            with suppress(LogRefused), _opened(self._last) as file:
+                return file.read(MOST_BYTES).decode("utf-8", "replace").strip() or None
+        return None
 
     def failure(self) -> str:
         """Why the last session that ends in it failed; empty where it did not, or never ended."""
         failure = ""
-        for event in filter(None, map(_event_in, reversed(self._part(-TAIL_BYTES).splitlines()))):
+        for event in filter(None, map(_event_in, reversed(self._tail()))):
             kind = event.get("type")
             if kind in {"turn.completed", "turn.failed"}:  # Codex's
                 return failure or ("the last turn failed" if kind == "turn.failed" else "")
@@ -184,67 +193,75 @@ class LogFile:
                 break
         return failure
 
-    def _part(self, start: int, most: int = -1) -> bytes:
-        """Some of its bytes, from an offset or as many at its end; none if it cannot be read."""
+    def _tail(self) -> list[bytes]:
         if self.barred:
-            return b""
-        try:
-            with self._last.open("rb") as file:
-                if is_packed(file.read(_MAGIC_BYTES)):
-                    file.seek(0)
-                    return _part_of(unpacked(file), start, most)
-                file.seek(max(0, start + self._last.stat().st_size) if start < 0 else start)
-                return file.read(most)
-        except OSError:
-            return b""
+            return []
+        with suppress(LogRefused), _opened(self._last) as file:
+            if isinstance(file, gzip.GzipFile):
+                return list(deque(lines_of(self._last), _TAIL_LINES))
+            file.seek(max(0, self._last.stat().st_size - TAIL_BYTES))
+            return list(file.read().splitlines())
+        return []
 
     @property
     def _last(self) -> Path:
         return list(self.steps.values())[-1] if self.steps else self.path
 
 
-def _part_of(lines: Iterable[bytes], start: int, most: int) -> bytes:
-    """Some of their bytes, as of a file's; no more than that is held."""
-    held = b""
-    for line in lines:
-        held = (held + line)[min(0, start) :]
-        if 0 <= most <= len(held):
-            break
-    return held if most < 0 else held[:most]
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A log's file, unpacked.
+
+    Raises:
+        LogRefused: it cannot be read.
+    """
+    why, fix = "", "check its rights and the disk"
+    try:
+        with path.open("rb") as file:
+            begin = file.read(max(map(len, _PACKED)))
+            file.seek(0)
+            if packed := next((_PACKED[magic] for magic in _PACKED if begin.startswith(magic)), ""):
+                why, fix = f"it is compressed with {packed}", "decompress it, under the same name"
+            else:
+                yield gzip.GzipFile(fileobj=file) if begin.startswith(b"\x1f\x8b") else file
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        why, fix = "its compression is damaged or cut off", "take out what there is: gzip -dc"
+    except OSError as error:
+        why = str(error.strerror)
+    if why:
+        problem = Problem(f"the log cannot be read: {why}", str(path), fix=fix)
+        raise LogRefused(problem, receipt=Receipt())
 
 
-def _stamped(lines: Iterable[bytes]) -> Iterator[Any]:
+def lines_of(path: Path, longest: int | None = None) -> Iterator[bytes]:
+    """A log's lines, unpacked.
+
+    Raises:
+        LogRefused: it cannot be read, or one is longer than so many bytes.
+    """
+    with _opened(path) as file:
+        is_packed = isinstance(file, gzip.GzipFile)
+        most = LONGEST_UNPACKED if is_packed and longest is None else longest
+        while line := file.readline(-1 if most is None else most + 1):
+            if most is not None and len(line) > most:
+                what = f"has a line of more than {most >> 20} MB"
+                raise LogRefused(Problem(what, str(path)), receipt=Receipt())
+            yield line
+
+
+def _stamped(lines: Iterator[bytes]) -> Iterator[Any]:
     """The events among these lines that may say when they were; a log may be one array of them."""
     with suppress(LogRefused):
-        for line in unpacked(lines):
+        for line in lines:
             if b'"timestamp"' in line:  # quick, for logs are long
                 with suppress(ValueError, RecursionError):
                     found = json.loads(line.strip(b" \t\r\n,"))
                     yield from found if isinstance(found, list) else [found]
 
 
-def lines_of(path: Path, longest: int = -1) -> Iterator[bytes]:
-    """A log's lines, longer ones in pieces of one byte more than that.
-
-    Raises:
-        LogRefused: it cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            while line := file.readline(longest + 1 if longest >= 0 else -1):
-                yield line
-    except OSError as error:
-        what = f"the log cannot be read: {error.strerror}"
-        problem = Problem(what, str(path), fix="check its rights and the disk")
-        raise LogRefused(problem, receipt=Receipt()) from error
-
-
 def _event_in(line: bytes) -> dict[str, Any] | None:
-    """The event that ends a line, also behind other text or in the text of Docker's object."""
-    try:
+    """The event that ends a line, also behind other text."""
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         event = msgspec.json.decode(line[max(0, line.find(b"{")) :])
-        if isinstance(event, dict) and isinstance(event.get("log"), str):
-            event = msgspec.json.decode(event["log"])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return event if isinstance(event, dict) else None
+        return event if isinstance(event, dict) else None
+    return None

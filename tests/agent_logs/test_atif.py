@@ -6,11 +6,24 @@ import json
 from typing import Any
 
 import pytest
-from agentlogs import TOKENS, Event, assert_sound, assert_told, build_lines, outline, spans
+from agentlogs import (
+    TOKENS,
+    Event,
+    as_session,
+    ask,
+    assert_sound,
+    assert_told,
+    build_lines,
+    outline,
+    say,
+    spans,
+    tokens,
+    tools,
+    use,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalkit.agent_logs.formats import FORMATS
 from evalkit.entities import Trace
 from evalkit.errors import LogRefused
 from evalkit.jsonable import canonical
@@ -56,18 +69,10 @@ def read(
     sidecars = {
         n: json.dumps(d, indent=2).encode().splitlines(True) for n, d in (beside or {}).items()
     }
-    trace = build_lines(log.splitlines(keepends=True), formats=FORMATS, sidecars=sidecars)
+    trace = build_lines(log.splitlines(keepends=True), sidecars=sidecars)
     assert_sound(trace)
     assert_told(trace)
     return trace
-
-
-def tokens(trace: Trace) -> dict[str, int]:
-    return json.loads(trace.metadata["mlflow.trace.tokenUsage"])
-
-
-def tools(trace: Trace) -> list[tuple[str, str, Any]]:
-    return [(span.name, span.status, span.outputs) for span in spans(trace, "TOOL")]
 
 
 ASKED = step("user", "Say hello.")
@@ -207,7 +212,7 @@ OTHERS = {
 def test_another_tools_trajectory_is_named_and_refused(tool: str) -> None:
     lines = json.dumps(OTHERS[tool], indent=2).encode().splitlines(keepends=True)
     with pytest.raises(LogRefused, match=f"a trajectory of {tool}, which is not in ATIF"):
-        build_lines(lines, formats=FORMATS)
+        build_lines(lines)
 
 
 KEYS = """
@@ -215,14 +220,16 @@ type payload item id status text items role content call_id output arguments nam
 last_token_usage total_token_usage thread_id turn_id timestamp forked_from_id session_id error kind
 message tool_calls observation results source_call_id subagent_trajectory_ref metrics cost_usd steps
 final_metrics agent schema_version is_copied_context metadata exit_code agent_thread_id summary
-new_thread_id phase changes trajectory_path prompt_tokens tool_call_id
+new_thread_id phase changes trajectory_path prompt_tokens tool_call_id subtype event modelUsage
+tool_use_result uuid parentUuid sessionId agentId isSidechain toolUseResult attachment task_id
 """
 TYPES = """
 thread.started turn.completed turn.failed item.started item.updated item.completed error failed
 agent_message reasoning command_execution mcp_tool_call todo_list session_meta turn_context user
 response_item event_msg compacted message function_call function_call_output spawn_agent assistant
 agent system token_count task_complete turn_aborted SubAgentActivity completed web_search_call c1
-ATIF-v1.5 019a2d7a-41c4-78b1-b7cc-a45d62a89cd5
+ATIF-v1.5 019a2d7a-41c4-78b1-b7cc-a45d62a89cd5 result init task_started stream_event attachment
+compact_boundary tool_use tool_result text
 """
 WORDS = st.sampled_from(TYPES.split())
 LEAVES = st.one_of(WORDS, WORDS, st.none(), st.booleans(), st.integers(-2, 2**70), st.floats())
@@ -238,6 +245,8 @@ FIRST = st.sampled_from(
     [
         {"type": "thread.started", "thread_id": "019a2d7a-41c4-78b1-b7cc-a45d62a89cd5"},
         {"type": "session_meta", "payload": {"id": "s", "forked_from_id": "p"}},
+        say("m1", use("c1", "Task")),
+        as_session([ask("go")])[0],
         document(ASKED, PART),
     ]
 )
@@ -257,13 +266,13 @@ def logs(draw: st.DrawFn) -> list[bytes]:
     return [json.dumps(each).encode() for each in (first, *draw(st.lists(lines, max_size=8)))]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(lines=logs(), asides=logs())
 def test_whatever_an_agent_logs_every_line_is_accounted_for(
     lines: list[bytes], asides: list[bytes]
 ) -> None:
     try:
-        trace = build_lines(lines, formats=FORMATS, sidecars={"x.jsonl": asides})
+        trace = build_lines(lines, sidecars={"x.jsonl": asides})
     except LogRefused as refused:
         lost = refused.receipt
         assert sum(lost.skipped.values()) + len(lost.unreadable) + lost.used == lost.lines

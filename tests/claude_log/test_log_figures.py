@@ -230,15 +230,6 @@ LOGS: dict[str, tuple[list[Event], dict[str, Any]]] = {
         ],
         {"calls": [(1000, None), (4, 77)], "basis": [None, "tool result"]},
     ),
-    "a last message that the totals have no room for": (
-        [
-            *(init(), say("m1", TASK, used=ONE)),
-            say("s1", text("four"), used=INSIDE, parent="t", model=HAIKU),
-            answer("t", "four", tool_use_result={"usage": usage(8, 99, 300, 90)}),
-            finish(models={SONNET: ONE, HAIKU: INSIDE}),
-        ],
-        {"calls": [(1000, 100), (4, 77)]},
-    ),
     # messages that two threads have
     "a session that begins with an earlier one's messages": (
         [
@@ -297,11 +288,6 @@ def test_the_receipt_says_why_figures_differ() -> None:
         "a subagent beside a result without models": "tells of the main thread alone",
     }.items():
         assert any(why in each.why for each in build(LOGS[log][0]).receipt.differences)
-    for name in ("claude-haiku-4-5@20251001", "us.anthropic.claude-haiku-4-5-20251001-v1:0"):
-        share = {"inputTokens": 1000, "outputTokens": 100, "cacheCreationInputTokens": 500}
-        end = finish(modelUsage={name: {**share, "costUSD": 0.01}}, total_cost_usd=0.01)
-        trace = build([init(), *said(ONE, model=HAIKU), end])  # one model, though called otherwise
-        assert [d.what for d in trace.receipt.differences] == ["cost_usd"]
 
 
 def test_costs_of_calls_follow_from_the_logs_own_price_and_add_up_once() -> None:
@@ -335,12 +321,6 @@ def test_what_no_call_accounts_for_stays_with_the_session() -> None:
     }
     assert root[COST]["total_cost"] == pytest.approx(WHOLE)
     assert (root["mlflow.llm.model"], root[TOKENS]["output_tokens"]) == (SONNET, 150)
-    never_negative = told(added([ONE, usage(0, 900)]), ONE)
-    trace = build([init(), *said(ONE, TWO), never_negative])
-    assert set(trace.spans[0].attributes["evalkit.remainder"][SONNET]) == {
-        "output_tokens",
-        "cost_usd",
-    }
 
 
 def test_cache_writes_kept_for_an_hour_are_priced_as_the_result_does() -> None:
@@ -351,40 +331,14 @@ def test_cache_writes_kept_for_an_hour_are_priced_as_the_result_does() -> None:
         assert call.attributes["evalkit.cost.usd"] == pytest.approx(usd)
 
 
-@pytest.mark.parametrize(
-    "aside",
-    [
-        [ask("do it"), *SHARED, ask("sum up"), SUMMARY],  # compaction, a forked agent
-        [ask("do it"), SHARED[0], SUMMARY],
-    ],
-)
-def test_a_transcript_that_repeats_the_callers_messages_counts_them_once(
-    aside: list[Event],
-) -> None:
+def test_a_transcript_that_repeats_the_callers_messages_counts_them_once() -> None:
+    aside = [ask("do it"), *SHARED, ask("sum up"), SUMMARY]  # compaction, a forked agent
     end = finish(models={SONNET: added([BOTH, usage(300, 10)])}, main=added([ONE, usage(300, 10)]))
     log = [init(), ask("do it"), *SHARED, system("compact_boundary"), more("m2", usage(300, 10))]
     trace = build_lines(as_lines([*log, end]), sidecars={"agent-acompact-1.jsonl": as_lines(aside)})
     assert_told(trace, calls=[(1000, 100), (300, 10), (1500, 50)])
     assert trace.receipt.verdict == "reconciled"
     assert spans(trace, "TOOL")[0].outputs == "ONE"
-
-
-def test_siblings_that_both_bring_one_message_along_count_it_once() -> None:
-    shared, own = more("shared", usage(500, 30)), [usage(7, 2), usage(8, 3)]
-    main = [usage(10, 5), usage(20, 6)]
-    log = [init(), say("m1", *(use(f"t{n}", "Task", prompt=f"p{n}") for n in (1, 2)), used=main[0])]
-    for n in (1, 2):
-        back = {"agentId": f"a{n}"}
-        log.append(answer(f"t{n}", [text(f"agentId: a{n}")], tool_use_result=back))
-    log += [more("m2", main[1])]
-    log += [told(added([*main, *own, usage(500, 30)]), added(main))]
-    asides = {
-        f"agent-a{n}.jsonl": as_lines([ask("p1"), shared, more(f"x{n}", own[n - 1])])
-        for n in (1, 2)
-    }
-    trace = build(log, sidecars=asides)
-    assert sum(s.attributes[TOKENS]["input_tokens"] for s in spans(trace, "LLM")) == 545
-    assert trace.receipt.verdict == "reconciled"
 
 
 def test_whole_stories_reconcile_to_the_token() -> None:

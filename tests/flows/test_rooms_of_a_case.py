@@ -8,7 +8,7 @@ from eval_project import CASES, RUN_ID, scores_of
 
 import evalkit as package
 
-ROOMS = 58
+ROOMS = 53
 """Modules whose functions run while one case is logged, the formats of other agents' logs, each
 asked whether a log is its own, as one; it only ever gets smaller."""
 

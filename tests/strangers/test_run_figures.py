@@ -129,20 +129,6 @@ def test_what_does_not_fit_the_runs_own_figures_is_named(evalkit, project, datab
     assert named == {case: misfits for case, (_, _, _, misfits) in REPORTED.items()}
 
 
-def test_turns_and_durations_that_do_not_fit_are_remarked(evalkit, project, database_uri, tmp_path):
-    told = {**SAME, "duration_s": 1800.0, "num_turns": 40}
-    logged(evalkit, project, {"slow": (WHOLE, told), "same": (WHOLE, SAME)})
-    found = receipts(InMlflow(database_uri), tmp_path)
-    remarks = {case: [n for n in found[case]["notes"] if "run_result" in n] for case in found}
-    assert remarks == {
-        "same": [],
-        "slow": [
-            "run_result.json says that the case took 1,800.0 s, the log 10.0 s",
-            "run_result.json counts 40 turns, the log 2",
-        ],
-    }
-
-
 def test_what_a_log_does_not_say_of_cost_and_tokens_the_run_does(evalkit, project, database_uri):
     silent = [init(), say("m1", text("hm"), used=usage(0, 0)), finish()]
     logged(
