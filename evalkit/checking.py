@@ -35,22 +35,16 @@ def check(
         ``logged``, None where MLflow does not say), ``places`` (where ``cases``, ``runs`` and
         ``mapping`` were looked for), ``notes`` and ``problems``.
     """
+    report: Report = {"config": str(config), "tracking_uri": "", "reachable": False}
+    report |= {"experiment": "", "cases": 0, "runs": 0}
     try:
         workspace = Workspace.open(config, tracking_uri=tracking_uri, runs_dir=runs_dir)
     except InputError as error:
-        return {
-            "config": str(config),
-            "tracking_uri": "",
-            "reachable": False,
-            "experiment": "",
-            "cases": 0,
-            "runs": 0,
-            "problems": [problem.as_dict() for problem in error.problems],
-        }
+        return report | {"problems": [problem.as_dict() for problem in error.problems]}
     files, project = workspace.files, workspace.files.project
     problems: list[Problem] = list(project.advice)
-    notes = [f"{files.config}: not read by evalkit: {', '.join(project.unread)}"]
-    notes = notes if project.unread else []
+    unread = ", ".join(project.unread)
+    notes = [f"{files.config}: not read by evalkit: {unread}"] if unread else []
     places: Report = {"cases": "", "runs": list(map(str, files.run_homes)), "mapping": ""}
     cases = _count_cases(files, problems, notes, places)
     problems += experiment_problems(workspace.tracking.uri, project.experiment)
@@ -64,7 +58,7 @@ def check(
     reachable, detail, logged = _ask(workspace)
     for each in open_runs:
         each["logged"] = None if logged is None else each["run_id"] in logged
-    return {
+    return report | {
         "config": str(files.config),
         "tracking_uri": without_password(workspace.tracking.uri),
         "tracking_origin": workspace.tracking.origin,
@@ -116,18 +110,12 @@ def _check_runs(
             problems += [log.barred for log in own if log.barred is not None]
             problems += [why for log in own for why in log.passed_over]
             ended = executions(found.run)
-            states.append(
-                {
-                    "run_id": run_id,
-                    "cases": len(found.run.cases),
-                    "failed": ended["failed"],
-                    "failures": ended["names"],
-                    "reviewed": False,
-                }
-            )
+            state: Report = {"run_id": run_id, "cases": len(found.run.cases)}
+            state |= {"failed": ended["failed"], "failures": ended["names"], "reviewed": False}
+            states.append(state)
             if text := review_text(found):
                 parse_review(text, str(found.review))
-                states[-1]["reviewed"] = True
+                state["reviewed"] = True
         except InputError as error:
             problems += error.problems
     return logs, states

@@ -38,24 +38,12 @@ OTHER_KEYS = (
 """Keys under which other tools describe what is asked and how it is judged."""
 # fmt: on
 
-OTHER_TOOLS = (
-    ("promptfoo", {"prompts", "providers"}),
-    ("promptfoo", {"providers", "tests"}),
-    ("promptfoo", {"prompts", "tests"}),
-    ("lm-evaluation-harness", {"task", "doc_to_text"}),
-    ("GitHub Models", {"testData", "evaluators"}),
-    ("skill-creator", {"skill_name", "evals"}),
-    ("gevals", {"kind", "metadata", "config"}),
-)
-"""Tools that are known by their keys."""
-
 
 @dataclass(frozen=True, slots=True)
 class ProjectFiles:
     """A project and where its parts lie.
 
     Attributes:
-        project: What the config says.
         config: The config file.
         root: The config that it extends, at the end of the chain; else the config itself. Paths
             and defaults are taken from there.
@@ -69,11 +57,7 @@ class ProjectFiles:
 
     @property
     def cases_dir(self) -> Path:
-        """The folder that holds the case directories.
-
-        Raises:
-            InputError: the config names none, or there is none.
-        """
+        """The folder that holds the case directories; there has to be one."""
         where, said = self.project.dataset_path, (str(self.config), None, "dataset.path")
         if not where:
             fix = "name the folder that holds the case directories"
@@ -88,11 +72,7 @@ class ProjectFiles:
 
     @property
     def notes(self) -> list[str]:
-        """A word on where the cases lie, where that is not beside the config.
-
-        Raises:
-            InputError: as :attr:`cases_dir`.
-        """
+        """A word on where the cases lie, where that is not beside the config."""
         found = self.cases_dir
         is_beside = found == self.root.parent / self.project.dataset_path
         return [] if is_beside else [f"the cases are taken from {found} of the working directory"]
@@ -117,16 +97,14 @@ def load_project(config: Path, runs_dir: str | None = None) -> ProjectFiles:
             the one config below ``eval``.
         runs_dir: Where finished runs lie; else ``AGENT_EVAL_RUNS_DIR``, else ``eval/runs`` of the
             working directory or beside the config.
-
-    Raises:
-        InputError: a file is missing or wrong, with every problem in it.
     """
     if config.is_dir() or (config == Path(USUAL_CONFIG) and not config.is_file()):
         config = _only_config(config if config.is_dir() else Path())
     document, root = _read_layers(config)
-    if tool := other_tool(document.value):
+    if keys := _other_tool(document.value):
         fix = "evalkit reads the eval.yaml of agent-eval-harness (`dataset:`, `judges:`)"
-        raise InputError(document.problem("", f"this looks like a config of {tool}", fix))
+        what = f"this looks like a config of another tool ({keys})"
+        raise InputError(document.problem("", what, fix))
     project = read_project(document, fallback_name=root.resolve().parent.name or "eval")
     chosen = runs_dir or os.environ.get("AGENT_EVAL_RUNS_DIR")
     above = [parent / "runs" for parent in root.resolve().parents[:2] if parent.name == "eval"]
@@ -154,33 +132,27 @@ def configs_in(folder: Path) -> list[Path]:
     if (folder / USUAL_CONFIG).is_file():
         return [folder / USUAL_CONFIG]
     below = sorted({*folder.glob("eval/*/eval.yaml"), *folder.glob("eval/*.yaml")})
-    kinds = {path: _kind_of_config(path) for path in below if path.is_file()}
-    own = [path for path, kind in kinds.items() if kind == "own"]
-    return own or [path for path, kind in kinds.items() if kind == "foreign"]
+    own, others = [], []
+    for path in filter(Path.is_file, below):
+        try:
+            root = parse_yaml(read_text(path), str(path)).value
+        except InputError:
+            own += [path] if path.name == USUAL_CONFIG else []
+            continue
+        if _other_tool(root):
+            others.append(path)
+        elif isinstance(root, dict) and "extends" not in root and HARNESS_KEYS & root.keys():
+            own.append(path)
+    return own or others
 
 
-def _kind_of_config(path: Path) -> str:
-    try:
-        root = parse_yaml(read_text(path), str(path)).value
-    except InputError:
-        return "own" if path.name == USUAL_CONFIG else ""
-    if other_tool(root):
-        return "foreign"
-    is_own = isinstance(root, dict) and "extends" not in root
-    return "own" if is_own and HARNESS_KEYS & root.keys() else ""
-
-
-def other_tool(root: object) -> str:
-    """Whose config this seems to be, in words; empty where it may be one of the harness."""
-    if not isinstance(root, dict) or OWN_KEYS & root.keys():
-        return ""
-    named = next((tool for tool, keys in OTHER_TOOLS if keys <= root.keys()), "")
-    if not named and not any(key in root for key in OTHER_KEYS):
+def _other_tool(root: object) -> str:
+    """Keys by which this seems to be another tool's config; empty where it may be one of ours."""
+    if not isinstance(root, dict) or OWN_KEYS & root.keys() or root.keys().isdisjoint(OTHER_KEYS):
         return ""
     entries = [entry for value in root.values() if isinstance(value, list) for entry in value]
     inner = {key for entry in (root, *entries) if isinstance(entry, dict) for key in entry}
-    marks = [key for key in OTHER_KEYS if key in inner] or sorted(map(str, root))
-    return f"{named or 'another tool'} ({', '.join(f'`{key}:`' for key in marks)})"
+    return ", ".join(f"`{key}:`" for key in OTHER_KEYS if key in inner)
 
 
 def _read_layers(config: Path) -> tuple[Document, Path]:

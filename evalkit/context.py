@@ -32,19 +32,13 @@ if TYPE_CHECKING:
 
 MAPPING_FILE = "tmp/schema_mapping.json"
 MOST_SLUG = 60
-UNITY_PARTS = 3  # catalog.schema.table
 
 _NAMED = re.compile(r"`evalkit (?=[a-z-])")
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """A project, and the MLflow that it is joined with.
-
-    Attributes:
-        files: The project and where its parts lie.
-        tracking: The MLflow and why that one.
-    """
+    """A project with its files, and the MLflow that it is joined with."""
 
     files: ProjectFiles
     tracking: Tracking
@@ -57,11 +51,7 @@ class Workspace:
         tracking_uri: str | None = None,
         runs_dir: str | None = None,
     ) -> Workspace:
-        """Read the config; MLflow is not asked yet.
-
-        Raises:
-            InputError: the config is missing or wrong.
-        """
+        """Read the config; MLflow is not asked yet."""
         files = load_project(Path(config), runs_dir)
         return cls(files, resolve_tracking(tracking_uri, files.project.tracking_uri, os.environ))
 
@@ -83,11 +73,7 @@ class Workspace:
     def dataset_name(self, named: str | None = None) -> str:
         """The name of the dataset that mirrors the cases: the eval's, unless another is given.
 
-        In a Databricks workspace it is that of a table: see
-        :func:`table_name`.
-
-        Raises:
-            InputError: it is to be a table, and is none.
+        In a Databricks workspace it is that of a table: see :func:`table_name`.
         """
         evaluation = self.files.project.name
         if is_workspace(self.tracking.uri):
@@ -103,11 +89,7 @@ class Workspace:
         return Path(f"tmp/schema_mapping.{slug[:MOST_SLUG] or 'eval'}.json")
 
     def run(self, run_id: str) -> RunFiles:
-        """A finished run.
-
-        Raises:
-            InputError: there is no such run, or its files are wrong.
-        """
+        """A finished run."""
         return load_run(self.files, run_id, self.mapping_file)
 
 
@@ -119,15 +101,8 @@ def locate(
 ) -> tuple[Tracking, str]:
     """Which MLflow, and which experiment in it, for who may have no project.
 
-    Args:
-        config: An evaluation's config. It names the MLflow and the experiment where nothing else
-            does; where the experiment is named, there may be none.
-        experiment: The experiment's name or id; empty where none is meant, None for the config's.
-        tracking_uri: The MLflow.
-        environment: Where ``MLFLOW_TRACKING_URI`` may stand.
-
-    Raises:
-        InputError: the config is wrong, or missing where it is needed.
+    The experiment is given by name or id, empty where none is meant, None for the config's; where
+    it is given there may be no config, else the config names what nothing else does.
     """
     if experiment is not None and config == USUAL_CONFIG and not Path(config).is_file():
         return resolve_tracking(tracking_uri, "", environment), experiment
@@ -138,13 +113,9 @@ def locate(
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """Where a run is seen.
+    """The addresses of a run's page and of each case's trace, a whole batch run's under "".
 
-    Attributes:
-        run: The address of its page; None where MLflow is a database without a server.
-        traces: The address of each case's trace; that of a whole batch run under "". Empty without
-            a server.
-        command: What starts MLflow's pages over a database; empty where they are there.
+    There are none where MLflow is a database without a server: then the command starts its pages.
     """
 
     run: str | None = None
@@ -157,17 +128,7 @@ class Whereabouts:
 
 
 def whereabouts(workspace: Workspace, run_id: str, mlflow_run_id: str) -> Whereabouts:
-    """Where a logged run and its traces are seen.
-
-    Args:
-        workspace: The project.
-        run_id: The run directory's name.
-        mlflow_run_id: The id that MLflow gave the run.
-
-    Raises:
-        StoreAbsent: MLflow cannot be reached.
-        StoreError: MLflow answered with an error.
-    """
+    """Where a logged run and its traces are seen; the ids are evalkit's and MLflow's."""
     store, project, uri = workspace.store, workspace.files.project, workspace.tracking.uri
     experiment_id = store.experiment(project.experiment, create=False)
     if not experiment_id:
@@ -224,36 +185,22 @@ def _is_same(found: Path, own: Path) -> bool:
 def table_name(named: str | None, evaluation: str, folder: str) -> str:
     """The table of Unity Catalog that holds an evaluation's cases: ``catalog.schema.table``.
 
-    Args:
-        named: The name that was asked for; None for the one that follows from the rest.
-        evaluation: The evaluation's name, which is then the table's, in lower case and with
-            underscores for hyphens, dots and spaces; where more has to go, a hash of it is added.
-        folder: The project's absolute POSIX path; on a volume, the table lies beside the volume.
-
-    Raises:
-        InputError: the name that was asked for is not of three parts, or none was asked for and
-            the project is on no volume.
+    It is the one named, else beside the volume that the project's folder lies on, after the
+    evaluation: in lower case and with underscores for hyphens, dots and spaces; where more has to
+    go, a hash of its name is added.
     """
-    if named is not None:
-        parts = named.split(".")
-        if len(parts) == UNITY_PARTS and all(map(_is_identifier, parts)):
-            return named
-        raise _no_table(f"{named!r} is no table of Unity Catalog, which a workspace's dataset is")
+    part = r"[^\s./`'\";\x00-\x1f\x7f]{1,255}"
+    if named is not None and re.fullmatch(rf"{part}\.{part}\.{part}", named):
+        return named
     found = re.match(r"/Volumes/([^/]+)/([^/]+)/[^/]+", folder)
-    if found is None:
-        raise _no_table("a workspace's dataset is a table of Unity Catalog, and none is named")
+    if named is not None or found is None:
+        what = "none is named" if named is None else f"{named!r} is none"
+        what = f"a workspace's dataset is a table of Unity Catalog, and {what}"
+        raise InputError(
+            Problem(what, field="--dataset-name", fix="give it as CATALOG.SCHEMA.TABLE")
+        )
     table = re.sub(r"[-. ]", "_", evaluation.lower())
     if not re.fullmatch(r"\w{1,80}", table, re.ASCII):
         kept = re.sub(r"[\W_]+", "_", table, flags=re.ASCII).strip("_")[:60]
         table = f"{kept or 'cases'}_{derive_id(evaluation, length=8)}"
     return f"{found[1]}.{found[2]}.{table}"
-
-
-def _is_identifier(name: str) -> bool:
-    return re.fullmatch(r"[^\s./`'\";\x00-\x1f\x7f]{1,255}", name) is not None
-
-
-def _no_table(message: str) -> InputError:
-    return InputError(
-        Problem(message, field="--dataset-name", fix="give it as CATALOG.SCHEMA.TABLE")
-    )

@@ -23,7 +23,7 @@ MAX_NODES = 2_000_000
 MAX_DEPTH = 200
 """Levels a document may nest; deeper ones are no configuration but an attack or an accident."""
 
-_TEXT, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
+TEXT, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 _HALVES = re.compile(r"(?<!\\)((?:\\\\)*)\\u[dD][89a-fA-F][\da-fA-F]{2}")
 _FIX = "correct the file at that place"
 
@@ -45,13 +45,7 @@ class _Named(io.StringIO):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed document.
-
-    Attributes:
-        value: Its content as JSON values.
-        file: The file's name as the user knows it.
-        node: What it was made from, where the lines of its fields are wanted.
-    """
+    """A parsed document, and what it was made from where the lines of its fields are wanted."""
 
     value: Json
     file: str
@@ -69,21 +63,12 @@ class Document:
 
 
 def from_node(node: yaml.Node, file: str) -> Document:
-    """The document that a tree of YAML nodes is; its fields may come from several files.
-
-    Raises:
-        InputError: a value cannot be expressed in JSON.
-    """
+    """The document that a tree of YAML nodes is; its fields may come from several files."""
     return Document(to_json(Loader("").construct_document(node)), file, node)
 
 
 def parse_yaml(text: str, file: str, *, with_lines: bool = False) -> Document:
-    """Parse YAML text.
-
-    Args:
-        text: The file's content.
-        file: The file's name, for messages.
-        with_lines: Also keep the line of every field; for configuration, not for data.
+    """Parse YAML text; with the line of every field for configuration, not for data.
 
     Raises:
         InputError: the text is no YAML, nests too deep, expands to too many values, holds a
@@ -191,8 +176,7 @@ def _settle(root: yaml.Node, file: str) -> None:
         if id(node) not in sizes:
             sizes[id(node)] = 0
             if isinstance(node, yaml.MappingNode):
-                node.value = [(_as_written(key), value) for key, value in node.value]
-                twice.extend(_twice(node, path, file))
+                twice.extend(_keys_as_written(node, path, file))
             below = (1 + size(child, at, depth + 1) for at, child, _ in _fields(node, path))
             sizes[id(node)] = 1 + sum(below)
         return sizes[id(node)]
@@ -204,18 +188,13 @@ def _settle(root: yaml.Node, file: str) -> None:
         raise InputError(*sorted(twice, key=lambda problem: problem.line or 0))
 
 
-def _as_written(key: yaml.Node) -> yaml.Node:
-    if not isinstance(key, yaml.ScalarNode) or key.tag in {_TEXT, _MERGE}:
-        return key
-    return yaml.ScalarNode(_TEXT, key.value, key.start_mark, key.end_mark)
-
-
-def _twice(node: yaml.MappingNode, path: str, file: str) -> Iterator[Problem]:
-    """Keys that stand twice; what is merged from elsewhere (``<<``) may be overridden."""
+def _keys_as_written(node: yaml.MappingNode, path: str, file: str) -> Iterator[Problem]:
+    """Those that stand twice; what is merged from elsewhere (``<<``) may be overridden."""
     first: dict[str, int] = {}
-    for key, _ in node.value:
+    for place, (key, value) in enumerate(node.value):
         if not isinstance(key, yaml.ScalarNode) or key.tag == _MERGE:
             continue
+        node.value[place] = (yaml.ScalarNode(TEXT, key.value, key.start_mark, key.end_mark), value)
         line = key.start_mark.line + 1
         if key.value in first:
             what = f"the key stands twice, first on line {first[key.value]}"

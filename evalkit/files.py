@@ -30,11 +30,7 @@ _PART = re.compile(r"\.(\d+)\.[a-z0-9_]{8}\.part$")
 
 
 def check_id(text: str, what: str, *, fail: Callable[[Problem], Exception] = InputError) -> str:
-    """A run id or case id that is safe as one component of a path.
-
-    Raises:
-        InputError: it is empty, leads elsewhere, or holds a character no file name may have.
-    """
+    """A run id or case id that is safe as one component of a path."""
     if text in {"", ".", ".."} or re.search(r"[/\\\x00-\x1f]", text):
         fix = "give the name of one folder, without slashes"
         raise fail(Problem(f"{text!r} is no {what}", field=what, fix=fix))
@@ -45,9 +41,6 @@ def inside(path: Path, root: Path) -> Path:
     """``path`` itself, once it is sure that it does not lead out of ``root`` or its project.
 
     Links within the project are followed: within the git repository, else the working directory.
-
-    Raises:
-        InputError: a symbolic link on the way leads elsewhere.
     """
     try:
         real, own = path.resolve(), root.resolve()
@@ -70,32 +63,23 @@ def _project_around(folder: Path) -> Path:
 
 
 def read_text(path: Path) -> str:
-    """A file's text.
-
-    Raises:
-        InputError: the file is missing, cannot be read, or is not UTF-8.
-    """
+    """A file's text, without a byte order mark; not to be read or not UTF-8, it is an error."""
+    data, line = b"", None
     try:
         data = path.read_bytes()
         return data.decode("utf-8-sig")
-    except FileNotFoundError as error:
-        problem = Problem("there is no such file", str(path), fix="check the path")
-        raise InputError(problem) from error
+    except FileNotFoundError:
+        what, fix = "there is no such file", "check the path"
     except OSError as error:
-        what = f"cannot be read: {error.strerror}"
-        raise InputError(Problem(what, str(path), fix="check what it is")) from error
+        what, fix = f"cannot be read: {error.strerror}", "check what it is"
     except UnicodeDecodeError as error:
-        what = f"is not UTF-8 (byte 0x{data[error.start]:02x})"
+        what, fix = f"is not UTF-8 (byte 0x{data[error.start]:02x})", "save the file as UTF-8"
         line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(Problem(what, str(path), line, fix="save the file as UTF-8")) from error
+    raise InputError(Problem(what, str(path), line, fix=fix))
 
 
 def read_document(path: Path, *, with_lines: bool = False) -> Document:
-    """A YAML or JSON file, parsed by its suffix.
-
-    Raises:
-        InputError: it cannot be read or parsed.
-    """
+    """A YAML or JSON file, parsed by its suffix."""
     text = read_text(path)
     if path.suffix == ".json":
         return parse_json(text, str(path))
@@ -105,11 +89,8 @@ def read_document(path: Path, *, with_lines: bool = False) -> Document:
 def read_env_file(path: Path) -> dict[str, str]:
     """The variables that a ``.env`` file sets; none if there is no such file.
 
-    Values are taken as they stand: a ``$`` in a token is no reference. No message quotes the file,
-    for secrets stand in it.
-
-    Raises:
-        InputError: it cannot be read; every line is named that sets no variable.
+    Values are taken as they stand: a ``$`` in a token is no reference. Every line is named that
+    sets no variable, and none is quoted, for secrets stand there.
     """
     if not path.exists():
         return {}
@@ -130,19 +111,11 @@ def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all: a kill leaves the old file or the new one.
 
     It keeps its rights, and the byte order mark it may begin with, which reading leaves out.
-
-    Raises:
-        InputError: the folder cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        mark = codecs.BOM_UTF8
-        if path.exists():
-            with path.open("rb") as file:
-                mark = (file.read(len(mark)) == mark and mark) or b""
-        else:
-            mark = b""
-        write_whole(path, mark + text.encode())
+        is_marked = path.exists() and path.read_bytes().startswith(codecs.BOM_UTF8)
+        write_whole(path, text.encode("utf-8-sig" if is_marked else "utf-8"))
     except OSError as error:
         what = f"cannot be written: {error.strerror}"
         raise InputError(Problem(what, str(path), fix="check the folder")) from error
@@ -152,9 +125,6 @@ def write_whole(path: Path, content: bytes) -> None:
     """Put a file in its place in one go, and clear away what a kill left of earlier attempts.
 
     On a volume of Databricks it is the volume that takes whole files only.
-
-    Raises:
-        OSError: the folder cannot be written.
     """
     if is_on_volume(path):
         path.write_bytes(content)
@@ -196,12 +166,7 @@ def files_below(folder: Path, root: Path, skipped: dict[str, str] | None = None)
     """Relative POSIX paths of all files below ``folder``, sorted; those of git are left out.
 
     Links are followed as far as :func:`inside` lets them, a folder once, so that no cycle is
-    walked.
-
-    Args:
-        folder: Where to look.
-        root: What no link may lead out of.
-        skipped: Is given each link that was not followed, and why.
+    walked; ``skipped`` is given each one that was not followed, and why.
     """
     found: list[str] = []
     notes = {} if skipped is None else skipped

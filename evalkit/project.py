@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from evalkit.documents import Document, scalar_text
 from evalkit.errors import InputError, Problem
-from evalkit.jsonable import is_number, kind_of
+from evalkit.jsonable import is_number, kind_of, list_of, mapping_of
 
 Mode: TypeAlias = Literal["case", "batch"]
 
@@ -52,21 +52,19 @@ READ_JUDGE_KEYS = frozenset((
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """One judge of the evaluation.
+    """One judge of the evaluation, empty where the config does not say.
 
     Attributes:
-        kind: How it judges, one of :data:`JUDGE_KINDS`; empty where the config does not say.
-        source: The text of its check or prompt, for evidence; empty for the other kinds.
-        score_range: Lowest and highest score, where the config gives them.
-        model: The model that judges, or several; empty where the config does not say.
+        kind: How it judges, one of :data:`JUDGE_KINDS`.
+        source: The text of its check or prompt, for evidence.
+        score_range: Lowest and highest score.
+        model: The model that judges, or several.
         entry: All that the config says of it.
     """
 
     name: str
     kind: str = ""
     source: str = ""
-    description: str = ""
-    feedback_type: str = ""
     score_range: tuple[float, float] | None = None
     model: str = ""
     entry: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -78,12 +76,9 @@ class Project:
 
     Attributes:
         name: ``name``, else the skill, else the name of the config's folder.
-        arguments: Template of the skill's arguments, such as ``{prompt}``.
-        mode: ``case``: one agent session a case; ``batch``: one for the whole run.
         steps: Ids of ``execution.steps``, in order, where a case takes several sessions.
         experiment: MLflow experiment; the project's name unless given.
         thresholds: Judge name to bound by kind, such as ``{"min_mean": 3.5}``.
-        file: The config file's name, for messages.
         advice: What is likely a mistake but stops no stage; ``evalkit check`` shows it.
         unread: Keys that evalkit does not understand.
     """
@@ -115,11 +110,8 @@ class Project:
 def read_project(document: Document, *, fallback_name: str = "eval") -> Project:
     """Read a config, which may be a profile laid over the one that it extends.
 
-    Unknown keys belong to other tools and are left alone.
-
-    Args:
-        document: The config, with its lines.
-        fallback_name: The project's name where neither name nor skill is given.
+    Unknown keys belong to other tools and are left alone. The fallback is the project's name
+    where neither name nor skill is given.
 
     Raises:
         InputError: with every problem that it has.
@@ -154,15 +146,12 @@ class _Reader:
         name = self.text(root, "name") or skill or fallback_name
         judges = tuple(self.judges(root))
         thresholds = self.thresholds(root, [judge.name for judge in judges])
-        fixes = {
-            "path": "name the folder that holds the case directories",
-            "schema": "describe which file and field of a case is input and which is expected",
-        }
-        for key, fix in fixes.items():
-            if not dataset.get(key):
-                self.advise(f"dataset.{key}", "is missing", fix)
-        written = execution.get("steps")
-        steps = written if isinstance(written, list) else []
+        if not dataset.get("path"):
+            self.advise("dataset.path", "is missing", "name the folder of the case directories")
+        if not dataset.get("schema"):
+            fix = "describe which file and field of a case is input and which is expected"
+            self.advise("dataset.schema", "is missing", fix)
+        steps = list_of(execution.get("steps"))
         return Project(
             name=name,
             skill=skill,
@@ -189,13 +178,12 @@ class _Reader:
     def advise(self, path: str, message: str, fix: str) -> None:
         self.advice.append(self.document.problem(path, message, fix))
 
-    def mapping(self, parent: Mapping[str, Any], path: str) -> dict[str, Any]:
+    def mapping(self, parent: Mapping[str, Any], path: str) -> Mapping[str, Any]:
         """What stands at a path that ends in a key of the parent; empty where it is no mapping."""
         value = parent.get(path.rpartition(".")[2])
-        if value is None or isinstance(value, dict):
-            return value or {}
-        self.wrong(path, f"must be a mapping, is {kind_of(value)}", "indent its keys below")
-        return {}
+        if value is not None and not isinstance(value, dict):
+            self.wrong(path, f"must be a mapping, is {kind_of(value)}", "indent its keys below")
+        return mapping_of(value)
 
     def text(self, parent: Mapping[str, Any], path: str) -> str:
         value = parent.get(path.rpartition(".")[2])
@@ -226,10 +214,10 @@ class _Reader:
     def judges(self, root: Mapping[str, Any]) -> Iterator[Judge]:
         seen: set[str] = set()
         found = root.get("judges")
-        if found is not None and not isinstance(found, list):
-            what = f"must be a list, is {kind_of(found)}"
-            self.wrong("judges", what, "start each entry of judges with `-`")
-        for index, entry in enumerate(found if isinstance(found, list) else ()):
+        if not isinstance(found, (list, type(None))):
+            fix = "start each entry of judges with `-`"
+            self.wrong("judges", f"must be a list, is {kind_of(found)}", fix)
+        for index, entry in enumerate(list_of(found)):
             path = f"judges[{index}]"
             if not isinstance(entry, dict):
                 self.wrong(path, f"must be a mapping, is {kind_of(entry)}", "give it a `name`")
@@ -263,8 +251,6 @@ class _Reader:
             name=name,
             kind=kinds[0] if kinds else "",
             source=scalar_text(entry.get("check") or entry.get("prompt") or ""),
-            description=self.text(entry, f"{path}.description"),
-            feedback_type=self.text(entry, f"{path}.feedback_type"),
             score_range=(float(bounds[0]), float(bounds[1])) if bounds and is_range else None,
             model=", ".join(map(scalar_text, model if isinstance(model, list) else [model])),
             entry=entry,
@@ -274,27 +260,25 @@ class _Reader:
         self, root: Mapping[str, Any], judges: Collection[str]
     ) -> dict[str, dict[str, float]]:
         """The thresholds that can be held against a run; what is wrong with one stops no stage."""
-        found = root.get("thresholds")
-        if found is not None and not isinstance(found, dict):
-            what, fix = f"must be a mapping, is {kind_of(found)}", "write each judge as a key"
-            self.advise("thresholds", what, fix)
+        found, must = root.get("thresholds"), "must be a mapping, is "
+        if not isinstance(found, (dict, type(None))):
+            self.advise("thresholds", must + kind_of(found), "write each judge as a key")
         bounds: dict[str, dict[str, float]] = {}
-        for judge, demanded in found.items() if isinstance(found, dict) else ():
+        for judge, demanded in mapping_of(found).items():
             path = f"thresholds.{judge}"
             figures = SIMULATOR_FIGURES if judge == SIMULATOR else FIGURES
             if judge not in (*judges, SIMULATOR):
                 self.advise(path, "there is no judge of that name", "correct the name")
             if not isinstance(demanded, dict):
-                what = f"must be a mapping, is {kind_of(demanded)}"
-                self.advise(path, what, "write `min_mean: 3.5`")
+                self.advise(path, must + kind_of(demanded), "write `min_mean: 3.5`")
                 continue
             bounds[judge] = {}
             for kind, bound in demanded.items():
-                where, what = f"{path}.{kind}", f"must be a number, is {kind_of(bound)}"
+                where = f"{path}.{kind}"
                 if kind not in figures:
                     self.advise(where, "no such threshold", f"write one of {', '.join(figures)}")
                 elif not is_number(bound):
-                    self.advise(where, what, "write such as 3.5")
+                    self.advise(where, f"must be a number, is {kind_of(bound)}", "such as 3.5")
                 else:
                     bounds[judge][kind] = float(bound)
         return bounds

@@ -15,24 +15,23 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias
 
 from evalkit.dataset.cases import Case
-from evalkit.dataset.mapping import WHOLE_FILE, Selector, look_up, parse_selector
-from evalkit.dataset.places import drop_copies
-from evalkit.dataset.proposal import CALLED, Choice, MappingProposal, Side, with_good_names
-from evalkit.errors import InputError, ModelError, Problem
+from evalkit.dataset.mapping import WHOLE_FILE, Selector, Side, look_up, parse_selector
+from evalkit.dataset.proposal import (
+    CALLED,
+    Choice,
+    MappingProposal,
+    drop_copies,
+    with_good_names,
+)
+from evalkit.errors import InputError, ModelError
 from evalkit.files import ENV_FILE, read_env_file
 from evalkit.jsonable import Json
 from evalkit.masking import mask_text
 
 By: TypeAlias = Literal["rules", "claude"]
 
-MAX_SCHEMA = 20_000
-"""Characters of the schema that are sent."""
-
-MAX_VALUE = 600
-"""Characters of any one text in the sample case that are sent."""
-
-MAX_SAMPLE = 30_000
-"""Characters of the sample case that are sent, as JSON."""
+MAX_SCHEMA, MAX_SAMPLE, MAX_VALUE = 20_000, 30_000, 600
+"""Characters that are sent: of the schema, of the sample case as JSON, of any one text in it."""
 
 MAX_SELECTORS = 150
 """Selectors that are offered."""
@@ -62,26 +61,21 @@ follow them. Answer with JSON only:
 {"inputs": [{"name": …, "selector": …, "reason": …}], "expectations": […], "left_out": […]}
 """
 
-_ENTRY = {
-    "type": "object",
-    "properties": {key: {"type": "string"} for key in ("name", "selector", "reason")},
-    "required": ["name", "selector", "reason"],
-    "additionalProperties": False,
-}
+_PARTS = ("name", "selector", "reason")
 _LISTS: Mapping[str, Side | None] = {
     "expectations": "expectations",
     "inputs": "inputs",
     "left_out": None,
 }
-_FORM: dict[str, Json] = {
-    "type": "object",
-    "properties": {key: {"type": "array", "items": _ENTRY} for key in _LISTS},
-    "required": list(_LISTS),
-    "additionalProperties": False,
-}
 _GOOD_NAME = re.compile(r"[^\W\d][\w\-]{0,79}\Z")
 _BY_RULES = "or use `--by rules`, which needs no model"
 _AGAIN = f"repeat the command, {_BY_RULES}"
+
+
+def _object(properties: dict[str, Json]) -> dict[str, Json]:
+    """The JSON schema of an object with exactly these properties."""
+    required = {"required": list(properties), "additionalProperties": False}
+    return {"type": "object", "properties": properties, **required}
 
 
 def ask_claude(
@@ -96,14 +90,8 @@ def ask_claude(
 ) -> MappingProposal:
     """A mapping for the cases by Claude, asked once, in a strict form where its gateway knows one.
 
-    Args:
-        schema: The prose of ``dataset.schema``.
-        cases: All cases; the one that holds most is the sample.
-        arguments: The template of the skill's arguments.
-        rules: What the rules propose; only its selectors are shown, not its verdicts.
-        environment: Where key and gateway of Claude stand, besides ``.env``.
-        model: The Claude model.
-        sleep: Waits between attempts, in seconds.
+    Of what the rules propose only the selectors are shown, not the verdicts. Key and gateway
+    stand in the environment or in ``.env``.
 
     Raises:
         InputError: there is no key for Claude.
@@ -113,7 +101,9 @@ def ask_claude(
     from evalkit.agent.model_client import settings_from_env
 
     settings = settings_from_env(environment, dotenv=read_env_file(Path(ENV_FILE)), model=model)
-    extras = {"output_config": {"format": {"type": "json_schema", "schema": _FORM}}}
+    entry = _object({key: {"type": "string"} for key in _PARTS})
+    form = _object({key: {"type": "array", "items": entry} for key in _LISTS})
+    extras = {"output_config": {"format": {"type": "json_schema", "schema": form}}}
     client = Claude(settings, extras=extras, sleep=sleep, advice=_BY_RULES)
     question = mask_text(mapping_question(schema, cases, arguments, rules))[0]
     messages: list[dict[str, Json]] = [{"role": "user", "content": question}]
@@ -145,10 +135,8 @@ def mapping_question(
 
 
 def _shortened(value: Json) -> Json:
-    if isinstance(value, str):
-        return (
-            value if len(value) <= MAX_VALUE else f"{value[:MAX_VALUE]}… ({len(value)} characters)"
-        )
+    if isinstance(value, str) and len(value) > MAX_VALUE:
+        return f"{value[:MAX_VALUE]}… ({len(value)} characters)"
     if isinstance(value, dict):
         return {key: _shortened(item) for key, item in value.items()}
     return [_shortened(item) for item in value[:20]] if isinstance(value, list) else value
@@ -166,29 +154,30 @@ def read_answer(text: str, cases: Sequence[Case], rules: MappingProposal) -> Map
     lines: dict[Selector, Choice] = {}
     refused: list[Choice] = []
     for side, name, written, reason in _lines(text):
-        says = re.sub(r"\s+", " ", reason).strip().rstrip(".") or "No reason was given"
         try:
             selector = parse_selector(written)
-            hits = _objected(side, selector, cases, rules)
+            why, hits = _objection(side, selector, cases, rules)
             if side == "inputs" and selector in lines and lines[selector].side:
-                raise InputError(Problem("it is claimed as an expectation too"))  # noqa: TRY301
+                why = "it is claimed as an expectation too"
         except InputError as error:
-            why = "; ".join(problem.message for problem in error.problems)
-            told = f"Refused as {CALLED[side]}: {why}."
-            refused.append(Choice(None, written, None, told, (0, len(cases))))
-        else:
-            last = selector.path.rpartition(".")[2]
-            default = last if last != WHOLE_FILE else PurePosixPath(selector.file).stem
-            good = name if _GOOD_NAME.match(name) else default.replace(".", "_")
-            line = Choice(None, good, selector, "", (hits, len(cases)))
-            line.put(side, 1, f"Claude says: {says}.")
-            lines.setdefault(selector, line)
+            why, hits = error.problems[0].message, 0
+        if why:
+            said = f"Refused as {CALLED[side]}: {why}."
+            refused.append(Choice(None, written, None, said, (0, len(cases))))
+            continue
+        last = selector.path.rpartition(".")[2]
+        default = last if last != WHOLE_FILE else PurePosixPath(selector.file).stem
+        good = name if _GOOD_NAME.match(name) else default.replace(".", "_")
+        line = Choice(None, good, selector, "", (hits, len(cases)))
+        says = " ".join(reason.split()).rstrip(".") or "No reason was given"
+        line.put(side, 1, f"Claude says: {says}.")
+        lines.setdefault(selector, line)
     settled = [*lines.values()]
     drop_copies(settled, cases)
     proposal = MappingProposal((*with_good_names(settled), *refused))
     if not proposal.chosen("inputs"):
-        all_told = " ".join(choice.reason for choice in refused) or "It names none."
-        raise ModelError(f"no input of the model's answer can be used. {all_told} Next: {_AGAIN}")
+        said = " ".join(choice.reason for choice in refused) or "It names none."
+        raise ModelError(f"no input of the model's answer can be used. {said} Next: {_AGAIN}")
     return proposal
 
 
@@ -198,25 +187,24 @@ def _lines(text: str) -> Iterator[tuple[Side | None, str, str, str]]:
         answer = json.loads(re.sub(r"^```(?:json)?\s*|\s*```$", "", text.strip()))
         for key, side in _LISTS.items():
             for entry in answer[key]:
-                name, selector, reason = (entry[part] for part in ("name", "selector", "reason"))
-                yield side, f"{name:s}", f"{selector:s}", f"{reason:s}"
+                name, selector, reason = (f"{entry[part]:s}" for part in _PARTS)
+                yield side, name, selector, reason
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError) as error:
         message = f"the model's answer has another form than was asked for ({error!r}); {_AGAIN}"
         raise ModelError(message[:1000]) from error
 
 
-def _objected(
+def _objection(
     side: Side | None, selector: Selector, cases: Sequence[Case], rules: MappingProposal
-) -> int:
-    """In how many cases it is found; refused where in none, or where it shows what is expected."""
+) -> tuple[str, int]:
+    """Why a selector is refused: found in no case, or showing what is expected; and its hits."""
     lacks = [why for case in cases if (why := look_up(selector, case)[1])]
     if len(lacks) == len(cases):
-        raise InputError(Problem(f"no case holds it ({lacks[0]})"))
+        return f"no case holds it ({lacks[0]})", 0
     for choice in rules.choices if side == "inputs" else ():
-        if choice.gives_away and choice.selector and choice.selector.file == selector.file:
+        if choice.gives_away and choice.selector and choice.file == selector.file:
             one, other = f"{choice.selector.path}.", f"{selector.path}."
             whole = WHOLE_FILE in {choice.selector.path, selector.path}
             if whole or one.startswith(other) or other.startswith(one):
-                why = f"it would show the skill what is expected: {choice.reason}"
-                raise InputError(Problem(why))
-    return len(cases) - len(lacks)
+                return f"it would show the skill what is expected: {choice.reason}", 0
+    return "", len(cases) - len(lacks)

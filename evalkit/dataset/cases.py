@@ -31,28 +31,21 @@ class Case:
         listing: All files in it, as sorted POSIX paths relative to the directory.
         documents: Parsed content (JSON values) of its YAML and JSON files, by relative path.
         texts: Content of its other text files, by relative path.
-        skipped: Links that were not followed, by relative path, and why.
+        notes: What is to be said of links that were not followed.
     """
 
     case_id: str
     listing: tuple[str, ...]
     documents: Mapping[str, Json] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
-    skipped: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def notes(self) -> list[str]:
-        """What is to be said of the links that were not followed."""
-        return [
-            f"{self.case_id}/{name} is not read: it {why}" for name, why in self.skipped.items()
-        ]
+    notes: tuple[str, ...] = ()
 
 
-def case_ids(cases_dir: Path) -> list[str]:
-    """Names of the case directories, sorted.
+def load_cases(cases_dir: Path, *, only: Collection[str] | None = None) -> Iterator[Case]:
+    """The cases, one at a time, in the order of their names.
 
-    Raises:
-        InputError: there is none, or one of them is a link that leads out of the project.
+    ``only`` these files of each (relative POSIX paths) are read; all that are text otherwise. After
+    the last case, every file is named that could not be read or parsed.
     """
     names = folders_in(cases_dir)
     if not names:
@@ -60,22 +53,8 @@ def case_ids(cases_dir: Path) -> list[str]:
         raise InputError(Problem("holds no case directories", str(cases_dir), fix=fix))
     for name in names:
         inside(cases_dir / name, cases_dir)
-    return names
-
-
-def load_cases(cases_dir: Path, *, only: Collection[str] | None = None) -> Iterator[Case]:
-    """The cases, one at a time.
-
-    Args:
-        cases_dir: The folder that holds the case directories.
-        only: Read just these files of each case (relative POSIX paths); all that are text
-            otherwise.
-
-    Raises:
-        InputError: after the last case, with every file that could not be read or parsed.
-    """
     problems: list[Problem] = []
-    for case_id in case_ids(cases_dir):
+    for case_id in names:
         try:
             yield read_case(cases_dir, case_id, only=only)
         except InputError as error:
@@ -85,12 +64,7 @@ def load_cases(cases_dir: Path, *, only: Collection[str] | None = None) -> Itera
 
 
 def read_case(cases_dir: Path, case_id: str, *, only: Collection[str] | None = None) -> Case:
-    """One case.
-
-    Raises:
-        InputError: a file of it cannot be read or parsed, or one of ``only`` leads out of the
-            project.
-    """
+    """One case, or ``only`` these files of it; one that leads out of the project is an error."""
     folder = cases_dir / check_id(case_id, "case id")
     skipped: dict[str, str] = {}
     listing = files_below(folder, cases_dir, skipped)
@@ -109,23 +83,23 @@ def read_case(cases_dir: Path, case_id: str, *, only: Collection[str] | None = N
                 documents[name] = read_document(path).value
             if only is not None:
                 texts[name] = read_text(path)
-            elif not is_document and (text := read_if_text(path)) is not None:
+            elif not is_document and (text := _read_if_text(path)) is not None:
                 texts[name] = text
         except InputError as error:
             problems += error.problems
     if problems:
         raise InputError(*problems)
-    return Case(case_id, tuple(listing), documents, texts, skipped)
+    notes = (f"{case_id}/{name} is not read: it {why}" for name, why in skipped.items())
+    return Case(case_id, tuple(listing), documents, texts, tuple(notes))
 
 
 def read_texts(cases_dir: Path, case_id: str) -> dict[str, str | None]:
     """The text of each file of a case as it lies there; None for pictures and the very large."""
     folder = cases_dir / check_id(case_id, "case id")
-    return {name: read_if_text(folder / name) for name in files_below(folder, cases_dir)}
+    return {name: _read_if_text(folder / name) for name in files_below(folder, cases_dir)}
 
 
-def read_if_text(path: Path) -> str | None:
-    """The file's text; None for pictures, archives and the very large."""
+def _read_if_text(path: Path) -> str | None:
     try:
         return read_text(path) if path.stat().st_size <= MAX_TEXT_BYTES else None
     except InputError:

@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from evalkit.dataset.proposal import Side
-
-LONGEST = 4_000
-"""Characters of a description that are looked at."""
+from evalkit.dataset.mapping import Side
 
 _PARTS = {
     "skill": r"(?:\w+ ){0,2}(?:skill|agent|assistant|bot|llm|claude|model|pipeline|workspace"
@@ -29,6 +26,17 @@ _PARTS = {
     "person": r"(?:an? |the |our )?(?:\w+ )?(?:expert|human|person|people|professional|doctor"
     r"|lawyer|maintainer|engineer|agent|clerk|teacher|analyst|annotator)s?\b",
 }
+
+
+def _phrases(lines: str, words: str = "") -> re.Pattern[str]:
+    """One expression for phrases, a line each, and single words."""
+    found = [line.strip() for line in lines.strip().splitlines()]
+    expression = "|".join([*found, *(rf"\b{word}(?![a-z])" for word in words.split())])
+    for name, part in _PARTS.items():
+        expression = expression.replace(f"<{name}>", part)
+    return re.compile(expression, re.IGNORECASE)
+
+
 _GOLD = """expected expect expects expectation expectations gold golden groundtruth truth oracle
     ideal forbidden acceptable unacceptable desired exemplary erwartet erwartung"""
 _ANSWER = """answer answers label labels labelled outputs solution solutions rubric rubrics
@@ -39,32 +47,12 @@ _ASKED = """input inputs prompt prompts question questions query queries request
     problem persona scenario brief anfrage frage"""
 _SORTS = "category categories tag tags difficulty bookkeeping informational"
 
-
-def _set(*words: str) -> frozenset[str]:
-    return frozenset(" ".join(words).split())
-
-
-def _phrases(lines: str, words: str = "") -> re.Pattern[str]:
-    """One expression for phrases, a line each, and single words."""
-    found = [line.strip() for line in lines.strip().splitlines()]
-    found += [rf"\b{word}(?![a-z])" for word in words.split()]
-    expression = "|".join(found)
-    for name, part in _PARTS.items():
-        expression = expression.replace(f"<{name}>", part)
-    return re.compile(expression, re.IGNORECASE)
-
-
 _WITHHELD = _phrases(r"""
     (?:not|never|n't) (?!always)(?:\w+ )?<given>\b
     (?:withheld|kept|concealed|away)(?: \w+)? from <skill>
     <skill> (?:\w+ )?(?:never|not|cannot|can't|doesn't)(?: \w+)? (?:see|read|get|receive)s?\b
     \b(?:unseen|hidden|secret)\b|(?:stripped|removed|redacted|masked) (?:\w+ )*before\b
 """)
-_APART = re.compile(
-    r"\b(?:pinned|before|prior to|unlike|without|instead of|apart from|pre-merge)\b[^,;.)]*",
-    re.IGNORECASE,
-)
-"""What is set apart from the answer named in it: "pinned to before the gold fix"."""
 _DELIVERED = _phrases(r"""
     <given>(?: as \w+)? (?:(?:in)?to|for) <skill>|(?:read|used|opened) by <skill>
     <skill>(?:'s)? (?:\w+ly |also |first |then |may |can )?<gets>
@@ -77,72 +65,59 @@ _JUDGED = _phrases(r"""
     \b(?:scored?|judged?|graded?|checked|measured?|evaluated?|tested) (?:against|in)\b
     \bcompare[ds]?\b.{0,40}\b(?:with|against|to)\b
 """)
-GOLD = _phrases(
-    r"""\bknown[- ]good\b|\bcorrect(?:ed)? \w+|\banswer key\b|\bas (?:the |an? )?reference\b
-    \b(?:merged|upstream)\b.{0,25}\b(?:fix|change|diff|patch)\b
-    \b(?:reference|right|true|model|sample) (?:\w+ )?<thing>""",
-    _GOLD,
-)
-"""The clearest words for what a skill should come to."""
-_QUESTION = r"""\bwhat (?:the |an? )?\w+ (?:is )?(?:ask|say|want|write|said|wrote|told)\w*
-    \b(?:user|customer|client|caller|patient|student|shopper)(?:'s)?\b|\bfixtures?\b
-    \b(?:text|code|document|article|file|letter|diff|essay)s? to (?!the\b|an?\b)\w+
-    \bwhat to do\b|\bcalls to the \w+ are redirected\b"""
-_WRITTEN = r"""\b(?:human|expert|hand)[- ](?:written|authored|made|checked|translation)\b
-    \b(?:by|that) <person>(?! (?:gets?|reads?))
-    <person> (?:typed|wrote|chose|gave|answered|found|labell?ed|picked|assigned|marked|listed)\b"""
-_SORTED = r"""\b(?:for|of|by) (?:reporting|filtering|grouping|(?:the )?(?:maintainers|authors?))\b
-    \b(?:not used|limit of the run|who (?:made|added|checked))\b"""
 _CUES: tuple[tuple[Side | None, int, re.Pattern[str]], ...] = (
-    ("expectations", 2, GOLD),
-    ("inputs", 1, _phrases(_QUESTION, _ASKED)),
-    ("expectations", 1, _phrases(_WRITTEN, _ANSWER)),
-    (None, 1, _phrases(_SORTED, _SORTS)),
+    (
+        "expectations",
+        2,
+        _phrases(
+            r"""\bknown[- ]good\b|\bcorrect(?:ed)? \w+|\banswer key\b|\bas (?:the |an? )?reference\b
+            \b(?:merged|upstream)\b.{0,25}\b(?:fix|change|diff|patch)\b
+            \b(?:reference|right|true|model|sample) (?:\w+ )?<thing>""",
+            _GOLD,
+        ),
+    ),
+    (
+        "inputs",
+        1,
+        _phrases(
+            r"""\bwhat (?:the |an? )?\w+ (?:is )?(?:ask|say|want|write|said|wrote|told)\w*
+            \b(?:user|customer|client|caller|patient|student|shopper)(?:'s)?\b|\bfixtures?\b
+            \b(?:text|code|document|article|file|letter|diff|essay)s? to (?!the\b|an?\b)\w+
+            \bwhat to do\b|\bcalls to the \w+ are redirected\b""",
+            _ASKED,
+        ),
+    ),
+    (
+        "expectations",
+        1,
+        _phrases(
+            r"""\b(?:human|expert|hand)[- ](?:written|authored|made|checked|translation)\b
+            \b(?:by|that) <person>(?! (?:gets?|reads?))
+            <person> (?:typed|wrote|chose|gave|found|labell?ed|picked|assigned|marked|listed)\b""",
+            _ANSWER,
+        ),
+    ),
+    (None, 1, _phrases(r"\b(?:for|of|by) (?:reporting|filtering|grouping|maintainers)\b", _SORTS)),
 )
-_GOLD_NAMES = _set(
-    _GOLD,
-    """rubric rubrics assert assertions should must solution hidden acceptance tolerance verdict
-    grading judge judges""",
-)
-_ANSWER_NAMES = _set(
-    _ANSWER,
-    """target targets output result results response responses reply reference references score
-    scores required check checks correct traps issues antwort""",
-)
-_ASKED_NAMES = _set(
-    _ASKED,
-    """utterance command args arguments params vars article document documents passage transcript
-    text ticket issue source spec""",
-)
-_SORTING_NAMES = _set(
-    _SORTS,
-    """uuid author authors owner created updated added metadata meta info split weight provenance
-    license readme changelog""",
-)
-_REMARKS = _set(
-    """note notes comment comments remark remarks description title name summary rationale
-    explanation reason why hint hints"""
-)
-_CASE_WORDS = _set("case test example sample eval row record item display short")
-_KIND_WORDS = _CASE_WORDS | {"input", "question", "task", "query", "prompt", "scenario"}
-_TAILS = _set("text value values key list md txt json yaml yml file en de fr")
 
 
-@dataclass(frozen=True, slots=True)
-class Lean:
+SAID = 3
+"""The weight of words on who gets a thing."""
+
+
+class Lean(NamedTuple):
     """What a name or a description leans to; without a cue, it says nothing either way.
 
     Attributes:
         side: Where the thing seems to go; None where it only sorts or describes cases.
-        weight: 2 where the words leave little doubt, 1 for common ones, 0 for a remark's.
+        weight: :data:`SAID` where it says who gets the thing, 2 where the words leave little
+            doubt, 1 for common ones, 0 for a remark's.
         cue: The words.
-        who: Whether they say who gets it, rather than what it is.
     """
 
     side: Side | None = None
     weight: int = 0
     cue: str = ""
-    who: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.cue)
@@ -155,23 +130,51 @@ class Lean:
 
 def description_lean(text: str) -> Lean:
     """What a description leans to."""
-    text = text[:LONGEST]
+    text = text[:4000]
     if found := _WITHHELD.search(text):
-        return Lean("expectations", 2, found[0], who=True)
-    text = _APART.sub("", text)
-    hits = [(m, side, weight) for side, weight, cue in _CUES if (m := cue.search(text))]
+        return Lean("expectations", SAID, found[0])
+    hits = [(m, Lean(side, weight, m[0])) for side, weight, c in _CUES if (m := c.search(text))]
     hits.sort(key=lambda hit: (hit[0].start(), -hit[0].end()))
-    first = next((Lean(side, weight, m[0].strip()) for m, side, weight in hits), Lean())
+    first = next((lean for _, lean in hits), Lean())
     if (found := _DELIVERED.search(text)) and not first.gold:
-        return Lean("inputs", 2, found[0], who=True)
+        return Lean("inputs", SAID, found[0])
     if found := _JUDGED.search(text):
-        return Lean("expectations", 2, found[0], who=True)
+        return Lean("expectations", SAID, found[0])
     return first
 
 
 def first_lean(texts: Iterable[str]) -> tuple[Lean, str]:
     """The first description that leans to something: how, and its words."""
-    return next(((lean, text) for text in texts if (lean := description_lean(text))), (Lean(), ""))
+    leans = ((description_lean(text), text) for text in texts)
+    return next((each for each in leans if each[0]), (Lean(), ""))
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_GOLD_NAMES = _set(f"""{_GOLD} rubric rubrics assert assertions should must solution hidden
+    acceptance tolerance verdict grading judge judges""")
+_REMARKS = _set("""note notes comment comments remark remarks description title name summary
+    rationale explanation reason why hint hints""")
+_CASE_WORDS = _set("case test example sample eval row record item display short")
+_NAMES: tuple[tuple[Side | None, frozenset[str]], ...] = (
+    (
+        "expectations",
+        _set(f"""{_ANSWER} target targets output result results response responses reply reference
+        references score scores required check checks correct traps issues antwort"""),
+    ),
+    (
+        None,
+        _set(f"""{_SORTS} uuid author authors owner created updated added metadata meta info split
+        weight provenance license readme changelog"""),
+    ),
+    (
+        "inputs",
+        _set(f"""{_ASKED} utterance command args arguments params vars article document documents
+        passage transcript text ticket issue source spec"""),
+    ),
+)
 
 
 def name_lean(name: str) -> Lean:
@@ -180,21 +183,13 @@ def name_lean(name: str) -> Lean:
     Words of judging count wherever they stand, the others only at the end: an ``answer_format`` is
     a format.
     """
-    words = [w.lower() for w in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-zß-ÿ]+|\d+", name)] or [""]
-    while len(words) > 1 and (words[-1] in _TAILS or words[-1].isdigit()):
-        words.pop()
-    head, before = words[-1], frozenset(words[:-1])
+    words = [w.lower() for w in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-zß-ÿ]+", name)] or [""]
+    head, before = words[-1], {*words[:-1]}
     gold = next((word for word in words if word in _GOLD_NAMES), "")
-    gold = gold or ("reference" if words[0] == "reference" and before else "")
-    gold = gold or ("known good" if {"known", "good"} <= set(words) else "")
-    sorts = head in _SORTING_NAMES or words[0] in {"created", "updated", "added"}
-    sorts = sorts or (head in {"id", "ids", "version"} and before <= _CASE_WORDS)
-    sorts = sorts or (head in {"type", "kind"} and before <= _KIND_WORDS)
-    table: tuple[tuple[object, Side | None, int, str], ...] = (
-        (gold, "expectations", 2, gold),
-        (head in _ANSWER_NAMES, "expectations", 1, head),
-        (sorts, None, 1, head),
-        (head in _REMARKS and before <= _CASE_WORDS, None, 0, head),
-        (head in _ASKED_NAMES, "inputs", 1, head),
-    )
-    return next((Lean(*row[1:]) for row in table if row[0]), Lean())
+    if gold or {"known", "good"} <= {*words}:
+        return Lean("expectations", 2, gold or "known good")
+    if head in {"id", "ids", "version", *_REMARKS} and before <= _CASE_WORDS:
+        return Lean(None, int(head not in _REMARKS), head)
+    if head in {"type", "kind"} and before <= {*_CASE_WORDS, *_ASKED.split()}:
+        return Lean(None, 1, head)
+    return next((Lean(side, 1, head) for side, heads in _NAMES if head in heads), Lean())

@@ -10,20 +10,31 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import PurePosixPath
 
 from evalkit.dataset.cases import Case
-from evalkit.dataset.cues import GOLD, Lean, first_lean, name_lean
-from evalkit.dataset.mapping import WHOLE_FILE, Selector
-from evalkit.dataset.places import Candidate, drop_copies, judge_by_company, merged
-from evalkit.dataset.proposal import CLEAR, Choice, MappingProposal, Side, with_good_names
+from evalkit.dataset.cues import SAID, Lean, first_lean, name_lean
+from evalkit.dataset.mapping import WHOLE_FILE, Selector, Side
+from evalkit.dataset.proposal import (
+    CLEAR,
+    Choice,
+    MappingProposal,
+    drop_copies,
+    with_good_names,
+)
 from evalkit.dataset.schema_lines import SchemaReader, SchemaRemark, covers
 from evalkit.jsonable import Json
 
 RARE = 0.01
 """Files in fewer than this share of the cases are summed up, not proposed."""
+
+MAX_FIELDS = 60
+"""Of a document with more fields than this, only the most frequent are proposed."""
+
+MAX_DEPTH = 6
+"""Nested deeper than this is content, not structure."""
 
 _ARGUMENT = re.compile(r"\{+\s*(?:inputs?\.)?([A-Za-z_][\w.\-]*)\s*\}+|\$\{?([A-Za-z_]\w*)\}?")
 _JUDGED = re.compile(
@@ -35,20 +46,31 @@ _EXPECTED: Side = "expectations"
 _CONTAINERS = {"input", "inputs", "expectation", "expectations", "expected"}
 
 
+@dataclass(slots=True)
+class _Place(Choice):
+    """A place that could feed a record: the keys to it, all keys below it, and the places there."""
+
+    keys: tuple[str, ...] = ()
+    inside: frozenset[str] = frozenset()
+    parts: tuple[_Place, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing says yet where it goes."""
+        return not (self.side or self.weight)
+
+
 def propose_by_rules(
     schema: str, cases: Sequence[Case], arguments: str = "", judges: str = ""
 ) -> MappingProposal:
     """A mapping for the cases, by rules.
 
-    Args:
-        schema: The prose of ``dataset.schema``; may be empty.
-        cases: All cases.
-        arguments: The template of the skill's arguments, such as ``{question} --lang {lang}``.
-        judges: Code and prompts of the judges, as further evidence; may be empty.
+    The schema is the prose of ``dataset.schema``, the arguments a template such as ``{question}``,
+    the judges their code and prompts; each may be empty.
     """
     evidence = _Evidence(schema, cases, arguments, judges)
     places = [part for whole in evidence.places() for part in evidence.decided(whole, None)]
-    judge_by_company(places)
+    _judge_by_company(places)
     drop_copies(places, cases)
     return MappingProposal((*with_good_names(places), *evidence.left_over()))
 
@@ -62,12 +84,10 @@ class _Evidence:
         documents: dict[str, list[Json]] = {}
         for file, document in (each for case in cases for each in case.documents.items()):
             documents.setdefault(file, []).append(document)
-        self._documents = {f: merged(f, (), values, self._total) for f, values in documents.items()}
+        self._documents = {f: _merged(f, (), each, self._total) for f, each in documents.items()}
         self._texts = Counter(f for case in cases for f in case.texts if f not in documents)
-        tops = [part for whole in self._documents.values() for part in whole.parts]
-        fields, nested = {p.keys[-1] for p in tops}, {key for p in tops for key in p.inside}
-        self._names = {name.lower() for name in fields | nested}
-        self._remarks = SchemaReader(self._files, fields, nested).read(schema)
+        fields = {key for whole in self._documents.values() for key in whole.inside}
+        self._remarks = [*SchemaReader(self._files, fields).read(schema)]
         self._argued = {one or other for one, other in _ARGUMENT.findall(arguments)}
         self._judged = {name: where for where, name in _JUDGED.findall(judges)}
         self._gathered: set[str] = set()
@@ -75,18 +95,15 @@ class _Evidence:
 
     # -- what there is
 
-    def _whole(self, file: str, name: str, hits: int) -> Candidate:
-        return Candidate(None, name, Selector(file, WHOLE_FILE), "", (hits, self._total))
+    def places(self) -> Iterator[_Place]:
+        """Every field of a case's own documents, and its other files.
 
-    def places(self) -> Iterator[Candidate]:
-        """Every field of a case's own documents, and its other files."""
+        Files of one folder that are called differently in most cases are one place, a pattern.
+        """
         for file, whole in self._documents.items():
-            if not self._is_own(file) or (whole.reason and not whole.inside):
-                continue
-            if whole.parts and not ("/" in file and self._role(file)[0].side == "expectations"):
-                yield from whole.parts
-            else:
-                yield replace(whole, parts=())
+            if self._is_own(file):
+                is_answer = "/" in file and self._role(file)[0].side == _EXPECTED
+                yield from whole.parts if whole.parts and not is_answer else (whole,)
         folders: dict[str, list[str]] = {}
         for file in self._texts:
             path = PurePosixPath(file)
@@ -100,8 +117,11 @@ class _Evidence:
                 yield self._whole(pattern, PurePosixPath(pattern).parent.name, hits)
             else:
                 for file in filter(self._is_own, files):
-                    name = PurePosixPath(file).stem.replace(".", "_")
-                    yield self._whole(file, name, self._texts[file])
+                    yield self._whole(file, PurePosixPath(file).stem, self._texts[file])
+
+    def _whole(self, file: str, name: str, hits: int) -> _Place:
+        selector = Selector(file, WHOLE_FILE)
+        return _Place(None, name.replace(".", "_"), selector, "", (hits, self._total))
 
     def _in_known_folder(self, file: str) -> bool:
         lean = self._role(file)[0]
@@ -113,7 +133,7 @@ class _Evidence:
         return not is_rare and ("/" not in file or self._in_known_folder(file))
 
     def left_over(self) -> Iterator[Choice]:
-        """What no selector can name, and what is named and not there."""
+        """What no selector can name."""
         folders: Counter[str] = Counter()
         for file, hits in self._files.items():
             if file in self._gathered:
@@ -127,13 +147,6 @@ class _Evidence:
             what = "called differently in nearly every case" if folder == "*" else what
             reason = f"{files} file{'s' if files > 1 else ''}: {what}."
             yield Choice(None, folder, None, reason, (0, self._total))
-        named = dict.fromkeys(sorted(self._argued), "the skill's arguments")
-        named |= {remark.file: "the schema" for remark in self._remarks if not remark.name}
-        for name, who in named.items():
-            is_there = name.rpartition(".")[2].lower() in self._names
-            if not is_there and not any(covers(name, file) for file in self._files):
-                reason = f"Named by {who}, but no case holds it."
-                yield Choice(None, name, None, reason, (0, self._total))
 
     # -- what speaks for what
 
@@ -141,38 +154,32 @@ class _Evidence:
         return [r for r in self._remarks if not r.name and covers(r.file, file.replace("*", "x"))]
 
     def _find_role(self, file: str) -> tuple[Lean, str]:
-        """What a file is for, by the schema or its name, and why as a clause about it."""
+        """What a file is for, by the schema or its name, and why as a clause about it.
+
+        Who gets it outranks clear words for an answer, and these any other.
+        """
         path = PurePosixPath(file)
         leans = [name_lean(each) for each in (path.stem, *path.parts[-2::-1])]
         named = max(leans, key=lambda lean: (bool(lean), lean.weight))
-        for remark in self._about_file(file):
-            said, words = first_lean((remark.own, remark.shared))
-            heading, _ = first_lean([remark.shared])
-            if said.side == "inputs" and not said.who and heading.gold:
-                said, words = heading, remark.shared
-            strong = named.weight > 1 or named.cue.startswith(("input", "annotation"))
-            if not said or (
-                named and not said.who and named.side != said.side and (strong or not said.side)
-            ):
-                continue
-            if said.side == "inputs" and not said.who and GOLD.search(words):
-                return Lean(), ""  # it holds both
-            return said, f"which the schema describes as “{_shortened(words)}”"
-        return named, f"whose name says “{named.cue}”" if named else ""
+        said = [
+            (first_lean([words])[0], f"which the schema describes as “{_shortened(words)}”")
+            for remark in self._about_file(file)
+            for words in (remark.own, remark.shared)
+        ]
+        own = [(named, f"whose name says “{named.cue}”")]
+        is_strong = named.weight > 1 or named.cue.startswith(("input", "annotation"))
+        return max(
+            (each for each in (own + said if is_strong else said + own) if each[0]),
+            key=lambda each: (each[0].weight == SAID, each[0].gold, bool(each[0].side)),
+            default=(Lean(), ""),
+        )
 
-    def _about(self, place: Candidate) -> list[SchemaRemark]:
-        """What the schema says of a field; what it says of one in another file only if lost."""
-        path = f".{'.'.join(place.keys)}"
-        found = [r for r in self._remarks if r.name and path.endswith(f".{r.name}")]
-        return [r for r in found if covers(r.file, place.file)] or found
-
-    def _is_argued(self, place: Candidate) -> bool:
+    def _is_argued(self, place: _Place) -> bool:
         """Whether the skill's arguments take it, from a file that is not about expectations."""
-        if not place.keys or not {".".join(place.keys), place.name} & self._argued:
-            return False
-        return self._role(place.file)[0].side != _EXPECTED
+        is_named = bool(place.keys and {".".join(place.keys), place.name} & self._argued)
+        return is_named and self._role(place.file)[0].side != _EXPECTED
 
-    def decided(self, place: Candidate, parent: Candidate | None) -> Iterator[Candidate]:
+    def decided(self, place: _Place, parent: _Place | None) -> Iterator[_Place]:
         """The place with where it goes, or its parts where they may differ.
 
         An object stays whole unless schema or arguments name its parts, it is a mere container
@@ -180,8 +187,8 @@ class _Evidence:
         """
         nulls = place.reason
         self._decide(place, parent)
-        hides = place.side != "expectations" and any(name_lean(key).gold for key in place.inside)
-        named = (*self._argued, *(r.name for r in self._remarks if r.listed or "." in r.name))
+        hides = place.side != _EXPECTED and any(name_lean(key).gold for key in place.inside)
+        named = (*self._argued, *(r.name for r in self._remarks if "." in r.name))
         opened = place.name.lower() in _CONTAINERS or any(
             f".{place.name}." in f".{name}" for name in named
         )
@@ -195,64 +202,88 @@ class _Evidence:
         place.reason += nulls
         yield place
 
-    def _decide(self, place: Candidate, parent: Candidate | None) -> None:
+    def _decide(self, place: _Place, parent: _Place | None) -> None:
         """The first row that holds decides."""
-        remarks = self._about(place) if place.keys else []
+        path, key = f".{'.'.join(place.keys)}", place.keys[-1] if place.keys else ""
+        remarks = [r for r in self._remarks if r.name and path.endswith(f".{r.name}")]
         spoken, said = first_lean(remark.own for remark in remarks)
         beside, told = first_lean(remark.shared for remark in remarks)
-        named = name_lean(place.keys[-1]) if place.keys else Lean()
-        (file, why), above = self._role(place.file), parent or place
-        judged = self._judged.get(place.keys[-1], "") if place.keys else ""
+        named, (file, why), above = name_lean(key), self._role(place.file), parent or place
+        judged = self._judged.get(key, "")
         quote = next((quote for r in remarks if (quote := _shortened(r.own))), "")
         words = f"; the schema says “{quote}”" if quote else ""
+        takes = f"The skill's arguments take {{{place.name}}}{words}"
         says, calls = f"The schema says “{_shortened(said)}”", f"Its name says “{named.cue}”{words}"
-        lies = f"It lies in {place.file}, {why}{words}"
-        expects = "expectations" in {file.side, beside.side}
-        doubted = spoken.side == "inputs" and expects and not spoken.who
-        sorts = named and not named.side and not (file.who and file.side == "inputs")
-        remark = sorts and not remarks and file.side == _IN
-        part_of = f"It is a part of {above.name}. {above.reason.rstrip('.')}"
+        listed, lies = f"It is listed under “{_shortened(told)}”", f"It lies in {place.file}, {why}"
+        part = f"It is a part of {above.name}. {above.reason}"
+        alone = f"The schema lists {place.file} apart from what is expected; please check"
+        is_split = spoken.side == _IN and _EXPECTED in {file.side, beside.side}
+        is_sorting = named and not named.side and (file.weight, file.side) != (SAID, _IN)
+        is_sorting = is_sorting and bool(named.weight or (file.side == _IN and not remarks))
         inherits = above.side and (above.weight >= CLEAR or named.side in {None, above.side})
-        has_expected = any(self._role(each)[0].side == "expectations" for each in self._files)
-        apart = not file and self._about_file(place.file) and has_expected
+        has_expected = any(self._role(each)[0].side == _EXPECTED for each in self._files)
+        is_apart = not file and named.side != _EXPECTED and self._about_file(place.file)
+        weight = 0 if place.keys else file.weight
         table: tuple[tuple[object, Side | None, int, str], ...] = (
             (spoken.gold, _EXPECTED, CLEAR, says),
-            (
-                self._is_argued(place),
-                _IN,
-                CLEAR,
-                f"The skill's arguments take {{{place.name}}}{words}",
-            ),
+            (self._is_argued(place), _IN, CLEAR, takes),
             (named.gold, _EXPECTED, CLEAR, calls),
-            (spoken and not doubted, spoken.side, spoken.weight, says),
-            (
-                beside and file.side != _EXPECTED,
-                beside.side,
-                beside.weight,
-                f"It is listed under “{_shortened(told)}”",
-            ),
-            (inherits, above.side, above.weight, part_of),
+            (spoken and (spoken.weight == SAID or not is_split), *spoken[:2], says),
+            (beside and file.side != _EXPECTED, *beside[:2], listed),
+            (inherits, above.side, above.weight, part),
             (judged and file.side != _IN, _EXPECTED, CLEAR, f"The judges read it from {judged}"),
-            (
-                sorts and (named.weight or remark),
-                None,
-                named.weight,
-                f"“{named.cue}” is for readers of cases, unless something says otherwise{words}",
-            ),
-            (file.side, file.side, 0 if place.keys else file.weight, lies),
-            (
-                apart and named.side != _EXPECTED,
-                _IN,
-                0,
-                f"The schema lists {place.file} apart from what is expected; please check",
-            ),
+            (is_sorting, *named[:2], f"“{named.cue}” is for readers of cases{words}"),
+            (file.side, file.side, weight, f"{lies}{words}"),
+            (is_apart and has_expected, _IN, 0, alone),
             (named.side, named.side, 1, calls),
+            (True, None, 0, f"Nothing says whether the skill gets it or it is expected{words}"),
         )
-        row = next((row for row in table if row[0]), None)
-        place.is_open = row is None or (row[1] is None and bool(remark))
-        nothing = f"Nothing says whether the skill gets it or it is expected{words}"
-        side, weight, reason = row[1:] if row else (None, 0, nothing)
-        place.put(side, weight, f"{reason}.")
+        side, weight, reason = next(row[1:] for row in table if row[0])
+        place.put(side, weight, f"{reason.rstrip('.')}.")
+
+
+def _merged(file: str, keys: tuple[str, ...], values: Sequence[Json], total: int) -> _Place:
+    """The values of one place over all cases, merged."""
+    there = [value for value in values if value is not None]
+    below: dict[str, list[Json]] = {}
+    objects = [value for value in there if isinstance(value, dict)]
+    for key, each in (pair for value in objects for pair in value.items()):
+        below.setdefault(key, []).append(each)
+    if len(keys) >= MAX_DEPTH or len(objects) < len(there):
+        below = {}
+    kept = set(sorted(below, key=lambda key: -len(below[key]))[:MAX_FIELDS])
+    parts = tuple(_merged(file, (*keys, k), below[k], total) for k in below if k in kept)
+    nulls = len(values) - len(there)
+    reason = f" It is null in {nulls} of {len(values)} cases." if nulls else ""
+    selector = Selector(file, ".".join(keys) or WHOLE_FILE)
+    name = (keys[-1] if keys else PurePosixPath(file).stem).replace(".", "_")
+    place = _Place(None, name, selector, reason, (len(values), total))
+    return replace(place, keys=keys, inside=frozenset(_keys_below(there)), parts=parts)
+
+
+def _keys_below(value: Json) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from value
+    below = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for each in below:
+        yield from _keys_below(each)
+
+
+def _judge_by_company(places: Sequence[_Place]) -> None:
+    """What nothing is said of, judged by what else there is; without an input, the likeliest."""
+    given = {place.file for place in places if place.side == _IN}
+    expected = [place for place in places if place.side == _EXPECTED]
+    for place in places:
+        near = [p for p in expected if p.file == place.file and p.keys]
+        if place.is_open and near and place.keys and given and place.file not in given:
+            why = f"It lies among what is expected ({near[0].name}), apart from the inputs."
+            place.put(_EXPECTED, 0, why)
+    if not any(place.side == _IN for place in places) and (expected or len(places) == 1):
+        rest = [place for place in places if place.is_open and not place.side]
+        marked = {place.file for place in expected if place.gives_away}
+        for place in rest:
+            if len({each.file for each in rest}) == 1 or place.file in marked:
+                place.put(_IN, 0, "No other input is found; please check.")
 
 
 def _shortened(quote: str, limit: int = 90) -> str:

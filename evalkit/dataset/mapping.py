@@ -14,15 +14,18 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
 
 from evalkit.dataset.cases import Case
-from evalkit.documents import parse_json, scalar_text
+from evalkit.documents import Document, parse_json, parse_yaml, scalar_text
 from evalkit.entities import Record
 from evalkit.errors import InputError, Problem
 from evalkit.jsonable import Json
 
+Side: TypeAlias = Literal["inputs", "expectations"]
+
 WHOLE_FILE = "__file__"
-SIDES = ("inputs", "expectations")
+SIDES: tuple[Side, ...] = ("inputs", "expectations")
 
 EVALUATION_KEY = "_eval"
 """Says in the file which eval it is of; one written by hand need not."""
@@ -36,20 +39,13 @@ SIMULATION_INPUTS = frozenset({"goal", "persona", "context", "simulation_guideli
 NAMED = 5
 """Cases without any input that a problem names."""
 
-_HOW = 'write it like "input.yaml:question" or "reference.md:__file__"'
-_INSIDE = "name a file inside the case directory"
 _REWRITE = "correct it, or write the file anew with `evalkit map --force`"
 _DOCUMENT_THEN_COLON = re.compile(r"\.(?:ya?ml|json)(?=:)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Selector:
-    """Which file, and which field in it, feeds a record.
-
-    Attributes:
-        file: POSIX path relative to the case directory, or a pattern.
-        path: Dotted path into the file's document, or ``__file__`` for the file's whole text.
-    """
+    """Which file of a case, or pattern of files, and which field in it, feeds a record."""
 
     file: str
     path: str
@@ -60,19 +56,13 @@ class Selector:
 
 @dataclass(frozen=True, slots=True)
 class SchemaMapping:
-    """Which selector feeds which input or expectation of a dataset record.
-
-    Attributes:
-        inputs: Name of an input to its selector.
-        expectations: Name of an expectation to its selector.
-        evaluation: The name of the eval that it is of; empty where its file does not say.
-    """
+    """Which selector feeds which input or expectation, by name, and of which eval."""
 
     inputs: Mapping[str, Selector]
     expectations: Mapping[str, Selector]
     evaluation: str = field(default="", compare=False)
 
-    def entries(self) -> Iterator[tuple[str, str, Selector]]:
+    def entries(self) -> Iterator[tuple[Side, str, Selector]]:
         """(side, name, selector) of everything, inputs first."""
         for side in SIDES:
             yield from ((side, *each) for each in getattr(self, side).items())
@@ -81,50 +71,43 @@ class SchemaMapping:
     def files(self) -> frozenset[str] | None:
         """The files that it reads; None where a pattern means that all may be needed."""
         files = frozenset(selector.file for _, _, selector in self.entries())
-        return None if any(map(is_pattern, files)) else files
+        return None if any(map(_is_pattern, files)) else files
 
     def as_json(self) -> dict[str, dict[str, str]]:
         """``{"inputs": {name: "file:path"}, "expectations": {…}}``."""
-        sides: dict[str, dict[str, str]] = {side: {} for side in SIDES}
-        for side, name, selector in self.entries():
-            sides[side][name] = str(selector)
-        return sides
+        return {
+            "inputs": {name: str(each) for name, each in self.inputs.items()},
+            "expectations": {name: str(each) for name, each in self.expectations.items()},
+        }
 
 
 def parse_selector(text: str) -> Selector:
-    """Read ``file:path``.
+    """Read ``file:path``, whose file has to be one inside the case directory.
 
     The file ends at the first colon after ``.yaml``, ``.yml`` or ``.json``, because keys may hold
     colons; otherwise at the last colon, because names of files may hold them too.
-
-    Raises:
-        InputError: it is no selector, or its file is not one inside the case directory.
     """
     stripped = text.strip()
     document = _DOCUMENT_THEN_COLON.search(stripped)
     file, _, path = stripped.rpartition(":")
     if document and path != WHOLE_FILE:
         file, path = stripped[: document.end()], stripped[document.end() + 1 :]
-    parts = file.removeprefix("./").split("/")
-    absolute, out = re.match(r"/|[A-Za-z]:/", file), ".." in parts
-    several = path.strip() not in {"", WHOLE_FILE} and is_pattern(file)
-    checks: tuple[tuple[object, str, str], ...] = (
-        (not file, "names no file", _HOW),
-        (re.search(r"[\x00-\x1f\x7f]", file) or "\x00" in path, "holds a control character", _HOW),
-        ("\\" in file, "holds a backslash", "write folders with /"),
-        (absolute, "is an absolute path", _INSIDE),
-        (out, "leads out of the case directory", _INSIDE),
-        (file and not absolute and not out and {"", "."} & {*parts}, "is no plain path", _INSIDE),
-        (not path.strip(), "names no field", _HOW),
-        (several, "names a field of several files", "give the file's name without * and ?"),
-    )
-    if problems := [Problem(f"{text!r} {what}", fix=fix) for wrong, what, fix in checks if wrong]:
-        raise InputError(*problems)
-    return Selector(file.removeprefix("./"), path)
+    file = file.removeprefix("./")
+    what, fix = "", 'write it like "input.yaml:question" or "reference.md:__file__"'
+    if not file or not path.strip():
+        what = f"names no {'field' if file else 'file'}"
+    elif re.search(r"[\\\x00-\x1f\x7f]|^[A-Za-z]:/", file) or "\0" in path:
+        what = "holds a backslash, a drive or a control character"
+    elif {"", ".", ".."} & {*file.split("/")}:
+        what, fix = "is no path inside the case directory", "name a file of the case, without .."
+    elif path != WHOLE_FILE and _is_pattern(file):
+        what, fix = "names a field of several files", "give the file's name without * and ?"
+    if what:
+        raise InputError(Problem(f"{text!r} {what}", fix=fix))
+    return Selector(file, path)
 
 
-def is_pattern(file: str) -> bool:
-    """Whether the file part stands for several files."""
+def _is_pattern(file: str) -> bool:
     return "*" in file or "?" in file
 
 
@@ -141,7 +124,7 @@ def look_up(selector: Selector, case: Case) -> tuple[Json, str]:
     if path != WHOLE_FILE and file in case.listing:
         return None, f"{file} has no fields, it is no YAML or JSON file"
     files = [file] if file in case.listing else []
-    if not files and is_pattern(file):  # brackets are themselves, they are common in names
+    if not files and _is_pattern(file):  # brackets are themselves, they are common in names
         pattern = re.escape(file).replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
         files = [each for each in case.listing if re.fullmatch(pattern, each)]
     if not files:
@@ -156,32 +139,24 @@ def look_up(selector: Selector, case: Case) -> tuple[Json, str]:
 def _walk(value: Json, parts: Sequence[str], selector: Selector) -> tuple[Json, str]:
     if not parts:
         return value, ""
-    where, head = f"{selector.file} has no field {selector.path}", parts[0]
+    why, head = f"{selector.file} has no field {selector.path}", parts[0]
     if isinstance(value, list):
         if head.isdecimal() and int(head) < len(value):
             return _walk(value[int(head)], parts[1:], selector)
         return None, f"{selector.file} has no item {head}, the list has {len(value)}"
-    if not isinstance(value, dict):
-        kind = "text" if isinstance(value, str) else f"the value {value!r}"
-        return None, where if value is None else f"{where}: {kind} ends it"
-    why = f"{where} (it has: {', '.join(sorted(value)[:8]) or 'none'})"
-    for size in range(len(parts), 0, -1):  # the longest key first: a field may be called a.b
-        if (key := ".".join(parts[:size])) in value:
-            found, why = _walk(value[key], parts[size:], selector)
-            if not why:
-                return found, ""
+    if isinstance(value, dict):
+        why += f" (it has: {', '.join(sorted(value)[:8]) or 'none'})"
+        for size in range(len(parts), 0, -1):  # the longest key first: a field may be called a.b
+            if (key := ".".join(parts[:size])) in value:
+                found, why = _walk(value[key], parts[size:], selector)
+                if not why:
+                    return found, ""
     return None, why
 
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """What one case becomes.
-
-    Attributes:
-        record: The record.
-        lacking: The fields, such as ``inputs.prompt``, that the case lacks, and why, as a clause
-            about the case.
-    """
+    """What one case becomes: its record, and the fields that it lacks with a clause on why."""
 
     record: Record
     lacking: Mapping[str, str]
@@ -209,10 +184,9 @@ def check_mapped(mapping: SchemaMapping, cases: Sequence[Mapped], file: str) -> 
     problems = []
     for side, name, selector in mapping.entries():
         where = f"{side}.{name}"
-        if all(where in each.lacking for each in cases):
-            first = next(iter(cases), None)
-            why = f"; {first.record.case_id} {first.lacking[where]}" if first else ""
-            message = f"{selector} is in none of the {len(cases)} cases{why}"
+        if cases and all(where in each.lacking for each in cases):
+            why = f"{cases[0].record.case_id} {cases[0].lacking[where]}"
+            message = f"{selector} is in none of the {len(cases)} cases; {why}"
             fix = "correct the selector or remove the line"
             problems.append(Problem(message, file, field=where, fix=fix))
     bare = [each.record.case_id for each in cases if not each.record.inputs]
@@ -231,62 +205,50 @@ def mapping_text(mapping: SchemaMapping) -> str:
 
 
 def parse_mapping(text: str, file: str) -> SchemaMapping:
-    """Read the content of ``schema_mapping.json``.
+    """Read the content of ``schema_mapping.json``; everything that is wrong in it comes at once.
 
     Keys at the top that begin with ``_`` or ``$`` are comments and pass.
-
-    Raises:
-        InputError: with everything that is wrong in it.
     """
+    text = text.removeprefix("\ufeff")
     try:
-        document = parse_json(text.removeprefix("\ufeff"), file).value
+        found = parse_json(text, file).value
+        document = parse_yaml(text.replace("\t", " "), file, with_lines=True)  # it knows the lines
     except InputError as error:
         raise InputError(*(replace(each, fix=_REWRITE) for each in error.problems)) from error
-    if not isinstance(document, dict):
+    if not isinstance(found, dict):
         shape = 'must be an object like {"inputs": {…}, "expectations": {…}}'
         raise InputError(Problem(shape, file, fix=_REWRITE))
     problems = [
-        Problem("is not known", file, field=key, fix="use inputs and expectations")
-        for key in document
+        document.problem(key, "is not known", "use inputs and expectations")
+        for key in found
         if key not in SIDES and not key.startswith(("_", "$"))
     ]
-    inputs, expectations = (_read_side(side, document, file, problems) for side in SIDES)
+    inputs, expectations = (_read_side(side, document, problems) for side in SIDES)
     if not inputs and not problems:
-        fix = "map at least one input"
-        problems.append(Problem("holds no inputs", file, field="inputs", fix=fix))
+        problems.append(document.problem("inputs", "holds no inputs", "map at least one input"))
     if SIMULATION_KEY in inputs and (others := sorted(set(inputs) - SIMULATION_INPUTS)):
         message = "MLflow keeps this name for simulated conversations and refuses it beside "
         fix = f"choose another name, such as case_{SIMULATION_KEY}"
         where = f"inputs.{SIMULATION_KEY}"
-        problems.append(Problem(message + ", ".join(others), file, field=where, fix=fix))
+        problems.append(document.problem(where, message + ", ".join(others), fix))
     if problems:
-        raise InputError(*(_with_line(problem, text) for problem in problems))
-    return SchemaMapping(inputs, expectations, scalar_text(document.get(EVALUATION_KEY)))
+        raise InputError(*problems)
+    return SchemaMapping(inputs, expectations, scalar_text(found.get(EVALUATION_KEY)))
 
 
-def _read_side(
-    side: str, document: Mapping[str, Json], file: str, problems: list[Problem]
-) -> dict[str, Selector]:
-    written, selectors = document.get(side, {}), {}
+def _read_side(side: Side, document: Document, problems: list[Problem]) -> dict[str, Selector]:
+    written, selectors = document.value.get(side, {}), {}
     if not isinstance(written, dict):
-        message = "must be an object of name to selector"
-        problems.append(Problem(message, file, field=side, fix=_REWRITE))
+        problems.append(document.problem(side, "must be an object of name to selector", _REWRITE))
         return {}
     for name, text in written.items():
-        where, fix = f"{side}.{name}", f'like "input.yaml:{name}"'
+        where = f"{side}.{name}"
         if not isinstance(text, str):
-            problems.append(Problem("must be text", file, field=where, fix=fix))
+            problems.append(document.problem(where, "must be text", f'like "input.yaml:{name}"'))
             continue
         try:
             selectors[name] = parse_selector(text)
         except InputError as error:
-            problems += [replace(each, file=file, field=where) for each in error.problems]
+            found = error.problems
+            problems += [document.problem(where, each.message, each.fix) for each in found]
     return selectors
-
-
-def _with_line(problem: Problem, text: str) -> Problem:
-    """Where the field's name stands in the text, if it stands there once."""
-    key = json.dumps(problem.field.partition(".")[2] or problem.field, ensure_ascii=False)
-    if problem.line is not None or text.count(key) != 1:
-        return problem
-    return replace(problem, line=text.count("\n", 0, text.index(key)) + 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,12 +67,7 @@ def map_schema(
 def propose_mapping(
     workspace: Workspace, cases: Sequence[Case], *, by: By = "rules", model: str | None = None
 ) -> MappingProposal:
-    """A proposal for a person to complete: it may be without an input.
-
-    Raises:
-        InputError: no key for Claude.
-        ModelError: Claude could not be asked or gave nothing usable.
-    """
+    """A proposal for a person to complete: it may be without an input."""
     project = workspace.files.project
     judges = "\n".join(judge.source for judge in project.judges)
     by_rules = propose_by_rules(project.schema, cases, project.arguments, judges)
@@ -84,24 +79,18 @@ def propose_mapping(
 def save_mapping(
     workspace: Workspace, proposal: MappingProposal, path: Path, *, force: bool = False
 ) -> dict[str, Json]:
-    """Save a proposal's mapping and report on it, as :func:`map_schema` does.
-
-    Raises:
-        InputError: it has no input, or a file that differs is in the way.
-    """
+    """Save a proposal's mapping, unless a file that differs is in the way; report on it."""
     if not proposal.chosen("inputs"):
         what = "nothing in the cases can be told to be what the skill receives"
         fix = (
             "say there which fields or files the skill reads, or write the mapping by hand: "
             '{"inputs": {"question": "input.yaml:question"}, "expectations": {}}'
         )
-        raise InputError(
-            Problem(what, field="dataset.schema", fix=fix),
-            *(
-                Problem(f"is no input: {choice.reason}", field=choice.key)
-                for choice in proposal.chosen(None)[:LISTED]
-            ),
-        )
+        undecided = [
+            Problem(f"is no input: {choice.reason}", field=choice.key)
+            for choice in proposal.chosen(None)[:LISTED]
+        ]
+        raise InputError(Problem(what, field="dataset.schema", fix=fix), *undecided)
     proposed = replace(proposal.mapping, evaluation=workspace.files.project.name)
     if not path.is_file() or _must_write(path, proposed, force=force):
         write_text(path, mapping_text(proposed))
@@ -115,36 +104,31 @@ def save_mapping(
 
 def _must_write(path: Path, proposed: SchemaMapping, *, force: bool) -> bool:
     """Whether the file has to be replaced; one that says the same is left as it is."""
-    file, fix = str(path), "go on with it as it is, or replace it (--force)"
+    file, problems = str(path), []
     try:
-        written = parse_mapping(read_text(path), file)
+        written = saved_mapping(path) or proposed
+        if force:
+            return written != proposed or written.evaluation != proposed.evaluation
+        if written.evaluation not in {"", proposed.evaluation}:
+            what = f"is the mapping of the eval {written.evaluation!r}"
+            problems.append(Problem(what, file))
+        problems += [
+            Problem(f"says {was or 'nothing'}, proposed is {now or 'nothing'}", file, field=field)
+            for field, was, now in differences(written, proposed)
+        ]
     except InputError as error:
         if force:
             return True
-        kept = Problem("is kept, though it is no valid mapping", file, fix=fix)
-        raise InputError(*error.problems, kept) from error
-    if force:
-        return written != proposed or written.evaluation != proposed.evaluation
-    if written.evaluation not in {"", proposed.evaluation}:
-        what = f"is the mapping of the eval {written.evaluation!r}, and is kept"
-        raise InputError(Problem(what, file, fix="name another file, or replace it (--force)"))
-    told = "the file says {}, proposed is {}"
-    changes = [
-        Problem(told.format(before or "nothing", after or "nothing"), file, field=field)
-        for field, before, after in differences(written, proposed)
-    ]
-    if changes:
-        kept = Problem("differs from what would be written, and is kept", file, fix=fix)
-        raise InputError(kept, *changes)
+        problems += error.problems
+    if problems:
+        fix = "go on with it as it is, or replace it (--force)"
+        what = "differs from what would be written, and is kept"
+        raise InputError(Problem(what, file, fix=fix), *problems)
     return False
 
 
 def saved_mapping(path: Path) -> SchemaMapping | None:
-    """What a mapping file says; None where there is none.
-
-    Raises:
-        InputError: it cannot be read, or is no valid mapping.
-    """
+    """What a mapping file says; None where there is none."""
     return parse_mapping(read_text(path), str(path)) if path.is_file() else None
 
 
@@ -162,9 +146,6 @@ def find_mapping(workspace: Workspace) -> Path:
 
     It is :attr:`Workspace.mapping_file`, else an older file that does not say whose it is, if
     everything in it fits the cases.
-
-    Raises:
-        InputError: the cases cannot be read.
     """
     own, older = workspace.mapping_file, Path(MAPPING_FILE)
     if own.is_file() or not older.is_file():
@@ -178,3 +159,23 @@ def find_mapping(workspace: Workspace) -> Path:
     cases = load_cases(workspace.files.cases_dir, only=mapping.files)
     mapped = [apply_mapping(mapping, case) for case in cases]
     return own if check_mapped(mapping, mapped, str(older)) else older
+
+
+def chosen_mapping(
+    workspace: Workspace, named: str | Path | None, say: Callable[[str], None]
+) -> tuple[Path, SchemaMapping]:
+    """The mapping to go by, and its file; one of another eval is only taken where it is named."""
+    path = Path(named) if named else find_mapping(workspace)
+    mapping, own = saved_mapping(path), workspace.files.project.name
+    if mapping is None:
+        fix = "write it with `evalkit map`"
+        raise InputError(Problem("there is no mapping yet", str(path), fix=fix))
+    if mapping.evaluation not in {"", own}:
+        what = f"is the mapping of the eval {mapping.evaluation!r}, not of {own!r}"
+        if not named:
+            fix = "write this one's with `evalkit map --force`, or name the file with --mapping"
+            raise InputError(Problem(what, str(path), fix=fix))
+        say(f"{path} {what}")
+    elif not named and path != workspace.mapping_file:
+        say(f"{path} does not say whose mapping it is; it fits all cases and is taken")
+    return path, mapping

@@ -1,28 +1,25 @@
-"""``sync-dataset``: the dataset in MLflow mirrors the cases: preview, apply, report."""
+"""``sync-dataset``: the dataset in MLflow mirrors the cases: compare, preview, apply, report.
+
+MLflow keys records by their inputs and merges expectations key by key. So a renamed case keeps
+its row, an edited prompt needs a new one, and a row whose expectations lost a key has to go before
+it is written anew. Rows that evalkit did not make are nobody's business here.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from evalkit.context import Workspace
 from evalkit.dataset.cases import load_cases
-from evalkit.dataset.diff import SyncPlan, compare_records
-from evalkit.dataset.mapping import (
-    SIDES,
-    SchemaMapping,
-    apply_mapping,
-    check_mapped,
-    parse_mapping,
-)
-from evalkit.dataset.mapping_file import find_mapping
+from evalkit.dataset.mapping import SIDES, apply_mapping, check_mapped
+from evalkit.dataset.mapping_file import chosen_mapping
 from evalkit.documents import scalar_text
-from evalkit.entities import Record, StoredRecord, row_key
+from evalkit.entities import CASE_TAG, Record, StoredRecord, row_key
 from evalkit.errors import InputError, Problem, StoreError, Unfinished
-from evalkit.files import read_text
 from evalkit.jsonable import Json
 from evalkit.masking import mask_counted
 from evalkit.truncation import truncate
@@ -30,8 +27,113 @@ from evalkit.truncation import truncate
 if TYPE_CHECKING:
     from evalkit.store import Store
 
+Kind: TypeAlias = Literal["created", "updated", "unchanged", "deleted", "skipped"]
+
+KINDS: tuple[Kind, ...] = ("created", "updated", "deleted", "skipped", "unchanged")
+"""In the order in which a person wants to see them."""
+
 PREVIEW = 70
 """Characters of each value that the preview of the first case shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseChange:
+    """What happens to one case: ``skipped`` where somebody else's row has the same inputs.
+
+    Without a row in MLflow there is no ``before``, without a case on disk no ``after``.
+    """
+
+    kind: Kind
+    case_id: str
+    before: StoredRecord | None = None
+    after: Record | None = None
+
+    @property
+    def renamed_from(self) -> str | None:
+        """The name that the case had when its row was written; None where it is the same."""
+        was = self.before.tags.get(CASE_TAG) if self.before else None
+        return was if was != self.case_id else None
+
+    @property
+    def edited(self) -> list[str]:
+        """The names of the fields that differ; none where the row is new or goes."""
+        return [name for name, _, _ in self.fields()] if self.before and self.after else []
+
+    def fields(self) -> Iterator[tuple[str, Json, Json]]:
+        """Each field that differs: its name, the value before, the value after."""
+        for side in SIDES:
+            old, new = getattr(self.before, side, {}), getattr(self.after, side, {})
+            for name in sorted({*old, *new}):
+                is_same = (name in old) == (name in new)
+                if not is_same or row_key(old.get(name)) != row_key(new.get(name)):
+                    yield f"{side}.{name}", old.get(name), new.get(name)
+
+
+@dataclass(frozen=True, slots=True)
+class SyncPlan:
+    """All changes, and the writing that brings them about, in its order.
+
+    Attributes:
+        changes: One for each case on disk and each row whose case is gone, by case id.
+        delete_first: Row ids to delete before writing: merging would keep their dropped keys.
+        upsert: Records to write.
+        delete_last: Row ids to delete when the new rows stand, so that a kill loses no case.
+    """
+
+    changes: tuple[CaseChange, ...]
+    delete_first: tuple[str, ...]
+    upsert: tuple[Record, ...]
+    delete_last: tuple[str, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many cases each kind of change happens to."""
+        found = Counter(change.kind for change in self.changes)
+        return {kind: found[kind] for kind in KINDS}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has to be written."""
+        return not (self.delete_first or self.upsert or self.delete_last)
+
+
+def compare_records(records: Sequence[Record], stored: Sequence[StoredRecord]) -> SyncPlan:
+    """Compare the cases on disk, no two of equal inputs, with the rows in MLflow, anybody's."""
+    ours = [row for row in stored if CASE_TAG in row.tags]
+    # a Databricks workspace may hold rows of equal inputs twice: the one of the smallest id counts
+    one_each = sorted(ours, key=lambda row: row.record_id, reverse=True)
+    by_inputs = {row_key(row.inputs): row for row in one_each}
+    alike = Counter(row_key(row.inputs) for row in ours)
+    foreign = {row_key(row.inputs) for row in stored if CASE_TAG not in row.tags}
+    by_case: dict[str, list[StoredRecord]] = defaultdict(list)
+    for row in ours:
+        by_case[row.tags[CASE_TAG]].append(row)
+    changes, first = [], []
+    for record in records:
+        key, own = row_key(record.inputs), by_case[record.case_id]
+        there = by_inputs.get(key)
+        kind: Kind = "updated" if own or there else "created"
+        if there is None and key in foreign:
+            kind = "skipped"
+        elif there and len(own) == 1 == alike[key] and there in own:
+            is_same = row_key(there.expectations) == row_key(record.expectations)
+            kind = "unchanged" if is_same else "updated"
+        changes.append(CaseChange(kind, record.case_id, there or next(iter(own), None), record))
+        loses = there and set(there.expectations) - set(record.expectations)
+        if loses and kind == "updated":  # MLflow would merge the record into the row
+            first += [row.record_id for row in ours if row_key(row.inputs) == key]
+    kept, on_disk = {row_key(r.inputs) for r in records}, {r.case_id for r in records}
+    gone = [row for row in ours if row_key(row.inputs) not in kept]
+    left = {row.tags[CASE_TAG]: by_case[row.tags[CASE_TAG]][0] for row in gone}
+    changes += [
+        CaseChange("deleted", case, row) for case, row in left.items() if case not in on_disk
+    ]
+    return SyncPlan(
+        changes=tuple(sorted(changes, key=lambda change: change.case_id)),
+        delete_first=tuple(first),
+        upsert=tuple(c.after for c in changes if c.kind in {"created", "updated"} and c.after),
+        delete_last=tuple(row.record_id for row in gone),
+    )
 
 
 def sync_dataset(
@@ -47,7 +149,7 @@ def sync_dataset(
 
     Args:
         workspace: The opened project.
-        mapping: The schema mapping; by default what :func:`find_mapping` finds.
+        mapping: The schema mapping; by default what :func:`chosen_mapping` finds.
         dataset_name: The dataset; the eval's name by default, as :meth:`Workspace.dataset_name` has
             it.
         dry_run: Show the changes, write nothing.
@@ -56,7 +158,8 @@ def sync_dataset(
 
     Returns:
         ``dataset``, and how many cases were ``created``, ``updated``, ``unchanged``, ``deleted``
-        and ``skipped`` (somebody else's record has the same inputs); ``changes`` names them.
+        and ``skipped`` (somebody else's record has the same inputs); ``changes`` names all but the
+        unchanged: ``{case, kind, fields}``, and ``renamed_from`` where it had another name before.
 
     Raises:
         InputError: config, mapping or cases are wrong, or cases have equal inputs; or a workspace
@@ -72,7 +175,13 @@ def sync_dataset(
     if not dry_run:
         experiment = workspace.files.project.experiment
         apply_sync(workspace.store, experiment, dataset, plan, say=say)
-    return plan.report(dataset) | {"dry_run": dry_run}
+    changes = [
+        {"case": each.case_id, "kind": each.kind, "fields": each.edited}
+        | ({"renamed_from": each.renamed_from} if each.renamed_from else {})
+        for each in plan.changes
+        if each.kind != "unchanged"
+    ]
+    return {"dataset": dataset, **plan.counts, "changes": changes, "dry_run": dry_run}
 
 
 def plan_sync(
@@ -145,12 +254,12 @@ def _records(
     workspace: Workspace, named: str | Path | None, say: Callable[[str], None]
 ) -> list[Record]:
     """The records of all cases, once the mapping is sure to fit them; the first is previewed."""
-    files, path = workspace.files, Path(named) if named else find_mapping(workspace)
-    folder = files.cases_dir  # a folder that is not there is why nothing could be mapped
-    mapping = _mapping(workspace, path, say, named=bool(named))
-    notes, mapped = list(files.notes), []
-    for case in load_cases(folder, only=mapping.files):
-        notes += case.notes
+    files = workspace.files
+    notes = files.notes  # a folder that is not there is why nothing could be mapped
+    path, mapping = chosen_mapping(workspace, named, say)
+    mapped = []
+    for case in load_cases(files.cases_dir, only=mapping.files):
+        notes = [*notes, *case.notes]
         mapped.append(apply_mapping(mapping, case))
     for note in notes:
         say(note)
@@ -166,29 +275,10 @@ def _records(
         for each in mapped
     ]
     say(f"the first case, {records[0].case_id}, becomes")
-    for part in SIDES:
-        for name, value in getattr(records[0], part).items():
-            say(f"  {part}.{name}: {truncate(scalar_text(value), PREVIEW)}")
+    for side in SIDES:
+        for name, value in getattr(records[0], side).items():
+            say(f"  {side}.{name}: {truncate(scalar_text(value), PREVIEW)}")
     if places:
         masked = ", ".join(f"{count} in {part}" for part, count in places.items())
         say(f"secrets are masked: {masked}")
     return records
-
-
-def _mapping(
-    workspace: Workspace, path: Path, say: Callable[[str], None], *, named: bool
-) -> SchemaMapping:
-    """The mapping in a file; one of another eval is only taken where it was named."""
-    if not path.is_file():
-        fix = "write it with `evalkit map`"
-        raise InputError(Problem("there is no mapping yet", str(path), fix=fix))
-    mapping, own = parse_mapping(read_text(path), str(path)), workspace.files.project.name
-    if mapping.evaluation not in {"", own}:
-        what = f"is the mapping of the eval {mapping.evaluation!r}, not of {own!r}"
-        if not named:
-            fix = "write this one's with `evalkit map --force`, or name the file with --mapping"
-            raise InputError(Problem(what, str(path), fix=fix))
-        say(f"{path} {what}")
-    elif not named and path != workspace.mapping_file:
-        say(f"{path} does not say whose mapping it is; it fits all cases and is taken")
-    return mapping

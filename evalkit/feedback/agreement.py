@@ -13,14 +13,14 @@ ones, both sides are read as pass or fail as above, since nobody hits 0.82 exact
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from itertools import product
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from evalkit.feedback.assessments import masked
-from evalkit.feedback.review_file import Annotation, Review, read_review
+from evalkit.feedback.review_file import Review, read_review
 from evalkit.jsonable import Json
 from evalkit.project import Project
-from evalkit.runs.run import Run, Score
+from evalkit.runs.run import Score
 from evalkit.runs.run_dir import RunFiles
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ COLUMNS = (
     *("case_id", "judge", "basis", "person", "said", "judged"),
     *("word", "score", "why", "rationale"),
 )
-"""Of a case that both spoke about: who said so, both labels, from what they were read (the comment,
-``accepted`` or the annotation's value; the judge's value), and what either gave as a reason."""
+"""Of a case that both spoke about: who said so, both labels, what they were read from, and why."""
 
 
 def agreement_frames(found: RunFiles) -> tuple[pd.DataFrame, list[dict[str, Json]]]:
@@ -51,51 +50,74 @@ def agreement_frames(found: RunFiles) -> tuple[pd.DataFrame, list[dict[str, Json
     Returns:
         What both spoke about, by case and judge, in :data:`COLUMNS`. And how far people agree
         with each judge, in the judges' order: each with the review, whether it can be compared
-        or not, and once more with annotations where there are any. ``reading`` says how the
-        judge's values were read; the figures are those of :func:`agreement`.
-
-    Raises:
-        InputError: ``review.yaml`` cannot be read or is no review.
+        or not, and once more with annotations where there are any; the figures of
+        :func:`agreement`, and as ``reading`` how the judge's values were read.
     """
     import pandas as pd
 
-    run = replace(found.run, scores=tuple(map(masked, found.run.scores)))
-    bounds = _pass_bounds(found.project)
-    review = read_review(found)
-    pairs = [*_reviewed(bounds, run, review), *_annotated(bounds, run, review)]
-    pairs.sort(key=lambda pair: [pair[name] for name in COLUMNS[:4]])
+    bounds, review = _pass_bounds(found.project), read_review(found)
+    scores = [masked(score) for score in found.run.scores]
+    judges = list(dict.fromkeys(score.judge for score in scores))
+    pairs = sorted(
+        _pairs(bounds, review, scores, judges), key=lambda pair: [pair[key] for key in COLUMNS[:4]]
+    )
     bases: tuple[Basis, Basis] = ("review", "annotations")
     rows: list[dict[str, Json]] = []
-    for judge in dict.fromkeys(score.judge for score in run.scores):
-        values = [s.value for s in run.scores if s.judge == judge and s.value is not None]
-        for basis in bases:
-            both = [pair for pair in pairs if (pair["judge"], pair["basis"]) == (judge, basis)]
-            if both or basis == "review":
-                figures = agreement(
-                    *([pair[label] for pair in both] for label in ("said", "judged"))
-                )
-                reading = _reading(basis, values, bounds.get(judge))
-                rows.append({"judge": judge, "basis": basis, **figures, "reading": reading})
+    for judge, basis in product(judges, bases):
+        both = [pair for pair in pairs if (pair["judge"], pair["basis"]) == (judge, basis)]
+        if both or basis == "review":
+            values = [s.value for s in scores if s.judge == judge and s.value is not None]
+            figures = agreement(*([pair[key] for pair in both] for key in ("said", "judged")))
+            reading = _reading(basis, values, bounds.get(judge))
+            rows.append({"judge": judge, "basis": basis, **figures, "reading": reading})
     return pd.DataFrame(pairs, columns=COLUMNS, dtype=object), rows
 
 
+def _pairs(
+    bounds: dict[str, float], review: Review, scores: Sequence[Score], judges: Sequence[str]
+) -> Iterator[dict[str, Json]]:
+    """What both a person and a judge said of a case, where both can be read as labels."""
+    judged = {(s.case_id, s.judge): s for s in scores if not s.error and s.value is not None}
+    said: list[tuple[str, str, Basis, str, Json, str]] = [
+        (case, judge, "review", review.reviewer_of(case), comment, "")
+        for case, comment in review.feedback.items()
+        for judge in judges
+    ]
+    said += [
+        (a.case_id, a.name, "annotations", a.source, a.value, a.rationale)
+        for a in review.annotations
+    ]
+    said += [
+        (case, judge, "annotations", review.reviewer, value, "")
+        for case, verdicts in review.verdicts.items()
+        for judge, value in verdicts.items()
+    ]
+    said = [each for each in said if each[:2] in judged and each[4] is not None]
+    graded = {s[1] for s in said if _is_graded([s[4], judged[s[:2]].value])}
+    for case, judge, basis, person, word, why in said:
+        score, bound = judged[case, judge], bounds.get(judge)
+        read = _label if basis == "annotations" and judge not in graded else _pass_or_fail
+        is_review = basis == "review"
+        first = (FAIL if word else PASS) if is_review else read(word, bound)
+        second = read(score.value, bound)
+        if first is not None and second is not None:
+            shown = word or "accepted" if is_review else word
+            row = (case, judge, basis, person, first, second, shown, score.value, why)
+            yield dict(zip(COLUMNS, (*row, score.rationale), strict=True))
+
+
 def agreement(first: Sequence[str], second: Sequence[str]) -> dict[str, Json]:
-    """Compare the labels that two raters gave to the same cases.
+    """Compare the labels that two raters gave to the same cases, in the same order.
 
     The interval takes chance agreement as given and is Wilson's for the share of cases on which
     the raters agree, put on the scale of kappa. With 10 to 50 cases it covers the truth 93 to 99.9
     times in 100; the usual large-sample interval and the bootstrap were found to cover it only 53
     and 55 times at worst, and shrink to a point where all agree.
 
-    Args:
-        first: The labels of one rater, a label a case.
-        second: The labels of the other, of the same cases in the same order.
-
     Returns:
-        How many ``labels`` both gave and how many ``agreed``; ``kappa`` from -1 to 1 (0: no more
-        than two who know nothing and keep to their habits) with its 95 % interval from ``low`` to
-        ``high``; and the ``standing``: *too few labels*, *one label* (both said the same of every
-        case, no telling agreement from habit; no kappa in either), *not above chance* (the
+        How many ``labels`` both gave and how many ``agreed``; ``kappa`` from -1 to 1 (0: chance)
+        with its 95 % interval from ``low`` to ``high``, None without one; and the ``standing``:
+        *too few labels*, *one label* (no telling agreement from habit), *not above chance* (the
         interval reaches down to 0), *above chance*.
     """
     # they take seconds to import; also without labels, so that the first one does not wait for it
@@ -117,16 +139,14 @@ def agreement(first: Sequence[str], second: Sequence[str]) -> dict[str, Json]:
 
 def in_order(labels: Iterable[str]) -> list[str]:
     """Labels as a reader expects them: pass, fail, numbers by size, words by alphabet."""
-    return sorted(labels, key=_place)
 
+    def place(label: str) -> tuple[int, float, str]:
+        try:
+            return 1, float(label), ""
+        except ValueError:
+            return (0, float(label == FAIL), "") if label in {PASS, FAIL} else (2, 0.0, label)
 
-def _place(label: str) -> tuple[int, float, str]:
-    if label in {PASS, FAIL}:
-        return 0, float(label == FAIL), ""
-    try:
-        return 1, float(label), label
-    except ValueError:
-        return 2, 0.0, label
+    return sorted(labels, key=place)
 
 
 def _pass_bounds(project: Project) -> dict[str, float]:
@@ -134,46 +154,6 @@ def _pass_bounds(project: Project) -> dict[str, float]:
     middles = {each.name: sum(each.score_range) / 2 for each in project.judges if each.score_range}
     demanded = project.thresholds.items()
     return middles | {judge: found["min_mean"] for judge, found in demanded if "min_mean" in found}
-
-
-def _reviewed(bounds: dict[str, float], run: Run, review: Review) -> Iterator[dict[str, Json]]:
-    for score in run.scores:
-        comment = review.feedback.get(score.case_id)
-        judged = None if score.error else _pass_or_fail(score.value, bounds.get(score.judge))
-        if comment is not None and judged is not None:
-            labels = (FAIL if comment else PASS, judged)
-            by = review.reviewer_of(score.case_id)
-            yield _pair(score, "review", by, labels, comment or "accepted")
-
-
-def _annotated(bounds: dict[str, float], run: Run, review: Review) -> Iterator[dict[str, Json]]:
-    scores = {(s.case_id, s.judge): s for s in run.scores if not s.error and s.value is not None}
-    verdicts = (
-        Annotation(case, "", judge, value, "", review.reviewer, "")
-        for case, given in review.verdicts.items()
-        for judge, value in given.items()
-        if value is not None
-    )
-    both = [
-        (said, scores[said.case_id, said.name])
-        for said in (*review.annotations, *verdicts)
-        if (said.case_id, said.name) in scores
-    ]
-    graded = {score.judge for said, score in both if _is_graded([said.value, score.value])}
-    for said, score in both:
-        read = _pass_or_fail if score.judge in graded else _label
-        bound = bounds.get(score.judge)
-        first, second = read(said.value, bound), read(score.value, bound)
-        if first is not None and second is not None:
-            labels = (first, second)
-            yield _pair(score, "annotations", said.source, labels, said.value, said.rationale)
-
-
-def _pair(
-    score: Score, basis: Basis, person: str, labels: tuple[str, str], word: Json, why: str = ""
-) -> dict[str, Json]:
-    told = (*labels, word, score.value, why, score.rationale)
-    return dict(zip(COLUMNS, (score.case_id, score.judge, basis, person, *told), strict=True))
 
 
 def _pass_or_fail(value: Json, bound: float | None) -> str | None:
@@ -204,14 +184,10 @@ def _reading(basis: Basis, values: Sequence[Json], bound: float | None) -> str:
     """How a judge's values are read, or why they are not."""
     if basis == "annotations" and not _is_graded(values):
         return "value by value"
-    if not values:
-        return "not compared: it gave no values"
-    if all(isinstance(value, bool) for value in values):
-        return "true is a pass"
-    if all(isinstance(value, (int, float)) for value in values):
-        if bound is None:
-            return "not compared: no min_mean and no score_range says which numbers are a pass"
-        return f"{bound:g} or more is a pass"
-    if any(_pass_or_fail(value, bound) for value in values):
+    if not any(_pass_or_fail(value, bound) for value in values):
+        return "not compared: its values, min_mean and score_range say nothing of pass or fail"
+    if any(isinstance(value, str) for value in values):
         return "its words for yes are a pass"
-    return "not compared: its values say nothing of pass or fail"
+    if bound is None or all(isinstance(value, bool) for value in values):
+        return "true is a pass"
+    return f"{bound:g} or more is a pass"

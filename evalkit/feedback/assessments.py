@@ -53,8 +53,8 @@ class Target:
         )
 
     def scores(self, scores: Iterable[Score]) -> Iterator[Assessment]:
-        """What judges said, without secrets; nothing of a score with neither value nor error."""
-        for score in map(masked, scores):
+        """What judges said; nothing of a score with neither value nor error."""
+        for score in scores:
             if score.value is None and not score.error:
                 continue
             kind: SourceType = "LLM_JUDGE" if score.by_model else "CODE"
@@ -62,18 +62,9 @@ class Target:
             value = None if score.error else score.value
             bare = self.assessment(score.case_id, score.judge, value, source, score.rationale)
             facts = {
-                key: scalar_text(fact) for key, fact in score.facts.items() if fact is not None
+                key: scalar_text(each) for key, each in score.facts.items() if each is not None
             }
             yield replace(bare, error=score.error, metadata={**facts, **bare.metadata})
-
-
-def target_of(index: TraceIndex, case_id: str, *, seed_names: bool) -> Target | None:
-    """Where the feedback on a case goes; None where the case has no trace."""
-    trace = index.of(case_id)
-    if trace is None:
-        return None
-    qualified = seed_names or trace is index.whole
-    return Target(trace.trace_id, qualified, index.key, trace.time_ms)
 
 
 def masked(score: Score) -> Score:
@@ -87,42 +78,39 @@ def masked(score: Score) -> Score:
     )
 
 
-def from_judges(
-    index: TraceIndex, *, seed_names: bool
+def feedback_of(
+    index: TraceIndex, review: Review, *, judges: bool, people: bool, seed_names: bool
 ) -> Iterator[tuple[str, Sequence[Assessment] | None]]:
-    """Each score's name and what it becomes; None where its case has no trace."""
-    for score in index.run.scores:
-        target = target_of(index, score.case_id, seed_names=seed_names)
-        name = f"{score.case_id}/{score.judge}"
-        yield name, None if target is None else list(target.scores([score]))
-
-
-def from_people(
-    review: Review, index: TraceIndex, *, seed_names: bool
-) -> Iterator[tuple[str, Sequence[Assessment] | None]]:
-    """The name of each thing that a reviewer said, and what it becomes; None without a trace.
+    """The name of each thing that judges or people said, and what it becomes; None: no trace.
 
     A comment is false with the comment as its rationale, none is true, so that MLflow's charts
     add up. A verdict stands beside the judge's of the same name.
     """
-    said = [
-        (case, HUMAN_REVIEW, not comment, review.reviewer_of(case), mask_text(comment)[0])
+
+    def target_of(case_id: str) -> Target | None:
+        if (trace := index.of(case_id)) is None:
+            return None
+        return Target(trace.trace_id, seed_names or trace is index.whole, index.key, trace.time_ms)
+
+    for score in index.run.scores if judges else ():
+        target = target_of(score.case_id)
+        name = f"{score.case_id}/{score.judge}"
+        yield name, list(target.scores([score])) if target else None
+    said: list[tuple[str, str, Json, str, str]] = [
+        (case, HUMAN_REVIEW, not comment, review.reviewer_of(case), comment)
         for case, comment in review.feedback.items()
     ]
     said += [
-        (case, judge, mask_json(value), review.reviewer, "")
+        (case, judge, value, review.reviewer, "")
         for case, verdicts in review.verdicts.items()
         for judge, value in verdicts.items()
+        if value is not None
     ]
-    for case, name, value, who, why in said:
-        is_known = case in index.run.cases
-        target = target_of(index, case, seed_names=seed_names) if is_known else None
+    for case, name, value, who, why in said if people else ():
+        target = target_of(case) if case in index.run.cases else None
         source: tuple[SourceType, str] = ("HUMAN", who or "reviewer")
-        said_of = f"{case}/{name}"
-        if target is None:
-            yield said_of, None
-        elif value is not None:
-            yield said_of, [target.assessment(case, name, value, source, why)]
+        given = [target.assessment(case, name, value, source, why)] if target else None
+        yield f"{case}/{name}", given
 
 
 def changes(
@@ -141,11 +129,12 @@ def changes(
         for key, a in ahead.items()
         if (old := mine.get(key)) is not None
     ]
+    update = tuple(new for old, new in known if not new.says_the_same(old))
     return Changes(
         create=tuple(a for key, a in ahead.items() if key not in mine),
-        update=tuple(new for old, new in known if not new.says_the_same(old)),
+        update=update,
         delete=tuple(a for key, a in mine.items() if key not in ahead),
-        unchanged=sum(new.says_the_same(old) for old, new in known),
+        unchanged=len(known) - len(update),
     )
 
 
@@ -197,8 +186,7 @@ def _annotation(said: Assessment, case_id: str, cases: Collection[str]) -> Annot
 
 def about_scores(scores: Sequence[Score]) -> Iterator[str]:
     """What people should know of a run's scores."""
-    empty = sum(s.value is None and not s.error for s in scores)
-    if empty:
+    if empty := sum(s.value is None and not s.error for s in scores):
         yield f"{empty} scores have neither value nor error; they stand in the table only"
     yield from beyond_floats((s.case_id, s.judge, s.value) for s in scores)
     if not scores:
@@ -206,11 +194,8 @@ def about_scores(scores: Sequence[Score]) -> Iterator[str]:
 
 
 def beyond_floats(values: Iterable[tuple[str, str, Json]]) -> Iterator[str]:
-    """That some values, each after its case and judge, are whole numbers which MLflow would round.
-
-    They become text there.
-    """
-    large = {f"{case_id}/{judge}": "" for case_id, judge, value in values if exact(value) != value}
+    """That some values (case, judge, value) are text in MLflow, which would round them."""
+    large = dict.fromkeys(f"{case}/{judge}" for case, judge, each in values if exact(each) != each)
     if large:
         whose = ", ".join(large)
         yield f"whole numbers beyond 2^53, which MLflow would round, are text there: {whose}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, TypeAlias
 
 from evalkit.context import Workspace
-from evalkit.entities import HUMAN_REVIEW, SourceType
+from evalkit.entities import HUMAN_REVIEW
 from evalkit.errors import StoreError, Unfinished
 from evalkit.feedback.assessments import (
     JUDGES,
@@ -14,8 +14,7 @@ from evalkit.feedback.assessments import (
     annotations_of_people,
     beyond_floats,
     changes,
-    from_judges,
-    from_people,
+    feedback_of,
 )
 from evalkit.feedback.review_file import Review, parse_review, review_text, with_annotations
 from evalkit.feedback.trace_index import TraceIndex, find_traces
@@ -65,15 +64,18 @@ def push_feedback(
     found = workspace.run(run_id)
     review = parse_review(review_text(found), str(found.review))
     index = find_traces(found, workspace.store)
+    judges, people = source != "human", source != "judge"
     seed_names = names == "seed"
-    said = [
-        *(from_judges(index, seed_names=seed_names) if source != "human" else ()),
-        *(from_people(review, index, seed_names=seed_names) if source != "judge" else ()),
-    ]
+    said = list(feedback_of(index, review, judges=judges, people=people, seed_names=seed_names))
     wanted = [as_kept(each) for _, given in said for each in given or ()]
     missing = [name for name, given in said if given is None]
     stored = [a for trace in index.traces for a in trace.assessments]
-    delta = changes(wanted, stored, sources=_speaking(index, review, source))
+    # what a file that says something no longer says is withdrawn
+    speaking = (
+        *(JUDGES if judges and found.run.scores else ()),
+        *(PEOPLE if people and review.is_begun else ()),
+    )
+    delta = changes(wanted, stored, sources=speaking)
     human = sum(a.source_type == "HUMAN" for a in wanted)
     report: dict[str, Json] = {
         "executions": executions(found.run),
@@ -98,12 +100,6 @@ def push_feedback(
     return report
 
 
-def _speaking(index: TraceIndex, review: Review, source: Source) -> tuple[SourceType, ...]:
-    """The sources whose files say something, so that what they no longer say is withdrawn."""
-    judges = JUDGES if source != "human" and index.run.scores else ()
-    return (*judges, *(PEOPLE if source != "judge" and review.is_begun else ()))
-
-
 def _notes(
     index: TraceIndex, review: Review, source: Source, missing: Sequence[str]
 ) -> Iterator[str]:
@@ -112,7 +108,7 @@ def _notes(
     judged = [(score.case_id, score.judge, score.value) for score in run.scores]
     verdicts = [(case, *each) for case, own in review.verdicts.items() for each in own.items()]
     yield from beyond_floats(
-        [*(judged if source != "human" else ()), *(verdicts if source != "judge" else ())]
+        {"judge": judged, "human": verdicts, "all": [*judged, *verdicts]}[source]
     )
     if source != "human" and not run.scores:
         yield "summary.yaml holds no scores; judges' feedback in MLflow is left as it is"

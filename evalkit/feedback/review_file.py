@@ -11,7 +11,7 @@ from evalkit.errors import InputError, Problem
 from evalkit.files import inside, read_text, write_text
 from evalkit.jsonable import Json
 from evalkit.runs.run_dir import RunFiles
-from evalkit.yaml_edit import edit_yaml, set_entry
+from evalkit.yaml_edit import edit_yaml
 
 KEY = "mlflow_feedback"
 """The key under which pulled annotations stand; everything else in the file is people's."""
@@ -22,17 +22,9 @@ _SAVING = threading.Lock()
 
 @dataclass(frozen=True, slots=True, order=True)
 class Annotation:
-    """What a person said of a trace in MLflow.
+    """What a person said of a trace in MLflow, at an ISO 8601 time in UTC.
 
-    Attributes:
-        case_id: The case that the trace, or the annotation's name, belongs to; empty where a
-            trace holds several cases and the name says none.
-        trace_id: The trace.
-        name: The assessment's name, without the case.
-        value: Bool, number, text, list or dict.
-        rationale: Why; may be empty.
-        source: Who, as MLflow says.
-        time: When, ISO 8601 in UTC.
+    The case is empty where a trace holds several and the name says none.
     """
 
     case_id: str
@@ -73,20 +65,12 @@ class Review:
 
 
 def review_text(found: RunFiles) -> str:
-    """The text of a run's ``review.yaml``; empty where there is none yet.
-
-    Raises:
-        InputError: it cannot be read, or leads out of the run directory.
-    """
+    """The text of a run's ``review.yaml``; empty where there is none yet."""
     return read_text(inside(found.review, found.folder)) if found.review.is_file() else ""
 
 
 def read_review(found: RunFiles) -> Review:
-    """What people have said of a run so far.
-
-    Raises:
-        InputError: ``review.yaml`` cannot be read or is no review.
-    """
+    """What people have said of a run so far."""
     return parse_review(review_text(found), str(found.review))
 
 
@@ -116,20 +100,17 @@ def _problems(document: Document, root: Json) -> Iterator[Problem]:
     if not isinstance(root, dict):
         yield document.problem("", "is not a mapping of keys", "start with `feedback:`")
         return
-    parts = {"feedback": "comment", "verdicts": "judges and their values", "reviewers": "name"}
-    for part, what in parts.items():
+    for part in ("feedback", "verdicts", "reviewers"):
         entries = {} if root.get(part) is None else root[part]
         if not isinstance(entries, dict):
-            fix = f"write each case as a key, its {what} below it"
-            yield document.problem(part, "must be a mapping", fix)
+            yield document.problem(part, "must be a mapping", "write each case as a key")
             continue
         for case, said in entries.items():
+            where = f"{part}.{case}"
             if part == "verdicts" and not isinstance(said, dict):
-                fix = "write `judge: value` below it"
-                yield document.problem(f"{part}.{case}", "must be a mapping", fix)
-            if part == "feedback" and isinstance(said, (dict, list)):
-                fix = "write one comment for the case"
-                yield document.problem(f"{part}.{case}", "must be text", fix)
+                yield document.problem(where, "must be a mapping", "write `judge: value` below it")
+            elif part != "verdicts" and isinstance(said, (dict, list)):
+                yield document.problem(where, "must be text", "write one text for the case")
 
 
 def _annotations(listed: Json) -> Iterator[Annotation]:
@@ -158,14 +139,11 @@ def save_comments(
         comments: Case to comment; empty means accepted, None that it is not reviewed after all.
         reviewer: Who says so.
         seen: The comments that this person had before them. Where the file by now holds another
-            one, neither is lost: it stays, and theirs is returned.
+            one, neither is lost: it stays.
 
     Returns:
         The review as the file now has it, and the comments of others in the way of these, by case;
         None where somebody took theirs back.
-
-    Raises:
-        InputError: the file cannot be read, edited without harm, or written; it is as it was.
     """
     name = str(found.review)
     theirs: dict[str, str | None] = {}
@@ -207,12 +185,8 @@ def _with_comment(
 
 
 def with_annotations(text: str, file: str, annotations: Iterable[Annotation]) -> str:
-    """The text of a ``review.yaml`` with these annotations, everything else left as it was.
-
-    Raises:
-        InputError: the text is no review, or cannot be edited without harm.
-    """
+    """The text of a ``review.yaml`` with these annotations, everything else left as it was."""
     parse_review(text, file)
     entries = [asdict(annotation) for annotation in annotations]
     is_there = KEY in (parse_yaml(text, file).value or {})
-    return set_entry(text, file, KEY, entries) if entries or is_there else text
+    return edit_yaml(text, file, (KEY,), entries) if entries or is_there else text

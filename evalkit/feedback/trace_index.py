@@ -29,14 +29,12 @@ class TraceIndex:
     """The cases of a run beside their traces.
 
     Attributes:
-        run: The run.
         key: The run's key; empty where its experiment is not in MLflow.
         logged: The cases that have a log; None stands for the log of a whole batch run.
-        by_case: Case to trace.
         whole: The trace that holds every case of a batch run; None in case mode.
         superseded: Traces without steps, each with the recorded trace that takes its place.
         earlier: Other traces that evalkit built, by case, where a kill left several.
-        moved: How many of these have given way just now.
+        moved: How many traces without steps have given way just now.
         notes: What could not be decided, for people.
     """
 
@@ -108,14 +106,6 @@ def find_traces(found: RunFiles, store: Store, experiment_id: str | None = None)
 
     A trace without steps gives way where a recorded one of its case has appeared: what was said
     of it moves there, and it goes.
-
-    Args:
-        found: The run.
-        store: Where to look.
-        experiment_id: Its experiment, where that is known already.
-
-    Raises:
-        StoreError: MLflow answered with an error.
     """
     empty = TraceIndex(found.run, logged=list(found.logs))
     experiment_id = experiment_id or store.experiment(found.project.experiment, create=False)
@@ -125,10 +115,11 @@ def find_traces(found: RunFiles, store: Store, experiment_id: str | None = None)
     index = _look(empty, store, experiment_id)
     if not index.superseded:
         return index
+    marks = (RUN_TAG, CASE_TAG)
     successors = {
         stub.trace_id: (
             taken.trace_id,
-            {tag: text for tag in (RUN_TAG, CASE_TAG) if (text := stub.tags.get(tag))},
+            {tag: stub.tags[tag] for tag in marks if stub.tags.get(tag)},
         )
         for stub, taken in index.superseded
     }
@@ -141,19 +132,16 @@ def find_traces(found: RunFiles, store: Store, experiment_id: str | None = None)
 def _look(empty: TraceIndex, store: Store, experiment_id: str) -> TraceIndex:
     own = store.find_traces(experiment_id, empty.key)
     is_complete = {t.case_id for t in own if not t.is_stub}.issuperset(empty.expected)
-    return place(empty, own, () if is_complete else store.find_recorded(experiment_id))
+    return _place(empty, own, () if is_complete else store.find_recorded(experiment_id))
 
 
-def place(
+def _place(
     empty: TraceIndex, own: Iterable[StoredTrace], recorded: Iterable[StoredTrace]
 ) -> TraceIndex:
-    """Put each case beside its trace.
+    """Put each case beside its trace: one with the run's key, or one that nobody has linked yet.
 
-    Args:
-        empty: The run, its logs and its key.
-        own: Traces that carry the run's key.
-        recorded: Traces that the harness recorded and nobody has linked to a run yet. One is
-            taken where it is the only one that fits; with several nothing is guessed.
+    Of recorded traces one is taken where it is the only one that fits; with several nothing is
+    guessed.
     """
     run = empty.run
     known = {mask_text(case)[0]: case for case in run.cases}  # what MLflow has of a secret name

@@ -8,8 +8,7 @@ import sys
 import pytest
 from workspace_server import Fault
 
-from evalkit.dataset.diff import compare_records
-from evalkit.dataset.sync import apply_sync
+from evalkit.dataset.sync import apply_sync, compare_records
 from evalkit.entities import Record
 from evalkit.errors import InputError, StoreError, Unfinished
 from evalkit.store import connect

@@ -1,10 +1,7 @@
 """What the rules make of schemas as people write them, and of what cases hold."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -18,7 +15,7 @@ SCHEMAS = yaml.safe_load(Path(__file__).with_name("schemas.yaml").read_text("utf
 
 
 @pytest.mark.parametrize("style", SCHEMAS, ids=lambda style: style["name"])
-def test_inputs_and_expectations_are_told_apart_with_reasons(style: dict[str, Any]) -> None:
+def test_inputs_and_expectations_are_told_apart_with_reasons(style):
     cases = cases_of(*style["files"])
     evidence = (style.get("arguments", ""), style.get("judges", ""))
     proposal = propose_by_rules(style.get("schema", ""), cases, *evidence)
@@ -32,7 +29,7 @@ def test_inputs_and_expectations_are_told_apart_with_reasons(style: dict[str, An
     assert not check_mapped(proposal.mapping, mapped, "m.json")
 
 
-def test_names_are_unique_on_a_side_and_free_of_what_mlflow_keeps() -> None:
+def test_names_are_unique_on_a_side_and_free_of_what_mlflow_keeps():
     proposal = propose_by_rules(
         "The skill reads order.yaml (text, item, goal) and mail.yaml (text). gold.full.yaml: text.",
         cases_of(
@@ -55,7 +52,7 @@ def test_names_are_unique_on_a_side_and_free_of_what_mlflow_keeps() -> None:
     }
 
 
-def test_coverage_counts_cases_and_says_what_is_null() -> None:
+def test_coverage_counts_cases_and_says_what_is_null():
     cases = cases_of(
         {"input.yaml": {"ask": "a", "more": [1]}, "gold.yaml": {"x": None}, "reference/a.md": "A"},
         {"input.yaml": {"ask": "b"}, "reference/b.md": "B", "reference/all.md": "x"},
@@ -71,7 +68,7 @@ def test_coverage_counts_cases_and_says_what_is_null() -> None:
     assert "It is null in 1 of 1 cases." in proposal.choices[2].reason
 
 
-def test_empty_and_odd_documents_are_no_trouble() -> None:
+def test_empty_and_odd_documents_are_no_trouble():
     wide = {f"field_{n}": n for n in range(500)}
     cases = [
         case_of("empty", {"input.yaml": None, "gold.yaml": {}, "reference.pdf": None}),
@@ -91,7 +88,7 @@ def test_empty_and_odd_documents_are_no_trouble() -> None:
         assert propose_by_rules(schema, cases).mapping.inputs["ask"]  # a line may be no sentence
 
 
-def test_a_thousand_cases_take_no_seconds() -> None:
+def test_a_thousand_cases_take_no_seconds():
     cases = [
         case_of(
             f"case-{n}",

@@ -1,7 +1,5 @@
 """Selectors, the mapping file, and what a mapping makes of cases."""
 
-from __future__ import annotations
-
 import json
 import re
 
@@ -34,7 +32,7 @@ from evalkit.errors import InputError
         ("input.yaml:a..b", "input.yaml", "a..b"),
     ],
 )
-def test_a_selector_is_a_file_and_a_path(text: str, file: str, path: str) -> None:
+def test_a_selector_is_a_file_and_a_path(text, file, path):
     assert parse_selector(text) == Selector(file, path)
 
 
@@ -43,19 +41,18 @@ def test_a_selector_is_a_file_and_a_path(text: str, file: str, path: str) -> Non
     [
         ("", "names no file"),
         ("input.yaml:", "names no field"),
-        ("/etc/passwd:__file__", "absolute"),
-        ("../secrets.yaml:key", "leads out"),
-        ("a/../../b.yaml:key", "leads out"),
-        ("a//b.yaml:key", "no plain path"),
-        ("a/./b.yaml:key", "no plain path"),
+        ("/etc/passwd:__file__", "no path inside"),
+        ("../secrets.yaml:key", "no path inside"),
+        ("a/../../b.yaml:key", "no path inside"),
+        ("a//b.yaml:key", "no path inside"),
+        ("C:/b.yaml:key", "a drive"),
         ("..\\secrets.yaml:key", "backslash"),
-        ("a\\..\\b.yaml:key", "backslash"),
         ("input.yaml\x00.md:__file__", "control character"),
         ("input.yaml:key\x00", "control character"),
         ("cases/*.yaml:key", "several files"),
     ],
 )
-def test_a_selector_that_could_lead_elsewhere_is_refused(text: str, complaint: str) -> None:
+def test_a_selector_that_could_lead_elsewhere_is_refused(text, complaint):
     with pytest.raises(InputError, match=complaint) as caught:
         parse_selector(text)
     assert all(problem.fix for problem in caught.value.problems)
@@ -63,7 +60,7 @@ def test_a_selector_that_could_lead_elsewhere_is_refused(text: str, complaint: s
 
 @settings(max_examples=40, deadline=None)
 @given(st.text(alphabet=st.sampled_from("./:\\a*~ \x00é"), max_size=12))
-def test_any_text_is_a_selector_inside_the_case_or_an_input_error(text: str) -> None:
+def test_any_text_is_a_selector_inside_the_case_or_an_input_error(text):
     try:
         selector = parse_selector(text)
     except InputError:
@@ -107,7 +104,7 @@ CASE = case_of(
         ("pages/*.adoc:__file__", {"pages/a.adoc": "A", "pages/b.adoc": "B"}),
     ],
 )
-def test_a_selector_finds(selector: str, value: object) -> None:
+def test_a_selector_finds(selector, value):
     assert look_up(parse_selector(selector), CASE) == (value, "")
 
 
@@ -118,12 +115,12 @@ def test_a_selector_finds(selector: str, value: object) -> None:
         ("pages/*.md:__file__", r"has no file pages/\*.md"),
         ("input.yaml:answer", "it has: a, a.b, context"),
         ("input.yaml:turns.2.text", "no item 2, the list has 2"),
-        ("input.yaml:question.more", "text ends it"),
+        ("input.yaml:question.more", "has no field question.more"),
         ("reference.md:title", "no YAML or JSON"),
         ("photo.png:__file__", "no text, or too large"),
     ],
 )
-def test_a_selector_that_finds_nothing_says_why(selector: str, why: str) -> None:
+def test_a_selector_that_finds_nothing_says_why(selector, why):
     value, said = look_up(parse_selector(selector), CASE)
     assert value is None
     assert re.search(why, said)
@@ -134,7 +131,7 @@ ANSWER = Selector("gold.yaml", "answer")
 MAPPING = SchemaMapping({"question": QUESTION}, {"answer": ANSWER})
 
 
-def test_a_mapping_survives_its_file() -> None:
+def test_a_mapping_survives_its_file():
     text = mapping_text(MAPPING)
     assert json.loads(text) == {
         "inputs": {"question": "input.yaml:question"},
@@ -153,7 +150,7 @@ def test_a_mapping_survives_its_file() -> None:
         ("", "not JSON"),
         ("[]", "must be an object"),
         ("{}", "holds no inputs"),
-        ('{"inputs": {"a": "../b.yaml:c"}}', "leads out"),
+        ('{"inputs": {"a": "../b.yaml:c"}}', "no path inside"),
         ('{"inputs": {"a": "b.yaml:c"}, "expectation": {}}', "is not known"),
         ('{"inputs": {"a": "b.yaml:c", "a": "b.yaml:d"}}', "stands twice, first on line 1"),
         (
@@ -162,13 +159,13 @@ def test_a_mapping_survives_its_file() -> None:
         ),
     ],
 )
-def test_a_wrong_mapping_file_is_refused(text: str, complaint: str) -> None:
+def test_a_wrong_mapping_file_is_refused(text, complaint):
     with pytest.raises(InputError, match=complaint) as caught:
         parse_mapping(text, "m.json")
     assert {problem.file for problem in caught.value.problems} == {"m.json"}
 
 
-def test_all_problems_of_a_mapping_file_come_at_once_with_their_lines() -> None:
+def test_all_problems_of_a_mapping_file_come_at_once_with_their_lines():
     text = '{\n "inputs": {\n  "a": "/etc/passwd:__file__",\n  "b": 7\n },\n "extra": {}\n}'
     with pytest.raises(InputError) as caught:
         parse_mapping(text, "m.json")
@@ -179,7 +176,7 @@ def test_all_problems_of_a_mapping_file_come_at_once_with_their_lines() -> None:
     ]
 
 
-def test_a_record_holds_what_the_case_says_and_no_nulls() -> None:
+def test_a_record_holds_what_the_case_says_and_no_nulls():
     case = case_of(
         "c", {"input.yaml": {"question": "q", "hint": None}, "gold.yaml": {"answer": None}}
     )
@@ -193,7 +190,7 @@ def test_a_record_holds_what_the_case_says_and_no_nulls() -> None:
     assert lacking == {"expectations.style": "gold.yaml has no field style (it has: answer)"}
 
 
-def test_a_selector_that_no_case_has_is_a_problem_and_an_optional_one_is_none() -> None:
+def test_a_selector_that_no_case_has_is_a_problem_and_an_optional_one_is_none():
     cases = cases_of(
         {"input.yaml": {"question": "q"}},
         {"input.yaml": {"question": "r", "hint": "h"}},

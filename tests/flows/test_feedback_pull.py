@@ -117,8 +117,8 @@ def test_pulling_twice_leaves_the_file_byte_identical(pull, project, logged, wri
     assert (project.review.read_bytes(), project.review.stat().st_mtime_ns) == (once, modified)
     assert once.decode().startswith(written.rstrip("\r\n")[:20])
     if written == WRITTEN:
-        before, behind = WRITTEN.split("mlflow_feedback: []  # replaced on every pull\n")
-        assert once.decode().startswith(before + "mlflow_feedback:\n")
+        before, behind = WRITTEN.split("[]  # replaced on every pull\n")
+        assert once.decode().startswith(f"{before.rstrip()}  # replaced on every pull\n- case_id:")
         assert once.decode().endswith(behind)
 
 

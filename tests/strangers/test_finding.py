@@ -134,10 +134,10 @@ def test_without_a_config_the_one_that_there_is_is_taken_and_none_is_guessed(
     ("text", "told"),
     [
         ("name: w\ntasks:\n  - {id: a, checks: [{type: exit_code}]}\n", "(`tasks:`, `checks:`)"),
-        ("providers: [a]\nprompts: [b]\ntests: []\n", "promptfoo"),
+        ("providers: [a]\nprompts: [b]\ntests: []\n", "(`tests:`, `prompts:`, `providers:`)"),
         ("skill: x\nversion: '1'\ngraders: []\ntasks: [tasks/*.yaml]\n", "`graders:`"),
-        ("task: arc\ndoc_to_text: x\nmetric_list: []\n", "lm-evaluation-harness"),
-        ('{"skill_name": "x", "evals": [{"id": 1}]}\n', "skill-creator"),
+        ("task: arc\ndoc_to_text: x\nmetric_list: []\n", "`doc_to_text:`"),
+        ('{"skill_name": "x", "evals": [{"id": 1}]}\n', "`evals:`"),
     ],
 )
 def test_another_tools_config_is_named_by_every_stage_alike(evalkit, project, text, told):
