@@ -11,6 +11,7 @@ import datetime as dt
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -61,11 +62,8 @@ def start_of(logged_ns: int | None, stated: Json, run_id: str, modified_ns: int)
     if found := _DATE.search(run_id):
         year, month, day, hour, minute, second = (int(part or 0) for part in found.groups())
         hour = hour if found[4] else 12
-        try:
+        with suppress(ValueError):  # such as 30 February
             moment = dt.datetime(year, month, day, hour, minute, second, tzinfo=dt.UTC)
-        except ValueError:  # such as 30 February
-            pass
-        else:
             return Start(int(moment.timestamp()) * 10**9, inferred=True, source="the run id's date")
     return Start(modified_ns, inferred=True, source="the log file's time")
 

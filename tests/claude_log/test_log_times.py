@@ -9,7 +9,6 @@ from agentlogs import (
     BEGAN_NS,
     FALLBACK,
     Event,
-    Story,
     answer,
     as_lines,
     ask,
@@ -26,7 +25,7 @@ from agentlogs import (
     use,
 )
 
-from evalkit.claude_log.timing import Start, start_of
+from evalkit.claude_log.timing import Start
 from evalkit.entities import Span, Trace
 
 SECOND = 10**9
@@ -151,30 +150,6 @@ def test_a_transcript_tells_a_log_without_times_when_it_was() -> None:
     trace = build(log, sidecars={"agent-a1.jsonl": as_lines(aside)})
     assert seconds(spans(trace, "AGENT")[1]) == (0, 10)
     assert_sound(trace)
-
-
-@pytest.mark.parametrize("which", ["all", "user", "none"])
-def test_whole_stories_are_sound_with_every_kind_of_timestamp(which: str) -> None:
-    for seed in range(8):
-        assert_sound(build(stamp(Story(seed).tell(8), which)))
-
-
-# -- when a run began ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("given", "when", "inferred_"),
-    [
-        ((BEGAN_NS, None, "run-1", 5), BEGAN_NS, False),
-        ((None, "2026-03-04T05:06:07Z", "run-1", 5), BEGAN_NS, False),
-        ((None, None, "nightly-20260304-050607", 5), BEGAN_NS, True),
-        ((None, "soon", "2026-03-04_v2", 5), 1_772_625_600 * SECOND, True),
-        ((None, None, "build-120260304", 5), 5, True),
-    ],
-)
-def test_a_run_began_when_its_directory_says(given: Any, when: int, inferred_: bool) -> None:
-    start = start_of(*given)
-    assert (start.ns, start.inferred) == (when, inferred_)
 
 
 # -- the content hash ----------------------------------------------------------------------------

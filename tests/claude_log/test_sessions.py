@@ -68,10 +68,6 @@ def test_how_it_ended_is_told_as_far_as_it_is_there(after: list[Event], ended: A
     assert "cut off" not in " ".join(trace.receipt.notes)
 
 
-def test_a_tool_without_its_result_leaves_it_unknown() -> None:
-    assert facts(build(as_session(ASKED[:2])))["ended"][0] == "UNSET"
-
-
 def test_a_message_that_no_model_wrote_is_not_the_answer() -> None:
     limit = say("x", text("You've hit your limit"), model="<synthetic>")
     log = as_session([*WORK, ask("and now?"), {**limit, "isApiErrorMessage": True}])
