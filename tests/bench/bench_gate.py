@@ -51,14 +51,15 @@ def arm(
     trials: int,
     crashes: float,
     random: np.random.Generator,
+    judges: int = 1,
 ) -> list[Run]:
     """Trials of a run; as many crash in either arm, so that only scores can tell them apart."""
-    found = []
+    found, names = [], [f"c{n:04d}" for n in range(len(ease))]
     for trial in range(trials):
-        names = [f"c{n:04d}" for n in range(len(ease))]
         crashed = set(random.choice(names, round(crashes * len(names)), replace=False))
         scores = tuple(
-            Score(name, "judge", value)
+            Score(name, f"judge{judge or ''}", value)
+            for judge in range(judges)
             for name, value in zip(names, values(kind, ease, effect, random), strict=True)
             if name not in crashed
         )
@@ -122,23 +123,8 @@ def cells(repeats: int) -> Iterator[dict[str, object]]:
 def size() -> None:
     """The cost of a large comparison."""
     random = np.random.default_rng(1)
-    names = [f"c{n:05d}" for n in range(5_000)]
-    sides = [
-        [
-            Run(
-                f"{side}{trial}",
-                "case",
-                scores=tuple(
-                    Score(name, f"judge-{judge}", bool(luck))
-                    for judge in range(10)
-                    for name, luck in zip(names, random.random(len(names)) < 0.8, strict=True)
-                ),
-                cases=tuple(names),
-            )
-            for trial in range(3)
-        ]
-        for side in "ab"
-    ]
+    ease = random.beta(4, 1.5, 5_000)
+    sides = [arm("pass", ease, 0, 3, 0, random, judges=10) for _ in range(2)]
     held, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
     found = report(PROJECT, *sides)
     seconds = time.perf_counter() - begun

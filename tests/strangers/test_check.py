@@ -53,32 +53,29 @@ def test_an_mlflow_that_is_away_refuses_or_is_locked_is_exit_1(
     assert done.report["cases"] == 3
 
 
-@pytest.mark.parametrize("text", ["feedback: [", "feedback: {a: [1]}\n"])
-def test_a_review_that_cannot_be_read_is_a_problem(evalkit, project, text):
-    project.review.write_text(text)
-    done = evalkit("check")
-    assert (done.code, FINE in done.err) == (2, False)
-    assert done.report["problems"][0]["file"].endswith("review.yaml")
+def test_a_review_that_cannot_be_read_and_a_threshold_of_nobody_are_problems(evalkit, project):
+    for text in ("feedback: [", "feedback: {a: [1]}\n"):
+        project.review.write_text(text)
+        done = evalkit("check")
+        assert (done.code, FINE in done.err) == (2, False)
+        assert done.report["problems"][0]["file"].endswith("review.yaml")
+    project.review.unlink()
+    project.configure(thresholds={"nobody": {"min_mean": 1}})
+    fields = [problem["field"] for problem in evalkit("check").report["problems"]]
+    assert fields == ["thresholds.nobody"]
 
 
-def test_keys_that_are_not_understood_are_named_and_kept(evalkit, project):
+def test_keys_that_are_not_understood_are_named_and_kept_and_cases_from_elsewhere_said(
+    evalkit, project
+):
     judge = {"name": "polite", "check": "1", "samples": 3, "consequence": "safety"}
     project.configure(judges=[judge], thresholds={}, matrix={"factors": {}}, ours={"a": 1})
     done = evalkit("check")
-    assert done.code == 0
     told = "matrix, ours, consequence of the judge polite, samples of the judge polite"
-    assert done.report["notes"] == [f"eval.yaml: not read by evalkit: {told}"]
+    assert (done.code, done.report["notes"]) == (0, [f"eval.yaml: not read by evalkit: {told}"])
     assert "ours" in project.read("eval.yaml")
-
-
-def test_cases_of_the_working_directory_are_said_to_be_from_there(evalkit, project):
+    project.configure()
     project.write("sub/eval.yaml", project.read("eval.yaml"))
     for stage in (["check"], ["map", "--out", "m.json"]):
         done = evalkit(*stage, "--config", "sub/eval.yaml")
         assert done.report["notes"] == ["the cases are taken from cases of the working directory"]
-
-
-def test_a_likely_mistake_in_the_config_is_a_problem(evalkit, project):
-    project.configure(thresholds={"nobody": {"min_mean": 1}})
-    fields = [problem["field"] for problem in evalkit("check").report["problems"]]
-    assert fields == ["thresholds.nobody"]
