@@ -22,10 +22,8 @@ from agentlogs import (
     usage,
     use,
 )
-from eval_project import CASES, RESULT, RUN_ID, scores_of
-from in_mlflow import InMlflow
+from eval_project import CASES, RESULT, RUN, scores_of
 
-RUN = ("--run-id", RUN_ID)
 USED = usage(1000, 100, 300, 40)
 PAID = cost(SONNET, USED)
 CALL = say("m1", text("hm"), used=USED, stop="end_turn")
@@ -62,7 +60,7 @@ def receipts(mlflow, folder):
     return json.loads(Path(path).read_text("utf-8"))["logs"]
 
 
-def test_a_case_takes_as_long_as_its_log_says_else_as_the_run_does(evalkit, project, database_uri):
+def test_a_case_takes_as_long_as_its_log_says_else_as_the_run_does(evalkit, project, mlflow):
     at_once = [{**event, "timestamp": "2026-03-04T05:06:07Z"} for event in WHOLE]
     cases = {
         "result only": ([finish(duration_ms=68_000)], {}, 68),
@@ -78,7 +76,7 @@ def test_a_case_takes_as_long_as_its_log_says_else_as_the_run_does(evalkit, proj
         "stamped beyond what the run says": (stamp(CUT, "all", seconds=100), KILLED, 200),
     }
     logged(evalkit, project, {case: (log, told) for case, (log, told, _) in cases.items()})
-    found = InMlflow(database_uri).traces()
+    found = mlflow.traces()
     lasted = {case: round(found[case].info.execution_duration / 1000) for case in cases}
     assert lasted == {case: seconds for case, (_, _, seconds) in cases.items()}
 
@@ -113,9 +111,9 @@ REPORTED = {
 }
 
 
-def test_what_does_not_fit_the_runs_own_figures_is_named(evalkit, project, database_uri, tmp_path):
+def test_what_does_not_fit_the_runs_own_figures_is_named(evalkit, project, mlflow, tmp_path):
     logged(evalkit, project, {case: told[:2] for case, told in REPORTED.items()})
-    found = receipts(InMlflow(database_uri), tmp_path)
+    found = receipts(mlflow, tmp_path)
     verdicts = {case: found[case]["verdict"] for case in REPORTED}
     named = {
         case: {
@@ -129,7 +127,7 @@ def test_what_does_not_fit_the_runs_own_figures_is_named(evalkit, project, datab
     assert named == {case: misfits for case, (_, _, _, misfits) in REPORTED.items()}
 
 
-def test_what_a_log_does_not_say_of_cost_and_tokens_the_run_does(evalkit, project, database_uri):
+def test_what_a_log_does_not_say_of_cost_and_tokens_the_run_does(evalkit, project, mlflow):
     silent = [init(), say("m1", text("hm"), used=usage(0, 0)), finish()]
     logged(
         evalkit,
@@ -145,7 +143,7 @@ def test_what_a_log_does_not_say_of_cost_and_tokens_the_run_does(evalkit, projec
         },
     )
     figures = {}
-    for case, trace in InMlflow(database_uri).traces().items():
+    for case, trace in mlflow.traces().items():
         used, paid = trace.info.token_usage or {}, (trace.info.cost or {}).get("total_cost")
         figures[case] = (used.get("input_tokens"), used.get("output_tokens"), paid)
     assert {case: figures[case] for case in figures if case not in CASES} == {
@@ -156,7 +154,7 @@ def test_what_a_log_does_not_say_of_cost_and_tokens_the_run_does(evalkit, projec
     }
 
 
-def test_steps_add_up_to_what_the_run_says(evalkit, project, database_uri):
+def test_steps_add_up_to_what_the_run_says(evalkit, project, mlflow):
     project.unlog(*CASES)
     whole = added([USED, USED, USED])
     folder = f"{project.run_dir}/cases/refund/steps"
@@ -169,7 +167,7 @@ def test_steps_add_up_to_what_the_run_says(evalkit, project, database_uri):
     told = {"cost_usd": cost(SONNET, whole), "token_usage": tokens, "num_turns": 3, "steps": steps}
     project.write(f"{project.run_dir}/run_result.json", {**RESULT, "per_case": {"refund": told}})
     evalkit("log-results", *RUN)
-    info = InMlflow(database_uri).traces()["refund"].info
+    info = mlflow.traces()["refund"].info
     assert info.tags["evalkit.receipt"] == "reconciled"
     assert info.token_usage["input_tokens"] == 3000
     assert info.cost["total_cost"] == pytest.approx(cost(SONNET, whole))
@@ -185,34 +183,24 @@ def test_steps_add_up_to_what_the_run_says(evalkit, project, database_uri):
         ("2026-07-09-v1", None, "none", "2026-07-09T12:00:00"),
         ("v1_20260709-153444", None, "none", "2026-07-09T15:34:44"),
         ("v1", None, "none", "2026-01-02T03:04:05"),
+        ("v1", None, "", "2026-01-02T03:04:05"),  # no log at all
     ],
 )
-def test_a_run_began_when_its_logs_say_else_its_result_else_its_id(
-    evalkit, project, database_uri, run_id, started, stamps, began
+def test_a_run_began_when_its_logs_say_else_its_result_else_its_id_else_its_files(
+    evalkit, project, mlflow, run_id, started, stamps, began
 ):
     folder = f"eval/runs/{project.name}/{run_id}"
-    for case in ("a", "b"):
-        path = project.write(
-            f"{folder}/cases/{case}/stdout.log",
-            b"".join(as_lines(stamp([*CUT, *WHOLE[1:]], stamps if case == "b" else "none"))),
-        )
-        modified = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC).timestamp()
-        os.utime(path, (modified, modified))
-    project.write(f"{folder}/run_result.json", {**RESULT, "started_at": started})
-    evalkit("log-results", "--run-id", run_id)
-    mlflow = InMlflow(database_uri)
-    assert at(mlflow.run().info.start_time) == began
-    assert at(mlflow.traces()["a"].info.request_time) == began
-
-
-def test_a_run_without_any_log_or_date_began_when_its_files_were_written(
-    evalkit, project, database_uri
-):
-    result = project.write(f"eval/runs/{project.name}/v1/run_result.json", RESULT)
+    written = [project.write(f"{folder}/run_result.json", {**RESULT, "started_at": started})]
+    for case in ("a", "b") if stamps else ():
+        log = stamp([*CUT, *WHOLE[1:]], stamps if case == "b" else "none")
+        path = f"{folder}/cases/{case}/stdout.log"
+        written.append(project.write(path, b"".join(as_lines(log))))
     modified = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC).timestamp()
-    os.utime(result, (modified, modified))
-    evalkit("log-results", "--run-id", "v1")
-    assert at(InMlflow(database_uri).run().info.start_time) == "2026-01-02T03:04:05"
+    for path in written:
+        os.utime(path, (modified, modified))
+    evalkit("log-results", "--run-id", run_id)
+    assert at(mlflow.run().info.start_time) == began
+    assert not stamps or at(mlflow.traces()["a"].info.request_time) == began
 
 
 def at(milliseconds):
@@ -247,21 +235,20 @@ ABSURD_LOGS = {
 }
 
 
-def test_absurd_logs_still_make_traces(project, evalkit, database_uri, tmp_path):
+def test_absurd_logs_still_make_traces(project, evalkit, mlflow, tmp_path):
     project.unlog(*CASES)
     for case, (log, _) in ABSURD_LOGS.items():
         project.log(case, log)
     for _ in range(2):
         outcome = evalkit("log-results", *RUN)
         assert outcome.code == 0, outcome.err
-    there = InMlflow(database_uri)
-    noted = receipts(there, tmp_path)
+    noted = receipts(mlflow, tmp_path)
     assert [c for c, (_, note) in ABSURD_LOGS.items() if note not in str(noted[c]["notes"])] == []
-    found = there.traces()
+    found = mlflow.traces()
     for case in ABSURD_LOGS:
         assert 0 <= (found[case].info.execution_duration or 0) < 10**11
         assert 946_684_800_000 < found[case].info.request_time < 4_102_444_800_000
-    assert there.run().info.status == "FINISHED"
+    assert mlflow.run().info.status == "FINISHED"
 
 
 INFINITE = float("inf")
@@ -285,7 +272,7 @@ INFINITE = float("inf")
         ({"started_at": "9999-12-31T23:59:59Z", "start_time": 1e30}, False),
     ],
 )
-def test_an_absurd_result_still_makes_a_run(absurd, said, project, evalkit, database_uri):
+def test_an_absurd_result_still_makes_a_run(absurd, said, project, evalkit, mlflow):
     result = {"execution_mode": "case", "exit_code": 0, "model": "m", "duration_s": 3}
     project.write(f"{project.run_dir}/run_result.json", {**result, **absurd})
     project.unlog("alpha")
@@ -294,17 +281,16 @@ def test_an_absurd_result_still_makes_a_run(absurd, said, project, evalkit, data
         assert outcome.code == 0, outcome.err
         wrong = "no number MLflow can show" in outcome.err or "no time that a run" in outcome.err
         assert wrong or not said
-    there = InMlflow(database_uri)
-    assert len(there.traces()) == 3
-    end = there.run().info.end_time
+    assert len(mlflow.traces()) == 3
+    end = mlflow.run().info.end_time
     assert end is None or 0 < end < 10**14
 
 
 @pytest.mark.parametrize(
     "value", [".inf", "-.inf", ".nan", "1e400", "1" + "0" * 400, "1e308", "9999-12-31", "-1"]
 )
-def test_an_absurd_score_is_kept_as_far_as_it_goes(value, project, evalkit, database_uri):
-    """The other scores of the case, and the run's other figures, are all there."""
+def test_an_absurd_score_is_kept_as_far_as_it_goes(value, project, evalkit, mlflow):
+    """The other scores of the case, and the run's other figures, are all mlflow."""
     project.write(
         project.summary,
         f"judges:\n  quality: {{mean: {value}, pass_rate: {value}, n: {value}}}\n"
@@ -315,9 +301,8 @@ def test_an_absurd_score_is_kept_as_far_as_it_goes(value, project, evalkit, data
     for command in ("log-results", "push-feedback", "log-results"):
         outcome = evalkit(command, *RUN)
         assert outcome.code == 0, outcome.err
-    there = InMlflow(database_uri)
-    assert there.run().data.metrics["polite/mean"] == 1
-    values = there.values("alpha")
+    assert mlflow.run().data.metrics["polite/mean"] == 1
+    values = mlflow.values("alpha")
     assert values["polite"] is True
     if value in {".inf", "-.inf", ".nan"}:
         assert isinstance(values.get("quality", ""), str)
@@ -337,7 +322,7 @@ LARGE = 2**53 + 1
     ],
 )
 def test_whole_numbers_that_a_float_cannot_hold_are_text_and_said_to_be(
-    evalkit, project, database_uri, value, kept
+    evalkit, project, mlflow, value, kept
 ):
     project.summarise({"alpha": {**scores_of("alpha"), "order": {"value": value}}})
     project.review.write_text(json.dumps({"reviewer": "kim", "verdicts": {"beta": {"no": value}}}))
@@ -346,5 +331,4 @@ def test_whole_numbers_that_a_float_cannot_hold_are_text_and_said_to_be(
     assert (f"{said}, beta/no" in evalkit("push-feedback", *RUN).err) == (value != kept)
     report = evalkit("push-feedback", *RUN).report
     assert (report["created"], report["updated"], report["deleted"]) == (0, 0, 0)
-    there = InMlflow(database_uri)
-    assert (there.values("alpha")["order"], there.values("beta")["no"]) == (kept, kept)
+    assert (mlflow.values("alpha")["order"], mlflow.values("beta")["no"]) == (kept, kept)
