@@ -14,6 +14,7 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, Literal, NoReturn, TypeAlias, TypeVar
 
 from evalkit.errors import InputError, Problem
@@ -21,7 +22,6 @@ from evalkit.errors import InputError, Problem
 P = TypeVar("P", bound="CommonParams")
 
 Origin: TypeAlias = Literal["argument", "widget", "link", "environment", "default"]
-Shown: TypeAlias = Literal["form", "more", "never"]
 
 ENVIRONMENT_PREFIX = "EVALKIT_"
 ANSWERS = dict.fromkeys(("true", "yes", "1", "on"), True) | dict.fromkeys(
@@ -32,10 +32,10 @@ ANSWERS = dict.fromkeys(("true", "yes", "1", "on"), True) | dict.fromkeys(
 def param(
     default: Any,
     about: str,
+    label: str = "",
     *,
     link: bool = False,
-    shown: Shown = "form",
-    label: str = "",
+    shown: Literal["form", "more", "never"] = "form",
     typed: Literal["flag", "required", "place"] = "flag",
     short: str = "",
 ) -> Any:
@@ -44,58 +44,55 @@ def param(
     Args:
         default: Its value where nothing else is said; None where there is none, for ``str | None``.
         about: What it means, for ``--help``, the form and the widget; no full stop.
+        label: What the form calls it; made from its name by default.
         link: Whether the address of the page may fill it in. It never may where a link from a
             stranger could send data elsewhere.
         shown: In the form at once, in the form under "More settings", or only without a browser.
-        label: What the form calls it; made from its name by default.
         typed: On the command line: a flag, a flag that has to be there, or a word by its place.
         short: A flag of one letter besides, such as ``-e``.
     """
-    told = {"about": about, "link": link, "shown": shown, "label": label, "typed": typed}
-    return dataclasses.field(default=default, metadata={**told, "short": short})
+    told = {"about": about, "label": label, "link": link, "shown": shown}
+    return dataclasses.field(default=default, metadata={**told, "typed": typed, "short": short})
+
+
+more: Any = partial(param, shown="more")
+unseen: Any = partial(param, shown="never")
 
 
 @dataclass(frozen=True)
 class CommonParams:
     """What every stage may be told."""
 
-    tracking_uri: str | None = param(
+    tracking_uri: str | None = more(
         None,
         "The MLflow to use; else mlflow.tracking_uri in the config, else MLFLOW_TRACKING_URI",
-        shown="more",
-        label="Tracking URI",
+        "Tracking URI",
     )
-    runs_dir: str | None = param(
+    runs_dir: str | None = more(
         None,
         "Where finished runs lie; else AGENT_EVAL_RUNS_DIR, else eval/runs here or at the config",
-        shown="more",
-        label="Runs folder",
+        "Runs folder",
     )
-    json: bool = param(False, "End with the report as one line of JSON", shown="never")
-    strict: bool = param(
+    json: bool = unseen(False, "End with the report as one line of JSON")
+    strict: bool = unseen(
         False,
         "Exit 1 also where MLflow is absent, an execution failed, a log is refused, feedback finds"
         " no trace, or a threshold is missed or not measured",
-        shown="never",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One declared field, its attributes as :func:`param` has them.
-
-    ``kind`` is ``str``, ``int``, ``float``, ``bool`` or ``tuple``; ``choices`` is empty where any
-    value will do.
-    """
+    """One declared field, as :func:`param` has it; ``choices`` is empty where any value will do."""
 
     name: str
-    kind: type
+    kind: type  # str, int, float, bool or tuple
     choices: tuple[str, ...]
     default: Any
     about: str
-    link: bool
-    shown: Shown
     label: str
+    link: bool
+    shown: str
     typed: str
     short: str
 
@@ -110,11 +107,7 @@ class Parameter:
         return ENVIRONMENT_PREFIX + self.name.upper()
 
     def read(self, raw: object) -> Any:
-        """The value that a text, or a control of the form, stands for.
-
-        Raises:
-            ValueError: it stands for none; the message says what was expected.
-        """
+        """The value that a text stands for; a ValueError that says what was expected."""
         text = str(raw).strip()
         if self.kind is tuple:
             return tuple(word.strip() for word in text.split(",") if word.strip())
@@ -136,17 +129,24 @@ class Resolved(Generic[P]):
     values: P
     origins: Mapping[str, Origin]
 
-    def from_link(self) -> list[str]:
-        """The names that the address of the page filled in."""
-        return [name for name, origin in self.origins.items() if origin == "link"]
-
 
 def parameters(spec: type[CommonParams]) -> tuple[Parameter, ...]:
     """The declared fields of a stage, those that all stages have last."""
     hints = typing.get_type_hints(spec)
-    found = [_parameter(field, hints[field.name]) for field in dataclasses.fields(spec)]
     common = {field.name for field in dataclasses.fields(CommonParams)}
-    return tuple(sorted(found, key=lambda each: each.name in common))
+    declared = sorted(dataclasses.fields(spec), key=lambda field: field.name in common)
+    return tuple(_parameter(field, hints[field.name]) for field in declared)
+
+
+def _parameter(field: dataclasses.Field[Any], hint: Any) -> Parameter:
+    if isinstance(hint, types.UnionType):
+        hint = next(kind for kind in typing.get_args(hint) if kind is not types.NoneType)
+    origin = typing.get_origin(hint)
+    choices = typing.get_args(hint) if origin is Literal else ()
+    kind = str if choices else origin or hint
+    label = field.metadata["label"] or field.name.replace("_", " ").capitalize()
+    told = {**field.metadata, "label": label, "default": field.default}
+    return Parameter(name=field.name, kind=kind, choices=choices, **told)
 
 
 def resolve(spec: type[P], said: Mapping[Origin, Mapping[str, str]]) -> Resolved[P]:
@@ -178,14 +178,17 @@ def resolve(spec: type[P], said: Mapping[Origin, Mapping[str, str]]) -> Resolved
     return Resolved(spec(**values), origins)
 
 
-def from_form(start: P, submitted: Mapping[str, object]) -> P:
-    """The parameters as a person changed them in the form.
+def _first(each: Parameter, said: Mapping[Origin, Mapping[str, str]]) -> tuple[Origin, str]:
+    for origin, values in said.items():
+        raw = values.get(each.name) if each.link or origin != "link" else None
+        if raw or (raw is not None and origin == "argument"):
+            return origin, raw
+    return "default", ""
 
-    Raises:
-        InputError: names every value that cannot be read.
-    """
-    kept = {each.name: getattr(start, each.name) for each in parameters(type(start))}
-    said = {name: as_argument(value) for name, value in {**kept, **submitted}.items()}
+
+def from_form(start: P, submitted: Mapping[str, object]) -> P:
+    """The parameters as a person changed them in the form; an InputError as :func:`resolve`."""
+    said = {name: as_argument(value) for name, value in {**vars(start), **submitted}.items()}
     return resolve(type(start), {"argument": said}).values
 
 
@@ -218,41 +221,33 @@ class Parser(argparse.ArgumentParser):
         """Add the stage's parameters; what is required may be missing where a page ``asks``."""
         for each in parameters(spec):
             default = "" if each.default in {None, "", False, ()} else f" (default: {each.default})"
-            more: dict[str, Any] = {"help": (each.about + default).replace("%", "%%")}
+            told: dict[str, Any] = {"help": (each.about + default).replace("%", "%%")}
             if each.typed == "place":
                 several = "*" if each.kind is tuple else "?"
-                self.add_argument(each.name, nargs=several if each.default != "" else None, **more)
+                self.add_argument(each.name, nargs=several if each.default != "" else None, **told)
                 continue
             unit = "N" if each.kind in {int, float} else each.name.rpartition("_")[2].upper()
-            more["metavar"] = f"{{{','.join(each.choices)}}}" if each.choices else unit
+            told["metavar"] = f"{{{','.join(each.choices)}}}" if each.choices else unit
             if each.kind is bool:
-                more |= {"nargs": "?", "const": "true", "metavar": "BOOL"}
+                told |= {"nargs": "?", "const": "true", "metavar": "BOOL"}
             if each.kind is tuple:
-                more |= {"action": "extend", "nargs": "+"}
+                told |= {"action": "extend", "nargs": "+"}
             names = [name for name in (each.short, each.flag) if name]
             required = each.typed == "required" and not asks
-            self.add_argument(*names, dest=each.name, required=required, **more)
+            self.add_argument(*names, dest=each.name, required=required, **told)
 
 
 def read_arguments(
     spec: type[CommonParams], parser: Parser, argv: Sequence[str], *, is_lenient: bool = False
 ) -> dict[str, str]:
-    """What a command line says, by the field's name.
+    """What a command line says, by the field's name; an InputError where it cannot be meant.
 
     ``--dry_run``, ``--dry-run=true`` and ``--dry-run yes`` are one, and no other word after a
-    switch is taken for its value.
-
-    Args:
-        spec: The dataclass of the stage's parameters.
-        parser: Has taken them.
-        argv: The arguments without the program's name.
-        is_lenient: Pass over arguments that are not declared, as a job may give its parameters to
-            every task.
-
-    Raises:
-        InputError: an argument is not declared, or lacks its value.
+    switch is taken for its value. Where it ``is_lenient``, arguments that are not declared are
+    passed over: a job may give its parameters to every task.
     """
-    switches = {each.flag for each in parameters(spec) if each.kind is bool}
+    known = parameters(spec)
+    switches = {each.flag for each in known if each.kind is bool}
     given: list[str] = []
     for text in argv:
         if given and given[-1] in switches and text.lower() in ANSWERS:
@@ -262,36 +257,6 @@ def read_arguments(
         given.append(name.replace("_", "-") + equals + value if text[:2] == "--" else text)
     given = [f"{text}=true" if text in switches else text for text in given]
     found = parser.parse_known_args(given)[0] if is_lenient else parser.parse_args(given)
-    said = {each.name: getattr(found, each.name, None) for each in parameters(spec)}
-    said = {name: ",".join(raw) if isinstance(raw, list) else raw for name, raw in said.items()}
-    lists = {each.name for each in parameters(spec) if each.kind is tuple}
-    return {name: raw for name, raw in said.items() if raw or (raw == "" and name not in lists)}
-
-
-def _parameter(field: dataclasses.Field[Any], hint: Any) -> Parameter:
-    optional = typing.get_origin(hint) in {typing.Union, types.UnionType}
-    kinds = typing.get_args(hint) if optional else (hint,)
-    hint = next(kind for kind in kinds if kind is not types.NoneType)
-    is_choice = typing.get_origin(hint) is Literal
-    kind = str if is_choice else typing.get_origin(hint) or hint
-    if kind not in {str, int, float, bool, tuple}:
-        raise TypeError(f"{field.name}: a parameter is text, a number, yes or no, or a Literal")
-    label = field.metadata["label"] or field.name.replace("_", " ").capitalize()
-    choices = typing.get_args(hint) if is_choice else ()
-    return Parameter(
-        **{**field.metadata, "label": label},
-        name=field.name,
-        kind=kind,
-        choices=choices,
-        default=field.default,
-    )
-
-
-def _first(each: Parameter, said: Mapping[Origin, Mapping[str, str]]) -> tuple[Origin, str]:
-    for origin, values in said.items():
-        if origin == "link" and not each.link:
-            continue
-        raw = values.get(each.name)
-        if raw or (raw is not None and origin == "argument"):
-            return origin, raw
-    return "default", ""
+    said = {each.name: getattr(found, each.name, None) for each in known}
+    words = {name: ",".join(raw) if isinstance(raw, list) else raw for name, raw in said.items()}
+    return {n: raw for n, raw in words.items() if raw or (raw == "" and said[n] == "")}

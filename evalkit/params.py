@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal
 
-from evalkit.arguments import CommonParams, param
+from evalkit.arguments import CommonParams, more, param, unseen
 
 if TYPE_CHECKING:
     from evalkit.agent.request import Request
@@ -18,6 +18,8 @@ _DATASET = (
 )
 _DISTINGUISH = "Add an input case_id, so that cases with equal inputs stay apart"
 _NAMES = "seed: name feedback {case_id}/{judge} on every trace, not only on shared ones"
+_RUNS = "directories of runs, ids of MLflow runs, or git:REF; several are trials"
+_MARGIN = "Change that does not matter; else 0.1 of a rate, 0.05 of a score's range"
 
 
 @dataclass(frozen=True)
@@ -25,17 +27,11 @@ class ProjectParams(CommonParams):
     """Say what is wrong with eval.yaml and what there is."""
 
     config: str = param(
-        "eval.yaml",
-        "The evaluation; else the one at eval/*/eval.yaml or eval/*.yaml",
-        link=True,
+        "eval.yaml", "The evaluation; else the one at eval/*/eval.yaml or eval/*.yaml", link=True
     )
 
     def workspace(self) -> Workspace:
-        """The project that is meant, opened.
-
-        Raises:
-            InputError: the config is missing or wrong.
-        """
+        """The project that is meant, opened; an InputError where the config is missing or wrong."""
         from evalkit.context import Workspace
 
         return Workspace.open(self.config, tracking_uri=self.tracking_uri, runs_dir=self.runs_dir)
@@ -45,16 +41,14 @@ class ProjectParams(CommonParams):
 class MapParams(ProjectParams):
     """Write which field of a case feeds which input."""
 
-    out: str | None = param(None, "Where to save it; else where sync looks", label="Mapping")
+    out: str | None = param(None, "Where to save it; else where sync looks", "Mapping")
     by: Literal["rules", "claude"] = param(
-        "rules",
-        "Rules read schema and cases; Claude needs ANTHROPIC_API_KEY",
-        label="Proposed by",
+        "rules", "Rules read schema and cases; Claude needs ANTHROPIC_API_KEY", "Proposed by"
     )
-    model: str | None = param(
-        None, "The Claude model; else MODEL in the environment, else the newest", shown="more"
+    model: str | None = more(
+        None, "The Claude model; else MODEL in the environment, else the newest"
     )
-    force: bool = param(False, "Overwrite a mapping that differs", shown="never")
+    force: bool = unseen(False, "Overwrite a mapping that differs")
 
 
 @dataclass(frozen=True)
@@ -62,16 +56,16 @@ class SyncParams(ProjectParams):
     """Make the MLflow dataset mirror the cases."""
 
     mapping: str | None = param(None, _MAPPING)
-    dataset_name: str | None = param(None, _DATASET, link=True, label="Dataset")
-    distinguish: bool = param(False, _DISTINGUISH, label="Distinguish equal cases")
-    dry_run: bool = param(False, "Show the changes, write nothing", shown="never")
+    dataset_name: str | None = param(None, _DATASET, "Dataset", link=True)
+    distinguish: bool = param(False, _DISTINGUISH, "Distinguish equal cases")
+    dry_run: bool = unseen(False, "Show the changes, write nothing")
 
 
 @dataclass(frozen=True)
 class RunParams(ProjectParams):
     """Bring people's annotations back into review.yaml."""
 
-    run_id: str = param("", "The run directory's name", link=True, shown="never", typed="required")
+    run_id: str = unseen("", "The run directory's name", link=True, typed="required")
 
 
 @dataclass(frozen=True)
@@ -89,8 +83,8 @@ class PredictParams(ProjectParams):
 class LogParams(RunParams):
     """Log a finished run, with a trace for each case."""
 
-    dataset_name: str | None = param(None, _DATASET, shown="more", label="Dataset")
-    names: Literal["auto", "seed"] = param("auto", _NAMES, shown="more", label="Names of feedback")
+    dataset_name: str | None = more(None, _DATASET, "Dataset")
+    names: Literal["auto", "seed"] = more("auto", _NAMES, "Names of feedback")
 
 
 @dataclass(frozen=True)
@@ -101,19 +95,15 @@ class PushParams(RunParams):
     names: Literal["auto", "seed"] = param("auto", _NAMES)
 
 
-_RUNS = "directories of runs, ids of MLflow runs, or git:REF; several are trials"
-_MARGIN = "Change that does not matter; else 0.1 of a rate, 0.05 of a score's range"
-
-
 @dataclass(frozen=True)
 class CompareParams(ProjectParams):
     """Say whether runs are better, worse or the same, case by case."""
 
-    candidate: tuple[str, ...] = param(
-        (), f"Runs to judge, else the newest: {_RUNS}", typed="place", shown="never"
+    candidate: tuple[str, ...] = unseen(
+        (), f"Runs to judge, else the newest: {_RUNS}", typed="place"
     )
-    baseline: tuple[str, ...] = param(
-        (), "Runs to hold them against, named alike; else the one before", shown="never"
+    baseline: tuple[str, ...] = unseen(
+        (), "Runs to hold them against, named alike; else the one before"
     )
     margin: float | None = param(None, _MARGIN)
 
@@ -156,7 +146,7 @@ class ImportParams(CommonParams):
         (), "Logs or folders of them, a folder of evals, or a table", typed="place"
     )
     experiment_id: str | None = param(
-        None, "Where traces of logs go, by name or id", label="Experiment", short="-e"
+        None, "Where traces of logs go, by name or id", "Experiment", short="-e"
     )
     out: str | None = param(None, "Folder for the project that evals or a table become")
 
@@ -169,8 +159,8 @@ class ExportCasesParams(ProjectParams):
     as_: Literal["harness", "plugin-eval", "evals-json"] = param(
         "harness",
         "case.yaml of claude plugin eval, evals.json of skill-creator, or as they are",
+        "Form",
         typed="required",
-        label="Form",
     )
 
 
@@ -208,71 +198,52 @@ class AgentParams(ProjectParams):
     experiment_id: str | None = param(
         None,
         "With the traces, by name or id; else the config's",
+        "Experiment",
         link=True,
-        label="Experiment",
         short="-e",
     )
     model: str | None = param(
         None, "`offline` for rules; else Claude, or rules where there is no key"
     )
-    max_cost: float | None = param(
-        None, "USD, in all sessions; 5 if nothing is said", label="Budget"
-    )
-    max_iterations: int = param(40, "Sessions that may be led this time", label="Most sessions")
-    require_sandbox: bool = param(False, "The default; accepted from older scripts", shown="never")
+    max_cost: float | None = param(None, "USD, in all sessions; 5 if nothing is said", "Budget")
+    max_iterations: int = param(40, "Sessions that may be led this time", "Most sessions")
+    require_sandbox: bool = unseen(False, "The default; accepted from older scripts")
     unconfined: bool = param(False, "Run code where it cannot be confined, too")
     allow_network: bool = param(False, "Let the code use the network")
-    session: str | None = param(
-        None, "The session to go on with; a new one if none is named", link=True, shown="never"
+    session: str | None = unseen(
+        None, "The session to go on with; a new one if none is named", link=True
     )
-    volume_path: str | None = param(
-        None, "Where session directories lie; else the working directory", shown="more"
+    volume_path: str | None = more(
+        None, "Where session directories lie; else the working directory"
     )
-    mlflow_agent_experiment_id: str | None = param(
+    mlflow_agent_experiment_id: str | None = more(
         None,
         "Where the agent's own traces go, by id or name; else evalkit-agent",
-        shown="more",
-        label="The agent's own experiment",
+        "The agent's own experiment",
     )
-    sql_warehouse_id: str | None = param(
+    sql_warehouse_id: str | None = more(
         None,
         "Reads traces in Unity Catalog tables; else MLFLOW_TRACING_SQL_WAREHOUSE_ID",
-        shown="more",
-        label="SQL warehouse",
+        "SQL warehouse",
     )
-    max_turns: int | None = param(
-        None, "Calls of the model, in all sessions", shown="more", label="Most calls"
+    max_turns: int | None = more(None, "Calls of the model, in all sessions", "Most calls")
+    max_tokens: int | None = more(None, "Cached ones included, in all sessions", "Most tokens")
+    max_minutes: float | None = more(None, "In all sessions", "Most minutes")
+    session_turns: int | None = more(80, "Calls of the model in one session", "Calls a session")
+    session_tokens: int | None = more(
+        None, "Cached ones included, in one session", "Tokens a session"
     )
-    max_tokens: int | None = param(
-        None, "Cached ones included, in all sessions", shown="more", label="Most tokens"
+    session_cost: float | None = more(None, "USD, in one session", "USD a session")
+    session_minutes: float | None = more(None, "In one session", "Minutes a session")
+    anthropic_base_url: str | None = more(
+        None, "Where Claude is reached; else ANTHROPIC_BASE_URL, else Anthropic"
     )
-    max_minutes: float | None = param(None, "In all sessions", shown="more", label="Most minutes")
-    session_turns: int | None = param(
-        80, "Calls of the model in one session", shown="more", label="Calls a session"
-    )
-    session_tokens: int | None = param(
-        None, "Cached ones included, in one session", shown="more", label="Tokens a session"
-    )
-    session_cost: float | None = param(
-        None, "USD, in one session", shown="more", label="USD a session"
-    )
-    session_minutes: float | None = param(
-        None, "In one session", shown="more", label="Minutes a session"
-    )
-    anthropic_base_url: str | None = param(
-        None, "Where Claude is reached; else ANTHROPIC_BASE_URL, else Anthropic", shown="more"
-    )
-    secret_scope: str | None = param(
-        None, "Databricks secret scope with Claude's token", shown="more"
-    )
-    secret_key: str | None = param(
-        None, "The token's name there; else databricks-token", shown="more"
-    )
-    pass_env: tuple[str, ...] = param(
+    secret_scope: str | None = more(None, "Databricks secret scope with Claude's token")
+    secret_key: str | None = more(None, "The token's name there; else databricks-token")
+    pass_env: tuple[str, ...] = more(
         (),
         "Environment variables that the code is given, with commas between",
-        shown="more",
-        label="Variables for the code",
+        "Variables for the code",
     )
 
     def request(self) -> Request:

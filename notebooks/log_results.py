@@ -14,6 +14,7 @@ with app.setup:
     from evalkit.cli import render
     from evalkit.params import LogParams as Params
     from evalkit.ui import page, run_views
+    from evalkit.ui.conversation import conversation
     from evalkit.ui.notebook import Host
     from evalkit.ui.waterfall import waterfall
     from evalkit.ui.wording import BLUE, GREEN, RED, dressed
@@ -32,9 +33,9 @@ def figure(value, form, nothing="-"):
 
 
 @app.function
-def rounded(digits):
-    """Shows a column's figures with that many decimals."""
-    return lambda value: figure(value, f"{{:.{digits}f}}", "")
+def shown(form):
+    """Shows a column's figures in that form."""
+    return lambda value: figure(value, form, "")
 
 
 @app.function
@@ -57,19 +58,13 @@ def score_chart(judge, counted):
     """How many cases got which answer of a judge."""
     passes = alt.Scale(domain=["pass", "fail"], range=[GREEN, RED])
     colour = alt.Color("answer:N", legend=None, scale=passes)
-    return (
-        alt.Chart(
-            pd.DataFrame({"answer": counted}),
-            title=alt.TitleParams(judge, fontSize=12, limit=180),
-        )
-        .mark_bar()
-        .encode(
-            x=alt.X("answer:N", title=None, sort=None, axis=alt.Axis(labelAngle=0, labelLimit=90)),
-            y=alt.Y("count():Q", title="cases", axis=alt.Axis(tickMinStep=1, tickCount=4)),
-            color=colour if set(counted) <= {"pass", "fail"} else alt.value(BLUE),
-            tooltip=["answer:N", alt.Tooltip("count():Q", title="cases")],
-        )
-        .properties(width=180, height=110)
+    title = alt.TitleParams(judge, fontSize=12, limit=180)
+    base = alt.Chart(pd.DataFrame({"answer": counted}), title=title, width=180, height=110)
+    return base.mark_bar().encode(
+        x=alt.X("answer:N", title=None, sort=None, axis=alt.Axis(labelAngle=0, labelLimit=90)),
+        y=alt.Y("count():Q", title="cases", axis=alt.Axis(tickMinStep=1, tickCount=4)),
+        color=colour if set(counted) <= {"pass", "fail"} else alt.value(BLUE),
+        tooltip=["answer:N", alt.Tooltip("count():Q", title="cases")],
     )
 
 
@@ -88,23 +83,9 @@ def _():
 @app.cell
 def opening():
     host = Host.open(Params, "log_results")
-    host.header()
-    return (host,)
-
-
-@app.cell(hide_code=True)
-def _():
-    mo.md("""
-    ## 1. Pick a run
-    """)
-    return
-
-
-@app.cell
-def settings(host):
     form = host.form("Use these settings")
-    form
-    return (form,)
+    page.stack(host.header(), form)
+    return form, host
 
 
 @app.cell
@@ -129,7 +110,7 @@ def run(chosen, host, picker, workspace):
 @app.cell(hide_code=True)
 def _():
     mo.md("""
-    ## 2. The run at a glance
+    ## 1. The run at a glance
 
     A **judge** scores every case: by code, or by asking a model. A **threshold** is what the run
     has to reach, as `eval.yaml` demands.
@@ -142,16 +123,13 @@ def figures(cases, found):
     demands, usage = reading.threshold_frame(found), found.run.usage
     verdicts = demands["Verdict"].value_counts()
     unmeasured = f", {n} not measured" if (n := verdicts.get("not measured", 0)) else ""
+    missed = f"of {len(demands)} in eval.yaml{unmeasured}"
     page.stack(
         run_views.failures(found.run),
         page.cards(
             ("Executions that failed", len(found.run.failed), f"of {len(cases)} cases"),
             ("Cases", len(cases), f"{sum(case.logged for case in cases)} with a log"),
-            (
-                "Thresholds that fail",
-                verdicts.get("fails", 0),
-                f"of {len(demands)} in eval.yaml{unmeasured}",
-            ),
+            ("Thresholds that fail", verdicts.get("fails", 0), missed),
             ("Cost", figure(usage.cost_usd, "${:,.4g}"), "of the agent, in US dollars"),
             ("Duration", figure(usage.duration_s, "{:,.0f} s"), "all sessions added up"),
             ("Turns", figure(usage.num_turns, "{:g}"), found.run.model or "all cases"),
@@ -160,22 +138,22 @@ def figures(cases, found):
             demands,
             tint="Verdict",
             label="**Thresholds**",
-            format_mapping={"The run has": rounded(3)},
+            format_mapping={"The run has": shown("{:.3f}")},
             nothing="eval.yaml demands nothing: there are no thresholds in it.",
         ),
-    )
-    return
-
-
-@app.cell
-def judged(found):
-    judges = reading.judge_frame(found)
-    looks = {"Pass rate": lambda share: figure(share, "{:.0%}", ""), "Mean": rounded(3)}
-    page.table(
-        judges,
-        label="**Judges**",
-        format_mapping=looks,
-        nothing="No judge has looked at this run.",
+        page.table(
+            reading.judge_frame(found),
+            label="**Judges**",
+            format_mapping={"Pass rate": shown("{:.0%}"), "Mean": shown("{:.3f}")},
+            nothing="No judge has looked at this run.",
+        ),
+        page.table(
+            reading.model_frame(found),
+            label="**Models**",
+            format_mapping={"USD": shown("${:,.4g}")}
+            | dict.fromkeys(reading.TOKENS.values(), shown("{:,.0f}")),
+            nothing="The run does not say what each model used.",
+        ),
     )
     return
 
@@ -191,49 +169,35 @@ def spread(found):
 
 
 @app.cell
-def consumption(found):
-    counts = dict.fromkeys(reading.TOKENS.values(), lambda count: figure(count, "{:,.0f}"))
-    page.table(
-        reading.model_frame(found),
-        label="**Models**",
-        format_mapping=counts | {"USD": lambda usd: figure(usd, "${:,.4g}")},
-        nothing="The run does not say what each model used.",
-    )
-    return
-
-
-@app.cell
 def durations(found):
     timed = reading.frame(found).dropna(subset="Seconds").sort_values("Seconds").tail(MOST_BARS)
-    chart = alt.Chart(timed, title="How long the cases took, the longest first").mark_bar(
-        color=BLUE
-    )
+    title, height = "How long the cases took, the longest first", 20 * len(timed)
+    chart = alt.Chart(timed, title=title, width="container", height=height).mark_bar(color=BLUE)
     chart = chart.encode(
         x=alt.X("Seconds:Q", title="seconds"),
         y=alt.Y("Case:N", title=None, sort="-x", axis=alt.Axis(labelLimit=240)),
         tooltip=["Case:N", "Seconds:Q", alt.Tooltip("USD:Q", format=".4f")],
     )
-    dressed(chart.properties(width="container", height=20 * len(timed))) if len(timed) else None
+    dressed(chart) if len(timed) else None
     return
 
 
 @app.cell(hide_code=True)
 def _():
     mo.md("""
-    ## 3. Case by case
+    ## 2. Case by case
 
     Select a case. On the left is what the judges said, on the right what the agent did: its words,
-    with its thinking and its tools folded. Click to unfold them.
+    with its thinking and its tools folded. Click to unfold them. Below is its **receipt**: what
+    became of each line of the log, and whether tokens and cost add up to what the log says.
     """)
     return
 
 
 @app.cell
 def explorer(found):
-    looks_of_cases = {"Seconds": rounded(1), "USD": rounded(4), "Turns": rounded(0)}
-    table = page.table(
-        reading.frame(found), select="single", page_size=12, format_mapping=looks_of_cases
-    )
+    digits = {"Seconds": shown("{:.1f}"), "USD": shown("{:.4f}"), "Turns": shown("{:.0f}")}
+    table = page.table(reading.frame(found), select="single", page_size=12, format_mapping=digits)
     table
     return (table,)
 
@@ -241,7 +205,15 @@ def explorer(found):
 @app.cell
 def opened_case(cases, found, table):
     opened = [reading.open_case(found, case) for case in page.chosen(table, cases)]
-    page.stack(*map(run_views.case_view, opened))
+
+    def case_view(each):
+        """A case's scores beside its conversation, or beside the reason why there is none."""
+        talk = conversation(each.trace) if each.trace is not None else None
+        why = page.problem(each.refusal) if each.refusal else None
+        scores = run_views.scorecard(each.case.scores, title=each.case.case_id)
+        return page.beside([scores], [talk, why], wide=1.9)
+
+    page.stack(*map(case_view, opened))
     return (opened,)
 
 
@@ -251,27 +223,33 @@ def steps(opened):
     return
 
 
-@app.cell(hide_code=True)
-def _():
-    mo.md("""
-    ### The receipt
-
-    Every trace comes with a receipt: what became of each line of the log, and whether tokens and
-    cost add up to what the log says of itself. Nothing vanishes unsaid.
-    """)
-    return
-
-
 @app.cell
 def receipt(opened):
-    page.stack(*map(run_views.receipt_view, opened))
+    def receipt_view(receipt):
+        """What became of the log's lines, and which figures do not add up."""
+        if receipt is None:
+            return page.callout("This case has no log, so there is nothing to account for.")
+        rows = [
+            {
+                "What does not add up": each.what.replace("_", " "),
+                "Model": each.model or "all",
+                "The spans add up to": f"{each.spans:,.6g}",
+                "The result says": f"{each.result:,.6g}",
+                "Why": each.why,
+            }
+            for each in receipt.differences
+        ]
+        table = page.table(rows, wrapped_columns=["Why"]) if rows else None
+        return page.stack(page.record(receipt.in_words(), title="Receipt"), table)
+
+    page.stack(*(receipt_view(each.receipt) for each in opened))
     return
 
 
 @app.cell(hide_code=True)
 def _():
     mo.md("""
-    ## 4. Log it
+    ## 3. Log it
 
     Logging twice changes nothing: only what is new or different is written. If you stop half-way,
     log again, and the rest is done.
@@ -288,36 +266,19 @@ def pressing(found, host):
 
 @app.cell
 def logging(asked, go, host, workspace):
-    logged = host.work(
-        "Log",
-        lambda say: log_results(
-            workspace,
-            run_id=asked.run_id,
-            names=asked.names,
-            dataset_name=asked.dataset_name,
-            say=say,
-        ),
-        go,
-    )
+    named = {name: getattr(asked, name) for name in ("run_id", "names", "dataset_name")}
+    logged = host.work("Log", lambda say: log_results(workspace, **named, say=say), go)
     return (logged,)
-
-
-@app.cell(hide_code=True)
-def _():
-    mo.md("""
-    ## 5. The run in MLflow
-    """)
-    return
 
 
 @app.cell
 def result(host, logged):
-    report = host.outcome(logged, "Here you will find it, once it is logged.")
-    receipt_, noted = report["receipt"], enumerate(report["notes"], start=1)
+    report = host.outcome(logged, "Here you will find the run in MLflow, once it is logged.")
+    receipt_, notes_ = report["receipt"], report["notes"]
     verdicts_ = "; ".join(f"{count} {verdict}" for verdict, count in receipt_["verdicts"].items())
     lost = {f"No steps in the trace of {case}": why for case, why in receipt_["refused"].items()}
     lost |= {"No log for": ", ".join(receipt_["missing"])} if receipt_["missing"] else {}
-    lost |= {f"Note {number}": note for number, note in noted}
+    lost |= {f"Note {number}": note for number, note in enumerate(notes_, start=1)}
     stands = "The run is in MLflow." if report["written"] else "MLflow had it all already."
     page.stack(
         page.callout(stands, "success"),

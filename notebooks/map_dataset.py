@@ -19,7 +19,6 @@ with app.setup:
     from evalkit.ui import page
     from evalkit.ui.controls import group
     from evalkit.ui.notebook import Host
-    from evalkit.ui.run_views import beside, folding
 
     GOES_TO = {"input": "inputs", "expectation": "expectations", "leave out": None}
     GROUPS = {
@@ -30,17 +29,18 @@ with app.setup:
     ROW = "display: flex; flex-wrap: wrap; gap: 0 1rem; padding: 9px 0; border-top: 1px solid #8884"
     UNSEEN = "position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)"
     PARTLY = "color: var(--amber-11, #ab6400); font-weight: 600"
-
-
-@app.function
-def plain(text):
-    """Text of a file as HTML in a template, where braces stand for controls."""
-    return html.escape(text).replace("{", "{{").replace("}", "}}")
+    NO_TEXT = "(no text, or too large to show)"
+    LONGEST_FILE = 6000  # characters of a case's file that are shown
 
 
 @app.function
 def line_of(choice, control=""):
     """A field as a row: where it goes, what it is called, where it is found, and why."""
+
+    def plain(text):
+        """Text of a file in a template, where braces stand for controls."""
+        return html.escape(text).replace("{", "{{").replace("}", "}}")
+
     hits, total = choice.coverage
     found = f'<code style="overflow-wrap: anywhere">{plain(choice.key)}</code>'
     some = f' <span style="{PARTLY}">in {hits} of {total} cases</span>' if 0 < hits < total else ""
@@ -63,8 +63,7 @@ def editor_of(start):
             controls[f"c{place}"] = mo.ui.dropdown(
                 list(GOES_TO), value=now, label=label, allow_select_none=False
             )
-        control = f"{{c{place}}}" if choice.selector else ""
-        rows[choice.side].append(line_of(choice, control))
+        rows[choice.side].append(line_of(choice, f"{{c{place}}}" if choice.selector else ""))
     shown = (
         f'<h4 style="margin: 1.25rem 0 0.5rem">{GROUPS[side]}</h4>{"".join(found)}'
         for side, found in rows.items()
@@ -88,15 +87,9 @@ def _():
 @app.cell
 def opening():
     host = Host.open(Params, "map_dataset")
-    host.header()
-    return (host,)
-
-
-@app.cell
-def settings(host):
     form = host.form("Propose")
-    form
-    return (form,)
+    page.stack(host.header(), form)
+    return form, host
 
 
 @app.cell
@@ -123,12 +116,12 @@ def _():
 
 @app.cell
 def schema(workspace):
-    prose = workspace.files.project.schema.strip()
     nothing = page.callout(
         "The config has no `dataset.schema`, so that names and contents have to speak for "
         "themselves. A sentence there about each file makes the proposal better."
     )
-    folding("What dataset.schema in the config says", prose, opened=False) or nothing
+    prose = workspace.files.project.schema.strip()
+    page.folded("What dataset.schema in the config says", prose) or nothing
     return
 
 
@@ -156,24 +149,14 @@ def choosing(cases, host, origin, proposed, written):
 
 
 @app.cell
-def revising(editor, start):
+def revising(cases, editor, file, proposed, start):
     said = editor.value if editor is not None else {}
-    revised = start.revised(
-        [
-            GOES_TO[said[f"c{place}"]] if f"c{place}" in said else choice.side
-            for place, choice in enumerate(start.choices)
-        ]
+    sides = (
+        GOES_TO[said[f"c{place}"]] if f"c{place}" in said else choice.side
+        for place, choice in enumerate(start.choices)
     )
+    revised = start.revised(list(sides))
     mapping = revised.mapping
-    fields = pd.DataFrame(
-        [(c.side or "left out", c.name, c.key, c.coverage[0], c.reason) for c in revised.choices],
-        columns=["goes to", "called", "found at", "cases", "why"],
-    )
-    return fields, mapping, revised
-
-
-@app.cell
-def advice(cases, file, mapping, proposed):
     mapped = [apply_mapping(mapping, case) for case in cases]
     problems = mapping_file.problems_of(mapping, mapped, str(file))
     exposed = ", ".join(f"**{page.quoted(name)}**" for name in proposed.exposed(mapping))
@@ -182,7 +165,7 @@ def advice(cases, file, mapping, proposed):
         page.callout(warning, "danger") if exposed else None,
         page.problem(errors.InputError(*problems)) if problems else None,
     )
-    return (mapped,)
+    return mapped, mapping, revised
 
 
 @app.cell
@@ -213,15 +196,15 @@ def record(cases, host, mapping, table, workspace):
         texts = case_files.read_texts(folder, case.case_id)
         again = case_files.read_case(folder, case.case_id, only=mapping.files)
     row = apply_mapping(mapping, again)
-    beside(
+    page.beside(
         [
-            folding(name, "(no text, or too large to show)" if text is None else text[:6000])
+            page.folded(name, NO_TEXT if text is None else text[:LONGEST_FILE], opened=True)
             for name, text in texts.items()
         ],
         [
             page.record(row.record.inputs, title=f"Inputs of {case.case_id}"),
             page.record(row.record.expectations, title="Expectations"),
-            page.folded("What it lacks", [f"{field}: {why}" for field, why in row.lacking.items()]),
+            page.folded("What it lacks", row.lacking),
         ],
     )
     return (row,)
@@ -270,11 +253,10 @@ def pressing(chosen, host):
 
 @app.cell
 def saving(file, go, host, replacing, revised, workspace):
-    saved = host.work(
-        "Save",
-        lambda _: mapping_file.save_mapping(workspace, revised, file, force=replacing.value),
-        go,
-    )
+    def save(_):
+        return mapping_file.save_mapping(workspace, revised, file, force=replacing.value)
+
+    saved = host.work("Save", save, go)
     return (saved,)
 
 

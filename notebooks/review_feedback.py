@@ -21,7 +21,6 @@ with app.setup:
     from evalkit.ui.conversation import conversation
     from evalkit.ui.notebook import Host
     from evalkit.ui.review_bar import ReviewBar
-    from evalkit.ui.run_views import beside, folding, scorecard
     from evalkit.ui.wording import GREEN, GREY, RED, dressed
 
     NO_TEXT = "This file is no text, or too large to show."
@@ -52,15 +51,9 @@ def _():
 @app.cell
 def opening():
     host = Host.open(Params, "review_feedback")
-    host.header()
-    return (host,)
-
-
-@app.cell
-def settings(host):
     form = host.form("Use these settings")
-    form
-    return (form,)
+    page.stack(host.header(), form)
+    return form, host
 
 
 @app.cell
@@ -105,8 +98,8 @@ def _():
 @app.cell
 def bar(cases, found, host):
     said_so_far = review_file.read_review(found).feedback
-    seen_case = host.selected("case")
-    bar = ReviewBar([case.case_id for case in cases], said_so_far, seen_case)
+    names = [case.case_id for case in cases]
+    bar = ReviewBar(names, said_so_far, host.selected("case"))
     reviewer_bar = mo.ui.anywidget(bar) if host.person else None
     return (reviewer_bar,)
 
@@ -129,17 +122,11 @@ def case(asked, cases, found, host, reviewer_bar, workspace):
         opened = reading.open_case(found, case)
         task, expected, files = reading.around_case(workspace, found, case.case_id)
         talk = conversation(opened.trace) if opened.trace else page.problem(opened.refusal)
-        made = (folding(name, text or NO_TEXT, opened=False) for name, text in files.items())
-        return beside(
-            [reviewer_bar, scorecard(case.scores, title=case.case_id)],
-            [
-                folding("What was expected", expected),
-                folding("The task", task, opened=False),
-                talk,
-                *made,
-            ],
-            wide=1.9,
-        )
+        scores = run_views.scorecard(case.scores, title=case.case_id)
+        made = (page.folded(name, text or NO_TEXT) for name, text in files.items())
+        asked_for = page.folded("What was expected", expected, opened=True)
+        around = [asked_for, page.folded("The task", task), talk, *made]
+        return page.beside([reviewer_bar, scores], around, wide=1.9)
 
     None if reviewer_bar is None else case_view(cases[reviewer_bar.value["at"]])
     return
@@ -157,6 +144,19 @@ def _():
     return
 
 
+@app.function
+def stage(name, do, asked, workspace, host):
+    """A stage as a job; its report by its name, where nobody looks also of an absent MLflow."""
+
+    def job(say):
+        def report():
+            return do(workspace, run_id=asked.run_id, say=say)
+
+        return {name: report()} if host.person else run_stages({name: report})
+
+    return job
+
+
 @app.cell
 def pressing(host):
     to_mlflow = host.button("Push to MLflow")
@@ -166,10 +166,8 @@ def pressing(host):
 
 @app.cell
 def pushing(asked, host, to_mlflow, workspace):
-    def push(say):
-        return push_feedback(workspace, run_id=asked.run_id, say=say)
-
-    pushed = host.work("Push", lambda say: report_of("push-feedback", push, say, host), to_mlflow)
+    push = stage("push-feedback", push_feedback, asked, workspace, host)
+    pushed = host.work("Push", push, to_mlflow)
     return (pushed,)
 
 
@@ -198,32 +196,21 @@ def asking(host):
 
 @app.cell
 def pulling(asked, from_mlflow, host, workspace):
-    def pull(say):
-        return pull_feedback(workspace, run_id=asked.run_id, say=say)
-
-    pulled = host.work("Pull", lambda say: report_of("pull-feedback", pull, say, host), from_mlflow)
+    pull = stage("pull-feedback", pull_feedback, asked, workspace, host)
+    pulled = host.work("Pull", pull, from_mlflow)
     return (pulled,)
 
 
 @app.cell
 def pulled_feedback(found, host, pulled):
     came = host.outcome(pulled)
+    annotations = pd.DataFrame(review_file.read_review(found).annotations)
     page.table(
-        pd.DataFrame(review_file.read_review(found).annotations).drop(
-            columns="trace_id", errors="ignore"
-        ),
+        annotations.drop(columns="trace_id", errors="ignore"),
         nothing="Nobody has said anything about this run in MLflow yet.",
         wrapped_columns=["rationale"],
     )
     return (came,)
-
-
-@app.function
-def report_of(name, job, say, host):
-    """A stage's report by its name; where nobody looks, an absent MLflow is no error."""
-    if host.person:
-        return {name: job(say)}
-    return run_stages({name: lambda: job(say)})
 
 
 @app.cell(hide_code=True)
@@ -253,10 +240,9 @@ def disagreements(pairs):
     differing = pairs[pairs.said != pairs.judged].sort_values(
         ["judged", "judge", "case_id"], ascending=[False, True, True]
     )
+    shown = ["case_id", "judge", "score", "judged", "word", "said", "person", "basis"]
     table = page.table(
-        differing[
-            ["case_id", "judge", "score", "judged", "word", "said", "person", "basis"]
-        ].rename(columns={"score": "the judge's value", "word": "a person's word"}),
+        differing[shown].rename(columns={"score": "the judge's value", "word": "a person's word"}),
         select="single",
         nothing="Nowhere, as far as both have said anything.",
         page_size=10,
@@ -269,7 +255,7 @@ def disagreements(pairs):
 def disagreement(differing, table):
     page.stack(
         *(
-            page.record({name: value for name, value in pair.items() if value not in {"", None}})
+            page.record({name: value for name, value in pair.items() if value not in ("", None)})
             for pair in page.chosen(table, differing.to_dict("records"))
         )
     )
@@ -290,53 +276,58 @@ def _():
 
 @app.cell
 def trusting(judges):
+    digits = dict.fromkeys(("kappa", "low", "high"), lambda kappa: kappa and f"{kappa:.2f}")
     judge_table = page.table(
         pd.DataFrame(judges),
         select="single",
         nothing="No judge has looked at this run.",
         wrapped_columns=["reading"],
-        format_mapping=dict.fromkeys(
-            ("kappa", "low", "high"), lambda figure: figure if figure == "" else f"{figure:.2f}"
-        ),
+        format_mapping=digits,
     )
     judge_table
     return (judge_table,)
 
 
+@app.function
+def matrix_chart(judge, basis, both):
+    """How often people gave which label where the judge gave which; None without labels."""
+    if both.empty:
+        return None
+    cells = both.groupby(["said", "judged"], as_index=False).size()
+    cells["same"] = cells.said == cells.judged
+    order = agreement.in_order({*both.said, *both.judged})
+    side, most = min(84 * len(order), 520), int(cells["size"].max())
+    axis = alt.Axis(labelAngle=0, labelLimit=160, domain=False, ticks=False)
+    scale = alt.Scale(domain=order)
+    title = alt.TitleParams(
+        f"{judge} beside the {basis}",
+        subtitle="number of cases; green: both said the same, red: they differ",
+    )
+    base = alt.Chart(cells).encode(
+        x=alt.X("judged:N", scale=scale, title=f"{judge} said", axis=axis),
+        y=alt.Y("said:N", scale=scale, title="people said", axis=axis),
+        tooltip=["said", "judged", "size"],
+    )
+    shades = alt.Scale(domain=[0, most], range=[0.15, 0.9])
+    fields = base.mark_rect(cornerRadius=4).encode(
+        color=alt.condition("datum.same", alt.value(GREEN), alt.value(RED)),
+        opacity=alt.Opacity("size:Q", scale=shades, legend=None),
+    )
+    ink = alt.condition(alt.datum.size > 0.4 * most, alt.value("white"), alt.value(GREY))
+    numbers = base.mark_text(fontSize=16, fontWeight=600).encode(text="size:Q", color=ink)
+    return dressed((fields + numbers).properties(width=side, height=side, title=title))
+
+
 @app.cell
 def matrix(judge_table, judges, pairs):
-    def matrix_chart(row):
-        """How often people gave which label where the judge gave which."""
-        judge, basis = row["judge"], row["basis"]
-        both = pairs[(pairs.judge == judge) & (pairs.basis == basis)]
-        if both.empty:
-            return None
-        cells = both.groupby(["said", "judged"], as_index=False).size()
-        cells["same"] = cells.said == cells.judged
-        order = agreement.in_order({*both.said, *both.judged})
-        axis = alt.Axis(labelAngle=0, labelLimit=160, domain=False, ticks=False)
-        scale = alt.Scale(domain=order)
-        base = alt.Chart(cells).encode(
-            x=alt.X("judged:N", scale=scale, title=f"{judge} said", axis=axis),
-            y=alt.Y("said:N", scale=scale, title="people said", axis=axis),
-            tooltip=["said", "judged", "size"],
+    page.stack(
+        *(
+            matrix_chart(judge, basis, pairs[(pairs.judge == judge) & (pairs.basis == basis)])
+            for judge, basis in (
+                (row["judge"], row["basis"]) for row in page.chosen(judge_table, judges)
+            )
         )
-        most = int(cells["size"].max())
-        shades = alt.Scale(domain=[0, most], range=[0.15, 0.9])
-        fields = base.mark_rect(cornerRadius=4).encode(
-            color=alt.condition("datum.same", alt.value(GREEN), alt.value(RED)),
-            opacity=alt.Opacity("size:Q", scale=shades, legend=None),
-        )
-        ink = alt.condition(alt.datum.size > 0.4 * most, alt.value("white"), alt.value(GREY))
-        numbers = base.mark_text(fontSize=16, fontWeight=600).encode(text="size:Q", color=ink)
-        side = min(84 * len(order), 520)
-        title = alt.TitleParams(
-            f"{judge} beside the {basis}",
-            subtitle="number of cases; green: both said the same, red: they differ",
-        )
-        return dressed((fields + numbers).properties(width=side, height=side, title=title))
-
-    page.stack(*map(matrix_chart, page.chosen(judge_table, judges)))
+    )
     return
 
 

@@ -58,14 +58,12 @@ def short(value):
 @app.function
 def picker(frame, names, wide=(), nothing="Nothing to show."):
     """A table to select a row in: columns of a frame, by what they are called there."""
-    rows = pd.DataFrame(frame, columns=list(names)).rename(columns=names)
-    widths = {each: 1000 // (len(wide) or 1) - 110 for each in wide}
     return page.table(
-        rows,
+        pd.DataFrame(frame, columns=list(names)).rename(columns=names),
         select="single",
         page_size=8,
         wrapped_columns=wide,
-        column_widths=widths,
+        column_widths=dict.fromkeys(wide, 1000 // (len(wide) or 1) - 110),
         nothing=nothing,
     )
 
@@ -83,12 +81,14 @@ def trace_view(trace_id, watch):
         for each in trace.assessments
         if each.source_type == "HUMAN"
     }
-    unread = {f"Of this trace, {trace.unread}": trace.request, "Answered": trace.response}
+    shown = [conversation(trace), waterfall(trace)]
+    if trace.unread:
+        unread = {f"Of this trace, {trace.unread}": trace.request, "Answered": trace.response}
+        shown = [page.record(unread)]
     return page.stack(
         mo.md(page.link(link, f"{trace_id} in MLflow")) if link else None,
         page.record(people) if people else None,
-        page.record(unread) if trace.unread else conversation(trace),
-        None if trace.unread else waterfall(trace),
+        *shown,
     )
 
 
@@ -123,15 +123,9 @@ def _():
 @app.cell
 def opening():
     host = Host.open(Params, "run_eval_agent")
-    host.header()
-    return (host,)
-
-
-@app.cell
-def settings(host):
     form = host.form("Look")
-    form
-    return (form,)
+    page.stack(host.header(), form)
+    return form, host
 
 
 @app.cell
@@ -169,33 +163,30 @@ def _():
 @app.cell
 def figures(host, seen):
     chosen, watch = host.outcome(seen)
-    traces, unread = watch.traces, watch.analysis.unread
+    traces = watch.traces
     if traces.empty and host.person:
         host.halt(
             f"The experiment **{page.quoted(watch.experiment)}** holds **no traces** yet. An agent "
             "writes them when it runs with MLflow's tracing; or log a finished run on the Log "
             "page, and look here again."
         )
-    failed, rejected = (traces["state"] == "failed").sum(), (traces["verdict"] == "rejected").sum()
+    failed, word, cost = (traces["state"] == "failed").sum(), traces["verdict"], traces["cost_usd"]
     seconds, tokens = (spread(traces[name]) for name in ("seconds", "tokens"))
     days = pd.to_datetime(traces["start_ms"], unit="ms", errors="coerce").dt.date.dropna()
+    accepted = f"people accepted {(word == 'accepted').sum():,}"
     look = tabs("What goes wrong", "Conversations", "Times and tokens", "Tools")
     page.stack(
         page.cards(
             ("Traces", f"{len(traces):,}", f"{days.min()} to {days.max()}" if len(days) else ""),
             ("Failed", f"{failed:,}", f"{failed / max(len(traces), 1):.1%} of them"),
-            ("Rejected", rejected, f"people accepted {(traces['verdict'] == 'accepted').sum():,}"),
+            ("Rejected", (word == "rejected").sum(), accepted),
             ("Time", duration(seconds["median"]) if seconds else "-", "the median"),
             ("Tokens", figure(tokens["median"]) if tokens else "-", "the median"),
-            (
-                "Cost",
-                f"${traces['cost_usd'].sum():,.2f}",
-                f"of {traces['cost_usd'].count():,} traces that say",
-            ),
+            ("Cost", f"${cost.sum():,.2f}", f"of {cost.count():,} traces that say"),
         ),
         *(
             page.callout(f"Of {n:,} traces, {page.quoted(why)}.", "warn")
-            for why, n in unread.items()
+            for why, n in watch.analysis.unread.items()
         ),
         look,
     )
@@ -216,69 +207,62 @@ def spread_chart(traces, name):
     rows = pd.DataFrame({"low": bounds[:-1], "high": bounds[1:], "traces": counts})
     usual = f"half up to {figure(found['median'])}, nine in ten up to {figure(found['p90'])}"
     scale = alt.Scale(type="log" if widens else "linear", nice=False, zero=False)
-    chart = alt.Chart(rows, title=alt.TitleParams(name.capitalize(), subtitle=usual))
+    title = alt.TitleParams(name.capitalize(), subtitle=usual)
+    base = alt.Chart(rows, title=title, width="container", height=190)
     return dressed(
-        chart.mark_bar(color=BLUE, binSpacing=1)
-        .encode(
+        base.mark_bar(color=BLUE, binSpacing=1).encode(
             x=alt.X("low:Q", title=None, scale=scale, axis=alt.Axis(format="~s", tickCount=6)),
             x2="high:Q",
             y=alt.Y("traces:Q", axis=alt.Axis(tickMinStep=1, format="d")),
             tooltip=[alt.Tooltip(f"{column}:Q", format=",.4~r") for column in rows],
         )
-        .properties(width="container", height=190)
+    )
+
+
+@app.function
+def tool_table(tools):
+    """How often each tool was used and failed, and how long it takes."""
+    names = {"tool": "Tool", "calls": "Calls", "failures": "Failed", "rate": "Failure rate"}
+    names |= {"traces": "In traces", "median_s": "Median", "p90_s": "9 in 10 up to"}
+    rated = tools.assign(rate=tools["failures"] / tools["calls"])
+    forms = dict.fromkeys(("Median", "9 in 10 up to"), duration)
+    return page.table(
+        rated[[*names]].rename(columns=names),
+        nothing="No trace shows the use of a tool.",
+        format_mapping={"Failure rate": "{:.1%}".format, **forms},
     )
 
 
 @app.cell
 def sight(look, watch):
-    errors, picks, sights = None, None, []
+    errors, picks, views = None, None, []
     if is_open(look, "What goes wrong"):
         names_ = {"traces": "Traces", "state": "They ended", "place": "Failed at", "text": "Error"}
         nothing_ = "No trace failed, and no step of any."
-        sights += [errors := picker(watch.analysis.errors, names_, ["Error"], nothing_)]
+        views += [errors := picker(watch.analysis.errors, names_, ["Error"], nothing_)]
     if is_open(look, "Conversations"):
         names_ = {"why": "What it shows", "state": "Ended", "seconds": "Seconds"}
         names_ |= {"tokens": "Tokens", "asked": "Asked"}
-        shown_ = watch.picks.round({"seconds": 1})
-        sights += [picks := picker(shown_, names_, ["What it shows", "Asked"])]
+        picked_ = watch.picks.round({"seconds": 1})
+        views += [picks := picker(picked_, names_, ["What it shows", "Asked"])]
     if is_open(look, "Times and tokens"):
-        sights += [spread_chart(watch.traces, name) for name in ("seconds", "tokens")]
+        views += [spread_chart(watch.traces, name) for name in ("seconds", "tokens")]
     if is_open(look, "Tools"):
-        tools_ = watch.analysis.tools
-        tools_ = tools_.assign(rate=tools_["failures"] / tools_["calls"])
-        names_ = {"tool": "Tool", "calls": "Calls", "failures": "Failed", "rate": "Failure rate"}
-        names_ |= {"traces": "In traces", "median_s": "Median", "p90_s": "9 in 10 up to"}
-        sights += [
-            page.table(
-                tools_[[*names_]].rename(columns=names_),
-                nothing="No trace shows the use of a tool.",
-                format_mapping={
-                    "Failure rate": "{:.1%}".format,
-                    "Median": duration,
-                    "9 in 10 up to": duration,
-                },
-            )
-        ]
-    page.stack(*sights)
+        views += [tool_table(watch.analysis.tools)]
+    page.stack(*views)
     return errors, picks
 
 
 @app.cell
 def sight_detail(errors, picks, watch):
-    page.stack(
-        *(
-            part
-            for each in page.chosen(errors, watch.analysis.errors.to_dict("records"))
-            for part in (
-                page.text(each["example"] or each["text"] or "The trace does not say why."),
-                cited(each["trace_ids"], watch, f"Seen in {each['traces']} traces"),
-            )
-        ),
-        *(
-            trace_view(each["trace_id"], watch)
-            for each in page.chosen(picks, watch.picks.to_dict("records"))
-        ),
-    )
+    said_ = []
+    for _each in page.chosen(errors, watch.analysis.errors.to_dict("records")):
+        said_ += [
+            page.text(_each["example"] or _each["text"] or "The trace does not say why."),
+            cited(_each["trace_ids"], watch, f"Seen in {_each['traces']} traces"),
+        ]
+    opened_ = page.chosen(picks, watch.picks["trace_id"].to_list())
+    page.stack(*said_, *(trace_view(each, watch) for each in opened_))
     return
 
 
@@ -305,7 +289,7 @@ def sessions(chosen, host, watch):
     if all(each["Session"] != named for each in known):
         known.insert(0, {"Session": named, "State": "new"})
     ids = [each["Session"] for each in known]
-    running = [place for place, each in enumerate(ids) if known[place]["State"] == "at work"]
+    running = [place for place, each in enumerate(known) if each["State"] == "at work"]
     session_table = page.table(
         known,
         select="single",
@@ -326,21 +310,22 @@ def pressing(chosen, host, ids, session_table):
         request.check()
         model, why = claude(request, lambda _: None)
         budget, sandbox = budget_of(request, model), run.sandbox_of(request)
-    limits = {
-        f"{place}: {most:,g} {unit}"
-        for place, limit in (("in all", budget.total), ("each session", budget.session))
-        for unit, most in asdict(limit).items()
-        if most is not None
-    }
     if host.is_sample(chosen) and model is None:
         why = "a look at the demo is to cost nothing"
+    limits = [
+        f"{place}: {most:,g} {unit}"
+        for place, limit in (("each session", budget.session), ("in all", budget.total))
+        for unit, most in asdict(limit).items()
+        if most is not None
+    ]
+    confined = [f"confined by {sandbox.name}"]
+    confined += ["it may use the network"] * request.allow_network
+    confined += [f"it is given {', '.join(request.pass_env)}"] * bool(request.pass_env)
     by = model.name if model else f"{OFFLINE} (rules, no model, no cost)"
     terms = {
         "Model": f"{by}, because {why}",
-        "May spend": "; ".join([f"{budget.sessions} sessions", *sorted(limits)] if model else "-"),
-        "Its code runs": f"confined by {sandbox.name}"
-        + ("; it may use the network" if request.allow_network else "")
-        + (f"; it is given {', '.join(request.pass_env)}" if request.pass_env else ""),
+        "May spend": "; ".join([f"{budget.sessions} sessions", *limits]) if model else "-",
+        "Its code runs": "; ".join(confined),
         "Reads traces from": without_password(request.tracking_uri or ""),
         "Keeps sessions in": f"{request.volume_path or '.'}/{location.SESSIONS}",
     }
@@ -364,7 +349,7 @@ def building(budget, go, host, picked, request):
         "The agent works",
         lead,
         None if agent_live.at_work(request) else go,
-        show=lambda: mo.Html(agent_live.live(agent_live.at_work(request), budget)),
+        show=lambda: agent_live.live(agent_live.at_work(request), budget),
         stop=stop,
     )
     return (built,)
@@ -384,11 +369,10 @@ def standing(built, host, picked, request):
         f"This session is **not finished**: {page.quoted(now['State'])}. Press the button again, "
         "and it goes on where it was."
     )
+    spent = [(name, now[name], "in all sessions") for name in agent_live.SPENT]
     page.stack(
         None if plan and plan.is_done else page.callout(unfinished, "warn"),
-        page.cards(*((name, now[name], "in all sessions") for name in agent_live.SPENT))
-        if now["Calls"]
-        else None,
+        page.cards(*spent) if now["Calls"] else None,
         page.table(
             [agent_live.task_row(task) for task in plan.tasks] if plan else [],
             tint="Status",
@@ -428,29 +412,29 @@ def suite_reading(host, session):
 def verdict(case_rows, found, session, watch):
     people = {"accepted": {}, "rejected": {}, **found.get("people", {})}
     good, bad, one = people["accepted"], people["rejected"], found.get("one_sentence")
-    noticed = pd.DataFrame(found.get("faults", {}).values(), columns=["noticed", "of"]).sum()
-    kappa = (
-        f" Agreement with people (Cohen's kappa): {people['kappa']}." if people.get("kappa") else ""
-    )
+    noticed, of = pd.DataFrame(found.get("faults", {}).values(), columns=["hit", "of"]).sum()
+    limited = f"fail some scorer; {bad.get('in_limits', 0)} named in LIMITS.md"
     holds = f"**{str(found.get('word')).capitalize()}.** It stands on {found.get('rows')} traces, "
-    holds += f"{found.get('good_rows')} of them good answers.{kappa}\n\n"
-    holds += "\n".join(f"- {page.quoted(each)}" for each in found.get("problems") or ())
+    holds += f"{found.get('good_rows')} of them good answers."
+    if people.get("kappa"):
+        holds += f" Agreement with people (Cohen's kappa): {people['kappa']}."
+    problems = "\n".join(f"- {page.quoted(each)}" for each in found.get("problems") or ())
     kept = session.read_json(KEPT_FILE).get("kept") or {}
     place, uri = session.folder.location, without_password(watch.tracking.uri)
+    in_run = f"run {kept['mlflow_run_id']} in {kept['experiment']}" if kept else ""
     where = {
-        "Kept in MLflow": f"run {kept['mlflow_run_id']} in {kept['experiment']}"
-        if kept
-        else "not yet: only a verified suite is",
+        "Kept in MLflow": in_run or "not yet: only a verified suite is",
         "Its directory": place,
         "Run it yourself": f"{typed('python')} '{place}/{SCRIPT_FILE}' --tracking-uri '{uri}'",
     }
+    url = kept and watch.store.run_url(kept["experiment_id"], kept["mlflow_run_id"])
     aspect = tabs("Scorers", "Faults noticed", "Cases", "Findings", "Files")
     page.stack(
         page.cards(
             (
                 "Answers that people rejected",
                 f"{bad.get('failed', 0)} of {bad.get('answers', 0)}",
-                f"fail some scorer; {bad.get('in_limits', 0)} named in LIMITS.md",
+                limited,
             ),
             (
                 "Answers that people accepted",
@@ -459,7 +443,7 @@ def verdict(case_rows, found, session, watch):
             ),
             (
                 "Copies with a fault put in",
-                f"{noticed['noticed'] / noticed['of']:.0%}" if noticed["of"] else "-",
+                f"{noticed / of:.0%}" if of else "-",
                 "are noticed by some scorer",
             ),
             (
@@ -468,14 +452,10 @@ def verdict(case_rows, found, session, watch):
                 "rows fail some scorer then",
             ),
         ),
-        page.callout(holds, "success" if found.get("verified") else "warn"),
+        page.callout(f"{holds}\n\n{problems}", "success" if found.get("verified") else "warn"),
         cited(bad.get("missed"), watch, "People rejected this, every scorer passes it", case_rows),
         page.record(where, title="Where it is"),
-        page.in_mlflow(
-            watch.store.run_url(kept["experiment_id"], kept["mlflow_run_id"]), watch.tracking
-        )
-        if kept
-        else None,
+        page.in_mlflow(url, watch.tracking) if kept else None,
         aspect,
     )
     return (aspect,)
@@ -496,67 +476,57 @@ def fault_chart(faults):
         subtitle=["Not required of a suite. What is missed", "needs a judge, or another scorer."],
         offset=12,
     )
-    base = alt.Chart(rows, title=title).encode(
-        x=alt.X(
-            "share:Q",
-            title="noticed",
-            scale={"domain": [0, 1]},
-            axis=alt.Axis(format="%", tickCount=5),
-        ),
+    share = alt.X("share:Q", title="noticed", axis=alt.Axis(format="%", tickCount=5))
+    base = alt.Chart(rows, title=title, width="container", height=alt.Step(16)).encode(
+        x=share.scale(domain=[0, 1]),
         y=alt.Y("fault:N", title=None, sort="x", axis=alt.Axis(labelLimit=220)),
         tooltip=["fault:N", alt.Tooltip("told:N", title="noticed")],
     )
     words = base.mark_text(align="left", dx=4, color=GREY).encode(text="told:N")
-    bars = base.mark_bar(color=GREEN, cornerRadiusEnd=3)
-    return dressed(alt.layer(bars, words).properties(width="container", height={"step": 16}))
+    return dressed(base.mark_bar(color=GREEN, cornerRadiusEnd=3) + words)
 
 
 @app.cell
 def suite_view(aspect, case_rows, files, findings, found):
-    finding_table, case_table, views = None, None, []
+    finding_table, case_table, shown_ = None, None, []
     if is_open(aspect, "Scorers"):
         scorers_ = pd.DataFrame.from_dict(found.get("scorers", {}), orient="index")
-        views += [page.table(scorers_.rename_axis("scorer").reset_index())]
+        shown_ += [page.table(scorers_.rename_axis("scorer").reset_index())]
         if judges_ := page.quoted(", ".join(found.get("judges", ()))):
-            views += [page.callout(f"Not verified, because they ask a model: {judges_}")]
+            shown_ += [page.callout(f"Not verified, because they ask a model: {judges_}")]
     if is_open(aspect, "Faults noticed"):
-        views += [fault_chart(found.get("faults", {}))]
+        shown_ += [fault_chart(found.get("faults", {}))]
     if is_open(aspect, "Cases"):
         lines_ = [(short(each["inputs"]), short(each["outputs"])) for each in case_rows]
         heads_ = {0: "Asked", 1: "Answered"}
         case_table = picker(lines_, heads_, [*heads_.values()], "The dataset has no rows yet.")
-        views += [case_table]
+        shown_ += [case_table]
     if is_open(aspect, "Findings"):
         lines_ = [(each["what"], len(each["evidence"])) for each in findings]
         heads_ = {0: "What the traces show", 1: "Cites"}
         none_ = "Nothing beyond what section 1 counts."
         finding_table = picker(lines_, heads_, [heads_[0]], none_)
-        views += [finding_table]
+        shown_ += [finding_table]
     if is_open(aspect, "Files"):
-        texts_ = {name.rpartition("/")[2]: text.splitlines() for name, text in files.items()}
+        texts_ = {name.rpartition("/")[2]: text for name, text in files.items()}
         order_ = ("scorers.py", "rule_checks.py", "run_eval.py", "eval.yaml")
-        views += [page.text("\n".join(texts_.get("LIMITS.md", [])))]
-        views += [page.folded(name, texts_.get(name, [])) for name in order_]
-    page.stack(*views)
+        shown_ += [page.text(texts_.get("LIMITS.md", ""))]
+        shown_ += [page.folded(name, texts_.get(name, "")) for name in order_]
+    page.stack(*shown_)
     return case_table, finding_table
 
 
 @app.cell
 def suite_detail(case_rows, case_table, finding_table, findings, watch):
-    page.stack(
-        *(
-            cited(each["evidence"], watch, "The traces that it stands on", case_rows)
-            for each in page.chosen(finding_table, findings)
-        ),
-        *(
-            part
-            for each in page.chosen(case_table, case_rows)
-            for part in (
-                page.record({name: each[name] for name in ("inputs", "outputs", "expectations")}),
-                cited([each["source_trace_id"]], watch, "Its trace", [each]),
-            )
-        ),
-    )
+    details_ = [
+        cited(each["evidence"], watch, "The traces that it stands on", case_rows)
+        for each in page.chosen(finding_table, findings)
+    ]
+    for _each in page.chosen(case_table, case_rows):
+        fields_ = {name: _each[name] for name in ("inputs", "outputs", "expectations")}
+        source_ = cited([_each["source_trace_id"]], watch, "Its trace", [_each])
+        details_ += [page.record(fields_), source_]
+    page.stack(*details_)
     return
 
 

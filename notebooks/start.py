@@ -5,15 +5,43 @@ app = marimo.App(width="medium", app_title="evalkit", css_file="evalkit.css")
 
 with app.setup:
     from html import escape
-    from urllib.parse import urlencode
 
     import marimo as mo
 
-    from evalkit import EvalkitError, check, sync_dataset, ui
-    from evalkit.demo.sample import sample_mapping
+    from evalkit import EvalkitError, InputError, Problem, check, sync_dataset, ui
+    from evalkit.demo.project import sample_mapping
     from evalkit.params import ProjectParams
     from evalkit.ui import page
-    from evalkit.ui.notebook import Host
+    from evalkit.ui.notebook import Host, address
+
+    BEGINNINGS = (
+        (
+            "Traces of an agent in MLflow",
+            "evalkit agent -e EXPERIMENT",
+            "A suite is built from them and proven on them: the Agent page.",
+        ),
+        (
+            "A project of agent-eval-harness",
+            "evalkit check\nevalkit all --run-id RUN",
+            "Name its eval.yaml in the settings below, and go through the stages.",
+        ),
+        (
+            "Claude's evals: evals.json, or claude plugin eval",
+            "evalkit import evals/",
+            "They become such a project, their results runs: log, review, compare, gate.",
+        ),
+        (
+            "Sessions of Claude Code or Codex",
+            "evalkit import ~/.claude/projects -e my-sessions",
+            "Each becomes a trace; then the Agent page works on them.",
+        ),
+        (
+            "A table of questions",
+            "evalkit import questions.csv\nevalkit run --predict module:function",
+            "It becomes cases; your function answers them, and the run is logged like any other.",
+        ),
+    )
+    CODE = "white-space: pre-wrap; overflow-wrap: anywhere; font-size: 0.8rem; margin: 0.5rem 0"
 
 
 @app.cell(hide_code=True)
@@ -34,23 +62,6 @@ def opening():
     return form, host
 
 
-@app.cell
-def looking(form, host):
-    chosen = host.settings(form)
-    checked = host.work(
-        "Looking",
-        lambda _: check(chosen.config, tracking_uri=chosen.tracking_uri, runs_dir=chosen.runs_dir),
-    )
-    return checked, chosen
-
-
-@app.cell
-def syncing(checked, chosen, host):
-    report = host.outcome(checked, "Looking at what there is.")
-    pending = pending_changes(host, chosen) if report.get("asked") else None
-    return pending, report
-
-
 @app.function
 def pending_changes(host, chosen):
     """How many cases a sync would create, update or delete; None where nobody can tell."""
@@ -62,6 +73,15 @@ def pending_changes(host, chosen):
     return {kind: found[kind] for kind in ("created", "updated", "deleted") if found[kind]}
 
 
+@app.cell
+def looking(form, host):
+    chosen = host.settings(form)
+    with host.step("Looking at what there is"):
+        report = check(chosen.config, tracking_uri=chosen.tracking_uri, runs_dir=chosen.runs_dir)
+        pending = pending_changes(host, chosen) if report.get("asked") else None
+    return chosen, pending, report
+
+
 @app.function
 def state_of(report, pending):
     """What is open in each stage, by the name of its notebook."""
@@ -69,11 +89,10 @@ def state_of(report, pending):
     waiting = ", ".join(f"{count} to be {kind}" for kind, count in (pending or {}).items())
     synced = "all in MLflow as they are on disk" if pending == {} else waiting or "not synced yet"
     logged = [run["logged"] for run in runs]
-    told = "not known" if None in logged else f"{sum(map(bool, logged))} of {len(runs)}"
+    told = "not known" if None in logged else f"{sum(logged)} of {len(runs)}"
+    mapped = report.get("places", {}).get("mapping")
     return {
-        "map_dataset": "the mapping is there"
-        if report.get("places", {}).get("mapping")
-        else "no mapping yet",
+        "map_dataset": "the mapping is there" if mapped else "no mapping yet",
         "sync_dataset": f"{cases} cases, {synced}" if cases else "no cases found",
         "log_results": f"finished runs in MLflow: {told}" if runs else "no finished run",
         "review_feedback": f"{report.get('reviews', 0)} of {len(runs)} runs have a review",
@@ -102,27 +121,20 @@ def next_step(report, pending):
 @app.cell
 def state(chosen, host, pending, report):
     onward, why = next_step(report, pending)
+    where = f"The project of **{page.quoted(report['config'])}**."
     if host.is_sample(chosen):
         onward, why = "map_dataset", "Begin with the mapping, and go through the stages in order."
-    named = {} if chosen.config == host.start.values.config else {"config": chosen.config}
-    address = {each.name: "?" + urlencode({"file": each.file, **named}) for each in ui.NOTEBOOKS}
-    where = "The **demo project**: a support agent. Nothing here can break."
-    if not host.is_sample(chosen):
-        where = f"The project of **{page.quoted(report['config'])}**."
+        where = "The **demo project**: a support agent. Nothing here can break."
+    named = "" if chosen.config == host.start.values.config else chosen.config
+    ways = {each.name: address(each.file, named) for each in ui.NOTEBOOKS}
     mlflow = page.quoted(f"{report['tracking_uri']}: {report.get('detail', '')}")
-    problems = [
-        "- " + page.quoted(f"{each['file']}:{each['line'] or ''} {each['field']} {each['message']}")
-        for each in report["problems"]
-    ]
+    go_on = page.callout(f'**Next: <a href="{ways[onward]}">{escape(why)}</a>**', "success")
+    problems = [Problem(**each) for each in report["problems"]]
     page.stack(
         page.callout(f"{where} MLflow is {mlflow}", "info" if report["reachable"] else "warn"),
-        page.callout("\n".join(["**What is wrong:**", "", *problems]), "danger")
-        if problems
-        else page.callout(
-            f'**Next: <a href="{escape(address[onward])}">{escape(why)}</a>**', "success"
-        ),
+        page.problem(InputError(*problems)) if problems else go_on,
     )
-    return address, onward
+    return onward, ways
 
 
 @app.cell
@@ -144,13 +156,12 @@ def open_runs(report):
 
 
 @app.cell
-def stage_cards(address, onward, pending, report):
+def stage_cards(onward, pending, report, ways):
     found = state_of(report, pending)
+    next_one = "; border-color: var(--grass-9, #46a758)"
     cards = [
-        f'<a href="{escape(address[each.name])}" style="display: block; text-decoration: none; '
-        f"color: inherit; {page.BOX}; "
-        f'{"border-color: var(--grass-9, #46a758)" if each.name == onward else ""}">'
-        f'<div style="font-size: 1.1rem; font-weight: 600">'
+        f'<a href="{ways[each.name]}" style="{page.BOX}; text-decoration: none; color: inherit'
+        f'{next_one if each.name == onward else ""}"><div style="{page.TITLE}">'
         f'<span style="{page.MUTED}">{number}</span> {each.title}</div>'
         f'<div style="{page.MUTED}">{each.about}</div>'
         f'<div style="margin-top: 0.5rem">{escape(found[each.name])}</div></a>'
@@ -163,10 +174,9 @@ def stage_cards(address, onward, pending, report):
 @app.cell
 def beginnings():
     starts = [
-        f'<div style="{page.BOX}"><div style="font-weight: 600">{has}</div>'
-        f'<pre style="white-space: pre-wrap; overflow-wrap: anywhere; font-size: 0.8rem; '
-        f'margin: 0.5rem 0">{escape(command)}</pre><div style="{page.MUTED}">{then}</div></div>'
-        for has, command, then in ui.BEGINNINGS
+        f'<div style="{page.BOX}"><div style="{page.TITLE}">{has}</div>'
+        f'<pre style="{CODE}">{escape(command)}</pre><div style="{page.MUTED}">{then}</div></div>'
+        for has, command, then in BEGINNINGS
     ]
     page.stack(
         mo.md("## What do you have?"), page.side_by_side(*map(mo.Html, starts), least_px=300)

@@ -28,43 +28,26 @@ def _():
 @app.cell
 def opening():
     host = Host.open(Params, "sync_dataset")
-    host.header()
-    return (host,)
-
-
-@app.cell(hide_code=True)
-def _():
-    mo.md("""
-    ## 1. Settings
-    """)
-    return
-
-
-@app.cell
-def settings(host):
     form = host.form("Compare")
-    form
-    return (form,)
+    page.stack(host.header(), form)
+    return form, host
 
 
 @app.cell
 def comparing(form, host):
     chosen = host.settings(form)
+    names = ("mapping", "dataset_name", "distinguish")
+    asked = {name: getattr(chosen, name) for name in names}
     with host.step("Comparing the cases with MLflow"):
         workspace = chosen.workspace()
-        plan = sync.plan_sync(
-            workspace,
-            mapping=chosen.mapping,
-            dataset_name=chosen.dataset_name,
-            distinguish=chosen.distinguish,
-        )
-    return chosen, plan, workspace
+        plan = sync.plan_sync(workspace, **asked)
+    return asked, chosen, plan, workspace
 
 
 @app.cell(hide_code=True)
 def _():
     mo.md("""
-    ## 2. What would change
+    ## 1. What would change
 
     Every case on disk, and every row that evalkit wrote for a case that is gone. Select one to see
     it field by field.
@@ -73,20 +56,15 @@ def _():
 
 
 @app.cell
-def counts(plan):
-    page.cards(
-        ("Created", plan.counts["created"], "cases without a row"),
-        ("Updated", plan.counts["updated"], "cases that were edited"),
-        ("Deleted", plan.counts["deleted"], "rows without a case"),
-        ("Unchanged", plan.counts["unchanged"], "already as on disk"),
-        ("Skipped", plan.counts["skipped"], "rows of others in the way"),
-    )
-    return
-
-
-@app.cell
 def changes(plan):
     listed = sorted(plan.changes, key=lambda change: [*plan.counts].index(change.kind))
+    meaning = {
+        "created": "cases without a row",
+        "updated": "cases that were edited",
+        "deleted": "rows without a case",
+        "unchanged": "already as on disk",
+        "skipped": "rows of others in the way",
+    }
     table = page.table(
         [
             {
@@ -102,7 +80,8 @@ def changes(plan):
         optional=["Was called", "Fields that differ"],
         nothing="There are no cases, and no rows of cases.",
     )
-    table
+    counts = [(kind.capitalize(), plan.counts[kind], words) for kind, words in meaning.items()]
+    page.stack(page.cards(*counts), table)
     return listed, table
 
 
@@ -116,7 +95,7 @@ def detail(listed, table):
 @app.cell(hide_code=True)
 def _():
     mo.md("""
-    ## 3. Sync
+    ## 2. Sync
 
     New rows are written before old ones go, so stopping half-way does no harm: sync again, and
     the rest is done.
@@ -132,17 +111,10 @@ def pressing(host, plan):
 
 
 @app.cell
-def syncing(chosen, go, host, workspace):
+def syncing(asked, chosen, go, host, workspace):
     synced = host.work(
         "Sync",
-        lambda say: sync.sync_dataset(
-            workspace,
-            mapping=chosen.mapping,
-            dataset_name=chosen.dataset_name,
-            distinguish=chosen.distinguish,
-            dry_run=chosen.dry_run,
-            say=say,
-        ),
+        lambda say: sync.sync_dataset(workspace, **asked, dry_run=chosen.dry_run, say=say),
         go,
     )
     return (synced,)
@@ -163,7 +135,7 @@ def outcome(host, synced):
 @app.cell(hide_code=True)
 def _():
     mo.md("""
-    ## 4. The dataset in MLflow
+    ## 3. The dataset in MLflow
 
     The rows as MLflow returns them, at this moment.
     """)
@@ -176,11 +148,6 @@ def dataset(chosen, host, synced, workspace):
     with host.step("Reading the dataset"):
         rows = sync.read_dataset(workspace, chosen.dataset_name)
         where = sync.dataset_url(workspace)
-    return rows, where
-
-
-@app.cell
-def rows_table(rows):
     records = page.table(
         [
             {"Case": row.tags.get("evalkit.case", "not from a case")}
@@ -191,20 +158,14 @@ def rows_table(rows):
         select="single",
         nothing="The dataset has no rows yet.",
     )
-    records
-    return (records,)
+    page.stack(records, page.in_mlflow(where, workspace.tracking))
+    return records, rows
 
 
 @app.cell
 def row(records, rows):
     picked = page.chosen(records, rows)
     page.stack(*(page.record({**each.inputs, **each.expectations}) for each in picked))
-    return
-
-
-@app.cell
-def elsewhere(where, workspace):
-    page.in_mlflow(where, workspace.tracking)
     return
 
 

@@ -14,7 +14,7 @@ from in_mlflow import InMlflow
 
 from evalkit import cli
 from evalkit.demo.project import BASELINE_ID, EVAL_NAME, RUN_ID, write_project
-from evalkit.demo.tour import REMARKS
+from evalkit.demo.tour import WOULD_SEND
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text("utf-8")
@@ -90,7 +90,7 @@ def outputs(project):
     before = {
         "evalkit sync-dataset --dry-run": lambda: ask_differently(project),
         f"evalkit pull-feedback {run}": lambda: [
-            mlflow.say(r.case_id, r.name, r.value) for r in REMARKS
+            mlflow.say(case, "would_send", value) for case, (value, _) in WOULD_SEND.items()
         ],
     }
     stages = ("check", "map", "sync-dataset", "sync-dataset --dry-run", f"log-results {run}")

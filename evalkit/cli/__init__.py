@@ -29,11 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def outcome(argv: Sequence[str]) -> tuple[Report, int]:
-    """Run the command; its report, and the exit code that :func:`main` returns.
-
-    Args:
-        argv: The arguments without the program's name.
-    """
+    """Run the command; its report, and the exit code that :func:`main` returns."""
     terminal = Terminal(as_json=any(each in argv for each in ("--json", "--json=true")))
     try:
         report, code = _run(argv, terminal)
@@ -57,7 +53,7 @@ def _run(argv: Sequence[str], terminal: Terminal) -> tuple[Report, int]:
     try:
         stage, asked = read_command(argv)
         strict = asked.strict
-        report = stage(asked, terminal)
+        return concluded(stage(asked, terminal), strict=strict)
     except EvalkitError as error:
         return failed(error, terminal, strict=strict)
     except OSError as error:
@@ -65,15 +61,10 @@ def _run(argv: Sequence[str], terminal: Terminal) -> tuple[Report, int]:
             raise
         problem = Problem(f"cannot be used: {error.strerror}", str(error.filename))
         return failed(InputError(problem), terminal, strict=strict)
-    return concluded(report, strict=strict)
 
 
 def read_command(argv: Sequence[str]) -> tuple[Stage, CommonParams]:
-    """The stage that is meant, and its parameters.
-
-    Raises:
-        InputError: names everything that cannot be read.
-    """
+    """The stage that is meant, and its parameters; an InputError names all that cannot be read."""
     from importlib.metadata import version
 
     parser = Parser(
@@ -82,9 +73,8 @@ def read_command(argv: Sequence[str]) -> tuple[Stage, CommonParams]:
     parser.add_argument("--version", action="version", version=version("mlflow-evalkit"))
     stages = parser.add_subparsers(title="stages", required=True, metavar="STAGE", dest="stage")
     for name, (_, spec) in STAGES.items():
-        sub = stages.add_parser(
-            name, help=spec.__doc__, description=spec.__doc__, allow_abbrev=False
-        )
+        about = spec.__doc__
+        sub = stages.add_parser(name, help=about, description=about, allow_abbrev=False)
         if name in argv[:1]:
             sub.take(spec)
     stage, spec = STAGES.get(argv[0] if argv else "", STAGES["check"])
@@ -139,7 +129,7 @@ def _agent(asked: params.TalkParams, terminal: Terminal) -> Report:
     return report
 
 
-def _open_notebooks(asked: params.OpenParams, terminal: Terminal) -> Report:
+def _open(asked: params.OpenParams, terminal: Terminal) -> Report:
     from evalkit.cli import notebooks
 
     return notebooks.open_in_browser(asked, terminal.say)
@@ -169,7 +159,7 @@ STAGES: dict[str, tuple[Stage, type[CommonParams]]] = {
     "export-cases": (_public("export-cases", "export_cases"), params.ExportCasesParams),
     "demo": (_demo, params.DemoParams),
     "agent": (_agent, params.TalkParams),
-    "open": (_open_notebooks, params.OpenParams),
+    "open": (_open, params.OpenParams),
     "export": (_export, params.ExportParams),
 }
 """What each stage does, and what it may be told."""

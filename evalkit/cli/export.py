@@ -24,6 +24,12 @@ from evalkit.files import read_text, write_text
 WRITTEN_BY = "evalkit"
 """Key of the notebook's metadata; a file without it is somebody else's, and is kept."""
 
+PARAMETERS = """\
+# The parameters. On Databricks, widgets and job parameters of these names fill them in;
+# elsewhere, set them in the environment, such as: %env EVALKIT_CONFIG=path/to/eval.yaml
+if "dbutils" in globals():
+    {widgets}"""
+
 INSTALL = """\
 # On Databricks: evalkit's wheel, where it is not installed. A job installs it by itself.
 if "dbutils" in globals():
@@ -62,27 +68,24 @@ def export(directory: str | Path, place: Path | None = None) -> dict[str, Any]:
     with ThreadPoolExecutor(1) as aside:  # marimo starts an event loop; the caller may have one
         texts = aside.submit(_exported, sources).result()
     targets = {source: Path(directory) / f"{source.stem}.ipynb" for source in sources}
-    if foreign := [
-        target for target in targets.values() if target.exists() and not _is_ours(target)
-    ]:
+    if foreign := [each for each in targets.values() if each.exists() and not _is_ours(each)]:
         why, fix = "evalkit has not written this file", "move it, or name another"
         raise InputError(*(Problem(why, str(target), fix=fix) for target in foreign))
     for source, target in targets.items():
-        write_text(target, _finished(source, json.loads(texts[source])))
+        write_text(target, _finished(source, json.loads(texts[source])["cells"]))
     return {"directory": str(directory), "notebooks": list(map(str, targets.values()))}
 
 
 def _exported(sources: Sequence[Path]) -> dict[Path, str]:
     """The notebooks as ``marimo export ipynb`` writes them, in one process for all."""
     (entry,) = entry_points(group="console_scripts", name="marimo")
-    marimo = entry.load()
-    texts = {}
+    marimo, texts = entry.load(), {}
     with TemporaryDirectory() as folder:
         for source in sources:
             target = Path(folder, f"{source.stem}.ipynb")
-            arguments = ["export", "ipynb", str(source), "--output", str(target)]
             try:
-                marimo(arguments)  # a command: it ends with an exit code, and says what is wrong
+                # a command: it ends with an exit code, and says what is wrong
+                marimo(["export", "ipynb", str(source), "--output", str(target)])
             except SystemExit as end:
                 if end.code:
                     raise EvalkitError(f"marimo cannot export {source}") from end
@@ -97,15 +100,26 @@ def _is_ours(target: Path) -> bool:
         return False
 
 
-def _finished(source: Path, exported: Mapping[str, Any]) -> str:
+def _finished(source: Path, exported: Sequence[Mapping[str, Any]]) -> str:
     """The notebook with its widgets and kernelspec, as the text of the file."""
     import nbformat
 
     declared = _parameters(source)
     on_volume = any(each.name == "volume_path" for each in declared)
     base = 'get("volume_path")' if on_volume else 'os.path.dirname(get("config"))'
-    own = [_code(_widgets(declared)), _code(INSTALL.format(base=base))]
-    cells = [*own, *map(_plain, exported["cells"])]
+    widgets = PARAMETERS.format(widgets="\n    ".join(map(_widget, declared)))
+    own: list[dict[str, Any]] = [
+        {
+            "cell_type": "code",
+            "execution_count": None,
+            "metadata": {},
+            "outputs": [],
+            "source": text.splitlines(keepends=True),
+        }
+        for text in (widgets, INSTALL.format(base=base))
+    ]
+    databricks = {"language": "python", "notebookName": source.stem, "widgets": {}}
+    cells = [*own, *map(_plain, exported)]
     notebook = {
         "nbformat": 4,
         "nbformat_minor": 5,
@@ -113,11 +127,7 @@ def _finished(source: Path, exported: Mapping[str, Any]) -> str:
             WRITTEN_BY: {"notebook": source.name},
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python"},
-            "application/vnd.databricks.v1+notebook": {
-                "language": "python",
-                "notebookName": source.stem,
-                "widgets": {},
-            },
+            "application/vnd.databricks.v1+notebook": databricks,
         },
         "cells": [{**cell, "id": f"{source.stem}-{n}"} for n, cell in enumerate(cells)],
     }
@@ -144,33 +154,10 @@ def _parameters(source: Path) -> tuple[Parameter, ...]:
     return parameters(module.Params)
 
 
-def _widgets(declared: Sequence[Parameter]) -> str:
-    """A cell that makes a widget for each parameter on Databricks, and does nothing elsewhere."""
-    lines = [
-        "# The parameters. On Databricks, widgets and job parameters of these names fill them in;",
-        "# elsewhere, set them in the environment, such as: %env EVALKIT_CONFIG=path/to/eval.yaml",
-        'if "dbutils" in globals():',
-        *(f"    {_widget(each)}" for each in declared),
-    ]
-    return "\n".join(lines)
-
-
-def _code(source: str) -> dict[str, Any]:
-    return {
-        "cell_type": "code",
-        "execution_count": None,
-        "metadata": {},
-        "outputs": [],
-        "source": source.splitlines(keepends=True),
-    }
-
-
 def _widget(each: Parameter) -> str:
     choices = list(each.choices) or (["false", "true"] if each.kind is bool else [])
     default = "" if each.default is None else str(each.default)
     default = default.lower() if each.kind is bool else default
-    if choices:
-        made = f"dropdown({each.name!r}, {default!r}, {choices!r}, {each.label!r})"
-    else:
-        made = f"text({each.name!r}, {default!r}, {each.label!r})"
-    return f"dbutils.widgets.{made}"
+    told = [each.name, default, *([choices] if choices else []), each.label]
+    kind = "dropdown" if choices else "text"
+    return f"dbutils.widgets.{kind}({', '.join(map(repr, told))})"

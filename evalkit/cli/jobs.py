@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from evalkit import cli
 from evalkit.errors import EvalkitError, InputError, Problem
@@ -36,31 +35,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     given = read_parameters(sys.argv[1:] if argv is None else argv)
     commands = stage_commands(given)
-    sys.stderr.write(f"a job on {_compute(os.environ)}\n")
+    on = "a Databricks cluster" if is_on_databricks(os.environ) else "this machine"
+    on = "Databricks serverless" if os.environ.get("DATABRICKS_ENV_VERSION") else on
+    sys.stderr.write(f"a job on {on}\n")
     if not commands:
         sys.stderr.write(f"nothing is left to do: skip_stages={given['skip_stages']}\n")
     for command in commands:
         report, code = cli.outcome(command)
-        absent = [part["reason"] for part in _parts(report) if part.get("skipped") is True]
+        parts = [report, *(part for part in report.values() if isinstance(part, dict))]
+        absent = [part["reason"] for part in parts if part.get("skipped") is True]
         if code or absent:
             why = report.get("error") or absent[0]
             raise EvalkitError(f"{command[0]}: {why}", report)
 
 
 def read_parameters(argv: Sequence[str]) -> dict[str, str]:
-    """A task's arguments by their name, with underscores.
-
-    Raises:
-        InputError: names every argument that is not ``--name=value``.
-    """
+    """A task's arguments by name, with underscores; InputError names those not ``--name=value``."""
+    fix = "use named_parameters"
     wrong = [text for text in argv if not text.startswith("--") or "=" not in text]
     if wrong:
-        raise InputError(
-            *(
-                Problem(f"{text!r} is not --name=value", fix="use named_parameters")
-                for text in wrong
-            )
-        )
+        raise InputError(*(Problem(f"{text!r} is not --name=value", fix=fix) for text in wrong))
     pairs = (text.removeprefix("--").split("=", 1) for text in argv)
     return {name.replace("-", "_"): value for name, value in pairs}
 
@@ -72,14 +66,17 @@ def stage_commands(given: Mapping[str, str]) -> list[list[str]]:
         InputError: names every stage and parameter that evalkit does not have.
     """
     known = cli.stage_flags()
-    stages, skipped = _names(given, "stages"), _names(given, "skip_stages")
+    named = {
+        field: [name.strip() for name in given.get(field, "").split(",") if name.strip()]
+        for field in ("stages", "skip_stages")
+    }
     problems = [
         Problem(f"there is no stage {name!r}", field=field, fix=f"one of {', '.join(known)}")
-        for field, names in (("stages", stages), ("skip_stages", skipped))
+        for field, names in named.items()
         for name in names
         if name not in known
     ]
-    if not stages:
+    if not named["stages"]:
         problems.append(Problem("no stage is named", field="stages", fix="such as sync-dataset"))
     flags = {
         f"--{name}".replace("_", "-"): value for name, value in given.items() if name not in OWN
@@ -91,25 +88,9 @@ def stage_commands(given: Mapping[str, str]) -> list[list[str]]:
     said = {flag: value for flag, value in flags.items() if value}
     return [
         [stage, *(f"{flag}={value}" for flag, value in said.items() if flag in known[stage])]
-        for stage in stages
-        if stage not in skipped
+        for stage in named["stages"]
+        if stage not in named["skip_stages"]
     ]
-
-
-def _parts(report: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """A stage's report, and those of the stages in it."""
-    yield report
-    yield from (part for part in report.values() if isinstance(part, dict))
-
-
-def _names(given: Mapping[str, str], field: str) -> list[str]:
-    return [name.strip() for name in given.get(field, "").split(",") if name.strip()]
-
-
-def _compute(environment: Mapping[str, str]) -> str:
-    if environment.get("DATABRICKS_ENV_VERSION"):
-        return "Databricks serverless"
-    return "a Databricks cluster" if is_on_databricks(environment) else "this machine"
 
 
 if __name__ == "__main__":

@@ -19,33 +19,6 @@ if TYPE_CHECKING:
 _STATUSES = {"done": "✓", "blocked": "✗", "in progress": "…", "pending": " "}
 
 
-class Narrator:
-    """Says what the agent does, as it does it; watches by being called."""
-
-    def __init__(self, terminal: Terminal) -> None:
-        self._terminal = terminal
-
-    def __call__(self, event: Event) -> None:
-        """Say one event."""
-        match event.kind:
-            case "session":
-                self._terminal.title(f"session {event.session}: {event.text}")
-            case "words":
-                self._terminal.say(_indented(event.text))
-            case "tool":
-                self._terminal.say(f"  {event.text}")
-            case "result":
-                self._terminal.aside(f"    {event.text}")
-            case "end":
-                self._terminal.aside(f"  {event.text}{_spending(event)}")
-            case "task":
-                self._terminal.say(event.text)
-            case "delta":
-                pass  # the words come whole, too
-            case _:
-                self._terminal.aside(event.text)
-
-
 def narrated(request: Request, terminal: Terminal) -> Report:
     """What the agent leaves, told as it works.
 
@@ -55,10 +28,30 @@ def narrated(request: Request, terminal: Terminal) -> Report:
     from evalkit.agent.run import build
 
     try:
-        return build(request, Narrator(terminal))
+        return build(request, lambda event: _narrate(terminal, event))
     except Unfinished as error:
         told_agent(terminal, error.report)
         raise
+
+
+def _narrate(terminal: Terminal, event: Event) -> None:
+    match event.kind:
+        case "session":
+            terminal.title(f"session {event.session}: {event.text}")
+        case "words" | "tool":
+            terminal.say("\n".join(f"  {line}" for line in event.text.splitlines()))
+        case "result":
+            terminal.aside(f"    {event.text}")
+        case "end":
+            spent = event.spent
+            cost = f" ({spent.tokens:,} tokens, {spent.usd:.2f} USD so far)" if spent else ""
+            terminal.aside(f"  {event.text}{cost if spent and spent.tokens else ''}")
+        case "task":
+            terminal.say(event.text)
+        case "delta":
+            pass  # the words come whole, too
+        case _:
+            terminal.aside(event.text)
 
 
 def told_agent(terminal: Terminal, report: Report) -> None:
@@ -73,16 +66,16 @@ def told_agent(terminal: Terminal, report: Report) -> None:
             terminal.aside(f"      {'; '.join(task['evidence'])}")
         if task["failure"]:
             terminal.note(f"     {' '.join(task['failure'].split())[:300]}")
-    usage = report["usage"]
+    usage, kept = report["usage"], report.get("kept", {})
     cost = "unknown" if usage["cost_usd"] is None else f"{usage['cost_usd']:.2f} USD"
     terminal.say(f"spent        {usage['turns']} calls, {usage['tokens']:,} tokens, {cost}")
     terminal.say(f"confinement  {report['confinement']}")
     for note in report["annotations"]:
         terminal.say(f"noted        {note['kind']} {note['name']} on {note['trace_id']}")
-    for issue in report.get("kept", {}).get("issues", ()):
+    for issue in kept.get("issues", ()):
         terminal.say(f"issue        {issue['name']} ({len(issue['trace_ids'])} traces)")
-    if kept := report.get("kept", {}).get("mlflow_run_id"):
-        terminal.say(f"MLflow       run {kept} in {report['kept']['experiment']}")
+    if kept.get("mlflow_run_id"):
+        terminal.say(f"MLflow       run {kept['mlflow_run_id']} in {kept['experiment']}")
     if report["verified"]:
         where = ["--tracking-uri", report["tracking_uri"]]
         again = f"{typed('python')} {shlex.join([report['artifacts']['run_eval'], *where])}"
@@ -91,9 +84,8 @@ def told_agent(terminal: Terminal, report: Report) -> None:
 
 def summary(terminal: Terminal, report: Report, tracking_uri: str, asked: AllParams) -> None:
     """What all stages did together, where to look, and what to do next about the same run."""
-    options = shlex.join(
-        ["--run-id", asked.run_id, *as_flags(asked, "config", "runs_dir", "tracking_uri")]
-    )
+    named = as_flags(asked, "config", "runs_dir", "tracking_uri")
+    options = shlex.join(["--run-id", asked.run_id, *named])
     done = {stage: found for stage, found in report.items() if found.get("skipped") is not True}
     if "log-results" not in done:
         return
@@ -126,13 +118,3 @@ def _ui(store: str) -> str:
     if is_workspace(store):
         return "the workspace's own, in this experiment"
     return f"{typed('mlflow')} ui --backend-store-uri {shlex.quote(without_password(store))}"
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.splitlines())
-
-
-def _spending(event: Event) -> str:
-    if event.spent is None or not event.spent.tokens:
-        return ""
-    return f" ({event.spent.tokens:,} tokens, {event.spent.usd:.2f} USD so far)"

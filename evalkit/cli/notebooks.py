@@ -1,4 +1,4 @@
-"""A server that shows the notebooks in the browser."""
+"""A server that shows the notebooks in the browser, to this machine only."""
 
 from __future__ import annotations
 
@@ -31,13 +31,7 @@ PATIENCE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running marimo server.
-
-    Attributes:
-        process: The server's process.
-        port: The port on 127.0.0.1.
-        token: What a browser must present; in the URL it does.
-    """
+    """A running marimo server; a browser must present the token, in the URL it does."""
 
     process: subprocess.Popen[bytes]
     port: int
@@ -67,17 +61,14 @@ def serve(
 ) -> Server:
     """Start marimo on a folder of notebooks, for this machine only, and wait until it answers.
 
-    Args:
-        place: The folder.
-        port: The port on 127.0.0.1; marimo's usual one, or a free one where that is taken.
-        edit: Let the browser change the notebooks.
-        environment: Variables that the notebooks see besides this process's own.
+    The port is marimo's usual one unless another is named, or a free one where that is taken. The
+    notebooks see the environment besides this process's own.
 
     Raises:
         InputError: the port is taken.
         EvalkitError: the server ends at once, or stays silent.
     """
-    chosen = _port(port)
+    chosen, token = _port(port), secrets.token_urlsafe(16)
     command = [sys.executable, "-m", "marimo", "edit" if edit else "run", str(place)]
     command += ["--headless", "--host", HOST, "--port", str(chosen), "--token-password-file", "-"]
     process = subprocess.Popen(
@@ -87,8 +78,11 @@ def serve(
         stdout=subprocess.DEVNULL,  # marimo's own greeting, with another address
         start_new_session=True,  # Ctrl-C is ours to answer: marimo would ask back
     )
-    server = Server(process, chosen, secrets.token_urlsafe(16))
+    server = Server(process, chosen, token)
     try:
+        if process.stdin:  # not an argument: those can be seen by everyone on the machine
+            with process.stdin as pipe:
+                pipe.write(token.encode())
         _wait(server)
     except BaseException:  # Ctrl-C too: the server has a session of its own and would stay
         server.stop()
@@ -96,12 +90,35 @@ def serve(
     return server
 
 
+def _wait(server: Server) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        with closing(socket.socket()) as probe:
+            probe.settimeout(1)
+            if probe.connect_ex((HOST, server.port)) == 0:
+                return
+        if server.process.poll() is not None:
+            raise EvalkitError("marimo ended before it answered; what it said stands above")
+        if time.monotonic() > deadline:
+            raise EvalkitError(f"marimo did not answer within {PATIENCE_S:.0f} s")
+        time.sleep(0.1)
+
+
+def _port(wanted: int | None) -> int:
+    for each in (USUAL_PORT, 0) if wanted is None else (wanted,):
+        with closing(socket.socket()) as probe:
+            try:
+                probe.bind((HOST, each))
+            except OSError as error:
+                why = error.strerror
+            else:
+                return int(probe.getsockname()[1])
+    what = f"port {wanted or USUAL_PORT} cannot be used: {why}"
+    raise InputError(Problem(what, field="--port", fix="name another, or none"))
+
+
 def open_in_browser(asked: OpenParams, say: Callable[[str], None]) -> dict[str, str]:
     """Show the notebooks until the process is interrupted; ``folder`` and ``url``.
-
-    Args:
-        asked: Which one first, and how.
-        say: Told where to look.
 
     Raises:
         InputError: there is no such notebook, or the port is taken.
@@ -118,8 +135,7 @@ def open_in_browser(asked: OpenParams, say: Callable[[str], None]) -> dict[str, 
         place = _own_copies(place, say)
     server = serve(place, port=asked.port, edit=asked.edit, environment=environment)
     url = server.url(notebook)
-    say(f"the notebooks of {place}")
-    say(f"  {url}")
+    say(f"the notebooks of {place}\n  {url}")
     say(
         "One server process, with your environment, serves everyone who has this link; it listens "
         f"on {HOST} only. Ctrl-C ends it."
@@ -137,20 +153,6 @@ def open_in_browser(asked: OpenParams, say: Callable[[str], None]) -> dict[str, 
     return {"folder": str(place), "url": url}
 
 
-def _wait(server: Server) -> None:
-    """Hand the server its token, and wait until it answers."""
-    if server.process.stdin:  # not an argument: those can be seen by everyone on the machine
-        with server.process.stdin as pipe:
-            pipe.write(server.token.encode())
-    deadline = time.monotonic() + PATIENCE_S
-    while not _listens(server.port):
-        if server.process.poll() is not None:
-            raise EvalkitError("marimo ended before it answered; what it said stands above")
-        if time.monotonic() > deadline:
-            raise EvalkitError(f"marimo did not answer within {PATIENCE_S:.0f} s")
-        time.sleep(0.1)
-
-
 def _own_copies(place: Path, say: Callable[[str], None]) -> Path:
     target = Path(COPIES)
     target.mkdir(exist_ok=True)
@@ -159,24 +161,3 @@ def _own_copies(place: Path, say: Callable[[str], None]) -> Path:
             shutil.copy(source, target)
     say(f"you edit copies in {target}; those that were there are as you left them")
     return target
-
-
-def _port(wanted: int | None) -> int:
-    for each in (USUAL_PORT, 0) if wanted is None else (wanted,):
-        with closing(socket.socket()) as probe:
-            try:
-                probe.bind((HOST, each))
-            except OSError as error:
-                if wanted is None:
-                    continue
-                what = f"port {wanted} cannot be used: {error.strerror}"
-                problem = Problem(what, field="--port", fix="name another, or none")
-                raise InputError(problem) from error
-            return int(probe.getsockname()[1])
-    raise EvalkitError("no port is free on this machine")
-
-
-def _listens(port: int) -> bool:
-    with closing(socket.socket()) as probe:
-        probe.settimeout(1)
-        return probe.connect_ex((HOST, port)) == 0

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from evalkit.agent.model_client import OFFLINE
 from evalkit.agent.request import Request
@@ -15,66 +13,33 @@ from evalkit.dataset.mapping_file import map_schema
 from evalkit.dataset.sync import sync_dataset
 from evalkit.demo.production import PRODUCTION, record_production
 from evalkit.demo.project import RUN_ID, made_on, write_project
-from evalkit.entities import StoredTrace
 from evalkit.feedback.push_pull import pull_feedback, push_feedback
 from evalkit.feedback.trace_index import find_traces
 from evalkit.log_run import log_results
 from evalkit.sequence import Report, Tell, run_stages
 
-if TYPE_CHECKING:
-    from evalkit.agent.work import Event
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """What the demo's reviewer says in MLflow, as a person would in its UI.
-
-    Attributes:
-        case_id: The case whose trace it is about.
-        name: The assessment's name.
-        value: The verdict.
-        rationale: Why.
-    """
-
-    case_id: str
-    name: str
-    value: bool
-    rationale: str
-
-
 SESSION = "demo"
 """The agent's session, the same each time: a second tour finds its work done."""
 
 REVIEWER = "jo.reviewer@quillmoor.example"
-
-REMARKS = (
-    Remark(
-        "lamp-arrived-cracked",
-        "would_send",
-        value=True,
-        rationale="Names the order, the refund and the date. I would send it as it is.",
+WOULD_SEND = {
+    "lamp-arrived-cracked": (
+        True,
+        "Names the order, the refund and the date. I would send it as it is.",
     ),
-    Remark(
-        "charged-twice",
-        "would_send",
-        value=False,
-        rationale="Right about the refund, but the customer asked when the money arrives.",
+    "charged-twice": (
+        False,
+        "Right about the refund, but the customer asked when the money arrives.",
     ),
-)
+}
+"""What the demo's reviewer says of a case's trace in MLflow, as a person would in its UI."""
 
 
-def tour(
-    directory: str | Path,
-    *,
-    say: Callable[[str], None],
-    tell: Tell,
-) -> Report:
-    """Generate the demo project and run every stage on it; again is safe.
+def tour(directory: str | Path, *, say: Callable[[str], None], tell: Tell) -> Report:
+    """Generate the demo project in a directory and run every stage on it; again is safe.
 
-    Args:
-        directory: Where to generate it.
-        say: Told the progress, a line at a time.
-        tell: Told each stage's name with None when it begins, with its report when it is done.
+    ``say`` is told the progress, a line at a time; ``tell`` each stage's name with None when it
+    begins, with its report when it is done.
 
     Returns:
         Each stage's report, by the stage's name.
@@ -103,13 +68,11 @@ def tour(
 def _pull(workspace: Workspace, say: Callable[[str], None]) -> Report:
     """Let the reviewer say something in MLflow, then pull it."""
     index = find_traces(workspace.run(RUN_ID), workspace.store)
-    for remark in REMARKS:
-        trace = index.of(remark.case_id)
-        if trace is not None and not _has_said(trace, remark):
-            workspace.store.annotate(
-                trace.trace_id, remark.name, remark.value, remark.rationale, REVIEWER
-            )
-            say(f"{REVIEWER} judges {remark.case_id} in MLflow: {remark.name} = {remark.value}")
+    for case_id, (value, why) in WOULD_SEND.items():
+        trace = index.of(case_id)
+        if trace and all(said.source_id != REVIEWER for said in trace.assessments):
+            workspace.store.annotate(trace.trace_id, "would_send", value, why, REVIEWER)
+            say(f"{REVIEWER} judges {case_id} in MLflow: would_send = {value}")
     return pull_feedback(workspace, run_id=RUN_ID, say=say)
 
 
@@ -124,13 +87,4 @@ def _build(workspace: Workspace, directory: Path, say: Callable[[str], None]) ->
         volume_path=str(directory),
         model=OFFLINE,
     )
-
-    def watch(event: Event) -> None:
-        if event.kind == "session":
-            say(event.text)
-
-    return build(request, watch)
-
-
-def _has_said(trace: StoredTrace, remark: Remark) -> bool:
-    return any(a.name == remark.name and a.source_id == REVIEWER for a in trace.assessments)
+    return build(request, lambda event: say(event.text) if event.kind == "session" else None)

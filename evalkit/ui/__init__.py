@@ -15,11 +15,11 @@ FOLDERS = (INSTALLED, PACKAGE.parent / "notebooks")
 
 @dataclass(frozen=True, slots=True)
 class Notebook:
-    """One stage's notebook."""
+    """One stage's notebook: its file's name, its title, and what a person does there."""
 
-    name: str  # the file's name without ``.py``
-    title: str  # what a person calls the stage
-    about: str  # what a person does there, in one sentence
+    name: str
+    title: str
+    about: str
 
     @property
     def file(self) -> str:
@@ -45,71 +45,25 @@ NOTEBOOKS = (
 START = Notebook("start", "Start", "All stages on one page.")
 """The page that leads to the stages; no stage itself."""
 
-BEGINNINGS = (
-    (
-        "Traces of an agent in MLflow",
-        "evalkit agent -e EXPERIMENT",
-        "A suite is built from them and proven on them: the Agent page.",
-    ),
-    (
-        "A project of agent-eval-harness",
-        "evalkit check\nevalkit all --run-id RUN",
-        "Name its eval.yaml in the settings below, and go through the stages.",
-    ),
-    (
-        "Claude's evals: evals.json, or claude plugin eval",
-        "evalkit import evals/",
-        "They become such a project, their results runs: log, review, compare, gate.",
-    ),
-    (
-        "Sessions of Claude Code or Codex",
-        "evalkit import ~/.claude/projects -e my-sessions",
-        "Each becomes a trace; then the Agent page works on them.",
-    ),
-    (
-        "A table of questions",
-        "evalkit import questions.csv\nevalkit run --predict module:function",
-        "It becomes cases; your function answers them, and the run is logged like any other.",
-    ),
-)
-"""What people have when they begin, the command for it, and what comes of it."""
-
 
 def folder() -> Path:
-    """The folder of the notebooks, in the installed package or in the checkout.
-
-    Raises:
-        InputError: the package was installed without them.
-    """
-    for each in FOLDERS:
-        if each.is_dir():
-            return each
-    raise InputError(
-        Problem(
-            "the notebooks are not installed",
-            str(FOLDERS[0]),
-            fix="install mlflow-evalkit from its wheel or its repository",
-        )
-    )
+    """The folder of the notebooks; an InputError where the package was installed without them."""
+    if found := next(filter(Path.is_dir, FOLDERS), None):
+        return found
+    fix = "install mlflow-evalkit from its wheel or its repository"
+    raise InputError(Problem("the notebooks are not installed", str(INSTALLED), fix=fix))
 
 
 def next_after(name: str) -> Notebook | None:
     """The stage after that of this name; None behind the last one."""
-    names = [each.name for each in NOTEBOOKS]
-    after = names.index(name) + 1 if name in names else len(names)
-    return NOTEBOOKS[after] if after < len(names) else None
+    followed = dict(zip((each.name for each in NOTEBOOKS), NOTEBOOKS[1:], strict=False))
+    return followed.get(name)
 
 
 def find(stage: str) -> Notebook:
-    """The notebook of a stage, its name spelled with hyphens or underscores.
-
-    Raises:
-        InputError: there is none of that name.
-    """
+    """The notebook of a stage, its name spelled with hyphens or underscores; else InputError."""
     for each in NOTEBOOKS:
         if stage.replace("-", "_") == each.name:
             return each
-    known = ", ".join(each.stage for each in NOTEBOOKS)
-    raise InputError(
-        Problem(f"there is no notebook {stage!r}", field="STAGE", fix=f"one of {known}")
-    )
+    known = f"one of {', '.join(each.stage for each in NOTEBOOKS)}"
+    raise InputError(Problem(f"there is no notebook {stage!r}", field="STAGE", fix=known))

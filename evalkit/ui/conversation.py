@@ -7,14 +7,14 @@ that neither HTML nor Markdown in it means anything.
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 import marimo as mo
 
 from evalkit.entities import ObservedTrace, Trace
-from evalkit.jsonable import Json, canonical
+from evalkit.jsonable import canonical
 from evalkit.traces.dialogue import Remark, dialogue
+from evalkit.truncation import truncate
 from evalkit.ui.wording import as_text
 
 FOLDED_FROM = 1_500
@@ -58,33 +58,35 @@ STYLE = """
 .ek-talk .ek-amber { color: var(--amber-11, #ab6400); font-weight: 600 }
 """
 
-UNASKED = "What the agent was asked is not in the log."
-GIVEN = "Given to the agent"
-"""Said over what was asked where that is no text, but fields with values."""
-
 SPEAKERS = {"user": "User", "agent": "Agent", "answer": "Handed back", "notice": "Session"}
 INNER_SPEAKERS = {**SPEAKERS, "user": "Task", "agent": "Subagent"}
+LOOKS = {"user": "ek-user", "notice": "ek-notice"}
 ENDINGS = {
     "ERROR": ' <span class="ek-red">failed</span>',
     "UNSET": ' <span class="ek-amber">no result</span>',
 }
+GIVEN = "Given to the agent"
+"""Said over what was asked where that is no text, but fields with values."""
 
 
 def conversation(trace: Trace | ObservedTrace) -> Any:
     """A trace (a case's, a whole batch run's, or of an agent at work) as a conversation."""
     remarks = list(dialogue(trace.spans))
-    is_asked = any(remark.voice == "user" for remark in remarks)
+    parts = []
+    if not any(remark.voice == "user" for remark in remarks):
+        parts = ['<div class="ek-r ek-who">What the agent was asked is not in the log.</div>']
     head, tail = MOST_REMARKS
     left_out = len(remarks) - head - tail
-    if left_out > 0:
-        remarks = [*remarks[:head], *remarks[-tail:]]
-    longest = MOST_CHARACTERS // max(sum(1 for each in remarks for _ in _texts(each)), 50)
-    parts = [_remark(remark, longest) for remark in remarks]
-    if left_out > 0:
-        gap = f"{left_out:,} remarks between here and the last {tail} are left out"
-        parts.insert(head, f'<div class="ek-r ek-box ek-notice">{gap}</div>')
-    if not is_asked:
-        parts.insert(0, f'<div class="ek-r ek-who">{UNASKED}</div>')
+    shown = remarks if left_out <= 0 else [*remarks[:head], *remarks[-tail:]]
+    texts = sum(3 if remark.voice == "tool" else 1 for remark in shown)
+    longest = MOST_CHARACTERS // max(texts, 50)
+    for place, remark in enumerate(shown):
+        if place == head and left_out > 0:
+            gap = f"{left_out:,} remarks between here and the last {tail} are left out"
+            parts.append(f'<div class="ek-r ek-box ek-notice">{gap}</div>')
+        depth = min(remark.depth, DEEPEST)
+        inner = f' ek-in" style="--ek-depth: {depth}' if depth else ""
+        parts.append(f'<div class="ek-r{inner}">{_remark(remark, longest)}</div>')
     # by its key the page knows that this is another one, and does not leave open what was unfolded
     key = _escaped(trace.trace_id if isinstance(trace, ObservedTrace) else trace.content_hash)
     return mo.Html(f'<div class="ek-talk" key="{key}"><style>{STYLE}</style>{"".join(parts)}</div>')
@@ -93,23 +95,16 @@ def conversation(trace: Trace | ObservedTrace) -> Any:
 def _remark(remark: Remark, longest: int) -> str:
     match remark.voice:
         case "thinking" | "input":
-            body = _folded("Thinking" if remark.voice == "thinking" else GIVEN, remark, longest)
+            title = "Thinking" if remark.voice == "thinking" else GIVEN
+            peek = f'<span class="ek-peek">{_escaped(truncate(remark.text, PEEK))}</span>'
+            text = _text(remark.text, "ek-t", longest)
+            return _folded(f'<span class="ek-name">{title}</span> {peek}', text)
         case "tool":
-            body = _tool(remark, longest)
+            return _tool(remark, longest)
         case "subagent":
             about = f": {_escaped(remark.text)}" if remark.text else ""
-            body = f'<span class="ek-name">Subagent {_escaped(remark.name)}</span>{about}'
-        case _:
-            body = _box(remark, longest)
-    depth = min(remark.depth, DEEPEST)
-    inner = f' ek-in" style="--ek-depth: {depth}' if depth else ""
-    return f'<div class="ek-r{inner}">{body}</div>'
-
-
-def _box(remark: Remark, longest: int) -> str:
-    look = {"user": "ek-user", "notice": "ek-notice"}.get(remark.voice, "ek-agent")
-    if remark.status == "ERROR":
-        look = "ek-bad"
+            return f'<span class="ek-name">Subagent {_escaped(remark.name)}</span>{about}'
+    look = "ek-bad" if remark.status == "ERROR" else LOOKS.get(remark.voice, "ek-agent")
     speaker = (INNER_SPEAKERS if remark.depth else SPEAKERS)[remark.voice]
     text = remark.text
     if remark.inputs is not None:
@@ -118,32 +113,27 @@ def _box(remark: Remark, longest: int) -> str:
     return f'<div class="ek-box {look}">{who}{_text(text, "ek-t", longest)}</div>'
 
 
-def _folded(title: str, remark: Remark, longest: int) -> str:
-    line = " ".join(remark.text[: PEEK * 2].split())
-    peek = _escaped(line if len(line) <= PEEK else line[: PEEK - 1] + "…")
-    head = f'<span class="ek-name">{title}</span> <span class="ek-peek">{peek}</span>'
-    text = _text(remark.text, "ek-t", longest)
-    return f'<details class="ek-fold"><summary>{head}</summary>{text}</details>'
-
-
 def _tool(remark: Remark, longest: int) -> str:
-    failed = " ek-failed" if remark.status == "ERROR" else ""
     took = "" if remark.seconds is None else f" &nbsp;{remark.seconds:.1f} s"
     head = (
         f'<span class="ek-name">{_escaped(remark.name)}</span> '
         f'<span class="ek-gist">{_escaped(remark.gist)}</span>'
         f"{ENDINGS.get(remark.status, '')}{took}"
     )
-    fields = [*_fields(remark.inputs)]
-    if remark.outputs is not None:
-        fields.append(("result", remark.outputs))
-    body = "".join(
-        f'<div class="ek-key">{_escaped(name)}</div>{_text(_written(value), "ek-code", longest)}'
-        for name, value in fields
-    )
+    fields = remark.inputs if isinstance(remark.inputs, dict) else {"input": remark.inputs}
+    body = ""
+    for name, value in (*fields.items(), ("result", remark.outputs)):
+        if value is not None:
+            written = value if isinstance(value, str) else canonical(value)
+            key = f'<div class="ek-key">{_escaped(name)}</div>'
+            body += key + _text(written, "ek-code", longest)
     if remark.status == "UNSET" or (remark.message and remark.outputs is None):
         body += f'<div class="ek-key">{_escaped(remark.message)}</div>'
-    return f'<details class="ek-fold ek-tool{failed}"><summary>{head}</summary>{body}</details>'
+    return _folded(head, body, " ek-tool" + " ek-failed" * (remark.status == "ERROR"))
+
+
+def _folded(head: str, body: str, look: str = "") -> str:
+    return f'<details class="ek-fold{look}"><summary>{head}</summary>{body}</details>'
 
 
 def _text(text: str, look: str, longest: int) -> str:
@@ -162,21 +152,3 @@ def _text(text: str, look: str, longest: int) -> str:
 def _escaped(text: str) -> str:
     """Text as HTML that shows it; halves of surrogate pairs, which no page can hold, as "?"."""
     return html.escape(text.encode("utf-8", "replace").decode("utf-8"))
-
-
-def _texts(remark: Remark) -> Iterator[str]:
-    yield remark.text
-    if remark.voice == "tool":
-        yield _written(remark.outputs)
-        yield from (_written(value) for _, value in _fields(remark.inputs))
-
-
-def _fields(inputs: Json) -> Iterable[tuple[str, Json]]:
-    """A tool's inputs by name."""
-    if isinstance(inputs, dict):
-        return inputs.items()
-    return () if inputs is None else (("input", inputs),)
-
-
-def _written(value: Json) -> str:
-    return value if isinstance(value, str) else "" if value is None else canonical(value)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
+from urllib.parse import urlencode
 
 import marimo as mo
 
@@ -15,11 +17,11 @@ from evalkit import arguments
 from evalkit.agent.model_client import OFFLINE
 from evalkit.arguments import Resolved
 from evalkit.config_files import USUAL_CONFIG, configs_in
-from evalkit.demo.sample import record_sample, sample_mapping, sample_project
+from evalkit.demo.project import record_sample, sample_mapping, sample_project
 from evalkit.errors import EvalkitError, InputError, Problem
 from evalkit.params import AgentParams, ProjectParams
 from evalkit.tracking import without_password
-from evalkit.ui import controls, folder, next_after, page
+from evalkit.ui import NOTEBOOKS, START, Notebook, controls, folder, next_after, page
 from evalkit.ui.place import Place, find_place
 from evalkit.ui.terminal import Report, Terminal
 from evalkit.ui.work import Say, Work
@@ -27,6 +29,10 @@ from evalkit.ui.work import Say, Work
 P = TypeVar("P", bound=ProjectParams)
 A = TypeVar("A", bound=AgentParams)
 T = TypeVar("T")
+
+PILL = "padding: 0.15rem 0.85rem; border-radius: 999px; font-size: 0.85rem; text-decoration: none"
+MARKED = f"{PILL}; background: var(--grass-9, #46a758); color: white; font-weight: 600"
+QUIET = f"{PILL}; background: var(--slate-3, #eee); {page.MUTED}"
 
 
 class Host(Generic[P]):
@@ -77,6 +83,9 @@ class Host(Generic[P]):
         """The way to the other stages, and a word about the demo project where it is shown."""
         if not page.is_live():
             return None
+        is_linked = "file" in self.place.query  # the pages of the other stages are beside it
+        pills = map(self._pill, (START, *NOTEBOOKS) if is_linked else NOTEBOOKS)
+        ways = f'<nav style="display: flex; flex-wrap: wrap; gap: 0.5rem">{"".join(pills)}</nav>'
         told = None
         if self.sample is not None:
             named = self.start.origins["tracking_uri"] != "default"
@@ -87,8 +96,13 @@ class Host(Generic[P]):
                 f"{other} For your own evaluation, put the path of its `eval.yaml` into the "
                 "settings below."
             )
-        ways = controls.stages(self.notebook, linked="file" in self.place.query)
-        return page.stack(ways, told)
+        return page.stack(mo.Html(ways), told)
+
+    def _pill(self, each: Notebook) -> str:
+        if each.name == self.notebook or "file" not in self.place.query:
+            look = MARKED if each.name == self.notebook else QUIET
+            return f'<span style="{look}">{each.title}</span>'
+        return f'<a href="{address(each.file)}" style="{QUIET}">{each.title}</a>'
 
     def form(self, submit: str) -> Any:
         """The form over the parameters, its button labelled; None where nobody could fill it in."""
@@ -102,8 +116,8 @@ class Host(Generic[P]):
         if form is None:
             return self.start.values
         if (submitted := form.value["settings"]) is None:
-            if names := self.start.from_link():
-                filled = ", ".join(f"`{name}`" for name in names)
+            if names := [f"`{n}`" for n, origin in self.start.origins.items() if origin == "link"]:
+                filled = ", ".join(names)
                 self.halt(f"The address of this page filled in {filled}. Check it, then go on.")
             return self._with_sample(self.start.values)
         with self.step():
@@ -159,11 +173,11 @@ class Host(Generic[P]):
         """Whether these parameters are about the demo, shown for lack of anything else."""
         return self.sample is not None and settings.config == str(self.sample)
 
-    def button(self, label: str, *, disabled: bool = False, kind: str = "success") -> Any:
+    def button(self, label: str, *, disabled: bool = False) -> Any:
         """The button that starts a piece of work; None where nobody could press it."""
         if not self.person:
             return None
-        return mo.ui.run_button(label=label, disabled=disabled, kind=kind)  # type: ignore[arg-type]
+        return mo.ui.run_button(label=label, disabled=disabled, kind="success")
 
     def work(
         self,
@@ -213,13 +227,15 @@ class Host(Generic[P]):
         uri = without_password(settings.tracking_uri or "") or None
         flags = arguments.as_flags(replace(settings, tracking_uri=uri))
         command = shlex.join(["python", str(folder() / f"{self.notebook}.py"), *flags])
-        parts = [page.folded("The same without a browser", [command])]
-        after = next_after(self.notebook)
-        if after is not None and "file" in self.place.query:
-            known = self.start.origins["config"] != "link"
-            named = "" if known and settings.config == self.start.values.config else settings.config
-            parts.append(controls.onward(after, named))
-        return page.stack(*parts)
+        same = page.folded("The same without a browser", [command])
+        if "file" not in self.place.query or (after := next_after(self.notebook)) is None:
+            return same
+        known = self.start.origins["config"] != "link"
+        named = "" if known and settings.config == self.start.values.config else settings.config
+        link = f'<a href="{address(after.file, named)}" style="{MARKED}">Next: {after.title} →</a>'
+        return page.stack(
+            same, mo.Html(f'<div>{link} <span style="{page.MUTED}">{after.about}</span></div>')
+        )
 
     def _with_sample(self, values: P) -> P:
         if self.sample is None or not self.is_sample(values):
@@ -231,10 +247,14 @@ class Host(Generic[P]):
                 "The demo keeps to **its own MLflow store** and writes into no other.",
                 "Name your own `eval.yaml` to use the one under More settings, or empty that.",
             )
-        file = str(sample_mapping(self.sample))
         unsaid = [name for name in ("mapping", "out") if getattr(values, name, "") is None]
-        named: dict[str, Any] = dict.fromkeys(unsaid, file)
+        named: dict[str, Any] = dict.fromkeys(unsaid, str(sample_mapping(self.sample)))
         return replace(values, **named)
+
+
+def address(file: str, config: str = "") -> str:
+    """The way to another page, as HTML; it begins with a config where it would not know it."""
+    return html.escape("?" + urlencode({"file": file} | ({"config": config} if config else {})))
 
 
 def _wants_sample(start: Resolved[Any]) -> bool:

@@ -1,11 +1,9 @@
 """How pages look: the few shapes that all notebooks are made of.
 
-Each function returns what a cell shows. On a marimo page that is marimo's own elements; in a plain
-Jupyter or Databricks notebook it is Markdown or a data frame, which show there.
-
-Prose given to these functions is Markdown by the notebook's author. What comes from files, logs or
-servers is data: it goes in as a value of a table, a card or a comparison, or through
-:func:`quoted`, and never becomes markup.
+Each function returns what a cell shows, on marimo's page and in Jupyter. Prose given to these
+functions is Markdown by the notebook's author. What comes from files, logs or servers is data: it
+goes in as a value of a table, a card or a record, or through :func:`quoted`, and never becomes
+markup.
 """
 
 from __future__ import annotations
@@ -25,7 +23,6 @@ from evalkit.jsonable import Json, canonical
 from evalkit.tracking import Tracking
 from evalkit.ui.wording import as_text, marked, tinted
 
-Kind: TypeAlias = Literal["neutral", "info", "success", "warn", "danger"]
 T = TypeVar("T")
 Rows: TypeAlias = Sequence[Mapping[str, Any]]
 
@@ -38,12 +35,22 @@ CELL = (
     "text-align: left; vertical-align: top; padding: 0.5rem 0.75rem; font-size: 0.875rem; "
     "border-bottom: 1px solid var(--border, #ddd)"
 )
-
 CARD = (
     f'<div style="{BOX}; font-size: 0.8rem; line-height: 1.4">{{}}'
     '<div style="font-size: 1.4rem; font-weight: 700; padding: 0.2rem 0">{}</div>'
     f'<div style="{MUTED}">{{}}</div></div>'
 )
+BESIDE = """
+.ek-beside { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, var(--ek-wide));
+  gap: 1.5rem; align-items: start }
+.ek-beside > div { min-width: 0; display: grid; grid-template-columns: minmax(0, 1fr); gap: 1rem }
+.ek-beside > .ek-stays { position: sticky; top: 0.5rem; max-height: calc(100vh - 1rem);
+  overflow-y: auto }
+@media (max-width: 700px) {
+  .ek-beside { grid-template-columns: minmax(0, 1fr) }
+  .ek-beside > .ek-stays { position: static; max-height: none }
+}
+"""
 
 ELSEWHERE = "start it there, or name another one above, under More settings"
 """What a person does about an MLflow that cannot be reached."""
@@ -68,34 +75,57 @@ def callout(text: str, kind: str = "info") -> Any:
 
 def problem(error: EvalkitError) -> Any:
     """What is wrong, where, and what to do next; every problem that was found."""
+    fix = ELSEWHERE if isinstance(error, StoreAbsent) else ""
+    problems: Sequence[Problem] = [Problem(str(error), fix=fix)]
     if isinstance(error, InputError):
-        problems: Sequence[Problem] = error.problems
-    else:
-        fix = ELSEWHERE if isinstance(error, StoreAbsent) else ""
-        problems = [Problem(str(error), fix=fix)]
-    if not is_live():
-        return mo.md("\n".join(f"- {quoted(each)}" for each in problems))
-    kind = "danger" if error.exit_code else "warn"
-    return mo.callout(mo.Html("".join(map(_problem, problems))), kind)  # type: ignore[arg-type]
+        problems = error.problems
+    shown = mo.Html("".join(map(_problem, problems)))
+    kind: Literal["danger", "warn"] = "danger" if error.exit_code else "warn"
+    return mo.callout(shown, kind) if is_live() else shown
+
+
+def _problem(each: Problem) -> str:
+    where = each.file + (f":{each.line}" if each.line is not None else "")
+    place = html.escape(" · ".join(filter(None, (where, each.field))))
+    fix = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(each.fix))
+    parts = (
+        f'<div style="font-weight: 600">{html.escape(each.message)}</div>',
+        f"<div><code>{place}</code></div>" if place else "",
+        f"<div>→ {fix}</div>" if fix else "",
+    )
+    return f'<div style="{TEXT}; margin: 0.25rem 0 0.75rem">{"".join(parts)}</div>'
 
 
 def cards(*figures: tuple[str, object, str]) -> Any:
     """Figures side by side: (label, value, what it means)."""
-    if not is_live():
-        return pd.DataFrame(figures, columns=["", "value", "meaning"])
     # not mo.stat: it neither wraps nor shrinks
     told = (map(html.escape, (label, str(value), caption)) for label, value, caption in figures)
     return side_by_side(*(mo.Html(CARD.format(*each)) for each in told), least_px=130)
 
 
 def side_by_side(*parts: Any, least_px: int) -> Any:
-    """Parts of equal width in as many columns as there is room for; for marimo's page only."""
+    """Parts of equal width in as many columns as there is room for."""
     columns = f"repeat(auto-fit, minmax(min(100%, {least_px}px), 1fr))"
     cells = "".join(
         f'<div style="min-width: 0; display: grid">{mo.as_html(each).text}</div>' for each in parts
     )
     return mo.Html(
         f'<div style="display: grid; grid-template-columns: {columns}; gap: 1rem">{cells}</div>'
+    )
+
+
+def beside(left: Iterable[Any], right: Iterable[Any], *, wide: float = 1.0) -> Any:
+    """Two columns, of which the left one stays in sight; below each other where it is narrow.
+
+    ``wide`` says how many times as wide as the left one the right one is; parts may be None.
+    """
+    stays, goes = (
+        "".join(mo.as_html(part).text for part in parts if part is not None)
+        for parts in (left, right)
+    )
+    return mo.Html(
+        f'<style>{BESIDE}</style><div class="ek-beside" style="--ek-wide: {wide}fr">'
+        f'<div class="ek-stays">{stays}</div><div>{goes}</div></div>'
     )
 
 
@@ -117,19 +147,21 @@ def table(
     :func:`chosen` tells which are. The words of the column ``tint`` are coloured as they are meant,
     ``optional`` ones are left out where no row has a value, ``wrapped_columns`` shown in full.
     ``nothing`` is said where there are no rows; ``options`` are further ones of ``mo.ui.table``.
+    Outside of marimo's page it is a data frame.
     """
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
-    frame = frame.map(_shown).reset_index(drop=True)
+    frame = frame.map(lambda v: canonical(v) if isinstance(v, (dict, list)) else v)
+    frame = frame.reset_index(drop=True)
     words = frame.select_dtypes(exclude="number").columns
     frame[words] = frame[words].fillna("")
     frame = frame.drop(columns=[name for name in optional if not frame[name].any()])
-    shape = {name: TEXT if name in wrapped_columns else LINE for name in words}
-    forms: dict[str, Callable[[Any], Any]] = {k: partial(_inert, v) for k, v in shape.items()}
-    forms |= format_mapping or {}
     if not is_live():
         return frame
     if frame.empty:
         return mo.md(f"*{nothing}*")
+    shape = {name: TEXT if name in wrapped_columns else LINE for name in words}
+    forms: dict[str, Callable[[Any], Any]] = {k: partial(_inert, v) for k, v in shape.items()}
+    forms |= format_mapping or {}
     return mo.ui.table(
         frame,
         selection=select,
@@ -142,6 +174,17 @@ def table(
         format_mapping={name: form for name, form in forms.items() if name in frame},
         **({"initial_selection": [0] if select else None} | options),
     )
+
+
+def _inert(style: str, value: Any) -> Any:
+    """Text as HTML: marimo's tables would render Markdown in it, and fetch the pictures it names.
+
+    Only what is shown: a table goes on sorting, searching and giving back the text itself.
+    """
+    if not isinstance(value, str):
+        return value
+    shown = html.escape(value)
+    return {"mimetype": "text/html", "data": f'<div style="{style}" title="{shown}">{shown}</div>'}
 
 
 def chosen(table: Any, of: Sequence[T]) -> list[T]:
@@ -168,77 +211,8 @@ def record(fields: Mapping[str, Json], title: str = "") -> Any:
     return _sheet(title, ("", ""), [(name, as_text(value)) for name, value in fields.items()])
 
 
-def text(value: object) -> Any:
-    """Text from a file, a log or a server, as it is: wrapped, and never read as markup."""
-    shown = html.escape(as_text(value))
-    return mo.Html(f'<div style="{BOX}; {TEXT}">{shown}</div>')
-
-
-def link(url: str, label: str) -> str:
-    """Markdown of a link that opens in a new tab; only its words where it leads to no web page."""
-    if not re.match(r"https?://", url):
-        return quoted(label)
-    address = html.escape(url)
-    return f'<a href="{address}" target="_blank" rel="noopener">{quoted(label)}&nbsp;↗</a>'
-
-
-def in_mlflow(url: str | None, tracking: Tracking) -> Any:
-    """The way to what was written, in MLflow's own pages; a database has none (``url`` None)."""
-    if url:
-        return mo.md(link(url, "Open it in MLflow"))
-    command = shlex.join(["mlflow", "ui", "--backend-store-uri", tracking.uri])
-    return folded("See it in MLflow's own pages", [command])
-
-
-def stack(*parts: Any) -> Any:
-    """Parts below each other; those that are None are left out."""
-    kept = [part for part in parts if part is not None]
-    if is_live():
-        return mo.vstack(kept, gap=1)
-    return Column(kept) if kept else None
-
-
-def folded(title: str, lines: Sequence[str]) -> Any:
-    """Lines of text behind a title that unfolds them; None where there are none."""
-    if not lines:
-        return None
-    text = "\n".join(lines)
-    if not is_live():
-        return mo.md(f"{title}:\n\n```text\n{text}\n```")
-    return mo.accordion({title: mo.plain_text(text)})
-
-
-class Column:
-    """Several things below each other where marimo's page does not lay them out: in Jupyter."""
-
-    def __init__(self, parts: Sequence[Any]) -> None:
-        self.parts = tuple(parts)
-
-    def _ipython_display_(self) -> None:
-        """Called by IPython to show it."""
-        from IPython.display import display
-
-        show: Callable[[Any], Any] = display
-        for part in self.parts:
-            show(part)
-
-
-def _problem(each: Problem) -> str:
-    where = each.file + (f":{each.line}" if each.line is not None else "")
-    place = " · ".join(html.escape(part) for part in (where, each.field) if part)
-    parts = [f'<div style="{TEXT}; font-weight: 600">{html.escape(each.message)}</div>']
-    if place:
-        parts.append(f'<div style="{TEXT}"><code>{place}</code></div>')
-    if each.fix:
-        fix = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(each.fix))
-        parts.append(f'<div style="{TEXT}">→ {fix}</div>')
-    return f'<div style="margin: 0.25rem 0 0.75rem">{"".join(parts)}</div>'
-
-
 def _sheet(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Any:
     """Rows of a field's name and one or two texts; two are compared."""
-    if not is_live():
-        return pd.DataFrame(rows, columns=list(heads))
     heading = f'<div style="{TITLE}">{html.escape(title)}</div>' if title else ""
     if not rows:
         return mo.Html(f'{heading}<div style="{MUTED}">Nothing differs.</div>')
@@ -258,16 +232,63 @@ def _row(name: str, *texts: str) -> str:
     return f'<tr><td style="{CELL}; {MUTED}; overflow-wrap: anywhere">{label}</td>{cells}</tr>'
 
 
-def _shown(value: Any) -> Any:
-    return canonical(value) if isinstance(value, (dict, list)) else value
+def text(value: object) -> Any:
+    """Text from a file, a log or a server, as it is: wrapped, and never read as markup."""
+    return mo.Html(f'<div style="{BOX}; {TEXT}">{html.escape(as_text(value))}</div>')
 
 
-def _inert(style: str, value: Any) -> Any:
-    """Text as HTML: marimo's tables would render Markdown in it, and fetch the pictures it names.
+def folded(title: str, body: Sequence[str] | Mapping[str, Json], *, opened: bool = False) -> Any:
+    """A text, lines of text, or fields with their values, behind a title; None for nothing."""
+    if not body:
+        return None
+    if isinstance(body, Mapping):
+        inner = record(body).text
+    else:
+        lines = body if isinstance(body, str) else "\n".join(body)
+        inner = f'<div style="{TEXT}">{html.escape(lines)}</div>'
+    # what is read beside something else must not push it out of sight
+    inner = f'<div style="max-height: 18rem; overflow-y: auto">{inner}</div>'
+    head = f'<summary style="cursor: pointer; {TITLE}">{html.escape(title)}</summary>'
+    # by its key the page knows that this is another one
+    key = html.escape(f"{title} {hash(inner)}")
+    state = " open" if opened else ""
+    return mo.Html(f'<details{state} key="{key}" style="{BOX}">{head}{inner}</details>')
 
-    Only what is shown: a table goes on sorting, searching and giving back the text itself.
-    """
-    if not isinstance(value, str):
-        return value
-    shown = html.escape(value)
-    return {"mimetype": "text/html", "data": f'<div style="{style}" title="{shown}">{shown}</div>'}
+
+def link(url: str, label: str) -> str:
+    """Markdown of a link that opens in a new tab; only its words where it leads to no web page."""
+    if not re.match(r"https?://", url):
+        return quoted(label)
+    address = html.escape(url)
+    return f'<a href="{address}" target="_blank" rel="noopener">{quoted(label)}&nbsp;↗</a>'
+
+
+def in_mlflow(url: str | None, tracking: Tracking) -> Any:
+    """The way to what was written, in MLflow's own pages; a database has none (``url`` None)."""
+    if url:
+        return mo.md(link(url, "Open it in MLflow"))
+    command = shlex.join(["mlflow", "ui", "--backend-store-uri", tracking.uri])
+    return folded("See it in MLflow's own pages", command)
+
+
+def stack(*parts: Any) -> Any:
+    """Parts below each other; those that are None are left out."""
+    kept = [part for part in parts if part is not None]
+    if is_live():
+        return mo.vstack(kept, gap=1)
+    return Column(kept) if kept else None
+
+
+class Column:
+    """Several things below each other where marimo's page does not lay them out: in Jupyter."""
+
+    def __init__(self, parts: Sequence[Any]) -> None:
+        self.parts = tuple(parts)
+
+    def _ipython_display_(self) -> None:
+        """Called by IPython to show it."""
+        from IPython.display import display
+
+        show: Callable[[Any], Any] = display
+        for part in self.parts:
+            show(part)

@@ -40,29 +40,21 @@ class Place:
     dbutils: Any | None = None  # Databricks' tools, where there are any
 
     def parameters(self, spec: type[P], notebook: str) -> Resolved[P]:
-        """A notebook's parameters; ``--help`` prints them and exits.
-
-        Raises:
-            InputError: names every value that cannot be read.
-        """
+        """A notebook's parameters; an InputError names each that cannot be read."""
         parser = Parser(
             prog=f"{notebook}.py",
-            description=(spec.__doc__ or "").strip(),
+            description=spec.__doc__,
             epilog="Each may also stand in the environment, such as EVALKIT_CONFIG.",
             allow_abbrev=False,
         )
         parser.take(spec, asks=True)
         argv = [text for text in self.argv if text != "--"]
-        known = parameters(spec)
-        said: Mapping[Origin, Mapping[str, str]] = {
+        known, environ = parameters(spec), os.environ
+        said: dict[Origin, Mapping[str, str]] = {
             "argument": read_arguments(spec, parser, argv, is_lenient=self.on_databricks),
             "widget": widget_values(self.dbutils, [each.name for each in known]),
             "link": self.query,
-            "environment": {
-                each.name: os.environ[each.variable]
-                for each in known
-                if each.variable in os.environ
-            },
+            "environment": {p.name: environ[p.variable] for p in known if p.variable in environ},
         }
         return resolve(spec, said)
 
@@ -70,22 +62,20 @@ class Place:
         """End where nobody looks at a page; returns if nothing (``strict``: left undone) failed."""
         report, code = concluded(report, strict=strict)
         terminal.close(report)
-        if code and self.kind == "script" and not self.on_databricks:
-            raise SystemExit(code)
         if code:
-            raise EvalkitError(str(report["error"]), report)
+            self._leave(report, code, EvalkitError(str(report["error"]), report))
 
     def end_with_error(self, error: EvalkitError, terminal: Terminal, *, strict: bool) -> NoReturn:
-        """End with an error: a page shows it; a script gives its exit code; else it is raised.
-
-        An absent MLflow is a failure where that is ``strict``.
-        """
+        """End with an error: a page shows it; a script gives its exit code; else it is raised."""
         if self.kind == "browser":
             mo.stop(True, page.problem(error))
         if self.kind == "program":
             raise error
         report, code = failed(error, terminal, strict=strict)
         terminal.close(report)
+        self._leave(report, code, error)
+
+    def _leave(self, report: Report, code: int, error: EvalkitError) -> NoReturn:
         if code == 0 and self.kind == "kernel" and self.dbutils is not None:
             self.dbutils.notebook.exit(json.dumps(report))
         if self.kind == "script" and (code == 0 or not self.on_databricks):
@@ -94,21 +84,17 @@ class Place:
 
 
 def find_place(notebook: str) -> Place:
-    """Where the notebook of that name (without ``.py``) runs.
+    """Where the notebook of that name (without ``.py``) runs; asked when the page opens.
 
-    marimo knows the browser's request only while it answers it, not in threads or in reruns, so
-    this is asked once, when the page opens.
+    Later, in threads and in reruns, marimo does not know the browser's request.
     """
     meta = mo.app_meta()
     own = _is_started_as_program(notebook)
     argv = tuple(sys.argv[1:]) if own else ()
     if meta.mode in {"run", "edit"} and meta.request is not None:
-        query = {
-            name: values[-1] if isinstance(values, list) else str(values)
-            for name, values in meta.request.query_params.items()
-            if values
-        }
-        return Place("browser", argv, query)
+        said = meta.request.query_params.items()
+        last = {name: each[-1] if isinstance(each, list) else each for name, each in said if each}
+        return Place("browser", argv, {name: str(each) for name, each in last.items()})
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     kind: PlaceKind = "script" if meta.mode == "script" and own else "program"

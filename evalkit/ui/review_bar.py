@@ -44,7 +44,7 @@ class ReviewBar(anywidget.AnyWidget):
         super().__init__(cases=list(cases), comments=known, saved=dict(known), at=at)
 
     def save(self, found: RunFiles, reviewer: str) -> Review | None:
-        """Save what was said since it last was, one by one; None where nothing was.
+        """Save what was said since it last was; None where nothing was.
 
         What meets words of others that this person has not seen is not saved but shown.
 

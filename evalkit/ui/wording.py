@@ -12,16 +12,29 @@ import yaml
 from evalkit.jsonable import Json, canonical
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as blocks, and every value in full."""
+
+    def ignore_aliases(self, _: object) -> bool:
+        return True
+
+
+_Dumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style="|" if "\n" in text else None
+    ),
+)
+
+
 def as_text(value: Json) -> str:
     """Text as it is, lists and objects as YAML with long texts in blocks, nothing for None."""
     if value is None:
         return ""
-    if isinstance(value, str):
-        return value
     if isinstance(value, (dict, list)):
         written = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=2**16)
         return str(written).rstrip()
-    return canonical(value)
+    return value if isinstance(value, str) else canonical(value)
 
 
 def figure(number: float) -> str:
@@ -36,29 +49,14 @@ def duration(seconds: float) -> str:
     return "under 1 ms" if seconds < 0.001 else f"{seconds * 1000:.0f} ms"  # noqa: PLR2004 - 1 ms
 
 
-class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as blocks, and every value in full."""
-
-    def ignore_aliases(self, _: object) -> bool:
-        return True
-
-
-def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _text)
-
-
 HUES = {
-    "grass": "created, passed, fixed, better, met, accepted, reconciled, agree, verified",
-    "amber": "updated, differs, incomplete, error, skipped, too few traces",
-    "red": "deleted, failed, broken, worse, fails, refused, disagree, blocked",
+    "grass": "created, passed, fixed, better, met, accepted, reconciled, agree, verified, pass",
+    "amber": "updated, differs, incomplete, error, skipped, too few traces, judge failed",
+    "red": "deleted, failed, broken, worse, fails, refused, disagree, blocked, fail",
     "slate": "unchanged, same, within noise, too few cases",
 }
 TINTS = {word: hue for hue, words in HUES.items() for word in words.split(", ")}
-"""Words that tables colour, and the hue of each."""
+"""Words that are coloured, and the hue of each."""
 
 
 def tinted(value: object) -> dict[str, str]:
@@ -81,16 +79,13 @@ def marked(before: str, after: str) -> tuple[str, str]:
     old, new = (re.findall(r"\s+|\w+|[^\w\s]", each) for each in (before, after))
     if max(len(old), len(new)) > LONGEST_COMPARED:
         return html.escape(before), html.escape(after)
-    left, right = [], []
+    left = right = ""
     for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         gone, come = (html.escape("".join(part)) for part in (old[a:b], new[c:d]))
-        left.append(gone if kind == "equal" else _mark("del", gone, REMOVED))
-        right.append(come if kind == "equal" else _mark("ins", come, ADDED))
-    return "".join(left), "".join(right)
-
-
-def _mark(tag: str, text: str, style: str) -> str:
-    return f'<{tag} style="{style}">{text}</{tag}>' if text else ""
+        same = kind == "equal"
+        left += gone if same or not gone else f'<del style="{REMOVED}">{gone}</del>'
+        right += come if same or not come else f'<ins style="{ADDED}">{come}</ins>'
+    return left, right
 
 
 BLUE, GREEN, RED, GREY = "#0090ff", "#30a46c", "#e5484d", "#8b8d98"

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shutil
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell
 from playwright.sync_api import Page, sync_playwright
@@ -246,7 +245,7 @@ def program():
             loaded[notebook] = module_from_spec(spec)
             spec.loader.exec_module(loaded[notebook])
         host = Host.of(loaded[notebook].Params(**parameters), notebook)
-        return loaded[notebook].app.run(defs={"host": host})[1]
+        return loaded[notebook].app.run(defs={"host": host, "form": None})[1]
 
     return run
 
@@ -254,30 +253,26 @@ def program():
 class Jupyter:
     """A Jupyter kernel that runs one notebook after the other.
 
-    Its loop has a thread of its own, as Playwright keeps one in pytest's.
+    It has a thread of its own, as Playwright keeps a loop in pytest's.
     """
 
     def __init__(self):
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever)
-        self.kernel = AsyncKernelManager(kernel_name="python3")
-
-    def __enter__(self):
-        self.thread.start()
-        self._await(self.kernel.start_kernel(env=clean_environment()))
-        return self
-
-    def __exit__(self, *_):
-        self._await(self.kernel.shutdown_kernel(now=True))
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join()
-        self.loop.close()
+        self.aside = ThreadPoolExecutor(1)
+        self.kernel = KernelManager(kernel_name="python3")
+        self.aside.submit(self.kernel.start_kernel, env=clean_environment()).result()
 
     def run(self, notebook, folder):
         """Run a notebook in a folder, with nothing left of the one before but what it imported."""
-        fresh = new_code_cell(f"%reset -f\n%cd -q {folder}")
-        notebook.cells.insert(0, fresh)
-        return self._await(self._execute(NotebookClient(notebook, km=self.kernel, timeout=280)))
+        notebook.cells.insert(0, new_code_cell(f"%reset -f\n%cd -q {folder}"))
+        client = NotebookClient(notebook, km=self.kernel, timeout=280)
+
+        def execute():
+            try:
+                return client.execute()
+            finally:
+                client.kc.stop_channels()
+
+        return self.aside.submit(execute).result()
 
     def says(self, notebook, told, folder):
         """What a notebook's last two cells put out."""
@@ -289,17 +284,10 @@ class Jupyter:
         said = [json.dumps(cell.outputs) for cell in ended.cells if cell.cell_type == "code"]
         return "".join(said[-3:-1])
 
-    async def _execute(self, client):
-        try:
-            return await client.async_execute()
-        finally:
-            client.kc.stop_channels()
-
-    def _await(self, work):
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
-
 
 @pytest.fixture(scope="session")
 def jupyter():
-    with Jupyter() as running:
-        yield running
+    running = Jupyter()
+    yield running
+    running.aside.submit(running.kernel.shutdown_kernel, now=True).result()
+    running.aside.shutdown()

@@ -175,10 +175,12 @@ def test_the_agent_outlives_a_page_and_is_followed_by_the_next_until_it_is_stopp
 
 def test_what_the_agent_says_and_does_never_becomes_markup():
     odd = "<img src=x onerror=alert(1)>"
-    progress = agent_live.Progress(Request())
+    progress = agent_live.AgentProcess(Request())
     progress.note(Event("session", odd, 1))
     for kind in ("words", "tool", "result"):
         progress.note(Event(kind, f"read {odd}", 1))
-    shown = agent_live.live(progress, Budget(Limits(), Limits(usd=5.0)))
+    shown = "".join(
+        each.text for each in agent_live.live(progress, Budget(Limits(), Limits(usd=5.0))).parts
+    )
     assert "<img" not in shown
     assert shown.count("&lt;img") >= 4

@@ -63,7 +63,7 @@ def test_a_person_changes_a_mapping_sees_the_record_and_saves_it(visitor, mapped
     visitor.cell("standing").get_by_text("says exactly this").wait_for()
 
     goes_to(visitor, "expected.yaml:outcome", "input")
-    visitor.cell("advice").get_by_text("would show the skill what is expected").wait_for()
+    visitor.cell("revising").get_by_text("would show the skill what is expected").wait_for()
     goes_to(visitor, "expected.yaml:outcome", "leave out")
     goes_to(visitor, "notes.md:__file__", "expectation")
     visitor.cell("record").get_by_role("cell", name="kept by hand").wait_for()
@@ -94,7 +94,7 @@ def test_a_page_lets_a_person_choose_where_the_rules_find_no_input(visitor, proj
     visitor.fill("Mapping", where(project)["out"])
     visitor.press("Propose")
     visitor.cell("schema").get_by_text("The config has no").wait_for()
-    visitor.cell("advice").get_by_text("holds no inputs").wait_for()
+    visitor.cell("revising").get_by_text("holds no inputs").wait_for()
     visitor.press("Save the mapping")
     visitor.cell("saving").get_by_text("nothing in the cases can be told").wait_for()
     assert not (project.root / "tmp/schema_mapping.json").exists()

@@ -52,7 +52,7 @@ def test_the_first_that_says_something_wins(said, value, origin):
 def test_a_link_fills_in_only_what_it_may():
     link = {"run_id": "r1", "config": "a/eval.yaml", "tracking_uri": "http://x", "limit": "3"}
     found = resolve(Params, {"link": link})
-    assert found.from_link() == ["config", "run_id"]
+    assert [n for n, o in found.origins.items() if o == "link"] == ["config", "run_id"]
     assert (found.values.tracking_uri, found.values.limit) == (None, 20)
 
 

@@ -31,7 +31,7 @@ def test_a_newcomer_sees_the_demo_and_syncs_it_into_no_store_but_its_own(visitor
 
     visitor.press("Sync the dataset")
     visitor.cell("outcome").get_by_text("12 created").wait_for()
-    visitor.cell("rows_table").get_by_text("charged-twice").wait_for()
+    visitor.cell("dataset").get_by_text("charged-twice").wait_for()
     assert len(rows(config)) == 12
 
     visitor.press("Compare")
@@ -76,7 +76,7 @@ def test_what_a_case_says_makes_no_browser_fetch_an_address(visitor, stored_proj
         visitor.fill("Mapping", mapping)
         visitor.press("Compare")
         for case in BAITS:
-            row = visitor.cell("rows_table").get_by_role("row", name=case)
+            row = visitor.cell("dataset").get_by_role("row", name=case)
             row.wait_for()
             for cell in row.get_by_role("cell").all():
                 cell.click()
