@@ -91,13 +91,9 @@ def _told(case: Case, mapping: SchemaMapping) -> _Told:
     if "prompt" in given:
         others = {key: value for key, value in given.items() if key != "prompt"}
         return scalar_text(given["prompt"]), others, expected, own or {}
-    texts = [value for value in given.values() if isinstance(value, str)]
-    prompt = (
-        texts[0]
-        if len(given) == len(texts) == 1
-        else yaml.safe_dump(dict(given), allow_unicode=True)
-    )
-    return prompt, {}, expected, own or {}
+    only = next(iter(given.values())) if len(given) == 1 else None
+    text = only if isinstance(only, str) else yaml.safe_dump(dict(given), allow_unicode=True)
+    return text, {}, expected, own or {}
 
 
 def _graders(expected: Mapping[str, Json]) -> list[Json]:
@@ -122,13 +118,12 @@ def _words(item: Json) -> str:
 def _plugin_case(fixtures: Path, case_id: str, told: _Told) -> dict[str, Json]:
     """The files of a case's folder."""
     prompt, _, expected, about = told
+    outcome = next(filter(None, map(expected.get, _OUTCOMES)), None)
     case: dict[str, Json] = {
         "schema_version": "1.1",
         "name": case_id,
         **{key: about[key] for key in about if key in _ABOUT},
-        **without_empty(
-            {"expected_outcome": next(filter(None, map(expected.get, _OUTCOMES)), None)}
-        ),
+        **without_empty({"expected_outcome": outcome}),
         "execution": {"prompt": prompt, **mapping_of(about.get("execution"))},
         "graders": _graders(expected),
     }

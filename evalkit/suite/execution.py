@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 import traceback
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -126,7 +127,8 @@ class Agent:
         trace = mlflow.get_trace(found["trace_id"]) if experiment_id else None
         spans = trace.data.spans if trace is not None else []
         found |= {"started_at": datetime.fromtimestamp(started, UTC).isoformat(), **_used(spans)}
-        name, text = ("", "") if found["exit_code"] else as_file(as_json(answer))
+        plain = as_json(answer)
+        name, text = ("", "") if found["exit_code"] else as_file(plain)
         record = {  # as agent-eval-harness shows a case to its judges
             **{name: case[name] for name in ("annotations", "case_dir")},
             **found,
@@ -141,7 +143,7 @@ class Agent:
         }
         given = {name: case[name] for name in ("inputs", "expectations")}
         judged = {**given, "outputs": answer, "trace": trace, "record": record}
-        return {**found, "answer": as_json(answer)}, judged
+        return {**found, "answer": plain}, judged
 
     def answer(self, inputs: Mapping[str, Any]) -> Any:
         """What the function answers, waited for where it is to be, whole where it comes in parts.
@@ -224,24 +226,19 @@ def _mask_spans() -> None:
 
 def _used(spans: list[Any]) -> dict[str, Json]:
     """Tokens and cost of the models' calls, as a run has them; a cost that is not known is not."""
-    models: dict[str, dict[str, float]] = {}
-    calls, unpriced = 0, 0
+    models, costs = defaultdict[str, Counter[str]](Counter), list[float | None]()
     for held in (span.attributes for span in spans):
-        model, used = held.get("mlflow.llm.model"), held.get(TOKEN_USAGE)
-        if not (isinstance(model, str) and (usage := usage_from(used))):
-            continue
-        cost = (held.get("mlflow.llm.cost") or {}).get("total_cost", cost_of(model, usage))
-        calls, unpriced = calls + 1, unpriced + (cost is None)
-        own = models.setdefault(model, {"input": 0, "output": 0, "cost_usd": 0.0})
-        for kind, count in (("input", usage.input), ("output", usage.output), ("cost_usd", cost)):
-            own[kind] += count or 0
-    if not models:
-        return {}
-    for own in models.values() if unpriced else ():
-        del own["cost_usd"]
-    tokens = {kind: sum(own[kind] for own in models.values()) for kind in ("input", "output")}
-    cost = {} if unpriced else {"cost_usd": sum(own["cost_usd"] for own in models.values())}
-    return {"num_turns": calls, "token_usage": tokens, "per_model_usage": models, **cost}
+        model = held.get("mlflow.llm.model")
+        if isinstance(model, str) and (usage := usage_from(held.get(TOKEN_USAGE))):
+            cost = (held.get("mlflow.llm.cost") or {}).get("total_cost", cost_of(model, usage))
+            models[model].update(input=usage.input, output=usage.output, cost_usd=cost or 0)
+            costs.append(cost)
+    kinds = ("input", "output") if None in costs else ("input", "output", "cost_usd")
+    total = {kind: sum(own[kind] for own in models.values()) for kind in kinds}
+    cost = {name: total.pop(name) for name in kinds[2:]}
+    by_model = {model: {kind: own[kind] for kind in kinds} for model, own in models.items()}
+    used = {"num_turns": len(costs), "token_usage": total, "per_model_usage": by_model, **cost}
+    return used if costs else {}
 
 
 def as_file(answer: Json) -> tuple[str, str]:

@@ -23,6 +23,11 @@ def answer(prompt):
     print("asked:", prompt)
     with open("calls", "a") as calls:
         calls.write(prompt + "\\n")
+    if prompt == "pays":
+        with mlflow.start_span("call", "CHAT_MODEL") as span:
+            used = {{"input_tokens": 5, "output_tokens": 2, "total_tokens": 7}}
+            span.set_attributes({{"mlflow.llm.model": "m", "mlflow.chat.tokenUsage": used}})
+            span.set_attribute("mlflow.llm.cost", {{"total_cost": 2.0}})
     if prompt == "raises":
         raise ValueError("no way in with {KEY}")
     if prompt == "quits":
@@ -98,10 +103,10 @@ def rows(uri, query):
 def test_every_case_runs_is_traced_and_judged_whatever_becomes_of_the_others(
     agent, evalkit, database_uri
 ):
-    project = agent("fine", "secret", "raises", "quits", "hangs")
+    project = agent("fine", "secret", "raises", "quits", "hangs", "pays")
     run = ("run", "--predict", "own_agent:answer", "--run-id", "r1", "--parallel", "1")
     report = evalkit(*run, "--timeout", "1").report
-    assert (report["cases"], report["failed"], report["ran"]) == (5, 3, 5)
+    assert (report["cases"], report["failed"], report["ran"]) == (6, 3, 6)
     assert report["executions"]["names"] == {
         "raises": "ValueError: no way in with [masked:aws-access-key]",
         "quits": "RuntimeError: it wanted to end the process: SystemExit(1)",
@@ -124,18 +129,22 @@ def test_every_case_runs_is_traced_and_judged_whatever_becomes_of_the_others(
     assert summary["per_case"]["hangs"]["length"]["error"].endswith("the execution failed")
     codes = json.loads((folder / "run_result.json").read_text())["per_case"]
     assert {case: found["exit_code"] for case, found in codes.items()} == {
-        "fine": 0, "secret": 0, "raises": 1, "quits": 1, "hangs": 124,
+        "fine": 0, "secret": 0, "raises": 1, "quits": 1, "hangs": 124, "pays": 0,
     }  # fmt: skip
+    paid = {"num_turns": 1, "token_usage": {"input": 5, "output": 2}, "cost_usd": 2.0}
+    assert paid.items() <= codes["pays"].items()
+    assert codes["pays"]["per_model_usage"] == {"m": {"input": 5, "output": 2, "cost_usd": 2.0}}
+    assert summary["per_case"]["pays"]["budget"]["value"] is False
 
     logged = evalkit("log-results", "--run-id", "r1").report
-    assert (logged["traces"], logged["executions"]["failed"]) == (5, 3)
-    assert "5 traces that the harness recorded itself are used" in logged["notes"]
+    assert (logged["traces"], logged["executions"]["failed"]) == (6, 3)
+    assert "6 traces that the harness recorded itself are used" in logged["notes"]
     states = "SELECT value, status FROM trace_info JOIN trace_tags USING (request_id)"
     found = rows(database_uri, f"{states} WHERE key = 'evalkit.case'")
     failed = {(case, "ERROR") for case in ("raises", "quits", "hangs")}
-    assert set(found) == {("fine", "OK"), ("secret", "OK"), *failed}
+    assert set(found) == {(case, "OK") for case in ("fine", "secret", "pays")} | failed
     assert rows(database_uri, "SELECT name, count(*) FROM spans WHERE type = 'TOOL'") == [
-        ("look_up", 2)
+        ("look_up", 3)
     ]
     with closing(sqlite3.connect(database_uri.removeprefix("sqlite:///"))) as database:
         assert KEY not in "".join(database.iterdump())
@@ -146,7 +155,7 @@ def test_every_case_runs_is_traced_and_judged_whatever_becomes_of_the_others(
         "the run is complete: every case had run before",
     )
     assert evalkit("log-results", "--run-id", "r1").report["written"] is False
-    assert len((project.root / "calls").read_text().split()) == 5
+    assert len((project.root / "calls").read_text().split()) == 6
 
 
 def test_a_killed_run_goes_on_and_leaves_one_trace_a_case(agent, evalkit, forge, sqlite_uri):
