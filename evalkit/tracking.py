@@ -57,22 +57,17 @@ def is_server(uri: str) -> bool:
     return uri.partition(":")[0].lower() in {"http", "https"}
 
 
-def sqlite_path(uri: str) -> Path | None:
-    """The file behind an SQLite URI; None for other databases.
+def sqlite_path(uri: str) -> Path:
+    """The file behind an SQLite URI.
 
     Raises:
-        StoreError: evalkit cannot work with that kind of URI.
+        StoreError: it is none, nor a server's or a workspace's.
     """
-    scheme, where = uri.partition(":")[0].lower(), without_password(uri)
-    if scheme == "sqlite" and len(uri) > len("sqlite:///") and uri.startswith("sqlite:///"):
-        return Path(unquote(uri.removeprefix("sqlite:///")))
-    if scheme == "databricks-uc":
-        raise StoreError(f"{where} is a registry of models; the tracking URI is `databricks`")
-    if scheme.partition("+")[0] in {"postgresql", "mysql", "mssql"}:
-        return None
+    if path := uri.removeprefix("sqlite:///") if uri.startswith("sqlite:///") else "":
+        return Path(unquote(path))
     raise StoreError(
-        f"the tracking URI {where} is none that evalkit can use:"
-        " give a server (http://HOST:PORT) or a file (sqlite:///FILE)"
+        f"the tracking URI {without_password(uri)} is none that evalkit can use:"
+        " give a server (http://HOST:PORT), a file (sqlite:///FILE), or `databricks`"
     )
 
 

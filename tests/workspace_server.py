@@ -1,14 +1,12 @@
-"""A Databricks workspace on loopback: secrets, volumes and files, as strict as the real one.
+"""A Databricks workspace on loopback: identity and secrets, as strict as the real one.
 
-Real HTTP for the real ``WorkspaceClient``. Volumes take whole objects: there is no appending, no
-renaming, no writing into the middle, and a file needs its folder. Unknown routes, missing or
-expired tokens and missing rights are answered with the platform's own errors.
+Real HTTP for the real ``WorkspaceClient``. Unknown routes, missing or expired tokens and missing
+rights are answered with the platform's own errors.
 """
 
 from __future__ import annotations
 
 import base64
-import email.utils
 import json
 import re
 import secrets
@@ -87,28 +85,20 @@ class WorkspaceServer:
     Attributes:
         secrets: Text by scope and key.
         schemas: Full names of the schemas that there are.
-        volumes: Full names of the volumes that there are.
-        folders: Absolute paths.
-        files: Content by absolute path.
         forbidden: Beginnings of paths and names that the user has no rights to.
         faults: What goes wrong next, each once.
         tokens: When each token ends, by the clock of :func:`time.time`.
         lifetime_s: Of a token of OAuth.
-        page: How many entries a page of a listing has.
         requests: What arrived.
         url: Where it listens.
     """
 
     secrets: dict[tuple[str, str], bytes] = field(default_factory=dict)
     schemas: set[str] = field(default_factory=lambda: {"main.evals"})
-    volumes: set[str] = field(default_factory=set)
-    folders: set[str] = field(default_factory=set)
-    files: dict[str, bytes] = field(default_factory=dict)
     forbidden: tuple[str, ...] = ()
     faults: list[Fault] = field(default_factory=list)
     tokens: dict[str, float] = field(default_factory=lambda: {PAT: float("inf")})
     lifetime_s: float = 3600
-    page: int = 1000
     requests: list[Request] = field(default_factory=list)
     url: str = ""
 
@@ -182,99 +172,10 @@ class WorkspaceServer:
         value = base64.b64encode(self.secrets[scope, key]).decode()
         return ok({"key": key, "value": value})
 
-    def _make_volume(self, request):
-        asked = request.json()
-        if set(asked) - {"catalog_name", "schema_name", "name", "volume_type", "comment"}:
-            return error(400, "INVALID_PARAMETER_VALUE", "unknown fields")
-        schema = f"{asked['catalog_name']}.{asked['schema_name']}"
-        name = f"{schema}.{asked['name']}"
-        if schema not in self.schemas:
-            return error(404, "SCHEMA_DOES_NOT_EXIST", f"Schema '{schema}' does not exist.")
-        if denied := self._denied(f"CREATE VOLUME {schema}"):
-            return denied
-        if name in self.volumes:
-            return error(409, "VOLUME_ALREADY_EXISTS", f"Volume '{name}' already exists")
-        self.add_volume(name)
-        return ok({**asked, "full_name": name})
 
-    def add_volume(self, full_name):
-        """Make a volume."""
-        self.volumes.add(full_name)
-        self.folders.add("/Volumes/" + full_name.replace(".", "/"))
-
-    def _outside(self, path):
-        if denied := self._denied(path):
-            return denied
-        parts = path.split("/")[2:]
-        if ".." in parts or ".".join(parts[:3]) not in self.volumes:
-            return error(404, "NOT_FOUND", f"Volume '{'.'.join(parts[:3])}' does not exist.")
-        return None
-
-    def _put_file(self, request, path):
-        if refused := self._outside(path):
-            return refused
-        if path.rpartition("/")[0] not in self.folders:
-            return error(404, "NOT_FOUND", "The parent directory does not exist.")
-        if path in self.folders or (
-            path in self.files and request.query.get("overwrite") != "true"
-        ):
-            return error(409, "ALREADY_EXISTS", "The file being created already exists.")
-        self.files[path] = request.body
-        return Answer(204)
-
-    def _get_file(self, _, path):
-        if refused := self._outside(path):
-            return refused
-        if path not in self.files:
-            return error(404, "NOT_FOUND", "The file being accessed is not found.")
-        changed = email.utils.formatdate(0, usegmt=True)
-        headers = {"Content-Type": "application/octet-stream", "Last-Modified": changed}
-        return Answer(200, self.files[path], headers)
-
-    def _delete_file(self, _, path):
-        if refused := self._outside(path):
-            return refused
-        if self.files.pop(path, None) is None:
-            return error(404, "NOT_FOUND", "The file being accessed is not found.")
-        return Answer(204)
-
-    def _put_folder(self, _, path):
-        path = path.rstrip("/")
-        if refused := self._outside(path):
-            return refused
-        while path not in self.folders:
-            self.folders.add(path)
-            path = path.rpartition("/")[0]
-        return Answer(204)
-
-    def _list_folder(self, request, path):
-        path = path.rstrip("/")
-        if refused := self._outside(path):
-            return refused
-        if path not in self.folders:
-            return error(404, "NOT_FOUND", "The directory being accessed is not found.")
-        found = [
-            {"path": each, "name": each.rpartition("/")[2], "is_directory": each in self.folders}
-            for each in sorted(self.folders | set(self.files))
-            if each.rpartition("/")[0] == path
-        ]
-        begin = int(request.query.get("page_token", 0))
-        end = begin + self.page
-        more = {"next_page_token": str(end)} if end < len(found) else {}
-        return ok({"contents": found[begin:end], **more})
-
-
-_FILES = r"/api/2\.0/fs/files(/Volumes/.+)"
-_FOLDERS = r"/api/2\.0/fs/directories(/Volumes/.+)"
 _ROUTES = {
     r"GET /api/2\.0/preview/scim/v2/Me": WorkspaceServer._me,
     r"GET /api/2\.0/secrets/get": WorkspaceServer._secret,
-    r"POST /api/2\.1/unity-catalog/volumes": WorkspaceServer._make_volume,
-    f"PUT {_FILES}": WorkspaceServer._put_file,
-    f"GET {_FILES}": WorkspaceServer._get_file,
-    f"DELETE {_FILES}": WorkspaceServer._delete_file,
-    f"PUT {_FOLDERS}": WorkspaceServer._put_folder,
-    f"GET {_FOLDERS}": WorkspaceServer._list_folder,
 }
 
 

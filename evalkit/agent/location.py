@@ -1,23 +1,14 @@
-"""Where session directories lie, here or on a volume of Unity Catalog: new ones, and known ones."""
+"""Where session directories lie: new ones, and known ones."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
-from evalkit.agent.local_folder import VOLUMES, LocalFolder
-from evalkit.agent.session import (
-    ABOUT_FILE,
-    FORM,
-    About,
-    Folder,
-    SessionDirectory,
-    as_bytes,
-    decoded,
-)
+from evalkit.agent.folder import Folder
+from evalkit.agent.session import ABOUT_FILE, FORM, About, SessionDirectory, as_bytes, decoded
 from evalkit.errors import InputError, Problem
 from evalkit.tracking import without_password
 
@@ -96,19 +87,5 @@ def start_session(base: str | None, about: About) -> SessionDirectory:
     return SessionDirectory(folder, about)
 
 
-def held(session: SessionDirectory) -> AbstractContextManager[None]:
-    """Keep other processes of this machine out; an InputError where another one is at work."""
-    folder = session.folder
-    return folder.held() if isinstance(folder, LocalFolder) else nullcontext()
-
-
 def _folder(base: str | None, session_id: str = "", *, make: bool = False) -> Folder:
-    path = Path(base or ".") / SESSIONS / session_id
-    if base and base.startswith(VOLUMES):
-        from evalkit.store.databricks import VolumeFolder
-
-        if not Path(VOLUMES).is_dir():  # not mounted here
-            return VolumeFolder(str(path))
-        if make and not Path(base).is_dir():
-            VolumeFolder(base)  # a volume is not made by making its folder
-    return LocalFolder(path, make=make)
+    return Folder(Path(base or ".") / SESSIONS / session_id, make=make)

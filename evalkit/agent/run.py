@@ -118,7 +118,7 @@ def opened(request: Request, watch: Watch) -> Iterator[Work]:
         lasting = location.lasting(without_password(uri))
         about = About(session_id, experiment, experiment_id, lasting, FORM)
         session = location.start_session(base, about)
-    with location.held(session):
+    with session.folder.held():
         yield Work(model, session, store, sandbox_of(request), budget, watch, own)
 
 

@@ -12,18 +12,15 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 
+from evalkit.agent.folder import Folder
 from evalkit.agent.model_client import Message, Reply
 from evalkit.agent.plan import Plan, Spent
 from evalkit.jsonable import Json, to_json, well_formed
 from evalkit.suite.model import CHECKS_FILE, LIMITS_FILE, SCORERS_FILE
-
-if TYPE_CHECKING:
-    from evalkit.agent.local_folder import LocalFolder
-    from evalkit.store.databricks import VolumeFolder
 
 SessionKind: TypeAlias = Literal["initializer", "worker", "interactive"]
 Reason: TypeAlias = Literal[
@@ -31,7 +28,6 @@ Reason: TypeAlias = Literal[
 ]
 """``budget`` leaves the session open: with a larger budget it goes on where it was."""
 
-Folder: TypeAlias = "LocalFolder | VolumeFolder"
 T = TypeVar("T")
 
 ABOUT_FILE = "state/session.json"

@@ -18,8 +18,7 @@ from evalkit.store.failures import Refused
 from evalkit.store.forms import as_kept
 from evalkit.store.internals import prepare
 from evalkit.store.probe import Reachability, ask_workspace, probe
-from evalkit.store.run_records import RunRecord, StoredRun
-from evalkit.store.runs import WrittenRun
+from evalkit.store.runs import RunRecord, StoredRun, WrittenRun
 from evalkit.store.spans import spans_of
 from evalkit.store.traces_read import assessments_of, run_of
 from evalkit.store.traces_write import TraceWriter, Written
@@ -81,9 +80,8 @@ class Store(TraceWriter, Evaluations):
             try:
                 with self._client.answering(f"creating the experiment {name!r}"):
                     return str(self._client.tracking.create_experiment(name))
-            except Refused as error:
-                # somebody else was quicker
-                if error.says_it_is_there and (found := self._experiment(name)):
+            except Refused:
+                if found := self._experiment(name):  # somebody else was quicker
                     return found
                 raise
 

@@ -123,8 +123,8 @@ class Assessments(TraceReader, Masking):
         Raises:
             InputError: the note is not one, or the experiment has no such trace.
         """
-        if problems := tuple(_problems(note)):
-            raise InputError(*problems)
+        if problem := _problem(note):
+            raise InputError(Problem(problem))
         info = self._info(experiment_id, note.trace_id)
         if note.kind == "tag":
             if info.tags.get(note.name) == _tag(note):
@@ -188,21 +188,16 @@ def _id_on(row: Entity, trace_id: str) -> str:
     return "a-" + derive_id(trace_id, case_id, row.name, row.source.source_type)
 
 
-def _problems(note: Note) -> Iterator[Problem]:
-    if note.kind not in {"tag", "feedback", "expectation"}:
-        fix = "use tag, feedback or expectation"
-        yield Problem(f"{note.kind!r} is no kind of note", field="kind", fix=fix)
+def _problem(note: Note) -> str:
+    """Why a note is none; empty where it is one."""
     if not note.name.strip() or len(note.name) > NAME_LIMIT:
-        fix = f"name it, in {NAME_LIMIT} characters at most"
-        yield Problem("the name is empty or too long", field="name", fix=fix)
+        return f"the name is empty or too long: name it, in {NAME_LIMIT} characters at most"
     if note.name.strip().lower().startswith(OWN_TAGS):
-        fix = f"use a name that does not begin with {' or '.join(OWN_TAGS)}"
-        yield Problem(f"the name {note.name[:80]!r} is reserved", field="name", fix=fix)
+        return f"the name {note.name[:80]!r} is reserved: begin it otherwise"
     if note.value is None or note.value == "":
-        yield Problem("there is no value", field="value", fix="give one")
-    if note.kind == "tag" and len(_tag(note)) > TAG_LIMIT:
-        fix = f"use {TAG_LIMIT:,} characters at most"
-        yield Problem("the tag's value is too long", field="value", fix=fix)
+        return "there is no value: give one"
+    is_long = note.kind == "tag" and len(_tag(note)) > TAG_LIMIT
+    return f"the tag's value is too long: {TAG_LIMIT:,} characters at most" if is_long else ""
 
 
 def _tag(note: Note) -> str:

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from evalkit.entities import Trace
-from evalkit.errors import StoreAbsent
-from evalkit.store.failures import Unanswered, answering, watch_answers
+from evalkit.store.failures import answering, watch_answers
 from evalkit.store.internals import prepare
-from evalkit.store.probe import ask_server, check_sqlite, within
+from evalkit.store.probe import ask_server, check_sqlite
 from evalkit.store.spans import made_spans, sent_spans
 from evalkit.tracking import is_server, sqlite_path
 
@@ -84,27 +83,24 @@ class Client:
 
 
 class Database(Client):
-    """A database that MLflow's own store opens in this process."""
+    """A file of SQLite that MLflow's own store opens in this process."""
 
     workers = 1  # its transactions queue up anyway, and each thread holds two connections
 
-    def __init__(self, uri: str, timeout_s: float) -> None:
-        """Open it; a file of SQLite is made where it is missing."""
+    def __init__(self, uri: str) -> None:
+        """Open it; it is made where it is missing."""
         # told about at length otherwise, whenever a store is made
         for name in ("alembic", "mlflow.store.db.utils"):
             logging.getLogger(name).setLevel(logging.WARNING)
-        path, self._folder, artifacts = sqlite_path(uri), None, None
-        if path is not None:
-            check_sqlite(path)
-            # beside the database, and not wherever the command was called
-            self._folder = path.absolute().parent
-            artifacts = str(self._folder / "mlruns")
+        path = sqlite_path(uri)
+        check_sqlite(path)
+        # beside the database, and not wherever the command was called
+        self._folder = path.absolute().parent
+        artifacts = str(self._folder / "mlruns")
         with answering(uri, "opening it"):
             from evalkit.store.internals import _get_store, translation
 
-            if path is None:
-                _knock(uri, timeout_s)
-            elif artifacts and not (path.exists() and path.stat().st_size):
+            if not (path.exists() and path.stat().st_size):
                 _make_database(path, artifacts)
             super().__init__(uri, _get_store(uri, artifacts))
             # until 3.17 MLflow's store unwraps a layer of attributes that are JSON text
@@ -112,7 +108,7 @@ class Database(Client):
 
     def alone(self) -> AbstractContextManager[None]:
         """Wait until no other process of this machine writes to the file."""
-        return nullcontext() if self._folder is None else _alone_in(self._folder)
+        return _alone_in(self._folder)
 
     def spans(self, trace: Trace) -> Iterator[tuple[Any, int]]:
         """A trace's spans as they are written, each with about how many bytes it takes."""
@@ -120,37 +116,16 @@ class Database(Client):
 
 
 def open_client(uri: str, *, timeout_s: float) -> Client:
-    """Open the server or database behind a tracking URI.
-
-    Raises:
-        StoreAbsent: nobody answers there.
-        StoreError: something is there that cannot be used.
-    """
+    """Open a server or a database; a StoreError, or StoreAbsent, where that cannot be."""
     prepare()
     if not is_server(uri):
-        return Database(uri, timeout_s)
+        return Database(uri)
     ask_server(uri, timeout_s=timeout_s)
     watch_answers()
     with answering(uri, "opening it"):
         from evalkit.store.internals import _get_store
 
         return Client(uri, _get_store(uri))
-
-
-def _knock(uri: str, timeout_s: float) -> None:
-    """Connect once: MLflow itself would retry for minutes what cannot work."""
-    import sqlalchemy
-
-    def connect() -> None:
-        sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool).connect().close()
-
-    try:
-        with answering(uri, "opening it"):
-            within(timeout_s, uri, connect)
-    except Unanswered as error:
-        if not error.is_absence:
-            raise
-        raise StoreAbsent(str(error)) from error
 
 
 def _make_database(path: Path, artifacts: str) -> None:

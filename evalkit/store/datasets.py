@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from evalkit.entities import CASE_TAG, Record, StoredRecord, digest_of
 from evalkit.errors import StoreError
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 OWN_TAG = "evalkit.dataset"
 """Tag of the datasets that evalkit made; holds the name."""
 
-_ROWS_AT_A_TIME = 200
 _BYTES_AT_A_TIME = 2_000_000
 
 
@@ -52,12 +51,30 @@ class Datasets(Runs):
     ) -> None:
         """Delete rows by id, then write records; the dataset is made where it is missing.
 
-        MLflow merges a record into the row with equal inputs. Rows that are not named stay.
+        MLflow merges a record into the row with equal inputs. Rows that are not named stay. The
+        case id goes into a row's tags.
         """
-        dataset_id = self.prepare_dataset(dataset, experiment_id)
+        dataset_id, datasets = self.prepare_dataset(dataset, experiment_id), self._datasets
+        made = (
+            {
+                "inputs": dict(record.inputs),
+                "expectations": dict(record.expectations),
+                "tags": {CASE_TAG: record.case_id},
+            }
+            for record in upsert
+        )
+        sized, done, most = ((row, len(json_text(row))) for row in made), 0, datasets.rows_at_a_time
         with self._client.alone():
-            self._datasets.delete(dataset_id, delete)
-            self._datasets.write(dataset_id, upsert, say)
+            for some in portions(((each, 0) for each in delete), most, 1):
+                datasets.delete(dataset_id, some)
+            for rows in portions(sized, most, _BYTES_AT_A_TIME):
+                datasets.write(
+                    dataset_id, rows, f"writing rows of the dataset ({done} are written)"
+                )
+                done += len(rows)
+                if done < len(upsert):
+                    say(f"  {done} of {len(upsert)} rows written")
+            datasets.check(dataset_id, upsert)
 
     def link_dataset(
         self, run_id: str, experiment_id: str, name: str
@@ -76,9 +93,9 @@ class Datasets(Runs):
         if dataset_id is None:
             return "missing"
         digest = digest_of(datasets.rows(dataset_id))
-        kind, where = datasets.source(name, dataset_id)
+        kind, where = datasets.source(dataset_id)
         found = DatasetInput(
-            Dataset(name=name, digest=digest, source_type=kind, source=where),
+            Dataset(name=name, digest=digest, source_type=kind, source=json_text(where)),
             [InputTag("mlflow.data.context", "evaluation")],
         )
         with self._client.alone(), self._client.answering("linking the dataset"):
@@ -89,6 +106,8 @@ class Datasets(Runs):
 
 class KeptDatasets:
     """The datasets that a server or database keeps itself."""
+
+    rows_at_a_time = 200
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -132,47 +151,35 @@ class KeptDatasets:
 
     def rows(self, dataset_id: str) -> tuple[StoredRecord, ...]:
         """The rows, oldest first."""
-        rows: list[StoredRecord] = []
+        rows: list[Any] = []
         page: str | None = ""
         while page is not None:
             with self._client.answering("reading the dataset"):
                 some, page = self._client.tracking._load_dataset_records(  # noqa: SLF001 - there is no public method that takes an id
                     dataset_id, max_results=1000, page_token=page or None
                 )
-            rows += [
-                StoredRecord(
-                    row.dataset_record_id, row.inputs or {}, row.expectations or {}, row.tags or {}
-                )
-                for row in some
-            ]
+            rows += some
             page = page or None
-        return tuple(rows)
+        return tuple(
+            StoredRecord(
+                row.dataset_record_id, row.inputs or {}, row.expectations or {}, row.tags or {}
+            )
+            for row in rows
+        )
 
-    def source(self, _: str, dataset_id: str) -> tuple[str, str]:
+    def source(self, dataset_id: str) -> tuple[str, Mapping[str, str]]:
         """As MLflow's own evaluation links it."""
-        return "mlflow_evaluation_dataset", json_text({"dataset_id": dataset_id})
+        return "mlflow_evaluation_dataset", {"dataset_id": dataset_id}
 
     def delete(self, dataset_id: str, record_ids: Sequence[str]) -> None:
         """Delete rows."""
-        for some in portions(((each, 0) for each in record_ids), _ROWS_AT_A_TIME, 1):
-            with self._client.answering("deleting rows of the dataset"):
-                self._client.tracking.delete_dataset_records(dataset_id, some)
+        with self._client.answering("deleting rows of the dataset"):
+            self._client.tracking.delete_dataset_records(dataset_id, record_ids)
 
-    def write(self, dataset_id: str, records: Sequence[Record], say: Callable[[str], None]) -> None:
-        """Write records; the case id goes into the row's tags."""
-        made = (
-            {
-                "inputs": dict(record.inputs),
-                "expectations": dict(record.expectations),
-                "tags": {CASE_TAG: record.case_id},
-            }
-            for record in records
-        )
-        sized = ((row, len(json_text(row))) for row in made)
-        done = 0
-        for rows in portions(sized, _ROWS_AT_A_TIME, _BYTES_AT_A_TIME):
-            with self._client.answering(f"writing rows of the dataset ({done} are written)"):
-                self._client.tracking.upsert_dataset_records(dataset_id, rows)
-            done += len(rows)
-            if done < len(records):
-                say(f"  {done} of {len(records)} rows written")
+    def write(self, dataset_id: str, rows: list[dict[str, Any]], doing: str) -> None:
+        """Write rows."""
+        with self._client.answering(doing):
+            self._client.tracking.upsert_dataset_records(dataset_id, rows)
+
+    def check(self, dataset_id: str, records: Sequence[Record]) -> None:
+        """Rows stand as they were sent."""

@@ -28,10 +28,9 @@ _ADVICE = {
     429: "wait a little and run the same command again",
     500: "see the server's own log, then run the same command again",
 }
-_ADVICE_WORKSPACE = {
+_ADVICE_WORKSPACE = _ADVICE | {
     401: "set DATABRICKS_HOST and DATABRICKS_TOKEN, or log in: databricks auth login",
     403: "use an account that may do this, or have it granted the right (GRANT in Unity Catalog)",
-    429: "wait a little and run the same command again",
     500: "run the same command again; if it stays so, ask who runs the workspace",
 }
 _ADVICE_DELETED = "see in MLflow's UI whether it was deleted, then run the same command again"
@@ -40,9 +39,7 @@ _ADVICE_TLS = "set MLFLOW_TRACKING_SERVER_CERT_PATH to the certificate of the se
 
 NOT_FOUND = 404
 _SERVER_ERRORS = 500
-
-_LONGEST = 300
-"""Characters of MLflow's own message that are repeated; servers send whole pages of HTML."""
+_LONGEST = 300  # characters of MLflow's own message that are repeated: servers send whole pages
 
 _NO_JSON = re.compile(
     r"API request to endpoint (\S+) failed with error code (\d+) != \d+\. Response body: '(.*)'",
@@ -71,14 +68,13 @@ class Refused(StoreError):
         self.status, self.code = status, code
         # the SDK of Databricks appends what it is configured with
         own_words = " ".join(message.split()).partition(" Config: host=")[0]
-        self.said = said = own_words[:_LONGEST].rstrip(".")
+        self.said = own_words[:_LONGEST].rstrip(".")
         known = _ADVICE_WORKSPACE if is_workspace(where) else _ADVICE
-        advice = known.get(min(status, _SERVER_ERRORS), "")
-        if status == NOT_FOUND and code:
-            advice = _ADVICE_DELETED
+        is_gone = status == NOT_FOUND and code
+        advice = _ADVICE_DELETED if is_gone else known.get(min(status, _SERVER_ERRORS), "")
         super().__init__(
-            f"MLflow at {where} refused {doing} ({status}{' ' + code if code else ''})"
-            + (f": {said}" if said else "")
+            f"MLflow at {where} refused {doing} ({f'{status} {code}'.rstrip()})"
+            + (f": {self.said}" if self.said else "")
             + (f". What to do: {advice}" if advice else "")
         )
 
@@ -86,11 +82,6 @@ class Refused(StoreError):
     def says_there_is_none(self) -> bool:
         """Whether what was asked for is not there; workspaces have names of their own for that."""
         return self.status == NOT_FOUND or self.code.endswith("_DOES_NOT_EXIST")
-
-    @property
-    def says_it_is_there(self) -> bool:
-        """Whether what was to be made is there already."""
-        return self.code.endswith("ALREADY_EXISTS")
 
     @property
     def concerns_access(self) -> bool:
@@ -108,18 +99,6 @@ class NotMlflow(StoreError):
             f"what answered {request} at {without_password(where)} is not MLflow"
             f" ({status}, {said}). What to do: sign in again if a proxy asks for it, or have it"
             " let this path through; then run the same command again"
-        )
-
-
-class Unanswered(StoreError):
-    """MLflow stopped answering, or the way to it is broken."""
-
-    def __init__(self, where: str, doing: str, cause: BaseException) -> None:
-        self.is_absence = is_absence(cause)
-        advice = _ADVICE_TLS if is_tls(cause) else _ADVICE_GONE
-        super().__init__(
-            f"MLflow at {where} gave no answer while {doing} ({reason(cause)})."
-            f" What to do: {advice}"
         )
 
 
@@ -171,7 +150,10 @@ def _from_network(where: str, doing: str, error: BaseException) -> StoreError:
         return Refused(where, doing, answer.status_code, "", answer.reason or "")
     if found := re.search(r"too many (\d+) error", str(error)):  # asked again in vain
         return Refused(where, doing, int(found[1]), "", "")
-    return Unanswered(where, doing, error)
+    return StoreError(
+        f"MLflow at {where} gave no answer while {doing} ({reason(error)})."
+        f" What to do: {_ADVICE_TLS if is_tls(error) else _ADVICE_GONE}"
+    )
 
 
 def is_tls(cause: BaseException) -> bool:
@@ -202,7 +184,8 @@ def reason(cause: BaseException) -> str:
     return found or " ".join(text.split())[:_LONGEST] or type(cause).__name__
 
 
-_IN_JSON = re.compile(r"/api/\d\.\d/mlflow(-artifacts/artifacts$|/)")
+_OF_MLFLOW = re.compile(r"/api/\d\.\d/mlflow(-artifacts/artifacts$|/)|/v1/traces$")
+_UPLOAD = re.compile(r"PUT .*/mlflow-artifacts/artifacts/")
 _MADE = re.compile(r"/(run|experiment|dataset)s/create$")
 
 
@@ -225,33 +208,29 @@ def watch_answers() -> None:
 
 
 def _look_at(answer: Any, **_: Any) -> None:
-    """Refuse what no MLflow server says where it has done what it was asked.
-
-    Raises:
-        NotMlflow: it is a page, nothing, or leads to another place.
-    """
-    asked, method = urlsplit(answer.url), answer.request.method
-    is_file = method == "PUT" and "/mlflow-artifacts/artifacts/" in asked.path
-    is_json = is_file or bool(_IN_JSON.search(asked.path))
-    said = ""
-    if not is_json and not asked.path.endswith("/v1/traces"):
+    """Refuse, as NotMlflow, what no MLflow server says where it has done what it was asked."""
+    asked = urlsplit(answer.url)
+    request, said = f"{answer.request.method} {asked.path}", ""
+    is_upload = bool(_UPLOAD.match(request))
+    if not is_upload and not _OF_MLFLOW.search(asked.path):
         return
     if answer.is_redirect:
         to = urlsplit(urljoin(answer.url, answer.headers["Location"]))
         if to.path != asked.path:
             said = f"a redirection to {to.scheme}://{to.netloc}{to.path}"
-    elif answer.ok and not (is_file and not answer.content):
-        said = _oddity(answer, asked.path, is_json=is_json)
+    elif answer.ok and not (is_upload and not answer.content):
+        said = _oddity(answer, asked.path)
     if said:
-        server = f"{asked.scheme}://{asked.netloc}"
-        raise NotMlflow(server, f"{method} {asked.path}", answer.status_code, said)
+        raise NotMlflow(f"{asked.scheme}://{asked.netloc}", request, answer.status_code, said)
 
 
-def _oddity(answer: Any, path: str, *, is_json: bool) -> str:
+def _oddity(answer: Any, path: str) -> str:
     """What an answer is instead of MLflow's; empty where it may be MLflow's."""
     kind = answer.headers.get("Content-Type", "").partition(";")[0]
     body = answer.content.lstrip()
-    fits = body[:1] == b"{" if is_json else kind in {"application/x-protobuf", "application/json"}
+    fits = body[:1] == b"{"
+    if path.endswith("/v1/traces"):
+        fits = kind in {"application/x-protobuf", "application/json"}
     if made := _MADE.search(path):  # without its name it is somebody else's JSON
         fits = fits and bool(re.search(rf'"{made[1]}(_id)?"', answer.text))
     if fits and kind != "text/html":

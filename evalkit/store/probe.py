@@ -51,13 +51,10 @@ def probe(uri: str, *, timeout_s: float = 4.0) -> Reachability:
             version = ask_server(uri, timeout_s=timeout_s)
             return Reachability(True, f"MLflow {version} answers", version, exists=True)
         if is_workspace(uri):
-            host = ask_workspace(uri, timeout_s=timeout_s)
-            where = f" at {host} answers" if host else ""
-            said = f"Databricks' own MLflow{where}; its login is tried when it is needed"
+            ask_workspace(uri, timeout_s=timeout_s)
+            said = "Databricks' own MLflow; its login is tried when it is needed"
             return Reachability(ok=True, detail=said)
         path = sqlite_path(uri)
-        if path is None:
-            return Reachability(ok=True, detail="a database; it is not asked before it is needed")
         check_sqlite(path, to_write=True)
     except StoreError as error:
         return Reachability(ok=False, detail=str(error))
@@ -71,9 +68,6 @@ def check_sqlite(path: Path, *, to_write: bool = False) -> None:
 
     MLflow itself would try for minutes. It is opened for writing, so that SQLite rolls back what
     a killed process left half written.
-
-    Raises:
-        StoreError: it cannot be opened, or is something else.
     """
     try:
         if not path.exists() or path.stat().st_size == 0:
@@ -91,12 +85,7 @@ def check_sqlite(path: Path, *, to_write: bool = False) -> None:
 
 
 def ask_server(uri: str, *, timeout_s: float) -> str:
-    """Ask a server for its version: as anybody, then with the login that MLflow knows.
-
-    Raises:
-        StoreAbsent: nobody answers in time.
-        StoreError: something answers that is no usable MLflow server, or not to us.
-    """
+    """Ask a server for its version: as anybody, then with the login that MLflow knows."""
     where = without_password(uri)
     status, text = within(timeout_s, uri, lambda: _anonymous(uri, timeout_s))
     if not _parts(text):
@@ -129,6 +118,7 @@ def _anonymous(uri: str, timeout_s: float) -> tuple[int, str]:
     """
     import requests
 
+    where = without_password(uri)
     try:
         with requests.get(uri.rstrip("/") + "/version", timeout=timeout_s, stream=True) as answer:
             text = next(answer.iter_content(4096), b"").decode("utf-8", "replace")
@@ -136,12 +126,9 @@ def _anonymous(uri: str, timeout_s: float) -> tuple[int, str]:
     except (requests.ConnectionError, requests.Timeout) as error:
         if is_tls(error) or (uri.startswith("https:") and not is_absence(error)):
             return 0, ""
-        where = without_password(uri)
         raise StoreAbsent(f"MLflow at {where} is not reachable: {reason(error)}") from error
     except (requests.RequestException, ValueError) as error:
-        raise StoreError(
-            f"the tracking URI {without_password(uri)} cannot be used: {reason(error)}"
-        ) from error
+        raise StoreError(f"the tracking URI {where} cannot be used: {reason(error)}") from error
 
 
 def _parts(text: str) -> tuple[int, ...]:
@@ -149,21 +136,15 @@ def _parts(text: str) -> tuple[int, ...]:
     return (int(found[1]), int(found[2])) if found else ()
 
 
-def ask_workspace(uri: str, *, timeout_s: float) -> str:
-    """Knock at a Databricks workspace, whose SDK would try for minutes; its address, if known.
+def ask_workspace(uri: str, *, timeout_s: float) -> None:
+    """Knock at a Databricks workspace, whose SDK would try for minutes.
 
     Whatever answers will do: credentials are the SDK's affair, and where it finds the host by other
     ways than the environment and its file of profiles, as on Databricks, nobody is asked.
-
-    Raises:
-        StoreAbsent: nobody answers in time.
-        StoreError: what is configured is no address, or no secure connection comes about.
     """
     import requests
 
     host = _workspace_host(uri)
-    if not host:
-        return ""
 
     def knock() -> None:
         try:
@@ -178,8 +159,8 @@ def ask_workspace(uri: str, *, timeout_s: float) -> str:
                     " see DATABRICKS_HOST, or the host of the profile"
                 ) from error
 
-    within(timeout_s, host, knock)
-    return host
+    if host:
+        within(timeout_s, host, knock)
 
 
 def _workspace_host(uri: str) -> str:

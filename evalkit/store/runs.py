@@ -4,35 +4,69 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from evalkit.entities import EVALUATION_TAG, KEY_TAG
+from evalkit.entities import EVALUATION_TAG, KEY_TAG, QUALITY_CRITERIA_TAG
 from evalkit.errors import StoreError
-from evalkit.jsonable import Json
+from evalkit.jsonable import Json, is_number
 from evalkit.store.client import Client, portions
 from evalkit.store.failures import Refused
 from evalkit.store.forms import Masking, fit_name, json_text, quoted, shorten
 from evalkit.store.internals import once
-from evalkit.store.run_records import RUN_TAG_LIMIT, RunRecord, StoredRun, run_differences
 
-ARTIFACT_TAG = "evalkit.artifact."
-"""Tag that holds the hash of what was sent under a path."""
+PARAM_LIMIT = 6000
+RUN_TAG_LIMIT = 8000
+CONFLICT_TAG = "evalkit.param."  # holds the new value of a param that MLflow does not let change
+ARTIFACT_TAG = "evalkit.artifact."  # holds the hash of what was sent under a path
 _TABLES_TAG = "mlflow.loggedArtifacts"
 _AT_A_TIME = 100
-_RUNS_A_PAGE = 200
+_RUNS_A_PAGE, _NEWEST_FIRST = 200, "attributes.start_time DESC"
 _BYTES_AT_A_TIME = 150_000  # of params, metrics and tags; as JSON, up to six times that
 
 
 @dataclass(frozen=True, slots=True)
-class WrittenRun:
-    """What became of a run, and whether anything had to be ``written``.
+class RunRecord:
+    """A run as it should stand in MLflow, found again by its ``key``.
 
-    ``notes`` say what MLflow could not take as it was; ``others`` are metrics that it has besides.
+    ``name`` and ``lasting``, further tags, are written once and then left as they are; so are the
+    times, milliseconds since the epoch, where they are no facts (``is_time_inferred``).
     """
+
+    key: str
+    name: str
+    params: Mapping[str, str]
+    metrics: Sequence[tuple[str, float]]
+    tags: Mapping[str, str]
+    start_ms: int
+    end_ms: int
+    status: str = "FINISHED"
+    is_time_inferred: bool = False
+    lasting: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """A run as MLflow holds it; ``metrics`` are MLflow's own, ``datasets`` names to digests."""
+
+    run_id: str
+    experiment_id: str
+    artifact_uri: str
+    status: str
+    start_ms: int
+    end_ms: int
+    params: Mapping[str, str]
+    metrics: Mapping[str, Any]
+    tags: Mapping[str, str]
+    datasets: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenRun:
+    """A run, what MLflow could not take as it was, and the metrics that it has besides."""
 
     run_id: str
     written: bool
@@ -49,33 +83,25 @@ class Runs(Masking):
 
     def find_run(self, experiment_id: str, key: str) -> StoredRun | None:
         """The run of that key, of several the one whose id comes first."""
-        return next(iter(self._runs_of(experiment_id, key)), None)
+        return next(iter(self._of_key(experiment_id, key)), None)
 
-    def _runs_of(self, experiment_id: str, key: str) -> list[StoredRun]:
-        from mlflow.entities import ViewType
-
-        wanted, kind = f"tags.`{KEY_TAG}` = {quoted(key)}", ViewType.ACTIVE_ONLY
-        with self._client.answering("looking for the run"):
-            found = self._client.tracking.search_runs([experiment_id], wanted, kind)
-        runs = sorted(map(_stored, found), key=lambda run: run.run_id)
+    def _of_key(self, experiment_id: str, key: str) -> list[StoredRun]:
+        found = self._search(experiment_id, f"tags.`{KEY_TAG}` = {quoted(key)}")
+        runs = sorted(found, key=lambda run: run.run_id)
         self._runs.update((run.run_id, run) for run in runs[:1])
         return runs
 
     def runs_of(self, experiment_id: str, evaluation: str) -> Iterator[StoredRun]:
         """An evaluation's logged runs, the newest first; a request for every 200."""
+        return self._search(experiment_id, f"tags.`{EVALUATION_TAG}` = {quoted(evaluation)}")
+
+    def _search(self, experiment_id: str, condition: str) -> Iterator[StoredRun]:
         from mlflow.entities import ViewType
 
-        condition, token = f"tags.`{EVALUATION_TAG}` = {quoted(evaluation)}", None
+        where, token = ([experiment_id], condition, ViewType.ACTIVE_ONLY, _RUNS_A_PAGE), None
         while True:
-            with self._client.answering("looking for logged runs"):
-                page = self._client.tracking.search_runs(
-                    [experiment_id],
-                    condition,
-                    ViewType.ACTIVE_ONLY,
-                    max_results=_RUNS_A_PAGE,
-                    order_by=["attributes.start_time DESC"],
-                    page_token=token,
-                )
+            with self._client.answering("looking for runs"):
+                page = self._client.tracking.search_runs(*where, [_NEWEST_FIRST], token)
             yield from map(_stored, page)
             if not (token := page.token):
                 return
@@ -115,7 +141,7 @@ class Runs(Masking):
         with self._client.alone():
             found = self.find_run(experiment_id, record.key)
             run = found or self._create_run(experiment_id, record)
-            lacking, stale = run_differences(record, run, notes)
+            lacking, stale = _differences(record, run, notes)
             for name in stale:
                 with self._client.answering("deleting a tag of the run"):
                     self._client.tracking.delete_tag(run.run_id, name)
@@ -139,7 +165,7 @@ class Runs(Masking):
                 experiment_id, "", record.start_ms, tags, record.name
             )
         # two that began together have created one each by now: both keep the smallest
-        stands, *others = self._runs_of(experiment_id, record.key) or [_stored(made)]
+        stands, *others = self._of_key(experiment_id, record.key) or [_stored(made)]
         for other in others:
             with self._client.answering("taking back a run that was created twice"):
                 self._client.tracking.delete_run(other.run_id)
@@ -151,11 +177,9 @@ class Runs(Masking):
 
         sized = ((each, len(f"{each.key}{each.value}".encode())) for each in lacking)
         for some in portions(sized, _AT_A_TIME, _BYTES_AT_A_TIME):
+            parts = ([e for e in some if isinstance(e, kind)] for kind in (Metric, Param, RunTag))
             with self._client.answering("writing params, metrics and tags"):
-                self._client.tracking.log_batch(
-                    run.run_id,
-                    *([e for e in some if isinstance(e, kind)] for kind in (Metric, Param, RunTag)),
-                )
+                self._client.tracking.log_batch(run.run_id, *parts)
         tags = {each.key: each.value for each in lacking if isinstance(each, RunTag)}
         self._runs[run.run_id] = replace(run, tags={**run.tags, **tags})
 
@@ -165,10 +189,9 @@ class Runs(Masking):
         files: Mapping[str, bytes],
         tables: Mapping[str, Mapping[str, Sequence[Json]]] | None = None,
     ) -> tuple[str, ...]:
-        """Send the artifacts whose content is not there yet; gives their paths.
+        """Send those whose content is not there yet; gives their paths.
 
-        ``files`` hold content by POSIX path; ``tables``, which MLflow's UI shows, each column's
-        values by its name, by a path that ends in ``.json``.
+        ``tables``, which MLflow's UI shows, hold each column's values, by a path of JSON.
         """
         from mlflow.entities import RunTag
 
@@ -189,16 +212,14 @@ class Runs(Masking):
             tags[_TABLES_TAG] = json.dumps([*listed, *(e for e in new if e not in listed)])
         with self._client.alone():
             for path in sent:
-                self._send(run, path, contents[path])
+                self._send_file(run, path, contents[path])
             self._log_batch(run, [RunTag(k, v) for k, v in tags.items() if run.tags.get(k) != v])
         return tuple(sent)
 
-    def _send(self, run: StoredRun, path: str, content: bytes) -> None:
+    def _send_file(self, run: StoredRun, path: str, content: bytes) -> None:
         from evalkit.store.internals import get_artifact_repository
 
         folder, _, name = path.rpartition("/")
-        if not name or {"..", ""} & set(path.split("/")):
-            raise StoreError(f"{path!r} is no path of an artifact: it has to lead into the run")
         with TemporaryDirectory(prefix="evalkit-") as scratch:
             local = Path(scratch, name)
             local.write_bytes(content)
@@ -212,6 +233,56 @@ class Runs(Masking):
                         f" write ({error.strerror}). What to do: have the server take them"
                         " (mlflow server --serve-artifacts), or write the run from where that is"
                     ) from error
+
+
+def _differences(
+    record: RunRecord, run: StoredRun, notes: list[str]
+) -> tuple[list[Any], list[str]]:
+    """Params, metrics and tags that the run lacks, in MLflow's form, and tags that are stale."""
+    from mlflow.entities import Param, RunTag
+
+    params = _fit(record.params, PARAM_LIMIT, "param", notes)
+    lacking: list[Any] = [Param(k, text) for k, text in params.items() if k not in run.params]
+    lacking += _metrics(record, run, notes)
+    lasting = {name: text for name, text in record.lasting.items() if name not in run.tags}
+    tags = _fit({**record.tags, **lasting}, RUN_TAG_LIMIT, "tag", notes)
+    for name, text in params.items():
+        if run.params.get(name, text) != text:
+            tags[fit_name(CONFLICT_TAG + name)] = text
+            notes.append(
+                f"param {name} is {run.params[name]!r} in MLflow, which lets no param change;"
+                f" the tag {CONFLICT_TAG}{name} holds {text!r}"
+            )
+    lacking += [RunTag(name, text) for name, text in tags.items() if run.tags.get(name) != text]
+    # these go when a run no longer has them
+    passing = (name for name in run.tags if name.startswith((CONFLICT_TAG, QUALITY_CRITERIA_TAG)))
+    return lacking, [name for name in passing if name not in tags]
+
+
+def _metrics(record: RunRecord, run: StoredRun, notes: list[str]) -> Iterator[Any]:
+    """Those that are new or have another value; MLflow shows the one with the highest step."""
+    from mlflow.entities import Metric
+
+    for name, value in record.metrics:
+        if not is_number(value):
+            notes.append(f"metric {name!r} is {value}, which is no number MLflow can show")
+            continue
+        old = run.metrics.get(fitting := _fit_name(name, "metric", notes))
+        if old is None or old.value != float(value):
+            yield Metric(fitting, float(value), record.end_ms, 0 if old is None else old.step + 1)
+
+
+def _fit(texts: Mapping[str, str], limit: int, kind: str, notes: list[str]) -> dict[str, str]:
+    for name, text in texts.items():
+        if shorten(text, limit) != text:
+            notes.append(f"{kind} {name!r} was shortened to {limit} characters or cleaned")
+    return {_fit_name(name, kind, notes): shorten(text, limit) for name, text in texts.items()}
+
+
+def _fit_name(name: str, kind: str, notes: list[str]) -> str:
+    if (fitting := fit_name(name)) != name:
+        notes.append(f"{kind} {name!r} is called {fitting!r} in MLflow, which refuses the name")
+    return fitting
 
 
 def _stored(run: Any) -> StoredRun:

@@ -7,11 +7,9 @@ what was written is read again, and compared.
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -21,11 +19,7 @@ from requests import RequestException, Response
 
 from evalkit.entities import CASE_TAG, Record, StoredRecord, row_key
 from evalkit.errors import InputError, Problem, StoreError
-from evalkit.store.client import portions
 from evalkit.store.failures import NOT_FOUND, Refused
-
-ROWS_AT_A_TIME = 100
-"""Rows that are merged in one call, between two words of progress."""
 
 _NO_PLACE = {"SCHEMA_DOES_NOT_EXIST", "CATALOG_DOES_NOT_EXIST"}
 _STATUS = {"PERMISSION_DENIED": 403, "UNAUTHENTICATED": 401}
@@ -35,6 +29,8 @@ _LOST = "run the same command again; if it stays so: whole numbers beyond 2^53 a
 
 class DatasetTables:
     """The evaluation datasets of a workspace; their ids are the full names of their tables."""
+
+    rows_at_a_time = 100
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
@@ -70,7 +66,7 @@ class DatasetTables:
     def create(self, name: str, experiment_id: str) -> str:
         """Create the dataset and its table; a StoreError where there is no right to it."""
         try:
-            with _official(self._uri, f"creating the dataset {name!r}"):
+            with self._official(f"creating the dataset {name!r}"):
                 mlflow.genai.datasets.create_dataset(name=name, experiment_id=experiment_id)
         except StoreError:
             # somebody quicker, or a first try whose answer was lost
@@ -80,109 +76,93 @@ class DatasetTables:
 
     def rows(self, dataset_id: str) -> tuple[StoredRecord, ...]:
         """The rows, in the workspace's order."""
-        dataset = self._open(dataset_id)
-        with _official(self._uri, "reading the dataset"):
+        dataset, parts = self._open(dataset_id), ("inputs", "expectations", "tags")
+        with self._official("reading the dataset"):
             found = dataset.to_df().to_dict(orient="records")
         return tuple(
-            StoredRecord(
-                record_id=row["dataset_record_id"],
-                inputs=row["inputs"] or {},
-                expectations=row["expectations"] or {},
-                tags=row["tags"] or {},
-            )
+            StoredRecord(row["dataset_record_id"], *(row[part] or {} for part in parts))
             for row in found
         )
 
-    def source(self, name: str, _: str) -> tuple[str, str]:
+    def source(self, dataset_id: str) -> tuple[str, Mapping[str, str]]:
         """As MLflow links a table of Unity Catalog."""
-        return "databricks-uc-table", json.dumps({"table_name": name})
+        return "databricks-uc-table", {"table_name": dataset_id}
 
     def delete(self, dataset_id: str, record_ids: Sequence[str]) -> None:
-        """Delete rows, those that are gone already passed over; a StoreError where some stay."""
-        if not record_ids:
-            return
+        """Delete rows; those that are gone already are passed over."""
         there = {row.record_id for row in self.rows(dataset_id)}
         dataset = self._open(dataset_id)
-        with _official(self._uri, "deleting rows of the dataset"):
+        with self._official("deleting rows of the dataset"):
             dataset.delete_records([each for each in record_ids if each in there])
-        if left := {row.record_id for row in self.rows(dataset_id)} & set(record_ids):
-            raise StoreError(f"the workspace did not delete {len(left)} rows of {dataset_id}")
 
-    def write(self, dataset_id: str, records: Sequence[Record], say: Callable[[str], None]) -> None:
-        """Write records, and make sure that they stand; the case id goes into the row's tags.
+    def write(self, dataset_id: str, rows: list[dict[str, Any]], doing: str) -> None:
+        """Write rows."""
+        dataset = self._open(dataset_id)
+        with self._official(doing):
+            dataset.merge_records(rows)
 
-        Where somebody else has a row of the same inputs by now, the client would merge into it.
-
-        Raises:
-            InputError: the workspace keeps a record otherwise than it was sent.
-        """
-        rows, dataset, done = self.rows(dataset_id) if records else (), self._open(dataset_id), 0
-        theirs = {row_key(row.inputs) for row in rows if CASE_TAG not in row.tags}
-        free = [each for each in records if row_key(each.inputs) not in theirs]
-        if len(free) < len(records):
-            say(f"  left alone, as they are somebody else's by now: {len(records) - len(free)}")
-        for some in portions(((each, 0) for each in free), ROWS_AT_A_TIME, 1):
-            sent = [
-                {
-                    "inputs": dict(each.inputs),
-                    "expectations": dict(each.expectations),
-                    "tags": {CASE_TAG: each.case_id},
-                }
-                for each in some
-            ]
-            with _official(self._uri, f"writing rows of the dataset ({done} are written)"):
-                dataset.merge_records(sent)
-            done += len(some)
-            if done < len(free):
-                say(f"  {done} of {len(free)} rows written")
-        if free:
-            self._make_sure(dataset_id, free)
-
-    def _make_sure(self, dataset_id: str, records: Sequence[Record]) -> None:
+    def check(self, dataset_id: str, records: Sequence[Record]) -> None:
         """Compare what stands with what was sent; of rows that came twice one stays.
 
         They do where an answer is lost. Whoever looks keeps that of the smallest id.
+
+        Raises:
+            StoreError: not all of them stand.
+            InputError: the workspace keeps a record otherwise than it was sent.
         """
-        stands: defaultdict[str, list[StoredRecord]] = defaultdict(list)
-        for row in sorted(self.rows(dataset_id), key=lambda row: row.record_id):
-            if CASE_TAG in row.tags:
-                stands[row_key(row.inputs)].append(row)
-        self.delete(dataset_id, [row.record_id for _, *more in stands.values() for row in more])
-        if missing := [each.case_id for each in records if not stands[row_key(each.inputs)]]:
+        if not records:
+            return
+        stands: dict[str, StoredRecord] = {}
+        rows = sorted(self.rows(dataset_id), key=lambda row: row.record_id)
+        own = [row for row in rows if CASE_TAG in row.tags]
+        twice = [row for row in own if stands.setdefault(row_key(row.inputs), row) is not row]
+        if twice:
+            self.delete(dataset_id, [row.record_id for row in twice])
+        kept = [(each, stands.get(row_key(each.inputs))) for each in records]
+        if missing := [each.case_id for each, row in kept if row is None]:
             raise StoreError(
                 f"the workspace does not have {len(missing)} of {len(records)} rows as they were"
                 f" sent ({', '.join(missing[:5])}{', …' if missing[5:] else ''}); {_LOST}"
             )
-        kept = ((each, stands[row_key(each.inputs)][0]) for each in records)
-        if problems := [problem for each, row in kept for problem in _otherwise(each, row)]:
+        if problems := [
+            Problem(
+                "the workspace keeps it otherwise than it was sent",
+                file=each.case_id,
+                field=f"expectations.{name}",
+                fix="map it under another name, or as text",
+            )
+            for each, row in kept
+            if row
+            for name in sorted({*each.expectations, *row.expectations})
+            if row_key(each.expectations.get(name)) != row_key(row.expectations.get(name))
+        ]:
             raise InputError(*problems)
 
     def _open(self, name: str) -> Any:
-        with _official(self._uri, f"looking for the dataset {name!r}"):
+        with self._official(f"looking for the dataset {name!r}"):
             return mlflow.genai.datasets.get_dataset(name=name)
 
-
-@contextmanager
-def _official(uri: str, doing: str) -> Iterator[None]:
-    """MLflow turned to the workspace, which its functions for datasets take from the process."""
-    before, named = mlflow.get_tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what the client imports is deprecated here and there
-            mlflow.set_tracking_uri(uri)
-            yield
-    except ImportError as error:
-        raise StoreError(
-            f"datasets of a workspace need Databricks' client ({error.__cause__ or error}):"
-            " pip install 'mlflow-evalkit[databricks]'; one of the older kind needs Spark too, so"
-            " use a cluster there"
-        ) from error
-    except (RequestException, MlflowException, ValueError, OSError) as error:
-        raise _refused(uri, doing, error) from error
-    finally:
-        mlflow.set_tracking_uri(before)
-        if named is None:
-            os.environ.pop("MLFLOW_TRACKING_URI", None)
+    @contextmanager
+    def _official(self, doing: str) -> Iterator[None]:
+        """MLflow turned to the workspace, which its functions take from the process."""
+        before, named = mlflow.get_tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what the client imports is deprecated
+                mlflow.set_tracking_uri(self._uri)
+                yield
+        except ImportError as error:
+            raise StoreError(
+                f"datasets of a workspace need Databricks' client ({error.__cause__ or error}):"
+                " pip install 'mlflow-evalkit[databricks]'; one of the older kind needs Spark too,"
+                " so use a cluster there"
+            ) from error
+        except (RequestException, MlflowException, ValueError, OSError) as error:
+            raise _refused(self._uri, doing, error) from error
+        finally:
+            mlflow.set_tracking_uri(before)
+            if named is None:
+                os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 
 def _refused(uri: str, doing: str, error: Exception) -> StoreError:
@@ -198,15 +178,3 @@ def _refused(uri: str, doing: str, error: Exception) -> StoreError:
     by_code = NOT_FOUND if code.endswith("_DOES_NOT_EXIST") else _STATUS.get(code, 400)
     status = by_code if response is None else response.status_code
     return Refused(uri, doing, status, code, said)
-
-
-def _otherwise(record: Record, row: StoredRecord) -> Iterator[Problem]:
-    """What the workspace made of a record that is not what was sent."""
-    for name in sorted({*record.expectations, *row.expectations}):
-        if row_key(record.expectations.get(name)) != row_key(row.expectations.get(name)):
-            yield Problem(
-                "the workspace keeps it otherwise than it was sent",
-                file=record.case_id,
-                field=f"expectations.{name}",
-                fix="map it under another name, or as text",
-            )

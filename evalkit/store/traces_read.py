@@ -59,26 +59,21 @@ class TraceReader:
 
     def find_traces(self, experiment_id: str, run_key: str) -> list[StoredTrace]:
         """The traces of a run, whether evalkit wrote or adopted them; a request for every 500."""
-        self._client.check_traces(experiment_id)
-        condition = f"tags.`{RUN_TAG}` = {quoted(run_key)}"
-        return list(map(_stored, search(self._client, experiment_id, condition)))
+        return self._find(experiment_id, f"tags.`{RUN_TAG}` = {quoted(run_key)}")
 
     def find_imported(self, experiment_id: str) -> list[StoredTrace]:
         """The traces of sessions that were imported; a request for every 500."""
-        self._client.check_traces(experiment_id)
-        return list(
-            map(_stored, search(self._client, experiment_id, f"tags.`{SESSION_TAG}` != ''"))
-        )
+        return self._find(experiment_id, f"tags.`{SESSION_TAG}` != ''")
 
     def find_recorded(self, experiment_id: str) -> list[StoredTrace]:
         """The finished traces that the harness recorded itself and that no run has yet."""
-        self._client.check_traces(experiment_id)
         condition = f"tags.`{RECORDED_TAG}` != '' AND metadata.`{SOURCE_RUN}` IS NULL"
-        return [
-            _stored(info)
-            for info in search(self._client, experiment_id, condition)
-            if _is_complete(info) and RUN_TAG not in info.tags
-        ]
+        found = self._find(experiment_id, condition)
+        return [each for each in found if each.complete and RUN_TAG not in each.tags]
+
+    def _find(self, experiment_id: str, condition: str) -> list[StoredTrace]:
+        self._client.check_traces(experiment_id)
+        return list(map(_stored, search(self._client, experiment_id, condition)))
 
     def find_experiment(self, named: str) -> tuple[str, str] | None:
         """Id and name of an experiment that is named by either; None where there is none."""
@@ -217,20 +212,16 @@ def run_of(info: TraceInfo) -> str:
     return info.trace_metadata.get(SOURCE_RUN, "") if RUN_TAG in info.tags else ""
 
 
-def _is_complete(info: TraceInfo) -> bool:
-    """Whether whoever writes a trace is done with it."""
-    if RECORDED_TAG in info.tags:
-        return str(info.state.value) != "IN_PROGRESS"
-    return HASH_TAG in info.tags and SPANS_LOCATION in info.tags
-
-
 def _stored(info: TraceInfo) -> StoredTrace:
+    """A trace as MLflow lists it; it is complete where whoever writes it is done."""
+    is_over = str(info.state.value) != "IN_PROGRESS"
+    is_written = HASH_TAG in info.tags and SPANS_LOCATION in info.tags
     return StoredTrace(
         trace_id=info.trace_id,
         tags=info.tags,
         metadata=info.trace_metadata,
         time_ms=info.request_time,
-        complete=_is_complete(info),
+        complete=is_over if RECORDED_TAG in info.tags else is_written,
         assessments=tuple(filter(None, map(assessment_of, info.assessments))),
     )
 

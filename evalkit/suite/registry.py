@@ -21,7 +21,7 @@ from evalkit.jsonable import Json, canonical, derive_id
 from evalkit.masking import mask_json
 from evalkit.runs.metrics import criteria
 from evalkit.store.evaluations import Said
-from evalkit.store.run_records import RunRecord
+from evalkit.store.runs import RunRecord
 from evalkit.suite.model import (
     DATASET_FILE,
     SCRIPT_FILE,

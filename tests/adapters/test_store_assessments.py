@@ -151,7 +151,6 @@ def test_what_was_overridden_is_not_told(store, experiment_id, agent):
         ({"name": "x" * 300}, "empty or too long"),
         ({"value": ""}, "no value"),
         ({"value": "x" * 9000}, "too long"),
-        ({"kind": "note"}, "no kind of note"),
         ({"trace_id": "../runs"}, "no trace '../runs' in this experiment"),
         ({}, "in this experiment"),
     ],

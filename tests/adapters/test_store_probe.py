@@ -90,7 +90,7 @@ def test_a_server_that_answers_is_found(server):
 @pytest.mark.parametrize(
     ("uri", "says"),
     [
-        ("databricks-uc", "a registry of models"),
+        ("databricks-uc", "or `databricks`"),
         ("mlruns", "sqlite:///FILE"),
         ("localhost:5000", "http://HOST:PORT"),
         ("http://", "cannot be used"),

@@ -187,19 +187,6 @@ def test_of_doubled_rows_one_stays_and_says_what_the_case_says(
     assert sync(now)[0] == {"case-1": "unchanged"}
 
 
-def test_a_row_that_somebody_makes_meanwhile_is_left_alone(table, rows):
-    store = connect("databricks")
-    experiment_id = store.experiment(EXPERIMENT, create=True)
-    plan = planned(store, table, [record(1), record(2)])
-    store.apply_records(table, experiment_id, delete=(), upsert=[record(2)])
-    (row,) = rows().values()
-    row["tags"] = {}
-    said = []
-    apply_sync(store, EXPERIMENT, table, plan, say=said.append)
-    assert said == ["  left alone, as they are somebody else's by now: 1"]
-    assert [each.get("tags") for each in rows().values()] == [{}, {"evalkit.case": "case-1"}]
-
-
 def test_what_is_no_dataset_for_these_cases_is_named_and_not_touched(sync, workspace, table, rows):
     store, new = connect("databricks"), "/Users/dev/not yet"
     with pytest.raises(StoreError, match="'main.nowhere' does not exist.*create it"):

@@ -1,4 +1,4 @@
-"""The agent's job against a workspace: its MLflow, its volume; killed, and the run repaired."""
+"""The agent's job against a workspace's MLflow: killed, and the run repaired."""
 
 import json
 
@@ -13,17 +13,13 @@ from evalkit.store import connect
 
 SHOP, OWN = "/Users/dev/shop", "/Users/dev/evalkit-agent"
 SUITE = SHOP + "-evalkit"
-VOLUME = "/Volumes/main/evals/agent"
 RUN_OF_THE_JOB = "4711"
 TRACES = 11
 
 
 @pytest.fixture
 def shop(server, workspace):
-    """The workspace with an agent's traces, and no volume yet.
-
-    Enough of them are good for a suite to be verified.
-    """
+    """The workspace with an agent's traces, enough of them good for a suite to be verified."""
     agent = ShopAgent(server.uri, connect("databricks").experiment(SHOP, create=True))
     there, here = TracingClient("databricks"), TracingClient(server.uri)
     for number in range(TRACES):
@@ -35,14 +31,20 @@ def shop(server, workspace):
 
 
 @pytest.fixture
-def start(bundle, installed, shop, tmp_path):
+def volume(tmp_path):
+    """A folder in place of a mounted volume."""
+    return tmp_path / "volume"
+
+
+@pytest.fixture
+def start(bundle, installed, shop, tmp_path, volume):
     """Starts ``eval_agent_job`` with the arguments that it gets; ``chosen`` are its parameters."""
     (task,) = (task for job, task in wheel_tasks(bundle) if job == "eval_agent_job")
     wheel = task["python_wheel_task"]
     env = {"DATABRICKS_RUNTIME_VERSION": "17.3", "DATABRICKS_HOST": shop.url}
 
     def start(**chosen):
-        given = {"experiment_id": SHOP, "volume_path": VOLUME, "model": "offline", **chosen}
+        given = {"experiment_id": SHOP, "volume_path": str(volume), "model": "offline", **chosen}
         given["mlflow_agent_experiment_id"] = OWN
         argv = task_argv(bundle, "eval_agent_job", task, EDITED, **given)
         started = (wheel["package_name"], wheel["entry_point"], argv)
@@ -51,38 +53,23 @@ def start(bundle, installed, shop, tmp_path):
     return start
 
 
-def content(workspace, part):
-    """The files on the volume whose path has that part, by name."""
-    return {name: data for name, data in dict(workspace.files).items() if part in name}
-
-
-def plan(workspace):
-    """The status of each task, by its id."""
-    (kept,) = content(workspace, "eval_tasks.json").values()
-    return {task["task_id"]: task["status"] for task in json.loads(kept)["tasks"]}
-
-
 @pytest.mark.timeout(600)
-def test_a_killed_agent_goes_on_in_the_repaired_run_with_what_lies_on_the_volume(start, workspace):
+def test_a_killed_agent_goes_on_in_the_repaired_run_with_what_lies_on_the_volume(start, volume):
+    session = volume / "sessions" / RUN_OF_THE_JOB
     first = start()
-    until(lambda: first.poll() is not None or content(workspace, "state/session.json"), 200)
+    until(lambda: first.poll() is not None or (session / "state/session.json").exists(), 200)
     first.kill()
     _, said = first.communicate()
-    assert "main.evals.agent" in workspace.volumes, said
-    (about,) = content(workspace, "state/session.json").items()
-    assert about[0].startswith(f"{VOLUME}/sessions/{RUN_OF_THE_JOB}/"), said
-
+    about = (session / "state/session.json").read_bytes()
     second = start()
     _, said = second.communicate(timeout=400)
     assert second.returncode == 0, said
-    assert about in workspace.files.items()
-    assert all(name.startswith(f"{VOLUME}/sessions/{RUN_OF_THE_JOB}/") for name in workspace.files)
-    (found,) = content(workspace, "state/validation_results.json").values()
-    assert json.loads(found)["word"] == "verified"
-    assert content(workspace, "evaluation/scorers.py")
-
-    (kept,) = content(workspace, "state/kept.json").values()
-    assert json.loads(kept)["kept"]["values"] >= TRACES, "each scorer's feedback lies on copies"
-
+    assert about == (session / "state/session.json").read_bytes()
+    assert [each.name for each in session.parent.iterdir()] == [RUN_OF_THE_JOB]
+    found = json.loads((session / "state/validation_results.json").read_text("utf-8"))
+    assert found["word"] == "verified"
+    assert (session / "evaluation/scorers.py").exists()
+    kept = json.loads((session / "state/kept.json").read_text("utf-8"))["kept"]
+    assert kept["values"] >= TRACES, "each scorer's feedback lies on copies"
     store = connect("databricks")
     assert len(list(store.observe(store.find_experiment(SHOP)[0], most=50))) == TRACES

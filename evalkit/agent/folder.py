@@ -1,4 +1,4 @@
-"""A session's folder on a disk, or on a volume that is mounted like one."""
+"""A session's folder on a disk, or on a volume of Unity Catalog that is mounted like one."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from evalkit.errors import InputError, Problem
-from evalkit.files import write_whole
-
-VOLUMES = "/Volumes/"
-"""Where Databricks mounts volumes; there, files are not renamed."""
+from evalkit.files import VOLUMES, is_on_volume, write_whole
 
 
-class LocalFolder:
+class Folder:
     """Files below a directory, which is called ``location`` as it was named.
 
     What cannot be read or written, or leads out of it, is an InputError.
     """
 
     def __init__(self, root: Path, *, make: bool = False) -> None:
-        self.location = str(root)
-        self._root = root.resolve()
+        self.location, self._root = str(root), root.resolve()
+        if is_on_volume(root):  # which is not made by making its folder
+            volume = VOLUMES.joinpath(*self._root.parts[2:5])
+            if not volume.is_dir():
+                name = ".".join(volume.parts[2:])
+                what = f"the volume {volume} is not mounted here, or not there"
+                fix = f"run it on Databricks, and CREATE VOLUME {name} if need be; or name a folder"
+                raise InputError(Problem(what, field="volume_path", fix=fix))
         if make:
             with _told(root, "made"):
                 root.mkdir(parents=True, exist_ok=True)
@@ -38,16 +41,12 @@ class LocalFolder:
 
     def write(self, path: str, content: bytes) -> None:
         """Write a whole file; a reader sees the old content or the new, and nothing in between."""
-        file = self._inside(path)
-        with _told(file, "written"):
-            file.parent.mkdir(parents=True, exist_ok=True)
+        with self._writing(path) as file:
             write_whole(file, content)
 
     def claim(self, path: str, content: bytes) -> bool:
         """Write a file unless it is there; False where it is."""
-        file = self._inside(path)
-        with _told(file, "written"):
-            file.parent.mkdir(parents=True, exist_ok=True)
+        with self._writing(path) as file:
             try:
                 with file.open("xb") as opened:
                     opened.write(content)
@@ -71,7 +70,7 @@ class LocalFolder:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Keep other processes of this machine out; an InputError where another one is at work."""
-        if str(self._root).startswith(VOLUMES):
+        if is_on_volume(self._root):
             yield  # volumes know no locks; a job has a directory of its own
             return
         import fcntl
@@ -84,6 +83,13 @@ class LocalFolder:
                 fix = "wait for it, stop it, or begin another session"
                 raise InputError(Problem(what, self.location, fix=fix)) from error
             yield
+
+    @contextmanager
+    def _writing(self, path: str) -> Iterator[Path]:
+        file = self._inside(path)
+        with _told(file, "written"):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            yield file
 
     def _inside(self, path: str) -> Path:
         parts = PurePosixPath(path)
