@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -45,16 +45,10 @@ class Evaluations(Datasets):
         traces: Sequence[Trace],
         said: Mapping[str, Sequence[Said]],
     ) -> int:
-        """Copy whole traces into a run's experiment, with what scorers said.
+        """Copy whole traces into a run's experiment, with what scorers said, by the trace's id.
 
         The traces stay as they are. Each copy has the tag ``evalkit.source_trace_id``, and an id
         that is derived from its run and its source.
-
-        Args:
-            run_id: The run.
-            experiment_id: Its experiment.
-            traces: The traces, from whichever experiment.
-            said: What was said of each, by the trace's id.
 
         Returns:
             How many values MLflow has of them; a StoreError where it kept less than was given.
@@ -63,12 +57,12 @@ class Evaluations(Datasets):
         in_files = is_workspace(client.uri)  # which the entries name
         for begin in range(0, len(traces), AT_A_TIME):
             copies = [
-                _copy(_masked(trace, self._mask), run_id, experiment_id, said[trace.info.trace_id])
+                _copy(self._masked_whole(trace), run_id, experiment_id, said[trace.info.trace_id])
                 for trace in traces[begin : begin + AT_A_TIME]
             ]
             given += sum(len(entry.assessments) for entry, _ in copies)
+            spans = [span for _, found in copies for span in found]
             with client.alone(), client.answering("writing the evaluation's traces"):
-                spans = [span for _, found in copies for span in found]
                 if not in_files:  # a server infers an entry from spans, which ours replaces
                     client.tracking.log_spans(experiment_id, spans)
                 for entry, _ in copies:
@@ -83,17 +77,20 @@ class Evaluations(Datasets):
             )
         return kept
 
+    def _masked_whole(self, trace: Trace) -> Trace:
+        from mlflow.entities import Trace as MlflowTrace
+
+        return MlflowTrace.from_dict(self._mask(json.loads(trace.to_json()), "traces"))
+
     def _copies(self, experiment_id: str, run_id: str) -> list[TraceInfo]:
         condition = f"metadata.`{SOURCE_RUN}` = {quoted(run_id)}"
         return list(search(self._client, experiment_id, condition))
 
     def delete_unfinished(self, experiment_id: str, name: str, but: str) -> None:
-        """Delete runs that a kill left RUNNING, with the traces that were copied for them.
+        """Delete runs of a name that a kill left RUNNING, with the traces copied for them.
 
-        Args:
-            experiment_id: The experiment.
-            name: The name of them all, which a run has from its first moment, unlike its tags.
-            but: The key of the run that is gone on with.
+        That of the key ``but`` is gone on with. A run has its name from its first moment, unlike
+        its tags.
         """
         from mlflow.entities import ViewType
 
@@ -118,7 +115,7 @@ class Evaluations(Datasets):
         if is_workspace(self._client.uri):
             return ""
         dataset_id, tracking = self.prepare_dataset(name, experiment_id), self._client.tracking
-        records = [_record(_masked(trace, self._mask)) for trace in traces]
+        records = [_record(self._masked_whole(trace)) for trace in traces]
         with self._client.alone(), self._client.answering(f"writing the dataset {name!r}"):
             # MLflow fails on an object that comes after an answer that is text (3.17, 3.18)
             records.sort(key=lambda record: not isinstance(record["outputs"], dict))
@@ -131,39 +128,38 @@ class Evaluations(Datasets):
         return name
 
     def register_scorers(self, experiment_id: str, serialized: Mapping[str, str]) -> dict[str, str]:
-        """Register scorers and judges where they are not registered as they are.
-
-        Args:
-            experiment_id: The experiment.
-            serialized: Each as MLflow serializes it, by name.
+        """Register scorers and judges, each as MLflow serializes it, unless they are as they are.
 
         Returns:
             Why MLflow does not hold one, by its name; empty where it does.
         """
-        client, refused = self._client, dict[str, str]()
+        client = self._client
         if is_workspace(client.uri):
             return dict.fromkeys(serialized, "in a workspace its owner has to register it")
-        allowed = os.environ.get(CUSTOM_SCORERS, "").casefold() in ("true", "1")
         try:
             with client.answering("listing scorers"):
                 listed = client.tracking.list_scorers(experiment_id)
-            there = {each.scorer_name: json.loads(each._serialized_scorer) for each in listed}  # noqa: SLF001 - the public property builds what it describes
         except StoreError as error:  # a store that holds none
             return dict.fromkeys(serialized, str(error))
-        for name, text in serialized.items():
-            wanted = _checked(name, text)
-            refused[name] = ""
-            if not wanted:
-                refused[name] = "it is none that MLflow knows"
-            elif wanted.get("call_source") and not allowed and client.uri.startswith("sqlite"):
-                refused[name] = f"MLflow takes code only where {CUSTOM_SCORERS} is true"
-            elif there.get(name) != wanted:
-                try:
-                    with client.answering("registering a scorer"):
-                        client.tracking.register_scorer(experiment_id, name, json.dumps(wanted))
-                except StoreError as error:  # such as a judge whose model this store does not allow
-                    refused[name] = str(error)
-        return refused
+        there = {each.scorer_name: json.loads(each._serialized_scorer) for each in listed}  # noqa: SLF001 - the public property builds what it describes
+        return {
+            name: self._register(experiment_id, name, _checked(name, text), there.get(name))
+            for name, text in serialized.items()
+        }
+
+    def _register(self, experiment_id: str, name: str, wanted: Json, there: Json) -> str:
+        allowed = os.environ.get(CUSTOM_SCORERS, "").casefold() in ("true", "1")
+        if not wanted:
+            return "it is none that MLflow knows"
+        if wanted.get("call_source") and not allowed and self._client.uri.startswith("sqlite"):
+            return f"MLflow takes code only where {CUSTOM_SCORERS} is true"
+        try:
+            if wanted != there:
+                with self._client.answering("registering a scorer"):
+                    self._client.tracking.register_scorer(experiment_id, name, json.dumps(wanted))
+        except StoreError as error:  # such as a judge whose model this store does not allow
+            return str(error)
+        return ""
 
     def write_issue(
         self, experiment_id: str, name: str, description: str, trace_ids: Sequence[str]
@@ -197,12 +193,6 @@ def _record(trace: Trace) -> dict[str, Any]:
         "expectations": {each.name: each.value for each in said},
         "source": {"source_type": "TRACE", "source_data": {"trace_id": trace.info.trace_id}},
     }
-
-
-def _masked(trace: Trace, mask: Callable[[Json, str], Json]) -> Trace:
-    from mlflow.entities import Trace as MlflowTrace
-
-    return MlflowTrace.from_dict(mask(json.loads(trace.to_json()), "traces"))
 
 
 def _copy(

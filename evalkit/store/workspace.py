@@ -24,7 +24,7 @@ from mlflow.entities import Assessment as Entity
 from mlflow.entities import Span, Trace, TraceData, TraceInfo
 from mlflow.exceptions import MlflowException, MlflowTraceDataException
 
-from evalkit.entities import HASH_TAG, Assessment
+from evalkit.entities import HASH_TAG
 from evalkit.entities import Trace as OwnTrace
 from evalkit.errors import StoreError
 from evalkit.store.client import Client
@@ -143,21 +143,16 @@ class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow 
         """Create or merge a trace, then what is said of it, one by one."""
         entered = super().start_trace(replace(info, assessments=[]))
         self._entered[info.trace_id] = entered
-        if info.assessments:
-            said, _ = self._said_of(info.trace_id)
-            there = {each.assessment_id: assessment_of(each) for each in said}
-            for row in info.assessments:
-                self._say(row, there)
+        said = self._said_of(info.trace_id)[0] if info.assessments else ()
+        there = {each.assessment_id: assessment_of(each) for each in said}
+        for row in info.assessments:
+            old, new = there.get(row.assessment_id), assessment_of(row)
+            if old is not None and new is not None and new.says_the_same(old):
+                continue
+            if row.assessment_id in there:  # said otherwise: anew, as it is evalkit's
+                self.delete_assessment(row.trace_id, row.assessment_id)
+            self.create_assessment(row)
         return entered
-
-    def _say(self, row: Entity, there: Mapping[str, Assessment | None]) -> None:
-        """Write what is not said of a trace yet, or is said otherwise: anew, as it is evalkit's."""
-        old, new = there.get(row.assessment_id), assessment_of(row)
-        if old is not None and new is not None and new.says_the_same(old):
-            return
-        if row.assessment_id in there:
-            self.delete_assessment(row.trace_id, row.assessment_id)
-        self.create_assessment(row)
 
     def log_spans(self, location: str, spans: list[Span], tracking_uri: Any = None) -> list[Span]:
         """Put each trace's spans into its file, which its entry names."""
@@ -172,13 +167,19 @@ class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow 
         return spans
 
     def create_assessment(self, assessment: Entity) -> Entity:
-        """Create one assessment.
+        """Create one, with a mark in place of its id.
 
         MLflow's client for workspaces asks again where an answer is lost, which leaves two. They
         have the same mark, so whoever compares what stands with what is wanted withdraws one.
         """
-        theirs = self._said_of(assessment.trace_id)[1] if assessment.overrides else {}
-        return super().create_assessment(_marked(assessment, theirs))
+        sent = copy.copy(assessment)
+        if sent.assessment_id:
+            sent.metadata = {**(sent.metadata or {}), ID_MARK: sent.assessment_id}
+            sent.assessment_id = None
+        if sent.overrides:
+            theirs = self._said_of(sent.trace_id)[1]
+            sent.overrides = theirs.get(sent.overrides, sent.overrides)
+        return super().create_assessment(sent)
 
     def _said_of(self, trace_id: str) -> tuple[list[Entity], dict[str, str]]:
         """The assessments of a trace, and the workspace's id of each by evalkit's."""
@@ -231,17 +232,6 @@ def _table_of(info: TraceInfo) -> str | None:
 def _version(tags: Mapping[str, str]) -> str:
     """Which version of a trace it is, by its tags; those of others have but one."""
     return tags.get(HASH_TAG, "true")
-
-
-def _marked(row: Entity, theirs: Mapping[str, str]) -> Entity:
-    """An assessment as a workspace takes it, which has ``theirs`` ids for what evalkit knows."""
-    sent = copy.copy(row)
-    if row.assessment_id:
-        sent.metadata = {**(row.metadata or {}), ID_MARK: row.assessment_id}
-        sent.assessment_id = None
-    if row.overrides:
-        sent.overrides = theirs.get(row.overrides, row.overrides)
-    return sent
 
 
 def _recognise(said: Sequence[Entity]) -> dict[str, str]:

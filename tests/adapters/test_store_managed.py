@@ -5,9 +5,7 @@ from dataclasses import replace
 import pytest
 from eval_project import RUN_ID
 from mlflow import MlflowClient
-from mlflow.entities import TraceData
 from mlflow.tracing.client import TracingClient
-from shop_agent import ShopAgent
 from trace_tables import BOUND_TAG
 from workload import judged, trace
 from workspace_server import Fault
@@ -71,19 +69,6 @@ def test_a_trace_counts_as_complete_once_its_spans_are_there(
         assert again.error == ""
     (found,) = connect("databricks").find_traces(experiment_id, key)
     assert (found.complete, len(found.assessments)) == (True, 1)
-
-
-def test_what_others_wrote_there_is_read(store, experiment_id, server):
-    agent = ShopAgent(server.uri, experiment_id)
-    ids = [agent.answer("where is it?"), agent.answer("and now?")]
-    there = TracingClient("databricks")
-    for each in ids:
-        spans = TracingClient(server.uri).get_trace(each).data.spans
-        there._upload_trace_data(there.get_trace_info(each), TraceData(spans))
-    found = list(store.observe(experiment_id, most=10))
-    assert [each.trace_id for each in found] == ids[::-1]
-    assert [span.name for span in found[0].spans] == ["answer", "policies", "lookup", "chat"]
-    assert store.observe_one(ids[0]).request == "where is it?"
 
 
 def test_runs_and_their_files_are_written_once_though_an_answer_is_lost(

@@ -204,12 +204,6 @@ def test_what_is_no_dataset_for_these_cases_is_named_and_not_touched(sync, works
         sync(record(1))
 
 
-def test_the_older_kind_of_dataset_is_refused_where_there_is_no_spark(sync, workspace):
-    workspace.datasets.native = False
-    with pytest.raises(Unfinished, match=r"pyspark.*older kind needs Spark"):
-        sync(record(1))
-
-
 def test_a_command_needs_a_table_by_name_where_the_project_is_on_no_volume(
     evalkit, project, workspace
 ):

@@ -9,7 +9,7 @@ from shop_agent import ShopAgent
 from trace_tables import BOUND_TAG, WAREHOUSE
 
 from evalkit.entities import Note
-from evalkit.errors import InputError, StoreError
+from evalkit.errors import StoreError
 from evalkit.store import connect
 
 TABLES = "main.evals.support"
@@ -52,14 +52,6 @@ def test_they_are_read_with_their_spans_by_one_request(store, experiment_id, ask
     assert len(workspace.seen("GET .*/batchGet$")) == 1
 
 
-def test_one_is_found_by_its_id_and_only_in_its_experiment(store, asked):
-    questions, ids = asked
-    assert store.observe_one(ids[1]).request == questions[1]
-    elsewhere = store.experiment("/Users/dev/elsewhere", create=True)
-    with pytest.raises(InputError, match="no trace .* in this experiment"):
-        store.annotate_trace(elsewhere, Note(ids[1], "tag", "topic", "parcel"))
-
-
 def test_notes_on_them_are_refused(store, experiment_id, asked):
     _, ids = asked
     note = Note(ids[0], "feedback", "tone", "rude", "no greeting")
@@ -67,13 +59,6 @@ def test_notes_on_them_are_refused(store, experiment_id, asked):
         StoreError, match=r"in tables of Unity Catalog \(main.evals.support\), which evalkit reads"
     ):
         store.annotate_trace(experiment_id, note)
-
-
-def test_without_a_warehouse_it_is_said_what_to_set(experiment_id, workspace, monkeypatch):
-    assert workspace.url
-    monkeypatch.delenv("MLFLOW_TRACING_SQL_WAREHOUSE_ID")
-    with pytest.raises(StoreError, match="set the MLFLOW_TRACING_SQL_WAREHOUSE_ID"):
-        list(connect("databricks").observe(experiment_id, most=1))
 
 
 @pytest.mark.timeout(180)

@@ -11,7 +11,7 @@ from mlflow.tracing.client import TracingClient
 from servers import Proxy
 from shop_agent import BEGIN_NS
 from store_state import state
-from workload import PRICE, SECOND_NS, START_MS, START_NS, USAGE, judged, record, span, trace
+from workload import START_MS, START_NS, USAGE, judged, record, span, trace
 
 from evalkit.errors import StoreError
 from evalkit.store import connect
@@ -56,31 +56,6 @@ def people_say(store, of, name, value, who="ann", **more):
     feedback = Feedback(name=name, value=value, source=AssessmentSource("HUMAN", who), **more)
     feedback.trace_id = of.trace_id
     return TracingClient(store.uri).log_assessment(of.trace_id, feedback)
-
-
-def test_a_trace_reads_back_as_it_was_written(store, write, key, run_id):
-    one = trace(key)
-    write((one, [judged(key, one)]))
-    found = in_mlflow(store, one)
-    info = found.info
-    assert (info.trace_id, info.state.value) == (one.trace_id, "OK")
-    assert (info.request_time, info.execution_duration) == (START_MS, 3000)
-    assert (info.request_preview, info.response_preview) == ("case-1: do it", '{"answer":42}')
-    assert info.tags["mlflow.traceName"] == "case-1"
-    assert info.tags["evalkit.hash"] == one.content_hash
-    assert info.trace_metadata["mlflow.sourceRun"] == run_id
-    assert info.token_usage == {"input_tokens": 100, "output_tokens": 50, "total_tokens": 150}
-    assert info.cost == {"input_cost": 0.1, "output_cost": 0.2, "total_cost": 0.3}
-    root, child, _ = found.data.spans
-    assert (root.parent_id, child.parent_id) == (None, root.span_id)
-    assert child.span_id == one.spans[1].span_id
-    assert (child.name, child.span_type, child.status.status_code.value) == ("step 1", "LLM", "OK")
-    begun = START_NS + SECOND_NS
-    assert (child.start_time_ns, child.end_time_ns) == (begun, begun + SECOND_NS)
-    assert child.inputs == {"command": "ls", "number": 1}
-    assert child.outputs == [{"type": "text", "text": "output 1"}]
-    assert child.attributes["mlflow.chat.tokenUsage"] == USAGE
-    assert child.attributes["mlflow.llm.cost"] == PRICE
 
 
 def test_both_ways_store_the_same_and_values_keep_their_type(server, store, key):

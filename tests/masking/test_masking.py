@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from agentlogs import answer, build_lines, finish, init, say, spans, text, use
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -67,7 +66,6 @@ SECRETS = {
         "     1\t-----BEGIN EC PRIVATE KEY-----\n     2\t" + BODY[:64] + "\n     3\t" + BODY[:64],
     ],
 }  # fmt: skip
-EACH = [(kind, secret) for kind, secrets in SECRETS.items() for secret in secrets]
 
 NAMED = [
     "PASSWORD={}",
@@ -167,6 +165,7 @@ FORMS = {
     "signature": "https://h/c?sv=2022-11-02&sig=" + drawn(42) + "%3D",
     "registry-login": '{"auth": "' + base64.b64encode(b"bob:hunter2hunter2").decode() + '"}',
 }
+EACH = [(kind, secret) for kind, secrets in SECRETS.items() for secret in secrets]
 HARMLESS = [
     "toolu_01DL6Gqvj23os5rsNRhFSTmy",
     "call_d608f97ef0ba4efbb318290e",
@@ -254,17 +253,16 @@ def seen(written: str) -> Iterator[tuple[str, Counter[str]]]:
     yield mask_json({"a": [written]})["a"][0], mask_text(written)[1]
 
 
-@pytest.mark.parametrize(("kind", "secret"), EACH)
-def test_a_secret_is_masked_and_named_wherever_it_stands(kind: str, secret: str) -> None:
+@pytest.mark.parametrize(("kind", "secret"), [*EACH, *FORMS.items()])
+def test_a_secret_is_masked_and_named_wherever_it_stands(kind: str, secret: str):
     for masked, counts in seen(f"{secret} after"):
         assert counts == {kind: 1}, masked
         assert f"[masked:{kind}]" in masked
-        assert LETTERS[:12] not in masked
-        assert BODY[:20] not in masked
+        assert not [each for each in (LETTERS[:12], BODY[:20], secret[-20:]) if each in masked]
 
 
 @pytest.mark.parametrize(("kind", "secret"), EACH)
-def test_escapes_do_not_hide_a_secret(kind: str, secret: str) -> None:
+def test_escapes_do_not_hide_a_secret(kind: str, secret: str):
     hidden = "".join(
         rf"\u{ord(char):04x}" if char in "-_AKxgsh" else r"\/" if char == "/" else char
         for char in json.dumps(secret)[1:-1].replace("\\n", "\n")
@@ -276,7 +274,7 @@ def test_escapes_do_not_hide_a_secret(kind: str, secret: str) -> None:
 
 
 @pytest.mark.parametrize("form", NAMED)
-def test_what_stands_under_the_name_of_a_secret_is_masked(form: str) -> None:
+def test_what_stands_under_the_name_of_a_secret_is_masked(form: str):
     for masked, _ in seen(form.replace("{}", SECRET, 1)):
         assert SECRET not in masked, masked
         assert "[masked:" in masked
@@ -284,18 +282,12 @@ def test_what_stands_under_the_name_of_a_secret_is_masked(form: str) -> None:
 
 
 @pytest.mark.parametrize(("written", "secret"), WEAK)
-def test_a_password_need_not_look_drawn_by_lot(written: str, secret: str) -> None:
+def test_a_password_need_not_look_drawn_by_lot(written: str, secret: str):
     assert secret not in mask_text(written)[0]
 
 
-@pytest.mark.parametrize(("kind", "secret"), FORMS.items())
-def test_the_forms_of_many_makers_are_known(kind: str, secret: str) -> None:
-    for masked, _ in seen(f"found {secret} there"):
-        assert f"found [masked:{kind}]" in masked or masked.count(f"[masked:{kind}]") == 1
-
-
 @pytest.mark.parametrize("harmless", HARMLESS)
-def test_what_is_no_secret_is_left_alone(harmless: str) -> None:
+def test_what_is_no_secret_is_left_alone(harmless: str):
     for masked, counts in seen(harmless):
         assert not counts, masked
         assert "[masked:" not in masked
@@ -316,12 +308,12 @@ def test_what_is_no_secret_is_left_alone(harmless: str) -> None:
     ],
     ids=["whole", "crlf", "end cut", "beginning cut", "numbered", "diff", "code, end cut"],
 )
-def test_no_line_of_a_private_key_is_left_however_it_was_printed(written: str) -> None:
+def test_no_line_of_a_private_key_is_left_however_it_was_printed(written: str):
     for masked, _ in seen(written):
         assert not [line for line in LINES if line[-30:] in masked], masked
 
 
-def test_a_token_inside_a_url_or_header_goes_by_its_own_name() -> None:
+def test_a_token_inside_a_url_or_header_goes_by_its_own_name():
     token = SECRETS["github-token"][0]
     assert mask_text(f"https://x:{token}@github.com")[0] == (
         "https://x:[masked:github-token]@github.com"
@@ -331,7 +323,7 @@ def test_a_token_inside_a_url_or_header_goes_by_its_own_name() -> None:
     )
 
 
-def test_values_are_masked_at_any_depth_and_others_returned_as_they_are() -> None:
+def test_values_are_masked_at_any_depth_and_others_returned_as_they_are():
     secret = SECRETS["google-key"][0]
     assert mask_json({"a": [1, {"b": secret}]}) == {"a": [1, {"b": "[masked:google-key]"}]}
     value = {"a": [1, None, True, "text"]}
@@ -339,37 +331,22 @@ def test_values_are_masked_at_any_depth_and_others_returned_as_they_are() -> Non
     assert mask_json("half \ud83d" + secret) == "half ?[masked:google-key]"
 
 
-def test_secrets_leave_with_no_part_of_a_trace() -> None:
-    secret = SECRETS["anthropic-key"][0]
-    log = [
-        init(cwd=f"/home/{secret}"),
-        say("m1", text(f"use {secret}"), use("t1", "Bash", command=f"curl -H 'x: {secret}'")),
-        answer("t1", f"echo {secret}", tool_use_result={"stdout": secret}),
-        finish(f"done with {secret}", errors=[secret]),
-    ]
-    lines = [json.dumps(event).encode() for event in log]
-    trace = build_lines(lines, request=f"please use {secret}", sidecars={"agent-a.jsonl": lines})
-    assert secret not in repr(trace)
-    assert trace.receipt.masked == {"anthropic-key": 14}
-    assert "[masked:anthropic-key]" in spans(trace, "TOOL")[0].outputs
-
-
 @settings(max_examples=200, deadline=None)
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=80), st.sampled_from(EACH))
-def test_masking_never_breaks_a_line(around: str, each: tuple[str, str]) -> None:
+def test_masking_never_breaks_a_line(around: str, each: tuple[str, str]):
     line = json.dumps({"a": f"{around} {each[1]}", "b": around}).encode()
     (masked,) = mask_lines([line], Counter())
     assert json.loads(masked).keys() == {"a", "b"}
 
 
-def test_many_key_beginnings_without_an_end_take_no_longer_than_a_few() -> None:
+def test_many_key_beginnings_without_an_end_take_no_longer_than_a_few():
     random_ = random.Random(7)  # noqa: S311 - noise, no secret
     noise = "".join(random_.choices(string.ascii_letters, k=40))
     line = json.dumps({"a": ("-----BEGIN RSA PRIVATE KEY----- " + noise) * 5_000}).encode()
     assert len(next(mask_lines([line], Counter()))) < len(line)
 
 
-def test_ids_hashes_and_pictures_are_left_alone() -> None:
+def test_ids_hashes_and_pictures_are_left_alone():
     for _ in range(500):
         for id_ in (
             hashlib.sha256(LOTS.randbytes(8)).hexdigest(),
@@ -381,7 +358,7 @@ def test_ids_hashes_and_pictures_are_left_alone() -> None:
             assert mask_text(f"id: {id_}") == (f"id: {id_}", {})
 
 
-def test_keys_of_json_say_what_their_values_are() -> None:
+def test_keys_of_json_say_what_their_values_are():
     assert mask_json({"db": {"password": SECRET, "port": 5432}, "max_tokens": 4096}) == {
         "db": {"password": "[masked:password]", "port": 5432},
         "max_tokens": 4096,
@@ -390,7 +367,7 @@ def test_keys_of_json_say_what_their_values_are() -> None:
     assert mask_json({"token": None, "secret": True}) == {"token": None, "secret": True}
 
 
-def test_a_long_line_hides_nothing_wherever_it_stands() -> None:
+def test_a_long_line_hides_nothing_wherever_it_stands():
     around = "words of no importance, 12 of them; " * 400
     for at in range(0, 3000, 97):
         text = around[: 9000 + at] + f" password={SECRET} " + around
