@@ -13,50 +13,28 @@ SpanKind: TypeAlias = Literal["AGENT", "CHAIN", "LLM", "CHAT_MODEL", "TOOL", "RE
 Status: TypeAlias = Literal["OK", "ERROR", "UNSET"]
 SourceType: TypeAlias = Literal["CODE", "LLM_JUDGE", "HUMAN"]
 
-MARKER = "evalkit.key"
-"""Metadata key on every assessment that evalkit wrote; people's own have none."""
+# of assessments
+MARKER = "evalkit.key"  # metadata: evalkit wrote it; people's own have none
+HUMAN_REVIEW = "human_review"  # the name of what a reviewer's comment becomes
 
-HUMAN_REVIEW = "human_review"
-"""Name of the assessment that a reviewer's comment becomes."""
-
-KEY_TAG = "evalkit.key"
-"""Run tag that holds the run's key, by which it is found again."""
-
-EVALUATION_TAG = "evalkit.eval"
+# tags of runs
+KEY_TAG = "evalkit.key"  # by which a run is found again
+EVALUATION_TAG = "evalkit.eval"  # the evaluation's name
 COMMIT_TAG = "mlflow.source.git.commit"
 BRANCH_TAG = "mlflow.source.git.branch"
-"""Run tags: the evaluation's name, and the commit and branch that it was run on."""
+QUALITY_CRITERIA_TAG = "mlflow.genaiEvaluate.qualityCriteria"  # the bar, for MLflow's own pages
 
-QUALITY_CRITERIA_TAG = "mlflow.genaiEvaluate.qualityCriteria"
-"""Run tag from which MLflow's evaluation pages read the bar."""
-
-RUN_TAG = "evalkit.run"
-"""Trace tag that holds the key of the run it belongs to."""
-
-CASE_TAG = "evalkit.case"
-"""Tag of traces and dataset records that holds the case id; a whole batch run has none."""
-
-REQUEST_TAG = "mlflow.eval.requestId"
-"""Trace tag by which MLflow pairs what two runs say of the same case."""
-
-HASH_TAG = "evalkit.hash"
-"""Trace tag that holds the hash of what the trace was built from."""
-
-SOURCE_RUN = "mlflow.sourceRun"
-"""Trace metadata: MLflow's id of the run that it belongs to."""
-
-SESSION_TAG = "evalkit.session"
-"""Trace tag of an imported session that belongs to no evaluation: its key."""
-
-STUB_TAG = "evalkit.stub"
-"""Trace tag of a case without steps: why there are none."""
-
-RECORDED_TAG = "eval_run_id"
+# tags of traces; the first of dataset records, too
+CASE_TAG = "evalkit.case"  # the case id; a whole batch run has none
+RUN_TAG = "evalkit.run"  # the key of the run that it belongs to
+REQUEST_TAG = "mlflow.eval.requestId"  # by which MLflow pairs what two runs say of a case
+HASH_TAG = "evalkit.hash"  # of what the trace was built from
+SESSION_TAG = "evalkit.session"  # the key of an imported session that belongs to no evaluation
+STUB_TAG = "evalkit.stub"  # of a case without steps: why there are none
+RECORDED_TAG = "eval_run_id"  # of what the harness recorded: a case id, or a run id and the case
 RECORDED_CASE_TAG = "eval_case_id"
-"""Trace tags of what was recorded while it ran: a case id, or a run id and the case."""
-
-OWN_TAGS = ("evalkit.", "mlflow.")
-"""How the tags begin that evalkit and MLflow set on a trace."""
+OWN_TAGS = ("evalkit.", "mlflow.")  # how those begin that evalkit and MLflow set
+SOURCE_RUN = "mlflow.sourceRun"  # metadata: MLflow's id of the run that it belongs to
 
 
 @dataclass(frozen=True, slots=True)

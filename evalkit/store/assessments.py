@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from mlflow.entities import TraceInfo
 
 
-AGENT = "evalkit-agent"
-"""Source of the feedback and expectations that an agent leaves."""
+AGENT = "evalkit-agent"  # source of the feedback and expectations that an agent leaves
 
 
 class Assessments(TraceReader, Masking):

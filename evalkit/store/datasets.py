@@ -17,9 +17,7 @@ from evalkit.store.runs import Runs
 if TYPE_CHECKING:
     from evalkit.store.tables import DatasetTables
 
-OWN_TAG = "evalkit.dataset"
-"""Tag of the datasets that evalkit made; holds the name."""
-
+OWN_TAG = "evalkit.dataset"  # of the datasets that evalkit made; holds the name
 _BYTES_AT_A_TIME = 2_000_000
 
 

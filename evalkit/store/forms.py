@@ -25,12 +25,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Assessment as Entity
     from mlflow.entities import TraceInfo
 
-NAME_LIMIT = 250
-"""Characters of a name, and of a trace's metadata."""
-TAG_LIMIT = 4096
-"""Characters MLflow keeps of the value of a trace tag."""
-PREVIEW_LIMIT = 1000
-"""Characters MLflow keeps of a request or response in the list of traces."""
+# characters that MLflow keeps: of names and metadata, of trace tags, of what the list shows
+NAME_LIMIT, TAG_LIMIT, PREVIEW_LIMIT = 250, 4096, 1000
 
 TOKEN_USAGE = "mlflow.trace.tokenUsage"  # noqa: S105 - a key of MLflow's
 COST = "mlflow.trace.cost"

@@ -34,11 +34,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Trace as MlflowTrace
     from mlflow.entities import TraceInfo
 
-PAGE = 500
-"""Traces a search returns at a time; MLflow refuses more."""
-
-AT_A_TIME = 25
-"""Traces whose spans are read with one request."""
+PAGE = 500  # traces that a search returns at a time; MLflow refuses more
+AT_A_TIME = 25  # traces whose spans are read with one request
 
 SPANS_LOCATION = "mlflow.trace.spansLocation"
 IN_STORE = "TRACKING_STORE"

@@ -26,16 +26,10 @@ if TYPE_CHECKING:
 
 Item: TypeAlias = tuple[Trace, Sequence[Assessment]]
 
-BATCH_TRACES = 40
-"""Traces whose spans go in one request."""
-
-BATCH_BYTES = 4_000_000
-"""Bytes of spans that are in memory at a time; those of one trace may be more."""
-
+BATCH_TRACES = 40  # whose spans go in one request
+BATCH_BYTES = 4_000_000  # of spans that are in memory at a time; those of one trace may be more
+MANY_IN_A_ROW = 5  # refused traces, after which it is the server's fault, not theirs
 _WHOSE = (RUN_TAG, CASE_TAG, SESSION_TAG)  # by these a trace is found that a kill left half
-
-MANY_IN_A_ROW = 5
-"""Refused traces, none written in between, after which it is the server's fault, not theirs."""
 
 
 @dataclass(frozen=True, slots=True)

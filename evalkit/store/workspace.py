@@ -41,17 +41,11 @@ from evalkit.store.internals import (
 from evalkit.store.spans import made_spans
 from evalkit.store.traces_read import IN_STORE, SPANS_LOCATION
 
-ID_MARK = "evalkit.id"
-"""Metadata key: the id by which evalkit knows an assessment."""
-
-FILES = "mlflow.artifactLocation"
-"""Tag that the workspace sets: where the spans of a trace are kept."""
-
+ID_MARK = "evalkit.id"  # metadata: the id by which evalkit knows an assessment
+FILES = "mlflow.artifactLocation"  # tag of the workspace's own: where a trace's spans are kept
+# of which version of a trace the file is; MLflow's own tag is not for clients to set
 KEPT_TAG = "evalkit.spans_kept"
-"""Tag that says of which version of a trace the file is; MLflow's own is not for clients to set."""
-
-AT_ONCE = 8
-"""Spans of so many traces are fetched side by side; a workspace answers a hundred a second."""
+AT_ONCE = 8  # traces whose spans are fetched side by side; a workspace answers a hundred a second
 
 
 class WorkspaceMlflow(Client):
