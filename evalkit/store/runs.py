@@ -18,8 +18,7 @@ from evalkit.store.failures import Refused
 from evalkit.store.forms import Masking, fit_name, json_text, quoted, shorten
 from evalkit.store.internals import once
 
-PARAM_LIMIT = 6000
-RUN_TAG_LIMIT = 8000
+PARAM_LIMIT, RUN_TAG_LIMIT = 6000, 8000
 CONFLICT_TAG = "evalkit.param."  # holds the new value of a param that MLflow does not let change
 ARTIFACT_TAG = "evalkit.artifact."  # holds the hash of what was sent under a path
 _TABLES_TAG = "mlflow.loggedArtifacts"
