@@ -36,7 +36,6 @@ class DatasetService:
     Attributes:
         schemas: Full names of the schemas that there are.
         tables: By full name.
-        native: Whether new datasets are kept in their tables, as those of the older kind are not.
         keeps_tags: Whether it keeps the tags of rows.
         merges: Whether an update keeps expectations that it does not name.
         page: How many rows a page has at most.
@@ -44,7 +43,6 @@ class DatasetService:
 
     schemas: set[str]
     tables: dict[str, Table] = field(default_factory=dict)
-    native: bool = True
     keeps_tags: bool = True
     merges: bool = False
     page: int = 500
@@ -88,7 +86,7 @@ class DatasetService:
             "name": name,
             "source_type": "databricks-uc-table",
             "experiment_ids": experiments,
-            "is_uc_native": self.native,
+            "is_uc_native": True,
         }
         return ok(table.dataset)
 

@@ -42,12 +42,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What goes back; ``cut`` breaks the connection after half of the body."""
+    """What goes back."""
 
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
-    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,14 +58,12 @@ class Fault:
         status: The status to answer with; 0 breaks the connection.
         headers: Such as ``Retry-After``.
         done: Whether the request has had its effect all the same: only the answer is lost.
-        cut: Whether the true answer begins, and breaks off.
     """
 
     path: str
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     done: bool = False
-    cut: bool = False
 
 
 def ok(value):
@@ -109,9 +106,6 @@ class WorkspaceServer:
         if fault is None:
             return self._answer(request)
         self.faults.remove(fault)
-        if fault.cut:
-            true = self._answer(request)
-            return Answer(true.status, true.body, true.headers, cut=True)
         if fault.done:
             self._answer(request)
         codes = {
@@ -236,9 +230,7 @@ def _handler(workspace):
                 self.send_header(name, text)
             self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
-            self.wfile.write(answer.body[: len(answer.body) // 2] if answer.cut else answer.body)
-            if answer.cut:
-                self._hang_up()
+            self.wfile.write(answer.body)
 
         def _hang_up(self):
             self.wfile.flush()

@@ -10,13 +10,13 @@ people left on the earlier one moves there, and the earlier one goes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from evalkit.entities import CASE_TAG, RUN_TAG, SESSION_TAG, Assessment, Trace
 from evalkit.errors import StoreError
-from evalkit.store.assessments import Assessments, delete_traces
-from evalkit.store.client import Client, portions
+from evalkit.store.assessments import Assessments
+from evalkit.store.client import portions
 from evalkit.store.failures import Refused
 from evalkit.store.forms import entry_of, is_overwritten
 from evalkit.store.traces_read import SPANS_LOCATION, fetch
@@ -41,21 +41,26 @@ class Written:
     notices: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Ready:
     """One trace in MLflow's form: its entry, and its spans, each with its bytes.
 
-    ``last`` is its entry after them, where MLflow overwrites the first by what it infers from them.
+    ``last`` is its entry after them, where MLflow overwrites the first by what it infers from them;
+    ``error`` why MLflow does not take it.
     """
 
-    first: TraceInfo
-    spans: list[tuple[Span, int]]
-    last: TraceInfo | None
-    notices: tuple[str, ...]
+    trace_id: str
+    error: str = ""
+    first: TraceInfo | None = None
+    spans: Sequence[tuple[Span, int]] = ()
+    last: TraceInfo | None = None
+    notices: tuple[str, ...] = ()
 
 
 class TraceWriter(Assessments):
     """The store's part that writes traces."""
+
+    _in_a_row: int  # refused traces, none written in between
 
     def write_traces(
         self, experiment_id: str, run_id: str | None, items: Iterable[Item]
@@ -70,11 +75,11 @@ class TraceWriter(Assessments):
         Raises:
             StoreError: MLflow failed as a whole; says how many traces stood by then.
         """
-        batch, done = _Batch(self._client, experiment_id), 0
+        done = 0
         masked = ((self._masked_trace(trace), wanted) for trace, wanted in items)
         try:
             with self._client.alone():
-                for written in batch.write(masked, run_id):
+                for written in self._write(experiment_id, run_id, masked):
                     done += not written.error
                     yield written
         except StoreError as error:
@@ -85,99 +90,68 @@ class TraceWriter(Assessments):
     def record(self, experiment_id: str, items: Sequence[Item]) -> int:
         """Write those traces that are not there, as an agent leaves them that no run owns.
 
-        Args:
-            experiment_id: The experiment.
-            items: The traces with their assessments; one whose status is UNSET is not over.
-
-        Returns:
-            How many had to be written.
+        One whose status is UNSET is not over. Gives how many had to be written.
         """
         masked = [(self._masked_trace(trace), wanted) for trace, wanted in items]
         there = fetch(self._client, experiment_id, [trace.trace_id for trace, _ in masked])
         new = [item for item in masked if not _stands(there.get(item[0].trace_id), item[0])]
-        for written in _Batch(self._client, experiment_id).write(new, None):
+        for written in self._write(experiment_id, None, new):
             if written.error:
                 raise StoreError(written.error)
         return len(new)
 
-
-def _stands(info: TraceInfo | None, trace: Trace) -> bool:
-    """Whether both the spans and the list entry, known by its tags, have been written."""
-    tags = info.tags if info else {}
-    return SPANS_LOCATION in tags and tags.items() >= trace.tags.items()
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Traces that are written together, one batch after the other.
-
-    ``refused`` are those that MLflow does not take, by id, and why; ``in_a_row`` counts them since
-    one was taken.
-    """
-
-    client: Client
-    experiment_id: str
-    refused: dict[str, str] = field(default_factory=dict)
-    in_a_row: int = 0
-
-    def write(self, items: Iterable[Item], run_id: str | None) -> Iterator[Written]:
-        """Write them all; what MLflow refuses is left out and named."""
-        unfit: list[Written] = []
-        for some in portions(self._ready(items, run_id, unfit), BATCH_TRACES, BATCH_BYTES):
-            yield from self._write(some)
-        yield from unfit
+    def _write(
+        self, experiment_id: str, run_id: str | None, items: Iterable[Item]
+    ) -> Iterator[Written]:
+        """Write them all, batch by batch; what MLflow refuses is left out and named."""
+        self._in_a_row = 0
+        made = (self._ready(experiment_id, run_id, *item) for item in items)
+        sized = ((each, sum(bytes_ for _, bytes_ in each.spans)) for each in made)
+        for batch in portions(sized, BATCH_TRACES, BATCH_BYTES):
+            self._each(batch, lambda each: self._enter(each.first))
+            try:
+                going = (each for each in batch if not each.error)
+                self._send(experiment_id, [span for each in going for span in each.spans])
+            except Refused as error:
+                if error.concerns_access:
+                    raise
+                # all or nothing: find out which trace it is
+                self._each(batch, lambda each: self._send(experiment_id, each.spans))
+            self._each(batch, lambda each: self._enter(each.last))
+            half = [each.trace_id for each in batch if each.error and each.first]
+            self.delete_traces(experiment_id, half)
+            yield from (Written(each.trace_id, each.error, each.notices) for each in batch)
 
     def _ready(
-        self, items: Iterable[Item], run_id: str | None, unfit: list[Written]
-    ) -> Iterator[tuple[_Ready, int]]:
-        for trace, wanted in items:
-            try:
-                with self.client.answering("writing a trace"):
-                    spans = list(self.client.spans(trace))
-                    info, notices = entry_of(trace, self.experiment_id, run_id, wanted)
-            except Refused as error:
-                unfit.append(Written(trace.trace_id, str(error)))
-                continue
-            except (ValueError, OverflowError) as error:
-                unfit.append(Written(trace.trace_id, f"MLflow has no form for it: {error}"))
-                continue
-            ready = _Ready(info, spans, None, notices)
-            if is_overwritten(trace):
-                marks = {key: text for key, text in info.tags.items() if key in _WHOSE}
-                first = replace(info, tags=marks, assessments=[])
-                ready = _Ready(first, spans, info, notices)
-            yield ready, sum(bytes_ for _, bytes_ in spans)
-
-    def _write(self, batch: Sequence[_Ready]) -> Iterator[Written]:
-        self._each(batch, lambda each: self._enter(each.first))
+        self, experiment_id: str, run_id: str | None, trace: Trace, wanted: Sequence[Assessment]
+    ) -> _Ready:
         try:
-            self._send([span for each in self._going(batch) for span in each.spans])
+            with self._client.answering("writing a trace"):
+                spans = list(self._client.spans(trace))
+                info, notices = entry_of(trace, experiment_id, run_id, wanted)
         except Refused as error:
-            if error.concerns_access:
-                raise
-            # all or nothing: find out which trace it is
-            self._each(batch, lambda each: self._send(each.spans))
-        self._each(batch, lambda each: self._enter(each.last))
-        half = [each.first.trace_id for each in batch if each.first.trace_id in self.refused]
-        delete_traces(self.client, self.experiment_id, half)
-        for each in batch:
-            trace_id = each.first.trace_id
-            yield Written(trace_id, self.refused.get(trace_id, ""), each.notices)
+            return _Ready(trace.trace_id, str(error))
+        except (ValueError, OverflowError) as error:
+            return _Ready(trace.trace_id, f"MLflow has no form for it: {error}")
+        if not is_overwritten(trace):
+            return _Ready(trace.trace_id, "", info, spans, None, notices)
+        marks = {key: text for key, text in info.tags.items() if key in _WHOSE}
+        first = replace(info, tags=marks, assessments=[])
+        return _Ready(trace.trace_id, "", first, spans, info, notices)
 
     def _enter(self, info: TraceInfo | None) -> None:
         if info is not None:
-            with self.client.answering("writing a trace"):
-                self.client.tracking.start_trace(info)
+            with self._client.answering("writing a trace"):
+                self._client.tracking.start_trace(info)
 
-    def _send(self, spans: Iterable[tuple[Span, int]]) -> None:
-        for some in portions(spans, 10**9, self.client.span_bytes):
-            with self.client.answering("writing spans"):
-                self.client.tracking.log_spans(self.experiment_id, some)
-
-    def _going(self, batch: Iterable[_Ready]) -> list[_Ready]:
-        return [each for each in batch if each.first.trace_id not in self.refused]
+    def _send(self, experiment_id: str, spans: Iterable[tuple[Span, int]]) -> None:
+        for some in portions(spans, 10**9, self._client.span_bytes):
+            with self._client.answering("writing spans"):
+                self._client.tracking.log_spans(experiment_id, some)
 
     def _each(self, batch: Iterable[_Ready], do: Callable[[_Ready], None]) -> None:
+        """Do something with each that goes on; one that is refused goes no further."""
+
         def attempt(ready: _Ready) -> Refused | None:
             try:
                 do(ready)
@@ -187,10 +161,15 @@ class _Batch:
                 return error
             return None
 
-        going = self._going(batch)
-        for ready, error in zip(going, self.client.each(attempt, going), strict=True):
-            self.in_a_row = self.in_a_row + 1 if error else 0
-            if error:
-                self.refused[ready.first.trace_id] = str(error)
-            if self.in_a_row >= MANY_IN_A_ROW:
+        going = [each for each in batch if not each.error]
+        for ready, error in zip(going, self._client.each(attempt, going), strict=True):
+            self._in_a_row = self._in_a_row + 1 if error else 0
+            ready.error = str(error or "")
+            if self._in_a_row >= MANY_IN_A_ROW:
                 raise StoreError(f"MLflow refuses one trace after the other. {error}") from error
+
+
+def _stands(info: TraceInfo | None, trace: Trace) -> bool:
+    """Whether both the spans and the list entry, known by its tags, have been written."""
+    tags = info.tags if info else {}
+    return SPANS_LOCATION in tags and tags.items() >= trace.tags.items()
