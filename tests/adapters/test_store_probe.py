@@ -2,12 +2,9 @@
 
 import datetime as dt
 import ipaddress
-import json
 import os
 import sqlite3
 import ssl
-import subprocess
-import sys
 from contextlib import closing
 
 import pytest
@@ -201,25 +198,6 @@ def test_a_database_of_an_older_mlflow_says_how_to_upgrade(sqlite_uri):
         connection.commit()
     with pytest.raises(StoreError, match="mlflow db upgrade"):
         connect(sqlite_uri)
-
-
-# -- imports and environment ------------------------------------------------------------------
-
-SCRIPT = """
-import json, os, sys
-from evalkit.store import connect, probe
-heavy = ["mlflow", "requests", "sqlalchemy", "opentelemetry", "pandas"]
-before = [name for name in heavy if name in sys.modules]
-found = probe("http://127.0.0.1:9")
-print(json.dumps([before, found.ok, "mlflow" in sys.modules]))
-"""
-
-
-def test_nothing_heavy_is_imported_before_it_is_needed():
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True
-    )
-    assert json.loads(done.stdout) == [[], False, False]
 
 
 def test_what_the_user_set_is_never_overwritten(monkeypatch, sqlite_uri):
