@@ -125,7 +125,9 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
     silent = sum(not agent.thread.calls for _, agent in builder.tasks.started)
     if silent:
         receipt.note(f"messages of {silent} subagents are not in the log")
-    cost = _cost(figures)
+    costs = [cost for each in figures if (cost := each.cost) is not None]
+    parts = set.intersection(*map(set, costs)) if costs else ()  # that all with a cost have
+    cost = {part: sum(each[part] for each in costs) for part in parts}
     disagrees = conclude(receipt, figures, reported, cost.get("total_cost", 0.0))
     decides = [BUILDER, name, asked, max_value_chars, times]
     decides.append(None if is_timed or start.inferred else start.ns)
@@ -264,13 +266,6 @@ def _place_in_time(
             "what lies between them is laid out in order"
         )
     return known > 0, is_stretched
-
-
-def _cost(figures: Sequence[Figures]) -> dict[str, float]:
-    """USD for the trace, by those parts that all sessions with a cost have."""
-    costs = [cost for each in figures if (cost := each.cost) is not None]
-    parts = set.intersection(*map(set, costs)) if costs else ()
-    return {part: sum(cost[part] for cost in costs) for part in parts}
 
 
 def _metadata(figures: Sequence[Figures], cost: Mapping[str, float]) -> dict[str, str]:

@@ -168,11 +168,13 @@ def _own_lines(lines: Iterator[bytes], note: Callable[[str], None]) -> Iterator[
     """The lines without the mark that Windows begins a file with, and of server-sent events."""
     first = [line.removeprefix(b"\xef\xbb\xbf") for line in islice(lines, _FIRST)]
     told = (line for line in first if line.strip() and not line.startswith(_NOT_THE_DATA))
-    if not next(told, b"").startswith(b"data:"):
-        yield from chain(first, lines)
+    is_served = next(told, b"").startswith(b"data:")
+    own = chain((first.pop(0) for _ in range(len(first))), lines)  # none of them is held
+    if not is_served:
+        yield from own
         return
     note("the log is a stream of server-sent events; their data is read")
-    for line in chain(first, lines):
+    for line in own:
         is_other = line.startswith(_NOT_THE_DATA) or line.strip() == b"data: [DONE]"
         yield b"\n" if is_other else line.removeprefix(b"data:")  # so that lines keep their numbers
 

@@ -168,24 +168,18 @@ def drop_outliers(ticks: Iterable[Tick]) -> int:
     stamps = [tick.stamp or 0 for tick in stamped]
     if all(a <= b for a, b in pairwise(stamps)):
         return 0
-    # patience sorting: a longest subsequence that never falls
-    tops: list[int] = []
-    top_index: list[int] = []
-    before: list[int] = []
-    for index, value in enumerate(stamps):
-        pile = bisect_right(tops, value)
-        before.append(top_index[pile - 1] if pile else -1)
-        tops[pile : pile + 1] = [value]
-        top_index[pile : pile + 1] = [index]
-    keep: set[int] = set()
-    at = top_index[-1]
-    while at >= 0:
-        keep.add(at)
-        at = before[at]
-    for index, tick in enumerate(stamped):
-        if index not in keep:
+    tops: list[int] = []  # of patience sorting's piles
+    piles: list[int] = []
+    for stamp in stamps:
+        piles.append(bisect_right(tops, stamp))
+        tops[piles[-1] : piles[-1] + 1] = [stamp]
+    wanted, latest = len(tops) - 1, max(stamps)
+    for tick, pile in zip(reversed(stamped), reversed(piles), strict=True):
+        if pile == wanted and (tick.stamp or 0) <= latest:  # of a longest run that never falls
+            wanted, latest = wanted - 1, tick.stamp or 0
+        else:
             tick.stamp = None
-    return len(stamped) - len(keep)
+    return len(stamped) - len(tops)
 
 
 def lay_out(lines: Sequence[Line], start: int) -> None:
