@@ -98,7 +98,7 @@ def parse_yaml(text: str, file: str, *, with_lines: bool = False) -> Document:
     return Document(value, file, node if with_lines else None)
 
 
-def parse_json(text: str, file: str) -> Document:
+def parse_json(text: str, file: str, *, with_lines: bool = False) -> Document:
     """Parse JSON text.
 
     Raises:
@@ -122,10 +122,13 @@ def parse_json(text: str, file: str) -> Document:
         raise InputError(Problem(f"not JSON: {error}", file, fix="correct the file")) from error
     except RecursionError as error:
         raise InputError(_too_deep(file)) from error
-    if twice:  # JSON is YAML, which knows the lines, but for tabs and halves of surrogate pairs
-        parse_yaml(_HALVES.sub(r"\1?", text.replace("\t", " ")), file)
+    node = None
+    if twice or with_lines:  # YAML knows the lines, but neither tabs nor halves of surrogate pairs
+        as_yaml = _HALVES.sub(r"\1?", text.replace("\t", " "))
+        node = parse_yaml(as_yaml, file, with_lines=True).node
+    if twice:
         raise InputError(Problem(f"the key {twice[0]} stands twice", file, fix="keep one of them"))
-    return Document(value, file)
+    return Document(value, file, node)
 
 
 def scalar_text(value: Any) -> str:

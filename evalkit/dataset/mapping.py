@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from evalkit.dataset.cases import Case
-from evalkit.documents import Document, parse_json, parse_yaml, scalar_text
+from evalkit.documents import Document, parse_json, scalar_text
 from evalkit.entities import Record
 from evalkit.errors import InputError, Problem
 from evalkit.jsonable import Json
@@ -211,10 +211,10 @@ def parse_mapping(text: str, file: str) -> SchemaMapping:
     """
     text = text.removeprefix("\ufeff")
     try:
-        found = parse_json(text, file).value
-        document = parse_yaml(text.replace("\t", " "), file, with_lines=True)  # it knows the lines
+        document = parse_json(text, file, with_lines=True)
     except InputError as error:
         raise InputError(*(replace(each, fix=_REWRITE) for each in error.problems)) from error
+    found = document.value
     if not isinstance(found, dict):
         shape = 'must be an object like {"inputs": {…}, "expectations": {…}}'
         raise InputError(Problem(shape, file, fix=_REWRITE))

@@ -20,6 +20,7 @@ _FILE = re.compile(
 _HEAD = re.compile(r"(?:optional(?:ly)?\s|the\s|an?\s|field\s|file\s)*\Z", re.IGNORECASE)
 _HEADING = re.compile(r"[A-Z][^.;:|`\"]{2,60}:(?=\s|$)|[a-z_]\w{2,30}:$")
 _JOINED = re.compile(r"(?:[\s,/&+]|\b(?:and|or|optional(?:ly)?|the|an?)\b)*\Z")
+_BETWEEN = " ,:\"'`-—\N{EN DASH}=#"
 _CLAUSE = re.compile(r";\s|(?<=[\w)\"'`])\.\s+(?=[\w`\"'.])")
 _LEFT = re.compile(
     r"(?:^|'s|[^\w\s.]|\b(?:and|or|with|holds?|has|contains?|reads?|fields?|keys?))\s*\Z"
@@ -131,7 +132,7 @@ class SchemaReader:
                 before = "" if is_head and not remarks else clause[: found[0][0].start()]
                 remarks += _clause(line, clause, found, before)
             elif remarks and (is_head or not remarks[-1].name):
-                remarks[-1].own += f". {clause}"
+                remarks[-1].own += f"; {clause}"
         return remarks
 
 
@@ -147,7 +148,7 @@ def _clause(
         group.append((key if is_file else match["name"], line.file))
         words = text[match.end() : end]
         if end == len(text) or not _JOINED.match(words):
-            words = words.strip(" ,:)]}\"'`-—\N{EN DASH}=#")
+            words = words.lstrip(_BETWEEN + ")]}").rstrip(_BETWEEN)
             for name, owner in group:
                 yield SchemaRemark(name, owner, words, f"{before} … {line.above}".strip(" …"))
             group = []

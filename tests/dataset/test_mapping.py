@@ -139,7 +139,8 @@ def test_a_mapping_survives_its_file():
     }
     assert parse_mapping(text, "m.json") == MAPPING
     assert MAPPING.files == {"input.yaml", "gold.yaml"}
-    edited = '\ufeff{"_why": "ask Ida", "inputs": {"goal": "i.yaml:g", "persona": "*.md:__file__"}}'
+    inputs = '{"goal": "i.yaml:g", "persona": "*.md:__file__"}'
+    edited = f'\ufeff{{"_why": "\\ud83d\\ude00", "inputs": {inputs}}}'
     found = parse_mapping(edited, "m.json")  # as MLflow takes them of a simulated conversation
     assert (set(found.inputs), found.files) == ({"goal", "persona"}, None)
 
