@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, ClassVar, NamedTuple, TypeAlias
@@ -106,10 +107,6 @@ class LogReader:
         why = f"{self.source}: {why}" if self.source else why
         self.receipt.unreadable.append((number, why))
 
-    def _take(self, value: Event) -> Event:
-        self.receipt.lines += 1
-        return value
-
     def _objects(self, text: str, number: int) -> Iterator[Event]:
         """The objects in text that the fast parser does not take for one.
 
@@ -124,7 +121,8 @@ class LogReader:
         else:
             for each in value if isinstance(value, list) and value else [value]:
                 if isinstance(each, dict):
-                    yield self._take(each)
+                    self.receipt.lines += 1
+                    yield each
                 else:
                     self._reject(number, "JSON, but no object")
 
@@ -136,7 +134,8 @@ class LogReader:
             is_next = isinstance(value, dict) and not _BETWEEN.sub("", text[done:at])
             if is_next or is_event(value) or (value and self.recognizes(value)):
                 self._leave(text[done:at], number + text.count("\n", 0, done), beside=True)
-                yield self._take(well_formed(value))
+                self.receipt.lines += 1
+                yield well_formed(value)
                 done, at = end, text.find("{", end)
             else:
                 event = EVENT_BEGINS.search(text, at + 1)
@@ -181,10 +180,9 @@ def _own_lines(lines: Iterator[bytes], note: Callable[[str], None]) -> Iterator[
 
 def _value_at(text: str, begin: int) -> tuple[Json, int]:
     """The JSON value that begins there and where it ends; None where none does."""
-    try:
+    with suppress(ValueError, RecursionError):
         return _scan(text, begin)
-    except (ValueError, RecursionError):
-        return None, begin
+    return None, begin
 
 
 # -- formats of logs -------------------------------------------------------------------------------
@@ -258,11 +256,11 @@ def open_log(
     formats: Sequence[type[LogFormat]],
     source: str = "",
 ) -> tuple[LogFormat | None, Iterator[Event]]:
-    """The format of a log by its first lines, None for stream-json; and its objects, all of them.
+    """The format of a log by its first lines, None for stream-json; and all of its objects.
 
     Args:
-        lines: The log.
-        digest: A hash that its bytes go into.
+        lines: The log, whose bytes go into the hash.
+        digest: The hash.
         receipt: What becomes of the lines that are no objects is booked there.
         formats: Those that are read besides stream-json.
         source: The log's name, where it is not the main one.
