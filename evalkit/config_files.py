@@ -41,13 +41,10 @@ OTHER_KEYS = (
 
 @dataclass(frozen=True, slots=True)
 class ProjectFiles:
-    """A project and where its parts lie.
+    """A project and where its parts lie; its runs in folders that are looked through in order.
 
-    Attributes:
-        config: The config file.
-        root: The config that it extends, at the end of the chain; else the config itself. Paths
-            and defaults are taken from there.
-        runs_dirs: The folders in which finished runs may lie, in the order they are looked through.
+    The root is the config that it extends, at the end of the chain, else the config itself: paths
+    and defaults are taken from there.
     """
 
     project: Project
@@ -92,11 +89,9 @@ class ProjectFiles:
 def load_project(config: Path, runs_dir: str | None = None) -> ProjectFiles:
     """Read a config file, and those that it extends.
 
-    Args:
-        config: Path of the ``eval.yaml``, or of the folder to look for it in: ``eval.yaml``, else
-            the one config below ``eval``.
-        runs_dir: Where finished runs lie; else ``AGENT_EVAL_RUNS_DIR``, else ``eval/runs`` of the
-            working directory or beside the config.
+    In a folder it is ``eval.yaml``, else the one config below ``eval``. Finished runs lie where is
+    said, else in ``AGENT_EVAL_RUNS_DIR``, else in ``eval/runs`` of the working directory or beside
+    the config.
     """
     if config.is_dir() or (config == Path(USUAL_CONFIG) and not config.is_file()):
         config = _only_config(config if config.is_dir() else Path())

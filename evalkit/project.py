@@ -52,15 +52,7 @@ READ_JUDGE_KEYS = frozenset((
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """One judge of the evaluation, empty where the config does not say.
-
-    Attributes:
-        kind: How it judges, one of :data:`JUDGE_KINDS`.
-        source: The text of its check or prompt, for evidence.
-        score_range: Lowest and highest score.
-        model: The model that judges, or several.
-        entry: All that the config says of it.
-    """
+    """One judge of the evaluation, with the text of its check or prompt; all else in ``entry``."""
 
     name: str
     kind: str = ""

@@ -71,13 +71,10 @@ class CaseChange:
 
 @dataclass(frozen=True, slots=True)
 class SyncPlan:
-    """All changes, and the writing that brings them about, in its order.
+    """All changes by case id, and the writing that brings them about, in its order.
 
-    Attributes:
-        changes: One for each case on disk and each row whose case is gone, by case id.
-        delete_first: Row ids to delete before writing: merging would keep their dropped keys.
-        upsert: Records to write.
-        delete_last: Row ids to delete when the new rows stand, so that a kill loses no case.
+    Row ids to delete before writing, since merging would keep their dropped keys; records to write;
+    and row ids to delete when the new rows stand, so that a kill loses no case.
     """
 
     changes: tuple[CaseChange, ...]

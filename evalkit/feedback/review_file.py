@@ -38,17 +38,14 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A run's review as the file holds it.
+    """A run's review as the file holds it: an empty comment means accepted.
 
     Attributes:
-        run_id: The run, as the file says; may be empty.
-        reviewer: Who reviewed, by ``reviewer_id`` where there is one; may be empty.
-        reviewers: Who wrote the comment of a case, where that is somebody else.
-        feedback: Case to comment; an empty comment means accepted.
+        reviewers: Who wrote the comment of a case, where that is not the reviewer.
         verdicts: Case to judge to what the reviewer says in that judge's place.
         annotations: What a pull left under ``mlflow_feedback``, without entries of other forms.
-        is_begun: Whether the file has the key ``feedback`` or ``verdicts``, even with nothing
-            below it. Without one, nobody has said that there are no comments.
+        is_begun: Whether there is a key ``feedback`` or ``verdicts``, even with nothing below it;
+            without one, nobody has said that there are no comments.
     """
 
     run_id: str = ""
@@ -134,12 +131,8 @@ def save_comments(
     The file is read again just before, so that what others wrote meanwhile is kept, and is
     replaced whole or not at all.
 
-    Args:
-        found: The run.
-        comments: Case to comment; empty means accepted, None that it is not reviewed after all.
-        reviewer: Who says so.
-        seen: The comments that this person had before them. Where the file by now holds another
-            one, neither is lost: it stays.
+    A comment of None takes the case's back. Where the file by now holds another one than this
+    person had ``seen``, neither is lost: it stays.
 
     Returns:
         The review as the file now has it, and the comments of others in the way of these, by case;
