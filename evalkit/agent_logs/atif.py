@@ -79,15 +79,18 @@ class Atif(LogFormat):
         if line["source"] == "agent":
             events = self._agent_step(line)
         else:
+            said = _said(line.get("message"))
+            if said is None and not line.get("observation"):
+                return "holds the conversation so far once more"
             is_meta = line["source"] != "user"
-            events = [user_said(blocks_of(line.get("message")), is_meta=is_meta)]
+            events = [] if said is None else [user_said(said, is_meta=is_meta)]
         return [self._event(line, each) for each in (*events, *self._results(line))]
 
     def finish(self) -> Sequence[Event]:
         """The run's totals."""
         stated, model = self._totals, next(iter(self._models), self._model)
-        kinds = ("total_prompt_tokens", "total_cached_tokens", "", "total_completion_tokens")
-        used = usage_of(*map(stated.get, kinds))
+        kinds = ("prompt_tokens", "cached_tokens", "", "completion_tokens")
+        used = usage_of(*(stated.get(f"total_{kind}", stated.get(kind)) for kind in kinds))
         cost = stated.get("total_cost_usd")
         cost = cost if is_number(cost) else self._cost
         about: dict[str, Json] = {"is_of_more": self._is_part}
@@ -122,7 +125,7 @@ class Atif(LogFormat):
         blocks: list[Json] = []
         if thought := text_of(step.get("reasoning_content")):
             blocks.append({"type": "thinking", "thinking": thought})
-        message = blocks_of(step.get("message"))
+        message = _said(step.get("message"))
         blocks += message if isinstance(message, list) else [text_of(message)]
         for call_id, call in self._calls(step):
             name = text_of(call.get("function_name"))
@@ -181,3 +184,24 @@ class Atif(LogFormat):
             agent_id = id_of(path)
         summary = text_of(mapping_of(ref.get("extra")).get("summary"))
         return (agent_id, summary) if agent_id else None
+
+
+def _said(message: Json) -> Json:
+    """A message's text or blocks; None where there is none, or it repeats the agent's own.
+
+    Some writers hand over a model's whole request, or the object that it answered with.
+    """
+    chat = message if isinstance(message, list) else [message]
+    parts = [mapping_of(each) for each in chat]
+    if nested := [each for part in parts for each in list_of(part.get("messages"))]:
+        return _said(nested)
+    if not any("role" in part for part in parts):
+        return blocks_of(message)
+    if len(parts) > 1 and any(part.get("role") == "assistant" for part in parts):
+        return None
+    contents = [blocks_of(part.get("content")) for part in parts if part.get("role") != "system"]
+    return (
+        contents[0]
+        if len(contents) == 1
+        else [{"type": "text", "text": text_of(content)} for content in contents]
+    )

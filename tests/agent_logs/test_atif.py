@@ -126,6 +126,32 @@ def test_a_log_whose_calls_stand_in_its_messages_has_none() -> None:
     assert (tools(trace), trace.response, trace.receipt.verdict) == ([], "x", "incomplete")
 
 
+@pytest.mark.parametrize("whole_request", [False, True])
+def test_messages_may_be_those_of_a_chat_which_repeat_what_was_said(whole_request: bool) -> None:
+    asked = [{"role": "user", "content": "Weather?"}]
+    called = {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "get"}}]}
+    again = [*asked, called, {"role": "tool", "content": "fog"}]
+    trace = read(
+        document(
+            step("user", {"messages": asked, "model": "m"} if whole_request else asked),
+            step("agent", called, tool_calls=calls("get"), metrics=metrics(300, 20)),
+            step(
+                "system", None, observation=results({"source_call_id": "c-get", "content": "fog"})
+            ),
+            step("user", {"messages": again} if whole_request else again),
+            step("agent", "Fog.", metrics=metrics(600, 10)),
+            totals=metrics(900, 30),
+        )
+    )
+    assert (trace.request, trace.response, tools(trace)) == (
+        "Weather?",
+        "Fog.",
+        [("get", "OK", "fog")],
+    )
+    assert [tokens(trace)[kind] for kind in ("input_tokens", "output_tokens")] == [900, 30]
+    assert (trace.receipt.verdict, sum(trace.receipt.skipped.values())) == ("reconciled", 1)
+
+
 def test_messages_may_be_parts() -> None:
     image = {"type": "image", "source": {"media_type": "image/png", "path": "images/1.png"}}
     trace = read(
