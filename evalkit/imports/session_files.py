@@ -22,6 +22,7 @@ TEXT = "text log"
 """What the trace of a text is called; others have their format's name."""
 
 _PLAIN, _TRIAL = "Claude Code session", "Harbor trial"
+_NO_LOG = "a trial that left no log which is read here"
 _TRIALS_HAVE = {"agent", "steps", "result.json"}  # one at least
 _LOOKED_AT = 500  # lines of a file that may name its session
 _LOOKED_FOR = 300  # files of a folder, for one that is a log
@@ -54,8 +55,9 @@ class SessionFile:
 
 
 def has_sessions(path: Path) -> bool:
-    """Whether a file is a log of an agent, or a folder holds one."""
-    return any(isinstance(own, SessionFile) for _, own in islice(_looked_at(path), _LOOKED_FOR))
+    """Whether a file is a log of an agent, or a folder holds one, or a trial without one."""
+    looked_at = islice(_looked_at(path), _LOOKED_FOR)
+    return any(isinstance(own, SessionFile) or own.startswith(_NO_LOG) for _, own in looked_at)
 
 
 def find_sessions(
@@ -102,7 +104,7 @@ def _looked_at(root: Path) -> Iterator[tuple[Path, SessionFile | str]]:
 
 def _trial_file(trial: HarborTrial) -> SessionFile | str:
     if trial.log is None:
-        return f"left no log that is read here: {trial.failure}".rstrip(": ")
+        return f"{_NO_LOG}: {trial.failure}".rstrip(": ")
     return SessionFile(trial.log, _TRIAL, trial.trial_id, trial=trial)
 
 

@@ -69,6 +69,9 @@ def import_sessions(
     if done.unwritten:
         lost = "\n".join(f"{path}: {why}" for path, why in done.unwritten.items())
         raise Unfinished(f"MLflow did not take every trace.\n{lost}", report)
+    if not report["files"]:
+        passed_over = "\n".join(f"{path}: {why}" for path, why in done.skipped.items())
+        raise Unfinished(f"No session was found that can be read.\n{passed_over}", report)
     return report
 
 

@@ -241,7 +241,7 @@ def trajectory(session: str, words: str, **extra: str) -> Any:
 
 
 def test_a_trial_of_a_harbor_job_is_one_trace_with_its_rewards(
-    imported: Any, tmp_path: Path, database_uri: str
+    imported: Any, evalkit: Any, tmp_path: Path, database_uri: str
 ) -> None:
     raised = {"exception_info": {"exception_type": "Timeout", "exception_message": "late"}}
     job = tmp_path / "jobs" / "j1"
@@ -259,7 +259,7 @@ def test_a_trial_of_a_harbor_job_is_one_trace_with_its_rewards(
     report = imported(tmp_path / "jobs")
     assert (report["format"], report["traces"]) == ("Harbor trial", 2)
     assert {Path(path).name: why for path, why in report["skipped"].items()} == {
-        "c__x": "left no log that is read here: Timeout: late",
+        "c__x": "a trial that left no log which is read here: Timeout: late",
         "result.json": "no agent's log",
     }
     found = by_answer(database_uri)
@@ -268,6 +268,8 @@ def test_a_trial_of_a_harbor_job_is_one_trace_with_its_rewards(
     }  # fmt: skip
     assert {a.name: a.value for a in found["of a"].info.assessments} == {"reward": 0.5}
     assert imported(job / "a__x")["written"] == 0
+    nothing = evalkit("import", str(job / "c__x"), "-e", "shop")
+    assert (nothing.code, "No session was found" in nothing.err) == (1, True)
 
 
 def test_an_atif_subagent_that_names_its_parent_is_a_part_of_it(
