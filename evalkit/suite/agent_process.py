@@ -117,7 +117,7 @@ class PredictProcess:
 
     def kill(self, *, is_late: bool = False) -> None:
         """End it with all that it started."""
-        self.is_late = is_late
+        self.is_late = self.is_late or is_late
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 

@@ -10,9 +10,11 @@ import pytest
 import yaml
 from commands import until
 
+from evalkit import predict_run
+
 KEY = "AKIA" + "QYLPMN5HFIQR7BBQ"
 AGENT = f"""
-import asyncio, os, sys, time
+import asyncio, os, signal, sys, time
 import mlflow
 
 @mlflow.trace(span_type="TOOL")
@@ -45,6 +47,10 @@ def slowly(question):
 async def later(request):
     await asyncio.sleep(30 if request == "hangs" else 0)
     return {{"asked": sorted(request)}}
+
+def stuck(prompt):
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+    time.sleep(30)
 
 def other(this, that):
     return 1
@@ -197,6 +203,17 @@ def test_without_mlflow_an_async_agent_of_one_argument_runs_untraced(agent, eval
     assert "not traced" in report["notes"][0]
     answer = json.loads((project.root / report["directory"] / "cases/fine/answer.json").read_text())
     assert answer == {"asked": ["a", "b"]}
+
+
+def test_what_no_alarm_wakes_is_killed_and_took_too_long(agent, evalkit, monkeypatch):
+    monkeypatch.setattr(predict_run, "GRACE_SECONDS", 1)
+    project = agent("hangs")
+    told = ("run", "--predict", "own_agent:stuck", "--run-id", "r3", "--timeout", "1")
+    report = evalkit(*told, uri="http://127.0.0.1:9").report
+    names = {"hangs": "it did not end within 2 s, and was killed"}
+    assert report["executions"]["names"] == names
+    result = json.loads((project.root / report["directory"] / "run_result.json").read_text())
+    assert result["exit_code"] == 124
 
 
 @pytest.mark.parametrize(
