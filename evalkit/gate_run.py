@@ -11,20 +11,19 @@ from evalkit.config_files import ProjectFiles
 from evalkit.context import Workspace
 from evalkit.entities import BRANCH_TAG, COMMIT_TAG
 from evalkit.errors import InputError, Problem, StoreAbsent, StoreError
+from evalkit.files import write_text
 from evalkit.gate_comment import MARK, comment
-from evalkit.jsonable import is_number
 from evalkit.masking import mask_json, mask_text
-from evalkit.runs.arms import Finder, Trial
+from evalkit.runs.arms import NO_BASE, Finder, Trial
 from evalkit.runs.compare import Row
 from evalkit.runs.compare_report import report
+from evalkit.runs.pairs import values_of
 from evalkit.runs.run_dir import list_runs
-from evalkit.runs.trials import level, pooled
 from evalkit.stats import mean_interval
 
 MOST_COMMENT = 65_000
 """Characters of a comment; GitHub takes 65,536."""
 
-TWO = 2
 MOST_RUNS = 50
 """Logged runs that a history goes back."""
 
@@ -42,25 +41,30 @@ def compare(
         workspace: The opened project.
         candidate: Run directories, ids of MLflow runs, or ``git:REF``; else the newest on disk.
         baseline: The same; else the run on disk before the candidate.
-        margin: The change that does not matter; see
-            :func:`evalkit.runs.compare.compare_judges`.
+        margin: The change of a rate, and of a score as a share of its range, that does not matter,
+            between 0 and 1; 0.1 and 0.05 unless told otherwise.
 
     Returns:
-        The report; see :func:`evalkit.runs.compare_report.report`.
+        ``verdict``: better, worse, same or unknown, the worst of the judges that decide, and worse
+        where more executions failed; ``gate``: pass, fail or unknown, thresholds included;
+        ``needed_cases`` that would tell, where that is unknown; ``baseline`` and ``candidate``, the
+        ids of their runs; ``cases`` in both and the ids of those that only one arm has;
+        ``executions`` of both, ``newly_failing`` (how many more cases fail than end well that did
+        not before, None where nobody knows), ``unknown_endings``; ``lacking``, of each trial that
+        lacks scores its run, judge and number of cases; ``models`` and ``datasets`` (digests) of
+        both; ``copies``, pairs of runs with the same results; ``judges`` and ``figures``, a row
+        each; ``flips`` (none that is the same) and ``counts`` of all kinds; ``thresholds`` with
+        what each run has; ``shortfalls``, what speaks against the candidate, ``open``, what nobody
+        can tell, and ``findings``, the answer first.
 
     Raises:
         InputError: there is no such run, or a run's files are wrong.
     """
-    known = (list_runs if candidate and baseline else run_ids)(workspace.files)
-    baseline, candidate = choose(known, baseline, candidate)
-    finder = finder_of(workspace)
     try:
-        new = finder.trials(candidate, "candidate")
-        old = finder.trials(baseline, "baseline", without=new)
-    except (StoreAbsent, StoreError) as error:
+        return compare_arms(workspace, *find_arms(workspace, baseline, candidate), margin)
+    except StoreError as error:
         # nothing was compared, so that is how it ends
         return _nothing(workspace, candidate, str(error)) | {"on_unknown": "3"}
-    return _report(workspace, old, new, margin)
 
 
 def gate(
@@ -94,42 +98,28 @@ def gate(
         raise InputError(Problem("no run is named", field="--run-id", fix=fix))
     file = Path(out) if out is not None else None
     if file is not None:
-        _withdraw(file)
-    finder = finder_of(workspace)
+        with suppress(OSError):  # where this ends with an error, no old answer stays
+            if file.read_bytes().startswith(MARK.encode()):
+                file.unlink()
+    finder, why = finder_of(workspace), ""
     new: list[Trial] = []
     old: list[Trial] = []
-    why = ""
     try:
         new = finder.trials(run_id, "run-id")
-        if baseline:
-            old = finder.trials(baseline, "baseline", without=new)
-        elif (base := finder.merge_base(new)) is not None:
-            old = [base]
-        else:
-            why = finder.why_no_base()
-    except (StoreAbsent, StoreError) as error:
+        old = finder.trials(baseline, "baseline", without=new) or finder.merge_base(new)
+        old, new = finder.linked(old), finder.linked(new)
+        why = "" if old else NO_BASE
+    except StoreError as error:
         why = str(error)
-    found = _report(workspace, old, new, margin) if new else _nothing(workspace, run_id, why)
-    if new and why:
+    found = compare_arms(workspace, old, new, margin) if new else _nothing(workspace, run_id, why)
+    if new and not old:
         found["open"][0] = f"there is no baseline: {why}"
         if found["verdict"] == "unknown":
             found["findings"][0] = f"Cannot tell: there is no baseline: {why}."
     if file is not None:
-        text = "\n".join(comment(workspace, found, old, new)) + "\n"
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(mask_text(text)[0][:MOST_COMMENT], encoding="utf-8")
-        except (OSError, ValueError) as error:
-            problem = Problem(f"cannot be written: {error}", str(file), field="--out")
-            raise InputError(problem) from error
+        text = "\n".join(comment(workspace, found, old, new))
+        write_text(file, mask_text(text)[0][:MOST_COMMENT] + "\n")
     return found | {"on_unknown": on_unknown}
-
-
-def _withdraw(file: Path) -> None:
-    """Delete an earlier gate's comment: where this one ends with an error, no old answer stays."""
-    with suppress(OSError, ValueError):
-        if file.read_text("utf-8").startswith(MARK):
-            file.unlink()
 
 
 def history(workspace: Workspace, *, judge: str) -> Row:
@@ -153,35 +143,30 @@ def history(workspace: Workspace, *, judge: str) -> Row:
         raise StoreError(str(error)) from error
     if not found:
         known = ", ".join(each.name for each in workspace.files.project.judges)
-        raise InputError(
-            Problem(
-                f"no logged run of {workspace.files.project.name} has scores of {judge!r}",
-                field="--judge",
-                fix=f"run log-results first; the config's judges are {known or 'none'}",
-            )
-        )
+        what = f"no logged run of {workspace.files.project.name} has scores of {judge!r}"
+        fix = f"run log-results first; the config's judges are {known or 'none'}"
+        raise InputError(Problem(what, field="--judge", fix=fix))
     return {"judge": judge, "runs": found}
 
 
 def _over_time(finder: Finder, judge: str) -> Iterator[Row]:
     for stored in islice(finder.logged(), MOST_RUNS):
-        scores = pooled([finder.stored_trial(stored).run]).get(judge, {})
-        values = [level("number", each) for each in scores.values()]
-        numbers = [value for value in values if isinstance(value, bool) or is_number(value)]
-        if not numbers:
-            continue
-        mean, reach = mean_interval(numbers)
-        yield {
-            "run_id": stored.params.get("run_id", ""),
-            "mlflow_run_id": stored.run_id,
-            "time_ms": stored.start_ms,
-            "commit": stored.tags.get(COMMIT_TAG, ""),
-            "branch": stored.tags.get(BRANCH_TAG, ""),
-            "dataset": next(iter(stored.datasets.values()), ""),
-            "cases": len(numbers),
-            "pass_rate" if isinstance(numbers[0], bool) else "mean": mean,
-            "interval": reach and list(reach),
-        }
+        run = finder.stored_trial(stored).run
+        values = values_of(score for score in run.scores if score.judge == judge)
+        numbers = [value for value in values if isinstance(value, (bool, int, float))]
+        if numbers:
+            mean, reach = mean_interval(numbers)
+            yield {
+                "run_id": run.run_id,
+                "mlflow_run_id": stored.run_id,
+                "time_ms": stored.start_ms,
+                "commit": stored.tags.get(COMMIT_TAG, ""),
+                "branch": stored.tags.get(BRANCH_TAG, ""),
+                "dataset": run.dataset,
+                "cases": len(numbers),
+                "pass_rate" if isinstance(numbers[0], bool) else "mean": mean,
+                "interval": reach and list(reach),
+            }
 
 
 def finder_of(workspace: Workspace) -> Finder:
@@ -189,21 +174,38 @@ def finder_of(workspace: Workspace) -> Finder:
     return Finder(workspace.files, workspace.run, lambda: workspace.store)
 
 
+def find_arms(
+    workspace: Workspace, baseline: Sequence[str], candidate: Sequence[str]
+) -> tuple[list[Trial], list[Trial]]:
+    """The runs of both arms, as :func:`choose` understands them.
+
+    Raises:
+        InputError: there is no such run, a run's files are wrong, or one is compared with itself.
+        StoreError: MLflow has to be asked, and is absent or answers with an error.
+    """
+    old_names, new_names = choose(workspace.files, baseline, candidate)
+    finder = finder_of(workspace)
+    new = finder.trials(new_names, "candidate")
+    old = finder.trials(old_names, "baseline", without=new)
+    return finder.linked(old), finder.linked(new)
+
+
 def _nothing(workspace: Workspace, names: Sequence[str], why: str) -> Row:
-    """The report where even the candidate lies in an MLflow that does not answer."""
-    found = _report(workspace, [], [], None)
-    return found | {
-        "candidate": list(names),
-        "open": [why],
-        "findings": [f"Cannot tell: {why}"],
-    }
+    """The report where a run lies in an MLflow that does not answer."""
+    found = compare_arms(workspace, [], [])
+    cannot = {"open": [why], "findings": [f"Cannot tell: {why}"]}
+    return found | {"candidate": list(names)} | cannot
 
 
-def _report(
-    workspace: Workspace, old: Sequence[Trial], new: Sequence[Trial], margin: float | None
+def compare_arms(
+    workspace: Workspace,
+    old: Sequence[Trial],
+    new: Sequence[Trial],
+    margin: float | None = None,
 ) -> Row:
-    if margin is not None and not 0 < margin <= 1:
-        fix = "give a share, such as 0.05"
+    """The report of :func:`compare`, without secrets."""
+    if margin is not None and not 0 < margin < 1:
+        fix = "give a share between 0 and 1, such as 0.05"
         raise InputError(Problem(f"a margin of {margin:g} is none", field="--margin", fix=fix))
     project = workspace.files.project
     found = report(project, [each.run for each in old], [each.run for each in new], margin)
@@ -211,49 +213,22 @@ def _report(
     return masked
 
 
-def run_ids(files: ProjectFiles) -> list[str]:
-    """Ids of a project's finished runs, sorted, so that dated ones end with the latest.
-
-    Raises:
-        InputError: there are fewer than two.
-    """
-    found = list_runs(files)
-    if len(found) < TWO:
-        known = f"only {found[0]!r}" if found else "none"
-        raise InputError(
-            Problem(
-                f"a comparison needs two finished runs, there is {known}",
-                ", ".join(map(str, files.runs_dirs)),
-                fix="run the evaluation again, or name another runs folder",
-            )
-        )
-    return found
-
-
 def choose(
-    known: Sequence[str], baseline: Sequence[str] = (), candidate: Sequence[str] = ()
+    files: ProjectFiles, baseline: Sequence[str], candidate: Sequence[str]
 ) -> tuple[list[str], list[str]]:
-    """The runs of both arms: those that are named, else the newest and the one before it.
-
-    Args:
-        known: What :func:`run_ids` returned.
-        baseline: Names of runs; may be empty.
-        candidate: Names of runs; may be empty.
+    """The runs of both arms: those that are named, else the newest on disk and the one before it.
 
     Raises:
-        InputError: a run is compared with itself.
+        InputError: there are not two.
     """
-    old = list(dict.fromkeys(baseline))
+    known, old = list_runs(files), list(dict.fromkeys(baseline))
     new = list(dict.fromkeys(candidate)) or [name for name in known if name not in old][-1:]
-    if new and not old:
+    if not old:
         others = [name for name in known if name not in new]
         first = min((known.index(name) for name in new if name in known), default=len(known))
-        earlier = [name for name in others if known.index(name) < first]
-        old = (earlier or others)[-1:]
-    there = f"name another run; there are {', '.join(known[-5:]) or 'none on disk'}"
+        old = ([name for name in others if known.index(name) < first] or others)[-1:]
     if not (old and new):
-        raise InputError(Problem("there is no other run to compare with", fix=there))
-    if twice := [name for name in old if name in new]:
-        same = f"{twice[0]!r} would be compared with itself"
-        raise InputError(Problem(same, field="baseline", fix=there))
+        fix = f"name runs, or their folder; there are {', '.join(known) or 'none'}"
+        place = ", ".join(map(str, files.runs_dirs))
+        raise InputError(Problem("a comparison needs two finished runs", place, fix=fix))
     return old, new

@@ -19,7 +19,7 @@ from evalkit.jsonable import Json
 from evalkit.masking import MASKED
 from evalkit.receipt import WHOLE_RUN, Receipts
 from evalkit.runs import metrics
-from evalkit.runs.origin import commit_tags
+from evalkit.runs.results import commit_tags
 from evalkit.runs.run import executions, is_failed
 from evalkit.runs.run_dir import RunFiles
 from evalkit.store import RunRecord, Store, as_kept

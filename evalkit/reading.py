@@ -22,6 +22,7 @@ from evalkit.masking import mask_json, mask_text
 from evalkit.receipt import Receipt
 from evalkit.runs import metrics
 from evalkit.runs.metrics import thresholds
+from evalkit.runs.pairs import shape_of
 from evalkit.runs.run import Score
 from evalkit.runs.run_dir import RunFiles
 from evalkit.tokens import Consumption
@@ -40,9 +41,6 @@ class RunCase:
     """What is known of one case of a run without its log.
 
     Attributes:
-        case_id: The case.
-        scores: What the judges said about it.
-        usage: What its session consumed.
         logged: Whether there is a log that tells of it.
         failure: Why its execution failed; empty where it did not.
     """
@@ -59,7 +57,6 @@ class OpenedCase:
     """A case with its trace, or with the reason why there is none.
 
     Attributes:
-        case: What is known of it without its log.
         trace: What its log tells, else what was asked and answered; None where no file says.
         refusal: Why there are no steps; None where the log tells them.
     """
@@ -99,9 +96,7 @@ def read_cases(found: RunFiles) -> list[RunCase]:
 
 def frame(found: RunFiles) -> pd.DataFrame:
     """A row a case: what the judges said of it, how it ended and what it consumed."""
-    columns = list(
-        _case_row(RunCase("", (), Consumption(), logged=False))
-    )  # a run may have no case
+    columns = list(_case_row(RunCase("", (), Consumption(), logged=False)))  # there may be no case
     return pd.DataFrame(map(_case_row, read_cases(found)), columns=columns)
 
 
@@ -133,10 +128,9 @@ def score_frame(found: RunFiles) -> pd.DataFrame:
 
 def judge_frame(found: RunFiles) -> pd.DataFrame:
     """A row a judge: pass rate and mean, as the summary says, else as its scores do, and more."""
-    names = dict.fromkeys([*found.run.judges, *(score.judge for score in found.run.scores)])
-    said: dict[str, list[Score]] = {name: [] for name in names}
+    said: dict[str, list[Score]] = {name: [] for name in found.run.judges}
     for score in map(masked, found.run.scores):
-        said[score.judge].append(score)
+        said.setdefault(score.judge, []).append(score)
     return pd.DataFrame([_judge_row(found, name, scores) for name, scores in said.items()])
 
 
@@ -145,29 +139,15 @@ def _judge_row(found: RunFiles, name: str, scores: Sequence[Score]) -> dict[str,
     errors, shape = sum(bool(score.error) for score in scores), shape_of(given)
     figures = found.run.judges.get(name, {})
     rate, mean = figures.get("pass_rate"), figures.get("mean")
-    if rate is None and shape == "pass":
-        rate = statistics.fmean(given)
-    if mean is None and shape == "number":
-        mean = statistics.fmean(given)
     return {
         "Judge": name,
         "Kind": next((score.judge_type for score in scores if score.judge_type), ""),
-        "Pass rate": rate,
-        "Mean": mean,
+        "Pass rate": statistics.fmean(given) if rate is None and shape == "pass" else rate,
+        "Mean": statistics.fmean(given) if mean is None and shape == "number" else mean,
         "Scores": len(given),
         "Without a value": len(scores) - len(given) - errors,
         "Judge failed": errors,
     }
-
-
-def shape_of(values: Sequence[Json]) -> str:
-    """What all of a judge's values are: ``pass`` (or fail), ``number``, ``label`` or ``other``."""
-    kinds = {type(value) for value in values}
-    if kinds == {bool}:
-        return "pass"
-    if kinds and kinds <= {int, float}:
-        return "number"
-    return "label" if kinds == {str} else "other"
 
 
 def threshold_frame(found: RunFiles) -> pd.DataFrame:
@@ -191,12 +171,7 @@ def model_frame(found: RunFiles) -> pd.DataFrame:
 
 
 def open_case(found: RunFiles, case: RunCase) -> OpenedCase:
-    """Read a case's log.
-
-    Args:
-        found: The run.
-        case: One of its cases.
-    """
+    """Read a case's log."""
     from evalkit.case_traces import stub_of
 
     try:
@@ -209,35 +184,35 @@ def open_case(found: RunFiles, case: RunCase) -> OpenedCase:
 def around_case(
     workspace: Workspace, found: RunFiles, case_id: str
 ) -> tuple[dict[str, Json], dict[str, Json], dict[str, str | None]]:
-    """What lies around a case's conversation.
+    """What was asked and what was expected, as :func:`case_fields`, and the files of the agent.
+
+    Those by relative path: None stands for one that is no text, or too large to show.
+    """
+    produced = found.produced(case_id).items()
+    texts = {name: text and mask_text(text)[0] for name, text in produced}
+    return *case_fields(workspace, case_id), texts
+
+
+def case_fields(workspace: Workspace, case_id: str) -> tuple[dict[str, Json], dict[str, Json]]:
+    """What a case's files ask and expect, by file and field such as ``input.yaml: prompt``.
 
     Files that cannot be read are left out: a review does not stand or fall by them.
-
-    Returns:
-        What was asked and what was expected, by file and field such as ``input.yaml: prompt``; and
-        the files that the run left for the case, by relative path: None for those that are no
-        text or too large to show.
     """
     asked: dict[str, Json] = {}
     expected: dict[str, Json] = {}
-    produced = found.produced(case_id).items()
     with suppress(InputError):
         case = read_case(workspace.files.cases_dir, case_id)
         for name, content in {**case.documents, **case.texts}.items():
             fields = content if isinstance(content, dict) else {"": content}
             named = {f"{name}: {key}" if key else name: mask_json(v) for key, v in fields.items()}
             (asked if name.startswith("input") else expected).update(named)
-    return asked, expected, {name: text and mask_text(text)[0] for name, text in produced}
+    return asked, expected
 
 
 def read_trace(found: RunFiles, case_id: str) -> Trace:
-    """The trace that tells of a case, as it would be logged, with its secrets masked.
+    """The trace that tells of a case, and in a batch run of all, as it would be logged.
 
-    The ids are not those in MLflow, which depend on the experiment.
-
-    Args:
-        found: The run.
-        case_id: One of its cases. In a batch run, the trace holds the others too.
+    Its secrets are masked; its ids are not those in MLflow, which depend on the experiment.
 
     Raises:
         InputError: the case has no log, or one that leads out of the run directory.

@@ -6,8 +6,9 @@ Terminal, page, JSON and Markdown are views of it; whatever is a sentence is mad
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import combinations
 from statistics import fmean
 
 from evalkit.jsonable import Json
@@ -15,17 +16,8 @@ from evalkit.project import Project
 from evalkit.runs.compare import Row, compare_figures, compare_judges
 from evalkit.runs.compare_rows import amount, figure_text, interval, levels
 from evalkit.runs.metrics import thresholds, unknowns
-from evalkit.runs.run import Run, Score, told
-from evalkit.runs.trials import (
-    Arm,
-    arm_executions,
-    flips,
-    lacking_scores,
-    newly_failing,
-    pooled,
-    tells_endings,
-    values_of,
-)
+from evalkit.runs.pairs import Arm, flips, pair_scores, values_of
+from evalkit.runs.run import Run, executions, told
 from evalkit.stats import CHANCE
 
 MOST_NAMES = 4
@@ -37,110 +29,131 @@ ROUNDED = 0.01
 
 
 def report(project: Project, baseline: Arm, candidate: Arm, margin: float | None = None) -> Row:
-    """The comparison as JSON.
+    """The comparison as JSON, as :func:`evalkit.gate_run.compare` gives it.
 
-    Args:
-        project: Its judges' ranges, and its thresholds.
-        baseline: The run, or the trials, that the others are held against; there may be none.
-        candidate: What is judged: a run, or trials of the same thing.
-        margin: See :func:`evalkit.runs.compare.compare_judges`.
-
-    Returns:
-        ``verdict``: better, worse, same or unknown, the worst of the judges that decide, and worse
-        where more executions failed; ``gate``: pass, fail or unknown, thresholds included;
-        ``needed_cases`` that would tell, where that is unknown; ``baseline`` and ``candidate``, the
-        ids of their runs; ``cases`` in both and the ids of those that only one arm has;
-        ``executions`` of both, ``newly_failing`` (how many more cases fail than end well that did
-        not before, None where nobody knows), ``unknown_endings``; ``lacking``, of each trial that
-        lacks scores its run, judge and number of cases; ``models`` of both; ``judges``,
-        ``figures``, ``flips`` (none that is the same) and
-        ``counts`` of all kinds; ``thresholds`` with what each run has; ``shortfalls``, what speaks
-        against the candidate, ``open``, what nobody can tell, and ``findings``, the answer first.
+    There may be no baseline; ``margin`` is the change of a rate, and of a score as a share of its
+    range, that does not matter.
     """
-    judges = compare_judges(baseline, candidate, project, margin) if baseline else []
-    sides = [
-        list(dict.fromkeys(c for run in arm for c in run.cases)) for arm in (baseline, candidate)
-    ]
-    known = [set(side) for side in sides]
-    found = flips(baseline, candidate) if baseline else []
-    ended = [arm_executions(arm) for arm in (baseline, candidate)]
+    arms = (baseline, candidate)
+    known = [dict.fromkeys(case for run in arm for case in run.cases) for arm in arms]
+    pairs = pair_scores(baseline, candidate) if baseline else []
+    found = flips(pairs)
     each: Row = {
         "baseline": [run.run_id for run in baseline],
         "candidate": [run.run_id for run in candidate],
-        "cases": len(known[0] & known[1]),
-        "only_in_baseline": [case for case in sides[0] if case not in known[1]],
-        "only_in_candidate": [case for case in sides[1] if case not in known[0]],
-        "executions": ended,
-        "newly_failing": newly_failing(baseline, candidate),
-        "unknown_endings": tells_endings(baseline) and not tells_endings(candidate),
-        "lacking": list(lacking_scores(candidate)),
-        "models": [sorted({r.model for r in arm if r.model}) for arm in (baseline, candidate)],
-        "judges": judges,
-        "counts": dict(Counter(flip.kind for flip in found)),
-        "flips": [
-            {
-                "case": flip.case_id,
-                "judge": flip.judge,
-                "kind": flip.kind,
-                "before": _values(flip.before),
-                "after": _values(flip.after),
-            }
-            for flip in found
-            if flip.kind != "same"
+        "cases": len(known[0].keys() & known[1]),
+        "only_in_baseline": [case for case in known[0] if case not in known[1]],
+        "only_in_candidate": [case for case in known[1] if case not in known[0]],
+        "executions": [_executions(arm) for arm in arms],
+        "newly_failing": _newly_failing(baseline, candidate),
+        "unknown_endings": _tells_endings(baseline) and not _tells_endings(candidate),
+        "lacking": list(_lacking(candidate)),
+        "models": [sorted({run.model for run in arm if run.model}) for arm in arms],
+        "datasets": [sorted({run.dataset for run in arm if run.dataset}) for arm in arms],
+        "copies": [
+            [one.run_id, other.run_id]
+            for one, other in combinations((*baseline, *candidate), 2)
+            if one.scores and _results(one) == _results(other)
         ],
+        "judges": compare_judges(pairs, known[0].keys(), project, margin) if baseline else [],
+        "counts": dict(Counter(flip["kind"] for flip in found)),
+        "flips": [flip for flip in found if flip["kind"] != "same"],
         "figures": compare_figures(baseline, candidate) if baseline else [],
         "thresholds": _thresholds(project, baseline, candidate),
     }
-    worse = [*_failing_more(each), *map(_moved, _having(each, "worse"))]
+    worse = [*_failing_more(each), *map(_moved, _deciding(each, "worse"))]
     unsure = list(_unsure(each))
     missed = [
         f"{bound['judge']} fails {bound['demand']}, it has {figure_text(bound['actual'])}"
         for bound in each["thresholds"]
         if bound["verdict"] == "fails"
     ]
-    open_ = list(dict.fromkeys(what for run in candidate for what in unknowns(project, run)))
+    unknown = dict.fromkeys(what for run in candidate for what in unknowns(project, run))
     doubtful = [what for run in candidate for what in _contradicted(project, run)]
-    better = _having(each, "better")
+    better = list(map(_moved, _deciding(each, "better")))
+    is_open = unsure or unknown or doubtful
     each["verdict"] = "worse" if worse else "unknown" if unsure else "better" if better else "same"
-    each["gate"] = (
-        "fail" if worse or missed else "unknown" if unsure or open_ or doubtful else "pass"
-    )
-    needed = [judge["needed"] for judge in _having(each, "unknown")]
+    each["gate"] = "fail" if worse or missed else "unknown" if is_open else "pass"
+    needed = (judge["needed"] for judge in _deciding(each, "unknown"))
     each["needed_cases"] = max(filter(None, needed), default=None)
     each["shortfalls"] = [*worse, *missed]
-    each["open"] = [*unsure, *(f"not known: {what}" for what in open_), *doubtful]
-    each["findings"] = [_answer(each, worse, unsure), *_asides(each)]
+    each["open"] = [*unsure, *(f"not known: {what}" for what in unknown), *doubtful]
+    answers = {"worse": "Worse: ", "unknown": "Cannot tell: ", "better": "Better: "}
+    answer = answers.get(each["verdict"], "Same: ")
+    why = "; ".join(worse or unsure or better or _unmoved(each))
+    each["findings"] = [f"{answer}{why}.", *_asides(each)]
     return each
+
+
+# -- executions, and what there is of them ---------------------------------------------------------
+
+
+def _executions(arm: Arm) -> dict[str, Json]:
+    """What :func:`evalkit.runs.run.executions` says, of all trials together."""
+    found = {run.run_id: executions(run) for run in arm}
+    codes = [own["exit_code"] for own in found.values() if "exit_code" in own]
+    return {
+        "total": sum(own["total"] for own in found.values()),
+        "failed": sum(own["failed"] for own in found.values()),
+        "names": {
+            f"{name} of {run_id}" if len(arm) > 1 else name: why
+            for run_id, own in found.items()
+            for name, why in own["names"].items()
+        },
+        **({"exit_code": codes[0]} if codes else {}),
+    }
+
+
+def _newly_failing(baseline: Arm, candidate: Arm) -> float | None:
+    """By how many cases more fail in the candidate, of those in both; None where names are lost."""
+    if any({*run.failed} - {*run.cases} for run in (*baseline, *candidate)):
+        return None
+
+    def shares(arm: Arm) -> dict[str, float]:
+        cases = {case for run in arm for case in run.cases}
+        return {c: fmean(c in run.failed for run in arm if c in run.cases) for c in cases}
+
+    before, after = shares(baseline), shares(candidate)
+    return sum(after[case] - before[case] for case in after if case in before)
+
+
+def _tells_endings(arm: Arm) -> bool:
+    """Whether all of its runs say how any of their executions ended."""
+    usages = ((run.usage, *run.case_usage.values()) for run in arm)
+    return bool(arm) and all(any(u.exit_code is not None for u in own) for own in usages)
+
+
+def _lacking(arm: Arm) -> Iterator[dict[str, Json]]:
+    """Of each trial and judge, how many cases have no score though another trial's have one."""
+    scored = [{(s.judge, s.case_id) for s in run.scores if values_of([s])} for run in arm]
+    everything = set[tuple[str, str]]().union(*scored)
+    for run, own in zip(arm, scored, strict=True):
+        lost = Counter(judge for judge, case in everything - own if case not in run.failed)
+        for judge, count in sorted(lost.items()):
+            yield {"run_id": run.run_id, "judge": judge, "cases": count}
+
+
+def _results(run: Run) -> tuple[object, ...]:
+    return run.scores, run.usage, run.case_usage
 
 
 def _thresholds(project: Project, baseline: Arm, candidate: Arm) -> list[Row]:
     """Each threshold with what each run has of it, and whether the candidate's mean will do."""
-    bounds = {run.run_id: list(thresholds(project, run)) for run in (*baseline, *candidate)}
+    bounds = {run.run_id: thresholds(project, run) for run in (*baseline, *candidate)}
     found = []
     for own in zip(*bounds.values(), strict=True):
         runs = {name: bound.actual for name, bound in zip(bounds, own, strict=True)}
         actual = [value for run in candidate if (value := runs[run.run_id]) is not None]
-        mean = fmean(actual) if len(actual) == len(candidate) else None
-        bound = replace(own[0], actual=mean)
-        found.append(
-            {
-                "judge": bound.judge,
-                "kind": bound.kind,
-                "bound": bound.bound,
-                "demand": bound.demand,
-                "runs": runs,
-                "actual": mean,
-                "verdict": bound.verdict,
-            }
-        )
+        bound = replace(own[0], actual=fmean(actual) if len(actual) == len(candidate) else None)
+        names = ("judge", "kind", "bound", "demand", "actual", "verdict")
+        found.append({name: getattr(bound, name) for name in names} | {"runs": runs})
     return found
 
 
 def _contradicted(project: Project, run: Run) -> Iterator[str]:
     """The thresholds whose figure is not what the run's own scores come to."""
-    scores = pooled([run])
     for bound in thresholds(project, run):
-        values = values_of(s for case in scores.get(bound.judge, {}).values() for s in case)
+        values = values_of(score for score in run.scores if score.judge == bound.judge)
         kinds: set[type] = COUNTED.get(bound.kind, set())
         if bound.actual is None or not values or not {type(v) for v in values} <= kinds:
             continue
@@ -150,24 +163,19 @@ def _contradicted(project: Project, run: Run) -> Iterator[str]:
             yield f"{run.run_id}: {bound.judge} is {said} by its summary and {own} by its cases"
 
 
-def _values(scores: Sequence[Score]) -> Json:
-    """The value of a single trial, or those of several."""
-    values = [score.value for score in scores]
-    return values if len(values) > 1 else values[0] if values else None
+# -- sentences -------------------------------------------------------------------------------------
 
 
-def _failing_more(each: Row) -> Iterator[str]:
-    """That more executions failed than before; nothing where they did not."""
+def _failing_more(each: Row) -> list[str]:
+    """That more executions failed than before; without a baseline, that all did."""
     before, after = each["executions"]
     if not each["baseline"]:
-        if after["failed"] and after["failed"] == after["total"]:
-            yield told(after)
-        return
+        return [told(after)] if after["failed"] and after["failed"] == after["total"] else []
     more = after["failed"] * before["total"] > before["failed"] * after["total"]
     newly = (each["newly_failing"] or 0) > 0
-    if more or newly or ("exit_code" in after and "exit_code" not in before):
-        was = f"; before, {before['failed']} of {before['total']}" if before["failed"] else ""
-        yield f"{told(after)}{was}"
+    uncounted = "exit_code" in after and "exit_code" not in before
+    was = f"; before, {before['failed']} of {before['total']}" if before["failed"] else ""
+    return [f"{told(after)}{was}"] if more or newly or uncounted else []
 
 
 def _unsure(each: Row) -> Iterator[str]:
@@ -175,101 +183,72 @@ def _unsure(each: Row) -> Iterator[str]:
     if not each["baseline"]:
         yield "there is no baseline to hold it against"
         return
-    if not any(judge["pairs"] for judge in each["judges"] if judge["decides"]):
-        yield "no judge scored the same case in both"
-    else:
-        for judge in _having(each, "unknown"):
-            reach = f" ({found})" if (found := interval(judge)) else ""
-            more = f"; about {judge['needed']:,} cases would tell" if judge["needed"] else ""
-            if judge["p"] is not None and judge["p"] < CHANCE:
-                more = f"; among {len(each['judges'])} judges, one may look so by chance"
-            yield f"{judge['judge']}: {levels(judge)} over {_cases(judge['pairs'])}{reach}{more}"
-        alone = [j for j in _having(each, "not in both") if j["lost"] or j["gained"]]
-        if alone:
-            yield f"no case was judged in both by {_listed([j['judge'] for j in alone])}"
-    if changed := [judge["judge"] for judge in _having(each, "changed")]:
-        yield f"{_listed(changed)} changed, and whether that is good only a person can say"
-    yield from _incomplete(each)
-
-
-def _incomplete(each: Row) -> Iterator[str]:
-    """What the candidate or the baseline lacks, so that what is left proves nothing."""
     after, missing = each["executions"][1], each["only_in_baseline"]
+    deciding = {judge["judge"]: judge for judge in each["judges"] if judge["decides"]}
+    if not any(judge["pairs"] for judge in deciding.values()):
+        yield "no judge scored the same case in both"
+    for judge in deciding.values():
+        yield from _doubts(judge, len(each["judges"]), len(missing))
+    for lack in each["lacking"]:
+        if lack["judge"] in deciding:
+            none = f"has no score of {_cases(lack['cases'])} by {lack['judge']}"
+            yield f"{lack['run_id']} {none} that another trial has"
     if each["unknown_endings"]:
         yield "whether the candidate's executions failed is not known"
     if after["failed"] * 2 > after["total"]:
         yield f"{told(after)}, and what is left says little"
-    decides = {judge["judge"] for judge in each["judges"] if judge["decides"]}
-    for lack in (lack for lack in each["lacking"] if lack["judge"] in decides):
-        yield (
-            f"{lack['run_id']} has no score of {_cases(lack['cases'])} by {lack['judge']} that"
-            " another trial has"
-        )
-    for judge in (judge for judge in each["judges"] if judge["decides"]):
-        if judge["errors"][1]:
-            yield f"{judge['judge']} failed to judge {_cases(judge['errors'][1])}"
-        if judge["pairs"] and judge["lost"] > judge["errors"][1] + len(missing):
-            yield f"{judge['judge']} has no score of {_cases(judge['lost'])} that it judged before"
-        if judge["pairs"] and judge["gained"] > judge["pairs"]:
-            yield f"the baseline has no score of {_cases(judge['gained'])} by {judge['judge']}"
     if missing:
         yield f"the candidate lacks {_cases(len(missing))} of the baseline: {_listed(missing)}"
 
 
-def _answer(each: Row, worse: Sequence[str], unsure: Sequence[str]) -> str:
-    """The verdict, and what it rests on, in one line."""
-    if each["verdict"] == "worse":
-        return f"Worse: {'; '.join(worse)}."
-    if each["verdict"] == "unknown":
-        return f"Cannot tell: {'; '.join(unsure)}."
-    if each["verdict"] == "better":
-        return f"Better: {'; '.join(map(_moved, _having(each, 'better')))}."
-    fewest = min(j["pairs"] for j in _having(each, "same"))
+def _doubts(judge: Row, judges: int, missing: int) -> Iterator[str]:
+    """Why what a judge says does not tell."""
+    name, lost, gained, errors = judge["judge"], judge["lost"], judge["gained"], judge["errors"][1]
+    if judge["verdict"] == "unknown":
+        reach = f" ({found})" if (found := interval(judge)) else ""
+        more = f"; about {judge['needed']:,} cases would tell" if judge["needed"] else ""
+        if judge["p"] is not None and judge["p"] < CHANCE:
+            more = f"; among {judges} judges, one may look so by chance"
+        yield f"{name}: {levels(judge)} over {_cases(judge['pairs'])}{reach}{more}"
+    if judge["verdict"] == "changed":
+        yield f"{name} changed, and whether that is good only a person can say"
+    if errors:
+        yield f"{name} failed to judge {_cases(errors)}"
+    if lost > errors + missing:
+        yield f"{name} has no score of {_cases(lost)} that it judged before"
+    if gained > judge["pairs"]:
+        yield f"the baseline has no score of {_cases(gained)} by {name}"
+
+
+def _unmoved(each: Row) -> list[str]:
+    fewest = min(judge["pairs"] for judge in _deciding(each, "same"))
     who = "no judge" if all(j["decides"] for j in each["judges"]) else "no judge that decides"
-    return f"Same: over {_cases(fewest)}, {who} moved by more than its margin."
+    return [f"over {_cases(fewest)}, {who} moved by more than its margin"]
 
 
 def _asides(each: Row) -> Iterator[str]:
     """What no table shows, besides the answer."""
-    before, after = each["executions"]
-    is_said = each["verdict"] == "worse" and list(_failing_more(each))
-    for ended, arm in ((before, "baseline"), (after, "candidate")):
-        if (ended["failed"] or "exit_code" in ended) and not (is_said and ended is after):
+    is_answer = each["verdict"] == "worse" and _failing_more(each)
+    for arm, ended in zip(("baseline", "candidate"), each["executions"], strict=True):
+        if told(ended) and not (is_answer and arm == "candidate"):
             yield f"In the {arm}, {told(ended)}."
-    yield from _overruled(each["judges"])
-    if silent := [j for j in _having(each, "not in both") if not (j["lost"] or j["gained"])]:
-        yield f"No value in either: {_listed([judge['judge'] for judge in silent])}."
-    if each["models"][0] != each["models"][1] and all(each["models"]):
-        old, new = (", ".join(names) for names in each["models"])
-        yield f"The model is another one: {old} before, {new} now."
-    if before["failed"] or after["failed"]:
-        yield "Cost and time are compared over executions that ended well."
-    tested = sum(judge["p"] is not None for judge in each["judges"])
-    if tested > 1:
-        yield (
-            f"{tested} judges were looked at; their p-values are adjusted for that, so that chance "
-            f"alone makes any of them stand out in {CHANCE:.0%} of comparisons."
-        )
     for judge in each["judges"]:
-        old, new = judge["errors"]
-        if old != new and judge["verdict"] != "not in both":
-            yield f"{judge['judge']} could not judge {_cases(new)}; before, {old}."
+        gone = f"{judge['judge']} has no score of {_cases(judge['lost'])} that it judged before"
+        why = _moved(judge) if judge["verdict"] == "worse" else gone if judge["lost"] else ""
+        if why and not judge["decides"]:
+            yield f"Decides nothing, as no threshold names it: {why}."
+    for what in ("model", "dataset"):
+        old, new = each[f"{what}s"]
+        if old and new and old != new:
+            yield f"The {what} is another one: {', '.join(old)} before, {', '.join(new)} now."
+    yield from (f"{new} holds the same results as {old}: a copy?" for old, new in each["copies"])
+    if (tested := sum(judge["p"] is not None for judge in each["judges"])) > 1:
+        yield f"{tested} judges were looked at; their p-values are adjusted for that."
     if each["baseline"] and (added := each["only_in_candidate"]):
         yield f"Only in the candidate: {_cases(len(added))}, {_listed(added)}."
 
 
-def _overruled(judges: Sequence[Row]) -> Iterator[str]:
-    """What judges say that decides nothing."""
-    for judge in judges:
-        gone = f"has no score of {_cases(judge['lost'])} that it judged before"
-        why = _moved(judge) if judge["verdict"] == "worse" else f"{judge['judge']} {gone}"
-        if not judge["decides"] and (judge["verdict"] == "worse" or judge["lost"]):
-            yield f"Decides nothing, as no threshold names it: {why}."
-        if judge["verdict"] == "same" and judge["p_adjusted"] and judge["p_adjusted"] < CHANCE:
-            yield f"Beyond chance, but within the margin: {_moved(judge)}."
-
-
-def _having(each: Row, verdict: str) -> list[Row]:
+def _deciding(each: Row, verdict: str) -> list[Row]:
     """The judges that decide, and have this verdict."""
     return [judge for judge in each["judges"] if judge["decides"] and judge["verdict"] == verdict]
 
@@ -286,8 +265,8 @@ def _cases(count: int) -> str:
     return "1 case" if count == 1 else f"{count} cases"
 
 
-def _listed(names: Sequence[str]) -> str:
+def _listed(names: Iterable[str]) -> str:
     """The first names; the others are counted."""
-    more = len(names) - MOST_NAMES
-    shown = ", ".join(names[:MOST_NAMES])
-    return f"{shown} and {more} more" if more > 0 else shown
+    shown = list(names)
+    more = f" and {len(shown) - MOST_NAMES} more" if len(shown) > MOST_NAMES else ""
+    return ", ".join(shown[:MOST_NAMES]) + more

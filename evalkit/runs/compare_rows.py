@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from evalkit.jsonable import Json
+from evalkit.jsonable import Json, is_number
 from evalkit.runs.compare import Row
+from evalkit.truncation import truncate
 
 NONE = "–"  # noqa: RUF001 (a dash where a table has nothing to show)
 CHEAPER = {"more": "worse", "less": "better"}
 """What more and less of a cost means."""
 
-MOST_MOVES = 4
+MOST_MOVES, MOST_VALUE = 4, 80
 
 
 def rows(changes: Sequence[Row]) -> list[Row]:
-    """One judge, or one figure of what was consumed, a row in figures that people read.
+    """``judges`` or ``figures`` of a report, one a row, in figures that people read.
 
-    Args:
-        changes: ``judges`` or ``figures`` of a report. Of figures less is better, and their
-            changes are in percent of the baseline's mean a case.
+    Of figures less is better, and their changes are in percent of the baseline's mean a case.
     """
     return [
         {
@@ -57,15 +56,19 @@ def figure_text(value: float, *, sign: bool = False) -> str:
     rounded = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 (from there on, whole numbers)
     if "e" in rounded:
         rounded = f"{value:.6f}".rstrip("0").rstrip(".")
-    rounded = "0" if rounded in {"-0", ""} else rounded
+    rounded = rounded.removeprefix("-") if rounded in {"-0", "0"} else rounded
     return f"+{rounded}" if sign and value > 0 else rounded
 
 
-def _hundredths(share: float) -> str:
-    """A share in points of a hundred with its sign, and a decimal where there are few."""
-    text = f"{100 * share:.0f}" if abs(share) >= 0.1 else f"{100 * share:.1f}".removesuffix(".0")  # noqa: PLR2004 (ten points)
-    text = "0" if text == "-0" else text
-    return f"+{text}" if share > 0 and text != "0" else text
+def value_words(value: Json) -> str:
+    """A judge's value on one line."""
+    if value is None:
+        return "no value"
+    if isinstance(value, bool):
+        return "pass" if value else "fail"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(value_words, value)) + "]"
+    return figure_text(value) if is_number(value) else truncate(str(value), MOST_VALUE)
 
 
 def levels(each: Row) -> str:
@@ -86,15 +89,19 @@ def amount(each: Row, value: float | None, points: str = " points") -> str:
         return NONE
     if "figure" in each:
         return f"{_hundredths(value / each['before'])}%"
-    if each["kind"] == "pass":
-        return _hundredths(value) + points
-    return figure_text(value, sign=True)
+    return _hundredths(value) + points if each["kind"] == "pass" else figure_text(value, sign=True)
 
 
 def interval(each: Row) -> str:
     """The interval of a change; empty where there is none."""
     ends = [amount(each, end, points="") for end in each.get("interval") or ()]
     return "" if NONE in ends else " to ".join(ends)
+
+
+def _hundredths(share: float) -> str:
+    """A share in points of a hundred with its sign, and a decimal where there are few."""
+    points = round(100 * share, 1)
+    return f"{points:+.0f}" if abs(points) >= 10 or not points % 1 else f"{points:+.1f}"  # noqa: PLR2004
 
 
 def _needed(judge: Row) -> Json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +12,6 @@ from evalkit.entities import EVALUATION_TAG, QUALITY_CRITERIA_TAG
 from evalkit.jsonable import Json, canonical, derive_id
 from evalkit.project import FIGURES, SIMULATOR, SIMULATOR_FIGURES, Project
 from evalkit.runs.run import Run
-from evalkit.tokens import Consumption
 
 
 def run_key(experiment_id: str, project: Project, run_id: str) -> str:
@@ -22,14 +21,7 @@ def run_key(experiment_id: str, project: Project, run_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A threshold, and what the run has instead.
-
-    Attributes:
-        judge: The judge.
-        kind: What is bounded, such as ``min_mean``.
-        bound: What was demanded.
-        actual: What the run has; None where the summary does not say.
-    """
+    """A threshold, and what the run has instead: None where the summary does not say."""
 
     judge: str
     kind: str
@@ -43,15 +35,15 @@ class Bound:
         return f"{self.judge}/{figures[self.kind]}"
 
     @property
+    def is_most(self) -> bool:
+        """Whether less is better."""
+        return self.kind.startswith("max_")
+
+    @property
     def demand(self) -> str:
         """What is demanded, in words, such as ``pass rate at least 0.9``."""
         name = self.kind.partition("_")[2].replace("_", " ")
         return f"{name} {'at most' if self.is_most else 'at least'} {self.bound:g}"
-
-    @property
-    def is_most(self) -> bool:
-        """Whether less is better."""
-        return self.kind.startswith("max_")
 
     @property
     def verdict(self) -> Literal["fails", "not measured", "met"]:
@@ -119,49 +111,32 @@ def params(project: Project, run: Run) -> dict[str, str]:
 
 
 def metrics(project: Project, run: Run) -> dict[str, float]:
-    """Figures by metric name.
-
-    ``{judge}/mean``, ``{judge}/pass_rate`` and whatever else the summary holds per judge; how
-    many ``executions_failed``; of the execution ``duration_s``, ``cost_usd``, ``num_turns``,
-    ``num_cases``, ``tokens/{kind}``; by model ``cost_usd/{model}``, ``tokens/{kind}/{model}``;
-    ``thresholds_failed`` and ``thresholds_unknown``.
-    """
+    """Figures by metric name: what judges and the execution came to, and the thresholds' own."""
+    usage = run.usage
     found = {
         f"{judge}/{name}": value
         for judge, figures in run.judges.items()
         for name, value in figures.items()
-        if value is not None
     }
-    found |= dict(_execution(run.usage))
-    found |= run.figures
-    found["num_cases"] = len(run.cases)
-    if run.failed or not run.usage.exit_code:  # else how many failed is not known
+    found |= {n: getattr(usage, n) for n in ("duration_s", "cost_usd", "num_turns", "exit_code")}
+    found |= {f"tokens/{kind}": count for kind, count in usage.tokens.items()}
+    for model, figures in usage.per_model.items():
+        for kind, value in figures.items():
+            what = "cost_usd" if kind == "cost_usd" else f"tokens/{kind}"
+            found[f"{what}/{model}"] = value
+    found |= {**run.figures, "num_cases": len(run.cases)}
+    if run.failed or not usage.exit_code:  # else how many failed is not known
         found["executions_failed"] = len(run.failed)
     if project.thresholds or project.doubts:
         found["thresholds_failed"] = len(regressions(project, run))
         found["thresholds_unknown"] = len(unknowns(project, run))
-        bounds = thresholds(project, run)
-        found |= {b.metric: b.actual for b in bounds if b.actual is not None}
-    return {name: float(value) for name, value in found.items()}
-
-
-def _execution(usage: Consumption) -> Iterator[tuple[str, float]]:
-    for name in ("duration_s", "cost_usd", "num_turns", "exit_code"):
-        value = getattr(usage, name)
-        if value is not None:
-            yield name, value
-    for kind, count in usage.tokens.items():
-        yield f"tokens/{kind}", count
-    for model, figures in usage.per_model.items():
-        for kind, value in figures.items():
-            yield (f"cost_usd/{model}" if kind == "cost_usd" else f"tokens/{kind}/{model}"), value
+        found |= {b.metric: b.actual for b in thresholds(project, run) if b.actual is not None}
+    return {name: float(value) for name, value in found.items() if value is not None}
 
 
 def tags(project: Project, run: Run) -> dict[str, str]:
-    """``regressions_detected`` (yes, no or unknown), ``num_judges``, and the config's own tags.
+    """What stands for the run, ``none`` included, so that a tag from an earlier time does not stay.
 
-    ``evalkit.regressions`` says which thresholds fail, ``evalkit.unmeasured`` which could not be
-    looked at; ``none`` where there is none, so that a tag from an earlier time does not stay.
     MLflow shows the run among its evaluations, with the thresholds as its quality criteria.
     """
     failed, unknown = regressions(project, run), unknowns(project, run)
@@ -184,11 +159,7 @@ def tags(project: Project, run: Run) -> dict[str, str]:
 
 
 def criteria(bounds: Iterable[tuple[str, str, float]]) -> str:
-    """Bounds as MLflow's evaluation pages read them; empty where there are none.
-
-    Args:
-        bounds: Of each the metric, ``GTE`` or ``LTE``, and the threshold.
-    """
+    """Bounds (metric, ``GTE`` or ``LTE``, threshold) as MLflow's evaluation pages read them."""
     rules: Json = [{"metricKey": m, "comparator": c, "threshold": t} for m, c, t in bounds]
     revision = str(uuid.UUID(derive_id(canonical(rules))))
     found = {"schemaVersion": 1, "revision": revision, "rules": rules}

@@ -1,16 +1,22 @@
-"""Reads a run from its parsed ``summary.yaml`` and ``run_result.json``; opens no files."""
+"""What a run's files say: ``summary.yaml``, ``run_result.json``, and where its code comes from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import subprocess
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from evalkit.documents import Document, scalar_text
+from evalkit.entities import BRANCH_TAG, COMMIT_TAG
 from evalkit.errors import InputError, Problem
-from evalkit.jsonable import Json, is_beyond_numbers, is_number, mapping_of
+from evalkit.files import inside, read_document
+from evalkit.jsonable import Json, is_beyond_numbers, is_number, kind_of, mapping_of
+from evalkit.masking import mask_text
 from evalkit.project import Judge, Project
 from evalkit.runs.run import Run, Score
 from evalkit.tokens import LONGEST_S, Consumption
+from evalkit.truncation import truncate
 
 SUMMARY, RESULT = "summary.yaml", "run_result.json"
 """What judges said; what the run, and in a case's folder the case, consumed and how it ended."""
@@ -27,81 +33,81 @@ _READ = {
 }
 """The keys that are read by name; of all others, figures are taken as they are."""
 
-_LINE = 40
+GIT_SECONDS = 10
+"""How long git may take to answer."""
+
+SNAPSHOT = "harness-snapshot.json"
+"""What the harness may know of where the evaluated code comes from."""
+
+BASIS_TAG = "evalkit.commit"
+UNCOMMITTED = ", with uncommitted changes"
+"""Ends how the commit is known where the run is of more than that commit."""
+
+SNAPSHOT_TAGS = {
+    **{name: name for name in ("agent", "role", "slug", "model", "forge_platform", "trace_id")},
+    **{name: name for name in ("repository_url", "ref_revision", "ref_name", "change_id")},
+    **{name: name for name in ("pipeline_run_id", "pipeline_run_url", "harness_content_sha")},
+    "commit_sha": "ref_revision",
+    "harness_fingerprint": "harness_content_sha",
+}
+"""The harness's own tags of a run, and the snapshot's field that each takes."""
 
 
 def read_run(
     run_id: str,
     project: Project,
-    summary: Document | None,
-    result: Document | None,
-    *,
+    documents: Mapping[str, Document],
+    case_results: Mapping[str, Document],
     case_dirs: Sequence[str] = (),
-    case_results: Mapping[str, Document] | None = None,
 ) -> Run:
-    """Put a run together from its parsed files.
-
-    Args:
-        run_id: The run directory's name.
-        project: Says the mode and model where the run does not.
-        summary: ``summary.yaml``; None where the run has none.
-        result: ``run_result.json``; None where the run has none.
-        case_dirs: Names of the folders below ``cases/``.
-        case_results: The ``run_result.json`` in some of these folders; ``per_case`` wins over it.
+    """Put a run together from its parsed files; ``per_case`` wins over files of the cases' own.
 
     Raises:
         InputError: with every place where a file's content is not of the expected shape.
     """
-    said, ended = _File(SUMMARY, summary), _File(RESULT, result)
-    head, body, files = said.root, ended.root, [said, ended]
-    known = {judge.name: judge for judge in project.judges}
-    usual = project.models.get("judge", "")
-    judges = {
-        name: {
-            key: n if n is None else float(n)
-            for key, n in _leaves(own)
-            if n is None or is_number(n)
-        }
-        for name, own in said.mappings(head, "judges").items()
-    }
+    said, ended = (_File(name, documents.get(name)) for name in (SUMMARY, RESULT))
+    head, body = said.root, ended.root
+    known, usual = {judge.name: judge for judge in project.judges}, project.models.get("judge", "")
     scores = tuple(
         _score(case, judge, found, known.get(judge), usual)
         for case, own in said.mappings(head, "per_case").items()
         for judge, found in said.mappings({f"per_case.{case}": own}, f"per_case.{case}").items()
     )
-    usage = ended.usage(body)
-    case_usage = {
-        case: ended.usage(own, f"per_case.{case}.")
-        for case, own in ended.mappings(body, "per_case").items()
+    judged, listed = said.mappings(head, "judges"), ended.mappings(body, "per_case")
+    files = {
+        case: _File(f"cases/{case}/{RESULT}", document)
+        for case, document in case_results.items()
+        if case not in listed
     }
-    for case, document in (case_results or {}).items():
-        if case not in case_usage:
-            own = _File(f"cases/{case}/{RESULT}", document)
-            case_usage[case] = own.usage(own.root)
-            files.append(own)
-    if problems := [problem for each in files for problem in each.problems]:
+    usage = {case: ended.usage(own, f"per_case.{case}.") for case, own in listed.items()}
+    usage |= {case: file.usage(file.root) for case, file in files.items()}
+    mode, whole = body.get("execution_mode"), ended.usage(body)
+    figures = {**said.rest(), **ended.rest(), **_won(run_id, mapping_of(head.get("pairwise")))}
+    if problems := [each for file in (said, ended, *files.values()) for each in file.problems]:
         raise InputError(*problems)
-    mode, won = body.get("execution_mode"), _won(run_id, mapping_of(head.get("pairwise")))
     started = (body[key] for key in ("started_at", "start_time", "started") if key in body)
     agent = (scalar_text(body.get(key)) for key in ("agent", "agent_version"))
+    absent = {SUMMARY: "no scores", RESULT: "no duration, cost and tokens of the run"}
     return Run(
         run_id=run_id,
         mode="batch" if mode == "batch" else "case" if mode else project.mode,
-        judges=judges,
+        judges={
+            judge: {k: n for k, n in _leaves(own) if n is None or is_number(n)}
+            for judge, own in judged.items()
+        },
         scores=scores,
-        usage=usage,
-        case_usage=case_usage,
-        cases=tuple(sorted({s.case_id for s in scores} | set(case_usage) | set(case_dirs))),
+        usage=whole,
+        case_usage=usage,
+        cases=tuple(sorted({score.case_id for score in scores} | usage.keys() | {*case_dirs})),
         model=scalar_text(body.get("model")) or project.models.get("skill", ""),
         agent=" ".join(filter(None, agent)),
-        figures={**said.rest(), **ended.rest(), **won},
+        figures=figures,
         eval_params=_texts(body.get("eval_params")),
         validity=_texts(head.get("validity")),
         started=next(started, None),
         notes=(
-            *([] if summary else [f"no {SUMMARY}: no scores"]),
-            *([] if result else [f"no {RESULT}: no duration, cost and tokens of the run"]),
-            *(note for each in files for note in each.notes),
+            *(f"no {name}: {lost}" for name, lost in absent.items() if name not in documents),
+            *(note for file in (said, ended, *files.values()) for note in file.notes),
         ),
     )
 
@@ -116,8 +122,7 @@ class _File:
         self.root = mapping_of(self.document.value)
         if not (self.document.value is None or isinstance(self.document.value, dict)):
             self.wrong("", "is not a mapping of keys")
-        data = {"per_case"} if name == SUMMARY else set()
-        for path, value in _leaves({k: v for k, v in self.root.items() if k not in data}):
+        for path, value in _leaves(self.root, without={"per_case"} if name == SUMMARY else set()):
             self.doubt(path, value)
 
     def wrong(self, path: str, what: str) -> None:
@@ -130,9 +135,7 @@ class _File:
         if path.endswith("duration_s") and is_number(value) and not 0 <= value < LONGEST_S:
             why = "no time that a run takes"
         if why:
-            text = str(value)
-            shown = text if len(text) < _LINE else f"a number of {len(text)} digits"
-            self.notes.append(f"{self.name}: {path} is {shown}, {why}")
+            self.notes.append(f"{self.name}: {path} is {truncate(str(value), 40)}, {why}")
 
     def mappings(
         self, parent: Mapping[str, Any], key: str, prefix: str = ""
@@ -141,16 +144,15 @@ class _File:
         found = parent.get(key)
         if found is not None and not isinstance(found, dict):
             self.wrong(prefix + key, "must be a mapping")
-        entries = mapping_of(found).items()
-        for name, value in entries:
+        for name, value in mapping_of(found).items():
             if not (value is None or isinstance(value, dict)):
                 self.wrong(f"{prefix}{key}.{name}", "must be a mapping")
-        return {name: value for name, value in entries if isinstance(value, dict)}
+        return {k: v for k, v in mapping_of(found).items() if isinstance(v, dict)}
 
     def rest(self) -> dict[str, float]:
         """The figures that nobody asks for by name; what else there is, is noted."""
-        read, figures, others = set(_READ[self.name].split()), {}, []
-        for path, value in _leaves({k: v for k, v in self.root.items() if k not in read}):
+        figures, others = {}, []
+        for path, value in _leaves(self.root, without={*_READ[self.name].split()}):
             if is_number(value):
                 figures[path] = value
             elif path == "permission_denials" and isinstance(value, list):
@@ -179,15 +181,13 @@ class _File:
 
     def number(self, found: Mapping[str, Any], key: str, prefix: str) -> float | None:
         value = found.get(key)
-        if value is None or is_number(value):
-            return value
-        if not is_beyond_numbers(value):
+        if not (value is None or is_number(value) or is_beyond_numbers(value)):
             self.wrong(prefix + key, "must be a number")
-        return None
+        return value if is_number(value) else None
 
 
 def _score(
-    case_id: str, judge: str, found: Mapping[str, Any], own: Judge | None, usual_model: str
+    case_id: str, judge: str, found: Mapping[str, Any], own: Judge | None, usual: str
 ) -> Score:
     rationale, error = scalar_text(found.get("rationale")), found.get("error")
     if error is True:  # newer summaries only mark that there is no value; the rationale says why
@@ -205,16 +205,19 @@ def _score(
         scalar_text(error or ""),
         judge_type,
         by_model,
-        stated or (own.model if own else "") or usual_model if by_model else "",
+        stated or (own.model if own else "") or usual if by_model else "",
         {key: value for key, value in found.items() if key not in read},
     )
 
 
-def _leaves(found: Json, path: str = "") -> Iterator[tuple[str, Json]]:
+def _leaves(
+    found: Json, path: str = "", without: Collection[str] = ()
+) -> Iterator[tuple[str, Json]]:
     """Everything below nested mappings with its path, such as ``human_agreement/value``."""
     if isinstance(found, Mapping) and (found or not path):
         for key, value in found.items():
-            yield from _leaves(value, f"{path}/{key}" if path else key)
+            if key not in without:
+                yield from _leaves(value, f"{path}/{key}" if path else key)
     else:
         yield path, found
 
@@ -229,9 +232,66 @@ def _numbers(found: Json) -> dict[str, float]:
 
 def _won(run_id: str, pairwise: Mapping[str, Json]) -> dict[str, float]:
     """How often the run was found better than the one it was compared with; a tie is no win."""
-    names = ("wins_a", "wins_b", "ties")
-    counts = {key: pairwise[key] for key in names if is_number(pairwise.get(key))}
-    side = next((each for each in "ab" if pairwise.get(f"run_{each}") == run_id), "")
-    if not side or len(counts) < len(names) or not sum(counts.values()):
+    sides = [pairwise.get("run_a"), pairwise.get("run_b")]
+    counts: list[Json] = [pairwise.get(key) for key in ("wins_a", "wins_b", "ties")]
+    if run_id not in sides or not all(map(is_number, counts)) or not any(counts):
         return {}
-    return {"pairwise/win_rate": counts[f"wins_{side}"] / sum(counts.values())}
+    return {"pairwise/win_rate": counts[sides.index(run_id)] / sum(counts)}
+
+
+def origin_of(folder: Path) -> tuple[dict[str, str], list[str]]:
+    """What the snapshot says, as tags, and what no tag says; nothing where it cannot be read."""
+    path = folder / SNAPSHOT
+    try:
+        said = read_document(inside(path, folder)).value if path.is_file() else {}
+    except InputError:  # which the artifacts say
+        return {}, []
+    if not isinstance(said, dict):
+        return {}, [f"{SNAPSHOT} is {kind_of(said)}, not a mapping: it gives the run no tags"]
+    found = {tag: scalar_text(said.get(name)).strip() for tag, name in SNAPSHOT_TAGS.items()}
+    others = ", ".join(sorted(said.keys() - SNAPSHOT_TAGS.values()))
+    notes = [f"{SNAPSHOT} holds what only this artifact keeps: {others}"] if others else []
+    return {tag: mask_text(text)[0] for tag, text in found.items() if text}, notes
+
+
+def commit_tags(
+    origin: Mapping[str, str], config: Path, run: Path, began_ns: int
+) -> dict[str, str]:
+    """Run tags with commit and branch: the snapshot's, else HEAD of the config's repository.
+
+    HEAD counts where the run lies in that repository and began (nanoseconds since the epoch) after
+    the commit was made. A tag says how the commit is known, and whether tracked files outside of
+    the run differed from it.
+    """
+    if commit := origin.get("commit_sha"):
+        branch, basis = origin.get("ref_name", ""), SNAPSHOT
+    else:
+        root = Path(ask_git(config.parent, "rev-parse", "--show-toplevel") or "no repository")
+        own = run.resolve()
+        if not own.is_relative_to(root := root.resolve()):
+            return {}
+        head = ask_git(config.parent, "rev-list", "--timestamp", "-1", "HEAD")
+        time_s, _, commit = head.partition(" ")
+        if not commit or int(time_s) * 10**9 > began_ns:
+            return {}
+        branch = ask_git(config.parent, "branch", "--show-current")
+        outside = (":/", f":(exclude,top){own.relative_to(root)}")
+        changed = ("status", "--porcelain", "--untracked-files=no", "--", *outside)
+        basis = "inferred: HEAD when the run was logged"
+        basis += UNCOMMITTED if ask_git(config.parent, *changed) else ""
+    return {COMMIT_TAG: commit, BASIS_TAG: basis, **({BRANCH_TAG: branch} if branch else {})}
+
+
+def ask_git(folder: Path, *arguments: str) -> str:
+    """What git says; nothing where there is no git, no repository, or no commit."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=GIT_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

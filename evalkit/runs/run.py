@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 
 from evalkit.jsonable import Json
 from evalkit.project import Mode
@@ -18,14 +20,10 @@ class Score:
     """What one judge said about one case.
 
     Attributes:
-        case_id: The case.
-        judge: The judge's name.
         value: Bool, number, label, list or dict; None where the judge gave none.
-        rationale: Why; empty where none was given.
         error: Why the judge failed; empty where it did not.
         judge_type: How the summary marks the judge, such as ``check`` or ``llm``; may be empty.
-        by_model: Whether a model judged, as the summary says, else the config.
-        model: Which one, as summary or config say; empty where they do not.
+        by_model: Whether a model judged, as the summary says, else the config; which, ``model``.
         facts: What else the summary holds of it, such as ``stability`` over several samples.
     """
 
@@ -45,23 +43,18 @@ class Run:
     """A finished run as its directory holds it, without the logs.
 
     Attributes:
-        run_id: The run directory's name.
-        mode: ``case`` or ``batch``, as the run says, else as the project says.
         judges: Judge to aggregate figures, such as ``{"mean": 4.2, "pass_rate": None}``; nested
             ones by their path, such as ``human_agreement/value``.
-        scores: All scores, by case and judge in the summary's order.
+        scores: By case and judge, in the summary's order.
         usage: Of the whole run.
-        case_usage: By case.
         cases: Every case that the run knows, sorted.
         model: The model under evaluation; empty where the run does not say.
-        agent: Agent name and version, such as ``claude-code 2.1.197``; may be empty.
         figures: Further figures of the run by their path, such as ``pairwise/win_rate``.
-        eval_params: What the execution was told, such as its ``effort``.
-        origin: Where it comes from, as ``harness-snapshot.json`` says: tags of the run.
-        validity: What is said of the measures themselves, such as ``{"v1": "unmeasured"}``.
+        origin: What ``harness-snapshot.json`` says, as tags of the run.
         started: What ``run_result.json`` says of when it began; None where it does not.
-        notes: What the files lack or hold besides what was expected.
+        notes: What the files lack, or hold besides what was expected.
         failed: Why executions failed, by case, or by ``WHOLE_RUN`` in batch mode.
+        dataset: Digest of the dataset that it is linked to, where MLflow was asked; else empty.
     """
 
     run_id: str
@@ -80,6 +73,7 @@ class Run:
     started: Json = None
     notes: tuple[str, ...] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
+    dataset: str = ""
 
     def usage_of(self, case_id: str | None) -> Consumption:
         """What an execution consumed: a case's, or with None that of the whole run."""
@@ -89,10 +83,7 @@ class Run:
 
     def scores_by_case(self) -> dict[str, list[Score]]:
         """The scores of each case that has any."""
-        grouped: dict[str, list[Score]] = {}
-        for score in self.scores:
-            grouped.setdefault(score.case_id, []).append(score)
-        return grouped
+        return {k: list(own) for k, own in groupby(self.scores, attrgetter("case_id"))}
 
 
 def executions(run: Run) -> dict[str, Json]:
@@ -112,16 +103,12 @@ def is_failed(run: Run) -> bool:
 
 
 def told(found: Mapping[str, Json]) -> str:
-    """In words; empty where none failed, as far as is known."""
+    """What :func:`executions` says in words; empty where none failed, as far as is known."""
     if code := found.get("exit_code"):
         return f"the run ended with exit code {code}, though no case of it says that it failed"
     if not found.get("failed"):
         return ""
-    return f"{found['failed']} of {found['total']} executions failed: {named(found)}"
-
-
-def named(found: Mapping[str, Json]) -> str:
-    """The first of those that failed, with why; the others are counted."""
     names = [f"{name} ({why})" for name, why in found["names"].items()]
-    more = len(names) - MOST_NAMES
-    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    listed = ", ".join(names[:MOST_NAMES])
+    return f"{found['failed']} of {found['total']} executions failed: {listed}{more}"

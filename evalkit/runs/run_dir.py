@@ -30,8 +30,7 @@ from evalkit.masking import mask_json, mask_text
 from evalkit.project import Project
 from evalkit.receipt import WHOLE_RUN
 from evalkit.runs.log_file import EVENTS, MOST_BYTES, LogFile
-from evalkit.runs.origin import SNAPSHOT, origin_of
-from evalkit.runs.results import RESULT, SUMMARY, read_run
+from evalkit.runs.results import RESULT, SNAPSHOT, SUMMARY, origin_of, read_run
 from evalkit.runs.run import Run
 
 MARKS = (SUMMARY, RESULT, "cases", "stdout.log")
@@ -55,9 +54,6 @@ class RunFiles:
     """A finished run and its folder.
 
     Attributes:
-        project: The project it evaluated.
-        run: What its files say.
-        folder: The run directory.
         documents: Its own files by name, parsed; without those that it lacks.
         cases_dir: Where the cases of the project lie; None where there is no such folder.
         mapping_file: Where the mapping of their fields lies, if there is one.
@@ -165,8 +161,6 @@ def find_run(files: ProjectFiles, run_id: str) -> Path:
         return inside(found, found.parent)
     known = list_runs(files)
     fix = f"there are {', '.join(known[-5:])}" if known else "run the evaluation first"
-    if any(path.is_dir() for path in tried):
-        fix = f"the folder holds none of {', '.join(MARKS)}; run the evaluation again"
     places = " or ".join(map(str, tried))
     raise InputError(
         Problem(f"there is no finished run {run_id!r} ({places})", field="run id", fix=fix)
@@ -181,42 +175,30 @@ def list_runs(files: ProjectFiles) -> list[str]:
 
 
 def load_run(files: ProjectFiles, run_id: str, mapping_file: Path | None = None) -> RunFiles:
-    """Read a finished run, without its logs.
-
-    Args:
-        files: The project.
-        run_id: The run directory's name.
-        mapping_file: Where the project's mapping lies, if there is one.
+    """Read a finished run, without its logs; the mapping's file is only named.
 
     Raises:
         InputError: there is no such run, or its files are wrong; with every problem.
     """
     folder = find_run(files, run_id)
     cases = folders_in(inside(folder / "cases", folder))
-    named = {name: folder / name for name in (SUMMARY, RESULT)}
-    # in the cases' own folders is all there is where a run was killed on the way
-    named |= {f"{RESULT} of {case}": folder / "cases" / case / RESULT for case in cases}
     found: dict[str, Document] = {}
+    own: dict[str, Document] = {}
+    # in the cases' own folders is all there is where a run was killed on the way
+    places = [(found, name, folder / name) for name in (SUMMARY, RESULT)]
+    places += [(own, case, folder / "cases" / case / RESULT) for case in cases]
     problems: list[Problem] = []
     unread: list[str] = []
-    for name, path in named.items():
+    for documents, name, path in places:
         try:
             if path.is_file():
-                found[name] = read_document(inside(path, folder))
+                documents[name] = read_document(inside(path, folder))
         except InputError as error:
-            problems += error.problems if path.parent == folder else ()
-            unread.append(f"{name} is not read: {error}")
+            problems += error.problems if documents is found else ()
+            unread.append(f"{RESULT} of {name} is not read: {error}")
     if problems:
         raise InputError(*problems)
-    own = {case: found.pop(name) for case in cases if (name := f"{RESULT} of {case}") in found}
-    run = read_run(
-        run_id,
-        files.project,
-        found.get(SUMMARY),
-        found.get(RESULT),
-        case_dirs=cases,
-        case_results=own,
-    )
+    run = read_run(run_id, files.project, found, own, cases)
     origin, others = origin_of(folder)
     stated = mapping_of(found[RESULT].value).get(JOB_KEY) if RESULT in found else None
     trials, others_of = trials_by_case(stated, folder) if stated else ({}, ())

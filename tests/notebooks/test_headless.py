@@ -192,7 +192,7 @@ def test_compare_says_as_a_script_what_the_page_says(program, script, tmp_path):
     assert f"{NEWER} against {OLDER}" in ended.err
     found = program("compare_runs", config=demo)
     assert (found["report"]["baseline"], found["report"]["candidate"]) == ([OLDER], [NEWER])
-    assert [flip.kind for flip in found["listed"]].count("broken") == 2
+    assert [flip["kind"] for flip in found["listed"]].count("broken") == 2
 
 
 def test_strictly_a_failing_threshold_or_a_regression_is_an_error(script, three_runs):

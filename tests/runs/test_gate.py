@@ -1,6 +1,7 @@
 """``compare``, ``gate`` and ``history``: the answer first, and an exit code for each."""
 
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -13,28 +14,39 @@ from evalkit.cli import jobs
 CASES = [f"case-{n:02d}" for n in range(40)]
 ABSENT = "http://127.0.0.1:9"
 GOOD, BAD = "2026-07-01-good", "2026-07-02-bad"
+ASKED = ("gate", "--run-id", BAD, "--baseline", GOOD)
+SECRET = "postgres://admin:hunter2secret@db.internal/x"
 
 
 @pytest.fixture
 def arms(project):
-    """Writes a run: which cases a judge passes, out of how many; with what differs besides."""
+    """Writes a run: what polite says of each case, or how many of 40 it passes; failed cases."""
     project.configure(thresholds={}, judges=[{"name": "polite", "check": "..."}])
 
-    def write(run_id, passed, cases=CASES, judge="polite", crashed=(), **summary):
+    def write(run_id, values, *, cases=None, failed=(), unscored=(), mean=None, more=None, drop=""):
+        values = [n < values for n in range(40)] if isinstance(values, int) else values
+        names = cases or [f"case-{n:02d}" for n in range(len(values))]
+        judges = {"polite": values, **(more or {})}
         said = {
-            case: {judge: score(n < passed)} for n, case in enumerate(cases) if case not in crashed
+            case: {judge: own[n] for judge, own in judges.items()}
+            for n, case in enumerate(names)
+            if case not in unscored
         }
-        folder = f"eval/runs/{project.name}/{run_id}"
+        per_case = {
+            case: {judge: v if isinstance(v, dict) else score(v) for judge, v in each.items()}
+            for case, each in said.items()
+        }
         usage = {
-            case: {"exit_code": 1, "cost_usd": 0.0}
-            if case in crashed
-            else {"exit_code": 0, "cost_usd": 0.1}
-            for case in cases
+            case: {"exit_code": int(n in failed), "cost_usd": 0.0 if n in failed else 0.1}
+            for n, case in enumerate(names)
         }
-        rate = passed / len(cases)
-        figures = {judge: {"mean": rate, "pass_rate": rate}}
+        rate = sum(value is True for value in values) / len(values) if mean is None else mean
+        figures = {judge: {"mean": rate, "pass_rate": rate} for judge in judges}
+        folder = f"eval/runs/{project.name}/{run_id}"
         project.write(f"{folder}/run_result.json", {**RESULT, "per_case": usage})
-        project.write(f"{folder}/summary.yaml", {"judges": figures, "per_case": said, **summary})
+        project.write(f"{folder}/summary.yaml", {"judges": figures, "per_case": per_case})
+        if drop:
+            project.remove(f"{folder}/{drop}")
         return run_id
 
     return write
@@ -47,6 +59,8 @@ def arms(project):
         (40, 20, 1, "fail", "worse", "Worse: polite 100% → 50% over 40 cases (-50 points, 95"),
         (20, 40, 0, "pass", "better", "Better: polite 50% → 100% over 40 cases (+50 points"),
         (30, 28, 3, "unknown", "unknown", "Cannot tell: polite: 75% → 70% over 40 cases"),
+        # a single value does not say how far scores reach
+        ([1000, *[5] * 19], [1000, *[1] * 19], 1, "fail", "worse", "Worse: polite 54.8 → 51"),
     ],
 )
 def test_a_gate_answers_with_its_exit_code(
@@ -54,7 +68,7 @@ def test_a_gate_answers_with_its_exit_code(
 ):
     arms(GOOD, before)
     arms(BAD, after)
-    outcome = evalkit("gate", "--run-id", BAD, "--baseline", GOOD)
+    outcome = evalkit(*ASKED)
     report = outcome.report
     assert (outcome.code, report["gate"], report["verdict"]) == (code, gate, verdict)
     assert report["findings"][0].startswith(answer)
@@ -68,80 +82,87 @@ def test_a_gate_answers_with_its_exit_code(
 def test_what_not_knowing_is_and_what_does_not_matter_can_be_chosen_and_knowing_not(evalkit, arms):
     arms(GOOD, 40)
     arms(BAD, 38)
-    asked = ("gate", "--run-id", BAD, "--baseline", GOOD)
     chosen = [[], ["--on-unknown=pass"], ["--on-unknown=fail"], ["--margin=0.2"]]
-    assert [evalkit(*asked, *each).code for each in chosen] == [3, 0, 1, 0]
-    assert evalkit(*asked, "--margin", "0.2").report["verdict"] == "same"
+    assert [evalkit(*ASKED, *each).code for each in chosen] == [3, 0, 1, 0]
+    assert evalkit(*ASKED, "--margin", "0.2").report["verdict"] == "same"
     arms(BAD, 5)
-    assert evalkit(*asked, "--on-unknown", "pass").code == 1
+    assert evalkit(*ASKED, "--on-unknown", "pass").code == 1
 
 
-def test_several_runs_of_an_arm_are_trials_pooled_by_case(evalkit, arms):
-    cases, kept = CASES[:8], {"old": (8, 8, 7), "new": (3, 2, 1)}
+def test_several_runs_of_an_arm_are_trials_pooled_by_case(evalkit, arms, project):
+    kept = {"old": (8, 8, 7), "new": (3, 2, 1)}
     names = {
-        arm: [arms(f"2026-07-0{n}-{arm}", each, cases) for n, each in enumerate(passed)]
+        arm: [
+            arms(f"2026-07-0{n}-{arm}", [k < each for k in range(8)])
+            for n, each in enumerate(passed)
+        ]
         for arm, passed in kept.items()
     }
     apart = evalkit("compare", names["new"][0], "--baseline", names["old"][0]).report
     pooled = evalkit("compare", *names["new"], "--baseline", *names["old"]).report
     assert (apart["verdict"], pooled["verdict"]) == ("unknown", "worse")
     (judge,) = pooled["judges"]
-    assert (judge["pairs"], judge["before"], judge["after"]) == (
-        8,
-        pytest.approx(23 / 24),
-        pytest.approx(0.25),
-    )
+    means = (pytest.approx(23 / 24), pytest.approx(0.25))
+    assert (judge["pairs"], judge["before"], judge["after"]) == (8, *means)
     assert pooled["executions"][1]["total"] == 24
     flip = next(each for each in pooled["flips"] if each["case"] == "case-02")
-    assert (flip["before"], flip["after"], flip["kind"]) == (
-        [True] * 3,
-        [True, False, False],
-        "worse",
-    )
+    assert (flip["before"], flip["after"]) == ([True] * 3, [True, False, False])
+    assert (flip["kind"], pooled["copies"]) == ("worse", [names["old"][:2]])
+    # half of the cases in one trial is no whole one, however good
+    arms(names["new"][2], [True] * 8, unscored=CASES[4:8])
+    lacks = f"{names['new'][2]} has no score of 4 cases by polite that another trial has"
+    assert lacks in evalkit("compare", *names["new"], "--baseline", names["old"][0]).report["open"]
+    runs = project.root / "eval/runs" / project.name
+    shutil.copytree(runs / names["new"][0], runs / "copied")
+    copied = evalkit("compare", names["new"][0], "copied", "--baseline", *names["old"]).report
+    assert f"copied holds the same results as {names['new'][0]}: a copy?" in copied["findings"]
 
 
 def test_a_crash_is_no_saving_and_no_pass(evalkit, arms):
     arms(GOOD, 40)
-    arms(BAD, 40, crashed=CASES[12:])
-    outcome = evalkit("gate", "--run-id", BAD, "--baseline", GOOD)
+    arms(BAD, 40, failed=range(12, 40), unscored=CASES[12:])
+    outcome = evalkit(*ASKED)
     assert (outcome.code, outcome.report["verdict"]) == (1, "worse")
     assert outcome.report["findings"][0].startswith("Worse: 28 of 40 executions failed")
     (cost,) = [each for each in outcome.report["figures"] if each["figure"] == "Cost"]
     assert (cost["pairs"], cost["difference"]) == (12, 0)
+    arms(GOOD, [5] * 20, failed=[3])
+    arms(BAD, [5] * 120, failed=range(5))  # a smaller share, but other cases
+    outcome = evalkit(*ASKED)
+    assert (outcome.code, "5 of 120 executions failed" in outcome.report["error"]) == (1, True)
+
+
+FAILED = {"value": None, "error": "rate limited"}
 
 
 @pytest.mark.parametrize(
-    ("change", "why"),
+    ("before", "after", "why"),
     [
-        ({"cases": CASES[:30]}, "the candidate lacks 10 cases of the baseline: case-30"),
-        ({"cases": [f"new-{n}" for n in range(40)]}, "no judge scored the same case in both"),
-        ({"per_case": {}}, "no judge scored the same case in both"),
+        ({}, {"values": 30, "cases": CASES[:30]}, "the candidate lacks 10 cases of the baseline"),
+        ({}, {"cases": [f"new-{n}" for n in range(40)]}, "no judge scored the same case in both"),
+        ({}, {"unscored": CASES}, "no judge scored the same case in both"),
+        ({}, {"values": [float("nan")] * 40}, "no judge scored the same case in both"),
+        ({}, {"unscored": CASES[36:]}, "polite has no score of 4 cases that it judged before"),
+        ({"values": [SECRET] * 40}, {"values": ["none"] * 40}, "polite changed, and whether that"),
+        ({}, {"values": [FAILED, *[True] * 39]}, "polite failed to judge 1 case"),
         (
-            {"per_case": {case: {"polite": score(value=True)} for case in CASES[:36]}},
-            "polite has no score of 4 cases that it judged before",
+            {"values": [None] * 34 + [5] * 6},
+            {"values": [1] * 34 + [5] * 6},
+            "the baseline has no score of 34 cases",
         ),
-        (
-            {"per_case": {case: {"polite": score("good")} for case in CASES}},
-            "polite changed, and whether that is good only a person can say",
-        ),
-        (
-            {
-                "per_case": {case: {"polite": score(value=True)} for case in CASES[1:]}
-                | {"case-00": {"polite": {"value": None, "error": "rate limited"}}}
-            },
-            "polite failed to judge 1 case",
-        ),
-        (None, "no scores"),
+        ({"values": [["x"]]}, {"values": [["x"]]}, "over 1 case"),
+        ({"failed": range(21)}, {"failed": range(21)}, "what is left says little"),
+        ({}, {"drop": "run_result.json"}, "whether the candidate's executions failed is not known"),
+        ({}, {"drop": "summary.yaml"}, "no scores"),
     ],
 )
-def test_what_is_missing_is_never_a_pass(evalkit, arms, project, change, why):
-    arms(GOOD, 40)
-    arms(BAD, 30 if change and "cases" in change else 40, **(change or {}))
-    if change is None:
-        project.remove(f"eval/runs/{project.name}/{BAD}/summary.yaml")
-    outcome = evalkit("gate", "--run-id", BAD, "--baseline", GOOD)
+def test_what_is_missing_is_never_a_pass(evalkit, arms, before, after, why):
+    arms(GOOD, **{"values": 40, **before})
+    arms(BAD, **{"values": 40, **after})
+    outcome = evalkit(*ASKED)
     assert (outcome.code, outcome.report["gate"]) == (3, "unknown")
     assert why in outcome.report["error"]
+    assert "hunter2secret" not in outcome.out + outcome.err
 
 
 def test_a_task_of_a_databricks_job_fails_where_the_gate_does(arms, project, monkeypatch):
@@ -156,29 +177,49 @@ def test_a_task_of_a_databricks_job_fails_where_the_gate_does(arms, project, mon
 
 
 def test_judges_that_thresholds_name_decide_and_a_missed_threshold_fails(evalkit, arms, project):
-    project.configure(
-        thresholds={"polite": {"min_pass_rate": 0.9}},
-        judges=[{"name": name, "check": "..."} for name in ("polite", "brief")],
-    )
-    arms(GOOD, 40)
-    arms(BAD, 40)
-    for run_id, passed in ((GOOD, 40), (BAD, 0)):
-        said = {
-            case: {"polite": score(value=True), "brief": score(n < passed)}
-            for n, case in enumerate(CASES)
-        }
-        figures = {"polite": {"mean": 1.0, "pass_rate": 1.0}}
-        path = f"eval/runs/{project.name}/{run_id}/summary.yaml"
-        project.write(path, {"judges": figures, "per_case": said})
-    asked = ("gate", "--run-id", BAD, "--baseline", GOOD)
-    outcome = evalkit(*asked)
-    assert (outcome.code, outcome.report["verdict"]) == (0, "same")
-    worse = [each["judge"] for each in outcome.report["judges"] if each["verdict"] == "worse"]
-    assert worse == ["brief"]  # which no threshold names
+    fine, poor = [True] * 40, [False] * 40
+    arms(GOOD, 40, more={"brief": fine})
+    arms(BAD, 40, more={"brief": poor, "new": fine})  # a new judge is no obstacle
+    assert evalkit(*ASKED).report["verdict"] == "worse"
+    judges = [{"name": name, "check": "..."} for name in ("polite", "brief")]
+    project.configure(thresholds={"polite": {"min_pass_rate": 0.9}}, judges=judges)
+    outcome = evalkit(*ASKED)
+    same, told, *_ = outcome.report["findings"]
+    assert (outcome.code, "no judge that decides moved" in same) == (0, True)
+    assert told.startswith("Decides nothing, as no threshold names it: brief 100% → 0% over 40")
     arms(BAD, 34)
-    outcome = evalkit(*asked)
-    assert outcome.code == 1
-    assert "polite fails pass rate at least 0.9, it has 0.85" in outcome.report["shortfalls"]
+    outcome = evalkit(*ASKED)
+    missed = "polite fails pass rate at least 0.9, it has 0.85"
+    assert (outcome.code, missed in outcome.report["shortfalls"]) == (1, True)
+    arms(BAD, 34, mean=0.95)  # which its cases do not come to
+    says = f"{BAD}: polite is 0.95 by its summary and 0.85 by its cases"
+    assert says in evalkit(*ASKED).report["open"]
+
+
+def test_the_newest_by_number_is_the_newest_and_a_run_under_two_names_is_one(
+    evalkit, arms, project
+):
+    arms("run-9", 40)
+    arms("run-10", 20)
+    report = evalkit("compare").report
+    assert (report["verdict"], report["baseline"]) == ("worse", ["run-9"])
+    (project.root / f"eval/runs/{project.name}/latest").symlink_to("run-10")
+    outcome = evalkit("gate", "--run-id", "run-10", "--baseline", "latest")
+    assert (outcome.code, "compared with itself" in outcome.report["error"]) == (2, True)
+
+
+def test_the_comment_is_of_this_gate_and_holds_no_markup_and_no_secret(evalkit, arms, project):
+    nasty = "\\[click\\](https://evil.example) _x_\n\n# @kim"
+    arms(GOOD, 40, more={nasty: [SECRET] * 40})
+    arms(BAD, 40, more={nasty: ["none"] * 40})
+    assert evalkit(*ASKED, "--out", "c.md").code == 3
+    told = project.read("c.md")
+    assert r"\\\[click\\\](https://evil.example) \_x\_ # @" + "\u200bkim" in told
+    assert "hunter2secret" not in told
+    assert "\n# " not in told
+    project.write(f"eval/runs/{project.name}/{BAD}/summary.yaml", "judges: [")
+    assert evalkit(*ASKED, "--out", "c.md").code == 2
+    assert not (project.root / "c.md").exists()  # what it said before is not of this run
 
 
 # -- baselines that are not on disk ---------------------------------------------------------------
@@ -241,8 +282,7 @@ def test_behind_a_server_the_comment_leads_to_the_traces(evalkit, arms, project,
     log = f"eval/runs/{project.name}/{BAD}/cases/case-20/stdout.log"
     project.write(log, log_of("case-20", reply="<b>@all</b> [x](http://evil.example)"))
     assert evalkit("log-results", "--run-id", BAD, uri=fresh_server.uri).code == 0
-    asked = ("gate", "--run-id", BAD, "--baseline", GOOD, "--out", "c.md")
-    assert evalkit(*asked, uri=fresh_server.uri).code == 1
+    assert evalkit(*ASKED, "--out", "c.md", uri=fresh_server.uri).code == 1
     (told,) = [part for part in project.read("c.md").split("<details>") if "case-20" in part]
     assert f"[the trace]({fresh_server.uri}/#/experiments/" in told
     assert "\n```\n<b>@all</b> [x](http://evil.example)\n```\n" in told  # text, not markup
@@ -296,6 +336,19 @@ def test_a_run_of_uncommitted_changes_is_nobody_s_baseline(evalkit, arms, git, p
     assert (outcome.code, outcome.report["baseline"]) == (1, [GOOD])
 
 
+def test_a_dataset_that_changed_between_the_arms_is_told(evalkit, arms, project):
+    for run_id in (GOOD, BAD):
+        project.add_case(run_id, f"please handle {run_id}")
+        arms(run_id, 40)
+        assert evalkit("sync-dataset").code == 0
+        assert evalkit("log-results", "--run-id", run_id).code == 0
+    project.remove(f"eval/runs/{project.name}/{GOOD}")
+    (known,) = evalkit("history", "--judge", "polite").report["runs"][1:]
+    report = evalkit("gate", "--run-id", BAD, "--baseline", known["mlflow_run_id"]).report
+    (old,), (new,) = report["datasets"]
+    assert f"The dataset is another one: {old} before, {new} now." in report["findings"]
+
+
 @pytest.mark.usefixtures("logged")
 def test_what_mlflow_lost_or_holds_of_another_evaluation_is_said(evalkit, project, database_uri):
     runs = evalkit("history", "--judge", "polite").report["runs"]
@@ -342,7 +395,7 @@ def test_no_baseline_is_no_answer(evalkit, arms, request, where):
         (("--run-id", BAD, "--baseline", BAD), f"'{BAD}' would be compared with itself"),
         (("--run-id", ""), "no run is named"),
         (("--run-id", BAD, "--margin", "some"), "expected a number"),
-        (("--run-id", BAD, "--margin", "-1"), "a margin of -1 is none"),
+        (("--run-id", BAD, "--margin", "1"), "a margin of 1 is none"),
     ],
 )
 def test_what_is_wrong_is_named_and_exits_2(evalkit, arms, arguments, says):

@@ -29,7 +29,7 @@ def test_random_pairs_give_the_figures_of_scipy():
             moved = (after - before)[after != before]
             method = "exact" if len(moved) <= 50 else "asymptotic"
             expected = (*interval, stats.wilcoxon(moved, method=method).pvalue)
-            assert (found.low, found.high, found.p) == pytest.approx(expected)
+            assert (*found.interval, found.p) == pytest.approx(expected)
         passed = [list(map(bool, side > 3)) for side in (before, after)]
         ups = sum(new > old for old, new in zip(*passed, strict=True))
         downs = sum(new < old for old, new in zip(*passed, strict=True))
@@ -43,15 +43,15 @@ def test_random_pairs_give_the_figures_of_scipy():
 def test_textbooks_give_their_figures():
     sleep = paired_change(DEXTRO, LAEVO)
     assert (sleep.before, sleep.after) == pytest.approx((0.75, 2.33))
-    assert (sleep.low, sleep.high) == pytest.approx((0.7001142, 2.4598858))
+    assert sleep.interval == pytest.approx((0.7001142, 2.4598858))
     assert (sleep.p, sleep.pairs, sleep.differing) == (0.00390625, 10, 9)
     back = paired_change(LAEVO, DEXTRO)
-    assert (sleep.direction(), back.direction(), back.low) == (1, -1, -sleep.high)
+    assert (sleep.direction(sleep.p), back.direction(back.p)) == (1, -1)
     # 1600 people asked twice; Agresti, Categorical Data Analysis, section 11.1
     asked = paired_change(*flips(fixed=86, broken=150, passed=794, failed=570), is_rate=True)
     assert (asked.before, asked.after) == pytest.approx((0.59, 0.55))
-    assert (asked.low, asked.high) == pytest.approx((-0.0587, -0.0213), abs=3e-4)
-    assert (asked.p, asked.direction()) == (pytest.approx(3.716e-05, abs=1e-8), -1)
+    assert asked.interval == pytest.approx((-0.0587, -0.0213), abs=3e-4)
+    assert (asked.p, asked.direction(asked.p)) == (pytest.approx(3.716e-05, abs=1e-8), -1)
     # four p-values of Holm's 1979 method as statsmodels' multipletests gives them
     assert adjusted([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     share = mean_interval([True] * 8 + [False] * 2)  # Wilson's, as in Newcombe 1998
@@ -73,7 +73,8 @@ def test_textbooks_give_their_figures():
 )
 def test_what_can_be_told(before, after, direction):
     is_rate = isinstance(before[0], bool)
-    assert paired_change(before, after, is_rate=is_rate).direction() == direction
+    found = paired_change(before, after, is_rate=is_rate)
+    assert found.direction(found.p) == direction
 
 
 def test_as_many_cases_as_are_called_for_tell_worse_from_same():
@@ -88,5 +89,5 @@ def test_as_many_cases_as_are_called_for_tell_worse_from_same():
             before = [bool(each) for each in random.random(needed) < 0.8]
             after = [bool(each) for each in random.random(needed) < 0.8 + true]
             found = paired_change(before, after, is_rate=True)
-            told += found.is_within(0.1) or found.direction() != 0
+            told += found.is_within(0.1) or found.direction(found.p) != 0
         assert told >= 36
