@@ -67,13 +67,13 @@ def read_run(
     """
     said, ended = (_File(name, documents.get(name)) for name in (SUMMARY, RESULT))
     head, body = said.root, ended.root
+    judged, listed = said.mappings(head, "judges"), ended.mappings(body, "per_case")
     known, usual = {judge.name: judge for judge in project.judges}, project.models.get("judge", "")
     scores = tuple(
         _score(case, judge, found, known.get(judge), usual)
         for case, own in said.mappings(head, "per_case").items()
         for judge, found in said.mappings({f"per_case.{case}": own}, f"per_case.{case}").items()
     )
-    judged, listed = said.mappings(head, "judges"), ended.mappings(body, "per_case")
     files = {
         case: _File(f"cases/{case}/{RESULT}", document)
         for case, document in case_results.items()
