@@ -20,7 +20,7 @@ with app.setup:
     from evalkit.runs.run_dir import list_runs
     from evalkit.ui import page
     from evalkit.ui.notebook import Host
-    from evalkit.ui.wording import BLUE, GREEN, GREY, RED, as_text, dressed, marked
+    from evalkit.ui.wording import BLUE, GREEN, GREY, RED, dressed, marked
 
     @dataclass(frozen=True)
     class Params(ProjectParams):
@@ -266,7 +266,7 @@ def both_sides(flip, sides, workspace):
     _, wanted = reading.case_fields(workspace, flip["case"])
     return page.stack(
         mo.Html(f'<div style="{page.TITLE}">{title}</div>'),
-        page.folded("What was expected", [f"{n}: {as_text(v)}" for n, v in wanted.items()]),
+        page.folded("What was expected", wanted),
         page.side_by_side(
             *(mo.Html(f'<div style="{page.BOX}">{each}</div>') for each in boxes), least_px=330
         ),
