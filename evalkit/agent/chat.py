@@ -16,7 +16,7 @@ from rich.markdown import Markdown
 from rich.text import Text
 
 from evalkit.agent.loop import Loop
-from evalkit.agent.model_client import OFFLINE, claude
+from evalkit.agent.model_client import claude
 from evalkit.agent.orchestrator import Orchestrator
 from evalkit.agent.plan import VALIDATE, Limits
 from evalkit.agent.run import kept_suite, leave, opened, report_of
@@ -138,7 +138,6 @@ class Conversation:
         """Say what it is about, what it may cost, and how to leave."""
         self._work, self._view, self._session = work, view, work.session
         self._suite, self._unanswered = Orchestrator(work), ""
-        self._model = work.model.name if work.model else OFFLINE
         self.ending: Ending | None = None
         self.failure: ModelError | None = None
         limits, about, spent = work.budget.total, self._session.about, self._session.spent()
@@ -146,20 +145,19 @@ class Conversation:
         most = ", ".join(f"{n:,g} {unit}" for unit, n in bounds.items() if n is not None)
         view.aside(
             f"Conversation about {about.experiment}\n"
-            f"  model    {self._model}\n"
+            f"  model    {work.model_name}\n"
             f"  budget   {most}; spent so far: {spent.usd:.2f} USD, {spent.tokens:,} tokens\n"
             f"  session  {about.session_id}; --session {about.session_id} goes on with it\n"
             "  Ctrl-C stops an answer; Ctrl-D or `exit` leaves."
         )
         if turns := self._session.sessions()[self._open()].turns:
             view.aside(f"  It goes on after: {truncate(turns[-1].reply.text, 100)}")
-            for turn in turns:
-                if words := said_in(turn):
-                    readline.add_history(words.splitlines()[-1])
+            for words in filter(None, map(said_in, turns)):
+                readline.add_history(words.splitlines()[-1])
 
     def _open(self) -> int:
         """The number of the session that goes on; one is started where none can."""
-        return self._session.start("interactive", "", self._model).number
+        return self._session.start("interactive", "", self._work.model_name).number
 
     def answer(self, said: str) -> bool:
         """Have it answered, with what has no answer yet; whether there may be further ones."""
@@ -192,8 +190,7 @@ class Conversation:
 
     def _keep(self) -> None:
         """Write this answer's trace, and into MLflow a suite that was verified since."""
-        was_kept = kept_suite(self._session)
-        is_verified = not self._suite.shortcoming()
+        was_kept, is_verified = kept_suite(self._session), not self._suite.shortcoming()
         if is_verified and not was_kept:
             self._suite.check(VALIDATE)  # what an earlier process found is found again
         leave(self._work, self._suite.found, verified=is_verified)

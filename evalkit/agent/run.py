@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from evalkit.agent import location, self_tracing
-from evalkit.agent.model_client import OFFLINE, claude
+from evalkit.agent.model_client import claude
 from evalkit.agent.orchestrator import Orchestrator
 from evalkit.agent.request import Request, budget_of
 from evalkit.agent.session import (
@@ -215,7 +215,7 @@ def report_of(work: Work, **more: Any) -> Report:
         "artifacts": {Path(name).stem: f"{folder.location}/{name}" for name in names},
         "usage": session.spent().as_json(),
         "confinement": work.sandbox.name,
-        "model": work.model.name if work.model else OFFLINE,
+        "model": work.model_name,
         "verified": False,
         "experiment": session.about.experiment,
         "tracking_uri": session.about.tracking_uri,
@@ -242,11 +242,12 @@ def leave(work: Work, found: Verification | None, *, verified: bool) -> Report:
             if session.folder.read(path) != content:
                 session.folder.write(path, content)
         if verified and not kept_suite(session):
-            model = work.model.name if work.model else OFFLINE
-            ids = {"session": about.session_id, "experiment_id": about.experiment_id}
-            what = (work.store, about.experiment, rows, files, found)
-            params = {"model": model, **ids}
-            kept = registry.keep(*what, session_id=about.session_id, params=params)
+            params = {"session": about.session_id, "experiment_id": about.experiment_id}
+            kept = registry.keep(
+                *(work.store, about.experiment, rows, files, found),
+                session_id=about.session_id,
+                params={"model": work.model_name, **params},
+            )
             kept["mlflow_run_id"] = kept.pop("run_id")
             kept["issues"] = [*_issues(work)]
             session.save(KEPT_FILE, {"suite": session.suite_hash, "kept": kept})

@@ -8,6 +8,7 @@ from functools import cached_property
 from importlib import resources
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from evalkit.agent.model_client import OFFLINE
 from evalkit.agent.plan import Budget, Spent, Task
 from evalkit.agent.session import ANALYSIS_FILE, NOTES_FILE, SessionDirectory, SessionKind
 from evalkit.jsonable import well_formed
@@ -63,6 +64,11 @@ class Work:
     budget: Budget
     watch: Watch
     own_experiment: str
+
+    @property
+    def model_name(self) -> str:
+        """The model's name, or what stands for rules."""
+        return self.model.name if self.model else OFFLINE
 
     @cached_property
     def survey(self) -> Survey:

@@ -1,4 +1,4 @@
-"""A request with its answer as checks read it: texts, figures, dates, languages.
+"""A request with its answer as checks read it: texts, figures, languages.
 
 It is copied into the suites that rules write, so it uses nothing but the standard library.
 """
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from typing import Any
 
-from evalkit.suite.word_lists import LINK, MONTHS, NUMBERS, STOPWORDS, UNITS
+from evalkit.suite.word_lists import LINK, NUMBERS, STOPWORDS, UNITS
 
 WORD = re.compile(r"[^\W\d_][\w'\u2019]*")
 
@@ -21,13 +21,8 @@ SENTENCE = re.compile(
     r"(?<=[.!?\u3002\uff01\uff1f])(?<!\b[A-Z][a-z]\.)(?<!\b\d\.)(?<!\b\d\d\.)[\"')\]]*\s+(?=\S)|\n+"
 )
 
-NUMERIC_DATE = re.compile(
-    r"(?<![\w.-])(?:\d{4}-(\d\d)-(\d\d)|(\d\d?)\.(\d\d?)\.(?:\d{4}|\d\d\b)?"
-    r"|(\d\d?)/(\d\d?)/\d{2,4})(?!\d)"
-)
-
-NAMED_DATE = re.compile(
-    r"\b(?:(\d{1,2})(?:st|nd|rd|th|\.|er)?(?: of| de)? ([^\W\d_]+)|([^\W\d_]+) (\d{1,2})\b(?!:))"
+DATE = re.compile(
+    r"(?<![\w.-])(?:\d{4}-\d\d-\d\d|\d\d?\.\d\d?\.(?:\d{4}|\d\d\b)?|\d\d?/\d\d?/\d{2,4})(?!\d)"
 )
 
 FIGURE = re.compile(
@@ -197,20 +192,6 @@ def figures_of(text: str) -> list[tuple[str, int | None, str]]:
         what = plain_number(glued[1] if glued and is_plain else token.casefold())
         all_found.append((what, units[0] if units else None, found[0].strip()))
     return all_found
-
-
-@lru_cache(4096)
-def dates(text: str) -> list[tuple[frozenset[int], str]]:
-    """Day and month of the dates in a text, in whichever order, and how each is written."""
-    found = [
-        (frozenset(int(each) for each in match.groups() if each), match[0])
-        for match in NUMERIC_DATE.finditer(text)
-    ]
-    for match in NAMED_DATE.finditer(text):
-        month = MONTHS.match(match[2] or match[3])
-        if month and month.lastindex and 2 < len(match[2] or match[3]) < 11:  # noqa: PLR2004
-            found.append((frozenset({month.lastindex, int(match[1] or match[4])}), match[0]))
-    return found
 
 
 @lru_cache(4096)

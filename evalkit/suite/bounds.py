@@ -1,19 +1,18 @@
 """The one table of checks: what each is, what good answers bound it by, and what breaks it.
 
 A bound has to hold for good answers that it was not learned from. It is loosened until it does: by
-things that recur in good answers, by more room, last by switching off the part that is broken.
+more room, last by switching off the part that is broken.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from evalkit.jsonable import Json
-from evalkit.masking import mask_json
 from evalkit.suite import answer_reading, checks, word_lists
 from evalkit.suite.answer_reading import Exchange
 from evalkit.suite.checks import Check, problems
@@ -23,7 +22,7 @@ Bound: TypeAlias = dict[str, Json]
 Learn: TypeAlias = Callable[[Sequence[Exchange], int], Bound]
 
 ROOM = (0, 1, 2)
-FEW, FOLDS, ALIKE, MANY, ENOUGH, OTHERS, MIN_GAIN = 4, 20, 10, 14, 24, 30, 0.03
+FEW, FOLDS, MANY, ENOUGH, OTHERS, MIN_GAIN = 4, 20, 14, 24, 30, 0.03
 MOST_REFUSED = 0.05
 
 
@@ -112,10 +111,8 @@ def _own(exchanges: Sequence[Exchange], room: int) -> Bound:
                 if len(things & said[by]) < least[kind]
             }
     kinds: dict[str, int] = {}
-    is_sure = all(of.get("all", set()) & said[at] for at, of in enumerate(own))
     while swapped:
-        first = "all" if is_sure and not kinds else ""
-        best = max(sorted(swapped), key=lambda k: (k == first, len(swapped[k])))
+        best = max(sorted(swapped), key=lambda kind: len(swapped[kind]))
         if len(swapped[best]) < (MIN_GAIN if rows >= ENOUGH else 5 * MIN_GAIN) * rows * len(some):
             break
         kinds[best] = least[best]
@@ -144,7 +141,6 @@ class RuleCheck:
 
     judge: Check  # its name and its docstring are the scorer's
     learn: Learn = _nothing  # its bound from good answers, with more or less room
-    recurring: int = 0  # in so many good answers a thing stands that is none of its business
     is_grounded: bool = False  # what tools gave decides; without it there is nothing to say
 
     @property
@@ -154,43 +150,32 @@ class RuleCheck:
 
     @property
     def name(self) -> str:
-        """The scorer's name."""
+        """The scorer's."""
         return self.judge.__name__
 
 
-def learned(check: RuleCheck, answers: Mapping[str, Sequence[Exchange]]) -> dict[str, Bound]:
-    """A check's bounds by route, loosened until good answers that it has not seen hold to them."""
-    taken = {r: each for r, each in answers.items() if check.is_general or len(each) >= FEW}
-    bounds: dict[str, Bound] = {}
-    off: dict[str, set[str]] = {}
+def learned(check: RuleCheck, exchanges: Sequence[Exchange]) -> Bound | None:
+    """A check's bound, loosened until good answers that it has not seen hold to it.
+
+    None where there are too few answers to learn from.
+    """
+    if not check.is_general and len(exchanges) < FEW:
+        return None
+    bound, off = Bound(), set[str]()
     for room in ROOM:
-        found = {route: _fitted(check, each, room) for route, each in taken.items()}
-        if found == bounds:
+        found = check.learn(exchanges, room)
+        if room and found == bound:
             break
-        bounds = found
-        broken = {r: _broken(check, each, room) for r, each in taken.items()}
-        for route, sets in broken.items() if check.learn is _own else ():
-            parts = {*found[route]["demanded"], checks.ANOTHER}  # others only fewer answers demand
-            broken[route] = [each & parts for each in sets]
+        bound, broken = found, _broken(check, exchanges, room)
+        if check.learn is _own:  # others only fewer answers demand
+            broken = [each & {*bound["demanded"], checks.ANOTHER} for each in broken]
         off = _refusing(broken)
-        if not any(off.values()):
+        if not off:
             break
-    for route, bound in bounds.items():
-        bound.update({"off": sorted(off[route])} if off[route] else {})
-        if check.is_grounded and any(exchange.sources for exchange in taken[route]):
-            is_always = all(exchange.sources for exchange in taken[route])
-            bound["sources"] = "all" if is_always else "some"
-    return bounds
-
-
-def _fitted(check: RuleCheck, exchanges: Sequence[Exchange], room: int) -> Bound:
-    """A bound with the things that recur in the answers that it is learned from."""
-    bound = check.learn(exchanges, room)
-    seen = Counter(
-        each for e in exchanges for each in {what.casefold() for _, what in check.judge(e, bound)}
-    )
-    known = [w for w in sorted(seen) if seen[w] >= check.recurring > 0 and mask_json(w) == w]
-    return {**bound, "known": known} if known else bound
+    if check.is_grounded and any(exchange.sources for exchange in exchanges):
+        is_always = all(exchange.sources for exchange in exchanges)
+        bound = {**bound, "sources": "all" if is_always else "some"}
+    return {**bound, "off": sorted(off)} if off else bound
 
 
 def _broken(check: RuleCheck, exchanges: Sequence[Exchange], room: int) -> list[set[str]]:
@@ -198,32 +183,17 @@ def _broken(check: RuleCheck, exchanges: Sequence[Exchange], room: int) -> list[
     found: list[set[str]] = []
     for at in range(folds := min(FOLDS, len(exchanges)) if len(exchanges) > 1 else 0):
         rest = [each for place, each in enumerate(exchanges) if place % folds != at]
-        bound = _fitted(check, rest, room)
+        bound = check.learn(rest, room)
         judged = exchanges[at::folds]
         found += [{part for part, _ in problems(check.judge, each, bound)} for each in judged]
     return found
 
 
-def _refusing(broken: Mapping[str, Sequence[set[str]]]) -> dict[str, set[str]]:
-    """By route the parts without which few enough good answers are refused.
-
-    Of few answers, what is seen on other routes counts as if so many more were there.
-    """
-    off: dict[str, set[str]] = {route: set() for route in broken}
-    every = max(1, sum(map(len, broken.values())))
-
-    def refused(route: str) -> int:
-        return sum(bool(parts - off[route]) for parts in broken[route])
-
-    for route, sets in sorted(broken.items(), key=lambda pair: -len(pair[1])):
-        while True:
-            usual = sum(map(refused, broken)) / every
-            rate = (refused(route) + ALIKE * usual) / (len(sets) + ALIKE)
-            left = [p for r in (route, *broken) for parts in broken[r] for p in parts - off[route]]
-            if rate <= MOST_REFUSED or not left:
-                break
-            own = [p for p in left if any(p in parts for parts in sets)]
-            off[route].add(Counter(own or left).most_common(1)[0][0])
+def _refusing(broken: Sequence[set[str]]) -> set[str]:
+    """The parts without which few enough good answers are refused."""
+    off: set[str] = set()
+    while sum(bool(parts - off) for parts in broken) > MOST_REFUSED * len(broken):
+        off.add(Counter(p for parts in broken for p in parts - off).most_common(1)[0][0])
     return off
 
 
@@ -232,12 +202,12 @@ CHECKS = (
     RuleCheck(checks.shape_kept, _shape),
     RuleCheck(checks.looks_kept, _looks),
     RuleCheck(checks.complete, _complete),
-    RuleCheck(checks.figures_grounded, _figures, recurring=2, is_grounded=True),
-    RuleCheck(checks.names_grounded, _languages, recurring=1, is_grounded=True),
-    RuleCheck(checks.prompt_kept, recurring=1),
+    RuleCheck(checks.figures_grounded, _figures, is_grounded=True),
+    RuleCheck(checks.names_grounded, _languages, is_grounded=True),
+    RuleCheck(checks.prompt_kept),
     RuleCheck(checks.language_kept, _languages),
     RuleCheck(checks.not_repeated),
-    RuleCheck(checks.nothing_foreign, recurring=1, is_grounded=True),
+    RuleCheck(checks.nothing_foreign, is_grounded=True),
     RuleCheck(checks.request_taken_up, _own, is_grounded=True),
 )
 """The table: each check once."""

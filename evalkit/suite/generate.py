@@ -28,7 +28,7 @@ SCORERS_TEXT = '''\
 """What a good answer of this agent holds to, learned from {good} recorded ones by evalkit.
 
 What each check demands, rule_checks.py says. Good answers do not hold to the parts that stand under
-"off", and have the things under "known".
+"off".
 """
 
 import os
@@ -84,7 +84,8 @@ def rule_suite(rows: Sequence[Row], without: Mapping[str, str] | None = None) ->
     few = sorted(r for r in routes if len(routes[r]) < FEW or r not in by_route)
     notes = [f"Little was learned of {', '.join(few[:8])}: few good answers each."] if few else []
     for check in CHECKS:
-        found = {r: b for r, b in learned(check, exchanges).items() if mask_json(b) == b}
+        every = {r: learned(check, each) for r, each in exchanges.items()}
+        found = {r: b for r, b in every.items() if b is not None and mask_json(b) == b}
         failed = (
             (row.trace_id, outputs)
             for row, outputs, own, bad in damaged

@@ -43,16 +43,6 @@ NUMBERS = numbered(
     2,
 )
 
-MONTHS = re.compile(
-    r"(?i)(jan|gen|ene)|(fe[bv\u00fa])|(m[a\u00e4]r|maa)|(a[pbv]r)|(mai\b|may|mag|mei|mayo)|(jun|giu)"
-    r"|(jul|lug|juil)|(aug|ago|ao[u\u00fb])|(sep|set(?:t?e|\b))|(o[ck]t|out|ott)|(nov)|(de[czs]|dic)"
-)
-
-WEEKDAY = any_of(
-    """(mon|tues|wednes|thurs|fri|satur|sun)days? (mon|diens|donners|frei|sams|sonn)tag mittwoch
-    lundi mardi mercredi jeudi vendredi samedi dimanche lunes martes miércoles jueves viernes"""
-)
-
 STOPWORDS = {
     "en": "the is are of to and you your in on it for can with this that not be at from will was"
     " what which how does my i has have do where when we there our by an if",

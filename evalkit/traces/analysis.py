@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
@@ -9,20 +10,36 @@ from typing import Any
 import pandas as pd
 
 from evalkit.entities import Assessment, ObservedTrace
-from evalkit.jsonable import Json
+from evalkit.jsonable import Json, canonical
 from evalkit.suite.model import passes
-from evalkit.traces.likeness import Shape, errors_of, is_empty, likeness
 from evalkit.traces.people import PeopleSaid, Scale, of_people, people_said, scales_of
 from evalkit.traces.transcript import question
 from evalkit.truncation import truncate
 
+LONGEST, READ = 200, 2_000  # characters of a fingerprint, and of an error that are looked at
 _EXAMPLES = 5  # traces that are named as examples of an error, a tool or a judge
 _LISTED = 100  # groups of a kind that are told apart: errors, tools, routes, judges
 _ASKED_CHARS, _EXAMPLE_CHARS, _VALUE_CHARS = 160, 500, 40
+_DEPTH, _FIELDS, _FORMS = 3, 12, 3  # levels and fields of a form that are shown, and forms
+_SENTENCE, _COMPARED = 3, 6_000  # words beside a number that is a detail; characters compared
 _STATES = {"OK": "ok", "ERROR": "failed", "UNSET": "not over"}
+_KINDS = {str: "text", int: "number", float: "number", bool: "bool", dict: "object"}
 _TRACE_COLUMNS = (
     *("trace_id", "route", "start_ms", "seconds", "state", "tokens", "cost_usd", "asked"),
     *("tools", "is_read", "has_inputs", "answered", "likeness"),
+)
+_DIFFERING = re.compile(
+    r"""(?ix)(?P<url>\b[a-z][a-z0-9+.-]*://[^\s'"<>)\]}]+)
+    |(?P<time>\b\d{4}-\d\d-\d\d(?:[t\ ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:z|[+-]\d\d:?\d\d)?)?)
+    |(?P<address>[\w.+-]{1,80}@[\w-]+\.[\w.]*\w)
+    |(?P<path>(?<![\w.<])(?:[a-z]:|~|\.{1,2})?(?:[\\/][\w.@+-]+)+[\\/]?)
+    |(?P<id>\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|(?<![\w-])(?=[\w-]*[a-z])[\w-]*\d{4,}\w*\b
+    |\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{8,}\b|\b(?=\w*\d)\w{16,}\b
+    |\b(?=(?:\w*\d[a-z]){2})\w{8,}\b)
+    |(?P<kept>(?:http|status|code|error)\W{0,4}(?:code\W{0,4})?[45]\d\d\b
+    |(?P<mark>['"`])[^\W\d][^\W\d.-]*(?P=mark)(?:\W{1,3}[45]\d\d\b)?)
+    |['"`](?P<text>[^'"`\n]{1,300})(?=['"`]).
+    |(?P<n>\d+(?:[.,:]\d+)*)"""
 )
 
 
@@ -39,28 +56,33 @@ class Analysis:
         self.unread: Counter[str] = Counter()
         self._noted: defaultdict[str, list[tuple[Json, ...]]] = defaultdict(list)
         self._people: dict[str, tuple[Assessment, ...]] = {}
-        self._shapes: dict[str, tuple[Shape, Shape]] = {}
 
     def add(self, trace: ObservedTrace) -> None:
         """Count a trace; it is enough to have it in outline."""
         root = trace.spans[0] if trace.spans else None
         inputs, outputs = (root.inputs, root.outputs) if root else (None, None)
         route = route_of(root.name if root else trace.name, trace.run_id, self.skills)
-        taken, given = self._shapes.setdefault(route, (Shape(), Shape()))
+        trace_id, state = trace.trace_id, _STATES[trace.status]
         if root:
-            taken.add(inputs)
+            self._noted["inputs"].append((route, form(inputs)))
         else:
             self.unread[trace.unread] += 1
         if not is_empty(outputs):
-            given.add(outputs)
-        trace_id, state = trace.trace_id, _STATES[trace.status]
+            self._noted["outputs"].append((route, form(outputs)))
         for (place, text), said in errors_of(trace).items():
             example = "" if said == text else truncate(said, _EXAMPLE_CHARS)
             self._noted["errors"].append((state, place, text, example, trace_id))
         for span in (calls := [span for span in trace.spans if span.kind == "TOOL"]):
             seconds = (span.end_ns - span.start_ns) / 1e9
             self._noted["tools"].append((span.name, span.status == "ERROR", seconds, trace_id))
-        self._note_assessments(trace)
+        if people := tuple(of_people(trace.assessments)):
+            self._people[trace_id] = people
+        for each in trace.assessments:
+            if each.source_type != "HUMAN" and each.kind == "feedback":
+                source = f"{each.source_type} {each.source_id}".strip()
+                value = "judge error" if each.error else truncate(str(each.value), _VALUE_CHARS)
+                failed = passes(each.value) is False
+                self._noted["judged"].append((each.name, source, failed, value, trace_id))
         counted = [n for n in (trace.input_tokens, trace.output_tokens) if n is not None]
         self._noted["traces"].append(
             (
@@ -79,16 +101,6 @@ class Analysis:
                 likeness(inputs),
             )
         )
-
-    def _note_assessments(self, trace: ObservedTrace) -> None:
-        if people := tuple(of_people(trace.assessments)):
-            self._people[trace.trace_id] = people
-        for each in trace.assessments:
-            if each.source_type != "HUMAN" and each.kind == "feedback":
-                source = f"{each.source_type} {each.source_id}".strip()
-                value = "judge error" if each.error else truncate(str(each.value), _VALUE_CHARS)
-                failed = passes(each.value) is False
-                self._noted["judged"].append((each.name, source, failed, value, trace.trace_id))
 
     @property
     def scales(self) -> dict[str, Scale]:
@@ -177,15 +189,18 @@ class Analysis:
         }
 
     def _route(self, route: str, some: pd.DataFrame) -> dict[str, Json]:
-        inputs, outputs = map(str, self._shapes[route])
         tools = Counter(tool for used in some["tools"] for tool in used)
+        noted = {part: self._noted[part] for part in ("inputs", "outputs")}
+        forms = {part: Counter(f for of, f in all_ if of == route) for part, all_ in noted.items()}
         return {
             "route": route,
             "traces": len(some),
             "states": _counts(some["state"]),
             "verdicts": _counts(some["verdict"]),
-            "inputs": inputs,
-            "outputs": outputs,
+            **{
+                part: " or ".join(f for f, _ in of.most_common(_FORMS)) or "nothing"
+                for part, of in forms.items()
+            },
             "tools": dict(tools.most_common(12)),
             "seconds": spread(some["seconds"]),
             "trace_ids": _first(some["trace_id"]),
@@ -205,6 +220,56 @@ def spread(values: pd.Series[float]) -> dict[str, float] | None:
 def route_of(name: str, run_id: str, skills: Mapping[str, str]) -> str:
     """What kind of request a trace is: its root span's name, or the skill of evalkit's own."""
     return (skills.get(run_id) or f"run {run_id}") if run_id else name or "unnamed"
+
+
+def form(value: Json, depth: int = _DEPTH) -> str:
+    """The form of a value, such as ``object{question: text, tools: list[object]}``."""
+    if depth and isinstance(value, dict) and value:
+        shown = [f"{truncate(n, 40)}: {form(value[n], depth - 1)}" for n in list(value)[:_FIELDS]]
+        more = ["…"] if len(value) > _FIELDS else []
+        return f"object{{{', '.join(shown + more)}}}"
+    if isinstance(value, list):
+        return f"list[{form(value[0], depth - 1)}]" if depth and value else "list"
+    return _KINDS.get(type(value), "null")
+
+
+def is_empty(value: Json) -> bool:
+    """Whether inputs or outputs hold nothing: no text, no fields, only fields without a value."""
+    if isinstance(value, dict):
+        return all(map(is_empty, value.values()))
+    return value is None or value in ("", [])
+
+
+def likeness(inputs: Json) -> int:
+    """What alike inputs share in this process: they differ in numbers, case and spaces at most."""
+    text = " ".join(canonical(inputs).casefold().split())
+    plain, numbers = re.subn(r"\w*\d\w*", "#", text) if len(text) <= _COMPARED else (text, 0)
+    return hash(plain if text.count(" ") - numbers >= _SENTENCE - 1 else text)
+
+
+def errors_of(trace: ObservedTrace) -> dict[tuple[str, str], str]:
+    """Each error of a trace once, by place and fingerprint; of nested ones the innermost."""
+    failed = [span for span in trace.spans if span.status == "ERROR"]
+    above = {span.parent_id for span in failed}
+    inner = [span for span in reversed(failed) if span.span_id not in above]
+    if not inner and trace.status == "ERROR":
+        return {("", fingerprint(trace.response)): trace.response}
+    return {(span.name, fingerprint(span.message)): span.message for span in inner}
+
+
+def fingerprint(error: str) -> str:
+    """The error with placeholders for what differs from one occurrence to the next.
+
+    Names in quotes stay, since ``KeyError: 'order'`` and ``KeyError: 'name'`` are two errors; so
+    do status codes such as ``HTTP 429``.
+    """
+
+    def placeholder(found: re.Match[str]) -> str:
+        kind = next(name for name, text in found.groupdict().items() if text and name != "mark")
+        return found[0] if kind == "kept" else found[0].replace(found[kind], f"<{kind}>", 1)
+
+    text = _DIFFERING.sub(placeholder, error[:READ])
+    return truncate(" ".join(text.split()), LONGEST)
 
 
 def _counts(values: pd.Series[str]) -> dict[str, int]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from evalkit.entities import Span, Status
 from evalkit.jsonable import Json, canonical, list_of, mapping_of, plain_text, text_of
+from evalkit.traces.transcript import Turn, answer, question, turns
 
 Voice: TypeAlias = Literal[
     "user", "input", "thinking", "agent", "answer", "tool", "subagent", "notice"
@@ -48,14 +49,15 @@ _Step: TypeAlias = tuple[Span | Remark, int]
 def dialogue(spans: Sequence[Span]) -> Iterator[Remark]:
     """The conversation that the spans of one trace tell, in order.
 
-    Args:
-        spans: Root first, each parent before its children; siblings in their order.
+    Root first, each parent before its children. What a trace holds twice is told once: a prompt
+    also opens the first call, an answer ends the last; both are compared within one agent's
+    conversation, word for word, JSON by what it holds.
     """
     under: dict[str | None, list[Span]] = {}
     kinds: dict[str | None, str] = {span.span_id: span.kind for span in spans}
     for span in spans:
         under.setdefault(span.parent_id, []).append(span)
-    echoes = _Echoes()
+    asked, said = dict[int, str](), dict[int, str]()  # by depth
     # a stack, for subagents of subagents may go deeper than Python's calls
     pending: list[_Step] = [(span, 0) for span in reversed(under.get(None, []))]
     while pending:
@@ -63,32 +65,15 @@ def dialogue(spans: Sequence[Span]) -> Iterator[Remark]:
         if isinstance(step, Span):
             opened = _open(step, under.get(step.span_id, []), depth, kinds.get(step.parent_id))
             pending += reversed(list(opened))
-        elif not echoes.has(step):
+            continue
+        text = unformatted(step.text)
+        if step.voice == "user":
+            asked[depth], said[depth] = text, ""
+        elif step.voice == "agent":
+            said[depth] = text
+        is_input_again = step.voice == "input" and asked.pop(depth, None) == text
+        if not (is_input_again or (step.voice == "answer" and said.get(depth) == text)):
             yield step
-
-
-class _Echoes:
-    """Knows what a trace holds twice: a prompt also opens the first call, an answer ends the last.
-
-    Both are compared within one agent's conversation: word for word, JSON by what it holds.
-    """
-
-    def __init__(self) -> None:
-        self._asked: dict[int, str] = {}
-        self._said: dict[int, str] = {}
-
-    def has(self, remark: Remark) -> bool:
-        text, depth = unformatted(remark.text), remark.depth
-        match remark.voice:
-            case "user":
-                self._asked[depth], self._said[depth] = text, ""
-            case "agent":
-                self._said[depth] = text
-            case "input":
-                return self._asked.pop(depth, None) == text
-            case "answer":
-                return self._said.get(depth) == text
-        return False
 
 
 def unformatted(text: str) -> str:
@@ -99,12 +84,61 @@ def unformatted(text: str) -> str:
         return text.strip()
 
 
+def as_told(spans: Sequence[Span]) -> Iterator[Span]:
+    """The spans that a stranger recorded, in the form in which :func:`dialogue` tells them.
+
+    Whatever stands at the top counts as the agent, with the question, the turns before it and the
+    answer; of a call of a model there are the words that it gave. Each parent before its children.
+    """
+    for span in spans:
+        if "evalkit.agent" in span.attributes or "evalkit.time" in span.attributes:
+            yield span
+        elif span.parent_id is None:
+            turned = [turn for turn in turns(span.inputs) if turn.role in {"user", "assistant"}]
+            first, *others = turned or [Turn("user", question(span.inputs))]
+            said = answer(span.outputs) or None
+            yield replace(span, kind="AGENT", inputs=first.text or None, outputs=said)
+            for number, turn in enumerate(others, 1):
+                name, start, is_user = (
+                    f"{span.span_id}-{number}",
+                    span.start_ns,
+                    turn.role == "user",
+                )
+                given = {"messages": [{"role": "user", "content": turn.text}] if is_user else []}
+                came = {"content": [] if is_user else [{"type": "text", "text": turn.text}]}
+                yield Span(name, span.span_id, "earlier turn", "LLM", start, start, given, came)
+        elif span.kind == "LLM":
+            # which tools it calls, their own spans say
+            is_call = any(turn.is_call for turn in turns(span.outputs))
+            content = list_of(mapping_of(span.outputs).get("content"))
+            if not content or not all("type" in mapping_of(block) for block in content):
+                content = [] if is_call else [{"type": "text", "text": answer(span.outputs)}]
+            yield replace(span, inputs={"messages": []}, outputs={"content": content})
+        else:
+            yield replace(span, kind="CHAIN") if span.kind == "AGENT" else span
+
+
 def _open(span: Span, children: Sequence[Span], depth: int, above: str | None) -> Iterator[_Step]:
     """A span's own remarks and the spans under it, in the order they are to be read."""
     if span.kind == "AGENT":
         yield from _agent(span, children, depth, above)
     elif span.kind == "TOOL":
-        yield _tool(span, depth), depth
+        is_timed = span.attributes.get("evalkit.time") != "inferred"
+        yield (
+            Remark(
+                "tool",
+                depth,
+                name=span.name,
+                gist=gist(span.inputs),
+                inputs=span.inputs,
+                outputs=span.outputs,
+                status=span.status,
+                message=span.message,
+                seconds=(span.end_ns - span.start_ns) / NANOSECONDS if is_timed else None,
+                span_id=span.span_id,
+            ),
+            depth,
+        )
         yield from ((child, depth + 1) for child in children)
     elif span.kind == "LLM":
         yield from _call(span, children, depth)
@@ -123,21 +157,14 @@ def _agent(span: Span, children: Sequence[Span], depth: int, above: str | None) 
     elif above == "AGENT":
         yield from _said("notice", span, depth, span.name)
     is_one = not any(child.kind == "AGENT" for child in children)  # else a log of several sessions
-    if is_one:
-        yield from _asked(span, depth)
+    if is_one and (asked := _words(span.inputs)).strip():
+        is_text = not isinstance(span.inputs, dict) or plain_text(span.inputs)
+        fields = None if is_text else span.inputs
+        yield Remark("user", depth, asked, span.name, inputs=fields, span_id=span.span_id), depth
     yield from ((child, depth) for child in children)
     if is_one:
         yield from _said("answer", span, depth, _words(span.outputs))
         yield from _said("notice", span, depth, span.message, status=span.status)
-
-
-def _asked(span: Span, depth: int) -> Iterator[_Step]:
-    text = _words(span.inputs)
-    if text.strip():
-        fields = (
-            span.inputs if isinstance(span.inputs, dict) and not plain_text(span.inputs) else None
-        )
-        yield Remark("user", depth, text, span.name, inputs=fields, span_id=span.span_id), depth
 
 
 def _call(span: Span, tools: Sequence[Span], depth: int) -> Iterator[_Step]:
@@ -145,7 +172,10 @@ def _call(span: Span, tools: Sequence[Span], depth: int) -> Iterator[_Step]:
     for message in list_of(mapping_of(span.inputs).get("messages")):
         yield from _said("input", span, depth, plain_text(mapping_of(message).get("content")))
     waiting = {text_of(t.attributes.get("evalkit.tool_use_id")) or t.span_id: t for t in tools}
-    for block in _blocks(span.outputs):
+    content = mapping_of(span.outputs).get("content")
+    if not isinstance(content, list):
+        content = [{"type": "text", "text": _words(span.outputs if content is None else content)}]
+    for block in filter(None, map(mapping_of, content)):
         kind = block.get("type")
         if kind == "tool_use":
             if tool := waiting.pop(text_of(block.get("id")), None):
@@ -157,22 +187,6 @@ def _call(span: Span, tools: Sequence[Span], depth: int) -> Iterator[_Step]:
     if span.status == "ERROR":
         yield from _said("notice", span, depth, span.message, status="ERROR")
     yield from ((tool, depth) for tool in waiting.values())
-
-
-def _tool(span: Span, depth: int) -> Remark:
-    known = span.attributes.get("evalkit.time") != "inferred"
-    return Remark(
-        "tool",
-        depth,
-        name=span.name,
-        gist=gist(span.inputs),
-        inputs=span.inputs,
-        outputs=span.outputs,
-        status=span.status,
-        message=span.message,
-        seconds=(span.end_ns - span.start_ns) / NANOSECONDS if known else None,
-        span_id=span.span_id,
-    )
 
 
 def _said(
@@ -187,13 +201,6 @@ def gist(inputs: Json) -> str:
     texts = [inputs, *mapping_of(inputs).values()]
     first = next((" ".join(text.split()) for text in texts if text_of(text).strip()), "")
     return first if len(first) <= GIST_CHARS else first[: GIST_CHARS - 1] + "…"
-
-
-def _blocks(outputs: Json) -> list[dict[str, Json]]:
-    content = mapping_of(outputs).get("content")
-    if isinstance(content, list):
-        return [block for block in content if isinstance(block, dict)]
-    return [{"type": "text", "text": _words(outputs if content is None else content)}]
 
 
 def _words(value: Json) -> str:

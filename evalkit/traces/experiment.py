@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from evalkit.config_files import USUAL_CONFIG
 from evalkit.context import locate
-from evalkit.entities import ObservedTrace, Span
+from evalkit.entities import ObservedTrace
 from evalkit.errors import InputError, Problem
-from evalkit.jsonable import list_of, mapping_of
 from evalkit.traces.analysis import Analysis
+from evalkit.traces.dialogue import as_told
 from evalkit.traces.sample import analyse
-from evalkit.traces.transcript import Turn, answer, question, turns
 from evalkit.tracking import Tracking, without_password
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from evalkit.store import Store
+
+
+_MEASURED = {"seconds": "the slowest", "tokens": "takes the most tokens"}
 
 
 @dataclass(frozen=True)
@@ -101,62 +103,20 @@ def watch(
     return Watch(store, tracking, name, experiment_id, analysis)
 
 
-def as_told(spans: Sequence[Span]) -> Iterator[Span]:
-    """The spans in the form in which :mod:`evalkit.traces.dialogue` tells a conversation.
-
-    Whatever stands at the top counts as the agent, with the question, the turns before it and the
-    answer; of a call of a model there are the words that it gave. Each parent before its children.
-    """
-    for span in spans:
-        if "evalkit.agent" in span.attributes or "evalkit.time" in span.attributes:
-            yield span
-        elif span.parent_id is None:
-            yield from _top(span)
-        elif span.kind == "LLM":
-            # which tools it calls, their own spans say
-            is_call = any(turn.is_call for turn in turns(span.outputs))
-            content = list_of(mapping_of(span.outputs).get("content"))
-            if not content or not all("type" in mapping_of(block) for block in content):
-                content = [] if is_call else [{"type": "text", "text": answer(span.outputs)}]
-            yield replace(span, inputs={"messages": []}, outputs={"content": content})
-        else:
-            yield replace(span, kind="CHAIN") if span.kind == "AGENT" else span
-
-
-def _top(span: Span) -> Iterator[Span]:
-    """The agent, and a call of a model for each turn that was said before it was called."""
-    asked = [turn for turn in turns(span.inputs) if turn.role in {"user", "assistant"}]
-    first, *others = asked or [Turn("user", question(span.inputs))]
-    said = answer(span.outputs) or None
-    yield replace(span, kind="AGENT", inputs=first.text or None, outputs=said)
-    for number, turn in enumerate(others, 1):
-        name, start, is_user = f"{span.span_id}-{number}", span.start_ns, turn.role == "user"
-        given = {"messages": [{"role": "user", "content": turn.text}] if is_user else []}
-        came = {"content": [] if is_user else [{"type": "text", "text": turn.text}]}
-        yield Span(name, span.span_id, "earlier turn", "LLM", start, start, given, came)
-
-
 def worth_a_look(analysis: Analysis, most: int = 12) -> dict[str, str]:
-    """Traces that a person looks at first, with what each shows: what people rejected, what failed.
-
-    ``most`` is how many to name.
-    """
+    """At most so many traces that a person looks at first, with what each shows."""
     frame, errors = analysis.traces, analysis.errors.head(4)
-    timed, costly = (frame.dropna(subset=[n]).sort_values(n) for n in ("seconds", "tokens"))
-    well = timed[timed["state"] == "ok"]
-    found = [
-        ("people rejected it", frame[frame["verdict"] == "rejected"][:3]),
-        *(
-            (f"goes wrong: {text or 'no reason given'}", frame[frame["trace_id"].isin(ids[:1])])
-            for text, ids in zip(errors["text"], errors["trace_ids"], strict=True)
-        ),
-        ("typical: takes as long as most", well[len(well) // 2 :][:1]),
-        ("the slowest", timed[-1:]),
-        ("takes the most tokens", costly[-1:]),
-        ("one of many", frame[:: max(1, len(frame) // 8)]),
-    ]
+    well = frame[frame["state"] == "ok"].dropna(subset=["seconds"]).sort_values("seconds")
+    last = {name: frame.dropna(subset=[name]).sort_values(name)[-1:] for name in _MEASURED}
+    reasons = [f"goes wrong: {text or 'no reason given'}" for text in errors["text"]]
+    shown = {
+        "people rejected it": frame["trace_id"][frame["verdict"] == "rejected"][:3],
+        **{why: ids[:1] for why, ids in zip(reasons, errors["trace_ids"], strict=True)},
+        "typical: takes as long as most": well["trace_id"][len(well) // 2 :][:1],
+        **{why: last[name]["trace_id"] for name, why in _MEASURED.items()},
+        "one of many": frame["trace_id"][:: max(1, len(frame) // 8)],
+    }
     picked: dict[str, str] = {}
-    for why, trace_id in ((why, each) for why, some in found for each in some["trace_id"]):
-        if len(picked) < most:
-            picked.setdefault(trace_id, why)
-    return picked
+    for why, trace_id in ((why, each) for why, ids in shown.items() for each in ids):
+        picked.setdefault(trace_id, why)
+    return dict(list(picked.items())[:most])

@@ -108,18 +108,17 @@ def _fenced(entry: str) -> str:
 
 
 def _fitted(sections: Sequence[tuple[str, int, list[str]]], room: int) -> str:
-    """Of each section the first entries within its share of the room; what it leaves, others get.
+    """Of each section the first entries within its share of the room; later ones get what is left.
 
-    Therefore those that need the least of their share come first.
+    Those that need the least of their share come first.
     """
     told = {name: "" for name, _, _ in sections}
     shares = sum(share for _, share, _ in sections)
     for name, share, entries in sorted(sections, key=lambda s: sum(map(len, s[2])) / s[1]):
         mine = room * share // shares - len(f"## {name}\n\n\n… 100,000 more")
         lines = [f"- {entry}" for entry in [truncate(entries[0], max(mine - 3, 1)), *entries[1:]]]
-        ends = accumulate(len(line) + 1 for line in lines)
-        kept = [line for line, end in zip(lines, ends, strict=True) if end <= mine]
-        more = [f"… {len(lines) - len(kept):,} more"] if len(kept) < len(lines) else []
-        told[name] = "\n".join([f"## {name}", *kept, *more])
+        kept = sum(end <= mine for end in accumulate(len(line) + 1 for line in lines))
+        more = [f"… {len(lines) - kept:,} more"] if kept < len(lines) else []
+        told[name] = "\n".join([f"## {name}", *lines[:kept], *more])
         room, shares = room - len(told[name]) - 2, shares - share
     return "\n\n".join(told.values())

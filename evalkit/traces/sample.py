@@ -13,8 +13,7 @@ import pandas as pd
 from evalkit.jsonable import Json, canonical
 from evalkit.store import assessments_of, run_of, spans_of
 from evalkit.suite.model import Row
-from evalkit.traces.analysis import Analysis, route_of
-from evalkit.traces.likeness import Shape, is_empty, likeness
+from evalkit.traces.analysis import Analysis, form, is_empty, likeness, route_of
 from evalkit.traces.people import Scale, people_said
 from evalkit.traces.transcript import system_prompts
 
@@ -27,14 +26,11 @@ MOST_TRACES = 100_000
 """As many as an experiment may have on Databricks; the newest are looked at."""
 
 MOST_ROWS = 400
-WEIGHTS: Mapping[str, float] = {"ok": 1.0, "not over": 0.5, "failed": 0.4}
-"""How soon a trace has its turn by how it ended; bounds are learned from those that ended well."""
-
 MOST_BYTES = 32_000_000
 """What the whole traces of the rows may take together, as JSON."""
 
-PROGRESS_EVERY = 25
-"""Traces between two lines of progress."""
+WEIGHTS = {"ok": 1.0, "not over": 0.5, "failed": 0.4}
+"""How soon a trace has its turn by how it ended; bounds are learned from those that ended well."""
 
 NO_TRACES = "the experiment holds no traces yet"
 NO_SPANS = "no trace of the experiment has spans that can be read"
@@ -112,7 +108,7 @@ def analyse(
         if trace.run_id and trace.run_id not in counted.skills:
             counted.skills[trace.run_id] = store.skill_of(trace.run_id)
         counted.add(trace)
-        if number % PROGRESS_EVERY == 0:
+        if number % 25 == 0:
             say(f"{number} traces read")
     return counted
 
@@ -173,7 +169,7 @@ def choose_cases(rows: Sequence[Row], most: int = 60) -> list[Row]:
         "verdict": [row.verdict for row in found.values()],
         "state": ["failed" if row.failed else "ok" for row in found.values()],
         "likeness": [likeness(dict(row.inputs)) for row in found.values()],
-        "shape": [str(Shape().add(dict(row.inputs))) for row in found.values()],
+        "shape": [form(dict(row.inputs)) for row in found.values()],
     }
     picked = stratified(pd.DataFrame(columns), ["route", "state", "verdict", "shape"], most)
     return [found[trace_id] for trace_id in picked["trace_id"]]

@@ -107,26 +107,22 @@ def test_each_session_of_a_log_is_announced():
 
 
 def test_a_tool_says_how_it_ended_and_how_long_it_took_where_the_log_does():
+    long = "cat <<EOF\n" + "word " * 100
     events = [
         init(timestamp="2026-03-04T05:06:07Z"),
         ask("Go", timestamp="2026-03-04T05:06:07Z"),
         say("m1", use("t1", "Bash", command="false"), timestamp="2026-03-04T05:06:08Z"),
         answer("t1", "no such file", failed=True, timestamp="2026-03-04T05:06:10Z"),
-        say("m2", use("t2", "Bash", command="sleep"), timestamp="2026-03-04T05:06:11Z"),
+        say("m2", use("t2", "Bash", command=long), timestamp="2026-03-04T05:06:11Z"),
     ]
     tools = [remark for remark in dialogue(build(events).spans) if remark.voice == "tool"]
     assert [(t.status, t.seconds) for t in tools] == [("ERROR", 2.0), ("UNSET", 0.0)]
     assert tools[0].message == "no such file"
+    assert tools[1].gist.startswith("cat <<EOF word word")
+    assert (len(tools[1].gist), tools[1].gist[-1]) == (GIST_CHARS, "…")
     unknown = [{k: v for k, v in event.items() if k != "timestamp"} for event in events]
     remarks = dialogue(build(unknown).spans)
     assert {r.seconds for r in remarks if r.voice == "tool"} == {None}
-
-
-def test_the_gist_of_a_tool_is_one_short_line_of_what_it_was_given():
-    long = say("m1", use("t1", "Bash", timeout=5, command="cat <<EOF\n" + "word " * 100))
-    (tool,) = (r for r in dialogue(build([init(), long]).spans) if r.voice == "tool")
-    assert tool.gist.startswith("cat <<EOF word word")
-    assert (len(tool.gist), tool.gist[-1]) == (GIST_CHARS, "…")
 
 
 def test_a_tool_whose_call_is_missing_is_told_too():

@@ -3,8 +3,7 @@
 import pytest
 
 from evalkit.entities import Span
-from evalkit.traces.dialogue import dialogue
-from evalkit.traces.experiment import as_told
+from evalkit.traces.dialogue import as_told, dialogue
 from evalkit.traces.transcript import (
     Turn,
     answer,
