@@ -108,7 +108,7 @@ TOO_SHORT = """\
 truncation.py
 """
 TWO_HOMES = """\
-Plan Score Session Turn Watch Work conversation passes quoted
+Score Session Work conversation passes quoted
 """
 """Modules and names that are still to be put in order: lists that only get shorter."""
 

@@ -111,9 +111,7 @@ def opened(request: Request, watch: Watch) -> Iterator[Work]:
     if session is None:
         base, chosen = request.volume_path, request.session
         if chosen:
-            others = ", ".join(location.session_ids(base)[-5:])
-            there_are = f"; there are {others}" if others else ""
-            watch(Event("wait", f"there is no session {chosen} yet, so it is started{there_are}"))
+            watch(Event("wait", f"there is no session {chosen} yet, so it is started"))
         session_id = chosen or location.new_id(experiment, time.time())
         lasting = location.lasting(without_password(uri))
         about = About(session_id, experiment, experiment_id, lasting, FORM)

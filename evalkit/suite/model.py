@@ -64,16 +64,12 @@ class Score:
     error: str = ""
 
 
-PASSES_FROM = 0.5
-"""A number counts as a pass from here on."""
-
-
 def passes(value: Json) -> bool | None:
     """Whether a scorer's value is a pass; None where it is no verdict. The one answer to that."""
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int | float):
-        return value >= PASSES_FROM
+        return value >= 0.5  # noqa: PLR2004 - the middle
     words = {"yes": True, "true": True, "pass": True, "no": False, "false": False, "fail": False}
     return words.get(str(value).strip().casefold())
 
@@ -143,16 +139,22 @@ class Verification:
         return {"verified": self.word == "verified", **shown}
 
     def as_text(self) -> str:
-        """What closes a run; it begins with people's verdicts."""
+        """What closes a run, as labels and numbers; it begins with people's verdicts."""
+        lines = []
+        if self.people and (no := self.people["rejected"])["answers"]:
+            lines.append(
+                f"Rejected by people: {no['answers']} answers, {no['failed']} failed by some "
+                f"scorer, {no['in_limits']} named in LIMITS.md with a guideline for a judge"
+            )
+        if self.people and (yes := self.people["accepted"])["answers"]:
+            is_known = self.people["kappa"] is not None
+            kappa = f"; Cohen's kappa {self.people['kappa']}" if is_known else ""
+            both = f"{yes['answers']} answers, {yes['pass_all']} pass every scorer{kappa}"
+            lines.append(f"Accepted by people: {both}")
         stands = f"{self.rows} traces, {self.good_rows} of them good answers"
-        headlines = {
-            "verified": f"The suite is verified. It stands on {stands}.",
-            "not verified": f"The suite is not verified ({stands}):",
-            "too few traces": f"Too few traces: the suite stands on {stands}; under {FEW_ROWS} "
-            "good ones nothing is called verified. The suite is left as it is: use it, and verify "
-            "it again when there are more.",
-        }
-        lines = [_people_in_words(self.people), headlines[self.word]]
+        least = f" ({FEW_ROWS} are the least)" if self.good_rows < FEW_ROWS else ""
+        lines = lines or ["Judged by people: no answer"]
+        lines.append(f"The suite: {self.word}, on {stands}{least}")
         for problem in self.problems[:MOST_PROBLEMS]:
             is_long = len(problem) > BEGIN_CHARS + END_CHARS
             cut = f"{problem[:BEGIN_CHARS]} … {problem[-END_CHARS:]}" if is_long else problem
@@ -160,35 +162,19 @@ class Verification:
         if more := self.problems[MOST_PROBLEMS:]:
             lines.append(f"- … and {len(more)} more")
         lines += [
-            f"{name}: passes {of['good_passed']} of {of['good']} good answers, applies to "
-            f"{of['applies']} of {self.rows} rows, notices {of['noticed']} of {of['copies']} "
-            "faulty copies"
+            f"{name}: good answers passed {of['good_passed']} of {of['good']}, applies to "
+            f"{of['applies']} of {self.rows} rows, faults noticed {of['noticed']} of {of['copies']}"
             for name, of in self.scorers.items()
         ]
         if self.faults:
             noticed, made = (sum(each) for each in zip(*self.faults.values(), strict=True))
             kinds = ", ".join(f"{name} {n}/{of}" for name, (n, of) in self.faults.items())
-            lines.append(f"Faulty copies noticed by some scorer: {noticed} of {made} ({kinds})")
-        if said := self.one_sentence:
+            lines.append(f"Faults noticed by some scorer: {noticed} of {made} ({kinds})")
+        if one := self.one_sentence:
             lines.append(
-                f"An agent that always gives one good answer fails on {said['failed']} of "
-                f"{said['rows']} rows: {said['answer']}"
+                f"One answer to everything: fails on {one['failed']} of {one['rows']} rows: "
+                f"{one['answer']}"
             )
         if self.judges:
             lines.append(f"Not verified, because they ask a model: {', '.join(self.judges)}")
         return "\n".join(lines)
-
-
-def _people_in_words(people: Mapping[str, Json]) -> str:
-    if not people:
-        return "What people said of the answers was not looked at."
-    accepted, rejected = people["accepted"], people["rejected"]
-    if not accepted["answers"] and not rejected["answers"]:
-        return "Nobody has judged any of these answers, so no scorer is held against people."
-    kappa = "" if people["kappa"] is None else f" Agreement (Cohen's kappa): {people['kappa']}."
-    return (
-        f"Of {rejected['answers']} answers that people rejected, {rejected['failed']} are failed "
-        f"by some scorer, {rejected['in_limits']} named in LIMITS.md with a guideline for a judge; "
-        f"of {accepted['answers']} that they accepted, {accepted['pass_all']} pass every scorer."
-        f"{kappa}"
-    )

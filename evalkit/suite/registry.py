@@ -60,14 +60,11 @@ def bars(rows: Sequence[Row], found: Verification) -> dict[str, float]:
 
 
 def suite_files(
-    rows: Sequence[Row],
-    found: Verification | None = None,
-    experiment: str = "agent",
-    source: str = "",
+    rows: Sequence[Row], found: Verification, experiment: str, source: str = ""
 ) -> dict[str, bytes]:
     """What stands beside ``scorers.py``: the script, the dataset, and an evalkit project."""
     rows = choose_cases(rows, MOST_CASES)
-    thresholds = bars(rows, found) if found else {}
+    thresholds = bars(rows, found)
     own = f"{experiment}-evalkit"
     script = Path(__file__).with_name("run_eval.py").read_text("utf-8")
     script = script.replace('EXPERIMENT = "evalkit"', f"EXPERIMENT = {own!r}")
@@ -78,15 +75,12 @@ def suite_files(
         "execution": {"mode": "case", "skill": experiment},
         "mlflow": {"experiment": own},
         "dataset": {"path": "cases", "schema": SCHEMA},
-        "judges": [
-            {"name": name, "module": "scorers", "function": name}
-            for name in (found.scorers if found else ())
-        ],
+        "judges": [{"name": n, "module": "scorers", "function": n} for n in found.scorers],
         "thresholds": {name: {"min_pass_rate": bar} for name, bar in thresholds.items()},
     }
     written = {
         SCRIPT_FILE: script.encode(),
-        DATASET_FILE: "".join(f"{json.dumps(_record(row))}\n" for row in rows).encode(),
+        DATASET_FILE: "".join(f"{json.dumps(line)}\n" for line in map(_record, rows)).encode(),
         "evaluation/eval.yaml": _yaml(config),
     }
     for row in rows:

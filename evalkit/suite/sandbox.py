@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalkit.errors import InputError, Problem, Unfinished
-from evalkit.suite.sandbox_child import Plan, Policy
+from evalkit.suite.sandbox_child import Launch, Policy
 
 __all__ = ("Ended", "Policy", "Sandbox", "remove_tree")
 PROBE = """
@@ -108,7 +108,7 @@ class Sandbox:
         # Where `pip install --user` put packages; without it they are sought in the private home.
         user_packages = {"PYTHONUSERBASE": site.getuserbase()} if site.ENABLE_USER_SITE else {}
         argv, writable = [sys.executable, *argv], [str(place), home]
-        plan = Plan(argv, _readable(), writable, self._is_confined, timeout_s, self._policy)
+        plan = Launch(argv, _readable(), writable, self._is_confined, timeout_s, self._policy)
         try:
             with subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", ENTER, str(ROOT), json.dumps(plan)],

@@ -49,7 +49,7 @@ class Policy(NamedTuple):
     output_bytes: int = 64_000  # of each stream, the end of which is kept
 
 
-class Plan(NamedTuple):
+class Launch(NamedTuple):
     """One run of one program, as a JSON list on the command line; paths are absolute."""
 
     argv: list[str]
@@ -61,14 +61,14 @@ class Plan(NamedTuple):
 
 
 def main() -> None:
-    """Run a `Plan` to its end, or until standard input ends, and print what became of it."""
+    """Run a `Launch` to its end, or until standard input ends, and print what became of it."""
     *given, policy = json.loads(sys.argv[2])
-    plan = Plan._make([*given, Policy._make(policy)])
+    plan = Launch._make([*given, Policy._make(policy)])
     if LINUX:
         call("prctl", 36, 1)  # orphans become this process's children
     ours, its = socket.socketpair()  # closed by `execv`
     (out, its_out), (err, its_err) = os.pipe(), os.pipe()
-    watch = Watch(plan, (out, err))
+    watch = Supervisor(plan, (out, err))
     program = os.fork()
     if program == 0:
         try:  # a program is never run less confined than was planned
@@ -91,7 +91,7 @@ def main() -> None:
     print(json.dumps(outcome))  # noqa: T201
 
 
-def _become_program(plan: Plan, watcher: socket.socket, streams: tuple[int, int]) -> None:
+def _become_program(plan: Launch, watcher: socket.socket, streams: tuple[int, int]) -> None:
     policy = plan.policy
     os.setsid()
     _limit(resource.RLIMIT_CPU, policy.cpu_s, GRACE_S)
@@ -123,10 +123,10 @@ def _limit(kind: int, most: int, grace: int = 0) -> None:
     resource.setrlimit(kind, (min(most, hard), hard))
 
 
-class Watch:
+class Supervisor:
     """What all descendants of this process say and hold together, against the plan."""
 
-    def __init__(self, plan: Plan, streams: tuple[int, int]) -> None:
+    def __init__(self, plan: Launch, streams: tuple[int, int]) -> None:
         self.excess = ""
         self._plan, self._policy, self._tails = plan, plan.policy, dict.fromkeys(streams, b"")
         self._disk_at_start = _disk(plan.writable)

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from evalkit.entities import Span, Status
 from evalkit.jsonable import Json, canonical, list_of, mapping_of, plain_text, text_of
-from evalkit.traces.transcript import Turn, answer, question, turns
+from evalkit.traces.transcript import Message, answer, question, turns
 
 Voice: TypeAlias = Literal[
     "user", "input", "thinking", "agent", "answer", "tool", "subagent", "notice"
@@ -95,7 +95,7 @@ def as_told(spans: Sequence[Span]) -> Iterator[Span]:
             yield span
         elif span.parent_id is None:
             turned = [turn for turn in turns(span.inputs) if turn.role in {"user", "assistant"}]
-            first, *others = turned or [Turn("user", question(span.inputs))]
+            first, *others = turned or [Message("user", question(span.inputs))]
             said = answer(span.outputs) or None
             yield replace(span, kind="AGENT", inputs=first.text or None, outputs=said)
             for number, turn in enumerate(others, 1):

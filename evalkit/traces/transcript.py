@@ -29,7 +29,7 @@ _DEPTH = 6  # levels within which messages and words are looked for
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Message:
     """One message of a conversation.
 
     Attributes:
@@ -43,7 +43,7 @@ class Turn:
     is_call: bool = False
 
 
-def turns(value: Json) -> tuple[Turn, ...]:
+def turns(value: Json) -> tuple[Message, ...]:
     """The messages that a span's inputs or outputs hold, wherever in them; empty without any.
 
     Where they are only the history of a question that stands beside them, that is the last turn.
@@ -52,18 +52,18 @@ def turns(value: Json) -> tuple[Turn, ...]:
     beside = {name: each for name, each in mapping_of(value).items() if "history" not in name}
     if found and len(beside) < len(mapping_of(value)) and not _messages(beside):
         words = _words(beside, _ASKED)[1]
-        return (*found, Turn("user", words)) if words else found
+        return (*found, Message("user", words)) if words else found
     return found
 
 
-def conversation(inputs: Json, outputs: Json) -> tuple[Turn, ...]:
+def conversation(inputs: Json, outputs: Json) -> tuple[Message, ...]:
     """All turns of a request and its answer, in order, each once."""
-    asked = turns(inputs) or tuple(Turn("user", text) for text in [question(inputs)] if text)
+    asked = turns(inputs) or tuple(Message("user", text) for text in [question(inputs)] if text)
     answered = turns(outputs)
     if asked and asked[-1] in answered:
         answered = answered[answered.index(asked[-1]) + 1 :]
     said = () if answered else (answer(outputs),)
-    return (*asked, *answered, *(Turn("assistant", text) for text in said if text))
+    return (*asked, *answered, *(Message("assistant", text) for text in said if text))
 
 
 def question(inputs: Json) -> str:
@@ -84,7 +84,7 @@ def system_prompts(inputs: Json) -> list[str]:
     return list(dict.fromkeys(text for text in told if text.strip()))
 
 
-def _messages(value: Json, depth: int = _DEPTH) -> list[Turn]:
+def _messages(value: Json, depth: int = _DEPTH) -> list[Message]:
     """The first list of messages in a value, those of the outermost level first."""
     value = _parsed(value)
     if not isinstance(value, dict | list):
@@ -101,11 +101,11 @@ def _messages(value: Json, depth: int = _DEPTH) -> list[Turn]:
     return next((found for found in nested if found), [])
 
 
-def _turn(message: Json) -> Turn | None:
+def _turn(message: Json) -> Message | None:
     """A message of OpenAI, Anthropic, Google or LangChain as a turn; None where it is none."""
     if isinstance(message, list):
         name = str(message[0]).casefold() if list(map(type, message)) == [str, str] else ""
-        return Turn(_ROLES[name], str(message[1])) if name in _ROLES else None
+        return Message(_ROLES[name], str(message[1])) if name in _ROLES else None
     fields = mapping_of(message)
     inner = mapping_of(fields.get("kwargs")) or mapping_of(fields.get("data"))
     if "content" in inner:  # LangChain wraps its messages
@@ -119,7 +119,7 @@ def _turn(message: Json) -> Turn | None:
         return None
     text = next((text for each in words if (text := _content(each))), "")
     calls = [] if text else [_called(each) for each in list_of(fields.get("tool_calls"))]
-    return Turn(role or "assistant", text or "\n".join(calls), bool(calls))
+    return Message(role or "assistant", text or "\n".join(calls), bool(calls))
 
 
 def _called(call: Json) -> str:

@@ -52,7 +52,7 @@ def test_the_suite_is_verified_by_few_calls_and_tokens(built):
 def test_what_people_said_comes_first(built):
     found = built.report["validation"]
     assert next(iter(found)) == "people"
-    assert found["text"].startswith("Of 1 answers that people rejected, 0 are fail")
+    assert found["text"].startswith("Rejected by people: 1 answers, 0 failed")
     assert "1 named in LIMITS.md with a guideline" in found["text"]
     assert WHY in built.agent.read("evaluation/LIMITS.md")
 

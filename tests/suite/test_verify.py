@@ -52,10 +52,10 @@ def test_an_honest_suite_is_verified_and_its_words_begin_with_people(runner):
     found = verify(runner, suite(), ROWS, per_fault=1)
     assert (found.word, found.problems) == ("verified", ())
     assert found.as_text().startswith(
-        "Of 2 answers that people rejected, 1 are failed by some scorer, 1 named in LIMITS.md with "
-        "a guideline for a judge; of 4 that they accepted, 4 pass every scorer."
+        "Rejected by people: 2 answers, 1 failed by some scorer, 1 named in LIMITS.md with a "
+        "guideline for a judge\nAccepted by people: 4 answers, 4 pass every scorer"
     )
-    stands = "The suite is verified. It stands on 26 traces, 24 of them good answers."
+    stands = "The suite: verified, on 26 traces, 24 of them good answers"
     assert stands in found.as_text()
     assert found.people["kappa"] == 0.571
     assert found.scorers["figures"]["good_passed"] == found.scorers["figures"]["good"] == 24
@@ -101,7 +101,7 @@ def test_a_suite_whose_scorers_pass_all_rejected_answers_does_not_hold(runner):
     """Case verified-suite-passes-rejected."""
     found = verify(runner, suite(f"{POLITE}SCORERS = [polite]\n", limits=""), ROWS, per_fault=1)
     assert found.word == "not verified"
-    assert found.as_text().startswith("Of 2 answers that people rejected, 0 are failed")
+    assert found.as_text().startswith("Rejected by people: 2 answers, 0 failed")
     assert f"people rejected {trace_id(24)} ({REASON})" in found.as_text()
 
 
@@ -111,8 +111,7 @@ def test_under_ten_good_answers_nothing_is_called_verified_and_a_failed_trace_is
     found = verify(Runner(sandbox, rows), suite(limits=""), rows)
     assert (found.word, found.problems) == ("too few traces", ())
     assert (found.good_rows, found.rows) == (9, 10)
-    assert found.as_text().startswith("Nobody has judged any of these answers")
-    assert "Too few traces" in found.as_text()
+    assert found.as_text().startswith("Judged by people: no answer\nThe suite: too few traces")
     assert found.as_json()["verified"] is False
 
 

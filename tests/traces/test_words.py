@@ -5,7 +5,7 @@ import pytest
 from evalkit.entities import Span
 from evalkit.traces.dialogue import as_told, dialogue
 from evalkit.traces.transcript import (
-    Turn,
+    Message,
     answer,
     conversation,
     question,
@@ -84,21 +84,26 @@ def test_an_answer_is_found(outputs, words):
 
 def test_all_turns_are_told_once_though_the_answer_repeats_them():
     told = [
-        Turn("user", "Is room 3 free?"),
-        Turn("assistant", "Which day?"),
-        Turn("user", "Monday."),
+        Message("user", "Is room 3 free?"),
+        Message("assistant", "Which day?"),
+        Message("user", "Monday."),
     ]
-    end = Turn("assistant", "Room 3 is free on Monday.")
+    end = Message("assistant", "Room 3 is free on Monday.")
     assert conversation({"messages": BOOKING}, {"messages": [*BOOKING, REPLY]}) == (*told, end)
     assert conversation({"messages": BOOKING}, {"messages": [REPLY]}) == (*told, end)
-    assert conversation("Hi", {"answer": "Yes"}) == (Turn("user", "Hi"), Turn("assistant", "Yes"))
+    assert conversation("Hi", {"answer": "Yes"}) == (
+        Message("user", "Hi"),
+        Message("assistant", "Yes"),
+    )
     assert conversation({}, None) == ()
 
 
 def test_a_call_of_tools_is_a_turn_too():
     calls = [{"function": {"name": "book", "arguments": '{"room":3}'}}]
     called = {"role": "assistant", "content": None, "tool_calls": calls}
-    assert turns({"messages": [called]}) == (Turn("assistant", 'book({"room":3})', is_call=True),)
+    assert turns({"messages": [called]}) == (
+        Message("assistant", 'book({"room":3})', is_call=True),
+    )
 
 
 @pytest.mark.parametrize(
