@@ -6,7 +6,6 @@ from agent_runs import KEY, MODEL
 from commands import until
 from competent import Competent, at, calls
 from messages_server import Fault, Reply, messages_server
-from servers import free_port
 
 LOOK = ("python", {"code": "print(1)"})
 FURTHER = 500
@@ -102,17 +101,6 @@ def test_refusals_and_full_contexts_end_a_session_and_not_the_work(agent):
     assert agent.endings() == ["refused", "context full", "finished"]
     assert done.report["sessions_run"] == 3
     assert agent.tasks()["scorers-1"]["status"] == "pending"
-
-
-def test_a_host_that_cannot_be_reached_is_said_and_left_by_ctrl_c(agent):
-    running = agent.start(f"http://127.0.0.1:{free_port()}")
-    until(lambda: "attempt 1 of 8" in (running.streams / "err").read_text())
-    running.kill(signal.SIGINT)
-    done = running.wait()
-    assert done.code == 1
-    assert "Connection error" in done.err
-    assert done.report["error"].startswith("interrupted")
-    assert done.report["error"].endswith("evalkit agent --session s")
 
 
 def test_ctrl_c_in_the_middle_of_an_answer_leaves_what_was_answered(agent):

@@ -107,6 +107,16 @@ def test_what_people_rejected_and_no_rule_fails_stands_in_the_limits(tmp_path):
     assert "guideline" in limits.casefold()
 
 
+def test_what_good_answers_do_not_hold_to_is_demanded_of_none(tmp_path):
+    names = ("Gareth", "Ottilie", "Mirela", "Jonas")
+    told = [
+        replace(each, outputs=each.outputs.replace(" days,", f" days with {name},"))
+        for each, name in zip(GOOD, names, strict=False)
+    ]
+    suite = Suite([*told, *GOOD[4:]], tmp_path)
+    assert [each.trace_id for each in told if suite.failing(each, each.outputs)] == []
+
+
 def test_one_good_answer_gives_only_what_needs_no_learning(tmp_path):
     suite = Suite(GOOD[:1], tmp_path)
     assert "answered" in suite.scorers
