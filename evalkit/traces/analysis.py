@@ -64,11 +64,11 @@ class Analysis:
         route = route_of(root.name if root else trace.name, trace.run_id, self.skills)
         trace_id, state = trace.trace_id, _STATES[trace.status]
         if root:
-            self._noted["inputs"].append((route, form(inputs)))
+            self._noted["inputs"].append((route, json_shape(inputs)))
         else:
             self.unread[trace.unread] += 1
         if not is_empty(outputs):
-            self._noted["outputs"].append((route, form(outputs)))
+            self._noted["outputs"].append((route, json_shape(outputs)))
         for (place, text), said in errors_of(trace).items():
             example = "" if said == text else truncate(said, _EXAMPLE_CHARS)
             self._noted["errors"].append((state, place, text, example, trace_id))
@@ -222,14 +222,15 @@ def route_of(name: str, run_id: str, skills: Mapping[str, str]) -> str:
     return (skills.get(run_id) or f"run {run_id}") if run_id else name or "unnamed"
 
 
-def form(value: Json, depth: int = _DEPTH) -> str:
+def json_shape(value: Json, depth: int = _DEPTH) -> str:
     """The form of a value, such as ``object{question: text, tools: list[object]}``."""
     if depth and isinstance(value, dict) and value:
-        shown = [f"{truncate(n, 40)}: {form(value[n], depth - 1)}" for n in list(value)[:_FIELDS]]
+        fields = [(n, json_shape(value[n], depth - 1)) for n in list(value)[:_FIELDS]]
+        shown = [f"{truncate(name, 40)}: {shape}" for name, shape in fields]
         more = ["…"] if len(value) > _FIELDS else []
         return f"object{{{', '.join(shown + more)}}}"
     if isinstance(value, list):
-        return f"list[{form(value[0], depth - 1)}]" if depth and value else "list"
+        return f"list[{json_shape(value[0], depth - 1)}]" if depth and value else "list"
     return _KINDS.get(type(value), "null")
 
 

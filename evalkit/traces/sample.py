@@ -13,7 +13,7 @@ import pandas as pd
 from evalkit.jsonable import Json, canonical
 from evalkit.store import assessments_of, run_of, spans_of
 from evalkit.suite.model import Row
-from evalkit.traces.analysis import Analysis, form, is_empty, likeness, route_of
+from evalkit.traces.analysis import Analysis, is_empty, json_shape, likeness, route_of
 from evalkit.traces.people import Scale, people_said
 from evalkit.traces.transcript import system_prompts
 
@@ -169,7 +169,7 @@ def choose_cases(rows: Sequence[Row], most: int = 60) -> list[Row]:
         "verdict": [row.verdict for row in found.values()],
         "state": ["failed" if row.failed else "ok" for row in found.values()],
         "likeness": [likeness(dict(row.inputs)) for row in found.values()],
-        "shape": [form(dict(row.inputs)) for row in found.values()],
+        "shape": [json_shape(dict(row.inputs)) for row in found.values()],
     }
     picked = stratified(pd.DataFrame(columns), ["route", "state", "verdict", "shape"], most)
     return [found[trace_id] for trace_id in picked["trace_id"]]
