@@ -84,3 +84,9 @@ def test_without_a_workspace_it_says_what_to_set(tmp_path, monkeypatch):
 def test_a_volume_that_is_not_mounted_is_refused():
     with pytest.raises(InputError, match=r"main/evals/agent is not mounted.*main\.evals\.agent"):
         Folder(Path("/Volumes/main/evals/agent/sessions/one"), make=True)
+
+
+def test_only_one_claims_a_name(tmp_path):
+    folder = Folder(tmp_path / "s", make=True)
+    assert [folder.claim("state/x", who) for who in (b"me", b"you")] == [True, False]
+    assert (folder.read("state/x"), folder.names("state/")) == (b"me", ["state/x"])
