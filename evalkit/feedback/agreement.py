@@ -84,7 +84,7 @@ def _pairs(
         for judge in judges
     ]
     said += [
-        (a.case_id, a.name, "annotations", a.source, a.value, a.rationale)
+        (a["case_id"], a["name"], "annotations", a["source"], a["value"], a["rationale"])
         for a in review.annotations
     ]
     said += [

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from evalkit.documents import scalar_text
 from evalkit.entities import HUMAN_REVIEW, MARKER, Assessment, Changes, SourceType
-from evalkit.feedback.review_file import Annotation, Review
+from evalkit.feedback.review_file import ANNOTATION, Review
 from evalkit.feedback.trace_index import TraceIndex
 from evalkit.jsonable import Json, canonical, derive_id, exact
 from evalkit.masking import mask_json, mask_text
@@ -148,7 +148,7 @@ def merge(parts: Sequence[Changes]) -> Changes:
     )
 
 
-def annotations_of_people(index: TraceIndex) -> list[Annotation]:
+def annotations_of_people(index: TraceIndex) -> list[dict[str, Json]]:
     """What people said of the run's traces, and nothing that evalkit pushed.
 
     Sorted, so that pulling again gives the same file. What a person replaced in MLflow by a later
@@ -162,26 +162,24 @@ def annotations_of_people(index: TraceIndex) -> list[Annotation]:
             for said in trace.assessments
             if said.source_type == "HUMAN" and not said.is_ours and said.valid
         ),
-        key=lambda a: (a.case_id, a.trace_id, a.name, a.source, a.time, canonical(a.value)),
+        key=lambda a: (
+            [a[k] for k in ("case_id", "trace_id", "name", "source", "time")],
+            canonical(a["value"]),
+        ),
     )
 
 
-def _annotation(said: Assessment, case_id: str, cases: Collection[str]) -> Annotation:
+def _annotation(said: Assessment, case_id: str, cases: Collection[str]) -> dict[str, Json]:
     """An assessment as the file holds it; on a shared trace its name may say which case."""
     name, value = said.name, said.value
     case_id = case_id or max((c for c in cases if name.startswith(c + "/")), key=len, default="")
+    name = name.removeprefix(case_id + "/") if case_id else name
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # MLflow gives back every number as a float
     moment = dt.datetime.fromtimestamp(said.time_ms / 1000, dt.UTC)
-    return Annotation(
-        case_id=case_id,
-        trace_id=said.trace_id,
-        name=name.removeprefix(case_id + "/") if case_id else name,
-        value=value,
-        rationale=said.rationale,
-        source=said.source_id,
-        time=moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-    )
+    time = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    told = (case_id, said.trace_id, name, value, said.rationale, said.source_id, time)
+    return dict(zip(ANNOTATION, told, strict=True))
 
 
 def about_scores(scores: Sequence[Score]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
 from typing import Literal, TypeAlias
 
 from evalkit.context import Workspace
@@ -148,17 +149,18 @@ def pull_feedback(
     known = parse_review(text, file).annotations
     index = find_traces(found, workspace.store)
     said, ids = annotations_of_people(index), {trace.trace_id for trace in index.traces}
-    kept = [a for a in known if a.trace_id not in ids and index.of(a.case_id) is None]
-    standing = {(a.case_id, a.name, a.source) for a in (*said, *kept)}
-    gone = [a for a in known if (a.case_id, a.name, a.source) not in standing]
+    kept = [a for a in known if a["trace_id"] not in ids and index.of(a["case_id"]) is None]
+    whose = itemgetter("case_id", "name", "source")
+    standing = {whose(a) for a in (*said, *kept)}
+    gone = [whose(a) for a in known if whose(a) not in standing]
     notes = list(index.notes)
     if not ids:
         notes.append("MLflow has no traces of this run: mlflow_feedback is left as it was")
     elif kept:
-        whose = ", ".join(sorted({a.case_id or a.trace_id for a in kept}))
-        notes.append(f"annotations are left as they were where MLflow has no trace: {whose}")
+        where = ", ".join(sorted({a["case_id"] or a["trace_id"] for a in kept}))
+        notes.append(f"annotations are left as they were where MLflow has no trace: {where}")
     if gone:
-        what = ", ".join(f"{a.case_id}/{a.name} by {a.source}" for a in gone)
+        what = ", ".join(f"{case}/{name} by {source}" for case, name, source in gone)
         notes.append(f"no longer said in MLflow, and so removed from the file: {what}")
     after = with_annotations(text, file, [*said, *kept]) if ids else text
     if after != text:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from evalkit.documents import Document, parse_yaml, scalar_text
 from evalkit.errors import InputError, Problem
 from evalkit.files import inside, read_text, write_text
-from evalkit.jsonable import Json
+from evalkit.jsonable import Json, list_of
 from evalkit.runs.run_dir import RunFiles
 from evalkit.yaml_edit import edit_yaml
 
@@ -20,20 +20,8 @@ _SAVING = threading.Lock()
 """Two people may save at once in one server."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Annotation:
-    """What a person said of a trace in MLflow, at an ISO 8601 time in UTC.
-
-    The case is empty where a trace holds several and the name says none.
-    """
-
-    case_id: str
-    trace_id: str
-    name: str
-    value: Json
-    rationale: str
-    source: str
-    time: str
+ANNOTATION = ("case_id", "trace_id", "name", "value", "rationale", "source", "time")
+"""What an annotation says: ISO 8601 time in UTC, and no case where a trace holds several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +41,7 @@ class Review:
     reviewers: Mapping[str, str] = field(default_factory=dict)
     feedback: Mapping[str, str] = field(default_factory=dict)
     verdicts: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
-    annotations: tuple[Annotation, ...] = ()
+    annotations: tuple[dict[str, Json], ...] = ()
     is_begun: bool = False
 
     def reviewer_of(self, case_id: str) -> str:
@@ -110,13 +98,10 @@ def _problems(document: Document, root: Json) -> Iterator[Problem]:
                 yield document.problem(where, "must be text", "write one text for the case")
 
 
-def _annotations(listed: Json) -> Iterator[Annotation]:
-    names = [each.name for each in fields(Annotation)]
-    for each in listed if isinstance(listed, list) else ():
-        if isinstance(each, dict) and set(names) <= set(each):
-            yield Annotation(
-                **{n: each[n] if n == "value" else scalar_text(each[n]) for n in names}
-            )
+def _annotations(listed: Json) -> Iterator[dict[str, Json]]:
+    for each in list_of(listed):
+        if isinstance(each, dict) and each.keys() >= {*ANNOTATION}:
+            yield {k: each[k] if k == "value" else scalar_text(each[k]) for k in ANNOTATION}
 
 
 def save_comments(
@@ -177,9 +162,8 @@ def _with_comment(
     return edit_yaml(text, file, ("feedback", case_id), lines)
 
 
-def with_annotations(text: str, file: str, annotations: Iterable[Annotation]) -> str:
+def with_annotations(text: str, file: str, annotations: Sequence[dict[str, Json]]) -> str:
     """The text of a ``review.yaml`` with these annotations, everything else left as it was."""
     parse_review(text, file)
-    entries = [asdict(annotation) for annotation in annotations]
     is_there = KEY in (parse_yaml(text, file).value or {})
-    return edit_yaml(text, file, (KEY,), entries) if entries or is_there else text
+    return edit_yaml(text, file, (KEY,), [*annotations]) if annotations or is_there else text

@@ -7,13 +7,14 @@ from in_mlflow import InMlflow
 
 from evalkit import Workspace, reading
 from evalkit.feedback.review_file import (
-    Annotation,
+    ANNOTATION,
     read_review,
     save_comments,
     with_annotations,
 )
 
-SAID = [Annotation("c1", "tr-1", "tone", True, "kind: é\nreally", "ann", "2026-01-02T03:04:05Z")]
+TOLD = ("c1", "tr-1", "tone", True, "kind: é\nreally", "ann", "2026-01-02T03:04:05Z")
+SAID = [dict(zip(ANNOTATION, TOLD, strict=True))]
 AFTER = "mlflow_feedback:\n- case_id: c1\n"
 
 
