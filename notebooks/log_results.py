@@ -14,9 +14,8 @@ with app.setup:
     from evalkit.cli import render
     from evalkit.params import LogParams as Params
     from evalkit.ui import page, run_views
-    from evalkit.ui.conversation import conversation
     from evalkit.ui.notebook import Host
-    from evalkit.ui.waterfall import waterfall
+    from evalkit.ui.trace_views import conversation, waterfall
     from evalkit.ui.wording import BLUE, GREEN, RED, dressed
 
     FEW = 8  # different answers that get a bar each; more are put into ranges, or under "other"

@@ -18,9 +18,8 @@ with app.setup:
     from evalkit.runs.run_dir import list_runs
     from evalkit.sequence import run_stages
     from evalkit.ui import page, run_views
-    from evalkit.ui.conversation import conversation
     from evalkit.ui.notebook import Host
-    from evalkit.ui.review_bar import ReviewBar
+    from evalkit.ui.trace_views import conversation
     from evalkit.ui.wording import GREEN, GREY, RED, dressed
 
     NO_TEXT = "This file is no text, or too large to show."
@@ -99,7 +98,7 @@ def _():
 def bar(cases, found, host):
     said_so_far = review_file.read_review(found).feedback
     names = [case.case_id for case in cases]
-    bar = ReviewBar(names, said_so_far, host.selected("case"))
+    bar = run_views.ReviewBar(names, said_so_far, host.selected("case"))
     reviewer_bar = mo.ui.anywidget(bar) if host.person else None
     return (reviewer_bar,)
 

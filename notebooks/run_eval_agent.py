@@ -30,9 +30,8 @@ with app.setup:
     from evalkit.truncation import truncate
     from evalkit.ui import agent_live, page
     from evalkit.ui.controls import is_open, tabs
-    from evalkit.ui.conversation import conversation
     from evalkit.ui.notebook import Host
-    from evalkit.ui.waterfall import waterfall
+    from evalkit.ui.trace_views import conversation, waterfall
     from evalkit.ui.wording import BLUE, GREEN, GREY, as_text, dressed, duration, figure
 
     @dataclass(frozen=True)

@@ -95,18 +95,17 @@ class Work(Generic[T]):
     def _watch(self, worker: threading.Thread, ended: Callable[[Work[T]], None]) -> None:
         """Draw until it is over, then tell the cells that wait; end where the cell ran again."""
         is_over = False
-        while not is_over or self._waiting:
-            if getattr(threading.current_thread(), "should_exit", False):
-                self._cancelled.set()
-                return
-            if is_over:
-                time.sleep(REDRAW_S)
-            else:
+        while not getattr(threading.current_thread(), "should_exit", False):
+            if not is_over:
                 is_over = not worker.is_alive()
                 mo.output.replace(self._shown())
-                worker.join(REDRAW_S)
             if is_over:
                 ended(self)
+                time.sleep(REDRAW_S)  # in which a cell that just found it running says so
+                if not self._waiting:
+                    return
+            worker.join(REDRAW_S)
+        self._cancelled.set()
 
     def _shown(self) -> Any:
         seconds = time.monotonic() - self._began
@@ -115,7 +114,7 @@ class Work(Generic[T]):
             name = mo.Html(f"<div><strong>{html.escape(self.title)}</strong> &nbsp;{clock}</div>")
             button = "Stopping…" if self._cancelled.is_set() else self._button
             head = mo.hstack([name, button], justify="space-between", align="center")
-            return mo.vstack([head, self._show()], gap=0.75)
+            return page.stack(head, self._show())
         if self.status == "failed" and self.error is not None:
             return page.problem(self.error)
         if self.status == "done":
@@ -127,5 +126,4 @@ class Work(Generic[T]):
     def _said(self) -> Any:
         shown = html.escape("\n".join(self.lines[-LINES_SHOWN:]))
         look = f"{page.TEXT}; {page.MUTED}; font-size: 0.85rem; min-height: 10rem"
-        lines = mo.Html(f'<div style="{look}">{shown}</div>')
-        return mo.vstack([mo.status.spinner(), lines], gap=0.75)
+        return page.stack(mo.status.spinner(), mo.Html(f'<div style="{look}">{shown}</div>'))

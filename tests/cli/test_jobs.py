@@ -6,40 +6,29 @@ from eval_project import RUN_ID
 from evalkit import EvalkitError, InputError
 from evalkit.cli.jobs import main, read_parameters, stage_commands
 
-
-def commands(*argv):
-    return stage_commands(read_parameters(argv))
-
-
-def test_each_stage_gets_what_it_knows():
-    assert commands(
-        "--stages=sync-dataset, log-results",
-        "--skip_stages=",
-        "--config=/Volumes/a/b/c/eval.yaml",
-        "--run_id=r 1",
-        "--mapping=m.json",
-        "--dry-run=true",
-        "--strict=False",
-        "--tracking_uri=",
-    ) == [
-        [
-            "sync-dataset",
-            "--config=/Volumes/a/b/c/eval.yaml",
-            "--mapping=m.json",
-            "--dry-run=true",
-            "--strict=False",
-        ],
-        ["log-results", "--config=/Volumes/a/b/c/eval.yaml", "--run-id=r 1", "--strict=False"],
-    ]
+JOB = ("--skip_stages=", "--config=/Volumes/a b/eval=.yaml", "--run_id=r 1", "--mapping=m.json")
+CONFIG = JOB[1]
 
 
-def test_a_value_may_hold_anything():
-    assert commands("--stages=check", "--config=a=b --json") == [["check", "--config=a=b --json"]]
-
-
-def test_stages_are_left_out_on_request():
-    argv = ("--stages=sync-dataset,log-results", "--run_id=r", "--skip_stages=sync-dataset")
-    assert commands(*argv) == [["log-results", "--run-id=r"]]
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (
+            ("--stages=sync-dataset, log-results", *JOB, "--dry-run=true", "--tracking_uri="),
+            [
+                ["sync-dataset", CONFIG, "--mapping=m.json", "--dry-run=true"],
+                ["log-results", CONFIG, "--run-id=r 1"],
+            ],
+        ),
+        (
+            ("--stages=sync-dataset,log-results", "--run_id=r", "--skip_stages=sync-dataset"),
+            [["log-results", "--run-id=r"]],
+        ),
+        (("--stages=check", "--strict=False"), [["check", "--strict=False"]]),
+    ],
+)
+def test_each_stage_that_is_not_left_out_gets_what_it_knows(argv, expected):
+    assert stage_commands(read_parameters(argv)) == expected
 
 
 def test_a_task_of_which_nothing_is_left_succeeds_and_says_so(capfd):

@@ -20,8 +20,7 @@ from agentlogs import (
     use,
 )
 
-from evalkit.ui.conversation import FOLDED_FROM, MOST_CHARACTERS, conversation
-from evalkit.ui.waterfall import waterfall
+from evalkit.ui.trace_views import FOLDED_FROM, MOST_CHARACTERS, conversation, waterfall
 
 OWN_TAGS = {"div", "style", "details", "summary", "span"}
 HOSTILE = [
