@@ -67,9 +67,12 @@ class Orchestrator:
         """Why the suite as it is is not verified, by what was found; empty where it is."""
         kept = self._session.read_json(VALIDATION_FILE)
         if kept.get("word") == "too few traces":
+            bare = self._work.survey.analysis["without_inputs"]
+            unasked = f"; {bare} traces do not hold what was asked" if bare else ""
             return (
                 f"too few traces: {kept.get('good_rows')} good answers are no proof, {FEW_ROWS} "
-                "are the least. The suite is left as it is; start again when there are more"
+                f"are the least{unasked}. The suite is left as it is; start again when there are "
+                "more"
             )
         problems = kept.get("problems")
         more = map(str, problems) if isinstance(problems, list) else ()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -54,7 +54,9 @@ def verify(
     asked += [probe for _, probe in damaged]
     everywhere = _spread(good, SENTENCE_ROWS)
     asked += [Probe(row.trace_id, one.outputs) for one in sentences for row in everywhere]
-    found = Verification("not verified", rows=len(rows), good_rows=len(good))
+    few = len(good) < FEW_ROWS
+    word: Literal["too few traces", "not verified"] = "too few traces" if few else "not verified"
+    found = Verification(word, rows=len(rows), good_rows=len(good))
     loaded = runner.judge(files, asked)
     if isinstance(loaded, str):
         return replace(found, problems=(f"{SCORERS_FILE} cannot be used: {loaded}",))
@@ -82,10 +84,9 @@ def verify(
         *(each for name in names for each in _of_scorer(name, loaded, rows, *said_of(name))),
         *filter(None, missed.values()),
     ]
-    few = len(good) < FEW_ROWS
     return replace(
         found,
-        word="too few traces" if few else "not verified" if problems else "verified",
+        word=word if few or problems else "verified",
         problems=tuple(dict.fromkeys(problems)),
         people=_people(rows, passed, missed),
         one_sentence=_one_sentence(sentences, alike),

@@ -116,6 +116,13 @@ def test_of_few_traces_a_suite_is_left_that_is_not_called_verified(agent, key):
     )
 
 
+def test_one_trace_that_says_what_was_asked_is_too_few_and_the_others_are_counted(agent):
+    shop_in(agent.uri, "logs", [*list(ANSWERS.items())[:1], *[("", "Done.")] * 11])
+    done = agent.run(NOBODY, about="logs", env={"ANTHROPIC_API_KEY": "", "MODEL": ""})
+    assert (done.code, done.report["validation"]["word"]) == (1, "too few traces")
+    assert "11 traces do not hold what was asked" in done.report["error"]
+
+
 # -- MLflow -----------------------------------------------------------------------------------
 
 
