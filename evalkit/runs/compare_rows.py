@@ -101,6 +101,8 @@ def interval(each: Row) -> str:
 def _hundredths(share: float) -> str:
     """A share in points of a hundred with its sign, and a decimal where there are few."""
     points = round(100 * share, 1)
+    if not points:
+        return "0"
     return f"{points:+.0f}" if abs(points) >= 10 or not points % 1 else f"{points:+.1f}"  # noqa: PLR2004
 
 
