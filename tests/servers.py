@@ -120,19 +120,15 @@ class Connection(BaseHTTPRequestHandler):
     def serve(self, body: bytes) -> None:
         raise NotImplementedError
 
-    def send(
-        self, status: int, body: bytes | None = b"", *, cut: bool = False, **more: str
-    ) -> None:
-        """Send an answer; half of it where it is ``cut``, and only its head without a body."""
+    def send(self, status: int, body: bytes | None = b"", **more: str) -> None:
+        """Send an answer; only its head where the body is None."""
         self.send_response(status)
         for name, value in more.items():
             self.send_header(name.replace("_", "-"), value)
         if body is not None:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body[: len(body) // (1 + cut)] if body else b"")
-        if cut:
-            self.hang_up()
+        self.wfile.write(body or b"")
 
     def hang_up(self) -> None:
         self.close_connection = True

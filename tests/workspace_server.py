@@ -10,14 +10,13 @@ import base64
 import json
 import re
 import secrets
-import socket
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from servers import listening
 
 PAT = "dapi-of-the-tests"
 CLIENT = ("robot", "robot-secret")
@@ -180,63 +179,24 @@ def workspace_server(**state):
         yield workspace
 
 
-W = TypeVar("W", bound=WorkspaceServer)
-
-
 @contextmanager
 def serving(workspace):
     """The workspace, running."""
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), _handler(workspace))
-    httpd.daemon_threads = True
-    workspace.url = f"http://127.0.0.1:{httpd.server_address[1]}"
-    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield workspace
-    finally:
-        httpd.shutdown()
-        thread.join()
-        httpd.server_close()
-
-
-def _handler(workspace):
     lock = threading.Lock()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def respond(connection, body):
+        address = urlsplit(connection.path)
+        repeated = parse_qs(address.query)
+        query = {name: values[-1] for name, values in repeated.items()}
+        headers = {name.lower(): value for name, value in connection.headers.items()}
+        path = unquote(address.path)
+        request = Request(connection.command, path, query, headers, body, repeated)
+        with lock:
+            answer = workspace.answer(request)
+        if answer.status:
+            connection.send(answer.status, answer.body, **answer.headers)
+        else:
+            connection.hang_up()
 
-        def log_message(self, *_):
-            """Stay silent."""
-
-        def _serve(self):
-            address = urlsplit(self.path)
-            repeated = parse_qs(address.query)
-            query = {name: values[-1] for name, values in repeated.items()}
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            length = int(headers.get("content-length", 0))
-            body = self.rfile.read(length)
-            if len(body) < length:  # whoever sent it is gone
-                self.close_connection = True
-                return
-            path = unquote(address.path)
-            request = Request(self.command, path, query, headers, body, repeated)
-            with lock:
-                answer = workspace.answer(request)
-            if not answer.status:
-                self._hang_up()
-                return
-            self.send_response(answer.status)
-            for name, text in answer.headers.items():
-                self.send_header(name, text)
-            self.send_header("Content-Length", str(len(answer.body)))
-            self.end_headers()
-            self.wfile.write(answer.body)
-
-        def _hang_up(self):
-            self.wfile.flush()
-            self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
-
-        do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = _serve  # noqa: N815 - http.server's names
-
-    return Handler
+    with listening(respond) as workspace.url:
+        yield workspace
