@@ -67,7 +67,8 @@ def sqlite_path(uri: str) -> Path:
         return Path(unquote(path))
     raise StoreError(
         f"the tracking URI {without_password(uri)} is none that evalkit can use:"
-        " give a server (http://HOST:PORT), a file (sqlite:///FILE), or `databricks`"
+        " give a server (http://HOST:PORT; `mlflow server --backend-store-uri` puts one before a"
+        " database), a file (sqlite:///FILE), or `databricks`"
     )
 
 

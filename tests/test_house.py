@@ -92,15 +92,15 @@ def test_each_dependency_is_pinned_within_its_range():
     assert all(str(pin).count("==") == 1 and pin.url is None for pin in pins)
 
 
-MOST_LINES = 28_950
-MOST_MODULES = 148
+MOST_LINES = 26_350
+MOST_MODULES = 137
 """Ceilings of the package: they only go down, to 17,000 lines in 95 modules."""
 
 FORMATS = (
     *("agent_logs/", "imports/", "predict_run.py"),
     *("suite/agent_process.py", "suite/execution.py", "suite/code_judges.py"),
 )
-MOST_LINES_OF_FORMATS = 4_310
+MOST_LINES_OF_FORMATS = 3_960
 """What takes over other tools' formats and runs an agent came later, with a ceiling of its own."""
 
 TOO_LONG = ""
