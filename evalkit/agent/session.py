@@ -171,7 +171,8 @@ class SessionDirectory:
         return session
 
     def add(self, number: int, turn: Turn) -> None:
-        """A call was answered."""
+        """A call was answered; what once followed one that was spoiled follows it no more."""
+        self.folder.delete(_entry(number, f"{turn.number + 1:04}"))
         self.folder.write(_entry(number, f"{turn.number:04}"), as_bytes(turn))
         known = self.sessions()[number]
         self.sessions()[number] = replace(known, turns=(*known.turns, turn))
@@ -182,10 +183,14 @@ class SessionDirectory:
         self.sessions()[number] = replace(self.sessions()[number], ending=ending)
 
     def _session(self, number: int) -> Session | None:
+        """A session of its files; of one whose opening is lost, what it cost counts."""
         turns: list[Turn] = []
         while turn := self._read(_entry(number, f"{len(turns) + 1:04}"), Turn):
             turns.append(turn)
         session = self._read(_entry(number, "opening"), Session)
+        if session is None and turns:
+            first = turns[0]
+            session = Session(number, "worker", "unknown", first.reply.model, first.started_ms)
         ending = self._read(_entry(number, "closing"), Ending)
         return session and replace(session, turns=tuple(turns), ending=ending)
 

@@ -21,6 +21,8 @@ _HEAD = re.compile(r"(?:optional(?:ly)?\s|the\s|an?\s|field\s|file\s)*\Z", re.IG
 _HEADING = re.compile(r"[A-Z][^.;:|`\"]{2,60}:(?=\s|$)|[a-z_]\w{2,30}:$")
 _JOINED = re.compile(r"(?:[\s,/&+]|\b(?:and|or|optional(?:ly)?|the|an?)\b)*\Z")
 _BETWEEN = " ,:\"'`-—\N{EN DASH}=#"
+_SIGN = re.compile(r"((?:\s*[(\[{][^()]*[)\]}])*)\s*(?::|[—\N{EN DASH}#=](?=\s)|--?\s)\s*")
+"""What stands between a name and its description, behind what is in brackets."""
 _CLAUSE = re.compile(r";\s|(?<=[\w)\"'`])\.\s+(?=[\w`\"'.])")
 _LEFT = re.compile(
     r"(?:^|'s|[^\w\s.]|\b(?:and|or|with|holds?|has|contains?|reads?|fields?|keys?))\s*\Z"
@@ -125,15 +127,31 @@ class SchemaReader:
 
     def _remarks(self, line: _Line) -> list[SchemaRemark]:
         """What a line says; a clause without a name goes on about the line's, or about a file."""
-        remarks: list[SchemaRemark] = []
         is_head = self._begins_with_name(line.text)
+        if is_head and (remarks := self._listed(line)):
+            return remarks
+        remarks = []
         for clause in _CLAUSE.split(line.text):
             if found := [*self._names(clause)]:
                 before = "" if is_head and not remarks else clause[: found[0][0].start()]
                 remarks += _clause(line, clause, found, before)
-            elif remarks and (is_head or not remarks[-1].name):
+            elif remarks and (is_head or not remarks[-1].name) and clause[-1:] != ":":
                 remarks[-1].own += f"; {clause}"
         return remarks
+
+    def _listed(self, line: _Line) -> list[SchemaRemark]:
+        """What follows the fields that a line begins with is about these, whatever it names."""
+        names: list[str] = []
+        end = 0
+        for match, is_file in self._names(line.text):
+            if is_file or (names and not _JOINED.match(line.text[end : match.start()])):
+                return []
+            names.append(match["name"])
+            end = match.end()
+            if sign := _SIGN.match(line.text, end):
+                own = f"{sign[1]} {line.text[sign.end() :]}".strip()
+                return [SchemaRemark(name, line.file, own, line.above.strip()) for name in names]
+        return []
 
 
 def _clause(
