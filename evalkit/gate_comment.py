@@ -17,7 +17,7 @@ from evalkit.errors import InputError, StoreError
 from evalkit.jsonable import Json
 from evalkit.runs.arms import Trial
 from evalkit.runs.compare import Row
-from evalkit.runs.compare_rows import rows, threshold_rows, value_words
+from evalkit.runs.compare_rows import rows, telling, threshold_rows, value_words
 from evalkit.runs.metrics import run_key
 from evalkit.runs.pairs import FLIP_KINDS
 from evalkit.truncation import truncate
@@ -43,7 +43,11 @@ def comment(
     said = found["findings"]
     for text in (*said, *(t for t in found["shortfalls"] + found["open"] if t not in said[0])):
         yield f"- {_line(text)}"
-    for table in (rows(found["judges"]), rows(found["figures"]), threshold_rows(found)):
+    judges, left_out = telling(found["judges"])
+    yield from _table(rows(judges))
+    if left_out:
+        yield f"\n{left_out}"
+    for table in (rows(found["figures"]), threshold_rows(found)):
         yield from _table(table)
     flips = [each for each in found["flips"] if each["kind"] != "only in candidate"]
     flips.sort(key=lambda each: FLIP_KINDS.index(each["kind"]))

@@ -191,7 +191,7 @@ def intervals(changes, scale, title):
 @app.cell
 def judges(report):
     page.stack(
-        intervals(report["judges"], "scale", "Change, in percent of the scale"),
+        intervals(words.telling(report["judges"])[0], "scale", "Change, in percent of the scale"),
         page.table(words.rows(report["judges"]), tint="Verdict", page_size=50, show_search=False),
     )
     return

@@ -181,7 +181,7 @@ def figures(host, seen):
             ("Rejected", (word == "rejected").sum(), accepted),
             ("Time", duration(seconds["median"]) if seconds else "-", "the median"),
             ("Tokens", figure(tokens["median"]) if tokens else "-", "the median"),
-            ("Cost", f"${cost.sum():,.2f}", f"of {cost.count():,} traces that say"),
+            ("Cost", f"${cost.sum():,.2f}" if cost.count() else "-", f"of {cost.count():,} traces"),
         ),
         *(
             page.callout(f"Of {n:,} traces, {page.quoted(why)}.", "warn")

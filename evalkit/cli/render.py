@@ -229,12 +229,13 @@ def compared(terminal: Terminal, report: Report) -> None:
     terminal.title(f"{', '.join(report['candidate'])} against {against}")
     for finding in report["findings"]:
         terminal.say(finding)
-    _rows(terminal, compare_rows.rows(report["judges"]), "Change")
+    judges, left_out = compare_rows.telling(report["judges"])
+    _rows(terminal, compare_rows.rows(judges), "Change")
     flips = ", ".join(f"{count} {kind}" for kind, count in report["counts"].items())
     terminal.say(f"scores: {flips or 'none in either run'}")
     _rows(terminal, compare_rows.rows(report["figures"]), "Change", "Whole run")
     _rows(terminal, compare_rows.threshold_rows(report))
-    for text in (*report["shortfalls"], *report["open"]):
+    for text in filter(None, (left_out, *report["shortfalls"], *report["open"])):
         if text not in report["findings"][0]:
             terminal.note(text)
     if report["gate"] == "pass":
@@ -249,9 +250,7 @@ def judge_history(terminal: Terminal, report: Report) -> None:
 
     rows = [
         {
-            "Logged": datetime.fromtimestamp(each["time_ms"] / 1000, UTC).strftime(
-                "%Y-%m-%d %H:%M"
-            ),
+            "Logged": f"{datetime.fromtimestamp(each['time_ms'] / 1000, UTC):%Y-%m-%d %H:%M}",
             "Run": each["run_id"],
             "Commit": each["commit"][:10],
             "Branch": each["branch"],

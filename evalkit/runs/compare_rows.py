@@ -13,6 +13,7 @@ CHEAPER = {"more": "worse", "less": "better"}
 """What more and less of a cost means."""
 
 MOST_MOVES, MOST_VALUE = 4, 80
+MANY_JUDGES = 12
 
 
 def rows(changes: Sequence[Row]) -> list[Row]:
@@ -33,6 +34,18 @@ def rows(changes: Sequence[Row]) -> list[Row]:
         }
         for each in changes
     ]
+
+
+def telling(judges: Sequence[Row]) -> tuple[list[Row], str]:
+    """The judges of a report without those, of many, that decide nothing and saw one case or none.
+
+    The second says how many are left out; empty where none is.
+    """
+    told = [each for each in judges if each["decides"] or each["pairs"] > 1]
+    if len(judges) <= MANY_JUDGES or len(told) == len(judges):
+        return list(judges), ""
+    left = len(judges) - len(told)
+    return told, f"{left} judges that decide nothing and scored one case are not shown"
 
 
 def threshold_rows(found: Row) -> list[Row]:

@@ -196,6 +196,22 @@ def test_judges_that_thresholds_name_decide_and_a_missed_threshold_fails(evalkit
     assert says in evalkit(*ASKED).report["open"]
 
 
+def test_of_many_judges_those_that_decide_nothing_and_saw_one_case_are_counted(
+    evalkit, arms, project, tmp_path
+):
+    """As an expectation in words is, which no other case has."""
+    project.configure(thresholds={"polite": {"min_pass_rate": 0.5}})
+    once = {f"says {n}": [True if each == n else None for each in range(40)] for n in range(20)}
+    twice = {"again": [each < 2 or None for each in range(40)]}
+    for run_id in (GOOD, BAD):
+        arms(run_id, 40, more=once | twice)
+    outcome = evalkit(*ASKED, "--out", str(tmp_path / "comment.md"))
+    said, shown = "20 judges that decide nothing and scored one case are not shown", outcome.err
+    for text in (shown, (tmp_path / "comment.md").read_text()):
+        assert [said in text, "again" in text, "says 3" in text] == [True, True, False]
+    assert len(outcome.report["judges"]) == 22
+
+
 def test_the_newest_by_number_is_the_newest_and_a_run_under_two_names_is_one(
     evalkit, arms, project
 ):
