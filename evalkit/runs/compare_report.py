@@ -46,7 +46,7 @@ def report(project: Project, baseline: Arm, candidate: Arm, margin: float | None
         "only_in_candidate": [case for case in known[1] if case not in known[0]],
         "executions": [_executions(arm) for arm in arms],
         "newly_failing": _newly_failing(baseline, candidate),
-        "unknown_endings": _tells_endings(baseline) and not _tells_endings(candidate),
+        "unknown_endings": _loses_endings(baseline, candidate),
         "lacking": list(_lacking(candidate)),
         "models": [sorted({run.model for run in arm if run.model}) for arm in arms],
         "datasets": [sorted({run.dataset for run in arm if run.dataset}) for arm in arms],
@@ -117,10 +117,15 @@ def _newly_failing(baseline: Arm, candidate: Arm) -> float | None:
     return sum(after[case] - before[case] for case in after if case in before)
 
 
-def _tells_endings(arm: Arm) -> bool:
-    """Whether all of its runs say how any of their executions ended."""
-    usages = ((run.usage, *run.case_usage.values()) for run in arm)
-    return bool(arm) and all(any(u.exit_code is not None for u in own) for own in usages)
+def _loses_endings(baseline: Arm, candidate: Arm) -> bool:
+    """Whether the baseline says how executions ended, and the candidate does not, of any case."""
+
+    def told(run: Run) -> set[str]:
+        cases = {case for case in run.cases if run.usage_of(case).exit_code is not None}
+        return cases | ({""} if cases or run.usage.exit_code is not None else set())
+
+    before = set[str]().union(*map(told, baseline))
+    return any((before & {"", *run.cases}) - told(run) for run in candidate)
 
 
 def _lacking(arm: Arm) -> Iterator[dict[str, Json]]:
@@ -183,7 +188,7 @@ def _unsure(each: Row) -> Iterator[str]:
     if not each["baseline"]:
         yield "there is no baseline to hold it against"
         return
-    after, missing = each["executions"][1], each["only_in_baseline"]
+    (before, after), missing = each["executions"], each["only_in_baseline"]
     deciding = {judge["judge"]: judge for judge in each["judges"] if judge["decides"]}
     if not any(judge["pairs"] for judge in deciding.values()):
         yield "no judge scored the same case in both"
@@ -197,6 +202,8 @@ def _unsure(each: Row) -> Iterator[str]:
         yield "whether the candidate's executions failed is not known"
     if after["failed"] * 2 > after["total"]:
         yield f"{told(after)}, and what is left says little"
+    elif before["failed"] * 2 > before["total"]:
+        yield f"in the baseline {told(before)}, and what is left is no yardstick"
     if missing:
         yield f"the candidate lacks {_cases(len(missing))} of the baseline: {_listed(missing)}"
 
@@ -216,6 +223,8 @@ def _doubts(judge: Row, judges: int, missing: int) -> Iterator[str]:
         yield f"{name} failed to judge {_cases(errors)}"
     if lost > errors + missing:
         yield f"{name} has no score of {_cases(lost)} that it judged before"
+    if not (judge["pairs"] or lost or gained or errors):
+        yield f"no case has a score by {name}"
     if gained > judge["pairs"]:
         yield f"the baseline has no score of {_cases(gained)} by {name}"
 

@@ -219,7 +219,9 @@ def load_run(files: ProjectFiles, run_id: str, mapping_file: Path | None = None)
 def _failures(found: RunFiles) -> dict[str, str]:
     """Why executions failed: as the run's exit codes say, else as the ends of the logs do."""
     run, failed = found.run, {}
-    for case_id in [None] if run.mode == "batch" or None in found.logs else run.cases:
+    tells_cases = any(usage.exit_code is not None for usage in run.case_usage.values())
+    is_one = run.mode == "batch" or (None in found.logs and not tells_cases)
+    for case_id in [None] if is_one else run.cases:
         code, log = run.usage_of(case_id).exit_code, found.logs.get(case_id)
         raised = trial.failure if (trial := found.trials.get(case_id or "")) else ""
         if why := raised or (f"exit code {code}" if code else log.failure() if log else ""):

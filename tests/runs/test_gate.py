@@ -23,7 +23,7 @@ def arms(project):
     """Writes a run: what polite says of each case, or how many of 40 it passes; failed cases."""
     project.configure(thresholds={}, judges=[{"name": "polite", "check": "..."}])
 
-    def write(run_id, values, *, cases=None, failed=(), unscored=(), mean=None, more=None, drop=""):
+    def write(run_id, values, *, cases=None, failed=(), unscored=(), mean=None, more=None, **other):
         values = [n < values for n in range(40)] if isinstance(values, int) else values
         names = cases or [f"case-{n:02d}" for n in range(len(values))]
         judges = {"polite": values, **(more or {})}
@@ -40,12 +40,14 @@ def arms(project):
             case: {"exit_code": int(n in failed), "cost_usd": 0.0 if n in failed else 0.1}
             for n, case in enumerate(names)
         }
+        for n in other.get("untold", ()):
+            del usage[names[n]]["exit_code"]
         rate = sum(value is True for value in values) / len(values) if mean is None else mean
         figures = {judge: {"mean": rate, "pass_rate": rate} for judge in judges}
         folder = f"eval/runs/{project.name}/{run_id}"
         project.write(f"{folder}/run_result.json", {**RESULT, "per_case": usage})
         project.write(f"{folder}/summary.yaml", {"judges": figures, "per_case": per_case})
-        if drop:
+        if drop := other.get("drop"):
             project.remove(f"{folder}/{drop}")
         return run_id
 
@@ -118,7 +120,7 @@ def test_several_runs_of_an_arm_are_trials_pooled_by_case(evalkit, arms, project
     assert f"copied holds the same results as {names['new'][0]}: a copy?" in copied["findings"]
 
 
-def test_a_crash_is_no_saving_and_no_pass(evalkit, arms):
+def test_a_crash_is_no_saving_and_no_pass(evalkit, arms, project):
     arms(GOOD, 40)
     arms(BAD, 40, failed=range(12, 40), unscored=CASES[12:])
     outcome = evalkit(*ASKED)
@@ -126,6 +128,9 @@ def test_a_crash_is_no_saving_and_no_pass(evalkit, arms):
     assert outcome.report["findings"][0].startswith("Worse: 28 of 40 executions failed")
     (cost,) = [each for each in outcome.report["figures"] if each["figure"] == "Cost"]
     assert (cost["pairs"], cost["difference"]) == (12, 0)
+    project.write(f"eval/runs/{project.name}/{BAD}/stdout.log", "")  # which is all cases' own
+    assert "28 of 40 executions failed" in evalkit(*ASKED).report["error"]
+    project.remove(f"eval/runs/{project.name}/{BAD}/stdout.log")
     arms(GOOD, [5] * 20, failed=[3])
     arms(BAD, [5] * 120, failed=range(5))  # a smaller share, but other cases
     outcome = evalkit(*ASKED)
@@ -152,7 +157,14 @@ FAILED = {"value": None, "error": "rate limited"}
         ),
         ({"values": [["x"]]}, {"values": [["x"]]}, "over 1 case"),
         ({"failed": range(21)}, {"failed": range(21)}, "what is left says little"),
+        ({"failed": range(21)}, {"failed": [3]}, "what is left is no yardstick"),
         ({}, {"drop": "run_result.json"}, "whether the candidate's executions failed is not known"),
+        ({}, {"untold": [7]}, "whether the candidate's executions failed is not known"),
+        (
+            {"more": {"safe": [float("nan")] * 40}},
+            {"more": {"safe": [float("nan")] * 40}},
+            "no case has a score by safe",
+        ),
         ({}, {"drop": "summary.yaml"}, "no scores"),
     ],
 )
