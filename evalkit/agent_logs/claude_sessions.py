@@ -7,8 +7,11 @@ ask anew. Older versions have a subagent's messages inline, newer ones in a file
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from functools import lru_cache
 
+from evalkit.agent_logs.events import remark
 from evalkit.claude_log.reader import Event, LogFormat
 from evalkit.claude_log.session import AGENT_TOOLS, INTERRUPTED
 from evalkit.jsonable import Json, id_of, list_of, mapping_of, plain_text, text_of
@@ -22,6 +25,9 @@ _NOT_ASKED = (
 """Begins of user entries that no person wrote to the model."""
 
 _WENT_BACK = "the person went back: what follows stands in place of what was said before"
+_PLACE = ("session_id", "timestamp", "type", "uuid", "subtype")
+_ABOUT = (*_PLACE[:2], "cwd", "git_branch", "permissionMode")
+_NOTES = frozenset({"compact_boundary", "api_error", "turn_duration", "stop_hook_summary"})
 
 
 class ClaudeSessions(LogFormat):
@@ -52,38 +58,56 @@ class ClaudeSessions(LogFormat):
 
     def translate(self, line: Event) -> Sequence[Event] | str:
         """The message of an entry, with what begins at it before; or what it is, by name."""
-        kind = text_of(line.get("type"))
-        session = {"session_id": id_of(line.get("sessionId")), "timestamp": line.get("timestamp")}
-        if kind in {"user", "assistant"}:
-            return [*self._begun(line, session), self._message(line, session)]
+        kind, subtype = text_of(line.get("type")), text_of(line.get("subtype"))
+        event = line | {_as_streamed(key): each for key, each in line.items()}
         inner = mapping_of(line.get("attachment" if kind == "attachment" else "data"))
-        if inner.get("type") == "queued_command" and kind == "attachment":
-            said = {"role": "user", "content": inner.get("prompt")}
-            return [{**session, "type": "user", "uuid": line.get("uuid"), "message": said}]
-        if kind == "system":
-            return self._system(line, session)
-        named = text_of(line.get("subtype")) or text_of(inner.get("type"))
+        if kind == "attachment" and inner.get("type") == "queued_command":
+            content = inner.get("prompt")
+            return [event | {"type": "user", "message": {"role": "user", "content": content}}]
+        if kind in {"user", "assistant"}:
+            if isinstance(message := line.get("message"), str):
+                event["message"] = {"role": kind, "content": message}
+            return self._message(event, mapping_of(event.get("message")).get("content"))
+        if kind == "system" and subtype in _NOTES:
+            return [self._note(event, subtype)]
+        named = subtype or text_of(inner.get("type"))
         return "/".join(filter(None, (kind or "an object without a type", named)))
 
-    def _message(self, line: Event, session: Event) -> Event:
-        message = line.get("message")
-        if isinstance(message, str):
-            message = {"role": line["type"], "content": message}
-        content = mapping_of(message).get("content")
-        text = plain_text(content).lstrip()
-        event = {**line, **session, "message": message}
-        event["tool_use_result"] = line.get("toolUseResult")
-        event["request_id"] = line.get("requestId")
-        event["is_api_error_message"] = line.get("isApiErrorMessage")
-        if line.get("isCompactSummary") is True or text.startswith(_NOT_ASKED):
+    def _note(self, event: Event, subtype: str) -> Event:
+        if event.get("isSidechain") is True:
+            event["parent_tool_use_id"] = self._starter(event, "")
+        if subtype == "api_error":
+            tried = {"attempt": event.get("retryAttempt"), "retry_delay_ms": event.get("retryInMs")}
+            tried |= {"error_status": mapping_of(event.get("error")).get("status"), "error": None}
+            return event | {"subtype": "api_retry", **tried}
+        is_all = subtype != "compact_boundary"
+        kept = (*_PLACE, "content", "compactMetadata")
+        return {key: each for key, each in event.items() if is_all or key in kept}
+
+    def _message(self, event: Event, content: Json) -> list[Event]:
+        text, blocks = plain_text(content).lstrip(), [mapping_of(b) for b in list_of(content)]
+        begun: list[Event] = []
+        if event.get("isCompactSummary") is True or text.startswith(_NOT_ASKED):
             event["isSynthetic"] = True
-        if line.get("isSidechain") is True:
-            event["parent_tool_use_id"] = self._starter(line, text)
-        for block in map(mapping_of, list_of(content)):
+        if event.get("isSidechain") is True:
+            event["parent_tool_use_id"] = self._starter(event, text)
+        else:
+            if id_of(event.get("sessionId")) not in self._opened:
+                self._opened.add(id_of(event.get("sessionId")))
+                about = {key: event.get(key) for key in _ABOUT}
+                about |= {"claude_code_version": event.get("version")}
+                begun.append({**about, "type": "system", "subtype": "init"})
+            parent = id_of(event.get("parentUuid"))
+            is_said = all(block.get("type") != "tool_result" for block in blocks)
+            if event["type"] == "user" and parent and is_said:
+                if parent in self._prompted:
+                    begun.append({**remark(_WENT_BACK), "session_id": event.get("sessionId")})
+                self._prompted.add(parent)
+        for block in blocks:
             if block.get("type") == "tool_use" and text_of(block.get("name")) in AGENT_TOOLS:
                 prompt = text_of(mapping_of(block.get("input")).get("prompt"))
                 self._started[id_of(block.get("id"))] = prompt.lstrip()
-        return event
+        return [*begun, event]
 
     def _starter(self, line: Event, text: str) -> str:
         """The call that started a sidechain, by its first words; a made-up one where none is."""
@@ -99,43 +123,8 @@ class ClaudeSessions(LogFormat):
         self._thread_of[agent or uuid] = self._thread_of[uuid] = known
         return known
 
-    def _begun(self, line: Event, session: Event) -> list[Event]:
-        """The session's begin, and a branch's."""
-        if line.get("isSidechain") is True:
-            return []
-        begun: list[Event] = []
-        if session["session_id"] not in self._opened:
-            self._opened.add(session["session_id"])
-            about = {"cwd": line.get("cwd"), "git_branch": line.get("gitBranch")}
-            about |= {"claude_code_version": line.get("version")}
-            about |= {"permissionMode": line.get("permissionMode")}
-            begun.append({**session, **about, "type": "system", "subtype": "init"})
-        parent = id_of(line.get("parentUuid"))
-        content = mapping_of(line.get("message")).get("content")
-        if line.get("type") == "user" and parent and not _has_results(content):
-            if parent in self._prompted:
-                remark = {"type": "system", "subtype": "notification", "text": _WENT_BACK}
-                begun.append({**session, **remark})
-            self._prompted.add(parent)
-        return begun
 
-    def _system(self, line: Event, session: Event) -> Sequence[Event] | str:
-        subtype = text_of(line.get("subtype"))
-        event: Event = {**session, "type": "system", "uuid": line.get("uuid"), "subtype": subtype}
-        if line.get("isSidechain") is True:
-            event["parent_tool_use_id"] = self._starter(line, "")
-        if subtype == "compact_boundary":
-            kept = {key: line.get(key) for key in ("content", "compactMetadata")}
-            return [{**event, **kept}]
-        if subtype == "api_error":
-            error = mapping_of(line.get("error"))
-            tried = {"attempt": line.get("retryAttempt"), "max_retries": line.get("maxRetries")}
-            tried |= {"retry_delay_ms": line.get("retryInMs"), "error_status": error.get("status")}
-            return [{**event, **tried, "subtype": "api_retry"}]
-        if subtype in {"turn_duration", "stop_hook_summary"}:
-            return [event]
-        return f"system/{subtype}" if subtype else "system"
-
-
-def _has_results(content: Json) -> bool:
-    return any(mapping_of(block).get("type") == "tool_result" for block in list_of(content))
+@lru_cache(256)
+def _as_streamed(key: str) -> str:
+    """What stream-json calls a key: ``sessionId`` is ``session_id`` there."""
+    return re.sub(r"(?=[A-Z])", "_", key).lower()

@@ -11,144 +11,122 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from evalkit.agent_logs.events import codex_usage, model_said, thread_time, tool_result, tool_use
-from evalkit.claude_log.reader import Event, LogFormat
+from evalkit.agent_logs.events import (
+    Dialogue,
+    remark,
+    thread_time,
+    tool_result,
+    tool_use,
+    usage_of,
+)
+from evalkit.claude_log.reader import Event
 from evalkit.jsonable import Json, id_of, mapping_of, text_of
 
-_ITEMS = ("item.started", "item.updated", "item.completed")
-_ENVELOPES = {"thread.started", "turn.started", "turn.completed", "turn.failed", *_ITEMS}
+_TURNS = frozenset({"thread.started", "turn.started", "turn.completed", "turn.failed"})
+_ITEMS = frozenset({"item.started", "item.updated", "item.completed"})
 _SAID = {"agent_message": "text", "assistant_message": "text", "reasoning": "thinking"}
 _TOOLS = frozenset(
     {"command_execution", "file_change", "mcp_tool_call", "web_search", "collab_tool_call"}
 )
-_ENVELOPE = frozenset({"id", "type", "item_type", "status"})
-_OUTPUTS = frozenset({"aggregated_output", "output", "exit_code", "result", "error"})
-_FAILED = "error_during_execution"
+_NOT_GIVEN = frozenset(
+    {"id", "type", "item_type", "status", "aggregated_output", "output", "exit_code"}
+    | {"result", "error"}
+)
 
 
 @dataclass
-class CodexExec(LogFormat):
+class CodexExec(Dialogue):
     """One log of ``codex exec --json``, perhaps with the resumed turns of a thread behind it."""
 
     name: ClassVar[str] = "Codex's exec --json"
     has_result: ClassVar[bool] = True
     is_whole: ClassVar[bool] = False
 
-    _thread: str = ""
-    _number: int = 0  # of the message that is being said
-    _parts: set[str] = field(default_factory=set)  # kinds of blocks that it has so far
     _open: set[str] = field(default_factory=set)  # ids of tools that did not complete
     _answer: str = ""
-    _is_going: bool = False  # a turn began and did not end
     _trouble: str = ""  # the last error, with nothing behind it
+    _ended_at: int = -1  # number of the last turn's last message
 
     @staticmethod
     def recognizes(event: Event) -> bool:
         """Whether the object is an envelope of the stream."""
         kind = text_of(event.get("type"))
-        if kind not in _ENVELOPES:
-            return False
-        return not kind.startswith("item.") or isinstance(event.get("item"), dict)
+        return kind in _TURNS or (kind in _ITEMS and isinstance(event.get("item"), dict))
 
     @staticmethod
     def session_of(event: Event) -> tuple[str, bool]:
         """By the line that starts the thread."""
         return id_of(event.get("thread_id")), False
 
-    def translate(self, line: Event) -> Sequence[Event] | str:
+    def read(self, line: Event) -> Sequence[Event] | str:
         """The events that a line comes to."""
         kind, self._trouble = text_of(line.get("type")), ""
-        self._is_going = self._is_going or kind in _ENVELOPES
-        if kind.startswith("item."):
-            item = mapping_of(line.get("item"))
-            return self._item(kind, text_of(item.get("type") or item.get("item_type")), item)
         match kind:
             case "thread.started":
-                self._thread = id_of(line.get("thread_id"))
+                self.session_id = id_of(line.get("thread_id"))
                 about = {key: line[key] for key in ("model", "cwd") if line.get(key)}
                 about["agent"] = f"Codex {text_of(line.get('cli_version'))}".strip()
-                began = thread_time(self._thread)
-                stamp = {"timestamp": began} if began else {}
-                return [self._event({"type": "system", "subtype": "init", **about, **stamp})]
+                if began := thread_time(self.session_id):
+                    about["timestamp"] = began
+                return [{"type": "system", "subtype": "init", **about}]
             case "turn.completed":
                 return [self._end(subtype="success", usage=line.get("usage"))]
             case "turn.failed":
                 why = text_of(mapping_of(line.get("error")).get("message"))
-                return [self._end(subtype=_FAILED, errors=[why or "the turn failed"])]
+                return [self._failed(why or "the turn failed")]
             case "error":
                 self._trouble = text_of(line.get("message")) or "an error without a message"
-                return [self._remark(self._trouble)]
+                return [remark(self._trouble)]
+        if kind in _ITEMS:
+            return self._item(kind, mapping_of(line.get("item")))
         return kind or "an object without a type"
 
-    def finish(self) -> Sequence[Event]:
+    def end(self) -> Sequence[Event]:
         """That a log ends with an error, and not with its turn."""
-        if not self._trouble or not self._is_going:
-            return ()
-        return [self._end(subtype=_FAILED, errors=[self._trouble])]
+        is_over = not self._trouble or self._ended_at == self.number
+        return () if is_over else [self._failed(self._trouble)]
 
-    def _event(self, event: Event) -> Event:
-        return {**event, "session_id": self._thread} if self._thread else event
-
-    def _remark(self, text: str) -> Event:
-        return self._event({"type": "system", "subtype": "notification", "text": text})
+    def _failed(self, why: str) -> Event:
+        return self._end(subtype="error_during_execution", errors=[why])
 
     def _end(self, *, usage: Json = None, **about: Json) -> Event:
-        used = {"usage": codex_usage(usage)} if isinstance(usage, dict) else {}
+        used = {"usage": usage_of(usage)} if isinstance(usage, dict) else {}
         result = {"type": "result", "result": self._answer, **used, **about}
-        self._answer, self._is_going = "", False
-        self._parts.clear()
+        self._answer, self.is_said, self._ended_at = "", True, self.number
         self._open.clear()
-        return self._event(result)
+        return result
 
-    def _item(self, when: str, kind: str, item: Mapping[str, Json]) -> Sequence[Event] | str:
-        if kind in _SAID or kind == "error":
-            if when != "item.completed":
-                return f"{when}: {kind}"
-            text = text_of(item.get("message" if kind == "error" else "text"))
-            return [self._remark(text) if kind == "error" else self._say(_SAID[kind], text, item)]
-        if kind not in _TOOLS or when == "item.updated":
+    def _item(self, when: str, item: Mapping[str, Json]) -> Sequence[Event] | str:
+        kind = text_of(item.get("type") or item.get("item_type"))
+        if kind in _TOOLS and when != "item.updated":
+            return self._tool(when, kind, item)
+        if when == "item.completed" and kind == "error":
+            return [remark(text_of(item.get("message")))]
+        if when != "item.completed" or kind not in _SAID:
             return f"{when}: {kind or 'an item without a type'}"
-        return self._tool(when, kind, item)
-
-    def _say(self, kind: str, text: str, item: Mapping[str, Json]) -> Event:
-        if "tool_use" in self._parts or (kind == "text" and "text" in self._parts):
-            self._parts.clear()
-        if kind == "text" and item.get("phase") != "commentary":
+        said, text = _SAID[kind], text_of(item.get("text"))
+        if said == "text" and item.get("phase") != "commentary":
             self._answer = text
-        return self._part(kind, {"type": kind, kind: text})
-
-    def _part(self, kind: str, block: Event) -> Event:
-        if not self._parts:
-            self._number += 1
-        self._parts.add(kind)
-        return self._event(model_said(f"{self._thread}/{self._number}", [block]))
+        self.is_said = self.is_said or "tool_use" in self.kinds
+        return [self.part(said, {"type": said, said: text})]
 
     def _tool(self, when: str, kind: str, item: Mapping[str, Json]) -> Sequence[Event]:
         item_id, events = id_of(item.get("id")), list[Event]()
         if item_id not in self._open:
-            if "tool_use" in self._parts and not self._open:
-                self._parts.clear()
-            given: Json = {k: v for k, v in item.items() if k not in _ENVELOPE | _OUTPUTS}
             name = kind
+            given: Json = {key: each for key, each in item.items() if key not in _NOT_GIVEN}
             if kind == "mcp_tool_call":
                 name = f"{text_of(item.get('server'))}.{text_of(item.get('tool'))}"
                 given = item.get("arguments")
-            events.append(self._part("tool_use", tool_use(item_id, name, given)))
+            self.is_said = self.is_said or (not self._open and "tool_use" in self.kinds)
+            events.append(self.part("tool_use", tool_use(item_id, name, given)))
             self._open.add(item_id)
         if when == "item.completed":
             self._open.discard(item_id)
-            failed = item.get("status") == "failed"
-            event = tool_result(
-                item_id, _output(item), failed=failed or bool(item.get("exit_code"))
-            )
-            events.append(self._event(event))
+            result, error = item.get("result"), item.get("error")
+            outputs = [mapping_of(error).get("message"), error, item.get("aggregated_output")]
+            outputs += [item.get("output"), mapping_of(result).get("content"), result]
+            output = next((each for each in outputs if each not in (None, "")), None)
+            failed = item.get("status") == "failed" or bool(item.get("exit_code"))
+            events.append(tool_result(item_id, output, failed=failed))
         return events
-
-
-def _output(item: Mapping[str, Json]) -> Json:
-    for key in ("error", "aggregated_output", "output"):
-        if (found := item.get(key)) not in (None, ""):
-            return mapping_of(found).get("message") or found
-    result = item.get("result")
-    content = mapping_of(result).get("content")
-    return content if isinstance(content, list) else result

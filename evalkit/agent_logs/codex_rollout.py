@@ -3,32 +3,33 @@
 Items of the API (``response_item``) are what a trace is made of; what mirrors them for the screen
 (``event_msg``) would count everything twice, and only tells tokens, ends and subagents. The
 tokens of the session so far stand beside a call's own: they are never added up, but where they
-fall, for a session that goes on in another process may count from zero.
+fall, for a session that goes on in another process may count from zero. A fork may go on counting
+from its parent's.
 """
 
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from evalkit.agent_logs.events import (
-    SoFar,
+    Dialogue,
     blocks_of,
-    codex_usage,
-    model_said,
-    outcome_of,
-    parsed,
-    texts_of,
+    remark,
     thread_time,
     tool_result,
     tool_use,
+    usage_of,
     user_said,
 )
-from evalkit.claude_log.reader import Event, LogFormat
+from evalkit.claude_log.reader import Event
 from evalkit.claude_log.session import UNKNOWN
-from evalkit.jsonable import Json, id_of, list_of, mapping_of, text_of
+from evalkit.jsonable import Json, id_of, list_of, mapping_of, plain_text, text_of
 
 _ENVELOPES = frozenset(
     {"session_meta", "turn_context", "response_item", "event_msg", "compacted", "world_state"}
@@ -41,28 +42,29 @@ _GIVEN = {
     "tool_search_call": "arguments",
     "image_generation_call": "revised_prompt",
 }
+_BY_THE_API = frozenset({"web_search_call", "image_generation_call"})  # no item has their outputs
 _CONTEXT = re.compile(r"\s*(?:<[\w-]+>.*</[\w-]+>\s*$|# AGENTS\.md instructions)", re.DOTALL)
 """What Codex puts in the user's mouth: its environment, instructions, commands of the user's."""
 
+_EXIT = re.compile(r"(?:Exit code: |Process exited with code )(-?\d+)")
+_EXIT_WITHIN = 300  # characters from where an output begins
 _REPEATS = frozenset({"user_message", "agent_message", "agent_reasoning", "context_compacted"})
 _DONE = {"task_complete": "success", "turn_aborted": UNKNOWN, "error": "error_during_execution"}
 
 
 @dataclass
-class CodexRollout(LogFormat):
+class CodexRollout(Dialogue):
     """One session file, or a subagent's."""
 
     name: ClassVar[str] = "Codex's session file"
 
-    _id: str = ""
     _about: dict[str, Json] = field(default_factory=dict)  # the agent
     _copied_at: Json = None  # the time of lines that were copied, while there may be more
-    _latest: Event = field(default_factory=dict)  # the time of the last line
-    _number: int = 0  # of the message that is being said
-    _parts: set[str] = field(default_factory=set)  # kinds of its blocks so far
-    _is_said: bool = True  # what comes next begins another message
-    _has_usage: bool = True
-    _counted: SoFar = field(default_factory=SoFar)
+    _counted: int = 0  # number of the message whose tokens are known
+    _stated: Json = None  # tokens of the session so far, as they stand there last
+    _so_far: Counter[str] = field(default_factory=Counter)  # the same as Anthropic's usage
+    _total: Counter[str] = field(default_factory=Counter)
+    _is_fork: bool = False
     _spawns: set[str] = field(default_factory=set)  # ids of calls that start subagents
     _has_ends: bool = False  # turns say that they end
     _ended: tuple[str, str] = (UNKNOWN, "")  # how, and why
@@ -80,136 +82,110 @@ class CodexRollout(LogFormat):
         root = id_of(meta.get("session_id"))
         return (root if root not in {"", own} else parent or own), bool(parent)
 
-    def translate(self, line: Event) -> Sequence[Event] | str:
+    def read(self, line: Event) -> Sequence[Event] | str:
         """The events that a line comes to."""
         kind, payload = text_of(line.get("type")), mapping_of(line.get("payload"))
         if self._is_copy(line, payload):
             return "copied from the session that this one was forked from"
-        found = self._line(kind, text_of(payload.get("type")), payload)
-        if isinstance(found, str):
-            return found
-        if (stamp := line.get("timestamp")) is not None:
-            self._latest = {"timestamp": stamp}
-        return [{**event, **self._latest, "session_id": self._id} for event in found]
-
-    def finish(self) -> Sequence[Event]:
-        """The session's tokens, and how its last turn ended."""
-        subtype, why = self._ended
-        if subtype == UNKNOWN and not why and not self._has_ends and "text" in self._parts:
-            subtype = "success"  # versions whose turns do not say that they end
-        used = {"usage": total} if (total := self._counted.total) else {}
-        errors = {"errors": [why]} if why and subtype != UNKNOWN else {}
-        result = {"type": "result", "subtype": subtype, "why": why, **errors, **used}
-        return [{**result, **self._latest, "session_id": self._id}]
-
-    def _is_copy(self, line: Event, payload: Mapping[str, Json]) -> bool:
-        if self._copied_at is None:
-            return False
-        turn = thread_time(id_of(payload.get("turn_id")))
-        if turn and turn < thread_time(self._id):
-            return True
-        self._copied_at = self._copied_at or line.get("timestamp")
-        if turn or line.get("timestamp") != self._copied_at:
-            self._copied_at = None
-            return False
-        return True
-
-    def _line(self, kind: str, what: str, payload: Mapping[str, Json]) -> Sequence[Event] | str:
         match kind:
             case "session_meta":
-                return self._meta(payload)
+                return self._meta(line, payload)
             case "turn_context":
-                return self._context(payload)
+                about = self._about | {k: payload[k] for k in ("model", "cwd") if payload.get(k)}
+                is_known, self._about = about == self._about, about
+                self.model = text_of(about.get("model"))
+                init = {"type": "system", "subtype": "init", **about}
+                return "turn_context: repeated" if is_known else [init]
             case "compacted":
-                self._is_said = True
+                self.is_said = True
                 about = {"message": payload.get("message")}
                 return [{"type": "system", "subtype": "compact_boundary", **about}]
             case "token_usage_record":
                 stated = payload.get("thread_token_usage")
                 return self._tokens(kind, payload.get("usage"), stated)
             case "response_item":
-                return self._item(what, payload)
+                return self._item(text_of(payload.get("type")), payload)
             case "event_msg":
-                return self._mirror(what, payload)
+                return self._mirror(text_of(payload.get("type")), payload)
         return kind or "an object without a type"
 
-    def _meta(self, payload: Mapping[str, Json]) -> Sequence[Event] | str:
-        if self._id:
+    def end(self) -> Sequence[Event]:
+        """The session's tokens, and how its last turn ended."""
+        subtype, why = self._ended
+        if subtype == UNKNOWN and not why and not self._has_ends and "text" in self.kinds:
+            subtype = "success"  # versions whose turns do not say that they end
+        used = {"usage": self._total} if self._total else {}
+        errors = {"errors": [why]} if why and subtype != UNKNOWN else {}
+        return [{"type": "result", "subtype": subtype, "why": why, **errors, **used}]
+
+    def _is_copy(self, line: Event, payload: Mapping[str, Json]) -> bool:
+        """Whether a fork has the line from its parent: by its turn, or as all have one time."""
+        if self._copied_at is None:
+            return False
+        if turn := thread_time(id_of(payload.get("turn_id"))):
+            is_copy = turn < thread_time(self.session_id)
+        else:
+            self._copied_at = self._copied_at or line.get("timestamp")
+            is_copy = self._copied_at == line.get("timestamp")
+        self._copied_at = self._copied_at if is_copy else None
+        return is_copy
+
+    def _meta(self, line: Event, payload: Mapping[str, Json]) -> Sequence[Event] | str:
+        if self.session_id:
             return "session_meta: repeated"
-        self._id = id_of(payload.get("id"))
+        self.session_id = id_of(payload.get("id"))
         if payload.get("forked_from_id"):
-            self._copied_at, self._counted.is_of_fork = "", True
+            self._copied_at, self._is_fork = "", True
         agent = f"Codex {text_of(payload.get('cli_version'))}".strip()
         branch = mapping_of(payload.get("git")).get("branch")
         self._about = {"agent": agent, "cwd": payload.get("cwd"), "git_branch": branch}
-        root, _ = self.session_of({"type": "session_meta", "payload": payload})
-        link = {"agentId": self._id, "sessionId": root}
+        link = {"agentId": self.session_id, "sessionId": self.session_of(line)[0]}
         return [{"type": "system", "subtype": "init", **self._about, **link}]
 
-    def _context(self, payload: Mapping[str, Json]) -> Sequence[Event] | str:
-        about = self._about | {k: payload[k] for k in ("model", "cwd") if payload.get(k)}
-        if about == self._about:
-            return "turn_context: repeated"
-        self._about = about
-        return [{"type": "system", "subtype": "init", **about}]
-
     def _item(self, what: str, payload: Mapping[str, Json]) -> Sequence[Event] | str:
-        if what in _GIVEN:
-            return self._call(what, payload)
+        role, content = text_of(payload.get("role")), blocks_of(payload.get("content"))
         if what.endswith("_output"):
-            return self._answer(payload)
-        if what == "reasoning":
-            text = texts_of(payload.get("summary")) or texts_of(payload.get("content"))
-            return [self._part("thinking", {"type": "thinking", "thinking": text})]
-        if what == "agent_message":  # between agents
-            self._is_said, self._ended = True, (UNKNOWN, "")
-            return [user_said(texts_of(payload.get("content")), is_meta=True)]
-        if what != "message":
+            return self._output(payload)
+        if what == "message" and role not in {"user", "assistant"}:
+            return f"response_item/message of the {role or 'unknown'}"
+        is_from_agent = what == "agent_message"  # another one
+        if is_from_agent or role == "user":
+            self.is_said, self._ended = True, (UNKNOWN, "")
+            self.kinds.clear()
+            return [user_said(content, is_meta=is_from_agent or _is_context(content))]
+        if what in _GIVEN:
+            found = self._call(what, payload)
+        elif what == "reasoning":
+            text = plain_text(blocks_of(payload.get("summary"))) or plain_text(content)
+            found = [self.part("thinking", {"type": "thinking", "thinking": text})]
+        elif what == "message":
+            found = [self.part("text", block) for block in list_of(content)]
+        else:
             return f"response_item/{what}"
-        role, content = payload.get("role"), blocks_of(payload.get("content"))
-        if role == "assistant":
-            return [self._part("text", block) for block in list_of(content)] or "an empty message"
-        if role != "user":
-            return f"response_item/message of the {text_of(role) or 'unknown'}"
-        self._is_said, self._ended = True, (UNKNOWN, "")
-        self._parts.clear()
-        return [user_said(content, is_meta=bool(_CONTEXT.match(texts_of(content))))]
-
-    def _part(self, kind: str, block: Json) -> Event:
-        if self._is_said or (kind == "text" and "text" in self._parts):
-            self._begin()
-        self._parts.add(kind)
         self._ended = (UNKNOWN, "")
-        return self._say([block])
+        return found or "an empty message"
 
-    def _begin(self) -> None:
-        self._number += 1
-        self._parts.clear()
-        self._is_said = self._has_usage = False
-
-    def _say(self, blocks: Sequence[Json], usage: Json = None) -> Event:
-        message_id = f"{self._id}/{self._number}"
-        return model_said(message_id, blocks, model=self._about.get("model"), usage=usage)
-
-    def _call(self, what: str, payload: Mapping[str, Json]) -> Sequence[Event]:
+    def _call(self, what: str, payload: Mapping[str, Json]) -> list[Event]:
         call_id = id_of(payload.get("call_id")) or id_of(payload.get("id"))
-        given = payload.get(_GIVEN[what])
         name = text_of(payload.get("name")) or what.removesuffix("_call")
-        if name == "spawn_agent":
-            self._spawns.add(call_id)
-        call = self._part("tool_use", tool_use(call_id, name, parsed(given)))
-        if what not in {"web_search_call", "image_generation_call"}:
+        self._spawns |= {call_id} if name == "spawn_agent" else set()
+        given = _parsed(payload.get(_GIVEN[what]))
+        call = self.part("tool_use", tool_use(call_id, name, given))
+        if what not in _BY_THE_API:
             return [call]
-        # the API answered it itself; what came of it is in no item
         return [call, tool_result(call_id, "", failed=payload.get("status") == "failed")]
 
-    def _answer(self, payload: Mapping[str, Json]) -> Sequence[Event]:
-        self._is_said = True
-        call_id, raw = id_of(payload.get("call_id")), payload.get("output")
-        content, failed = outcome_of(raw)
+    def _output(self, payload: Mapping[str, Json]) -> list[Event]:
+        """What a tool gave; its exit code stands in an object beside it, or in its first lines."""
+        self.is_said, call_id, raw = True, id_of(payload.get("call_id")), payload.get("output")
+        held = mapping_of(_parsed(raw))
+        content = blocks_of(next((held[k] for k in ("output", "content") if k in held), raw))
+        found = _EXIT.search(plain_text(content)[:_EXIT_WITHIN])
+        code = mapping_of(held.get("metadata")).get("exit_code", found and found[1])
+        failed = str(code or 0) != "0" or held.get("success") is False
         if call_id not in self._spawns:
             return [tool_result(call_id, content, failed=failed)]
-        child = id_of(mapping_of(parsed(raw)).get("agent_id"))
+        child = id_of(held.get("agent_id"))
         return [tool_result(call_id, content, failed=failed, isAsync=not failed, agentId=child)]
 
     def _mirror(self, what: str, payload: Mapping[str, Json]) -> Sequence[Event] | str:
@@ -218,31 +194,47 @@ class CodexRollout(LogFormat):
             if not isinstance(info, dict):
                 return "event_msg/token_count: only limits"
             return self._tokens(what, info.get("last_token_usage"), info.get("total_token_usage"))
+        self._has_ends = self._has_ends or what == "task_started" or what in _DONE
         if what in _DONE:
             why = text_of(payload.get("message")) or text_of(payload.get("reason"))
             if what == "turn_aborted":
                 why = f"the last turn was aborted: {why or 'no reason given'}"
-            self._ended, self._has_ends = (_DONE[what], why), True
-            return [{"type": "system", "subtype": "notification", "text": why or what}]
-        if what == "task_started":
-            self._has_ends = True
-        child, held = id_of(payload.get("new_thread_id")), mapping_of(payload.get("item"))
-        call_id, status = id_of(payload.get("call_id")), ""
+            self._ended = (_DONE[what], why)
+            return [remark(why or what)]
+        child, call_id = id_of(payload.get("new_thread_id")), id_of(payload.get("call_id"))
+        held, status = mapping_of(payload.get("item")), "started"
         if held.get("type") == "SubAgentActivity":
             child, call_id = id_of(held.get("agent_thread_id")), id_of(held.get("id"))
             status = text_of(held.get("kind"))
         if not child:
             return f"event_msg/{what}: {'repeats a line' if what in _REPEATS else 'for the screen'}"
-        about = {"task_id": child, "task_type": "agent"}
-        if status in {"", "started"}:
-            return [{"type": "system", "subtype": "task_started", "tool_use_id": call_id, **about}]
-        return [{"type": "system", "subtype": "task_notification", "status": status, **about}]
+        about = {"type": "system", "task_id": child, "task_type": "agent"}
+        if status == "started":
+            return [{**about, "subtype": "task_started", "tool_use_id": call_id}]
+        return [{**about, "subtype": "task_notification", "status": status}]
 
     def _tokens(self, what: str, last: Json, stated: Json) -> Sequence[Event] | str:
-        if not self._counted.goes_on(usage := codex_usage(last), stated):
+        if stated is not None and stated == self._stated:
             return f"{what}: repeated"
-        if self._has_usage:  # of a message that is still to come
-            self._begin()
-        self._has_usage = True
-        self._is_said = bool(self._parts)
-        return [self._say([], usage)]
+        usage, now = usage_of(last), Counter(usage_of(stated))
+        if stated is not None:
+            grown = Counter(usage if self._is_fork and self._stated is None else now)
+            if self._stated is not None and now.total() >= self._so_far.total():
+                grown.subtract(self._so_far)
+            self._total.update(grown)
+            self._stated, self._so_far = stated, now
+        if self._counted == self.number:  # of a message that is still to come
+            self.begin_message()
+        self._counted, self.is_said = self.number, bool(self.kinds)
+        return [self.says(usage=usage)]
+
+
+def _is_context(content: Json) -> bool:
+    return _CONTEXT.match(plain_text(content)) is not None
+
+
+def _parsed(given: Json) -> Json:
+    """What JSON text stands for; other text, and what is no text, as it is."""
+    with suppress(ValueError, RecursionError):
+        return json.loads(given) if text_of(given)[:1] in {"{", "["} else given
+    return given

@@ -1,39 +1,81 @@
-"""The events of stream-json that translations are made of; knows no format."""
+"""The events of stream-json that logs of other shapes become; knows no format."""
 
 from __future__ import annotations
 
 import datetime as dt
-import json
-import re
-from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from uuid import UUID
 
-from evalkit.claude_log.reader import Event
-from evalkit.jsonable import Json, list_of, mapping_of, text_of
+from evalkit.claude_log.reader import Event, LogFormat
+from evalkit.jsonable import Json, mapping_of, text_of
 from evalkit.tokens import count
 
-_ENCODED = re.compile(r"data:([\w/.+-]+);base64,")
-_EXIT = re.compile(r"(?:Exit code: |Process exited with code )(-?\d+)")
-_EXIT_WITHIN = 300  # characters from where an output begins
-_UUID_7 = 7
 _TEXTS = frozenset({"text", "input_text", "output_text", "summary_text"})
+_COUNTS = (
+    ("input_tokens", "prompt_tokens", "total_prompt_tokens"),
+    ("cached_input_tokens", "cached_tokens", "total_cached_tokens"),
+    ("cache_write_input_tokens",),
+    ("output_tokens", "completion_tokens", "total_completion_tokens"),
+)
+_WITH_TIME = 7  # version of UUIDs that begin with a time
 
 
-def model_said(message_id: str, blocks: Sequence[Json], **about: Json) -> Event:
-    """An ``assistant`` event: a part of the message of that id.
+@dataclass
+class Dialogue(LogFormat):
+    """A log whose lines say one thing each, and rarely which message of the model it is a part of.
 
-    Args:
-        message_id: The same for all parts of a message.
-        blocks: Anthropic's content blocks.
-        about: ``model`` and ``usage``, which is the message's own and final.
+    A format reads a line (:meth:`read`), and what only the end tells (:meth:`end`).
     """
-    known = {key: value for key, value in about.items() if value}
-    return {
-        "type": "assistant",
-        "usage_is_final": "usage" in known,
-        "message": {"id": message_id, "role": "assistant", "content": list(blocks), **known},
-    }
+
+    session_id: str = ""
+    model: str = ""
+    stamp: Event = field(default_factory=dict)  # the time of the latest line
+    number: int = 0  # of the message that is being said
+    kinds: set[str] = field(default_factory=set)  # of its blocks so far
+    is_said: bool = True  # what comes next begins another
+
+    def read(self, line: Event) -> Sequence[Event] | str:
+        """The events that a line comes to, or why to none."""
+        raise NotImplementedError
+
+    def end(self) -> Sequence[Event]:
+        """The events that only the end of the log tells."""
+        return ()
+
+    def translate(self, line: Event) -> Sequence[Event] | str:
+        """The same, placed in time and session."""
+        if isinstance(found := self.read(line), str):
+            return found
+        self.stamp = {key: line[key] for key in ("timestamp",) if line.get(key) is not None}
+        return self._placed(found)
+
+    def finish(self) -> Sequence[Event]:
+        """The same, placed in time and session."""
+        return self._placed(self.end())
+
+    def _placed(self, events: Sequence[Event]) -> Sequence[Event]:
+        return [{**event, **self.stamp, "session_id": self.session_id} for event in events]
+
+    def begin_message(self) -> None:
+        """What is said from here on is another message."""
+        self.number, self.is_said = self.number + 1, False
+        self.kinds.clear()
+
+    def part(self, kind: str, block: Json) -> Event:
+        """A block of the message that is being said; a second text is another message's."""
+        if self.is_said or (kind == "text" and "text" in self.kinds):
+            self.begin_message()
+        self.kinds.add(kind)
+        return self.says(block)
+
+    def says(self, *blocks: Json, usage: Json = None) -> Event:
+        """An ``assistant`` event: a part of the present message, whose usage is final."""
+        message: Event = {"id": f"{self.session_id}/{self.number}", "role": "assistant"}
+        known = {"content": list(blocks), "model": self.model, "usage": usage}
+        message |= {key: each for key, each in known.items() if each or key == "content"}
+        return {"type": "assistant", "usage_is_final": bool(usage), "message": message}
 
 
 def user_said(content: Json, *, is_meta: bool = False) -> Event:
@@ -41,122 +83,55 @@ def user_said(content: Json, *, is_meta: bool = False) -> Event:
     return {"type": "user", "isMeta": is_meta, "message": {"role": "user", "content": content}}
 
 
+def remark(text: str) -> Event:
+    """A ``system`` event that says something beside the conversation."""
+    return {"type": "system", "subtype": "notification", "text": text}
+
+
 def tool_use(tool_id: str, name: str, given: Json) -> Event:
     """The content block of a tool call."""
     return {"type": "tool_use", "id": tool_id, "name": name, "input": given}
 
 
-def tool_result(tool_id: str, content: Json, *, failed: bool, **details: Json) -> Event:
+def tool_result(
+    tool_id: str, content: Json, *, failed: bool, name: str = "", **details: Json
+) -> Event:
     """A ``user`` event with a tool's result; ``details`` are what the agent says of it besides."""
     block = {"type": "tool_result", "tool_use_id": tool_id, "content": content, "is_error": failed}
-    return {**user_said([block]), **({"tool_use_result": details} if details else {})}
+    return {**user_said([{**block, "name": name}]), "tool_use_result": details or None}
 
 
 def blocks_of(parts: Json) -> Json:
     """Content blocks of text, or of parts as OpenAI's Responses API and ATIF have them."""
-    if not isinstance(parts, list):
-        return parts
-    blocks: list[Json] = []
-    for part in parts:
-        kind, held = text_of(mapping_of(part).get("type")), mapping_of(part)
-        if kind in _TEXTS:
-            blocks.append({"type": "text", "text": text_of(held.get("text"))})
-        elif encoded := _ENCODED.match(text_of(held.get("image_url"))):
-            data = text_of(held.get("image_url"))[encoded.end() :]
-            source = {"type": "base64", "media_type": encoded[1], "data": data}
-            blocks.append({"type": "image", "source": source})
-        else:
-            blocks.append(part)
-    return blocks
+    return [_block(part) for part in parts] if isinstance(parts, list) else parts
 
 
-def usage_of(read: Json, cached: Json, written: Json, output: Json) -> Event:
-    """Anthropic's usage for counts of which what came from and into the cache is a part of."""
-    from_cache, into_cache = count(cached), count(written)
+def _block(part: Json) -> Json:
+    held = mapping_of(part)
+    if text_of(held.get("type")) in _TEXTS:
+        return {"type": "text", "text": text_of(held.get("text"))}
+    head, _, data = text_of(held.get("image_url")).partition(";base64,")
+    source = {"type": "base64", "media_type": head.removeprefix("data:"), "data": data}
+    return {"type": "image", "source": source} if data else part
+
+
+def usage_of(stated: Json) -> Event:
+    """Anthropic's usage for Codex's or ATIF's, where what was read counts the caches' share."""
+    held = mapping_of(stated)
+    each = (next(filter(None, (count(held.get(name)) for name in names)), 0) for names in _COUNTS)
+    read, cached, written, output = each
     return {
-        "input_tokens": max(0, count(read) - from_cache - into_cache),
-        "cache_read_input_tokens": from_cache,
-        "cache_creation_input_tokens": into_cache,
-        "output_tokens": count(output),
+        "input_tokens": max(0, read - cached - written),
+        "cache_read_input_tokens": cached,
+        "cache_creation_input_tokens": written,
+        "output_tokens": output,
     }
 
 
-def codex_usage(raw: Json) -> Event:
-    """Anthropic's usage for Codex's, or for OpenAI's."""
-    kinds = ("input_tokens", "cached_input_tokens", "cache_write_input_tokens", "output_tokens")
-    return usage_of(*map(mapping_of(raw).get, kinds))
-
-
-@dataclass
-class SoFar:
-    """The tokens of a session of Codex's so far, which stand beside those of each call.
-
-    They are never added up, but where they fall: it went on in another process then, and counts
-    from zero. A fork may go on counting from its parent's.
-    """
-
-    is_of_fork: bool = False
-    _stated: Json = None  # as the log has them last
-    _now: Counter[str] = field(default_factory=Counter)  # the same as Anthropic's usage
-    _before: Counter[str] = field(default_factory=Counter)  # what they had come to when they fell
-
-    @property
-    def total(self) -> Event:
-        """Anthropic's usage for the session; empty where none is stated."""
-        return {kind: n + self._before[kind] for kind, n in self._now.items()}
-
-    def goes_on(self, call: Event, stated: Json) -> bool:
-        """Take what is stated after a call; False where it is what was stated before."""
-        if stated is not None and stated == self._stated:
-            return False
-        now = Counter(codex_usage(stated) if stated else {})
-        if self._stated is None and self.is_of_fork:
-            self._before.subtract(now)
-            self._before.update(call)
-        if now.total() < self._now.total():
-            self._before.update(self._now)
-        self._stated, self._now = stated, now
-        return True
-
-
-def texts_of(parts: Json) -> str:
-    """The texts of parts, one after the other."""
-    blocks = map(mapping_of, list_of(blocks_of(parts)))
-    return "\n".join(filter(None, (text_of(block.get("text")) for block in blocks)))
-
-
-def parsed(given: Json) -> Json:
-    """What JSON text stands for; other text, and what is no text, as it is."""
-    if not isinstance(given, str) or given[:1] not in {"{", "["}:
-        return given
-    try:
-        return json.loads(given)
-    except (ValueError, RecursionError):
-        return given
-
-
-def outcome_of(output: Json) -> tuple[Json, bool]:
-    """The content of what a tool of Codex's gave, and whether it failed.
-
-    An exit code stands beside the output in an object, perhaps written as text, or in its first
-    lines.
-    """
-    held = mapping_of(parsed(output))
-    content = blocks_of(next((held[key] for key in ("output", "content") if key in held), output))
-    head = (content if isinstance(content, str) else texts_of(content))[:_EXIT_WITHIN]
-    code = mapping_of(held.get("metadata")).get("exit_code")
-    if code is None and (found := _EXIT.search(head)):
-        code = found[1]
-    return content, str(code or 0) != "0" or held.get("success") is False
-
-
 def thread_time(thread_id: str) -> str:
-    """When a thread began, which a UUID of version 7 begins with: ISO 8601, else empty."""
-    digits = thread_id.replace("-", "")
-    try:
-        if int(digits[12], 16) != _UUID_7:
-            return ""
-        moment = dt.datetime.fromtimestamp(int(digits[:12], 16) / 1000, dt.UTC)
-    except (ValueError, IndexError, OverflowError, OSError):
-        return ""
-    return moment.isoformat()
+    """When a thread of Codex's began, as far as its id tells: ISO 8601, else empty."""
+    with suppress(ValueError, OverflowError):
+        own = UUID(thread_id)
+        if own.version == _WITH_TIME:
+            return dt.datetime.fromtimestamp((own.int >> 80) / 1000, dt.UTC).isoformat()
+    return ""

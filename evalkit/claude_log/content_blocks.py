@@ -72,7 +72,7 @@ class Trimmer:
         return self._known_kind(block, what) or self._other(block, what)
 
     def _known_kind(self, block: dict[str, Json], what: str) -> Json:
-        match block.get("type"):
+        match text_of(block.get("type")):
             case "text":
                 text = {"type": "text", "text": self.text(text_of(block.get("text")), what)}
                 cited = block.get("citations")
