@@ -6,30 +6,33 @@ dies takes nothing with it. What is done is on disk, and is not done again.
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeAlias
+from typing import Any
 
 import yaml
 
 from evalkit.context import Workspace
 from evalkit.dataset.cases import load_cases
 from evalkit.dataset.mapping import apply_mapping, check_mapped
-from evalkit.dataset.mapping_file import find_mapping, map_schema, saved_mapping
+from evalkit.dataset.mapping_file import chosen_mapping, find_mapping, map_schema
 from evalkit.errors import InputError, Problem, StoreAbsent
 from evalkit.files import check_id, folders_in, read_document, read_text, write_text
 from evalkit.imports.run_files import result_of, summary_of
 from evalkit.jsonable import Json, to_json
 from evalkit.masking import mask_text
 from evalkit.runs.results import RESULT, SUMMARY
-from evalkit.suite.agent_process import AgentDied, PredictProcess, locked
+from evalkit.suite.agent_process import AgentDied, AgentProcess
 from evalkit.suite.execution import BEGUN, TIMED_OUT, as_file
 
 REQUEST = "predict.json"
@@ -39,8 +42,7 @@ ANNOTATIONS = "annotations.yaml"
 JUDGING_SECONDS, GRACE_SECONDS = 900, 60
 """How long judging a case may take, and ending an execution whose time is up."""
 
-_Task: TypeAlias = dict[str, Json]
-"""What a case gives to the agent (``case_id``, ``inputs``) and its judges."""
+_WAITS = 50  # tenths of a second in which the processes of a run that was killed have to end
 
 
 def run_cases(
@@ -58,7 +60,6 @@ def run_cases(
     Args:
         workspace: The opened project.
         predict: ``module:function``, importable from the config's folder or the working directory.
-            It takes the inputs that the mapping gives, by name, or as its one argument.
         run_id: The run directory's name; the time by default. One that is not complete goes on.
         mapping: The mapping of the cases' fields; the project's by default, else one by rules.
         parallel: Cases that run at a time.
@@ -66,8 +67,8 @@ def run_cases(
         say: Told the progress, a line at a time.
 
     Returns:
-        ``run_id``, ``cases``, ``failed`` (executions; ``executions`` says which and why),
-        ``directory``, ``ran`` (cases that ran just now), and ``notes``.
+        ``run_id``, ``cases``, ``failed`` (``executions`` says which and why), ``directory``,
+        ``ran`` (cases that ran just now), and ``notes``.
 
     Raises:
         InputError: config, mapping or function are wrong, or the run is somebody else's.
@@ -86,12 +87,12 @@ def run_cases(
     notes = list[str]()
     tasks = _tasks(workspace, mapping, notes)
     folder = _folder(workspace, run_id, predict)
-    with locked(folder) as handle:
+    with _locked(folder) as handle:
         run = CaseRun(workspace, folder, notes, handle)
         left = [task for task in tasks if task["case_id"] not in run.done]
         if left or not (folder / RESULT).is_file():
             say(f"run {run_id}: {len(left)} of {len(tasks)} cases to run")
-            run.run(left, parallel, {"predict": predict, "timeout": timeout}, say)
+            run.run(left, parallel, predict, timeout, say)
         else:
             notes.append("the run is complete: every case had run before")
     failed = {case: found["error"] for case, found in run.done.items() if found["exit_code"]}
@@ -108,17 +109,19 @@ def run_cases(
     }
 
 
-def _tasks(workspace: Workspace, mapping: str | Path | None, notes: list[str]) -> list[_Task]:
-    path = Path(mapping) if mapping else find_mapping(workspace)
-    if not (mapping or path.exists()):
+def _tasks(
+    workspace: Workspace, named: str | Path | None, notes: list[str]
+) -> list[dict[str, Json]]:
+    """What each case gives to the agent (``case_id``, ``inputs``) and its judges."""
+    path = Path(named) if named else find_mapping(workspace)
+    if not (named or path.exists()):
         inputs = ", ".join(map_schema(workspace, out=path)["inputs"])
         notes.append(f"there was no mapping; by rules the inputs are {inputs} ({path})")
-    if (known := saved_mapping(path)) is None:
-        raise InputError(Problem("there is no such mapping", str(path), fix="run `evalkit map`"))
-    only = None if known.files is None else known.files | {ANNOTATIONS}
+    path, mapping = chosen_mapping(workspace, named, notes.append)
+    only = None if mapping.files is None else mapping.files | {ANNOTATIONS}
     cases = list(load_cases(workspace.files.cases_dir, only=only))
-    mapped = [apply_mapping(known, case) for case in cases]
-    if problems := check_mapped(known, mapped, str(path)):
+    mapped = [apply_mapping(mapping, case) for case in cases]
+    if problems := check_mapped(mapping, mapped, str(path)):
         raise InputError(*problems)
     return [
         {
@@ -145,6 +148,24 @@ def _folder(workspace: Workspace, run_id: str, predict: str) -> Path:
     return folder
 
 
+@contextmanager
+def _locked(folder: Path) -> Iterator[int]:
+    """The handle of a lock on a folder, which nobody else has."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        for _ in range(_WAITS):
+            with suppress(BlockingIOError):
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            time.sleep(0.1)
+        else:
+            what = "another process is at work here"
+            raise InputError(Problem(what, str(folder), fix="wait for it"))
+        yield handle
+    finally:
+        os.close(handle)
+
+
 class CaseRun:
     """A run on its way: ``done`` has what came of each case."""
 
@@ -152,63 +173,47 @@ class CaseRun:
         """Look at what is done; the agent's processes hold the lock's handle, too."""
         self._workspace, self._folder, self._handle = workspace, folder.absolute(), handle
         self._notes, self._cases = notes, self._folder / "cases"
-        self._lock, self._agents, self._stopped = Lock(), list[PredictProcess](), False
+        self._lock, self._agents, self._stopped = Lock(), list[AgentProcess](), False
+        self._idle = list[AgentProcess]()
         self._experiment_id = ""
         paths = {case: self._cases / case / RESULT for case in folders_in(self._cases)}
         self.done = {c: read_document(p).value for c, p in paths.items() if p.is_file()}
 
     def run(
         self,
-        tasks: Sequence[_Task],
+        tasks: Sequence[dict[str, Json]],
         parallel: int,
-        setup: Mapping[str, Any],
+        predict: str,
+        timeout: float,
         say: Callable[[str], None],
     ) -> None:
         """Run cases, side by side, and write what the run came to.
-
-        ``setup`` has ``predict`` and ``timeout``.
 
         Raises:
             InputError: the agent cannot be loaded.
             StoreError: MLflow answered with an error.
         """
-        left, setup = iter(tasks), {**setup, **self._setup()}
-        before, count = len(self.done), min(parallel, len(tasks))
-
-        def work() -> None:
-            agent = None
-            while not self._stopped:
-                with self._lock:
-                    task = next(left, None)
-                if task is None:
-                    return
-                if agent is None or not agent.is_alive:
-                    self._agents.append(agent := PredictProcess(setup, self._handle))
-                self._execute(agent, task, setup)
-                say(f"{len(self.done) - before} of {len(tasks)} cases ran")
-
-        with ThreadPoolExecutor(max(1, count)) as pool:
+        setup = {"predict": predict, "timeout": timeout, **self._setup()}
+        with ThreadPoolExecutor(parallel) as pool:
             try:
-                for each in [pool.submit(work) for _ in range(count)]:
+                running = [pool.submit(self._execute, task, setup) for task in tasks]
+                for number, each in enumerate(as_completed(running), start=1):
                     each.result()
+                    say(f"{number} of {len(tasks)} cases ran")
             finally:
                 self._stopped = True
                 for agent in self._agents:
-                    agent.kill()
-        for agent in self._agents:
-            agent.close()
-        skipped = self._agents[0].skipped.items() if self._agents else ()
-        self._notes += [f"the judge {name} is not asked: {why}" for name, why in skipped]
-        self._write_run(setup)
+                    agent.end()
+        skipped = self._agents[0].skipped if self._agents else {}
+        self._notes += [f"the judge {name} is not asked: {why}" for name, why in skipped.items()]
+        self._write_run(predict, timeout)
 
-    def _setup(self) -> dict[str, Json]:
+    def _setup(self) -> dict[str, Any]:
         """What a process has to know; what a kill left behind is taken back."""
-        files, uri = self._workspace.files, self._workspace.tracking.uri
-        environment = {"MLFLOW_ENABLE_ASYNC_TRACE_LOGGING": "false"}
+        files = self._workspace.files
         try:
             store = self._workspace.store
             self._experiment_id = store.experiment(files.project.experiment, create=True)
-            environment |= {"MLFLOW_TRACKING_URI": uri, "MLFLOW_EXPERIMENT_ID": self._experiment_id}
         except StoreAbsent as error:
             self._notes.append(f"the executions are not traced: {error}")
         self._take_back(self._cases.glob(f"*/{BEGUN}"))
@@ -218,8 +223,7 @@ class CaseRun:
             "judges": [to_json({**j.entry, "name": j.name, "kind": j.kind}) for j in judges],
             "run_id": self._folder.name,
             "experiment_id": self._experiment_id,
-            "tracking_uri": uri,
-            "environment": environment,
+            "tracking_uri": self._workspace.tracking.uri,
         }
 
     def _take_back(self, begun: Iterable[Path]) -> None:
@@ -228,16 +232,27 @@ class CaseRun:
         if left and self._experiment_id:
             self._workspace.store.delete_traces(self._experiment_id, left)
 
-    def _execute(self, agent: PredictProcess, task: _Task, setup: Mapping[str, Any]) -> None:
-        folder, started = self._cases / task["case_id"], time.time()
+    def _agent(self, setup: dict[str, Any]) -> AgentProcess:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        agent = AgentProcess(setup, self._handle)
+        self._agents.append(agent)
+        return agent
+
+    def _execute(self, task: dict[str, Json], setup: dict[str, Any]) -> None:
+        if self._stopped:
+            return
+        agent, folder, started = self._agent(setup), self._cases / task["case_id"], time.time()
         folder.mkdir(parents=True, exist_ok=True)
         result: dict[str, Json] = {"started_at": datetime.fromtimestamp(started, UTC).isoformat()}
         try:
             if self._stopped:
-                agent.kill()
+                agent.end()
             case = {**task, "case_dir": str(folder)}
             result |= agent.ask(case, setup["timeout"] + GRACE_SECONDS)
             result["scores"] = agent.ask(None, JUDGING_SECONDS)
+            self._idle.append(agent)
         except AgentDied as error:
             if self._stopped:
                 return
@@ -256,30 +271,28 @@ class CaseRun:
         (folder / BEGUN).unlink(missing_ok=True)
         self.done[task["case_id"]] = result
 
-    def _write_run(self, setup: Mapping[str, Any]) -> None:
+    def _write_run(self, predict: str, timeout: float) -> None:
         """What the run consumed, how it ended, and what judges said of all its cases."""
         done, path = dict(sorted(self.done.items())), self._folder / SUMMARY
         before = read_document(path).value if path.is_file() else {}
         kept = before.get("per_case") or {}  # of judges that another has asked since
         said = {case: {**kept.get(case, {}), **found["scores"]} for case, found in done.items()}
-        summary = summary_of(said)
-        judges = {**(before.get("judges") or {}), **summary["judges"]}
-        content = {"run_id": self._folder.name, **before, **summary, "judges": judges}
+        content = {"run_id": self._folder.name, **before, **summary_of(said)}
         write_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
         used = {c: {k: v for k, v in own.items() if k != "scores"} for c, own in done.items()}
-        tokens, models = Counter[str](), defaultdict[str, Counter[str]](Counter)
+        models = defaultdict[str, Counter[str]](Counter)
         for each in used.values():
-            tokens.update(each.get("token_usage", {}))
             for model, figures in each.get("per_model_usage", {}).items():
                 models[model].update(figures)
+        tokens = {kind: sum(own[kind] for own in models.values()) for kind in ("input", "output")}
         result = result_of(
             used,
             run_id=self._folder.name,
-            agent=setup["predict"],
+            agent=predict,
             model=next(iter(models)) if len(models) == 1 else None,
             exit_code=max((each["exit_code"] for each in used.values()), default=0),
-            token_usage=tokens or None,
+            token_usage=tokens if models else None,
             per_model_usage=models or None,
-            eval_params={name: setup[name] for name in ("predict", "timeout")},
+            eval_params={"predict": predict, "timeout": timeout},
         )
         write_text(self._folder / RESULT, json.dumps(result, indent=2, ensure_ascii=False) + "\n")

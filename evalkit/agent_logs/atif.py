@@ -35,7 +35,6 @@ class Atif(Dialogue):
 
     _documents: int = 0
     _models: set[str] = field(default_factory=set)
-    _cost: float | None = None  # of the steps, in USD
     _totals: Mapping[str, Json] = field(default_factory=dict)
     _is_part: bool = False  # of a run whose earlier steps are not here
 
@@ -82,9 +81,8 @@ class Atif(Dialogue):
     def end(self) -> Sequence[Event]:
         """The run's totals."""
         used, cost = usage_of(self._totals), self._totals.get("total_cost_usd")
-        cost = cost if is_number(cost) else self._cost
         about: dict[str, Json] = {"is_of_more": self._is_part}
-        about |= {} if cost is None else {"total_cost_usd": cost}
+        about |= {"total_cost_usd": cost} if is_number(cost) else {}
         if any(used.values()) and len(self._models) < 2:  # noqa: PLR2004 - the totals are of one
             names = ("inputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
             share = dict(zip((*names, "outputTokens"), used.values(), strict=True))
@@ -122,7 +120,6 @@ class Atif(Dialogue):
         self.model = of_head
         cost: Json = metrics.get("cost_usd")
         if is_number(cost):
-            self._cost = (self._cost or 0.0) + cost
             event["cost_usd"] = cost
         return event
 

@@ -64,11 +64,9 @@ class CodexExec(Dialogue):
         match kind:
             case "thread.started":
                 self.session_id = id_of(line.get("thread_id"))
-                about = {key: line[key] for key in ("model", "cwd") if line.get(key)}
-                about["agent"] = f"Codex {text_of(line.get('cli_version'))}".strip()
-                if began := thread_time(self.session_id):
-                    about["timestamp"] = began
-                return [{"type": "system", "subtype": "init", **about}]
+                began = thread_time(self.session_id)
+                stamp = {"timestamp": began} if began else {}
+                return [{"type": "system", "subtype": "init", "agent": "Codex", **stamp}]
             case "turn.completed":
                 return [self._end(subtype="success", usage=line.get("usage"))]
             case "turn.failed":

@@ -11,7 +11,7 @@ import importlib
 import inspect
 import os
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from traceback import format_exception_only
 from typing import Any, TypeAlias
 
@@ -23,9 +23,9 @@ MODEL_VARIABLE = "EVALKIT_JUDGE_MODEL"
 KEYED = ("anthropic", "cohere", "deepseek", "gemini", "groq", "mistral", "openai", "xai")
 """Makers of models whose key stands in ``NAME_API_KEY``; how others are reached is not known."""
 
-
-_Judge: TypeAlias = tuple[str, Callable[[Mapping[str, Any]], Any]]
-"""A judge's type in a summary, and what asks it about a case.
+_Entry: TypeAlias = Mapping[str, Any]
+_Ask: TypeAlias = Callable[[Mapping[str, Any]], Any]
+"""What asks a judge about a case.
 
 A case has ``inputs``, ``outputs``, ``expectations``, ``trace``, and as ``record`` all that
 agent-eval-harness shows of it to its judges.
@@ -39,13 +39,13 @@ class CodeJudges:
         skipped: The others by name, and why.
     """
 
-    def __init__(self, entries: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, entries: Sequence[_Entry]) -> None:
         """Load them; what a config or a module does wrong is raised as it is."""
         self.skipped: dict[str, str] = {}
-        self._judges: list[tuple[Mapping[str, Any], _Judge]] = []
+        self._judges: list[tuple[_Entry, str, _Ask]] = []
         for entry in entries:
             try:
-                self._judges.append((entry, _loaded(entry)))
+                self._judges.append((entry, *_loaded(entry)))
             except _NotHere as error:
                 self.skipped[entry["name"]] = str(error)
 
@@ -53,7 +53,7 @@ class CodeJudges:
         """What each judge says, by its name, as a run's ``summary.yaml`` has it."""
         return {
             said.pop("scorer"): {**said, "judge_type": judge_type}
-            for entry, (judge_type, ask) in self._judges
+            for entry, judge_type, ask in self._judges
             for said in _asked(entry, ask, case)
         }
 
@@ -62,16 +62,17 @@ class _NotHere(Exception):
     """Why a judge cannot be asked here, though nothing is wrong with it."""
 
 
-def _loaded(entry: Mapping[str, Any]) -> _Judge:
+def _loaded(entry: _Entry) -> tuple[str, _Ask]:
+    """A judge's type in a summary, and what asks it."""
     from mlflow.genai import scorers
 
-    name, arguments = entry["name"], entry.get("arguments") or {}
-    if entry["kind"] == "check":
+    name, kind, arguments = entry["name"], entry["kind"], entry.get("arguments") or {}
+    if kind == "check":
         body, names = textwrap.indent(str(entry["check"]), "    "), dict[str, Any]()
         code = compile(f"def check(outputs, arguments):\n{body}", f"<{name}>", "exec")
         exec(code, names)  # noqa: S102 - the config is the user's, who runs it
         return "check", lambda case: names["check"](case["record"], arguments)
-    if entry["kind"] == "builtin":
+    if kind == "builtin":
         wanted = _plain(str(entry["builtin"]))
         if wanted == "costbudget":  # the harness's own
             return "builtin", lambda case: _within_budget(case["record"], **arguments)
@@ -79,7 +80,7 @@ def _loaded(entry: Mapping[str, Any]) -> _Judge:
         if not (inspect.isclass(made) and issubclass(made, scorers.Scorer)):
             raise _NotHere(f"MLflow has no scorer {entry['builtin']}")
         return _asking(made(**arguments), name, "builtin")
-    if entry["kind"] != "module":
+    if kind != "module":
         raise _NotHere("a model judges")
     target = getattr(importlib.import_module(entry["module"]), str(entry.get("function")))
     if not isinstance(target, scorers.Scorer):
@@ -99,19 +100,18 @@ def _plain(name: str) -> str:
     return name.rpartition("/")[2].replace("_", "").casefold()
 
 
-def _asking(found: Any, name: str, judge_type: str) -> _Judge:
+def _asking(found: Any, name: str, judge_type: str) -> tuple[str, _Ask]:
     scorer = copy.copy(found)
     scorer.name = name
     if getattr(scorer, "is_session_level_scorer", False):
         raise _NotHere("it judges whole conversations")
     if asks_model(scorer):
-        model = scorer.model or os.environ.get(MODEL_VARIABLE, "")
-        key = f"{model.partition(':')[0].upper()}_API_KEY"
-        if not model:
+        scorer.model = scorer.model or os.environ.get(MODEL_VARIABLE, "")
+        maker, judge_type = scorer.model.partition(":")[0], "llm"
+        if not scorer.model:
             raise _NotHere(f"a model judges, and {MODEL_VARIABLE} names none")
-        if key.removesuffix("_API_KEY").lower() in KEYED and not os.environ.get(key):
+        if maker.lower() in KEYED and not os.environ.get(key := f"{maker.upper()}_API_KEY"):
             raise _NotHere(f"a model judges, and {key} is not set")
-        scorer.model, judge_type = model, "llm"
 
     def ask(case: Mapping[str, Any]) -> Any:
         if case["record"]["exit_code"]:
@@ -121,31 +121,27 @@ def _asking(found: Any, name: str, judge_type: str) -> _Judge:
     return judge_type, ask
 
 
-def _asked(
-    entry: Mapping[str, Any], ask: Callable[[Mapping[str, Any]], Any], case: Mapping[str, Any]
-) -> list[dict[str, Any]]:
+def _asked(entry: _Entry, ask: _Ask, case: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     name, condition = entry["name"], str(entry.get("if") or "True")
     names = {"annotations": case["record"]["annotations"], "outputs": case["record"]}
     try:
         with alarm(JUDGE_SECONDS):
             if not eval(condition, {"__builtins__": {}}, names):  # noqa: S307 - as above
-                why = f"Skipped: condition '{condition}' is false"
-                return [{"scorer": name, "value": None, "rationale": why}]
-            value = ask(case)
-        is_pair = isinstance(value, tuple) and len(value) == 2  # noqa: PLR2004 - with its rationale
-        value, why = value if is_pair else (value, "")
-        found = scores_of(value, name, MOST_RATIONALE_CHARS)
-        return [
-            _score({**each, "rationale": each.get("rationale") or why}, entry) for each in found
-        ]
+                said: Any = None, f"Skipped: condition '{condition}' is false"
+            else:
+                said = ask(case)
+        is_pair = isinstance(said, tuple) and len(said) == 2  # noqa: PLR2004 - with its rationale
+        value, why = said if is_pair else (said, "")
+        for each in scores_of(value, name, MOST_RATIONALE_CHARS):
+            yield _score({**each, "rationale": each["rationale"] or why}, entry)
     except TooSlow:
-        error = f"it did not end within {JUDGE_SECONDS} s"
+        yield {"scorer": name, "value": None, "error": f"it did not end within {JUDGE_SECONDS} s"}
     except BaseException as failure:  # noqa: BLE001 - a judge may raise whatever there is
-        error = "".join(format_exception_only(failure)).strip()
-    return [{"scorer": name, "value": None, "error": error[:MOST_RATIONALE_CHARS]}]
+        error = "".join(format_exception_only(failure)).strip()[:MOST_RATIONALE_CHARS]
+        yield {"scorer": name, "value": None, "error": error}
 
 
-def _score(said: dict[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+def _score(said: dict[str, Any], entry: _Entry) -> dict[str, Any]:
     value, bounds = said["value"], entry.get("score_range")
     if entry["kind"] == "builtin" and value in ("yes", "no"):  # MLflow's words for a pass
         said["value"] = value == "yes"

@@ -1,8 +1,8 @@
 """Calls an agent's function on one case after the other, and has its answers judged.
 
-A program of its own that ``evalkit run`` starts, unconfined: the code is the user's. It reads what
-to do and answers as JSON, a line each. MLflow records an execution as one trace without secrets;
-what the agent prints goes to the case's log.
+A program of its own that ``evalkit run`` starts, unconfined: the code is the user's. It is told
+what to do, and tells what came of it, through a pipe. MLflow records an execution as one trace
+without secrets; what the agent prints goes to the case's log.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ import time
 import traceback
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from multiprocessing.connection import Connection
 from pathlib import Path
 from traceback import format_exception_only
 from typing import Any
@@ -41,33 +43,26 @@ BEGUN = ".begun"
 
 
 def main() -> None:
-    """Do what the lines on stdin say, until there are no more."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    requests = map(json.loads, os.fdopen(os.dup(0), encoding="utf-8"))
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)
+    """Do what the pipe says, until there is no more."""
+    pipe = Connection(int(sys.argv[1]))
+    os.set_inheritable(pipe.fileno(), False)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-
-    def say(answer: Json) -> None:
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
-
-    setup = next(requests)
     try:
-        agent = Agent(setup)
+        agent = Agent(pipe.recv())
     except BaseException as error:  # noqa: BLE001 - the user's code may raise whatever there is
         traceback.print_exc()
-        say({"error": _in_words(error)})
+        pipe.send({"error": _in_words(error)})
         os._exit(1)
-    say({"skipped": agent.judges.skipped})
-    for case in requests:
-        sys.stdout.flush()
-        with (Path(case["case_dir"]) / "stderr.log").open("wb") as log:
-            os.dup2(log.fileno(), 1)
-            os.dup2(log.fileno(), 2)
-        found, judged = agent.execute(case)
-        say(found)
-        say(agent.judges.scores(judged))
+    pipe.send({"skipped": agent.judges.skipped})
+    with suppress(EOFError):
+        while case := pipe.recv():
+            sys.stdout.flush()
+            with (Path(case["case_dir"]) / "stderr.log").open("wb") as log:
+                os.dup2(log.fileno(), 1)
+                os.dup2(log.fileno(), 2)
+            found, judged = agent.execute(case)
+            pipe.send(found)
+            pipe.send(agent.judges.scores(judged))
     os._exit(0)  # threads that the agent left running are not waited for
 
 
@@ -83,10 +78,15 @@ class Agent:
 
     def __init__(self, setup: Mapping[str, Any]) -> None:
         """Load them; what the user's code does wrong is raised as it is."""
+        from evalkit.store.internals import configure_autologging_for_evaluation, prepare
+
+        prepare()
+        os.environ["MLFLOW_ENABLE_ASYNC_TRACE_LOGGING"] = "false"
+        if setup["experiment_id"]:
+            os.environ["MLFLOW_EXPERIMENT_ID"] = setup["experiment_id"]
+            os.environ["MLFLOW_TRACKING_URI"] = setup["tracking_uri"]
         sys.path[:0] = setup["path"]
         import mlflow
-
-        from evalkit.store.internals import configure_autologging_for_evaluation
 
         self.setup, self.loop = setup, asyncio.Runner()
         # as mlflow.genai.evaluate has it: libraries that MLflow knows are traced
@@ -127,7 +127,7 @@ class Agent:
         trace = mlflow.get_trace(found["trace_id"]) if experiment_id else None
         spans = trace.data.spans if trace is not None else []
         found |= {"started_at": datetime.fromtimestamp(started, UTC).isoformat(), **_used(spans)}
-        plain = as_json(answer)
+        plain = _as_json(answer)
         name, text = ("", "") if found["exit_code"] else as_file(plain)
         record = {  # as agent-eval-harness shows a case to its judges
             **{name: case[name] for name in ("annotations", "case_dir")},
@@ -179,23 +179,24 @@ def arguments_for(
 ) -> tuple[list[Any], dict[str, Any]]:
     """How a function is given a case's inputs: by their names, as MLflow does, as far as it takes.
 
-    One that takes a single argument of another name is given the single input, or all as a dict.
+    One that takes none of the names is given the single input, or all as a dict.
 
     Raises:
         TypeError: it takes something else.
     """
-    taken = list(inspect.signature(function).parameters.values())
-    if any(each.kind is each.VAR_KEYWORD for each in taken):
+    taken = inspect.signature(function)
+    if any(each.kind is each.VAR_KEYWORD for each in taken.parameters.values()):
         return [], dict(inputs)
-    plain = [each for each in taken if each.kind is not each.VAR_POSITIONAL]
-    needed = {each.name for each in plain if each.default is each.empty}
-    named = {name: inputs[name] for each in plain if (name := each.name) in inputs}
-    if needed <= named.keys() and (named or not plain):
-        return [], named
-    if plain[0].kind is not plain[0].KEYWORD_ONLY and needed <= {plain[0].name}:
-        return [next(iter(inputs.values())) if len(inputs) == 1 else dict(inputs)], {}
-    names = ", ".join(each.name for each in plain)
-    raise TypeError(f"it takes ({names}), and the mapping gives {', '.join(inputs)}")
+    named = {name: value for name, value in inputs.items() if name in taken.parameters}
+    single = next(iter(inputs.values())) if len(inputs) == 1 else dict(inputs)
+    if named or not taken.parameters:
+        with suppress(TypeError):
+            taken.bind(**named)
+            return [], named
+    with suppress(TypeError):
+        taken.bind(single)
+        return [single], {}
+    raise TypeError(f"it takes {taken}, and the mapping gives {', '.join(inputs)}")
 
 
 def _mask_spans() -> None:
@@ -233,11 +234,14 @@ def _used(spans: list[Any]) -> dict[str, Json]:
             cost = (held.get("mlflow.llm.cost") or {}).get("total_cost", cost_of(model, usage))
             models[model].update(input=usage.input, output=usage.output, cost_usd=cost or 0)
             costs.append(cost)
-    kinds = ("input", "output") if None in costs else ("input", "output", "cost_usd")
-    total = {kind: sum(own[kind] for own in models.values()) for kind in kinds}
-    cost = {name: total.pop(name) for name in kinds[2:]}
-    by_model = {model: {kind: own[kind] for kind in kinds} for model, own in models.items()}
-    used = {"num_turns": len(costs), "token_usage": total, "per_model_usage": by_model, **cost}
+    if None in costs:
+        for own in models.values():
+            del own["cost_usd"]
+    total = Counter[str]()
+    for own in models.values():
+        total.update(own)
+    cost = {"cost_usd": total.pop("cost_usd")} if "cost_usd" in total else {}
+    used = {"num_turns": len(costs), "token_usage": total, "per_model_usage": models, **cost}
     return used if costs else {}
 
 
@@ -248,7 +252,7 @@ def as_file(answer: Json) -> tuple[str, str]:
     return "answer.json", json.dumps(answer, indent=2, ensure_ascii=False) + "\n"
 
 
-def as_json(answer: Any) -> Json:
+def _as_json(answer: Any) -> Json:
     """The answer as JSON, models of pydantic too; what has no such form as its text."""
     try:
         return well_formed(

@@ -223,7 +223,7 @@ def test_what_no_alarm_wakes_is_killed_and_took_too_long(agent, evalkit, monkeyp
         (("--predict", "no_agent:answer"), "No module named 'no_agent'"),
         (("--predict", "own_agent:answer", "--parallel", "0"), "give at least 1"),
         (("--predict", "own_agent:answer", "--run-id", "2026-07-09-v1"), "something else made"),
-        (("--predict", "own_agent:answer", "--mapping", "none.json"), "no such mapping"),
+        (("--predict", "own_agent:answer", "--mapping", "none.json"), "there is no mapping yet"),
     ],
 )
 def test_what_cannot_run_is_refused_with_a_word(agent, evalkit, flags, said):
