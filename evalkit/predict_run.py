@@ -32,7 +32,7 @@ from evalkit.imports.run_files import result_of, summary_of
 from evalkit.jsonable import Json, to_json
 from evalkit.masking import mask_text
 from evalkit.runs.results import RESULT, SUMMARY
-from evalkit.suite.agent_process import AgentDied, AgentProcess
+from evalkit.suite.agent_process import AgentDied, PredictProcess
 from evalkit.suite.execution import BEGUN, TIMED_OUT, as_file
 
 REQUEST = "predict.json"
@@ -173,8 +173,8 @@ class CaseRun:
         """Look at what is done; the agent's processes hold the lock's handle, too."""
         self._workspace, self._folder, self._handle = workspace, folder.absolute(), handle
         self._notes, self._cases = notes, self._folder / "cases"
-        self._lock, self._agents, self._stopped = Lock(), list[AgentProcess](), False
-        self._idle = list[AgentProcess]()
+        self._lock, self._agents, self._stopped = Lock(), list[PredictProcess](), False
+        self._idle = list[PredictProcess]()
         self._experiment_id = ""
         paths = {case: self._cases / case / RESULT for case in folders_in(self._cases)}
         self.done = {c: read_document(p).value for c, p in paths.items() if p.is_file()}
@@ -232,11 +232,11 @@ class CaseRun:
         if left and self._experiment_id:
             self._workspace.store.delete_traces(self._experiment_id, left)
 
-    def _agent(self, setup: dict[str, Any]) -> AgentProcess:
+    def _agent(self, setup: dict[str, Any]) -> PredictProcess:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        agent = AgentProcess(setup, self._handle)
+        agent = PredictProcess(setup, self._handle)
         self._agents.append(agent)
         return agent
 

@@ -20,7 +20,7 @@ class AgentDied(Exception):
     """The process ended in the middle of something."""
 
 
-class AgentProcess:
+class PredictProcess:
     """A process that answers one case after the other.
 
     Attributes:
