@@ -135,28 +135,50 @@ def stub_of(
         key: The run's key; the id is the one that a log's trace, which may replace it, would have.
         refused: Why its log gives no steps; None where there is no log.
     """
-    usage, trace_id = found.run.usage_of(case_id), _trace_id(key, case_id)
+    return stub(
+        found.run.run_id if case_id is None else case_id,
+        _trace_id(key, case_id),
+        case_id,
+        began(found, found.modified_ns()),
+        found.run.usage_of(case_id),
+        _failure(found, case_id),
+        refused,
+        (given(found, case_id), _output(found, case_id)),
+    )
+
+
+def stub(
+    name: str,
+    trace_id: str,
+    case_id: str | None,
+    start: Start,
+    usage: Consumption,
+    failure: str,
+    refused: LogRefused | None,
+    said: tuple[Json, Json],
+) -> Trace:
+    """The trace of an execution without steps: what was asked and answered, and why no more."""
     trim = Trimmer(MAX_VALUE_CHARS, Receipt())
     receipt = refused.receipt if refused else Receipt(verdict="no log")
     why = mask_text(refused.problems[0].message if refused else "there is no log of it")[0]
     why = PLAIN_TEXT if receipt.verdict == "text" else why
-    status, message = _outcome(usage.exit_code, _failure(found, case_id))
+    status, message = _outcome(usage.exit_code, failure)
     facts = {
         "evalkit.no_steps": why,
         "evalkit.time": "inferred",
         "evalkit.exit_code": usage.exit_code,
         "evalkit.num_turns": usage.num_turns,
     }
-    start, metadata = began(found, found.modified_ns()), _totals(usage)
+    metadata = _totals(usage)
     root = Span(
         span_id=derive_id(trace_id, "spans", length=16),
         parent_id=None,
-        name=found.run.run_id if case_id is None else case_id,
+        name=name,
         kind="AGENT",
         start_ns=start.ns,
         end_ns=start.ns + round((usage.duration_s or 0) * 10**9),
-        inputs=trim.value(mask_json(given(found, case_id)), "input"),
-        outputs=trim.value(mask_json(_output(found, case_id)), "output"),
+        inputs=trim.value(mask_json(said[0]), "input"),
+        outputs=trim.value(mask_json(said[1]), "output"),
         attributes={key: value for key, value in facts.items() if value is not None},
         status=status,
         message=message,

@@ -33,7 +33,7 @@ from evalkit.jsonable import Json, to_json
 from evalkit.masking import mask_text
 from evalkit.runs.results import RESULT, SUMMARY
 from evalkit.suite.agent_process import AgentDied, PredictProcess
-from evalkit.suite.execution import BEGUN, TIMED_OUT, as_file
+from evalkit.suite.execution import BEGUN, TIMED_OUT
 
 REQUEST = "predict.json"
 """In a run directory: what runs there; by it the run is known as one of these."""
@@ -264,9 +264,6 @@ class CaseRun:
                 result["duration_s"] = round(time.time() - started, 3)
                 with self._lock:
                     self._take_back([folder / BEGUN])
-        name, text = as_file(result.pop("answer", None))
-        if not result["exit_code"]:
-            write_text(folder / name, text)
         write_text(folder / RESULT, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
         (folder / BEGUN).unlink(missing_ok=True)
         self.done[task["case_id"]] = result

@@ -100,12 +100,13 @@ class Agent:
         _mask_spans() if setup["experiment_id"] else mlflow.tracing.disable()
 
     def execute(self, case: Mapping[str, Any]) -> tuple[dict[str, Json], dict[str, Any]]:
-        """What came of one case (``answer``, ``exit_code``, what it took), and for its judges."""
+        """What came of one case (``exit_code``, what it took), and what its judges are told."""
         import mlflow
         from mlflow.entities.trace_location import MlflowExperimentLocation
 
         found: dict[str, Json] = {"exit_code": 0, "error": "", "trace_id": ""}
         answer, experiment_id = None, self.setup["experiment_id"]
+        folder = Path(case["case_dir"])
         where = MlflowExperimentLocation(experiment_id) if experiment_id else None
         with mlflow.start_span(case["case_id"], "AGENT", trace_destination=where) as span:
             if experiment_id:
@@ -113,7 +114,7 @@ class Agent:
                 mlflow.update_current_trace(tags=marks)
                 found["trace_id"] = span.trace_id
             span.set_inputs(case["inputs"])
-            write_text(Path(case["case_dir"]) / BEGUN, found["trace_id"])
+            write_text(folder / BEGUN, found["trace_id"])
             started = time.time()
             try:
                 answer = self.answer(case["inputs"])
@@ -127,8 +128,9 @@ class Agent:
         trace = mlflow.get_trace(found["trace_id"]) if experiment_id else None
         spans = trace.data.spans if trace is not None else []
         found |= {"started_at": datetime.fromtimestamp(started, UTC).isoformat(), **_used(spans)}
-        plain = _as_json(answer)
-        name, text = ("", "") if found["exit_code"] else as_file(plain)
+        name, text = ("", "") if found["exit_code"] else _as_file(answer)
+        if name:
+            write_text(folder / name, text)
         record = {  # as agent-eval-harness shows a case to its judges
             **{name: case[name] for name in ("annotations", "case_dir")},
             **found,
@@ -143,7 +145,7 @@ class Agent:
         }
         given = {name: case[name] for name in ("inputs", "expectations")}
         judged = {**given, "outputs": answer, "trace": trace, "record": record}
-        return {**found, "answer": plain}, judged
+        return found, judged
 
     def answer(self, inputs: Mapping[str, Any]) -> Any:
         """What the function answers, waited for where it is to be, whole where it comes in parts.
@@ -245,21 +247,16 @@ def _used(spans: list[Any]) -> dict[str, Json]:
     return used if costs else {}
 
 
-def as_file(answer: Json) -> tuple[str, str]:
-    """The name of the file that holds an answer, and its text."""
-    if isinstance(answer, str):
-        return "answer.md", answer
-    return "answer.json", json.dumps(answer, indent=2, ensure_ascii=False) + "\n"
-
-
-def _as_json(answer: Any) -> Json:
-    """The answer as JSON, models of pydantic too; what has no such form as its text."""
+def _as_file(answer: Any) -> tuple[str, str]:
+    """The name of the file that holds an answer, and its text: JSON where it has such a form."""
     try:
-        return well_formed(
-            to_json(answer.model_dump() if hasattr(answer, "model_dump") else answer)
-        )
+        plain = answer.model_dump() if hasattr(answer, "model_dump") else answer  # pydantic's
+        held = well_formed(to_json(plain))
     except (TypeError, RecursionError):
-        return str(answer)
+        held = str(answer)
+    if isinstance(held, str):
+        return "answer.md", held
+    return "answer.json", json.dumps(held, indent=2, ensure_ascii=False) + "\n"
 
 
 def _in_words(error: BaseException) -> str:
