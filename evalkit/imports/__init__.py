@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from evalkit.errors import InputError, Problem
-
-_Reader: TypeAlias = tuple[
-    Callable[[Path], bool], Callable[[Sequence[Path], Path | None], dict[str, Any]]
-]
-"""What tells by a look at a path whether it is its, and what takes all paths of its kind."""
 
 
 def import_paths(
@@ -43,32 +38,30 @@ def import_paths(
         StoreError: MLflow did not take it.
         Unfinished: some of it could not be taken over; the report says what was.
     """
-    from evalkit.imports import plugin_evals, questions, session_files, sessions, skill_evals
+    from evalkit.imports import plugin_evals, session_files, sessions, skill_evals, tables
 
-    def sessions_of(found: Sequence[Path], _: Path | None) -> dict[str, Any]:
-        return sessions.import_sessions(found, experiment_id, tracking_uri, say)
-
-    readers: tuple[_Reader, ...] = (  # of which the first that says so has it
-        (plugin_evals.holds_plugin_evals, plugin_evals.import_plugin_evals),
-        (skill_evals.holds_skill_evals, skill_evals.import_skill_evals),
-        (session_files.has_sessions, sessions_of),
-        (questions.is_table, questions.import_tables),
-    )
+    kinds: dict[Callable[[Path], bool], Callable[[Sequence[Path], Path | None], dict[str, Any]]] = {
+        plugin_evals.holds_plugin_evals: plugin_evals.import_plugin_evals,
+        skill_evals.holds_skill_evals: skill_evals.import_skill_evals,
+        session_files.has_sessions: lambda found, _: sessions.import_sessions(
+            found, experiment_id, tracking_uri, say
+        ),
+        tables.is_table: tables.import_tables,
+    }  # of which the first that says so has it
     found = [Path(each).expanduser() for each in paths]
-    kinds = {path: next((read for is_its, read in readers if is_its(path)), None) for path in found}
+    readers = [next((kinds[is_its] for is_its in kinds if is_its(path)), None) for path in found]
     fix = "name logs of agents, a folder with Claude's evals, or a table of questions"
     problems = [
-        Problem("there is no such file or folder", str(path))
-        if not path.exists()
-        else Problem("is nothing that evalkit knows to import", str(path), fix=fix)
-        for path, read in kinds.items()
-        if read is None
+        Problem("is nothing that evalkit knows to import", str(path), fix=fix)
+        if path.exists()
+        else Problem("there is no such file or folder", str(path))
+        for path, reader in zip(found, readers, strict=True)
+        if reader is None
     ]
     if not found:
         problems = [Problem("what to import is not said", field="PATH", fix=fix)]
-    elif not problems and len(set(kinds.values())) > 1:
+    elif not problems and len({*readers}) > 1:
         problems = [Problem("several kinds of files at once", fix="import one kind after another")]
-    read = next(iter(kinds.values()), None)
-    if problems or read is None:
+    if problems or (read := readers[0]) is None:
         raise InputError(*problems)
     return read(found, Path(out).expanduser() if out else None)

@@ -5,179 +5,118 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeAlias
 
 from evalkit.documents import parse_yaml, scalar_text
 from evalkit.errors import InputError
-from evalkit.files import files_below, read_document, read_text
+from evalkit.files import read_document, read_text
 from evalkit.imports import project_writer as writer
-from evalkit.imports.project_writer import mappings_in, without_empty
+from evalkit.imports.project_writer import Execution, Found, mappings_in, value_in, without_empty
 from evalkit.imports.run_files import score
 from evalkit.jsonable import Json, is_number, list_of, mapping_of
 
 ORIGIN = "plugin_eval"
 """The key in ``metadata.yaml`` under which stands what a case says besides."""
 
-SCORE = "score"
-"""The judge that decides: the share of a trial's scored graders that passed, by weight."""
-
+_SCORE = "score"  # the judge that decides: the share of the scored graders that passed, by weight
 _RESULT = re.compile(r"aggregate-result.*\.json")
 _CASES = ("case.yaml", "case.yml", "prompt.md")  # a case's folder holds one of them
 _SETTINGS = ("max_turns", "timeout_seconds", "model", "allowed_tools")
 _BY_MODEL = {"llm", "baseline"}  # graders that cost money
 _MOST_EVIDENCE = 4_000  # characters of what a grader saw
 _TIMED_OUT = 124  # as the shell's ``timeout`` has it
-_SCHEMA = """\
-- `input.yaml`: `prompt` is what the agent is asked.
-- `annotations.yaml`: `expected_outcome` is the expected outcome; `graders` say what is expected.
-"""
-_JUDGE = {
-    "name": SCORE,
-    "description": "The share of the scored graders that passed, by weight",
-    "builtin": "claude-plugin-eval",
-    "score_range": [0, 1],
-}
 _CONSUMED = {
     "duration_s": "durationSeconds",
     "cost_usd": "costUsd",
     "judge_cost_usd": "judgeCostUsd",
     "num_turns": "turns",
 }
+_Said: TypeAlias = Mapping[str, Json]
 
 
 def holds_plugin_evals(path: Path) -> bool:
     """Whether it is a result of ``claude plugin eval``, or a folder that holds such, or cases."""
     if path.is_file():
-        return path.suffix == ".json" and _is_result(writer.value_in(path))
-    return path.is_dir() and bool(_finds(path))
+        return path.suffix == ".json" and _is_result(value_in(path))
+    return any(_RESULT.fullmatch(each.name) or _is_case(each) for each in writer.listed([path]))
 
 
 def import_plugin_evals(paths: Sequence[Path], out: Path | None) -> dict[str, Any]:
     """Make a project of the cases, and a run of each trial of an arm."""
-    found = writer.Found("claude plugin eval")
-    roots = [path if path.is_dir() else path.parent for path in paths]
-    results: dict[str, tuple[Path, Mapping[str, Json]]] = {}
-    for path in (each for root in paths for each in (_finds(root) if root.is_dir() else [root])):
-        if path.is_dir():
-            _add_case(found, path)
-        elif not _is_result(result := found.read(path)):
-            if str(path) not in found.broken:
-                found.skipped[str(path)] = "is no result: it has no `cases` with `arms`"
-        elif any(result == other for _, other in results.values()):
+    found, listed = Found("claude plugin eval"), writer.listed(paths)
+    roots = [(path if path.is_dir() else path.parent).resolve() for path in paths]
+    for folder in dict.fromkeys(path.parent for path in listed if _is_case(path)):
+        _add_case(found, folder)
+    results: dict[str, tuple[Path, _Said]] = {}
+    for path in (each for each in listed if each in paths or _RESULT.fullmatch(each.name)):
+        result = mapping_of(found.read(path))
+        if any(result == other for _, other in results.values()):
             found.skipped[str(path)] = "is a copy of another result"
-        else:
-            found.files += 1
-            stamp = re.sub(r"\.\d+|[Zz]$", "", scalar_text(result.get("startedAt")))
-            usual = path.parent.name if path.stem == "aggregate-result" else path.stem
-            results[writer.folder_name(stamp.replace(":", "-") or usual, results)] = path, result
-    bar: dict[str, Json] = {"max_error_rate": 0}
+        elif _is_result(result):
+            began = re.sub(r"\.\d+|[Zz]$", "", scalar_text(result.get("startedAt")))
+            results[writer.folder_name(began or path.parent.name, results)] = path, result
+        elif str(path) not in found.broken:
+            found.skipped[str(path)] = "is no result: it has no `cases` with `arms`"
+    found.files += len(results)
+    bar: dict[str, Json] = {}
+    plugins: list[Json] = []
     for stamp, (path, result) in sorted(results.items()):
         suite = mapping_of(result.get("suite"))
         bar |= {"min_mean": suite["threshold"]} if is_number(suite.get("threshold")) else {}
-        for case in mappings_in(result["cases"]):
-            found.cases.setdefault(_id_of(case), _stated_case(case))
-        _add_runs(found, stamp, path, result, roots)
-    name = _name(roots, [result for _, result in results.values()])
-    config = {"name": name, "judges": [_JUDGE], "thresholds": {SCORE: bar}}
-    return found.write(out or writer.usual_folder(name), config, _SCHEMA)
+        plugins += list_of(suite.get("plugins"))
+        _add_runs(found, stamp, path, roots, result)
+    places = [place for root in roots for place in (root, root.parent)]
+    manifests = [value_in(each / ".claude-plugin" / "plugin.json") for each in places]
+    names = [scalar_text(mapping_of(each).get("name")) for each in (*manifests, *plugins)]
+    names += [each.name for each in places if each.name not in {"evals", "results"}]
+    name = max(names, key=bool)
+    config = writer.config_of(name, _SCORE, "claude-plugin-eval", **bar)
+    return found.write(out or writer.usual_folder(name), config, writer.SCHEMA)
 
 
-def _finds(root: Path) -> list[Path]:
-    """The results below a folder, and the folders of cases."""
-    paths = writer.listed([root])
-    cases = [
-        path.parent
-        for path in paths
-        if path.name in _CASES
-        and (
-            (path.parent / "graders").is_dir()
-            or "graders" in mapping_of(writer.value_in(path.parent / _CASES[0]))
-        )
-    ]
-    return list(dict.fromkeys([*(p for p in paths if _RESULT.fullmatch(p.name)), *cases]))
+def _is_case(path: Path) -> bool:
+    if path.name not in _CASES:
+        return False
+    says = path.suffix != ".md" and "graders" in value_in(path)
+    return says or (path.parent / "graders").is_dir()
 
 
-def _is_result(value: Json) -> bool:
-    cases = mappings_in(mapping_of(value).get("cases"))
+def _is_result(value: _Said) -> bool:
+    cases = mappings_in(value.get("cases"))
     return bool(cases) and all("arms" in case for case in cases)
 
 
-def _name(roots: Sequence[Path], results: Sequence[Mapping[str, Json]]) -> str:
-    """The plugin's, as its manifest says, else a result; else that of its folder."""
-    places = [place for root in roots for place in (root, root.resolve().parent)]
-    manifests = [writer.value_in(each / ".claude-plugin" / "plugin.json") for each in places]
-    plugins = [p for each in results for p in list_of(mapping_of(each.get("suite")).get("plugins"))]
-    stated = [scalar_text(mapping_of(each).get("name")) for each in (*manifests, *plugins)]
-    folders = [each.resolve().name for each in places]
-    return next(filter(None, [*stated, *(n for n in folders if n not in {"evals", "results"})]), "")
-
-
-def _id_of(case: Mapping[str, Json]) -> str:
-    return writer.folder_name(scalar_text(case.get("name")))
-
-
-# -- cases ------------------------------------------------------------------------------------
-
-
-def _add_case(found: writer.Found, folder: Path) -> None:
+def _add_case(found: Found, folder: Path) -> None:
     """A case in its own folder: ``case.yaml``, ``prompt.md`` and ``graders/*.md``."""
-    listing = files_below(folder, folder)
-    config = next((folder / name for name in _CASES[:2] if name in listing), None)
-    own = [name for name in listing if re.fullmatch(r"graders/[^/]+\.md", name)]
+    config, prompt = folder / "case.yaml", folder / "prompt.md"
+    config = config if config.is_file() else folder / "case.yml"
+    files = sorted((folder / "graders").glob("*.md"))
     try:
-        said = dict(mapping_of(read_document(config).value)) if config else {}
-        head, body = _front_matter(folder / _CASES[2]) if _CASES[2] in listing else ({}, "")
-        heads = {name: _front_matter(folder / name) for name in own}
+        said = dict(mapping_of(read_document(config).value)) if config.is_file() else {}
+        about, text = _front_matter(prompt) if prompt.is_file() else ({}, "")
+        own = {path.stem: _front_matter(path) for path in files}
     except InputError as error:
         found.broken[str(folder)] = error.problems[0].message
         return
-    settings = {key: head.pop(key) for key in _SETTINGS if key in head}
-    execution = {**settings, **mapping_of(said.pop("execution", None))}
-    prompt, graders = execution.pop("prompt", None) or body, list_of(said.pop("graders", None))
-    for name, (grader, text) in heads.items():
+    execution = {key: about.pop(key) for key in _SETTINGS if key in about}
+    execution |= mapping_of(said.pop("execution", None))
+    text, graders = execution.pop("prompt", None) or text, list_of(said.pop("graders", None))
+    for name, (grader, rubric) in own.items():
         key = "pattern" if grader.get("type") == "regex" else "criteria"
-        given = {key: text} if text and key not in grader else {}
-        graders.append({"name": PurePosixPath(name).stem, **grader, **given})
-    about = {"name": folder.name, **head, **said, "schema_version": None}
-    case = _case_files(prompt, graders, about.pop("expected_outcome", None), about, execution)
-    others = found.small_files(folder, [each for each in listing if each not in {*_CASES, *own}])
-    case |= {f"{writer.FIXTURES}{name}": path for name, path in others.items()}
-    found.files += 1 + len(graders)
-    found.cases[writer.folder_name(scalar_text(about["name"]), found.cases)] = case
+        graders.append({"name": name, **without_empty({key: rubric}), **grader})
+    about = {"name": folder.name, **about, **said, "execution": execution, "schema_version": None}
+    found.files += 1 + len(own)
+    case_id = writer.folder_name(scalar_text(about["name"]), found.cases)
+    expected = without_empty({"expected_outcome": about.pop("expected_outcome", None)})
+    found.cases[case_id] = _case(text, {**expected, "graders": graders}, about)
 
 
-def _stated_case(case: Mapping[str, Json]) -> dict[str, Json]:
-    """A case as a result repeats it."""
-    graders: list[Json] = [
-        {
-            **{key: each[key] for key in ("name", "type", "weight") if key in each},
-            **mapping_of(each.get("config")),
-            **without_empty({"criteria": each.get("graderMarkdown")}),
-        }
-        for each in mappings_in(case.get("graders"))
-    ]
-    execution = {
-        "max_turns": case.get("maxTurns"),
-        "timeout_seconds": case.get("timeoutSeconds"),
-    }
-    about = {"name": case.get("name"), "runs": case.get("runsPerCase")}
-    return _case_files(case.get("promptMarkdown"), graders, None, about, execution)
-
-
-def _case_files(
-    prompt: Json,
-    graders: list[Json],
-    outcome: Json,
-    about: Mapping[str, Json],
-    execution: Mapping[str, Json],
-) -> dict[str, Json]:
+def _case(prompt: Json, expected: dict[str, Json], about: dict[str, Json]) -> dict[str, Json]:
     return {
         "input.yaml": {"prompt": scalar_text(prompt).strip()},
-        "annotations.yaml": {**without_empty({"expected_outcome": outcome}), "graders": graders},
-        "metadata.yaml": {
-            ORIGIN: without_empty({**about, "execution": without_empty(execution)}),
-        },
+        "annotations.yaml": expected,
+        "metadata.yaml": {ORIGIN: without_empty(about)},
     }
 
 
@@ -190,66 +129,53 @@ def _front_matter(path: Path) -> tuple[dict[str, Json], str]:
     return dict(mapping_of(parse_yaml(found[1], str(path)).value)), found[2].strip()
 
 
-# -- results ----------------------------------------------------------------------------------
-
-
-def _add_runs(
-    found: writer.Found,
-    stamp: str,
-    path: Path,
-    result: Mapping[str, Json],
-    roots: Sequence[Path],
-) -> None:
-    suite = mapping_of(result.get("suite"))
-    trials: dict[tuple[str, int], dict[str, writer.Execution]] = {}
+def _add_runs(found: Found, stamp: str, path: Path, roots: Sequence[Path], result: _Said) -> None:
+    suite, spent, partial = mapping_of(result.get("suite")), 0.0, ""
+    trials: dict[tuple[int, str], dict[str, Execution]] = {}
     for case in mappings_in(result["cases"]):
-        for arm, runs in mapping_of(case.get("arms")).items():
-            for number, run in enumerate(mappings_in(runs), 1):
-                scores = _scores(run, case, suite.get("judgeModel"))
-                trial = writer.Execution(_consumed(run), scores, _left(run, path, roots))
-                trials.setdefault((arm, number), {})[_id_of(case)] = trial
-    partial = None
+        case_id = writer.folder_name(scalar_text(case.get("name")))
+        graders = [{**g, **mapping_of(g.get("config"))} for g in mappings_in(case.get("graders"))]
+        stated = _case(case.get("promptMarkdown"), {"graders": graders}, {"name": case.get("name")})
+        found.cases.setdefault(case_id, stated)
+        arms = [(arm, mappings_in(runs)) for arm, runs in mapping_of(case.get("arms")).items()]
+        for arm, number, run in ((arm, *each) for arm, own in arms for each in enumerate(own, 1)):
+            used, scores = _consumed(run), _scores(run, case, suite.get("judgeModel"))
+            own = Execution(used, scores, _left(run, path, roots))
+            trials.setdefault((number, arm), {})[case_id] = own
+            spent += used.get("judge_cost_usd", 0)
     if result.get("partial"):
         partial = scalar_text(result.get("partialReason")) or "yes"
         found.notes.append(f"{stamp} is partial ({partial}): it lacks cases or trials")
-    spent = (t.used.get("judge_cost_usd", 0) for own in trials.values() for t in own.values())
-    if cost := sum(spent):
-        what = f"{stamp}: judge_cost_usd, {cost:.4g}, may be part of, or on top of, cost_usd"
+    if spent:
+        what = f"{stamp}: judge_cost_usd, {spent:.4g}, may be part of, or on top of, cost_usd"
         found.notes.append(f"{what}: its file does not say")
-    arms: dict[str, list[str]] = {}
-    for (arm, number), own in trials.items():
-        run_id = writer.folder_name(f"{stamp}-{arm}-{number}")
-        arms.setdefault(arm, []).append(run_id)
-        facts = {"configuration": arm, "trial": number, "result": stamp, "partial": partial}
-        facts |= {key: suite.get(key) for key in ("ablation", "threshold", "judgeModel")}
+    for (number, arm), executions in trials.items():
+        facts = {key: suite.get(key) for key in ("ablation", "threshold", "judgeModel")}
+        facts |= {"configuration": arm, "trial": number, "result": stamp, "partial": partial}
         found.add_run(
-            run_id,
-            own,
+            (stamp, arm, number),
+            executions,
             path.stat().st_mtime_ns,
-            more={"validity": {"partial": partial}} if partial else {},
             agent="claude-code",
             agent_version=result.get("claudeVersion"),
             model=suite.get("modelOverride"),
             started_at=result.get("startedAt"),
             eval_params=without_empty(facts),
         )
-    found.note_arms(arms.get("with", ()), arms.get("without", ()))
 
 
-def _left(run: Mapping[str, Json], result: Path, roots: Sequence[Path]) -> dict[str, Json]:
-    """The conversation, if it lies below what was named, and what ended it."""
+def _left(run: _Said, result: Path, roots: Sequence[Path]) -> dict[str, Json]:
+    """What ended a trial, and its conversation where that lies below what was named."""
     error, stated = scalar_text(run.get("error")), scalar_text(run.get("tracePath"))
     files: dict[str, Json] = {"stderr.log": error.encode("utf-8", "replace")} if error else {}
-    roots = [root.resolve() for root in roots]
-    for base in (result.parent, *roots, *(root.parent for root in roots)) if stated else ():
-        with suppress(OSError, ValueError):  # no path at all
-            path = (base / stated.replace("\\", "/")).resolve()
-            if path.is_file() and any(path.is_relative_to(root) for root in roots):
-                return files | {"stdout.log": path}
+    with suppress(OSError, ValueError):  # no path at all
+        near = [(each / stated.replace("\\", "/")).resolve() for each in result.parents]
+        own = [path for path in near if path.is_file() and any(map(path.is_relative_to, roots))]
+        files |= {"stdout.log": own[0]} if own else {}
     return files
 
 
-def _consumed(run: Mapping[str, Json]) -> dict[str, Json]:
+def _consumed(run: _Said) -> dict[str, Json]:
     """What a trial consumed and how it ended, in the harness's words."""
     found = {name: run[key] for name, key in _CONSUMED.items() if is_number(run.get(key))}
     found |= without_empty({"started_at": run.get("startedAt")})
@@ -260,39 +186,37 @@ def _consumed(run: Mapping[str, Json]) -> dict[str, Json]:
     return {**found, "exit_code": int(code[1]) or 1 if code else ended, "error": error}
 
 
-def _scores(
-    run: Mapping[str, Json], case: Mapping[str, Json], model: Json
-) -> dict[str, dict[str, Json]]:
+def _scores(run: _Said, case: _Said, model: Json) -> dict[str, dict[str, Json]]:
     """What the graders said of a trial, and the score that follows.
 
     A grader that failed, or was skipped for the money was spent, is recorded as not passed; it
-    said nothing, and so there is no score either.
+    said nothing, and so there is no score either. One that only looks at the plugin's arm does
+    not count.
     """
-    stated_graders = mappings_in(case.get("graders"))
-    kinds = {scalar_text(each.get("name")): each.get("type") for each in stated_graders}
+    kinds = {scalar_text(g.get("name")): g.get("type") for g in mappings_in(case.get("graders"))}
     found: dict[str, dict[str, Json]] = {}
-    counted, silent = [], []
     for grader in mappings_in(run.get("graders")):
         name, votes = scalar_text(grader.get("name")), grader.get("judgeVotes")
-        kind = scalar_text(grader.get("type") or kinds.get(name) or ("llm" if votes else ""))
-        by_model, why = kind in _BY_MODEL, scalar_text(grader.get("explanation"))
+        kind, why = grader.get("type") or kinds.get(name), scalar_text(grader.get("explanation"))
+        by_model = bool(votes) or scalar_text(kind) in _BY_MODEL
         unpaid = by_model and not votes and run.get("skippedPaidGraders")
         error = "was skipped, for the money was spent" if unpaid else ""
-        error = why if why.startswith("grader threw") else error
-        with_only = bool(grader.get("withOnly")) or grader.get("scored") is False
-        counted += [] if with_only else [bool(grader.get("passed"))]
-        silent += [name] if error and not with_only else []
         found[name] = score(
             bool(grader.get("passed")),
             why,
             scalar_text(grader.get("evidence"))[:_MOST_EVIDENCE],
             by="llm" if by_model else "code",
-            error=error,
+            error=why if why.startswith("grader threw") else error,
             usage={"model": model} if model and by_model else None,
-            with_only=with_only,
+            with_only=bool(grader.get("withOnly")) or grader.get("scored") is False,
         )
+    counted = {name: each for name, each in found.items() if "with_only" not in each}
+    silent = ", ".join(name for name, each in counted.items() if "error" in each)
+    passed = sum(each["value"] is True for each in counted.values())
     stated: Json = run.get("score")
-    lacks = f"no verdict of {', '.join(silent)}; {stated} is stated" if silent else ""
-    share = f"{sum(counted)} of {len(counted)} scored graders passed"
-    value = float(stated) if is_number(stated) else None
-    return found | {SCORE: score(value, share, by="code", error=lacks)}
+    share = f"{passed} of {len(counted)} scored graders passed"
+    lacks = f"no verdict of {silent}; {stated} is stated" if silent else ""
+    found[_SCORE] = score(
+        float(stated) if is_number(stated) else None, share, by="code", error=lacks
+    )
+    return found

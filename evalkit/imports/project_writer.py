@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import re
-import unicodedata
+import shlex
+import shutil
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -21,18 +22,16 @@ from evalkit.errors import InputError, Problem, Unfinished
 from evalkit.files import files_below, inside, read_document, write_whole
 from evalkit.imports.run_files import result_of, summary_of
 from evalkit.jsonable import Json, list_of, mapping_of, well_formed
-from evalkit.runs.log_file import MOST_BYTES
 from evalkit.runs.results import RESULT, SUMMARY
 
-LEDGER = ".evalkit-import.json"
-"""In the project, the SHA-256 of whatever evalkit wrote, by path: other content is a person's."""
+SCHEMA = """\
+- `input.yaml`: `prompt` is what the agent is asked; `files` are the input files.
+- `annotations.yaml`: what is expected.
+"""
+"""What ``dataset.schema`` says of Claude's evals."""
 
-FIXTURES = "fixtures/"
-"""Beside the cases, by case, what its workspace is made of: no field of a case."""
-
-MOST_FILES = 50
-"""Files beside a case, or of an execution's outputs, that are taken along."""
-
+_LEDGER = ".evalkit-import.json"  # the SHA-256 of all that was written: other content is a person's
+_BASELINE = re.compile(r"(without|old|no)(_.*)?|baseline")  # the arms that others are held against
 _MOST_NAME = 80  # characters of a folder that is named for something
 _HEADER = "# Written by `evalkit import`. What you change here stays, also when you import again.\n"
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -48,26 +47,18 @@ class Execution(NamedTuple):
 
 @dataclass
 class Found:
-    """What a reader finds, by and by.
+    """What a reader finds, by and by; ``skipped`` and ``broken`` have paths, and why.
 
-    A file's content is bytes, a path to be copied, or a value that becomes YAML or JSON by its
-    name.
-
-    Attributes:
-        format: What was read.
-        cases: Case id to its files by name; those of ``fixtures/`` go beside the cases.
-        runs: Run id to its files by path.
-        times: Run id to when it was left, nanoseconds since the epoch.
-        files: How many files were read.
-        skipped: Paths that were passed over, and why.
-        broken: Paths that could not be read, and why.
-        notes: What else a person should know.
+    ``cases`` has the files of each by name, ``runs`` those of each by path, ``arms`` the runs of
+    each configuration. A file's content is bytes, a path to be copied, or a value that becomes YAML
+    or JSON by its name.
     """
 
     format: str
-    cases: dict[str, Mapping[str, Json]] = field(default_factory=dict)
+    cases: dict[str, dict[str, Json]] = field(default_factory=dict)
     runs: dict[str, dict[str, Json]] = field(default_factory=dict)
     times: dict[str, int] = field(default_factory=dict)
+    arms: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     files: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
@@ -81,47 +72,37 @@ class Found:
             self.broken[str(path)] = error.problems[0].message
             return None
 
-    def small_files(self, folder: Path, names: Collection[str]) -> dict[str, Path]:
-        """Those of a folder's files that are taken along; the others are noted."""
-        small = [n for n in names if (folder / n).stat().st_size <= MOST_BYTES][:MOST_FILES]
-        left = (str(folder / name) for name in names if name not in small)
-        self.skipped |= dict.fromkeys(left, "is left there: large, or one of very many")
-        return {name: folder / name for name in small}
-
     def add_run(
         self,
-        run_id: str,
-        trials: Mapping[str, Execution],
+        named: tuple[str, str, int],
+        executions: Mapping[str, Execution],
         modified_ns: int,
         *,
         figures: Collection[str] | None = None,
-        more: Mapping[str, Json] | None = None,
+        files: Mapping[str, Mapping[str, Json]] | None = None,
         **facts: Json,
     ) -> None:
-        """A run that was left at a time, with each case's execution.
+        """A run by its place, arm and trial: each case's execution, and when it was left.
 
-        ``more`` has other files of it, and what ``summary.yaml`` says besides; for ``figures`` and
-        ``facts`` see :func:`summary_of` and :func:`result_of`.
+        Of a trial, that with a plugin or skill is the last by name, and that without the one
+        before: they are compared where nobody names runs. ``files`` are the run's besides; for
+        ``figures`` and ``facts`` see :func:`summary_of` and :func:`result_of`.
         """
-        more = dict(more or {})
-        files = {name: more.pop(name) for name in list(more) if "." in name}
-        used = result_of({case: each.used for case, each in trials.items()}, **facts)
-        said = summary_of({case: each.scores for case, each in trials.items()}, figures)
-        self.runs[run_id] = {
-            RESULT: {"run_id": run_id, **used},
-            SUMMARY: {"run_id": run_id, **said, **more},
-            **{
-                f"cases/{case}/{n}": own for case, t in trials.items() for n, own in t.files.items()
-            },
-            **files,
-        }
+        place, arm, trial = named
+        marked = f"baseline-{arm}" if _BASELINE.fullmatch(arm) and arm != "baseline" else arm
+        number = f"run-{trial}" if arm or trial > 1 else ""
+        run_id = folder_name("-".join(filter(None, (place, number, marked))), self.runs)
+        self.arms.setdefault(place, {}).setdefault(arm, []).append(run_id)
         self.times[run_id] = modified_ns
-
-    def note_arms(self, treated: Sequence[str], baseline: Sequence[str]) -> None:
-        """Say how to hold trials with a plugin or skill against those without."""
-        if treated and baseline:
-            arms = f"{' '.join(treated)} --baseline {' '.join(baseline)}"
-            self.notes.append(f"to compare with and without: `evalkit compare {arms}`")
+        used = {case: each.used for case, each in executions.items()}
+        scores = {case: each.scores for case, each in executions.items()}
+        self.runs[run_id] = own = {
+            RESULT: {"run_id": run_id, **result_of(used, **facts)},
+            SUMMARY: {"run_id": run_id, **summary_of(scores, figures)},
+            **{name: {"run_id": run_id, **content} for name, content in (files or {}).items()},
+        }
+        for case, each in executions.items():
+            own |= {f"cases/{case}/{name}": content for name, content in each.files.items()}
 
     def write(self, folder: Path, config: Mapping[str, Json] | None, schema: str) -> dict[str, Any]:
         """Make the project of it; the report of the import.
@@ -137,16 +118,21 @@ class Found:
         if not ids:
             broken = [Problem(why, path) for path, why in self.broken.items()]
             raise InputError(*broken or [Problem(f"there are no cases ({self.format})")])
-        files = eval_files(config, schema, self.cases)
-        home = Path(os.path.relpath(runs_dir(folder), folder.absolute())).as_posix()
-        for run_id, own in self.runs.items():
-            files |= {f"{home}/{run_id}/{name}": content for name, content in own.items()}
-        times = {f"{home}/{run_id}": time for run_id, time in self.times.items()}
+        base, home, runs = folder, "", "eval/runs/"
+        if folder.parent.name == "eval":  # where runs lie beside the projects
+            base, home, runs = folder.parent, f"{folder.name}/", f"runs/{folder.name}/"
+        own = eval_files(config, schema, self.cases)
+        files = {f"{home}{name}": content for name, content in own.items()}
+        for run_id, left in self.runs.items():
+            files |= {f"{runs}{run_id}/{name}": content for name, content in left.items()}
         executions, logs = sum(map(len, results)), sum(n.endswith("/stdout.log") for n in files)
         if (gone := executions - logs) and self.format != "table":
             what = f"of {executions} executions {gone} have no conversation below what was named"
             self.notes.append(f"{what}: their traces have no steps")
-        counts, left = write_files(folder, files, times)
+        self._note_arms(folder / USUAL_CONFIG)
+        receipt, kept = write_files(base, files)
+        for run_id, time_ns in self.times.items():
+            os.utime(base / runs / run_id / RESULT, ns=(time_ns, time_ns))
         report = {
             "format": self.format,
             "files": self.files,
@@ -154,8 +140,8 @@ class Found:
             "runs": len(results),
             "traces": logs,
             "executions": executions,
-            "skipped": {**self.broken, **self.skipped, **left},
-            "receipt": counts,
+            "skipped": {**self.broken, **self.skipped, **kept},
+            "receipt": receipt,
             "directory": str(folder),
             "notes": self.notes,
         }
@@ -164,12 +150,22 @@ class Found:
             raise Unfinished(what, report)
         return report
 
+    def _note_arms(self, config: Path) -> None:
+        """Say how to hold the newest trials with a plugin or skill against those without."""
+        for arms in reversed(self.arms.values()):
+            old = [run for arm, runs in arms.items() if _BASELINE.fullmatch(arm) for run in runs]
+            new = [run for runs in arms.values() for run in runs if run not in old]
+            if old and new:
+                told = shlex.join([*new, "--baseline", *old, "--config", str(config)])
+                self.notes.append(f"to compare with and without: `evalkit compare {told}`")
+                return
 
-def value_in(path: Path) -> Json:
-    """What a YAML or JSON file holds; None where there is none that can be read."""
+
+def value_in(path: Path) -> Mapping[str, Json]:
+    """What a YAML or JSON file holds; nothing where there is none that can be read."""
     with suppress(InputError):
-        return read_document(path).value
-    return None
+        return mapping_of(read_document(path).value)
+    return {}
 
 
 def mappings_in(value: Json) -> list[Mapping[str, Json]]:
@@ -188,26 +184,25 @@ def listed(paths: Sequence[Path]) -> list[Path]:
     return [path for own in below for path in own]
 
 
+def config_of(name: str, judge: str, source: str, **bar: Json) -> dict[str, Json]:
+    """What ``eval.yaml`` says where a share of what was checked decides."""
+    judges = [{"name": judge, "builtin": source, "score_range": [0, 1]}]
+    return {"name": name, "judges": judges, "thresholds": {judge: {"max_error_rate": 0, **bar}}}
+
+
 def usual_folder(name: str) -> Path:
     """Where a project goes if nobody says: every stage finds ``eval/NAME/eval.yaml`` by itself."""
     return Path("eval", folder_name(name))
 
 
-def runs_dir(folder: Path) -> Path:
-    """Where the stages look for a project's runs: beside it in a folder ``eval``, else below it."""
-    folder = folder.absolute()
-    beside = folder.parent.name == "eval"
-    return folder.parent / "runs" / folder.name if beside else folder / "eval" / "runs"
-
-
 def folder_name(text: str, taken: Collection[str] = ()) -> str:
     """A name for a folder that says the text, and is none of those taken, whatever their case."""
-    text = unicodedata.normalize("NFC", well_formed(text))
-    plain = re.sub(r"[^\w.+@ ()\[\]-]+", "-", text).strip("-. ")[:_MOST_NAME].strip("-. ")
-    name, number, lowered = plain or "case", 1, {each.casefold() for each in taken}
+    text = re.sub(r"[^\w.+@ ()\[\]-]+", "-", well_formed(text))
+    plain = text.strip("-. ")[:_MOST_NAME].strip("-. ") or "case"
+    name, number, lowered = plain, 1, {each.casefold() for each in taken}
     while name.casefold() in lowered:
         number += 1
-        name = f"{plain or 'case'}-{number}"
+        name = f"{plain}-{number}"
     return name
 
 
@@ -215,76 +210,58 @@ def eval_files(
     config: Mapping[str, Json] | None, schema: str, cases: Mapping[str, Mapping[str, Json]]
 ) -> dict[str, Json]:
     """The files of a project without runs, by path; what says nothing is left out."""
-    files: dict[str, Json] = {}
-    if config is not None:
-        dataset = {"path": "cases", "schema": schema}
-        files[USUAL_CONFIG] = {**without_empty(config), "dataset": dataset}
+    dataset = {"path": "cases", "schema": schema}
+    files = {USUAL_CONFIG: {**without_empty(config), "dataset": dataset}} if config else {}
     for case_id, own in cases.items():
-        for name, content in without_empty(own).items():
-            rest = name.removeprefix(FIXTURES)
-            files[f"{FIXTURES if rest != name else 'cases/'}{case_id}/{rest}"] = content
+        files |= {f"cases/{case_id}/{name}": each for name, each in without_empty(own).items()}
     return files
 
 
-def write_files(
-    folder: Path, files: Mapping[str, Json], times: Mapping[str, int]
-) -> tuple[dict[str, int], dict[str, str]]:
-    """Write into a project, by path, what is not there yet, or was left by an earlier import.
+def write_files(folder: Path, files: Mapping[str, Json]) -> tuple[dict[str, int], dict[str, str]]:
+    """Write into a folder, by path, what is not there yet, or was left by an earlier import.
 
-    What lies in a folder with a time has that time, a copied file its source's. Says how many files
-    were ``written``, ``updated``, ``unchanged`` and ``left``, and of each that was left, why.
+    Says how many files were ``written``, ``updated``, ``unchanged`` and ``left``, and of each that
+    was left, why.
 
     Raises:
         InputError: the folder cannot be written, or a link in it leads elsewhere.
     """
-    ledger = folder / LEDGER
-    found = mapping_of(read_document(ledger).value) if ledger.is_file() else {}
-    own = {name: list_of(each) for name, each in found.items()}
-    contents = {name: _content(name, each) for name, each in files.items()}
-    digests = {name: _digest(each) for name, each in contents.items()}
-    known = {name: [*own.get(name, ()), digest] for name, digest in digests.items()}
-    known = {name: list(dict.fromkeys(each)) for name, each in sorted({**own, **known}.items())}
-    # first of all: who is killed on the way finds the files to be evalkit's the next time
-    if known != own:
-        _put(folder, ledger, json.dumps(known, indent=1).encode() + b"\n")
+    ledger, digests = folder / _LEDGER, set[str]()
+    known = {*list_of(read_document(ledger).value)} if ledger.is_file() else set[str]()
     counts, left = Counter(written=0, updated=0, unchanged=0, left=0), dict[str, str]()
-    for name, content in contents.items():
-        path = folder / name
+    for name, value in files.items():
+        path, content = folder / name, _content(name, value)
+        digests.add(digest := hashlib.sha256(content).hexdigest())
         is_there = path.exists() or path.is_symlink()
-        there = _digest(path) if path.is_file() else ""
-        if there == digests[name]:
+        there = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        if there == digest:
             counts["unchanged"] += 1
-        elif is_there and there not in own.get(name, ()):
+        elif is_there and there not in known:
             counts["left"] += 1
             left[str(path)] = "was changed since evalkit wrote it, or by others: it stays so"
         else:
             counts["updated" if is_there else "written"] += 1
-            _put(folder, path, content if isinstance(content, bytes) else content.read_bytes())
-            copied = content.stat().st_mtime_ns if isinstance(content, Path) else None
-            if (time := times.get(Path(name).parent.as_posix(), copied)) is not None:
-                os.utime(path, ns=(time, time))
+            _put(folder, path, content)
+            if isinstance(value, Path):  # a log may say no times but its own
+                shutil.copystat(value, path)
+    if not known.issuperset(digests):
+        _put(folder, ledger, json.dumps(sorted(known | digests), indent=1).encode() + b"\n")
     return dict(counts), left
 
 
-def _content(name: str, value: Json) -> bytes | Path:
-    """What shall stand in a file, as bytes, or still as the file that is copied."""
+def _content(name: str, value: Json) -> bytes:
+    """What shall stand in a file."""
     if isinstance(value, (bytes, Path)):
-        return value
+        return value if isinstance(value, bytes) else value.read_bytes()
     if name.endswith(".json"):
         return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "replace")
     options: dict[str, Json] = {"sort_keys": False, "allow_unicode": True, "width": 100}
     text = str(yaml.dump(well_formed(value), Dumper=_DUMPER, **options))
-    return ((_HEADER if name == USUAL_CONFIG else "") + text).encode()
-
-
-def _digest(content: bytes | Path) -> str:
-    data = content if isinstance(content, bytes) else content.read_bytes()
-    return hashlib.sha256(data).hexdigest()
+    return ((_HEADER if name.endswith(USUAL_CONFIG) else "") + text).encode()
 
 
 def _put(folder: Path, path: Path, content: bytes) -> None:
-    runs = runs_dir(folder)
-    inside(path, runs if path.absolute().is_relative_to(runs) else folder)
+    inside(path, folder)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content)

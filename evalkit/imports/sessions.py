@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalkit.agent_logs.formats import FORMATS
-from evalkit.agent_logs.harbor import HarborTrial
 from evalkit.case_traces import PLAIN_TEXT, as_run_says, bare_trace
 from evalkit.claude_log.log_trace import build_trace
 from evalkit.claude_log.timing import Start
@@ -19,7 +18,7 @@ from evalkit.context import locate
 from evalkit.entities import HASH_TAG, SESSION_TAG, Assessment, Span, StoredTrace, Trace
 from evalkit.errors import InputError, LogRefused, Problem, StoreAbsent, StoreError, Unfinished
 from evalkit.feedback.assessments import Target
-from evalkit.imports.session_files import TEXT, SessionFile, find_sessions, session_lines, text_in
+from evalkit.imports.session_files import TEXT, SessionFile, find_sessions, text_in
 from evalkit.jsonable import derive_id, mapping_of, text_of
 from evalkit.masking import mask_text
 from evalkit.receipt import Receipt, Receipts
@@ -125,7 +124,15 @@ class _Import:
                 continue
             earlier = [each for each in known if each.trace_id != trace.trace_id]
             self.sent[trace.trace_id] = (str(log.path), earlier)
-            yield trace, _rewards(log.trial, trace.trace_id) if log.trial else ()
+            target = Target(trace.trace_id, qualified=False, key=log.session_id, time_ms=0)
+            rewards = log.trial.rewards if log.trial else {}
+            yield (
+                trace,
+                tuple(
+                    target.assessment("", name, value, ("CODE", "Harbor's verifier"))
+                    for name, value in rewards.items()
+                ),
+            )
 
     def report(self) -> dict[str, Any]:
         """What was read, and what stands in MLflow by now."""
@@ -149,80 +156,51 @@ class _Import:
 def _trace(log: SessionFile, parts: Sequence[SessionFile], experiment_id: str) -> Trace:
     """The trace of a session, marked as one."""
     key = derive_id(experiment_id, "session", log.session_id, *filter(None, [log.begin]))
-    if log.trial:
-        trace = _trial_trace(log.trial, f"tr-{key}")
-    elif log.format == TEXT:
-        trace = _text_trace(log, f"tr-{key}")
-    else:
-        names = Counter(part.path.name for part in parts)
-        sidecars = {
-            f"{p.path.parent.name}/{p.path.name}" if names[p.path.name] > 1 else p.path.name: p.path
-            for p in parts
-        }
-        trace = build_trace(
-            session_lines(log.path),
-            trace_id=f"tr-{key}",
-            name=log.format,
-            case_id=None,
-            start=_start(log.path.stat().st_mtime_ns),
-            sidecars={name: session_lines(path) for name, path in sidecars.items()},
-            formats=FORMATS,
-        )
+    trace = _text_trace(log, key) if log.format == TEXT else _log_trace(log, parts, key)
     agent = mapping_of(trace.spans[0].attributes.get("evalkit.agent"))
-    facts = {
-        "evalkit.cwd": text_of(agent.get("cwd")),
-        "evalkit.git_branch": agent.get("git_branch"),
-    }
-    tags = {tag: text for tag, fact in facts.items() if (text := text_of(fact))}
+    cwd = text_of(agent.get("cwd"))
+    facts = {"evalkit.cwd": cwd, "evalkit.git_branch": text_of(agent.get("git_branch"))}
     metadata = {"mlflow.trace.session": log.session_id}
-    if user := _HOME.match(text_of(agent.get("cwd"))):
+    if user := _HOME.match(cwd):
         metadata["mlflow.trace.user"] = user[1]
-    own_id = "tr-" + derive_id(trace.trace_id, trace.content_hash)  # other content, other trace
+    tags = {SESSION_TAG: key, HASH_TAG: trace.content_hash}
     return replace(
         trace,
-        trace_id=own_id,
-        tags={**trace.tags, SESSION_TAG: key, HASH_TAG: trace.content_hash, **tags},
+        trace_id="tr-" + derive_id(trace.trace_id, trace.content_hash),  # other content, other id
+        tags={**trace.tags, **tags, **{tag: text for tag, text in facts.items() if text}},
         metadata={**trace.metadata, **metadata},
     )
 
 
-def _start(modified_ns: int) -> Start:
-    return Start(modified_ns, inferred=True, source="the log file's time")
+def _log_trace(log: SessionFile, parts: Sequence[SessionFile], key: str) -> Trace:
+    """The trace of a log; a trial of Harbor's ended as that says where its log does not."""
+    names, trial = Counter(part.path.name for part in parts), log.trial
+    beside = {
+        f"{p.path.parent.name}/{p.path.name}" if names[p.path.name] > 1 else p.path.name: p.path
+        for p in parts
+    }
+    file = LogFile.of_trial(trial) if trial else LogFile(log.path, None, transcripts=beside)
+    trace = build_trace(
+        file.lines(),
+        trace_id=f"tr-{key}",
+        name=trial.folder.name if trial else log.format,
+        case_id=None,
+        start=Start(file.modified_ns(), inferred=True, source="the log file's time"),
+        sidecars=file.subagents(),
+        reported=trial.usage if trial else None,
+        formats=FORMATS,
+    )
+    return as_run_says(trace, trial.usage.exit_code, trial.failure) if trial else trace
 
 
-def _text_trace(log: SessionFile, trace_id: str) -> Trace:
+def _text_trace(log: SessionFile, key: str) -> Trace:
     """The trace of a text: what it says, and no steps; nobody knows what was asked."""
     said, masked = mask_text(text_in(log.path))
     lines, began = len(said.splitlines()), log.path.stat().st_mtime_ns
     receipt = Receipt(lines=lines, used=lines, sessions=1, verdict="text", masked=masked)
     facts = {"evalkit.no_steps": PLAIN_TEXT, "evalkit.time": "inferred"}
-    root_id, why = derive_id(trace_id, "spans", length=16), "how it ended is not known"
+    root_id, why = derive_id(key, "spans", length=16), "how it ended is not known"
     root = Span(
         root_id, None, TEXT, "AGENT", began, began, None, said, facts, status="UNSET", message=why
     )
-    return bare_trace(root, trace_id, None, derive_id(TEXT, said, length=64), receipt, {})
-
-
-def _trial_trace(trial: HarborTrial, trace_id: str) -> Trace:
-    """The trace of a trial of Harbor's, which ended as that says where its log does not."""
-    log = LogFile.of_trial(trial)
-    trace = build_trace(
-        log.lines(),
-        trace_id=trace_id,
-        name=trial.folder.name,
-        case_id=None,
-        start=_start(log.modified_ns()),
-        sidecars=log.subagents(),
-        reported=trial.usage,
-        formats=FORMATS,
-    )
-    return as_run_says(trace, trial.usage.exit_code, trial.failure)
-
-
-def _rewards(trial: HarborTrial, trace_id: str) -> tuple[Assessment, ...]:
-    """What the verifier of a trial gave."""
-    target = Target(trace_id, qualified=False, key=trial.trial_id, time_ms=0)
-    return tuple(
-        target.assessment(trial.case_id, name, value, ("CODE", "Harbor's verifier"))
-        for name, value in trial.rewards.items()
-    )
+    return bare_trace(root, f"tr-{key}", None, derive_id(TEXT, said, length=64), receipt, {})

@@ -83,7 +83,7 @@ class Analysis:
                 value = "judge error" if each.error else truncate(str(each.value), _VALUE_CHARS)
                 failed = passes(each.value) is False
                 self._noted["judged"].append((each.name, source, failed, value, trace_id))
-        counted = [n for n in (trace.input_tokens, trace.output_tokens) if n is not None]
+        counted = (trace.input_tokens, trace.output_tokens)  # half of them would look like all
         self._noted["traces"].append(
             (
                 trace_id,
@@ -91,7 +91,7 @@ class Analysis:
                 trace.start_ms,
                 None if trace.duration_ms is None else trace.duration_ms / 1000,
                 state,
-                sum(counted) if counted else None,
+                None if None in counted else sum(n for n in counted if n is not None),
                 trace.cost_usd,
                 truncate(question(inputs) if root else trace.request, _ASKED_CHARS),
                 tuple(dict.fromkeys(span.name for span in calls)),

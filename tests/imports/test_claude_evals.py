@@ -81,7 +81,6 @@ def two_arms(name="evals/results/r1", **more):
         "evals/first/prompt.md": "---\nmax_turns: 6\ntags: [smoke]\n---\n\ndo first\n",
         "evals/first/graders/shape.md": "---\ntype: regex\n---\n^x\n",
         "evals/first/graders/taste.md": "---\ntype: llm\n---\nPASS if it is good.\n",
-        "evals/first/resources/data.csv": "a,b\n",
         f"{name}/aggregate-result.json": plugin_result({"first": arms, "second": arms}, **more),
     }
 
@@ -105,8 +104,10 @@ def test_each_trial_of_an_arm_is_a_run_with_what_its_graders_said(evalkit, tmp_p
         *("claude plugin eval", 2, 4, 8, 0)
     ]
     runs = sorted(path.name for path in Path("made/eval/runs").iterdir())
-    assert runs == [f"2026-09-12T01-06-04-{arm}-{n}" for arm in ("with", "without") for n in (1, 2)]
-    summary, result = run_files(Path("made/eval/runs") / runs[0])
+    # last by name is the plugin's arm, and before it the one without: what a comparison takes
+    arms = ("baseline-without", "with")
+    assert runs == [f"2026-09-12T01-06-04-run-{n}-{arm}" for n in (1, 2) for arm in arms]
+    summary, result = run_files(Path("made/eval/runs") / runs[1])
     said = summary["per_case"]["first"]
     assert {name: (each["value"], each["judge_type"]) for name, each in said.items()} == {
         "shape": (True, "code"),
@@ -115,12 +116,15 @@ def test_each_trial_of_an_arm_is_a_run_with_what_its_graders_said(evalkit, tmp_p
         "score": (1.0, "code"),
     }
     assert said["taste"]["usage"] == {"model": "claude-haiku-4-5"}
-    assert "fired" not in run_files(Path("made/eval/runs") / runs[2])[0]["per_case"]["first"]
+    assert "fired" not in run_files(Path("made/eval/runs") / runs[0])[0]["per_case"]["first"]
     assert (result["cost_usd"], result["judge_cost_usd"], result["num_turns"]) == (1.0, 0.2, 6)
     assert result["started_at"] == "2026-09-12T01:06:05Z"
     assert any("judge_cost_usd, 0.8, may be part of" in note for note in report["notes"])
-    assert any(f"compare {runs[0]} {runs[1]} --baseline {runs[2]}" in n for n in report["notes"])
-    assert summary["validity"] == {"partial": "cost_ceiling"}
+    told = f"compare {runs[1]} {runs[3]} --baseline {runs[0]} {runs[2]} --config made/eval.yaml"
+    assert any(told in note for note in report["notes"])
+    assert result["eval_params"]["partial"] == "cost_ceiling"
+    compared = evalkit("compare", "--config", "made/eval.yaml").report
+    assert (compared["candidate"], compared["baseline"]) == ([runs[3]], [runs[2]])
     assert any("is partial (cost_ceiling)" in note for note in report["notes"])
 
 
@@ -137,7 +141,6 @@ def test_a_case_keeps_what_its_own_files_say(evalkit, tmp_path):
     assert found["metadata.yaml"] == {
         "plugin_eval": {"name": "first", "tags": ["smoke"], "execution": {"max_turns": 6}}
     }
-    assert Path("made/fixtures/first/resources/data.csv").read_text() == "a,b\n"
     config = yaml.safe_load(Path("made/eval.yaml").read_text())
     assert config["thresholds"] == {"score": {"max_error_rate": 0, "min_mean": 0.5}}
 
@@ -165,7 +168,7 @@ def test_how_a_trial_ended_and_who_gave_no_verdict(
 ):
     put(tmp_path, {"aggregate-result.json": plugin_result({"a": {"with": [run]}})})
     imported(evalkit, tmp_path / "aggregate-result.json")
-    summary, result = run_files(Path("made/eval/runs/2026-09-12T01-06-04-with-1"))
+    summary, result = run_files(Path("made/eval/runs/2026-09-12T01-06-04-run-1-with"))
     said, ended = summary["per_case"]["a"], result["per_case"]["a"]
     assert (ended["exit_code"], said["score"]["value"]) == (exit_code, score)
     if verdict is not None:
@@ -189,7 +192,7 @@ def test_a_conversation_is_followed_inside_of_what_was_named_only(evalkit, tmp_p
     put(tmp_path, {"outside.jsonl": log_of("b"), "o.jsonl": log_of("c")})
     report = imported(evalkit, tmp_path / "plug/evals")
     logs = [str(path) for path in Path("made").rglob("stdout.log")]
-    assert logs == ["made/eval/runs/2026-09-12T01-06-04-with-1/cases/first/stdout.log"]
+    assert logs == ["made/eval/runs/2026-09-12T01-06-04-run-1-with/cases/first/stdout.log"]
     assert (report["traces"], report["executions"]) == (1, 3)
     assert any("of 3 executions 2 have no conversation" in note for note in report["notes"])
 
@@ -218,19 +221,19 @@ def test_without_a_place_it_goes_where_the_stages_find_it_and_work_on_it(evalkit
     report = evalkit("check").report
     assert (report["config"], report["cases"], report["problems"]) == ("eval/tidy/eval.yaml", 2, [])
     runs = sorted(path.name for path in Path("eval/runs/tidy").iterdir())
-    for run in runs[::2]:
+    for run in runs[:2]:
         done = evalkit("all", "--run-id", run)
         assert done.code == 0, done.err
         assert done.report["log-results"]["traces"] == 2
     assert done.report["sync-dataset"]["created"] + done.report["sync-dataset"]["unchanged"] == 2
     assert done.report["push-feedback"]["unmatched"] == 0
-    compared = evalkit("compare", *runs[:2], "--baseline", *runs[2:]).report
+    compared = evalkit("compare", *runs[1::2], "--baseline", *runs[::2]).report
     judges = {each["judge"]: (each["decides"], each["verdict"]) for each in compared["judges"]}
     assert judges["score"][0]
     assert judges["fired"] == (False, "not in both")
-    assert evalkit("gate", "--run-id", runs[0], "--baseline", runs[2]).code == 3
+    assert evalkit("gate", "--run-id", runs[1], "--baseline", runs[0]).code == 3
     found = evalkit("history", "--judge", "score").report["runs"]
-    assert {each["run_id"]: each["mean"] for each in found} == {runs[0]: 1.0, runs[2]: 0.5}
+    assert {each["run_id"]: each["mean"] for each in found} == {runs[1]: 1.0, runs[0]: 0.5}
 
 
 def tree(folder):
@@ -285,20 +288,20 @@ ABOUT = {"executor_model": "<model-name>", "timestamp": "2026-03-15"}
 @pytest.mark.parametrize(
     ("folder", "grading", "timing", "others", "run", "verdicts"),
     [
-        (HOME, HOME, TIMING, {}, "iteration-1-with_skill-1", [True, False, 0.5]),
-        (*[f"{HOME}/run-3"] * 2, SECONDS, {}, "iteration-1-with_skill-3", [True, False, 0.5]),
-        (HOME, f"{HOME}/outputs", TIMING, {}, "iteration-1-with_skill-1", [True, False, 0.5]),
-        (*["it/baselines/abc123/eval-1"] * 2, TIMING, {}, "abc123-1", [True, False, 0.5]),
+        (HOME, HOME, TIMING, {}, "iteration-1-run-1-with_skill", [True, False, 0.5]),
+        (*[f"{HOME}/run-3"] * 2, SECONDS, {}, "iteration-1-run-3-with_skill", [True, False, 0.5]),
+        (HOME, f"{HOME}/outputs", TIMING, {}, "iteration-1-run-1-with_skill", [True, False, 0.5]),
+        (*["it/baselines/abc123/eval-1"] * 2, TIMING, {}, "abc123", [True, False, 0.5]),
         (
             *["it/iteration-1/a-name/old_skill"] * 2,
             TIMING,
             {"it/iteration-1/a-name/eval_metadata.json": NAMED},
-            *("iteration-1-old_skill-1", [True, None, None]),
+            *("iteration-1-run-1-baseline-old_skill", [True, None, None]),
         ),
         (
             *("", "", {}),
             {"it/iteration-2/benchmark.json": {"metadata": ABOUT, "runs": [TOLD]}},
-            *("iteration-2-without_skill-2", [True, False, 0.5]),
+            *("iteration-2-run-2-baseline-without_skill", [True, False, 0.5]),
         ),
     ],
     ids=["plain", "run folder", "in outputs", "one configuration", "by metadata", "benchmark only"],
@@ -317,12 +320,11 @@ def test_results_of_a_skill_are_found_wherever_they_lie(
     report = imported(evalkit, tmp_path / "skill", tmp_path / "it")
     assert (report["format"], report["cases"], report["runs"]) == ("skill-creator", 2, 1)
     summary, result = run_files(Path("made/eval/runs") / run)
-    case = "a-name" if "a-name" in folder else "eval-1"
-    own = summary["per_case"][case]
+    own = summary["per_case"]["eval-1"]
     assert list(own) == [*EXPECTED, "pass_rate"]  # in the case's words, however graders put it
     assert own[EXPECTED[1]]["rationale"] == "the host is named\n\nno host"
     assert [each["value"] for each in own.values()] == verdicts
-    assert result["per_case"][case] == {"duration_s": 2.5, "total_tokens": 900}
+    assert result["per_case"]["eval-1"] == {"duration_s": 2.5, "total_tokens": 900}
     assert "model" not in result
 
 
@@ -345,7 +347,7 @@ def test_what_people_said_and_what_the_skill_left_behind_come_along(evalkit, tmp
     }
     put(tmp_path, files | graded)
     report = imported(evalkit, tmp_path)
-    folder = Path("made/eval/runs/iteration-1-with_skill-1")
+    folder = Path("made/eval/runs/iteration-1-run-1-with_skill")
     assert yaml.safe_load((folder / "review.yaml").read_text())["feedback"] == {
         "eval-1": "too long",
         "eval-2": "",
@@ -417,8 +419,6 @@ def test_cases_go_back_to_where_they_came_from(evalkit, tmp_path, files, form):
     assert (told["cases"], told["directory"]) == (2, "back")
     assert evalkit("import", "back", "--out", "again").code == 0
     assert cases_in(Path("again")) == cases_in(Path("made"))
-    fixtures = [str(path.relative_to("made")) for path in Path("made/fixtures").rglob("*.csv")]
-    assert all(Path("again", name).is_file() for name in fixtures)
     assert "left" in told["receipt"]
 
 

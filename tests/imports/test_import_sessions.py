@@ -13,6 +13,9 @@ from commands import until
 from mlflow import MlflowClient
 from mlflow.entities import Trace
 
+from evalkit.store import connect
+from evalkit.traces.sample import survey
+
 END = say("m9", text("All done."), stop="end_turn")
 ROOT, CHILD = "019a2d7a-41c4-78b1-b7cc-a45d62a89cd5", "019a2d7b-0000-7000-8000-00000000000c"
 
@@ -142,6 +145,16 @@ def test_files_of_one_session(imported: Any, tmp_path: Path, database_uri: str) 
     assert imported(tmp_path / "logs")["traces"] == 2
     sessions = [each.info.trace_metadata["mlflow.trace.session"] for each in traces(database_uri)]
     assert sessions == ["s", "s7", "s7"]
+
+
+def test_tokens_that_are_placeholders_are_in_no_figure_of_the_experiment(
+    imported: Any, tmp_path: Path, database_uri: str
+) -> None:
+    log = write(tmp_path / "one.jsonl", as_session(Story(1).tell(5), "session-1"))
+    imported(log)
+    experiment = MlflowClient(database_uri).get_experiment_by_name("shop").experiment_id
+    found = survey(connect(database_uri), experiment).analysis
+    assert (found["traces"], found["tokens"]) == (1, None)
 
 
 def test_secrets_stay_here(imported: Any, tmp_path: Path, database_uri: str) -> None:

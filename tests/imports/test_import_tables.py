@@ -1,6 +1,8 @@
 """``evalkit import`` of tables: questions become cases, and given answers a run."""
 
+import io
 import json
+import zipfile
 from contextlib import suppress
 from itertools import product
 
@@ -139,8 +141,8 @@ def test_rows_become_cases_and_no_answer_an_input(evalkit, project, name, text, 
 def test_again_writes_nothing_and_what_a_person_changed_stays(evalkit, project):
     project.write("in/labels.json", json.dumps(WRAPPED))
     told = ("import", "in/labels.json", "--out", "made")
-    assert evalkit(*told).report["written"]["written"] == 3
-    again = evalkit(*told).report["written"]
+    assert evalkit(*told).report["receipt"]["written"] == 3
+    again = evalkit(*told).report["receipt"]
     assert again == {"written": 0, "updated": 0, "unchanged": 3, "left": 0}
     project.write("made/cases/1/input.yaml", {"query": "mine"})
     assert "was changed" in str(evalkit(*told).report["skipped"])
@@ -168,7 +170,7 @@ def test_answers_of_ones_own_runner_become_runs_that_all_stages_work_on(evalkit,
     assert cases_in(project.root / "made")["a"] == ({"question": "1+1?"}, {EXPECTED: "2"})
     runs = project.root / "made/eval/runs"
     assert (runs / "runner/cases/b/answer.md").read_text() == "5"
-    assert (runs / "runner-2/cases/a/answer.md").read_text() == "11"
+    assert (runs / "runner-run-2/cases/a/answer.md").read_text() == "11"
 
     where = ("--config", "made/eval.yaml", "--runs-dir", "made/eval/runs")
     done = evalkit("all", *where, "--run-id", "runner").report
@@ -176,7 +178,7 @@ def test_answers_of_ones_own_runner_become_runs_that_all_stages_work_on(evalkit,
     assert logged["executions"] == {"total": 3, "failed": 1, "names": {"c": "exit code 1"}}
     assert (logged["traces"], done["push-feedback"]["judge"]) == (3, 2)
     assert done["sync-dataset"]["created"] == 3
-    compared = evalkit("compare", "runner-2", "--baseline", "runner", *where)
+    compared = evalkit("compare", "runner-run-2", "--baseline", "runner", *where)
     assert compared.report["verdict"] == "unknown"
 
 
@@ -233,11 +235,18 @@ def test_whatever_stands_in_a_table_ends_in_words_or_in_runs_that_can_be_read(tm
         assert {each.name for each in folder.iterdir()} <= {name, "made"}
 
 
+def workbook():
+    """As much of one as tells what it is."""
+    with zipfile.ZipFile(file := io.BytesIO(), "w") as archive:
+        archive.writestr("xl/workbook.xml", "")
+    return file.getvalue()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("t.xlsx", b"PK", "install openpyxl"),
-        ("t.parquet", b"PAR1", "is no .parquet that can be read"),
+        ("t.xlsx", workbook(), "install the openpyxl package"),
+        ("t.parquet", b"PAR1", "t.parquet: cannot be read"),
         ("t.json", b'[{"status": "done", "owner": "me"}]', "no column can be told to be asked"),
         ("t.csv", b"question\n", "holds no rows"),
         ("t.csv", b"question\n\xff\n", "is not UTF-8"),
