@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from evalkit.agent_logs.formats import FORMATS
+from evalkit.agent_logs import FORMATS
 from evalkit.claude_log.content_blocks import Trimmer
 from evalkit.claude_log.log_trace import MAX_VALUE_CHARS, build_trace
 from evalkit.claude_log.timing import Start, start_of

@@ -79,9 +79,8 @@ def run_cases(
         (parallel > 0, "--parallel", "give at least 1"),
         (timeout > 0, "--timeout", "give seconds, more than 0"),
     )
-    if bad := [
-        Problem("cannot be used", field=flag, fix=fix) for ok, flag, fix in checks if not ok
-    ]:
+    bad = [Problem("cannot be used", field=flag, fix=fix) for ok, flag, fix in checks if not ok]
+    if bad:
         raise InputError(*bad)
     run_id = check_id(run_id or datetime.now(UTC).strftime("%Y-%m-%d-%H%M%S"), "run id")
     notes = list[str]()

@@ -16,7 +16,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from evalkit.agent_logs.formats import FORMATS
+from evalkit.agent_logs import FORMATS
 from evalkit.claude_log.log_trace import build_trace
 from evalkit.claude_log.timing import Start
 from evalkit.entities import Span, Trace

@@ -84,9 +84,7 @@ class Atif(Dialogue):
         about: dict[str, Json] = {"is_of_more": self._is_part}
         about |= {"total_cost_usd": cost} if is_number(cost) else {}
         if any(used.values()) and len(self._models) < 2:  # noqa: PLR2004 - the totals are of one
-            names = ("inputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
-            share = dict(zip((*names, "outputTokens"), used.values(), strict=True))
-            about["modelUsage"] = {next(iter(self._models), self.model): share}
+            about["modelUsage"] = {next(iter(self._models), self.model): used}
         elif any(used.values()):
             about["usage"] = used
         return [{"type": "result", "subtype": UNKNOWN, "why": _UNSAID, **about}]

@@ -25,8 +25,6 @@ _NOT_ASKED = (
 """Begins of user entries that no person wrote to the model."""
 
 _WENT_BACK = "the person went back: what follows stands in place of what was said before"
-_PLACE = ("session_id", "timestamp", "type", "uuid", "subtype")
-_ABOUT = (*_PLACE[:2], "cwd", "git_branch", "permissionMode")
 _NOTES = frozenset({"compact_boundary", "api_error", "turn_duration", "stop_hook_summary"})
 
 
@@ -81,7 +79,7 @@ class ClaudeSessions(LogFormat):
             tried |= {"error_status": mapping_of(event.get("error")).get("status"), "error": None}
             return event | {"subtype": "api_retry", **tried}
         is_all = subtype != "compact_boundary"
-        kept = (*_PLACE, "content", "compactMetadata")
+        kept = {"type", "subtype", "uuid", "session_id", "timestamp", "content", "compactMetadata"}
         return {key: each for key, each in event.items() if is_all or key in kept}
 
     def _message(self, event: Event, content: Json) -> list[Event]:
@@ -94,9 +92,9 @@ class ClaudeSessions(LogFormat):
         else:
             if id_of(event.get("sessionId")) not in self._opened:
                 self._opened.add(id_of(event.get("sessionId")))
-                about = {key: event.get(key) for key in _ABOUT}
-                about |= {"claude_code_version": event.get("version")}
-                begun.append({**about, "type": "system", "subtype": "init"})
+                about = {"claude_code_version": event.get("version"), "subtype": "init"}
+                about |= dict.fromkeys(("message", "agentId", "sessionId"))  # the entry's own
+                begun.append({**event, "type": "system", **about})
             parent = id_of(event.get("parentUuid"))
             is_said = all(block.get("type") != "tool_result" for block in blocks)
             if event["type"] == "user" and parent and is_said:

@@ -25,13 +25,9 @@ from evalkit.jsonable import Json, id_of, mapping_of, text_of
 _TURNS = frozenset({"thread.started", "turn.started", "turn.completed", "turn.failed"})
 _ITEMS = frozenset({"item.started", "item.updated", "item.completed"})
 _SAID = {"agent_message": "text", "assistant_message": "text", "reasoning": "thinking"}
-_TOOLS = frozenset(
-    {"command_execution", "file_change", "mcp_tool_call", "web_search", "collab_tool_call"}
-)
-_NOT_GIVEN = frozenset(
-    {"id", "type", "item_type", "status", "aggregated_output", "output", "exit_code"}
-    | {"result", "error"}
-)
+_TOOLS = ("command_execution", "file_change", "mcp_tool_call", "web_search", "collab_tool_call")
+_OUTPUTS = ("aggregated_output", "output", "exit_code", "result", "error")
+_NOT_GIVEN = frozenset({"id", "type", "item_type", "status", *_OUTPUTS})
 
 
 @dataclass

@@ -31,9 +31,7 @@ from evalkit.claude_log.reader import Event
 from evalkit.claude_log.session import UNKNOWN
 from evalkit.jsonable import Json, id_of, list_of, mapping_of, plain_text, text_of
 
-_ENVELOPES = frozenset(
-    {"session_meta", "turn_context", "response_item", "event_msg", "compacted", "world_state"}
-)
+_ENVELOPES = ("session_meta", "turn_context", "response_item", "event_msg", "compacted")
 _GIVEN = {
     "function_call": "arguments",
     "custom_tool_call": "input",
@@ -48,7 +46,6 @@ _CONTEXT = re.compile(r"\s*(?:<[\w-]+>.*</[\w-]+>\s*$|# AGENTS\.md instructions)
 
 _EXIT = re.compile(r"(?:Exit code: |Process exited with code )(-?\d+)")
 _EXIT_WITHIN = 300  # characters from where an output begins
-_REPEATS = frozenset({"user_message", "agent_message", "agent_reasoning", "context_compacted"})
 _DONE = {"task_complete": "success", "turn_aborted": UNKNOWN, "error": "error_during_execution"}
 
 
@@ -62,8 +59,7 @@ class CodexRollout(Dialogue):
     _copied_at: Json = None  # the time of lines that were copied, while there may be more
     _counted: int = 0  # number of the message whose tokens are known
     _stated: Json = None  # tokens of the session so far, as they stand there last
-    _so_far: Counter[str] = field(default_factory=Counter)  # the same as Anthropic's usage
-    _total: Counter[str] = field(default_factory=Counter)
+    _total: Counter[str] = field(default_factory=Counter)  # as Anthropic's usage
     _is_fork: bool = False
     _spawns: set[str] = field(default_factory=set)  # ids of calls that start subagents
     _has_ends: bool = False  # turns say that they end
@@ -100,9 +96,6 @@ class CodexRollout(Dialogue):
                 self.is_said = True
                 about = {"message": payload.get("message")}
                 return [{"type": "system", "subtype": "compact_boundary", **about}]
-            case "token_usage_record":
-                stated = payload.get("thread_token_usage")
-                return self._tokens(kind, payload.get("usage"), stated)
             case "response_item":
                 return self._item(text_of(payload.get("type")), payload)
             case "event_msg":
@@ -152,7 +145,8 @@ class CodexRollout(Dialogue):
         if is_from_agent or role == "user":
             self.is_said, self._ended = True, (UNKNOWN, "")
             self.kinds.clear()
-            return [user_said(content, is_meta=is_from_agent or _is_context(content))]
+            is_context = _CONTEXT.match(plain_text(content)) is not None
+            return [user_said(content, is_meta=is_from_agent or is_context)]
         if what in _GIVEN:
             found = self._call(what, payload)
         elif what == "reasoning":
@@ -207,7 +201,7 @@ class CodexRollout(Dialogue):
             child, call_id = id_of(held.get("agent_thread_id")), id_of(held.get("id"))
             status = text_of(held.get("kind"))
         if not child:
-            return f"event_msg/{what}: {'repeats a line' if what in _REPEATS else 'for the screen'}"
+            return f"event_msg/{what}: for the screen"
         about = {"type": "system", "task_id": child, "task_type": "agent"}
         if status == "started":
             return [{**about, "subtype": "task_started", "tool_use_id": call_id}]
@@ -216,21 +210,17 @@ class CodexRollout(Dialogue):
     def _tokens(self, what: str, last: Json, stated: Json) -> Sequence[Event] | str:
         if stated is not None and stated == self._stated:
             return f"{what}: repeated"
-        usage, now = usage_of(last), Counter(usage_of(stated))
+        usage = usage_of(last)
         if stated is not None:
-            grown = Counter(usage if self._is_fork and self._stated is None else now)
-            if self._stated is not None and now.total() >= self._so_far.total():
-                grown.subtract(self._so_far)
-            self._total.update(grown)
-            self._stated, self._so_far = stated, now
+            now, before = (Counter(usage_of(each)) for each in (stated, self._stated))
+            if now.total() >= before.total():
+                now.subtract(before)
+            self._total.update(usage if self._is_fork and self._stated is None else now)
+            self._stated = stated
         if self._counted == self.number:  # of a message that is still to come
             self.begin_message()
         self._counted, self.is_said = self.number, bool(self.kinds)
         return [self.says(usage=usage)]
-
-
-def _is_context(content: Json) -> bool:
-    return _CONTEXT.match(plain_text(content)) is not None
 
 
 def _parsed(given: Json) -> Json:

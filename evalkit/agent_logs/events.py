@@ -19,7 +19,6 @@ _COUNTS = (
     ("cache_write_input_tokens",),
     ("output_tokens", "completion_tokens", "total_completion_tokens"),
 )
-_WITH_TIME = 7  # version of UUIDs that begin with a time
 
 
 @dataclass
@@ -132,6 +131,6 @@ def thread_time(thread_id: str) -> str:
     """When a thread of Codex's began, as far as its id tells: ISO 8601, else empty."""
     with suppress(ValueError, OverflowError):
         own = UUID(thread_id)
-        if own.version == _WITH_TIME:
+        if own.version == 7:  # noqa: PLR2004 - which begins with a time
             return dt.datetime.fromtimestamp((own.int >> 80) / 1000, dt.UTC).isoformat()
     return ""

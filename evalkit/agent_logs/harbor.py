@@ -28,7 +28,6 @@ _LOGS = ("claude-code.txt", "trajectory.json", "codex.txt")
 """What an agent's folder may hold, the richest first."""
 
 _PART = re.compile(r"trajectory\.cont-(\d+)\.json")
-_MOST_CHARS = 200  # of why a trial failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ def trial_of(folder: Path, root: Path) -> HarborTrial | None:
         case_id = check_id(task or folder.name.rpartition("__")[0] or folder.name, "case id")
         raised = mapping_of(result.get("exception_info"))
         whats = (text_of(raised.get(f"exception_{key}")) for key in ("type", "message"))
-        failure = ": ".join(filter(None, whats))[:_MOST_CHARS]
+        failure = ": ".join(filter(None, whats))[:200]
         steps = {step: log for step, log in logs.items() if step}
         parts, transcripts = _beside(steps or logs, root)
         rewards = mapping_of(mapping_of(result.get("verifier_result")).get("rewards"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
-from evalkit.agent_logs.formats import FORMATS
+from evalkit.agent_logs import FORMATS
 from evalkit.agent_logs.harbor import HarborTrial, trial_of
 from evalkit.claude_log.reader import LogFormat, is_event, open_log
 from evalkit.errors import InputError, LogRefused
@@ -20,7 +20,6 @@ from evalkit.runs.log_file import LogFile, lines_of
 TEXT = "text log"
 """What the trace of a text is called; others have their format's name."""
 
-_NO_LOG = "a trial that left no log which is read here"
 _TRIALS_HAVE = {"agent", "steps", "result.json"}  # one at least
 _LOOKED_AT = 500  # events of a file that may name its session
 _LOOKED_FOR = 300  # files of a folder, for one that is a log
@@ -47,9 +46,9 @@ class SessionFile:
 
 
 def has_sessions(path: Path) -> bool:
-    """Whether a file is a log of an agent, or a folder holds one, or a trial without one."""
+    """Whether a file is a log of an agent, or a folder holds one, or a trial of Harbor's."""
     looked_at = islice(_looked_at(path, {}), _LOOKED_FOR)
-    return any(isinstance(own, SessionFile) or own.startswith(_NO_LOG) for _, own in looked_at)
+    return any(isinstance(own, SessionFile) for _, own in looked_at)
 
 
 def find_sessions(
@@ -93,12 +92,8 @@ def _looked_at(root: Path, skipped: dict[str, str]) -> Iterator[tuple[Path, Sess
     for folder in sorted(marked):
         if trials.keys().isdisjoint(folder.parents) and (trial := trial_of(root / folder, root)):
             trials[folder] = trial
-            own = (
-                SessionFile(trial.log, "Harbor trial", trial.trial_id, trial=trial)
-                if trial.log
-                else ""
-            )
-            yield trial.log or trial.folder, own or f"{_NO_LOG}: {trial.failure}".rstrip(": ")
+            place = trial.log or trial.folder
+            yield place, SessionFile(place, "Harbor trial", trial.trial_id, trial=trial)
     for name in names:
         if trials.keys().isdisjoint(name.parents):
             yield root / name, _look(root / name)

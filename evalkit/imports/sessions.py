@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evalkit.agent_logs.formats import FORMATS
-from evalkit.case_traces import PLAIN_TEXT, as_run_says, bare_trace
+from evalkit.agent_logs import FORMATS
+from evalkit.case_traces import PLAIN_TEXT, as_run_says, bare_trace, stub
 from evalkit.claude_log.log_trace import build_trace
 from evalkit.claude_log.timing import Start
 from evalkit.config_files import USUAL_CONFIG
@@ -173,24 +173,33 @@ def _trace(log: SessionFile, parts: Sequence[SessionFile], experiment_id: str) -
 
 
 def _log_trace(log: SessionFile, parts: Sequence[SessionFile], key: str) -> Trace:
-    """The trace of a log; a trial of Harbor's ended as that says where its log does not."""
+    """The trace of a log; a trial of Harbor's has one without, and ended as that says."""
     names, trial = Counter(part.path.name for part in parts), log.trial
     beside = {
         f"{p.path.parent.name}/{p.path.name}" if names[p.path.name] > 1 else p.path.name: p.path
         for p in parts
     }
     file = LogFile.of_trial(trial) if trial else LogFile(log.path, None, transcripts=beside)
-    trace = build_trace(
-        file.lines(),
-        trace_id=f"tr-{key}",
-        name=trial.folder.name if trial else log.format,
-        case_id=None,
-        start=Start(file.modified_ns(), inferred=True, source="the log file's time"),
-        sidecars=file.subagents(),
-        reported=trial.usage if trial else None,
-        formats=FORMATS,
-    )
-    return as_run_says(trace, trial.usage.exit_code, trial.failure) if trial else trace
+    start = Start(file.modified_ns(), inferred=True, source="the log file's time")
+    name, refused = trial.folder.name if trial else log.format, None
+    try:
+        trace = build_trace(
+            file.lines(),
+            trace_id=f"tr-{key}",
+            name=name,
+            case_id=None,
+            start=start,
+            sidecars=file.subagents(),
+            reported=trial.usage if trial else None,
+            formats=FORMATS,
+        )
+        return as_run_says(trace, trial.usage.exit_code, trial.failure) if trial else trace
+    except LogRefused as error:
+        if not trial:
+            raise
+        refused = error if trial.log else None
+    asked = {"task": trial.case_id}
+    return stub(name, f"tr-{key}", None, start, trial.usage, trial.failure, refused, (asked, None))
 
 
 def _text_trace(log: SessionFile, key: str) -> Trace:

@@ -254,7 +254,7 @@ def trajectory(session: str, words: str, **extra: str) -> Any:
 
 
 def test_a_trial_of_a_harbor_job_is_one_trace_with_its_rewards(
-    imported: Any, evalkit: Any, tmp_path: Path, database_uri: str
+    imported: Any, tmp_path: Path, database_uri: str
 ) -> None:
     raised = {"exception_info": {"exception_type": "Timeout", "exception_message": "late"}}
     job = tmp_path / "jobs" / "j1"
@@ -270,19 +270,22 @@ def test_a_trial_of_a_harbor_job_is_one_trace_with_its_rewards(
             put(job / f"{name}__x/agent/trajectory.sum.json", trajectory("s2", "a summary"))
     put(job / "result.json", {"id": "j", "n_total_trials": 3, "stats": {}})
     report = imported(tmp_path / "jobs")
-    assert (report["format"], report["traces"]) == ("Harbor trial", 2)
+    assert (report["format"], report["traces"]) == ("Harbor trial", 3)
     assert {Path(path).name: why for path, why in report["skipped"].items()} == {
-        "c__x": "a trial that left no log which is read here: Timeout: late",
         "result.json": "no agent's log",
     }
-    found = by_answer(database_uri)
+    found = {json.loads(each.data.response or "null"): each for each in traces(database_uri)}
+    bare = found.pop(None)
+    assert (json.loads(bare.data.request), bare.info.state) == ({"task": "c"}, "ERROR")
+    assert (len(bare.data.spans), bare.info.tags["evalkit.stub"]) == (1, "there is no log of it")
+    assert bare.data.spans[0].status.description == "Timeout: late"
+    assert [a.value for a in bare.info.assessments] == [0.5]
     assert {words: each.info.state for words, each in found.items()} == {
         "of a": "OK", "of b": "ERROR",
     }  # fmt: skip
     assert {a.name: a.value for a in found["of a"].info.assessments} == {"reward": 0.5}
     assert imported(job / "a__x")["written"] == 0
-    nothing = evalkit("import", str(job / "c__x"), "-e", "shop")
-    assert (nothing.code, "No session was found" in nothing.err) == (1, True)
+    assert imported(job / "c__x")["written"] == 0
 
 
 def test_an_atif_subagent_that_names_its_parent_is_a_part_of_it(
