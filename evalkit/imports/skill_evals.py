@@ -31,6 +31,7 @@ _KEYS = {
 """The files that are read, in this order, and keys of which each has one."""
 
 _GIVEN, _EXPECTED = ("prompt", "files"), ("expected_output", "expectations", "assertions")
+_ARMS = {"with_skill", "without_skill", "old_skill", "new_skill", "baseline"}
 _MET = {"true", "pass", "passed", "yes", "met"}
 _MOST_NAME = 60  # characters of an expectation that becomes a judge's name
 _Said: TypeAlias = Mapping[str, Json]
@@ -49,9 +50,10 @@ def _fits(path: Path) -> bool:
     value = value_in(path)
     if path.name == "benchmark.json":
         return any("configuration" in run for run in mappings_in(value.get("runs")))
-    entries = mappings_in(value.get("evals"))
-    has_prompts = path.name != "evals.json" or all("prompt" in each for each in entries)
-    return not value or (has_prompts and any(value.get(key) for key in _KEYS[path.name]))
+    if path.name == "evals.json" and value:
+        entries = mappings_in(value.get("evals"))
+        return bool(entries) and all("prompt" in each for each in entries)
+    return not value or any(key in value for key in _KEYS[path.name])
 
 
 def import_skill_evals(paths: Sequence[Path], out: Path | None) -> dict[str, Any]:
@@ -118,7 +120,8 @@ class _SkillEvals:
 
     def _add_about(self, path: Path, said: _Said) -> None:
         """What lies beside the results of a case, and may be all that there is of it."""
-        folder = path.parent.name
+        is_arms = path.parent.name in _ARMS
+        folder = path.parent.parent.name if is_arms else path.parent.name
         case = self._case_of(said.get("eval_name"), said.get("eval_id"), folder)
         case = case or self._add_case({"eval_name": folder, **without_empty(said)}, folder)
         self.aliases.setdefault(folder, case)
@@ -168,7 +171,7 @@ class _SkillEvals:
             is_graded = (path.parent, arm.partition(" (")[0], case) in graded
             if case and isinstance(number, int) and not is_graded:
                 said = {**run, **mapping_of(run.get("result"))}
-                own = Execution(_consumed(said), {}, {})
+                own = Execution(_consumed(mapping_of(said.get("timing")) or said), {}, {})
                 self._add((path.parent, arm, number), case, path, said, own)
 
     def _add(self, trial: _Trial, case: str, path: Path, said: _Said, execution: Execution) -> None:

@@ -295,7 +295,7 @@ ABOUT = {"executor_model": "<model-name>", "timestamp": "2026-03-15"}
         (
             *["it/iteration-1/a-name/old_skill"] * 2,
             TIMING,
-            {"it/iteration-1/a-name/eval_metadata.json": NAMED},
+            {"it/iteration-1/a-name/old_skill/eval_metadata.json": NAMED},
             *("iteration-1-run-1-baseline-old_skill", [True, None, None]),
         ),
         (
