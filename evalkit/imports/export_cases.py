@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 import yaml
 
@@ -23,12 +23,8 @@ _ABOUT = ("name", "description", "tags", "runs", "context", "plugins")
 _LISTS = ("expectations", "assertions")
 
 
-class _Told(NamedTuple):
-    """What the agent is asked, what is expected, and what its format adds."""
-
-    prompt: str
-    expected: Mapping[str, Json]
-    about: Mapping[str, Json]
+_Told: TypeAlias = tuple[str, Mapping[str, Json], Mapping[str, Json]]
+"""What the agent is asked, what is expected, and what its format adds."""
 
 
 def export_cases(workspace: Workspace, *, directory: str | Path, as_: Layout) -> dict[str, Json]:
@@ -64,7 +60,7 @@ def export_cases(workspace: Workspace, *, directory: str | Path, as_: Layout) ->
         else:
             entries = [_entry(name, n, each) for n, (name, each) in enumerate(told.items(), 1)]
             files["evals.json"] = {"skill_name": project.skill or project.name, "evals": entries}
-            graded = sum("graders" in each.expected for each in told.values())
+            graded = sum("graders" in expected for _, expected, _ in told.values())
             notes += [f"graders of {graded} cases became expectations in words"] if graded else []
     receipt, left = write_files(Path(directory), files)
     return {
@@ -86,10 +82,10 @@ def _told(case: Case, mapping: SchemaMapping) -> _Told:
         record = apply_mapping(mapping, case).record
         given, expected = record.inputs, record.expectations
     if "prompt" in given:
-        return _Told(scalar_text(given["prompt"]), expected, {**about, **given})
+        return scalar_text(given["prompt"]), expected, {**about, **given}
     only = next(iter(given.values())) if len(given) == 1 else None
     text = only if isinstance(only, str) else yaml.safe_dump(dict(given), allow_unicode=True)
-    return _Told(text, expected, about)
+    return text, expected, about
 
 
 def _words(item: Json) -> str:
@@ -100,7 +96,7 @@ def _words(item: Json) -> str:
 
 def _plugin_case(case_id: str, told: _Told) -> dict[str, Json]:
     """A case with its own graders; else a judge for each thing that is expected."""
-    expected = told.expected
+    prompt, expected, about = told
     wanted = [text for key in _LISTS for text in map(_words, list_of(expected.get(key)))]
     others = {key: value for key, value in expected.items() if key not in _LISTS}
     wanted += [f"{key.replace('_', ' ')}: {_words(value)}" for key, value in others.items()]
@@ -112,19 +108,19 @@ def _plugin_case(case_id: str, told: _Told) -> dict[str, Json]:
     return {
         "schema_version": "1.1",
         "name": case_id,
-        **{key: value for key, value in told.about.items() if key in _ABOUT},
+        **{key: value for key, value in about.items() if key in _ABOUT},
         **without_empty({"expected_outcome": outcome}),
-        "execution": {"prompt": told.prompt, **mapping_of(told.about.get("execution"))},
+        "execution": {"prompt": prompt, **mapping_of(about.get("execution"))},
         "graders": list_of(expected.get("graders")) or judges,
     }
 
 
 def _entry(case_id: str, number: int, told: _Told) -> dict[str, Json]:
-    wanted = dict(told.expected)
+    prompt, expected, about = told
+    wanted, key = dict(expected), about.get("id", number)
     if "expected_outcome" in wanted:
         wanted["expected_output"] = wanted.pop("expected_outcome")
     if graders := list_of(wanted.pop("graders", None)):
         wanted["expectations"] = [_words(each) for each in graders]
-    key = told.about.get("id", number)
     name = {} if case_id == f"eval-{key}" else {"name": case_id}
-    return {"id": key, **name, **told.about, "prompt": told.prompt, **wanted}
+    return {"id": key, **name, **about, "prompt": prompt, **wanted}

@@ -70,9 +70,8 @@ def import_plugin_evals(paths: Sequence[Path], out: Path | None) -> dict[str, An
     manifests = [value_in(each / ".claude-plugin" / "plugin.json") for each in places]
     names = [scalar_text(mapping_of(each).get("name")) for each in (*manifests, *plugins)]
     names += [each.name for each in places if each.name not in {"evals", "results"}]
-    name = max(names, key=bool)
-    config = writer.config_of(name, _SCORE, "claude-plugin-eval", **bar)
-    return found.write(out or writer.usual_folder(name), config, writer.SCHEMA)
+    config = writer.config_of(max(names, key=bool), _SCORE, "claude-plugin-eval", **bar)
+    return found.write(out, config, writer.SCHEMA)
 
 
 def _is_case(path: Path) -> bool:

@@ -49,16 +49,16 @@ class Execution(NamedTuple):
 class Found:
     """What a reader finds, by and by; ``skipped`` and ``broken`` have paths, and why.
 
-    ``cases`` has the files of each by name, ``runs`` those of each by path, ``arms`` the runs of
-    each configuration. A file's content is bytes, a path to be copied, or a value that becomes YAML
-    or JSON by its name.
+    ``cases`` has the files of each by name, ``runs`` those of each by path, ``arms`` the runs of a
+    place, those that the others are held against second. A file's content is bytes, a path to be
+    copied, or a value that becomes YAML or JSON by its name.
     """
 
     format: str
     cases: dict[str, dict[str, Json]] = field(default_factory=dict)
     runs: dict[str, dict[str, Json]] = field(default_factory=dict)
     times: dict[str, int] = field(default_factory=dict)
-    arms: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    arms: dict[str, tuple[list[str], list[str]]] = field(default_factory=dict)
     files: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
@@ -89,10 +89,11 @@ class Found:
         ``figures`` and ``facts`` see :func:`summary_of` and :func:`result_of`.
         """
         place, arm, trial = named
-        marked = f"baseline-{arm}" if _BASELINE.fullmatch(arm) and arm != "baseline" else arm
+        is_baseline = bool(_BASELINE.fullmatch(arm))
+        marked = f"baseline-{arm}" if is_baseline and arm != "baseline" else arm
         number = f"run-{trial}" if arm or trial > 1 else ""
         run_id = folder_name("-".join(filter(None, (place, number, marked))), self.runs)
-        self.arms.setdefault(place, {}).setdefault(arm, []).append(run_id)
+        self.arms.setdefault(place, ([], []))[is_baseline].append(run_id)
         self.times[run_id] = modified_ns
         used = {case: each.used for case, each in executions.items()}
         scores = {case: each.scores for case, each in executions.items()}
@@ -104,10 +105,11 @@ class Found:
         for case, each in executions.items():
             own |= {f"cases/{case}/{name}": content for name, content in each.files.items()}
 
-    def write(self, folder: Path, config: Mapping[str, Json] | None, schema: str) -> dict[str, Any]:
+    def write(self, folder: Path | None, config: Mapping[str, Json], schema: str) -> dict[str, Any]:
         """Make the project of it; the report of the import.
 
-        ``config`` is what ``eval.yaml`` says besides the dataset; None leaves the one there is.
+        It goes to ``eval/NAME``, where every stage finds it, if nobody says where. ``config`` is
+        what ``eval.yaml`` says besides the dataset; an empty one leaves what there is.
 
         Raises:
             InputError: there is nothing to write, or the folder cannot be written.
@@ -118,6 +120,7 @@ class Found:
         if not ids:
             broken = [Problem(why, path) for path, why in self.broken.items()]
             raise InputError(*broken or [Problem(f"there are no cases ({self.format})")])
+        folder = folder or Path("eval", folder_name(config["name"]))
         base, home, runs = folder, "", "eval/runs/"
         if folder.parent.name == "eval":  # where runs lie beside the projects
             base, home, runs = folder.parent, f"{folder.name}/", f"runs/{folder.name}/"
@@ -129,7 +132,9 @@ class Found:
         if (gone := executions - logs) and self.format != "table":
             what = f"of {executions} executions {gone} have no conversation below what was named"
             self.notes.append(f"{what}: their traces have no steps")
-        self._note_arms(folder / USUAL_CONFIG)
+        for new, old in [arms for arms in self.arms.values() if all(arms)][-1:]:
+            told = shlex.join([*new, "--baseline", *old, "--config", str(folder / USUAL_CONFIG)])
+            self.notes.append(f"to compare with and without: `evalkit compare {told}`")
         receipt, kept = write_files(base, files)
         for run_id, time_ns in self.times.items():
             os.utime(base / runs / run_id / RESULT, ns=(time_ns, time_ns))
@@ -149,16 +154,6 @@ class Found:
             what = f"could not be read: {', '.join(self.broken)}; all else was imported"
             raise Unfinished(what, report)
         return report
-
-    def _note_arms(self, config: Path) -> None:
-        """Say how to hold the newest trials with a plugin or skill against those without."""
-        for arms in reversed(self.arms.values()):
-            old = [run for arm, runs in arms.items() if _BASELINE.fullmatch(arm) for run in runs]
-            new = [run for runs in arms.values() for run in runs if run not in old]
-            if old and new:
-                told = shlex.join([*new, "--baseline", *old, "--config", str(config)])
-                self.notes.append(f"to compare with and without: `evalkit compare {told}`")
-                return
 
 
 def value_in(path: Path) -> Mapping[str, Json]:
@@ -190,11 +185,6 @@ def config_of(name: str, judge: str, source: str, **bar: Json) -> dict[str, Json
     return {"name": name, "judges": judges, "thresholds": {judge: {"max_error_rate": 0, **bar}}}
 
 
-def usual_folder(name: str) -> Path:
-    """Where a project goes if nobody says: every stage finds ``eval/NAME/eval.yaml`` by itself."""
-    return Path("eval", folder_name(name))
-
-
 def folder_name(text: str, taken: Collection[str] = ()) -> str:
     """A name for a folder that says the text, and is none of those taken, whatever their case."""
     text = re.sub(r"[^\w.+@ ()\[\]-]+", "-", well_formed(text))
@@ -207,7 +197,7 @@ def folder_name(text: str, taken: Collection[str] = ()) -> str:
 
 
 def eval_files(
-    config: Mapping[str, Json] | None, schema: str, cases: Mapping[str, Mapping[str, Json]]
+    config: Mapping[str, Json], schema: str, cases: Mapping[str, Mapping[str, Json]]
 ) -> dict[str, Json]:
     """The files of a project without runs, by path; what says nothing is left out."""
     dataset = {"path": "cases", "schema": schema}

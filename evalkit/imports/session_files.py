@@ -20,7 +20,6 @@ from evalkit.runs.log_file import LogFile, lines_of
 TEXT = "text log"
 """What the trace of a text is called; others have their format's name."""
 
-_TRIALS_HAVE = {"agent", "steps", "result.json"}  # one at least
 _LOOKED_AT = 500  # events of a file that may name its session
 _LOOKED_FOR = 300  # files of a folder, for one that is a log
 _MOST_LINES = 1_000_000  # of a file that may be one document
@@ -82,14 +81,8 @@ def _looked_at(root: Path, skipped: dict[str, str]) -> Iterator[tuple[Path, Sess
     links: dict[str, str] = {}
     names = [Path(name) for name in files_below(root, root, links)]
     skipped |= {str(root / name): why for name, why in links.items()}
-    marked = {
-        Path(*name.parts[:depth])
-        for name in names
-        for depth, part in enumerate(name.parts)
-        if part in _TRIALS_HAVE
-    }
     trials: dict[Path, HarborTrial] = {}
-    for folder in sorted(marked):
+    for folder in sorted({parent for name in names for parent in name.parents}):
         if trials.keys().isdisjoint(folder.parents) and (trial := trial_of(root / folder, root)):
             trials[folder] = trial
             place = trial.log or trial.folder

@@ -115,7 +115,7 @@ class _Import:
             except LogRefused as refused:
                 self.skipped[str(log.path)] = refused.problems[0].message
                 continue
-            self.counts.update(files=1 + len(parts), spans=len(trace.spans))
+            self.counts["files"] += 1 + len(parts)
             self.formats.add(log.format)
             self.receipts.by_log[str(log.path)] = trace.receipt
             known = there.get(trace.tags[SESSION_TAG], [])
@@ -143,7 +143,6 @@ class _Import:
             "files": self.counts["files"],
             "traces": self.counts["written"] + unchanged,
             "written": self.counts["written"],
-            "spans": self.counts["spans"],
             "skipped": self.skipped,
             "receipt": self.receipts.totals(),
             "unwritten": self.unwritten,

@@ -70,7 +70,7 @@ def import_skill_evals(paths: Sequence[Path], out: Path | None) -> dict[str, Any
     evals.add_runs()
     name = evals.skill or "skill-evals"
     config = writer.config_of(name, _SHARE, "skill-creator") | {"skill": evals.skill}
-    return found.write(out or writer.usual_folder(name), config, writer.SCHEMA)
+    return found.write(out, config, writer.SCHEMA)
 
 
 class _SkillEvals:

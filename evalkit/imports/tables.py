@@ -63,7 +63,7 @@ def import_tables(paths: Sequence[Path], out: Path | None) -> dict[str, Any]:
         InputError: a file is no table, or no column of it can be told to be what is asked.
     """
     found, name = writer.Found("table", files=len(paths)), writer.folder_name(paths[0].stem)
-    folder = out or writer.usual_folder(name)
+    folder = out or Path("eval", name)
     has_config, schema, judges = (folder / USUAL_CONFIG).exists(), "", dict[str, Json]()
     for path in paths:
         table = _Table(path, found.skipped)
@@ -83,7 +83,7 @@ def import_tables(paths: Sequence[Path], out: Path | None) -> dict[str, Any]:
         schema = schema or table.schema()
         has_config = has_config and table.is_run
     config = {"name": name, "skill": name, "judges": [*judges.values()]}
-    return found.write(folder, None if has_config else config, schema)
+    return found.write(folder, {} if has_config else config, schema)
 
 
 class _Table:
@@ -120,7 +120,8 @@ class _Table:
             elif (first := seen.setdefault(canonical(row), place)) != place:
                 skipped[place] = f"says the same as {first}"
             else:
-                words = re.sub(r"\W+", "-", _words_of(asked).lower())[:40].strip("-") or "case"
+                words = scalar_text(next(iter(asked.values()))).lower()
+                words = re.sub(r"\W+", "-", words)[:40].strip("-") or "case"
                 usual = f"{words}-{derive_id(canonical(asked), length=6)}"
                 taken = () if self.is_run else trials[0]
                 name = writer.folder_name(scalar_text(ids[0]) if ids else usual, taken)
@@ -195,13 +196,6 @@ def _columns(rows: Sequence[_Row]) -> dict[str, list[str]]:
         role: [name for name in names if roles[name] == role]
         for role in ("inputs", "expectations", "metadata", "outputs", "score", "used", "ran", "id")
     }
-
-
-def _words_of(value: Json) -> str:
-    """Some words of what is asked, to name it by: of a conversation the last."""
-    if isinstance(value, dict):
-        return _words_of(value.get("content") or next(iter(value.values()), ""))
-    return _words_of(value[-1]) if value and isinstance(value, list) else str(value)
 
 
 def _value(value: Json) -> Json:
