@@ -88,13 +88,15 @@ def _is_result(value: _Said) -> bool:
 
 def _add_case(found: Found, folder: Path) -> None:
     """A case in its own folder: ``case.yaml``, ``prompt.md`` and ``graders/*.md``."""
-    config, prompt = folder / "case.yaml", folder / "prompt.md"
-    config = config if config.is_file() else folder / "case.yml"
-    files = sorted((folder / "graders").glob("*.md"))
+    there = [
+        path for path in writer.listed([folder]) if path.parent in {folder, folder / "graders"}
+    ]
+    prompt, files = folder / "prompt.md", [path for path in there if path.parent != folder]
     try:
-        said = dict(mapping_of(read_document(config).value)) if config.is_file() else {}
-        about, text = _front_matter(prompt) if prompt.is_file() else ({}, "")
-        own = {path.stem: _front_matter(path) for path in files}
+        configs = [read_document(path).value for path in there if path.name in _CASES[:2]]
+        said = dict(mapping_of(configs[0])) if configs else {}
+        about, text = _front_matter(prompt) if prompt in there else ({}, "")
+        own = {path.stem: _front_matter(path) for path in files if path.suffix == ".md"}
     except InputError as error:
         found.broken[str(folder)] = error.problems[0].message
         return

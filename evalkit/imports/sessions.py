@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from evalkit.agent_logs import FORMATS
 from evalkit.case_traces import PLAIN_TEXT, as_run_says, bare_trace, stub
@@ -27,6 +27,7 @@ from evalkit.runs.log_file import LogFile
 if TYPE_CHECKING:
     from evalkit.store import Store
 
+_VERIFIER: tuple[Literal["CODE"], str] = ("CODE", "Harbor's verifier")
 _PROGRESS = 100  # sessions between two lines of it
 _HOME = re.compile(r"(?:/home/|/Users/|[A-Za-z]:\\Users\\|/(?=root\b))([^/\\]+)")
 
@@ -125,14 +126,8 @@ class _Import:
             earlier = [each for each in known if each.trace_id != trace.trace_id]
             self.sent[trace.trace_id] = (str(log.path), earlier)
             target = Target(trace.trace_id, qualified=False, key=log.session_id, time_ms=0)
-            rewards = log.trial.rewards if log.trial else {}
-            yield (
-                trace,
-                tuple(
-                    target.assessment("", name, value, ("CODE", "Harbor's verifier"))
-                    for name, value in rewards.items()
-                ),
-            )
+            rewards = log.trial.rewards.items() if log.trial else ()
+            yield trace, tuple(target.assessment("", *each, _VERIFIER) for each in rewards)
 
     def report(self) -> dict[str, Any]:
         """What was read, and what stands in MLflow by now."""
@@ -180,7 +175,7 @@ def _log_trace(log: SessionFile, parts: Sequence[SessionFile], key: str) -> Trac
     }
     file = LogFile.of_trial(trial) if trial else LogFile(log.path, None, transcripts=beside)
     start = Start(file.modified_ns(), inferred=True, source="the log file's time")
-    name, refused = trial.folder.name if trial else log.format, None
+    name = trial.folder.name if trial else log.format
     try:
         trace = build_trace(
             file.lines(),

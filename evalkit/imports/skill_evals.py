@@ -150,14 +150,15 @@ class _SkillEvals:
         beside = [value_in(home / name) for name in ("timing.json", "outputs/timing.json")]
         timing = next(filter(None, beside), mapping_of(said.get("timing")))
         files: dict[str, Json] = {}
-        for left in sorted((home / "outputs").rglob("*")):
-            if left.is_file() and left.name != "grading.json":
+        for left in writer.listed([home]):  # of links, those that lead nowhere else
+            name = left.relative_to(home).as_posix()
+            if left.parent == home and left.suffix == ".jsonl":
+                files.setdefault("stdout.log", left)
+            elif name.startswith("outputs/") and left.name != "grading.json":
                 if left.stat().st_size <= MOST_BYTES:
-                    files[left.relative_to(home).as_posix()] = left
+                    files[name] = left
                 else:
                     self.found.skipped[str(left)] = "is left there: it is large"
-        logs = sorted(home.glob("*.jsonl"))
-        files |= {"stdout.log": logs[0]} if logs else {}
         self._add(trial, case, path, said, Execution(_consumed(timing), {}, files))
 
     def _add_benchmark(self, path: Path, benchmark: _Said) -> None:

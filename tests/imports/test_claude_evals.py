@@ -401,6 +401,22 @@ def test_a_link_in_the_project_is_not_written_through(evalkit, tmp_path):
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
+def test_links_that_lead_out_of_what_was_named_are_not_followed(evalkit, tmp_path):
+    secret = put(tmp_path / "elsewhere", {"key.md": "a secret of the machine"}) / "key.md"
+    home = "skill/iteration-1/eval-1/with_skill"
+    graded = {f"{home}/grading.json": {"expectations": ITEMS}, f"{home}/outputs/a.md": "mine"}
+    put(tmp_path, {"skill/evals.json": EVALS, **graded})
+    put(tmp_path / "plug", two_arms())
+    (tmp_path / home / "outputs/b.md").symlink_to(secret)
+    (tmp_path / home / "log.jsonl").symlink_to(secret)
+    (tmp_path / "plug/evals/first/graders/other.md").symlink_to(secret)
+    for named in ("skill", "plug"):
+        assert evalkit("import", str(tmp_path / named), "--out", f"made-{named}").code == 0
+    made = {**tree(Path("made-skill")), **tree(Path("made-plug"))}
+    assert any(name.endswith("outputs/a.md") for name in made)
+    assert not any(b"a secret" in content for content in made.values())
+
+
 def cases_in(folder):
     """The cases of a project: file to content."""
     files = sorted((folder / "cases").rglob("*.yaml"))
