@@ -36,7 +36,7 @@ _PATTERNS = {
 """A column's role by its whole name, in lower case and with underscores."""
 
 _ABOUT = re.compile(
-    r"(^|_)(required|relevant|retrieved|supporting|cited|evidence|contexts|sources?|sections?"
+    r"(^|_)(required|relevant|retrieved|supporting|cited|evidence|contexts?|sources?|sections?"
     r"|answers?|reference)(_|$)"
 )
 """Words of columns that are about the answer, whatever else their names say."""
