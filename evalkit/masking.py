@@ -1,9 +1,9 @@
 """Finds secrets in log lines and JSON values, and masks them before they leave the machine.
 
-All rules (:mod:`evalkit.secret_rules`) work on JSON text as bytes, so one pass over a raw log line
-covers every field of it; other values are masked by way of their JSON text. Most lines hold no
-secret, and trying a hundred rules at each would cost more than parsing it: so the automaton of
-Rust's regex, as pydantic has it, first says whether anything in a line may begin one.
+All forms (:mod:`evalkit.secret_forms`) are looked for in JSON text as bytes, so one pass over a
+raw log line covers every field of it; other values are masked by way of their JSON text. Most lines
+hold no secret, and trying a hundred forms at each would cost more than parsing it: so the automaton
+of Rust's regex, as pydantic has it, first says whether anything in a line may begin one.
 """
 
 from __future__ import annotations
@@ -11,27 +11,164 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeAlias
 
 import msgspec
 from pydantic_core import SchemaValidator
 from pydantic_core.core_schema import str_schema
 
 from evalkit.jsonable import Json, well_formed
-from evalkit.secret_rules import BY_FORM, BY_PLACE, Rule, missing_quote, span
+from evalkit.secret_forms import (
+    BEGIN,
+    BY_FORM,
+    BY_PLACE,
+    MAKERS,
+    NEAR,
+    QUOTE,
+    Form,
+    is_drawn,
+    is_secret,
+)
 
 MASKED = "[masked:"
 """How the mark begins that stands in a secret's place; the kind of the secret follows."""
 
 _SHORT = 512  # bytes that Python's own engine goes through to find where a secret may begin
 _OVERLAP = 256  # bytes that tell that one begins
+_LONGEST = 512  # bytes from its mark to the end of a secret that begins before it
+
+_Found: TypeAlias = tuple[str, int, int, bytes]  # kind, begin, end, what the mark needs around it
+_Rule: TypeAlias = tuple[bytes, Callable[[bytes, int, int], _Found | None]]  # where, what is there
+
+
+def _of_form(form: Form) -> _Rule:
+    here, pattern = re.compile(form.where), re.compile(form.pattern, re.DOTALL)
+    reach = form.reach or (NEAR if form.pattern.startswith(BEGIN) else 0)
+
+    def find(line: bytes, at: int, done: int) -> _Found | None:
+        match = pattern.match(line, at)
+        if reach and here.match(line, at):
+            match = pattern.search(line, max(done, at - reach), at + _LONGEST)
+        if not match or match.start() > at or not form.only(_text(match[match.lastindex or 0])):
+            return None
+        return (form.kind, *match.span(match.lastindex or 0), b"")
+
+    return form.where, find
+
+
+def _of_makers(table: bytes) -> _Rule:
+    rows = [tuple(row.split()) for row in table.splitlines() if row]
+    kinds = [_text(kind) for kind, _, _ in rows]
+    marks = [prefix + body[: body.index(b"]") + 1] + b"{2}" for _, prefix, body in rows]
+    keys = [b"(%s%s)" % (prefix, body) for _, prefix, body in rows]
+    pattern = re.compile(BEGIN + rb"(?:" + b"|".join(keys) + rb")(?![A-Za-z0-9_-])")
+
+    def find(line: bytes, at: int, _done: int) -> _Found | None:
+        match = pattern.match(line, at)
+        if not match or not match.lastindex or not is_drawn(_text(match[0])):
+            return None
+        return (kinds[match.lastindex - 1], *match.span(), b"")
+
+    return b"|".join(marks), find
+
+
+def _text(found: bytes) -> str:
+    return found.decode("utf-8", "replace")
+
+
+_ENDS = (
+    rb"(?:ssword|SSWORD|sswd|SSWD|ssphrase|SSPHRASE|pwd|Pwd|PWD|[_-]pass|_PASS|ecret|ECRET|oken|OKEN"
+    rb"|key|Key|KEY|redential|REDENTIAL)"
+)
+_ENDED = _ENDS + rb"(?:[-_]?(?:id|ID|data|base|BASE|value|VALUE))?\d?"
+_PASSWORD = re.compile(
+    r"(?:passw(?:or)?d|passphrase|pwd|(?:^|db|user|smtp|mail|ftp|ssh|admin|root|login|auth|basic|redis"
+    r"|sql|pg|mongo|proxy|sudo|ldap|http|my|master|store|cert|ca)[-_]?pass)\d?$"
+)
+_KEY = re.compile(
+    r"(?:api|access|private|secret|account|sign(?:ing)?|encrypt(?:ion)?|decrypt(?:ion)?|master"
+    r"|service|auth|subscription|license|storage|shared|ssh|deploy|client|webhook|security|app"
+    r"|application|admin|consumer|hmac|jwt|rsa|pgp|gpg|aes|crypto|sas|openai|azure|ingest)"
+    r"[-_. ]?key(?:[-_]?(?:id|data|base))?\d?$"
+)
+_OTHER = re.compile(r"(secret|token|credential)s?\d?$")
+_NO_SECRET = re.compile(
+    r"public[-_]?key|(?:cache|client_request|change|sort|primary|foreign|partition|page|next|prev(?:ious)?|continuation|sync"
+    r"|cursor|eos|bos|pad|sep|cls|mask|unk|max|min|stop|start|end|special|first|last|output|input"
+    r"|prompt|image|idempotency|publishable|registry)[-_. ]?(?:token|key)$"
+)
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_GAP = rb"(?:\s|\\+t)*"
+_TYPED = rb"(?::\s?(?:str|bytes|string|String|SecretStr|Optional\[str\])(?:\s?\|\s?None)?\s?(?==))?"
+_AND_VALUE = rb"(?:,|\\+n|\s)+(?:-\s)?(?:" + QUOTE + rb")?[vV]alue(?:" + QUOTE + rb")?\s?[:=]"
+_NAMED_WHERE = (
+    rb"--[\w-]*" + _ENDS + rb"[\"',\\= ]|"
+    + _ENDED + rb"[\\\"'`]*[\])]?" + _GAP + rb"(?:[:=>,!]|\\+n[^,]{0,40}alue)"
+)  # fmt: skip
+_NAMED = re.compile(
+    rb"(?:(?P<option>--[\w-]*" + _ENDS + rb")(?:[ =]|(?:" + QUOTE + rb")?,\s?)"
+    rb"|(?P<name>" + _ENDED + rb")(?P<closed>" + QUOTE + rb")?[\])]?" + _GAP + _TYPED
+    + rb"(?P<set>(?:=>|:=|[=!]=+|[=:>]|" + _AND_VALUE + rb")" + _GAP + rb"))"
+    rb"(?:(?P<opening>" + QUOTE + rb")(?P<quoted>(?!(?P=opening))(?:(?!\\+[nrt])[^\r\n]){1,4096}?)"
+    rb"(?<!\\)(?P=opening)|(?P<opened>" + QUOTE + rb")?"
+    rb"(?P<bare>(?:[^\s\"'`\\,;<>]|,(?=[^\s\"'`\\,])|\\+/|\\+u00[2-7][0-9a-fA-F])+))"
+)  # fmt: skip
+_NAME = re.compile(
+    rb".*?(?:\\+[nrtbf]|\\+u[0-9a-f]{4}(?:\[[0-9;]*m)?)?((?:[A-Za-z]+ )?[A-Za-z0-9_.-]*)$",
+    re.DOTALL,
+)
+_LINE_ENDS = re.compile(rb"\\+[nr]|\\*\"|[\r\n]|$")
+
+
+def _kind_of_secret(name: str) -> str | None:
+    """What stands under a name: ``password``, ``secret``, ``token``, ``key`` or None."""
+    low = _CAMEL.sub("_", name).lower().strip("-_.[]")
+    if _PASSWORD.search(low):
+        return "password"
+    if _NO_SECRET.search(low):
+        return None
+    if other := _OTHER.search(low):
+        return other[1]
+    return "key" if _KEY.search(low) or name.endswith("_KEY") else None
+
+
+def _named(line: bytes, at: int, _done: int) -> _Found | None:
+    """What stands under a name that ends here, or under an option that begins here."""
+    match = _NAMED.match(line, at)
+    if not match:
+        return None
+    name_ends = match.end("option" if match["option"] else "name")
+    written = _NAME.sub(rb"\1", line[max(0, at - NEAR) : name_ends])
+    before = line[max(0, name_ends - len(written) - 2) : name_ends - len(written)]
+    name, set_to = _text(written), match["set"] or line[match.end("option") :][:1]
+    kind = _kind_of_secret(name)
+    typed = before == b"::" or before[-1:] + set_to == b"::"  # AWS::…::Secret, arn:…:secret:
+    if typed or not kind:
+        return None
+    start, end = match.span(match.lastgroup or 0)
+    if match["bare"]:
+        value = match["bare"]
+        if before[-1:] in {b"?", b"&"}:
+            value = re.split(rb"[&#]", value)[0]  # a parameter of a URL
+        end = start + max(1, len(value.rstrip(b")]}.,:")))
+        if match["closed"] and not match["opened"]:  # a number in JSON
+            number = kind == "password" and re.fullmatch(rb"\d{4,}", line[start:end])
+            return (kind, start, end, match["closed"]) if number else None
+    if set_to[:1] == b">" and line[end : end + 2] != b"</":
+        return None
+    in_environment = set_to in {b"=", b" "} and (match["option"] or name.split()[-1].isupper())
+    certain = bool(match["quoted"] or in_environment)
+    alone = set_to[:1] == b":" and "." not in name and bool(_LINE_ENDS.match(line, end))
+    found = is_secret(kind, _text(line[start:end]), certain=certain, alone=alone)
+    return (kind, start, end, b"") if found else None
 
 
 class _Pass:
     """Rules that are tried together, and where."""
 
-    def __init__(self, *rules: Rule) -> None:
-        self.rules = rules
-        self.where = "|".join(dict.fromkeys(rule.where.decode() for rule in rules))
+    def __init__(self, *rules: _Rule) -> None:
+        self.finders = [find for _, find in rules]
+        self.where = "|".join(dict.fromkeys(where.decode() for where, _ in rules))
         self.suspects = _finder(self.where)
         self.pattern = re.compile(self.where.encode())
 
@@ -51,15 +188,12 @@ class _Pass:
     def mask(self, line: bytes, counts: Counter[str]) -> bytes:
         parts, done = [], 0
         for at in self.marks(line, 0, len(line)):
-            for rule in self.rules if at >= done else ():
-                match = rule.match(line, at, done)
-                if match and (kind := rule.judge(match)):
-                    start, end = span(match)
-                    quote = missing_quote(match)
-                    parts += [line[done:start], quote, b"[masked:%s]" % kind.encode(), quote]
-                    counts[kind] += 1
-                    done = end
-                    break
+            tried = (find(line, at, done) for find in self.finders if at >= done)
+            if found := next(filter(None, tried), None):
+                kind, start, end, quote = found
+                parts += [line[done:start], quote, f"{MASKED}{kind}]".encode(), quote]
+                counts[kind] += 1
+                done = end
         return b"".join([*parts, line[done:]]) if parts else line
 
 
@@ -68,7 +202,10 @@ def _finder(where: str) -> Callable[[str], bool]:
 
 
 # a token inside a header or a URL is named by its own kind
-_PASSES = (_Pass(*BY_FORM), _Pass(*BY_PLACE))
+_PASSES = (
+    _Pass(*map(_of_form, BY_FORM), _of_makers(MAKERS)),
+    _Pass(*map(_of_form, BY_PLACE), (_NAMED_WHERE, _named)),
+)
 _suspects = _finder("|".join([r"\\u00[2-7]", *(rules.where for rules in _PASSES)]))
 _ESCAPED_ASCII = re.compile(rb"\\u00([2-7][0-9a-fA-F])")
 _ESCAPED_AT_ANY_DEPTH = re.compile(rb"\\+u00([2-7][0-9a-fA-F])")
