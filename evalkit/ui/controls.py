@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,9 +19,10 @@ GRID = (
 WHOLE = "grid-column: 1 / -1"
 
 
-def form(start: ProjectParams, submit: str) -> Any:
+def form(start: ProjectParams, submit: str, *, is_known: bool) -> Any:
     """A form that shows the parameters a person may change, as ``settings``, and "Look again".
 
+    Where what the page is about is known, the form is one line, and the content comes first.
     marimo passes over a form that is submitted unchanged, but the files and MLflow may have
     changed behind it: hence a button of its own.
     """
@@ -33,8 +35,13 @@ def form(start: ProjectParams, submit: str) -> Any:
         )
     settings = mo.md(fields).batch(**controls).form(submit_button_label=submit, bordered=True)
     again = mo.ui.run_button(label="Look again", kind="neutral")
-    look = '<div style="display: grid; gap: 0.75rem">{settings}{again}</div>'
-    return group(look, settings=settings, again=again)
+    opened = html.escape(start.config).replace("{", "{{").replace("}", "}}")
+    state, told = "" if is_known else " open", f'<span style="{page.MUTED}">opened with {opened}'
+    head = f'<summary style="cursor: pointer">Settings {told}</span></summary>'
+    look = f'<details{state} style="{page.BOX}">{head}{{settings}}</details><div>{{again}}</div>'
+    return group(
+        f'<div style="display: grid; gap: 0.75rem">{look}</div>', settings=settings, again=again
+    )
 
 
 def _grid(fields: Iterable[Parameter], style: str = "") -> str:

@@ -106,7 +106,11 @@ class Host(Generic[P]):
 
     def form(self, submit: str) -> Any:
         """The form over the parameters, its button labelled; None where nobody could fill it in."""
-        return controls.form(self.start.values, submit) if self.person else None
+        known = Path(self.start.values.config).is_file()
+        is_filled_in = "link" in self.start.origins.values()  # which a person has to look at
+        if not self.person:
+            return None
+        return controls.form(self.start.values, submit, is_known=known and not is_filled_in)
 
     def settings(self, form: Any) -> P:
         """The parameters to go on with: as submitted, else as found.

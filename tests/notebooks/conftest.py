@@ -90,6 +90,10 @@ class Visitor:
         """What a named cell shows."""
         return self.page.locator(f'[data-cell-name="{name}"]')
 
+    def unfold(self, title):
+        """Open what lies behind a title, such as the form; marimo leaves hidden copies about."""
+        self.page.locator("summary:visible", has_text=title).first.click()
+
     def press(self, button):
         self.page.get_by_role("button", name=button, exact=True).click()
 

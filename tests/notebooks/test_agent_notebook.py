@@ -46,7 +46,7 @@ def look(visitor, *, tracking_uri=None, volume_path=None, model=None):
     if model:
         visitor.fill("Model offline for rules", model)
     if tracking_uri or volume_path:
-        visitor.page.get_by_role("group").get_by_text("More settings").click()
+        visitor.unfold("More settings")
     if tracking_uri:
         visitor.fill("Tracking URI", tracking_uri)
     if volume_path:

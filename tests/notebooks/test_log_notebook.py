@@ -41,6 +41,7 @@ def test_a_newcomer_looks_at_a_case_of_the_demo_and_logs_the_run(visitor):
     assert result.is_visible()
     visitor.cell("receipt").get_by_text("30 lines: 30 became part").wait_for()
 
+    visitor.unfold("opened with")
     config = visitor.page.get_by_role("textbox", name="Config").input_value()
     log(visitor, "2026-05-12-sonnet-v2")
     visitor.cell("seen").get_by_text("mlflow ui --backend-store-uri sqlite:").wait_for()
@@ -84,7 +85,7 @@ def test_what_is_missing_is_shown_as_what_it_is_and_what_to_do(visitor, stored_p
     link = {"config": "nowhere/eval.yaml", "tracking_uri": "http://attacker.invalid"}
     visitor.open("log_results", **link)
     visitor.sees("The address of this page filled in config. Check it, then go on.")
-    visitor.page.get_by_role("group").get_by_text("More settings").click()
+    visitor.unfold("More settings")
     assert visitor.page.get_by_role("textbox", name="Tracking URI").input_value() == ""
     visitor.press("Use these settings")
     visitor.cell("picking").get_by_text("there is no such file").wait_for()

@@ -26,6 +26,7 @@ def test_a_newcomer_sees_the_demo_and_syncs_it_into_no_store_but_its_own(visitor
     visitor.sees("This is the demo project")
     visitor.cell("changes").get_by_role("table").get_by_text("charged-twice").wait_for()
     visitor.cell("detail").get_by_text("inputs.message").wait_for()
+    visitor.unfold("opened with")
     config = visitor.page.get_by_role("textbox", name="Config").input_value()
     assert rows(config) == {}
 
@@ -37,7 +38,7 @@ def test_a_newcomer_sees_the_demo_and_syncs_it_into_no_store_but_its_own(visitor
     visitor.press("Compare")
     visitor.page.get_by_role("button", name="Sync the dataset", disabled=True).wait_for()
 
-    visitor.page.get_by_role("group").get_by_text("More settings").click()
+    visitor.unfold("More settings")
     visitor.fill("Tracking URI", sqlite_uri)
     visitor.press("Compare")
     visitor.cell("comparing").get_by_text("writes into no other").wait_for()
