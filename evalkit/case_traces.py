@@ -22,6 +22,7 @@ from evalkit.jsonable import Json, canonical, derive_id, is_text
 from evalkit.masking import mask_json, mask_text
 from evalkit.receipt import WHOLE_RUN, Receipt, Receipts
 from evalkit.runs.log_file import INPUT, LogFile
+from evalkit.runs.run import executions, told
 from evalkit.runs.run_dir import RunFiles
 from evalkit.tokens import Consumption
 
@@ -273,7 +274,9 @@ def _outcome(exit_code: int | None, failure: str) -> tuple[Status, str]:
 
 
 def _failure(found: RunFiles, case_id: str | None) -> str:
-    return found.run.failed.get(WHOLE_RUN if case_id is None else case_id, "")
+    if case_id is None:
+        return found.run.failed.get(WHOLE_RUN) or told(executions(found.run))
+    return found.run.failed.get(case_id, "")
 
 
 def _output(found: RunFiles, case_id: str | None) -> Json:

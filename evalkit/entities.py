@@ -169,6 +169,7 @@ class StoredTrace:
     time_ms: int = 0
     complete: bool = True
     assessments: tuple[Assessment, ...] = ()
+    status: Status = "UNSET"
 
     @property
     def case_id(self) -> str | None:

@@ -62,8 +62,10 @@ def comment(
             if each["case"] == case
         )
         yield f"\n<details><summary><b>{_text(case)}</b> {_text(moves)}</summary>"
-        for title, arm in (("Before", old), ("After", new)):
-            if answer := answer_of(workspace, arm, case):
+        judge = next(each["judge"] for each in flips if each["case"] == case)
+        both = answers(workspace, (old, new), case, judge)
+        for title, answer in zip(("Before", "After"), both, strict=True):
+            if answer:
                 cut = answer[:MOST_ANSWER] + "…" * (len(answer) > MOST_ANSWER)
                 fence = "`" * (3 + max(map(len, re.findall("`+", cut)), default=0))
                 yield f"\n{title}:\n\n{fence}\n{cut}\n{fence}"
@@ -74,8 +76,23 @@ def comment(
         yield f"and {len(cases) - MOST_FLIPS} more cases."
 
 
-def answer_of(workspace: Workspace, arm: Sequence[Trial], case: str) -> str:
-    """What the agent answered, in the arm's first run whose log or trace tells; else empty."""
+def answers(
+    workspace: Workspace, arms: Sequence[Sequence[Trial]], case: str, judge: str
+) -> list[str]:
+    """What the agent answered in each of two arms; empty where no log and no trace tells.
+
+    Of several trials it is that of the first with a score that no trial of the other arm has.
+    """
+    said = [[[s for s in trial.run.scores if s.case_id == case] for trial in arm] for arm in arms]
+    values = [[[s.value for s in own if s.judge == judge] for own in side] for side in said]
+    found = []
+    for arm, own, others in zip(arms, values, reversed(values), strict=True):
+        order = sorted(range(len(arm)), key=lambda n: own[n] in others)
+        found.append(_answer(workspace, [arm[n] for n in order], case))
+    return found
+
+
+def _answer(workspace: Workspace, arm: Sequence[Trial], case: str) -> str:
     for trial in arm:
         found: Json = None
         with suppress(InputError, StoreError):
@@ -113,8 +130,9 @@ def _table(found: Sequence[Row]) -> Iterator[str]:
 
 
 def _text(text: str) -> str:
-    """Text from files on one line, which HTML shows and does not read, and GitHub pings nobody."""
-    return html.escape(truncate(text, 1_000), quote=False).replace("@", "@\u200b")
+    """Text from files on one line, which HTML shows as it is, and of which GitHub makes no link."""
+    shown = html.escape(truncate(text, 1_000), quote=False)
+    return re.sub(r"([@#]|:(?=//)|\bwww(?=\.))", "\\1\u200b", shown)
 
 
 def _line(text: str) -> str:

@@ -52,10 +52,9 @@ def compare(
         ``executions`` of both, ``newly_failing`` (how many more cases fail than end well that did
         not before, None where nobody knows), ``unknown_endings``; ``lacking``, of each trial that
         lacks scores its run, judge and number of cases; ``models`` and ``datasets`` (digests) of
-        both; ``copies``, pairs of runs with the same results; ``judges`` and ``figures``, a row
-        each; ``flips`` (none that is the same) and ``counts`` of all kinds; ``thresholds`` with
-        what each run has; ``shortfalls``, what speaks against the candidate, ``open``, what nobody
-        can tell, and ``findings``, the answer first.
+        both; ``judges`` and ``figures``, a row each; ``flips`` (none that is the same) and
+        ``counts`` of all kinds; ``thresholds`` with what each run has; ``shortfalls``, what speaks
+        against the candidate, ``open``, what nobody can tell, and ``findings``, the answer first.
 
     Raises:
         InputError: there is no such run, or a run's files are wrong.
@@ -134,7 +133,7 @@ def history(workspace: Workspace, *, judge: str) -> Row:
         ``branch``, ``dataset`` (its digest), ``mean`` or ``pass_rate``, and its ``interval``.
 
     Raises:
-        InputError: no logged run has figures of that judge.
+        InputError: no logged run has numbers, passes or failures by that judge.
         StoreError: MLflow is absent or answered with an error.
     """
     try:
@@ -143,8 +142,8 @@ def history(workspace: Workspace, *, judge: str) -> Row:
         raise StoreError(str(error)) from error
     if not found:
         known = ", ".join(each.name for each in workspace.files.project.judges)
-        what = f"no logged run of {workspace.files.project.name} has scores of {judge!r}"
-        fix = f"run log-results first; the config's judges are {known or 'none'}"
+        what = f"no logged run of {workspace.files.project.name} has numbers or passes by {judge!r}"
+        fix = f"run log-results first, labels have no history; judges are {known or 'none'}"
         raise InputError(Problem(what, field="--judge", fix=fix))
     return {"judge": judge, "runs": found}
 

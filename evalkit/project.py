@@ -61,6 +61,11 @@ class Judge:
     model: str = ""
     entry: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
+    @property
+    def is_conditional(self) -> bool:
+        """Whether it judges only the cases that its condition picks, which may be none."""
+        return bool(self.entry.get("condition") or self.entry.get("if"))
+
 
 @dataclass(frozen=True, slots=True)
 class Project:

@@ -73,8 +73,8 @@ def paired_change(
     """The change of a mean over the same cases in the same order, at least one.
 
     Single passes and failures are tested by McNemar's exact test, all else by Wilcoxon's
-    signed-rank test. The interval is Student's over the differences; that of a rate whose
-    differences have no spread reaches as far as a share may that was not seen once.
+    signed-rank test. The interval is Student's over the differences; that of a rate reaches at
+    least as far as a share may that was not seen once.
     """
     old, new = np.asarray(before, float), np.asarray(after, float)
     differences = np.round(new - old, 9) + 0.0  # what floating point left is no difference
@@ -92,8 +92,8 @@ def paired_change(
         spread = float(differences.std(ddof=1)) if count > 1 else 0.0
     if count > 1 and math.isfinite(spread):
         reach = float(stats.t.ppf(1 - CHANCE / 2, count - 1)) * spread / math.sqrt(count)
-        if is_rate and spread < _TINY:
-            reach = float(stats.binomtest(0, count).proportion_ci().high)
+        if is_rate:  # a few differences tell no more than none does
+            reach = max(reach, float(stats.binomtest(0, count).proportion_ci().high))
         low, high = mean - reach, mean + reach
         interval = (max(low, -1.0), min(high, 1.0)) if is_rate else (low, high)
     lean = int(np.sign(ranks.sum())) if ranks.sum() * mean > 0 else 0

@@ -255,7 +255,7 @@ def both_sides(flip, sides, workspace):
         "Score": map(said, scores),
         "Rationale": ["\n\n".join(each.rationale for each in side) for side in scores],
         "Error": ["\n\n".join(filter(None, (each.error for each in side))) for side in scores],
-        "Answer": [gate_comment.answer_of(workspace, side, flip["case"]) for side in sides],
+        "Answer": gate_comment.answers(workspace, sides, flip["case"], flip["judge"]),
     }
     boxes = [f'<div style="{page.TITLE}">{side}</div>' for side in SIDES]
     for name, both in texts.items():

@@ -17,6 +17,7 @@ from evalkit.config_files import ProjectFiles
 from evalkit.entities import COMMIT_TAG, EVALUATION_TAG, KEY_TAG, StoredTrace
 from evalkit.errors import InputError, Problem
 from evalkit.project import FIGURES
+from evalkit.receipt import WHOLE_RUN
 from evalkit.runs.metrics import run_key
 from evalkit.runs.results import BASIS_TAG, UNCOMMITTED, ask_git
 from evalkit.runs.run import Run, Score
@@ -86,24 +87,20 @@ class Finder:
         A commit of the candidate stands for itself, one of the baseline also for what was before.
 
         Raises:
-            InputError: there is no such run, or its files are wrong; with every problem of all.
+            InputError: there is no such run, or its files are wrong.
         """
-        problems: list[Problem] = []
         found: list[Trial] = []
         taken = {place for each in without or () for place in each.places}
         for name in dict.fromkeys(names):
             try:
                 found.append(trial := self._trial(name, without))
             except InputError as error:
-                own = error.problems
-                problems += (p if p.file or p.field else replace(p, field=role) for p in own)
-                continue
+                own = (p if p.file or p.field else replace(p, field=role) for p in error.problems)
+                raise InputError(*own) from None
             if taken & trial.places:
                 again = f"{name!r} would be compared with itself, or counted twice"
-                problems.append(Problem(again, field=role, fix="name another run"))
+                raise InputError(Problem(again, field=role, fix="name another run"))
             taken |= trial.places
-        if problems:
-            raise InputError(*problems)
         return found
 
     def merge_base(self, without: Sequence[Trial]) -> list[Trial]:
@@ -195,13 +192,22 @@ class Finder:
         by_case = {trace.case_id: trace for trace in traces if trace.case_id is not None}
         scores = _scores(traces)
         figures = {name: metric.value for name, metric in stored.metrics.items()}
-        whole = {n: int(v) for n, v in figures.items() if n in _COUNTS or _is_kind(n)}
-        tokens = {n.removeprefix("tokens/"): count for n, count in whole.items() if _is_kind(n)}
+        whole = {name: int(figures[name]) for name in _COUNTS if name in figures}
+        tokens = {  # what is below a kind is a model's
+            name.removeprefix("tokens/"): int(value)
+            for name, value in figures.items()
+            if re.fullmatch("tokens/[^/]+", name)
+        }
         cases = {*by_case, *(score.case_id for score in scores)}
         is_batch = stored.params.get("execution_mode") == "batch"
         gone = 0 if is_batch else max(0, whole.get("num_cases", 0) - len(cases))
         cases |= {f"a case whose trace is gone ({n + 1})" for n in range(gone)}
-        failed = range(1, whole.get("executions_failed", 0) + 1)
+        count = whole.get("executions_failed")
+        failed = [case for case, trace in by_case.items() if trace.status == "ERROR"]
+        if len(failed) != count:
+            failed = [f"execution {n + 1}" for n in range(count or 0)]
+        told = {case for case, trace in by_case.items() if trace.status != "UNSET"}
+        told |= {WHOLE_RUN} if told or "exit_code" in whole else set()
         judges = {*(score.judge for score in scores), *(j.name for j in self._project.judges)}
         run = Run(
             run_id=stored.params.get("run_id", stored.run_id),
@@ -221,7 +227,8 @@ class Finder:
             cases=tuple(sorted(cases)),
             model=stored.params.get("model", ""),
             figures=figures,
-            failed={f"execution {n}": "MLflow does not say why" for n in failed},
+            failed=dict.fromkeys(failed, "MLflow does not say why"),
+            endings=frozenset(told),
             dataset=_digest(stored),
         )
         return Trial(run, None, by_case)
@@ -229,10 +236,6 @@ class Finder:
 
 def _digest(stored: StoredRun | None) -> str:
     return next(iter(stored.datasets.values()), "") if stored is not None else ""
-
-
-def _is_kind(metric: str) -> bool:
-    return metric.startswith("tokens/") and metric.count("/") == 1
 
 
 def _scores(traces: Sequence[StoredTrace]) -> tuple[Score, ...]:

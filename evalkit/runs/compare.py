@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from statistics import fmean
 from typing import TypeAlias
@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 
 from evalkit.jsonable import Json
-from evalkit.project import Project
+from evalkit.project import Judge, Project
 from evalkit.runs.pairs import Arm, Paired, differ, values_of
 from evalkit.stats import CHANCE, FEWEST, Change, adjusted, paired_change
 from evalkit.tokens import Consumption
@@ -34,29 +34,27 @@ _FIGURES: Mapping[tuple[str, str], Callable[[Consumption], float | None]] = {
 
 
 def compare_judges(
-    found: Sequence[Paired], known: Collection[str], project: Project, margin: float | None
+    found: Sequence[Paired], baseline: Arm, candidate: Arm, project: Project, margin: float | None
 ) -> list[Row]:
     """A row a judge; whatever its verdict, ``needed`` says how many cases would tell.
 
     The p-values are adjusted for the number of judges that decide, those of the others apart.
-    ``known`` are the baseline's cases; ``margin`` is a share of a score's range.
+    ``margin`` is a share of a score's range.
     """
-    ranges = {judge.name: judge.score_range for judge in project.judges}
-    there = {each.judge for each in found}
-    absent = [name for name in project.thresholds if name in ranges and name not in there]
-    found = [*found, *(Paired(name, "nothing", {}, {}) for name in absent)]
+    known = {case for run in baseline for case in run.cases}
+    ended = {case for run in candidate for case in run.cases if case not in run.failed}
+    judges = {judge.name: judge for judge in project.judges}
     # a win rate is over the baseline already
     demanded = {name for name, own in project.thresholds.items() if {*own} - {"min_win_rate"}}
+    due = demanded & {*judges} or {j.name for j in judges.values() if not j.is_conditional}
+    absent = sorted(due - {each.judge for each in found})
+    found = [*found, *(Paired(name, "nothing", {}, {}) for name in absent)]
     demanded &= {each.judge for each in found}
     changes = [_changes(each) for each in found]
     rows = [
         {
-            **_judge(each, own, ranges.get(each.judge), margin),
-            "gained": sum(
-                old is None and new is not None
-                for case, (old, new) in each.levels.items()
-                if case in known
-            ),
+            **_judge(each, own, judge := judges.get(each.judge, Judge(each.judge)), margin),
+            **_alone(each, known, ended, is_conditional=judge.is_conditional),
             "decides": not demanded or each.judge in demanded,
         }
         for each, own in zip(found, changes, strict=True)
@@ -94,14 +92,16 @@ def _changes(found: Paired) -> list[Change]:
 def _judge(
     found: Paired,
     changes: Sequence[Change],
-    score_range: tuple[float, float] | None,
+    judge: Judge,
     margin: float | None,
 ) -> Row:
     pairs = list(_pairs(found).values())
-    low, high, usual = 0.0, 1.0, MARGIN
+    low, high, usual, outside = 0.0, 1.0, MARGIN, 0
     if pairs and found.kind == "number":
-        low, high = score_range or _usual_range(list(chain(*pairs)))
+        low, high = judge.score_range or _usual_range(list(chain(*pairs)))
         usual = MARGIN_OF_RANGE
+        values = chain(*pairs) if judge.score_range else ()
+        outside = sum(not low <= value <= high for value in values)
     scale = abs(float(high - low)) or 1.0
     least = (usual if margin is None else margin) * scale
     needed = [change.needed(least) for change in changes]
@@ -119,11 +119,29 @@ def _judge(
         "moves": [[*move, n] for move, n in sorted(moves.items(), key=lambda m: (-m[1], m[0]))],
         "scale": scale,
         "margin": least,
+        "outside": outside,
         "lost": sum(old is not None and new is None for old, new in found.levels.values()),
         "needed": None if None in needed else max(filter(None, needed), default=None),
         **means,
         "p": min(1.0, min(each.p for each in changes) * tests) if changes else None,
         "p_adjusted": None,
+    }
+
+
+def _alone(found: Paired, known: set[str], ended: set[str], *, is_conditional: bool) -> Row:
+    """What the candidate alone has of a judge, and how many new cases the judge left out.
+
+    A judge that leaves out cases which both arms have may do so with new ones.
+    """
+    none = (None, None)
+    alone = {c: new for c, (old, new) in found.levels.items() if old is None and new is not None}
+    unjudged = [case for case in ended if found.levels.get(case, none) == none]
+    may_skip = is_conditional or not found.levels or not known.isdisjoint(unjudged)
+    return {
+        "gained": len(known & alone.keys()),
+        "alone": len(alone),
+        "alone_mean": fmean(alone.values()) if alone and found.kind in {"pass", "number"} else None,
+        "unjudged": 0 if may_skip else len(unjudged),
     }
 
 
@@ -169,7 +187,8 @@ def compare_figures(baseline: Arm, candidate: Arm) -> list[Row]:
         before, after = (_by_case(figure, arm) for arm in (baseline, candidate))
         pairs = [(before[case], after[case]) for case in before if case in after]
         known = [[figure(run.usage) for run in arm] for arm in (baseline, candidate)]
-        totals = [_mean(value for value in side if value is not None) for side in known]
+        told = [[value for value in side if value is not None] for side in known]
+        totals = [fmean(values) if values else None for values in told]
         row = {"figure": name, "unit": unit, "pairs": len(pairs), "totals": totals}
         if pairs:
             change = paired_change(*zip(*pairs, strict=True))
@@ -187,8 +206,3 @@ def _by_case(figure: Callable[[Consumption], float | None], arm: Arm) -> dict[st
             if case not in run.failed and (amount := figure(usage)) is not None:
                 found.setdefault(case, []).append(amount)
     return {case: fmean(amounts) for case, amounts in found.items()}
-
-
-def _mean(values: Iterable[float]) -> float | None:
-    known = list(values)
-    return fmean(known) if known else None

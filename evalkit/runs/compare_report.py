@@ -6,23 +6,25 @@ Terminal, page, JSON and Markdown are views of it; whatever is a sentence is mad
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from itertools import combinations
 from statistics import fmean
 
 from evalkit.jsonable import Json
 from evalkit.project import Project
+from evalkit.receipt import WHOLE_RUN
 from evalkit.runs.compare import Row, compare_figures, compare_judges
-from evalkit.runs.compare_rows import amount, figure_text, interval, levels
+from evalkit.runs.compare_rows import amount, figure_text, interval, level, levels
 from evalkit.runs.metrics import thresholds, unknowns
 from evalkit.runs.pairs import Arm, flips, pair_scores, values_of
-from evalkit.runs.run import Run, executions, told
+from evalkit.runs.run import Run, executions, first_names, told
 from evalkit.stats import CHANCE
 
-MOST_NAMES = 4
-COUNTED: Mapping[str, set[type]] = {"min_mean": {bool, int, float}, "min_pass_rate": {bool}}
-"""The thresholds whose figure a run's own scores come to, and of which types those are."""
+_COUNTED: Mapping[str, Callable[[Json], bool]] = {
+    "min_mean": lambda value: isinstance(value, (bool, int, float)),
+    "min_pass_rate": lambda value: value in (0, 1),
+}
+"""The thresholds whose figure a run's own scores come to, and what those are."""
 
 ROUNDED = 0.01
 """As far as a summary's figure may be from what its cases come to."""
@@ -38,6 +40,7 @@ def report(project: Project, baseline: Arm, candidate: Arm, margin: float | None
     known = [dict.fromkeys(case for run in arm for case in run.cases) for arm in arms]
     pairs = pair_scores(baseline, candidate) if baseline else []
     found = flips(pairs)
+    endings = frozenset[str]().union(*(run.endings for run in baseline))
     each: Row = {
         "baseline": [run.run_id for run in baseline],
         "candidate": [run.run_id for run in candidate],
@@ -46,16 +49,14 @@ def report(project: Project, baseline: Arm, candidate: Arm, margin: float | None
         "only_in_candidate": [case for case in known[1] if case not in known[0]],
         "executions": [_executions(arm) for arm in arms],
         "newly_failing": _newly_failing(baseline, candidate),
-        "unknown_endings": _loses_endings(baseline, candidate),
+        # whether the baseline says how an execution ended, and the candidate does not
+        "unknown_endings": any(
+            (endings & {WHOLE_RUN, *run.cases}) - run.endings for run in candidate
+        ),
         "lacking": list(_lacking(candidate)),
         "models": [sorted({run.model for run in arm if run.model}) for arm in arms],
         "datasets": [sorted({run.dataset for run in arm if run.dataset}) for arm in arms],
-        "copies": [
-            [one.run_id, other.run_id]
-            for one, other in combinations((*baseline, *candidate), 2)
-            if one.scores and _results(one) == _results(other)
-        ],
-        "judges": compare_judges(pairs, known[0].keys(), project, margin) if baseline else [],
+        "judges": compare_judges(pairs, *arms, project, margin) if baseline else [],
         "counts": dict(Counter(flip["kind"] for flip in found)),
         "flips": [flip for flip in found if flip["kind"] != "same"],
         "figures": compare_figures(baseline, candidate) if baseline else [],
@@ -69,7 +70,10 @@ def report(project: Project, baseline: Arm, candidate: Arm, margin: float | None
         if bound["verdict"] == "fails"
     ]
     unknown = dict.fromkeys(what for run in candidate for what in unknowns(project, run))
-    doubtful = [what for run in candidate for what in _contradicted(project, run)]
+    doubtful = dict(what for run in candidate for what in _contradicted(project, run))
+    for bound in each["thresholds"]:
+        if bound["verdict"] == "met" and (bound["judge"], bound["kind"]) in doubtful.values():
+            bound["verdict"] = "doubtful"
     better = list(map(_moved, _deciding(each, "better")))
     is_open = unsure or unknown or doubtful
     each["verdict"] = "worse" if worse else "unknown" if unsure else "better" if better else "same"
@@ -105,7 +109,7 @@ def _executions(arm: Arm) -> dict[str, Json]:
 
 
 def _newly_failing(baseline: Arm, candidate: Arm) -> float | None:
-    """By how many cases more fail in the candidate, of those in both; None where names are lost."""
+    """By how many cases more fail in the candidate, new ones too; None where names are lost."""
     if any({*run.failed} - {*run.cases} for run in (*baseline, *candidate)):
         return None
 
@@ -114,18 +118,7 @@ def _newly_failing(baseline: Arm, candidate: Arm) -> float | None:
         return {c: fmean(c in run.failed for run in arm if c in run.cases) for c in cases}
 
     before, after = shares(baseline), shares(candidate)
-    return sum(after[case] - before[case] for case in after if case in before)
-
-
-def _loses_endings(baseline: Arm, candidate: Arm) -> bool:
-    """Whether the baseline says how executions ended, and the candidate does not, of any case."""
-
-    def told(run: Run) -> set[str]:
-        cases = {case for case in run.cases if run.usage_of(case).exit_code is not None}
-        return cases | ({""} if cases or run.usage.exit_code is not None else set())
-
-    before = set[str]().union(*map(told, baseline))
-    return any((before & {"", *run.cases}) - told(run) for run in candidate)
+    return sum(share - before.get(case, 0) for case, share in after.items())
 
 
 def _lacking(arm: Arm) -> Iterator[dict[str, Json]]:
@@ -136,10 +129,6 @@ def _lacking(arm: Arm) -> Iterator[dict[str, Json]]:
         lost = Counter(judge for judge, case in everything - own if case not in run.failed)
         for judge, count in sorted(lost.items()):
             yield {"run_id": run.run_id, "judge": judge, "cases": count}
-
-
-def _results(run: Run) -> tuple[object, ...]:
-    return run.scores, run.usage, run.case_usage
 
 
 def _thresholds(project: Project, baseline: Arm, candidate: Arm) -> list[Row]:
@@ -155,17 +144,19 @@ def _thresholds(project: Project, baseline: Arm, candidate: Arm) -> list[Row]:
     return found
 
 
-def _contradicted(project: Project, run: Run) -> Iterator[str]:
-    """The thresholds whose figure is not what the run's own scores come to."""
+def _contradicted(project: Project, run: Run) -> Iterator[tuple[str, tuple[str, str]]]:
+    """The thresholds (judge and kind) whose figure is not what the run's own scores come to."""
     for bound in thresholds(project, run):
         values = values_of(score for score in run.scores if score.judge == bound.judge)
-        kinds: set[type] = COUNTED.get(bound.kind, set())
-        if bound.actual is None or not values or not {type(v) for v in values} <= kinds:
+        counts = _COUNTED.get(bound.kind)
+        if bound.actual is None or not values or not counts or not all(map(counts, values)):
             continue
-        mean = fmean(values)
-        if abs(bound.actual - mean) > ROUNDED * max(1, abs(mean)):
+        mean = round(fmean(values), 9)
+        is_met = replace(bound, actual=mean).verdict == bound.verdict
+        if not is_met or abs(bound.actual - mean) > ROUNDED * max(1, abs(mean)):
             own, said = figure_text(mean), figure_text(bound.actual)
-            yield f"{run.run_id}: {bound.judge} is {said} by its summary and {own} by its cases"
+            what = f"{bound.judge} is {said} by its summary and {own} by its cases"
+            yield f"{run.run_id}: {what}", (bound.judge, bound.kind)
 
 
 # -- sentences -------------------------------------------------------------------------------------
@@ -198,19 +189,19 @@ def _unsure(each: Row) -> Iterator[str]:
         if lack["judge"] in deciding:
             none = f"has no score of {_cases(lack['cases'])} by {lack['judge']}"
             yield f"{lack['run_id']} {none} that another trial has"
-    if each["unknown_endings"]:
+    if each["unknown_endings"] and not _failing_more(each):
         yield "whether the candidate's executions failed is not known"
     if after["failed"] * 2 > after["total"]:
         yield f"{told(after)}, and what is left says little"
     elif before["failed"] * 2 > before["total"]:
         yield f"in the baseline {told(before)}, and what is left is no yardstick"
     if missing:
-        yield f"the candidate lacks {_cases(len(missing))} of the baseline: {_listed(missing)}"
+        yield f"the candidate lacks {_cases(len(missing))} of the baseline: {first_names(missing)}"
 
 
 def _doubts(judge: Row, judges: int, missing: int) -> Iterator[str]:
     """Why what a judge says does not tell."""
-    name, lost, gained, errors = judge["judge"], judge["lost"], judge["gained"], judge["errors"][1]
+    name = judge["judge"]
     if judge["verdict"] == "unknown":
         reach = f" ({found})" if (found := interval(judge)) else ""
         more = f"; about {judge['needed']:,} cases would tell" if judge["needed"] else ""
@@ -219,14 +210,28 @@ def _doubts(judge: Row, judges: int, missing: int) -> Iterator[str]:
         yield f"{name}: {levels(judge)} over {_cases(judge['pairs'])}{reach}{more}"
     if judge["verdict"] == "changed":
         yield f"{name} changed, and whether that is good only a person can say"
+    yield from _gaps(judge, missing)
+
+
+def _gaps(judge: Row, missing: int) -> Iterator[str]:
+    """What a judge has not judged, or not as it should, so that its mean is not of all cases."""
+    name, lost, gained, errors = judge["judge"], judge["lost"], judge["gained"], judge["errors"][1]
     if errors:
         yield f"{name} failed to judge {_cases(errors)}"
     if lost > errors + missing:
         yield f"{name} has no score of {_cases(lost)} that it judged before"
-    if not (judge["pairs"] or lost or gained or errors):
+    if not (judge["pairs"] or lost or judge["alone"] or errors):
         yield f"no case has a score by {name}"
     if gained > judge["pairs"]:
         yield f"the baseline has no score of {_cases(gained)} by {name}"
+    if judge["pairs"] and judge["unjudged"]:
+        yield f"{name} left out {_cases(judge['unjudged'])} that the baseline does not have"
+    if judge["outside"]:
+        yield f"{judge['outside']} scores by {name} lie outside of the range that it declares"
+    mean, before = judge["alone_mean"], judge.get("before")
+    if mean is not None and before is not None and mean < before - judge["margin"]:
+        alone = f"{level(judge, mean)} over {_cases(judge['alone'])} that only the candidate has"
+        yield f"{name} comes to {alone}, and to {level(judge, before)} over the baseline's"
 
 
 def _unmoved(each: Row) -> list[str]:
@@ -241,20 +246,18 @@ def _asides(each: Row) -> Iterator[str]:
     for arm, ended in zip(("baseline", "candidate"), each["executions"], strict=True):
         if told(ended) and not (is_answer and arm == "candidate"):
             yield f"In the {arm}, {told(ended)}."
-    for judge in each["judges"]:
-        gone = f"{judge['judge']} has no score of {_cases(judge['lost'])} that it judged before"
-        why = _moved(judge) if judge["verdict"] == "worse" else gone if judge["lost"] else ""
-        if why and not judge["decides"]:
+    for judge in (judge for judge in each["judges"] if not judge["decides"]):
+        moved = [_moved(judge)] if judge["verdict"] == "worse" else []
+        if why := "; ".join([*moved, *_gaps(judge, len(each["only_in_baseline"]))]):
             yield f"Decides nothing, as no threshold names it: {why}."
     for what in ("model", "dataset"):
         old, new = each[f"{what}s"]
         if old and new and old != new:
             yield f"The {what} is another one: {', '.join(old)} before, {', '.join(new)} now."
-    yield from (f"{new} holds the same results as {old}: a copy?" for old, new in each["copies"])
     if (tested := sum(judge["p"] is not None for judge in each["judges"])) > 1:
         yield f"{tested} judges were looked at; their p-values are adjusted for that."
     if each["baseline"] and (added := each["only_in_candidate"]):
-        yield f"Only in the candidate: {_cases(len(added))}, {_listed(added)}."
+        yield f"Only in the candidate: {_cases(len(added))}, {first_names(added)}."
 
 
 def _deciding(each: Row, verdict: str) -> list[Row]:
@@ -272,10 +275,3 @@ def _moved(judge: Row) -> str:
 
 def _cases(count: int) -> str:
     return "1 case" if count == 1 else f"{count} cases"
-
-
-def _listed(names: Iterable[str]) -> str:
-    """The first names; the others are counted."""
-    shown = list(names)
-    more = f" and {len(shown) - MOST_NAMES} more" if len(shown) > MOST_NAMES else ""
-    return ", ".join(shown[:MOST_NAMES]) + more

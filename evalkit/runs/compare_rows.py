@@ -30,7 +30,11 @@ def rows(changes: Sequence[Row]) -> list[Row]:
             "Change": amount(each, each.get("difference")),
             "95 % interval": interval(each) or NONE,
             **({"Whole run": _from_to(each["totals"], each["unit"])} if "totals" in each else {}),
-            **({"Cases to tell": _needed(each)} if "needed" in each else {}),
+            **(
+                {"Cases to tell": (each["verdict"] == "unknown" and each["needed"]) or NONE}
+                if "needed" in each
+                else {}
+            ),
         }
         for each in changes
     ]
@@ -86,14 +90,20 @@ def value_words(value: Json) -> str:
 
 def levels(each: Row) -> str:
     """The mean or rate before and after; of labels and the like, what changed in how many cases."""
+    if "before" in each and each.get("kind") == "pass":
+        return f"{level(each, each['before'])} → {level(each, each['after'])}"
     if "before" in each:
-        means = [each["before"], each["after"]]
-        if each.get("kind") == "pass":
-            return " → ".join(f"{mean:.0%}" for mean in means)
-        return _from_to(means, each.get("unit", ""))
+        return _from_to([each["before"], each["after"]], each.get("unit", ""))
+    if (mean := each.get("alone_mean")) is not None:
+        return f"{NONE} → {level(each, mean)}"
     moves = [f"{old} → {new} in {count}" for old, new, count in each.get("moves", [])[:MOST_MOVES]]
     differing = each.get("differing")
     return ", ".join(moves) or (f"differs in {differing}" if differing else NONE)
+
+
+def level(judge: Row, mean: float) -> str:
+    """A judge's mean, or its rate."""
+    return f"{mean:.0%}" if judge["kind"] == "pass" else figure_text(mean)
 
 
 def amount(each: Row, value: float | None, points: str = " points") -> str:
@@ -117,11 +127,6 @@ def _hundredths(share: float) -> str:
     if not points:
         return "0"
     return f"{points:+.0f}" if abs(points) >= 10 or not points % 1 else f"{points:+.1f}"  # noqa: PLR2004
-
-
-def _needed(judge: Row) -> Json:
-    """How many cases would tell, where that is open."""
-    return judge["needed"] if judge["verdict"] == "unknown" and judge["needed"] else NONE
 
 
 def _from_to(amounts: Sequence[float | None], unit: str) -> str:

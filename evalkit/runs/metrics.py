@@ -125,7 +125,7 @@ def metrics(project: Project, run: Run) -> dict[str, float]:
             what = "cost_usd" if kind == "cost_usd" else f"tokens/{kind}"
             found[f"{what}/{model}"] = value
     found |= {**run.figures, "num_cases": len(run.cases)}
-    if run.failed or not usage.exit_code:  # else how many failed is not known
+    if run.failed or (run.endings and not usage.exit_code):  # else nobody knows how many failed
         found["executions_failed"] = len(run.failed)
     if project.thresholds or project.doubts:
         found["thresholds_failed"] = len(regressions(project, run))

@@ -60,14 +60,13 @@ def pair_scores(baseline: Arm, candidate: Arm) -> list[Paired]:
         for score in run.scores:
             cases = found.setdefault(score.judge, {})
             cases.setdefault(score.case_id, ([], []))[side].append(score)
-    return [_paired(judge, cases) for judge, cases in found.items()]
-
-
-def _paired(judge: str, scores: Mapping[str, tuple[list[Score], list[Score]]]) -> Paired:
-    values = {case: (values_of(old), values_of(new)) for case, (old, new) in scores.items()}
-    kind = shape_of(value for sides in values.values() for value in chain(*sides))
-    levels = {case: (_level(kind, old), _level(kind, new)) for case, (old, new) in values.items()}
-    return Paired(judge, kind, scores, levels)
+    pairs = []
+    for judge, scores in found.items():
+        values = {case: (values_of(old), values_of(new)) for case, (old, new) in scores.items()}
+        kind = shape_of(value for sides in values.values() for value in chain(*sides))
+        levels = {c: (_level(kind, old), _level(kind, new)) for c, (old, new) in values.items()}
+        pairs.append(Paired(judge, kind, scores, levels))
+    return pairs
 
 
 def shape_of(values: Iterable[Json]) -> ValueKind:
@@ -78,13 +77,13 @@ def shape_of(values: Iterable[Json]) -> ValueKind:
 
 def values_of(scores: Iterable[Score]) -> list[Json]:
     """The values that count: none of a judge that failed, skipped the case, or gave no number."""
-    return [score.value for score in scores if not score.error and _counts(score.value)]
-
-
-def _counts(value: Json) -> bool:
-    if isinstance(value, (int, float)):
-        return abs(value) < MOST
-    return value is not None and not is_beyond_numbers(value)
+    values = (score.value for score in scores if not score.error)
+    return [
+        value
+        for value in values
+        if (abs(value) < MOST if isinstance(value, (int, float)) else value is not None)
+        and not is_beyond_numbers(value)
+    ]
 
 
 def _kind(value: Json) -> ValueKind:
@@ -96,13 +95,15 @@ def _kind(value: Json) -> ValueKind:
 
 
 def _level(kind: ValueKind, values: Sequence[Json]) -> Json:
-    """The mean of passes or numbers, the most frequent label; else all values that differ."""
+    """The mean of passes or numbers, how often each label was given; else all that differ."""
     if len(values) < 2:  # noqa: PLR2004 (a single trial's is the arm's)
         return values[0] if values else None
     if kind in {"pass", "number"}:
         return fmean(values)
     if kind == "label":
-        return Counter(values).most_common(1)[0][0]
+        counts = sorted(Counter(values).items(), key=lambda found: (-found[1], found[0]))
+        shares = (f"{label} {count} of {len(values)}" for label, count in counts)
+        return counts[0][0] if len(counts) == 1 else ", ".join(shares)
     return values[0] if all(each == values[0] for each in values) else values
 
 
@@ -116,18 +117,17 @@ def flips(found: Iterable[Paired]) -> list[dict[str, Json]]:
             "case": case,
             "judge": each.judge,
             "kind": _flip_kind(each.kind, *levels),
-            **{name: _shown(side) for name, side in zip(_SIDES, each.scores[case], strict=True)},
+            **{
+                name: values if len(values) > 1 else next(iter(values), None)
+                for name, side in zip(_SIDES, each.scores[case], strict=True)
+                for values in [[score.value for score in side]]
+            },
         }
         for each in found
         for case, levels in each.levels.items()
         if levels != (None, None)
     )
     return sorted(rows, key=lambda row: row["case"])
-
-
-def _shown(scores: Sequence[Score]) -> Json:
-    values = [score.value for score in scores]
-    return values if len(values) > 1 else values[0] if values else None
 
 
 def _flip_kind(kind: ValueKind, before: Json, after: Json) -> FlipKind:

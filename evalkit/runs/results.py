@@ -60,7 +60,7 @@ def read_run(
     case_results: Mapping[str, Document],
     case_dirs: Sequence[str] = (),
 ) -> Run:
-    """Put a run together from its parsed files; ``per_case`` wins over files of the cases' own.
+    """Put a run together from its parsed files; ``per_case`` wins over cases' own, key by key.
 
     Raises:
         InputError: with every place where a file's content is not of the expected shape.
@@ -74,13 +74,12 @@ def read_run(
         for case, own in said.mappings(head, "per_case").items()
         for judge, found in said.mappings({f"per_case.{case}": own}, f"per_case.{case}").items()
     )
-    files = {
-        case: _File(f"cases/{case}/{RESULT}", document)
-        for case, document in case_results.items()
-        if case not in listed
-    }
-    usage = {case: ended.usage(own, f"per_case.{case}.") for case, own in listed.items()}
-    usage |= {case: file.usage(file.root) for case, file in files.items()}
+    files = {c: _File(f"cases/{c}/{RESULT}", document) for c, document in case_results.items()}
+    usage = {case: file.usage(file.root) for case, file in files.items()}
+    for case, own in listed.items():
+        stated = {key: value for key, value in own.items() if value is not None}
+        beside = files[case].root if case in files else {}
+        usage[case] = ended.usage({**beside, **stated}, f"per_case.{case}.")
     mode, whole = body.get("execution_mode"), ended.usage(body)
     figures = {**said.rest(), **ended.rest(), **_won(run_id, mapping_of(head.get("pairwise")))}
     if problems := [each for file in (said, ended, *files.values()) for each in file.problems]:
@@ -165,12 +164,15 @@ class _File:
 
     def usage(self, found: Mapping[str, Any], prefix: str = "") -> Consumption:
         turns, code = self.number(found, "num_turns", prefix), found.get("exit_code")
+        if not (code is None or (is_number(code) and code == int(code))):
+            self.wrong(f"{prefix}exit_code", "must be a whole number")
+            code = None
         lasted = self.number(found, "duration_s", prefix)
         return Consumption(
             duration_s=lasted if lasted is not None and 0 <= lasted < LONGEST_S else None,
             cost_usd=self.number(found, "cost_usd", prefix),
             num_turns=None if turns is None else int(turns),
-            exit_code=int(code) if isinstance(code, (int, float)) and is_number(+code) else None,
+            exit_code=None if code is None else int(code),
             tokens={kind: int(n) for kind, n in _numbers(found.get("token_usage")).items()},
             per_model={
                 model: _numbers(figures)

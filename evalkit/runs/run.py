@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
@@ -12,7 +12,7 @@ from evalkit.project import Mode
 from evalkit.tokens import Consumption
 
 MOST_NAMES = 3
-"""Failed executions that are named before the rest is counted."""
+"""Names before the rest is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,8 @@ class Run:
         origin: What ``harness-snapshot.json`` says, as tags of the run.
         started: What ``run_result.json`` says of when it began; None where it does not.
         notes: What the files lack, or hold besides what was expected.
-        failed: Why executions failed, by case, or by ``WHOLE_RUN`` in batch mode.
+        failed: Why executions failed, by case, or by ``WHOLE_RUN`` where it was one.
+        endings: The cases of which it is known how they ended, ``WHOLE_RUN`` among them.
         dataset: Digest of the dataset that it is linked to, where MLflow was asked; else empty.
     """
 
@@ -73,7 +74,18 @@ class Run:
     started: Json = None
     notes: tuple[str, ...] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
+    endings: frozenset[str] = frozenset()
     dataset: str = ""
+
+    @property
+    def is_one(self) -> bool:
+        """Whether one execution took all cases, of which none has its own exit code."""
+        return self.mode == "batch" and not self.tells_cases
+
+    @property
+    def tells_cases(self) -> bool:
+        """Whether cases have exit codes of their own."""
+        return any(usage.exit_code is not None for usage in self.case_usage.values())
 
     def usage_of(self, case_id: str | None) -> Consumption:
         """What an execution consumed: a case's, or with None that of the whole run."""
@@ -87,11 +99,11 @@ class Run:
 
 
 def executions(run: Run) -> dict[str, Json]:
-    """``total`` executions (one in batch mode), how many ``failed``, and ``names`` to why.
+    """``total`` executions, how many ``failed``, and ``names`` to why.
 
     ``exit_code`` is the run's where that is not 0 and no case says that it failed.
     """
-    total = 1 if run.mode == "batch" else len(run.cases)
+    total = 1 if run.is_one else len(run.cases)
     found = {"total": total, "failed": len(run.failed), "names": dict(run.failed)}
     code = run.usage.exit_code
     return {**found, "exit_code": code} if code and not run.failed else found
@@ -99,7 +111,7 @@ def executions(run: Run) -> dict[str, Json]:
 
 def is_failed(run: Run) -> bool:
     """Whether all of a run's executions failed."""
-    return bool(run.failed) and len(run.failed) >= (1 if run.mode == "batch" else len(run.cases))
+    return bool(run.failed) and len(run.failed) >= (1 if run.is_one else len(run.cases))
 
 
 def told(found: Mapping[str, Json]) -> str:
@@ -108,7 +120,11 @@ def told(found: Mapping[str, Json]) -> str:
         return f"the run ended with exit code {code}, though no case of it says that it failed"
     if not found.get("failed"):
         return ""
-    names = [f"{name} ({why})" for name, why in found["names"].items()]
+    names = first_names([f"{name} ({why})" for name, why in found["names"].items()])
+    return f"{found['failed']} of {found['total']} executions failed: {names}"
+
+
+def first_names(names: Sequence[str]) -> str:
+    """The first names; the others are counted."""
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    listed = ", ".join(names[:MOST_NAMES])
-    return f"{found['failed']} of {found['total']} executions failed: {listed}{more}"
+    return ", ".join(names[:MOST_NAMES]) + more

@@ -213,20 +213,23 @@ def load_run(files: ProjectFiles, run_id: str, mapping_file: Path | None = None)
     with suppress(InputError):  # a finished run can be read without
         cases_dir = files.cases_dir
     read = RunFiles(files.project, run, folder, found, cases_dir, mapping_file, trials)
-    return replace(read, run=replace(run, failed=_failures(read)))
+    return replace(read, run=_with_endings(read))
 
 
-def _failures(found: RunFiles) -> dict[str, str]:
+def _with_endings(found: RunFiles) -> Run:
     """Why executions failed: as the run's exit codes say, else as the ends of the logs do."""
     run, failed = found.run, {}
-    tells_cases = any(usage.exit_code is not None for usage in run.case_usage.values())
-    is_one = run.mode == "batch" or (None in found.logs and not tells_cases)
+    is_one = run.is_one or (None in found.logs and not run.tells_cases)
+    told = {case for case in run.cases if run.usage_of(case).exit_code is not None}
+    told |= {case for case in (*found.logs, *found.trials) if case is not None}
+    if told or found.logs or run.usage.exit_code is not None:
+        told.add(WHOLE_RUN)
     for case_id in [None] if is_one else run.cases:
         code, log = run.usage_of(case_id).exit_code, found.logs.get(case_id)
         raised = trial.failure if (trial := found.trials.get(case_id or "")) else ""
         if why := raised or (f"exit code {code}" if code else log.failure() if log else ""):
             failed[WHOLE_RUN if case_id is None else case_id] = why
-    return failed
+    return replace(run, failed=failed, endings=frozenset(told))
 
 
 def _is_record(name: str) -> bool:

@@ -220,6 +220,7 @@ def _stored(info: TraceInfo) -> StoredTrace:
         time_ms=info.request_time,
         complete=is_over if RECORDED_TAG in info.tags else is_written,
         assessments=tuple(filter(None, map(assessment_of, info.assessments))),
+        status=_STATES.get(str(info.state.value), "UNSET"),
     )
 
 

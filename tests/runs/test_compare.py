@@ -8,7 +8,7 @@ from evalkit.runs.compare_rows import rows
 from evalkit.runs.run import Run, Score
 from evalkit.tokens import Consumption
 
-PROJECT = Project("e", judges=(Judge("quality", score_range=(1.0, 5.0)),))
+QUALITY = Project("e", judges=(Judge("quality", score_range=(1.0, 5.0)),))
 
 
 def run(run_id, values, **more):
@@ -31,8 +31,8 @@ def one_judge(before, after, judge="j"):
     )
 
 
-def compared(before, after):
-    return report(PROJECT, [before], [after])
+def compared(before, after, project=None):
+    return report(project or Project("e"), [before], [after])
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_p_values_are_adjusted_for_the_number_of_judges():
 
 def test_rows_say_in_figures_what_changed_and_what_could_be_told():
     noise = one_judge([3, 3, 4, 2, 5, 3, 4, 3], [4, 3, 3, 3, 5, 4, 4, 2], judge="quality")
-    assert rows(compared(*noise)["judges"]) == [
+    assert rows(compared(*noise, QUALITY)["judges"]) == [
         {
             "Judge": "quality",
             "Verdict": "unknown",

@@ -77,6 +77,13 @@ def test_what_can_be_told(before, after, direction):
     assert found.direction(found.p) == direction
 
 
+def test_a_case_that_breaks_never_makes_the_answer_surer():
+    for count in (20, 35, 36, 60):
+        none, one = (paired_change(*flips(0, n, count - n), is_rate=True) for n in (0, 1))
+        assert one.interval[0] < none.interval[0]
+        assert none.is_within(0.1) or not one.is_within(0.1)
+
+
 def test_as_many_cases_as_are_called_for_tell_worse_from_same():
     random = np.random.default_rng(3)
     for true in (0.0, -0.1, -0.3):
