@@ -26,7 +26,9 @@ def test_a_person_compares_two_runs_and_reads_what_broke(visitor, three_runs):
     answer.get_by_text("Worse: polite 92% → 17% over 12 cases").wait_for()
 
     flips = visitor.cell("flipping")
-    flips.get_by_role("row", name="case-07").get_by_role("checkbox").click()
+    row = flips.get_by_role("row", name="case-07")
+    row.get_by_text("broken").wait_for()  # before, the table is still that of other runs
+    row.get_by_role("checkbox").click()
     both = visitor.cell("flipped")
     both.get_by_text("run-1 on case-07").wait_for()
     both.get_by_text("run-2 on case-07").wait_for()
