@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from typing import Any
+from zlib import crc32
 
 from evalkit.suite.word_lists import LINK, NUMBERS, STOPWORDS, UNITS
 
@@ -22,7 +23,7 @@ SENTENCE = re.compile(
 )
 
 DATE = re.compile(
-    r"(?<![\w.-])(?:\d{4}-\d\d-\d\d|\d\d?\.\d\d?\.(?:\d{4}|\d\d\b)?|\d\d?/\d\d?/\d{2,4})(?!\d)"
+    r"(?<![\w.-])(?:\d{4}-\d\d-\d\d|\d\d?\.[01]?\d\.(?:\d{4}|\d\d\b)?|\d\d?/\d\d?/\d{2,4})(?!\d)"
 )
 
 FIGURE = re.compile(
@@ -47,7 +48,7 @@ class Exchange:
         used = [s for s in spans if s.span_type in {"TOOL", "RETRIEVER"}]
         sources = [(s.inputs if s.span_type == "TOOL" else None, s.outputs) for s in used]
         called = [s.inputs for s in spans if s.span_type in {"LLM", "CHAT_MODEL"}]
-        self.inputs = inputs
+        self.inputs, self._used = inputs, sources
         self.value = final(outputs)
         self.prompts = "\n".join(dict.fromkeys(instructions(called)))
         self.sources = "\n".join(strings_in(sources, named=True))
@@ -72,6 +73,8 @@ class Exchange:
         """The numbers that the answer may draw from, with the units that stand beside them."""
         found: dict[str, set[int]] = {}
         spelt = re.sub(r"[^\W\d_]+", lambda word: str(NUMBERS.get(word[0], word[0])), self.given)
+        counts = (len(each) for each in lists_in((self.inputs, self._used)))
+        found |= {str(count): set() for count in counts}
         for what, unit, _ in figures_of(spelt):
             for part in {what, *(plain_number(p) for p in re.split(r"[-/:. t]", what) if p)}:
                 found.setdefault(part, set()).update([] if unit is None else [unit])
@@ -103,6 +106,15 @@ def strings_in(value: Any, *, named: bool = False) -> Iterator[str]:
             yield from strings_in(each, named=named)
     elif isinstance(value, str | int | float) and not isinstance(value, bool):
         yield str(value)
+
+
+def lists_in(value: Any) -> Iterator[list[Any]]:
+    """All lists in a value, whose lengths are figures too."""
+    if isinstance(value, list):
+        yield value
+    if isinstance(value, dict | list | tuple):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from lists_in(each)
 
 
 def final(outputs: Any) -> Any:
@@ -157,6 +169,18 @@ def stems(text: str) -> frozenset[str]:
 def content_of(text: str) -> frozenset[str]:
     """The stems, numbers and ids of a text."""
     return stems(text) | {what for what, _, _ in figures_of(text) if len(what) > 1}
+
+
+@lru_cache(4096)
+def sketch(text: str) -> frozenset[int]:
+    """Some of a text's words and figures as numbers, by which texts are compared unread."""
+    held = {*words_of(text), *(what for what, _, _ in figures_of(text))}
+    return frozenset(sorted(crc32(each.encode()) & 0xFFFF for each in held)[:32])
+
+
+def overlap(one: frozenset[int], other: frozenset[int]) -> float:
+    """The share of what two sketches hold that both of them do."""
+    return len(one & other) / max(1, len(one | other))
 
 
 def words_of(text: str) -> list[str]:

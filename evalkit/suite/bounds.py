@@ -6,11 +6,11 @@ more room, last by switching off the part that is broken.
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
+from zlib import crc32
 
 from evalkit.jsonable import Json
 from evalkit.suite import answer_reading, checks, word_lists
@@ -22,8 +22,8 @@ Bound: TypeAlias = dict[str, Json]
 Learn: TypeAlias = Callable[[Sequence[Exchange], int], Bound]
 
 ROOM = (0, 1, 2)
-FEW, FOLDS, MANY, ENOUGH, OTHERS, MIN_GAIN = 4, 20, 14, 24, 30, 0.03
-MOST_REFUSED = 0.05
+FEW, FOLDS, ENOUGH, OTHERS = 4, 20, 24, 30
+MOST_REFUSED = 0.04
 
 
 def _nothing(_exchanges: Sequence[Exchange], _room: int) -> Bound:
@@ -31,33 +31,53 @@ def _nothing(_exchanges: Sequence[Exchange], _room: int) -> Bound:
 
 
 def _shape(exchanges: Sequence[Exchange], _room: int) -> Bound:
-    """Kinds by place, none where they vary, and the places that all have."""
+    """Of each place its kinds, none where they vary, few values, and room around its numbers."""
     held: dict[str, set[str]] = defaultdict(set)
-    for exchange in exchanges:
-        for at, value in exchange.leaves:
-            held[at].add(checks.value_kind(value))
+    texts: dict[str, list[str]] = defaultdict(list)
+    numbers: dict[str, list[float]] = defaultdict(list)
+    for at, value in (leaf for exchange in exchanges for leaf in exchange.leaves):
+        held[at].add(kind := checks.value_kind(value))
+        if at and kind == "text" and not answer_reading.is_prose(value):
+            texts[at].append(value)
+        elif kind == "number":
+            numbers[at].append(value)
+    ranges = {}
+    for at, of in numbers.items():
+        least, most = min(of), max(of)
+        if len(of) >= FEW:
+            ranges[at] = [least - (most - least) / 2, most + (most - least) / 2]
     always = set.intersection(*({at for at, _ in e.leaves if "[]" not in at} for e in exchanges))
     kinds = {at: sorted(held[at]) if len(held[at]) < FEW else [] for at in held}
-    return {"kinds": kinds, "always": sorted(always)}
+    return {"kinds": kinds, "always": sorted(always), "values": _few(texts), "ranges": ranges}
+
+
+def _few(texts: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """By place the texts that stand there, where they are few that come again and again."""
+    return {at: sorted({*of}) for at, of in texts.items() if of and len({*of}) <= len(of) / 4}
 
 
 def _looks(exchanges: Sequence[Exchange], _room: int) -> Bound:
     """Looks that no good answer has."""
-    whole = "\n".join(exchange.whole for exchange in exchanges)
-    return {"never": [look for look, of in word_lists.LOOKS.items() if not of.search(whole)]}
+    looks = word_lists.LOOKS
+    return {"never": [k for k in looks if not any(checks.look_of(e, k) for e in exchanges)]}
 
 
 def _complete(exchanges: Sequence[Exchange], room: int) -> Bound:
     """Lengths, and places that end with a stop."""
     lengths = sorted(len(exchange.text) for exchange in exchanges)
     ends: dict[str, int] = {}
+    first: dict[str, list[str]] = defaultdict(list)
+    last: dict[str, list[str]] = defaultdict(list)
     for at, each in (prose for exchange in exchanges for prose in exchange.prose):
-        words = checks.open_end(each)
-        ends[at] = max(ends.get(at, 0), 2 * words)
+        ends[at] = max(ends.get(at, 0), 2 * checks.open_end(each))
+        for edges, edge in zip((first, last), checks.edges(each), strict=True):
+            edges[at].append(edge)
     return {
         "shortest": int(lengths[0] * (0.4, 0.3, 0.2)[room]),
         "longest": int(lengths[-1] * (1.4, 1.5, 1.6)[room]) + 40,
         "ends": ends,
+        "first words": _few(first),
+        "last lines": _few(last),
     }
 
 
@@ -72,7 +92,8 @@ def _figures(exchanges: Sequence[Exchange], room: int) -> Bound:
     return {
         "units": sorted({unit for _, unit, _ in figures if unit is not None}),
         "places": ["", *sorted(at for at in given if all(given[at]) and len(given[at]) >= FEW)],
-        "sums": (20, 30, 60)[room],
+        "sums": (20 if len(exchanges) < OTHERS else 0, 30, 60)[room],
+        "strict": not room,
     }
 
 
@@ -84,49 +105,51 @@ def _languages(exchanges: Sequence[Exchange], _room: int) -> Bound:
     return {"languages": sorted({*usual, answer_reading.main_language("\n".join(texts))} - {""})}
 
 
-def _own(exchanges: Sequence[Exchange], room: int) -> Bound:
-    """Words that are nobody's own, and the kinds of things that nearly all good answers take up."""
+def _words(exchanges: Sequence[Exchange], room: int) -> Bound:
+    """Words that several answers share, and how foreign a statement may be to its own row."""
     rows = len(exchanges)
-    cut = rows // 20 if rows >= ENOUGH else 0
-    some = range(0, rows, rows // OTHERS + 1)
-    texts = [f"{exchange.request}\n{exchange.sources}" for exchange in exchanges]
-    held = Counter(each for text in texts for each in answer_reading.stems(text))
-    common = {
-        kind: " ".join(sorted(each for each, n in held.items() if n > max(2, share * rows)))
-        for kind, share in {"words": 0.35, "rare words": 0.2, "own words": 0.1}.items()
-    }
-    own = [checks.own_things(exchange, common) for exchange in exchanges]
-    said = [answer_reading.content_of(e.said) for e in exchanges]
-    least: dict[str, int] = {}
-    swapped: dict[str, set[tuple[int, int]]] = {}
-    for kind in {kind for of in own for kind in of}:
-        there = [(at, of[kind]) for at, of in enumerate(own) if kind in of]
-        taken = sorted(len(things & said[at]) for at, things in there)[cut:]
-        if len(there) > max(FEW, rows / 5) and taken[0] > (rows < MANY):
-            least[kind] = math.ceil(taken[0] * rows / (rows + 20))
-            swapped[kind] = {
-                (at, by)
-                for at, things in there
-                for by in some
-                if len(things & said[by]) < least[kind]
-            }
-    kinds: dict[str, int] = {}
-    while swapped:
-        best = max(sorted(swapped), key=lambda kind: len(swapped[kind]))
-        if len(swapped[best]) < (MIN_GAIN if rows >= ENOUGH else 5 * MIN_GAIN) * rows * len(some):
-            break
-        kinds[best] = least[best]
-        swapped = {kind: swapped[kind] - swapped[best] for kind in swapped if kind != best}
-    taken_up = [of.get("all", set()) & words for of, words in zip(own, said, strict=True)]
-    gaps = [
-        max((len(words & taken_up[by]) for by in some if by != at), default=0) - len(taken_up[at])
-        for at, words in enumerate(said)
-    ]
+    own = [answer_reading.stems(exchange.said) for exchange in exchanges]
+    held, several = Counter(each for of in own for each in of), max(1, rows / 20)
+    foreign = []
+    for exchange, of in zip(exchanges, own, strict=True):
+        others = {each for each in held if held[each] - (each in of) > several}
+        found = [number for number, _ in checks.foreign_statements(exchange, others)]
+        foreign.append(max(found, default=0))
     return {
-        "demanded": kinds,
+        **_languages(exchanges, room),
+        "usual": " ".join(sorted(each for each in held if held[each] > several)),
+        "most": max(2, *sorted(foreign)[: rows - rows // 100]) + room + (rows < ENOUGH),
+    }
+
+
+def _own(exchanges: Sequence[Exchange], room: int) -> Bound:
+    """What is nobody's own, how much of its own each good answer takes up, and which were given."""
+    rows = len(exchanges)
+    cut = (rows + 4) // 30
+    texts = [f"{exchange.request}\n{exchange.sources}" for exchange in exchanges]
+    held = Counter(each for text in texts for each in answer_reading.content_of(text))
+    common = " ".join(sorted(each for each, n in held.items() if n > max(2, 0.1 * rows)))
+    own = [checks.own_things(exchange, common) for exchange in exchanges]
+    said = [answer_reading.content_of(exchange.said) for exchange in exchanges]
+    taken: dict[str, list[int]] = defaultdict(list)
+    for things, words in zip(own, said, strict=True):
+        for kind, each in things.items():
+            taken[kind].append(len(each & words))
+    least = {kind: sorted(counts)[cut:][0] for kind, counts in taken.items() if len(counts) > FEW}
+    taken_up = [of.get("either", set()) & words for of, words in zip(own, said, strict=True)]
+    some = taken_up[:: rows // OTHERS + 1]
+    gaps = sorted(
+        max((len(words & theirs) for theirs in some if theirs is not mine), default=0) - len(mine)
+        for words, mine in zip(said, taken_up, strict=True)
+    )
+    asked = [crc32(exchange.request.encode()) for exchange in exchanges]
+    sketches = [sorted(answer_reading.sketch(exchange.said)) for exchange in exchanges]
+    return {
+        "demanded": {kind: round(n * rows / (rows + 20)) for kind, n in least.items()},
+        "recorded": [*zip(asked, sketches, strict=True)],
         "common": common,
-        "others": sorted({" ".join(sorted(taken_up[at])) for at in some} - {""}),
-        "margin": max(0, *sorted(gaps)[: rows - cut]) + room,
+        "others": sorted({" ".join(sorted(each)) for each in some} - {""}),
+        "margin": max(0, *gaps[: rows - cut]) + room,
     }
 
 
@@ -168,7 +191,8 @@ def learned(check: RuleCheck, exchanges: Sequence[Exchange]) -> Bound | None:
             break
         bound, broken = found, _broken(check, exchanges, room)
         if check.learn is _own:  # others only fewer answers demand
-            broken = [each & {*bound["demanded"], checks.ANOTHER} for each in broken]
+            parts = {*bound["demanded"], checks.ANOTHER, checks.RECORDED}
+            broken = [each & parts for each in broken]
         off = _refusing(broken)
         if not off:
             break
@@ -203,7 +227,7 @@ CHECKS = (
     RuleCheck(checks.looks_kept, _looks),
     RuleCheck(checks.complete, _complete),
     RuleCheck(checks.figures_grounded, _figures, is_grounded=True),
-    RuleCheck(checks.names_grounded, _languages, is_grounded=True),
+    RuleCheck(checks.words_grounded, _words, is_grounded=True),
     RuleCheck(checks.prompt_kept),
     RuleCheck(checks.language_kept, _languages),
     RuleCheck(checks.not_repeated),

@@ -11,13 +11,17 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+from zlib import crc32
 
 from evalkit.suite import answer_reading as reading
 from evalkit.suite import word_lists as lists
 
 Problems = Iterator[tuple[str, str]]
 
-ANOTHER = "what is another's"
+ANOTHER, RECORDED = "what is another's", "what was answered before"
+
+SAME, NEARER = 0.8, 0.1
+"""How alike two answers are that say the same, and by how much one has to be more like another."""
 
 Check = Callable[[reading.Exchange, dict[str, Any]], Problems]
 
@@ -74,6 +78,12 @@ def shape_kept(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
         elif kinds and kind not in kinds:
             part = f"the kind of {at or 'the answer'}" if value else "an empty field"
             yield part, str(value)[:60]
+        elif kind == "text" and str(value) not in bound["values"].get(at, {str(value)}):
+            yield f"a new value of {at}", str(value)[:60]
+        elif kind == "number" and at in bound["ranges"]:
+            least, most = bound["ranges"][at]
+            if not least <= value <= most:
+                yield f"the range of {at}", str(value)
     for at in sorted({*bound["always"]} - {at for at, _ in exchange.leaves}):
         yield f"{at or 'the answer'} is missing", ""
 
@@ -88,8 +98,14 @@ def value_kind(value: Any) -> str:
 def looks_kept(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
     """The answer has no look that good answers never have."""
     for look in bound["never"]:
-        if found := lists.LOOKS[look].search(exchange.whole):
+        if found := look_of(exchange, look):
             yield look, found[0][:60]
+
+
+def look_of(exchange: reading.Exchange, look: str) -> re.Match[str] | None:
+    """Where an answer has a look, in one of its texts or in all together."""
+    texts = [exchange.whole, *(text for _, text in exchange.prose)]
+    return next(filter(None, map(lists.LOOKS[look].search, texts)), None)
 
 
 def complete(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
@@ -97,8 +113,18 @@ def complete(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
     if exchange.text and not bound["shortest"] <= len(exchange.text) <= bound["longest"]:
         yield "length", f"{len(exchange.text)} characters"
     for at, each in exchange.prose:
+        first, last = edges(each)
         if open_end(each) > bound["ends"].get(at, math.inf):
-            yield "the end", each.rstrip()[-30:]
+            yield "the end", last[-30:]
+        if first not in bound["first words"].get(at, {first}):
+            yield "the first word", first
+        if last not in bound["last lines"].get(at, {last}):
+            yield "the last line", last[:60]
+
+
+def edges(text: str) -> tuple[str, str]:
+    """The first word and the last line of a text."""
+    return text.split(None, 1)[0].strip(",.:!"), text.rstrip().rpartition("\n")[2]
 
 
 def open_end(text: str) -> int:
@@ -110,16 +136,38 @@ def open_end(text: str) -> int:
 def figures_grounded(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
     """Every number, date and id, with its unit, stands in what was given."""
     given = exchange.given_figures
-    for at, text in [("", reading.DATE.sub(" ", exchange.text)), *field_texts(exchange)]:
-        for what, unit, written in reading.figures_of(text) if at in bound["places"] else ():
+    known = {unit for units in given.values() for unit in units} | {*bound["units"]}
+    for at, text in [("", exchange.text), *field_texts(exchange)]:
+        if at not in bound["places"]:
+            continue
+        for date in reading.DATE.findall(text):
+            if not is_given_date(date, exchange):
+                yield at or "date", date
+        for what, unit, written in reading.figures_of(reading.DATE.sub(" ", text)):
             if not is_given(what, exchange):
-                is_id = re.search(r"[^\W\d_]", what)
-                if is_id or len(given) > bound["sums"] or not is_derived(what, given):
-                    yield at or ("id" if is_id else "number"), written
+                if len(given) > bound["sums"] or not is_derived(what, given):
+                    yield at or figure_kind(what, written), written
             elif unit is not None and unit not in given.get(what, {unit}):
-                others = set().union(*given.values())
-                if (given[what] or unit in lists.SIGNS) and unit not in others | {*bound["units"]}:
+                is_beside = given[what] and (bound["strict"] or unit not in known)
+                if is_beside or (unit in lists.SIGNS and unit not in known):
                     yield "unit", written
+
+
+def figure_kind(figure: str, written: str) -> str:
+    """What kind of figure it is: good answers may hold to some kinds and not to others."""
+    if re.search(r"[^\W\d_]", figure):
+        return "id"
+    return "share" if "%" in written else "short number" if len(figure) < 3 else "number"  # noqa: PLR2004
+
+
+def is_given_date(date: str, exchange: reading.Exchange) -> bool:
+    """Whether a date in digits was given, in whatever order; where none was, its parts."""
+    parts = {*map(int, re.findall(r"\d+", date))}
+    dates = reading.DATE.findall(exchange.given)
+    held = [{int(part) for part in re.findall(r"\d+", each)} for each in dates]
+    if any(len(each) >= len(parts) for each in held):
+        return any(parts <= each | {part % 100 for part in each} for each in held)
+    return all(is_given(str(part), exchange) for part in parts)
 
 
 def field_texts(exchange: reading.Exchange) -> list[tuple[str, str]]:
@@ -135,7 +183,7 @@ def is_given(figure: str, exchange: reading.Exchange) -> bool:
 
 
 def is_derived(number: str, given: Iterable[str]) -> bool:
-    """Whether a number or time of day is a sum or difference of two that were given."""
+    """Whether a number or time of day is a sum or difference of two that were given, or rounded."""
 
     def value(text: str) -> float:
         hours, colon, minutes = text.partition(":")
@@ -151,16 +199,28 @@ def is_derived(number: str, given: Iterable[str]) -> bool:
     return bool(sums & near)
 
 
-def names_grounded(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
-    """Every name inside a sentence stands in what was given; German nouns are none alone."""
-    name = r"([A-Z\u00c0-\u00dc][a-z\u00df-\u00ff][\w'\u2019]+)"
+def words_grounded(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
+    """Names, and what statements are about, stand in what was given; German nouns are no names."""
+    name, usual = r"([A-Z\u00c0-\u00dc][a-z\u00df-\u00ff][\w'\u2019]+)", {*bound["usual"].split()}
     tongues = {reading.main_language(exchange.text), *bound["languages"]}
     twice = f" {name}" if "de" in tongues else ""
-    known = reading.stems(exchange.given) | {*lists.STOPWORDS["de"].split()}
+    known = reading.stems(exchange.given) | {*lists.STOPWORDS["de"].split()} | usual
     for found in re.finditer(rf"(?<=[^\W\d_A-Z,;:] ){name}{twice}", exchange.text):
         words = [re.sub(r"['\u2019]s?$", "", each.casefold()) for each in found.groups()]
         if not any(word in exchange.given or word[:5] in known for word in words):
             yield "name", found[0]
+    for foreign, text in foreign_statements(exchange, usual):
+        if foreign > bound["most"]:
+            yield "a statement", text[:80]
+
+
+def foreign_statements(exchange: reading.Exchange, usual: set[str]) -> Iterator[tuple[int, str]]:
+    """Statements, and by how many of its words each is rather from elsewhere than from here."""
+    given = reading.stems(exchange.given)
+    for _, text in exchange.prose:
+        for each in reading.statements(text):
+            own = reading.stems(each) - usual
+            yield len(own - given) - 2 * len(own & given), each
 
 
 def prompt_kept(exchange: reading.Exchange, _bound: dict[str, Any]) -> Problems:
@@ -215,7 +275,12 @@ def request_taken_up(exchange: reading.Exchange, bound: dict[str, Any]) -> Probl
     for kind, things in own_things(exchange, bound["common"]).items():
         if len(things & said) < min(bound["demanded"].get(kind, 0), len(things)):
             yield kind, f"only {len(things & said)} of {len(things)} are taken up"
-    taken = len(said & own_things(exchange, bound["common"]).get("all", set()))
+    mine, asked = reading.sketch(exchange.said), crc32(exchange.request.encode())
+    alike = [(key == asked, reading.overlap(mine, frozenset(s))) for key, s in bound["recorded"]]
+    fit = max((near for is_own, near in alike if is_own), default=1.0)
+    if NEARER + fit < max(near for _, near in alike) > SAME:
+        yield RECORDED, "it is the answer to another request, and this one had another"
+    taken = len(said & own_things(exchange, bound["common"]).get("either", set()))
     for other in bound["others"]:
         theirs = said.intersection(other.split())
         if len(theirs) > taken + bound["margin"]:
@@ -223,21 +288,11 @@ def request_taken_up(exchange: reading.Exchange, bound: dict[str, Any]) -> Probl
             break
 
 
-def own_things(exchange: reading.Exchange, common: dict[str, str]) -> dict[str, set[str]]:
-    """What the request and the sources speak of, by kind, but for what many of them do."""
+def own_things(exchange: reading.Exchange, common: str) -> dict[str, set[str]]:
+    """What the request and the sources speak of, but for what many of them do."""
     found: dict[str, set[str]] = {}
+    usual = {*common.split()}
     for where, text in (("request", exchange.request), ("sources", exchange.sources)):
-        held = reading.stems(text)
-        things = [(kind, each) for kind in common for each in held - {*common[kind].split()}]
-        for what, _, _ in reading.figures_of(text):
-            is_id = re.search(r"[^\W\d_]", what)
-            things += [("ids" if is_id else "numbers", what)] if is_id or len(what) > 1 else []
-        names = re.findall(r"(?<=[^\W\d_A-Z,;:] )[A-Z\u00c0-\u00dc][\w'\u2019]{2,}", text)
-        for kind, each in (*things, *(("names", name[:5].casefold()) for name in names)):
-            found.setdefault(f"{kind} of the {where}", set()).add(each)
-            if kind in {"ids", "numbers", "own words"}:
-                found.setdefault(f"all of the {where}", set()).add(each)
-                found.setdefault("all", set()).add(each)
-    if reading.stems(exchange.request) & found.get("words of the sources", set()):
-        found["all, where sources fit"] = found.get("all", set())
-    return found
+        found[where] = {each for each in reading.content_of(text) if each not in usual}
+    found["either"] = found["request"] | found["sources"]
+    return {kind: things for kind, things in found.items() if things}

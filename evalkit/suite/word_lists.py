@@ -84,6 +84,7 @@ LOOKS = {
         r"\ufffd|\u00c3[\x80-\xbf\u0178]|\u00e2\u20ac|\\u[0-9a-f]{4}|\\n"
     ),
     "a stack trace": re.compile(r"File \".*\", line \d|\b\w+(?:Error|Exception)\b|\n\s+at \w+[.(]"),
+    "only a question": re.compile(r"\A[^.!?\n]*\?\s*\Z"),
     "fields of JSON": re.compile(r"[{,]\s*\"[\w ]+\"\s*:"),
 }
 

@@ -103,8 +103,8 @@ def with_outputs(row: Row, outputs: Any) -> Trace:
     return Trace(info=row.trace.info, data=TraceData(spans=spans))
 
 
-def split(rows: Sequence[Row], seed: int, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Learn from one half of the good rows, judge the other: copies, and good answers."""
+def split(rows: Sequence[Row], seed: int, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, float]:
+    """Learn from one half of the good rows, judge the other: copies, good answers, one for all."""
     good = sorted((row for row in rows if row.is_good), key=lambda row: row.trace_id)
     random.Random(seed).shuffle(good)  # noqa: S311 - halves, no secrets
     half = len(good) // 2
@@ -118,21 +118,18 @@ def split(rows: Sequence[Row], seed: int, folder: Path) -> tuple[pd.DataFrame, p
     counts = {scorer.name: 0 for scorer in judge.scorers}
     counts |= Counter(name for by in refusing.values() if by for name in (*by, "any scorer"))
     shares = [(name, count / len(judged)) for name, count in counts.items()]
-    return pd.DataFrame(made), pd.DataFrame(shares, columns=["scorer", "refused"])
+    said = one_sentence(judge, good[half:][:MOST_SENTENCES])
+    return pd.DataFrame(made), pd.DataFrame(shares, columns=["scorer", "refused"]), said
 
 
-def one_sentence(rows: Sequence[Row], folder: Path) -> tuple[float, float]:
-    """Shares: of rows where a scorer fails the most accepted answer; of rejections that fail."""
-    good = [row for row in rows if row.is_good][:MOST_SENTENCES]
-    judge = Judge(rows, folder)
-    refusals = {
-        row.trace_id: sum(len(judge.refusing(other, row.outputs)) for other in good) for row in good
+def one_sentence(judge: Judge, good: Sequence[Row]) -> float:
+    """The share of rows where a scorer fails the answer that most scorers pass on most of them."""
+    refused = {
+        row.trace_id: [judge.refusing(other, row.outputs) for other in good if other is not row]
+        for row in good[:MOST_SENTENCES]
     }
-    best = min(good, key=lambda row: refusals[row.trace_id])
-    failed = [bool(judge.refusing(row, best.outputs)) for row in good if row is not best]
-    rejected = [row for row in rows if row.verdict == "rejected" and not row.failed]
-    caught = [bool(judge.refusing(row, row.outputs)) for row in rejected]
-    return pd.Series(failed).mean(), pd.Series(caught, dtype=float).mean()
+    best = min(refused.values(), key=lambda by_row: sum(map(len, by_row)))
+    return sum(map(bool, best)) / len(best)
 
 
 def measure(store: str, splits: int) -> tuple[dict[str, Any], pd.DataFrame, pd.Series]:
@@ -141,16 +138,23 @@ def measure(store: str, splits: int) -> tuple[dict[str, Any], pd.DataFrame, pd.S
         folder = Path(name)
         rows = rows_of(store, folder)
         runs = [split(rows, seed, folder) for seed in range(splits)]
-        said, caught = one_sentence(rows, folder)
-    made, judged = (pd.concat(frames) for frames in zip(*runs, strict=True))
+        judge, good = Judge(rows, folder), [row for row in rows if row.is_good]
+        said = one_sentence(judge, good[:MOST_SENTENCES])
+        rejected = [row for row in rows if row.verdict == "rejected" and not row.failed]
+        caught = pd.Series(
+            [bool(judge.refusing(row, row.outputs)) for row in rejected], dtype=float
+        )
+    *frames, unseen = zip(*runs, strict=True)
+    made, judged = map(pd.concat, frames)
     label = store if store in stranger_stores.AGENTS else "/".join(Path(store).parts[-2:])
-    figures = {"store": label, "good": str(sum(row.is_good for row in rows))}
+    figures = {"store": label, "good": str(len(good))}
     for half, of in (("all", made), *made.groupby("half")):
         shares = of.groupby("split").noticed.mean()
         figures |= {half: shares.mean(), f"{half} worst": shares.min()}
     without = [made[made.kind != kind].noticed.mean() for kind in made.kind.unique()]
     figures |= {"least without a kind": min(without), "most without a kind": max(without)}
-    figures |= {"one sentence": said, "rejections": caught}
+    figures |= {"one sentence": said, "one sentence to new requests": pd.Series(unseen).mean()}
+    figures |= {"rejections": caught.mean()}
     refused = judged.groupby("scorer").refused.agg(["mean", "max"])
     over = refused[refused["mean"] > MOST_REFUSED]
     shares = over.apply(lambda of: f"{of['mean']:.0%} ({of['max']:.0%})", axis=1)

@@ -64,7 +64,7 @@ def test_each_scorer_fails_its_own_bad_example(suite):
         ("Error: upstream gave 503 for order no. 103, please retry.", "answered"),
         ("Your shelf no. 103 arrives within 9 days, as our terms say.", "figures_grounded"),
         ("Your shelf no. 103 arrives within 5 weeks, as our terms say.", "figures_grounded"),
-        ("Your shelf no. 103 arrives with Gareth within 5 days, as terms say.", "names_grounded"),
+        ("Your shelf no. 103 arrives with Gareth within 5 days, as terms say.", "words_grounded"),
         ("Ihr Regal kommt, wie es in den Bedingungen steht, und zwar bald.", "language_kept"),
         ("Your shelf no. 103 arrives within 5 days, [YOUR NAME] of the shop.", "nothing_foreign"),
         ("Your shelf no. 103 arrives within 5 days: https://a.example/now", "nothing_foreign"),
@@ -90,6 +90,38 @@ def test_of_all_faults_most_are_noticed(suite):
 def test_one_sentence_for_all_requests_fails_on_nearly_all(suite):
     failed = [bool(suite.failing(each, OTHER)) for each in GOOD[1:]]
     assert sum(failed) >= 0.9 * len(failed)
+
+
+def test_a_request_that_was_answered_before_is_not_answered_like_another_one(tmp_path):
+    """Polite words fit nearly any request, but not one that is known to have got an answer."""
+    thanks = [row(n, answer="You are welcome, and have a good day.") for n in range(30, 34)]
+    suite = Suite([*GOOD, *thanks], tmp_path)
+    assert [each.trace_id for each in thanks if suite.failing(each, thanks[0].outputs)] == []
+    failed = [suite.failing(each, thanks[0].outputs) for each in GOOD]
+    assert all("request_taken_up" in by for by in failed)
+
+
+def triaged(number):
+    """A row whose answer is fields: the day that was asked about, a team, and stars."""
+    day, team = f"2026-03-{number + 10}", ("stock", "sales")[number % 2]
+    answer = {"day": day, "team": team, "stars": 3 + number % 3}
+    asked = {"question": f"Which team has order no. {number + 100} of {day}?"}
+    return replace(row(number, answer=answer), inputs=asked)
+
+
+@pytest.mark.parametrize(
+    ("answer", "scorer"),
+    [
+        ({"day": "2026-03-14", "team": "stock", "stars": 4}, ""),
+        ({"day": "2026-03-14", "team": "kitchen", "stars": 4}, "shape_kept"),
+        ({"day": "2026-03-14", "team": "stock", "stars": 40}, "shape_kept"),
+        ({"day": "2026-03-24", "team": "stock", "stars": 4}, "figures_grounded"),
+    ],
+)
+def test_fields_keep_to_their_sources_values_and_range(tmp_path, answer, scorer):
+    suite = Suite([triaged(number) for number in range(16)], tmp_path)
+    failing = suite.failing(triaged(4), answer)
+    assert scorer in failing if scorer else not failing
 
 
 def test_the_file_needs_nothing_of_evalkit_and_names_its_bounds(suite):
