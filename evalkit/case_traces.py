@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -158,7 +157,7 @@ def stub(
     refused: LogRefused | None,
     said: tuple[Json, Json],
 ) -> Trace:
-    """The trace of an execution without steps: what was asked and answered, and why no more."""
+    """The trace of an execution of one span, which says why it has no steps."""
     trim = Trimmer(MAX_VALUE_CHARS, Receipt())
     receipt = refused.receipt if refused else Receipt(verdict="no log")
     why = mask_text(refused.problems[0].message if refused else "there is no log of it")[0]
@@ -187,31 +186,19 @@ def stub(
     stated_start = None if start.inferred else start.ns
     decides = [STUB_BUILDER, root.name, root.inputs, root.outputs, why, status, message]
     decides += [stated_start, facts, usage.duration_s, metadata]
-    return bare_trace(root, trace_id, case_id, _hash(decides), receipt, metadata)
-
-
-def bare_trace(
-    root: Span,
-    trace_id: str,
-    case_id: str | None,
-    content_hash: str,
-    receipt: Receipt,
-    metadata: Mapping[str, str],
-) -> Trace:
-    """A trace of one span, which says as ``evalkit.no_steps`` why it has no steps."""
     return Trace(
         trace_id=trace_id,
-        name=root.name,
+        name=name,
         case_id=case_id,
         start_ns=root.start_ns,
         end_ns=root.end_ns,
-        status=root.status,
+        status=status,
         request=root.inputs,
         response=root.outputs,
         spans=(root,),
-        tags={STUB_TAG: root.attributes["evalkit.no_steps"], "evalkit.receipt": receipt.verdict},
+        tags={STUB_TAG: why, "evalkit.receipt": receipt.verdict},
         metadata=metadata,
-        content_hash=content_hash,
+        content_hash=_hash(decides),
         receipt=receipt,
     )
 

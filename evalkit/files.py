@@ -166,13 +166,22 @@ def files_below(folder: Path, root: Path, skipped: dict[str, str] | None = None)
     """Relative POSIX paths of all files below ``folder``, sorted; those of git are left out.
 
     Links are followed as far as :func:`inside` lets them, a folder once, so that no cycle is
-    walked; ``skipped`` is given each one that was not followed, and why.
+    walked; ``skipped`` is given each that was not, each folder that cannot be read, and why.
     """
     found: list[str] = []
     notes = {} if skipped is None else skipped
     followed = {folder.resolve()}
-    for base, folders, names in os.walk(folder, followlinks=True):
+
+    def skip(path: str | Path, why: str | None) -> None:
+        notes[Path(path).relative_to(folder).as_posix()] = f"cannot be read: {why}"
+
+    walked = os.walk(folder, onerror=lambda e: skip(e.filename, e.strerror), followlinks=True)
+    for base, folders, names in walked:
         here = Path(base)
+        if not os.access(here, os.X_OK):
+            skip(here, "permission denied")
+            folders.clear()
+            continue
         links = [here / name for name in (*folders, *names) if (here / name).is_symlink()]
         barred = {link.name: why for link in links if (why := _bar(link, root, followed))}
         notes |= {(here / name).relative_to(folder).as_posix(): barred[name] for name in barred}

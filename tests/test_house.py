@@ -92,7 +92,7 @@ def test_each_dependency_is_pinned_within_its_range():
     assert all(str(pin).count("==") == 1 and pin.url is None for pin in pins)
 
 
-MOST_LINES = 26_503
+MOST_LINES = 26_499
 MOST_MODULES = 136
 """Ceilings of the package, which is to come down to 17,000 lines in 95 modules."""
 
@@ -100,7 +100,7 @@ FORMATS = (
     *("agent_logs/", "imports/", "predict_run.py"),
     *("suite/agent_process.py", "suite/execution.py", "suite/code_judges.py"),
 )
-MOST_LINES_OF_FORMATS = 3_385
+MOST_LINES_OF_FORMATS = 3_378
 """What takes over other tools' formats and runs an agent came later, with a ceiling of its own."""
 
 TOO_LONG = ""

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -108,14 +109,15 @@ def _logs_in(folder: Path, result: Mapping[str, Json]) -> dict[str, Path]:
     done = [
         text_of(mapping_of(each).get("step_name")) for each in list_of(result.get("step_results"))
     ]
-    there = folders_in(folder / "steps")
+    below = folder / "steps"
+    there = folders_in(below) if os.access(below, os.R_OK) else ()
     order = dict.fromkeys([*(step for step in done if step in there), *there])
-    agents = {"": folder / "agent", **{s: folder / "steps" / s / "agent" for s in order}}
+    agents = {"": folder / "agent", **{step: below / step / "agent" for step in order}}
     found = {step: [agent / name for name in _LOGS] for step, agent in agents.items()}
     return {
         step: log
         for step, paths in found.items()
-        if (log := next((p for p in paths if p.is_file() and p.stat().st_size), None))
+        if (log := next((p for p in paths if os.access(p, os.F_OK) and p.stat().st_size), None))
     }
 
 

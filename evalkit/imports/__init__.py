@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,8 @@ def import_paths(
     fix = "name logs of agents, a folder with Claude's evals, or a table of questions"
     problems = [
         Problem("is nothing that evalkit knows to import", str(path), fix=fix)
-        if path.exists()
-        else Problem("there is no such file or folder", str(path))
+        if os.access(path, os.R_OK)
+        else Problem("there is no such file or folder that can be read", str(path))
         for path, reader in zip(found, readers, strict=True)
         if reader is None
     ]

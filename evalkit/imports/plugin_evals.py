@@ -44,7 +44,8 @@ def holds_plugin_evals(path: Path) -> bool:
 
 def import_plugin_evals(paths: Sequence[Path], out: Path | None) -> dict[str, Any]:
     """Make a project of the cases, and a run of each trial of an arm."""
-    found, listed = Found("claude plugin eval"), writer.listed(paths)
+    found = Found("claude plugin eval")
+    listed = writer.listed(paths, found.skipped)
     roots = [(path if path.is_dir() else path.parent).resolve() for path in paths]
     for folder in dict.fromkeys(path.parent for path in listed if _is_case(path)):
         _add_case(found, folder)

@@ -173,10 +173,15 @@ def without_empty(value: Mapping[str, Json]) -> dict[str, Json]:
     return {key: each for key, each in value.items() if each not in (None, "", [], {})}
 
 
-def listed(paths: Sequence[Path]) -> list[Path]:
-    """These files, and those below these folders."""
-    below = ([p / n for n in files_below(p, p)] if p.is_dir() else [p] for p in paths)
-    return [path for own in below for path in own]
+def listed(paths: Sequence[Path], skipped: dict[str, str] | None = None) -> list[Path]:
+    """These files, and those below these folders; ``skipped`` is given what is passed over."""
+    found: list[Path] = []
+    for path in paths:
+        barred: dict[str, str] = {}
+        found += [path / n for n in files_below(path, path, barred)] if path.is_dir() else [path]
+        if skipped is not None:
+            skipped |= {str(path / name): why for name, why in barred.items()}
+    return found
 
 
 def config_of(name: str, judge: str, source: str, **bar: Json) -> dict[str, Json]:

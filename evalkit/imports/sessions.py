@@ -5,24 +5,24 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from evalkit.agent_logs import FORMATS
-from evalkit.case_traces import PLAIN_TEXT, as_run_says, bare_trace, stub
+from evalkit.case_traces import as_run_says, stub
 from evalkit.claude_log.log_trace import build_trace
 from evalkit.claude_log.timing import Start
 from evalkit.config_files import USUAL_CONFIG
 from evalkit.context import locate
-from evalkit.entities import HASH_TAG, SESSION_TAG, Assessment, Span, StoredTrace, Trace
+from evalkit.entities import HASH_TAG, SESSION_TAG, Assessment, StoredTrace, Trace
 from evalkit.errors import InputError, LogRefused, Problem, StoreAbsent, StoreError, Unfinished
 from evalkit.feedback.assessments import Target
-from evalkit.imports.session_files import TEXT, SessionFile, find_sessions, text_in
+from evalkit.imports.session_files import TEXT, SessionFile, find_sessions
 from evalkit.jsonable import derive_id, mapping_of, text_of
-from evalkit.masking import mask_text
-from evalkit.receipt import Receipt, Receipts
+from evalkit.receipt import Receipts
 from evalkit.runs.log_file import LogFile
+from evalkit.tokens import Consumption
 
 if TYPE_CHECKING:
     from evalkit.store import Store
@@ -66,28 +66,25 @@ def import_sessions(
     done = _Import(store, experiment_id)
     done.write(paths, say)
     report = {**done.report(), "experiment": name}
-    if done.unwritten:
-        lost = "\n".join(f"{path}: {why}" for path, why in done.unwritten.items())
-        raise Unfinished(f"MLflow did not take every trace.\n{lost}", report)
-    if not report["files"]:
-        passed_over = "\n".join(f"{path}: {why}" for path, why in done.skipped.items())
-        raise Unfinished(f"No session was found that can be read.\n{passed_over}", report)
+    for what, lost in (
+        ("MLflow did not take every trace.", done.unwritten),
+        ("No session was found that can be read.", done.skipped if not report["files"] else {}),
+    ):
+        if lost:
+            passed_over = (f"{path}: {why}" for path, why in lost.items())
+            raise Unfinished("\n".join([what, *passed_over]), report)
     return report
 
 
-@dataclass
 class _Import:
     """What becomes of the sessions on their way, one in memory at a time."""
 
-    store: Store
-    experiment_id: str
-    skipped: dict[str, str] = field(default_factory=dict)
-    unwritten: dict[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    formats: set[str] = field(default_factory=set)
-    receipts: Receipts = field(default_factory=Receipts)
-    counts: Counter[str] = field(default_factory=Counter)
-    sent: dict[str, tuple[str, list[StoredTrace]]] = field(default_factory=dict)
+    def __init__(self, store: Store, experiment_id: str) -> None:
+        self.store, self.experiment_id = store, experiment_id
+        self.skipped, self.unwritten = dict[str, str](), dict[str, str]()
+        self.formats, self.receipts, self.notes = set[str](), Receipts(), list[str]()
+        self.counts = Counter(files=0, traces=0, written=0)
+        self.sent: dict[str, tuple[str, list[StoredTrace]]] = {}
 
     def write(self, paths: Sequence[Path], say: Callable[[str], None]) -> None:
         """Write the traces that differ from what is there; earlier ones of a session give way."""
@@ -99,7 +96,7 @@ class _Import:
             if outcome.error:
                 self.unwritten[path] = outcome.error
                 continue
-            self.counts["written"] += 1
+            self.counts.update(["written", "traces"])
             replaced |= {old.trace_id: (outcome.trace_id, {}) for old in earlier}
             if done % _PROGRESS == 0:
                 say(f"{done} sessions written")
@@ -121,7 +118,7 @@ class _Import:
             self.receipts.by_log[str(log.path)] = trace.receipt
             known = there.get(trace.tags[SESSION_TAG], [])
             if any(each.holds(trace.content_hash) for each in known):
-                self.counts["unchanged"] += 1
+                self.counts["traces"] += 1
                 continue
             earlier = [each for each in known if each.trace_id != trace.trace_id]
             self.sent[trace.trace_id] = (str(log.path), earlier)
@@ -131,13 +128,11 @@ class _Import:
 
     def report(self) -> dict[str, Any]:
         """What was read, and what stands in MLflow by now."""
-        if unchanged := self.counts["unchanged"]:
+        if unchanged := self.counts["traces"] - self.counts["written"]:
             self.notes.append(f"{unchanged} sessions stand in MLflow already as they are")
         return {
             "format": ", ".join(sorted(self.formats)) or "no session",
-            "files": self.counts["files"],
-            "traces": self.counts["written"] + unchanged,
-            "written": self.counts["written"],
+            **self.counts,
             "skipped": self.skipped,
             "receipt": self.receipts.totals(),
             "unwritten": self.unwritten,
@@ -150,7 +145,7 @@ class _Import:
 def _trace(log: SessionFile, parts: Sequence[SessionFile], experiment_id: str) -> Trace:
     """The trace of a session, marked as one."""
     key = derive_id(experiment_id, "session", log.session_id, *filter(None, [log.begin]))
-    trace = _text_trace(log, key) if log.format == TEXT else _log_trace(log, parts, key)
+    trace = _log_trace(log, parts, f"tr-{key}")
     agent = mapping_of(trace.spans[0].attributes.get("evalkit.agent"))
     cwd = text_of(agent.get("cwd"))
     facts = {"evalkit.cwd": cwd, "evalkit.git_branch": text_of(agent.get("git_branch"))}
@@ -166,44 +161,32 @@ def _trace(log: SessionFile, parts: Sequence[SessionFile], experiment_id: str) -
     )
 
 
-def _log_trace(log: SessionFile, parts: Sequence[SessionFile], key: str) -> Trace:
-    """The trace of a log; a trial of Harbor's has one without, and ended as that says."""
-    names, trial = Counter(part.path.name for part in parts), log.trial
-    beside = {
-        f"{p.path.parent.name}/{p.path.name}" if names[p.path.name] > 1 else p.path.name: p.path
-        for p in parts
-    }
-    file = LogFile.of_trial(trial) if trial else LogFile(log.path, None, transcripts=beside)
+def _log_trace(log: SessionFile, parts: Sequence[SessionFile], trace_id: str) -> Trace:
+    """The trace of a log; of a text, or a trial of Harbor's without a log, one without steps."""
+    name, trial = log.format, log.trial
+    beside = {f"{part.path.parent.name}/{part.path.name}": part.path for part in parts}
+    file, usage, failure = LogFile(log.path, None, transcripts=beside), Consumption(), ""
+    if trial:
+        file, name = LogFile.of_trial(trial), trial.folder.name
+        usage, failure = trial.usage, trial.failure
     start = Start(file.modified_ns(), inferred=True, source="the log file's time")
-    name = trial.folder.name if trial else log.format
     try:
         trace = build_trace(
             file.lines(),
-            trace_id=f"tr-{key}",
+            trace_id=trace_id,
             name=name,
             case_id=None,
             start=start,
             sidecars=file.subagents(),
-            reported=trial.usage if trial else None,
+            reported=usage,
             formats=FORMATS,
         )
-        return as_run_says(trace, trial.usage.exit_code, trial.failure) if trial else trace
+        return as_run_says(trace, usage.exit_code, failure)
     except LogRefused as error:
-        if not trial:
+        if log.format == TEXT:
+            error.receipt.use_as_text()
+        elif not trial:
             raise
-        refused = error if trial.log else None
-    asked = {"task": trial.case_id}
-    return stub(name, f"tr-{key}", None, start, trial.usage, trial.failure, refused, (asked, None))
-
-
-def _text_trace(log: SessionFile, key: str) -> Trace:
-    """The trace of a text: what it says, and no steps; nobody knows what was asked."""
-    said, masked = mask_text(text_in(log.path))
-    lines, began = len(said.splitlines()), log.path.stat().st_mtime_ns
-    receipt = Receipt(lines=lines, used=lines, sessions=1, verdict="text", masked=masked)
-    facts = {"evalkit.no_steps": PLAIN_TEXT, "evalkit.time": "inferred"}
-    root_id, why = derive_id(key, "spans", length=16), "how it ended is not known"
-    root = Span(
-        root_id, None, TEXT, "AGENT", began, began, None, said, facts, status="UNSET", message=why
-    )
-    return bare_trace(root, f"tr-{key}", None, derive_id(TEXT, said, length=64), receipt, {})
+        refused = None if trial and not trial.log else error
+    said = ({"task": trial.case_id}, None) if trial else (None, file.text())
+    return stub(name, trace_id, None, start, usage, failure, refused, said)

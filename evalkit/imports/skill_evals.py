@@ -59,7 +59,8 @@ def _fits(path: Path) -> bool:
 def import_skill_evals(paths: Sequence[Path], out: Path | None) -> dict[str, Any]:
     """Make a project of the cases, and a run of each configuration's trial in an iteration."""
     evals = _SkillEvals(found := Found("skill-creator"))
-    listed = sorted(writer.listed(paths), key=lambda each: (len(each.parts), each))
+    listed = writer.listed(paths, found.skipped)
+    listed.sort(key=lambda each: (len(each.parts), each))
     for name, add in evals.readers.items():
         for path in (each for each in listed if each.name == name):
             if not _fits(path):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +203,41 @@ def test_a_link_that_leads_out_is_not_followed(
     assert report["traces"] == 2
     assert "leads out of" in report["skipped"][str(projects / "more")]
     assert "leads out of" in report["skipped"][str(projects / "three.jsonl")]
+
+
+def without_a_pass() -> None:
+    """Let permissions bind root, too; others lack these powers as it is."""
+    drop, dac_override, dac_read_search = 24, 1, 2
+    for power in (dac_override, dac_read_search):
+        ctypes.CDLL(None).prctl(drop, power, 0, 0, 0)
+
+
+@pytest.mark.parametrize("rights", [0o000, 0o444])
+@pytest.mark.parametrize("kind", ["logs", "evals"])
+def test_a_folder_that_may_not_be_read_is_named(tmp_path: Path, kind: str, rights: int) -> None:
+    session = as_session([ask("hello"), END], "session-1")
+    write(tmp_path / "logs/one.jsonl", session)
+    write(tmp_path / "logs/closed/two.jsonl", as_session([ask("x"), END], "session-2"))
+    write(tmp_path / "logs/job__x/result.json", [{"trial_name": "job"}])
+    write(tmp_path / "logs/job__x/agent/claude-code.txt", session)
+    evals = {"skill_name": "s", "evals": [{"id": 1, "prompt": "x"}]}
+    put(tmp_path / "evals/evals.json", evals)
+    put(tmp_path / "evals/closed/grading.json", {"expectations": []})
+    closed = [tmp_path / kind / "closed", *(tmp_path / kind).glob("job__x/agent")]
+    for folder in closed:
+        folder.chmod(rights)
+    told = ("import", kind, "-e", "shop", "--json", "--tracking-uri", "sqlite:///m.db")
+    done = subprocess.run(
+        [sys.executable, "-m", "evalkit", *told],
+        cwd=tmp_path, capture_output=True, text=True, check=False, preexec_fn=without_a_pass,
+    )  # fmt: skip
+    for folder in closed:
+        folder.chmod(0o755)
+    assert done.returncode == 0, done.stderr
+    skipped = json.loads(done.stdout)["skipped"]
+    for folder in closed:
+        assert skipped.pop(str(folder.relative_to(tmp_path))).startswith("cannot be read: ")
+    assert skipped == {}
 
 
 def rollout(session: str, *items: Event, **about: Any) -> list[Event]:
