@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from evalkit.agent.request import Request
 from evalkit.arguments import CommonParams, more, param, unseen
 
 if TYPE_CHECKING:
-    from evalkit.agent.request import Request
     from evalkit.context import Workspace
 
 _MAPPING = "Schema mapping; else tmp/schema_mapping.json, or schema_mapping.NAME.json of others"
@@ -192,75 +192,8 @@ class ExportParams(CommonParams):
 
 
 @dataclass(frozen=True)
-class AgentParams(ProjectParams):
+class AgentParams(ProjectParams, Request):
     """Build an evaluation suite from traces."""
-
-    experiment_id: str | None = param(
-        None,
-        "With the traces, by name or id; else the config's",
-        "Experiment",
-        link=True,
-        short="-e",
-    )
-    model: str | None = param(
-        None, "`offline` for rules; else Claude, or rules where there is no key"
-    )
-    max_cost: float | None = param(None, "USD, in all sessions; 5 if nothing is said", "Budget")
-    max_iterations: int = param(40, "Sessions that may be led this time", "Most sessions")
-    require_sandbox: bool = unseen(False, "The default; accepted from older scripts")
-    unconfined: bool = param(False, "Run code where it cannot be confined, too")
-    allow_network: bool = param(False, "Let the code use the network")
-    session: str | None = unseen(
-        None, "The session to go on with; a new one if none is named", link=True
-    )
-    volume_path: str | None = more(
-        None, "Where session directories lie; else the working directory"
-    )
-    mlflow_agent_experiment_id: str | None = more(
-        None,
-        "Where the agent's own traces go, by id or name; else evalkit-agent",
-        "The agent's own experiment",
-    )
-    sql_warehouse_id: str | None = more(
-        None,
-        "Reads traces in Unity Catalog tables; else MLFLOW_TRACING_SQL_WAREHOUSE_ID",
-        "SQL warehouse",
-    )
-    max_turns: int | None = more(None, "Calls of the model, in all sessions", "Most calls")
-    max_tokens: int | None = more(None, "Cached ones included, in all sessions", "Most tokens")
-    max_minutes: float | None = more(None, "In all sessions", "Most minutes")
-    session_turns: int | None = more(80, "Calls of the model in one session", "Calls a session")
-    session_tokens: int | None = more(
-        None, "Cached ones included, in one session", "Tokens a session"
-    )
-    session_cost: float | None = more(None, "USD, in one session", "USD a session")
-    session_minutes: float | None = more(None, "In one session", "Minutes a session")
-    anthropic_base_url: str | None = more(
-        None, "Where Claude is reached; else ANTHROPIC_BASE_URL, else Anthropic"
-    )
-    secret_scope: str | None = more(None, "Databricks secret scope with Claude's token")
-    secret_key: str | None = more(None, "The token's name there; else databricks-token")
-    pass_env: tuple[str, ...] = more(
-        (),
-        "Environment variables that the code is given, with commas between",
-        "Variables for the code",
-    )
-
-    def request(self) -> Request:
-        """What the agent is asked to do."""
-        from evalkit.agent.request import Request
-
-        said = {_CALLED.get(name, name): value for name, value in vars(self).items()}
-        return Request(**{each.name: said[each.name] for each in fields(Request)})
-
-
-_CALLED = {
-    "max_iterations": "max_sessions",
-    "experiment_id": "experiment",
-    "anthropic_base_url": "base_url",
-    "mlflow_agent_experiment_id": "own_experiment",
-}
-"""Parameters that a request calls otherwise."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from evalkit.errors import InputError, LogRefused, Problem
 from evalkit.feedback.assessments import masked
 from evalkit.jsonable import Json
 from evalkit.masking import mask_json, mask_text
-from evalkit.receipt import Receipt
 from evalkit.runs import metrics
 from evalkit.runs.metrics import thresholds
 from evalkit.runs.pairs import shape_of
@@ -38,39 +37,13 @@ TOKENS = {
 
 @dataclass(frozen=True, slots=True)
 class RunCase:
-    """What is known of one case of a run without its log.
-
-    Attributes:
-        logged: Whether there is a log that tells of it.
-        failure: Why its execution failed; empty where it did not.
-    """
+    """What is known of one case of a run without its log."""
 
     case_id: str
     scores: tuple[Score, ...]
     usage: Consumption
-    logged: bool
-    failure: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedCase:
-    """A case with its trace, or with the reason why there is none.
-
-    Attributes:
-        trace: What its log tells, else what was asked and answered; None where no file says.
-        refusal: Why there are no steps; None where the log tells them.
-    """
-
-    case: RunCase
-    trace: Trace | None
-    refusal: InputError | None
-
-    @property
-    def receipt(self) -> Receipt | None:
-        """What became of the lines of its log; None where there is no log."""
-        if self.trace is not None and self.refusal is None:
-            return self.trace.receipt
-        return self.refusal.receipt if isinstance(self.refusal, LogRefused) else None
+    logged: bool  # whether there is a log that tells of it
+    failure: str = ""  # why its execution failed
 
 
 def read_cases(found: RunFiles) -> list[RunCase]:
@@ -170,15 +143,18 @@ def model_frame(found: RunFiles) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["Model", "USD", *TOKENS.values()])
 
 
-def open_case(found: RunFiles, case: RunCase) -> OpenedCase:
-    """Read a case's log."""
+def open_case(found: RunFiles, case_id: str) -> tuple[Trace | None, InputError | None]:
+    """What the log of a case tells, else what was asked and answered, and why there are no steps.
+
+    The trace is None where no file says, the error None where the log tells the steps.
+    """
     from evalkit.case_traces import stub_of
 
     try:
-        return OpenedCase(case, read_trace(found, case.case_id), None)
+        return read_trace(found, case_id), None
     except InputError as error:
-        stub = stub_of(found, case.case_id, "", error if isinstance(error, LogRefused) else None)
-        return OpenedCase(case, stub if stub.response is not None else None, error)
+        stub = stub_of(found, case_id, "", error if isinstance(error, LogRefused) else None)
+        return (None if stub.response is None else stub), error
 
 
 def around_case(

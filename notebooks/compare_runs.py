@@ -351,7 +351,7 @@ def history(host, judge_over_time, workspace):
 
 @app.cell
 def ending(chosen, host, report):
-    host.finish(chosen, report, render.compared)
+    host.finish(chosen, report, "compare", render.tell)
     return
 
 

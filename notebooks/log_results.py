@@ -203,27 +203,28 @@ def explorer(found):
 
 @app.cell
 def opened_case(cases, found, table):
-    opened = [reading.open_case(found, case) for case in page.chosen(table, cases)]
+    case = next(iter(page.chosen(table, cases)), None)
+    trace, refusal = reading.open_case(found, case.case_id) if case else (None, None)
 
-    def case_view(each):
-        """A case's scores beside its conversation, or beside the reason why there is none."""
-        talk = conversation(each.trace) if each.trace is not None else None
-        why = page.problem(each.refusal) if each.refusal else None
-        scores = run_views.scorecard(each.case.scores, title=each.case.case_id)
+    def case_view():
+        """The case's scores beside its conversation, or beside the reason why there is none."""
+        talk = conversation(trace) if trace else None
+        why = page.problem(refusal) if refusal else None
+        scores = run_views.scorecard(case.scores, title=case.case_id)
         return page.beside([scores], [talk, why], wide=1.9)
 
-    page.stack(*map(case_view, opened))
-    return (opened,)
+    case_view() if case else None
+    return case, refusal, trace
 
 
 @app.cell
-def steps(opened):
-    page.stack(*(waterfall(each.trace) for each in opened if each.trace and not each.refusal))
+def steps(refusal, trace):
+    waterfall(trace) if trace and not refusal else None
     return
 
 
 @app.cell
-def receipt(opened):
+def receipt(case, refusal, trace):
     def receipt_view(receipt):
         """What became of the log's lines, and which figures do not add up."""
         if receipt is None:
@@ -241,7 +242,8 @@ def receipt(opened):
         table = page.table(rows, wrapped_columns=["Why"]) if rows else None
         return page.stack(page.record(receipt.in_words(), title="Receipt"), table)
 
-    page.stack(*(receipt_view(each.receipt) for each in opened))
+    told_by = refusal or trace  # a log that was refused has a receipt, one that is missing has none
+    receipt_view(getattr(told_by, "receipt", None)) if case else None
     return
 
 
@@ -266,13 +268,16 @@ def pressing(found, host):
 @app.cell
 def logging(asked, go, host, workspace):
     named = {name: getattr(asked, name) for name in ("run_id", "names", "dataset_name")}
-    logged = host.work("Log", lambda say: log_results(workspace, **named, say=say), go)
-    return (logged,)
+    report = None
+    if host.is_due(go):
+        with host.step("Logging", ends=False) as say:
+            report = log_results(workspace, **named, say=say)
+    return (report,)
 
 
 @app.cell
-def result(host, logged):
-    report = host.outcome(logged, "Here you will find the run in MLflow, once it is logged.")
+def result(report):
+    mo.stop(report is None, mo.md("*Here you will find the run in MLflow, once it is logged.*"))
     receipt_, notes_ = report["receipt"], report["notes"]
     verdicts_ = "; ".join(f"{count} {verdict}" for verdict, count in receipt_["verdicts"].items())
     lost = {f"No steps in the trace of {case}": why for case, why in receipt_["refused"].items()}
@@ -290,16 +295,19 @@ def result(host, logged):
         ),
         page.record(lost, title="To know") if lost else None,
     )
-    return (report,)
+    return
 
 
 @app.cell
-def seen(asked, host, opened, report, workspace):
+def seen(asked, case, host, report, workspace):
+    mo.stop(report is None)
     with host.step("Looking for the run in MLflow"):
         where = context.whereabouts(workspace, asked.run_id, report["mlflow_run_id"])
-    trace = where.trace(opened[0].case.case_id if opened else "")
+    shown_at = where.trace(case.case_id if case else "")
     ways = [page.link(where.run, "the run")] if where.run else []
-    ways += [page.link(trace, "the trace of the case selected above")] if ways and trace else []
+    ways += (
+        [page.link(shown_at, "the trace of the case selected above")] if ways and shown_at else []
+    )
     links = page.callout("In MLflow: " + ", ".join(ways)) if ways else None
     pages = page.stack(
         page.callout("This MLflow is a database. Start its pages, then open their address:"),
@@ -311,7 +319,8 @@ def seen(asked, host, opened, report, workspace):
 
 @app.cell
 def ending(asked, host, report):
-    host.finish(asked, report, render.logged)
+    mo.stop(report is None)
+    host.finish(asked, report, "log-results", render.tell)
     return
 
 

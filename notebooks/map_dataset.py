@@ -222,8 +222,8 @@ def _():
 
 
 @app.cell
-def standing(file, host, mapping, saved):
-    host.settled(saved)
+def standing(file, mapping, report):
+    report  # looked at again once it is saved
     name = f"**{page.quoted(file)}**"
     try:
         now = mapping_file.saved_mapping(file)
@@ -253,27 +253,28 @@ def pressing(chosen, host):
 
 @app.cell
 def saving(file, go, host, replacing, revised, workspace):
-    def save(_):
-        return mapping_file.save_mapping(workspace, revised, file, force=replacing.value)
-
-    saved = host.work("Save", save, go)
-    return (saved,)
+    report = None
+    if host.is_due(go):
+        with host.step("Saving", ends=False):
+            report = mapping_file.save_mapping(workspace, revised, file, force=replacing.value)
+    return (report,)
 
 
 @app.cell
-def outcome(host, saved):
-    report = host.outcome(saved)
+def outcome(report):
+    mo.stop(report is None)
     page.callout(
         f"Saved: **{len(report['inputs'])}** inputs and **{len(report['expectations'])}** "
         "expectations. Next, sync the dataset.",
         "success",
     )
-    return (report,)
+    return
 
 
 @app.cell
 def ending(chosen, host, report):
-    host.finish(chosen, report, render.mapping)
+    mo.stop(report is None)
+    host.finish(chosen, report, "map", render.tell)
     return
 
 

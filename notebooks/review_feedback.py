@@ -118,9 +118,9 @@ def case(asked, cases, found, host, reviewer_bar, workspace):
         """The bar and the scores, beside what was expected and what the agent did."""
         host.remember("run")(asked.run_id)
         host.remember("case")(case.case_id)
-        opened = reading.open_case(found, case)
+        trace, refusal = reading.open_case(found, case.case_id)
         task, expected, files = reading.around_case(workspace, found, case.case_id)
-        talk = conversation(opened.trace) if opened.trace else page.problem(opened.refusal)
+        talk = conversation(trace) if trace else page.problem(refusal)
         scores = run_views.scorecard(case.scores, title=case.case_id)
         made = (page.folded(name, text or NO_TEXT) for name, text in files.items())
         asked_for = page.folded("What was expected", expected, opened=True)
@@ -144,16 +144,13 @@ def _():
 
 
 @app.function
-def stage(name, do, asked, workspace, host):
-    """A stage as a job; its report by its name, where nobody looks also of an absent MLflow."""
-
-    def job(say):
-        def report():
-            return do(workspace, run_id=asked.run_id, say=say)
-
-        return {name: report()} if host.person else run_stages({name: report})
-
-    return job
+def stage(name, do, asked, workspace, host, button):
+    """A stage's report by its name, where nobody looks also of an absent MLflow; None before."""
+    if not host.is_due(button):
+        return None
+    with host.step(name.title(), ends=False) as say:
+        step = {name: lambda: do(workspace, run_id=asked.run_id, say=say)}
+        return {name: step[name]()} if host.person else run_stages(step)
 
 
 @app.cell
@@ -165,14 +162,13 @@ def pressing(host):
 
 @app.cell
 def pushing(asked, host, to_mlflow, workspace):
-    push = stage("push-feedback", push_feedback, asked, workspace, host)
-    pushed = host.work("Push", push, to_mlflow)
-    return (pushed,)
+    sent = stage("push-feedback", push_feedback, asked, workspace, host, to_mlflow)
+    return (sent,)
 
 
 @app.cell
-def pushed_feedback(host, pushed):
-    sent = host.outcome(pushed)
+def pushed_feedback(sent):
+    mo.stop(sent is None)
     stands = sent["push-feedback"]
     page.stack(
         page.cards(
@@ -183,7 +179,7 @@ def pushed_feedback(host, pushed):
         ),
         page.folded("Without a trace", stands["unmatched_names"]),
     ) if stands.get("traces") else page.callout(NO_TRACES, "warn")
-    return (sent,)
+    return
 
 
 @app.cell
@@ -195,21 +191,20 @@ def asking(host):
 
 @app.cell
 def pulling(asked, from_mlflow, host, workspace):
-    pull = stage("pull-feedback", pull_feedback, asked, workspace, host)
-    pulled = host.work("Pull", pull, from_mlflow)
-    return (pulled,)
+    came = stage("pull-feedback", pull_feedback, asked, workspace, host, from_mlflow)
+    return (came,)
 
 
 @app.cell
-def pulled_feedback(found, host, pulled):
-    came = host.outcome(pulled)
+def pulled_feedback(came, found):
+    mo.stop(came is None)
     annotations = pd.DataFrame(review_file.read_review(found).annotations)
     page.table(
         annotations.drop(columns="trace_id", errors="ignore"),
         nothing="Nobody has said anything about this run in MLflow yet.",
         wrapped_columns=["rationale"],
     )
-    return (came,)
+    return
 
 
 @app.cell(hide_code=True)
@@ -226,8 +221,8 @@ def _():
 
 
 @app.cell
-def comparing(found, host, pulled, review):
-    host.settled(pulled)
+def comparing(came, found, host, review):
+    came  # compared again once people's annotations are there
     with host.step("Comparing people with judges"):
         review()  # what was said on this page since
         pairs, judges = agreement.agreement_frames(found)
@@ -332,8 +327,9 @@ def matrix(judge_table, judges, pairs):
 
 @app.cell
 def ending(asked, came, host, judges, sent):
+    mo.stop(came is None or sent is None)
     report = {**sent, **came, "agreement": judges}
-    host.finish(asked, report, render.reviewed)
+    host.finish(asked, report, "review", render.tell)
     return (report,)
 
 

@@ -20,7 +20,7 @@ with app.setup:
     from evalkit.agent.request import budget_of
     from evalkit.agent.session import ANALYSIS_FILE, KEPT_FILE, VALIDATION_FILE
     from evalkit.arguments import param
-    from evalkit.cli import narrator
+    from evalkit.cli import narrator, render
     from evalkit.context import typed
     from evalkit.params import AgentParams
     from evalkit.suite.model import DATASET_FILE, SCORERS_FILE, SCRIPT_FILE
@@ -80,10 +80,8 @@ def trace_view(trace_id, watch):
         for each in trace.assessments
         if each.source_type == "HUMAN"
     }
-    shown = [conversation(trace), waterfall(trace)]
-    if trace.unread:
-        unread = {f"Of this trace, {trace.unread}": trace.request, "Answered": trace.response}
-        shown = [page.record(unread)]
+    unread = {f"Of this trace, {trace.unread}": trace.request, "Answered": trace.response}
+    shown = [page.record(unread)] if trace.unread else [conversation(trace), waterfall(trace)]
     return page.stack(
         mo.md(page.link(link, f"{trace_id} in MLflow")) if link else None,
         page.record(people) if people else None,
@@ -130,23 +128,20 @@ def opening():
 @app.cell
 def reading(form, host):
     said = host.settings(form)
-
-    def read(say):
-        chosen = host.with_traffic(said, say)
-        known = chosen.session and location.find_session(chosen.volume_path, chosen.session)
-        uri, looked_at = run.aim(chosen.request(), known or None)
+    with host.step("Reading traces") as say:
+        demo = host.with_traffic(said, say)
+        begun = demo.session and location.find_session(demo.volume_path, demo.session)
+        store_uri, looked_at = run.aim(demo, begun or None)
         watch = experiment.watch(
-            config=chosen.config,
+            config=demo.config,
             # what the config alone names need not be there yet
-            experiment=looked_at if chosen.experiment_id or chosen.session else None,
-            tracking_uri=uri,
-            most=chosen.traces,
+            experiment=looked_at if demo.experiment_id or demo.session else None,
+            tracking_uri=store_uri,
+            most=demo.traces,
             say=say,
         )
-        return replace(chosen, tracking_uri=uri, experiment_id=watch.experiment), watch
-
-    seen = host.work("Reading traces", read)
-    return (seen,)
+    chosen = replace(demo, tracking_uri=store_uri, experiment_id=watch.experiment)
+    return chosen, watch
 
 
 @app.cell(hide_code=True)
@@ -160,8 +155,7 @@ def _():
 
 
 @app.cell
-def figures(host, seen):
-    chosen, watch = host.outcome(seen)
+def figures(host, watch):
     traces = watch.traces
     if traces.empty and host.person:
         host.halt(
@@ -189,7 +183,7 @@ def figures(host, seen):
         ),
         look,
     )
-    return chosen, look, watch
+    return (look,)
 
 
 @app.function
@@ -304,7 +298,7 @@ def sessions(chosen, host, watch):
 @app.cell
 def pressing(chosen, host, ids, session_table):
     picked = next(iter(page.chosen(session_table, ids)), ids[0]) if host.person else chosen.session
-    request = replace(chosen, session=picked).request()
+    request = replace(chosen, session=picked)
     with host.step("Looking for a model"):
         request.check()
         model, why = claude(request, lambda _: None)
@@ -334,33 +328,48 @@ def pressing(chosen, host, ids, session_table):
 
 
 @app.cell
-def building(budget, go, host, picked, request):
-    def lead(say):
-        if host.person:
-            return agent_live.start(request).follow(say)
-        return narrator.narrated(request, host.terminal)
-
-    def stop():
-        if agent := agent_live.at_work(request):
-            agent.stop()
-
-    built = host.work(
-        "The agent works",
-        lead,
-        None if agent_live.at_work(request) else go,
-        show=lambda: agent_live.live(agent_live.at_work(request), budget),
-        stop=stop,
-    )
-    return (built,)
+def building(go, host, request):
+    agent = finished = None
+    if not host.person:
+        with host.step():
+            finished = narrator.narrated(request, host.terminal)
+    elif go.value:
+        agent = agent_live.start(request)
+    else:
+        agent = agent_live.at_work(request)
+    built, note_end = mo.state(finished)  # what the agent left; False where it left no report
+    cancel = mo.ui.button(label="Cancel", kind="warn", on_click=lambda _: agent.stop())
+    tick = mo.ui.refresh(default_interval="1s")
+    return agent, built, cancel, note_end, tick
 
 
 @app.cell
-def standing(built, host, picked, request):
-    host.settled(built)
+def watching(agent, budget, cancel, note_end, tick):
+    tick.value  # looked at again each second
+    now_, left_ = None, None
+    if agent and agent.is_at_work:
+        head_ = mo.hstack([mo.md("**The agent works**"), mo.hstack([tick, cancel])])
+        now_ = page.stack(head_, agent_live.live(agent, budget))
+    elif agent and agent.is_stopped:
+        words_ = "The agent was stopped. What was written stays; starting again finishes the rest."
+        now_, left_ = page.callout(words_, "warn"), False
+    elif agent:
+        now_ = page.folded("What the agent said", agent.lines[:-1])
+        try:
+            left_ = agent.report()
+        except EvalkitError as error:
+            now_, left_ = page.stack(page.problem(error), now_), False
+    if left_ is not None:
+        note_end(left_)
+    now_
+    return
+
+
+@app.cell
+def standing(agent, built, host, picked, request):
+    mo.stop(built() is None and agent is not None)  # it is at work
     with host.step("Reading the session"):
-        session = location.find_session(
-            request.volume_path, picked or host.outcome(built)["session_id"]
-        )
+        session = location.find_session(request.volume_path, picked or built()["session_id"])
     if session is None:
         host.halt("This session has **not started**.", "Press the button above.")
     now, plan = agent_live.session_row(session, request.volume_path), session.plan()
@@ -531,8 +540,9 @@ def suite_detail(case_rows, case_table, finding_table, findings, watch):
 
 @app.cell
 def ending(built, chosen, host):
-    report = host.outcome(built)
-    host.finish(chosen, report, narrator.told_agent)
+    report = built()
+    mo.stop(not report)
+    host.finish(chosen, report, "agent", render.tell)
     return (report,)
 
 

@@ -112,24 +112,23 @@ def pressing(host, plan):
 
 @app.cell
 def syncing(asked, chosen, go, host, workspace):
-    synced = host.work(
-        "Sync",
-        lambda say: sync.sync_dataset(workspace, **asked, dry_run=chosen.dry_run, say=say),
-        go,
-    )
-    return (synced,)
+    report = None
+    if host.is_due(go):
+        with host.step("Syncing", ends=False) as say:
+            report = sync.sync_dataset(workspace, **asked, dry_run=chosen.dry_run, say=say)
+    return (report,)
 
 
 @app.cell
-def outcome(host, synced):
-    report = host.outcome(synced)
+def outcome(report):
+    mo.stop(report is None)
     page.callout(
         f"The dataset mirrors the cases: **{report['created']}** created, "
         f"**{report['updated']}** updated, **{report['deleted']}** deleted, "
         f"**{report['unchanged']}** left as they were. Compare again to see that nothing is left.",
         "success",
     )
-    return (report,)
+    return
 
 
 @app.cell(hide_code=True)
@@ -143,8 +142,8 @@ def _():
 
 
 @app.cell
-def dataset(chosen, host, synced, workspace):
-    host.settled(synced)
+def dataset(chosen, host, report, workspace):
+    report  # read again once it is synced
     with host.step("Reading the dataset"):
         rows = sync.read_dataset(workspace, chosen.dataset_name)
         where = sync.dataset_url(workspace)
@@ -171,7 +170,8 @@ def row(records, rows):
 
 @app.cell
 def ending(chosen, host, report):
-    host.finish(chosen, report, render.sync)
+    mo.stop(report is None)
+    host.finish(chosen, report, "sync-dataset", render.tell)
     return
 
 

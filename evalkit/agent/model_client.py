@@ -89,7 +89,7 @@ def claude(request: Request, on_wait: Callable[[str], None]) -> tuple[Claude | N
     from evalkit.store.databricks import Connection
     from evalkit.tokens import cost_of
 
-    dotenv, token, base_url = read_env_file(Path(ENV_FILE)), None, request.base_url
+    dotenv, token, base_url = read_env_file(Path(ENV_FILE)), None, request.anthropic_base_url
     known = {**dotenv, **{name: text for name, text in os.environ.items() if text.strip()}}
     named = request.model or known.get("MODEL", "").strip()
     has_key = any(known.get(name, "").strip() for name in (KEY, TOKEN))

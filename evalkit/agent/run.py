@@ -137,7 +137,7 @@ def aim(request: Request, session: SessionDirectory | None = None) -> tuple[str,
     if request.sql_warehouse_id:
         os.environ[WAREHOUSE] = request.sql_warehouse_id  # MLflow looks nowhere else
     about = session.about if session else None
-    experiment = about.experiment_id if about else request.experiment
+    experiment = about.experiment_id if about else request.experiment_id
     environment = {**read_env_file(Path(ENV_FILE)), **os.environ}
     tracking, named = locate(request.config, experiment, request.tracking_uri, environment)
     if about and not request.tracking_uri and without_password(tracking.uri) != about.tracking_uri:
@@ -147,21 +147,21 @@ def aim(request: Request, session: SessionDirectory | None = None) -> tuple[str,
 
 def _known(request: Request) -> SessionDirectory | None:
     """The session that was named; None where one is to be started."""
-    if request.session is None and request.experiment is None:
+    if request.session is None and request.experiment_id is None:
         fix = "name the experiment whose traces are to be looked at, by name or id; or a session "
         fix += "to go on with, by --session"
         raise _refused("--experiment-id", "no experiment is named", fix)
     if request.session is None:
         return None
     known = location.find_session(request.volume_path, request.session)
-    if known is None and request.experiment is None:
+    if known is None and request.experiment_id is None:
         fix = "name one that is there, or an experiment to start with"
         raise _refused("--session", f"there is no session {request.session}", fix)
     about = known.about if known else None
-    if about and request.experiment not in {None, about.experiment, about.experiment_id}:
+    if about and request.experiment_id not in {None, about.experiment, about.experiment_id}:
         what = f"the session {about.session_id} is about {about.experiment}, not "
         fix = "leave --experiment-id out, or start a new session"
-        raise _refused("--session", f"{what}{request.experiment}", fix)
+        raise _refused("--session", f"{what}{request.experiment_id}", fix)
     return known
 
 
@@ -172,7 +172,7 @@ def _own_experiment(
 
     Databricks' experiments have names like files; there it lies beside the one that is looked at.
     """
-    named = request.own_experiment
+    named = request.mlflow_agent_experiment_id
     usual = f"{beside.rpartition('/')[0]}/{OWN_EXPERIMENT}"
     wanted = named or (usual if beside.startswith("/") else OWN_EXPERIMENT)
     found, flag = store.find_experiment(wanted), "--mlflow-agent-experiment-id"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import evalkit
@@ -88,7 +89,7 @@ def _public(name: str, function: str) -> Stage:
     def run(asked: Any, terminal: Terminal) -> Report:
         from evalkit.cli import narrator, render
 
-        do, tell = getattr(evalkit, function), render.teller(terminal)
+        do, tell = getattr(evalkit, function), partial(render.tell, terminal)
         offered = {**vars(asked), "say": terminal.say, "tell": tell}
         wanted = inspect.signature(do).parameters
         if "workspace" in wanted:
@@ -109,7 +110,7 @@ def _demo(asked: params.DemoParams, terminal: Terminal) -> Report:
 
     if asked.tracking_uri or asked.runs_dir:
         terminal.note("the demo has a store and runs of its own: the ones you named stay untouched")
-    report = tour(asked.directory, say=terminal.say, tell=render.teller(terminal))
+    report = tour(asked.directory, say=terminal.say, tell=partial(render.tell, terminal))
     narrator.where_to_look(terminal, asked.directory, report)
     return report
 
@@ -123,8 +124,8 @@ def _agent(asked: params.TalkParams, terminal: Terminal) -> Report:
     if asked.interactive:
         from evalkit.agent.chat import talk
 
-        return talk(asked.request(), terminal.console)
-    report = narrator.narrated(asked.request(), terminal)
+        return talk(asked, terminal.console)
+    report = narrator.narrated(asked, terminal)
     narrator.told_agent(terminal, report)
     return report
 

@@ -7,17 +7,17 @@ widget for each parameter, evalkit's wheel where it is missing, a kernelspec.
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
+import nbformat
+from nbformat.v4 import new_code_cell
+
 from evalkit import ui
-from evalkit.arguments import Parameter, parameters
+from evalkit.arguments import Parameter, as_argument, parameters
 from evalkit.errors import EvalkitError, InputError, Problem
 from evalkit.files import read_text, write_text
 
@@ -65,32 +65,13 @@ def export(directory: str | Path, place: Path | None = None) -> dict[str, Any]:
     """
     found = sorted((place or ui.folder()).glob("*.py"))
     sources = [source for source in found if source.name != ui.START.file]
-    with ThreadPoolExecutor(1) as aside:  # marimo starts an event loop; the caller may have one
-        texts = aside.submit(_exported, sources).result()
     targets = {source: Path(directory) / f"{source.stem}.ipynb" for source in sources}
     if foreign := [each for each in targets.values() if each.exists() and not _is_ours(each)]:
         why, fix = "evalkit has not written this file", "move it, or name another"
         raise InputError(*(Problem(why, str(target), fix=fix) for target in foreign))
     for source, target in targets.items():
-        write_text(target, _finished(source, json.loads(texts[source])["cells"]))
+        write_text(target, _finished(source))
     return {"directory": str(directory), "notebooks": list(map(str, targets.values()))}
-
-
-def _exported(sources: Sequence[Path]) -> dict[Path, str]:
-    """The notebooks as ``marimo export ipynb`` writes them, in one process for all."""
-    (entry,) = entry_points(group="console_scripts", name="marimo")
-    marimo, texts = entry.load(), {}
-    with TemporaryDirectory() as folder:
-        for source in sources:
-            target = Path(folder, f"{source.stem}.ipynb")
-            try:
-                # a command: it ends with an exit code, and says what is wrong
-                marimo(["export", "ipynb", str(source), "--output", str(target)])
-            except SystemExit as end:
-                if end.code:
-                    raise EvalkitError(f"marimo cannot export {source}") from end
-            texts[source] = target.read_text("utf-8")
-    return texts
 
 
 def _is_ours(target: Path) -> bool:
@@ -100,47 +81,34 @@ def _is_ours(target: Path) -> bool:
         return False
 
 
-def _finished(source: Path, exported: Sequence[Mapping[str, Any]]) -> str:
+def _finished(source: Path) -> str:
     """The notebook with its widgets and kernelspec, as the text of the file."""
-    import nbformat
-
+    command = [sys.executable, "-m", "marimo", "export", "ipynb", str(source)]
+    ended = subprocess.run(command, capture_output=True, check=False)
+    if ended.returncode:
+        raise EvalkitError(f"marimo cannot export {source}: {ended.stderr.decode()}")
     declared = _parameters(source)
     on_volume = any(each.name == "volume_path" for each in declared)
     base = 'get("volume_path")' if on_volume else 'os.path.dirname(get("config"))'
     widgets = PARAMETERS.format(widgets="\n    ".join(map(_widget, declared)))
-    own: list[dict[str, Any]] = [
-        {
-            "cell_type": "code",
-            "execution_count": None,
-            "metadata": {},
-            "outputs": [],
-            "source": text.splitlines(keepends=True),
-        }
-        for text in (widgets, INSTALL.format(base=base))
-    ]
+    own = [new_code_cell(text) for text in (widgets, INSTALL.format(base=base))]
     databricks = {"language": "python", "notebookName": source.stem, "widgets": {}}
-    cells = [*own, *map(_plain, exported)]
-    notebook = {
-        "nbformat": 4,
-        "nbformat_minor": 5,
-        "metadata": {
-            WRITTEN_BY: {"notebook": source.name},
-            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"},
-            "application/vnd.databricks.v1+notebook": databricks,
-        },
-        "cells": [{**cell, "id": f"{source.stem}-{n}"} for n, cell in enumerate(cells)],
+    notebook = nbformat.reads(ended.stdout.decode(), as_version=4)
+    notebook.metadata = {
+        WRITTEN_BY: {"notebook": source.name},
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+        "application/vnd.databricks.v1+notebook": databricks,
     }
+    notebook.cells = [*own, *notebook.cells]
+    for number, cell in enumerate(notebook.cells):
+        hidden = cell.metadata.get("marimo", {}).get("config", {}).get("hide_code")
+        is_folded = hidden and cell.cell_type == "code"
+        cell.metadata = {"jupyter": {"source_hidden": True}} if is_folded else {}
+        cell.id = f"{source.stem}-{number}"
     nbformat.validate(notebook)
-    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
-
-
-def _plain(cell: Mapping[str, Any]) -> dict[str, Any]:
-    """A cell without marimo's own metadata."""
-    kept = {key: value for key, value in cell.items() if key not in {"id", "metadata"}}
-    hidden = cell["metadata"].get("marimo", {}).get("config", {}).get("hide_code")
-    folded = {"jupyter": {"source_hidden": True}} if hidden and kept["cell_type"] == "code" else {}
-    return {**kept, "metadata": folded}
+    text: str = nbformat.writes(notebook)
+    return f"{text}\n"
 
 
 def _parameters(source: Path) -> tuple[Parameter, ...]:
@@ -156,8 +124,7 @@ def _parameters(source: Path) -> tuple[Parameter, ...]:
 
 def _widget(each: Parameter) -> str:
     choices = list(each.choices) or (["false", "true"] if each.kind is bool else [])
-    default = "" if each.default is None else str(each.default)
-    default = default.lower() if each.kind is bool else default
+    default = str(each.default).lower() if each.kind is bool else as_argument(each.default)
     told = [each.name, default, *([choices] if choices else []), each.label]
     kind = "dropdown" if choices else "text"
     return f"dbutils.widgets.{kind}({', '.join(map(repr, told))})"

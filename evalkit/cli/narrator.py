@@ -48,10 +48,8 @@ def _narrate(terminal: Terminal, event: Event) -> None:
             terminal.aside(f"  {event.text}{cost if spent and spent.tokens else ''}")
         case "task":
             terminal.say(event.text)
-        case "delta":
-            pass  # the words come whole, too
-        case _:
-            terminal.aside(event.text)
+        case "wait":
+            terminal.aside(event.text)  # and of "delta" nothing: the words come whole, too
 
 
 def told_agent(terminal: Terminal, report: Report) -> None:
@@ -91,11 +89,14 @@ def summary(terminal: Terminal, report: Report, tracking_uri: str, asked: AllPar
         return
     synced, logged, fed = (done[name] for name in ("sync-dataset", "log-results", "push-feedback"))
     cases = synced["created"] + synced["updated"] + synced["unchanged"]
+    facts = {
+        "dataset": f"{cases} cases in {synced['dataset']}",
+        "results": f"experiment {logged['experiment']}, run {logged['mlflow_run_id']}",
+        "feedback": f"{fed['judge'] + fed['human']} entries on {fed['traces']} traces",
+        "MLflow's UI": logged["url"] or _ui(tracking_uri),
+    }
     terminal.title("Summary")
-    terminal.say(f"  dataset      {cases} cases in {synced['dataset']}")
-    terminal.say(f"  results      experiment {logged['experiment']}, run {logged['mlflow_run_id']}")
-    terminal.say(f"  feedback     {fed['judge'] + fed['human']} entries on {fed['traces']} traces")
-    terminal.say(f"  MLflow's UI  {logged['url'] or _ui(tracking_uri)}")
+    terminal.facts(facts.items(), "  ")
     terminal.title("Next")
     terminal.say("  when somebody has reviewed the traces there, bring it back into review.yaml:")
     terminal.say(f"    {typed('evalkit')} pull-feedback {options}")
@@ -105,13 +106,16 @@ def summary(terminal: Terminal, report: Report, tracking_uri: str, asked: AllPar
 
 def where_to_look(terminal: Terminal, directory: str, report: Report) -> None:
     """Where to look after the demo."""
+    facts = {
+        "MLflow's UI": _ui(f"sqlite:///{directory}/mlflow.db"),
+        "": "(older traces: set its time range to All)",
+        "what came back": report.get("pull-feedback", {}).get("file", "-"),
+        "the mapping": report.get("map", {}).get("file", "-"),
+        "the suite": f"{report.get('agent', {}).get('session', '-')}/evaluation",
+        "your own eval": f"{typed('evalkit')} check --config path/to/eval.yaml",
+    }
     terminal.title("Where to look")
-    terminal.say(f"  MLflow's UI     {_ui(f'sqlite:///{directory}/mlflow.db')}")
-    terminal.say("                  (older traces: set its time range to All)")
-    terminal.say(f"  what came back  {report.get('pull-feedback', {}).get('file', '-')}")
-    terminal.say(f"  the mapping     {report.get('map', {}).get('file', '-')}")
-    terminal.say(f"  the suite       {report.get('agent', {}).get('session', '-')}/evaluation")
-    terminal.say(f"  your own eval   {typed('evalkit')} check --config path/to/eval.yaml")
+    terminal.facts(facts.items(), "  ")
 
 
 def _ui(store: str) -> str:

@@ -15,43 +15,41 @@ MOST_CHANGES = 20
 """Names, and changed cases, that are listed before the rest is only counted."""
 
 
-def teller(terminal: Terminal) -> Callable[[str, Report | None], None]:
-    """Renders the report of any stage, by the stage's name, under a heading."""
+def tell(terminal: Terminal, stage: str, report: Report | None) -> None:
+    """Tell the report of a stage, by its name: executions that failed first; None: it begins."""
+    if report is None:
+        terminal.title(stage)
+        return
+    if report.get("skipped") is True:
+        terminal.skip(str(report.get("reason")))
+        return
+    executions = report.get("executions")
+    if isinstance(executions, dict) and (failures := told(executions)):
+        terminal.note(failures)
+    _RENDERERS[stage](terminal, report)
+    for note in report.get("notes", ()):
+        terminal.note(note)
 
-    def tell(stage: str, report: Report | None) -> None:
-        if report is None:
-            terminal.title(stage)
-        elif report.get("skipped") is True:
-            terminal.skip(str(report.get("reason")))
-        else:
-            _RENDERERS[stage](terminal, report)
 
-    return tell
-
-
-def checked(terminal: Terminal, report: Report) -> None:
-    """What there is, and everything that is wrong."""
+def _checked(terminal: Terminal, report: Report) -> None:
     logged = [each["logged"] for each in report.get("open", ())]
     where, places = report.get("tracking_uri") or "-", report.get("places", {})
+    homes = ", ".join(places.get("runs", ()))
+    named = f"  ({_names(report['run_ids'])})" if report["runs"] else f"  in {homes}" * bool(homes)
+    in_mlflow = f"{sum(map(bool, logged))} of {len(logged)} runs in MLflow"
     facts = {
         "config": report["config"],
         "experiment": report["experiment"] or "-",
-        "cases": _placed(report["cases"], places.get("cases")),
-        "runs": f"{report['runs']}  ({_names(report['run_ids'])})"
-        if report["runs"]
-        else _placed(0, ", ".join(places.get("runs", ()))),
+        "cases": f"{report['cases']}" + (f"  in {places['cases']}" if places.get("cases") else ""),
+        "runs": f"{report['runs']}{named}",
         "logs": report.get("logs", 0),
-        "logged": "not known"
-        if None in logged
-        else f"{sum(logged)} of {len(logged)} runs in MLflow",
+        "logged": "not known" if None in logged else in_mlflow,
         "reviews": report.get("reviews", 0),
         "mapping": places.get("mapping") or "none yet",
         "MLflow": f"{where} (from {report.get('tracking_origin', '-')})",
         "": report.get("detail", ""),
     }
-    for name, fact in facts.items():
-        terminal.say(f"{name:<11} {fact}")
-    _notes(terminal, report)
+    terminal.facts(facts.items())
     for problem in report["problems"]:
         terminal.note(str(Problem(**problem)))
     if report["problems"]:
@@ -64,33 +62,26 @@ def checked(terminal: Terminal, report: Report) -> None:
         terminal.done("nothing is wrong")
 
 
-def _placed(count: int, place: str | None) -> str:
-    return f"{count}  in {place}" if place else str(count)
-
-
-def mapping(terminal: Terminal, report: Report) -> None:
-    """Every selector with its coverage and reason."""
+def _mapped(terminal: Terminal, report: Report) -> None:
+    reasons = report["reasons"]
     for part in ("inputs", "expectations"):
         terminal.say(part)
         for name, selector in report[part].items():
             hit, total = report["coverage"].get(selector, (0, 0))
             partly = "" if hit == total else f"  in {hit} of {total} cases"
             terminal.say(f"  {name} <- {selector}{partly}")
-            reasons = report["reasons"]
             terminal.aside(f"      {reasons.get(selector) or reasons.get(name) or ''}")
     used = {*report["inputs"].values(), *report["expectations"].values()}
-    if left := {key: why for key, why in report["reasons"].items() if key not in used}:
+    if left := {key: why for key, why in reasons.items() if key not in used}:
         terminal.say("left out")
         for key, why in left.items():
             terminal.say(f"  {key}")
             terminal.aside(f"      {why}")
     count = len(report["inputs"]) + len(report["expectations"])
     terminal.done(f"{report['file']}: {count} fields")
-    _notes(terminal, report)
 
 
-def sync(terminal: Terminal, report: Report) -> None:
-    """Which cases each change happened, or would happen, to."""
+def _synced(terminal: Terminal, report: Report) -> None:
     changes = report["changes"]
     for change in changes[:MOST_CHANGES]:
         terminal.say(f"  {_change(change)}")
@@ -100,7 +91,6 @@ def sync(terminal: Terminal, report: Report) -> None:
     kinds = ("created", "updated", "unchanged", "deleted", "skipped")
     counts = ", ".join(f"{report[kind]} {kind}" for kind in kinds if report[kind])
     terminal.done(f"dataset {report['dataset']}: {verb}{counts or 'nothing to do'}")
-    _notes(terminal, report)
 
 
 def _change(change: Report) -> str:
@@ -112,19 +102,14 @@ def _change(change: Report) -> str:
     return f"{kind:9} {case}" + (f": {fields}" if fields else "")
 
 
-def ran(terminal: Terminal, report: Report) -> None:
-    """How many cases ran, which failed, and what is next."""
-    _failures(terminal, report)
-    _notes(terminal, report)
+def _ran(terminal: Terminal, report: Report) -> None:
     ran_now = f"{report['cases']} cases, {report['ran']} of them just now"
     terminal.done(f"run {report['run_id']}: {ran_now}, in {report['directory']}")
     config = "" if report["config"] == "eval.yaml" else f" --config {report['config']}"
     terminal.say(f"  next: `evalkit all --run-id {report['run_id']}{config}`")
 
 
-def logged(terminal: Terminal, report: Report) -> None:
-    """What stands in MLflow, and what the receipts say."""
-    _failures(terminal, report)
+def _logged(terminal: Terminal, report: Report) -> None:
     terminal.done(
         f"run {report['mlflow_run_id']} in experiment {report['experiment']}: "
         f"{report['traces']} traces, {report['spans']} spans, {report['assessments']} assessments, "
@@ -151,77 +136,52 @@ def logged(terminal: Terminal, report: Report) -> None:
         terminal.note(f"threshold missed: {missed}")
     if report.get("unknown"):
         terminal.note(f"not known whether the run is good enough: {', '.join(report['unknown'])}")
-    _notes(terminal, report)
     if report.get("url"):
         terminal.say(f"  {report['url']}")
 
 
-def pushed(terminal: Terminal, report: Report) -> None:
-    """How much feedback now stands on how many traces."""
-    _failures(terminal, report)
+def _pushed(terminal: Terminal, report: Report) -> None:
     if not report["traces_found"]:
         terminal.say("no traces of this run: nothing to attach feedback to")
     elif not report["traces"]:
         terminal.say(f"no feedback to attach to the {report['traces_found']} traces of this run")
     else:
-        terminal.done(
-            f"{report['judge']} judge scores and {report['human']} human reviews "
-            f"on {report['traces']} traces"
-        )
+        said = f"{report['judge']} judge scores and {report['human']} human reviews"
+        terminal.done(f"{said} on {report['traces']} traces")
     if report["unmatched"]:
         names = _names(report["unmatched_names"])
         terminal.note(f"{report['unmatched']} without a trace: {names}")
-    _notes(terminal, report)
 
 
-def _failures(terminal: Terminal, report: Report) -> None:
-    if failures := told(report["executions"]):
-        terminal.note(failures)
+def _pulled(terminal: Terminal, report: Report) -> None:
+    came = f"{report['annotations']} annotations from {report['traces']} traces"
+    terminal.done(f"{came} in {report['file']}")
 
 
-def pulled(terminal: Terminal, report: Report) -> None:
-    """How many annotations came back, and into which file."""
-    _failures(terminal, report)
-    terminal.done(
-        f"{report['annotations']} annotations from {report['traces']} traces in {report['file']}"
-    )
-    _notes(terminal, report)
-
-
-def reviewed(terminal: Terminal, report: Report) -> None:
+def _reviewed(terminal: Terminal, report: Report) -> None:
     """What went to MLflow and came back, and how far people and judges agree."""
-    tell = teller(terminal)
     for stage in ("push-feedback", "pull-feedback"):
         if stage in report:
-            tell(stage, report[stage])
-    compared = [each for each in report["agreement"] if each["labels"]]
-    if not compared:
+            tell(terminal, stage, report[stage])
+    rows = [
+        {
+            "judge": each["judge"],
+            "beside": each["basis"],
+            "same": f"{each['agreed']} of {each['labels']}",
+            "kappa (95 %)": ""
+            if each["kappa"] is None
+            else f"{each['kappa']:.2f} ({each['low']:.2f} to {each['high']:.2f})",
+            "": each["standing"],
+        }
+        for each in report["agreement"]
+        if each["labels"]
+    ]
+    if not rows:
         terminal.say("no case was both reviewed and judged: nothing to compare")
-        return
-    heads = ("judge", "beside", "same", "kappa (95 %)", "")
-    terminal.table(heads, [_agreed(each) for each in compared])
+    _rows(terminal, rows)
 
 
-def _agreed(each: Report) -> tuple[str, ...]:
-    kappa = ""
-    if each["kappa"] is not None:
-        kappa = f"{each['kappa']:.2f} ({each['low']:.2f} to {each['high']:.2f})"
-    same = f"{each['agreed']} of {each['labels']}"
-    return each["judge"], each["basis"], same, kappa, each["standing"]
-
-
-def _notes(terminal: Terminal, report: Report) -> None:
-    for note in report.get("notes", ()):
-        terminal.note(note)
-
-
-def _names(names: list[str]) -> str:
-    shown = ", ".join(names[:MOST_NAMES])
-    more = len(names) - MOST_NAMES
-    return f"{shown} and {more} more" if more > 0 else shown
-
-
-def compared(terminal: Terminal, report: Report) -> None:
+def _compared(terminal: Terminal, report: Report) -> None:
     """The answer, then judge by judge, what flipped, what it cost, and the thresholds."""
     from evalkit.runs import compare_rows
 
@@ -244,8 +204,7 @@ def compared(terminal: Terminal, report: Report) -> None:
         terminal.say({"fail": "fail", "unknown": "cannot tell"}[report["gate"]])
 
 
-def judge_history(terminal: Terminal, report: Report) -> None:
-    """A judge over the logged runs, a row a run."""
+def _history(terminal: Terminal, report: Report) -> None:
     from evalkit.runs.compare_rows import figure_text
 
     rows = [
@@ -264,16 +223,20 @@ def judge_history(terminal: Terminal, report: Report) -> None:
     _rows(terminal, rows)
 
 
-def imported(terminal: Terminal, report: Report) -> None:
-    """What was read or written as what, what came of it, and what was passed over."""
+def _imported(terminal: Terminal, report: Report) -> None:
     for path, why in list(report["skipped"].items())[:MOST_CHANGES]:
         terminal.note(f"{path}: {why}")
     if (more := len(report["skipped"]) - MOST_CHANGES) > 0:
         terminal.note(f"{more} more files were passed over")
-    _notes(terminal, report)
     came = [f"{report[name]} {name}" for name in ("cases", "runs", "traces") if name in report]
     place = report.get("directory") or report.get("experiment") or ""
     terminal.done(f"{report['files']} files ({report['format']}): {', '.join(came)} in {place}")
+
+
+def _names(names: list[str]) -> str:
+    shown = ", ".join(names[:MOST_NAMES])
+    more = len(names) - MOST_NAMES
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _rows(terminal: Terminal, rows: Sequence[Report], *left_out: str) -> None:
@@ -283,17 +246,18 @@ def _rows(terminal: Terminal, rows: Sequence[Report], *left_out: str) -> None:
 
 
 _RENDERERS: dict[str, Callable[[Terminal, Report], None]] = {
-    "check": checked,
-    "map": mapping,
-    "sync-dataset": sync,
-    "run": ran,
-    "log-results": logged,
-    "push-feedback": pushed,
-    "pull-feedback": pulled,
-    "compare": compared,
-    "gate": compared,
-    "history": judge_history,
-    "import": imported,
-    "export-cases": imported,
+    "check": _checked,
+    "map": _mapped,
+    "sync-dataset": _synced,
+    "run": _ran,
+    "log-results": _logged,
+    "push-feedback": _pushed,
+    "pull-feedback": _pulled,
+    "review": _reviewed,
+    "compare": _compared,
+    "gate": _compared,
+    "history": _history,
+    "import": _imported,
+    "export-cases": _imported,
     "agent": told_agent,
 }

@@ -81,7 +81,7 @@ def _build(workspace: Workspace, directory: Path, say: Callable[[str], None]) ->
     written = record_production(workspace.store, made_on(directory))
     say(f"two weeks of the support agent at work: {written} traces written to {PRODUCTION}")
     request = Request(
-        experiment=PRODUCTION,
+        experiment_id=PRODUCTION,
         session=SESSION,
         tracking_uri=workspace.tracking.uri,
         volume_path=str(directory),

@@ -1,4 +1,4 @@
-"""The agent at work for a page: in a process of its own, followed live, which a reload outlives.
+"""The agent at work for a page: its command in a process of its own, which a reload outlives.
 
 It ends with the page's server. What the agent and its tools say is escaped, and never markup.
 """
@@ -7,101 +7,85 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from evalkit.agent.location import find_session
-from evalkit.agent.plan import Budget, Plan, Spent, Task
+from evalkit.agent.plan import Budget, Spent, Task
 from evalkit.agent.request import Request
 from evalkit.agent.session import VALIDATION_FILE, SessionDirectory
-from evalkit.agent.work import Event
+from evalkit.arguments import as_flags
 from evalkit.errors import EvalkitError, InputError, Problem, StoreAbsent
-from evalkit.jsonable import well_formed
 from evalkit.ui import page
 
 STEPS_SHOWN = 12
-INDENTS = {"tool": "  ", "result": "    "}
 
 
 class AgentProcess:
-    """The agent, working on a request by itself, and how far it is.
+    """``evalkit agent``, working on a request by itself.
 
     Attributes:
-        lines: All that it said so far.
-        doing: What its present session is about.
-        plan: Its tasks, as the session's files have them.
-        spent: What all sessions cost so far.
+        lines: All that it said so far; once it has ended, the last one is its report.
+        is_stopped: Whether a person ended it.
     """
 
     def __init__(self, request: Request) -> None:
-        self.request = request
+        self.request, self.is_stopped = request, False
         self.lines: list[str] = []
-        self.doing, self.spent = "Beginning", Spent()
-        self.plan: Plan | None = None
-        self._ended: dict[str, Any] = {}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "evalkit.ui.agent_live"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+            encoding="utf-8",
+            errors="replace",
+        )
         self._reader = threading.Thread(target=self._read, daemon=True)
-
-    def begin(self) -> AgentProcess:
-        """Start the process."""
-        command = [sys.executable, "-m", "evalkit.ui.agent_live"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._reader.start()
-        return self
 
-    def note(self, event: Event) -> None:
-        """Note what just happened."""
-        self.spent = event.spent or self.spent
-        if event.kind == "session":
-            self.doing = f"Session {event.session}: {event.text}"
-        if event.kind in {"session", "task", "end"} and self.request.session:
-            found = find_session(self.request.volume_path, self.request.session)
-            self.plan = (found.plan() if found else None) or self.plan
-        if event.kind != "delta":  # the words come whole, too
-            self.lines.append(INDENTS.get(event.kind, "") + event.text)
+    @property
+    def is_at_work(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._reader.is_alive()
 
-    def follow(self, say: Callable[[str], None]) -> dict[str, Any]:
-        """Its report, when it is done; an EvalkitError as of :func:`evalkit.agent.run.build`.
-
-        ``say`` is told each line; what it raises ends the watching, not the work.
-        """
-        told = 0
-        while self._reader.is_alive() or told < len(self.lines):
-            self._reader.join(0.2)
-            for line in self.lines[told:]:
-                told += 1
-                say(line)
-        if "report" in self._ended:
-            return dict(self._ended["report"])
-        if problems := self._ended.get("problems"):
+    def report(self) -> dict[str, Any]:
+        """What it left, once it has ended; an EvalkitError where it could not do its work."""
+        try:
+            report: dict[str, Any] = json.loads(self.lines[-1])
+        except (IndexError, ValueError):
+            raise EvalkitError("the agent ended without a report", {"said": self.lines}) from None
+        if report.get("skipped") is True:
+            raise StoreAbsent(report["reason"])
+        if problems := report.get("problems"):
             raise InputError(*(Problem(**each) for each in problems))
-        error = str(self._ended.get("error", "the agent has ended; the server's output says more"))
-        raise EvalkitError(error) if self._ended.get("code", 1) else StoreAbsent(error)
+        if "error" in report:
+            raise EvalkitError(report["error"], report)
+        return report
 
     def stop(self) -> None:
         """End it; the session can be gone on with."""
+        self.is_stopped = True
         self._process.terminate()
         self._reader.join()
 
     def _read(self) -> None:
         """Note what it says, until it has ended."""
-        pipes = self._process
-        if pipes.stdin and pipes.stdout:
-            with pipes.stdin as given, pipes.stdout as said:
-                given.write(msgspec.json.encode(self.request) + b"\n")
-                given.flush()  # and it stays open: when this process ends, so does the agent
-                for line in map(json.loads, said):
-                    if "kind" in line:
-                        self.note(msgspec.convert(line, Event))
-                    else:
-                        self._ended = line
-        pipes.wait()
+        flags = as_flags(self.request, *(each.name for each in fields(Request)))
+        with self._process as process:
+            if process.stdin and process.stdout:
+                # not as arguments, which everybody sees; it stays open, and when this process
+                # ends, so does the agent
+                process.stdin.write(json.dumps(["agent", "--json", *flags]) + "\n")
+                process.stdin.flush()
+                for line in filter(str.strip, process.stdout):
+                    self.lines.append(line.rstrip())
         _AT_WORK.pop(_key(self.request.volume_path, self.request.session), None)
 
 
@@ -117,7 +101,7 @@ def at_work(request: Request) -> AgentProcess | None:
 def start(request: Request) -> AgentProcess:
     """Let the agent work on the session that a request names, if it does not already."""
     key = _key(request.volume_path, request.session)
-    _AT_WORK[key] = at_work(request) or AgentProcess(request).begin()
+    _AT_WORK[key] = at_work(request) or AgentProcess(request)
     return _AT_WORK[key]
 
 
@@ -142,19 +126,16 @@ def session_row(session: SessionDirectory, base: str | None) -> dict[str, Any]:
     elif plan:
         done = sum(task.status == "done" for task in plan.tasks)
         state = f"{done} of {len(plan.tasks)} tasks done"
-    shown = (words for _, words in _spent(session.spent()))
-    return {"Session": name, "State": state, **dict(zip(SPENT, shown, strict=True))}
+    return {
+        "Session": name,
+        "State": state,
+        **dict(zip(SPENT, _spent(session.spent()), strict=True)),
+    }
 
 
-def _spent(spent: Spent) -> list[tuple[float, str]]:
-    """Calls, tokens, USD and minutes, each as a number and in words."""
-    minutes, more = spent.seconds / 60, " and more" if spent.unpriced else ""
-    return [
-        (spent.turns, f"{spent.turns:,}"),
-        (spent.tokens, f"{spent.tokens:,}"),
-        (spent.usd, f"{spent.usd:,.2f}{more}"),
-        (minutes, f"{minutes:,.1f}"),
-    ]
+def _spent(spent: Spent) -> tuple[str, ...]:
+    usd = f"{spent.usd:,.2f}" + " and more" * bool(spent.unpriced)
+    return f"{spent.turns:,}", f"{spent.tokens:,}", usd, f"{spent.seconds / 60:,.1f}"
 
 
 def task_row(task: Task) -> dict[str, Any]:
@@ -165,21 +146,21 @@ def task_row(task: Task) -> dict[str, Any]:
     return {"Task": task.title, "Status": task.status, "Attempts": task.attempts, "Evidence": proof}
 
 
-def live(agent: AgentProcess | None, budget: Budget) -> Any:
+def live(agent: AgentProcess, budget: Budget) -> Any:
     """The agent's work at this moment: what it spends of its budget, its tasks, its last steps."""
-    if agent is None:
-        return None
+    found = find_session(agent.request.volume_path, agent.request.session or "")
+    plan, spent = (found.plan(), found.spent()) if found else (None, Spent())
     limits = (budget.total.turns, budget.total.tokens, budget.total.usd, budget.total.minutes)
-    spending = zip(SPENT, _spent(agent.spent), limits, strict=True)
-    tasks = map(task_row, agent.plan.tasks if agent.plan else ())
-    shown = {row["Task"]: f"{row['Status']}\n{row['Evidence']}".strip() for row in tasks}
+    figures = [
+        (name, words, f"of {most:,g}" if most else "")
+        for name, words, most in zip(SPENT, _spent(spent), limits, strict=True)
+    ]
+    rows = map(task_row, plan.tasks if plan else ())
+    tasks = {row["Task"]: f"{row['Status']}\n{row['Evidence']}".strip() for row in rows}
     return page.stack(
-        page.record({agent.doing: ""}),
-        page.cards(
-            *((name, words, f"of {most:,g}" if most else "") for name, (_, words), most in spending)
-        ),
+        page.cards(*figures),
         page.side_by_side(
-            page.record(shown or {"Tasks": "Planned from the traces."}),
+            page.record(tasks or {"Tasks": "Planned from the traces."}),
             page.text("\n".join(agent.lines[-STEPS_SHOWN:])),
             least_px=330,
         ),
@@ -187,24 +168,10 @@ def live(agent: AgentProcess | None, budget: Budget) -> Any:
 
 
 def main() -> None:
-    """Do the request that stands in the first line of stdin; say events and report on stdout."""
-    said = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what libraries print is no event
-    request = msgspec.json.decode(sys.stdin.buffer.readline(), type=Request)
+    """Run the command whose arguments stand in the first line of stdin, until that is closed."""
+    sys.argv[1:] = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_the_server, daemon=True).start()
-
-    def tell(told: object) -> None:
-        said.write(json.dumps(well_formed(msgspec.to_builtins(told))) + "\n")
-        said.flush()
-
-    from evalkit.agent.run import build
-
-    try:
-        ended: dict[str, Any] = {"report": build(request, tell)}
-    except EvalkitError as error:
-        problems = error.problems if isinstance(error, InputError) else ()
-        ended = {"error": str(error), "code": error.exit_code, "problems": problems}
-    tell(ended)
+    runpy.run_module("evalkit", run_name="__main__", alter_sys=True)
 
 
 def _end_with_the_server() -> None:

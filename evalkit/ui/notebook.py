@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeAlias, TypeVar
 from urllib.parse import urlencode
 
 import marimo as mo
@@ -24,11 +24,11 @@ from evalkit.tracking import without_password
 from evalkit.ui import NOTEBOOKS, START, Notebook, controls, folder, next_after, page
 from evalkit.ui.place import Place, find_place
 from evalkit.ui.terminal import Report, Terminal
-from evalkit.ui.work import Say, Work
 
 P = TypeVar("P", bound=ProjectParams)
 A = TypeVar("A", bound=AgentParams)
-T = TypeVar("T")
+Say: TypeAlias = Callable[[str], None]
+Tell: TypeAlias = Callable[[Terminal, str, Report], None]
 
 PILL = "padding: 0.15rem 0.85rem; border-radius: 999px; font-size: 0.85rem; text-decoration: none"
 MARKED = f"{PILL}; background: var(--grass-9, #46a758); color: white; font-weight: 600"
@@ -128,18 +128,22 @@ class Host(Generic[P]):
             return self._with_sample(arguments.from_form(self.start.values, submitted))
 
     @contextmanager
-    def step(self, title: str = "") -> Iterator[None]:
-        """A part of the work that may fail, and takes a moment if it has a title.
+    def step(self, title: str = "", *, ends: bool = True) -> Iterator[Say]:
+        """A part of the work that may fail; what it yields takes a line of its progress.
 
-        An error within becomes a callout and the page ends there; elsewhere it ends the notebook.
+        An error within becomes a callout, and the page ends there unless ``ends`` is False;
+        elsewhere it ends the notebook.
         """
         try:
             if self.person and title:
-                with mo.status.spinner(title=title, remove_on_exit=True):
-                    yield
+                with mo.status.spinner(title=title) as spinner:
+                    yield lambda line: spinner.update(subtitle=page.quoted(line))
             else:
-                yield
+                yield self.terminal.say
         except EvalkitError as error:
+            if self.person and not ends:
+                mo.output.append(page.problem(error))
+                return
             strict = self.start.values.strict
             self.place.end_with_error(error, self.terminal, strict=strict)
 
@@ -183,49 +187,18 @@ class Host(Generic[P]):
             return None
         return mo.ui.run_button(label=label, disabled=disabled, kind="success")
 
-    def work(
-        self,
-        title: str,
-        job: Callable[[Say], T],
-        go: Any = None,
-        show: Callable[[], Any] | None = None,
-        stop: Callable[[], None] | None = None,
-    ) -> Callable[[], Work[T]]:
-        """Run a stage: on a page beside it, when its button is pressed; elsewhere here and now.
+    def is_due(self, button: Any) -> bool:
+        """Whether the work of a :meth:`button` is to be done now: it was pressed, or nobody can."""
+        return button is None or bool(button.value)
 
-        The cell shows the progress (the last lines, or what ``show`` gives) and a Cancel button.
-        Hand what is returned to :meth:`outcome` in another cell; that one runs when the work is
-        over. ``go`` is what :meth:`button` returned, None for work that nobody has to start;
-        ``stop`` is what Cancel does besides, where the work is done by somebody else.
-        """
-        work = Work[T](title, show, stop)
-        current, ended = mo.state(work)
-        if not self.person:
-            with self.step():
-                work.result, work.status = job(self.terminal.say), "done"
-        elif go is None or go.value:
-            work.start(job, ended)
-        return current
-
-    def outcome(self, current: Callable[[], Work[T]], hint: str = "") -> T:
-        """What the stage of :meth:`work` returned; until it has, the page ends here with a hint."""
-        work = current()
-        if work.look("outcome") != "done":
-            mo.stop(True, mo.md(f"*{hint}*") if hint else None)
-        return work.result  # type: ignore[return-value]
-
-    def settled(self, current: Callable[[], Work[Any]]) -> None:
-        """Wait while the work goes on, for what can be shown before it as well as after."""
-        mo.stop(current().look("settled") == "running")
-
-    def finish(self, settings: P, report: Report, tell: Callable[[Terminal, Report], None]) -> Any:
-        """End the notebook with its report, made with these parameters.
+    def finish(self, settings: P, report: Report, stage: str, tell: Tell) -> Any:
+        """End the notebook with its stage's report, made with these parameters.
 
         A page shows how to do the same without it, and leads on. Elsewhere the report is told,
         printed as JSON if asked for, and decides how the notebook ends.
         """
         if not self.person:
-            tell(self.terminal, report)
+            tell(self.terminal, stage, report)
             self.place.end_with_report(report, self.terminal, strict=settings.strict)
             return None
         uri = without_password(settings.tracking_uri or "") or None

@@ -48,6 +48,13 @@ class Terminal:
         """One line of progress or of result."""
         self.console.print(_plain(text))
 
+    def facts(self, pairs: Iterable[tuple[str, object]], indent: str = "") -> None:
+        """Names, and beside them what they stand for."""
+        found = list(pairs)
+        width = max(len(name) for name, _ in found) + 2
+        for name, fact in found:
+            self.say(f"{indent}{name:<{width}}{fact}")
+
     def aside(self, text: str) -> None:
         """A line that explains the one before it."""
         self.console.print(f"[dim]{_plain(text)}[/]")

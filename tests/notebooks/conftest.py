@@ -208,7 +208,7 @@ def finished_session(empty_database, tmp_path_factory):
     shop.answer("Hello?", error="the model is overloaded")
     session = FinishedSession(base, uri)
     request = Request(
-        experiment="support",
+        experiment_id="support",
         session=session.name,
         tracking_uri=uri,
         volume_path=str(base),

@@ -3,13 +3,15 @@
 from dataclasses import replace
 
 import pytest
+from commands import until
 from mlflow import MlflowClient
 from shop_agent import ANSWERS, REJECTED, ShopAgent
 
 from evalkit import InputError
-from evalkit.agent.plan import Budget, Limits
+from evalkit.agent import location
+from evalkit.agent.plan import Budget, Limits, Plan, Task
 from evalkit.agent.request import Request
-from evalkit.agent.work import Event
+from evalkit.agent.session import FORM, About
 from evalkit.store import connect
 from evalkit.ui import agent_live
 
@@ -83,7 +85,7 @@ def test_a_person_has_a_suite_built_stops_and_goes_on(visitor, shop_project, sql
     assert not base.exists()
 
     visitor.press("Let the agent work")
-    at_work = visitor.cell("building")
+    at_work = visitor.cell("watching")
     at_work.get_by_text("the scorers are tried on 11 answers").first.wait_for()
     visitor.press("Cancel")
     at_work.get_by_text("starting again finishes the rest").wait_for()
@@ -152,35 +154,30 @@ def test_the_agent_outlives_a_page_and_is_followed_by_the_next_until_it_is_stopp
     shop_project, sqlite_uri, tmp_path
 ):
     asked = {"config": config(shop_project), "volume_path": str(tmp_path), "model": "offline"}
-    request = Request(experiment="support", session="s", tracking_uri=sqlite_uri, **asked)
+    request = Request(experiment_id="support", session="s", tracking_uri=sqlite_uri, **asked)
 
-    def leave(_):
-        raise KeyboardInterrupt
-
-    def wait_for(line):
-        if line == "Write a suite by rules":
-            leave(line)
-
-    with pytest.raises(KeyboardInterrupt):
-        agent_live.start(request).follow(leave)
-    for _ in range(2):  # whoever comes next hears all that the first would have
-        assert agent_live.at_work(request) is not None
-        with pytest.raises(KeyboardInterrupt):
-            agent_live.start(request).follow(wait_for)
-    agent_live.at_work(request).stop()
+    agent = agent_live.start(request)
+    until(lambda: "Write a suite by rules" in "".join(agent.lines))
+    assert agent_live.start(request) is agent_live.at_work(request) is agent
+    agent.stop()
     assert agent_live.at_work(request) is None
+    refused = agent_live.start(replace(request, max_cost=0.0))
+    until(lambda: not refused.is_at_work)
     with pytest.raises(InputError, match="is no budget"):
-        agent_live.start(replace(request, max_cost=0.0)).follow(wait_for)
+        refused.report()
 
 
-def test_what_the_agent_says_and_does_never_becomes_markup():
+def test_what_the_agent_says_and_does_never_becomes_markup(tmp_path):
     odd = "<img src=x onerror=alert(1)>"
-    progress = agent_live.AgentProcess(Request())
-    progress.note(Event("session", odd, 1))
-    for kind in ("words", "tool", "result"):
-        progress.note(Event(kind, f"read {odd}", 1))
+    agent = agent_live.start(Request(session=odd, volume_path=str(tmp_path)))
+    until(lambda: not agent.is_at_work)
+    about = About("s", odd, "1", "sqlite://", FORM)
+    plan = Plan((Task("t", odd, "", status="blocked", failure=odd),))
+    location.start_session(str(tmp_path), about).save_plan(plan)
+    agent.lines.append(f"read {odd}")
+    agent.request = replace(agent.request, session="s")
     shown = "".join(
-        each.text for each in agent_live.live(progress, Budget(Limits(), Limits(usd=5.0))).parts
+        each.text for each in agent_live.live(agent, Budget(Limits(), Limits(usd=5.0))).parts
     )
     assert "<img" not in shown
     assert shown.count("&lt;img") >= 4

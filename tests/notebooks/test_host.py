@@ -106,7 +106,7 @@ def test_halting_is_an_input_error_where_nobody_can_be_asked():
 def test_finishing_with_strict_fails_where_something_was_left_undone(place, ending):
     settings = ProjectParams(strict=True)
     with pytest.raises(ending):
-        host(place).finish(settings, {"skipped": 2}, lambda *_: None)
+        host(place).finish(settings, {"skipped": 2}, "sync-dataset", lambda *_: None)
 
 
 def test_widgets_that_are_empty_or_not_there_say_nothing():
