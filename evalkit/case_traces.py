@@ -25,14 +25,9 @@ from evalkit.runs.run import executions, told
 from evalkit.runs.run_dir import RunFiles
 from evalkit.tokens import Consumption
 
-STUB_BUILDER = "evalkit stub 1"
-"""Part of every stub's content hash, as the builder's is of logs'."""
-
-PLAIN_TEXT = "its log is plain text"
-"""Why a trace has no steps whose case's runner logs none."""
-
-NAMED_FOR_INPUT = ("input", "prompt")
-"""Names of a case's file, whatever its suffix, that hold what the agent is asked."""
+STUB_BUILDER = "evalkit stub 1"  # part of every stub's content hash, as the builder's is of logs'
+PLAIN_TEXT = "its log is plain text"  # why a trace has no steps
+NAMED_FOR_INPUT = ("input", "prompt")  # files, whatever their suffix, with what the agent is asked
 
 
 def case_trace(
@@ -40,15 +35,8 @@ def case_trace(
 ) -> Trace | None:
     """The trace of a case, marked as this run's; what became of its log is added to the receipts.
 
-    Args:
-        found: The run.
-        case_id: The case; None for a whole batch run.
-        key: The run's key.
-        receipts: Those of the run's logs.
-        stands: Whether MLflow holds one of the case with its steps.
-
-    Returns:
-        None where the log gives none, but one stands.
+    None where the log gives none, but one with steps ``stands`` in MLflow. The case is None for a
+    whole batch run, here and below.
     """
     log, name = found.logs.get(case_id), WHOLE_RUN if case_id is None else case_id
     trace, refused = None, None
@@ -77,12 +65,7 @@ def case_trace(
 
 
 def trace_of(found: RunFiles, log: LogFile, key: str) -> Trace:
-    """The trace that a log becomes, with its secrets masked.
-
-    Args:
-        found: The run that the log belongs to.
-        log: One of its logs.
-        key: The run's key; the ids of the trace and its spans are derived from it.
+    """The trace that a log of a run becomes; its ids are derived from the run's key.
 
     Raises:
         LogRefused: no trace can be made of it.
@@ -106,10 +89,7 @@ def trace_of(found: RunFiles, log: LogFile, key: str) -> Trace:
 def as_run_says(trace: Trace, exit_code: int | None, failure: str) -> Trace:
     """The trace, ended as its run says: a log tells of a session, and not that it was killed.
 
-    Args:
-        trace: As its log has it.
-        exit_code: Of the agent's process; None where not known.
-        failure: Why the execution failed; empty where it did not.
+    ``failure`` is why the execution failed; empty where it did not.
     """
     if trace.status == "ERROR" or (not failure and (trace.status == "OK" or exit_code is None)):
         return trace
@@ -127,13 +107,9 @@ def as_run_says(trace: Trace, exit_code: int | None, failure: str) -> Trace:
 def stub_of(
     found: RunFiles, case_id: str | None, key: str, refused: LogRefused | None = None
 ) -> Trace:
-    """The trace of a case without steps: its input, what output there is, and why no more.
+    """The trace of a case without steps, under the id of the log's trace that may replace it.
 
-    Args:
-        found: The run.
-        case_id: The case; None for a whole batch run.
-        key: The run's key; the id is the one that a log's trace, which may replace it, would have.
-        refused: Why its log gives no steps; None where there is no log.
+    ``refused`` is why its log gives no steps; None where there is no log.
     """
     return stub(
         found.run.run_id if case_id is None else case_id,
@@ -169,7 +145,12 @@ def stub(
         "evalkit.exit_code": usage.exit_code,
         "evalkit.num_turns": usage.num_turns,
     }
-    metadata = _totals(usage)
+    metadata: dict[str, str] = {}
+    if usage.tokens:
+        used = reported_usage(usage.tokens).as_mlflow(with_output="output" in usage.tokens)
+        metadata["mlflow.trace.tokenUsage"] = canonical(used)
+    if usage.cost_usd is not None:
+        metadata["mlflow.trace.cost"] = canonical({"total_cost": usage.cost_usd})
     root = Span(
         span_id=derive_id(trace_id, "spans", length=16),
         parent_id=None,
@@ -204,12 +185,7 @@ def stub(
 
 
 def began(found: RunFiles, modified_ns: int) -> Start:
-    """When a run began, as far as its files tell.
-
-    Args:
-        found: The run.
-        modified_ns: When one of its logs was last changed, nanoseconds since the epoch.
-    """
+    """When a run began, as far as its files tell; else when one of its logs was changed."""
     return start_of(found.first_ns, found.run.started, found.run.run_id, modified_ns)
 
 
@@ -274,14 +250,3 @@ def _output(found: RunFiles, case_id: str | None) -> Json:
         return log.text() if log else None
     known = {name: "(no text, or too large)" if t is None else t for name, t in files.items()}
     return next(iter(known.values())) if len(known) == 1 else dict(known)
-
-
-def _totals(usage: Consumption) -> dict[str, str]:
-    """What the case consumed, as MLflow keeps it."""
-    found: dict[str, str] = {}
-    if usage.tokens:
-        used = reported_usage(usage.tokens).as_mlflow(with_output="output" in usage.tokens)
-        found["mlflow.trace.tokenUsage"] = canonical(used)
-    if usage.cost_usd is not None:
-        found["mlflow.trace.cost"] = canonical({"total_cost": usage.cost_usd})
-    return found

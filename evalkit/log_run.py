@@ -24,13 +24,10 @@ from evalkit.runs.run import executions, is_failed
 from evalkit.runs.run_dir import RunFiles
 from evalkit.store import RunRecord, Store, as_kept
 
-PROGRESS = 25
-"""Traces between two lines of progress."""
-
-AGAIN = "Run the same command again to finish."
-
 Say: TypeAlias = Callable[[str], None]
 
+PROGRESS = 25  # traces between two lines of it
+AGAIN = "Run the same command again to finish."
 TABLE_COLUMNS = ("case_id", "judge", "value", "rationale", "error", "judge_type")
 
 
@@ -42,9 +39,7 @@ def log_results(
     dataset_name: str | None = None,
     say: Say = lambda _: None,
 ) -> dict[str, Json]:
-    """Log a finished run: params, metrics, tags, artifacts, the table of scores, and the traces.
-
-    A second time, only what has changed since is written.
+    """Log a finished run; a second time, only what has changed since is written.
 
     Args:
         workspace: The opened project.
@@ -55,14 +50,12 @@ def log_results(
         say: Told the progress, a line at a time.
 
     Returns:
-        The stage's report. ``params``, ``metrics``, ``traces``, ``spans``, ``assessments``
-        and ``table_rows`` count what stands in MLflow; ``written`` is False where nothing
-        had changed; ``receipt`` sums the receipts of all logs.
+        The stage's report, whose counts are of what stands in MLflow; ``written`` is False where
+        nothing had changed.
 
     Raises:
         InputError: config or run are wrong.
-        StoreAbsent: MLflow cannot be reached; nothing was written.
-        StoreError: MLflow answered with an error; nothing was written.
+        StoreError: MLflow cannot be reached, or answered with an error; nothing was written.
         Unfinished: MLflow failed on the way, or did not take a trace; the report says what stands.
     """
     found = workspace.run(run_id)
@@ -185,9 +178,8 @@ class RunLogger:
     def _changed(self) -> Iterator[tuple[Trace, tuple[Assessment, ...]]]:
         """The traces that have to be written, built one at a time.
 
-        A trace that stands as its log says only gets, later, the judge feedback that it lacks.
-        So does one that the harness recorded, which is never built a second time, and one whose
-        log is gone or gives no trace any more.
+        One that stands as its log says only gets, later, the judge feedback that it lacks; so does
+        one that the harness recorded, and one whose log is gone or gives no trace any more.
         """
         standing = self.index.standing()
         for case_id in self.index.wanted:
@@ -237,10 +229,7 @@ class RunLogger:
         return changes(wanted, known, sources=JUDGES if self.scores else ())
 
     def _write_feedback(self) -> None:
-        """Bring the feedback that is due, and delete what was built for cases that are gone.
-
-        A trace that others use stays, without the judges' feedback.
-        """
+        """Bring the feedback that is due; traces of cases that are gone go, if nobody uses them."""
         gone = [trace for trace in self.index.gone if trace.trace_id not in self.sent]
         kept = [trace for trace in gone if trace.is_used_by_others]
         delta = merge([*self.late, *(self._delta((), trace) for trace in kept)])
@@ -288,9 +277,7 @@ class RunLogger:
             "notes": self.notes,
             "regressions": metrics.regressions(project, run),
             "unknown": metrics.unknowns(project, run),
-            "masked": {
-                place: count for place, count in {**own, **self.store.masked}.items() if count
-            },
+            "masked": {place: n for place, n in {**own, **self.store.masked}.items() if n},
             "url": self.store.run_url(self.experiment_id, self.run_id),
         }
 

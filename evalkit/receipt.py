@@ -9,56 +9,41 @@ from typing import Literal, TypeAlias, get_args
 
 from evalkit.jsonable import Json
 
-WHOLE_RUN = "(whole run)"
-"""Stands for the log of a batch run where a case's name would stand."""
+WHOLE_RUN = "(whole run)"  # stands for the log of a batch run where a case's name would stand
 
 Cause: TypeAlias = Literal["", "unlogged tokens", "output tokens", "cost"]
 """What of the result's figures calls do not carry, the gravest first; empty where nothing
 explains the difference."""
 
 VERDICTS = {
-    "reconciled": "The tokens and the cost of the spans add up to what the log itself says in the "
-    "end. Every token and every dollar in the trace can be relied on.",
-    "reconciled, output tokens from the result": "What the models read adds up. What they wrote is "
-    "the log's own total: its messages hold placeholders only, so single calls do not show it.",
+    "reconciled": "Tokens and cost of the spans add up to the log's own totals.",
+    "reconciled, output tokens from the result": "What the models read adds up. What they wrote "
+    "is the log's own total: its messages hold placeholders.",
     "reconciled, cost from the result": "The tokens of the spans add up. The cost is the log's own "
     "total, which it does not say how to share among the calls.",
-    "reconciled, unlogged tokens from the result": "What the log shows fits its own totals, which "
-    "also count calls, or tokens of calls, that it does not show: a subagent's, helpers'.",
-    "differs": "Some figures contradict each other, and nothing in the log explains it; they are "
-    "listed below. The totals on the trace are the log's own.",
-    "incomplete": "The log does not say its own totals, so there is nothing to check the spans "
-    "against. It was cut off, or is of a format without totals, as transcripts of sessions are.",
-    "text": "The log is plain text: its trace has what was asked, what was answered and how it "
-    "ended, and no steps.",
+    "reconciled, unlogged tokens from the result": "The log's own totals also count calls, or "
+    "tokens of calls, that it does not show: a subagent's, helpers'.",
+    "differs": "Figures contradict each other, as listed; the trace's totals are the log's own.",
+    "incomplete": "The log states no totals: it was cut off, or is of a format without any.",
+    "text": "The log is plain text: its trace has no steps.",
     "refused": "No trace can be made of this log.",
 }
 """What each verdict means."""
 
+MOST_LINES = 5  # unreadable ones that are named before the rest is only counted
 _LONGEST_REASON = 80
 _MOST_REASONS = 60
 _OTHER_REASONS = "events of further kinds"
-MOST_LINES = 5
-"""Unreadable lines that are named before the rest is only counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A figure that the spans and the log's own result event do not agree on.
+    """A figure that the spans and the log's own result event do not agree on."""
 
-    Attributes:
-        what: The figure, such as ``output_tokens`` or ``cost_usd``.
-        model: The model it is about; empty for the whole log.
-        spans: The sum over the spans (tokens, or USD).
-        result: What the log's result event says, or the run's own.
-        why: Why they differ, where that is known.
-        cause: What kind of difference it is; empty where figures contradict each other.
-    """
-
-    what: str
-    model: str
-    spans: float
-    result: float
+    what: str  # such as ``output_tokens`` or ``cost_usd``
+    model: str  # empty for the whole log
+    spans: float  # the sum over the spans: tokens, or USD
+    result: float  # what the log's result event says, or the run's own
     why: str
     cause: Cause = ""
 
@@ -85,10 +70,7 @@ class Receipt:
         skipped: Reason to number of lines that carry nothing for a trace.
         unreadable: (one-based line number, why) of lines that are no JSON object; the reason
             begins with the file's name where it is a transcript's line.
-        sessions: Sessions found in the log.
-        verdict: What :func:`verdict_on` says of the differences, ``incomplete`` (the log is cut
-            off or says no totals), ``text`` or ``refused``.
-        differences: The figures that do not agree; empty when reconciled.
+        verdict: One of :data:`VERDICTS`.
         masked: Kind of secret to number of places where it was masked.
         truncated: Values that were shortened because of their size, and the characters left out.
         notes: Everything else a reader must know, such as inferred times, each once.
@@ -144,32 +126,24 @@ class Receipt:
 
     def in_words(self) -> dict[str, str]:
         """What became of the log, by heading. Words of the log itself may be among it."""
+        skipped, unreadable = sum(self.skipped.values()), len(self.unreadable)
+        lines = f"{self.lines:,} lines: {self.used:,} became part of the trace"
+        lines += f", {skipped:,} carry nothing for a trace" if skipped else ""
+        lines += f", {unreadable:,} could not be read" if unreadable else ""
+        named = [f"line {number}: {why}" for number, why in self.unreadable[:MOST_LINES]]
+        named += [f"and {unreadable - len(named):,} more"] if unreadable > len(named) else []
         masked = "{name}: {count:,}, replaced by a mark before anything is shown or sent"
         told = {
             "Verdict": f"{self.verdict}. {VERDICTS.get(self.verdict, '')}".strip(),
-            "Lines": self._lines_in_words(),
+            "Lines": lines,
             "Skipped": _listed(self.skipped, "{name}: {count:,}"),
-            "Unreadable": self._unreadable_in_words(),
+            "Unreadable": "\n".join(named),
             "Masked": _listed(self.masked, masked),
             "Shortened": _listed(self.truncated, "{name}: {count:,} characters left out"),
             "Sessions": f"{self.sessions}, one after the other" if self.sessions > 1 else "",
             "To know": "\n".join(self.notes),
         }
         return {heading: text for heading, text in told.items() if text}
-
-    def _lines_in_words(self) -> str:
-        skipped, unreadable = sum(self.skipped.values()), len(self.unreadable)
-        parts = [f"{self.used:,} became part of the trace"]
-        if skipped:
-            parts.append(f"{skipped:,} carry nothing for a trace")
-        if unreadable:
-            parts.append(f"{unreadable:,} could not be read")
-        return f"{self.lines:,} lines: {', '.join(parts)}"
-
-    def _unreadable_in_words(self) -> str:
-        named = [f"line {number}: {why}" for number, why in self.unreadable[:MOST_LINES]]
-        more = len(self.unreadable) - len(named)
-        return "\n".join([*named, *([f"and {more:,} more"] if more else [])])
 
 
 def _listed(counts: Mapping[str, int], form: str) -> str:
@@ -178,17 +152,11 @@ def _listed(counts: Mapping[str, int], form: str) -> str:
 
 @dataclass(slots=True)
 class Receipts:
-    """The receipts of a run's logs.
+    """The receipts of a run's logs by case, or :data:`WHOLE_RUN`."""
 
-    Attributes:
-        by_log: Case (or :data:`WHOLE_RUN`) to receipt; of the refused logs, too.
-        refused: Case to the reason why its log gives no trace.
-        missing: Cases that have no log.
-    """
-
-    by_log: dict[str, Receipt] = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
-    missing: list[str] = field(default_factory=list)
+    by_log: dict[str, Receipt] = field(default_factory=dict)  # of the refused logs, too
+    refused: dict[str, str] = field(default_factory=dict)  # why its log gives no trace
+    missing: list[str] = field(default_factory=list)  # that have no log
 
     def totals(self) -> dict[str, Json]:
         """The sums over all logs, as the stage's report shows them."""

@@ -1,8 +1,4 @@
-"""``all``: stages one after the other.
-
-A stage is called with paths and names, and returns its report: a dict of JSON values with the keys
-that the README lists. Command line, notebooks and jobs all call the same functions.
-"""
+"""``all``: stages one after the other, each of which returns its report as the README lists it."""
 
 from __future__ import annotations
 
@@ -40,9 +36,9 @@ def run_all(
     Args:
         workspace: The opened project.
         run_id: The run directory's name.
-        mapping: As in :func:`sync_dataset`.
+        mapping: As ``dataset_name`` and ``distinguish`` in :func:`sync_dataset`.
         dataset_name: The dataset; the eval's name by default.
-        distinguish: As in :func:`sync_dataset`.
+        distinguish: Keep cases with equal inputs apart.
         names: As in :func:`log_results`.
         say: Told the progress, a line at a time.
         tell: Told each stage's name with None when it begins, with its report when it is done.

@@ -1,8 +1,4 @@
-"""Tokens as Claude's API counts them, what they cost, and models' names as places write them.
-
-Prices are those of the list that the package genai-prices brings along; nothing is fetched. What a
-log says that its tokens did cost is another matter.
-"""
+"""Tokens as Claude's API counts them, what they cost, and models' names as places write them."""
 
 from __future__ import annotations
 
@@ -25,13 +21,7 @@ KINDS = {
 TOKEN_USAGE = "mlflow.chat.tokenUsage"  # noqa: S105 - a key of MLflow's
 """Attribute of a span, as MLflow reads it."""
 
-_SNAKE_NAMES = tuple(KINDS)
-_CAMEL_NAMES = (
-    "inputTokens",
-    "outputTokens",
-    "cacheReadInputTokens",
-    "cacheCreationInputTokens",
-)
+_CAMEL = ("inputTokens", "outputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
 OUTPUT_RATIO = 5.0
 CACHE_READ_RATIO = 0.1
 CACHE_WRITE_RATIO = 1.25
@@ -39,30 +29,20 @@ CACHE_WRITE_1H_RATIO = 2.0
 """What all of Anthropic's prices of a token are, to that of an input token."""
 
 WEB_SEARCH_USD = 0.01
-
-LONGEST_S = 366 * 86_400
-"""A longer duration is not believed."""
+LONGEST_S = 366 * 86_400  # a longer duration is not believed
 
 _LARGEST = 2**53  # beyond it a count is garbage, and no JSON reader keeps it exact
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens by kind; none is counted under two kinds.
+    """Tokens by kind; none is counted under two kinds."""
 
-    Attributes:
-        input: Read afresh, neither from nor into the cache.
-        output: Written by the model, thinking included.
-        cache_read: Read from the cache.
-        cache_write: Read and written into the cache, for however long.
-        cache_write_1h: The part of ``cache_write`` that is kept for an hour, at another price.
-    """
-
-    input: int = 0
-    output: int = 0
+    input: int = 0  # read afresh, neither from nor into the cache
+    output: int = 0  # thinking included
     cache_read: int = 0
-    cache_write: int = 0
-    cache_write_1h: int = 0
+    cache_write: int = 0  # read and written into the cache, for however long
+    cache_write_1h: int = 0  # the part of it that is kept for an hour, at another price
 
     def __add__(self, other: Usage) -> Usage:
         return self._with(other, operator.add)
@@ -78,7 +58,7 @@ class Usage:
         return Usage(*map(combine, self.counts, other.counts))
 
     @property
-    def counts(self) -> tuple[int, int, int, int, int]:
+    def counts(self) -> tuple[int, ...]:
         """The tokens by kind, in the order of the attributes."""
         return self.input, self.output, self.cache_read, self.cache_write, self.cache_write_1h
 
@@ -94,9 +74,8 @@ class Usage:
     def as_mlflow(self, *, with_output: bool) -> dict[str, Json]:
         """The usage in MLflow's names.
 
-        Args:
-            with_output: Whether the output tokens are known. Without them there is no total
-                either: MLflow's UI would take the total less the input for the output.
+        Without output tokens, where they are not known, there is no total either: MLflow's UI would
+        take the total less the input for the output.
         """
         usage: dict[str, Json] = {"input_tokens": self.input}
         if with_output:
@@ -119,7 +98,7 @@ def usage_from(raw: Json) -> Usage | None:
     """
     if not isinstance(raw, dict):
         return None
-    names = _CAMEL_NAMES if "inputTokens" in raw else _SNAKE_NAMES
+    names = _CAMEL if "inputTokens" in raw else KINDS
     read, output, cached, written = [count(raw.get(name)) for name in names]
     if not (read or output or cached or written):
         return None
@@ -150,7 +129,7 @@ _DATE = re.compile(r"[-@]20\d{6}$")
 def model_key(name: str) -> str:
     """What two names of one model have in common: no date, no version, no provider's prefix.
 
-    ``claude-haiku-4-5-20251001``, ``claude-haiku-4-5@20251001``, ``claude-haiku-4-5[1m]`` and
+    ``claude-haiku-4-5@20251001``, ``claude-haiku-4-5[1m]`` and
     ``us.anthropic.claude-haiku-4-5-20251001-v1:0`` are one.
     """
     name = _BRACKETS.sub("", name.strip().lower())
@@ -171,17 +150,12 @@ _REGIONS = re.compile(r"([a-z-]+\.)?anthropic\.claude")
 def cost_of(model: str, usage: Usage, moment: datetime | None = None) -> float | None:
     """USD for the tokens of one call; None where the price is not known, which is never nothing.
 
-    Dates and versions in a name do not matter. A model that a Databricks workspace offers costs
-    what Anthropic takes for it, one of a region on Bedrock what the region does. A name of one's
-    own, such as that of an endpoint, says no price: what is agreed for it is in no list.
-
-    Args:
-        model: The model, as it is asked for.
-        usage: Of one call: longer ones of some models cost several times as much a token.
-        moment: When it was; prices change. None for now.
+    A model that a Databricks workspace offers costs what Anthropic takes for it, one of a region on
+    Bedrock what the region does; a name of one's own, such as that of an endpoint, says no price.
+    Prices change: ``moment`` is when it was, None for now. Longer calls of some models cost more.
     """
     from genai_prices import Usage as Tokens
-    from genai_prices import calc_price
+    from genai_prices import calc_price  # by the list that it brings along: nothing is fetched
 
     name = _WORKSPACES.sub("", model.strip().lower())
     is_regions = _REGIONS.match(name)
@@ -204,13 +178,10 @@ def cost_of(model: str, usage: Usage, moment: datetime | None = None) -> float |
 
 @dataclass(frozen=True, slots=True)
 class Consumption:
-    """What an agent session, or a whole run, consumed.
+    """What an agent session, or a whole run, consumed; None where it is not said.
 
     Attributes:
-        duration_s: Seconds it took; None where not said.
-        cost_usd: US dollars; None where not said.
-        num_turns: Turns; None where not said.
-        exit_code: The agent process's exit code; None where not said.
+        exit_code: The agent process's.
         tokens: Tokens by kind: ``input``, ``output``, ``cache_read``, ``cache_create``.
         per_model: The same by model, with ``cost_usd``.
         steps: Ids of the steps that it took, in order; empty where it took only one.

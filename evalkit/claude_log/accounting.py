@@ -1,39 +1,36 @@
 """Which figures of a log are facts, which are left over, and what its receipt says in the end.
 
 A message's line is logged while the message is being written, so its output tokens are often a
-placeholder. The result event knows the truth, but only by model. A call carries its output
-tokens where the log determines them in one of these ways, tried in this order:
-
-- ``stream``: partial messages were logged, and with them the final usage;
-- ``logged``: the log's format tells the tokens of a message once it has ended;
-- ``stop_reason``: the line says why the message ended, so it was written after the end;
-- ``tool result``: a subagent's result says what its last message used;
-- ``result``: the result event lists the main thread's last message, or the outputs of all of a
-  thread's or a model's calls add up to exactly what it says;
-- ``remainder``: all calls of a thread or model are there and the output of only one is unknown.
-
-Everything else is a remainder, which has a model and a size but no span.
+placeholder. The result event knows the truth, but only by model. A call carries its output tokens
+where the log determines them: by the final usage of its pieces (``stream``), by a line written
+after its end (``logged``, ``stop_reason``), by a subagent's result (``tool result``), by the last
+message that the result lists or a sum that is exactly the result's (``result``), or as all that is
+left for it (``remainder``). Everything else is a remainder, which has a model and no span.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import isclose
 
 from evalkit.claude_log.session import ModelCall, Session
+from evalkit.claude_log.subagents import add_closing_calls
 from evalkit.claude_log.usage import (
     REPORTED_KINDS,
     ModelTotal,
     StatedPrice,
     Totals,
+    complete_totals,
+    known_usage,
     logged_usage,
+    own_totals,
+    settle_by_total,
     settle_output,
 )
-from evalkit.jsonable import Json
+from evalkit.jsonable import Json, canonical
 from evalkit.receipt import Cause, Difference, Receipt, verdict_on
-from evalkit.tokens import KINDS, Usage, total
-from evalkit.tokens import Consumption as Reported
+from evalkit.tokens import KINDS, Consumption, Usage, total
 
 _SAME_MONEY = 1e-9  # USD; floats that were added up in another order differ by less
 _RUN_DISAGREES = "run_result.json says so of the case, and the log says otherwise"
@@ -78,11 +75,25 @@ class Figures:
         return cost
 
 
-def reconcile(session: Session, totals: Totals | None, streamed: Mapping[str, Usage]) -> Figures:
-    """Settle which figures of a session's calls are facts, and compare them with its totals.
+def settle(
+    sessions: Sequence[Session], reported: Consumption, streamed: Mapping[str, Usage]
+) -> tuple[list[Figures], bool]:
+    """The figures of a log's sessions, and whether the run had to say what the log does not.
 
-    Fills ``usage``, ``output_basis`` and ``cost`` of the session's calls.
+    Fills ``usage``, ``output_basis`` and ``cost`` of the sessions' calls; ``streamed`` are the
+    final figures of messages by their ids.
     """
+    own = own_totals(sessions)
+    totals = [complete_totals(own[0], reported)] if len(own) == 1 else own
+    figures = []
+    for session, of_session in zip(sessions, totals, strict=True):
+        add_closing_calls(session, of_session or Totals())
+        figures.append(_reconcile(session, of_session, streamed))
+    return figures, totals != own
+
+
+def _reconcile(session: Session, totals: Totals | None, streamed: Mapping[str, Usage]) -> Figures:
+    """Settle which figures of a session's calls are facts, and compare them with its totals."""
     calls = session.calls
     for call in calls:
         if final := streamed.get(call.message_id):
@@ -95,7 +106,12 @@ def reconcile(session: Session, totals: Totals | None, streamed: Mapping[str, Us
         return found
     found.usage, found.is_output_known = totals.usage, True
     main = [call for call in session.main.calls if not call.synthetic]
-    _settle_main_thread(main, totals)
+    for last in totals.last_messages:
+        same = [c for c in main if c.usage is not None and c.usage.read == last.read]
+        if len(same) == 1 and not same[0].output_basis:
+            settle_output(same[0], last.output, "result")
+    if totals.main is not None:
+        settle_by_total(main, totals.main)
     by_share = _by_share(totals, session)
     is_main_complete = totals.main is not None and logged_usage(main).read == totals.main.read
     has_others = is_main_complete or (totals.main is None and len(list(session.main.threads)) > 1)
@@ -112,7 +128,7 @@ def reconcile(session: Session, totals: Totals | None, streamed: Mapping[str, Us
 
 
 def _by_share(totals: Totals, session: Session) -> dict[str | None, list[ModelCall]]:
-    """Model, as the result event names it, to its calls; None to those of none that it names.
+    """Model, as the result names it, to its calls; None to those that it does not tell of.
 
     A result that names no models tells of the main thread, unless its tokens are those of all.
     """
@@ -126,44 +142,14 @@ def _by_share(totals: Totals, session: Session) -> dict[str | None, list[ModelCa
     return found
 
 
-def _settle_main_thread(calls: Sequence[ModelCall], totals: Totals) -> None:
-    for last in totals.last_messages:
-        same = [c for c in calls if c.usage is not None and c.usage.read == last.read]
-        if len(same) == 1 and not same[0].output_basis:
-            settle_output(same[0], last.output, "result")
-    if totals.main is not None:
-        _settle_by_total(calls, totals.main)
-
-
-def _settle_by_total(calls: Sequence[ModelCall], stated: Usage) -> None:
-    """Settle outputs by what they have to add up to, if the log shows all the calls."""
-    logged = logged_usage(calls)
-    if any(call.usage is None for call in calls) or logged.output == 0:
-        return
-    unknown = [call for call in calls if not call.output_basis]
-    if logged.output == stated.output:
-        for call in unknown:
-            call.output_basis = "result"
-    elif len(unknown) == 1 and logged.read == stated.read:
-        known = _known(calls).output
-        if stated.output > known:
-            settle_output(unknown[0], stated.output - known, "remainder")
-
-
-def _known(calls: Sequence[ModelCall]) -> Usage:
-    """What calls used, without outputs that are no facts."""
-    final = logged_usage(call for call in calls if call.output_basis)
-    return replace(logged_usage(calls), output=final.output)
-
-
 def _spent(calls: Sequence[ModelCall]) -> float:
     return sum((call.spent or 0.0 for call in calls), 0.0)
 
 
 def _settle_calls(found: Figures, calls: Sequence[ModelCall], share: ModelTotal) -> bool:
     """Settle outputs and costs by one model's share; whether the outputs exceed it."""
-    _settle_by_total(calls, share.usage)
-    contradicted = _known(calls).output > share.usage.output
+    settle_by_total(calls, share.usage)
+    contradicted = known_usage(calls).output > share.usage.output
     if contradicted:  # then none of these outputs is a fact
         for call in calls:
             call.output_basis = ""
@@ -180,14 +166,11 @@ def _settle_share(
 ) -> None:
     """Settle one model's calls, and name what they and its share do not agree on."""
     contradicted = _settle_calls(found, calls, share)
-    known, rest = _known(calls), dict[str, Json]()
+    known, rest = known_usage(calls), dict[str, Json]()
     is_all_read = known.read == share.usage.read
     for kind, name in KINDS.items():
-        there, stated, is_output = (
-            getattr(known, name),
-            getattr(share.usage, name),
-            name == "output",
-        )
+        there, stated = getattr(known, name), getattr(share.usage, name)
+        is_output = name == "output"
         if there != stated:
             is_rest = is_explained and not (is_output and is_all_read)
             why = _why(calls, is_output=is_output, is_rest=is_rest)
@@ -225,7 +208,7 @@ def _name_beyond(found: Figures, calls: Sequence[ModelCall], totals: Totals) -> 
         found.usage += logged_usage(calls)
         found.is_output_known = all(call.output_basis for call in calls)
     for model in dict.fromkeys(call.model for call in calls):
-        own = _known([call for call in calls if call.model == model])
+        own = known_usage([call for call in calls if call.model == model])
         found.differences += [
             Difference(kind, model, getattr(own, name), 0, why)
             for kind, name in KINDS.items()
@@ -251,13 +234,9 @@ def _compare_cost(found: Figures, calls: Sequence[ModelCall], cost: float) -> No
     found.differences.append(Difference("cost_usd", "", known, cost, why, cause))
 
 
-def conclude(receipt: Receipt, figures: Sequence[Figures], reported: Reported, cost: float) -> bool:
-    """Say on the receipt whether the figures of a log's sessions add up.
-
-    Returns:
-        Whether what the run reports, ``cost`` in USD apart, is not the trace's.
-    """
-    misfits = list(_misfits(reported, figures, cost))
+def conclude(receipt: Receipt, figures: Sequence[Figures], reported: Consumption) -> bool:
+    """Say on the receipt whether figures add up; returns whether the run reports others."""
+    misfits = list(_misfits(reported, figures))
     receipt.sessions = len(figures)
     receipt.differences = [*(d for each in figures for d in each.differences), *misfits]
     for number, each in enumerate(figures, start=1):
@@ -278,7 +257,7 @@ def conclude(receipt: Receipt, figures: Sequence[Figures], reported: Reported, c
     return bool(misfits)
 
 
-def _misfits(reported: Reported, figures: Sequence[Figures], cost: float) -> Iterator[Difference]:
+def _misfits(reported: Consumption, figures: Sequence[Figures]) -> Iterator[Difference]:
     """The figures of a trace that are not those which the run reports.
 
     A run whose agent was killed reports nothing: no cost, and zero tokens.
@@ -287,13 +266,35 @@ def _misfits(reported: Reported, figures: Sequence[Figures], cost: float) -> Ite
     main = total(each.totals.main or Usage() for each in figures if each.totals is not None)
     is_output_known = all(each.is_output_known for each in figures)
     for kind, name in REPORTED_KINDS.items():
-        stated = reported.tokens.get(kind)
-        there = getattr(used, name)
+        stated, there = reported.tokens.get(kind), getattr(used, name)
         is_known = is_output_known or kind != "output"
         if stated and is_known and stated not in {there, getattr(main, name)}:
             yield Difference(f"{kind} tokens", "", there, stated, _RUN_DISAGREES)
     if usd := reported.cost_usd:
+        cost = _cost_of(figures).get("total_cost", 0.0)
         decimals = max(2, len(f"{usd:.12f}".rstrip("0").partition(".")[2]))
         same = round(cost, decimals) == round(usd, decimals)  # as precisely as it is stated
         if not same and not isclose(cost, usd, rel_tol=1e-6):
             yield Difference("cost_usd", "", cost, usd, _RUN_DISAGREES)
+
+
+def _cost_of(figures: Sequence[Figures]) -> dict[str, float]:
+    """USD for all sessions, by the parts that all of them with a cost have."""
+    costs = [cost for each in figures if (cost := each.cost) is not None]
+    parts = set.intersection(*map(set, costs)) if costs else ()
+    return {part: sum(each[part] for each in costs) for part in parts}
+
+
+def metadata_of(figures: Sequence[Figures]) -> dict[str, str]:
+    """Totals of a trace, as MLflow keeps them.
+
+    It is in no session of MLflow's: by these, evaluations of one case each would be grouped.
+    """
+    metadata: dict[str, str] = {}
+    usage = total(each.usage for each in figures)
+    if usage != Usage() or all(each.is_stated for each in figures):
+        known = all(each.is_output_known for each in figures)
+        metadata["mlflow.trace.tokenUsage"] = canonical(usage.as_mlflow(with_output=known))
+    if cost := _cost_of(figures):
+        metadata["mlflow.trace.cost"] = canonical(cost)
+    return metadata

@@ -1,20 +1,20 @@
 """From events to sessions: which event belongs to which session and thread, and what it means.
 
-Every kind of event that Claude Code is known to log is handled here or skipped by name; a kind
-nobody has seen yet is skipped under its own name. Nothing an event holds can raise an error.
+A kind of event that is not handled here is skipped under its own name. Nothing that an event holds
+can raise an error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
 from evalkit.claude_log.content_blocks import Trimmer
 from evalkit.claude_log.messages import Messages
 from evalkit.claude_log.reader import KINDS, Entry, Event, LogFormat, is_event
-from evalkit.claude_log.session import STRUCTURED, Session, Subagent, Thread, ToolCall, ToolCalls
-from evalkit.claude_log.subagents import Tasks, Transcript, transcripts_of
+from evalkit.claude_log.session import STRUCTURED, Session, Subagent, Thread, ToolCall
+from evalkit.claude_log.subagents import ToolCalls, Transcript, transcripts_of
 from evalkit.claude_log.timing import Line, Tick, parse_duration, parse_time
 from evalkit.jsonable import Json, id_of, list_of, mapping_of, text_of
 from evalkit.tokens import count
@@ -61,13 +61,12 @@ class SessionBuilder:
 
     trim: Trimmer
     sessions: list[Session] = field(default_factory=list)
-    tools: ToolCalls = field(default_factory=ToolCalls)
     kinds: list[str] = field(default_factory=list)  # ``type/subtype`` of every event so far
     first: int = 0  # of the present log's events; those before are of earlier steps
     known: int = 0  # events of Claude Code's own kinds and shape
     strange: dict[str, Event] = field(default_factory=dict)  # the first of each other type
     bad_times: int = 0  # timestamps that are no times
-    tasks: Tasks = field(init=False)
+    tools: ToolCalls = field(init=False)
     messages: Messages = field(init=False)
     _seen: set[str] = field(default_factory=set)
     _latest: dict[str, Session] = field(default_factory=dict)
@@ -76,8 +75,8 @@ class SessionBuilder:
     _is_new_log: bool = True
 
     def __post_init__(self) -> None:
-        self.tasks = Tasks(self.trim, self.tools)
-        self.messages = Messages(self.trim, self.tools, self.tasks)
+        self.tools = ToolCalls(self.trim)
+        self.messages = Messages(self.trim, self.tools)
 
     def start_log(self, step: str, log_format: LogFormat | None) -> None:
         """Start a log, of a step or of the whole: no event of it is of an earlier session."""
@@ -88,9 +87,15 @@ class SessionBuilder:
 
     def add_entry(self, entry: Entry) -> None:
         """Put the events of one line of the log in their place, and book it."""
-        if entry.kind:
-            self.kinds.append(entry.kind)
-        entry.book(self.trim.receipt, [self._add_event(event) for event in entry.events])
+        kind, events, why = entry
+        if kind:
+            self.kinds.append(kind)
+        self._book(kind, [self._add_event(event) for event in events], why)
+
+    def _book(self, kind: str, reasons: Sequence[str | None], why: str) -> None:
+        """Book a line: used if any of its events was; ``reasons`` say why each was not."""
+        if kind:
+            self.trim.receipt.settle(None if None in reasons else next(iter(reasons), why))
 
     def _add_event(self, event: Event) -> str | None:
         kind, subtype = text_of(event.get("type")), text_of(event.get("subtype"))
@@ -112,7 +117,7 @@ class SessionBuilder:
         """
         waiting = list(transcripts_of(sidecars))
         while waiting:
-            agents = [agent for _, agent in self.tasks.started]
+            agents = [agent for _, agent in self.tools.started]
             placed = [(each, each.owner(agents)) for each in waiting]
             if not any(agent for _, agent in placed):
                 placed = [(each, self._stray_agent(each)) for each in waiting]
@@ -127,16 +132,16 @@ class SessionBuilder:
         main = (own or self.sessions)[0].main
         call = ToolCall("", "", start=main.last)
         main.strays.append(call)
-        return self.tasks.agent_of(call)
+        return self.tools.agent_of(call)
 
     def _transcript(self, agent: Subagent, transcript: Transcript) -> None:
         is_known = bool(agent.thread.calls) or agent.transcript is not None
         agent.agent_id = agent.agent_id or transcript.agent_id
-        for entry in transcript.entries:
+        for kind, events, why in transcript.entries:
             reasons: list[str | None] = ["transcript: its messages are in the log already"]
             if not is_known:
-                reasons = [self._transcript_event(agent, event) for event in entry.events]
-            entry.book(self.trim.receipt, reasons)
+                reasons = [self._transcript_event(agent, event) for event in events]
+            self._book(kind, reasons, why)
 
     def _transcript_event(self, agent: Subagent, event: Event) -> str | None:
         tick = self._tick(event)
@@ -191,7 +196,7 @@ class SessionBuilder:
             tool = ToolCall(tool_id, "", start=session.main.last)
             session.main.strays.append(tool)
             self.tools.add(session.main, tool)
-        return self.tasks.agent_of(tool).thread
+        return self.tools.agent_of(tool).thread
 
     def _repeats(self, event: Event) -> bool:
         uuid = event.get("uuid")
@@ -217,7 +222,7 @@ class SessionBuilder:
 
     def _task(self, event: Event) -> str | None:
         _, tick = self._session(event)
-        return self.tasks.add_event(event, tick)
+        return self.tools.add_event(event, tick)
 
     def _turn_end(self, event: Event) -> None:
         session, _ = self._session(event)

@@ -6,31 +6,47 @@ import gc
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
-from evalkit.claude_log.accounting import Figures, conclude, reconcile
+from evalkit.claude_log.accounting import conclude, metadata_of, settle
 from evalkit.claude_log.builder import SessionBuilder
 from evalkit.claude_log.content_blocks import Trimmer
-from evalkit.claude_log.reader import LogFormat, LogReader, entries, open_log
-from evalkit.claude_log.refusal import refuse_foreign
+from evalkit.claude_log.reader import EVENT_BEGINS, LogFormat, entries, open_log
 from evalkit.claude_log.session import Session
 from evalkit.claude_log.spans import build_spans
-from evalkit.claude_log.subagents import add_closing_calls, anchor, lay_out_transcripts
+from evalkit.claude_log.subagents import anchor, lay_out_transcripts
 from evalkit.claude_log.timing import Start, Tick, align_times, drop_outliers, lay_out
-from evalkit.claude_log.usage import Totals, complete_totals, own_totals
 from evalkit.entities import Status, Trace
+from evalkit.errors import LogRefused, Problem
 from evalkit.jsonable import Json, canonical
 from evalkit.masking import mask_json
 from evalkit.receipt import Receipt
-from evalkit.tokens import Consumption as Reported
-from evalkit.tokens import Usage, total
+from evalkit.tokens import Consumption
 
 BUILDER = "evalkit spans 2"
 """Part of every content hash: a change in what spans look like makes old traces out of date."""
 
 MAX_VALUE_CHARS = 100_000
 """Longer texts are shortened: beyond it, MLflow's UI shows them slowly or not at all."""
+
+_FIX = "log the agent with: claude --print --output-format stream-json --verbose"
+_ATIF = "take the ATIF trajectory, which Harbor writes beside it as agent/trajectory.json"
+_FOREIGN = {  # types of events that other agents log and Claude Code does not
+    "message": "Gemini CLI",
+    "init": "Gemini CLI",
+    "step_start": "opencode",
+    "step_finish": "opencode",
+    "tool_call": "Cursor",
+    "assistant.message": "Copilot CLI",
+}
+_TRAJECTORIES = (  # keys of what other tools write as trajectory.json
+    ({"sessionId", "messages"}, "Gemini CLI"),
+    ({"info", "messages"}, "mini-SWE-agent"),
+    ({"id", "source", "action"}, "OpenHands"),
+    ({"id", "source", "observation"}, "OpenHands"),
+)
 
 
 @contextmanager
@@ -56,19 +72,15 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
     sidecars: Mapping[str, Iterable[bytes]] | None = None,
     times: Sequence[Mapping[str, Any]] | None = None,
     request: Json = None,
-    reported: Reported | None = None,
+    reported: Consumption | None = None,
     formats: Sequence[type[LogFormat]] = (),
     max_value_chars: int = MAX_VALUE_CHARS,
 ) -> Trace:
-    """Build the trace of one log.
-
-    Nothing in a log can raise any other error than :class:`LogRefused`.
+    """Build the trace of one log; whatever is in it, no other error is raised.
 
     Args:
-        lines: The log, as ``claude --print --output-format stream-json --verbose`` writes it:
-            JSON lines, perhaps with other programs' lines between, perhaps cut off anywhere;
-            or one JSON array of the same events. Of a case that was done in several steps, each
-            step's log by the step's name, in order.
+        lines: The log, cut off anywhere and with other programs' lines between; of a case that
+            was done in several steps, each step's log by the step's name, in order.
         trace_id: ``tr-`` and 32 hex digits; span ids are derived from it.
         name: Name of the trace and of its root span.
         case_id: The case it belongs to; None for a whole batch run.
@@ -85,71 +97,53 @@ def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
     Raises:
         LogRefused: the log is empty, another agent's, or holds no event to make a trace of.
     """
-    sidecars, reported, receipt = sidecars or {}, reported or Reported(), Receipt()
-    log_hash, aside_hashes = hashlib.sha256(), {n: hashlib.sha256() for n in sorted(sidecars)}
+    sidecars, reported, receipt = sidecars or {}, reported or Consumption(), Receipt()
+    log_hash, asides = hashlib.sha256(), {n: hashlib.sha256() for n in sorted(sidecars)}
     builder = SessionBuilder(Trimmer(max(1, max_value_chars), receipt))
     logs = lines if isinstance(lines, Mapping) else {"": lines}
     log_format = _read(builder, logs, log_hash, formats)
-    builder.add_transcripts(
-        {
-            aside: entries(
-                LogReader(receipt, aside).events(sidecars[aside], aside_hash),
-                type(log_format)() if log_format is not None else None,
-                receipt,
-            )
-            for aside, aside_hash in aside_hashes.items()
-        }
-    )
+    transcripts = {}
+    for aside, aside_hash in asides.items():
+        own_format = type(log_format)() if log_format is not None else None
+        _, events = open_log(sidecars[aside], aside_hash, receipt, (), aside)
+        transcripts[aside] = entries(events, own_format, receipt)
+    builder.add_transcripts(transcripts)
     sessions = builder.sessions
     is_timed, is_stretched = _place_in_time(builder, start, times, reported)
-    own = own_totals(sessions)
-    totals = [complete_totals(own[0], reported)] if len(own) == 1 else own
-    if totals != own:
+    figures, is_completed = settle(sessions, reported, builder.messages.streamed)
+    if is_completed:
         receipt.note("what the log does not say of tokens and cost, run_result.json does")
-    figures = []
-    for session, of_session in zip(sessions, totals, strict=True):
-        add_closing_calls(session, of_session or Totals())
-        figures.append(reconcile(session, of_session, builder.messages.streamed))
     asked = sessions[0].main.prompt
     if asked is None:
         asked = builder.trim.value(mask_json(request), "input of the case")
-    ended = _deciding(sessions)
-    if ended is not sessions[-1]:
-        receipt.note(
-            "an error that nothing led to follows the last session's end; not taken for it"
-        )
-    response, outcome = ended.answer, _outcome(ended, logs, sessions, receipt)
-    spans = build_spans(
-        figures, trace_id=trace_id, name=name, request=asked, response=response, outcome=outcome
-    )
-    silent = sum(not agent.thread.calls for _, agent in builder.tasks.started)
+    response, status, message = _ending(sessions, logs, receipt)
+    root, *others = build_spans(figures, trace_id, name)
+    root = replace(root, inputs=asked, outputs=response, status=status, message=message)
+    silent = sum(not agent.thread.calls for _, agent in builder.tools.started)
     if silent:
         receipt.note(f"messages of {silent} subagents are not in the log")
-    costs = [cost for each in figures if (cost := each.cost) is not None]
-    parts = set.intersection(*map(set, costs)) if costs else ()  # that all with a cost have
-    cost = {part: sum(each[part] for each in costs) for part in parts}
-    disagrees = conclude(receipt, figures, reported, cost.get("total_cost", 0.0))
+    disagrees = conclude(receipt, figures, reported)
     decides = [BUILDER, name, asked, max_value_chars, times]
     decides.append(None if is_timed or start.inferred else start.ns)
     decides += [step for step in logs if step]
     decides += [log_format.name] if log_format is not None else []
-    if is_stretched or totals != own or disagrees:
+    if is_stretched or is_completed or disagrees:
         decides += [reported.duration_s, reported.cost_usd, reported.tokens, reported.per_model]
     if receipt.masked:  # by other rules than before: what MLflow has of the log is out of date
         decides.append(dict(receipt.masked))
-    decided = [decides, [log_hash.hexdigest(), {n: h.hexdigest() for n, h in aside_hashes.items()}]]
+    decided = [decides, [log_hash.hexdigest(), {n: h.hexdigest() for n, h in asides.items()}]]
     return Trace(
         trace_id=trace_id,
         name=name,
         case_id=case_id,
-        start_ns=spans[0].start_ns,
-        end_ns=spans[0].end_ns,
-        status=outcome[0],
+        start_ns=root.start_ns,
+        end_ns=root.end_ns,
+        status=status,
         request=asked,
         response=response,
-        spans=spans,
+        spans=(root, *others),
         tags={"evalkit.receipt": receipt.verdict},
-        metadata=_metadata(figures, cost),
+        metadata=metadata_of(figures),
         content_hash=hashlib.sha256(canonical(decided).encode("utf-8", "replace")).hexdigest(),
         receipt=receipt,
     )
@@ -170,18 +164,55 @@ def _read(
         for entry in entries(events, log_format, receipt):
             builder.add_entry(entry)
     builder.messages.end_log()
-    sessions = builder.sessions if builder.known else ()
-    if builder.strange or not sessions:
-        named = log_format.name if log_format is not None else ""
-        refuse_foreign(receipt, builder.strange, sessions, named)
+    if problem := _refusal(builder, log_format.name if log_format is not None else ""):
+        if receipt.used:
+            receipt.skipped["an event of a log that is refused"] += receipt.used
+        receipt.used, receipt.verdict = 0, "refused"
+        raise LogRefused(problem, receipt=receipt)
     return log_format
 
 
-def _deciding(sessions: Sequence[Session]) -> Session:
-    """The session that says how a log ended.
+def _refusal(builder: SessionBuilder, named: str) -> Problem | None:
+    """Why a log is refused: it is empty, text, or its events are not those of agent's sessions.
 
-    The last, but for one that only fails: with a session's good end behind it, some versions of
-    Claude Code log another result event, an error that nobody's message led to.
+    ``named`` is its format's name, where it is not stream-json.
+    """
+    receipt, strange = builder.trim.receipt, builder.strange
+    sessions = builder.sessions if builder.known else []
+    if not receipt.lines:
+        return Problem("the log is empty", fix="run the case again; an empty log means no session")
+    if len(receipt.unreadable) == receipt.lines:
+        line, why = receipt.unreadable[0]
+        what = f"no line of the log is a JSON object (line {line}: {why})"
+        return Problem(what, line=line, fix=_FIX)
+    agent = next((_FOREIGN[kind] for kind in strange if kind in _FOREIGN), "")
+    if agent and not any(call.message_id for each in sessions for call in each.calls):
+        return Problem(f"this looks like a log of {agent}, not of Claude Code", fix=_FIX)
+    if sessions:
+        return None
+    if named:
+        return Problem(f"the log is a {named} without any message", fix="leave it out")
+    untyped = strange.get("", {})
+    for key, text in untyped.items():
+        if isinstance(text, str) and EVENT_BEGINS.match(text):
+            what = f"each event of the log stands in the text {key!r} of another object"
+            return Problem(what, fix=f"take them out: jq -r .{key} stdout.log")
+    if tool := next((tool for keys, tool in _TRAJECTORIES if keys <= untyped.keys()), ""):
+        what = f"this is a trajectory of {tool}, which is not in ATIF: no schema_version says so"
+        return Problem(what, fix=_ATIF)
+    kinds = ", ".join(sorted(kind for kind in strange if kind)[:5])
+    found = f"; it has events of type {kinds}" if kinds else ""
+    return Problem(f"no event of the log is one of an agent's sessions{found}", fix=_FIX)
+
+
+def _ending(
+    sessions: Sequence[Session], steps: Collection[str], receipt: Receipt
+) -> tuple[Json, Status, str]:
+    """The answer of a log, how it ended and why it failed, as the last session says.
+
+    But for one that only fails: with a session's good end behind it, some versions of Claude Code
+    log another result event, an error that nobody's message led to. How it ended nobody knows
+    where a step left no log.
     """
     decides = sessions[-1]
     for before in reversed(sessions[:-1]):
@@ -190,29 +221,24 @@ def _deciding(sessions: Sequence[Session]) -> Session:
         if has_more or not same or before.result is None or decides.outcome[0] != "ERROR":
             break
         decides = before
-    return decides
-
-
-def _outcome(
-    ended: Session, steps: Collection[str], sessions: Sequence[Session], receipt: Receipt
-) -> tuple[Status, str]:
-    """What the last session says of how it ended; nobody knows where a step left no log."""
+    if decides is not sessions[-1]:
+        what = "an error that nothing led to follows the last session's end; not taken for it"
+        receipt.note(what)
     unlogged = [step for step in steps if step not in {session.step for session in sessions}]
     for step in unlogged:
         receipt.note(f"step {step} left no log with a session")
-    if unlogged and "" not in steps and ended.outcome[0] == "OK":
-        return "UNSET", f"no log says how step {unlogged[-1]} ended"
-    return ended.outcome
+    if unlogged and "" not in steps and decides.outcome[0] == "OK":
+        return decides.answer, "UNSET", f"no log says how step {unlogged[-1]} ended"
+    return decides.answer, *decides.outcome
 
 
-def _complete_duration(sessions: Sequence[Session], reported: Reported) -> bool:
+def _complete_duration(sessions: Sequence[Session], reported: Consumption) -> bool:
     """Let the last session last as long as the run reports, where the log does not say.
 
     Returns:
         Whether it does now.
     """
-    last = sessions[-1].line
-    stated = reported.duration_s or 0
+    last, stated = sessions[-1].line, reported.duration_s or 0
     if last.duration is not None or not stated:
         return False
     rest = int(stated * 10**9) - sum(s.line.length for s in sessions[:-1])
@@ -229,28 +255,28 @@ def _place_in_time(
     builder: SessionBuilder,
     start: Start,
     times: Sequence[Mapping[str, Any]] | None,
-    reported: Reported,
+    reported: Consumption,
 ) -> tuple[bool, bool]:
     """Lay out all ticks; whether any event says when it was, and whether the run how long."""
     receipt, lines = builder.trim.receipt, [session.line for session in builder.sessions]
     ticks = [tick for line in lines for tick in line.ticks]
     if times is not None and not all(tick.stamp is not None for tick in ticks):
         kinds = builder.kinds[builder.first :]  # beside several steps lie the last one's times
-        stamps = align_times(kinds, times)
-        if stamps is None:
+        if stamps := align_times(kinds, times):
+            for tick in ticks:
+                if tick.stamp is None and tick.place >= builder.first:
+                    tick.stamp = stamps[tick.place - builder.first]
+        else:
             receipt.note(
                 f"times of {len(times)} events lie beside the log, but do not line up with its "
                 f"{len(kinds)} events; not used"
             )
-        for tick in ticks if stamps is not None else ():
-            if tick.stamp is None and tick.place >= builder.first:
-                tick.stamp = (stamps or [])[tick.place - builder.first]
-    anchor(builder.tasks.started)
+    anchor(builder.tools.started)
     dropped = drop_outliers(sorted(ticks, key=attrgetter("place")))
     known = sum(tick.stamp is not None for tick in ticks)
     is_stretched = _complete_duration(builder.sessions, reported)
     lay_out(lines, start.ns)
-    lay_out_transcripts(builder.tasks.started)
+    lay_out_transcripts(builder.tools.started)
     if builder.bad_times:
         receipt.note(f"{builder.bad_times} timestamps are no times; not used")
     if dropped:
@@ -266,18 +292,3 @@ def _place_in_time(
             "what lies between them is laid out in order"
         )
     return known > 0, is_stretched
-
-
-def _metadata(figures: Sequence[Figures], cost: Mapping[str, float]) -> dict[str, str]:
-    """Totals of the trace, as MLflow keeps them.
-
-    It is in no session of MLflow's: by these, evaluations of one case each would be grouped.
-    """
-    metadata: dict[str, str] = {}
-    usage = total(each.usage for each in figures)
-    if usage != Usage() or all(each.is_stated for each in figures):
-        known = all(each.is_output_known for each in figures)
-        metadata["mlflow.trace.tokenUsage"] = canonical(usage.as_mlflow(with_output=known))
-    if cost:
-        metadata["mlflow.trace.cost"] = canonical(cost)
-    return metadata

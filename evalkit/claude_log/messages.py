@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from evalkit.claude_log.content_blocks import TOOL_USES, Trimmer
 from evalkit.claude_log.reader import Event
-from evalkit.claude_log.session import ModelCall, Thread, ToolCall, ToolCalls
-from evalkit.claude_log.subagents import Tasks
+from evalkit.claude_log.session import ModelCall, Thread, ToolCall
+from evalkit.claude_log.subagents import ToolCalls
 from evalkit.claude_log.timing import Tick
 from evalkit.jsonable import Json, id_of, is_number, list_of, mapping_of, plain_text, text_of
 from evalkit.masking import mask_json
@@ -40,7 +40,6 @@ class Messages:
 
     trim: Trimmer
     tools: ToolCalls
-    tasks: Tasks
     # message id to its final usage, where partial messages were logged
     streamed: dict[str, Usage] = field(default_factory=dict)
     _calls: dict[tuple[int, str], ModelCall] = field(default_factory=dict)
@@ -192,7 +191,7 @@ class Messages:
             tool.denied = True
         if result.get("interrupted") is True:
             tool.facts["evalkit.interrupted"] = True
-        self.tasks.add_result(tool, result)
+        self.tools.add_result(tool, result)
 
     def add_piece(self, thread: Thread, event: Event, tick: Tick) -> str | None:
         """Add a piece of a message in the making, kept until the log has the whole of it."""
@@ -238,7 +237,7 @@ class Messages:
 def _joined(pieces: Sequence[Mapping[str, Json]]) -> Json:
     """A block as far as its pieces go, of which the first says how it began."""
     block = dict(mapping_of(pieces[0].get("content_block")))
-    kind, deltas = block.get("type"), [mapping_of(piece.get("delta")) for piece in pieces]
+    kind, deltas = text_of(block.get("type")), [mapping_of(p.get("delta")) for p in pieces]
     added = [text_of(d.get(key)) for d in deltas for key in ("text", "thinking", "partial_json")]
     if text := _TAIL.sub(r"\1", "".join(added)):
         key = kind if kind in {"text", "thinking"} else "input"

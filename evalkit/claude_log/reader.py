@@ -1,8 +1,6 @@
-"""From the bytes of a log to its events, whatever form the log has and whatever else is in it.
+"""From the bytes of a log to its events, masked, whatever else is in it; not what they mean.
 
-Claude Code's stream-json has the shape of events by itself; any other format is a
-:class:`LogFormat`, which says how it is recognised and what each of its lines comes to. Knows
-lines, JSON and the shape of events, and masks secrets; not what an event means.
+Claude Code's stream-json has the shape of events by itself; other formats are :class:`LogFormat`.
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Any, ClassVar, NamedTuple, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 
@@ -21,8 +19,7 @@ from evalkit.jsonable import Json, id_of, text_of, well_formed
 from evalkit.masking import mask_lines
 from evalkit.receipt import Receipt
 
-Event: TypeAlias = dict[str, Json]
-"""One JSON object of the log."""
+Event: TypeAlias = dict[str, Json]  # one JSON object of the log
 
 KINDS = frozenset({"assistant", "user", "result", "system", "stream_event"})
 """Types of events that Claude Code logs in a shape of its own; of others, it logs any."""
@@ -58,26 +55,20 @@ def is_event(value: Json) -> bool:
 
 
 @dataclass(slots=True)
-class LogReader:
-    """Reads the objects of a log one by one, secrets masked, and books all else as unreadable.
+class _Reader:
+    """Reads the objects of a log one by one, and books all else as unreadable.
 
     One object a line is the rule. Events that share a line with each other or with other text
     are read too, and so are those that run over several lines, be it one JSON array or one object
     after the other, whole or cut off; each then counts as a line.
-
-    Attributes:
-        receipt: The caller books there what becomes of the objects.
-        source: Named on the receipt where it is not the main log.
-        recognizes: Whether an object beside other text is an event of a log of another format.
     """
 
     receipt: Receipt
-    source: str = ""
-    recognizes: Callable[[Event], bool] = lambda _: False
-    _beside: list[str] = field(default_factory=list)  # text on the lines of events
+    source: str
+    formats: Sequence[type[LogFormat]]
+    beside: list[str] = field(default_factory=list)  # text on the lines of events
 
     def events(self, lines: Iterable[bytes], digest: Any) -> Iterator[Event]:
-        """The objects in lines with or without line ends; their bytes go into a hash."""
         receipt, is_first = self.receipt, True
         own = _own_lines(_hashed(lines, digest), receipt.note)
         numbered = enumerate(mask_lines(own, receipt.masked), start=1)
@@ -95,19 +86,19 @@ class LogReader:
                 if text in {"{", "["} or is_array:
                     rest = (each.decode("utf-8", "replace") for _, each in numbered)
                     text = "\n".join([text, *(each.rstrip("\n") for each in rest)])
-                yield from self._objects(text, number)
+                yield from self.objects(text, number)
                 is_first = False
-        if self._beside:
-            shown = self._beside[0].strip()[:_SHOWN]
-            what = f"other text stands beside {len(self._beside)} events of the log"
+        if self.beside:
+            shown = self.beside[0].strip()[:_SHOWN]
+            what = f"other text stands beside {len(self.beside)} events of the log"
             receipt.note(f"{what}, such as {shown!r}")
 
-    def _reject(self, number: int, why: str) -> None:
+    def reject(self, number: int, why: str) -> None:
         self.receipt.lines += 1
         why = f"{self.source}: {why}" if self.source else why
         self.receipt.unreadable.append((number, why))
 
-    def _objects(self, text: str, number: int) -> Iterator[Event]:
+    def objects(self, text: str, number: int) -> Iterator[Event]:
         """The objects in text that the fast parser does not take for one.
 
         The patient one reads broken UTF-8, halves of surrogate pairs, NaN, and large numbers.
@@ -115,44 +106,45 @@ class LogReader:
         try:
             value = well_formed(json.loads(text))
         except RecursionError:
-            self._reject(number, "nested too deeply to be read")
+            self.reject(number, "nested too deeply to be read")
         except ValueError:
-            yield from self._among_text(text, number)
+            yield from self.among_text(text, number)
         else:
             for each in value if isinstance(value, list) and value else [value]:
                 if isinstance(each, dict):
                     self.receipt.lines += 1
                     yield each
                 else:
-                    self._reject(number, "JSON, but no object")
+                    self.reject(number, "JSON, but no object")
 
-    def _among_text(self, text: str, number: int) -> Iterator[Event]:
+    def among_text(self, text: str, number: int) -> Iterator[Event]:
         """The objects in text that is no JSON value; what is around them is unreadable."""
         done, at = 0, text.find("{")
         while at >= 0:
             value, end = _value_at(text, at)
             is_next = isinstance(value, dict) and not _BETWEEN.sub("", text[done:at])
-            if is_next or is_event(value) or (value and self.recognizes(value)):
-                self._leave(text[done:at], number + text.count("\n", 0, done), beside=True)
+            known = is_event(value) or (value and any(f.recognizes(value) for f in self.formats))
+            if is_next or known:
+                self.leave(text[done:at], number + text.count("\n", 0, done), beside=True)
                 self.receipt.lines += 1
                 yield well_formed(value)
                 done, at = end, text.find("{", end)
             else:
                 event = EVENT_BEGINS.search(text, at + 1)
                 at = event.start() if event else -1
-        self._leave(text[done:], number + text.count("\n", 0, done), beside=done > 0)
+        self.leave(text[done:], number + text.count("\n", 0, done), beside=done > 0)
 
-    def _leave(self, text: str, number: int, *, beside: bool) -> None:
+    def leave(self, text: str, number: int, *, beside: bool) -> None:
         """Name what is no event; other programs' words on the line of one are only noted."""
         beside = beside and "\n" not in text
         for below, line in enumerate(text.split("\n")):
             if not _BETWEEN.sub("", line):
                 continue
             if beside and "{" not in line:
-                self._beside.append(line)
+                self.beside.append(line)
             else:
                 why = "broken JSON" if line.lstrip()[:1] in {"{", "["} else "no JSON"
-                self._reject(number + below, f"{why} beside an event" if beside else why)
+                self.reject(number + below, f"{why} beside an event" if beside else why)
 
 
 def _hashed(lines: Iterable[bytes], digest: Any) -> Iterator[bytes]:
@@ -188,22 +180,6 @@ def _value_at(text: str, begin: int) -> tuple[Json, int]:
 # -- formats of logs -------------------------------------------------------------------------------
 
 
-class Entry(NamedTuple):
-    """One line of a log: its ``type/subtype``, and the events it comes to or why to none.
-
-    What only the end of a log tells is of no kind, and counts as no line.
-    """
-
-    kind: str
-    events: Sequence[Event] = ()
-    skipped: str = "carries nothing for a trace"
-
-    def book(self, receipt: Receipt, reasons: Sequence[str | None]) -> None:
-        """Book the line: used if any of its events was; ``reasons`` say why each was not."""
-        if self.kind:
-            receipt.settle(None if None in reasons else next(iter(reasons), self.skipped))
-
-
 class LogFormat:
     """A format of logs; an object of it reads one log, or one transcript beside a log.
 
@@ -211,17 +187,13 @@ class LogFormat:
     events with Anthropic's content blocks, ``parent_tool_use_id`` for a subagent's, ``timestamp``
     where it is known, ``message.id`` and ``usage``; and ``result`` where the log tells how a
     session ended. Nothing that a log holds may make it raise an error.
-
-    Attributes:
-        name: What people call such a log, such as ``Codex's exec --json``.
-        has_result: Whether its logs end with what becomes a ``result`` event, so that one without
-            is cut off. Where not, the last message says how a session ended, as far as it does.
-        is_whole: Whether a file holds all of a session; else what one process did of it.
     """
 
-    name: ClassVar[str]
+    name: ClassVar[str]  # what people call such a log, such as ``Codex's exec --json``
+    # whether its logs end with a ``result`` event, so that one without is cut off; where not, the
+    # last message says how a session ended, as far as it does
     has_result: ClassVar[bool] = False
-    is_whole: ClassVar[bool] = True
+    is_whole: ClassVar[bool] = True  # a file holds all of a session; else what one process did
 
     @staticmethod
     def recognizes(event: Event) -> bool:
@@ -230,10 +202,7 @@ class LogFormat:
 
     @staticmethod
     def session_of(event: Event) -> tuple[str, bool]:
-        """The id of the session that a line names, and whether the file is a subagent's part of it.
-
-        Empty where the line names none.
-        """
+        """The session's id, if a line names it, and whether the file is a subagent's part of it."""
         return id_of(event.get("session_id")), False
 
     def split(self, event: Event) -> Iterable[Event]:
@@ -258,15 +227,10 @@ def open_log(
 ) -> tuple[LogFormat | None, Iterator[Event]]:
     """The format of a log by its first lines, None for stream-json; and all of its objects.
 
-    Args:
-        lines: The log, whose bytes go into the hash.
-        digest: The hash.
-        receipt: What becomes of the lines that are no objects is booked there.
-        formats: Those that are read besides stream-json.
-        source: The log's name, where it is not the main one.
+    The log's bytes go into the hash ``digest``, its lines that are no objects on the receipt, under
+    the name ``source`` where it is not the main one. ``formats`` are read besides stream-json.
     """
-    reader = LogReader(receipt, source, lambda event: any(f.recognizes(event) for f in formats))
-    events, first = reader.events(lines, digest), list[Event]()
+    events, first = _Reader(receipt, source, formats).events(lines, digest), list[Event]()
     for event in islice(events, _PEEKED if formats else 0):
         first.append(event)
         if found := next((each for each in formats if each.recognizes(event)), None):
@@ -276,24 +240,32 @@ def open_log(
     return None, chain(first, events)
 
 
+Entry: TypeAlias = tuple[str, Sequence[Event], str]
+"""A line of a log: its ``type/subtype``, the events it comes to, and why to none.
+
+What only the end of a log tells is of no kind, and counts as no line.
+"""
+
+_NOTHING = "carries nothing for a trace"
+
+
 def entries(
     events: Iterable[Event], log_format: LogFormat | None, receipt: Receipt
 ) -> Iterator[Entry]:
     """The lines of a log, translated; those that a document holds are counted on the receipt."""
     for event in events:
         if log_format is None:
-            yield Entry(_kind(event), (event,))
+            yield _kind(event), (event,), _NOTHING
             continue
         receipt.lines -= 1
         for line in log_format.split(event):
             receipt.lines += 1
             done = log_format.translate(line)
-            if isinstance(done, str):
-                yield Entry(_kind(line), skipped=done)
-            else:
-                yield Entry(_kind(line), done)
+            yield (
+                (_kind(line), (), done) if isinstance(done, str) else (_kind(line), done, _NOTHING)
+            )
     if log_format is not None and (last := log_format.finish()):
-        yield Entry("", last)
+        yield "", last, _NOTHING
 
 
 def _kind(event: Event) -> str:

@@ -7,27 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain, groupby
+from itertools import groupby
 
 from evalkit.claude_log.timing import Line, Tick
 from evalkit.entities import Status
 from evalkit.jsonable import Json, list_of, mapping_of, plain_text, text_of
 from evalkit.tokens import Usage
 
-SYNTHETIC = "<synthetic>"
-"""The model of messages that Claude Code wrote itself."""
-
-AGENT_TOOLS = frozenset({"Agent", "Task"})
-"""Tools that do nothing but start a subagent. Others, such as Skill, may start one too."""
-
-INTERRUPTED = "[Request interrupted by user"
-"""Begins what Claude Code notes in the person's place when they stop it."""
-
-STRUCTURED = "evalkit.structured_output"
-"""Where a session's facts hold the answer that it gave in a form that it was asked for."""
-
-UNKNOWN = "unknown"
-"""Subtype of a result event that states totals, and not how its session ended."""
+SYNTHETIC = "<synthetic>"  # the model of messages that Claude Code wrote itself
+AGENT_TOOLS = frozenset({"Agent", "Task"})  # do nothing but start a subagent; others may, too
+INTERRUPTED = "[Request interrupted by user"  # begins what it notes when a person stops it
+STRUCTURED = "evalkit.structured_output"  # the fact with the answer in a form that was asked for
+UNKNOWN = "unknown"  # subtype of a result event that states totals, and not how its session ended
 
 _UNSAID = "the log does not say how the session ended"
 _MOST_CHARS = 500  # of why something failed
@@ -64,41 +55,6 @@ class ToolCall:
         why = next(filter(None, texts), "")
         why = why.removeprefix("<tool_use_error>").removesuffix("</tool_use_error>")
         return "ERROR", why[:_MOST_CHARS] or "the tool failed"
-
-
-@dataclass(slots=True)
-class ToolCalls:
-    """The tool calls of a log by their id, which gateways may count anew in each message.
-
-    A thread is named by its ``id()``: a reference to it would tie all that was read into a cycle.
-    """
-
-    _by_id: dict[str, list[tuple[int, ToolCall]]] = field(default_factory=dict)
-
-    def add(self, thread: Thread, tool: ToolCall) -> None:
-        """Add a call that the thread made."""
-        if tool.tool_use_id:
-            self._by_id.setdefault(tool.tool_use_id, []).append((id(thread), tool))
-
-    def latest(self, tool_id: str) -> ToolCall | None:
-        """The last call of that id so far."""
-        return self._by_id[tool_id][-1][1] if tool_id in self._by_id else None
-
-    def starter(self, tool_id: str) -> ToolCall | None:
-        """The call of that id that a subagent's messages name as what started it."""
-        latest, there = self.latest(tool_id), reversed(self._by_id.get(tool_id, []))
-        starter = next((tool for _, tool in there if tool.name in AGENT_TOOLS), latest)
-        is_over = starter is not None and starter.answered
-        return latest if is_over and latest is not None and not latest.answered else starter
-
-    def waiting(self, thread: Thread, tool_id: str) -> ToolCall | None:
-        """The call that a result in the thread answers; None where all of that id have theirs."""
-        asked = thread.calls[-1].tools if thread.calls else []
-        there = self._by_id.get(tool_id, [])
-        own = (tool for key, tool in reversed(there) if key == id(thread))
-        last = (tool for _, tool in there[-1:])
-        of_id = chain((tool for tool in asked if tool.tool_use_id == tool_id), own, last)
-        return next((tool for tool in of_id if not tool.answered), None)
 
 
 @dataclass(slots=True, eq=False)

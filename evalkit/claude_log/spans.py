@@ -10,18 +10,9 @@
                     └── CHAIN  turn 1 …
 
 A parent's time encloses its children's, a background subagent's caller's too: when that returned
-is in its ``evalkit.returned_ns``. Beside the attributes that MLflow's UI reads, spans carry what
-the log says more, by names that begin with ``evalkit.``:
-
-- ``time`` is ``inferred`` where begin or end is laid out rather than logged;
-- ``usage.output_basis`` says how a call's output tokens are known (``accounting`` lists the
-  ways), ``usage.output_tokens_logged`` what its line said if that is a placeholder;
-- ``cost.usd`` is a call's cost where the log's own figures determine it;
-- ``usage.by_model`` and ``remainder``, on a session, hold the result's figures and those of them
-  that no call accounts for; ``step`` is the step of the case that it is of;
-- ``agent``, ``result``, ``hooks``, ``retries``, ``remarks``, ``rate_limits``, ``errors`` and
-  ``permission_denials`` are the log's events of these kinds;
-- ``subagent.…`` is what the log says about a subagent, whether or not its messages are there.
+is in its ``evalkit.returned_ns``. What else the log says is in attributes ``evalkit.…``: ``time``
+is ``inferred`` where begin or end is laid out rather than logged, and a session's ``remainder`` are
+those figures of its result that no call accounts for.
 """
 
 from __future__ import annotations
@@ -50,52 +41,44 @@ class _Node:
     kind: SpanKind
     start: int
     end: int
-    inferred: bool
     inputs: Json = None
     outputs: Json = None
     attributes: dict[str, Json] = field(default_factory=dict)
     outcome: tuple[Status, str] = ("OK", "")
+    inferred: bool = False
 
 
-def build_spans(
-    figures: Sequence[Figures],
-    *,
-    trace_id: str,
-    name: str,
-    request: Json,
-    response: Json,
-    outcome: tuple[Status, str],
-) -> tuple[Span, ...]:
+def build_spans(figures: Sequence[Figures], trace_id: str, name: str) -> tuple[Span, ...]:
     """The spans of a log, root first and each parent before its children.
 
     ``figures`` are the log's sessions, laid out in time; the ids are derived from the trace's.
     """
     tree = _Tree()
     if len(figures) == 1:
-        root = tree.add_session(figures[0], None, name)
-    else:
-        lines = [each.session.line.ticks for each in figures]
-        start = min((ticks[0] for ticks in lines), key=lambda tick: tick.at)
-        root = tree.add(None, name, "AGENT", start, lines[-1][-1])
-        for number, each in enumerate(figures, start=1):
-            session = each.session
-            title = f"step {session.step}" if session.step else f"session {number}"
-            node = tree.add_session(each, root, title)
-            node.inputs, node.outputs = session.main.prompt, session.answer
-    root.inputs, root.outputs, root.outcome = request, response, outcome
+        tree.add_session(figures[0], None, name)
+        return tree.spans(trace_id)
+    lines = [each.session.line.ticks for each in figures]
+    start = min((ticks[0] for ticks in lines), key=lambda tick: tick.at)
+    root = tree.add(None, name, "AGENT", start, lines[-1][-1])
+    for number, each in enumerate(figures, start=1):
+        session = each.session
+        title = f"step {session.step}" if session.step else f"session {number}"
+        node = tree.add_session(each, root, title)
+        node.inputs, node.outputs = session.main.prompt, session.answer
     return tree.spans(trace_id)
 
 
 @dataclass(slots=True)
 class _Tree:
     nodes: list[_Node] = field(default_factory=list)
+    # a stack, for subagents of subagents may go deeper than Python's calls
+    pending: list[tuple[Thread, _Node]] = field(default_factory=list)
 
     def add(self, parent: _Node | None, name: str, kind: SpanKind, start: Tick, end: Tick) -> _Node:
         """A node for what lies between two ticks; it begins no earlier than what it is part of."""
-        inferred = start.stamp is None or end.stamp is None
         first = start.at if parent is None else max(start.at, parent.start)
-        last = max(first, end.at)
-        node = _Node(len(self.nodes), parent, name, kind, first, last, inferred)
+        node = _Node(len(self.nodes), parent, name, kind, first, max(first, end.at))
+        node.inferred = start.stamp is None or end.stamp is None
         self.nodes.append(node)
         return node
 
@@ -103,19 +86,15 @@ class _Tree:
         session, ticks = figures.session, figures.session.line.ticks
         node = self.add(parent, name, "AGENT", ticks[0], ticks[-1])
         node.outcome, node.attributes = session.outcome, _session_attributes(figures)
-        # a stack, for subagents of subagents may go deeper than Python's calls
-        pending: list[tuple[Thread, _Node]] = [(session.main, node)]
-        while pending:
-            thread, above = pending.pop()
-            end = thread.last if above is not node else ticks[-1]
-            pending += self._add_thread(thread, above, end, figures)
+        self.pending.append((session.main, node))
+        while self.pending:
+            thread, above = self.pending.pop()
+            self._add_thread(
+                thread, above, thread.last if above is not node else ticks[-1], figures
+            )
         return node
 
-    def _add_thread(
-        self, thread: Thread, above: _Node, end: Tick, figures: Figures
-    ) -> list[tuple[Thread, _Node]]:
-        """Add a thread's turns; returns the threads under it, which are still to be added."""
-        started: list[tuple[Thread, _Node]] = []
+    def _add_thread(self, thread: Thread, above: _Node, end: Tick, figures: Figures) -> None:
         latest = above.start
         for index, call in enumerate(thread.calls):
             following = thread.calls[index + 1].start if index + 1 < len(thread.calls) else end
@@ -125,10 +104,9 @@ class _Tree:
             turn.end = max(turn.end, latest)
             self._add_call(call, turn, figures)
             for tool in call.tools:
-                started += self._add_tool(tool, turn, following)
+                self._add_tool(tool, turn, following)
         for tool in thread.strays:
-            started += self._add_tool(tool, above, end)
-        return started
+            self._add_tool(tool, above, end)
 
     def _add_call(self, call: ModelCall, turn: _Node, figures: Figures) -> None:
         name = "Claude Code" if call.synthetic else call.model or "model call"
@@ -144,7 +122,7 @@ class _Tree:
         node.attributes |= call.facts
         node.outcome = turn.outcome = call.outcome
 
-    def _add_tool(self, tool: ToolCall, above: _Node, latest: Tick) -> list[tuple[Thread, _Node]]:
+    def _add_tool(self, tool: ToolCall, above: _Node, latest: Tick) -> None:
         name = tool.name or "tool call not in the log"
         node = self.add(above, name, "TOOL", tool.start, tool.end or latest)
         if tool.duration_ms is not None and tool.end is not None and tool.start.stamp is None:
@@ -155,9 +133,8 @@ class _Tree:
             node.attributes["evalkit.duration_ms"] = tool.duration_ms
         if tool.denied:
             node.attributes["evalkit.permission_denied"] = True
-        agent = tool.agent
-        if agent is None:
-            return []
+        if (agent := tool.agent) is None:
+            return
         if agent.background:
             node.attributes["evalkit.returned_ns"] = node.end
         end = agent.end or (latest if agent.background or tool.end is None else tool.end)
@@ -166,7 +143,7 @@ class _Tree:
         under.inputs = agent.thread.prompt
         under.outputs = plain_text(agent.answer) if is_blocks else agent.answer
         under.outcome, under.attributes = agent.outcome, _subagent_attributes(agent)
-        return [(agent.thread, under)]
+        self.pending.append((agent.thread, under))
 
     def spans(self, trace_id: str) -> tuple[Span, ...]:
         for node in reversed(self.nodes):  # children come after their parents

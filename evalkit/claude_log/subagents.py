@@ -1,9 +1,8 @@
 """Agents that tool calls start: when they begin and end, and what the log says about them.
 
-In the foreground, a subagent's messages stand in the log with ``parent_tool_use_id``, and the
-tool's result ends it. In the background, the tool's result only says that it was launched, and
-``task_notification`` ends it; its messages lie in a transcript beside the log, or nowhere. What
-the log does not show of a subagent is left out; what it says about it is kept.
+In the foreground, a subagent's messages have ``parent_tool_use_id``, and the tool's result ends it.
+In the background, that only says that it was launched, and ``task_notification`` ends it; its
+messages lie in a transcript beside the log, or nowhere.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from evalkit.claude_log.session import (
     Subagent,
     Thread,
     ToolCall,
-    ToolCalls,
 )
 from evalkit.claude_log.timing import Tick, drop_outliers, lay_out, parse_time
 from evalkit.claude_log.usage import Totals, settle_output
@@ -38,18 +36,43 @@ _FIGURES = {
 
 
 @dataclass(slots=True)
-class Tasks:
-    """What system events and tool results say about subagents and other tasks.
+class ToolCalls:
+    """The tool calls of a log, and what system events and results say about what they started.
 
-    ``started`` are the calls that started a subagent; those inside one follow the call that
-    started it.
+    Gateways may count ids anew in each message. A thread is named by its ``id()``: a reference to
+    it would tie all that was read into a cycle.
     """
 
     trim: Trimmer
-    tools: ToolCalls
-    started: list[tuple[ToolCall, Subagent]] = field(default_factory=list)
-    _tool_of: dict[str, ToolCall] = field(default_factory=dict)
+    started: list[tuple[ToolCall, Subagent]] = field(default_factory=list)  # callers' first
+    _by_id: dict[str, list[tuple[int, ToolCall]]] = field(default_factory=dict)
+    _tool_of: dict[str, ToolCall] = field(default_factory=dict)  # both by task
     _kind_of: dict[str, str] = field(default_factory=dict)
+
+    def add(self, thread: Thread, tool: ToolCall) -> None:
+        """Add a call that the thread made."""
+        if tool.tool_use_id:
+            self._by_id.setdefault(tool.tool_use_id, []).append((id(thread), tool))
+
+    def latest(self, tool_id: str) -> ToolCall | None:
+        """The last call of that id so far."""
+        return self._by_id[tool_id][-1][1] if tool_id in self._by_id else None
+
+    def starter(self, tool_id: str) -> ToolCall | None:
+        """The call of that id that a subagent's messages name as what started it."""
+        latest, there = self.latest(tool_id), reversed(self._by_id.get(tool_id, []))
+        starter = next((tool for _, tool in there if tool.name in AGENT_TOOLS), latest)
+        is_over = starter is not None and starter.answered
+        return latest if is_over and latest is not None and not latest.answered else starter
+
+    def waiting(self, thread: Thread, tool_id: str) -> ToolCall | None:
+        """The call that a result in the thread answers; None where all of that id have theirs."""
+        asked = thread.calls[-1].tools if thread.calls else []
+        there = self._by_id.get(tool_id, [])
+        own = (tool for key, tool in reversed(there) if key == id(thread))
+        last = (tool for _, tool in there[-1:])
+        of_id = chain((tool for tool in asked if tool.tool_use_id == tool_id), own, last)
+        return next((tool for tool in of_id if not tool.answered), None)
 
     def agent_of(self, tool: ToolCall) -> Subagent:
         """The subagent that the tool call started."""
@@ -67,7 +90,7 @@ class Tasks:
         subtype, task_id = text_of(event.get("subtype")), id_of(event.get("task_id"))
         tool_id, tool = id_of(event.get("tool_use_id")), self._tool_of.get(task_id)
         if tool_id and (tool is None or tool.tool_use_id != tool_id):
-            tool = self.tools.starter(tool_id)
+            tool = self.starter(tool_id)
         if kind := text_of(event.get("task_type")):
             self._kind_of[task_id] = kind
         if tool is None:
@@ -133,9 +156,6 @@ def _add_figures(agent: Subagent, figures: Mapping[str, Json]) -> None:
             agent.facts[f"evalkit.subagent.{name}"] = figure
 
 
-# -- transcripts beside the log ------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Transcript:
     """A subagent's own transcript, as far as its first event tells about it."""
@@ -162,10 +182,10 @@ def transcripts_of(sidecars: Mapping[str, Iterable[Entry]]) -> Iterator[Transcri
         rest, before = iter(lines), list[Entry]()
         for entry in rest:
             before.append(entry)
-            if entry.events:
+            if entry[1]:
                 break
         if before:
-            first = before[-1].events[0] if before[-1].events else {}
+            first = before[-1][1][0] if before[-1][1] else {}
             stem = name.rsplit("/", 1)[-1].removesuffix(".jsonl")
             agent_id = id_of(first.get("agentId")) or stem.removeprefix("agent-")
             prompt = plain_text(mapping_of(first.get("message")).get("content"))
@@ -192,15 +212,11 @@ def lay_out_transcripts(started: Iterable[tuple[ToolCall, Subagent]]) -> None:
             lay_out([agent.transcript], tool.start.at)
 
 
-# -- a subagent's last message, of which often only the result of its tool tells -----------------
-
-
 def add_closing_calls(session: Session, totals: Totals) -> None:
-    """Give subagents the last message that only the result of their tool tells of.
+    """Give subagents the last message, of which often only the result of their tool tells.
 
-    The result holds the subagent's answer and the tokens of the message that gave it. Where the
-    message itself is in the log, only its output tokens are new. Figures that would exceed the
-    session's totals are not believed: versions differ in what they add up there.
+    Where the message itself is in the log, only its output tokens are new. Figures that would
+    exceed the session's totals are not believed: versions differ in what they add up there.
     """
     tools = (tool for thread in session.main.threads for tool in thread.tools)
     closing = [(tool, agent) for tool in tools if (agent := tool.agent) and agent.closing]

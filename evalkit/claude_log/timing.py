@@ -1,8 +1,7 @@
 """When things happened: what the log says where it does, and an honest layout where not.
 
-Logs know three kinds of time: a timestamp on every event, on the tool results only, or on none;
-and nearly all say how long the session took. What is known is kept. What is not is laid out in
-the log's order between what is, and marked as inferred.
+Events have timestamps, or only tool results have, or none; nearly all logs say how long a session
+took. What is not known is laid out in the log's order between what is, and marked as inferred.
 """
 
 from __future__ import annotations
@@ -33,26 +32,19 @@ _DATE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """When something began, where no event says so: nanoseconds since the epoch.
+    """When something began, where no event says so."""
 
-    ``inferred`` from a date in the run id or a file's time rather than stated; ``source`` says
-    from where, for people.
-    """
-
-    ns: int
-    inferred: bool
-    source: str
+    ns: int  # since the epoch
+    inferred: bool  # from a date in the run id or a file's time rather than stated
+    source: str  # for people
 
 
 def start_of(logged_ns: int | None, stated: Json, run_id: str, modified_ns: int) -> Start:
     """When a run began, from what its directory knows; never from the clock.
 
-    Args:
-        logged_ns: The earliest time in its logs; None where they say none.
-        stated: What ``run_result.json`` says: a time that :func:`parse_time` reads.
-        run_id: May hold a date such as ``2026-07-09`` or ``20260709-153012``; without a time of
-            day, noon is taken.
-        modified_ns: When the log was last written, nanoseconds since the epoch.
+    That is the earliest time in its logs, what ``run_result.json`` says, a date in the run's id
+    such as ``2026-07-09`` or ``20260709-153012`` (at noon, without a time of day), or when the log
+    was last written.
     """
     if logged_ns is not None:
         return Start(logged_ns, inferred=False, source="the first time in the run's logs")
@@ -70,15 +62,11 @@ def start_of(logged_ns: int | None, stated: Json, run_id: str, modified_ns: int)
 
 @dataclass(slots=True, eq=False)
 class Tick:
-    """One event on a time line; spans begin and end at ticks.
+    """One event on a time line, in nanoseconds since the epoch; spans begin and end at ticks."""
 
-    ``stamp`` is what the log says, None where it says nothing; ``at`` is where the tick lies in
-    the end (both nanoseconds since the epoch); ``place`` counts the log's events from zero.
-    """
-
-    stamp: int | None = None
-    place: int = 0
-    at: int = 0
+    stamp: int | None = None  # what the log says
+    place: int = 0  # among the log's events
+    at: int = 0  # where it lies in the end
 
 
 @dataclass(slots=True)
@@ -112,9 +100,9 @@ class Line:
 
 
 def parse_time(raw: Json) -> int | None:
-    """Nanoseconds since the epoch: of ISO 8601 text, of seconds or of milliseconds.
+    """Nanoseconds since the epoch, from ISO 8601 (UTC without a zone), seconds or milliseconds.
 
-    None where it is no time, or none between 2000 and 2100. Times without a zone are UTC.
+    None where it is no time, or none between 2000 and 2100.
     """
     if isinstance(raw, str):
         try:
@@ -140,16 +128,10 @@ def parse_duration(milliseconds: Json) -> int | None:
 def align_times(
     kinds: Sequence[str], times: Sequence[Mapping[str, Json]]
 ) -> list[int | None] | None:
-    """Bring times that lie beside a log to its events.
+    """A time for each event of a log, None where it has none, from times that lie beside it.
 
-    Args:
-        kinds: ``type/subtype`` of each event of the log.
-        times: ``{type, subtype, timestamp}`` of each event as someone else saw it.
-
-    Returns:
-        A time for each event, None where it has none; or None where the two do not line up
-        event by event. The prompt, which the runner may have put at the begin of the log, may
-        be missing among the times.
+    None where these (``{type, subtype, timestamp}``) and the log's events (``type/subtype``) do
+    not line up one by one; the prompt at the log's begin may be missing among them.
     """
     if not times or not all(isinstance(each, dict) for each in times):
         return None
@@ -157,9 +139,7 @@ def align_times(
     stamps = [parse_time(t.get("timestamp")) for t in times]
     if seen == list(kinds):
         return stamps
-    if kinds and kinds[0] == "user/" and seen == list(kinds[1:]):
-        return [None, *stamps]
-    return None
+    return [None, *stamps] if ["user/", *seen] == list(kinds) else None
 
 
 def drop_outliers(ticks: Iterable[Tick]) -> int:
@@ -185,11 +165,8 @@ def drop_outliers(ticks: Iterable[Tick]) -> int:
 def lay_out(lines: Sequence[Line], start: int) -> None:
     """Give every tick its place in time, spread evenly between those that are known.
 
-    Sessions without any timestamp follow the one before them, or precede the one after them.
-
-    Args:
-        lines: The sessions, in order.
-        start: When the first began, if no session says; nanoseconds since the epoch.
+    Sessions without any timestamp follow the one before them, or precede the one after them;
+    ``start`` is when the first began, if no session says.
     """
     for line in lines:
         _make_room(line)

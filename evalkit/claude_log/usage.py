@@ -1,9 +1,8 @@
 """What a session's result event says it used and cost, model by model, and the price behind that.
 
-A result event says how many tokens of each kind a model used and what they cost together. All
-of Anthropic's prices stand in fixed ratios to the price of an input token. So there is one
-unknown, and it always has a solution; that the solution is a round number of cents for a million
-tokens is what shows that the ratios hold. No price list is needed, and none can be out of date.
+All of Anthropic's prices stand in fixed ratios to the price of an input token, so tokens and cost
+of a model leave one unknown; that it comes out as a round number of cents for a million tokens is
+what shows that the ratios hold. No price list is needed, and none can be out of date.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ from evalkit.tokens import (
     CACHE_WRITE_RATIO,
     OUTPUT_RATIO,
     WEB_SEARCH_USD,
+    Consumption,
     Usage,
     count,
     model_key,
     total,
     usage_from,
 )
-from evalkit.tokens import Consumption as Reported
 
 REPORTED_KINDS = {
     "input": "input",
@@ -42,22 +41,18 @@ _ROUND = 1e-6  # of how far from a whole number a price may be: by chance, one i
 
 @dataclass(frozen=True, slots=True)
 class StatedPrice:
-    """What a model costs by a log's own figures: USD for a million input tokens, read afresh.
+    """What a model costs by a log's own figures."""
 
-    ``total`` is the usage that shows it, its cache writes told apart as they were priced; unless
-    ``by_duration``, those kept for an hour cost no more, as with older versions of Claude Code.
-    """
-
-    per_million: float
-    total: Usage
-    by_duration: bool
+    per_million: float  # USD for input tokens, read afresh
+    total: Usage  # that shows it, its cache writes told apart as they were priced
+    by_duration: bool  # else those kept for an hour cost no more, as with older Claude Code
 
     def cost(self, usage: Usage) -> tuple[float, float]:
         """USD for what a call read and for what it wrote."""
         unit = self.per_million / 1_000_000
-        if not self.by_duration:
-            usage = replace(usage, cache_write_1h=0)
-        return _read_weight(usage) * unit, usage.output * OUTPUT_RATIO * unit
+        usage = usage if self.by_duration else replace(usage, cache_write_1h=0)
+        read, wrote = _weights(usage)
+        return read * unit, wrote * unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +67,14 @@ class ModelTotal:
     def price(self, hour_writes: int) -> StatedPrice | None:
         """The price that explains the cost; None where none does.
 
-        The totals do not tell cache writes apart: besides the ``hour_writes`` among the calls
-        that the log shows, which are kept for an hour, all writes are tried as of one duration,
-        and at last as priced alike.
+        Totals do not tell cache writes apart: ``hour_writes`` of them, as the calls that the log
+        shows have them, are tried as kept for an hour, then all, then none.
         """
         paid = (self.cost or 0.0) - self.searches * WEB_SEARCH_USD
         written = self.usage.cache_write
         for writes in dict.fromkeys((min(hour_writes, written), written, 0)):
             usage = replace(self.usage, cache_write_1h=writes)
-            cents = paid / (_weight(usage) or 1.0) * 1_000_000 * _CENTS
+            cents = paid / (sum(_weights(usage)) or 1.0) * 1_000_000 * _CENTS
             off = abs(cents - round(cents))
             if 1 <= cents <= _DEAREST and off <= _ROUND * max(1.0, cents / _CENTS):
                 return StatedPrice(round(cents) / _CENTS, usage, writes > 0 or not hour_writes)
@@ -115,32 +109,27 @@ class Totals:
 
     def __sub__(self, before: Totals) -> Totals:
         """What is left without an earlier session's."""
-        none = ModelTotal("", Usage())
-        pairs = [(share, before.share_of(share.model) or none) for share in self.models]
-        models = tuple(
-            ModelTotal(
-                now.model,
-                now.usage - then.usage,
-                _minus(now.cost, then.cost),
-                max(0, now.searches - then.searches),
-            )
-            for now, then in pairs
-        )
-        return replace(self, models=models, cost=_minus(self.cost, before.cost))
+        none, models = ModelTotal("", Usage()), []
+        for now in self.models:
+            then = before.share_of(now.model) or none
+            cost, searches = _minus(now.cost, then.cost), max(0, now.searches - then.searches)
+            models.append(ModelTotal(now.model, now.usage - then.usage, cost, searches))
+        return replace(self, models=tuple(models), cost=_minus(self.cost, before.cost))
 
 
-def _weight(usage: Usage) -> float:
-    """How many input tokens, read afresh, cost as much as all of these."""
-    return _read_weight(usage) + usage.output * OUTPUT_RATIO
+def _minus(now: float | None, before: float | None) -> float | None:
+    return None if now is None else max(0.0, now - (before or 0.0))
 
 
-def _read_weight(usage: Usage) -> float:
-    return (
+def _weights(usage: Usage) -> tuple[float, float]:
+    """How many input tokens, read afresh, cost as much as what was read, and what was written."""
+    read = (
         usage.input
         + usage.cache_read * CACHE_READ_RATIO
         + (usage.cache_write - usage.cache_write_1h) * CACHE_WRITE_RATIO
         + usage.cache_write_1h * CACHE_WRITE_1H_RATIO
     )
+    return read, usage.output * OUTPUT_RATIO
 
 
 def logged_usage(calls: Iterable[ModelCall]) -> Usage:
@@ -156,10 +145,31 @@ def settle_output(call: ModelCall, output: int, basis: str) -> None:
         call.output_basis = basis
 
 
+def settle_by_total(calls: Sequence[ModelCall], stated: Usage) -> None:
+    """Settle outputs by what they have to add up to, if the log shows all the calls."""
+    logged = logged_usage(calls)
+    if any(call.usage is None for call in calls) or logged.output == 0:
+        return
+    unknown = [call for call in calls if not call.output_basis]
+    if logged.output == stated.output:
+        for call in unknown:
+            call.output_basis = "result"
+    elif len(unknown) == 1 and logged.read == stated.read:
+        known = known_usage(calls).output
+        if stated.output > known:
+            settle_output(unknown[0], stated.output - known, "remainder")
+
+
+def known_usage(calls: Sequence[ModelCall]) -> Usage:
+    """What calls used, without outputs that are no facts."""
+    final = logged_usage(call for call in calls if call.output_basis)
+    return replace(logged_usage(calls), output=final.output)
+
+
 def _totals_in(result: Mapping[str, Json]) -> Totals | None:
     """The totals in a result event; None where it holds none."""
     main, cost = usage_from(result.get("usage")), _money(result.get("total_cost_usd"))
-    shares = tuple(
+    shares = [
         ModelTotal(
             model,
             usage_from(used) or Usage(),
@@ -168,50 +178,51 @@ def _totals_in(result: Mapping[str, Json]) -> Totals | None:
         )
         for model, used in mapping_of(result.get("modelUsage")).items()
         if isinstance(used, dict)
-    )
+    ]
     if not shares and main is not None:
-        shares = (ModelTotal("", main, cost),)
+        shares = [ModelTotal("", main, cost)]
     if not shares and cost is None:
         return None
     last = map(usage_from, list_of(mapping_of(result.get("usage")).get("iterations")))
     known = tuple(usage for usage in last if usage is not None)
-    return Totals(shares, main, known, cost, result.get("is_of_more") is True)
+    return Totals(tuple(shares), main, known, cost, result.get("is_of_more") is True)
+
+
+def _money(raw: Json) -> float | None:
+    return float(raw) if is_number(raw) and 0 <= raw < 2**53 else None
 
 
 def own_totals(sessions: Sequence[Session]) -> list[Totals | None]:
     """The totals of each session by itself.
 
-    One process of Claude Code that answers several prompts restates, in each result, all that it
-    used since it began; several processes that share a session's id do not. The log does not say
-    which it is, but its figures do.
+    One process that answers several prompts restates, in each result, all that it used since it
+    began; several processes that share a session's id do not. Only the figures tell which it is.
     """
     own: list[Totals | None] = []
     earlier: list[tuple[Session, Totals, float]] = []  # what it stated, and a token's price
     for session in sessions:
-        stated = alone = _totals_in(session.result or {})
-        if stated is not None and alone is not None and (stated.models or stated.cost):
-            tokens = _weight(stated.usage if stated.models else logged_usage(session.calls))
-            of_step = [each for each in earlier if each[0].step == session.step]  # one process
-            same = [each for each in of_step if each[0].session_id == session.session_id]
-            # other formats' ids tell threads apart for sure
-            known = same or ([] if "evalkit.log_format" in session.facts else of_step)
-            for _, before, price in known[-1:]:
-                if _continues(before, stated, session):
-                    alone = stated - before
-                elif same and _adds_cost(stated, before, price, tokens):
-                    alone = stated - Totals(
-                        (ModelTotal("", Usage(), before.cost),), cost=before.cost
-                    )
-            earlier.append((session, stated, (alone.cost or 0.0) / (tokens or 1.0)))
+        stated = _totals_in(session.result or {})
+        if stated is None or not (stated.models or stated.cost):
+            own.append(stated)
+            continue
+        alone, usage = stated, stated.usage if stated.models else logged_usage(session.calls)
+        tokens = sum(_weights(usage))
+        of_step = [each for each in earlier if each[0].step == session.step]  # one process
+        same = [each for each in of_step if each[0].session_id == session.session_id]
+        # other formats' ids tell threads apart for sure
+        known = same or ([] if "evalkit.log_format" in session.facts else of_step)
+        for _, before, price in known[-1:]:
+            if _continues(before, stated, session):
+                alone = stated - before
+            elif same and _adds_cost(stated, before, price, tokens):
+                alone = stated - Totals((ModelTotal("", Usage(), before.cost),), cost=before.cost)
+        earlier.append((session, stated, (alone.cost or 0.0) / (tokens or 1.0)))
         own.append(alone)
     return own
 
 
 def _adds_cost(stated: Totals, before: Totals, price: float, tokens: float) -> bool:
-    """Whether a result without models restates the cost of an earlier one, not its tokens.
-
-    It does if a token's price is nearer to the earlier one's that way.
-    """
+    """Whether a result without models restates an earlier one's cost, by what a token costs."""
     if any(share.model for share in stated.models) or stated.cost is None:
         return False
     rest = stated.cost - (before.cost or 0.0)
@@ -221,9 +232,8 @@ def _adds_cost(stated: Totals, before: Totals, price: float, tokens: float) -> b
 def _continues(before: Totals, stated: Totals, session: Session) -> bool:
     """Whether a session's result restates what an earlier one said.
 
-    It does if nothing in it is smaller, if what is left when the earlier figures are taken off
-    still covers what the session's own messages show, and if the session's messages do not
-    already account for all of it.
+    It does if nothing in it is smaller, if what is left without the earlier figures covers what the
+    session's own messages show, and if these do not already account for all of it.
     """
     logged = logged_usage(session.calls)
     pairs = [(stated.share_of(share.model), share) for share in before.models]
@@ -236,15 +246,7 @@ def _continues(before: Totals, stated: Totals, session: Session) -> bool:
     return bool(pairs) and grown and dearer and is_left and logged.read != stated.usage.read
 
 
-def _minus(now: float | None, before: float | None) -> float | None:
-    return None if now is None else max(0.0, now - (before or 0.0))
-
-
-def _money(raw: Json) -> float | None:
-    return float(raw) if is_number(raw) and 0 <= raw < 2**53 else None
-
-
-def complete_totals(own: Totals | None, reported: Reported) -> Totals | None:
+def complete_totals(own: Totals | None, reported: Consumption) -> Totals | None:
     """A session's totals, from what the run reports where the session itself is silent."""
     if own is not None and own.models:
         return own if own.cost is not None else replace(own, cost=reported.cost_usd)

@@ -21,56 +21,33 @@ from evalkit.claude_log.session import result_failure
 from evalkit.claude_log.timing import parse_time
 from evalkit.errors import InputError, LogRefused, Problem
 from evalkit.files import inside, read_document
+from evalkit.jsonable import mapping_of
 from evalkit.receipt import Receipt
 
-EVENTS = "events.json"
-"""What the harness may leave beside a log: when each event was logged."""
+EVENTS = "events.json"  # when each event was logged, as the harness may leave it beside a log
+SUBAGENTS = "subagents"  # a folder beside a log, with the transcripts of background subagents
+INPUT = "input.yaml"  # what a case gives to the agent; the harness leaves a copy beside the log
+MOST_BYTES = 200_000  # a larger file of a case is named but not read
+LONGEST_UNPACKED = 1 << 26  # bytes of a line in a compressed log; a longer one is taken for a bomb
 
-SUBAGENTS = "subagents"
-"""Beside a log, the folder with the transcripts of background subagents."""
-
-INPUT = "input.yaml"
-"""What a case gives to the agent, in the dataset; the harness leaves a copy beside the log."""
-
-MOST_BYTES = 200_000
-"""A larger file of a case is named but not read."""
-
-TAIL_BYTES = 1 << 18
-"""As much of a log's end is searched for how its last session ended."""
-
-LONGEST_UNPACKED = 1 << 26
-"""Bytes of a line in a compressed log; a longer one is taken for a bomb."""
-
+_TAIL_BYTES = 1 << 18  # as much of a log's end is searched for how its last session ended
 _TAIL_LINES = 200  # as much of a compressed log's end
 _PACKED = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip"}
 
 
 @dataclass(frozen=True, slots=True)
 class LogFile:
-    """The log of one case, or of a whole batch run.
+    """The log of one case, or of a whole batch run."""
 
-    Attributes:
-        path: The ``stdout.log``.
-        case_id: Its case; None for a batch run's.
-        steps: The logs of a case's steps by their id, in order; of them, ``path`` is a copy of
-            the last.
-        unlogged: Ids of the steps that should have a log and have none.
-        transcripts: Those of background subagents, by file name; of a step's, after its own.
-        parts: What continues it, in order: the session goes on in them.
-        events_file: Where the times of its events lie; None where nowhere.
-        barred: Why it is not read although it is there: a link leads out of the run.
-        passed_over: Why some of what lies beside it is not read.
-    """
-
-    path: Path
-    case_id: str | None
-    steps: Mapping[str, Path] = field(default_factory=dict)
-    unlogged: tuple[str, ...] = ()
-    transcripts: Mapping[str, Path] = field(default_factory=dict)
-    events_file: Path | None = None
-    barred: Problem | None = None
-    passed_over: tuple[Problem, ...] = ()
-    parts: tuple[Path, ...] = ()
+    path: Path  # the ``stdout.log``; a copy of the last step's, where there are steps
+    case_id: str | None  # None for a batch run's
+    steps: Mapping[str, Path] = field(default_factory=dict)  # the logs by the steps' ids, in order
+    unlogged: tuple[str, ...] = ()  # ids of the steps that should have a log and have none
+    transcripts: Mapping[str, Path] = field(default_factory=dict)  # of background subagents
+    events_file: Path | None = None  # where the times of its events lie
+    barred: Problem | None = None  # why it is not read: a link leads out of the run
+    passed_over: tuple[Problem, ...] = ()  # why some of what lies beside it is not read
+    parts: tuple[Path, ...] = ()  # in which the session goes on, in order
 
     @classmethod
     def find(
@@ -95,7 +72,7 @@ class LogFile:
         if not all(is_within(each) for each in (*steps.values(), path)):
             return cls(path, case_id, steps, barred=out[0])
         events = path.parent / EVENTS
-        has_events = is_within(events) and events.is_file()
+        beside = events if is_within(events) and events.is_file() else None
         is_within(path.parent / INPUT)
         logs = {"": path, **{f"steps/{step}/": log for step, log in steps.items()}}
         found = {
@@ -109,7 +86,6 @@ class LogFile:
             copy = found.get(transcript.name, transcript)  # the harness may leave one of the last's
             if copy != transcript and filecmp.cmp(transcript, copy, shallow=False):
                 del found[transcript.name]
-        beside = events if has_events else None
         return cls(path, case_id, steps, unlogged, found, beside, None, tuple(out))
 
     @classmethod
@@ -125,21 +101,18 @@ class LogFile:
 
         A step that left none has no lines.
 
-        They are read one at a time, as bytes, which raises LogRefused where it cannot be done.
-
         Raises:
-            LogRefused: it is barred.
+            LogRefused: it is barred; or, later, a line cannot be read.
         """
         if self.barred:
             raise LogRefused(self.barred, receipt=Receipt())
         logs = dict(self.steps)
         if self.path.is_file() and not (logs and filecmp.cmp(self.path, self._last, shallow=False)):
             logs[""] = self.path
-        none = {step: iter(()) for step in self.unlogged}
         found = {step: lines_of(path) for step, path in logs.items()}
         if "" in found:
             found[""] = chain(found[""], *map(lines_of, self.parts))
-        return {**none, **found}
+        return {**{step: iter(()) for step in self.unlogged}, **found}
 
     def subagents(self) -> dict[str, Iterator[bytes]]:
         """The lines of the transcripts that lie beside it, by their names."""
@@ -160,8 +133,8 @@ class LogFile:
         if self.barred:
             return None
         logged = (event for log in self.lines().values() for event in _stamped(log))
-        events = (each for each in chain(logged, self.events() or ()) if isinstance(each, dict))
-        stamps = (parse_time(each.get("timestamp")) for each in events)
+        events = chain(logged, self.events() or ())
+        stamps = (parse_time(mapping_of(each).get("timestamp")) for each in events)
         return next((stamp for stamp in stamps if stamp is not None), None)
 
     def modified_ns(self) -> int:
@@ -178,7 +151,7 @@ class LogFile:
     def failure(self) -> str:
         """Why the last session that ends in it failed; empty where it did not, or never ended."""
         failure = ""
-        for event in filter(None, map(_event_in, reversed(self._tail()))):
+        for event in map(_event_in, reversed(self._tail())):
             kind = event.get("type")
             if kind in {"turn.completed", "turn.failed"}:  # Codex's
                 return failure or ("the last turn failed" if kind == "turn.failed" else "")
@@ -194,13 +167,12 @@ class LogFile:
         return failure
 
     def _tail(self) -> list[bytes]:
-        if self.barred:
-            return []
-        with suppress(LogRefused), _opened(self._last) as file:
-            if isinstance(file, gzip.GzipFile):
-                return list(deque(lines_of(self._last), _TAIL_LINES))
-            file.seek(max(0, self._last.stat().st_size - TAIL_BYTES))
-            return list(file.read().splitlines())
+        if not self.barred:
+            with suppress(LogRefused), _opened(self._last) as file:
+                if isinstance(file, gzip.GzipFile):
+                    return list(deque(lines_of(self._last), _TAIL_LINES))
+                file.seek(max(0, self._last.stat().st_size - _TAIL_BYTES))
+                return list(file.read().splitlines())
         return []
 
     @property
@@ -210,11 +182,7 @@ class LogFile:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """A log's file, unpacked.
-
-    Raises:
-        LogRefused: it cannot be read.
-    """
+    """A log's file, unpacked; refused where it cannot be read."""
     why, fix = "", "check its rights and the disk"
     try:
         with path.open("rb") as file:
@@ -259,9 +227,8 @@ def _stamped(lines: Iterator[bytes]) -> Iterator[Any]:
                     yield from found if isinstance(found, list) else [found]
 
 
-def _event_in(line: bytes) -> dict[str, Any] | None:
-    """The event that ends a line, also behind other text."""
+def _event_in(line: bytes) -> Mapping[str, Any]:
+    """The event that ends a line, also behind other text; empty where none does."""
     with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        event = msgspec.json.decode(line[max(0, line.find(b"{")) :])
-        return event if isinstance(event, dict) else None
-    return None
+        return mapping_of(msgspec.json.decode(line[max(0, line.find(b"{")) :]))
+    return {}
