@@ -186,12 +186,7 @@ class CaseRun:
         timeout: float,
         say: Callable[[str], None],
     ) -> None:
-        """Run cases, side by side, and write what the run came to.
-
-        Raises:
-            InputError: the agent cannot be loaded.
-            StoreError: MLflow answered with an error.
-        """
+        """Run cases, side by side, and write what the run came to."""
         setup = {"predict": predict, "timeout": timeout, **self._setup()}
         with ThreadPoolExecutor(parallel) as pool:
             try:

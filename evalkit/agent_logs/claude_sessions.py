@@ -1,8 +1,7 @@
 """Claude Code's own transcripts of sessions, as it keeps them under ``~/.claude/projects``.
 
-They have the messages of stream-json in another envelope, times for all of them, no result event,
-and lines for the screen between. ``parentUuid`` makes a tree of them: a person may go back and
-ask anew. Older versions have a subagent's messages inline, newer ones in a file beside it.
+The messages of stream-json in another envelope, with times, without a result, and with lines for
+the screen between. Older versions have a subagent's messages inline, newer ones in a file beside.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from evalkit.agent_logs.events import remark
 from evalkit.claude_log.reader import Event, LogFormat
 from evalkit.claude_log.session import AGENT_TOOLS, INTERRUPTED
 from evalkit.jsonable import Json, id_of, list_of, mapping_of, plain_text, text_of
@@ -24,7 +22,6 @@ _NOT_ASKED = (
 )
 """Begins of user entries that no person wrote to the model."""
 
-_WENT_BACK = "the person went back: what follows stands in place of what was said before"
 _NOTES = frozenset({"compact_boundary", "api_error", "turn_duration", "stop_hook_summary"})
 
 
@@ -37,7 +34,6 @@ class ClaudeSessions(LogFormat):
         self._opened: set[str] = set()
         self._started: dict[str, str] = {}  # tool call to the prompt of the subagent it starts
         self._thread_of: dict[str, str] = {}  # entry, or agent, of a sidechain to its tool call
-        self._prompted: set[str] = set()  # entries that a person's words follow
 
     @staticmethod
     def recognizes(event: Event) -> bool:
@@ -83,25 +79,17 @@ class ClaudeSessions(LogFormat):
         return {key: each for key, each in event.items() if is_all or key in kept}
 
     def _message(self, event: Event, content: Json) -> list[Event]:
-        text, blocks = plain_text(content).lstrip(), [mapping_of(b) for b in list_of(content)]
-        begun: list[Event] = []
+        text, begun = plain_text(content).lstrip(), list[Event]()
         if event.get("isCompactSummary") is True or text.startswith(_NOT_ASKED):
             event["isSynthetic"] = True
         if event.get("isSidechain") is True:
             event["parent_tool_use_id"] = self._starter(event, text)
-        else:
-            if id_of(event.get("sessionId")) not in self._opened:
-                self._opened.add(id_of(event.get("sessionId")))
-                about = {"claude_code_version": event.get("version"), "subtype": "init"}
-                about |= dict.fromkeys(("message", "agentId", "sessionId"))  # the entry's own
-                begun.append({**event, "type": "system", **about})
-            parent = id_of(event.get("parentUuid"))
-            is_said = all(block.get("type") != "tool_result" for block in blocks)
-            if event["type"] == "user" and parent and is_said:
-                if parent in self._prompted:
-                    begun.append({**remark(_WENT_BACK), "session_id": event.get("sessionId")})
-                self._prompted.add(parent)
-        for block in blocks:
+        elif (session_id := id_of(event.get("sessionId"))) not in self._opened:
+            self._opened.add(session_id)
+            about = {"claude_code_version": event.get("version"), "subtype": "init"}
+            about |= dict.fromkeys(("message", "agentId", "sessionId"))  # the entry's own
+            begun.append({**event, "type": "system", **about})
+        for block in map(mapping_of, list_of(content)):
             if block.get("type") == "tool_use" and text_of(block.get("name")) in AGENT_TOOLS:
                 prompt = text_of(mapping_of(block.get("input")).get("prompt"))
                 self._started[id_of(block.get("id"))] = prompt.lstrip()

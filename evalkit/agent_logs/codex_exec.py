@@ -1,8 +1,7 @@
 """Codex's ``exec --json``: items that start and complete, and the tokens of a turn at its end.
 
-The stream holds neither the prompt nor times nor a model's name, and not which items one message
-of the model asked for: tools that overlap count as one message's, as does what was said before
-them. A turn becomes a session; its tokens are the thread's so far.
+It does not say which items one message asked for: tools that overlap count as one message's, with
+what was said before them. A turn becomes a session; its tokens are the thread's so far.
 """
 
 from __future__ import annotations
@@ -11,14 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from evalkit.agent_logs.events import (
-    Dialogue,
-    remark,
-    thread_time,
-    tool_result,
-    tool_use,
-    usage_of,
-)
+from evalkit.agent_logs import events as stream
 from evalkit.claude_log.reader import Event
 from evalkit.jsonable import Json, id_of, mapping_of, text_of
 
@@ -28,10 +20,11 @@ _SAID = {"agent_message": "text", "assistant_message": "text", "reasoning": "thi
 _TOOLS = ("command_execution", "file_change", "mcp_tool_call", "web_search", "collab_tool_call")
 _OUTPUTS = ("aggregated_output", "output", "exit_code", "result", "error")
 _NOT_GIVEN = frozenset({"id", "type", "item_type", "status", *_OUTPUTS})
+_FAILED = "error_during_execution"
 
 
 @dataclass
-class CodexExec(Dialogue):
+class CodexExec(stream.Dialogue):
     """One log of ``codex exec --json``, perhaps with the resumed turns of a thread behind it."""
 
     name: ClassVar[str] = "Codex's exec --json"
@@ -60,17 +53,16 @@ class CodexExec(Dialogue):
         match kind:
             case "thread.started":
                 self.session_id = id_of(line.get("thread_id"))
-                began = thread_time(self.session_id)
-                stamp = {"timestamp": began} if began else {}
+                stamp = {"timestamp": stream.thread_time(self.session_id) or None}
                 return [{"type": "system", "subtype": "init", "agent": "Codex", **stamp}]
             case "turn.completed":
                 return [self._end(subtype="success", usage=line.get("usage"))]
             case "turn.failed":
                 why = text_of(mapping_of(line.get("error")).get("message"))
-                return [self._failed(why or "the turn failed")]
+                return [self._end(subtype=_FAILED, errors=[why or "the turn failed"])]
             case "error":
                 self._trouble = text_of(line.get("message")) or "an error without a message"
-                return [remark(self._trouble)]
+                return [stream.remark(self._trouble)]
         if kind in _ITEMS:
             return self._item(kind, mapping_of(line.get("item")))
         return kind or "an object without a type"
@@ -78,13 +70,10 @@ class CodexExec(Dialogue):
     def end(self) -> Sequence[Event]:
         """That a log ends with an error, and not with its turn."""
         is_over = not self._trouble or self._ended_at == self.number
-        return () if is_over else [self._failed(self._trouble)]
-
-    def _failed(self, why: str) -> Event:
-        return self._end(subtype="error_during_execution", errors=[why])
+        return () if is_over else [self._end(subtype=_FAILED, errors=[self._trouble])]
 
     def _end(self, *, usage: Json = None, **about: Json) -> Event:
-        used = {"usage": usage_of(usage)} if isinstance(usage, dict) else {}
+        used = {"usage": stream.usage_of(usage)} if isinstance(usage, dict) else {}
         result = {"type": "result", "result": self._answer, **used, **about}
         self._answer, self.is_said, self._ended_at = "", True, self.number
         self._open.clear()
@@ -95,7 +84,7 @@ class CodexExec(Dialogue):
         if kind in _TOOLS and when != "item.updated":
             return self._tool(when, kind, item)
         if when == "item.completed" and kind == "error":
-            return [remark(text_of(item.get("message")))]
+            return [stream.remark(text_of(item.get("message")))]
         if when != "item.completed" or kind not in _SAID:
             return f"{when}: {kind or 'an item without a type'}"
         said, text = _SAID[kind], text_of(item.get("text"))
@@ -113,7 +102,7 @@ class CodexExec(Dialogue):
                 name = f"{text_of(item.get('server'))}.{text_of(item.get('tool'))}"
                 given = item.get("arguments")
             self.is_said = self.is_said or (not self._open and "tool_use" in self.kinds)
-            events.append(self.part("tool_use", tool_use(item_id, name, given)))
+            events.append(self.part("tool_use", stream.tool_use(item_id, name, given)))
             self._open.add(item_id)
         if when == "item.completed":
             self._open.discard(item_id)
@@ -122,5 +111,5 @@ class CodexExec(Dialogue):
             outputs += [item.get("output"), mapping_of(result).get("content"), result]
             output = next((each for each in outputs if each not in (None, "")), None)
             failed = item.get("status") == "failed" or bool(item.get("exit_code"))
-            events.append(tool_result(item_id, output, failed=failed))
+            events.append(stream.tool_result(item_id, output, failed=failed))
         return events

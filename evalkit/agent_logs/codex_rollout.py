@@ -1,10 +1,8 @@
 """Codex's own session files (rollouts): what went to the API, with times, models and tokens.
 
-Items of the API (``response_item``) are what a trace is made of; what mirrors them for the screen
-(``event_msg``) would count everything twice, and only tells tokens, ends and subagents. The
-tokens of the session so far stand beside a call's own: they are never added up, but where they
-fall, for a session that goes on in another process may count from zero. A fork may go on counting
-from its parent's.
+A trace is made of the API's items (``response_item``); what mirrors them (``event_msg``) only tells
+tokens, ends and subagents. Tokens of the session so far are added up only where they fall, for in
+another process a session may count from zero; a fork may go on counting from its parent's.
 """
 
 from __future__ import annotations
@@ -17,16 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from evalkit.agent_logs.events import (
-    Dialogue,
-    blocks_of,
-    remark,
-    thread_time,
-    tool_result,
-    tool_use,
-    usage_of,
-    user_said,
-)
+from evalkit.agent_logs import events as stream
 from evalkit.claude_log.reader import Event
 from evalkit.claude_log.session import UNKNOWN
 from evalkit.jsonable import Json, id_of, list_of, mapping_of, plain_text, text_of
@@ -45,12 +34,11 @@ _CONTEXT = re.compile(r"\s*(?:<[\w-]+>.*</[\w-]+>\s*$|# AGENTS\.md instructions)
 """What Codex puts in the user's mouth: its environment, instructions, commands of the user's."""
 
 _EXIT = re.compile(r"(?:Exit code: |Process exited with code )(-?\d+)")
-_EXIT_WITHIN = 300  # characters from where an output begins
 _DONE = {"task_complete": "success", "turn_aborted": UNKNOWN, "error": "error_during_execution"}
 
 
 @dataclass
-class CodexRollout(Dialogue):
+class CodexRollout(stream.Dialogue):
     """One session file, or a subagent's."""
 
     name: ClassVar[str] = "Codex's session file"
@@ -88,14 +76,13 @@ class CodexRollout(Dialogue):
                 return self._meta(line, payload)
             case "turn_context":
                 about = self._about | {k: payload[k] for k in ("model", "cwd") if payload.get(k)}
-                is_known, self._about = about == self._about, about
-                self.model = text_of(about.get("model"))
-                init = {"type": "system", "subtype": "init", **about}
-                return "turn_context: repeated" if is_known else [init]
+                if about == self._about:
+                    return "turn_context: repeated"
+                self._about, self.model = about, text_of(about.get("model"))
+                return [{"type": "system", "subtype": "init", **about}]
             case "compacted":
-                self.is_said = True
-                about = {"message": payload.get("message")}
-                return [{"type": "system", "subtype": "compact_boundary", **about}]
+                self.is_said, said = True, payload.get("message")
+                return [{"type": "system", "subtype": "compact_boundary", "message": said}]
             case "response_item":
                 return self._item(text_of(payload.get("type")), payload)
             case "event_msg":
@@ -115,8 +102,8 @@ class CodexRollout(Dialogue):
         """Whether a fork has the line from its parent: by its turn, or as all have one time."""
         if self._copied_at is None:
             return False
-        if turn := thread_time(id_of(payload.get("turn_id"))):
-            is_copy = turn < thread_time(self.session_id)
+        if turn := stream.thread_time(id_of(payload.get("turn_id"))):
+            is_copy = turn < stream.thread_time(self.session_id)
         else:
             self._copied_at = self._copied_at or line.get("timestamp")
             is_copy = self._copied_at == line.get("timestamp")
@@ -136,21 +123,20 @@ class CodexRollout(Dialogue):
         return [{"type": "system", "subtype": "init", **self._about, **link}]
 
     def _item(self, what: str, payload: Mapping[str, Json]) -> Sequence[Event] | str:
-        role, content = text_of(payload.get("role")), blocks_of(payload.get("content"))
+        role, content = text_of(payload.get("role")), stream.blocks_of(payload.get("content"))
         if what.endswith("_output"):
             return self._output(payload)
         if what == "message" and role not in {"user", "assistant"}:
             return f"response_item/message of the {role or 'unknown'}"
-        is_from_agent = what == "agent_message"  # another one
-        if is_from_agent or role == "user":
+        if what == "agent_message" or role == "user":
             self.is_said, self._ended = True, (UNKNOWN, "")
             self.kinds.clear()
-            is_context = _CONTEXT.match(plain_text(content)) is not None
-            return [user_said(content, is_meta=is_from_agent or is_context)]
+            is_meta = what == "agent_message" or bool(_CONTEXT.match(plain_text(content)))
+            return [stream.user_said(content, is_meta=is_meta)]
         if what in _GIVEN:
             found = self._call(what, payload)
         elif what == "reasoning":
-            text = plain_text(blocks_of(payload.get("summary"))) or plain_text(content)
+            text = plain_text(stream.blocks_of(payload.get("summary"))) or plain_text(content)
             found = [self.part("thinking", {"type": "thinking", "thinking": text})]
         elif what == "message":
             found = [self.part("text", block) for block in list_of(content)]
@@ -164,55 +150,52 @@ class CodexRollout(Dialogue):
         name = text_of(payload.get("name")) or what.removesuffix("_call")
         self._spawns |= {call_id} if name == "spawn_agent" else set()
         given = _parsed(payload.get(_GIVEN[what]))
-        call = self.part("tool_use", tool_use(call_id, name, given))
+        call = self.part("tool_use", stream.tool_use(call_id, name, given))
         if what not in _BY_THE_API:
             return [call]
-        return [call, tool_result(call_id, "", failed=payload.get("status") == "failed")]
+        return [call, stream.tool_result(call_id, "", failed=payload.get("status") == "failed")]
 
     def _output(self, payload: Mapping[str, Json]) -> list[Event]:
         """What a tool gave; its exit code stands in an object beside it, or in its first lines."""
         self.is_said, call_id, raw = True, id_of(payload.get("call_id")), payload.get("output")
         held = mapping_of(_parsed(raw))
-        content = blocks_of(next((held[k] for k in ("output", "content") if k in held), raw))
-        found = _EXIT.search(plain_text(content)[:_EXIT_WITHIN])
+        content = stream.blocks_of(next((held[k] for k in ("output", "content") if k in held), raw))
+        found = _EXIT.search(plain_text(content)[:300])
         code = mapping_of(held.get("metadata")).get("exit_code", found and found[1])
         failed = str(code or 0) != "0" or held.get("success") is False
-        if call_id not in self._spawns:
-            return [tool_result(call_id, content, failed=failed)]
-        child = id_of(held.get("agent_id"))
-        return [tool_result(call_id, content, failed=failed, isAsync=not failed, agentId=child)]
+        child: Event = {"isAsync": not failed, "agentId": id_of(held.get("agent_id"))}
+        about = child if call_id in self._spawns else {}
+        return [stream.tool_result(call_id, content, failed=failed, **about)]
 
     def _mirror(self, what: str, payload: Mapping[str, Json]) -> Sequence[Event] | str:
         if what == "token_count":
-            info = payload.get("info")
-            if not isinstance(info, dict):
-                return "event_msg/token_count: only limits"
-            return self._tokens(what, info.get("last_token_usage"), info.get("total_token_usage"))
+            info = mapping_of(payload.get("info"))
+            return self._tokens(info.get("last_token_usage"), info.get("total_token_usage"))
         self._has_ends = self._has_ends or what == "task_started" or what in _DONE
         if what in _DONE:
             why = text_of(payload.get("message")) or text_of(payload.get("reason"))
             if what == "turn_aborted":
                 why = f"the last turn was aborted: {why or 'no reason given'}"
             self._ended = (_DONE[what], why)
-            return [remark(why or what)]
-        child, call_id = id_of(payload.get("new_thread_id")), id_of(payload.get("call_id"))
-        held, status = mapping_of(payload.get("item")), "started"
-        if held.get("type") == "SubAgentActivity":
-            child, call_id = id_of(held.get("agent_thread_id")), id_of(held.get("id"))
-            status = text_of(held.get("kind"))
+            return [stream.remark(why or what)]
+        held = mapping_of(payload.get("item"))
+        is_held = held.get("type") == "SubAgentActivity"
+        child = id_of(held.get("agent_thread_id") if is_held else payload.get("new_thread_id"))
         if not child:
             return f"event_msg/{what}: for the screen"
         about = {"type": "system", "task_id": child, "task_type": "agent"}
-        if status == "started":
-            return [{**about, "subtype": "task_started", "tool_use_id": call_id}]
-        return [{**about, "subtype": "task_notification", "status": status}]
+        if is_held and (status := text_of(held.get("kind"))) != "started":
+            return [{**about, "subtype": "task_notification", "status": status}]
+        call_id = id_of(held.get("id") if is_held else payload.get("call_id"))
+        return [{**about, "subtype": "task_started", "tool_use_id": call_id}]
 
-    def _tokens(self, what: str, last: Json, stated: Json) -> Sequence[Event] | str:
-        if stated is not None and stated == self._stated:
-            return f"{what}: repeated"
-        usage = usage_of(last)
+    def _tokens(self, last: Json, stated: Json) -> Sequence[Event] | str:
+        is_repeated = stated is not None and stated == self._stated
+        if is_repeated or (stated is None and last is None):
+            return "event_msg/token_count: repeated, or only limits"
+        usage = stream.usage_of(last)
         if stated is not None:
-            now, before = (Counter(usage_of(each)) for each in (stated, self._stated))
+            now, before = (Counter(stream.usage_of(each)) for each in (stated, self._stated))
             if now.total() >= before.total():
                 now.subtract(before)
             self._total.update(usage if self._is_fork and self._stated is None else now)

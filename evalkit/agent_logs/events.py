@@ -23,10 +23,7 @@ _COUNTS = (
 
 @dataclass
 class Dialogue(LogFormat):
-    """A log whose lines say one thing each, and rarely which message of the model it is a part of.
-
-    A format reads a line (:meth:`read`), and what only the end tells (:meth:`end`).
-    """
+    """A log whose lines say one thing each, and rarely which message of the model it is part of."""
 
     session_id: str = ""
     model: str = ""

@@ -50,8 +50,7 @@ class HarborTrial:
 def trials_by_case(stated: Json, run: Path) -> tuple[dict[str, HarborTrial], list[str]]:
     """The trials of the job that a run names, by case, and what is not followed of it.
 
-    The job's folder is relative to the run or to a folder above it, in the run's project. Of
-    several trials of a case, the first that logged something stands for it.
+    The job's folder is relative to the run or to one above it in its project.
     """
     path = Path(text_of(stated))
     roots = [run, *run.resolve().parents] if path.parts else []

@@ -191,9 +191,7 @@ def _consumed(run: _Said) -> dict[str, Json]:
 def _scores(run: _Said, case: _Said, model: Json) -> dict[str, dict[str, Json]]:
     """What the graders said of a trial, and the score that follows.
 
-    A grader that failed, or was skipped for the money was spent, is recorded as not passed; it
-    said nothing, and so there is no score either. One that only looks at the plugin's arm does
-    not count.
+    One that failed or was skipped is recorded as not passed: it said nothing; there is no score.
     """
     kinds = {scalar_text(g.get("name")): g.get("type") for g in mappings_in(case.get("graders"))}
     found: dict[str, dict[str, Json]] = {}

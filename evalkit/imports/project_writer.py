@@ -85,8 +85,7 @@ class Found:
         """A run by its place, arm and trial: each case's execution, and when it was left.
 
         Of a trial, that with a plugin or skill is the last by name, and that without the one
-        before: they are compared where nobody names runs. ``files`` are the run's besides; for
-        ``figures`` and ``facts`` see :func:`summary_of` and :func:`result_of`.
+        before: they are compared where nobody names runs.
         """
         place, arm, trial = named
         is_baseline = bool(_BASELINE.fullmatch(arm))
@@ -108,12 +107,8 @@ class Found:
     def write(self, folder: Path | None, config: Mapping[str, Json], schema: str) -> dict[str, Any]:
         """Make the project of it; the report of the import.
 
-        It goes to ``eval/NAME``, where every stage finds it, if nobody says where. ``config`` is
-        what ``eval.yaml`` says besides the dataset; an empty one leaves what there is.
-
-        Raises:
-            InputError: there is nothing to write, or the folder cannot be written.
-            Unfinished: files could not be read; all else was written.
+        It goes to ``eval/NAME``, where every stage finds it, if nobody says where; an empty config
+        leaves what there is.
         """
         results = [mapping_of(own[RESULT]["per_case"]) for own in self.runs.values()]
         ids = {*self.cases, *(case_id for own in results for case_id in own)}
@@ -215,11 +210,7 @@ def eval_files(
 def write_files(folder: Path, files: Mapping[str, Json]) -> tuple[dict[str, int], dict[str, str]]:
     """Write into a folder, by path, what is not there yet, or was left by an earlier import.
 
-    Says how many files were ``written``, ``updated``, ``unchanged`` and ``left``, and of each that
-    was left, why.
-
-    Raises:
-        InputError: the folder cannot be written, or a link in it leads elsewhere.
+    Says how many files were written, updated, unchanged and left, and of each of these why.
     """
     ledger, digests = folder / _LEDGER, set[str]()
     known = {*list_of(read_document(ledger).value)} if ledger.is_file() else set[str]()

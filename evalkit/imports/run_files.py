@@ -21,12 +21,7 @@ def summary_of(
     per_case: Mapping[str, Mapping[str, Mapping[str, Json]]],
     figures: Collection[str] | None = None,
 ) -> dict[str, Json]:
-    """The content of ``summary.yaml``.
-
-    Args:
-        per_case: Case to judge to ``value``, ``rationale``, ``error`` and ``judge_type``.
-        figures: The judges that get figures over the cases; None for all.
-    """
+    """The content of ``summary.yaml``, from case to judge to score; ``figures`` of all, or some."""
     said: dict[str, list[Mapping[str, Json]]] = {}
     for judge, score in (each for own in per_case.values() for each in own.items()):
         if figures is None or judge in figures:
@@ -46,12 +41,7 @@ def summary_of(
 
 
 def result_of(per_case: Mapping[str, Mapping[str, Json]], **facts: Json) -> dict[str, Json]:
-    """The content of ``run_result.json``; what each case says of its consumption is summed up.
-
-    Args:
-        per_case: Case to what its execution consumed, in the harness's words.
-        facts: What is said of the whole run; None is left out.
-    """
+    """The content of ``run_result.json``: facts of the run, and the sum of what cases consumed."""
     totals: dict[str, Json] = {}
     for name in _SUMS:
         values: list[Json] = [own.get(name) for own in per_case.values()]

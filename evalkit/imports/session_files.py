@@ -30,18 +30,14 @@ _LONGEST_LINE = 1 << 26  # bytes; of another file, which has no lines, no more i
 
 @dataclass(frozen=True, slots=True)
 class SessionFile:
-    """A file that holds a session, or is a subagent's part of one.
-
-    The session's id is what the log says, else a hash of its begin; where several files may be of
-    one session, ``begin`` is that hash. ``trial`` is the one of Harbor's that it is the log of.
-    """
+    """A file that holds a session, or is a subagent's part of one."""
 
     path: Path
     format: str
-    session_id: str
+    session_id: str  # as the log says, else a hash of its begin
     is_part: bool = False
-    begin: str = ""
-    trial: HarborTrial | None = None
+    begin: str = ""  # that hash, where several files may be of one session
+    trial: HarborTrial | None = None  # of Harbor's that it is the log of
 
 
 def has_sessions(path: Path) -> bool:
@@ -93,10 +89,7 @@ def _looked_at(root: Path, skipped: dict[str, str]) -> Iterator[tuple[Path, Sess
 
 
 def _look(path: Path, *, is_named: bool = False) -> SessionFile | str:
-    """Which session a file holds, by its first events; or why it is none.
-
-    Text is a log only where a person named the file itself.
-    """
+    """Which session a file holds, by its first events, or why none; text only where named."""
     receipt = Receipt()
     try:
         lines = islice(lines_of(path, _LONGEST_LINE), _MOST_LINES)

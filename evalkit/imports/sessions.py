@@ -38,16 +38,7 @@ def import_sessions(
     tracking_uri: str | None,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Make each session a trace; one that is there already as it is now is left alone.
-
-    A subagent's file is part of its session's trace. A session that went on since the last time
-    takes the place of its earlier trace, with what people left there.
-
-    Raises:
-        InputError: no experiment is named, or none has that id.
-        StoreError: MLflow cannot be reached, or failed; nothing was written.
-        Unfinished: MLflow did not take every trace; the report says what stands.
-    """
+    """Make each session a trace; one that went on takes its earlier trace's place."""
     from evalkit.store import connect
 
     field_, fix = "--experiment-id", "name one that is there or is to be made: -e NAME"

@@ -57,11 +57,7 @@ def is_table(path: Path) -> bool:
 
 
 def import_tables(paths: Sequence[Path], out: Path | None) -> dict[str, Any]:
-    """Make a project of the rows, and a run of each table that holds answers.
-
-    Raises:
-        InputError: a file is no table, or no column of it can be told to be what is asked.
-    """
+    """Make a project of the rows, and a run of each table that holds answers."""
     found, name = writer.Found("table", files=len(paths)), writer.folder_name(paths[0].stem)
     folder = out or Path("eval", name)
     has_config, schema, judges = (folder / USUAL_CONFIG).exists(), "", dict[str, Json]()
@@ -236,16 +232,14 @@ def _read(path: Path) -> Iterable[tuple[int, Json]]:
 
 def _separated(text: str) -> Iterator[tuple[int, Json]]:
     csv.field_size_limit(2**31 - 1)
-    header = text.partition("\n")[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t|", key=header.count))
-    names = [each.strip() for each in next(reader, [])]
-    for cells in reader:
-        if len(cells) < len(names) or any(each.strip() for each in cells[len(names) :]):
-            what = f"has {len(cells)} values, and there are {len(names)} columns"
-            yield reader.line_num, what if any(cells) else {}
+    header, lines = text.partition("\n")[0], io.StringIO(text, newline="")
+    reader = csv.DictReader(lines, delimiter=max(",;\t|", key=header.count))
+    for row in reader:
+        surplus: Sequence[str] = row.pop(None, ())
+        if None in row.values() or any(map(str.strip, surplus)):
+            yield reader.line_num, "has more or fewer values than there are columns"
         else:  # without a name are the numbers of a data frame's rows
-            named = zip(names, map(_cell, cells), strict=False)
-            yield reader.line_num, {name: cell for name, cell in named if name}
+            yield reader.line_num, {name: _cell(row[name]) for name in row if name.strip()}
 
 
 def _json_in(text: str) -> Json:

@@ -21,19 +21,10 @@ class AgentDied(Exception):
 
 
 class PredictProcess:
-    """A process that answers one case after the other.
-
-    Attributes:
-        skipped: The judges that it cannot ask, and why.
-        is_late: Whether it was killed because it took too long.
-    """
+    """A process that answers one case after the other; ``skipped`` are judges it cannot ask."""
 
     def __init__(self, setup: dict[str, Any], handle: int) -> None:
-        """Start it, let it have an open handle, and wait until it has loaded the agent.
-
-        Raises:
-            InputError: the agent cannot be loaded.
-        """
+        """Start it, let it have an open handle, and wait until it has loaded the agent."""
         self._pipe, theirs = Pipe()
         self.is_late = False
         self._process = subprocess.Popen(
@@ -56,11 +47,7 @@ class PredictProcess:
         self.skipped: dict[str, str] = said["skipped"]
 
     def ask(self, what: Json, seconds: float) -> Any:
-        """Tell it something, unless that is None, and wait for what it says; it is killed then.
-
-        Raises:
-            AgentDied: it ended, or was killed.
-        """
+        """Tell it something, unless that is None, and wait for what it says; it is killed then."""
         try:
             if what is not None:
                 self._pipe.send(what)

@@ -1,7 +1,6 @@
 """A config's code judges, asked in this process: ``check``, ``module``, and scorers of MLflow.
 
-Checks and functions are given what agent-eval-harness gives them, scorers what MLflow does. A judge
-that asks a model is passed over, by name, unless a model and its key are there.
+One that asks a model is passed over, by name, unless a model and its key are there.
 """
 
 from __future__ import annotations
@@ -33,11 +32,7 @@ agent-eval-harness shows of it to its judges.
 
 
 class CodeJudges:
-    """The judges of a config that can be asked here.
-
-    Attributes:
-        skipped: The others by name, and why.
-    """
+    """The judges of a config that can be asked here; ``skipped`` are the others, and why."""
 
     def __init__(self, entries: Sequence[_Entry]) -> None:
         """Load them; what a config or a module does wrong is raised as it is."""

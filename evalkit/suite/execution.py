@@ -1,8 +1,7 @@
 """Calls an agent's function on one case after the other, and has its answers judged.
 
 A program of its own that ``evalkit run`` starts, unconfined: the code is the user's. It is told
-what to do, and tells what came of it, through a pipe. MLflow records an execution as one trace
-without secrets; what the agent prints goes to the case's log.
+what to do, and tells what came of it, through a pipe.
 """
 
 from __future__ import annotations
@@ -148,11 +147,7 @@ class Agent:
         return found, judged
 
     def answer(self, inputs: Mapping[str, Any]) -> Any:
-        """What the function answers, waited for where it is to be, whole where it comes in parts.
-
-        Raises:
-            Exception: the agent failed.
-        """
+        """What the function answers; waited for, and whole where it comes in parts."""
         words, named = arguments_for(self.function, inputs)
         try:
             with alarm(self.setup["timeout"]):
@@ -182,9 +177,6 @@ def arguments_for(
     """How a function is given a case's inputs: by their names, as MLflow does, as far as it takes.
 
     One that takes none of the names is given the single input, or all as a dict.
-
-    Raises:
-        TypeError: it takes something else.
     """
     taken = inspect.signature(function)
     if any(each.kind is each.VAR_KEYWORD for each in taken.parameters.values()):

@@ -127,14 +127,13 @@ def test_commands_of_the_terminal_are_not_taken_for_the_request(words: str) -> N
     assert_told(build(as_session([ask(words), *WORK])), asked="fix the till")
 
 
-def test_going_back_to_an_earlier_message_is_remarked_and_the_last_branch_answers() -> None:
+def test_who_goes_back_to_an_earlier_message_is_answered_by_the_last_branch() -> None:
     log = as_session([*WORK, ask("paint it"), say("m3", text("Red."), stop="end_turn")])
     again = as_session([ask("paint it blue"), say("m4", text("Blue."), stop="end_turn")])
     again[0] |= {"uuid": "v0", "parentUuid": log[3]["uuid"]}
     again[1] |= {"uuid": "v1", "parentUuid": "v0"}
     trace = build([*log, *again])
     assert_told(trace, answer="Blue.", said=["", "Fixed.", "Red.", "Blue."])
-    assert "went back" in facts(trace)["root"]["remarks"][0]["text"]
 
 
 CALL = [ask("go"), say("m1", use("t1", "Task", prompt="find it"), use("t2", "Bash", command="w"))]
