@@ -28,7 +28,7 @@ from evalkit.dataset.mapping import apply_mapping, check_mapped
 from evalkit.dataset.mapping_file import chosen_mapping, find_mapping, map_schema
 from evalkit.errors import InputError, Problem, StoreAbsent
 from evalkit.files import check_id, folders_in, read_document, read_text, write_text
-from evalkit.imports.run_files import result_of, summary_of
+from evalkit.imports.project_writer import result_of, summary_of
 from evalkit.jsonable import Json, to_json
 from evalkit.masking import mask_text
 from evalkit.runs.results import RESULT, SUMMARY

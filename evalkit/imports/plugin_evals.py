@@ -13,7 +13,6 @@ from evalkit.errors import InputError
 from evalkit.files import read_document, read_text
 from evalkit.imports import project_writer as writer
 from evalkit.imports.project_writer import Execution, Found, mappings_in, value_in, without_empty
-from evalkit.imports.run_files import score
 from evalkit.jsonable import Json, is_number, list_of, mapping_of
 
 ORIGIN = "plugin_eval"
@@ -201,7 +200,7 @@ def _scores(run: _Said, case: _Said, model: Json) -> dict[str, dict[str, Json]]:
         by_model = bool(votes) or scalar_text(kind) in _BY_MODEL
         unpaid = by_model and not votes and run.get("skippedPaidGraders")
         error = "was skipped, for the money was spent" if unpaid else ""
-        found[name] = score(
+        found[name] = writer.score(
             bool(grader.get("passed")),
             why,
             scalar_text(grader.get("evidence"))[:_MOST_EVIDENCE],
@@ -216,7 +215,7 @@ def _scores(run: _Said, case: _Said, model: Json) -> dict[str, dict[str, Json]]:
     stated: Json = run.get("score")
     share = f"{passed} of {len(counted)} scored graders passed"
     lacks = f"no verdict of {silent}; {stated} is stated" if silent else ""
-    found[_SCORE] = score(
+    found[_SCORE] = writer.score(
         float(stated) if is_number(stated) else None, share, by="code", error=lacks
     )
     return found

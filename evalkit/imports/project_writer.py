@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import yaml
@@ -20,8 +21,7 @@ import yaml
 from evalkit.config_files import USUAL_CONFIG
 from evalkit.errors import InputError, Problem, Unfinished
 from evalkit.files import files_below, inside, read_document, write_whole
-from evalkit.imports.run_files import result_of, summary_of
-from evalkit.jsonable import Json, list_of, mapping_of, well_formed
+from evalkit.jsonable import Json, is_number, list_of, mapping_of, well_formed
 from evalkit.runs.results import RESULT, SUMMARY
 
 SCHEMA = """\
@@ -34,6 +34,7 @@ _LEDGER = ".evalkit-import.json"  # the SHA-256 of all that was written: other c
 _BASELINE = re.compile(r"(without|old|no)(_.*)?|baseline")  # the arms that others are held against
 _MOST_NAME = 80  # characters of a folder that is named for something
 _HEADER = "# Written by `evalkit import`. What you change here stays, also when you import again.\n"
+_SUMS = ("duration_s", "cost_usd", "num_turns", "judge_cost_usd", "total_tokens")
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
@@ -47,20 +48,18 @@ class Execution(NamedTuple):
 
 @dataclass
 class Found:
-    """What a reader finds, by and by; ``skipped`` and ``broken`` have paths, and why.
+    """What a reader finds, by and by.
 
-    ``cases`` has the files of each by name, ``runs`` those of each by path, ``arms`` the runs of a
-    place, those that the others are held against second. A file's content is bytes, a path to be
-    copied, or a value that becomes YAML or JSON by its name.
+    A file's content is bytes, a path to be copied, or a value that becomes YAML or JSON by name.
     """
 
     format: str
-    cases: dict[str, dict[str, Json]] = field(default_factory=dict)
-    runs: dict[str, dict[str, Json]] = field(default_factory=dict)
+    cases: dict[str, dict[str, Json]] = field(default_factory=dict)  # the files of each, by name
+    runs: dict[str, dict[str, Json]] = field(default_factory=dict)  # the same, by path
     times: dict[str, int] = field(default_factory=dict)
-    arms: dict[str, tuple[list[str], list[str]]] = field(default_factory=dict)
+    arms: dict[str, tuple[list[str], list[str]]] = field(default_factory=dict)  # last the baselines
     files: int = 0
-    skipped: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)  # path to why
     broken: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -196,6 +195,50 @@ def folder_name(text: str, taken: Collection[str] = ()) -> str:
     return name
 
 
+def score(value: Json, *why: str, by: str, error: str = "", **more: Json) -> dict[str, Json]:
+    """What a judge of a kind said of a case, as ``summary.yaml`` has it; nothing, with an error."""
+    said = {"value": None if error else value, "rationale": "\n\n".join(filter(None, why))}
+    others = {"judge_type": by, "error": error, **more}
+    return said | {name: each for name, each in others.items() if each}
+
+
+def summary_of(
+    per_case: Mapping[str, Mapping[str, Mapping[str, Json]]],
+    figures: Collection[str] | None = None,
+) -> dict[str, Json]:
+    """The content of ``summary.yaml``, from case to judge to score; ``figures`` of all, or some."""
+    said: dict[str, list[Mapping[str, Json]]] = {}
+    for judge, score in (each for own in per_case.values() for each in own.items()):
+        if figures is None or judge in figures:
+            said.setdefault(judge, []).append(score)
+    judges: dict[str, dict[str, Json]] = {}
+    for judge, scores in said.items():
+        values: list[Json] = [each.get("value") for each in scores if not each.get("error")]
+        passes = [value for value in values if isinstance(value, bool)]
+        numbers = [value for value in values if is_number(value)]
+        judges[judge] = {
+            **({"pass_rate": fmean(passes)} if passes else {}),
+            **({"mean": fmean(numbers)} if numbers else {}),
+            "scored_cases": len([value for value in values if value is not None]),
+            "errored_cases": len(scores) - len(values),
+        }
+    return {"judges": judges, "per_case": per_case}
+
+
+def result_of(per_case: Mapping[str, Mapping[str, Json]], **facts: Json) -> dict[str, Json]:
+    """The content of ``run_result.json``: facts of the run, and the sum of what cases consumed."""
+    totals: dict[str, Json] = {}
+    for name in _SUMS:
+        values: list[Json] = [own.get(name) for own in per_case.values()]
+        if values and all(map(is_number, values)):  # a sum of some would look like one of all
+            totals[name] = round(sum(values), 9)
+    said = {name: value for name, value in facts.items() if value is not None}
+    if began := [str(own["started_at"]) for own in per_case.values() if own.get("started_at")]:
+        said["started_at"] = min(began)
+    mode = {"execution_mode": "case", "num_cases": len(per_case)}
+    return {**mode, **said, **totals, "per_case": per_case}
+
+
 def eval_files(
     config: Mapping[str, Json], schema: str, cases: Mapping[str, Mapping[str, Json]]
 ) -> dict[str, Json]:
@@ -236,7 +279,6 @@ def write_files(folder: Path, files: Mapping[str, Json]) -> tuple[dict[str, int]
 
 
 def _content(name: str, value: Json) -> bytes:
-    """What shall stand in a file."""
     if isinstance(value, (bytes, Path)):
         return value if isinstance(value, bytes) else value.read_bytes()
     if name.endswith(".json"):

@@ -11,7 +11,6 @@ from evalkit.documents import scalar_text
 from evalkit.errors import InputError, Problem
 from evalkit.imports import project_writer as writer
 from evalkit.imports.project_writer import Execution, Found, mappings_in, value_in, without_empty
-from evalkit.imports.run_files import score
 from evalkit.jsonable import Json, is_number, list_of, mapping_of
 from evalkit.runs.log_file import MOST_BYTES
 from evalkit.truncation import truncate
@@ -242,7 +241,7 @@ def _verdicts(said: _Said, expected: Sequence[Json]) -> dict[str, dict[str, Json
         while name in scores:
             name += "'"
         verdict = next((item[key] for key in ("passed", "pass", "met") if key in item), None)
-        scores[name] = score(
+        scores[name] = writer.score(
             scalar_text(verdict).lower() in _MET,
             "" if own == name else own,
             scalar_text(item.get("evidence")),
@@ -252,7 +251,7 @@ def _verdicts(said: _Said, expected: Sequence[Json]) -> dict[str, dict[str, Json
     met = [each["value"] for each in scores.values() if "error" not in each]
     share = mapping_of(said.get("summary")).get(_SHARE, said.get(_SHARE))
     share, lacking = sum(met) / len(met) if met else share, len(items) - len(met)
-    scores[_SHARE] = score(
+    scores[_SHARE] = writer.score(
         share if is_number(share) else None,
         f"{sum(met)} of {len(items)} expectations were met" if items else "",
         by="llm",
