@@ -59,7 +59,7 @@ def test_no_answer_may_be_longer_than_what_is_left_and_circles_are_left(agent):
 
 
 def test_an_unknown_price_needs_a_number_of_tokens_and_what_is_no_budget_is_said_at_once(agent):
-    flags = ("--max-turns", "0", "--max-cost", "nan", "--max-minutes", "-1", "--session-cost", "0")
+    flags = ("--max-cost", "nan", "--max-turns", "0", "--max-minutes", "-1", "--session-cost", "0")
     done = agent.run("http://127.0.0.1:9", *flags)
     fields = [problem["field"] for problem in done.report["problems"]]
     assert (done.code, fields) == (2, [*flags[::2]])
