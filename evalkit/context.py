@@ -9,7 +9,7 @@ import shutil
 import sys
 import sysconfig
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from evalkit.config_files import USUAL_CONFIG, ProjectFiles, load_project
 from evalkit.errors import InputError, Problem
 from evalkit.jsonable import derive_id
-from evalkit.runs import metrics
 from evalkit.runs.run_dir import RunFiles, load_run
 from evalkit.tracking import (
     Tracking,
@@ -111,39 +110,11 @@ def locate(
     return tracking, project.experiment if experiment is None else experiment
 
 
-@dataclass(frozen=True, slots=True)
-class Whereabouts:
-    """The addresses of a run's page and of each case's trace, a whole batch run's under "".
-
-    There are none where MLflow is a database without a server: then the command starts its pages.
-    """
-
-    run: str | None = None
-    traces: Mapping[str, str] = field(default_factory=dict)
-    command: str = ""
-
-    def trace(self, case_id: str) -> str:
-        """The address of the trace that tells of a case; empty where there is none."""
-        return self.traces.get(case_id) or self.traces.get("", "")
-
-
-def whereabouts(workspace: Workspace, run_id: str, mlflow_run_id: str) -> Whereabouts:
-    """Where a logged run and its traces are seen; the ids are evalkit's and MLflow's."""
-    store, project, uri = workspace.store, workspace.files.project, workspace.tracking.uri
-    experiment_id = store.experiment(project.experiment, create=False)
-    if not experiment_id:
-        return Whereabouts()
-    run = store.run_url(experiment_id, mlflow_run_id)
-    if run is None:
-        is_database = "://" in uri and not is_workspace(uri)
-        command = f"{typed('mlflow')} ui --backend-store-uri {shlex.quote(without_password(uri))}"
-        return Whereabouts(command=command if is_database else "")
-    key = metrics.run_key(experiment_id, project, run_id)
-    traces = {
-        trace.case_id or "": store.trace_url(experiment_id, trace.trace_id) or ""
-        for trace in store.find_traces(experiment_id, key)
-    }
-    return Whereabouts(run, traces)
+def mlflow_pages(uri: str) -> str:
+    """How MLflow's own pages are come by, for who has no address of them."""
+    if is_workspace(uri):
+        return "the workspace's own, in this experiment"
+    return f"{typed('mlflow')} ui --backend-store-uri {shlex.quote(without_password(uri))}"
 
 
 def typed(program: str) -> str:

@@ -10,8 +10,9 @@ with app.setup:
     import marimo as mo
     import pandas as pd
 
-    from evalkit import context, log_results, reading
+    from evalkit import log_results, reading
     from evalkit.cli import render
+    from evalkit.feedback.trace_index import find_traces
     from evalkit.params import LogParams as Params
     from evalkit.ui import page, run_views
     from evalkit.ui.notebook import Host
@@ -299,21 +300,18 @@ def result(report):
 
 
 @app.cell
-def seen(asked, case, host, report, workspace):
+def seen(case, found, host, report, workspace):
     mo.stop(report is None)
-    with host.step("Looking for the run in MLflow"):
-        where = context.whereabouts(workspace, asked.run_id, report["mlflow_run_id"])
-    shown_at = where.trace(case.case_id if case else "")
-    ways = [page.link(where.run, "the run")] if where.run else []
-    ways += (
-        [page.link(shown_at, "the trace of the case selected above")] if ways and shown_at else []
-    )
+    ways = [page.link(report["url"], "the run")] if report["url"] else []
+    if ways and case:
+        with host.step("Looking for the trace in MLflow"):
+            store = workspace.store
+            experiment_id = store.experiment(workspace.files.project.experiment, create=False)
+            stored = find_traces(found, store).of(case.case_id)
+        url = store.trace_url(experiment_id, stored.trace_id) if stored else None
+        ways += [page.link(url, "the trace of the case selected above")] if url else []
     links = page.callout("In MLflow: " + ", ".join(ways)) if ways else None
-    pages = page.stack(
-        page.callout("This MLflow is a database. Start its pages, then open their address:"),
-        page.text(where.command),
-    )
-    pages if where.command else links
+    links or page.in_mlflow(None, workspace.tracking)
     return
 
 

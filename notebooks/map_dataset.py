@@ -17,8 +17,7 @@ with app.setup:
     from evalkit.dataset.mapping import apply_mapping
     from evalkit.params import MapParams as Params
     from evalkit.ui import page
-    from evalkit.ui.controls import group
-    from evalkit.ui.notebook import Host
+    from evalkit.ui.notebook import Host, group
 
     GOES_TO = {"input": "inputs", "expectation": "expectations", "leave out": None}
     GROUPS = {

@@ -29,7 +29,6 @@ with app.setup:
     from evalkit.tracking import without_password
     from evalkit.truncation import truncate
     from evalkit.ui import agent_live, page
-    from evalkit.ui.controls import is_open, tabs
     from evalkit.ui.notebook import Host
     from evalkit.ui.trace_views import conversation, waterfall
     from evalkit.ui.wording import BLUE, GREEN, GREY, as_text, dressed, duration, figure
@@ -62,7 +61,7 @@ def picker(frame, names, wide=(), nothing="Nothing to show."):
         select="single",
         page_size=8,
         wrapped_columns=wide,
-        column_widths=dict.fromkeys(wide, 1000 // (len(wide) or 1) - 110),
+        column_widths=dict.fromkeys(wide, 1000 // (len(wide) or 1) - 150),
         nothing=nothing,
     )
 
@@ -167,7 +166,6 @@ def figures(host, watch):
     seconds, tokens = (spread(traces[name]) for name in ("seconds", "tokens"))
     days = pd.to_datetime(traces["start_ms"], unit="ms", errors="coerce").dt.date.dropna()
     accepted = f"people accepted {(word == 'accepted').sum():,}"
-    look = tabs("What goes wrong", "Conversations", "Times and tokens", "Tools")
     page.stack(
         page.cards(
             ("Traces", f"{len(traces):,}", f"{days.min()} to {days.max()}" if len(days) else ""),
@@ -181,9 +179,8 @@ def figures(host, watch):
             page.callout(f"Of {n:,} traces, {page.quoted(why)}.", "warn")
             for why, n in watch.analysis.unread.items()
         ),
-        look,
     )
-    return (look,)
+    return
 
 
 @app.function
@@ -203,10 +200,11 @@ def spread_chart(traces, name):
     title = alt.TitleParams(name.capitalize(), subtitle=usual)
     base = alt.Chart(rows, title=title, width="container", height=190)
     return dressed(
-        base.mark_bar(color=BLUE, binSpacing=1).encode(
+        base.mark_rect(color=BLUE, stroke="white", strokeOpacity=0.4).encode(
             x=alt.X("low:Q", title=None, scale=scale, axis=alt.Axis(format="~s", tickCount=6)),
             x2="high:Q",
             y=alt.Y("traces:Q", axis=alt.Axis(tickMinStep=1, format="d")),
+            y2=alt.datum(0),
             tooltip=[alt.Tooltip(f"{column}:Q", format=",.4~r") for column in rows],
         )
     )
@@ -227,35 +225,33 @@ def tool_table(tools):
 
 
 @app.cell
-def sight(look, watch):
-    errors, picks, views = None, None, []
-    if is_open(look, "What goes wrong"):
-        names_ = {"traces": "Traces", "state": "They ended", "place": "Failed at", "text": "Error"}
-        nothing_ = "No trace failed, and no step of any."
-        views += [errors := picker(watch.analysis.errors, names_, ["Error"], nothing_)]
-    if is_open(look, "Conversations"):
-        names_ = {"why": "What it shows", "state": "Ended", "seconds": "Seconds"}
-        names_ |= {"tokens": "Tokens", "asked": "Asked"}
-        picked_ = watch.picks.round({"seconds": 1})
-        views += [picks := picker(picked_, names_, ["What it shows", "Asked"])]
-    if is_open(look, "Times and tokens"):
-        views += [spread_chart(watch.traces, name) for name in ("seconds", "tokens")]
-    if is_open(look, "Tools"):
-        views += [tool_table(watch.analysis.tools)]
-    page.stack(*views)
-    return errors, picks
+def sight(watch):
+    ends_ = {"traces": "Traces", "state": "They ended", "place": "Failed at", "text": "Error"}
+    errors = picker(watch.analysis.errors, ends_, ["Error"], "No trace failed, and no step of any.")
+    shows_ = {"why": "What it shows", "state": "Ended", "seconds": "Seconds"}
+    shows_ |= {"tokens": "Tokens", "asked": "Asked"}
+    picks = picker(watch.picks.round({"seconds": 1}), shows_, ["What it shows", "Asked"])
+    charts_ = (spread_chart(watch.traces, name) for name in ("seconds", "tokens"))
+    shown_ = {"What goes wrong": errors, "Conversations": picks}
+    shown_ |= {"Times and tokens": page.stack(*charts_), "Tools": tool_table(watch.analysis.tools)}
+    look = page.tabs(shown_)
+    look
+    return errors, look, picks
 
 
 @app.cell
-def sight_detail(errors, picks, watch):
+def sight_detail(errors, look, picks, watch):
     said_ = []
-    for _each in page.chosen(errors, watch.analysis.errors.to_dict("records")):
-        said_ += [
-            page.text(_each["example"] or _each["text"] or "The trace does not say why."),
-            cited(_each["trace_ids"], watch, f"Seen in {_each['traces']} traces"),
-        ]
-    opened_ = page.chosen(picks, watch.picks["trace_id"].to_list())
-    page.stack(*said_, *(trace_view(each, watch) for each in opened_))
+    if page.is_open(look, "What goes wrong"):
+        for _each in page.chosen(errors, watch.analysis.errors.to_dict("records")):
+            said_ += [
+                page.text(_each["example"] or _each["text"] or "The trace does not say why."),
+                cited(_each["trace_ids"], watch, f"Seen in {_each['traces']} traces"),
+            ]
+    if page.is_open(look, "Conversations"):
+        opened_ = page.chosen(picks, watch.picks["trace_id"].to_list())
+        said_ += [trace_view(each, watch) for each in opened_]
+    page.stack(*said_)
     return
 
 
@@ -380,7 +376,7 @@ def standing(agent, built, host, picked, request):
     spent = [(name, now[name], "in all sessions") for name in agent_live.SPENT]
     page.stack(
         None if plan and plan.is_done else page.callout(unfinished, "warn"),
-        page.cards(*spent) if now["Calls"] else None,
+        page.cards(*spent) if session.spent().turns else None,
         page.table(
             [agent_live.task_row(task) for task in plan.tasks] if plan else [],
             tint="Status",
@@ -436,37 +432,26 @@ def verdict(case_rows, found, session, watch):
         "Run it yourself": f"{typed('python')} '{place}/{SCRIPT_FILE}' --tracking-uri '{uri}'",
     }
     url = kept and watch.store.run_url(kept["experiment_id"], kept["mlflow_run_id"])
-    aspect = tabs("Scorers", "Faults noticed", "Cases", "Findings", "Files")
+    figures_ = {
+        "Answers that people rejected": f"{bad.get('failed', 0)} of {bad.get('answers', 0)}",
+        "Answers that people accepted": f"{good.get('pass_all', 0)} of {good.get('answers', 0)}",
+        "Copies with a fault put in": f"{noticed / of:.0%}" if of else "-",
+        "One answer to everything": f"{one['failed']} of {one['rows']}" if one else "-",
+    }
+    means_ = (
+        limited,
+        "pass every scorer",
+        "are noticed by some scorer",
+        "rows fail some scorer then",
+    )
     page.stack(
-        page.cards(
-            (
-                "Answers that people rejected",
-                f"{bad.get('failed', 0)} of {bad.get('answers', 0)}",
-                limited,
-            ),
-            (
-                "Answers that people accepted",
-                f"{good.get('pass_all', 0)} of {good.get('answers', 0)}",
-                "pass every scorer",
-            ),
-            (
-                "Copies with a fault put in",
-                f"{noticed / of:.0%}" if of else "-",
-                "are noticed by some scorer",
-            ),
-            (
-                "One answer to everything",
-                f"{one['failed']} of {one['rows']}" if one else "-",
-                "rows fail some scorer then",
-            ),
-        ),
+        page.cards(*((*each, means) for each, means in zip(figures_.items(), means_, strict=True))),
         page.callout(f"{holds}\n\n{problems}", "success" if found.get("verified") else "warn"),
         cited(bad.get("missed"), watch, "People rejected this, every scorer passes it", case_rows),
         page.record(where, title="Where it is"),
         page.in_mlflow(url, watch.tracking) if kept else None,
-        aspect,
     )
-    return (aspect,)
+    return
 
 
 @app.function
@@ -495,45 +480,43 @@ def fault_chart(faults):
 
 
 @app.cell
-def suite_view(aspect, case_rows, files, findings, found):
-    finding_table, case_table, shown_ = None, None, []
-    if is_open(aspect, "Scorers"):
-        scorers_ = pd.DataFrame.from_dict(found.get("scorers", {}), orient="index")
-        shown_ += [page.table(scorers_.rename_axis("scorer").reset_index())]
-        if judges_ := page.quoted(", ".join(found.get("judges", ()))):
-            shown_ += [page.callout(f"Not verified, because they ask a model: {judges_}")]
-    if is_open(aspect, "Faults noticed"):
-        shown_ += [fault_chart(found.get("faults", {}))]
-    if is_open(aspect, "Cases"):
-        lines_ = [(short(each["inputs"]), short(each["outputs"])) for each in case_rows]
-        heads_ = {0: "Asked", 1: "Answered"}
-        case_table = picker(lines_, heads_, [*heads_.values()], "The dataset has no rows yet.")
-        shown_ += [case_table]
-    if is_open(aspect, "Findings"):
-        lines_ = [(each["what"], len(each["evidence"])) for each in findings]
-        heads_ = {0: "What the traces show", 1: "Cites"}
-        none_ = "Nothing beyond what section 1 counts."
-        finding_table = picker(lines_, heads_, [heads_[0]], none_)
-        shown_ += [finding_table]
-    if is_open(aspect, "Files"):
-        texts_ = {name.rpartition("/")[2]: text for name, text in files.items()}
-        order_ = ("scorers.py", "rule_checks.py", "run_eval.py", "eval.yaml")
-        shown_ += [page.text(texts_.get("LIMITS.md", ""))]
-        shown_ += [page.folded(name, texts_.get(name, "")) for name in order_]
-    page.stack(*shown_)
-    return case_table, finding_table
+def suite_view(case_rows, files, findings, found):
+    scorers_ = pd.DataFrame.from_dict(found.get("scorers", {}), orient="index")
+    judges_ = page.quoted(", ".join(found.get("judges", ())))
+    unproven_ = page.callout(f"Not verified, because they ask a model: {judges_}")
+    asked_ = [(short(each["inputs"]), short(each["outputs"])) for each in case_rows]
+    heads_ = {0: "Asked", 1: "Answered"}
+    case_table = picker(asked_, heads_, [*heads_.values()], "The dataset has no rows yet.")
+    cites_ = [(each["what"], len(each["evidence"])) for each in findings]
+    heads_ = {0: "What the traces show", 1: "Cites"}
+    none_ = "Nothing beyond what section 1 counts."
+    finding_table = picker(cites_, heads_, [heads_[0]], none_)
+    texts_ = {name.rpartition("/")[2]: text for name, text in files.items()}
+    order_ = ("scorers.py", "rule_checks.py", "run_eval.py", "eval.yaml")
+    folds_ = (page.folded(name, texts_.get(name, "")) for name in order_)
+    scorers_ = page.table(scorers_.rename_axis("scorer").reset_index())
+    views_ = {"Scorers": page.stack(scorers_, unproven_ if judges_ else None)}
+    views_ |= {"Faults noticed": fault_chart(found.get("faults", {})), "Cases": case_table}
+    views_ |= {"Findings": finding_table}
+    views_ |= {"Files": page.stack(page.text(texts_.get("LIMITS.md", "")), *folds_)}
+    aspect = page.tabs(views_)
+    aspect
+    return aspect, case_table, finding_table
 
 
 @app.cell
-def suite_detail(case_rows, case_table, finding_table, findings, watch):
-    details_ = [
-        cited(each["evidence"], watch, "The traces that it stands on", case_rows)
-        for each in page.chosen(finding_table, findings)
-    ]
-    for _each in page.chosen(case_table, case_rows):
-        fields_ = {name: _each[name] for name in ("inputs", "outputs", "expectations")}
-        source_ = cited([_each["source_trace_id"]], watch, "Its trace", [_each])
-        details_ += [page.record(fields_), source_]
+def suite_detail(aspect, case_rows, case_table, finding_table, findings, watch):
+    details_ = []
+    if page.is_open(aspect, "Findings"):
+        details_ += [
+            cited(each["evidence"], watch, "The traces that it stands on", case_rows)
+            for each in page.chosen(finding_table, findings)
+        ]
+    if page.is_open(aspect, "Cases"):
+        for _each in page.chosen(case_table, case_rows):
+            fields_ = {name: _each[name] for name in ("inputs", "outputs", "expectations")}
+            source_ = cited([_each["source_trace_id"]], watch, "Its trace", [_each])
+            details_ += [page.record(fields_), source_]
     page.stack(*details_)
     return
 

@@ -6,9 +6,8 @@ import shlex
 from typing import TYPE_CHECKING
 
 from evalkit.arguments import as_flags
-from evalkit.context import typed
+from evalkit.context import mlflow_pages, typed
 from evalkit.errors import Unfinished
-from evalkit.tracking import is_workspace, without_password
 from evalkit.ui.terminal import Report, Terminal
 
 if TYPE_CHECKING:
@@ -93,7 +92,7 @@ def summary(terminal: Terminal, report: Report, tracking_uri: str, asked: AllPar
         "dataset": f"{cases} cases in {synced['dataset']}",
         "results": f"experiment {logged['experiment']}, run {logged['mlflow_run_id']}",
         "feedback": f"{fed['judge'] + fed['human']} entries on {fed['traces']} traces",
-        "MLflow's UI": logged["url"] or _ui(tracking_uri),
+        "MLflow's UI": logged["url"] or mlflow_pages(tracking_uri),
     }
     terminal.title("Summary")
     terminal.facts(facts.items(), "  ")
@@ -107,7 +106,7 @@ def summary(terminal: Terminal, report: Report, tracking_uri: str, asked: AllPar
 def where_to_look(terminal: Terminal, directory: str, report: Report) -> None:
     """Where to look after the demo."""
     facts = {
-        "MLflow's UI": _ui(f"sqlite:///{directory}/mlflow.db"),
+        "MLflow's UI": mlflow_pages(f"sqlite:///{directory}/mlflow.db"),
         "": "(older traces: set its time range to All)",
         "what came back": report.get("pull-feedback", {}).get("file", "-"),
         "the mapping": report.get("map", {}).get("file", "-"),
@@ -116,9 +115,3 @@ def where_to_look(terminal: Terminal, directory: str, report: Report) -> None:
     }
     terminal.title("Where to look")
     terminal.facts(facts.items(), "  ")
-
-
-def _ui(store: str) -> str:
-    if is_workspace(store):
-        return "the workspace's own, in this experiment"
-    return f"{typed('mlflow')} ui --backend-store-uri {shlex.quote(without_password(store))}"

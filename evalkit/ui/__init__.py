@@ -54,12 +54,6 @@ def folder() -> Path:
     raise InputError(Problem("the notebooks are not installed", str(INSTALLED), fix=fix))
 
 
-def next_after(name: str) -> Notebook | None:
-    """The stage after that of this name; None behind the last one."""
-    followed = dict(zip((each.name for each in NOTEBOOKS), NOTEBOOKS[1:], strict=False))
-    return followed.get(name)
-
-
 def find(stage: str) -> Notebook:
     """The notebook of a stage, its name spelled with hyphens or underscores; else InputError."""
     for each in NOTEBOOKS:

@@ -21,7 +21,7 @@ from evalkit.demo.project import record_sample, sample_mapping, sample_project
 from evalkit.errors import EvalkitError, InputError, Problem
 from evalkit.params import AgentParams, ProjectParams
 from evalkit.tracking import without_password
-from evalkit.ui import NOTEBOOKS, START, Notebook, controls, folder, next_after, page
+from evalkit.ui import NOTEBOOKS, START, folder, page
 from evalkit.ui.place import Place, find_place
 from evalkit.ui.terminal import Report, Terminal
 
@@ -74,18 +74,15 @@ class Host(Generic[P]):
             place.end_with_error(error, Terminal(as_json="--json" in place.argv), strict=False)
         return cls(notebook, place, start, sample)
 
-    @classmethod
-    def of(cls, values: P, notebook: str) -> Host[P]:
-        """A host with these parameters and nobody in front of it, as a program uses it."""
-        return cls(notebook, Place("program"), Resolved(values, {}))
-
     def header(self) -> Any:
         """The way to the other stages, and a word about the demo project where it is shown."""
         if not page.is_live():
             return None
-        is_linked = "file" in self.place.query  # the pages of the other stages are beside it
-        pills = map(self._pill, (START, *NOTEBOOKS) if is_linked else NOTEBOOKS)
-        ways = f'<nav style="display: flex; flex-wrap: wrap; gap: 0.5rem">{"".join(pills)}</nav>'
+        ways = ""
+        for each in (START, *NOTEBOOKS) if "file" in self.place.query else ():
+            look = MARKED if each.name == self.notebook else QUIET
+            ways += f'<a href="{address(each.file)}" style="{look}">{each.title}</a>'
+        ways = f'<nav style="display: flex; flex-wrap: wrap; gap: 0.5rem">{ways}</nav>'
         told = None
         if self.sample is not None:
             named = self.start.origins["tracking_uri"] != "default"
@@ -98,19 +95,13 @@ class Host(Generic[P]):
             )
         return page.stack(mo.Html(ways), told)
 
-    def _pill(self, each: Notebook) -> str:
-        if each.name == self.notebook or "file" not in self.place.query:
-            look = MARKED if each.name == self.notebook else QUIET
-            return f'<span style="{look}">{each.title}</span>'
-        return f'<a href="{address(each.file)}" style="{QUIET}">{each.title}</a>'
-
     def form(self, submit: str) -> Any:
         """The form over the parameters, its button labelled; None where nobody could fill it in."""
         known = Path(self.start.values.config).is_file()
         is_filled_in = "link" in self.start.origins.values()  # which a person has to look at
         if not self.person:
             return None
-        return controls.form(self.start.values, submit, is_known=known and not is_filled_in)
+        return _form(self.start.values, submit, is_known=known and not is_filled_in)
 
     def settings(self, form: Any) -> P:
         """The parameters to go on with: as submitted, else as found.
@@ -205,8 +196,10 @@ class Host(Generic[P]):
         flags = arguments.as_flags(replace(settings, tracking_uri=uri))
         command = shlex.join(["python", str(folder() / f"{self.notebook}.py"), *flags])
         same = page.folded("The same without a browser", [command])
-        if "file" not in self.place.query or (after := next_after(self.notebook)) is None:
+        later = [each.name for each in NOTEBOOKS].index(self.notebook) + 1
+        if "file" not in self.place.query or later == len(NOTEBOOKS):
             return same
+        after = NOTEBOOKS[later]
         known = self.start.origins["config"] != "link"
         named = "" if known and settings.config == self.start.values.config else settings.config
         link = f'<a href="{address(after.file, named)}" style="{MARKED}">Next: {after.title} →</a>'
@@ -239,3 +232,64 @@ def _wants_sample(start: Resolved[Any]) -> bool:
     about = [getattr(start.values, name, None) for name in ("experiment_id", "session")]
     named = start.origins["config"] != "default" or any(about)
     return not (named or Path(start.values.config).is_file() or configs_in(Path()))
+
+
+GRID = (
+    "display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr)); "
+    "gap: 1rem 1.5rem; overflow-wrap: anywhere"
+)
+
+
+def _form(start: ProjectParams, submit: str, *, is_known: bool) -> Any:
+    """A form that shows the parameters a person may change, as ``settings``, and "Look again".
+
+    Where what the page is about is known, the form is one line, and the content comes first.
+    marimo passes over a form that is submitted unchanged, but the files and MLflow may have
+    changed behind it: hence a button of its own.
+    """
+    known = arguments.parameters(type(start))
+    controls = {p.name: _control(p, getattr(start, p.name)) for p in known if p.shown != "never"}
+    cells = {"form": "", "more": "", "never": ""}
+    for each in known:
+        wide = "grid-column: 1 / -1" if each.name == "config" or each.kind is bool else ""
+        cells[each.shown] += f'<div style="{wide}">{{{each.name}}}</div>'
+    more = f'<div style="{GRID}; padding: 0 1rem 1rem">{cells["more"]}</div>'
+    fields = (
+        f'<div style="{GRID}">{cells["form"]}</div>\n\n/// details | More settings\n\n{more}\n\n///'
+    )
+    settings = mo.md(fields).batch(**controls).form(submit_button_label=submit, bordered=True)
+    again = mo.ui.run_button(label="Look again", kind="neutral")
+    opened = html.escape(start.config).replace("{", "{{").replace("}", "}}")
+    state, told = "" if is_known else " open", f'<span style="{page.MUTED}">opened with {opened}'
+    head = f'<summary style="cursor: pointer">Settings {told}</span></summary>'
+    look = f'<details{state} style="{page.BOX}">{head}{{settings}}</details><div>{{again}}</div>'
+    return group(
+        f'<div style="display: grid; gap: 0.75rem">{look}</div>', settings=settings, again=again
+    )
+
+
+def _control(each: arguments.Parameter, value: Any) -> Any:
+    about = each.about.replace("*", "&#42;")  # in paths it is no emphasis
+    label = f"**{each.label}** <small>{about}</small>"
+    if each.kind is bool:
+        return mo.ui.checkbox(value=value, label=label)
+    if each.choices:
+        return mo.ui.dropdown(
+            each.choices, value=value, label=label, allow_select_none=False, full_width=True
+        )
+    if each.kind in {int, float}:
+        return mo.ui.number(value=value, label=label, full_width=True)
+    return mo.ui.text(value=str(value or ""), label=label, full_width=True)
+
+
+def group(template: str, **controls: Any) -> Any:
+    """Controls as one, in HTML with each one's name in braces; the value is theirs by name.
+
+    marimo sends a change twice, as the control's and as the group's. It runs what depends on the
+    group for either, and keeps the later alone of two changes to a group that arrive together.
+    Here the group's counts, which always says everything; controls have no ``on_change``.
+    """
+    found = mo.Html(template).batch(**controls)
+    for control in found.elements.values():
+        control._lens = None  # noqa: SLF001  # there is no public way
+    return found

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import html
 import re
-import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -18,6 +17,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import marimo as mo
 import pandas as pd
 
+from evalkit.context import mlflow_pages
 from evalkit.errors import EvalkitError, InputError, Problem, StoreAbsent
 from evalkit.jsonable import Json, canonical
 from evalkit.tracking import Tracking
@@ -267,8 +267,17 @@ def in_mlflow(url: str | None, tracking: Tracking) -> Any:
     """The way to what was written, in MLflow's own pages; a database has none (``url`` None)."""
     if url:
         return mo.md(link(url, "Open it in MLflow"))
-    command = shlex.join(["mlflow", "ui", "--backend-store-uri", tracking.uri])
-    return folded("See it in MLflow's own pages", command)
+    return record({"See it in MLflow's own pages": mlflow_pages(tracking.uri)})
+
+
+def tabs(views: Mapping[str, Any]) -> Any:
+    """Views behind each other, the first one open; in Jupyter below each other."""
+    return mo.ui.tabs(dict(views)) if is_live() else stack(*views.values())
+
+
+def is_open(bar: Any, name: str) -> bool:
+    """Whether a view of :func:`tabs` is seen; where nobody can choose, every one is."""
+    return not is_live() or bar.value == name
 
 
 def stack(*parts: Any) -> Any:
@@ -279,16 +288,13 @@ def stack(*parts: Any) -> Any:
     return Column(kept) if kept else None
 
 
-class Column:
+class Column(tuple[Any, ...]):
     """Several things below each other where marimo's page does not lay them out: in Jupyter."""
 
-    def __init__(self, parts: Sequence[Any]) -> None:
-        self.parts = tuple(parts)
+    __slots__ = ()
 
     def _ipython_display_(self) -> None:
         """Called by IPython to show it."""
         from IPython.display import display
 
-        show: Callable[[Any], Any] = display
-        for part in self.parts:
-            show(part)
+        display(*self)

@@ -13,11 +13,12 @@ import traitlets
 
 from evalkit.context import Workspace
 from evalkit.feedback.review_file import Review, save_comments
+from evalkit.runs.compare_rows import value_words
 from evalkit.runs.run import Run, Score, executions, told
 from evalkit.runs.run_dir import RunFiles, list_runs
 from evalkit.ui import page
 from evalkit.ui.notebook import Host
-from evalkit.ui.wording import TINTS, as_text
+from evalkit.ui.wording import TINTS
 
 CHIP = (
     "padding: 0.05rem 0.6rem; border-radius: 999px; font-size: 0.8rem; font-weight: 600; "
@@ -69,13 +70,7 @@ def scorecard(scores: Iterable[Score], title: str = "") -> Any:
 
 
 def _score(score: Score) -> str:
-    words = as_text(score.value)
-    if isinstance(score.value, bool):
-        words = "pass" if score.value else "fail"
-    elif isinstance(score.value, list):
-        words = ", ".join(map(as_text, score.value)) or "none"
-    if score.error or score.value is None:
-        words = "judge failed" if score.error else "no value"
+    words = "judge failed" if score.error else value_words(score.value)
     hue = TINTS.get(words, "slate")
     chip = f"{CHIP}; background: var(--{hue}-4, #eee); color: var(--{hue}-12, inherit)"
     kind = "a model" if score.by_model else score.judge_type

@@ -23,10 +23,12 @@ from evalkit import ui
 from evalkit.agent.model_client import OFFLINE
 from evalkit.agent.request import Request
 from evalkit.agent.run import build
+from evalkit.arguments import Resolved
 from evalkit.cli import notebooks
 from evalkit.cli.export import export
 from evalkit.store import connect
 from evalkit.ui.notebook import Host
+from evalkit.ui.place import Place
 
 TALL = {"width": 1280, "height": 2600}
 """marimo scrolls inside the page, so what is below the window is not there for a person's eye."""
@@ -248,7 +250,8 @@ def program():
             spec = spec_from_file_location(notebook, ui.folder() / f"{notebook}.py")
             loaded[notebook] = module_from_spec(spec)
             spec.loader.exec_module(loaded[notebook])
-        host = Host.of(loaded[notebook].Params(**parameters), notebook)
+        said = Resolved(loaded[notebook].Params(**parameters), {})
+        host = Host(notebook, Place("program"), said)
         return loaded[notebook].app.run(defs={"host": host, "form": None})[1]
 
     return run

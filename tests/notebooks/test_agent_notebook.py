@@ -109,8 +109,8 @@ def test_a_person_reads_a_suite(visitor, finished_session):
     verdict.get_by_text("It stands on 13 traces, 11 of them good answers").wait_for()
     verdict.get_by_text("0 of 1", exact=True).wait_for()  # only people knew that it is wrong
     verdict.get_by_text("fail some scorer; 1 named in LIMITS.md").wait_for()
-    suite = visitor.cell("suite_view")
-    suite.get_by_text("figures_grounded").wait_for()
+    suite = visitor.cell("suite_view").get_by_role("tabpanel")
+    suite.get_by_text("figures_grounded", exact=True).wait_for()
     visitor.tab("Cases")
     suite.get_by_role("row").nth(1).get_by_text(REJECTED[0]).wait_for()  # people come first
     visitor.tab("Findings")
@@ -176,8 +176,7 @@ def test_what_the_agent_says_and_does_never_becomes_markup(tmp_path):
     location.start_session(str(tmp_path), about).save_plan(plan)
     agent.lines.append(f"read {odd}")
     agent.request = replace(agent.request, session="s")
-    shown = "".join(
-        each.text for each in agent_live.live(agent, Budget(Limits(), Limits(usd=5.0))).parts
-    )
+    parts = agent_live.live(agent, Budget(Limits(), Limits(usd=5.0)))
+    shown = "".join(each.text for each in parts)
     assert "<img" not in shown
     assert shown.count("&lt;img") >= 4
