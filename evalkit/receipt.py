@@ -62,30 +62,19 @@ class Receipt:
     """What became of every line of one log; kept while the log is read.
 
     ``used + sum(skipped.values()) + len(unreadable) == lines`` holds in the end.
-
-    Attributes:
-        lines: Lines that are not blank, of the log and of its subagents' transcripts; of a log
-            that is one JSON array, its elements; events and texts that share a line each count.
-        used: Lines that ended in a span, or in the trace itself.
-        skipped: Reason to number of lines that carry nothing for a trace.
-        unreadable: (one-based line number, why) of lines that are no JSON object; the reason
-            begins with the file's name where it is a transcript's line.
-        verdict: One of :data:`VERDICTS`.
-        masked: Kind of secret to number of places where it was masked.
-        truncated: Values that were shortened because of their size, and the characters left out.
-        notes: Everything else a reader must know, such as inferred times, each once.
     """
 
-    lines: int = 0
-    used: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)
+    lines: int = 0  # that are not blank, transcripts' too; of what shares a line, or an array, each
+    used: int = 0  # that ended in a span, or in the trace itself
+    skipped: Counter[str] = field(default_factory=Counter)  # why they carry nothing for a trace
+    # one-based line number, and why it is no JSON object; that begins with a transcript's name
     unreadable: list[tuple[int, str]] = field(default_factory=list)
     sessions: int = 0
-    verdict: str = "incomplete"
+    verdict: str = "incomplete"  # one of :data:`VERDICTS`
     differences: list[Difference] = field(default_factory=list)
-    masked: Counter[str] = field(default_factory=Counter)
-    truncated: Counter[str] = field(default_factory=Counter)
-    notes: list[str] = field(default_factory=list)
+    masked: Counter[str] = field(default_factory=Counter)  # places by the kind of secret
+    truncated: Counter[str] = field(default_factory=Counter)  # characters left out of large values
+    notes: list[str] = field(default_factory=list)  # what else a reader must know
 
     @property
     def is_text(self) -> bool:

@@ -32,16 +32,8 @@ def run_all(
     """Map if there is no mapping, sync, log, push; stop at the first stage that fails.
 
     Where MLflow is absent, the mapping is still written and the other stages are skipped.
-
-    Args:
-        workspace: The opened project.
-        run_id: The run directory's name.
-        mapping: As ``dataset_name`` and ``distinguish`` in :func:`sync_dataset`.
-        dataset_name: The dataset; the eval's name by default.
-        distinguish: Keep cases with equal inputs apart.
-        names: As in :func:`log_results`.
-        say: Told the progress, a line at a time.
-        tell: Told each stage's name with None when it begins, with its report when it is done.
+    Arguments are the stages' own; ``tell`` is told each stage's name with None when it begins, and
+    with its report when it is done.
 
     Returns:
         Each stage's report, by the stage's name.

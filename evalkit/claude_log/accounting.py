@@ -44,7 +44,7 @@ class Figures:
     """What a session's figures amount to."""
 
     session: Session
-    totals: Totals | None
+    totals: Totals
     usage: Usage  # all of it: what the result says, else what the messages say
     is_output_known: bool
     prices: dict[str, StatedPrice] = field(default_factory=dict)  # by the result's names of models
@@ -56,14 +56,12 @@ class Figures:
     @property
     def is_stated(self) -> bool:
         """Whether the result says tokens; of a session that used none it need not."""
-        return self.totals is not None and (
-            bool(self.totals.models) or (not self.totals.cost and self.usage == Usage())
-        )
+        return bool(self.totals.models) or (self.totals.cost == 0 and self.usage == Usage())
 
     @property
     def cost(self) -> dict[str, Json] | None:
         """USD for the session, split into input and output where prices explain all of it."""
-        if self.totals is None or self.totals.cost is None:
+        if self.totals.cost is None:
             return None
         if not (self.totals.cost or self.totals.models) and self.usage != Usage():
             return None  # an error's result: nothing in it, though messages did cost
@@ -87,12 +85,12 @@ def settle(
     totals = [complete_totals(own[0], reported)] if len(own) == 1 else own
     figures = []
     for session, of_session in zip(sessions, totals, strict=True):
-        add_closing_calls(session, of_session or Totals())
+        add_closing_calls(session, of_session)
         figures.append(_reconcile(session, of_session, streamed))
     return figures, totals != own
 
 
-def _reconcile(session: Session, totals: Totals | None, streamed: Mapping[str, Usage]) -> Figures:
+def _reconcile(session: Session, totals: Totals, streamed: Mapping[str, Usage]) -> Figures:
     """Settle which figures of a session's calls are facts, and compare them with its totals."""
     calls = session.calls
     for call in calls:
@@ -102,7 +100,7 @@ def _reconcile(session: Session, totals: Totals | None, streamed: Mapping[str, U
         elif call.stop_reason and call.usage is not None and not call.output_basis:
             call.output_basis = "stop_reason"
     found = Figures(session, totals, logged_usage(calls), all(call.output_basis for call in calls))
-    if totals is None or not totals.models:
+    if not totals.models:
         return found
     found.usage, found.is_output_known = totals.usage, True
     main = [call for call in session.main.calls if not call.synthetic]
@@ -263,7 +261,7 @@ def _misfits(reported: Consumption, figures: Sequence[Figures]) -> Iterator[Diff
     A run whose agent was killed reports nothing: no cost, and zero tokens.
     """
     used = total(each.usage for each in figures)
-    main = total(each.totals.main or Usage() for each in figures if each.totals is not None)
+    main = total(each.totals.main or Usage() for each in figures)
     is_output_known = all(each.is_output_known for each in figures)
     for kind, name in REPORTED_KINDS.items():
         stated, there = reported.tokens.get(kind), getattr(used, name)

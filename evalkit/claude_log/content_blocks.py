@@ -111,10 +111,8 @@ def _tool_result(block: dict[str, Json]) -> Json:
 
 
 def _encoded(value: dict[str, Json]) -> tuple[str, str | None]:
-    """(media type, base64 text) of an image or document, in the API's form or Claude Code's."""
+    """(media type, base64 text) of an image or document."""
     source = value.get("source")
     if isinstance(source, dict) and isinstance(source.get("data"), str):
         return text_of(source.get("media_type")) or text_of(value.get("type")), source["data"]
-    if isinstance(value.get("base64"), str):
-        return text_of(value.get("type")) or "image", value["base64"]
     return "", None

@@ -65,34 +65,21 @@ def _no_garbage_collection() -> Iterator[None]:
 def build_trace(  # noqa: PLR0913 - all of it decides what the trace looks like
     lines: Iterable[bytes] | Mapping[str, Iterable[bytes]],
     *,
-    trace_id: str,
-    name: str,
-    case_id: str | None,
-    start: Start,
-    sidecars: Mapping[str, Iterable[bytes]] | None = None,
-    times: Sequence[Mapping[str, Any]] | None = None,
-    request: Json = None,
-    reported: Consumption | None = None,
-    formats: Sequence[type[LogFormat]] = (),
-    max_value_chars: int = MAX_VALUE_CHARS,
+    trace_id: str,  # ``tr-`` and 32 hex digits; span ids are derived from it
+    name: str,  # of the trace and of its root span
+    case_id: str | None,  # None for a whole batch run
+    start: Start,  # for logs whose events have no timestamps
+    sidecars: Mapping[str, Iterable[bytes]] | None = None,  # subagents' transcripts, by file name
+    times: Sequence[Mapping[str, Any]] | None = None,  # of each event, as ``events.json`` says
+    request: Json = None,  # what the agent was asked, for logs that do not hold the prompt
+    reported: Consumption | None = None,  # by the run: completes the log, else is compared
+    formats: Sequence[type[LogFormat]] = (),  # that are read besides stream-json
+    max_value_chars: int = MAX_VALUE_CHARS,  # longer texts are shortened
 ) -> Trace:
-    """Build the trace of one log; whatever is in it, no other error is raised.
+    """Build the trace of one log, cut off anywhere and with other programs' lines between.
 
-    Args:
-        lines: The log, cut off anywhere and with other programs' lines between; of a case that
-            was done in several steps, each step's log by the step's name, in order.
-        trace_id: ``tr-`` and 32 hex digits; span ids are derived from it.
-        name: Name of the trace and of its root span.
-        case_id: The case it belongs to; None for a whole batch run.
-        start: When the agent began, for logs whose events have no timestamps.
-        sidecars: Transcripts of subagents that lie beside the log, by file name.
-        times: When each event was logged, as the harness's ``events.json`` says:
-            ``{type, subtype, timestamp}``. Used where it lines up with the log event by event.
-        request: What the agent was asked, for logs that do not hold the prompt.
-        reported: What the run itself says that the case consumed: it stands where the log is
-            silent, and is compared where it is not.
-        formats: Those that are read besides stream-json; a log's first lines say which it has.
-        max_value_chars: Longer texts are shortened, and named in the receipt.
+    Of a case that was done in several steps, ``lines`` are each step's log by its name, in order.
+    Whatever a log holds, no other error is raised.
 
     Raises:
         LogRefused: the log is empty, another agent's, or holds no event to make a trace of.
@@ -233,11 +220,7 @@ def _ending(
 
 
 def _complete_duration(sessions: Sequence[Session], reported: Consumption) -> bool:
-    """Let the last session last as long as the run reports, where the log does not say.
-
-    Returns:
-        Whether it does now.
-    """
+    """Let the last session last as long as the run reports, where the log does not; whether so."""
     last, stated = sessions[-1].line, reported.duration_s or 0
     if last.duration is not None or not stated:
         return False

@@ -189,8 +189,6 @@ class Messages:
         tool.duration_ms = next((d for key in _DURATIONS if (d := count(result.get(key)))), None)
         if isinstance(details, str) and details.startswith(_REFUSED):
             tool.denied = True
-        if result.get("interrupted") is True:
-            tool.facts["evalkit.interrupted"] = True
         self.tools.add_result(tool, result)
 
     def add_piece(self, thread: Thread, event: Event, tick: Tick) -> str | None:

@@ -177,7 +177,7 @@ def _session_attributes(figures: Figures) -> dict[str, Json]:
     if isinstance(hooks := attributes.get("evalkit.hooks"), dict):
         attributes["evalkit.hooks"] = list(hooks.values())
     about: dict[str, Json] = {"session_id": session.session_id, "step": session.step}
-    if totals is not None:
+    if totals.are_stated:
         attributes[TOKEN_USAGE] = figures.usage.as_mlflow(with_output=figures.is_output_known)
         attributes["evalkit.usage.by_model"] = {
             share.model or "all models": share.usage.as_mlflow(with_output=True)

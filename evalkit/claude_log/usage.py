@@ -92,6 +92,11 @@ class Totals:
     is_of_more: bool = False  # than what the log holds, and it says so
 
     @property
+    def are_stated(self) -> bool:
+        """Whether the result, or the run, says tokens or cost."""
+        return bool(self.models) or self.cost is not None
+
+    @property
     def names_none(self) -> bool:
         """Whether the result says tokens, but not of which model."""
         return [share.model for share in self.models] == [""]
@@ -166,8 +171,8 @@ def known_usage(calls: Sequence[ModelCall]) -> Usage:
     return replace(logged_usage(calls), output=final.output)
 
 
-def _totals_in(result: Mapping[str, Json]) -> Totals | None:
-    """The totals in a result event; None where it holds none."""
+def _totals_in(result: Mapping[str, Json]) -> Totals:
+    """The totals in a result event."""
     main, cost = usage_from(result.get("usage")), _money(result.get("total_cost_usd"))
     shares = [
         ModelTotal(
@@ -181,8 +186,6 @@ def _totals_in(result: Mapping[str, Json]) -> Totals | None:
     ]
     if not shares and main is not None:
         shares = [ModelTotal("", main, cost)]
-    if not shares and cost is None:
-        return None
     last = map(usage_from, list_of(mapping_of(result.get("usage")).get("iterations")))
     known = tuple(usage for usage in last if usage is not None)
     return Totals(tuple(shares), main, known, cost, result.get("is_of_more") is True)
@@ -192,17 +195,17 @@ def _money(raw: Json) -> float | None:
     return float(raw) if is_number(raw) and 0 <= raw < 2**53 else None
 
 
-def own_totals(sessions: Sequence[Session]) -> list[Totals | None]:
+def own_totals(sessions: Sequence[Session]) -> list[Totals]:
     """The totals of each session by itself.
 
     One process that answers several prompts restates, in each result, all that it used since it
     began; several processes that share a session's id do not. Only the figures tell which it is.
     """
-    own: list[Totals | None] = []
+    own: list[Totals] = []
     earlier: list[tuple[Session, Totals, float]] = []  # what it stated, and a token's price
     for session in sessions:
         stated = _totals_in(session.result or {})
-        if stated is None or not (stated.models or stated.cost):
+        if not (stated.models or stated.cost):
             own.append(stated)
             continue
         alone, usage = stated, stated.usage if stated.models else logged_usage(session.calls)
@@ -246,9 +249,9 @@ def _continues(before: Totals, stated: Totals, session: Session) -> bool:
     return bool(pairs) and grown and dearer and is_left and logged.read != stated.usage.read
 
 
-def complete_totals(own: Totals | None, reported: Consumption) -> Totals | None:
+def complete_totals(own: Totals, reported: Consumption) -> Totals:
     """A session's totals, from what the run reports where the session itself is silent."""
-    if own is not None and own.models:
+    if own.models:
         return own if own.cost is not None else replace(own, cost=reported.cost_usd)
     tokens = reported_usage(reported.tokens)
     shares = tuple(
@@ -258,7 +261,7 @@ def complete_totals(own: Totals | None, reported: Consumption) -> Totals | None:
     )
     if not shares and tokens != Usage():
         shares = (ModelTotal("", tokens, reported.cost_usd),)
-    cost = (own.cost if own is not None else None) or reported.cost_usd
+    cost = own.cost or reported.cost_usd
     return Totals(shares, cost=cost) if shares or cost else own
 
 

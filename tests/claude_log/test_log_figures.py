@@ -116,6 +116,17 @@ LOGS: dict[str, tuple[list[Event], dict[str, Any]]] = {
         [init(), *said(ONE), told(ONE), init(), more("n", TWO), told(BOTH, TWO)],
         {"figures": (2500, 150, WHOLE, "reconciled"), "sessions": 2},
     ),
+    "one process that restates its cost only": (
+        [
+            init(),
+            *said(ONE),
+            plain(ONE, cost(SONNET, ONE)),
+            init(),
+            more("n", TWO),
+            plain(TWO, WHOLE),
+        ],
+        {"figures": (2500, 150, WHOLE, "reconciled")},
+    ),
     "two processes of one session": (
         [init(), *said(ONE), told(ONE), init(), more("n", TWO), told(TWO)],
         {"figures": (2500, 150, WHOLE, "reconciled")},
