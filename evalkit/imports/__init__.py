@@ -39,12 +39,12 @@ def import_paths(
         StoreError: MLflow did not take it.
         Unfinished: some of it could not be taken over; the report says what was.
     """
-    from evalkit.imports import plugin_evals, session_files, sessions, skill_evals, tables
+    from evalkit.imports import plugin_evals, sessions, skill_evals, tables
 
     kinds: dict[Callable[[Path], bool], Callable[[Sequence[Path], Path | None], dict[str, Any]]] = {
         plugin_evals.holds_plugin_evals: plugin_evals.import_plugin_evals,
         skill_evals.holds_skill_evals: skill_evals.import_skill_evals,
-        session_files.has_sessions: lambda found, _: sessions.import_sessions(
+        sessions.has_sessions: lambda found, _: sessions.import_sessions(
             found, experiment_id, tracking_uri, say
         ),
         tables.is_table: tables.import_tables,
