@@ -20,7 +20,6 @@ import traceback
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 from traceback import format_exception_only
@@ -126,7 +125,7 @@ class Agent:
             found["duration_s"] = round(time.time() - started, 3)
         trace = mlflow.get_trace(found["trace_id"]) if experiment_id else None
         spans = trace.data.spans if trace is not None else []
-        found |= {"started_at": datetime.fromtimestamp(started, UTC).isoformat(), **_used(spans)}
+        found |= _used(spans)
         name, text = ("", "") if found["exit_code"] else _as_file(answer)
         if name:
             write_text(folder / name, text)
@@ -183,13 +182,11 @@ def arguments_for(
         return [], dict(inputs)
     named = {name: value for name, value in inputs.items() if name in taken.parameters}
     single = next(iter(inputs.values())) if len(inputs) == 1 else dict(inputs)
-    if named or not taken.parameters:
+    ways: list[tuple[list[Any], dict[str, Any]]] = [([], named), ([single], {})]
+    for words, names in ways if named or not taken.parameters else ways[1:]:
         with suppress(TypeError):
-            taken.bind(**named)
-            return [], named
-    with suppress(TypeError):
-        taken.bind(single)
-        return [single], {}
+            taken.bind(*words, **names)
+            return words, names
     raise TypeError(f"it takes {taken}, and the mapping gives {', '.join(inputs)}")
 
 
