@@ -116,7 +116,7 @@ def _links(workspace: Workspace, new: Sequence[Trial]) -> dict[str, str]:
                 break
             key = run_key(experiment_id, project, trial.run.run_id)
             for trace in store.find_traces(experiment_id, key):
-                if trace.case_id and (url := store.trace_url(experiment_id, trace.trace_id)):
+                if trace.case_id and (url := store.url(experiment_id, "traces", trace.trace_id)):
                     found[trace.case_id] = url
     return found
 

@@ -278,7 +278,7 @@ class RunLogger:
             "regressions": metrics.regressions(project, run),
             "unknown": metrics.unknowns(project, run),
             "masked": {place: n for place, n in {**own, **self.store.masked}.items() if n},
-            "url": self.store.run_url(self.experiment_id, self.run_id),
+            "url": self.store.url(self.experiment_id, "runs", self.run_id),
         }
 
 

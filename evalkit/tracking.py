@@ -15,12 +15,7 @@ DEFAULT_URI = "http://127.0.0.1:5000"
 
 @dataclass(frozen=True, slots=True)
 class Tracking:
-    """A tracking URI and where it came from.
-
-    Attributes:
-        uri: What MLflow calls a tracking URI.
-        origin: For people: the flag, the config, the environment, Databricks, or the default.
-    """
+    """A tracking URI, and where it came from, for people."""
 
     uri: str
     origin: str
@@ -58,11 +53,7 @@ def is_server(uri: str) -> bool:
 
 
 def sqlite_path(uri: str) -> Path:
-    """The file behind an SQLite URI.
-
-    Raises:
-        StoreError: it is none, nor a server's or a workspace's.
-    """
+    """The file behind an SQLite URI; a StoreError where it is none."""
     if path := uri.removeprefix("sqlite:///") if uri.startswith("sqlite:///") else "":
         return Path(unquote(path))
     raise StoreError(

@@ -308,7 +308,7 @@ def seen(case, found, host, report, workspace):
             store = workspace.store
             experiment_id = store.experiment(workspace.files.project.experiment, create=False)
             stored = find_traces(found, store).of(case.case_id)
-        url = store.trace_url(experiment_id, stored.trace_id) if stored else None
+        url = store.url(experiment_id, "traces", stored.trace_id) if stored else None
         ways += [page.link(url, "the trace of the case selected above")] if url else []
     links = page.callout("In MLflow: " + ", ".join(ways)) if ways else None
     links or page.in_mlflow(None, workspace.tracking)

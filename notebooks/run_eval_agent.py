@@ -431,7 +431,7 @@ def verdict(case_rows, found, session, watch):
         "Its directory": place,
         "Run it yourself": f"{typed('python')} '{place}/{SCRIPT_FILE}' --tracking-uri '{uri}'",
     }
-    url = kept and watch.store.run_url(kept["experiment_id"], kept["mlflow_run_id"])
+    url = kept and watch.store.url(kept["experiment_id"], "runs", kept["mlflow_run_id"])
     figures_ = {
         "Answers that people rejected": f"{bad.get('failed', 0)} of {bad.get('answers', 0)}",
         "Answers that people accepted": f"{good.get('pass_all', 0)} of {good.get('answers', 0)}",

@@ -244,7 +244,7 @@ def read_dataset(workspace: Workspace, dataset_name: str | None = None) -> Seque
 def dataset_url(workspace: Workspace) -> str | None:
     """Where a browser shows the dataset; None where there is none yet, or MLflow is a database."""
     experiment_id = workspace.store.experiment(workspace.files.project.experiment, create=False)
-    return workspace.store.datasets_url(experiment_id) if experiment_id else None
+    return workspace.store.url(experiment_id, "datasets") if experiment_id else None
 
 
 def _records(

@@ -222,7 +222,7 @@ class _Import:
             "unwritten": self.unwritten,
             "notes": self.notes,
             "masked": {place: n for place, n in self.store.masked.items() if n},
-            "url": self.store.traces_url(self.experiment_id),
+            "url": self.store.url(self.experiment_id, "traces"),
         }
 
 

@@ -1,39 +1,29 @@
-"""MLflow: the only package that imports it, and not before it is needed.
-
-``connect`` gives a :class:`Store`, which all else uses; ``probe`` says whether it would.
-"""
+"""MLflow: the only package that imports it, and not before it is needed."""
 
 from __future__ import annotations
 
 from collections import Counter
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Literal, overload
+from typing import Literal, overload
 from urllib.parse import urlsplit, urlunsplit
 
 from evalkit.errors import InputError, StoreError
-from evalkit.store.client import Client, open_client
-from evalkit.store.datasets import KeptDatasets
+from evalkit.store.client import Client, open_client, probe
+from evalkit.store.databricks import ask_workspace
+from evalkit.store.datasets import DatasetTables, KeptDatasets
 from evalkit.store.evaluations import Evaluations
 from evalkit.store.failures import Refused
 from evalkit.store.forms import as_kept
 from evalkit.store.internals import prepare
-from evalkit.store.probe import Reachability, ask_workspace, probe
-from evalkit.store.runs import RunRecord, StoredRun, WrittenRun
+from evalkit.store.runs import RunRecord, StoredRun
 from evalkit.store.spans import spans_of
 from evalkit.store.traces_read import assessments_of, run_of
-from evalkit.store.traces_write import TraceWriter, Written
 from evalkit.tracking import experiment_problems, is_server, is_workspace
 
-if TYPE_CHECKING:
-    from evalkit.store.tables import DatasetTables
-
 __all__ = [
-    "Reachability",
     "RunRecord",
     "Store",
     "StoredRun",
-    "Written",
-    "WrittenRun",
     "as_kept",
     "assessments_of",
     "connect",
@@ -43,19 +33,15 @@ __all__ = [
 ]
 
 
-class Store(TraceWriter, Evaluations):
-    """An MLflow tracking server or database, whose ``uri`` is its tracking URI.
+class Store(Evaluations):
+    """An MLflow, for one thread at a time; of a StoreError doing the same again finishes."""
 
-    Each method raises a StoreError where MLflow fails; doing the same again finishes what it began.
-    It remembers the runs that it has just read, so that writing what follows needs no second look.
-    It serves one thread at a time.
-    """
-
-    def __init__(self, client: Client, datasets: DatasetTables | None = None) -> None:
+    def __init__(self, client: Client) -> None:
         self.uri, self._client = client.uri, client
         self._runs: dict[str, StoredRun] = {}
         self.masked = Counter()
-        self._datasets = KeptDatasets(client) if datasets is None else datasets
+        kind = DatasetTables if is_workspace(client.uri) else KeptDatasets
+        self._datasets = kind(client)
 
     @overload
     def experiment(self, name: str, *, create: Literal[True]) -> str: ...
@@ -66,9 +52,7 @@ class Store(TraceWriter, Evaluations):
     def experiment(self, name: str, *, create: bool) -> str | None:
         """The id of the experiment; None where there is none and ``create`` is False.
 
-        Raises:
-            InputError: this MLflow cannot have an experiment of that name.
-            StoreError: an experiment of that name was deleted, or MLflow failed.
+        A StoreError where it was deleted, an InputError where this MLflow has no such names.
         """
         name = self._mask(name, "experiment")
         if problems := experiment_problems(self.uri, name):
@@ -96,37 +80,21 @@ class Store(TraceWriter, Evaluations):
             )
         return None if found is None else str(found.experiment_id)
 
-    def trace_url(self, experiment_id: str, trace_id: str) -> str | None:
-        """Where a browser shows a trace, however old it is; None for a database."""
-        return self._url(f"experiments/{experiment_id}/traces?selectedEvaluationId={trace_id}")
-
-    def traces_url(self, experiment_id: str) -> str | None:
-        """Where a browser shows an experiment's traces; None for a database."""
-        return self._url(f"experiments/{experiment_id}/traces")
-
-    def run_url(self, experiment_id: str, run_id: str) -> str | None:
-        """Where a browser shows a run; None for a database."""
-        return self._url(f"experiments/{experiment_id}/runs/{run_id}")
-
-    def datasets_url(self, experiment_id: str) -> str | None:
-        """Where a browser shows an experiment's datasets; None for a database."""
-        return self._url(f"experiments/{experiment_id}/datasets")
-
-    def _url(self, page: str) -> str | None:
+    def url(self, experiment_id: str, page: str, item: str = "") -> str | None:
+        """Where a browser shows traces, runs or datasets, or one of them; None for a database."""
         if not is_server(self.uri):
             return None
         parts = urlsplit(self.uri)
-        host = parts.netloc.rpartition("@")[2]
-        return urlunsplit((parts.scheme, host, parts.path.rstrip("/") + "/", "", "/" + page))
+        host, path = parts.netloc.rpartition("@")[2], parts.path.rstrip("/") + "/"
+        which = item and ("?selectedEvaluationId=" if page == "traces" else "/") + item
+        shown = f"/experiments/{experiment_id}/{page}{which}"
+        return urlunsplit((parts.scheme, host, path, "", shown))
 
 
 def connect(uri: str, *, timeout_s: float = 4.0) -> Store:
-    """Open the MLflow behind a tracking URI.
+    """Open the MLflow behind a tracking URI; a database is made where it is missing.
 
-    Args:
-        uri: A server (``http://host:port``) or a database (``sqlite:///file``, which is made
-            where it is missing).
-        timeout_s: Seconds to wait for an answer; importing MLflow takes its own time on top.
+    It waits ``timeout_s`` for an answer; importing MLflow takes its own time on top.
 
     Raises:
         StoreAbsent: nobody answers: refused, not to be resolved, or silent.
@@ -136,7 +104,6 @@ def connect(uri: str, *, timeout_s: float = 4.0) -> Store:
         return Store(open_client(uri, timeout_s=timeout_s))
     ask_workspace(uri, timeout_s=timeout_s)
     prepare()
-    from evalkit.store.tables import DatasetTables
     from evalkit.store.workspace import WorkspaceMlflow
 
-    return Store(WorkspaceMlflow(uri), DatasetTables(uri))
+    return Store(WorkspaceMlflow(uri))

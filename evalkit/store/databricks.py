@@ -1,16 +1,16 @@
-"""A Databricks workspace: its address, identity and secrets; its MLflow is another module's.
-
-The SDK is imported when a workspace is first asked. It waits where it is throttled and renews what
-ends; what it raises is said here so that a person knows what to do.
-"""
+"""A Databricks workspace: its address, identity and secrets; its MLflow is another module's."""
 
 from __future__ import annotations
 
 import base64
+import configparser
+import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from evalkit.errors import DatabricksError, InputError, Problem
+from evalkit.errors import DatabricksError, InputError, Problem, StoreAbsent, StoreError
+from evalkit.store.failures import UNTRUSTED, is_absence, reason, within
 from evalkit.tracking import is_on_databricks
 
 if TYPE_CHECKING:
@@ -23,11 +23,7 @@ PATIENCE_S = 120  # with a request that is throttled again and again
 
 
 class Connection:
-    """A Databricks workspace, opened when it is first asked.
-
-    Which one, and as whom, the SDK finds out: from ``settings`` (its ``Config``'s), the
-    environment, a profile, or the notebook or job that this runs in.
-    """
+    """A Databricks workspace, opened when it is first asked; ``settings`` are the SDK's."""
 
     def __init__(self, **settings: str | float) -> None:
         self._settings = settings
@@ -43,12 +39,7 @@ class Connection:
         return self._ask("getting a token", lambda client: client.config.authenticate())
 
     def secret(self, scope: str, key: str) -> str:
-        """A secret's text. No message names it, and the SDK's own log leaves it out.
-
-        Raises:
-            InputError: there is no such secret, or reading it is not allowed.
-            DatabricksError: the workspace cannot be reached, or answers with an error.
-        """
+        """A secret's text, which no message and no log repeats."""
         from databricks.sdk.errors import NotFound
 
         doing = f"reading the secret {scope}/{key}"
@@ -121,3 +112,48 @@ def dbutils(namespace: Mapping[str, Any], environment: Mapping[str, str]) -> Any
     from databricks.sdk.runtime import dbutils as found
 
     return found
+
+
+def ask_workspace(uri: str, *, timeout_s: float) -> None:
+    """Knock at a workspace, for which the SDK would try for minutes.
+
+    Whatever answers will do. Where the SDK finds the host by other ways than the environment and
+    its file of profiles, as on Databricks, nobody is asked.
+    """
+    import requests
+
+    host = _host_of(uri)
+
+    def knock() -> None:
+        try:
+            requests.head(host, timeout=timeout_s, allow_redirects=False).close()
+        except (requests.RequestException, ValueError) as error:
+            why = reason(error)
+            if is_absence(error):
+                said = f"the workspace at {host} is not reachable: {why}"
+                raise StoreAbsent(said) from error
+            if why == UNTRUSTED or not isinstance(error, requests.ConnectionError):
+                raise StoreError(
+                    f"{host} cannot be used as a workspace ({why}):"
+                    " see DATABRICKS_HOST, or the host of the profile"
+                ) from error
+
+    if host:
+        within(timeout_s, host, knock)
+
+
+def _host_of(uri: str) -> str:
+    """The address of a workspace by the environment or the SDK's profiles; empty if by neither."""
+    named = uri.partition("://")[2] or os.environ.get("DATABRICKS_CONFIG_PROFILE", "")
+    host = "" if named else os.environ.get("DATABRICKS_HOST", "")
+    if not host:
+        # a profile has what stands in it, and nothing from one called DEFAULT
+        profiles = configparser.ConfigParser(interpolation=None, default_section="")
+        file = os.environ.get("DATABRICKS_CONFIG_FILE") or "~/.databrickscfg"
+        try:
+            profiles.read(Path(file).expanduser(), encoding="utf-8")
+            named = named or profiles.get("__settings__", "default_profile", fallback="DEFAULT")
+            host = profiles.get(named, "host", fallback="")
+        except (configparser.Error, UnicodeDecodeError, RuntimeError):
+            return ""  # the SDK says what is wrong with it
+    return host if not host or "://" in host else f"https://{host}"

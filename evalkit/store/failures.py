@@ -1,19 +1,18 @@
-"""What goes wrong between evalkit and MLflow, said so that a person knows what to do next.
-
-Each answer of a server is looked at before anybody believes it: a proxy answers in MLflow's place,
-with 200 too, and its page is no error to MLflow's own client.
-"""
+"""What goes wrong between evalkit and MLflow, said so that a person knows what to do next."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from threading import Thread
+from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
-from evalkit.errors import StoreError
+from evalkit.errors import StoreAbsent, StoreError
+from evalkit.jsonable import mapping_of
 from evalkit.tracking import is_workspace, without_password
 
 _PROXY = "where all else works, have the proxy before MLflow let this path through"
@@ -38,6 +37,7 @@ _ADVICE_GONE = "see whether the server still runs, then run the same command aga
 _ADVICE_TLS = "set MLFLOW_TRACKING_SERVER_CERT_PATH to the certificate of the server's authority"
 
 NOT_FOUND = 404
+_STATUS = {"PERMISSION_DENIED": 403, "UNAUTHENTICATED": 401}
 _SERVER_ERRORS = 500
 _LONGEST = 300  # characters of MLflow's own message that are repeated: servers send whole pages
 
@@ -47,7 +47,7 @@ _NO_JSON = re.compile(
 )
 """What MLflow's client says of an answer that is no JSON."""
 
-_CUT = "the connection was cut"
+UNTRUSTED, _CUT = "its certificate is not trusted", "the connection was cut"
 _REASONS = {
     "Connection refused": "the connection was refused",
     "resolve|Name or service|getaddrinfo": "its name cannot be resolved",
@@ -57,12 +57,11 @@ _REASONS = {
 }
 
 
-class Refused(StoreError):
-    """MLflow answered, and did not do what it was asked.
+T = TypeVar("T")
 
-    ``status`` is the HTTP status, or the one that MLflow's error stands for; ``code`` its name,
-    such as ``RESOURCE_DOES_NOT_EXIST``, if it has one; ``said`` MLflow's own message, in short.
-    """
+
+class Refused(StoreError):
+    """MLflow answered, and did not do what it was asked: an HTTP status, and MLflow's code."""
 
     def __init__(self, where: str, doing: str, status: int, code: str, message: str) -> None:
         self.status, self.code = status, code
@@ -91,6 +90,16 @@ class Refused(StoreError):
         return no_path or self.status in (401, 403, 405, 407, 429, 501)
 
 
+def unless_gone(ask: Callable[[str], T], named: str) -> T | None:
+    """What MLflow says of something that is named; None where there is none."""
+    try:
+        return ask(named)
+    except Refused as error:
+        if error.says_there_is_none:
+            return None
+        raise
+
+
 class NotMlflow(StoreError):
     """Something else answered in MLflow's place, such as a proxy's page to sign in."""
 
@@ -114,8 +123,8 @@ def answering(uri: str, doing: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise StoreError(
-            f"{where} cannot be opened without the Python package {error.name}:"
-            " install it beside evalkit, or name another tracking URI"
+            f"{where} needs a Python package ({error.name or error.__cause__ or error}): install it"
+            " beside evalkit, for datasets of a workspace pip install 'mlflow-evalkit[databricks]'"
         ) from error
     except json.JSONDecodeError as error:
         raise NotMlflow(where, f"to {doing}", 200, repr(plain(error.doc)[:80])) from error
@@ -145,22 +154,23 @@ def _from_mlflow(where: str, doing: str, error: Any) -> StoreError:
 
 def _from_network(where: str, doing: str, error: BaseException) -> StoreError:
     """An answer's address is not repeated, for it may be a signed one."""
-    answer = getattr(error, "response", None)
+    answer, code = getattr(error, "response", None), str(getattr(error, "error_code", None) or "")
+    if answer is None and code:  # as the SDK of Databricks raises it
+        usual = NOT_FOUND if code.endswith("_DOES_NOT_EXIST") else 400
+        return Refused(where, doing, _STATUS.get(code, usual), code, str(error))
     if answer is not None:
-        return Refused(where, doing, answer.status_code, "", answer.reason or "")
+        words = answer.reason
+        with suppress(ValueError):
+            said = mapping_of(answer.json())
+            code, words = said.get("error_code") or "", said.get("message") or words
+        return Refused(where, doing, answer.status_code, str(code), str(words or ""))
     if found := re.search(r"too many (\d+) error", str(error)):  # asked again in vain
         return Refused(where, doing, int(found[1]), "", "")
+    why = reason(error)
+    advice = _ADVICE_TLS if why == UNTRUSTED else _ADVICE_GONE
     return StoreError(
-        f"MLflow at {where} gave no answer while {doing} ({reason(error)})."
-        f" What to do: {_ADVICE_TLS if is_tls(error) else _ADVICE_GONE}"
+        f"MLflow at {where} gave no answer while {doing} ({why}). What to do: {advice}"
     )
-
-
-def is_tls(cause: BaseException) -> bool:
-    """Whether the two sides could not agree on a secure connection."""
-    import requests
-
-    return isinstance(cause, requests.exceptions.SSLError)
 
 
 def plain(text: str) -> str:
@@ -177,11 +187,29 @@ def reason(cause: BaseException) -> str:
     """Why there was no answer, in a few words."""
     import requests
 
+    if isinstance(cause, requests.exceptions.SSLError):
+        return UNTRUSTED
     text = "timed out" if isinstance(cause, requests.Timeout) else str(cause)
-    if is_tls(cause):
-        return "its certificate is not trusted"
     found = next((words for signs, words in _REASONS.items() if re.search(signs, text)), None)
     return found or " ".join(text.split())[:_LONGEST] or type(cause).__name__
+
+
+def within(seconds: float, uri: str, ask: Callable[[], T]) -> T:
+    """The answer of ``ask``, or StoreAbsent; sockets have no timeout for names and slow bytes."""
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as error:  # noqa: BLE001 - raised again by the waiting thread
+            answer.set_exception(error)
+
+    Thread(target=run, daemon=True, name="evalkit-probe").start()
+    try:
+        return answer.result(seconds)
+    except TimeoutError as error:
+        where = without_password(uri)
+        raise StoreAbsent(f"MLflow at {where} is not reachable: it stayed silent") from error
 
 
 _OF_MLFLOW = re.compile(r"/api/\d\.\d/mlflow(-artifacts/artifacts$|/)|/v1/traces$")

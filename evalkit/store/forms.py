@@ -1,7 +1,6 @@
 """Names, texts, traces and assessments in MLflow's form, without secrets.
 
-MLflow refuses a whole batch because of one name it does not like. So names are made to fit before,
-and two names never become one: what had to be changed ends in a hash of what it was.
+MLflow refuses a whole batch because of one name it does not like, so names are made to fit before.
 """
 
 from __future__ import annotations
@@ -71,11 +70,7 @@ def json_text(value: Json) -> str:
 
 
 def quoted(text: str) -> str:
-    """The text as a value in MLflow's search language.
-
-    Raises:
-        StoreError: it holds both kinds of quotes, for which the language has no form.
-    """
+    """The text as a value in MLflow's search language, which has no form for both quotes."""
     mark = "'" if "'" not in text else '"'
     if mark in text:
         raise StoreError(
@@ -86,10 +81,9 @@ def quoted(text: str) -> str:
 
 
 def fit_name(name: str) -> str:
-    """The name as MLflow takes it: itself where that is possible.
+    """The name as MLflow takes it: itself, else with a hash of it, so that no two become one.
 
-    MLflow allows letters, digits and ``_ - . : /`` and spaces, in 250 characters, and nothing
-    that leads elsewhere when read as a path. (Windows allows no colon; servers rarely run there.)
+    MLflow allows letters, digits, ``_-.:/`` and spaces, and nothing that leads elsewhere as a path.
     """
     fitting = _ILLEGAL.sub("_", name)
     plain = posixpath.normpath(fitting)
@@ -102,16 +96,9 @@ def fit_name(name: str) -> str:
 
 
 class Masking:
-    """Masks what is on its way to MLflow.
+    """Masks what is on its way to MLflow, but logs, assessments and rows, which are already."""
 
-    Logs are masked as they are read, and assessments and dataset rows where they are compared with
-    what stands.
-
-    Attributes:
-        masked: Place to secrets that were masked in what was to go there.
-    """
-
-    masked: Counter[str]
+    masked: Counter[str]  # place to how many secrets were masked in what was to go there
 
     def _mask(self, value: Json, place: str) -> Json:
         return mask_counted(value, self.masked, place)
@@ -138,11 +125,7 @@ class Masking:
 def entry_of(
     trace: Trace, experiment_id: str, run_id: str | None, wanted: Sequence[Assessment]
 ) -> tuple[TraceInfo, tuple[str, ...]]:
-    """A trace's list entry, and what had to be shortened for it.
-
-    Raises:
-        ValueError: the totals in the metadata are no JSON objects.
-    """
+    """A trace's list entry, and what had to be shortened for it."""
     from mlflow.entities import TraceInfo, TraceLocation, TraceState
 
     start_ms, end_ms = trace.start_ns // 1_000_000, trace.end_ns // 1_000_000
@@ -186,11 +169,7 @@ def _fit(texts: Mapping[str, str], limit: int) -> dict[str, str]:
 
 
 def is_overwritten(trace: Trace) -> bool:
-    """Whether MLflow would overwrite what the trace says by what it infers from later spans.
-
-    It does so where the trace does not say how it ended, leaves out tokens or cost that its spans
-    have, or is narrower than its spans.
-    """
+    """Whether MLflow would overwrite what the trace says by what it infers from later spans."""
     return (
         trace.status == "UNSET"
         or (not trace.metadata.keys() >= _TOTALS.keys() and _adds_up(trace))
@@ -233,13 +212,7 @@ def as_kept(assessment: Assessment) -> Assessment:
 
 
 def entity(assessment: Assessment) -> Entity:
-    """An assessment that is as MLflow keeps it, in MLflow's own form.
-
-    By way of MLflow's message, as a server gets it: numbers become floats whichever way they go.
-
-    Raises:
-        MlflowException: MLflow has no form for it.
-    """
+    """An assessment that is as MLflow keeps it, in MLflow's own form."""
     from mlflow.entities import AssessmentError, AssessmentSource, Expectation, Feedback
 
     common: dict[str, Any] = {
@@ -259,6 +232,7 @@ def entity(assessment: Assessment) -> Entity:
         error = AssessmentError("ASSESSMENT_ERROR", why) if why else None
         made = Feedback(**common, error=error, rationale=assessment.rationale)
     made.assessment_id = assessment.assessment_id or None
+    # as a server gets it: numbers become floats whichever way they go
     return type(made).from_proto(made.to_proto())
 
 

@@ -1,7 +1,6 @@
 """All that evalkit takes from MLflow's inside, which may move with any release.
 
-What MLflow documents (its client, entities and exceptions) is imported where it is needed; nothing
-else of it is, but from here: ``from evalkit.store.internals import http_request``.
+What MLflow documents (its client, entities and exceptions) is imported where it is needed.
 """
 
 from __future__ import annotations
@@ -36,13 +35,13 @@ DEFAULTS = {
 _PLACES = {
     "DatabricksTracingRestStore": "mlflow.store.tracking.databricks_rest_store",
     "SqlAlchemyStore": "mlflow.store.tracking.sqlalchemy_store",
-    "TraceJSONEncoder": "mlflow.tracing.utils",
-    "add_databricks_profile_info_to_artifact_uri": "mlflow.tracking.artifact_utils",
+    "TracingClient": "mlflow.tracing.client",
     "configure_autologging_for_evaluation": "mlflow.models.evaluation.utils.trace",
     "get_artifact_repository": "mlflow.store.artifact.artifact_repository_registry",
     "get_databricks_host_creds": "mlflow.utils.databricks_utils",
     "get_default_host_creds": "mlflow.utils.credentials",
     "_get_store": "mlflow.tracking._tracking_service.utils",
+    "_use_tracking_uri": "mlflow.tracking._tracking_service.utils",
     "http_request": "mlflow.utils.rest_utils",
     "request_utils": "mlflow.utils",
     "parse_trace_id_v4": "mlflow.tracing.utils",
@@ -70,11 +69,7 @@ def once() -> Iterator[None]:
 
 
 def __getattr__(name: str) -> Any:
-    """Import one of them when it is asked for.
-
-    Raises:
-        StoreError: this MLflow has it no longer.
-    """
+    """Import one of them when it is asked for."""
     if name not in _PLACES:
         raise AttributeError(name)
     prepare()

@@ -14,7 +14,7 @@ from evalkit.entities import EVALUATION_TAG, KEY_TAG, QUALITY_CRITERIA_TAG
 from evalkit.errors import StoreError
 from evalkit.jsonable import Json, is_number
 from evalkit.store.client import Client, portions
-from evalkit.store.failures import Refused
+from evalkit.store.failures import unless_gone
 from evalkit.store.forms import Masking, fit_name, json_text, quoted, shorten
 from evalkit.store.internals import once
 
@@ -98,26 +98,20 @@ class Runs(Masking):
         from mlflow.entities import ViewType
 
         where, token = ([experiment_id], condition, ViewType.ACTIVE_ONLY, _RUNS_A_PAGE), None
+        looking = self._client.doing("looking for runs")
         while True:
-            with self._client.answering("looking for runs"):
-                page = self._client.tracking.search_runs(*where, [_NEWEST_FIRST], token)
+            page = looking.search_runs(*where, [_NEWEST_FIRST], token)
             yield from map(_stored, page)
             if not (token := page.token):
                 return
 
     def run(self, run_id: str) -> StoredRun | None:
         """A run by MLflow's id; None where there is none."""
-        try:
-            return self._run(run_id)
-        except Refused as error:
-            if error.says_there_is_none:
-                return None
-            raise
+        return unless_gone(self._run, run_id)
 
     def _run(self, run_id: str) -> StoredRun:
         if run_id not in self._runs:
-            with self._client.answering("reading the run"):
-                self._runs[run_id] = _stored(self._client.tracking.get_run(run_id))
+            self._runs[run_id] = _stored(self._client.doing("reading the run").get_run(run_id))
         return self._runs[run_id]
 
     def skill_of(self, run_id: str) -> str:
@@ -142,15 +136,13 @@ class Runs(Masking):
             run = found or self._create_run(experiment_id, record)
             lacking, stale = _differences(record, run, notes)
             for name in stale:
-                with self._client.answering("deleting a tag of the run"):
-                    self._client.tracking.delete_tag(run.run_id, name)
+                self._client.doing("deleting a tag of the run").delete_tag(run.run_id, name)
             self._log_batch(run, lacking)
             moved = run.end_ms != record.end_ms and not record.is_time_inferred
-            ended = run.status != record.status or moved
-            if ended:
-                with self._client.answering("ending the run"):
-                    status = Status.from_string(record.status)
-                    self._client.tracking.update_run_info(run.run_id, status, record.end_ms, None)
+            if ended := run.status != record.status or moved:
+                status = Status.from_string(record.status)
+                ending = self._client.doing("ending the run")
+                ending.update_run_info(run.run_id, status, record.end_ms, None)
         others = sorted(set(run.metrics) - {fit_name(name) for name, _ in record.metrics})
         written = found is None or ended or bool(lacking)
         return WrittenRun(run.run_id, written, tuple(notes), tuple(others))
@@ -159,15 +151,13 @@ class Runs(Masking):
         from mlflow.entities import RunTag
 
         tags = [RunTag(KEY_TAG, shorten(record.key, RUN_TAG_LIMIT))]
-        with self._client.answering("creating the run"), once():
-            made = self._client.tracking.create_run(
-                experiment_id, "", record.start_ms, tags, record.name
-            )
+        creating = self._client.doing("creating the run")
+        with once():
+            made = creating.create_run(experiment_id, "", record.start_ms, tags, record.name)
         # two that began together have created one each by now: both keep the smallest
         stands, *others = self._of_key(experiment_id, record.key) or [_stored(made)]
         for other in others:
-            with self._client.answering("taking back a run that was created twice"):
-                self._client.tracking.delete_run(other.run_id)
+            self._client.doing("taking back a run made twice").delete_run(other.run_id)
         return stands
 
     def _log_batch(self, run: StoredRun, lacking: Sequence[Any]) -> None:
@@ -177,8 +167,7 @@ class Runs(Masking):
         sized = ((each, len(f"{each.key}{each.value}".encode())) for each in lacking)
         for some in portions(sized, _AT_A_TIME, _BYTES_AT_A_TIME):
             parts = ([e for e in some if isinstance(e, kind)] for kind in (Metric, Param, RunTag))
-            with self._client.answering("writing params, metrics and tags"):
-                self._client.tracking.log_batch(run.run_id, *parts)
+            self._client.doing("writing params, metrics and tags").log_batch(run.run_id, *parts)
         tags = {each.key: each.value for each in lacking if isinstance(each, RunTag)}
         self._runs[run.run_id] = replace(run, tags={**run.tags, **tags})
 

@@ -1,7 +1,6 @@
 """Spans as MLflow takes them, and as it hands them over, whole or in outline.
 
-MLflow builds a span's object when one of its properties is asked for, which takes longer than
-reading the span from the database did. So spans are read from the form in which they are stored.
+They are read from the form in which they are stored: MLflow's objects take longer to make.
 """
 
 from __future__ import annotations
@@ -41,6 +40,7 @@ _PRICED = {"mlflow.chat.tokenUsage", "mlflow.llm.model"}
 
 _INT64 = range(-(2**63), 2**63)
 _TIMES = range(2**63)
+_FIELDS = {bool: "bool_value", int: "int_value", float: "double_value", str: "string_value"}
 _ODD = re.compile(r"\\u[dD]|NaN|Infinity|\d[eE]\+?\d{3}")  # in JSON, what is not well-formed
 _ID_LENGTH = 12  # characters: eight bytes in base64
 _STATUSES: dict[str, Status] = {"STATUS_CODE_OK": "OK", "STATUS_CODE_ERROR": "ERROR"}
@@ -49,11 +49,7 @@ _STATUSES: dict[str, Status] = {"STATUS_CODE_OK": "OK", "STATUS_CODE_ERROR": "ER
 def made_spans(trace: Trace, *, layered: bool) -> Iterator[tuple[StoredSpan, int]]:
     """A trace's spans as MLflow's objects, each with about how many bytes it takes.
 
-    Where MLflow unwraps one layer of text that is JSON, what is no plain text is ``layered``: a log
-    line such as ``{"a": 1}`` stays text.
-
-    Raises:
-        ValueError: an id is no hex number, or a time is out of range.
+    What travels as text is ``layered`` where MLflow unwraps a layer of it.
     """
     from mlflow.entities import Span as MlflowSpan
 
@@ -82,15 +78,12 @@ def base64_of(digits: str) -> str:
 
 
 def sent_spans(trace: Trace) -> Iterator[tuple[Any, int]]:
-    """A trace's spans for a server, each with its bytes; lists and objects travel as text.
+    """A trace's spans for a server, each with its bytes.
 
     MLflow's client asks each for its form in OpenTelemetry's protocol and no more, and its own
     objects take twice as long to make and send.
-
-    Raises:
-        ValueError: an id is no hex number, or a time is out of range.
     """
-    from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+    from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
     from opentelemetry.proto.trace.v1.trace_pb2 import Span as Message
     from opentelemetry.proto.trace.v1.trace_pb2 import Status as MessageStatus
 
@@ -105,40 +98,37 @@ def sent_spans(trace: Trace) -> Iterator[tuple[Any, int]]:
             start_time_unix_nano=span.start_ns,
             end_time_unix_nano=span.end_ns,
             attributes=[
-                KeyValue(key=clean(k), value=_any(value)) for k, value in _attributes(span)
+                KeyValue(key=clean(key), value=AnyValue(**_field(_carried(value))))
+                for key, value in _attributes(span)
             ],
             status=MessageStatus(code=code, message=_failure(span)),
         )
         yield SimpleNamespace(_span=None, to_otel_proto=lambda proto=proto: proto), proto.ByteSize()
 
 
-def _any(value: Json) -> Any:
-    """A value as the protocol has it; JSON as text, of which a server unwraps a layer."""
-    from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+def _carried(value: Json) -> Json:
+    """A value as it travels: JSON as text, of which MLflow unwraps a layer."""
+    if isinstance(value, str):
+        return json_text(value) if _is_json(value) else clean(value)
+    if isinstance(value, int) and value not in _INT64:
+        return str(value)
+    return json_text(value) if isinstance(value, (dict, list, tuple)) else value
 
-    if value is None:
-        return AnyValue()
-    if isinstance(value, bool):
-        return AnyValue(bool_value=value)
-    if isinstance(value, int) and value in _INT64:
-        return AnyValue(int_value=value)
-    if isinstance(value, float):
-        return AnyValue(double_value=value)
-    is_plain = isinstance(value, str) and not _looks_like_json(value)
-    return AnyValue(string_value=clean(value) if is_plain else json_text(value))
+
+def _is_json(text: str) -> bool:
+    return text.lstrip()[:1] in {'"', "{", "["}
+
+
+def _field(value: Json) -> dict[str, Json]:
+    """Which field of a message holds a value; none where there is none."""
+    return {} if value is None else {_FIELDS[type(value)]: value}
 
 
 def _text(value: Json, layered: bool) -> str:
     """A value as MLflow keeps it: as JSON text."""
-    if isinstance(value, int) and value not in _INT64:
-        value = str(value)
-    text = json_text(clean(value) if isinstance(value, str) else value)
-    is_json = _looks_like_json(value) if isinstance(value, str) else isinstance(value, (dict, list))
-    return json_text(text) if layered and is_json else text
-
-
-def _looks_like_json(text: str) -> bool:
-    return text.lstrip()[:1] in {'"', "{", "["}
+    carried = _carried(value)
+    is_text = not layered and isinstance(carried, str) and _is_json(carried)
+    return carried if is_text else json_text(carried)
 
 
 def _failure(span: Span) -> str:
@@ -159,16 +149,13 @@ def _attributes(span: Span) -> Iterator[tuple[str, Json]]:
         yield _SPAN_COST, {}
 
 
-def spans_of(spans: Sequence[StoredSpan], *, whole: bool = False) -> tuple[Span, ...]:
+def spans_of(spans: Sequence[StoredSpan], *, whole: bool = True) -> tuple[Span, ...]:
     """A trace's spans, each parent before its children; attributes only where ``whole``."""
     return _in_order([_span(form, whole=whole) for form in map(_form, spans)])
 
 
 def outline_of(spans: Sequence[StoredSpan]) -> tuple[Span, ...]:
-    """The first span at the top with what it was given and gave; of the others tools and failures.
-
-    These are in the order of time, without contents.
-    """
+    """The first span at the top; of the others tools and failures in time, without contents."""
     forms = sorted(map(_form, spans), key=_times)
     known = {form["span_id"] for form in forms}
     top = next((form for form in forms if form["parent_span_id"] not in known), None)

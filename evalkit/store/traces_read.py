@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from evalkit.entities import (
     HASH_TAG,
@@ -22,10 +22,10 @@ from evalkit.entities import (
     Status,
     StoredTrace,
 )
-from evalkit.errors import InputError, Problem, StoreError
+from evalkit.errors import InputError, Problem
 from evalkit.jsonable import Json, is_number, mapping_of
 from evalkit.store.client import Client
-from evalkit.store.failures import NOT_FOUND, Refused
+from evalkit.store.failures import unless_gone
 from evalkit.store.forms import COST, TOKEN_USAGE, assessment_of, quoted
 from evalkit.store.spans import outline_of, spans_of
 
@@ -70,15 +70,41 @@ class TraceReader:
 
     def _find(self, experiment_id: str, condition: str) -> list[StoredTrace]:
         self._client.check_traces(experiment_id)
-        return list(map(_stored, search(self._client, experiment_id, condition)))
+        return list(map(_stored, self._search_traces(experiment_id, condition)))
+
+    def _search_traces(
+        self, experiment_id: str, condition: str, most: float = math.inf
+    ) -> Iterator[TraceInfo]:
+        """The newest traces that meet a condition in MLflow's search language, page by page."""
+        page = None
+        while most > 0:
+            found, page = self._client.doing("looking for traces").search_traces(
+                locations=[experiment_id],
+                filter_string=condition or None,
+                max_results=min(PAGE, most),
+                order_by=["timestamp_ms DESC"],
+                page_token=page,
+            )
+            yield from found
+            if not page:
+                return
+            most -= len(found)
+
+    def _fetch(self, experiment_id: str, trace_ids: Sequence[str]) -> dict[str, TraceInfo]:
+        """Traces as they are now, by id; without those that are gone."""
+        found: dict[str, TraceInfo] = {}
+        for begin in range(0, len(trace_ids), _IDS_AT_A_TIME):
+            ids = ", ".join(map(quoted, trace_ids[begin : begin + _IDS_AT_A_TIME]))
+            some = self._search_traces(experiment_id, f"request_id IN ({ids})")
+            found.update((info.trace_id, info) for info in some)
+        return found
 
     def find_experiment(self, named: str) -> tuple[str, str] | None:
         """Id and name of an experiment that is named by either; None where there is none."""
-        tracking = self._client.tracking
-        with self._client.answering(f"looking for the experiment {named!r}"):
-            found = tracking.get_experiment_by_name(named)
+        looking = self._client.doing(f"looking for the experiment {named}")
+        found = looking.get_experiment_by_name(named)
         if found is None and named.isdecimal():
-            found = self._unless_gone(tracking.get_experiment, named, "experiment")
+            found = unless_gone(looking.get_experiment, named)
         if found is None or found.lifecycle_stage != "active":
             return None
         return found.experiment_id, found.name
@@ -88,32 +114,25 @@ class TraceReader:
     ) -> Iterator[ObservedTrace]:
         """The newest traces of an experiment with their spans, newest first, as they are read.
 
-        Args:
-            experiment_id: The experiment.
-            most: How many to read.
-            outline: Read inputs and outputs only of the first span at the top, and of the others
-                only tools and those that failed, which is several times as quick.
+        An ``outline`` of them is several times as quick.
         """
-        found = search(self._client, experiment_id, "", most)
+        found = self._search_traces(experiment_id, "", most)
         while some := list(islice(found, AT_A_TIME)):
-            yield from self._with_spans(some, outline_of if outline else _WHOLE)
+            yield from self._with_spans(some, outline_of if outline else spans_of)
 
     def observe_one(self, trace_id: str) -> ObservedTrace:
         """One trace with its spans; a StoreError where there is none."""
-        with self._client.answering(f"reading the trace {trace_id}"):
-            info = self._client.tracking.get_trace_info(trace_id)
-        return next(self._with_spans([info], _WHOLE))
+        info = self._client.doing(f"reading the trace {trace_id}").get_trace_info(trace_id)
+        return next(self._with_spans([info], spans_of))
 
     def whole_traces(self, experiment_id: str, trace_ids: Sequence[str]) -> Iterator[MlflowTrace]:
         """Traces with all their spans as MLflow's own objects, in the order of their ids.
 
-        Those that are not there, are another experiment's, or have no spans in the tracking store,
-        are passed over; a few are in memory at a time.
+        Those that are not there, or another experiment's, are passed over.
         """
         for begin in range(0, len(trace_ids), AT_A_TIME):
             wanted = trace_ids[begin : begin + AT_A_TIME]
-            with self._client.answering("reading whole traces"):
-                read = self._client.tracking.batch_get_traces(wanted)
+            read = self._client.doing("reading whole traces").batch_get_traces(wanted)
             found = {trace.info.trace_id: trace for trace in read}
             ordered = (found[each] for each in wanted if each in found)
             yield from (t for t in ordered if self._client.holds(experiment_id, t.info))
@@ -122,78 +141,22 @@ class TraceReader:
         """A trace of an experiment as MLflow lists it; an InputError where it has none."""
         info = None
         if _IS_ID.fullmatch(trace_id):
-            info = self._unless_gone(self._client.tracking.get_trace_info, trace_id, "trace")
+            looking = self._client.doing(f"looking for the trace {trace_id}")
+            info = unless_gone(looking.get_trace_info, trace_id)
         with self._client.answering(f"looking whose trace {trace_id} is"):
             if info is not None and self._client.holds(experiment_id, info):
                 return info
         what = f"there is no trace {trace_id[:80]!r} in this experiment"
         raise InputError(Problem(what, field="trace_id", fix="take an id from a search"))
 
-    def _unless_gone(self, ask: Callable[[str], Any], named: str, kind: str) -> Any:
-        try:
-            with self._client.answering(f"looking for the {kind} {named}"):
-                return ask(named)
-        except Refused as error:
-            if error.status == NOT_FOUND:
-                return None
-            raise
-
     def _with_spans(self, infos: Sequence[TraceInfo], read: _Read) -> Iterator[ObservedTrace]:
         stored = [i.trace_id for i in infos if i.tags.get(SPANS_LOCATION) == IN_STORE]
-        spans: dict[str, list[StoredSpan]] = {}
-        if stored:
-            with self._client.answering("reading spans"):
-                found = self._client.tracking.batch_get_traces(stored)
-            spans = {trace.info.trace_id: trace.data.spans for trace in found}
+        found = self._client.doing("reading spans").batch_get_traces(stored) if stored else ()
+        spans = {trace.info.trace_id: trace.data.spans for trace in found}
         for info in infos:
             own = read(spans.get(info.trace_id, ()))
             unread = "" if own else GONE if info.trace_id in stored else ELSEWHERE
             yield _observed(info, own, unread)
-
-
-_WHOLE: _Read = partial(spans_of, whole=True)
-
-
-def search(
-    client: Client, experiment_id: str, condition: str, most: int | None = None
-) -> Iterator[TraceInfo]:
-    """The newest traces that meet a condition in MLflow's search language, page by page."""
-    page: str | None = None
-    left = most
-    while left is None or left > 0:
-        with client.answering("looking for traces"):
-            found, page = client.tracking.search_traces(
-                locations=[experiment_id],
-                filter_string=condition or None,
-                max_results=PAGE if left is None else min(PAGE, left),
-                order_by=["timestamp_ms DESC"],
-                page_token=page,
-            )
-        yield from found
-        if not page:
-            return
-        left = None if left is None else left - len(found)
-
-
-def fetch(client: Client, experiment_id: str, trace_ids: Sequence[str]) -> dict[str, TraceInfo]:
-    """Traces as they are now, by id; without those that are gone."""
-    found: dict[str, TraceInfo] = {}
-    for begin in range(0, len(trace_ids), _IDS_AT_A_TIME):
-        ids = ", ".join(map(quoted, trace_ids[begin : begin + _IDS_AT_A_TIME]))
-        for info in search(client, experiment_id, f"request_id IN ({ids})"):
-            found[info.trace_id] = info
-    return found
-
-
-def present(client: Client, experiment_id: str, trace_ids: Sequence[str]) -> dict[str, TraceInfo]:
-    """Traces as they are now, by id; a StoreError where one is gone."""
-    found = fetch(client, experiment_id, trace_ids)
-    if gone := [each for each in trace_ids if each not in found]:
-        raise StoreError(
-            f"{len(gone)} of the traces are no longer in MLflow, such as {gone[0]};"
-            " run the same command again"
-        )
-    return found
 
 
 def assessments_of(info: TraceInfo) -> Iterator[Assessment]:

@@ -1,19 +1,17 @@
 """The MLflow that a Databricks workspace has of its own, and what is different about it.
 
-Spans are kept in cloud storage, one file a trace, which MLflow's own code reads and puts there, or
-in tables of Unity Catalog, which are only read: they are reached by the traces' ids and by the
-tables' common name. Assessments get ids of the workspace's own. What evalkit writes carries in its
-metadata the id that evalkit derived; read back, it is put under that id, so that all else compares,
-updates and deletes as it does anywhere. Datasets are tables: see ``tables``.
+Spans are kept in cloud storage, one file a trace, or in tables of Unity Catalog, which are only
+read: they are reached by the traces' ids and by the tables' common name. Assessments get ids of the
+workspace's own. What evalkit writes carries in its metadata the id that evalkit derived; read back,
+it is put under that id, so that all else compares, updates and deletes as it does anywhere.
 """
 
 from __future__ import annotations
 
 import copy
-import json
 import logging
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -25,16 +23,13 @@ from mlflow.entities import Span, Trace, TraceData, TraceInfo
 from mlflow.exceptions import MlflowException, MlflowTraceDataException
 
 from evalkit.entities import HASH_TAG
-from evalkit.entities import Trace as OwnTrace
 from evalkit.errors import StoreError
 from evalkit.store.client import Client
 from evalkit.store.forms import assessment_of
 from evalkit.store.internals import (
     MLFLOW_EXPERIMENT_DATABRICKS_TRACE_DESTINATION_PATH,
     DatabricksTracingRestStore,
-    TraceJSONEncoder,
-    add_databricks_profile_info_to_artifact_uri,
-    get_artifact_repository,
+    TracingClient,
     get_databricks_host_creds,
     parse_trace_id_v4,
 )
@@ -58,7 +53,7 @@ class WorkspaceMlflow(Client):
         # told at length otherwise that it tries older ways, before it says that none works
         logging.getLogger("mlflow.utils.databricks_utils").setLevel(logging.ERROR)
         try:
-            super().__init__(uri, ManagedStore(uri))
+            super().__init__(uri, ManagedStore(uri), spans=partial(made_spans, layered=False))
             self.tracking.get_host_creds()
         except MlflowException as error:
             raise StoreError(
@@ -67,15 +62,9 @@ class WorkspaceMlflow(Client):
                 " (--tracking-uri databricks://PROFILE)"
             ) from error
 
-    def spans(self, trace: OwnTrace) -> Iterator[tuple[Any, int]]:
-        """A trace's spans as they go into its file."""
-        return made_spans(trace, layered=False)
-
     def check_traces(self, experiment_id: str) -> None:
         """Refuse an experiment whose traces go to tables of Unity Catalog, before it gets a run."""
-        with self.answering("looking where the experiment keeps its traces"):
-            tables = self.tracking.tables_of(experiment_id)
-        if tables:
+        if tables := self.doing("looking where the traces are kept").tables_of(experiment_id):
             raise StoreError(
                 f"the experiment {experiment_id} keeps its traces in tables of Unity Catalog"
                 f" ({tables}), which evalkit reads and does not write: name another experiment for"
@@ -94,7 +83,7 @@ class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow 
 
     def __init__(self, uri: str) -> None:
         super().__init__(partial(get_databricks_host_creds, uri))
-        self._uri = uri
+        self._files = TracingClient(uri)
         self._infos: dict[str, TraceInfo] = {}
         self._entered: dict[str, TraceInfo] = {}
         self._tables: dict[str, str | None] = {}
@@ -116,7 +105,7 @@ class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow 
         return self._tables[experiment_id]
 
     def get_trace_info(self, trace_id: str) -> TraceInfo:
-        """The entry of a trace, which says that its spans can be had."""
+        """The entry of a trace, which says whether its spans can be had."""
         return self._noted(super().get_trace_info(trace_id))
 
     def batch_get_traces(self, trace_ids: list[str], location: str | None = None) -> list[Trace]:
@@ -153,19 +142,12 @@ class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow 
         del location, tracking_uri
         for trace_id, some in groupby(spans, key=lambda span: span.trace_id):
             entry = self._entered.pop(trace_id, None) or super().get_trace_info(trace_id)
-            data = json.dumps(
-                TraceData(list(some)).to_dict(), cls=TraceJSONEncoder, ensure_ascii=False
-            )
-            self._files_of(entry).upload_trace_data(data)
+            self._files._upload_trace_data(entry, TraceData(list(some)))  # noqa: SLF001
             self.set_trace_tag(trace_id, KEPT_TAG, _version(entry.tags))
         return spans
 
     def create_assessment(self, assessment: Entity) -> Entity:
-        """Create one, with a mark in place of its id.
-
-        MLflow's client for workspaces asks again where an answer is lost, which leaves two. They
-        have the same mark, so whoever compares what stands with what is wanted withdraws one.
-        """
+        """Create one, with a mark in place of its id; where an answer is lost, two get it."""
         sent = copy.copy(assessment)
         if sent.assessment_id:
             sent.metadata = {**(sent.metadata or {}), ID_MARK: sent.assessment_id}
@@ -196,11 +178,6 @@ class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow 
         _, theirs = self._said_of(trace_id)
         super().delete_assessment(trace_id, theirs.get(assessment_id, assessment_id))
 
-    def _files_of(self, info: TraceInfo) -> Any:
-        """MLflow's way to the file with a trace's spans."""
-        place = add_databricks_profile_info_to_artifact_uri(info.tags[FILES], self._uri)
-        return get_artifact_repository(place)
-
     def _noted(self, info: TraceInfo) -> TraceInfo:
         _recognise(info.assessments)
         is_kept = HASH_TAG not in info.tags or info.tags.get(KEPT_TAG) == _version(info.tags)
@@ -211,10 +188,9 @@ class ManagedStore(DatabricksTracingRestStore):  # type: ignore[misc]  # MLflow 
 
     def _from_file(self, info: TraceInfo) -> Trace | None:
         try:
-            data = TraceData.from_dict(self._files_of(info).download_trace_data())
-        except (MlflowTraceDataException, KeyError):
+            return Trace(info, self._files._download_trace_data(info))  # noqa: SLF001
+        except MlflowTraceDataException:
             return None
-        return Trace(info, data)
 
 
 def _table_of(info: TraceInfo) -> str | None:
@@ -231,11 +207,8 @@ def _version(tags: Mapping[str, str]) -> str:
 def _recognise(said: Sequence[Entity]) -> dict[str, str]:
     """Put the assessments of a trace under the ids that they are marked with, in place.
 
-    Of several with the same mark, as two writers at once leave them, the oldest gets the id. The
-    others keep the workspace's, so that they are found to be too many, and withdrawn.
-
-    Returns:
-        The workspace's id of each, by the id that it has now.
+    Of several with the same mark, as two writers at once leave them, the oldest gets the id; the
+    others are found to be too many. Gives the workspace's id of each, by the one that it has now.
     """
     theirs: dict[str, str] = {}
     for each in sorted(said, key=lambda each: each.create_time_ms or 0):

@@ -50,11 +50,11 @@ class Watch:
     @property
     def url(self) -> str | None:
         """Where a browser shows the traces; None where there are none, or MLflow is a database."""
-        return self.store.traces_url(self.experiment_id) if self.experiment_id else None
+        return self.store.url(self.experiment_id, "traces") if self.experiment_id else None
 
     def url_of(self, trace_id: str) -> str:
         """Where a browser shows a trace; empty where MLflow is a database."""
-        return self.store.trace_url(self.experiment_id, trace_id) or ""
+        return self.store.url(self.experiment_id, "traces", trace_id) or ""
 
     def open(self, trace_id: str) -> ObservedTrace:
         """One trace with its spans, as a conversation is told of them."""

@@ -117,7 +117,7 @@ def row_of(
     trace: Trace, skills: Mapping[str, str] | None = None, scales: Mapping[str, Scale] | None = None
 ) -> Row | None:
     """A whole trace as a request and its answer; None where it shows no input."""
-    spans = spans_of(trace.data.spans)
+    spans = spans_of(trace.data.spans, whole=False)
     if not spans or is_empty(spans[0].inputs):
         return None
     root, info = spans[0], trace.info

@@ -3,6 +3,7 @@
 import datetime as dt
 import ipaddress
 import os
+import re
 import sqlite3
 import ssl
 from contextlib import closing
@@ -60,7 +61,7 @@ def test_any_other_answer_is_an_error_that_says_what_to_do(status, says):
 def test_a_server_that_is_too_old_is_refused_by_its_version(version, is_taken):
     with raw_server(says_version(version)) as uri:
         if is_taken:
-            assert probe(uri).version == version
+            assert probe(uri).detail == f"MLflow {version} answers"
             return
         said = refused(uri)
     assert f"is MLflow {version}; evalkit needs 3.13 or newer" in said
@@ -80,7 +81,7 @@ def says_version(version):
 def test_a_server_that_answers_is_found(server):
     found = probe(server.uri + "/")
     assert found.ok
-    assert found.detail == f"MLflow {found.version} answers"
+    assert re.fullmatch(r"MLflow \d+\.\d+\.\d+ answers", found.detail)
     assert connect(server.uri + "/").experiment("not there", create=False) is None
 
 
@@ -102,7 +103,7 @@ def test_who_is_not_there_is_absent_and_a_password_in_the_address_is_not_repeate
     with pytest.raises(StoreAbsent, match="the connection was refused") as caught:
         connect(uri)
     found = probe(uri)
-    assert (found.ok, found.version) == (False, None)
+    assert not found.ok
     assert "geheim" not in str(caught.value) + found.detail
 
 

@@ -130,7 +130,7 @@ def test_an_experiment_is_found_or_made_and_a_deleted_one_says_how_to_get_it_bac
 def test_a_servers_pages_have_links_and_a_databases_have_none(server, store):
     on_server = connect(server.uri)
     pages = f"{server.uri}/#/experiments/1"
-    assert on_server.run_url("1", "r") == f"{pages}/runs/r"
-    assert on_server.trace_url("1", "tr-1") == f"{pages}/traces?selectedEvaluationId=tr-1"
-    assert requests.get(on_server.run_url("1", "r"), timeout=10).ok
-    assert store.run_url("1", "r") is store.trace_url("1", "tr-1") is None
+    assert on_server.url("1", "runs", "r") == f"{pages}/runs/r"
+    assert on_server.url("1", "traces", "tr-1") == f"{pages}/traces?selectedEvaluationId=tr-1"
+    assert requests.get(on_server.url("1", "runs", "r"), timeout=10).ok
+    assert store.url("1", "runs", "r") is store.url("1", "traces", "tr-1") is None
