@@ -41,15 +41,15 @@ def shown(form):
 @app.function
 def answers(values):
     """What a chart counts: pass and fail, labels, numbers or ranges of them; of others, nothing."""
-    shape, values = reading.shape_of(values), pd.Series(values, dtype=object)
-    if shape not in {"pass", "number", "label"}:
-        return []
-    if shape == "pass":
+    kinds, values = {*map(type, values)}, pd.Series(values, dtype=object)
+    if kinds == {bool}:
         return ["pass" if value else "fail" for value in values]
-    if shape == "number" and values.nunique() > FEW:
+    if kinds != {str} and not kinds <= {int, float}:
+        return []
+    if kinds != {str} and values.nunique() > FEW:
         ranges = pd.cut(values.astype(float).sort_values(), FEW)
         return [f"{each.left:.3g} to {each.right:.3g}" for each in ranges]
-    common = values.value_counts().index[:FEW] if shape == "label" else values.unique()
+    common = values.value_counts().index[:FEW] if kinds == {str} else values.unique()
     return [str(value) if value in common else "other" for value in values.sort_values()]
 
 
