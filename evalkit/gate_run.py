@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from evalkit.arms import NO_BASE, Finder, Trial, answers
 from evalkit.config_files import ProjectFiles
-from evalkit.context import Workspace
+from evalkit.context import Workspace, whereabouts
 from evalkit.entities import BRANCH_TAG, COMMIT_TAG
 from evalkit.errors import InputError, Problem, StoreAbsent, StoreError
 from evalkit.files import write_text
-from evalkit.gate_comment import MARK, comment
 from evalkit.masking import mask_json, mask_text
-from evalkit.runs.arms import NO_BASE, Finder, Trial
-from evalkit.runs.compare import Row
+from evalkit.runs.compare import Row, values_of
 from evalkit.runs.compare_report import report
-from evalkit.runs.pairs import values_of
+from evalkit.runs.compare_rows import MARK, comment
 from evalkit.runs.run_dir import list_runs
 from evalkit.stats import mean_interval
 
@@ -60,10 +60,12 @@ def compare(
         InputError: there is no such run, or a run's files are wrong.
     """
     try:
-        return compare_arms(workspace, *find_arms(workspace, baseline, candidate), margin)
+        old, new = find_arms(workspace, baseline, candidate)
+        return compare_arms(workspace, old, new, margin)
     except StoreError as error:
         # nothing was compared, so that is how it ends
-        return _nothing(workspace, candidate, str(error)) | {"on_unknown": "3"}
+        found = compare_arms(workspace, [], [], margin, str(error))
+        return found | {"candidate": list(candidate), "on_unknown": "3"}
 
 
 def gate(
@@ -100,23 +102,24 @@ def gate(
         with suppress(OSError):  # where this ends with an error, no old answer stays
             if file.read_bytes().startswith(MARK.encode()):
                 file.unlink()
-    finder, why = finder_of(workspace), ""
+    finder, why = Finder(workspace), NO_BASE
     new: list[Trial] = []
     old: list[Trial] = []
     try:
         new = finder.trials(run_id, "run-id")
         old = finder.trials(baseline, "baseline", without=new) or finder.merge_base(new)
-        old, new = finder.linked(old), finder.linked(new)
-        why = "" if old else NO_BASE
+        old, new = finder.linked(old, new)
     except StoreError as error:
         why = str(error)
-    found = compare_arms(workspace, old, new, margin) if new else _nothing(workspace, run_id, why)
-    if new and not old:
-        found["open"][0] = f"there is no baseline: {why}"
-        if found["verdict"] == "unknown":
-            found["findings"][0] = f"Cannot tell: there is no baseline: {why}."
+    found = compare_arms(workspace, old, new, margin, why)
+    found["candidate"] = found["candidate"] or list(run_id)
     if file is not None:
-        text = "\n".join(comment(workspace, found, old, new))
+        links: dict[str, str] = {}
+        with suppress(StoreError):
+            for trial in reversed(new):
+                links |= whereabouts(workspace, trial.run.run_id, "").traces
+        both = partial(answers, workspace, (old, new))
+        text = "\n".join(comment(workspace.files.project.name, found, both, links))
         write_text(file, mask_text(text)[0][:MOST_COMMENT] + "\n")
     return found | {"on_unknown": on_unknown}
 
@@ -137,7 +140,7 @@ def history(workspace: Workspace, *, judge: str) -> Row:
         StoreError: MLflow is absent or answered with an error.
     """
     try:
-        found = list(_over_time(finder_of(workspace), judge))
+        found = list(_over_time(Finder(workspace), judge))
     except StoreAbsent as error:
         raise StoreError(str(error)) from error
     if not found:
@@ -152,8 +155,7 @@ def _over_time(finder: Finder, judge: str) -> Iterator[Row]:
     for stored in islice(finder.logged(), MOST_RUNS):
         run = finder.stored_trial(stored).run
         values = values_of(score for score in run.scores if score.judge == judge)
-        numbers = [value for value in values if isinstance(value, (bool, int, float))]
-        if numbers:
+        if numbers := [value for value in values if isinstance(value, (int, float))]:
             mean, reach = mean_interval(numbers)
             yield {
                 "run_id": run.run_id,
@@ -168,32 +170,19 @@ def _over_time(finder: Finder, judge: str) -> Iterator[Row]:
             }
 
 
-def finder_of(workspace: Workspace) -> Finder:
-    """Looks for the project's runs, on disk and in its MLflow."""
-    return Finder(workspace.files, workspace.run, lambda: workspace.store)
-
-
 def find_arms(
     workspace: Workspace, baseline: Sequence[str], candidate: Sequence[str]
-) -> tuple[list[Trial], list[Trial]]:
-    """The runs of both arms, as :func:`choose` understands them.
+) -> list[list[Trial]]:
+    """The runs of both arms, the baseline's first, as :func:`choose` understands them.
 
     Raises:
         InputError: there is no such run, a run's files are wrong, or one is compared with itself.
         StoreError: MLflow has to be asked, and is absent or answers with an error.
     """
     old_names, new_names = choose(workspace.files, baseline, candidate)
-    finder = finder_of(workspace)
+    finder = Finder(workspace)
     new = finder.trials(new_names, "candidate")
-    old = finder.trials(old_names, "baseline", without=new)
-    return finder.linked(old), finder.linked(new)
-
-
-def _nothing(workspace: Workspace, names: Sequence[str], why: str) -> Row:
-    """The report where a run lies in an MLflow that does not answer."""
-    found = compare_arms(workspace, [], [])
-    cannot = {"open": [why], "findings": [f"Cannot tell: {why}"]}
-    return found | {"candidate": list(names)} | cannot
+    return finder.linked(finder.trials(old_names, "baseline", without=new), new)
 
 
 def compare_arms(
@@ -201,15 +190,15 @@ def compare_arms(
     old: Sequence[Trial],
     new: Sequence[Trial],
     margin: float | None = None,
+    why: str = "",
 ) -> Row:
-    """The report of :func:`compare`, without secrets."""
+    """The report of :func:`compare`, without secrets; ``why`` there is no baseline, or no run."""
     if margin is not None and not 0 < margin < 1:
         fix = "give a share between 0 and 1, such as 0.05"
         raise InputError(Problem(f"a margin of {margin:g} is none", field="--margin", fix=fix))
-    project = workspace.files.project
-    found = report(project, [each.run for each in old], [each.run for each in new], margin)
-    masked: Row = mask_json(found)
-    return masked
+    before, after = ([trial.run for trial in arm] for arm in (old, new))
+    found: Row = mask_json(report(workspace.files.project, before, after, margin, why))
+    return found
 
 
 def choose(

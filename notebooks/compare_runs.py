@@ -11,12 +11,12 @@ with app.setup:
     import marimo as mo
     import pandas as pd
 
-    from evalkit import gate_comment, gate_run, reading
+    from evalkit import arms, gate_run, reading
     from evalkit.arguments import param
     from evalkit.cli import render
     from evalkit.params import ProjectParams
     from evalkit.runs import compare_rows as words
-    from evalkit.runs.pairs import FLIP_KINDS, flips, pair_scores
+    from evalkit.runs.compare import FLIP_KINDS, flips, pair_scores
     from evalkit.runs.run_dir import list_runs
     from evalkit.ui import page
     from evalkit.ui.notebook import Host
@@ -255,7 +255,7 @@ def both_sides(flip, sides, workspace):
         "Score": map(said, scores),
         "Rationale": ["\n\n".join(each.rationale for each in side) for side in scores],
         "Error": ["\n\n".join(filter(None, (each.error for each in side))) for side in scores],
-        "Answer": gate_comment.answers(workspace, sides, flip["case"], flip["judge"]),
+        "Answer": arms.answers(workspace, sides, flip["case"], flip["judge"]),
     }
     boxes = [f'<div style="{page.TITLE}">{side}</div>' for side in SIDES]
     for name, both in texts.items():

@@ -1,36 +1,169 @@
-"""Two arms of runs held against each other, judge by judge and figure by figure, with verdicts."""
+"""Two arms of runs held against each other: what became of each score, each judge, each figure.
+
+An arm is one run, or several trials of the same thing: what they have of a case is pooled, since
+cases are what differs by chance.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
+from operator import attrgetter, itemgetter
 from statistics import fmean
 from typing import TypeAlias
 
 import numpy as np
 
-from evalkit.jsonable import Json
+from evalkit.jsonable import Json, is_beyond_numbers, kind_of
 from evalkit.project import Judge, Project
-from evalkit.runs.pairs import Arm, Paired, differ, values_of
+from evalkit.runs.run import Run, Score
 from evalkit.stats import CHANCE, FEWEST, Change, adjusted, paired_change
 from evalkit.tokens import Consumption
 
+Arm: TypeAlias = Sequence[Run]
 Row: TypeAlias = dict[str, Json]
+
+KINDS = {"true or false": "pass", "a number": "number", "text": "label"}
+"""What values are; all else is other, several kinds are mixed, and where none is, nothing."""
+
+MEASURED = ("pass", "number")
+"""The kinds that have a mean, and of which more is better."""
+
+FLIP_KINDS = (
+    *("broken", "worse", "fixed", "better", "changed"),
+    *("only in baseline", "only in candidate", "same"),
+)
+"""What became of a score, what wants a look first: passes and failures of all trials were fixed or
+broken, numbers and rates are better or worse, anything else changed."""
 
 MARGIN, MARGIN_OF_RANGE = 0.1, 0.05
 """The change of a rate, and of a score as a share of its range, that does not matter."""
 
-_FIGURES: Mapping[tuple[str, str], Callable[[Consumption], float | None]] = {
-    ("Cost", "USD"): lambda usage: usage.cost_usd,
-    ("Duration", "s"): lambda usage: usage.duration_s,
-    ("Turns", ""): lambda usage: usage.num_turns,
-    ("Input tokens", ""): lambda usage: usage.tokens.get("input"),
-    ("Output tokens", ""): lambda usage: usage.tokens.get("output"),
-    ("Tokens read from the cache", ""): lambda usage: usage.tokens.get("cache_read"),
-    ("Tokens written to the cache", ""): lambda usage: usage.tokens.get("cache_create"),
-}
-"""What is compared of what was consumed: name and unit, and where a session's usage says it."""
+MOST = 1e150
+"""A number beyond it is no score: not even its square can be reckoned with."""
+
+_FIGURES: Sequence[tuple[str, str, Callable[[Consumption], float | None]]] = (
+    ("Cost", "USD", attrgetter("cost_usd")),
+    ("Duration", "s", attrgetter("duration_s")),
+    ("Turns", "", attrgetter("num_turns")),
+    ("Input tokens", "", lambda usage: usage.tokens.get("input")),
+    ("Output tokens", "", lambda usage: usage.tokens.get("output")),
+    ("Tokens read from the cache", "", lambda usage: usage.tokens.get("cache_read")),
+    ("Tokens written to the cache", "", lambda usage: usage.tokens.get("cache_create")),
+)
+"""What is compared of what was consumed: its name, its unit, and where it stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """What one judge said in both arms.
+
+    Attributes:
+        kind: What all its values are.
+        scores: By case, those of either arm, one a trial.
+        levels: By case, what either arm comes to; None where it has no value.
+    """
+
+    judge: str
+    kind: str
+    scores: Mapping[str, tuple[Sequence[Score], Sequence[Score]]]
+    levels: Mapping[str, tuple[Json, Json]]
+
+    @property
+    def pairs(self) -> dict[str, tuple[Json, Json]]:
+        """The levels of the cases that have both."""
+        return {case: levels for case, levels in self.levels.items() if None not in levels}
+
+
+def pair_scores(baseline: Arm, candidate: Arm) -> list[Paired]:
+    """What each judge said in both arms; one of which only figures are known has no cases."""
+    runs = [(side, run) for side, arm in enumerate((baseline, candidate)) for run in arm]
+    found: dict[str, dict[str, tuple[list[Score], list[Score]]]] = {
+        judge: {} for _, run in runs for judge in run.judges
+    }
+    for side, run in runs:
+        for score in run.scores:
+            cases = found.setdefault(score.judge, {})
+            cases.setdefault(score.case_id, ([], []))[side].append(score)
+    pairs = []
+    for judge, scores in found.items():
+        values = {case: (values_of(old), values_of(new)) for case, (old, new) in scores.items()}
+        kinds = {kind_of(value) for sides in values.values() for value in chain(*sides)}
+        kinds = {KINDS.get(kind, "other") for kind in kinds}
+        kind = "mixed" if len(kinds) > 1 else next(iter(kinds), "nothing")
+        levels = {c: (_level(kind, old), _level(kind, new)) for c, (old, new) in values.items()}
+        pairs.append(Paired(judge, kind, scores, levels))
+    return pairs
+
+
+def values_of(scores: Iterable[Score]) -> list[Json]:
+    """The values that count: none of a judge that failed, skipped the case, or gave no number."""
+    values = [score.value for score in scores if score.value is not None and not score.error]
+    return [
+        value
+        for value in values
+        if not (
+            is_beyond_numbers(value) or (isinstance(value, (int, float)) and not abs(value) < MOST)
+        )
+    ]
+
+
+def _level(kind: str, values: Sequence[Json]) -> Json:
+    """The mean of passes or numbers, how often each label was given; else all that differ."""
+    if not values:
+        return None
+    if kind in MEASURED:
+        return fmean(values)
+    if all(each == values[0] for each in values):
+        return values[0]
+    if kind != "label":
+        return values
+    counts = Counter(sorted(values)).most_common()
+    return ", ".join(f"{label} {count} of {len(values)}" for label, count in counts)
+
+
+def flips(found: Iterable[Paired]) -> list[Row]:
+    """Of each case and judge with a value in at least one arm what became of it, by case.
+
+    ``case``, ``judge``, ``kind``, and what it was ``before`` and ``after``; of several trials all.
+    """
+    rows: list[Row] = [
+        {
+            "case": case,
+            "judge": each.judge,
+            "kind": _flip_kind(each.kind, *levels),
+            "before": _said(each.scores[case][0]),
+            "after": _said(each.scores[case][1]),
+        }
+        for each in found
+        for case, levels in each.levels.items()
+        if levels != (None, None)
+    ]
+    return sorted(rows, key=itemgetter("case"))
+
+
+def _said(scores: Sequence[Score]) -> Json:
+    values = [score.value for score in scores]
+    return values if len(values) > 1 else next(iter(values), None)
+
+
+def _flip_kind(kind: str, before: Json, after: Json) -> str:
+    if before is None or after is None:
+        return "only in candidate" if before is None else "only in baseline"
+    if not _differ(before, after):
+        return "same"
+    if kind not in MEASURED:
+        return "changed"
+    if kind == "pass" and {before, after} == {0, 1}:
+        return "fixed" if after else "broken"
+    return "better" if after > before else "worse"
+
+
+def _differ(before: Json, after: Json) -> bool:
+    """Whether two values are not the same; true is not the number one."""
+    return bool(before != after) or isinstance(before, bool) != isinstance(after, bool)
 
 
 def compare_judges(
@@ -50,15 +183,12 @@ def compare_judges(
     absent = sorted(due - {each.judge for each in found})
     found = [*found, *(Paired(name, "nothing", {}, {}) for name in absent)]
     demanded &= {each.judge for each in found}
-    changes = [_changes(each) for each in found]
-    rows = [
-        {
-            **_judge(each, own, judge := judges.get(each.judge, Judge(each.judge)), margin),
-            **_alone(each, known, ended, is_conditional=judge.is_conditional),
-            "decides": not demanded or each.judge in demanded,
-        }
-        for each, own in zip(found, changes, strict=True)
-    ]
+    changes = list(map(_changes, found))
+    rows: list[Row] = []
+    for each, own in zip(found, changes, strict=True):
+        judge = judges.get(each.judge, Judge(each.judge))
+        row = _judge(each, own, judge, margin) | _alone(each, judge, known, ended)
+        rows.append(row | {"decides": not demanded or each.judge in demanded})
     for decides in (True, False):
         tested = [row for row in rows if row["decides"] is decides and row["p"] is not None]
         for row, p in zip(tested, adjusted([row["p"] for row in tested]), strict=True):
@@ -68,55 +198,43 @@ def compare_judges(
     return rows
 
 
-def _pairs(found: Paired) -> dict[str, tuple[Json, Json]]:
-    return {case: levels for case, levels in found.levels.items() if None not in levels}
-
-
 def _changes(found: Paired) -> list[Change]:
     """Of passes and numbers one change; of labels one of each label's share; of others none."""
-    pairs = _pairs(found)
-    if not pairs or found.kind not in {"pass", "number", "label"}:
-        return []
-    if found.kind != "label":
+    pairs = found.pairs
+    if pairs and found.kind in MEASURED:
         return [paired_change(*zip(*pairs.values(), strict=True), is_rate=found.kind == "pass")]
+    if found.kind != "label":
+        return []
     sides = [[values_of(found.scores[case][side]) for case in pairs] for side in (0, 1)]
-    return [
-        paired_change(
-            *([values.count(label) / len(values) for values in side] for side in sides),
-            is_rate=True,
-        )
+    shares = (
+        [[values.count(label) / len(values) for values in side] for side in sides]
         for label in sorted({label for values in chain(*sides) for label in values})
-    ]
+    )
+    return [paired_change(*both, is_rate=True) for both in shares]
 
 
-def _judge(
-    found: Paired,
-    changes: Sequence[Change],
-    judge: Judge,
-    margin: float | None,
-) -> Row:
-    pairs = list(_pairs(found).values())
+def _judge(found: Paired, changes: Sequence[Change], judge: Judge, margin: float | None) -> Row:
+    pairs = list(found.pairs.values())
     low, high, usual, outside = 0.0, 1.0, MARGIN, 0
     if pairs and found.kind == "number":
         low, high = judge.score_range or _usual_range(list(chain(*pairs)))
-        usual = MARGIN_OF_RANGE
-        values = chain(*pairs) if judge.score_range else ()
-        outside = sum(not low <= value <= high for value in values)
+        usual, bounded = MARGIN_OF_RANGE, chain(*pairs) if judge.score_range else ()
+        outside = sum(not low <= value <= high for value in bounded)
     scale = abs(float(high - low)) or 1.0
     least = (usual if margin is None else margin) * scale
     needed = [change.needed(least) for change in changes]
     # of labels each is tested against all others, of which two mirror each other
     tests = len(changes) if len(changes) > 2 else 1  # noqa: PLR2004
-    moves = Counter(pair for pair in pairs if found.kind == "label" and pair[0] != pair[1])
-    means = _as_json(changes[0]) if changes and found.kind != "label" else {}
+    moves = Counter(sorted(pair for pair in pairs if found.kind == "label" and pair[0] != pair[1]))
+    means = _as_json(changes[0]) if changes and found.kind in MEASURED else {}
     sides = [[scores[side] for scores in found.scores.values()] for side in (0, 1)]
     return {
         "judge": found.judge,
         "kind": found.kind,
         "pairs": len(pairs),
-        "differing": changes[0].differing if means else sum(differ(*pair) for pair in pairs),
+        "differing": changes[0].differing if means else sum(_differ(*pair) for pair in pairs),
         "errors": [sum(bool(score.error) for score in chain(*side)) for side in sides],
-        "moves": [[*move, n] for move, n in sorted(moves.items(), key=lambda m: (-m[1], m[0]))],
+        "moves": [[*move, count] for move, count in moves.most_common()],
         "scale": scale,
         "margin": least,
         "outside": outside,
@@ -128,19 +246,19 @@ def _judge(
     }
 
 
-def _alone(found: Paired, known: set[str], ended: set[str], *, is_conditional: bool) -> Row:
+def _alone(found: Paired, judge: Judge, known: set[str], ended: set[str]) -> Row:
     """What the candidate alone has of a judge, and how many new cases the judge left out.
 
     A judge that leaves out cases which both arms have may do so with new ones.
     """
     none = (None, None)
     alone = {c: new for c, (old, new) in found.levels.items() if old is None and new is not None}
-    unjudged = [case for case in ended if found.levels.get(case, none) == none]
-    may_skip = is_conditional or not found.levels or not known.isdisjoint(unjudged)
+    unjudged = {case for case in ended if found.levels.get(case, none) == none}
+    may_skip = judge.is_conditional or not found.levels or unjudged & known
     return {
         "gained": len(known & alone.keys()),
         "alone": len(alone),
-        "alone_mean": fmean(alone.values()) if alone and found.kind in {"pass", "number"} else None,
+        "alone_mean": fmean(alone.values()) if alone and found.kind in MEASURED else None,
         "unjudged": 0 if may_skip else len(unjudged),
     }
 
@@ -180,15 +298,14 @@ def _as_json(change: Change) -> Row:
     }
 
 
-def compare_figures(baseline: Arm, candidate: Arm) -> list[Row]:
+def compare_figures(*arms: Arm) -> list[Row]:
     """What was consumed, by figure; executions that failed are left out, a crash is no saving."""
     found: list[Row] = []
-    for (name, unit), figure in _FIGURES.items():
-        before, after = (_by_case(figure, arm) for arm in (baseline, candidate))
+    for name, unit, figure in _FIGURES:
+        before, after = (_by_case(figure, arm) for arm in arms)
         pairs = [(before[case], after[case]) for case in before if case in after]
-        known = [[figure(run.usage) for run in arm] for arm in (baseline, candidate)]
-        told = [[value for value in side if value is not None] for side in known]
-        totals = [fmean(values) if values else None for values in told]
+        known = [[n for run in arm if (n := figure(run.usage)) is not None] for arm in arms]
+        totals = [fmean(amounts) if amounts else None for amounts in known]
         row = {"figure": name, "unit": unit, "pairs": len(pairs), "totals": totals}
         if pairs:
             change = paired_change(*zip(*pairs, strict=True))

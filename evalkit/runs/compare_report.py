@@ -1,57 +1,61 @@
-"""The one report of a comparison.
+"""The one report of a comparison, of which terminal, page, JSON and Markdown are views.
 
-Terminal, page, JSON and Markdown are views of it; whatever is a sentence is made here, once.
+Whatever is a sentence is made here, once.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from statistics import fmean
 
-from evalkit.jsonable import Json
 from evalkit.project import Project
 from evalkit.receipt import WHOLE_RUN
-from evalkit.runs.compare import Row, compare_figures, compare_judges
+from evalkit.runs.compare import (
+    Arm,
+    Row,
+    compare_figures,
+    compare_judges,
+    flips,
+    pair_scores,
+    values_of,
+)
 from evalkit.runs.compare_rows import amount, figure_text, interval, level, levels
-from evalkit.runs.metrics import thresholds, unknowns
-from evalkit.runs.pairs import Arm, flips, pair_scores, values_of
+from evalkit.runs.metrics import Bound, thresholds, unknowns
 from evalkit.runs.run import Run, executions, first_names, told
 from evalkit.stats import CHANCE
-
-_COUNTED: Mapping[str, Callable[[Json], bool]] = {
-    "min_mean": lambda value: isinstance(value, (bool, int, float)),
-    "min_pass_rate": lambda value: value in (0, 1),
-}
-"""The thresholds whose figure a run's own scores come to, and what those are."""
 
 ROUNDED = 0.01
 """As far as a summary's figure may be from what its cases come to."""
 
 
-def report(project: Project, baseline: Arm, candidate: Arm, margin: float | None = None) -> Row:
+def report(
+    project: Project, baseline: Arm, candidate: Arm, margin: float | None = None, why: str = ""
+) -> Row:
     """The comparison as JSON, as :func:`evalkit.gate_run.compare` gives it.
 
-    There may be no baseline; ``margin`` is the change of a rate, and of a score as a share of its
-    range, that does not matter.
+    ``margin`` is the change of a rate, and of a score as a share of its range, that does not
+    matter; ``why`` says why there is no baseline, or no run at all.
     """
     arms = (baseline, candidate)
-    known = [dict.fromkeys(case for run in arm for case in run.cases) for arm in arms]
-    pairs = pair_scores(baseline, candidate) if baseline else []
+    known = [dict.fromkeys(chain(*(run.cases for run in arm))) for arm in arms]
+    pairs = pair_scores(*arms) if baseline else []
     found = flips(pairs)
-    endings = frozenset[str]().union(*(run.endings for run in baseline))
+    endings = [frozenset[str]().union(*(run.endings for run in arm)) for arm in arms]
+    bounds, doubtful = _thresholds(project, baseline, candidate)
     each: Row = {
         "baseline": [run.run_id for run in baseline],
         "candidate": [run.run_id for run in candidate],
         "cases": len(known[0].keys() & known[1]),
         "only_in_baseline": [case for case in known[0] if case not in known[1]],
         "only_in_candidate": [case for case in known[1] if case not in known[0]],
-        "executions": [_executions(arm) for arm in arms],
-        "newly_failing": _newly_failing(baseline, candidate),
+        "executions": [executions(*arm) for arm in arms],
+        "newly_failing": _newly_failing(*arms),
         # whether the baseline says how an execution ended, and the candidate does not
         "unknown_endings": any(
-            (endings & {WHOLE_RUN, *run.cases}) - run.endings for run in candidate
+            (endings[0] & {WHOLE_RUN, *run.cases}) - run.endings for run in candidate
         ),
         "lacking": list(_lacking(candidate)),
         "models": [sorted({run.model for run in arm if run.model}) for arm in arms],
@@ -59,69 +63,56 @@ def report(project: Project, baseline: Arm, candidate: Arm, margin: float | None
         "judges": compare_judges(pairs, *arms, project, margin) if baseline else [],
         "counts": dict(Counter(flip["kind"] for flip in found)),
         "flips": [flip for flip in found if flip["kind"] != "same"],
-        "figures": compare_figures(baseline, candidate) if baseline else [],
-        "thresholds": _thresholds(project, baseline, candidate),
+        "figures": compare_figures(*arms) if baseline else [],
+        "thresholds": bounds,
     }
     worse = [*_failing_more(each), *map(_moved, _deciding(each, "worse"))]
-    unsure = list(_unsure(each))
-    missed = [
+    unsure = [f"there is no baseline: {why}" if candidate else why]
+    reasons = {
+        "worse": worse,
+        "unknown": list(_unsure(each)) if baseline else unsure,
+        "better": [_moved(judge) for judge in _deciding(each, "better")],
+    }
+    each["verdict"] = next((verdict for verdict, whys in reasons.items() if whys), "same")
+    missed = (bound for bound in bounds if bound["verdict"] == "fails")
+    each["shortfalls"] = worse + [
         f"{bound['judge']} fails {bound['demand']}, it has {figure_text(bound['actual'])}"
-        for bound in each["thresholds"]
-        if bound["verdict"] == "fails"
+        for bound in missed
     ]
     unknown = dict.fromkeys(what for run in candidate for what in unknowns(project, run))
-    doubtful = dict(what for run in candidate for what in _contradicted(project, run))
-    for bound in each["thresholds"]:
-        if bound["verdict"] == "met" and (bound["judge"], bound["kind"]) in doubtful.values():
-            bound["verdict"] = "doubtful"
-    better = list(map(_moved, _deciding(each, "better")))
-    is_open = unsure or unknown or doubtful
-    each["verdict"] = "worse" if worse else "unknown" if unsure else "better" if better else "same"
-    each["gate"] = "fail" if worse or missed else "unknown" if is_open else "pass"
+    each["open"] = [*reasons["unknown"], *(f"not known: {what}" for what in unknown), *doubtful]
+    each["gate"] = "fail" if each["shortfalls"] else "unknown" if each["open"] else "pass"
     needed = (judge["needed"] for judge in _deciding(each, "unknown"))
     each["needed_cases"] = max(filter(None, needed), default=None)
-    each["shortfalls"] = [*worse, *missed]
-    each["open"] = [*unsure, *(f"not known: {what}" for what in unknown), *doubtful]
-    answers = {"worse": "Worse: ", "unknown": "Cannot tell: ", "better": "Better: "}
-    answer = answers.get(each["verdict"], "Same: ")
-    why = "; ".join(worse or unsure or better or _unmoved(each))
-    each["findings"] = [f"{answer}{why}.", *_asides(each)]
+    if each["verdict"] == "same":
+        fewest = min(judge["pairs"] for judge in _deciding(each, "same"))
+        who = "" if all(judge["decides"] for judge in each["judges"]) else " that decides"
+        reasons["same"] = [f"over {_cases(fewest)}, no judge{who} moved by more than its margin"]
+    answer = {"unknown": "Cannot tell"}.get(each["verdict"], each["verdict"].title())
+    each["findings"] = [f"{answer}: {'; '.join(reasons[each['verdict']])}.", *_asides(each)]
+    if candidate and not any(endings):
+        each["findings"].append("No run says how an execution ended: whether any failed is open.")
     return each
 
 
 # -- executions, and what there is of them ---------------------------------------------------------
 
 
-def _executions(arm: Arm) -> dict[str, Json]:
-    """What :func:`evalkit.runs.run.executions` says, of all trials together."""
-    found = {run.run_id: executions(run) for run in arm}
-    codes = [own["exit_code"] for own in found.values() if "exit_code" in own]
-    return {
-        "total": sum(own["total"] for own in found.values()),
-        "failed": sum(own["failed"] for own in found.values()),
-        "names": {
-            f"{name} of {run_id}" if len(arm) > 1 else name: why
-            for run_id, own in found.items()
-            for name, why in own["names"].items()
-        },
-        **({"exit_code": codes[0]} if codes else {}),
-    }
-
-
-def _newly_failing(baseline: Arm, candidate: Arm) -> float | None:
+def _newly_failing(*arms: Arm) -> float | None:
     """By how many cases more fail in the candidate, new ones too; None where names are lost."""
-    if any({*run.failed} - {*run.cases} for run in (*baseline, *candidate)):
+    if any({*run.failed} - {*run.cases} for run in chain(*arms)):
         return None
-
-    def shares(arm: Arm) -> dict[str, float]:
-        cases = {case for run in arm for case in run.cases}
-        return {c: fmean(c in run.failed for run in arm if c in run.cases) for c in cases}
-
-    before, after = shares(baseline), shares(candidate)
+    before, after = (
+        {
+            case: sum(case in run.failed for run in arm) / count
+            for case, count in Counter(chain(*(run.cases for run in arm))).items()
+        }
+        for arm in arms
+    )
     return sum(share - before.get(case, 0) for case, share in after.items())
 
 
-def _lacking(arm: Arm) -> Iterator[dict[str, Json]]:
+def _lacking(arm: Arm) -> Iterator[Row]:
     """Of each trial and judge, how many cases have no score though another trial's have one."""
     scored = [{(s.judge, s.case_id) for s in run.scores if values_of([s])} for run in arm]
     everything = set[tuple[str, str]]().union(*scored)
@@ -131,32 +122,40 @@ def _lacking(arm: Arm) -> Iterator[dict[str, Json]]:
             yield {"run_id": run.run_id, "judge": judge, "cases": count}
 
 
-def _thresholds(project: Project, baseline: Arm, candidate: Arm) -> list[Row]:
-    """Each threshold with what each run has of it, and whether the candidate's mean will do."""
-    bounds = {run.run_id: thresholds(project, run) for run in (*baseline, *candidate)}
-    found = []
-    for own in zip(*bounds.values(), strict=True):
-        runs = {name: bound.actual for name, bound in zip(bounds, own, strict=True)}
-        actual = [value for run in candidate if (value := runs[run.run_id]) is not None]
-        bound = replace(own[0], actual=fmean(actual) if len(actual) == len(candidate) else None)
-        names = ("judge", "kind", "bound", "demand", "actual", "verdict")
-        found.append({name: getattr(bound, name) for name in names} | {"runs": runs})
-    return found
+def _thresholds(project: Project, baseline: Arm, candidate: Arm) -> tuple[list[Row], list[str]]:
+    """Each threshold with what each run has of it; those that the candidate's cases contradict."""
+    runs, names = (*baseline, *candidate), ("judge", "kind", "bound", "demand", "actual", "verdict")
+    found: list[Row] = []
+    doubts: dict[str, None] = {}
+    for own in zip(*(thresholds(project, run) for run in runs), strict=True):
+        new = own[len(baseline) :]
+        actual = [bound.actual for bound in new if bound.actual is not None]
+        bound = replace(own[0], actual=fmean(actual) if len(actual) == len(new) else None)
+        wrong = list(filter(None, map(_contradiction, candidate, new)))
+        doubts |= dict.fromkeys(wrong)
+        row = {name: getattr(bound, name) for name in names}
+        if wrong and bound.verdict == "met":
+            row["verdict"] = "doubtful"
+        figures = {run.run_id: each.actual for run, each in zip(runs, own, strict=True)}
+        found.append(row | {"runs": figures})
+    return found, list(doubts)
 
 
-def _contradicted(project: Project, run: Run) -> Iterator[tuple[str, tuple[str, str]]]:
-    """The thresholds (judge and kind) whose figure is not what the run's own scores come to."""
-    for bound in thresholds(project, run):
-        values = values_of(score for score in run.scores if score.judge == bound.judge)
-        counts = _COUNTED.get(bound.kind)
-        if bound.actual is None or not values or not counts or not all(map(counts, values)):
-            continue
-        mean = round(fmean(values), 9)
-        is_met = replace(bound, actual=mean).verdict == bound.verdict
-        if not is_met or abs(bound.actual - mean) > ROUNDED * max(1, abs(mean)):
-            own, said = figure_text(mean), figure_text(bound.actual)
-            what = f"{bound.judge} is {said} by its summary and {own} by its cases"
-            yield f"{run.run_id}: {what}", (bound.judge, bound.kind)
+def _contradiction(run: Run, bound: Bound) -> str:
+    """That a threshold's figure is not what the run's own scores come to; else empty."""
+    values = values_of(score for score in run.scores if score.judge == bound.judge)
+    is_counted = {
+        "min_mean": all(isinstance(value, (bool, int, float)) for value in values),
+        "min_pass_rate": all(value in (0, 1) for value in values),
+    }
+    if bound.actual is None or not values or not is_counted.get(bound.kind):
+        return ""
+    mean = round(fmean(values), 9)
+    is_met = replace(bound, actual=mean).verdict == bound.verdict
+    if is_met and abs(bound.actual - mean) <= ROUNDED * max(1, abs(mean)):
+        return ""
+    own, said = figure_text(mean), figure_text(bound.actual)
+    return f"{run.run_id}: {bound.judge} is {said} by its summary and {own} by its cases"
 
 
 # -- sentences -------------------------------------------------------------------------------------
@@ -176,19 +175,15 @@ def _failing_more(each: Row) -> list[str]:
 
 def _unsure(each: Row) -> Iterator[str]:
     """Why it cannot be told whether the candidate is as good as the baseline."""
-    if not each["baseline"]:
-        yield "there is no baseline to hold it against"
-        return
     (before, after), missing = each["executions"], each["only_in_baseline"]
     deciding = {judge["judge"]: judge for judge in each["judges"] if judge["decides"]}
     if not any(judge["pairs"] for judge in deciding.values()):
         yield "no judge scored the same case in both"
     for judge in deciding.values():
-        yield from _doubts(judge, len(each["judges"]), len(missing))
-    for lack in each["lacking"]:
-        if lack["judge"] in deciding:
-            none = f"has no score of {_cases(lack['cases'])} by {lack['judge']}"
-            yield f"{lack['run_id']} {none} that another trial has"
+        yield from _doubts(judge, each)
+    for run_id, judge, cases in map(dict.values, each["lacking"]):
+        if judge in deciding:
+            yield f"{run_id} has no score of {_cases(cases)} by {judge} that another trial has"
     if each["unknown_endings"] and not _failing_more(each):
         yield "whether the candidate's executions failed is not known"
     if after["failed"] * 2 > after["total"]:
@@ -199,32 +194,31 @@ def _unsure(each: Row) -> Iterator[str]:
         yield f"the candidate lacks {_cases(len(missing))} of the baseline: {first_names(missing)}"
 
 
-def _doubts(judge: Row, judges: int, missing: int) -> Iterator[str]:
+def _doubts(judge: Row, each: Row) -> Iterator[str]:
     """Why what a judge says does not tell."""
-    name = judge["judge"]
     if judge["verdict"] == "unknown":
         reach = f" ({found})" if (found := interval(judge)) else ""
         more = f"; about {judge['needed']:,} cases would tell" if judge["needed"] else ""
         if judge["p"] is not None and judge["p"] < CHANCE:
-            more = f"; among {judges} judges, one may look so by chance"
-        yield f"{name}: {levels(judge)} over {_cases(judge['pairs'])}{reach}{more}"
+            more = f"; among {len(each['judges'])} judges, one may look so by chance"
+        yield f"{judge['judge']}: {levels(judge)} over {_cases(judge['pairs'])}{reach}{more}"
     if judge["verdict"] == "changed":
-        yield f"{name} changed, and whether that is good only a person can say"
-    yield from _gaps(judge, missing)
+        yield f"{judge['judge']} changed, and whether that is good only a person can say"
+    yield from _gaps(judge, each)
 
 
-def _gaps(judge: Row, missing: int) -> Iterator[str]:
+def _gaps(judge: Row, each: Row) -> Iterator[str]:
     """What a judge has not judged, or not as it should, so that its mean is not of all cases."""
-    name, lost, gained, errors = judge["judge"], judge["lost"], judge["gained"], judge["errors"][1]
+    name, pairs, lost, errors = judge["judge"], judge["pairs"], judge["lost"], judge["errors"][1]
     if errors:
         yield f"{name} failed to judge {_cases(errors)}"
-    if lost > errors + missing:
+    if lost > errors + len(each["only_in_baseline"]):
         yield f"{name} has no score of {_cases(lost)} that it judged before"
-    if not (judge["pairs"] or lost or judge["alone"] or errors):
+    if not (pairs or lost or judge["alone"] or errors):
         yield f"no case has a score by {name}"
-    if gained > judge["pairs"]:
-        yield f"the baseline has no score of {_cases(gained)} by {name}"
-    if judge["pairs"] and judge["unjudged"]:
+    if judge["gained"] > pairs:
+        yield f"the baseline has no score of {_cases(judge['gained'])} by {name}"
+    if pairs and judge["unjudged"]:
         yield f"{name} left out {_cases(judge['unjudged'])} that the baseline does not have"
     if judge["outside"]:
         yield f"{judge['outside']} scores by {name} lie outside of the range that it declares"
@@ -232,12 +226,6 @@ def _gaps(judge: Row, missing: int) -> Iterator[str]:
     if mean is not None and before is not None and mean < before - judge["margin"]:
         alone = f"{level(judge, mean)} over {_cases(judge['alone'])} that only the candidate has"
         yield f"{name} comes to {alone}, and to {level(judge, before)} over the baseline's"
-
-
-def _unmoved(each: Row) -> list[str]:
-    fewest = min(judge["pairs"] for judge in _deciding(each, "same"))
-    who = "no judge" if all(j["decides"] for j in each["judges"]) else "no judge that decides"
-    return [f"over {_cases(fewest)}, {who} moved by more than its margin"]
 
 
 def _asides(each: Row) -> Iterator[str]:
@@ -248,7 +236,7 @@ def _asides(each: Row) -> Iterator[str]:
             yield f"In the {arm}, {told(ended)}."
     for judge in (judge for judge in each["judges"] if not judge["decides"]):
         moved = [_moved(judge)] if judge["verdict"] == "worse" else []
-        if why := "; ".join([*moved, *_gaps(judge, len(each["only_in_baseline"]))]):
+        if why := "; ".join([*moved, *_gaps(judge, each)]):
             yield f"Decides nothing, as no threshold names it: {why}."
     for what in ("model", "dataset"):
         old, new = each[f"{what}s"]
@@ -261,16 +249,13 @@ def _asides(each: Row) -> Iterator[str]:
 
 
 def _deciding(each: Row, verdict: str) -> list[Row]:
-    """The judges that decide, and have this verdict."""
     return [judge for judge in each["judges"] if judge["decides"] and judge["verdict"] == verdict]
 
 
 def _moved(judge: Row) -> str:
     reach = f", 95 % interval {found}" if (found := interval(judge)) else ""
-    return (
-        f"{judge['judge']} {levels(judge)} over {_cases(judge['pairs'])} "
-        f"({amount(judge, judge['difference'])}{reach})"
-    )
+    change = f"{amount(judge, judge['difference'])}{reach}"
+    return f"{judge['judge']} {levels(judge)} over {_cases(judge['pairs'])} ({change})"
 
 
 def _cases(count: int) -> str:

@@ -1,11 +1,13 @@
-"""A comparison's rows and figures as people read them, in the terminal, the page and Markdown."""
+"""A comparison as people read it: rows and figures of terminal and page, a comment in Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import html
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from evalkit.jsonable import Json, is_number
-from evalkit.runs.compare import Row
+from evalkit.runs.compare import FLIP_KINDS, Row
 from evalkit.truncation import truncate
 
 NONE = "–"  # noqa: RUF001 (a dash where a table has nothing to show)
@@ -15,29 +17,34 @@ CHEAPER = {"more": "worse", "less": "better"}
 MOST_MOVES, MOST_VALUE = 4, 80
 MANY_JUDGES = 12
 
+MARK = "<!-- evalkit gate: "
+"""Begins a comment, so that a later one can find it."""
+
+MOST_FLIPS, MOST_ANSWER = 15, 1_500
+"""Flipped cases whose answers a comment shows, and characters of each."""
+
 
 def rows(changes: Sequence[Row]) -> list[Row]:
     """``judges`` or ``figures`` of a report, one a row, in figures that people read.
 
     Of figures less is better, and their changes are in percent of the baseline's mean a case.
     """
-    return [
-        {
+    found: list[Row] = []
+    for each in changes:
+        row = {
             "Judge" if "judge" in each else "Figure": each.get("judge", each.get("figure")),
             "Verdict": CHEAPER.get(each["verdict"], each["verdict"]),
             "Cases": each["pairs"],
             "Baseline → candidate": levels(each),
             "Change": amount(each, each.get("difference")),
             "95 % interval": interval(each) or NONE,
-            **({"Whole run": _from_to(each["totals"], each["unit"])} if "totals" in each else {}),
-            **(
-                {"Cases to tell": (each["verdict"] == "unknown" and each["needed"]) or NONE}
-                if "needed" in each
-                else {}
-            ),
         }
-        for each in changes
-    ]
+        if "totals" in each:
+            row["Whole run"] = _from_to(each, *each["totals"])
+        else:
+            row["Cases to tell"] = (each["verdict"] == "unknown" and each["needed"]) or NONE
+        found.append(row)
+    return found
 
 
 def telling(judges: Sequence[Row]) -> tuple[list[Row], str]:
@@ -90,20 +97,23 @@ def value_words(value: Json) -> str:
 
 def levels(each: Row) -> str:
     """The mean or rate before and after; of labels and the like, what changed in how many cases."""
-    if "before" in each and each.get("kind") == "pass":
-        return f"{level(each, each['before'])} → {level(each, each['after'])}"
-    if "before" in each:
-        return _from_to([each["before"], each["after"]], each.get("unit", ""))
-    if (mean := each.get("alone_mean")) is not None:
-        return f"{NONE} → {level(each, mean)}"
+    before, after = each.get("before"), each.get("after", each.get("alone_mean"))
+    if after is not None:
+        return _from_to(each, before, after)
     moves = [f"{old} → {new} in {count}" for old, new, count in each.get("moves", [])[:MOST_MOVES]]
     differing = each.get("differing")
     return ", ".join(moves) or (f"differs in {differing}" if differing else NONE)
 
 
-def level(judge: Row, mean: float) -> str:
+def level(each: Row, mean: float | None) -> str:
     """A judge's mean, or its rate."""
-    return f"{mean:.0%}" if judge["kind"] == "pass" else figure_text(mean)
+    if mean is None:
+        return NONE
+    return f"{mean:.0%}" if each.get("kind") == "pass" else figure_text(mean)
+
+
+def _from_to(each: Row, before: float | None, after: float | None) -> str:
+    return f"{level(each, before)} → {level(each, after)} {each.get('unit', '')}".rstrip()
 
 
 def amount(each: Row, value: float | None, points: str = " points") -> str:
@@ -129,6 +139,78 @@ def _hundredths(share: float) -> str:
     return f"{points:+.0f}" if abs(points) >= 10 or not points % 1 else f"{points:+.1f}"  # noqa: PLR2004
 
 
-def _from_to(amounts: Sequence[float | None], unit: str) -> str:
-    old, new = (NONE if value is None else figure_text(value) for value in amounts)
-    return f"{old} → {new} {unit}".rstrip()
+# -- the comment for a pull request: whatever comes from files and logs is text there, no markup ---
+
+
+def comment(
+    evaluation: str,
+    found: Row,
+    answers: Callable[[str, str], Sequence[str]],
+    links: Mapping[str, str],
+) -> Iterator[str]:
+    """The lines of a report in Markdown, which a later one replaces by its mark.
+
+    ``answers`` gives what both arms answered in a case, by case and judge; ``links`` lead to the
+    traces, by case.
+    """
+    name = _line(evaluation)
+    mark = {"pass": "✅", "fail": "❌", "unknown": "❔"}[found["gate"]]
+    arms = [", ".join(found[arm]) for arm in ("candidate", "baseline")]
+    yield f"{MARK}{name} -->\n### {mark} {name}: {found['gate']}\n"
+    yield f"{_line(arms[0])} against {_line(arms[1] or 'no baseline')}.\n"
+    said = found["findings"]
+    for text in (*said, *(t for t in found["shortfalls"] + found["open"] if t not in said[0])):
+        yield f"- {_line(text)}"
+    judges, left_out = telling(found["judges"])
+    yield from _table(rows(judges))
+    if left_out:
+        yield f"\n{left_out}"
+    for table in (rows(found["figures"]), threshold_rows(found)):
+        yield from _table(table)
+    flips = [each for each in found["flips"] if each["kind"] != "only in candidate"]
+    by_case: dict[str, list[Row]] = {}
+    for flip in sorted(flips, key=lambda each: FLIP_KINDS.index(each["kind"])):
+        by_case.setdefault(flip["case"], []).append(flip)
+    if flips:
+        yield f"\n#### {len(flips)} scores changed"
+    for case, own in [*by_case.items()][:MOST_FLIPS]:
+        yield from _folded(case, own, answers(case, own[0]["judge"]), links.get(case))
+    if len(by_case) > MOST_FLIPS:
+        yield f"and {len(by_case) - MOST_FLIPS} more cases."
+
+
+def _folded(
+    case: str, flips: Sequence[Row], answers: Sequence[str], link: str | None
+) -> Iterator[str]:
+    moves = "; ".join(
+        f"{each['judge']}: {value_words(each['before'])} → {value_words(each['after'])}"
+        for each in flips
+    )
+    yield f"\n<details><summary><b>{_text(case)}</b> {_text(moves)}</summary>"
+    for title, answer in zip(("Before", "After"), answers, strict=True):
+        if answer:
+            cut = answer[:MOST_ANSWER] + "…" * (len(answer) > MOST_ANSWER)
+            fence = "`" * (3 + max(map(len, re.findall("`+", cut)), default=0))
+            yield f"\n{title}:\n\n{fence}\n{cut}\n{fence}"
+    if link:
+        yield f"\n[the trace]({link})"
+    yield "\n</details>"
+
+
+def _table(found: Sequence[Row]) -> Iterator[str]:
+    if found:
+        yield f"\n| {' | '.join(map(_line, found[0]))} |\n|{' --- |' * len(found[0])}"
+    for row in found:
+        cells = (_line(str(value)).replace("|", r"\|") for value in row.values())
+        yield f"| {' | '.join(cells)} |"
+
+
+def _text(text: str) -> str:
+    """Text from files on one line, which HTML shows as it is, and of which GitHub makes no link."""
+    shown = html.escape(truncate(text, 1_000), quote=False)
+    return re.sub(r"([@#]|:(?=//)|\bwww(?=\.))", "\\1\u200b", shown)
+
+
+def _line(text: str) -> str:
+    """The same in Markdown, which is no markup, either."""
+    return re.sub(r"([\\\[\]`*_~])", r"\\\1", _text(text))

@@ -98,15 +98,22 @@ class Run:
         return {k: list(own) for k, own in groupby(self.scores, attrgetter("case_id"))}
 
 
-def executions(run: Run) -> dict[str, Json]:
-    """``total`` executions, how many ``failed``, and ``names`` to why.
+def executions(*runs: Run) -> dict[str, Json]:
+    """``total`` executions, how many ``failed``, and ``names`` to why, of several runs together.
 
-    ``exit_code`` is the run's where that is not 0 and no case says that it failed.
+    ``exit_code`` is the first run's where that is not 0 and no case of it says that it failed.
     """
-    total = 1 if run.is_one else len(run.cases)
-    found = {"total": total, "failed": len(run.failed), "names": dict(run.failed)}
-    code = run.usage.exit_code
-    return {**found, "exit_code": code} if code and not run.failed else found
+    codes = [code for run in runs if (code := run.usage.exit_code) and not run.failed]
+    return {
+        "total": sum(1 if run.is_one else len(run.cases) for run in runs),
+        "failed": sum(len(run.failed) for run in runs),
+        "names": {
+            f"{name} of {run.run_id}" if len(runs) > 1 else name: why
+            for run in runs
+            for name, why in run.failed.items()
+        },
+        **({"exit_code": codes[0]} if codes else {}),
+    }
 
 
 def is_failed(run: Run) -> bool:

@@ -8,21 +8,25 @@ scores from the traces' assessments and its figures from the run.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 
-from evalkit.config_files import ProjectFiles
+from evalkit.context import Workspace
+from evalkit.documents import scalar_text
 from evalkit.entities import COMMIT_TAG, EVALUATION_TAG, KEY_TAG, StoredTrace
-from evalkit.errors import InputError, Problem
+from evalkit.errors import InputError, Problem, StoreError
+from evalkit.jsonable import Json
 from evalkit.project import FIGURES
+from evalkit.reading import read_trace
 from evalkit.receipt import WHOLE_RUN
 from evalkit.runs.metrics import run_key
 from evalkit.runs.results import BASIS_TAG, UNCOMMITTED, ask_git
 from evalkit.runs.run import Run, Score
 from evalkit.runs.run_dir import RunFiles, list_runs
-from evalkit.store import Store, StoredRun
+from evalkit.store import StoredRun
 from evalkit.tokens import Consumption
 
 GIT = "git:"
@@ -37,8 +41,6 @@ NO_BASE = (
     " uncommitted changes; log one there, fetch the main branch where the clone is shallow, or name"
     " a baseline"
 )
-_COUNTS = ("num_turns", "exit_code", "num_cases", "executions_failed")
-_MLFLOW_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,30 +56,32 @@ class Trial:
         """What two names of one run have in common: its id, and where it lies."""
         return {self.run.run_id, *([str(self.files.folder.resolve())] if self.files else [])}
 
+    def answer(self, workspace: Workspace, case: str) -> str:
+        """What the agent answered; empty where no log and no trace tells."""
+        found: Json = None
+        with suppress(InputError, StoreError):
+            if self.files is not None and self.run.mode == "case":
+                found = read_trace(self.files, case).response
+            elif case in self.traces:
+                found = workspace.store.observe_one(self.traces[case].trace_id).response
+        return scalar_text(found) if found else ""
+
 
 class Finder:
-    """Looks for runs on disk and, where those do not do, in MLflow.
+    """Looks for a project's runs on disk and, where those do not do, in MLflow.
 
     What asks MLflow raises StoreAbsent where it cannot be reached, and StoreError where it answers
     with an error.
     """
 
-    def __init__(
-        self, files: ProjectFiles, read: Callable[[str], RunFiles], store: Callable[[], Store]
-    ) -> None:
-        self._files, self._project = files, files.project
-        self._read, self._open = read, store
-        self._git = files.config.resolve().parent
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace, self._project = workspace, workspace.files.project
+        self._git = workspace.files.config.resolve().parent
 
     @cached_property
-    def store(self) -> Store:
-        """MLflow, asked where a run is not on disk."""
-        return self._open()
-
-    @cached_property
-    def experiment_id(self) -> str | None:
-        """The experiment of the config; None where MLflow has none."""
-        return self.store.experiment(self._project.experiment, create=False)
+    def _experiment(self) -> str | None:
+        """The id of the config's experiment; None where MLflow has none."""
+        return self._workspace.store.experiment(self._project.experiment, create=False)
 
     def trials(
         self, names: Sequence[str], role: str, *, without: Sequence[Trial] | None = None
@@ -115,36 +119,39 @@ class Finder:
 
     def logged(self) -> Iterator[StoredRun]:
         """The evaluation's runs in MLflow, the newest first."""
-        if self.experiment_id is not None:
-            yield from self.store.runs_of(self.experiment_id, self._project.name)
+        if self._experiment is not None:
+            yield from self._workspace.store.runs_of(self._experiment, self._project.name)
 
-    def linked(self, arm: Sequence[Trial]) -> list[Trial]:
-        """Its runs with the datasets that MLflow links them to, if that has been asked anyway."""
-        if "store" not in vars(self) or (where := self.experiment_id) is None:
-            return list(arm)
-        found = []
-        for trial in arm:
+    def linked(self, *arms: Sequence[Trial]) -> list[list[Trial]]:
+        """Arms with the datasets that MLflow links their runs to, where one had to be asked for."""
+        if all(trial.files for trial in chain(*arms)) or (where := self._experiment) is None:
+            return list(map(list, arms))
+
+        def link(trial: Trial) -> Trial:
             key = run_key(where, self._project, trial.run.run_id)
-            digest = trial.run.dataset or _digest(self.store.find_run(where, key))
-            found.append(replace(trial, run=replace(trial.run, dataset=digest)))
-        return found
+            digest = trial.run.dataset or _digest(self._workspace.store.find_run(where, key))
+            return replace(trial, run=replace(trial.run, dataset=digest))
+
+        return [list(map(link, arm)) for arm in arms]
 
     def _trial(self, name: str, without: Sequence[Trial] | None) -> Trial:
-        if name in list_runs(self._files):
-            found = self._read(name)
+        known = list_runs(self._workspace.files)
+        if name in known:
+            found = self._workspace.run(name)
             return Trial(found.run, found)
-        run, what = None, repr(name)
+        run, wrong = None, f"there is no finished run {name!r}"
         if name.startswith(GIT):
-            run, what = self._of_reference(name.removeprefix(GIT), without), f"logged for {name}"
-        elif _MLFLOW_ID.fullmatch(name):
-            run = self.store.run(name)
-        wrong = f"there is no finished run {what}"
+            run = self._of_reference(name.removeprefix(GIT), without)
+            wrong = f"there is no finished run logged for {name}"
+        elif re.fullmatch("[0-9a-f]{32}", name):
+            run = self._workspace.store.run(name)
         if run is not None:
             if not (unfit := self._unfit(run)):
                 return self.stored_trial(run)
             wrong = f"{name} is {unfit}"
-        known = ", ".join(list_runs(self._files)[-5:])
-        fix = f"there are {known} on disk; an id of MLflow or git:REF will do as well"
+        fix = (
+            f"there are {', '.join(known[-5:])} on disk; an id of MLflow or git:REF will do as well"
+        )
         raise InputError(Problem(wrong, fix=fix))
 
     def _unfit(self, run: StoredRun) -> str:
@@ -168,14 +175,14 @@ class Finder:
         What was merged into a branch comes after all that the branch itself went through. Runs of
         uncommitted changes say nothing of the commit, unless it is the candidate's own.
         """
-        if self.experiment_id is None:
+        if self._experiment is None:
             return None
         count = f"--max-count={1 if without is None else MOST_ANCESTORS}"
         ways = ("--first-parent", "--topo-order")
         commits = chain(*(ask_git(self._git, "rev-list", w, count, commit).split() for w in ways))
         place = {each: n for n, each in enumerate(dict.fromkeys(commits))}
         names = (trial.run.run_id for trial in without or ())
-        own = {run_key(self.experiment_id, self._project, name) for name in names}
+        own = {run_key(self._experiment, self._project, name) for name in names}
         logged = (
             run
             for run in self.logged()
@@ -188,27 +195,30 @@ class Finder:
 
     def stored_trial(self, stored: StoredRun) -> Trial:
         """What MLflow holds of a run, which need not be on this machine."""
-        traces = self.store.find_traces(stored.experiment_id, stored.tags[KEY_TAG])
+        traces = self._workspace.store.find_traces(stored.experiment_id, stored.tags[KEY_TAG])
         by_case = {trace.case_id: trace for trace in traces if trace.case_id is not None}
         scores = _scores(traces)
         figures = {name: metric.value for name, metric in stored.metrics.items()}
-        whole = {name: int(figures[name]) for name in _COUNTS if name in figures}
+        turns, code, total, count = (
+            int(figures[name]) if name in figures else None
+            for name in ("num_turns", "exit_code", "num_cases", "executions_failed")
+        )
         tokens = {  # what is below a kind is a model's
             name.removeprefix("tokens/"): int(value)
             for name, value in figures.items()
             if re.fullmatch("tokens/[^/]+", name)
         }
-        cases = {*by_case, *(score.case_id for score in scores)}
         is_batch = stored.params.get("execution_mode") == "batch"
-        gone = 0 if is_batch else max(0, whole.get("num_cases", 0) - len(cases))
+        cases = {*by_case, *(score.case_id for score in scores)}
+        gone = 0 if is_batch else (total or 0) - len(cases)
         cases |= {f"a case whose trace is gone ({n + 1})" for n in range(gone)}
-        count = whole.get("executions_failed")
         failed = [case for case, trace in by_case.items() if trace.status == "ERROR"]
         if len(failed) != count:
             failed = [f"execution {n + 1}" for n in range(count or 0)]
         told = {case for case, trace in by_case.items() if trace.status != "UNSET"}
-        told |= {WHOLE_RUN} if told or "exit_code" in whole else set()
+        told |= {WHOLE_RUN} if told or code is not None else set()
         judges = {*(score.judge for score in scores), *(j.name for j in self._project.judges)}
+        cost, lasted = figures.get("cost_usd"), figures.get("duration_s")
         run = Run(
             run_id=stored.params.get("run_id", stored.run_id),
             mode="batch" if is_batch else "case",
@@ -217,13 +227,7 @@ class Finder:
                 for name in sorted(judges)
             },
             scores=scores,
-            usage=Consumption(
-                figures.get("duration_s"),
-                figures.get("cost_usd"),
-                whole.get("num_turns"),
-                whole.get("exit_code"),
-                tokens,
-            ),
+            usage=Consumption(lasted, cost, turns, code, tokens),
             cases=tuple(sorted(cases)),
             model=stored.params.get("model", ""),
             figures=figures,
@@ -249,3 +253,23 @@ def _scores(traces: Sequence[StoredTrace]) -> tuple[Score, ...]:
                 score = Score(case, judge, each.value, each.rationale, each.error)
                 found.setdefault((case, judge), score)
     return tuple(sorted(found.values(), key=lambda score: score.case_id))
+
+
+def answers(
+    workspace: Workspace, arms: Sequence[Sequence[Trial]], case: str, judge: str
+) -> list[str]:
+    """What the agent answered in each of two arms; empty where no log and no trace tells.
+
+    Of several trials it is that of the first with a score that no trial of the other arm has.
+    """
+    what = (case, judge)
+    values = [
+        [[s.value for s in trial.run.scores if (s.case_id, s.judge) == what] for trial in arm]
+        for arm in arms
+    ]
+    found = []
+    for arm, own, others in zip(arms, values, reversed(values), strict=True):
+        order = sorted(range(len(arm)), key=lambda n: own[n] in others)
+        said = (arm[n].answer(workspace, case) for n in order)
+        found.append(next(filter(None, said), ""))
+    return found
