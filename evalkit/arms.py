@@ -19,8 +19,7 @@ from evalkit.documents import scalar_text
 from evalkit.entities import COMMIT_TAG, EVALUATION_TAG, KEY_TAG, StoredTrace
 from evalkit.errors import InputError, Problem, StoreError
 from evalkit.jsonable import Json
-from evalkit.project import FIGURES
-from evalkit.reading import read_trace
+from evalkit.reading import TOKENS, read_trace
 from evalkit.receipt import WHOLE_RUN
 from evalkit.runs.metrics import run_key
 from evalkit.runs.results import BASIS_TAG, UNCOMMITTED, ask_git
@@ -31,11 +30,7 @@ from evalkit.tokens import Consumption
 
 GIT = "git:"
 MAIN_BRANCHES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
-"""What the main branch may be called, the likeliest first."""
-
-MOST_ANCESTORS = 1_000
-"""Commits before the one that is meant, among which a logged run is looked for."""
-
+MOST_ANCESTORS = 1_000  # commits before the one that is meant, among which a run is looked for
 NO_BASE = (
     "no run is logged for where this branch left the main one, or for a commit before, without"
     " uncommitted changes; log one there, fetch the main branch where the clone is shallow, or name"
@@ -52,9 +47,9 @@ class Trial:
     traces: Mapping[str, StoredTrace] = field(default_factory=dict)
 
     @property
-    def places(self) -> set[str]:
-        """What two names of one run have in common: its id, and where it lies."""
-        return {self.run.run_id, *([str(self.files.folder.resolve())] if self.files else [])}
+    def name(self) -> str:
+        """What two names of one run have in common, wherever it lies."""
+        return self.files.folder.resolve().name if self.files else self.run.run_id
 
     def answer(self, workspace: Workspace, case: str) -> str:
         """What the agent answered; empty where no log and no trace tells."""
@@ -68,11 +63,7 @@ class Trial:
 
 
 class Finder:
-    """Looks for a project's runs on disk and, where those do not do, in MLflow.
-
-    What asks MLflow raises StoreAbsent where it cannot be reached, and StoreError where it answers
-    with an error.
-    """
+    """Looks for a project's runs on disk, else in MLflow, with StoreError where that is no use."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace, self._project = workspace, workspace.files.project
@@ -80,7 +71,6 @@ class Finder:
 
     @cached_property
     def _experiment(self) -> str | None:
-        """The id of the config's experiment; None where MLflow has none."""
         return self._workspace.store.experiment(self._project.experiment, create=False)
 
     def trials(
@@ -89,32 +79,20 @@ class Finder:
         """The runs of an arm; the baseline's come ``without`` the candidate's.
 
         A commit of the candidate stands for itself, one of the baseline also for what was before.
-
-        Raises:
-            InputError: there is no such run, or its files are wrong.
         """
         found: list[Trial] = []
-        taken = {place for each in without or () for place in each.places}
         for name in dict.fromkeys(names):
-            try:
-                found.append(trial := self._trial(name, without))
-            except InputError as error:
-                own = (p if p.file or p.field else replace(p, field=role) for p in error.problems)
-                raise InputError(*own) from None
-            if taken & trial.places:
+            trial = self._trial(name, role, without)
+            if trial.name in {each.name for each in (*found, *(without or ()))}:
                 again = f"{name!r} would be compared with itself, or counted twice"
                 raise InputError(Problem(again, field=role, fix="name another run"))
-            taken |= trial.places
+            found.append(trial)
         return found
 
     def merge_base(self, without: Sequence[Trial]) -> list[Trial]:
-        """The newest run logged for where HEAD left the main branch, or for an ancestor of that.
-
-        The runs that are held against it (``without``) do not count; there may be none.
-        """
+        """The newest run logged for where HEAD left the main branch, or before; else none."""
         bases = (ask_git(self._git, "merge-base", "HEAD", branch) for branch in MAIN_BRANCHES)
-        base = next(filter(None, bases), "")
-        run = self._logged_for(base, without) if base else None
+        run = self._logged_for(next(filter(None, bases), ""), without)
         return [] if run is None else [self.stored_trial(run)]
 
     def logged(self) -> Iterator[StoredRun]:
@@ -129,45 +107,40 @@ class Finder:
 
         def link(trial: Trial) -> Trial:
             key = run_key(where, self._project, trial.run.run_id)
-            digest = trial.run.dataset or _digest(self._workspace.store.find_run(where, key))
-            return replace(trial, run=replace(trial.run, dataset=digest))
+            stored = self._workspace.store.find_run(where, key)
+            return replace(trial, run=replace(trial.run, dataset=stored.dataset if stored else ""))
 
-        return [list(map(link, arm)) for arm in arms]
+        return [[link(trial) if trial.files else trial for trial in arm] for arm in arms]
 
-    def _trial(self, name: str, without: Sequence[Trial] | None) -> Trial:
+    def _trial(self, name: str, role: str, without: Sequence[Trial] | None) -> Trial:
         known = list_runs(self._workspace.files)
         if name in known:
             found = self._workspace.run(name)
             return Trial(found.run, found)
         run, wrong = None, f"there is no finished run {name!r}"
+        fix = f"name one on disk ({', '.join(known[-5:])}), an id of MLflow or git:REF"
         if name.startswith(GIT):
-            run = self._of_reference(name.removeprefix(GIT), without)
-            wrong = f"there is no finished run logged for {name}"
+            wrong, reference = f"there is no finished run logged for {name}", name.removeprefix(GIT)
+            exact = ("rev-parse", "--verify", "--quiet", "--end-of-options")
+            if commit := ask_git(self._git, *exact, f"{reference}^{{commit}}"):
+                run = self._logged_for(commit, without)
+            else:
+                wrong = f"git knows no commit {reference!r} in {self._git}"
+                fix = "fetch it (a shallow clone has no other branches), or name a run"
         elif re.fullmatch("[0-9a-f]{32}", name):
             run = self._workspace.store.run(name)
-        if run is not None:
-            if not (unfit := self._unfit(run)):
-                return self.stored_trial(run)
-            wrong = f"{name} is {unfit}"
-        fix = (
-            f"there are {', '.join(known[-5:])} on disk; an id of MLflow or git:REF will do as well"
-        )
-        raise InputError(Problem(wrong, fix=fix))
+        if run is not None and not (wrong := self._unfit(run, name)):
+            return self.stored_trial(run)
+        raise InputError(Problem(wrong, field=role, fix=fix))
 
-    def _unfit(self, run: StoredRun) -> str:
-        """What a run of MLflow's is that cannot be compared; empty where it can."""
+    def _unfit(self, run: StoredRun, name: str = "") -> str:
+        """Why a run of MLflow's cannot be compared; empty where it can."""
         if KEY_TAG not in run.tags:
-            return "a run of MLflow's that evalkit did not log"
+            return f"{name} is a run of MLflow's that evalkit did not log"
         if (of := run.tags.get(EVALUATION_TAG)) != self._project.name:
-            return f"a run of another evaluation, {of}"
-        return "still being logged; log it again to the end" if run.status == "RUNNING" else ""
-
-    def _of_reference(self, reference: str, without: Sequence[Trial] | None) -> StoredRun | None:
-        exact = ("rev-parse", "--verify", "--quiet", "--end-of-options")
-        if commit := ask_git(self._git, *exact, f"{reference}^{{commit}}"):
-            return self._logged_for(commit, without)
-        fix = "fetch it (a shallow clone has no other branches), or name a run"
-        raise InputError(Problem(f"git knows no commit {reference!r} in {self._git}", fix=fix))
+            return f"{name} is a run of another evaluation, {of}"
+        again = f"{name} is still being logged; log it again to the end"
+        return again if run.status == "RUNNING" else ""
 
     def _logged_for(self, commit: str, without: Sequence[Trial] | None) -> StoredRun | None:
         """The newest run of the commit, else of its nearest ancestor; None: of no ancestor.
@@ -175,7 +148,7 @@ class Finder:
         What was merged into a branch comes after all that the branch itself went through. Runs of
         uncommitted changes say nothing of the commit, unless it is the candidate's own.
         """
-        if self._experiment is None:
+        if not commit or self._experiment is None:
             return None
         count = f"--max-count={1 if without is None else MOST_ANCESTORS}"
         ways = ("--first-parent", "--topo-order")
@@ -203,11 +176,7 @@ class Finder:
             int(figures[name]) if name in figures else None
             for name in ("num_turns", "exit_code", "num_cases", "executions_failed")
         )
-        tokens = {  # what is below a kind is a model's
-            name.removeprefix("tokens/"): int(value)
-            for name, value in figures.items()
-            if re.fullmatch("tokens/[^/]+", name)
-        }
+        tokens = {n: int(figures[f"tokens/{n}"]) for n in TOKENS if f"tokens/{n}" in figures}
         is_batch = stored.params.get("execution_mode") == "batch"
         cases = {*by_case, *(score.case_id for score in scores)}
         gone = 0 if is_batch else (total or 0) - len(cases)
@@ -217,15 +186,10 @@ class Finder:
             failed = [f"execution {n + 1}" for n in range(count or 0)]
         told = {case for case, trace in by_case.items() if trace.status != "UNSET"}
         told |= {WHOLE_RUN} if told or code is not None else set()
-        judges = {*(score.judge for score in scores), *(j.name for j in self._project.judges)}
         cost, lasted = figures.get("cost_usd"), figures.get("duration_s")
         run = Run(
             run_id=stored.params.get("run_id", stored.run_id),
             mode="batch" if is_batch else "case",
-            judges={
-                name: {kind: figures.get(f"{name}/{kind}") for kind in FIGURES.values()}
-                for name in sorted(judges)
-            },
             scores=scores,
             usage=Consumption(lasted, cost, turns, code, tokens),
             cases=tuple(sorted(cases)),
@@ -233,13 +197,9 @@ class Finder:
             figures=figures,
             failed=dict.fromkeys(failed, "MLflow does not say why"),
             endings=frozenset(told),
-            dataset=_digest(stored),
+            dataset=stored.dataset,
         )
         return Trial(run, None, by_case)
-
-
-def _digest(stored: StoredRun | None) -> str:
-    return next(iter(stored.datasets.values()), "") if stored is not None else ""
 
 
 def _scores(traces: Sequence[StoredTrace]) -> tuple[Score, ...]:
@@ -262,14 +222,14 @@ def answers(
 
     Of several trials it is that of the first with a score that no trial of the other arm has.
     """
-    what = (case, judge)
-    values = [
-        [[s.value for s in trial.run.scores if (s.case_id, s.judge) == what] for trial in arm]
-        for arm in arms
-    ]
+
+    def values(trial: Trial) -> list[Json]:
+        return [s.value for s in trial.run.scores if (s.case_id, s.judge) == (case, judge)]
+
     found = []
-    for arm, own, others in zip(arms, values, reversed(values), strict=True):
-        order = sorted(range(len(arm)), key=lambda n: own[n] in others)
-        said = (arm[n].answer(workspace, case) for n in order)
+    for arm, other in zip(arms, reversed(arms), strict=True):
+        others = list(map(values, other))
+        order = [*(trial for trial in arm if values(trial) not in others), *arm]
+        said = (trial.answer(workspace, case) for trial in order)
         found.append(next(filter(None, said), ""))
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -21,11 +21,8 @@ from evalkit.runs.compare_rows import MARK, comment
 from evalkit.runs.run_dir import list_runs
 from evalkit.stats import mean_interval
 
-MOST_COMMENT = 65_000
-"""Characters of a comment; GitHub takes 65,536."""
-
-MOST_RUNS = 50
-"""Logged runs that a history goes back."""
+MOST_COMMENT = 65_000  # characters; GitHub takes 65,536
+MOST_RUNS = 50  # that a history goes back
 
 
 def compare(
@@ -37,24 +34,17 @@ def compare(
 ) -> Row:
     """Hold runs against a baseline; several of an arm are trials, pooled by case.
 
-    Args:
-        workspace: The opened project.
-        candidate: Run directories, ids of MLflow runs, or ``git:REF``; else the newest on disk.
-        baseline: The same; else the run on disk before the candidate.
-        margin: The change of a rate, and of a score as a share of its range, that does not matter,
-            between 0 and 1; 0.1 and 0.05 unless told otherwise.
+    Runs are named by directory, by their id in MLflow, or as ``git:REF``; else they are the newest
+    on disk and the one before. ``margin`` is the change of a rate, and of a score as a share of its
+    range, that does not matter: between 0 and 1, and 0.1 and 0.05 unless told otherwise.
 
     Returns:
-        ``verdict``: better, worse, same or unknown, the worst of the judges that decide, and worse
-        where more executions failed; ``gate``: pass, fail or unknown, thresholds included;
-        ``needed_cases`` that would tell, where that is unknown; ``baseline`` and ``candidate``, the
-        ids of their runs; ``cases`` in both and the ids of those that only one arm has;
-        ``executions`` of both, ``newly_failing`` (how many more cases fail than end well that did
-        not before, None where nobody knows), ``unknown_endings``; ``lacking``, of each trial that
-        lacks scores its run, judge and number of cases; ``models`` and ``datasets`` (digests) of
-        both; ``judges`` and ``figures``, a row each; ``flips`` (none that is the same) and
-        ``counts`` of all kinds; ``thresholds`` with what each run has; ``shortfalls``, what speaks
-        against the candidate, ``open``, what nobody can tell, and ``findings``, the answer first.
+        ``verdict`` (better, worse, same, unknown) and ``gate`` (pass, fail, unknown) with what
+        speaks for them: ``shortfalls``, ``open``, ``needed_cases``, and ``findings`` in sentences;
+        of both arms run ids, ``executions``, ``models``, ``datasets`` (digests), and the ``cases``
+        that they share; rows of ``judges``, ``figures``, ``thresholds`` and ``flips``, whose
+        ``counts`` hold all kinds; ``newly_failing`` cases (None where nobody knows which),
+        ``unknown_endings``, and the scores that trials are ``lacking``.
 
     Raises:
         InputError: there is no such run, or a run's files are wrong.
@@ -77,19 +67,11 @@ def gate(
     out: str | Path | None = None,
     on_unknown: str = "3",
 ) -> Row:
-    """Whether runs are good enough to merge, beside a baseline.
+    """Whether runs are good enough to merge: the report of :func:`compare`, which may be unknown.
 
-    Args:
-        workspace: The opened project.
-        run_id: The candidate's runs, as in :func:`compare`.
-        baseline: The same; else the newest run logged for where HEAD left the main branch.
-        margin: The change that does not matter.
-        out: Where to write the comment for the pull request; None for nowhere.
-        on_unknown: What the command makes of not knowing: ``3``, ``pass`` or ``fail``.
-
-    Returns:
-        The report of :func:`compare`; ``gate`` in it is pass, fail or unknown, the last also where
-        there is no baseline or no MLflow to have it from.
+    Without a baseline it is the newest run logged for where HEAD left the main branch. ``out`` is
+    the file for the pull request's comment; ``on_unknown`` says what the command makes of not
+    knowing: ``3``, ``pass`` or ``fail``.
 
     Raises:
         InputError: a run that is named is not there, or its files are wrong.
@@ -97,11 +79,9 @@ def gate(
     if not run_id:
         fix = "name the run that is to be judged"
         raise InputError(Problem("no run is named", field="--run-id", fix=fix))
-    file = Path(out) if out is not None else None
-    if file is not None:
-        with suppress(OSError):  # where this ends with an error, no old answer stays
-            if file.read_bytes().startswith(MARK.encode()):
-                file.unlink()
+    with suppress(OSError):  # where this ends with an error, no old answer stays
+        if out is not None and Path(out).read_bytes().startswith(MARK.encode()):
+            Path(out).unlink()
     finder, why = Finder(workspace), NO_BASE
     new: list[Trial] = []
     old: list[Trial] = []
@@ -113,34 +93,47 @@ def gate(
         why = str(error)
     found = compare_arms(workspace, old, new, margin, why)
     found["candidate"] = found["candidate"] or list(run_id)
-    if file is not None:
+    if out is not None:
         links: dict[str, str] = {}
         with suppress(StoreError):
             for trial in reversed(new):
                 links |= whereabouts(workspace, trial.run.run_id, "").traces
         both = partial(answers, workspace, (old, new))
         text = "\n".join(comment(workspace.files.project.name, found, both, links))
-        write_text(file, mask_text(text)[0][:MOST_COMMENT] + "\n")
+        write_text(Path(out), mask_text(text)[0][:MOST_COMMENT] + "\n")
     return found | {"on_unknown": on_unknown}
 
 
 def history(workspace: Workspace, *, judge: str) -> Row:
-    """A judge over the logged runs, the newest first.
+    """A judge over the logged runs, the newest first: ``judge`` and ``runs``.
 
-    Args:
-        workspace: The opened project.
-        judge: Its name.
-
-    Returns:
-        ``judge`` and ``runs``: of each ``run_id``, ``mlflow_run_id``, ``time_ms``, ``commit``,
-        ``branch``, ``dataset`` (its digest), ``mean`` or ``pass_rate``, and its ``interval``.
+    Each has ``run_id``, ``mlflow_run_id``, ``time_ms``, ``commit``, ``branch``, ``dataset`` (its
+    digest), ``cases``, ``mean`` or ``pass_rate``, and its ``interval``.
 
     Raises:
         InputError: no logged run has numbers, passes or failures by that judge.
         StoreError: MLflow is absent or answered with an error.
     """
+    finder = Finder(workspace)
+    found: list[Row] = []
     try:
-        found = list(_over_time(Finder(workspace), judge))
+        for stored in islice(finder.logged(), MOST_RUNS):
+            run = finder.stored_trial(stored).run
+            values = values_of(score for score in run.scores if score.judge == judge)
+            if numbers := [value for value in values if isinstance(value, (int, float))]:
+                mean, reach = mean_interval(numbers)
+                row = {
+                    "run_id": run.run_id,
+                    "mlflow_run_id": stored.run_id,
+                    "time_ms": stored.start_ms,
+                    "commit": stored.tags.get(COMMIT_TAG, ""),
+                    "branch": stored.tags.get(BRANCH_TAG, ""),
+                    "dataset": run.dataset,
+                    "cases": len(numbers),
+                    "pass_rate" if isinstance(numbers[0], bool) else "mean": mean,
+                    "interval": reach,
+                }
+                found.append(row)
     except StoreAbsent as error:
         raise StoreError(str(error)) from error
     if not found:
@@ -151,34 +144,10 @@ def history(workspace: Workspace, *, judge: str) -> Row:
     return {"judge": judge, "runs": found}
 
 
-def _over_time(finder: Finder, judge: str) -> Iterator[Row]:
-    for stored in islice(finder.logged(), MOST_RUNS):
-        run = finder.stored_trial(stored).run
-        values = values_of(score for score in run.scores if score.judge == judge)
-        if numbers := [value for value in values if isinstance(value, (int, float))]:
-            mean, reach = mean_interval(numbers)
-            yield {
-                "run_id": run.run_id,
-                "mlflow_run_id": stored.run_id,
-                "time_ms": stored.start_ms,
-                "commit": stored.tags.get(COMMIT_TAG, ""),
-                "branch": stored.tags.get(BRANCH_TAG, ""),
-                "dataset": run.dataset,
-                "cases": len(numbers),
-                "pass_rate" if isinstance(numbers[0], bool) else "mean": mean,
-                "interval": reach and list(reach),
-            }
-
-
 def find_arms(
     workspace: Workspace, baseline: Sequence[str], candidate: Sequence[str]
 ) -> list[list[Trial]]:
-    """The runs of both arms, the baseline's first, as :func:`choose` understands them.
-
-    Raises:
-        InputError: there is no such run, a run's files are wrong, or one is compared with itself.
-        StoreError: MLflow has to be asked, and is absent or answers with an error.
-    """
+    """The runs of both arms, the baseline's first, as :func:`choose` understands them."""
     old_names, new_names = choose(workspace.files, baseline, candidate)
     finder = Finder(workspace)
     new = finder.trials(new_names, "candidate")
@@ -204,17 +173,13 @@ def compare_arms(
 def choose(
     files: ProjectFiles, baseline: Sequence[str], candidate: Sequence[str]
 ) -> tuple[list[str], list[str]]:
-    """The runs of both arms: those that are named, else the newest on disk and the one before it.
-
-    Raises:
-        InputError: there are not two.
-    """
-    known, old = list_runs(files), list(dict.fromkeys(baseline))
-    new = list(dict.fromkeys(candidate)) or [name for name in known if name not in old][-1:]
-    if not old:
-        others = [name for name in known if name not in new]
-        first = min((known.index(name) for name in new if name in known), default=len(known))
-        old = ([name for name in others if known.index(name) < first] or others)[-1:]
+    """The runs of both arms: those that are named, else the newest on disk, and the one before."""
+    known = list_runs(files)
+    new = [*dict.fromkeys(candidate)] or [name for name in known if name not in baseline][-1:]
+    others = [name for name in known if name not in new]
+    first = min((known.index(name) for name in new if name in known), default=len(known))
+    earlier = [name for name in others if name in known[:first]]
+    old = [*dict.fromkeys(baseline)] or (earlier or others)[-1:]
     if not (old and new):
         fix = f"name runs, or their folder; there are {', '.join(known) or 'none'}"
         place = ", ".join(map(str, files.runs_dirs))

@@ -8,19 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
-CHANCE = 0.05
-"""How often chance alone may look like a difference."""
-
-FEWEST = 6
-"""Pairs before anything can be told: by chance, five point the same way once in sixteen times."""
-
-EXACT = 50
-"""Differing pairs up to which the signed-rank test counts all signs, as in MLflow's comparison."""
-
+CHANCE = 0.05  # how often chance alone may look like a difference
+FEWEST = 6  # pairs, to tell anything: by chance five point the same way once in sixteen times
+EXACT = 50  # differing pairs up to which signed ranks count all signs, as in MLflow's comparison
 _TINY = 1e-9
 _BEYOND = 1e6  # intervals to a margin, from which on no number of cases is worth saying
 
@@ -29,22 +24,25 @@ _BEYOND = 1e6  # intervals to a margin, from which on no number of cases is wort
 class Change:
     """The change of a mean over pairs, after minus before; for passes and failures, of a rate.
 
-    Attributes:
-        differing: In how many of the pairs the two differ.
-        interval: The 95 percent interval of the difference; None for a single pair.
-        p: How often chance alone would show a difference at least as large.
-        leaning: Which way both the mean and most pairs went: 1, -1, or 0 where they disagree.
-        spread: Standard deviation of the differences.
+    ``interval`` is that of 95 percent, None for a single pair; ``p`` says how often chance alone
+    would show as large a difference; ``leaning`` is where both the mean and most of the pairs that
+    differ went: 1, -1, or 0 where they disagree; ``spread`` is the differences' deviation.
     """
 
     pairs: int
     differing: int
     before: float
     after: float
-    interval: tuple[float, float] | None
+    interval: list[float] | None
     p: float
     leaning: int
     spread: float
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """What a report holds of it."""
+        found = {name: getattr(self, name) for name in ("before", "after", "interval", "p")}
+        return {**found, "difference": self.after - self.before}
 
     def direction(self, p: float) -> int:
         """Whether, by this p-value, there is more (1) or less (-1) beyond chance; else 0."""
@@ -56,10 +54,9 @@ class Change:
         return self.pairs >= FEWEST and reach <= margin
 
     def needed(self, margin: float) -> int | None:
-        """About how many pairs would tell: an interval no wider than the margin.
+        """About how many pairs would give an interval no wider than the margin; None beyond count.
 
-        That narrow, it either keeps within the margin on both sides or leaves zero out. None where
-        that is beyond counting.
+        That narrow, it either keeps within the margin on both sides or leaves zero out.
         """
         if self.spread < _TINY:
             return max(FEWEST, math.ceil(math.log(CHANCE / 2) / math.log1p(-min(margin, 0.99))))
@@ -94,24 +91,23 @@ def paired_change(
         reach = float(stats.t.ppf(1 - CHANCE / 2, count - 1)) * spread / math.sqrt(count)
         if is_rate:  # a few differences tell no more than none does
             reach = max(reach, float(stats.binomtest(0, count).proportion_ci().high))
-        low, high = mean - reach, mean + reach
-        interval = (max(low, -1.0), min(high, 1.0)) if is_rate else (low, high)
+        least, most = (-1.0, 1.0) if is_rate else (-math.inf, math.inf)
+        interval = [max(mean - reach, least), min(mean + reach, most)]
     lean = int(np.sign(ranks.sum())) if ranks.sum() * mean > 0 else 0
-    return Change(
-        count, len(moved), float(old.mean()), float(new.mean()), interval, p, lean, spread
-    )
+    means = (float(old.mean()), float(new.mean()))
+    return Change(count, len(moved), *means, interval, p, lean, spread)
 
 
-def mean_interval(values: Sequence[float]) -> tuple[float, tuple[float, float] | None]:
+def mean_interval(values: Sequence[float]) -> tuple[float, list[float] | None]:
     """A mean with its 95 percent interval: Student's, of booleans Wilson's; of one number none."""
     count, mean = len(values), float(np.mean(values))
     if all(isinstance(each, bool) for each in values):
         share = stats.binomtest(sum(values), count).proportion_ci(method="wilson")
-        return mean, (float(share.low), float(share.high))
+        return mean, [float(share.low), float(share.high)]
     if count == 1:
         return mean, None
     reach = float(stats.t.ppf(1 - CHANCE / 2, count - 1) * stats.sem(values))
-    return mean, (mean - reach, mean + reach)
+    return mean, [mean - reach, mean + reach]
 
 
 def adjusted(chances: Sequence[float]) -> list[float]:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from statistics import fmean
 from typing import TypeAlias
 
@@ -25,11 +25,13 @@ from evalkit.tokens import Consumption
 Arm: TypeAlias = Sequence[Run]
 Row: TypeAlias = dict[str, Json]
 
-KINDS = {"true or false": "pass", "a number": "number", "text": "label"}
-"""What values are; all else is other, several kinds are mixed, and where none is, nothing."""
+MOST = 1e150  # a number beyond it is no score: not even its square can be reckoned with
+MARGIN, MARGIN_OF_RANGE = 0.1, 0.05
+"""The change of a rate, and of a score as a share of its range, that does not matter."""
 
+KINDS = {"true or false": "pass", "a number": "number", "text": "label"}
 MEASURED = ("pass", "number")
-"""The kinds that have a mean, and of which more is better."""
+"""What values are, else other, mixed or nothing; and of which kinds more is better."""
 
 FLIP_KINDS = (
     *("broken", "worse", "fixed", "better", "changed"),
@@ -37,12 +39,6 @@ FLIP_KINDS = (
 )
 """What became of a score, what wants a look first: passes and failures of all trials were fixed or
 broken, numbers and rates are better or worse, anything else changed."""
-
-MARGIN, MARGIN_OF_RANGE = 0.1, 0.05
-"""The change of a rate, and of a score as a share of its range, that does not matter."""
-
-MOST = 1e150
-"""A number beyond it is no score: not even its square can be reckoned with."""
 
 _FIGURES: Sequence[tuple[str, str, Callable[[Consumption], float | None]]] = (
     ("Cost", "USD", attrgetter("cost_usd")),
@@ -53,18 +49,11 @@ _FIGURES: Sequence[tuple[str, str, Callable[[Consumption], float | None]]] = (
     ("Tokens read from the cache", "", lambda usage: usage.tokens.get("cache_read")),
     ("Tokens written to the cache", "", lambda usage: usage.tokens.get("cache_create")),
 )
-"""What is compared of what was consumed: its name, its unit, and where it stands."""
 
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """What one judge said in both arms.
-
-    Attributes:
-        kind: What all its values are.
-        scores: By case, those of either arm, one a trial.
-        levels: By case, what either arm comes to; None where it has no value.
-    """
+    """What one judge said in both arms: by case its scores, and what they come to, else None."""
 
     judge: str
     kind: str
@@ -77,21 +66,19 @@ class Paired:
         return {case: levels for case, levels in self.levels.items() if None not in levels}
 
 
-def pair_scores(baseline: Arm, candidate: Arm) -> list[Paired]:
+def pair_scores(*arms: Arm) -> list[Paired]:
     """What each judge said in both arms; one of which only figures are known has no cases."""
-    runs = [(side, run) for side, arm in enumerate((baseline, candidate)) for run in arm]
     found: dict[str, dict[str, tuple[list[Score], list[Score]]]] = {
-        judge: {} for _, run in runs for judge in run.judges
+        judge: {} for run in chain(*arms) for judge in run.judges
     }
-    for side, run in runs:
-        for score in run.scores:
+    for side, arm in enumerate(arms):
+        for score in chain(*(run.scores for run in arm)):
             cases = found.setdefault(score.judge, {})
             cases.setdefault(score.case_id, ([], []))[side].append(score)
     pairs = []
     for judge, scores in found.items():
         values = {case: (values_of(old), values_of(new)) for case, (old, new) in scores.items()}
-        kinds = {kind_of(value) for sides in values.values() for value in chain(*sides)}
-        kinds = {KINDS.get(kind, "other") for kind in kinds}
+        kinds = {KINDS.get(kind_of(v), "other") for both in values.values() for v in chain(*both)}
         kind = "mixed" if len(kinds) > 1 else next(iter(kinds), "nothing")
         levels = {c: (_level(kind, old), _level(kind, new)) for c, (old, new) in values.items()}
         pairs.append(Paired(judge, kind, scores, levels))
@@ -100,13 +87,12 @@ def pair_scores(baseline: Arm, candidate: Arm) -> list[Paired]:
 
 def values_of(scores: Iterable[Score]) -> list[Json]:
     """The values that count: none of a judge that failed, skipped the case, or gave no number."""
-    values = [score.value for score in scores if score.value is not None and not score.error]
     return [
         value
-        for value in values
-        if not (
-            is_beyond_numbers(value) or (isinstance(value, (int, float)) and not abs(value) < MOST)
-        )
+        for score in scores
+        if (value := score.value) is not None
+        and not (score.error or is_beyond_numbers(value))
+        and (not isinstance(value, (int, float)) or abs(value) < MOST)
     ]
 
 
@@ -129,24 +115,14 @@ def flips(found: Iterable[Paired]) -> list[Row]:
 
     ``case``, ``judge``, ``kind``, and what it was ``before`` and ``after``; of several trials all.
     """
-    rows: list[Row] = [
-        {
-            "case": case,
-            "judge": each.judge,
-            "kind": _flip_kind(each.kind, *levels),
-            "before": _said(each.scores[case][0]),
-            "after": _said(each.scores[case][1]),
-        }
-        for each in found
-        for case, levels in each.levels.items()
-        if levels != (None, None)
-    ]
-    return sorted(rows, key=itemgetter("case"))
-
-
-def _said(scores: Sequence[Score]) -> Json:
-    values = [score.value for score in scores]
-    return values if len(values) > 1 else next(iter(values), None)
+    rows: list[Row] = []
+    for each in found:
+        for case, levels in each.levels.items():
+            sides = [[score.value for score in side] for side in each.scores[case]]
+            old, new = (side if len(side) > 1 else next(iter(side), None) for side in sides)
+            row = {"case": case, "judge": each.judge, "kind": _flip_kind(each.kind, *levels)}
+            rows += [row | {"before": old, "after": new}] if levels != (None, None) else []
+    return sorted(rows, key=lambda row: row["case"])
 
 
 def _flip_kind(kind: str, before: Json, after: Json) -> str:
@@ -166,7 +142,7 @@ def _differ(before: Json, after: Json) -> bool:
     return bool(before != after) or isinstance(before, bool) != isinstance(after, bool)
 
 
-def compare_judges(
+def judge_rows(
     found: Sequence[Paired], baseline: Arm, candidate: Arm, project: Project, margin: float | None
 ) -> list[Row]:
     """A row a judge; whatever its verdict, ``needed`` says how many cases would tell.
@@ -184,11 +160,12 @@ def compare_judges(
     found = [*found, *(Paired(name, "nothing", {}, {}) for name in absent)]
     demanded &= {each.judge for each in found}
     changes = list(map(_changes, found))
-    rows: list[Row] = []
-    for each, own in zip(found, changes, strict=True):
-        judge = judges.get(each.judge, Judge(each.judge))
-        row = _judge(each, own, judge, margin) | _alone(each, judge, known, ended)
-        rows.append(row | {"decides": not demanded or each.judge in demanded})
+    rows = [
+        _judge(each, own, judges.get(each.judge, Judge(each.judge)), margin, (known, ended))
+        for each, own in zip(found, changes, strict=True)
+    ]
+    for row in rows:
+        row["decides"] = not demanded or row["judge"] in demanded
     for decides in (True, False):
         tested = [row for row in rows if row["decides"] is decides and row["p"] is not None]
         for row, p in zip(tested, adjusted([row["p"] for row in tested]), strict=True):
@@ -213,21 +190,32 @@ def _changes(found: Paired) -> list[Change]:
     return [paired_change(*both, is_rate=True) for both in shares]
 
 
-def _judge(found: Paired, changes: Sequence[Change], judge: Judge, margin: float | None) -> Row:
-    pairs = list(found.pairs.values())
-    low, high, usual, outside = 0.0, 1.0, MARGIN, 0
+def _judge(
+    found: Paired,
+    changes: Sequence[Change],
+    judge: Judge,
+    margin: float | None,
+    cases: tuple[set[str], set[str]],
+) -> Row:
+    """All but what other judges decide; ``cases`` are the baseline's, and those that ended well."""
+    pairs, levels, (known, ended) = list(found.pairs.values()), found.levels, cases
+    scale, usual, outside = 1.0, MARGIN, 0
     if pairs and found.kind == "number":
-        low, high = judge.score_range or _usual_range(list(chain(*pairs)))
-        usual, bounded = MARGIN_OF_RANGE, chain(*pairs) if judge.score_range else ()
-        outside = sum(not low <= value <= high for value in bounded)
-    scale = abs(float(high - low)) or 1.0
+        usual, numbers = MARGIN_OF_RANGE, list(chain(*pairs))
+        low, high = judge.score_range or _usual_range(numbers)
+        scale = abs(high - low) or 1.0
+        outside = sum(not low <= each <= high for each in numbers) if judge.score_range else 0
     least = (usual if margin is None else margin) * scale
     needed = [change.needed(least) for change in changes]
     # of labels each is tested against all others, of which two mirror each other
     tests = len(changes) if len(changes) > 2 else 1  # noqa: PLR2004
     moves = Counter(sorted(pair for pair in pairs if found.kind == "label" and pair[0] != pair[1]))
-    means = _as_json(changes[0]) if changes and found.kind in MEASURED else {}
+    means = changes[0].figures if changes and found.kind in MEASURED else {}
     sides = [[scores[side] for scores in found.scores.values()] for side in (0, 1)]
+    alone = {c: new for c, (old, new) in levels.items() if old is None and new is not None}
+    unjudged = {case for case in ended if levels.get(case, (None, None)) == (None, None)}
+    # a judge that leaves out cases which both arms have may do so with new ones
+    may_skip = judge.is_conditional or not levels or unjudged & known
     return {
         "judge": found.judge,
         "kind": found.kind,
@@ -238,7 +226,11 @@ def _judge(found: Paired, changes: Sequence[Change], judge: Judge, margin: float
         "scale": scale,
         "margin": least,
         "outside": outside,
-        "lost": sum(old is not None and new is None for old, new in found.levels.values()),
+        "lost": sum(old is not None and new is None for old, new in levels.values()),
+        "gained": len(known & alone.keys()),
+        "alone": len(alone),
+        "alone_mean": fmean(alone.values()) if alone and found.kind in MEASURED else None,
+        "unjudged": 0 if may_skip else len(unjudged),
         "needed": None if None in needed else max(filter(None, needed), default=None),
         **means,
         "p": min(1.0, min(each.p for each in changes) * tests) if changes else None,
@@ -246,29 +238,9 @@ def _judge(found: Paired, changes: Sequence[Change], judge: Judge, margin: float
     }
 
 
-def _alone(found: Paired, judge: Judge, known: set[str], ended: set[str]) -> Row:
-    """What the candidate alone has of a judge, and how many new cases the judge left out.
-
-    A judge that leaves out cases which both arms have may do so with new ones.
-    """
-    none = (None, None)
-    alone = {c: new for c, (old, new) in found.levels.items() if old is None and new is not None}
-    unjudged = {case for case in ended if found.levels.get(case, none) == none}
-    may_skip = judge.is_conditional or not found.levels or unjudged & known
-    return {
-        "gained": len(known & alone.keys()),
-        "alone": len(alone),
-        "alone_mean": fmean(alone.values()) if alone and found.kind in MEASURED else None,
-        "unjudged": 0 if may_skip else len(unjudged),
-    }
-
-
 def _usual_range(values: Sequence[float]) -> tuple[float, float]:
-    """How far scores reach whose range nobody declared, whatever few of them say.
-
-    Nine tenths of them lie within; where those are one value, it is how far others are from it.
-    """
-    low, high = np.quantile(np.asarray(values, float), (0.1, 0.9))
+    """Where nine tenths of the scores are; if that is one value, how far others are from it."""
+    low, high = np.quantile(values, (0.1, 0.9))
     if low == high:
         apart = [abs(value - low) for value in values if value != low]
         low, high = 0.0, np.median(apart) if apart else 1.0
@@ -279,8 +251,7 @@ def _verdict(row: Row, changes: Sequence[Change]) -> str:
     if not row["pairs"]:
         return "not in both"
     if not changes:
-        few = "same" if row["pairs"] >= FEWEST else "unknown"
-        return "changed" if row["differing"] else few
+        return "changed" if row["differing"] else "same" if row["pairs"] >= FEWEST else "unknown"
     if all(change.is_within(row["margin"]) for change in changes):
         return "same"
     if row["kind"] == "label":
@@ -288,19 +259,9 @@ def _verdict(row: Row, changes: Sequence[Change]) -> str:
     return {1: "better", -1: "worse", 0: "unknown"}[changes[0].direction(row["p_adjusted"])]
 
 
-def _as_json(change: Change) -> Row:
-    return {
-        "before": change.before,
-        "after": change.after,
-        "difference": change.after - change.before,
-        "interval": change.interval and [*change.interval],
-        "p": change.p,
-    }
-
-
-def compare_figures(*arms: Arm) -> list[Row]:
+def figure_rows(*arms: Arm) -> list[Row]:
     """What was consumed, by figure; executions that failed are left out, a crash is no saving."""
-    found: list[Row] = []
+    rows: list[Row] = []
     for name, unit, figure in _FIGURES:
         before, after = (_by_case(figure, arm) for arm in arms)
         pairs = [(before[case], after[case]) for case in before if case in after]
@@ -310,10 +271,10 @@ def compare_figures(*arms: Arm) -> list[Row]:
         if pairs:
             change = paired_change(*zip(*pairs, strict=True))
             verdict = {1: "more", -1: "less", 0: "within noise"}[change.direction(change.p)]
-            found.append({**row, "verdict": verdict, **_as_json(change)})
+            rows.append(row | {"verdict": verdict} | change.figures)
         elif totals != [None, None]:
-            found.append({**row, "verdict": "not in both"})
-    return found
+            rows.append(row | {"verdict": "not in both"})
+    return rows
 
 
 def _by_case(figure: Callable[[Consumption], float | None], arm: Arm) -> dict[str, float]:

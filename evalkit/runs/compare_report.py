@@ -13,22 +13,13 @@ from statistics import fmean
 
 from evalkit.project import Project
 from evalkit.receipt import WHOLE_RUN
-from evalkit.runs.compare import (
-    Arm,
-    Row,
-    compare_figures,
-    compare_judges,
-    flips,
-    pair_scores,
-    values_of,
-)
+from evalkit.runs.compare import Arm, Row, figure_rows, flips, judge_rows, pair_scores, values_of
 from evalkit.runs.compare_rows import amount, figure_text, interval, level, levels
 from evalkit.runs.metrics import Bound, thresholds, unknowns
 from evalkit.runs.run import Run, executions, first_names, told
 from evalkit.stats import CHANCE
 
-ROUNDED = 0.01
-"""As far as a summary's figure may be from what its cases come to."""
+ROUNDED = 0.01  # as far as a summary's figure may be from what its cases come to
 
 
 def report(
@@ -60,10 +51,10 @@ def report(
         "lacking": list(_lacking(candidate)),
         "models": [sorted({run.model for run in arm if run.model}) for arm in arms],
         "datasets": [sorted({run.dataset for run in arm if run.dataset}) for arm in arms],
-        "judges": compare_judges(pairs, *arms, project, margin) if baseline else [],
+        "judges": judge_rows(pairs, *arms, project, margin) if baseline else [],
         "counts": dict(Counter(flip["kind"] for flip in found)),
         "flips": [flip for flip in found if flip["kind"] != "same"],
-        "figures": compare_figures(*arms) if baseline else [],
+        "figures": figure_rows(*arms) if baseline else [],
         "thresholds": bounds,
     }
     worse = [*_failing_more(each), *map(_moved, _deciding(each, "worse"))]
@@ -90,8 +81,10 @@ def report(
         reasons["same"] = [f"over {_cases(fewest)}, no judge{who} moved by more than its margin"]
     answer = {"unknown": "Cannot tell"}.get(each["verdict"], each["verdict"].title())
     each["findings"] = [f"{answer}: {'; '.join(reasons[each['verdict']])}.", *_asides(each)]
-    if candidate and not any(endings):
-        each["findings"].append("No run says how an execution ended: whether any failed is open.")
+    if candidate and not any(endings) and not each["executions"][1]["failed"]:
+        each["findings"].append(
+            "Whether executions failed is not known: no run says how one ended."
+        )
     return each
 
 
@@ -132,23 +125,21 @@ def _thresholds(project: Project, baseline: Arm, candidate: Arm) -> tuple[list[R
         actual = [bound.actual for bound in new if bound.actual is not None]
         bound = replace(own[0], actual=fmean(actual) if len(actual) == len(new) else None)
         wrong = list(filter(None, map(_contradiction, candidate, new)))
-        doubts |= dict.fromkeys(wrong)
         row = {name: getattr(bound, name) for name in names}
-        if wrong and bound.verdict == "met":
-            row["verdict"] = "doubtful"
-        figures = {run.run_id: each.actual for run, each in zip(runs, own, strict=True)}
-        found.append(row | {"runs": figures})
+        row["runs"] = {run.run_id: each.actual for run, each in zip(runs, own, strict=True)}
+        found.append(row | ({"verdict": "doubtful"} if wrong and bound.verdict == "met" else {}))
+        doubts |= dict.fromkeys(wrong)
     return found, list(doubts)
 
 
 def _contradiction(run: Run, bound: Bound) -> str:
     """That a threshold's figure is not what the run's own scores come to; else empty."""
     values = values_of(score for score in run.scores if score.judge == bound.judge)
-    is_counted = {
-        "min_mean": all(isinstance(value, (bool, int, float)) for value in values),
-        "min_pass_rate": all(value in (0, 1) for value in values),
-    }
-    if bound.actual is None or not values or not is_counted.get(bound.kind):
+    is_rate = bound.kind == "min_pass_rate"
+    counted = [v for v in values if (v in (0, 1) if is_rate else isinstance(v, (int, float)))]
+    if bound.actual is None or not (is_rate or bound.kind == "min_mean"):
+        return ""
+    if not counted or len(counted) < len(values):
         return ""
     mean = round(fmean(values), 9)
     is_met = replace(bound, actual=mean).verdict == bound.verdict
@@ -210,30 +201,32 @@ def _doubts(judge: Row, each: Row) -> Iterator[str]:
 def _gaps(judge: Row, each: Row) -> Iterator[str]:
     """What a judge has not judged, or not as it should, so that its mean is not of all cases."""
     name, pairs, lost, errors = judge["judge"], judge["pairs"], judge["lost"], judge["errors"][1]
-    if errors:
-        yield f"{name} failed to judge {_cases(errors)}"
-    if lost > errors + len(each["only_in_baseline"]):
-        yield f"{name} has no score of {_cases(lost)} that it judged before"
-    if not (pairs or lost or judge["alone"] or errors):
-        yield f"no case has a score by {name}"
-    if judge["gained"] > pairs:
-        yield f"the baseline has no score of {_cases(judge['gained'])} by {name}"
-    if pairs and judge["unjudged"]:
-        yield f"{name} left out {_cases(judge['unjudged'])} that the baseline does not have"
-    if judge["outside"]:
-        yield f"{judge['outside']} scores by {name} lie outside of the range that it declares"
+    keys = ("gained", "alone", "unjudged", "outside")
+    gained, alone, unjudged, outside = (judge[key] for key in keys)
     mean, before = judge["alone_mean"], judge.get("before")
-    if mean is not None and before is not None and mean < before - judge["margin"]:
-        alone = f"{level(judge, mean)} over {_cases(judge['alone'])} that only the candidate has"
-        yield f"{name} comes to {alone}, and to {level(judge, before)} over the baseline's"
+    is_less = mean is not None and before is not None and mean < before - judge["margin"]
+    new = f"{level(judge, mean)} over {_cases(alone)} that only the candidate has"
+    said = {
+        f"{name} failed to judge {_cases(errors)}": errors,
+        f"{name} has no score of {_cases(lost)} that it judged before": (
+            lost > errors + len(each["only_in_baseline"])
+        ),
+        f"no case has a score by {name}": not (pairs or lost or alone or errors),
+        f"the baseline has no score of {_cases(gained)} by {name}": gained > pairs,
+        f"{name} left out {_cases(unjudged)} that the baseline does not have": pairs and unjudged,
+        f"{outside} scores by {name} lie outside of the range that it declares": outside,
+        f"{name} comes to {new}, and to {level(judge, before)} over the baseline's": is_less,
+    }
+    return (sentence for sentence, holds in said.items() if holds)
 
 
 def _asides(each: Row) -> Iterator[str]:
     """What no table shows, besides the answer."""
-    is_answer = each["verdict"] == "worse" and _failing_more(each)
-    for arm, ended in zip(("baseline", "candidate"), each["executions"], strict=True):
-        if told(ended) and not (is_answer and arm == "candidate"):
-            yield f"In the {arm}, {told(ended)}."
+    before, after = map(told, each["executions"])
+    if before:
+        yield f"In the baseline, {before}."
+    if after and not (each["verdict"] == "worse" and _failing_more(each)):
+        yield f"In the candidate, {after}."
     for judge in (judge for judge in each["judges"] if not judge["decides"]):
         moved = [_moved(judge)] if judge["verdict"] == "worse" else []
         if why := "; ".join([*moved, *_gaps(judge, each)]):

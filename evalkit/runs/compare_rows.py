@@ -6,22 +6,17 @@ import html
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import numpy as np
+
 from evalkit.jsonable import Json, is_number
 from evalkit.runs.compare import FLIP_KINDS, Row
 from evalkit.truncation import truncate
 
 NONE = "–"  # noqa: RUF001 (a dash where a table has nothing to show)
 CHEAPER = {"more": "worse", "less": "better"}
-"""What more and less of a cost means."""
-
-MOST_MOVES, MOST_VALUE = 4, 80
-MANY_JUDGES = 12
-
-MARK = "<!-- evalkit gate: "
-"""Begins a comment, so that a later one can find it."""
-
-MOST_FLIPS, MOST_ANSWER = 15, 1_500
-"""Flipped cases whose answers a comment shows, and characters of each."""
+MARK = "<!-- evalkit gate: "  # begins a comment, so that a later one can find it
+MANY_JUDGES, MOST_MOVES, MOST_VALUE = 12, 4, 80
+MOST_FLIPS, MOST_ANSWER = 15, 1_500  # cases whose answers a comment shows; characters of each
 
 
 def rows(changes: Sequence[Row]) -> list[Row]:
@@ -77,11 +72,10 @@ def threshold_rows(found: Row) -> list[Row]:
 
 def figure_text(value: float, *, sign: bool = False) -> str:
     """A number with three digits that count; never in powers of ten."""
-    rounded = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 (from there on, whole numbers)
-    if "e" in rounded:
-        rounded = f"{value:.6f}".rstrip("0").rstrip(".")
-    rounded = rounded.removeprefix("-") if rounded in {"-0", "0"} else rounded
-    return f"+{rounded}" if sign and value > 0 else rounded
+    rounded = float(f"{value:.3g}") + 0.0  # which is no -0
+    is_whole = abs(value) >= 100  # noqa: PLR2004
+    text = f"{value:,.0f}" if is_whole else np.format_float_positional(rounded, trim="-")
+    return f"+{text}" if sign and value > 0 else text
 
 
 def value_words(value: Json) -> str:
@@ -120,23 +114,18 @@ def amount(each: Row, value: float | None, points: str = " points") -> str:
     """A difference: points of a hundred for passes, percent of what was consumed, or a number."""
     if value is None or ("figure" in each and not each["before"]):
         return NONE
-    if "figure" in each:
-        return f"{_hundredths(value / each['before'])}%"
-    return _hundredths(value) + points if each["kind"] == "pass" else figure_text(value, sign=True)
+    if each.get("kind") == "number":
+        return figure_text(value, sign=True)
+    unit, whole = ("%", each["before"]) if "figure" in each else (points, 1)
+    share = round(100 * value / whole, 1)
+    digits = 0 if abs(share) >= 10 or not share % 1 else 1  # noqa: PLR2004
+    return (f"{share:+.{digits}f}" if share else "0") + unit
 
 
 def interval(each: Row) -> str:
     """The interval of a change; empty where there is none."""
     ends = [amount(each, end, points="") for end in each.get("interval") or ()]
     return "" if NONE in ends else " to ".join(ends)
-
-
-def _hundredths(share: float) -> str:
-    """A share in points of a hundred with its sign, and a decimal where there are few."""
-    points = round(100 * share, 1)
-    if not points:
-        return "0"
-    return f"{points:+.0f}" if abs(points) >= 10 or not points % 1 else f"{points:+.1f}"  # noqa: PLR2004
 
 
 # -- the comment for a pull request: whatever comes from files and logs is text there, no markup ---

@@ -64,10 +64,9 @@ def thresholds(project: Project, run: Run) -> list[Bound]:
 
 
 def _figure(run: Run, judge: str, kind: str) -> float | None:
-    if judge == SIMULATOR:
-        return run.figures.get(f"{SIMULATOR}/{SIMULATOR_FIGURES[kind]}")
-    figures = run.judges.get(judge, {})
-    if (found := figures.get(FIGURES[kind])) is not None:
+    figures, name = run.judges.get(judge, {}), {**FIGURES, **SIMULATOR_FIGURES}[kind]
+    found = figures.get(name, run.figures.get(f"{judge}/{name}"))  # as MLflow names it
+    if found is not None or judge == SIMULATOR:
         return found
     if kind == "min_win_rate":  # the harness compares two runs once, not once a judge
         return run.figures.get("pairwise/win_rate")

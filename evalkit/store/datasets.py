@@ -82,7 +82,7 @@ class Datasets(Runs):
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         run, datasets, name = self._run(run_id), self._datasets, mask_text(name)[0]
-        if run.datasets:
+        if run.dataset:
             return "was linked"
         dataset_id = datasets.find(name, experiment_id) if name else None
         if dataset_id is None:
@@ -92,7 +92,7 @@ class Datasets(Runs):
         found = DatasetInput(entry, [InputTag("mlflow.data.context", "evaluation")])
         with self._client.alone():
             self._client.doing("linking the dataset").log_inputs(run_id, [found])
-        self._runs[run_id] = replace(run, datasets={name: digest})
+        self._runs[run_id] = replace(run, dataset=digest)
         return "linked"
 
 

@@ -49,7 +49,7 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
-    """A run as MLflow holds it; ``metrics`` are MLflow's own, ``datasets`` names to digests."""
+    """A run as MLflow holds it; ``metrics`` are MLflow's own, ``dataset`` a digest or empty."""
 
     run_id: str
     experiment_id: str
@@ -60,7 +60,7 @@ class StoredRun:
     params: Mapping[str, str]
     metrics: Mapping[str, Any]
     tags: Mapping[str, str]
-    datasets: Mapping[str, str]
+    dataset: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,5 +285,5 @@ def _stored(run: Any) -> StoredRun:
         # what MLflow keeps behind the public metrics, with times and steps
         metrics={each.key: each for each in run.data._metric_objs},  # noqa: SLF001
         tags=dict(run.data.tags),
-        datasets={each.dataset.name: each.dataset.digest for each in run.inputs.dataset_inputs},
+        dataset=next((each.dataset.digest for each in run.inputs.dataset_inputs), ""),
     )

@@ -265,6 +265,16 @@ def test_what_is_missing_is_never_a_pass(evalkit, arms, before, after, why):
     assert "hunter2secret" not in outcome.out + outcome.err
 
 
+def test_endings_that_neither_side_knows_are_told_and_change_no_verdict(evalkit, arms):
+    untold = "Whether executions failed is not known: no run says how one ended."
+    for run_id in (GOOD, BAD):
+        arms(run_id, 40, drop="run_result.json")
+    outcome = evalkit(*ASKED)
+    assert (outcome.code, untold in outcome.report["findings"]) == (0, True)
+    arms(GOOD, 40)
+    assert untold not in evalkit(*ASKED).report["findings"]
+
+
 def test_a_task_of_a_databricks_job_fails_where_the_gate_does(arms, project, monkeypatch):
     monkeypatch.chdir(project.root)
     arms(GOOD, 40)
