@@ -21,7 +21,7 @@ from evalkit.jsonable import Json
 from evalkit.masking import mask_json, mask_text
 from evalkit.runs import metrics
 from evalkit.runs.metrics import thresholds
-from evalkit.runs.run import Score
+from evalkit.runs.run import Score, shape_of
 from evalkit.runs.run_dir import RunFiles
 from evalkit.tokens import Consumption
 
@@ -108,16 +108,14 @@ def judge_frame(found: RunFiles) -> pd.DataFrame:
 
 def _judge_row(found: RunFiles, name: str, scores: Sequence[Score]) -> dict[str, Json]:
     given = [s.value for s in scores if s.value is not None and not s.error]
-    errors, kinds = sum(bool(score.error) for score in scores), set(map(type, given))
+    errors, shape = sum(bool(score.error) for score in scores), shape_of(given)
     figures = found.run.judges.get(name, {})
     rate, mean = figures.get("pass_rate"), figures.get("mean")
     return {
         "Judge": name,
         "Kind": next((score.judge_type for score in scores if score.judge_type), ""),
-        "Pass rate": statistics.fmean(given) if rate is None and kinds == {bool} else rate,
-        "Mean": statistics.fmean(given)
-        if mean is None and kinds and kinds <= {int, float}
-        else mean,
+        "Pass rate": statistics.fmean(given) if rate is None and shape == "pass" else rate,
+        "Mean": statistics.fmean(given) if mean is None and shape == "number" else mean,
         "Scores": len(given),
         "Without a value": len(scores) - len(given) - errors,
         "Judge failed": errors,

@@ -16,9 +16,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from evalkit.jsonable import Json, is_beyond_numbers, kind_of
+from evalkit.jsonable import Json, is_beyond_numbers
 from evalkit.project import Judge, Project
-from evalkit.runs.run import Run, Score
+from evalkit.runs.run import Run, Score, shape_of
 from evalkit.stats import CHANCE, FEWEST, Change, adjusted, paired_change
 from evalkit.tokens import Consumption
 
@@ -29,10 +29,7 @@ MOST = 1e150  # a number beyond it is no score: not even its square can be recko
 MARGIN, MARGIN_OF_RANGE = 0.1, 0.05
 """The change of a rate, and of a score as a share of its range, that does not matter."""
 
-KINDS = {"true or false": "pass", "a number": "number", "text": "label"}
-MEASURED = ("pass", "number")
-"""What values are, else other, mixed or nothing; and of which kinds more is better."""
-
+MEASURED = ("pass", "number")  # the kinds of values of which more is better
 FLIP_KINDS = (
     *("broken", "worse", "fixed", "better", "changed"),
     *("only in baseline", "only in candidate", "same"),
@@ -78,8 +75,7 @@ def pair_scores(*arms: Arm) -> list[Paired]:
     pairs = []
     for judge, scores in found.items():
         values = {case: (values_of(old), values_of(new)) for case, (old, new) in scores.items()}
-        kinds = {KINDS.get(kind_of(v), "other") for both in values.values() for v in chain(*both)}
-        kind = "mixed" if len(kinds) > 1 else next(iter(kinds), "nothing")
+        kind = shape_of(value for both in values.values() for value in chain(*both))
         levels = {c: (_level(kind, old), _level(kind, new)) for c, (old, new) in values.items()}
         pairs.append(Paired(judge, kind, scores, levels))
     return pairs

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
 
-from evalkit.jsonable import Json
+from evalkit.jsonable import Json, kind_of
 from evalkit.project import Mode
 from evalkit.tokens import Consumption
 
@@ -96,6 +96,13 @@ class Run:
     def scores_by_case(self) -> dict[str, list[Score]]:
         """The scores of each case that has any."""
         return {k: list(own) for k, own in groupby(self.scores, attrgetter("case_id"))}
+
+
+def shape_of(values: Iterable[Json]) -> str:
+    """What all values are: pass, number, label or other; mixed; nothing where there is none."""
+    names = {"true or false": "pass", "a number": "number", "text": "label"}
+    kinds = {names.get(kind_of(value), "other") for value in values}
+    return "mixed" if len(kinds) > 1 else next(iter(kinds), "nothing")
 
 
 def executions(*runs: Run) -> dict[str, Json]:
