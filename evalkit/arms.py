@@ -112,6 +112,16 @@ class Finder:
 
         return [[link(trial) if trial.files else trial for trial in arm] for arm in arms]
 
+    def links(self, arm: Sequence[Trial]) -> dict[str, str]:
+        """Where the traces of an arm are seen, by case; nothing where MLflow is no server."""
+        if (where := self._experiment) is None:
+            return {}
+        store = self._workspace.store
+        keys = (run_key(where, self._project, trial.run.run_id) for trial in reversed(arm))
+        traces = chain(*(store.find_traces(where, key) for key in keys))
+        urls = {trace.case_id or "": store.trace_url(where, trace.trace_id) for trace in traces}
+        return {case: url for case, url in urls.items() if url}
+
     def _trial(self, name: str, role: str, without: Sequence[Trial] | None) -> Trial:
         known = list_runs(self._workspace.files)
         if name in known:

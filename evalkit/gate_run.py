@@ -10,7 +10,7 @@ from pathlib import Path
 
 from evalkit.arms import NO_BASE, Finder, Trial, answers
 from evalkit.config_files import ProjectFiles
-from evalkit.context import Workspace, whereabouts
+from evalkit.context import Workspace
 from evalkit.entities import BRANCH_TAG, COMMIT_TAG
 from evalkit.errors import InputError, Problem, StoreAbsent, StoreError
 from evalkit.files import write_text
@@ -96,8 +96,7 @@ def gate(
     if out is not None:
         links: dict[str, str] = {}
         with suppress(StoreError):
-            for trial in reversed(new):
-                links |= whereabouts(workspace, trial.run.run_id, "").traces
+            links = finder.links(new)
         both = partial(answers, workspace, (old, new))
         text = "\n".join(comment(workspace.files.project.name, found, both, links))
         write_text(Path(out), mask_text(text)[0][:MOST_COMMENT] + "\n")
