@@ -119,7 +119,7 @@ class Finder:
         store = self._workspace.store
         keys = (run_key(where, self._project, trial.run.run_id) for trial in reversed(arm))
         traces = chain(*(store.find_traces(where, key) for key in keys))
-        urls = {trace.case_id or "": store.trace_url(where, trace.trace_id) for trace in traces}
+        urls = {trace.case_id or "": store.url(where, "traces", trace.trace_id) for trace in traces}
         return {case: url for case, url in urls.items() if url}
 
     def _trial(self, name: str, role: str, without: Sequence[Trial] | None) -> Trial:
