@@ -38,12 +38,6 @@ def find_session(base: str | None, session_id: str) -> SessionDirectory | None:
     return SessionDirectory(folder, about) if about else None
 
 
-def session_ids(base: str | None) -> list[str]:
-    """The ids of all sessions of a base, the newest last by their usual names."""
-    found = (name.partition("/") for name in _folder(base).names())
-    return sorted(session_id for session_id, _, path in found if path == ABOUT_FILE)
-
-
 def new_id(experiment: str, moment: float) -> str:
     """An id for a new session: the time (seconds since the epoch), and what it is about."""
     words = re.sub(r"[^A-Za-z0-9]+", "-", experiment).strip("-").lower()[:40].strip("-")
@@ -64,13 +58,15 @@ def sessions_about(
 ) -> Iterator[SessionDirectory]:
     """The sessions about an experiment of an MLflow, the newest first by their usual names."""
     here = (experiment_id, lasting(without_password(tracking_uri)))
-    for session_id in reversed(session_ids(base)):
+    found = (name.partition("/") for name in _folder(base).names())
+    ids = sorted(session_id for session_id, _, path in found if path == ABOUT_FILE)
+    for session_id in reversed(ids):
         try:
-            found = find_session(base, session_id)
+            session = find_session(base, session_id)
         except InputError:
             continue  # of another form, or spoiled
-        if found and (found.about.experiment_id, lasting(found.about.tracking_uri)) == here:
-            yield found
+        if session and (session.about.experiment_id, lasting(session.about.tracking_uri)) == here:
+            yield session
 
 
 def start_session(base: str | None, about: About) -> SessionDirectory:

@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 MAX_TOKENS = 32_000
 """Of one answer, thinking included."""
 
-LINE = 160
-"""Characters of what is told on one line."""
-
+LINE = 160  # characters of what is told on one line
 MOST_CUT_OFF = 3
 MOST_REPEATS = 4
 """Times that a session may ask for the very same and be told the very same."""

@@ -23,12 +23,8 @@ from evalkit.suite.generate import rule_suite
 from evalkit.suite.model import FEW_ROWS, SCORERS_FILE, Verification
 from evalkit.suite.verify import verify
 
-MOST_ATTEMPTS = 3
-"""Sessions that a task gets before it counts as blocked."""
-
-MOST_ROUNDS = 4
-"""Times that rules leave out what the program refuses."""
-
+MOST_ATTEMPTS = 3  # sessions that a task gets before it counts as blocked
+MOST_ROUNDS = 4  # times that rules leave out what the program refuses
 PLANNING = Task("", "Look at the traces and plan the suite")
 _SUBJECT = re.compile(r"(?:BAD_EXAMPLES\['|SCORERS has no scorer named )?(\w+)")
 

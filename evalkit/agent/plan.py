@@ -17,8 +17,7 @@ TaskStatus: TypeAlias = Literal["pending", "in progress", "done", "blocked"]
 
 MOST_TASKS = 5
 MOST_SCORERS = 16
-LEAST_TOKENS = 256
-"""Tokens that an answer needs room for to be worth asking."""
+LEAST_TOKENS = 256  # that an answer needs room for to be worth asking
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from random import Random
 from typing import TypeAlias
 
 from evalkit.jsonable import Json
-from evalkit.suite.answer_reading import leaves
+from evalkit.suite.answer_reading import nodes
 from evalkit.suite.model import Row
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -58,10 +58,10 @@ def with_value(value: Json, path: Path, *new: Json) -> Json:
 
 def texts(row: Row) -> list[tuple[Path, str]]:
     """The answer's texts: the last message first, else the longest under a name that says so."""
-    given = {item for _, item in leaves(row.inputs) if isinstance(item, str)}
+    given = {item for _, item in nodes(row.inputs) if isinstance(item, str)}
     found = [
         (path, text)
-        for path, text in leaves(row.outputs)
+        for path, text in nodes(row.outputs)
         if isinstance(text, str) and text not in given
         if not any(_ABOUT.search(str(step)) for step in path)
     ]

@@ -6,10 +6,11 @@ It is copied into the suites that rules write, so it uses nothing but the standa
 from __future__ import annotations
 
 import json
+import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property, lru_cache
 from typing import Any
 from zlib import crc32
@@ -54,7 +55,11 @@ class Exchange:
         self.sources = "\n".join(strings_in(sources, named=True))
         self.request = "\n".join(strings_in(inputs))
         self.said = "\n".join(strings_in(self.value))
-        self.leaves = [(place_of(path), value) for path, value in leaves(self.value)]
+        self.nodes = [  # by place, which the items of a list share
+            (".".join("[]" if isinstance(step, int) else str(step) for step in path), value)
+            for path, value in nodes(self.value)
+        ]
+        self.leaves = [(at, value) for at, value in self.nodes if not is_filled(value)]
         texts = [each for _, each in self.leaves if isinstance(each, str)]
         self.whole = "\n".join(each for each in texts if not CODE.match(each))
         self.prose = [(at, each) for at, each in self.leaves if is_prose(each)]
@@ -140,18 +145,17 @@ def final(outputs: Any) -> Any:
     return outputs
 
 
-def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """What lies in a value, each with the names and numbers that lead to it."""
-    if isinstance(value, dict | list | tuple) and value:
+def nodes(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """A value and what lies in it, each with the names and numbers that lead to it."""
+    yield path, value
+    if is_filled(value):
         for key, each in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from leaves(each, (*path, key))
-    else:
-        yield path, value
+            yield from nodes(each, (*path, key))
 
 
-def place_of(path: tuple[Any, ...]) -> str:
-    """A path as a place, which the items of a list share."""
-    return ".".join("[]" if isinstance(step, int) else str(step) for step in path)
+def is_filled(value: Any) -> bool:
+    """Whether it is an object or a list that holds something."""
+    return isinstance(value, dict | list | tuple) and bool(value)
 
 
 def is_prose(value: Any) -> bool:
@@ -176,11 +180,6 @@ def sketch(text: str) -> frozenset[int]:
     """Some of a text's words and figures as numbers, by which texts are compared unread."""
     held = {*words_of(text), *(what for what, _, _ in figures_of(text))}
     return frozenset(sorted(crc32(each.encode()) & 0xFFFF for each in held)[:32])
-
-
-def overlap(one: frozenset[int], other: frozenset[int]) -> float:
-    """The share of what two sketches hold that both of them do."""
-    return len(one & other) / max(1, len(one | other))
 
 
 def words_of(text: str) -> list[str]:
@@ -216,6 +215,26 @@ def figures_of(text: str) -> list[tuple[str, int | None, str]]:
         what = plain_number(glued[1] if glued and is_plain else token.casefold())
         all_found.append((what, units[0] if units else None, found[0].strip()))
     return all_found
+
+
+def is_derived(number: str, given: Iterable[str], is_share: bool) -> bool:
+    """Whether a number is a sum, difference or share of two that were given, or one rounded."""
+
+    def value(text: str) -> float:
+        hours, colon, minutes = text.partition(":")
+        try:
+            return float(hours) * 60 + float(minutes) if colon else float(text)
+        except ValueError:
+            return math.nan
+
+    wanted, held = value(number), {0.0, *map(value, given)}
+    near = {round(each, 2) for each in held}
+    near |= {each * 60 for each in near if ":" in number and each < 24}  # noqa: PLR2004
+    sums = {round(each, 2) for one in held for each in (abs(wanted - one), wanted + one)}
+    whole = [each for each in held if is_share and each > 0]
+    shares = (100 * abs(one - start) / of for of in whole for one in held for start in (0, of))
+    decimals = len(number.partition(".")[2])
+    return bool(sums & near) or any(round(each, decimals) == wanted for each in shares)
 
 
 @lru_cache(4096)

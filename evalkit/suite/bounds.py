@@ -7,7 +7,7 @@ more room, last by switching off the part that is broken.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 from zlib import crc32
@@ -22,8 +22,11 @@ Bound: TypeAlias = dict[str, Json]
 Learn: TypeAlias = Callable[[Sequence[Exchange], int], Bound]
 
 ROOM = (0, 1, 2)
-FEW, FOLDS, ENOUGH, OTHERS = 4, 20, 24, 30
-MOST_REFUSED = 0.04
+FEW, SEVERAL, FOLDS = 4, 8, 20
+OWN = 4  # where half of all answers hold a statement with more new words, they draw on knowledge
+MOST_REFUSED = 0.05
+"""The share of good answers that a check may refuse; of so few that even none refused does not
+show it, what is said in many ways is not demanded."""
 
 
 def _nothing(_exchanges: Sequence[Exchange], _room: int) -> Bound:
@@ -35,7 +38,7 @@ def _shape(exchanges: Sequence[Exchange], _room: int) -> Bound:
     held: dict[str, set[str]] = defaultdict(set)
     texts: dict[str, list[str]] = defaultdict(list)
     numbers: dict[str, list[float]] = defaultdict(list)
-    for at, value in (leaf for exchange in exchanges for leaf in exchange.leaves):
+    for at, value in (node for exchange in exchanges for node in exchange.nodes):
         held[at].add(kind := checks.value_kind(value))
         if at and kind == "text" and not answer_reading.is_prose(value):
             texts[at].append(value)
@@ -44,16 +47,14 @@ def _shape(exchanges: Sequence[Exchange], _room: int) -> Bound:
     ranges = {}
     for at, of in numbers.items():
         least, most = min(of), max(of)
-        if len(of) >= FEW:
+        if len(of) >= SEVERAL:
             ranges[at] = [least - (most - least) / 2, most + (most - least) / 2]
-    always = set.intersection(*({at for at, _ in e.leaves if "[]" not in at} for e in exchanges))
-    kinds = {at: sorted(held[at]) if len(held[at]) < FEW else [] for at in held}
-    return {"kinds": kinds, "always": sorted(always), "values": _few(texts), "ranges": ranges}
-
-
-def _few(texts: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """By place the texts that stand there, where they are few that come again and again."""
-    return {at: sorted({*of}) for at, of in texts.items() if of and len({*of}) <= len(of) / 4}
+    always = set.intersection(*({at for at, _ in e.nodes if "[]" not in at} for e in exchanges))
+    seen = Counter(at for exchange in exchanges for at, _ in exchange.nodes)
+    is_known = {at: seen[at] >= SEVERAL and len(held[at]) < FEW for at in held}
+    kinds = {at: sorted(held[at]) if is_known[at] else [] for at in held}
+    values = {at: sorted({*of}) for at, of in texts.items() if len({*of}) <= len(of) / 4}
+    return {"kinds": kinds, "always": sorted(always), "values": values, "ranges": ranges}
 
 
 def _looks(exchanges: Sequence[Exchange], _room: int) -> Bound:
@@ -66,23 +67,18 @@ def _complete(exchanges: Sequence[Exchange], room: int) -> Bound:
     """Lengths, and places that end with a stop."""
     lengths = sorted(len(exchange.text) for exchange in exchanges)
     ends: dict[str, int] = {}
-    first: dict[str, list[str]] = defaultdict(list)
-    last: dict[str, list[str]] = defaultdict(list)
     for at, each in (prose for exchange in exchanges for prose in exchange.prose):
         ends[at] = max(ends.get(at, 0), 2 * checks.open_end(each))
-        for edges, edge in zip((first, last), checks.edges(each), strict=True):
-            edges[at].append(edge)
     return {
         "shortest": int(lengths[0] * (0.4, 0.3, 0.2)[room]),
         "longest": int(lengths[-1] * (1.4, 1.5, 1.6)[room]) + 40,
         "ends": ends,
-        "first words": _few(first),
-        "last lines": _few(last),
     }
 
 
 def _figures(exchanges: Sequence[Exchange], room: int) -> Bound:
     """Units, fields whose figures were given, and among how many given ones sums are no chance."""
+    unproven = _is_over(0, len(exchanges))
     figures = [each for e in exchanges for each in answer_reading.figures_of(e.text)]
     given: dict[str, list[bool]] = defaultdict(list)
     for exchange in exchanges:
@@ -92,8 +88,9 @@ def _figures(exchanges: Sequence[Exchange], room: int) -> Bound:
     return {
         "units": sorted({unit for _, unit, _ in figures if unit is not None}),
         "places": ["", *sorted(at for at in given if all(given[at]) and len(given[at]) >= FEW)],
-        "sums": (20 if len(exchanges) < OTHERS else 0, 30, 60)[room],
+        "sums": (20 * unproven, 30, 60)[room],
         "strict": not room,
+        "off": ["short number"] if unproven else [],
     }
 
 
@@ -115,14 +112,17 @@ def _words(exchanges: Sequence[Exchange], room: int) -> Bound:
         others = {each for each in held if held[each] - (each in of) > several}
         found = [number for number, _ in checks.foreign_statements(exchange, others)]
         foreign.append(max(found, default=0))
+    unproven, foreign = _is_over(0, rows), sorted(foreign)
+    off = ["name", "a statement"] if foreign[rows // 2] > OWN else ["name"] if unproven else []
     return {
         **_languages(exchanges, room),
         "usual": " ".join(sorted(each for each in held if held[each] > several)),
-        "most": max(2, *sorted(foreign)[: rows - rows // 100]) + room + (rows < ENOUGH),
+        "most": max(2, *foreign[: rows - rows // 100]) + room + 2 * unproven,
+        "off": off,
     }
 
 
-def _own(exchanges: Sequence[Exchange], room: int) -> Bound:
+def _own(exchanges: Sequence[Exchange], _room: int) -> Bound:
     """What is nobody's own, how much of its own each good answer takes up, and which were given."""
     rows = len(exchanges)
     cut = (rows + 4) // 30
@@ -136,20 +136,12 @@ def _own(exchanges: Sequence[Exchange], room: int) -> Bound:
         for kind, each in things.items():
             taken[kind].append(len(each & words))
     least = {kind: sorted(counts)[cut:][0] for kind, counts in taken.items() if len(counts) > FEW}
-    taken_up = [of.get("either", set()) & words for of, words in zip(own, said, strict=True)]
-    some = taken_up[:: rows // OTHERS + 1]
-    gaps = sorted(
-        max((len(words & theirs) for theirs in some if theirs is not mine), default=0) - len(mine)
-        for words, mine in zip(said, taken_up, strict=True)
-    )
     asked = [crc32(exchange.request.encode()) for exchange in exchanges]
     sketches = [sorted(answer_reading.sketch(exchange.said)) for exchange in exchanges]
     return {
         "demanded": {kind: round(n * rows / (rows + 20)) for kind, n in least.items()},
         "recorded": [*zip(asked, sketches, strict=True)],
         "common": common,
-        "others": sorted({" ".join(sorted(each)) for each in some} - {""}),
-        "margin": max(0, *gaps[: rows - cut]) + room,
     }
 
 
@@ -167,11 +159,6 @@ class RuleCheck:
     is_grounded: bool = False  # what tools gave decides; without it there is nothing to say
 
     @property
-    def is_general(self) -> bool:
-        """Whether it needs no good answers to learn from."""
-        return self.learn is _nothing
-
-    @property
     def name(self) -> str:
         """The scorer's."""
         return self.judge.__name__
@@ -182,7 +169,7 @@ def learned(check: RuleCheck, exchanges: Sequence[Exchange]) -> Bound | None:
 
     None where there are too few answers to learn from.
     """
-    if not check.is_general and len(exchanges) < FEW:
+    if check.learn is not _nothing and len(exchanges) < FEW:
         return None
     bound, off = Bound(), set[str]()
     for room in ROOM:
@@ -191,15 +178,15 @@ def learned(check: RuleCheck, exchanges: Sequence[Exchange]) -> Bound | None:
             break
         bound, broken = found, _broken(check, exchanges, room)
         if check.learn is _own:  # others only fewer answers demand
-            parts = {*bound["demanded"], checks.ANOTHER, checks.RECORDED}
+            parts = {*bound["demanded"], checks.RECORDED}
             broken = [each & parts for each in broken]
-        off = _refusing(broken)
-        if not off:
+        if not (off := _off(broken)):
             break
     if check.is_grounded and any(exchange.sources for exchange in exchanges):
         is_always = all(exchange.sources for exchange in exchanges)
         bound = {**bound, "sources": "all" if is_always else "some"}
-    return {**bound, "off": sorted(off)} if off else bound
+    bound["off"] = sorted({*off, *bound.get("off", ())})
+    return bound if bound["off"] else {key: bound[key] for key in bound if key != "off"}
 
 
 def _broken(check: RuleCheck, exchanges: Sequence[Exchange], room: int) -> list[set[str]]:
@@ -213,12 +200,29 @@ def _broken(check: RuleCheck, exchanges: Sequence[Exchange], room: int) -> list[
     return found
 
 
+def _off(broken: Sequence[set[str]]) -> set[str]:
+    """The parts that good answers do not hold to; whole kinds where each breaks one of its own."""
+    off = _refusing(broken)
+    held = Counter(part for parts in broken for part in parts)
+    alone = sum(any(held[part] == 1 for part in parts) for parts in broken)
+    if off and _is_over(alone, len(broken)):
+        off = _refusing([{checks.family_of(part) for part in parts} for parts in broken])
+    return off
+
+
 def _refusing(broken: Sequence[set[str]]) -> set[str]:
     """The parts without which few enough good answers are refused."""
     off: set[str] = set()
-    while sum(bool(parts - off) for parts in broken) > MOST_REFUSED * len(broken):
-        off.add(Counter(p for parts in broken for p in parts - off).most_common(1)[0][0])
+    while left := [parts - off for parts in broken if parts - off]:
+        if not _is_over(len(left), len(broken)):
+            break
+        off.add(Counter(part for parts in left for part in parts).most_common(1)[0][0])
     return off
+
+
+def _is_over(refused: int, answers: int) -> bool:
+    """Whether the next answer is too likely refused, by Laplace's rule of succession."""
+    return (refused + 1) / (answers + 2) > MOST_REFUSED
 
 
 CHECKS = (

@@ -28,7 +28,7 @@ SCORERS_TEXT = '''\
 """What a good answer of this agent holds to, learned from {good} recorded ones by evalkit.
 
 What each check demands, rule_checks.py says. Good answers do not hold to the parts that stand under
-"off".
+"off", or are too few.
 """
 
 import os
@@ -99,7 +99,7 @@ def rule_suite(rows: Sequence[Row], without: Mapping[str, str] | None = None) ->
             continue
         bounds[check.name], examples[check.name] = found, example
         off = [(", ".join(bound["off"][:6]), r) for r, bound in found.items() if "off" in bound]
-        notes += [f"{check.name} leaves out on {r}, as good answers differ: {o}." for o, r in off]
+        notes += [f"{check.name} leaves out on {r}, as too few hold to it: {o}." for o, r in off]
     missed = [row for row in rows if _is_missed(row, bounds)]
     scorers = _source(bounds, examples, by_route, rows)
     limits = _limits(rows, notes, missed)
