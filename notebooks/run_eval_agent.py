@@ -419,7 +419,8 @@ def verdict(case_rows, found, session, watch):
     noticed, of = pd.DataFrame(found.get("faults", {}).values(), columns=["hit", "of"]).sum()
     limited = f"fail some scorer; {bad.get('in_limits', 0)} named in LIMITS.md"
     holds = f"**{str(found.get('word')).capitalize()}.** It stands on {found.get('rows')} traces, "
-    holds += f"{found.get('good_rows')} of them good answers."
+    holds += f"{found.get('good_rows')} of them good answers to "
+    holds += f"{found.get('requests', '?')} different requests."
     if people.get("kappa"):
         holds += f" Agreement with people (Cohen's kappa): {people['kappa']}."
     problems = "\n".join(f"- {page.quoted(each)}" for each in found.get("problems") or ())

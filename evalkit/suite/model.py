@@ -109,6 +109,7 @@ class Verification:
 
     Attributes:
         problems: What is wrong, where, and what to do; empty where it holds.
+        requests: How many different inputs the good rows have.
         people: ``accepted`` {answers, pass_all}, ``rejected`` {answers, failed, in_limits, missed:
             trace ids}, and Cohen's ``kappa`` of the suite with them (None where it has none).
         scorers: Of each ``good``, ``good_passed``, ``applies`` (rows), ``noticed`` and ``copies``
@@ -129,6 +130,7 @@ class Verification:
     one_sentence: Mapping[str, Json] = field(default_factory=dict)
     rows: int = 0
     good_rows: int = 0
+    requests: int = 0
     judges: tuple[str, ...] = ()
     serialized: Mapping[str, str] = field(default_factory=dict, repr=False)
     recorded: Recorded = field(default_factory=dict, repr=False)
@@ -151,7 +153,8 @@ class Verification:
             kappa = f"; Cohen's kappa {self.people['kappa']}" if is_known else ""
             both = f"{yes['answers']} answers, {yes['pass_all']} pass every scorer{kappa}"
             lines.append(f"Accepted by people: {both}")
-        stands = f"{self.rows} traces, {self.good_rows} of them good answers"
+        stands = f"{self.rows} traces, {self.good_rows} of them good answers to {self.requests} "
+        stands += "different requests" if self.requests != 1 else "request"
         least = f" ({FEW_ROWS} are the least)" if self.good_rows < FEW_ROWS else ""
         lines = lines or ["Judged by people: no answer"]
         lines.append(f"The suite: {self.word}, on {stands}{least}")

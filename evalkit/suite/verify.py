@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from evalkit.jsonable import Json
+from evalkit.jsonable import Json, canonical
 from evalkit.masking import mask_text
 from evalkit.suite.faults import copies
 from evalkit.suite.model import (
@@ -56,7 +56,8 @@ def verify(
     asked += [Probe(row.trace_id, one.outputs) for one in sentences for row in everywhere]
     few = len(good) < FEW_ROWS
     word: Literal["too few traces", "not verified"] = "too few traces" if few else "not verified"
-    found = Verification(word, rows=len(rows), good_rows=len(good))
+    requests = len({canonical(dict(row.inputs)) for row in good})
+    found = Verification(word, rows=len(rows), good_rows=len(good), requests=requests)
     loaded = runner.judge(files, asked)
     if isinstance(loaded, str):
         return replace(found, problems=(f"{SCORERS_FILE} cannot be used: {loaded}",))

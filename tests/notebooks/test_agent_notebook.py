@@ -106,7 +106,8 @@ def test_a_person_reads_a_suite(visitor, finished_session):
     look(visitor, model="offline", **where)
     verdict = visitor.cell("verdict")
     verdict.get_by_text("Answers that people rejected").wait_for()
-    verdict.get_by_text("It stands on 13 traces, 11 of them good answers").wait_for()
+    stands = "It stands on 13 traces, 11 of them good answers to 11 different requests"
+    verdict.get_by_text(stands).wait_for()
     verdict.get_by_text("0 of 1", exact=True).wait_for()  # only people knew that it is wrong
     verdict.get_by_text("fail some scorer; 1 named in LIMITS.md").wait_for()
     suite = visitor.cell("suite_view").get_by_role("tabpanel")

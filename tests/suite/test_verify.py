@@ -55,7 +55,7 @@ def test_an_honest_suite_is_verified_and_its_words_begin_with_people(runner):
         "Rejected by people: 2 answers, 1 failed by some scorer, 1 named in LIMITS.md with a "
         "guideline for a judge\nAccepted by people: 4 answers, 4 pass every scorer"
     )
-    stands = "The suite: verified, on 26 traces, 24 of them good answers"
+    stands = "The suite: verified, on 26 traces, 24 of them good answers to 24 different requests"
     assert stands in found.as_text()
     assert found.people["kappa"] == 0.571
     assert found.scorers["figures"]["good_passed"] == found.scorers["figures"]["good"] == 24
