@@ -127,11 +127,13 @@ def state(chosen, host, pending, report):
         where = "The **demo project**: a support agent. Nothing here can break."
     named = "" if chosen.config == host.start.values.config else chosen.config
     ways = {each.name: address(each.file, named) for each in ui.NOTEBOOKS}
-    mlflow = page.quoted(f"{report['tracking_uri']}: {report.get('detail', '')}")
+    if report["tracking_uri"]:  # unknown where the config cannot be read
+        said = f"{report['tracking_uri']}: {report.get('detail', '')}"
+        where += f" MLflow is {page.quoted(said)}"
     go_on = page.callout(f'**Next: <a href="{ways[onward]}">{escape(why)}</a>**', "success")
     problems = [Problem(**each) for each in report["problems"]]
     page.stack(
-        page.callout(f"{where} MLflow is {mlflow}", "info" if report["reachable"] else "warn"),
+        page.callout(where, "info" if report["reachable"] else "warn"),
         page.problem(InputError(*problems)) if problems else go_on,
     )
     return onward, ways

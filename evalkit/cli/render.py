@@ -49,7 +49,7 @@ def _checked(terminal: Terminal, report: Report) -> None:
         "MLflow": f"{where} (from {report.get('tracking_origin', '-')})",
         "": report.get("detail", ""),
     }
-    terminal.facts(facts.items())
+    terminal.facts(each for each in facts.items() if any(each))
     for problem in report["problems"]:
         terminal.note(str(Problem(**problem)))
     if report["problems"]:
@@ -241,7 +241,7 @@ def _names(names: list[str]) -> str:
 
 def _rows(terminal: Terminal, rows: Sequence[Report], *left_out: str) -> None:
     if names := [name for name in (rows[0] if rows else ()) if name not in left_out]:
-        heads = [name.lower() for name in names]
+        heads = [name.lower() if name == name.capitalize() else name for name in names]  # not ids
         terminal.table(heads, [[each[name] for name in names] for each in rows])
 
 

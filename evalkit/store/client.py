@@ -32,7 +32,7 @@ from evalkit.store.failures import (
 )
 from evalkit.store.internals import prepare
 from evalkit.store.spans import made_spans, sent_spans
-from evalkit.tracking import is_server, is_workspace, sqlite_path, without_password
+from evalkit.tracking import DEFAULT_URI, is_server, is_workspace, sqlite_path, without_password
 
 OLDEST = (3, 13)
 """The oldest MLflow server that was tried, with 3.14, 3.17 and 3.18.
@@ -146,7 +146,8 @@ def _anonymous(uri: str, timeout_s: float) -> tuple[int, str]:
         # some servers want a certificate from their clients and cut the connection without
         if why == UNTRUSTED or (uri.startswith("https:") and not is_absence(error)):
             return 0, ""
-        raise StoreAbsent(f"MLflow at {where} is not reachable: {why}") from error
+        fix = "; without a server: --tracking-uri sqlite:///mlflow.db" if uri == DEFAULT_URI else ""
+        raise StoreAbsent(f"MLflow at {where} is not reachable: {why}{fix}") from error
     except (requests.RequestException, ValueError) as error:
         raise StoreError(f"the tracking URI {where} cannot be used: {reason(error)}") from error
 

@@ -174,10 +174,9 @@ class Verification:
             kinds = ", ".join(f"{name} {n}/{of}" for name, (n, of) in self.faults.items())
             lines.append(f"Faults noticed by some scorer: {noticed} of {made} ({kinds})")
         if one := self.one_sentence:
-            lines.append(
-                f"One answer to everything: fails on {one['failed']} of {one['rows']} rows: "
-                f"{one['answer']}"
-            )
+            answer = " ".join(str(one["answer"]).split())[:200]
+            fails = f"fails on {one['failed']} of {one['rows']} rows"
+            lines.append(f"One answer to everything: {fails}: {answer}")
         if self.judges:
             lines.append(f"Not verified, because they ask a model: {', '.join(self.judges)}")
         return "\n".join(lines)
