@@ -18,6 +18,7 @@ from uuid import uuid4
 
 import requests
 from dataset_service import DatasetService
+from sql_warehouse import SqlWarehouse
 from trace_tables import TraceTables
 from workspace_server import Answer, Request, WorkspaceServer, error, ok, serving
 
@@ -38,6 +39,7 @@ class ManagedMlflow(WorkspaceServer):
         artifacts: The content of artifacts by path.
         datasets: The evaluation datasets.
         tables: The traces that are in tables of Unity Catalog.
+        sql: What answers SQL on them.
     """
 
     mlflow: str = ""
@@ -45,10 +47,12 @@ class ManagedMlflow(WorkspaceServer):
     artifacts: dict[str, bytes] = field(default_factory=dict)
     datasets: DatasetService = field(init=False)
     tables: TraceTables = field(init=False)
+    sql: SqlWarehouse = field(init=False)
 
     def __post_init__(self) -> None:
         self.datasets = DatasetService(self.schemas)
         self.tables = TraceTables(self.mlflow)
+        self.sql = SqlWarehouse(self.mlflow, self.tables.experiments)
 
     def _answer(self, request: Request) -> Answer:
         if kept := _KEPT.fullmatch(f"{request.method} {request.path}"):
@@ -58,8 +62,11 @@ class ManagedMlflow(WorkspaceServer):
         if path := _ARTIFACT.fullmatch(f"{request.method} {request.path}"):
             self.artifacts[path[1]] = request.body
             return Answer(204)
-        if told := self.datasets.answer(request) or self.tables.answer(request):
-            return told
+        if denied := self._denied(request.path):
+            return denied
+        for part in (self.datasets, self.tables, self.sql):
+            if told := part.answer(request):
+                return told
         if lent := _LENT.fullmatch(request.path):
             return self._lend(lent[1])
         return self._passed_on(request) if _MLFLOW.match(request.path) else refused

@@ -16,10 +16,10 @@ from google.protobuf.json_format import MessageToDict
 from mlflow.entities import Trace, TraceLocation
 from mlflow.tracing.client import TracingClient
 from mlflow.utils.databricks_tracing_utils import trace_to_proto
+from sql_warehouse import WAREHOUSE
 from workspace_server import Answer, Request, error, ok
 
 BOUND_TAG = "mlflow.experiment.databricksTraceDestinationPath"
-WAREHOUSE = "a-warehouse"
 
 
 @dataclass
@@ -56,7 +56,9 @@ class TraceTables:
             return error(400, "INVALID_PARAMETER_VALUE", said)
         if refused := _without_warehouse(asked):
             return refused
-        name = ".".join(place["uc_table_prefix"].values())
+        named = place.get("uc_table_prefix") or place["uc_schema"]
+        parts = ("catalog_name", "schema_name", "table_prefix")
+        name = ".".join(named[part] for part in parts if part in named)
         if name not in self.experiments:
             return error(404, "RESOURCE_DOES_NOT_EXIST", f"No tables at {name}")
         found = TracingClient(self.mlflow).search_traces(
@@ -111,7 +113,9 @@ def _renamed(trace: Trace, name: str) -> Trace:
     """The trace with the id and the place that it has in the tables."""
     info = trace.info
     info.trace_id = f"trace:/{name}/{info.trace_id.removeprefix('tr-')}"
-    info.trace_location = TraceLocation.from_databricks_uc_table_prefix(*name.split("."))
+    newer, older = "from_databricks_uc_table_prefix", "from_databricks_uc_schema"
+    parts = name.split(".")
+    info.trace_location = getattr(TraceLocation, newer if parts[2:] else older)(*parts)
     for each in info.assessments:
         each.trace_id = info.trace_id
     return trace

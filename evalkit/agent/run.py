@@ -31,6 +31,7 @@ from evalkit.context import locate, typed
 from evalkit.errors import EvalkitError, InputError, Problem, Unfinished
 from evalkit.files import ENV_FILE, read_env_file
 from evalkit.jsonable import mapping_of
+from evalkit.store.warehouse import WAREHOUSE
 from evalkit.suite.model import SCORERS_FILE, Verification
 from evalkit.traces.sample import HOPELESS
 from evalkit.tracking import without_password
@@ -44,7 +45,6 @@ OWN_EXPERIMENT = "evalkit-agent"
 """Where the agent's own traces go unless told otherwise."""
 
 LEAST_MLFLOW = (3, 17)
-WAREHOUSE = "MLFLOW_TRACING_SQL_WAREHOUSE_ID"
 
 Report = dict[str, Any]
 

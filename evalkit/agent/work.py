@@ -78,8 +78,13 @@ class Work:
         kept = self.session.read_json(ANALYSIS_FILE)
         known = kept.get("trace_ids")
         ids = [str(each) for each in known] if isinstance(known, list) else []
-        self.watch(Event("wait", f"reading the traces of {self.session.about.experiment}"))
-        found = survey(self.store, self.session.about.experiment_id, trace_ids=ids)
+        about = self.session.about
+        self.watch(Event("wait", f"reading the traces of {about.experiment}"))
+        found = survey(
+            *(self.store, about.experiment_id),
+            trace_ids=ids,
+            say=lambda text: self.watch(Event("wait", text)),
+        )
         now = {"trace_ids": ids or list(found.trace_ids), "is_sample": found.is_sample}
         self.session.save(ANALYSIS_FILE, {**kept, **now, "counted": dict(found.analysis)})
         return found

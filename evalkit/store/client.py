@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from evalkit.entities import Trace
 from evalkit.errors import StoreAbsent, StoreError
@@ -33,6 +33,9 @@ from evalkit.store.failures import (
 from evalkit.store.internals import prepare
 from evalkit.store.spans import made_spans, sent_spans
 from evalkit.tracking import DEFAULT_URI, is_server, is_workspace, sqlite_path, without_password
+
+if TYPE_CHECKING:
+    from evalkit.store.warehouse import Warehouse
 
 OLDEST = (3, 13)
 """The oldest MLflow server that was tried, with 3.14, 3.17 and 3.18.
@@ -188,6 +191,11 @@ class Client:
 
     def check_traces(self, experiment_id: str) -> None:
         """Refuse an experiment whose traces can only be read."""
+
+    def warehouse(self, experiment_id: str) -> Warehouse | None:
+        """What answers SQL on an experiment's traces; None where they are in no tables."""
+        del experiment_id
+        return None
 
     def holds(self, experiment_id: str, info: Any) -> bool:
         """Whether a trace, as MLflow lists it, is an experiment's."""

@@ -1,25 +1,31 @@
-"""A Databricks workspace: its address, identity and secrets; its MLflow is another module's."""
+"""A Databricks workspace: address, identity, secrets and SQL; its MLflow is another module's."""
 
 from __future__ import annotations
 
 import base64
 import configparser
+import json
 import os
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from evalkit.errors import DatabricksError, InputError, Problem, StoreAbsent, StoreError
+from evalkit.jsonable import Json
 from evalkit.store.failures import UNTRUSTED, is_absence, reason, within
 from evalkit.tracking import is_on_databricks
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
+    from databricks.sdk.service.sql import StatementResponse
 
 T = TypeVar("T")
 
 LONGEST_WAIT_S = 30.0  # of a single wait, whatever the workspace asks for
 PATIENCE_S = 120  # with a request that is throttled again and again
+SQL_PATIENCE_S = 1_800  # with a statement, whose warehouse may have to start first
 
 
 class Connection:
@@ -52,6 +58,68 @@ class Connection:
             raise InputError(Problem(what, field="secret_scope, secret_key", fix=fix)) from error
         # what is no text holds characters that no token has, which is found out later
         return base64.b64decode(found.value or "").decode(errors="replace")
+
+    def query(self, warehouse_id: str, statement: str) -> list[dict[str, Json]]:
+        """The rows that a SQL warehouse gives, by column; cancelled where that is interrupted.
+
+        Raises:
+            InputError: there is no such warehouse, or it may not be used.
+            StoreError: it refused the statement.
+            DatabricksError: the workspace failed.
+        """
+        from databricks.sdk.errors import NotFound
+
+        try:
+            begun = self._sql("execute_statement", statement, warehouse_id, wait_timeout="10s")
+            try:
+                return self._rows(self._ended(begun))
+            except BaseException:
+                with suppress(Exception):  # it costs as long as it runs
+                    self._opened().statement_execution.cancel_execution(begun.statement_id)
+                raise
+        except NotFound as error:
+            what = (
+                f"there is no SQL warehouse {warehouse_id} in {self._host}, or no more its answer"
+            )
+            fix = "take an id from the workspace's list of SQL warehouses"
+            raise InputError(Problem(what, field="sql_warehouse_id", fix=fix)) from error
+
+    def _sql(self, method: str, *asked: str | int, **how: str) -> Any:
+        return self._ask(
+            "running SQL", lambda client: getattr(client.statement_execution, method)(*asked, **how)
+        )
+
+    def _ended(self, got: StatementResponse) -> StatementResponse:
+        """The statement when it has ended well."""
+        wait, until = 0.2, time.monotonic() + SQL_PATIENCE_S
+        while (state := got.status.state.value) in {"PENDING", "RUNNING"}:
+            if time.monotonic() > until:
+                raise StoreError(f"a SQL warehouse needed over {SQL_PATIENCE_S // 60} minutes")
+            time.sleep(wait)
+            wait = min(wait * 1.5, 5)
+            got = self._sql("get_statement", got.statement_id)
+        if state != "SUCCEEDED":
+            said = got.status.error.message if got.status.error else "it does not say why"
+            words = " ".join(said.split())[:300]
+            raise StoreError(f"a SQL warehouse refused a query ({state}): {words}")
+        return got
+
+    def _rows(self, got: StatementResponse) -> list[dict[str, Json]]:
+        """All pages of what a statement gave; texts are as they are, all else is read as JSON."""
+        columns = [(each.name, each.type_name.value) for each in got.manifest.schema.columns]
+        page, rows = got.result, list[list[str | None]]()
+        while page:
+            rows += page.data_array or ()
+            more = page.next_chunk_index
+            named = (got.statement_id, more)
+            page = self._sql("get_statement_result_chunk_n", *named) if more else None
+        return [
+            {
+                name: text if text is None or kind == "STRING" else json.loads(text)
+                for (name, kind), text in zip(columns, row, strict=True)
+            }
+            for row in rows
+        ]
 
     @property
     def _host(self) -> str:

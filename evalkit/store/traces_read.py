@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Trace as MlflowTrace
     from mlflow.entities import TraceInfo
 
+    from evalkit.store.warehouse import Warehouse
+
 PAGE = 500  # traces that a search returns at a time; MLflow refuses more
 AT_A_TIME = 25  # traces whose spans are read with one request
 
@@ -124,6 +126,10 @@ class TraceReader:
         """One trace with its spans; a StoreError where there is none."""
         info = self._client.doing(f"reading the trace {trace_id}").get_trace_info(trace_id)
         return next(self._with_spans([info], spans_of))
+
+    def warehouse(self, experiment_id: str) -> Warehouse | None:
+        """What answers SQL on an experiment's traces; None where they are in no tables."""
+        return self._client.warehouse(experiment_id)
 
     def whole_traces(self, experiment_id: str, trace_ids: Sequence[str]) -> Iterator[MlflowTrace]:
         """Traces with all their spans as MLflow's own objects, in the order of their ids.

@@ -35,6 +35,7 @@ from evalkit.store.internals import (
 )
 from evalkit.store.spans import made_spans
 from evalkit.store.traces_read import IN_STORE, SPANS_LOCATION
+from evalkit.store.warehouse import Warehouse
 
 ID_MARK = "evalkit.id"  # metadata: the id by which evalkit knows an assessment
 FILES = "mlflow.artifactLocation"  # tag of the workspace's own: where a trace's spans are kept
@@ -70,6 +71,11 @@ class WorkspaceMlflow(Client):
                 f" ({tables}), which evalkit reads and does not write: name another experiment for"
                 " results (mlflow.experiment in eval.yaml) and for the agent's own traces"
             )
+
+    def warehouse(self, experiment_id: str) -> Warehouse | None:
+        """What answers SQL on an experiment's traces; None where they are in files."""
+        tables = self.doing("looking where the traces are kept").tables_of(experiment_id)
+        return Warehouse(self.uri, tables) if tables else None
 
     def holds(self, experiment_id: str, info: TraceInfo) -> bool:
         """Whether a trace is an experiment's; traces in tables do not say whose they are."""

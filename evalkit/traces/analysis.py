@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -191,16 +191,13 @@ class Analysis:
     def _route(self, route: str, some: pd.DataFrame) -> dict[str, Json]:
         tools = Counter(tool for used in some["tools"] for tool in used)
         noted = {part: self._noted[part] for part in ("inputs", "outputs")}
-        forms = {part: Counter(f for of, f in all_ if of == route) for part, all_ in noted.items()}
+        forms = {part: forms_of(f for of, f in all_ if of == route) for part, all_ in noted.items()}
         return {
             "route": route,
             "traces": len(some),
             "states": _counts(some["state"]),
             "verdicts": _counts(some["verdict"]),
-            **{
-                part: " or ".join(f for f, _ in of.most_common(_FORMS)) or "nothing"
-                for part, of in forms.items()
-            },
+            **forms,
             "tools": dict(tools.most_common(12)),
             "seconds": spread(some["seconds"]),
             "trace_ids": _first(some["trace_id"]),
@@ -232,6 +229,11 @@ def json_shape(value: Json, depth: int = _DEPTH) -> str:
     if isinstance(value, list):
         return f"list[{json_shape(value[0], depth - 1)}]" if depth and value else "list"
     return _KINDS.get(type(value), "null")
+
+
+def forms_of(shapes: Iterable[str]) -> str:
+    """The most common of the shapes."""
+    return " or ".join(shape for shape, _ in Counter(shapes).most_common(_FORMS)) or "nothing"
 
 
 def is_empty(value: Json) -> bool:

@@ -14,6 +14,7 @@ from evalkit.jsonable import Json, canonical
 from evalkit.store import assessments_of, run_of, spans_of
 from evalkit.suite.model import Row
 from evalkit.traces.analysis import Analysis, is_empty, json_shape, likeness, route_of
+from evalkit.traces.counted import count_in_tables
 from evalkit.traces.people import Scale, people_said
 from evalkit.traces.transcript import system_prompts
 
@@ -60,13 +61,17 @@ def survey(
     experiment_id: str,
     *,
     trace_ids: Sequence[str] = (),
+    say: Callable[[str], None] = lambda _: None,
 ) -> Survey:
-    """Count all traces of an experiment in one pass, and read a sample of them whole.
+    """Count all traces of an experiment, by SQL where they lie in tables, and read a sample whole.
 
     Raises:
         StoreError: MLflow failed.
     """
-    counted = analyse(store, experiment_id)
+    turns = {state.replace(" ", "_"): weight for state, weight in WEIGHTS.items()}
+    # one row more than the sample has says that it is one
+    by_sql = count_in_tables(store, experiment_id, say=say, rows=MOST_ROWS + 1, **turns)
+    counted = by_sql or analyse(store, experiment_id)
     report, frame = counted.report(), counted.traces
     has_answer = frame["answered"] | (frame["state"] == "failed")
     usable = frame[frame["has_inputs"] & has_answer]
@@ -87,7 +92,7 @@ def survey(
     prompts = Counter(prompt for row in rows for prompt in row.prompts).most_common(5)
     report["prompts"] = [{"text": text, "rows": count} for text, count in prompts]
     report |= {"too_large": too_large, "gone": sorted({*trace_ids} - {*found})}
-    why = NO_TRACES if frame.empty else NO_INPUTS if report["without_inputs"] else NO_SPANS
+    why = NO_TRACES if not report["traces"] else NO_INPUTS if report["without_inputs"] else NO_SPANS
     return Survey(report, tuple(rows), found, len(rows) < len(usable), "" if rows else why)
 
 

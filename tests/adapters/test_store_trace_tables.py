@@ -12,7 +12,7 @@ from evalkit.entities import Note
 from evalkit.errors import StoreError
 from evalkit.store import connect
 
-TABLES = "main.evals.support"
+TABLES = "shop.evals.support"
 
 
 @pytest.fixture
@@ -56,13 +56,15 @@ def test_notes_on_them_are_refused(store, experiment_id, asked):
     _, ids = asked
     note = Note(ids[0], "feedback", "tone", "rude", "no greeting")
     with pytest.raises(
-        StoreError, match=r"in tables of Unity Catalog \(main.evals.support\), which evalkit reads"
+        StoreError, match=r"in tables of Unity Catalog \(shop.evals.support\), which evalkit reads"
     ):
         store.annotate_trace(experiment_id, note)
 
 
 @pytest.mark.timeout(180)
-def test_the_agent_plans_a_suite_from_them(evalkit, experiment_id, asked, monkeypatch, key):
+def test_the_agent_plans_a_suite_from_them(
+    evalkit, experiment_id, asked, monkeypatch, key, workspace
+):
     _, ids = asked
     monkeypatch.setenv("MLFLOW_TRACING_SQL_WAREHOUSE_ID", "to be overruled")
     planned = evalkit(
@@ -80,3 +82,5 @@ def test_the_agent_plans_a_suite_from_them(evalkit, experiment_id, asked, monkey
     looked_at = json.loads(kept.read_text())["trace_ids"]
     assert looked_at
     assert set(looked_at) <= set(ids)
+    assert f"counting the traces in {TABLES} by SQL" in planned.err
+    assert not workspace.seen("search-long-running")
