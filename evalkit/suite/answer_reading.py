@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 from zlib import crc32
 
-from evalkit.suite.word_lists import LINK, NUMBERS, STOPWORDS, UNITS
+from evalkit.suite.word_lists import LINK, MONTHS, NUMBERS, STOPWORDS, UNITS
 
 WORD = re.compile(r"[^\W\d_][\w'\u2019]*")
 
@@ -23,8 +23,13 @@ SENTENCE = re.compile(
     r"(?<=[.!?\u3002\uff01\uff1f])(?<!\b[A-Z][a-z]\.)(?<!\b\d\.)(?<!\b\d\d\.)[\"')\]]*\s+(?=\S)|\n+"
 )
 
+# in small letters "may" is no month
+MONTH = "|".join({*map(str.capitalize, MONTHS), *MONTHS} - {"may"})
 DATE = re.compile(
-    r"(?<![\w.-])(?:\d{4}-\d\d-\d\d|\d\d?\.[01]?\d\.(?:\d{4}|\d\d\b)?|\d\d?/\d\d?/\d{2,4})(?!\d)"
+    r"(?<![\w.-])(?:\d{4}-\d\d-\d\d|\d\d?/\d\d?/\d{2,4}"
+    r"|[0-3]?\d\.[01]?\d\.(?:\d{4}|\d\d\b|(?=\s+[^\W\dA-Z_]))"
+    rf"|\d\d?(?:st|nd|rd|th|\.)?\s(?:of\s|de\s)?(?:{MONTH})\b(?:\.?,?\s(?:de\s)?\d{{4}})?"
+    rf"|(?:{MONTH})\.?\s\d\d?(?:st|nd|rd|th)?(?:,?\s\d{{4}})?)(?!\d)"
 )
 
 FIGURE = re.compile(
@@ -68,10 +73,20 @@ class Exchange:
         self.text = re.sub(r"(?s)```.*?(?:```|$)", "```", "\n".join(each for _, each in self.prose))
 
     @cached_property
-    def given(self) -> str:
-        """All that the answer may draw from, in lower case."""
+    def ground(self) -> str:
+        """All that the answer may draw from."""
         named = "\n".join(strings_in(self.inputs, named=True))
-        return f"{named}\n{self.sources}\n{self.prompts}".casefold()
+        return f"{named}\n{self.sources}\n{self.prompts}"
+
+    @cached_property
+    def given(self) -> str:
+        """The same in lower case."""
+        return self.ground.casefold()
+
+    @cached_property
+    def given_dates(self) -> list[set[int]]:
+        """The dates that the answer may draw from, as their numbers."""
+        return [numbers_of(date) for date in DATE.findall(self.ground)]
 
     @cached_property
     def given_figures(self) -> dict[str, set[int]]:
@@ -84,6 +99,12 @@ class Exchange:
             for part in {what, *(plain_number(p) for p in re.split(r"[-/:. t]", what) if p)}:
                 found.setdefault(part, set()).update([] if unit is None else [unit])
         return found
+
+
+def numbers_of(date: str) -> set[int]:
+    """The numbers of a date's parts, of its month by its name too."""
+    parts = re.findall(r"\d+|[^\W\d_]+", date.casefold())
+    return {int(part) if part.isdigit() else MONTHS.get(part, 0) for part in parts} - {0}
 
 
 def instructions(value: Any) -> Iterator[str]:
@@ -208,7 +229,7 @@ def figures_of(text: str) -> list[tuple[str, int | None, str]]:
     all_found = []
     for found in FIGURE.finditer(bare):
         before, token, sign, after = found.groups()
-        glued = re.fullmatch(r"(\d[\d.,]*)-?([^\W\d_]{1,12})(?:-[^\W\d_]+)*", token)
+        glued = re.fullmatch(r"(\d[\d.,]*)[-/]?([^\W\d_]{1,12})(?:-[^\W\d_]+)*", token)
         words = [glued[2]] if glued else [before, sign, after]
         units = [UNITS[w.casefold()] for w in words if w and w.casefold() in UNITS]
         is_plain = glued and (units or glued[2].casefold() in {"st", "nd", "rd", "th"})

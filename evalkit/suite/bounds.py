@@ -6,6 +6,7 @@ more room, last by switching off the part that is broken.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -79,19 +80,24 @@ def _complete(exchanges: Sequence[Exchange], room: int) -> Bound:
 def _figures(exchanges: Sequence[Exchange], room: int) -> Bound:
     """Units, fields whose figures were given, and among how many given ones sums are no chance."""
     unproven = _is_over(0, len(exchanges))
-    figures = [each for e in exchanges for each in answer_reading.figures_of(e.text)]
-    given: dict[str, list[bool]] = defaultdict(list)
-    for exchange in exchanges:
-        for at, text in checks.field_texts(exchange):
-            found = answer_reading.figures_of(text)
-            given[at] += [checks.is_given(what, exchange) for what, _, _ in found]
-    return {
-        "units": sorted({unit for _, unit, _ in figures if unit is not None}),
-        "places": ["", *sorted(at for at in given if all(given[at]) and len(given[at]) >= FEW)],
+    held = [answer_reading.figures_of(exchange.text) for exchange in exchanges]
+    stating: Counter[str] = Counter()
+    for exchange, figures in zip(exchanges, held, strict=True):
+        given = [(what, written) for what, _, written in figures if what in exchange.given]
+        stating.update({checks.figure_kind(*each) for each in given})
+    texts = [(e, at, text) for e in exchanges for at, text in checks.field_texts(e)]
+    places = Counter(at for _, at, text in texts if re.search(r"\d", text))
+    bound: Bound = {
+        "units": sorted({unit for figures in held for _, unit, _ in figures if unit is not None}),
+        "places": [at for at in places if places[at] >= FEW],
         "sums": (20 * unproven, 30, 60)[room],
         "strict": not room,
-        "off": ["short number"] if unproven else [],
+        "off": [kind for kind in checks.FIGURE_KINDS if stating[kind] < FEW / 2],
     }
+    new = {at for e in exchanges for at, _ in checks.figures_grounded(e, bound)}
+    bound["places"] = ["", *sorted({*bound["places"]} - new)]
+    bound["off"] = sorted({*bound["off"], *["short number"][:unproven]})
+    return bound
 
 
 def _languages(exchanges: Sequence[Exchange], _room: int) -> Bound:
@@ -169,6 +175,7 @@ def learned(check: RuleCheck, exchanges: Sequence[Exchange]) -> Bound | None:
 
     None where there are too few answers to learn from.
     """
+    exchanges = [*{(each.request, each.said): each for each in exchanges}.values()]
     if check.learn is not _nothing and len(exchanges) < FEW:
         return None
     bound, off = Bound(), set[str]()

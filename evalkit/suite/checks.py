@@ -135,24 +135,42 @@ def open_end(text: str) -> int:
 
 def figures_grounded(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
     """Every number, date and id, with its unit, stands in what was given."""
+    for at, text in [("", exchange.text), *field_texts(exchange)]:
+        if at in bound["places"]:
+            yield from ((at or part, what) for part, what in new_figures(text, exchange, bound))
+
+
+def new_figures(text: str, exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
+    """The figures of a text that were not given, nor come of two that were."""
     given = exchange.given_figures
     known = {unit for units in given.values() for unit in units} | {*bound["units"]}
-    for at, text in [("", exchange.text), *field_texts(exchange)]:
-        if at not in bound["places"]:
-            continue
-        for date in reading.DATE.findall(text):
-            if not is_given_date(date, exchange):
-                yield at or "date", date
-        for what, unit, written in reading.figures_of(reading.DATE.sub(" ", text)):
-            if not is_given(what, exchange):
-                if len(given) > bound["sums"] or not reading.is_derived(
-                    what, given, "%" in written
-                ):
-                    yield at or figure_kind(what, written), written
-            elif unit is not None and unit not in given.get(what, {unit}):
-                is_beside = given[what] and (bound["strict"] or unit not in known)
-                if is_beside or (unit in lists.SIGNS and unit not in known):
-                    yield "unit", written
+    yield from (("date", d) for d in reading.DATE.findall(text) if not is_given_date(d, exchange))
+    for what, unit, written in reading.figures_of(reading.DATE.sub(" ", text)):
+        if not is_given(what, exchange):
+            if len(given) > bound["sums"] or not reading.is_derived(what, given, "%" in written):
+                yield figure_kind(what, written), written
+            if any(is_digit_off(what, each) for each in given):
+                yield "a digit off", written
+        elif unit is not None and unit not in given.get(what, {unit}):
+            is_beside = given[what] and (bound["strict"] or unit not in known)
+            if is_beside or (unit in lists.SIGNS and unit not in known):
+                yield "unit", written
+
+
+def is_digit_off(figure: str, other: str) -> bool:
+    """Whether two figures of three digits or more differ in one, or in two that changed places.
+
+    Not years: those beside a given one are often meant.
+    """
+    is_short = len(figure) != len(other) or sum(map(str.isdigit, figure)) < 3  # noqa: PLR2004
+    if is_short or re.fullmatch(r"(?:19|20)\d\d", figure):
+        return False
+    pairs = [pair for pair in zip(figure, other, strict=True) if pair[0] != pair[1]]
+    is_swapped = len(pairs) == 2 and pairs[0] == pairs[1][::-1]  # noqa: PLR2004
+    return (len(pairs) == 1 or is_swapped) and "".join(map("".join, pairs)).isdigit()
+
+
+FIGURE_KINDS = ("id", "share", "short number", "number")
 
 
 def figure_kind(figure: str, written: str) -> str:
@@ -163,13 +181,11 @@ def figure_kind(figure: str, written: str) -> str:
 
 
 def is_given_date(date: str, exchange: reading.Exchange) -> bool:
-    """Whether a date in digits was given, in whatever order; where none was, its parts."""
-    parts = {*map(int, re.findall(r"\d+", date))}
-    dates = reading.DATE.findall(exchange.given)
-    held = [{int(part) for part in re.findall(r"\d+", each)} for each in dates]
-    if any(len(each) >= len(parts) for each in held):
-        return any(parts <= each | {part % 100 for part in each} for each in held)
-    return all(is_given(str(part), exchange) for part in parts)
+    """Whether a date was given, in whatever form; where none was, its parts."""
+    parts = reading.numbers_of(date)
+    if any(len(each) >= len(parts) for each in exchange.given_dates):
+        return any(parts <= each | {part % 100 for part in each} for each in exchange.given_dates)
+    return all(is_given(part, exchange) for part in re.findall(r"[^\W\d_]{3,}|[1-9]\d*", date))
 
 
 def field_texts(exchange: reading.Exchange) -> list[tuple[str, str]]:

@@ -90,7 +90,7 @@ def verify(
         word=word if few or problems else "verified",
         problems=tuple(dict.fromkeys(problems)),
         people=_people(rows, passed, missed),
-        one_sentence=_one_sentence(sentences, alike),
+        one_sentence=_one_sentence(sentences, everywhere, alike),
         judges=loaded.judges,
         serialized=loaded.serialized,
         recorded=recorded,
@@ -150,15 +150,21 @@ def _people(
     }
 
 
-def _one_sentence(sentences: Sequence[Row], alike: pd.DataFrame) -> dict[str, Json]:
-    """What becomes of the sentence that most scorers pass."""
-    if len(alike) < 2 * len(sentences) or not sentences:
+def _one_sentence(
+    sentences: Sequence[Row], rows: Sequence[Row], alike: pd.DataFrame
+) -> dict[str, Json]:
+    """What becomes of the sentence that most scorers pass, where it answers another request."""
+    fails, found = alike.eq(False), []
+    for at, sentence in enumerate(sentences):
+        is_other = [row.inputs != sentence.inputs for row in rows]
+        other = fails[at * len(rows) : (at + 1) * len(rows)][is_other]
+        if len(other):
+            found.append((other.to_numpy().mean(), at, other.any(axis=1)))
+    if not found:
         return {}
-    fails, of = alike.eq(False), len(alike) // len(sentences)
-    blocks = [fails[at * of : (at + 1) * of] for at in range(len(sentences))]
-    best = min(range(len(blocks)), key=lambda at: blocks[at].to_numpy().sum())
+    _, best, failed = min(found)
     answer = mask_text(str(sentences[best].outputs))[0][:300]
-    return {"answer": answer, "rows": of, "failed": int(blocks[best].any(axis=1).sum())}
+    return {"answer": answer, "rows": len(failed), "failed": int(failed.sum())}
 
 
 # -- what is required -------------------------------------------------------------------------

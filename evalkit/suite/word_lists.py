@@ -43,6 +43,16 @@ NUMBERS = numbered(
     2,
 )
 
+MONTHS = numbered(
+    """january januar jan janvier enero gennaio januari | february februar feb février febrero
+    febbraio februari | march märz mar mars marzo maart | april apr avril abril aprile
+    | may mai mayo maggio mei maj | june juni jun juin junio giugno | july juli jul juillet julio
+    luglio | august aug août agosto augustus augusti | september sep sept septembre septiembre
+    settembre | october oktober oct okt octobre octubre ottobre | november nov novembre noviembre
+    | december dezember dec dez décembre diciembre dicembre""",
+    1,
+)
+
 STOPWORDS = {
     "en": "the is are of to and you your in on it for can with this that not be at from will was"
     " what which how does my i has have do where when we there our by an if",

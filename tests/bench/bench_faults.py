@@ -125,11 +125,13 @@ def split(rows: Sequence[Row], seed: int, folder: Path) -> tuple[pd.DataFrame, p
 def one_sentence(judge: Judge, good: Sequence[Row]) -> float:
     """The share of rows where a scorer fails the answer that most scorers pass on most of them."""
     refused = {
-        row.trace_id: [judge.refusing(other, row.outputs) for other in good if other is not row]
+        row.trace_id: [
+            judge.refusing(other, row.outputs) for other in good if other.inputs != row.inputs
+        ]
         for row in good[:MOST_SENTENCES]
     }
-    best = min(refused.values(), key=lambda by_row: sum(map(len, by_row)))
-    return sum(map(bool, best)) / len(best)
+    best = min(refused.values(), key=lambda by_row: sum(map(len, by_row)) / max(1, len(by_row)))
+    return sum(map(bool, best)) / max(1, len(best))
 
 
 def measure(store: str, splits: int) -> tuple[dict[str, Any], pd.DataFrame, pd.Series]:

@@ -124,6 +124,30 @@ def test_fields_keep_to_their_sources_values_and_range(tmp_path, answer, scorer)
     assert scorer in failing if scorer else not failing
 
 
+@pytest.mark.parametrize(
+    ("told", "answer", "fails"),
+    [
+        ("It was sold {own} times.", "Your shelf no. 103 arrives within 5 days. {own}", False),
+        ("It was sold {own} times.", "Your shelf no. 108 arrives within 5 days. {own}", True),
+        ("It was sold {own} times.", "Your shelf no. 130 arrives within 5 days. {own}", True),
+        ("You asked on {day} March.", "Your shelf no. 103: asked for on March 13th, 2026.", False),
+        ("You asked on {day} March.", "Your shelf no. 103: asked for on March 19th, 2026.", True),
+        ("It weighs {day}.{day} kg.", "Your shelf no. 103: it weighs 13.13.", False),
+    ],
+)
+def test_figures_may_be_their_own_but_not_a_given_one_with_another_digit(
+    tmp_path, told, answer, fails
+):
+    def known(number):
+        day, own = number + 10, 7000 + 137 * number
+        of = row(number, answer=f"{row(number).outputs} {told.format(day=day, own=own)}")
+        return replace(of, inputs={**of.inputs, "on": f"2026-03-{day}", "kg": f"{day}.{day}"})
+
+    suite = Suite([known(number) for number in range(20)], tmp_path)
+    failing = suite.failing(known(3), answer.format(own="It was sold 7411 times."))
+    assert ("figures_grounded" in failing) is fails
+
+
 def test_the_file_needs_nothing_of_evalkit_and_names_its_bounds(suite):
     texts = suite.text + rule_suite(GOOD)[CHECKS_FILE].decode()
     assert "evalkit" not in re.sub(r'"""[\s\S]*?"""|EVALKIT', "", texts)
