@@ -20,10 +20,11 @@ from evalkit.dataset.proposal import (
     CALLED,
     Choice,
     MappingProposal,
+    coverage,
     drop_copies,
     with_good_names,
 )
-from evalkit.errors import InputError, ModelError
+from evalkit.errors import InputError, ModelError, Problem
 from evalkit.files import ENV_FILE, read_env_file
 from evalkit.jsonable import Json
 from evalkit.masking import mask_text
@@ -33,12 +34,8 @@ By: TypeAlias = Literal["rules", "claude"]
 MAX_SCHEMA, MAX_SAMPLE, MAX_VALUE = 20_000, 30_000, 600
 """Characters that are sent: of the schema, of the sample case as JSON, of any one text in it."""
 
-MAX_SELECTORS = 150
-"""Selectors that are offered."""
-
-ANSWER_TOKENS = 8_000
-"""Of Claude's answer; a mapping of some hundred lines fits."""
-
+MAX_SELECTORS = 150  # selectors that are offered
+ANSWER_TOKENS = 8_000  # of Claude's answer; a mapping of some hundred lines fits
 SYSTEM = """\
 You map the files of an evaluation's test cases to dataset records. You are given one JSON object:
 - dataset_schema: prose by the evaluation's author about the files of a case
@@ -62,7 +59,7 @@ follow them. Answer with JSON only:
 """
 
 _PARTS = ("name", "selector", "reason")
-_LISTS: Mapping[str, Side | None] = {
+_LISTS: Mapping[str, Side | None] = {  # expectations first, since they outrank inputs
     "expectations": "expectations",
     "inputs": "inputs",
     "left_out": None,
@@ -123,12 +120,11 @@ def mapping_question(
     fullest = max(cases, key=lambda case: len(str(case.documents)) + len(case.listing))
     parts = {"documents": dict(fullest.documents), "texts": dict(fullest.texts)}
     sample = json.dumps(_shortened(parts), ensure_ascii=False)
-    fits = len(sample) <= MAX_SAMPLE
     offered = [choice for choice in rules.choices if choice.selector][:MAX_SELECTORS]
     material = {
         "dataset_schema": mask_text(schema)[0][:MAX_SCHEMA],
         "arguments": arguments[:MAX_VALUE],
-        "sample_case": json.loads(sample) if fits else sample[:MAX_SAMPLE],
+        "sample_case": json.loads(sample) if len(sample) <= MAX_SAMPLE else sample[:MAX_SAMPLE],
         "selectors": {choice.key: list(choice.coverage) for choice in offered},
     }
     return json.dumps(material, ensure_ascii=False, indent=1)
@@ -153,58 +149,61 @@ def read_answer(text: str, cases: Sequence[Case], rules: MappingProposal) -> Map
     """
     lines: dict[Selector, Choice] = {}
     refused: list[Choice] = []
-    for side, name, written, reason in _lines(text):
+    for side, (name, written, reason) in _lines(text):
         try:
             selector = parse_selector(written)
-            why, hits = _objection(side, selector, cases, rules)
-            if side == "inputs" and selector in lines and lines[selector].side:
-                why = "it is claimed as an expectation too"
+            _check(side, selector, lines, cases, rules)
         except InputError as error:
-            why, hits = error.problems[0].message, 0
-        if why:
-            said = f"Refused as {CALLED[side]}: {why}."
-            refused.append(Choice(None, written, None, said, (0, len(cases))))
+            why = f"Refused as {CALLED[side]}: {error.problems[0].message}."
+            refused.append(Choice(None, written, None, why, (0, len(cases))))
             continue
         last = selector.path.rpartition(".")[2]
-        default = last if last != WHOLE_FILE else PurePosixPath(selector.file).stem
-        good = name if _GOOD_NAME.match(name) else default.replace(".", "_")
-        line = Choice(None, good, selector, "", (hits, len(cases)))
+        usual = PurePosixPath(selector.file).stem if last == WHOLE_FILE else last
+        named = name if _GOOD_NAME.match(name) else usual.replace(".", "_")
         says = " ".join(reason.split()).rstrip(".") or "No reason was given"
-        line.put(side, 1, f"Claude says: {says}.")
-        lines.setdefault(selector, line)
+        said = f"Claude says: {says}."
+        found = coverage(selector, cases)
+        lines.setdefault(selector, Choice(side, named, selector, said, found, weight=1))
     settled = [*lines.values()]
     drop_copies(settled, cases)
     proposal = MappingProposal((*with_good_names(settled), *refused))
     if not proposal.chosen("inputs"):
-        said = " ".join(choice.reason for choice in refused) or "It names none."
-        raise ModelError(f"no input of the model's answer can be used. {said} Next: {_AGAIN}")
+        why = " ".join(choice.reason for choice in refused) or "It names none."
+        raise ModelError(f"no input of the model's answer can be used. {why} Next: {_AGAIN}")
     return proposal
 
 
-def _lines(text: str) -> Iterator[tuple[Side | None, str, str, str]]:
-    """(side, name, selector, reason) of each line of an answer, expectations first."""
+def _lines(text: str) -> Iterator[tuple[Side | None, tuple[str, ...]]]:
+    """The side of each line of an answer, and its :data:`_PARTS`."""
     try:
         answer = json.loads(re.sub(r"^```(?:json)?\s*|\s*```$", "", text.strip()))
         for key, side in _LISTS.items():
             for entry in answer[key]:
-                name, selector, reason = (f"{entry[part]:s}" for part in _PARTS)
-                yield side, name, selector, reason
+                yield side, tuple(f"{entry[part]:s}" for part in _PARTS)
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError) as error:
         message = f"the model's answer has another form than was asked for ({error!r}); {_AGAIN}"
         raise ModelError(message[:1000]) from error
 
 
-def _objection(
-    side: Side | None, selector: Selector, cases: Sequence[Case], rules: MappingProposal
-) -> tuple[str, int]:
-    """Why a selector is refused: found in no case, or showing what is expected; and its hits."""
+def _check(
+    side: Side | None,
+    selector: Selector,
+    lines: Mapping[Selector, Choice],
+    cases: Sequence[Case],
+    rules: MappingProposal,
+) -> None:
+    """Raise an InputError where a selector is found in no case, or shows what is expected."""
     lacks = [why for case in cases if (why := look_up(selector, case)[1])]
     if len(lacks) == len(cases):
-        return f"no case holds it ({lacks[0]})", 0
-    for choice in rules.choices if side == "inputs" else ():
+        raise InputError(Problem(f"no case holds it ({lacks[0]})"))
+    if side != "inputs":
+        return
+    if selector in lines and lines[selector].side:
+        raise InputError(Problem("it is claimed as an expectation too"))
+    for choice in rules.choices:
         if choice.gives_away and choice.selector and choice.file == selector.file:
             one, other = f"{choice.selector.path}.", f"{selector.path}."
-            whole = WHOLE_FILE in {choice.selector.path, selector.path}
-            if whole or one.startswith(other) or other.startswith(one):
-                return f"it would show the skill what is expected: {choice.reason}", 0
-    return "", len(cases) - len(lacks)
+            is_whole = WHOLE_FILE in {choice.selector.path, selector.path}
+            if is_whole or one.startswith(other) or other.startswith(one):
+                what = f"it would show the skill what is expected: {choice.reason.rstrip('.')}"
+                raise InputError(Problem(what))

@@ -26,20 +26,14 @@ Side: TypeAlias = Literal["inputs", "expectations"]
 
 WHOLE_FILE = "__file__"
 SIDES: tuple[Side, ...] = ("inputs", "expectations")
-
-EVALUATION_KEY = "_eval"
-"""Says in the file which eval it is of; one written by hand need not."""
-
-SIMULATION_KEY = "goal"
-"""MLflow takes a record with this input for a simulated conversation."""
-
+EVALUATION_KEY = "_eval"  # says in the file which eval it is of; one written by hand need not
+SIMULATION_KEY = "goal"  # MLflow takes a record with this input for a simulated conversation
 SIMULATION_INPUTS = frozenset({"goal", "persona", "context", "simulation_guidelines"})
 """The only inputs that MLflow allows beside :data:`SIMULATION_KEY`."""
 
-NAMED = 5
-"""Cases without any input that a problem names."""
-
+NAMED = 5  # cases without any input that a problem names
 _REWRITE = "correct it, or write the file anew with `evalkit map --force`"
+_PATTERN = re.compile(r"[*?]")
 _DOCUMENT_THEN_COLON = re.compile(r"\.(?:ya?ml|json)(?=:)", re.IGNORECASE)
 
 
@@ -71,13 +65,12 @@ class SchemaMapping:
     def files(self) -> frozenset[str] | None:
         """The files that it reads; None where a pattern means that all may be needed."""
         files = frozenset(selector.file for _, _, selector in self.entries())
-        return None if any(map(_is_pattern, files)) else files
+        return None if any(map(_PATTERN.search, files)) else files
 
     def as_json(self) -> dict[str, dict[str, str]]:
         """``{"inputs": {name: "file:path"}, "expectations": {…}}``."""
         return {
-            "inputs": {name: str(each) for name, each in self.inputs.items()},
-            "expectations": {name: str(each) for name, each in self.expectations.items()},
+            side: {name: str(each) for name, each in getattr(self, side).items()} for side in SIDES
         }
 
 
@@ -100,15 +93,11 @@ def parse_selector(text: str) -> Selector:
         what = "holds a backslash, a drive or a control character"
     elif {"", ".", ".."} & {*file.split("/")}:
         what, fix = "is no path inside the case directory", "name a file of the case, without .."
-    elif path != WHOLE_FILE and _is_pattern(file):
+    elif path != WHOLE_FILE and _PATTERN.search(file):
         what, fix = "names a field of several files", "give the file's name without * and ?"
     if what:
         raise InputError(Problem(f"{text!r} {what}", fix=fix))
     return Selector(file, path)
-
-
-def _is_pattern(file: str) -> bool:
-    return "*" in file or "?" in file
 
 
 def look_up(selector: Selector, case: Case) -> tuple[Json, str]:
@@ -124,7 +113,7 @@ def look_up(selector: Selector, case: Case) -> tuple[Json, str]:
     if path != WHOLE_FILE and file in case.listing:
         return None, f"{file} has no fields, it is no YAML or JSON file"
     files = [file] if file in case.listing else []
-    if not files and _is_pattern(file):  # brackets are themselves, they are common in names
+    if not files and _PATTERN.search(file):  # brackets are themselves, they are common in names
         pattern = re.escape(file).replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
         files = [each for each in case.listing if re.fullmatch(pattern, each)]
     if not files:
@@ -209,9 +198,8 @@ def parse_mapping(text: str, file: str) -> SchemaMapping:
 
     Keys at the top that begin with ``_`` or ``$`` are comments and pass.
     """
-    text = text.removeprefix("\ufeff")
     try:
-        document = parse_json(text, file, with_lines=True)
+        document = parse_json(text.removeprefix("\ufeff"), file, with_lines=True)
     except InputError as error:
         raise InputError(*(replace(each, fix=_REWRITE) for each in error.problems)) from error
     found = document.value
@@ -249,6 +237,5 @@ def _read_side(side: Side, document: Document, problems: list[Problem]) -> dict[
         try:
             selectors[name] = parse_selector(text)
         except InputError as error:
-            found = error.problems
-            problems += [document.problem(where, each.message, each.fix) for each in found]
+            problems += [document.problem(where, p.message, p.fix) for p in error.problems]
     return selectors

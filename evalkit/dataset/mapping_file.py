@@ -24,8 +24,7 @@ from evalkit.errors import InputError, Problem
 from evalkit.files import read_text, write_text
 from evalkit.jsonable import Json
 
-LISTED = 20
-"""Undecided fields that an error message lists."""
+LISTED = 20  # undecided fields that an error message lists
 
 
 def map_schema(
@@ -92,7 +91,12 @@ def save_mapping(
         ]
         raise InputError(Problem(what, field="dataset.schema", fix=fix), *undecided)
     proposed = replace(proposal.mapping, evaluation=workspace.files.project.name)
-    if not path.is_file() or _must_write(path, proposed, force=force):
+    differs = _differs(path, proposed)
+    if differs and not force:
+        fix = "go on with it as it is, or replace it (--force)"
+        what = "differs from what would be written, and is kept"
+        raise InputError(Problem(what, str(path), fix=fix), *differs)
+    if differs or not path.is_file():
         write_text(path, mapping_text(proposed))
     return {
         **proposal.mapping.as_json(),
@@ -102,29 +106,19 @@ def save_mapping(
     }
 
 
-def _must_write(path: Path, proposed: SchemaMapping, *, force: bool) -> bool:
-    """Whether the file has to be replaced; one that says the same is left as it is."""
-    file, problems = str(path), []
+def _differs(path: Path, proposed: SchemaMapping) -> list[Problem]:
+    """In what a file that is there says something else, or cannot be read."""
+    file = str(path)
     try:
         written = saved_mapping(path) or proposed
-        if force:
-            return written != proposed or written.evaluation != proposed.evaluation
-        if written.evaluation not in {"", proposed.evaluation}:
-            what = f"is the mapping of the eval {written.evaluation!r}"
-            problems.append(Problem(what, file))
-        problems += [
-            Problem(f"says {was or 'nothing'}, proposed is {now or 'nothing'}", file, field=field)
-            for field, was, now in differences(written, proposed)
-        ]
     except InputError as error:
-        if force:
-            return True
-        problems += error.problems
-    if problems:
-        fix = "go on with it as it is, or replace it (--force)"
-        what = "differs from what would be written, and is kept"
-        raise InputError(Problem(what, file, fix=fix), *problems)
-    return False
+        return [*error.problems]
+    whose = Problem(f"is the mapping of the eval {written.evaluation!r}", file)
+    fields = differences(written, proposed)
+    return [whose] * (written.evaluation not in {"", proposed.evaluation}) + [
+        Problem(f"says {was or 'nothing'}, proposed is {now or 'nothing'}", file, field=field)
+        for field, was, now in fields
+    ]
 
 
 def saved_mapping(path: Path) -> SchemaMapping | None:

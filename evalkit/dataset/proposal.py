@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import PurePosixPath
@@ -19,12 +19,8 @@ from evalkit.dataset.mapping import (
 )
 from evalkit.jsonable import Json
 
-CLEAR = 2
-"""The weight of clear words."""
-
-SUBSTANTIAL = 12
-"""Text shorter than this may be equal by chance."""
-
+CLEAR = 2  # the weight of clear words
+SUBSTANTIAL = 12  # text shorter than this may be equal by chance
 CALLED = {"inputs": "an input", "expectations": "an expectation", None: "left out"}
 """What a choice is, in a sentence."""
 
@@ -39,7 +35,6 @@ class Choice:
         coverage: (cases in which the selector is found, all cases).
         weight: 2 or more where clear words decide, 1 where a common word does, 0 where only its
             company does.
-        gives_away: Whether the skill would clearly see what is expected, were this an input.
     """
 
     side: Side | None
@@ -48,7 +43,6 @@ class Choice:
     reason: str
     coverage: tuple[int, int]
     weight: int = 0
-    gives_away: bool = False
 
     @property
     def key(self) -> str:
@@ -60,10 +54,19 @@ class Choice:
         """The file, or pattern, of its selector; empty without one."""
         return self.selector.file if self.selector else ""
 
+    @property
+    def gives_away(self) -> bool:
+        """Whether the skill would clearly see what is expected, were this an input."""
+        return self.side != "inputs" and self.weight >= CLEAR
+
     def put(self, side: Side | None, weight: int, reason: str) -> None:
         """Say where it goes."""
         self.side, self.weight, self.reason = side, weight, reason
-        self.gives_away = side == "expectations" and weight >= CLEAR
+
+    def moved(self, side: Side | None, why: str, name: str = "") -> Choice:
+        """The choice on that side, with why before its reason where that is another one."""
+        reason = self.reason if side == self.side else f"{why} {self.reason}"
+        return replace(self, side=side, name=name or self.name, reason=reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,23 +94,18 @@ class MappingProposal:
 
     def as_written(self, written: SchemaMapping, cases: Sequence[Case]) -> MappingProposal:
         """The proposal as a mapping file overrides it: what the file maps goes where it says."""
-        proposed = {choice.selector: choice for choice in self.choices}
-        lines = []
+        proposed, lines = {choice.selector: choice for choice in self.choices}, []
         for side, name, selector in written.entries():
-            hits = sum(not look_up(selector, case)[1] for case in cases)
-            new = Choice(None, name, selector, "It was not proposed.", (hits, len(cases)))
-            own = proposed.get(selector, new)
-            reason = own.reason if own.side == side else f"The file says so. {own.reason}"
-            lines.append(replace(own, side=side, name=name, reason=reason))
+            found = coverage(selector, cases)
+            new = Choice(None, name, selector, "It was not proposed.", found)
+            lines.append(proposed.get(selector, new).moved(side, "The file says so.", name))
         mapped = {line.selector for line in lines}
-        for choice in self.choices:
-            if choice.selector not in mapped:
-                left = f"The file leaves it out. Proposed as {CALLED[choice.side]}: {choice.reason}"
-                reason = left if choice.side else choice.reason
-                lines.append(replace(choice, side=None, reason=reason))
+        left = (choice for choice in self.choices if choice.selector not in mapped)
+        why = "The file leaves it out. Proposed as"
+        lines += [choice.moved(None, f"{why} {CALLED[choice.side]}:") for choice in left]
         return MappingProposal(tuple(lines))
 
-    def revised(self, sides: Sequence[Side | None]) -> MappingProposal:
+    def revised(self, sides: Iterable[Side | None]) -> MappingProposal:
         """The proposal with its choices on other sides, one for each in their order.
 
         What has no selector is left out whatever is said. A choice that changes sides is renamed
@@ -116,27 +114,31 @@ class MappingProposal:
         choices = []
         for choice, asked in zip(self.choices, sides, strict=True):
             side = asked if choice.selector else None
-            why = f"Changed by hand: {CALLED[side]}, was {CALLED[choice.side]}. {choice.reason}"
-            changed = replace(choice, side=side, reason=why) if side != choice.side else choice
-            choices.append(changed)
-        kept = {id(choice) for choice in self.choices}
-        return MappingProposal(tuple(with_good_names(choices, kept)))
+            why = f"Changed by hand: {CALLED[side]}, was {CALLED[choice.side]}."
+            choices.append(choice if side == choice.side else choice.moved(side, why))
+        return MappingProposal(tuple(with_good_names(choices, kept=self.choices)))
 
 
-def with_good_names(choices: Sequence[Choice], kept: Collection[int] = ()) -> list[Choice]:
+def coverage(selector: Selector, cases: Sequence[Case]) -> tuple[int, int]:
+    """(cases in which the selector is found, all cases)."""
+    return sum(not look_up(selector, case)[1] for case in cases), len(cases)
+
+
+def with_good_names(choices: Sequence[Choice], kept: Iterable[Choice] = ()) -> list[Choice]:
     """The choices, each with a name that is its own on its side and that MLflow takes.
 
     A name that two share, or that MLflow keeps for simulated conversations, is preceded by what
-    it is a part of: the object or the file. Those in ``kept``, by ``id``, keep their names.
+    it is a part of: the object or the file. Those that are ``kept`` keep their names.
     """
     is_simulated = {c.name for c in choices if c.side == "inputs"} <= SIMULATION_INPUTS
     reserved = () if is_simulated else (("inputs", SIMULATION_KEY),)
     counts = Counter([*reserved, *((choice.side, choice.name) for choice in choices)])
-    taken = {(choice.side, choice.name) for choice in choices if id(choice) in kept}
+    standing = {id(choice) for choice in kept}
+    taken = {(choice.side, choice.name) for choice in choices if id(choice) in standing}
     named = []
     for choice in choices:
         name = choice.name
-        if choice.side and id(choice) not in kept and counts[choice.side, name] > 1:
+        if choice.side and id(choice) not in standing and counts[choice.side, name] > 1:
             name = next(n for n in _longer_names(choice) if (choice.side, n) not in taken)
         taken.add((choice.side, name))
         named.append(replace(choice, name=name))
@@ -148,7 +150,7 @@ def _longer_names(choice: Choice) -> Iterator[str]:
     selector = choice.selector or Selector("", "")
     file, name = PurePosixPath(selector.file), choice.name
     keys = selector.path.split(".")[:-1]
-    for owner in filter(None, (*keys[::-1], file.stem, *file.parts[-2::-1], file.suffix[1:])):
+    for owner in filter(None, (*keys[::-1], file.stem, *file.parts[-2::-1])):
         name = f"{owner}_{name}".replace(".", "_")
         yield name
     yield from (f"{name}_{number}" for number in range(2, 1000))
@@ -160,29 +162,25 @@ def drop_copies(choices: Sequence[Choice], cases: Sequence[Case]) -> None:
     An expectation that is as clear as the input drives it out, since it would give the answer
     away. Where the words are clear about two names, the skill is to return what it is given.
     """
-    chosen = [(each, each.selector) for each in choices if each.side and each.selector]
-    values = {s: [look_up(s, case)[0] for case in cases] for _, s in chosen}
-    for (one, here), (other, there) in combinations(chosen, 2):
+    chosen = [each for each in choices if each.side and each.selector]
+    values = [[look_up(c.selector, case)[0] for case in cases] for c in chosen if c.selector]
+    for (one, here), (other, there) in combinations(zip(chosen, values, strict=True), 2):
         same_side, same_name = one.side == other.side, one.name == other.name
-        pairs = zip(values[here], values[there], strict=True)
-        both = [pair for pair in pairs if None not in pair]
-        if (
-            not (both and one.side and other.side)
-            or (same_side and not same_name)
-            or not all(a == b and (same_name or _is_substantial(a)) for a, b in both)
-        ):
+        both = [pair for pair in zip(here, there, strict=True) if None not in pair]
+        if not (both and one.side and other.side) or (same_side and not same_name):
+            continue
+        if not all(a == b and (same_name or _is_substantial(a)) for a, b in both):
             continue
         given, kept = (one, other) if one.side == "inputs" else (other, one)
         if same_side:
-            given, kept = sorted((other, one), key=lambda place: place.coverage[0])
+            given, kept = sorted((other, one), key=lambda choice: choice.coverage[0])
         elif given.weight > kept.weight:
             given, kept = kept, given
         elif given.weight == kept.weight >= CLEAR and not same_name:
             continue
-        gives_away = given.gives_away or kept.side == "expectations"
         why = f"in all {len(both)} cases that have both, and that is among the {kept.side}."
-        given.put(None, 0, f"It holds the same as {kept.key} {why}")
-        given.gives_away = gives_away
+        weight = CLEAR if given.gives_away or kept.side == "expectations" else 0
+        given.put(None, weight, f"It holds the same as {kept.key} {why}")
 
 
 def _is_substantial(value: Json) -> bool:

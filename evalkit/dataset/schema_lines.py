@@ -14,54 +14,33 @@ from fnmatch import fnmatchcase
 _NAME = re.compile(
     r"[\"'`]*(?P<name>\.?[\w*<>{}-]+(?:[./:]{1,2}[\w*<>{}-]+)*/?)(?:[\"`]|'(?!s\b))*"
 )
-_FILE = re.compile(
-    r"[\w*/.-]+\.(?:ya?ml|jsonl?|md|txt|csv|patch|diff|sql|py|adoc|html|xml)\Z|.*/\Z"
-)
 _HEAD = re.compile(r"(?:optional(?:ly)?\s|the\s|an?\s|field\s|file\s)*\Z", re.IGNORECASE)
 _HEADING = re.compile(r"[A-Z][^.;:|`\"]{2,60}:(?=\s|$)|[a-z_]\w{2,30}:$")
 _JOINED = re.compile(r"(?:[\s,/&+]|\b(?:and|or|optional(?:ly)?|the|an?)\b)*\Z")
-_BETWEEN = " ,:\"'`-—\N{EN DASH}=#"
-_SIGN = re.compile(r"((?:\s*[(\[{][^()]*[)\]}])*)\s*(?::|[—\N{EN DASH}#=](?=\s)|--?\s)\s*")
-"""What stands between a name and its description, behind what is in brackets."""
+_SIGN = re.compile(r"(?:\s*[(\[{][^()]*[)\]}])*\s*(?::|[—\N{EN DASH}#=](?=\s)|--?\s)")
 _CLAUSE = re.compile(r";\s|(?<=[\w)\"'`])\.\s+(?=[\w`\"'.])")
 _LEFT = re.compile(
     r"(?:^|'s|[^\w\s.]|\b(?:and|or|with|holds?|has|contains?|reads?|fields?|keys?))\s*\Z"
 )
 _RIGHT = re.compile(r"\s*(?:$|[^\w\s']|(?:and|or|of|is|are|fields?|keys?)\b)")
+_BETWEEN = " |,:\"'`-—\N{EN DASH}=#"
 
 
 @dataclass(slots=True)
 class SchemaRemark:
-    """What the schema says of a field, or without a name of a file.
-
-    Attributes:
-        file: The file as written, or the one under which the field is named.
-        own: The words on it alone.
-        shared: The words on it with others: its sentence, its heading.
-    """
+    """What the schema says of a field, or of a file: on it alone, and with others beside it."""
 
     name: str
-    file: str
+    is_file: bool
     own: str
     shared: str
 
 
-@dataclass(slots=True)
-class _Line:
-    indent: int
-    text: str
-    is_bullet: bool = False
-    file: str = ""
-    above: str = ""
-
-
 def covers(written: str, file: str) -> bool:
     """Whether a schema means a file by what it writes: a name, a path, a pattern, a folder."""
-    written = re.sub(r"^(?:\./|(?:[\w-]+/)?[<{][^>}]*[>}]/)", "", written)
     if written.endswith("/"):
         return f"/{written}" in f"/{file}"
-    pattern = re.sub(r"[<{][^>}]*[>}]", "*", written)
-    return fnmatchcase(f"/{file}", f"*/{pattern}")
+    return fnmatchcase(f"/{file}", f"*/{written}") or f"/{written}".endswith(f"/{file}")
 
 
 class SchemaReader:
@@ -72,101 +51,81 @@ class SchemaReader:
 
     def read(self, schema: str) -> Iterator[SchemaRemark]:
         """Everything that the schema says of a name."""
-        above: list[_Line] = []
-        for line in self._lines(schema):
-            while above and (above[-1].indent, above[-1].is_bullet) >= (
-                line.indent,
-                line.is_bullet,
-            ):
-                above.pop()
-            if above:
-                line.file, line.above = above[-1].file, above[-1].above
-            above.append(line)
-            if heading := _HEADING.match(line.text):
-                line.above = f"{heading[0]} {line.above}"
-            yield from self._remarks(line)
+        headings: list[tuple[tuple[int, bool], str]] = []
+        for depth, text in self._lines(schema):
+            while headings and headings[-1][0] >= depth:
+                headings.pop()
+            above = headings[-1][1] if headings else ""
+            if heading := _HEADING.match(text):
+                above = f"{heading[0]} {above}".strip()
+            headings.append((depth, above))
+            remarks: list[SchemaRemark] = []
+            for clause in _CLAUSE.split(text):
+                if found := self._subjects(clause):
+                    remarks += reversed([*self._clause(clause, found, above)])
+                elif remarks and not clause.endswith(":"):
+                    remarks[-1].own += f". {clause}"
+            yield from remarks
 
-    def _lines(self, schema: str) -> list[_Line]:
-        """The lines, each with those that it is wrapped into."""
-        lines: list[_Line] = []
-        goes_on = False
-        for raw in schema.splitlines():
+    def _lines(self, schema: str) -> Iterator[tuple[tuple[int, bool], str]]:
+        """(indent, is a bullet) and text of the lines, each with those that it is wrapped into."""
+        depth, whole = (0, False), ""
+        for raw in [*schema.splitlines(), ""]:
             text, indent = raw.strip().replace("**", ""), len(raw) - len(raw.lstrip())
-            if not text or re.fullmatch(r"[-=_*~|: ]{3,}|(?:```|~~~).*", text):
-                goes_on = False
-                continue
+            is_blank = not text or re.fullmatch(r"[-=_*~|: ]{3,}|(?:```|~~~).*", text)
             bullet = re.match(r"(?:[-*+•|]|\d+[.)])\s+", text)
-            starts = bullet or text[0] == "#" or self._begins_with_name(text)
-            if goes_on and not starts and indent >= lines[-1].indent + lines[-1].is_bullet:
-                lines[-1].text += f" {text}"
+            begins = is_blank or bullet or re.match(r"#|\w+:$", text)
+            starts = bool(begins) or self._begins_with_name(text)
+            if whole and not starts and indent >= sum(depth):
+                whole += f" {text}"
                 continue
-            if text.startswith("|"):
-                text = "| " + re.sub(r"\s*\|\s*", ": ", text.strip("| "))
+            if whole:
+                yield depth, whole
             text = text[bullet.end() :] if bullet else text
             text = text.strip("# :") + ":" if text.startswith("#") else text
-            lines.append(_Line(indent, text, bool(bullet)))
-            goes_on = not text.endswith(":")
-        return lines
+            depth, whole = (indent, bool(bullet)), "" if is_blank else text
 
     def _begins_with_name(self, text: str) -> bool:
         first = next(self._names(text), None)
-        return bool(first and _HEAD.match(text[: first[0].start()]))
+        return bool(first and _HEAD.match(text[: first.start()]))
 
-    def _names(self, text: str) -> Iterator[tuple[re.Match[str], bool]]:
-        """(where, whether it is a file) of every name in a sentence that is meant as one."""
+    def _names(self, text: str) -> Iterator[re.Match[str]]:
+        """Where a sentence has a file, or a field that is quoted, spelt or placed like one."""
         for match in _NAME.finditer(text):
-            name, file = match["name"], match["name"].partition(":")[0]
-            if _FILE.match(file) or any(covers(file, each) for each in self._files):
-                yield match, True
+            name = match["name"]
+            if self._is_file(name):
+                yield match
             elif name.rpartition(".")[2] in self._fields:
                 is_marked = match[0] != name or re.search(r"[_.\d]|[a-z][A-Z]", name)
-                left, end = text[: match.start()], match.end()
-                apart = _LEFT.search(left) or _HEAD.match(left)
-                if is_marked or (apart and _RIGHT.match(text, end)):
-                    yield match, False
+                is_apart = _LEFT.search(text[: match.start()]) and _RIGHT.match(text, match.end())
+                if is_marked or is_apart:
+                    yield match
 
-    def _remarks(self, line: _Line) -> list[SchemaRemark]:
-        """What a line says; a clause without a name goes on about the line's, or about a file."""
-        is_head = self._begins_with_name(line.text)
-        if is_head and (remarks := self._listed(line)):
-            return remarks
-        remarks = []
-        for clause in _CLAUSE.split(line.text):
-            if found := [*self._names(clause)]:
-                before = "" if is_head and not remarks else clause[: found[0][0].start()]
-                remarks += _clause(line, clause, found, before)
-            elif remarks and (is_head or not remarks[-1].name) and clause[-1:] != ":":
-                remarks[-1].own += f"; {clause}"
-        return remarks
-
-    def _listed(self, line: _Line) -> list[SchemaRemark]:
-        """What follows the fields that a line begins with is about these, whatever it names."""
-        names: list[str] = []
+    def _subjects(self, clause: str) -> list[re.Match[str]]:
+        """The names that a clause is about: fields that it begins with and a colon, else all."""
+        found = [*self._names(clause)]
         end = 0
-        for match, is_file in self._names(line.text):
-            if is_file or (names and not _JOINED.match(line.text[end : match.start()])):
-                return []
-            names.append(match["name"])
+        for number, match in enumerate(found):
+            between = clause[end : match.start()]
+            is_next = _JOINED.match(between) if number else _HEAD.match(between)
+            if not is_next or self._is_file(match["name"]):
+                break
             end = match.end()
-            if sign := _SIGN.match(line.text, end):
-                own = f"{sign[1]} {line.text[sign.end() :]}".strip()
-                return [SchemaRemark(name, line.file, own, line.above.strip()) for name in names]
-        return []
+            if _SIGN.match(clause, end):
+                return found[: number + 1]
+        return found
 
+    def _is_file(self, name: str) -> bool:
+        return any(covers(name.partition(":")[0], file) for file in self._files)
 
-def _clause(
-    line: _Line, text: str, found: list[tuple[re.Match[str], bool]], before: str
-) -> Iterator[SchemaRemark]:
-    """What a clause says of the names in it: those that are joined share the words behind them."""
-    group: list[tuple[str, str]] = []
-    ends = [match.start() for match, _ in found[1:]] + [len(text)]
-    for (match, is_file), end in zip(found, ends, strict=True):
-        file, _, key = match["name"].partition(":")
-        line.file = file if is_file else line.file
-        group.append((key if is_file else match["name"], line.file))
-        words = text[match.end() : end]
-        if end == len(text) or not _JOINED.match(words):
-            words = words.lstrip(_BETWEEN + ")]}").rstrip(_BETWEEN)
-            for name, owner in group:
-                yield SchemaRemark(name, owner, words, f"{before} … {line.above}".strip(" …"))
-            group = []
+    def _clause(self, text: str, found: list[re.Match[str]], above: str) -> Iterator[SchemaRemark]:
+        """What a clause says of its names, last first: joined ones share the words behind them."""
+        shared = f"{text[: found[0].start()]} … {above}".strip(" …")
+        words, end = "", len(text)
+        for match in reversed(found):
+            between = text[match.end() : end]
+            words = words if _JOINED.match(between) else between.strip(_BETWEEN).lstrip(")]}")
+            file, _, key = match["name"].partition(":")
+            is_file = self._is_file(file) and not key
+            yield SchemaRemark(match["name"] if is_file else key or file, is_file, words, shared)
+            end = match.start()

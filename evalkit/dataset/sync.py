@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 Kind: TypeAlias = Literal["created", "updated", "unchanged", "deleted", "skipped"]
 
+_Rows = defaultdict[str, list[StoredRecord]]
 KINDS: tuple[Kind, ...] = ("created", "updated", "deleted", "skipped", "unchanged")
 """In the order in which a person wants to see them."""
 
-PREVIEW = 70
-"""Characters of each value that the preview of the first case shows."""
+PREVIEW = 70  # characters of each value that the preview of the first case shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,35 +96,31 @@ class SyncPlan:
 
 def compare_records(records: Sequence[Record], stored: Sequence[StoredRecord]) -> SyncPlan:
     """Compare the cases on disk, no two of equal inputs, with the rows in MLflow, anybody's."""
-    ours = [row for row in stored if CASE_TAG in row.tags]
-    # a Databricks workspace may hold rows of equal inputs twice: the one of the smallest id counts
-    one_each = sorted(ours, key=lambda row: row.record_id, reverse=True)
-    by_inputs = {row_key(row.inputs): row for row in one_each}
-    alike = Counter(row_key(row.inputs) for row in ours)
     foreign = {row_key(row.inputs) for row in stored if CASE_TAG not in row.tags}
-    by_case: dict[str, list[StoredRecord]] = defaultdict(list)
-    for row in ours:
-        by_case[row.tags[CASE_TAG]].append(row)
+    by_case, by_inputs = _Rows(list), _Rows(list)
+    for row in sorted(stored, key=lambda row: row.record_id):
+        if case_id := row.tags.get(CASE_TAG):
+            by_case[case_id].append(row)
+            by_inputs[row_key(row.inputs)].append(row)  # a workspace may hold equal ones twice
     changes, first = [], []
     for record in records:
-        key, own = row_key(record.inputs), by_case[record.case_id]
-        there = by_inputs.get(key)
-        kind: Kind = "updated" if own or there else "created"
-        if there is None and key in foreign:
+        key = row_key(record.inputs)
+        own, alike = by_case[record.case_id], by_inputs.pop(key, [])
+        before = next(iter([*alike, *own]), None)
+        kind: Kind = "updated" if before else "created"
+        if not alike and key in foreign:
             kind = "skipped"
-        elif there and len(own) == 1 == alike[key] and there in own:
-            is_same = row_key(there.expectations) == row_key(record.expectations)
+        elif alike == own and len(own) == 1:
+            is_same = row_key(own[0].expectations) == row_key(record.expectations)
             kind = "unchanged" if is_same else "updated"
-        changes.append(CaseChange(kind, record.case_id, there or next(iter(own), None), record))
-        loses = there and set(there.expectations) - set(record.expectations)
+        changes.append(CaseChange(kind, record.case_id, before, record))
+        loses = alike and set(alike[0].expectations) - set(record.expectations)
         if loses and kind == "updated":  # MLflow would merge the record into the row
-            first += [row.record_id for row in ours if row_key(row.inputs) == key]
-    kept, on_disk = {row_key(r.inputs) for r in records}, {r.case_id for r in records}
-    gone = [row for row in ours if row_key(row.inputs) not in kept]
-    left = {row.tags[CASE_TAG]: by_case[row.tags[CASE_TAG]][0] for row in gone}
-    changes += [
-        CaseChange("deleted", case, row) for case, row in left.items() if case not in on_disk
-    ]
+            first += [row.record_id for row in alike]
+    gone = [row for rows in by_inputs.values() for row in rows]
+    on_disk = {record.case_id for record in records}
+    left = {row.tags[CASE_TAG] for row in gone} - on_disk
+    changes += [CaseChange("deleted", case_id, by_case[case_id][0]) for case_id in left]
     return SyncPlan(
         changes=tuple(sorted(changes, key=lambda change: change.case_id)),
         delete_first=tuple(first),

@@ -21,7 +21,7 @@ PROPOSAL = MappingProposal(
     (
         choice("inputs", "input.yaml:prompt"),
         choice("expectations", "gold.yaml:prompt"),
-        choice(None, "input.yaml:goal", gives_away=True),
+        choice(None, "input.yaml:goal", weight=2),
         choice(None, "input.yaml:note"),
         Choice(None, "photos/", None, "12 files: a workspace.", (0, 2)),
     )
