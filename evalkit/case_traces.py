@@ -1,4 +1,7 @@
-"""What an execution of a run becomes as a trace: its log's spans, else a stub; knows no store."""
+"""What an execution of a run becomes as a trace: its log's spans, else a stub; knows no store.
+
+A case is None here where a whole batch run is meant.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,9 @@ from evalkit.claude_log.timing import Start, start_of
 from evalkit.claude_log.usage import reported_usage
 from evalkit.dataset.cases import read_case
 from evalkit.dataset.mapping import SchemaMapping, apply_mapping, parse_mapping
-from evalkit.entities import CASE_TAG, HASH_TAG, REQUEST_TAG, RUN_TAG, STUB_TAG, Span, Status, Trace
+from evalkit.entities import HASH_TAG, STUB_TAG, Span, Status, Trace
 from evalkit.errors import InputError, LogRefused
+from evalkit.feedback.trace_index import marks_of, trace_id_of
 from evalkit.files import check_id, inside, read_document, read_text
 from evalkit.jsonable import Json, canonical, derive_id, is_text
 from evalkit.masking import mask_json, mask_text
@@ -35,8 +39,7 @@ def case_trace(
 ) -> Trace | None:
     """The trace of a case, marked as this run's; what became of its log is added to the receipts.
 
-    None where the log gives none, but one with steps ``stands`` in MLflow. The case is None for a
-    whole batch run, here and below.
+    None where the log gives none, but one with steps ``stands`` in MLflow.
     """
     log, name = found.logs.get(case_id), WHOLE_RUN if case_id is None else case_id
     trace, refused = None, None
@@ -57,10 +60,8 @@ def case_trace(
     else:
         trace = stub_of(found, case_id, key, refused)
         receipts.missing += [] if log else [name]
-    marks = {RUN_TAG: key, HASH_TAG: trace.content_hash}
-    if case_id is not None:
-        marks |= {CASE_TAG: case_id, REQUEST_TAG: case_id}
-    own_id = "tr-" + derive_id(trace.trace_id, trace.content_hash)  # other content, other trace
+    marks = marks_of(key, case_id) | {HASH_TAG: trace.content_hash}
+    own_id = trace_id_of(key, case_id, trace.content_hash)
     return replace(trace, trace_id=own_id, tags={**trace.tags, **marks})
 
 
@@ -73,7 +74,7 @@ def trace_of(found: RunFiles, log: LogFile, key: str) -> Trace:
     run, case_id = found.run, log.case_id
     trace = build_trace(
         log.lines(),
-        trace_id=_trace_id(key, case_id),
+        trace_id=trace_id_of(key, case_id),
         name=run.run_id if case_id is None else case_id,
         case_id=case_id,
         start=began(found, log.modified_ns()),
@@ -96,12 +97,9 @@ def as_run_says(trace: Trace, exit_code: int | None, failure: str) -> Trace:
     status, message = _outcome(exit_code, failure)
     root, *others = trace.spans
     message = ": ".join(filter(None, (message, root.message))) if failure else ""
-    return replace(
-        trace,
-        status=status,
-        spans=(replace(root, status=status, message=message), *others),
-        content_hash=_hash([trace.content_hash, status, message]),
-    )
+    ended = replace(root, status=status, message=message)
+    content = _hash([trace.content_hash, status, message])
+    return replace(trace, status=status, spans=(ended, *others), content_hash=content)
 
 
 def stub_of(
@@ -113,7 +111,7 @@ def stub_of(
     """
     return stub(
         found.run.run_id if case_id is None else case_id,
-        _trace_id(key, case_id),
+        trace_id_of(key, case_id),
         case_id,
         began(found, found.modified_ns()),
         found.run.usage_of(case_id),
@@ -164,9 +162,8 @@ def stub(
         status=status,
         message=message,
     )
-    stated_start = None if start.inferred else start.ns
     decides = [STUB_BUILDER, root.name, root.inputs, root.outputs, why, status, message]
-    decides += [stated_start, facts, usage.duration_s, metadata]
+    decides += [None if start.inferred else start.ns, facts, usage.duration_s, metadata]
     return Trace(
         trace_id=trace_id,
         name=name,
@@ -219,10 +216,6 @@ def _mapping(found: RunFiles) -> SchemaMapping | None:
             mapping = parse_mapping(read_text(path), str(path))
             return mapping if mapping.evaluation in {"", found.project.name} else None
     return None
-
-
-def _trace_id(key: str, case_id: str | None) -> str:
-    return "tr-" + (derive_id(key, "case", case_id) if case_id is not None else derive_id(key))
 
 
 def _hash(decides: list[Json]) -> str:

@@ -192,7 +192,7 @@ class RunLogger:
             if trace is None:
                 continue
             standing.pop(name, None)
-            old = [*([stored] if stored else ()), *self.index.earlier.get(case_id, ())]
+            old = [*([stored] if stored else ()), *self.index.earlier(case_id)]
             same = next((each for each in old if each.holds(trace.content_hash)), None)
             trace_id = same.trace_id if same is not None else trace.trace_id
             wanted = self._wanted(name, trace_id, trace.start_ns // 10**6)
@@ -216,7 +216,7 @@ class RunLogger:
 
     def _wanted(self, name: str, trace_id: str, time_ms: int) -> tuple[Assessment, ...]:
         shared = name == WHOLE_RUN
-        cases = [c for c in self.scores if c not in self.index.by_case] if shared else [name]
+        cases = [c for c in self.scores if c not in self.index.placed] if shared else [name]
         target = Target(trace_id, shared or self.seed_names, self.key, time_ms)
         scores = [score for case in cases for score in self.scores.get(case, ())]
         wanted = tuple(map(as_kept, target.scores(scores)))

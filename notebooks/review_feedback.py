@@ -289,7 +289,8 @@ def matrix_chart(judge, basis, both):
         return None
     cells = both.groupby(["said", "judged"], as_index=False).size()
     cells["same"] = cells.said == cells.judged
-    order = agreement.in_order({*both.said, *both.judged})
+    labels = {*both.said, *both.judged}
+    order = sorted(labels, key=lambda label: (label != "pass", len(label), label))
     side, most = min(84 * len(order), 520), int(cells["size"].max())
     axis = alt.Axis(labelAngle=0, labelLimit=160, domain=False, ticks=False)
     scale = alt.Scale(domain=order)

@@ -137,18 +137,6 @@ def agreement(first: Sequence[str], second: Sequence[str]) -> dict[str, Json]:
     return {**found, "kappa": kappa, "low": low, "high": high, "standing": standing}
 
 
-def in_order(labels: Iterable[str]) -> list[str]:
-    """Labels as a reader expects them: pass, fail, numbers by size, words by alphabet."""
-
-    def place(label: str) -> tuple[int, float, str]:
-        try:
-            return 1, float(label), ""
-        except ValueError:
-            return (0, float(label == FAIL), "") if label in {PASS, FAIL} else (2, 0.0, label)
-
-    return sorted(labels, key=place)
-
-
 def _pass_bounds(project: Project) -> dict[str, float]:
     """Judge to the number from which on its score is a pass, where the project says any."""
     middles = {each.name: sum(each.score_range) / 2 for each in project.judges if each.score_range}

@@ -154,11 +154,10 @@ def annotations_of_people(index: TraceIndex) -> list[dict[str, Json]]:
     Sorted, so that pulling again gives the same file. What a person replaced in MLflow by a later
     word of theirs is left out.
     """
-    case_of = {trace.trace_id: case for case, trace in index.by_case.items()}
     return sorted(
         (
-            _annotation(said, case_of.get(said.trace_id, ""), index.run.cases)
-            for trace in index.traces
+            _annotation(said, case or "", index.run.cases)
+            for case, trace in index.placed.items()
             for said in trace.assessments
             if said.source_type == "HUMAN" and not said.is_ours and said.valid
         ),

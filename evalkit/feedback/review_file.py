@@ -16,8 +16,7 @@ from evalkit.yaml_edit import edit_yaml
 KEY = "mlflow_feedback"
 """The key under which pulled annotations stand; everything else in the file is people's."""
 
-_SAVING = threading.Lock()
-"""Two people may save at once in one server."""
+_SAVING = threading.Lock()  # two people may save at once in one server
 
 
 ANNOTATION = ("case_id", "trace_id", "name", "value", "rationale", "source", "time")

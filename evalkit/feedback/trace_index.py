@@ -1,11 +1,13 @@
-"""Which trace of MLflow belongs to which case of a run: ours, or one that the harness recorded."""
+"""Which trace is this case of this run: its marks and id, and where it stands in MLflow.
+
+It is one of ours, or one that the harness recorded.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import chain
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from evalkit.entities import (
     CASE_TAG,
@@ -16,85 +18,128 @@ from evalkit.entities import (
     SOURCE_RUN,
     StoredTrace,
 )
+from evalkit.jsonable import derive_id
 from evalkit.masking import mask_text
 from evalkit.receipt import WHOLE_RUN
 from evalkit.runs import metrics
 from evalkit.runs.run import Run
 from evalkit.runs.run_dir import RunFiles
-from evalkit.store import Store
+
+if TYPE_CHECKING:
+    from evalkit.store import Store
 
 
-@dataclass(frozen=True, slots=True)
+def trace_id_of(key: str, case_id: str | None, content: str = "") -> str:
+    """The id of a case's trace, which changes with its content; None for a whole batch run's."""
+    own = "tr-" + (derive_id(key, "case", case_id) if case_id is not None else derive_id(key))
+    return "tr-" + derive_id(own, content) if content else own
+
+
+def marks_of(key: str, case_id: str | None) -> dict[str, str]:
+    """The tags by which a trace is a run's, and a case's."""
+    return {RUN_TAG: key} | ({} if case_id is None else {CASE_TAG: case_id, REQUEST_TAG: case_id})
+
+
 class TraceIndex:
-    """The cases of a run beside their traces.
+    """The cases of a run beside their traces; None in place of a case stands for a batch run's all.
 
-    Attributes:
-        key: The run's key; empty where its experiment is not in MLflow.
-        logged: The cases that have a log; None stands for the log of a whole batch run.
-        whole: The trace that holds every case of a batch run; None in case mode.
-        superseded: Traces without steps, each with the recorded trace that takes its place.
-        earlier: Other traces that evalkit built, by case, where a kill left several.
-        moved: How many traces without steps have given way just now.
-        notes: What could not be decided, for people.
+    ``placed`` has each case's trace, ``expected`` the cases that should have one, ``superseded``
+    traces without steps with the recorded one that takes their place. The key is empty where
+    MLflow lacks the experiment.
     """
 
-    run: Run
-    key: str = ""
-    logged: Sequence[str | None] = ()
-    by_case: Mapping[str, StoredTrace] = field(default_factory=dict)
-    whole: StoredTrace | None = None
-    superseded: Sequence[tuple[StoredTrace, StoredTrace]] = ()
-    earlier: Mapping[str | None, Sequence[StoredTrace]] = field(default_factory=dict)
-    moved: int = 0
-    notes: tuple[str, ...] = ()
+    def __init__(
+        self, found: RunFiles, key: str, own: Iterable[StoredTrace], recorded: Iterable[StoredTrace]
+    ) -> None:
+        """Put each case beside its trace: one with the run's key, or one that nobody has linked.
+
+        Of recorded traces one is taken where it is the only one that fits; with several nothing
+        is guessed.
+        """
+        self.run, self.key, self._logged = found.run, key, list(found.logs)
+        self.moved = 0  # how many traces without steps have given way just now
+        self.notes: list[str] = []  # what could not be decided, for people
+        is_whole = None in found.logs or (self.run.mode == "batch" and not found.logs)
+        self.expected: list[str | None] = [None] if is_whole else [*self.run.cases]
+        known = {mask_text(case)[0]: case for case in self.run.cases}  # as MLflow has secret names
+        self._built: dict[str | None, list[StoredTrace]] = defaultdict(list)
+        for trace in own:
+            self._built[known.get(trace.case_id or "", trace.case_id)].append(trace)
+        self.placed = {case: max(traces, key=_rank) for case, traces in self._built.items()}
+        for case, trace in self._fitting(recorded):
+            if case not in self.placed or self.placed[case].is_stub:
+                self.placed[case] = trace
+        self.superseded = [
+            (trace, self.placed[case])
+            for case, traces in self._built.items()
+            for trace in traces
+            if trace.is_stub and self.placed[case].is_recorded
+        ]
+
+    def _fitting(self, recorded: Iterable[StoredTrace]) -> list[tuple[str | None, StoredTrace]]:
+        fitting: dict[str | None, list[StoredTrace]] = defaultdict(list)
+        for trace in recorded:
+            fits, case = _case_of_recorded(trace, self.run)
+            if fits:
+                fitting[case].append(trace)
+        self.notes += [
+            f"{len(each)} traces recorded for {case or self.run.run_id} fit; none of them is used"
+            for case, each in fitting.items()
+            if len(each) > 1
+        ]
+        return [(case, each[0]) for case, each in fitting.items() if len(each) == 1]
+
+    @property
+    def whole(self) -> StoredTrace | None:
+        """The trace that holds every case of a batch run; None in case mode."""
+        return self.placed.get(None)
 
     def of(self, case_id: str) -> StoredTrace | None:
         """The trace that a case's feedback belongs on; None where it has none."""
-        return self.by_case.get(case_id, self.whole)
+        return self.placed.get(case_id, self.whole)
 
     @property
-    def traces(self) -> tuple[StoredTrace, ...]:
+    def traces(self) -> list[StoredTrace]:
         """All traces of the run."""
-        return (*self.by_case.values(), *((self.whole,) if self.whole else ()))
+        return [*self.placed.values()]
 
     @property
-    def expected(self) -> list[str | None]:
-        """The cases that should have a trace; None for the one of a batch run."""
-        is_whole = None in self.logged or (self.run.mode == "batch" and not self.logged)
-        return [None] if is_whole else list(self.run.cases)
-
-    @property
-    def wanted(self) -> tuple[str | None, ...]:
+    def wanted(self) -> list[str | None]:
         """The cases that are to have a trace by now.
 
         A batch run of which every case was recorded by itself needs none for the whole.
         """
-        wanted = dict.fromkeys([*self.logged, *self.expected])
-        if not self.logged and self.run.cases and self.by_case.keys() >= {*self.run.cases}:
+        wanted = dict.fromkeys([*self._logged, *self.expected])
+        if not self._logged and self.run.cases and self.placed.keys() >= {*self.run.cases}:
             wanted.pop(None, None)
-        return tuple(wanted)
+        return [*wanted]
+
+    def earlier(self, case_id: str | None) -> list[StoredTrace]:
+        """Other traces that evalkit built for a case, where a kill left several."""
+        built = (each for each in self._built.get(case_id, ()) if not each.is_recorded)
+        return [trace for trace in built if trace is not self.placed[case_id]]
 
     @property
-    def gone(self) -> tuple[StoredTrace, ...]:
+    def gone(self) -> list[StoredTrace]:
         """Traces that were built for cases, or for a whole batch, that the run no longer has."""
         due = set(self.expected)
-        built = (*self.traces, *chain(*self.earlier.values()))
-        return tuple(t for t in built if t.case_id not in due and not t.is_recorded)
+        built = (trace for case, own in self._built.items() if case not in due for trace in own)
+        return [trace for trace in built if not trace.is_recorded]
 
     def standing(self) -> dict[str, StoredTrace]:
         """The traces that stand already, by case or ``WHOLE_RUN``, without those that are gone."""
         gone = {trace.trace_id for trace in self.gone}
-        whole = {WHOLE_RUN: self.whole} if self.whole is not None else {}
-        found = {**whole, **self.by_case}
-        return {name: trace for name, trace in found.items() if trace.trace_id not in gone}
+        return {
+            WHOLE_RUN if case is None else case: trace
+            for case, trace in self.placed.items()
+            if trace.trace_id not in gone
+        }
 
     def unlinked(self, mlflow_run_id: str) -> dict[str, dict[str, str]]:
         """The traces that are not marked and linked as the run's, with the tags that they get."""
-        case_of = {trace.trace_id: case for case, trace in self.by_case.items()}
         found = {}
-        for trace in self.traces:
-            marks, case = {RUN_TAG: self.key}, case_of.get(trace.trace_id)
-            marks |= {CASE_TAG: case, REQUEST_TAG: case} if case is not None else {}
+        for case, trace in self.placed.items():
+            marks = marks_of(self.key, case)
             is_linked = trace.metadata.get(SOURCE_RUN) == mlflow_run_id
             if trace.complete and not (is_linked and marks.items() <= trace.tags.items()):
                 found[trace.trace_id] = marks
@@ -107,73 +152,34 @@ def find_traces(found: RunFiles, store: Store, experiment_id: str | None = None)
     A trace without steps gives way where a recorded one of its case has appeared: what was said
     of it moves there, and it goes.
     """
-    empty = TraceIndex(found.run, logged=list(found.logs))
-    experiment_id = experiment_id or store.experiment(found.project.experiment, create=False)
-    if experiment_id is None:
-        return empty
-    empty = replace(empty, key=metrics.run_key(experiment_id, found.project, found.run.run_id))
-    index = _look(empty, store, experiment_id)
-    if not index.superseded:
-        return index
-    marks = (RUN_TAG, CASE_TAG)
-    successors = {
-        stub.trace_id: (
-            taken.trace_id,
-            {tag: stub.tags[tag] for tag in marks if stub.tags.get(tag)},
-        )
-        for stub, taken in index.superseded
-    }
-    store.supersede(experiment_id, successors)
-    note = f"{len(successors)} traces without steps gave way to those that the harness recorded"
-    index = _look(empty, store, experiment_id)
-    return replace(index, notes=(*index.notes, note), moved=len(successors))
+    where = experiment_id or store.experiment(found.project.experiment, create=False)
+    if where is None:
+        return TraceIndex(found, "", (), ())
+    key = metrics.run_key(where, found.project, found.run.run_id)
 
+    def look() -> TraceIndex:
+        own = store.find_traces(where, key)
+        index = TraceIndex(found, key, own, ())
+        if {t.case_id for t in own if not t.is_stub}.issuperset(index.expected):
+            return index
+        return TraceIndex(found, key, own, store.find_recorded(where))
 
-def _look(empty: TraceIndex, store: Store, experiment_id: str) -> TraceIndex:
-    own = store.find_traces(experiment_id, empty.key)
-    is_complete = {t.case_id for t in own if not t.is_stub}.issuperset(empty.expected)
-    return _place(empty, own, () if is_complete else store.find_recorded(experiment_id))
-
-
-def _place(
-    empty: TraceIndex, own: Iterable[StoredTrace], recorded: Iterable[StoredTrace]
-) -> TraceIndex:
-    """Put each case beside its trace: one with the run's key, or one that nobody has linked yet.
-
-    Of recorded traces one is taken where it is the only one that fits; with several nothing is
-    guessed.
-    """
-    run = empty.run
-    known = {mask_text(case)[0]: case for case in run.cases}  # what MLflow has of a secret name
-    versions: dict[str | None, list[StoredTrace]] = defaultdict(list)
-    for trace in own:
-        versions[known.get(trace.case_id or "", trace.case_id)].append(trace)
-    standing = {case: max(traces, key=_rank) for case, traces in versions.items()}
-    placed = {case: trace for case, trace in standing.items() if not trace.is_stub}
-    fitting: dict[str | None, list[StoredTrace]] = defaultdict(list)
-    for trace in recorded:
-        fits, case = _case_of_recorded(trace, run)
-        if fits:
-            fitting[case].append(trace)
-    notes = []
-    for case, (first, *others) in fitting.items():
-        if others:
-            what = f"{len(others) + 1} traces recorded for {case or run.run_id} fit"
-            notes.append(f"{what}; none of them is used")
-        else:
-            placed.setdefault(case, first)
-    placed = {**standing, **placed}
-    superseded, earlier = [], defaultdict(list)
-    for case, traces in versions.items():
-        for trace in traces:
-            if trace.is_stub and placed[case].is_recorded:
-                superseded.append((trace, placed[case]))
-            elif trace is not placed[case] and not trace.is_recorded:
-                earlier[case].append(trace)
-    whole = placed.pop(None, None)
-    by_case = {case: trace for case, trace in placed.items() if case is not None}
-    found = replace(empty, by_case=by_case, whole=whole, notes=tuple(notes))
-    return replace(found, superseded=superseded, earlier=earlier)
+    index = look()
+    if moved := index.superseded:
+        kept = (RUN_TAG, CASE_TAG)
+        successors = {
+            stub.trace_id: (
+                taken.trace_id,
+                {tag: stub.tags[tag] for tag in kept if tag in stub.tags},
+            )
+            for stub, taken in moved
+        }
+        store.supersede(where, successors)
+        index = look()
+        index.moved = len(moved)
+        note = "traces without steps gave way to those that the harness recorded"
+        index.notes.append(f"{len(moved)} {note}")
+    return index
 
 
 def _rank(trace: StoredTrace) -> tuple[bool, bool, bool, str]:
