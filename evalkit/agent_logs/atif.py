@@ -6,20 +6,22 @@ are what the agent read next. Totals are the whole run's, subagents and earlier 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
-from evalkit.agent_logs import events as stream
+from evalkit.agent_logs.events import Dialogue, blocks_of, tool_use, usage_of
 from evalkit.claude_log.reader import Event
 from evalkit.claude_log.session import UNKNOWN
-from evalkit.jsonable import Json, id_of, is_number, list_of, mapping_of, text_of
+from evalkit.jsonable import Json, id_of, list_of, mapping_of, text_of
 
 _UNSAID = "a trajectory does not say how its session ended"
+_Calls: TypeAlias = Sequence[tuple[str, Mapping[str, Json]]]
+"""The calls of a step by their ids."""
 
 
 @dataclass
-class Atif(stream.Dialogue):
+class Atif(Dialogue):
     """One trajectory, perhaps with those that continue it behind it."""
 
     name: ClassVar[str] = "ATIF"
@@ -40,110 +42,96 @@ class Atif(stream.Dialogue):
         """A subagent's names its parent's."""
         about = mapping_of(mapping_of(event.get("agent")).get("extra"))
         root = id_of(about.get("parent_session_id"))
-        return root or _id_of(event), bool(root)
+        own = id_of(event.get("session_id")) or id_of(event.get("trajectory_id"))
+        return root or own, bool(root)
 
     def split(self, event: Event) -> Iterable[Event]:
         """The head of a trajectory and its steps."""
         if not self.recognizes(event):
             return (event,)
-        steps = list_of(event.get("steps"))
-        return [{**event, "steps": None}, *(s if isinstance(s, dict) else {} for s in steps)]
+        return [{**event, "steps": None}, *(dict(mapping_of(s)) for s in list_of(event["steps"]))]
 
-    def read(self, line: Event) -> Sequence[Event] | str:
-        """The events that a step comes to, or the head."""
+    def read(self, line: Event) -> str:
+        """Add the head, or a step."""
         if self.recognizes(line):
-            return [self._head(line)]
-        if "source" not in line:
+            self._head(line)
+        elif "source" not in line:
             return "a step that is no object"
-        if line.get("is_copied_context") is True:
+        elif line.get("is_copied_context") is True:
             self._is_part = self._documents == 1
             return "copied from an earlier part of the run"
-        self.begin_message()
-        if line["source"] == "agent":
-            events = [self._agent_step(line)]
         else:
-            said = _said(line.get("message"))
-            if said is None and not line.get("observation"):
-                return "holds the conversation so far once more"
-            is_meta = line["source"] != "user"
-            events = [] if said is None else [stream.user_said(said, is_meta=is_meta)]
-        return [*events, *self._results(line)]
+            self._step(line)
+        return "holds the conversation so far once more"
 
-    def end(self) -> Sequence[Event]:
+    def end(self) -> None:
         """The run's totals."""
-        used, cost = stream.usage_of(self._totals), self._totals.get("total_cost_usd")
-        about: dict[str, Json] = {"is_of_more": self._is_part}
-        about |= {"total_cost_usd": cost} if is_number(cost) else {}
-        if any(used.values()) and len(self._models) < 2:  # noqa: PLR2004 - the totals are of one
-            about["modelUsage"] = {next(iter(self._models), self.model): used}
-        elif any(used.values()):
-            about["usage"] = used
-        return [{"type": "result", "subtype": UNKNOWN, "why": _UNSAID, **about}]
+        used, cost = usage_of(self._totals), self._totals.get("total_cost_usd")
+        is_one = len(self._models) < 2  # noqa: PLR2004 - whose the totals are
+        share = {next(iter(self._models), self.model): used} if used else None
+        about: Event = {"modelUsage": share} if is_one else {"usage": used}
+        about |= {"total_cost_usd": cost, "is_of_more": self._is_part}
+        self.add("result", UNKNOWN, why=_UNSAID, **about)
 
-    def _head(self, line: Event) -> Event:
+    def _head(self, line: Event) -> None:
         agent = mapping_of(line.get("agent"))
         self._documents += 1
         self.model = text_of(agent.get("model_name")) or self.model
         self._totals = mapping_of(line.get("final_metrics")) or self._totals
-        self.session_id = self.session_id or _id_of(line)
+        own = id_of(line.get("session_id")) or id_of(line.get("trajectory_id"))
+        self.session_id = self.session_id or own
         root, is_part = self.session_of(line)
         link = {"agentId": self.session_id, "sessionId": root if is_part else self.session_id}
         name = " ".join(filter(None, (text_of(agent.get(key)) for key in ("name", "version"))))
-        return {"type": "system", "subtype": "init", "agent": name, "model": self.model, **link}
+        self.add("system", "init", agent=name, model=self.model, **link)
 
-    def _agent_step(self, step: Event) -> Event:
-        blocks: list[Json] = []
-        if thought := text_of(step.get("reasoning_content")):
-            blocks.append({"type": "thinking", "thinking": thought})
-        message = _said(step.get("message"))
-        blocks += message if isinstance(message, list) else [text_of(message)]
-        for call_id, call in self._calls(step):
-            name = text_of(call.get("function_name"))
-            blocks.append(stream.tool_use(call_id, name, call.get("arguments")))
-        metrics, of_head = mapping_of(step.get("metrics")), self.model
-        self.model = text_of(step.get("model_name")) or of_head
-        self._models |= {self.model} - {""}
-        used = stream.usage_of(metrics)
-        event = self.says(*blocks, usage=used if any(used.values()) else None)
-        self.model, cost = of_head, metrics.get("cost_usd")
-        return {**event, "cost_usd": cost} if is_number(cost) else event
+    def _step(self, step: Event) -> None:
+        self.begin_message()
+        called = enumerate(map(mapping_of, list_of(step.get("tool_calls"))))
+        calls = [(id_of(c.get("tool_call_id")) or f"{self.number}.{n}", c) for n, c in called]
+        said = _said(step.get("message"))
+        if step["source"] != "agent":
+            if said is not None:
+                self.ask(said, is_meta=step["source"] != "user")
+        else:
+            thought = text_of(step.get("reasoning_content"))
+            blocks: list[Json] = [{"type": "thinking", "thinking": thought}] if thought else []
+            blocks += said if isinstance(said, list) else [text_of(said)]
+            for call_id, call in calls:
+                name = text_of(call.get("function_name"))
+                blocks.append(tool_use(call_id, name, call.get("arguments")))
+            metrics = mapping_of(step.get("metrics"))
+            model = text_of(step.get("model_name")) or self.model
+            self._models |= {model} - {""}
+            cost = metrics.get("cost_usd")
+            self.say(*blocks, model=model, usage=usage_of(metrics), cost_usd=cost)
+        self._observe(mapping_of(step.get("observation")), calls)
 
-    def _calls(self, step: Event) -> list[tuple[str, Mapping[str, Json]]]:
-        """The calls of a step by their ids; one without gets one of its own."""
-        calls = map(mapping_of, list_of(step.get("tool_calls")))
-        return [
-            (id_of(call.get("tool_call_id")) or f"{self.number}.{place}", call)
-            for place, call in enumerate(calls)
-        ]
-
-    def _results(self, step: Event) -> Iterator[Event]:
-        observed = list_of(mapping_of(step.get("observation")).get("results"))
-        results = [mapping_of(result) for result in observed]
+    def _observe(self, observation: Mapping[str, Json], calls: _Calls) -> None:
+        results = [mapping_of(result) for result in list_of(observation.get("results"))]
         named = {id_of(result.get("source_call_id")) for result in results}
-        unnamed = iter([call_id for call_id, _ in self._calls(step) if call_id not in named])
+        unnamed = iter([call_id for call_id, _ in calls if call_id not in named])
         for result in results:
-            content = stream.blocks_of(result.get("content"))
-            refs = map(mapping_of, list_of(result.get("subagent_trajectory_ref")))
-            started = [(own, ref) for ref in refs if (own := self._started(ref))]
+            content = blocks_of(result.get("content"))
+            started = self._started(list_of(result.get("subagent_trajectory_ref")))
             if call_id := id_of(result.get("source_call_id")) or next(unnamed, ""):
-                about = {"agentId": started.pop(0)[0]} if started else {}
+                agent_id = started.pop(0)[0] if started else ""
                 failed = result.get("is_error") is True
-                yield stream.tool_result(call_id, content, failed=failed, **about)
+                self.answer(call_id, content, failed=failed, agentId=agent_id)
             elif content is not None:
-                yield stream.user_said(content, is_meta=True)
-            for place, (agent_id, ref) in enumerate(started):
+                self.ask(content, is_meta=True)
+            for place, (agent_id, said) in enumerate(started):
                 own = f"{self.number}.agent{place}"
-                said = text_of(mapping_of(ref.get("extra")).get("summary"))
-                yield stream.tool_result(own, said, failed=False, name="subagent", agentId=agent_id)
+                self.answer(own, said, name="subagent", agentId=agent_id)
 
-    def _started(self, ref: Mapping[str, Json]) -> str:
-        """The id of a subagent; its file's name where it has the session's, as seen."""
-        agent_id = id_of(ref.get("session_id"))
-        return id_of(ref.get("trajectory_path")) if agent_id == self.session_id else agent_id
-
-
-def _id_of(trajectory: Event) -> str:
-    return id_of(trajectory.get("session_id")) or id_of(trajectory.get("trajectory_id"))
+    def _started(self, refs: Sequence[Json]) -> list[tuple[str, str]]:
+        """Subagents' ids and summaries; its file names one that has the session's id, as seen."""
+        found = []
+        for ref in map(mapping_of, refs):
+            own, path = id_of(ref.get("session_id")), id_of(ref.get("trajectory_path"))
+            said = text_of(mapping_of(ref.get("extra")).get("summary"))
+            found.append((path if own == self.session_id else own, said))
+        return [each for each in found if each[0]]
 
 
 def _said(message: Json) -> Json:
@@ -155,8 +143,8 @@ def _said(message: Json) -> Json:
     chat = [mapping_of(each) for part in chat for each in list_of(part.get("messages"))] or chat
     roles = [text_of(part.get("role")) for part in chat]
     if not any(roles):
-        return stream.blocks_of(message)
+        return blocks_of(message)
     if len(chat) > 1 and "assistant" in roles:
         return None
-    said = [stream.blocks_of(part.get("content")) for part in chat if part.get("role") != "system"]
+    said = [blocks_of(part.get("content")) for part in chat if part.get("role") != "system"]
     return said[0] if len(said) == 1 else [{"type": "text", "text": text_of(s)} for s in said]

@@ -10,91 +10,97 @@ from uuid import UUID
 
 from evalkit.claude_log.reader import Event, LogFormat
 from evalkit.jsonable import Json, mapping_of, text_of
-from evalkit.tokens import count
+from evalkit.tokens import KINDS, count
 
 _TEXTS = frozenset({"text", "input_text", "output_text", "summary_text"})
-_COUNTS = (
-    ("input_tokens", "prompt_tokens", "total_prompt_tokens"),
-    ("cached_input_tokens", "cached_tokens", "total_cached_tokens"),
-    ("cache_write_input_tokens",),
-    ("output_tokens", "completion_tokens", "total_completion_tokens"),
-)
+_READ = ("input_tokens", "prompt_tokens", "total_prompt_tokens")
+_CACHED = ("cached_input_tokens", "cached_tokens", "total_cached_tokens")
+_WROTE = ("output_tokens", "completion_tokens", "total_completion_tokens")
 
 
 @dataclass
 class Dialogue(LogFormat):
-    """A log whose lines say one thing each, and rarely which message of the model it is part of."""
+    """A log whose lines say one thing each, and rarely which message of the model it is part of.
+
+    Reading a line adds the events that it comes to, in order.
+    """
 
     session_id: str = ""
     model: str = ""
-    stamp: Event = field(default_factory=dict)  # the time of the latest line
     number: int = 0  # of the message that is being said
     kinds: set[str] = field(default_factory=set)  # of its blocks so far
     is_said: bool = True  # what comes next begins another
+    _stamp: Event = field(default_factory=dict)  # the time of the latest line that said something
+    _added: list[Event] = field(default_factory=list)
 
-    def read(self, line: Event) -> Sequence[Event] | str:
-        """The events that a line comes to, or why to none."""
+    def read(self, line: Event) -> str:
+        """Add what a line says; returns what the line is called, if that is nothing."""
         raise NotImplementedError
 
-    def end(self) -> Sequence[Event]:
-        """The events that only the end of the log tells."""
-        return ()
+    def end(self) -> None:
+        """Add what only the end of the log tells."""
 
     def translate(self, line: Event) -> Sequence[Event] | str:
-        """The same, placed in time and session."""
-        if isinstance(found := self.read(line), str):
-            return found
-        self.stamp = {key: line[key] for key in ("timestamp",) if line.get(key) is not None}
-        return self._placed(found)
+        """The events of a line, placed in time and session."""
+        name = self.read(line)
+        if self._added:
+            stamp = line.get("timestamp")
+            self._stamp = {} if stamp is None else {"timestamp": stamp}
+        return self._taken() or name
 
     def finish(self) -> Sequence[Event]:
-        """The same, placed in time and session."""
-        return self._placed(self.end())
+        """The events of the end, placed as the latest ones were."""
+        self.end()
+        return self._taken()
 
-    def _placed(self, events: Sequence[Event]) -> Sequence[Event]:
-        return [{**event, **self.stamp, "session_id": self.session_id} for event in events]
+    def _taken(self) -> list[Event]:
+        added, self._added = self._added, []
+        return [{**event, **self._stamp, "session_id": self.session_id} for event in added]
 
     def begin_message(self) -> None:
         """What is said from here on is another message."""
         self.number, self.is_said = self.number + 1, False
         self.kinds.clear()
 
-    def part(self, kind: str, block: Json) -> Event:
-        """A block of the message that is being said; a second text is another message's."""
+    def add(self, kind: str, subtype: str = "", **about: Json) -> None:
+        """Add an event."""
+        self._added.append({"type": kind, "subtype": subtype, **about})
+
+    def remark(self, text: str) -> None:
+        """Add something that is said beside the conversation."""
+        self.add("system", "notification", text=text)
+
+    def say(self, *blocks: Json, model: str = "", usage: Json = None, **about: Json) -> None:
+        """Add a part of the present message, whose usage is final."""
+        message: Event = {"id": f"{self.session_id}/{self.number}", "role": "assistant"}
+        message |= {"content": list(blocks), "model": model or self.model}
+        message |= {"usage": usage} if usage else {}
+        self.add("assistant", usage_is_final=bool(usage), message=message, **about)
+
+    def part(self, kind: str, *blocks: Json) -> None:
+        """Add blocks to the message that is being said; a second text is another message's."""
         if self.is_said or (kind == "text" and "text" in self.kinds):
             self.begin_message()
         self.kinds.add(kind)
-        return self.says(block)
+        self.say(*blocks)
 
-    def says(self, *blocks: Json, usage: Json = None) -> Event:
-        """An ``assistant`` event: a part of the present message, whose usage is final."""
-        message: Event = {"id": f"{self.session_id}/{self.number}", "role": "assistant"}
-        known = {"content": list(blocks), "model": self.model, "usage": usage}
-        message |= {key: each for key, each in known.items() if each or key == "content"}
-        return {"type": "assistant", "usage_is_final": bool(usage), "message": message}
+    def ask(self, content: Json, *, is_meta: bool = False, **about: Json) -> None:
+        """Add what the user says; ``is_meta`` where it is not the person who does."""
+        message = {"role": "user", "content": content}
+        self.add("user", isMeta=is_meta, message=message, **about)
 
-
-def user_said(content: Json, *, is_meta: bool = False) -> Event:
-    """A ``user`` event; ``is_meta`` where it is not the person who says it."""
-    return {"type": "user", "isMeta": is_meta, "message": {"role": "user", "content": content}}
-
-
-def remark(text: str) -> Event:
-    """A ``system`` event that says something beside the conversation."""
-    return {"type": "system", "subtype": "notification", "text": text}
+    def answer(
+        self, tool_id: str, content: Json, *, failed: bool = False, name: str = "", **details: Json
+    ) -> None:
+        """Add a tool's result; ``details`` are what the agent says of it besides."""
+        block = {"type": "tool_result", "tool_use_id": tool_id, "content": content, "name": name}
+        known = {key: each for key, each in details.items() if each}
+        self.ask([{**block, "is_error": failed}], tool_use_result=known or None)
 
 
 def tool_use(tool_id: str, name: str, given: Json) -> Event:
     """The content block of a tool call."""
     return {"type": "tool_use", "id": tool_id, "name": name, "input": given}
-
-
-def tool_result(
-    tool_id: str, content: Json, *, failed: bool, name: str = "", **details: Json
-) -> Event:
-    """A ``user`` event with a tool's result; ``details`` are what the agent says of it besides."""
-    block = {"type": "tool_result", "tool_use_id": tool_id, "content": content, "is_error": failed}
-    return {**user_said([{**block, "name": name}]), "tool_use_result": details or None}
 
 
 def blocks_of(parts: Json) -> Json:
@@ -112,16 +118,15 @@ def _block(part: Json) -> Json:
 
 
 def usage_of(stated: Json) -> Event:
-    """Anthropic's usage for Codex's or ATIF's, where what was read counts the caches' share."""
-    held = mapping_of(stated)
-    each = (next(filter(None, (count(held.get(name)) for name in names)), 0) for names in _COUNTS)
-    read, cached, written, output = each
-    return {
-        "input_tokens": max(0, read - cached - written),
-        "cache_read_input_tokens": cached,
-        "cache_creation_input_tokens": written,
-        "output_tokens": output,
-    }
+    """Anthropic's usage for Codex's or ATIF's, where what was read counts the caches' share.
+
+    Empty where it counts nothing.
+    """
+    counts = {name: count(each) for name, each in mapping_of(stated).items()}
+    names = (_READ, _WROTE, _CACHED, ("cache_write_input_tokens",))
+    each = [next(filter(None, map(counts.get, own)), 0) for own in names]
+    each[0] = max(0, each[0] - each[2] - each[3])
+    return dict(zip(KINDS, each, strict=True)) if any(each) else {}
 
 
 def thread_time(thread_id: str) -> str:

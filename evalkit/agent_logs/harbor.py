@@ -105,19 +105,16 @@ def trial_of(folder: Path, root: Path) -> HarborTrial | None:
 
 def _logs_in(folder: Path, result: Mapping[str, Json]) -> dict[str, Path]:
     """Step to its log, in the order in which they were done; the trial's own, without a name."""
-    done = [
-        text_of(mapping_of(each).get("step_name")) for each in list_of(result.get("step_results"))
-    ]
+    done = (mapping_of(each).get("step_name") for each in list_of(result.get("step_results")))
     below = folder / "steps"
-    there = folders_in(below) if os.access(below, os.R_OK) else ()
-    order = dict.fromkeys([*(step for step in done if step in there), *there])
-    agents = {"": folder / "agent", **{step: below / step / "agent" for step in order}}
-    found = {step: [agent / name for name in _LOGS] for step, agent in agents.items()}
-    return {
-        step: log
-        for step, paths in found.items()
-        if (log := next((p for p in paths if os.access(p, os.F_OK) and p.stat().st_size), None))
-    }
+    there = folders_in(below) if os.access(below, os.R_OK) else []
+    found: dict[str, Path] = {}
+    for step in ["", *dict.fromkeys([*(name for name in done if name in there), *there])]:
+        home = (below / step if step else folder) / "agent"
+        logs = (path for path in map(home.joinpath, _LOGS) if os.access(path, os.F_OK))
+        if log := next((path for path in logs if path.stat().st_size), None):
+            found[step] = log
+    return found
 
 
 def _beside(logs: Mapping[str, Path], root: Path) -> tuple[tuple[Path, ...], dict[str, Path]]:
@@ -145,9 +142,9 @@ def _is_within(path: Path, root: Path) -> bool:
 
 def _usage(result: Mapping[str, Json], steps: tuple[str, ...], *, is_failed: bool) -> Consumption:
     told, timing = mapping_of(result.get("agent_result")), mapping_of(result.get("agent_execution"))
-    kinds = {"input": "n_input_tokens", "cache_read": "n_cache_tokens", "output": "n_output_tokens"}
-    tokens = {kind: count(told.get(name)) for kind, name in kinds.items()}
-    tokens["input"] = max(0, tokens["input"] - tokens["cache_read"])
+    names = ("n_input_tokens", "n_cache_tokens", "n_output_tokens")
+    read, cached, output = (count(told.get(name)) for name in names)
+    tokens = {"input": max(0, read - cached), "cache_read": cached, "output": output}
     began, ended = (parse_time(timing.get(key)) for key in ("started_at", "finished_at"))
     seconds = ((ended or 0) - (began or 0)) / 10**9
     cost: Json = told.get("cost_usd")

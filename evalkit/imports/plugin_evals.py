@@ -12,7 +12,7 @@ from evalkit.documents import parse_yaml, scalar_text
 from evalkit.errors import InputError
 from evalkit.files import read_document, read_text
 from evalkit.imports import project_writer as writer
-from evalkit.imports.project_writer import Execution, Found, mappings_in, value_in, without_empty
+from evalkit.imports.project_writer import Found, Scores, mappings_in, value_in, without_empty
 from evalkit.jsonable import Json, is_number, list_of, mapping_of
 
 ORIGIN = "plugin_eval"
@@ -50,7 +50,7 @@ def import_plugin_evals(paths: Sequence[Path], out: Path | None) -> dict[str, An
         _add_case(found, folder)
     results: dict[str, tuple[Path, _Said]] = {}
     for path in (each for each in listed if each in paths or _RESULT.fullmatch(each.name)):
-        result = mapping_of(found.read(path))
+        result = value_in(path, found.broken)
         if any(result == other for _, other in results.values()):
             found.skipped[str(path)] = "is a copy of another result"
         elif _is_result(result):
@@ -59,17 +59,17 @@ def import_plugin_evals(paths: Sequence[Path], out: Path | None) -> dict[str, An
         elif str(path) not in found.broken:
             found.skipped[str(path)] = "is no result: it has no `cases` with `arms`"
     found.files += len(results)
-    bar: dict[str, Json] = {}
-    plugins: list[Json] = []
+    suites = []
     for stamp, (path, result) in sorted(results.items()):
-        suite = mapping_of(result.get("suite"))
-        bar |= {"min_mean": suite["threshold"]} if is_number(suite.get("threshold")) else {}
-        plugins += list_of(suite.get("plugins"))
-        _add_runs(found, stamp, path, roots, result)
+        suites.append(mapping_of(result.get("suite")))
+        _add_trials(found, Path(stamp), path, roots, result)
+    bars = [each["threshold"] for each in suites if is_number(each.get("threshold"))]
     places = [place for root in roots for place in (root, root.parent)]
-    manifests = [value_in(each / ".claude-plugin" / "plugin.json") for each in places]
-    names = [scalar_text(mapping_of(each).get("name")) for each in (*manifests, *plugins)]
+    plugins = [value_in(each / ".claude-plugin" / "plugin.json") for each in places]
+    plugins += [each for suite in suites for each in mappings_in(suite.get("plugins"))]
+    names = [scalar_text(plugin.get("name")) for plugin in plugins]
     names += [each.name for each in places if each.name not in {"evals", "results"}]
+    bar = {"min_mean": bars[-1]} if bars else {}
     config = writer.config_of(max(names, key=bool), _SCORE, "claude-plugin-eval", **bar)
     return found.write(out, config, writer.SCHEMA)
 
@@ -88,15 +88,14 @@ def _is_result(value: _Said) -> bool:
 
 def _add_case(found: Found, folder: Path) -> None:
     """A case in its own folder: ``case.yaml``, ``prompt.md`` and ``graders/*.md``."""
-    there = [
-        path for path in writer.listed([folder]) if path.parent in {folder, folder / "graders"}
-    ]
-    prompt, files = folder / "prompt.md", [path for path in there if path.parent != folder]
+    there = writer.listed([folder])
     try:
-        configs = [read_document(path).value for path in there if path.name in _CASES[:2]]
+        configs = [read_document(folder / n).value for n in _CASES[:2] if folder / n in there]
         said = dict(mapping_of(configs[0])) if configs else {}
+        prompt = folder / _CASES[2]
         about, text = _front_matter(prompt) if prompt in there else ({}, "")
-        own = {path.stem: _front_matter(path) for path in files if path.suffix == ".md"}
+        files = [each for each in there if each.parent == folder / "graders"]
+        own = {each.stem: _front_matter(each) for each in files if each.suffix == ".md"}
     except InputError as error:
         found.broken[str(folder)] = error.problems[0].message
         return
@@ -130,9 +129,15 @@ def _front_matter(path: Path) -> tuple[dict[str, Json], str]:
     return dict(mapping_of(parse_yaml(found[1], str(path)).value)), found[2].strip()
 
 
-def _add_runs(found: Found, stamp: str, path: Path, roots: Sequence[Path], result: _Said) -> None:
+def _add_trials(
+    found: Found, stamp: Path, path: Path, roots: Sequence[Path], result: _Said
+) -> None:
     suite, spent, partial = mapping_of(result.get("suite")), 0.0, ""
-    trials: dict[tuple[int, str], dict[str, Execution]] = {}
+    if result.get("partial"):
+        partial = scalar_text(result.get("partialReason")) or "yes"
+        found.notes.append(f"{stamp} is partial ({partial}): it lacks cases or trials")
+    facts = {key: suite.get(key) for key in ("ablation", "threshold", "judgeModel")}
+    facts |= {"result": str(stamp), "partial": partial}
     for case in mappings_in(result["cases"]):
         case_id = writer.folder_name(scalar_text(case.get("name")))
         graders = [{**g, **mapping_of(g.get("config"))} for g in mappings_in(case.get("graders"))]
@@ -140,29 +145,20 @@ def _add_runs(found: Found, stamp: str, path: Path, roots: Sequence[Path], resul
         found.cases.setdefault(case_id, stated)
         arms = [(arm, mappings_in(runs)) for arm, runs in mapping_of(case.get("arms")).items()]
         for arm, number, run in ((arm, *each) for arm, own in arms for each in enumerate(own, 1)):
+            trial = found.trial(
+                *(stamp, arm, number, path),
+                agent="claude-code",
+                agent_version=result.get("claudeVersion"),
+                model=suite.get("modelOverride"),
+                started_at=result.get("startedAt"),
+                eval_params=without_empty({"configuration": arm, "trial": number, **facts}),
+            )
             used, scores = _consumed(run), _scores(run, case, suite.get("judgeModel"))
-            own = Execution(used, scores, _left(run, path, roots))
-            trials.setdefault((number, arm), {})[case_id] = own
+            trial.executions[case_id] = writer.Execution(used, scores, _left(run, path, roots))
             spent += used.get("judge_cost_usd", 0)
-    if result.get("partial"):
-        partial = scalar_text(result.get("partialReason")) or "yes"
-        found.notes.append(f"{stamp} is partial ({partial}): it lacks cases or trials")
     if spent:
         what = f"{stamp}: judge_cost_usd, {spent:.4g}, may be part of, or on top of, cost_usd"
         found.notes.append(f"{what}: its file does not say")
-    for (number, arm), executions in trials.items():
-        facts = {key: suite.get(key) for key in ("ablation", "threshold", "judgeModel")}
-        facts |= {"configuration": arm, "trial": number, "result": stamp, "partial": partial}
-        found.add_run(
-            (stamp, arm, number),
-            executions,
-            path.stat().st_mtime_ns,
-            agent="claude-code",
-            agent_version=result.get("claudeVersion"),
-            model=suite.get("modelOverride"),
-            started_at=result.get("startedAt"),
-            eval_params=without_empty(facts),
-        )
 
 
 def _left(run: _Said, result: Path, roots: Sequence[Path]) -> dict[str, Json]:
@@ -187,13 +183,13 @@ def _consumed(run: _Said) -> dict[str, Json]:
     return {**found, "exit_code": int(code[1]) or 1 if code else ended, "error": error}
 
 
-def _scores(run: _Said, case: _Said, model: Json) -> dict[str, dict[str, Json]]:
+def _scores(run: _Said, case: _Said, model: Json) -> Scores:
     """What the graders said of a trial, and the score that follows.
 
     One that failed or was skipped is recorded as not passed: it said nothing; there is no score.
     """
     kinds = {scalar_text(g.get("name")): g.get("type") for g in mappings_in(case.get("graders"))}
-    found: dict[str, dict[str, Json]] = {}
+    found: Scores = {}
     for grader in mappings_in(run.get("graders")):
         name, votes = scalar_text(grader.get("name")), grader.get("judgeVotes")
         kind, why = grader.get("type") or kinds.get(name), scalar_text(grader.get("explanation"))
@@ -209,13 +205,5 @@ def _scores(run: _Said, case: _Said, model: Json) -> dict[str, dict[str, Json]]:
             usage={"model": model} if model and by_model else None,
             with_only=bool(grader.get("withOnly")) or grader.get("scored") is False,
         )
-    counted = {name: each for name, each in found.items() if "with_only" not in each}
-    silent = ", ".join(name for name, each in counted.items() if "error" in each)
-    passed = sum(each["value"] is True for each in counted.values())
-    stated: Json = run.get("score")
-    share = f"{passed} of {len(counted)} scored graders passed"
-    lacks = f"no verdict of {silent}; {stated} is stated" if silent else ""
-    found[_SCORE] = writer.score(
-        float(stated) if is_number(stated) else None, share, by="code", error=lacks
-    )
+    writer.add_share(found, _SCORE, run.get("score"), "scored graders passed", "code")
     return found

@@ -10,11 +10,11 @@ import shlex
 import shutil
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import yaml
 
@@ -23,6 +23,7 @@ from evalkit.errors import InputError, Problem, Unfinished
 from evalkit.files import files_below, inside, read_document, write_whole
 from evalkit.jsonable import Json, is_number, list_of, mapping_of, well_formed
 from evalkit.runs.results import RESULT, SUMMARY
+from evalkit.truncation import truncate
 
 SCHEMA = """\
 - `input.yaml`: `prompt` is what the agent is asked; `files` are the input files.
@@ -36,6 +37,8 @@ _MOST_NAME = 80  # characters of a folder that is named for something
 _HEADER = "# Written by `evalkit import`. What you change here stays, also when you import again.\n"
 _SUMS = ("duration_s", "cost_usd", "num_turns", "judge_cost_usd", "total_tokens")
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+Scores: TypeAlias = dict[str, dict[str, Json]]  # by judge, as ``summary.yaml`` has them
+_Nested: TypeAlias = Mapping[str, Mapping[str, Json]]
 
 
 class Execution(NamedTuple):
@@ -47,6 +50,27 @@ class Execution(NamedTuple):
 
 
 @dataclass
+class FoundRun:
+    """A run: each case's execution, what is said of all, and when it was left."""
+
+    executions: dict[str, Execution] = field(default_factory=dict)
+    facts: dict[str, Json] = field(default_factory=dict)
+    review: dict[str, str] = field(default_factory=dict)
+    modified_ns: int = 0
+
+    def files(self, run_id: str, figures: Collection[str]) -> dict[str, Json]:
+        """What lies in the run's directory, by path."""
+        used = {case: each.used for case, each in self.executions.items()}
+        scores = {case: each.scores for case, each in self.executions.items()}
+        files = {RESULT: result_of(used, **self.facts), SUMMARY: summary_of(scores, figures)}
+        files |= {"review.yaml": {"feedback": self.review}} if self.review else {}
+        files = {name: {"run_id": run_id, **content} for name, content in files.items()}
+        for case, each in self.executions.items():
+            files |= {f"cases/{case}/{name}": content for name, content in each.files.items()}
+        return files
+
+
+@dataclass
 class Found:
     """What a reader finds, by and by.
 
@@ -55,53 +79,35 @@ class Found:
 
     format: str
     cases: dict[str, dict[str, Json]] = field(default_factory=dict)  # the files of each, by name
-    runs: dict[str, dict[str, Json]] = field(default_factory=dict)  # the same, by path
-    times: dict[str, int] = field(default_factory=dict)
-    arms: dict[str, tuple[list[str], list[str]]] = field(default_factory=dict)  # last the baselines
+    # by folder, whose name they take, arm, and number
+    trials: dict[tuple[Path, str, int], FoundRun] = field(default_factory=dict)
+    figures: Collection[str] = ()  # the judges with figures over the cases; empty where all have
     files: int = 0
     skipped: dict[str, str] = field(default_factory=dict)  # path to why
     broken: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def read(self, path: Path) -> Json:
-        """A file's value; None where it cannot be read, and then it is among the broken."""
-        try:
-            return read_document(path).value
-        except InputError as error:
-            self.broken[str(path)] = error.problems[0].message
-            return None
+    def trial(self, folder: Path, arm: str, number: int, source: Path, **facts: Json) -> FoundRun:
+        """That of an arm, found in a file."""
+        found = self.trials.setdefault((folder, arm, number), FoundRun())
+        found.facts, found.modified_ns = {**facts, **found.facts}, source.stat().st_mtime_ns
+        return found
 
-    def add_run(
-        self,
-        named: tuple[str, str, int],
-        executions: Mapping[str, Execution],
-        modified_ns: int,
-        *,
-        figures: Collection[str] | None = None,
-        files: Mapping[str, Mapping[str, Json]] | None = None,
-        **facts: Json,
-    ) -> None:
-        """A run by its place, arm and trial: each case's execution, and when it was left.
-
-        Of a trial, that with a plugin or skill is the last by name, and that without the one
-        before: they are compared where nobody names runs.
-        """
-        place, arm, trial = named
-        is_baseline = bool(_BASELINE.fullmatch(arm))
-        marked = f"baseline-{arm}" if is_baseline and arm != "baseline" else arm
-        number = f"run-{trial}" if arm or trial > 1 else ""
-        run_id = folder_name("-".join(filter(None, (place, number, marked))), self.runs)
-        self.arms.setdefault(place, ([], []))[is_baseline].append(run_id)
-        self.times[run_id] = modified_ns
-        used = {case: each.used for case, each in executions.items()}
-        scores = {case: each.scores for case, each in executions.items()}
-        self.runs[run_id] = own = {
-            RESULT: {"run_id": run_id, **result_of(used, **facts)},
-            SUMMARY: {"run_id": run_id, **summary_of(scores, figures)},
-            **{name: {"run_id": run_id, **content} for name, content in (files or {}).items()},
-        }
-        for case, each in executions.items():
-            own |= {f"cases/{case}/{name}": content for name, content in each.files.items()}
+    def _runs(self, home: Path) -> dict[str, FoundRun]:
+        """The runs by their ids: the last two by name are compared where nobody names any."""
+        runs: dict[str, FoundRun] = {}
+        arms: dict[Path, tuple[list[str], list[str]]] = {}
+        for (folder, arm, number), trial in sorted(self.trials.items(), key=lambda own: own[0]):
+            is_baseline = bool(_BASELINE.fullmatch(arm))
+            marked = f"baseline-{arm}" if is_baseline and arm != "baseline" else arm
+            names = (folder.name, f"run-{number}" if arm or number > 1 else "", marked)
+            run_id = folder_name("-".join(filter(None, names)), runs)
+            arms.setdefault(folder, ([], []))[is_baseline].append(run_id)
+            runs[run_id] = trial
+        for new, old in [each for each in arms.values() if all(each)][-1:]:
+            told = shlex.join([*new, "--baseline", *old, "--config", str(home / USUAL_CONFIG)])
+            self.notes.append(f"to compare with and without: `evalkit compare {told}`")
+        return runs
 
     def write(self, folder: Path | None, config: Mapping[str, Json], schema: str) -> dict[str, Any]:
         """Make the project of it; the report of the import.
@@ -109,52 +115,53 @@ class Found:
         It goes to ``eval/NAME``, where every stage finds it, if nobody says where; an empty config
         leaves what there is.
         """
-        results = [mapping_of(own[RESULT]["per_case"]) for own in self.runs.values()]
-        ids = {*self.cases, *(case_id for own in results for case_id in own)}
-        if not ids:
+        done = [case_id for trial in self.trials.values() for case_id in trial.executions]
+        if not {*self.cases, *done}:
             broken = [Problem(why, path) for path, why in self.broken.items()]
             raise InputError(*broken or [Problem(f"there are no cases ({self.format})")])
         folder = folder or Path("eval", folder_name(config["name"]))
-        base, home, runs = folder, "", "eval/runs/"
+        base, home, below = folder, "", "eval/runs"
         if folder.parent.name == "eval":  # where runs lie beside the projects
-            base, home, runs = folder.parent, f"{folder.name}/", f"runs/{folder.name}/"
+            base, home, below = folder.parent, f"{folder.name}/", f"runs/{folder.name}"
         own = eval_files(config, schema, self.cases)
         files = {f"{home}{name}": content for name, content in own.items()}
-        for run_id, left in self.runs.items():
-            files |= {f"{runs}{run_id}/{name}": content for name, content in left.items()}
-        executions, logs = sum(map(len, results)), sum(n.endswith("/stdout.log") for n in files)
-        if (gone := executions - logs) and self.format != "table":
-            what = f"of {executions} executions {gone} have no conversation below what was named"
+        runs = self._runs(folder)
+        for run_id, trial in runs.items():
+            left = trial.files(run_id, self.figures)
+            files |= {f"{below}/{run_id}/{name}": content for name, content in left.items()}
+        logs = sum(name.endswith("/stdout.log") for name in files)
+        if (gone := len(done) - logs) and self.format != "table":
+            what = f"of {len(done)} executions {gone} have no conversation below what was named"
             self.notes.append(f"{what}: their traces have no steps")
-        for new, old in [arms for arms in self.arms.values() if all(arms)][-1:]:
-            told = shlex.join([*new, "--baseline", *old, "--config", str(folder / USUAL_CONFIG)])
-            self.notes.append(f"to compare with and without: `evalkit compare {told}`")
         receipt, kept = write_files(base, files)
-        for run_id, time_ns in self.times.items():
-            os.utime(base / runs / run_id / RESULT, ns=(time_ns, time_ns))
+        for run_id, trial in runs.items():
+            os.utime(base / below / run_id / RESULT, ns=(trial.modified_ns, trial.modified_ns))
         report = {
             "format": self.format,
             "files": self.files,
-            "cases": len(ids),
-            "runs": len(results),
+            "cases": len({*self.cases, *done}),
+            "runs": len(runs),
             "traces": logs,
-            "executions": executions,
+            "executions": len(done),
             "skipped": {**self.broken, **self.skipped, **kept},
             "receipt": receipt,
             "directory": str(folder),
             "notes": self.notes,
         }
         if self.broken:
-            what = f"could not be read: {', '.join(self.broken)}; all else was imported"
-            raise Unfinished(what, report)
+            told = ", ".join(self.broken)
+            raise Unfinished(f"could not be read: {told}; all else was imported", report)
         return report
 
 
-def value_in(path: Path) -> Mapping[str, Json]:
-    """What a YAML or JSON file holds; nothing where there is none that can be read."""
-    with suppress(InputError):
+def value_in(path: Path, broken: dict[str, str] | None = None) -> Mapping[str, Json]:
+    """What a YAML or JSON file holds; nothing if it cannot be read, which ``broken`` is told."""
+    try:
         return mapping_of(read_document(path).value)
-    return {}
+    except InputError as error:
+        if broken is not None:
+            broken[str(path)] = error.problems[0].message
+        return {}
 
 
 def mappings_in(value: Json) -> list[Mapping[str, Json]]:
@@ -169,12 +176,11 @@ def without_empty(value: Mapping[str, Json]) -> dict[str, Json]:
 
 def listed(paths: Sequence[Path], skipped: dict[str, str] | None = None) -> list[Path]:
     """These files, and those below these folders; ``skipped`` is given what is passed over."""
-    found: list[Path] = []
+    found, notes = list[Path](), {} if skipped is None else skipped
     for path in paths:
         barred: dict[str, str] = {}
         found += [path / n for n in files_below(path, path, barred)] if path.is_dir() else [path]
-        if skipped is not None:
-            skipped |= {str(path / name): why for name, why in barred.items()}
+        notes |= {str(path / name): why for name, why in barred.items()}
     return found
 
 
@@ -188,11 +194,8 @@ def folder_name(text: str, taken: Collection[str] = ()) -> str:
     """A name for a folder that says the text, and is none of those taken, whatever their case."""
     text = re.sub(r"[^\w.+@ ()\[\]-]+", "-", well_formed(text))
     plain = text.strip("-. ")[:_MOST_NAME].strip("-. ") or "case"
-    name, number, lowered = plain, 1, {each.casefold() for each in taken}
-    while name.casefold() in lowered:
-        number += 1
-        name = f"{plain}-{number}"
-    return name
+    lowered, names = {each.casefold() for each in taken}, (f"{plain}-{n}" for n in count(2))
+    return next(name for name in chain([plain], names) if name.casefold() not in lowered)
 
 
 def score(value: Json, *why: str, by: str, error: str = "", **more: Json) -> dict[str, Json]:
@@ -202,46 +205,45 @@ def score(value: Json, *why: str, by: str, error: str = "", **more: Json) -> dic
     return said | {name: each for name, each in others.items() if each}
 
 
-def summary_of(
-    per_case: Mapping[str, Mapping[str, Mapping[str, Json]]],
-    figures: Collection[str] | None = None,
-) -> dict[str, Json]:
-    """The content of ``summary.yaml``, from case to judge to score; ``figures`` of all, or some."""
-    said: dict[str, list[Mapping[str, Json]]] = {}
-    for judge, score in (each for own in per_case.values() for each in own.items()):
-        if figures is None or judge in figures:
-            said.setdefault(judge, []).append(score)
-    judges: dict[str, dict[str, Json]] = {}
-    for judge, scores in said.items():
+def add_share(scores: Scores, judge: str, share: Json, what: str, by: str) -> None:
+    """Add the score that decides, a share of those that count; none if one has no verdict."""
+    counted = {name: each for name, each in scores.items() if "with_only" not in each}
+    silent = ", ".join(name for name, each in counted.items() if "error" in each)
+    passed = [name for name, each in counted.items() if each["value"] is True]
+    why = f"{len(passed)} of {len(counted)} {what}" if counted else ""
+    lacks = f"no verdict of {truncate(silent, 200)}" if silent else ""
+    scores[judge] = score(float(share) if is_number(share) else None, why, by=by, error=lacks)
+
+
+def summary_of(per_case: Mapping[str, _Nested], figures: Collection[str] = ()) -> dict[str, Json]:
+    """The content of ``summary.yaml``, from case to judge to score; of all or of ``figures``."""
+    judges: Scores = {}
+    there = dict.fromkeys(judge for own in per_case.values() for judge in own)
+    for judge in (each for each in there if not figures or each in figures):
+        scores = [own[judge] for own in per_case.values() if judge in own]
         values: list[Json] = [each.get("value") for each in scores if not each.get("error")]
         passes = [value for value in values if isinstance(value, bool)]
         numbers = [value for value in values if is_number(value)]
-        judges[judge] = {
-            **({"pass_rate": fmean(passes)} if passes else {}),
-            **({"mean": fmean(numbers)} if numbers else {}),
-            "scored_cases": len([value for value in values if value is not None]),
-            "errored_cases": len(scores) - len(values),
-        }
+        judges[judge] = {"pass_rate": fmean(passes)} if passes else {}
+        judges[judge] |= {"mean": fmean(numbers)} if numbers else {}
+        judges[judge]["scored_cases"] = sum(value is not None for value in values)
+        judges[judge]["errored_cases"] = len(scores) - len(values)
     return {"judges": judges, "per_case": per_case}
 
 
-def result_of(per_case: Mapping[str, Mapping[str, Json]], **facts: Json) -> dict[str, Json]:
+def result_of(per_case: _Nested, **facts: Json) -> dict[str, Json]:
     """The content of ``run_result.json``: facts of the run, and the sum of what cases consumed."""
-    totals: dict[str, Json] = {}
-    for name in _SUMS:
-        values: list[Json] = [own.get(name) for own in per_case.values()]
-        if values and all(map(is_number, values)):  # a sum of some would look like one of all
-            totals[name] = round(sum(values), 9)
+    columns: dict[str, list[Json]] = {n: [own.get(n) for own in per_case.values()] for n in _SUMS}
+    whole = {n: values for n, values in columns.items() if values and all(map(is_number, values))}
+    totals = {name: round(sum(values), 9) for name, values in whole.items()}  # not of some
     said = {name: value for name, value in facts.items() if value is not None}
     if began := [str(own["started_at"]) for own in per_case.values() if own.get("started_at")]:
         said["started_at"] = min(began)
-    mode = {"execution_mode": "case", "num_cases": len(per_case)}
-    return {**mode, **said, **totals, "per_case": per_case}
+    said |= {"execution_mode": "case", "num_cases": len(per_case), **totals}
+    return {**said, "per_case": per_case}
 
 
-def eval_files(
-    config: Mapping[str, Json], schema: str, cases: Mapping[str, Mapping[str, Json]]
-) -> dict[str, Json]:
+def eval_files(config: Mapping[str, Json], schema: str, cases: _Nested) -> dict[str, Json]:
     """The files of a project without runs, by path; what says nothing is left out."""
     dataset = {"path": "cases", "schema": schema}
     files = {USUAL_CONFIG: {**without_empty(config), "dataset": dataset}} if config else {}

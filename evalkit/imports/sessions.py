@@ -229,29 +229,27 @@ class _Import:
 def _trace(log: SessionFile, parts: Sequence[SessionFile], experiment_id: str) -> Trace:
     """The trace of a session, marked as one."""
     key = derive_id(experiment_id, "session", log.session_id, *filter(None, [log.begin]))
-    trace = _log_trace(log, parts, f"tr-{key}")
+    trace = _unmarked(log, parts, f"tr-{key}")
     agent = mapping_of(trace.spans[0].attributes.get("evalkit.agent"))
-    cwd = text_of(agent.get("cwd"))
-    facts = {"evalkit.cwd": cwd, "evalkit.git_branch": text_of(agent.get("git_branch"))}
-    metadata = {"mlflow.trace.session": log.session_id}
-    if user := _HOME.match(cwd):
-        metadata["mlflow.trace.user"] = user[1]
-    tags = {SESSION_TAG: key, HASH_TAG: trace.content_hash}
+    facts = {f"evalkit.{name}": text_of(agent.get(name)) for name in ("cwd", "git_branch")}
+    user = _HOME.match(facts["evalkit.cwd"])
+    about = {"mlflow.trace.session": log.session_id, "mlflow.trace.user": user and user[1]}
+    tags = {SESSION_TAG: key, HASH_TAG: trace.content_hash, **facts}
     return replace(
         trace,
         trace_id="tr-" + derive_id(trace.trace_id, trace.content_hash),  # other content, other id
-        tags={**trace.tags, **tags, **{tag: text for tag, text in facts.items() if text}},
-        metadata={**trace.metadata, **metadata},
+        tags={**trace.tags, **{name: text for name, text in tags.items() if text}},
+        metadata={**trace.metadata, **{name: text for name, text in about.items() if text}},
     )
 
 
-def _log_trace(log: SessionFile, parts: Sequence[SessionFile], trace_id: str) -> Trace:
+def _unmarked(log: SessionFile, parts: Sequence[SessionFile], trace_id: str) -> Trace:
     """The trace of a log; of a text, or a trial of Harbor's without a log, one without steps."""
-    name, trial = log.format, log.trial
     beside = {f"{part.path.parent.name}/{part.path.name}": part.path for part in parts}
-    file, usage, failure = LogFile(log.path, None, transcripts=beside), Consumption(), ""
-    if trial:
-        file, name = LogFile.of_trial(trial), trial.folder.name
+    name, file = log.format, LogFile(log.path, None, transcripts=beside)
+    usage, failure = Consumption(), ""
+    if trial := log.trial:
+        name, file = trial.folder.name, LogFile.of_trial(trial)
         usage, failure = trial.usage, trial.failure
     start = Start(file.modified_ns(), inferred=True, source="the log file's time")
     try:

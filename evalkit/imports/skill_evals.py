@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from evalkit.documents import scalar_text
 from evalkit.errors import InputError, Problem
 from evalkit.imports import project_writer as writer
-from evalkit.imports.project_writer import Execution, Found, mappings_in, value_in, without_empty
+from evalkit.imports.project_writer import Found, Scores, mappings_in, value_in, without_empty
 from evalkit.jsonable import Json, is_number, list_of, mapping_of
 from evalkit.runs.log_file import MOST_BYTES
 from evalkit.truncation import truncate
@@ -29,13 +29,12 @@ _KEYS = {
 }
 """The files that are read, in this order, and keys of which each has one."""
 
-_GIVEN, _EXPECTED = ("prompt", "files"), ("expected_output", "expectations", "assertions")
+_GIVEN, _WORDS = ("prompt", "files"), ("expectations", "assertions")
+_EXPECTED = ("expected_output", *_WORDS)
 _ARMS = {"with_skill", "without_skill", "old_skill", "new_skill", "baseline"}
 _MET = {"true", "pass", "passed", "yes", "met"}
 _MOST_NAME = 60  # characters of an expectation that becomes a judge's name
 _Said: TypeAlias = Mapping[str, Json]
-_Trial: TypeAlias = tuple[Path, str, int]
-"""The folder of an iteration, the configuration's name, and the trial's number."""
 
 
 def holds_skill_evals(path: Path) -> bool:
@@ -57,33 +56,30 @@ def _fits(path: Path) -> bool:
 
 def import_skill_evals(paths: Sequence[Path], out: Path | None) -> dict[str, Any]:
     """Make a project of the cases, and a run of each configuration's trial in an iteration."""
-    evals = _SkillEvals(found := Found("skill-creator"))
+    evals = _SkillEvals(found := Found("skill-creator", figures=(_SHARE,)))
     listed = writer.listed(paths, found.skipped)
     listed.sort(key=lambda each: (len(each.parts), each))
     for name, add in evals.readers.items():
         for path in (each for each in listed if each.name == name):
             if not _fits(path):
                 found.skipped[str(path)] = "is of another shape than skill-creator's"
-            elif said := mapping_of(found.read(path)):
+            elif said := value_in(path, found.broken):
                 found.files += 1
                 add(path, said)
-    evals.add_runs()
+    if not found.trials:
+        found.notes.append("no results: name the folder with the iterations, too")
     name = evals.skill or "skill-evals"
     config = writer.config_of(name, _SHARE, "skill-creator") | {"skill": evals.skill}
     return found.write(out, config, writer.SCHEMA)
 
 
 class _SkillEvals:
-    """What the files say: ``aliases`` has a case's names, ``trials`` each iteration's results."""
+    """What the files say: by a case's names its id, by an execution's its trial and its case."""
 
     def __init__(self, found: Found) -> None:
         self.found, self.skill = found, ""
         self.aliases: dict[str, str] = {}
-        self.trials: dict[_Trial, dict[str, Execution]] = {}
-        self.sources: dict[_Trial, Path] = {}
-        self.benchmarks: dict[Path, _Said] = {}
-        self.reviewed: dict[tuple[Path, str], tuple[_Trial, str]] = {}
-        self.reviews: dict[_Trial, dict[str, str]] = {}
+        self.reviewed: dict[tuple[Path, str], tuple[writer.FoundRun, str]] = {}
         adders = self._add_evals, self._add_about, self._add_grading, self._add_benchmark
         self.readers = dict(zip(_KEYS, (*adders, self._add_feedback), strict=True))
 
@@ -127,7 +123,7 @@ class _SkillEvals:
         self.aliases.setdefault(folder, case)
         expected = self.found.cases[case]["annotations.yaml"]
         if expected.keys() <= {"expected_output"}:
-            expected |= without_empty({key: said.get(key) for key in _EXPECTED[1:]})
+            expected |= without_empty({key: said.get(key) for key in _WORDS})
 
     def _add_grading(self, path: Path, said: _Said) -> None:
         """The result in a folder, of the case, configuration and trial that the folders say."""
@@ -140,12 +136,12 @@ class _SkillEvals:
         stated = said.get("eval_name"), said.get("eval_id"), numbered and numbered[1]
         case = self._case_of(folder.name, *stated)
         case = case or self._add_case({"name": folder.name}, folder.name)
-        trial = (folder.parent, arm, int(number[1]) if number else 1)
-        if case in self.trials.get(trial, ()):
+        trial = self._trial(folder.parent, arm, int(number[1]) if number else 1, path)
+        if case in trial.executions:
             self.found.skipped[str(path)] = f"is a second result of {case} in {folder.parent}"
             return
         name = f"{folder.name}-{arm}".rstrip("-")
-        for each in (name, f"{name}-run-{trial[2]}"):
+        for each in (name, f"{name}-run-{number[1] if number else 1}"):
             self.reviewed.setdefault((folder.parent, each), (trial, case))
         beside = [value_in(home / name) for name in ("timing.json", "outputs/timing.json")]
         timing = next(filter(None, beside), mapping_of(said.get("timing")))
@@ -159,57 +155,50 @@ class _SkillEvals:
                     files[name] = left
                 else:
                     self.found.skipped[str(left)] = "is left there: it is large"
-        self._add(trial, case, path, said, Execution(_consumed(timing), {}, files))
+        trial.executions[case] = writer.Execution(
+            _consumed(timing), self._scores(case, said), files
+        )
+
+    def _trial(self, folder: Path, arm: str, number: int, source: Path) -> writer.FoundRun:
+        folder = folder.resolve()
+        facts = {"configuration": arm, "trial": number, "iteration": folder.name}
+        return self.found.trial(folder, arm, number, source, eval_params=without_empty(facts))
+
+    def _scores(self, case: str, said: _Said) -> Scores:
+        expected = self.found.cases[case]["annotations.yaml"]
+        return _verdicts(said, next((list_of(expected[k]) for k in _WORDS if k in expected), []))
 
     def _add_benchmark(self, path: Path, benchmark: _Said) -> None:
-        """The results that only a benchmark repeats."""
-        self.benchmarks[path.parent] = benchmark
-        graded = {(t[0], t[1], case) for t, own in self.trials.items() for case in own}
+        """What it says of the runs, and the results that only a benchmark repeats."""
+        folder, trials = path.parent.resolve(), self.found.trials
+        graded = {
+            (arm, case)
+            for at, arm, n in trials
+            if at == folder
+            for case in trials[at, arm, n].executions
+        }
         for run in mappings_in(benchmark.get("runs")):
             case = self._case_of(run.get("eval_name"), run.get("eval_id"))
             arm, number = scalar_text(run.get("configuration")), run.get("run_number", 1)
             # "with_skill (iter3)" beside a graded "with_skill" repeats another iteration's
-            is_graded = (path.parent, arm.partition(" (")[0], case) in graded
+            is_graded = (arm.partition(" (")[0], case) in graded
             if case and isinstance(number, int) and not is_graded:
                 said = {**run, **mapping_of(run.get("result"))}
-                own = Execution(_consumed(mapping_of(said.get("timing")) or said), {}, {})
-                self._add((path.parent, arm, number), case, path, said, own)
-
-    def _add(self, trial: _Trial, case: str, path: Path, said: _Said, execution: Execution) -> None:
-        self.sources[trial] = path
-        expected = self.found.cases[case]["annotations.yaml"]
-        wanted = next((list_of(expected[k]) for k in _EXPECTED[1:] if k in expected), [])
-        own = execution._replace(scores=_verdicts(said, wanted))
-        self.trials.setdefault(trial, {}).setdefault(case, own)
+                used = _consumed(mapping_of(said.get("timing")) or said)
+                own = writer.Execution(used, self._scores(case, said), {})
+                self._trial(folder, arm, number, path).executions.setdefault(case, own)
+        about = mapping_of(benchmark.get("metadata"))
+        model = scalar_text(about.get("executor_model"))
+        known = {"model": model if model[:1] != "<" else "", "started_at": about.get("timestamp")}
+        for (at, _, _), trial in trials.items():
+            trial.facts |= without_empty(known) if at == folder else {}
 
     def _add_feedback(self, path: Path, said: _Said) -> None:
         """What people said of executions; an empty comment is acceptance."""
         for each in mappings_in(said["reviews"]):
-            named = self.reviewed.get((path.parent, scalar_text(each.get("run_id"))))
-            if named:
-                own = self.reviews.setdefault(named[0], {})
-                own[named[1]] = scalar_text(each.get("feedback"))
-
-    def add_runs(self) -> None:
-        """A run of each trial of a configuration in an iteration."""
-        for trial, executions in sorted(self.trials.items()):
-            folder, arm, number = trial
-            iteration, review = folder.resolve().name, self.reviews.get(trial)
-            about = mapping_of(mapping_of(self.benchmarks.get(folder)).get("metadata"))
-            model = scalar_text(about.get("executor_model"))
-            facts = {"configuration": arm, "trial": number, "iteration": iteration}
-            self.found.add_run(
-                (iteration, arm, number),
-                executions,
-                self.sources[trial].stat().st_mtime_ns,
-                figures=(_SHARE,),
-                files={"review.yaml": {"feedback": review}} if review else {},
-                model=None if model.startswith("<") else model or None,  # "<model-name>"
-                started_at=about.get("timestamp"),
-                eval_params=without_empty(facts),
-            )
-        if not self.trials:
-            self.found.notes.append("no results: name the folder with the iterations, too")
+            if named := self.reviewed.get((path.parent, scalar_text(each.get("run_id")))):
+                trial, case = named
+                trial.review[case] = scalar_text(each.get("feedback"))
 
 
 def _consumed(said: _Said) -> dict[str, Json]:
@@ -226,14 +215,14 @@ def _text_of(item: Json) -> str:
     return scalar_text(item if isinstance(item, str) else next(filter(None, said), ""))
 
 
-def _verdicts(said: _Said, expected: Sequence[Json]) -> dict[str, dict[str, Json]]:
+def _verdicts(said: _Said, expected: Sequence[Json]) -> Scores:
     """Each expectation's verdict, and the share that was met.
 
     In the case's words where there are as many: graders paraphrase them, each time differently.
     """
     items = next((found for key in _GRADED if (found := mappings_in(said.get(key)))), [])
     known = [_text_of(each) for each in expected]
-    scores: dict[str, dict[str, Json]] = {}
+    scores: Scores = {}
     for place, item in enumerate(items):
         own = _text_of(item)
         text = known[place] if len(known) == len(items) and own not in known else own
@@ -249,12 +238,7 @@ def _verdicts(said: _Said, expected: Sequence[Json]) -> dict[str, dict[str, Json
             error="there is no verdict" if verdict is None else "",
         )
     met = [each["value"] for each in scores.values() if "error" not in each]
-    share = mapping_of(said.get("summary")).get(_SHARE, said.get(_SHARE))
-    share, lacking = sum(met) / len(met) if met else share, len(items) - len(met)
-    scores[_SHARE] = writer.score(
-        share if is_number(share) else None,
-        f"{sum(met)} of {len(items)} expectations were met" if items else "",
-        by="llm",
-        error=f"{lacking} expectations have no verdict" if lacking else "",
-    )
+    stated = mapping_of(said.get("summary")).get(_SHARE, said.get(_SHARE))
+    share = sum(met) / len(met) if met else stated
+    writer.add_share(scores, _SHARE, share, "expectations were met", "llm")
     return scores

@@ -70,8 +70,8 @@ def import_tables(paths: Sequence[Path], out: Path | None) -> dict[str, Any]:
         for number, own in enumerate(trials if table.is_run else (), start=1):
             done = {case_id: table.execution(row) for case_id, row in own.items()}
             code = max(each.used["exit_code"] for each in done.values())
-            named = writer.folder_name(path.stem), "", number
-            found.add_run(named, done, path.stat().st_mtime_ns, exit_code=code)
+            trial = found.trial(path.with_suffix(""), "", number, path, exit_code=code)
+            trial.executions |= done
             scored = (judge for each in done.values() for judge in each.scores)
             judges |= {judge: {"name": judge, "builtin": "imported"} for judge in scored}
         told = (f"{role}: {', '.join(names)}" for role, names in table.columns.items() if names)
