@@ -12,12 +12,12 @@ import os
 import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Lock
+from threading import get_ident
 from typing import Any
 
 import yaml
@@ -32,8 +32,7 @@ from evalkit.imports.project_writer import result_of, summary_of
 from evalkit.jsonable import Json, to_json
 from evalkit.masking import mask_text
 from evalkit.runs.results import RESULT, SUMMARY
-from evalkit.suite.agent_process import AgentDied, PredictProcess
-from evalkit.suite.execution import BEGUN, TIMED_OUT
+from evalkit.suite.execution import BEGUN, TIMED_OUT, AgentDied, PredictProcess, tokens_of
 
 REQUEST = "predict.json"
 """In a run directory: what runs there; by it the run is known as one of these."""
@@ -41,8 +40,6 @@ REQUEST = "predict.json"
 ANNOTATIONS = "annotations.yaml"
 JUDGING_SECONDS, GRACE_SECONDS = 900, 60
 """How long judging a case may take, and ending an execution whose time is up."""
-
-_WAITS = 50  # tenths of a second in which the processes of a run that was killed have to end
 
 
 def run_cases(
@@ -68,11 +65,8 @@ def run_cases(
 
     Returns:
         ``run_id``, ``cases``, ``failed`` (``executions`` says which and why), ``directory``,
-        ``ran`` (cases that ran just now), and ``notes``.
-
-    Raises:
-        InputError: config, mapping or function are wrong, or the run is somebody else's.
-        StoreError: MLflow answered with an error.
+        ``ran`` (cases that ran just now), and ``notes``; an InputError where config, mapping or
+        function are wrong, or the run is somebody else's.
     """
     checks = (
         (re.fullmatch(r"[\w.]+:[\w.]+", predict), "--predict", "write module:function"),
@@ -85,13 +79,12 @@ def run_cases(
     run_id = check_id(run_id or datetime.now(UTC).strftime("%Y-%m-%d-%H%M%S"), "run id")
     notes = list[str]()
     tasks = _tasks(workspace, mapping, notes)
-    folder = _folder(workspace, run_id, predict)
-    with _locked(folder) as handle:
-        run = CaseRun(workspace, folder, notes, handle)
+    with _opened(workspace, run_id, predict) as (folder, handle):
+        run = CaseRun(workspace, folder.absolute(), handle, notes)
         left = [task for task in tasks if task["case_id"] not in run.done]
         if left or not (folder / RESULT).is_file():
             say(f"run {run_id}: {len(left)} of {len(tasks)} cases to run")
-            run.run(left, parallel, predict, timeout, say)
+            run.run(left, parallel, say, {"predict": predict, "timeout": timeout})
         else:
             notes.append("the run is complete: every case had run before")
     failed = {case: found["error"] for case, found in run.done.items() if found["exit_code"]}
@@ -133,8 +126,9 @@ def _tasks(
     ]
 
 
-def _folder(workspace: Workspace, run_id: str, predict: str) -> Path:
-    """The run's directory, made where there is none; another's is refused."""
+@contextmanager
+def _opened(workspace: Workspace, run_id: str, predict: str) -> Iterator[tuple[Path, int]]:
+    """The run's directory, and the handle of its lock; another's, or one at work, is refused."""
     places = [base / run_id for base in workspace.files.run_homes]
     folder = next((each for each in places if each.is_dir()), places[0])
     request, fix = folder / REQUEST, "name another --run-id"
@@ -144,15 +138,9 @@ def _folder(workspace: Workspace, run_id: str, predict: str) -> Path:
         write_text(request, json.dumps({"predict": predict}) + "\n")
     if (said := read_document(request).value) != {"predict": predict}:
         raise InputError(Problem(f"is a run of another function: {said}", str(request), fix=fix))
-    return folder
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[int]:
-    """The handle of a lock on a folder, which nobody else has."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        for _ in range(_WAITS):
+        for _ in range(150):  # the processes of a run that was killed take a moment to end
             with suppress(BlockingIOError):
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
@@ -160,7 +148,7 @@ def _locked(folder: Path) -> Iterator[int]:
         else:
             what = "another process is at work here"
             raise InputError(Problem(what, str(folder), fix="wait for it"))
-        yield handle
+        yield folder, handle
     finally:
         os.close(handle)
 
@@ -168,13 +156,11 @@ def _locked(folder: Path) -> Iterator[int]:
 class CaseRun:
     """A run on its way: ``done`` has what came of each case."""
 
-    def __init__(self, workspace: Workspace, folder: Path, notes: list[str], handle: int) -> None:
+    def __init__(self, workspace: Workspace, folder: Path, handle: int, notes: list[str]) -> None:
         """Look at what is done; the agent's processes hold the lock's handle, too."""
-        self._workspace, self._folder, self._handle = workspace, folder.absolute(), handle
-        self._notes, self._cases = notes, self._folder / "cases"
-        self._lock, self._agents, self._stopped = Lock(), list[PredictProcess](), False
-        self._idle = list[PredictProcess]()
-        self._experiment_id = ""
+        self._workspace, self._folder, self._cases = workspace, folder, folder / "cases"
+        self._handle, self._notes, self._stopped = handle, notes, False
+        self._agents, self._setup = dict[int, PredictProcess](), dict[str, Any]()
         paths = {case: self._cases / case / RESULT for case in folders_in(self._cases)}
         self.done = {c: read_document(p).value for c, p in paths.items() if p.is_file()}
 
@@ -182,108 +168,102 @@ class CaseRun:
         self,
         tasks: Sequence[dict[str, Json]],
         parallel: int,
-        predict: str,
-        timeout: float,
         say: Callable[[str], None],
+        params: dict[str, Json],
     ) -> None:
         """Run cases, side by side, and write what the run came to."""
-        setup = {"predict": predict, "timeout": timeout, **self._setup()}
+        files, experiment_id = self._workspace.files, ""
+        try:
+            store = self._workspace.store
+            experiment_id = store.experiment(files.project.experiment, create=True)
+        except StoreAbsent as error:
+            self._notes.append(f"the executions are not traced: {error}")
+        judges = [judge for judge in files.project.judges if judge.kind]
+        self._setup = {
+            **params,
+            "path": [str(files.root.resolve().parent), str(Path.cwd())],
+            "judges": [to_json({**j.entry, "name": j.name, "kind": j.kind}) for j in judges],
+            "run_id": self._folder.name,
+            "experiment_id": experiment_id,
+            "tracking_uri": self._workspace.tracking.uri,
+        }
+        self._take_back()
         with ThreadPoolExecutor(parallel) as pool:
             try:
-                running = [pool.submit(self._execute, task, setup) for task in tasks]
+                running = [pool.submit(self._execute, task) for task in tasks]
                 for number, each in enumerate(as_completed(running), start=1):
                     each.result()
                     say(f"{number} of {len(tasks)} cases ran")
             finally:
                 self._stopped = True
-                for agent in self._agents:
+                for agent in [*self._agents.values()]:
                     agent.end()
-        skipped = self._agents[0].skipped if self._agents else {}
-        self._notes += [f"the judge {name} is not asked: {why}" for name, why in skipped.items()]
-        self._write_run(predict, timeout)
+        self._take_back()
+        for name, why in next((each.skipped for each in self._agents.values()), {}).items():
+            self._notes.append(f"the judge {name} is not asked: {why}")
+        self._write_run(params)
 
-    def _setup(self) -> dict[str, Any]:
-        """What a process has to know; what a kill left behind is taken back."""
-        files = self._workspace.files
-        try:
-            store = self._workspace.store
-            self._experiment_id = store.experiment(files.project.experiment, create=True)
-        except StoreAbsent as error:
-            self._notes.append(f"the executions are not traced: {error}")
-        self._take_back(self._cases.glob(f"*/{BEGUN}"))
-        judges = [judge for judge in files.project.judges if judge.kind]
-        return {
-            "path": [str(files.root.resolve().parent), str(Path.cwd())],
-            "judges": [to_json({**j.entry, "name": j.name, "kind": j.kind}) for j in judges],
-            "run_id": self._folder.name,
-            "experiment_id": self._experiment_id,
-            "tracking_uri": self._workspace.tracking.uri,
-        }
+    def _take_back(self) -> None:
+        """Delete what MLflow may hold of executions that were broken off, by a kill too."""
+        begun = [*self._cases.glob(f"*/{BEGUN}")]
+        ended = {found.get("trace_id") for found in self.done.values()}
+        left = {read_text(path) for path in begun} - ended - {""}
+        if left and (experiment_id := self._setup["experiment_id"]):
+            self._workspace.store.delete_traces(experiment_id, [*left])
+        for path in begun:
+            path.unlink()
 
-    def _take_back(self, begun: Iterable[Path]) -> None:
-        """Delete what MLflow may hold of executions that were broken off."""
-        left = [trace_id for path in begun if path.is_file() and (trace_id := read_text(path))]
-        if left and self._experiment_id:
-            self._workspace.store.delete_traces(self._experiment_id, left)
-
-    def _agent(self, setup: dict[str, Any]) -> PredictProcess:
-        with self._lock:
-            if self._idle:
-                return self._idle.pop()
-        agent = PredictProcess(setup, self._handle)
-        self._agents.append(agent)
-        return agent
-
-    def _execute(self, task: dict[str, Json], setup: dict[str, Any]) -> None:
-        if self._stopped:
+    def _execute(self, task: dict[str, Json]) -> None:
+        """Run a case in this thread's process, and write what came of it."""
+        agent = self._agents.get(get_ident())
+        if not self._stopped and (agent is None or agent.is_over):
+            agent = self._agents[get_ident()] = PredictProcess(self._setup, self._handle)
+        if self._stopped or agent is None:
             return
-        agent, folder, started = self._agent(setup), self._cases / task["case_id"], time.time()
+        folder, started = self._cases / task["case_id"], time.time()
         folder.mkdir(parents=True, exist_ok=True)
         result: dict[str, Json] = {"started_at": datetime.fromtimestamp(started, UTC).isoformat()}
         try:
-            if self._stopped:
-                agent.end()
             case = {**task, "case_dir": str(folder)}
-            result |= agent.ask(case, setup["timeout"] + GRACE_SECONDS)
+            result |= agent.ask(case, self._setup["timeout"] + GRACE_SECONDS)
             result["scores"] = agent.ask(None, JUDGING_SECONDS)
-            self._idle.append(agent)
         except AgentDied as error:
             if self._stopped:
                 return
             self._notes.append(f"{task['case_id']}: {error}")
-            asked = (each["name"] for each in setup["judges"] if each["name"] not in agent.skipped)
-            result["scores"] = {name: {"value": None, "error": str(error)} for name in asked}
+            asked = {judge["name"] for judge in self._setup["judges"]} - agent.skipped.keys()
+            failed = {"value": None, "error": str(error)}
+            result["scores"] = dict.fromkeys(sorted(asked), failed)
             if "exit_code" not in result:  # else it were the judges
                 result |= {"exit_code": TIMED_OUT if agent.is_late else 1, "error": str(error)}
                 result["duration_s"] = round(time.time() - started, 3)
-                with self._lock:
-                    self._take_back([folder / BEGUN])
-        write_text(folder / RESULT, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
-        (folder / BEGUN).unlink(missing_ok=True)
+        _write_json(folder / RESULT, result)
         self.done[task["case_id"]] = result
 
-    def _write_run(self, predict: str, timeout: float) -> None:
+    def _write_run(self, params: dict[str, Json]) -> None:
         """What the run consumed, how it ended, and what judges said of all its cases."""
         done, path = dict(sorted(self.done.items())), self._folder / SUMMARY
         before = read_document(path).value if path.is_file() else {}
         kept = before.get("per_case") or {}  # of judges that another has asked since
-        said = {case: {**kept.get(case, {}), **found["scores"]} for case, found in done.items()}
+        said = {case: {**kept.get(case, {}), **found.pop("scores")} for case, found in done.items()}
         content = {"run_id": self._folder.name, **before, **summary_of(said)}
         write_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
-        used = {c: {k: v for k, v in own.items() if k != "scores"} for c, own in done.items()}
         models = defaultdict[str, Counter[str]](Counter)
-        for each in used.values():
-            for model, figures in each.get("per_model_usage", {}).items():
+        for own in done.values():
+            for model, figures in own.get("per_model_usage", {}).items():
                 models[model].update(figures)
-        tokens = {kind: sum(own[kind] for own in models.values()) for kind in ("input", "output")}
+        used = {"token_usage": tokens_of(models), "per_model_usage": models} if models else {}
         result = result_of(
-            used,
+            done,
             run_id=self._folder.name,
-            agent=predict,
+            agent=params["predict"],
             model=next(iter(models)) if len(models) == 1 else None,
-            exit_code=max((each["exit_code"] for each in used.values()), default=0),
-            token_usage=tokens if models else None,
-            per_model_usage=models or None,
-            eval_params={"predict": predict, "timeout": timeout},
+            exit_code=max((own["exit_code"] for own in done.values()), default=0),
+            eval_params=params,
+            **used,
         )
-        write_text(self._folder / RESULT, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+        _write_json(self._folder / RESULT, result)
+
+
+def _write_json(path: Path, content: Json) -> None:
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")

@@ -92,15 +92,15 @@ def test_each_dependency_is_pinned_within_its_range():
     assert all(str(pin).count("==") == 1 and pin.url is None for pin in pins)
 
 
-MOST_LINES = 25_629
-MOST_MODULES = 130
+MOST_LINES = 25_514
+MOST_MODULES = 129
 """Ceilings of the package, which is to come down to 17,000 lines in 95 modules."""
 
 FORMATS = (
     *("agent_logs/", "imports/", "predict_run.py"),
-    *("suite/agent_process.py", "suite/execution.py", "suite/code_judges.py"),
+    *("suite/execution.py", "suite/code_judges.py"),
 )
-MOST_LINES_OF_FORMATS = 3_126
+MOST_LINES_OF_FORMATS = 3_059
 """What takes over other tools' formats and runs an agent came later, with a ceiling of its own."""
 
 TOO_LONG = ""
@@ -108,7 +108,7 @@ TOO_SHORT = """\
 truncation.py
 """
 TWO_HOMES = """\
-Score Session Work conversation passes quoted
+Session Work conversation quoted
 """
 """Modules and names that are still to be put in order: lists that only get shorter."""
 

@@ -10,25 +10,21 @@ import importlib
 import inspect
 import os
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from traceback import format_exception_only
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
-from evalkit.suite.harness import TooSlow, alarm, asks_model, scores_of
+from evalkit.suite.room import asks_model, verdicts
 
 JUDGE_SECONDS = 60
-MOST_RATIONALE_CHARS = 4_000
 MODEL_VARIABLE = "EVALKIT_JUDGE_MODEL"
 KEYED = ("anthropic", "cohere", "deepseek", "gemini", "groq", "mistral", "openai", "xai")
 """Makers of models whose key stands in ``NAME_API_KEY``; how others are reached is not known."""
 
 _Entry: TypeAlias = Mapping[str, Any]
 _Ask: TypeAlias = Callable[[Mapping[str, Any]], Any]
-"""What asks a judge about a case.
-
-A case has ``inputs``, ``outputs``, ``expectations``, ``trace``, and as ``record`` all that
-agent-eval-harness shows of it to its judges.
-"""
+"""What asks a judge about a record: all that agent-eval-harness shows of a case to its judges,
+and the case's ``inputs``, ``expectations`` and ``trace``."""
 
 
 class CodeJudges:
@@ -36,29 +32,23 @@ class CodeJudges:
 
     def __init__(self, entries: Sequence[_Entry]) -> None:
         """Load them; what a config or a module does wrong is raised as it is."""
-        self.skipped: dict[str, str] = {}
-        self._judges: list[tuple[_Entry, str, _Ask]] = []
-        for entry in entries:
-            try:
-                self._judges.append((entry, *_loaded(entry)))
-            except _NotHere as error:
-                self.skipped[entry["name"]] = str(error)
+        loaded = [(entry, _loaded(entry)) for entry in entries]
+        self.skipped = {entry["name"]: why for entry, why in loaded if isinstance(why, str)}
+        self._judges = [(entry, *way) for entry, way in loaded if not isinstance(way, str)]
 
-    def scores(self, case: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    def scores(self, record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """What each judge says, by its name, as a run's ``summary.yaml`` has it."""
         return {
-            said.pop("scorer"): {**said, "judge_type": judge_type}
+            said.pop("scorer"): {**_score(said, entry), "judge_type": judge_type}
             for entry, judge_type, ask in self._judges
-            for said in _asked(entry, ask, case)
+            for said in verdicts(
+                entry["name"], partial(_asked, entry, ask, record), JUDGE_SECONDS, {}
+            )
         }
 
 
-class _NotHere(Exception):
-    """Why a judge cannot be asked here, though nothing is wrong with it."""
-
-
-def _loaded(entry: _Entry) -> tuple[str, _Ask]:
-    """A judge's type in a summary, and what asks it."""
+def _loaded(entry: _Entry) -> tuple[str, _Ask] | str:
+    """A judge's type in a summary, and what asks it; else why it cannot be asked here."""
     from mlflow.genai import scorers
 
     name, kind, arguments = entry["name"], entry["kind"], entry.get("arguments") or {}
@@ -66,21 +56,21 @@ def _loaded(entry: _Entry) -> tuple[str, _Ask]:
         body, names = textwrap.indent(str(entry["check"]), "    "), dict[str, Any]()
         code = compile(f"def check(outputs, arguments):\n{body}", f"<{name}>", "exec")
         exec(code, names)  # noqa: S102 - the config is the user's, who runs it
-        return "check", lambda case: names["check"](case["record"], arguments)
+        return "check", lambda record: names["check"](record, arguments)
     if kind == "builtin":
         wanted = _plain(str(entry["builtin"]))
         if wanted == "costbudget":  # the harness's own
-            return "builtin", lambda case: _within_budget(case["record"], **arguments)
+            return "builtin", lambda record: _within_budget(record, **arguments)
         made = next((getattr(scorers, n) for n in dir(scorers) if _plain(n) == wanted), None)
         if not (inspect.isclass(made) and issubclass(made, scorers.Scorer)):
-            raise _NotHere(f"MLflow has no scorer {entry['builtin']}")
+            return f"MLflow has no scorer {entry['builtin']}"
         return _asking(made(**arguments), name, "builtin")
     if kind != "module":
-        raise _NotHere("a model judges")
+        return "a model judges"
     target = getattr(importlib.import_module(entry["module"]), str(entry.get("function")))
     if not isinstance(target, scorers.Scorer):
         if not {"inputs", "expectations", "trace"} & inspect.signature(target).parameters.keys():
-            return "code", lambda case: target(outputs=case["record"], **arguments)
+            return "code", lambda record: target(outputs=record, **arguments)
         target = scorers.scorer(name=name)(target)
     return _asking(target, name, "code")
 
@@ -95,45 +85,35 @@ def _plain(name: str) -> str:
     return name.rpartition("/")[2].replace("_", "").casefold()
 
 
-def _asking(found: Any, name: str, judge_type: str) -> tuple[str, _Ask]:
+def _asking(found: Any, name: str, judge_type: str) -> tuple[str, _Ask] | str:
     scorer = copy.copy(found)
     scorer.name = name
     if getattr(scorer, "is_session_level_scorer", False):
-        raise _NotHere("it judges whole conversations")
+        return "it judges whole conversations"
     if asks_model(scorer):
         scorer.model = scorer.model or os.environ.get(MODEL_VARIABLE, "")
         maker, judge_type = scorer.model.partition(":")[0], "llm"
         if not scorer.model:
-            raise _NotHere(f"a model judges, and {MODEL_VARIABLE} names none")
+            return f"a model judges, and {MODEL_VARIABLE} names none"
         if maker.lower() in KEYED and not os.environ.get(key := f"{maker.upper()}_API_KEY"):
-            raise _NotHere(f"a model judges, and {key} is not set")
+            return f"a model judges, and {key} is not set"
 
-    def ask(case: Mapping[str, Any]) -> Any:
-        if case["record"]["exit_code"]:
+    def ask(record: Mapping[str, Any]) -> Any:
+        if record["exit_code"]:
             raise ValueError("there is no answer, for the execution failed")
-        return scorer.run(**{name: case[name] for name in case if name != "record"})
+        parts = {name: record[name] for name in ("inputs", "expectations", "trace")}
+        return scorer.run(outputs=record["answer"], **parts)
 
     return judge_type, ask
 
 
-def _asked(entry: _Entry, ask: _Ask, case: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    name, condition = entry["name"], str(entry.get("if") or "True")
-    names = {"annotations": case["record"]["annotations"], "outputs": case["record"]}
-    try:
-        with alarm(JUDGE_SECONDS):
-            if not eval(condition, {"__builtins__": {}}, names):  # noqa: S307 - as above
-                said: Any = None, f"Skipped: condition '{condition}' is false"
-            else:
-                said = ask(case)
-        is_pair = isinstance(said, tuple) and len(said) == 2  # noqa: PLR2004 - with its rationale
-        value, why = said if is_pair else (said, "")
-        for each in scores_of(value, name, MOST_RATIONALE_CHARS):
-            yield _score({**each, "rationale": each["rationale"] or why}, entry)
-    except TooSlow:
-        yield {"scorer": name, "value": None, "error": f"it did not end within {JUDGE_SECONDS} s"}
-    except BaseException as failure:  # noqa: BLE001 - a judge may raise whatever there is
-        error = "".join(format_exception_only(failure)).strip()[:MOST_RATIONALE_CHARS]
-        yield {"scorer": name, "value": None, "error": error}
+def _asked(entry: _Entry, ask: _Ask, record: Mapping[str, Any]) -> Any:
+    """What a judge says, where its condition holds."""
+    condition = str(entry.get("if") or "True")
+    names = {"annotations": record["annotations"], "outputs": record}
+    if not eval(condition, {"__builtins__": {}}, names):  # noqa: S307 - as above
+        return None, f"Skipped: condition '{condition}' is false"
+    return ask(record)
 
 
 def _score(said: dict[str, Any], entry: _Entry) -> dict[str, Any]:

@@ -1,43 +1,103 @@
-"""Calls an agent's function on one case after the other, and has its answers judged.
+"""An agent's function, which answers one case after the other in a process of its own.
 
-A program of its own that ``evalkit run`` starts, unconfined: the code is the user's. It is told
-what to do, and tells what came of it, through a pipe.
+Both ends of the pipe: who starts the process and waits, and the program that it runs. It is not
+confined, for the code is the user's; one that hangs or dies takes nothing with it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-import importlib
 import inspect
 import json
 import os
+import pkgutil
 import signal
+import subprocess
 import sys
 import threading
 import time
 import traceback
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from traceback import format_exception_only
 from typing import Any
 
 from evalkit.entities import RECORDED_CASE_TAG, RECORDED_TAG
+from evalkit.errors import InputError, Problem
 from evalkit.files import write_text
 from evalkit.jsonable import Json, to_json, well_formed
-from evalkit.masking import mask_json, mask_text
+from evalkit.masking import mask_text
 from evalkit.suite.code_judges import CodeJudges
-from evalkit.suite.harness import TooSlow, alarm
+from evalkit.suite.room import TooSlow, alarm, explained
 from evalkit.tokens import TOKEN_USAGE, cost_of, usage_from
 
+LOAD_SECONDS = 300  # in which the agent has to be imported
 TIMED_OUT = 124
 """The exit code of an execution whose time was up, as of the command ``timeout``."""
 
 BEGUN = ".begun"
 """In a case's folder, while it runs: which trace is being recorded."""
+
+
+class AgentDied(Exception):
+    """The process ended in the middle of something."""
+
+
+class PredictProcess:
+    """A process that answers one case after the other; ``skipped`` are judges it cannot ask."""
+
+    is_late = False
+
+    def __init__(self, setup: Mapping[str, Any], handle: int) -> None:
+        """Start it, let it have an open handle, and wait until it has loaded the agent."""
+        self._pipe, theirs = Pipe()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__, str(theirs.fileno())],
+            stdin=subprocess.DEVNULL,
+            stdout=2,  # ours is for the report
+            start_new_session=True,
+            pass_fds=(theirs.fileno(), handle),
+        )
+        theirs.close()
+        try:
+            self.skipped: dict[str, str] = self.ask(setup, LOAD_SECONDS)
+        except AgentDied as error:
+            fix = f"evalkit imports it with {sys.executable}, which has to have what it needs"
+            what = f"{setup['predict']} cannot be loaded: {error}"
+            raise InputError(Problem(what, field="--predict", fix=fix)) from error
+
+    def ask(self, what: Json, seconds: float) -> Any:
+        """Tell it something, unless that is None; what it answers, or it is killed."""
+        why = ""
+        with suppress(EOFError, OSError):
+            if what is not None:
+                self._pipe.send(what)
+            self.is_late = not self._pipe.poll(seconds)
+            late = f"it did not end within {seconds:g} s, and was killed"
+            if not isinstance(said := late if self.is_late else self._pipe.recv(), str):
+                return said
+            why = said
+        self.end()
+        raise AgentDied(why or f"its process ended with {self._process.returncode}")
+
+    def end(self) -> None:
+        """Kill it with all that it started."""
+        if not self.is_over:  # else its id may be another's by now
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was ended."""
+        return self._process.returncode is not None
+
+
+# -- inside of it -----------------------------------------------------------------------------
 
 
 def main() -> None:
@@ -49,18 +109,19 @@ def main() -> None:
         agent = Agent(pipe.recv())
     except BaseException as error:  # noqa: BLE001 - the user's code may raise whatever there is
         traceback.print_exc()
-        pipe.send({"error": _in_words(error)})
+        pipe.send(explained(error))
         os._exit(1)
-    pipe.send({"skipped": agent.judges.skipped})
+    pipe.send(agent.judges.skipped)
     with suppress(EOFError):
-        while case := pipe.recv():
+        while True:
+            case = pipe.recv()
             sys.stdout.flush()
             with (Path(case["case_dir"]) / "stderr.log").open("wb") as log:
                 os.dup2(log.fileno(), 1)
                 os.dup2(log.fileno(), 2)
-            found, judged = agent.execute(case)
+            found, record = agent.execute(case)
             pipe.send(found)
-            pipe.send(agent.judges.scores(judged))
+            pipe.send(agent.judges.scores(record))
     os._exit(0)  # threads that the agent left running are not waited for
 
 
@@ -89,16 +150,13 @@ class Agent:
         self.setup, self.loop = setup, asyncio.Runner()
         # as mlflow.genai.evaluate has it: libraries that MLflow knows are traced
         configure_autologging_for_evaluation(enable_tracing=True).__enter__()
-        module, _, name = setup["predict"].partition(":")
-        self.function: Any = importlib.import_module(module)
-        for part in name.split("."):
-            self.function = getattr(self.function, part)
+        self.function: Any = pkgutil.resolve_name(setup["predict"])
         self.judges = CodeJudges(setup["judges"])
         mlflow.set_tracking_uri(setup["tracking_uri"])  # whatever the module has set
         _mask_spans() if setup["experiment_id"] else mlflow.tracing.disable()
 
     def execute(self, case: Mapping[str, Any]) -> tuple[dict[str, Json], dict[str, Any]]:
-        """What came of one case (``exit_code``, what it took), and what its judges are told."""
+        """What came of a case (``exit_code``, what it took), and all that its judges are shown."""
         import mlflow
         from mlflow.entities.trace_location import MlflowExperimentLocation
 
@@ -117,11 +175,11 @@ class Agent:
             try:
                 answer = self.answer(case["inputs"])
                 span.set_outputs(answer)
-            except Exception as error:  # noqa: BLE001 - the agent may raise whatever there is
+            except BaseException as error:  # noqa: BLE001 - the agent may raise whatever there is
                 traceback.print_exc()
-                span.record_exception(error)
-                found["exit_code"] = TIMED_OUT if isinstance(error, _Late) else 1
-                found["error"] = _in_words(error)
+                found["exit_code"] = TIMED_OUT if isinstance(error, TooSlow) else 1
+                found["error"] = why = explained(error)
+                span.record_exception(error if isinstance(error, Exception) else why)
             found["duration_s"] = round(time.time() - started, 3)
         trace = mlflow.get_trace(found["trace_id"]) if experiment_id else None
         spans = trace.data.spans if trace is not None else []
@@ -129,9 +187,7 @@ class Agent:
         name, text = ("", "") if found["exit_code"] else _as_file(answer)
         if name:
             write_text(folder / name, text)
-        record = {  # as agent-eval-harness shows a case to its judges
-            **{name: case[name] for name in ("annotations", "case_dir")},
-            **found,
+        shown = {  # as agent-eval-harness shows a case to its judges
             "answer": answer,
             "files": {name: text} if name else {},
             "conversation": text,
@@ -141,13 +197,11 @@ class Agent:
                 if s.span_type == "TOOL"
             ],
         }
-        given = {name: case[name] for name in ("inputs", "expectations")}
-        judged = {**given, "outputs": answer, "trace": trace, "record": record}
-        return found, judged
+        return found, {**case, **found, **shown, "trace": trace}
 
     def answer(self, inputs: Mapping[str, Any]) -> Any:
         """What the function answers; waited for, and whole where it comes in parts."""
-        words, named = arguments_for(self.function, inputs)
+        words, named = self._arguments(inputs)
         try:
             with alarm(self.setup["timeout"]):
                 found = self.function(*words, **named)
@@ -157,37 +211,28 @@ class Agent:
         except TooSlow:
             self.loop.close()  # with what is still at work in it
             self.loop = asyncio.Runner()
-            raise _Late(f"it did not end within {self.setup['timeout']:g} s") from None
-        except (SystemExit, KeyboardInterrupt, asyncio.CancelledError) as error:
-            raise RuntimeError(f"it wanted to end the process: {error!r}") from error
+            raise
 
+    def _arguments(self, inputs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The inputs by their names, as MLflow gives them, as far as the function takes them.
 
-class _Late(TimeoutError):
-    """Its time was up."""
+        One that takes none of the names is given the single input, or all as a dict.
+        """
+        taken = inspect.signature(self.function)
+        if any(each.kind is each.VAR_KEYWORD for each in taken.parameters.values()):
+            return [], dict(inputs)
+        named = {name: value for name, value in inputs.items() if name in taken.parameters}
+        single = next(iter(inputs.values())) if len(inputs) == 1 else dict(inputs)
+        ways: list[tuple[list[Any], dict[str, Any]]] = [([], named), ([single], {})]
+        for words, names in ways if named or not taken.parameters else ways[1:]:
+            with suppress(TypeError):
+                taken.bind(*words, **names)
+                return words, names
+        raise TypeError(f"it takes {taken}, and the mapping gives {', '.join(inputs)}")
 
 
 async def _awaited(found: Any) -> Any:
     return [each async for each in found] if inspect.isasyncgen(found) else await found
-
-
-def arguments_for(
-    function: Callable[..., Any], inputs: Mapping[str, Any]
-) -> tuple[list[Any], dict[str, Any]]:
-    """How a function is given a case's inputs: by their names, as MLflow does, as far as it takes.
-
-    One that takes none of the names is given the single input, or all as a dict.
-    """
-    taken = inspect.signature(function)
-    if any(each.kind is each.VAR_KEYWORD for each in taken.parameters.values()):
-        return [], dict(inputs)
-    named = {name: value for name, value in inputs.items() if name in taken.parameters}
-    single = next(iter(inputs.values())) if len(inputs) == 1 else dict(inputs)
-    ways: list[tuple[list[Any], dict[str, Any]]] = [([], named), ([single], {})]
-    for words, names in ways if named or not taken.parameters else ways[1:]:
-        with suppress(TypeError):
-            taken.bind(*words, **names)
-            return words, names
-    raise TypeError(f"it takes {taken}, and the mapping gives {', '.join(inputs)}")
 
 
 def _mask_spans() -> None:
@@ -195,45 +240,47 @@ def _mask_spans() -> None:
     import mlflow
     from mlflow.entities import LiveSpan, SpanEvent, SpanStatus
 
+    def masked(value: Any) -> Any:
+        return json.loads(mask_text(json.dumps(value, default=repr))[0])
+
     def mask(span: Any) -> None:
-        for name, value in span.attributes.items():
-            try:
-                masked = mask_json(value)
-            except Exception:  # noqa: BLE001 - else MLflow would keep it as it is
-                masked = mask_text(repr(value))[0]
-            if masked != value:
-                span.set_attribute(name, masked)
+        found = {name: masked(value) for name, value in span.attributes.items()}
+        span.set_attributes({n: each for n, each in found.items() if each != span.attributes[n]})
         if why := span.status.description:
-            span.set_status(SpanStatus(span.status.status_code, mask_text(why)[0]))
+            span.set_status(SpanStatus(span.status.status_code, masked(why)))
 
     add_event = LiveSpan.add_event
 
     def add_masked(span: Any, event: Any) -> None:
-        add_event(span, SpanEvent(event.name, event.timestamp, mask_json(dict(event.attributes))))
+        add_event(span, SpanEvent(event.name, event.timestamp, masked(dict(event.attributes))))
 
     LiveSpan.add_event = add_masked  # type: ignore[method-assign, assignment, unused-ignore]
     before = mlflow.tracing.configure().previous_config.span_processors
     mlflow.tracing.configure(span_processors=[*before, mask])
 
 
-def _used(spans: list[Any]) -> dict[str, Json]:
+def tokens_of(models: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """The tokens of all models, by kind."""
+    return {kind: sum(own[kind] for own in models.values()) for kind in ("input", "output")}
+
+
+def _used(spans: Iterable[Any]) -> dict[str, Json]:
     """Tokens and cost of the models' calls, as a run has them; a cost that is not known is not."""
     models, costs = defaultdict[str, Counter[str]](Counter), list[float | None]()
     for held in (span.attributes for span in spans):
-        model = held.get("mlflow.llm.model")
-        if isinstance(model, str) and (usage := usage_from(held.get(TOKEN_USAGE))):
+        model, usage = held.get("mlflow.llm.model"), usage_from(held.get(TOKEN_USAGE))
+        if isinstance(model, str) and usage:
             cost = (held.get("mlflow.llm.cost") or {}).get("total_cost", cost_of(model, usage))
             models[model].update(input=usage.input, output=usage.output, cost_usd=cost or 0)
             costs.append(cost)
-    if None in costs:
-        for own in models.values():
-            del own["cost_usd"]
-    total = Counter[str]()
+    if not costs:
+        return {}
+    used = {"num_turns": len(costs), "token_usage": tokens_of(models), "per_model_usage": models}
+    if None not in costs:
+        return used | {"cost_usd": sum(own["cost_usd"] for own in models.values())}
     for own in models.values():
-        total.update(own)
-    cost = {"cost_usd": total.pop("cost_usd")} if "cost_usd" in total else {}
-    used = {"num_turns": len(costs), "token_usage": total, "per_model_usage": models, **cost}
-    return used if costs else {}
+        del own["cost_usd"]
+    return used
 
 
 def _as_file(answer: Any) -> tuple[str, str]:
@@ -246,11 +293,6 @@ def _as_file(answer: Any) -> tuple[str, str]:
     if isinstance(held, str):
         return "answer.md", held
     return "answer.json", json.dumps(held, indent=2, ensure_ascii=False) + "\n"
-
-
-def _in_words(error: BaseException) -> str:
-    is_own = isinstance(error, _Late)
-    return (str(error) if is_own else "".join(format_exception_only(error)).strip())[:2_000]
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class ScorerValue:
     """What a scorer says about a probe."""
 
     scorer: str  # its name, or ``name/part`` where it gives several values
@@ -74,7 +74,7 @@ def passes(value: Json) -> bool | None:
     return words.get(str(value).strip().casefold())
 
 
-def verdict(scores: Iterable[Score]) -> bool | None:
+def verdict(scores: Iterable[ScorerValue]) -> bool | None:
     """Whether a scorer passes an answer: with several values all; None where none is a verdict."""
     said = [passes(each.value) for each in scores if not each.error]
     said = [each for each in said if each is not None]
@@ -95,9 +95,6 @@ def unlike(answer: Json, good: Iterable[Json]) -> str:
         return f"it has {size} characters, they have {min(sizes)} to {max(sizes)}"
     return ""
 
-
-Recorded: TypeAlias = Mapping[str, Mapping[str, Sequence[Score]]]
-"""By trace and scorer what is said of a row's own answer."""
 
 MOST_PROBLEMS, BEGIN_CHARS, END_CHARS = 12, 300, 900
 """What is shown of problems, and of a long one."""
@@ -133,7 +130,15 @@ class Verification:
     requests: int = 0
     judges: tuple[str, ...] = ()
     serialized: Mapping[str, str] = field(default_factory=dict, repr=False)
-    recorded: Recorded = field(default_factory=dict, repr=False)
+    recorded: Mapping[str, Mapping[str, Sequence[ScorerValue]]] = field(
+        default_factory=dict, repr=False
+    )
+
+    @property
+    def noticed(self) -> tuple[int, int]:
+        """How many of how many damaged copies some scorer noticed."""
+        hits, copies = zip(*self.faults.values(), strict=True) if self.faults else ((), ())
+        return sum(hits), sum(copies)
 
     def as_json(self) -> dict[str, Json]:
         """Its figures for ``state/validation_results.json``."""
@@ -142,22 +147,21 @@ class Verification:
 
     def as_text(self) -> str:
         """What closes a run, as labels and numbers; it begins with people's verdicts."""
-        lines = []
-        if self.people and (no := self.people["rejected"])["answers"]:
+        lines, kappa = [], self.people.get("kappa")
+        if (no := self.people.get("rejected", {})).get("answers"):
             lines.append(
                 f"Rejected by people: {no['answers']} answers, {no['failed']} failed by some "
                 f"scorer, {no['in_limits']} named in LIMITS.md with a guideline for a judge"
             )
-        if self.people and (yes := self.people["accepted"])["answers"]:
-            is_known = self.people["kappa"] is not None
-            kappa = f"; Cohen's kappa {self.people['kappa']}" if is_known else ""
-            both = f"{yes['answers']} answers, {yes['pass_all']} pass every scorer{kappa}"
+        if (yes := self.people.get("accepted", {})).get("answers"):
+            agreed = "" if kappa is None else f"; Cohen's kappa {kappa}"
+            both = f"{yes['answers']} answers, {yes['pass_all']} pass every scorer{agreed}"
             lines.append(f"Accepted by people: {both}")
-        stands = f"{self.rows} traces, {self.good_rows} of them good answers to {self.requests} "
-        stands += "different requests" if self.requests != 1 else "request"
-        least = f" ({FEW_ROWS} are the least)" if self.good_rows < FEW_ROWS else ""
         lines = lines or ["Judged by people: no answer"]
-        lines.append(f"The suite: {self.word}, on {stands}{least}")
+        to = "1 request" if self.requests == 1 else f"{self.requests} different requests"
+        least = f" ({FEW_ROWS} are the least)" if self.good_rows < FEW_ROWS else ""
+        stands = f"{self.rows} traces, {self.good_rows} of them good answers to {to}{least}"
+        lines.append(f"The suite: {self.word}, on {stands}")
         for problem in self.problems[:MOST_PROBLEMS]:
             is_long = len(problem) > BEGIN_CHARS + END_CHARS
             cut = f"{problem[:BEGIN_CHARS]} … {problem[-END_CHARS:]}" if is_long else problem
@@ -170,9 +174,9 @@ class Verification:
             for name, of in self.scorers.items()
         ]
         if self.faults:
-            noticed, made = (sum(each) for each in zip(*self.faults.values(), strict=True))
             kinds = ", ".join(f"{name} {n}/{of}" for name, (n, of) in self.faults.items())
-            lines.append(f"Faults noticed by some scorer: {noticed} of {made} ({kinds})")
+            hit, made = self.noticed
+            lines.append(f"Faults noticed by some scorer: {hit} of {made} ({kinds})")
         if one := self.one_sentence:
             answer = " ".join(str(one["answer"]).split())[:200]
             fails = f"fails on {one['failed']} of {one['rows']} rows"

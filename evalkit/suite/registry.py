@@ -9,6 +9,7 @@ import json
 import math
 import re
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from evalkit.suite.model import (
     SCRIPT_FILE,
     Files,
     Row,
-    Score,
+    ScorerValue,
     Verification,
     passes,
     verdict,
@@ -37,9 +38,6 @@ from evalkit.traces.sample import choose_cases
 
 if TYPE_CHECKING:
     from evalkit.store import Store
-
-MOST_CASES = 60
-"""Rows that a suite's dataset holds: those that people judged come first among them."""
 
 SESSION_TAG, KEPT_TAG = "evalkit.session", "evalkit.kept"
 BOUND = "it uses other code of scorers.py, which MLflow would not keep with it"
@@ -63,9 +61,8 @@ def suite_files(
     rows: Sequence[Row], found: Verification, experiment: str, source: str = ""
 ) -> dict[str, bytes]:
     """What stands beside ``scorers.py``: the script, the dataset, and an evalkit project."""
-    rows = choose_cases(rows, MOST_CASES)
+    rows, lines, own = choose_cases(rows), list[str](), f"{experiment}-evalkit"
     thresholds = bars(rows, found)
-    own = f"{experiment}-evalkit"
     script = Path(__file__).with_name("run_eval.py").read_text("utf-8")
     script = script.replace('EXPERIMENT = "evalkit"', f"EXPERIMENT = {own!r}")
     script = script.replace('SOURCE = ""', f"SOURCE = {source!r}")
@@ -78,35 +75,24 @@ def suite_files(
         "judges": [{"name": n, "module": "scorers", "function": n} for n in found.scorers],
         "thresholds": {name: {"min_pass_rate": bar} for name, bar in thresholds.items()},
     }
-    written = {
-        SCRIPT_FILE: script.encode(),
-        DATASET_FILE: "".join(f"{json.dumps(line)}\n" for line in map(_record, rows)).encode(),
-        "evaluation/eval.yaml": _yaml(config),
-    }
+    written = {SCRIPT_FILE: script.encode(), "evaluation/eval.yaml": _yaml(config)}
     for row in rows:
+        names, source_id = ("inputs", "outputs", "expectations"), {"source_trace_id": row.trace_id}
+        case = mask_json({name: getattr(row, name) for name in names})
+        lines.append(f"{json.dumps({**case, **source_id})}\n")
+        expected = {**case["expectations"], "recorded_answer": case["outputs"]}
+        personal = {
+            name: kinds
+            for name, value in {**case["inputs"], **expected}.items()
+            if (kinds := [kind for kind, form in PERSONAL.items() if form.search(canonical(value))])
+        }
+        said = mask_json({"verdict": row.verdict, "people_said": list(row.comments)})
+        marked = {"personal_data": personal} if personal else {}
         slug = re.sub(r"[^a-z0-9]+", "-", row.route.casefold()).strip("-")[:40] or "case"
         place = f"evaluation/cases/{slug}-{derive_id(row.trace_id, length=10)}"
-        written[f"{place}/input.yaml"] = _yaml(mask_json(dict(row.inputs)))
-        written[f"{place}/annotations.yaml"] = _yaml(_annotations(row))
-    return written
-
-
-def _record(row: Row) -> Json:
-    names = ("inputs", "outputs", "expectations")
-    return {**mask_json({n: getattr(row, n) for n in names}), "source_trace_id": row.trace_id}
-
-
-def _annotations(row: Row) -> dict[str, Json]:
-    """What is known of a right answer, and by field which kinds of personal data a case holds."""
-    expected = {**row.expectations, "recorded_answer": row.outputs}
-    personal = {
-        name: kinds
-        for name, value in {**row.inputs, **expected}.items()
-        if (kinds := [kind for kind, form in PERSONAL.items() if form.search(canonical(value))])
-    }
-    said = {"verdict": row.verdict, "people_said": list(row.comments)}
-    marked = {"personal_data": personal} if personal else {}
-    return {**mask_json({**expected, **said}), **marked, "source_trace_id": row.trace_id}
+        written[f"{place}/input.yaml"] = _yaml(case["inputs"])
+        written[f"{place}/annotations.yaml"] = _yaml({**expected, **said, **marked, **source_id})
+    return {**written, DATASET_FILE: "".join(lines).encode()}
 
 
 def _yaml(value: Json) -> bytes:
@@ -137,7 +123,7 @@ def keep(
         ``traces``, ``values`` (how many MLflow has), ``scorers`` (names that are registered), and
         ``not_registered`` (names of the others by the reason).
     """
-    rows = choose_cases([row for row in rows if row.trace is not None], MOST_CASES)
+    rows = choose_cases([row for row in rows if row.trace is not None])
     name = f"{source_experiment}-evalkit"
     experiment_id = store.experiment(name, create=True)
     said = {row.trace_id: list(_said(found.recorded[row.trace_id])) for row in rows}
@@ -146,19 +132,22 @@ def keep(
     key = derive_id(experiment_id, "suite", session_id, derive_id(canonical([values_of, texts])))
     traces: list[Any] = [row.trace for row in rows]
     now = round(time.time() * 1000)
-    rates = bars(rows, found)
+    rates = {f"{scorer}/pass_rate": rate for scorer, rate in bars(rows, found).items()}
+    metrics = rates | {"rows": float(found.rows), "good_rows": float(found.good_rows)}
+    if found.faults:
+        metrics["faults_noticed"] = found.noticed[0] / found.noticed[1]
+    for figure in ("answers", "failed"):
+        metrics[f"rejected/{figure}"] = float(found.people["rejected"][figure])
     record = RunRecord(
         key=key,
         name=f"suite {session_id}",
         params=params,
-        metrics=[*_figures(rates, found)],
+        metrics=[*metrics.items()],
         tags={
             SESSION_TAG: session_id,
             "evalkit.verification": found.word,
             "mlflow.runType": "genai_evaluate",
-            QUALITY_CRITERIA_TAG: criteria(
-                (f"{name}/pass_rate", "GTE", rate) for name, rate in rates.items()
-            ),
+            QUALITY_CRITERIA_TAG: criteria((key, "GTE", rate) for key, rate in rates.items()),
         },
         start_ms=now,
         end_ms=now,
@@ -175,34 +164,20 @@ def keep(
     values = store.write_evaluation(run_id, experiment_id, traces, said)
     refused = dict.fromkeys((*found.scorers, *found.judges), BOUND)
     refused |= store.register_scorers(experiment_id, found.serialized)
+    by_reason = defaultdict[str, list[str]](list)
+    for each, why in refused.items():
+        by_reason[why].append(each)
     figures = json.dumps(found.as_json(), indent=2, ensure_ascii=False)
     store.write_artifacts(run_id, {**files, "validation.json": figures.encode()})
-    done: dict[str, Json] = {
-        "dataset": dataset,
-        "values": values,
-        "scorers": [each for each, why in refused.items() if not why],
-        "not_registered": {
-            why: [each for each, reason in refused.items() if reason == why]
-            for why in filter(None, refused.values())
-        },
-    }
+    done: dict[str, Json] = {"dataset": dataset, "values": values}
+    done |= {"scorers": by_reason.pop("", []), "not_registered": dict(by_reason)}
     tags = {**record.tags, KEPT_TAG: canonical(done)}
     store.write_run(experiment_id, replace(record, tags=tags, end_ms=round(time.time() * 1000)))
     return {**report, "run_id": run_id, **done}
 
 
-def _said(scores: Mapping[str, Sequence[Score]]) -> Iterator[Said]:
+def _said(scores: Mapping[str, Sequence[ScorerValue]]) -> Iterator[Said]:
     """What scorers say of an answer; where one does not apply, nothing."""
     for scorer, score in ((name, each) for name in scores for each in scores[name]):
         if score.error or passes(score.value) is not None:
             yield scorer, score.scorer, score.value, score.rationale, score.error
-
-
-def _figures(rates: Mapping[str, float], found: Verification) -> Iterator[tuple[str, float]]:
-    yield from ((f"{name}/pass_rate", rate) for name, rate in rates.items())
-    yield from (("rows", float(found.rows)), ("good_rows", float(found.good_rows)))
-    if found.faults:
-        noticed, made = (sum(each) for each in zip(*found.faults.values(), strict=True))
-        yield "faults_noticed", noticed / made
-    for name in ("answers", "failed"):
-        yield f"rejected/{name}", float(found.people["rejected"][name])

@@ -19,9 +19,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("MLFLOW_ENABLE_ASYNC_TRACE_LOGGING", "false")  # copies are read at once
-os.environ.setdefault(
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3"
-)  # else minutes pass where SOURCE is gone
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # SOURCE may be gone: minutes pass
 os.environ.setdefault("MLFLOW_GENAI_EVAL_MAX_WORKERS", "4")  # more of them lose traces on sqlite
 
 import mlflow
@@ -77,19 +75,19 @@ def missed(frame: pd.DataFrame, scorers: list[str]) -> list[str]:
         columns = [c for c in frame.columns if c.split("/")[0] == name and c.endswith("/value")]
         places = [column.removesuffix("value") + "error_message" for column in columns]
         errors = [e for place in places if place in frame for e in frame[place].dropna()]
-        said = [passes(value) for column in columns for value in frame[column].dropna()]
+        said = [is_pass(value) for column in columns for value in frame[column].dropna()]
         judged, bar = judged + len(said), THRESHOLDS.get(name, 0.0)
-        share = f"{sum(said) / len(said):7.1%} of {len(said)} pass" if said else "gave no verdict"
+        rate = sum(said) / len(said) if said else 1.0
+        share = f"{rate:7.1%} of {len(said)} pass" if said else "gave no verdict"
         print(f"{name:40} {share}, bar {bar:.1%}")  # noqa: T201
         if errors:
             problems.append(f"{name} failed on {len(errors)} rows: {errors[0]}")
-        if said and sum(said) / len(said) < bar:
-            rate = sum(said) / len(said)
+        if rate < bar:
             problems.append(f"{name} passes {rate:.1%} of the rows, its bar is {bar:.1%}")
     return problems if judged else [*problems, "no scorer gave a verdict: nothing was judged"]
 
 
-def passes(value: Any) -> bool:
+def is_pass(value: Any) -> bool:
     """Whether a scorer's value is a pass: True, yes, or a number from 0.5 up."""
     if isinstance(value, str):
         return value.strip().casefold() in ("yes", "true", "pass")

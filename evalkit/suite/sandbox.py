@@ -73,18 +73,14 @@ class Sandbox:
         obstacle = self._obstacle() if confine else "not asked for"
         self._is_confined = not obstacle
         if obstacle and not self._policy.unconfined:
-            raise InputError(
-                Problem(
-                    f"model-written code cannot be confined here: {obstacle}",
-                    field="--unconfined",
-                    fix="run evalkit in a Linux container (kernel 6.2 or later with Landlock), or"
-                    " give --unconfined, with which that code reaches files, network and secrets",
-                )
-            )
+            what = f"model-written code cannot be confined here: {obstacle}"
+            fix = "run evalkit in a Linux container (kernel 6.2 or later with Landlock), or give "
+            fix += "--unconfined, with which that code reaches files, network and secrets"
+            raise InputError(Problem(what, field="--unconfined", fix=fix))
         network = "network allowed" if self._policy.allow_network else "no network"
-        self.name = f"landlock and seccomp: own files, {network}"
-        if obstacle:
-            self.name = "limits only: files, network and secrets of the caller are within reach"
+        confined = f"landlock and seccomp: own files, {network}"
+        weak = "limits only: files, network and secrets of the caller are within reach"
+        self.name = weak if obstacle else confined
 
     def run(
         self,

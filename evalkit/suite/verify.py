@@ -20,7 +20,7 @@ from evalkit.suite.model import (
     Files,
     Probe,
     Row,
-    Score,
+    ScorerValue,
     Verification,
     passes,
     unlike,
@@ -48,53 +48,49 @@ def verify(
     is how many damaged copies there are of a kind at most.
     """
     good = [row for row in rows if row.is_good]
-    damaged = list(copies(good, per_fault))
+    damaged, alike = list(copies(good, per_fault)), _spread(good, SENTENCE_ROWS)
     sentences = _spread(sorted(good, key=lambda row: len(str(row.outputs))), SENTENCES)
-    asked = [Probe(row.trace_id, row.outputs) for row in (*rows, *_spread(rows, AGAIN))]
+    again = _spread(rows, AGAIN)
+    asked = [Probe(row.trace_id, row.outputs) for row in (*rows, *again)]
     asked += [probe for _, probe in damaged]
-    everywhere = _spread(good, SENTENCE_ROWS)
-    asked += [Probe(row.trace_id, one.outputs) for one in sentences for row in everywhere]
+    asked += [Probe(row.trace_id, one.outputs) for one in sentences for row in alike]
     few = len(good) < FEW_ROWS
     word: Literal["too few traces", "not verified"] = "too few traces" if few else "not verified"
     requests = len({canonical(dict(row.inputs)) for row in good})
     found = Verification(word, rows=len(rows), good_rows=len(good), requests=requests)
     loaded = runner.judge(files, asked)
-    if isinstance(loaded, str):
-        return replace(found, problems=(f"{SCORERS_FILE} cannot be used: {loaded}",))
+    if loaded.error:
+        return replace(found, problems=(f"{SCORERS_FILE} cannot be used: {loaded.error}",))
     names, ids = loaded.scorers, [probe.trace_id for probe in asked]
     said = [[verdict(scores[name]) for name in names] for scores in loaded.scores]
     table = pd.DataFrame(said, ids, names, dtype=object)  # True, False and None as they are
-    ends = [*accumulate((len(rows), min(len(rows), AGAIN), len(damaged))), len(asked)]
-    clean, again, faulty, alike = (table[at:end] for at, end in pairwise([0, *ends]))
-    recorded = dict(zip(clean.index, loaded.scores, strict=False))
+    ends = [0, *accumulate((len(rows), len(again), len(damaged))), len(asked)]
+    first, second, faulty, same = (table[at:end] for at, end in pairwise(ends))
+    recorded = dict(zip(first.index, loaded.scores, strict=False))
     limits = files.get(LIMITS_FILE, b"").decode("utf-8", "replace")
-    passed = ~clean.eq(False).any(axis=1)
+    passed = ~first.eq(False).any(axis=1)
     missed = {
         row.trace_id: _lacking_limit(row, limits)
         for row in rows
         if row.verdict == "rejected" and passed[row.trace_id]
     }
-
-    def said_of(name: str) -> tuple[Mapping[str, Sequence[Score]], pd.DataFrame]:
-        """What a scorer says of each row's own answer, and the two verdicts where asked twice."""
-        twice = {"first": clean[name].loc[again.index], "second": again[name]}
-        return {each: scores[name] for each, scores in recorded.items()}, pd.DataFrame(twice)
-
-    problems = [
-        *_of_files(files, loaded, wanted, limits),
-        *(each for name in names for each in _of_scorer(name, loaded, rows, *said_of(name))),
-        *filter(None, missed.values()),
-    ]
+    problems = [*_of_files(files, loaded, wanted, limits)]
+    for name in names:
+        own = {trace_id: scores[name] for trace_id, scores in recorded.items()}
+        problems += _of_values(name, own, first[name], second[name])
+        problems += _of_answers(name, own, good)
+        problems += _of_example(name, loaded, rows)
+    problems += filter(None, missed.values())
     return replace(
         found,
         word=word if few or problems else "verified",
         problems=tuple(dict.fromkeys(problems)),
         people=_people(rows, passed, missed),
-        one_sentence=_one_sentence(sentences, everywhere, alike),
+        one_sentence=_one_sentence(sentences, alike, same),
         judges=loaded.judges,
         serialized=loaded.serialized,
         recorded=recorded,
-        **_noticing([row.trace_id for row in good], clean, [kind for kind, _ in damaged], faulty),
+        **_noticing([row.trace_id for row in good], first, [kind for kind, _ in damaged], faulty),
     )
 
 
@@ -102,24 +98,23 @@ def verify(
 
 
 def _noticing(
-    good: Sequence[str], clean: pd.DataFrame, kinds: Sequence[str], faulty: pd.DataFrame
+    good: list[str], first: pd.DataFrame, kinds: list[str], faulty: pd.DataFrame
 ) -> dict[str, Any]:
     """By scorer what it passes and notices, and by kind of fault what some scorer notices."""
-    fails, noticed = clean.eq(False), faulty.eq(False)
-    passed = clean.eq(True).loc[faulty.index]
+    fails, noticed, ids = first.eq(False), faulty.eq(False), list(faulty.index)
+    passed = first.eq(True).loc[ids]
     figures = {
         "good": len(good),
-        "good_passed": (~fails.loc[list(good)]).sum(),
-        "applies": clean.notna().sum(),
+        "good_passed": (~fails.loc[good]).sum(),
+        "applies": first.notna().sum(),
         "noticed": (noticed & passed).sum(),
         "copies": passed.sum(),
     }
-    copies = pd.DataFrame({"kind": kinds, "noticed": [*noticed.any(axis=1)]})
-    is_sound = (~fails.any(axis=1)).loc[list(faulty.index)].to_numpy(dtype=bool)
-    sound = copies.loc[is_sound]
-    by_kind = sound.groupby("kind", sort=False)["noticed"].agg(["sum", "count"])
+    is_sound = ~fails.any(axis=1).loc[ids].to_numpy(dtype=bool)
+    hits = pd.Series(noticed.any(axis=1).to_numpy(dtype=bool), kinds)[is_sound]
+    by_kind = hits.groupby(level=0, sort=False).agg(["sum", "count"])
     return {
-        "scorers": pd.DataFrame(figures, clean.columns).astype(int).to_dict("index"),
+        "scorers": pd.DataFrame(figures, first.columns).astype(int).to_dict("index"),
         "faults": {str(kind): (int(hit), int(of)) for kind, hit, of in by_kind.itertuples()},
     }
 
@@ -128,33 +123,27 @@ def _people(
     rows: Sequence[Row], passed: pd.Series[bool], missed: Mapping[str, str]
 ) -> dict[str, Json]:
     """How the suite agrees with people; it passes an answer that no scorer fails."""
-    verdict = {row.trace_id: row.verdict == "accepted" for row in rows if row.verdict != "none"}
-    suite, people = [bool(passed[each]) for each in verdict], list(verdict.values())
-    kappa = None
-    if len({*people}) > 1:
+    accepts = {row.trace_id: row.verdict == "accepted" for row in rows if row.verdict != "none"}
+    people, suite = pd.Series(accepts, dtype=bool), passed.loc[list(accepts)].astype(bool)
+    kappa, yes, no = None, int(people.sum()), int((~people).sum())
+    if yes and no:
         from sklearn.metrics import cohen_kappa_score
 
         kappa = round(float(cohen_kappa_score(people, suite)), 3)
+    in_limits = sum(not lacks for lacks in missed.values())
+    failed = {"failed": no - len(missed), "in_limits": in_limits, "missed": list(missed)}
     return {
-        "accepted": {
-            "answers": sum(people),
-            "pass_all": sum(map(all, zip(people, suite, strict=True))),
-        },
-        "rejected": {
-            "answers": len(people) - sum(people),
-            "failed": len(people) - sum(people) - len(missed),
-            "in_limits": sum(not lacks for lacks in missed.values()),
-            "missed": list(missed),
-        },
+        "accepted": {"answers": yes, "pass_all": int((people & suite).sum())},
+        "rejected": {"answers": no, **failed},
         "kappa": kappa,
     }
 
 
 def _one_sentence(
-    sentences: Sequence[Row], rows: Sequence[Row], alike: pd.DataFrame
+    sentences: Sequence[Row], rows: Sequence[Row], said: pd.DataFrame
 ) -> dict[str, Json]:
     """What becomes of the sentence that most scorers pass, where it answers another request."""
-    fails, found = alike.eq(False), []
+    fails, found = said.eq(False), []
     for at, sentence in enumerate(sentences):
         is_other = [row.inputs != sentence.inputs for row in rows]
         other = fails[at * len(rows) : (at + 1) * len(rows)][is_other]
@@ -165,6 +154,11 @@ def _one_sentence(
     _, best, failed = min(found)
     answer = mask_text(str(sentences[best].outputs))[0][:300]
     return {"answer": answer, "rows": len(failed), "failed": int(failed.sum())}
+
+
+def _spread(rows: Sequence[Row], most: int) -> list[Row]:
+    """At most so many of the rows, evenly spread."""
+    return [rows[at * len(rows) // most] for at in range(most)] if len(rows) > most else list(rows)
 
 
 # -- what is required -------------------------------------------------------------------------
@@ -181,29 +175,30 @@ def _of_files(files: Files, loaded: Loaded, wanted: Sequence[str], limits: str) 
     if not loaded.scorers:
         yield "SCORERS holds only scorers that ask a model: add some that judge by rules"
     for path, content in files.items():
-        _, kinds = mask_text(content.decode("utf-8", "replace"))
-        if kinds:
+        if kinds := mask_text(content.decode("utf-8", "replace"))[1]:
             yield f"{path} holds a secret ({', '.join(kinds)}): take it out"
 
 
-def _of_scorer(
+def _of_values(
     name: str,
-    loaded: Loaded,
-    rows: Sequence[Row],
-    own: Mapping[str, Sequence[Score]],
-    twice: pd.DataFrame,
+    own: Mapping[str, Sequence[ScorerValue]],
+    first: pd.Series[Any],
+    second: pd.Series[Any],
 ) -> Iterator[str]:
-    """What is wrong with its values, with what it refuses, and with its bad example."""
     wrong = [(trace_id, fault) for trace_id in own if (fault := _fault(own[trace_id]))]
     if wrong:
-        trace_id, fault = wrong[0]
         more = f" (and on {len(wrong) - 1} more of {len(own)} rows)" if wrong[1:] else ""
-        yield f"{name} on {trace_id}{more}: {fault}"
-    elif own and all(verdict(scores) is None for scores in own.values()):
+        yield f"{name} on {wrong[0][0]}{more}: {wrong[0][1]}"
+    elif own and first.isna().all():
         yield f"{name} never applies: it gives None on each of the {len(own)} rows"
-    for trace_id, first, second in [e for e in twice.itertuples() if e[1] is not e[2]][:1]:
-        yield f"{name} says {first} and then {second} about one and the same answer ({trace_id})"
-    good = [row for row in rows if row.is_good]
+    both = zip(second.index, first.loc[second.index], second, strict=True)
+    for key, before, now in [each for each in both if each[1] is not each[2]][:1]:
+        yield f"{name} says {before} and then {now} about one and the same answer ({key})"
+
+
+def _of_answers(
+    name: str, own: Mapping[str, Sequence[ScorerValue]], good: Sequence[Row]
+) -> Iterator[str]:
     most = max(1, int(len(good) * MOST_REFUSED))
     refused = [row.trace_id for row in good if verdict(own[row.trace_id]) is False]
     if len(refused) > most:
@@ -212,6 +207,9 @@ def _of_scorer(
             f"{name} refuses {len(refused)} of {len(good)} good answers (at most {most} may "
             f"be): {', '.join(refused[:5])}{why}"
         )
+
+
+def _of_example(name: str, loaded: Loaded, rows: Sequence[Row]) -> Iterator[str]:
     place = f"BAD_EXAMPLES[{name!r}]"
     trace_id, answer = loaded.bad_examples.get(name, ("", None))
     row = next((each for each in rows if each.trace_id == trace_id), None)
@@ -220,8 +218,9 @@ def _of_scorer(
     elif row is None:
         yield f"{place} names {trace_id}, which is no trace of TRACES"
     else:
-        kin = [each.outputs for each in good if each.route == row.route]
-        if odd := unlike(answer, kin or [each.outputs for each in good]):
+        good = [each for each in rows if each.is_good]
+        kin = [each for each in good if each.route == row.route] or good
+        if odd := unlike(answer, [each.outputs for each in kin]):
             yield f"{place} is unlike any good answer ({odd}): damage a good one instead"
         scores = loaded.examples.get(name, [])
         if fault := _fault(scores):
@@ -230,7 +229,7 @@ def _of_scorer(
             yield f"{name} does not fail its own bad example ({place}, in place of {trace_id})"
 
 
-def _fault(scores: Sequence[Score]) -> str:
+def _fault(scores: Sequence[ScorerValue]) -> str:
     for score in scores:
         if score.error:
             return f"it failed: {score.error}"
@@ -252,12 +251,6 @@ def _lacking_limit(row: Row, limits: str) -> str:
         return ""
     reason = "; ".join(row.comments) or "no reason given"
     return (
-        f"people rejected {row.trace_id} ({reason}) and every "
-        f"scorer passes it: let one fail it, or have a section of {LIMITS_FILE} name it with their "
-        "reason and a guideline for a judge"
+        f"people rejected {row.trace_id} ({reason}) and every scorer passes it: let one fail it, "
+        f"or have a section of {LIMITS_FILE} name it with their reason and a guideline for a judge"
     )
-
-
-def _spread(rows: Sequence[Row], most: int) -> list[Row]:
-    """At most so many of the rows, evenly spread."""
-    return [rows[at * len(rows) // most] for at in range(most)] if len(rows) > most else list(rows)

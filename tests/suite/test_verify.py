@@ -131,7 +131,7 @@ LIES = {
     ),
     "counts_its_calls": ("return next(COUNT) % 2 == 0", "about one and the same answer"),
     "errs": ("return outputs['nowhere'] > 1", 'it failed: File "evaluation/scorers.py", line '),
-    "raises_what_ends": ("raise SystemExit(0)", "nothing in the suite may do that"),
+    "raises_what_ends": ("raise SystemExit(0)", "nothing that runs here may do that"),
     "says_no_verdict": ("return 'great'", "its value 'great' is no verdict"),
     "says_no_number": ("return float('nan')", "its value nan is no verdict"),
     "says_an_error": ("return Feedback(error=ValueError('no'))", "its Feedback holds an error"),
