@@ -100,7 +100,7 @@ FORMATS = (
     *("agent_logs/", "imports/", "predict_run.py"),
     *("suite/execution.py", "suite/code_judges.py"),
 )
-MOST_LINES_OF_FORMATS = 3_059
+MOST_LINES_OF_FORMATS = 3_070
 """What takes over other tools' formats and runs an agent came later, with a ceiling of its own."""
 
 TOO_LONG = ""

@@ -19,12 +19,11 @@ ORIGIN = "plugin_eval"
 """The key in ``metadata.yaml`` under which stands what a case says besides."""
 
 _SCORE = "score"  # the judge that decides: the share of the scored graders that passed, by weight
-_RESULT = re.compile(r"aggregate-result.*\.json")
+_HEAD = re.compile(rb'\s*\{\s*"schemaVersion":\s*\d+,\s*"claudeVersion"')  # of a result
 _CASES = ("case.yaml", "case.yml", "prompt.md")  # a case's folder holds one of them
 _SETTINGS = ("max_turns", "timeout_seconds", "model", "allowed_tools")
 _BY_MODEL = {"llm", "baseline"}  # graders that cost money
 _MOST_EVIDENCE = 4_000  # characters of what a grader saw
-_TIMED_OUT = 124  # as the shell's ``timeout`` has it
 _CONSUMED = {
     "duration_s": "durationSeconds",
     "cost_usd": "costUsd",
@@ -38,7 +37,7 @@ def holds_plugin_evals(path: Path) -> bool:
     """Whether it is a result of ``claude plugin eval``, or a folder that holds such, or cases."""
     if path.is_file():
         return path.suffix == ".json" and _is_result(value_in(path))
-    return any(_RESULT.fullmatch(each.name) or _is_case(each) for each in writer.listed([path]))
+    return any(_begins(each) or _is_case(each) for each in writer.listed([path]))
 
 
 def import_plugin_evals(paths: Sequence[Path], out: Path | None) -> dict[str, Any]:
@@ -49,7 +48,7 @@ def import_plugin_evals(paths: Sequence[Path], out: Path | None) -> dict[str, An
     for folder in dict.fromkeys(path.parent for path in listed if _is_case(path)):
         _add_case(found, folder)
     results: dict[str, tuple[Path, _Said]] = {}
-    for path in (each for each in listed if each in paths or _RESULT.fullmatch(each.name)):
+    for path in (each for each in listed if each in paths or _begins(each)):
         result = value_in(path, found.broken)
         if any(result == other for _, other in results.values()):
             found.skipped[str(path)] = "is a copy of another result"
@@ -79,6 +78,15 @@ def _is_case(path: Path) -> bool:
         return False
     says = path.suffix != ".md" and "graders" in value_in(path)
     return says or (path.parent / "graders").is_dir()
+
+
+def _begins(path: Path) -> bool:
+    """Whether a file is named as results are; what ``--json FILE`` wrote begins as one."""
+    if path.suffix != ".json" or path.name.startswith("aggregate-result"):
+        return path.suffix == ".json"
+    with suppress(OSError), path.open("rb") as file:
+        return bool(_HEAD.match(file.read(100)))
+    return False
 
 
 def _is_result(value: _Said) -> bool:
@@ -179,7 +187,7 @@ def _consumed(run: _Said) -> dict[str, Json]:
     if not (error := scalar_text(run.get("error"))):
         return {**found, "exit_code": 0}
     code = re.match(r"exit (\d+)", error)
-    ended = _TIMED_OUT if "timed out" in error else 1
+    ended = 124 if "timed out" in error else 1  # as the shell's ``timeout`` has it
     return {**found, "exit_code": int(code[1]) or 1 if code else ended, "error": error}
 
 

@@ -61,9 +61,11 @@ def import_tables(paths: Sequence[Path], out: Path | None) -> dict[str, Any]:
     found, name = writer.Found("table", files=len(paths)), writer.folder_name(paths[0].stem)
     folder = out or Path("eval", name)
     has_config, schema, judges = (folder / USUAL_CONFIG).exists(), "", dict[str, Json]()
+    there = folder.glob("cases/*/input.yaml")
+    known = {canonical(writer.value_in(path)): path.parent.name for path in there}
     for path in paths:
         table = _Table(path, found.skipped)
-        trials = table.trials(found.skipped)
+        trials = table.trials(known if table.is_run else {}, found.skipped)
         for case_id, row in ((case_id, row) for own in trials for case_id, row in own.items()):
             if not (table.is_run and (folder / "cases" / case_id).is_dir()):  # to its questions
                 found.cases.setdefault(case_id, table.case_files(row))
@@ -105,8 +107,8 @@ class _Table:
         names = (name for role in roles for name in self.columns[role])
         return {name: row[name] for name in names if name in row}
 
-    def trials(self, skipped: dict[str, str]) -> list[dict[str, _Row]]:
-        """Case id to its row; where one is asked several times in a run, there are several."""
+    def trials(self, known: Mapping[str, str], skipped: dict[str, str]) -> list[dict[str, _Row]]:
+        """Case id to its row, else as ``known``; what a run asks again is of another trial."""
         trials: list[dict[str, _Row]] = [{}]
         seen: dict[str, str] = {}
         for place, row in self.rows.items():
@@ -118,7 +120,8 @@ class _Table:
             else:
                 words = scalar_text(next(iter(asked.values()))).lower()
                 words = re.sub(r"\W+", "-", words)[:40].strip("-") or "case"
-                usual = f"{words}-{derive_id(canonical(asked), length=6)}"
+                made = f"{words}-{derive_id(canonical(asked), length=6)}"
+                usual = known.get(canonical(self.case_files(row)["input.yaml"]), made)
                 taken = () if self.is_run else trials[0]
                 name = writer.folder_name(scalar_text(ids[0]) if ids else usual, taken)
                 trials += [{}] if name in trials[-1] else []

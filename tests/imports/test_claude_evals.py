@@ -372,6 +372,15 @@ def test_a_result_that_lies_there_twice_counts_once(evalkit, tmp_path):
     assert [Path(path).name for path in report["skipped"]] == ["grading.json"]
 
 
+def test_a_result_is_known_under_any_name_and_its_copy_counts_once(evalkit, tmp_path):
+    result = plugin_result({"first": {"with": [trial(1, grader("shape", True))]}})
+    copies = {f"evals/{name}.json": result for name in ("records/2026-10-10", "results/last")}
+    put(tmp_path, {**copies, "evals/fixtures/cases.json": {"cases": []}})
+    report = imported(evalkit, tmp_path)
+    assert (report["format"], report["runs"]) == ("claude plugin eval", 1)
+    assert [Path(path).name for path in report["skipped"]] == ["last.json"]
+
+
 @pytest.mark.parametrize(
     ("files", "code", "word"),
     [

@@ -187,9 +187,12 @@ def test_answers_to_questions_that_are_there_leave_their_cases_and_config(evalki
     evalkit("import", "in/asked.csv", "--out", "made")
     files = ("eval.yaml", "cases/a/input.yaml", "cases/a/annotations.yaml")
     before = [project.read(f"made/{name}") for name in files]
-    project.write("in/answers.jsonl", json.dumps({"id": "a", "question": "1+1", "output": "3"}))
-    assert evalkit("import", "in/answers.jsonl", "--out", "made").report["runs"] == 1
+    answers = {"id": "a", "question": "1+1", "output": "3"}, {"question": "2+2?", "output": "4"}
+    for name, given in zip(("by_id", "by_question"), answers, strict=True):
+        project.write(f"in/{name}.jsonl", json.dumps(given))
+        assert evalkit("import", f"in/{name}.jsonl", "--out", "made").report["runs"] == 1
     assert [project.read(f"made/{name}") for name in files] == before
+    assert sorted(cases_in(project.root / "made")) == ["a", "b"]
 
 
 ROWS = [
