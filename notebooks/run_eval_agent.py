@@ -5,7 +5,6 @@ app = marimo.App(width="medium", app_title="The agent", css_file="evalkit.css")
 
 with app.setup:
     import json
-    import time
     from dataclasses import asdict, dataclass, replace
     from functools import partial
 
@@ -15,10 +14,18 @@ with app.setup:
     import pandas as pd
 
     from evalkit import EvalkitError
-    from evalkit.agent import location, run
+    from evalkit.agent import run
     from evalkit.agent.model_client import OFFLINE, claude
     from evalkit.agent.request import budget_of
-    from evalkit.agent.session import ANALYSIS_FILE, KEPT_FILE, VALIDATION_FILE
+    from evalkit.agent.session import (
+        ANALYSIS_FILE,
+        KEPT_FILE,
+        SESSIONS,
+        VALIDATION_FILE,
+        find_session,
+        new_id,
+        sessions_about,
+    )
     from evalkit.arguments import param
     from evalkit.cli import narrator, render
     from evalkit.context import typed
@@ -129,7 +136,7 @@ def reading(form, host):
     said = host.settings(form)
     with host.step("Reading traces") as say:
         demo = host.with_traffic(said, say)
-        begun = demo.session and location.find_session(demo.volume_path, demo.session)
+        begun = demo.session and find_session(demo.volume_path, demo.session)
         store_uri, looked_at = run.aim(demo, begun or None)
         watch = experiment.watch(
             config=demo.config,
@@ -270,11 +277,11 @@ def _():
 @app.cell
 def sessions(chosen, host, watch):
     base = chosen.volume_path
-    about = location.sessions_about(base, watch.experiment_id, watch.tracking.uri)
+    about = sessions_about(base, watch.experiment_id, watch.tracking.uri)
     with host.step("Looking for sessions"):
         known = [agent_live.session_row(each, base) for each in about] if host.person else []
     # a new one has its id from the beginning, so that it is gone on with if it is interrupted
-    named = chosen.session or location.new_id(watch.experiment, time.time())
+    named = chosen.session or new_id(watch.experiment)
     if all(each["Session"] != named for each in known):
         known.insert(0, {"Session": named, "State": "new"})
     ids = [each["Session"] for each in known]
@@ -316,7 +323,7 @@ def pressing(chosen, host, ids, session_table):
         "May spend": "; ".join([f"{budget.sessions} sessions", *limits]) if model else "-",
         "Its code runs": "; ".join(confined),
         "Reads traces from": without_password(request.tracking_uri or ""),
-        "Keeps sessions in": f"{request.volume_path or '.'}/{location.SESSIONS}",
+        "Keeps sessions in": f"{request.volume_path or '.'}/{SESSIONS}",
     }
     go = host.button("Let the agent work")
     page.stack(page.record(terms), go)
@@ -365,20 +372,21 @@ def watching(agent, budget, cancel, note_end, tick):
 def standing(agent, built, host, picked, request):
     mo.stop(built() is None and agent is not None)  # it is at work
     with host.step("Reading the session"):
-        session = location.find_session(request.volume_path, picked or built()["session_id"])
+        session = find_session(request.volume_path, picked or built()["session_id"])
     if session is None:
         host.halt("This session has **not started**.", "Press the button above.")
-    now, plan = agent_live.session_row(session, request.volume_path), session.plan()
+    now, tasks = agent_live.session_row(session, request.volume_path), session.tasks
+    is_done = tasks and all(task.status == "done" for task in tasks)
     unfinished = (
         f"This session is **not finished**: {page.quoted(now['State'])}. Press the button again, "
         "and it goes on where it was."
     )
     spent = [(name, now[name], "in all sessions") for name in agent_live.SPENT]
     page.stack(
-        None if plan and plan.is_done else page.callout(unfinished, "warn"),
+        None if is_done else page.callout(unfinished, "warn"),
         page.cards(*spent) if session.spent().turns else None,
         page.table(
-            [agent_live.task_row(task) for task in plan.tasks] if plan else [],
+            [agent_live.task_row(task) for task in tasks],
             tint="Status",
             wrapped_columns=["Task", "Evidence"],
             column_widths={"Task": 260, "Status": 90, "Attempts": 90, "Evidence": 560},
@@ -402,8 +410,8 @@ def _():
 
 @app.cell
 def suite_reading(host, session):
-    names = [name for name in session.folder.names("evaluation/") if name.count("/") == 1]
-    files = {name: (session.folder.read(name) or b"").decode("utf-8", "replace") for name in names}
+    names = [name for name in session.names("evaluation/") if name.count("/") == 1]
+    files = {name: (session.read(name) or b"").decode("utf-8", "replace") for name in names}
     if SCORERS_FILE not in files:
         host.halt("The agent has **not written** a suite yet.", "Press the button above.")
     found = session.read_json(VALIDATION_FILE)
@@ -425,7 +433,7 @@ def verdict(case_rows, found, session, watch):
         holds += f" Agreement with people (Cohen's kappa): {people['kappa']}."
     problems = "\n".join(f"- {page.quoted(each)}" for each in found.get("problems") or ())
     kept = session.read_json(KEPT_FILE).get("kept") or {}
-    place, uri = session.folder.location, without_password(watch.tracking.uri)
+    place, uri = session.location, without_password(watch.tracking.uri)
     in_run = f"run {kept['mlflow_run_id']} in {kept['experiment']}" if kept else ""
     where = {
         "Kept in MLflow": in_run or "not yet: only a verified suite is",

@@ -92,8 +92,8 @@ def test_each_dependency_is_pinned_within_its_range():
     assert all(str(pin).count("==") == 1 and pin.url is None for pin in pins)
 
 
-MOST_LINES = 25_514
-MOST_MODULES = 129
+MOST_LINES = 25_357
+MOST_MODULES = 128
 """Ceilings of the package, which is to come down to 17,000 lines in 95 modules."""
 
 FORMATS = (
@@ -108,7 +108,7 @@ TOO_SHORT = """\
 truncation.py
 """
 TWO_HOMES = """\
-Session Work conversation quoted
+quoted
 """
 """Modules and names that are still to be put in order: lists that only get shorter."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import readline  # gives `input` editing and history
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rich.live import Live
@@ -17,13 +16,11 @@ from rich.text import Text
 
 from evalkit.agent.loop import Loop
 from evalkit.agent.model_client import claude
-from evalkit.agent.orchestrator import Orchestrator
-from evalkit.agent.plan import VALIDATE, Limits
-from evalkit.agent.run import kept_suite, leave, opened, report_of
+from evalkit.agent.plan import VALIDATE
+from evalkit.agent.run import leave, opened, report_of
 from evalkit.agent.self_tracing import said_in
-from evalkit.agent.session import Ending
-from evalkit.agent.tools import SessionTools
-from evalkit.agent.work import Event, Work, opening_message, prompt
+from evalkit.agent.session import Reason
+from evalkit.agent.work import Event, Work, opening_message
 from evalkit.errors import EvalkitError, InputError, ModelError, Problem
 from evalkit.masking import mask_text
 from evalkit.truncation import truncate
@@ -55,16 +52,14 @@ def talk(request: Request, console: Console) -> dict[str, Any]:
     with opened(request, view) as work:
         chat = Conversation(work, view)
         while (said := _read_line()) is not None and said.strip() not in LEAVING:
-            if said.strip() and not chat.answer(said):
+            if said.strip() and chat.answer(said) == "budget":
                 break
         if chat.failure:
             raise chat.failure
-        kept = kept_suite(work.session)
-        if work.session.files() and not kept:
+        if work.session.files() and not work.kept:
             again = f"evalkit agent --session {work.session.about.session_id}"
             view.aside(f"the suite is not verified; {again} goes on with it")
-        ended = chat.ending.reason if chat.ending else "finished"
-        return report_of(work, ended=ended, verified=bool(kept), kept=kept)
+        return report_of(work, ended=chat.ended, verified=bool(work.kept), kept=work.kept)
 
 
 class ChatView:
@@ -89,7 +84,7 @@ class ChatView:
             paragraphs, blank, rest = self._pending.rpartition("\n\n")
             if blank and paragraphs.count("```") % 2 == 0:  # else it is within code
                 self._show(paragraphs, rest)
-        elif event.kind == "end" and event.spent is not None:
+        elif event.kind == "end":
             early = "" if event.text == "finished" else f"{event.text}; "
             spent = f"{event.spent.tokens:,} tokens, {event.spent.usd:.2f} USD"
             self.aside(f"({early}{spent} so far)")
@@ -131,16 +126,15 @@ def _read_line() -> str | None:
 class Conversation:
     """The last conversation of a session directory, where it is open, else a new one.
 
-    ``ending`` is how the last answer ended, ``failure`` why there was none.
+    ``ended`` is how the last answer ended, ``failure`` why there was none.
     """
 
     def __init__(self, work: Work, view: ChatView) -> None:
         """Say what it is about, what it may cost, and how to leave."""
-        self._work, self._view, self._session = work, view, work.session
-        self._suite, self._unanswered = Orchestrator(work), ""
-        self.ending: Ending | None = None
+        self._work, self._view, self._unanswered = work, view, ""
+        self.ended: Reason = "finished"
         self.failure: ModelError | None = None
-        limits, about, spent = work.budget.total, self._session.about, self._session.spent()
+        limits, about, spent = work.budget.total, work.session.about, work.session.spent()
         bounds = {"USD": limits.usd, "tokens": limits.tokens, "calls": limits.turns}
         most = ", ".join(f"{n:,g} {unit}" for unit, n in bounds.items() if n is not None)
         view.aside(
@@ -150,50 +144,42 @@ class Conversation:
             f"  session  {about.session_id}; --session {about.session_id} goes on with it\n"
             "  Ctrl-C stops an answer; Ctrl-D or `exit` leaves."
         )
-        if turns := self._session.sessions()[self._open()].turns:
+        if turns := work.session.start("interactive", "").turns:
             view.aside(f"  It goes on after: {truncate(turns[-1].reply.text, 100)}")
             for words in filter(None, map(said_in, turns)):
                 readline.add_history(words.splitlines()[-1])
 
-    def _open(self) -> int:
-        """The number of the session that goes on; one is started where none can."""
-        return self._session.start("interactive", "", self._work.model_name).number
-
-    def answer(self, said: str) -> bool:
-        """Have it answered, with what has no answer yet; whether there may be further ones."""
-        work, view, number = self._work, self._view, self._open()
-        assert work.model is not None  # noqa: S101 - else nobody talks
-        before = len(self._session.sessions()[number].turns)
+    def answer(self, said: str) -> Reason:
+        """Have it answered, with what has no answer yet; how that ended."""
+        work, view, session = self._work, self._view, self._work.session.start("interactive", "")
+        before, self.failure = len(session.turns), None
         text = "\n\n".join(filter(None, (self._unanswered, mask_text(said)[0])))
-        tools = SessionTools(work, "interactive", lambda: self._suite.check(VALIDATE))
-        unbounded = replace(work, budget=replace(work.budget, session=Limits()))
-        loop, self.failure = Loop(work.model, unbounded, tools, number), None
         with view:
             try:
                 opening = () if before else (opening_message(work, None),)
-                self.ending = loop.run(prompt("interactive"), *opening, text)
+                self.ended = Loop(work, session, VALIDATE).run(*opening, text).reason
             except KeyboardInterrupt:
                 view.aside("(stopped)")
             except ModelError as error:
                 view.aside(str(error))
                 self.failure = error
-            there = self._session.sessions()[number]
-            self._unanswered = "" if len(there.turns) > before else text
+            self._unanswered = "" if len(session.turns) > before else text
             try:
                 self._keep()
             except (EvalkitError, KeyboardInterrupt) as error:
                 why = str(error) or "stopped"
                 view.aside(f"not everything is kept; the next answer tries again: {why}")
-        if there.ending:
+        if session.ending:
             view.aside("(it was too long to go on; what you say next starts a new one)")
-        return not (self.ending and self.ending.reason == "budget")
+        return self.ended
 
     def _keep(self) -> None:
         """Write this answer's trace, and into MLflow a suite that was verified since."""
-        was_kept, is_verified = kept_suite(self._session), not self._suite.shortcoming()
+        work, was_kept = self._work, self._work.kept
+        is_verified = not work.shortcoming()
         if is_verified and not was_kept:
-            self._suite.check(VALIDATE)  # what an earlier process found is found again
-        leave(self._work, self._suite.found, verified=is_verified)
-        if not was_kept and (kept := kept_suite(self._session)):
+            work.check(VALIDATE)  # what an earlier process found is found again
+        leave(work, verified=is_verified)
+        if not was_kept and (kept := work.kept):
             where = f"run {kept['mlflow_run_id']} of {kept['experiment']}"
             self._view.aside(f"the suite is verified, and kept in MLflow: {where}")

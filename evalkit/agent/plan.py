@@ -47,12 +47,12 @@ class Proposal:
 
     def complaints(self, known: str) -> Iterator[str]:
         """Why the program cannot work by it; ids of traces that it cites stand in ``known``."""
-        names = [name for task in self.tasks for name in task.scorers]
+        names = Counter(name for task in self.tasks for name in task.scorers)
         if not 0 < len(self.tasks) <= MOST_TASKS or not all(task.scorers for task in self.tasks):
             yield f"there are {len(self.tasks)} tasks; plan 1 to {MOST_TASKS}, each with scorers"
         if len(names) > MOST_SCORERS:
             yield f"there are {len(names)} scorers; plan {MOST_SCORERS} at most, few and sharp"
-        for name, times in Counter(names).items():
+        for name, times in names.items():
             if not name.isidentifier() or times > 1:
                 yield f"the scorer {name!r} is no Python identifier, or planned twice"
         for finding in self.findings:
@@ -60,12 +60,19 @@ class Proposal:
                 if not each or each not in known:
                     yield f"the experiment has no trace {each}, which {finding.what[:60]!r} cites"
 
+    def planned(self) -> Iterator[Task]:
+        """The tasks that it leads to; the proof of the whole comes last."""
+        for number, task in enumerate(self.tasks, 1):
+            what = [task.instructions, *(f"- {n}: {w}" for n, w in task.scorers.items())]
+            yield Task(f"scorers-{number}", task.title, tuple(task.scorers), "\n".join(what))
+        yield VALIDATE
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
     """One thing to do, for one session at a time."""
 
-    task_id: str
+    task_id: str  # empty for the planning
     title: str
     scorers: tuple[str, ...] = ()  # that have to be there and hold; empty for the whole suite
     instructions: str = ""
@@ -75,35 +82,8 @@ class Task:
     failure: str = ""  # why the check did not pass
 
 
+PLANNING = Task("", "Look at the traces and plan the suite")
 VALIDATE = Task("validate", "Name the limits, and prove the whole suite")
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """All tasks of a session directory, in the order in which they are taken."""
-
-    tasks: tuple[Task, ...]
-
-    @classmethod
-    def of(cls, proposal: Proposal) -> Plan:
-        """The tasks that a proposal leads to; the proof of the whole comes last."""
-        tasks = []
-        for number, task in enumerate(proposal.tasks, 1):
-            what = [task.instructions, *(f"- {n}: {w}" for n, w in task.scorers.items())]
-            tasks.append(
-                Task(f"scorers-{number}", task.title, tuple(task.scorers), "\n".join(what))
-            )
-        return cls((*tasks, VALIDATE))
-
-    @property
-    def blocked(self) -> Task | None:
-        """The task that cannot be done, if there is one."""
-        return next((task for task in self.tasks if task.status == "blocked"), None)
-
-    @property
-    def is_done(self) -> bool:
-        """Whether every task is done."""
-        return all(task.status == "done" for task in self.tasks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,18 +95,20 @@ class Limits:
     usd: float | None = None
     minutes: float | None = None
 
-    def reached(self, spent: Spent, whose: str) -> Iterator[str]:
-        """Each limit that leaves no room for the next call, in words."""
-        if self.turns is not None and spent.turns >= self.turns:
-            yield f"{whose} budget of {self.turns} turns is spent"
-        if self.tokens is not None and spent.tokens + LEAST_TOKENS > self.tokens:
-            yield f"{whose} budget of {self.tokens:,} tokens is spent ({spent.tokens:,} used)"
-        if self.usd is not None and spent.usd >= self.usd > 0:
-            yield f"{whose} budget of {self.usd:g} USD is spent ({spent.usd:.2f} used)"
+    def reached(self, spent: Spent, whose: str) -> str:
+        """Which limit leaves no room for the next call, in words; empty where none does."""
         if self.usd is not None and spent.unpriced and self.tokens is None:
-            yield f"{whose} budget in USD cannot be kept: the model's price is not known"
-        if self.minutes is not None and spent.seconds >= self.minutes * 60:
-            yield f"{whose} budget of {self.minutes:g} minutes is spent"
+            return f"{whose} budget in USD cannot be kept: the model's price is not known"
+        for unit, limit, used in (
+            ("turns", self.turns, spent.turns),
+            ("tokens", self.tokens, spent.tokens),
+            ("USD", self.usd, round(spent.usd, 6)),
+            ("minutes", self.minutes, round(spent.seconds / 60, 6)),
+        ):
+            room = LEAST_TOKENS if unit == "tokens" else 0
+            if limit is not None and used + room >= limit:
+                return f"{whose} budget of {limit:,.12g} {unit} is spent ({used:,.12g} used)"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

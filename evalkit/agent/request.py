@@ -94,18 +94,14 @@ class Request(CommonParams):
 
 
 def budget_of(request: Request, model: Claude | None) -> Budget:
-    """What may be spent.
-
-    Raises:
-        InputError: the model's price is not known and no number of tokens was named, so that
-            nothing would bound what it costs.
-    """
-    is_priced = model is None or model.is_priced
-    if model is not None and not is_priced and request.max_tokens is None:
+    """What may be spent; an InputError where nothing would bound what a model costs."""
+    usd = request.max_cost
+    if model is None or model.is_priced:
+        usd = USUAL_USD if usd is None else usd
+    elif request.max_tokens is None:
         what = f"the price of {model.name} is not known, so its cost cannot be bounded"
         fix = "say how many tokens it may take in total, such as --max-tokens 2000000"
         raise InputError(Problem(what, field="--max-tokens", fix=fix))
-    usd = USUAL_USD if request.max_cost is None and is_priced else request.max_cost
     of_one = (request.session_turns, request.session_tokens, request.session_cost)
     total = Limits(request.max_turns, request.max_tokens, usd, request.max_minutes)
     return Budget(Limits(*of_one, request.session_minutes), total, request.max_iterations)

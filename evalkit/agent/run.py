@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -13,33 +12,34 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from evalkit.agent import location, self_tracing
+from evalkit.agent import self_tracing
 from evalkit.agent.model_client import claude
-from evalkit.agent.orchestrator import Orchestrator
+from evalkit.agent.orchestrator import build_suite
 from evalkit.agent.request import Request, budget_of
 from evalkit.agent.session import (
     ANALYSIS_FILE,
-    FORM,
     KEPT_FILE,
     VALIDATION_FILE,
-    About,
     SessionDirectory,
+    find_session,
+    new_id,
+    start_session,
 )
 from evalkit.agent.tools import ANNOTATED
 from evalkit.agent.work import Event, Watch, Work
 from evalkit.context import locate, typed
 from evalkit.errors import EvalkitError, InputError, Problem, Unfinished
 from evalkit.files import ENV_FILE, read_env_file
-from evalkit.jsonable import mapping_of
+from evalkit.jsonable import list_of
 from evalkit.store.warehouse import WAREHOUSE
-from evalkit.suite.model import SCORERS_FILE, Verification
+from evalkit.suite.model import SCORERS_FILE
+from evalkit.suite.sandbox import Policy, Sandbox
 from evalkit.traces.sample import HOPELESS
 from evalkit.tracking import without_password
 from evalkit.truncation import truncate
 
 if TYPE_CHECKING:
     from evalkit.store import Store
-    from evalkit.suite.sandbox import Sandbox
 
 OWN_EXPERIMENT = "evalkit-agent"
 """Where the agent's own traces go unless told otherwise."""
@@ -64,19 +64,19 @@ def build(request: Request, watch: Watch) -> Report:
         Unfinished: there is no verified suite; says why and how to go on.
     """
     with opened(request, watch) as work:
-        suite, kept = Orchestrator(work), Report()
+        kept = Report()
         try:
-            reason = suite.run()
+            reason = build_suite(work)
         except KeyboardInterrupt:
             reason = "interrupted"
         except EvalkitError as error:
             reason = str(error)
         reasons = [reason] if reason else []
         try:
-            kept = leave(work, suite.found, verified=not reason)
+            kept = leave(work, verified=not reason)
         except EvalkitError as error:
             reasons.append(f"not everything could be kept: {error}")
-        report = report_of(work, sessions_run=suite.led, verified=not reason, kept=kept)
+        report = report_of(work, sessions_run=work.led, verified=not reason, kept=kept)
         if reasons:
             base = ("--volume-path", request.volume_path) if request.volume_path else ()
             options = shlex.join(["agent", "--session", work.session.about.session_id, *base])
@@ -106,26 +106,22 @@ def opened(request: Request, watch: Watch) -> Iterator[Work]:
         raise _refused("--experiment-id", what, "name one that is there, by its name or its id")
     experiment_id, experiment = found
     model, _ = claude(request, lambda text: watch(Event("wait", text)))
-    own = _own_experiment(store, request, experiment, experiment_id, is_needed=model is not None)
-    budget = budget_of(request, model)
+    own = ""  # rules have no conversations to write down
+    if model or request.mlflow_agent_experiment_id:
+        own = _own_experiment(store, request, experiment, experiment_id)
+    budget, sandbox = budget_of(request, model), sandbox_of(request)
     if session is None:
-        base, chosen = request.volume_path, request.session
-        if chosen:
-            watch(Event("wait", f"there is no session {chosen} yet, so it is started"))
-        session_id = chosen or location.new_id(experiment, time.time())
-        lasting = location.lasting(without_password(uri))
-        about = About(session_id, experiment, experiment_id, lasting, FORM)
-        session = location.start_session(base, about)
-    with session.folder.held():
-        yield Work(model, session, store, sandbox_of(request), budget, watch, own)
+        if request.session:
+            watch(Event("wait", f"there is no session {request.session} yet, so it is started"))
+        named = request.session or new_id(experiment)
+        session = start_session(request.volume_path, named, experiment, experiment_id, uri)
+    with session.held():
+        yield Work(model, session, store, sandbox, budget, watch, own)
 
 
 def sandbox_of(request: Request) -> Sandbox:
     """Where code of a suite runs; an InputError where it cannot be confined and has to be."""
-    from evalkit.suite.sandbox import Policy, Sandbox
-
-    names = ("unconfined", "allow_network", "pass_env")
-    return Sandbox(Policy(**{name: getattr(request, name) for name in names}))
+    return Sandbox(Policy(request.unconfined, request.allow_network, request.pass_env))
 
 
 def aim(request: Request, session: SessionDirectory | None = None) -> tuple[str, str]:
@@ -147,16 +143,14 @@ def aim(request: Request, session: SessionDirectory | None = None) -> tuple[str,
 
 def _known(request: Request) -> SessionDirectory | None:
     """The session that was named; None where one is to be started."""
-    if request.session is None and request.experiment_id is None:
+    known = find_session(request.volume_path, request.session) if request.session else None
+    if known is None and request.experiment_id is None:
+        if request.session:
+            what, flag = f"there is no session {request.session}", "--session"
+            raise _refused(flag, what, "name one that is there, or an experiment to start with")
         fix = "name the experiment whose traces are to be looked at, by name or id; or a session "
         fix += "to go on with, by --session"
         raise _refused("--experiment-id", "no experiment is named", fix)
-    if request.session is None:
-        return None
-    known = location.find_session(request.volume_path, request.session)
-    if known is None and request.experiment_id is None:
-        fix = "name one that is there, or an experiment to start with"
-        raise _refused("--session", f"there is no session {request.session}", fix)
     about = known.about if known else None
     if about and request.experiment_id not in {None, about.experiment, about.experiment_id}:
         what = f"the session {about.session_id} is about {about.experiment}, not "
@@ -165,22 +159,18 @@ def _known(request: Request) -> SessionDirectory | None:
     return known
 
 
-def _own_experiment(
-    store: Store, request: Request, beside: str, looked_at: str, *, is_needed: bool
-) -> str:
-    """The id of the experiment for the agent's own traces; made where it is missing and needed.
+def _own_experiment(store: Store, request: Request, beside: str, looked_at: str) -> str:
+    """The id of the experiment for the agent's own traces; made where it is missing.
 
     Databricks' experiments have names like files; there it lies beside the one that is looked at.
     """
-    named = request.mlflow_agent_experiment_id
-    usual = f"{beside.rpartition('/')[0]}/{OWN_EXPERIMENT}"
-    wanted = named or (usual if beside.startswith("/") else OWN_EXPERIMENT)
-    found, flag = store.find_experiment(wanted), "--mlflow-agent-experiment-id"
-    if found is None and named and named.isdecimal():
+    named, flag = request.mlflow_agent_experiment_id, "--mlflow-agent-experiment-id"
+    folder, slash, _ = beside.rpartition("/") if beside.startswith("/") else ("", "", "")
+    wanted = named or f"{folder}{slash}{OWN_EXPERIMENT}"
+    found = store.find_experiment(wanted)
+    if found is None and wanted.isdecimal():
         fix = "name one that is there by its id, or a new one by a name"
         raise _refused(flag, f"there is no experiment {named}", fix)
-    if found is None and not (named or is_needed):
-        return ""  # rules have no conversations to write down
     own = found[0] if found else store.experiment(wanted, create=True)
     if own == looked_at:
         what = "the agent's own traces would go into the experiment that it looks at"
@@ -202,44 +192,44 @@ def report_of(work: Work, **more: Any) -> Report:
         ``verified``, ``experiment``, ``tracking_uri`` (without a password), and ``annotations``
         (what was noted on production traces).
     """
-    session, folder, plan = work.session, work.session.folder, work.session.plan()
-    names = [name for name in folder.names("evaluation/") if name.count("/") == 1]
+    session = work.session
+    names = [name for name in session.names("evaluation/") if name.count("/") == 1]
     return {
         "validation": session.read_json(VALIDATION_FILE),
-        "session": folder.location,
+        "session": session.location,
         "session_id": session.about.session_id,
         "sessions_run": 1,
-        "tasks": msgspec.to_builtins(plan.tasks) if plan else [],
-        "artifacts": {Path(name).stem: f"{folder.location}/{name}" for name in names},
+        "tasks": msgspec.to_builtins(session.tasks),
+        "artifacts": {Path(name).stem: f"{session.location}/{name}" for name in names},
         "usage": session.spent().as_json(),
         "confinement": work.sandbox.name,
         "model": work.model_name,
         "verified": False,
         "experiment": session.about.experiment,
         "tracking_uri": session.about.tracking_uri,
-        "annotations": [session.read_json(name) for name in folder.names(ANNOTATED)],
+        "annotations": [session.read_json(name) for name in session.names(ANNOTATED)],
         **more,
     }
 
 
-def leave(work: Work, found: Verification | None, *, verified: bool) -> Report:
+def leave(work: Work, *, verified: bool) -> Report:
     """Write the suite's own files, and what MLflow is to keep of one that is verified.
 
-    ``found`` is what was found of it this time; None where there was no need. Where MLflow failed,
+    Nothing is written of a suite that there was no need to look at this time. Where MLflow failed,
     doing the same again finishes.
     """
-    session, about = work.session, work.session.about
+    session, about, found = work.session, work.session.about, work.found
     self_tracing.write(work.store, work.own_experiment, session)
     files = session.files()
     if found and SCORERS_FILE in files:
         from evalkit.suite import registry
 
         rows = work.survey.rows
-        told = (rows, found, about.experiment, about.tracking_uri)
-        for path, content in registry.suite_files(*told).items():
-            if session.folder.read(path) != content:
-                session.folder.write(path, content)
-        if verified and not kept_suite(session):
+        made = registry.suite_files(rows, found, about.experiment, about.tracking_uri)
+        for path, content in made.items():
+            if session.read(path) != content:
+                session.write(path, content)
+        if verified and not work.kept:
             params = {"session": about.session_id, "experiment_id": about.experiment_id}
             kept = registry.keep(
                 *(work.store, about.experiment, rows, files, found),
@@ -249,20 +239,13 @@ def leave(work: Work, found: Verification | None, *, verified: bool) -> Report:
             kept["mlflow_run_id"] = kept.pop("run_id")
             kept["issues"] = [*_issues(work)]
             session.save(KEPT_FILE, {"suite": session.suite_hash, "kept": kept})
-    left = mapping_of(session.read_json(KEPT_FILE).get("kept"))
-    return {"own_experiment_id": work.own_experiment, **left}
-
-
-def kept_suite(session: SessionDirectory) -> Report:
-    """Where MLflow holds the suite as it is; empty where that was not kept."""
-    left = session.read_json(KEPT_FILE)
-    return dict(mapping_of(left.get("kept"))) if left.get("suite") == session.suite_hash else {}
+    return {"own_experiment_id": work.own_experiment, **work.kept}
 
 
 def _issues(work: Work) -> Iterator[Report]:
     """What the model that planned found out, kept as MLflow Issues; rules find nothing that is."""
     findings = work.session.read_json(ANALYSIS_FILE).get("findings") if work.model else None
-    for each in findings if isinstance(findings, list) else ():
+    for each in list_of(findings):
         what, evidence = str(each.get("what", "")), each.get("evidence") or []
         if what and evidence:
             name, about = truncate(what, 80), work.session.about.experiment_id

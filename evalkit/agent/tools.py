@@ -6,15 +6,15 @@ no path leads anywhere but to the files that the session is for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import msgspec
 
-from evalkit.agent.plan import Plan, Proposal
+from evalkit.agent.plan import Proposal, Task
 from evalkit.agent.session import ANALYSIS_FILE, NOTES_FILE, PLAN_FILE, SessionKind
-from evalkit.agent.work import Work, bounded
+from evalkit.agent.work import ToolResult, Work, bounded
 from evalkit.entities import Note
 from evalkit.errors import InputError, Problem
 from evalkit.jsonable import Json, canonical, derive_id, well_formed
@@ -35,18 +35,6 @@ MAY_SAVE: Mapping[SessionKind, tuple[str, ...]] = {
 SavedPath: TypeAlias = Literal[
     "evaluation/scorers.py", "evaluation/LIMITS.md", "eval_tasks.json", "state/notes.md"
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class ToolResult:
-    """What a tool or the program's check gave, or what is wrong and what to do instead.
-
-    ``evidence`` is the same in short, where a check passed.
-    """
-
-    text: str
-    is_error: bool = False
-    evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +91,15 @@ class Annotate:
     ]
 
 
+def _spec(arguments: type) -> dict[str, Json]:
+    own = msgspec.json.schema(arguments)["$defs"][arguments.__name__]
+    description = " ".join(own.pop("description").split())
+    name = own.pop("title").lower()
+    return {"name": name, "description": description, "input_schema": own}
+
+
 _TOOLS = {kind.__name__.lower(): kind for kind in (Python, Save, Verify, Annotate)}
 """Each tool by its name: its arguments, whose docstring is what a model is told of it."""
-
-
-def _spec(name: str, arguments: type[Any]) -> dict[str, Json]:
-    (schema,), parts = msgspec.json.schema_components([arguments], ref_template="#/$defs/{name}")
-    own = dict(parts.pop(schema["$ref"].rsplit("/", 1)[-1]))
-    own.pop("title", None)
-    description = " ".join(own.pop("description", "").split())
-    schema = own | ({"$defs": parts} if parts else {})
-    return {"name": name, "description": description, "input_schema": schema}
 
 
 @dataclass
@@ -126,16 +112,15 @@ class SessionTools:
 
     work: Work
     kind: SessionKind
-    check: Callable[[], ToolResult]
+    task: Task
     done: str = field(default="", init=False)
-    specs: ClassVar = tuple(_spec(name, arguments) for name, arguments in _TOOLS.items())
+    specs: ClassVar = tuple(map(_spec, _TOOLS.values()))
 
     def run(self, name: str, arguments: Json) -> ToolResult:
         """Use a tool; raises a StoreError where MLflow failed, as no tool could go on."""
-        if name not in _TOOLS:
-            names = ", ".join(_TOOLS)
-            return ToolResult(f"there is no tool {name}; there are {names}", is_error=True)
         try:
+            if name not in _TOOLS:
+                raise _failed(f"there is no tool {name}; there are {', '.join(_TOOLS)}")
             asked = msgspec.convert(well_formed(arguments), type=_TOOLS[name])
             return ToolResult(bounded(getattr(self, f"_{name}")(asked)))
         except msgspec.ValidationError as error:
@@ -156,42 +141,39 @@ class SessionTools:
             raise _failed(f"this session may not write {asked.path}, only {mine}")
         if asked.path == PLAN_FILE:
             return self._plan(asked.content)
-        folder = self.work.session.folder
-        if isinstance(asked.content, str):
-            text = asked.content
-        else:
-            before = (folder.read(asked.path) or b"").decode(errors="replace")
+        text = asked.content
+        if not isinstance(text, str):
+            before = (self.work.session.read(asked.path) or b"").decode(errors="replace")
             if not asked.old or before.count(asked.old) != 1:
                 found = f"`old` stands in {asked.path} {before.count(asked.old or '?')} times"
                 raise _failed(f"{found}; give `content`, or an `old` that stands there once")
             text = before.replace(asked.old, asked.new)
         text, masked = mask_text(text)
-        folder.write(asked.path, text.encode())
+        self.work.session.write(asked.path, text.encode())
         secrets = "; secrets in it were masked" if masked else ""
         return f"saved: {asked.path}, {len(text.splitlines())} lines{secrets}"
 
     def _plan(self, content: Json) -> str:
         """Keep the plan that a model proposes, if the program can work by it."""
-        session = self.work.session
+        session, survey = self.work.session, self.work.survey
         try:
             value = msgspec.json.decode(content) if isinstance(content, str) else content
             proposal = msgspec.convert(value, type=Proposal)
         except msgspec.DecodeError as error:
             raise _failed(f"{PLAN_FILE} is no plan: {error}; nothing was saved") from error
-        survey = self.work.survey
         known = " ".join(survey.trace_ids) + canonical(dict(survey.analysis))
         if complaints := list(proposal.complaints(known)):
             raise _failed("nothing was saved:\n- " + "\n- ".join(complaints))
-        if self.kind == "interactive" and session.plan():
+        if self.kind == "interactive" and session.tasks:
             raise _failed("there is a plan already; its tasks are being done")
         found = {"summary": proposal.summary, "findings": proposal.findings}
         session.save(ANALYSIS_FILE, {**session.read_json(ANALYSIS_FILE), **found})
-        session.save_plan(Plan.of(proposal))
+        session.save_tasks(proposal.planned())
         self.done = f"planned: {len(proposal.tasks)} tasks" if self.kind == "initializer" else ""
         return f"saved: {PLAN_FILE}, {len(proposal.tasks)} tasks"
 
     def _verify(self, _: Verify) -> str:
-        found = self.check()
+        found = self.work.check(self.task)
         if found.is_error:
             raise _failed(found.text)
         self.done = found.evidence if self.kind != "interactive" else ""
@@ -206,15 +188,14 @@ class SessionTools:
         why = asked.rationale + (f"\nEvidence: {', '.join(others)}" if others else "")
         note = Note(asked.trace_id, asked.kind, asked.name, asked.value, why)
         path = f"{ANNOTATED}{derive_id(note.trace_id, note.kind, note.name, length=16)}.json"
-        known = session.folder.names(ANNOTATED)
-        if path not in known and len(known) >= MOST_ANNOTATIONS:
+        known, before = session.names(ANNOTATED), session.read(path)
+        if before is None and len(known) >= MOST_ANNOTATIONS:
             raise _failed(f"{MOST_ANNOTATIONS} annotations are enough; tell of the rest in words")
-        before = session.folder.read(path)
         session.save(path, asked)  # first: what reaches production is known of
         try:
             is_new = self.work.store.annotate_trace(session.about.experiment_id, note)
         except InputError:
-            session.folder.delete(path) if before is None else session.folder.write(path, before)
+            session.delete(path) if before is None else session.write(path, before)
             raise
         done = "noted" if is_new else "that was noted before"
         return f"{done}: {asked.kind} {asked.name} on {asked.trace_id}"

@@ -43,8 +43,8 @@ def _narrate(terminal: Terminal, event: Event) -> None:
             terminal.aside(f"    {event.text}")
         case "end":
             spent = event.spent
-            cost = f" ({spent.tokens:,} tokens, {spent.usd:.2f} USD so far)" if spent else ""
-            terminal.aside(f"  {event.text}{cost if spent and spent.tokens else ''}")
+            cost = f" ({spent.tokens:,} tokens, {spent.usd:.2f} USD so far)"
+            terminal.aside(f"  {event.text}{cost if spent.tokens else ''}")
         case "task":
             terminal.say(event.text)
         case "wait":

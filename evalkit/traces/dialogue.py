@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 from evalkit.entities import Span, Status
 from evalkit.jsonable import Json, canonical, list_of, mapping_of, plain_text, text_of
 from evalkit.traces.transcript import Message, answer, question, turns
+from evalkit.truncation import truncate
 
 Voice: TypeAlias = Literal[
     "user", "input", "thinking", "agent", "answer", "tool", "subagent", "notice"
@@ -99,13 +100,10 @@ def as_told(spans: Sequence[Span]) -> Iterator[Span]:
             said = answer(span.outputs) or None
             yield replace(span, kind="AGENT", inputs=first.text or None, outputs=said)
             for number, turn in enumerate(others, 1):
-                name, start, is_user = (
-                    f"{span.span_id}-{number}",
-                    span.start_ns,
-                    turn.role == "user",
-                )
+                is_user, start = turn.role == "user", span.start_ns
                 given = {"messages": [{"role": "user", "content": turn.text}] if is_user else []}
                 came = {"content": [] if is_user else [{"type": "text", "text": turn.text}]}
+                name = f"{span.span_id}-{number}"
                 yield Span(name, span.span_id, "earlier turn", "LLM", start, start, given, came)
         elif span.kind == "LLM":
             # which tools it calls, their own spans say
@@ -199,8 +197,7 @@ def _said(
 def gist(inputs: Json) -> str:
     """The first text that a tool was given, in a line, such as its command or file."""
     texts = [inputs, *mapping_of(inputs).values()]
-    first = next((" ".join(text.split()) for text in texts if text_of(text).strip()), "")
-    return first if len(first) <= GIST_CHARS else first[: GIST_CHARS - 1] + "…"
+    return truncate(next((text for text in texts if text_of(text).strip()), ""), GIST_CHARS)
 
 
 def _words(value: Json) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from evalkit.config_files import USUAL_CONFIG
 from evalkit.context import locate
 from evalkit.entities import ObservedTrace
@@ -17,12 +19,10 @@ from evalkit.traces.sample import analyse
 from evalkit.tracking import Tracking, without_password
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from evalkit.store import Store
 
 
-_MEASURED = {"seconds": "the slowest", "tokens": "takes the most tokens"}
+MOST_PICKS = 12
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,22 @@ class Watch:
 
     @cached_property
     def picks(self) -> pd.DataFrame:
-        """The traces that are worth a look, each with ``why``."""
-        found = worth_a_look(self.analysis)
-        picked = self.traces.set_index("trace_id", drop=False).loc[list(found)]
-        return picked.assign(why=list(found.values())).reset_index(drop=True)
-
-    @property
-    def url(self) -> str | None:
-        """Where a browser shows the traces; None where there are none, or MLflow is a database."""
-        return self.store.url(self.experiment_id, "traces") if self.experiment_id else None
+        """The traces that a person looks at first, each with ``why``."""
+        frame, errors = self.traces, self.analysis.errors.head(4)
+        slow, large = (frame.dropna(subset=[n]).sort_values(n) for n in ("seconds", "tokens"))
+        well = slow[slow["state"] == "ok"]["trace_id"]
+        reasons = [f"goes wrong: {text or 'no reason given'}" for text in errors["text"]]
+        shown = {
+            "people rejected it": frame["trace_id"][frame["verdict"] == "rejected"][:3],
+            **{why: ids[:1] for why, ids in zip(reasons, errors["trace_ids"], strict=True)},
+            "typical: takes as long as most": well[len(well) // 2 :][:1],
+            "the slowest": slow["trace_id"][-1:],
+            "takes the most tokens": large["trace_id"][-1:],
+            "one of many": frame["trace_id"][:: max(1, len(frame) // 8)],
+        }
+        pairs = [(each, why) for why, ids in shown.items() for each in ids]
+        found = pd.DataFrame(pairs, columns=["trace_id", "why"]).drop_duplicates("trace_id")
+        return found.head(MOST_PICKS).merge(frame, on="trace_id")
 
     def url_of(self, trace_id: str) -> str:
         """Where a browser shows a trace; empty where MLflow is a database."""
@@ -89,34 +96,9 @@ def watch(
     store = connect(tracking.uri)
     found = store.find_experiment(named)
     if found is None and experiment:
-        where = without_password(tracking.uri)
-        raise InputError(
-            Problem(
-                f"there is no experiment {named!r} in MLflow at {where}",
-                field="--experiment-id",
-                fix="name one that is there, by its name or its id",
-            )
-        )
+        what = f"there is no experiment {named!r} in MLflow at {without_password(tracking.uri)}"
+        fix = "name one that is there, by its name or its id"
+        raise InputError(Problem(what, field="--experiment-id", fix=fix))
     experiment_id, name = found or ("", named)
-
     analysis = analyse(store, experiment_id, most=most, say=say) if experiment_id else Analysis()
     return Watch(store, tracking, name, experiment_id, analysis)
-
-
-def worth_a_look(analysis: Analysis, most: int = 12) -> dict[str, str]:
-    """At most so many traces that a person looks at first, with what each shows."""
-    frame, errors = analysis.traces, analysis.errors.head(4)
-    well = frame[frame["state"] == "ok"].dropna(subset=["seconds"]).sort_values("seconds")
-    last = {name: frame.dropna(subset=[name]).sort_values(name)[-1:] for name in _MEASURED}
-    reasons = [f"goes wrong: {text or 'no reason given'}" for text in errors["text"]]
-    shown = {
-        "people rejected it": frame["trace_id"][frame["verdict"] == "rejected"][:3],
-        **{why: ids[:1] for why, ids in zip(reasons, errors["trace_ids"], strict=True)},
-        "typical: takes as long as most": well["trace_id"][len(well) // 2 :][:1],
-        **{why: last[name]["trace_id"] for name, why in _MEASURED.items()},
-        "one of many": frame["trace_id"][:: max(1, len(frame) // 8)],
-    }
-    picked: dict[str, str] = {}
-    for why, trace_id in ((why, each) for why, ids in shown.items() for each in ids):
-        picked.setdefault(trace_id, why)
-    return dict(list(picked.items())[:most])

@@ -10,7 +10,7 @@ from evalkit.jsonable import Json, json_line
 from evalkit.masking import mask_json
 from evalkit.suite.model import Row
 from evalkit.traces.sample import Survey
-from evalkit.traces.transcript import Message, conversation
+from evalkit.traces.transcript import Message, exchange
 from evalkit.truncation import truncate
 
 _TEXT_CHARS, _PROMPT_CHARS = 280, 1_500
@@ -86,7 +86,7 @@ def _record(record: Mapping[str, Json]) -> str:
 def _row(row: Row | None) -> str:
     if row is None:
         return "not among the rows"
-    *told, last = conversation(row.inputs, row.outputs) or (Message("user", ""),)
+    *told, last = exchange(row.inputs, row.outputs) or (Message("user", ""),)
     told = [turn for turn in told if turn.role != "system"][-_MOST_TURNS:]
     answered = f"answered: {truncate(last.text, _TEXT_CHARS)}"
     if last.role != "assistant" or row.failed:

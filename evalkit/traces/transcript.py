@@ -56,7 +56,7 @@ def turns(value: Json) -> tuple[Message, ...]:
     return found
 
 
-def conversation(inputs: Json, outputs: Json) -> tuple[Message, ...]:
+def exchange(inputs: Json, outputs: Json) -> tuple[Message, ...]:
     """All turns of a request and its answer, in order, each once."""
     asked = turns(inputs) or tuple(Message("user", text) for text in [question(inputs)] if text)
     answered = turns(outputs)

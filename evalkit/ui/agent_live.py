@@ -16,10 +16,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from evalkit.agent.location import find_session
 from evalkit.agent.plan import Budget, Spent, Task
 from evalkit.agent.request import Request
-from evalkit.agent.session import VALIDATION_FILE, SessionDirectory
+from evalkit.agent.session import VALIDATION_FILE, SessionDirectory, find_session
 from evalkit.arguments import as_flags
 from evalkit.errors import EvalkitError, InputError, Problem, StoreAbsent
 from evalkit.ui import page
@@ -115,17 +114,17 @@ SPENT = ("Calls", "Tokens", "USD", "Minutes")
 
 def session_row(session: SessionDirectory, base: str | None) -> dict[str, Any]:
     """A session in ``base`` as a table shows it: its name, how far it is, what it has cost."""
-    plan, name = session.plan(), session.about.session_id
+    tasks, name = session.tasks, session.about.session_id
+    done = sum(task.status == "done" for task in tasks)
     state = "looking at traces"
     if _key(base, name) in _AT_WORK:
         state = "at work"
-    elif plan and plan.is_done:
+    elif tasks and done == len(tasks):
         state = str(session.read_json(VALIDATION_FILE).get("word") or "done")
-    elif plan and plan.blocked:
-        state = f"blocked at {plan.blocked.title}"
-    elif plan:
-        done = sum(task.status == "done" for task in plan.tasks)
-        state = f"{done} of {len(plan.tasks)} tasks done"
+    elif blocked := [task.title for task in tasks if task.status == "blocked"]:
+        state = f"blocked at {blocked[0]}"
+    elif tasks:
+        state = f"{done} of {len(tasks)} tasks done"
     return {
         "Session": name,
         "State": state,
@@ -149,18 +148,18 @@ def task_row(task: Task) -> dict[str, Any]:
 def live(agent: AgentProcess, budget: Budget) -> Any:
     """The agent's work at this moment: what it spends of its budget, its tasks, its last steps."""
     found = find_session(agent.request.volume_path, agent.request.session or "")
-    plan, spent = (found.plan(), found.spent()) if found else (None, Spent())
+    tasks, spent = (found.tasks, found.spent()) if found else ((), Spent())
     limits = (budget.total.turns, budget.total.tokens, budget.total.usd, budget.total.minutes)
     figures = [
         (name, words, f"of {most:,g}" if most else "")
         for name, words, most in zip(SPENT, _spent(spent), limits, strict=True)
     ]
-    rows = map(task_row, plan.tasks if plan else ())
-    tasks = {row["Task"]: f"{row['Status']}\n{row['Evidence']}".strip() for row in rows}
+    rows = map(task_row, tasks)
+    shown = {row["Task"]: f"{row['Status']}\n{row['Evidence']}".strip() for row in rows}
     return page.stack(
         page.cards(*figures),
         page.side_by_side(
-            page.record(tasks or {"Tasks": "Planned from the traces."}),
+            page.record(shown or {"Tasks": "Planned from the traces."}),
             page.text("\n".join(agent.lines[-STEPS_SHOWN:])),
             least_px=330,
         ),

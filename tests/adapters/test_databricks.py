@@ -1,12 +1,11 @@
 """The real SDK against a workspace on loopback: secrets, Claude's address, bad days; volumes."""
 
 import logging
-from pathlib import Path
 
 import pytest
 from workspace_server import CLIENT, PAT, Fault, workspace_server
 
-from evalkit.agent.folder import Folder
+from evalkit.agent.session import start_session
 from evalkit.errors import DatabricksError, InputError
 from evalkit.store.databricks import Connection
 
@@ -83,10 +82,4 @@ def test_without_a_workspace_it_says_what_to_set(tmp_path, monkeypatch):
 
 def test_a_volume_that_is_not_mounted_is_refused():
     with pytest.raises(InputError, match=r"main/evals/agent is not mounted.*main\.evals\.agent"):
-        Folder(Path("/Volumes/main/evals/agent/sessions/one"), make=True)
-
-
-def test_only_one_claims_a_name(tmp_path):
-    folder = Folder(tmp_path / "s", make=True)
-    assert [folder.claim("state/x", who) for who in (b"me", b"you")] == [True, False]
-    assert (folder.read("state/x"), folder.names("state/")) == (b"me", ["state/x"])
+        start_session("/Volumes/main/evals/agent", "one", "shop", "1", "databricks")

@@ -44,7 +44,7 @@ def test_a_session_that_spent_its_share_makes_room_for_the_next(agent):
             done = agent.run(server, *flags)
             assert agent.endings()[:number] == ["session budget"] * number
         assert server.answered == len(agent.endings()) == 3 + 3
-        assert "3 sessions ended without a plan" in done.report["error"]
+        assert "the task plan is blocked after 3 attempts" in done.report["error"]
         assert "this session's budget of" in done.report["error"]
 
 

@@ -8,10 +8,9 @@ from mlflow import MlflowClient
 from shop_agent import ANSWERS, REJECTED, ShopAgent
 
 from evalkit import InputError
-from evalkit.agent import location
-from evalkit.agent.plan import Budget, Limits, Plan, Task
+from evalkit.agent.plan import Budget, Limits, Task
 from evalkit.agent.request import Request
-from evalkit.agent.session import FORM, About
+from evalkit.agent.session import start_session
 from evalkit.store import connect
 from evalkit.ui import agent_live
 
@@ -172,9 +171,8 @@ def test_what_the_agent_says_and_does_never_becomes_markup(tmp_path):
     odd = "<img src=x onerror=alert(1)>"
     agent = agent_live.start(Request(session=odd, volume_path=str(tmp_path)))
     until(lambda: not agent.is_at_work)
-    about = About("s", odd, "1", "sqlite://", FORM)
-    plan = Plan((Task("t", odd, "", status="blocked", failure=odd),))
-    location.start_session(str(tmp_path), about).save_plan(plan)
+    task = Task("t", odd, "", status="blocked", failure=odd)
+    start_session(str(tmp_path), "s", odd, "1", "sqlite://").save_tasks([task])
     agent.lines.append(f"read {odd}")
     agent.request = replace(agent.request, session="s")
     parts = agent_live.live(agent, Budget(Limits(), Limits(usd=5.0)))

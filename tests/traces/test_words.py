@@ -7,7 +7,7 @@ from evalkit.traces.dialogue import as_told, dialogue
 from evalkit.traces.transcript import (
     Message,
     answer,
-    conversation,
+    exchange,
     question,
     system_prompts,
     turns,
@@ -89,13 +89,13 @@ def test_all_turns_are_told_once_though_the_answer_repeats_them():
         Message("user", "Monday."),
     ]
     end = Message("assistant", "Room 3 is free on Monday.")
-    assert conversation({"messages": BOOKING}, {"messages": [*BOOKING, REPLY]}) == (*told, end)
-    assert conversation({"messages": BOOKING}, {"messages": [REPLY]}) == (*told, end)
-    assert conversation("Hi", {"answer": "Yes"}) == (
+    assert exchange({"messages": BOOKING}, {"messages": [*BOOKING, REPLY]}) == (*told, end)
+    assert exchange({"messages": BOOKING}, {"messages": [REPLY]}) == (*told, end)
+    assert exchange("Hi", {"answer": "Yes"}) == (
         Message("user", "Hi"),
         Message("assistant", "Yes"),
     )
-    assert conversation({}, None) == ()
+    assert exchange({}, None) == ()
 
 
 def test_a_call_of_tools_is_a_turn_too():
