@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 import sys
 import types
 import typing
@@ -29,19 +30,11 @@ ANSWERS = dict.fromkeys(("true", "yes", "1", "on"), True) | dict.fromkeys(
 )
 
 
-def param(
-    default: Any,
-    about: str,
-    label: str = "",
-    *,
-    link: bool = False,
-    shown: Literal["form", "more", "never"] = "form",
-    typed: Literal["flag", "required", "place"] = "flag",
-    short: str = "",
-) -> Any:
-    """Declare a field: text, number, yes or no, one of a Literal, or several words (a tuple).
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A declared field: text, number, yes or no, one of a Literal, or several words (a tuple).
 
-    Args:
+    Attributes:
         default: Its value where nothing else is said; None where there is none, for ``str | None``.
         about: What it means, for ``--help``, the form and the widget; no full stop.
         label: What the form calls it; made from its name by default.
@@ -50,9 +43,51 @@ def param(
         shown: In the form at once, in the form under "More settings", or only without a browser.
         typed: On the command line: a flag, a flag that has to be there, or a word by its place.
         short: A flag of one letter besides, such as ``-e``.
+        kind: str, int, float, bool or tuple, as the field is annotated.
+        choices: Empty where any value will do.
     """
-    told = {"about": about, "label": label, "link": link, "shown": shown}
-    return dataclasses.field(default=default, metadata={**told, "typed": typed, "short": short})
+
+    default: Any
+    about: str
+    label: str = ""
+    link: bool = False
+    shown: Literal["form", "more", "never"] = "form"
+    typed: Literal["flag", "required", "place"] = "flag"
+    short: str = ""
+    name: str = ""
+    kind: type = str
+    choices: tuple[str, ...] = ()
+
+    @property
+    def flag(self) -> str:
+        """Its flag on the command line."""
+        return "--" + self.name.rstrip("_").replace("_", "-")  # `as` is a word of Python
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return ENVIRONMENT_PREFIX + self.name.upper()
+
+    def read(self, raw: str) -> Any:
+        """The value that a text stands for; a ValueError that says what was expected."""
+        text = raw.strip()
+        if self.kind is tuple:
+            return tuple(word.strip() for word in text.split(",") if word.strip())
+        if not text and self.default is None:
+            return None
+        if self.choices and text not in self.choices:
+            raise ValueError(f"expected one of {', '.join(self.choices)}")
+        try:
+            return ANSWERS[text.lower()] if self.kind is bool else self.kind(text)
+        except (KeyError, ValueError):
+            kinds = {bool: "true or false", int: "a whole number"}
+            raise ValueError(f"expected {kinds.get(self.kind, 'a number')}") from None
+
+
+def param(default: Any, about: str, label: str = "", **more: Any) -> Any:
+    """Declare a field with the attributes of a :class:`Parameter`."""
+    told = {"declared": Parameter(default, about, label, **more)}
+    return dataclasses.field(default=default, metadata=told)
 
 
 more: Any = partial(param, shown="more")
@@ -82,47 +117,6 @@ class CommonParams:
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
-    """One declared field, as :func:`param` has it; ``choices`` is empty where any value will do."""
-
-    name: str
-    kind: type  # str, int, float, bool or tuple
-    choices: tuple[str, ...]
-    default: Any
-    about: str
-    label: str
-    link: bool
-    shown: str
-    typed: str
-    short: str
-
-    @property
-    def flag(self) -> str:
-        """Its flag on the command line."""
-        return "--" + self.name.rstrip("_").replace("_", "-")  # `as` is a word of Python
-
-    @property
-    def variable(self) -> str:
-        """Its environment variable."""
-        return ENVIRONMENT_PREFIX + self.name.upper()
-
-    def read(self, raw: object) -> Any:
-        """The value that a text stands for; a ValueError that says what was expected."""
-        text = str(raw).strip()
-        if self.kind is tuple:
-            return tuple(word.strip() for word in text.split(",") if word.strip())
-        if not text and self.default is None:
-            return None
-        if self.choices and text not in self.choices:
-            raise ValueError(f"expected one of {', '.join(self.choices)}")
-        try:
-            return ANSWERS[text.lower()] if self.kind is bool else self.kind(text)
-        except (KeyError, ValueError):
-            kinds = {bool: "true or false", int: "a whole number"}
-            raise ValueError(f"expected {kinds.get(self.kind, 'a number')}") from None
-
-
-@dataclass(frozen=True, slots=True)
 class Resolved(Generic[P]):
     """Parameters, and by each one's name where its value came from."""
 
@@ -134,19 +128,17 @@ def parameters(spec: type[CommonParams]) -> tuple[Parameter, ...]:
     """The declared fields of a stage, those that all stages have last."""
     hints = typing.get_type_hints(spec)
     common = {field.name for field in dataclasses.fields(CommonParams)}
-    declared = sorted(dataclasses.fields(spec), key=lambda field: field.name in common)
-    return tuple(_parameter(field, hints[field.name]) for field in declared)
-
-
-def _parameter(field: dataclasses.Field[Any], hint: Any) -> Parameter:
-    if isinstance(hint, types.UnionType):
-        hint = next(kind for kind in typing.get_args(hint) if kind is not types.NoneType)
-    origin = typing.get_origin(hint)
-    choices = typing.get_args(hint) if origin is Literal else ()
-    kind = str if choices else origin or hint
-    label = field.metadata["label"] or field.name.replace("_", " ").capitalize()
-    told = {**field.metadata, "label": label, "default": field.default}
-    return Parameter(name=field.name, kind=kind, choices=choices, **told)
+    found = []
+    for field in sorted(dataclasses.fields(spec), key=lambda field: field.name in common):
+        hint, declared = hints[field.name], field.metadata["declared"]
+        if isinstance(hint, types.UnionType):
+            hint = next(kind for kind in typing.get_args(hint) if kind is not types.NoneType)
+        choices = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
+        kind = str if choices else typing.get_origin(hint) or hint
+        label = declared.label or field.name.replace("_", " ").capitalize()
+        told = {"name": field.name, "label": label, "kind": kind, "choices": choices}
+        found.append(dataclasses.replace(declared, **told))
+    return tuple(found)
 
 
 def resolve(spec: type[P], said: Mapping[Origin, Mapping[str, str]]) -> Resolved[P]:
@@ -164,26 +156,22 @@ def resolve(spec: type[P], said: Mapping[Origin, Mapping[str, str]]) -> Resolved
     origins: dict[str, Origin] = {}
     problems = []
     for each in parameters(spec):
-        origin, raw = _first(each, said)
-        origins[each.name] = origin
-        try:
-            values[each.name] = each.default if origin == "default" else each.read(raw)
-        except ValueError as error:
-            places = {"argument": each.flag, "environment": each.variable}
-            places |= {"widget": f"widget {each.name}", "link": f"{each.name} in the address"}
-            where = each.name if each.typed == "place" else places[origin]
-            problems.append(Problem(f"{raw!r} cannot be used", field=where, fix=str(error)))
+        values[each.name], origins[each.name] = each.default, "default"
+        heard = ((o, texts.get(each.name)) for o, texts in said.items() if each.link or o != "link")
+        for origin, raw in heard:
+            if not raw and (raw is None or origin != "argument"):
+                continue
+            try:
+                values[each.name], origins[each.name] = each.read(raw), origin
+            except ValueError as error:
+                places = {"argument": each.flag, "environment": each.variable}
+                places |= {"widget": f"widget {each.name}", "link": f"{each.name} in the address"}
+                where = each.name if each.typed == "place" else places[origin]
+                problems.append(Problem(f"{raw!r} cannot be used", field=where, fix=str(error)))
+            break
     if problems:
         raise InputError(*problems)
     return Resolved(spec(**values), origins)
-
-
-def _first(each: Parameter, said: Mapping[Origin, Mapping[str, str]]) -> tuple[Origin, str]:
-    for origin, values in said.items():
-        raw = values.get(each.name) if each.link or origin != "link" else None
-        if raw or (raw is not None and origin == "argument"):
-            return origin, raw
-    return "default", ""
 
 
 def from_form(start: P, submitted: Mapping[str, object]) -> P:
@@ -242,21 +230,14 @@ def read_arguments(
 ) -> dict[str, str]:
     """What a command line says, by the field's name; an InputError where it cannot be meant.
 
-    ``--dry_run``, ``--dry-run=true`` and ``--dry-run yes`` are one, and no other word after a
-    switch is taken for its value. Where it ``is_lenient``, arguments that are not declared are
-    passed over: a job may give its parameters to every task.
+    ``--dry_run`` and ``--dry-run=true`` are ``--dry-run``. Where it ``is_lenient``, arguments that
+    are not declared are passed over: a job may give its parameters to every task.
     """
     known = parameters(spec)
-    switches = {each.flag for each in known if each.kind is bool}
-    given: list[str] = []
-    for text in argv:
-        if given and given[-1] in switches and text.lower() in ANSWERS:
-            given[-1] += f"={text}"
-            continue
-        name, equals, value = text.partition("=")
-        given.append(name.replace("_", "-") + equals + value if text[:2] == "--" else text)
-    given = [f"{text}=true" if text in switches else text for text in given]
+    switches = {each.flag: f"{each.flag}=true" for each in known if each.kind is bool}
+    given = [re.sub("^--[^=]+", lambda name: name[0].replace("_", "-"), text) for text in argv]
+    given = [switches.get(text, text) for text in given]
     found = parser.parse_known_args(given)[0] if is_lenient else parser.parse_args(given)
     said = {each.name: getattr(found, each.name, None) for each in known}
     words = {name: ",".join(raw) if isinstance(raw, list) else raw for name, raw in said.items()}
-    return {n: raw for n, raw in words.items() if raw or (raw == "" and said[n] == "")}
+    return {name: raw for name, raw in words.items() if raw or said[name] == ""}

@@ -6,13 +6,11 @@ import os
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from evalkit.documents import Document, from_node, parse_yaml
+from evalkit.documents import Document, Replacement
 from evalkit.errors import InputError, Problem
-from evalkit.files import read_text
+from evalkit.files import read_document
+from evalkit.jsonable import Json, canonical, mapping_of
 from evalkit.project import Project, read_project
 
 USUAL_CONFIG = "eval.yaml"
@@ -130,7 +128,7 @@ def configs_in(folder: Path) -> list[Path]:
     own, others = [], []
     for path in filter(Path.is_file, below):
         try:
-            root = parse_yaml(read_text(path), str(path)).value
+            root = read_document(path).value
         except InputError:
             own += [path] if path.name == USUAL_CONFIG else []
             continue
@@ -152,8 +150,8 @@ def _other_tool(root: object) -> str:
 
 def _read_layers(config: Path) -> tuple[Document, Path]:
     """The config, laid over those that it extends, and the file at the root of that chain."""
-    path, layers = config, [parse_yaml(read_text(config), str(config), with_lines=True)]
-    while isinstance(layers[-1].value, dict) and "extends" in layers[-1].value:
+    path, layers = config, [read_document(config)]
+    while "extends" in mapping_of(layers[-1].value):
         base = layers[-1].value["extends"]
         wrong = ""
         if not isinstance(base, str) or not base or Path(base).is_absolute():
@@ -165,7 +163,7 @@ def _read_layers(config: Path) -> tuple[Document, Path]:
         if wrong:
             raise InputError(layers[-1].problem("extends", wrong, "name the config to build on"))
         path = below
-        layers.append(parse_yaml(read_text(path), str(path), with_lines=True))
+        layers.append(read_document(path))
     return reduce(_layered, reversed(layers)), path
 
 
@@ -176,37 +174,33 @@ def _layered(base: Document, profile: Document) -> Document:
     ``judges`` merge by name and ``steps`` by id; a list tagged ``!replace`` stands alone.
     """
     for each in (base, profile):
-        if not isinstance(each.node, yaml.MappingNode):
+        if not isinstance(each.value, dict):
             fix = "write keys, such as `name:` and `dataset:`"
             raise InputError(each.problem("", "the file is not a mapping of keys", fix))
-    return from_node(_merged(base.node, profile.node, ""), profile.file)
+    mixed: list[str] = []  # lists with entries of both, whose lines nobody knows any more
+    value = _merged(base.value, profile.value, "", mixed)
+    lines = {**base.lines, **profile.lines}
+    known = {at: lines[at] for at in lines if not at.startswith(tuple(mixed))}
+    return Document(value, profile.file, known)
 
 
-def _merged(base: Any, over: Any, name: str) -> Any:
-    marks = (over.start_mark, over.end_mark)
-    if isinstance(base, yaml.MappingNode) and isinstance(over, yaml.MappingNode):
-        pairs = {key.value: (key, value) for key, value in base.value}
-        for key, value in over.value:
-            below = pairs.get(key.value)
-            pairs[key.value] = (key, _merged(below[1], value, key.value) if below else value)
-        return yaml.MappingNode(over.tag, list(pairs.values()), *marks)
-    both = isinstance(base, yaml.SequenceNode) and isinstance(over, yaml.SequenceNode)
-    if not both or over.tag == "!replace":
+def _merged(base: Json, over: Json, path: str, mixed: list[str]) -> Json:
+    if isinstance(base, dict) and isinstance(over, dict):
+        both = base.keys() & over.keys()
+        below = {key: _merged(base[key], over[key], f"{path}.{key}", mixed) for key in both}
+        return {**base, **over, **below}
+    if not (isinstance(base, list) and isinstance(over, list)) or isinstance(over, Replacement):
         return over
-    items = {_identity(item, KEYED_LISTS.get(name)): item for item in base.value}
-    for item in over.value:
-        identity = _identity(item, KEYED_LISTS.get(name))
-        items[identity] = _merged(items[identity], item, "") if identity in items else item
-    return yaml.SequenceNode(base.tag, list(items.values()), *marks)
+    mixed.append(f"{path[1:]}[")
+    key = KEYED_LISTS.get(path.rpartition(".")[2])
+    entries = {_identity(entry, key): entry for entry in base}
+    for entry in over:
+        same = _identity(entry, key)
+        entries[same] = _merged(entries.get(same, entry), entry, f"{path}[]", mixed)
+    return list(entries.values())
 
 
-def _identity(item: yaml.Node, key: str | None) -> str:
-    """What makes two entries of a list the same: their key where they have one, else all they say.
-
-    Entries that are the same in all they say merge into one that says it too.
-    """
-    if key and isinstance(item, yaml.MappingNode):
-        named = [value.value for name, value in item.value if name.value == key]
-        if named:
-            return f"{key} {named[0]}"
-    return repr(from_node(item, "").value)
+def _identity(entry: Json, key: str | None) -> str:
+    """What makes two entries of a list one: their key where they have one, else all they say."""
+    named = mapping_of(entry).get(key or "")
+    return canonical(entry) if named is None else f"{key} {named}"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import glob
 import io
 import os
 import re
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,9 +26,8 @@ DOCUMENT_SUFFIXES = (".yaml", ".yml", ".json")
 ENV_FILE = ".env"
 """Variables beside a project, read and never put into the environment."""
 
-_IGNORED = frozenset({".gitkeep", ".gitignore", ".gitattributes", ".DS_Store"})
-_PART = re.compile(r"\.(\d+)\.[a-z0-9_]{8}\.part$")
-"""How the name of a file in the making ends, after that of the file: the process that makes it."""
+_IGNORED = frozenset({".git", ".gitkeep", ".gitignore", ".gitattributes", ".DS_Store"})
+_SLOWEST_S = 3600  # a file that has been in the making for longer is what a kill left
 
 
 def check_id(text: str, what: str, *, fail: Callable[[Problem], Exception] = InputError) -> str:
@@ -78,12 +79,9 @@ def read_text(path: Path) -> str:
     raise InputError(Problem(what, str(path), line, fix=fix))
 
 
-def read_document(path: Path, *, with_lines: bool = False) -> Document:
+def read_document(path: Path) -> Document:
     """A YAML or JSON file, parsed by its suffix."""
-    text = read_text(path)
-    if path.suffix == ".json":
-        return parse_json(text, str(path))
-    return parse_yaml(text, str(path), with_lines=with_lines)
+    return (parse_json if path.suffix == ".json" else parse_yaml)(read_text(path), str(path))
 
 
 def read_env_file(path: Path) -> dict[str, str]:
@@ -108,10 +106,7 @@ def read_env_file(path: Path) -> dict[str, str]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all: a kill leaves the old file or the new one.
-
-    It keeps its rights, and the byte order mark it may begin with, which reading leaves out.
-    """
+    """Write a file whole or not at all; it keeps the byte order mark that reading leaves out."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         is_marked = path.exists() and path.read_bytes().startswith(codecs.BOM_UTF8)
@@ -122,17 +117,17 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Put a file in its place in one go, and clear away what a kill left of earlier attempts.
+    """Put a file in its place in one go, with the rights it had: a kill leaves the old or the new.
 
     On a volume of Databricks it is the volume that takes whole files only.
     """
     if is_on_volume(path):
         path.write_bytes(content)
         return
-    for left in path.parent.glob(".*.part"):
-        if (made := _PART.search(left.name)) and not _is_alive(int(made[1])):
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        if time.time() - left.stat().st_mtime > _SLOWEST_S:
             left.unlink(missing_ok=True)
-    handle, temporary = tempfile.mkstemp(".part", f".{path.name}.{os.getpid()}.", path.parent)
+    handle, temporary = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -145,16 +140,6 @@ def write_whole(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def is_on_volume(path: Path) -> bool:
@@ -172,22 +157,23 @@ def files_below(folder: Path, root: Path, skipped: dict[str, str] | None = None)
     notes = {} if skipped is None else skipped
     followed = {folder.resolve()}
 
-    def skip(path: str | Path, why: str | None) -> None:
-        notes[Path(path).relative_to(folder).as_posix()] = f"cannot be read: {why}"
+    def walk(here: Path, name: str) -> None:
+        try:
+            there = sorted(here.iterdir())
+            (here / ".").stat()  # which a folder may be listed without
+        except OSError as error:
+            notes[name or "."] = f"cannot be read: {error.strerror}"
+            return
+        for path in there:
+            own = f"{name}/{path.name}".lstrip("/")
+            if path.is_symlink() and (why := _bar(path, root, followed)):
+                notes[own] = why
+            elif path.is_dir() and path.name not in _IGNORED:
+                walk(path, own)
+            elif path.is_file() and path.name not in _IGNORED:
+                found.append(own)
 
-    walked = os.walk(folder, onerror=lambda e: skip(e.filename, e.strerror), followlinks=True)
-    for base, folders, names in walked:
-        here = Path(base)
-        if not os.access(here, os.X_OK):
-            skip(here, "permission denied")
-            folders.clear()
-            continue
-        links = [here / name for name in (*folders, *names) if (here / name).is_symlink()]
-        barred = {link.name: why for link in links if (why := _bar(link, root, followed))}
-        notes |= {(here / name).relative_to(folder).as_posix(): barred[name] for name in barred}
-        folders[:] = [name for name in folders if name not in barred and name != ".git"]
-        there = (here / name for name in names if name not in barred and name not in _IGNORED)
-        found += [path.relative_to(folder).as_posix() for path in there if path.is_file()]
+    walk(folder, "")
     return sorted(found)
 
 

@@ -1,11 +1,16 @@
-"""Writes the demo: a small evaluation project with two finished runs, the same each time.
+"""Writes the demo: a small evaluation project with two finished runs, and what its agent did.
 
-It is also the sample that a page shows to somebody who has not configured an own project.
+It is also the sample that a page shows to somebody who has not configured an own project. The
+support agent's two weeks of production lie in ``production.json.gz`` as they were recorded: an
+outage, timeouts and second tries, slow requests, questions that come twice, a request that is still
+open, other languages, a customer who gives the agent orders, and what colleagues thought of some
+answers.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import json
 import os
 import re
@@ -15,10 +20,14 @@ from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
+import msgspec
+
 from evalkit.context import MAPPING_FILE, Workspace
 from evalkit.dataset.mapping_file import map_schema
-from evalkit.demo.production import PRODUCTION, RECORDED, record_production
+from evalkit.entities import Assessment, Trace
 from evalkit.errors import InputError, Problem
+from evalkit.files import write_text
+from evalkit.store import Store
 
 FILES = Path(str(files(__package__))) / "files"
 """The project as it is written, but for what stands between @ in it."""
@@ -33,6 +42,19 @@ MADE_UP_SECRETS = {
     "@BEARER_TOKEN@": "cpn" + "." + "3vT8" + "kYd5" * 9,
 }
 """Stand in a log; put together here so that no scanner takes this repository for leaking."""
+
+PRODUCTION = "quillmoor-support-production"
+"""The experiment that the agent's traces lie in."""
+
+RECORDED = dt.date(2026, 5, 12)
+"""The day that the recorded traces end before."""
+
+DAY = {"created": 24 * 3600, "ms": 24 * 3600 * 10**3, "ns": 24 * 3600 * 10**9}
+"""A day in the unit of a field, by the end of the field's name."""
+
+TIME = re.compile(r'"((?:\w+_)?(ns|ms|created))":(\d+)')
+DATE = re.compile(r"@(-?\d+) (%[^@]+)@")
+"""A date in a text: days from the one on which the demo is made, and its form."""
 
 MARKER = ".evalkit-demo"
 """The first file written: a folder that holds it is a demo, even a half-written one."""
@@ -67,17 +89,13 @@ def write_project(directory: Path) -> Path:
         InputError: the folder holds something else, or cannot be written.
     """
     marker = directory / MARKER
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        if not marker.exists() and any(directory.iterdir()):
-            problem, fix = "the folder is not empty and holds no demo", "name an empty or a new one"
-            raise InputError(Problem(problem, str(directory), fix=fix))
-        _write_missing(marker, MARKER_TEXT.format(dt.datetime.now(dt.UTC).date()))
-        for name, text in project_files(directory.resolve()).items():
-            _write_missing(directory / name, text)
-    except OSError as error:
-        problem, fix = f"the demo cannot be written: {error.strerror}", "name another folder"
-        raise InputError(Problem(problem, str(error.filename or directory), fix=fix)) from error
+    if not marker.exists() and directory.is_dir() and any(directory.iterdir()):
+        problem, fix = "the folder is not empty and holds no demo", "name an empty or a new one"
+        raise InputError(Problem(problem, str(directory), fix=fix))
+    today = MARKER_TEXT.format(dt.datetime.now(dt.UTC).date())
+    for name, text in {MARKER: today, **project_files(directory.resolve())}.items():
+        if not (directory / name).exists():
+            write_text(directory / name, text)
     return directory / "eval.yaml"
 
 
@@ -87,13 +105,31 @@ def made_on(directory: Path) -> dt.date:
     return dt.date.fromisoformat(found[1]) if found else RECORDED
 
 
-def _write_missing(path: Path, text: str) -> None:
-    """Write a file unless it is there; it appears complete or not at all."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".part")
-        partial.write_text(text, encoding="utf-8", newline="\n")
-        partial.replace(path)
+def production_traces(made: dt.date) -> list[tuple[Trace, tuple[Assessment, ...]]]:
+    """The traces with what people said of them, the oldest first; the same each time.
+
+    Args:
+        made: The day on which the demo is made; the last request came in on the day before. All
+            dates, those in texts too, move with it.
+    """
+    later = made - RECORDED
+    packed = (files(__package__) / "production.json.gz").read_bytes()
+    text = DATE.sub(
+        lambda date: f"{made + dt.timedelta(int(date[1])):{date[2]}}",
+        gzip.decompress(packed).decode(),
+    )
+    text = TIME.sub(lambda t: f'"{t[1]}":{int(t[3]) + later.days * DAY[t[2]]}', text)
+    form = list[tuple[Trace, tuple[Assessment, ...]]]
+    return msgspec.json.decode(text, type=form, dec_hook=lambda kind, value: kind(value))
+
+
+def record_production(store: Store, made: dt.date) -> int:
+    """Write the traces into the store, as far as they are not there.
+
+    Returns:
+        How many had to be written.
+    """
+    return store.record(store.experiment(PRODUCTION, create=True), production_traces(made))
 
 
 _WRITING = threading.Lock()

@@ -11,8 +11,13 @@ from evalkit.agent.run import build
 from evalkit.context import MAPPING_FILE, Workspace
 from evalkit.dataset.mapping_file import map_schema
 from evalkit.dataset.sync import sync_dataset
-from evalkit.demo.production import PRODUCTION, record_production
-from evalkit.demo.project import RUN_ID, made_on, write_project
+from evalkit.demo.project import (
+    PRODUCTION,
+    RUN_ID,
+    made_on,
+    record_production,
+    write_project,
+)
 from evalkit.feedback.push_pull import pull_feedback, push_feedback
 from evalkit.feedback.trace_index import find_traces
 from evalkit.log_run import log_results

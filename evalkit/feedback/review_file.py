@@ -64,7 +64,7 @@ def parse_review(text: str, file: str) -> Review:
     Raises:
         InputError: with everything that is wrong in it.
     """
-    document = parse_yaml(text, file, with_lines=True)
+    document = parse_yaml(text, file)
     root = {} if document.value is None else document.value
     if problems := list(_problems(document, root)):
         raise InputError(*problems)

@@ -40,10 +40,10 @@ def test_values_without_a_json_form_become_text():
 
 
 def test_every_field_knows_its_line():
-    document = parse_yaml("a:\n  b:\n  - c: 1\n  - 2\n", "x", with_lines=True)
+    document = parse_yaml("a:\n  b:\n  - c: 1\n  - 2\n", "x")
     places = ("a", "a.b", "a.b[0]", "a.b[0].c", "a.b[1]", "a.b[0].missing")
     assert [document.problem(path, "wrong").line for path in places] == [1, 2, 3, 3, 4, 3]
 
 
 def test_a_key_with_a_dot_is_not_mistaken_for_a_path():
-    assert parse_yaml("a.b: 1\na:\n  b: 2\n", "x", with_lines=True).value["a.b"] == 1
+    assert parse_yaml("a.b: 1\na:\n  b: 2\n", "x").value["a.b"] == 1

@@ -7,7 +7,7 @@ from evalkit.project import read_project
 
 
 def _read(text, file, **more):
-    return read_project(parse_yaml(text, file, with_lines=True), **more)
+    return read_project(parse_yaml(text, file), **more)
 
 
 FULL = """

@@ -6,8 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from evalkit.demo.production import RECORDED
-from evalkit.demo.project import MARKER, RUN_ID, RUNS, made_on, project_files, write_project
+from evalkit.demo.project import (
+    MARKER,
+    RECORDED,
+    RUN_ID,
+    RUNS,
+    made_on,
+    project_files,
+    write_project,
+)
 from evalkit.documents import parse_yaml
 from evalkit.errors import InputError
 from evalkit.project import read_project
@@ -17,14 +24,13 @@ def contents(root):
     return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
 
 
-def test_again_restores_what_is_gone_or_half_written_and_keeps_what_is_a_persons(tmp_path):
+def test_again_restores_what_is_gone_and_keeps_what_is_a_persons(tmp_path):
     config = write_project(tmp_path)
     before = contents(tmp_path)
     assert {*before} == {*project_files(tmp_path), MARKER}
     review = tmp_path / RUNS / RUN_ID / "review.yaml"
     review.write_text("feedback: {lamp-arrived-cracked: mine}\n")
     (tmp_path / "eval/cases/charged-twice/input.yaml").unlink()
-    (tmp_path / "eval/cases/charged-twice/input.yaml.part").write_text("half")
 
     assert write_project(tmp_path) == config
 
@@ -60,6 +66,6 @@ def test_somebody_elses_folder_is_refused_and_left_alone(tmp_path, folder, why):
 def test_the_store_is_named_by_its_absolute_path(tmp_path, name):
     with contextlib.chdir(tmp_path):
         config = write_project(Path(name))
-        read = read_project(parse_yaml(config.read_text(), "eval.yaml", with_lines=True))
+        read = read_project(parse_yaml(config.read_text(), "eval.yaml"))
 
     assert read.tracking_uri == f"sqlite:///{tmp_path / name / 'mlflow.db'}"

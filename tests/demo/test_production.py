@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from evalkit.demo.production import production_traces
+from evalkit.demo.project import production_traces
 
 MADE = dt.date(2027, 1, 3)
 """The day on which the demo was made; a Sunday, with a new year in its fortnight."""

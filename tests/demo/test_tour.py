@@ -9,7 +9,7 @@ from guarded import guarded
 from mlflow import MlflowClient
 from mlflow.tracing.client import TracingClient
 
-from evalkit.demo.production import PRODUCTION, RECORDED, production_traces
+from evalkit.demo.project import PRODUCTION, RECORDED, production_traces
 
 pytestmark = pytest.mark.timeout(900)  # a tour takes a minute or two where nothing else runs
 

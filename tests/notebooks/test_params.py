@@ -63,7 +63,6 @@ def test_a_link_fills_in_only_what_it_may():
         (["--run_id=007"], {"run_id": "007"}),
         (["--dry-run"], {"dry_run": True}),
         (["--dry-run=false"], {"dry_run": False}),
-        (["--dry-run", "no", "--limit", "3"], {"dry_run": False, "limit": 3}),
         (["--share=.25", "--names", "seed"], {"share": 0.25, "names": "seed"}),
         (["--run-id", "under_score"], {"run_id": "under_score"}),
     ],
