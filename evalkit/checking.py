@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypeAlias
 
-from evalkit.config_files import ProjectFiles
 from evalkit.context import Workspace
 from evalkit.dataset.cases import load_cases
 from evalkit.dataset.mapping_file import find_mapping
@@ -40,24 +42,26 @@ def check(
     try:
         workspace = Workspace.open(config, tracking_uri=tracking_uri, runs_dir=runs_dir)
     except InputError as error:
-        return report | {"problems": [problem.as_dict() for problem in error.problems]}
+        return report | {"problems": [*map(asdict, error.problems)]}
     files, project = workspace.files, workspace.files.project
     problems: list[Problem] = list(project.advice)
     unread = ", ".join(project.unread)
     notes = [f"{files.config}: not read by evalkit: {unread}"] if unread else []
     places: Report = {"cases": "", "runs": list(map(str, files.run_homes)), "mapping": ""}
-    cases = _count_cases(files, problems, notes, places)
-    problems += experiment_problems(workspace.tracking.uri, project.experiment)
-    runs = list_runs(files)
-    logs, open_runs = _check_runs(workspace, runs, problems)
-    try:
+    with _collected(problems):
+        folder = files.cases_dir
+        places["cases"] = str(folder)
+        notes += files.notes
+        for case in load_cases(folder):
+            report["cases"] += 1
+            notes += case.notes
+    with suppress(InputError):  # it is about the cases, and stands among the problems
         mapping = find_mapping(workspace)
         places["mapping"] = str(mapping) if mapping.is_file() else ""
-    except InputError:
-        pass  # it is about the cases, and was noted there
+    problems += experiment_problems(workspace.tracking.uri, project.experiment)
+    runs = list_runs(files)
     reachable, detail, logged = _ask(workspace)
-    for each in open_runs:
-        each["logged"] = None if logged is None else each["run_id"] in logged
+    states = [_state(workspace, run_id, logged, problems) for run_id in runs]
     return report | {
         "config": str(files.config),
         "tracking_uri": without_password(workspace.tracking.uri),
@@ -66,59 +70,44 @@ def check(
         "asked": logged is not None,
         "detail": detail,
         "experiment": project.experiment,
-        "cases": cases,
         "runs": len(runs),
         "run_ids": runs,
-        "logs": logs,
-        "reviews": sum(each["reviewed"] for each in open_runs),
-        "open": open_runs,
+        "logs": sum(state.pop("logs", 0) for state in states),
+        "reviews": sum(state.get("reviewed", False) for state in states),
+        "open": [state for state in states if "cases" in state],
         "places": places,
         "notes": notes,
-        "problems": [problem.as_dict() for problem in problems],
+        "problems": [*map(asdict, problems)],
     }
 
 
-def _count_cases(
-    files: ProjectFiles, problems: list[Problem], notes: list[str], places: Report
-) -> int:
-    """How many cases there are; what is to be said of them is added to the lists."""
-    count = 0
+@contextmanager
+def _collected(problems: list[Problem]) -> Iterator[None]:
+    """What is found wrong within is added, unless the same field has a problem already."""
     try:
-        folder = files.cases_dir
-        places["cases"] = str(folder)
-        notes += files.notes
-        for case in load_cases(folder):
-            count += 1
-            notes += case.notes
+        yield
     except InputError as error:
-        known = {problem.field for problem in problems}
-        problems += [p for p in error.problems if not p.field or p.field not in known]
-    return count
+        known = {(each.file, each.field) for each in problems if each.field}
+        problems += [each for each in error.problems if (each.file, each.field) not in known]
 
 
-def _check_runs(
-    workspace: Workspace, runs: list[str], problems: list[Problem]
-) -> tuple[int, list[Report]]:
-    """How many logs there are, and each run's state; what is wrong is added to the problems."""
-    logs = 0
-    states: list[Report] = []
-    for run_id in runs:
-        try:
-            found = workspace.run(run_id)
-            own = found.logs.values()
-            logs += len(own)
-            problems += [log.barred for log in own if log.barred is not None]
-            problems += [why for log in own for why in log.passed_over]
-            ended = executions(found.run)
-            state: Report = {"run_id": run_id, "cases": len(found.run.cases)}
-            state |= {"failed": ended["failed"], "failures": ended["names"], "reviewed": False}
-            states.append(state)
-            if text := review_text(found):
-                parse_review(text, str(found.review))
-                state["reviewed"] = True
-        except InputError as error:
-            problems += error.problems
-    return logs, states
+def _state(
+    workspace: Workspace, run_id: str, logged: set[str] | None, problems: list[Problem]
+) -> Report:
+    """What there is of a run; without its cases where it cannot be read."""
+    state: Report = {}
+    with _collected(problems):
+        found = workspace.run(run_id)
+        logs, ended = found.logs.values(), executions(found.run)
+        problems += [log.barred for log in logs if log.barred is not None]
+        problems += [why for log in logs for why in log.passed_over]
+        state |= {"run_id": run_id, "cases": len(found.run.cases), "logs": len(logs)}
+        state |= {"failed": ended["failed"], "failures": ended["names"], "reviewed": False}
+        state["logged"] = None if logged is None else run_id in logged
+        if text := review_text(found):
+            parse_review(text, str(found.review))
+            state["reviewed"] = True
+    return state
 
 
 def _ask(workspace: Workspace) -> tuple[bool, str, set[str] | None]:

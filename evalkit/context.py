@@ -122,12 +122,16 @@ def typed(program: str) -> str:
 
     Otherwise through ``uv run`` in a project that uv runs it in, else by its path.
     """
-    own = Path(sysconfig.get_path("scripts"), program)
+    own, here = Path(sysconfig.get_path("scripts"), program), Path.cwd()
     if "UV" in os.environ:  # uv tells its children so, and lets them alone find what it installed
-        if _in_project_of_uv():
+        name = os.environ.get("UV_PROJECT_ENVIRONMENT", ".venv")
+        if Path(sys.prefix).resolve() in [(up / name).resolve() for up in (here, *here.parents)]:
             return f"uv run {program}"
-    elif (found := shutil.which(program)) and _is_same(Path(found), own):
-        return program
+    elif found := shutil.which(program):  # here, or by a link; but all pythons link to the same one
+        there = Path(found)
+        is_link = program != "python" and there.resolve() == own.resolve()
+        if is_link or there.parent.resolve() == own.parent.resolve():
+            return program
     if not own.exists():
         return program
     near = os.path.relpath(own)
@@ -139,26 +143,11 @@ def as_typed(text: str) -> str:
     return _NAMED.sub(lambda _: f"`{typed('evalkit')} ", text)
 
 
-def _in_project_of_uv() -> bool:
-    here, name = Path.cwd(), os.environ.get("UV_PROJECT_ENVIRONMENT", ".venv")
-    projects = (each for each in (here, *here.parents) if (each / "pyproject.toml").is_file())
-    return any((each / name).resolve() == Path(sys.prefix).resolve() for each in projects)
-
-
-def _is_same(found: Path, own: Path) -> bool:
-    """Whether a program is this environment's; its folder may be linked to, or a script itself."""
-    if found.parent.resolve() == own.parent.resolve():
-        return True
-    # interpreters of other environments are links to the same one
-    return found.name != "python" and own.exists() and found.samefile(own)
-
-
 def table_name(named: str | None, evaluation: str, folder: str) -> str:
     """The table of Unity Catalog that holds an evaluation's cases: ``catalog.schema.table``.
 
     It is the one named, else beside the volume that the project's folder lies on, after the
-    evaluation: in lower case and with underscores for hyphens, dots and spaces; where more has to
-    go, a hash of its name is added.
+    evaluation; where more than hyphens, dots and spaces has to go, a hash of its name is added.
     """
     part = r"[^\s./`'\";\x00-\x1f\x7f]{1,255}"
     if named is not None and re.fullmatch(rf"{part}\.{part}\.{part}", named):
@@ -168,7 +157,7 @@ def table_name(named: str | None, evaluation: str, folder: str) -> str:
         what = "none is named" if named is None else f"{named!r} is none"
         what = f"a workspace's dataset is a table of Unity Catalog, and {what}"
         raise InputError(
-            Problem(what, field="--dataset-name", fix="give it as CATALOG.SCHEMA.TABLE")
+            Problem(what, "", None, "--dataset-name", "give it as CATALOG.SCHEMA.TABLE")
         )
     table = re.sub(r"[-. ]", "_", evaluation.lower())
     if not re.fullmatch(r"\w{1,80}", table, re.ASCII):

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import yaml
 
 from evalkit.errors import InputError, Problem
-from evalkit.jsonable import Json, to_json
+from evalkit.jsonable import Json, well_formed
 
 MAX_NODES = 2_000_000
 """Values a document may have once its aliases are expanded; a bomb has billions."""
@@ -156,7 +156,7 @@ class _Reading:
         if tag == TEXT:
             return event.value
         node = yaml.ScalarNode(tag, event.value, event.start_mark, event.end_mark)
-        return to_json(self.scalars.construct_document(node))
+        return well_formed(self.scalars.construct_document(node))
 
     def put(self, value: Json, size: int, anchor: str | None = None) -> None:
         """Set a value that is complete where it belongs."""
@@ -198,7 +198,7 @@ def parse_json(text: str, file: str, *, with_lines: bool = False) -> Document:
         return found
 
     try:
-        value = to_json(json.loads(text, object_pairs_hook=once_each))
+        value = well_formed(json.loads(text, object_pairs_hook=once_each))
     except json.JSONDecodeError as error:
         raise InputError(Problem(f"not JSON: {error.msg}", file, error.lineno, fix=_FIX)) from error
     except ValueError as error:  # an integer of more digits than Python converts

@@ -17,20 +17,16 @@ Every message says what is wrong, where, and what to do next.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong in an input.
+    """One thing that is wrong in an input: what it is, in one sentence, where, and what to do next.
 
-    Attributes:
-        message: What is wrong, in one sentence.
-        file: The file as the user named it; empty where no file is involved.
-        line: One-based line in ``file``; None where it is not known.
-        field: Dotted path of the field, such as ``judges[2].name``; empty where none is involved.
-        fix: What to do next.
+    The file is as the user named it, the line counted from one, the field a dotted path such as
+    ``judges[2].name``; each is empty, or None, where none is involved or known.
     """
 
     message: str
@@ -44,18 +40,9 @@ class Problem:
         head = ": ".join(part for part in (where, self.field, self.message) if part)
         return f"{head} ({self.fix})" if self.fix else head
 
-    def as_dict(self) -> dict[str, Any]:
-        """The problem as it appears in a report: ``{file, line, field, message, fix}``."""
-        return asdict(self)
-
 
 class EvalkitError(Exception):
-    """Base of all errors that evalkit raises on purpose.
-
-    Attributes:
-        exit_code: The exit code of the command that ends with it.
-        report: The stage's report as far as it got; empty where nothing was done yet.
-    """
+    """Base of all errors that evalkit raises on purpose; ``report`` says how far the stage got."""
 
     exit_code = 1
 
@@ -79,11 +66,7 @@ class InputError(EvalkitError):
 
 
 class LogRefused(InputError):
-    """A log is empty, another agent's, or holds nothing to make a trace of.
-
-    Attributes:
-        receipt: What became of its lines, a :class:`evalkit.receipt.Receipt`.
-    """
+    """A log is empty, another agent's, or holds nothing to make a trace of; so says its receipt."""
 
     def __init__(self, *problems: Problem, receipt: Any) -> None:
         super().__init__(*problems)
@@ -103,10 +86,8 @@ class StoreAbsent(StoreError):
 class ModelError(EvalkitError):
     """The Claude API answered with an error, or with something that cannot be used.
 
-    Attributes:
-        usage: Tokens that were paid for all the same, by answers that broke off half-way: a
-            :class:`evalkit.tokens.Usage`, None where nothing was asked.
-        cost_usd: What they cost; None where the price is not known.
+    Answers that broke off half-way were paid for all the same: ``usage`` are their tokens (an
+    :class:`evalkit.tokens.Usage`), ``cost_usd`` what they cost, None where no price is known.
     """
 
     def __init__(

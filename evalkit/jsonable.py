@@ -15,57 +15,36 @@ Json: TypeAlias = Any
 """None, bool, int, finite float, str, list of Json or dict of str to Json.
 
 Any rather than a recursive union: narrowing a recursive union at every step costs more lines
-than it catches mistakes; :func:`to_json` guarantees the shape at the border instead.
+than it catches mistakes; :func:`well_formed` guarantees the shape at the border instead.
 """
 
 
-def to_json(value: object) -> Json:
-    """Turn what YAML or JSON gave into plain JSON values.
+def well_formed(value: object) -> Json:
+    """The value as plain JSON, without what UTF-8 and MLflow have no place for.
 
-    Dates and times become ISO 8601 text, bytes base64 text, sets sorted lists, keys text.
-    NaN and infinities, which MLflow's REST API refuses, become the text ``NaN``, ``Infinity``
-    and ``-Infinity``.
+    Dates and times become ISO 8601 text, bytes base64 text, sets sorted lists, keys text; halves of
+    surrogate pairs become "?", NaN and infinities the text ``NaN``, ``Infinity`` and ``-Infinity``.
 
     Raises:
         TypeError: the value is of a kind that has no JSON form.
     """
-    if value is None or isinstance(value, (bool, int, str)):
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+    if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else json.dumps(value)
     if isinstance(value, Mapping):
-        return {_key(k): to_json(v) for k, v in value.items()}
+        return {str(well_formed(key)): well_formed(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [to_json(v) for v in value]
+        return [well_formed(each) for each in value]
     if isinstance(value, (set, frozenset)):
-        return sorted((to_json(v) for v in value), key=canonical)
+        return sorted((well_formed(each) for each in value), key=canonical)
     if isinstance(value, (dt.date, dt.datetime, dt.time)):
         return value.isoformat()
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
-    msg = f"a value of type {type(value).__name__} has no JSON form"
-    raise TypeError(msg)
-
-
-def _key(key: object) -> str:
-    return key if isinstance(key, str) else str(to_json(key))
-
-
-def well_formed(value: Json) -> Json:
-    """The value without what UTF-8 and MLflow have no place for.
-
-    Halves of surrogate pairs become "?", NaN and infinities the text ``NaN``, ``Infinity`` and
-    ``-Infinity``.
-    """
-    if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
-    if isinstance(value, float):
-        return to_json(value)
-    if isinstance(value, dict):
-        return {well_formed(k): well_formed(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [well_formed(item) for item in value]
-    return value
+    raise TypeError(f"a value of type {type(value).__name__} has no JSON form")
 
 
 def exact(value: Json) -> Json:

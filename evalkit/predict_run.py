@@ -29,7 +29,7 @@ from evalkit.dataset.mapping_file import chosen_mapping, find_mapping, map_schem
 from evalkit.errors import InputError, Problem, StoreAbsent
 from evalkit.files import check_id, folders_in, read_document, read_text, write_text
 from evalkit.imports.project_writer import result_of, summary_of
-from evalkit.jsonable import Json, to_json
+from evalkit.jsonable import Json, well_formed
 from evalkit.masking import mask_text
 from evalkit.runs.results import RESULT, SUMMARY
 from evalkit.suite.execution import BEGUN, TIMED_OUT, AgentDied, PredictProcess, tokens_of
@@ -120,7 +120,7 @@ def _tasks(
             "case_id": case.case_id,
             "inputs": found.record.inputs,
             "expectations": found.record.expectations,
-            "annotations": to_json(case.documents.get(ANNOTATIONS) or {}),
+            "annotations": well_formed(case.documents.get(ANNOTATIONS) or {}),
         }
         for case, found in zip(cases, mapped, strict=True)
     ]
@@ -182,7 +182,7 @@ class CaseRun:
         self._setup = {
             **params,
             "path": [str(files.root.resolve().parent), str(Path.cwd())],
-            "judges": [to_json({**j.entry, "name": j.name, "kind": j.kind}) for j in judges],
+            "judges": [well_formed({**j.entry, "name": j.name, "kind": j.kind}) for j in judges],
             "run_id": self._folder.name,
             "experiment_id": experiment_id,
             "tracking_uri": self._workspace.tracking.uri,

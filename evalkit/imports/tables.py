@@ -19,7 +19,7 @@ from evalkit.documents import scalar_text
 from evalkit.errors import InputError, Problem
 from evalkit.files import read_text
 from evalkit.imports import project_writer as writer
-from evalkit.jsonable import Json, canonical, derive_id, is_number, mapping_of, to_json, well_formed
+from evalkit.jsonable import Json, canonical, derive_id, is_number, mapping_of, well_formed
 
 _FRAMES = {".xlsx", ".parquet"}
 _SUFFIXES = {".csv", ".tsv", ".jsonl", ".ndjson", ".json", *_FRAMES}
@@ -258,7 +258,7 @@ def _cell(text: str) -> Json:
     if stripped[:1] + stripped[-1:] in {"[]", "{}"}:
         for read in (json.loads, ast.literal_eval):
             try:
-                return to_json(read(stripped))
+                return well_formed(read(stripped))
             except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
                 continue
     return stripped

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from evalkit.entities import Span, SpanKind, Status, Trace
-from evalkit.jsonable import Json, to_json, well_formed
+from evalkit.jsonable import Json, well_formed
 from evalkit.store.forms import clean, json_text
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def _decoded(raw: object) -> Json:
     """An attribute's value: MLflow writes JSON; others write what they like."""
     try:
         if not isinstance(raw, str):
-            return well_formed(to_json(raw))
+            return well_formed(raw)
         try:
             value = json.loads(raw)
             return value if raw.isascii() and not _ODD.search(raw) else well_formed(value)

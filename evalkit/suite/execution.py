@@ -29,7 +29,7 @@ from typing import Any
 from evalkit.entities import RECORDED_CASE_TAG, RECORDED_TAG
 from evalkit.errors import InputError, Problem
 from evalkit.files import write_text
-from evalkit.jsonable import Json, to_json, well_formed
+from evalkit.jsonable import Json, well_formed
 from evalkit.masking import mask_text
 from evalkit.suite.code_judges import CodeJudges
 from evalkit.suite.room import TooSlow, alarm, explained
@@ -287,7 +287,7 @@ def _as_file(answer: Any) -> tuple[str, str]:
     """The name of the file that holds an answer, and its text: JSON where it has such a form."""
     try:
         plain = answer.model_dump() if hasattr(answer, "model_dump") else answer  # pydantic's
-        held = well_formed(to_json(plain))
+        held = well_formed(plain)
     except (TypeError, RecursionError):
         held = str(answer)
     if isinstance(held, str):

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
 from evalkit.errors import EvalkitError, InputError, StoreAbsent
@@ -138,7 +139,7 @@ def failed(error: EvalkitError, terminal: Terminal, *, strict: bool) -> tuple[Re
     terminal.fail(str(error))
     report = {**error.report, "error": str(error)}
     if isinstance(error, InputError):
-        report["problems"] = [problem.as_dict() for problem in error.problems]
+        report["problems"] = [*map(asdict, error.problems)]
     return report, error.exit_code
 
 
