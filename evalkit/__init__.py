@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evalkit.checking import check
+    from evalkit.check_all import check, run_all
     from evalkit.context import Workspace
     from evalkit.dataset.mapping_file import map_schema
     from evalkit.dataset.sync import sync_dataset
@@ -28,30 +28,18 @@ if TYPE_CHECKING:
     from evalkit.imports.export_cases import export_cases
     from evalkit.log_run import log_results
     from evalkit.predict_run import run_cases
-    from evalkit.sequence import run_all
 
 _HOMES = {
-    "EvalkitError": "evalkit.errors",
-    "InputError": "evalkit.errors",
-    "ModelError": "evalkit.errors",
-    "Problem": "evalkit.errors",
-    "StoreAbsent": "evalkit.errors",
-    "StoreError": "evalkit.errors",
-    "Unfinished": "evalkit.errors",
-    "Workspace": "evalkit.context",
-    "check": "evalkit.checking",
-    "compare": "evalkit.gate_run",
-    "export_cases": "evalkit.imports.export_cases",
-    "gate": "evalkit.gate_run",
-    "history": "evalkit.gate_run",
-    "import_paths": "evalkit.imports",
-    "log_results": "evalkit.log_run",
-    "map_schema": "evalkit.dataset.mapping_file",
-    "pull_feedback": "evalkit.feedback.push_pull",
-    "push_feedback": "evalkit.feedback.push_pull",
-    "run_all": "evalkit.sequence",
-    "run_cases": "evalkit.predict_run",
-    "sync_dataset": "evalkit.dataset.sync",
+    "evalkit.check_all": ("check", "run_all"),
+    "evalkit.context": ("Workspace",),
+    "evalkit.dataset.mapping_file": ("map_schema",),
+    "evalkit.dataset.sync": ("sync_dataset",),
+    "evalkit.feedback.push_pull": ("pull_feedback", "push_feedback"),
+    "evalkit.gate_run": ("compare", "gate", "history"),
+    "evalkit.imports": ("import_paths",),
+    "evalkit.imports.export_cases": ("export_cases",),
+    "evalkit.log_run": ("log_results",),
+    "evalkit.predict_run": ("run_cases",),
 }
 
 __all__ = [
@@ -80,6 +68,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    home = next((home for home, names in _HOMES.items() if name in names), "evalkit.errors")
+    return getattr(import_module(home), name)

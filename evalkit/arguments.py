@@ -240,4 +240,4 @@ def read_arguments(
     found = parser.parse_known_args(given)[0] if is_lenient else parser.parse_args(given)
     said = {each.name: getattr(found, each.name, None) for each in known}
     words = {name: ",".join(raw) if isinstance(raw, list) else raw for name, raw in said.items()}
-    return {name: raw for name, raw in words.items() if raw or said[name] == ""}
+    return {n: raw for n, raw in words.items() if raw or (raw is not None and said[n] == "")}

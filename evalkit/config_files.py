@@ -24,17 +24,15 @@ MAX_LAYERS = 8
 KEYED_LISTS = {"judges": "name", "steps": "id"}
 """Lists that a profile merges entry by entry, and what identifies an entry."""
 
-# fmt: off
 OWN_KEYS = frozenset({"dataset", "judges", "extends"})
 """A config with one of these is an evaluation's of the harness, whatever else it holds."""
 
 OTHER_KEYS = (
-    "tasks", "checks", "graders", "tests", "prompts", "providers", "scenarios", "defaultTest",
-    "evals", "evalcases", "cases", "scorers", "metrics", "evaluators", "testData", "task",
-    "doc_to_text", "metric_list", "solver", "taskSets",
+    *("tasks", "checks", "graders", "tests", "prompts", "providers", "scenarios", "defaultTest"),
+    *("evals", "evalcases", "cases", "scorers", "metrics", "evaluators", "testData", "task"),
+    *("doc_to_text", "metric_list", "solver", "taskSets"),
 )
 """Keys under which other tools describe what is asked and how it is judged."""
-# fmt: on
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +51,16 @@ class ProjectFiles:
     @property
     def cases_dir(self) -> Path:
         """The folder that holds the case directories; there has to be one."""
-        where, said = self.project.dataset_path, (str(self.config), None, "dataset.path")
-        if not where:
-            fix = "name the folder that holds the case directories"
-            raise InputError(Problem("is missing", *said, fix))
-        tried = [self.root.parent / where, Path(where)]
-        for path in tried:
-            if path.is_dir():
-                return path
-        places = " or ".join(dict.fromkeys(str(path.absolute()) for path in tried))
-        fix = "correct the path; it is relative to the config file, else to the working directory"
-        raise InputError(Problem(f"there is no folder {places}", *said, fix))
+        where, fix = self.project.dataset_path, "name the folder that holds the case directories"
+        tried = [self.root.parent / where, Path(where)] if where else []
+        if found := next(filter(Path.is_dir, tried), None):
+            return found
+        what = "is missing"
+        if tried:
+            places = " or ".join(dict.fromkeys(str(path.absolute()) for path in tried))
+            what = f"there is no folder {places}"
+            fix = "correct it: it is relative to the config, else to the working directory"
+        raise InputError(Problem(what, str(self.config), None, "dataset.path", fix))
 
     @property
     def notes(self) -> list[str]:
@@ -85,11 +82,10 @@ class ProjectFiles:
 
 
 def load_project(config: Path, runs_dir: str | None = None) -> ProjectFiles:
-    """Read a config file, and those that it extends.
+    """Read a config file, and those that it extends; in a folder, the one that is meant there.
 
-    In a folder it is ``eval.yaml``, else the one config below ``eval``. Finished runs lie where is
-    said, else in ``AGENT_EVAL_RUNS_DIR``, else in ``eval/runs`` of the working directory or beside
-    the config.
+    Finished runs lie where is said, else in ``AGENT_EVAL_RUNS_DIR``, else in ``eval/runs`` of the
+    working directory or beside the config.
     """
     if config.is_dir() or (config == Path(USUAL_CONFIG) and not config.is_file()):
         config = _only_config(config if config.is_dir() else Path())
@@ -107,14 +103,15 @@ def load_project(config: Path, runs_dir: str | None = None) -> ProjectFiles:
 
 
 def _only_config(folder: Path) -> Path:
-    if len(found := configs_in(folder)) == 1:
+    found = configs_in(folder)
+    if len(found) == 1:
         return found[0]
-    listed = ", ".join(map(str, found))
-    what = f"but {listed}" if found else "and no config at eval/*/eval.yaml or eval/*.yaml either"
-    fix = "say which with --config" if found else "name your eval.yaml with --config"
-    more = "" if found else ", or run `evalkit demo` to see one"
+    what = "and no config at eval/*/eval.yaml or eval/*.yaml either"
+    fix = "name your eval.yaml with --config, or run `evalkit demo` to see one"
+    if found:
+        what, fix = f"but {', '.join(map(str, found))}", "say which with --config"
     where = str(folder / USUAL_CONFIG)
-    raise InputError(Problem(f"there is no such file, {what}", where, fix=fix + more))
+    raise InputError(Problem(f"there is no such file, {what}", where, fix=fix))
 
 
 def configs_in(folder: Path) -> list[Path]:

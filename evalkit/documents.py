@@ -117,9 +117,10 @@ class _Reading:
 
     def read_key(self, level: _Level, event: Any) -> None:
         """A key, as it is written; what ``<<`` merges from elsewhere may be overridden."""
+        line = event.start_mark.line + 1
         if not isinstance(event, yaml.ScalarEvent):
             self.refuse(event, "not YAML: a key is no text")
-        level.key, line = event.value, event.start_mark.line + 1
+        level.key = event.value
         level.is_merge = level.key == "<<" and event.implicit[0]
         path = _join(level.path, event.value)
         if level.key in level.value:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from evalkit.jsonable import Json, canonical, derive_id
@@ -39,17 +39,10 @@ SOURCE_RUN = "mlflow.sourceRun"  # metadata: MLflow's id of the run that it belo
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One step of an agent's work; times are nanoseconds since the epoch.
+    """One step of an agent's work; times are nanoseconds since the epoch, the end never before.
 
-    Attributes:
-        span_id: 16 lower-case hex digits, derived from the trace and the step.
-        parent_id: The step that this one is part of; None for the root.
-        name: A tool's name, a model's, ``turn 3``.
-        kind: MLflow's span type.
-        end_ns: Never before ``start_ns``.
-        attributes: By the names MLflow's UI reads (``mlflow.llm.model``, …) or under ``evalkit.``.
-        status: ERROR where the step failed.
-        message: Why it failed; empty where it did not.
+    The id is 16 lower-case hex digits, derived from the trace and the step. Attributes go by the
+    names that MLflow's pages read (``mlflow.llm.model``, …) or under ``evalkit.``.
     """
 
     span_id: str
@@ -67,17 +60,15 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """One case's (or one batch run's) spans before any store has seen them.
+    """One case's (or one batch run's) spans before any store has seen them, parents first.
 
     Attributes:
         trace_id: ``tr-`` and 32 hex digits, derived from the experiment, eval, run and case.
         case_id: The case it belongs to; None where it holds a whole batch run.
         status: ERROR where the agent failed, UNSET where the log does not say how it ended.
-        spans: Root first, each parent before its children.
         metadata: MLflow's; values of at most 250 characters.
         content_hash: Of the log and of what else decides the spans but inferred times; equal
             hashes mean that nothing has to be written again.
-        receipt: What became of every line of the log.
     """
 
     trace_id: str
@@ -103,13 +94,10 @@ class Assessment:
         assessment_id: ``a-`` and 32 hex digits derived from (trace, case, judge, source) for
             those that evalkit writes; MLflow's own id for people's.
         name: The judge's name, ``human_review``, or ``{case_id}/{either}``.
-        value: Any JSON; None where the judge failed.
+        value: None where the judge failed: ``error`` says why.
         source_id: Which code, model or person judged.
-        rationale: Why; empty where none was given.
-        error: Why the judge gave no value.
         metadata: Holds :data:`MARKER` and ``case_id`` on evalkit's own.
         time_ms: Milliseconds since the epoch, from the data.
-        kind: MLflow's kind of assessment.
         valid: False where a person overrode it in MLflow.
     """
 
@@ -128,14 +116,11 @@ class Assessment:
 
     def says_the_same(self, other: Assessment) -> bool:
         """Whether both say the same of the same trace; when they were made does not matter."""
-        return self._content() == other._content()
-
-    def _content(self) -> tuple[Json, ...]:
+        mine, theirs = (
+            replace(each, assessment_id="", time_ms=0, valid=True) for each in (self, other)
+        )
         # True == 1 in Python, but a bool score is no number
-        value = (isinstance(self.value, bool), self.value)
-        source = (self.source_type, self.source_id)
-        words = (self.rationale, self.error, dict(self.metadata))
-        return (self.trace_id, self.kind, self.name, value, *source, *words)
+        return mine == theirs and isinstance(self.value, bool) == isinstance(other.value, bool)
 
     @property
     def is_ours(self) -> bool:
@@ -202,16 +187,9 @@ class StoredTrace:
 class ObservedTrace:
     """One request to an agent, as MLflow holds it; what nobody recorded is None, or empty.
 
-    Attributes:
-        trace_id: MLflow's id.
-        start_ms: When it began, milliseconds since the epoch.
-        status: ERROR where it failed, UNSET where it is not over or does not say.
-        request: What was asked, as MLflow's list shows it: 1,000 characters at most.
-        response: What was answered, likewise.
-        spans: Each parent before its children, siblings in time.
-        unread: Why there are no spans; empty where they are there.
-        assessments: What people, models and code said of it and nobody took back.
-        run_id: The run that evalkit logged it under.
+    Request and response are as MLflow's list shows them, of 1,000 characters at most; ``unread``
+    says why there are no spans, ``run_id`` which run evalkit logged it under. Assessments are those
+    that nobody took back.
     """
 
     trace_id: str

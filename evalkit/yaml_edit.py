@@ -41,11 +41,11 @@ def edit_yaml(text: str, file: str, path: Sequence[str], value: Json) -> str:
     raise InputError(Problem(what, file, fix=fix))
 
 
-def _changed(before: Json, path: Sequence[str], value: Json) -> dict[str, Json]:
+def _changed(before: Json, path: Sequence[str], value: Json) -> Json:
     key, *rest = path
-    after = dict(before or {})  # of what is no mapping: an error
+    after = {**(before or {})}  # of what is no mapping: an error
     after[key] = _changed(after.get(key), rest, value) if rest else value
-    return after if rest or value is not None else {k: after[k] for k in after if k != key}
+    return {each: after[each] for each in after if each != key or rest or value is not None}
 
 
 def _no_empties(value: Json) -> Json:
@@ -108,12 +108,11 @@ def _next_line(text: str, index: int) -> int:
 
 def _entry(spelled: str, value: Json, indent: int, behind: str) -> str:
     """A key and its value as lines of YAML, text of several lines as a block."""
+    dumper: type[yaml.SafeDumper] = _Lines
+    width = 1 << 30  # a comment of one line stays one line
     if isinstance(value, list):
-        dumped = yaml.safe_dump({"k": value}, sort_keys=False, allow_unicode=True, width=100)
-    else:  # a comment of one line stays one line
-        dumped = yaml.dump(
-            {"k": value}, None, _Lines, sort_keys=False, allow_unicode=True, width=1 << 30
-        )
+        dumper, width = yaml.SafeDumper, 100
+    dumped = yaml.dump({"k": value}, None, dumper, sort_keys=False, allow_unicode=True, width=width)
     first, *more = dumped.removesuffix("\n").split("\n")
     lines = [spelled + first[1:] + behind, *more]
     return "".join(f"{' ' * indent if line else ''}{line}\n" for line in lines)

@@ -12,11 +12,11 @@ with app.setup:
 
     from evalkit import pull_feedback, push_feedback, reading
     from evalkit.arguments import param
+    from evalkit.check_all import run_stages
     from evalkit.cli import render
     from evalkit.feedback import agreement, review_file
     from evalkit.params import RunParams
     from evalkit.runs.run_dir import list_runs
-    from evalkit.sequence import run_stages
     from evalkit.ui import page, run_views
     from evalkit.ui.notebook import Host
     from evalkit.ui.trace_views import conversation

@@ -8,6 +8,7 @@ from pathlib import Path
 from evalkit.agent.model_client import OFFLINE
 from evalkit.agent.request import Request
 from evalkit.agent.run import build
+from evalkit.check_all import Report, Tell, run_stages
 from evalkit.context import MAPPING_FILE, Workspace
 from evalkit.dataset.mapping_file import map_schema
 from evalkit.dataset.sync import sync_dataset
@@ -21,7 +22,6 @@ from evalkit.demo.project import (
 from evalkit.feedback.push_pull import pull_feedback, push_feedback
 from evalkit.feedback.trace_index import find_traces
 from evalkit.log_run import log_results
-from evalkit.sequence import Report, Tell, run_stages
 
 SESSION = "demo"
 """The agent's session, the same each time: a second tour finds its work done."""
