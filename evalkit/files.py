@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import codecs
-import glob
 import io
 import os
 import re
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,8 +24,9 @@ DOCUMENT_SUFFIXES = (".yaml", ".yml", ".json")
 ENV_FILE = ".env"
 """Variables beside a project, read and never put into the environment."""
 
-_IGNORED = frozenset({".git", ".gitkeep", ".gitignore", ".gitattributes", ".DS_Store"})
-_SLOWEST_S = 3600  # a file that has been in the making for longer is what a kill left
+_IGNORED = frozenset({".gitkeep", ".gitignore", ".gitattributes", ".DS_Store"})
+_PART = re.compile(r"\.(\d+)\.[a-z0-9_]{8}\.part$")
+"""How the name of a file in the making ends, after that of the file: the process that makes it."""
 
 
 def check_id(text: str, what: str, *, fail: Callable[[Problem], Exception] = InputError) -> str:
@@ -117,17 +116,17 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Put a file in its place in one go, with the rights it had: a kill leaves the old or the new.
+    """Put a file in its place in one go, and clear away what a kill left of earlier attempts.
 
     On a volume of Databricks it is the volume that takes whole files only.
     """
     if is_on_volume(path):
         path.write_bytes(content)
         return
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        if time.time() - left.stat().st_mtime > _SLOWEST_S:
+    for left in path.parent.glob(".*.part"):
+        if (made := _PART.search(left.name)) and not _is_alive(int(made[1])):
             left.unlink(missing_ok=True)
-    handle, temporary = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
+    handle, temporary = tempfile.mkstemp(".part", f".{path.name}.{os.getpid()}.", path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -140,6 +139,16 @@ def write_whole(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def is_on_volume(path: Path) -> bool:
@@ -157,23 +166,22 @@ def files_below(folder: Path, root: Path, skipped: dict[str, str] | None = None)
     notes = {} if skipped is None else skipped
     followed = {folder.resolve()}
 
-    def walk(here: Path, name: str) -> None:
-        try:
-            there = sorted(here.iterdir())
-            (here / ".").stat()  # which a folder may be listed without
-        except OSError as error:
-            notes[name or "."] = f"cannot be read: {error.strerror}"
-            return
-        for path in there:
-            own = f"{name}/{path.name}".lstrip("/")
-            if path.is_symlink() and (why := _bar(path, root, followed)):
-                notes[own] = why
-            elif path.is_dir() and path.name not in _IGNORED:
-                walk(path, own)
-            elif path.is_file() and path.name not in _IGNORED:
-                found.append(own)
+    def skip(path: str | Path, why: str | None) -> None:
+        notes[Path(path).relative_to(folder).as_posix()] = f"cannot be read: {why}"
 
-    walk(folder, "")
+    walked = os.walk(folder, onerror=lambda e: skip(e.filename, e.strerror), followlinks=True)
+    for base, folders, names in walked:
+        here = Path(base)
+        if not os.access(here, os.X_OK):
+            skip(here, "permission denied")
+            folders.clear()
+            continue
+        links = [here / name for name in (*folders, *names) if (here / name).is_symlink()]
+        barred = {link.name: why for link in links if (why := _bar(link, root, followed))}
+        notes |= {(here / name).relative_to(folder).as_posix(): barred[name] for name in barred}
+        folders[:] = [name for name in folders if name not in barred and name != ".git"]
+        there = (here / name for name in names if name not in barred and name not in _IGNORED)
+        found += [path.relative_to(folder).as_posix() for path in there if path.is_file()]
     return sorted(found)
 
 

@@ -19,14 +19,12 @@ from pydantic_core.core_schema import str_schema
 
 from evalkit.jsonable import Json, well_formed
 from evalkit.secret_forms import (
-    BEGIN,
     BY_FORM,
+    BY_MAKER,
     BY_PLACE,
-    MAKERS,
     NEAR,
     QUOTE,
     Form,
-    is_drawn,
     is_secret,
 )
 
@@ -43,33 +41,17 @@ _Rule: TypeAlias = tuple[bytes, Callable[[bytes, int, int], _Found | None]]  # w
 
 def _of_form(form: Form) -> _Rule:
     here, pattern = re.compile(form.where), re.compile(form.pattern, re.DOTALL)
-    reach = form.reach or (NEAR if form.pattern.startswith(BEGIN) else 0)
 
     def find(line: bytes, at: int, done: int) -> _Found | None:
-        match = pattern.match(line, at)
-        if reach and here.match(line, at):
-            match = pattern.search(line, max(done, at - reach), at + _LONGEST)
+        if not form.reach:
+            match = pattern.match(line, at)
+        elif match := here.match(line, at):
+            match = pattern.search(line, max(done, at - form.reach), at + _LONGEST)
         if not match or match.start() > at or not form.only(_text(match[match.lastindex or 0])):
             return None
         return (form.kind, *match.span(match.lastindex or 0), b"")
 
     return form.where, find
-
-
-def _of_makers(table: bytes) -> _Rule:
-    rows = [tuple(row.split()) for row in table.splitlines() if row]
-    kinds = [_text(kind) for kind, _, _ in rows]
-    marks = [prefix + body[: body.index(b"]") + 1] + b"{2}" for _, prefix, body in rows]
-    keys = [b"(%s%s)" % (prefix, body) for _, prefix, body in rows]
-    pattern = re.compile(BEGIN + rb"(?:" + b"|".join(keys) + rb")(?![A-Za-z0-9_-])")
-
-    def find(line: bytes, at: int, _done: int) -> _Found | None:
-        match = pattern.match(line, at)
-        if not match or not match.lastindex or not is_drawn(_text(match[0])):
-            return None
-        return (kinds[match.lastindex - 1], *match.span(), b"")
-
-    return b"|".join(marks), find
 
 
 def _text(found: bytes) -> str:
@@ -203,7 +185,7 @@ def _finder(where: str) -> Callable[[str], bool]:
 
 # a token inside a header or a URL is named by its own kind
 _PASSES = (
-    _Pass(*map(_of_form, BY_FORM), _of_makers(MAKERS)),
+    _Pass(*map(_of_form, (*BY_FORM, *BY_MAKER))),
     _Pass(*map(_of_form, BY_PLACE), (_NAMED_WHERE, _named)),
 )
 _suspects = _finder("|".join([r"\\u00[2-7]", *(rules.where for rules in _PASSES)]))

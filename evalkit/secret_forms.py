@@ -127,7 +127,7 @@ NEAR = 48
 QUOTE = rb"\\*[\"'`]"
 _SPACE = rb"(?:\s|\\*[\"'`]|\\+t){0,40}"  # beside "=", in JSON, YAML, shell or code
 
-MAKERS = rb"""
+_MAKERS = rb"""
 anthropic-key       sk-ant-                  [A-Za-z0-9_-]{16,}
 openrouter-key      sk-or-                   [A-Za-z0-9_-]{16,}
 openai-key          sk-(?:proj|svcacct|admin)- [A-Za-z0-9_-]{16,}
@@ -202,12 +202,23 @@ class Form(NamedTuple):
     pattern: bytes
     only: Callable[[str], bool] = is_drawn
     reach: int = 0
-    """How far before the place to look it may begin, if farther than ``NEAR``."""
+    """How far before the place to look it may begin."""
 
 
 def _after(kind: str, where: bytes, rest: bytes, only: Callable[[str], bool] = is_drawn) -> Form:
     return Form(kind, where, where + rest, only)
 
+
+def _around(kind: str, where: bytes, key: bytes) -> Form:
+    return Form(kind, where, BEGIN + key, reach=NEAR)
+
+
+def _of_maker(kind: bytes, prefix: bytes, body: bytes) -> Form:
+    mark = prefix + body[: body.index(b"]") + 1] + b"{2}"
+    return Form(kind.decode(), mark, BEGIN + prefix + body + rb"(?![A-Za-z0-9_-])")
+
+
+BY_MAKER = [_of_maker(*row.split()) for row in _MAKERS.splitlines() if row]
 
 _PEM_END = rb"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
 # A block ends inside the JSON string it began in. Bounded, so that many beginnings without an
@@ -230,12 +241,12 @@ BY_FORM = (
            rb"\\*/services\\*/(T[A-Z0-9]{6,}\\*/(?:\w|\\*/){16,})"),
     _after("discord-webhook", rb"/webhooks\\*/", rb"\d{15,22}\\*/([A-Za-z0-9_-]{50,})"),
     _after("azure-key", rb"AccountKey=", rb"((?:[A-Za-z0-9+=]|\\*/){40,})"),
-    Form("azure-secret", rb"\dQ~", BEGIN + rb"[A-Za-z0-9_~.]{3}\dQ~[A-Za-z0-9_~.-]{31,34}"),
-    Form("mailchimp-key", rb"[0-9a-f]-us\d", BEGIN + rb"[0-9a-f]{32}-us\d{1,2}\b"),
-    Form("telegram-token", rb"\d:AA", BEGIN + rb"\d{8,11}:AA[A-Za-z0-9_-]{32,35}\b"),
-    Form("terraform-token", rb"\.atlasv1\.", BEGIN + rb"[A-Za-z0-9]{14}\.atlasv1\.[\w=-]{60,70}"),
-    Form("discord-token", rb"\.[\w-]{6}\.[\w-]{24}",
-         BEGIN + rb"[MNO][A-Za-z0-9_-]{23,27}\.[\w-]{6}\.[\w-]{27,45}\b"),
+    _around("azure-secret", rb"\dQ~", rb"[A-Za-z0-9_~.]{3}\dQ~[A-Za-z0-9_~.-]{31,34}"),
+    _around("mailchimp-key", rb"[0-9a-f]-us\d", rb"[0-9a-f]{32}-us\d{1,2}\b"),
+    _around("telegram-token", rb"\d:AA", rb"\d{8,11}:AA[A-Za-z0-9_-]{32,35}\b"),
+    _around("terraform-token", rb"\.atlasv1\.", rb"[A-Za-z0-9]{14}\.atlasv1\.[\w=-]{60,70}"),
+    _around("discord-token", rb"\.[\w-]{6}\.[\w-]{24}",
+            rb"[MNO][A-Za-z0-9_-]{23,27}\.[\w-]{6}\.[\w-]{27,45}\b"),
     _after("aws-secret-key", rb"(?i:secret_?access_?key)", rb"(?:" + _SPACE + rb"[:=,]" + _SPACE
            + rb"|\s+)((?:[A-Za-z0-9+=]|\\*/){40})(?![A-Za-z0-9+/=])"),
     _after("signature", rb"[?&;](?:sig|[A-Za-z-]*ignature)=", rb"([\w%+/=.-]{20,})"),
