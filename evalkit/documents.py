@@ -83,6 +83,7 @@ class _Level:
     anchor: str | None
     value: Any  # dict or list
     size: int = 1
+    height: int = 1
     key: str | None = None  # of a mapping, whose value comes next
     is_merge: bool = False  # that key is ``<<``
     merged: dict[str, Json] = field(default_factory=dict)
@@ -97,7 +98,7 @@ class _Reading:
         self.lines: dict[str, tuple[str, int]] = {}
         self.twice: list[Problem] = []
         self.levels: list[_Level] = []
-        self.anchors: dict[str, tuple[Json, int]] = {}
+        self.anchors: dict[str, tuple[Json, int, int]] = {}
         self.scalars = Loader("")
 
     def take(self, event: yaml.Event) -> None:
@@ -110,7 +111,7 @@ class _Reading:
         elif isinstance(event, yaml.CollectionEndEvent):
             done = self.levels.pop()
             value = {**done.merged, **done.value} if done.merged else done.value
-            self.put(value, done.size, done.anchor)
+            self.put(value, done.size, done.height, done.anchor)
         elif isinstance(event, yaml.DocumentStartEvent) and self.is_over:
             self.refuse(event, "not YAML: a second document begins")
         self.is_over |= isinstance(event, yaml.DocumentEndEvent)
@@ -140,7 +141,7 @@ class _Reading:
                 self.refuse(event, f"the alias {event.anchor} has no value, or contains itself")
             self.put(*self.anchors[event.anchor])
         elif isinstance(event, yaml.ScalarEvent):
-            self.put(self.scalar(event), 1, event.anchor)
+            self.put(self.scalar(event), 1, 0, event.anchor)
         elif event.tag not in _COLLECTIONS:
             self.refuse(event, f"not YAML: the tag {event.tag} is not known")
         elif len(self.levels) >= MAX_DEPTH:
@@ -159,15 +160,17 @@ class _Reading:
         node = yaml.ScalarNode(tag, event.value, event.start_mark, event.end_mark)
         return well_formed(self.scalars.construct_document(node))
 
-    def put(self, value: Json, size: int, anchor: str | None = None) -> None:
+    def put(self, value: Json, size: int, height: int, anchor: str | None = None) -> None:
         """Set a value that is complete where it belongs."""
         if anchor:
-            self.anchors[anchor] = (value, size)
+            self.anchors[anchor] = (value, size, height)
+        if len(self.levels) + height > MAX_DEPTH:
+            raise InputError(_too_deep(self.file))
         if not self.levels:
             self.value = value
             return
         level = self.levels[-1]
-        level.size += size
+        level.size, level.height = level.size + size, max(level.height, height + 1)
         if level.size > MAX_NODES:
             what = f"its aliases expand to more than {MAX_NODES:,} values"
             raise InputError(Problem(what, self.file, fix="write the values out"))
@@ -175,6 +178,9 @@ class _Reading:
             level.value.append(value)
         elif level.is_merge:
             for each in value if isinstance(value, list) else [value]:
+                if not isinstance(each, dict):
+                    where = self.lines[_join(level.path, "<<")]
+                    raise InputError(Problem("not YAML: << merges mappings only", *where, fix=_FIX))
                 level.merged = {**each, **level.merged}
         else:
             level.value[level.key] = value

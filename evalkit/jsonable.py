@@ -1,4 +1,7 @@
-"""JSON values: the one form in which data crosses the borders between files, evalkit and MLflow."""
+"""JSON values: the one form in which data crosses the borders between files, evalkit and MLflow.
+
+Text is shortened here, and nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import datetime as dt
 import hashlib
 import json
 import math
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any, TypeAlias
@@ -142,3 +146,17 @@ def plain_text(content: Json) -> str:
 def is_text(text: str) -> bool:
     """Whether it is text, and not what bytes of something else were taken for."""
     return bool(text) and not any(mark in text for mark in "\x00\ufffd")
+
+
+_SPACE = re.compile(r"[\s\x00-\x1f\x7f]+")
+_LOOKED_AT = 4  # times the characters that are kept
+
+
+def truncate(text: str, most: int) -> str:
+    """The text on one line, of ``most`` characters at most, the last "…" where it is cut.
+
+    It is fit for UTF-8, and costs the same however long the text is.
+    """
+    line = _SPACE.sub(" ", text[: _LOOKED_AT * most]).strip().encode("utf-8", "replace").decode()
+    is_whole = len(line) <= most and len(text) <= _LOOKED_AT * most
+    return line if is_whole else line[: most - 1].rstrip() + "…"

@@ -78,12 +78,8 @@ class Usage:
         take the total less the input for the output.
         """
         usage: dict[str, Json] = {"input_tokens": self.input}
-        if with_output:
-            usage |= {
-                "output_tokens": self.output,
-                # as MLflow counts it for Claude: without the cache
-                "total_tokens": self.input + self.output,
-            }
+        if with_output:  # as MLflow counts it for Claude: without the cache
+            usage |= {"output_tokens": self.output, "total_tokens": self.input + self.output}
         usage["cache_read_input_tokens"] = self.cache_read
         usage["cache_creation_input_tokens"] = self.cache_write
         if self.cache_write_1h:
@@ -121,9 +117,7 @@ def total(usages: Iterable[Usage]) -> Usage:
     return Usage(*map(sum, columns))
 
 
-_BRACKETS = re.compile(r"\[[^\]]*\]$")
-_VERSION = re.compile(r"-v\d+(?::\d+)?$")
-_DATE = re.compile(r"[-@]20\d{6}$")
+_SUFFIX = re.compile(r"(?:[-@]20\d{6})?(?:-v\d+(?::\d+)?)?(?:\[[^\]]*\])?$")
 
 
 def model_key(name: str) -> str:
@@ -132,10 +126,8 @@ def model_key(name: str) -> str:
     ``claude-haiku-4-5@20251001``, ``claude-haiku-4-5[1m]`` and
     ``us.anthropic.claude-haiku-4-5-20251001-v1:0`` are one.
     """
-    name = _BRACKETS.sub("", name.strip().lower())
-    name = _DATE.sub("", _VERSION.sub("", name))
-    at = name.find("claude")
-    return name[at:] if at > 0 else name
+    name = _SUFFIX.sub("", name.strip().lower())
+    return name[max(name.find("claude"), 0) :]
 
 
 def provider_of(model: str) -> str:
@@ -158,8 +150,8 @@ def cost_of(model: str, usage: Usage, moment: datetime | None = None) -> float |
     from genai_prices import calc_price  # by the list that it brings along: nothing is fetched
 
     name = _WORKSPACES.sub("", model.strip().lower())
-    is_regions = _REGIONS.match(name)
-    if not (is_regions or name.startswith("claude")):
+    provider = "aws" if _REGIONS.match(name) else "anthropic"
+    if provider == "anthropic" and not name.startswith("claude"):
         return None
     tokens = Tokens(
         input_tokens=sum(usage.read),
@@ -168,7 +160,6 @@ def cost_of(model: str, usage: Usage, moment: datetime | None = None) -> float |
         cache_write_tokens=usage.cache_write,
         cache_write_1h_tokens=usage.cache_write_1h,
     )
-    provider = "aws" if is_regions else "anthropic"
     try:
         found = calc_price(tokens, name, provider_id=provider, genai_request_timestamp=moment)
     except LookupError:

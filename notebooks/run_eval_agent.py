@@ -29,12 +29,12 @@ with app.setup:
     from evalkit.arguments import param
     from evalkit.cli import narrator, render
     from evalkit.context import typed
+    from evalkit.jsonable import truncate
     from evalkit.params import AgentParams
     from evalkit.suite.model import DATASET_FILE, SCORERS_FILE, SCRIPT_FILE
     from evalkit.traces import experiment
     from evalkit.traces.analysis import spread
     from evalkit.tracking import without_password
-    from evalkit.truncation import truncate
     from evalkit.ui import agent_live, page
     from evalkit.ui.notebook import Host
     from evalkit.ui.trace_views import conversation, waterfall

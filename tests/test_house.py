@@ -92,21 +92,19 @@ def test_each_dependency_is_pinned_within_its_range():
     assert all(str(pin).count("==") == 1 and pin.url is None for pin in pins)
 
 
-MOST_LINES = 25_357
-MOST_MODULES = 128
+MOST_LINES = 25_146
+MOST_MODULES = 125
 """Ceilings of the package, which is to come down to 17,000 lines in 95 modules."""
 
 FORMATS = (
     *("agent_logs/", "imports/", "predict_run.py"),
     *("suite/execution.py", "suite/code_judges.py"),
 )
-MOST_LINES_OF_FORMATS = 3_070
+MOST_LINES_OF_FORMATS = 3_068
 """What takes over other tools' formats and runs an agent came later, with a ceiling of its own."""
 
 TOO_LONG = ""
-TOO_SHORT = """\
-truncation.py
-"""
+TOO_SHORT = ""
 TWO_HOMES = """\
 quoted
 """

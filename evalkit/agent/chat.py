@@ -22,8 +22,8 @@ from evalkit.agent.self_tracing import said_in
 from evalkit.agent.session import Reason
 from evalkit.agent.work import Event, Work, opening_message
 from evalkit.errors import EvalkitError, InputError, ModelError, Problem
+from evalkit.jsonable import truncate
 from evalkit.masking import mask_text
-from evalkit.truncation import truncate
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -15,9 +15,8 @@ from anthropic.lib.streaming import MessageStream
 
 from evalkit.agent.model_client import ClaudeSettings, Message, Reply
 from evalkit.errors import ContextFull, ModelError
-from evalkit.jsonable import Json
+from evalkit.jsonable import Json, truncate
 from evalkit.tokens import Usage, total, usage_from
-from evalkit.truncation import truncate
 
 ATTEMPTS = 8
 MAX_WAIT_S = 60.0  # overload of a minute or two is sat out, no server's wish for an hour

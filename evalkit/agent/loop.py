@@ -13,8 +13,7 @@ from evalkit.agent.session import AgentSession, Ending, Reason, Turn
 from evalkit.agent.tools import SessionTools
 from evalkit.agent.work import Event, ToolResult, Work, prompt
 from evalkit.errors import ContextFull
-from evalkit.jsonable import Json, canonical
-from evalkit.truncation import truncate
+from evalkit.jsonable import Json, canonical, truncate
 
 MAX_TOKENS = 32_000
 """Of one answer, thinking included."""

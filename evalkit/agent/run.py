@@ -30,13 +30,12 @@ from evalkit.agent.work import Event, Watch, Work
 from evalkit.context import locate, typed
 from evalkit.errors import EvalkitError, InputError, Problem, Unfinished
 from evalkit.files import ENV_FILE, read_env_file
-from evalkit.jsonable import list_of
+from evalkit.jsonable import list_of, truncate
 from evalkit.store.warehouse import WAREHOUSE
 from evalkit.suite.model import SCORERS_FILE
 from evalkit.suite.sandbox import Policy, Sandbox
 from evalkit.traces.sample import HOPELESS
 from evalkit.tracking import without_password
-from evalkit.truncation import truncate
 
 if TYPE_CHECKING:
     from evalkit.store import Store

@@ -23,7 +23,7 @@ from evalkit.agent.model_client import Message, Reply
 from evalkit.agent.plan import Spent, Task
 from evalkit.errors import InputError, Problem
 from evalkit.files import folders_in
-from evalkit.jsonable import Json, to_json, well_formed
+from evalkit.jsonable import Json, well_formed
 from evalkit.suite.model import CHECKS_FILE, LIMITS_FILE, SCORERS_FILE
 from evalkit.tracking import without_password
 
@@ -144,7 +144,7 @@ class SessionDirectory(Folder):
 
     def save(self, path: str, value: object) -> None:
         """Keep a value as JSON that people read; nothing is written where it is kept already."""
-        plain = well_formed(to_json(msgspec.to_builtins(value)))
+        plain = well_formed(msgspec.to_builtins(value))
         content = (json.dumps(plain, indent=1, ensure_ascii=False) + "\n").encode()
         if self.read(path) != content:
             self.write(path, content)

@@ -20,9 +20,8 @@ from evalkit.dataset.mapping_file import chosen_mapping
 from evalkit.documents import scalar_text
 from evalkit.entities import CASE_TAG, Record, StoredRecord, row_key
 from evalkit.errors import InputError, Problem, StoreError, Unfinished
-from evalkit.jsonable import Json
+from evalkit.jsonable import Json, truncate
 from evalkit.masking import mask_counted
-from evalkit.truncation import truncate
 
 if TYPE_CHECKING:
     from evalkit.store import Store

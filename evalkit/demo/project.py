@@ -108,9 +108,7 @@ def made_on(directory: Path) -> dt.date:
 def production_traces(made: dt.date) -> list[tuple[Trace, tuple[Assessment, ...]]]:
     """The traces with what people said of them, the oldest first; the same each time.
 
-    Args:
-        made: The day on which the demo is made; the last request came in on the day before. All
-            dates, those in texts too, move with it.
+    The last request came in on the day before the demo is ``made``: all dates move with it.
     """
     later = made - RECORDED
     packed = (files(__package__) / "production.json.gz").read_bytes()
@@ -124,11 +122,7 @@ def production_traces(made: dt.date) -> list[tuple[Trace, tuple[Assessment, ...]
 
 
 def record_production(store: Store, made: dt.date) -> int:
-    """Write the traces into the store, as far as they are not there.
-
-    Returns:
-        How many had to be written.
-    """
+    """Write the traces into the store, as far as they are not there; how many had to be."""
     return store.record(store.experiment(PRODUCTION, create=True), production_traces(made))
 
 
@@ -154,11 +148,7 @@ def sample_project() -> Path:
 
 
 def record_sample(config: Path, say: Callable[[str], None]) -> str:
-    """Record what the sample's agent did in production, as far as its MLflow lacks it.
-
-    Returns:
-        The experiment's name.
-    """
+    """Record what the sample's agent did in production, and return the experiment's name."""
     with _WRITING:
         if written := record_production(Workspace.open(config).store, made_on(config.parent)):
             say(f"{written} traces recorded")

@@ -21,9 +21,8 @@ import yaml
 from evalkit.config_files import USUAL_CONFIG
 from evalkit.errors import InputError, Problem, Unfinished
 from evalkit.files import files_below, inside, read_document, write_whole
-from evalkit.jsonable import Json, is_number, list_of, mapping_of, well_formed
+from evalkit.jsonable import Json, is_number, list_of, mapping_of, truncate, well_formed
 from evalkit.runs.results import RESULT, SUMMARY
-from evalkit.truncation import truncate
 
 SCHEMA = """\
 - `input.yaml`: `prompt` is what the agent is asked; `files` are the input files.

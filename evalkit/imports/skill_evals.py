@@ -11,9 +11,8 @@ from evalkit.documents import scalar_text
 from evalkit.errors import InputError, Problem
 from evalkit.imports import project_writer as writer
 from evalkit.imports.project_writer import Found, Scores, mappings_in, value_in, without_empty
-from evalkit.jsonable import Json, is_number, list_of, mapping_of
+from evalkit.jsonable import Json, is_number, list_of, mapping_of, truncate
 from evalkit.runs.log_file import MOST_BYTES
-from evalkit.truncation import truncate
 
 ORIGIN = "skill_creator"
 """The key in ``metadata.yaml`` under which stands what a case says besides."""

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from evalkit.jsonable import Json, is_number
+from evalkit.jsonable import Json, is_number, truncate
 from evalkit.runs.compare import FLIP_KINDS, Row
-from evalkit.truncation import truncate
 
 NONE = "–"  # noqa: RUF001 (a dash where a table has nothing to show)
 CHEAPER = {"more": "worse", "less": "better"}

@@ -11,12 +11,11 @@ from evalkit.documents import Document, scalar_text
 from evalkit.entities import BRANCH_TAG, COMMIT_TAG
 from evalkit.errors import InputError, Problem
 from evalkit.files import inside, read_document
-from evalkit.jsonable import Json, is_beyond_numbers, is_number, kind_of, mapping_of
+from evalkit.jsonable import Json, is_beyond_numbers, is_number, kind_of, mapping_of, truncate
 from evalkit.masking import mask_text
 from evalkit.project import Judge, Project
 from evalkit.runs.run import Run, Score
 from evalkit.tokens import LONGEST_S, Consumption
-from evalkit.truncation import truncate
 
 SUMMARY, RESULT = "summary.yaml", "run_result.json"
 """What judges said; what the run, and in a case's folder the case, consumed and how it ended."""

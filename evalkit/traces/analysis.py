@@ -10,11 +10,10 @@ from typing import Any
 import pandas as pd
 
 from evalkit.entities import Assessment, ObservedTrace
-from evalkit.jsonable import Json, canonical
+from evalkit.jsonable import Json, canonical, truncate
 from evalkit.suite.model import passes
 from evalkit.traces.people import PeopleSaid, Scale, of_people, people_said, scales_of
 from evalkit.traces.transcript import question
-from evalkit.truncation import truncate
 
 LONGEST, READ = 200, 2_000  # characters of a fingerprint, and of an error that are looked at
 _EXAMPLES = 5  # traces that are named as examples of an error, a tool or a judge

@@ -15,11 +15,10 @@ import pandas as pd
 
 from evalkit.entities import Assessment
 from evalkit.errors import EvalkitError
-from evalkit.jsonable import Json
+from evalkit.jsonable import Json, truncate
 from evalkit.suite.model import passes
 from evalkit.traces.analysis import fingerprint, forms_of, json_shape
 from evalkit.traces.people import of_people, people_said, scales_of
-from evalkit.truncation import truncate
 
 if TYPE_CHECKING:
     from evalkit.store import Store

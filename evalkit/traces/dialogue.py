@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from evalkit.entities import Span, Status
-from evalkit.jsonable import Json, canonical, list_of, mapping_of, plain_text, text_of
+from evalkit.jsonable import Json, canonical, list_of, mapping_of, plain_text, text_of, truncate
 from evalkit.traces.transcript import Message, answer, question, turns
-from evalkit.truncation import truncate
 
 Voice: TypeAlias = Literal[
     "user", "input", "thinking", "agent", "answer", "tool", "subagent", "notice"

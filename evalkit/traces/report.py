@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, chain, zip_longest
 
-from evalkit.jsonable import Json, json_line
+from evalkit.jsonable import Json, json_line, truncate
 from evalkit.masking import mask_json
 from evalkit.suite.model import Row
 from evalkit.traces.sample import Survey
 from evalkit.traces.transcript import Message, exchange
-from evalkit.truncation import truncate
 
 _TEXT_CHARS, _PROMPT_CHARS = 280, 1_500
 _MOST_TURNS = 6  # of a conversation, the last ones

@@ -14,9 +14,8 @@ import marimo as mo
 import pandas as pd
 
 from evalkit.entities import ObservedTrace, Span, Trace
-from evalkit.jsonable import canonical
+from evalkit.jsonable import canonical, truncate
 from evalkit.traces.dialogue import NANOSECONDS, Remark, dialogue, gist
-from evalkit.truncation import truncate
 from evalkit.ui.wording import BLUE, GREY, RED, as_text, dressed
 
 FOLDED_FROM = 1_500

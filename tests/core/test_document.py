@@ -12,8 +12,11 @@ from evalkit.errors import InputError
         ("a: \x00", None, "not YAML"),
         ("[" * 100_000, None, "nests deeper"),
         ("a: 1\nb: 2\n---\nc: 3", 3, "not YAML"),
+        ("".join(f"{n}: &a [*a]\n" if n else "0: &a []\n" for n in range(300)), None, "deeper"),
+        ("a: &a [*a]", 1, "contains itself"),
+        ("<<: 3\na: 1", 1, "merges mappings only"),
     ],
-    ids=["NUL", "flow", "two documents"],
+    ids=["NUL", "flow", "two documents", "aliases", "an alias of itself", "merged"],
 )
 def test_bad_yaml_is_refused_with_its_place(text, line, message):
     with pytest.raises(InputError, match=message) as caught:
