@@ -172,10 +172,11 @@ def figures(host, watch):
     failed, word, cost = (traces["state"] == "failed").sum(), traces["verdict"], traces["cost_usd"]
     seconds, tokens = (spread(traces[name]) for name in ("seconds", "tokens"))
     days = pd.to_datetime(traces["start_ms"], unit="ms", errors="coerce").dt.date.dropna()
+    window = dict.fromkeys(map(str, (days.min(), days.max()))) if len(days) else ()
     accepted = f"people accepted {(word == 'accepted').sum():,}"
     page.stack(
         page.cards(
-            ("Traces", f"{len(traces):,}", f"{days.min()} to {days.max()}" if len(days) else ""),
+            ("Traces", f"{len(traces):,}", " to ".join(window)),
             ("Failed", f"{failed:,}", f"{failed / max(len(traces), 1):.1%} of them"),
             ("Rejected", (word == "rejected").sum(), accepted),
             ("Time", duration(seconds["median"]) if seconds else "-", "the median"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from evalkit.cli.narrator import told_agent
+from evalkit.config_files import USUAL_CONFIG
+from evalkit.context import typed
 from evalkit.errors import Problem
 from evalkit.runs.run import told
 from evalkit.ui.terminal import Report, Terminal
@@ -228,9 +231,16 @@ def _imported(terminal: Terminal, report: Report) -> None:
         terminal.note(f"{path}: {why}")
     if (more := len(report["skipped"]) - MOST_CHANGES) > 0:
         terminal.note(f"{more} more files were passed over")
-    came = [f"{report[name]} {name}" for name in ("cases", "runs", "traces") if name in report]
+    counts = {name: report.get(name, 0) for name in ("files", "cases", "runs", "traces")}
+    files, *came = [f"{n} {name[:-1] if n == 1 else name}" for name, n in counts.items()]
+    came = [each for each in came if not each.startswith("0 ")]
     place = report.get("directory") or report.get("experiment") or ""
-    terminal.done(f"{report['files']} files ({report['format']}): {', '.join(came)} in {place}")
+    terminal.done(f"{files} ({report['format']}): {', '.join(came) or 'nothing new'} in {place}")
+    if report.get("experiment"):
+        terminal.say(f"next: {typed('evalkit')} agent -e {shlex.quote(place)}")
+    elif report.get("runs") == 0:
+        config = shlex.quote(f"{place}/{USUAL_CONFIG}")
+        terminal.say(f"next: {typed('evalkit')} run --config {config} --predict module:function")
 
 
 def _names(names: list[str]) -> str:
