@@ -90,11 +90,12 @@ def picking(chosen, host, known, workspace):
             list(dict.fromkeys((*value, *known[::-1]))),
             value=value,
             label=name.title(),
+            full_width=True,
             on_change=lambda run_ids, name=name: host.remember(name)(",".join(run_ids)),
         )
         for name, value in (("baseline", old), ("candidate", new))
     )
-    mo.hstack([baseline, candidates], justify="start", gap=2, wrap=True) if host.person else None
+    mo.hstack([baseline, candidates], widths="equal", gap=2, wrap=True) if host.person else None
     return baseline, candidates
 
 
