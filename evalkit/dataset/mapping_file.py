@@ -96,7 +96,8 @@ def save_mapping(
         fix = "go on with it as it is, or replace it (--force)"
         what = "differs from what would be written, and is kept"
         raise InputError(Problem(what, str(path), fix=fix), *differs)
-    if differs or not path.is_file():
+    written = None if differs else saved_mapping(path)
+    if written is None or (force and written.evaluation != proposed.evaluation):
         write_text(path, mapping_text(proposed))
     return {
         **proposal.mapping.as_json(),
