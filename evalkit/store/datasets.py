@@ -14,7 +14,7 @@ from evalkit.errors import InputError, Problem, StoreError
 from evalkit.masking import mask_text
 from evalkit.store.client import Client, portions
 from evalkit.store.failures import Refused
-from evalkit.store.forms import json_text, quoted
+from evalkit.store.forms import json_text, sql_literal
 from evalkit.store.internals import once
 from evalkit.store.runs import Runs
 
@@ -131,7 +131,7 @@ class KeptDatasets:
         """The ids of all of a name, and of those that evalkit made."""
         with self._client.answering(f"looking for the dataset {name!r}"):
             found = self._client.tracking.search_datasets(
-                experiment_ids=[experiment_id], filter_string=f"name = {quoted(name)}"
+                experiment_ids=[experiment_id], filter_string=f"name = {sql_literal(name)}"
             )
             tags = {each.dataset_id: each.tags or {} for each in found}
         return sorted(tags), sorted(each for each in tags if OWN_TAG in tags[each])

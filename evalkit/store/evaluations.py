@@ -16,7 +16,7 @@ from evalkit.entities import KEY_TAG, OWN_TAGS, REQUEST_TAG, SOURCE_RUN, Assessm
 from evalkit.errors import InputError, Problem, StoreError
 from evalkit.jsonable import Json, canonical, derive_id
 from evalkit.store.datasets import Datasets
-from evalkit.store.forms import NAME_LIMIT, TAG_LIMIT, as_kept, entity, quoted
+from evalkit.store.forms import NAME_LIMIT, TAG_LIMIT, as_kept, entity, sql_literal
 from evalkit.store.spans import base64_of
 from evalkit.store.traces_read import assessments_of
 from evalkit.store.traces_write import TraceWriter
@@ -78,7 +78,7 @@ class Evaluations(Datasets, TraceWriter):
         return MlflowTrace.from_dict(self._mask(json.loads(trace.to_json()), "traces"))
 
     def _copies(self, experiment_id: str, run_id: str) -> list[TraceInfo]:
-        condition = f"metadata.`{SOURCE_RUN}` = {quoted(run_id)}"
+        condition = f"metadata.`{SOURCE_RUN}` = {sql_literal(run_id)}"
         return list(self._search_traces(experiment_id, condition))
 
     def delete_unfinished(self, experiment_id: str, name: str, but: str) -> None:
@@ -86,7 +86,7 @@ class Evaluations(Datasets, TraceWriter):
 
         That of the key ``but`` is gone on with.
         """
-        condition = f"attributes.run_name = {quoted(name)} AND attributes.status = 'RUNNING'"
+        condition = f"attributes.run_name = {sql_literal(name)} AND attributes.status = 'RUNNING'"
         with self._client.alone():
             for run in list(self._search(experiment_id, condition)):
                 if run.tags.get(KEY_TAG) != but:

@@ -69,7 +69,7 @@ def json_text(value: Json) -> str:
         return clean(json.dumps(value, ensure_ascii=False))
 
 
-def quoted(text: str) -> str:
+def sql_literal(text: str) -> str:
     """The text as a value in MLflow's search language, which has no form for both quotes."""
     mark = "'" if "'" not in text else '"'
     if mark in text:

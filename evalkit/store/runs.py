@@ -15,7 +15,7 @@ from evalkit.errors import StoreError
 from evalkit.jsonable import Json, is_number
 from evalkit.store.client import Client, portions
 from evalkit.store.failures import unless_gone
-from evalkit.store.forms import Masking, fit_name, json_text, quoted, shorten
+from evalkit.store.forms import Masking, fit_name, json_text, shorten, sql_literal
 from evalkit.store.internals import once
 
 PARAM_LIMIT, RUN_TAG_LIMIT = 6000, 8000
@@ -85,14 +85,14 @@ class Runs(Masking):
         return next(iter(self._of_key(experiment_id, key)), None)
 
     def _of_key(self, experiment_id: str, key: str) -> list[StoredRun]:
-        found = self._search(experiment_id, f"tags.`{KEY_TAG}` = {quoted(key)}")
+        found = self._search(experiment_id, f"tags.`{KEY_TAG}` = {sql_literal(key)}")
         runs = sorted(found, key=lambda run: run.run_id)
         self._runs.update((run.run_id, run) for run in runs[:1])
         return runs
 
     def runs_of(self, experiment_id: str, evaluation: str) -> Iterator[StoredRun]:
         """An evaluation's logged runs, the newest first; a request for every 200."""
-        return self._search(experiment_id, f"tags.`{EVALUATION_TAG}` = {quoted(evaluation)}")
+        return self._search(experiment_id, f"tags.`{EVALUATION_TAG}` = {sql_literal(evaluation)}")
 
     def _search(self, experiment_id: str, condition: str) -> Iterator[StoredRun]:
         from mlflow.entities import ViewType

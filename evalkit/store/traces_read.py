@@ -26,7 +26,7 @@ from evalkit.errors import InputError, Problem
 from evalkit.jsonable import Json, is_number, mapping_of
 from evalkit.store.client import Client
 from evalkit.store.failures import unless_gone
-from evalkit.store.forms import COST, TOKEN_USAGE, assessment_of, quoted
+from evalkit.store.forms import COST, TOKEN_USAGE, assessment_of, sql_literal
 from evalkit.store.spans import outline_of, spans_of
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class TraceReader:
 
     def find_traces(self, experiment_id: str, run_key: str) -> list[StoredTrace]:
         """The traces of a run, whether evalkit wrote or adopted them; a request for every 500."""
-        return self._find(experiment_id, f"tags.`{RUN_TAG}` = {quoted(run_key)}")
+        return self._find(experiment_id, f"tags.`{RUN_TAG}` = {sql_literal(run_key)}")
 
     def find_imported(self, experiment_id: str) -> list[StoredTrace]:
         """The traces of sessions that were imported; a request for every 500."""
@@ -96,7 +96,7 @@ class TraceReader:
         """Traces as they are now, by id; without those that are gone."""
         found: dict[str, TraceInfo] = {}
         for begin in range(0, len(trace_ids), _IDS_AT_A_TIME):
-            ids = ", ".join(map(quoted, trace_ids[begin : begin + _IDS_AT_A_TIME]))
+            ids = ", ".join(map(sql_literal, trace_ids[begin : begin + _IDS_AT_A_TIME]))
             some = self._search_traces(experiment_id, f"request_id IN ({ids})")
             found.update((info.trace_id, info) for info in some)
         return found
