@@ -17,7 +17,7 @@ class Recorder:
 
     def __init__(self, uri, experiment="production"):
         self.experiment_id = MlflowClient(uri).create_experiment(experiment)
-        self._tracing = TracingClient(uri)
+        self.tracing = TracingClient(uri)
         self._experiment = experiment
         self._number = 0
 
@@ -38,10 +38,10 @@ class Recorder:
         root = step(name, inputs, outputs, kind=kind, error=error, took=took)
         start = NOON_NS + self._number * 60 * SECOND_NS
         spans = [span(key, at, each, start + at) for at, each in enumerate([root, *steps], 1)]
-        self._tracing.log_spans(self.experiment_id, [Span.from_dict(each) for each in spans])
+        self.tracing.log_spans(self.experiment_id, [Span.from_dict(each) for each in spans])
         trace_id = f"tr-{key}"
         for each in said:
-            self._tracing.log_assessment(trace_id, each)
+            self.tracing.log_assessment(trace_id, each)
         return trace_id
 
 

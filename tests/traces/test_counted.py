@@ -88,12 +88,19 @@ def record_a_week(recorder):
     recorder.trace("plain words", "plain answer", said=(judge(0.2, "score"), judge(0.9, "score")))
 
 
-@pytest.mark.parametrize("tables", [NEWER, OLDER], ids=["variant", "map"])
-def test_the_counts_are_those_of_reading_all_traces(recorder, surveyed, workspace, tables):
+@pytest.mark.parametrize(
+    ("tables", "most"), [(NEWER, 8), (OLDER, 400)], ids=["variant, sampled", "map, whole"]
+)
+def test_counts_and_sample_are_those_of_reading_all_traces(
+    recorder, surveyed, workspace, tables, most, monkeypatch
+):
+    monkeypatch.setattr(sample, "MOST_ROWS", most)
     record_a_week(recorder)
     counted, said = surveyed()
     assert said == [f"counting the traces in {tables} by SQL"]
     assert workspace.seen("search-long-running") == []
+    (read_whole,) = workspace.seen("GET .*/batchGet$")
+    assert len(read_whole.repeated["trace_ids"]) == len(counted.rows)
     read, _ = surveyed(by_sql=False)
     assert workspace.seen("search-long-running")
     assert comparable(counted.analysis) == comparable(read.analysis)
@@ -101,68 +108,43 @@ def test_the_counts_are_those_of_reading_all_traces(recorder, surveyed, workspac
         assert set(by_sql["inputs"].split(" or ")) <= set(one_by_one["inputs"].split(" or "))
     assert counted.trace_ids == read.trace_ids
     assert [row.verdict for row in counted.rows] == [row.verdict for row in read.rows]
-    assert not counted.is_sample
+    assert (counted.is_sample, len(counted.rows) == 8) == (most == 8, most == 8)
 
 
-def test_only_the_sample_is_read_and_it_is_the_one_that_reading_all_would_give(
-    recorder, surveyed, workspace, monkeypatch
-):
-    monkeypatch.setattr(sample, "MOST_ROWS", 8)
-    record_a_week(recorder)
-    counted, _ = surveyed()
-    assert workspace.seen("search-long-running") == []
-    (read_whole,) = workspace.seen("GET .*/batchGet$")
-    assert len(read_whole.repeated["trace_ids"]) == 8
-    assert (len(counted.rows), counted.is_sample) == (8, True)
-    read, _ = surveyed(by_sql=False)
-    assert counted.trace_ids == read.trace_ids
+REFUSED = r"refused a query \(FAILED\): .*"
 
 
 @pytest.mark.parametrize(
     ("missing", "told"),
     [
-        ("_trace_unified", r"a SQL warehouse refused a query \(FAILED\): .*trace_unified"),
-        ("execution_duration_ms", "refused a query .*execution_duration_ms"),
+        ("_trace_unified", f"a SQL warehouse {REFUSED}trace_unified"),
+        ("execution_duration_ms", f"{REFUSED}execution_duration_ms"),
+        ("", "does not allow running SQL: .*ask who administers it"),
     ],
+    ids=["no view", "no column", "no right to ask"],
 )
-def test_tables_that_are_not_as_expected_are_read_instead_and_that_is_said(
+def test_tables_that_cannot_be_counted_are_read_instead_and_that_is_said(
     recorder, surveyed, workspace, missing, told
 ):
     recorder.trace({"question": "x"})
-    workspace.sql.missing.add(missing)
-    found, said = surveyed()
+    workspace.sql.missing |= {missing} - {""}
+    found, said = surveyed(by_sql=bool(missing))
     assert len(found.rows) == 1
-    assert matches(
-        f"{NEWER} cannot be counted by SQL, so the traces are read instead: .*{told}", said
-    )
+    instead = f"{NEWER} cannot be counted by SQL, so the traces are read instead: "
+    assert re.search(f"{instead}.*{told}", said[-1])
 
 
-def matches(pattern, said):
-    import re
-
-    return re.search(pattern, said[-1])
-
-
-def test_without_the_right_to_ask_the_traces_are_read_instead(recorder, surveyed):
-    recorder.trace({"question": "x"})
-    found, said = surveyed(by_sql=False)
-    assert len(found.rows) == 1
-    assert re.search("does not allow running SQL: .*ask who administers it", said[-1])
-
-
-def test_a_statement_that_does_not_end_is_cancelled(recorder, workspace, monkeypatch):
+def test_a_statement_that_does_not_end_is_cancelled_and_a_missing_warehouse_named(
+    recorder, workspace, monkeypatch
+):
+    with pytest.raises(Exception, match="there is no SQL warehouse another in http://"):
+        Connection().query("another", "SELECT 1")
     recorder.trace({"question": "x"})
     workspace.sql.is_slow = True
     monkeypatch.setattr("evalkit.store.databricks.SQL_PATIENCE_S", 0)
     with pytest.raises(Exception, match="a SQL warehouse needed over 0 minutes"):
         Warehouse("databricks", NEWER).ask("routes")
-    assert len(workspace.seen("POST .*/statement-0/cancel")) == 1
-
-
-def test_a_warehouse_that_is_not_there_is_named(workspace):
-    assert workspace.url
-    with pytest.raises(Exception, match="there is no SQL warehouse another in http://"):
-        Connection().query("another", "SELECT 1")
+    assert len(workspace.seen("POST .*/cancel$")) == 1
 
 
 def test_what_is_left_out_of_many_groups_is_said(recorder, surveyed, monkeypatch):
@@ -173,12 +155,9 @@ def test_what_is_left_out_of_many_groups_is_said(recorder, surveyed, monkeypatch
     assert "of errors 3 groups are counted, the largest or newest" in said
 
 
-@pytest.mark.parametrize(("inputs", "problem"), [([], NO_TRACES), ([{"q": ""}], NO_INPUTS)])
-def test_tables_without_a_request_to_ask_again_are_told_as_such(
-    recorder, surveyed, inputs, problem
-):
-    for each in inputs:
-        recorder.trace(each)
+def test_tables_without_a_request_to_ask_again_are_told_as_such(recorder, surveyed):
     found, said = surveyed()
-    assert found.problem == problem
-    assert bool(inputs) is not ("so the traces are read instead: it finds none there" in said[-1])
+    assert found.problem == NO_TRACES
+    assert "so the traces are read instead: it finds none there" in said[-1]
+    recorder.trace({"q": ""})
+    assert surveyed()[0].problem == NO_INPUTS

@@ -28,14 +28,13 @@ def test_it_says_what_no_model_should_count_by_hand(recorder, surveyed):
     )
     failed = recorder.trace({"q": "Who?"}, None, step("lookup", error="busy"), error="busy")
     recorder.trace({"q": "Why?"}, "So.", said=(judge(False), person(True, why="crisp")))
-    text = opening(surveyed())
-    head, data = text.split("<recorded-data>\n")
-    assert "4 traces" in head
-    assert "ok 3, failed 1" in head
-    assert "accepted 1 and rejected 1" in head
-    rejected = f"{bad} because: no place | user: Where? | answered: Noon."
-    assert rejected in data
+    asked = [["user", "Is room 3 free?"], ["assistant", "Which day?"], ["user", "Monday."]]
+    recorder.trace({"messages": asked}, {"messages": [*asked, ["assistant", "It is free."]]})
+    head, data = opening(surveyed()).split("<recorded-data>\n")
+    for counted in ("5 traces", "ok 4, failed 1", "accepted 1 and rejected 1"):
+        assert counted in head
     for expected in (
+        f"{bad} because: no place | user: Where? | answered: Noon.",
         f"{good} (answer): user: When? | answered: At ten.",
         '"place": "Hall 4"',
         f"place: lookup; text: busy; traces: 1; trace_ids: {failed}",
@@ -43,15 +42,9 @@ def test_it_says_what_no_model_should_count_by_hand(recorder, surveyed):
         "crisp",
         "LLM_JUDGE a model",
         "object{q: text}",
+        "user: Is room 3 free? / assistant: Which day? / user: Monday. | answered: It is free.",
     ):
         assert expected in data
-
-
-def test_of_a_conversation_all_turns_are_shown(recorder, surveyed):
-    asked = [["user", "Is room 3 free?"], ["assistant", "Which day?"], ["user", "Monday."]]
-    recorder.trace({"messages": asked}, {"messages": [*asked, ["assistant", "It is free."]]})
-    turns = "user: Is room 3 free? / assistant: Which day? / user: Monday. | answered: It is free."
-    assert turns in opening(surveyed())
 
 
 def test_whatever_traces_hold_it_stays_within_its_size_and_every_section_has_its_share(

@@ -68,52 +68,40 @@ def test_numbers_say_something_at_the_ends_of_their_scale(verdicts, name, number
     assert [row.verdict for row in rows] == expected
 
 
-def test_reasons_and_remarks_are_kept_as_they_were_written(verdicts):
-    (first, second, third), people = verdicts(
+def test_reasons_are_kept_as_they_were_written_and_who_contradicts_rejects(verdicts):
+    (first, second, third, disputed), people = verdicts(
         [person(False, why="Promises noon."), person("formal", "tone")],
         [person("This misses the second half of the question", "comment")],
         [person(True, why="Kind!")],
+        [person(True), person(False, who="ben", why="no source")],
     )
     assert first.comments == ("Promises noon.", "tone: formal")
     assert second.comments == ("This misses the second half of the question",)
     assert (second.verdict, third.comments) == ("none", ("Kind!",))
     assert people["comments"][third.trace_id] == ["Kind!"]
+    assert disputed.verdict == "rejected"
+    assert people["contradictory"] == [disputed.trace_id]
+    assert {*people["rejected"]} == {first.trace_id, disputed.trace_id}
 
 
-def test_where_people_contradict_each_other_it_is_rejected_and_named(verdicts):
-    (disputed, other), people = verdicts(
-        [person(True), person(False, who="ben", why="no source")], [person(True)]
-    )
-    assert (disputed.verdict, other.verdict) == ("rejected", "accepted")
-    assert people["contradictory"] == people["rejected"] == [disputed.trace_id]
+def test_a_later_word_of_the_same_person_counts_and_what_was_taken_back_does_not(
+    verdicts, database_uri
+):
+    def later(who):
+        for value, time_ms in ((False, 1_000), (True, 2_000)):
+            said = person(value, who=who)
+            said.create_time_ms = said.last_update_time_ms = time_ms
+            yield said
 
+    (named, nameless), people = verdicts(later("ann"), later("default"))
+    assert (named.verdict, nameless.verdict) == ("accepted", "rejected")
+    assert people["contradictory"] == [nameless.trace_id]
 
-def test_a_later_word_of_the_same_person_replaces_the_earlier_one(verdicts):
-    named, nameless = (
-        [
-            Feedback(
-                name="ok",
-                value=value,
-                create_time_ms=time_ms,
-                last_update_time_ms=time_ms,
-                source=AssessmentSource(source_type="HUMAN", source_id=who),
-            )
-            for value, time_ms in ((False, 1_000), (True, 2_000))
-        ]
-        for who in ("ann", "default")
-    )
-    (first, second), people = verdicts(named, nameless)
-    assert (first.verdict, second.verdict) == ("accepted", "rejected")
-    assert people["contradictory"] == [second.trace_id]
-
-
-def test_what_a_person_took_back_does_not_count(database_uri):
     recorder = Recorder(database_uri, "overridden")
     trace_id = recorder.trace({"q": "x"}, said=(person(False),))
-    tracing = recorder._tracing
-    (first,) = tracing.get_trace(trace_id).info.assessments
+    (first,) = recorder.tracing.get_trace(trace_id).info.assessments
     second = person(True)
     second.overrides = first.assessment_id
-    tracing.log_assessment(trace_id, second)
+    recorder.tracing.log_assessment(trace_id, second)
     (row,) = survey(connect(database_uri), recorder.experiment_id).rows
     assert row.verdict == "accepted"

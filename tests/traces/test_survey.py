@@ -25,32 +25,24 @@ def surveyed(database_uri, recorder):
     return read
 
 
-def row(found, trace_id):
-    return next(each for each in found.rows if each.trace_id == trace_id)
-
-
 def test_a_row_holds_the_request_the_answer_what_it_stands_on_and_the_whole_trace(
     recorder, surveyed
 ):
     told = {"messages": [{"role": "system", "content": "Be kind."}, {"role": "user"}]}
+    asked, said = {"question": "Is it open?", "user": 7}, {"answer": "Yes."}
     trace_id = recorder.trace(
-        {"question": "Is it open?", "user": 7},
-        {"answer": "Yes."},
+        asked,
+        said,
         step("search", {"q": "open"}, [{"page_content": "Open daily."}], kind="RETRIEVER"),
-        step("clock", {}, {"hour": 12}),
         step("chat", told, "Yes.", kind="CHAT_MODEL"),
         took=2.5,
         said=(wish("hours", "daily"), wish("made by code", 1, "CODE")),
     )
     (found,) = surveyed().rows
     assert (found.trace_id, found.route, found.is_good) == (trace_id, "answer", True)
-    assert (found.inputs, found.outputs) == (
-        {"question": "Is it open?", "user": 7},
-        {"answer": "Yes."},
-    )
+    assert (found.inputs, found.outputs, found.expectations) == (asked, said, {"hours": "daily"})
     assert (found.prompts, found.seconds) == (("Be kind.",), 2.5)
-    assert found.expectations == {"hours": "daily"}
-    assert [span.name for span in found.trace.data.spans] == ["answer", "search", "clock", "chat"]
+    assert [span.name for span in found.trace.data.spans] == ["answer", "search", "chat"]
 
 
 def test_errors_tools_and_judges_are_counted_over_all_traces(recorder, surveyed):
@@ -83,27 +75,21 @@ def test_routes_have_the_shapes_of_what_goes_in_and_out(recorder, surveyed):
     recorder.trace("hello", ["x"], name="greet", kind="LLM")
     found = surveyed()
     assert {"input": "hello"} in [each.inputs for each in found.rows]
-    first, second = found.analysis["routes"]
-    assert (first["route"], first["states"]) == ("answer", {"ok": 1, "failed": 1})
-    assert (first["inputs"], first["outputs"]) == (
-        "object{q: text} or object{q: text, n: number}",
-        "object{a: text}",
-    )
-    assert (second["route"], second["inputs"], second["outputs"]) == ("greet", "text", "list[text]")
+    keys = ("route", "states", "inputs", "outputs")
+    forms = "object{q: text} or object{q: text, n: number}", "object{a: text}"
+    assert [tuple(each[key] for key in keys) for each in found.analysis["routes"]] == [
+        ("answer", {"ok": 1, "failed": 1}, *forms),
+        ("greet", {"ok": 1}, "text", "list[text]"),
+    ]
 
 
-@pytest.mark.parametrize(
-    ("inputs", "problem"),
-    [
-        ([], sample.NO_TRACES),
-        ([{}, None, "", {"x": None}], sample.NO_INPUTS),
-        ([{}, {"x": 0}], ""),
-    ],
-)
-def test_where_no_suite_can_be_made_it_is_said_why(recorder, surveyed, inputs, problem):
-    for each in inputs:
-        recorder.trace(each, "Polling complete")
-    assert surveyed().problem == problem
+def test_where_no_suite_can_be_made_it_is_said_why(recorder, surveyed):
+    assert surveyed().problem == sample.NO_TRACES
+    for inputs in ({}, None, "", {"x": None}):
+        recorder.trace(inputs, "Polling complete")
+    assert surveyed().problem == sample.NO_INPUTS
+    recorder.trace({"x": 0}, "Polling complete")
+    assert surveyed().problem == ""
 
 
 def test_a_sample_leaves_room_for_each_route_state_and_verdict(recorder, surveyed, monkeypatch):
