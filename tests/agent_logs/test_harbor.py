@@ -4,15 +4,7 @@ import json
 
 import pytest
 from agentlogs import answer, as_lines, ask, finish, init, say, text, use
-from eval_project import RESULT, RUN_ID, scores_of
-from in_mlflow import InMlflow
-
-RUN = ("--run-id", RUN_ID)
-
-
-@pytest.fixture
-def mlflow(database_uri):
-    return InMlflow(database_uri)
+from eval_project import CASES, RESULT, RUN, scores_of
 
 
 def stream(words):
@@ -20,55 +12,54 @@ def stream(words):
     return b"".join(as_lines([init(), ask("go"), *called, say("m2", text(words)), finish(words)]))
 
 
-def trajectory(*words, first=True, **more):
+def trajectory(*words, first=True):
     steps = [{"step_id": 1, "source": "user", "message": "go", "is_copied_context": not first}]
-    called = {"tool_call_id": "c", "function_name": "bash", "arguments": {"of": "ls"}}
     steps += [
-        {"step_id": n, "source": "agent", "message": each, "tool_calls": [called]}
-        for n, each in enumerate(words, start=2)
+        {"step_id": n, "source": "agent", "message": each} for n, each in enumerate(words, start=2)
     ]
     agent = {"name": "terminus-2", "version": "2.0.0", "model_name": "openai/gpt-4o"}
-    head = {"schema_version": "ATIF-v1.6", "session_id": "s", "agent": agent}
-    return {**head, "steps": steps, **more}
+    return {"schema_version": "ATIF-v1.6", "session_id": "s", "agent": agent, "steps": steps}
 
 
-def trial(project, case, name, **files):
-    folder = f"jobs/j1/{case}__{name}"
-    ran = {"started_at": "2026-03-12T12:08:35Z", "finished_at": "2026-03-12T12:09:35Z"}
-    about = {"id": f"id-{case}-{name}", "task_name": f"suite/{case}", "trial_name": name,
-             "finished_at": ran["finished_at"], "agent_execution": ran,
-             "agent_result": {"n_input_tokens": 110, "n_cache_tokens": 10, "n_output_tokens": 50},
-             "verifier_result": {"rewards": {"reward": 0.5}}, "exception_info": None}  # fmt: skip
-    project.write(f"{folder}/result.json", about | files.pop("result", {}))
-    for path, content in files.items():
-        project.write(f"{folder}/{path}", content)
+@pytest.fixture
+def trial(project):
+    """Writes a trial of a case into the job that the run names, which has no other logs."""
+    project.unlog(*CASES)
+
+    def name_job(job):
+        named = {**RESULT, "execution_mode": "harbor", "harbor_job_dir": job}
+        del named["exit_code"]
+        project.write(f"{project.run_dir}/run_result.json", named)
+
+    def write(case, name, files, **more):
+        ran = {"started_at": "2026-03-12T12:08:35Z", "finished_at": "2026-03-12T12:09:35Z"}
+        used = {"n_input_tokens": 110, "n_cache_tokens": 10, "n_output_tokens": 50}
+        about = {"id": f"id-{case}-{name}", "task_name": f"suite/{case}", "trial_name": name}
+        about |= {"finished_at": ran["finished_at"], "agent_execution": ran, "agent_result": used}
+        for path, content in {"result.json": about | more, **files}.items():
+            project.write(f"jobs/j1/{case}__{name}/{path}", content)
+
+    name_job("jobs/j1")
+    write.name_job = name_job
+    return write
 
 
-def harbored(project, job="jobs/j1"):
-    for case in ("alpha", "beta", "gamma"):
-        project.unlog(case)
-    named = {k: v for k, v in RESULT.items() if k not in {"per_case", "exit_code"}}
-    project.write(
-        f"{project.run_dir}/run_result.json",
-        {**named, "execution_mode": "harbor", "harbor_job_dir": job},
+def test_each_trial_of_a_job_is_the_trace_of_its_case(evalkit, trial, mlflow):
+    streamed, other = stream("of alpha"), trajectory("not this")
+    trial("alpha", "x", {"agent/claude-code.txt": streamed, "agent/trajectory.json": other})
+    indented = json.dumps(trajectory("one", "two"), indent=2)
+    rest = trajectory("of beta", first=False)
+    trial(
+        *("beta", "x"),
+        {"agent/trajectory.json": indented, "agent/trajectory.cont-1.json": rest},
     )
-
-
-def test_each_trial_of_a_job_is_the_trace_of_its_case(evalkit, project, mlflow):
-    harbored(project)
-    trial(project, "alpha", "x", **{"agent/claude-code.txt": stream("of alpha"),
-                                    "agent/trajectory.json": trajectory("not this")})  # fmt: skip
-    trial(project, "beta", "x", **{
-        "agent/trajectory.json": json.dumps(trajectory("one", "two"), indent=2).encode(),
-        "agent/trajectory.cont-1.json": trajectory("of beta", first=False),
-    })  # fmt: skip
     raised = {"exception_type": "AgentTimeoutError", "exception_message": "after 900 s"}
-    trial(project, "gamma", "x", result={"exception_info": raised})
-    trial(project, "gamma", "y", result={"exception_info": raised})
+    for name in "xy":
+        trial("gamma", name, {}, exception_info=raised)
     done = evalkit("all", *RUN)
-    assert done.code == 0
     report = done.report["log-results"]
-    assert report["executions"]["names"] == {"gamma": "AgentTimeoutError: after 900 s"}
+    failed = {"gamma": "AgentTimeoutError: after 900 s"}
+    assert (done.code, report["executions"]["names"]) == (0, failed)
     assert "gamma has several trials: gamma__x stands for it" in done.err
     assert "harbor_job_dir" not in done.err
     found = {case: each.info for case, each in mlflow.traces().items()}
@@ -83,11 +74,10 @@ def test_each_trial_of_a_job_is_the_trace_of_its_case(evalkit, project, mlflow):
     assert evalkit("log-results", *RUN).report["written"] is False
 
 
-def test_the_steps_of_a_trial_follow_each_other(evalkit, project, mlflow):
-    harbored(project)
+def test_the_steps_of_a_trial_follow_each_other(evalkit, trial, mlflow):
     steps = {f"steps/{step}/agent/claude-code.txt": stream(step) for step in ("write", "plan")}
     order = [{"step_name": "plan"}, {"step_name": "write"}]
-    trial(project, "beta", "x", result={"step_results": order}, **steps)
+    trial("beta", "x", steps, step_results=order)
     report = evalkit("log-results", *RUN).report
     assert report["receipt"]["missing"] == ["alpha", "gamma"]
     assert mlflow.traces()["beta"].info.response_preview == "write"
@@ -95,15 +85,12 @@ def test_the_steps_of_a_trial_follow_each_other(evalkit, project, mlflow):
 
 @pytest.mark.parametrize("job", ["jobs/none", "../../../../../..", "elsewhere"])
 def test_a_job_that_is_not_in_the_project_is_named_and_not_followed(
-    evalkit, project, mlflow, tmp_path_factory, job
+    evalkit, project, trial, tmp_path, job
 ):
-    harbored(project, job)
-    outside = tmp_path_factory.mktemp("outside")
-    (outside / "beta__x" / "agent").mkdir(parents=True)
-    (outside / "beta__x" / "agent" / "claude-code.txt").write_bytes(stream("not ours"))
-    (project.root / "elsewhere").symlink_to(outside)
+    trial.name_job(job)
+    (tmp_path / "outside/beta__x/agent").mkdir(parents=True)
+    (tmp_path / "outside/beta__x/agent/claude-code.txt").write_bytes(stream("not ours"))
+    (project.root / "elsewhere").symlink_to(tmp_path / "outside")
     done = evalkit("log-results", *RUN)
-    assert done.code == 0
-    assert "harbor_job_dir" in done.err
-    assert done.report["receipt"]["missing"] == ["alpha", "beta", "gamma"]
-    assert set(mlflow.traces()) == {"alpha", "beta", "gamma"}
+    assert (done.code, "harbor_job_dir" in done.err) == (0, True)
+    assert done.report["receipt"]["missing"] == [*CASES]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bz2
-import copy
 import gzip
 import io
 import json
@@ -32,13 +31,14 @@ from agentlogs import (
     text,
     use,
 )
+from damage import damaged, places_in
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evalkit.claude_log.log_trace import MAX_VALUE_CHARS
 from evalkit.errors import LogRefused
 from evalkit.jsonable import canonical
-from evalkit.receipt import VERDICTS
+from evalkit.receipt import MOST_LINES, VERDICTS, Receipt
 from evalkit.runs.log_file import LONGEST_UNPACKED, LogFile
 
 LOG = [init(), ask("go"), say("m1", use("t1", "Bash")), answer("t1", "y"), finish("done")]
@@ -46,11 +46,8 @@ TREE = outline(build(LOG))
 LINES = [line.strip() for line in as_lines(LOG)]
 BEFORE, MIDDLE, AFTER = b"\n".join(LINES[:2]), LINES[2:4], LINES[4]
 WHOLE = b"\n".join(LINES) + b"\n"
+REORDERED = LINES[2] + json.dumps(dict(reversed(LOG[3].items()))).encode()
 BROKEN = "broken JSON beside an event"
-
-
-def between(form: bytes) -> bytes:
-    return b"\n".join([BEFORE, form % tuple(MIDDLE), AFTER])
 
 
 def each(form: bytes) -> bytes:
@@ -73,24 +70,17 @@ FORMS: dict[str, tuple[bytes, list[str]]] = {
     "one line": (b"".join(LINES), []),
     "a banner and indented objects": (b"Now using node\n" + indented(1), ["no JSON"]),
     "indented objects and an end": (indented(2, "Done in 3 s.\n"), ["no JSON"]),
-    "a line and an indented array": (
-        LINES[0] + b"\n" + json.dumps(LOG[1:], indent=2).encode(), [],
-    ),
+    "a line and an array": (LINES[0] + b"\n" + json.dumps(LOG[1:], indent=2).encode(), []),
     "a pod's name": (each(b"[pod/x-1] %s\n"), []),
     "compose": (each(b"claude-1  | %s\n"), []),
     "colours": (each(b"\x1b[2K\r%s\n"), []),
     "record separators": (each(b"\x1e%s\n"), []),
     "a banner, then times": (b"starting\n" + each(b"2026-01-02 03:04:05 %s\n"), ["no JSON"]),
     "events of a server": (each(b"data: %s\n\n"), []),
-    "events with names": (
-        b": hello\n" + each(b"event: message\nid: 1\ndata: %s\n\n") + b"data: [DONE]\n", [],
-    ),
-    "keys in another order": (
-        b"\n".join([BEFORE, LINES[2] + json.dumps(dict(reversed(LOG[3].items()))).encode(), AFTER]),
-        [],
-    ),
+    "events with names": (b": hi\n" + each(b"event: x\nid: 1\ndata: %s\n\n") + b"data: [DONE]", []),
+    "keys in another order": (b"\n".join([BEFORE, REORDERED, AFTER]), []),
     **{
-        repr(form): (between(form), unreadable)
+        repr(form): (b"\n".join([BEFORE, form % tuple(MIDDLE), AFTER]), unreadable)
         for form, unreadable in (
             (b"%s %s", []),
             (rb"%s\n%s", []),
@@ -103,6 +93,10 @@ FORMS: dict[str, tuple[bytes, list[str]]] = {
         )
     },
 }  # fmt: skip
+NOTES = {
+    "compose": "other text stands beside 5 events of the log, such as 'claude-1  |'",
+    "events of a server": "the log is a stream of server-sent events; their data is read",
+}
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -111,15 +105,7 @@ def test_every_event_is_read_in_whatever_form_the_log_is(form: str) -> None:
     trace = build_lines(io.BytesIO(data))
     assert_told(trace, tree=TREE, unreadable=unreadable)
     assert trace.receipt.used == len(LOG)
-
-
-def test_what_stood_around_the_lines_is_told() -> None:
-    told = {
-        "compose": "other text stands beside 5 events of the log, such as 'claude-1  |'",
-        "events of a server": "the log is a stream of server-sent events; their data is read",
-    }
-    for form, note in told.items():
-        assert note in build_lines(io.BytesIO(FORMS[form][0])).receipt.notes
+    assert form not in NOTES or NOTES[form] in trace.receipt.notes
 
 
 @pytest.mark.parametrize("end", [40, 200, 500, -2, -30])
@@ -141,11 +127,11 @@ def test_an_array_that_is_cut_off_keeps_its_whole_elements(end: int) -> None:
         (b"[INFO] starting up", "broken JSON"),
         (b'{"type": "assistant", "mess', "broken JSON"),
         (b'"a text"', "JSON, but no object"),
-        (b"null", "JSON, but no object"),
         (b'noise {"type": []}', "no JSON"),
         (b"[1, 2]", "JSON, but no object"),
         (b"[" * 100_000, "nested too deeply to be read"),
     ],
+    ids=range(7),
 )
 def test_a_line_that_is_no_object_is_named_with_its_number(line: bytes, why: str) -> None:
     first = build_lines([line + b"\n", *as_lines(LOG)])
@@ -161,25 +147,27 @@ CURSOR = [
     {"type": "tool_call", "subtype": "started"},
 ]
 DOCKER = json.dumps({"log": LINES[0].decode() + "\n", "stream": "stdout"}).encode()
-REFUSED: dict[str, tuple[bytes, str, str]] = {
-    "nothing": (b"", "the log is empty", "again"),
-    "blank lines": (b"\n  \n", "the log is empty", "again"),
-    "text": (b"hello\nworld\n", "is a JSON object (line 1: no JSON)", "stream-json"),
-    "an empty array": (b"[]\n", "JSON, but no object", "stream-json"),
-    "Gemini": (
-        b'{"type":"init"}\n{"type":"message","role":"user"}\n', "a log of Gemini CLI", "claude",
-    ),
-    "opencode": (b'{"type":"step_start","part":{}}\n', "a log of opencode", "claude"),
-    "Cursor": (b"".join(as_lines(CURSOR)), "a log of Cursor", "claude"),
-    "others": (b'{"type":"x"}\n{"type":"y"}\n', "it has events of type x, y", "claude"),
-    "an object": (b'{"a": 1}\n', "no event of the log is one of an agent's", "claude"),
-    "docker's own file": (DOCKER, "in the text 'log' of another object", "jq -r .log"),
-}  # fmt: skip
+GEMINI = b'{"type":"init"}\n{"type":"message","role":"user"}\n'
 
 
-@pytest.mark.parametrize("form", REFUSED)
-def test_a_log_that_gives_no_trace_is_refused_with_the_reason_and_what_to_do(form: str) -> None:
-    data, message, fix = REFUSED[form]
+@pytest.mark.parametrize(
+    ("data", "message", "fix"),
+    [
+        (b"", "the log is empty", "again"),
+        (b"\n  \n", "the log is empty", "again"),
+        (b"hello\nworld\n", "is a JSON object (line 1: no JSON)", "stream-json"),
+        (b"[]\n", "JSON, but no object", "stream-json"),
+        (GEMINI, "a log of Gemini CLI", "claude"),
+        (b'{"type":"step_start","part":{}}\n', "a log of opencode", "claude"),
+        (b"".join(as_lines(CURSOR)), "a log of Cursor", "claude"),
+        (b'{"type":"x"}\n{"type":"y"}\n', "it has events of type x, y", "claude"),
+        (b'{"a": 1}\n', "no event of the log is one of an agent's", "claude"),
+        (DOCKER, "in the text 'log' of another object", "jq -r .log"),
+    ],
+)
+def test_a_log_that_gives_no_trace_is_refused_with_the_reason_and_what_to_do(
+    data: bytes, message: str, fix: str
+) -> None:
     with pytest.raises(LogRefused) as refused:
         build_lines(io.BytesIO(data))
     assert message in str(refused.value)
@@ -189,15 +177,13 @@ def test_a_log_that_gives_no_trace_is_refused_with_the_reason_and_what_to_do(for
     assert sum(receipt.skipped.values()) + len(receipt.unreadable) == receipt.lines
 
 
-def read_file(path: Path, data: bytes) -> bytes:
-    path.write_bytes(data)
-    return b"".join(LogFile(path, None).lines()[""])
-
-
 def test_a_compressed_log_is_read_and_one_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    def read(data: bytes) -> bytes:
+        (tmp_path / "log").write_bytes(data)
+        return b"".join(LogFile(tmp_path / "log", None).lines()[""])
+
     packed = gzip.compress(WHOLE, mtime=0)
-    assert read_file(tmp_path / "log", packed) == WHOLE
-    assert read_file(tmp_path / "log", packed + packed) == 2 * WHOLE
+    assert read(packed + packed) == 2 * WHOLE
     bomb = gzip.compress(WHOLE + b"\x00" * (LONGEST_UNPACKED + 9), 1)
     for data, why in {
         packed[:-20]: "damaged or cut off",
@@ -207,32 +193,26 @@ def test_a_compressed_log_is_read_and_one_that_cannot_be_is_refused(tmp_path: Pa
         bomb: "a line of more than 64 MB",
     }.items():
         with pytest.raises(LogRefused, match=why):
-            read_file(tmp_path / "log", data)
+            read(data)
 
 
 # -- what a line may hold --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("raw", "text_"),
+    ("raw", "shown"),
     [
-        (rb"half \ud83d of a pair", "half ? of a pair"),
-        (b"broken \xff utf-8", "broken \ufffd utf-8"),
+        (rb'"half \ud83d of a pair"', "half ? of a pair"),
+        (b'"broken \xff utf-8"', "broken \ufffd utf-8"),
+        *((number, ...) for number in (b"NaN", b"-Infinity", b"1e999", b"9" * 400)),
     ],
 )
-def test_broken_characters_do_not_lose_the_line(raw: bytes, text_: str) -> None:
+def test_what_json_does_not_have_does_not_lose_the_line(raw: bytes, shown: Any) -> None:
     lines = as_lines(LOG)
-    lines[3] = lines[3].replace(b'"y"', b'"' + raw + b'"')
-    assert spans(build_lines(lines), "TOOL")[0].outputs == text_
-
-
-@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999", "9" * 400])
-def test_numbers_that_json_does_not_have_do_not_lose_the_line(number: str) -> None:
-    lines = as_lines(LOG)
-    lines[2] = lines[2].replace(b'"input": {}', b'"input": {"n": ' + number.encode() + b"}")
-    trace = build_lines(lines)
-    assert len(spans(trace, "TOOL")) == 1
-    json.loads(canonical(trace.spans[2].attributes), parse_constant=pytest.fail)
+    lines[3] = lines[3].replace(b'"y"', raw)
+    (tool,) = spans(build_lines(lines), "TOOL")
+    assert shown is ... or tool.outputs == shown
+    json.loads(canonical([tool.outputs, tool.attributes]), parse_constant=pytest.fail)
 
 
 def test_deep_values_are_kept_as_text() -> None:
@@ -244,11 +224,21 @@ def test_deep_values_are_kept_as_text() -> None:
 
 
 def test_many_kinds_of_unknown_events_do_not_flood_the_receipt() -> None:
-    strange = [{"type": f"kind {n} " + "x" * 500} for n in range(500)]
-    receipt = build([*LOG, *strange]).receipt
+    receipt = build([*LOG, *({"type": f"kind {n} " + "x" * 500} for n in range(500))]).receipt
     assert len(receipt.skipped) <= 61
     assert sum(receipt.skipped.values()) == 500
     assert max(map(len, receipt.skipped)) <= 80
+
+
+def test_a_receipt_names_in_words_everything_that_was_not_used() -> None:
+    unreadable = [(number, "no JSON") for number in range(1, 8)]
+    told = Receipt(20, 11, {"the same uuid": 2}, unreadable, 2, masked={"jwt": 3}).in_words()
+    used, skipped = "11 became part of the trace", "2 carry nothing for a trace"
+    assert told["Lines"] == f"20 lines: {used}, {skipped}, 7 could not be read"
+    assert (told["Skipped"], told["Sessions"]) == ("the same uuid: 2", "2, one after the other")
+    *named, rest = told["Unreadable"].splitlines()
+    assert (len(named), named[0], rest) == (MOST_LINES, "line 1: no JSON", "and 2 more")
+    assert told["Masked"].startswith("jwt: 3")
 
 
 def test_a_long_line_is_held_twice_at_most_as_bytes_and_as_text() -> None:
@@ -276,7 +266,50 @@ def test_subagents_may_nest_deeper_than_python_calls() -> None:
 
 # -- anything ------------------------------------------------------------------------------------
 
-WORDS = ["m1", "t1", "s1", "text", "tool_use", "tool_result", "2026-03-04T05:06:07Z"]
+
+def item(kind: str, **more: Any) -> Event:
+    return {"type": "item.completed", "item": {"id": "i", "type": kind, **more}}
+
+
+def payload(kind: str, **more: Any) -> Event:
+    return {"timestamp": "2026-03-04T05:06:07Z", "type": kind, "payload": more}
+
+
+USED = {"input_tokens": 5, "cached_input_tokens": 2, "output_tokens": 1}
+STEP = {
+    "source": "agent",
+    "message": "hm",
+    "tool_calls": [{"tool_call_id": "c", "function_name": "ls", "arguments": {}}],
+    "observation": {"results": [{"source_call_id": "c", "content": "a"}]},
+    "metrics": {"prompt_tokens": 5, "completion_tokens": 1, "cost_usd": 0.5},
+}
+OTHERS: dict[str, list[Event]] = {
+    "codex exec": [
+        {"type": "thread.started", "thread_id": "019a2d7a-41c4-78b1-b7cc-a45d62a89cd5"},
+        item("command_execution", command="ls", aggregated_output="a", exit_code=1),
+        item("mcp_tool_call", server="s", tool="t", error={"message": "late"}, status="failed"),
+        item("agent_message", text="hi"),
+        *({"type": "turn.completed", "usage": USED}, {"type": "error", "message": "no"}),
+    ],
+    "codex session": [
+        payload("session_meta", id="s", forked_from_id="p", git={"branch": "b"}),
+        payload("turn_context", model="gpt", turn_id="019a2d7a-41c4-78b1-b7cc-a45d62a89cd5"),
+        payload("response_item", type="message", role="user", content=[text("go")]),
+        payload("response_item", type="function_call", name="spawn_agent", call_id="c"),
+        payload("response_item", type="function_call_output", call_id="c", output='{"a": 1}'),
+        payload("event_msg", type="token_count", info={"total_token_usage": USED}),
+        payload("event_msg", item={"agent_thread_id": "x", "id": "c", "kind": "completed"}),
+        *(payload("compacted", message="m"), payload("event_msg", type="turn_aborted")),
+    ],
+    "atif": [
+        {
+            "schema_version": "ATIF-v1.5",
+            "agent": {"name": "a"},
+            "steps": [STEP, STEP],
+            "final_metrics": {"total_prompt_tokens": 10},
+        }
+    ],
+}
 WRONG = st.one_of(
     st.none(),
     st.booleans(),
@@ -285,7 +318,8 @@ WRONG = st.one_of(
     st.text(max_size=8),
     st.lists(st.one_of(st.integers(), st.text(max_size=3), st.none()), max_size=3),
     st.dictionaries(st.text(max_size=5), st.integers(), max_size=3),
-    st.sampled_from(WORDS),
+    st.sampled_from(["m1", "t1", "s1", "text", "tool_use", "tool_result", "2026-03-04T05:06:07Z"]),
+    st.just(...),
 )
 GARBAGE = st.one_of(
     st.binary(max_size=30).map(lambda raw: raw.replace(b"\n", b" ")),
@@ -293,33 +327,20 @@ GARBAGE = st.one_of(
 )
 
 
-def paths(value: Any, at: tuple = ()) -> list[tuple]:
-    below = list(value.items()) if isinstance(value, dict) else []
-    below = list(enumerate(value)) if isinstance(value, list) else below
-    return [at] * bool(at) + [p for key, item in below for p in paths(item, (*at, key))]
-
-
-def put(event: Event, path: tuple, value: Any, *, drop: bool) -> None:
-    holder: Any = event
-    for key in path[:-1]:
-        holder = holder[key]
-    if drop:
-        del holder[path[-1]]
-    else:
-        holder[path[-1]] = value
-
-
 @st.composite
-def damaged_logs(draw: st.DrawFn) -> list[bytes]:
-    """A story with lines lost, repeated and swapped, fields wrong, garbage between, cut off."""
-    events = copy.deepcopy(Story(draw(st.integers(0, 30))).tell(draw(st.integers(1, 4))))
-    events = stamp(events, draw(st.sampled_from(["all", "user", "none"])))
-    events = SHAPES[draw(st.sampled_from(sorted(SHAPES)))](events)
+def logs(draw: st.DrawFn) -> list[bytes]:
+    """A log with lines lost, repeated and swapped, fields wrong, garbage between, cut off."""
+    form = draw(st.sampled_from(sorted({*SHAPES, *OTHERS})))
+    if form in OTHERS:
+        events = OTHERS[form]
+    else:
+        events = Story(draw(st.integers(0, 30))).tell(draw(st.integers(1, 4)))
+        events = SHAPES[form](stamp(events, draw(st.sampled_from(["all", "user", "none"]))))
     events = [event for event in events if draw(st.integers(0, 9))]
-    for _ in range(draw(st.integers(0, 6))):
-        event = draw(st.sampled_from(events)) if events else {}
-        if choices := paths(event):
-            put(event, draw(st.sampled_from(choices)), draw(WRONG), drop=draw(st.booleans()))
+    for _ in range(draw(st.integers(0, 6)) if events else 0):
+        at = draw(st.integers(0, len(events) - 1))
+        if choices := places_in(events[at]):
+            events[at] = damaged(events[at], draw(st.sampled_from(choices)), draw(WRONG))
     if draw(st.booleans()):
         events = draw(st.permutations(events))
     lines = as_lines(events)
@@ -330,7 +351,7 @@ def damaged_logs(draw: st.DrawFn) -> list[bytes]:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-@given(lines=damaged_logs(), asides=damaged_logs(), limit=st.sampled_from([1, 50, 100_000]))
+@given(lines=logs(), asides=logs(), limit=st.sampled_from([1, 50, 100_000]))
 def test_whatever_the_log_every_line_is_accounted_for_and_the_tree_is_sound(
     lines: list[bytes], asides: list[bytes], limit: int
 ) -> None:

@@ -44,7 +44,6 @@ UNTIMED = (
     "no event has a timestamp: spans are laid out in order within the stated duration, "
     "beginning at the log file's time"
 )
-INTERRUPTED = "only a part of this message is in the log"
 
 
 def bash(message: str, tool: str, command: str, **more: Any) -> Event:
@@ -72,11 +71,6 @@ def answered(*events: Event) -> list[Event]:
     return [*SMALL[:5], *events, *SMALL[6:]]
 
 
-def image(data: str) -> Event:
-    source = {"type": "base64", "media_type": "image/png", "data": data}
-    return {"type": "image", "source": source}
-
-
 def served(kind: str, content: object, call: str = "server_tool_use", **more: Any) -> list[Event]:
     """A log with a tool that the API ran itself."""
     used = {"type": call, "id": "srv", "name": kind, "input": {}}
@@ -98,12 +92,10 @@ def piece(words: str, index: int = 0, kind: str = "text", parent: str | None = N
     delta = "input_json_delta" if kind == "partial_json" else f"{kind}_delta"
     block = use("t1", "Bash") if kind == "partial_json" else {"type": kind, kind: ""}
     halves = words[: len(words) // 2], words[len(words) // 2 :]
+    deltas = ({"type": delta, kind: half} for half in halves)
     return [
         stream("content_block_start", parent, index=index, content_block=block),
-        *(
-            stream("content_block_delta", parent, index=index, delta={"type": delta, kind: half})
-            for half in halves
-        ),
+        *(stream("content_block_delta", parent, index=index, delta=each) for each in deltas),
     ]
 
 
@@ -111,12 +103,8 @@ def started(task: str, tool: str = "t1", kind: str = "local_agent") -> Event:
     return system("task_started", task_id=task, tool_use_id=tool, task_type=kind)
 
 
-def notified(task: str, tool: str, summary: str, **more: Any) -> Event:
-    about = {"task_id": task, "tool_use_id": tool, "status": "completed", "summary": summary}
-    return system("task_notification", **about, **more)
-
-
-CALL = say("m1", use("t1", "Agent", description="count", prompt="Count.", subagent_type="Explore"))
+PROMPTED = {"description": "count", "prompt": "Count.", "subagent_type": "Explore"}
+CALL = say("m1", use("t1", "Agent", **PROMPTED))
 INSIDE = [
     ask([text("Count.")], parent="t1"),
     bash("s1", "t2", "wc", parent="t1", model=HAIKU),
@@ -129,16 +117,17 @@ WORKED += ["  CHAIN turn 2", f"    LLM {HAIKU}"]
 SPURIOUS = finish(None, subtype="error_during_execution", is_error=True, num_turns=0, errors=["no"])
 GOOD = [init(), ask("7?"), say("m", text("seven")), finish("seven")]
 DONE, FAILED = ("OK", ""), ("ERROR", "error_during_execution: no")
+WRITTEN = [{"type": "thinking", "thinking": "hm"}, {**use("t1", "Bash"), "input": '{"n": 7'}]
+PICTURE = {"type": "base64", "media_type": "image/png", "data": "A" * 4_000}
+ORPHAN = (None, "orphan", "OK")
+LIMITED = say("x", text("Error"), model="<synthetic>", error="rate_limit")
 
 
 def under(*lines: str, depth: int = 1) -> list[str]:
     return ["  " * depth + line for line in lines]
 
 
-TREE = [
-    "AGENT case",
-    *under(*TURN, "  TOOL Bash", "CHAIN turn 2", f"  LLM {SONNET}"),
-]
+TREE = ["AGENT case", *under(*TURN, "  TOOL Bash", "CHAIN turn 2", f"  LLM {SONNET}")]
 
 STORIES: dict[str, tuple[list[Event], dict[str, Any]]] = {
     "a session": (
@@ -166,7 +155,7 @@ STORIES: dict[str, tuple[list[Event], dict[str, Any]]] = {
         {"why": ["no such file"]},
     ),
     "an image": (
-        answered(answer("t1", [text("a picture"), image("A" * 4_000)])),
+        answered(answer("t1", [text("a picture"), {"type": "image", "source": PICTURE}])),
         {
             "tools": [("ls", "a picture\n[image/png, 3,000 bytes left out]", "OK")],
             "shortened": {"image/png": 4_000, "signatures of thinking": 12},
@@ -178,7 +167,7 @@ STORIES: dict[str, tuple[list[Event], dict[str, Any]]] = {
     ),
     "a result without its call": (
         answered(answer("t1", "x"), answer("lost", "orphan")),
-        {"tools": [("ls", "x", "OK"), (None, "orphan", "OK")]},
+        {"tools": [("ls", "x", "OK"), ORPHAN]},
     ),
     # -- ids of tools that are used again
     "an id in each turn": (
@@ -196,7 +185,8 @@ STORIES: dict[str, tuple[list[Event], dict[str, Any]]] = {
         ],
         {
             "tools": [
-                *(("one", "ONE", "OK"), ("two", "no such file", "ERROR")),
+                ("one", "ONE", "OK"),
+                ("two", "no such file", "ERROR"),
                 ("three", "THREE", "OK"),
             ]
         },
@@ -205,13 +195,9 @@ STORIES: dict[str, tuple[list[Event], dict[str, Any]]] = {
         [bash("m1", "t", "lost"), bash("m2", "t", "found"), answer("t", "2")],
         {"tools": [("lost", None, "UNSET"), ("found", "2", "OK")]},
     ),
-    "a call that is said twice": (
-        [bash("m1", "t", "once"), bash("m1", "t", "once"), answer("t", "1")],
-        {"tools": [("once", "1", "OK")]},
-    ),
-    "a call that is answered twice": (
-        [bash("m1", "t", "known"), answer("t", "1"), answer("t", "of a lost call")],
-        {"tools": [("known", "1", "OK"), (None, "of a lost call", "OK")]},
+    "a call that is said and answered twice": (
+        [*[bash("m1", "t", "once")] * 2, answer("t", "1"), answer("t", "orphan")],
+        {"tools": [("once", "1", "OK"), ORPHAN]},
     ),
     "subagents that count like their caller": (
         [
@@ -239,7 +225,7 @@ STORIES: dict[str, tuple[list[Event], dict[str, Any]]] = {
         [*SMALL[:5], started("b", kind="local_bash"), *SMALL[5:]],
         {"tree": TREE, "agents": []},
     ),
-    # -- how it ended
+    # -- how it ended, and the answer
     "too many turns": (
         ended(subtype="error_max_turns", result=None),
         {"ended": ("ERROR", "error_max_turns")},
@@ -254,13 +240,12 @@ STORIES: dict[str, tuple[list[Event], dict[str, Any]]] = {
     ),
     "no result of a tool": (SMALL[:5], {"why": ["the log has no result of this call"]}),
     "a message that no model wrote": (
-        [init(), say("x", text("Error"), model="<synthetic>", error="rate_limit"), finish("Error")],
+        [init(), LIMITED, finish("Error")],
         {"tree": ["AGENT case", "  CHAIN turn 1", "    CHAIN Claude Code"], "answer": "Error"},
     ),
     "an error that nothing led to": ([*GOOD, SPURIOUS], {"ended": DONE, "answer": "seven"}),
     "an error after a question": ([*GOOD, ask("and?"), SPURIOUS], {"ended": FAILED}),
     "an error after a message": ([*GOOD, say("m9", text("no")), SPURIOUS], {"ended": FAILED}),
-    # -- the answer
     "a result that is the answer's end": (
         [say("m", thinking("hm"), text("The whole "), text("of it.")), finish("of it.")],
         {"answer": "The whole of it."},
@@ -290,11 +275,8 @@ STORIES: dict[str, tuple[list[Event], dict[str, Any]]] = {
     ),
     # -- tools that the API runs itself
     "a failed search": (
-        served(
-            "web_search",
-            {"type": "web_search_tool_result_error", "error_code": "max_uses_exceeded"},
-        ),
-        {"why": ["max_uses_exceeded"]},
+        served("web_search", {"type": "web_search_tool_result_error", "error_code": "too many"}),
+        {"why": ["too many"]},
     ),
     "a failed server of tools": (
         served("mcp", [text("no such customer")], call="mcp_tool_use", is_error=True),
@@ -308,19 +290,10 @@ STORIES: dict[str, tuple[list[Event], dict[str, Any]]] = {
     "an interrupted call": (
         [
             *(init(), ask("do it"), begin(), *piece("hm", 0, "thinking")),
-            *piece('{"command": "refund 7', 1, "partial_json"),
-            *(ask("[Request interrupted by user]"), finish("", is_error=True)),
+            *(*piece('{"n": 7', 1, "partial_json"), ask("[Request interrupted by user]")),
+            finish("", is_error=True),
         ],
-        {
-            "tree": ["AGENT case", *under(*TURN)],
-            "blocks": [
-                [
-                    {"type": "thinking", "thinking": "hm"},
-                    {**use("t1", "Bash"), "input": '{"command": "refund 7'},
-                ]
-            ],
-            "skipped": {},
-        },
+        {"tree": ["AGENT case", *under(*TURN)], "blocks": [WRITTEN], "skipped": {}},
     ),
     "a block that is whole and one that is not": (
         [init(), begin(), *piece("One. "), say("m1", text("One. ")), *piece("Two", 1)],
@@ -370,10 +343,11 @@ def test_a_call_reads_what_was_new_and_a_long_result_is_whole_in_its_tool_only()
 
 
 def test_what_is_missing_of_a_message_is_said() -> None:
-    (call,) = spans(build([init(), ask("where?"), begin(), *piece("It left")]), "LLM")
-    assert (call.status, call.message) == ("UNSET", INTERRUPTED)
+    (call,) = spans(build(STORIES["last words"][0]), "LLM")
+    missing = "only a part of this message is in the log"
+    assert (call.status, call.message) == ("UNSET", missing)
     assert call.inputs == {"messages": [{"role": "user", "content": "where?"}]}
-    trace = build([*GOOD, SPURIOUS])  # an error that nothing led to
+    trace = build(STORIES["an error that nothing led to"][0])
     assert "no" in children(trace, trace.spans[0])[-1].message
     assert any("nothing led to" in note for note in trace.receipt.notes)
     notice = spans(build(STORIES["a message that no model wrote"][0]), "CHAIN")[1]
@@ -390,13 +364,14 @@ def test_a_secret_that_comes_in_pieces_is_masked() -> None:
 
 
 def test_a_background_subagent_ends_when_it_is_said_to_end() -> None:
+    task = {"task_id": "a1", "tool_use_id": "t1"}
     used = {"total_tokens": 900, "tool_uses": 2, "duration_ms": 1500}
     log = [
         *(init(), CALL, started("a1")),
         answer("t1", "Async agent launched successfully.", tool_use_result={"isAsync": True}),
         say("m2", text("Meanwhile.")),
-        system("task_progress", task_id="a1", tool_use_id="t1", usage={"tool_uses": 1}),
-        notified("a1", "t1", "Four.", usage=used),
+        system("task_progress", **task, usage={"tool_uses": 1}),
+        system("task_notification", **task, status="completed", summary="Four.", usage=used),
         *(say("m3", text("It says four.")), finish()),
     ]
     trace = build(log)
@@ -437,57 +412,47 @@ def test_a_transcript_beside_the_log_fills_the_subagent_it_belongs_to(which: str
 # -- events of every kind ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("event", "reason"),
-    [
-        (system("thinking_tokens", estimated_tokens=5), "system/thinking_tokens"),
-        ({"type": "rate_limit_event", "rate_limit_info": {"status": "allowed"}},
-         "rate_limit_event: allowed"),
-        ({"type": "control_request", "request": {}}, "control_request"),
-        ({"kind": "of nothing"}, "an object without a type"),
-        (stream("content_block_delta"), OUTSIDE),
-        (system("task_started", task_id="zz"), "system/task_started without its tool call"),
-        ({"type": "user"}, "user event without a message"),
-        ({"type": "assistant"}, "assistant event without a message"),
-    ],
-)  # fmt: skip
-def test_events_that_carry_nothing_are_skipped_by_name(event: Event, reason: str) -> None:
-    assert_told(build([*SMALL[:-1], event, SMALL[-1]]), skipped={reason: 1}, tree=TREE)
-
-
-@pytest.mark.parametrize(
-    ("event", "attribute", "value"),
-    [
-        (system("notification", text="hook failed"), "remarks",
-         [{"subtype": "notification", "text": "hook failed"}]),
-        ({"type": "rate_limit_event", "rate_limit_info": {"status": "rejected"}},
-         "rate_limits", [{"status": "rejected"}]),
-        (system("hook_response", hook_id="h", hook_name="Stop", outcome="error", exit_code=2),
-         "hooks", [{"name": "Stop", "outcome": "error", "exit_code": 2}]),
-        (system("api_retry", attempt=1, error_status=529), "retries", 1),
-    ],
-)  # fmt: skip
-def test_events_worth_knowing_become_attributes_of_the_session(
-    event: Event, attribute: str, value: object
-) -> None:
-    trace = build([*SMALL[:-1], event, SMALL[-1]])
-    assert trace.spans[0].attributes[f"evalkit.{attribute}"] == value
-    assert_told(trace, skipped={})
-
-
-def test_events_about_calls_and_tools_are_told_on_them() -> None:
-    denied = finish(permission_denials=[{"tool_name": "Bash", "tool_use_id": "t1"}, "Bash"])
-    retry = system("api_retry", attempt=1, error="rate_limit")
-    task = started("b", kind="local_bash")
-    trace = build([init(), retry, *SMALL[1:5], task, *SMALL[5:-1], denied])
-    call, tool = spans(trace, "LLM")[0], spans(trace, "TOOL")[0]
-    assert call.attributes["evalkit.retries"] == [{"attempt": 1, "error": "rate_limit"}]
-    assert tool.attributes["evalkit.permission_denied"] is True
-    assert tool.attributes["evalkit.task"]["task_type"] == "local_bash"
-
-
-def test_an_event_that_stands_in_the_log_twice_counts_once() -> None:
+def test_events_that_carry_nothing_are_skipped_by_name() -> None:
+    skipped = {
+        "system/thinking_tokens": system("thinking_tokens", estimated_tokens=5),
+        "rate_limit_event: allowed": {
+            "type": "rate_limit_event",
+            "rate_limit_info": {"status": "allowed"},
+        },
+        "control_request": {"type": "control_request", "request": {}},
+        "an object without a type": {"kind": "of nothing"},
+        OUTSIDE: stream("content_block_delta"),
+        "system/task_started without its tool call": system("task_started", task_id="zz"),
+        "user event without a message": {"type": "user"},
+        "assistant event without a message": {"type": "assistant"},
+    }
+    trace = build([*SMALL[:-1], *skipped.values(), SMALL[-1]])
+    assert_told(trace, skipped=dict.fromkeys(skipped, 1), tree=TREE)
     twice = [{**event, "uuid": f"u{index}"} for index, event in enumerate(SMALL)]
     trace = build([*twice[:4], twice[3], *twice[4:]])
     assert_told(trace, skipped={"repeated event: the same uuid": 1})
     assert len(spans(trace, "LLM")[0].outputs["content"]) == 3
+
+
+def test_events_worth_knowing_become_attributes_of_what_they_are_about() -> None:
+    hook = {"hook_name": "Stop", "outcome": "error", "exit_code": 2}
+    events = [
+        system("notification", text="hook failed"),
+        {"type": "rate_limit_event", "rate_limit_info": {"status": "rejected"}},
+        system("hook_response", hook_id="h", **hook),
+        system("api_retry", attempt=1, error_status=529),
+    ]
+    denied = finish(permission_denials=[{"tool_name": "Bash", "tool_use_id": "t1"}, "Bash"])
+    retry = system("api_retry", attempt=1, error="rate_limit")
+    task = started("b", kind="local_bash")
+    trace = build([init(), retry, *SMALL[1:5], task, *SMALL[5:-1], *events, denied])
+    assert_told(trace, skipped={})
+    about = {name.removeprefix("evalkit."): v for name, v in trace.spans[0].attributes.items()}
+    assert about["remarks"] == [{"subtype": "notification", "text": "hook failed"}]
+    assert about["rate_limits"] == [{"status": "rejected"}]
+    assert about["hooks"] == [{"name": "Stop", "outcome": "error", "exit_code": 2}]
+    assert about["retries"] == 2
+    call, tool = spans(trace, "LLM")[0], spans(trace, "TOOL")[0]
+    assert call.attributes["evalkit.retries"] == [{"attempt": 1, "error": "rate_limit"}]
+    assert tool.attributes["evalkit.permission_denied"] is True
+    assert tool.attributes["evalkit.task"]["task_type"] == "local_bash"

@@ -14,7 +14,6 @@ from agentlogs import (
     ask,
     assert_sound,
     build,
-    build_lines,
     finish,
     init,
     say,
@@ -54,32 +53,26 @@ def inferred(trace: Trace) -> list[str]:
     return [span.name for span in trace.spans if span.attributes.get("evalkit.time") == "inferred"]
 
 
-def changed(**fifth: Any) -> list[Event]:
-    return [*STAMPED[:4], {**STAMPED[4], **fifth}, *STAMPED[5:]]
-
-
-def sessions(*events: Event) -> list[tuple[float, float]]:
-    return [seconds(span) for span in spans(build(events), "AGENT")[1:]]
-
-
 def test_with_all_timestamps_everything_is_when_it_was() -> None:
-    trace = build(STAMPED)
-    first, second = spans(trace, "LLM")
-    assert seconds(trace.spans[0]) == (0, 6)
-    assert seconds(first) == (1, 3)  # from the prompt to its last block
-    assert tool(trace) == (3, 4)
-    assert seconds(second) == (4, 5)
-    assert inferred(trace) == []
+    for trace in (build(STAMPED), build(LOG, times=TIMES)):
+        assert seconds(trace.spans[0]) == (0, 6)
+        # a call is from the prompt to its last block
+        assert [seconds(call) for call in spans(trace, "LLM")] == [(1, 3), (4, 5)]
+        assert tool(trace) == (3, 4)
+        assert inferred(trace) == []
+    assert tool(build([ask("go"), *LOG[2:]], times=TIMES[2:])) == (3, 4)  # without the prompt
 
 
 def test_with_timestamps_on_results_only_the_rest_lies_in_order_between() -> None:
     trace = build(stamp(LOG, "user"))
-    assert tool(trace)[1] == 4
-    assert seconds(spans(trace, "LLM")[0])[0] == 1
+    assert (tool(trace)[1], seconds(spans(trace, "LLM")[0])[0]) == (4, 1)
     assert trace.end_ns - trace.start_ns == 12 * SECOND
     assert "Bash" in inferred(trace)
     what = "2 of 7 events have a timestamp: what lies between them is laid out in order"
     assert what in trace.receipt.notes
+    events = stamp(LOG, "user", seconds=10)
+    events[4]["tool_use_result"] = {"durationMs": 2_500}
+    assert tool(build(events)) == (37.5, 40)
 
 
 def test_without_timestamps_spans_fill_the_stated_duration_in_order() -> None:
@@ -95,40 +88,30 @@ def test_sessions_without_timestamps_follow_or_precede_those_that_have_some() ->
     began = (FALLBACK.ns - BEGAN_NS) / SECOND
     one = init("a"), finish(session="a", duration_ms=1000)
     two = init("b"), finish(session="b", duration_ms=2000)
-    assert sessions(*one, *two) == [(began, began + 1), (began + 1, began + 3)]
-    assert sessions(*one, *stamp(two, "all"))[0] == (-1, 0)
+    follow, precede = (
+        spans(build([*one, *each]), "AGENT")[1:] for each in (two, stamp(two, "all"))
+    )
+    assert list(map(seconds, follow)) == [(began, began + 1), (began + 1, began + 3)]
+    assert seconds(precede[0]) == (-1, 0)
 
 
-@pytest.mark.parametrize("bad", ["yesterday", "9999-01-01T00:00:00Z", 17, True, []])
-def test_a_timestamp_that_is_none_is_a_note(bad: object) -> None:
-    trace = build(changed(timestamp=bad))
-    assert "1 timestamps are no times; not used" in trace.receipt.notes
-    assert tool(trace) == (3, 4)  # between its neighbours
+@pytest.mark.parametrize(
+    ("wrong", "note"),
+    [
+        *((each, "no times") for each in ("yesterday", "9999-01-01T00:00:00Z", 17, True, [])),
+        *((f"{year}-01-01T00:00:00Z", "out of order") for year in (2020, 2031)),
+    ],
+)
+def test_a_timestamp_that_is_none_or_out_of_order_moves_no_other(wrong: Any, note: str) -> None:
+    trace = build([*STAMPED[:4], {**STAMPED[4], "timestamp": wrong}, *STAMPED[5:]])
+    assert f"1 timestamps are {note}; not used" in trace.receipt.notes
+    assert (tool(trace), seconds(trace.spans[0])) == ((3, 4), (0, 6))
     assert_sound(trace)
-
-
-@pytest.mark.parametrize("wrong", ["2020-01-01T00:00:00Z", "2031-01-01T00:00:00Z"])
-def test_a_timestamp_out_of_order_does_not_move_the_others(wrong: str) -> None:
-    trace = build(changed(timestamp=wrong))
-    assert "1 timestamps are out of order; not used" in trace.receipt.notes
-    assert seconds(trace.spans[0]) == (0, 6)
 
 
 @pytest.mark.parametrize("form", [1_772_600_767, 1_772_600_767_000, "2026-03-04T05:06:07"])
 def test_timestamps_are_read_in_seconds_milliseconds_and_iso(form: object) -> None:
     assert build([{**init(), "timestamp": form}, finish()]).start_ns == BEGAN_NS
-
-
-def test_a_tool_that_says_how_long_it_took_begins_that_long_before_its_end() -> None:
-    events = stamp(LOG, "user", seconds=10)
-    events[4]["tool_use_result"] = {"durationMs": 2_500}
-    assert tool(build(events)) == (37.5, 40)
-
-
-def test_times_beside_the_log_are_used_where_they_line_up() -> None:
-    trace = build(LOG, times=TIMES)
-    assert (tool(trace), inferred(trace)) == ((3, 4), [])
-    assert tool(build([ask("go"), *LOG[2:]], times=TIMES[2:])) == (3, 4)  # without the prompt
 
 
 @pytest.mark.parametrize("times", [TIMES[:-1], ["x"]])
@@ -152,16 +135,12 @@ def test_a_transcript_tells_a_log_without_times_when_it_was() -> None:
     assert_sound(trace)
 
 
-# -- the content hash ----------------------------------------------------------------------------
-
-
 def test_the_hash_stands_on_what_decides_the_spans_and_on_nothing_else() -> None:
     later = Start(FALLBACK.ns + SECOND, inferred=True, source="elsewhere")
     stated = Start(FALLBACK.ns + SECOND, inferred=False, source="run_result.json")
-    one, timed = build(LOG).content_hash, build(STAMPED).content_hash
-    assert build_lines([line.rstrip(b"\n") for line in as_lines(LOG)]).content_hash == one
-    assert build(LOG, start=later).content_hash == one
-    assert build(STAMPED, start=stated).content_hash == timed
+    one, timed = build(LOG), build(STAMPED)
+    assert build(LOG, start=later).content_hash == one.content_hash
+    assert build(STAMPED, start=stated).content_hash == timed.content_hash
     silent = [LOG[0], *LOG[2:]]
     others = [
         build(LOG, start=stated),
@@ -173,8 +152,8 @@ def test_the_hash_stands_on_what_decides_the_spans_and_on_nothing_else() -> None
         build(silent),
         build(silent, request="go"),
     ]
-    assert len({one, timed, *(trace.content_hash for trace in others)}) == len(others) + 2
-    assert [s.span_id for s in build(LOG).spans] == [s.span_id for s in others[0].spans]
+    assert len({trace.content_hash for trace in (one, timed, *others)}) == len(others) + 2
+    assert [s.span_id for s in one.spans] == [s.span_id for s in others[0].spans]
     moved = {s.span_id for s in build(LOG, trace_id="tr-" + "f" * 32).spans}
-    assert not moved & {s.span_id for s in others[0].spans}
+    assert not moved & {s.span_id for s in one.spans}
     assert (others[-1].request, build(LOG, request="else").request) == ("go", "go")

@@ -23,24 +23,35 @@ CSV = (
     "3,9,Who\r\n"
     "4,10,,Nobody,,,\r\n"
 )
+IN_CSV = {
+    "007": (
+        {ASKED: 'What is, then, a "lease"?'},
+        {
+            EXPECTED: "A contract",
+            "required_context": "leases.md",
+            "category": "easy",
+            "tags": ["a", "b"],
+        },
+    ),
+    "08": (
+        {ASKED: "Who pays?"},
+        {EXPECTED: "The tenant", "required_context": "costs.md", "category": "easy"},
+    ),
+}
 LINES = (
     '{"nl_query": "how many seats?", "gold_sql": "SELECT 1"}\n'
     "// --- GROUP CHATS ---\n"
     '{"nl_query": "book {day+3}", "gold_sql": null, "note": "a placeholder"}\n'
     '{"broken": \n'
 )
-WRAPPED = {
-    "_comment": "from the team",
-    "queries": [{"id": 1, "query": "wet clay?", "relevant_ids": ["d2"], "lesson": "rare"}],
+IN_LINES = {
+    "x": ({"nl_query": "how many seats?"}, {"gold_sql": "SELECT 1"}),
+    "y": ({"nl_query": "book {day+3}"}, {"note": "a placeholder"}),
 }
-CHAT = [
-    {
-        "messages": [
-            {"role": "user", "content": "hi?"},
-            {"role": "assistant", "content": "hello!"},
-        ]
-    }
-]
+CLAY = {"id": 1, "query": "wet clay?", "relevant_ids": ["d2"], "lesson": "rare"}
+WRAPPED = {"_comment": "from the team", "queries": [CLAY]}
+ASKS, REPLIES = {"role": "user", "content": "hi?"}, {"role": "assistant", "content": "hello!"}
+AS_MLFLOW = '{"inputs": {"topic": "rain"}, "expectations": {"expected_facts": ["wet"]}}'
 ANSWERS = [
     {"id": "a", "question": "1+1?", "expected_answer": "2", "actual_answer": "2", "correct": True},
     {"id": "b", "question": "2+2?", "expected_answer": "4", "actual_answer": "5", "correct": False},
@@ -60,68 +71,31 @@ def cases_in(folder):
     }
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "cases", "passed_over"),
-    [
-        (
-            "leases.csv",
-            CSV,
-            {
-                "007": (
-                    {ASKED: 'What is, then, a "lease"?'},
-                    {
-                        EXPECTED: "A contract",
-                        "required_context": "leases.md",
-                        "category": "easy",
-                        "tags": ["a", "b"],
-                    },
-                ),
-                "08": (
-                    {ASKED: "Who pays?"},
-                    {EXPECTED: "The tenant", "required_context": "costs.md", "category": "easy"},
-                ),
-            },
-            ("says the same as", "has more or fewer values", "asks nothing"),
-        ),
-        (
-            "seats.jsonl",
-            LINES,
-            {
-                "x": (
-                    {"nl_query": "how many seats?"},
-                    {"gold_sql": "SELECT 1"},
-                ),
-                "y": ({"nl_query": "book {day+3}"}, {"note": "a placeholder"}),
-            },
-            ("is no JSON object", "is no JSON object"),
-        ),
-        (
-            "labels.json",
-            json.dumps(WRAPPED),
-            {"1": ({"query": "wet clay?"}, {"relevant_ids": ["d2"], "lesson": "rare"})},
-            (),
-        ),
-        (
-            "chat.json",
-            json.dumps(CHAT),
-            {"": ({"messages": CHAT[0]["messages"][:1]}, {"expected_reply": "hello!"})},
-            (),
-        ),
-        (
-            "mlflow.jsonl",
-            '{"inputs": {"topic": "rain"}, "expectations": {"expected_facts": ["wet"]}}',
-            {"": ({"topic": "rain"}, {"expected_facts": ["wet"]})},
-            (),
-        ),
-        (
-            "rivers.csv",
-            "Q;Ground Truth\nLongest river?;Nile\n",
-            {"": ({"Q": "Longest river?"}, {"Ground Truth": "Nile"})},
-            (),
-        ),
-    ],
-)
-def test_rows_become_cases_and_no_answer_an_input(evalkit, project, name, text, cases, passed_over):
+TABLES = {
+    "leases.csv": (CSV, IN_CSV, ("says the same as", "has more or fewer values", "asks nothing")),
+    "seats.jsonl": (LINES, IN_LINES, ("is no JSON object", "is no JSON object")),
+    "labels.json": (
+        json.dumps(WRAPPED),
+        {"1": ({"query": "wet clay?"}, {"relevant_ids": ["d2"], "lesson": "rare"})},
+        (),
+    ),
+    "chat.json": (
+        json.dumps([{"messages": [ASKS, REPLIES]}]),
+        {"": ({"messages": [ASKS]}, {"expected_reply": "hello!"})},
+        (),
+    ),
+    "mlflow.jsonl": (AS_MLFLOW, {"": ({"topic": "rain"}, {"expected_facts": ["wet"]})}, ()),
+    "rivers.csv": (
+        "Q;Ground Truth\nLongest river?;Nile\n",
+        {"": ({"Q": "Longest river?"}, {"Ground Truth": "Nile"})},
+        (),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_rows_become_cases_and_no_answer_an_input(evalkit, project, name):
+    text, cases, passed_over = TABLES[name]
     project.write(f"in/{name}", text)
     report = evalkit("import", f"in/{name}", "--out", "made").report
     found = cases_in(project.root / "made")
@@ -136,17 +110,6 @@ def test_rows_become_cases_and_no_answer_an_input(evalkit, project, name, text, 
     (asked, *_), _ = next(iter(cases.values()))
     assert mapped["inputs"] == {asked: f"input.yaml:{asked}"}
     assert not {"category", "lesson", "note"} & mapped["expectations"].keys()
-
-
-def test_again_writes_nothing_and_what_a_person_changed_stays(evalkit, project):
-    project.write("in/labels.json", json.dumps(WRAPPED))
-    told = ("import", "in/labels.json", "--out", "made")
-    assert evalkit(*told).report["receipt"]["written"] == 3
-    again = evalkit(*told).report["receipt"]
-    assert again == {"written": 0, "updated": 0, "unchanged": 3, "left": 0}
-    project.write("made/cases/1/input.yaml", {"query": "mine"})
-    assert "was changed" in str(evalkit(*told).report["skipped"])
-    assert project.read("made/cases/1/input.yaml") == "query: mine\n"
 
 
 def test_a_frame_keeps_lists_and_has_no_missing_values(evalkit, project):
