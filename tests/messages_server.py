@@ -15,51 +15,32 @@ Instead of steps one function may decide, by each request's body and the number 
 An ``AssertionError`` in it is raised again when the server is closed.
 """
 
-from __future__ import annotations
-
 import json
 import threading
-from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from messages_rules import Limits, complaint, signature_of
 from servers import listening
 
 PIECE = 9  # characters of a text that one event of a stream carries
-ERRORS = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    402: "billing_error",
-    403: "permission_error",
-    404: "not_found_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    504: "timeout_error",
-    529: "overloaded_error",
-}
 
 
 @dataclass(frozen=True)
 class Reply:
     """A message of the model.
 
-    ``stop_reason`` is ``tool_use`` with tools and ``end_turn`` without; ``blocks`` stand in place
-    of text, tools and thinking. ``*_after`` is a number of events of the stream: then the
-    connection is cut, the stream ends in good order, or an error comes. ``cut_input`` characters of
-    the last tool's arguments are left out.
+    ``stop_reason`` is ``tool_use`` with tools and ``end_turn`` without. ``*_after`` is a number of
+    events of the stream: then the connection is cut, the stream ends in good order, or an error
+    comes. ``cut_input`` characters of the last tool's arguments are left out.
     """
 
     text: str = ""
     stop_reason: str = ""
-    stop_details: dict[str, Any] | None = None
-    tools: tuple[tuple[str, dict[str, Any]], ...] = ()
+    stop_details: dict | None = None
+    tools: tuple = ()  # of names with what they are given
     thinking: str | None = None
-    blocks: tuple[dict[str, Any], ...] = ()
-    usage: dict[str, Any] = field(
-        default_factory=lambda: {"input_tokens": 100, "output_tokens": 20}
-    )
+    usage: dict = field(default_factory=lambda: {"input_tokens": 100, "output_tokens": 20})
     pause_s: float = 0.0  # after each event of the stream
     drop_after: int | None = None
     truncate_after: int | None = None
@@ -67,29 +48,23 @@ class Reply:
     error_kind: str = "overloaded_error"
     cut_input: int = 0
 
-    def content(self, number):
-        """Its blocks, where so many steps were before it."""
-        if self.blocks:
-            return [dict(block) for block in self.blocks]
-        found = []
+    def message(self, model, number):
+        """It in one piece, where so many steps were before it."""
+        content = []
         if self.thinking is not None:
             signed = {"thinking": self.thinking, "signature": signature_of(self.thinking)}
-            found.append({"type": "thinking", **signed})
+            content.append({"type": "thinking", **signed})
         if self.text:
-            found.append({"type": "text", "text": self.text, "citations": None})
+            content.append({"type": "text", "text": self.text, "citations": None})
         for at, (name, given) in enumerate(self.tools):
             made = {"id": f"toolu_{number:03}_{at}", "name": name, "input": given}
-            found.append({"type": "tool_use", **made})
-        return found
-
-    def message(self, model, number):
-        """It in one piece."""
+            content.append({"type": "tool_use", **made})
         return {
             "id": f"msg_{number:04}",
             "type": "message",
             "role": "assistant",
             "model": model,
-            "content": self.content(number),
+            "content": content,
             "stop_reason": self.stop_reason or ("tool_use" if self.tools else "end_turn"),
             "stop_sequence": None,
             "stop_details": self.stop_details,
@@ -122,18 +97,14 @@ def started(block, cut):
         pieces = [text[at : at + PIECE] for at in range(0, len(text), PIECE)]
         return [{"type": f"{kind}_delta", name: each} for each in pieces]
 
-    match block["type"]:
-        case "text":
-            return {**block, "text": ""}, deltas("text", "text", block["text"])
-        case "thinking":
-            signed = {"type": "signature_delta", "signature": block["signature"]}
-            thought = deltas("thinking", "thinking", block["thinking"])
-            return {**block, "thinking": "", "signature": ""}, [*thought, signed]
-        case "tool_use":
-            text = json.dumps(block["input"])
-            given = deltas("input_json", "partial_json", text[: len(text) - cut])
-            return {**block, "input": {}}, given
-    return block, []
+    if block["type"] == "text":
+        return {**block, "text": ""}, deltas("text", "text", block["text"])
+    if block["type"] == "tool_use":
+        text = json.dumps(block["input"])
+        return {**block, "input": {}}, deltas("input_json", "partial_json", text[: len(text) - cut])
+    thought = deltas("thinking", "thinking", block["thinking"])
+    signed = {"type": "signature_delta", "signature": block["signature"]}
+    return {**block, "thinking": "", "signature": ""}, [*thought, signed]
 
 
 @dataclass(frozen=True)
@@ -152,12 +123,8 @@ class Request:
     """A request as it arrived; header names in lower case."""
 
     path: str
-    headers: dict[str, str]
-    body: dict[str, Any]
-
-
-Step = Reply | Fault
-Script = Callable[[dict[str, Any], int], Step]
+    headers: dict
+    body: dict
 
 
 @dataclass
@@ -167,16 +134,16 @@ class MessagesServer:
     It accepts all secrets where none are named.
     """
 
-    script: Script
+    script: object  # a function of a body and the number of steps before it
     limits: Limits
-    secrets: frozenset[str]
-    requests: list[Request] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
-    failures: list[AssertionError] = field(default_factory=list)
+    secrets: frozenset
+    requests: list = field(default_factory=list)
+    refused: list = field(default_factory=list)
+    failures: list = field(default_factory=list)
     url: str = ""
     answered: int = 0
     closing: threading.Event = field(default_factory=threading.Event)
-    paused: list[Any] = field(default_factory=list)
+    paused: list = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def step(self, request):
@@ -194,7 +161,7 @@ class MessagesServer:
                 return Fault(400, f"the script says: {error}"), number
             self.answered += 1
             if isinstance(step, Reply) and step.stop_reason == "pause_turn":
-                self.paused.append(step.content(number))
+                self.paused.append(step.message("", number)["content"])
             return step, number
 
     def fault(self, request):
@@ -235,26 +202,24 @@ def answer(state, connection, body):
     asked = json.loads(body or b"{}")
     headers = {name.lower(): value for name, value in connection.headers.items()}
     step, number = state.step(Request(connection.path, headers, asked))
-    request_id = f"req_{len(state.requests):04}"
+    more = {"content_type": "application/json", "request_id": f"req_{len(state.requests):04}"}
     if isinstance(step, Reply):
         message = step.message(asked["model"], number)
         if asked.get("stream"):
-            kind = {"content_type": "text/event-stream; charset=utf-8", "request_id": request_id}
-            connection.send(200, None, transfer_encoding="chunked", **kind)
+            more |= {"content_type": "text/event-stream", "transfer_encoding": "chunked"}
+            connection.send(200, None, **more)
             stream(step, message, connection, state.closing)
         else:
-            kind = {"content_type": "application/json", "request_id": request_id}
-            connection.send(200, json.dumps(message).encode(), **kind)
+            connection.send(200, json.dumps(message).encode(), **more)
     elif not step.status:
         connection.hang_up()
     else:
-        error = {"type": ERRORS.get(step.status, "api_error"), "message": step.message}
-        whole = json.dumps({"type": "error", "error": error, "request_id": request_id})
-        kind = "text/html" if step.plain else "application/json"
-        more = {"content_type": kind, "request_id": request_id}
+        error = {"type": "api_error", "message": step.message}
+        text = step.message if step.plain else json.dumps({"type": "error", "error": error})
         given = {"retry_after": step.retry_after, "location": step.location}
         more |= {name: value for name, value in given.items() if value is not None}
-        connection.send(step.status, (step.message if step.plain else whole).encode(), **more)
+        more |= {"content_type": "text/html"} if step.plain else {}
+        connection.send(step.status, text.encode(), **more)
 
 
 def stream(reply, message, connection, closing):

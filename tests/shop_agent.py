@@ -2,16 +2,9 @@
 
 import json
 
-from mlflow.entities import (
-    AssessmentSource,
-    Feedback,
-    Span,
-    TraceInfo,
-    TraceLocation,
-    TraceState,
-)
+from mlflow.entities import Span, TraceInfo, TraceLocation, TraceState
 from mlflow.tracing.client import TracingClient
-from recorder import span, step
+from recorder import person, span, step
 
 BEGIN_NS = 1_778_579_000_000_000_000
 SECOND_NS = 1_000_000_000
@@ -45,11 +38,9 @@ class ShopAgent:
     A trace is a chain with a retriever, a tool and a chat model in OpenAI's form below it.
     """
 
-    def __init__(self, uri, experiment_id):
-        self.uri = uri
-        self.experiment_id = experiment_id
+    def __init__(self, uri, experiment_id, begins=0):
+        self.uri, self.experiment_id, self._count = uri, experiment_id, begins
         self._tracing = TracingClient(uri)
-        self._count = 0
 
     def answer(
         self,
@@ -67,7 +58,7 @@ class ShopAgent:
         trace does; ``tokens`` were read and written, as MLflow would add them up.
         """
         self._count += 1
-        trace_id = f"tr-{self._number:032x}"
+        key = f"{(int(self.experiment_id) << 64) + self._count:032x}"  # one in the whole store
         begin = BEGIN_NS + self._count * 60 * SECOND_NS
         end = begin + int(seconds * SECOND_NS)
         order = {"order": f"QM-{self._count}"}
@@ -76,26 +67,26 @@ class ShopAgent:
             {"role": "user", "content": question},
         ]
         said = {"choices": [{"message": {"role": "assistant", "content": reply}}]}
-        key = f"{self._number:032x}"
         ends = {"error": error, "took": seconds}
-        asked = {"messages": messages}
-        spans = [
+        steps = [
             (begin, step("answer", {"question": question}, reply, kind="CHAIN", **ends)),
             (begin, step("policies", {"q": question}, [], kind="RETRIEVER", took=1e-6)),
             (begin + 2000, step("lookup", order, "paid", error=tool_error, took=seconds - 2e-6)),
-            (end - 1000, step("chat", asked, said, kind="CHAT_MODEL", error=error, took=1e-6)),
+            (
+                end - 1000,
+                step(
+                    "chat", {"messages": messages}, said, kind="CHAT_MODEL", error=error, took=1e-6
+                ),
+            ),
         ]
+        spans = [
+            span(key, at, each, start, event=True) for at, (start, each) in enumerate(steps, 1)
+        ]
+        self._tracing.log_spans(self.experiment_id, [Span.from_dict(each) for each in spans])
         used = dict(zip(("input_tokens", "output_tokens"), tokens or (), strict=False))
-        self._tracing.log_spans(
-            self.experiment_id,
-            [
-                Span.from_dict(span(key, place, said, start, event=True))
-                for place, (start, said) in enumerate(spans, 1)
-            ],
-        )
         self._tracing.start_trace(
             TraceInfo(
-                trace_id=trace_id,
+                trace_id=f"tr-{key}",
                 trace_location=TraceLocation.from_experiment_id(self.experiment_id),
                 request_time=begin // 1_000_000,
                 execution_duration=int(seconds * 1000),
@@ -106,15 +97,8 @@ class ShopAgent:
                 tags={"mlflow.traceName": "answer"},
             )
         )
-        return trace_id
+        return f"tr-{key}"
 
     def reject(self, trace_id, why):
         """Have a person say that an answer is wrong."""
-        person = AssessmentSource("HUMAN", "ann@shop.example")
-        said = Feedback(name="correct", value=False, source=person, rationale=why)
-        self._tracing.log_assessment(trace_id, said)
-
-    @property
-    def _number(self):
-        """The trace's number, one in the whole store."""
-        return (int(self.experiment_id) << 64) + self._count
+        self._tracing.log_assessment(trace_id, person(False, "correct", why=why))

@@ -8,80 +8,56 @@ something else in its place at chosen points::
         ...  # the second answer of the first task: overloaded, then a claim, then as it should be
 """
 
-from __future__ import annotations
-
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from messages_server import Reply, Step
-
-Body = dict[str, Any]
+from messages_server import Reply
 
 LOOK = """
 import json
 from room import rows_and_traces  # and not its frames: MLflow takes seconds to import
-def words(v): return " ".join(map(words, v.values())) if isinstance(v, dict) else str(v)
-good = [row for row in rows_and_traces()[0] if row["is_good"]]
-one = sorted(good, key=lambda row: -len(words(row["outputs"])))[len(good) // 2]
+good = sorted((row for row in rows_and_traces()[0] if row["is_good"]), key=lambda r: r["outputs"])
+one = good[len(good) // 2]
 print("MATERIAL", json.dumps({"trace": one["trace_id"], "answer": one["outputs"]}))
 """
 
 HEAD = '''"""What good answers hold to; each scorer names a bad example that it fails."""
 
-import json
 import re
 
 from mlflow.entities import Feedback
 from mlflow.genai.scorers import scorer
 
 
-def words(value):
-    if isinstance(value, dict):
-        return " ".join(words(each) for each in value.values())
-    return " ".join(map(words, value)) if isinstance(value, list) else str(value or "")
-
-
 def told(inputs, trace):
-    return words(inputs) + " " + " ".join(
-        f"{json.dumps(s.inputs, default=str)} {json.dumps(s.outputs, default=str)}"
-        for s in trace.data.spans if s.parent_id and s.span_type in ("TOOL", "RETRIEVER"))
+    return str(inputs) + " ".join(f"{s.inputs} {s.outputs}" for s in trace.data.spans[1:3])
 
 
 def said(ok, why):
     return Feedback(value=bool(ok), rationale=why)
-
 '''
 
 CODE = {
-    "answered": """
-@scorer
-def answered(outputs):
-    found = re.search(r"(?i)can(no|')t help|unable to|as an ai", words(outputs))
-    return said(words(outputs).strip() and not found, "an answer, no refusal")
+    "answered": """outputs):
+    return said("cannot help" not in str(outputs), "an answer, no refusal")
 """,
-    "figures_grounded": """
-@scorer
-def figures_grounded(inputs, outputs, trace):
-    new = [n for n in re.findall(r"\\d{3,}", words(outputs)) if n not in told(inputs, trace)]
+    "figures_grounded": r"""inputs, outputs, trace):
+    new = [n for n in re.findall(r"\d{3,}", str(outputs)) if n not in told(inputs, trace)]
     return said(not new, f"figures from nowhere: {new}")
 """,
-    "no_placeholder": """
-@scorer
-def no_placeholder(outputs):
-    return said(not re.search(r"\\{\\{|\\}\\}|TODO|\\[name\\]", words(outputs)), "filled in")
+    "no_placeholder": """outputs):
+    return said("{{" not in str(outputs), "filled in")
 """,
 }
-"""Scorers that an expert might write."""
+"""Scorers that an expert might write, from their arguments on."""
 
 HARM = {
-    "answered": lambda a: "I am sorry, I cannot help with that." + " " * (len(a) // 2),
-    "figures_grounded": lambda a: f"{a[:-14]} for 90417 EUR.",
-    "no_placeholder": lambda a: f"{a[:-9]} {{{{name}}}}",
+    "answered": lambda answer: "I am sorry, I cannot help with that." + " " * (len(answer) // 2),
+    "figures_grounded": lambda answer: f"{answer[:-14]} for 90417 EUR.",
+    "no_placeholder": lambda answer: f"{answer[:-9]} {{{{name}}}}",
 }
-"""How each is damaged: a good answer's longest text, given back with one fault."""
+"""A good answer with the fault that each is for."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +66,7 @@ class Asked:
 
     kind: str
     turn: int
-    body: Body
+    body: dict
 
     @property
     def opening(self):
@@ -101,10 +77,6 @@ class Asked:
     def results(self):
         """What the tools gave last, and all else that the last message says."""
         return text_of(self.body["messages"][-1])
-
-
-Twist = Callable[[Asked], Step | None]
-"""Gives what is answered instead; None where the competent answer is right."""
 
 
 def at(kind, turn, *steps):
@@ -140,13 +112,16 @@ class Competent:
     """A script of the Messages API; see the module."""
 
     def __init__(self, *twists, tasks=(("answered",),)):
-        self.asked: list[Asked] = []
+        self.asked = []
         self._twists = twists
         self._tasks = tasks
 
     def __call__(self, body, _):
         """The answer to a request."""
-        asked = Asked(_kind(body), sum(m["role"] == "assistant" for m in body["messages"]), body)
+        opening = text_of(body["messages"][0])
+        task = re.search(r"Your task \((\S+)\)", opening)
+        kind = "initializer" if "plan the suite" in opening else task[1] if task else "interactive"
+        asked = Asked(kind, sum(m["role"] == "assistant" for m in body["messages"]), body)
         self.asked.append(asked)
         twisted = (twist(asked) for twist in self._twists)
         return next((step for step in twisted if step), None) or self._right(asked)
@@ -159,9 +134,8 @@ class Competent:
         material = json.loads(found[-1])
         if asked.kind == "initializer":
             return calls(("save", {"path": "eval_tasks.json", "content": self._plan(material)}))
-        given_up = _given_up(asked)
-        limits = _limits(seen, given_up)
-        code = self._file(asked, given_up, material)
+        limits = _limits(seen)
+        code = _file(asked.opening, material)
         saves = [("save", {"path": "evaluation/scorers.py", "content": code})]
         saves += [("save", {"path": "evaluation/LIMITS.md", "content": limits})] if limits else []
         return calls(*saves, ("verify", {}))
@@ -174,49 +148,21 @@ class Competent:
         finding = {"what": "answers differ in form", "evidence": [material["trace"]]}
         return {"summary": "An agent that answers.", "findings": [finding], "tasks": tasks}
 
-    def _file(self, asked, given_up, material):
-        """The scorers that are there already and those of the task, but for what is given up."""
-        names = [n for n in CODE if f"\ndef {n}(" in asked.opening]
-        names += [n for n in CODE if re.search(rf"^- {n}: ", asked.opening, re.MULTILINE)]
-        names = [n for n in dict.fromkeys(names) if n not in given_up]
-        examples = {n: [material["trace"], _harmed(n, material["answer"])] for n in names}
-        code = "".join(f"\n{CODE[n]}" for n in names)
-        end = f"\n\nSCORERS = [{', '.join(names)}]\nBAD_EXAMPLES = {examples!r}\n"
-        return HEAD + code + end
+
+def _file(opening, material):
+    """The scorers that are there already and those of the task."""
+    names = [n for n in CODE if re.search(rf"(?m)^(def {n}\(|- {n}: )", opening)]
+    code = "".join(f"\n\n@scorer\ndef {n}({CODE[n]}" for n in names)
+    examples = {n: [material["trace"], HARM[n](material["answer"])] for n in names}
+    return f"{HEAD}{code}\n\nSCORERS = [{', '.join(names)}]\nBAD_EXAMPLES = {examples!r}\n"
 
 
-def _given_up(asked):
-    """Scorers that LIMITS.md gives up, here or before, and those of its own just refused."""
-    wrote = json.dumps(asked.body["messages"])
-    found = set(re.findall(r"## (\w+)(?:\n|\\n)Given up", wrote))
-    if "What good answers hold to" in json.dumps(asked.body["messages"][-2:-1]):
-        name = (
-            r"^- (?:BAD_EXAMPLES\['(\w+)'\]|(\w+)) (?:is unlike|refuses|does not fail|on tr-|never)"
-        )
-        found |= {a or b for a, b in re.findall(name, asked.results, re.MULTILINE)}
-    return found
-
-
-def _limits(seen, given_up):
-    """LIMITS.md: what is given up, what was there already, and what people rejected."""
-    parts = [f"## {name}\nGiven up: good answers fail it.\n" for name in sorted(given_up)]
-    parts += re.findall(r"(?ms)^## tr-.*?(?=^##|^~~~|\Z)", seen)
+def _limits(seen):
+    """LIMITS.md: what was there already, and what people rejected."""
+    parts = re.findall(r"(?ms)^## tr-.*?(?=^##|^~~~|\Z)", seen)
     missed = re.findall(r"people rejected (tr-\w+) \((.*?)\) and every scorer", seen)
     parts += [
         f"## {trace_id}\nPeople said: {why}\nGuideline for a judge: {why}\n"
         for trace_id, why in dict.fromkeys(missed)
     ]
     return "\n".join(dict.fromkeys(parts))
-
-
-def _harmed(name, answer):
-    """A good answer with the fault that a scorer is for."""
-    return HARM[name](str(answer))
-
-
-def _kind(body):
-    opening = text_of(body["messages"][0])
-    if "plan the suite" in opening:
-        return "initializer"
-    found = re.search(r"Your task \((\S+)\)", opening)
-    return found[1] if found else "interactive"

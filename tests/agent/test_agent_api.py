@@ -40,14 +40,13 @@ def goes_on(agent):
     assert agent.tasks()
 
 
-def test_trouble_that_passes_is_sat_out_and_failing_calls_say_what_to_do(agent):
+def test_failing_calls_and_answers_that_are_cut_off_say_what_to_do(agent):
     claude = Competent(
-        at("initializer", 0, Fault(429, retry_after="0.1"), Fault(529), Fault(0)),
+        at("initializer", 0, Fault(429, retry_after="0.1")),
         at("initializer", 0, calls(*FAILING.values())),
-        at("initializer", 1, Fault(500), Reply("First", drop_after=4)),
+        at("initializer", 1, Reply("First", drop_after=4)),
         at("initializer", 1, Reply("Let me think.", stop_reason="pause_turn")),
         at("initializer", 2, calls(LOOK, stop_reason="max_tokens", cut_input=9)),
-        at("initializer", 3, Reply("Then", truncate_after=4), Reply("At last", error_after=4)),
         at("initializer", 3, Reply("Where was I?", thinking="Hm.", stop_reason="max_tokens")),
         at("initializer", 4, calls(LOOK, text="I look.", thinking="All of them.")),
     )
@@ -57,10 +56,9 @@ def test_trouble_that_passes_is_sat_out_and_failing_calls_say_what_to_do(agent):
     assert done.report["error"].startswith("the budget of 1 session")
     assert agent.endings() == ["finished"]
     assert agent.tasks()
-    # broken answers are paid for: each is booked with the one that came in the end
-    assert [t["reply"]["usage"]["output"] for t in agent.turns()] == [20, 21, 20, 22, 20, 20, 20]
-    assert done.err.count("attempt 1 of 8") == 3
-    assert done.err.count("attempt 2 of 8") == 3
+    # a broken answer is paid for: it is booked with the one that came in the end
+    assert [t["reply"]["usage"]["output"] for t in agent.turns()] == [20, 21, 20, 20, 20, 20, 20]
+    assert done.err.count("attempt 1 of 8") == 2
     told = {asked.turn: asked.body["messages"][-1]["content"] for asked in claude.asked}
     for (said, _), block in zip(FAILING.items(), told[1], strict=True):
         assert said in block["content"]

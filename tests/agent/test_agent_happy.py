@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +11,6 @@ from competent import Competent, at, calls, text_of
 from conftest import REJECTED, WHY
 from in_mlflow import InMlflow
 from messages_server import messages_server
-from servers import clean_environment
 from store_state import state
 
 TASKS = (("answered", "no_placeholder"), ("figures_grounded",))
@@ -34,24 +31,19 @@ def built(shop_database, forge, tmp_path_factory):
         )
 
 
-def test_the_suite_is_verified_by_few_calls_and_tokens(built):
-    report = built.report
+def test_the_suite_is_verified_by_few_calls_and_tokens_and_people_come_first(built):
+    report, found = built.report, built.report["validation"]
     assert (built.done.code, report["verified"]) == (0, True), built.done.err
     assert [task["status"] for task in report["tasks"]] == ["done"] * 3
     assert (report["sessions_run"], report["model"]) == (4, MODEL)
     assert report["confinement"]
-    stands_on = [report["validation"][each] for each in ("rows", "good_rows", "requests")]
-    assert stands_on == [13, 11, 11]
+    assert [found[each] for each in ("rows", "good_rows", "requests")] == [13, 11, 11]
     for name in ("scorers", "LIMITS", "run_eval", "dataset"):
         assert (built.agent.root / report["artifacts"][name]).is_file()
     assert not built.claude.refused
     assert built.claude.answered == CALLS
     read = [json.dumps(request.body, ensure_ascii=False) for request in built.claude.requests]
     assert sum(map(len, read)) / 4 < 40_000
-
-
-def test_what_people_said_comes_first(built):
-    found = built.report["validation"]
     assert next(iter(found)) == "people"
     assert found["text"].startswith("Rejected by people: 1 answers, 0 failed")
     assert "1 named in LIMITS.md with a guideline" in found["text"]
@@ -86,14 +78,12 @@ def test_the_agents_own_sessions_are_traces_with_titles_tools_tokens_and_cost(bu
     cost = [json.loads(each["mlflow.trace.cost"])["total_cost"] for each in told]
     usage = built.report["usage"]
     assert sum(tokens) == usage["tokens"] == 120 * CALLS
-    assert sum(cost) == pytest.approx(usage["cost_usd"])
-    assert usage["cost_usd"] == pytest.approx(0.001 * CALLS)
+    assert sum(cost) == pytest.approx(usage["cost_usd"]) == 0.001 * CALLS
     spans = [span for trace in traces for span in trace.data.spans]
     assert sum(span.span_type == "LLM" for span in spans) == CALLS
     ran = [span for span in spans if span.span_type == "TOOL"]
     assert {"python", "save", "verify"} >= {span.name for span in ran} >= {"python", "verify"}
     assert [span.outputs for span in ran if span.status.status_code == "ERROR"]  # the hasty verify
-    assert all(span.end_time_ns >= span.start_time_ns for span in ran)
 
 
 def test_the_suite_is_kept_in_an_experiment_of_its_own_and_the_key_nowhere(built):
@@ -119,12 +109,3 @@ def test_again_nothing_is_paid_and_nothing_repeated(built):
     assert (again.report["verified"], again.report["sessions_run"]) == (True, 0)
     assert again.report["kept"] == built.report["kept"]
     assert left() == before
-
-
-def test_the_script_runs_by_hand_from_anywhere(built, tmp_path):
-    command = [sys.executable, built.agent.folder / "evaluation/run_eval.py"]
-    env = clean_environment()
-    ended = subprocess.run(
-        command, capture_output=True, text=True, cwd=tmp_path, env=env, check=False
-    )
-    assert ended.returncode == 0, ended.stderr

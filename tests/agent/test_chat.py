@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 
 import pytest
 from agent_runs import MODEL, SHOP
+from competent import calls
+from conftest import REJECTED, WHY
 from in_mlflow import InMlflow
 from messages_server import Fault, Reply, messages_server
 
@@ -64,17 +66,17 @@ class Terminal:
     """What a person sees and types."""
 
     def __init__(self, stream, process):
-        self.stream, self.process, self.seen, self.at = stream, process, "", 0
+        self.stream, self.process, self.seen = stream, process, ""
 
     def wait_for(self, text):
-        """Read until it stands there; what came since the last time."""
+        """Read until it stands there; all that came before it since the last time."""
         until = time.monotonic() + 60
-        while (found := self.seen.find(text, self.at)) < 0:
+        while text not in self.seen:
             assert time.monotonic() < until, self.seen
             if select.select([self.stream], [], [], 1)[0]:
                 self.seen += os.read(self.stream, 4096).decode(errors="replace")
-        since, self.at = self.at, found + len(text)
-        return self.seen[since : self.at]
+        before, _, self.seen = self.seen.partition(text)
+        return before
 
     def type(self, text):
         os.write(self.stream, text.encode())
@@ -121,24 +123,26 @@ def test_it_goes_on_with_the_conversation_and_each_answer_is_a_trace_of_one_sess
 
 
 def test_it_plans_saves_verifies_and_keeps_a_suite_by_the_same_four_tools(chat):
-    plan = {"tasks": [{"title": "Look at ends", "scorers": {"ended": "it ends"}}]}
     there = InMlflow(chat.agent.uri, SHOP)
     found = there.client.search_traces(locations=[there.experiment_id])
     trace = next(each for each in found if "Norway" in each.info.request_preview)
     proof = {"ended": (trace.info.trace_id, str(trace.data.spans[0].outputs).rstrip("."))}
-    good = SCORERS.replace("BAD_EXAMPLES = {}", f"BAD_EXAMPLES = {proof!r}")
-    limits = chat_limits(found)
+    rejected = next(each for each in found if REJECTED[0] in each.info.request_preview)
+    limits = f"## {rejected.info.trace_id}\n{WHY}. Guideline for a judge: {WHY}\n"
+
+    def saves(path, content):
+        return ("save", {"path": path, "content": content})
+
+    verify, scorers = ("verify", {}), "evaluation/scorers.py"
+    plan = {"tasks": [{"title": "Look at ends", "scorers": {"ended": "it ends"}}]}
     script = (
-        Reply(tools=(("save", {"path": "eval_tasks.json", "content": plan}),)),
-        Reply(tools=(("save", {"path": "evaluation/scorers.py", "content": SCORERS}),)),
-        Reply(tools=(("verify", {}),)),
+        calls(saves("eval_tasks.json", plan)),
+        calls(saves(scorers, SCORERS), verify),
         Reply("It does **not** hold: no bad example."),
-        Reply(
-            tools=(
-                ("save", {"path": "evaluation/scorers.py", "content": good}),
-                ("save", {"path": "evaluation/LIMITS.md", "content": limits}),
-                ("verify", {}),
-            )
+        calls(
+            saves(scorers, SCORERS.replace("BAD_EXAMPLES = {}", f"BAD_EXAMPLES = {proof!r}")),
+            saves("evaluation/LIMITS.md", limits),
+            verify,
         ),
         Reply("Now it holds."),
     )
@@ -148,18 +152,11 @@ def test_it_plans_saves_verifies_and_keeps_a_suite_by_the_same_four_tools(chat):
     tools = [tool["name"] for tool in server.requests[0].body["tools"]]
     assert tools == ["python", "save", "verify", "annotate"]
     assert json.loads(chat.agent.read("eval_tasks.json"))["tasks"][0]["scorers"]
-    assert "not done yet" in json.dumps(server.requests[3].body["messages"][-1])
+    assert "not done yet" in json.dumps(server.requests[2].body["messages"][-1])
     assert "It does **not** hold" in done.out  # what is piped stays as the model wrote it
     (run,) = InMlflow(chat.agent.uri, f"{SHOP}-evalkit").runs()
     assert f"kept in MLflow: run {run.info.run_id}" in done.out
     assert chat.agent.read("evaluation/run_eval.py")
-
-
-def chat_limits(traces):
-    """LIMITS.md: what people rejected is a judge's to see."""
-    rejected = next(t for t in traces if any(a.feedback.value is False for a in t.info.assessments))
-    why = rejected.info.assessments[0].rationale
-    return f"## {rejected.info.trace_id}\nPeople said: {why}\nGuideline for a judge: {why}\n"
 
 
 def test_ctrl_c_stops_the_answer_and_not_the_chat(chat):

@@ -8,7 +8,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlencode
 
 import pytest
@@ -172,52 +172,21 @@ def three_runs(project):
     return project
 
 
-@dataclass(frozen=True)
-class FinishedSession:
-    """A session of the agent that ended with a verified suite."""
-
-    base: Path
-    uri: str
-    name: str = "finished"
-
-    @property
-    def folder(self):
-        """The session's directory."""
-        return self.base / "sessions" / self.name
-
-    @property
-    def parameters(self):
-        """What a notebook has to be told to go on with it."""
-        return {"session": self.name, "volume_path": str(self.base), "tracking_uri": self.uri}
-
-    @property
-    def flags(self):
-        """The same on the command line."""
-        return [f"--{k.replace('_', '-')}={value}" for k, value in self.parameters.items()]
-
-
 @pytest.fixture(scope="session")
 def finished_session(empty_database, tmp_path_factory):
-    """A session that was led to its end; nobody changes it, so all tests may look at it."""
+    """A session that ended with a verified suite, which nobody changes; and how to name it."""
     base = tmp_path_factory.mktemp("finished")
-    shutil.copy(empty_database, base / "mlflow.db")
-    uri = f"sqlite:///{base / 'mlflow.db'}"
+    uri = f"sqlite:///{shutil.copy(empty_database, base / 'mlflow.db')}"
     shop = ShopAgent(uri, connect(uri).experiment("support", create=True))
     for question, answer in ANSWERS.items():
         shop.answer(question, answer)
     question, answer, why = REJECTED
     shop.reject(shop.answer(question, answer), why)
     shop.answer("Hello?", error="the model is overloaded")
-    session = FinishedSession(base, uri)
-    request = Request(
-        experiment_id="support",
-        session=session.name,
-        tracking_uri=uri,
-        volume_path=str(base),
-        model=OFFLINE,
-    )
+    where = {"session": "finished", "volume_path": str(base), "tracking_uri": uri}
+    request = Request(experiment_id="support", model=OFFLINE, **where)
     assert build(request, lambda _: None)["verified"]
-    return session
+    return SimpleNamespace(parameters=where, folder=base / "sessions" / "finished")
 
 
 @pytest.fixture(scope="session")
@@ -268,9 +237,15 @@ class Jupyter:
         self.kernel = KernelManager(kernel_name="python3")
         self.aside.submit(self.kernel.start_kernel, env=clean_environment()).result()
 
-    def run(self, notebook, folder):
-        """Run a notebook in a folder, with nothing left of the one before but what it imported."""
-        notebook.cells.insert(0, new_code_cell(f"%reset -f\n%cd -q {folder}"))
+    def says(self, notebook, folder, told=()):
+        """What a notebook's last cells put out, run in a folder, told this by the environment.
+
+        Nothing is left of the one before but what it imported.
+        """
+        variables = {f"EVALKIT_{name.upper()}": value for name, value in dict(told).items()}
+        start = f"%reset -f\n%cd -q {folder}\nimport os\nos.environ.update({variables})"
+        forget = f"for key in {list(variables)}:\n    del os.environ[key]"
+        notebook.cells = [new_code_cell(start), *notebook.cells, new_code_cell(forget)]
         client = NotebookClient(notebook, km=self.kernel, timeout=280)
 
         def execute():
@@ -279,17 +254,9 @@ class Jupyter:
             finally:
                 client.kc.stop_channels()
 
-        return self.aside.submit(execute).result()
-
-    def says(self, notebook, told, folder):
-        """What a notebook's last two cells put out."""
-        environment = {f"EVALKIT_{name.upper()}": value for name, value in told.items()}
-        notebook.cells.insert(0, new_code_cell(f"import os\nos.environ.update({environment})"))
-        forget = f"for key in {list(environment)}:\n    del os.environ[key]"
-        notebook.cells.append(new_code_cell(forget))
-        ended = self.run(notebook, folder)
+        ended = self.aside.submit(execute).result()
         said = [json.dumps(cell.outputs) for cell in ended.cells if cell.cell_type == "code"]
-        return "".join(said[-3:-1])
+        return "".join(said[-3:])
 
 
 @pytest.fixture(scope="session")

@@ -39,20 +39,14 @@ class Reading(HTMLParser):
     def __init__(self, html):
         super().__init__()
         self.tags, self.attributes, self.text = set(), set(), ""
-        self._styling = False
         self.feed(html)
 
     def handle_starttag(self, tag, attrs):
         self.tags.add(tag)
         self.attributes |= {name for name, _ in attrs}
-        self._styling = tag == "style"
-
-    def handle_endtag(self, tag):
-        self._styling = self._styling and tag != "style"
 
     def handle_data(self, data):
-        if not self._styling:
-            self.text += data
+        self.text += data
 
 
 def read(*events):
@@ -78,20 +72,19 @@ def test_nothing_that_a_log_says_becomes_part_of_the_page(hostile):
         assert f"{words} {hostile}" in shown.text
 
 
-def test_half_a_surrogate_pair_does_not_break_the_page():
+def test_what_a_page_cannot_hold_or_the_log_lacks_is_said():
     lines = [json.dumps(event).encode() for event in (init(), ask("a \ud83d b"), finish("done"))]
-    shown = Reading(conversation(build_lines(lines)).text)
-    assert "a ? b" in shown.text
+    assert "a ? b" in Reading(conversation(build_lines(lines)).text).text
+    words = "What the agent was asked is not in the log."
+    assert words in read(init(), say("m1", text("Hello")), finish("Hello")).text
+    assert words not in read(init(), ask("Hi"), say("m1", text("Hello")), finish("Hello")).text
 
 
-def test_a_long_text_is_whole_behind_a_click():
+def test_long_texts_are_whole_behind_a_click_and_share_what_a_page_can_take():
     long = "".join(f"line {number}\n" for number in range(1_000))
     shown = read(init(), ask(long), finish("done"))
     assert f"{len(long) - FOLDED_FROM:,} more characters" in shown.text
     assert "line 999" in shown.text
-
-
-def test_many_long_results_share_what_a_page_can_take():
     events = [init(), ask("Go")]
     for number in range(500):
         events += [
@@ -109,22 +102,14 @@ def test_a_very_long_conversation_says_what_is_left_out_between_begin_and_end():
     said = [say(f"m{number}", text(f"word {number}.")) for number in range(5_000)]
     shown = read(init(), ask("Go"), *said, finish("word 4999."))
     assert "3,001 remarks between here and the last 500 are left out" in shown.text
-    assert "word 0." in shown.text
-    assert "word 4999." in shown.text
-    assert "word 2500." not in shown.text
-
-
-def test_a_log_without_the_prompt_says_so():
-    words = "What the agent was asked is not in the log."
-    assert words in read(init(), say("m1", text("Hello")), finish("Hello")).text
-    assert words not in read(init(), ask("Hi"), say("m1", text("Hello")), finish("Hello")).text
+    for number, is_there in ((0, True), (2500, False), (4999, True)):
+        assert (f"word {number}." in shown.text) is is_there
 
 
 def test_an_input_of_several_fields_is_shown_by_field():
     asked = {"message": "Hi,\nwhere is it?", "order": {"number": "<QM-1>"}}
-    shown = conversation(
-        build([init(), say("m1", text("Hello")), finish("Hello")], request=asked)
-    ).text
+    log = [init(), say("m1", text("Hello")), finish("Hello")]
+    shown = conversation(build(log, request=asked)).text
     assert "Given to the agent" in shown
     assert "message: |-\n  Hi,\n  where is it?\norder:\n  number: &lt;QM-1&gt;" in shown
 
@@ -135,15 +120,19 @@ def rows_of(trace, **options):
     return rows, chart["title"]["subtitle"]
 
 
-def test_a_waterfall_shows_what_was_asked_and_when():
-    called = say("m1", use("t1", "Bash", command="make"))
-    log = stamp([init(), ask("Go"), called, answer("t1", "no"), finish()], "all", seconds=2)
-    rows, _ = rows_of(build(log))
+def test_a_waterfall_shows_what_was_asked_when_and_what_failed():
+    called = say("m1", use("t1", "<b>Bash</b>", command="make"))
+    log = [init(), ask("Go"), called, answer("t1", "no", failed=True), finish()]
+    rows, _ = rows_of(build(stamp(log, "all", seconds=2)))
     shown = [(row["row"].count("\u2003"), row["Kind"], row["Step"]) for row in rows]
     assert shown[:3] == [(0, "agent", "case"), (1, "turn", "turn 1"), (2, "model call", SONNET)]
     (tool,) = [row for row in rows if row["Kind"] == "tool"]
     assert (tool["start"], tool["drawn"], tool["Times"]) == (4.0, 6.0, "from the log")
-    assert tool["Asked"] == "make"
+    assert (tool["Step"], tool["Asked"], tool["failed"]) == ("<b>Bash</b>", "make", True)
+    assert not rows[0]["failed"]
+    rows, subtitle = rows_of(build(log))
+    assert {row["Times"] for row in rows} == {"laid out in order"}
+    assert "they are laid out in order" in subtitle[0]
 
 
 def test_of_too_many_spans_the_last_are_left_out():
@@ -152,12 +141,3 @@ def test_of_too_many_spans_the_last_are_left_out():
     every, _ = rows_of(trace, most=10_000)
     assert [row["row"] for row in rows] == [row["row"] for row in every[:60]]
     assert f"{len(trace.spans) - 60:,} further steps" in subtitle[-1]
-
-
-def test_a_waterfall_marks_failures_and_inferred_times():
-    log = [init(), ask("Go"), say("m1", use("t1", "<b>Bash</b>")), answer("t1", "no", failed=True)]
-    rows, subtitle = rows_of(build(log))
-    failed = {row["Step"]: row["failed"] for row in rows}
-    assert (failed["<b>Bash</b>"], failed["case"]) == (True, False)
-    assert {row["Times"] for row in rows} == {"laid out in order"}
-    assert "they are laid out in order" in subtitle[0]
