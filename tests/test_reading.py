@@ -19,48 +19,40 @@ def read(project):
 
 
 @pytest.mark.parametrize(
-    ("values", "rate", "mean"),
+    ("values", "figures", "rate", "mean"),
     [
-        ([True, False, True], pytest.approx(2 / 3), None),
-        ([1, 3, 5], None, 3),
-        (["warm", "cold", "warm"], None, None),
-        ([True, 3], None, None),
-        ([None, None], None, None),
+        ([True, False, True], {}, pytest.approx(2 / 3), None),
+        ([1, 3, 5], {}, None, 3),
+        (["warm", "cold", "warm"], {}, None, None),
+        ([True, 3], {}, None, None),
+        ([None, None], {}, None, None),
+        ([True, False], {"pass_rate": 0.4, "mean": 0.3}, 0.4, 0.3),
     ],
 )
-def test_the_rate_or_mean_of_a_judge_is_that_of_its_scores(read, values, rate, mean):
-    (judge,) = reading.judge_frame(read(*values)).astype(object).to_dict("records")
-    figures = [None if judge[n] != judge[n] else judge[n] for n in ("Pass rate", "Mean")]
-    assert figures == [rate, mean]
-
-
-def test_figures_are_the_summarys_where_it_has_them(read):
-    judges = reading.judge_frame(read(True, False, pass_rate=0.4, mean=0.3))
-    assert judges[["Pass rate", "Mean"]].to_numpy().tolist() == [[0.4, 0.3]]
+def test_figures_are_the_summarys_else_what_scores_come_to(read, values, figures, rate, mean):
+    (judge,) = reading.judge_frame(read(*values, **figures)).astype(object).to_dict("records")
+    found = [None if judge[n] != judge[n] else judge[n] for n in ("Pass rate", "Mean")]
+    assert found == [rate, mean]
 
 
 def test_a_case_says_who_said_no_who_failed_and_whether_it_has_a_log(project):
-    project.summarise(
-        {
-            "alpha": {
-                "order": score(value=True),
-                "refund": score(value=False),
-                "tone": {"value": None, "error": "timeout"},
-            }
-        }
-    )
+    broken = {"value": None, "error": "timeout"}
+    said = {"order": score(value=True), "refund": score(value=False), "tone": broken}
+    project.summarise({"alpha": said})
     project.unlog("beta")
+    project.write(f"{project.run_dir}/cases/beta/answer.md", "Paris")
     per_case = {"alpha": {"duration_s": 3.0, "exit_code": 0}, "beta": {"exit_code": 1}}
     project.write(f"{project.run_dir}/run_result.json", {**RESULT, "per_case": per_case})
     found = Workspace.open(project.root / "eval.yaml").run(RUN_ID)
     alpha, beta, _ = reading.frame(found).to_dict("records")
     names = ("Passes", "Judges that say no", "Judges that failed", "Seconds", "Execution", "Log")
-    assert [alpha[name] for name in names] == [
-        *("1 of 2", "refund", "tone", 3.0, "ended well", "yes"),
-    ]
+    told = ["1 of 2", "refund", "tone", 3.0, "ended well", "yes"]
+    assert [alpha[name] for name in names] == told
     assert (beta["Passes"], beta["Execution"], beta["Log"]) == ("", "failed: exit code 1", "none")
     judges = reading.judge_frame(found).set_index("Judge")
     assert judges.loc["tone", ["Scores", "Without a value", "Judge failed"]].tolist() == [0, 0, 1]
+    trace, refusal = reading.open_case(found, "beta")
+    assert (trace.response, "no log of beta" in str(refusal)) == ("Paris", True)
 
 
 def test_thresholds_that_fail_come_first_and_say_what_the_run_has(project, read):
@@ -73,11 +65,3 @@ def test_thresholds_that_fail_come_first_and_say_what_the_run_has(project, read)
         ["judge", "pass rate at least 0.5", "met"],
         ["judge", "error rate at most 0.1", "met"],
     ]
-
-
-def test_a_case_without_a_log_shows_what_was_asked_and_what_it_left(project):
-    project.unlog("beta")
-    project.write(f"{project.run_dir}/cases/beta/answer.md", "Paris")
-    found = Workspace.open(project.root / "eval.yaml").run(RUN_ID)
-    trace, refusal = reading.open_case(found, "beta")
-    assert (trace.response, "no log of beta" in str(refusal)) == ("Paris", True)

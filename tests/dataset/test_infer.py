@@ -30,17 +30,16 @@ def test_inputs_and_expectations_are_told_apart_with_reasons(style):
 
 
 def test_names_are_unique_on_a_side_and_free_of_what_mlflow_keeps():
-    proposal = propose_by_rules(
-        "The skill reads order.yaml (text, item, goal) and mail.yaml (text). gold.full.yaml: text.",
-        cases_of(
-            {
-                "order.yaml": {"text": "chairs, please", "item": {"text": "x"}, "goal": "g"},
-                "mail.yaml": {"text": "dear shop, hello"},
-                "gold.full.yaml": {"text": "gladly, dear customer"},
-                "reply.gold.md": "g",
-            }
-        ),
+    files = {
+        "order.yaml": {"text": "chairs, please", "item": {"text": "x"}, "goal": "g"},
+        "mail.yaml": {"text": "dear shop, hello"},
+        "gold.full.yaml": {"text": "gladly, dear customer"},
+        "reply.gold.md": "g",
+    }
+    schema = (
+        "The skill reads order.yaml (text, item, goal), mail.yaml (text). gold.full.yaml: text."
     )
+    proposal = propose_by_rules(schema, cases_of(files))
     assert proposal.mapping.as_json() == {
         "inputs": {
             "order_text": "order.yaml:text",
@@ -69,37 +68,21 @@ def test_coverage_counts_cases_and_says_what_is_null():
 
 
 def test_empty_and_odd_documents_are_no_trouble():
-    wide = {f"field_{n}": n for n in range(500)}
+    odd = {"ask": "a", "": 1, "a.b": 2, **{f"field_{n}": n for n in range(500)}}
     cases = [
         case_of("empty", {"input.yaml": None, "gold.yaml": {}, "reference.pdf": None}),
-        Case("bare", ()),
-        case_of("odd", {"input.yaml": {"ask": "a", "": 1, "a.b": 2, **wide}, "gold.yaml": "text"}),
+        *(Case("bare", ()), case_of("odd", {"input.yaml": odd, "gold.yaml": "text"})),
     ]
-    proposal = propose_by_rules("", cases)
-    assert "ask" in proposal.mapping.inputs
-    assert len(proposal.mapping.inputs) < 100
-    for schema in (
-        "input.yaml and",
-        "- ask",
-        "ask, gold.yaml, and",
-        "`ask`;`ask`",
-        "a; input.yaml",
-    ):
-        assert propose_by_rules(schema, cases).mapping.inputs["ask"]  # a line may be no sentence
+    # a line may be no sentence
+    for schema in ("", "input.yaml and", "- ask", "ask, gold.yaml, and", "`ask`;`ask`", "a; b"):
+        inputs = propose_by_rules(schema, cases).mapping.inputs
+        assert ("ask" in inputs, len(inputs) < 100) == (True, True)
 
 
 def test_a_thousand_cases_take_no_seconds():
-    cases = [
-        case_of(
-            f"case-{n}",
-            {
-                "input.yaml": {"prompt": f"p{n} " * 100, "context": "c" * 2000},
-                "annotations.yaml": {"expected_total": n, "known_issues": [], "tags": []},
-                f"reference/page-{n}.md": "gold",
-            },
-        )
-        for n in range(1000)
-    ]
+    asked = {"prompt": "p " * 100, "context": "c" * 2000}
+    files = {"input.yaml": asked, "annotations.yaml": {"expected_total": 1, "tags": []}}
+    cases = [case_of(f"{n}", {**files, f"reference/page-{n}.md": "gold"}) for n in range(1000)]
     start = time.process_time()
     proposal = propose_by_rules("- input.yaml: prompt, context", cases, "{prompt}")
     assert time.process_time() - start < 3  # a quarter of a second on a quiet machine

@@ -12,9 +12,9 @@ CASES = cases_of(
 )
 
 
-def choice(side, selector, name="", **more):
+def choice(side, selector, weight=0):
     found = parse_selector(selector)
-    return Choice(side, name or found.path, found, f"Because of {selector}.", (2, 2), **more)
+    return Choice(side, found.path, found, f"Because of {selector}.", (2, 2), weight)
 
 
 PROPOSAL = MappingProposal(
@@ -26,10 +26,6 @@ PROPOSAL = MappingProposal(
         Choice(None, "photos/", None, "12 files: a workspace.", (0, 2)),
     )
 )
-
-
-def mapping(text):
-    return parse_mapping(text, "m.json")
 
 
 @pytest.mark.parametrize(
@@ -52,39 +48,33 @@ def mapping(text):
     ],
 )
 def test_what_the_file_maps_is_mapped_as_it_says_and_all_else_left_out(text, reasons):
-    proposal = PROPOSAL.as_written(mapping(text), CASES)
-    assert proposal.mapping == mapping(text)
+    written = parse_mapping(text, "m.json")
+    proposal = PROPOSAL.as_written(written, CASES)
+    assert proposal.mapping == written
     assert reasons.items() <= {each.key: each.reason for each in proposal.choices}.items()
     new = [each.coverage for each in proposal.choices if each.key == "other.yaml:deep"]
     assert new in ([], [(0, 2)])
 
 
+IN, OUT = "inputs", "expectations"
+
+
 @pytest.mark.parametrize(
     ("sides", "inputs", "expectations"),
     [
-        (["inputs", "expectations", None, None, None], {"prompt": "input"}, {"prompt": "gold"}),
-        (["inputs", None, None, "expectations", None], {"prompt": "input"}, {"note": "input"}),
-        (
-            ["inputs", "inputs", None, None, None],
-            {"prompt": "input", "gold_prompt": "gold"},
-            {},
-        ),
-        (["expectations", "inputs", None, None, None], {"prompt": "gold"}, {"prompt": "input"}),
-        (
-            ["inputs", None, "inputs", None, "inputs"],
-            {"prompt": "input", "input_goal": "input"},
-            {},
-        ),
+        ([IN, OUT, None, None, None], {"prompt": "input"}, {"prompt": "gold"}),
+        ([IN, None, None, OUT, None], {"prompt": "input"}, {"note": "input"}),
+        ([IN, IN, None, None, None], {"prompt": "input", "gold_prompt": "gold"}, {}),
+        ([OUT, IN, None, None, None], {"prompt": "gold"}, {"prompt": "input"}),
+        # MLflow keeps the name, and what has no selector is left out
+        ([IN, None, IN, None, IN], {"prompt": "input", "input_goal": "input"}, {}),
     ],
-    ids=["unchanged", "moved", "a name taken", "swapped", "a name of MLflow's, and no selector"],
 )
 def test_a_choice_changes_sides_under_a_name_of_its_own(sides, inputs, expectations):
     revised = PROPOSAL.revised(sides)
-    for side, wanted in (("inputs", inputs), ("expectations", expectations)):
-        found = {
-            name: s.file.partition(".")[0] for name, s in getattr(revised.mapping, side).items()
-        }
-        assert found == wanted
+    for side, wanted in ((IN, inputs), (OUT, expectations)):
+        found = getattr(revised.mapping, side).items()
+        assert {name: s.file.partition(".")[0] for name, s in found} == wanted
     moved = [b.reason for a, b in zip(PROPOSAL.choices, revised.choices, strict=True) if a != b]
     assert all(reason.startswith("Changed by hand: ") for reason in moved)
 
@@ -98,4 +88,4 @@ def test_a_choice_changes_sides_under_a_name_of_its_own(sides, inputs, expectati
     ],
 )
 def test_an_expected_answer_among_the_inputs_is_told(inputs, told):
-    assert PROPOSAL.exposed(mapping(f'{{"inputs": {inputs}}}')) == told
+    assert PROPOSAL.exposed(parse_mapping(f'{{"inputs": {inputs}}}', "m.json")) == told

@@ -9,16 +9,9 @@ from evalkit.project import Judge, Project
 from evalkit.runs.run import Run, Score
 from evalkit.runs.run_dir import RunFiles
 
-PROJECT = Project(
-    "p",
-    judges=(
-        Judge("ranged", score_range=(1, 5)),
-        Judge("bounded", score_range=(1, 5)),
-        Judge("share", score_range=(0, 1)),
-        Judge("free"),
-    ),
-    thresholds={"bounded": {"min_mean": 4}},
-)
+RANGES = {"ranged": (1, 5), "bounded": (1, 5), "share": (0, 1), "free": None}
+JUDGES = tuple(Judge(name, score_range=reach) for name, reach in RANGES.items())
+PROJECT = Project("p", judges=JUDGES, thresholds={"bounded": {"min_mean": 4}})
 
 
 @pytest.fixture
@@ -51,58 +44,44 @@ def annotation(name, value, source="ann", case="a"):
         ("ok", None, True, None),
     ],
 )
-@pytest.mark.parametrize("by", ["annotation", "verdict"])
-def test_a_persons_value_under_the_name_of_a_judge(compared, judge, value, said, labels, by):
-    pulled = {"mlflow_feedback": [annotation(judge, said)]}
-    review = pulled if by == "annotation" else {"verdicts": {"a": {judge: said}}}
-    pairs, _ = compared(Score("a", judge, value), **review)
-    assert [(p["said"], p["judged"]) for p in pairs] == ([labels] if labels else [])
+def test_a_persons_value_under_the_name_of_a_judge(compared, judge, value, said, labels):
+    pulled, own = {"mlflow_feedback": [annotation(judge, said)]}, {"verdicts": {"a": {judge: said}}}
+    for review in (pulled, own):
+        pairs, _ = compared(Score("a", judge, value), **review)
+        assert [(p["said"], p["judged"]) for p in pairs] == ([labels] if labels else [])
 
 
 def test_a_judges_value_beside_the_review(compared):
-    read = [
+    for judge, value, label in [
         *(("yes_no", True, "pass"), ("yes_no", "Yes", "pass"), ("yes_no", " fail ", "fail")),
         *(("ranged", 3, "pass"), ("ranged", 2.9, "fail"), ("bounded", 3, "fail")),
         *(("free", 3, None), ("tone", "polite", None), ("found", ["x"], None), ("ok", None, None)),
-    ]
-    for judge, value, label in read:
+    ]:
         pairs, _ = compared(Score("a", judge, value), feedback={"a": ""})
         assert [pair["judged"] for pair in pairs] == ([label] if label else [])
 
 
-def test_a_comment_is_a_fail_no_comment_a_pass_no_review_nothing_and_a_failed_judge_none(compared):
-    scores = [Score(case, "ok", True) for case in "abc"]
-    failed = Score("a", "broken", True, error="timed out")
-    said = {"a": "too long", "b": ""}
-    pairs, _ = compared(
-        *scores,
-        failed,
-        reviewer="ann",
-        feedback=said,
-        reviewers={"b": "bea"},
-        mlflow_feedback=[annotation("broken", True)],
-    )
-    assert [(p["case_id"], p["person"], p["said"], p["word"]) for p in pairs] == [
-        ("a", "ann", "fail", "too long"),
-        ("b", "bea", "pass", "accepted"),
-    ]
-
-
-def test_two_people_on_one_case_are_two_and_other_names_cases_and_forms_none(compared):
+def test_a_comment_is_a_fail_none_a_pass_and_each_person_is_one(compared):
+    scores = [*(Score(case, "ok", True) for case in "abc"), Score("a", "out", True, error="late")]
     listed = [
-        annotation("ok", True, "ann"),
-        annotation("ok", False, "bob"),
-        annotation("would_send", True),
-        annotation("ok", True, case="b"),
-        {"name": "ok"},
-        "stray",
+        *(annotation("ok", True, "cy"), annotation("ok", False, "dan"), annotation("out", True)),
+        *(
+            annotation("would_send", True),
+            annotation("ok", True, case="z"),
+            {"name": "ok"},
+            "stray",
+        ),
     ]
-    pairs, _ = compared(Score("a", "ok", True), mlflow_feedback=listed)
-    assert [(p["person"], p["said"], p["why"]) for p in pairs] == [
-        ("ann", "pass", "so it is"),
-        ("bob", "fail", "so it is"),
+    said = {"reviewer": "ann", "feedback": {"a": "too long", "b": ""}, "reviewers": {"b": "bea"}}
+    pairs, _ = compared(*scores, **said, mlflow_feedback=listed)
+    names = ("case_id", "person", "said", "word", "why")
+    assert sorted([pair[name] for name in names] for pair in pairs) == [
+        ["a", "ann", "fail", "too long", ""],
+        ["a", "cy", "pass", True, "so it is"],
+        ["a", "dan", "fail", False, "so it is"],
+        ["b", "bea", "pass", "accepted", ""],
     ]
-    assert compared(Score("a", "ok", True), mlflow_feedback={"a": {"ok": 1}})[0] == []
+    assert compared(*scores, mlflow_feedback={"a": {"ok": 1}})[0] == []
 
 
 def test_every_judge_is_listed_with_how_it_was_read(compared):
@@ -119,50 +98,32 @@ def test_every_judge_is_listed_with_how_it_was_read(compared):
     ]
 
 
-def labels(matrix, names=("pass", "fail", "other")):
-    """Two raters' labels that give this confusion matrix."""
-    cells = [
-        (names[row], names[column])
-        for row, counts in enumerate(matrix)
-        for column, count in enumerate(counts)
-        for _ in range(count)
-    ]
-    return [first for first, _ in cells], [second for _, second in cells]
+FEW = MIN_LABELS - 1
 
 
 @pytest.mark.parametrize(
-    ("matrix", "kappa", "low", "high"),
+    ("matrix", "figures", "standing"),
     [
         # Wilson: 35 in 50 is 0.5625 to 0.8090, 60 in 100 is 0.5020 to 0.6906, 20 in 20 from 0.8389
-        pytest.param([[20, 5], [10, 15]], 0.4000, 0.1249, 0.6180, id="grants read by two readers"),
-        pytest.param([[25, 35], [5, 35]], 0.2593, 0.0778, 0.4270, id="60 in 100, unlike marginals"),
-        pytest.param([[10, 0], [0, 10]], 1.0, 0.6777, 1.0, id="perfect, and still no certainty"),
-        pytest.param([[12, 3, 0], [2, 9, 1], [1, 1, 20]], None, None, None, id="three labels"),
+        ([[20, 5], [10, 15]], (0.4000, 0.1249, 0.6180), "above chance"),
+        ([[25, 35], [5, 35]], (0.2593, 0.0778, 0.4270), "above chance"),
+        ([[10, 0], [0, 10]], (1.0, 0.6777, 1.0), "above chance"),  # and still no certainty
+        ([[12, 3, 0], [2, 9, 1], [1, 1, 20]], None, "above chance"),
+        ([[9, 1], [0, 0]], None, "not above chance"),
+        ([[FEW, 0], [0, 0]], None, "too few labels"),
+        ([[FEW - 1, 0], [0, 1]], None, "too few labels"),
+        ([[MIN_LABELS, 0], [0, 0]], None, "one label"),
     ],
 )
-def test_kappa_and_its_interval(matrix, kappa, low, high):
-    first, second = labels(matrix)
-    found = agreement(first, second)
-    assert found["kappa"] == pytest.approx(cohen_kappa_score(first, second))
-    assert found["low"] <= found["kappa"] <= found["high"]
-    counts = sum(map(sum, matrix)), sum(matrix[i][i] for i in range(len(matrix)))
-    assert (found["labels"], found["agreed"]) == counts
-    if kappa is not None:
-        figures = (found["kappa"], found["low"], found["high"])
-        assert figures == pytest.approx((kappa, low, high), abs=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("matrix", "standing"),
-    [
-        ([[MIN_LABELS - 1, 0], [0, 0]], "too few labels"),
-        ([[MIN_LABELS - 2, 0], [0, 1]], "too few labels"),
-        ([[MIN_LABELS, 0], [0, 0]], "one label"),
-        ([[5, 0], [0, 5]], "above chance"),
-        ([[9, 1], [0, 0]], "not above chance"),
-    ],
-)
-def test_what_can_be_said(matrix, standing):
-    found = agreement(*labels(matrix))
-    assert found["standing"] == standing
+def test_kappa_its_interval_and_what_can_be_said(matrix, figures, standing):
+    cells = [(row, column) for row, counts in enumerate(matrix) for column in range(len(counts))]
+    first, second = zip(*(c for c in cells for _ in range(matrix[c[0]][c[1]])), strict=True)
+    found = agreement(*([("pass", "fail", "other")[n] for n in side] for side in (first, second)))
+    agreed = sum(row[n] for n, row in enumerate(matrix))
+    assert (found["labels"], found["agreed"], found["standing"]) == (len(first), agreed, standing)
     assert (found["kappa"] is None) == (standing in {"too few labels", "one label"})
+    if found["kappa"] is not None:
+        assert found["kappa"] == pytest.approx(cohen_kappa_score(first, second))
+        assert found["low"] <= found["kappa"] <= found["high"]
+    if figures:
+        assert (found["kappa"], found["low"], found["high"]) == pytest.approx(figures, abs=1e-4)

@@ -2,45 +2,29 @@
 
 import pytest
 import yaml
-from eval_project import RUN_ID
-from in_mlflow import InMlflow
+from eval_project import CASES, RUN, RUN_ID
 
 from evalkit import Workspace, reading
-from evalkit.feedback.review_file import (
-    ANNOTATION,
-    read_review,
-    save_comments,
-    with_annotations,
-)
+from evalkit.feedback.review_file import ANNOTATION, read_review, save_comments, with_annotations
 
 TOLD = ("c1", "tr-1", "tone", True, "kind: é\nreally", "ann", "2026-01-02T03:04:05Z")
 SAID = [dict(zip(ANNOTATION, TOLD, strict=True))]
-AFTER = "mlflow_feedback:\n- case_id: c1\n"
+OWN = "run_id: x # kept\nfeedback:\n  a: ''\n# end\n"
+OLD = "mlflow_feedback:\n- name: |\n    text\n\n    more\n"
 
 
 @pytest.mark.parametrize(
     ("before", "head", "tail"),
     [
-        ("", "", ""),
-        (
-            "run_id: x # kept\nfeedback:\n  a: ''\n# end\n",
-            "run_id: x # kept\nfeedback:\n  a: ''\n# end\n",
-            "",
-        ),
-        (
-            "a: 1\nmlflow_feedback:\n- name: |\n    text\n\n    more\n\n# about b\nb: 2 # two\n",
-            "a: 1\n",
-            "\n# about b\nb: 2 # two\n",
-        ),
+        (OWN, OWN, ""),
+        (f"a: 1\n{OLD}\n# about b\nb: 2 # two\n", "a: 1\n", "\n# about b\nb: 2 # two\n"),
         ("mlflow_feedback: {old: form}\nb: 2\n", "", "b: 2\n"),
         ("mlflow_feedback:\n# why empty\nb: 2\n", "", "# why empty\nb: 2\n"),
     ],
 )
 def test_only_the_text_of_the_key_changes(before, head, tail):
     after = with_annotations(before, "review.yaml", SAID)
-    assert after.startswith(head + AFTER)
-    assert after.endswith(tail)
-    assert len(after) == len(head) + len(tail) + len(with_annotations("", "f", SAID))
+    assert after == head + with_annotations("", "f", SAID) + tail
     assert yaml.safe_load(after)["mlflow_feedback"][0]["rationale"] == "kind: é\nreally"
     assert with_annotations(after, "review.yaml", SAID) == after
 
@@ -55,7 +39,9 @@ def found(workspace):
     return workspace.run(RUN_ID)
 
 
-def test_comments_are_saved_and_taken_back(project, found):
+def test_comments_are_saved_and_taken_back_and_each_keeps_its_reviewer(
+    project, found, evalkit, mlflow
+):
     save_comments(found, {"alpha": "", "beta": "too short"}, "ann")
     review, _ = save_comments(found, {"alpha": None, "gamma": "no\nnever"}, "bob")
     assert review == read_review(found)
@@ -64,19 +50,11 @@ def test_comments_are_saved_and_taken_back(project, found):
         "feedback:\n  beta: too short\n  gamma: |-\n    no\n    never\n"
         "reviewers:\n  gamma: bob\n"
     )
-
-
-def test_each_comment_keeps_its_own_reviewer_on_its_way_to_mlflow(project, evalkit, database_uri):
-    found = Workspace.open(project.root / "eval.yaml").run(RUN_ID)
-    for case, said, reviewer in [("alpha", "rude", "ann"), ("beta", "", "bob"), ("gamma", "", "")]:
-        save_comments(found, {case: said}, reviewer)
-    evalkit("log-results", "--run-id", RUN_ID)
-    evalkit("push-feedback", "--run-id", RUN_ID)
-    people = {
-        case: InMlflow(database_uri).feedback(case)["human_review"].source.source_id
-        for case in ("alpha", "beta", "gamma")
-    }
-    assert people == {"alpha": "ann", "beta": "bob", "gamma": "ann"}
+    save_comments(found, {"alpha": "rude"})
+    for stage in ("log-results", "push-feedback"):
+        evalkit(stage, *RUN)
+    said = {case: mlflow.feedback(case)["human_review"].source.source_id for case in CASES}
+    assert said == {"alpha": "ann", "beta": "ann", "gamma": "bob"}
 
 
 @pytest.mark.parametrize(
@@ -108,28 +86,21 @@ def test_around_a_case_stand_its_task_what_was_expected_and_what_came_of_it(
     asked, expected, produced = reading.around_case(workspace, found, "alpha")
     assert asked == {"input.yaml: prompt": "please handle alpha"}
     assert expected == {"expected.yaml: outcome": "alpha is handled"}
-    assert set(produced) == {"reply.md", "shot.png", "huge.txt"}
-    assert produced["reply.md"].startswith("Dear alpha, my key is ")
-    assert "a1B2c3D4" not in produced["reply.md"]
-    assert (produced["shot.png"], produced["huge.txt"]) == (None, None)
+    reply = produced.pop("reply.md")
+    assert produced == {"shot.png": None, "huge.txt": None}
+    assert (reply.startswith("Dear alpha, my key is "), "a1B2c3D4" in reply) == (True, False)
 
-
-def test_a_case_whose_files_are_gone_shows_nothing_and_one_that_leads_outside_says_so(
-    project, workspace, found
-):
     project.remove("cases/beta")
     project.remove(f"{project.run_dir}/cases/beta")
-    (project.root / "secret.txt").write_text("not yours")
-    (project.root / project.run_dir / "cases/gamma/link.txt").symlink_to(
-        project.root / "secret.txt"
-    )
     assert reading.around_case(workspace, found, "beta") == ({}, {}, {})
+    secret = project.write("secret.txt", "not yours")
+    (project.root / project.run_dir / "cases/gamma/link.txt").symlink_to(secret)
     *_, produced = reading.around_case(workspace, found, "gamma")
     assert list(produced) == ["link.txt"]
     assert produced["link.txt"].startswith("(not read: it leads out of ")
 
 
-REVIEW = """\
+REVIEW = f"""\
 # read on Monday
 reviewer: ann  # by phone
 
@@ -138,16 +109,14 @@ feedback:
   beta: ''
 
 mlflow_feedback: []
+run_id: {RUN_ID}
 """
-RUN_LINE = f"run_id: {RUN_ID}\n"
 
 
 @pytest.mark.parametrize(
     ("case", "comment", "line", "instead_of"),
     [
         ("alpha", "  shorter \n", "  alpha: shorter   # twice\n", "  alpha: too long   # twice\n"),
-        ("beta", "why?", "  beta: why?\n", "  beta: ''\n"),
-        ("gamma", "", "  beta: ''\n  gamma: ''\n", "  beta: ''\n"),
         ("gamma", "x: 1  \r\ny", "  beta: ''\n  gamma: |-\n    x: 1\n    y\n", "  beta: ''\n"),
         ("alpha", None, "", "  alpha: too long   # twice\n"),
     ],
@@ -155,6 +124,6 @@ RUN_LINE = f"run_id: {RUN_ID}\n"
 def test_one_comment_changes_and_every_other_byte_stays(
     project, found, case, comment, line, instead_of
 ):
-    project.review.write_text(REVIEW + RUN_LINE)
+    project.review.write_text(REVIEW)
     save_comments(found, {case: comment})
-    assert project.review.read_text() == (REVIEW + RUN_LINE).replace(instead_of, line, 1)
+    assert project.review.read_text() == REVIEW.replace(instead_of, line, 1)
