@@ -12,10 +12,13 @@ from pathlib import Path
 
 import pytest
 from commands import until
+from mlflow import MlflowClient
+from mlflow.tracing.client import TracingClient
 from store_state import state
 from suite_rows import BAD_FIGURES, FIGURES, row, shop_rows, suite, trace_id
 
 from evalkit.store import connect
+from evalkit.suite.model import LIMITS_FILE
 from evalkit.suite.registry import keep, suite_files
 from evalkit.suite.runner import Runner
 from evalkit.suite.verify import verify
@@ -34,36 +37,31 @@ def found(sandbox):
     return verification
 
 
-def write(uri, rows):
-    """The rows' traces in an experiment called shop; its id."""
-    from mlflow import MlflowClient
-    from mlflow.tracing.client import TracingClient
+def database_of(uri):
+    return Path(uri.removeprefix("sqlite:///"))
 
+
+def write(uri, rows):
+    """The rows' traces in an experiment called shop."""
     experiment_id = MlflowClient(uri).create_experiment("shop")
     client = TracingClient(uri)
     for each in rows:
-        info = each.trace.info
-        info.trace_location.mlflow_experiment.experiment_id = experiment_id
+        each.trace.info.trace_location.mlflow_experiment.experiment_id = experiment_id
         client.log_spans(experiment_id, each.trace.data.spans)
-        client.start_trace(info)
-    return experiment_id
+        client.start_trace(each.trace.info)
 
 
-def kept(uri, found, **more):
-    return keep(
-        connect(uri), "shop", ROWS, FILES, found, session_id="s1", params={"model": "none"}, **more
-    )
+def kept(uri, found, rows=ROWS, files=FILES, session="s1"):
+    return keep(connect(uri), "shop", rows, files, found, session_id=session, params={})
 
 
 def test_all_of_it_is_in_mlflow_and_production_is_untouched(sqlite_uri, found):
-    from mlflow import MlflowClient
     from mlflow.genai.utils.trace_utils import extract_retrieval_context_from_trace
 
     write(sqlite_uri, ROWS)
-    database = Path(sqlite_uri.removeprefix("sqlite:///"))
-    before = state(database, "shop")
+    before = state(database_of(sqlite_uri), "shop")
     report = kept(sqlite_uri, found)
-    assert state(database, "shop") == before
+    assert state(database_of(sqlite_uri), "shop") == before
     assert (report["experiment"], report["traces"], report["values"]) == ("shop-evalkit", 12, 36)
     assert report["scorers"] == ["pii_detection"], report
     client = MlflowClient(sqlite_uri)
@@ -76,12 +74,11 @@ def test_all_of_it_is_in_mlflow_and_production_is_untouched(sqlite_uri, found):
     assert all(rule["metricKey"] in run.data.metrics for rule in rules)
     assert "shop-evalkit" in [each.dataset.name for each in run.inputs.dataset_inputs]
     traces = client.search_traces(locations=[report["experiment_id"]], run_id=report["run_id"])
-    assert len(traces) == 12
     by_source = {trace.info.tags["evalkit.source_trace_id"]: trace for trace in traces}
+    assert len(by_source) == 12
     wrong = by_source[trace_id(10)]
-    said = {a.name: (a.value, a.rationale) for a in wrong.info.assessments}
-    assert said["figures"] == (False, "not in the sources: ['99']")
-    assert [a.source.source_id for a in wrong.info.assessments if a.name == "polite"] == ["polite"]
+    said = {a.name: (a.value, a.rationale, a.source.source_id) for a in wrong.info.assessments}
+    assert said["figures"] == (False, "not in the sources: ['99']", "figures")
     assert extract_retrieval_context_from_trace(wrong)
     assert [span.inputs for span in wrong.search_spans(name="order")] == [{"no": 110}]
     assert wrong.info.execution_duration == 90
@@ -95,13 +92,16 @@ kept(sys.argv[1], pickle.loads(open(sys.argv[2], "rb").read()))
 
 
 def test_one_that_was_killed_is_finished_or_deleted_and_one_run_counts(sqlite_uri, found, tmp_path):
-    from mlflow import MlflowClient
-
     write(sqlite_uri, ROWS)
     client = MlflowClient(sqlite_uri)
     (tmp_path / "found").write_bytes(pickle.dumps(found))
     argv = [sys.executable, "-c", KEEPING, sqlite_uri, str(tmp_path / "found")]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+    def running():
+        known = client.get_experiment_by_name("shop-evalkit")
+        runs = client.search_runs([known.experiment_id]) if known else []
+        return [run.info.run_id for run in runs if run.info.status == "RUNNING"]
 
     def killed():
         """The run of a process that was killed as soon as there was one."""
@@ -110,24 +110,18 @@ def test_one_that_was_killed_is_finished_or_deleted_and_one_run_counts(sqlite_ur
             process.kill()
         return running()[0]
 
-    def running():
-        known = client.get_experiment_by_name("shop-evalkit")
-        runs = client.search_runs([known.experiment_id]) if known else []
-        return [run.info.run_id for run in runs if run.info.status == "RUNNING"]
-
     first = killed()
     report = kept(sqlite_uri, found)
     assert report["run_id"] == first
-    before = state(Path(sqlite_uri.removeprefix("sqlite:///")), "shop-evalkit")
+    before = state(database_of(sqlite_uri), "shop-evalkit")
     assert kept(sqlite_uri, found) == report
-    assert state(Path(sqlite_uri.removeprefix("sqlite:///")), "shop-evalkit") == before
+    assert state(database_of(sqlite_uri), "shop-evalkit") == before
     traces = client.search_traces(locations=[report["experiment_id"]])
     assert [len(trace.info.assessments) for trace in traces] == [3] * 12
     client.delete_run(first)
 
     killed()
-    files = {**FILES, "evaluation/LIMITS.md": LIMIT.encode() + b"\n"}
-    other = keep(connect(sqlite_uri), "shop", ROWS, files, found, session_id="s1", params={})
+    other = kept(sqlite_uri, found, files={**FILES, LIMITS_FILE: LIMIT.encode() + b"\n"})
     runs = client.search_runs([report["experiment_id"]])
     assert [run.info.run_id for run in runs] == [other["run_id"]]
     assert running() == []
@@ -149,31 +143,31 @@ def test_scorers_are_registered_where_mlflow_can_hold_them(sqlite_uri, sandbox, 
     long = (trace_id(0), "Your lamp no. 100 arrives within 2 days, as our terms say. " * 4)
     files = suite(code, f"{{'figures': {BAD_FIGURES}, 'short': {long!r}}}", LIMIT)
     found = verify(Runner(sandbox, ROWS), files, ROWS, per_fault=1)
-    first = keep(connect(sqlite_uri), "shop", ROWS, files, found, session_id="a", params={})
+    first = kept(sqlite_uri, found, files=files, session="a")
     assert first["scorers"] == []
     reasons = {names[0]: why for why, names in first["not_registered"].items()}
     assert "other code of scorers.py" in reasons["figures"]
     assert "MLFLOW_SERVER_ENABLE_CUSTOM_SCORERS" in reasons["short"]
     monkeypatch.setenv("MLFLOW_SERVER_ENABLE_CUSTOM_SCORERS", "true")
-    second = keep(connect(sqlite_uri), "shop", ROWS, files, found, session_id="b", params={})
+    second = kept(sqlite_uri, found, files=files, session="b")
     assert second["scorers"] == ["short"]
     held = MlflowTrackingStore(sqlite_uri).get_scorer(second["experiment_id"], "short")
     assert [held(outputs="x" * n) for n in (9, 900)] == [True, False]
 
 
-def test_secrets_stay_behind(sqlite_uri, sandbox):
+def test_secrets_stay_behind_and_personal_data_is_marked(sqlite_uri, sandbox):
     key = "sk-ant-api03-" + "Ab1" * 20
-    answer = f"Your lamp no. 110 arrives within 2 days, use {key}, as our terms say."
+    answer = f"Your lamp no. 110 comes, use {key}, ask otto@example.org, as our terms say."
     rows = [*(row(n) for n in range(10)), row(10, answer=answer)]
     files = suite(limits="")
     found = verify(Runner(sandbox, rows), files, rows, per_fault=1)
     write(sqlite_uri, rows)
-    keep(connect(sqlite_uri), "shop", rows, files, found, session_id="s", params={})
-    database = Path(sqlite_uri.removeprefix("sqlite:///"))
-    assert key in str(state(database, "shop"))
-    assert key not in str(state(database, "shop-evalkit"))
-    written = suite_files(rows, found, "shop")
-    assert key not in str(written)
+    kept(sqlite_uri, found, rows, files)
+    assert key in str(state(database_of(sqlite_uri), "shop"))
+    assert key not in str(state(database_of(sqlite_uri), "shop-evalkit"))
+    written = str(suite_files(rows, found, "shop"))
+    assert key not in written
+    assert r"personal_data:\n  recorded_answer:\n  - an email address" in written
 
 
 # -- files ------------------------------------------------------------------------------------
@@ -193,19 +187,25 @@ def run(place, *argv, uri):
     )
 
 
+SCRIPT = "evaluation/run_eval.py"
+
+
 def test_the_script_judges_whole_traces_wherever_they_are_or_says_what_it_cannot_judge(
     sqlite_uri, empty_database, tmp_path, found
 ):
     laid_out(tmp_path, found, sqlite_uri)
-    ended = run(tmp_path, "evaluation/run_eval.py", uri=sqlite_uri)
+    ended = run(tmp_path, SCRIPT, uri=sqlite_uri)
     assert "not all traces are there any more" in ended.stdout
     assert re.search(r"figures +gave no verdict, bar 91.0%", ended.stdout), ended.stdout
     assert ended.returncode == 0, ended.stderr  # polite and pii_detection need no trace
     write(sqlite_uri, ROWS)
     elsewhere = f"sqlite:///{shutil.copy(empty_database, tmp_path / 'elsewhere.db')}"
-    ended = run(tmp_path, "evaluation/run_eval.py", uri=elsewhere)
+    ended = run(tmp_path, SCRIPT, uri=elsewhere)
     assert (ended.returncode, "All bars are met." in ended.stdout) == (0, True), ended.stderr
     assert re.search(r"figures +91.7% of 12 pass", ended.stdout)
+    plugin = ("-p", "no:cacheprovider", "-p", "mlflow.pytest.plugin")
+    ended = run(tmp_path, "-m", "pytest", "-q", *plugin, SCRIPT, uri=sqlite_uri)
+    assert "1 passed" in ended.stdout, ended.stdout + ended.stderr
 
 
 def test_the_script_asks_a_live_agent_and_ends_with_1_where_a_bar_is_missed(
@@ -213,20 +213,12 @@ def test_the_script_asks_a_live_agent_and_ends_with_1_where_a_bar_is_missed(
 ):
     laid_out(tmp_path, found)
     agent = "def answer(question):\n    return 'It comes in 999 days, as our terms say'[:{}]\n"
-    argv = ("evaluation/run_eval.py", "--predict", "app:answer", "--tracking-uri", sqlite_uri)
+    argv = (SCRIPT, "--predict", "app:answer", "--tracking-uri", sqlite_uri)
     for length, code in ((99, 0), (19, 1)):
         (tmp_path / "app.py").write_text(agent.format(length))
         ended = run(tmp_path, *argv, uri="")
         assert ended.returncode == code, ended.stderr
     assert "polite passes 0.0% of the rows, its bar is" in ended.stdout
-
-
-def test_pytest_collects_the_script_with_mlflows_plugin(sqlite_uri, tmp_path, found):
-    laid_out(tmp_path, found)
-    write(sqlite_uri, ROWS)
-    argv = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "mlflow.pytest.plugin")
-    ended = run(tmp_path, *argv, "evaluation/run_eval.py", uri=sqlite_uri)
-    assert "1 passed" in ended.stdout, ended.stdout + ended.stderr
 
 
 def test_the_suite_is_a_project_that_evalkit_takes(
@@ -242,10 +234,3 @@ def test_the_suite_is_a_project_that_evalkit_takes(
     assert mapped["coverage"]["input.yaml:question"] == [12, 12]
     assert mapped["expectations"]["verdict"] == "annotations.yaml:verdict"
     assert evalkit("sync-dataset", *config).report["created"] == 12
-
-
-def test_personal_data_is_marked(found):
-    mail = "Your lamp no. 100 comes, ask otto@example.org, as our terms say."
-    written = suite_files([row(0, answer=mail)], found, "shop")
-    notes = next(text for path, text in written.items() if path.endswith("annotations.yaml"))
-    assert b"personal_data:\n  recorded_answer:\n  - an email address" in notes

@@ -10,7 +10,7 @@ import os
 import socket
 import subprocess
 from contextlib import ExitStack, contextmanager
-from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
 
 import pytest
 from sandboxes import run
@@ -25,7 +25,7 @@ FILES = {
     "lists the directory above": "os.listdir('..')",
     "reads the caller's environment": "open(f'/proc/{o[\"caller\"]}/environ').read()",
     "reads the caller's command line": "open(f'/proc/{o[\"caller\"]}/cmdline').read()",
-    "reads the caller's shared memory": "open('/dev/shm/' + o['shared'], 'rb').read()",
+    "reads the caller's shared memory": "open(o['shared'], 'rb').read()",
     "makes a file beside its directory": "open('../made', 'w')",
     "writes through a symbolic link": "os.symlink('../via', 'far'); open('far', 'w')",
     "changes a file that it may read": "open(o['readable'], 'a')",
@@ -174,59 +174,49 @@ def outside(place):
     """A directory to work in, with files around it and servers that listen."""
     workdir = place / "session" / "work"
     workdir.mkdir(parents=True)
-    files = {
-        "secret": place / "secret.txt",
-        "credentials": place / "home" / ".aws" / "credentials",
-        "doomed": place / "doomed",
-        "movable": place / "movable",
-        "foreign": place / "foreign",
-        "readable": place / "readable",
-        "dotenv": workdir.parent / ".env",
-    }
-    for path in files.values():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("sk-not-for-you")
-    abstract, letterbox = (
-        f"evalkit-{os.getpid()}-{place.name}",
-        f"letter-{os.getpid()}-{place.name}",
-    )
+    mine = f"evalkit-{os.getpid()}-{place.name}"
+    files = {name: place / name for name in ("secret", "doomed", "foreign", "readable")}
+    files |= {"dotenv": workdir.parent / ".env", "shared": Path("/dev/shm", mine)}  # noqa: S108
     with ExitStack() as opened:
+        for path in files.values():
+            path.write_text("sk-not-for-you")
+            opened.callback(path.unlink, missing_ok=True)
 
-        def listening(family, kind, address):
+        def bound(family, kind, address):
             server = opened.enter_context(socket.socket(family, kind))
             server.bind(address)
-            return server
+            if kind == socket.SOCK_STREAM:
+                server.listen()
+            return server.getsockname()
 
-        tcp = listening(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0))
-        udp = listening(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0))
-        for address in (f"\0{abstract}", str(place / "socket")):
-            listening(socket.AF_UNIX, socket.SOCK_STREAM, address).listen()
-        listening(socket.AF_UNIX, socket.SOCK_DGRAM, f"\0{letterbox}")
-        tcp.listen()
-        memory = SharedMemory(create=True, size=64)
-        opened.callback(memory.unlink)
-        opened.callback(memory.close)
-        things = {name: str(path) for name, path in files.items()} | {
-            "caller": os.getpid(),
-            "shared": memory.name,
-            "tcp": tcp.getsockname()[1],
-            "udp": udp.getsockname()[1],
-            "abstract": abstract,
-            "letterbox": letterbox,
-            "path": str(place / "socket"),
-        }
         victim = opened.enter_context(
             subprocess.Popen(["sleep", "600"], env={"SECRET": "sk-not-for-you"})
         )
         opened.callback(victim.kill)
-        yield workdir, things | {"victim": victim.pid, "above": str(place)}
+        datagram, stream = socket.SOCK_DGRAM, socket.SOCK_STREAM
+        bound(socket.AF_UNIX, stream, f"\0{mine}")
+        bound(socket.AF_UNIX, datagram, f"\0letter-{mine}")
+        yield (
+            workdir,
+            {
+                **{name: str(path) for name, path in files.items()},
+                "above": str(place),
+                "caller": os.getpid(),
+                "victim": victim.pid,
+                "abstract": mine,
+                "letterbox": f"letter-{mine}",
+                "path": bound(socket.AF_UNIX, stream, str(place / "socket")),
+                "tcp": bound(socket.AF_INET, stream, ("127.0.0.1", 0))[1],
+                "udp": bound(socket.AF_INET, datagram, ("127.0.0.1", 0))[1],
+            },
+        )
         assert victim.poll() is None
 
 
 def attempted(place, attempts, **how):
     """What became of each attempt: ``reached``, or ``refused: …``."""
     with outside(place) as (workdir, things), pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SSL_CERT_FILE", str(things["readable"]))  # which it may read
+        patch.setenv("SSL_CERT_FILE", things["readable"])  # which it may read
         ended = run(PROGRAM, workdir, json.dumps([things, attempts]), **how)
     assert ended.returncode == 0, ended
     return json.loads(ended.stdout)

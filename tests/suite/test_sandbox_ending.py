@@ -31,7 +31,7 @@ while not os.path.exists("beats"):
     time.sleep(0.01)
 print("it beats")
 """
-FOREVER = HEART + "time.sleep(600)\n"
+FOREVER = f"{HEART}time.sleep(600)\n"
 
 
 def stopped(workdir):
@@ -41,27 +41,24 @@ def stopped(workdir):
     return before > 0 and (workdir / "beats").stat().st_size == before
 
 
-@EACH
-def test_what_it_says_and_how_it_ends_is_told(confine, tmp_path):
-    program = "import sys; print('häßlich'); print('so', file=sys.stderr); sys.exit(3)"
-    ended = run(program, tmp_path, confine=confine)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (3, "häßlich\n", "so\n")
-    assert ended.exceeded == ""
+ENDS = {
+    "by itself": ("print('so', file=sys.stderr); sys.exit(3)", 60, 3, "", "so\n"),
+    "out of time": ("time.sleep(600)", 1.0, -signal.SIGKILL, "more than 1 seconds", ""),
+}
 
 
 @EACH
-def test_nothing_outlives_a_program_that_ends_by_itself(confine, tmp_path):
-    ended = run(HEART, tmp_path, confine=confine)
-    assert (ended.stdout, ended.returncode) == ("it beats\n", 0)
-    assert stopped(tmp_path)
-
-
-@EACH
-def test_nothing_outlives_a_program_whose_time_is_up(confine, tmp_path):
-    ended = run(FOREVER, tmp_path, confine=confine, timeout_s=1.0)
-    assert ended.exceeded == "more than 1 seconds"
-    assert ended.returncode == -signal.SIGKILL
-    assert ended.stdout == "it beats\n"
+@pytest.mark.parametrize("how", ENDS)
+def test_how_it_ended_is_told_and_nothing_outlives_it(how, confine, tmp_path):
+    last, timeout_s, *expected = ENDS[how]
+    ended = run(
+        f"{HEART}print('häßlich', flush=True)\n{last}",
+        tmp_path,
+        confine=confine,
+        timeout_s=timeout_s,
+    )
+    assert [ended.returncode, ended.exceeded, ended.stderr] == expected
+    assert ended.stdout == "it beats\nhäßlich\n"
     assert stopped(tmp_path)
 
 
@@ -99,18 +96,8 @@ def test_nothing_outlives_its_caller(sent, returncode, confine, tmp_path):
 LIMITS = {
     "memory": ("bytearray(600 << 20)", {"memory_mb": 500}, 1, "MemoryError"),
     "processor time": ("while True: pass", {"cpu_s": 1}, -signal.SIGXCPU, ""),
-    "the size of a file": (
-        "open('large', 'wb').write(bytes(2 << 20))",
-        {"disk_mb": 1},
-        1,
-        "File too large",
-    ),
-    "open files": (
-        "keep = [open('/dev/null') for _ in range(1100)]",
-        {},
-        1,
-        "Too many open files",
-    ),
+    "a file's size": ("open('x', 'wb').write(bytes(2 << 20))", {"disk_mb": 1}, 1, "too large"),
+    "open files": ("[open('/dev/null') for _ in range(1100)]", {}, 1, "Too many open files"),
 }
 
 
@@ -135,21 +122,15 @@ for number in range(40_000):
     assert len(ended.stdout) == len(ended.stderr) == 1000
 
 
-def test_a_program_that_cannot_be_started_as_planned_is_not_started(tmp_path):
+def test_nothing_runs_less_confined_than_was_planned_unless_that_was_asked_for(tmp_path):
     with pytest.raises(Unfinished, match="could not be started"):
         run("open('ran', 'w')", tmp_path, confine=False, cpu_s=1 << 70)
     assert not (tmp_path / "ran").exists()
-
-
-def test_confinement_that_does_not_hold_is_refused_with_what_stands_against_it_and_advice():
     with pytest.raises(InputError, match="cannot be confined here: .*too large") as refused:
         Sandbox(Policy(cpu_s=1 << 70))
     (problem,) = refused.value.problems
     assert problem.field == "--unconfined"
     assert "Linux container" in problem.fix
-
-
-def test_without_confinement_nothing_runs_unless_that_was_asked_for():
     with pytest.raises(InputError, match="cannot be confined here"):
         Sandbox(confine=False)
     weak = Sandbox(Policy(unconfined=True), confine=False)

@@ -1,21 +1,12 @@
 """What a suite has to show to be called verified, and what runs confined on the way."""
 
-import time
+import re
 from dataclasses import replace
 
 import pytest
-from suite_rows import (
-    BAD_FIGURES,
-    LIMITS,
-    POLITE,
-    REASON,
-    row,
-    shop_rows,
-    suite,
-    trace_id,
-)
+from suite_rows import BAD_FIGURES, LIMITS, POLITE, REASON, row, shop_rows, suite, trace_id
 
-from evalkit.suite.model import LIMITS_FILE, SCORERS_FILE, Probe
+from evalkit.suite.model import LIMITS_FILE, SCORERS_FILE
 from evalkit.suite.runner import Runner
 from evalkit.suite.verify import verify
 
@@ -87,24 +78,6 @@ def test_what_no_scorer_does_stands_in_the_limits_with_a_reason_and_no_secret(
     assert "Ab1Ab1" not in said
 
 
-def test_scores_are_remembered(runner):
-    probes = [Probe(ROWS[0].trace_id, ROWS[0].outputs), Probe(ROWS[0].trace_id, "in 77 days")]
-    loaded = runner.judge(suite(), probes)
-    assert [[s.value for s in said["figures"]] for said in loaded.scores] == [[True], [False]]
-    assert loaded.scores[1]["figures"][0].rationale == "not in the sources: ['77']"
-    start = time.monotonic()
-    assert runner.judge(suite(limits="other"), probes) is loaded
-    assert time.monotonic() - start < 0.1
-
-
-def test_a_suite_whose_scorers_pass_all_rejected_answers_does_not_hold(runner):
-    """Case verified-suite-passes-rejected."""
-    found = verify(runner, suite(f"{POLITE}SCORERS = [polite]\n", limits=""), ROWS, per_fault=1)
-    assert found.word == "not verified"
-    assert found.as_text().startswith("Rejected by people: 2 answers, 0 failed")
-    assert f"people rejected {trace_id(24)} ({REASON})" in found.as_text()
-
-
 def test_under_ten_good_answers_nothing_is_called_verified_and_a_failed_trace_is_none(sandbox):
     """Case agent-one-row-verified."""
     rows = [*map(row, range(9)), replace(row(40), outputs=None, failed=True)]
@@ -117,14 +90,12 @@ def test_under_ten_good_answers_nothing_is_called_verified_and_a_failed_trace_is
 
 # -- lies -------------------------------------------------------------------------------------
 
+REFUSES = "return not re.search"
 LIES = {
     "passes_all": ("return True", "does not fail its own bad example"),
     "fails_all": ("return False", "refuses 24 of 24 good answers (at most 1 may be)"),
-    "refuses_two": (
-        "return not re.search(r'no. 10[01]|99 days|77 days', outputs)",
-        "refuses 2 of 24",
-    ),
-    "refuses_one": ("return not re.search(r'no. 100|99 days|77 days', outputs)", ""),
+    "refuses_two": (f"{REFUSES}(r'no. 10[01]|99 days|77 days', outputs)", "refuses 2 of 24"),
+    "refuses_one": (f"{REFUSES}(r'no. 100|99 days|77 days', outputs)", ""),
     "goes_by_the_id": (
         f"return trace.info.trace_id != {trace_id(0)!r} or '77' not in outputs",
         "does not fail its own bad example",
@@ -157,17 +128,17 @@ EXAMPLES = {
 
 def test_scorers_that_lie_are_told_of_each_by_its_name(runner):
     bodies = {name: body for name, (body, _) in LIES.items()} | dict.fromkeys(EXAMPLES, HONEST)
-    examples = [f"{name!r}: {BAD_FIGURES}" for name in LIES]
-    examples += [f"{name!r}: {text}" for name, (text, _) in EXAMPLES.items() if text]
+    examples = dict.fromkeys(LIES, BAD_FIGURES)
+    examples |= {name: text for name, (text, _) in EXAMPLES.items() if text}
+    given = ", ".join(f"{name!r}: {text}" for name, text in examples.items())
     head = "import itertools\n\nCOUNT = itertools.count()\n"
-    text = problems(runner, several(bodies, head, f"{{{', '.join(examples)}}}"))
-    for name, (_, reason) in LIES.items():
-        own = [line for line in text.splitlines() if line.startswith(f"{name} ")]
-        assert bool(reason) == bool(own), (name, own)
-        assert not own or any(reason in part for part in text.split(f"{name} ")), (name, text)
-    for name, (_, reason) in EXAMPLES.items():
-        of = [line for line in text.splitlines() if f"BAD_EXAMPLES['{name}']" in line]
-        assert any(reason in line for line in of), (name, of)
+    text = problems(runner, several(bodies, head, f"{{{given}}}"))
+    said = dict.fromkeys(bodies, "")
+    for each in re.split(r"\n(?=\w+ |BAD_EXAMPLES)", text):
+        said[re.match(r"BAD_EXAMPLES\['(\w+)|(\w+)", each).expand(r"\1\2")] += each
+    for name, (_, reason) in {**LIES, **EXAMPLES}.items():
+        assert reason in said[name], (name, text)
+        assert bool(reason) == bool(said[name]), (name, text)
 
 
 FIND = """import os, gc, pathlib
@@ -191,24 +162,22 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize("how", ENDS)
-def test_a_process_that_ends_or_answers_otherwise_is_told_of(runner, how):
-    body, head, reason = ENDS[how]
+@pytest.mark.parametrize(("body", "head", "reason"), ENDS.values(), ids=ENDS)
+def test_a_process_that_ends_or_answers_otherwise_is_told_of(runner, body, head, reason):
     assert reason in problems(runner, several({"it": body}, head))
 
 
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        (None, "write it first"),
-        ("SCORERS = [", "'[' was never closed"),
-        ("SCORERS = [print]", "which is no MLflow scorer"),
-        (f"{POLITE}SCORERS = [polite, polite]", "have the same name"),
-        (f"{POLITE}SCORERS = [polite]", "(trace_id, an answer as JSON)"),
-    ],
-)
-def test_files_that_cannot_be_used_are_told_with_the_line(runner, text, reason):
-    said = problems(runner, suite(text, "{'it': 7}") if text else {})
+UNUSABLE = {
+    "[": "'[' was never closed",
+    "[print]": "which is no MLflow scorer",
+    "[polite, polite]": "have the same name",
+    "[polite]": "(trace_id, an answer as JSON)",
+}
+
+
+@pytest.mark.parametrize(("listed", "reason"), UNUSABLE.items())
+def test_files_that_cannot_be_used_are_told_with_the_line(runner, listed, reason):
+    said = problems(runner, suite(f"{POLITE}SCORERS = {listed}", "{'it': 7}"))
     assert said.startswith(f"{SCORERS_FILE} cannot be used")
     assert reason in said
 
@@ -261,7 +230,8 @@ def test_honest_scorers_of_every_kind_are_accepted_and_those_that_need_a_model_l
 # -- the model's Python -----------------------------------------------------------------------
 
 
-def test_python_has_the_traces_as_a_frame_and_as_mlflows_objects(runner):
+def test_python_has_the_traces_and_what_it_prints_is_bounded_and_without_secrets(runner):
+    key = "sk-ant-api03-" + "Ab1" * 20
     code = f"""
 from room import *
 print(len(TRACES), len(GOOD), sorted(TRACES.columns))
@@ -269,24 +239,20 @@ bad = TRACES[TRACES.verdict == "rejected"]
 print(bad.comments.tolist(), TRACES.disliked.sum())
 print([s.name for s in spans({trace_id(0)!r})], trace({trace_id(0)!r}).info.state)
 print(TRACES.tools[0], TRACES.retrieved[0][0][0]["page_content"])
-print(open("evaluation/scorers.py").read()[:30])
+print(open("evaluation/scorers.py").read()[:30], {key!r})
 """
     ok, output = runner.python(suite(), code)
     assert ok, output
     columns = "comments disliked error expectations failed inputs outputs retrieved route seconds "
     columns += "status tools trace_id verdict"
-    assert output.splitlines()[:5] == [
+    assert output.splitlines()[:4] == [
         f"26 24 {columns.split()}",
         "[['Wrong delivery time promised'], ['Too vague about the time']] 2",
         "['shop', 'find', 'order', 'model'] OK",
         "['order'] A lamp is delivered within 2 days.",
-        '"""Scorers of a shop\'s agent."',
     ]
-
-
-def test_what_python_prints_is_bounded_and_without_secrets(runner):
-    key = "sk-ant-api03-" + "Ab1" * 20
-    assert key not in runner.python({}, f"print({key!r})")[1]
+    assert output.splitlines()[4].startswith('"""Scorers of a shop\'s agent.')
+    assert key not in output
     assert len(runner.python({}, "print('x' * 10**6)")[1]) < 13_000
     ok, output = runner.python({}, "1 / 0")
     assert (ok, "ZeroDivisionError" in output) == (False, True)
