@@ -29,9 +29,8 @@ def shop_in(uri, experiment, exchanges):
 OWN = "--mlflow-agent-experiment-id"
 
 
-@pytest.mark.parametrize(
-    ("flags", "about", "field", "what"),
-    [
+def test_wrong_flags_are_said_with_the_flag_and_begin_nothing(agent):
+    for flags, about, field, what in (
         (("--session", ""), None, "--experiment-id", "no experiment is named"),
         ((), "nowhere", "--experiment-id", "there is no experiment 'nowhere'"),
         (("--session", "unheard-of"), None, "--session", "there is no session unheard-of"),
@@ -40,16 +39,12 @@ OWN = "--mlflow-agent-experiment-id"
         ((OWN, SHOP), SHOP, OWN, "own traces"),
         (("--anthropic-base-url", "loopback"), SHOP, "ANTHROPIC_BASE_URL", "is no URL"),
         (("--pass-env", "A=1"), SHOP, "--pass-env", "is no variable"),
-    ],
-)
-def test_wrong_flags_are_said_with_the_flag_and_begin_nothing(agent, flags, about, field, what):
-    done = agent.run(NOBODY, *flags, about=about)
-    assert done.code == 2
-    (problem,) = done.report["problems"]
-    assert problem["field"] == field
-    assert what in problem["message"]
-    assert problem["fix"]
-    assert not (agent.root / "sessions").exists()
+    ):
+        done = agent.run(NOBODY, *flags, about=about)
+        (problem,) = done.report["problems"]
+        assert (done.code, problem["field"], bool(problem["fix"])) == (2, field, True)
+        assert what in problem["message"]
+        assert not (agent.root / "sessions").exists()
 
 
 def test_a_session_belongs_to_its_experiment_its_process_and_its_version(planned):
@@ -79,20 +74,17 @@ def test_a_session_belongs_to_its_experiment_its_process_and_its_version(planned
 # -- traces of which nothing can be made ------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("exchanges", "why"),
-    [
-        ([], "the experiment holds no traces yet"),
-        ([("", "Polling complete")] * 12, "the traces' inputs are empty: there is nothing to ask"),
-    ],
-)
-def test_without_traces_or_inputs_there_is_nothing_to_build_from(agent, exchanges, why):
-    shop_in(agent.uri, "bakery", exchanges)
-    done = agent.run(NOBODY, about="bakery")
-    assert done.code == 1
-    assert why in done.report["error"]
-    assert ("Go on with" in done.report["error"]) == (not exchanges)  # traces may come
-    assert agent.turns() == []
+def test_without_traces_or_inputs_there_is_nothing_to_build_from(agent):
+    for name, exchanges, why in (
+        ("bakery", [], "the experiment holds no traces yet"),
+        ("mill", [("", "Done")] * 12, "the traces' inputs are empty: there is nothing to ask"),
+    ):
+        shop_in(agent.uri, name, exchanges)
+        done = agent.run(NOBODY, "--session", name, about=name)
+        assert done.code == 1
+        assert why in done.report["error"]
+        assert ("Go on with" in done.report["error"]) == (not exchanges)  # traces may come
+        assert done.report["usage"]["turns"] == 0
 
 
 KEYLESS = {"ANTHROPIC_API_KEY": "", "ANTHROPIC_BASE_URL": "", "MODEL": ""}
@@ -120,13 +112,13 @@ def test_of_few_traces_a_suite_is_left_that_is_not_called_verified(agent, env):
 # -- MLflow -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("strict", "code"), [((), 0), (("--strict",), 1)])
-def test_without_mlflow_the_agent_is_skipped(agent, strict, code):
+def test_without_mlflow_the_agent_is_skipped(agent):
     uri = f"http://127.0.0.1:{free_port()}"
-    done = agent.run(NOBODY, "--tracking-uri", uri, *strict)
-    assert (done.code, done.report["skipped"]) == (code, True)
-    assert uri in done.report["reason"]
-    assert not (agent.root / "sessions").exists()
+    for strict, code in (((), 0), (("--strict",), 1)):
+        done = agent.run(NOBODY, "--tracking-uri", uri, *strict)
+        assert (done.code, done.report["skipped"]) == (code, True)
+        assert uri in done.report["reason"]
+        assert not (agent.root / "sessions").exists()
 
 
 def test_a_server_that_dies_half_way_ends_the_work_and_is_gone_on_with(agent, server):

@@ -4,7 +4,6 @@ import os
 import tempfile
 from pathlib import Path
 
-import pytest
 from agent_runs import KEY, SHOP
 from competent import Competent, always, at, calls, writes
 from messages_server import Reply, messages_server
@@ -78,14 +77,6 @@ def test_a_link_in_the_session_leads_nowhere(planned, tmp_path):
     assert list((tmp_path / "aim").iterdir()) == []
 
 
-@pytest.fixture
-def elsewhere():
-    """A file outside of the session that nobody may write, where everybody could."""
-    path = Path(tempfile.gettempdir(), f"evalkit-outside-{os.getpid()}")
-    yield path
-    assert not path.exists()
-
-
 PRY = """
 import glob, os, pathlib, socket, subprocess, urllib.request
 def tried(act):
@@ -106,9 +97,9 @@ print("tried all")
 """
 
 
-def test_orders_in_a_trace_reach_nothing_even_where_the_model_obeys(agent, elsewhere, tmp_path):
+def test_orders_in_a_trace_reach_nothing_even_where_the_model_obeys(agent, tmp_path):
     """The model does all that the trace says; tools and confinement do not let it."""
-    home = tmp_path / "home"
+    home, elsewhere = tmp_path / "home", Path(tempfile.gettempdir(), f"outside-{os.getpid()}")
     (home / ".aws").mkdir(parents=True)
     secrets = [str(home / ".aws" / "credentials"), str(agent.root / ".env")]
     for path in secrets:
@@ -134,7 +125,7 @@ def test_orders_in_a_trace_reach_nothing_even_where_the_model_obeys(agent, elsew
         env = {"AWS_SECRET_ACCESS_KEY": SECRET, "HOME": str(home), "GITHUB_TOKEN": SECRET}
         with messages_server(claude) as server:
             done = agent.run(server, "--max-turns", "5", env=env)
-    assert thief.requests == []
+    assert (thief.requests, elsewhere.exists()) == ([], False)
     assert state(agent.database, SHOP) == before
     assert done.report["error"].startswith("the total budget of 5 turns")
     assert done.report["annotations"] == []

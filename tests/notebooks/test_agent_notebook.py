@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from commands import until
-from mlflow import MlflowClient
+from in_mlflow import InMlflow
 from shop_agent import ANSWERS, REJECTED, ShopAgent
 
 from evalkit import InputError
@@ -18,23 +18,16 @@ pytestmark = pytest.mark.timeout(600)  # suites are built, on a machine that may
 
 
 @pytest.fixture
-def busy_project(stored_project, sqlite_uri):
-    """A project whose experiment an agent has been at work in: nine questions, three failures."""
-    agent = ShopAgent(sqlite_uri, connect(sqlite_uri).experiment("support", create=True))
-    for number in range(6):
-        agent.answer(f"Where is parcel {number}?", seconds=2 + number)
-    for number in range(2):
-        agent.answer("Is it late?", error=f"HTTP 429: retry in {number} s")
-    agent.answer("Who are you?", tool_error="order QM-20001 not found", seconds=60)
-    return stored_project
+def shop(sqlite_uri):
+    """An agent that answers into the experiment of the project."""
+    return ShopAgent(sqlite_uri, connect(sqlite_uri).experiment("support", create=True))
 
 
 @pytest.fixture
-def shop_project(stored_project, sqlite_uri):
+def shop_project(stored_project, shop):
     """A project whose experiment holds as many good answers as a suite needs."""
-    agent = ShopAgent(sqlite_uri, connect(sqlite_uri).experiment("support", create=True))
     for question, answer in ANSWERS.items():
-        agent.answer(question, answer)
+        shop.answer(question, answer)
     return stored_project
 
 
@@ -42,7 +35,7 @@ def config(project):
     return str(project.root / "eval.yaml")
 
 
-def look(visitor, *, tracking_uri=None, volume_path=None, model=None):
+def look(visitor, *, model="", tracking_uri="", volume_path=""):
     """Fill in the form's fields, and look at the traces."""
     if model:
         visitor.fill("Model offline for rules", model)
@@ -58,9 +51,16 @@ def look(visitor, *, tracking_uri=None, volume_path=None, model=None):
 # -- in the browser ---------------------------------------------------------------------------
 
 
-def test_a_person_sees_what_goes_wrong_and_reads_a_conversation(visitor, busy_project):
-    visitor.open("run_eval_agent", config=config(busy_project))
+def test_a_person_sees_what_goes_wrong_and_reads_a_conversation(visitor, stored_project, shop):
+    visitor.open("run_eval_agent", config=config(stored_project))
     look(visitor)
+    visitor.cell("figures").get_by_text("no traces").wait_for()
+    for number in range(6):
+        shop.answer(f"Where is parcel {number}?", seconds=2 + number)
+    for number in range(2):
+        shop.answer("Is it late?", error=f"HTTP 429: retry in {number} s")
+    shop.answer("Who are you?", tool_error="order QM-20001 not found", seconds=60)
+    visitor.press("Look again")
     visitor.cell("figures").get_by_text("22.2% of them").wait_for()
     errors = visitor.cell("sight").get_by_role("table")
     errors.get_by_text("ShopError: HTTP 429: retry in <n> s").wait_for()
@@ -95,14 +95,14 @@ def test_a_person_has_a_suite_built_stops_and_goes_on(visitor, shop_project, sql
     visitor.press("Let the agent work")
     visitor.cell("standing").get_by_text("hold on 11 good of 11 rows").nth(1).wait_for()
     assert [each.name for each in (base / "sessions").iterdir()] == [folder.name]
-    (run,) = runs_of(sqlite_uri, "support-evalkit")
+    (run,) = InMlflow(sqlite_uri, "support-evalkit").runs()
     visitor.cell("verdict").get_by_text(run.info.run_id).wait_for()
 
 
 def test_a_person_reads_a_suite(visitor, finished_session):
-    visitor.open("run_eval_agent", experiment_id="support", session=finished_session.name)
-    where = {"tracking_uri": finished_session.uri, "volume_path": str(finished_session.base)}
-    look(visitor, model="offline", **where)
+    known = dict(finished_session.parameters)
+    visitor.open("run_eval_agent", experiment_id="support", session=known.pop("session"))
+    look(visitor, model="offline", **known)
     verdict = visitor.cell("verdict")
     verdict.get_by_text("Answers that people rejected").wait_for()
     stands = "It stands on 13 traces, 11 of them good answers to 11 different requests"
@@ -119,11 +119,6 @@ def test_a_person_reads_a_suite(visitor, finished_session):
     suite.get_by_text("Learned by rules from 11 good answers").first.wait_for()
 
 
-def runs_of(uri, experiment):
-    client = MlflowClient(uri)
-    return client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
-
-
 def test_a_newcomer_sees_what_the_demos_agent_did_and_pays_nothing(visitor):
     visitor.open("run_eval_agent")
     visitor.sees("This is the demo project")
@@ -131,20 +126,6 @@ def test_a_newcomer_sees_what_the_demos_agent_did_and_pays_nothing(visitor):
     terms = visitor.cell("pressing")
     terms.get_by_text("because a look at the demo is to cost nothing").wait_for()
     visitor.cell("standing").get_by_text("not started").wait_for()
-
-
-def test_pages_that_have_nothing_to_show_say_what_to_do(visitor, stored_project):
-    visitor.open("run_eval_agent", config=config(stored_project))
-    look(visitor)
-    visitor.cell("figures").get_by_text("no traces").wait_for()
-    visitor.fill("Experiment", "elsewhere")
-    look(visitor)
-    visitor.cell("reading").get_by_text("there is no experiment 'elsewhere'").wait_for()
-    stored_project.configure(mlflow={"tracking_uri": "http://127.0.0.1:9"})
-    visitor.fill("Experiment", "support")
-    look(visitor)
-    visitor.cell("reading").get_by_text("is not reachable").wait_for()
-    visitor.cell("reading").get_by_text("start it there, or name another one").wait_for()
 
 
 # -- run by a program -------------------------------------------------------------------------

@@ -200,19 +200,19 @@ def test_strictly_a_failing_threshold_or_a_regression_is_an_error(script, three_
 @pytest.mark.parametrize(
     ("baseline", "candidate", "meant"),
     [
-        ((), (), (["run-2"], ["run-3"])),
-        ((), ("run-2",), (["run-1"], ["run-2"])),
-        ((), ("run-1",), (["run-3"], ["run-1"])),
-        (("run-3",), (), (["run-3"], ["run-2"])),
-        (("run-1",), ("run-3", "run-2", "run-3"), (["run-1"], ["run-3", "run-2"])),
+        ("", "", "run-2 run-3"),
+        ("", "run-2", "run-1 run-2"),
+        ("", "run-1", "run-3 run-1"),
+        ("run-3", "", "run-3 run-2"),
+        ("run-1", "run-3 run-2 run-3", "run-1 run-3 run-2"),
     ],
 )
 def test_runs_that_are_not_named_are_the_newest_and_the_one_before(
     program, three_runs, baseline, candidate, meant
 ):
-    asked = {**where(three_runs), "baseline": baseline, "candidate": candidate}
-    report = program("compare_runs", **asked)["report"]
-    assert (report["baseline"], report["candidate"]) == meant
+    arms = {"baseline": tuple(baseline.split()), "candidate": tuple(candidate.split())}
+    report = program("compare_runs", **where(three_runs), **arms)["report"]
+    assert [*report["baseline"], *report["candidate"]] == meant.split()
 
 
 # -- the agent --------------------------------------------------------------------------------

@@ -62,14 +62,11 @@ def test_an_error_ends_the_notebook_in_the_way_of_its_place(place, told, error, 
     assert str(end.value) == str(ending)
 
 
-def test_with_json_the_last_line_is_a_report_whatever_happens(capsys):
-    for error in (WRONG, BROKEN, ABSENT):
-        with pytest.raises(SystemExit), host(SCRIPT, json=True).step("Looking"):
-            raise error
-    wrong, broken, absent = map(json.loads, capsys.readouterr().out.splitlines())
-    assert wrong["problems"][0]["fix"] == "name another"
-    assert broken == {"created": 2, "error": "MLflow answered 500"}
-    assert absent == {"skipped": True, "reason": "MLflow is not reachable"}
+def test_with_json_the_last_line_is_a_report_of_what_was_done_and_what_was_not(capsys):
+    with pytest.raises(SystemExit), host(SCRIPT, json=True).step("Looking"):
+        raise BROKEN
+    report = json.loads(capsys.readouterr().out)
+    assert report == {"created": 2, "error": "MLflow answered 500"}
 
 
 def test_where_nobody_can_be_asked_halting_is_an_error_as_is_with_strict_what_was_left_undone():

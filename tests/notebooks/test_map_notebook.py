@@ -2,21 +2,6 @@
 
 import json
 
-import pytest
-
-
-@pytest.fixture
-def mapped_project(project):
-    """A project whose mapping somebody has edited by hand."""
-    project.write(
-        "tmp/schema_mapping.json",
-        {
-            "inputs": {"question": "input.yaml:prompt"},
-            "expectations": {"outcome": "expected.yaml:outcome"},
-        },
-    )
-    return project
-
 
 def where(project):
     return {
@@ -50,12 +35,14 @@ def test_a_newcomer_sees_the_demo_and_looks_through_its_cases(visitor):
     assert "case=charged-twice" in visitor.page.url
 
 
-def test_a_person_changes_a_mapping_sees_the_record_and_saves_it(visitor, mapped_project):
-    mapped_project.add_case("delta", "please handle delta")
-    mapped_project.write("cases/alpha/notes.md", "kept by hand")
-    before = saved(mapped_project)
-    visitor.open("map_dataset", config=where(mapped_project)["config"])
-    visitor.fill("Mapping", where(mapped_project)["out"])
+def test_a_person_changes_a_mapping_sees_the_record_and_saves_it(visitor, project):
+    expected = {"outcome": "expected.yaml:outcome"}
+    by_hand = {"inputs": {"question": "input.yaml:prompt"}, "expectations": expected}
+    project.write("tmp/schema_mapping.json", by_hand)
+    project.add_case("delta", "please handle delta")
+    project.write("cases/alpha/notes.md", "kept by hand")
+    visitor.open("map_dataset", config=where(project)["config"])
+    visitor.fill("Mapping", where(project)["out"])
     visitor.press("Propose")
     visitor.cell("beginning").get_by_label("the proposal").wait_for()
     visitor.cell("record").get_by_text("please handle alpha").first.wait_for()
@@ -72,13 +59,13 @@ def test_a_person_changes_a_mapping_sees_the_record_and_saves_it(visitor, mapped
 
     visitor.press("Save the mapping")
     visitor.cell("saving").get_by_text("differs from what would be written").wait_for()
-    assert saved(mapped_project) == before
+    assert saved(project) == by_hand
 
     visitor.change(visitor.page.get_by_role("switch", name="Replace the file").click)
     visitor.press("Save the mapping")
     visitor.cell("outcome").get_by_text("Saved: 1 inputs and 1 expectations").wait_for()
     visitor.cell("standing").get_by_text("says exactly this").wait_for()
-    assert saved(mapped_project) == {
+    assert saved(project) == {
         "_eval": "support",
         "inputs": {"question": "input.yaml:prompt"},
         "expectations": {"notes": "notes.md:__file__"},
@@ -102,3 +89,9 @@ def test_a_page_lets_a_person_choose_where_the_rules_find_no_input(visitor, proj
     visitor.press("Save the mapping")
     visitor.cell("outcome").get_by_text("Saved: 1 inputs").wait_for()
     assert saved(project)["inputs"] == {"outcome": "expected.yaml:outcome"}
+    # the next stage begins with the config that this one was given
+    visitor.cell("ending").get_by_role("link", name="Next: Sync").click()
+    visitor.page.wait_for_url("**file=sync_dataset.py**")
+    visitor.sees("filled in config")
+    named = visitor.page.get_by_role("textbox", name="Config").input_value()
+    assert named == where(project)["config"]

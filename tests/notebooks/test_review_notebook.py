@@ -108,17 +108,3 @@ def test_who_speaks_of_a_case_after_somebody_else_sees_their_words_and_chooses(
     mine = meanwhile.replace("nor this", "''") + "reviewers:\n  alpha: ann\n"
     until(lambda: read() == mine)
     bar.get_by_text("2 of 3 reviewed").wait_for()
-
-
-def test_a_page_that_cannot_go_on_says_what_to_do(visitor, stored_project):
-    stored_project.configure(mlflow={"tracking_uri": "http://127.0.0.1:9"})
-    stored_project.review.write_text("feedback: [")
-    visitor.open("review_feedback", config=str(stored_project.root / "eval.yaml"))
-    visitor.press("Use these settings")
-    visitor.cell("run").get_by_text("not YAML").wait_for()
-    stored_project.review.unlink()
-    visitor.page.reload()
-    visitor.press("Use these settings")
-    visitor.cell("case").get_by_text("0 of 3 reviewed").wait_for()
-    visitor.press("Push to MLflow")
-    visitor.cell("pushing").get_by_text("is not reachable").wait_for()

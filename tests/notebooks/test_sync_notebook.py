@@ -1,7 +1,6 @@
 """The sync notebook: in the browser, headless, and run by a program."""
 
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from servers import Proxy
 
 from evalkit import Workspace, sync_dataset
 from evalkit.dataset.sync import read_dataset
@@ -56,20 +55,9 @@ BAITS = {
 
 
 def test_what_a_case_says_makes_no_browser_fetch_an_address(visitor, stored_project):
-    fetched = []
-
-    class Listener(BaseHTTPRequestHandler):
-        def do_GET(self):
-            fetched.append(self.path)
-            self.send_error(404)
-
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Listener) as listener:
-        threading.Thread(target=listener.serve_forever, daemon=True).start()
+    with Proxy() as listener:
         for case, bait in BAITS.items():
-            said = bait.format(to=f"http://127.0.0.1:{listener.server_port}")
+            said = bait.format(to=listener.uri)
             stored_project.write(f"cases/{case}/input.yaml", {"prompt": said})
         config, mapping = where(stored_project).values()
         sync_dataset(Workspace.open(config), mapping=mapping)
@@ -82,8 +70,7 @@ def test_what_a_case_says_makes_no_browser_fetch_an_address(visitor, stored_proj
             for cell in row.get_by_role("cell").all():
                 cell.click()
         visitor.page.wait_for_timeout(1500)
-        listener.shutdown()
-    assert fetched == []
+        assert listener.paths() == []
 
 
 def test_a_person_looks_at_an_edit_before_syncing_it_and_again(visitor, stored_project):

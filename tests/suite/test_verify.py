@@ -110,7 +110,7 @@ LIES = {
     "hangs": ("while True: pass", "it did not end within 1 s on tr-"),
     "swallows": (
         "while True:\n        try: import time; time.sleep(9)\n        except OSError: pass",
-        "it did not end within 1 s on tr-",
+        "within 1 s on tr-",
     ),
     "matches_forever": ("return not re.match('(a+)+$', 'a' * 40 + '!')", "within 1 s on tr-"),
     "spoils_for_others": (
