@@ -2,22 +2,9 @@
 
 import re
 
-import pytest
-from recorder import Recorder, judge, person, step, wish
+from recorder import judge, person, step, wish
 
-from evalkit.store import connect
 from evalkit.traces.report import opening
-from evalkit.traces.sample import survey
-
-
-@pytest.fixture
-def recorder(database_uri):
-    return Recorder(database_uri)
-
-
-@pytest.fixture
-def surveyed(database_uri, recorder):
-    return lambda: survey(connect(database_uri), recorder.experiment_id)
 
 
 def test_it_says_what_no_model_should_count_by_hand(recorder, surveyed):

@@ -2,22 +2,18 @@
 
 import pytest
 from mlflow.entities import AssessmentSource, Feedback
-from recorder import Recorder, judge, person
-
-from evalkit.store import connect
-from evalkit.traces.sample import survey
+from recorder import judge, person
 
 CODE = Feedback(name="ok", value=False, source=AssessmentSource(source_type="CODE"))
 
 
 @pytest.fixture
-def verdicts(database_uri):
+def verdicts(recorder, surveyed):
     """Records a trace for each list of what was said; the rows, in that order, and the analysis."""
 
     def read(*said):
-        recorder = Recorder(database_uri)
         ids = [recorder.trace({"q": f"{n}"}, said=tuple(each)) for n, each in enumerate(said)]
-        found = survey(connect(database_uri), recorder.experiment_id)
+        found = surveyed()
         rows = {row.trace_id: row for row in found.rows}
         return [rows[each] for each in ids], found.analysis["people"]
 
@@ -85,7 +81,7 @@ def test_reasons_are_kept_as_they_were_written_and_who_contradicts_rejects(verdi
 
 
 def test_a_later_word_of_the_same_person_counts_and_what_was_taken_back_does_not(
-    verdicts, database_uri
+    verdicts, recorder, surveyed
 ):
     def later(who):
         for value, time_ms in ((False, 1_000), (True, 2_000)):
@@ -97,11 +93,9 @@ def test_a_later_word_of_the_same_person_counts_and_what_was_taken_back_does_not
     assert (named.verdict, nameless.verdict) == ("accepted", "rejected")
     assert people["contradictory"] == [nameless.trace_id]
 
-    recorder = Recorder(database_uri, "overridden")
     trace_id = recorder.trace({"q": "x"}, said=(person(False),))
     (first,) = recorder.tracing.get_trace(trace_id).info.assessments
     second = person(True)
     second.overrides = first.assessment_id
     recorder.tracing.log_assessment(trace_id, second)
-    (row,) = survey(connect(database_uri), recorder.experiment_id).rows
-    assert row.verdict == "accepted"
+    assert [row.verdict for row in surveyed().rows if row.trace_id == trace_id] == ["accepted"]

@@ -1,8 +1,7 @@
 """An experiment is read once: all of it is counted, and a sample of it is whole."""
 
-import pytest
 from eval_project import CASES, RUN_ID
-from recorder import Recorder, judge, person, step, wish
+from recorder import judge, person, step, wish
 
 from evalkit.store import connect
 from evalkit.traces import sample
@@ -10,19 +9,6 @@ from evalkit.traces.analysis import LONGEST, fingerprint
 from evalkit.traces.sample import choose_cases, survey
 
 REVIEW = {"run_id": RUN_ID, "feedback": {CASES[0]: "", CASES[1]: "too short"}}
-
-
-@pytest.fixture
-def recorder(database_uri):
-    return Recorder(database_uri)
-
-
-@pytest.fixture
-def surveyed(database_uri, recorder):
-    def read(**how):
-        return survey(connect(database_uri), recorder.experiment_id, **how)
-
-    return read
 
 
 def test_a_row_holds_the_request_the_answer_what_it_stands_on_and_the_whole_trace(
@@ -57,15 +43,21 @@ def test_errors_tools_and_judges_are_counted_over_all_traces(recorder, surveyed)
     recovered = recorder.trace({"q": "x"}, "ok", step("lookup", error="busy"), step("lookup"))
     recorder.trace({"q": "y"}, "ok", step("refund"))
     found = surveyed().analysis
-    first, second = found["errors"]
-    assert (first["state"], first["place"], first["traces"]) == ("failed", "lookup", 7)
-    assert (first["text"], len(first["trace_ids"])) == ("order <id> not found", 5)
-    assert (second["state"], second["text"], second["trace_ids"]) == ("ok", "busy", [recovered])
-    lookup, refund = found["tools"]
-    assert (lookup["calls"], lookup["failures"], lookup["traces"]) == (9, 8, 8)
-    assert (refund["calls"], refund["failures"], refund["failed_in"]) == (1, 0, [])
-    (said,) = found["judges"]
-    assert (said["given"], said["failed"]) == ({"True": 5, "False": 2}, 2)
+
+    def counted(what, *keys):
+        return [tuple(each[key] for key in keys) for each in found[what]]
+
+    assert counted("errors", "state", "place", "text", "traces") == [
+        ("failed", "lookup", "order <id> not found", 7),
+        ("ok", "lookup", "busy", 1),
+    ]
+    assert [len(each["trace_ids"]) for each in found["errors"]] == [5, 1]
+    assert found["errors"][1]["trace_ids"] == [recovered]
+    assert counted("tools", "tool", "calls", "failures", "traces") == [
+        ("lookup", 9, 8, 8),
+        ("refund", 1, 0, 1),
+    ]
+    assert counted("judges", "given", "failed") == [({"True": 5, "False": 2}, 2)]
     assert found["states"] == {"failed": 7, "ok": 2}
 
 
