@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text("utf-8")
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = [(match[1], match[2]) for match in FENCED.finditer(TEXT)]
+RUN = f"--run-id {RUN_ID}"
 
 
 def in_blocks(language):
@@ -48,16 +49,12 @@ def test_the_first_screen_has_the_two_commands_and_then_the_picture():
     assert TEXT.index("```mermaid") < TEXT.index("\n## ")
 
 
-@pytest.mark.parametrize("command", commands())
-def test_each_command_can_be_read(command):
-    arguments = shlex.split(command)[1:]
-    if arguments and not arguments[0].startswith("-"):
-        assert cli.read_command(arguments)
-
-
-def test_every_command_is_listed():
-    listed = {command.split()[1] for command in commands()}
-    assert set(cli.STAGES) <= listed
+def test_every_stage_is_listed_and_each_command_can_be_read():
+    found = [shlex.split(command)[1:] for command in commands()]
+    assert set(cli.STAGES) <= {arguments[0] for arguments in found}
+    for arguments in found:
+        if not arguments[0].startswith("-"):
+            assert cli.read_command(arguments), arguments
 
 
 def test_every_file_that_is_named_is_there():
@@ -85,25 +82,31 @@ def project(empty_database, tmp_path_factory):
 @pytest.fixture(scope="module")
 def outputs(project):
     """What each command says, run one after the other in the project's folder."""
-    run = f"--run-id {RUN_ID}"
     mlflow = InMlflow(f"sqlite:///{project}/mlflow.db", EVAL_NAME)
+
+    def people_speak():
+        for case, (value, _) in WOULD_SEND.items():
+            mlflow.say(case, "would_send", value)
+
     before = {
-        "evalkit sync-dataset --dry-run": lambda: ask_differently(project),
-        f"evalkit pull-feedback {run}": lambda: [
-            mlflow.say(case, "would_send", value) for case, (value, _) in WOULD_SEND.items()
-        ],
+        "sync-dataset --dry-run": lambda: ask_differently(project),
+        f"pull-feedback {RUN}": people_speak,
     }
-    stages = ("check", "map", "sync-dataset", "sync-dataset --dry-run", f"log-results {run}")
+    stages = ("check", "map", "sync-dataset", "sync-dataset --dry-run", f"log-results {RUN}")
+    more = (f"push-feedback {RUN}", f"pull-feedback {RUN}")
     said = {}
-    both = f"compare {RUN_ID} --baseline {BASELINE_ID}"
     with chdir(project):
-        for stage in (*stages, f"push-feedback {run}", f"pull-feedback {run}", both):
-            command = f"evalkit {stage}"
-            before.get(command, lambda: None)()
-            with redirect_stdout(StringIO()) as out:
-                assert cli.main(shlex.split(stage)) == 0
-            said[command] = [settled(line) for line in out.getvalue().splitlines()]
+        for stage in (*stages, *more, f"compare {RUN_ID} --baseline {BASELINE_ID}"):
+            before.get(stage, lambda: None)()
+            said[f"evalkit {stage}"] = [settled(line) for line in output(stage).splitlines()]
     return said
+
+
+def output(command, code=0):
+    """What a command says on stdout."""
+    with redirect_stdout(StringIO()) as out:
+        assert cli.main(shlex.split(command)) == code
+    return out.getvalue()
 
 
 def ask_differently(project):
@@ -124,10 +127,10 @@ def shown():
             yield command, [settled(line) for line in lines if "MLflow" not in line]
 
 
-@pytest.mark.parametrize(("command", "lines"), [each for each in shown() if each[1]])
-def test_what_is_shown_is_what_is_said(outputs, command, lines):
-    missing = [line for line in lines if line not in outputs[command]]
-    assert missing == [], "\n".join(outputs[command])
+def test_what_is_shown_is_what_is_said(outputs):
+    for command, lines in shown():
+        missing = [line for line in lines if line not in outputs.get(command, [])]
+        assert missing == [], "\n".join(outputs[command])
 
 
 def test_the_python_runs(project):
@@ -138,18 +141,17 @@ def test_the_python_runs(project):
     assert found["report"]["traces"] == 12
 
 
+OPTIONS = {"history": "--judge resolution", "export-cases": "exported --as evals-json"}
+
+
 def test_the_reports_hold_what_the_table_says(project):
     rows = re.findall(r"^\| `evalkit ([\w-]+)[^|]*` \| (`.*`) \|$", TEXT, re.MULTILINE)
     on_the_project = [row for row in rows if row[0] != "agent"]  # the agent's tests read its own
     assert len(on_the_project) == 9
     with chdir(project):
         for stage, keys in on_the_project:
-            options = ["--run-id", RUN_ID] if stage.endswith(("feedback", "results")) else []
-            options = ["--judge", "resolution"] if stage == "history" else options
-            options = ["exported", "--as", "evals-json"] if stage == "export-cases" else options
-            with redirect_stdout(StringIO()) as out:
-                assert cli.main([stage, *options, "--json"]) == 0
-            report = json.loads(out.getvalue().splitlines()[-1])
+            own = RUN if stage.endswith(("feedback", "results")) else OPTIONS.get(stage, "")
+            report = json.loads(output(f"{stage} {own} --json").splitlines()[-1])
             found = report["runs"][0] | report if stage == "history" else report
             assert set(re.findall(r"`(\w+)`", keys)) - {"pass_rate"} <= set(found)
 
@@ -157,9 +159,9 @@ def test_the_reports_hold_what_the_table_says(project):
 def test_the_commands_of_the_pull_requests_job_end_as_they_say(project):
     steps = yaml.safe_load(in_blocks("yaml")[0])["jobs"]["gate"]["steps"]
     own = [step["run"] for step in steps if step.get("run", "").startswith("evalkit ")]
-    assert [command.split()[1] for command in own] == ["all", "gate"]
+    everything, gate = (command.removeprefix("evalkit ").replace("$RUN", RUN_ID) for command in own)
+    assert (everything.split()[0], gate.split()[0]) == ("all", "gate")
     with chdir(project):
-        typed = [shlex.split(command.replace("$RUN", RUN_ID))[1:] for command in own]
-        assert cli.main([*typed[0], "--mapping", "tmp/schema_mapping.json"]) == 0
-        assert cli.main(typed[1]) == 1  # it misses thresholds
+        output(f"{everything} --mapping tmp/schema_mapping.json")
+        output(gate, code=1)  # it misses thresholds
         assert Path("comment.md").read_text("utf-8").startswith("<!-- evalkit gate: ")

@@ -54,32 +54,16 @@ def test_what_comes_after_all_stages_runs_as_printed(evalkit, project, shell):
     lines = [line.strip() for line in done.err.splitlines()]
     printed = [line for line in lines if re.search(r"evalkit (pull|push)-feedback", line)]
     assert len(printed) == 2
-    ended = subprocess.run(  # in a shell that finds nothing of this environment
-        ["/bin/sh", "-c", printed[0]],
-        cwd=project.root,
-        env={**clean_environment(), "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
+    environment = {**clean_environment(), "PATH": "/usr/bin:/bin"}  # finds nothing of this one
+    subprocess.run(["/bin/sh", "-c", printed[0]], cwd=project.root, env=environment, check=True)
 
 
 @pytest.mark.parametrize(
     ("module", "complaint"),
-    [
-        (["evalkit", "check"], "eval.yaml"),
-        (["evalkit.cli.jobs", "--run_id=1"], "no stage is named"),
-    ],
+    [("evalkit check", "eval.yaml"), ("evalkit.cli.jobs --run_id=1", "no stage is named")],
 )
 def test_the_package_and_its_job_are_commands(tmp_path, module, complaint):
-    ended = subprocess.run(
-        [sys.executable, "-m", *module],
-        cwd=tmp_path,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode != 0
-    assert complaint in ended.stdout + ended.stderr
+    command = [sys.executable, "-m", *module.split()]
+    options = {"env": clean_environment(), "capture_output": True, "text": True}
+    ended = subprocess.run(command, cwd=tmp_path, check=False, **options)
+    assert (ended.returncode != 0, complaint in ended.stdout + ended.stderr) == (True, True)

@@ -14,19 +14,24 @@ from evalkit.demo.project import PRODUCTION, RECORDED, production_traces
 pytestmark = pytest.mark.timeout(900)  # a tour takes a minute or two where nothing else runs
 
 STAGES = ["map", "sync-dataset", "log-results", "push-feedback", "pull-feedback", "agent"]
-
-
 README = Path(__file__).parents[2] / "README.md"
 
 
 def run(where):
+    """What a tour says, its reports, and how many traces and runs each experiment then holds."""
     done = guarded("demo", "here", "--json", cwd=where)
     assert done.returncode == 0, done.stderr
-    return done
-
-
-def reports_of(done):
-    return json.loads(done.stdout.splitlines()[-1])
+    *said, contacted = done.stderr.splitlines()
+    assert json.loads(contacted) == []
+    uri = f"sqlite:///{where}/here/mlflow.db"
+    client, tracing = MlflowClient(uri), TracingClient(uri)
+    found = {each.name: each.experiment_id for each in client.search_experiments()}
+    options = {"max_results": 500, "include_spans": False}
+    counted = {
+        name: (len(tracing.search_traces([key], **options)), len(client.search_runs([key])))
+        for name, key in found.items()
+    }
+    return said, json.loads(done.stdout.splitlines()[-1]), counted
 
 
 @pytest.fixture(scope="module")
@@ -35,41 +40,21 @@ def where(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def demo(where):
-    """The first tour."""
+def tour(where):
+    """The first one."""
     return run(where)
 
 
-@pytest.fixture(scope="module")
-def reports(demo):
-    return reports_of(demo)
-
-
-def counted(where):
-    """How many traces and runs each experiment holds, by its name."""
-    uri = f"sqlite:///{where}/here/mlflow.db"
-    client, tracing = MlflowClient(uri), TracingClient(uri)
-    return {
-        each.name: (
-            len(tracing.search_traces([each.experiment_id], max_results=500, include_spans=False)),
-            len(client.search_runs([each.experiment_id])),
-        )
-        for each in client.search_experiments()
-    }
-
-
-def test_it_contacts_nobody(demo):
-    assert json.loads(demo.stderr.splitlines()[-1]) == []
-
-
-def test_every_stage_has_its_report(reports):
+def test_every_stage_has_its_report_and_what_was_looked_at_holds_what_it_held(tour):
+    _, reports, counted = tour
     assert list(reports) == STAGES
-    assert reports["log-results"]["traces"] == 12
-    assert reports["pull-feedback"]["annotations"] == 2
+    told = (reports["log-results"]["traces"], reports["pull-feedback"]["annotations"])
+    assert (*told, reports["agent"]["experiment"]) == (12, 2, PRODUCTION)
+    assert counted[PRODUCTION] == (len(production_traces(RECORDED)), 0)
 
 
-def test_it_ends_with_a_verified_suite_that_notices_damage(reports):
-    agent = reports["agent"]
+def test_it_ends_with_a_verified_suite_that_notices_damage(tour):
+    agent = tour[1]["agent"]
     assert agent["verified"]
     assert {task["status"] for task in agent["tasks"]} == {"done"}
     found = agent["validation"]
@@ -81,38 +66,26 @@ def test_it_ends_with_a_verified_suite_that_notices_damage(reports):
     assert noticed >= 0.7 * copies > 0
 
 
-def test_what_it_says_is_calm(demo):
-    lines = demo.stderr.splitlines()[:-1]
-    about_agent = lines[lines.index("agent") + 1 :]
+def test_what_it_says_is_calm_and_what_the_readme_shows(tour):
+    said = tour[0]
+    about_agent = said[said.index("agent") + 1 :]
     assert f"{len(production_traces(RECORDED))} traces written to {PRODUCTION}" in about_agent[0]
     assert about_agent[1] == "Write a suite by rules"
     assert len(about_agent) < 90
-
-
-def test_the_readme_shows_what_it_says(demo):
     shown = README.read_text("utf-8").partition("```text\nagent\n")[2].partition("```")[0]
-    told = demo.stderr.replace("here/sessions", "evalkit-demo/sessions")
+    told = "\n".join(said).replace("here/sessions", "evalkit-demo/sessions")
     # in a checkout that uv runs, as the README has it; here no shell finds this Python by its name
     told = re.sub(r"(run it again with: )\S+ ", r"\1uv run python ", told)
     told = re.sub(r"sqlite:///\S+/here/", "sqlite:////home/me/evalkit-demo/", told)
     # figures move with every better check, words are held
     said, shown = (re.sub(r"\d+(\.\d+)?", "#", text).splitlines() for text in (told, shown))
     places = [said.index(line) for line in shown]
-    assert places
-    assert places == sorted(places)
+    assert places == sorted(places) != []
 
 
-def test_the_experiment_that_was_looked_at_holds_what_it_held(where, reports):
-    assert reports["agent"]["experiment"] == PRODUCTION
-    assert counted(where)[PRODUCTION] == (len(production_traces(RECORDED)), 0)
-
-
-def test_again_finds_everything_done(where, reports):
-    before = counted(where)
-
-    again = reports_of(run(where))
-
-    assert counted(where) == before
-    assert again["agent"]["verified"]
-    assert again["agent"]["sessions_run"] == 0
-    assert again["agent"]["kept"] == reports["agent"]["kept"]
+def test_again_finds_everything_done(where, tour):
+    _, before, counted = tour
+    _, again, recounted = run(where)
+    assert recounted == counted
+    assert (again["agent"]["verified"], again["agent"]["sessions_run"]) == (True, 0)
+    assert again["agent"]["kept"] == before["agent"]["kept"]

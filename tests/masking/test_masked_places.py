@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from agentlogs import answer, as_lines, ask, finish, init, say, text, thinking, use
-from eval_project import CASES, RESULT, RUN, RUN_ID, log_of, scores_of
+from eval_project import CASES, RESULT, RUN, log_of, scores_of
 
 # put together here so that no scanner of this repository takes them for real ones
 BODY = "Zx9" + "kQ4vL2mWb7TnYr8s"
@@ -28,33 +28,6 @@ PLACES = (
 )  # fmt: skip
 
 
-@pytest.fixture(params=SECRETS.values(), ids=SECRETS)
-def filled(request, project):
-    """The project with a secret of its own in each place."""
-
-    def of(place):
-        return "see " + request.param.format(place=place)
-
-    project.configure(mlflow={"tags": {"note": of("tag")}})
-    project.add_case("alpha", of("input"), of("reference"))
-    scores = {case: scores_of(case) for case in ("alpha", "beta", "gamma")}
-    scores["alpha"]["polite"] = {"value": of("score"), "rationale": of("rationale")}
-    scores["alpha"]["broken"] = {"value": None, "error": of("error")}
-    project.summarise(scores, notes=of("summary"))
-    figures = {"input": 1, "output": 1, "cost_usd": 0.1}
-    more = {"model": of("model"), "agent": of("agent"), "per_model_usage": {of("usage"): figures}}
-    project.write(f"{project.run_dir}/run_result.json", {**RESULT, **more})
-    review = {
-        "reviewer": of("reviewer"),
-        "feedback": {"alpha": of("comment")},
-        "verdicts": {"alpha": {"polite": of("verdict")}},
-    }
-    project.write(f"{project.run_dir}/review.yaml", review)
-    log = [init(), ask(of("request")), say("m1", text(of("answer"))), finish(of("answer"))]
-    project.log("alpha", b"".join(as_lines(log)))
-    return project
-
-
 @pytest.fixture
 def kept(database_uri):
     """Every byte that MLflow keeps, the database also as text, and the names of its files."""
@@ -69,22 +42,40 @@ def kept(database_uri):
     return read
 
 
-@pytest.mark.usefixtures("filled")
-def test_every_place_is_masked_and_named(evalkit, kept):
-    said = [evalkit("sync-dataset"), evalkit("log-results", *RUN), evalkit("push-feedback", *RUN)]
-    assert [done.code for done in said] == [0, 0, 0]
-    found = kept()
-    assert [place for place in PLACES if (place + BODY).encode() in found] == []
-    told = said[1].report["masked"]
-    assert {"logs", "params", "tags", "metrics", "artifacts", "assessments"} <= set(told)
-    assert "secrets were masked: " in said[1].err
-    assert "secrets are masked: 1 in inputs, 1 in expectations" in said[0].err
-    assert said[2].report["masked"] >= 4
+@pytest.mark.parametrize("form", SECRETS.values(), ids=SECRETS)
+def test_every_place_is_masked_and_named(evalkit, project, kept, form):
+    def of(place):
+        return "see " + form.format(place=place)
 
-    again = [evalkit("sync-dataset"), evalkit("log-results", *RUN), evalkit("push-feedback", *RUN)]
-    assert again[0].report["unchanged"] == 3
-    assert again[1].report["written"] is False
-    assert (again[2].report["created"], again[2].report["updated"]) == (0, 0)
+    project.configure(mlflow={"tags": {"note": of("tag")}})
+    project.add_case("alpha", of("input"), of("reference"))
+    scores = {case: scores_of(case) for case in CASES}
+    scores["alpha"]["polite"] = {"value": of("score"), "rationale": of("rationale")}
+    scores["alpha"]["broken"] = {"value": None, "error": of("error")}
+    project.summarise(scores, notes=of("summary"))
+    figures = {"input": 1, "output": 1, "cost_usd": 0.1}
+    more = {"model": of("model"), "agent": of("agent"), "per_model_usage": {of("usage"): figures}}
+    project.write(f"{project.run_dir}/run_result.json", {**RESULT, **more})
+    review = {
+        "feedback": {"alpha": of("comment")},
+        "verdicts": {"alpha": {"polite": of("verdict")}},
+    }
+    project.review.write_text(yaml.safe_dump({"reviewer": of("reviewer"), **review}))
+    log = [init(), ask(of("request")), say("m1", text(of("answer"))), finish(of("answer"))]
+    project.log("alpha", b"".join(as_lines(log)))
+    stages = (("sync-dataset",), ("log-results", *RUN), ("push-feedback", *RUN))
+
+    synced, logged, pushed = (evalkit(*stage) for stage in stages)
+    assert [place for place in PLACES if (place + BODY).encode() in kept()] == []
+    told = logged.report["masked"]
+    assert {"logs", "params", "tags", "metrics", "artifacts", "assessments"} <= set(told)
+    assert "secrets were masked: " in logged.err
+    assert "secrets are masked: 1 in inputs, 1 in expectations" in synced.err
+    assert pushed.report["masked"] >= 4
+
+    synced, logged, pushed = (evalkit(*stage).report for stage in stages)
+    assert (synced["unchanged"], logged["written"]) == (3, False)
+    assert (pushed["created"], pushed["updated"]) == (0, 0)
 
 
 def test_file_and_folder_names_of_a_run_keep_their_secrets_here(project, evalkit, kept):
@@ -97,9 +88,7 @@ def test_file_and_folder_names_of_a_run_keep_their_secrets_here(project, evalkit
     project.log("gamma", f"$ cat key.pem\n{PEM}\n".encode())
     project.write(f"{project.run_dir}/batch.yaml", {KEY: {"file": f"{KEY}.md"}})
     assert evalkit("log-results", *RUN).code == 0
-    found = kept()
-    assert KEY.encode() not in found
-    assert not [line for line in LINES if line.encode() in found]
+    assert not [each for each in (KEY, *LINES) if each.encode() in kept()]
 
 
 @pytest.mark.parametrize("before", [990, 249_990])
@@ -114,12 +103,10 @@ def test_where_a_text_is_cut_nothing_is_left_of_a_secret(project, evalkit, kept,
     project.remove(f"{project.run_dir}/cases/gamma")
     project.add_case("gamma", long, long)
     project.write(f"{project.run_dir}/run_result.json", {**RESULT, "stderr": long, "model": long})
-    review = {"run_id": RUN_ID, "reviewer": "mia", "feedback": {"alpha": long}}
-    project.write(f"{project.run_dir}/review.yaml", review)
-    for stage in ("sync-dataset", "log-results", "push-feedback"):
-        evalkit(stage, *(RUN if stage != "sync-dataset" else ()))
-    found = kept()
-    assert KEY[:20].encode() not in found
+    project.review.write_text(yaml.safe_dump({"feedback": {"alpha": long}}))
+    for stage in (("sync-dataset",), ("log-results", *RUN), ("push-feedback", *RUN)):
+        evalkit(*stage)
+    assert KEY[:20].encode() not in kept()
 
 
 def test_secrets_of_a_batch_run_stay_here_and_the_files_on_disk_keep_what_they_say(
@@ -136,9 +123,7 @@ def test_secrets_of_a_batch_run_stay_here_and_the_files_on_disk_keep_what_they_s
         done = evalkit(stage, *RUN)
         assert done.code == 0
         assert KEY not in done.out + done.err
-    found = kept()
-    assert KEY.encode() not in found
-    assert LINES[0].encode() not in found
+    assert not [each for each in (KEY, LINES[0]) if each.encode() in kept()]
     assert project.read(project.summary) == before
     assert yaml.safe_load(project.review.read_text())["feedback"]["beta"] == said
 
