@@ -280,7 +280,7 @@ def _tidy(row: _Row) -> _Row:
     found = {str(name).strip(): well_formed(value) for name, value in row.items()}
     for name, said in [*found.items()]:
         turns, replies = [*said] if isinstance(said, list) else [], list[Json]()
-        while turns and mapping_of(turns[-1]).get("role") in {"assistant", "ai", "model"}:
+        while turns and mapping_of(turns[-1]).get("role") in ("assistant", "ai", "model"):
             replies.insert(0, mapping_of(turns.pop()).get("content"))
         if turns and replies:
             found[name] = turns

@@ -299,10 +299,6 @@ STORIES: dict[str, tuple[list[Event], dict[str, Any]]] = {
         [init(), begin(), *piece("One. "), say("m1", text("One. ")), *piece("Two", 1)],
         {"said": ["One. Two"], "answer": "One. Two", "skipped": {SKIP: 3}},
     ),
-    "a piece of an unknown kind": (
-        [init(), begin(), stream("content_block_start", index=0, content_block={"type": ["x"]})],
-        {"said": ['{"type":["x"]}'], "skipped": {}},
-    ),
     "a message that was begun anew": (
         [
             *(init(), begin("m1"), *piece("Worse, and"), begin("m2"), *piece("Better.")),

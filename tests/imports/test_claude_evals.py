@@ -436,26 +436,51 @@ def test_cases_of_the_harness_go_to_claude_but_not_over_what_a_person_wrote(eval
     assert evalkit("check", "--config", "copy/eval.yaml").report["cases"] == 3
 
 
-ODD = (None, True, -1, 1e308, "", "../../x", "a/b\0c", [], {}, [1], {"a": 1}, "x" * 3000, "\ud800")
+ROWS = [
+    {"id": "a", "question": "1+1?", "expected_answer": "2", "output": "2", "score": 1, "cost": 1},
+    {"id": 2, "question": [{"role": "user", "content": "x"}], "output": {"a": 1}, "error": "late"},
+]
+ODD = [
+    *(None, True, -1, 1e308, float("nan"), "", "../../x", "a/b\0c", [], {}, [[]], [{}], [1]),
+    *({"a": {}}, "x" * 3000, "\ud800", [{"role": "assistant"}], 10**400),
+]
+
+
+def as_csv(rows):
+    lines = [[str(row.get(name, "")) for name in ROWS[0]] for row in rows]
+    quoted = ([each.replace('"', '""') for each in line] for line in [[*ROWS[0]], *lines])
+    return "\n".join(",".join(f'"{each}"' for each in line) for line in quoted)
 
 
 @pytest.mark.parametrize(
-    ("name", "whole"),
+    ("name", "whole", "write"),
     [
-        ("aggregate-result.json", two_arms()["evals/results/r1/aggregate-result.json"]),
-        ("evals.json", EVALS),
-        ("it/eval-1/with_skill/grading.json", {"expectations": ITEMS, "timing": TIMING}),
+        ("aggregate-result.json", two_arms()["evals/results/r1/aggregate-result.json"], json.dumps),
+        ("evals.json", EVALS, json.dumps),
+        (
+            "it/eval-1/with_skill/grading.json",
+            {"expectations": ITEMS, "timing": TIMING},
+            json.dumps,
+        ),
+        ("t.json", ROWS, json.dumps),
+        ("cut.json", ROWS, lambda rows: json.dumps({"rows": rows})[:-40]),
+        ("wrapped.json", {"_note": "x", "rows": ROWS}, json.dumps),
+        ("t.jsonl", ROWS, lambda rows: "\n".join(map(json.dumps, rows))),
+        ("t.csv", ROWS, as_csv),
     ],
 )
-def test_whatever_stands_in_a_file_ends_in_words(tmp_path, name, whole):
-    places = [path for path in places_in(whole) if 1 not in path and "without" not in path]
-    places = places[:: 1 + len(places) // 20]
-    for number, path in enumerate(places):
+def test_whatever_stands_in_a_file_ends_in_words_or_in_runs_that_can_be_read(
+    tmp_path, name, whole, write
+):
+    places = [path for path in places_in(whole) if "without" not in path and path[1:]]
+    places = places[:: 1 + len(places) // 20] * 2
+    tried = [(path, ODD[n % len(ODD)]) for n, path in enumerate(places[:24])]
+    for number, (path, odd) in enumerate(tried):
         folder = put(tmp_path / f"{number}", {"evals.json": EVALS} if "grading" in name else {})
-        put(folder, {name: damaged(whole, path, ODD[number % len(ODD)])})
+        put(folder, {name: write(damaged(whole, path, odd)).encode("utf-8", "replace")})
         with suppress(EvalkitError):
-            import_paths([folder], out=folder / "made")
+            import_paths([folder / name if "." in name[:7] else folder], out=folder / "made")
             made = Workspace.open(folder / "made/eval.yaml")
             for run_id in list_runs(made.files):
                 assert made.run(run_id).run.cases
-    assert {path.name for path in tmp_path.iterdir()} == {f"{n}" for n in range(len(places))}
+    assert {path.name for path in tmp_path.iterdir()} == {f"{n}" for n in range(len(tried))}

@@ -3,16 +3,10 @@
 import io
 import json
 import zipfile
-from contextlib import suppress
-from itertools import product
 
 import pandas as pd
 import pytest
 import yaml
-
-from evalkit import Workspace, import_paths
-from evalkit.errors import EvalkitError
-from evalkit.runs.run_dir import list_runs
 
 ASKED, EXPECTED = "question", "expected_answer"
 CSV = (
@@ -156,49 +150,6 @@ def test_answers_to_questions_that_are_there_leave_their_cases_and_config(evalki
         assert evalkit("import", f"in/{name}.jsonl", "--out", "made").report["runs"] == 1
     assert [project.read(f"made/{name}") for name in files] == before
     assert sorted(cases_in(project.root / "made")) == ["a", "b"]
-
-
-ROWS = [
-    {"id": "a", "question": "1+1?", "expected_answer": "2", "output": "2", "score": 1, "cost": 1},
-    {"id": 2, "question": [{"role": "user", "content": "x"}], "output": {"a": 1}, "error": "late"},
-]
-ODD = [
-    *(None, True, -1, 1e308, float("nan"), "", "../../x", "a/b\0c", [], {}, [[]], [{}]),
-    *({"a": {}}, "x" * 3000, "\ud800", [{"role": "assistant"}], 10**400),
-]
-
-
-def as_csv(rows, _):
-    lines = [[str(row.get(name, "")) for name in ROWS[0]] for row in rows]
-    quoted = ([each.replace('"', '""') for each in line] for line in [[*ROWS[0]], *lines])
-    return "\n".join(",".join(f'"{each}"' for each in line) for line in quoted)
-
-
-FORMS = {
-    "t.json": lambda rows, _: json.dumps(rows),
-    "t.jsonl": lambda rows, _: "\n".join(map(json.dumps, rows)),
-    "t.csv": as_csv,
-    "wrapped.json": lambda rows, odd: json.dumps({"_note": odd, "rows": rows}),
-    "cut.json": lambda rows, odd: json.dumps({"a": odd, "b": rows})[: 9 * len(repr(odd))],
-}
-
-
-@pytest.mark.parametrize("name", FORMS)
-def test_whatever_stands_in_a_table_ends_in_words_or_in_runs_that_can_be_read(tmp_path, name):
-    places = [(number, column) for number, row in enumerate(ROWS) for column in row]
-    for number, ((at, column), odd) in enumerate([*product(places, ODD)][::4]):
-        rows = json.loads(json.dumps(ROWS))
-        rows[at][column] = odd
-        folder = tmp_path / f"{number}"
-        folder.mkdir()
-        text = FORMS[name](rows, odd)
-        (folder / name).write_bytes(text.encode("utf-8", "replace"))
-        with suppress(EvalkitError):
-            import_paths([folder / name], out=folder / "made")
-            made = Workspace.open(folder / "made/eval.yaml")
-            for run_id in list_runs(made.files):
-                assert made.run(run_id).run.cases
-        assert {each.name for each in folder.iterdir()} <= {name, "made"}
 
 
 def workbook():

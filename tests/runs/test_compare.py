@@ -77,19 +77,6 @@ def test_what_becomes_of_a_score(before, after, kind):
     assert [flip["kind"] for flip in flips] == ([kind] if kind else [])
 
 
-def test_cases_and_judges_of_one_run_only_are_named():
-    before, after = {"a": {"x": True}, "b": {"x": True}}, {"b": {"y": 1}, "c": {"y": 2}}
-    found = compared(run("old", before), run("new", after))
-    alone = (found["only_in_baseline"], found["only_in_candidate"])
-    assert (found["cases"], *alone) == (1, ["a"], ["c"])
-    assert found["findings"][0] == (
-        "Cannot tell: no judge scored the same case in both; x has no score of 2 cases that it "
-        "judged before; the baseline has no score of 1 case by y; the candidate lacks 1 case of "
-        "the baseline: a."
-    )
-    assert "Only in the candidate: 1 case, c." in found["findings"]
-
-
 def test_p_values_are_adjusted_for_the_number_of_judges():
     judged = {f"c{n}": {f"j{k}": k == 0 for k in range(5)} for n in range(6)}
     worse = {case: {**scores, "j0": False} for case, scores in judged.items()}
