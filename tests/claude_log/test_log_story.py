@@ -203,14 +203,16 @@ STORIES: dict[str, tuple[list[Event], dict[str, Any]]] = {
         [
             say("m1", use("call_0", "Task", prompt="n"), use("call_1", "Task", prompt="s")),
             *(bash("n", "call_0", "wc n", parent="call_0"), answer("call_0", "1", parent="call_0")),
+            say("n2", text("one"), parent="call_0"),
             *(bash("s", "call_0", "wc s", parent="call_1"), answer("call_0", "2", parent="call_1")),
             *(answer("call_0", "n has 1"), answer("call_1", "s has 2")),
         ],
         {
+            "agents": [("n", "n has 1", "OK"), ("s", "s has 2", "OK")],
             "tools": [
                 *((None, "n has 1", "OK"), (None, "s has 2", "OK")),
                 *(("wc s", "2", "OK"), ("wc n", "1", "OK")),
-            ]
+            ],
         },
     ),
     # -- subagents
