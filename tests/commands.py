@@ -16,12 +16,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
 from contextlib import chdir, redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any, Self
 
 from eval_project import RUN_ID, EvalProject
 from servers import clean_environment
@@ -31,27 +29,21 @@ from evalkit.cli import main
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended.
-
-    Attributes:
-        code: Its exit code; negative where a signal ended it.
-        out: What it wrote to stdout.
-        err: What it wrote to stderr.
-    """
+    """How a command ended: its exit code, negative where a signal ended it, and what it wrote."""
 
     code: int
     out: str
     err: str
 
     @property
-    def report(self) -> dict[str, Any]:
+    def report(self):
         """The JSON object in the last line of stdout."""
         report = json.loads(self.out.splitlines()[-1])
         assert isinstance(report, dict)
         return report
 
 
-def run_here(*arguments: str, capture: Any) -> Outcome:
+def run_here(*arguments: str, capture) -> Outcome:
     """Run a command in this process; ``capture`` is pytest's capfd."""
     capture.readouterr()
     try:
@@ -70,30 +62,22 @@ class Running:
     forge: Forge
     ended: int | None = None
 
-    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+    def kill(self, number=signal.SIGKILL):
         if self.ended is None:
             os.kill(self.pid, number)
 
     def wait(self) -> Outcome:
         self.ended = int(self.forge.read())
-        out, err = ((self.streams / name).read_text("utf-8") for name in ("out", "err"))
-        return Outcome(self.ended, out, err)
+        return Outcome(self.ended, *((self.streams / n).read_text("utf-8") for n in ("out", "err")))
 
 
-@dataclass
 class Forge:
-    """Starts commands in forked processes, one at a time.
+    """Starts commands in forked processes, one at a time; their output goes to the folder."""
 
-    Attributes:
-        folder: Where the commands' output goes.
-        template: An empty MLflow database.
-    """
+    def __init__(self, folder: Path, template: Path) -> None:
+        self.folder, self.template = folder, template
 
-    folder: Path
-    template: Path
-    process: subprocess.Popen[str] = field(init=False)
-
-    def __enter__(self) -> Self:
+    def __enter__(self):
         self.process = subprocess.Popen(
             [sys.executable, __file__, str(self.template), str(self.folder)],
             stdin=subprocess.PIPE,
@@ -105,35 +89,20 @@ class Forge:
         assert self.read() == "ready"
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_):
         self.process.communicate(timeout=30)
 
-    def read(self) -> str:
-        assert self.process.stdout
+    def read(self):
         return self.process.stdout.readline().strip()
 
-    def start(
-        self,
-        *arguments: str,
-        cwd: Path,
-        env: Mapping[str, str] | None = None,
-        script: Path | None = None,
-        said: str = "",
-        terminal: str = "",
-    ) -> Running:
-        """Start a command of evalkit, or a script with these arguments.
+    def start(self, *arguments, cwd, env=None, script="", said="", terminal="") -> Running:
+        """Start a command of evalkit, or in its place a script with these arguments.
 
-        Args:
-            arguments: The command and its arguments.
-            cwd: Where it runs.
-            env: What is added to the environment.
-            script: A script that runs in the place of evalkit.
-            said: What it reads from stdin.
-            terminal: The path of the terminal that it runs in, in a session of its own.
+        ``env`` is added to the environment, ``said`` is what it reads from stdin, and ``terminal``
+        the path of the terminal that it runs in, in a session of its own.
         """
-        assert self.process.stdin
         job = {
-            "script": str(script or ""),
+            "script": str(script),
             "arguments": arguments,
             "cwd": str(cwd),
             "env": dict(env or {}),
@@ -145,17 +114,12 @@ class Forge:
         self.process.stdin.flush()
         return Running(int(self.read()), self.folder, self)
 
-    def run(
-        self,
-        *arguments: str,
-        cwd: Path,
-        **more: Any,
-    ) -> Outcome:
+    def run(self, *arguments, cwd, **more) -> Outcome:
         """What :meth:`start` starts, to its end."""
         return self.start(*arguments, cwd=cwd, **more).wait()
 
 
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+def until(condition, seconds=60):
     """Wait for something that another process does."""
     end = time.monotonic() + seconds
     while not condition():
@@ -163,7 +127,7 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.005)
 
 
-def _obey(job: dict[str, Any]) -> int:
+def _obey(job):
     os.chdir(job["cwd"])
     os.environ.update(job["env"])
     streams = Path(job["streams"])
@@ -189,7 +153,7 @@ def _obey(job: dict[str, Any]) -> int:
     return 0
 
 
-def _warm_up(template: Path, folder: Path) -> None:
+def _warm_up(template, folder):
     """Do everything once, so that the children find it imported and set up."""
     import altair as alt  # noqa: F401 - for children that run a notebook with charts
     import anthropic  # noqa: F401 - for children that ask Claude
@@ -212,7 +176,7 @@ def _warm_up(template: Path, folder: Path) -> None:
         main(["agent", *led, *where])
 
 
-def _serve(template: str, folder: str) -> None:
+def _serve(template, folder):
     _warm_up(Path(template), Path(folder))
     gc.freeze()  # else each child's collector walks through all that was imported, and copies it
     tell = functools.partial(print, flush=True)

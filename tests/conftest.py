@@ -1,27 +1,18 @@
 """Fixtures for everything that talks to MLflow: a store per test, one server per session."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 import quick_sqlite  # noqa: F401 - for every store that tests open
-from commands import Forge, Outcome, run_here
+from commands import Forge, run_here
 from eval_project import EvalProject
 from servers import OFFLINE, MlflowServer
 
 from evalkit.store import connect
-
-if TYPE_CHECKING:
-    from in_mlflow import InMlflow
-    from managed_server import ManagedMlflow
 
 os.environ.update(OFFLINE)
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each process would compile evalkit again
@@ -33,8 +24,8 @@ LONGEST = (
 """What begins first, so that no worker is left with a long file when the others have ended."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def place(item: pytest.Item) -> int:
+def pytest_collection_modifyitems(items):
+    def place(item):
         path = item.path.as_posix()
         return next((n for n, part in enumerate(LONGEST) if part in path), len(LONGEST))
 
@@ -42,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def empty_database(tmp_path_factory):
     """An empty MLflow database; making one takes seconds, copying it none."""
     path = tmp_path_factory.mktemp("template") / "mlflow.db"
     connect(f"sqlite:///{path}")
@@ -50,7 +41,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def sqlite_uri(empty_database: Path, tmp_path: Path) -> str:
+def sqlite_uri(empty_database, tmp_path):
     """The tracking URI of an empty database of this test's own."""
     path = tmp_path / "store" / "mlflow.db"
     path.parent.mkdir()
@@ -59,13 +50,13 @@ def sqlite_uri(empty_database: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def shared_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared_database(tmp_path_factory):
     """Where one database lies that many tests use, one after the other."""
     return tmp_path_factory.mktemp("shared") / "mlflow.db"
 
 
 @pytest.fixture
-def database_uri(shared_database: Path, empty_database: Path) -> str:
+def database_uri(shared_database, empty_database):
     """The tracking URI of an empty database, the same for all tests.
 
     MLflow checks a database's schema when it opens it first, which takes longer than most tests.
@@ -75,7 +66,7 @@ def database_uri(shared_database: Path, empty_database: Path) -> str:
     return f"sqlite:///{shared_database}"
 
 
-def restore(template: Path, database: Path) -> None:
+def restore(template, database):
     """Make a database as it was in the beginning, whoever has it open."""
     with (
         closing(sqlite3.connect(template)) as source,
@@ -86,9 +77,7 @@ def restore(template: Path, database: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def server(
-    empty_database: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[MlflowServer]:
+def server(empty_database, tmp_path_factory):
     """A running MLflow server; tests share it and use experiments of their own."""
     running = MlflowServer(tmp_path_factory.mktemp("server"))
     try:
@@ -98,75 +87,59 @@ def server(
         running.stop()
 
 
-@pytest.fixture(params=["sqlite", "server"])
-def tracking_uri(request: pytest.FixtureRequest) -> str:
-    """The tracking URI of each of the two ways into MLflow."""
-    if request.param == "sqlite":
-        return request.getfixturevalue("sqlite_uri")
-    return request.getfixturevalue("server").uri
-
-
 @pytest.fixture
-def workspace(server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[ManagedMlflow]:
+def workspace(server, monkeypatch):
     """A Databricks workspace before the running server, which this process is configured for."""
-    from managed_server import managed_mlflow
-    from workspace_server import PAT
+    from managed_server import ManagedMlflow
+    from workspace_server import PAT, serving
 
-    with managed_mlflow(server.uri) as running:
+    with serving(ManagedMlflow(mlflow=server.uri)) as running:
         monkeypatch.setenv("DATABRICKS_HOST", running.url)
         monkeypatch.setenv("DATABRICKS_TOKEN", PAT)
         yield running
 
 
 @pytest.fixture(scope="session")
-def empty_server(server: MlflowServer, empty_database: Path) -> Callable[[], None]:
+def empty_server(server, empty_database):
     """Empties the database under the running server, so that ids are the same each time."""
     return partial(restore, empty_database, server.database)
 
 
 @pytest.fixture
-def fresh_server(server: MlflowServer, empty_server: Callable[[], None]) -> MlflowServer:
+def fresh_server(server, empty_server):
     """The running server with nothing in it."""
     empty_server()
     return server
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> EvalProject:
+def project(tmp_path):
     """A small evaluation project of this test's own."""
     return EvalProject(tmp_path / "project", "support")
 
 
 @pytest.fixture
-def mlflow(database_uri: str) -> InMlflow:
+def mlflow(database_uri):
     """What the database holds of the project's experiment, as other people see it."""
     from in_mlflow import InMlflow
 
     return InMlflow(database_uri)
 
 
-Evalkit = Callable[..., Outcome]
-
-
 @pytest.fixture
-def evalkit(
-    project: EvalProject,
-    database_uri: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> Evalkit:
+def evalkit(project, database_uri, monkeypatch, capfd):
     """Runs a command of evalkit in the project's folder, with ``--json``, on a database."""
     monkeypatch.chdir(project.root)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
-    def run(*arguments: str, uri: str = database_uri) -> Outcome:
+    def run(*arguments, uri=database_uri):
         return run_here(*arguments, "--tracking-uri", uri, "--json", capture=capfd)
 
     return run
 
 
 @pytest.fixture(scope="session")
-def forge(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
+def forge(empty_database, tmp_path_factory):
     """Starts commands of evalkit in processes that can be killed."""
     with Forge(tmp_path_factory.mktemp("forge"), empty_database) as running:
         yield running

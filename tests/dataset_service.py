@@ -7,16 +7,15 @@ as the real one has it, told from what its official client sends, reads and guar
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 from uuid import uuid4
 
-from workspace_server import Answer, Request, error, ok
+from workspace_server import error, ok
 
 _MOST_ROWS = 100
 _MOST_BYTES = 1_000_000 + 1_000  # what surrounds the rows
+_BASE = r"/api/2\.0/managed-evals/datasets"
 
 
 @dataclass
@@ -29,49 +28,42 @@ class Table:
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-@dataclass
 class DatasetService:
-    """The service's state.
+    """The service's state: tables by full name, in the one schema that there is.
 
-    Attributes:
-        schemas: Full names of the schemas that there are.
-        tables: By full name.
-        keeps_tags: Whether it keeps the tags of rows.
-        merges: Whether an update keeps expectations that it does not name.
-        page: How many rows a page has at most.
+    ``keeps_tags`` of rows; ``merges``: an update keeps expectations that it does not name;
+    ``page``: how many rows a page has at most.
     """
 
-    schemas: set[str]
-    tables: dict[str, Table] = field(default_factory=dict)
-    keeps_tags: bool = True
-    merges: bool = False
-    page: int = 500
+    routes: ClassVar = {
+        r"GET /api/2\.1/unity-catalog/tables/([^/]+)": "_table",
+        f"POST {_BASE}": "_create",
+        f"GET {_BASE}/([^/]+)": "_read",
+        f"GET {_BASE}/([^/]+)/records": "_list",
+        f"POST {_BASE}/([^/]+)/records:batch(Create|Update|Delete)": "_batch",
+    }
 
-    def answer(self, request: Request) -> Answer | None:
-        """The answer to a request; None where it is nothing of the service's."""
-        for pattern, route in _ROUTES.items():
-            if found := re.fullmatch(pattern, f"{request.method} {request.path}"):
-                return route(self, request, *found.groups())
-        return None
+    def __init__(self):
+        self.tables, self.keeps_tags, self.merges, self.page = {}, True, False, 500
 
-    def rows(self, name: str) -> list[dict[str, Any]]:
+    def rows(self, name):
         """The rows of a table, as they are kept."""
         return list(self.tables[name].rows.values())
 
-    def _table(self, _: Request, name: str) -> Answer:
+    def _table(self, _, name):
         if refused := self._no_schema(name):
             return refused
         if name not in self.tables:
             return error(404, "TABLE_DOES_NOT_EXIST", f"Table '{name}' does not exist.")
         return ok({"full_name": name, "table_id": self.tables[name].table_id})
 
-    def _no_schema(self, name: str) -> Answer | None:
+    def _no_schema(self, name):
         schema = name.rpartition(".")[0]
-        if schema in self.schemas:
+        if schema == "main.evals":
             return None
         return error(404, "SCHEMA_DOES_NOT_EXIST", f"Schema '{schema}' does not exist.")
 
-    def _create(self, request: Request) -> Answer:
+    def _create(self, request):
         name = request.json()["name"]
         if refused := self._no_schema(name):
             return refused
@@ -90,15 +82,15 @@ class DatasetService:
         }
         return ok(table.dataset)
 
-    def _of(self, dataset_id: str) -> Table | None:
+    def _of(self, dataset_id):
         known = (each for each in self.tables.values() if each.dataset)
         return next((each for each in known if each.table_id == dataset_id), None)
 
-    def _read(self, _: Request, dataset_id: str) -> Answer:
+    def _read(self, _, dataset_id):
         table = self._of(dataset_id)
         return ok(table.dataset) if table else _none(dataset_id)
 
-    def _list(self, request: Request, dataset_id: str) -> Answer:
+    def _list(self, request, dataset_id):
         if (table := self._of(dataset_id)) is None:
             return _none(dataset_id)
         begin = int(request.query.get("page_token", 0))
@@ -107,7 +99,7 @@ class DatasetService:
         more = {"next_page_token": str(end)} if end < len(rows) else {}
         return ok({"dataset_records": rows[begin:end], **more})
 
-    def _batch(self, request: Request, dataset_id: str, action: str) -> Answer:
+    def _batch(self, request, dataset_id, action):
         if (table := self._of(dataset_id)) is None:
             return _none(dataset_id)
         items = request.json()["requests"]
@@ -122,7 +114,7 @@ class DatasetService:
             return ok({})
         return ok({"dataset_records": [self._set(table, each) for each in items]})
 
-    def _set(self, table: Table, item: dict[str, Any]) -> dict[str, Any]:
+    def _set(self, table, item):
         """Change a row, or add one."""
         record_id, record = item.get("dataset_record_id") or str(uuid4()), item["dataset_record"]
         stamp = "2026-01-02T03:04:05Z"
@@ -139,15 +131,5 @@ class DatasetService:
         return row
 
 
-_BASE = r"/api/2\.0/managed-evals/datasets"
-_ROUTES: dict[str, Callable[..., Answer]] = {
-    r"GET /api/2\.1/unity-catalog/tables/([^/]+)": DatasetService._table,
-    f"POST {_BASE}": DatasetService._create,
-    f"GET {_BASE}/([^/]+)": DatasetService._read,
-    f"GET {_BASE}/([^/]+)/records": DatasetService._list,
-    f"POST {_BASE}/([^/]+)/records:batch(Create|Update|Delete)": DatasetService._batch,
-}
-
-
-def _none(dataset_id: str) -> Answer:
+def _none(dataset_id):
     return error(404, "RESOURCE_DOES_NOT_EXIST", f"Dataset {dataset_id} does not exist.")

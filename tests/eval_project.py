@@ -61,16 +61,10 @@ DUMPED: dict[str, str] = {}
 
 
 class EvalProject:
-    """The project's folder; every path is relative to it.
-
-    Attributes:
-        root: The folder.
-        name: The eval's and the experiment's name.
-    """
+    """The project's folder ``root``, to which every path is relative; ``name`` is the eval's."""
 
     def __init__(self, root: Path, name: str) -> None:
-        self.root = root
-        self.name = name
+        self.root, self.name = root, name
         self.configure()
         for number, case in enumerate(CASES):
             self.add_case(case, f"please handle {case}", f"{case} is handled")

@@ -21,18 +21,11 @@ from mlflow.tracing.client import TracingClient
 
 
 class InMlflow:
-    """One experiment in MLflow.
-
-    Attributes:
-        uri: The tracking URI.
-        experiment: The experiment's name.
-    """
+    """One experiment in MLflow, by its name."""
 
     def __init__(self, uri: str, experiment: str = "support") -> None:
-        self.uri = uri
-        self.experiment = experiment
-        self.client = MlflowClient(uri)
-        self.tracing = TracingClient(uri)
+        self.uri, self.experiment = uri, experiment
+        self.client, self.tracing = MlflowClient(uri), TracingClient(uri)
 
     @property
     def experiment_id(self) -> str | None:
@@ -45,17 +38,15 @@ class InMlflow:
         """The rows of a dataset: inputs, expectations and the case, sorted by case."""
         found = self._dataset(dataset)
         rows, _ = self.tracing.store._load_dataset_records(found.dataset_id)
-        return sorted(
-            (
-                {
-                    "case": row.tags.get("evalkit.case", ""),
-                    "inputs": row.inputs,
-                    "expectations": row.expectations,
-                }
-                for row in rows
-            ),
-            key=lambda row: (row["case"], str(row["inputs"])),
+        told = (
+            {
+                "case": row.tags.get("evalkit.case", ""),
+                "inputs": row.inputs,
+                "expectations": row.expectations,
+            }
+            for row in rows
         )
+        return sorted(told, key=lambda row: (row["case"], str(row["inputs"])))
 
     def datasets(self) -> list[str]:
         return [found.name for found in self.client.search_datasets()]
@@ -107,16 +98,17 @@ class InMlflow:
         """A person says what would have been right."""
         return self._log(case, Expectation(name=name, value=value, source=_person(who)))
 
-    def record(self, name: str, **tags: str) -> str:
+    def record(self, name: str, state: str = "OK", **tags: str) -> str:
         """A trace as the harness records it while a run goes on; its id."""
         trace_id = "tr-" + uuid4().hex
+        where = self.experiment_id or self.client.create_experiment(self.experiment)
         self.tracing.start_trace(
             TraceInfo(
                 trace_id=trace_id,
-                trace_location=TraceLocation.from_experiment_id(self.experiment_id),
+                trace_location=TraceLocation.from_experiment_id(where),
                 request_time=1_783_591_200_000,
                 execution_duration=1500,
-                state=TraceState.OK,
+                state=TraceState(state),
                 tags={"mlflow.traceName": name, **tags},
             )
         )

@@ -4,25 +4,21 @@ What is asked in Databricks' dialect is translated for DuckDB. The tables of tra
 what an MLflow server has, with the columns that Databricks documents, in both of their forms.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import ClassVar
 
 import duckdb
 import sqlglot
-from mlflow.entities import Trace
 from mlflow.tracing.client import TracingClient
-from workspace_server import Answer, Request, error, ok
+from workspace_server import error, ok
 
 WAREHOUSE = "a-warehouse"
 PAGE = 3  # rows in a chunk
 _TYPES = {"VARCHAR": "STRING", "JSON": "STRING", "BIGINT": "LONG", "HUGEINT": "LONG"}
+_BASE = r"/api/2\.0/sql/statements"
 _ASKED = {"statement", "warehouse_id", "wait_timeout"}
 
 _SPANS = {
@@ -50,33 +46,26 @@ _UNIFIED = {
 }
 
 
-@dataclass
 class SqlWarehouse:
-    """The warehouse.
+    """The warehouse on what ``experiments``, by the tables' common name, have in ``mlflow``.
 
-    Attributes:
-        mlflow: The address of the MLflow server that has the traces.
-        experiments: Which experiment's traces the tables of a common name hold.
-        missing: Columns and tables, by the end of their names, that are not there.
-        is_slow: Whether statements never end.
-        statements: Those that were asked, by their id, each with the answers that are still due.
+    ``missing`` columns and tables, by the end of their names, are not there; statements never end
+    while it ``is_slow``. ``statements`` has those that were asked with the answers still due.
     """
 
-    mlflow: str
-    experiments: dict[str, str]
-    missing: set[str] = field(default_factory=set)
-    is_slow: bool = False
-    statements: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    _pages: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    routes: ClassVar = {
+        f"POST {_BASE}/?": "_begin",
+        f"GET {_BASE}/([\\w-]+)": "_state",
+        f"GET {_BASE}/([\\w-]+)/result/chunks/(\\d+)": "_chunk",
+        f"POST {_BASE}/([\\w-]+)/cancel": "_cancel",
+    }
 
-    def answer(self, request: Request) -> Answer | None:
-        """The answer to a request; None where it is nothing of the warehouse's."""
-        for pattern, route in _ROUTES.items():
-            if found := re.fullmatch(pattern, f"{request.method} {request.path}"):
-                return route(self, request, *found.groups())
-        return None
+    def __init__(self, mlflow, experiments):
+        self.mlflow, self.experiments = mlflow, experiments
+        self.missing, self.is_slow = set(), False
+        self.statements, self._pages = {}, {}
 
-    def _begin(self, request: Request) -> Answer:
+    def _begin(self, request):
         asked = request.json()
         if set(asked) != _ASKED or not re.fullmatch(r"([5-9]|[1-4]\d|50)s", asked["wait_timeout"]):
             return error(400, "INVALID_PARAMETER_VALUE", f"Unexpected request: {sorted(asked)}")
@@ -89,20 +78,20 @@ class SqlWarehouse:
         self.statements[name] = [*states, self._ended(name, asked["statement"])]
         return self._state(request, name)
 
-    def _state(self, _: Request, name: str) -> Answer:
+    def _state(self, _, name):
         due = self.statements[name]
         if self.is_slow:
             return ok({"statement_id": name, "status": {"state": "RUNNING"}})
         return ok({"statement_id": name, **(due.pop(0) if len(due) > 1 else due[0])})
 
-    def _chunk(self, _: Request, name: str, number: str) -> Answer:
+    def _chunk(self, _, name, number):
         return ok(self._pages[name][int(number)])
 
-    def _cancel(self, _: Request, name: str) -> Answer:
+    def _cancel(self, _, name):
         self.statements[name] = [{"status": {"state": "CANCELED"}}]
         return ok({})
 
-    def _ended(self, name: str, statement: str) -> dict[str, Any]:
+    def _ended(self, name, statement):
         try:
             columns, rows = self._run(statement)
         except (duckdb.Error, sqlglot.ParseError) as failure:
@@ -119,7 +108,7 @@ class SqlWarehouse:
         result = {"result": self._pages[name][0]} if pages else {}
         return {"status": {"state": "SUCCEEDED"}, "manifest": manifest, **result}
 
-    def _run(self, statement: str) -> tuple[list[dict[str, Any]], list[list[str | None]]]:
+    def _run(self, statement):
         (translated,) = sqlglot.transpile(statement, read="databricks", write="duckdb")
         found = self._database.execute(translated)
         columns = [
@@ -129,7 +118,7 @@ class SqlWarehouse:
         return columns, [[_text(value) for value in row] for row in found.fetchall()]
 
     @cached_property
-    def _database(self) -> Any:
+    def _database(self):
         """The tables, as they are when they are first asked."""
         database = duckdb.connect()
         database.execute("SET TimeZone = 'UTC'")
@@ -137,7 +126,7 @@ class SqlWarehouse:
             self._make(database, tables, experiment_id)
         return database
 
-    def _make(self, database: Any, tables: str, experiment_id: str) -> None:
+    def _make(self, database, tables, experiment_id):
         """The tables of an experiment: with a prefix those of the newer form."""
         catalog, schema, *prefix = tables.split(".")
         held = "JSON" if prefix else "MAP(VARCHAR, VARCHAR)"
@@ -165,24 +154,15 @@ class SqlWarehouse:
                 database.execute(f"CREATE TABLE {made} FROM rows")
 
 
-_BASE = r"/api/2\.0/sql/statements"
-_ROUTES: dict[str, Callable[..., Answer]] = {
-    f"POST {_BASE}/?": SqlWarehouse._begin,
-    f"GET {_BASE}/([\\w-]+)": SqlWarehouse._state,
-    f"GET {_BASE}/([\\w-]+)/result/chunks/(\\d+)": SqlWarehouse._chunk,
-    f"POST {_BASE}/([\\w-]+)/cancel": SqlWarehouse._cancel,
-}
-
-
-def _text(value: Any) -> str | None:
+def _text(value):
     """A value as the API has it: a string, whatever it is."""
     return None if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _span(trace: Trace, span: Any, *, is_map: bool) -> dict[str, Any]:
+def _span(trace, span, *, is_map):
     """A span as OpenTelemetry has it; in a map of texts, what is none is JSON."""
 
-    def held(values: Any) -> dict[str, Any]:
+    def held(values):
         if not is_map:
             return dict(values)
         return {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
@@ -203,7 +183,7 @@ def _span(trace: Trace, span: Any, *, is_map: bool) -> dict[str, Any]:
     }
 
 
-def _entry(trace: Trace) -> dict[str, Any]:
+def _entry(trace):
     """A trace as the view has it, which the MLflow service maintains."""
     info = trace.info
     return {
@@ -217,7 +197,7 @@ def _entry(trace: Trace) -> dict[str, Any]:
     }
 
 
-def _said(each: dict[str, Any]) -> dict[str, Any]:
+def _said(each):
     feedback, wished = each.get("feedback"), each.get("expectation")
     found = {
         "assessment_id": each["assessment_id"],
@@ -234,9 +214,9 @@ def _said(each: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _plain(value: Any) -> str | None:
+def _plain(value):
     return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
-def _time(milliseconds: int) -> str:
+def _time(milliseconds):
     return dt.datetime.fromtimestamp(milliseconds / 1000, dt.UTC).replace(tzinfo=None).isoformat()

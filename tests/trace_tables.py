@@ -5,50 +5,39 @@ that runs, one place at a time; their ids name the tables; their spans come as O
 them.
 """
 
-from __future__ import annotations
-
-import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from typing import ClassVar
 
 from google.protobuf.json_format import MessageToDict
-from mlflow.entities import Trace, TraceLocation
+from mlflow.entities import TraceLocation
 from mlflow.tracing.client import TracingClient
 from mlflow.utils.databricks_tracing_utils import trace_to_proto
 from sql_warehouse import WAREHOUSE
-from workspace_server import Answer, Request, error, ok
+from workspace_server import error, ok
 
 BOUND_TAG = "mlflow.experiment.databricksTraceDestinationPath"
+_BASE = r"/api/4\.0/mlflow/traces"
 
 
-@dataclass
 class TraceTables:
-    """The tables.
+    """The tables; ``experiments`` says whose traces the tables of a common name hold."""
 
-    Attributes:
-        mlflow: The address of the MLflow server that has the traces.
-        experiments: Which experiment's traces the tables of a common name hold.
-        searches: Searches that are not done yet, by their name.
-    """
+    routes: ClassVar = {
+        r"GET /api/2\.0/sql/warehouses/([\w-]+)": "_warehouse",
+        f"POST {_BASE}/search-long-running": "_search",
+        f"GET {_BASE}/search/operations/([\\w-]+)": "_searched",
+        f"GET {_BASE}/([\\w.-]+)/batchGet": "_batch",
+        f"GET {_BASE}/([\\w.-]+)/(\\w+)/info": "_info",
+    }
 
-    mlflow: str
-    experiments: dict[str, str] = field(default_factory=dict)
-    searches: dict[str, dict[str, Any]] = field(default_factory=dict)
+    def __init__(self, mlflow):
+        self.mlflow, self.experiments, self.searches = mlflow, {}, {}
 
-    def answer(self, request: Request) -> Answer | None:
-        """The answer to a request; None where it is nothing of the tables'."""
-        for pattern, route in _ROUTES.items():
-            if found := re.fullmatch(pattern, f"{request.method} {request.path}"):
-                return route(self, request, *found.groups())
-        return None
-
-    def _warehouse(self, _: Request, name: str) -> Answer:
+    def _warehouse(self, _, name):
         if name != WAREHOUSE:
             return error(404, "RESOURCE_DOES_NOT_EXIST", f"Warehouse {name} does not exist")
         return ok({"id": name, "state": "RUNNING"})
 
-    def _search(self, request: Request) -> Answer:
+    def _search(self, request):
         asked = request.json()
         (place,) = asked["locations"]
         if place["type"] == "MLFLOW_EXPERIMENT":
@@ -75,41 +64,31 @@ class TraceTables:
         self.searches[operation] = {"trace_infos": traces, **more}
         return ok({"name": operation, "done": False})
 
-    def _searched(self, _: Request, operation: str) -> Answer:
+    def _searched(self, _, operation):
         return ok({"name": operation, "done": True, "response": self.searches.pop(operation)})
 
-    def _info(self, request: Request, name: str, trace_id: str) -> Answer:
+    def _info(self, request, name, trace_id):
         if refused := _without_warehouse(request.query):
             return refused
         return ok({"trace": {"trace_info": _form(self._trace(name, trace_id))["trace_info"]}})
 
-    def _batch(self, request: Request, name: str) -> Answer:
+    def _batch(self, request, name):
         if refused := _without_warehouse(request.query):
             return refused
         ids = request.repeated["trace_ids"]
         return ok({"traces": [_form(self._trace(name, each)) for each in ids]})
 
-    def _trace(self, name: str, trace_id: str) -> Trace:
+    def _trace(self, name, trace_id):
         return _renamed(TracingClient(self.mlflow).get_trace(f"tr-{trace_id}"), name)
 
 
-_BASE = r"/api/4\.0/mlflow/traces"
-_ROUTES: dict[str, Callable[..., Answer]] = {
-    r"GET /api/2\.0/sql/warehouses/([\w-]+)": TraceTables._warehouse,
-    f"POST {_BASE}/search-long-running": TraceTables._search,
-    f"GET {_BASE}/search/operations/([\\w-]+)": TraceTables._searched,
-    f"GET {_BASE}/([\\w.-]+)/batchGet": TraceTables._batch,
-    f"GET {_BASE}/([\\w.-]+)/(\\w+)/info": TraceTables._info,
-}
-
-
-def _without_warehouse(asked: dict[str, Any]) -> Answer | None:
+def _without_warehouse(asked):
     if asked.get("sql_warehouse_id") == WAREHOUSE:
         return None
     return error(400, "INVALID_PARAMETER_VALUE", "Could not resolve a SQL warehouse ID")
 
 
-def _renamed(trace: Trace, name: str) -> Trace:
+def _renamed(trace, name):
     """The trace with the id and the place that it has in the tables."""
     info = trace.info
     info.trace_id = f"trace:/{name}/{info.trace_id.removeprefix('tr-')}"
@@ -121,7 +100,7 @@ def _renamed(trace: Trace, name: str) -> Trace:
     return trace
 
 
-def _form(trace: Trace) -> dict[str, Any]:
+def _form(trace):
     """The trace as JSON, in the names that travel."""
     found = MessageToDict(trace_to_proto(trace), preserving_proto_field_name=True)
     return {"spans": [], **found}

@@ -14,14 +14,13 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from servers import listening
 
 PAT = "dapi-of-the-tests"
 CLIENT = ("robot", "robot-secret")
-
-_OPEN = ("/.well-known/databricks-config", "/oidc/.well-known/oauth-authorization-server")
 
 
 @dataclass(frozen=True)
@@ -50,17 +49,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Fault:
-    """What the next request to a path meets instead of its answer.
+    """What the next request to a path, a regular expression, meets instead of its answer.
 
-    Attributes:
-        path: A regular expression.
-        status: The status to answer with; 0 breaks the connection.
-        headers: Such as ``Retry-After``.
-        done: Whether the request has had its effect all the same: only the answer is lost.
+    It is answered with the status; where it is ``done``, only the answer is lost.
     """
 
     path: str
-    status: int = 0
+    status: int
     headers: dict[str, str] = field(default_factory=dict)
     done: bool = False
 
@@ -74,29 +69,29 @@ def error(status, code, message, **headers):
     return Answer(status, body, {"Content-Type": "application/json", **headers})
 
 
-@dataclass
-class WorkspaceServer:
-    """The workspace's state.
+def routed(part, request):
+    """The answer of a part of the workspace, by its ``routes``; None where it is nothing of its."""
+    for pattern, name in part.routes.items():
+        if found := re.fullmatch(pattern, f"{request.method} {request.path}"):
+            return getattr(part, name)(request, *found.groups())
+    return None
 
-    Attributes:
-        secrets: Text by scope and key.
-        schemas: Full names of the schemas that there are.
-        forbidden: Beginnings of paths and names that the user has no rights to.
-        faults: What goes wrong next, each once.
-        tokens: When each token ends, by the clock of :func:`time.time`.
-        lifetime_s: Of a token of OAuth.
-        requests: What arrived.
-        url: Where it listens.
+
+class WorkspaceServer:
+    """The workspace's state, which tests set.
+
+    ``secrets`` by scope and key; ``forbidden`` beginnings of paths and names; ``faults``, each
+    once; ``tokens`` with the time when they end; what arrived is in ``requests``.
     """
 
-    secrets: dict[tuple[str, str], bytes] = field(default_factory=dict)
-    schemas: set[str] = field(default_factory=lambda: {"main.evals"})
-    forbidden: tuple[str, ...] = ()
-    faults: list[Fault] = field(default_factory=list)
-    tokens: dict[str, float] = field(default_factory=lambda: {PAT: float("inf")})
-    lifetime_s: float = 3600
-    requests: list[Request] = field(default_factory=list)
-    url: str = ""
+    routes: ClassVar = {
+        r"GET /api/2\.0/preview/scim/v2/Me": "_me",
+        r"GET /api/2\.0/secrets/get": "_secret",
+    }
+
+    def __init__(self):
+        self.secrets, self.forbidden, self.faults, self.requests = {}, (), [], []
+        self.tokens, self.lifetime_s = {PAT: float("inf")}, 3600
 
     def answer(self, request):
         """The answer to a request, or what goes wrong instead."""
@@ -107,11 +102,8 @@ class WorkspaceServer:
         self.faults.remove(fault)
         if fault.done:
             self._answer(request)
-        codes = {
-            403: "PERMISSION_DENIED",
-            429: "REQUEST_LIMIT_EXCEEDED",
-            503: "TEMPORARILY_UNAVAILABLE",
-        }
+        codes = {403: "PERMISSION_DENIED", 429: "REQUEST_LIMIT_EXCEEDED"}
+        codes[503] = "TEMPORARILY_UNAVAILABLE"
         code = codes.get(fault.status, "INTERNAL_ERROR")
         return error(fault.status, code, "scripted fault", **fault.headers)
 
@@ -120,24 +112,24 @@ class WorkspaceServer:
         return [each for each in self.requests if re.search(pattern, f"{each.method} {each.path}")]
 
     def _answer(self, request):
-        if request.path in _OPEN or request.path == "/oidc/v1/token":
-            return self._identity(request)
+        if identity := self._identity(request):
+            return identity
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         if kind != "Bearer" or token not in self.tokens:
             return error(401, "UNAUTHENTICATED", "Credential was not sent or was not supported")
         if self.tokens[token] < time.time():
             return error(403, "403", "Invalid access token.")
-        for pattern, route in _ROUTES.items():
-            if found := re.fullmatch(pattern, f"{request.method} {request.path}"):
-                return route(self, request, *found.groups())
-        return error(404, "ENDPOINT_NOT_FOUND", f"No API found for '{request.path}'")
+        none = error(404, "ENDPOINT_NOT_FOUND", f"No API found for '{request.path}'")
+        return routed(self, request) or none
 
     def _identity(self, request):
         oidc = f"{self.url}/oidc"
-        if request.path == _OPEN[0]:
+        if request.path == "/.well-known/databricks-config":
             return ok({"oidc_endpoint": oidc, "workspace_id": "4711", "account_id": "an-account"})
-        if request.path == _OPEN[1]:
+        if request.path == "/oidc/.well-known/oauth-authorization-server":
             return ok({"authorization_endpoint": oidc, "token_endpoint": f"{oidc}/v1/token"})
+        if request.path != "/oidc/v1/token":
+            return None
         expected = "Basic " + base64.b64encode(":".join(CLIENT).encode()).decode()
         if request.headers.get("authorization") != expected:
             return error(401, "invalid_client", "Client authentication failed")
@@ -146,9 +138,9 @@ class WorkspaceServer:
         return ok({"access_token": token, "token_type": "Bearer", "expires_in": self.lifetime_s})
 
     def _denied(self, what):
-        if not any(what.startswith(beginning) for beginning in self.forbidden):
-            return None
-        return error(403, "PERMISSION_DENIED", f"User does not have permission on {what}")
+        if any(what.startswith(beginning) for beginning in self.forbidden):
+            return error(403, "PERMISSION_DENIED", f"User does not have permission on {what}")
+        return None
 
     def _me(self, _):
         return ok({"id": "1", "userName": "dev@example.com", "active": True})
@@ -166,19 +158,6 @@ class WorkspaceServer:
         return ok({"key": key, "value": value})
 
 
-_ROUTES = {
-    r"GET /api/2\.0/preview/scim/v2/Me": WorkspaceServer._me,
-    r"GET /api/2\.0/secrets/get": WorkspaceServer._secret,
-}
-
-
-@contextmanager
-def workspace_server(**state):
-    """A running workspace."""
-    with serving(WorkspaceServer(**state)) as workspace:
-        yield workspace
-
-
 @contextmanager
 def serving(workspace):
     """The workspace, running."""
@@ -193,10 +172,7 @@ def serving(workspace):
         request = Request(connection.command, path, query, headers, body, repeated)
         with lock:
             answer = workspace.answer(request)
-        if answer.status:
-            connection.send(answer.status, answer.body, **answer.headers)
-        else:
-            connection.hang_up()
+        connection.send(answer.status, answer.body, **answer.headers)
 
     with listening(respond) as workspace.url:
         yield workspace

@@ -1,130 +1,95 @@
-"""Experiments and runs: found by their key, written once, brought up to date by differences."""
+"""Runs brought up to date by differences, datasets found by name, links, MLflow's releases."""
 
-import json
-import math
-from io import BytesIO
-from pathlib import Path
-
-import pandas as pd
+import mlflow
 import pytest
 import requests
+from eval_project import RUN_ID
 from mlflow import MlflowClient
 
+from evalkit.entities import Record
 from evalkit.errors import StoreError
 from evalkit.store import RunRecord, connect
+from evalkit.store.internals import TRIED
 
 
-def record(**changes):
-    usual = {
-        "key": "k1",
-        "name": "2026-07-09",
-        "params": {"model": "m-1", "skill": "support"},
-        "metrics": (("tone/mean", 0.75), ("cost_usd", 1.25)),
-        "tags": {"team": "blue"},
-        "start_ms": 1_783_591_200_000,
-        "end_ms": 1_783_591_260_000,
-    }
-    return RunRecord(**{**usual, **changes})
+@pytest.fixture
+def client(store):
+    return MlflowClient(store.uri)
 
 
-def in_mlflow(store, run_id):
-    return MlflowClient(store.uri).get_run(run_id)
+@pytest.fixture
+def write(store, experiment_id):
+    def write_(**changes):
+        usual = {
+            "key": "k1",
+            "name": "2026-07-09",
+            "params": {"model": "m-1"},
+            "metrics": (("tone/mean", 0.75), ("cost_usd", 1.25)),
+            "tags": {"team": "blue"},
+            "start_ms": 1_783_591_200_000,
+            "end_ms": 1_783_591_260_000,
+        }
+        return store.write_run(experiment_id, RunRecord(**{**usual, **changes}))
+
+    return write_
 
 
-def test_what_changed_is_written_and_what_people_changed_is_not(store, experiment_id):
-    run_id = store.write_run(experiment_id, record()).run_id
-    MlflowClient(store.uri).set_tag(run_id, "mlflow.runName", "our best")
-    other = record(metrics=(("tone/mean", 0.5),), params={"model": "m-2"})
-    changed = store.write_run(experiment_id, other)
+def test_what_changed_is_written_and_what_people_changed_is_not(client, write):
+    run_id = write().run_id
+    client.set_tag(run_id, "mlflow.runName", "our best")
+    other = {"metrics": (("tone/mean", 0.5),), "params": {"model": "m-2"}}
+    changed = write(**other)
     assert (changed.written, changed.others) == (True, ("cost_usd",))
     assert "param model is 'm-1' in MLflow" in changed.notes[0]
-    run = in_mlflow(store, run_id)
+    run = client.get_run(run_id)
     assert run.data.metrics == {"tone/mean": 0.5, "cost_usd": 1.25}
     assert (run.data.params["model"], run.data.tags["evalkit.param.model"]) == ("m-1", "m-2")
     assert run.info.run_name == "our best"
-    assert not store.write_run(experiment_id, other).written
-    assert len(MlflowClient(store.uri).get_metric_history(run_id, "tone/mean")) == 2
-    store.write_run(experiment_id, record())
-    assert "evalkit.param.model" not in in_mlflow(store, run_id).data.tags
+    assert not write(**other).written
+    assert len(client.get_metric_history(run_id, "tone/mean")) == 2
+    write()
+    assert "evalkit.param.model" not in client.get_run(run_id).data.tags
 
 
-def test_what_mlflow_refuses_is_made_to_fit_stays_apart_and_is_said(store, experiment_id):
-    odd = record(
-        metrics=(
-            *(("a?b", 1.0), ("a!b", 2.0), ("../up", 3.0), ("/abs", 4.0), ("ok", 5.0)),
-            *(("nan", math.nan), ("inf", math.inf), ("huge", 10**400)),
-        ),
-        params={"long": "x" * 9000, "odd": "a\x00b\ud800c😀"},
-        tags={"t": "y" * 9000},
-    )
-    written = store.write_run(experiment_id, odd)
-    data = in_mlflow(store, written.run_id).data
-    assert sorted(data.metrics.values()) == [1.0, 2.0, 3.0, 4.0, 5.0]
-    assert data.metrics["ok"] == 5.0
-    assert (len(data.params["long"]), len(data.tags["t"])) == (6000, 8000)
-    assert data.params["odd"] == "a\ufffdb\ufffdc😀"
-    said = [note.split("'")[1] for note in written.notes]
-    assert sorted(said) == sorted(
-        ["a?b", "a!b", "../up", "/abs", "nan", "inf", "huge", "long", "odd", "t"]
-    )
-    assert not store.write_run(experiment_id, odd).written
-
-
-def test_more_than_mlflow_takes_at_a_time_is_written_all_the_same(store, experiment_id):
-    large = record(
-        params={f"p{i}": "ü" * 5000 for i in range(120)},
-        tags={f"t{i}": "ü" * 7000 for i in range(120)},
-        metrics=tuple((f"m{i}", float(i)) for i in range(1100)),
-    )
-    data = in_mlflow(store, store.write_run(experiment_id, large).run_id).data
-    assert (len(data.params), len(data.metrics)) == (120, 1100)
+def test_more_than_mlflow_takes_at_a_time_is_written_all_the_same(client, write):
+    large = {
+        "metrics": tuple((f"m{i}", float(i)) for i in range(1100)),
+        "params": {"odd": "a\x00b\ud800c😀", **{f"p{i}": "ü" * 7000 for i in range(120)}},
+        "tags": {f"t{i}": "ü" * 9000 for i in range(120)},
+    }
+    written = write(**large)
+    data = client.get_run(written.run_id).data
+    assert (len(data.params), len(data.metrics)) == (121, 1100)
     assert len([name for name in data.tags if name.startswith("t")]) == 120
+    assert (len(data.params["p1"]), len(data.tags["t1"])) == (6000, 8000)
+    assert data.params["odd"] == "a\ufffdb\ufffdc😀"
+    assert len(written.notes) == 1 + 120 + 120
+    assert not write(**large).written
 
 
-def test_of_two_runs_with_one_key_always_the_same_is_used_and_no_deleted_one(store, experiment_id):
-    client = MlflowClient(store.uri)
-    ids = [client.create_run(experiment_id, tags={"evalkit.key": "k1"}).info.run_id for _ in "ab"]
-    assert store.write_run(experiment_id, record()).run_id == min(ids)
-    assert store.find_run(experiment_id, "k1").run_id == min(ids)
-    for each in ids:
-        client.delete_run(each)
-    assert store.find_run(experiment_id, "k1") is None
-    assert store.write_run(experiment_id, record()).run_id not in ids
-    for key in ("it's", 'say "so"'):
-        run_id = store.write_run(experiment_id, record(key=key)).run_id
-        assert store.find_run(experiment_id, key).run_id == run_id
+def test_of_several_datasets_of_a_name_the_right_one_is_used(store, key, experiment_id, client):
+    def write(number, into=experiment_id):
+        record = Record(f"case-{number}", {"prompt": f"do {number}"}, {"answer": number})
+        store.apply_records(key, into, delete=(), upsert=[record])
 
+    def cases(where):
+        return [row.tags.get("evalkit.case") for row in store.records(key, where)]
 
-def test_artifacts_are_sent_when_they_changed_and_tables_are_shown(store, experiment_id, tmp_path):
-    def sent(path):
-        local = MlflowClient(store.uri).download_artifacts(run_id, path, str(tmp_path))
-        return Path(local).read_bytes()
-
-    run_id = store.write_run(experiment_id, record()).run_id
-    files = {"summary.yaml": b"a: 1\n", "logs/receipt.json": "ä😀".encode()}
-    table = {"case": ["a", "b"], "value": [True, "good"], "why": ["", "so"]}
-    tables = {"results.json": table}
-    assert store.write_artifacts(run_id, files, tables) == (*files, "results.json")
-    assert sent("logs/receipt.json") == "ä😀".encode()
-    again = connect(store.uri)
-    assert again.write_artifacts(run_id, files, tables) == ()
-    assert again.write_artifacts(run_id, {**files, "summary.yaml": b"a: 2\n"}) == ("summary.yaml",)
-    assert sent("summary.yaml") == b"a: 2\n"
-    listed = json.loads(in_mlflow(store, run_id).data.tags["mlflow.loggedArtifacts"])
-    assert listed == [{"path": "results.json", "type": "table"}]
-    # as MlflowClient.load_table reads it, which knows one tracking URI only
-    found = pd.read_json(BytesIO(sent("results.json")), orient="split")
-    assert found.to_dict(orient="list") == table
-
-
-def test_an_experiment_is_found_or_made_and_a_deleted_one_says_how_to_get_it_back(store):
-    assert store.experiment("made", create=False) is None
-    made = store.experiment("made", create=True)
-    assert store.experiment("made", create=False) == store.experiment("made", create=True) == made
-    MlflowClient(store.uri).delete_experiment(made)
-    for create in (False, True):
-        with pytest.raises(StoreError, match=f"mlflow experiments restore .*{made}"):
-            store.experiment("made", create=create)
+    elsewhere = store.experiment("elsewhere", create=True)
+    write(9, into=elsewhere)
+    assert store.records(key, experiment_id) is None
+    client.create_dataset(key, experiment_id=[experiment_id])
+    write(1)  # into a person's only one
+    assert cases(experiment_id) == ["case-1"]
+    client.create_dataset(key, experiment_id=[experiment_id])
+    with pytest.raises(StoreError, match="2 datasets called .* --dataset-name"):
+        store.records(key, experiment_id)
+    client.create_dataset(key, experiment_id=[experiment_id], tags={"evalkit.dataset": key})
+    write(2)
+    assert cases(experiment_id) == ["case-2"]
+    assert cases(elsewhere) == ["case-9"]
+    with pytest.raises(StoreError, match="single and double quotes"):
+        store.records('it\'s "odd"', experiment_id)
 
 
 def test_a_servers_pages_have_links_and_a_databases_have_none(server, store):
@@ -134,3 +99,16 @@ def test_a_servers_pages_have_links_and_a_databases_have_none(server, store):
     assert on_server.url("1", "traces", "tr-1") == f"{pages}/traces?selectedEvaluationId=tr-1"
     assert requests.get(on_server.url("1", "runs", "r"), timeout=10).ok
     assert store.url("1", "runs", "r") is store.url("1", "traces", "tr-1") is None
+
+
+def test_a_release_that_was_not_tried_or_has_moved_its_inside_is_named(evalkit, monkeypatch):
+    assert ".".join(mlflow.__version__.split(".")[:2]) in TRIED
+    for moved in (
+        "mlflow.tracking._tracking_service.utils._get_store",
+        "mlflow.store.artifact.artifact_repository_registry.get_artifact_repository",
+    ):
+        with monkeypatch.context() as patched:
+            patched.delattr(moved)
+            ended = evalkit("log-results", "--run-id", RUN_ID)
+        assert (ended.code, "Traceback" in ended.err) == (1, False)
+        assert f"MLflow {mlflow.__version__} has no {moved}, which evalkit needs" in ended.err

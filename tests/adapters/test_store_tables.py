@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from eval_project import RUN_ID
 from workspace_server import Fault
 
 from evalkit.dataset.sync import apply_sync, compare_records
@@ -23,20 +24,15 @@ def table(request, workspace):
     return f"main.evals.{request.node.name.partition('[')[0]}"
 
 
-def planned(store, table, records, experiment=EXPERIMENT):
-    stored = store.records(table, store.experiment(experiment, create=False))
-    return compare_records(records, stored or ())
-
-
 @pytest.fixture
 def sync(table):
     """Mirrors records, as a new process does; gives what it did and what it said."""
 
-    def run(*records, experiment=EXPERIMENT):
-        said = []
-        store = connect("databricks")
-        plan = planned(store, table, records, experiment)
-        apply_sync(store, experiment, table, plan, say=said.append)
+    def run(*records, experiment=EXPERIMENT, into=table):
+        store, said = connect("databricks"), []
+        stored = store.records(into, store.experiment(experiment, create=False))
+        plan = compare_records(records, stored or ())
+        apply_sync(store, experiment, into, plan, say=said.append)
         return {change.case_id: change.kind for change in plan.changes}, said
 
     return run
@@ -56,18 +52,21 @@ def cases_of(rows):
     return sorted(row["tags"]["evalkit.case"] for row in rows().values())
 
 
-def test_cases_are_mirrored_and_stay_as_they_are(sync, rows):
-    assert sync(record(1), record(2)) == ({"case-1": "created", "case-2": "created"}, [])
+def test_cases_are_mirrored_and_stay_as_they_are_by_portions_and_pages(sync, rows, workspace):
+    workspace.datasets.page = 70
+    many = [record(n) for n in range(250)]
+    done, said = sync(*many)
+    assert set(done.values()) == {"created"}
+    assert said == ["  100 of 250 rows written", "  200 of 250 rows written"]
+    assert len(workspace.seen("POST .*:batchCreate$")) == 3
     written = [*rows().values()]
-    assert sync(record(1), record(2)) == ({"case-1": "unchanged", "case-2": "unchanged"}, [])
+    assert set(sync(*many)[0].values()) == {"unchanged"}
     assert [*rows().values()] == written
-    sync(record(1, tone="dry"), record(2), record(3))
-    renamed = Record("other", record(3).inputs, record(3).expectations)
-    changed = Record("case-2", {"prompt": "do it otherwise"}, {"answer": 2})
-    now = [record(1), changed, renamed]
-    assert set(sync(*now)[0].values()) == {"updated"}
-    assert set(sync(*now)[0].values()) == {"unchanged"}
-    assert cases_of(rows) == ["case-1", "case-2", "other"]
+    renamed = Record("other", many[0].inputs, many[0].expectations)
+    now = [renamed, Record("case-1", {"prompt": "do it otherwise"}, {}), record(2, tone="dry")]
+    assert sorted(sync(*now)[0].values()) == ["deleted"] * 247 + ["updated"] * 3
+    assert set(sync(*now, record(3))[0].values()) == {"unchanged", "created"}
+    assert cases_of(rows) == ["case-1", "case-2", "case-3", "other"]
 
 
 OFFICIAL = """
@@ -108,33 +107,18 @@ def test_the_official_client_reads_what_is_written_and_its_own_rows_are_left_alo
     assert theirs in rows().items()
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("guidelines", "polite"), ("expected_facts", []), ("large", 2**53 + 1)]
-)
-def test_what_the_workspace_leaves_out_or_changes_is_named(sync, name, value):
-    with pytest.raises(InputError, match=rf"case-1: expectations.{name}: .* otherwise than it was"):
-        sync(record(1, **{name: value}))
-
-
-def test_a_row_that_does_not_stand_as_it_was_sent_is_named(sync, workspace):
+def test_what_the_workspace_leaves_out_or_changes_is_named(sync, workspace):
+    for name, value in (("guidelines", "polite"), ("expected_facts", []), ("large", 2**53 + 1)):
+        told = rf"case-1: expectations.{name}: .* otherwise than it was"
+        with pytest.raises(InputError, match=told):
+            sync(record(1, **{name: value}))
+        sync()
     rounded = Record("large", {"deep": [{"id": 2**53 + 1}]}, {})
     with pytest.raises(Unfinished, match=r"not have 1 of 2 rows .*large.*beyond 2\^53 are rounded"):
         sync(record(1), rounded)
     workspace.datasets.keeps_tags = False
     with pytest.raises(Unfinished, match="not have 1 of 1 rows as they were sent"):
         sync(record(3))
-
-
-def test_many_rows_go_in_portions_and_come_in_pages(sync, workspace, rows):
-    workspace.datasets.page = 70
-    many = [record(n) for n in range(250)]
-    done, said = sync(*many)
-    assert set(done.values()) == {"created"}
-    assert said == ["  100 of 250 rows written", "  200 of 250 rows written"]
-    assert len(workspace.seen("POST .*:batchCreate$")) == 3
-    assert set(sync(*many)[0].values()) == {"unchanged"}
-    assert sync()[0] == {each.case_id: "deleted" for each in many}
-    assert rows() == {}
 
 
 @pytest.mark.parametrize(
@@ -188,10 +172,10 @@ def test_of_doubled_rows_one_stays_and_says_what_the_case_says(
 
 
 def test_what_is_no_dataset_for_these_cases_is_named_and_not_touched(sync, workspace, table, rows):
-    store, new = connect("databricks"), "/Users/dev/not yet"
+    new = "/Users/dev/not yet"
     with pytest.raises(StoreError, match="'main.nowhere' does not exist.*create it"):
-        planned(store, "main.nowhere.cases", [record(1)], new)
-    assert store.experiment(new, create=False) is None
+        sync(record(1), experiment=new, into="main.nowhere.cases")
+    assert connect("databricks").experiment(new, create=False) is None
     sync(record(1), experiment="/Users/dev/elsewhere")
     with pytest.raises(StoreError, match="one of other experiments"):
         sync(record(2))
@@ -211,6 +195,9 @@ def test_a_command_needs_a_table_by_name_where_the_project_is_on_no_volume(
     refused = evalkit("sync-dataset", uri="databricks")
     assert refused.code == 2
     assert "give it as CATALOG.SCHEMA.TABLE" in refused.report["error"]
+    logged = evalkit("log-results", "--run-id", RUN_ID, uri="databricks")
+    assert logged.code == 0
+    assert "linked to none; name one with --dataset-name" in logged.err
     done = evalkit("sync-dataset", "--dataset-name", "main.evals.support", uri="databricks")
     assert (done.code, done.report["dataset"]) == (0, "main.evals.support")
     assert done.report["created"] == len(workspace.datasets.rows("main.evals.support")) > 0

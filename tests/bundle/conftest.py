@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from installed import Installed
+from tasks import Installed
 
 ROOT = Path(__file__).parents[2]
 

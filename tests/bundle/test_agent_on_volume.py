@@ -7,12 +7,11 @@ from commands import until
 from mlflow.entities import TraceData
 from mlflow.tracing.client import TracingClient
 from shop_agent import ShopAgent
-from task_argv import EDITED, task_argv, wheel_tasks
+from tasks import started
 
 from evalkit.store import connect
 
 SHOP, OWN = "/Users/dev/shop", "/Users/dev/evalkit-agent"
-SUITE = SHOP + "-evalkit"
 RUN_OF_THE_JOB = "4711"
 TRACES = 11
 
@@ -30,40 +29,22 @@ def shop(server, workspace):
     return workspace
 
 
-@pytest.fixture
-def volume(tmp_path):
-    """A folder in place of a mounted volume."""
-    return tmp_path / "volume"
-
-
-@pytest.fixture
-def start(bundle, installed, shop, tmp_path, volume):
-    """Starts ``eval_agent_job`` with the arguments that it gets; ``chosen`` are its parameters."""
-    (task,) = (task for job, task in wheel_tasks(bundle) if job == "eval_agent_job")
-    wheel = task["python_wheel_task"]
-    env = {"DATABRICKS_RUNTIME_VERSION": "17.3", "DATABRICKS_HOST": shop.url}
-
-    def start(**chosen):
-        given = {"experiment_id": SHOP, "volume_path": str(volume), "model": "offline", **chosen}
-        given["mlflow_agent_experiment_id"] = OWN
-        argv = task_argv(bundle, "eval_agent_job", task, EDITED, **given)
-        started = (wheel["package_name"], wheel["entry_point"], argv)
-        return installed.start_task(started, cwd=tmp_path, env=env)
-
-    return start
-
-
 @pytest.mark.timeout(600)
-def test_a_killed_agent_goes_on_in_the_repaired_run_with_what_lies_on_the_volume(start, volume):
+def test_a_killed_agent_goes_on_in_the_repaired_run_with_what_lies_on_the_volume(
+    bundle, installed, shop, tmp_path
+):
+    volume = tmp_path / "volume"
+    chosen = {"experiment_id": SHOP, "volume_path": str(volume), "model": "offline"}
+    tasks = started(bundle, "eval_agent_job", mlflow_agent_experiment_id=OWN, **chosen)
+    job = {"cwd": tmp_path, "DATABRICKS_HOST": shop.url}
     session = volume / "sessions" / RUN_OF_THE_JOB
-    first = start()
+    first = installed.start(tasks["agent"], **job)
     until(lambda: first.poll() is not None or (session / "state/session.json").exists(), 200)
     first.kill()
-    _, said = first.communicate()
+    first.communicate()
     about = (session / "state/session.json").read_bytes()
-    second = start()
-    _, said = second.communicate(timeout=400)
-    assert second.returncode == 0, said
+    code, said = installed.run(tasks["agent"], **job)
+    assert code == 0, said
     assert about == (session / "state/session.json").read_bytes()
     assert [each.name for each in session.parent.iterdir()] == [RUN_OF_THE_JOB]
     found = json.loads((session / "state/validation_results.json").read_text("utf-8"))

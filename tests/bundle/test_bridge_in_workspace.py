@@ -2,36 +2,29 @@
 
 import pytest
 from commands import until
-from eval_project import CASES, RUN_ID, scores_of
+from eval_project import CASES, RUN, RUN_ID, scores_of
 from in_mlflow import InMlflow
-from task_argv import started
+from tasks import started
 
 EXPERIMENT = "/Users/dev/support"
 TABLE = "main.evals.support_cases"
 
 
-@pytest.fixture
-def tasks(bundle, project, workspace, tmp_path):
-    """Tasks of ``eval_bridge_job`` as they are started for the project, by what they are called."""
-    assert workspace.url
-    project.configure(mlflow={"experiment": EXPERIMENT})
-    chosen = {"input": RUN_ID, "dataset_name": TABLE}
-    return started(bundle, "eval_bridge_job", {"var.volume_path": str(tmp_path)}, **chosen)
-
-
 @pytest.mark.timeout(300)
 def test_the_bridge_completes_in_the_workspace_after_a_kill_and_again(
-    tasks, installed, workspace, project, evalkit, tmp_path
+    bundle, installed, workspace, project, evalkit, tmp_path
 ):
-    env = {"DATABRICKS_RUNTIME_VERSION": "17.3", "DATABRICKS_HOST": workspace.url}
-    first = installed.start_task(tasks["run"], cwd=tmp_path, env=env)
+    project.configure(mlflow={"experiment": EXPERIMENT})
+    at = {"var.volume_path": str(tmp_path)}
+    tasks = started(bundle, "eval_bridge_job", at, input=RUN_ID, dataset_name=TABLE)
+    job = {"cwd": tmp_path, "DATABRICKS_HOST": workspace.url}
+    first = installed.start(tasks["run"], **job)
     until(lambda: first.poll() is not None or workspace.seen("POST .*/assessments$"), 100)
     first.kill()
     first.communicate()
 
-    job = [tasks[key] for key in ("sync", "run")]
-    done = installed.run_tasks(*job, cwd=tmp_path, env=env)
-    assert done.returncode == 0, done.stderr
+    code, said = installed.run(tasks["sync"], tasks["run"], **job)
+    assert code == 0, said
     rows = workspace.datasets.rows(TABLE)
     assert {row["tags"]["evalkit.case"] for row in rows} == set(CASES)
     there = InMlflow("databricks", EXPERIMENT)
@@ -41,9 +34,9 @@ def test_the_bridge_completes_in_the_workspace_after_a_kill_and_again(
     there.say("alpha", "would_send", False, who="ann@team.example")
     project.summarise({case: scores_of(case, number=1) for case in CASES})
     for expected in ({"updated": 6, "created": 0}, {"updated": 0, "created": 0}):
-        pushed = evalkit("push-feedback", "--run-id", RUN_ID, uri="databricks")
+        pushed = evalkit("push-feedback", *RUN, uri="databricks")
         assert pushed.code == 0, pushed.err
         assert pushed.report.items() >= expected.items()
     assert there.feedback("alpha")["polite"].value is False
-    pulled = evalkit("pull-feedback", "--run-id", RUN_ID, uri="databricks")
+    pulled = evalkit("pull-feedback", *RUN, uri="databricks")
     assert (pulled.code, pulled.report["annotations"]) == (0, 1), pulled.err

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 import yaml
 from databricks.bundles.jobs import Job
-from task_argv import EDITED, REFERENCE, task_argv, wheel_tasks
+from tasks import REFERENCE, started
 
 from evalkit import cli, ui
 from evalkit.cli.export import export
@@ -18,15 +18,15 @@ from evalkit.cli.jobs import OWN, read_parameters, stage_commands
 ROOT = Path(__file__).parents[2]
 JOBS = ("eval_agent_notebook", "eval_agent_job", "eval_bridge_job", "eval_fanout_job")
 FIELDS = {
-    "": "artifacts bundle include resources sync targets variables workspace",
-    "artifacts.*": "type path build dynamic_version files executable",
-    "bundle": "name databricks_cli_version uuid",
+    "": "artifacts bundle resources sync targets variables",
+    "artifacts.*": "type build dynamic_version",
+    "bundle": "name",
     "resources": "jobs",
-    "sync": "include exclude paths",
-    "targets.*": "mode default workspace run_as variables resources",
-    "targets.*.run_as": "service_principal_name user_name",
-    "targets.*.workspace": "host profile root_path artifact_path file_path",
-    "variables.*": "description default type lookup",
+    "sync": "include exclude",
+    "targets.*": "mode default run_as workspace",
+    "targets.*.run_as": "service_principal_name",
+    "targets.*.workspace": "root_path",
+    "variables.*": "description default",
 }
 """The fields outside of jobs, which Databricks' own models know; where it says ``*``, any name."""
 
@@ -59,13 +59,12 @@ def job(bundle, request):
     return bundle["resources"]["jobs"][request.param]
 
 
-def test_it_is_short_and_makes_nothing_but_the_jobs_that_the_quick_start_names(bundle):
-    """No field that Databricks does not know, and only the wheel's build needs Python."""
+def test_it_is_short_names_nobody_and_every_reference_leads_somewhere(bundle):
+    """It makes nothing but the jobs; three variables are to be edited."""
     assert len((ROOT / "databricks.yml").read_text("utf-8").splitlines()) <= 120
     for path, known in FIELDS.items():
         assert {name for node in nodes(bundle, path) for name in node} <= {*known.split()}, path
     assert set(bundle["resources"]["jobs"]) == {*JOBS}
-    assert not any("resources" in target for target in bundle["targets"].values())
     assert set(bundle["targets"]) == {"dev", "prod"}
     assert bundle["targets"]["dev"] == {"mode": "development", "default": True}
     assert "run_as" in bundle["targets"]["prod"]
@@ -75,22 +74,16 @@ def test_it_is_short_and_makes_nothing_but_the_jobs_that_the_quick_start_names(b
     told = yaml.safe_dump(bundle)
     assert not any(personal in told for personal in ("@", "https://", "dapi"))
 
-
-def test_three_variables_are_to_be_edited_and_every_reference_leads_somewhere(bundle):
     variables = bundle["variables"]
     first = ["experiment_id", "volume_path", "mlflow_agent_experiment_id"]
     assert list(variables)[:3] == first
     assert {name for name, each in variables.items() if "YOUR_" in each["default"]} == {*first}
-    assert (variables["secret_scope"]["default"], "model" in variables) == ("", True)
     assert all({"default", "description"} <= set(each) for each in variables.values())
     known = {f"var.{name}" for name in variables} | {"bundle.name", "bundle.target"}
-    known |= {f"workspace.{name}" for name in ("root_path", "file_path", "current_user.userName")}
     texts = strings(bundle)
     found = [name for text in texts for name in REFERENCE.findall(text)]
     assert sum(text.count("${") for text in texts) == len(found)
     assert {f"var.{name}" for name in variables} <= {*found} <= known
-    settings = [each.get("variables", {}) for each in bundle["targets"].values()]
-    assert {name for each in settings for name in each} <= {*variables}
 
 
 def test_a_job_is_bounded_visible_and_alone_and_an_agent_is_not_retried(job):
@@ -98,7 +91,6 @@ def test_a_job_is_bounded_visible_and_alone_and_an_agent_is_not_retried(job):
     assert job["timeout_seconds"]
     assert job["max_concurrent_runs"] == 1, "it would run beside itself, in the same folder"
     assert job["permissions"]
-    assert "pause_status" not in job.get("schedule", {}), "a dev target could not pause it"
     keys = [task["task_key"] for task in job["tasks"]]
     assert len({*keys}) == len(keys)
     named = {each["name"]: each["default"] for each in job.get("parameters", [])}
@@ -108,10 +100,7 @@ def test_a_job_is_bounded_visible_and_alone_and_an_agent_is_not_retried(job):
     for task, in_loop in tasks_of(job):
         assert {each["task_key"] for each in task.get("depends_on", [])} <= {*keys}
         loop = task.get("for_each_task")
-        if loop:
-            assert loop["concurrency"]
-        elif "condition_task" not in task:
-            assert task["environment_key"] in environments
+        assert loop["concurrency"] if loop else task["environment_key"] in environments
         allowed = {"job.id", "job.run_id", *(f"job.parameters.{name}" for name in named)}
         allowed |= {"input"} if in_loop else set()
         own = {key: each for key, each in task.items() if key != "for_each_task"}
@@ -149,13 +138,13 @@ def test_a_task_gives_what_its_code_takes(job, installed):
 
 def test_every_task_of_the_wheel_is_a_command_that_can_be_read(bundle):
     stages = set()
-    for name, task in wheel_tasks(bundle):
-        argv = task_argv(bundle, name, task, EDITED, run_id="2026-05-12", input="an-input")
-        for command in stage_commands(read_parameters(argv)):
-            assert cli.read_command(command)
-            stages.add(command[0])
-        if (name, task["task_key"]) == ("eval_fanout_job", "agent"):
-            assert "--session=4711-an-input" in argv  # one of its own for each iteration
+    for name in JOBS:
+        for key, (_, _, argv) in started(bundle, name, run_id="a-run", input="an-input").items():
+            for command in stage_commands(read_parameters(argv)):
+                assert cli.read_command(command)
+                stages.add(command[0])
+            if (name, key) == ("eval_fanout_job", "agent"):
+                assert "--session=4711-an-input" in argv  # one of its own for each iteration
     assert stages == {"sync-dataset", "log-results", "push-feedback", "agent"}
 
 

@@ -67,16 +67,11 @@ def used_tools(outputs, trace):
     names = [span.name for span in trace.search_spans(span_type="TOOL")]
     return Feedback(value=names == ["look_up"], rationale=", ".join(names))
 """
-WORD = {"word": "fine"}
+OWN = {"module": "own_scorers"}
 JUDGES = [
     {"name": "asked", "check": 'return len(outputs["tool_calls"]), outputs["case_dir"]'},
-    {
-        "name": "word",
-        "module": "own_scorers",
-        "function": "has_word",
-        "arguments": {"word": "fine"},
-    },
-    {"name": "tools", "module": "own_scorers", "function": "used_tools", "if": "not annotations"},
+    {"name": "word", **OWN, "function": "has_word", "arguments": {"word": "fine"}},
+    {"name": "tools", **OWN, "function": "used_tools", "if": "not annotations"},
     {"name": "length", "builtin": "ResponseLength", "arguments": {"max_length": 12}},
     {"name": "budget", "builtin": "cost_budget"},
     {"name": "range", "check": "return 7", "score_range": [1, 5]},
@@ -194,39 +189,34 @@ def test_a_killed_run_goes_on_and_leaves_one_trace_a_case(agent, evalkit, forge,
     assert rows(sqlite_uri, "SELECT count(*) FROM trace_info") == [(5,)]
 
 
-def test_without_mlflow_an_async_agent_of_one_argument_runs_untraced(agent, evalkit):
-    project = agent("fine", "hangs")
+def test_without_mlflow_an_async_agent_runs_untraced_and_what_no_alarm_wakes_is_killed(
+    agent, evalkit, monkeypatch
+):
+    project, nobody = agent("fine", "hangs"), "http://127.0.0.1:9"
     project.add_case("fine", {"b": 1, "a": 2}, None)
-    run = ("run", "--predict", "own_agent:later", "--run-id", "r2", "--timeout", "1")
-    report = evalkit(*run, "--parallel", "1", uri="http://127.0.0.1:9").report
+    run = ("run", "--timeout", "1", "--parallel", "1", "--predict")
+    report = evalkit(*run, "own_agent:later", "--run-id", "r2", uri=nobody).report
     assert report["executions"]["names"] == {"hangs": "it did not end within 1 s"}
     assert "not traced" in report["notes"][0]
     answer = json.loads((project.root / report["directory"] / "cases/fine/answer.json").read_text())
     assert answer == {"asked": ["a", "b"]}
-
-
-def test_what_no_alarm_wakes_is_killed_and_took_too_long(agent, evalkit, monkeypatch):
+    project.remove("cases/fine")
     monkeypatch.setattr(predict_run, "GRACE_SECONDS", 1)
-    project = agent("hangs")
-    told = ("run", "--predict", "own_agent:stuck", "--run-id", "r3", "--timeout", "1")
-    report = evalkit(*told, uri="http://127.0.0.1:9").report
+    report = evalkit(*run, "own_agent:stuck", "--run-id", "r3", uri=nobody).report
     names = {"hangs": "it did not end within 2 s, and was killed"}
     assert report["executions"]["names"] == names
     result = json.loads((project.root / report["directory"] / "run_result.json").read_text())
     assert result["exit_code"] == 124
 
 
-@pytest.mark.parametrize(
-    ("flags", "said"),
-    [
-        (("--predict", "own_agent"), "write module:function"),
-        (("--predict", "no_agent:answer"), "No module named 'no_agent'"),
-        (("--predict", "own_agent:answer", "--parallel", "0"), "give at least 1"),
-        (("--predict", "own_agent:answer", "--run-id", "2026-07-09-v1"), "something else made"),
-        (("--predict", "own_agent:answer", "--mapping", "none.json"), "there is no mapping yet"),
-    ],
-)
-def test_what_cannot_run_is_refused_with_a_word(agent, evalkit, flags, said):
+def test_what_cannot_run_is_refused_with_a_word(agent, evalkit):
     agent("fine")
-    ended = evalkit("run", *flags)
-    assert (ended.code, said in ended.err) == (2, True), ended.err
+    for flags, said in (
+        (("own_agent",), "write module:function"),
+        (("no_agent:answer",), "No module named 'no_agent'"),
+        (("own_agent:answer", "--parallel", "0"), "give at least 1"),
+        (("own_agent:answer", "--run-id", "2026-07-09-v1"), "something else made"),
+        (("own_agent:answer", "--mapping", "none.json"), "there is no mapping yet"),
+    ):
+        ended = evalkit("run", "--predict", *flags)
+        assert (ended.code, said in ended.err) == (2, True), ended.err

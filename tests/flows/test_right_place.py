@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import pytest
 from eval_project import CASES, RUN, RUN_ID, log_of, score, scores_of, unasked_log_of
 
@@ -31,21 +32,6 @@ def expected(case, number):
 
 ALL = {case: expected(case, number) for number, case in enumerate(CASES)}
 REVIEW = "reviewer: ann@team.example\nfeedback: {alpha: '', beta: The reply is too long.}\n"
-
-
-def test_a_score_stands_on_the_trace_of_its_case_and_says_who_judged_and_why(judged, mlflow):
-    judged()
-    assert {case: mlflow.values(case) for case in CASES} == ALL
-    found = mlflow.feedback("beta")
-    kinds = {"polite": "CODE", "quality": "LLM_JUDGE", "tone": "CODE", "broken": "CODE"}
-    sources = {n: (each.source.source_type, each.source.source_id) for n, each in found.items()}
-    assert sources == {name: (kind, name) for name, kind in kinds.items()}
-    assert found["quality"].rationale == "beta read well"
-    assert {each.metadata["case_id"] for each in found.values()} == {"beta"}
-    judged("--names", "seed")  # leaves none under the old names
-    assert set(mlflow.values("beta")) == {f"beta/{judge}" for judge in kinds}
-
-
 TYPED = {
     "no": False,
     "whole": 4,
@@ -58,22 +44,31 @@ TYPED = {
 }
 
 
-def test_values_go_through_as_what_they_are_also_of_a_case_that_only_the_summary_knows(
-    judged, evalkit, project, mlflow
+def test_a_score_stands_on_the_trace_of_its_case_as_what_it_is_and_says_who_judged_and_why(
+    judged, project, mlflow
 ):
+    judged()
+    assert {case: mlflow.values(case) for case in CASES} == ALL
+    found = mlflow.feedback("beta")
+    kinds = {"polite": "CODE", "quality": "LLM_JUDGE", "tone": "CODE", "broken": "CODE"}
+    sources = {n: (each.source.source_type, each.source.source_id) for n, each in found.items()}
+    assert sources == {name: (kind, name) for name, kind in kinds.items()}
+    assert found["quality"].rationale == "beta read well"
+    assert {each.metadata["case_id"] for each in found.values()} == {"beta"}
+    judged("--names", "seed")  # leaves none under the old names
+    assert set(mlflow.values("beta")) == {f"beta/{judge}" for judge in kinds}
+
     silent = {"value": None, "rationale": "condition is false"}
     failed = {"value": 3, "error": "timed out", "rationale": "so far so good"}
     typed = {name: score(value) for name, value in TYPED.items()}
-    project.summarise(
-        {"alpha": {**typed, "silent": silent, "failed": failed}, "omega": scores_of("omega")}
-    )
+    of_alpha = {**typed, "silent": silent, "failed": failed}
+    project.summarise({"alpha": of_alpha, "omega": scores_of("omega")})  # which has no log
     assert judged()["unmatched"] == 0
-    found = mlflow.values("alpha")
-    assert found == {**TYPED, "failed": "timed out"}
-    assert {name for name, value in found.items() if type(value) is bool} == {"no"}
+    values = mlflow.values("alpha")
+    assert values == {**TYPED, "failed": "timed out"}
+    assert {name for name, value in values.items() if type(value) is bool} == {"no"}
     assert set(mlflow.traces()) == {*CASES, "omega"}
     assert (mlflow.values("beta"), set(mlflow.values("omega"))) == ({}, set(scores_of("")))
-    assert evalkit("push-feedback", *RUN).report["updated"] == 0
 
 
 def test_a_batch_run_has_one_trace_on_which_feedback_names_its_case(judged, project, mlflow):
@@ -94,7 +89,7 @@ def test_comments_are_feedback_of_a_person_and_one_source_is_pushed_without_the_
 ):
     missing = evalkit("push-feedback", *RUN)
     assert (missing.code, missing.report["traces"], missing.report["unmatched"]) == (0, 0, 12)
-    assert "no traces" in missing.err
+    assert f"evalkit log-results --run-id {RUN_ID}" in missing.err
     assert mlflow.experiment_id is None
     project.review.write_text(REVIEW)
     evalkit("log-results", *RUN)
@@ -112,79 +107,55 @@ def test_comments_are_feedback_of_a_person_and_one_source_is_pushed_without_the_
     ):
         report = evalkit("push-feedback", *RUN, "--source", source).report
         assert (report["judge"], report["human"]) == counts
-        assert (set(mlflow.values("gamma")), "human_review" in mlflow.values("alpha")) == (
-            of_gamma,
-            False,
-        )
+        assert set(mlflow.values("gamma")) == of_gamma
+        assert "human_review" not in mlflow.values("alpha")
 
 
 # -- traces that the harness recorded ---------------------------------------------------------
 
 
-@pytest.fixture
-def experiment(mlflow):
-    mlflow.client.create_experiment("support")
+LIVE, BATCH = {"name": "live", "eval_run_id": RUN_ID}, {"name": "batch", "eval_run_id": RUN_ID}
+RECORDED = [  # traces, and on which the feedback of a case lands that does not on its own
+    ([{"name": "live", "eval_run_id": "beta"}], {"beta": "live"}),
+    ([{**LIVE, "case_id": "beta"}], {"beta": "live"}),
+    ([{**LIVE, "case_id": "beta", "state": "IN_PROGRESS"}], {}),
+    ([LIVE], {}),
+    ([{**LIVE, "eval_run_id": "another"}], {}),
+    ([{**LIVE, "name": name, "eval_case_id": "alpha"} for name in ("first", "second")], {}),
+    ([{"name": "batch", "eval_run_id": "beta"}], dict.fromkeys(CASES, RUN_ID)),
+    ([BATCH], dict.fromkeys(CASES, "batch")),
+    ([{"name": "single", "eval_run_id": RUN_ID}], {"alpha": "single"}),
+]
 
 
-@pytest.mark.usefixtures("experiment")
-def test_traces_that_the_harness_recorded_are_used_and_not_built_again(
-    evalkit, project, mlflow, judged
-):
-    by_case = {case: mlflow.record(f"live {case}", eval_run_id=case) for case in CASES[:2]}
-    project.unlog("beta")
-    judged()
-    assert set(mlflow.traces()) == {"live alpha", "live beta", "gamma"}
-    for case, trace_id in by_case.items():
-        assert mlflow.values(f"live {case}") == ALL[case]
-        info = mlflow.traces()[f"live {case}"].info
-        assert info.trace_id == trace_id
-        assert info.trace_metadata["mlflow.sourceRun"] == mlflow.run().info.run_id
-    report = evalkit("log-results", *RUN).report
-    assert (report["written"], report["traces"], report["assessments"]) == (False, 3, 12)
-
-
-@pytest.mark.usefixtures("experiment")
-@pytest.mark.parametrize(
-    ("recorded", "places"),
-    [
-        ({"name": "live", "eval_run_id": RUN_ID, "case_id": "beta"}, {"beta": "live"}),
-        ({"name": "live", "eval_run_id": RUN_ID}, {}),
-        ({"name": "live", "eval_run_id": "another"}, {}),
-        ({"name": "batch", "eval_run_id": "beta"}, dict.fromkeys(CASES, RUN_ID)),
-        ({"name": "batch", "eval_run_id": RUN_ID}, dict.fromkeys(CASES, "batch")),
-        ({"name": "single", "eval_run_id": RUN_ID}, {"alpha": "single"}),
-    ],
-    ids=str,
-)
-def test_a_recorded_trace_is_of_the_case_that_it_names_or_of_the_only_one(
+@pytest.mark.parametrize(("recorded", "places"), RECORDED, ids=str)
+def test_a_recorded_trace_is_used_for_the_case_that_it_names_or_the_only_one_and_none_is_guessed(
     evalkit, project, mlflow, recorded, places
 ):
-    mlflow.record(**recorded)
+    ids = {given["name"]: mlflow.record(**given) for given in recorded}
     cases = CASES
-    if recorded["name"] == "batch":
+    if "batch" in ids:
         project.make_batch()
-    elif recorded["name"] == "single":
+    elif "single" in ids:
         cases = CASES[:1]
         project.unlog(*CASES[1:])
         project.summarise({case: scores_of(case) for case in cases})
-    evalkit("log-results", *RUN)
+    notes = evalkit("log-results", *RUN).report["notes"]
+    assert any("2 traces recorded for alpha" in note for note in notes) == (len(ids) == 2)
+    assert evalkit("push-feedback", *RUN).report["created"] == 0
+    traces = mlflow.traces()
     assert {
         (trace, value)
-        for trace in mlflow.traces()
+        for trace in traces
         for name, value in mlflow.values(trace).items()
         if name.endswith("quality")
     } == {(places.get(case, case), 3 + number) for number, case in enumerate(cases)}
-
-
-@pytest.mark.usefixtures("experiment")
-def test_where_several_recorded_traces_fit_none_is_guessed(evalkit, mlflow):
-    for name in ("first", "second"):
-        mlflow.record(name, eval_run_id="alpha")
-    for stage in ("push-feedback", "log-results"):
-        report = evalkit(stage, *RUN).report
-        assert mlflow.values("first") == mlflow.values("second") == {}
-        assert any("2 traces recorded for alpha" in note for note in report["notes"])
-        assert ("alpha" in mlflow.traces()) == (stage == "log-results")
+    for name in ids.keys() & {*places.values()}:
+        info = traces[name].info
+        assert info.trace_id == ids[name]
+        assert info.trace_metadata["mlflow.sourceRun"] == mlflow.run().info.run_id
+    report = evalkit("log-results", *RUN).report
+    assert (report["written"], report["assessments"]) == (False, 4 * len(cases))
 
 
 # -- the run itself, and what was asked -------------------------------------------------------
@@ -222,10 +193,13 @@ def test_the_run_holds_what_the_files_say_its_table_and_its_receipt(
     for name in ("summary.yaml", "run_result.json", "receipt.json", "per_case_results.json"):
         mlflow.client.download_artifacts(run.info.run_id, name, str(tmp_path))
     assert (tmp_path / "summary.yaml").read_text() == project.read(project.summary)
-    table = json.loads((tmp_path / "per_case_results.json").read_text())
-    assert table["columns"][:4] == ["case_id", "judge", "value", "rationale"]
-    assert len(table["data"]) == 12
-    assert table["data"][0] == ["alpha", "polite", True, "alpha was greeted", "", ""]
+    shown = [{"path": "per_case_results.json", "type": "table"}]
+    assert json.loads(run.data.tags["mlflow.loggedArtifacts"]) == shown
+    # as MlflowClient.load_table reads it, which knows one tracking URI only
+    table = pd.read_json(tmp_path / "per_case_results.json", orient="split")
+    assert [*table.columns[:4]] == ["case_id", "judge", "value", "rationale"]
+    assert len(table) == 12
+    assert [*table.iloc[0]] == ["alpha", "polite", True, "alpha was greeted", "", ""]
     logs = json.loads((tmp_path / "receipt.json").read_text())["logs"]
     assert {case: each["verdict"] for case, each in logs.items()} == dict.fromkeys(
         CASES, "reconciled"

@@ -1,22 +1,24 @@
 """Links within the project or its repository are followed; nothing else outside is ever read."""
 
 import json
-import os
 
 import pytest
 from eval_project import MAPPING, RUN, log_of, scores_of
 
 SECRET = "what nobody else may read"
+LOG, PUSH, PULL = ("log-results", *RUN), ("push-feedback", *RUN), ("pull-feedback", *RUN)
+CHECK, SYNC, MAP = ("check",), ("sync-dataset",), ("map",)
 
 
 @pytest.fixture(autouse=True)
 def outside(project):
     """Files and a run beside the project, which no path may lead to."""
     folder = project.root.parent / "outside"
-    (folder / "beta").mkdir(parents=True)
+    (folder / "r1").mkdir(parents=True)
     for name, text in {
         "secret.txt": SECRET,
         "summary.yaml": "per_case: {}\n",
+        "r1/summary.yaml": "per_case: {}\n",
         "input.yaml": f"prompt: {SECRET}\n",
         "events.json": "[]",
         "agent-b2.jsonl": "{}",
@@ -46,8 +48,7 @@ def refuses(evalkit, mlflow, shared_database):
 
     def run(*arguments):
         done = evalkit(*arguments)
-        assert done.code == 2, done
-        assert "Traceback" not in done.err
+        assert (done.code, "Traceback" in done.err) == (2, False), done
         assert SECRET not in done.out + done.err
         assert mlflow.experiment_id is None
         assert not (shared_database.parent / "mlruns").exists()
@@ -58,42 +59,35 @@ def refuses(evalkit, mlflow, shared_database):
 
 # -- refused ----------------------------------------------------------------------------------
 
-LOG, PUSH, PULL = ("log-results", *RUN), ("push-feedback", *RUN), ("pull-feedback", *RUN)
-CHECK, SYNC, MAP = ("check",), ("sync-dataset",), ("map",)
-SELECTORS = ("../../../outside/secret.txt:__file__", "/etc/passwd:__file__", "input.yaml:../../x")
-
 
 @pytest.mark.parametrize(
-    ("stage", "place", "target"),
+    ("stages", "place", "target"),
     [
-        *((stage, "RUN", "") for stage in (LOG, PUSH, PULL, CHECK)),
-        *((stage, "RUN/cases", "") for stage in (LOG, CHECK)),
-        *((LOG, "RUN/summary.yaml", "summary.yaml"), (CHECK, "RUN/run_result.json", "input.yaml")),
-        *((stage, "RUN/review.yaml", "summary.yaml") for stage in (PUSH, PULL)),
-        *((stage, "cases/beta", "") for stage in (SYNC, MAP, CHECK)),
-        (SYNC, "cases/beta/input.yaml", "input.yaml"),
+        ((LOG, PUSH, PULL, CHECK), "RUN", ""),
+        ((LOG, CHECK), "RUN/cases", ""),
+        ((LOG,), "RUN/summary.yaml", "summary.yaml"),
+        ((CHECK,), "RUN/run_result.json", "input.yaml"),
+        ((PUSH, PULL), "RUN/review.yaml", "summary.yaml"),
+        ((SYNC, MAP, CHECK), "cases/beta", ""),
+        ((SYNC,), "cases/beta/input.yaml", "input.yaml"),
     ],
-    ids=lambda each: each[0] if isinstance(each, tuple) else each,
+    ids=lambda each: each if isinstance(each, str) else "",
 )
-def test_what_is_needed_and_leads_out_is_refused(refuses, link, outside, stage, place, target):
+def test_what_is_needed_and_leads_out_is_refused(refuses, link, outside, stages, place, target):
     link(place, outside / target)
-    assert "leads out of" in refuses(*stage).err
+    for stage in stages:
+        assert "leads out of" in refuses(*stage).err
 
 
-@pytest.mark.parametrize("stage", ["log-results", "pull-feedback"])
-def test_a_run_id_is_the_name_of_one_folder(refuses, stage):
+def test_run_ids_selectors_and_the_names_of_skills_lead_nowhere(refuses, project):
     for run_id in ("..", ".", "", "../../../../outside", "/etc", "a\\b", "a\nb", "x\x00"):
-        assert "run id" in refuses(stage, f"--run-id={run_id}").report["error"]
-
-
-def test_selectors_and_the_names_of_skills_lead_nowhere(refuses, project, outside):
-    for selector in SELECTORS:
+        for stage in ("log-results", "pull-feedback"):
+            assert "run id" in refuses(stage, f"--run-id={run_id}").report["error"]
+    for selector in ("../../../outside/secret.txt:__file__", "/etc/passwd:__file__", "x:../../x"):
         project.write("tmp/schema_mapping.json", {**MAPPING, "inputs": {"prompt": selector}})
         (problem,) = refuses(*SYNC).report["problems"]
         assert problem["field"] == "inputs.prompt"
         assert problem["file"].endswith("schema_mapping.json")
-    (outside / "r1").mkdir()
-    (outside / "r1/summary.yaml").write_text("per_case: {}\n")
     for skill in ("../../../outside", "/etc", ".."):
         project.configure(name=skill, skill=skill)
         assert "no finished run" in refuses("log-results", "--run-id", "r1").err
@@ -102,10 +96,10 @@ def test_selectors_and_the_names_of_skills_lead_nowhere(refuses, project, outsid
 @pytest.mark.parametrize("case", ["../../../../../outside", "/etc/passwd", ""])
 def test_a_case_in_the_summary_is_a_name_and_no_path(evalkit, project, mlflow, case):
     project.write(project.summary, {"per_case": {case: scores_of("x")}})
-    project.write(f"{project.run_dir}/review.yaml", {"feedback": {case: "fine"}})
+    project.review.write_text(json.dumps({"feedback": {case: "fine"}}))
     assert evalkit(*LOG).report["unmatched"] == 0
     report = evalkit(*PUSH).report
-    assert (report["judge"], report["unmatched"]) == (4, 0)
+    assert (report["judge"], report["human"], report["unmatched"]) == (4, 1, 0)
     traces = mlflow.traces()
     assert set(traces) == {"alpha", "beta", "gamma", case}
     assert traces[case].info.request_preview in {case, ""}
@@ -120,7 +114,6 @@ def test_a_case_in_the_summary_is_a_name_and_no_path(evalkit, project, mlflow, c
     [
         ("../../../outside/secret.txt", "leads out of"),
         ("/etc/hostname", "leads out of"),
-        ("../../../outside", "leads out of"),
         ("../../.git/config", "leads out of"),
         ("nowhere", "a link to nothing"),
         ("loop", "leads"),
@@ -136,7 +129,6 @@ def test_a_link_of_a_case_that_is_not_followed_is_named_and_the_rest_goes_on(
     assert done.code == 0
     assert [note for note in done.report["notes"] if note.startswith("beta/loop") and why in note]
     assert "secret" not in json.dumps(done.report)
-    assert evalkit(*CHECK).code == 0
     done = evalkit(*SYNC)
     assert (done.code, done.report["created"], "beta/loop" in done.err) == (0, 3, True)
 
@@ -144,7 +136,6 @@ def test_a_link_of_a_case_that_is_not_followed_is_named_and_the_rest_goes_on(
 LINKS = {  # where in the case's folder, whereto; what the trace shows; what is said
     "events.json": ("events.json", "beta is fine", "beta/events.json"),
     "subagents/agent-a1.jsonl": ("agent-b2.jsonl", "beta is fine", "beta/subagents/agent-a1.jsonl"),
-    "subagents": ("", "beta is fine", "beta/subagents"),
     "input.yaml": ("input.yaml", "beta is fine", "beta/input.yaml"),
     "": ("", "link", "cases/beta"),
     "stdout.log": ("stdout.log", "leads out of", "leads out of"),
@@ -170,8 +161,7 @@ def test_what_a_link_of_a_run_leads_out_to_is_not_read_and_that_is_said(
     traces = mlflow.traces()
     trace = mlflow.client.get_trace(traces["beta"].info.trace_id)
     told = str([trace.info.tags, *(span.to_dict() for span in trace.data.spans)])
-    assert shown in told
-    assert said in logged.err
+    assert (shown in told, said in logged.err) == (True, True)
     assert SECRET not in told + logged.out + logged.err
     if beside in ("", "stdout.log"):
         assert list(logged.report["receipt"]["refused"]) == ["beta"]
@@ -181,36 +171,11 @@ def test_what_a_link_of_a_run_leads_out_to_is_not_read_and_that_is_said(
     assert evalkit(*PUSH).report["unmatched"] == 0
 
 
-CIRCLES = {
-    "cases/alpha/me": "me",
-    "cases/alpha/up": "..",
-    "cases/alpha/a.yaml": "b.yaml",
-    "cases/delta": "delta",
-    "RUN/cases/alpha/stdout.log": "stdout.log",
-    "eval.yaml": "eval.yaml",
-    "RUN/summary.yaml": "summary.yaml",
-    "RUN/run_result.json": "run_result.json",
-    "RUN/review.yaml": "review.yaml",
-}
-
-
-@pytest.mark.parametrize("path", CIRCLES)
-def test_a_link_that_leads_to_itself_is_named_in_one_line(evalkit, link, path):
-    link(path, CIRCLES[path])
-    link("cases/alpha/b.yaml", "a.yaml")
-    is_a_files = path.endswith((".yaml", ".json")) and "cases" not in path
-    for stage in (CHECK, ("map", "--force"), SYNC, LOG, PUSH, PULL):
-        done = evalkit(*stage)
-        assert "Traceback" not in done.err + done.out
-        assert done.code in {0, 2}
-        assert done.code == 0 or not is_a_files or path.rpartition("/")[2] in done.err
-
-
 # -- followed ---------------------------------------------------------------------------------
 
 
 def test_what_a_link_leads_to_within_the_project_or_its_repository_is_read(
-    evalkit, project, mlflow, outside, link, monkeypatch
+    evalkit, project, mlflow, outside, link
 ):
     """What git keeps for itself is none of a case."""
     project.write("SKILL.md", "how to help")
@@ -238,24 +203,15 @@ def test_what_a_link_leads_to_within_the_project_or_its_repository_is_read(
     assert SECRET in traces["beta"].info.request_preview
     assert "from elsewhere" in traces["gamma"].info.response_preview
 
-    for case in ("alpha", "beta"):
-        target = os.path.relpath(project.root / "cases" / case, project.root / "suite/cases")
-        link(f"suite/cases/{case}", target)
-    project.write("suite/eval.yaml", project.read("eval.yaml"))
-    monkeypatch.chdir(project.root / "suite")
-    assert evalkit(*MAP).code == 0
-    assert evalkit(*SYNC, "--dataset-name", "suite").report["created"] == 2
 
-
-@pytest.mark.parametrize("place", ["v1.2/input.yaml", ".agent/.state.d/ask.json", ".prompt.yaml"])
-def test_dotted_folders_and_files_of_a_case_are_read(evalkit, project, place):
-    project.remove("tmp/schema_mapping.json")
-    for case in ("alpha", "beta", "gamma"):
-        project.remove(f"cases/{case}")
-        project.write(f"cases/{case}/{place}", {"wish": f"a wish of {case}"})
-    schema = f"{place}: wish, what the skill is asked"
-    project.configure(dataset={"path": "cases", "schema": schema}, judges=[], thresholds={})
-    done = evalkit(*MAP)
-    assert (done.code, done.report["inputs"]) == (0, {"wish": f"{place}:wish"}), done.err
-    project.write(f"cases/login-v1.2.yaml/{place}", {"wish": "log in"})
-    assert evalkit(*SYNC).report["created"] == 4
+def test_dotted_folders_and_files_of_a_case_are_read_and_pictures_left(evalkit, project):
+    for place in ("v1.2/input.yaml", ".agent/.state.d/ask.json", ".prompt.yaml"):
+        project.remove("cases")
+        for case in ("alpha", "login-v1.2.yaml"):
+            project.write(f"cases/{case}/{place}", {"wish": f"a wish of {case}"})
+            project.write(f"cases/{case}/shot.png", b"\x89PNG\xff")
+        schema = f"{place}: wish, what the skill is asked"
+        project.configure(dataset={"path": "cases", "schema": schema}, judges=[], thresholds={})
+        done = evalkit("map", "--force")
+        assert (done.code, done.report["inputs"]) == (0, {"wish": f"{place}:wish"}), done.err
+        assert evalkit(*SYNC).code == 0

@@ -2,10 +2,11 @@
 
 import pytest
 from agentlogs import SONNET, answer, as_lines, ask, finish, init, say, text, usage, use
-from eval_project import RUN
+from eval_project import RESULT, RUN
 
 STEPS = ("plan", "act", "check")
 """Not in the alphabet's order."""
+ALL = {f"step {step}": f"the {step}" for step in STEPS}
 
 
 def log_of_step(step, session="", unseen=0):
@@ -23,7 +24,7 @@ def log_of_step(step, session="", unseen=0):
 
 @pytest.fixture
 def steps(evalkit, project, mlflow):
-    """Logs the run, and tells what the trace of alpha shows: its steps with their tool calls."""
+    """Logs the run, and tells what the trace of alpha shows: its steps with what they answered."""
 
     def log():
         outcome = evalkit("log-results", *RUN)
@@ -46,29 +47,24 @@ def steps(evalkit, project, mlflow):
     return log
 
 
-ALL = {f"step {step}": f"the {step}" for step in STEPS}
-TOKENS = "mlflow.trace.tokenUsage"
-
-
-def test_all_steps_are_in_the_trace_in_order_and_add_up(steps):
+def test_all_steps_are_in_the_trace_in_order_and_add_up_to_what_the_run_says(steps, project):
+    tokens = {"token_usage": {"input": 60, "output": 30}}
+    project.write(f"{project.run_dir}/run_result.json", {**RESULT, "per_case": {"alpha": tokens}})
     assert list(steps().items()) == list(ALL.items())
     info = steps.trace.info
     assert (info.request_preview, info.response_preview) == ("alpha: please plan", "the check")
-    assert '"input_tokens": 60' in info.trace_metadata[TOKENS]
+    assert (info.token_usage["input_tokens"], info.tags["evalkit.receipt"]) == (60, "reconciled")
     tools = [span.outputs for span in steps.trace.data.spans if span.span_type == "TOOL"]
     assert tools == [f"{step} is done" for step in STEPS]
     assert steps.receipt["verdicts"] == {"reconciled": 3}
+    project.remove(f"{project.run_dir}/run_result.json")
     steps.write(session="one")  # each resumes that before, and uses ever more that no log shows
     assert steps() == ALL
-    assert '"input_tokens": 360' in steps.trace.info.trace_metadata[TOKENS]
-
-
-def test_the_order_is_the_runs_own_where_the_config_has_changed(steps, project):
+    assert steps.trace.info.token_usage["input_tokens"] == 360
+    # the order is the run's own where the config has changed
     project.configure(execution={"steps": [{"id": "check"}, {"id": "act"}]})
-    project.write(
-        f"{project.run_dir}/run_result.json",
-        {"per_case": {"alpha": {"steps": {step: {"exit_code": 0} for step in STEPS}}}},
-    )
+    of_run = {"steps": {step: {"exit_code": 0} for step in STEPS}}
+    project.write(f"{project.run_dir}/run_result.json", {"per_case": {"alpha": of_run}})
     assert list(steps()) == list(ALL)
 
 
@@ -89,15 +85,12 @@ def test_a_run_that_was_killed_in_a_step_keeps_the_steps_before(steps, project, 
 def test_what_lies_beside_the_steps_is_not_lost(steps, project):
     """An unreadable line, a subagent of one step's session, a log that is no copy of a step."""
     project.log("alpha", log_of_step("afterthought"))
-    project.write(
-        f"{project.run_dir}/cases/alpha/steps/act/stdout.log", b"npm warn\n" + log_of_step("act")
-    )
+    case = f"{project.run_dir}/cases/alpha"
+    project.write(f"{case}/steps/act/stdout.log", b"npm warn\n" + log_of_step("act"))
     event = {"type": "assistant", "sessionId": "act", "message": {"id": "x", "content": "looked"}}
-    path = f"{project.run_dir}/cases/alpha/subagents/agent-9.jsonl"
-    project.write(path, as_lines([event])[0])
+    project.write(f"{case}/subagents/agent-9.jsonl", as_lines([event])[0])
     assert list(steps().values()) == [*ALL.values(), "the afterthought"]
     assert steps.receipt["unreadable"] == 1
     by_id = {span.span_id: span for span in steps.trace.data.spans}
     (agent,) = (span for span in by_id.values() if span.name == "subagent")
-    tool = by_id[agent.parent_id]
-    assert by_id[tool.parent_id].name == "step act"
+    assert by_id[by_id[agent.parent_id].parent_id].name == "step act"

@@ -10,9 +10,10 @@ from servers import Proxy
 FINE = "nothing is wrong"
 
 
-def test_it_counts_what_there_is_and_says_where(evalkit, project):
-    done = evalkit("check")
-    report = done.report
+def test_it_counts_what_there_is_and_says_where_or_that_there_is_none(evalkit, project):
+    judge = {"name": "polite", "check": "1", "samples": 3, "consequence": "safety"}
+    project.configure(judges=[judge], thresholds={}, matrix={"factors": {}}, ours={"a": 1})
+    report = evalkit("check").report
     counts = [report[key] for key in ("cases", "runs", "logs", "reviews")]
     assert counts == [3, 1, 3, 0]
     assert report["places"]["cases"] == "cases"
@@ -20,14 +21,14 @@ def test_it_counts_what_there_is_and_says_where(evalkit, project):
     assert report["places"]["mapping"] == "tmp/schema_mapping.json"
     run = {"run_id": RUN_ID, "cases": 3, "failed": 0, "failures": {}}
     assert report["open"] == [{**run, "reviewed": False, "logged": False}]
+    unread = "matrix, ours, consequence of the judge polite, samples of the judge polite"
+    assert report["notes"] == [f"eval.yaml: not read by evalkit: {unread}"]
     evalkit("log-results", "--run-id", RUN_ID)
     project.review.write_text("feedback: {alpha: ''}\n")
-    report = evalkit("check").report
+    done = evalkit("check")
+    report = done.report
     assert (report["reviews"], report["open"]) == (1, [{**run, "reviewed": True, "logged": True}])
     assert (done.code, FINE in done.err) == (0, True)
-
-
-def test_no_run_is_no_problem_and_is_said_with_every_place(evalkit, project):
     project.remove("eval/runs")
     done = evalkit("check")
     assert (done.code, done.report["runs"], FINE in done.err) == (0, 0, False)
@@ -49,33 +50,6 @@ def test_an_mlflow_that_is_away_refuses_or_is_locked_is_exit_1(
             stack.enter_context(closing(other)).execute(f"BEGIN {how}")
         done = evalkit("check", uri=uri.get(how, database_uri))
     assert (done.code, done.report["reachable"], FINE in done.err) == (1, False, False)
-    assert done.report["error"]
-    assert done.report["cases"] == 3
-
-
-def test_a_review_that_cannot_be_read_and_a_threshold_of_nobody_are_problems(evalkit, project):
-    for text in ("feedback: [", "feedback: {a: [1]}\n"):
-        project.review.write_text(text)
-        done = evalkit("check")
-        assert (done.code, FINE in done.err) == (2, False)
-        assert done.report["problems"][0]["file"].endswith("review.yaml")
-    project.review.unlink()
-    project.configure(thresholds={"nobody": {"min_mean": 1}})
-    fields = [problem["field"] for problem in evalkit("check").report["problems"]]
-    assert fields == ["thresholds.nobody"]
-
-
-def test_keys_that_are_not_understood_are_named_and_kept_and_cases_from_elsewhere_said(
-    evalkit, project
-):
-    judge = {"name": "polite", "check": "1", "samples": 3, "consequence": "safety"}
-    project.configure(judges=[judge], thresholds={}, matrix={"factors": {}}, ours={"a": 1})
-    done = evalkit("check")
-    told = "matrix, ours, consequence of the judge polite, samples of the judge polite"
-    assert (done.code, done.report["notes"]) == (0, [f"eval.yaml: not read by evalkit: {told}"])
-    assert "ours" in project.read("eval.yaml")
-    project.configure()
-    project.write("sub/eval.yaml", project.read("eval.yaml"))
-    for stage in (["check"], ["map", "--out", "m.json"]):
-        done = evalkit(*stage, "--config", "sub/eval.yaml")
-        assert done.report["notes"] == ["the cases are taken from cases of the working directory"]
+    busy = "another program writes to it; run the same command again"
+    assert how not in ("EXCLUSIVE", "IMMEDIATE") or busy in done.report["error"]
+    assert (bool(done.report["error"]), done.report["cases"]) == (True, 3)

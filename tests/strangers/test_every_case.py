@@ -28,9 +28,8 @@ def codex(*ends):
 
 
 CODEX = {"input_tokens": 110, "cached_input_tokens": 10, "output_tokens": 50}
-PRINTS = b"starting\nforty-two\n"
 RUNNERS = {  # the log, other files, what of it is the answer, why there are no steps
-    "a program that prints": (PRINTS, {}, "forty-two", "plain text"),
+    "a program that prints": (b"starting\nforty-two\n", {}, "forty-two", "plain text"),
     "one that leaves a file": (b"starting\n", {"output/a.md": "forty-two"}, "forty-two", "plain"),
     "several files": (None, {"a.md": "forty-two", "b/c.txt": "more"}, "b/c.txt", "no log"),
     "elsewhere, as Harbor does": (None, {}, "", "no log"),
@@ -79,11 +78,9 @@ def ending(*events):
 UNKNOWN, NO_CREDIT = "STATE_UNSPECIFIED", {"type": "turn.failed", "error": {"message": "no credit"}}
 STATES = {  # the exit code, the log, the state
     "0 without a log": (0, None, "OK"),
-    "1 without a log": (1, None, "ERROR"),
     "124 without a log": (124, None, "ERROR"),
     "-9 without a log": (-9, None, "ERROR"),
     "nothing at all": (None, None, UNKNOWN),
-    "0": (0, log_of("x"), "OK"),
     "124": (124, log_of("x"), "ERROR"),
     "a log": (None, log_of("x"), "OK"),
     "well, then badly": (0, ending(GOOD, BAD), "OK"),
@@ -94,21 +91,28 @@ STATES = {  # the exit code, the log, the state
 }
 
 
-def test_the_state_comes_from_the_exit_code_and_the_log(evalkit, project, mlflow):
+def test_the_state_comes_from_the_exit_code_and_the_log_and_failure_is_told_first(
+    evalkit, project, mlflow
+):
     project.unlog(*CASES)
     for name, (_, log, _) in STATES.items():
         if log is not None:
             project.log(name, log)
     project.summarise({name: scores_of(name) for name in STATES})
     result(project, {name: usage(code) for name, (code, *_) in STATES.items()})
-    executions = evalkit("log-results", *RUN).report["executions"]
-    traces = mlflow.traces()
+    project.review.write_text("feedback: {omega: fine}\n")
     states = {name: state for name, (*_, state) in STATES.items()}
-    assert {name: traces[name].info.state for name in STATES} == states
-    failed = [name for name, state in states.items() if state == "ERROR"]
-    assert sorted(executions["names"]) == sorted(failed)
-    assert executions["failed"] == len(failed)
+    failed = sorted(name for name, state in states.items() if state == "ERROR")
+    for stage in ("log-results", "push-feedback", "pull-feedback"):
+        done = evalkit(stage, *RUN)
+        executions = done.report["executions"]
+        assert (sorted(executions["names"]), executions["failed"]) == (failed, len(failed))
+        first, *_ = (line for line in done.err.splitlines() if "traces written" not in line)
+        assert first.startswith(f"! {len(failed)} of {len(states)} executions failed: -9 without")
+        assert evalkit(stage, *RUN, "--strict").code == (stage != "pull-feedback")
+        assert (stage == "push-feedback") == ("that the run does not have: omega" in done.err)
     assert executions["names"]["well, then badly in a second session"] == "error_max_turns"
+    assert {name: trace.info.state for name, trace in mlflow.traces().items()} == states
     run = mlflow.run()
     assert (run.data.metrics["executions_failed"], run.info.status) == (len(failed), "FINISHED")
 
@@ -137,22 +141,22 @@ def test_a_batch_run_without_a_log_has_one_trace_for_all_cases(evalkit, project,
     assert (info.state, info.execution_duration) == ("ERROR", 30_000)
 
 
-def test_failed_executions_are_the_first_line_and_a_push_says_why_feedback_has_no_trace(
-    evalkit, project
-):
-    assert f"evalkit log-results --run-id {RUN_ID}" in evalkit("push-feedback", *RUN).err
-    result(project, {"alpha": usage(124), "beta": usage(1), "gamma": usage()})
-    project.review.write_text("feedback: {omega: fine}\n")
-    for stage in ("log-results", "push-feedback", "pull-feedback"):
-        done = evalkit(stage, *RUN)
-        first, *_ = (line for line in done.err.splitlines() if "traces written" not in line)
-        assert first == "! 2 of 3 executions failed: alpha (exit code 124), beta (exit code 1)"
-        assert done.report["executions"]["failed"] == 2
-        assert evalkit(stage, *RUN, "--strict").code == (stage != "pull-feedback")
-        assert (stage == "push-feedback") == ("that the run does not have: omega" in done.err)
+@pytest.mark.parametrize("per_case", [None, {c: {"exit_code": 0} for c in CASES}])
+def test_a_run_that_failed_is_never_silent_and_no_equal_in_a_comparison(evalkit, project, per_case):
+    cases = {} if per_case is None else {"per_case": per_case}
+    project.write(f"{project.run_dir}/run_result.json", {**RESULT, "exit_code": 2, **cases})
+    logged = evalkit("log-results", *RUN, "--strict")
+    assert (logged.code, "0 of 3 executions failed" in logged.err) == (1, False)
+    assert [line for line in logged.err.splitlines() if "exit code 2" in line], logged.err
+    before = f"eval/runs/{project.name}/before"
+    project.write(f"{before}/run_result.json", RESULT)
+    project.write(f"{before}/summary.yaml", project.read(project.summary))
+    compared = evalkit("compare", RUN_ID, "--baseline", "before", "--strict")
+    assert (compared.code, compared.report["verdict"]) == (1, "worse")
+    assert "exit code 2" in compared.report["findings"][0]
 
 
-# -- a stub gives way -----------------------------------------------------------------------------
+# -- a stub gives way, and what it shows ----------------------------------------------------------
 
 
 def test_a_stub_gives_way_to_a_recorded_trace_or_a_log_with_all_that_was_said_of_it(
@@ -190,18 +194,6 @@ def test_a_stub_gives_way_to_a_recorded_trace_or_a_log_with_all_that_was_said_of
     assert {case: mlflow.values(live[case]) for case in before} == before
 
 
-def test_every_case_recorded_before_anything_is_logged_is_used(evalkit, mlflow):
-    evalkit("sync-dataset")
-    ids = {case: mlflow.record(case, eval_run_id=RUN_ID, eval_case_id=case) for case in CASES}
-    assert evalkit("push-feedback", *RUN).report["traces"] == 3
-    evalkit("log-results", *RUN)
-    assert {c: t.info.trace_id for c, t in mlflow.traces().items()} == ids
-    assert mlflow.values("gamma")["quality"] == 5
-
-
-# -- what a case without a log was asked, and a run that failed while no case says which ----------
-
-
 @pytest.mark.parametrize("mapped", [True, False])
 def test_a_stub_has_the_input_that_the_mapping_selects_or_that_lies_there(
     evalkit, project, mlflow, mapped
@@ -219,19 +211,3 @@ def test_a_stub_has_the_input_that_the_mapping_selects_or_that_lies_there(
     assert evalkit("log-results", *RUN).code == 0
     trace = mlflow.client.get_trace(mlflow.traces()["beta"].info.trace_id)
     assert "where is my parcel?" in trace.data.request
-
-
-@pytest.mark.parametrize("per_case", [None, {}, {c: {"exit_code": 0} for c in CASES}])
-def test_a_run_that_failed_is_never_silent_and_no_equal_in_a_comparison(evalkit, project, per_case):
-    cases = {} if per_case is None else {"per_case": per_case}
-    project.write(f"{project.run_dir}/run_result.json", {**RESULT, "exit_code": 2, **cases})
-    logged = evalkit("log-results", *RUN, "--strict")
-    assert logged.code == 1
-    assert [line for line in logged.err.splitlines() if "exit code 2" in line], logged.err
-    assert "0 of 3 executions failed" not in logged.err
-    before = f"eval/runs/{project.name}/before"
-    project.write(f"{before}/run_result.json", RESULT)
-    project.write(f"{before}/summary.yaml", project.read(project.summary))
-    compared = evalkit("compare", RUN_ID, "--baseline", "before", "--strict")
-    assert (compared.code, compared.report["verdict"]) == (1, "worse")
-    assert "exit code 2" in compared.report["findings"][0]

@@ -1,4 +1,4 @@
-"""What people say in review.yaml, as values beside the judges'."""
+"""What people say in review.yaml, as values beside the judges'; and who a judge is."""
 
 from collections import defaultdict
 
@@ -45,37 +45,14 @@ def test_verdicts_stand_beside_the_judges_values_until_they_are_taken_back(evalk
     assert report["unmatched_names"] == ["omega/polite", "omega/tone"]
     assert said("alpha")["polite"] == {by_judge}
     assert ("HUMAN", "kim", "cold", "") in said("gamma")["tone"]
-
-
-@pytest.mark.parametrize(
-    ("text", "field"),
-    [
+    for text, field in (
         ("verdicts: [alpha]\n", "verdicts"),
         ("verdicts: {alpha: yes}\n", "verdicts.alpha"),
         ("feedback: fine\nverdicts: {}\n", "feedback"),
-    ],
-)
-def test_verdicts_of_another_form_are_refused(evalkit, project, text, field):
-    project.review.write_text(text)
-    refused = evalkit("push-feedback", *RUN)
-    assert (refused.code, refused.report["problems"][0]["field"]) == (2, field)
-
-
-def test_reviews_of_the_earlier_form_are_replaced(evalkit, project, mlflow, said):
-    project.review.write_text("reviewer: ann\nfeedback: {alpha: '', beta: too long}\n")
-    evalkit("log-results", *RUN)
-    evalkit("push-feedback", *RUN)
-    before = mlflow.feedback("beta")["human_review"]
-    for case, old in (("alpha", "accepted"), ("beta", "too long")):  # as an earlier one wrote it
-        now = mlflow.feedback(case)["human_review"]
-        now.value = old
-        ids = (now.trace_id, now.assessment_id)
-        mlflow.tracing.store.update_assessment(*ids, feedback=now.feedback)
-    report = evalkit("push-feedback", *RUN).report
-    assert (report["created"], report["updated"]) == (0, 2)
-    assert said("alpha")["human_review"] == {("HUMAN", "ann", True, "")}
-    assert said("beta")["human_review"] == {("HUMAN", "ann", False, "too long")}
-    assert mlflow.feedback("beta")["human_review"].assessment_id == before.assessment_id
+    ):
+        project.review.write_text(text)
+        refused = evalkit("push-feedback", *RUN)
+        assert (refused.code, refused.report["problems"][0]["field"]) == (2, field)
 
 
 JUDGES = {  # what the config and the summary say of a judge; its source, where none is usual
