@@ -6,6 +6,8 @@ from mlflow.entities import Span, TraceInfo, TraceLocation, TraceState
 from mlflow.tracing.client import TracingClient
 from recorder import person, span, step
 
+from evalkit.store import connect
+
 BEGIN_NS = 1_778_579_000_000_000_000
 SECOND_NS = 1_000_000_000
 
@@ -102,3 +104,13 @@ class ShopAgent:
     def reject(self, trace_id, why):
         """Have a person say that an answer is wrong."""
         self._tracing.log_assessment(trace_id, person(False, "correct", why=why))
+
+
+def open_shop(uri, experiment):
+    """An experiment with eleven good answers, one that people rejected, and one that failed."""
+    shop = ShopAgent(uri, connect(uri).experiment(experiment, create=True))
+    for question, answer in ANSWERS.items():
+        shop.answer(question, answer)
+    question, answer, why = REJECTED
+    shop.reject(shop.answer(question, answer), why)
+    shop.answer("Hello?", error="the model is overloaded")

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from mlflow.entities import Span, Trace, TraceData, TraceInfo, TraceLocation, TraceState
 from recorder import span, step
 
 from evalkit.suite.model import LIMITS_FILE, SCORERS_FILE, Row
@@ -16,8 +17,6 @@ def trace_id(number):
 
 def row(number, *, answer=None, **said):
     """A question about delivery, its document and tool, and the answer that follows from them."""
-    from mlflow.entities import Trace
-
     goods, days = GOODS[number % len(GOODS)], 2 + number % 7
     asked = {"question": f"When does my {goods} no. {number + 100} arrive?"}
     document = {"page_content": f"A {goods} is delivered within {days} days.", "metadata": {}}
@@ -31,19 +30,15 @@ def row(number, *, answer=None, **said):
     ]
     key = trace_id(number).removeprefix("tr-")
     spans = [span(key, at, each, NS + at * 1_000_000) for at, each in enumerate(steps, 1)]
-    info = {
-        "trace_id": trace_id(number),
-        "trace_location": {
-            "type": "MLFLOW_EXPERIMENT",
-            "mlflow_experiment": {"experiment_id": "1"},
-        },
-        "request_time": "2026-11-20T10:00:00Z",
-        "state": "OK",
-        "trace_metadata": {},
-        "tags": {"mlflow.traceName": "shop"},
-        "execution_duration_ms": 90,
-    }
-    trace = Trace.from_dict({"info": info, "data": {"spans": spans}})
+    info = TraceInfo(
+        trace_id=trace_id(number),
+        trace_location=TraceLocation.from_experiment_id("1"),
+        request_time=NS // 1_000_000,
+        execution_duration=90,
+        state=TraceState.OK,
+        tags={"mlflow.traceName": "shop"},
+    )
+    trace = Trace(info, TraceData([Span.from_dict(each) for each in spans]))
     plain = Row(trace_id(number), "shop", asked, answer, seconds=0.09, trace=trace)
     return replace(plain, **said)
 
@@ -54,19 +49,11 @@ REASON = "Wrong delivery time promised"
 def shop_rows(count=24):
     """Good answers; people accepted four and rejected two more, of which one says a wrong time."""
     good = [row(n, verdict="accepted" if n < 4 else "none") for n in range(count)]
-    wrong = row(
-        count,
-        answer=f"Your desk no. {count + 100} arrives within 99 days, as our terms say.",
-        verdict="rejected",
-        comments=(REASON,),
-    )
-    rude = row(
-        count + 1,
-        answer=f"Your shelf no. {count + 101} arrives some time soon, as our terms say.",
-        verdict="rejected",
-        comments=("Too vague about the time",),
-    )
-    return [*good, wrong, rude]
+    rejected = ("within 99 days", REASON), ("some time soon", "Too vague about the time")
+    for number, (time, why) in enumerate(rejected, count):
+        answer = f"Your goods no. {number + 100} arrive {time}, as our terms say."
+        good.append(row(number, answer=answer, verdict="rejected", comments=(why,)))
+    return good
 
 
 HEAD = '''"""Scorers of a shop's agent."""

@@ -7,26 +7,14 @@ import pytest
 from agent_runs import SHOP, Agent
 from competent import Competent
 from messages_server import messages_server
-from shop_agent import ANSWERS, ShopAgent
-
-from evalkit.store import connect
-
-REJECTED = ("Is the lamp dimmable?", "Yes, every lamp is dimmable. A dimmer costs 9 EUR or more.")
-WHY = "only some lamps are dimmable"
+from shop_agent import open_shop
 
 
 @pytest.fixture(scope="session")
 def shop_database(empty_database, tmp_path_factory):
-    """A shop's experiment: eleven good answers, one that people rejected, one that failed."""
-    path = tmp_path_factory.mktemp("shop") / "mlflow.db"
-    shutil.copy(empty_database, path)
-    uri = f"sqlite:///{path}"
-    store = connect(uri)
-    shop = ShopAgent(uri, store.experiment(SHOP, create=True))
-    for question, answer in ANSWERS.items():
-        shop.answer(question, answer)
-    store.annotate(shop.answer(*REJECTED), "correct", value=False, rationale=WHY, who="jo")
-    shop.answer("Hello?", error="the model is overloaded")
+    """A shop's experiment."""
+    path = shutil.copy(empty_database, tmp_path_factory.mktemp("shop") / "mlflow.db")
+    open_shop(f"sqlite:///{path}", SHOP)
     return path
 
 

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 from agent_runs import KEY, MODEL, OWN, SHOP, SUITE, Agent
 from competent import Competent, at, calls, text_of
-from conftest import REJECTED, WHY
 from in_mlflow import InMlflow
 from messages_server import messages_server
+from shop_agent import REJECTED
 from store_state import state
 
 TASKS = (("answered", "no_placeholder"), ("figures_grounded",))
@@ -47,7 +47,7 @@ def test_the_suite_is_verified_by_few_calls_and_tokens_and_people_come_first(bui
     assert next(iter(found)) == "people"
     assert found["text"].startswith("Rejected by people: 1 answers, 0 failed")
     assert "1 named in LIMITS.md with a guideline" in found["text"]
-    assert WHY in built.agent.read("evaluation/LIMITS.md")
+    assert REJECTED[2] in built.agent.read("evaluation/LIMITS.md")
 
 
 def test_each_worker_starts_afresh_with_what_files_hold(built):

@@ -11,9 +11,9 @@ from contextlib import contextmanager, suppress
 import pytest
 from agent_runs import MODEL, SHOP
 from competent import calls
-from conftest import REJECTED, WHY
 from in_mlflow import InMlflow
 from messages_server import Fault, Reply, messages_server
+from shop_agent import REJECTED
 
 KEY = "sk-ant-api03-" + "a1B2c3D4" * 11
 SCORERS = """
@@ -128,7 +128,7 @@ def test_it_plans_saves_verifies_and_keeps_a_suite_by_the_same_four_tools(chat):
     trace = next(each for each in found if "Norway" in each.info.request_preview)
     proof = {"ended": (trace.info.trace_id, str(trace.data.spans[0].outputs).rstrip("."))}
     rejected = next(each for each in found if REJECTED[0] in each.info.request_preview)
-    limits = f"## {rejected.info.trace_id}\n{WHY}. Guideline for a judge: {WHY}\n"
+    limits = f"## {rejected.info.trace_id}\n{REJECTED[2]}. Guideline for a judge: {REJECTED[2]}\n"
 
     def saves(path, content):
         return ("save", {"path": path, "content": content})

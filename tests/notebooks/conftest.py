@@ -17,7 +17,7 @@ from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell
 from playwright.sync_api import Page, sync_playwright
 from servers import clean_environment, free_port
-from shop_agent import ANSWERS, REJECTED, ShopAgent
+from shop_agent import open_shop
 
 from evalkit import ui
 from evalkit.agent.model_client import OFFLINE
@@ -26,7 +26,6 @@ from evalkit.agent.run import build
 from evalkit.arguments import Resolved
 from evalkit.cli import notebooks
 from evalkit.cli.export import export
-from evalkit.store import connect
 from evalkit.ui.notebook import Host
 from evalkit.ui.place import Place
 
@@ -177,12 +176,7 @@ def finished_session(empty_database, tmp_path_factory):
     """A session that ended with a verified suite, which nobody changes; and how to name it."""
     base = tmp_path_factory.mktemp("finished")
     uri = f"sqlite:///{shutil.copy(empty_database, base / 'mlflow.db')}"
-    shop = ShopAgent(uri, connect(uri).experiment("support", create=True))
-    for question, answer in ANSWERS.items():
-        shop.answer(question, answer)
-    question, answer, why = REJECTED
-    shop.reject(shop.answer(question, answer), why)
-    shop.answer("Hello?", error="the model is overloaded")
+    open_shop(uri, "support")
     where = {"session": "finished", "volume_path": str(base), "tracking_uri": uri}
     request = Request(experiment_id="support", model=OFFLINE, **where)
     assert build(request, lambda _: None)["verified"]

@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 
 from evalkit import InputError
-from evalkit.arguments import Parser, from_form, param, read_arguments, resolve
+from evalkit.arguments import from_form, param, resolve
 from evalkit.params import ProjectParams
 
 
@@ -46,23 +46,6 @@ def test_a_link_fills_in_only_what_it_may_and_a_form_keeps_what_it_does_not_show
     assert (found.values.tracking_uri, found.values.limit) == (None, 20)
     changed = from_form(Params(strict=True, run_id="r1"), {"run_id": "", "limit": 9.0})
     assert changed == Params(strict=True, run_id=None, limit=9)
-
-
-@pytest.mark.parametrize(
-    ("argv", "expected"),
-    [
-        ("--run-id 007", {"run_id": "007"}),
-        ("--run_id=under_score", {"run_id": "under_score"}),
-        ("--dry-run", {"dry_run": True}),
-        ("--dry-run=false", {"dry_run": False}),
-        ("--share=.25 --names seed", {"share": 0.25, "names": "seed"}),
-    ],
-)
-def test_the_command_line_is_read_as_what_is_declared(argv, expected):
-    parser = Parser(prog="look.py", description=Params.__doc__)
-    parser.take(Params, asks=True)
-    found = resolve(Params, {"argument": read_arguments(Params, parser, argv.split())}).values
-    assert {name: getattr(found, name) for name in expected} == expected
 
 
 def test_all_wrong_values_are_named_at_once_and_where_they_stand():

@@ -32,9 +32,7 @@ FILES = {
     "empties a file that it may read": "os.truncate(o['readable'], 0)",
     "removes a file": "os.remove(o['doomed'])",
     "changes the mode of a file": "os.chmod(o['foreign'], 0o777); changed(o['foreign'])",
-    "changes the mode of an open file": (
-        "os.fchmod(os.open(o['readable'], os.O_RDONLY), 0o777); changed(o['readable'])"
-    ),
+    "changes the mode of an open file": "os.fchmod(opened(), 0o777); changed(o['readable'])",
 }
 NETWORK = {
     "connects by TCP": "socket.create_connection(('127.0.0.1', o['tcp']), 5)",
@@ -43,13 +41,9 @@ NETWORK = {
 UNIX = {
     "connects to an abstract socket": "unix(socket.SOCK_STREAM).connect('\\0' + o['abstract'])",
     "connects to a socket in a directory": "unix(socket.SOCK_STREAM).connect(o['path'])",
-    "sends a datagram through one of a pair": (
-        "socket.socketpair(type=socket.SOCK_DGRAM)[0].connect('\\0' + o['letterbox'])"
-    ),
+    "sends a datagram through one of a pair": "pair(DATAGRAM)[0].connect('\\0' + o['letterbox'])",
     "signals the caller": "os.kill(o['caller'], 0)",
-    "makes namespaces, where it would be root": (
-        "if libc.unshare(0x10000000): raise OSError('refused')"
-    ),
+    "makes namespaces, where it would be root": "if libc.unshare(0x10000000): refuse()",
 }
 OWN = FILES | NETWORK | UNIX
 SOCKETS = {
@@ -65,8 +59,8 @@ SOCKETS = {
         ("Unix datagrams", 1, 2, 0),
     )
 } | {
-    "a pair of Unix packet sockets": "socket.socketpair(type=socket.SOCK_SEQPACKET)",
-    "a message that carries an open file": "socket.send_fds(socket.socketpair()[0], [b'x'], [0])",
+    "a pair of Unix packet sockets": "pair(socket.SOCK_SEQPACKET)",
+    "a message that carries an open file": "socket.send_fds(pair()[0], [b'x'], [0])",
     "a socket by the numbers of x32": "call(0x40000000 + 41, 2, 1, 0)",
     "a ring of calls": "call(425, 8, bytes(120))",
 }
@@ -108,15 +102,9 @@ OTHER_FILES = {
     "a set-user-id file": "os.open('suid', os.O_CREAT | os.O_WRONLY, 0o4755)",
     "the same by the newer call": "call(437, -100, b's', words(0o101, 0o4755, 0), 24)",
     "attributes of a file": "os.setxattr(o['readable'], 'user.x', b'x')",
-    "flags of a file": (
-        "fcntl.ioctl(os.open(o['readable'], os.O_RDONLY), 0x40086602, words(0x40))"
-    ),
-    "times of a file": (
-        "os.utime(o['readable'], (1, 1)); os.stat(o['readable']).st_mtime == 1 or refuse()"
-    ),
-    "the owner of a file": (
-        "os.chown(o['readable'], 1234, 1234); os.stat(o['readable']).st_uid == 1234 or refuse()"
-    ),
+    "flags of a file": "fcntl.ioctl(opened(), 0x40086602, words(0x40))",
+    "times of a file": "os.utime(o['readable'], (1, 1)); about().st_mtime == 1 or refuse()",
+    "the owner of a file": "os.chown(o['readable'], 99, 99); about().st_uid == 99 or refuse()",
     "the same by a link that leads round": "os.symlink('/', 'r'); os.listdir('r/root')",
     "a file in the folder for all": "open('/tmp/evalkit-left', 'w')",
     "passwords": "open('/etc/shadow')",
@@ -141,15 +129,26 @@ def call(number, *arguments):
 def words(*values):
     return struct.pack(f"{len(values)}Q", *values)
 
+DATAGRAM = socket.SOCK_DGRAM
+
 def unix(kind):
     return socket.socket(socket.AF_UNIX, kind)
+
+def pair(kind=socket.SOCK_STREAM):
+    return socket.socketpair(type=kind)
+
+def opened():
+    return os.open(o["readable"], os.O_RDONLY)
+
+def about():
+    return os.stat(o["readable"])
 
 def changed(path):
     if os.stat(path).st_mode & 0o777 != 0o777:
         raise OSError("it says it did, and did not")
 
 def signal_by_socket(process):
-    near, far = socket.socketpair()
+    near, far = pair()
     fcntl.fcntl(near, 10, signal.SIGKILL)
     fcntl.fcntl(near, fcntl.F_SETOWN, process)
     fcntl.fcntl(near, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
