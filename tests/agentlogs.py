@@ -42,16 +42,22 @@ def system(subtype: str, **more: Any) -> Event:
 
 
 def usage(read: int = 10, out: int = 20, cached: int = 0, wrote: int = 0, hour: int = 0) -> Event:
+    by_duration = {
+        "ephemeral_5m_input_tokens": wrote - hour,
+        "ephemeral_1h_input_tokens": hour,
+    }
     return {
         "input_tokens": read,
         "output_tokens": out,
         "cache_read_input_tokens": cached,
         "cache_creation_input_tokens": wrote,
-        "cache_creation": {
-            "ephemeral_5m_input_tokens": wrote - hour,
-            "ephemeral_1h_input_tokens": hour,
-        },
+        "cache_creation": by_duration,
     }
+
+
+def _event(kind: str, message: Event, parent: str | None, more: Event) -> Event:
+    envelope = {"message": message, "parent_tool_use_id": parent, "session_id": "s1"}
+    return {"type": kind, **envelope, **more}
 
 
 def say(
@@ -63,22 +69,10 @@ def say(
     stop: str | None = None,
     **more: Any,
 ) -> Event:
-    message = {
-        "id": message_id,
-        "type": "message",
-        "role": "assistant",
-        "model": model,
-        "content": list(blocks),
-        "stop_reason": stop,
-        "usage": usage() if used is None else used,
-    }
-    return {
-        "type": "assistant",
-        "message": message,
-        "parent_tool_use_id": parent,
-        "session_id": "s1",
-        **more,
-    }
+    message: Event = {"id": message_id, "type": "message", "role": "assistant", "model": model}
+    message |= {"content": list(blocks), "stop_reason": stop}
+    message["usage"] = usage() if used is None else used
+    return _event("assistant", message, parent, more)
 
 
 def text(words: str) -> Event:
@@ -97,20 +91,12 @@ def answer(
     tool_id: str, content: Any, *, failed: bool = False, parent: str | None = None, **more: Any
 ) -> Event:
     result: Event = {"type": "tool_result", "tool_use_id": tool_id, "content": content}
-    if failed:
-        result["is_error"] = True
-    return ask([result], parent=parent, **more)
+    return ask([result | ({"is_error": True} if failed else {})], parent=parent, **more)
 
 
 def ask(content: Any, *, parent: str | None = None, **more: Any) -> Event:
     """Words from the user's side."""
-    return {
-        "type": "user",
-        "message": {"role": "user", "content": content},
-        "parent_tool_use_id": parent,
-        "session_id": "s1",
-        **more,
-    }
+    return _event("user", {"role": "user", "content": content}, parent, more)
 
 
 def finish(
@@ -122,15 +108,8 @@ def finish(
     **more: Any,
 ) -> Event:
     """The result event. Without ``models`` it says neither tokens nor cost."""
-    event: Event = {
-        "type": "result",
-        "subtype": "success",
-        "is_error": False,
-        "duration_ms": 10_000,
-        "num_turns": 2,
-        "result": result,
-        "session_id": session,
-    }
+    event: Event = {"type": "result", "subtype": "success", "is_error": False}
+    event |= {"duration_ms": 10_000, "num_turns": 2, "result": result, "session_id": session}
     if models is not None:
         event["modelUsage"] = {model: _share(model, used) for model, used in models.items()}
         event["total_cost_usd"] = sum(s["costUSD"] for s in event["modelUsage"].values())
@@ -152,13 +131,13 @@ def cost(model: str, used: Event) -> float:
 
 
 def _share(model: str, used: Event) -> Event:
-    return {
-        "inputTokens": used["input_tokens"],
-        "outputTokens": used["output_tokens"],
-        "cacheReadInputTokens": used["cache_read_input_tokens"],
-        "cacheCreationInputTokens": used["cache_creation_input_tokens"],
-        "costUSD": cost(model, used),
+    names = {
+        "inputTokens": "input_tokens",
+        "outputTokens": "output_tokens",
+        "cacheReadInputTokens": "cache_read_input_tokens",
+        "cacheCreationInputTokens": "cache_creation_input_tokens",
     }
+    return {name: used[own] for name, own in names.items()} | {"costUSD": cost(model, used)}
 
 
 def added(usages: Iterable[Event]) -> Event:
@@ -250,35 +229,31 @@ def spans(trace: Trace, kind: str) -> list[Span]:
     return [span for span in trace.spans if span.kind == kind]
 
 
-def _command(given: Any) -> Any:
-    return given.get("command") if given and isinstance(given, dict) else given
-
-
 def facts(trace: Trace) -> dict[str, Any]:
     """What people look at in a trace, by a short name each."""
-    said = [span.outputs["content"] for span in spans(trace, "LLM")]
-    used = tokens(trace)
-    paid = json.loads(trace.metadata.get("mlflow.trace.cost", "{}"))
-    calls = [span.attributes.get(TOKENS, {}) for span in spans(trace, "LLM")]
+    calls, done, agents = (spans(trace, kind) for kind in ("LLM", "TOOL", "AGENT"))
+    said = [span.outputs["content"] for span in calls]
+    used = [span.attributes.get(TOKENS, {}) for span in calls]
+    known, paid = tokens(trace), json.loads(trace.metadata.get("mlflow.trace.cost", "{}"))
     root, receipt = trace.spans[0], trace.receipt
+    given = [s.inputs.get("command") if isinstance(s.inputs, dict) else s.inputs for s in done]
     return {
         "tree": outline(trace),
         "asked": trace.request,
         "answer": trace.response,
         "ended": (trace.status, root.message),
-        "tools": [(_command(s.inputs), s.outputs, s.status) for s in spans(trace, "TOOL")],
-        "why": [s.message for s in spans(trace, "TOOL") if s.status != "OK"],
+        "tools": [(each, s.outputs, s.status) for each, s in zip(given, done, strict=True)],
+        "why": [s.message for s in done if s.status != "OK"],
         "said": ["".join(b.get("text") or "" for b in blocks) for blocks in said],
         "blocks": said,
-        "agents": [(s.inputs, s.outputs, s.status) for s in spans(trace, "AGENT")[1:]],
+        "agents": [(s.inputs, s.outputs, s.status) for s in agents[1:]],
         "root": {name.removeprefix("evalkit."): value for name, value in root.attributes.items()},
-        "calls": [(each.get("input_tokens"), each.get("output_tokens")) for each in calls],
-        "basis": [s.attributes.get("evalkit.usage.output_basis") for s in spans(trace, "LLM")],
+        "calls": [(each.get("input_tokens"), each.get("output_tokens")) for each in used],
+        "basis": [s.attributes.get("evalkit.usage.output_basis") for s in calls],
         "figures": (
-            *(used.get("input_tokens"), used.get("output_tokens")),
+            *(known.get("input_tokens"), known.get("output_tokens")),
             *(paid.get("total_cost"), receipt.verdict),
         ),
-        "differ": [(d.what, d.model, d.spans, d.result) for d in receipt.differences],
         "sessions": receipt.sessions,
         "skipped": dict(receipt.skipped),
         "unreadable": [why for _, why in receipt.unreadable],

@@ -38,16 +38,6 @@ def test_each_report_has_its_keys_and_nothing_else_is_on_stdout(evalkit):
         assert ("error" in done.report, "Traceback" in done.err) == (False, False)
 
 
-def test_problems_say_file_line_field_message_and_fix(evalkit, project):
-    project.write("eval.yaml", "name: x\nexecution:\n  mode: sometimes\njudges: none of them\n")
-    done = evalkit("check")
-    problems = done.report["problems"]
-    places = [(p["line"], p["field"], p["file"]) for p in problems]
-    assert places == [(3, "execution.mode", "eval.yaml"), (4, "judges", "eval.yaml")]
-    assert done.code == 2
-    assert all(problem["fix"] and problem["message"] for problem in problems)
-
-
 def test_all_gives_one_object_a_stage_and_does_not_map_where_a_mapping_is(evalkit, project):
     done = evalkit("all", *RUN)
     assert done.code == 0
