@@ -3,9 +3,11 @@
 import signal
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
-from eval_project import CASES, RUN, EvalProject, log_of, score
+from commands import until
+from eval_project import CASES, RUN, EvalProject, log_of, score, scores_of
 from in_mlflow import InMlflow
 from servers import Proxy
 from store_state import state
@@ -141,6 +143,31 @@ def test_killed_while_replacing_what_changed(
     fresh = state(fresh_server.database, "support")
     for table in ("trace_info", "trace_tags", "trace_request_metadata", "spans", "assessments"):
         assert now[table] == fresh[table]
+
+
+def test_killed_while_writing_to_a_database(
+    forge, project, run, database_uri, empty_database, tmp_path
+):
+    """Killed as soon as some traces stand, wherever the process is then."""
+    names = [f"case-{number:02}" for number in range(20)]
+    for name in names:
+        project.log(name, log_of(name, tools=6))
+    project.summarise({name: scores_of("x") for name in names})
+    database = Path(database_uri.removeprefix("sqlite:///"))
+
+    def traces():
+        with closing(sqlite3.connect(database, timeout=60)) as connection:
+            return connection.execute("SELECT count(*) FROM trace_info").fetchone()[0]
+
+    running = forge.start(*LOG, "--tracking-uri", database_uri, cwd=project.root)
+    until(lambda: traces() >= 12)
+    running.kill()
+    assert running.wait().code in (-signal.SIGKILL, 0)
+    other = tmp_path / "other.db"
+    other.write_bytes(empty_database.read_bytes())
+    for uri in (database_uri, f"sqlite:///{other}"):
+        run(uri, LOG, PUSH)
+    assert state(database, "support") == state(other, "support")
 
 
 def test_traces_that_mlflow_refuses_are_named_and_all_else_stands(fresh_server, evalkit):
