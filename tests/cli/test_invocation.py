@@ -56,14 +56,3 @@ def test_what_comes_after_all_stages_runs_as_printed(evalkit, project, shell):
     assert len(printed) == 2
     environment = {**clean_environment(), "PATH": "/usr/bin:/bin"}  # finds nothing of this one
     subprocess.run(["/bin/sh", "-c", printed[0]], cwd=project.root, env=environment, check=True)
-
-
-@pytest.mark.parametrize(
-    ("module", "complaint"),
-    [("evalkit check", "eval.yaml"), ("evalkit.cli.jobs --run_id=1", "no stage is named")],
-)
-def test_the_package_and_its_job_are_commands(tmp_path, module, complaint):
-    command = [sys.executable, "-m", *module.split()]
-    options = {"env": clean_environment(), "capture_output": True, "text": True}
-    ended = subprocess.run(command, cwd=tmp_path, check=False, **options)
-    assert (ended.returncode != 0, complaint in ended.stdout + ended.stderr) == (True, True)
