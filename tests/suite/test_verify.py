@@ -133,9 +133,10 @@ def test_scorers_that_lie_are_told_of_each_by_its_name(runner):
     given = ", ".join(f"{name!r}: {text}" for name, text in examples.items())
     head = "import itertools\n\nCOUNT = itertools.count()\n"
     text = problems(runner, several(bodies, head, f"{{{given}}}"))
+    parts = re.split(rf"(?m)^(?:BAD_EXAMPLES\[')?({'|'.join(bodies)})\b", text)[1:]
     said = dict.fromkeys(bodies, "")
-    for each in re.split(r"\n(?=\w+ |BAD_EXAMPLES)", text):
-        said[re.match(r"BAD_EXAMPLES\['(\w+)|(\w+)", each).expand(r"\1\2")] += each
+    for name, what in zip(parts[::2], parts[1::2], strict=True):
+        said[name] += what
     for name, (_, reason) in {**LIES, **EXAMPLES}.items():
         assert reason in said[name], (name, text)
         assert bool(reason) == bool(said[name]), (name, text)
