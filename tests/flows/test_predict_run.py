@@ -170,8 +170,12 @@ def test_a_killed_run_goes_on_and_leaves_one_trace_a_case(agent, evalkit, forge,
     running.kill(signal.SIGKILL)
     running.wait()
     folder = project.root / "eval/runs/helper/r1"
-    done = {path.parent.name for path in folder.glob("cases/*/run_result.json")}
-    assert len(done) < 5
+    done = {
+        path.parent.name: json.loads(path.read_text())["trace_id"]
+        for path in folder.glob("cases/*/run_result.json")
+    }
+    assert 0 < len(done) < 5
+    assert all((folder / "cases" / case / ".begun").exists() for case in done)
     assert (
         "of another function"
         in evalkit("run", "--predict", "own_agent:later", "--run-id", "r1").err
@@ -182,6 +186,8 @@ def test_a_killed_run_goes_on_and_leaves_one_trace_a_case(agent, evalkit, forge,
     assert report["executions"]["names"] == {"zz dies": "its process ended with 7"}
     assert all(calls.read_text().splitlines().count(case) == 1 for case in done)
     assert not list(folder.glob("cases/*/.begun"))
+    left = rows(sqlite_uri, "SELECT request_id FROM trace_info")
+    assert set(done.values()) < {trace_id for (trace_id,) in left}
     evalkit("log-results", "--run-id", "r1", uri=sqlite_uri)
     tagged = "SELECT value FROM trace_tags WHERE key = 'evalkit.case'"
     cases = [case for (case,) in rows(sqlite_uri, tagged)]
