@@ -10,6 +10,7 @@ from messages_server import messages_server
 from servers import Proxy, free_port
 from shop_agent import ANSWERS, ShopAgent
 
+from evalkit.agent.session import find_session, sessions_about
 from evalkit.store import connect
 
 NOBODY = "http://127.0.0.1:9"
@@ -55,6 +56,10 @@ def test_a_session_belongs_to_its_experiment_its_process_and_its_version(planned
     for about in (None, "1"):
         done = planned.run(NOBODY, "--max-turns", "2", about=about)
         assert (done.code, done.report["experiment"]) == (1, SHOP)
+    place, own = str(planned.root), find_session(str(planned.root), "s").about
+    for uri, known in ((own.tracking_uri, ["s"]), (planned.uri, [])):  # each store counts from 1
+        found = sessions_about(place, own.experiment_id, uri)
+        assert [each.about.session_id for each in found] == known
     with (planned.folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = planned.run(NOBODY)

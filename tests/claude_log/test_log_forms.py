@@ -86,6 +86,7 @@ FORMS: dict[str, tuple[bytes, list[str]]] = {
             (rb"%s\n%s", []),
             (b"\x1b[2K\r%s\n%s\x1b[0m", []),
             (b"warn: slow%s\n%snpm warn x", []),
+            (b"\x00" * 64 + b"%s\n%s", []),
             (b'{"type": "assist%s\n%s', [BROKEN]),
             (b'%s%s{"type": "user", "mess', [BROKEN]),
             (b'%s\n%s\nDEBUG request={"model": "x"} done', ["no JSON"]),
