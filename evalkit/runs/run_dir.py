@@ -31,7 +31,7 @@ from evalkit.project import Project
 from evalkit.receipt import WHOLE_RUN
 from evalkit.runs.log_file import EVENTS, MOST_BYTES, LogFile
 from evalkit.runs.results import RESULT, SNAPSHOT, SUMMARY, origin_of, read_run
-from evalkit.runs.run import Run
+from evalkit.runs.run import Run, first_names
 
 MARKS = (SUMMARY, RESULT, "cases", "stdout.log")
 """What makes a folder a finished run: at least one of these lies in it."""
@@ -145,6 +145,10 @@ class RunFiles:
                     found[artifact] = _masked(text, known) if known else mask_text(text)[0]
             except InputError as error:
                 unread.append(f"{name} becomes no artifact: {error}")
+        known = {*MARKS, *RECORDS, *COMPANIONS.values(), "review.yaml", "predict.json"}
+        there = (path.name for path in self.folder.glob("[!.]*") if path.is_file())
+        if others := first_names(sorted({*there} - known)):
+            unread.append(f"neither read nor an artifact: {mask_text(others)[0]}")
         return found, unread
 
 

@@ -105,6 +105,7 @@ def test_a_snapshot_says_where_the_code_comes_from_and_what_lies_beside_becomes_
         "harness-snapshot.json": json.dumps(SNAPSHOT),
         "analysis.md": f"# key {SECRET}",
         "batch.yaml": f"- prompt: {SECRET}\n",
+        "hook_answers.jsonl": "{}\n",
     }
     for name, text in besides.items():
         project.write(f"{project.run_dir}/{name}", text)
@@ -126,6 +127,7 @@ def test_a_snapshot_says_where_the_code_comes_from_and_what_lies_beside_becomes_
     outcome = evalkit("log-results", *RUN)
     assert outcome.report["written"] is False
     assert any("report.html" in note for note in outcome.report["notes"])
+    assert "neither read nor an artifact: hook_answers.jsonl" in outcome.report["notes"]
     run_id = mlflow.run().info.run_id
     assert "report.html" not in [each.path for each in mlflow.client.list_artifacts(run_id)]
     report.unlink()
