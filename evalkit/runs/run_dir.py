@@ -128,10 +128,9 @@ class RunFiles:
         return self.folder / "review.yaml"
 
     def artifacts(self) -> tuple[dict[str, str], list[str]]:
-        """Texts of the run's own files and their companions, masked, and why some are left out.
+        """Texts of the run's own files and their companions, masked, and what is left out and why.
 
-        Raises:
-            InputError: one of its own files can no longer be read.
+        An InputError where one of its own files can no longer be read.
         """
         found, unread = {}, []
         for name, document in self.documents.items():
@@ -155,8 +154,7 @@ class RunFiles:
 def find_run(files: ProjectFiles, run_id: str) -> Path:
     """The directory of a run.
 
-    Raises:
-        InputError: the id is no folder name, or there is no such run; says which there are.
+    An InputError where the id is no folder name, or there is no such run; it says which there are.
     """
     check_id(run_id, "run id")
     tried = [base / run_id for base in files.run_homes]
@@ -165,10 +163,8 @@ def find_run(files: ProjectFiles, run_id: str) -> Path:
         return inside(found, found.parent)
     known = list_runs(files)
     fix = f"there are {', '.join(known[-5:])}" if known else "run the evaluation first"
-    places = " or ".join(map(str, tried))
-    raise InputError(
-        Problem(f"there is no finished run {run_id!r} ({places})", field="run id", fix=fix)
-    )
+    what = f"there is no finished run {run_id!r} ({' or '.join(map(str, tried))})"
+    raise InputError(Problem(what, field="run id", fix=fix))
 
 
 def list_runs(files: ProjectFiles) -> list[str]:
