@@ -71,6 +71,9 @@ def answered(*events: Event) -> list[Event]:
     return [*SMALL[:5], *events, *SMALL[6:]]
 
 
+CITED = {**text("so"), "citations": [{"url": "https://e.example", "cited_text": "so it is"}]}
+
+
 def served(kind: str, content: object, call: str = "server_tool_use", **more: Any) -> list[Event]:
     """A log with a tool that the API ran itself."""
     used = {"type": call, "id": "srv", "name": kind, "input": {}}
@@ -279,6 +282,14 @@ STORIES: dict[str, tuple[list[Event], dict[str, Any]]] = {
     "a failed search": (
         served("web_search", {"type": "web_search_tool_result_error", "error_code": "too many"}),
         {"why": ["too many"]},
+    ),
+    "a command that failed": (
+        served("bash_code_execution", {"stdout": "", "stderr": "no such file", "return_code": 2}),
+        {"why": ["no such file"]},
+    ),
+    "a text that cites": (
+        [init(), say("m", CITED), finish("so")],
+        {"blocks": [[CITED]], "skipped": {}},
     ),
     "a failed server of tools": (
         served("mcp", [text("no such customer")], call="mcp_tool_use", is_error=True),
