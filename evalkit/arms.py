@@ -16,7 +16,7 @@ from itertools import chain
 
 from evalkit.context import Workspace
 from evalkit.documents import scalar_text
-from evalkit.entities import COMMIT_TAG, EVALUATION_TAG, KEY_TAG, StoredTrace
+from evalkit.entities import COMMIT_TAG, EVALUATION_TAG, KEY_TAG, WHOLE_TAG, StoredTrace
 from evalkit.errors import InputError, Problem, StoreError
 from evalkit.jsonable import Json
 from evalkit.reading import TOKENS, read_trace
@@ -149,8 +149,8 @@ class Finder:
             return f"{name} is a run of MLflow's that evalkit did not log"
         if (of := run.tags.get(EVALUATION_TAG)) != self._project.name:
             return f"{name} is a run of another evaluation, {of}"
-        again = f"{name} is still being logged; log it again to the end"
-        return again if run.status == "RUNNING" else ""
+        again = f"{name} was not logged to its end; log it again"
+        return "" if WHOLE_TAG in run.tags else again
 
     def _logged_for(self, commit: str, without: Sequence[Trial] | None) -> StoredRun | None:
         """The newest run of the commit, else of its nearest ancestor; None: of no ancestor.

@@ -12,6 +12,7 @@ from evalkit.context import Workspace
 from evalkit.dataset.cases import load_cases
 from evalkit.dataset.mapping_file import find_mapping, map_schema
 from evalkit.dataset.sync import sync_dataset
+from evalkit.entities import WHOLE_TAG
 from evalkit.errors import EvalkitError, InputError, Problem, StoreAbsent
 from evalkit.feedback.push_pull import Names, push_feedback
 from evalkit.feedback.review_file import parse_review, review_text
@@ -115,10 +116,7 @@ def _state(
 
 
 def _ask(workspace: Workspace) -> tuple[bool, str, set[str] | None]:
-    """Whether MLflow can be worked with, what it says, and the runs that it holds.
-
-    A server is asked with the login.
-    """
+    """Whether MLflow, asked with the login, can be worked with; what it says; whole runs in it."""
     from evalkit.store import probe
 
     found = probe(workspace.tracking.uri)
@@ -128,7 +126,7 @@ def _ask(workspace: Workspace) -> tuple[bool, str, set[str] | None]:
     try:
         if experiment_id := workspace.store.experiment(project.experiment, create=False):
             stored = workspace.store.runs_of(experiment_id, project.name)
-            logged = {each.params.get("run_id", "") for each in stored if each.status != "RUNNING"}
+            logged = {each.params.get("run_id", "") for each in stored if WHOLE_TAG in each.tags}
     except InputError:
         pass  # the experiment's name, which is a problem already
     except EvalkitError as error:

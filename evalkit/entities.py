@@ -20,6 +20,7 @@ HUMAN_REVIEW = "human_review"  # the name of what a reviewer's comment becomes
 # tags of runs
 KEY_TAG = "evalkit.key"  # by which a run is found again
 EVALUATION_TAG = "evalkit.eval"  # the evaluation's name
+WHOLE_TAG = "evalkit.artifact.receipt.json"  # comes last: the run was logged to its end
 COMMIT_TAG = "mlflow.source.git.commit"
 BRANCH_TAG = "mlflow.source.git.branch"
 QUALITY_CRITERIA_TAG = "mlflow.genaiEvaluate.qualityCriteria"  # the bar, for MLflow's own pages

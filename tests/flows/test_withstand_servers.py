@@ -83,6 +83,8 @@ def test_what_answers_in_mlflows_place_is_told_and_the_next_run_finishes(
     if path == "/v1/traces" and status > 400:
         assert (done.report["traces"], done.report["spans"]) == (0, 0)
         assert ("traces written" in done.err, sent.count("/v1/traces")) == (False, 1)
+    if stage == LOG:  # what is not all there is not called logged
+        assert evalkit("check", uri=fresh_server.uri).report["open"][0]["logged"] is False
     again = evalkit(*stage, uri=fresh_server.uri)
     assert again.code == 0, again.err
     found = InMlflow(fresh_server.uri)
