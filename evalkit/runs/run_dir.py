@@ -144,9 +144,9 @@ class RunFiles:
                     found[artifact] = _masked(text, known) if known else mask_text(text)[0]
             except InputError as error:
                 unread.append(f"{name} becomes no artifact: {error}")
-        known = {*MARKS, *RECORDS, *COMPANIONS.values(), "review.yaml", "predict.json"}
+        ours = {*MARKS, *RECORDS, *COMPANIONS.values(), "review.yaml", "predict.json"}
         there = (path.name for path in self.folder.glob("[!.]*") if path.is_file())
-        if others := first_names(sorted({*there} - known)):
+        if others := first_names(sorted({*there} - ours)):
             unread.append(f"neither read nor an artifact: {mask_text(others)[0]}")
         return found, unread
 
