@@ -15,7 +15,15 @@ from functools import cache
 from pathlib import PurePosixPath
 
 from evalkit.dataset.cases import Case
-from evalkit.dataset.cues import SAID, Lean, description_lean, name_lean
+from evalkit.dataset.cues import (
+    SAID,
+    Lean,
+    SchemaReader,
+    SchemaRemark,
+    covers,
+    description_lean,
+    name_lean,
+)
 from evalkit.dataset.mapping import WHOLE_FILE, Selector, Side
 from evalkit.dataset.proposal import (
     CLEAR,
@@ -24,7 +32,6 @@ from evalkit.dataset.proposal import (
     drop_copies,
     with_good_names,
 )
-from evalkit.dataset.schema_lines import SchemaReader, SchemaRemark, covers
 from evalkit.jsonable import Json
 
 RARE = 0.01  # files in fewer than this share of the cases are summed up, not proposed

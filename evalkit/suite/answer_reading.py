@@ -5,37 +5,32 @@ It is copied into the suites that rules write, so it uses nothing but the standa
 
 from __future__ import annotations
 
+import calendar
 import json
-import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from datetime import date, timedelta
 from functools import cached_property, lru_cache
 from typing import Any
 from zlib import crc32
 
-from evalkit.suite.word_lists import LINK, MONTHS, NUMBERS, STOPWORDS, UNITS
+from evalkit.suite.figures import (
+    DATE,
+    NUMBERS,
+    UNITS,
+    days_of,
+    figures_of,
+    numbers_of,
+    plain_number,
+)
+from evalkit.suite.word_lists import STOPWORDS
 
 WORD = re.compile(r"[^\W\d_][\w'\u2019]*")
 
 SENTENCE = re.compile(
     r"(?<=[.!?\u3002\uff01\uff1f])(?<!\b[A-Z][a-z]\.)(?<!\b\d\.)(?<!\b\d\d\.)[\"')\]]*\s+(?=\S)|\n+"
-)
-
-# in small letters "may" is no month
-MONTH = "|".join({*map(str.capitalize, MONTHS), *MONTHS} - {"may"})
-DATE = re.compile(
-    r"(?<![\w.-])(?:\d{4}-\d\d-\d\d|\d\d?/\d\d?/\d{2,4}"
-    r"|[0-3]?\d\.[01]?\d\.(?:\d{4}|\d\d\b|(?=\s+[^\W\dA-Z_]))"
-    rf"|\d\d?(?:st|nd|rd|th|\.)?\s(?:of\s|de\s)?(?:{MONTH})\b(?:\.?,?\s(?:de\s)?\d{{4}})?"
-    rf"|(?:{MONTH})\.?\s\d\d?(?:st|nd|rd|th)?(?:,?\s\d{{4}})?)(?!\d)"
-)
-
-FIGURE = re.compile(
-    r"([€$£¥]|\b(?:EUR|USD|GBP|CHF|Rs)\b)?\s?"
-    r"(?<![\w.])((?:[^\W\d_]+[-_/]?)?\d(?:[\w]|[.,:/_-](?=[^\W_]))*)"
-    r"(?:\s?([%‰€$£¥°]\w?)|\.?[ -](?:[^\W\d_]+\s(?=[^\W\d_]))??([^\W\d_]+))?"
 )
 
 CODE = re.compile(
@@ -84,27 +79,71 @@ class Exchange:
         return self.ground.casefold()
 
     @cached_property
-    def given_dates(self) -> list[set[int]]:
-        """The dates that the answer may draw from, as their numbers."""
-        return [numbers_of(date) for date in DATE.findall(self.ground)]
+    def given_dates(self) -> list[str]:
+        """The dates that the answer may draw from."""
+        return DATE.findall(self.ground)
+
+    def is_given(self, figure: str) -> bool:
+        """Whether a figure was given; names with a single digit count as known."""
+        is_name = re.fullmatch(r"\D*[^\W\d_]\D*\d\D*", figure)
+        return bool(is_name) or figure in self.given_figures or figure in self.given
+
+    def is_given_date(self, day: str) -> bool:
+        """Whether a date was given, in whatever form, or follows; where none was, its parts."""
+        if any((each.month, each.day) in self.reckoned_days for each in days_of(day)):
+            return True
+        parts = {*numbers_of(day)}
+        all_given = [{*numbers_of(each)} for each in self.given_dates]
+        if like := [each for each in all_given if len(each) >= len(parts)]:
+            return any(parts <= each | {part % 100 for part in each} for each in like)
+        return all(map(self.is_given, re.findall(r"[^\W\d_]{3,}|[1-9]\d*", day)))
 
     @cached_property
-    def given_figures(self) -> dict[str, set[int]]:
-        """The numbers that the answer may draw from, with the units that stand beside them."""
-        found: dict[str, set[int]] = {}
+    def reckoned_days(self) -> set[tuple[int, int]]:
+        """Months and days that lie as many days, weeks or months from a given date as were given.
+
+        One more or less, as people count the first day or not; of months also the last day.
+        """
+        spans = {name: self._numbers_with(UNITS[name]) for name in ("day", "week", "month")}
+        steps = {*spans["day"], *(7 * weeks for weeks in spans["week"])}
+        shifts = {sign * step + off for step in steps for sign in (1, -1) for off in (-1, 0, 1)}
+        found = set()
+        for start in {day for each in self.given_dates for day in days_of(each)}:
+            found |= {start + timedelta(shift) for shift in shifts}
+            for months in (sign * each for each in spans["month"] for sign in (1, -1)):
+                years, month = divmod(start.month - 1 + months, 12)
+                last = calendar.monthrange(start.year + years, month + 1)[1]
+                found |= {
+                    date(start.year + years, month + 1, d) for d in (min(start.day, last), last)
+                }
+        return {(day.month, day.day) for day in found}
+
+    def _numbers_with(self, unit: int) -> set[int]:
+        """Whole numbers below a thousand that were given with a unit."""
+        with_it = (what for what, units in self.given_figures.items() if unit in units)
+        return {int(what) for what in with_it if re.fullmatch(r"[1-9]\d{0,2}", what)}
+
+    @cached_property
+    def own_figures(self) -> dict[str, set[int | None]]:
+        """The numbers in the answer's fields beside its text, with the units of their names."""
+        found: dict[str, set[int | None]] = {}
+        for at, value in self.leaves:
+            if at and not is_prose(value):
+                for what, unit, _ in figures_of(f"{value} {re.split(r'[._]', at)[-1]}".casefold()):
+                    found.setdefault(what, set()).add(unit)
+        return found
+
+    @cached_property
+    def given_figures(self) -> dict[str, set[int | None]]:
+        """The numbers that the answer may draw from, with their units; None where one has none."""
+        found: dict[str, set[int | None]] = {}
         spelt = re.sub(r"[^\W\d_]+", lambda word: str(NUMBERS.get(word[0], word[0])), self.given)
         counts = (len(each) for each in lists_in((self.inputs, self._used)))
         found |= {str(count): set() for count in counts}
         for what, unit, _ in figures_of(spelt):
             for part in {what, *(plain_number(p) for p in re.split(r"[-/:. t]", what) if p)}:
-                found.setdefault(part, set()).update([] if unit is None else [unit])
+                found.setdefault(part, set()).add(unit)
         return found
-
-
-def numbers_of(date: str) -> set[int]:
-    """The numbers of a date's parts, of its month by its name too."""
-    parts = re.findall(r"\d+|[^\W\d_]+", date.casefold())
-    return {int(part) if part.isdigit() else MONTHS.get(part, 0) for part in parts} - {0}
 
 
 def instructions(value: Any) -> Iterator[str]:
@@ -125,8 +164,10 @@ def strings_in(value: Any, *, named: bool = False) -> Iterator[str]:
         for key, each in value.items():
             if key in {"role", "type"} and "content" in value:
                 continue
-            label = re.sub(r"[_-]", " ", str(key)) + " " if named else ""
-            yield from (label + text for text in strings_in(each, named=named))
+            label = re.sub(r"[_-]", " ", str(key)).strip() if named else ""
+            # a number's unit often stands last in its field's name
+            unit = label.rpartition(" ")[2] if type(each) in {int, float} else ""
+            yield from (f"{label} {text} {unit}".strip() for text in strings_in(each, named=named))
     elif isinstance(value, list | tuple):
         for each in value:
             yield from strings_in(each, named=named)
@@ -179,6 +220,13 @@ def is_filled(value: Any) -> bool:
     return isinstance(value, dict | list | tuple) and bool(value)
 
 
+def value_kind(value: Any) -> str:
+    """The kind of a value; of a text whether it is empty."""
+    if not isinstance(value, str):
+        return "number" if type(value) in {int, float} else type(value).__name__
+    return "text" if value else "nothing"
+
+
 def is_prose(value: Any) -> bool:
     """Whether it is text of four words or more, and no code."""
     return isinstance(value, str) and len(value.split()) > 3 and not CODE.match(value)  # noqa: PLR2004
@@ -211,51 +259,6 @@ def words_of(text: str) -> list[str]:
 def statements(text: str) -> list[str]:
     """The sentences and lines of a text, at least one."""
     return [each for each in SENTENCE.split(text) if each.strip()] or [text]
-
-
-def plain_number(number: str) -> str:
-    """A number without separators of thousands, closing noughts and leading ones."""
-    bare = re.sub(r"(?<=\d)[,.](?=\d{3}\b(?![.,]\d{1,2}[.,]))", "", number).replace(",", ".")
-    if re.fullmatch(r"\d+\.\d+", bare):
-        bare = bare.rstrip("0").rstrip(".")
-    return bare.lstrip("0") or "0" if bare[:1].isdigit() else bare
-
-
-@lru_cache(4096)
-def figures_of(text: str) -> list[tuple[str, int | None, str]]:
-    """The numbers and ids of a text: what, its unit's number if any, and as it is written."""
-    bare = re.sub(r"(?m)^[ \t#>*-]*\d{1,3}[.)][ \t]|\[\d{1,2}\]", " ", LINK.sub(" ", text))
-    bare = re.sub(r"(?<=:\d\d)\s?[-\u2013]\s?(?=\d)", " - ", bare)
-    all_found = []
-    for found in FIGURE.finditer(bare):
-        before, token, sign, after = found.groups()
-        glued = re.fullmatch(r"(\d[\d.,]*)[-/]?([^\W\d_]{1,12})(?:-[^\W\d_]+)*", token)
-        words = [glued[2]] if glued else [before, sign, after]
-        units = [UNITS[w.casefold()] for w in words if w and w.casefold() in UNITS]
-        is_plain = glued and (units or glued[2].casefold() in {"st", "nd", "rd", "th"})
-        what = plain_number(glued[1] if glued and is_plain else token.casefold())
-        all_found.append((what, units[0] if units else None, found[0].strip()))
-    return all_found
-
-
-def is_derived(number: str, given: Iterable[str], is_share: bool) -> bool:
-    """Whether a number is a sum, difference or share of two that were given, or one rounded."""
-
-    def value(text: str) -> float:
-        hours, colon, minutes = text.partition(":")
-        try:
-            return float(hours) * 60 + float(minutes) if colon else float(text)
-        except ValueError:
-            return math.nan
-
-    wanted, held = value(number), {0.0, *map(value, given)}
-    near = {round(each, 2) for each in held}
-    near |= {each * 60 for each in near if ":" in number and each < 24}  # noqa: PLR2004
-    sums = {round(each, 2) for one in held for each in (abs(wanted - one), wanted + one)}
-    whole = [each for each in held if is_share and each > 0]
-    shares = (100 * abs(one - start) / of for of in whole for one in held for start in (0, of))
-    decimals = len(number.partition(".")[2])
-    return bool(sums & near) or any(round(each, decimals) == wanted for each in shares)
 
 
 @lru_cache(4096)

@@ -17,6 +17,7 @@ from evalkit.jsonable import Json
 from evalkit.suite import answer_reading, checks, word_lists
 from evalkit.suite.answer_reading import Exchange
 from evalkit.suite.checks import Check, problems
+from evalkit.suite.figures import FIGURE_KINDS, figure_kind, figures_of, is_derived
 from evalkit.suite.model import Row
 
 Bound: TypeAlias = dict[str, Json]
@@ -26,8 +27,7 @@ ROOM = (0, 1, 2)
 FEW, SEVERAL, FOLDS = 4, 8, 20
 OWN = 4  # where half of all answers hold a statement with more new words, they draw on knowledge
 MOST_REFUSED = 0.05
-"""The share of good answers that a check may refuse; of so few that even none refused does not
-show it, what is said in many ways is not demanded."""
+"""The share of good answers that a check may refuse."""
 
 
 def _nothing(_exchanges: Sequence[Exchange], _room: int) -> Bound:
@@ -40,7 +40,7 @@ def _shape(exchanges: Sequence[Exchange], _room: int) -> Bound:
     texts: dict[str, list[str]] = defaultdict(list)
     numbers: dict[str, list[float]] = defaultdict(list)
     for at, value in (node for exchange in exchanges for node in exchange.nodes):
-        held[at].add(kind := checks.value_kind(value))
+        held[at].add(kind := answer_reading.value_kind(value))
         if at and kind == "text" and not answer_reading.is_prose(value):
             texts[at].append(value)
         elif kind == "number":
@@ -71,7 +71,7 @@ def _complete(exchanges: Sequence[Exchange], room: int) -> Bound:
     for at, each in (prose for exchange in exchanges for prose in exchange.prose):
         ends[at] = max(ends.get(at, 0), 2 * checks.open_end(each))
     return {
-        "shortest": int(lengths[0] * (0.4, 0.3, 0.2)[room]),
+        "shortest": int(lengths[0] * (0.3, 0.2, 0.1)[room]),
         "longest": int(lengths[-1] * (1.4, 1.5, 1.6)[room]) + 40,
         "ends": ends,
     }
@@ -79,24 +79,27 @@ def _complete(exchanges: Sequence[Exchange], room: int) -> Bound:
 
 def _figures(exchanges: Sequence[Exchange], room: int) -> Bound:
     """Units, fields whose figures were given, and among how many given ones sums are no chance."""
-    unproven = _is_over(0, len(exchanges))
-    held = [answer_reading.figures_of(exchange.text) for exchange in exchanges]
-    stating: Counter[str] = Counter()
+    sums, stating = (0, 30, 60)[room], Counter[str]()
+    held = [figures_of(exchange.text) for exchange in exchanges]
     for exchange, figures in zip(exchanges, held, strict=True):
-        given = [(what, written) for what, _, written in figures if what in exchange.given]
-        stating.update({checks.figure_kind(*each) for each in given})
+        given = exchange.given_figures
+        known = {
+            figure_kind(what, written)
+            for what, _, written in figures
+            if what in exchange.given or is_derived(what, given, sums, is_share="%" in written)
+        }
+        stating.update(known)
     texts = [(e, at, text) for e in exchanges for at, text in checks.field_texts(e)]
     places = Counter(at for _, at, text in texts if re.search(r"\d", text))
     bound: Bound = {
         "units": sorted({unit for figures in held for _, unit, _ in figures if unit is not None}),
         "places": [at for at in places if places[at] >= FEW],
-        "sums": (20 * unproven, 30, 60)[room],
+        "sums": sums,
         "strict": not room,
-        "off": [kind for kind in checks.FIGURE_KINDS if stating[kind] < FEW / 2],
+        "off": [kind for kind in FIGURE_KINDS if stating[kind] < FEW / 2],
     }
     new = {at for e in exchanges for at, _ in checks.figures_grounded(e, bound)}
     bound["places"] = ["", *sorted({*bound["places"]} - new)]
-    bound["off"] = sorted({*bound["off"], *["short number"][:unproven]})
     return bound
 
 
@@ -111,14 +114,16 @@ def _languages(exchanges: Sequence[Exchange], _room: int) -> Bound:
 def _words(exchanges: Sequence[Exchange], room: int) -> Bound:
     """Words that several answers share, and how foreign a statement may be to its own row."""
     rows = len(exchanges)
-    own = [answer_reading.stems(exchange.said) for exchange in exchanges]
+    stems = answer_reading.stems
+    own = [stems(exchange.said) - stems(exchange.given) for exchange in exchanges]
     held, several = Counter(each for of in own for each in of), max(1, rows / 20)
     foreign = []
     for exchange, of in zip(exchanges, own, strict=True):
         others = {each for each in held if held[each] - (each in of) > several}
         found = [number for number, _ in checks.foreign_statements(exchange, others)]
         foreign.append(max(found, default=0))
-    unproven, foreign = _is_over(0, rows), sorted(foreign)
+    unproven = 2 / (rows + 2) > MOST_REFUSED  # of what can be said in many ways
+    foreign = sorted(foreign)
     off = ["name", "a statement"] if foreign[rows // 2] > OWN else ["name"] if unproven else []
     return {
         **_languages(exchanges, room),
@@ -218,18 +223,14 @@ def _off(broken: Sequence[set[str]]) -> set[str]:
 
 
 def _refusing(broken: Sequence[set[str]]) -> set[str]:
-    """The parts without which few enough good answers are refused."""
-    off: set[str] = set()
-    while left := [parts - off for parts in broken if parts - off]:
-        if not _is_over(len(left), len(broken)):
-            break
-        off.add(Counter(part for parts in left for part in parts).most_common(1)[0][0])
-    return off
+    """All parts that good answers break, if more of these are refused than may be."""
+    is_over = _is_over(sum(map(bool, broken)), len(broken))
+    return set[str]().union(*broken) if is_over else set()
 
 
 def _is_over(refused: int, answers: int) -> bool:
-    """Whether the next answer is too likely refused, by Laplace's rule of succession."""
-    return (refused + 1) / (answers + 2) > MOST_REFUSED
+    """Whether more than one is refused, and the next too likely by Laplace's rule of succession."""
+    return refused > 1 and (refused + 1) / (answers + 2) > MOST_REFUSED
 
 
 CHECKS = (

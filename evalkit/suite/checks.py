@@ -15,6 +15,15 @@ from zlib import crc32
 
 from evalkit.suite import answer_reading as reading
 from evalkit.suite import word_lists as lists
+from evalkit.suite.figures import (
+    DATE,
+    MONTHS,
+    SIGNS,
+    figure_kind,
+    figures_of,
+    is_derived,
+    is_digit_off,
+)
 
 Problems = Iterator[tuple[str, str]]
 
@@ -22,6 +31,8 @@ RECORDED = "what was answered before"
 
 SAME, NEARER = 0.8, 0.1
 """How alike two answers are that say the same, and by how much one has to be more like another."""
+
+TWICE = re.compile(r"\b(\w+(?:[^\w\n]+\w+){2,12})[^\w\n]+\1\b", re.IGNORECASE)
 
 RUN = 8  # so many words in a row are a quotation; a fact that instructions hold is said in fewer
 
@@ -82,7 +93,7 @@ def answered(exchange: reading.Exchange, _bound: dict[str, Any]) -> Problems:
 def shape_kept(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
     """The answer has the fields of good answers, of their kinds."""
     for at, value in exchange.nodes:
-        kinds, kind = bound["kinds"].get(at, {}), value_kind(value)
+        kinds, kind = bound["kinds"].get(at, {}), reading.value_kind(value)
         if at not in bound["kinds"]:
             yield "a new field", at or "the answer"
         elif kinds and kind not in kinds:
@@ -96,13 +107,6 @@ def shape_kept(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
                 yield f"the range of {at}", str(value)
     for at in sorted({*bound["always"]} - {at for at, _ in exchange.nodes}):
         yield f"a lack of {at or 'the answer'}", ""
-
-
-def value_kind(value: Any) -> str:
-    """The kind of a value; of a text whether it is empty."""
-    if not isinstance(value, str):
-        return "number" if type(value) in {int, float} else type(value).__name__
-    return "text" if value else "nothing"
 
 
 def looks_kept(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
@@ -125,6 +129,19 @@ def complete(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
     for at, each in exchange.prose:
         if open_end(each) > bound["ends"].get(at, math.inf):
             yield "the end", each.rstrip()[-30:]
+        if is_cut(each, exchange):
+            yield "a cut word", each.rstrip()[-30:]
+
+
+def is_cut(text: str, exchange: reading.Exchange) -> bool:
+    """Whether the last word is only the beginning of one that stands elsewhere."""
+    last = re.search(r"[^\W\d_]+\Z", text)
+    if last is None:
+        return False
+    known = {*reading.words_of(exchange.ground), *reading.words_of(text[: last.start()])}
+    known |= {word for words in lists.STOPWORDS.values() for word in words.split()}
+    word = last[0].casefold()
+    return word not in known and any(each.startswith(word) for each in known)
 
 
 def open_end(text: str) -> int:
@@ -137,55 +154,37 @@ def figures_grounded(exchange: reading.Exchange, bound: dict[str, Any]) -> Probl
     """Every number, date and id, with its unit, stands in what was given."""
     for at, text in [("", exchange.text), *field_texts(exchange)]:
         if at in bound["places"]:
-            yield from ((at or part, what) for part, what in new_figures(text, exchange, bound))
+            found = new_figures(text, exchange, bound, is_text=not at)
+            yield from ((at or part, what) for part, what in found)
 
 
-def new_figures(text: str, exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
-    """The figures of a text that were not given, nor come of two that were."""
+def new_figures(
+    text: str, exchange: reading.Exchange, bound: dict[str, Any], *, is_text: bool
+) -> Problems:
+    """The figures of a text that were not given, nor come of two that were.
+
+    What people read may also draw on the answer's fields.
+    """
     given = exchange.given_figures
+    if own := exchange.own_figures if is_text else {}:
+        given = {w: given.get(w, set()) | own.get(w, set()) for w in (*given, *own)}
     known = {unit for units in given.values() for unit in units} | {*bound["units"]}
-    yield from (("date", d) for d in reading.DATE.findall(text) if not is_given_date(d, exchange))
-    for what, unit, written in reading.figures_of(reading.DATE.sub(" ", text)):
-        if not is_given(what, exchange):
-            if len(given) > bound["sums"] or not reading.is_derived(what, given, "%" in written):
+    yield from (("date", d) for d in DATE.findall(text) if not exchange.is_given_date(d))
+    for what, unit, written in figures_of(DATE.sub(" ", text)):
+        if unit in SIGNS and unit not in known:
+            yield "unit", written
+        if what not in given and not exchange.is_given(what):
+            if not is_derived(what, given, bound["sums"], is_share="%" in written):
                 yield figure_kind(what, written), written
             if any(is_digit_off(what, each) for each in given):
                 yield "a digit off", written
         elif unit is not None and unit not in given.get(what, {unit}):
-            is_beside = given[what] and (bound["strict"] or unit not in known)
-            if is_beside or (unit in lists.SIGNS and unit not in known):
+            is_bare = None in given[what] and sum(map(str.isdigit, written)) > 1
+            like = [each for each, units in given.items() if unit in units]
+            if given[what] - {None} and (bound["strict"] or unit not in known):
                 yield "unit", written
-
-
-def is_digit_off(figure: str, other: str) -> bool:
-    """Whether two figures of three digits or more differ in one, or in two that changed places.
-
-    Not years: those beside a given one are often meant.
-    """
-    is_short = len(figure) != len(other) or sum(map(str.isdigit, figure)) < 3  # noqa: PLR2004
-    if is_short or re.fullmatch(r"(?:19|20)\d\d", figure):
-        return False
-    pairs = [pair for pair in zip(figure, other, strict=True) if pair[0] != pair[1]]
-    is_swapped = len(pairs) == 2 and pairs[0] == pairs[1][::-1]  # noqa: PLR2004
-    return (len(pairs) == 1 or is_swapped) and "".join(map("".join, pairs)).isdigit()
-
-
-FIGURE_KINDS = ("id", "share", "short number", "number")
-
-
-def figure_kind(figure: str, written: str) -> str:
-    """What kind of figure it is: good answers may hold to some kinds and not to others."""
-    if re.search(r"[^\W\d_]", figure):
-        return "id"
-    return "share" if "%" in written else "short number" if len(figure) < 3 else "number"  # noqa: PLR2004
-
-
-def is_given_date(date: str, exchange: reading.Exchange) -> bool:
-    """Whether a date was given, in whatever form; where none was, its parts."""
-    parts = reading.numbers_of(date)
-    if any(len(each) >= len(parts) for each in exchange.given_dates):
-        return any(parts <= each | {part % 100 for part in each} for each in exchange.given_dates)
-    return all(is_given(part, exchange) for part in re.findall(r"[^\W\d_]{3,}|[1-9]\d*", date))
+            elif like and not (is_bare or is_derived(what, like, bound["sums"])):
+                yield "a number's unit", written
 
 
 def field_texts(exchange: reading.Exchange) -> list[tuple[str, str]]:
@@ -194,18 +193,12 @@ def field_texts(exchange: reading.Exchange) -> list[tuple[str, str]]:
     return [(at, text) for at, text in leaves if at]
 
 
-def is_given(figure: str, exchange: reading.Exchange) -> bool:
-    """Whether a figure stands in what was given; names with a single digit count as known."""
-    is_name = re.fullmatch(r"\D*[^\W\d_]\D*\d\D*", figure)
-    return bool(is_name) or figure in exchange.given_figures or figure in exchange.given
-
-
 def words_grounded(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
     """Names, and what statements are about, stand in what was given; German nouns are no names."""
     name, usual = r"([A-Z\u00c0-\u00dc][a-z\u00df-\u00ff][\w'\u2019]+)", {*bound["usual"].split()}
     tongues = {reading.main_language(exchange.text), *bound["languages"]}
     twice = f" {name}" if "de" in tongues else ""
-    known = reading.stems(exchange.given) | {*lists.STOPWORDS["de"].split()} | usual
+    known = reading.stems(exchange.given) | {*lists.STOPWORDS["de"].split(), *MONTHS} | usual
     for found in re.finditer(rf"(?<=[^\W\d_A-Z,;:] ){name}{twice}", exchange.text):
         words = [re.sub(r"['\u2019]s?$", "", each.casefold()) for each in found.groups()]
         if not any(word in exchange.given or word[:5] in known for word in words):
@@ -253,6 +246,9 @@ def not_repeated(exchange: reading.Exchange, _bound: dict[str, Any]) -> Problems
         said = [" ".join(reading.words_of(each)) for each in reading.statements(text)]
         twice = [each for each, n in Counter(said).items() if n > 1 and each.count(" ") > 1]
         yield from (("twice", each[:80]) for each in twice)
+        for found in TWICE.finditer(re.sub(r"\d", "0", text)):
+            if len(reading.words_of(found[1])) > 2:  # noqa: PLR2004
+                yield "twice in a row", found[0][:80]
         part = " ".join(said)
         if (part.count(" ") > 4 and part in asked) or (asked.count(" ") > 4 and asked in part):  # noqa: PLR2004
             yield "the request", part[:80]
@@ -260,7 +256,7 @@ def not_repeated(exchange: reading.Exchange, _bound: dict[str, Any]) -> Problems
 
 def nothing_foreign(exchange: reading.Exchange, _bound: dict[str, Any]) -> Problems:
     """Addresses, secrets, links, placeholders and promises are only those that were given."""
-    text = reading.DATE.sub(" ", exchange.said)
+    text = DATE.sub(" ", exchange.said)
     promising = "\n".join(filter(lists.GIVING.search, reading.statements(text)))
     new = {kind: each for kind, each in lists.PROMISES.items() if not each.search(exchange.given)}
     for where, patterns in ((text, lists.FOREIGN), (promising, new)):

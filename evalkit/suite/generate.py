@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from evalkit.jsonable import Json
 from evalkit.masking import mask_json
-from evalkit.suite import answer_reading, checks, word_lists
+from evalkit.suite import answer_reading, checks, figures, word_lists
 from evalkit.suite.bounds import CHECKS, FEW, Bound, learned, read
 from evalkit.suite.checks import problems
 from evalkit.suite.faults import copies
@@ -138,10 +138,9 @@ def _source(
 
 def _checks() -> str:
     """``rule_checks.py``: the words, readings and checks as they are here, in one file."""
-    sources = "\n".join(map(inspect.getsource, (word_lists, answer_reading, checks)))
-    alone = re.sub(
-        r"(?m)^from (?:evalkit|__future__)\b.*\n|\b(?:reading|lists)\.(?=\w)", "", sources
-    )
+    sources = "\n".join(map(inspect.getsource, (word_lists, figures, answer_reading, checks)))
+    imports = r"(?m)^from (?:evalkit|__future__)[^\n(]*(?:\([^)]*\))?\n"
+    alone = re.sub(rf"{imports}|\b(?:reading|lists)\.(?=\w)", "", sources)
     return f"from __future__ import annotations\n\n{alone}"
 
 

@@ -14,45 +14,6 @@ def any_of(words: str) -> re.Pattern[str]:
     return re.compile(rf"\b(?:{parts})\b".replace("'", "['\u2019]?"), re.IGNORECASE)
 
 
-def numbered(groups: str, start: int = 0) -> dict[str, int]:
-    """The number of each word's group."""
-    return {w: at for at, words in enumerate(groups.split("|"), start) for w in words.split()}
-
-
-UNITS = numbered("""
-    s sec secs second seconds sekunde sekunden seconde secondes segundos secondi
-    | min mins minute minutes minuten minutos minuti | kwh | mwh | wh | kw | mw | mm | cm
-    | h hr hrs hour hours stunde stunden heure heures hora horas ore | ms | w watt watts
-    | day days tag tage tagen jour jours día días giorno giorni | night nights nacht nächte
-    | week weeks woche wochen semaine semaines semana semanas settimana settimane
-    | month months monat monate monaten mois mes meses mese mesi
-    | year years jahr jahre jahren an ans año años anno anni | hz | khz | mhz | ghz
-    | % percent prozent | € eur euro euros | $ usd dollar dollars | £ gbp pound pounds | ¥ yen jpy
-    | chf franken | kb | mb | gb | tb | db | v volt volts | m meter meters metre metres
-    | km kilometer kilometers | inch inches | ft foot feet | mile miles | mg | kg kilo kilograms
-    | g gram grams gramm | ml | l liter liters litre litres | °c celsius | °f fahrenheit
-    | ‰ promille | million millions millionen | billion billions milliarden
-""")
-
-SIGNS = {UNITS[sign] for sign in "‰€$£¥"}
-
-NUMBERS = numbered(
-    """two zwei deux dos | three drei trois tres | four vier quatre cuatro | five fünf cinq cinco
-    | six sechs seis | seven sieben sept siete | eight acht huit ocho | nine neun neuf nueve
-    | ten zehn dix diez | eleven elf onze once | twelve zwölf douze doce""",
-    2,
-)
-
-MONTHS = numbered(
-    """january januar jan janvier enero gennaio januari | february februar feb février febrero
-    febbraio februari | march märz mar mars marzo maart | april apr avril abril aprile
-    | may mai mayo maggio mei maj | june juni jun juin junio giugno | july juli jul juillet julio
-    luglio | august aug août agosto augustus augusti | september sep sept septembre septiembre
-    settembre | october oktober oct okt octobre octubre ottobre | november nov novembre noviembre
-    | december dezember dec dez décembre diciembre dicembre""",
-    1,
-)
-
 STOPWORDS = {
     "en": "the is are of to and you your in on it for can with this that not be at from will was"
     " what which how does my i has have do where when we there our by an if",

@@ -1,5 +1,6 @@
 """What the suite that rules write demands of answers, through the file that they write."""
 
+import datetime as dt
 import re
 import runpy
 import sys
@@ -13,7 +14,7 @@ from evalkit.suite.faults import copies
 from evalkit.suite.generate import rule_suite
 from evalkit.suite.model import CHECKS_FILE, LIMITS_FILE, SCORERS_FILE, passes
 
-GOOD = [row(number) for number in range(24)]
+GOOD = [row(number) for number in range(40)]
 OTHER = "Your lamp no. 100 arrives within 2 days, as our terms say."
 
 
@@ -94,7 +95,7 @@ def test_one_sentence_for_all_requests_fails_on_nearly_all(suite):
 
 def test_a_request_that_was_answered_before_is_not_answered_like_another_one(tmp_path):
     """Polite words fit nearly any request, but not one that is known to have got an answer."""
-    thanks = [row(n, answer="You are welcome, and have a good day.") for n in range(30, 34)]
+    thanks = [row(n, answer="You are welcome, and have a good day.") for n in range(60, 64)]
     suite = Suite([*GOOD, *thanks], tmp_path)
     assert [each.trace_id for each in thanks if suite.failing(each, thanks[0].outputs)] == []
     failed = [suite.failing(each, thanks[0].outputs) for each in GOOD]
@@ -131,7 +132,7 @@ def test_fields_keep_to_their_sources_values_and_range(tmp_path, answer, scorer)
         ("It was sold {own} times.", "Your shelf no. 108 arrives within 5 days. {own}", True),
         ("It was sold {own} times.", "Your shelf no. 130 arrives within 5 days. {own}", True),
         ("You asked on {day} March.", "Your shelf no. 103: asked for on March 13th, 2026.", False),
-        ("You asked on {day} March.", "Your shelf no. 103: asked for on March 19th, 2026.", True),
+        ("You asked on {day} March.", "Your shelf no. 103: asked for on March 29th, 2026.", True),
         ("It weighs {day}.{day} kg.", "Your shelf no. 103: it weighs 13.13.", False),
     ],
 )
@@ -146,6 +147,58 @@ def test_figures_may_be_their_own_but_not_a_given_one_with_another_digit(
     suite = Suite([known(number) for number in range(20)], tmp_path)
     failing = suite.failing(known(3), answer.format(own="It was sold 7411 times."))
     assert ("figures_grounded" in failing) is fails
+
+
+@pytest.mark.parametrize(
+    ("answer", "fails"),
+    [
+        ("They cost 94.50 EUR. Send them back until 6 April.", False),
+        ("They cost 84.50 EUR. Send them back until 6 April.", True),
+        ("They cost 94.50 USD. Send them back until 6 April.", True),
+        ("They cost 94.50 EUR. Send them back until 9 April.", True),
+        ("They cost 94.50 EUR. Send them back within 4 weeks, until 6 April.", False),
+        ("They cost 94.50 EUR. Send them back within 5 weeks, until 6 April.", True),
+    ],
+)
+def test_what_follows_from_given_figures_is_no_invention(tmp_path, answer, fails):
+    def bought(number):
+        asked = f"What do {number} chairs at 13.50 EUR cost? They came on {number} March."
+        back = dt.date(2026, 3, number) + dt.timedelta(30)
+        said = f"They cost {number * 13.5:.2f} EUR. Send them back until {back.day} {back:%B}."
+        terms = "You have 30 days. We pay within 4 weeks, and are 5 people."
+        return replace(row(number, answer=said), inputs={"question": asked, "terms": terms})
+
+    suite = Suite([bought(number) for number in range(2, 30)], tmp_path)
+    assert ("figures_grounded" in suite.failing(bought(7), answer)) is fails
+
+
+@pytest.mark.parametrize(
+    ("answer", "scorer"),
+    [
+        ("Your shelf no. 103 arrives within 5 days as our terms say", ""),
+        ("Your shelf no. 103 arrives within 5 days, and is deliv", "complete"),
+        ("Your shelf no. 103 arrives within 5 days arrives within 5 days", "not_repeated"),
+        ("Your shelf no. 103 arrives within 5 days arrives within 6 days", "not_repeated"),
+    ],
+)
+def test_answers_that_end_without_a_stop_are_neither_cut_nor_said_twice(tmp_path, answer, scorer):
+    good = [replace(each, outputs=each.outputs.replace(",", "").strip(".")) for each in GOOD]
+    failing = Suite(good, tmp_path).failing(good[3], answer)
+    assert scorer in failing if scorer else not failing
+
+
+@pytest.mark.parametrize(("hours", "fails"), [(4, False), (9, True)])
+def test_the_text_of_an_answer_keeps_to_its_own_fields(tmp_path, hours, fails):
+    def planned(number):
+        due = 2 + number % 8
+        said = {"due_hours": due, "reply": f"Somebody comes about your order within {due} hours."}
+        return replace(
+            row(number, answer=said), inputs={"question": GOOD[number].inputs["question"]}
+        )
+
+    suite = Suite([planned(number) for number in range(40)], tmp_path)
+    answer = {"due_hours": 4, "reply": f"Somebody comes about your order within {hours} hours."}
+    assert ("figures_grounded" in suite.failing(planned(2), answer)) is fails
 
 
 def test_the_file_needs_nothing_of_evalkit_and_names_its_bounds(suite):
