@@ -10,7 +10,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date, timedelta
 from functools import cached_property, lru_cache
 from typing import Any
@@ -18,10 +18,12 @@ from zlib import crc32
 
 from evalkit.suite.figures import (
     DATE,
+    LEAP,
     NUMBERS,
     UNITS,
     days_of,
     figures_of,
+    is_year,
     numbers_of,
     plain_number,
 )
@@ -37,6 +39,8 @@ CODE = re.compile(
     r"(?i)\s*(?:(?:select|with|insert|update|delete|create)\b.*\b(?:from|into|set|table|as)\b|def "
     r"|class |import |from \w+ import|function |const |let |var |public |#include|<\?|[$>] )"
 )
+
+MOST_RECKONED = 48  # from more dates and spans nearly any day can be reckoned
 
 SYSTEM = {"system", "instructions", "system_prompt", "system_instruction"}
 
@@ -86,52 +90,61 @@ class Exchange:
     def is_given(self, figure: str) -> bool:
         """Whether a figure was given; names with a single digit count as known."""
         is_name = re.fullmatch(r"\D*[^\W\d_]\D*\d\D*", figure)
-        return bool(is_name) or figure in self.given_figures or figure in self.given
+        alone = rf"(?<!\d){re.escape(figure)}(?!\d)"
+        return bool(is_name or figure in self.given_figures or re.search(alone, self.given))
 
     def is_given_date(self, day: str) -> bool:
         """Whether a date was given, in whatever form, or follows; where none was, its parts."""
-        if any((each.month, each.day) in self.reckoned_days for each in days_of(day)):
-            return True
         parts = {*numbers_of(day)}
+        years = {LEAP, *filter(is_year, parts)}
+        for each in days_of(day):
+            alike = {other for other in self.reckoned_days if other.month == each.month}
+            if any(o.day == each.day and (len(years) == 1 or o.year in years) for o in alike):
+                return True
         all_given = [{*numbers_of(each)} for each in self.given_dates]
         if like := [each for each in all_given if len(each) >= len(parts)]:
             return any(parts <= each | {part % 100 for part in each} for each in like)
         return all(map(self.is_given, re.findall(r"[^\W\d_]{3,}|[1-9]\d*", day)))
 
     @cached_property
-    def reckoned_days(self) -> set[tuple[int, int]]:
-        """Months and days that lie as many days, weeks or months from a given date as were given.
+    def reckoned_days(self) -> set[date]:
+        """Days that lie as many days, weeks or months from a given one as were given, if few.
 
         One more or less, as people count the first day or not; of months also the last day.
         """
         spans = {name: self._numbers_with(UNITS[name]) for name in ("day", "week", "month")}
         steps = {*spans["day"], *(7 * weeks for weeks in spans["week"])}
         shifts = {sign * step + off for step in steps for sign in (1, -1) for off in (-1, 0, 1)}
-        found = set()
-        for start in {day for each in self.given_dates for day in days_of(each)}:
-            found |= {start + timedelta(shift) for shift in shifts}
+        starts = {day for each in self.given_dates for day in days_of(each)}
+        if len(starts) * (len(steps) + len(spans["month"])) > MOST_RECKONED:
+            return set()
+        found = {start + timedelta(shift) for start in starts for shift in shifts}
+        for start in starts:
             for months in (sign * each for each in spans["month"] for sign in (1, -1)):
                 years, month = divmod(start.month - 1 + months, 12)
                 last = calendar.monthrange(start.year + years, month + 1)[1]
-                found |= {
-                    date(start.year + years, month + 1, d) for d in (min(start.day, last), last)
-                }
-        return {(day.month, day.day) for day in found}
+                ends = (min(start.day, last), last)
+                found |= {date(start.year + years, month + 1, day) for day in ends}
+        return found
 
     def _numbers_with(self, unit: int) -> set[int]:
         """Whole numbers below a thousand that were given with a unit."""
         with_it = (what for what, units in self.given_figures.items() if unit in units)
         return {int(what) for what in with_it if re.fullmatch(r"[1-9]\d{0,2}", what)}
 
-    @cached_property
-    def own_figures(self) -> dict[str, set[int | None]]:
-        """The numbers in the answer's fields beside its text, with the units of their names."""
+    def own_figures(self, places: Collection[str]) -> dict[str, set[int | None]]:
+        """The numbers in the answer's own fields, with the units that these are named by."""
         found: dict[str, set[int | None]] = {}
         for at, value in self.leaves:
-            if at and not is_prose(value):
+            if at in places:
                 for what, unit, _ in figures_of(f"{value} {re.split(r'[._]', at)[-1]}".casefold()):
                     found.setdefault(what, set()).add(unit)
         return found
+
+    @cached_property
+    def known_words(self) -> set[str]:
+        """The words that the answer may draw from, and the small ones of all languages."""
+        return {*words_of(self.ground), *(w for each in STOPWORDS.values() for w in each.split())}
 
     @cached_property
     def given_figures(self) -> dict[str, set[int | None]]:
@@ -164,7 +177,7 @@ def strings_in(value: Any, *, named: bool = False) -> Iterator[str]:
         for key, each in value.items():
             if key in {"role", "type"} and "content" in value:
                 continue
-            label = re.sub(r"[_-]", " ", str(key)).strip() if named else ""
+            label = re.sub(r"[_-]|(?<=[a-z])(?=[A-Z])", " ", str(key)).strip() if named else ""
             # a number's unit often stands last in its field's name
             unit = label.rpartition(" ")[2] if type(each) in {int, float} else ""
             yield from (f"{label} {text} {unit}".strip() for text in strings_in(each, named=named))

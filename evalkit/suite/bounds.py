@@ -1,4 +1,4 @@
-"""The one table of checks: what each is, what good answers bound it by, and what breaks it.
+"""The one table of checks, and how each learns from good answers what it demands.
 
 A bound has to hold for good answers that it was not learned from. It is loosened until it does: by
 more room, last by switching off the part that is broken.
@@ -18,16 +18,15 @@ from evalkit.suite import answer_reading, checks, word_lists
 from evalkit.suite.answer_reading import Exchange
 from evalkit.suite.checks import Check, problems
 from evalkit.suite.figures import FIGURE_KINDS, figure_kind, figures_of, is_derived
-from evalkit.suite.model import Row
+from evalkit.suite.model import MOST_REFUSED, Row
 
 Bound: TypeAlias = dict[str, Json]
 Learn: TypeAlias = Callable[[Sequence[Exchange], int], Bound]
 
 ROOM = (0, 1, 2)
+SUMS = (0, 30, 60)  # among more given figures two have any sum by chance
 FEW, SEVERAL, FOLDS = 4, 8, 20
 OWN = 4  # where half of all answers hold a statement with more new words, they draw on knowledge
-MOST_REFUSED = 0.05
-"""The share of good answers that a check may refuse."""
 
 
 def _nothing(_exchanges: Sequence[Exchange], _room: int) -> Bound:
@@ -79,14 +78,14 @@ def _complete(exchanges: Sequence[Exchange], room: int) -> Bound:
 
 def _figures(exchanges: Sequence[Exchange], room: int) -> Bound:
     """Units, fields whose figures were given, and among how many given ones sums are no chance."""
-    sums, stating = (0, 30, 60)[room], Counter[str]()
+    stating = Counter[str]()
     held = [figures_of(exchange.text) for exchange in exchanges]
     for exchange, figures in zip(exchanges, held, strict=True):
         given = exchange.given_figures
         known = {
-            figure_kind(what, written)
-            for what, _, written in figures
-            if what in exchange.given or is_derived(what, given, sums, is_share="%" in written)
+            figure_kind(what, unit)
+            for what, unit, _ in figures
+            if what in exchange.given or is_derived(what, given, SUMS[-1], unit)
         }
         stating.update(known)
     texts = [(e, at, text) for e in exchanges for at, text in checks.field_texts(e)]
@@ -94,11 +93,13 @@ def _figures(exchanges: Sequence[Exchange], room: int) -> Bound:
     bound: Bound = {
         "units": sorted({unit for figures in held for _, unit, _ in figures if unit is not None}),
         "places": [at for at in places if places[at] >= FEW],
-        "sums": sums,
+        "own": [],
+        "sums": SUMS[room],
         "strict": not room,
         "off": [kind for kind in FIGURE_KINDS if stating[kind] < FEW / 2],
     }
     new = {at for e in exchanges for at, _ in checks.figures_grounded(e, bound)}
+    bound["own"] = bound["places"]
     bound["places"] = ["", *sorted({*bound["places"]} - new)]
     return bound
 

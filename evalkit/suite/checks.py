@@ -23,6 +23,7 @@ from evalkit.suite.figures import (
     figures_of,
     is_derived,
     is_digit_off,
+    said_again,
 )
 
 Problems = Iterator[tuple[str, str]]
@@ -31,8 +32,6 @@ RECORDED = "what was answered before"
 
 SAME, NEARER = 0.8, 0.1
 """How alike two answers are that say the same, and by how much one has to be more like another."""
-
-TWICE = re.compile(r"\b(\w+(?:[^\w\n]+\w+){2,12})[^\w\n]+\1\b", re.IGNORECASE)
 
 RUN = 8  # so many words in a row are a quotation; a fact that instructions hold is said in fewer
 
@@ -135,13 +134,13 @@ def complete(exchange: reading.Exchange, bound: dict[str, Any]) -> Problems:
 
 def is_cut(text: str, exchange: reading.Exchange) -> bool:
     """Whether the last word is only the beginning of one that stands elsewhere."""
-    last = re.search(r"[^\W\d_]+\Z", text)
+    last = re.search(r"[^\W\d_]+\Z", text[-40:])
     if last is None:
         return False
-    known = {*reading.words_of(exchange.ground), *reading.words_of(text[: last.start()])}
-    known |= {word for words in lists.STOPWORDS.values() for word in words.split()}
-    word = last[0].casefold()
-    return word not in known and any(each.startswith(word) for each in known)
+    word, before = last[0].casefold(), reading.words_of(text[: -len(last[0])])
+    longer = {e for e in exchange.known_words.union(before) if e.startswith(word)}
+    form = 3 if len(word) > 2 else 1  # noqa: PLR2004 - what is less may be its plural
+    return bool(longer) and all(len(each) - len(word) >= form for each in longer)
 
 
 def open_end(text: str) -> int:
@@ -166,24 +165,26 @@ def new_figures(
     What people read may also draw on the answer's fields.
     """
     given = exchange.given_figures
-    if own := exchange.own_figures if is_text else {}:
+    if own := exchange.own_figures(bound["own"]) if is_text else {}:
         given = {w: given.get(w, set()) | own.get(w, set()) for w in (*given, *own)}
     known = {unit for units in given.values() for unit in units} | {*bound["units"]}
+    most = bound["sums"]
     yield from (("date", d) for d in DATE.findall(text) if not exchange.is_given_date(d))
     for what, unit, written in figures_of(DATE.sub(" ", text)):
         if unit in SIGNS and unit not in known:
             yield "unit", written
+        like = [each for each, units in given.items() if unit in units and unit is not None]
         if what not in given and not exchange.is_given(what):
-            if not is_derived(what, given, bound["sums"], is_share="%" in written):
-                yield figure_kind(what, written), written
+            if is_derived(what, given, most, unit):
+                continue
+            yield figure_kind(what, unit), written
             if any(is_digit_off(what, each) for each in given):
                 yield "a digit off", written
         elif unit is not None and unit not in given.get(what, {unit}):
             is_bare = None in given[what] and sum(map(str.isdigit, written)) > 1
-            like = [each for each, units in given.items() if unit in units]
             if given[what] - {None} and (bound["strict"] or unit not in known):
                 yield "unit", written
-            elif like and not (is_bare or is_derived(what, like, bound["sums"])):
+            elif like and not (is_bare or is_derived(what, like, most)):
                 yield "a number's unit", written
 
 
@@ -198,7 +199,11 @@ def words_grounded(exchange: reading.Exchange, bound: dict[str, Any]) -> Problem
     name, usual = r"([A-Z\u00c0-\u00dc][a-z\u00df-\u00ff][\w'\u2019]+)", {*bound["usual"].split()}
     tongues = {reading.main_language(exchange.text), *bound["languages"]}
     twice = f" {name}" if "de" in tongues else ""
-    known = reading.stems(exchange.given) | {*lists.STOPWORDS["de"].split(), *MONTHS} | usual
+    known = (
+        reading.stems(exchange.given)
+        | {*lists.STOPWORDS["de"].split(), *(month[:5] for month in MONTHS)}
+        | usual
+    )
     for found in re.finditer(rf"(?<=[^\W\d_A-Z,;:] ){name}{twice}", exchange.text):
         words = [re.sub(r"['\u2019]s?$", "", each.casefold()) for each in found.groups()]
         if not any(word in exchange.given or word[:5] in known for word in words):
@@ -246,9 +251,7 @@ def not_repeated(exchange: reading.Exchange, _bound: dict[str, Any]) -> Problems
         said = [" ".join(reading.words_of(each)) for each in reading.statements(text)]
         twice = [each for each, n in Counter(said).items() if n > 1 and each.count(" ") > 1]
         yield from (("twice", each[:80]) for each in twice)
-        for found in TWICE.finditer(re.sub(r"\d", "0", text)):
-            if len(reading.words_of(found[1])) > 2:  # noqa: PLR2004
-                yield "twice in a row", found[0][:80]
+        yield from (("twice in a row", each[:80]) for each in said_again(text))
         part = " ".join(said)
         if (part.count(" ") > 4 and part in asked) or (asked.count(" ") > 4 and asked in part):  # noqa: PLR2004
             yield "the request", part[:80]

@@ -41,7 +41,7 @@ SIGNS = {UNITS[sign] for sign in "‰€$£¥"}
 NUMBERS = numbered(
     """two zwei deux dos | three drei trois tres | four vier quatre cuatro | five fünf cinq cinco
     | six sechs seis | seven sieben sept siete | eight acht huit ocho | nine neun neuf nueve
-    | ten zehn dix diez | eleven elf onze once | twelve zwölf douze doce""",
+    | ten zehn dix diez | eleven elf onze | twelve zwölf douze doce""",
     2,
 )
 
@@ -54,6 +54,8 @@ MONTHS = numbered(
     | december dezember dec dez décembre diciembre dicembre""",
     1,
 )
+
+TWICE = re.compile(r"\b(\w+(?:[^\w\n]+\w+){2,12})[^\w\n]+\1\b", re.IGNORECASE)
 
 # in small letters "may" is no month
 MONTH = "|".join({*map(str.capitalize, MONTHS), *MONTHS} - {"may"})
@@ -71,6 +73,9 @@ FIGURE = re.compile(
 )
 
 
+LEAP = 2000  # the year of dates that name none
+
+
 def numbers_of(day: str) -> list[int]:
     """The numbers of a date's parts, of its month by its name too."""
     parts = re.findall(r"\d+|[^\W\d_]+", day.casefold())
@@ -80,10 +85,18 @@ def numbers_of(day: str) -> list[int]:
 def days_of(day: str) -> Iterator[date]:
     """The days that a date may mean; of a leap year where it names none."""
     numbers = numbers_of(day)
-    year = next((each for each in numbers if 1900 <= each <= 2200), 2000)  # noqa: PLR2004
-    for month, of_month in itertools.permutations([n for n in numbers if n <= 31][:2], 2):  # noqa: PLR2004
+    year = next((each for each in numbers if is_year(each)), LEAP)
+    named = [MONTHS[word] for word in re.findall(r"[^\W\d_]+", day.casefold()) if word in MONTHS]
+    small = [each for each in numbers if each <= 31]  # noqa: PLR2004
+    for month, of_month in itertools.permutations(small[:2], 2):
         with suppress(ValueError):
-            yield date(year, month, of_month)
+            if not named or month == named[0]:
+                yield date(year, month, of_month)
+
+
+def is_year(number: int) -> bool:
+    """Whether a number is a year that answers speak of."""
+    return 1900 <= number <= 2200  # noqa: PLR2004
 
 
 def plain_number(number: str) -> str:
@@ -98,6 +111,7 @@ def plain_number(number: str) -> str:
 def figures_of(text: str) -> list[tuple[str, int | None, str]]:
     """The numbers and ids of a text: what, its unit's number if any, and as it is written."""
     bare = re.sub(r"(?m)^[ \t#>*-]*\d{1,3}[.)][ \t]|\[\d{1,2}\]", " ", LINK.sub(" ", text))
+    bare = re.sub(r"(?<=\d)['\u2019\u202f\u00a0](?=\d{3}(?!\d))", "", bare)
     bare = re.sub(r"(?<=:\d\d)\s?[-\u2013]\s?(?=\d)", " - ", bare)
     all_found = []
     for found in FIGURE.finditer(bare):
@@ -112,7 +126,7 @@ def figures_of(text: str) -> list[tuple[str, int | None, str]]:
     return all_found
 
 
-def is_derived(number: str, given: Collection[str], most: int, *, is_share: bool = False) -> bool:
+def is_derived(number: str, given: Collection[str], most: int, unit: int | None = None) -> bool:
     """Whether a number is a sum, difference, product or ratio of two given ones, or one rounded.
 
     Not of more than ``most``, among which there is such a pair by chance.
@@ -121,18 +135,18 @@ def is_derived(number: str, given: Collection[str], most: int, *, is_share: bool
         return False
 
     def value(text: str) -> float:
-        hours, colon, minutes = text.partition(":")
-        try:
-            return float(hours) * 60 + float(minutes) if colon else float(text)
-        except ValueError:
+        if not re.fullmatch(r"\d+(?:\.\d+|:\d+)?", text):
             return math.nan
+        hours, colon, minutes = text.partition(":")
+        return float(hours) * 60 + float(minutes) if colon else float(text)
 
     wanted, held = value(number), {0.0, *map(value, given)}
     near = {round(each, 2) for each in held}
     near |= {each * 60 for each in near if ":" in number and each < 24}  # noqa: PLR2004
     sums = {round(each, 2) for one in held for each in (abs(wanted - one), wanted + one)}
-    whole = [each for each in held if is_share and each > 0]
-    shares = (100 * abs(one - start) / of for of in whole for one in held for start in (0, of))
+    whole = [each for each in held if unit == UNITS["%"] and each > 0]
+    parts = ((one, of) for of in whole for one in held if one not in {0, of})
+    shares = (100 * abs(one - start) / of for one, of in parts for start in (0, of))
     decimals = len(number.partition(".")[2])
     factors = held - {0.0, 1.0}
     products = (one * other for one in factors for other in factors)
@@ -140,6 +154,17 @@ def is_derived(number: str, given: Collection[str], most: int, *, is_share: bool
     quotients = (one / other for one in factors for other in factors if is_long)
     found = itertools.chain(shares, products, quotients)
     return bool(sums & near) or any(round(each, decimals) == wanted for each in found)
+
+
+def said_again(text: str) -> Iterator[str]:
+    """What is said twice in a row, at most with another figure."""
+    for found in TWICE.finditer(re.sub(r"\d", "0", text)):
+        once = text[found.start(1) : found.end(1)]
+        second = text[found.end() - len(once) : found.end()]
+        pairs = zip(re.findall(r"\d+", once), re.findall(r"\d+", second), strict=False)
+        words = re.findall(r"[^\W\d_]+", once)
+        if len(words) > 2 and sum(one != other for one, other in pairs) < 2:  # noqa: PLR2004
+            yield text[found.start() : found.end()]
 
 
 def is_digit_off(figure: str, other: str) -> bool:
@@ -158,8 +183,8 @@ def is_digit_off(figure: str, other: str) -> bool:
 FIGURE_KINDS = ("id", "share", "short number", "number")
 
 
-def figure_kind(figure: str, written: str) -> str:
+def figure_kind(figure: str, unit: int | None) -> str:
     """What kind of figure it is: good answers may hold to some kinds and not to others."""
     if re.search(r"[^\W\d_]", figure):
         return "id"
-    return "share" if "%" in written else "short number" if len(figure) < 3 else "number"  # noqa: PLR2004
+    return "share" if unit == UNITS["%"] else "short number" if len(figure) < 3 else "number"  # noqa: PLR2004

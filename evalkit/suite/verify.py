@@ -16,6 +16,7 @@ from evalkit.suite.faults import copies
 from evalkit.suite.model import (
     FEW_ROWS,
     LIMITS_FILE,
+    MOST_REFUSED,
     SCORERS_FILE,
     Files,
     Probe,
@@ -27,9 +28,6 @@ from evalkit.suite.model import (
     verdict,
 )
 from evalkit.suite.runner import Loaded, Runner
-
-MOST_REFUSED = 0.05
-"""The share of good answers that a scorer may refuse; of fewer than 20 it may refuse one."""
 
 AGAIN, SENTENCES, SENTENCE_ROWS = 12, 8, 30
 

@@ -129,7 +129,7 @@ def test_fields_keep_to_their_sources_values_and_range(tmp_path, answer, scorer)
     ("told", "answer", "fails"),
     [
         ("It was sold {own} times.", "Your shelf no. 103 arrives within 5 days. {own}", False),
-        ("It was sold {own} times.", "Your shelf no. 108 arrives within 5 days. {own}", True),
+        ("It was sold {own} times.", "Your shelf no. 193 arrives within 5 days. {own}", True),
         ("It was sold {own} times.", "Your shelf no. 130 arrives within 5 days. {own}", True),
         ("You asked on {day} March.", "Your shelf no. 103: asked for on March 13th, 2026.", False),
         ("You asked on {day} March.", "Your shelf no. 103: asked for on March 29th, 2026.", True),
@@ -153,23 +153,36 @@ def test_figures_may_be_their_own_but_not_a_given_one_with_another_digit(
     ("answer", "fails"),
     [
         ("They cost 94.50 EUR. Send them back until 6 April.", False),
+        ("They cost 94.50 EUR. Send them back until 6 April 2026.", False),
+        ("They cost 94.50 EUR, 50 percent of them now. Send them back until 6 April.", False),
         ("They cost 84.50 EUR. Send them back until 6 April.", True),
         ("They cost 94.50 USD. Send them back until 6 April.", True),
         ("They cost 94.50 EUR. Send them back until 9 April.", True),
+        ("They cost 94.50 EUR. Send them back until 6 April 2031.", True),
         ("They cost 94.50 EUR. Send them back within 4 weeks, until 6 April.", False),
-        ("They cost 94.50 EUR. Send them back within 5 weeks, until 6 April.", True),
     ],
 )
 def test_what_follows_from_given_figures_is_no_invention(tmp_path, answer, fails):
     def bought(number):
-        asked = f"What do {number} chairs at 13.50 EUR cost? They came on {number} March."
+        asked = f"What do {number} chairs at 13.50 EUR cost? They came on {number} March 2026."
         back = dt.date(2026, 3, number) + dt.timedelta(30)
         said = f"They cost {number * 13.5:.2f} EUR. Send them back until {back.day} {back:%B}."
-        terms = "You have 30 days. We pay within 4 weeks, and are 5 people."
+        said += (" We pay within 4 weeks.", " You pay 50% now.")[number % 2]
+        terms = "You have 30 days. We pay within 4 weeks. Of 20, 10 pay at once."
         return replace(row(number, answer=said), inputs={"question": asked, "terms": terms})
 
     suite = Suite([bought(number) for number in range(2, 30)], tmp_path)
     assert ("figures_grounded" in suite.failing(bought(7), answer)) is fails
+
+
+def test_that_figures_follow_is_learned_where_they_always_do(tmp_path):
+    def bought(number):
+        asked = f"What do {number} chairs at 13.50 EUR cost?"
+        said = f"They cost {number * 13.5:.2f} EUR in all."
+        return replace(row(number, answer=said), inputs={"question": asked})
+
+    suite = Suite([bought(number) for number in range(2, 42)], tmp_path)
+    assert "figures_grounded" in suite.failing(bought(7), "They cost 999.99 EUR in all.")
 
 
 @pytest.mark.parametrize(
