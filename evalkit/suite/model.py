@@ -21,8 +21,8 @@ Files: TypeAlias = Mapping[str, bytes]
 """A suite's files by path in the session, such as :data:`SCORERS_FILE`."""
 
 FEW_ROWS = 10
-MOST_REFUSED = 0.05  # the share of good answers that a scorer may refuse; of few, one
 """Under so many good rows nothing is called verified."""
+MOST_REFUSED = 0.05  # the share of good answers that a scorer may refuse; of few, one
 
 
 @dataclass(frozen=True, slots=True)

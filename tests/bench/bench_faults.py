@@ -35,12 +35,11 @@ from mlflow.genai.scorers import Scorer
 from evalkit.suite.answer_edits import main_text
 from evalkit.suite.faults import FAULTS, copies
 from evalkit.suite.generate import rule_suite
-from evalkit.suite.model import Row, passes
+from evalkit.suite.model import MOST_REFUSED, Row, passes
 from evalkit.traces.sample import row_of
 
 COPIES_A_KIND = 6
 MOST_SENTENCES = 30
-MOST_REFUSED = 0.05
 HALF_OF = {kind: half for half, kinds in FAULTS.items() for kind in kinds}
 
 
